@@ -1,0 +1,42 @@
+{{/*
+What the cluster has, as Helm knows it: `--api-versions` and `--kube-version` in `helm template`, discovery otherwise.
+*/}}
+
+{{/* Non-empty when the cluster serves a kind. Takes (list ROOT "GROUP/VERSION/KIND"). A caller who names the
+group and version only, as `--api-versions GROUP/VERSION`, means all of its kinds. */}}
+{{- define "gati.serves" -}}
+{{- $apis := (index . 0).Capabilities.APIVersions -}}
+{{- $kind := index . 1 -}}
+{{- $group := dir $kind -}}
+{{- if $apis.Has $kind -}}
+true
+{{- else if $apis.Has $group -}}
+{{- $kinds := 0 -}}
+{{- range $apis -}}
+{{- if hasPrefix (printf "%s/" $group) . }}{{ $kinds = add1 $kinds }}{{ end -}}
+{{- end -}}
+{{- if not $kinds }}true{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Non-empty when an object of a kind that the cluster may lack is to be rendered. Takes (list ROOT "GROUP/VERSION/KIND" MODE);
+mode `fail` is checked in _validate.tpl. */}}
+{{- define "gati.renders" -}}
+{{- if or (ne (index . 2) "skip") (include "gati.serves" .) }}true{{ end -}}
+{{- end }}
+
+{{/* Non-empty when the kubelet has the native sleep action. */}}
+{{- define "gati.nativeSleep" -}}
+{{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}true{{ end -}}
+{{- end }}
+
+{{/* The switched-on features whose kinds the cluster may lack, as a list of maps. */}}
+{{- define "gati.optionalKinds" -}}
+{{- $operator := .Values.prometheusOperator | default dict }}
+{{- if and .Values.ingress.enabled (.Values.keda).enabled }}
+- {feature: keda.enabled, kind: keda.sh/v1alpha1/ScaledObject, product: KEDA, key: keda.renderMode, mode: {{ .Values.keda.renderMode }}}
+{{- end }}
+{{- if and .Values.ingress.enabled (.Values.ingress.prometheus).scrape $operator.enabled ($operator.serviceMonitor).enabled }}
+- {feature: prometheusOperator.serviceMonitor.enabled, kind: monitoring.coreos.com/v1/ServiceMonitor, product: the Prometheus Operator, key: prometheusOperator.renderMode, mode: {{ $operator.renderMode }}}
+{{- end }}
+{{- end }}

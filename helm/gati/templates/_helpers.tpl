@@ -1,0 +1,154 @@
+{{/*
+Names, labels, images and small values.
+
+A helper that serves both components takes the context that "gati.component" makes:
+  root       the root context
+  component  ingress | route-manager
+  values     the component's values
+*/}}
+
+{{- define "gati.namespace" -}}
+{{- (.Values.global).namespace | default .Release.Namespace -}}
+{{- end }}
+
+{{/* A name with a suffix, 63 characters at most: the name is cut, never the suffix. Takes (list NAME SUFFIX). */}}
+{{- define "gati.suffixed" -}}
+{{- $suffix := printf "-%s" (index . 1) -}}
+{{- index . 0 | trunc (sub 63 (len $suffix) | int) | trimSuffix "-" }}{{ $suffix -}}
+{{- end }}
+
+{{/* Text made fit for a label's value. */}}
+{{- define "gati.labelValue" -}}
+{{- regexReplaceAll "[^-A-Za-z0-9_.]" . "_" | trunc 63 | trimAll "-_." -}}
+{{- end }}
+
+{{- define "gati.selectorLabels" -}}
+app.kubernetes.io/name: gati
+app.kubernetes.io/instance: {{ include "gati.labelValue" .root.Release.Name | quote }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* The chart's own labels of an object, as a map; never the labels of a pod, which a new chart version must not restart. */}}
+{{- define "gati.chartLabels" -}}
+helm.sh/chart: {{ include "gati.labelValue" (printf "%s-%s" .Chart.Name .Chart.Version) }}
+app.kubernetes.io/name: gati
+app.kubernetes.io/instance: {{ include "gati.labelValue" .Release.Name | quote }}
+app.kubernetes.io/version: {{ include "gati.labelValue" .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: gati
+{{- end }}
+
+{{/*
+The one place where labels and annotations come together: maps merged, a later one winning, so that no key stands twice.
+Takes (list KEY MAP...), KEY being "labels" or "annotations"; writes nothing at all for nothing.
+*/}}
+{{- define "gati.overlay" -}}
+{{- $merged := dict -}}
+{{- range rest . -}}
+{{- range $key, $value := . | default dict -}}
+{{- $_ := set $merged $key (toString $value) -}}
+{{- end -}}
+{{- end -}}
+{{- with $merged }}
+{{ first $ }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/*
+The metadata that every object has: name, namespace, labels, annotations.
+Takes (dict "root" "name") and, where they apply, "namespace", "component", "labels", "annotations".
+*/}}
+{{- define "gati.metadata" -}}
+{{- $component := dict -}}
+{{- with .component -}}
+{{- $component = dict "app.kubernetes.io/component" . -}}
+{{- end -}}
+name: {{ .name }}
+{{- if not .clusterScoped }}
+namespace: {{ .namespace | default (include "gati.namespace" .root) }}
+{{- end }}
+{{- include "gati.overlay" (list "labels" (include "gati.chartLabels" .root | fromYaml) .root.Values.commonLabels .labels $component) }}
+{{- include "gati.overlay" (list "annotations" .root.Values.commonAnnotations .annotations) }}
+{{- end }}
+
+{{/* name:tag, or name@digest. */}}
+{{- define "gati.image" -}}
+{{- $image := .values.image -}}
+{{- if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $image.repository }}:{{ $image.tag | default .root.Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{/* A scalar as text: booleans and numbers as they were written, integers never in exponent form. */}}
+{{- define "gati.text" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
+{{- end }}
+
+{{- define "gati.serviceAccountName" -}}
+{{- if (.root.Values.rbac).create }}{{ .values.name }}{{ else }}default{{ end -}}
+{{- end }}
+
+{{/* The IP families of a Service, indented by two. */}}
+{{- define "gati.serviceFamilies" -}}
+{{- with (.Values.networking).ipFamilyPolicy }}
+  ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with (.Values.networking).ipFamilies }}
+  ipFamilies:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
+{{- end }}
+
+{{- define "gati.ingress.configName" -}}
+{{- include "gati.suffixed" (list .Values.ingress.name "config") -}}
+{{- end }}
+
+{{- define "gati.routeManager.routesName" -}}
+{{- .Values.routeManager.existingRoutesConfigMap | default (include "gati.suffixed" (list .Values.routeManager.name "routes")) -}}
+{{- end }}
+
+{{- define "gati.routeManager.headlessName" -}}
+{{- include "gati.suffixed" (list .Values.routeManager.name "headless") -}}
+{{- end }}
+
+{{/* Where the ingress finds route-manager. */}}
+{{- define "gati.routeManager.address" -}}
+{{- $service := .Values.routeManager.service -}}
+{{- if $service.headless -}}
+dns:///{{ include "gati.routeManager.headlessName" . }}.{{ include "gati.namespace" . }}.svc:{{ $service.port }}
+{{- else -}}
+{{ .Values.routeManager.name }}.{{ include "gati.namespace" . }}.svc:{{ $service.port }}
+{{- end -}}
+{{- end }}
+
+{{/* The data of the ingress ConfigMap: every value a string. */}}
+{{- define "gati.ingress.configData" -}}
+{{- $data := dict "ROUTE_MANAGER_ADDR" (include "gati.routeManager.address" .) -}}
+{{- range $key, $value := .Values.ingress.config -}}
+{{- if not (and (eq $key "ROUTE_MANAGER_ADDR") (empty $value)) -}}
+{{- $_ := set $data $key (include "gati.text" $value) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $data -}}
+{{- end }}
+
+{{/* The name, scheme and ports of what the ingress Service offers, as a map. */}}
+{{- define "gati.ingress.frontend" -}}
+{{- if (.Values.tls).enabled -}}
+name: https
+port: {{ .Values.tls.servicePort }}
+targetPort: {{ .Values.tls.targetPort }}
+{{- else -}}
+name: http
+port: {{ .Values.ingress.service.port }}
+targetPort: {{ .Values.ingress.service.targetPort }}
+{{- end -}}
+{{- end }}
+
+{{/* The Secret with the certificate of the ingress. */}}
+{{- define "gati.ingress.certificateSecret" -}}
+{{- (.Values.tls).secretName | default (include "gati.suffixed" (list .Values.ingress.name "tls")) -}}
+{{- end }}

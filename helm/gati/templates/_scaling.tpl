@@ -1,0 +1,60 @@
+{{/*
+Who owns the replicas of the ingress, how few there may be, and how fast they change.
+*/}}
+
+{{/* keda | hpa | none. A ScaledObject that is not rendered owns nothing. */}}
+{{- define "gati.ingress.scaler" -}}
+{{- if and (.Values.keda).enabled (include "gati.renders" (list . "keda.sh/v1alpha1/ScaledObject" .Values.keda.renderMode)) -}}
+keda
+{{- else if (.Values.ingress.hpa).enabled -}}
+hpa
+{{- else -}}
+none
+{{- end -}}
+{{- end }}
+
+{{/* The fewest replicas of the ingress that a healthy cluster may run: the scaler's minimum, or replicaCount. */}}
+{{- define "gati.ingress.minReplicas" -}}
+{{- $scaler := include "gati.ingress.scaler" . -}}
+{{- if and (eq $scaler "keda") .Values.keda.scaleToZero -}}
+0
+{{- else if eq $scaler "none" -}}
+{{ .Values.ingress.replicaCount }}
+{{- else -}}
+{{ .Values.ingress.hpa.minReplicas }}
+{{- end -}}
+{{- end }}
+
+{{/* The behaviour of the HPA, whether it is the chart's or KEDA's. */}}
+{{- define "gati.ingress.scalingBehavior" -}}
+scaleDown:
+  stabilizationWindowSeconds: 300
+  policies:
+    - type: Percent
+      value: 50
+      periodSeconds: 60
+scaleUp:
+  stabilizationWindowSeconds: 0
+  selectPolicy: Max
+  policies:
+    - type: Percent
+      value: 100
+      periodSeconds: 15
+    - type: Pods
+      value: 2
+      periodSeconds: 15
+{{- end }}
+
+{{/*
+The disruption budget of a component, one line. Takes (dict "min" REPLICAS "minAvailable" "maxUnavailable").
+With one replica or none, any minAvailable above zero would block every drain: one pod may then be away.
+*/}}
+{{- define "gati.budget" -}}
+{{- if kindIs "invalid" .minAvailable -}}
+maxUnavailable: {{ if kindIs "invalid" .maxUnavailable }}1{{ else }}{{ .maxUnavailable }}{{ end }}
+{{- else if and (le (int .min) 1) (not (has (toString .minAvailable) (list "0" "0%"))) -}}
+maxUnavailable: 1
+{{- else -}}
+minAvailable: {{ .minAvailable }}
+{{- end -}}
+{{- end }}
