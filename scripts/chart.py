@@ -1,0 +1,88 @@
+"""Reads a chart folder into a frozen value, and is the only writer of its Chart.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.errors import ChartError, ReleaseError
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart folder. `values_files` is what is rendered: `values.yaml`, then each `values-*.yaml` by name."""
+
+    path: Path
+    name: str
+    version: str
+    app_version: str | None
+    kube_version: str | None
+    metadata: Mapping[str, Any]
+    values_files: tuple[Path, ...]
+
+    @property
+    def archive_name(self) -> str:
+        """The file name that `helm package` gives."""
+        return f"{self.name}-{self.version}.tgz"
+
+
+def read_chart(path: Path) -> Chart:
+    """The chart in the folder `path`.
+
+    Raises ChartError when the folder, its Chart.yaml, or a name or version in it is missing or unreadable.
+    Whether the version is semver is lint's question, not this one's.
+    """
+    file = path / "Chart.yaml"
+    if not file.is_file():
+        raise ChartError(
+            f"no chart at {path}",
+            expected="a folder with a Chart.yaml",
+            found="no Chart.yaml in the folder" if path.is_dir() else "no such folder",
+            run="name the chart's folder with --chart PATH",
+        )
+    metadata = read_yaml(file, ChartError)
+    for key in ("name", "version"):
+        if not isinstance(metadata.get(key), str) or not metadata[key]:
+            raise ChartError(
+                f"{file}: {key} is missing or not text",
+                expected=f"{key}: some text (quoted where it looks like a number)",
+                found=repr(metadata.get(key)),
+            )
+    values = [path / "values.yaml"] if (path / "values.yaml").is_file() else []
+    return Chart(
+        path=path,
+        name=metadata["name"],
+        version=metadata["version"],
+        app_version=_text(metadata.get("appVersion")),
+        kube_version=_text(metadata.get("kubeVersion")),
+        metadata=metadata,
+        values_files=(*values, *sorted(path.glob("values-*.yaml"))),
+    )
+
+
+def read_yaml(file: Path, error_type: type[ReleaseError]) -> dict[str, Any]:
+    """The mapping in `file` ({} for an empty file); `error_type` with file:line:column where it is not one."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        content = yaml.load(file.read_bytes(), Loader=loader)  # a safe loader either way
+    except OSError as error:
+        raise error_type(f"{file} cannot be read", found=error.strerror) from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
+        raise error_type(f"{place}: not valid YAML", found=error.problem, run="correct that line") from error
+    except yaml.YAMLError as error:
+        raise error_type(f"{file}: not valid YAML", found=str(error).splitlines()[0]) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise error_type(f"{file}: not a mapping", expected="key: value lines", found=type(content).__name__)
+    return content
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

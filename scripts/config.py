@@ -1,0 +1,112 @@
+"""Reads `[tool.gati]` of pyproject.toml, the environment and the flags into one frozen value."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the toolkit works on. Paths are absolute once loaded.
+
+    Every field but `root` can stand in `[tool.gati]`, in the environment as `GATI_<FIELD>`, and, where a
+    task offers it, in a flag; the last of the three wins.
+    """
+
+    root: Path
+    chart: Path = Path("helm/gati")
+    changelog: Path = Path("CHANGELOG.md")
+    dist: Path = Path("dist")
+    cache_dir: Path = Path()
+    registry: str = ""
+    """Where charts are published, as `oci://host/path`. Empty: the embedded registry on loopback."""
+    embedded_registry: Path = Path(".registry")
+    """The folder that keeps the embedded registry's content between runs."""
+    plain_http: bool = False
+    """Talk HTTP to a registry that is not on loopback."""
+    images: str = "auto"
+    """Where base images come from: `registry`, `build` (from Debian and Go modules), or `auto`."""
+
+
+_CHOICES = {"images": ("auto", "registry", "build")}
+
+
+def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
+    """The configuration of the project at `root`; an override of None counts as not given.
+
+    Raises ConfigError for an unknown key or a value of the wrong type, naming the key.
+    """
+    environ = os.environ if environ is None else environ
+    fields = {field.name: field for field in dataclasses.fields(Config) if field.name != "root"}
+    values: dict[str, Any] = {}
+    for key, value in _table(root).items():
+        name = key.replace("-", "_")
+        if name not in fields:
+            raise ConfigError(
+                f"pyproject.toml: [tool.gati] has no key {key!r}",
+                expected=", ".join(sorted(fields)),
+                run="correct the key in pyproject.toml",
+            )
+        values[name] = _value(fields[name], value, f"[tool.gati] {key}")
+    for name, field in fields.items():
+        variable = f"GATI_{name.upper()}"
+        if variable in environ:
+            values[name] = _value(field, environ[variable], variable)
+    for name, value in overrides.items():
+        if value is not None:
+            values[name] = _value(fields[name], value, f"--{name.replace('_', '-')}")
+    values.setdefault("cache_dir", _user_cache())
+    for name, field in fields.items():
+        if field.type == "Path":
+            values[name] = (root / values.get(name, field.default)).resolve()
+    return Config(root=root, **values)
+
+
+def _table(root: Path) -> Mapping[str, Any]:
+    path = root / "pyproject.toml"
+    try:
+        table = tomllib.loads(path.read_text()).get("tool", {}).get("gati", {})
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML", found=str(error), run="correct that line") from error
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: [tool.gati] must be a table", found=repr(table))
+    return table
+
+
+def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
+    """`value` as the field's type; text is read the way a person writes it in the environment."""
+    wanted = str(field.type)
+    if wanted == "Path" and isinstance(value, str | Path) and str(value):
+        return Path(value).expanduser()
+    if wanted == "bool":
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in {"1", "true", "yes", "0", "false", "no", ""}:
+            return value.lower() in {"1", "true", "yes"}
+    if wanted == "int":
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            pass
+    if wanted == "str" and isinstance(value, str):
+        allowed = _CHOICES.get(field.name)
+        if allowed is None or value in allowed:
+            return value
+        raise ConfigError(f"{where} has an unknown value", expected=" or ".join(allowed), found=repr(value))
+    raise ConfigError(f"{where} has the wrong type", expected=wanted, found=repr(value))
+
+
+def _user_cache() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("gati-toolkit")

@@ -1,0 +1,73 @@
+"""Turns the toolkit's values into what a person (a table) or a machine (JSON) reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as json_module
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from scripts.toolchain import ToolState
+
+
+@dataclass(frozen=True)
+class View:
+    """The same answer twice: `records` for JSON, `columns` and `rows` for a table."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    records: Any
+
+
+def tools(states: Iterable[ToolState]) -> View:
+    """`invoke tools`: one row a tool."""
+    states = tuple(states)
+    return View(
+        "Pinned tools",
+        ("tool", "pin", "found", "state", "path"),
+        tuple((s.name, s.version, s.source, s.state, str(s.where or "")) for s in states),
+        [dataclasses.asdict(s) for s in states],
+    )
+
+
+def to_json(records: Any) -> str:
+    """`records` as indented JSON; paths become text."""
+    return json_module.dumps(
+        records, indent=2, default=lambda value: str(value) if isinstance(value, Path) else vars(value)
+    )
+
+
+def to_table(view: View) -> RenderableType:
+    """`view` as a table that wraps rather than truncates."""
+    from rich.table import Table
+
+    table = Table(title=view.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in view.columns:
+        table.add_column(column, overflow="fold")
+    for row in view.rows:
+        table.add_row(*(_plain(cell) for cell in row))
+    return table
+
+
+def render(view: View, *, json: bool = False, width: int | None = None) -> str:
+    """The text of `view`: JSON, or a table `width` columns wide (None: the terminal's)."""
+    if json:
+        return to_json(view.records)
+    from rich.console import Console
+
+    console = Console(width=width, highlight=False)
+    with console.capture() as capture:
+        console.print(to_table(view))
+    return capture.get().rstrip()
+
+
+def _plain(cell: str) -> str:
+    from rich.markup import escape
+
+    return escape(cell)
