@@ -1,0 +1,131 @@
+"""Renders the chart with the real helm and hands back documents; identical renders happen once a process."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.command import Runner
+from scripts.errors import CommandFailed
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = Path(os.environ.get("GATI_CHART") or ROOT / "helm" / "gati")
+NEWEST, OLDEST = "1.37.0", "1.28.0"
+KUBERNETES = tuple(f"1.{minor}.0" for minor in range(28, 38))
+
+Document = dict[str, Any]
+Values = Mapping[str, Any]
+
+
+class Documents(list[Document]):
+    """The documents of one render, in helm's order."""
+
+    def all(self, kind: str, name: str | None = None) -> list[Document]:
+        """Every document of `kind`, and of `name` when given."""
+        return [
+            doc for doc in self if doc["kind"] == kind and (name is None or doc["metadata"]["name"] == name)
+        ]
+
+    def one(self, kind: str, name: str | None = None) -> Document:
+        """The only such document; AssertionError naming what is there when there is none or several."""
+        found = self.all(kind, name)
+        there = ", ".join(f"{doc['kind']}/{doc['metadata']['name']}" for doc in self)
+        assert len(found) == 1, f"{len(found)} documents are {kind}/{name or '*'}; rendered: {there}"
+        return found[0]
+
+
+def render_text(
+    values: Values | None = None,
+    *,
+    values_files: Sequence[str] = (),
+    show_only: Sequence[str] = (),
+    kube_version: str = NEWEST,
+    namespace: str = "gati",
+    api_versions: Sequence[str] = (),
+    release: str = "gati",
+    upgrade: bool = False,
+    chart: Path = CHART,
+) -> str:
+    """What `helm template` prints; `values_files` are names inside the chart. Raises CommandFailed."""
+    return _template(
+        chart,
+        json.dumps(values or {}, sort_keys=True),
+        tuple(values_files),
+        tuple(show_only),
+        kube_version,
+        namespace,
+        tuple(api_versions),
+        release,
+        upgrade,
+    )
+
+
+def render(values: Values | None = None, **options: Any) -> Documents:
+    """`render_text`, parsed; the documents are the caller's own to change."""
+    return Documents(doc for doc in yaml.load_all(render_text(values, **options), UniqueKeys) if doc)
+
+
+def render_error(values: Values | None = None, **options: Any) -> str:
+    """What helm says when it refuses; AssertionError when it renders."""
+    try:
+        render_text(values, **options)
+    except CommandFailed as refusal:
+        return refusal.stderr
+    raise AssertionError(f"helm rendered what it should refuse: {values} {options}")
+
+
+@functools.cache
+def _template(
+    chart: Path,
+    values: str,
+    values_files: tuple[str, ...],
+    show_only: tuple[str, ...],
+    kube_version: str,
+    namespace: str,
+    api_versions: tuple[str, ...],
+    release: str,
+    upgrade: bool,
+) -> str:
+    argv = ["helm", "template", release, str(chart), "--namespace", namespace, "--kube-version", kube_version]
+    if upgrade:
+        argv.append("--is-upgrade")
+    for name in values_files:
+        argv += ["--values", str(chart / name)]
+    for template in show_only:
+        argv += ["--show-only", template]
+    for version in api_versions:
+        argv += ["--api-versions", version]
+    return Runner().run([*argv, "--values", "-"], stdin=values, deadline=60).stdout
+
+
+class UniqueKeys(yaml.CSafeLoader):
+    """Refuses a mapping in which a key stands twice, which PyYAML and helm both let pass."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        assert not twice, f"keys stand twice{node.start_mark}: {twice}"
+        return super().construct_mapping(node, deep)
+
+
+def pod(workload: Document) -> Document:
+    """The pod spec of a workload (or of a bare Pod)."""
+    spec: Document = workload["spec"]
+    return spec if workload["kind"] == "Pod" else spec["template"]["spec"]
+
+
+def container(workload: Document) -> Document:
+    """The only main container of a workload."""
+    (only,) = pod(workload)["containers"]
+    return only  # type: ignore[no-any-return]
+
+
+def environment(workload: Document) -> dict[str, Any]:
+    """The plain environment of the main container."""
+    return {entry["name"]: entry.get("value") for entry in container(workload).get("env", [])}
