@@ -29,13 +29,14 @@ _RECEIPT = "receipt.json"
 
 @dataclass(frozen=True)
 class Module:
-    """A pinned Go module; `h1` is its checksum as `go.sum` writes it."""
+    """A pinned Go module; `h1` is its checksum as `go.sum` writes it, `ldflags` serve its tools that give none."""
 
     name: str
     path: str
     version: str
     h1: str
     local_replace: str | None = None
+    ldflags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,10 @@ def load_pins(path: Path = PINS) -> Pins:
     """Read the pins. Raises ToolError where an entry is incomplete or names an unknown module."""
     raw = tomllib.loads(path.read_text())
     try:
-        modules = {name: Module(name=name, **entry) for name, entry in raw.get("module", {}).items()}
+        modules = {
+            name: Module(name=name, **{**entry, "ldflags": tuple(entry.get("ldflags", ()))})
+            for name, entry in raw.get("module", {}).items()
+        }
         tools = {name: _tool(name, entry, modules) for name, entry in raw.get("tool", {}).items()}
         return Pins(modules, tools, _numbers(raw["go"]["minimum"]), raw["go"]["package"])
     except (KeyError, TypeError) as error:
@@ -106,7 +110,7 @@ def _tool(name: str, entry: Mapping[str, Any], modules: Mapping[str, Module]) ->
         module=module,
         package=entry["package"],
         binary=entry.get("binary", name),
-        ldflags=tuple(fill(flag) for flag in entry.get("ldflags", ())),
+        ldflags=tuple(fill(flag) for flag in entry.get("ldflags", module.ldflags)),
         tags=tuple(entry.get("tags", ())),
         cgo=entry.get("cgo", False),
         version_argv=tuple(entry.get("version_argv", ())),
@@ -175,6 +179,10 @@ class Toolchain:
         """The pinned version of the tool or module `name`."""
         tool = self._pins.tools.get(name)
         return (tool.module if tool else self._pins.modules[name]).version
+
+    def key(self, name: str) -> str:
+        """Changes with everything that changes the binary `name` when it is built."""
+        return self._pin(name).key()
 
     def survey(self) -> list[ToolState]:
         """Where every tool stands, building nothing."""
