@@ -36,7 +36,16 @@ mode `fail` is checked in _validate.tpl. */}}
 {{- if and .Values.ingress.enabled (.Values.keda).enabled }}
 - {feature: keda.enabled, kind: keda.sh/v1alpha1/ScaledObject, product: KEDA, key: keda.renderMode, mode: {{ .Values.keda.renderMode }}}
 {{- end }}
-{{- if and .Values.ingress.enabled (.Values.ingress.prometheus).scrape $operator.enabled ($operator.serviceMonitor).enabled }}
+{{- if include "gati.ingress.monitorWanted" . }}
 - {feature: prometheusOperator.serviceMonitor.enabled, kind: monitoring.coreos.com/v1/ServiceMonitor, product: the Prometheus Operator, key: prometheusOperator.renderMode, mode: {{ $operator.renderMode }}}
+{{- end }}
+{{- if include "gati.rulesWanted" . }}
+- {feature: prometheusOperator.prometheusRule.enabled, kind: monitoring.coreos.com/v1/PrometheusRule, product: the Prometheus Operator, key: prometheusOperator.renderMode, mode: {{ $operator.renderMode }}}
+{{- end }}
+{{- if include "gati.ingress.certificateWanted" . }}
+- {feature: tls.certManager.enabled, kind: cert-manager.io/v1/Certificate, product: cert-manager, key: tls.certManager.renderMode, mode: {{ .Values.tls.certManager.renderMode }}}
+{{- end }}
+{{- if and .Values.ingress.enabled (.Values.httpRoute).enabled }}
+- {feature: httpRoute.enabled, kind: gateway.networking.k8s.io/v1/HTTPRoute, product: the Gateway API, key: httpRoute.renderMode, mode: {{ .Values.httpRoute.renderMode }}}
 {{- end }}
 {{- end }}

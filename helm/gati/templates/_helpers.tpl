@@ -39,20 +39,36 @@ app.kubernetes.io/part-of: gati
 {{- end }}
 
 {{/*
-The one place where labels and annotations come together: maps merged, a later one winning, so that no key stands twice.
-Takes (list KEY MAP...), KEY being "labels" or "annotations"; writes nothing at all for nothing.
+Maps laid over each other, a later one winning key by key, false and zero included; nothing at all for nothing.
+Takes (list KEY MAP...) and writes the outcome under KEY.
 */}}
 {{- define "gati.overlay" -}}
 {{- $merged := dict -}}
 {{- range rest . -}}
 {{- range $key, $value := . | default dict -}}
-{{- $_ := set $merged $key (toString $value) -}}
+{{- $_ := set $merged $key $value -}}
 {{- end -}}
 {{- end -}}
 {{- with $merged }}
 {{ first $ }}:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/*
+The same for maps of strings, in which numbers and booleans become text. It is the one place where labels and
+annotations come together, so that no key stands twice.
+*/}}
+{{- define "gati.strings" -}}
+{{- $maps := list (first .) -}}
+{{- range rest . -}}
+{{- $texts := dict -}}
+{{- range $key, $value := . | default dict -}}
+{{- $_ := set $texts $key (include "gati.text" $value) -}}
+{{- end -}}
+{{- $maps = append $maps $texts -}}
+{{- end -}}
+{{- include "gati.overlay" $maps -}}
 {{- end }}
 
 {{/*
@@ -68,8 +84,8 @@ name: {{ .name }}
 {{- if not .clusterScoped }}
 namespace: {{ .namespace | default (include "gati.namespace" .root) }}
 {{- end }}
-{{- include "gati.overlay" (list "labels" (include "gati.chartLabels" .root | fromYaml) .root.Values.commonLabels .labels $component) }}
-{{- include "gati.overlay" (list "annotations" .root.Values.commonAnnotations .annotations) }}
+{{- include "gati.strings" (list "labels" (include "gati.chartLabels" .root | fromYaml) .root.Values.commonLabels .labels $component) }}
+{{- include "gati.strings" (list "annotations" .root.Values.commonAnnotations .annotations) }}
 {{- end }}
 
 {{/* name:tag, or name@digest. */}}
@@ -78,7 +94,7 @@ namespace: {{ .namespace | default (include "gati.namespace" .root) }}
 {{- if $image.digest -}}
 {{ $image.repository }}@{{ $image.digest }}
 {{- else -}}
-{{ $image.repository }}:{{ $image.tag | default .root.Chart.AppVersion }}
+{{ $image.repository }}:{{ include "gati.text" ($image.tag | default .root.Chart.AppVersion) }}
 {{- end -}}
 {{- end }}
 
@@ -146,9 +162,4 @@ name: http
 port: {{ .Values.ingress.service.port }}
 targetPort: {{ .Values.ingress.service.targetPort }}
 {{- end -}}
-{{- end }}
-
-{{/* The Secret with the certificate of the ingress. */}}
-{{- define "gati.ingress.certificateSecret" -}}
-{{- (.Values.tls).secretName | default (include "gati.suffixed" (list .Values.ingress.name "tls")) -}}
 {{- end }}

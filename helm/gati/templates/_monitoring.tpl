@@ -2,16 +2,46 @@
 How the metrics of the ingress are found.
 */}}
 
-{{/* The name of the container port of the metrics. */}}
-{{- define "gati.ingress.metricsPort" -}}
+{{/* Non-empty when the metrics have a container port of their own. */}}
+{{- define "gati.ingress.ownMetricsPort" -}}
 {{- $metrics := .Values.ingress.prometheus | default dict -}}
-{{- if and $metrics.scrape (ne (int $metrics.port) (int .Values.ingress.service.targetPort)) }}metrics{{ else }}http{{ end -}}
+{{- $taken := list (int .Values.ingress.service.targetPort) -}}
+{{- if (.Values.tls).enabled }}{{ $taken = append $taken (int .Values.tls.targetPort) }}{{ end -}}
+{{- if and $metrics.scrape (not (has (int $metrics.port) $taken)) }}true{{ end -}}
+{{- end }}
+
+{{/* Where a ServiceMonitor finds the metrics: at the Service port that leads to them, else at the container's. */}}
+{{- define "gati.ingress.metricsEndpoint" -}}
+{{- $frontend := include "gati.ingress.frontend" . | fromYaml -}}
+{{- if eq (int $frontend.targetPort) (int .Values.ingress.prometheus.port) -}}
+port: {{ $frontend.name }}
+scheme: {{ $frontend.name }}
+{{- if eq $frontend.name "https" }}
+tlsConfig:
+  {{- /* The ServiceMonitor may stand in another namespace than the Secret, whose CA it then cannot read. */}}
+  insecureSkipVerify: true
+{{- end }}
+{{- else -}}
+targetPort: {{ .Values.ingress.prometheus.port }}
+scheme: http
+{{- end }}
+{{- end }}
+
+{{/* Non-empty when a ServiceMonitor is asked for. */}}
+{{- define "gati.ingress.monitorWanted" -}}
+{{- $operator := .Values.prometheusOperator | default dict -}}
+{{- if and .Values.ingress.enabled (.Values.ingress.prometheus).scrape $operator.enabled ($operator.serviceMonitor).enabled }}true{{ end -}}
 {{- end }}
 
 {{/* Non-empty when the ServiceMonitor is rendered. */}}
 {{- define "gati.ingress.monitored" -}}
-{{- $operator := .Values.prometheusOperator | default dict -}}
-{{- if and .Values.ingress.enabled (.Values.ingress.prometheus).scrape $operator.enabled ($operator.serviceMonitor).enabled -}}
-{{- include "gati.renders" (list . "monitoring.coreos.com/v1/ServiceMonitor" $operator.renderMode) -}}
+{{- if include "gati.ingress.monitorWanted" . -}}
+{{- include "gati.renders" (list . "monitoring.coreos.com/v1/ServiceMonitor" .Values.prometheusOperator.renderMode) -}}
 {{- end -}}
+{{- end }}
+
+{{/* Non-empty when alerting rules are asked for. */}}
+{{- define "gati.rulesWanted" -}}
+{{- $operator := .Values.prometheusOperator | default dict -}}
+{{- if and .Values.ingress.enabled $operator.enabled ($operator.prometheusRule).enabled }}true{{ end -}}
 {{- end }}

@@ -3,12 +3,12 @@ The parts of a pod that both components share. Each takes the component's contex
 */}}
 
 {{- define "gati.podLabels" -}}
-{{- include "gati.overlay" (list "labels" (dict "app.kubernetes.io/part-of" "gati") .root.Values.commonLabels .root.Values.podLabels .values.podLabels (include "gati.selectorLabels" . | fromYaml)) }}
+{{- include "gati.strings" (list "labels" (dict "app.kubernetes.io/part-of" "gati") .root.Values.commonLabels .root.Values.podLabels .values.podLabels (include "gati.selectorLabels" . | fromYaml)) }}
 {{- end }}
 
 {{/* Takes the component's context with "annotations", those of the chart itself; they win. */}}
 {{- define "gati.podAnnotations" -}}
-{{- include "gati.overlay" (list "annotations" .root.Values.commonAnnotations .root.Values.podAnnotations .values.podAnnotations .annotations) }}
+{{- include "gati.strings" (list "annotations" .root.Values.commonAnnotations .root.Values.podAnnotations .values.podAnnotations .annotations) }}
 {{- end }}
 
 {{/* Everything of the pod that does not depend on its containers. */}}
@@ -35,7 +35,7 @@ securityContext:
 {{- define "gati.placement" -}}
 {{- $global := .root.Values -}}
 {{- $zones := $global.multiZone | default dict -}}
-{{- include "gati.overlay" (list "nodeSelector" $global.nodeSelector .values.nodeSelector) }}
+{{- include "gati.strings" (list "nodeSelector" $global.nodeSelector .values.nodeSelector) }}
 {{- $affinity := deepCopy (.values.affinity | default $global.affinity | default dict) }}
 {{- if $zones.enabled }}
 {{- $own := dict "weight" 100 "podAffinityTerm" (dict "topologyKey" $zones.zoneLabel "labelSelector" (dict "matchLabels" (include "gati.selectorLabels" . | fromYaml))) }}

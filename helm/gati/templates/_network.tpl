@@ -1,0 +1,19 @@
+{{/*
+What the components may reach, and who may reach them.
+*/}}
+
+{{/* The egress rule for name resolution: a list of one. */}}
+{{- define "gati.network.dns" -}}
+- to:
+    {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
+  ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+{{- end }}
+
+{{/* The pods of a component, as a peer. Takes (list ROOT COMPONENT). */}}
+{{- define "gati.network.peer" -}}
+podSelector:
+  matchLabels:
+    {{- include "gati.selectorLabels" (dict "root" (index . 0) "component" (index . 1)) | nindent 4 }}
+{{- end }}
