@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,12 @@ from typing import Any
 import yaml
 
 from scripts.command import Runner
+from scripts.config import load_config
 from scripts.errors import CommandFailed
+from scripts.toolchain import Toolchain
 
 ROOT = Path(__file__).resolve().parents[2]
-CHART = Path(os.environ.get("GATI_CHART") or ROOT / "helm" / "gati")
+CHART = load_config(ROOT).chart
 NEWEST, OLDEST = "1.37.0", "1.28.0"
 KUBERNETES = tuple(f"1.{minor}.0" for minor in range(28, 38))
 
@@ -81,6 +82,12 @@ def render_error(values: Values | None = None, **options: Any) -> str:
 
 
 @functools.cache
+def tool(name: str) -> str:
+    """The pinned binary `name`; built once when it is missing, which takes a minute or two."""
+    return str(Toolchain(load_config(ROOT).cache_dir, Runner()).path(name))
+
+
+@functools.cache
 def _template(
     chart: Path,
     values: str,
@@ -92,7 +99,7 @@ def _template(
     release: str,
     upgrade: bool,
 ) -> str:
-    argv = ["helm", "template", release, str(chart), "--namespace", namespace, "--kube-version", kube_version]
+    argv = [tool("helm"), "template", release, str(chart), "--namespace", namespace, "--kube-version", kube_version]
     if upgrade:
         argv.append("--is-upgrade")
     for name in values_files:

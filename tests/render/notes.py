@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from scripts.command import Runner
-from tests.render.harness import CHART, Values
+from tests.render.harness import CHART, Values, tool
 
 
 def notes(values: Values | None = None, *, values_files: Sequence[str] = (), namespace: str = "gati") -> str:
@@ -17,7 +17,7 @@ def notes(values: Values | None = None, *, values_files: Sequence[str] = (), nam
 
 @functools.cache
 def _notes(values: str, values_files: tuple[str, ...], namespace: str) -> str:
-    argv = ["helm", "install", "gati", str(CHART), "--namespace", namespace, "--dry-run=client"]
+    argv = [tool("helm"), "install", "gati", str(CHART), "--namespace", namespace, "--dry-run=client"]
     for name in values_files:
         argv += ["--values", str(CHART / name)]
     printed = Runner().run([*argv, "--values", "-"], stdin=values, deadline=60).stdout

@@ -1,0 +1,161 @@
+"""Rules and dashboard for the monitoring, the pods of `helm test`, further objects."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.render.everything import EVERYTHING, merged
+from tests.render.figures import INGRESS, ROUTE_MANAGER, at
+from tests.render.harness import container, render, render_error
+
+RULES = {"prometheusOperator": {"prometheusRule": {"enabled": True}}}
+
+
+class TestPrometheusRule:
+    def test_off_by_default(self) -> None:
+        assert not render().all("PrometheusRule")
+
+    def test_alerts_say_what_and_how_bad(self) -> None:
+        alerts = [rule for group in render(RULES).one("PrometheusRule")["spec"]["groups"] for rule in group["rules"]]
+        assert alerts
+        for alert in alerts:
+            assert alert["expr"]
+            assert alert["labels"]["severity"]
+            assert alert["annotations"]["summary"]
+
+    def test_alerts_are_about_this_release(self) -> None:
+        docs = render({**RULES, "global": {"namespace": "edge"}, "ingress": {"name": "door"}})
+        expressions = " ".join(
+            rule["expr"] for group in docs.one("PrometheusRule")["spec"]["groups"] for rule in group["rules"]
+        )
+        assert "edge" in expressions
+        assert '"gati"' not in expressions
+
+
+class TestDashboard:
+    def test_off_by_default(self) -> None:
+        assert not [doc for doc in render().all("ConfigMap") if "grafana" in json.dumps(doc)]
+
+    def test_is_found_by_grafana_and_is_json(self) -> None:
+        docs = render({"dashboard": {"enabled": True}})
+        (found,) = [doc for doc in docs.all("ConfigMap") if doc["metadata"]["labels"].get("grafana_dashboard") == "1"]
+        ((name, text),) = found["data"].items()
+        assert name.endswith(".json")
+        board = json.loads(text)
+        assert board["title"]
+        assert [panel for panel in board["panels"] if "gati_ingress_requests_total" in json.dumps(panel)]
+
+    def test_namespace_comes_from_values(self) -> None:
+        docs = render({"dashboard": {"enabled": True, "namespace": "grafana"}})
+        assert [doc for doc in docs.all("ConfigMap") if doc["metadata"]["namespace"] == "grafana"]
+
+
+class TestHook:
+    """The pods of `helm test`."""
+
+    def calls(self, values: dict[str, Any] | None = None) -> dict[str, str]:
+        """{image repository: the last word of the command} of each test pod."""
+        docs = render(values)
+        found = {}
+        for doc in docs.all("Pod"):
+            assert doc["metadata"]["annotations"]["helm.sh/hook"] == "test"
+            assert doc["spec"]["restartPolicy"] == "Never"
+            box = container(doc)
+            found[box["image"].partition(":")[0].rpartition("/")[2]] = (box.get("command", []) + box.get("args", []))[-1]
+        return found
+
+    def test_both_services_are_called_by_the_components_images(self) -> None:
+        calls = self.calls()
+        assert set(calls) == {"gati-ingress", "gati-route-manager"}
+        assert re.search(rf"^http://{INGRESS}\.gati\.svc(:80)?/healthz$", calls["gati-ingress"])
+        assert re.search(rf"{ROUTE_MANAGER}\.gati\.svc:50051$", calls["gati-route-manager"])
+
+    def test_the_call_follows_ports_names_and_tls(self) -> None:
+        calls = self.calls(
+            {
+                "global": {"namespace": "edge"},
+                "ingress": {"name": "door", "readinessProbe": {"path": "/up"}},
+                "tls": {"enabled": True, "secretName": "c", "servicePort": 8444},
+                "routeManager": {"name": "rm", "service": {"port": 7000}},
+            }
+        )
+        assert re.search(r"^https://door\.edge\.svc:8444/(up|healthz)$", calls["gati-ingress"])
+        assert re.search(r"rm\.edge\.svc:7000$", calls["gati-route-manager"])
+
+    def test_they_are_gone_before_the_next_run(self) -> None:
+        for doc in render().all("Pod"):
+            assert "before-hook-creation" in doc["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+
+    def test_they_can_be_off(self) -> None:
+        assert not render({"tests": {"enabled": False}}).all("Pod")
+
+    def test_an_absent_component_is_not_called(self) -> None:
+        assert set(self.calls({"routeManager": {"enabled": False}, "ingress": {"config": {"ROUTE_MANAGER_ADDR": "x:1"}}})) == {
+            "gati-ingress"
+        }
+
+    @pytest.mark.parametrize("values", [{}, EVERYTHING])
+    def test_nothing_takes_them_for_a_component(self, values: dict[str, Any]) -> None:
+        docs = render(values)
+        for test in docs.all("Pod"):
+            for doc in docs:
+                if doc["kind"] in ("Service", "Deployment", "PodDisruptionBudget"):
+                    selector = at(doc, "spec", "selector", "matchLabels") or at(doc, "spec", "selector")
+                    assert not selector.items() <= test["metadata"]["labels"].items(), doc["metadata"]["name"]
+
+
+class TestExtraObjects:
+    def test_an_object_arrives_with_its_templates_evaluated(self) -> None:
+        extra = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "{{ .Release.Name }}-extra"},
+            "data": {"n": "1"},
+        }
+        assert render({"extraObjects": [extra]}).one("ConfigMap", "gati-extra")["data"] == {"n": "1"}
+
+    def test_a_string_does_too(self) -> None:
+        text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Values.ingress.name }}-more\n"
+        assert render({"extraObjects": [text]}).one("ConfigMap", f"{INGRESS}-more")
+
+    def test_several_stay_apart(self) -> None:
+        extras = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"x{n}"}} for n in range(3)]
+        docs = render({"extraObjects": extras})
+        assert {"x0", "x1", "x2"} <= {doc["metadata"]["name"] for doc in docs.all("ConfigMap")}
+
+
+MODES = [
+    ("ScaledObject", "keda.sh/v1alpha1", {"keda": {"enabled": True}}, "keda"),
+    ("HTTPRoute", "gateway.networking.k8s.io/v1", {"httpRoute": EVERYTHING["httpRoute"]}, "httpRoute"),
+    ("Certificate", "cert-manager.io/v1", {"tls": EVERYTHING["tls"]}, "tls.certManager"),
+    ("PrometheusRule", "monitoring.coreos.com/v1", RULES, "prometheusOperator"),
+]
+
+
+@pytest.mark.parametrize(("kind", "group", "values", "where"), MODES, ids=[mode[0] for mode in MODES])
+class TestRenderMode:
+    """Kinds that a cluster may lack are refused, skipped or rendered, as asked."""
+
+    def render_mode(self, values: dict[str, Any], where: str, mode: str) -> dict[str, Any]:
+        over: Any = {"renderMode": mode}
+        for key in reversed(where.split(".")):
+            over = {key: over}
+        return merged(values, over)
+
+    @pytest.mark.parametrize("mode", ["fail", "skip", "always"])
+    def test_where_the_cluster_has_it(self, kind: str, group: str, values: dict[str, Any], where: str, mode: str) -> None:
+        assert render(self.render_mode(values, where, mode), api_versions=(f"{group}/{kind}",)).one(kind)
+
+    def test_where_it_has_not(self, kind: str, group: str, values: dict[str, Any], where: str) -> None:
+        assert render(self.render_mode(values, where, "always")).one(kind)
+        assert not render(self.render_mode(values, where, "skip")).all(kind)
+        message = render_error(self.render_mode(values, where, "fail"))
+        assert kind in message
+        assert where in message
+
+    def test_an_unknown_mode_is_refused(self, kind: str, group: str, values: dict[str, Any], where: str) -> None:
+        assert "renderMode" in render_error(self.render_mode(values, where, "sometimes"))
