@@ -41,3 +41,10 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         old = both.get(key)
         both[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return both
+
+
+def nested(path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """Values that set the key at `path` and no other."""
+    for key in reversed(path):
+        value = {key: value}
+    return value  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.render.harness import CHART, Document, Documents, container, environment, pod, render
+from tests.render.harness import CHART, Document, Documents, container, pod, render
 
 Read = Callable[[Documents], Any]
 
@@ -232,7 +232,12 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         "hpa-cpu",
         "6.4",
-        [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}}],
+        [
+            {
+                "type": "Resource",
+                "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}},
+            }
+        ],
         place("HorizontalPodAutoscaler", INGRESS, "spec", "metrics"),
         HPA,
     ),

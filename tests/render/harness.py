@@ -29,9 +29,7 @@ class Documents(list[Document]):
 
     def all(self, kind: str, name: str | None = None) -> list[Document]:
         """Every document of `kind`, and of `name` when given."""
-        return [
-            doc for doc in self if doc["kind"] == kind and (name is None or doc["metadata"]["name"] == name)
-        ]
+        return [doc for doc in self if doc["kind"] == kind and (name is None or doc["metadata"]["name"] == name)]
 
     def one(self, kind: str, name: str | None = None) -> Document:
         """The only such document; AssertionError naming what is there when there is none or several."""

@@ -31,7 +31,9 @@ def test_upgrade_without_a_change_changes_nothing(values: dict[str, Any]) -> Non
 
 
 def test_no_template_asks_for_time_chance_or_the_cluster() -> None:
-    forbidden = re.compile(r"\b(now|date|randAlpha\w*|randNumeric|randAscii|randBytes|randInt|uuidv4|gen\w+Cert\w*|genCA|genPrivateKey|lookup|Release\.Revision|shuffle|htpasswd|bcrypt|getHostByName)\b")
+    forbidden = re.compile(
+        r"\b(now|date|randAlpha\w*|randNumeric|randAscii|randBytes|randInt|uuidv4|gen\w+Cert\w*|genCA|genPrivateKey|lookup|Release\.Revision|shuffle|htpasswd|bcrypt|getHostByName)\b"
+    )
     for path in sorted((CHART / "templates").rglob("*")):
         if path.is_file():
             for action in re.findall(r"\{\{-?(?!-?\s*/\*)(.*?)-?\}\}", path.read_text(), re.S):

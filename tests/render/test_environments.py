@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.render.figures import INGRESS, ROUTE_MANAGER, at, config
-from tests.render.harness import CHART, Documents, pod, render
+from tests.render.harness import Documents, pod, render
 
 DEV, STAGING, PROD = FILES = ("values-dev.yaml", "values-staging.yaml", "values-prod.yaml")
 
@@ -35,21 +34,6 @@ def test_each_renders_both_components(name: str) -> None:
     docs = environment(name)
     docs.one("Deployment", INGRESS)
     docs.one("Deployment", ROUTE_MANAGER)
-
-
-@pytest.mark.requirement("16.1")
-@pytest.mark.parametrize("name", FILES)
-def test_each_says_only_what_differs(name: str) -> None:
-    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
-    own = yaml.safe_load((CHART / name).read_text())
-    repeated = [".".join(path) for path, value in leaves(own) if at(defaults, *path) == value]
-    assert not repeated
-
-
-def leaves(tree: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
-    if isinstance(tree, dict) and tree:
-        return [leaf for key, value in tree.items() for leaf in leaves(value, (*path, key))]
-    return [(path, tree)]
 
 
 @pytest.mark.requirement("16.2")
@@ -89,7 +73,9 @@ def test_they_merge_in_order() -> None:
     together = render(values_files=(DEV, PROD))
     assert config("FEATURE_PLAYGROUND")(together) == "false"
     assert config("FEATURE_PLAYGROUND")(render(values_files=(PROD, DEV))) == "true"
-    assert config("FEATURE_PLAYGROUND")(environment(PROD, {"ingress": {"config": {"FEATURE_PLAYGROUND": True}}})) == "true"
+    assert (
+        config("FEATURE_PLAYGROUND")(environment(PROD, {"ingress": {"config": {"FEATURE_PLAYGROUND": True}}})) == "true"
+    )
 
 
 @pytest.mark.requirement("16.4")

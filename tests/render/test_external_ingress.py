@@ -59,10 +59,13 @@ class TestIngress:
         annotations = {"nginx.ingress.kubernetes.io/proxy-read-timeout": 3600, "cert-manager.io/cluster-issuer": "le"}
         found = render(external(className="nginx", annotations=annotations)).one("Ingress")
         assert found["spec"]["ingressClassName"] == "nginx"
-        assert found["metadata"]["annotations"].items() >= {
-            "nginx.ingress.kubernetes.io/proxy-read-timeout": "3600",
-            "cert-manager.io/cluster-issuer": "le",
-        }.items()
+        assert (
+            found["metadata"]["annotations"].items()
+            >= {
+                "nginx.ingress.kubernetes.io/proxy-read-timeout": "3600",
+                "cert-manager.io/cluster-issuer": "le",
+            }.items()
+        )
 
     def test_no_class_leaves_it_to_the_cluster(self) -> None:
         assert "ingressClassName" not in render(external()).one("Ingress")["spec"]

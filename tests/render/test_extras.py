@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.render.everything import EVERYTHING, merged
+from tests.render.everything import EVERYTHING, merged, nested
 from tests.render.figures import INGRESS, ROUTE_MANAGER, at
 from tests.render.harness import container, render, render_error
 
@@ -65,7 +65,9 @@ class TestHook:
             assert doc["metadata"]["annotations"]["helm.sh/hook"] == "test"
             assert doc["spec"]["restartPolicy"] == "Never"
             box = container(doc)
-            found[box["image"].partition(":")[0].rpartition("/")[2]] = (box.get("command", []) + box.get("args", []))[-1]
+            found[box["image"].partition(":")[0].rpartition("/")[2]] = (box.get("command", []) + box.get("args", []))[
+                -1
+            ]
         return found
 
     def test_both_services_are_called_by_the_components_images(self) -> None:
@@ -94,9 +96,9 @@ class TestHook:
         assert not render({"tests": {"enabled": False}}).all("Pod")
 
     def test_an_absent_component_is_not_called(self) -> None:
-        assert set(self.calls({"routeManager": {"enabled": False}, "ingress": {"config": {"ROUTE_MANAGER_ADDR": "x:1"}}})) == {
-            "gati-ingress"
-        }
+        assert set(
+            self.calls({"routeManager": {"enabled": False}, "ingress": {"config": {"ROUTE_MANAGER_ADDR": "x:1"}}})
+        ) == {"gati-ingress"}
 
     @pytest.mark.parametrize("values", [{}, EVERYTHING])
     def test_nothing_takes_them_for_a_component(self, values: dict[str, Any]) -> None:
@@ -141,13 +143,12 @@ class TestRenderMode:
     """Kinds that a cluster may lack are refused, skipped or rendered, as asked."""
 
     def render_mode(self, values: dict[str, Any], where: str, mode: str) -> dict[str, Any]:
-        over: Any = {"renderMode": mode}
-        for key in reversed(where.split(".")):
-            over = {key: over}
-        return merged(values, over)
+        return merged(values, nested((*where.split("."), "renderMode"), mode))
 
     @pytest.mark.parametrize("mode", ["fail", "skip", "always"])
-    def test_where_the_cluster_has_it(self, kind: str, group: str, values: dict[str, Any], where: str, mode: str) -> None:
+    def test_where_the_cluster_has_it(
+        self, kind: str, group: str, values: dict[str, Any], where: str, mode: str
+    ) -> None:
         assert render(self.render_mode(values, where, mode), api_versions=(f"{group}/{kind}",)).one(kind)
 
     def test_where_it_has_not(self, kind: str, group: str, values: dict[str, Any], where: str) -> None:

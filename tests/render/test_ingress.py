@@ -34,14 +34,14 @@ class TestImage:
         assert self.image(component, image) == "registry.example:5000/team/app:2.3"
 
     def test_tag_that_looks_like_a_number(self, component: str) -> None:
-        assert self.image(component, {"repository": "r", "tag": "1.10"}) == "r:1.10"
+        assert self.image(component, {"repository": "app", "tag": "1.10"}) == "app:1.10"
 
     def test_digest_wins(self, component: str) -> None:
-        image = {"repository": "r", "tag": "2.3", "digest": DIGEST}
-        assert self.image(component, image) in (f"r@{DIGEST}", f"r:2.3@{DIGEST}")
+        image = {"repository": "app", "tag": "2.3", "digest": DIGEST}
+        assert self.image(component, image) in (f"app@{DIGEST}", f"app:2.3@{DIGEST}")
 
     def test_tag_defaults_to_app_version(self, component: str) -> None:
-        assert self.image(component, {"repository": "r"}) == "r:1.0.0"
+        assert self.image(component, {"repository": "app"}) == "app:1.0.0"
 
     @pytest.mark.parametrize("policy", ["Always", "IfNotPresent", "Never"])
     def test_pull_policy(self, component: str, policy: str) -> None:
@@ -99,7 +99,9 @@ def test_a_start_longer_than_liveness_allows_is_waited_for(component: str) -> No
 
 @pytest.mark.requirement("18.1", "18.5")
 @pytest.mark.parametrize("component", COMPONENTS)
-@pytest.mark.parametrize(("version", "native"), [("1.28.0", False), ("1.29.15", False), ("1.30.0", True), ("1.37.2", True)])
+@pytest.mark.parametrize(
+    ("version", "native"), [("1.28.0", False), ("1.29.15", False), ("1.30.0", True), ("1.37.2", True)]
+)
 def test_pause_is_native_where_the_cluster_has_it(component: str, version: str, native: bool) -> None:
     hook = container(workload(component, kube_version=version))["lifecycle"]["preStop"]
     assert set(hook) == ({"sleep"} if native else {"exec"})
@@ -213,9 +215,7 @@ class TestExtras:
 
     def test_no_variable_stands_twice(self, component: str) -> None:
         extra = [{"name": "POD_NAME", "value": "mine"}]
-        names = [
-            entry["name"] for entry in container(workload(component, {component: {"extraEnv": extra}}))["env"]
-        ]
+        names = [entry["name"] for entry in container(workload(component, {component: {"extraEnv": extra}}))["env"]]
         assert len(names) == len(set(names))
 
     def test_environment_sources_are_added(self, component: str) -> None:

@@ -45,7 +45,7 @@ def test_a_deployment_takes_annotations_of_its_own(component: str) -> None:
 def test_pods_take_both(what: str, scope: str) -> None:
     key = f"{'common' if scope == 'common' else 'pod'}{what.title()}"
     given = {key: {"example.com/x": "y"}}
-    values = {component: given for component in COMPONENTS} if scope == "component" else given
+    values = dict.fromkeys(COMPONENTS, given) if scope == "component" else given
     for doc in render(values).all("Deployment"):
         assert doc["spec"]["template"]["metadata"][what]["example.com/x"] == "y"
         if scope != "common":

@@ -83,7 +83,10 @@ ONE = [
 
 @pytest.mark.requirement("13.5")
 @pytest.mark.parametrize("values", ONE)
-@pytest.mark.parametrize("fields", [{"minAvailable": 1}, {"minAvailable": "1%"}, {"minAvailable": "50%"}, {"minAvailable": None, "maxUnavailable": 1}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"minAvailable": 1}, {"minAvailable": "1%"}, {"minAvailable": "50%"}, {"minAvailable": None, "maxUnavailable": 1}],
+)
 def test_one_effective_replica_never_blocks_a_drain(values: dict[str, Any], fields: dict[str, Any]) -> None:
     docs = render({**values, "pdb": {"enabled": True, **fields}})
     for found in docs.all("PodDisruptionBudget"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -77,7 +77,7 @@ def test_binding_gives_the_role_to_the_account(component: str) -> None:
 
 @pytest.mark.requirement("12.5")
 class TestWithoutRbac:
-    values: dict[str, Any] = {"rbac": {"create": False}}
+    values: ClassVar[dict[str, Any]] = {"rbac": {"create": False}}
 
     def test_nothing_is_created(self) -> None:
         assert not [doc for doc in render({**USED, **self.values}) if doc["kind"] in KINDS]

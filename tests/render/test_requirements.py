@@ -22,7 +22,11 @@ def marks(source: str) -> Iterator[tuple[str, str]]:
                 continue
         elif not (isinstance(node, ast.FunctionDef) and node.name.startswith("test_")):
             continue
-        if any(isinstance(part, ast.Attribute) and part.attr in IDLE for mark in node.decorator_list for part in ast.walk(mark)):
+        if any(
+            isinstance(part, ast.Attribute) and part.attr in IDLE
+            for mark in node.decorator_list
+            for part in ast.walk(mark)
+        ):
             continue
         for call in node.decorator_list:
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in LISTED:

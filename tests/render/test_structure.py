@@ -81,7 +81,15 @@ def test_each_object_stands_in_its_components_folder() -> None:
 @pytest.mark.requirement("1.3")
 def test_defaults_render() -> None:
     kinds = {doc["kind"] for doc in render()}
-    assert {"ConfigMap", "Deployment", "PodDisruptionBudget", "Role", "RoleBinding", "Service", "ServiceAccount"} <= kinds
+    assert {
+        "ConfigMap",
+        "Deployment",
+        "PodDisruptionBudget",
+        "Role",
+        "RoleBinding",
+        "Service",
+        "ServiceAccount",
+    } <= kinds
     optional = {"HorizontalPodAutoscaler", "ScaledObject", "ServiceMonitor", "Ingress", "HTTPRoute", "Certificate"}
     assert not optional & kinds
 
@@ -131,7 +139,12 @@ def test_long_names_keep_their_suffix_and_stay_apart() -> None:
         assert len(name) <= 63
         assert re.match(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", name), name
     short = {doc["metadata"]["name"] for doc in render(EVERYTHING)}
-    suffixes = {name.removeprefix(prefix) for prefix in ("gati-ingress", "route-manager") for name in short if name.startswith(prefix)}
+    suffixes = {
+        name.removeprefix(prefix)
+        for prefix in ("gati-ingress", "route-manager")
+        for name in short
+        if name.startswith(prefix)
+    }
     for suffix in suffixes:
         assert [name for _, _, name in named if name.endswith(suffix)], suffix
 

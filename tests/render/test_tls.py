@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -65,7 +65,7 @@ class TestCertificate:
 
 @pytest.mark.requirement("11")
 class TestCertManager:
-    values: dict[str, Any] = {
+    values: ClassVar[dict[str, Any]] = {
         "tls": {
             **TLS["tls"],
             "certManager": {

@@ -1,0 +1,192 @@
+"""values.schema.json: strict, in step with values.yaml, and every refusal names the key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.render.everything import EVERYTHING, merged, nested
+from tests.render.figures import at
+from tests.render.harness import CHART, render, render_error
+
+SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
+DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+Path = tuple[str, ...]
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema`, or what it refers to."""
+    while "$ref" in schema:
+        schema = at(SCHEMA, *schema["$ref"].removeprefix("#/").split("/"))
+    return schema
+
+
+def maps(schema: dict[str, Any] = SCHEMA, path: Path = ()) -> Iterator[Path]:
+    """Every map of the values whose keys the schema knows."""
+    schema = resolved(schema)
+    if "properties" in schema:
+        yield path
+        for key, child in schema["properties"].items():
+            yield from maps(child, (*path, key))
+
+
+def leaves(tree: Any = DEFAULTS, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every default that is no map, and every empty map."""
+    if isinstance(tree, dict) and tree:
+        for key, value in tree.items():
+            yield from leaves(value, (*path, key))
+    else:
+        yield path, tree
+
+
+def schema_at(path: Path) -> dict[str, Any]:
+    schema = SCHEMA
+    for key in path:
+        schema = resolved(resolved(schema)["properties"][key])
+    return schema
+
+
+def pointers(message: str) -> set[str]:
+    """The places, as JSON pointers, that helm's message names."""
+    return {line.split("'")[1] for line in message.splitlines() if "at '" in line}
+
+
+def test_is_a_valid_schema() -> None:
+    jsonschema.validators.validator_for(SCHEMA).check_schema(SCHEMA)
+
+
+def test_defaults_and_environments_satisfy_it() -> None:
+    jsonschema.validate(DEFAULTS, SCHEMA)
+    jsonschema.validate(merged(DEFAULTS, EVERYTHING), SCHEMA)
+    for path in sorted(CHART.glob("values-*.yaml")):
+        assert render(values_files=(path.name,)), path.name
+
+
+PASSED_THROUGH = {"resources", "podSecurityContext", "securityContext"}  # Kubernetes knows more keys than it needs
+CLOSED = [path for path in maps() if path != ("global",)]  # open on purpose: see TestParentChart
+
+
+@pytest.mark.parametrize("path", CLOSED, ids=lambda path: ".".join(path) or "top")
+def test_a_typo_is_refused_and_named(path: Path) -> None:
+    message = render_error(nested((*path, "tpyo"), 1))
+    assert "tpyo" in message
+    assert "/" + "/".join(path) in message or not path
+
+
+def wrong(value: Any) -> Any:
+    """A value of a type that stands for no default of this kind."""
+    return [["no"]] if isinstance(value, dict | str | bool | int | float) or value is None else {"no": "no"}
+
+
+def test_a_wrong_type_is_refused_and_named_for_every_default() -> None:
+    broken: dict[str, Any] = {}
+    expected = set()
+    for path, value in leaves():
+        node = broken
+        for key in path[:-1]:
+            node = node.setdefault(key, {})
+        node[path[-1]] = wrong(value)
+        expected.add("/" + "/".join(path))
+    named = pointers(render_error(broken))
+    assert not [pointer for pointer in expected if pointer not in named]
+
+
+NUMBERS = [path for path, value in leaves() if isinstance(value, int) and not isinstance(value, bool)]
+
+
+def test_a_percentage_where_a_number_must_stand_is_refused_and_named() -> None:
+    broken: dict[str, Any] = {}
+    wanted = {path for path in NUMBERS if path[0] != "pdb"}
+    for path in wanted:
+        node = broken
+        for key in path[:-1]:
+            node = node.setdefault(key, {})
+        node[path[-1]] = "50%"
+    named = pointers(render_error(broken))
+    free = {path for path in wanted if not schema_knows(path)}
+    assert {"/" + "/".join(path) for path in wanted - free} <= named
+
+
+def schema_knows(path: Path) -> bool:
+    schema = SCHEMA
+    for key in path:
+        schema = resolved(schema)
+        if key not in schema.get("properties", {}):
+            return False
+        schema = schema["properties"][key]
+    return True
+
+
+@pytest.mark.parametrize("value", [0, -1, 65536, 8080.5, "http", "80"])
+@pytest.mark.parametrize("path", ["ingress.service.port", "routeManager.service.targetPort", "tls.targetPort"])
+def test_a_port_is_a_port(path: str, value: Any) -> None:
+    message = render_error(nested(tuple(path.split(".")), value))
+    assert "/" + path.replace(".", "/") in message
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("ingress.replicaCount", -1),
+        ("ingress.replicaCount", 1.5),
+        ("ingress.replicaCount", None),
+        ("ingress.hpa.minReplicas", 0),
+        ("ingress.hpa.cpuUtilization", 0),
+        ("ingress.image.pullPolicy", "Sometimes"),
+        ("ingress.name", "Not_A_Name"),
+        ("ingress.name", "1starts-with-a-digit"),
+        ("ingress.readinessProbe.path", "healthz"),
+        ("keda.requestsPerSecond", 0),
+        ("multiZone.zoneLabel", ""),
+        ("shutdown.terminationGracePeriodSeconds", 0),
+        ("prometheusOperator.serviceMonitor.interval", "15 seconds"),
+        ("commonLabels.bad key", "x"),
+        ("commonLabels.key", "not a label value"),
+        ("global.namespace", "Not A Namespace"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_and_named(path: str, value: Any) -> None:
+    message = render_error(nested(tuple(path.split(".")), value))
+    assert path.split(".")[-1] in message
+
+
+class TestParentChart:
+    """A parent chart may share values."""
+
+    def test_global_is_open(self) -> None:
+        assert render({"global": {"imageRegistry": "x", "other": {"deep": [1]}}})
+
+    @pytest.mark.parametrize("enabled", [True, False])
+    def test_enabled_is_accepted(self, enabled: bool) -> None:
+        assert render({"enabled": enabled})
+
+
+class TestInStep:
+    """values.yaml and the schema say the same keys."""
+
+    def test_every_default_is_in_the_schema(self) -> None:
+        for path, _ in leaves():
+            schema: Any = SCHEMA
+            for depth, key in enumerate(path):
+                schema = resolved(schema)
+                if "properties" not in schema:
+                    break  # a map whose keys are the user's
+                assert key in schema["properties"], ".".join(path[: depth + 1])
+                schema = schema["properties"][key]
+
+    def test_every_key_of_the_schema_has_a_default(self) -> None:
+        for path in maps():
+            here = at(DEFAULTS, *path) if path else DEFAULTS
+            known = resolved(schema_at(path))["properties"]
+            if isinstance(here, dict) and here and path != ("global",):
+                missing = [".".join((*path, key)) for key in known if key not in here]
+                assert missing in ([], ["enabled"]) or path[-1] in PASSED_THROUGH, missing
+
+    def test_every_map_is_closed(self) -> None:
+        for path in CLOSED:
+            assert schema_at(path).get("additionalProperties") is False, ".".join(path)
