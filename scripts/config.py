@@ -34,6 +34,8 @@ class Config:
     """Talk HTTP to a registry that is not on loopback."""
     images: str = "auto"
     """Where base images come from: `registry`, `build` (from Debian and Go modules), or `auto`."""
+    node_image: str = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
+    """The kind node image to pull where a registry serves it: the one that the pinned kind is released with."""
 
 
 _CHOICES = {"images": ("auto", "registry", "build")}

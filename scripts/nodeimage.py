@@ -1,0 +1,236 @@
+"""Owns the image of a kind node: kindest/node where a registry serves it, else built from pinned modules and Debian."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import imagetar
+from scripts.command import Runner
+from scripts.config import Config
+from scripts.debian import FILES, build_rootfs, rootfs_key
+from scripts.errors import EngineError, ToolError
+from scripts.imagetar import Image, write_images, write_layer
+from scripts.toolchain import Toolchain
+
+_REPOSITORY = "gati/node"
+_PACKAGES = (
+    *("systemd", "bash", "procps", "util-linux", "mount", "kmod", "ca-certificates", "curl", "jq"),
+    *("conntrack", "iptables", "nftables", "iproute2", "ethtool", "e2fsprogs"),
+    "catatonit",
+)
+_PROXY_PACKAGES = ("iptables", "nftables")
+# Where each binary goes in the node. Every name is a pin in tools.toml.
+_NODE_BINARIES = {
+    **{name: f"usr/bin/{name}" for name in ("kubeadm", "kubelet", "kubectl")},
+    **{name: f"usr/local/bin/{name}" for name in ("containerd", "ctr", "containerd-shim-runc-v2")},
+    "runc": "usr/local/sbin/runc",
+    **{name: f"opt/cni/bin/{name}" for name in ("host-local", "loopback", "ptp", "portmap")},
+}
+_CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "coredns", "kube-proxy")
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_DOCKERFILE = Path(__file__).with_name("node.Dockerfile")
+_KIND_FILES = "images/base/files"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class NodeImage:
+    """A node image that the engine holds.
+
+    `kubernetes` is its version ("v1.37.2"); `has_cni` tells whether kind finds a pod network in it.
+    """
+
+    reference: str
+    kubernetes: str
+    has_cni: bool
+
+
+def node_image(config: Config, toolchain: Toolchain, runner: Runner, say: Say) -> NodeImage:
+    """The image to run nodes from, by `config.images`: "registry" pulls, "build" builds, "auto" does what works.
+
+    Instant once the image is there. Raises EngineError (no engine, no registry), ToolError, CommandFailed.
+    """
+    if config.images == "build":
+        return _built(config, toolchain, runner, say)
+    if config.images == "registry":
+        return _pulled(config.node_image, runner, say)
+    if _present(config.node_image, runner):
+        return _from_registry(config.node_image)
+    if _present(built_reference(toolchain), runner):
+        return _built(config, toolchain, runner, say)
+    try:
+        return _pulled(config.node_image, runner, say)
+    except EngineError as error:
+        say(f"{config.node_image.partition('@')[0]} cannot be pulled: {error.found}")
+    return _built(config, toolchain, runner, say)
+
+
+def built_reference(toolchain: Toolchain) -> str:
+    """Name and tag of the image this version of the recipe builds; the tag changes with whatever goes into it."""
+    recipe = {
+        "binaries": {name: toolchain.key(name) for name in (*_NODE_BINARIES, *_CONTROL_PLANE, "kind")},
+        "rootfs": [rootfs_key(_PACKAGES), rootfs_key(_PROXY_PACKAGES, variant=FILES)],
+        "dockerfile": _DOCKERFILE.read_text(encoding="utf-8"),
+        "code": [Path(module).read_text(encoding="utf-8") for module in (__file__, imagetar.__file__)],
+    }
+    key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+    return f"{_REPOSITORY}:{toolchain.version('kubeadm')}-{key}"
+
+
+def _pulled(reference: str, runner: Runner, say: Say) -> NodeImage:
+    if not _present(reference, runner):
+        say(f"pulling {reference.partition('@')[0]}")
+        result = runner.run(("docker", "pull", "--quiet", reference), deadline=900, check=False)
+        if result.status != 0:
+            raise EngineError(
+                f"the node image {reference} cannot be pulled",
+                found=(result.stderr.strip().splitlines() or ["no output"])[-1],
+                run="GATI_IMAGES=build invoke node-image",
+            )
+    return _from_registry(reference)
+
+
+def _from_registry(reference: str) -> NodeImage:
+    match = re.search(r":(v\d+\.\d+\.\d+)", reference)
+    if match is None:
+        raise ToolError(
+            f"the node image {reference} does not say its Kubernetes version",
+            expected="a tag such as kindest/node:v1.37.0",
+        )
+    return NodeImage(reference, match[1], has_cni=True)
+
+
+def _present(reference: str, runner: Runner) -> bool:
+    result = runner.run(("docker", "image", "inspect", "--format={{.Id}}", reference), check=False)
+    if result.status != 0 and "no such image" not in result.stderr.lower():
+        raise EngineError(
+            "no container engine answers",
+            found=(result.stderr.strip().splitlines() or ["no output"])[-1],
+            run="start Docker; on a bare Debian machine, as root: .ci/engine",
+        )
+    return result.status == 0
+
+
+def _built(config: Config, toolchain: Toolchain, runner: Runner, say: Say) -> NodeImage:
+    reference = built_reference(toolchain)
+    image = NodeImage(reference, toolchain.version("kubeadm"), has_cni=False)
+    if _present(reference, runner):
+        return image
+    begin = time.monotonic()
+    say(f"building the node image {reference}; the first time takes minutes")
+    system = build_rootfs(_PACKAGES, cache=config.cache_dir, runner=runner, say=say)
+    proxy_system = build_rootfs(_PROXY_PACKAGES, cache=config.cache_dir, runner=runner, say=say, variant=FILES)
+    binaries = toolchain.paths((*_NODE_BINARIES, *_CONTROL_PLANE))
+    with tempfile.TemporaryDirectory(dir=config.cache_dir, prefix="node-image-") as workplace:
+        context = Path(workplace, "context")
+        say("packing the control plane's images")
+        _lay_out_root(context / "root", binaries, toolchain.source("kind"), image.kubernetes)
+        _place(system, context / "rootfs.tar")
+        images = _control_plane_images(Path(workplace), binaries, system, proxy_system, runner, image, context)
+        write_images(context / "images.tar", images, architecture=_architecture())
+        say("assembling the node image")
+        runner.run(
+            ("docker", "build", "--quiet", "--tag", reference, "--file", _DOCKERFILE, context),
+            deadline=600,
+            env={"DOCKER_CLI_HINTS": "false"},
+        )
+    say(f"built {reference} in {time.monotonic() - begin:.0f} s")
+    return image
+
+
+def _lay_out_root(root: Path, binaries: Mapping[str, Path], kind: Path, kubernetes: str) -> None:
+    """What goes on top of Debian, as a tree: kind's files with the modes its own Dockerfile gives, the binaries."""
+    static = kind / _KIND_FILES
+    for source in sorted(path for path in static.rglob("*") if path.is_file()):
+        target = root / source.relative_to(static)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        target.chmod(0o755 if source.parent.name == "bin" else 0o644)
+    (root / "kind" / "version").write_text(kubernetes + "\n", encoding="utf-8")
+    for name, place in _NODE_BINARIES.items():
+        _place(binaries[name], root / place)
+
+
+def _control_plane_images(
+    workplace: Path,
+    binaries: Mapping[str, Path],
+    system: Path,
+    proxy_system: Path,
+    runner: Runner,
+    image: NodeImage,
+    context: Path,
+) -> list[Image]:
+    """The images that kubeadm will ask for, named by kubeadm, each with one binary; and containerd's pause image."""
+    names = runner.run(
+        (binaries["kubeadm"], "config", "images", "list", f"--kubernetes-version={image.kubernetes}")
+    ).stdout.split()
+    by_component = {name.rpartition("/")[2].partition(":")[0]: name for name in names}
+    config = {"Env": [_PATH]}
+    images = []
+    for component in _CONTROL_PLANE:
+        files = {f"usr/local/bin/{component}": binaries[component]}
+        if component == "kube-proxy":
+            # The files of a package come without the alternatives that its set-up script would make.
+            links = {
+                f"usr/sbin/{family}{verb}": f"{family}-nft{verb}"
+                for family in ("iptables", "ip6tables")
+                for verb in ("", "-save", "-restore")
+            }
+            layer = write_layer(workplace / f"{component}.tar", files, links)
+            images.append(Image(by_component[component], (proxy_system, layer), config))
+        else:
+            layer = write_layer(workplace / f"{component}.tar", files)
+            images.append(Image(by_component[component], (layer,), _entry(config, component)))
+    pause = write_layer(workplace / "pause.tar", {"pause": _extract(system, "usr/bin/catatonit", workplace / "pause")})
+    images.append(Image(_sandbox_image(context / "root"), (pause,), {"Entrypoint": ["/pause", "-P"]}))
+    return images
+
+
+def _entry(config: Mapping[str, object], component: str) -> Mapping[str, object]:
+    """CoreDNS is the one component that is started with arguments only."""
+    return {**config, "Entrypoint": [f"/usr/local/bin/{component}"]} if component == "coredns" else config
+
+
+def _sandbox_image(root: Path) -> str:
+    """The pause image that kind's containerd configuration names."""
+    text = (root / "etc" / "containerd" / "config.toml").read_text(encoding="utf-8")
+    match = re.search(r'^\s*sandbox_image = "([^"]+)"', text, re.MULTILINE)
+    if match is None:
+        raise ToolError("kind's containerd configuration names no sandbox image", run="pin a kind version that does")
+    return match[1]
+
+
+def _extract(tar: Path, member: str, target: Path) -> Path:
+    """One file out of a root file system."""
+    with tarfile.open(tar) as archive:
+        stream = archive.extractfile(f"./{member}")
+        if stream is None:
+            raise ToolError(f"{tar.name} has no file {member}")
+        with target.open("wb") as output:
+            shutil.copyfileobj(stream, output)
+    return target
+
+
+def _place(source: Path, target: Path) -> None:
+    """`source` at `target` without a copy where the file system allows it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _architecture() -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
