@@ -11,10 +11,19 @@ A helper that serves both components takes the context that "gati.component" mak
 {{- (.Values.global).namespace | default .Release.Namespace -}}
 {{- end }}
 
-{{/* A name with a suffix, 63 characters at most: the name is cut, never the suffix. Takes (list NAME SUFFIX). */}}
+{{/*
+A name with a suffix, 63 characters at most. The name is cut, never the suffix, and what was cut away goes into a
+short hash, so that two long names stay apart. Takes (list NAME SUFFIX).
+*/}}
 {{- define "gati.suffixed" -}}
+{{- $name := index . 0 -}}
 {{- $suffix := printf "-%s" (index . 1) -}}
-{{- index . 0 | trunc (sub 63 (len $suffix) | int) | trimSuffix "-" }}{{ $suffix -}}
+{{- $room := sub 63 (len $suffix) | int -}}
+{{- if gt (len $name) $room -}}
+{{- $hash := sha256sum $name | trunc 8 -}}
+{{- $name = printf "%s-%s" (trunc (sub $room 9 | int) $name | trimSuffix "-") $hash -}}
+{{- end -}}
+{{- $name }}{{ $suffix -}}
 {{- end }}
 
 {{/* Text made fit for a label's value. */}}

@@ -10,10 +10,14 @@ How the metrics of the ingress are found.
 {{- if and $metrics.scrape (not (has (int $metrics.port) $taken)) }}true{{ end -}}
 {{- end }}
 
-{{/* Where a ServiceMonitor finds the metrics: at the Service port that leads to them, else at the container's. */}}
+{{/* Where a ServiceMonitor finds the metrics: at the Service port that leads to them; at the container's where the Service
+must not offer it, because with TLS the plain HTTP port answers everything else too. */}}
 {{- define "gati.ingress.metricsEndpoint" -}}
 {{- $frontend := include "gati.ingress.frontend" . | fromYaml -}}
-{{- if eq (int $frontend.targetPort) (int .Values.ingress.prometheus.port) -}}
+{{- if include "gati.ingress.ownMetricsPort" . -}}
+port: metrics
+scheme: http
+{{- else if eq (int $frontend.targetPort) (int .Values.ingress.prometheus.port) -}}
 port: {{ $frontend.name }}
 scheme: {{ $frontend.name }}
 {{- if eq $frontend.name "https" }}

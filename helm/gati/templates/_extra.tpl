@@ -1,0 +1,13 @@
+{{/*
+The user's own objects, their templates evaluated, as one YAML list. A string may hold several documents.
+*/}}
+{{- define "gati.extraObjects" -}}
+{{- range .Values.extraObjects }}
+{{- $text := kindIs "string" . | ternary . (toYaml .) }}
+{{- range regexSplit "(?m)^---[ \\t]*$" (tpl $text $) -1 }}
+{{- with trim . }}
+- {{ . | nindent 2 | trim }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
