@@ -13,15 +13,6 @@ Read = Callable[[Documents], Any]
 
 
 @dataclass(frozen=True)
-class Edit:
-    """A change of one place in one file of the chart that breaks a figure: `old` stands there exactly once."""
-
-    file: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True)
 class Figure:
     """`read(render(values, **options))` must equal `expected`; `requirement` is its line in requirements.toml."""
 
@@ -40,6 +31,7 @@ class Figure:
 INGRESS, ROUTE_MANAGER = "gati-ingress", "route-manager"
 HPA = {"ingress": {"hpa": {"enabled": True}}}
 KEDA = {"keda": {"enabled": True}}
+ZERO = {"keda": {"enabled": True, "scaleToZero": True, "activationQuery": "up"}}
 MONITOR = {"prometheusOperator": {"serviceMonitor": {"enabled": True}}}
 ZONES = {"multiZone": {"enabled": True}}
 
@@ -86,10 +78,11 @@ def probe(name: str, which: str, *path: str) -> Read:
 
 
 def service_port(kind_name: str) -> Read:
-    """(port, target as number) of a Service's only port."""
+    """(port, target as number) of the only port of a Service that clients call."""
 
     def read(docs: Documents) -> Any:
-        (only,) = docs.one("Service", kind_name)["spec"]["ports"]
+        ports = docs.one("Service", kind_name)["spec"]["ports"]
+        (only,) = [entry for entry in ports if entry["name"] != "metrics"]
         return only["port"], port(only["targetPort"], docs.one("Deployment", kind_name))
 
     return read
@@ -227,6 +220,12 @@ FIGURES: tuple[Figure, ...] = (
     Figure("config-timescape", "5.3", "", config("TIMESCAPE_ADDR")),
     Figure("config-playground", "5.3", "false", config("FEATURE_PLAYGROUND")),
     Figure("hpa-api", "6.3", "autoscaling/v2", place("HorizontalPodAutoscaler", INGRESS, "apiVersion"), HPA),
+    Figure(
+        "rbac-verbs",
+        "12.2",
+        {("get", "list", "watch")},
+        lambda docs: {tuple(rule["verbs"]) for role in docs.all("Role") for rule in role["rules"]},
+    ),
     Figure("hpa-minimum", "6.2", 2, place("HorizontalPodAutoscaler", INGRESS, "spec", "minReplicas"), HPA),
     Figure("hpa-maximum", "6.2", 10, place("HorizontalPodAutoscaler", INGRESS, "spec", "maxReplicas"), HPA),
     Figure(
@@ -256,6 +255,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("keda-threshold", "9.3", "100", trigger("metadata", "threshold"), KEDA),
     Figure("keda-minimum", "9.4", 2, place("ScaledObject", None, "spec", "minReplicaCount"), KEDA),
     Figure("keda-maximum", "9.4", 10, place("ScaledObject", None, "spec", "maxReplicaCount"), KEDA),
+    Figure("keda-minimum-zero", "9.4", 0, place("ScaledObject", None, "spec", "minReplicaCount"), ZERO),
     Figure("pdb-minimum", "13.3", 1, place("PodDisruptionBudget", INGRESS, "spec", "minAvailable")),
     Figure(
         "pdb-eviction",
@@ -285,11 +285,36 @@ FIGURES: tuple[Figure, ...] = (
         ],
         ZONES,
     ),
+    Figure(
+        "zone-revision",
+        "14.5",
+        [["pod-template-hash"]],
+        lambda docs: [
+            spread.get("matchLabelKeys") for spread in pod(docs.one("Deployment", INGRESS))["topologySpreadConstraints"]
+        ],
+        ZONES,
+    ),
     Figure("shutdown-pause", "18.1", both(15), sleeps),
     Figure("shutdown-pause-old", "18.1", both("15"), exec_sleeps, options={"kube_version": "1.29.0"}),
+    Figure("shutdown-pause-first-native", "18.5", both(15), sleeps, options={"kube_version": "1.30.0"}),
     Figure("shutdown-grace", "18.2", both(30), graces),
     Figure("rollout-unavailable", "18.4", both(0), rollouts("maxUnavailable")),
     Figure("rollout-surge", "18.4", both(1), rollouts("maxSurge")),
+    Figure(
+        "namespace-policy",
+        "1.4",
+        "keep",
+        place("Namespace", "gati", "metadata", "annotations", "helm.sh/resource-policy"),
+        options={"namespace": "ops"},
+    ),
+    Figure(
+        "namespace-security",
+        "1.4",
+        "restricted",
+        place("Namespace", "gati", "metadata", "labels", "pod-security.kubernetes.io/enforce"),
+        options={"namespace": "ops"},
+    ),
+    Figure("tls-service-ports", "11", (443, 8443), service_port(INGRESS), {"tls": {"enabled": True}}),
     Figure(
         "prod-replicas",
         "16.5",

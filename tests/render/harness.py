@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import yaml
 from scripts.command import Runner
 from scripts.config import load_config
 from scripts.errors import CommandFailed
+from scripts.manifests import Manifests, read_manifests
 from scripts.toolchain import Toolchain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,19 +25,25 @@ Document = dict[str, Any]
 Values = Mapping[str, Any]
 
 
-class Documents(list[Document]):
-    """The documents of one render, in helm's order."""
+class Documents:
+    """The documents of one render as plain maps, in helm's order; look-ups are those of `scripts.manifests`."""
 
-    def all(self, kind: str, name: str | None = None) -> list[Document]:
-        """Every document of `kind`, and of `name` when given."""
-        return [doc for doc in self if doc["kind"] == kind and (name is None or doc["metadata"]["name"] == name)]
+    def __init__(self, manifests: Manifests) -> None:
+        self.manifests = manifests
+
+    def __iter__(self) -> Iterator[Document]:
+        return (document.data for document in self.manifests)  # type: ignore[misc]
+
+    def __len__(self) -> int:
+        return len(self.manifests)
+
+    def all(self, kind: str) -> list[Document]:
+        """Every document of `kind`."""
+        return [document.data for document in self.manifests.all(kind)]  # type: ignore[misc]
 
     def one(self, kind: str, name: str | None = None) -> Document:
-        """The only such document; AssertionError naming what is there when there is none or several."""
-        found = self.all(kind, name)
-        there = ", ".join(f"{doc['kind']}/{doc['metadata']['name']}" for doc in self)
-        assert len(found) == 1, f"{len(found)} documents are {kind}/{name or '*'}; rendered: {there}"
-        return found[0]
+        """The only document of `kind` (and `name`); ChartError naming what is there otherwise."""
+        return self.manifests.one(kind, name).data  # type: ignore[return-value]
 
 
 def render_text(
@@ -67,7 +74,10 @@ def render_text(
 
 def render(values: Values | None = None, **options: Any) -> Documents:
     """`render_text`, parsed; the documents are the caller's own to change."""
-    return Documents(doc for doc in yaml.load_all(render_text(values, **options), UniqueKeys) if doc)
+    text = render_text(values, **options)
+    for _ in yaml.load_all(text, UniqueKeys):
+        pass
+    return Documents(read_manifests(text))
 
 
 def render_error(values: Values | None = None, **options: Any) -> str:

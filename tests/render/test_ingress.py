@@ -157,7 +157,7 @@ def test_rollout_is_rolling(component: str) -> None:
     assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
 
 
-INIT = [
+INIT: list[dict[str, Any]] = [
     {
         "name": "migrate",
         "image": "example/migrate:3",

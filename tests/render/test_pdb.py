@@ -28,7 +28,7 @@ def allowed(fields: dict[str, Any], pods: int) -> int:
     wanted = fields[field]
     if isinstance(wanted, str):
         wanted = -(-int(wanted.removesuffix("%")) * pods // 100)
-    return max(0, pods - wanted) if field == "minAvailable" else min(pods, wanted)
+    return int(max(0, pods - wanted) if field == "minAvailable" else min(pods, wanted))
 
 
 @pytest.mark.requirement("13.1")
