@@ -36,6 +36,20 @@ class Config:
     """Where base images come from: `registry`, `build` (from Debian and Go modules), or `auto`."""
     node_image: str = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
     """The kind node image to pull where a registry serves it: the one that the pinned kind is released with."""
+    python_image: str = "python:3.13.9-slim-bookworm"
+    """What the reference services are built on where a registry serves it; a digest may follow (`@sha256:...`)."""
+    haproxy_image: str = "haproxy:3.2.7-bookworm"
+    """The balancer of the compose stack with several replicas, where a registry serves it."""
+    prometheus_image: str = "prom/prometheus:v3.7.3"
+    """The Prometheus of the compose stack, where a registry serves it."""
+    ca_bundle: str = ""
+    """A file of authorities for the network that images are built on. Empty: SSL_CERT_FILE, where that is set."""
+    http_port: int = 8080
+    """Where the compose stack serves HTTP on this machine."""
+    grpc_port: int = 50051
+    """Where the compose stack serves gRPC on this machine."""
+    prometheus_port: int = 9090
+    """Where the compose stack's Prometheus listens on this machine."""
 
 
 _CHOICES = {"images": ("auto", "registry", "build")}

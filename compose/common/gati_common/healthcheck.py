@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Health of a service: `healthcheck URL`, http(s)://host:port/path or grpc://host:port[/service]; exit 0 or 1.
+
+HTTPS is verified against HEALTHCHECK_CA_FILE where that is set; while the file is absent nothing is verified,
+as the question is whether the service answers. Unset, the usual authorities (or SSL_CERT_FILE) apply.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_TIMEOUT = 2.0  # seconds
+
+
+def check(url: str) -> tuple[bool, str]:
+    """Whether the service behind `url` is healthy, and what it said."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return _http(url)
+        if parts.scheme == "grpc" and parts.hostname and parts.port:
+            return _grpc(parts.netloc, parts.path.strip("/"))
+    except ValueError:
+        pass
+    return False, "expected http://host:port/path, https://host:port/path or grpc://host:port[/service]"
+
+
+def _http(url: str) -> tuple[bool, str]:
+    import http.client
+    import ssl
+    from urllib.error import HTTPError, URLError
+    from urllib.request import urlopen
+
+    ca_file = os.environ.get("HEALTHCHECK_CA_FILE")
+    try:
+        absent = bool(ca_file) and not Path(str(ca_file)).exists()
+        context = ssl.create_default_context(cafile=None if absent else ca_file)
+        if absent:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with urlopen(url, timeout=_TIMEOUT, context=context) as answer:  # noqa: S310 - check() saw the scheme
+            return True, f"HTTP {answer.status}"
+    except HTTPError as error:
+        return False, f"HTTP {error.code}"
+    except (URLError, OSError, http.client.HTTPException) as error:
+        return False, str(getattr(error, "reason", None) or error or type(error).__name__)
+
+
+def _grpc(address: str, service: str) -> tuple[bool, str]:
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    with grpc.insecure_channel(address) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(service=service), timeout=_TIMEOUT
+            )
+        except grpc.RpcError as error:
+            return False, f"{error.code().name}: {error.details()}".replace("\n", " ")
+    name = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+    return name == "SERVING", name
+
+
+def main(argv: list[str]) -> int:
+    """Print one line; 0 when healthy, 1 otherwise."""
+    url = argv[1] if len(argv) == 2 else ""
+    healthy, said = check(url)
+    print(f"{url or 'healthcheck'}: {said}")
+    return 0 if healthy else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

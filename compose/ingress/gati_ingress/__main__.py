@@ -1,0 +1,35 @@
+"""Starts ingress: `python -m gati_ingress`.
+
+Exit 0 after SIGTERM, 1 when it cannot serve, 2 for bad configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+from gati_common.environment import SettingsError
+
+from gati_ingress.server import serve
+from gati_ingress.settings import load_settings
+
+
+def main() -> int:
+    try:
+        settings = load_settings(os.environ)
+        logging.basicConfig(
+            level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+        )
+        return asyncio.run(serve(settings))
+    except SettingsError as error:
+        print(f"ingress: configuration refused: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"ingress: cannot serve: {error.strerror or error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""The HTTP side of ingress: probes, metrics, the playground, and the answer to everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Protocol
+
+import grpc
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+
+from gati_ingress.gate import Gate, Refused
+from gati_ingress.metrics import Metrics
+from gati_ingress.settings import Settings
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+_MOST_DELAY = 10.0  # seconds
+# What a refusal of route-manager means to the client. Everything else is a fault of ours: 502.
+_STATUS = {
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+
+
+class Resolver(Protocol):
+    """What the application needs of route-manager."""
+
+    @property
+    def up(self) -> bool: ...
+
+    async def resolve(self, host: str, path: str) -> object: ...
+
+
+class Ingress:
+    """The handlers and what they share; `draining` is set once the server was told to stop."""
+
+    def __init__(self, settings: Settings, resolver: Resolver) -> None:
+        self._settings = settings
+        self._resolver = resolver
+        self._gate = Gate(settings.max_in_flight, settings.max_queue, settings.route_timeout)
+        self.metrics = Metrics(settings.version)
+        self.draining = False
+
+    def application(self) -> web.Application:
+        """The aiohttp application. Probes and metrics are outside of the gate, so load cannot fail them."""
+        app = web.Application()
+        app.router.add_get("/healthz", self.healthz)
+        app.router.add_get("/livez", self.livez)
+        app.router.add_get("/metrics", self.metrics_page)
+        if self._settings.playground:
+            app.router.add_get("/playground/delay", self._counted(self.delay))
+        app.router.add_route("*", "/{path:.*}", self._counted(self.resolve))
+        app.on_response_prepare.append(self._close_when_draining)
+        return app
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """Ready only while route-manager answers and no stop is under way."""
+        if self.draining:
+            return _json(503, {"status": "draining"})
+        if not self._resolver.up:
+            return _json(503, {"status": "route-manager does not answer"})
+        return _json(200, {"status": "ready"})
+
+    async def livez(self, _: web.Request) -> web.Response:
+        """The event loop turns; nothing else may restart the process."""
+        return _json(200, {"status": "alive"})
+
+    async def metrics_page(self, request: web.Request) -> web.Response:
+        """The metrics in the format that the scraper asks for."""
+        self.metrics.route_manager_up.set(self._resolver.up)
+        self.metrics.draining.set(self.draining)
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self.metrics.registry), headers={"Content-Type": content_type})
+
+    async def resolve(self, request: web.Request) -> web.Response:
+        """Where route-manager sends this request, and who said so."""
+        try:
+            answer = await self._resolver.resolve(_host(request), request.rel_url.raw_path)
+        except grpc.aio.AioRpcError as error:
+            return _json(_STATUS.get(error.code(), 502), {"error": error.details(), "pod": self._settings.pod})
+        return _json(
+            200,
+            {
+                "upstream": answer.upstream,
+                "route": {"host": answer.route.host, "path": answer.route.path},
+                "version": self._settings.version,
+                "pod": self._settings.pod,
+                "routeManager": {"version": answer.server.version, "pod": answer.server.pod},
+            },
+        )
+
+    async def delay(self, request: web.Request) -> web.Response:
+        """Answers after `?seconds=`, to watch what happens to a request that is under way."""
+        try:
+            seconds = float(request.query.get("seconds", "1"))
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds <= _MOST_DELAY:
+            return _json(400, {"error": f"seconds: expected a number from 0 to {_MOST_DELAY:g}"})
+        await asyncio.sleep(seconds)
+        return _json(200, {"seconds": seconds, "version": self._settings.version, "pod": self._settings.pod})
+
+    def _counted(self, handler):
+        """`handler` behind the gate, with its answer counted and timed."""
+        metrics, gate = self.metrics, self._gate
+        labelled = {}  # resolving labels costs more than counting
+
+        async def counted(request: web.Request) -> web.Response:
+            begin = time.perf_counter()
+            metrics.in_flight.inc()
+            code = 499  # the client went away
+            try:
+                async with gate.slot():
+                    response = await handler(request)
+                code = response.status
+                return response
+            except Refused:
+                metrics.rejected.inc()
+                code = 503
+                return _json(
+                    503, {"error": "too many requests are waiting", "pod": self._settings.pod}, {"Retry-After": "1"}
+                )
+            finally:
+                metrics.in_flight.dec()
+                metrics.seconds.observe(time.perf_counter() - begin)
+                key = (request.method if request.method in _METHODS else "other", code)
+                counter = labelled.get(key)
+                if counter is None:
+                    counter = labelled[key] = metrics.requests.labels(*map(str, key))
+                counter.inc()
+
+        return counted
+
+    async def _close_when_draining(self, _: web.Request, response: web.StreamResponse) -> None:
+        if self.draining:
+            response.force_close()
+
+
+def _json(status: int, body: dict[str, object], headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        status=status,
+        body=json.dumps(body, separators=(",", ":")).encode() + b"\n",
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+def _host(request: web.Request) -> str:
+    """The Host header without its port; empty when there is none."""
+    host = request.headers.get("Host", "")
+    return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]

@@ -1,0 +1,115 @@
+"""The gRPC side of ingress: asks route-manager, survives its restarts, and knows whether it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from typing import Any
+
+import grpc
+import route_manager_pb2 as pb
+import route_manager_pb2_grpc as rpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from gati_ingress.settings import Settings
+
+log = logging.getLogger("ingress.route-manager")
+_PROBE_SECONDS = 1.0
+# Every address behind the name is used; an instance that says it is leaving gets no new calls; a call that
+# an instance could not take is tried on another; a call without any connection waits for one until its deadline.
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": ""},
+    "methodConfig": [
+        {
+            "name": [{"service": pb.DESCRIPTOR.services_by_name["RouteManager"].full_name}],
+            "waitForReady": True,
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.02s",
+                "maxBackoff": "0.5s",
+                "backoffMultiplier": 3,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+}
+_OPTIONS = (
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    # The defaults wait up to two minutes before they look again for a server that was away.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.dns_min_time_between_resolutions_ms", 500),
+    # A server that vanished without a word (a lost node) is noticed within these.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 2_000),
+)
+
+
+class RouteManager:
+    """Client of route-manager; use as `async with RouteManager(settings)`.
+
+    `up` follows the health service: it turns true with the first good answer, and false only when no good
+    answer came for `settings.unready_after` seconds, so that one restart does not empty the balancer.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._last_good: float | None = None
+
+    async def __aenter__(self) -> RouteManager:
+        self._channel = self._dial()
+        self._stub = rpc.RouteManagerStub(self._channel)
+        self._prober = asyncio.create_task(self._probe())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._prober.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._prober
+        await self._channel.close()
+
+    @property
+    def up(self) -> bool:
+        """Whether route-manager answered within the last `unready_after` seconds (and one probe)."""
+        if self._last_good is None:
+            return False
+        return time.monotonic() - self._last_good <= self._settings.unready_after + _PROBE_SECONDS
+
+    async def resolve(self, host: str, path: str) -> Any:
+        """The ResolveResponse for `host` and `path`. Raises grpc.aio.AioRpcError."""
+        return await self._stub.Resolve(pb.ResolveRequest(host=host, path=path), timeout=self._settings.route_timeout)
+
+    def _dial(self) -> grpc.aio.Channel:
+        target = self._settings.route_manager
+        if not self._settings.route_manager_tls:
+            return grpc.aio.insecure_channel(target, options=_OPTIONS)
+        bundle = self._settings.ca_bundle
+        credentials = grpc.ssl_channel_credentials(bundle.read_bytes() if bundle else None)
+        return grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
+
+    async def _probe(self) -> None:
+        health = health_pb2_grpc.HealthStub(self._channel)
+        was_up, why = False, "no answer yet"
+        while True:
+            begin = time.monotonic()
+            try:
+                answer = await health.Check(
+                    health_pb2.HealthCheckRequest(), timeout=_PROBE_SECONDS, wait_for_ready=True
+                )
+                if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                    self._last_good = time.monotonic()
+                else:
+                    why = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+            except grpc.aio.AioRpcError as error:
+                why = f"{error.code().name}: {error.details()}"
+            if self.up != was_up:
+                was_up = self.up
+                log.info("%s answers", self._settings.route_manager) if was_up else log.warning(
+                    "%s does not answer: %s", self._settings.route_manager, why
+                )
+            await asyncio.sleep(max(0.0, _PROBE_SECONDS - (time.monotonic() - begin)))

@@ -1,0 +1,1 @@
+"""Reference route-manager: answers over gRPC where a request goes, from a routes file it watches."""
