@@ -2,12 +2,16 @@
 How the metrics of the ingress are found.
 */}}
 
+{{/* The container port of the metrics. */}}
+{{- define "gati.ingress.metricsPort" -}}
+{{- (.Values.ingress.prometheus).port | default .Values.ingress.service.targetPort -}}
+{{- end }}
+
 {{/* Non-empty when the metrics have a container port of their own. */}}
 {{- define "gati.ingress.ownMetricsPort" -}}
-{{- $metrics := .Values.ingress.prometheus | default dict -}}
 {{- $taken := list (int .Values.ingress.service.targetPort) -}}
 {{- if (.Values.tls).enabled }}{{ $taken = append $taken (int .Values.tls.targetPort) }}{{ end -}}
-{{- if and $metrics.scrape (not (has (int $metrics.port) $taken)) }}true{{ end -}}
+{{- if and (.Values.ingress.prometheus).scrape (not (has (include "gati.ingress.metricsPort" . | int) $taken)) }}true{{ end -}}
 {{- end }}
 
 {{/* Where a ServiceMonitor finds the metrics: at the Service port that leads to them; at the container's where the Service
@@ -17,7 +21,7 @@ must not offer it, because with TLS the plain HTTP port answers everything else 
 {{- if include "gati.ingress.ownMetricsPort" . -}}
 port: metrics
 scheme: http
-{{- else if eq (int $frontend.targetPort) (int .Values.ingress.prometheus.port) -}}
+{{- else if eq (int $frontend.targetPort) (include "gati.ingress.metricsPort" . | int) -}}
 port: {{ $frontend.name }}
 scheme: {{ $frontend.name }}
 {{- if eq $frontend.name "https" }}
@@ -26,7 +30,7 @@ tlsConfig:
   insecureSkipVerify: true
 {{- end }}
 {{- else -}}
-targetPort: {{ .Values.ingress.prometheus.port }}
+targetPort: {{ include "gati.ingress.metricsPort" . }}
 scheme: http
 {{- end }}
 {{- end }}

@@ -19,9 +19,9 @@ none
 {{- if and (eq $scaler "keda") .Values.keda.scaleToZero -}}
 0
 {{- else if eq $scaler "none" -}}
-{{ .Values.ingress.replicaCount }}
+{{ include "gati.text" .Values.ingress.replicaCount }}
 {{- else -}}
-{{ .Values.ingress.hpa.minReplicas }}
+{{ include "gati.text" .Values.ingress.hpa.minReplicas }}
 {{- end -}}
 {{- end }}
 
@@ -51,10 +51,10 @@ With one replica or none, any minAvailable above zero would block every drain: o
 */}}
 {{- define "gati.budget" -}}
 {{- if kindIs "invalid" .minAvailable -}}
-maxUnavailable: {{ if kindIs "invalid" .maxUnavailable }}1{{ else }}{{ .maxUnavailable }}{{ end }}
+maxUnavailable: {{ if kindIs "invalid" .maxUnavailable }}1{{ else }}{{ include "gati.text" .maxUnavailable }}{{ end }}
 {{- else if and (le (int .min) 1) (not (has (toString .minAvailable) (list "0" "0%"))) -}}
 maxUnavailable: 1
 {{- else -}}
-minAvailable: {{ .minAvailable }}
+minAvailable: {{ include "gati.text" .minAvailable }}
 {{- end -}}
 {{- end }}
