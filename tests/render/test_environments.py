@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.render.figures import INGRESS, ROUTE_MANAGER, at, config
-from tests.render.harness import Documents, pod, render
+from tests.render.harness import Documents, pod, render, render_text
 
 DEV, STAGING, PROD = FILES = ("values-dev.yaml", "values-staging.yaml", "values-prod.yaml")
 
@@ -66,6 +66,17 @@ def test_prod_is_guarded_and_spread() -> None:
     assert [spread["topologyKey"] for spread in spec["topologySpreadConstraints"]] == ["topology.kubernetes.io/zone"]
     assert spec["affinity"]["podAntiAffinity"]
     assert docs.one("Deployment", ROUTE_MANAGER)["spec"]["replicas"] >= 2
+
+
+@pytest.mark.requirement("16.4")
+@pytest.mark.parametrize("before", [(DEV,), (STAGING,), (DEV, STAGING), (STAGING, DEV)])
+def test_prod_last_is_prod(before: tuple[str, ...]) -> None:
+    assert render_text(values_files=(*before, PROD)) == render_text(values_files=(PROD,))
+
+
+@pytest.mark.requirement("16.4")
+def test_staging_after_dev_is_staging() -> None:
+    assert render_text(values_files=(DEV, STAGING)) == render_text(values_files=(STAGING,))
 
 
 @pytest.mark.requirement("16.4")
