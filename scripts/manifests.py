@@ -34,12 +34,14 @@ class Identity(NamedTuple):
 class Document:
     """One rendered object. `source` is the template file as helm names it (`chart/templates/x.yaml`), "" if unknown.
 
-    `line` is where the object begins in the rendered text, counted from 1. Parts an object lacks are "".
+    `line` is where `text`, from which `data` was read, begins in the rendered text, counted from 1; objects
+    of one `List` share them. Parts an object lacks are "".
     """
 
     data: Mapping[str, Any]
     source: str = ""
     line: int = 1
+    text: str = ""
 
     @property
     def api_version(self) -> str:
@@ -110,7 +112,8 @@ class Manifests:
 def read_manifests(text: str) -> Manifests:
     """The objects in what `helm template` printed; empty documents are dropped and a `List` is opened.
 
-    Raises ChartError naming the template (or the line of `text`) when a document is not YAML or not a mapping.
+    Raises ChartError naming the template (or the line of `text`) when a document is not YAML, is not a mapping,
+    or holds a key twice in one mapping.
     """
     documents: list[Document] = []
     starts = [0, *(match.start() for match in _START.finditer(text)), len(text)]
@@ -122,7 +125,7 @@ def read_manifests(text: str) -> Manifests:
         found = _SOURCE.search(chunk)
         source = found.group(1).strip() if found else ""
         for data in _load(chunk, source, line):
-            documents.extend(Document(item, source, line) for item in _opened(data))
+            documents.extend(Document(item, source, line, chunk) for item in _opened(data))
     return Manifests(tuple(documents))
 
 
@@ -239,7 +242,6 @@ def _load(chunk: str, source: str, line: int) -> list[Mapping[str, Any]]:
         raise ChartError(
             f"{place}: renders text that is not valid YAML",
             found=f"{where}: {getattr(error, 'problem', None) or error}",
-            run="helm template --debug shows the text",
         ) from error
     for data in loaded:
         if not isinstance(data, Mapping):
@@ -253,15 +255,31 @@ def _load(chunk: str, source: str, line: int) -> list[Mapping[str, Any]]:
 
 @functools.cache
 def _loader() -> Any:
-    """A safe loader that, like Kubernetes', leaves what looks like a date as text."""
+    """A safe loader that, like Kubernetes', leaves what looks like a date as text and refuses a repeated key."""
     import yaml
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    def construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} stands twice", key.start_mark
+                    )
+                seen.add((key.tag, key.value))
+        return base.construct_mapping(loader, node, deep)
+
     resolvers = {
         first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
         for first, known in base.yaml_implicit_resolvers.items()
     }
-    return type("ManifestLoader", (base,), {"yaml_implicit_resolvers": resolvers})
+    return type(
+        "ManifestLoader",
+        (base,),
+        {"yaml_implicit_resolvers": resolvers, "construct_mapping": construct_mapping},
+    )
 
 
 def _text(value: Any) -> str:

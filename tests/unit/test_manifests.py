@@ -71,6 +71,18 @@ def test_broken_yaml_names_the_template_and_the_line() -> None:
     assert "rendered line 4" in str(caught.value)
 
 
+def test_a_key_that_stands_twice_is_refused_with_its_template() -> None:
+    with pytest.raises(ChartError) as caught:
+        read_manifests("---\n# Source: gati/templates/a.yaml\nkind: A\nmetadata:\n  name: a\n  name: b\n")
+    assert "gati/templates/a.yaml" in str(caught.value)
+    assert "rendered line 6: the key 'name' stands twice" in str(caught.value)
+
+
+def test_merged_keys_may_be_overridden() -> None:
+    (document,) = read_manifests("base: &b {a: 1}\nkind: A\nspec: {<<: *b, a: 2}\n")
+    assert document.data["spec"] == {"a": 2}
+
+
 def test_text_that_is_no_object_names_the_template() -> None:
     with pytest.raises(ChartError, match=r"gati/templates/a\.yaml: renders something that is not an object"):
         read_manifests("---\n# Source: gati/templates/a.yaml\nhello\n")
