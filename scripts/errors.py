@@ -65,6 +65,16 @@ class ClusterError(ReleaseError):
     """The Kubernetes cluster cannot be made, reached or brought to a state."""
 
 
+class ApiError(ClusterError):
+    """The Kubernetes API refused a request: HTTP `status`, its `reason` word ("NotFound") and its `text`."""
+
+    def __init__(self, message: str, *, status: int, reason: str, text: str) -> None:
+        self.status = status
+        self.reason = reason
+        self.text = text
+        super().__init__(message, found=text)
+
+
 class CommandFailed(ReleaseError):
     """A command ended with a status other than 0.
 

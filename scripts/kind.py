@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -59,8 +59,8 @@ class KindCluster:
     nodes: tuple[Node, ...]
     reused: bool
     seconds: float
-    _kind: Path
-    _runner: Runner
+    _kind: Path = field(repr=False)
+    _runner: Runner = field(repr=False)
 
     def load_images(self, references: Iterable[str], *, deadline: float = 180) -> None:
         """Put images of the local engine on every worker; those already there cost nothing.
