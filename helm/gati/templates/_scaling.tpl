@@ -46,15 +46,29 @@ scaleUp:
 {{- end }}
 
 {{/*
-The disruption budget of a component, one line. Takes (dict "min" REPLICAS "minAvailable" "maxUnavailable").
-With one replica or none, any minAvailable above zero would block every drain: one pod may then be away.
+The disruption budget of the ingress, one line. With one replica or none, any minAvailable above zero would block every
+drain: one pod may then be away.
 */}}
-{{- define "gati.budget" -}}
-{{- if kindIs "invalid" .minAvailable -}}
-maxUnavailable: {{ if kindIs "invalid" .maxUnavailable }}1{{ else }}{{ include "gati.text" .maxUnavailable }}{{ end }}
-{{- else if and (le (int .min) 1) (not (has (toString .minAvailable) (list "0" "0%"))) -}}
+{{- define "gati.ingress.budget" -}}
+{{- $pdb := .Values.pdb -}}
+{{- $single := le (include "gati.ingress.minReplicas" . | int) 1 -}}
+{{- if kindIs "invalid" $pdb.minAvailable -}}
+maxUnavailable: {{ kindIs "invalid" $pdb.maxUnavailable | ternary "1" (include "gati.text" $pdb.maxUnavailable) }}
+{{- else if and $single (not (has (toString $pdb.minAvailable) (list "0" "0%"))) -}}
 maxUnavailable: 1
 {{- else -}}
-minAvailable: {{ include "gati.text" .minAvailable }}
+minAvailable: {{ include "gati.text" $pdb.minAvailable }}
+{{- end -}}
+{{- end }}
+
+{{/* How many ingress pods the budget lets go while no more than the minimum run; percentages round up, as in the cluster. */}}
+{{- define "gati.ingress.budgetAllows" -}}
+{{- $min := include "gati.ingress.minReplicas" . | int -}}
+{{- range $key, $value := include "gati.ingress.budget" . | fromYaml -}}
+{{- $pods := toString $value -}}
+{{- if hasSuffix "%" $pods -}}
+{{- $pods = div (add (mul (trimSuffix "%" $pods | int) $min) 99) 100 | toString -}}
+{{- end -}}
+{{- eq $key "minAvailable" | ternary (sub $min (int $pods)) (int $pods) -}}
 {{- end -}}
 {{- end }}
