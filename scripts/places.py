@@ -1,0 +1,56 @@
+"""Says where things stand: file paths as a person reads them, keys of values, and the lines of those keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+_PLAIN_KEY = re.compile(r"^[\w-]+$")
+
+
+def shown(path: Path) -> str:
+    """`path` relative to the current folder where it is inside it, else as it is."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def key_text(path: Sequence[str | int]) -> str:
+    """The keys of `path` as one writes them: `ingress.hosts[0].host`, `podLabels["a.b/c"]`."""
+    text = ""
+    for part in path:
+        if isinstance(part, int) or part.isdigit():
+            text += f"[{part}]"
+        elif not _PLAIN_KEY.match(part):
+            text += f'["{part}"]'
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def line_of(file: Path, path: Sequence[str | int]) -> int | None:
+    """The line, from 1, on which the key at the end of `path` stands in a YAML file; None when it is not there."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        node = yaml.compose(file.read_bytes(), Loader=loader)
+    except (OSError, yaml.YAMLError):
+        return None
+    line = 1
+    for part in path:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value == str(part):
+                    line, node = key.start_mark.line + 1, value
+                    break
+            else:
+                return None
+        elif isinstance(node, yaml.SequenceNode) and str(part).isdigit() and int(part) < len(node.value):
+            node = node.value[int(part)]
+            line = node.start_mark.line + 1
+        else:
+            return None
+    return line if node is not None else None
