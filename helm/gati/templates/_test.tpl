@@ -38,8 +38,8 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       resources:
-        requests: {cpu: 50m, memory: 64Mi}
-        limits: {cpu: 500m, memory: 128Mi}
+        requests: {cpu: 50m, memory: 64Mi, ephemeral-storage: 16Mi}
+        limits: {cpu: 500m, memory: 128Mi, ephemeral-storage: 16Mi}
       {{- if .certificate }}
       env:
         - name: HEALTHCHECK_CA_FILE
