@@ -57,6 +57,15 @@ def find_image(engine: DockerClient, reference: str) -> EngineImage | None:
         return None
 
 
+def canonical(reference: str) -> str:
+    """`name:tag@sha256:...` -> `name@sha256:...`: the engine finds an image by tag or by digest, not by both."""
+    name, at, digest = reference.partition("@")
+    if not at:
+        return reference
+    head, slash, tail = name.rpartition("/")
+    return f"{head}{slash}{tail.partition(':')[0]}@{digest}"
+
+
 def pull(engine: DockerClient, reference: str) -> EngineImage:
     """Pull `reference`, written `name:tag` or `name@sha256:...`. Raises EngineError with the engine's reason."""
     from docker.errors import APIError, NotFound

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.command import Runner
 from scripts.config import Config
 from scripts.debian import FILES, SUITE, SYSTEM, build_rootfs, rootfs_key
-from scripts.engine import find_image, pull
+from scripts.engine import canonical, find_image, pull
 from scripts.errors import EngineError, ToolError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def foundation(config: Config, name: str, engine: DockerClient, runner: Runner, 
     "registry" pulls, "build" builds from Debian packages, "auto" takes what is there, else pulls, else builds.
     """
     wanted = FOUNDATIONS[name]
-    remote = _canonical(getattr(config, wanted.field))
+    remote = canonical(getattr(config, wanted.field))
     local = f"gati/base-{name}:{SUITE}-{rootfs_key(wanted.packages, variant=wanted.variant)}"
     choices = {"registry": (remote,), "build": (local,), "auto": (remote, local)}[config.images]
     for choice in choices:
@@ -177,12 +177,3 @@ def _ca_bundle(config: Config) -> Path | None:
         expected="a file named by [tool.gati] ca_bundle, GATI_CA_BUNDLE or SSL_CERT_FILE",
         found=f"{named}: no such file",
     )
-
-
-def _canonical(reference: str) -> str:
-    """`name:tag@sha256:...` -> `name@sha256:...`: the engine finds an image by tag or by digest, not by both."""
-    name, at, digest = reference.partition("@")
-    if not at:
-        return reference
-    head, slash, tail = name.rpartition("/")
-    return f"{head}{slash}{tail.partition(':')[0]}@{digest}"

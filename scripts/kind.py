@@ -21,6 +21,7 @@ from scripts.command import Runner
 from scripts.config import Config
 from scripts.crds import CRD_SETS, crd_files
 from scripts.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
+from scripts.imageload import load_images
 from scripts.nodeimage import NodeImage, node_image
 from scripts.toolchain import Toolchain
 
@@ -59,20 +60,16 @@ class KindCluster:
     nodes: tuple[Node, ...]
     reused: bool
     seconds: float
-    _kind: Path = field(repr=False)
     _runner: Runner = field(repr=False)
 
-    def load_images(self, references: Iterable[str], *, deadline: float = 180) -> None:
+    def load_images(self, references: Iterable[str], *, deadline: float = 180) -> tuple[str, ...]:
         """Put images of the local engine on every worker; those already there cost nothing.
 
-        The control plane is left out: no pod of ours can be scheduled there. Raises CommandFailed
-        when the engine lacks one of them, CommandTimeout.
+        The control plane is left out: no pod of ours can be scheduled there. Returns what was not there.
+        Raises EngineError for an image that the engine lacks, CommandFailed, CommandTimeout.
         """
-        workers = ",".join(node.name for node in self.nodes if node.worker)
-        self._runner.run(
-            (self._kind, "load", "docker-image", f"--name={self.name}", f"--nodes={workers}", *references),
-            deadline=deadline,
-        )
+        workers = [node.name for node in self.nodes if node.worker]
+        return load_images(references, workers, self._runner, deadline=deadline)
 
 
 @contextlib.contextmanager
@@ -99,9 +96,7 @@ def cluster(
             nodes = maker.ready(name)
             seconds = time.monotonic() - begin
             say(f"cluster {name} is {'found' if reused else 'up'}: {len(nodes)} nodes, DNS ready, in {seconds:.0f} s")
-            yield KindCluster(
-                name, maker.kubeconfig(name), image, nodes, reused, seconds, toolchain.path("kind"), runner
-            )
+            yield KindCluster(name, maker.kubeconfig(name), image, nodes, reused, seconds, runner)
         finally:
             if keep:
                 say(f"cluster {name} is kept: kubectl --kubeconfig {maker.kubeconfig(name)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,14 +15,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scripts import imagetar
 from scripts.command import Runner
 from scripts.config import Config
 from scripts.debian import FILES, build_rootfs, rootfs_key
-from scripts.errors import EngineError, ToolError
+from scripts.engine import canonical, connect, find_image, pull
+from scripts.errors import ConfigError, EngineError, ToolError
 from scripts.imagetar import Image, write_images, write_layer
 from scripts.toolchain import Toolchain
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 _REPOSITORY = "gati/node"
 _PACKAGES = (
@@ -58,23 +64,30 @@ class NodeImage:
 
 
 def node_image(config: Config, toolchain: Toolchain, runner: Runner, say: Say) -> NodeImage:
-    """The image to run nodes from, by `config.images`: "registry" pulls, "build" builds, "auto" does what works.
+    """The image to run nodes from, by `config.images`: "registry" pulls, "build" builds.
 
-    Instant once the image is there. Raises EngineError (no engine, no registry), ToolError, CommandFailed.
+    "auto" takes what the engine holds, else pulls, else builds. Instant once the image is there.
+    Raises EngineError (no engine, no registry), ToolError, CommandFailed.
     """
-    if config.images == "build":
-        return _built(config, toolchain, runner, say)
-    if config.images == "registry":
-        return _pulled(config.node_image, runner, say)
-    if _present(config.node_image, runner):
-        return _from_registry(config.node_image)
-    if _present(built_reference(toolchain), runner):
-        return _built(config, toolchain, runner, say)
-    try:
-        return _pulled(config.node_image, runner, say)
-    except EngineError as error:
-        say(f"{config.node_image.partition('@')[0]} cannot be pulled: {error.found}")
-    return _built(config, toolchain, runner, say)
+    remote = _from_registry(config.node_image)
+    local = NodeImage(built_reference(toolchain), toolchain.version("kubeadm"), has_cni=False)
+    choices = {"registry": (remote,), "build": (local,), "auto": (remote, local)}[config.images]
+    with connect() as engine:
+        for choice in choices:
+            if find_image(engine, choice.reference):
+                return choice
+        if remote in choices:
+            try:
+                say(f"pulling {config.node_image}")
+                pull(engine, remote.reference)
+                return remote
+            except EngineError as error:
+                if config.images == "registry":
+                    raise
+                say(f"{config.node_image} cannot be pulled ({error.found}); building a node image")
+        _build(local, config, toolchain, runner, say)
+        _remove_older(local.reference, engine)
+        return local
 
 
 def built_reference(toolchain: Toolchain) -> str:
@@ -89,45 +102,30 @@ def built_reference(toolchain: Toolchain) -> str:
     return f"{_REPOSITORY}:{toolchain.version('kubeadm')}-{key}"
 
 
-def _pulled(reference: str, runner: Runner, say: Say) -> NodeImage:
-    if not _present(reference, runner):
-        say(f"pulling {reference.partition('@')[0]}")
-        result = runner.run(("docker", "pull", "--quiet", reference), deadline=900, check=False)
-        if result.status != 0:
-            raise EngineError(
-                f"the node image {reference} cannot be pulled",
-                found=(result.stderr.strip().splitlines() or ["no output"])[-1],
-                run="GATI_IMAGES=build invoke node-image",
-            )
-    return _from_registry(reference)
-
-
 def _from_registry(reference: str) -> NodeImage:
     match = re.search(r":(v\d+\.\d+\.\d+)", reference)
     if match is None:
-        raise ToolError(
+        raise ConfigError(
             f"the node image {reference} does not say its Kubernetes version",
-            expected="a tag such as kindest/node:v1.37.0",
+            expected="a tag and a digest, such as kindest/node:v1.37.0@sha256:...",
+            run="correct node_image in [tool.gati], or GATI_NODE_IMAGE",
         )
-    return NodeImage(reference, match[1], has_cni=True)
+    return NodeImage(canonical(reference), match[1], has_cni=True)
 
 
-def _present(reference: str, runner: Runner) -> bool:
-    result = runner.run(("docker", "image", "inspect", "--format={{.Id}}", reference), check=False)
-    if result.status != 0 and "no such image" not in result.stderr.lower():
-        raise EngineError(
-            "no container engine answers",
-            found=(result.stderr.strip().splitlines() or ["no output"])[-1],
-            run="start Docker; on a bare Debian machine, as root: .ci/engine",
-        )
-    return result.status == 0
+def _remove_older(reference: str, engine: DockerClient) -> None:
+    """Node images that older versions of the recipe built are 1 GB each; one that a node still runs from stays."""
+    from docker.errors import APIError
+
+    for image in engine.images.list(name=_REPOSITORY):
+        for tag in image.tags:
+            if tag != reference:
+                with contextlib.suppress(APIError):
+                    engine.images.remove(tag)
 
 
-def _built(config: Config, toolchain: Toolchain, runner: Runner, say: Say) -> NodeImage:
-    reference = built_reference(toolchain)
-    image = NodeImage(reference, toolchain.version("kubeadm"), has_cni=False)
-    if _present(reference, runner):
-        return image
+def _build(image: NodeImage, config: Config, toolchain: Toolchain, runner: Runner, say: Say) -> None:
+    reference = image.reference
     begin = time.monotonic()
     say(f"building the node image {reference}; the first time takes minutes")
     system = build_rootfs(_PACKAGES, cache=config.cache_dir, runner=runner, say=say)
@@ -142,12 +140,11 @@ def _built(config: Config, toolchain: Toolchain, runner: Runner, say: Say) -> No
         write_images(context / "images.tar", images, architecture=_architecture())
         say("assembling the node image")
         runner.run(
-            ("docker", "build", "--quiet", "--tag", reference, "--file", _DOCKERFILE, context),
+            ("docker", "build", "--quiet", "--force-rm", "--tag", reference, "--file", _DOCKERFILE, context),
             deadline=600,
             env={"DOCKER_CLI_HINTS": "false"},
         )
     say(f"built {reference} in {time.monotonic() - begin:.0f} s")
-    return image
 
 
 def _lay_out_root(root: Path, binaries: Mapping[str, Path], kind: Path, kubernetes: str) -> None:
