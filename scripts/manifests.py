@@ -255,7 +255,7 @@ def _load(chunk: str, source: str, line: int) -> list[Mapping[str, Any]]:
 
 @functools.cache
 def _loader() -> Any:
-    """A safe loader that, like Kubernetes', leaves what looks like a date as text and refuses a repeated key."""
+    """A safe loader that, like Kubernetes', leaves a date or a lone `=` as text, and refuses a repeated key."""
     import yaml
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -272,7 +272,11 @@ def _loader() -> Any:
         return base.construct_mapping(loader, node, deep)
 
     resolvers = {
-        first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
+        first: [
+            (tag, pattern)
+            for tag, pattern in known
+            if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
+        ]
         for first, known in base.yaml_implicit_resolvers.items()
     }
     return type(
