@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invoke import Context, task
+from invoke.context import Context
 from invoke.exceptions import Exit
+from invoke.tasks import task
 
 if TYPE_CHECKING:
     from scripts.command import Runner
@@ -62,3 +63,13 @@ def tools(ctx: Context, build: bool = False, json: bool = False) -> None:
         if build:
             chain.paths(row.name for row in chain.survey())
         print(present.render(present.tools(chain.survey()), json=json))
+
+
+@task(name="node-image", help={"json": COMMON["json"]})
+def node_image(ctx: Context, json: bool = False) -> None:
+    """Pull or build the image of the test cluster's nodes, unless it is there already."""
+    with told():
+        from scripts import nodeimage, present
+
+        image = nodeimage.node_image(*setup(ctx), say=say)
+        print(present.to_json(image) if json else image.reference)

@@ -83,7 +83,7 @@ def cluster(
     Raises EngineError, ToolError, ClusterError, CommandFailed, CommandTimeout.
     """
     begin = time.monotonic()
-    image = node_image(config, toolchain, runner, say)
+    image = node_image(config, runner, toolchain, say=say)
     maker = _Maker(config, toolchain, runner, say, image)
     with _termination_as_interrupt(), contextlib.ExitStack() as stack:
         name = maker.kept(stack, keep=keep)

@@ -63,7 +63,7 @@ class NodeImage:
     has_cni: bool
 
 
-def node_image(config: Config, toolchain: Toolchain, runner: Runner, say: Say) -> NodeImage:
+def node_image(config: Config, runner: Runner, toolchain: Toolchain, *, say: Say) -> NodeImage:
     """The image to run nodes from, by `config.images`: "registry" pulls, "build" builds.
 
     "auto" takes what the engine holds, else pulls, else builds. Instant once the image is there.
