@@ -18,11 +18,11 @@ from gati_ingress.settings import Settings
 
 log = logging.getLogger("ingress.route-manager")
 _PROBE_SECONDS = 1.0
-# Every address behind the name is used; an instance that says it is leaving gets no new calls; a call that
-# an instance could not take is tried on another; a call without any connection waits for one until its deadline.
+# Every address behind the name is used; a call that an instance could not take is tried on another; a call
+# without any connection waits for one until its deadline. Client-side health checking stays off: an instance that
+# is about to stop says so and goes on answering, and only the end of its connection makes gRPC look for others.
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
-    "healthCheckConfig": {"serviceName": ""},
     "methodConfig": [
         {
             "name": [{"service": pb.DESCRIPTOR.services_by_name["RouteManager"].full_name}],

@@ -1,0 +1,228 @@
+"""Runs the compose stack: brings it up, replaces its replicas without losing a request, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.command import Result, Runner
+from scripts.config import Config
+from scripts.engine import find_image
+from scripts.errors import CommandFailed, EngineError
+from scripts.images import SERVICES, foundation, reference
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+_PROJECT_LABEL, _SERVICE_LABEL = "com.docker.compose.project", "com.docker.compose.service"
+_HEALTHY_SECONDS = 90  # until every container of a change is healthy
+_STOP_SECONDS = 20  # longer than DRAIN_SECONDS and SHUTDOWN_SECONDS of the services together
+_BALANCER_SECONDS = 15.0  # until the balancer uses a new replica; it asks twice a second
+_STATUS_PORT = "8404/tcp"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One compose project. `compose` is the docker-compose binary.
+
+    With one replica the services publish their ports themselves; with more, a balancer does. `routes` is
+    the folder of the routes file, by default the project's own.
+    """
+
+    config: Config
+    engine: DockerClient
+    runner: Runner
+    compose: Path
+    say: Say
+    project: str = "gati"
+    replicas: int = 1
+    monitoring: bool = False
+    routes: Path | None = None
+
+    @property
+    def url(self) -> str:
+        """Where ingress answers on this machine."""
+        return f"http://127.0.0.1:{self.config.http_port}"
+
+    def up(self, version: str) -> None:
+        """Bring the stack to `version` and wait until it is healthy.
+
+        A running stack with several replicas is changed one replica after the other.
+        Raises EngineError: a port is taken, an image is missing, a container did not get healthy.
+        """
+        self._require_images(version)
+        if self.replicas > 1 and len(self.containers("ingress")) > 1 and self.containers("balancer"):
+            self.roll(version)
+        self._require_ports()
+        scale = ("--scale", f"ingress={self.replicas}") if self.replicas > 1 else ()
+        self._up(version, *scale, "--remove-orphans")
+        if self.replicas > 1:
+            self._until_balanced("ingress", self.replicas)
+
+    def roll(self, version: str) -> None:
+        """Replace each container of another version: start a new one, wait until it is used, stop the old one.
+
+        route-manager goes first, so that no ingress is newer than what it asks. Needs the balancer
+        (`replicas` of 2 or more). Raises EngineError; containers not replaced by then keep serving.
+        """
+        self._require_images(version)
+        for service in ("route-manager", "ingress"):
+            wanted = str(self.engine.images.get(reference(service, version)).id)
+            running = self.containers(service)
+            for stale in [container for container in running if container.attrs["Image"] != wanted]:
+                self._replace(service, version, stale, len(running))
+
+    def down(self) -> None:
+        """Stop and remove all that belongs to the project. Raises EngineError when something is left."""
+        self._compose("1", "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", str(_STOP_SECONDS))
+        label: dict[str, str | list[str] | bool] = {"label": f"{_PROJECT_LABEL}={self.project}"}
+        left = [
+            *(f"container {item.name}" for item in self.engine.containers.list(all=True, filters=label)),
+            *(f"network {item.name}" for item in self.engine.networks.list(filters=label)),
+            *(f"volume {item.name}" for item in self.engine.volumes.list(filters=label)),
+        ]
+        if left:
+            raise EngineError(f"project {self.project} was taken down but left something behind", found=", ".join(left))
+
+    def containers(self, service: str | None = None) -> list[Container]:
+        """The project's containers, or those of one service, oldest first; stopped ones too."""
+        labels = [f"{_PROJECT_LABEL}={self.project}"]
+        if service:
+            labels.append(f"{_SERVICE_LABEL}={service}")
+        found = self.engine.containers.list(all=True, filters={"label": labels})
+        return sorted(found, key=lambda container: str(container.attrs["Created"]))
+
+    def _replace(self, service: str, version: str, stale: Container, count: int) -> None:
+        self.say(f"{service}: starting version {version} beside {stale.name}")
+        self._up(version, "--no-deps", "--no-recreate", "--scale", f"{service}={count + 1}", service)
+        self._until_balanced(service, count + 1)
+        self.say(f"{service}: stopping {stale.name}")
+        stale.stop(timeout=_STOP_SECONDS)
+        stale.remove()
+
+    def _up(self, version: str, *words: str) -> None:
+        profile = ("--profile", "monitoring") if self.monitoring else ()
+        wait = ("--wait", "--wait-timeout", str(_HEALTHY_SECONDS))
+        try:
+            self._compose(version, *profile, "up", "--detach", "--no-build", "--pull", "never", *wait, *words)
+        except CommandFailed as error:
+            raise self._explained(error) from None
+
+    def _compose(self, version: str, *words: str) -> Result:
+        folder = self.config.root / "compose"
+        files = ["docker-compose.yml", *(("docker-compose.replicas.yml",) if self.replicas > 1 else ())]
+        argv: list[str | Path] = [self.compose, "--project-name", self.project, "--progress", "plain"]
+        for name in files:
+            argv += ["--file", folder / name]
+        environment = {
+            "GATI_VERSION": version,
+            "GATI_HTTP_PORT": str(self.config.http_port),
+            "GATI_GRPC_PORT": str(self.config.grpc_port),
+            "GATI_PROMETHEUS_PORT": str(self.config.prometheus_port),
+            "GATI_ROUTES": os.fspath(self.routes) if self.routes else None,
+            "COMPOSE_PROFILES": None,
+            "COMPOSE_FILE": None,
+            **self._foundations(),
+        }
+        return self.runner.run((*argv, *words), env=environment, deadline=_HEALTHY_SECONDS + 60)
+
+    def _foundations(self) -> dict[str, str]:
+        """The images of others that this stack runs; none is fetched for a stack that does not."""
+        wanted = {"haproxy": self.replicas > 1, "prometheus": self.monitoring}
+        return {
+            f"GATI_{name.upper()}_IMAGE": foundation(self.config, name, self.engine, self.runner, self.say)
+            for name, used in wanted.items()
+            if used
+        }
+
+    def _require_images(self, version: str) -> None:
+        for service in SERVICES:
+            if find_image(self.engine, reference(service, version)) is None:
+                raise EngineError(f"the image {reference(service, version)} is missing", run="invoke images")
+
+    def _require_ports(self) -> None:
+        """Ports are looked at before anything is started, so that the message can say who has them."""
+        wanted = {"HTTP": self.config.http_port, "gRPC": self.config.grpc_port}
+        if self.monitoring:
+            wanted["Prometheus"] = self.config.prometheus_port
+        for name, port in wanted.items():
+            holder = self._holder(port)
+            if holder:
+                variable = f"GATI_{name.upper()}_PORT"
+                raise EngineError(
+                    f"port {port}, which the stack needs for {name}, is already taken",
+                    found=holder,
+                    run=f"stop that, or choose another port: {variable}={port + 1} invoke up",
+                )
+
+    def _holder(self, port: int) -> str | None:
+        """Who has `port`: a container of another project, another program, or None: nobody or this project."""
+        for container in self.engine.containers.list():
+            bindings = (binding for found in container.ports.values() for binding in found or ())
+            if any(binding["HostPort"] == str(port) for binding in bindings):
+                ours = container.labels.get(_PROJECT_LABEL) == self.project
+                return None if ours else f"container {container.name}"
+        with contextlib.closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                return f"another program ({error.strerror})"
+        return None
+
+    def _until_balanced(self, service: str, count: int) -> None:
+        """Wait until the balancer uses `count` servers of `service`: healthy is not yet found by name."""
+        import requests
+
+        (balancer,) = self.containers("balancer")
+        port = balancer.attrs["NetworkSettings"]["Ports"][_STATUS_PORT][0]["HostPort"]
+        end, seen = time.monotonic() + _BALANCER_SECONDS, "no answer"
+        while time.monotonic() < end:
+            with contextlib.suppress(requests.RequestException):
+                seen = requests.get(f"http://127.0.0.1:{port}/", timeout=2).text.strip()
+                if f"{service} {count}" in seen.splitlines():
+                    return
+            time.sleep(0.1)
+        raise EngineError(
+            f"the balancer does not use the new {service} after {_BALANCER_SECONDS:g} s",
+            expected=f"{service} {count}",
+            found=seen,
+        )
+
+    def _explained(self, error: CommandFailed) -> EngineError:
+        """Why the stack did not get healthy, in the words of the containers that did not."""
+        said = [
+            f"{container.name}: {lines[-1]}"
+            for container in self.containers()
+            if _ailing(container) and (lines := container.logs(tail=20).decode("utf-8", "replace").strip().splitlines())
+        ]
+        complaint = [line.strip() for line in error.stderr.splitlines() if line.strip()]
+        return EngineError(
+            f"the stack {self.project} did not get healthy",
+            found="\n".join(said or complaint[-3:]),
+            run="invoke down, then correct the cause and run invoke up",
+        )
+
+
+@contextlib.contextmanager
+def running(stack: Stack, version: str) -> Iterator[Stack]:
+    """The stack at `version` for the block; taken down at its end, whatever happened."""
+    try:
+        stack.up(version)
+        yield stack
+    finally:
+        stack.down()
+
+
+def _ailing(container: Container) -> bool:
+    state = container.attrs["State"]
+    return bool(state["Status"] != "running" or state.get("Health", {}).get("Status", "healthy") != "healthy")
