@@ -1,7 +1,7 @@
 {{/*
 Names, labels, images and small values.
 
-A helper that serves both components takes the context that "gati.component" makes:
+A helper that serves both components takes a map, the component's context:
   root       the root context
   component  ingress | route-manager
   values     the component's values
@@ -89,9 +89,9 @@ Takes (dict "root" "name") and, where they apply, "namespace", "component", "lab
 {{- with .component -}}
 {{- $component = dict "app.kubernetes.io/component" . -}}
 {{- end -}}
-name: {{ .name }}
+name: {{ .name | quote }}
 {{- if not .clusterScoped }}
-namespace: {{ .namespace | default (include "gati.namespace" .root) }}
+namespace: {{ .namespace | default (include "gati.namespace" .root) | quote }}
 {{- end }}
 {{- include "gati.strings" (list "labels" (include "gati.chartLabels" .root | fromYaml) .root.Values.commonLabels .labels $component) }}
 {{- include "gati.strings" (list "annotations" .root.Values.commonAnnotations .annotations) }}

@@ -13,12 +13,12 @@ The parts of a pod that both components share. Each takes the component's contex
 
 {{/* Everything of the pod that does not depend on its containers. */}}
 {{- define "gati.podSettings" -}}
-serviceAccountName: {{ include "gati.serviceAccountName" . }}
+serviceAccountName: {{ include "gati.serviceAccountName" . | quote }}
 automountServiceAccountToken: {{ if and (.root.Values.rbac).create .values.automountServiceAccountToken }}true{{ else }}false{{ end }}
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ .root.Values.shutdown.terminationGracePeriodSeconds }}
 {{- with .values.priorityClassName | default .root.Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
@@ -60,7 +60,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- if $zones.enabled }}
   - maxSkew: 1
-    topologyKey: {{ $zones.zoneLabel }}
+    topologyKey: {{ $zones.zoneLabel | quote }}
     whenUnsatisfiable: {{ $zones.whenUnsatisfiable }}
     labelSelector:
       matchLabels:

@@ -53,7 +53,7 @@ spec:
   volumes:
     - name: tls
       secret:
-        secretName: {{ include "gati.ingress.certificateSecret" .root }}
+        secretName: {{ include "gati.ingress.certificateSecret" .root | quote }}
         items:
           - {key: ca.crt, path: ca.crt}
         optional: true

@@ -12,12 +12,12 @@ Certificates: the one that the ingress shows, and the authorities that it trusts
 {{- $bundle := (.Values.tls).caBundle | default dict -}}
 {{- if $bundle.secretName -}}
 secret:
-  secretName: {{ $bundle.secretName }}
+  secretName: {{ $bundle.secretName | quote }}
   items:
     - {key: {{ $bundle.key | quote }}, path: ca.crt}
 {{- else if $bundle.configMapName -}}
 configMap:
-  name: {{ $bundle.configMapName }}
+  name: {{ $bundle.configMapName | quote }}
   items:
     - {key: {{ $bundle.key | quote }}, path: ca.crt}
 {{- end -}}
@@ -31,8 +31,8 @@ configMap:
 {{/* The names of the ingress Service in the cluster. */}}
 {{- define "gati.ingress.serviceNames" -}}
 {{- $full := printf "%s.%s" .Values.ingress.name (include "gati.namespace" .) -}}
-- {{ .Values.ingress.name }}
-- {{ $full }}
+- {{ .Values.ingress.name | quote }}
+- {{ $full | quote }}
 - {{ $full }}.svc
 - {{ $full }}.svc.cluster.local
 {{- end }}
