@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import os
+import sys
 
 import nox
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests"]
-nox.options.error_on_missing_interpreters = False
 
 
 def install(session: nox.Session, *groups: str) -> None:
-    """The locked dependencies of this project and of `groups`."""
-    session.install("-r", "requirements/dev.txt")
+    """Bring the session's environment to what uv.lock says of this project and of `groups`."""
+    session.run_install(
+        *(sys.executable, "-m", "uv", "sync", "--locked", "--quiet"),
+        *(f"--group={group}" for group in groups),
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
+        external=True,
+    )
 
 
 @nox.session(tags=["check"])
 def lint(session: nox.Session) -> None:
     """Check the style of the Python code."""
-    install(session)
+    install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 
@@ -28,15 +33,13 @@ def lint(session: nox.Session) -> None:
 @nox.session(tags=["check"])
 def types(session: nox.Session) -> None:
     """Check the types of the Python code."""
-    install(session)
+    install(session, "lint", "test")
     session.run("mypy")
 
 
 @nox.session(tags=["check"])
 def tests(session: nox.Session) -> None:
     """Run every test that needs no container engine."""
-    install(session)
+    install(session, "test")
     engineless = "not e2e and not compose and not bench"
-    session.run(
-        "pytest", "-n", "2", "-m", engineless, *session.posargs, env={"GATI_CI": os.environ.get("CI", "")}
-    )
+    session.run("pytest", "-n", "2", "-m", engineless, *session.posargs)

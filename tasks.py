@@ -17,6 +17,7 @@ from invoke.tasks import task
 
 if TYPE_CHECKING:
     from scripts.command import Runner
+    from scripts.compose import Stack
     from scripts.config import Config
     from scripts.toolchain import Toolchain
 
@@ -73,3 +74,67 @@ def node_image(ctx: Context, json: bool = False) -> None:
 
         image = nodeimage.node_image(*setup(ctx), say=say)
         print(present.to_json(image) if json else image.reference)
+
+
+@task(help={"version": "Build this version only (default: 1 and 2).", "json": COMMON["json"]})
+def images(ctx: Context, version: str = "", json: bool = False) -> None:
+    """Build the images of the reference services; takes no time when nothing changed."""
+    with told():
+        from scripts import engine, present
+        from scripts.images import VERSIONS, build_services
+
+        config, runner, _ = setup(ctx)
+        with engine.connect() as client:
+            versions = (version,) if version else VERSIONS
+            built = build_services(config, client, runner, say, versions=versions)
+        print(present.render(present.images(built), json=json))
+
+
+@contextlib.contextmanager
+def stack_of(ctx: Context, *, replicas: int = 1, monitoring: bool = False) -> Iterator[Stack]:
+    """The compose stack of a person, and the engine it runs on while the block lasts."""
+    from scripts import engine
+    from scripts.compose import Stack
+
+    with told():
+        config, runner, chain = setup(ctx)
+        with engine.connect() as client:
+            yield Stack(config, client, runner, chain.path("compose"), say, replicas=replicas, monitoring=monitoring)
+
+
+@task(
+    help={
+        "version": "Version of the images; another one than runs is an upgrade or a rollback.",
+        "replicas": "Replicas of ingress; from 2 on a balancer stands before them, and no upgrade loses a request.",
+        "monitoring": "Start Prometheus too.",
+        "build": "Build the images first (--no-build: use what is there).",
+        "dry-run": "Only show what would be started.",
+    }
+)
+def up(
+    ctx: Context,
+    version: str = "1",
+    replicas: int = 1,
+    monitoring: bool = False,
+    build: bool = True,
+    dry_run: bool = False,
+) -> None:
+    """Start the reference services with docker compose and wait until they are healthy."""
+    with stack_of(ctx, replicas=replicas, monitoring=monitoring) as stack:
+        if dry_run:
+            print("\n".join(stack.preview(version)))
+            return
+        if build:
+            stack.build(version)
+        stack.up(version)
+        print(f"ingress answers at {stack.url}")
+
+
+@task(help={"dry-run": "Only show what would be removed."})
+def down(ctx: Context, dry_run: bool = False) -> None:
+    """Stop the compose stack and remove all that belongs to it."""
+    with stack_of(ctx) as stack:
+        if dry_run:
+            print("\n".join(str(container.name) for container in stack.containers()) or "nothing is running")
+        else:
+            stack.down()

@@ -68,7 +68,7 @@ def read_yaml(file: Path, error_type: type[ReleaseError]) -> dict[str, Any]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(file.read_bytes(), Loader=loader)  # a safe loader either way
+        content = yaml.load(file.read_bytes(), Loader=loader)  # noqa: S506 - a safe loader either way
     except OSError as error:
         raise error_type(f"{file} cannot be read", found=error.strerror) from error
     except yaml.MarkedYAMLError as error:

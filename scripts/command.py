@@ -9,9 +9,11 @@ import signal
 import subprocess
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from scripts.errors import CommandFailed, CommandTimeout, ToolError
 
@@ -72,6 +74,7 @@ class Runner:
     def __init__(self, *, echo: Callable[[str], None] | None = None, secrets: Iterable[str] = ()) -> None:
         self._echo = echo
         self._secrets = tuple(secret for secret in secrets if secret)
+        self._children: weakref.WeakSet[subprocess.Popen[bytes]] = weakref.WeakSet()
 
     def redact(self, text: str) -> str:
         """`text` with every known secret replaced."""
@@ -97,9 +100,7 @@ class Runner:
         """
         shown, data = self._shown(argv), stdin.encode() if isinstance(stdin, str) else stdin
         begin = time.monotonic()
-        popen = self._popen(
-            argv, cwd=cwd, env=env, stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL
-        )
+        popen = self._popen(argv, cwd=cwd, env=env, stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL)
         try:
             out, err = popen.communicate(data, timeout=deadline)
         except subprocess.TimeoutExpired:
@@ -138,8 +139,8 @@ class Runner:
             except BaseException:
                 _end_group(first)
                 raise
-            assert first.stdout is not None
-            first.stdout.close()
+            if first.stdout is not None:
+                first.stdout.close()  # ours: the consumer holds the other end
             try:
                 out, err = second.communicate(timeout=deadline)
                 first.wait(timeout=_GRACE)
@@ -172,13 +173,17 @@ class Runner:
         """A child that runs until the block ends; both streams go to the file `log`, made anew."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as file:
-            popen = self._popen(
-                argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
-            )
+            popen = self._popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
         try:
             yield Process(popen, log)
         finally:
             _end_group(popen)
+
+    def end_all(self) -> None:
+        """End every command that other threads of this process still run."""
+        for popen in list(self._children):
+            if popen.poll() is None:
+                _end_group(popen)
 
     def _shown(self, argv: Argv) -> tuple[str, ...]:
         shown = tuple(self.redact(os.fspath(word)) for word in argv)
@@ -192,30 +197,30 @@ class Runner:
         *,
         cwd: Path | None = None,
         env: Mapping[str, str | None] | None = None,
-        stdin: object,
-        stdout: object = subprocess.PIPE,
-        stderr: object = subprocess.PIPE,
+        stdin: int | IO[bytes] | None,
+        stdout: int | IO[bytes] = subprocess.PIPE,
+        stderr: int | IO[bytes] = subprocess.PIPE,
     ) -> subprocess.Popen[bytes]:
         words = [os.fspath(word) for word in argv]
         full = {**os.environ, **(env or {})}
         try:
             # A session of its own, so that the whole family can be ended and a Ctrl-C on the
             # terminal reaches us first: we end the children, in order.
-            return subprocess.Popen(
+            popen = subprocess.Popen(
                 words,
                 cwd=cwd,
                 env={name: value for name, value in full.items() if value is not None},
-                stdin=stdin,  # type: ignore[arg-type]
-                stdout=stdout,  # type: ignore[arg-type]
-                stderr=stderr,  # type: ignore[arg-type]
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
                 start_new_session=True,
             )
+            self._children.add(popen)
+            return popen
         except FileNotFoundError as error:
             if cwd is not None and not cwd.is_dir():
                 raise ToolError(f"{words[0]} cannot run in {cwd}", found="no such folder") from error
-            raise ToolError(
-                f"{words[0]} is not installed", found="no such program", run="invoke tools"
-            ) from error
+            raise ToolError(f"{words[0]} is not installed", found="no such program", run="invoke tools") from error
         except OSError as error:
             raise ToolError(f"{words[0]} cannot be started", found=str(error)) from error
 
@@ -228,10 +233,8 @@ def _end_group(popen: subprocess.Popen[bytes], sig: int = signal.SIGTERM) -> Non
     """End the child's process group: `sig`, then SIGKILL after a grace period."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(popen.pid, sig)
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         popen.wait(timeout=_GRACE)
-    except subprocess.TimeoutExpired:
-        pass
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(popen.pid, signal.SIGKILL)
     popen.wait()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from scripts.images import Image
     from scripts.toolchain import ToolState
 
 
@@ -33,6 +34,17 @@ def tools(states: Iterable[ToolState]) -> View:
         ("tool", "pin", "found", "state", "path"),
         tuple((s.name, s.version, s.source, s.state, str(s.where or "")) for s in states),
         [dataclasses.asdict(s) for s in states],
+    )
+
+
+def images(built: Iterable[Image]) -> View:
+    """`invoke images`: one row an image."""
+    built = tuple(built)
+    return View(
+        "Images",
+        ("image", "size", "built in", "id"),
+        tuple((i.reference, f"{i.size / 1e6:.0f} MB", f"{i.seconds:.1f} s", i.id) for i in built),
+        [dataclasses.asdict(i) for i in built],
     )
 
 
