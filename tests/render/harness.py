@@ -61,7 +61,7 @@ def render_text(
     """What `helm template` prints; `values_files` are names inside the chart. Raises CommandFailed."""
     return _template(
         chart,
-        json.dumps(values or {}, sort_keys=True),
+        json.dumps(values or {}, sort_keys=True, ensure_ascii=False),
         tuple(values_files),
         tuple(show_only),
         kube_version,
@@ -92,7 +92,13 @@ def render_error(values: Values | None = None, **options: Any) -> str:
 @functools.cache
 def tool(name: str) -> str:
     """The pinned binary `name`; built once when it is missing, which takes a minute or two."""
-    return str(Toolchain(load_config(ROOT).cache_dir, Runner()).path(name))
+    return str(toolchain().path(name))
+
+
+@functools.cache
+def toolchain() -> Toolchain:
+    """The pinned tools and modules."""
+    return Toolchain(load_config(ROOT).cache_dir, Runner())
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from tests.render.harness import CHART, Values, tool
 
 def notes(values: Values | None = None, *, values_files: Sequence[str] = (), namespace: str = "gati") -> str:
     """What a person reads after `helm install`."""
-    return _notes(json.dumps(values or {}, sort_keys=True), tuple(values_files), namespace)
+    return _notes(json.dumps(values or {}, sort_keys=True, ensure_ascii=False), tuple(values_files), namespace)
 
 
 @functools.cache

@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.render.everything import EVERYTHING, merged, nested
-from tests.render.harness import CHART, Documents, render, render_error, render_text
+from tests.render.harness import Documents, render, render_error, render_text
+from tests.render.schema_values import DEFAULTS
 
 
 def parents(tree: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -31,9 +31,6 @@ def switches(tree: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
         elif isinstance(value, dict):
             found += switches(value, (*path, key))
     return found
-
-
-DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 
 
 @pytest.mark.trap("nil-parent")
