@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -363,6 +364,10 @@ class Toolchain:
     def _scratch(self) -> Any:
         """A folder beside the entries, so that a finished one can be renamed into place."""
         self._cache.mkdir(parents=True, exist_ok=True)
+        for left in self._cache.glob("build-*"):  # of a build that was killed
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > 2 * BUILD_DEADLINE:
+                    shutil.rmtree(left)
         with tempfile.TemporaryDirectory(prefix="build-", dir=self._cache) as folder:
             yield Path(folder)
 
