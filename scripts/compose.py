@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import time
@@ -15,7 +16,7 @@ from scripts.command import Result, Runner
 from scripts.config import Config
 from scripts.engine import find_image
 from scripts.errors import CommandFailed, EngineError
-from scripts.images import SERVICES, foundation, reference
+from scripts.images import SERVICES, build_services, foundation, reference
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -53,6 +54,10 @@ class Stack:
         """Where ingress answers on this machine."""
         return f"http://127.0.0.1:{self.config.http_port}"
 
+    def build(self, version: str) -> None:
+        """Build the images of `version`. Raises EngineError, ToolError, CommandFailed."""
+        build_services(self.config, self.engine, self.runner, self.say, versions=(version,))
+
     def up(self, version: str) -> None:
         """Bring the stack to `version` and wait until it is healthy.
 
@@ -63,10 +68,19 @@ class Stack:
         if self.replicas > 1 and len(self.containers("ingress")) > 1 and self.containers("balancer"):
             self.roll(version)
         self._require_ports()
-        scale = ("--scale", f"ingress={self.replicas}") if self.replicas > 1 else ()
-        self._up(version, *scale, "--remove-orphans")
+        self._up(version, "--remove-orphans")
         if self.replicas > 1:
             self._until_balanced("ingress", self.replicas)
+
+    def preview(self, version: str) -> tuple[str, ...]:
+        """What `up` would start, a line each; nothing is changed. Raises EngineError when a port is taken."""
+        self._require_ports()
+        services = json.loads(self._compose(version, *self._profile(), "config", "--format", "json").stdout)["services"]
+        return tuple(
+            f"{name}: {service['deploy'].get('replicas', 1)} of {service['image']}"
+            + "".join(f", port {port['published']}" for port in service.get("ports", ()) if port.get("published"))
+            for name, service in sorted(services.items())
+        )
 
     def roll(self, version: str) -> None:
         """Replace each container of another version: start a new one, wait until it is used, stop the old one.
@@ -110,12 +124,14 @@ class Stack:
         stale.remove()
 
     def _up(self, version: str, *words: str) -> None:
-        profile = ("--profile", "monitoring") if self.monitoring else ()
         wait = ("--wait", "--wait-timeout", str(_HEALTHY_SECONDS))
         try:
-            self._compose(version, *profile, "up", "--detach", "--no-build", "--pull", "never", *wait, *words)
+            self._compose(version, *self._profile(), "up", "--detach", "--no-build", "--pull", "never", *wait, *words)
         except CommandFailed as error:
             raise self._explained(error) from None
+
+    def _profile(self) -> tuple[str, ...]:
+        return ("--profile", "monitoring") if self.monitoring else ()
 
     def _compose(self, version: str, *words: str) -> Result:
         folder = self.config.root / "compose"
@@ -125,6 +141,7 @@ class Stack:
             argv += ["--file", folder / name]
         environment = {
             "GATI_VERSION": version,
+            "GATI_REPLICAS": str(self.replicas),
             "GATI_HTTP_PORT": str(self.config.http_port),
             "GATI_GRPC_PORT": str(self.config.grpc_port),
             "GATI_PROMETHEUS_PORT": str(self.config.prometheus_port),
@@ -200,11 +217,7 @@ class Stack:
 
     def _explained(self, error: CommandFailed) -> EngineError:
         """Why the stack did not get healthy, in the words of the containers that did not."""
-        said = [
-            f"{container.name}: {lines[-1]}"
-            for container in self.containers()
-            if _ailing(container) and (lines := container.logs(tail=20).decode("utf-8", "replace").strip().splitlines())
-        ]
+        said = [f"{container.name}: {cause}" for container in self.containers() if (cause := _ailment(container))]
         complaint = [line.strip() for line in error.stderr.splitlines() if line.strip()]
         return EngineError(
             f"the stack {self.project} did not get healthy",
@@ -223,6 +236,15 @@ def running(stack: Stack, version: str) -> Iterator[Stack]:
         stack.down()
 
 
-def _ailing(container: Container) -> bool:
+def _ailment(container: Container) -> str | None:
+    """What a container that does not stay up said last, or the health check of one that does; None when all is well
+    or when it was never started, for want of another."""
     state = container.attrs["State"]
-    return bool(state["Status"] != "running" or state.get("Health", {}).get("Status", "healthy") != "healthy")
+    health = state.get("Health", {})
+    if state["Status"] == "created" or (state["Status"] == "running" and health.get("Status", "healthy") == "healthy"):
+        return None
+    if state["Status"] == "running" and not container.attrs["RestartCount"] and health.get("Log"):
+        said = str(health["Log"][-1]["Output"])
+    else:
+        said = container.logs(tail=20).decode("utf-8", "replace")
+    return (said.strip().splitlines() or [f"no output, state {state['Status']}"])[-1]

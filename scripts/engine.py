@@ -104,7 +104,9 @@ def _root_cause(error: object) -> str:
     for sign, cause in (
         ("FileNotFoundError", "the socket is not there"),
         ("PermissionError", "this user may not use the socket (is the user in group docker?)"),
-        ("ConnectionRefusedError", "the connection was refused"),
+        ("Connection refused", "the connection was refused"),
+        ("Name or service not known", "there is no such host"),
+        ("timed out", "nothing answered in time"),
     ):
         if sign in text:
             return cause
