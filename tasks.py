@@ -138,3 +138,69 @@ def down(ctx: Context, dry_run: bool = False) -> None:
             print("\n".join(str(container.name) for container in stack.containers()) or "nothing is running")
         else:
             stack.down()
+
+
+SOURCES = {**COMMON, "values": "A further values file, beside the chart's own; repeatable."}
+MATRIX = {**SOURCES, "kube-version": "Only this Kubernetes minor (1.30); repeatable."}
+
+
+@task(iterable=["values"], help={**SOURCES, "strict": "Fail on warnings too."})
+def lint(ctx: Context, chart: str | None = None, values: Any = (), strict: bool = False, json: bool = False) -> None:
+    """Check the chart's sources: helm lint, YAML, Chart.yaml, values, changelog."""
+    with told():
+        from scripts import files, present
+        from scripts import lint as stage
+
+        config, runner, chain = setup(ctx, chart=chart)
+        outcome = stage.lint(config, chain, runner, values=map(Path, values))
+        files.write_atomic(config.dist / "lint.json", present.to_json(outcome.report()))
+        print(present.render(present.lint(outcome), json=json))
+        stage.demand_clean(outcome, strict=strict)
+
+
+@task(iterable=["values", "kube_version"], help={**MATRIX, "diff": "Compare with a published version or git revision."})
+def template(
+    ctx: Context,
+    chart: str | None = None,
+    values: Any = (),
+    kube_version: Any = (),
+    diff: str | None = None,
+    json: bool = False,
+) -> None:
+    """Render every values file for every supported Kubernetes into dist/manifests."""
+    with told():
+        from scripts import present, validate
+
+        config, runner, chain = setup(ctx, chart=chart)
+        plan = validate.read_plan(config, chain, values=map(Path, values), kube_versions=kube_version, say=say)
+        renders = validate.render(plan, chain, runner)
+        validate.store(plan, renders, config.dist)
+        print(present.render(present.matrix(renders, validate.make_index(plan, renders)), json=json))
+
+
+@task(
+    name="kubeconform-check",
+    iterable=["values", "kube_version"],
+    help={**MATRIX, "junit": "Write the verdict to this file as JUnit XML, too."},
+)
+def kubeconform_check(
+    ctx: Context,
+    chart: str | None = None,
+    values: Any = (),
+    kube_version: Any = (),
+    junit: str | None = None,
+    json: bool = False,
+) -> None:
+    """Check every rendered object against the schemas of every supported Kubernetes."""
+    with told():
+        from scripts import files, present, validate
+
+        config, runner, chain = setup(ctx, chart=chart)
+        outcome = validate.check_chart(
+            config, chain, runner, values=map(Path, values), kube_versions=kube_version, say=say
+        )
+        files.write_atomic(config.dist / "kubeconform.json", present.to_json(outcome.report()))
+        if junit:
+            files.write_atomic(Path(junit), validate.junit(outcome.checked))
+        print(present.render(present.problems(outcome), json=json) if json or outcome.problems() else outcome.summary())
+        validate.demand_valid(outcome)

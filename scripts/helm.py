@@ -11,6 +11,8 @@ from scripts.command import Result, Runner
 from scripts.errors import ChartError, CommandFailed, ReleaseError, ValuesError
 from scripts.places import key_text, line_of, shown
 
+# A plugin cannot change what is rendered, and looking for plugins takes time.
+_ENVIRONMENT = {"HELM_NO_PLUGINS": "1"}
 _HINT = re.compile(r"\n*Use --debug flag to render out invalid YAML\s*$")
 _LINT_LINE = re.compile(r"^\[(INFO|WARNING|ERROR)\] ?(.*?): ?(.*)$")
 _LINT_LOG = re.compile(r'^level=\w+ msg="(?:funcMap fail|missing required value)" message="(.*)"$')
@@ -25,6 +27,7 @@ _EXECUTING = re.compile(r'^executing ".*" at (<.*>):$')
 _FAILED = re.compile(r"^(?:execution|parse) error at \((\S+?):(\d+)(?::(\d+))?\): (.*)$", re.DOTALL)
 _RENDERED = re.compile(r"^(?:YAML parse error on|error validating) (\S+): (?:error converting YAML to JSON: )?(.*)$")
 _MISSING_CHARTS = re.compile(r"found in Chart\.yaml, but missing in charts/ directory: (.*)$")
+_INVALID = re.compile(r"^validation: chart\.metadata\.(\w+) (.*)$", re.DOTALL)
 _REQUIRES = re.compile(r"^chart requires kubeVersion: (.*) which is incompatible with Kubernetes (\S+)$")
 
 
@@ -38,6 +41,8 @@ class Complaint:
     line: int | None = None
     key: str = ""
     run: str | None = None
+    refused: bool = False
+    """True for a `fail` or `required` that `helm lint` mentions without its place."""
 
     def __str__(self) -> str:
         place = shown(self.file) if self.file else ""
@@ -71,7 +76,7 @@ class Helm:
         argv: list[str | Path] = [self.path, "template", release, chart, "--namespace", namespace, "--include-crds"]
         argv += _options(values, kube_version)
         argv += [word for name in api_versions for word in ("--api-versions", name)]
-        result = self.runner.run(argv, deadline=deadline, check=False)
+        result = self.runner.run(argv, env=_ENVIRONMENT, deadline=deadline, check=False)
         if result.status != 0:
             raise _refusal(read_complaints(result.stderr, chart, values), chart)
         return result.stdout
@@ -84,16 +89,60 @@ class Helm:
         Raises CommandFailed where helm refuses and gives no reason.
         """
         argv: list[str | Path] = [self.path, "lint", chart, "--strict", *_options(values, kube_version)]
-        result = self.runner.run(argv, deadline=deadline, check=False)
+        result = self.runner.run(argv, env=_ENVIRONMENT, deadline=deadline, check=False)
         complaints = read_lint(result, chart, values)
+        if any(complaint.refused for complaint in complaints):
+            complaints = self._located(complaints, chart, values, kube_version)
         if result.status != 0 and all(complaint.level == "info" for complaint in complaints):
             raise CommandFailed(result.argv, result.status, stdout=result.stdout, stderr=result.stderr)
         return complaints
 
+    def _located(
+        self, complaints: Sequence[Complaint], chart: Path, values: Sequence[Path], kube_version: str | None
+    ) -> tuple[Complaint, ...]:
+        """`complaints` with the places of refusals, which only a render tells."""
+        argv: list[str | Path] = [self.path, "template", chart, *_options(values, kube_version)]
+        result = self.runner.run(argv, env=_ENVIRONMENT, deadline=60, check=False)
+        places = {c.message: c for c in read_complaints(result.stderr, chart, values)} if result.status else {}
+        return tuple(places.get(c.message, c) if c.refused else c for c in complaints)
+
+    def package(self, chart: Path, into: Path, *, epoch: int, deadline: float = 60) -> Path:
+        """The archive that helm makes of `chart` in the folder `into`; its entries carry the time `epoch` (seconds).
+
+        Raises ChartError with helm's words.
+        """
+        env = {**_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch), "TZ": "UTC"}
+        argv: list[str | Path] = [self.path, "package", chart, "--destination", into]
+        result = self.runner.run(argv, env=env, deadline=deadline, check=False)
+        if result.status != 0:
+            raise _refusal(read_complaints(result.stderr, chart), chart)
+        return next(into.glob("*.tgz"))
+
+    def push(
+        self,
+        archive: Path,
+        remote: str,
+        *,
+        registry_config: Path,
+        plain_http: bool = False,
+        ca_file: Path | None = None,
+        deadline: float = 300,
+    ) -> None:
+        """Upload `archive` below `remote` ("oci://host/path"), with the logins in the file `registry_config`.
+
+        The manifest gets the archive's modification time. Raises CommandFailed.
+        """
+        argv: list[str | Path] = [self.path, "push", archive, remote, "--registry-config", registry_config]
+        argv += ["--plain-http"] if plain_http else []
+        argv += ["--ca-file", ca_file] if ca_file else []
+        self.runner.run(argv, env={**_ENVIRONMENT, "TZ": "UTC"}, deadline=deadline)
+
 
 def _options(values: Sequence[Path], kube_version: str | None) -> list[str | Path]:
-    options: list[str | Path] = [word for file in values for word in ("--values", file)]
-    return [*options, "--kube-version", kube_version] if kube_version else options
+    options: list[str | Path] = ["--kube-version", kube_version] if kube_version else []
+    for file in values:
+        options += ["--values", file]
+    return options
 
 
 def _refusal(complaints: Sequence[Complaint], chart: Path) -> ReleaseError:
@@ -137,6 +186,9 @@ def read_complaints(text: str, chart: Path, values: Sequence[Path] = ()) -> tupl
                 line=line_of(chart / "Chart.yaml", ["kubeVersion"]),
             ),
         )
+    if found := _INVALID.match(text):
+        file = chart / "Chart.yaml"
+        return (Complaint(f"{found.group(1)} {found.group(2)}", file=file, line=line_of(file, [found.group(1)])),)
     return (Complaint(text or "helm gives no reason"),)
 
 
@@ -152,7 +204,7 @@ def read_lint(result: Result, chart: Path, values: Sequence[Path] = ()) -> tuple
             add(complaint)
     for line in result.stderr.splitlines():
         if found := _LINT_LOG.match(line):
-            add(Complaint(_unquoted(found.group(1))))
+            add(Complaint(_unquoted(found.group(1)), refused=True))
         elif found := _COALESCED.match(line):
             add(Complaint(_unquoted(found.group(1)).removeprefix("warning: ")))
     return tuple(complaints.values())

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from scripts.images import Image
+    from scripts.lint import Lint
     from scripts.toolchain import ToolState
+    from scripts.validate import Render, Validation
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,39 @@ def images(built: Iterable[Image]) -> View:
         tuple((i.reference, f"{i.size / 1e6:.0f} MB", f"{i.seconds:.1f} s", i.id) for i in built),
         [dataclasses.asdict(i) for i in built],
     )
+
+
+def lint(outcome: Lint) -> View:
+    """`invoke lint`: one row a finding."""
+    return View(
+        f"{outcome.chart.name} {outcome.chart.version}",
+        ("level", "where", "what", "with", "check"),
+        tuple((f.level, f.place, f.message, ", ".join(f.values), f.check) for f in outcome.findings),
+        outcome.report(),
+    )
+
+
+def problems(outcome: Validation) -> View:
+    """`invoke kubeconform-check`: one row a problem, however many renders have it."""
+    rows = tuple(
+        (problem.source, f"{problem.kind}/{problem.name}", problem.message, str(spread))
+        for problem, spread in outcome.problems()
+    )
+    return View("Problems", ("template", "object", "what", "with"), rows, outcome.report())
+
+
+def matrix(renders: Iterable[Render], index: Any) -> View:
+    """`invoke template`: one row a file that was written, with the renders that it stands for."""
+    from scripts.validate import spread
+
+    files: dict[str, list[Render]] = {}
+    for one in renders:
+        files.setdefault(one.file, []).append(one)
+    rows = tuple(
+        (name, str(len(same[0].manifests)), str(spread((one.values, one.kube_version) for one in same)))
+        for name, same in files.items()
+    )
+    return View("Manifests", ("file", "objects", "values files and Kubernetes versions"), rows, index)
 
 
 def to_json(records: Any) -> str:

@@ -1,0 +1,173 @@
+"""Judges a chart's Artifact Hub annotations by the rules that Artifact Hub documents for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PREFIX = "artifacthub.io/"
+CHANGE_KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
+CATEGORIES = (
+    "ai-machine-learning", "database", "integration-delivery", "monitoring-logging",
+    "networking", "security", "skip-prediction", "storage", "streaming-messaging",
+)  # fmt: skip
+CAPABILITIES = ("Basic Install", "Seamless Upgrades", "Full Lifecycle", "Deep Insights", "Auto Pilot")
+_URL = re.compile(r"^(https?|oci)://\S+$")
+_SPDX = re.compile(r"^\(?[A-Za-z0-9][A-Za-z0-9.+-]*\)?( (AND|OR|WITH) \(?[A-Za-z0-9][A-Za-z0-9.+-]*\)?)*$")
+_IMAGE = re.compile(
+    r"^(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*"
+    r"(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$"
+)
+_FINGERPRINT = re.compile(r"^[0-9A-Fa-f]{40}$")
+
+
+@dataclass(frozen=True)
+class Objection:
+    """Something Artifact Hub would refuse or ignore. `line` counts from 0 inside the annotation's text."""
+
+    annotation: str
+    message: str
+    line: int = 0
+
+
+def objections(annotations: Mapping[str, Any], version: str) -> Iterator[Objection]:
+    """All that is wrong with the annotations of a chart of `version`; other annotations are left alone."""
+    for name, value in annotations.items():
+        if not name.startswith(PREFIX):
+            continue
+        if not isinstance(value, str):
+            yield Objection(name, f"must be text (quoted), is {type(value).__name__}")
+            continue
+        rule = _RULES.get(name.removeprefix(PREFIX))
+        if rule is None:
+            yield Objection(name, f"Artifact Hub knows no such annotation; it knows {', '.join(sorted(_RULES))}")
+        else:
+            yield from (Objection(name, message, line) for line, message in rule(value))
+    prerelease = annotations.get(f"{PREFIX}prerelease")
+    if prerelease in ("true", "false") and (prerelease == "true") != ("-" in version.partition("+")[0]):
+        yield Objection(f"{PREFIX}prerelease", f"is {prerelease!r}, but the version is {version}")
+
+
+Messages = Iterator[tuple[int, str]]
+Rule = Callable[[str], Messages]
+
+
+def _one_of(*allowed: str) -> Rule:
+    def rule(value: str) -> Messages:
+        if value not in allowed:
+            yield 0, f"is {value!r}, not one of {', '.join(allowed)}"
+
+    return rule
+
+
+def _matches(pattern: re.Pattern[str], what: str) -> Rule:
+    def rule(value: str) -> Messages:
+        if not pattern.match(value.strip()):
+            yield 0, f"is {value.strip()!r}, not {what}"
+
+    return rule
+
+
+def _anything(value: str) -> Messages:
+    if not value.strip():
+        yield 0, "is empty"
+
+
+def _parsed(value: str) -> tuple[Any, int, str]:
+    """The YAML in an annotation, or the line and the reason why it is none."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(value, Loader=loader), 0, ""  # noqa: S506 - a safe loader either way
+    except yaml.MarkedYAMLError as error:
+        return None, error.problem_mark.line if error.problem_mark else 0, error.problem or "not valid YAML"
+    except yaml.YAMLError as error:
+        return None, 0, str(error)
+
+
+def _list_of(item: Callable[[Any], Iterator[str]]) -> Rule:
+    def rule(value: str) -> Messages:
+        entries, line, reason = _parsed(value)
+        if reason:
+            yield line, f"is not valid YAML: {reason}"
+        elif not isinstance(entries, list):
+            yield 0, "must be a list"
+        else:
+            lines = [number for number, text in enumerate(value.splitlines()) if text.startswith("-")]
+            for index, entry in enumerate(entries):
+                place = lines[index] if len(lines) == len(entries) else 0
+                yield from ((place, f"[{index}] {message}") for message in item(entry))
+
+    return rule
+
+
+def _mapping(value: str) -> Messages:
+    entries, line, reason = _parsed(value)
+    if reason:
+        yield line, f"is not valid YAML: {reason}"
+    elif not isinstance(entries, dict):
+        yield 0, "must be a mapping"
+
+
+def _fields(entry: Any, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> Iterator[str]:
+    if not isinstance(entry, dict):
+        yield f"must be a mapping with {', '.join(required)}"
+        return
+    for name in required:
+        if not isinstance(entry.get(name), str) or not entry[name].strip():
+            yield f"needs {name}, as text"
+    for name in entry:
+        if name not in (*required, *optional):
+            yield f"has an unknown field {name!r}"
+    if isinstance(entry.get("url"), str) and not _URL.match(entry["url"]):
+        yield f"has a url that is none: {entry['url']!r}"
+
+
+def _change(entry: Any) -> Iterator[str]:
+    if isinstance(entry, str) and entry.strip():
+        return
+    yield from _fields(entry, ("description",), ("kind", "links"))
+    if isinstance(entry, dict):
+        if "kind" in entry and entry["kind"] not in CHANGE_KINDS:
+            yield f"has kind {entry['kind']!r}, not one of {', '.join(CHANGE_KINDS)}"
+        for link in entry.get("links") or ():
+            yield from _fields(link, ("name", "url"))
+
+
+def _image(entry: Any) -> Iterator[str]:
+    yield from _fields(entry, ("image",), ("name", "whitelisted", "platforms"))
+    if isinstance(entry, dict) and isinstance(entry.get("image"), str) and not _IMAGE.match(entry["image"]):
+        yield f"has an image that is no reference: {entry['image']!r}"
+
+
+def _signing_key(value: str) -> Messages:
+    yield from _mapping(value)
+    key, _, reason = _parsed(value)
+    if not reason and isinstance(key, dict):
+        yield from ((0, message) for message in _fields(key, ("fingerprint", "url")))
+        if not _FINGERPRINT.match(str(key.get("fingerprint"))):
+            yield 0, "has a fingerprint that is not 40 hexadecimal digits"
+
+
+_BOOLEAN = _one_of("true", "false")
+_RULES: Mapping[str, Rule] = {
+    "alternativeName": _anything,
+    "category": _one_of(*CATEGORIES),
+    "changes": _list_of(_change),
+    "containsSecurityUpdates": _BOOLEAN,
+    "crds": _list_of(lambda e: _fields(e, ("kind", "version", "name", "displayName", "description"))),
+    "crdsExamples": _list_of(lambda e: _fields(e, ("apiVersion", "kind"), tuple(e) if isinstance(e, dict) else ())),
+    "images": _list_of(_image),
+    "license": _matches(_SPDX, "an SPDX license expression"),
+    "links": _list_of(lambda e: _fields(e, ("name", "url"))),
+    "maintainers": _list_of(lambda e: _fields(e, ("name", "email"))),
+    "operator": _BOOLEAN,
+    "operatorCapabilities": _one_of(*CAPABILITIES),
+    "prerelease": _BOOLEAN,
+    "recommendations": _list_of(lambda e: _fields(e, ("url",))),
+    "screenshots": _list_of(lambda e: _fields(e, ("title", "url"))),
+    "signKey": _signing_key,
+}
