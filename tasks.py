@@ -6,6 +6,7 @@ Nothing but invoke is imported before a task runs, so that `invoke --list` stays
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -204,3 +205,84 @@ def kubeconform_check(
             files.write_atomic(Path(junit), validate.junit(outcome.checked))
         print(present.render(present.problems(outcome), json=json) if json or outcome.problems() else outcome.summary())
         validate.demand_valid(outcome)
+
+
+PUBLISHING = {
+    "chart": COMMON["chart"],
+    "registry": "oci://host/path to publish to (default: [tool.gati] registry; empty: the embedded one).",
+    "plain-http": "Speak HTTP to a registry that is not on loopback.",
+    "json": COMMON["json"],
+}
+
+
+@task(help={"chart": COMMON["chart"], "json": COMMON["json"]})
+def package(ctx: Context, chart: str | None = None, json: bool = False) -> None:
+    """Package the chart into dist/: the same files give the same bytes everywhere."""
+    with told():
+        from scripts import package as stage
+        from scripts import present
+        from scripts.chart import read_chart
+        from scripts.helm import Helm
+
+        config, runner, chain = setup(ctx, chart=chart)
+        made = stage.package(config, read_chart(config.chart), Helm(chain.path("helm"), runner), say)
+        print(present.facts(made, json=json))
+
+
+@task(help={**PUBLISHING, "dry-run": "Only ask the registry what it holds."})
+def publish(
+    ctx: Context,
+    chart: str | None = None,
+    registry: str | None = None,
+    plain_http: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Publish the packaged chart, unless it is there already, and read it back."""
+    with told():
+        from scripts import archive, embedded, present
+        from scripts import publish as stage
+        from scripts import verify as check
+        from scripts.chart import read_chart
+        from scripts.helm import Helm
+
+        config, runner, chain = setup(ctx, chart=chart, registry=registry, plain_http=plain_http or None)
+        made, source = archive.load_package(config), read_chart(config.chart)
+        with embedded.registry_for(config, runner, chain, say) as where:
+            if dry_run:
+                print(present.facts(stage.probe(where, made), json=json))
+                return
+            published = stage.publish(where, made, source, Helm(chain.path("helm"), runner), say)
+            check.verify(where, made, digest=published.digest)
+        print(present.facts(published, json=json))
+
+
+@task(help=PUBLISHING)
+def verify(
+    ctx: Context,
+    chart: str | None = None,
+    registry: str | None = None,
+    plain_http: bool = False,
+    json: bool = False,
+) -> None:
+    """Read the published chart back and compare it with the packaged one."""
+    with told():
+        from scripts import archive, embedded, present
+        from scripts import verify as check
+
+        config, runner, chain = setup(ctx, chart=chart, registry=registry, plain_http=plain_http or None)
+        made = archive.load_package(config)
+        with embedded.registry_for(config, runner, chain, say) as where:
+            print(present.facts(check.verify(where, made), json=json))
+
+
+@task(name="registry", help={"port": "The port on 127.0.0.1 (0: a free one)."})
+def serve_registry(ctx: Context, port: int = 5000) -> None:
+    """Serve the embedded registry until Ctrl-C, to pull from it what was published."""
+    with told():
+        from scripts import embedded
+
+        config, runner, chain = setup(ctx)
+        with embedded.embedded(config.embedded_registry, runner, chain, say, port=port) as where:
+            print(where.prefix, flush=True)
+            signal.pause()

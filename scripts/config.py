@@ -32,6 +32,8 @@ class Config:
     """The folder that keeps the embedded registry's content between runs."""
     plain_http: bool = False
     """Talk HTTP to a registry that is not on loopback."""
+    registry_ca: str = ""
+    """A file of authorities that the registry's certificate is checked with. Empty: the system's."""
     images: str = "auto"
     """Where base images come from: `registry`, `build` (from Debian and Go modules), or `auto`."""
     node_image: str = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"

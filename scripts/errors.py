@@ -41,12 +41,24 @@ class ValuesError(ReleaseError):
     """A values file is missing, unreadable or refused by the chart."""
 
 
+class VersionError(ReleaseError):
+    """A version is not semver, or not one that a release may take."""
+
+
+class ChangelogError(ReleaseError):
+    """The changelog is missing, unreadable or does not say what a release needs."""
+
+
 class FindingsError(ReleaseError):
     """A check ran to its end and found problems."""
 
 
 class GitError(ReleaseError):
     """The git repository is not in the state a step needs."""
+
+
+class OutputError(ReleaseError):
+    """A file of results cannot be written: the folder is read-only, or the disk is full."""
 
 
 class RegistryError(ReleaseError):

@@ -83,6 +83,15 @@ def matrix(renders: Iterable[Render], index: Any) -> View:
     return View("Manifests", ("file", "objects", "values files and Kubernetes versions"), rows, index)
 
 
+def facts(value: Any, *, json: bool = False) -> str:
+    """The fields of one frozen dataclass that are not None, one a line, unfolded: digests are there to be copied."""
+    record = {key: fact for key, fact in dataclasses.asdict(value).items() if fact is not None}
+    if json:
+        return to_json(record)
+    width = max(map(len, record))
+    return "\n".join(f"{key.replace('_', ' '):<{width}}  {fact}" for key, fact in record.items())
+
+
 def to_json(records: Any) -> str:
     """`records` as indented JSON; paths become text."""
     return json_module.dumps(

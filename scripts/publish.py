@@ -1,0 +1,243 @@
+"""Publishes a packaged chart once: asks the registry first, pushes only what is absent, never overwrites."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from scripts.archive import Package, changed_files, pack, read_members
+from scripts.chart import Chart
+from scripts.errors import ChartError, CommandFailed, RegistryError, ReleaseError
+from scripts.helm import Helm
+from scripts.manifests import difference, read_manifests
+from scripts.registry import Client, Found, Reference, Registry, connect
+
+State = Literal["absent", "same", "different", "unknown"]
+_SHOWN = 40  # lines of a difference
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a registry holds under a package's version. `digest` is that of its manifest; `detail` says it in words.
+
+    `error` is the cause where the state is unknown.
+    """
+
+    state: State
+    reference: str
+    digest: str | None
+    detail: str
+    error: ReleaseError | None = None
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A chart that is published: pushed now, or the same one before (`state` "pushed" or "same")."""
+
+    reference: str
+    digest: str
+    state: Literal["pushed", "same"]
+
+
+def probe(registry: Registry, package: Package) -> Probe:
+    """Ask what stands under the package's version. Raises nothing that a registry does: that is state "unknown"."""
+    reference = registry.reference(package.name, package.version)
+    try:
+        with connect(registry) as client:
+            return _probe(client, reference, package)
+    except RegistryError as error:
+        return Probe("unknown", str(reference), None, error.message, error)
+
+
+def publish(
+    registry: Registry, package: Package, chart: Chart, helm: Helm, say: Callable[[str], None] = lambda _: None
+) -> Publication:
+    """Push `package` where the registry holds nothing under its version, and see that the tag then names it.
+
+    `chart` is the folder that the package was made from. Raises ChartError (the archive is not the chart in the
+    tree), RegistryError (something else is published, the registry's state is unknown, or the push fails).
+    """
+    check_tree(package, chart, helm)
+    reference = registry.reference(package.name, package.version)
+    with connect(registry) as client:
+        before = _probe(client, reference, package)
+        if before.digest is not None and before.state == "same":
+            say(before.detail)
+            return Publication(str(reference), before.digest, "same")
+        if before.state == "different":
+            raise _other_content(client, reference, package, helm)
+        say(f"pushing {reference}")
+        try:
+            _push(client, package, helm)
+        except CommandFailed as error:
+            after = _probe(client, reference, package)
+            if after.state == "different":
+                raise _other_content(
+                    client, reference, package, helm, "meanwhile somebody else has published"
+                ) from error
+            if after.state != "same":
+                raise _push_failure(error, reference, client) from error
+            say("the push was reported as failed, but the registry holds the chart")
+        after = _probe(client, reference, package)
+        if after.state == "different":
+            raise _other_content(client, reference, package, helm, "while we pushed, somebody else has published")
+        if after.digest is None:
+            raise RegistryError(f"{reference} is not there after the push", found=after.detail)
+        if after.digest != package.manifest_digest:
+            raise RegistryError(
+                f"{reference} has another digest than predicted",
+                expected=package.manifest_digest,
+                found=after.digest,
+            )
+    return Publication(str(reference), after.digest, "pushed")
+
+
+def check_tree(package: Package, chart: Chart, helm: Helm) -> None:
+    """Make sure that packing the chart in the tree gives the package's bytes. Raises ChartError naming the files."""
+    again = "invoke package"
+    if (package.name, package.version) != (chart.name, chart.version):
+        raise ChartError(
+            f"{package.path} is not the chart in {chart.path}",
+            expected=f"{chart.name} {chart.version}",
+            found=f"{package.name} {package.version}",
+            run=again,
+        )
+    packed, tree = package.path.read_bytes(), pack(helm, chart.path, package.epoch)
+    if packed != tree:
+        lines = changed_files(packed, tree) or ("the same files, packed in another way (by another version of helm?)",)
+        raise ChartError(
+            f"{package.path} is not the chart in {chart.path}",
+            found="\n".join(_cut(lines)),
+            run=again,
+        )
+
+
+def _probe(client: Client, reference: Reference, package: Package) -> Probe:
+    """What the registry says. Raises RegistryError where it says nothing that can be relied on."""
+    found = client.manifest(reference)
+    if found is None:
+        return Probe("absent", str(reference), None, f"{reference} is not published")
+    if found.digest == package.manifest_digest:
+        return Probe(
+            "same", str(reference), found.digest, f"{reference} is published already, the same ({found.digest})"
+        )
+    if _layer(found) == f"sha256:{package.sha256}":
+        detail = (
+            f"{reference} is published already: the same archive under a manifest of other annotations ({found.digest})"
+        )
+        return Probe("same", str(reference), found.digest, detail)
+    return Probe(
+        "different", str(reference), found.digest, f"{reference} is published with other content ({found.digest})"
+    )
+
+
+def _layer(found: Found) -> str | None:
+    try:
+        return found.layer()[0]
+    except RegistryError:
+        return None  # something else than a chart
+
+
+def _push(client: Client, package: Package, helm: Helm) -> None:
+    """`helm push` from a folder of its own: no .prov beside the archive, and the time that the digest depends on."""
+    with tempfile.TemporaryDirectory(prefix="gati-publish-") as folder:
+        archive = Path(folder) / package.path.name
+        shutil.copyfile(package.path, archive)
+        os.utime(archive, (package.epoch, package.epoch))
+        logins = Path(folder) / "logins.json"
+        logins.touch(mode=0o600)
+        logins.write_text(_logins(client.registry))
+        helm.push(
+            archive,
+            client.registry.remote,
+            registry_config=logins,
+            plain_http=client.plain_http,
+            ca_file=client.registry.ca_file,
+        )
+
+
+def _logins(registry: Registry) -> str:
+    """A registry config file for helm with the one login that is needed."""
+    login = registry.credentials
+    if login is None:
+        return "{}"
+    entry = {"identitytoken": login.identity_token} if login.identity_token else {"auth": login.basic()}
+    return json.dumps({"auths": {registry.host: entry}})
+
+
+def _push_failure(error: CommandFailed, reference: Reference, client: Client) -> RegistryError:
+    words = error.stderr.strip().removeprefix("Error: ") or "helm gives no reason"
+    denied = any(sign in words.lower() for sign in ("401", "403", "unauthorized", "denied", "forbidden"))
+    run = f"helm registry login {client.registry.host} as somebody who may push there" if denied else None
+    return RegistryError(f"{reference} cannot be pushed", found=words, run=run)
+
+
+def _other_content(
+    client: Client, reference: Reference, package: Package, helm: Helm, how: str = "it is published with other content"
+) -> RegistryError:
+    """The refusal to overwrite, with what differs between the published chart and ours."""
+    return RegistryError(
+        f"{reference} is not overwritten: {how}",
+        expected=f"nothing, or the archive sha256 {package.sha256}",
+        found="\n".join(_cut(tuple(_differences(client, reference, package, helm)))),
+        run="invoke version-bump --part patch, or restore the published chart in the tree",
+    )
+
+
+def _differences(client: Client, reference: Reference, package: Package, helm: Helm) -> Iterator[str]:
+    """What leads from the published chart to ours: first in what is rendered, else in the files."""
+    found = client.manifest(reference)
+    if found is None:
+        yield "it is gone again"
+        return
+    try:
+        theirs, ours = client.archive(reference, found), package.path.read_bytes()
+        rendered = list(_rendered(theirs, ours, helm))
+    except ReleaseError as error:
+        yield f"digest {found.digest}, which cannot be compared: {error.message}"
+        return
+    yield f"digest {found.digest}; from the published chart to this one:"
+    yield from rendered or ["no rendered object differs, but files do:", *changed_files(theirs, ours)]
+
+
+def _rendered(theirs: bytes, ours: bytes, helm: Helm) -> Iterator[str]:
+    """The objects that differ, for each values file that either archive has."""
+    with tempfile.TemporaryDirectory(prefix="gati-compare-") as folder:
+        sides = []
+        for side, data in (("theirs", theirs), ("ours", ours)):
+            archive = Path(folder) / f"{side}.tgz"
+            archive.write_bytes(data)
+            files = {}
+            for name, content in read_members(data, f"{side}.tgz").items():
+                short = name.split("/", 1)[-1]
+                if "/" not in short and short.startswith("values") and short.endswith(".yaml"):
+                    files[short] = Path(folder) / f"{side}-{short}"
+                    files[short].write_bytes(content)
+            sides.append((archive, files))
+        (old, old_files), (new, new_files) = sides
+        differences: dict[tuple[str, ...], list[str]] = {}  # the values files by what they make differ
+        for name in sorted({"values.yaml", *old_files, *new_files}):
+            try:
+                before, after = (
+                    read_manifests(helm.template(archive, values=[files[name]] if name in files else []))
+                    for archive, files in ((old, old_files), (new, new_files))
+                )
+            except ReleaseError as error:
+                differences.setdefault((f"cannot be rendered: {error.message}",), []).append(name)
+                continue
+            if lines := difference(before, after).lines():
+                differences.setdefault(tuple(lines), []).append(name)
+    for changes, names in differences.items():
+        yield f"with {', '.join(names)}:"
+        yield from (f"  {line}" for line in changes)
+
+
+def _cut(lines: tuple[str, ...]) -> list[str]:
+    more = len(lines) - _SHOWN
+    return [*lines[:_SHOWN], *([f"... and {more} lines more"] if more > 0 else [])]
