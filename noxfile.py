@@ -41,5 +41,12 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test that needs no container engine."""
     install(session, "test")
-    engineless = "not e2e and not compose and not bench"
+    engineless = "not e2e and not compose and not bench and not audit"
     session.run("pytest", "-n", "2", "-m", engineless, *session.posargs)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Have kube-score and checkov judge the chart."""
+    install(session, "test")
+    session.run("pytest", "-m", "audit", "tests/audit", *session.posargs)

@@ -7,8 +7,23 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.render.harness import CHART
+
+# The usual profile draws the same values in every run; `--hypothesis-profile thorough` draws many new ones.
+_USUAL = settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],  # explaining takes minutes, and says little here
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
+settings.register_profile("usual", _USUAL)
+settings.register_profile("thorough", _USUAL, max_examples=1000, derandomize=False)
+settings.load_profile("usual")
 
 
 @pytest.fixture(scope="session")
