@@ -138,6 +138,7 @@ class Ingress:
     async def _close_when_draining(self, _: web.Request, response: web.StreamResponse) -> None:
         if self.draining:
             response.force_close()
+            response.headers["Connection"] = "close"  # aiohttp has laid out its headers before it calls this
 
 
 def _json(status: int, body: dict[str, object], headers: dict[str, str] | None = None) -> web.Response:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import signal
-from typing import cast
+import socket
+import ssl
 
 from aiohttp import web
 
@@ -16,6 +17,7 @@ from gati_ingress.settings import Settings
 from gati_ingress.tls import Certificate
 
 log = logging.getLogger("ingress")
+_BACKLOG = 1024
 
 
 async def serve(settings: Settings) -> int:
@@ -41,12 +43,12 @@ async def serve(settings: Settings) -> int:
         await runner.setup()
         follower = None
         try:
-            await web.TCPSite(runner, port=settings.port, backlog=1024).start()
+            port = await _listen(runner, settings.port)
+            log.info("version %s answers HTTP on port %d", settings.version, port)
             if certificate and settings.tls:
-                site = web.TCPSite(runner, port=settings.tls.port, backlog=1024, ssl_context=certificate.context)
-                await site.start()
+                port = await _listen(runner, settings.tls.port, certificate.context)
+                log.info("version %s answers HTTPS on port %d", settings.version, port)
                 follower = asyncio.create_task(certificate.follow(settings.reload))
-            log.info("version %s listens on %s", settings.version, _ports(runner))
             await stop.wait()
             ingress.draining = True
             log.info("told to stop: not ready any more, accepting for another %g s", settings.drain)
@@ -61,6 +63,10 @@ async def serve(settings: Settings) -> int:
     return 0
 
 
-def _ports(runner: web.AppRunner) -> str:
-    addresses = cast("list[tuple[str, int]]", runner.addresses)
-    return ", ".join(str(port) for port in dict.fromkeys(address[1] for address in addresses))
+async def _listen(runner: web.AppRunner, port: int, tls: ssl.SSLContext | None = None) -> int:
+    """Take connections of IPv4 and, where the machine has it, IPv6; returns the port."""
+    dual = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual else socket.AF_INET
+    listener = socket.create_server(("", port), family=family, dualstack_ipv6=dual, backlog=_BACKLOG)
+    await web.SockSite(runner, listener, ssl_context=tls, backlog=_BACKLOG).start()
+    return int(listener.getsockname()[1])

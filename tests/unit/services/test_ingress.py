@@ -1,0 +1,256 @@
+"""ingress over real sockets, in front of a real route-manager."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import http.client
+import json
+import signal
+import socket
+import time
+
+import pytest
+
+from tests.unit.services.conftest import wait_for
+
+
+def get(port: int, path: str = "/", *, host: str = "api.example.com", method: str = "GET", seconds: float = 15):
+    """Status, parsed JSON body and headers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    try:
+        connection.request(method, path, headers={"Host": host})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read() or b"null"), dict(answer.headers)
+    finally:
+        connection.close()
+
+
+def ready(port: int) -> bool:
+    return get(port, "/healthz")[0] == 200
+
+
+def metric(port: int, line: str) -> float | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    values = [float(found.rsplit(" ", 1)[1]) for found in text.splitlines() if found.startswith(line + " ")]
+    return values[0] if values else None
+
+
+@pytest.fixture
+def stack(start_route_manager, start_ingress):
+    """`stack(NAME=value, ...)` starts both, waits until ingress is ready, and gives (ingress, port, route_manager)."""
+
+    def launch(**environ: object):
+        route_manager, grpc_port = start_route_manager()
+        ingress, port = start_ingress(grpc_port, **environ)
+        wait_for(lambda: ready(port), "readiness", ingress.text)
+        return ingress, port, route_manager
+
+    return launch
+
+
+def test_it_answers_with_what_route_manager_resolved(stack) -> None:
+    _, port, _ = stack(GATI_VERSION="7")
+    status, body, headers = get(port, "/v1/users?x=1")
+    assert status == 200
+    assert headers["Content-Type"] == "application/json"
+    assert body == {
+        "upstream": "http://api-v1:8080",
+        "route": {"host": "api.example.com", "path": "/v1"},
+        "version": "7",
+        "pod": "ingress-0",
+        "routeManager": {"version": "dev", "pod": "route-manager-0"},
+    }
+
+
+@pytest.mark.parametrize("host", ["api.example.com:8080", "API.EXAMPLE.COM"])
+def test_the_port_and_case_of_the_host_do_not_matter(stack, host: str) -> None:
+    _, port, _ = stack()
+    assert get(port, "/v1", host=host)[1]["upstream"] == "http://api-v1:8080"
+
+
+def test_every_method_is_routed(stack) -> None:
+    _, port, _ = stack()
+    for method in ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        assert get(port, method=method)[0] == 200
+
+
+def test_an_unknown_route_is_404_and_a_missing_host_400(stack, routes_file) -> None:
+    routes_file.write_text("routes: [{host: a, upstream: 'http://a'}]")
+    _, port, _ = stack()
+    status, body, _ = get(port, "/x", host="b")
+    assert (status, body["error"]) == (404, "no route for b/x")
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.0 400 ")
+
+
+def test_what_is_counted(stack) -> None:
+    _, port, _ = stack()
+    for _ in range(3):
+        get(port)
+    assert metric(port, 'gati_ingress_requests_total{code="200",method="GET"}') == 3
+    assert metric(port, "gati_ingress_request_duration_seconds_count") == 3
+    assert metric(port, "gati_ingress_requests_in_flight") == 0
+    assert metric(port, "gati_ingress_route_manager_up") == 1
+    assert metric(port, "gati_ingress_draining") == 0
+    assert metric(port, "gati_ingress_rejected_total") == 0
+    assert metric(port, 'gati_ingress_build_info{version="dev"}') == 1
+
+
+def test_without_route_manager_it_lives_but_is_not_ready(start_ingress, free_port) -> None:
+    _, port = start_ingress(free_port, ROUTE_TIMEOUT_SECONDS=0.3)
+    assert get(port, "/livez")[:2] == (200, {"status": "alive"})
+    assert get(port, "/healthz")[0] == 503
+    assert get(port)[0] == 504
+    assert metric(port, "gati_ingress_route_manager_up") == 0
+
+
+def test_a_killed_route_manager_turns_it_unready_and_a_new_one_ready(start_route_manager, start_ingress) -> None:
+    route_manager, grpc_port = start_route_manager()
+    ingress, port = start_ingress(grpc_port, UNREADY_AFTER_SECONDS=1)
+    wait_for(lambda: ready(port), "readiness", ingress.text)
+
+    route_manager.process.kill()
+    gone = time.monotonic()
+    wait_for(lambda: not ready(port), "unreadiness", ingress.text)
+    assert 0.5 < time.monotonic() - gone < 5  # neither at the first blip nor much later
+    wait_for(lambda: "does not answer" in ingress.text(), "a line in the log", ingress.text)
+
+    start_route_manager(GRPC_PORT=grpc_port)
+    wait_for(lambda: ready(port), "readiness again", ingress.text)
+    assert get(port)[0] == 200
+
+
+def test_a_restart_of_route_manager_loses_nothing_and_readiness_does_not_flap(
+    start_route_manager, start_ingress
+) -> None:
+    route_manager, grpc_port = start_route_manager()
+    ingress, port = start_ingress(grpc_port)
+    wait_for(lambda: ready(port), "readiness", ingress.text)
+    answers: list[tuple[int, bool]] = []
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        end = time.monotonic() + 4
+
+        def ask() -> list[tuple[int, bool]]:
+            seen = []
+            while time.monotonic() < end:
+                seen.append((get(port)[0], ready(port)))
+                time.sleep(0.02)
+            return seen
+
+        clients = [pool.submit(ask) for _ in range(3)]
+        time.sleep(0.5)
+        route_manager.process.send_signal(signal.SIGTERM)
+        assert route_manager.ended() == 0
+        start_route_manager(GRPC_PORT=grpc_port)
+        for client in clients:
+            answers += client.result()
+    assert len(answers) > 30
+    assert set(answers) == {(200, True)}
+
+
+def test_told_to_stop_it_drains_finishes_and_exits_0(stack) -> None:
+    ingress, port, _ = stack(FEATURE_PLAYGROUND="true", DRAIN_SECONDS=1)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        slow = pool.submit(get, port, "/playground/delay?seconds=2.5")
+        wait_for(lambda: metric(port, "gati_ingress_requests_in_flight") == 1, "the slow request")
+        kept = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        kept.request("GET", "/")
+        assert kept.getresponse().read()
+
+        ingress.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not ready(port), "unreadiness")
+        status, _, headers = get(port)  # a new connection is still taken
+        assert (status, headers["Connection"]) == (200, "close")
+        kept.request("GET", "/")  # an old connection is served and politely closed
+        answer = kept.getresponse()
+        assert (answer.status, answer.headers["Connection"]) == (200, "close")
+        kept.close()
+        assert get(port, "/livez")[0] == 200
+        status, body, _ = slow.result()
+        assert (status, body["seconds"]) == (200, 2.5)
+    assert ingress.ended() == 0
+    assert "told to stop" in ingress.text()
+    assert ingress.text().rstrip().endswith("stopped")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def test_a_request_that_takes_too_long_does_not_hold_the_stop(stack) -> None:
+    ingress, port, _ = stack(FEATURE_PLAYGROUND="true", DRAIN_SECONDS=0, SHUTDOWN_SECONDS=0.5)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        slow = pool.submit(get, port, "/playground/delay?seconds=10")
+        wait_for(lambda: metric(port, "gati_ingress_requests_in_flight") == 1, "the slow request")
+        begin = time.monotonic()
+        ingress.process.send_signal(signal.SIGTERM)
+        assert ingress.ended() == 0
+        assert time.monotonic() - begin < 4
+        with pytest.raises((http.client.HTTPException, ConnectionError)):
+            slow.result()
+
+
+def test_the_queue_is_bounded(stack) -> None:
+    _, port, _ = stack(FEATURE_PLAYGROUND="true", MAX_IN_FLIGHT=2, MAX_QUEUE=1)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        slow = [pool.submit(get, port, "/playground/delay?seconds=1.5") for _ in range(3)]
+        wait_for(lambda: metric(port, "gati_ingress_requests_in_flight") == 3, "two at work and one waiting")
+        status, body, headers = get(port)
+        assert (status, headers["Retry-After"]) == (503, "1")
+        assert body["error"] == "too many requests are waiting"
+        assert ready(port)  # load does not fail the probes
+        assert [future.result()[0] for future in slow] == [200, 200, 200]
+    assert metric(port, "gati_ingress_rejected_total") == 1
+    assert get(port)[0] == 200
+
+
+def test_waiting_has_an_end(stack) -> None:
+    _, port, _ = stack(FEATURE_PLAYGROUND="true", MAX_IN_FLIGHT=1, ROUTE_TIMEOUT_SECONDS=0.3)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        slow = pool.submit(get, port, "/playground/delay?seconds=1.5")
+        wait_for(lambda: metric(port, "gati_ingress_requests_in_flight") == 1, "the slow request")
+        assert get(port)[0] == 503
+        assert slow.result()[0] == 200
+
+
+def test_connections_are_kept_and_idle_ones_closed(stack) -> None:
+    _, port, _ = stack(KEEPALIVE_SECONDS=0.5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    for _ in range(2):
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert answer.read()
+        assert not answer.will_close
+    assert connection.sock.recv(1) == b""  # closed by ingress
+    connection.close()
+
+
+def test_a_request_head_that_never_ends_is_cut_off(stack) -> None:
+    _, port, _ = stack(KEEPALIVE_SECONDS=0.5)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+        assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("seconds", ["-1", "11", "x", "nan"])
+def test_the_playground_is_bounded(stack, seconds: str) -> None:
+    _, port, _ = stack(FEATURE_PLAYGROUND="true")
+    assert get(port, f"/playground/delay?seconds={seconds}")[0] == 400
+
+
+def test_the_playground_is_off_unless_asked_for(stack) -> None:
+    _, port, _ = stack()
+    assert get(port, "/playground/delay?seconds=5")[1]["upstream"] == "http://echo:8080"
+
+
+def test_a_taken_port_is_one_line_and_exit_1(start, free_port) -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ingress = start("gati_ingress", HTTP_PORT=port, ROUTE_MANAGER_ADDR=f"127.0.0.1:{free_port}")
+        assert ingress.ended() == 1
+    assert "ingress: cannot serve:" in ingress.text()
+    assert "Traceback" not in ingress.text()

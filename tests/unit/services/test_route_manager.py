@@ -1,0 +1,140 @@
+"""route-manager over real sockets, asked by a client that is made from the .proto."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from tests.unit.services.conftest import ROUTES, wait_for
+
+SERVICE = "gati.routes.v1.RouteManager"
+
+
+@contextmanager
+def client(port: int) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        grpc.channel_ready_future(channel).result(timeout=10)
+        yield channel
+
+
+def resolve(channel: grpc.Channel, host: str, path: str):
+    import route_manager_pb2
+    import route_manager_pb2_grpc
+
+    request = route_manager_pb2.ResolveRequest(host=host, path=path)
+    return route_manager_pb2_grpc.RouteManagerStub(channel).Resolve(request, timeout=5)
+
+
+def health(channel: grpc.Channel, service: str = "") -> str:
+    answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+    return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+
+
+def test_it_resolves_and_says_who_it_is(start_route_manager) -> None:
+    _, port = start_route_manager(GATI_VERSION="7")
+    with client(port) as channel:
+        answer = resolve(channel, "api.example.com", "/v1/users")
+        assert answer.upstream == "http://api-v1:8080"
+        assert (answer.route.host, answer.route.path) == ("api.example.com", "/v1")
+        assert (answer.server.version, answer.server.pod) == ("7", "route-manager-0")
+        assert resolve(channel, "other", "/").upstream == "http://echo:8080"
+
+
+@pytest.mark.parametrize(("host", "path"), [("", "/"), ("a", ""), ("a", "v1"), ("a", "*")])
+def test_a_bad_request_is_invalid_argument(start_route_manager, host: str, path: str) -> None:
+    _, port = start_route_manager()
+    with client(port) as channel, pytest.raises(grpc.RpcError) as refusal:
+        resolve(channel, host, path)
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_no_route_is_not_found(start_route_manager, routes_file) -> None:
+    routes_file.write_text("routes: [{host: a, upstream: 'http://a'}]")
+    _, port = start_route_manager()
+    with client(port) as channel, pytest.raises(grpc.RpcError) as refusal:
+        resolve(channel, "b", "/x")
+    assert refusal.value.code() is grpc.StatusCode.NOT_FOUND
+    assert refusal.value.details() == "no route for b/x"
+
+
+def test_health_and_reflection_are_served(start_route_manager) -> None:
+    _, port = start_route_manager()
+    with client(port) as channel:
+        assert [health(channel, name) for name in ("", SERVICE)] == ["SERVING", "SERVING"]
+        requests = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+        (answer,) = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(requests, timeout=5)
+        names = {service.name for service in answer.list_services_response.service}
+        assert {SERVICE, "grpc.health.v1.Health"} <= names
+
+
+def test_the_described_contract_is_the_proto(start_route_manager) -> None:
+    """What reflection tells a client is the file that the client here was made from."""
+    import route_manager_pb2
+
+    _, port = start_route_manager()
+    with client(port) as channel:
+        requests = iter([reflection_pb2.ServerReflectionRequest(file_containing_symbol=SERVICE)])
+        (answer,) = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(requests, timeout=5)
+    assert route_manager_pb2.DESCRIPTOR.serialized_pb in answer.file_descriptor_response.file_descriptor_proto
+
+
+def test_a_change_is_followed_and_a_bad_one_refused(start_route_manager, routes_file) -> None:
+    service, port = start_route_manager()
+    with client(port) as channel:
+        routes_file.write_text("routes: [{upstream: 'http://second:8080'}]")
+        wait_for(lambda: resolve(channel, "a", "/").upstream == "http://second:8080", "the new routes")
+
+        routes_file.write_text("routes: [{upstream: nowhere}]")
+        wait_for(lambda: "configuration refused, the old 1 routes stay" in service.text(), "the refusal")
+        assert "routes[0].upstream: expected an absolute URL" in service.text()
+        assert resolve(channel, "a", "/").upstream == "http://second:8080"
+        assert service.text().count("configuration refused") == 1  # told once, not at every look
+
+        routes_file.unlink()
+        wait_for(lambda: "No such file" in service.text(), "the refusal of an absent file")
+        assert resolve(channel, "a", "/").upstream == "http://second:8080"
+
+        routes_file.write_text(ROUTES)
+        wait_for(lambda: resolve(channel, "a", "/").upstream == "http://echo:8080", "the repaired routes")
+
+
+def test_a_folder_swapped_by_a_link_is_followed(start_route_manager, tmp_path) -> None:
+    """A ConfigMap's volume changes by one rename of a link to a folder."""
+    for name, upstream in (("one", "http://one:1"), ("two", "http://two:2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "routes.yaml").write_text(f"routes: [{{upstream: '{upstream}'}}]")
+    (tmp_path / "data").symlink_to("one")
+    _, port = start_route_manager(ROUTES_FILE=tmp_path / "data/routes.yaml")
+    with client(port) as channel:
+        assert resolve(channel, "a", "/").upstream == "http://one:1"
+        (tmp_path / "next").symlink_to("two")
+        (tmp_path / "next").rename(tmp_path / "data")
+        wait_for(lambda: resolve(channel, "a", "/").upstream == "http://two:2", "the other folder's routes")
+
+
+def test_told_to_stop_it_says_so_still_answers_and_exits_0(start_route_manager) -> None:
+    service, port = start_route_manager(DRAIN_SECONDS=1)
+    with client(port) as channel:
+        service.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: health(channel) == "NOT_SERVING", "health to fail")
+        assert resolve(channel, "a", "/").upstream == "http://echo:8080"
+    assert service.ended() == 0
+    assert "told to stop" in service.text()
+    assert service.text().rstrip().endswith("stopped")
+
+
+def test_a_taken_port_is_one_line_and_exit_1(start, routes_file) -> None:
+    with socket.socket(socket.AF_INET6) as taken:
+        taken.bind(("::", 0))
+        taken.listen()
+        service = start("gati_route_manager", GRPC_PORT=taken.getsockname()[1], ROUTES_FILE=routes_file)
+        assert service.ended() == 1
+    assert "route-manager: cannot serve:" in service.text()
+    assert "Traceback" not in service.text()
