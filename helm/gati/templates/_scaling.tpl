@@ -21,7 +21,7 @@ none
 {{- else if eq $scaler "none" -}}
 {{ include "gati.text" .Values.ingress.replicaCount }}
 {{- else -}}
-{{ include "gati.text" .Values.ingress.hpa.minReplicas }}
+{{ include "gati.text" (.Values.ingress.hpa).minReplicas }}
 {{- end -}}
 {{- end }}
 
