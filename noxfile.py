@@ -40,7 +40,7 @@ def types(session: nox.Session) -> None:
 @nox.session(tags=["check"])
 def tests(session: nox.Session) -> None:
     """Run every test that needs no container engine."""
-    install(session, "test")
+    install(session, "test", "services")
     engineless = "not e2e and not compose and not bench and not audit"
     session.run("pytest", "-n", "2", "-m", engineless, *session.posargs)
 
@@ -50,3 +50,10 @@ def audit(session: nox.Session) -> None:
     """Have kube-score and checkov judge the chart."""
     install(session, "test")
     session.run("pytest", "-m", "audit", "tests/audit", *session.posargs)
+
+
+@nox.session
+def compose(session: nox.Session) -> None:
+    """Build the reference services and run them with docker compose, through upgrade, rollback and failure."""
+    install(session, "test", "services")
+    session.run("pytest", "-m", "compose", "tests/compose", *session.posargs)
