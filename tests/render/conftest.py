@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from tests.render.harness import CHART
+from scripts.crds import CRD_SETS
+from tests.render.harness import CHART, toolchain
 
 # The usual profile draws the same values in every run; `--hypothesis-profile thorough` draws many new ones.
 _USUAL = settings(
@@ -24,6 +25,15 @@ _USUAL = settings(
 settings.register_profile("usual", _USUAL)
 settings.register_profile("thorough", _USUAL, max_examples=1000, derandomize=False)
 settings.load_profile("usual")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what is missing of the tools now: minutes of compiling are no part of any test's time."""
+    here = Path(__file__).parent
+    if not session.config.option.collectonly and any(item.path.is_relative_to(here) for item in session.items):
+        toolchain().paths(["helm", "helm-docs", "kubeconform"])
+        for name in CRD_SETS:
+            toolchain().source(name)
 
 
 @pytest.fixture(scope="session")

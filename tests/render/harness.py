@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from scripts.command import Runner
 from scripts.config import load_config
@@ -74,10 +73,7 @@ def render_text(
 
 def render(values: Values | None = None, **options: Any) -> Documents:
     """`render_text`, parsed; the documents are the caller's own to change."""
-    text = render_text(values, **options)
-    for _ in yaml.load_all(text, UniqueKeys):
-        pass
-    return Documents(read_manifests(text))
+    return Documents(read_manifests(render_text(values, **options)))
 
 
 def render_error(values: Values | None = None, **options: Any) -> str:
@@ -98,7 +94,7 @@ def tool(name: str) -> str:
 @functools.cache
 def toolchain() -> Toolchain:
     """The pinned tools and modules."""
-    return Toolchain(load_config(ROOT).cache_dir, Runner())
+    return Toolchain(load_config(ROOT).cache_dir, Runner(), say=lambda line: print(line, file=sys.stderr))
 
 
 @functools.cache
@@ -123,16 +119,6 @@ def _template(
     for version in api_versions:
         argv += ["--api-versions", version]
     return Runner().run([*argv, "--values", "-"], stdin=values, deadline=60).stdout
-
-
-class UniqueKeys(yaml.CSafeLoader):
-    """Refuses a mapping in which a key stands twice, which PyYAML and helm both let pass."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        assert not twice, f"keys stand twice{node.start_mark}: {twice}"
-        return super().construct_mapping(node, deep)
 
 
 def pod(workload: Document) -> Document:

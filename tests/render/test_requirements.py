@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.render.figures import FIGURES
+
 TESTS = Path(__file__).resolve().parents[1]
 LISTED = tomllib.loads((Path(__file__).parent / "requirements.toml").read_text())
 IDLE = {"skip", "skipif", "xfail"}  # a test that may not run proves nothing
@@ -35,7 +37,9 @@ def marks(source: str) -> Iterator[tuple[str, str]]:
 
 
 def carried() -> set[tuple[str, str]]:
-    return {mark for path in sorted(TESTS.rglob("test_*.py")) for mark in marks(path.read_text())}
+    """Every mark of every test; test_figure gives each figure the mark of its requirement."""
+    figures = {("requirement", figure.requirement) for figure in FIGURES}
+    return figures | {mark for path in sorted(TESTS.rglob("test_*.py")) for mark in marks(path.read_text())}
 
 
 @pytest.mark.parametrize("kind", sorted(LISTED))

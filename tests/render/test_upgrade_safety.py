@@ -1,0 +1,136 @@
+"""The chart upgrades every installation of the last published version, and a forbidden change is found out."""
+
+from __future__ import annotations
+
+import copy
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import semver
+import yaml
+
+from scripts.manifests import Manifests, read_manifests
+from tests.render.everything import EVERYTHING, merged
+from tests.render.harness import CHART, render_text
+from tests.render.upgrade import refusals
+
+PUBLISHED = Path(__file__).parent / "published"
+ENVIRONMENTS = ("values-dev.yaml", "values-staging.yaml", "values-prod.yaml")
+CASES: dict[str, dict[str, Any]] = {
+    "default": {"values": {}},
+    "everything": {"values": EVERYTHING},
+    "keda": {"values": {"keda": {"enabled": True, "scaleToZero": True, "activationQuery": "up"}}},
+    "elsewhere": {"values": {}, "namespace": "ops"},
+    "renamed": {"values": {"ingress": {"name": "edge"}, "routeManager": {"name": "routes"}}, "release": "second"},
+    "labelled": {"values": {"commonLabels": {"team": "a"}, "podLabels": {"tier": "b"}}},
+    **{name: {"values_files": (name,)} for name in ENVIRONMENTS},
+}
+
+
+def version_of(archive: Path) -> semver.Version:
+    return semver.Version.parse(archive.name.removeprefix("gati-").removesuffix(".tgz"))
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the last published chart."""
+    archives = sorted(PUBLISHED.glob("gati-*.tgz"), key=version_of)
+    assert archives, f"no published archive in {PUBLISHED}"
+    folder = tmp_path_factory.mktemp("published")
+    with tarfile.open(archives[-1]) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "gati"
+
+
+@pytest.mark.trap("selector-version", "scaledobject-renamed", "namespace-deleted")
+@pytest.mark.parametrize("case", CASES)
+def test_an_upgrade_changes_nothing_immutable(case: str, published: Path) -> None:
+    old, new = (read_manifests(render_text(**CASES[case], chart=chart)) for chart in (published, CHART))
+    assert refusals(old, new) == []
+
+
+@pytest.mark.parametrize("name", ("values.yaml", *ENVIRONMENTS))
+def test_the_values_of_the_published_version_are_still_accepted(name: str, published: Path) -> None:
+    values = yaml.safe_load((published / "values.yaml").read_text())
+    if name != "values.yaml":
+        values = merged(values, yaml.safe_load((published / name).read_text()))
+    assert render_text(values, upgrade=True)
+
+
+def changed(manifests: Manifests, kind: str, name: str, change: Callable[[dict[str, Any]], object]) -> Manifests:
+    """The same manifests with one object changed."""
+    documents = []
+    for document in manifests:
+        data = copy.deepcopy(dict(document.data))
+        if (document.kind, document.name) == (kind, name):
+            change(data)
+        documents.append(replace(document, data=data))
+    return Manifests(tuple(documents))
+
+
+FORBIDDEN: dict[str, tuple[str, str, Callable[[dict[str, Any]], object]]] = {
+    "a version in the selector": (
+        "Deployment",
+        "gati-ingress",
+        lambda doc: doc["spec"]["selector"]["matchLabels"].update({"app.kubernetes.io/version": "2.0.0"}),
+    ),
+    "another selector label": (
+        "Deployment",
+        "route-manager",
+        lambda doc: doc["spec"]["selector"]["matchLabels"].update({"app.kubernetes.io/name": "route-manager"}),
+    ),
+    "pods outside the selector": (
+        "Deployment",
+        "gati-ingress",
+        lambda doc: doc["spec"]["template"]["metadata"]["labels"].pop("app.kubernetes.io/component"),
+    ),
+    "another role": ("RoleBinding", "gati-ingress", lambda doc: doc["roleRef"].update({"name": "wider"})),
+    "a headless service": ("Service", "route-manager", lambda doc: doc["spec"].update({"clusterIP": "None"})),
+    "no headless service": ("Service", "route-manager-headless", lambda doc: doc["spec"].pop("clusterIP")),
+    "a service renamed": ("Service", "gati-ingress", lambda doc: doc["metadata"].update({"name": "ingress"})),
+    "a deployment renamed": ("Deployment", "gati-ingress", lambda doc: doc["metadata"].update({"name": "ingress"})),
+    "a deployment moved": ("Deployment", "gati-ingress", lambda doc: doc["metadata"].update({"namespace": "other"})),
+    "an account renamed": ("ServiceAccount", "gati-ingress", lambda doc: doc["metadata"].update({"name": "gati"})),
+    "an autoscaler renamed": (
+        "HorizontalPodAutoscaler",
+        "gati-ingress",
+        lambda doc: doc["metadata"].update({"name": "gati-ingress-hpa"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("forbidden", FORBIDDEN)
+def test_a_forbidden_change_is_found_out(forbidden: str) -> None:
+    old = read_manifests(render_text(EVERYTHING, namespace="ops"))
+    new = changed(old, *FORBIDDEN[forbidden])
+    assert new != old
+    assert refusals(old, old) == []
+    assert refusals(old, new)
+
+
+@pytest.mark.trap("scaledobject-renamed")
+def test_a_renamed_scaled_object_is_found_out() -> None:
+    old = read_manifests(render_text({"keda": {"enabled": True}}))
+    renamed = changed(old, "ScaledObject", "gati-ingress", lambda doc: doc["metadata"].update({"name": "keda"}))
+    assert refusals(old, renamed)
+
+
+@pytest.mark.trap("namespace-deleted")
+def test_a_namespace_that_nothing_keeps_may_not_go() -> None:
+    old = read_manifests(render_text(namespace="ops"))
+    gone = Manifests(tuple(document for document in old if document.kind != "Namespace"))
+    assert refusals(old, gone) == [], "the annotation keeps it"
+    owned = changed(old, "Namespace", "gati", lambda doc: doc["metadata"].pop("annotations"))
+    assert refusals(owned, gone)
+
+
+def test_an_allowed_change_is_let_through() -> None:
+    old = read_manifests(render_text())
+    new = read_manifests(
+        render_text({"ingress": {"replicaCount": 5, "image": {"tag": "9"}}, "multiZone": {"enabled": True}})
+    )
+    assert refusals(old, new) == []
