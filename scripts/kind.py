@@ -30,7 +30,14 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
 PREFIX = "gati-e2e-"
 _POD_SUBNET = "10.244.0.0/16"
 _CREATE_DEADLINE = 300.0  # seconds; 30 s on two idle cores
+_JOIN_DEADLINE = 60.0
+_DELETE_DEADLINE = 90.0
+_SETTLE = 3.0
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 _READY_DEADLINE = 120.0
+_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+_INOTIFY_ENOUGH = 512  # a node uses about 20
 _CGROUP_V2 = Path("/sys/fs/cgroup/cgroup.controllers")
 
 Say = Callable[[str], None]
@@ -85,24 +92,26 @@ def cluster(
     begin = time.monotonic()
     image = node_image(config, runner, toolchain, say=say)
     maker = _Maker(config, toolchain, runner, say, image)
-    with _termination_as_interrupt(), contextlib.ExitStack() as stack:
+    with _interruptible(), contextlib.ExitStack() as stack:
         name = maker.kept(stack, keep=keep)
         reused = name is not None
         if name is None:
             name = maker.kept_name if keep else PREFIX + secrets.token_hex(4)
+        complete = reused
         try:
             if not reused:
                 maker.create(name)
             nodes = maker.ready(name)
+            complete = True
             seconds = time.monotonic() - begin
             say(f"cluster {name} is {'found' if reused else 'up'}: {len(nodes)} nodes, DNS ready, in {seconds:.0f} s")
             yield KindCluster(name, maker.kubeconfig(name), image, nodes, reused, seconds, runner)
         finally:
-            if keep:
+            if keep and complete:
                 say(f"cluster {name} is kept: kubectl --kubeconfig {maker.kubeconfig(name)}")
             else:
-                with _uninterrupted():
-                    maker.delete(name)
+                with _handlers(signal.SIG_IGN):
+                    maker.delete(name, settle=0 if complete else _SETTLE)
 
 
 def kind_config(image: NodeImage, *, cgroup_v1: bool) -> dict[str, Any]:
@@ -161,17 +170,26 @@ def network_script(node: Node, others: Sequence[Node]) -> str:
 
 
 def read_nodes(items: Iterable[Mapping[str, Any]]) -> tuple[Node, ...]:
-    """The nodes out of the items of a NodeList, by name; none when one has no address or no pod range yet."""
+    """The nodes out of the items of a NodeList, by name; left out are those without an address or a pod range yet."""
     nodes = []
     for item in items:
         addresses = [entry["address"] for entry in item["status"].get("addresses", ()) if entry["type"] == "InternalIP"]
         address = next((text for text in addresses if ipaddress.ip_address(text).version == 4), None)
         pod_subnet = item["spec"].get("podCIDR")
-        if address is None or pod_subnet is None:
-            return ()
-        labels = item["metadata"].get("labels", {})
-        nodes.append(Node(item["metadata"]["name"], address, labels.get(ZONE_LABEL), pod_subnet))
+        if address is not None and pod_subnet is not None:
+            labels = item["metadata"].get("labels", {})
+            nodes.append(Node(item["metadata"]["name"], address, labels.get(ZONE_LABEL), pod_subnet))
     return tuple(sorted(nodes, key=lambda node: node.name))
+
+
+def inotify_hint(limit: Path = _INOTIFY) -> str | None:
+    """What to run where several clusters on one machine are short of inotify instances; None where they are not."""
+    with contextlib.suppress(OSError, ValueError):
+        if int(limit.read_text()) < _INOTIFY_ENOUGH:
+            return (
+                "delete other kind clusters, or as root: sysctl -w fs.inotify.max_user_instances=1024; then try again"
+            )
+    return None
 
 
 class _Maker:
@@ -224,7 +242,9 @@ class _Maker:
             logs = self._folder / f"{name}.logs"
             self._runner.run((self._kind, "export", "logs", f"--name={name}", logs), deadline=60, check=False)
             raise ClusterError(
-                f"kind could not create the cluster {name}; the logs of its nodes are in {logs}", found=str(error)
+                f"kind could not create the cluster {name}; the logs of its nodes are in {logs}",
+                found=str(error),
+                run=inotify_hint(),
             ) from error
         if not self._image.has_cni:
             self._connect(name)
@@ -241,16 +261,36 @@ class _Maker:
             )
         except CommandFailed as error:
             seen = self._kubectl(name, "get", "nodes,pods", "--all-namespaces", "--output=wide")
-            raise ClusterError(f"the cluster {name} is up but not ready", found=f"{error.stderr}\n{seen}") from error
+            raise ClusterError(
+                f"the cluster {name} is up but not ready", found=f"{error.stderr}\n{seen}", run=inotify_hint()
+            ) from error
         return self._nodes(name)
 
-    def delete(self, name: str) -> None:
-        """Remove the cluster and its kubeconfig; a cluster that is not there is fine."""
-        kubeconfig = self.kubeconfig(name)
-        self._runner.run(
-            (self._kind, "delete", "cluster", f"--name={name}", f"--kubeconfig={kubeconfig}"), deadline=120
-        )
-        kubeconfig.unlink(missing_ok=True)
+    def delete(self, name: str, *, settle: float = 0) -> None:
+        """Remove every container of the cluster, and its kubeconfig; a cluster that is not there is fine.
+
+        kind's own delete looks once. Here it is looked until none was seen for `settle` seconds: the engine goes
+        on with what an interrupted creation had asked of it. Raises ClusterError for what cannot be removed.
+        """
+        begin = empty_since = time.monotonic()
+        complaint = ""
+        while time.monotonic() - empty_since <= settle or complaint:
+            containers = self._runner.run(
+                ("docker", "ps", "--all", "--quiet", f"--filter=label={_CLUSTER_LABEL}={name}")
+            ).stdout.split()
+            complaint = ""
+            if containers:
+                removal = self._runner.run(("docker", "rm", "--force", "--volumes", *containers), check=False)
+                complaint = removal.stderr.strip()
+                empty_since = time.monotonic()
+            if time.monotonic() - begin > _DELETE_DEADLINE:
+                raise ClusterError(
+                    f"cluster {name} is not gone after {_DELETE_DEADLINE:g} s",
+                    found=complaint or ", ".join(containers),
+                    run=f"docker rm --force --volumes $(docker ps -aq --filter label={_CLUSTER_LABEL}={name})",
+                )
+            time.sleep(0.2 if settle or complaint else 0)
+        self.kubeconfig(name).unlink(missing_ok=True)
 
     def _lock(self, stack: contextlib.ExitStack) -> None:
         """One run at a time on a kept cluster."""
@@ -280,10 +320,15 @@ class _Maker:
 
     def _connect(self, name: str) -> None:
         """Lay the pod network of an image that brings none."""
-        end = time.monotonic() + 30
-        while not (nodes := self._nodes(name)):
+        end = time.monotonic() + _JOIN_DEADLINE
+        while len(nodes := self._nodes(name)) != len(self._document["nodes"]):
             if time.monotonic() > end:
-                raise ClusterError(f"the nodes of {name} were given no pod addresses within 30 s")
+                raise ClusterError(
+                    f"not every node of {name} joined and was given pod addresses within {_JOIN_DEADLINE:g} s",
+                    expected=f"{len(self._document['nodes'])} nodes",
+                    found=", ".join(node.name for node in nodes) or "none",
+                    run=inotify_hint(),
+                )
             time.sleep(0.3)
 
         def connect(node: Node) -> None:
@@ -300,32 +345,29 @@ class _Maker:
 
 
 @contextlib.contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """In this block SIGTERM and SIGHUP arrive as KeyboardInterrupt, so that `finally` clauses run."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _interruptible() -> Iterator[None]:
+    """In this block the first signal to end arrives as KeyboardInterrupt, so that `finally` clauses run.
+
+    Those that follow are ignored until the block has ended: an impatient second Ctrl-C must not leave half a
+    cluster behind. Everything that a clean-up waits for has a deadline.
+    """
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
+        for each in _ENDING:
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt(signal.Signals(number).name)
 
-    with _handlers(interrupt, signal.SIGTERM, signal.SIGHUP):
+    with _handlers(interrupt):
         yield
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """In this block signals to end are ignored: a second Ctrl-C does not stop a clean-up half way."""
+def _handlers(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
+    """In this block `handler` receives the signals to end, if this is the main thread: no other can have them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    with _handlers(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        yield
-
-
-@contextlib.contextmanager
-def _handlers(handler: Any, *numbers: signal.Signals) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in numbers}
+    before = {number: signal.signal(number, handler) for number in _ENDING}
     try:
         yield
     finally:
