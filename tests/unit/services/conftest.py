@@ -16,6 +16,8 @@ from typing import TypeVar
 
 import pytest
 
+from tests.contract import generate
+
 ROUTES = """\
 routes:
   - {host: api.example.com, path: /v1, upstream: "http://api-v1:8080"}
@@ -27,12 +29,8 @@ _T = TypeVar("_T")
 
 @pytest.fixture(scope="session")
 def generated(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the code that protoc makes of the contract, as the images' build makes it."""
-    target = tmp_path_factory.mktemp("generated")
-    proto = root / "compose/proto"
-    options = ("-I", proto, f"--python_out={target}", f"--grpc_python_out={target}")
-    subprocess.run((sys.executable, "-m", "grpc_tools.protoc", *options, proto / "route_manager.proto"), check=True)
-    return target
+    """A folder with the code that protoc makes of the contract."""
+    return generate(root, tmp_path_factory.mktemp("generated"))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,72 @@
+"""The engine, the images and stacks of containers; what a test starts is gone when it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts import engine as engines
+from scripts.command import Runner
+from scripts.compose import Stack
+from scripts.config import Config
+from scripts.images import Image, build_services
+from scripts.toolchain import Toolchain
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+MakeStack = Callable[..., Stack]
+
+
+def tell(text: str) -> None:
+    """Progress, seen with `pytest -s` and in the report of a failed test."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.compose)
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[DockerClient]:
+    with engines.connect() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def images(config: Config, engine: DockerClient, runner: Runner) -> dict[str, Image]:
+    """The four images by tag, built once."""
+    return {image.reference: image for image in build_services(config, engine, runner, tell)}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def make_stack(
+    config: Config, engine: DockerClient, runner: Runner, toolchain: Toolchain, images: dict[str, Image]
+) -> MakeStack:
+    """`make_stack("name", replicas=2, ...)`: a stack that nobody else has, on free ports; not started."""
+
+    def make(name: str, **options: object) -> Stack:
+        ports = {f"{port}_port": free_port() for port in ("http", "grpc", "prometheus")}
+        own = dataclasses.replace(config, **ports)
+        compose = toolchain.path("compose")
+        project = f"gati-test-{os.getpid()}-{name}"
+        return Stack(own, engine, runner, compose, tell, project=project, **options)  # type: ignore[arg-type]
+
+    return make

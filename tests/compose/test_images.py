@@ -1,0 +1,104 @@
+"""The images of the reference services: what is in them, what is not, and how quickly they are built again."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from docker.errors import APIError, NotFound
+
+from scripts.images import SERVICES, VERSIONS, build_services, reference
+
+REFERENCES = [reference(service, version) for service in SERVICES for version in VERSIONS]
+HARDENED = {
+    "read_only": True,
+    "user": "65532:65532",
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges:true"],
+    "network_mode": "none",
+    "remove": True,
+}
+
+
+@pytest.fixture
+def attrs(engine, images):
+    return lambda tag: engine.images.get(tag).attrs
+
+
+@pytest.mark.parametrize("tag", REFERENCES)
+def test_they_are_small_and_labelled_and_not_root(attrs, tag: str) -> None:
+    image = attrs(tag)
+    assert image["Size"] < 150e6
+    assert image["Config"]["User"] == "65532:65532"
+    labels = image["Config"]["Labels"]
+    assert labels["org.opencontainers.image.version"] == tag.rpartition(":")[2]
+    for name in ("title", "description", "licenses", "vendor", "base.name"):
+        assert labels[f"org.opencontainers.image.{name}"]
+
+
+@pytest.mark.parametrize("tag", REFERENCES[::2])
+def test_there_is_no_shell_and_no_package_manager(engine, images, tag: str) -> None:
+    container = engine.containers.create(tag)
+    try:
+        for path in ("/bin/sh", "/bin/bash", "/bin/dash", "/usr/bin/apt", "/usr/bin/dpkg", "/usr/bin/pip", "/build"):
+            with pytest.raises(NotFound):
+                container.get_archive(path)
+    finally:
+        container.remove()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_sleep_and_healthcheck_need_no_shell_and_no_writable_root(engine, images, service: str) -> None:
+    """What the chart runs in them: a preStop hook and a test."""
+    tag = reference(service, "1")
+    begin = time.monotonic()
+    engine.containers.run(tag, entrypoint=["sleep", "2"], **HARDENED)
+    assert time.monotonic() - begin >= 2
+    with pytest.raises(Exception, match="exit status 1") as failed:
+        engine.containers.run(tag, ["grpc://127.0.0.1:1"], entrypoint=["/app/healthcheck"], stdout=True, **HARDENED)
+    assert "grpc://127.0.0.1:1" in str(failed.value)
+
+
+def test_the_versions_differ_in_nothing_but_their_name(engine, images) -> None:
+    for service in SERVICES:
+        first, second = (engine.images.get(reference(service, version)).attrs for version in VERSIONS)
+        assert first["Id"] != second["Id"]
+        assert first["RootFS"]["Layers"] == second["RootFS"]["Layers"]
+
+
+def test_a_rebuild_with_nothing_changed_is_quick_and_the_same(config, engine, runner, images) -> None:
+    begin = time.monotonic()
+    again = build_services(config, engine, runner, lambda _: None)
+    assert time.monotonic() - begin < 2
+    assert {image.reference: image.id for image in again} == {tag: image.id for tag, image in images.items()}
+
+
+def test_the_builders_authorities_stay_out_of_the_image(engine, images) -> None:
+    """The CA bundle of the network that the image was built on is not among what it trusts, nor in its history."""
+    for tag in REFERENCES:
+        history = " ".join(str(step["CreatedBy"]) for step in engine.images.get(tag).history())
+        assert "ca-bundle" not in history
+        assert "PIP_" not in history
+
+
+@pytest.mark.parametrize(
+    ("service", "environment", "message"),
+    [
+        ("ingress", {}, "ingress: configuration refused: ROUTE_MANAGER_ADDR: expected host:port, found nothing"),
+        ("route-manager", {}, "route-manager: configuration refused: /etc/gati/routes/routes.yaml: No such file"),
+    ],
+)
+def test_a_bad_configuration_ends_the_container_with_one_line(engine, images, service, environment, message) -> None:
+    container = engine.containers.create(reference(service, "1"), environment=environment, read_only=True)
+    try:
+        container.start()
+        assert container.wait(timeout=30)["StatusCode"] == 2
+        (line,) = container.logs().decode().splitlines()
+        assert line.startswith(message)
+    finally:
+        container.remove(force=True)
+
+
+def test_a_shell_cannot_be_started(engine, images) -> None:
+    with pytest.raises(APIError, match="executable file not found"):
+        engine.containers.run("gati/ingress:1", entrypoint=["sh", "-c", "true"], remove=True)

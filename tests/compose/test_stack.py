@@ -1,0 +1,176 @@
+"""The stack of a person: one ingress, one route-manager, both ports on this machine."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+import requests
+
+from scripts.compose import Stack, running
+from scripts.errors import EngineError
+from tests.contract import generate
+
+ROUTES = "routes: [{host: '*', upstream: 'http://first:8080'}]"
+
+
+@pytest.fixture(scope="module")
+def routes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("routes")
+    folder.chmod(0o755)
+    (folder / "routes.yaml").write_text(ROUTES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stack(make_stack, routes: Path) -> Iterator[Stack]:
+    with running(make_stack("single", routes=routes), "1") as started:
+        yield started
+
+
+def answer(stack: Stack, path: str = "/") -> requests.Response:
+    return requests.get(stack.url + path, timeout=10)
+
+
+def wait_for(probe: Callable[[], bool], what: str, seconds: float = 30) -> float:
+    """Seconds until `probe` held."""
+    begin = time.monotonic()
+    while time.monotonic() - begin < seconds:
+        if probe():
+            return time.monotonic() - begin
+        time.sleep(0.1)
+    raise AssertionError(f"waited {seconds:g} s for {what}")
+
+
+def test_http_goes_through_to_grpc(stack: Stack) -> None:
+    body = answer(stack, "/some/path").json()
+    (ingress,), (route_manager,) = stack.containers("ingress"), stack.containers("route-manager")
+    assert body == {
+        "upstream": "http://first:8080",
+        "route": {"host": "*", "path": "/"},
+        "version": "1",
+        "pod": ingress.short_id,
+        "routeManager": {"version": "1", "pod": route_manager.short_id},
+    }
+
+
+def test_health_and_metrics(stack: Stack) -> None:
+    assert answer(stack, "/healthz").json() == {"status": "ready"}
+    assert answer(stack, "/livez").json() == {"status": "alive"}
+    assert 'gati_ingress_requests_total{code="200",method="GET"}' in answer(stack, "/metrics").text
+    for container in stack.containers():
+        assert container.attrs["State"]["Health"]["Status"] == "healthy"
+
+
+def test_grpc_is_published_and_keeps_the_contract(stack: Stack, root: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(generate(root, tmp_path)))
+    import route_manager_pb2
+    import route_manager_pb2_grpc
+
+    with grpc.insecure_channel(f"127.0.0.1:{stack.config.grpc_port}") as channel:
+        request = route_manager_pb2.ResolveRequest(host="a.example.com", path="/x")
+        resolved = route_manager_pb2_grpc.RouteManagerStub(channel).Resolve(request, timeout=10)
+    assert resolved.upstream == "http://first:8080"
+    for name in ("route_manager_pb2", "route_manager_pb2_grpc"):
+        sys.modules.pop(name)
+
+
+def test_containers_are_hardened_and_limited(stack: Stack) -> None:
+    for container in stack.containers():
+        host = container.attrs["HostConfig"]
+        assert (host["ReadonlyRootfs"], host["CapDrop"], host["Privileged"]) == (True, ["ALL"], False)
+        assert host["SecurityOpt"] == ["no-new-privileges:true"]
+        assert host["RestartPolicy"]["Name"] == "unless-stopped"
+        assert host["Memory"] > 0
+        assert host["NanoCpus"] > 0
+        assert container.attrs["Config"]["User"] == "65532:65532"
+        assert list(container.attrs["NetworkSettings"]["Networks"]) == [f"{stack.project}_gati"]
+
+
+def test_routes_are_followed_and_a_bad_file_refused(stack: Stack, routes: Path) -> None:
+    (routes / "routes.yaml").write_text("routes: [{host: '*', upstream: 'http://second:8080'}]")
+    wait_for(lambda: answer(stack).json()["upstream"] == "http://second:8080", "the new routes")
+    (routes / "routes.yaml").write_text("routes: [{hots: '*'}]")
+    (route_manager,) = stack.containers("route-manager")
+    wait_for(lambda: b"routes[0]: unknown key hots" in route_manager.logs(), "the refusal")
+    assert answer(stack).json()["upstream"] == "http://second:8080"
+    (routes / "routes.yaml").write_text(ROUTES)
+    wait_for(lambda: answer(stack).json()["upstream"] == "http://first:8080", "the old routes")
+
+
+def test_a_killed_route_manager_turns_ingress_unready_and_back(stack: Stack) -> None:
+    (route_manager,) = stack.containers("route-manager")
+    route_manager.kill()
+    assert wait_for(lambda: answer(stack, "/healthz").status_code == 503, "unreadiness", 10) > 1
+    assert answer(stack, "/livez").status_code == 200
+    assert answer(stack).status_code in (503, 504)
+    route_manager.start()
+    wait_for(lambda: answer(stack, "/healthz").status_code == 200, "readiness")
+    assert answer(stack).status_code == 200
+
+
+def test_a_service_that_ends_is_started_again(stack: Stack) -> None:
+    (route_manager,) = stack.containers("route-manager")
+    ended = route_manager.exec_run(["python3", "-c", "import os, signal; os.kill(1, signal.SIGTERM)"])
+    assert ended.exit_code == 0
+
+    def restarted() -> bool:
+        route_manager.reload()
+        return route_manager.attrs["RestartCount"] == 1 and route_manager.status == "running"
+
+    wait_for(restarted, "the restart")
+    assert wait_for(lambda: answer(stack).status_code == 200, "an answer") < 10
+
+
+def test_stopped_ingress_exits_0_and_says_so(stack: Stack) -> None:
+    (ingress,) = stack.containers("ingress")
+    ingress.stop(timeout=20)
+    ingress.reload()
+    assert ingress.attrs["State"]["ExitCode"] == 0
+    log = ingress.logs().decode()
+    assert "told to stop" in log
+    assert log.rstrip().endswith("stopped")
+    stack.up("1")
+    assert answer(stack).status_code == 200
+
+
+def test_bad_configuration_is_refused_with_its_cause_and_leaves_nothing(make_stack, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "routes.yaml").write_text("routes:\n  - {host: 3, upstream: 'http://a'}\n")
+    bad = make_stack("bad", routes=tmp_path)
+    with pytest.raises(EngineError) as refusal, running(bad, "1"):
+        pytest.fail("a stack with bad routes got healthy")
+    assert "/etc/gati/routes/routes.yaml: routes[0].host: expected text, found 3" in str(refusal.value)
+    assert bad.containers() == []
+
+
+def test_down_leaves_nothing_behind(make_stack, engine) -> None:
+    whole = make_stack("gone", replicas=2, monitoring=True)
+    with running(whole, "1"):
+        assert {container.labels["com.docker.compose.service"] for container in whole.containers()} == {
+            *("ingress", "route-manager", "balancer", "prometheus")
+        }
+    label = {"label": f"com.docker.compose.project={whole.project}"}
+    assert engine.containers.list(all=True, filters=label) == []
+    assert engine.networks.list(filters=label) == []
+    assert engine.volumes.list(filters=label) == []
+    whole.down()  # nothing to do is no error
+
+
+def test_prometheus_scrapes_every_replica(make_stack) -> None:
+    with running(make_stack("monitoring", replicas=2, monitoring=True), "1") as stack:
+        for _ in range(5):
+            assert answer(stack).status_code == 200
+        url = f"http://127.0.0.1:{stack.config.prometheus_port}/api/v1/query"
+
+        def query(text: str) -> list[float]:
+            result = requests.get(url, params={"query": text}, timeout=10).json()["data"]["result"]
+            return [float(series["value"][1]) for series in result]
+
+        wait_for(lambda: query("up") == [1, 1], "both replicas")
+        wait_for(lambda: query('sum(gati_ingress_requests_total{code="200"})') == [5], "the requests")
+        assert query("gati_ingress_route_manager_up") == [1, 1]
