@@ -250,7 +250,10 @@ def publish(
         made, source = archive.load_package(config), read_chart(config.chart)
         with embedded.registry_for(config, runner, chain, say) as where:
             if dry_run:
-                print(present.facts(stage.probe(where, made), json=json))
+                seen = stage.probe(where, made)
+                print(present.facts(seen, json=json))
+                if seen.error is not None:
+                    raise seen.error
                 return
             published = stage.publish(where, made, source, Helm(chain.path("helm"), runner), say)
             check.verify(where, made, digest=published.digest)

@@ -114,6 +114,20 @@ def read_members(data: bytes, what: str) -> dict[str, bytes]:
         raise ChartError(f"{what} is not a whole .tgz", found=str(error) or type(error).__name__) from error
 
 
+def unpack(data: bytes, into: Path) -> Path:
+    """Write the files of an archive below the folder `into`; the chart's folder. Raises ChartError."""
+    members = read_members(data, "the archive")
+    roots = {name.partition("/")[0] for name in members}
+    safe = all(name.count("/") and not {"", ".", ".."} & set(name.split("/")) for name in members)
+    if len(roots) != 1 or not safe:
+        raise ChartError("the archive is not a chart's", expected="files in one folder", found=", ".join(sorted(roots)))
+    for name, content in members.items():
+        file = into / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    return into / roots.pop()
+
+
 def changed_files(old: bytes, new: bytes) -> tuple[str, ...]:
     """How the files of two archives differ, one line a file: `+ name`, `- name`, `~ name`."""
     before, after = read_members(old, "the first archive"), read_members(new, "the second archive")

@@ -8,16 +8,18 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scripts.archive import unpack
+from scripts.chart import read_chart
 from scripts.command import Process, Runner
 from scripts.config import Config
 from scripts.credentials import find_credentials
-from scripts.errors import RegistryError
+from scripts.errors import ConfigError, RegistryError
 from scripts.files import write_atomic
-from scripts.registry import Registry
+from scripts.registry import Registry, connect
 from scripts.toolchain import Toolchain
 
 PREFIX = "charts"  # the path below the host, as most registries want one
@@ -43,6 +45,35 @@ def registry_for(
     bare = Registry(config.registry, plain_http=config.plain_http, ca_file=ca_file)
     login = find_credentials(bare.host, runner)
     yield Registry(config.registry, plain_http=config.plain_http, ca_file=ca_file, credentials=login)
+
+
+def fetch_chart(
+    config: Config,
+    chain: Toolchain,
+    runner: Runner,
+    reference: str,
+    into: Path,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """The folder of a published chart, unpacked below `into`.
+
+    `reference` is a version of the configured chart in the configured registry, or "oci://host/path/name:version".
+    Raises RegistryError (not published, or no registry), ConfigError, ChartError.
+    """
+    if reference.startswith("oci://"):
+        prefix, _, last = reference.rpartition("/")
+        name, _, version = last.partition(":")
+        if not version:
+            raise ConfigError(f"{reference} names no version", expected="oci://host/path/name:version")
+        config = replace(config, registry=prefix)
+    else:
+        name, version = read_chart(config.chart).name, reference
+    with registry_for(config, runner, chain, say) as registry, connect(registry) as client:
+        wanted = registry.reference(name, version)
+        found = client.manifest(wanted)
+        if found is None:
+            raise RegistryError(f"{wanted} is not published")
+        return unpack(client.archive(wanted, found), into)
 
 
 @contextlib.contextmanager
@@ -144,11 +175,7 @@ def _restore(session: Any, base: str, folder: Path, say: Callable[[str], None]) 
             say(f"embedded registry: {where} is dropped, since {broken[0]} is damaged")
             continue
         url = f"{base}/v2/{manifest.repository}/manifests/{manifest.tag}"
-        answer = session.put(
-            url, data=manifest.content.encode(), headers={"Content-Type": manifest.media_type}, timeout=10
-        )
-        if answer.status_code != 201:
-            raise RegistryError(f"the embedded registry does not take {where} back", found=answer.text[:200])
+        _call(session, "PUT", url, data=manifest.content.encode(), headers={"Content-Type": manifest.media_type})
 
 
 def _noted(folder: Path, say: Callable[[str], None]) -> list[_Manifest]:
@@ -166,9 +193,7 @@ def _note(session: Any, base: str, folder: Path) -> None:
     """Write down every tag's manifest."""
 
     def ask(path: str) -> Any:
-        answer = session.get(f"{base}/v2/{path}", timeout=10)
-        answer.raise_for_status()
-        return answer
+        return _call(session, "GET", f"{base}/v2/{path}")
 
     manifests = []
     for repository in ask("_catalog").json()["repositories"] or []:
@@ -180,6 +205,18 @@ def _note(session: Any, base: str, folder: Path) -> None:
     file = folder / _MANIFESTS
     if not file.exists() or file.read_text() != text:
         write_atomic(file, text)
+
+
+def _call(session: Any, method: str, url: str, **content: Any) -> Any:
+    """One request to our own server, which has no excuse. Raises RegistryError."""
+    import requests
+
+    try:
+        answer = session.request(method, url, timeout=10, **content)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        raise RegistryError("the embedded registry fails", found=str(error)) from error
+    return answer
 
 
 def _intact(folder: Path, digest: str) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from scripts.archive import RECORD, Package, describe, pack, record_text
+from scripts.changelog import read_changelog
 from scripts.chart import Chart
 from scripts.config import Config
 from scripts.files import write_atomic
@@ -18,7 +18,7 @@ UNDATED = 315532800  # 1980-01-01, the first day that every archive format can h
 def package(config: Config, chart: Chart, helm: Helm, say: Callable[[str], None] = lambda _: None) -> Package:
     """Write `dist/<name>-<version>.tgz` and `dist/package.json`.
 
-    Raises ChartError where helm refuses the chart, OutputError where `dist/` cannot be written; whatever
+    Raises ChartError (helm refuses the chart), ChangelogError, OutputError (`dist/` cannot be written): whatever
     was in `dist/` is then still there.
     """
     epoch = release_time(config, chart)
@@ -36,14 +36,8 @@ def release_time(config: Config, chart: Chart) -> int:
     It comes from the files alone, since a git clone, a shallow clone and an unpacked source must give the same
     bytes: midnight UTC of the version's date in the changelog, or a constant where no date stands there.
     """
-    try:
-        text = config.changelog.read_text()
-    except OSError:
+    changelog = read_changelog(config.changelog)
+    section = changelog.section(chart.version) if changelog else None
+    if section is None or section.date is None:
         return UNDATED
-    heading = re.search(rf"^## \[?{re.escape(chart.version)}\]?\s+-\s+(\d{{4}}-\d\d-\d\d)\s*$", text, re.MULTILINE)
-    if heading is None:
-        return UNDATED
-    try:
-        return int(datetime.strptime(heading.group(1), "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
-    except ValueError:
-        return UNDATED
+    return int(datetime(section.date.year, section.date.month, section.date.day, tzinfo=UTC).timestamp())

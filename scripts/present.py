@@ -85,7 +85,8 @@ def matrix(renders: Iterable[Render], index: Any) -> View:
 
 def facts(value: Any, *, json: bool = False) -> str:
     """The fields of one frozen dataclass that are not None, one a line, unfolded: digests are there to be copied."""
-    record = {key: fact for key, fact in dataclasses.asdict(value).items() if fact is not None}
+    record = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    record = {key: fact for key, fact in record.items() if fact is not None and not isinstance(fact, Exception)}
     if json:
         return to_json(record)
     width = max(map(len, record))

@@ -427,6 +427,7 @@ class Client:
                 data=form,
                 auth=authorize,
                 stream=True,
+                verify=self._session.verify,  # said each time, since REQUESTS_CA_BUNDLE would overrule the session's
                 timeout=(_CONNECT, _READ),
             ) as response:
                 body = b""
@@ -460,18 +461,21 @@ def connect(registry: Registry, *, sleep: Callable[[float], None] = time.sleep) 
     with requests.Session() as session:
         if is_loopback(registry.host):
             session.trust_env = False  # a proxy cannot reach this machine's loopback
-        # What helm (Go) trusts: the given file, else SSL_CERT_FILE; then what requests trusts by itself.
-        authorities = registry.ca_file or os.environ.get("SSL_CERT_FILE")
-        if authorities and Path(authorities).is_file():
-            session.verify = str(authorities)
-            session.trust_env = session.trust_env and registry.ca_file is None
-        elif registry.ca_file is not None:
-            raise ConfigError(
-                f"{registry.ca_file} is no file of authorities", found="no such file", run="correct registry_ca"
-            )
+        session.verify = _authorities(registry)
         client = Client(registry, session, sleep)
         client.ping()
         yield client
+
+
+def _authorities(registry: Registry) -> str | bool:
+    """The file of authorities that helm, too, trusts: the given one, SSL_CERT_FILE, or the system's."""
+    if registry.ca_file is not None:
+        if not registry.ca_file.is_file():
+            raise ConfigError(
+                f"{registry.ca_file} is no file of authorities", found="no such file", run="correct registry_ca"
+            )
+        return str(registry.ca_file)
+    return os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile or True
 
 
 def is_loopback(host: str) -> bool:

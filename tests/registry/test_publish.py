@@ -1,0 +1,316 @@
+"""A chart is published once, never overwritten, and read back; on crane's registry and on one with users and TLS."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scripts.archive import Package
+from scripts.chart import Chart, read_chart
+from scripts.command import Runner
+from scripts.config import Config
+from scripts.credentials import Credentials
+from scripts.errors import ChartError, RegistryError
+from scripts.helm import Helm
+from scripts.publish import probe, publish
+from scripts.registry import connect
+from scripts.toolchain import Toolchain
+from scripts.verify import verify
+from tests.registry.conftest import Served, repack, write_chart
+from tests.registry.servers import PASSWORD, USER, Authority
+
+
+@pytest.fixture(params=["crane", "distribution"])
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    """Each of the two registries."""
+    yield request.getfixturevalue(request.param)
+
+
+def test_absent_pushed_same(served: Served, packed: Package, chart: Chart, helm: Helm) -> None:
+    assert probe(served.registry, packed).state == "absent"
+    first = publish(served.registry, packed, chart, helm)
+    assert (first.state, first.digest) == ("pushed", packed.manifest_digest)
+    assert first.reference == f"{served.registry.remote}/demo:1.2.3"
+    assert served.writes()
+
+    written = len(served.writes())
+    said: list[str] = []
+    second = publish(served.registry, packed, chart, helm, said.append)
+    assert (second.state, second.digest) == ("same", packed.manifest_digest)
+    assert len(served.writes()) == written
+    assert "published already, the same" in said[0]
+    assert probe(served.registry, packed).state == "same"
+
+    seen = verify(served.registry, packed)
+    assert (seen.digest, seen.sha256, seen.size) == (packed.manifest_digest, packed.sha256, packed.size)
+
+
+def test_helm_pulls_what_was_published(
+    served: Served, packed: Package, chart: Chart, helm: Helm, runner: Runner, tmp_path: Path
+) -> None:
+    reference = publish(served.registry, packed, chart, helm).reference
+    argv: list[str | Path] = [helm.path, "pull", reference, "--destination", tmp_path / "pulled"]
+    (tmp_path / "pulled").mkdir()
+    if served.registry.ca_file:
+        login = [helm.path, "registry", "login", served.registry.host, "--ca-file", served.registry.ca_file]
+        runner.run([*login, "--username", USER, "--password-stdin"], stdin=PASSWORD)
+        argv += ["--ca-file", served.registry.ca_file]
+    else:
+        argv.append("--plain-http")
+    runner.run(argv)
+    assert (tmp_path / "pulled" / "demo-1.2.3.tgz").read_bytes() == packed.path.read_bytes()
+
+
+def test_other_content_is_refused_with_the_rendered_difference(
+    served: Served, project: Config, packed: Package, chart: Chart, helm: Helm
+) -> None:
+    publish(served.registry, packed, chart, helm)
+    write_chart(project.chart, replicas=2)
+    changed = repack(project, helm)
+    written = len(served.writes())
+    assert probe(served.registry, changed).state == "different"
+    with pytest.raises(RegistryError) as caught:
+        publish(served.registry, changed, read_chart(project.chart), helm)
+    message = str(caught.value)
+    assert "is not overwritten" in message
+    assert "with values.yaml:" in message
+    assert "~ ConfigMap/demo" in message
+    assert 'data.replicas: "1" -> "2"' in message
+    assert "values-prod" not in message  # it sets the value itself, so nothing differs there
+    assert len(served.writes()) == written
+
+
+def test_files_are_named_where_nothing_rendered_differs(
+    crane: Served, project: Config, packed: Package, chart: Chart, helm: Helm
+) -> None:
+    publish(crane.registry, packed, chart, helm)
+    (project.chart / "README.md").write_text("new\n")
+    with pytest.raises(RegistryError, match=r"no rendered object differs, but files do:\s+\+ demo/README\.md"):
+        publish(crane.registry, repack(project, helm), read_chart(project.chart), helm)
+
+
+def test_an_archive_pushed_by_hand_is_the_same_chart(
+    crane: Served, packed: Package, chart: Chart, helm: Helm, tmp_path: Path
+) -> None:
+    (tmp_path / "logins").write_text("{}")
+    os.utime(packed.path, (1, 1))
+    helm.push(packed.path, crane.registry.remote, registry_config=tmp_path / "logins", plain_http=True)
+    seen = publish(crane.registry, packed, chart, helm)
+    assert seen.state == "same"
+    assert seen.digest != packed.manifest_digest
+    assert verify(crane.registry, packed, digest=seen.digest).sha256 == packed.sha256
+    with pytest.raises(RegistryError, match="is not what was packaged"):
+        verify(crane.registry, packed)
+
+
+def test_build_metadata_becomes_an_underscore(crane: Served, project: Config, helm: Helm) -> None:
+    write_chart(project.chart, version="1.2.3-rc.1+build.7")
+    made = repack(project, helm)
+    assert made.path.name == "demo-1.2.3-rc.1+build.7.tgz"
+    published = publish(crane.registry, made, read_chart(project.chart), helm)
+    assert published.reference.endswith("/charts/demo:1.2.3-rc.1_build.7")
+    assert verify(crane.registry, made).digest == made.manifest_digest
+    with connect(crane.registry) as client:
+        assert client.versions("demo") == ("1.2.3-rc.1+build.7",)
+
+
+def test_a_signature_beside_the_archive_is_not_pushed(crane: Served, packed: Package, chart: Chart, helm: Helm) -> None:
+    packed.path.with_name(packed.path.name + ".prov").write_text("left from another day")
+    assert publish(crane.registry, packed, chart, helm).digest == packed.manifest_digest
+
+
+def test_an_archive_that_is_not_the_tree_is_refused(
+    crane: Served, project: Config, packed: Package, helm: Helm
+) -> None:
+    write_chart(project.chart, replicas=5)
+    (project.chart / "templates" / "more.yaml").write_text("")
+    with pytest.raises(ChartError) as caught:
+        publish(crane.registry, packed, read_chart(project.chart), helm)
+    assert "is not the chart in" in str(caught.value)
+    assert "~ demo/values.yaml" in str(caught.value)
+    assert "+ demo/templates/more.yaml" in str(caught.value)
+    assert caught.value.run == "invoke package"
+    assert not crane.writes()
+
+
+def test_an_archive_of_another_version_is_refused(crane: Served, project: Config, packed: Package, helm: Helm) -> None:
+    write_chart(project.chart, version="1.2.4")
+    with pytest.raises(ChartError, match=r"expected:\s+demo 1\.2\.4[\s\S]*found:\s+demo 1\.2\.3"):
+        publish(crane.registry, packed, read_chart(project.chart), helm)
+    assert not crane.writes()
+
+
+class Meanwhile(Helm):
+    """A helm during whose push somebody else publishes `theirs`, before (or in place of) ours."""
+
+    theirs: Package
+    fails = False
+    after = False
+
+    def push(self, archive: Path, remote: str, **options: object) -> None:  # type: ignore[override]
+        if self.after:
+            super().push(archive, remote, **options)  # type: ignore[arg-type]
+        super().push(self.theirs.path, remote, **options)  # type: ignore[arg-type]
+        if self.fails:
+            self.runner.run(["false"])
+
+
+def meanwhile(helm: Helm, theirs: Package, **ways: bool) -> Meanwhile:
+    """`helm` with a competitor."""
+    rival = Meanwhile(helm.path, helm.runner)
+    object.__setattr__(rival, "theirs", theirs)
+    for name, value in ways.items():
+        object.__setattr__(rival, name, value)
+    return rival
+
+
+@pytest.mark.parametrize(
+    ("ways", "words"),
+    [({"after": True}, "while we pushed, somebody else has published"), ({"fails": True}, "meanwhile somebody else")],
+)
+def test_a_race_is_told(
+    crane: Served, project: Config, chart: Chart, helm: Helm, tmp_path: Path, ways: dict[str, bool], words: str
+) -> None:
+    write_chart(project.chart, replicas=9)
+    theirs = repack(project, helm)
+    theirs = replace(theirs, path=theirs.path.rename(tmp_path / theirs.path.name))
+    write_chart(project.chart)
+    ours = repack(project, helm)
+    with pytest.raises(RegistryError, match=words):
+        publish(crane.registry, ours, chart, meanwhile(helm, theirs, **ways))
+
+
+def test_the_same_chart_published_by_another_run_is_fine(
+    crane: Served, packed: Package, chart: Chart, helm: Helm
+) -> None:
+    os.utime(packed.path, (packed.epoch, packed.epoch))
+    assert publish(crane.registry, packed, chart, meanwhile(helm, packed, fails=True)).state == "pushed"
+
+
+def test_a_failed_push_tells_helms_words(
+    crane: Served, packed: Package, chart: Chart, runner: Runner, helm: Helm
+) -> None:
+    class Failing(Helm):
+        def push(self, *_: object, **__: object) -> None:
+            runner.run(["sh", "-c", "echo 'Error: denied: no write here' >&2; exit 1"])
+
+    with pytest.raises(RegistryError, match=r"demo:1\.2\.3 cannot be pushed\s+found:\s+denied: no write here"):
+        publish(crane.registry, packed, chart, Failing(helm.path, runner))
+
+
+class TestLogins:
+    def test_none(self, distribution: Served, packed: Package, chart: Chart, helm: Helm) -> None:
+        registry = replace(distribution.registry, credentials=None)
+        seen = probe(registry, packed)
+        assert seen.state == "unknown"
+        assert "asks for a login" in str(seen.error)
+        with pytest.raises(RegistryError, match="asks for a login, and none is known") as caught:
+            publish(registry, packed, chart, helm)
+        assert caught.value.run is not None
+        assert caught.value.run.startswith(f"helm registry login {registry.host}")
+        assert not distribution.writes()
+
+    def test_a_wrong_password(self, distribution: Served, packed: Package, chart: Chart, helm: Helm) -> None:
+        wrong = Credentials(USER, "battery staple", "the test")
+        with pytest.raises(RegistryError, match=rf"refuses the login of {USER} \(the test\)") as caught:
+            publish(replace(distribution.registry, credentials=wrong), packed, chart, helm)
+        assert "battery staple" not in str(caught.value)
+        assert not distribution.writes()
+
+    def test_the_password_is_on_no_command_line_and_in_no_log(
+        self, distribution: Served, packed: Package, chart: Chart, toolchain: Toolchain
+    ) -> None:
+        said: list[str] = []
+        echoing = Helm(toolchain.path("helm"), Runner(echo=said.append))
+        publish(distribution.registry, packed, chart, echoing, said.append)
+        told = "\n".join([*said, *distribution.lines(), repr(distribution.registry)])
+        assert "helm push" in told
+        assert distribution.registry.credentials is not None
+        for secret in (PASSWORD, distribution.registry.credentials.basic()):
+            assert secret not in told
+
+    def test_the_file_with_the_login_is_private_and_gone(
+        self, distribution: Served, packed: Package, chart: Chart, helm: Helm
+    ) -> None:
+        seen: list[tuple[Path, int]] = []
+
+        class Watching(Helm):
+            def push(self, archive: Path, remote: str, **options: object) -> None:  # type: ignore[override]
+                file = options["registry_config"]
+                assert isinstance(file, Path)
+                seen.append((file, file.stat().st_mode & 0o777))
+                super().push(archive, remote, **options)  # type: ignore[arg-type]
+
+        publish(distribution.registry, packed, chart, Watching(helm.path, helm.runner))
+        ((file, mode),) = seen
+        assert mode == 0o600
+        assert not file.parent.exists()
+
+
+class TestTls:
+    def test_an_unknown_authority(self, distribution: Served, packed: Package, chart: Chart, helm: Helm) -> None:
+        with pytest.raises(RegistryError, match=r"certificate of 127\.0\.0\.1:\d+ is not trusted"):
+            publish(replace(distribution.registry, ca_file=None), packed, chart, helm)
+
+    def test_plain_http_where_tls_is_spoken(
+        self, distribution: Served, packed: Package, chart: Chart, helm: Helm
+    ) -> None:
+        seen = probe(replace(distribution.registry, plain_http=True), packed)
+        assert seen.state == "unknown"
+        assert "is not an OCI registry" in seen.detail
+
+    def test_the_authority_in_the_environment(
+        self,
+        distribution: Served,
+        packed: Package,
+        chart: Chart,
+        helm: Helm,
+        authority: Authority,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/hostname")
+        assert publish(replace(distribution.registry, ca_file=None), packed, chart, helm).state == "pushed"
+
+
+class TestVerify:
+    def test_absent(self, crane: Served, packed: Package) -> None:
+        with pytest.raises(RegistryError, match="is not published"):
+            verify(crane.registry, packed)
+
+    def test_a_damaged_layer(self, crane: Served, packed: Package, chart: Chart, helm: Helm, tmp_path: Path) -> None:
+        publish(crane.registry, packed, chart, helm)
+        blob = tmp_path / "crane" / "sha256" / packed.sha256
+        blob.write_bytes(blob.read_bytes()[:-1] + b"x")
+        with pytest.raises(RegistryError, match=r"its layer sha256:.* is not in the registry"):
+            verify(crane.registry, packed)
+
+    def test_a_missing_layer(self, crane: Served, packed: Package, chart: Chart, helm: Helm, tmp_path: Path) -> None:
+        publish(crane.registry, packed, chart, helm)
+        (tmp_path / "crane" / "sha256" / packed.sha256).unlink()
+        with pytest.raises(RegistryError):
+            verify(crane.registry, packed)
+
+    def test_a_tampered_manifest(self, crane: Served, packed: Package, chart: Chart, helm: Helm) -> None:
+        import requests
+
+        publish(crane.registry, packed, chart, helm)
+        with connect(crane.registry) as client:
+            reference = crane.registry.reference("demo", "1.2.3")
+            found = client.manifest(reference)
+        assert found is not None
+        url = f"http://{crane.registry.host}/v2/{reference.repository}/manifests/1.2.3"
+        content = found.content.replace(b"For ", b"Not ")
+        requests.put(url, data=content, headers={"Content-Type": found.media_type}, timeout=5).raise_for_status()
+        with pytest.raises(RegistryError, match=r"is not what was packaged"):
+            verify(crane.registry, packed)
+
+    def test_an_archive_changed_in_dist(self, crane: Served, packed: Package, chart: Chart, helm: Helm) -> None:
+        publish(crane.registry, packed, chart, helm)
+        packed.path.write_bytes(b"x")
+        with pytest.raises(RegistryError, match="holds another archive"):
+            verify(crane.registry, packed)

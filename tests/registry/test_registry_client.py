@@ -1,0 +1,407 @@
+"""Only a registry's own word says that a version is absent; everything else is unknown, with its cause."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from scripts import registry as module
+from scripts.archive import Package
+from scripts.credentials import Credentials
+from scripts.errors import ConfigError, RegistryError
+from scripts.ocichart import LAYER_TYPE, MANIFEST_TYPE, sha256
+from scripts.publish import probe
+from scripts.registry import Client, Reference, Registry, connect, is_loopback
+from tests.registry.servers import Authority, Reply, Request, Scripted, free_port, oci_error, page, scripted, silent
+
+MANIFEST = json.dumps(
+    {"schemaVersion": 2, "layers": [{"mediaType": LAYER_TYPE, "digest": sha256(b"chart"), "size": 5}]}
+).encode()
+PACKAGE = Package(Path("demo-1.0.0.tgz"), "demo", "1.0.0", "0" * 64, 1, sha256(b"manifest"), "1980-01-01T00:00:00Z")
+
+
+@dataclass
+class Waits:
+    """Seconds that a client has slept, instead of sleeping."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def manifest(content: bytes = MANIFEST, kind: str = MANIFEST_TYPE, **headers: str) -> Reply:
+    """A manifest as registries serve it."""
+    return Reply(200, content, {"Content-Type": kind, **headers})
+
+
+def routes(**by_end: Reply | Callable[[Request], Reply]) -> Callable[[Request], Reply]:
+    """Answers by the last part of the path; `v2` is the API's root, which answers unless said otherwise."""
+
+    def answer(request: Request) -> Reply:
+        name = request.path.partition("?")[0].rstrip("/").rpartition("/")[2]
+        reply = by_end.get(name.replace(".", "_").replace("1_0_0", "tag"), by_end.get("other"))
+        if name == "v2" and "v2" not in by_end:
+            return Reply(200, b"{}", {"Docker-Distribution-Api-Version": "registry/2.0"})
+        assert reply is not None, request
+        return reply(request) if callable(reply) else reply
+
+    return answer
+
+
+def ask(server: Scripted, login: Credentials | None = None, waits: Waits | None = None) -> module.Found | None:
+    """What the server says stands under demo 1.0.0."""
+    registry = Registry(f"oci://{server.host}/charts", plain_http=True, credentials=login)
+    with connect(registry, sleep=waits or Waits()) as client:
+        return client.manifest(registry.reference("demo", "1.0.0"))
+
+
+class TestAbsent:
+    @pytest.mark.parametrize("code", ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"])
+    def test_in_a_registrys_words(self, code: str) -> None:
+        with scripted(routes(tag=oci_error(404, code))) as server:
+            assert ask(server) is None
+            assert probe(Registry(f"oci://{server.host}", plain_http=True), PACKAGE).state == "absent"
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            page(404),
+            Reply(404),
+            Reply(404, b"404 page not found\n", {"Content-Type": "text/plain"}),
+            Reply(404, b'{"message": "Not Found"}', {"Content-Type": "application/json"}),
+            Reply(404, b'{"errors": []}', {"Content-Type": "application/json"}),
+            Reply(404, b'{"errors": "none"}', {"Content-Type": "application/json"}),
+            oci_error(404, "UNSUPPORTED"),
+            oci_error(400, "MANIFEST_UNKNOWN"),
+        ],
+        ids=lambda reply: f"{reply.status} {reply.body[:24]!r}",
+    )
+    def test_not_in_other_words(self, reply: Reply) -> None:
+        with scripted(routes(tag=reply)) as server:
+            seen = probe(Registry(f"oci://{server.host}", plain_http=True), PACKAGE)
+            assert (seen.state, seen.digest) == ("unknown", None)
+            with pytest.raises(RegistryError):
+                ask(server)
+
+
+class TestSomethingElse:
+    @pytest.mark.parametrize(
+        "reply", [page(200), page(404), Reply(200, b"hello"), Reply(200, b"[]"), Reply(404), page(403)]
+    )
+    def test_no_registry_at_all(self, reply: Reply) -> None:
+        with (
+            scripted(lambda _: reply) as server,
+            pytest.raises(RegistryError, match="not an OCI registry") as caught,
+        ):
+            ask(server)
+        assert "registry" in str(caught.value.run)
+
+    @pytest.mark.parametrize(
+        "reply",
+        [page(200), Reply(200), manifest(b"not json"), manifest(b"[]"), manifest(kind="application/json")],
+        ids=["page", "nothing", "no json", "a list", "another type"],
+    )
+    def test_a_manifest_that_is_none(self, reply: Reply) -> None:
+        with scripted(routes(tag=reply)) as server, pytest.raises(RegistryError, match="is not a manifest"):
+            ask(server)
+
+    def test_a_manifest_that_is_not_its_digest(self) -> None:
+        lie = manifest(**{"Docker-Content-Digest": sha256(b"else")})
+        with (
+            scripted(routes(tag=lie)) as server,
+            pytest.raises(RegistryError, match="not the one that its digest"),
+        ):
+            ask(server)
+
+    def test_an_image_in_the_charts_place(self) -> None:
+        image = manifest(
+            json.dumps({"schemaVersion": 2, "layers": [{"mediaType": "x", "digest": "y", "size": 1}]}).encode()
+        )
+        with scripted(routes(tag=image)) as server:
+            seen = probe(Registry(f"oci://{server.host}", plain_http=True), PACKAGE)
+        assert seen.state == "different"
+
+    def test_more_than_a_manifest_may_be(self) -> None:
+        with (
+            scripted(routes(tag=manifest(b" " * (5 << 20)))) as server,
+            pytest.raises(RegistryError, match="sends more"),
+        ):
+            ask(server)
+
+    def test_a_layer_that_is_not_its_digest(self) -> None:
+        with scripted(routes(tag=manifest(), other=Reply(200, b"crate"))) as server:
+            registry = Registry(f"oci://{server.host}", plain_http=True)
+            with connect(registry) as client, pytest.raises(RegistryError, match="damaged"):
+                client.pull(registry.reference("demo", "1.0.0"), Path("unused"))
+
+
+class TestRetries:
+    @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+    def test_helps(self, status: int) -> None:
+        waits = Waits()
+        replies = iter([page(status), page(status), manifest()])
+        with scripted(routes(tag=lambda _: next(replies))) as server:
+            assert ask(server, waits=waits) is not None
+        assert waits.seconds == [0.5, 1.0]
+
+    def test_ends(self) -> None:
+        waits = Waits()
+        with (
+            scripted(routes(tag=page(503))) as server,
+            pytest.raises(RegistryError, match="not able to") as caught,
+        ):
+            ask(server, waits=waits)
+        assert "HTTP 503" in str(caught.value)
+        assert waits.seconds == [0.5, 1.0, 2.0]
+
+    def test_waits_as_long_as_the_registry_asks(self) -> None:
+        waits = Waits()
+        replies = iter([oci_error(429, "TOOMANYREQUESTS", **{"Retry-After": "7"}), manifest()])
+        with scripted(routes(tag=lambda _: next(replies))) as server:
+            ask(server, waits=waits)
+        assert waits.seconds == [7.0]
+
+    def test_does_not_wait_for_an_hour(self) -> None:
+        waits = Waits()
+        busy = oci_error(429, "TOOMANYREQUESTS", **{"Retry-After": "3600"})
+        with scripted(routes(tag=busy)) as server, pytest.raises(RegistryError, match="TOOMANYREQUESTS"):
+            ask(server, waits=waits)
+        assert waits.seconds == []
+
+    @pytest.mark.parametrize("status", [401, 403, 404, 400])
+    def test_not_where_it_cannot_help(self, status: int) -> None:
+        with scripted(routes(tag=oci_error(status, "DENIED"))) as server:
+            with pytest.raises(RegistryError):
+                ask(server)
+            assert len([request for request in server.requests if "manifests" in request.path]) == 1
+
+
+class TestUnreachable:
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "_CONNECT", 0.3)
+        monkeypatch.setattr(module, "_READ", 0.2)
+
+    def unknown(self, host: str, waits: Waits, plain_http: bool = True) -> str:
+        with pytest.raises(RegistryError) as caught, connect(Registry(f"oci://{host}", plain_http), sleep=waits):
+            pass
+        return str(caught.value)
+
+    @pytest.mark.parametrize("plain_http", [True, False])
+    def test_nobody_listens(self, plain_http: bool) -> None:
+        waits = Waits()
+        assert "cannot be reached" in self.unknown(f"127.0.0.1:{free_port()}", waits, plain_http)
+        assert len(waits.seconds) == 3
+
+    @pytest.mark.parametrize("plain_http", [True, False])
+    def test_somebody_listens_and_says_nothing(self, plain_http: bool) -> None:
+        waits = Waits()
+        with silent() as host:
+            assert "does not answer" in self.unknown(host, waits, plain_http)
+        assert len(waits.seconds) == 3
+
+    def test_no_such_host(self) -> None:
+        assert "cannot be resolved" in self.unknown("registry.invalid", Waits(), plain_http=False)
+
+    def test_an_unknown_authority(self, authority: Authority) -> None:
+        waits = Waits()
+        with scripted(routes(), tls=authority.server_context()) as server:
+            message = self.unknown(server.host, waits, plain_http=False)
+        assert "certificate" in message
+        assert "not trusted" in message
+        assert waits.seconds == []
+
+    def test_a_certificate_for_another_name(self, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+        with scripted(routes(), tls=authority.server_context()) as server:
+            host = server.host.replace("127.0.0.1", "127.0.0.2")
+            monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+            assert "cannot be reached" in self.unknown(host, Waits(), plain_http=False)
+
+
+class TestPlainHttp:
+    def test_is_found_on_loopback(self) -> None:
+        with scripted(routes(tag=manifest())) as server, connect(Registry(f"oci://{server.host}")) as client:
+            assert client.plain_http
+            assert client.manifest(Reference(server.host, "demo", "1.0.0")) is not None
+
+    def test_is_refused_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "is_loopback", lambda _: False)
+        refused = pytest.raises(RegistryError, match="does not speak TLS")
+        with scripted(routes()) as server, refused as caught, connect(Registry(f"oci://{server.host}")):
+            pass
+        assert "plain_http" in str(caught.value.run)
+        assert server.requests == []
+
+    @pytest.mark.parametrize(
+        ("host", "expected"),
+        [
+            ("localhost", True), ("localhost:5000", True), ("127.0.0.1:80", True), ("127.1.2.3", True),
+            ("[::1]:5000", True), ("a.localhost:1", True), ("ghcr.io", False), ("10.0.0.1:5000", False),
+            ("localhost.example.com", False), ("127.0.0.1.example.com", False),
+        ],
+    )  # fmt: skip
+    def test_loopback(self, host: str, expected: bool) -> None:
+        assert is_loopback(host) is expected
+
+
+class TestLogins:
+    LOGIN = Credentials("me", "p:ss wörd", "the test")
+
+    def guarded(self, challenge: str, wanted: str) -> Callable[[Request], Reply]:
+        def answer(request: Request) -> Reply:
+            if request.headers.get("authorization") == wanted:
+                return manifest()
+            return oci_error(401, "UNAUTHORIZED", **{"WWW-Authenticate": challenge})
+
+        return answer
+
+    def test_basic(self) -> None:
+        wanted = "Basic " + base64.b64encode("me:p:ss wörd".encode()).decode()
+        with scripted(routes(tag=self.guarded('Basic realm="x"', wanted))) as server:
+            assert ask(server, self.LOGIN) is not None
+
+    def bearer(self, tokens: Callable[[Request], Reply], wanted: str = "Bearer t0ken") -> Callable[[Request], Reply]:
+        def answer(request: Request) -> Reply:
+            if request.path.startswith("/token"):
+                return tokens(request)
+            challenge = f'Bearer realm="http://{request.headers["host"]}/token",service="reg",scope="repository:x:pull"'
+            return self.guarded(challenge, wanted)(request)
+
+        return answer
+
+    def test_bearer(self) -> None:
+        with scripted(self.bearer(lambda _: Reply(200, b'{"token": "t0ken"}'))) as server:
+            assert ask(server, self.LOGIN) is not None
+            (asked,) = [request for request in server.requests if request.path.startswith("/token")]
+        assert asked.path == "/token?service=reg&scope=repository%3Acharts%2Fdemo%3Apull"
+        assert asked.headers["authorization"] == f"Basic {self.LOGIN.basic()}"
+
+    def test_bearer_without_a_login(self) -> None:
+        with scripted(self.bearer(lambda _: Reply(200, b'{"access_token": "t0ken"}'))) as server:
+            assert ask(server) is not None
+            assert not any("authorization" in r.headers for r in server.requests if r.path.startswith("/token"))
+
+    def test_an_identity_token_is_exchanged(self) -> None:
+        token = Credentials("", "", "the test", identity_token="refresh me")
+        with scripted(self.bearer(lambda _: Reply(200, b'{"access_token": "t0ken"}'))) as server:
+            assert ask(server, token) is not None
+            (asked,) = [request for request in server.requests if request.path.startswith("/token")]
+        assert asked.method == "POST"
+        assert b"refresh_token=refresh+me" in asked.body
+
+    @pytest.mark.parametrize("status", [400, 401, 403])
+    def test_a_refused_login(self, status: int) -> None:
+        refused = pytest.raises(RegistryError, match=r"refuses the login of me \(the test\)")
+        with scripted(self.bearer(lambda _: oci_error(status, "DENIED"))) as server, refused as caught:
+            ask(server, self.LOGIN)
+        assert "p:ss" not in str(caught.value)
+
+    @pytest.mark.parametrize("reply", [page(200), Reply(200, b"[]"), Reply(200, b"{}"), page(404)])
+    def test_a_token_service_that_is_none(self, reply: Reply) -> None:
+        with scripted(self.bearer(lambda _: reply)) as server, pytest.raises(RegistryError, match="gives no token"):
+            ask(server, self.LOGIN)
+
+    def test_a_login_is_not_sent_in_the_clear(self) -> None:
+        challenge = 'Bearer realm="http://tokens.example.com/token",service="reg"'
+        with scripted(routes(tag=self.guarded(challenge, "never"))) as server:
+            registry = Registry(f"oci://{server.host}", credentials=self.LOGIN)
+            with connect(registry) as client:
+                client.plain_http = False  # as with a registry that speaks TLS
+                with pytest.raises(RegistryError, match="a place that is not safe"):
+                    client._token({"realm": "http://tokens.example.com/token"}, "")
+
+    def test_an_unknown_scheme(self) -> None:
+        refused = pytest.raises(RegistryError, match="unknown kind of login")
+        with scripted(routes(tag=self.guarded("Negotiate", "never"))) as server, refused:
+            ask(server, self.LOGIN)
+
+    def test_no_login_from_netrc(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "netrc").write_text("default login somebody password secret\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        monkeypatch.setattr(module, "is_loopback", lambda _: False)
+        with scripted(routes(tag=manifest())) as server:
+            ask(server)
+            assert not any("authorization" in request.headers for request in server.requests)
+
+    def test_a_login_does_not_follow_a_redirect_to_another_host(self) -> None:
+        wanted = f"Basic {self.LOGIN.basic()}"
+        with scripted(lambda _: manifest()) as store:
+            elsewhere = f"http://localhost:{store.host.rpartition(':')[2]}/blob"
+            guarded = self.guarded('Basic realm="x"', wanted)
+
+            def answer(request: Request) -> Reply:
+                reply = guarded(request)
+                return Reply(307, b"", {"Location": elsewhere}) if reply.status == 200 else reply
+
+            with scripted(routes(tag=answer)) as server:
+                assert ask(server, self.LOGIN) is not None
+            assert store.requests
+            assert not any("authorization" in request.headers for request in store.requests)
+
+
+class TestVersions:
+    def pages(self, *tags: list[str] | None) -> Iterator[Reply]:
+        for number, names in enumerate(tags, 1):
+            more = {"Link": f'</v2/charts/demo/tags/list?n=1&last={number}>; rel="next"'} if number < len(tags) else {}
+            yield Reply(200, json.dumps({"name": "charts/demo", "tags": names}).encode(), more)
+
+    def versions(self, replies: Iterator[Reply]) -> tuple[str, ...]:
+        with contextlib.ExitStack() as stack:
+            server = stack.enter_context(scripted(routes(list=lambda _: next(replies))))
+            return stack.enter_context(connect(Registry(f"oci://{server.host}/charts", True))).versions("demo")
+
+    def test_of_several_pages(self) -> None:
+        assert self.versions(self.pages(["1.0.0", "1.0.1_build"], ["1.1.0"])) == ("1.0.0", "1.0.1+build", "1.1.0")
+
+    def test_none(self) -> None:
+        assert self.versions(self.pages(None)) == ()
+        assert self.versions(iter([oci_error(404, "NAME_UNKNOWN")])) == ()
+
+    def test_an_endless_list_ends(self) -> None:
+        same = Reply(200, b'{"tags": []}', {"Link": '</v2/charts/demo/tags/list?n=1>; rel="next"'})
+        assert self.versions(itertools.repeat(same)) == ()
+
+    def test_something_else(self) -> None:
+        with pytest.raises(RegistryError, match="no list of tags"):
+            self.versions(iter([page(200)]))
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "prefix",
+        ["ghcr.io/x", "https://ghcr.io/x", "oci://", "oci:///x", "oci://host/Upper", "oci://u:p@host/x", "oci://host:x/y",
+         "oci://host//x", "oci://host/x:1.0.0", "oci://host/x y"],
+    )  # fmt: skip
+    def test_no_registry(self, prefix: str) -> None:
+        with pytest.raises(ConfigError, match="is no registry that charts can be published to"):
+            Registry(prefix)
+
+    @pytest.mark.parametrize(
+        ("prefix", "reference"),
+        [
+            ("oci://ghcr.io", "oci://ghcr.io/demo:1.0.0"),
+            ("oci://ghcr.io/", "oci://ghcr.io/demo:1.0.0"),
+            ("oci://ghcr.io/a/b-c/", "oci://ghcr.io/a/b-c/demo:1.0.0"),
+            ("oci://[::1]:5000/a", "oci://[::1]:5000/a/demo:1.0.0"),
+        ],
+    )
+    def test_references(self, prefix: str, reference: str) -> None:
+        assert str(Registry(prefix).reference("demo", "1.0.0")) == reference
+
+    def test_a_chart_that_no_registry_takes(self) -> None:
+        with pytest.raises(RegistryError, match="'Demo' cannot be in a registry"):
+            Registry("oci://ghcr.io").reference("Demo", "1.0.0")
+        with pytest.raises(RegistryError, match="cannot be a tag"):
+            Registry("oci://ghcr.io").reference("demo", "1.0.0-" + "a" * 140)
+
+    def test_docker_hub_answers_elsewhere(self) -> None:
+        client = Client(Registry("oci://docker.io/me"), None, lambda _: None)
+        assert client._url("x") == "https://registry-1.docker.io/v2/x"
