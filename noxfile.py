@@ -46,6 +46,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure what runs take, and compare it with the plain tools on this machine."""
+    install(session, "test")
+    session.run("pytest", "-m", "bench", "tests/bench", *session.posargs)
+
+
+@nox.session
 def audit(session: nox.Session) -> None:
     """Have kube-score and checkov judge the chart."""
     install(session, "test")

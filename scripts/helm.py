@@ -9,10 +9,11 @@ from pathlib import Path
 
 from scripts.command import Result, Runner
 from scripts.errors import ChartError, CommandFailed, ReleaseError, ValuesError
+from scripts.parallel import BRIEF_GO
 from scripts.places import key_text, line_of, shown
 
 # A plugin cannot change what is rendered, and looking for plugins takes time.
-_ENVIRONMENT = {"HELM_NO_PLUGINS": "1"}
+_ENVIRONMENT = {"HELM_NO_PLUGINS": "1", **BRIEF_GO}
 _HINT = re.compile(r"\n*Use --debug flag to render out invalid YAML\s*$")
 _LINT_LINE = re.compile(r"^\[(INFO|WARNING|ERROR)\] ?(.*?): ?(.*)$")
 _LINT_LOG = re.compile(r'^level=\w+ msg="(?:funcMap fail|missing required value)" message="(.*)"$')

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from scripts.command import Runner
 from scripts.errors import CommandFailed
 from scripts.manifests import Document, Manifests
+from scripts.parallel import BRIEF_GO
 from scripts.places import key_text
 from scripts.schemas import Kind, Prepared
 
@@ -77,7 +78,7 @@ class Kubeconform:
             argv += ["-kubernetes-version", kube_version]
             argv += [word for location in prepared.locations for word in ("-schema-location", location)]
             # The folder stands for its files: thousands of names would not fit in a command line.
-            result = self.runner.run([*argv, folder], deadline=120, check=False)
+            result = self.runner.run([*argv, folder], env=BRIEF_GO, deadline=120, check=False)
         reports: dict[str, list[dict[str, Any]]] = {text: [] for text in files.values()}
         try:
             for report in json.loads(result.stdout)["resources"]:

@@ -29,7 +29,7 @@ YAMLLINT = ".yamllint.yaml"
 LEVELS = ("error", "warning", "info")
 _CHART_NAME = re.compile(r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
-_ABOUT_VERSION = re.compile(r"is not a valid SemVer|chart\.metadata\.version .* is invalid")
+_ABOUT_VERSION = re.compile(r"is not a valid SemVer|^version \".*\" is invalid$")
 _URL = re.compile(r"^https?://\S+$")
 
 

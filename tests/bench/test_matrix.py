@@ -1,0 +1,88 @@
+"""Rendering and checking the full matrix, against the loop of `helm template | kubeconform` one would write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts.command import Runner
+from scripts.config import Config
+from scripts.schemas import Kind, Schemas
+from scripts.toolchain import Toolchain
+from scripts.validate import Plan, check_chart, read_plan, render
+from tests.bench.measure import Figures, alternate, cores, median
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
+ROUNDS = 5
+
+
+@pytest.fixture
+def plan(config: Config, toolchain: Toolchain) -> Plan:
+    plan = read_plan(config, toolchain)
+    assert (len(plan.values), len(plan.kube_versions)) == (4, 10)
+    return plan
+
+
+@pytest.fixture
+def plain_loop(config: Config, toolchain: Toolchain, runner: Runner, plan: Plan) -> Callable[[], None]:
+    """One `helm template | kubeconform` after the other, on the same flattened schemas, prepared beforehand."""
+    objects = [document for one in render(plan, toolchain, runner) for document in one.manifests]
+    kinds = {Kind(document.api_version, document.kind) for document in objects}
+    schemas = Schemas(config.cache_dir, toolchain)
+    places = {version: schemas.prepare(version, kinds).locations for version in plan.kube_versions}
+    tools = toolchain.paths(("helm", "kubeconform"))
+
+    def loop() -> None:
+        for version in plan.kube_versions:
+            for values in plan.values:
+                helm: list[str | Path] = [tools["helm"], "template", plan.release, plan.chart.path]
+                helm += ["--namespace", plan.release, "--include-crds", "--kube-version", version]
+                helm += [word for file in values.files for word in ("--values", file)]
+                helm += [word for name in plan.api_versions for word in ("--api-versions", name)]
+                kubeconform: list[str | Path] = [tools["kubeconform"], "-strict", "-output", "json"]
+                kubeconform += ["-kubernetes-version", version]
+                kubeconform += [word for place in places[version] for word in ("-schema-location", place)]
+                runner.pipe(helm, kubeconform)
+
+    return loop
+
+
+def test_the_matrix_takes_at_most_half_of_the_plain_loop(
+    figures: Figures,
+    config: Config,
+    toolchain: Toolchain,
+    runner: Runner,
+    plan: Plan,
+    plain_loop: Callable[[], None],
+) -> None:
+    def ours() -> None:
+        assert check_chart(config, toolchain, runner).problems() == ()
+
+    ours()  # the first run may have schemas to make
+    plain, own = alternate([plain_loop, ours], ROUNDS)
+    speed = figures.record(
+        "matrix: wall time against the plain loop",
+        median([mine.wall / other.wall for mine, other in zip(own, plain, strict=True)]),
+        limit=0.5,
+        unit="x",
+        wall_seconds=median([one.wall for one in own]),
+        plain_seconds=median([one.wall for one in plain]),
+        cpu_seconds=median([one.children for one in own]),
+        plain_cpu_seconds=median([one.children for one in plain]),
+        rounds=ROUNDS,
+    )
+    # What other programs take of the processors is not there to be used: a busy machine says nothing about us.
+    free = [max(0.25, cores() - one.others / one.wall) for one in own]
+    overhead = figures.record(
+        "matrix: wall time against processor time / free cores",
+        median([one.wall / (one.children / cores_free) for one, cores_free in zip(own, free, strict=True)]),
+        limit=1.3,
+        unit="x",
+        against_all_cores=median([one.wall / (one.children / cores()) for one in own]),
+        cores=cores(),
+        cores_free=median(free),
+    )
+    assert speed.kept, figures.table()
+    assert overhead.kept, figures.table()
