@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scripts.command import Runner
 from scripts.errors import EngineError
+from scripts.parallel import workers
 
 # Remembers on a node which image of the engine (its id) a name stands for: a tag can be moved, and moved back.
 _LABEL = "gati.engine-id"
@@ -22,7 +23,7 @@ def load_images(references: Iterable[str], nodes: Sequence[str], runner: Runner,
     CommandFailed, CommandTimeout after `deadline` seconds.
     """
     wanted = {reference: _engine_id(reference, runner) for reference in dict.fromkeys(references)}
-    with ThreadPoolExecutor(len(nodes)) as pool:
+    with workers(runner) as pool:
         missing = dict(zip(nodes, pool.map(lambda node: _missing(node, wanted, runner), nodes), strict=True))
         needed = tuple(sorted({reference for lacking in missing.values() for reference in lacking}))
         if not needed:
@@ -67,6 +68,6 @@ def _import(
 ) -> None:
     importing = ("docker", "exec", "--interactive", node, *_CTR, "import", "--snapshotter=overlayfs", "-")
     runner.pipe(("cat", archive), importing, deadline=deadline)
-    for reference in references:
-        label = f"{_LABEL}={wanted[reference]}"
-        runner.run(("docker", "exec", node, *_CTR, "label", full_name(reference), label))
+    labelling = [(*_CTR, "label", full_name(name), f"{_LABEL}={wanted[name]}") for name in references]
+    script = "\n".join(("set -e", *map(shlex.join, labelling)))
+    runner.run(("docker", "exec", "--interactive", node, "sh", "-s"), stdin=script)

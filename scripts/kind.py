@@ -11,7 +11,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -23,6 +22,7 @@ from scripts.crds import CRD_SETS, crd_files
 from scripts.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
 from scripts.imageload import load_images
 from scripts.nodeimage import NodeImage, node_image
+from scripts.parallel import workers
 from scripts.toolchain import Toolchain
 
 ZONES = ("a", "b", "c")
@@ -335,7 +335,7 @@ class _Maker:
             script = network_script(node, [other for other in nodes if other != node])
             self._runner.run(("docker", "exec", "--interactive", node.name, "sh", "-s"), stdin=script)
 
-        with ThreadPoolExecutor(len(nodes)) as pool:
+        with workers(self._runner) as pool:
             list(pool.map(connect, nodes))
 
     def _kubectl(self, name: str, *words: str, deadline: float = _READY_DEADLINE + 10) -> str:

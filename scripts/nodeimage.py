@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 from scripts import imagetar
 from scripts.command import Runner
 from scripts.config import Config
-from scripts.debian import FILES, build_rootfs, rootfs_key
+from scripts.debian import FILES, SYSTEM, build_rootfs, rootfs_key
 from scripts.engine import canonical, connect, find_image, pull
 from scripts.errors import ConfigError, EngineError, ToolError
 from scripts.imagetar import Image, write_images, write_layer
+from scripts.parallel import workers
 from scripts.toolchain import Toolchain
 
 if TYPE_CHECKING:
@@ -128,9 +129,13 @@ def _build(image: NodeImage, config: Config, toolchain: Toolchain, runner: Runne
     reference = image.reference
     begin = time.monotonic()
     say(f"building the node image {reference}; the first time takes minutes")
-    system = build_rootfs(_PACKAGES, cache=config.cache_dir, runner=runner, say=say)
-    proxy_system = build_rootfs(_PROXY_PACKAGES, cache=config.cache_dir, runner=runner, say=say, variant=FILES)
-    binaries = toolchain.paths((*_NODE_BINARIES, *_CONTROL_PLANE))
+    with workers(runner) as pool:  # Debian's archive is waited for while Go compiles
+        systems = [
+            pool.submit(build_rootfs, packages, cache=config.cache_dir, runner=runner, say=say, variant=variant)
+            for packages, variant in ((_PACKAGES, SYSTEM), (_PROXY_PACKAGES, FILES))
+        ]
+        binaries = toolchain.paths((*_NODE_BINARIES, *_CONTROL_PLANE))
+        system, proxy_system = (each.result() for each in systems)
     with tempfile.TemporaryDirectory(dir=config.cache_dir, prefix="node-image-") as workplace:
         context = Path(workplace, "context")
         say("packing the control plane's images")
