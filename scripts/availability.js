@@ -1,0 +1,56 @@
+// Sends requests at a fixed rate and writes a line of JSON for every one that came to an end.
+// "new" opens a connection for every request; "kept" holds one open per user and address. The kept ones are
+// POSTs, which an HTTP client may not send again by itself when it finds the connection closed.
+import exec from 'k6/execution';
+import http from 'k6/http';
+
+const targets = __ENV.TARGETS.split(',');
+const timeout = `${__ENV.TIMEOUT}s`;
+const pace = {
+  executor: 'constant-arrival-rate',
+  rate: Number(__ENV.RATE),
+  timeUnit: '1s',
+  duration: '24h', // until it is told to stop
+  preAllocatedVUs: 12,
+  maxVUs: Math.ceil(Number(__ENV.RATE) * Number(__ENV.TIMEOUT)),
+  gracefulStop: '0s',
+};
+
+export const options = {
+  scenarios: { new: { ...pace, exec: 'fresh' }, kept: { ...pace, exec: 'kept' } },
+  userAgent: 'gati-availability',
+};
+
+function record(kind, target, at, answer) {
+  let body = {};
+  try {
+    body = answer.json() || {};
+  } catch (error) {
+    body = {};
+  }
+  console.log(
+    JSON.stringify({
+      at,
+      kind,
+      target,
+      seconds: (answer.timings.blocked + answer.timings.duration) / 1000,
+      status: answer.status,
+      error: answer.error,
+      pod: body.pod || '',
+      version: body.version || '',
+      manager: (body.routeManager && body.routeManager.pod) || '',
+    }),
+  );
+}
+
+export function fresh() {
+  const target = targets[exec.scenario.iterationInTest % targets.length];
+  const at = Date.now() / 1000;
+  record('new', target, at, http.get(target, { headers: { Connection: 'close' }, timeout }));
+}
+
+export function kept() {
+  const target = targets[exec.scenario.iterationInTest % targets.length];
+  const at = Date.now() / 1000;
+  record('kept', target, at, http.post(target, '{}', { headers: { 'Content-Type': 'application/json' }, timeout }));
+}
