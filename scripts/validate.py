@@ -8,11 +8,12 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 from xml.etree import ElementTree
 
+from scripts.baseline import earlier_chart
 from scripts.chart import Chart, read_chart, read_yaml
 from scripts.command import Runner
 from scripts.config import Config
@@ -48,19 +49,16 @@ class Values:
 class Plan:
     """What is rendered: each of `values` for each of `kube_versions`. `api_versions` are what the cluster serves.
 
-    `notes` tell a person what the chart lacks and what that means here.
+    `release` names the release and its namespace. `notes` tell a person what the chart lacks and what
+    that means here.
     """
 
     chart: Chart
     values: tuple[Values, ...]
     kube_versions: tuple[str, ...]
+    release: str
     api_versions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-    @property
-    def release(self) -> str:
-        """The chart's name, where it can be a release's and a namespace's."""
-        return self.chart.name if _RELEASE_NAME.fullmatch(self.chart.name) else "release"
 
 
 @dataclass(frozen=True)
@@ -159,6 +157,47 @@ class Spread:
         return [{"values": values, "kube_versions": minors} for values, minors in self.groups]
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """What differs from the chart at `reference`; `gone` and `fresh` are renders that only one of the two has."""
+
+    reference: str
+    changes: tuple[tuple[Spread, Difference], ...]
+    gone: Spread
+    fresh: Spread
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        lines = []
+        for where, change in self.changes:
+            lines += [f"{where}:", *(f"  {line}" for line in change.lines())]
+        if self.gone.groups:
+            lines.append(f"only {self.reference} renders {self.gone}")
+        if self.fresh.groups:
+            lines.append(f"{self.reference} does not render {self.fresh}")
+        return lines or [f"renders the same objects as {self.reference}"]
+
+    def report(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "against": self.reference,
+            "changes": [
+                {
+                    "with": where.records(),
+                    "added": [identity._asdict() for identity in change.added],
+                    "removed": [identity._asdict() for identity in change.removed],
+                    "changed": [
+                        {**one.identity._asdict(), "fields": [asdict(field) for field in one.fields]}
+                        for one in change.changed
+                    ],
+                }
+                for where, change in self.changes
+            ],
+            "gone": self.gone.records(),
+            "fresh": self.fresh.records(),
+        }
+
+
 def spread(cells: Iterable[tuple[str, str]]) -> Spread:
     """`cells`, pairs of a values name and a Kubernetes version, in as few groups as that takes."""
     minors: dict[str, list[str]] = {}
@@ -185,8 +224,9 @@ def make_plan(
     that admits nothing known), ValuesError (a file that is missing or no YAML), ConfigError (a version
     that is not supported).
     """
+    release = chart.name if _RELEASE_NAME.fullmatch(chart.name) else "release"
     if chart.metadata.get("type") == "library":
-        return Plan(chart, (), (), notes=(f"{chart.name} is a library chart: it renders nothing by itself",))
+        return Plan(chart, (), (), release, notes=(f"{chart.name} is a library chart: it renders nothing by itself",))
     columns = [Values(file.name, () if file.name == "values.yaml" else (file,)) for file in chart.values_files] or [
         Values("no values file")
     ]
@@ -216,6 +256,7 @@ def make_plan(
         chart,
         tuple(columns),
         tuple(version for version in versions if not wanted or _minor(version) in wanted),
+        release,
         api_versions() if _asks_for_apis(chart.path) else (),
         tuple(_notes(chart, known)),
     )
@@ -343,25 +384,55 @@ def store(plan: Plan, renders: Sequence[Render], dist: Path) -> Path:
     return folder
 
 
-def compare(old: Sequence[Render], new: Sequence[Render]) -> tuple[tuple[Spread, Difference], ...]:
-    """What differs between two matrices, equal differences told once; renders that only one has do not count."""
+def compare(
+    config: Config,
+    toolchain: Toolchain,
+    runner: Runner,
+    reference: str,
+    plan: Plan,
+    renders: Sequence[Render],
+    *,
+    values: Iterable[Path] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> Comparison:
+    """What leads from the chart at `reference` to `renders`, each version rendered with its own values files.
+
+    `values` are the further files of `plan`. Raises RegistryError, GitError, and ChartError or ValuesError
+    naming `reference` where that state of the chart cannot be rendered.
+    """
+    with earlier_chart(config, toolchain, runner, reference, say=say) as chart:
+        schemas = Schemas(config.cache_dir, toolchain, say=say)
+        try:
+            whole = make_plan(chart, schemas.minors(), values=values, api_versions=schemas.api_versions)
+            minors = {_minor(version) for version in plan.kube_versions}
+            versions = tuple(version for version in whole.kube_versions if _minor(version) in minors)
+            old = render(replace(whole, kube_versions=versions, release=plan.release), toolchain, runner)
+        except (ChartError, ValuesError) as error:
+            raise type(error)(f"{reference} cannot be rendered: {error}") from error
+    return differences(reference, old, renders)
+
+
+def differences(reference: str, old: Sequence[Render], new: Sequence[Render]) -> Comparison:
+    """The differences of renders that both have, equal ones told once."""
     before = {(one.values, _minor(one.kube_version)): one for one in old}
     groups: list[tuple[Difference, list[tuple[str, str]]]] = []
     for one in new:
         cell = (one.values, _minor(one.kube_version))
-        if cell in before and (found := difference(before[cell].manifests, one.manifests)):
+        if cell not in before or before[cell].text == one.text:
+            continue
+        if found := difference(before[cell].manifests, one.manifests):
             cells = next((cells for known, cells in groups if known == found), None)
             if cells is None:
                 groups.append((found, [cell]))
             else:
                 cells.append(cell)
-    return tuple((spread(cells), found) for found, cells in groups)
-
-
-def unmatched(old: Sequence[Render], new: Sequence[Render]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The values files that only `old` and only `new` is rendered with."""
-    before, after = {one.values: None for one in old}, {one.values: None for one in new}
-    return tuple(v for v in before if v not in after), tuple(v for v in after if v not in before)
+    after = {(one.values, _minor(one.kube_version)) for one in new}
+    return Comparison(
+        reference,
+        tuple((spread(cells), found) for found, cells in groups),
+        spread(cell for cell in before if cell not in after),
+        spread(sorted(after - before.keys())),
+    )
 
 
 def junit(checked: Sequence[Checked]) -> str:
