@@ -173,10 +173,18 @@ def template(
         from scripts import present, validate
 
         config, runner, chain = setup(ctx, chart=chart)
-        plan = validate.read_plan(config, chain, values=map(Path, values), kube_versions=kube_version, say=say)
+        files = [Path(file) for file in values]
+        plan = validate.read_plan(config, chain, values=files, kube_versions=kube_version, say=say)
         renders = validate.render(plan, chain, runner)
+        index = validate.make_index(plan, renders)
+        if diff:
+            change = validate.compare(config, chain, runner, diff, plan, renders, values=files, say=say)
+            index["difference"] = change.report()
         validate.store(plan, renders, config.dist)
-        print(present.render(present.matrix(renders, validate.make_index(plan, renders)), json=json))
+        if json or not diff:
+            print(present.render(present.matrix(renders, index), json=json))
+        else:
+            print("\n".join(change.lines()))
 
 
 @task(

@@ -256,7 +256,5 @@ def _link(lines: list[str], version: str, previous: str | None, tag: str, source
         else:
             lines.insert(index + 1, f"[{version}]: {own}{end}")
         return Released("".join(lines), ())
-    return Released(
-        "".join(lines),
-        (f"{source} has no '[unreleased]: .../compare/TAG...HEAD' line: no link is added for {version}",),
-    )
+    note = f"{source} has no '[unreleased]: .../compare/TAG...HEAD' line: no link is added for {version}"
+    return Released("".join(lines), (note,))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scripts.errors import ChartError, ReleaseError
+from scripts.yamledit import set_value
+
+ARTIFACT_HUB = "artifacthub.io/"  # what its annotations begin with
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,46 @@ def read_chart(path: Path) -> Chart:
         metadata=metadata,
         values_files=(*values, *sorted(path.glob("values-*.yaml"))),
     )
+
+
+def with_version(
+    text: str,
+    version: str,
+    *,
+    app_version: str | None = None,
+    changes: Sequence[tuple[str, str]] | None = None,
+    source: str = "Chart.yaml",
+) -> str:
+    """The text of a Chart.yaml with another version, every byte that does not depend on it kept.
+
+    `changes` are (kind, description) for Artifact Hub's annotation, None leaves it alone. Its `prerelease`, where
+    there is one, follows the version; the tags of its `images` that were the old `appVersion` follow `app_version`.
+    Raises ChartError.
+    """
+    import yaml
+
+    metadata = yaml.safe_load(text)
+    annotations = metadata.get("annotations") or {}
+    wanted: dict[tuple[str, ...], str] = {("version",): version}
+    if app_version is not None:
+        wanted["appVersion",] = app_version
+        images, old = annotations.get(f"{ARTIFACT_HUB}images"), _text(metadata.get("appVersion"))
+        if images and old:
+            pattern = rf"^(\s*(?:- )?image:.*):{re.escape(old)}(?=[\"'\s@]|$)"
+            wanted["annotations", f"{ARTIFACT_HUB}images"] = re.sub(
+                pattern, lambda found: f"{found[1]}:{app_version}", images, flags=re.MULTILINE
+            )
+    if f"{ARTIFACT_HUB}prerelease" in annotations:
+        wanted["annotations", f"{ARTIFACT_HUB}prerelease"] = str("-" in version.partition("+")[0]).lower()
+    if changes is not None:
+        entries = [{"kind": kind, "description": description} for kind, description in changes]
+        dumped = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=10**6)
+        wanted["annotations", f"{ARTIFACT_HUB}changes"] = dumped
+    for path, value in wanted.items():
+        current = metadata if len(path) == 1 else annotations
+        if current.get(path[-1]) != value:
+            text = set_value(text, path, value, source=source)
+    return text
 
 
 def read_yaml(file: Path, error_type: type[ReleaseError]) -> dict[str, Any]:

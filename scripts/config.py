@@ -24,6 +24,9 @@ class Config:
     root: Path
     chart: Path = Path("helm/gati")
     changelog: Path = Path("CHANGELOG.md")
+    """The chart's changelog. A chart that a flag or the environment names has its own: its CHANGELOG.md."""
+    version_files: tuple[str, ...] = ()
+    """Further files that name the chart's version, from the project's root; a bump changes them too."""
     dist: Path = Path("dist")
     cache_dir: Path = Path()
     registry: str = ""
@@ -74,6 +77,7 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
                 run="correct the key in pyproject.toml",
             )
         values[name] = _value(fields[name], value, f"[tool.gati] {key}")
+    project = dict(values)
     for name, field in fields.items():
         variable = f"GATI_{name.upper()}"
         if variable in environ:
@@ -82,6 +86,13 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
         if value is not None:
             values[name] = _value(fields[name], value, f"--{name.replace('_', '-')}")
     values.setdefault("cache_dir", _user_cache())
+    own = (root / project.get("chart", Config.chart)).resolve()
+    if (chart := root / values.get("chart", own)).resolve() != own:
+        # What the project says about its chart is not true of another one.
+        if values.get("changelog") == project.get("changelog"):
+            values["changelog"] = chart / "CHANGELOG.md"
+        if values.get("version_files") == project.get("version_files"):
+            values["version_files"] = ()
     for name, field in fields.items():
         if field.type == "Path":
             values[name] = (root / values.get(name, field.default)).resolve()
@@ -111,6 +122,10 @@ def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
             return value
         if isinstance(value, str) and value.lower() in {"1", "true", "yes", "0", "false", "no", ""}:
             return value.lower() in {"1", "true", "yes"}
+    if wanted.startswith("tuple"):
+        parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
+            return tuple(part for part in parts if part)
     if wanted == "int":
         try:
             return int(value)

@@ -55,7 +55,7 @@ def resolve(version: str, wanted: str) -> str:
     """`wanted` when it is a version, else `version` raised by the part `wanted`. Raises VersionError."""
     if wanted in PARTS:
         return bump(version, wanted)
-    if wanted[:1].isdigit() or wanted[:1] == "v" and wanted[1:2].isdigit():
+    if wanted.removeprefix("v")[:1].isdigit():
         return str(parse(wanted))
     raise VersionError(
         f"{wanted!r} is neither a part of a version nor a version",

@@ -1,0 +1,105 @@
+"""Changes several files at once: shown as one diff, written all or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import shutil
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.errors import OutputError
+from scripts.places import shown
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A file and its content before and after."""
+
+    path: Path
+    before: bytes
+    after: bytes
+
+    def undone(self) -> Edit:
+        """The edit that takes this one back."""
+        return Edit(self.path, self.after, self.before)
+
+
+def diff(edits: Iterable[Edit]) -> str:
+    """The edits as a unified diff."""
+    text = ""
+    for edit in edits:
+        before, after = (
+            data.decode("utf-8", "replace").splitlines(keepends=True) for data in (edit.before, edit.after)
+        )
+        name = shown(edit.path)
+        for line in difflib.unified_diff(before, after, f"a/{name}", f"b/{name}"):
+            text += line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+    return text
+
+
+def apply(edits: Sequence[Edit]) -> None:
+    """Write every edit, or none: a failure or a Ctrl-C leaves all files as they were.
+
+    Raises OutputError when a file cannot be written, or is no longer what the edit was made from.
+    """
+    fresh = {edit.path: edit.path.with_name(f".{edit.path.name}.new") for edit in edits}
+    try:
+        for edit in edits:
+            _stage(edit, fresh[edit.path])
+        with _uninterrupted():
+            _swap(edits, fresh)
+    finally:
+        for path in fresh.values():
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _stage(edit: Edit, fresh: Path) -> None:
+    """Write the new content beside the file, with the file's permissions."""
+    with _told(edit.path):
+        if edit.path.read_bytes() != edit.before:
+            raise OutputError(f"{shown(edit.path)} was changed by another program", run="run the same command again")
+        with fresh.open("wb") as file:
+            file.write(edit.after)
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.copymode(edit.path, fresh)
+
+
+def _swap(edits: Sequence[Edit], fresh: dict[Path, Path]) -> None:
+    done: list[Edit] = []
+    try:
+        for edit in edits:
+            with _told(edit.path):
+                fresh[edit.path].replace(edit.path)
+            done.append(edit)
+    except OutputError:
+        for edit in done:
+            edit.path.write_bytes(edit.before)
+        raise
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold signals back for the milliseconds that the renames take."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{shown(path)} cannot be written; nothing is changed",
+            found=error.strerror or str(error),
+            run=f"make room or correct the permissions of {shown(path.parent)}, then run the same command again",
+        ) from error
