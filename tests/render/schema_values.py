@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -56,19 +57,24 @@ def schema_at(path: Path) -> Schema:
     return schema
 
 
-def switches() -> list[Path]:
-    """Every key that is true or false."""
-    return [path for path in paths() if schema_at(path).get("type") == "boolean"]
+@functools.cache
+def at_path(path: Path) -> st.SearchStrategy[Any]:
+    """Values that the schema accepts at `path`."""
+    return of(schema_at(path))
+
+
+PATHS = sorted(paths())
+SWITCHES = [path for path in PATHS if schema_at(path).get("type") == "boolean"]
 
 
 @st.composite
 def values(draw: st.DrawFn) -> dict[str, Any]:
     """A few keys set to anything that the schema accepts, and a few switches thrown, over the defaults."""
     drawn: dict[str, Any] = {}
-    for path in draw(st.lists(st.sampled_from(sorted(switches())), max_size=6, unique=True)):
+    for path in draw(st.lists(st.sampled_from(SWITCHES), max_size=6, unique=True)):
         drawn = merged(drawn, nested(path, draw(st.sampled_from([True, True, False]))))
-    for path in draw(st.lists(st.sampled_from(sorted(paths())), min_size=1, max_size=8, unique=True)):
-        drawn = merged(drawn, nested(path, draw(of(schema_at(path)))))
+    for path in draw(st.lists(st.sampled_from(PATHS), min_size=1, max_size=8, unique=True)):
+        drawn = merged(drawn, nested(path, draw(at_path(path))))
     return drawn
 
 

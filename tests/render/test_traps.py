@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from scripts.errors import CommandFailed
 from tests.render.everything import EVERYTHING, merged, nested
-from tests.render.harness import Documents, render, render_error, render_text
+from tests.render.harness import NEWEST, Documents, render, render_text
 from tests.render.schema_values import DEFAULTS
+from tests.render.valid import findings
 
 
 def parents(tree: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -35,15 +37,13 @@ def switches(tree: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 @pytest.mark.trap("nil-parent")
 @pytest.mark.parametrize("path", parents(DEFAULTS), ids=".".join)
-def test_a_parent_set_to_null_gives_a_message_or_renders(path: tuple[str, ...]) -> None:
+def test_a_parent_set_to_null_is_refused_by_name_or_renders(path: tuple[str, ...]) -> None:
     try:
         render(nested(path, None))
-    except Exception:
-        message = render_error(nested(path, None))
-        assert "nil pointer" not in message
-        assert "interface conversion" not in message
-        assert "wrong type" not in message
-        assert path[-1] in message, message
+    except CommandFailed as refused:
+        for internal in ("nil pointer", "interface conversion", "wrong type"):
+            assert internal not in refused.stderr
+        assert path[-1] in refused.stderr
 
 
 @pytest.mark.trap("default-true")
@@ -55,8 +55,31 @@ def test_an_explicit_false_is_false(path: tuple[str, ...]) -> None:
 @pytest.mark.trap("empty-map")
 @pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["default", "everything"])
 def test_no_empty_map_list_or_null_is_rendered(values: dict[str, Any]) -> None:
-    allowed = re.compile(r"emptyDir|podSelector|ingress\[|egress\[|data|spec\.groups|metadata\.creationTimestamp")
-    assert not [where for where in empties(render(values)) if not allowed.search(where)]
+    assert empties(render(values)) == []
+
+
+@pytest.mark.trap("empty-map", "nil-parent")
+@pytest.mark.parametrize("top", DEFAULTS)
+def test_a_default_set_to_null_is_refused_by_name_or_leaves_nothing(top: str) -> None:
+    texts = {}
+    for path in leaves(DEFAULTS[top], (top,)):
+        values = merged(EVERYTHING, nested(path, None))
+        try:
+            texts[path] = render_text(values)
+        except CommandFailed as refused:
+            assert path[-1] in refused.stderr
+            assert "nil pointer" not in refused.stderr
+        else:
+            assert empties(render(values)) == [], ".".join(path)
+    wrong = zip(texts, findings(list(texts.values()), NEWEST), strict=True)
+    assert {path: found for path, found in wrong if found} == {}
+
+
+def leaves(tree: Any, path: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Every key below `path` that holds no map, or an empty one."""
+    if not isinstance(tree, dict) or not tree:
+        return [path]
+    return [leaf for key, value in tree.items() for leaf in leaves(value, (*path, key))]
 
 
 def empties(docs: Documents) -> list[str]:
