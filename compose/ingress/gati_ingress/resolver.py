@@ -32,7 +32,9 @@ _SERVICE_CONFIG = {
                 "initialBackoff": "0.02s",
                 "maxBackoff": "0.5s",
                 "backoffMultiplier": 3,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                # CANCELLED is how a server that stops ends what reached it too late. Resolving changes nothing, so
+                # asking again is safe.
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ],
@@ -42,7 +44,7 @@ _OPTIONS = (
     # The defaults wait up to two minutes before they look again for a server that was away.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1000),
-    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.dns_min_time_between_resolutions_ms", 500),
     # A server that vanished without a word (a lost node) is noticed within these.
     ("grpc.keepalive_time_ms", 10_000),
