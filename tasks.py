@@ -6,6 +6,7 @@ Nothing but invoke is imported before a task runs, so that `invoke --list` stays
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -285,6 +286,52 @@ def verify(
         made = archive.load_package(config)
         with embedded.registry_for(config, runner, chain, say) as where:
             print(present.facts(check.verify(where, made), json=json))
+
+
+@task(
+    name="version-bump",
+    help={
+        "part": "The part to raise: major, minor, patch or prerelease.",
+        "version": "Exactly this version, in place of a part.",
+        "app-version": "Give the application's version, too; the tags of Artifact Hub's images follow.",
+        "dry-run": "Only print the diff.",
+        "allow-dirty": "Do not mind changes that are not committed.",
+        "chart": COMMON["chart"],
+        "json": COMMON["json"],
+    },
+)
+def version_bump(
+    ctx: Context,
+    part: str | None = None,
+    version: str | None = None,
+    app_version: str | None = None,
+    chart: str | None = None,
+    dry_run: bool = False,
+    allow_dirty: bool = False,
+    json: bool = False,
+) -> None:
+    """Move the chart's version everywhere it stands, all or nothing."""
+    with told():
+        from scripts import bump, edits, present
+        from scripts.chart import read_chart
+        from scripts.git import find_repository
+
+        config, runner, chain = setup(ctx, chart=chart)
+        source, repository = read_chart(config.chart), find_repository(config.chart, runner)
+        if not (allow_dirty or dry_run):
+            bump.demand_clean(repository)
+        taken = bump.taken_versions(config, source, repository, runner, chain, say)
+        plan = bump.plan_bump(
+            config,
+            date=bump.release_day(os.environ),
+            part=part,
+            version=version,
+            app_version=app_version,
+            taken=taken,
+        )
+        if not dry_run:
+            edits.apply(plan.edits)
+        print(present.bumped(plan, dry_run=dry_run, json=json))
 
 
 @task(name="registry", help={"port": "The port on 127.0.0.1 (0: a free one)."})

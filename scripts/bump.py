@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts import changelog
 from scripts.chart import Chart, read_chart, with_version
@@ -14,12 +15,18 @@ from scripts.command import Runner
 from scripts.config import Config
 from scripts.edits import Edit
 from scripts.embedded import registry_for
-from scripts.errors import ConfigError, GitError, RegistryError, VersionError
+from scripts.errors import ChangelogError, ConfigError, GitError, RegistryError, VersionError
 from scripts.git import Repository
 from scripts.places import shown
 from scripts.registry import connect
 from scripts.toolchain import Toolchain
-from scripts.version import highest, parse, resolve, tag_name
+from scripts.version import PARTS, bump, highest, parse, tag_name
+
+Read = Callable[[Path], bytes | None]
+"""A file's content, None where there is no such file."""
+
+_TAG = re.compile(r"\w[\w.-]{0,127}")  # what an image's tag may be
+_HIGHER = "take a higher version: --part major|minor|patch, or --version X"
 
 
 @dataclass(frozen=True)
@@ -29,13 +36,8 @@ class Bump:
     name: str
     old: str
     new: str
-    date: datetime.date
     edits: tuple[Edit, ...]
     notes: tuple[str, ...] = ()
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        return tuple(edit.path for edit in self.edits)
 
 
 @dataclass(frozen=True)
@@ -46,48 +48,50 @@ class Taken:
     published: tuple[str, ...] = ()
 
 
+def read_disk(path: Path) -> bytes | None:
+    """The content of the file `path`, None where there is none. Raises ConfigError."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"{shown(path)} cannot be read", found=error.strerror) from error
+
+
 def plan_bump(
     config: Config,
-    wanted: str,
     *,
     date: datetime.date,
+    part: str | None = None,
+    version: str | None = None,
     app_version: str | None = None,
     taken: Taken = Taken(),
-    read: Callable[[Path], bytes | None] | None = None,
+    read: Read = read_disk,
 ) -> Bump:
-    """How the chart at `config.chart` gets the version `wanted` (a part of a version, or a version).
+    """How the chart at `config.chart` gets its next version: one `part` raised, or exactly `version`.
 
-    Nothing is written. `read` gives a file's content in place of the disk. Raises ChartError, VersionError (not
-    a version, or none above all that there are), ChangelogError (nothing to release), ConfigError.
+    Nothing is written. `read` gives what the files hold, the disk by default. Raises ChartError, VersionError (not a
+    version, or not above all that there are), ChangelogError (nothing to release), ConfigError.
     """
-    read = read or _read
-    file = config.chart / "Chart.yaml"
-    chart = read_chart(config.chart)
-    before = _text(file, read)
-    old = _version_in(before, chart)
-    new = resolve(old, wanted)
+    if (part is None) == (version is None):
+        raise ConfigError("which version?", expected=f"either --part {'|'.join(PARTS)} or --version X")
+    if app_version is not None and not _TAG.fullmatch(app_version):
+        raise ConfigError(
+            "--app-version cannot be the tag of an image", expected="such as 1.4.0", found=repr(app_version)
+        )
+    chart, file = read_chart(config.chart), config.chart / "Chart.yaml"
+    before, metadata = _metadata(file, read)
+    old = str(parse(str(metadata.get("version")), f"{shown(file)}: version"))
+    new = bump(old, part) if part is not None else str(parse(version or "", "--version"))
     _refuse_old(chart.name, old, new, taken)
-    edits: list[Edit] = []
-    notes: list[str] = []
 
-    changes = None
-    history = read(config.changelog)
-    if history is None:
-        notes.append(f"there is no {shown(config.changelog)}: no changelog is kept, and artifacthub.io/changes stays")
-    else:
-        text = _decoded(config.changelog, history)
-        source = shown(config.changelog)
-        entries = changelog.releasable(changelog.parse(text, source))
-        changes = [(entry.kind, changelog.plain(entry.text)) for entry in entries]
-        released = changelog.release(text, new, date, tag=tag_name(chart.name, new), source=source)
-        notes += released.notes
-        edits.append(Edit(config.changelog, history, released.text.encode()))
-
+    changes, history, notes = _history(config, new, tag_name(chart.name, new), date, read)
     after = with_version(before, new, app_version=app_version, changes=changes, source=shown(file))
-    edits.insert(0, Edit(file, before.encode(), after.encode()))
-    edits += _badges(config.chart / "README.md", read, (old, new), (chart.app_version, app_version))
+    edits = [Edit(file, before.encode(), after.encode()), *history]
+    old_app = metadata.get("appVersion")
+    edits += _badges(config.chart / "README.md", read, (old, new), (str(old_app) if old_app else None, app_version))
     edits += [_mention(config.root / name, read, old, new) for name in config.version_files]
-    return Bump(chart.name, old, new, date, tuple(edits), tuple(notes))
+    return Bump(chart.name, old, new, tuple(edits), notes)
 
 
 def taken_versions(
@@ -99,8 +103,8 @@ def taken_versions(
     say: Callable[[str], None],
 ) -> Taken:
     """The versions of `chart` that git tags and the registry hold; a registry that cannot be asked is passed over."""
-    prefix = tag_name(chart.name, "")
     tags = repository.tags() if repository else {}
+    prefix = tag_name(chart.name, "")
     tagged = tuple(name.removeprefix(prefix) for name in tags if name.startswith(prefix))
     if not config.registry and not config.embedded_registry.is_dir():
         return Taken(tagged)  # nothing was ever published there
@@ -117,19 +121,24 @@ def demand_clean(repository: Repository | None, *, but: Iterable[Path] = ()) -> 
     if repository is None:
         return
     spared = {path.resolve() for path in but}
-    dirty = [path for path in repository.changes() if (repository.root / path).resolve() not in spared]
+    dirty = [path for path in repository.changes() if (repository.root / path) not in spared]
     if dirty:
-        more = f"\nand {len(dirty) - 10} more" if len(dirty) > 10 else ""
-        raise GitError(
-            "the working tree has changes that are not committed",
-            expected="a clean tree, so that the commit says what was released",
-            found="\n".join(dirty[:10]) + more,
-            run="git commit or git stash them, or pass --allow-dirty",
-        )
+        raise uncommitted(dirty)
+
+
+def uncommitted(dirty: list[str]) -> GitError:
+    """The refusal of a working tree in which the files `dirty` differ from HEAD."""
+    more = f"\nand {len(dirty) - 10} more" if len(dirty) > 10 else ""
+    return GitError(
+        "the working tree has changes that are not committed",
+        expected="a clean tree, so that a commit says what was released",
+        found="\n".join(dirty[:10]) + more,
+        run="git commit or git stash them, or pass --allow-dirty",
+    )
 
 
 def release_day(environ: Mapping[str, str]) -> datetime.date:
-    """Today in UTC, or the day of SOURCE_DATE_EPOCH (seconds). Raises ConfigError."""
+    """Today in UTC, or the day of SOURCE_DATE_EPOCH (seconds since 1970). Raises ConfigError."""
     epoch = environ.get("SOURCE_DATE_EPOCH")
     if not epoch:
         return datetime.datetime.now(datetime.UTC).date()
@@ -139,40 +148,73 @@ def release_day(environ: Mapping[str, str]) -> datetime.date:
         raise ConfigError("SOURCE_DATE_EPOCH is no time", expected="seconds since 1970", found=repr(epoch)) from None
 
 
+def _metadata(file: Path, read: Read) -> tuple[str, dict[str, Any]]:
+    """A Chart.yaml as text and as what it says."""
+    import yaml
+
+    data = read(file)
+    if data is None:
+        raise GitError(f"{shown(file)} is not committed", run=f"git add {shown(file)} and git commit")
+    text = _decoded(file, data)
+    return text, yaml.safe_load(text) or {}
+
+
 def _refuse_old(name: str, old: str, new: str, taken: Taken) -> None:
     """A version is given once and rises; build metadata does not make a version higher."""
-    versions = {
-        f"the chart's version {old}": old,
-        "the git tag {}": highest(list(taken.tagged)),
-        "the published version {}": highest(list(taken.published)),
-    }
-    for what, version in versions.items():
-        if version is not None and parse(new) <= parse(version):
+    tagged, published = highest(taken.tagged), highest(taken.published)
+    for latest, where in (
+        (old, f"the chart in the tree is {old}"),
+        (tagged, f"the git tag {tag_name(name, tagged or '')}"),
+        (published, f"{published} is published"),
+    ):
+        if latest is not None and parse(new) <= parse(latest):
             raise VersionError(
                 f"{new} is not above the latest version of {name}",
-                expected=f"a version above {version}",
-                found=what.format(tag_name(name, version) if "tag" in what else version),
-                run="take a higher version: --part patch|minor|major, or --version X",
+                expected=f"a version above {latest}",
+                found=where,
+                run=_HIGHER,
             )
 
 
-def _badges(
-    readme: Path, read: Callable[[Path], bytes | None], *pairs: tuple[str | None, str | None]
-) -> tuple[Edit, ...]:
+def _history(
+    config: Config, new: str, tag: str, date: datetime.date, read: Read
+) -> tuple[list[tuple[str, str]] | None, list[Edit], tuple[str, ...]]:
+    """What the changelog says of the new version, for Artifact Hub (None without a changelog); its edit; notes."""
+    source, data = shown(config.changelog), read(config.changelog)
+    if data is None:
+        return None, [], (f"there is no {source}: no changelog is kept, and artifacthub.io/changes stays",)
+    text = _decoded(config.changelog, data)
+    unreleased = changelog.releasable(changelog.parse(text, source))
+    changes = [
+        (entry.kind, changelog.plain(entry.text))
+        for entry in unreleased.entries
+        if not entry.text.startswith(changelog.TOOLKIT)
+    ]
+    if not changes:
+        raise ChangelogError(
+            f"{source}:{unreleased.line}: nothing under Unreleased is about the chart",
+            expected=f"an entry that does not begin with {changelog.TOOLKIT.strip()!r}",
+            run="write what changed, as a user of the chart notices it; without such a change no version is needed",
+        )
+    released = changelog.release(text, new, date, tag=tag, source=source)
+    return changes, [Edit(config.changelog, data, released.text.encode())], released.notes
+
+
+def _badges(readme: Path, read: Read, *pairs: tuple[str | None, str | None]) -> list[Edit]:
     """The badges that helm-docs writes into a chart's README."""
     before = read(readme)
     if before is None:
-        return ()
+        return []
     text = _decoded(readme, before)
     for label, (old, new) in zip(("Version", "AppVersion"), pairs, strict=True):
         if old is not None and new is not None:
             text = text.replace(f"![{label}: {old}](", f"![{label}: {new}](")
             before_badge, after_badge = (f"/badge/{label}-{version.replace('-', '--')}-" for version in (old, new))
             text = text.replace(before_badge, after_badge)
-    return (Edit(readme, before, text.encode()),) if text.encode() != before else ()
+    return [Edit(readme, before, text.encode())] if text.encode() != before else []
 
 
-def _mention(path: Path, read: Callable[[Path], bytes | None], old: str, new: str) -> Edit:
+def _mention(path: Path, read: Read, old: str, new: str) -> Edit:
     """Every mention of `old` in a file of `version_files`; one without any has drifted."""
     before = read(path)
     if before is None:
@@ -188,32 +230,8 @@ def _mention(path: Path, read: Callable[[Path], bytes | None], old: str, new: st
     return Edit(path, before, after.encode())
 
 
-def _version_in(text: str, chart: Chart) -> str:
-    import yaml
-
-    version = yaml.safe_load(text).get("version", chart.version)
-    parse(version, f"{shown(chart.path / 'Chart.yaml')}: version")
-    return str(version)
-
-
-def _text(path: Path, read: Callable[[Path], bytes | None]) -> str:
-    data = read(path)
-    if data is None:
-        raise GitError(f"{shown(path)} is not committed", run=f"git add {shown(path)}")
-    return _decoded(path, data)
-
-
 def _decoded(path: Path, data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{shown(path)} is not UTF-8 text", found=f"byte {error.start}") from None
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigError(f"{shown(path)} cannot be read", found=error.strerror) from error

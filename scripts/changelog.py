@@ -12,6 +12,8 @@ from scripts.errors import ChangelogError
 from scripts.version import is_semver
 
 KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
+TOOLKIT = "Toolkit: "
+"""What an entry begins with that concerns those who release the chart, and nobody who installs it."""
 
 _SECTION = re.compile(r"^##[ \t]+(?P<open>\[?)(?P<name>[^\]\s]+)\]?(?P<rest>.*)$")
 _GROUP = re.compile(r"^###[ \t]+(?P<name>.*?)[ \t#]*$")
@@ -101,32 +103,33 @@ def release_date(text: str, version: str) -> datetime.date | None:
     return section.date if section else None
 
 
-def releasable(changelog: Changelog) -> tuple[Entry, ...]:
-    """The entries of Unreleased, fit for a release.
+def releasable(changelog: Changelog) -> Section:
+    """Unreleased, fit for a release.
 
     Raises ChangelogError when there is no Unreleased, nothing under it, or an entry under no known kind.
     """
     kinds = ", ".join(kind.capitalize() for kind in KINDS)
-    if changelog.unreleased is None:
+    unreleased = changelog.unreleased
+    if unreleased is None:
         raise ChangelogError(
             f"{changelog.source} has no Unreleased section",
             expected="a heading '## [Unreleased]' above the versions",
             run="write that heading, and below it what changed",
         )
-    if not changelog.unreleased.entries:
+    if not unreleased.entries:
         raise ChangelogError(
-            f"{changelog.source}:{changelog.unreleased.line}: nothing stands under Unreleased",
+            f"{changelog.source}:{unreleased.line}: nothing stands under Unreleased",
             expected=f"at least one '- entry' under a heading '### KIND', KIND one of {kinds}",
             run="write what changed, as a user of the chart notices it",
         )
-    for entry in changelog.unreleased.entries:
+    for entry in unreleased.entries:
         if entry.kind not in KINDS:
             raise ChangelogError(
                 f"{changelog.source}:{entry.line}: the entry stands under no kind of change",
                 expected=f"a heading '### KIND' above it, KIND one of {kinds}",
                 found=f"### {entry.kind}" if entry.kind else "no heading",
             )
-    return changelog.unreleased.entries
+    return unreleased
 
 
 @dataclass(frozen=True)
@@ -144,11 +147,9 @@ def release(text: str, version: str, date: datetime.date, *, tag: str, source: s
     changelog's own links do not show how tags are named. Raises ChangelogError.
     """
     changelog = parse(text, source)
-    releasable(changelog)
+    unreleased = releasable(changelog)
     if (there := changelog.section(version)) is not None:
         raise ChangelogError(f"{source}:{there.line}: {version} has a section already", run="take another version")
-    unreleased = changelog.unreleased
-    assert unreleased is not None  # noqa: S101 - `releasable` has made sure
     lines = text.splitlines(keepends=True)
     heading = _SECTION.match(lines[unreleased.line - 1].rstrip("\r\n"))
     end = "\r\n" if lines[unreleased.line - 1].endswith("\r\n") else "\n"

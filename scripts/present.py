@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from scripts.bump import Bump
     from scripts.images import Image
     from scripts.lint import Lint
     from scripts.toolchain import ToolState
@@ -91,6 +92,20 @@ def facts(value: Any, *, json: bool = False) -> str:
         return to_json(record)
     width = max(map(len, record))
     return "\n".join(f"{key.replace('_', ' '):<{width}}  {fact}" for key, fact in record.items())
+
+
+def bumped(plan: Bump, *, dry_run: bool, json: bool = False) -> str:
+    """`invoke version-bump`: the diff where nothing was written, else what was and what comes next."""
+    from scripts import edits
+    from scripts.places import shown
+
+    names, change = [shown(edit.path) for edit in plan.edits], edits.diff(plan.edits)
+    if json:
+        record = {"name": plan.name, "old": plan.old, "new": plan.new, "files": names, "notes": plan.notes}
+        return to_json({**record, "diff": change, "written": not dry_run})
+    lines = [change.rstrip()] if dry_run else [f"{plan.name} {plan.old} -> {plan.new}: {', '.join(names)}"]
+    lines += [f"note: {note}" for note in plan.notes]
+    return "\n".join(lines)
 
 
 def to_json(records: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from scripts.errors import VersionError
@@ -51,19 +52,7 @@ def bump(version: str, part: str) -> str:
     return str(current.next_version(part, prerelease_token=_TOKEN))
 
 
-def resolve(version: str, wanted: str) -> str:
-    """`wanted` when it is a version, else `version` raised by the part `wanted`. Raises VersionError."""
-    if wanted in PARTS:
-        return bump(version, wanted)
-    if wanted.removeprefix("v")[:1].isdigit():
-        return str(parse(wanted))
-    raise VersionError(
-        f"{wanted!r} is neither a part of a version nor a version",
-        expected=" | ".join((*PARTS, "a version such as 1.4.0")),
-    )
-
-
-def highest(versions: list[str]) -> str | None:
+def highest(versions: Iterable[str]) -> str | None:
     """The highest of `versions` by semver precedence; words that are no versions are passed over."""
     return max((text for text in versions if is_semver(text)), key=parse, default=None)
 
