@@ -1,1 +1,1 @@
-"""What both reference services share: reading their environment, and the health check of their images."""
+"""What both reference services share: their environment, being told to stop, the health check of their images."""

@@ -11,12 +11,15 @@ import os
 import sys
 
 from gati_common.environment import SettingsError
+from gati_common.stopping import hold_signals
 
-from gati_ingress.server import serve
 from gati_ingress.settings import load_settings
 
 
 def main() -> int:
+    hold_signals()
+    from gati_ingress.server import serve
+
     try:
         settings = load_settings(os.environ)
         logging.basicConfig(

@@ -79,8 +79,11 @@ class Ingress:
 
     async def resolve(self, request: web.Request) -> web.Response:
         """Where route-manager sends this request, and who said so."""
+        host = _host(request)
+        if not host.isprintable():  # bytes that are no text, which the contract cannot carry
+            return _json(400, {"error": "expected a Host header of text", "pod": self._settings.pod})
         try:
-            answer = await self._resolver.resolve(_host(request), request.rel_url.raw_path)
+            answer = await self._resolver.resolve(host, request.rel_url.raw_path)
         except grpc.aio.AioRpcError as error:
             return _json(_STATUS.get(error.code(), 502), {"error": error.details(), "pod": self._settings.pod})
         return _json(

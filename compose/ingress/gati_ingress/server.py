@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import socket
 import ssl
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from gati_common.stopping import told_to_stop
 
 from gati_ingress.app import Ingress
 from gati_ingress.resolver import RouteManager
@@ -27,11 +28,11 @@ async def serve(settings: Settings) -> int:
     answered with `Connection: close`; then nothing new is taken and the rest has `settings.shutdown` seconds.
     Raises SettingsError for a bad certificate, OSError when a port is taken.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for sig in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sig, stop.set)
+    stop = told_to_stop()
     certificate = Certificate(settings.tls) if settings.tls else None
+    if settings.timescape:
+        log.info("TIMESCAPE_ADDR is %s; this reference has nothing to send there", settings.timescape)
+    logging.getLogger("aiohttp.server").addFilter(_worth_a_trace)
     async with RouteManager(settings) as route_manager:
         ingress = Ingress(settings, route_manager)
         runner = web.AppRunner(
@@ -70,3 +71,8 @@ async def _listen(runner: web.AppRunner, port: int, tls: ssl.SSLContext | None =
     listener = socket.create_server(("", port), family=family, dualstack_ipv6=dual, backlog=_BACKLOG)
     await web.SockSite(runner, listener, ssl_context=tls, backlog=_BACKLOG).start()
     return int(listener.getsockname()[1])
+
+
+def _worth_a_trace(record: logging.LogRecord) -> bool:
+    """Not what a client sent that is no HTTP: it has its 400, and could fill the log with our stack."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

@@ -11,13 +11,16 @@ import os
 import sys
 
 from gati_common.environment import SettingsError
+from gati_common.stopping import hold_signals
 
-from gati_route_manager.routes import RoutesError
-from gati_route_manager.server import serve
 from gati_route_manager.settings import load_settings
 
 
 def main() -> int:
+    hold_signals()
+    from gati_route_manager.routes import RoutesError
+    from gati_route_manager.server import serve
+
     try:
         settings = load_settings(os.environ)
         logging.basicConfig(

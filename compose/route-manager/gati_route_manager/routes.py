@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 
 _KEYS = frozenset({"host", "path", "upstream"})
 _SCHEMES = frozenset({"http", "https", "grpc", "grpcs"})
+_HOST = re.compile(r"\*|(\*\.)?[^\s*:/.]+(\.[^\s*:/.]+)*")
+_PATH = re.compile(r"/[^\s?#]*")
 
 
 class RoutesError(Exception):
@@ -60,6 +63,8 @@ def read_routes(path: Path) -> RouteTable:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else f"{path}"
         raise RoutesError(f"{where}: {getattr(error, 'problem', None) or 'not YAML'}") from None
+    except Exception as error:  # what is no value of its YAML type (the date 2026-13-01), or is nested without end
+        raise RoutesError(f"{path}: not usable YAML ({type(error).__name__}: {error})") from None
     if not isinstance(document, dict) or set(document) != {"routes"} or not isinstance(document["routes"], list):
         raise RoutesError(f"{path}: expected one key `routes` with a list of {{host, path, upstream}}")
     routes = tuple(_route(entry, f"{path}: routes[{index}]") for index, entry in enumerate(document["routes"]))
@@ -81,13 +86,13 @@ def _route(entry: Any, where: str) -> Route:
         _text(entry, "path", where, "/"),
         _text(entry, "upstream", where),
     )
-    if not host or "/" in host or ":" in host or ("*" in host.removeprefix("*.") and host != "*"):
+    if not _HOST.fullmatch(host):
         raise RoutesError(f"{where}.host: expected a host name, *.domain or *, found {host!r}")
-    if not path.startswith("/") or "?" in path or "#" in path:
-        raise RoutesError(f"{where}.path: expected a path that starts with /, found {path!r}")
+    if not _PATH.fullmatch(path):
+        raise RoutesError(f"{where}.path: expected a path that starts with / and has no query, found {path!r}")
     try:
         url = urlsplit(upstream)
-        usable = url.scheme in _SCHEMES and bool(url.hostname) and url.port != 0
+        usable = url.scheme in _SCHEMES and bool(url.hostname) and url.port != 0 and not re.search(r"\s", upstream)
     except ValueError:
         usable = False
     if not usable:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from pathlib import Path
 from typing import Any
 
 import grpc
 import route_manager_pb2 as pb
 import route_manager_pb2_grpc as rpc
+from gati_common.stopping import told_to_stop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
@@ -54,6 +54,7 @@ async def serve(settings: Settings) -> int:
 
     Raises RoutesError when the routes file is bad at the start, RuntimeError when the port is taken.
     """
+    stop = told_to_stop()
     contents = _read_bytes(settings.routes_file)
     routes = Routes(read_routes(settings.routes_file), pb.Server(version=settings.version, pod=settings.pod))
     server = grpc.aio.server(options=_OPTIONS)
@@ -63,10 +64,6 @@ async def serve(settings: Settings) -> int:
     reflection.enable_server_reflection(
         (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
     )
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for sig in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sig, stop.set)
     port = server.add_insecure_port(f"[::]:{settings.port}")
     await server.start()
     for name in ("", SERVICE):
@@ -93,7 +90,7 @@ async def _follow(settings: Settings, routes: Routes, known: bytes | None) -> No
             continue
         known = contents
         try:
-            routes.table = read_routes(settings.routes_file)
+            routes.table = await asyncio.to_thread(read_routes, settings.routes_file)  # requests go on meanwhile
             log.info("%s changed: %d routes in force", settings.routes_file, routes.table.count)
         except RoutesError as error:
             log.error("configuration refused, the old %d routes stay: %s", routes.table.count, error)

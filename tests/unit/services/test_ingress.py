@@ -87,6 +87,18 @@ def test_an_unknown_route_is_404_and_a_missing_host_400(stack, routes_file) -> N
         assert client.recv(100).startswith(b"HTTP/1.0 400 ")
 
 
+@pytest.mark.parametrize(
+    "sent", [b"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\r\n\r\n"]
+)
+def test_what_is_no_request_is_400_and_no_stack_in_the_log(stack, sent: bytes) -> None:
+    ingress, port, _ = stack()
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(sent)
+        assert client.recv(100).split()[1] == b"400"
+    assert get(port)[0] == 200
+    assert "Traceback" not in ingress.text()
+
+
 def test_what_is_counted(stack) -> None:
     _, port, _ = stack()
     for _ in range(3):

@@ -97,6 +97,9 @@ def test_a_change_is_followed_and_a_bad_one_refused(start_route_manager, routes_
         assert resolve(channel, "a", "/").upstream == "http://second:8080"
         assert service.text().count("configuration refused") == 1  # told once, not at every look
 
+        routes_file.write_text("[" * 3000)
+        wait_for(lambda: "not usable YAML" in service.text(), "the refusal of what the YAML library stumbles over")
+
         routes_file.unlink()
         wait_for(lambda: "No such file" in service.text(), "the refusal of an absent file")
         assert resolve(channel, "a", "/").upstream == "http://second:8080"
