@@ -24,20 +24,26 @@ if TYPE_CHECKING:
     from scripts.toolchain import Toolchain
 
 ROOT = Path(__file__).resolve().parent
+Many = list[str] | None  # a repeatable flag: invoke gives the list, and makes one only where the default is None
 COMMON = {"chart": "Chart folder (default: [tool.gati] chart).", "json": "Print JSON for a machine to read."}
 
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
     """Turns an expected failure into its message on stderr and exit code 1, and Ctrl-C into 130."""
-    from scripts.errors import ReleaseError
-
     try:
-        yield
-    except ReleaseError as error:
-        raise Exit(f"error: {error}", code=1) from None
+        from scripts.errors import ReleaseError
+        from scripts.interrupt import interruptible
+
+        with interruptible():
+            try:
+                yield
+            except ReleaseError as error:
+                raise Exit(f"error: {error}", code=1) from None
+            except OSError as error:  # a full /tmp, a file that may not be read
+                raise Exit(f"error: {error}", code=1) from None
     except KeyboardInterrupt:
-        raise Exit("stopped by Ctrl-C; what ran was ended and temporary files are gone", code=130) from None
+        raise Exit("stopped; what ran was ended and temporary files are gone", code=130) from None
 
 
 def say(text: str) -> None:
@@ -56,14 +62,14 @@ def setup(ctx: Context, **overrides: Any) -> tuple[Config, Runner, Toolchain]:
     return config, runner, Toolchain(config.cache_dir, runner, say=say)
 
 
-@task(help={"build": "Build what is missing instead of only looking.", "json": COMMON["json"]})
-def tools(ctx: Context, build: bool = False, json: bool = False) -> None:
+@task(help={"build": "Build what is missing instead of only looking.", "json": COMMON["json"], "dry-run": "Only look."})
+def tools(ctx: Context, build: bool = False, dry_run: bool = False, json: bool = False) -> None:
     """Show each pinned tool: its version, where it was found, its state."""
     with told():
         from scripts import present
 
         _, _, chain = setup(ctx)
-        if build:
+        if build and not dry_run:
             chain.paths(row.name for row in chain.survey())
         print(present.render(present.tools(chain.survey()), json=json))
 
@@ -93,15 +99,17 @@ def images(ctx: Context, version: str = "", json: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def stack_of(ctx: Context, *, replicas: int = 1, monitoring: bool = False) -> Iterator[Stack]:
+def stack_of(ctx: Context, *, replicas: str = "1", monitoring: bool = False) -> Iterator[Stack]:
     """The compose stack of a person, and the engine it runs on while the block lasts."""
-    from scripts import engine
-    from scripts.compose import Stack
-
     with told():
+        from scripts import engine
+        from scripts.compose import Stack
+        from scripts.config import whole_number
+
         config, runner, chain = setup(ctx)
+        count = whole_number(replicas, "--replicas", least=1)
         with engine.connect() as client:
-            yield Stack(config, client, runner, chain.path("compose"), say, replicas=replicas, monitoring=monitoring)
+            yield Stack(config, client, runner, chain.path("compose"), say, replicas=count, monitoring=monitoring)
 
 
 @task(
@@ -116,7 +124,7 @@ def stack_of(ctx: Context, *, replicas: int = 1, monitoring: bool = False) -> It
 def up(
     ctx: Context,
     version: str = "1",
-    replicas: int = 1,
+    replicas: str = "1",
     monitoring: bool = False,
     build: bool = True,
     dry_run: bool = False,
@@ -147,26 +155,34 @@ MATRIX = {**SOURCES, "kube-version": "Only this Kubernetes minor (1.30); repeata
 
 
 @task(iterable=["values"], help={**SOURCES, "strict": "Fail on warnings too."})
-def lint(ctx: Context, chart: str | None = None, values: Any = (), strict: bool = False, json: bool = False) -> None:
+def lint(ctx: Context, chart: str | None = None, values: Many = None, strict: bool = False, json: bool = False) -> None:
     """Check the chart's sources: helm lint, YAML, Chart.yaml, values, changelog."""
     with told():
         from scripts import files, present
         from scripts import lint as stage
 
         config, runner, chain = setup(ctx, chart=chart)
-        outcome = stage.lint(config, chain, runner, values=map(Path, values))
+        outcome = stage.lint(config, chain, runner, values=map(Path, values or ()))
+        print(present.render(present.lint(outcome), json=json) if json or outcome.findings else outcome.summary())
         files.write_atomic(config.dist / "lint.json", present.to_json(outcome.report()))
-        print(present.render(present.lint(outcome), json=json))
         stage.demand_clean(outcome, strict=strict)
 
 
-@task(iterable=["values", "kube_version"], help={**MATRIX, "diff": "Compare with a published version or git revision."})
+@task(
+    iterable=["values", "kube_version"],
+    help={
+        **MATRIX,
+        "diff": "Compare with a published version or git revision.",
+        "dry-run": "Render, and write nothing.",
+    },
+)
 def template(
     ctx: Context,
     chart: str | None = None,
-    values: Any = (),
-    kube_version: Any = (),
+    values: Many = None,
+    kube_version: Many = None,
     diff: str | None = None,
+    dry_run: bool = False,
     json: bool = False,
 ) -> None:
     """Render every values file for every supported Kubernetes into dist/manifests."""
@@ -174,17 +190,18 @@ def template(
         from scripts import present, validate
 
         config, runner, chain = setup(ctx, chart=chart)
-        files = [Path(file) for file in values]
-        plan = validate.read_plan(config, chain, values=files, kube_versions=kube_version, say=say)
+        files = [Path(file) for file in values or ()]
+        plan = validate.read_plan(config, chain, values=files, kube_versions=kube_version or (), say=say)
         renders = validate.render(plan, chain, runner)
         index = validate.make_index(plan, renders)
         if diff:
             change = validate.compare(config, chain, runner, diff, plan, renders, values=files, say=say)
             index["difference"] = change.report()
-        validate.store(plan, renders, config.dist)
-        if json or not diff:
+        if not dry_run:
+            validate.store(plan, renders, config.dist)
+        if json or (renders and not diff):
             print(present.render(present.matrix(renders, index), json=json))
-        else:
+        elif diff:
             print("\n".join(change.lines()))
 
 
@@ -196,8 +213,8 @@ def template(
 def kubeconform_check(
     ctx: Context,
     chart: str | None = None,
-    values: Any = (),
-    kube_version: Any = (),
+    values: Many = None,
+    kube_version: Many = None,
     junit: str | None = None,
     json: bool = False,
 ) -> None:
@@ -207,12 +224,12 @@ def kubeconform_check(
 
         config, runner, chain = setup(ctx, chart=chart)
         outcome = validate.check_chart(
-            config, chain, runner, values=map(Path, values), kube_versions=kube_version, say=say
+            config, chain, runner, values=map(Path, values or ()), kube_versions=kube_version or (), say=say
         )
+        print(present.render(present.problems(outcome), json=json) if json or outcome.problems() else outcome.summary())
         files.write_atomic(config.dist / "kubeconform.json", present.to_json(outcome.report()))
         if junit:
             files.write_atomic(Path(junit), validate.junit(outcome.checked))
-        print(present.render(present.problems(outcome), json=json) if json or outcome.problems() else outcome.summary())
         validate.demand_valid(outcome)
 
 
@@ -224,8 +241,8 @@ PUBLISHING = {
 }
 
 
-@task(help={"chart": COMMON["chart"], "json": COMMON["json"]})
-def package(ctx: Context, chart: str | None = None, json: bool = False) -> None:
+@task(help={**COMMON, "dry-run": "Pack, say what comes of it, and write nothing."})
+def package(ctx: Context, chart: str | None = None, dry_run: bool = False, json: bool = False) -> None:
     """Package the chart into dist/: the same files give the same bytes everywhere."""
     with told():
         from scripts import package as stage
@@ -234,7 +251,8 @@ def package(ctx: Context, chart: str | None = None, json: bool = False) -> None:
         from scripts.helm import Helm
 
         config, runner, chain = setup(ctx, chart=chart)
-        made = stage.package(config, read_chart(config.chart), Helm(chain.path("helm"), runner), say)
+        helm = Helm(chain.path("helm"), runner)
+        made = stage.package(config, read_chart(config.chart), helm, say, dry_run=dry_run)
         print(present.facts(made, json=json))
 
 
@@ -256,7 +274,8 @@ def publish(
         from scripts.helm import Helm
 
         config, runner, chain = setup(ctx, chart=chart, registry=registry, plain_http=plain_http or None)
-        made, source = archive.load_package(config), read_chart(config.chart)
+        source = read_chart(config.chart)
+        made = archive.load_package(config)
         with embedded.registry_for(config, runner, chain, say) as where:
             if dry_run:
                 seen = stage.probe(where, made)
@@ -281,8 +300,10 @@ def verify(
     with told():
         from scripts import archive, embedded, present
         from scripts import verify as check
+        from scripts.chart import read_chart
 
         config, runner, chain = setup(ctx, chart=chart, registry=registry, plain_http=plain_http or None)
+        read_chart(config.chart)
         made = archive.load_package(config)
         with embedded.registry_for(config, runner, chain, say) as where:
             print(present.facts(check.verify(where, made), json=json))
@@ -335,12 +356,14 @@ def version_bump(
 
 
 @task(name="registry", help={"port": "The port on 127.0.0.1 (0: a free one)."})
-def serve_registry(ctx: Context, port: int = 5000) -> None:
+def serve_registry(ctx: Context, port: str = "5000") -> None:
     """Serve the embedded registry until Ctrl-C, to pull from it what was published."""
     with told():
         from scripts import embedded
+        from scripts.config import whole_number
 
         config, runner, chain = setup(ctx)
-        with embedded.embedded(config.embedded_registry, runner, chain, say, port=port) as where:
+        number = whole_number(port, "--port", most=65535)
+        with embedded.embedded(config.embedded_registry, runner, chain, say, port=number) as where:
             print(where.prefix, flush=True)
             signal.pause()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from scripts.errors import CommandFailed, CommandTimeout, ToolError
+from scripts.interrupt import held
 
 Argv = Sequence[str | os.PathLike[str]]
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
@@ -69,12 +70,14 @@ class Runner:
 
     `echo` receives each command line before it runs. `secrets` are replaced by `***` in all that is
     echoed, returned or raised; they should still travel by stdin or environment, never by argv.
+    What still runs when the runner goes, or the process exits, is ended: no signal leaves an orphan.
     """
 
     def __init__(self, *, echo: Callable[[str], None] | None = None, secrets: Iterable[str] = ()) -> None:
         self._echo = echo
         self._secrets = tuple(secret for secret in secrets if secret)
-        self._children: weakref.WeakSet[subprocess.Popen[bytes]] = weakref.WeakSet()
+        self._children: set[subprocess.Popen[bytes]] = set()
+        weakref.finalize(self, _end_all, self._children)
 
     def redact(self, text: str) -> str:
         """`text` with every known secret replaced."""
@@ -181,9 +184,7 @@ class Runner:
 
     def end_all(self) -> None:
         """End every command that other threads of this process still run."""
-        for popen in list(self._children):
-            if popen.poll() is None:
-                _end_group(popen)
+        _end_all(self._children)
 
     def _shown(self, argv: Argv) -> tuple[str, ...]:
         shown = tuple(self.redact(os.fspath(word)) for word in argv)
@@ -206,16 +207,20 @@ class Runner:
         try:
             # A session of its own, so that the whole family can be ended and a Ctrl-C on the
             # terminal reaches us first: we end the children, in order.
-            popen = subprocess.Popen(
-                words,
-                cwd=cwd,
-                env={name: value for name, value in full.items() if value is not None},
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
-            )
-            self._children.add(popen)
+            with held():  # from its first moment a child is among those that are ended
+                popen = subprocess.Popen(
+                    words,
+                    cwd=cwd,
+                    env={name: value for name, value in full.items() if value is not None},
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    start_new_session=True,
+                )
+                self._children.difference_update(
+                    [child for child in list(self._children) if child.returncode is not None]
+                )
+                self._children.add(popen)
             return popen
         except FileNotFoundError as error:
             if cwd is not None and not cwd.is_dir():
@@ -227,6 +232,12 @@ class Runner:
 
 def _text(data: bytes | None) -> str:
     return (data or b"").decode("utf-8", "replace")
+
+
+def _end_all(children: Iterable[subprocess.Popen[bytes]]) -> None:
+    for popen in list(children):
+        if popen.poll() is None:
+            _end_group(popen)
 
 
 def _end_group(popen: subprocess.Popen[bytes], sig: int = signal.SIGTERM) -> None:

@@ -18,7 +18,8 @@ class Config:
     """What the toolkit works on. Paths are absolute once loaded.
 
     Every field but `root` can stand in `[tool.gati]`, in the environment as `GATI_<FIELD>`, and, where a
-    task offers it, in a flag; the last of the three wins.
+    task offers it, in a flag; the last of the three wins. A relative path starts at the project's root, in a
+    flag at the current folder.
     """
 
     root: Path
@@ -84,7 +85,8 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
             values[name] = _value(field, environ[variable], variable)
     for name, value in overrides.items():
         if value is not None:
-            values[name] = _value(fields[name], value, f"--{name.replace('_', '-')}")
+            flag = _value(fields[name], value, f"--{name.replace('_', '-')}")
+            values[name] = Path.cwd() / flag if isinstance(flag, Path) else flag
     values.setdefault("cache_dir", _user_cache())
     own = (root / project.get("chart", Config.chart)).resolve()
     if (chart := root / values.get("chart", own)).resolve() != own:
@@ -127,16 +129,25 @@ def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
         if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
             return tuple(part for part in parts if part)
     if wanted == "int":
-        try:
-            return int(value)
-        except (TypeError, ValueError):
-            pass
+        return whole_number(value, where)
     if wanted == "str" and isinstance(value, str):
         allowed = _CHOICES.get(field.name)
         if allowed is None or value in allowed:
             return value
         raise ConfigError(f"{where} has an unknown value", expected=" or ".join(allowed), found=repr(value))
     raise ConfigError(f"{where} has the wrong type", expected=wanted, found=repr(value))
+
+
+def whole_number(value: Any, where: str, *, least: int = 0, most: int | None = None) -> int:
+    """`value` as a whole number from `least` to `most`. Raises ConfigError naming `where`."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = None
+    if number is None or isinstance(value, bool) or number < least or (most is not None and number > most):
+        limits = f"from {least} to {most}" if most is not None else f"of {least} or more"
+        raise ConfigError(f"{where} is not usable", expected=f"a whole number {limits}", found=repr(value))
+    return number
 
 
 def _user_cache() -> Path:

@@ -6,12 +6,12 @@ import contextlib
 import difflib
 import os
 import shutil
-import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.errors import OutputError
+from scripts.interrupt import held
 from scripts.places import shown
 
 
@@ -50,7 +50,7 @@ def apply(edits: Sequence[Edit]) -> None:
     try:
         for edit in edits:
             _stage(edit, fresh[edit.path])
-        with _uninterrupted():
+        with held():
             _swap(edits, fresh)
     finally:
         for path in fresh.values():
@@ -81,16 +81,6 @@ def _swap(edits: Sequence[Edit], fresh: dict[Path, Path]) -> None:
         for edit in done:
             edit.path.write_bytes(edit.before)
         raise
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold signals back for the milliseconds that the renames take."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 @contextlib.contextmanager

@@ -7,13 +7,10 @@ import hashlib
 import ipaddress
 import json
 import secrets
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from scripts.command import Runner
@@ -21,6 +18,7 @@ from scripts.config import Config
 from scripts.crds import CRD_SETS, crd_files
 from scripts.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
 from scripts.imageload import load_images
+from scripts.interrupt import ignored, interruptible
 from scripts.nodeimage import NodeImage, node_image
 from scripts.parallel import workers
 from scripts.toolchain import Toolchain
@@ -33,7 +31,6 @@ _CREATE_DEADLINE = 300.0  # seconds; 30 s on two idle cores
 _JOIN_DEADLINE = 60.0
 _DELETE_DEADLINE = 90.0
 _SETTLE = 3.0
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 _READY_DEADLINE = 120.0
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
@@ -92,7 +89,7 @@ def cluster(
     begin = time.monotonic()
     image = node_image(config, runner, toolchain, say=say)
     maker = _Maker(config, toolchain, runner, say, image)
-    with _interruptible(), contextlib.ExitStack() as stack:
+    with interruptible(), contextlib.ExitStack() as stack:
         name = maker.kept(stack, keep=keep)
         reused = name is not None
         if name is None:
@@ -110,7 +107,7 @@ def cluster(
             if keep and complete:
                 say(f"cluster {name} is kept: kubectl --kubeconfig {maker.kubeconfig(name)}")
             else:
-                with _handlers(signal.SIG_IGN):
+                with ignored():
                     maker.delete(name, settle=0 if complete else _SETTLE)
 
 
@@ -342,34 +339,3 @@ class _Maker:
         kubectl = self._toolchain.path("kubectl")
         argv = (str(kubectl), f"--kubeconfig={self.kubeconfig(name)}", *words)
         return self._runner.run(argv, deadline=deadline).stdout
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """In this block the first signal to end arrives as KeyboardInterrupt, so that `finally` clauses run.
-
-    Those that follow are ignored until the block has ended: an impatient second Ctrl-C must not leave half a
-    cluster behind. Everything that a clean-up waits for has a deadline.
-    """
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        for each in _ENDING:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    with _handlers(interrupt):
-        yield
-
-
-@contextlib.contextmanager
-def _handlers(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
-    """In this block `handler` receives the signals to end, if this is the main thread: no other can have them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in _ENDING}
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)

@@ -29,7 +29,7 @@ YAMLLINT = ".yamllint.yaml"
 LEVELS = ("error", "warning", "info")
 _CHART_NAME = re.compile(r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
-_ABOUT_VERSION = re.compile(r"is not a valid SemVer|^version \".*\" is invalid$")
+_ABOUT_VERSION = re.compile(r"is not a valid SemVer|version \".*\" is invalid$")
 _URL = re.compile(r"^https?://\S+$")
 
 
@@ -61,6 +61,10 @@ class Lint:
 
     def count(self, level: str) -> int:
         return sum(finding.level == level for finding in self.findings)
+
+    def summary(self) -> str:
+        """One line for a person, when nothing was found."""
+        return f"{self.chart.name} {self.chart.version}: no findings in {', '.join(map(shown, self.checked))}"
 
     def report(self) -> dict[str, Any]:
         """As JSON: `dist/lint.json` and `--json`."""
@@ -116,8 +120,8 @@ def helm_rules(chart: Chart, values: Path | None, helm: Helm, kube_version: str 
     files = () if values is None or values == chart.path / "values.yaml" else (values,)
     names = () if values is None else (shown(values) if values.parent != chart.path else values.name,)
     for complaint in helm.lint(chart.path, values=files, kube_version=kube_version):
-        if _ABOUT_VERSION.search(complaint.message):
-            continue  # said by `chart_rules`, once
+        if _ABOUT_VERSION.search(complaint.message) or complaint.message == "file does not exist":
+            continue  # said by `chart_rules` and `schema_rules`, once
         level = "error" if complaint.level == "warning" else complaint.level
         message = f"{complaint.key}: {complaint.message}" if complaint.key else complaint.message
         message += f" (next: {complaint.run})" if complaint.run else ""
@@ -182,8 +186,8 @@ def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
 def schema_rules(chart: Chart) -> Iterator[Finding]:
     """Whether values.schema.json is there and JSON; whether the values obey it is helm's answer."""
     file = chart.path / "values.schema.json"
-    if not chart.values_files:
-        yield Finding("info", "values", "the chart has no values.yaml and no values-*.yaml: rendered as it is")
+    if not (chart.path / "values.yaml").is_file():
+        yield Finding("info", "values", "the chart has no values.yaml: checked with what its templates give themselves")
     if not file.is_file():
         yield Finding("info", "schema", "the chart has no values.schema.json: keys and types of values are not checked")
         return

@@ -7,23 +7,34 @@ from datetime import UTC, datetime
 
 from scripts.archive import RECORD, Package, describe, pack, record_text
 from scripts.changelog import read_changelog
-from scripts.chart import Chart
+from scripts.chart import Chart, read_yaml
 from scripts.config import Config
+from scripts.errors import ValuesError
 from scripts.files import write_atomic
 from scripts.helm import Helm
+from scripts.places import line_of, shown
+from scripts.version import parse
 
 UNDATED = 315532800  # 1980-01-01, the first day that every archive format can hold
 
 
-def package(config: Config, chart: Chart, helm: Helm, say: Callable[[str], None] = lambda _: None) -> Package:
-    """Write `dist/<name>-<version>.tgz` and `dist/package.json`.
+def package(
+    config: Config, chart: Chart, helm: Helm, say: Callable[[str], None] = lambda _: None, *, dry_run: bool = False
+) -> Package:
+    """Write `dist/<name>-<version>.tgz` and `dist/package.json`; when `dry_run`, only say what they would be.
 
-    Raises ChartError (helm refuses the chart), ChangelogError, OutputError (`dist/` cannot be written): whatever
-    was in `dist/` is then still there.
+    Raises VersionError (no semver), ValuesError (a values file is no YAML), ChartError (helm refuses the chart),
+    ChangelogError, OutputError (`dist/` cannot be written): whatever was in `dist/` is then still there.
     """
+    file = chart.path / "Chart.yaml"
+    parse(chart.version, f"{shown(file)}:{line_of(file, ['version'])}: version")
+    for file in chart.values_files:  # helm reads only one of them, and names no line
+        read_yaml(file, ValuesError)
     epoch = release_time(config, chart)
     data = pack(helm, chart.path, epoch)
     found = describe(config.dist / chart.archive_name, data, epoch)
+    if dry_run:
+        return found
     write_atomic(found.path, data)
     write_atomic(config.dist / RECORD, record_text(found))
     say(f"packaged {chart.name} {chart.version}: {found.size} bytes")

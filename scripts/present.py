@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from scripts.toolchain import ToolState
     from scripts.validate import Render, Validation
 
+_UNLIMITED = 10_000  # columns
+
 
 @dataclass(frozen=True)
 class View:
@@ -128,15 +130,20 @@ def to_table(view: View) -> RenderableType:
 
 
 def render(view: View, *, json: bool = False, width: int | None = None) -> str:
-    """The text of `view`: JSON, or a table `width` columns wide (None: the terminal's)."""
+    """The text of `view`: JSON, or a table `width` columns wide.
+
+    None is the terminal's width, and no limit where there is no terminal: a log is searched for whole paths.
+    """
     if json:
         return to_json(view.records)
     from rich.console import Console
 
     console = Console(width=width, highlight=False)
+    if width is None and not console.is_terminal:
+        console.width = _UNLIMITED
     with console.capture() as capture:
         console.print(to_table(view))
-    return capture.get().rstrip()
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
 def _plain(cell: str) -> str:

@@ -19,6 +19,7 @@ from scripts.command import Runner
 from scripts.config import Config
 from scripts.errors import ChartError, ConfigError, FindingsError, OutputError, ReleaseError, ValuesError
 from scripts.helm import Helm
+from scripts.interrupt import held
 from scripts.kubeconform import Kubeconform, Problem
 from scripts.kubeversion import supported
 from scripts.manifests import Difference, Manifests, difference, read_manifests
@@ -372,9 +373,10 @@ def store(plan: Plan, renders: Sequence[Render], dist: Path) -> Path:
             for name, text in {one.file: one.text for one in renders}.items():
                 (fresh / name).write_text(text)
             (fresh / "index.json").write_text(json.dumps(index, indent=2) + "\n")
-            if folder.exists():
-                folder.rename(old)
-            fresh.rename(folder)
+            with held():
+                if folder.exists():
+                    folder.rename(old)
+                fresh.rename(folder)
     except OSError as error:
         raise OutputError(
             f"{shown(folder)} cannot be written",

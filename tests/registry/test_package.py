@@ -15,7 +15,7 @@ from scripts.archive import Package, load_package, pack, read_members, unpack
 from scripts.chart import read_chart
 from scripts.command import Runner
 from scripts.config import Config
-from scripts.errors import ChangelogError, ChartError, OutputError
+from scripts.errors import ChangelogError, ChartError, OutputError, ValuesError, VersionError
 from scripts.helm import Helm
 from scripts.package import UNDATED, package
 from tests.registry.conftest import repack, write_chart
@@ -150,18 +150,28 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            ({"version": "1.2"}, None),
-            ({"version": "one"}, "version"),
             ({"more": "type: service\n"}, "type"),
             ({"more": "dependencies: [{name: other, version: 1.0.0, repository: ''}]\n"}, "dependencies are missing"),
         ],
     )
-    def test_by_helm(self, project: Config, helm: Helm, change: dict[str, str], words: str | None) -> None:
+    def test_by_helm(self, project: Config, helm: Helm, change: dict[str, str], words: str) -> None:
         write_chart(project.chart, **change)  # type: ignore[arg-type]
-        if words is None:  # helm takes it; whether it is semver is lint's question
-            assert repack(project, helm).version == change["version"]
-            return
         with pytest.raises(ChartError, match=words):
+            repack(project, helm)
+        assert not project.dist.exists()
+
+    @pytest.mark.parametrize("version", ["'1.2'", "one", "v1.2.3", "1.2.3.4", "01.2.3"])
+    def test_a_version_that_is_not_semver(self, project: Config, helm: Helm, version: str) -> None:
+        write_chart(project.chart, version=version)  # helm takes most of these
+        with pytest.raises(VersionError, match=r"Chart\.yaml:3: version: .* is not a semantic version"):
+            repack(project, helm)
+        assert not project.dist.exists()
+
+    @pytest.mark.parametrize("name", ["values.yaml", "values-prod.yaml"])
+    def test_a_values_file_that_is_not_yaml(self, project: Config, helm: Helm, name: str) -> None:
+        with (project.chart / name).open("a") as file:
+            file.write("broken: [\n")
+        with pytest.raises(ValuesError, match=rf"{name}:3:1: not valid YAML"):
             repack(project, helm)
         assert not project.dist.exists()
 
