@@ -48,7 +48,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure what runs take, and compare it with the plain tools on this machine."""
-    install(session, "test")
+    install(session, "test", "services")
     session.run("pytest", "-m", "bench", "tests/bench", *session.posargs)
 
 

@@ -1,30 +1,22 @@
-"""Runs the reference services as processes of their own, so that the tests meet them over real sockets."""
+"""The reference services, started with quick time-outs for the tests."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
+from tests import services
 from tests.contract import generate
+from tests.services import Service, Start, starting
 
 ROUTES = """\
 routes:
   - {host: api.example.com, path: /v1, upstream: "http://api-v1:8080"}
   - {host: "*", upstream: "http://echo:8080"}
 """
-_FOLDERS = ("common", "ingress", "route-manager")
-_T = TypeVar("_T")
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +28,7 @@ def generated(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def import_path(root: Path, generated: Path) -> tuple[str, ...]:
     """What stands on PYTHONPATH in the images."""
-    return (str(generated), *(str(root / "compose" / folder) for folder in _FOLDERS))
+    return services.import_path(root, generated)
 
 
 @pytest.fixture(autouse=True)
@@ -46,54 +38,11 @@ def importable(import_path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.syspath_prepend(entry)
 
 
-@dataclass
-class Service:
-    """A running service; `log` is the file that it writes to."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def text(self) -> str:
-        return self.log.read_text()
-
-    def port(self, pattern: str) -> int:
-        """The port that the first group of `pattern` finds in the log."""
-        found = wait_for(lambda: re.search(pattern, self.text()), f"{pattern!r} in the log", self.text)
-        return int(found[1])
-
-    def ended(self, seconds: float = 20) -> int:
-        """The exit status."""
-        return self.process.wait(timeout=seconds)
-
-
-Start = Callable[..., Service]
-
-
 @pytest.fixture
 def start(import_path: tuple[str, ...], tmp_path: Path) -> Iterator[Start]:
     """`start("gati_ingress", NAME="value", ...)` runs a service until the test ends."""
-    services: list[Service] = []
-
-    def launch(module: str, **environ: object) -> Service:
-        log = tmp_path / f"{module}-{len(services)}.log"
-        clean = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
-        given = {name: str(value) for name, value in environ.items()}
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                (sys.executable, "-m", module),
-                env={**clean, "PYTHONPATH": os.pathsep.join(import_path), "PYTHONUNBUFFERED": "1", **given},
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
-        services.append(Service(process, log))
-        return services[-1]
-
-    yield launch
-    for service in services:
-        with contextlib.suppress(ProcessLookupError):
-            service.process.kill()
-        service.process.wait()
+    with starting(import_path, tmp_path) as start:
+        yield start
 
 
 @pytest.fixture
@@ -129,16 +78,6 @@ def start_ingress(start: Start) -> StartIngress:
         return service, service.port(r"answers HTTP on port (\d+)")
 
     return launch
-
-
-def wait_for(probe: Callable[[], _T | None], what: str, state: Callable[[], object] = str, seconds: float = 20) -> _T:
-    """The first true answer of `probe`; fails the test with `what` and the state after `seconds`."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if answer := probe():
-            return answer
-        time.sleep(0.02)
-    raise AssertionError(f"waited {seconds:g} s for {what}; state: {state()}")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.unit.services.conftest import wait_for
+from tests.services import wait_for
 
 
 @pytest.fixture

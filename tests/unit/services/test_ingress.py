@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.unit.services.conftest import wait_for
+from tests.services import wait_for
 
 
 def get(port: int, path: str = "/", *, host: str = "api.example.com", method: str = "GET", seconds: float = 15):

@@ -12,7 +12,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from tests.unit.services.conftest import ROUTES, wait_for
+from tests.services import wait_for
+from tests.unit.services.conftest import ROUTES
 
 SERVICE = "gati.routes.v1.RouteManager"
 

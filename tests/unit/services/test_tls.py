@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.services.conftest import wait_for
+from tests.services import wait_for
 from tests.unit.services.test_ingress import get, ready
 
 
