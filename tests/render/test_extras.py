@@ -63,7 +63,6 @@ class TestHook:
         found = {}
         for doc in docs.all("Pod"):
             assert doc["metadata"]["annotations"]["helm.sh/hook"] == "test"
-            assert doc["spec"]["restartPolicy"] == "Never"
             box = container(doc)
             found[box["image"].partition(":")[0].rpartition("/")[2]] = (box.get("command", []) + box.get("args", []))[
                 -1
@@ -91,6 +90,15 @@ class TestHook:
     def test_they_are_gone_before_the_next_run(self) -> None:
         for doc in render().all("Pod"):
             assert "before-hook-creation" in doc["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+
+    def test_a_call_is_made_again_until_the_deadline(self) -> None:
+        for doc in render().all("Pod"):
+            assert doc["spec"]["restartPolicy"] == "OnFailure"
+            assert 0 < doc["spec"]["activeDeadlineSeconds"] <= 120
+
+    def test_the_log_of_a_failed_one_is_shown(self) -> None:
+        for doc in render().all("Pod"):
+            assert doc["metadata"]["annotations"]["helm.sh/hook-output-log-policy"] == "hook-failed"
 
     def test_they_can_be_off(self) -> None:
         assert not render({"tests": {"enabled": False}}).all("Pod")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from tests.render.figures import FIGURES, Figure
 from tests.render.harness import CHART
+from tests.render.mutants import Default, Mutant
 
 
 @pytest.mark.parametrize(
@@ -20,41 +17,6 @@ from tests.render.harness import CHART
 )
 def test_figure(figure: Figure) -> None:
     assert figure.found() == figure.expected
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A wrong figure in one file of the chart: `old` becomes `new` in the one place that matches."""
-
-    file: str
-    old: str
-    new: str
-
-    def write(self, chart: Path, folder: Path) -> Path:
-        """A copy of `chart` with this change, below `folder`."""
-        copy = folder / chart.name
-        shutil.copytree(chart, copy)
-        path = copy / self.file
-        text = path.read_text()
-        assert text.count(self.old) == 1, f"{self.file} holds {self.old!r} {text.count(self.old)} times"
-        path.write_text(text.replace(self.old, self.new))
-        return copy
-
-
-@dataclass(frozen=True)
-class Default(Mutant):
-    """A wrong default: the value at the dotted key `old` of a values file becomes `new`."""
-
-    def write(self, chart: Path, folder: Path) -> Path:
-        copy = folder / chart.name
-        shutil.copytree(chart, copy)
-        path = copy / self.file
-        text = path.read_text()
-        node: Any = yaml.compose(text)
-        for key in self.old.split("."):
-            node = next(child for name, child in node.value if name.value == key)
-        path.write_text(text[: node.start_mark.index] + self.new + text[node.end_mark.index :])
-        return copy
 
 
 def default(key: str, new: str) -> Mutant:

@@ -1,9 +1,12 @@
-"""The chart upgrades every installation of the last published version, and a forbidden change is found out."""
+"""The chart upgrades every installation of the last published version, and a forbidden change is found out.
+
+`published/` holds that version as it was published. After a release the next one joins it:
+`cp dist/gati-VERSION.tgz tests/render/published/`.
+"""
 
 from __future__ import annotations
 
 import copy
-import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +16,16 @@ import pytest
 import semver
 import yaml
 
+from scripts.archive import pack, unpack
+from scripts.chart import read_chart
+from scripts.command import Runner
+from scripts.config import load_config
+from scripts.helm import Helm
 from scripts.manifests import Manifests, read_manifests
+from scripts.package import release_time
 from tests.render.everything import EVERYTHING, merged
-from tests.render.harness import CHART, render_text
+from tests.render.harness import CHART, ROOT, render_text, tool
+from tests.render.mutants import Default, Mutant
 from tests.render.upgrade import refusals
 
 PUBLISHED = Path(__file__).parent / "published"
@@ -35,15 +45,22 @@ def version_of(archive: Path) -> semver.Version:
     return semver.Version.parse(archive.name.removeprefix("gati-").removesuffix(".tgz"))
 
 
+ARCHIVES = sorted(PUBLISHED.glob("gati-*.tgz"), key=version_of)
+
+
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the last published chart."""
-    archives = sorted(PUBLISHED.glob("gati-*.tgz"), key=version_of)
-    assert archives, f"no published archive in {PUBLISHED}"
-    folder = tmp_path_factory.mktemp("published")
-    with tarfile.open(archives[-1]) as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "gati"
+    return unpack(ARCHIVES[-1].read_bytes(), tmp_path_factory.mktemp("published"))
+
+
+@pytest.mark.parametrize("archive", ARCHIVES, ids=lambda archive: archive.name)
+def test_an_archive_is_what_was_published(archive: Path, tmp_path: Path) -> None:
+    folder = unpack(archive.read_bytes(), tmp_path)
+    chart = read_chart(folder)
+    assert chart.archive_name == archive.name
+    helm = Helm(Path(tool("helm")), Runner())
+    assert pack(helm, folder, release_time(load_config(ROOT), chart)) == archive.read_bytes()
 
 
 @pytest.mark.trap("selector-version", "scaledobject-renamed", "namespace-deleted")
@@ -109,6 +126,42 @@ def test_a_forbidden_change_is_found_out(forbidden: str) -> None:
     new = changed(old, *FORBIDDEN[forbidden])
     assert new != old
     assert refusals(old, old) == []
+    assert refusals(old, new)
+
+
+# The same in the chart: what an edit of its files would do to installations of the published version.
+BROKEN: dict[str, Mutant] = {
+    "a version in the selector": Mutant(
+        "templates/_helpers.tpl",
+        "app.kubernetes.io/component: {{ .component }}\n{{- end }}",
+        "app.kubernetes.io/component: {{ .component }}\nhelm.sh/chart: {{ .root.Chart.Version }}-next\n{{- end }}",
+    ),
+    "another instance label": Mutant(
+        "templates/_helpers.tpl",
+        'instance: {{ include "gati.labelValue" .root.Release.Name | quote }}',
+        "instance: {{ .root.Release.Name }}-{{ .component }}",
+    ),
+    "the ingress renamed": Default("values.yaml", "ingress.name", "gati"),
+    "route-manager renamed": Default("values.yaml", "routeManager.name", "gati-route-manager"),
+    "the headless Service renamed": Mutant(
+        "templates/_helpers.tpl", '.Values.routeManager.name "headless"', '.Values.routeManager.name "pods"'
+    ),
+    "the Service made headless": Mutant(
+        "templates/route-manager/service-route-manager.yaml", "type: ClusterIP", "clusterIP: None"
+    ),
+    "another role": Mutant(
+        "templates/ingress/rolebinding-rbac.yaml",
+        "kind: Role\n  name: {{ .Values.ingress.name | quote }}",
+        "kind: Role\n  name: wider",
+    ),
+    "another namespace": Default("values.yaml", "global.namespace", "gateway"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_chart_that_breaks_the_upgrade_is_found_out(broken: str, published: Path, tmp_path: Path) -> None:
+    chart = BROKEN[broken].write(CHART, tmp_path)
+    old, new = (read_manifests(render_text(EVERYTHING, chart=folder)) for folder in (published, chart))
     assert refusals(old, new)
 
 

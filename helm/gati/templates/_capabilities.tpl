@@ -20,7 +20,7 @@ true
 {{- end }}
 
 {{/* Non-empty when an object of a kind that the cluster may lack is to be rendered. Takes (list ROOT "GROUP/VERSION/KIND" MODE);
-mode `fail` is checked in _validate.tpl. */}}
+mode `fail` is checked in validate.yaml. */}}
 {{- define "gati.renders" -}}
 {{- if or (ne (index . 2) "skip") (include "gati.serves" .) }}true{{ end -}}
 {{- end }}

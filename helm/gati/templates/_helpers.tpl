@@ -48,14 +48,16 @@ app.kubernetes.io/part-of: gati
 {{- end }}
 
 {{/*
-Maps laid over each other, a later one winning key by key, false and zero included; nothing at all for nothing.
-Takes (list KEY MAP...) and writes the outcome under KEY.
+Maps laid over each other, a later one winning key by key, false and zero included. An empty map in them is left out,
+and nothing at all is written for nothing. Takes (list KEY MAP...) and writes the outcome under KEY.
 */}}
 {{- define "gati.overlay" -}}
 {{- $merged := dict -}}
 {{- range rest . -}}
 {{- range $key, $value := . | default dict -}}
+{{- if not (and (kindIs "map" $value) (empty $value)) -}}
 {{- $_ := set $merged $key $value -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- with $merged }}

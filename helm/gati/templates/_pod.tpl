@@ -24,10 +24,7 @@ priorityClassName: {{ . | quote }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .root.Values.podSecurityContext }}
-securityContext:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "gati.overlay" (list "securityContext" .root.Values.podSecurityContext) }}
 {{- include "gati.placement" . }}
 {{- end }}
 
@@ -44,10 +41,7 @@ securityContext:
 {{- $_ := set $anti "preferredDuringSchedulingIgnoredDuringExecution" $terms }}
 {{- $_ := set $affinity "podAntiAffinity" $anti }}
 {{- end }}
-{{- with $affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "gati.overlay" (list "affinity" $affinity) }}
 {{- with concat ($global.tolerations | default list) (.values.tolerations | default list) }}
 tolerations:
   {{- toYaml . | nindent 2 }}
@@ -93,14 +87,8 @@ command:
 args:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .root.Values.securityContext }}
-securityContext:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .values.resources }}
-resources:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "gati.overlay" (list "securityContext" .root.Values.securityContext) }}
+{{- include "gati.overlay" (list "resources" .values.resources) }}
 {{- $shutdown := .root.Values.shutdown }}
 {{- if $shutdown.preStopSeconds }}
 lifecycle:

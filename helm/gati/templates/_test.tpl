@@ -1,16 +1,17 @@
 {{/*
-A pod of `helm test` that calls one URL from the component's own image.
+A pod of `helm test` that calls one URL from the component's own image. A call that fails is made again until the pod's
+deadline: a network plugin may take a moment to let a new pod through. `helm test` prints the log of a pod that failed.
 Takes (dict "root" "values" "url"), and "certificate" when the URL is behind the ingress certificate.
 */}}
 {{- define "gati.testPod" -}}
-{{- $hook := dict "helm.sh/hook" "test" "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" -}}
+{{- $hook := dict "helm.sh/hook" "test" "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" "helm.sh/hook-output-log-policy" "hook-failed" -}}
 {{- $pod := dict "root" .root "component" "test" "values" .values -}}
 apiVersion: v1
 kind: Pod
 metadata:
   {{- include "gati.metadata" (dict "root" .root "component" "test" "name" (include "gati.suffixed" (list .values.name "test")) "annotations" $hook) | nindent 2 }}
 spec:
-  restartPolicy: Never
+  restartPolicy: OnFailure
   activeDeadlineSeconds: 60
   automountServiceAccountToken: false
   enableServiceLinks: false
@@ -18,9 +19,8 @@ spec:
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with .root.Values.podSecurityContext }}
-  securityContext:
-    {{- toYaml . | nindent 4 }}
+  {{- with include "gati.overlay" (list "securityContext" .root.Values.podSecurityContext) | trim }}
+  {{- . | nindent 2 }}
   {{- end }}
   {{- with include "gati.placement" (dict "root" (dict "Values" (omit .root.Values "multiZone")) "values" (pick .values "nodeSelector" "affinity" "tolerations")) | trim }}
   {{- . | nindent 2 }}
@@ -33,9 +33,8 @@ spec:
         {{- range append .values.testCommand .url }}
         - {{ . | quote }}
         {{- end }}
-      {{- with .root.Values.securityContext }}
-      securityContext:
-        {{- toYaml . | nindent 8 }}
+      {{- with include "gati.overlay" (list "securityContext" .root.Values.securityContext) | trim }}
+      {{- . | nindent 6 }}
       {{- end }}
       resources:
         requests: {cpu: 50m, memory: 64Mi, ephemeral-storage: 16Mi}

@@ -1,0 +1,110 @@
+"""What no schema can say is refused by validate.yaml: each refusal names its keys, and each has a case here."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.render.everything import EVERYTHING, merged
+from tests.render.figures import HPA
+from tests.render.harness import CHART, render, render_error
+
+POLICIES = {"networkPolicy": {"enabled": True}}
+SCRATCH = {"name": "tmp", "emptyDir": {}}
+
+# (values, the keys that the message names, options of the render)
+CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
+    ({"podLabels": {"app.kubernetes.io/name": "x"}}, ("podLabels", "app.kubernetes.io/name"), {}),
+    ({"ingress": {"name": "same"}, "routeManager": {"name": "same"}}, ("ingress.name", "routeManager.name"), {}),
+    (
+        {"shutdown": {"preStopSeconds": 40}},
+        ("shutdown.terminationGracePeriodSeconds", "shutdown.preStopSeconds"),
+        {},
+    ),
+    ({"ingress": {"name": "gati-test"}, **POLICIES}, ("ingress.name", "helm test"), {}),
+    ({"routeManager": {"name": "blue-default-deny"}, **POLICIES}, ("routeManager.name",), {"release": "blue"}),
+    (
+        {"ingress": {"name": "route-manager-headless"}, "routeManager": {"service": {"headless": True}}},
+        ("ingress.name", "headless"),
+        {},
+    ),
+    ({"pdb": {"maxUnavailable": "50%"}}, ("pdb.minAvailable", "pdb.maxUnavailable"), {}),
+    (
+        {"routeManager": {"automountServiceAccountToken": True}, "rbac": {"create": False}},
+        ("routeManager.automountServiceAccountToken", "rbac.create"),
+        {},
+    ),
+    ({"ingress": {"hpa": None}, "keda": {"enabled": True}}, ("ingress.hpa.minReplicas", "ingress.hpa.maxReplicas"), {}),
+    (
+        merged(HPA, {"ingress": {"hpa": {"minReplicas": 11}}}),
+        ("ingress.hpa.minReplicas", "ingress.hpa.maxReplicas"),
+        {},
+    ),
+    (
+        {"tls": {"caBundle": {"configMapName": "a", "secretName": "b"}}},
+        ("tls.caBundle.configMapName", "tls.caBundle.secretName"),
+        {},
+    ),
+    ({"tls": {"enabled": True, "certManager": {"enabled": True}}}, ("tls.certManager.issuerRef.name",), {}),
+    ({"httpRoute": {"enabled": True}}, ("httpRoute.parentRefs",), {}),
+    ({"externalIngress": {"enabled": True, "hosts": None}}, ("externalIngress.hosts",), {}),
+    ({"tls": {"enabled": True, "targetPort": 8080}}, ("tls.targetPort", "ingress.service.targetPort"), {}),
+    ({"ingress": {"prometheus": {"port": 80}}}, ("ingress.prometheus.port", "ingress.service.port"), {}),
+    (
+        {"ingress": {"prometheus": {"port": 443}}, "tls": {"enabled": True}},
+        ("ingress.prometheus.port", "tls.servicePort"),
+        {},
+    ),
+    ({"ingress": {"extraVolumes": [SCRATCH]}}, ("ingress.extraVolumes", "tmp"), {}),
+    (
+        {"routeManager": {"extraVolumeMounts": [{"name": "more", "mountPath": "/etc/gati/routes/"}]}},
+        ("routeManager.extraVolumeMounts", "/etc/gati/routes"),
+        {},
+    ),
+    (
+        {"securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}},
+        ("securityContext.appArmorProfile", "1.30"),
+        {"kube_version": "1.29.0"},
+    ),
+    ({"extraObjects": ["just words"]}, ("extraObjects",), {}),
+    ({"extraObjects": [{"kind": "ConfigMap", "metadata": {"name": "x"}}]}, ("extraObjects", "apiVersion"), {}),
+    ({"keda": {"enabled": True, "renderMode": "fail"}}, ("keda.enabled", "keda.renderMode", "ScaledObject"), {}),
+]
+
+
+@pytest.mark.parametrize(("values", "keys", "options"), CASES, ids=[" ".join(keys) for _, keys, _ in CASES])
+def test_the_message_names_the_keys(values: dict[str, Any], keys: tuple[str, ...], options: dict[str, Any]) -> None:
+    message = render_error(values, **options)
+    assert "validate.yaml" in message
+    assert not [key for key in keys if key not in message], message
+
+
+def test_every_refusal_has_a_case() -> None:
+    source = (CHART / "templates" / "validate.yaml").read_text().splitlines()
+    written = {number for number, line in enumerate(source, 1) if "{{- fail " in line}
+    seen = {
+        int(number)
+        for values, _, options in CASES
+        for number in re.findall(r"validate\.yaml:(\d+):", render_error(values, **options))
+    }
+    assert written == seen
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"ingress": {"name": "gati-test"}},
+        {"ingress": {"name": "route-manager-headless"}},
+        {"ingress": {"prometheus": {"port": 80, "scrape": False}}},
+        {"ingress": {"prometheus": {"port": 80}}, "tls": {"enabled": True}},
+        {"ingress": {"extraVolumes": [{"name": "tls", "emptyDir": {}}]}},
+        {"ingress": {"extraVolumeMounts": [{"name": "tmp", "mountPath": "/tmp/deeper", "subPath": "x"}]}},
+        {"routeManager": {"enabled": False, "name": "gati-ingress"}},
+        {"pdb": {"enabled": False, "maxUnavailable": 1}},
+        merged(EVERYTHING, {"ingress": {"prometheus": {"port": 8443}}}),
+    ],
+)
+def test_what_only_looks_wrong_is_let_through(values: dict[str, Any]) -> None:
+    assert render(values)
