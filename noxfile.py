@@ -64,3 +64,14 @@ def compose(session: nox.Session) -> None:
     """Build the reference services and run them with docker compose, through upgrade, rollback and failure."""
     install(session, "test", "services")
     session.run("pytest", "-m", "compose", "tests/compose", *session.posargs)
+
+
+@nox.session
+def e2e(session: nox.Session) -> None:
+    """Prove the packaged chart on a kind cluster: `nox -s e2e -- --help` shows the choices, and skips the tests."""
+    install(session, "test")
+    if session.posargs:
+        session.run("invoke", "e2e", *session.posargs)
+    else:
+        session.run("invoke", "e2e")
+        session.run("pytest", "-m", "e2e", "tests/e2e")

@@ -367,3 +367,58 @@ def serve_registry(ctx: Context, port: str = "5000") -> None:
         with embedded.embedded(config.embedded_registry, runner, chain, say, port=number) as where:
             print(where.prefix, flush=True)
             signal.pause()
+
+
+@task(
+    iterable=["scenario"],
+    help={
+        "scenario": "Only this scenario; repeatable (--dry-run names them).",
+        "from": "Versions to upgrade from, beside the first published one: last:N, or versions with commas.",
+        "keep-cluster": "Keep the kind cluster for the next run, which finds it ready.",
+        "kube-context": "Run on the cluster of this kubeconfig context, in namespaces of its own.",
+        "images": "Prefix of the services' images in a registry: registry/path for registry/path/ingress:1.",
+        "selfcheck": "Only the negative control: a sabotaged chart must lose requests.",
+        "chart": COMMON["chart"],
+        "yes": "Do not ask before running on a cluster that is not ours.",
+        "dry-run": "Only show what would be done.",
+        "json": COMMON["json"],
+    },
+)
+def e2e(
+    ctx: Context,
+    scenario: Many = None,
+    from_: str = "last:1",
+    keep_cluster: bool = False,
+    kube_context: str = "",
+    images: str = "gati",
+    selfcheck: bool = False,
+    chart: str | None = None,
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Install, upgrade, roll back and disrupt the packaged chart on a kind cluster, and count lost requests."""
+    with told():
+        from scripts import e2e as smoke
+        from scripts import present
+
+        chosen = tuple(dict.fromkeys((*(scenario or ()), *(["selfcheck"] if selfcheck else []))))
+        options = smoke.Options(
+            **({"scenarios": chosen} if chosen else {}),
+            sources=from_,
+            keep=keep_cluster,
+            context=kube_context,
+            images=images,
+        )
+        config, runner, chain = setup(ctx, chart=chart)
+        plan = smoke.plan(config, options)
+        if dry_run:
+            print("\n".join(plan))
+            return
+        if kube_context:
+            say("\n".join(plan))
+            if not yes and not (sys.stdin.isatty() and input("go on? [y/N] ").strip().lower() in ("y", "yes")):
+                raise Exit("nothing was done; --yes answers the question", code=1)
+        report = smoke.run(config, chain, runner, options, say)
+        print(present.to_json(report.to_dict()) if json else "\n".join(report.lines()))
+        smoke.demand_passed(report)

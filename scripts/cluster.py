@@ -243,17 +243,23 @@ class Api:
         """Close a node to new pods, or open it again."""
         self.patch("Node", node, None, {"spec": {"unschedulable": unschedulable or None}})
 
-    def drain(self, node: str, *, deadline: float) -> Drain:
+    def drain(self, node: str, *, deadline: float, namespace: str | None = None, cordon: bool = True) -> Drain:
         """Cordon a node and evict its pods, as budgets allow, until none is left that is not a daemon's.
 
+        With `namespace` only its pods. Without `cordon` the node stays open, and only pods that are there now go.
         Raises ClusterError when pods are left after `deadline` seconds, naming them.
         """
         begin = time.monotonic()
-        self.cordon(node)
+        if cordon:
+            self.cordon(node)
         evicted: dict[str, str] = {}
+        there: set[str] | None = None
         refusals = 0
         while True:
-            pods = [pod for pod in self.list("Pod", fields=f"spec.nodeName={node}") if _evictable(pod)]
+            pods = [pod for pod in self.list("Pod", namespace, fields=f"spec.nodeName={node}") if _evictable(pod)]
+            if there is None:
+                there = {pod["metadata"]["uid"] for pod in pods}
+            pods = [pod for pod in pods if cordon or pod["metadata"]["uid"] in there]
             if not pods:
                 return Drain(tuple(evicted.values()), refusals, time.monotonic() - begin)
             left = [f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods]

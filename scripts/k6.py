@@ -67,6 +67,10 @@ class Load:
             raise ToolError("the load ended before it was told to", found=self._process.log_tail())
         return self._requests
 
+    def all(self) -> Sequence[Request]:
+        """The same, of a load that may have been stopped."""
+        return tuple(self._requests)
+
     def _follow(self) -> None:
         """Read what was added to the results since the last time, up to the last whole line."""
         with contextlib.suppress(FileNotFoundError), self._results.open("rb") as file:

@@ -19,12 +19,12 @@ def cores() -> int:
 
 
 @contextlib.contextmanager
-def workers(runner: Runner) -> Iterator[Executor]:
-    """A pool with a thread a core, for work that waits for commands of `runner`.
+def workers(runner: Runner, threads: int | None = None) -> Iterator[Executor]:
+    """A pool of `threads` (None: one a core) for work that waits for commands of `runner`.
 
     When the block is left by an error, what has not begun is dropped and what runs is ended.
     """
-    pool = ThreadPoolExecutor(cores(), thread_name_prefix="worker")
+    pool = ThreadPoolExecutor(threads or cores(), thread_name_prefix="worker")
     try:
         yield pool
     except BaseException:
