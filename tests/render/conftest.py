@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from scripts.crds import CRD_SETS
 from tests.render.harness import CHART, toolchain
 
-# The usual profile draws the same values in every run; `--hypothesis-profile thorough` draws many new ones.
+# The usual profile draws the same values in every run; HYPOTHESIS_PROFILE=thorough draws many new ones.
 _USUAL = settings(
     max_examples=60,
     derandomize=True,
@@ -24,7 +25,7 @@ _USUAL = settings(
 )
 settings.register_profile("usual", _USUAL)
 settings.register_profile("thorough", _USUAL, max_examples=1000, derandomize=False)
-settings.load_profile("usual")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

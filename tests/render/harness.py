@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from scripts.command import Runner
 from scripts.config import load_config
 from scripts.errors import CommandFailed
@@ -17,6 +19,7 @@ from scripts.toolchain import Toolchain
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = load_config(ROOT).chart
+METADATA = yaml.safe_load((CHART / "Chart.yaml").read_text())
 NEWEST, OLDEST = "1.37.0", "1.28.0"
 KUBERNETES = tuple(f"1.{minor}.0" for minor in range(28, 38))
 

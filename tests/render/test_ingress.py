@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.render.figures import INGRESS, ROUTE_MANAGER, at, probe
-from tests.render.harness import Document, container, environment, pod, render, render_error
+from tests.render.harness import METADATA, Document, container, environment, pod, render, render_error
 
 DIGEST = "sha256:" + "ab" * 32
 COMPONENTS = {"ingress": INGRESS, "routeManager": ROUTE_MANAGER}
@@ -41,7 +41,7 @@ class TestImage:
         assert self.image(component, image) in (f"app@{DIGEST}", f"app:2.3@{DIGEST}")
 
     def test_tag_defaults_to_app_version(self, component: str) -> None:
-        assert self.image(component, {"repository": "app"}) == "app:1.0.0"
+        assert self.image(component, {"repository": "app"}) == f"app:{METADATA['appVersion']}"
 
     @pytest.mark.parametrize("policy", ["Always", "IfNotPresent", "Never"])
     def test_pull_policy(self, component: str, policy: str) -> None:

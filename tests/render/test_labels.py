@@ -9,7 +9,7 @@ import pytest
 
 from tests.render.everything import EVERYTHING
 from tests.render.figures import INGRESS, ROUTE_MANAGER, at
-from tests.render.harness import NEWEST, Documents, render, render_error
+from tests.render.harness import METADATA, NEWEST, Documents, render, render_error
 
 COMPONENTS = {"ingress": INGRESS, "routeManager": ROUTE_MANAGER}
 LABEL_VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
@@ -88,7 +88,7 @@ def selectors(docs: Documents) -> dict[tuple[str, str], Any]:
 @pytest.mark.trap("selector-version")
 @pytest.mark.requirement("19.4")
 def test_selectors_hold_nothing_that_changes_with_a_release() -> None:
-    versions = {"1.0.0", "0.1.0"}
+    versions = {METADATA["version"], METADATA["appVersion"]}
     for where, selector in selectors(everything()).items():
         labels = selector.get("matchLabels", selector)
         assert not [key for key in labels if "version" in key or "chart" in key], where
@@ -143,7 +143,7 @@ def test_standard_labels_are_set() -> None:
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
         assert labels["app.kubernetes.io/instance"] == "gati"
         assert labels["helm.sh/chart"].startswith("gati-")
-        assert labels["app.kubernetes.io/version"] == "1.0.0"
+        assert labels["app.kubernetes.io/version"] == METADATA["appVersion"]
 
 
 def test_a_long_release_name_fits() -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from tests.render.everything import EVERYTHING
 from tests.render.figures import INGRESS
-from tests.render.harness import CHART, NEWEST, render, render_error, render_text
+from tests.render.harness import CHART, METADATA, NEWEST, render, render_error, render_text
 from tests.render.valid import findings
 
 
@@ -20,7 +20,7 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A chart that holds this one as `gati`, and once more as `second`, which is off."""
     folder = tmp_path_factory.mktemp("parent") / "platform"
     shutil.copytree(CHART, folder / "charts" / "gati")
-    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
+    version = METADATA["version"]
     uses = [
         {"name": "gati", "version": version, "condition": "gati.enabled"},
         {"name": "gati", "version": version, "condition": "second.enabled", "alias": "second"},

@@ -6,10 +6,9 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.render.everything import EVERYTHING
-from tests.render.harness import CHART, KUBERNETES, Documents, render, render_error, render_text
+from tests.render.harness import CHART, KUBERNETES, METADATA, Documents, render, render_error, render_text
 
 SEMVER = re.compile(r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?$")
 PLAN_NAMES = (
@@ -29,13 +28,12 @@ PLAN_NAMES = (
 
 @pytest.mark.requirement("1.1")
 def test_metadata() -> None:
-    found = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert found["apiVersion"] == "v2"
-    assert found["name"] == CHART.name == "gati"
-    assert found["type"] == "application"
-    assert SEMVER.match(found["version"])
-    assert isinstance(found["appVersion"], str), "an unquoted 1.10 would become 1.1"
-    assert found["description"]
+    assert METADATA["apiVersion"] == "v2"
+    assert METADATA["name"] == CHART.name == "gati"
+    assert METADATA["type"] == "application"
+    assert SEMVER.match(METADATA["version"])
+    assert isinstance(METADATA["appVersion"], str), "an unquoted 1.10 would become 1.1"
+    assert METADATA["description"]
 
 
 @pytest.mark.requirement("1.1")
