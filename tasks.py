@@ -6,7 +6,6 @@ Nothing but invoke is imported before a task runs, so that `invoke --list` stays
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -333,26 +332,83 @@ def version_bump(
 ) -> None:
     """Move the chart's version everywhere it stands, all or nothing."""
     with told():
-        from scripts import bump, edits, present
+        from scripts import bump, edits, embedded, present
         from scripts.chart import read_chart
+        from scripts.errors import RegistryError
         from scripts.git import find_repository
 
         config, runner, chain = setup(ctx, chart=chart)
         source, repository = read_chart(config.chart), find_repository(config.chart, runner)
         if not (allow_dirty or dry_run):
             bump.demand_clean(repository)
-        taken = bump.taken_versions(config, source, repository, runner, chain, say)
+        published: tuple[str, ...] = ()
+        try:
+            with embedded.registry_in_use(config, runner, chain, say) as registry:
+                published = bump.published_versions(source, registry)
+        except RegistryError as error:
+            say(f"the registry cannot be asked, so its versions are not compared: {error.message}")
         plan = bump.plan_bump(
             config,
-            date=bump.release_day(os.environ),
+            date=bump.release_day(),
             part=part,
             version=version,
             app_version=app_version,
-            taken=taken,
+            tagged=bump.tagged_versions(source, repository),
+            published=published,
         )
         if not dry_run:
             edits.apply(plan.edits)
         print(present.bumped(plan, dry_run=dry_run, json=json))
+
+
+@task(
+    name="release",
+    help={
+        **PUBLISHING,
+        "bump": "First raise this part of the version, and commit: major, minor, patch or prerelease.",
+        "tag": "Make an annotated git tag once the published chart was read back.",
+        "dry-run": "Only print the plan.",
+        "yes": "Publish without asking.",
+        "allow-dirty": "Release changes of the chart that are not committed.",
+    },
+)
+def release_chart(
+    ctx: Context,
+    chart: str | None = None,
+    registry: str | None = None,
+    plain_http: bool = False,
+    bump: str | None = None,
+    tag: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    allow_dirty: bool = False,
+    json: bool = False,
+) -> None:
+    """Lint, validate, package, publish, verify and tag the chart: what of that is not done yet."""
+    with told():
+        from scripts import present, release
+
+        config, runner, chain = setup(ctx, chart=chart, registry=registry, plain_http=plain_http or None)
+        options = release.Options(part=bump, tag=tag, allow_dirty=allow_dirty)
+        with release.prepared(config, chain, runner, options, dry_run=dry_run, say=say) as ready:
+            if not json:
+                print(present.render(present.plan(ready)), flush=True)
+            ready.demand_possible(committed=dry_run)
+            record = None
+            if not dry_run:
+                if ready.absent("publish") and config.registry and not yes:
+                    demand_approval(f"Publish {ready.package.name} {ready.package.version} to {config.registry}?")
+                record = ready.run()
+        print(present.released(ready, record, json=json))
+
+
+def demand_approval(question: str) -> None:
+    """Ask on the terminal whether to do what cannot be taken back; only y and yes are a yes."""
+    if not sys.stdin.isatty():
+        raise Exit(f"error: {question} Nobody can answer here.\n  next:     invoke release --yes", code=1)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Exit("not released", code=1)
 
 
 @task(name="registry", help={"port": "The port on 127.0.0.1 (0: a free one)."})

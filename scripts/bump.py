@@ -2,50 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scripts import changelog
+from scripts import changelog, edits
 from scripts.chart import Chart, read_chart, with_version
-from scripts.command import Runner
 from scripts.config import Config
 from scripts.edits import Edit
-from scripts.embedded import registry_for
-from scripts.errors import ChangelogError, ConfigError, GitError, RegistryError, VersionError
+from scripts.errors import ChangelogError, ConfigError, GitError, VersionError
 from scripts.git import Repository
 from scripts.places import shown
-from scripts.registry import connect
-from scripts.toolchain import Toolchain
+from scripts.registry import Registry, connect
 from scripts.version import PARTS, bump, highest, parse, tag_name
 
 Read = Callable[[Path], bytes | None]
 """A file's content, None where there is no such file."""
 
 _TAG = re.compile(r"\w[\w.-]{0,127}")  # what an image's tag may be
+_CLEAN = "git commit or git stash them, or pass --allow-dirty"
 _HIGHER = "take a higher version: --part major|minor|patch, or --version X"
 
 
 @dataclass(frozen=True)
 class Bump:
-    """A chart's step from version `old` to `new`: the `edits` that make it, and `notes` for a person."""
+    """A chart's step from version `old` to `new`: the `edits` that make it, and `notes` for a person.
+
+    `date` is the one that the changelog gives the version, None without a changelog.
+    """
 
     name: str
     old: str
     new: str
+    date: datetime.date | None
     edits: tuple[Edit, ...]
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Taken:
-    """Versions of a chart that exist already, by where they do."""
-
-    tagged: tuple[str, ...] = ()
-    published: tuple[str, ...] = ()
 
 
 def read_disk(path: Path) -> bytes | None:
@@ -65,12 +63,14 @@ def plan_bump(
     part: str | None = None,
     version: str | None = None,
     app_version: str | None = None,
-    taken: Taken = Taken(),
+    tagged: Iterable[str] = (),
+    published: Iterable[str] = (),
     read: Read = read_disk,
 ) -> Bump:
     """How the chart at `config.chart` gets its next version: one `part` raised, or exactly `version`.
 
-    Nothing is written. `read` gives what the files hold, the disk by default. Raises ChartError, VersionError (not a
+    Nothing is written. `tagged` and `published` are versions of the chart that exist already; `read` gives what the
+    files hold, the disk by default. Raises ChartError, VersionError (not a
     version, or not above all that there are), ChangelogError (nothing to release), ConfigError.
     """
     if (part is None) == (version is None):
@@ -83,63 +83,119 @@ def plan_bump(
     before, metadata = _metadata(file, read)
     old = str(parse(str(metadata.get("version")), f"{shown(file)}: version"))
     new = bump(old, part) if part is not None else str(parse(version or "", "--version"))
-    _refuse_old(chart.name, old, new, taken)
+    _refuse_old(chart.name, old, new, highest(tagged), highest(published))
 
     changes, history, notes = _history(config, new, tag_name(chart.name, new), date, read)
     after = with_version(before, new, app_version=app_version, changes=changes, source=shown(file))
-    edits = [Edit(file, before.encode(), after.encode()), *history]
+    all_edits = [Edit(file, before.encode(), after.encode()), *history]
     old_app = metadata.get("appVersion")
-    edits += _badges(config.chart / "README.md", read, (old, new), (str(old_app) if old_app else None, app_version))
-    edits += [_mention(config.root / name, read, old, new) for name in config.version_files]
-    return Bump(chart.name, old, new, tuple(edits), notes)
+    all_edits += _badges(config.chart / "README.md", read, (old, new), (str(old_app) if old_app else None, app_version))
+    all_edits += [_mention(config.root / name, read, old, new) for name in config.version_files]
+    return Bump(chart.name, old, new, None if changes is None else date, tuple(all_edits), notes)
 
 
-def taken_versions(
-    config: Config,
-    chart: Chart,
-    repository: Repository | None,
-    runner: Runner,
-    toolchain: Toolchain,
-    say: Callable[[str], None],
-) -> Taken:
-    """The versions of `chart` that git tags and the registry hold; a registry that cannot be asked is passed over."""
-    tags = repository.tags() if repository else {}
-    prefix = tag_name(chart.name, "")
-    tagged = tuple(name.removeprefix(prefix) for name in tags if name.startswith(prefix))
-    if not config.registry and not config.embedded_registry.is_dir():
-        return Taken(tagged)  # nothing was ever published there
+def pending_bump(
+    config: Config, chart: Chart, repository: Repository, part: str, published: Iterable[str], today: datetime.date
+) -> Bump | None:
+    """The raise of `part` that leads from HEAD to a commit of the new version; None where HEAD is that commit.
+
+    A run that was killed may have made some of the edits, or all: that is the same bump. Raises GitError for other
+    changes in the tree, and as `plan_bump` does.
+    """
+    if repository.subject() == commit_message(chart.name, chart.version):
+        return None
+    tagged = tagged_versions(chart, repository)
+
+    def plan(day: datetime.date) -> Bump:
+        def head(path: Path) -> bytes | None:
+            return repository.file_at("HEAD", path)
+
+        return plan_bump(config, date=day, part=part, tagged=tagged, published=published, read=head)
+
+    bump, history = plan(today), read_disk(config.changelog)
+    if history is not None:
+        written = changelog.release_date(_decoded(config.changelog, history), bump.new)
+        if written not in (None, today):
+            bump = plan(written)  # killed yesterday
+    ours = [edit for edit in bump.edits if read_disk(edit.path) in (edit.before, edit.after)]
+    spared = [path for edit in ours for path in (edit.path, edit.fresh)]
+    demand_clean(repository, but=spared, run="git commit or git stash them: a commit of the new version is made")
+    return bump
+
+
+@contextlib.contextmanager
+def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
+    """The tree with the edits of `bump`, which the end of the block commits; where that fails they are taken back.
+
+    Raises GitError, OutputError.
+    """
+    message = commit_message(bump.name, bump.new)
+    edits.apply([replace(edit, before=read_disk(edit.path) or b"") for edit in bump.edits])
     try:
-        with registry_for(config, runner, toolchain, say) as registry, connect(registry) as client:
-            return Taken(tagged, tuple(client.versions(chart.name)))
-    except RegistryError as error:
-        say(f"the registry cannot be asked for its versions, so they are not compared: {error.message}")
-        return Taken(tagged)
+        yield
+        repository.make_commit(message, [edit.path for edit in bump.edits])
+    except BaseException:
+        if repository.subject() != message:  # a Ctrl-C may come after the commit
+            edits.apply([edit.undone() for edit in bump.edits])
+        raise
 
 
-def demand_clean(repository: Repository | None, *, but: Iterable[Path] = ()) -> None:
-    """Raises GitError when the working tree has changes, other than to the files `but`."""
+@contextlib.contextmanager
+def bumped_copy(chart: Chart, bump: Bump) -> Iterator[Path]:
+    """A copy of the chart's folder that has the edits of `bump`, gone after the block."""
+    with tempfile.TemporaryDirectory(prefix="gati-bumped-") as scratch:
+        folder = Path(scratch) / chart.path.name
+        shutil.copytree(chart.path, folder, symlinks=True, ignore=shutil.ignore_patterns(edits.FRESH.format("*")))
+        for edit in bump.edits:
+            if edit.path.is_relative_to(chart.path):
+                (folder / edit.path.relative_to(chart.path)).write_bytes(edit.after)
+        yield folder
+
+
+def commit_message(name: str, version: str) -> str:
+    """The first line of the commit that raises a version, by which a later run knows it."""
+    return f"Release {name} {version}"
+
+
+def tagged_versions(chart: Chart, repository: Repository | None) -> tuple[str, ...]:
+    """The versions of `chart` that git tags name."""
+    prefix = tag_name(chart.name, "")
+    tags = repository.tags() if repository else {}
+    return tuple(name.removeprefix(prefix) for name in tags if name.startswith(prefix))
+
+
+def published_versions(chart: Chart, registry: Registry | None) -> tuple[str, ...]:
+    """The versions of `chart` in the registry; none where there is no registry. Raises RegistryError."""
+    if registry is None:
+        return ()
+    with connect(registry) as client:
+        return client.versions(chart.name)
+
+
+def demand_clean(repository: Repository | None, *, but: Iterable[Path] = (), run: str = _CLEAN) -> None:
+    """Raises GitError, with `run` as the way out, when the working tree has changes other than to the files `but`."""
     if repository is None:
         return
     spared = {path.resolve() for path in but}
     dirty = [path for path in repository.changes() if (repository.root / path) not in spared]
     if dirty:
-        raise uncommitted(dirty)
+        raise uncommitted(dirty, run=run)
 
 
-def uncommitted(dirty: list[str]) -> GitError:
+def uncommitted(dirty: Sequence[str], *, run: str = _CLEAN) -> GitError:
     """The refusal of a working tree in which the files `dirty` differ from HEAD."""
     more = f"\nand {len(dirty) - 10} more" if len(dirty) > 10 else ""
     return GitError(
         "the working tree has changes that are not committed",
         expected="a clean tree, so that a commit says what was released",
         found="\n".join(dirty[:10]) + more,
-        run="git commit or git stash them, or pass --allow-dirty",
+        run=run,
     )
 
 
-def release_day(environ: Mapping[str, str]) -> datetime.date:
+def release_day() -> datetime.date:
     """Today in UTC, or the day of SOURCE_DATE_EPOCH (seconds since 1970). Raises ConfigError."""
-    epoch = environ.get("SOURCE_DATE_EPOCH")
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
     if not epoch:
         return datetime.datetime.now(datetime.UTC).date()
     try:
@@ -159,9 +215,8 @@ def _metadata(file: Path, read: Read) -> tuple[str, dict[str, Any]]:
     return text, yaml.safe_load(text) or {}
 
 
-def _refuse_old(name: str, old: str, new: str, taken: Taken) -> None:
+def _refuse_old(name: str, old: str, new: str, tagged: str | None, published: str | None) -> None:
     """A version is given once and rises; build metadata does not make a version higher."""
-    tagged, published = highest(taken.tagged), highest(taken.published)
     for latest, where in (
         (old, f"the chart in the tree is {old}"),
         (tagged, f"the git tag {tag_name(name, tagged or '')}"),

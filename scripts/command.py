@@ -182,6 +182,10 @@ class Runner:
         finally:
             _end_group(popen)
 
+    def apart(self) -> Runner:
+        """A runner with the same echo and secrets, whose `end_all` leaves the commands of this one alone."""
+        return Runner(echo=self._echo, secrets=self._secrets)
+
     def end_all(self) -> None:
         """End every command that other threads of this process still run."""
         _end_all(self._children)

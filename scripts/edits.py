@@ -14,6 +14,8 @@ from scripts.errors import OutputError
 from scripts.interrupt import held
 from scripts.places import shown
 
+FRESH = ".{}.new"  # the name that a file's new content has until it takes the file's place
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -22,6 +24,11 @@ class Edit:
     path: Path
     before: bytes
     after: bytes
+
+    @property
+    def fresh(self) -> Path:
+        """Where the new content stands before it takes the file's place."""
+        return self.path.with_name(FRESH.format(self.path.name))
 
     def undone(self) -> Edit:
         """The edit that takes this one back."""
@@ -46,36 +53,35 @@ def apply(edits: Sequence[Edit]) -> None:
 
     Raises OutputError when a file cannot be written, or is no longer what the edit was made from.
     """
-    fresh = {edit.path: edit.path.with_name(f".{edit.path.name}.new") for edit in edits}
     try:
         for edit in edits:
-            _stage(edit, fresh[edit.path])
+            _stage(edit)
         with held():
-            _swap(edits, fresh)
+            _swap(edits)
     finally:
-        for path in fresh.values():
+        for edit in edits:
             with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+                edit.fresh.unlink(missing_ok=True)
 
 
-def _stage(edit: Edit, fresh: Path) -> None:
+def _stage(edit: Edit) -> None:
     """Write the new content beside the file, with the file's permissions."""
     with _told(edit.path):
         if edit.path.read_bytes() != edit.before:
             raise OutputError(f"{shown(edit.path)} was changed by another program", run="run the same command again")
-        with fresh.open("wb") as file:
+        with edit.fresh.open("wb") as file:
             file.write(edit.after)
             file.flush()
             os.fsync(file.fileno())
-        shutil.copymode(edit.path, fresh)
+        shutil.copymode(edit.path, edit.fresh)
 
 
-def _swap(edits: Sequence[Edit], fresh: dict[Path, Path]) -> None:
+def _swap(edits: Sequence[Edit]) -> None:
     done: list[Edit] = []
     try:
         for edit in edits:
             with _told(edit.path):
-                fresh[edit.path].replace(edit.path)
+                edit.fresh.replace(edit.path)
             done.append(edit)
     except OutputError:
         for edit in done:

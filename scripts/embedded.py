@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import re
+import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +26,7 @@ from scripts.registry import Registry, connect
 from scripts.toolchain import Toolchain
 
 PREFIX = "charts"  # the path below the host, as most registries want one
-_MANIFESTS = "manifests.json"
+_MANIFESTS, _PID = "manifests.json", "registry.pid"
 _SCHEMA_VERSION = 1
 _START, _LOCK = 15.0, 10.0  # seconds to wait for the server, and for another run that has the folder
 _PORT = re.compile(r"serving on port (\d+)")
@@ -45,6 +48,18 @@ def registry_for(
     bare = Registry(config.registry, plain_http=config.plain_http, ca_file=ca_file)
     login = find_credentials(bare.host, runner)
     yield Registry(config.registry, plain_http=config.plain_http, ca_file=ca_file, credentials=login)
+
+
+@contextlib.contextmanager
+def registry_in_use(
+    config: Config, runner: Runner, chain: Toolchain, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Registry | None]:
+    """The same for one who only asks: None where the embedded registry has never held anything, and none is made."""
+    if not config.registry and not config.embedded_registry.is_dir():
+        yield None
+        return
+    with registry_for(config, runner, chain, say) as registry:
+        yield registry
 
 
 def fetch_chart(
@@ -94,13 +109,13 @@ def embedded(
     import requests
 
     binary = chain.path("crane")
-    with _owned(folder, say, lock_deadline):
-        for left in folder.glob("upload-*"):  # what a killed server was receiving
-            left.unlink(missing_ok=True)
-        log = folder / "registry.log"
+    with _owned(folder, say, lock_deadline), tempfile.TemporaryDirectory(prefix="gati-registry-") as scratch:
+        _sweep(folder)
+        log = Path(scratch) / "registry.log"
         argv: list[str | Path] = [binary, "registry", "serve", "--disk", folder, "--address", f"127.0.0.1:{port}"]
         with runner.start(argv, log=log) as process, requests.Session() as session:
             session.trust_env = False
+            (folder / _PID).write_text(f"{process.pid}\n")
             base = f"http://127.0.0.1:{_served_port(process, log)}"
             _restore(session, base, folder, say)
             say(f"embedded registry at {base.removeprefix('http://')}, kept in {folder}")
@@ -109,6 +124,7 @@ def embedded(
             finally:
                 if process.running():
                     _note(session, base, folder)
+                (folder / _PID).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -149,6 +165,17 @@ def _owned(folder: Path, say: Callable[[str], None], deadline: float) -> Iterato
         yield
     finally:
         lock.release()
+
+
+def _sweep(folder: Path) -> None:
+    """Clear what a run left that was killed before it could: its server, and what that was receiving."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((folder / _PID).read_text())
+        if os.fsencode(folder) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            os.kill(pid, signal.SIGKILL)
+        (folder / _PID).unlink()
+    for left in folder.glob("upload-*"):
+        left.unlink(missing_ok=True)
 
 
 def _served_port(process: Process, log: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from scripts.archive import RECORD, Package, describe, pack, record_text
 from scripts.changelog import read_changelog
@@ -26,19 +26,27 @@ def package(
     Raises VersionError (no semver), ValuesError (a values file is no YAML), ChartError (helm refuses the chart),
     ChangelogError, OutputError (`dist/` cannot be written): whatever was in `dist/` is then still there.
     """
+    found, data = build(config, chart, helm, release_time(config, chart))
+    if not dry_run:
+        store(found, data)
+        say(f"packaged {chart.name} {chart.version}: {found.size} bytes")
+    return found
+
+
+def build(config: Config, chart: Chart, helm: Helm, epoch: int) -> tuple[Package, bytes]:
+    """The package of `chart` with the time `epoch`, and its bytes; nothing is written. Raises as `package` does."""
     file = chart.path / "Chart.yaml"
     parse(chart.version, f"{shown(file)}:{line_of(file, ['version'])}: version")
     for file in chart.values_files:  # helm reads only one of them, and names no line
         read_yaml(file, ValuesError)
-    epoch = release_time(config, chart)
     data = pack(helm, chart.path, epoch)
-    found = describe(config.dist / chart.archive_name, data, epoch)
-    if dry_run:
-        return found
-    write_atomic(found.path, data)
-    write_atomic(config.dist / RECORD, record_text(found))
-    say(f"packaged {chart.name} {chart.version}: {found.size} bytes")
-    return found
+    return describe(config.dist / chart.archive_name, data, epoch), data
+
+
+def store(package: Package, data: bytes) -> None:
+    """Write the archive `data` to where `package` says, and its record beside it. Raises OutputError."""
+    write_atomic(package.path, data)
+    write_atomic(package.path.with_name(RECORD), record_text(package))
 
 
 def release_time(config: Config, chart: Chart) -> int:
@@ -49,6 +57,9 @@ def release_time(config: Config, chart: Chart) -> int:
     """
     changelog = read_changelog(config.changelog)
     section = changelog.section(chart.version) if changelog else None
-    if section is None or section.date is None:
-        return UNDATED
-    return int(datetime(section.date.year, section.date.month, section.date.day, tzinfo=UTC).timestamp())
+    return midnight(section.date if section else None)
+
+
+def midnight(day: date | None) -> int:
+    """The time that the archive of a version of this `day` carries, in seconds since 1970."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) if day else UNDATED

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from scripts.bump import Bump
     from scripts.images import Image
     from scripts.lint import Lint
+    from scripts.record import ReleaseRecord
+    from scripts.release import Release
     from scripts.toolchain import ToolState
     from scripts.validate import Render, Validation
 
@@ -108,6 +110,29 @@ def bumped(plan: Bump, *, dry_run: bool, json: bool = False) -> str:
     lines = [change.rstrip()] if dry_run else [f"{plan.name} {plan.old} -> {plan.new}: {', '.join(names)}"]
     lines += [f"note: {note}" for note in plan.notes]
     return "\n".join(lines)
+
+
+def plan(ready: Release) -> View:
+    """`invoke release`: one row a step."""
+    columns = ("step", "state", "action")
+    rows = tuple((step.name, step.state, step.action) for step in ready.plan)
+    title = f"Release of {ready.package.name} {ready.package.version}"
+    return View(title, columns, rows, [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+def released(ready: Release, record: ReleaseRecord | None, *, json: bool = False) -> str:
+    """What `invoke release` has done: nothing after a dry run, which has no `record`."""
+    from scripts.record import EMBEDDED
+
+    if json:
+        return to_json({"plan": plan(ready).records, "release": record and dataclasses.asdict(record)})
+    if record is None:
+        return "dry run: nothing is done"
+    shown = {key: getattr(record, key) for key in ("reference", "digest", "sha256", "commit", "tag")}
+    lines = [f"{key:<9}  {value}" for key, value in shown.items() if value is not None]
+    if record.registry == EMBEDDED:
+        lines.append("`invoke registry` serves it again, at another port")
+    return "\n".join([*lines, "released" if ready.absent() else "nothing to do: this is released already"])
 
 
 def to_json(records: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,10 +16,12 @@ from scripts.archive import Package, changed_files, pack, read_members
 from scripts.chart import Chart
 from scripts.errors import ChartError, CommandFailed, RegistryError, ReleaseError
 from scripts.helm import Helm
+from scripts.kubeversion import supported
 from scripts.manifests import difference, read_manifests
 from scripts.registry import Client, Found, Reference, Registry, connect
 
 State = Literal["absent", "same", "different", "unknown"]
+_MINORS = [f"1.{minor}" for minor in range(16, 100)]  # helm renders for any, also for one that is not out yet
 _SHOWN = 40  # lines of a difference
 
 
@@ -56,14 +59,16 @@ def probe(registry: Registry, package: Package) -> Probe:
 
 
 def publish(
-    registry: Registry, package: Package, chart: Chart, helm: Helm, say: Callable[[str], None] = lambda _: None
+    registry: Registry, package: Package, chart: Chart | None, helm: Helm, say: Callable[[str], None] = lambda _: None
 ) -> Publication:
     """Push `package` where the registry holds nothing under its version, and see that the tag then names it.
 
-    `chart` is the folder that the package was made from. Raises ChartError (the archive is not the chart in the
-    tree), RegistryError (something else is published, the registry's state is unknown, or the push fails).
+    `chart` is the folder that the package was made from; None where the caller has just made it. Raises ChartError
+    (the archive is not the chart in the tree), RegistryError (something else is published, the registry's state is
+    unknown, or the push fails).
     """
-    check_tree(package, chart, helm)
+    if chart is not None:
+        check_tree(package, chart, helm)
     reference = registry.reference(package.name, package.version)
     with connect(registry) as client:
         before = _probe(client, reference, package)
@@ -71,22 +76,22 @@ def publish(
             say(before.detail)
             return Publication(str(reference), before.digest, "same")
         if before.state == "different":
-            raise _other_content(client, reference, package, helm)
+            raise _other_content(client, reference, package.path.read_bytes(), helm)
         say(f"pushing {reference}")
         try:
             _push(client, package, helm)
         except CommandFailed as error:
             after = _probe(client, reference, package)
             if after.state == "different":
-                raise _other_content(
-                    client, reference, package, helm, "meanwhile somebody else has published"
-                ) from error
+                ours = package.path.read_bytes()
+                raise _other_content(client, reference, ours, helm, "meanwhile somebody else has published") from error
             if after.state != "same":
                 raise _push_failure(error, reference, client) from error
             say("the push was reported as failed, but the registry holds the chart")
         after = _probe(client, reference, package)
         if after.state == "different":
-            raise _other_content(client, reference, package, helm, "while we pushed, somebody else has published")
+            ours = package.path.read_bytes()
+            raise _other_content(client, reference, ours, helm, "while we pushed, somebody else has published")
         if after.digest is None:
             raise RegistryError(f"{reference} is not there after the push", found=after.detail)
         if after.digest != package.manifest_digest:
@@ -96,6 +101,12 @@ def publish(
                 found=after.digest,
             )
     return Publication(str(reference), after.digest, "pushed")
+
+
+def refusal(registry: Registry, package: Package, archive: bytes, helm: Helm) -> RegistryError:
+    """Why `package`, whose bytes are `archive`, is not published where `probe` says "different"."""
+    with connect(registry) as client:
+        return _other_content(client, registry.reference(package.name, package.version), archive, helm)
 
 
 def check_tree(package: Package, chart: Chart, helm: Helm) -> None:
@@ -179,25 +190,25 @@ def _push_failure(error: CommandFailed, reference: Reference, client: Client) ->
 
 
 def _other_content(
-    client: Client, reference: Reference, package: Package, helm: Helm, how: str = "it is published with other content"
+    client: Client, reference: Reference, ours: bytes, helm: Helm, how: str = "it is published with other content"
 ) -> RegistryError:
-    """The refusal to overwrite, with what differs between the published chart and ours."""
+    """The refusal to overwrite, with what differs between the published chart and our archive."""
     return RegistryError(
         f"{reference} is not overwritten: {how}",
-        expected=f"nothing, or the archive sha256 {package.sha256}",
-        found="\n".join(_cut(tuple(_differences(client, reference, package, helm)))),
+        expected=f"nothing, or the archive sha256 {hashlib.sha256(ours).hexdigest()}",
+        found="\n".join(_cut(tuple(_differences(client, reference, ours, helm)))),
         run="invoke version-bump --part patch, or restore the published chart in the tree",
     )
 
 
-def _differences(client: Client, reference: Reference, package: Package, helm: Helm) -> Iterator[str]:
+def _differences(client: Client, reference: Reference, ours: bytes, helm: Helm) -> Iterator[str]:
     """What leads from the published chart to ours: first in what is rendered, else in the files."""
     found = client.manifest(reference)
     if found is None:
         yield "it is gone again"
         return
     try:
-        theirs, ours = client.archive(reference, found), package.path.read_bytes()
+        theirs = client.archive(reference, found)
         rendered = list(_rendered(theirs, ours, helm))
     except ReleaseError as error:
         yield f"digest {found.digest}, which cannot be compared: {error.message}"
@@ -208,6 +219,7 @@ def _differences(client: Client, reference: Reference, package: Package, helm: H
 
 def _rendered(theirs: bytes, ours: bytes, helm: Helm) -> Iterator[str]:
     """The objects that differ, for each values file that either archive has."""
+    newest = _newest_for_both(theirs, ours)
     with tempfile.TemporaryDirectory(prefix="gati-compare-") as folder:
         sides = []
         for side, data in (("theirs", theirs), ("ours", ours)):
@@ -225,7 +237,9 @@ def _rendered(theirs: bytes, ours: bytes, helm: Helm) -> Iterator[str]:
         for name in sorted({"values.yaml", *old_files, *new_files}):
             try:
                 before, after = (
-                    read_manifests(helm.template(archive, values=[files[name]] if name in files else []))
+                    read_manifests(
+                        helm.template(archive, values=[files[name]] if name in files else [], kube_version=newest)
+                    )
                     for archive, files in ((old, old_files), (new, new_files))
                 )
             except ReleaseError as error:
@@ -236,6 +250,20 @@ def _rendered(theirs: bytes, ours: bytes, helm: Helm) -> Iterator[str]:
     for changes, names in differences.items():
         yield f"with {', '.join(names)}:"
         yield from (f"  {line}" for line in changes)
+
+
+def _newest_for_both(*archives: bytes) -> str | None:
+    """The newest Kubernetes that every one of these charts admits; None, helm's own choice, where there is none."""
+    import yaml
+
+    common: set[str] | None = None
+    for data in archives:
+        files = read_members(data, "the archive")
+        chart_yaml = next(content for name, content in files.items() if name.split("/", 1)[-1] == "Chart.yaml")
+        if constraint := yaml.safe_load(chart_yaml).get("kubeVersion"):
+            admitted = set(supported(constraint, _MINORS))
+            common = admitted if common is None else common & admitted
+    return max(common or (), key=lambda version: int(version.split(".")[1]), default=None)
 
 
 def _cut(lines: tuple[str, ...]) -> list[str]:

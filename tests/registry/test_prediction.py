@@ -27,7 +27,7 @@ tricky = st.sampled_from(
 )  # fmt: skip
 anything = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cn", "Co"]), max_size=40)
 text = tricky | anything
-word = st.from_regex(r"[a-z][a-z0-9-]{0,15}", fullmatch=True)
+word = st.from_regex(r"[a-z]([a-z0-9-]{0,14}[a-z0-9])?", fullmatch=True)
 charts = st.fixed_dictionaries(
     {"apiVersion": st.just("v2"), "name": word, "version": st.sampled_from(["1.2.3", "0.1.0-rc.1+b.5", "v2.0.0"])},
     optional={

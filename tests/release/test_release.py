@@ -1,0 +1,253 @@
+"""A release does what is missing, once; refuses what it must not do, and then changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scripts.archive import read_members
+from scripts.errors import (
+    ChangelogError,
+    ChartError,
+    FindingsError,
+    GitError,
+    RegistryError,
+    ReleaseError,
+    VersionError,
+)
+from tests.release.conftest import Project, write_chart
+
+
+def test_a_release_publishes_the_commit_and_records_it(project: Project) -> None:
+    record = project.release()
+    archive = project.config.dist / "demo-1.2.0.tgz"
+    assert record.sha256 == hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert project.published() == {"1.2.0": record.digest}
+    assert record.commit == project.git("rev-parse", "HEAD")
+    assert record.reference.endswith("/charts/demo:1.2.0")
+    assert (record.app_version, record.tag, record.registry) == ("7", None, "embedded")
+    assert record.tools["helm"] == project.toolchain.version("helm")
+    assert record.started <= record.finished
+    assert {"checks", "package", "publish", "verify"} <= record.seconds.keys()
+    written = project.record()
+    assert (written["schema_version"], written["digest"]) == (1, record.digest)
+    assert project.git("status", "--porcelain") == ""
+    assert project.git("tag") == ""
+
+
+def test_a_second_run_has_nothing_to_do(project: Project) -> None:
+    first = project.release(tag=True)
+    before = project.files()
+    said: list[str] = []
+    assert set(project.plan(tag=True).values()) == {"same"}
+    assert project.release(tag=True, say=said.append) == first
+    assert [line for line in said if not line.startswith("embedded registry")] == []
+    assert project.files() == before
+
+
+def test_what_was_lost_is_done_again_and_nothing_else(project: Project) -> None:
+    first = project.release()
+    (project.config.dist / "demo-1.2.0.tgz").unlink()
+    said: list[str] = []
+    assert project.plan()["package"] == "absent"
+    assert project.release(say=said.append).digest == first.digest
+    assert not [line for line in said if line.startswith("pushing")]
+    (project.config.dist / "release.json").write_text("{")
+    assert {name for name, state in project.plan().items() if state == "absent"} == {"lint", "validate", "record"}
+
+
+def test_a_dry_run_leaves_no_trace(project: Project) -> None:
+    before = project.files()
+    plan = project.plan(part="minor", tag=True)
+    assert plan == dict.fromkeys(
+        ("bump", "lint", "validate", "package", "publish", "verify", "tag", "record"), "absent"
+    )
+    assert project.files() == before
+
+    project.release()
+    before = project.files()
+    assert set(project.plan().values()) == {"same"}
+    assert project.files() == before
+
+
+def test_bump_commits_tags_and_publishes_the_new_version(project: Project) -> None:
+    record = project.release(part="minor", tag=True)
+    assert record.version == "1.3.0"
+    assert project.published() == {"1.3.0": record.digest}
+    assert project.git("log", "--format=%s") == "Release demo 1.3.0\nAdd the chart"
+    assert project.git("rev-parse", "demo-1.3.0^{commit}") == record.commit == project.git("rev-parse", "HEAD")
+    assert project.git("cat-file", "-t", "demo-1.3.0") == "tag"  # annotated
+    assert project.git("status", "--porcelain") == ""
+    assert "## [1.3.0] - 2026-11-25" in (project.root / "CHANGELOG.md").read_text()
+    packed = read_members((project.config.dist / "demo-1.3.0.tgz").read_bytes(), "it")
+    assert b"A second replica" in packed["demo/Chart.yaml"]
+
+    assert set(project.plan(part="minor", tag=True).values()) == {"same"}
+    assert project.release(part="minor", tag=True) == record  # the same bump, not another
+
+
+def test_a_failed_check_takes_the_bump_back(project: Project) -> None:
+    (project.root / "chart/templates/map.yaml").write_text("a: {{ fail .Values }}\n")
+    project.commit("Break a template")
+    before = project.files()
+    with pytest.raises(FindingsError, match=r"(?s)not clean.*templates/map.yaml"):
+        project.release(part="minor")
+    assert {
+        name: text for name, text in project.files().items() if not name.startswith((".registry", "dist"))
+    } == before
+    assert project.git("log", "--format=%s") == "Break a template\nAdd the chart"
+    assert project.published() == {}
+
+
+def test_a_failing_commit_hook_takes_the_bump_back(project: Project) -> None:
+    hook = project.root / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho no commits today >&2\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(GitError, match="no commits today"):
+        project.release(part="patch")
+    assert project.git("status", "--porcelain") == ""
+    assert project.published() == {}
+
+
+@pytest.mark.parametrize("where", ["chart/values.yaml", "chart/templates/new.yaml", "CHANGELOG.md"])
+def test_what_no_commit_holds_is_not_published(project: Project, where: str) -> None:
+    file = project.root / where
+    file.write_text((file.read_text() if file.exists() else "") + "# more\n")
+    with pytest.raises(GitError, match=rf"(?s)not committed.*{where}"):
+        project.release()
+    assert project.published() == {}
+    assert (project.config.dist / "lint.json").exists()  # the checks came first
+
+    record = project.release(allow_dirty=True)
+    assert list(record.dirty) == [where]
+    with pytest.raises(GitError, match="without --tag"):
+        project.release(allow_dirty=True, tag=True)
+
+
+def test_other_files_may_be_uncommitted(project: Project) -> None:
+    (project.root / "notes.txt").write_text("to do\n")
+    assert project.release().dirty == ()
+    with pytest.raises(GitError, match=r"(?s)not committed.*notes.txt"):  # a bump makes a commit
+        project.release(part="minor")
+
+
+def test_a_tag_at_another_commit_is_refused_before_anything_is_done(project: Project) -> None:
+    project.git("tag", "demo-1.2.0")
+    (project.root / "notes.txt").write_text("later\n")
+    project.commit("Write notes")
+    before = project.files()
+    assert project.plan(tag=True)["tag"] == "different"
+    with pytest.raises(GitError, match="is at another commit"):
+        project.release(tag=True)
+    assert {name for name in project.files() if not name.startswith(".registry")} == set(before)
+    assert project.published() == {}
+
+
+def test_another_chart_under_the_same_version_is_refused(project: Project) -> None:
+    digest = project.release().digest
+    write_chart(project.root / "chart", replicas=5)
+    project.commit("Change the chart, and forget the version")
+    archive = (project.config.dist / "demo-1.2.0.tgz").read_bytes()
+    assert project.plan()["publish"] == "different"
+    with pytest.raises(RegistryError, match=r'(?s)not overwritten.*data.replicas: "2" -> "5"'):
+        project.release()
+    assert project.published() == {"1.2.0": digest}
+    assert (project.config.dist / "demo-1.2.0.tgz").read_bytes() == archive
+
+
+def test_an_unreachable_registry_is_refused_and_leaves_the_tree(project: Project) -> None:
+    away = replace(project, config=replace(project.config, registry="oci://127.0.0.1:9/charts"))
+    before = project.files()
+    assert away.plan()["publish"] == "unknown"
+    for options in ({}, {"part": "minor"}):
+        with pytest.raises(RegistryError, match=r"127\.0\.0\.1:9"):
+            away.release(**options)
+    assert project.files() == before
+    assert project.git("log", "--format=%s") == "Add the chart"
+
+
+def test_a_version_that_is_tagged_or_published_is_not_given_again(project: Project) -> None:
+    project.git("tag", "demo-1.3.0")
+    with pytest.raises(VersionError, match=r"(?s)1.3.0 is not above.*the git tag demo-1.3.0"):
+        project.release(part="minor")
+    project.git("tag", "--delete", "demo-1.3.0")
+    project.release(part="minor")
+    project.git("reset", "--quiet", "--hard", "HEAD~1")
+    with pytest.raises(VersionError, match=r"(?s)1.3.0 is not above.*1.3.0 is published"):
+        project.release(part="minor")
+
+
+def test_nothing_unreleased_says_what_to_do(project: Project) -> None:
+    (project.root / "CHANGELOG.md").write_text("# Changelog\n\n## [Unreleased]\n\n## [1.2.0] - 2026-11-01\n")
+    project.commit("Empty the changelog")
+    with pytest.raises(ChangelogError, match=r"(?s)nothing stands under Unreleased.*without --bump: invoke release"):
+        project.release(part="minor")
+
+
+def test_without_a_changelog(project: Project) -> None:
+    (project.root / "CHANGELOG.md").unlink()
+    project.commit("Keep no changelog")
+    record = project.release(part="major")
+    assert record.version == "2.0.0"
+    assert project.release(part="major") == record
+
+
+def test_outside_of_git(loose: Project) -> None:
+    record = loose.release()
+    assert (record.commit, record.tag) == (None, None)
+    assert loose.published() == {"1.2.0": record.digest}
+    assert set(loose.plan().values()) == {"same"}
+    for options, words in (
+        ({"tag": True}, "--tag needs a git repository"),
+        ({"part": "minor"}, "--bump makes a commit"),
+    ):
+        with pytest.raises(GitError, match=words):
+            loose.release(**options)
+
+
+def test_a_chart_that_git_ignores_belongs_to_no_commit(project: Project) -> None:
+    with (project.root / ".gitignore").open("a") as file:
+        file.write("/chart/\n")
+    project.git("rm", "--quiet", "-r", "--cached", "chart")
+    project.commit("Ignore the chart")
+    with pytest.raises(GitError, match="ignored by git"):
+        project.release()
+
+
+def test_no_chart(project: Project, tmp_path: Path) -> None:
+    away = replace(project, config=replace(project.config, chart=tmp_path / "nowhere"))
+    with pytest.raises(ChartError, match=r"(?s)no chart at .*nowhere.*--chart PATH"):
+        away.release()
+
+
+def test_dist_that_cannot_be_written(project: Project) -> None:
+    project.config.dist.write_text("a file where a folder should be")
+    with pytest.raises(ReleaseError, match="cannot be written"):
+        project.release(part="minor")
+    assert project.git("status", "--porcelain") == ""
+    assert project.git("log", "--format=%s") == "Add the chart"
+    assert project.published() == {}
+
+
+def test_damage_in_the_registry_is_found_by_a_later_run(project: Project) -> None:
+    record = project.release()
+    blob = project.config.embedded_registry / "sha256" / record.sha256
+    blob.write_bytes(b"damaged")
+    assert project.release().digest == record.digest  # what is damaged is dropped, and pushed again
+    assert blob.read_bytes() == (project.config.dist / record.archive).read_bytes()
+
+
+def test_helm_pulls_the_release(project: Project, tmp_path: Path) -> None:
+    from scripts.embedded import registry_for
+
+    record = project.release()
+    with registry_for(project.config, project.runner, project.toolchain) as registry:
+        reference = f"{registry.reference('demo', '1.2.0')}"
+        argv = (project.toolchain.path("helm"), "pull", reference, "--plain-http", "--destination", tmp_path)
+        subprocess.run(argv, check=True, capture_output=True)
+    assert hashlib.sha256((tmp_path / "demo-1.2.0.tgz").read_bytes()).hexdigest() == record.sha256
