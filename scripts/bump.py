@@ -74,7 +74,7 @@ def plan_bump(
     version, or not above all that there are), ChangelogError (nothing to release), ConfigError.
     """
     if (part is None) == (version is None):
-        raise ConfigError("which version?", expected=f"either --part {'|'.join(PARTS)} or --version X")
+        raise ConfigError("which version the chart moves to is not said", expected=f"either --part {'|'.join(PARTS)} or --version X")
     if app_version is not None and not _TAG.fullmatch(app_version):
         raise ConfigError(
             "--app-version cannot be the tag of an image", expected="such as 1.4.0", found=repr(app_version)
@@ -130,14 +130,19 @@ def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
     Raises GitError, OutputError.
     """
     message = commit_message(bump.name, bump.new)
-    edits.apply([replace(edit, before=read_disk(edit.path) or b"") for edit in bump.edits])
     try:
+        edits.apply([replace(edit, before=_held(edit)) for edit in bump.edits])
         yield
         repository.make_commit(message, [edit.path for edit in bump.edits])
     except BaseException:
         if repository.subject() != message:  # a Ctrl-C may come after the commit
-            edits.apply([edit.undone() for edit in bump.edits])
+            edits.apply([Edit(edit.path, _held(edit), edit.before) for edit in bump.edits])
         raise
+
+
+def _held(edit: Edit) -> bytes:
+    """What the file of an edit holds now."""
+    return read_disk(edit.path) or b""
 
 
 @contextlib.contextmanager

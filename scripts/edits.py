@@ -30,10 +30,6 @@ class Edit:
         """Where the new content stands before it takes the file's place."""
         return self.path.with_name(FRESH.format(self.path.name))
 
-    def undone(self) -> Edit:
-        """The edit that takes this one back."""
-        return Edit(self.path, self.after, self.before)
-
 
 def diff(edits: Iterable[Edit]) -> str:
     """The edits as a unified diff."""
@@ -49,7 +45,7 @@ def diff(edits: Iterable[Edit]) -> str:
 
 
 def apply(edits: Sequence[Edit]) -> None:
-    """Write every edit, or none: a failure or a Ctrl-C leaves all files as they were.
+    """Write every edit, or none: a failure leaves all files as they were, and a Ctrl-C waits for the last of them.
 
     Raises OutputError when a file cannot be written, or is no longer what the edit was made from.
     """

@@ -246,7 +246,8 @@ class Release:
         refusal = seen.error
         if seen.state == "different" and self._registry is not None:
             refusal = publishing.refusal(self._registry, facts.package, facts.archive, self._helm)
-        return Step("publish", seen.state, _say(seen.state, f"push {seen.reference}", seen.detail), refusal)
+        words = {"absent": f"push {seen.reference}", "same": "published already, the same"}
+        return Step("publish", seen.state, words.get(seen.state, seen.detail), refusal)
 
     def _verify_step(self, package: Package, published: publishing.Probe, there: State) -> Step:
         if published.state != "same" or there != "same" or self._registry is None:

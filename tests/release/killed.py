@@ -1,0 +1,50 @@
+"""Releases the project in the current folder, and is killed on the way: `killed.py SIGNAL POINT`.
+
+POINT is how a line of progress begins, or the name of the file that a raise of the version has just replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from scripts.command import Runner
+from scripts.config import load_config
+from scripts.interrupt import interruptible
+from scripts.release import Options, prepared
+from scripts.toolchain import Toolchain
+from tests.release.conftest import TODAY
+
+
+def main() -> None:
+    ending, point = signal.Signals[sys.argv[1]], sys.argv[2]
+
+    def say(line: str) -> None:
+        if line.startswith(point):
+            os.kill(os.getpid(), ending)
+
+    replaced = Path.replace
+
+    def replace_and_die(self: Path, target: Path) -> Path:
+        result = replaced(self, target)
+        if Path(target).name == point:
+            os.kill(os.getpid(), ending)
+        return result
+
+    Path.replace = replace_and_die  # type: ignore[method-assign, assignment]
+    runner = Runner()
+    config = replace(load_config(Path.cwd(), environ={}), cache_dir=Path(os.environ["CACHE"]))
+    with (
+        interruptible(),
+        prepared(
+            config, Toolchain(config.cache_dir, runner), runner, Options("minor", tag=True), today=TODAY, say=say
+        ) as ready,
+    ):
+        ready.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""A release that was killed anywhere converges when it is run again: one commit, one tag, one version, no leftovers."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import tests.release.conftest
+from tests.release.conftest import Project
+
+FILES = ("Chart.yaml", "CHANGELOG.md")
+POINTS = ("raising", "checking", "packaging", "publishing", "pushing", "reading", "tagging", "writing", *FILES)
+RECORDED = "release.json"  # the last file of all
+
+
+def kill(project: Project, ending: signal.Signals, point: str, root: Path) -> None:
+    """Run a release with --bump minor --tag that gets the signal at `point`."""
+    driver = subprocess.run(
+        (sys.executable, "-m", "tests.release.killed", ending.name, point),
+        cwd=project.root,
+        env={**os.environ, "PYTHONPATH": str(root), "CACHE": str(project.config.cache_dir)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert driver.returncode == -ending, driver.stderr
+
+
+def servers(project: Project) -> list[str]:
+    """The processes that serve the project's embedded registry."""
+    folder = os.fsencode(project.config.embedded_registry)
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue  # it has ended meanwhile
+            if folder in words:
+                found.append(entry.name)
+    return found
+
+
+@pytest.mark.parametrize("point", [*POINTS, RECORDED])
+def test_killed_and_run_again(project: Project, root: Path, point: str) -> None:
+    kill(project, signal.SIGKILL, point, root)
+    record = project.release(part="minor", tag=True)
+    assert record.version == "1.3.0"
+    assert project.git("log", "--format=%s") == "Release demo 1.3.0\nAdd the chart"
+    assert project.git("status", "--porcelain") == ""
+    assert project.git("tag") == "demo-1.3.0"
+    assert project.git("rev-parse", "demo-1.3.0^{commit}") == record.commit == project.git("rev-parse", "HEAD")
+    assert project.published() == {"1.3.0": record.digest}
+    assert servers(project) == []
+    assert set(project.plan(part="minor", tag=True).values()) == {"same"}
+
+
+def test_killed_between_the_edits_and_run_again_tomorrow(
+    project: Project, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill(project, signal.SIGKILL, "checking", root)
+    monkeypatch.setattr(tests.release.conftest, "TODAY", tests.release.conftest.TODAY + datetime.timedelta(days=1))
+    project.release(part="minor", tag=True)
+    assert "## [1.3.0] - 2026-11-25" in (project.root / "CHANGELOG.md").read_text()
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_killed_between_the_edits_and_then_the_check_fails(project: Project, root: Path) -> None:
+    kill(project, signal.SIGKILL, "Chart.yaml", root)
+    assert project.git("status", "--porcelain") != ""
+    blocked = replace(project, config=replace(project.config, registry="oci://127.0.0.1:9/charts"))
+    with pytest.raises(Exception, match=r"127\.0\.0\.1:9"):
+        blocked.release(part="minor")
+    project.release(part="minor", tag=True)
+    assert project.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("ending", "point"),
+    [(signal.SIGINT, "checking"), *((signal.SIGTERM, point) for point in ("packaging", *FILES))],
+    ids=str,
+)
+def test_a_signal_before_the_commit_leaves_the_tree_as_it_was(
+    project: Project, root: Path, ending: signal.Signals, point: str
+) -> None:
+    driver = subprocess.run(
+        (sys.executable, "-m", "tests.release.killed", ending.name, point),
+        cwd=project.root,
+        env={**os.environ, "PYTHONPATH": str(root), "CACHE": str(project.config.cache_dir)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "KeyboardInterrupt" in driver.stderr
+    assert project.git("status", "--porcelain") == ""
+    assert project.git("log", "--format=%s") == "Add the chart"
+    assert servers(project) == []
+    assert project.published() == {}
