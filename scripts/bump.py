@@ -74,7 +74,9 @@ def plan_bump(
     version, or not above all that there are), ChangelogError (nothing to release), ConfigError.
     """
     if (part is None) == (version is None):
-        raise ConfigError("which version the chart moves to is not said", expected=f"either --part {'|'.join(PARTS)} or --version X")
+        raise ConfigError(
+            "which version the chart moves to is not said", expected=f"either --part {'|'.join(PARTS)} or --version X"
+        )
     if app_version is not None and not _TAG.fullmatch(app_version):
         raise ConfigError(
             "--app-version cannot be the tag of an image", expected="such as 1.4.0", found=repr(app_version)
