@@ -11,25 +11,18 @@ import yaml
 
 from scripts.command import Runner
 from tests.render.figures import at
-from tests.render.harness import CHART, NEWEST, OLDEST, ROOT, render_error, render_text, tool
+from tests.render.guide import GUIDE, blocks, commands
+from tests.render.harness import CHART, NEWEST, OLDEST, render_error, render_text, tool
 from tests.render.valid import findings
 
-GUIDE = (ROOT / "docs" / "deployment.md").read_text()
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 
 
-def blocks(language: str) -> list[str]:
-    """The code blocks of one language, their indentation taken away."""
-    found = re.findall(rf"(?ms)^( *)```{language}\n(.*?)^\1```", GUIDE)
-    return [re.sub(rf"(?m)^{indent}", "", text) for indent, text in found]
-
-
-def commands(program: str) -> list[list[str]]:
+def words_of(program: str) -> list[list[str]]:
     """The commands of one program in the guide, as argument lists; a pipe ends a command."""
-    lines = "\n".join(blocks("sh")).replace("\\\n", " ").splitlines()
     return [
         shlex.split(part)
-        for line in lines
+        for line in commands()
         for part in re.split(r"\s\|\s", line)
         if part.strip().startswith(f"{program} ")
     ]
@@ -57,11 +50,11 @@ def test_recipes_go_over_each_environment(name: str) -> None:
 
 
 def test_every_stage_of_a_release_has_its_command() -> None:
-    stages = {words[1] for words in commands("helm")}
+    stages = {words[1] for words in words_of("helm")}
     assert {"upgrade", "test", "rollback", "uninstall", "history", "template"} <= stages
 
 
-@pytest.mark.parametrize("words", commands("helm"), ids=" ".join)
+@pytest.mark.parametrize("words", words_of("helm"), ids=" ".join)
 def test_helm_knows_the_command(words: list[str]) -> None:
     known = flags("helm", words[1])
     for flag in (word.partition("=")[0] for word in words if word.startswith("--")):
@@ -69,7 +62,7 @@ def test_helm_knows_the_command(words: list[str]) -> None:
 
 
 def test_upgrades_wait_and_go_back_when_they_fail() -> None:
-    upgrades = [words for words in commands("helm") if words[1] == "upgrade"]
+    upgrades = [words for words in words_of("helm") if words[1] == "upgrade"]
     assert upgrades
     for words in upgrades:
         assert {"--install", "--wait", "--rollback-on-failure", "--timeout"} <= set(words)
@@ -91,7 +84,7 @@ def test_keys_are_those_of_the_chart() -> None:
 
 
 def test_set_options_render() -> None:
-    for words in commands("helm"):
+    for words in words_of("helm"):
         chosen = [words[index + 1] for index, word in enumerate(words) if word == "--set"]
         for choice in chosen:
             path, _, _ = choice.partition("=")
