@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from scripts.command import Runner
-from tests.render.everything import EVERYTHING
+from tests.render.everything import EVERYTHING, HTTP_ROUTE
 from tests.render.harness import CHART, NEWEST, OLDEST, render, tool
 from tests.render.notes import notes
 
@@ -189,6 +189,8 @@ class TestNotes:
             ({"pdb": {"minAvailable": None, "maxUnavailable": 0}}, "pdb.maxUnavailable"),
             ({"routeManager": {"enabled": False}}, "ROUTE_MANAGER_ADDR"),
             ({"keda": {"enabled": True, "renderMode": "skip"}}, "keda"),
+            ({"tls": {"enabled": True}, "externalIngress": {"enabled": True}}, "externalIngress.annotations"),
+            ({"tls": {"enabled": True}, **HTTP_ROUTE}, "BackendTLSPolicy"),
         ],
     )
     def test_warnings_name_the_key(self, values: dict[str, Any], key: str) -> None:

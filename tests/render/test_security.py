@@ -11,6 +11,7 @@ from tests.render.figures import INGRESS, ROUTE_MANAGER
 from tests.render.harness import Document, Documents, pod, render
 
 CASES = [{}, EVERYTHING, {"ingress": {"initContainers": [{"name": "i", "image": "i"}]}}]
+OWN_PORT = {"ingress": {"prometheus": {"port": 9102}}}
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 
 
@@ -124,6 +125,28 @@ class TestNetworkPolicy:
         closed = self.policies(ingress={"from": [peer]})
         named = [rule["from"] for rule in self.policy_of(closed, INGRESS)["spec"]["ingress"] if "from" in rule]
         assert any(peer in peers for peers in named)
+
+    @pytest.mark.parametrize(
+        ("values", "metrics"), [({}, 8080), ({"tls": {"enabled": True}}, 8080), (OWN_PORT, 9102)], ids=str
+    )
+    def test_metrics_open_no_way_around_the_callers(self, values: dict[str, Any], metrics: int) -> None:
+        caller = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "edge"}}}
+        scraper = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+
+        def peers(number: int, **policy: Any) -> list[Any]:
+            docs = render({**values, "networkPolicy": {"enabled": True, "ingress": policy}})
+            rules = [
+                rule
+                for rule in self.policy_of(docs, INGRESS)["spec"]["ingress"]
+                if number in ports(rule, docs, INGRESS)
+            ]
+            return [peer for rule in rules for peer in rule.get("from", ["everyone"])]
+
+        assert set(map(str, peers(metrics))) == {"everyone"}
+        assert caller in peers(metrics, **{"from": [caller]})
+        assert "everyone" not in peers(metrics, **{"from": [caller]})
+        assert scraper in peers(metrics, **{"from": [caller], "metricsFrom": [scraper]})
+        assert "everyone" not in peers(metrics, **{"from": [caller], "metricsFrom": [scraper]})
 
     def test_extra_egress_is_added(self) -> None:
         rule = {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 443, "protocol": "TCP"}]}
