@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.errors import ChartError, ReleaseError
+from scripts.errors import ChartError, ReleaseError, ValuesError
 from scripts.yamledit import set_value
 
 ARTIFACT_HUB = "artifacthub.io/"  # what its annotations begin with
@@ -64,6 +65,27 @@ def read_chart(path: Path) -> Chart:
         metadata=metadata,
         values_files=(*values, *sorted(path.glob("values-*.yaml"))),
     )
+
+
+def check_sources(chart: Chart) -> None:
+    """See that the values files are YAML and values.schema.json is JSON: helm names no line, or does not look.
+
+    Raises ValuesError, ChartError with file and line.
+    """
+    for file in chart.values_files:
+        read_yaml(file, ValuesError)
+    schema = chart.path / "values.schema.json"
+    try:
+        json.loads(schema.read_bytes())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ChartError(f"{schema} cannot be read", found=error.strerror) from error
+    except json.JSONDecodeError as error:
+        place = f"{schema}:{error.lineno}:{error.colno}"
+        raise ChartError(f"{place}: not valid JSON", found=error.msg, run="correct that line") from error
+    except UnicodeDecodeError as error:
+        raise ChartError(f"{schema}: not UTF-8 text", found=error.reason) from error
 
 
 def with_version(

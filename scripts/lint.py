@@ -90,13 +90,15 @@ def lint(config: Config, toolchain: Toolchain, runner: Runner, *, values: Iterab
             raise ValuesError(f"no values file at {shown(file)}", run="correct --values")
     sources = (chart.path / "Chart.yaml", *chart.values_files, *extra)
     broken = {file for file in sources if _broken(file)}
+    schema = tuple(schema_rules(chart))
     jobs: list[Callable[[], Iterable[Finding]]] = [
         lambda: chart_rules(chart, known),
-        lambda: schema_rules(chart),
+        lambda: schema,
         lambda: changelog_rules(chart, config),
     ]
-    # Nothing can be said about values that cannot be read; yamllint tells where they break.
-    if not broken & {chart.path / "Chart.yaml", chart.path / "values.yaml"}:
+    # Nothing can be said about values or a schema that cannot be read; where they break is told anyway.
+    readable = not any(finding.level == "error" for finding in schema)
+    if readable and not broken & {chart.path / "Chart.yaml", chart.path / "values.yaml"}:
         columns: list[Path | None] = [file for file in (*chart.values_files, *extra) if file not in broken]
         newest = _newest(chart, known)
         jobs = [partial(helm_rules, chart, file, helm, newest) for file in columns or [None]] + jobs
@@ -129,14 +131,23 @@ def helm_rules(chart: Chart, values: Path | None, helm: Helm, kube_version: str 
 
 
 def yaml_rules(file: Path, rules: Path) -> Iterator[Finding]:
-    """yamllint, by the project's rules."""
+    """yamllint, by the project's rules; and that the file holds a mapping, as helm wants it."""
     from yamllint import linter
     from yamllint.config import YamlLintConfig
 
-    config = YamlLintConfig(file=str(rules))
-    for problem in linter.run(file.read_text(), config, str(file)):
+    try:
+        problems = list(linter.run(file.read_text(encoding="utf-8"), YamlLintConfig(file=str(rules)), str(file)))
+    except UnicodeDecodeError as error:
+        yield Finding("error", "yamllint", f"is not UTF-8 text ({error.reason})", file)
+        return
+    for problem in problems:
         message = f"{problem.desc} ({problem.rule})" if problem.rule else problem.desc
         yield Finding(problem.level or "error", "yamllint", message, file, problem.line)
+    if not any(problem.desc.startswith("syntax error") for problem in problems):
+        try:
+            read_yaml(file, ValuesError)
+        except ValuesError as error:
+            yield Finding("error", "values", f"{error.message.rpartition(': ')[2]}, but a {error.found}", file)
 
 
 def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:

@@ -7,9 +7,8 @@ from datetime import UTC, date, datetime
 
 from scripts.archive import RECORD, Package, describe, pack, record_text
 from scripts.changelog import read_changelog
-from scripts.chart import Chart, read_yaml
+from scripts.chart import Chart, check_sources
 from scripts.config import Config
-from scripts.errors import ValuesError
 from scripts.files import write_atomic
 from scripts.helm import Helm
 from scripts.places import line_of, shown
@@ -23,8 +22,9 @@ def package(
 ) -> Package:
     """Write `dist/<name>-<version>.tgz` and `dist/package.json`; when `dry_run`, only say what they would be.
 
-    Raises VersionError (no semver), ValuesError (a values file is no YAML), ChartError (helm refuses the chart),
-    ChangelogError, OutputError (`dist/` cannot be written): whatever was in `dist/` is then still there.
+    Raises VersionError (no semver), ValuesError (a values file is no YAML), ChartError (a schema that is no JSON,
+    or helm refuses the chart), ChangelogError, OutputError (`dist/` cannot be written): whatever was in `dist/`
+    is then still there.
     """
     found, data = build(config, chart, helm, release_time(config, chart))
     if not dry_run:
@@ -37,8 +37,7 @@ def build(config: Config, chart: Chart, helm: Helm, epoch: int) -> tuple[Package
     """The package of `chart` with the time `epoch`, and its bytes; nothing is written. Raises as `package` does."""
     file = chart.path / "Chart.yaml"
     parse(chart.version, f"{shown(file)}:{line_of(file, ['version'])}: version")
-    for file in chart.values_files:  # helm reads only one of them, and names no line
-        read_yaml(file, ValuesError)
+    check_sources(chart)
     data = pack(helm, chart.path, epoch)
     return describe(config.dist / chart.archive_name, data, epoch), data
 

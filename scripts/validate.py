@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from xml.etree import ElementTree
 
 from scripts.baseline import earlier_chart
-from scripts.chart import Chart, read_chart, read_yaml
+from scripts.chart import Chart, check_sources, read_chart, read_yaml
 from scripts.command import Runner
 from scripts.config import Config
 from scripts.errors import ChartError, ConfigError, FindingsError, OutputError, ReleaseError, ValuesError
@@ -24,7 +24,7 @@ from scripts.kubeconform import Kubeconform, Problem
 from scripts.kubeversion import supported
 from scripts.manifests import Difference, Manifests, difference, read_manifests
 from scripts.parallel import workers
-from scripts.places import shown
+from scripts.places import line_of, shown
 from scripts.schemas import Schemas
 from scripts.toolchain import Toolchain
 
@@ -237,12 +237,16 @@ def make_plan(
             if not file.is_file():
                 raise ValuesError(f"no values file at {shown(file)}", run="correct --values")
             read_yaml(file, ValuesError)
-    if (chart.path / "values.yaml").is_file():
-        read_yaml(chart.path / "values.yaml", ValuesError)
-    versions = supported(chart.kube_version, known)
+    check_sources(chart)
+    file = chart.path / "Chart.yaml"
+    place = f"{shown(file)}:{line_of(file, ['kubeVersion'])}"
+    try:
+        versions = supported(chart.kube_version, known)
+    except ChartError as error:
+        raise ChartError(f"{place}: {error.message}", expected=error.expected, found=error.found) from error
     if not versions:
         raise ChartError(
-            f"{shown(chart.path / 'Chart.yaml')}: kubeVersion admits no Kubernetes whose schemas are known",
+            f"{place}: kubeVersion admits no Kubernetes whose schemas are known",
             expected=f"one of {spans(known)}",
             found=chart.kube_version,
         )
