@@ -171,14 +171,14 @@ def load_package(config: Config) -> Package:
                 f"{file} has another form",
                 expected=f"schema_version {SCHEMA_VERSION}",
                 found=repr(record["schema_version"]),
-                run=again,
             )
         path = config.dist / Path(record["archive"]).name
         recorded = Package(
             path, *(record[key] for key in ("name", "version", "sha256", "size", "manifest_digest", "created"))
         )
-        data = path.read_bytes()
-        found = describe(path, data, recorded.epoch)
+        found = describe(path, path.read_bytes(), recorded.epoch)
+    except ChartError as error:
+        raise ChartError(error.message, expected=error.expected, found=error.found, run=again) from error
     except FileNotFoundError as error:
         raise ChartError(f"nothing is packaged: {error.filename} does not exist", run=again) from error
     except OSError as error:

@@ -34,6 +34,8 @@ _TAG = re.compile(r"^\w[\w.-]{0,127}$", re.ASCII)
 _LARGEST_MANIFEST = 4 << 20  # bytes, what the specification asks registries to accept
 _LARGEST_ARCHIVE = 20 << 20  # bytes, what helm downloads
 _CONNECT, _READ, _WHOLE = 5.0, 10.0, 60.0  # seconds: to connect, between two packets, for one answer
+_CORRECT = "correct registry in [tool.gati], GATI_REGISTRY or --registry"
+_LOOK = f"see that the registry runs and can be reached from here, or {_CORRECT}"
 _ATTEMPTS, _PATIENCE = 4, 25.0  # tries, and seconds after which no further try begins
 
 
@@ -72,7 +74,7 @@ class Registry:
             raise ConfigError(
                 f"{self.prefix!r} is no registry that charts can be published to",
                 expected="oci://host[:port][/path], the path in lower case",
-                run="correct registry in [tool.gati], GATI_REGISTRY or --registry",
+                run=_CORRECT,
             )
 
     @property
@@ -192,7 +194,7 @@ class Client:
             f"{self.registry.host} is not an OCI registry",
             expected=f"an answer of the OCI distribution API at {self._url('')}",
             found=answer.words(),
-            run="correct registry in [tool.gati], GATI_REGISTRY or --registry",
+            run=_CORRECT,
         )
 
     def manifest(self, reference: Reference, *, digest: str | None = None) -> Found | None:
@@ -396,7 +398,12 @@ class Client:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_Transient), wait=wait, stop=enough, sleep=self._sleep, reraise=True
         )
-        return retrying(once)
+        try:
+            return retrying(once)
+        except _Transient as error:
+            tries = retrying.statistics["attempt_number"]
+            error.found = f"{error.found} (tried {tries} time{'s'[: tries != 1]})"
+            raise
 
     def _once(
         self,
@@ -520,15 +527,14 @@ def _connection_error(error: Exception, host: str, url: str) -> RegistryError:
             return _NoTls(message, found=words, run=run)
         return RegistryError(f"TLS with {host} fails", found=words)
     if isinstance(error, requests.Timeout):
-        return _Transient(
-            f"{host} does not answer", found=f"nothing within {_CONNECT:g} s (connect) or {_READ:g} s (read)"
-        )
+        waited = f"nothing within {_CONNECT:g} s (connect) or {_READ:g} s (read)"
+        return _Transient(f"{host} does not answer", found=waited, run=_LOOK)
     name = next((cause for cause in causes if isinstance(cause, OSError) and type(cause).__name__ == "gaierror"), None)
     if name is not None or "NameResolutionError" in {type(cause).__name__ for cause in causes}:
         kind = _Transient if name is not None and "temporary" in str(name).lower() else RegistryError
-        return kind(f"the name {host} cannot be resolved", found=words)
+        return kind(f"the name {host} cannot be resolved", found=words, run=_LOOK)
     if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
-        return _Transient(f"{host} cannot be reached", found=words)
+        return _Transient(f"{host} cannot be reached", found=words, run=_LOOK)
     return RegistryError(f"{url} cannot be asked", found=words)
 
 

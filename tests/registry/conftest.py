@@ -123,15 +123,22 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture
 def distribution(toolchain: Toolchain, runner: Runner, tmp_path: Path, authority: Authority) -> Iterator[Served]:
     """The reference registry with one user and TLS; `registry` has the login and the authority."""
-    port, log, users = free_port(), tmp_path / "distribution.log", tmp_path / "htpasswd"
+    with distribution_of(toolchain, runner, tmp_path, authority) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def distribution_of(toolchain: Toolchain, runner: Runner, folder: Path, authority: Authority) -> Iterator[Served]:
+    """`github.com/distribution/distribution` over `folder`, until the block ends."""
+    port, log, users = free_port(), folder / "distribution.log", folder / "htpasswd"
     users.write_text(HTPASSWD)
-    settings = tmp_path / "distribution.yaml"
+    settings = folder / "distribution.yaml"
     settings.write_text(
         textwrap.dedent(f"""\
         version: 0.1
         log: {{level: info, accesslog: {{disabled: false}}}}
         storage:
-          filesystem: {{rootdirectory: {tmp_path}/distribution}}
+          filesystem: {{rootdirectory: {folder}/distribution}}
         http:
           addr: 127.0.0.1:{port}
           secret: tests

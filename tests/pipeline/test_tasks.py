@@ -1,0 +1,122 @@
+"""What every task has: help, a dry run that changes nothing, JSON that a machine can read."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import INVOKE, Cli
+
+MUTATING = ("down", "package", "publish", "template", "tools", "up", "version-bump")
+
+
+def test_every_flag_has_help(cli: Cli) -> None:
+    names = [task["name"] for task in json.loads(cli("--list", "--list-format=json").fine())["tasks"]]
+    assert set(MUTATING) | {"lint", "kubeconform-check", "verify", "registry"} <= set(names)
+    # One process for all: invoke reads every module again for each.
+    script = "\n".join(f"echo '== {name}'; '{INVOKE}' --help {name}" for name in names)
+    told = subprocess.run(
+        ("sh", "-c", script), cwd=cli.checkout, env={**cli.env, "COLUMNS": "200"}, capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stderr
+    helps = dict(re.findall(r"^== (\S+)\n(.*?)(?=^== |\Z)", told.stdout, re.DOTALL | re.MULTILINE))
+    for name, text in helps.items():
+        assert re.search(r"Docstring:\n  \S", text), name
+        flags = re.findall(r"^  (?:-\w(?: \S+|=\S+)?, )?(--\S+)(.*)$", text, re.MULTILINE)
+        assert flags, name
+        assert [flag for flag, rest in flags if not rest.strip()] == [], name
+    for name in MUTATING:
+        assert "--dry-run" in helps[name], name
+
+
+class TestDryRun:
+    def test_package_says_what_it_would_write(self, cli: Cli) -> None:
+        dry = cli.on_chart("package", "--dry-run", "--json").fine()
+        assert not cli.dist.exists()
+        assert cli.on_chart("package", "--json").fine() == dry
+
+    def test_template(self, cli: Cli) -> None:
+        only = ("--kube-version", "1.30")
+        dry = cli.on_chart("template", "--dry-run", *only).fine()
+        assert not cli.dist.exists()
+        assert cli.on_chart("template", *only).fine() == dry
+
+    def test_publish_only_asks(self, cli: Cli) -> None:
+        cli.on_chart("package").fine()
+        for _ in range(2):
+            assert json.loads(cli.on_chart("publish", "--dry-run", "--json").fine())["state"] == "absent"
+
+    def test_tools_builds_nothing(self, cli: Cli, tmp_path: Path) -> None:
+        states = json.loads(
+            cli("tools", "--build", "--dry-run", "--json", GATI_CACHE_DIR=f"{tmp_path}/cache", PATH="/bin").fine()
+        )
+        assert {state["state"] for state in states} == {"not built"}
+
+
+def test_the_table_of_tools(cli: Cli) -> None:
+    lines = cli("tools").fine().splitlines()
+    assert lines[1].split() == ["tool", "pin", "found", "state", "path"]
+    helm = next(line.split() for line in lines if line.startswith("helm "))
+    assert helm[1].startswith("v")
+    assert helm[2] in ("cache", "PATH")
+    assert helm[3] == "ready"
+
+
+def test_echo_shows_each_command(cli: Cli) -> None:
+    told = cli("--echo", "package", "--chart", cli.chart)
+    assert told.status == 0
+    assert re.search(r"^\$ \S*helm package ", told.stderr, re.MULTILINE)
+
+
+def test_json_is_all_of_stdout(cli: Cli) -> None:
+    only = ("--kube-version", "1.30")
+    for task, more in (("lint", ()), ("template", only), ("kubeconform-check", only), ("package", ())):
+        told = cli.on_chart(task, "--json", *more)
+        assert isinstance(json.loads(told.fine()), dict), task
+    for name in ("lint.json", "kubeconform.json", "package.json", "manifests/index.json"):
+        assert json.loads((cli.dist / name).read_text())["schema_version"] == 1
+
+
+def test_the_registry_is_served_until_it_is_stopped(cli: Cli) -> None:
+    cli.on_chart("package").fine()
+    cli.on_chart("publish").fine()
+    process = cli.start("registry", "--port", "0")
+    try:
+        assert process.stdout is not None
+        prefix = process.stdout.readline().strip()
+        url = prefix.replace("oci://", "http://").replace("/charts", "/v2/charts") + "/made/tags/list"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            assert json.load(answer)["tags"] == ["0.1.0"]
+        # A second run does not touch the content that this one serves.
+        cli.on_chart("publish").refused("another run serves the embedded registry")
+    finally:
+        process.send_signal(2)
+        _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "stopped" in stderr
+    end = time.monotonic() + 5
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+        except (urllib.error.URLError, ConnectionError):
+            break
+        assert time.monotonic() < end, "the registry is still served"
+
+
+@pytest.mark.parametrize("folder", ["helm", "docs"])
+def test_tasks_work_from_a_folder_below(cli: Cli, folder: str) -> None:
+    done = subprocess.run(
+        (INVOKE, "package", "--dry-run", "--json"),
+        cwd=cli.checkout / folder,
+        env=cli.env,
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(done.stdout)["name"] == "gati", done.stderr
