@@ -10,21 +10,20 @@ from scripts.errors import ChartError
 from scripts.places import key_text
 
 if TYPE_CHECKING:
-    from yaml.nodes import MappingNode, Node, ScalarNode
+    from yaml.nodes import Node, ScalarNode
 
 
 def set_value(text: str, path: Sequence[str], value: str, *, source: str) -> str:
-    """`text` with the text `value` at the keys `path`; missing keys are added at the end of their mapping.
+    """`text` with the text `value` at the keys `path`; a missing key comes first below its parent, or last of all.
 
     Text of several lines becomes a literal block. Raises ChartError, naming `source`, where the place is of such
-    a kind that it cannot be changed without touching more (an alias, a key that stands twice).
+    a kind that it cannot be changed without touching more (flow style, an alias, a key that stands twice).
     """
     import yaml
 
     try:
         wanted = _with(yaml.safe_load(text), path, value)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        fresh = _changed(text, root, path, value)
+        fresh = _changed(text, yaml.compose(text, Loader=yaml.SafeLoader), path, value)
         if yaml.safe_load(fresh) == wanted:
             return fresh
         found = "a value that other lines depend on"
@@ -47,70 +46,36 @@ def _with(content: Any, path: Sequence[str], value: str) -> Any:
     return {**(content or {}), path[0]: _with((content or {}).get(path[0]), path[1:], value)}
 
 
-def _changed(text: str, root: Node | None, path: Sequence[str], value: str) -> str:
+def _changed(text: str, node: Node | None, path: Sequence[str], value: str) -> str:
     from yaml.nodes import MappingNode, ScalarNode
 
-    node, indent, flow = root, -1, False
+    key: Node | None = None
     for depth, name in enumerate(path):
-        if not isinstance(node, MappingNode):  # `annotations:` without a value
-            start, end = (node.start_mark.index, node.end_mark.index) if node else (len(text), len(text))
-            return text[:start].rstrip(" ") + _tail(text, path[depth:], value, indent + 2) + text[end:]
-        flow = flow or bool(node.flow_style)
-        key, child = _child(node, name)
-        if key is None:
-            return _added(text, node, path[depth:], value, flow=flow)
-        node, indent = child, key.start_mark.column
-    if not isinstance(node, ScalarNode):
+        if getattr(node, "flow_style", False):
+            raise TypeError("a mapping in flow style")
+        children = node.value if isinstance(node, MappingNode) else []
+        found = next(((each, child) for each, child in children if getattr(each, "value", None) == name), None)
+        if found is None:
+            column = children[0][0].start_mark.column if children else key.start_mark.column + 2 if key else 0
+            return _added(text, key, column, path[depth:], value)
+        key, node = found
+    if key is None or not isinstance(node, ScalarNode):
         raise TypeError(f"{path[-1]} holds more than one value")
-    start, end = _span(text, node, indent)
-    rest = text[end:].split("\n", 1)[0].strip()
-    return text[:start] + _scalar(text, value, node.style, indent, inline=flow or bool(rest)) + text[end:]
+    start, end = _span(text, node, key.start_mark.column)
+    return text[:start] + _scalar(text, value, node.style, key.start_mark.column) + text[end:]
 
 
-def _child(node: MappingNode, name: str) -> tuple[Node | None, Node | None]:
-    for key, value in node.value:
-        if getattr(key, "value", None) == name:
-            return key, value
-    return None, None
-
-
-def _added(text: str, node: MappingNode, path: Sequence[str], value: str, *, flow: bool) -> str:
-    """`text` with the keys of `path` after the last one of the mapping `node`."""
-    if flow:
-        nested = json.dumps(value, ensure_ascii=False)
-        for name in reversed(path[1:]):
-            nested = f"{{{name}: {nested}}}"
-        close = node.end_mark.index - 1  # where the } stands
-        return f"{text[:close].rstrip()}{', ' if node.value else ''}{path[0]}: {nested}{text[close:]}"
-    column = node.start_mark.column
-    end = _last(text, node, column)
-    return text[:end] + _tail(text, path, value, column) + text[end:]
-
-
-def _last(text: str, node: Node, indent: int) -> int:
-    """Where the line ends on which the last value of `node` does."""
-    from yaml.nodes import ScalarNode
-
-    while node.value and not isinstance(node, ScalarNode) and not getattr(node, "flow_style", False):
-        last = node.value[-1]
-        if isinstance(last, tuple):
-            indent, node = last[0].start_mark.column, last[1]
-            if isinstance(node, ScalarNode) and not node.value and node.style is None:
-                node = last[0]  # a key without a value
-        else:
-            node = last
-    end = _span(text, node, indent)[1] if isinstance(node, ScalarNode) else node.end_mark.index
-    line_end = text.find("\n", end)
-    line_end = len(text) if line_end < 0 else line_end
-    return line_end - 1 if text[:line_end].endswith("\r") else line_end
-
-
-def _tail(text: str, path: Sequence[str], value: str, column: int) -> str:
-    """New lines for the keys of `path`, each preceded by a line end."""
-    lines = ""
+def _added(text: str, parent: Node | None, column: int, path: Sequence[str], value: str) -> str:
+    """`text` with the keys of `path` on new lines: below the line of the key `parent`, or at the end."""
+    end = _line_end(text)
+    if parent is None:
+        at, before = len(text), "" if text.endswith("\n") or not text else end
+    else:
+        following = text.find("\n", parent.start_mark.index) + 1
+        at, before = following or len(text), "" if following else end
     for depth, name in enumerate(path):
-        lines += f"{_line_end(text)}{' ' * (column + 2 * depth)}{name}:"
-    return f"{lines} {_scalar(text, value, None, column + 2 * (len(path) - 1), inline=False)}"
+        before += f"{' ' * (column + 2 * depth)}{name}:" + (end if depth < len(path) - 1 else " ")
+    return text[:at] + before + _scalar(text, value, None, column + 2 * (len(path) - 1)) + end + text[at:]
 
 
 def _span(text: str, node: ScalarNode, indent: int) -> tuple[int, int]:
@@ -131,21 +96,19 @@ def _span(text: str, node: ScalarNode, indent: int) -> tuple[int, int]:
     return start, end - 1 if text[:end].endswith("\r") else end
 
 
-def _scalar(text: str, value: str, style: str | None, indent: int, *, inline: bool) -> str:
+def _scalar(text: str, value: str, style: str | None, indent: int) -> str:
     """`value` in the manner of `style`: a block where it has lines, quotes where it needs some."""
     import yaml
 
-    quoted = json.dumps(value, ensure_ascii=False)
-    if "\n" in value and not inline:
+    if "\n" in value:
         lines = value.removesuffix("\n").split("\n")
         block = "".join(f"{_line_end(text)}{' ' * (indent + 2)}{line}" if line else _line_end(text) for line in lines)
         return ("|" if value.endswith("\n") else "|-") + block
-    if style == "'" and "\n" not in value:
+    if style == "'":
         return "'" + value.replace("'", "''") + "'"
-    if style == '"' or (inline and any(sign in value for sign in ",[]{}\n")):
-        return quoted
+    quoted = json.dumps(value, ensure_ascii=False)
     try:
-        return value if yaml.safe_load(f"k: {value}") == {"k": value} else quoted
+        return value if style != '"' and yaml.safe_load(f"k: {value}") == {"k": value} else quoted
     except yaml.YAMLError:
         return quoted
 

@@ -1,0 +1,147 @@
+"""The tasks `version-bump` and `release` as a person runs them: what is printed, the exit code, what is left."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.embedded import embedded
+from scripts.registry import connect
+from tests.release.conftest import CHANGELOG, Project
+
+Invoke = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def invoke(project: Project, root: Path) -> Invoke:
+    """Runs a task of the toolkit on the project's chart."""
+    (project.root / "chart" / "CHANGELOG.md").write_text(CHANGELOG)
+    project.commit("Give the chart its own changelog")
+    settings = {
+        "GATI_DIST": str(project.config.dist),
+        "GATI_EMBEDDED_REGISTRY": str(project.config.embedded_registry),
+        "GATI_CACHE_DIR": str(project.config.cache_dir),
+        "COLUMNS": "200",
+    }
+
+    def run(*words: str, stdin: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
+        argv = (sys.executable, "-m", "invoke", "--search-root", root, *words, "--chart", "chart")
+        environment = {**os.environ, **settings}
+        return subprocess.run(
+            argv, cwd=project.root, env=environment, stdin=stdin, capture_output=True, text=True, timeout=60
+        )
+
+    return run
+
+
+def test_bump_prints_what_changed_and_is_left_to_be_committed(invoke: Invoke, project: Project) -> None:
+    before = project.files()
+    preview = invoke("version-bump", "--part", "minor", "--dry-run")
+    assert preview.returncode == 0, preview.stderr
+    assert "-version: 1.2.0\n+version: 1.3.0\n" in preview.stdout
+    assert "+## [1.3.0] - " in preview.stdout
+    assert project.files() == before
+
+    done = invoke("version-bump", "--part", "minor", "--app-version", "8", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["old"], told["new"], told["written"]) == ("1.2.0", "1.3.0", True)
+    assert project.git("status", "--porcelain").split() == ["M", "chart/CHANGELOG.md", "M", "chart/Chart.yaml"]
+    text = (project.root / "chart/Chart.yaml").read_text()
+    assert "name: demo  # kept\n" in text
+    assert 'appVersion: "8"' in text
+
+    again = invoke("version-bump", "--part", "minor")
+    assert again.returncode == 1
+    assert "changes that are not committed" in again.stderr
+    assert "Traceback" not in again.stderr
+
+
+def test_a_dirty_tree_is_refused_unless_asked(invoke: Invoke, project: Project) -> None:
+    (project.root / "notes.txt").write_text("to do\n")
+    before = project.files()
+    refused = invoke("version-bump", "--version", "2.0.0")
+    assert refused.returncode == 1
+    assert "notes.txt" in refused.stderr
+    assert "--allow-dirty" in refused.stderr
+    assert project.files() == before
+    assert invoke("version-bump", "--version", "2.0.0", "--allow-dirty").returncode == 0
+    assert "version: 2.0.0" in (project.root / "chart/Chart.yaml").read_text()
+
+
+def test_release_prints_the_plan_and_then_nothing_to_do(invoke: Invoke, project: Project) -> None:
+    planned = invoke("release", "--tag", "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    rows = {line.split()[0]: line.split()[1] for line in planned.stdout.splitlines()[2:10]}
+    assert rows == {
+        **dict.fromkeys(("lint", "validate", "package", "publish", "verify", "tag", "record"), "absent"),
+        "commit": "same",
+    }
+    assert not project.config.dist.exists()
+    assert not project.config.embedded_registry.exists()
+
+    done = invoke("release", "--tag", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["release"] == project.record()
+    assert told["release"]["tag"] == project.git("tag") == "demo-1.2.0"
+    assert {step["state"] for step in told["plan"]} == {"absent", "same"}
+
+    again = invoke("release", "--tag")
+    assert again.returncode == 0, again.stderr
+    assert "nothing to do" in again.stdout
+    assert "absent" not in again.stdout
+
+
+def test_findings_are_told_with_their_place(invoke: Invoke, project: Project) -> None:
+    (project.root / "chart/templates/map.yaml").write_text("data: {{ .Values.replicas | nope }}\n")
+    failed = invoke("release")
+    assert failed.returncode == 1
+    assert "templates/map.yaml:1" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not (project.config.dist / "release.json").exists()
+
+
+@contextlib.contextmanager
+def terminal(typed: str) -> Iterator[int]:
+    """A terminal on which somebody has typed."""
+    ours, theirs = pty.openpty()
+    os.write(ours, typed.encode())
+    try:
+        yield theirs
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_publishing_to_a_real_registry_is_asked_for(invoke: Invoke, project: Project, tmp_path: Path) -> None:
+    with embedded(tmp_path / "real", project.runner, project.toolchain) as registry:
+
+        def published() -> tuple[str, ...]:
+            with connect(registry) as client:
+                return client.versions("demo")
+
+        words = ("release", "--registry", registry.prefix)
+        unattended = invoke(*words)
+        assert unattended.returncode == 1
+        assert "invoke release --yes" in unattended.stderr
+        with terminal("no\n") as stdin:
+            refused = invoke(*words, stdin=stdin)
+        assert (refused.returncode, "not released" in refused.stderr) == (1, True)
+        assert f"Publish demo 1.2.0 to {registry.prefix}? [y/N]" in refused.stderr
+        assert published() == ()
+        assert not project.config.dist.exists()
+
+        with terminal("y\n") as stdin:
+            assert invoke(*words, stdin=stdin).returncode == 0
+        assert published() == ("1.2.0",)
+        assert project.record()["registry"] == registry.prefix
+        assert "nothing to do" in invoke(*words, "--yes").stdout
