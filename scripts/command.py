@@ -54,6 +54,11 @@ class Process:
             return self._popen.wait(timeout=deadline)
         return None
 
+    def tell(self, sig: int) -> None:
+        """Tell the child, and all that it started, something; whether and when it ends is its own affair."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, sig)
+
     def stop(self, sig: int = signal.SIGTERM) -> None:
         """End the child and all that it started; it is gone when this returns."""
         _end_group(self._popen, sig)

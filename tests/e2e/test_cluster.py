@@ -15,52 +15,17 @@ from typing import Any
 
 import pytest
 
-from scripts.cluster import Api, connect
+from scripts.cluster import Api
 from scripts.command import Runner
-from scripts.config import load_config
 from scripts.crds import CRD_SETS, crd_files
 from scripts.errors import ApiError
-from scripts.kind import ZONE_LABEL, ZONES, KindCluster, cluster
+from scripts.kind import ZONE_LABEL, ZONES, KindCluster
 from scripts.toolchain import Toolchain
+from tests.e2e.charts import PAUSE, RESTRICTED
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
-PAUSE = "registry.k8s.io/pause:3.10"  # in every node image
-RESTRICTED = {
-    "runAsNonRoot": True,
-    "runAsUser": 65532,
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-@pytest.fixture(scope="module")
-def runner() -> Runner:
-    return Runner()
-
-
-@pytest.fixture(scope="module")
-def toolchain(runner: Runner) -> Toolchain:
-    return Toolchain(load_config(ROOT).cache_dir, runner, say=say)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, runner: Runner, toolchain: Toolchain) -> Iterator[KindCluster]:
-    config = load_config(ROOT, dist=tmp_path_factory.mktemp("dist"))
-    with cluster(config, toolchain, runner, say) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def api(made: KindCluster, runner: Runner, toolchain: Toolchain) -> Iterator[Api]:
-    with connect(kubectl=toolchain.path("kubectl"), runner=runner, kubeconfig=made.kubeconfig) as api:
-        yield api
 
 
 @pytest.fixture
@@ -243,6 +208,7 @@ from scripts.command import Runner
 from scripts.config import load_config
 from scripts.kind import cluster
 from scripts.toolchain import Toolchain
+from tests.e2e.charts import PAUSE, RESTRICTED
 
 config = load_config(Path(sys.argv[1]), dist=Path(sys.argv[2]))
 runner = Runner()

@@ -1,0 +1,55 @@
+"""The one cluster that all tests of this folder share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.cluster import Api, connect
+from scripts.command import Runner
+from scripts.config import load_config
+from scripts.kind import KindCluster, cluster
+from scripts.rollout import Rollout
+from scripts.toolchain import Toolchain
+
+
+@pytest.fixture(scope="session")
+def made(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, runner: Runner, toolchain: Toolchain
+) -> Iterator[KindCluster]:
+    """A control plane and a worker in each zone, gone when the last test has run."""
+    config = load_config(root, dist=tmp_path_factory.mktemp("dist"))
+    with cluster(config, toolchain, runner, lambda line: print(line, file=sys.stderr)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def api(made: KindCluster, runner: Runner, toolchain: Toolchain) -> Iterator[Api]:
+    """The cluster's API."""
+    with connect(kubectl=toolchain.path("kubectl"), runner=runner, kubeconfig=made.kubeconfig) as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def rollouts(
+    made: KindCluster, api: Api, runner: Runner, toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Rollout]:
+    """The release "app" in a namespace."""
+    helm, folder = toolchain.path("helm"), tmp_path_factory.mktemp("evidence")
+
+    def make(namespace: str) -> Rollout:
+        return Rollout(
+            helm,
+            runner,
+            api,
+            namespace=namespace,
+            release="app",
+            kubeconfig=made.kubeconfig,
+            evidence=folder / namespace,
+            say=lambda line: print(line, file=sys.stderr),
+        )
+
+    return make
