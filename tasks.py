@@ -83,16 +83,26 @@ def node_image(ctx: Context, json: bool = False) -> None:
         print(present.to_json(image) if json else image.reference)
 
 
-@task(help={"version": "Build this version only (default: 1 and 2).", "json": COMMON["json"]})
-def images(ctx: Context, version: str = "", json: bool = False) -> None:
+@task(
+    help={
+        "version": "Build this version only (default: 1 and 2).",
+        "json": COMMON["json"],
+        "dry-run": "Only show what would be built.",
+    }
+)
+def images(ctx: Context, version: str = "", json: bool = False, dry_run: bool = False) -> None:
     """Build the images of the reference services; takes no time when nothing changed."""
     with told():
         from scripts import engine, present
-        from scripts.images import VERSIONS, build_services
+        from scripts.images import VERSIONS, build_services, plan_services
 
         config, runner, _ = setup(ctx)
         with engine.connect() as client:
             versions = (version,) if version else VERSIONS
+            if dry_run:
+                plan = plan_services(config, client, versions=versions)
+                print(present.render(present.planned_images(plan), json=json))
+                return
             built = build_services(config, client, runner, say, versions=versions)
         print(present.render(present.images(built), json=json))
 
@@ -102,11 +112,11 @@ def stack_of(ctx: Context, *, replicas: str = "1", monitoring: bool = False) -> 
     """The compose stack of a person, and the engine it runs on while the block lasts."""
     with told():
         from scripts import engine
-        from scripts.compose import Stack
+        from scripts.compose import MOST_REPLICAS, Stack
         from scripts.config import whole_number
 
         config, runner, chain = setup(ctx)
-        count = whole_number(replicas, "--replicas", least=1)
+        count = whole_number(replicas, "--replicas", least=1, most=MOST_REPLICAS)
         with engine.connect() as client:
             yield Stack(config, client, runner, chain.path("compose"), say, replicas=count, monitoring=monitoring)
 
@@ -131,7 +141,7 @@ def up(
     """Start the reference services with docker compose and wait until they are healthy."""
     with stack_of(ctx, replicas=replicas, monitoring=monitoring) as stack:
         if dry_run:
-            print("\n".join(stack.preview(version)))
+            print("\n".join(stack.preview(version, build=build)))
             return
         if build:
             stack.build(version)

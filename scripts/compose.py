@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from scripts.command import Result, Runner
 from scripts.config import Config
 from scripts.engine import find_image
-from scripts.errors import CommandFailed, EngineError
-from scripts.images import SERVICES, build_services, foundation, reference
+from scripts.errors import CommandFailed, ConfigError, EngineError
+from scripts.images import SERVICES, build_services, expected_foundation, foundation, reference
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -27,6 +27,8 @@ _HEALTHY_SECONDS = 90  # until every container of a change is healthy
 _STOP_SECONDS = 20  # longer than DRAIN_SECONDS and SHUTDOWN_SECONDS of the services together
 _BALANCER_SECONDS = 15.0  # until the balancer uses a new replica; it asks twice a second
 _STATUS_PORT = "8404/tcp"
+_ROLL_ORDER = ("route-manager", "ingress")  # so that no ingress is newer than what it asks
+MOST_REPLICAS = 7  # haproxy.cfg has room for one more, which a rolling change starts beside them
 
 Say = Callable[[str], None]
 
@@ -61,21 +63,35 @@ class Stack:
     def up(self, version: str) -> None:
         """Bring the stack to `version` and wait until it is healthy.
 
-        A running stack with several replicas is changed one replica after the other.
+        A stack that runs is changed one container after the other, and stays as it is where that fails; of one that
+        could not be started, or was stopped at it, nothing is left.
         Raises EngineError: a port is taken, an image is missing, a container did not get healthy.
         """
         self._require_images(version)
-        if self.replicas > 1 and len(self.containers("ingress")) > 1 and self.containers("balancer"):
-            self.roll(version)
         self._require_ports()
-        self._up(version, "--remove-orphans")
-        if self.replicas > 1:
-            self._until_balanced("ingress", self.replicas)
+        fresh = not self.containers()
+        try:
+            self._change(version)
+            self._up(version, "--remove-orphans")
+            if self.replicas > 1:
+                self._until_balanced("ingress", self.replicas)
+        except BaseException:
+            if fresh:
+                self.say("taking down what was started")
+                self.down()
+            raise
 
-    def preview(self, version: str) -> tuple[str, ...]:
-        """What `up` would start, a line each; nothing is changed. Raises EngineError when a port is taken."""
+    def preview(self, version: str, *, build: bool = True) -> tuple[str, ...]:
+        """What `up` would start, a line each; nothing is changed.
+
+        Raises EngineError when a port is taken, or an image is missing that nobody is going to `build`.
+        """
+        if not build:
+            self._require_images(version)
         self._require_ports()
-        services = json.loads(self._compose(version, *self._profile(), "config", "--format", "json").stdout)["services"]
+        images = self._foundations(lambda name: expected_foundation(self.config, name, self.engine))
+        answer = self._compose(version, *self._profile(), "config", "--format", "json", images=images)
+        services = json.loads(answer.stdout)["services"]
         return tuple(
             f"{name}: {service['deploy'].get('replicas', 1)} of {service['image']}"
             + "".join(f", port {port['published']}" for port in service.get("ports", ()) if port.get("published"))
@@ -85,15 +101,13 @@ class Stack:
     def roll(self, version: str) -> None:
         """Replace each container of another version: start a new one, wait until it is used, stop the old one.
 
-        route-manager goes first, so that no ingress is newer than what it asks. Needs the balancer
-        (`replicas` of 2 or more). Raises EngineError; containers not replaced by then keep serving.
+        Needs the balancer (`replicas` of 2 or more). Raises EngineError; containers not replaced by then keep serving.
         """
         self._require_images(version)
-        for service in ("route-manager", "ingress"):
-            wanted = str(self.engine.images.get(reference(service, version)).id)
-            running = self.containers(service)
-            for stale in [container for container in running if container.attrs["Image"] != wanted]:
-                self._replace(service, version, stale, len(running))
+        for service in _ROLL_ORDER:
+            count = len(self.containers(service))
+            for stale in self._stale(service, version):
+                self._replace(service, version, stale, count)
 
     def down(self) -> None:
         """Stop and remove all that belongs to the project. Raises EngineError when something is left."""
@@ -115,6 +129,24 @@ class Stack:
         found = self.engine.containers.list(all=True, filters={"label": labels})
         return sorted(found, key=lambda container: str(container.attrs["Created"]))
 
+    def _change(self, version: str) -> None:
+        """Bring what runs to `version` in order, where it is of the same shape as what is wanted.
+
+        A single container is replaced in its place, and is away for as long as the new one needs to start.
+        """
+        balanced = bool(self.containers("balancer"))
+        if self.replicas > 1 and balanced and len(self.containers("ingress")) > 1:
+            self.roll(version)
+        elif self.replicas == 1 and not balanced:
+            for service in _ROLL_ORDER:
+                if self._stale(service, version):
+                    self._up(version, "--no-deps", service)
+
+    def _stale(self, service: str, version: str) -> list[Container]:
+        """The containers of `service` that were made from another image than the one of `version`."""
+        wanted = str(self.engine.images.get(reference(service, version)).id)
+        return [container for container in self.containers(service) if container.attrs["Image"] != wanted]
+
     def _replace(self, service: str, version: str, stale: Container, count: int) -> None:
         self.say(f"{service}: starting version {version} beside {stale.name}")
         self._up(version, "--no-deps", "--no-recreate", "--scale", f"{service}={count + 1}", service)
@@ -124,16 +156,17 @@ class Stack:
         stale.remove()
 
     def _up(self, version: str, *words: str) -> None:
-        wait = ("--wait", "--wait-timeout", str(_HEALTHY_SECONDS))
+        options = ("--detach", "--no-build", "--pull", "never", "--wait", "--wait-timeout", str(_HEALTHY_SECONDS))
+        images = self._foundations(lambda name: foundation(self.config, name, self.engine, self.runner, self.say))
         try:
-            self._compose(version, *self._profile(), "up", "--detach", "--no-build", "--pull", "never", *wait, *words)
+            self._compose(version, *self._profile(), "up", *options, *words, images=images)
         except CommandFailed as error:
             raise self._explained(error) from None
 
     def _profile(self) -> tuple[str, ...]:
         return ("--profile", "monitoring") if self.monitoring else ()
 
-    def _compose(self, version: str, *words: str) -> Result:
+    def _compose(self, version: str, *words: str, images: Mapping[str, str] | None = None) -> Result:
         folder = self.config.root / "compose"
         files = ["docker-compose.yml", *(("docker-compose.replicas.yml",) if self.replicas > 1 else ())]
         argv: list[str | Path] = [self.compose, "--project-name", self.project, "--progress", "plain"]
@@ -148,29 +181,31 @@ class Stack:
             "GATI_ROUTES": os.fspath(self.routes) if self.routes else None,
             "COMPOSE_PROFILES": None,
             "COMPOSE_FILE": None,
-            **self._foundations(),
+            **(images or {}),
         }
         return self.runner.run((*argv, *words), env=environment, deadline=_HEALTHY_SECONDS + 60)
 
-    def _foundations(self) -> dict[str, str]:
-        """The images of others that this stack runs; none is fetched for a stack that does not."""
+    def _foundations(self, find: Callable[[str], str]) -> dict[str, str]:
+        """The images of others that this stack runs, as `find` names them; none is asked for that it does not run."""
         wanted = {"haproxy": self.replicas > 1, "prometheus": self.monitoring}
-        return {
-            f"GATI_{name.upper()}_IMAGE": foundation(self.config, name, self.engine, self.runner, self.say)
-            for name, used in wanted.items()
-            if used
-        }
+        return {f"GATI_{name.upper()}_IMAGE": find(name) for name, used in wanted.items() if used}
 
     def _require_images(self, version: str) -> None:
         for service in SERVICES:
             if find_image(self.engine, reference(service, version)) is None:
-                raise EngineError(f"the image {reference(service, version)} is missing", run="invoke images")
+                raise EngineError(
+                    f"the image {reference(service, version)} is missing", run=f"invoke images --version {version}"
+                )
 
     def _require_ports(self) -> None:
         """Ports are looked at before anything is started, so that the message can say who has them."""
         wanted = {"HTTP": self.config.http_port, "gRPC": self.config.grpc_port}
         if self.monitoring:
             wanted["Prometheus"] = self.config.prometheus_port
+        if len(set(wanted.values())) < len(wanted):
+            raise ConfigError(
+                "the stack needs ports that differ", found=", ".join(f"{name} {port}" for name, port in wanted.items())
+            )
         for name, port in wanted.items():
             holder = self._holder(port)
             if holder:
@@ -222,7 +257,7 @@ class Stack:
         return EngineError(
             f"the stack {self.project} did not get healthy",
             found="\n".join(said or complaint[-3:]),
-            run="invoke down, then correct the cause and run invoke up",
+            run="correct the cause, then run invoke up again",
         )
 
 

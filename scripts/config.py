@@ -128,8 +128,8 @@ def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
         parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
         if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
             return tuple(part for part in parts if part)
-    if wanted == "int":
-        return whole_number(value, where)
+    if wanted == "int":  # every whole number here is a port
+        return whole_number(value, where, least=1, most=65535)
     if wanted == "str" and isinstance(value, str):
         allowed = _CHOICES.get(field.name)
         if allowed is None or value in allowed:

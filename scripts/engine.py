@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scripts.errors import EngineError
 
@@ -20,22 +20,25 @@ _DEADLINE = 600  # seconds without a byte from the engine
 def connect() -> Iterator[DockerClient]:
     """The engine that DOCKER_HOST or the current docker context names. Raises EngineError when none answers."""
     import docker
-    from docker.errors import DockerException
+    from docker.errors import APIError, DockerException
+    from docker.utils import kwargs_from_env
+    from requests import RequestException
 
     host = _host()
     try:
-        client = docker.DockerClient(base_url=host, timeout=_DEADLINE, tls=_tls())
-    except DockerException as error:
+        tls: Any = kwargs_from_env().get("tls", False)  # DOCKER_TLS_VERIFY and DOCKER_CERT_PATH
+        client = docker.DockerClient(base_url=host, timeout=_DEADLINE, tls=tls)
+    except (DockerException, RequestException) as error:
         raise absent(host, error) from None
-    try:
-        client.ping()
-        yield client
-    except docker.errors.APIError as error:
-        raise EngineError("the container engine refused a request", found=error.explanation or str(error)) from error
-    except DockerException as error:
-        raise absent(host, error) from None
-    finally:
-        client.close()
+    with contextlib.closing(client):
+        try:
+            yield client
+        except APIError as error:
+            raise EngineError(
+                "the container engine refused a request", found=error.explanation or str(error)
+            ) from error
+        except RequestException as error:
+            raise EngineError("the connection to the container engine broke", found=_root_cause(error)) from error
 
 
 def absent(host: str | None, error: object) -> EngineError:
@@ -93,10 +96,6 @@ def _host() -> str | None:
         context = ContextAPI.get_current_context()
         return str(context.Host) if context and context.Host else None
     return None
-
-
-def _tls() -> bool:
-    return bool(os.environ.get("DOCKER_TLS_VERIFY"))
 
 
 def _root_cause(error: object) -> str:

@@ -16,7 +16,7 @@ from scripts.command import Runner
 from scripts.config import Config
 from scripts.debian import FILES, SUITE, SYSTEM, build_rootfs, rootfs_key
 from scripts.engine import canonical, find_image, pull
-from scripts.errors import EngineError, ToolError
+from scripts.errors import ConfigError, EngineError, ToolError
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SERVICES = ("ingress", "route-manager")
 VERSIONS = ("1", "2")
 _CA_BUNDLE = "ca-bundle.crt"  # the name that the Dockerfiles look for
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _STEP = re.compile(r"Step (\d+)/(\d+) : (\S+)")
 
 Say = Callable[[str], None]
@@ -37,6 +38,17 @@ class Image:
     id: str
     size: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class PlannedImage:
+    """An image that would be built on `base`; whether the engine holds each already. What is there is built again
+    only where its sources changed; a base that is not is pulled or built first."""
+
+    reference: str
+    there: bool
+    base: str
+    base_there: bool
 
 
 @dataclass(frozen=True)
@@ -56,8 +68,24 @@ FOUNDATIONS: Mapping[str, Foundation] = {
 
 
 def reference(service: str, version: str) -> str:
-    """The tag of a reference service's image."""
+    """The tag of a reference service's image. Raises ConfigError for a version that no tag can have."""
+    if not _TAG.fullmatch(version):
+        raise ConfigError(
+            "the version of the images is not usable",
+            expected="up to 128 letters, digits, dots, dashes and underscores, such as 2",
+            found=repr(version),
+        )
     return f"gati/{service}:{version}"
+
+
+def plan_services(
+    config: Config, engine: DockerClient, *, versions: Iterable[str] = VERSIONS
+) -> tuple[PlannedImage, ...]:
+    """What `build_services` would build; nothing is changed. Raises ConfigError."""
+    base = expected_foundation(config, "python", engine)
+    base_there = find_image(engine, base) is not None
+    tags = [reference(service, version) for service in SERVICES for version in versions]
+    return tuple(PlannedImage(tag, find_image(engine, tag) is not None, base, base_there) for tag in tags)
 
 
 def build_services(
@@ -85,12 +113,10 @@ def foundation(config: Config, name: str, engine: DockerClient, runner: Runner, 
     "registry" pulls, "build" builds from Debian packages, "auto" takes what is there, else pulls, else builds.
     """
     wanted = FOUNDATIONS[name]
-    remote = canonical(getattr(config, wanted.field))
-    local = f"gati/base-{name}:{SUITE}-{rootfs_key(wanted.packages, variant=wanted.variant)}"
-    choices = {"registry": (remote,), "build": (local,), "auto": (remote, local)}[config.images]
-    for choice in choices:
-        if find_image(engine, choice):
-            return choice
+    remote, local = _remote(config, name), _local(name)
+    expected = expected_foundation(config, name, engine)
+    if find_image(engine, expected):
+        return expected
     if config.images != "build":
         try:
             say(f"pulling {remote}")
@@ -104,6 +130,22 @@ def foundation(config: Config, name: str, engine: DockerClient, runner: Runner, 
     repository, _, tag = local.rpartition(":")
     engine.api.import_image_from_file(os.fspath(rootfs), repository=repository, tag=tag)
     return local
+
+
+def expected_foundation(config: Config, name: str, engine: DockerClient) -> str:
+    """The reference that `foundation` would answer with: the one that the engine holds, else the preferred one."""
+    remote, local = _remote(config, name), _local(name)
+    choices = {"registry": (remote,), "build": (local,), "auto": (remote, local)}[config.images]
+    return next((choice for choice in choices if find_image(engine, choice)), choices[0])
+
+
+def _remote(config: Config, name: str) -> str:
+    return canonical(getattr(config, FOUNDATIONS[name].field))
+
+
+def _local(name: str) -> str:
+    wanted = FOUNDATIONS[name]
+    return f"gati/base-{name}:{SUITE}-{rootfs_key(wanted.packages, variant=wanted.variant)}"
 
 
 def _build(engine: DockerClient, context: bytes, service: str, version: str, base: str, say: Say) -> Image:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from scripts.bump import Bump
-    from scripts.images import Image
+    from scripts.images import Image, PlannedImage
     from scripts.lint import Lint
     from scripts.record import ReleaseRecord
     from scripts.release import Release
@@ -53,6 +53,21 @@ def images(built: Iterable[Image]) -> View:
         tuple((i.reference, f"{i.size / 1e6:.0f} MB", f"{i.seconds:.1f} s", i.id) for i in built),
         [dataclasses.asdict(i) for i in built],
     )
+
+
+def planned_images(plan: Iterable[PlannedImage]) -> View:
+    """`invoke images --dry-run`: one row an image."""
+    plan = tuple(plan)
+    return View(
+        "Images that would be built",
+        ("image", "now", "base", "now"),
+        tuple((p.reference, _presence(p.there), p.base, _presence(p.base_there)) for p in plan),
+        [dataclasses.asdict(p) for p in plan],
+    )
+
+
+def _presence(there: bool) -> str:
+    return "there" if there else "missing"
 
 
 def lint(outcome: Lint) -> View:

@@ -46,7 +46,7 @@ def test_a_missing_image(make_stack) -> None:
     with pytest.raises(EngineError) as refusal:
         make_stack("image").up("none")
     assert str(refusal.value).splitlines()[0] == "the image gati/ingress:none is missing"
-    assert refusal.value.run == "invoke images"
+    assert refusal.value.run == "invoke images --version none"
 
 
 @pytest.mark.parametrize("task", ["up", "down", "images"])

@@ -100,5 +100,9 @@ def test_a_bad_configuration_ends_the_container_with_one_line(engine, images, se
 
 
 def test_a_shell_cannot_be_started(engine, images) -> None:
-    with pytest.raises(APIError, match="executable file not found"):
-        engine.containers.run("gati/ingress:1", entrypoint=["sh", "-c", "true"], remove=True)
+    container = engine.containers.create("gati/ingress:1", entrypoint=["sh", "-c", "true"])
+    try:
+        with pytest.raises(APIError, match="executable file not found"):
+            container.start()
+    finally:
+        container.remove(force=True)

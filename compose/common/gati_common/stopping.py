@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -16,6 +19,8 @@ def hold_signals() -> None:
 
 def told_to_stop() -> asyncio.Event:
     """The event that SIGTERM and SIGINT set, those held so far included; to be called in the running loop."""
+    import asyncio
+
     stop = asyncio.Event()
     for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

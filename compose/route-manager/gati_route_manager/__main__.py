@@ -5,21 +5,22 @@ Exit 0 after SIGTERM, 1 when it cannot serve, 2 for bad configuration.
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
 import sys
 
-from gati_common.environment import SettingsError
 from gati_common.stopping import hold_signals
-
-from gati_route_manager.settings import load_settings
 
 
 def main() -> int:
-    hold_signals()
+    hold_signals()  # before the modules that take their time
+    import asyncio
+    import logging
+    import os
+
+    from gati_common.environment import SettingsError
+
     from gati_route_manager.routes import RoutesError
     from gati_route_manager.server import serve
+    from gati_route_manager.settings import load_settings
 
     try:
         settings = load_settings(os.environ)
