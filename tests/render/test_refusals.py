@@ -12,6 +12,7 @@ from tests.render.figures import HPA
 from tests.render.harness import CHART, render, render_error
 
 POLICIES = {"networkPolicy": {"enabled": True}}
+BY_ZONE = {"maxSkew": 2, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
 SCRATCH = {"name": "tmp", "emptyDir": {}}
 
 # (values, the keys that the message names, options of the render)
@@ -55,6 +56,21 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     (
         {"ingress": {"prometheus": {"port": 443}}, "tls": {"enabled": True}},
         ("ingress.prometheus.port", "tls.servicePort"),
+        {},
+    ),
+    (
+        {"networking": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4", "IPv6"]}},
+        ("networking.ipFamilyPolicy", "networking.ipFamilies"),
+        {},
+    ),
+    (
+        {"routeManager": {"initContainers": [{"name": "route-manager", "image": "x:1"}]}},
+        ("routeManager.initContainers", "route-manager"),
+        {},
+    ),
+    (
+        {"ingress": {"topologySpreadConstraints": [BY_ZONE]}, "multiZone": {"enabled": True}},
+        ("ingress.topologySpreadConstraints", "multiZone.enabled"),
         {},
     ),
     ({"ingress": {"extraVolumes": [SCRATCH]}}, ("ingress.extraVolumes", "tmp"), {}),
@@ -102,6 +118,14 @@ def test_every_refusal_has_a_case() -> None:
         {"ingress": {"extraVolumes": [{"name": "tls", "emptyDir": {}}]}},
         {"ingress": {"extraVolumeMounts": [{"name": "tmp", "mountPath": "/tmp/deeper", "subPath": "x"}]}},
         {"routeManager": {"enabled": False, "name": "gati-ingress"}},
+        {"ingress": {"initContainers": [{"name": "route-manager", "image": "x:1"}]}},
+        {"ingress": {"topologySpreadConstraints": [BY_ZONE]}},
+        {
+            "ingress": {"topologySpreadConstraints": [{**BY_ZONE, "whenUnsatisfiable": "DoNotSchedule"}]},
+            "multiZone": {"enabled": True},
+        },
+        {"networking": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]}},
+        {"networking": {"ipFamilies": ["IPv6", "IPv4"]}},
         {"pdb": {"enabled": False, "maxUnavailable": 1}},
         merged(EVERYTHING, {"ingress": {"prometheus": {"port": 8443}}}),
     ],
