@@ -90,6 +90,16 @@ def test_keda_keeps_the_scaling_behavior() -> None:
     assert at(scaled, "spec", "advanced", "horizontalPodAutoscalerConfig", "behavior") == of_hpa
 
 
+@pytest.mark.requirement("9.5")
+def test_hpa_and_keda_can_follow_each_other_in_one_upgrade() -> None:
+    """Helm creates before it deletes, so for a moment both are there."""
+    hpa, scaled = render(HPA).one("HorizontalPodAutoscaler"), render(KEDA).one("ScaledObject")
+    made_by_keda = at(scaled, "spec", "advanced", "horizontalPodAutoscalerConfig", "name")
+    assert made_by_keda not in (None, hpa["metadata"]["name"])
+    # KEDA's admission webhook refuses a Deployment that another HPA scales, but for this annotation.
+    assert hpa["metadata"]["annotations"]["validations.keda.sh/hpa-ownership"] == "false"
+
+
 @pytest.mark.requirement("9.2", "9.3")
 def test_trigger_comes_from_values() -> None:
     keda = {"enabled": True, "serverAddress": "http://p:9", "query": 'rate(x{a="b"}[5m])', "requestsPerSecond": 250}
