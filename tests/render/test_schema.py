@@ -129,6 +129,8 @@ def test_a_port_is_a_port(path: str, value: Any) -> None:
         ("commonLabels.bad key", "x"),
         ("commonLabels.key", "not a label value"),
         ("global.namespace", "Not A Namespace"),
+        ("ingress.config.LARGE", 2**53),
+        ("routeManager.extraEnv", [{"name": "no name"}]),
     ],
 )
 def test_a_value_out_of_range_is_refused_and_named(path: str, value: Any) -> None:
