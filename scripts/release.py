@@ -6,7 +6,7 @@ import contextlib
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -31,7 +31,7 @@ from scripts.publish import Publication, State
 from scripts.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read_record, record_file, write_record
 from scripts.registry import Registry
 from scripts.toolchain import Toolchain
-from scripts.validate import check_chart, demand_valid
+from scripts.validate import Validation, check_chart, demand_valid
 from scripts.version import tag_name
 
 _TOOLS = ("helm", "kubeconform")
@@ -323,17 +323,20 @@ class Release:
                 validation = other.submit(check_chart, self._config, self._toolchain, rendered, say=self._say)
                 self._demand_clean(lint.result())
                 outcome = validation.result()
-            write_atomic(self._config.dist / "kubeconform.json", _json(outcome.report()))
-            if not outcome.problems():
-                self._say(outcome.summary())
-            demand_valid(outcome)
+            self._demand_valid(outcome)
+            self._say(outcome.summary())
 
     def _demand_clean(self, outcome: linting.Lint) -> None:
         write_atomic(self._config.dist / "lint.json", _json(outcome.report()))
-        wrong = [f"{f.place}: {f.message}" if f.place else f.message for f in outcome.findings if f.level == "error"]
-        if wrong:
-            name = f"{outcome.chart.name} {outcome.chart.version}"
-            raise FindingsError(f"{name} is not clean", found="\n".join(wrong), run="invoke lint")
+        lines = [f"{f.place}: {f.message}" if f.place else f.message for f in outcome.findings if f.level == "error"]
+        with _in_full(lines, "invoke lint"):
+            linting.demand_clean(outcome)
+
+    def _demand_valid(self, outcome: Validation) -> None:
+        write_atomic(self._config.dist / "kubeconform.json", _json(outcome.report()))
+        lines = [f"{p.source}: {p.kind}/{p.name}: {p.message} ({where})" for p, where in outcome.problems()]
+        with _in_full(lines, "invoke kubeconform-check"):
+            demand_valid(outcome)
 
     def _publish(self) -> Publication:
         facts, registry = self.facts, self._served()
@@ -389,6 +392,16 @@ class Release:
         begin = time.monotonic()
         yield
         self._seconds[name] = time.monotonic() - begin
+
+
+@contextlib.contextmanager
+def _in_full(lines: Sequence[str], run: str) -> Iterator[None]:
+    """Has the refusal of a check tell what was found, since no table stands above it."""
+    try:
+        yield
+    except FindingsError as error:
+        more = [f"and {len(lines) - 20} more"] if len(lines) > 20 else []
+        raise FindingsError(error.message, found="\n".join([*lines[:20], *more]), run=run) from None
 
 
 def _say(state: State, todo: str, there: str) -> str:

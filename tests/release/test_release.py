@@ -103,6 +103,15 @@ def test_a_failed_check_takes_the_bump_back(project: Project) -> None:
     assert project.published() == {}
 
 
+def test_an_object_that_kubernetes_refuses_is_named(project: Project) -> None:
+    template = project.root / "chart/templates/map.yaml"
+    template.write_text(template.read_text() + "nonsense: true\n")
+    project.commit("Add an unknown field")
+    with pytest.raises(FindingsError, match=r"(?s)would refuse.*templates/map.yaml: ConfigMap/demo: .*nonsense"):
+        project.release()
+    assert project.published() == {}
+
+
 def test_a_failing_commit_hook_takes_the_bump_back(project: Project) -> None:
     hook = project.root / ".git/hooks/pre-commit"
     hook.parent.mkdir(exist_ok=True)
@@ -164,9 +173,9 @@ def test_an_unreachable_registry_is_refused_and_leaves_the_tree(project: Project
     away = replace(project, config=replace(project.config, registry="oci://127.0.0.1:9/charts"))
     before = project.files()
     assert away.plan()["publish"] == "unknown"
-    for options in ({}, {"part": "minor"}):
+    for part in (None, "minor"):
         with pytest.raises(RegistryError, match=r"127\.0\.0\.1:9"):
-            away.release(**options)
+            away.release(part=part)
     assert project.files() == before
     assert project.git("log", "--format=%s") == "Add the chart"
 

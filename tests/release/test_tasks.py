@@ -33,7 +33,7 @@ def invoke(project: Project, root: Path) -> Invoke:
     }
 
     def run(*words: str, stdin: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
-        argv = (sys.executable, "-m", "invoke", "--search-root", root, *words, "--chart", "chart")
+        argv = (sys.executable, "-m", "invoke", "--search-root", str(root), *words, "--chart", "chart")
         environment = {**os.environ, **settings}
         return subprocess.run(
             argv, cwd=project.root, env=environment, stdin=stdin, capture_output=True, text=True, timeout=60

@@ -1,0 +1,55 @@
+"""The commands that README, CONTRIBUTING and RELEASING name exist, and RELEASING quotes what the code says."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.collection import Collection
+from invoke.tasks import Task
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = ("README.md", "CONTRIBUTING.md", "RELEASING.md", "scripts/README.md", "tests/render/test_upgrade_safety.py")
+COMMAND = re.compile(r"\binvoke ((?:[a-z][\w-]*|--[a-z-]+)(?: [^\s`#&|;,:)]+)*)")
+
+
+@pytest.fixture(scope="module")
+def tasks() -> dict[str, Task[Any]]:
+    """Every task by its name."""
+    sys.path.insert(0, str(ROOT))
+    import tasks as module
+
+    return dict(Collection.from_module(module).tasks.items())
+
+
+def commands(page: str) -> list[list[str]]:
+    return [found.split() for found in COMMAND.findall((ROOT / page).read_text())]
+
+
+@pytest.mark.parametrize("page", PAGES[:4])
+def test_commands_and_their_flags_exist(page: str, tasks: dict[str, Task[Any]]) -> None:
+    found = [words for words in commands(page) if not words[0].startswith("--") and words[0] != "TASK"]
+    assert found
+    for name, *words in found:
+        if name not in tasks:
+            assert page != "RELEASING.md", name
+            continue  # prose: "the tasks of `invoke`: flags in ..."
+        flags = {flag for argument in tasks[name].get_arguments() for flag in argument.names}
+        for word in words:
+            if word.startswith("--"):
+                assert word[2:].split("=")[0].replace("-", "_") in {f.replace("-", "_") for f in flags}, (name, word)
+
+
+def test_refusals_are_quoted_from_the_code() -> None:
+    table = (ROOT / "RELEASING.md").read_text().partition("## When it refuses")[2].partition("## After")[0]
+    quotes = [
+        quote for row in re.findall(r"^\| (\*.*?) \|", table, re.MULTILINE) for quote in re.findall(r"\*(.+?)\*", row)
+    ]
+    assert len(quotes) >= 15
+    code = "".join(file.read_text() for file in [*(ROOT / "scripts").glob("*.py"), ROOT / "tasks.py"])
+    for quote in quotes:
+        words = quote.removeprefix("git commit ")  # git's own subcommand is filled in
+        assert words in code, quote
