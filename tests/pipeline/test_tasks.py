@@ -84,10 +84,11 @@ def test_json_is_all_of_stdout(cli: Cli) -> None:
         assert json.loads((cli.dist / name).read_text())["schema_version"] == 1
 
 
-def test_the_registry_is_served_until_it_is_stopped(cli: Cli) -> None:
+def test_the_registry_is_served_until_it_is_stopped(cli: Cli, tmp_path: Path) -> None:
     cli.on_chart("package").fine()
     cli.on_chart("publish").fine()
-    process = cli.start("registry", "--port", "0")
+    (own := tmp_path / "registry's tmp").mkdir()
+    process = cli.start("registry", "--port", "0", TMPDIR=str(own))
     try:
         assert process.stdout is not None
         prefix = process.stdout.readline().strip()
@@ -101,6 +102,7 @@ def test_the_registry_is_served_until_it_is_stopped(cli: Cli) -> None:
         _, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "stopped" in stderr
+    assert list(own.iterdir()) == []
     end = time.monotonic() + 5
     while True:
         try:
