@@ -17,6 +17,7 @@ from scripts.config import Config
 from scripts.engine import find_image
 from scripts.errors import CommandFailed, ConfigError, EngineError
 from scripts.images import SERVICES, build_services, expected_foundation, foundation, reference
+from scripts.interrupt import ignored
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -78,7 +79,8 @@ class Stack:
         except BaseException:
             if fresh:
                 self.say("taking down what was started")
-                self.down()
+                with ignored():
+                    self.down()
             raise
 
     def preview(self, version: str, *, build: bool = True) -> tuple[str, ...]:
@@ -268,7 +270,8 @@ def running(stack: Stack, version: str) -> Iterator[Stack]:
         stack.up(version)
         yield stack
     finally:
-        stack.down()
+        with ignored():
+            stack.down()
 
 
 def _ailment(container: Container) -> str | None:

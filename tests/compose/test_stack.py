@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 import requests
 
+from scripts.command import Argv, Result, Runner
 from scripts.compose import Stack, running
 from scripts.errors import EngineError
 from tests.contract import generate
@@ -34,6 +37,13 @@ def stack(make_stack, routes: Path) -> Iterator[Stack]:
 
 def answer(stack: Stack, path: str = "/") -> requests.Response:
     return requests.get(stack.url + path, timeout=10)
+
+
+def left_of(stack: Stack) -> list[object]:
+    """What the engine still has of the stack."""
+    label = {"label": f"com.docker.compose.project={stack.project}"}
+    kinds = stack.engine.networks, stack.engine.volumes
+    return [*stack.containers(), *(item for kind in kinds for item in kind.list(filters=label))]
 
 
 def wait_for(probe: Callable[[], bool], what: str, seconds: float = 30) -> float:
@@ -145,24 +155,31 @@ def test_bad_configuration_is_refused_with_its_cause_and_leaves_nothing(make_sta
     with pytest.raises(EngineError) as refusal, running(bad, "1"):
         pytest.fail("a stack with bad routes got healthy")
     assert "/etc/gati/routes/routes.yaml: routes[0].host: expected text, found 3" in str(refusal.value)
-    assert bad.containers() == []
+    assert left_of(bad) == []
 
 
-def test_down_leaves_nothing_behind(make_stack, engine) -> None:
-    whole = make_stack("gone", replicas=2, monitoring=True)
-    with running(whole, "1"):
-        assert {container.labels["com.docker.compose.service"] for container in whole.containers()} == {
-            *("ingress", "route-manager", "balancer", "prometheus")
-        }
-    label = {"label": f"com.docker.compose.project={whole.project}"}
-    assert engine.containers.list(all=True, filters=label) == []
-    assert engine.networks.list(filters=label) == []
-    assert engine.volumes.list(filters=label) == []
-    whole.down()  # nothing to do is no error
+def test_a_start_that_is_interrupted_leaves_nothing(make_stack) -> None:
+    class Interrupted(Runner):
+        """Ctrl-C once the containers run, and before anybody is told so."""
+
+        def run(self, argv: Argv, **options: Any) -> Result:
+            result = super().run(argv, **options)
+            if "up" in argv:
+                assert stack.containers("ingress")
+                raise KeyboardInterrupt
+            return result
+
+    stack = dataclasses.replace(make_stack("interrupted"), runner=Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        stack.up("1")
+    assert left_of(stack) == []
 
 
-def test_prometheus_scrapes_every_replica(make_stack) -> None:
-    with running(make_stack("monitoring", replicas=2, monitoring=True), "1") as stack:
+def test_prometheus_scrapes_every_replica_and_down_leaves_nothing(make_stack) -> None:
+    stack = make_stack("monitoring", replicas=2, monitoring=True)
+    with running(stack, "1"):
+        names = {container.labels["com.docker.compose.service"] for container in stack.containers()}
+        assert names == {"ingress", "route-manager", "balancer", "prometheus"}
         for _ in range(5):
             assert answer(stack).status_code == 200
         url = f"http://127.0.0.1:{stack.config.prometheus_port}/api/v1/query"
@@ -174,3 +191,5 @@ def test_prometheus_scrapes_every_replica(make_stack) -> None:
         wait_for(lambda: query("up") == [1, 1], "both replicas")
         wait_for(lambda: query('sum(gati_ingress_requests_total{code="200"})') == [5], "the requests")
         assert query("gati_ingress_route_manager_up") == [1, 1]
+    assert left_of(stack) == []
+    stack.down()  # nothing to do is no error
