@@ -35,7 +35,7 @@ class Objection:
 def objections(annotations: Mapping[str, Any], version: str) -> Iterator[Objection]:
     """All that is wrong with the annotations of a chart of `version`; other annotations are left alone."""
     for name, value in annotations.items():
-        if not name.startswith(PREFIX):
+        if not isinstance(name, str) or not name.startswith(PREFIX):
             continue
         if not isinstance(value, str):
             yield Objection(name, f"must be text (quoted), is {type(value).__name__}")
@@ -133,7 +133,11 @@ def _change(entry: Any) -> Iterator[str]:
     if isinstance(entry, dict):
         if "kind" in entry and entry["kind"] not in CHANGE_KINDS:
             yield f"has kind {entry['kind']!r}, not one of {', '.join(CHANGE_KINDS)}"
-        for link in entry.get("links") or ():
+        links = entry.get("links") or ()
+        if not isinstance(links, list | tuple):
+            yield "has links that are no list"
+            return
+        for link in links:
             yield from _fields(link, ("name", "url"))
 
 

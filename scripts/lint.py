@@ -132,6 +132,7 @@ def helm_rules(chart: Chart, values: Path | None, helm: Helm, kube_version: str 
 
 def yaml_rules(file: Path, rules: Path) -> Iterator[Finding]:
     """yamllint, by the project's rules; and that the file holds a mapping, as helm wants it."""
+    import yaml
     from yamllint import linter
     from yamllint.config import YamlLintConfig
 
@@ -139,6 +140,9 @@ def yaml_rules(file: Path, rules: Path) -> Iterator[Finding]:
         problems = list(linter.run(file.read_text(encoding="utf-8"), YamlLintConfig(file=str(rules)), str(file)))
     except UnicodeDecodeError as error:
         yield Finding("error", "yamllint", f"is not UTF-8 text ({error.reason})", file)
+        return
+    except yaml.YAMLError as error:  # a character that no YAML may hold
+        yield Finding("error", "yamllint", f"is not YAML ({str(error).splitlines()[0]})", file)
         return
     for problem in problems:
         message = f"{problem.desc} ({problem.rule})" if problem.rule else problem.desc
