@@ -69,7 +69,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         max_queue=whole(environ, "MAX_QUEUE", 1024, least=0, most=100_000),
         keepalive=number(environ, "KEEPALIVE_SECONDS", 75, least=0.1, most=3600),
         drain=number(environ, "DRAIN_SECONDS", 5, least=0, most=600),
-        shutdown=number(environ, "SHUTDOWN_SECONDS", 8, least=0, most=600),
+        shutdown=number(environ, "SHUTDOWN_SECONDS", 7, least=0, most=600),
         reload=number(environ, "RELOAD_SECONDS", 1, least=0.05, most=600),
         log_level=log_level(environ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import http.client
 import json
+import re
 import signal
 import socket
 import time
@@ -110,6 +111,20 @@ def test_what_is_counted(stack) -> None:
     assert metric(port, "gati_ingress_draining") == 0
     assert metric(port, "gati_ingress_rejected_total") == 0
     assert metric(port, 'gati_ingress_build_info{version="dev"}') == 1
+
+
+def test_every_metric_that_the_chart_relies_on_is_there(stack, root) -> None:
+    """Dashboard, alerts and the scaler's query go by these names."""
+    texts = [path.read_text() for path in (root / "helm/gati").rglob("*") if path.suffix in (".yaml", ".tpl", ".json")]
+    asked = {name for text in texts for name in re.findall(r"gati_ingress_\w+", text)}
+    assert "gati_ingress_requests_total" in asked
+    _, port, _ = stack()
+    get(port)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", "/metrics")
+    exported = set(re.findall(r"^gati_ingress_\w+", connection.getresponse().read().decode(), re.MULTILINE))
+    connection.close()
+    assert asked <= exported
 
 
 def test_without_route_manager_it_lives_but_is_not_ready(start_ingress, free_port) -> None:

@@ -15,8 +15,8 @@ def test_ingress_defaults() -> None:
     assert settings.route_manager == "dns:///route-manager.gati.svc:50051"
     assert settings.timescape is None
     assert not settings.playground
-    # The chart's preStop takes 15 of 30 seconds of grace.
-    assert 15 + settings.drain + settings.shutdown < 30
+    # The chart's preStop takes 15 of 30 seconds of grace; the rest is for a node that is busy.
+    assert 15 + settings.drain + settings.shutdown <= 27
 
 
 def test_route_manager_defaults() -> None:
