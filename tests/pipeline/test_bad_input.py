@@ -37,7 +37,7 @@ def replace(file: str, old: str, new: str) -> Callable[[Path], None]:
     return change
 
 
-@pytest.mark.parametrize("task", ["lint", *RENDERING, "package", "publish", "verify"])
+@pytest.mark.parametrize("task", ["lint", *RENDERING, "package", "publish", "verify", "version-bump", "release"])
 def test_no_chart_at_the_path(cli: Cli, task: str, tmp_path: Path) -> None:
     told = cli(task, "--chart", tmp_path / "nowhere")
     told.refused(f"no chart at {tmp_path}/nowhere", "no such folder", "--chart PATH")
@@ -61,7 +61,7 @@ def test_a_relative_chart_is_looked_for_in_the_current_folder(cli: Cli, tmp_path
 class TestSources:
     """Each thing that can be wrong with a chart, where it is told, and by which tasks."""
 
-    @pytest.mark.parametrize("task", ["template", "package"])
+    @pytest.mark.parametrize("task", ["template", "package", "release"])
     @pytest.mark.parametrize(
         ("change", "words"),
         [
@@ -189,7 +189,7 @@ class TestObjects:
 
 
 class TestDist:
-    @pytest.mark.parametrize("task", ["lint", *RENDERING, "package"])
+    @pytest.mark.parametrize("task", ["lint", *RENDERING, "package", "release"])
     def test_that_is_a_file(self, cli: Cli, task: str) -> None:
         cli.dist.write_text("mine")
         cli.on_chart(task, *(("--kube-version", "1.30") if task in RENDERING else ())).refused("cannot be written")

@@ -14,7 +14,7 @@ import pytest
 
 from tests.pipeline.conftest import Cli, snapshot
 
-TASKS = ("lint", "template", "kubeconform-check", "package", "publish", "verify")
+TASKS = ("lint", "template", "kubeconform-check", "package", "publish", "verify", "release")
 MARK = "GATI_TEST_MARK"
 
 

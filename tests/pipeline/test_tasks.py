@@ -14,7 +14,7 @@ import pytest
 
 from tests.pipeline.conftest import INVOKE, Cli
 
-MUTATING = ("down", "package", "publish", "template", "tools", "up", "version-bump")
+MUTATING = ("down", "package", "publish", "release", "template", "tools", "up", "version-bump")
 
 
 def test_every_flag_has_help(cli: Cli) -> None:
