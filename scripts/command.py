@@ -108,16 +108,19 @@ class Runner:
         """
         shown, data = self._shown(argv), stdin.encode() if isinstance(stdin, str) else stdin
         begin = time.monotonic()
-        popen = self._popen(argv, cwd=cwd, env=env, stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL)
-        try:
-            out, err = popen.communicate(data, timeout=deadline)
-        except subprocess.TimeoutExpired:
-            _end_group(popen)
-            _, err = popen.communicate()
-            raise CommandTimeout(shown, deadline, stderr=self.redact(_text(err))) from None
-        except BaseException:
-            _end_group(popen)
-            raise
+        stdin_from = subprocess.DEVNULL if data is None else subprocess.PIPE
+        with self._popen(argv, cwd=cwd, env=env, stdin=stdin_from) as popen:
+            try:
+                out, err = popen.communicate(data, timeout=deadline)
+            except subprocess.TimeoutExpired as late:
+                _end_group(popen)
+                err = late.stderr or b""
+                with contextlib.suppress(subprocess.TimeoutExpired):  # one that left the group may hold the pipe
+                    _, err = popen.communicate(timeout=_GRACE)
+                raise CommandTimeout(shown, deadline, stderr=self.redact(_text(err))) from None
+            except BaseException:
+                _end_group(popen)
+                raise
         result = Result(
             shown,
             popen.returncode,
@@ -140,21 +143,22 @@ class Runner:
         """
         first_shown, shown = self._shown(producer), self._shown(consumer)
         begin = time.monotonic()
-        with tempfile.TemporaryFile() as complaints:
-            first = self._popen(producer, stdin=subprocess.DEVNULL, stderr=complaints)
+        with (
+            tempfile.TemporaryFile() as complaints,
+            self._popen(producer, stdin=subprocess.DEVNULL, stderr=complaints) as first,
+        ):
             try:
-                second = self._popen(consumer, stdin=first.stdout)
-            except BaseException:
-                _end_group(first)
-                raise
-            if first.stdout is not None:
-                first.stdout.close()  # ours: the consumer holds the other end
-            try:
-                out, err = second.communicate(timeout=deadline)
-                first.wait(timeout=_GRACE)
+                with self._popen(consumer, stdin=first.stdout) as second:
+                    if first.stdout is not None:
+                        first.stdout.close()  # ours: the consumer holds the other end
+                    try:
+                        out, err = second.communicate(timeout=deadline)
+                        first.wait(timeout=_GRACE)
+                    except BaseException:
+                        _end_group(second)
+                        raise
             except BaseException as error:
                 _end_group(first)
-                _end_group(second)
                 if isinstance(error, subprocess.TimeoutExpired):
                     raise CommandTimeout((*first_shown, "|", *shown), deadline) from None
                 raise
