@@ -1,0 +1,52 @@
+"""Results are shown as a table that cuts nothing off, or as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.bump import Bump
+from scripts.edits import Edit
+from scripts.present import View, bumped, facts, render, to_json
+
+VIEW = View("Things", ("name", "what"), (("a", "x" * 50), ("[b]", "y")), [{"name": "a"}, {"name": "[b]"}])
+
+
+@dataclass(frozen=True)
+class Found:
+    """Something to show."""
+
+    long_name: str
+    digest: str
+    path: Path | None = None
+    error: Exception | None = None
+
+
+def test_a_narrow_table_wraps_and_keeps_every_letter() -> None:
+    text = render(VIEW, width=30)
+    assert text.count("x") == 50
+    assert all(len(line.rstrip()) <= 30 for line in text.splitlines())
+    assert "[b]" in text  # no markup
+
+
+def test_json_is_the_records() -> None:
+    assert json.loads(render(VIEW, json=True)) == VIEW.records
+    assert json.loads(to_json({"path": Path("/a")})) == {"path": "/a"}
+
+
+def test_facts_are_never_folded_and_leave_out_what_is_not_there() -> None:
+    found = Found("n", "sha256:" + "0" * 300, error=ValueError("x"))
+    assert facts(found) == f"long name  n\ndigest     sha256:{'0' * 300}"
+    assert json.loads(facts(found, json=True)) == {"long_name": "n", "digest": found.digest}
+
+
+def test_a_bump_is_shown_as_a_diff_or_in_one_line(tmp_path: Path) -> None:
+    plan = Bump("demo", "1.0.0", "1.1.0", None, (Edit(tmp_path / "Chart.yaml", b"a\n", b"b\n"),), ("mind this",))
+    preview = bumped(plan, dry_run=True)
+    assert "-a\n+b\n" in preview
+    assert preview.endswith("note: mind this")
+    done = bumped(plan, dry_run=False)
+    assert done == f"demo 1.0.0 -> 1.1.0: {tmp_path}/Chart.yaml\nnote: mind this"
+    record = json.loads(bumped(plan, dry_run=True, json=True))
+    assert (record["new"], record["written"], record["notes"]) == ("1.1.0", False, ["mind this"])
