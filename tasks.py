@@ -50,6 +50,18 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+@contextlib.contextmanager
+def working(text: str) -> Iterator[None]:
+    """While the block runs, a terminal shows `text` and that we are alive; a log gets lines of `say` alone."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield
+
+
 def setup(ctx: Context, **overrides: Any) -> tuple[Config, Runner, Toolchain]:
     """The three values that every task starts from; `invoke --echo` shows each command that runs."""
     from scripts.command import Runner
@@ -69,17 +81,29 @@ def tools(ctx: Context, build: bool = False, dry_run: bool = False, json: bool =
 
         _, _, chain = setup(ctx)
         if build and not dry_run:
-            chain.paths(row.name for row in chain.survey())
+            with working("building what is missing"):
+                chain.paths(row.name for row in chain.survey())
         print(present.render(present.tools(chain.survey()), json=json))
 
 
-@task(name="node-image", help={"json": COMMON["json"]})
-def node_image(ctx: Context, json: bool = False) -> None:
+@task(name="node-image", help={"json": COMMON["json"], "dry-run": "Only show what would be pulled or built."})
+def node_image(ctx: Context, dry_run: bool = False, json: bool = False) -> None:
     """Pull or build the image of the test cluster's nodes, unless it is there already."""
     with told():
-        from scripts import nodeimage, present
+        from scripts import engine, nodeimage, present
 
-        image = nodeimage.node_image(*setup(ctx), say=say)
+        config, runner, chain = setup(ctx)
+        if dry_run:
+            ways = {"pull": engine.canonical(config.node_image), "build": nodeimage.built_reference(chain)}
+            if config.images != "auto":
+                ways.pop("build" if config.images == "registry" else "pull")
+            with engine.connect() as client:
+                there = next((name for name in ways.values() if engine.find_image(client, name)), None)
+            plan = {"there": there, "otherwise": {} if there else ways}
+            told_plan = there or ", else ".join(f"{way} {name}" for way, name in ways.items())
+            print(present.to_json(plan) if json else told_plan)
+            return
+        image = nodeimage.node_image(config, runner, chain, say=say)
         print(present.to_json(image) if json else image.reference)
 
 
@@ -171,7 +195,8 @@ def lint(ctx: Context, chart: str | None = None, values: Many = None, strict: bo
         from scripts import lint as stage
 
         config, runner, chain = setup(ctx, chart=chart)
-        outcome = stage.lint(config, chain, runner, values=map(Path, values or ()))
+        with working("checking the chart's sources"):
+            outcome = stage.lint(config, chain, runner, values=map(Path, values or ()))
         print(present.render(present.lint(outcome), json=json) if json or outcome.findings else outcome.summary())
         files.write_atomic(config.dist / "lint.json", present.to_json(outcome.report()))
         stage.demand_clean(outcome, strict=strict)
@@ -201,11 +226,12 @@ def template(
         config, runner, chain = setup(ctx, chart=chart)
         files = [Path(file) for file in values or ()]
         plan = validate.read_plan(config, chain, values=files, kube_versions=kube_version or (), say=say)
-        renders = validate.render(plan, chain, runner)
-        index = validate.make_index(plan, renders)
-        if diff:
-            change = validate.compare(config, chain, runner, diff, plan, renders, values=files, say=say)
-            index["difference"] = change.report()
+        with working("rendering"):
+            renders = validate.render(plan, chain, runner)
+            index = validate.make_index(plan, renders)
+            if diff:
+                change = validate.compare(config, chain, runner, diff, plan, renders, values=files, say=say)
+                index["difference"] = change.report()
         if not dry_run:
             validate.store(plan, renders, config.dist)
         if json or (renders and not diff):
@@ -232,9 +258,9 @@ def kubeconform_check(
         from scripts import files, present, validate
 
         config, runner, chain = setup(ctx, chart=chart)
-        outcome = validate.check_chart(
-            config, chain, runner, values=map(Path, values or ()), kube_versions=kube_version or (), say=say
-        )
+        further, minors = map(Path, values or ()), kube_version or ()
+        with working("rendering and checking"):
+            outcome = validate.check_chart(config, chain, runner, values=further, kube_versions=minors, say=say)
         print(present.render(present.problems(outcome), json=json) if json or outcome.problems() else outcome.summary())
         files.write_atomic(config.dist / "kubeconform.json", present.to_json(outcome.report()))
         if junit:
@@ -292,8 +318,11 @@ def publish(
                 if seen.error is not None:
                     raise seen.error
                 return
-            published = stage.publish(where, made, source, Helm(chain.path("helm"), runner), say)
-            check.verify(where, made, digest=published.digest)
+            with working("publishing"):
+                published = stage.publish(where, made, source, Helm(chain.path("helm"), runner), say)
+                check.verify(where, made, digest=published.digest)
+        if not config.registry:
+            say("`invoke registry` serves it again, at another port")
         print(present.facts(published, json=json))
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import select
 import subprocess
 import time
 import urllib.error
@@ -14,7 +17,10 @@ import pytest
 
 from tests.pipeline.conftest import INVOKE, Cli
 
-MUTATING = ("down", "package", "publish", "release", "template", "tools", "up", "version-bump")
+MUTATING = (
+    *("down", "e2e", "images", "node-image", "package", "publish", "release", "template", "tools", "up"),
+    "version-bump",
+)
 
 
 def test_every_flag_has_help(cli: Cli) -> None:
@@ -73,6 +79,23 @@ def test_echo_shows_each_command(cli: Cli) -> None:
     told = cli("--echo", "package", "--chart", cli.chart)
     assert told.status == 0
     assert re.search(r"^\$ \S*helm package ", told.stderr, re.MULTILINE)
+
+
+def test_a_terminal_shows_that_we_are_at_work(cli: Cli) -> None:
+    """On a terminal stderr has a spinner, which is gone at the end; the result is on stdout all the same."""
+    ours, theirs = pty.openpty()
+    argv = (INVOKE, "package", "--chart", cli.chart, "--dry-run"), (INVOKE, "lint", "--chart", cli.chart)
+    shown = ""
+    for words in argv:
+        done = subprocess.run(
+            words, cwd=cli.checkout, env={**cli.env, "TERM": "xterm"}, stdout=subprocess.PIPE, stderr=theirs, text=True
+        )
+        assert "made" in done.stdout
+        shown += os.read(ours, 1 << 16).decode() if select.select([ours], [], [], 0)[0] else ""
+    assert "checking the chart's sources" in shown
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0  # the cursor is hidden, and shown again
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_json_is_all_of_stdout(cli: Cli) -> None:

@@ -39,10 +39,17 @@ except ReleaseError as error:
 
 
 def package_apart(
-    runner: Runner, repository: Path, helm: Helm, root: Path, *, umask: str = "022", **env: str
+    runner: Runner,
+    repository: Path,
+    helm: Helm,
+    root: Path,
+    *,
+    umask: str = "022",
+    user: tuple[str, ...] = (),
+    **env: str,
 ) -> tuple[int, str]:
-    """`package` in a process with its own umask and environment: exit status, and what it printed."""
-    argv = ["sh", "-c", 'umask "$0"; exec "$@"', umask, sys.executable, "-c", PACKAGE_IT, root, helm.path]
+    """`package` in a process with its own umask, user and environment: exit status, and what it printed."""
+    argv = [*user, "sh", "-c", 'umask "$0"; exec "$@"', umask, sys.executable, "-c", PACKAGE_IT, root, helm.path]
     result = runner.run(argv, cwd=repository, env=env, check=False)
     return result.status, (result.stdout or result.stderr).strip()
 
@@ -74,8 +81,11 @@ class TestSameBytes:
             file.chmod(0o700)
             if os.geteuid() == 0:
                 os.chown(file, 1234, 1234)
+        # Another user id, where this machine lets us have one.
+        other = ("unshare", "--map-user=1234", "--map-group=1234")
+        user = other if runner.run([*other, "true"], check=False).status == 0 else ()
         printed = {
-            package_apart(runner, root, helm, first, umask="022", TZ="Pacific/Auckland", USER="a"),
+            package_apart(runner, root, helm, first, user=user, TZ="Pacific/Auckland", USER="a"),
             package_apart(runner, root, helm, second, umask="077", TZ="America/Lima", USER="b", LC_ALL="C"),
             package_apart(runner, root, helm, shallow, umask="000", SOURCE_DATE_EPOCH="1"),
             package_apart(runner, root, helm, unpacked, TZ="Asia/Kathmandu"),
