@@ -22,6 +22,9 @@ export const options = {
 };
 
 function record(kind, target, at, answer) {
+  if (answer.error.includes('context canceled')) {
+    return; // under way when we were told to stop: nobody will know what became of it
+  }
   let body = {};
   try {
     body = answer.json() || {};

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -94,6 +95,8 @@ def run(config: Config, toolchain: Toolchain, runner: Runner, options: Options, 
     """
     begin = time.monotonic()
     folder = config.dist / "e2e"
+    for name in (*options.scenarios, "values"):
+        shutil.rmtree(folder / name, ignore_errors=True)  # what an earlier run left
     with interruptible(), contextlib.ExitStack() as stack:
         workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gati-e2e-")))
         charts = stack.enter_context(_published(config, toolchain, runner, options, workplace, say))
@@ -117,6 +120,9 @@ def run(config: Config, toolchain: Toolchain, runner: Runner, options: Options, 
             kubeconfig=kubeconfig,
             context=context,
         )
+        if own and own.reused:
+            lab.sweep()
+        about = _about(lab, own, options)
         outcomes = {name: Outcome(name, STOPPED, 0.0, (), error="it did not begin") for name in options.scenarios}
         try:
             _go(lab, outcomes, say)
@@ -124,7 +130,7 @@ def run(config: Config, toolchain: Toolchain, runner: Runner, options: Options, 
             report = Report(
                 candidate=charts.candidate.facts,
                 sources=tuple(source.facts for source in charts.sources),
-                cluster=_about(lab, own, options),
+                cluster=about,
                 seconds=time.monotonic() - begin,
                 outcomes=tuple(outcomes[name] for name in SCENARIOS if name in outcomes),
             )

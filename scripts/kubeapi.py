@@ -100,8 +100,10 @@ class Stream:
 
     def stop(self) -> None:
         """Wake up the thread that waits for a line: it sees the end."""
-        with contextlib.suppress(OSError):
-            self._connection.sock.shutdown(socket.SHUT_RDWR)
+        connected: socket.socket | None = self._connection.sock
+        if connected is not None:  # it is None once the stream has ended by itself
+            with contextlib.suppress(OSError):
+                connected.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager

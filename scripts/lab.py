@@ -27,6 +27,7 @@ DEFAULT, VALUES = "default", ("default", "dev", "staging", "prod")
 RELEASE = "gati"
 INGRESS, MANAGER = "gati-ingress", "route-manager"
 RATE = 40  # requests a second of each kind of connection: ENOUGH of them while one rollout is on
+_PREFIX = "gati-e2e-"
 _OUTSIDE = "gati-outside"
 _RUN_LABEL = "gati-e2e/run"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -84,7 +85,7 @@ class Lab:
 
     def name(self, purpose: str) -> str:
         """The name of a namespace of this run; it is removed with the run, whoever makes it."""
-        name = f"gati-e2e-{self.run}-{re.sub(r'[^a-z0-9]+', '-', purpose.lower())}"[:63].rstrip("-")
+        name = f"{_PREFIX}{self.run}-{re.sub(r'[^a-z0-9]+', '-', purpose.lower())}"[:63].rstrip("-")
         with self._lock:
             self._namespaces.append(name)
         return name
@@ -113,10 +114,19 @@ class Lab:
 
             api.wait(gone, what=f"namespace {name} to be gone", deadline=max(0.0, end - time.monotonic()))
 
+    def sweep(self) -> None:
+        """Undo what a killed run left on a cluster of ours: its namespaces, closed nodes."""
+        for namespace in self.api.list("Namespace"):
+            if namespace["metadata"]["name"].startswith(_PREFIX):
+                self.api.delete("Namespace", namespace["metadata"]["name"])
+        for node in self.api.list("Node"):
+            if node["spec"].get("unschedulable"):
+                self.api.cordon(node["metadata"]["name"], False)
+
     # -- releases ------------------------------------------------------------------------------
 
-    def rollout(self, journal: Journal, namespace: str) -> Rollout:
-        """The release of a scenario in `namespace`."""
+    def rollout(self, journal: Journal, namespace: str, objects: str | None = None) -> Rollout:
+        """The release of a scenario in `namespace`; `objects` is the namespace of its objects if it is another one."""
         return Rollout(
             self.tools.helm,
             self.runner,
@@ -125,8 +135,9 @@ class Lab:
             release=RELEASE,
             kubeconfig=self.kubeconfig,
             context=self.context,
-            evidence=self.folder / journal.scenario,
+            evidence=self.folder / journal.scenario / namespace.removeprefix(f"{_PREFIX}{self.run}-"),
             say=journal.say,
+            also=[objects] if objects else [],
         )
 
     def target(
@@ -324,6 +335,12 @@ class Lab:
             except (requests.RequestException, ValueError):
                 return None
         return found if isinstance(found, dict) else None
+
+
+def pod_is_ready(pod: Object) -> bool:
+    """Whether a pod may be given requests."""
+    conditions = pod["status"].get("conditions", ())
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
 
 def _open(node: Object) -> bool:

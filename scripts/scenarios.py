@@ -10,7 +10,7 @@ from scripts.availability import fewest_ready
 from scripts.cluster import Object
 from scripts.errors import ClusterError
 from scripts.files import write_atomic
-from scripts.lab import INGRESS, MANAGER, VALUES, Lab
+from scripts.lab import INGRESS, MANAGER, VALUES, Lab, pod_is_ready
 from scripts.report import Journal
 from scripts.rollout import Revision, Rollout, RolloutFailed, Target
 from scripts.snapshot import Snapshot, differences, take
@@ -43,7 +43,7 @@ def install(lab: Lab, journal: Journal) -> None:
         namespace = lab.namespace(f"install-{values}")
         # The default values let the chart make the namespace of its objects; the others are given one.
         objects = lab.name("install-objects") if values == "default" else namespace
-        rollout = lab.rollout(journal, namespace)
+        rollout = lab.rollout(journal, namespace, objects)
         target = lab.target(lab.candidate, objects, values=values)
         with journal.step(f"install with {values} values"):
             revision = rollout.install(target)
@@ -93,8 +93,8 @@ def rollback(lab: Lab, journal: Journal) -> None:
     rollout = lab.rollout(journal, namespace)
     with journal.step(f"install {source.version}"):
         first = rollout.install(lab.target(source, namespace))
-        before = take(lab.api, [namespace])
     with lab.load(journal, namespace, "rollback"):
+        before = take(lab.api, [namespace])
         with journal.step(f"upgrade to {lab.candidate.version}, image and configuration too"):
             rollout.upgrade(lab.target(lab.candidate, namespace, image="2", config=CHANGED))
             _demand(bool(differences(before, take(lab.api, [namespace]))), "the upgrade changed nothing")
@@ -141,8 +141,8 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
     rollout = lab.rollout(journal, namespace)
     with journal.step("install"):
         rollout.install(lab.target(lab.candidate, namespace))
-        before = take(lab.api, [namespace])
     with lab.load(journal, namespace, "failed upgrade"):
+        before = take(lab.api, [namespace])
         with journal.step("an image that never gets ready is rolled back by itself"):
             target = lab.target(lab.candidate, namespace, image="missing", config=CHANGED)
             try:
@@ -171,7 +171,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
 def uninstall(lab: Lab, journal: Journal) -> None:
     """What was installed is gone, but for the namespace that the chart made, which is kept on purpose."""
     namespace, objects = lab.namespace("uninstall"), lab.name("uninstall-objects")
-    rollout = lab.rollout(journal, namespace)
+    rollout = lab.rollout(journal, namespace, objects)
     with journal.step("install with staging values"):
         rollout.install(lab.target(lab.candidate, objects, values="staging"))
         declared = {document.identity for document in lab.manifest(namespace)}
@@ -180,11 +180,15 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         lab.await_settled(objects)
         journal.detail(f"{len(declared)} objects")
     with journal.step("nothing is left but what is kept on purpose"):
-        left = [item for space in (namespace, objects) for item in lab.api.objects(space) if not _native(item)]
-        # An EndpointSlice goes with its Service, but the garbage collector takes a moment.
-        left = [item for item in left if item["kind"] not in ("EndpointSlice", "Endpoints")] if left else left
-        names = [f"{item['kind']}/{item['metadata']['name']}" for item in left]
-        _demand(not left, "objects are left after the uninstall", "none", ", ".join(names))
+        left: list[str] = []
+
+        def clean() -> bool | None:
+            items = [item for space in (namespace, objects) for item in lab.api.objects(space) if not _native(item)]
+            left[:] = [f"{item['kind']}/{item['metadata']['name']}" for item in items]
+            return None if left else True
+
+        # What Kubernetes derives from them, such as EndpointSlices, goes a moment later.
+        lab.api.wait(clean, what="every object of the release to be gone", deadline=30, state=lambda: ", ".join(left))
         kept = _object(lab, "Namespace", objects)
         policy = kept["metadata"].get("annotations", {}).get("helm.sh/resource-policy")
         _demand(policy == "keep", "the namespace is not marked as kept", "helm.sh/resource-policy: keep", str(policy))
@@ -352,9 +356,16 @@ def _drain(lab: Lab, journal: Journal, namespace: str) -> None:
 
 
 def _delete_pod(lab: Lab, namespace: str, component: str, *, grace: int | None = None) -> None:
-    victim = lab.pods(namespace, component)[0]
-    lab.api.delete("Pod", victim["metadata"]["name"], namespace, grace=grace)
-    lab.await_ready(namespace)
+    """Delete a pod and wait until as many others are ready as there were."""
+    pods = lab.pods(namespace, component)
+    victim = pods[0]["metadata"]
+    lab.api.delete("Pod", victim["name"], namespace, grace=grace)
+
+    def replaced() -> bool | None:
+        others = [pod for pod in lab.pods(namespace, component) if pod["metadata"]["uid"] != victim["uid"]]
+        return True if sum(map(pod_is_ready, others)) >= len(pods) else None
+
+    lab.api.wait(replaced, what=f"another pod in place of {victim['name']}", deadline=60)
 
 
 def _restart(lab: Lab, namespace: str, deployment: str) -> None:

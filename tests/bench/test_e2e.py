@@ -1,0 +1,175 @@
+"""The smoke test beside the same done by hand: kind, kubectl, helm and k6, and nothing that looks at what they did."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scripts import engine
+from scripts import kind as clusters
+from scripts.archive import describe
+from scripts.command import Runner
+from scripts.config import Config
+from scripts.crds import CRD_SETS, crd_files
+from scripts.e2e import FROZEN, Options, demand_passed, run
+from scripts.images import SERVICES, VERSIONS, build_services, reference
+from scripts.lab import ENOUGH, RATE
+from scripts.nodeimage import node_image
+from scripts.toolchain import Toolchain
+from tests.bench.measure import Figures, sample
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
+
+MOST = 1.25
+SERVICE = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "outside"},
+    "spec": {
+        "type": "NodePort",
+        "selector": {"app.kubernetes.io/instance": "gati", "app.kubernetes.io/component": "ingress"},
+        "ports": [{"port": 80, "targetPort": 8080}],
+    },
+}
+
+
+class ByHand:
+    """What a person would type, in a folder for its files."""
+
+    def __init__(self, folder: Path, toolchain: Toolchain) -> None:
+        self.name = f"{clusters.PREFIX}bench"
+        self.folder = folder
+        self.kubeconfig = folder / "kubeconfig"
+        self.toolchain = toolchain
+
+    def run(self, *argv: str | Path, stdin: str | None = None) -> str:
+        done = subprocess.run([*map(str, argv)], input=stdin, check=True, capture_output=True, text=True, timeout=400)
+        return done.stdout
+
+    def kubectl(self, *words: str, stdin: str | None = None) -> str:
+        return self.run(self.toolchain.path("kubectl"), f"--kubeconfig={self.kubeconfig}", *words, stdin=stdin)
+
+    def helm(self, verb: str, chart: Path, version: str, playground: bool = False) -> None:
+        images = [f"--set-string={key}.image.tag={version}" for key in ("ingress", "routeManager")]
+        images += [
+            "--set=ingress.image.repository=gati/ingress",
+            "--set=routeManager.image.repository=gati/route-manager",
+        ]
+        images += [f"--set=ingress.config.FEATURE_PLAYGROUND={str(playground).lower()}", "--set=global.namespace="]
+        self.run(
+            *(self.toolchain.path("helm"), verb, "gati", chart, "--namespace=gati", "--wait", "--timeout=300s"),
+            *(f"--kubeconfig={self.kubeconfig}", *images),
+        )
+
+    def cluster(self, image: clusters.NodeImage) -> None:
+        kind = self.toolchain.path("kind")
+        document = clusters.kind_config(image, cgroup_v1=not Path("/sys/fs/cgroup/cgroup.controllers").exists())
+        self.run(
+            *(kind, "create", "cluster", f"--name={self.name}", "--config=-", "--quiet"),
+            *("--wait=0s", f"--kubeconfig={self.kubeconfig}"),
+            stdin=json.dumps(document),
+        )
+        if not image.has_cni:
+            while len(nodes := clusters.read_nodes(json.loads(self.kubectl("get", "nodes", "-ojson"))["items"])) < 4:
+                time.sleep(0.5)
+            for node in nodes:
+                script = clusters.network_script(node, [other for other in nodes if other != node])
+                self.run("docker", "exec", "--interactive", node.name, "sh", "-s", stdin=script)
+        files = [f"--filename={file}" for name in CRD_SETS for file in crd_files(name, self.toolchain)]
+        self.kubectl("apply", "--server-side", *files)
+        self.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
+        self.kubectl("wait", "deployment/coredns", "-nkube-system", "--for=condition=Available", "--timeout=120s")
+        images = [reference(service, version) for service in SERVICES for version in VERSIONS]
+        workers = [f"{self.name}-worker", f"{self.name}-worker2", f"{self.name}-worker3"]
+        self.run(kind, "load", "docker-image", *images, f"--name={self.name}", f"--nodes={','.join(workers)}")
+
+    def gone(self) -> None:
+        """Wait for the pods that are on their way out."""
+        pods = json.loads(self.kubectl("get", "pods", "-ngati", "-ojson"))["items"]
+        leaving = [f"pod/{pod['metadata']['name']}" for pod in pods if "deletionTimestamp" in pod["metadata"]]
+        if leaving:
+            self.kubectl("wait", *leaving, "-ngati", "--for=delete", "--timeout=60s")
+
+    def upgrade(self, first: Path, candidate: Path) -> None:
+        self.kubectl("create", "namespace", "gati")
+        self.helm("install", first, "1")
+        self.kubectl("create", "-ngati", "--filename=-", stdin=json.dumps(SERVICE))
+        port = self.kubectl("get", "service/outside", "-ngati", "-ojsonpath={.spec.ports[0].nodePort}")
+        addresses = self.kubectl(
+            *("get", "nodes", "--selector=!node-role.kubernetes.io/control-plane"),
+            '-ojsonpath={.items[*].status.addresses[?(@.type=="InternalIP")].address}',
+        ).split()
+        targets = ",".join(f"http://{address}:{port}/" for address in addresses)
+        requests = self.folder / "requests"
+        load = subprocess.Popen(
+            [
+                *(self.toolchain.path("k6"), "run", "--quiet", "--summary-mode=disabled", "--log-format=raw"),
+                *(f"--console-output={requests}", "--address=", "--env=TIMEOUT=5", f"--env=RATE={RATE}"),
+                *(f"--env=TARGETS={targets}", Path(clusters.__file__).with_name("availability.js")),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            self.helm("upgrade", candidate, "2")
+            self.gone()
+            self.helm("upgrade", candidate, "1", playground=True)
+            self.gone()
+            while requests.read_bytes().count(b"\n") < ENOUGH:
+                time.sleep(0.2)
+        finally:
+            load.terminate()
+            load.wait(timeout=30)
+
+    def delete(self) -> None:
+        self.run(self.toolchain.path("kind"), "delete", "cluster", f"--name={self.name}")
+
+
+@pytest.fixture
+def by_hand(tmp_path: Path, toolchain: Toolchain) -> Iterator[ByHand]:
+    hand = ByHand(tmp_path, toolchain)
+    yield hand
+    hand.delete()
+
+
+def test_the_smoke_test_costs_little_more_than_its_commands(
+    config: Config, runner: Runner, toolchain: Toolchain, by_hand: ByHand, figures: Figures, tmp_path: Path
+) -> None:
+    """A cluster made, the upgrade scenario, the cluster deleted; with every tool and image there before."""
+
+    def say(_: str) -> None:
+        return None
+
+    for name in ("helm", "kubectl", "k6", "kind", "crane"):
+        toolchain.path(name)
+    image = node_image(config, runner, toolchain, say=say)
+    with engine.connect() as client:
+        build_services(config, client, runner, say)
+    first = next((config.root / FROZEN).glob("*.tgz"))
+    own = replace(config, dist=tmp_path / "dist")
+
+    def toolkit() -> None:
+        sources = describe(first, first.read_bytes(), 0).version
+        demand_passed(run(own, toolchain, runner, Options(scenarios=("upgrade",), sources=sources), say))
+
+    def hand() -> None:
+        by_hand.cluster(image)
+        by_hand.upgrade(first, next((tmp_path / "dist").glob("*.tgz")))
+        by_hand.delete()
+
+    ours, bare = sample(toolkit), sample(hand)
+    figure = figures.record(
+        "e2e: cluster and upgrade scenario, over kind, helm, kubectl and k6 by hand",
+        ours.wall / bare.wall,
+        limit=MOST,
+        unit="x",
+        toolkit_s=ours.wall,
+        by_hand_s=bare.wall,
+    )
+    assert figure.kept
