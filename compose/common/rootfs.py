@@ -19,7 +19,7 @@ _FILES = ("/etc/nsswitch.conf", "/etc/ld.so.cache", "/etc/ssl/certs/ca-certifica
 _LINKS = ("/bin", "/lib", "/lib64", "/usr/lib/ssl/certs", "/usr/lib/ssl/openssl.cnf", "/usr/lib/ssl/cert.pem")
 _LEFT_OUT = shutil.ignore_patterns(
     "__pycache__", "test", "tests", "idlelib", "lib2to3", "ensurepip", "pydoc_data", "tkinter", "turtledemo",
-    "turtle.py", "site-packages", "dist-packages", "config-*", "sitecustomize.py", "*.a", "_test*",
+    "turtle.py", "_tkinter*", "site-packages", "dist-packages", "config-*", "sitecustomize.py", "*.a", "_test*",
 )  # fmt: skip
 _USER = "nonroot:x:65532:65532:nonroot:/:/usr/sbin/nologin\n"
 _GROUP = "nonroot:x:65532:\n"
