@@ -65,7 +65,8 @@ def read_refusal(text: str, *, release: str, namespace: str) -> Cause | None:
 def refusal(message: str, label: str, namespace: str) -> Cause:
     """The cause in the message with which the server refuses an object, or the pods of `label`."""
     kubectl = f"kubectl --namespace={namespace}"
-    why = first_line(_REFUSED.sub("", message, count=1))
+    named = _REFUSED.search(message)
+    why = first_line(message[named.end() :] if named else message)
     if found := re.match(r"(exceeded|failed) quota: ([^,:\s]+)[,:] (.*)", why):
         how = "is exceeded" if found.group(1) == "exceeded" else "is not met"
         text = f"quota {found.group(2)} {how}: {found.group(3)}"

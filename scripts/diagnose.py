@@ -35,7 +35,7 @@ _IMAGE_REASONS = frozenset(
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 _STARTING_REASONS = frozenset({"", "ContainerCreating", "PodInitializing"})
 _FINAL_PULL = re.compile(
-    r"not found|manifest unknown|denied|unauthorized|forbidden|no match for platform|NeverPull", re.I
+    r"not found|manifest unknown|denied|unauthorized|forbidden|no match for platform|no such host|NeverPull", re.I
 )
 _MISSING_SOURCE = re.compile(
     r'(?P<kind>secret|configmap|persistentvolumeclaim) "(?:[^"/]*/)?(?P<name>[^"]+)" not found'
@@ -111,6 +111,14 @@ def marks(objects: Iterable[Object], events: Iterable[Object]) -> frozenset[str]
     return frozenset(found)
 
 
+def unproven(scene: Scene) -> frozenset[str]:
+    """Containers that count as ready because they run, no probe having asked them; each run of one is another.
+
+    helm takes them for ready in the moment in which they start, and they may crash in the next.
+    """
+    return frozenset(_Reading(scene).unproven())
+
+
 def suspicions(scene: Scene) -> tuple[Suspicion, ...]:
     """All that may be wrong with the release, in no order; ask `Patience` which of it is."""
     return tuple(_Reading(scene).suspicions())
@@ -139,6 +147,17 @@ class _Reading:
                     yield from self._job(item)
                 if item["kind"] == "Deployment":
                     yield from self._stalled(item)
+
+    def unproven(self) -> Iterator[str]:
+        for pod in self._pods:
+            probed = {
+                container["name"]
+                for container in pod["spec"].get("containers", ())
+                if "readinessProbe" in container or "startupProbe" in container
+            }
+            for container in pod.get("status", {}).get("containerStatuses", ()) if self._counts(pod) else ():
+                if container["name"] not in probed and "running" in container.get("state", {}):
+                    yield f"{pod['metadata']['uid']}/{container['name']}/{container.get('restartCount', 0)}"
 
     # -- whose it is ---------------------------------------------------------------------------
 
@@ -203,7 +222,7 @@ class _Reading:
         yield from self._unready(pod)
         root = self._root(pod)
         if status.get("phase") == "Failed" and _is_hook(root) and root["kind"] == "Pod":
-            yield from self._failed_hook_pod(pod)
+            yield self._failed_hook_pod(pod)
 
     def _unschedulable(self, pod: Object, message: str) -> Suspicion:
         reasons = re.sub(r"\.? (?:no new claims to deallocate, )?preemption: .*$", "", message, flags=re.S).rstrip(".")
@@ -236,14 +255,6 @@ class _Reading:
                 container=name,
                 action="describe",
             )
-        elif reason == "CrashLoopBackOff":
-            crashes = container.get("restartCount", 0) + 1
-            patience = AT_ONCE if crashes > 2 else RETRIED
-            if self._dependency_may_come(pod):
-                patience = PASSING
-            how = _exit_words(container.get("lastState", {}).get("terminated", {}))
-            kind = "init-container" if init else "crash-loop"
-            yield self._of_pod(kind, pod, f"{label} crashes again and again: {how}", patience, container=name)
         elif reason in _CONFIG_REASONS:
             missing = _MISSING_SOURCE.search(message)
             patience = PASSING if missing and missing.group("name") in self._scene.promised else RETRIED
@@ -251,12 +262,14 @@ class _Reading:
                 patience = SETTLED
             text = f"{label} cannot be created: {first_line(message) or reason}"
             yield self._of_pod("config", pod, text, patience, container=name, action="describe")
-        elif init and (terminated := container.get("state", {}).get("terminated", {})).get("exitCode"):
-            # The kubelet starts it again, unless the pod is not to be restarted.
-            patience = SETTLED if pod["spec"].get("restartPolicy") == "Never" else RETRIED
-            yield self._of_pod(
-                "init-container", pod, f"{label} failed: {_exit_words(terminated)}", patience, container=name
-            )
+        elif (crash := _crash(container)) is not None and pod["spec"].get("restartPolicy") != "Never":
+            crashes = container.get("restartCount", 0) + 1
+            patience = SETTLED if crashes > 2 else RETRIED
+            if self._dependency_may_come(pod):
+                patience = PASSING
+            what = "failed" if crashes == 1 else f"has crashed {crashes} times"
+            kind = "init-container" if init else "crash-loop"
+            yield self._of_pod(kind, pod, f"{label} {what}: {_exit_words(crash)}", patience, container=name)
 
     def _dependency_may_come(self, pod: Object) -> bool:
         """True while another part of the release is starting, which a container that crashes may be waiting for."""
@@ -288,16 +301,10 @@ class _Reading:
                 text = f"container {container['name']} runs and is not ready: {why}"
                 yield self._of_pod("readiness", pod, text, ENDLESS, container=container["name"])
 
-    def _failed_hook_pod(self, pod: Object) -> Iterator[Suspicion]:
-        for container in pod["status"].get("containerStatuses", ()):
-            terminated = container.get("state", {}).get("terminated", {})
-            if terminated.get("exitCode"):
-                text = f"{_hook_name(pod)} hook failed: container {container['name']} {_exit_words(terminated)}"
-                yield self._of_pod("hook", pod, text, SETTLED, container=container["name"])
-                return
-        if not any(_wait_reason(item) for item in pod["status"].get("initContainerStatuses", ())):
-            why = pod["status"].get("message") or pod["status"].get("reason") or "its pod failed"
-            yield self._of_pod("hook", pod, f"{_hook_name(pod)} hook failed: {why}", SETTLED)
+    def _failed_hook_pod(self, pod: Object) -> Suspicion:
+        how, _, container = _last_failure([pod])
+        how = how or pod["status"].get("message") or pod["status"].get("reason") or "its pod failed"
+        return self._of_pod("hook", pod, f"{_hook_name(pod)} hook failed: {how}", SETTLED, container=container)
 
     # -- owners --------------------------------------------------------------------------------
 
@@ -470,6 +477,16 @@ def _starting(pod: Object) -> bool:
 
 def _wait_reason(container: Object) -> str:
     return str(container.get("state", {}).get("waiting", {}).get("reason", ""))
+
+
+def _crash(container: Object) -> Mapping[str, Any] | None:
+    """How a container that is to run, and does not, ended; None where it runs, waits for something else or is done."""
+    state = container.get("state", {})
+    if _wait_reason(container) == "CrashLoopBackOff":
+        ended: Mapping[str, Any] = container.get("lastState", {}).get("terminated", {})
+        return ended
+    ended = state.get("terminated", {})
+    return ended if ended.get("exitCode") else None
 
 
 def _is_hook(item: Object) -> bool:

@@ -15,7 +15,7 @@ from typing import NoReturn
 from scripts.cause import Cause, read_refusal
 from scripts.cluster import Api
 from scripts.command import Process, Runner
-from scripts.diagnose import Patience, Suspicion, ranked, suspicions
+from scripts.diagnose import Patience, Suspicion, ranked, suspicions, unproven
 from scripts.errors import ApiError, ClusterError, CommandFailed, ReleaseError
 from scripts.evidence import Redaction, collect, last_line
 from scripts.helm import read_complaints
@@ -27,11 +27,14 @@ _ENVIRONMENT = {"HELM_NO_PLUGINS": "1"}
 _QUERY_DEADLINE = 30.0
 _LOOK = 0.3  # seconds between two looks at what was seen
 _NEWS = 30.0  # seconds between two lines of progress
+_PROOF = 4.0  # seconds that a container without a probe has to run before it is believed
 _LATER = 30.0  # seconds by which helm's own deadline is later than ours
 _ENDING = 20.0  # seconds for helm to record a failure and end
 _FAILS = 'msg="upgrade failed"'  # helm's line before it rolls back
 _IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
 _ABOUT_OBJECTS = re.compile(r"hook|failed p(?:re|ost)-|not ready|deadline exceeded|timed out|canceled|pod \S+ failed")
+_MAKING = frozenset({"install", "upgrade", "rollback"})
+_CRASHES = frozenset({"crash-loop", "init-container"})
 _LOGGED = frozenset({"crash-loop", "init-container", "hook", "job"})  # causes that the container's log explains
 
 
@@ -261,6 +264,8 @@ class _Operation:
     def __init__(self, rollout: Rollout, verb: str, deadline: float, folder: Path, *, rollback: bool) -> None:
         self.verb = verb
         self.seconds = 0.0
+        self._believed = False
+        """True where helm took a release that fails for a success."""
         self._rollout = rollout
         self._deadline = deadline
         self._folder = folder
@@ -281,29 +286,41 @@ class _Operation:
             View(rollout.api, rollout.namespaces, rollout.release) as view,
             runner.start(argv, log=self._log, env=_ENVIRONMENT) as process,
         ):
-            suspicion = self._follow(process, view, begin + self._deadline, say)
+            stands, suspicion = self._follow(process, view, begin + self._deadline, say)
             self.seconds = time.monotonic() - begin
-            if process.wait(0) == 0:
+            if stands:
                 return
+            self._believed = process.wait(0) == 0
             by_itself = suspicion is None and self.seconds < self._deadline
             redaction = Redaction.of(rollout.api, rollout.namespaces)
             suspicion = self._examine(view, suspicion, redaction)
             self._end(process)
         self._fail(suspicion, redaction, by_itself=by_itself)
 
-    def _follow(self, process: Process, view: View, end: float, say: Say) -> Suspicion | None:
-        """What is seen that cannot end well; None where helm ended, or fails by itself, or the deadline passed."""
+    def _follow(self, process: Process, view: View, end: float, say: Say) -> tuple[bool, Suspicion | None]:
+        """True where all went well, and else what is seen that cannot end well, if it is that which ends the wait."""
         patience, news = Patience(), time.monotonic() + _NEWS
+        running: dict[str, float] = {}
         while time.monotonic() < end:
-            if process.wait(_LOOK) is not None or _FAILS in self.said():
-                return None
+            status = process.wait(_LOOK)
+            if status or _FAILS in self.said():
+                return False, None
             view.refresh()
-            if due := patience.due(suspicions(view.scene()), time.monotonic()):
-                return due[0]
-            if time.monotonic() > news:
+            scene, now = view.scene(), time.monotonic()
+            found = suspicions(scene)
+            running = {key: running.get(key, now) for key in unproven(scene)}
+            if status == 0:
+                # helm is content with a container that has just begun to run; what crashes then is looked at.
+                found = tuple(one for one in found if one.cause.kind in _CRASHES)
+                proven = all(now - since >= _PROOF for since in running.values())
+                if self.verb not in _MAKING or (proven and not found):
+                    return True, None
+            if due := patience.due(found, now):
+                return False, due[0]
+            if now > news:
                 news += _NEWS
                 say(f"{self.verb} of {self._rollout.release}: {view.progress()}")
-        return None
+        return False, None
 
     def _examine(self, view: View, suspicion: Suspicion | None, redaction: Redaction) -> Suspicion | None:
         """Keep the evidence, before anything is undone; returns what explains the failure, as far as objects tell."""
@@ -382,13 +399,21 @@ class _Operation:
         revisions = self._rollout.history()
         if not revisions:
             return None, "nothing of the release is left"
-        last, served = revisions[-1], [revision for revision in revisions if revision.served]
-        if self._rollback and last.status == "deployed":
+        last = revisions[-1]
+        state = f"revision {last.number} is {last.status}" + (": helm took it for ready" if self._believed else "")
+        if not self._rollback:
+            return None, state
+        if last.status == "deployed" and not self._believed:
             return last.number, f"rolled back: revision {last.number} serves ({last.description})"
-        if self._rollback and served:
-            try:
-                again = self._rollout.rollback(served[-1].number, deadline=self._deadline)
-            except RolloutFailed as error:
-                return None, f"helm did not roll back to the end, nor did a second helm: {error.cause}"
-            return again.number, f"rolled back by a second helm: revision {again.number} serves ({again.description})"
-        return None, f"revision {last.number} is {last.status}"
+        return self._undo([revision for revision in revisions if revision.served and revision != last], state)
+
+    def _undo(self, served: Sequence[Revision], state: str) -> tuple[int | None, str]:
+        """The rollback that was asked for, where helm did not come to it or did not end it."""
+        try:
+            if not served:
+                self._rollout.uninstall(deadline=self._deadline)
+                return None, "nothing of the release is left: it was uninstalled by a second helm"
+            again = self._rollout.rollback(served[-1].number, deadline=self._deadline)
+        except RolloutFailed as error:
+            return None, f"{state}, and could not be undone: {error.cause}"
+        return again.number, f"rolled back by a second helm: revision {again.number} serves ({again.description})"
