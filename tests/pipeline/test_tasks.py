@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import subprocess
 import time
 import urllib.error
@@ -79,6 +80,21 @@ def test_echo_shows_each_command(cli: Cli) -> None:
     told = cli("--echo", "package", "--chart", cli.chart)
     assert told.status == 0
     assert re.search(r"^\$ \S*helm package ", told.stderr, re.MULTILINE)
+
+
+def test_a_second_run_needs_no_network(cli: Cli) -> None:
+    """In a network of its own, where not even loopback is up."""
+    apart = ("unshare", "--map-root-user", "--net")
+    if shutil.which("unshare") is None or subprocess.run((*apart, "true"), capture_output=True).returncode != 0:
+        pytest.skip("no network of its own can be made here")
+    only = ("--kube-version", "1.30")
+    for task, more in (("lint", ()), ("kubeconform-check", only), ("package", ()), ("tools", ("--build", "--dry-run"))):
+        chart = () if task == "tools" else ("--chart", str(cli.chart))
+        if task == "kubeconform-check":
+            cli.on_chart(task, *more).fine()  # the first run, which may make schemas
+        argv = (*apart, INVOKE, task, *chart, *more)
+        done = subprocess.run(argv, cwd=cli.checkout, env=cli.env, capture_output=True, text=True, timeout=90)
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_terminal_shows_that_we_are_at_work(cli: Cli) -> None:
