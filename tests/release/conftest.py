@@ -65,9 +65,12 @@ class Project:
         self.git("commit", "--quiet", "--message", message)
         return self.git("rev-parse", "HEAD")
 
-    def release(self, *, say: Callable[[str], None] = lambda _: None, **options: Any) -> ReleaseRecord:
+    def release(
+        self, *, say: Callable[[str], None] = lambda _: None, today: date = TODAY, **options: Any
+    ) -> ReleaseRecord:
         """Make the release, as the task does."""
-        with prepared(self.config, self.toolchain, self.runner, Options(**options), today=TODAY, say=say) as ready:
+        asked = Options(**options)
+        with prepared(self.config, self.toolchain, self.runner, asked, today=today, say=say) as ready:
             return ready.run()
 
     def plan(self, *, dry_run: bool = True, **options: Any) -> dict[str, str]:
