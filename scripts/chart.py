@@ -119,7 +119,7 @@ def with_version(
         wanted["annotations", f"{ARTIFACT_HUB}prerelease"] = str("-" in version.partition("+")[0]).lower()
     if changes is not None:
         entries = [{"kind": kind, "description": description} for kind, description in changes]
-        dumped = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=10**6)
+        dumped = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=100)
         wanted["annotations", f"{ARTIFACT_HUB}changes"] = dumped
     for path, value in wanted.items():
         current = metadata if len(path) == 1 else annotations

@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from invoke.collection import Collection
 from invoke.tasks import Task
+
+from scripts.changelog import TOOLKIT, plain, read_changelog
+from scripts.chart import read_chart
+from scripts.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "RELEASING.md", "scripts/README.md", "tests/render/test_upgrade_safety.py")
@@ -53,3 +58,15 @@ def test_refusals_are_quoted_from_the_code() -> None:
     for quote in quotes:
         words = quote.removeprefix("git commit ")  # git's own subcommand is filled in
         assert words in code, quote
+
+
+def test_artifact_hub_is_told_what_the_changelog_says(config: Config) -> None:
+    """As a raise of the version leaves it; a change that joins a version before it is published goes into both."""
+    chart, history = read_chart(config.chart), read_changelog(config.changelog)
+    assert history is not None
+    section = history.section(chart.version)
+    assert section is not None
+    told = yaml.safe_load(chart.metadata["annotations"]["artifacthub.io/changes"])
+    assert [(change["kind"], change["description"]) for change in told] == [
+        (entry.kind, plain(entry.text)) for entry in section.entries if not entry.text.startswith(TOOLKIT)
+    ]
