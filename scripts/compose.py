@@ -116,7 +116,10 @@ class Stack:
         self._compose("1", "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", str(_STOP_SECONDS))
         label: dict[str, str | list[str] | bool] = {"label": f"{_PROJECT_LABEL}={self.project}"}
         left = [
-            *(f"container {item.name}" for item in self.engine.containers.list(all=True, filters=label)),
+            *(
+                f"container {item.name}"
+                for item in self.engine.containers.list(all=True, filters=label, ignore_removed=True)
+            ),
             *(f"network {item.name}" for item in self.engine.networks.list(filters=label)),
             *(f"volume {item.name}" for item in self.engine.volumes.list(filters=label)),
         ]
@@ -128,7 +131,7 @@ class Stack:
         labels = [f"{_PROJECT_LABEL}={self.project}"]
         if service:
             labels.append(f"{_SERVICE_LABEL}={service}")
-        found = self.engine.containers.list(all=True, filters={"label": labels})
+        found = self.engine.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
         return sorted(found, key=lambda container: str(container.attrs["Created"]))
 
     def _change(self, version: str) -> None:
@@ -220,7 +223,7 @@ class Stack:
 
     def _holder(self, port: int) -> str | None:
         """Who has `port`: a container of another project, another program, or None: nobody or this project."""
-        for container in self.engine.containers.list():
+        for container in self.engine.containers.list(ignore_removed=True):
             bindings = (binding for found in container.ports.values() for binding in found or ())
             if any(binding["HostPort"] == str(port) for binding in bindings):
                 ours = container.labels.get(_PROJECT_LABEL) == self.project

@@ -10,7 +10,8 @@ import pytest
 
 from scripts import engine as engines
 from scripts.command import Runner
-from scripts.errors import EngineError
+from scripts.errors import ConfigError, EngineError
+from scripts.images import plan_services
 
 
 def test_a_port_that_a_program_has(make_stack) -> None:
@@ -47,6 +48,42 @@ def test_a_missing_image(make_stack) -> None:
         make_stack("image").up("none")
     assert str(refusal.value).splitlines()[0] == "the image gati/ingress:none is missing"
     assert refusal.value.run == "invoke images --version none"
+
+
+@pytest.mark.parametrize("version", ["", "a b", "../2", "-1", "v" * 129])
+def test_a_version_that_no_image_can_have(make_stack, version: str) -> None:
+    with pytest.raises(ConfigError, match=r"^the version of the images is not usable\n"):
+        make_stack("version").up(version)
+
+
+def test_ports_that_are_the_same(make_stack) -> None:
+    stack = make_stack("ports")
+    same = dataclasses.replace(stack, config=dataclasses.replace(stack.config, grpc_port=stack.config.http_port))
+    with pytest.raises(ConfigError, match=r"^the stack needs ports that differ\n"):
+        same.up("1")
+
+
+def test_a_dry_run_pulls_and_builds_nothing(make_stack, engine) -> None:
+    stack = make_stack("dry", replicas=2)
+    unreachable = {
+        "images": "registry",
+        "python_image": "127.0.0.1:1/python:3",
+        "haproxy_image": "127.0.0.1:1/haproxy:3",
+    }
+    dry = dataclasses.replace(stack, config=dataclasses.replace(stack.config, **unreachable))
+    (balancer,) = (line for line in dry.preview("3") if line.startswith("balancer"))
+    assert "127.0.0.1:1/haproxy:3" in balancer
+    planned = {image.reference: image for image in plan_services(dry.config, engine, versions=("1", "3"))}
+    assert [planned[f"gati/ingress:{version}"].there for version in ("1", "3")] == [True, False]
+    assert (planned["gati/ingress:3"].base, planned["gati/ingress:3"].base_there) == ("127.0.0.1:1/python:3", False)
+    with pytest.raises(EngineError, match="the image gati/ingress:3 is missing"):
+        dry.preview("3", build=False)
+
+
+def test_a_refusal_is_not_taken_for_an_absent_engine() -> None:
+    with pytest.raises(EngineError) as refusal, engines.connect() as client:
+        client.networks.get("gati-none-such")
+    assert str(refusal.value).splitlines()[0] == "the container engine refused a request"
 
 
 @pytest.mark.parametrize("task", ["up", "down", "images"])
