@@ -120,10 +120,11 @@ class Ledger:
 class Recording:
     """A load that is on and recorded; `ledger` is there once the block of `record` has ended."""
 
-    def __init__(self, service: str, running: Load, watch: Watch) -> None:
+    def __init__(self, service: str, running: Load, watch: Watch, since: float) -> None:
         self._service = service
         self._load = running
         self._watch = watch
+        self._since = since
         self._ledger: Ledger | None = None
 
     def wait_for(self, count: int = ENOUGH, *, deadline: float = 120) -> None:
@@ -143,7 +144,7 @@ class Recording:
         return self._ledger
 
     def _close(self, enough: int) -> None:
-        self._ledger = judge(self._load.all(), self._watch.changes(), self._service, enough=enough)
+        self._ledger = judge(self._load.all(), self._watch.changes(), self._service, since=self._since, enough=enough)
 
 
 @contextlib.contextmanager
@@ -164,8 +165,9 @@ def record(
     The file `results` receives every request. Raises ToolError, ApiError, ClusterError.
     """
     with api.watch(_KINDS, namespace) as watch, contextlib.ExitStack() as stack:
+        since = time.time()
         running = stack.enter_context(load(k6, runner, targets, results, rate=rate))
-        recording = Recording(service, running, watch)
+        recording = Recording(service, running, watch, since)
         try:
             yield recording
         finally:
@@ -173,8 +175,13 @@ def record(
             recording._close(enough)
 
 
-def judge(requests: Iterable[Request], changes: Iterable[Change], service: str, *, enough: int = ENOUGH) -> Ledger:
-    """The ledger of `requests` that went to `service`, joined to the pod and EndpointSlice `changes` meanwhile."""
+def judge(
+    requests: Iterable[Request], changes: Iterable[Change], service: str, *, since: float = 0.0, enough: int = ENOUGH
+) -> Ledger:
+    """The ledger of `requests` that went to `service`, joined to the pod and EndpointSlice `changes` meanwhile.
+
+    Changes until `since` tell what there was at the beginning: they are the cause of nothing.
+    """
     ordered = sorted(requests, key=lambda request: request.at)
     events = timeline(changes)
     times = sorted(request.seconds for request in ordered) or [0.0]
@@ -198,7 +205,7 @@ def judge(requests: Iterable[Request], changes: Iterable[Change], service: str, 
         median=_quantile(times, 0.5),
         p99=_quantile(times, 0.99),
         longest=times[-1],
-        incidents=tuple(_incidents(ordered, events, service)),
+        incidents=tuple(_incidents(ordered, events, service, since)),
         events=events,
         objections=tuple(objections),
     )
@@ -277,20 +284,20 @@ def _endpoint_events(change: Change, known: dict[str, dict[str, str]]) -> Iterat
 # -- why -------------------------------------------------------------------------------------------
 
 
-def _incidents(requests: Sequence[Request], events: Sequence[Event], service: str) -> Iterator[Incident]:
+def _incidents(requests: Sequence[Request], events: Sequence[Event], service: str, since: float) -> Iterator[Incident]:
     """The lost and slow requests in groups of those that came to an end shortly one after the other."""
     bad = sorted((request for request in requests if request.failed or _slow(request)), key=lambda r: r.at)
     group: list[Request] = []
     for request in bad:
         if group and request.at - max(other.end for other in group) > _TOGETHER:
-            yield _incident(group, events, service)
+            yield _incident(group, events, service, since)
             group = []
         group.append(request)
     if group:
-        yield _incident(group, events, service)
+        yield _incident(group, events, service, since)
 
 
-def _incident(group: Sequence[Request], events: Sequence[Event], service: str) -> Incident:
+def _incident(group: Sequence[Request], events: Sequence[Event], service: str, since: float) -> Incident:
     begin, end = min(request.at for request in group), max(request.end for request in group)
     lost = [request for request in group if request.failed]
     return Incident(
@@ -299,13 +306,13 @@ def _incident(group: Sequence[Request], events: Sequence[Event], service: str) -
         failed=len(lost),
         slow=len(group) - len(lost),
         errors=dict(Counter(_error(request) for request in lost).most_common()),
-        causes=dict(Counter(cause(request, events, service) for request in group).most_common()),
-        events=tuple(event for event in events if begin - BEFORE <= event.at <= end + AFTER),
+        causes=dict(Counter(cause(request, events, service, since=since) for request in lost or group).most_common()),
+        events=tuple(event for event in events if max(begin - BEFORE, since) < event.at <= end + AFTER),
     )
 
 
-def cause(request: Request, events: Sequence[Event], service: str) -> str:
-    """Why a request to `service` was lost or slow, from the `events` that were seen."""
+def cause(request: Request, events: Sequence[Event], service: str, *, since: float = 0.0) -> str:
+    """Why a request to `service` was lost or slow, from the `events` that were seen after `since`."""
     if request.status and not request.manager:
         # The ingress answered, so what it was missing is behind a Service of other pods.
         behind: dict[str, set[str]] = {}
@@ -313,22 +320,23 @@ def cause(request: Request, events: Sequence[Event], service: str) -> str:
             behind.setdefault(event.service, set()).add(event.pod)
         own = behind.get(service, set())
         others = sorted(name for name, pods in behind.items() if name and not pods & own)
-        reasons = [reason for other in others if (reason := _reason(request, events, other))]
-        return f"pod {request.pod or 'unknown'} had no route-manager: {reasons[0] if reasons else _NOTHING}"
-    return _reason(request, events, service) or _NOTHING
+        for name in (*others, service):
+            if reason := _reason(request, events, name, since):
+                return f"pod {request.pod or 'unknown'} had no route-manager: {reason}"
+    return _reason(request, events, service, since) or UNEXPLAINED
 
 
-_NOTHING = f"no pod or endpoint changed within {BEFORE:g} s, so look at the node and the load itself"
+UNEXPLAINED = f"no pod or endpoint changed within {BEFORE:g} s, so look at the node and the load itself"
 
 
-def _reason(request: Request, events: Sequence[Event], service: str) -> str | None:
+def _reason(request: Request, events: Sequence[Event], service: str, since: float) -> str | None:
     """What was wrong behind `service` while the request was under way; None when nothing was."""
-    begin, end = request.at - BEFORE, request.end + AFTER
+    begin, end = max(request.at - BEFORE, since), request.end + AFTER
     if (gap := _gap(request, events, service)) is not None:
         return gap
     places = [event for event in events if event.service == service]
     members = {event.pod for event in places}
-    around = [event for event in events if event.pod in members and begin <= event.at <= end]
+    around = [event for event in events if event.pod in members and begin < event.at <= end]
     for event in reversed(around):
         if not event.service and (event.what.startswith(ENDED) or event.what == GONE):
             told = _last(events, event.pod, STOPPING, before=end)

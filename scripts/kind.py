@@ -155,6 +155,8 @@ def network_script(node: Node, others: Sequence[Node]) -> str:
         (
             "set -e",
             *(f"ip route replace {other.pod_subnet} via {other.address}" for other in others),
+            # Each pod has a more special route. Without this one, what is sent to a pod that ended leaves the cluster.
+            f"ip route replace unreachable {node.pod_subnet}",
             f"iptables -t nat -C {outside} 2>/dev/null || iptables -t nat -A {outside}",
             # Last and whole: the container runtime takes the network for ready as soon as the file is there.
             "cat > /tmp/gati.conflist <<'END'",

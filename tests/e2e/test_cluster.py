@@ -110,6 +110,13 @@ def test_pods_of_different_zones_reach_each_other(made: KindCluster, api: Api, r
     assert "Connection refused" in result.stderr
 
 
+def test_what_is_sent_to_a_pod_that_is_gone_does_not_leave_the_cluster(made: KindCluster, runner: Runner) -> None:
+    for node in made.nodes:
+        unused = node.pod_subnet.rpartition(".")[0] + ".250"
+        route = runner.run(("docker", "exec", node.name, "ip", "route", "get", unused), check=False)
+        assert "No route to host" in route.stderr + route.stdout, route
+
+
 def test_a_node_port_is_reached_from_outside(made: KindCluster, api: Api, runner: Runner, restricted: str) -> None:
     """The API server's own endpoints behind a NodePort: nothing but the path to it is under test."""
     import socket

@@ -275,6 +275,30 @@ def test_an_ingress_without_route_manager() -> None:
     assert told.startswith("pod a had no route-manager: no pod was ready behind route-manager from 00:00:19.0 on")
 
 
+def test_an_ingress_that_was_asked_before_it_knew_route_manager() -> None:
+    changes = [
+        endpoints(1, a="ready"),
+        endpoints(1, MANAGER, rm_1="ready"),
+        pod(17, "b", type_="ADDED"),
+        pod(18, "b", running=True, ready=True),
+        endpoints(18.3, a="ready", b="ready"),
+    ]
+    told = why(changes, request(20, status=504, pod="b"))
+    assert (
+        told
+        == "pod b had no route-manager: pod b was given requests from 00:00:18.3 on, 0.3 s after its container started"
+    )
+
+
+def test_what_was_there_at_the_beginning_is_no_cause() -> None:
+    changes = [endpoints(18, a="ready"), pod(18, "a", type_="ADDED", running=True, ready=True)]
+    lost = [request(20, status=0, error="refused")]
+    assert "was given requests" in next(iter(judge(lost, changes, SERVICE).incidents[0].causes))
+    incident = judge(lost, changes, SERVICE, since=19).incidents[0]
+    assert "no pod or endpoint changed" in next(iter(incident.causes))
+    assert incident.events == ()
+
+
 def test_nothing_happened() -> None:
     assert "look at the node and the load itself" in why([endpoints(1, a="ready")])
 
