@@ -45,7 +45,8 @@ def test_two_replicas_lose_nothing(
     before = {container.id for container in replicated.containers("ingress")}
     requests_ = change(replicated, version, toolchain, runner, tmp_path / "requests.jsonl")
     lost = told(f"{what} with two replicas", requests_, capsys, record_property)
-    assert lost == []
+    (balancer,) = replicated.containers("balancer")
+    assert lost == [], balancer.logs(timestamps=True).decode()
     assert {request.version for request in requests_} == {"1", "2"}  # the load saw the change
     assert {request.kind for request in requests_} == {"new", "kept"}
     after = {container.id for container in replicated.containers("ingress")}

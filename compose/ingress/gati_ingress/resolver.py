@@ -18,6 +18,7 @@ from gati_ingress.settings import Settings
 
 log = logging.getLogger("ingress.route-manager")
 _PROBE_SECONDS = 1.0
+_REFUSALS = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)  # answers, too
 # Every address behind the name is used; a call that an instance could not take is tried on another; a call
 # without any connection waits for one until its deadline. Client-side health checking stays off: an instance that
 # is about to stop says so and goes on answering, and only the end of its connection makes gRPC look for others.
@@ -55,8 +56,8 @@ _OPTIONS = (
 class RouteManager:
     """Client of route-manager; use as `async with RouteManager(settings)`.
 
-    `up` follows the health service: it turns true with the first good answer, and false only when no good
-    answer came for `settings.unready_after` seconds, so that one restart does not empty the balancer.
+    `up` turns true with the first good answer, of the health service or to a request, and false only when none
+    came for `settings.unready_after` seconds, so that one restart does not empty the balancer.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -84,7 +85,16 @@ class RouteManager:
 
     async def resolve(self, host: str, path: str) -> Any:
         """The ResolveResponse for `host` and `path`. Raises grpc.aio.AioRpcError."""
-        return await self._stub.Resolve(pb.ResolveRequest(host=host, path=path), timeout=self._settings.route_timeout)
+        request = pb.ResolveRequest(host=host, path=path)
+        try:
+            answer = await self._stub.Resolve(request, timeout=self._settings.route_timeout)
+        except grpc.aio.AioRpcError as error:
+            if error.code() in _REFUSALS:
+                self._last_good = time.monotonic()
+            raise
+        # A route-manager that is about to stop fails its health check, and resolves until others have taken over.
+        self._last_good = time.monotonic()
+        return answer
 
     def _dial(self) -> grpc.aio.Channel:
         target = self._settings.route_manager

@@ -179,6 +179,19 @@ def test_a_restart_of_route_manager_loses_nothing_and_readiness_does_not_flap(
     assert set(answers) == {(200, True)}
 
 
+def test_a_route_manager_that_drains_leaves_ingress_ready(start_route_manager, start_ingress) -> None:
+    """It fails its health check and goes on answering: as long as requests are answered, ingress is of use."""
+    route_manager, grpc_port = start_route_manager(DRAIN_SECONDS=3)
+    ingress, port = start_ingress(grpc_port, UNREADY_AFTER_SECONDS=0)
+    wait_for(lambda: ready(port), "readiness", ingress.text)
+    route_manager.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: "told to stop" in route_manager.text(), "the drain", route_manager.text)
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        assert (get(port)[0], ready(port)) == (200, True)
+        time.sleep(0.05)
+
+
 def test_told_to_stop_it_drains_finishes_and_exits_0(stack) -> None:
     ingress, port, _ = stack(FEATURE_PLAYGROUND="true", DRAIN_SECONDS=1)
     with concurrent.futures.ThreadPoolExecutor() as pool:
