@@ -432,13 +432,15 @@ def release_chart(
         with release.prepared(config, chain, runner, options, dry_run=dry_run, say=say) as ready:
             if not json:
                 print(present.render(present.plan(ready)), flush=True)
-            ready.demand_possible(committed=dry_run)
             record = None
             if not dry_run:
+                ready.demand_possible(committed=False)
                 if ready.absent("publish") and config.registry and not yes:
                     demand_approval(f"Publish {ready.package.name} {ready.package.version} to {config.registry}?")
                 record = ready.run()
         print(present.released(ready, record, json=json))
+        if dry_run:
+            ready.demand_possible()
 
 
 def demand_approval(question: str) -> None:

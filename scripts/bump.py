@@ -17,7 +17,7 @@ from scripts import changelog, edits
 from scripts.chart import Chart, read_chart, with_version
 from scripts.config import Config
 from scripts.edits import Edit
-from scripts.errors import ChangelogError, ConfigError, GitError, VersionError
+from scripts.errors import ConfigError, GitError, VersionError
 from scripts.git import Repository
 from scripts.places import shown
 from scripts.registry import Registry, connect
@@ -252,14 +252,11 @@ def _history(
         for entry in unreleased.entries
         if not entry.text.startswith(changelog.TOOLKIT)
     ]
-    if not changes:
-        raise ChangelogError(
-            f"{source}:{unreleased.line}: nothing under Unreleased is about the chart",
-            expected=f"an entry that does not begin with {changelog.TOOLKIT.strip()!r}",
-            run="write what changed, as a user of the chart notices it; without such a change no version is needed",
-        )
     released = changelog.release(text, new, date, tag=tag, source=source)
-    return changes, [Edit(config.changelog, data, released.text.encode())], released.notes
+    notes = released.notes
+    if not changes:
+        notes += ("every entry under Unreleased is about the toolkit: the chart's artifacthub.io/changes is empty",)
+    return changes, [Edit(config.changelog, data, released.text.encode())], notes
 
 
 def _badges(readme: Path, read: Read, *pairs: tuple[str | None, str | None]) -> list[Edit]:

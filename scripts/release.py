@@ -144,6 +144,8 @@ class Release:
         facts = self.facts
         if facts.bump is not None and facts.repository is not None:
             self._say(f"raising {facts.bump.name} from {facts.bump.old} to {facts.bump.new}")
+            for note in facts.bump.notes:
+                self._say(f"note: {note}")
             with bumped(facts.bump, facts.repository):
                 self._prepare()
             chart, commit = read_chart(self._config.chart), facts.repository.commit()
@@ -216,7 +218,7 @@ class Release:
         ]
         if self._options.part is not None:
             steps.insert(0, self._bump_step(facts))
-        if facts.repository is not None and facts.bump is None:
+        if facts.bump is None:
             steps.append(self._commit_step(facts))
         steps += [self._publish_step(facts, published), self._verify_step(package, published, there)]
         if self._options.tag:
@@ -235,6 +237,8 @@ class Release:
         return Step("bump", "absent", f"{facts.bump.old} -> {facts.bump.new} in {names}, and commit")
 
     def _commit_step(self, facts: Facts) -> Step:
+        if facts.repository is None:
+            return Step("commit", "unknown", "in no git repository: the record names no commit")
         if not facts.dirty:
             return Step("commit", "same", f"{(facts.commit or '')[:12]} holds the chart as it is")
         names = ", ".join(facts.dirty)
@@ -295,8 +299,9 @@ class Release:
         record, package = read_record(self._config), self.package
         if record is None:
             return None
-        wanted = (package.name, package.version, package.sha256, self._where)
-        return record if (record.name, record.version, record.sha256, record.registry) == wanted else None
+        wanted = (package.name, package.version, package.sha256, self._where, bool(self.facts.dirty))
+        found = (record.name, record.version, record.sha256, record.registry, bool(record.dirty))
+        return record if found == wanted else None
 
     @property
     def _where(self) -> str:
@@ -328,8 +333,11 @@ class Release:
 
     def _demand_clean(self, outcome: linting.Lint) -> None:
         write_atomic(self._config.dist / "lint.json", _json(outcome.report()))
-        lines = [f"{f.place}: {f.message}" if f.place else f.message for f in outcome.findings if f.level == "error"]
-        with _in_full(lines, "invoke lint"):
+        told = [(f.level, f"{f.place}: {f.message}" if f.place else f.message) for f in outcome.findings]
+        for level, line in told:
+            if level != "error":
+                self._say(f"{level}: {line}")
+        with _in_full([line for level, line in told if level == "error"], "invoke lint"):
             linting.demand_clean(outcome)
 
     def _demand_valid(self, outcome: Validation) -> None:

@@ -201,7 +201,9 @@ def test_nothing_unreleased_says_what_to_do(project: Project) -> None:
 def test_without_a_changelog(project: Project) -> None:
     (project.root / "CHANGELOG.md").unlink()
     project.commit("Keep no changelog")
-    record = project.release(part="major")
+    said: list[str] = []
+    record = project.release(part="major", say=said.append)
+    assert [line for line in said if "there is no" in line and "CHANGELOG.md" in line]
     assert record.version == "2.0.0"
     assert project.release(part="major") == record
 
@@ -210,7 +212,9 @@ def test_outside_of_git(loose: Project) -> None:
     record = loose.release()
     assert (record.commit, record.tag) == (None, None)
     assert loose.published() == {"1.2.0": record.digest}
-    assert set(loose.plan().values()) == {"same"}
+    plan = loose.plan()
+    assert plan.pop("commit") == "unknown"
+    assert set(plan.values()) == {"same"}
     for options, words in (
         ({"tag": True}, "--tag needs a git repository"),
         ({"part": "minor"}, "--bump makes a commit"),
