@@ -55,7 +55,9 @@ class Process:
         return None
 
     def tell(self, sig: int) -> None:
-        """Tell the child, and all that it started, something; whether and when it ends is its own affair."""
+        """Send a signal to the child and all that it started; whether and when it ends is its own affair."""
+        if not self.running():
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._popen.pid, sig)
 
