@@ -20,6 +20,7 @@ Object = dict[str, Any]
 # Seconds that a state has to last before it counts. All but the last two stay below 15.
 AT_ONCE = 0.0
 SETTLED = 2.0  # nothing can change it; long enough for helm to end by itself, which leaves the cleaner record
+STEADY = 10.0  # the scheduler and the controllers have tried several times
 RETRIED = 12.0  # the kubelet tries again after 10 s
 PASSING = 60.0  # it may well pass by itself
 ENDLESS = math.inf
@@ -70,9 +71,8 @@ class Scene:
     """What is known of a release at one moment.
 
     `objects` are pods, their owners and jobs, each with its `kind`; `events` come in any order. `namespace` is the
-    release's; the objects may be in others. `known` are the
-    marks (`marks`) of the moment when the operation began: what was wrong before it is not its fault.
-    `promised` are the names of Secrets that a controller is about to make.
+    release's; the objects may be in others. `known` are the marks (`marks`) of the moment when the operation began:
+    what was wrong before it is not its fault. `promised` are the names of Secrets that a controller is about to make.
     """
 
     release: str
@@ -226,10 +226,10 @@ class _Reading:
 
     def _unschedulable(self, pod: Object, message: str) -> Suspicion:
         reasons = re.sub(r"\.? (?:no new claims to deallocate, )?preemption: .*$", "", message, flags=re.S).rstrip(".")
-        patience = 10.0
+        patience = STEADY
         if any(event.get("reason") == "TriggeredScaleUp" for event in self._events_of(pod)):
             patience = ENDLESS  # an autoscaler makes a node for it
-        elif _PASSING_PLACE.search(message) or not (_HOPELESS.match(message) or not self._room_may_come()):
+        elif _PASSING_PLACE.search(message) or (self._room_may_come() and not _HOPELESS.match(message)):
             patience = PASSING
         return self._of_pod("unschedulable", pod, f"no node takes its pod: {reasons}", patience, action="describe")
 
@@ -324,7 +324,7 @@ class _Reading:
             cause = refusal(message, _label(root), root["metadata"]["namespace"])
             patience = SETTLED
             if cause.kind == "quota" or "not found" in message:
-                patience = PASSING if self._room_may_come() else 10.0
+                patience = PASSING if self._room_may_come() else STEADY
             elif "failed calling webhook" in message:
                 patience = RETRIED
             yield Suspicion(cause, patience, item["metadata"]["uid"])

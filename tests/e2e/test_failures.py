@@ -167,8 +167,8 @@ def broken(crasher: str) -> dict[str, Broken]:
         ),
         "never-ready": Broken(
             "progress",
-            "Deployment web: container main runs and is not ready: Readiness probe failed: .*; no progress for 8 s",
-            (deployment(spec=pod_spec(container(readinessProbe=probe)), progressDeadlineSeconds=8),),
+            "Deployment web: container main runs and is not ready: Readiness probe failed: .*; no progress for 12 s",
+            (deployment(spec=pod_spec(container(readinessProbe=probe)), progressDeadlineSeconds=12),),
         ),
         "secret-in-the-log": Broken(
             "crash-loop",
