@@ -15,7 +15,7 @@ from tests.render.harness import CHART, toolchain
 
 # The usual profile draws the same values in every run; HYPOTHESIS_PROFILE=thorough draws many new ones.
 _USUAL = settings(
-    max_examples=60,
+    max_examples=40,
     derandomize=True,
     deadline=None,
     database=None,

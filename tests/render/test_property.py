@@ -18,6 +18,7 @@ from tests.render.valid import findings
 REFUSAL = "gati/templates/validate.yaml"
 
 
+@pytest.mark.timeout(3600)  # the thorough profile renders thousands of times
 @pytest.mark.parametrize("version", KUBERNETES[:: len(KUBERNETES) - 1])
 @given(values())
 @example({"securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}})
