@@ -115,7 +115,7 @@ class Release:
         self._began, self._seconds = datetime.now(UTC), dict[str, float]()
         self.facts = self._read_facts(chart, today)
         self._last = self._recorded()
-        self.plan = self._make_plan(self.facts)
+        self.plan = self._make_plan()
 
     @property
     def package(self) -> Package:
@@ -205,38 +205,39 @@ class Release:
             dirty = [f"{shown(chart)} (ignored by git)"]
         return tuple(dirty)
 
-    def _make_plan(self, facts: Facts) -> tuple[Step, ...]:
+    def _make_plan(self) -> tuple[Step, ...]:
         """Every step with what is there. Reads only."""
-        package, tag = facts.package, tag_name(facts.package.name, facts.package.version)
+        package, tag = self.package, tag_name(self.package.name, self.package.version)
         published = self._probe(package)
         there: State = "same" if self._stored(package) else "absent"
-        checked: State = "same" if self._last is not None and facts.bump is None else "absent"
+        checked: State = "same" if self._last is not None and self.facts.bump is None else "absent"
         steps = [
             Step("lint", checked, _say(checked, "check the chart's sources", "these bytes were released from here")),
             Step("validate", checked, _say(checked, "check what it renders", "these bytes were released from here")),
             Step("package", there, _say(there, f"write {shown(package.path)}", f"sha256 {package.sha256[:12]}")),
         ]
         if self._options.part is not None:
-            steps.insert(0, self._bump_step(facts))
-        if facts.bump is None:
-            steps.append(self._commit_step(facts))
-        steps += [self._publish_step(facts, published), self._verify_step(package, published, there)]
+            steps.insert(0, self._bump_step())
+        if self.facts.bump is None:
+            steps.append(self._commit_step())
+        steps += [self._publish_step(published), self._verify_step(published, there)]
         if self._options.tag:
-            steps.append(self._tag_step(facts, tag))
+            steps.append(self._tag_step(tag))
         named = self._last is not None and (self._last.tag == tag or not self._options.tag)
-        done: State = (
-            "same" if named and all(step.state == "same" for step in steps if step.name != "commit") else "absent"
-        )
+        others = all(step.state == "same" for step in steps if step.name != "commit")
+        done: State = "same" if named and others else "absent"
         steps.append(Step("record", done, _say(done, f"write {shown(record_file(self._config))}", "written")))
         return tuple(steps)
 
-    def _bump_step(self, facts: Facts) -> Step:
+    def _bump_step(self) -> Step:
+        facts = self.facts
         if facts.bump is None:
             return Step("bump", "same", f"{facts.chart.version} is committed")
         names = ", ".join(shown(edit.path) for edit in facts.bump.edits)
         return Step("bump", "absent", f"{facts.bump.old} -> {facts.bump.new} in {names}, and commit")
 
-    def _commit_step(self, facts: Facts) -> Step:
+    def _commit_step(self) -> Step:
+        facts = self.facts
         if facts.repository is None:
             return Step("commit", "unknown", "in no git repository: the record names no commit")
         if not facts.dirty:
@@ -246,23 +247,25 @@ class Release:
             return Step("commit", "different", f"allowed: {names}")
         return Step("commit", "different", f"refused after the checks: {names}", uncommitted(facts.dirty))
 
-    def _publish_step(self, facts: Facts, seen: publishing.Probe) -> Step:
+    def _publish_step(self, seen: publishing.Probe) -> Step:
+        facts = self.facts
         refusal = seen.error
         if seen.state == "different" and self._registry is not None:
             refusal = publishing.refusal(self._registry, facts.package, facts.archive, self._helm)
         words = {"absent": f"push {seen.reference}", "same": "published already, the same"}
         return Step("publish", seen.state, words.get(seen.state, seen.detail), refusal)
 
-    def _verify_step(self, package: Package, published: publishing.Probe, there: State) -> Step:
+    def _verify_step(self, published: publishing.Probe, there: State) -> Step:
         if published.state != "same" or there != "same" or self._registry is None:
             return Step("verify", "absent", "pull it back and compare")
         try:
-            verify.verify(self._registry, package, digest=published.digest)
+            verify.verify(self._registry, self.package, digest=published.digest)
         except RegistryError as error:
-            return Step("verify", "different", error.message, error)
+            return Step("verify", "different" if error.expected else "unknown", error.message, error)
         return Step("verify", "same", "pulled back: the same bytes")
 
-    def _tag_step(self, facts: Facts, tag: str) -> Step:
+    def _tag_step(self, tag: str) -> Step:
+        facts = self.facts
         if facts.repository is None:
             error = GitError(f"--tag needs a git repository, and {shown(facts.chart.path)} is in none")
             return Step("tag", "unknown", error.message, error)
@@ -362,7 +365,7 @@ class Release:
         """Ask every step once more. Raises ReleaseError for one that is not done."""
         left = [
             f"{step.name}: {step.state}, {step.action}"
-            for step in self._make_plan(self.facts)
+            for step in self._make_plan()
             if step.state != "same" and step.name not in ("lint", "validate", "record", "commit")
         ]
         if left:
