@@ -19,7 +19,7 @@ from scripts.config import Config
 from scripts.edits import Edit
 from scripts.errors import ConfigError, GitError, VersionError
 from scripts.git import Repository
-from scripts.places import shown
+from scripts.places import line_of, shown
 from scripts.registry import Registry, connect
 from scripts.version import PARTS, bump, highest, parse, tag_name
 
@@ -83,7 +83,7 @@ def plan_bump(
         )
     chart, file = read_chart(config.chart), config.chart / "Chart.yaml"
     before, metadata = _metadata(file, read)
-    old = str(parse(str(metadata.get("version")), f"{shown(file)}: version"))
+    old = str(parse(str(metadata.get("version")), f"{shown(file)}:{line_of(file, ['version'])}: version"))
     new = bump(old, part) if part is not None else str(parse(version or "", "--version"))
     _refuse_old(chart.name, old, new, highest(tagged), highest(published))
 

@@ -38,7 +38,7 @@ def diff(edits: Iterable[Edit]) -> str:
         before, after = (
             data.decode("utf-8", "replace").splitlines(keepends=True) for data in (edit.before, edit.after)
         )
-        name = shown(edit.path)
+        name = shown(edit.path).lstrip("/")
         for line in difflib.unified_diff(before, after, f"a/{name}", f"b/{name}"):
             text += line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
     return text

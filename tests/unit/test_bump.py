@@ -173,7 +173,7 @@ def changed(name: str, old: str, new: str) -> Callable[[Config], None]:
     ("change", "error", "message"),
     [
         (changed("chart/Chart.yaml", "version: 1.2.0", "version: 1.2"), ChartError, "version is missing or not text"),
-        (changed("chart/Chart.yaml", "version: 1.2.0", "version: 1.2.x"), VersionError, "Chart.yaml: version: '1.2.x'"),
+        (changed("chart/Chart.yaml", "version: 1.2.0", "version: 1.2.x"), VersionError, "Chart.yaml:3: version"),
         (changed("chart/Chart.yaml", "annotations:", "a: ["), ChartError, r"Chart.yaml:7:3: not valid YAML"),
         (changed("CHANGELOG.md", "Unreleased", "Later"), ChangelogError, "has no Unreleased section"),
         (changed("CHANGELOG.md", "- ", "  "), ChangelogError, "nothing stands under Unreleased"),

@@ -79,6 +79,12 @@ def test_ctrl_c_among_the_files_waits_for_the_last(
     assert contents(tmp_path) == {"a": b"new\n", "b": b"new\n"}
 
 
+def test_a_file_elsewhere_is_named_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert diff([Edit(tmp_path / "a", b"x\n", b"y\n")]).startswith(f"--- a{tmp_path}/a\n+++ b{tmp_path}/a\n")
+
+
 def test_the_diff_names_each_file_and_a_missing_line_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = diff([Edit(tmp_path / "sub" / "a", b"one\ntwo\n", b"one\nthree"), Edit(tmp_path / "b", b"x\n", b"x\n")])
