@@ -115,10 +115,9 @@ class TestSources:
     )
     def test_a_template_error_has_its_line_and_helms_words(self, cli: Cli, text: str, words: tuple[str, ...]) -> None:
         (cli.chart / "templates" / "new.yaml").write_text(text)
-        error = cli.on_chart("kubeconform-check").refused(*words, "values.yaml for 1.25 to")
+        error = cli.on_chart("kubeconform-check", "--kube-version", "1.30").refused(*words, "values.yaml for 1.30")
         for noise in ("--debug", "Error:", "execution error", "level="):
             assert noise not in error
-        assert "new.yaml" in cli.on_chart("lint").stdout
 
     @pytest.mark.parametrize(
         ("text", "words"),
@@ -132,7 +131,7 @@ class TestSources:
         self, cli: Cli, tmp_path: Path, text: str, words: tuple[str, ...]
     ) -> None:
         (tmp_path / "v.yaml").write_text(text)
-        cli("template", "--values", tmp_path / "v.yaml").refused(*words)
+        cli("template", "--values", tmp_path / "v.yaml", "--kube-version", "1.30").refused(*words)
         told = cli("lint", "--values", tmp_path / "v.yaml")
         told.refused("is not clean")
         assert words[0].partition(": ")[2] in told.stdout
@@ -146,10 +145,8 @@ class TestSources:
         ("change", "words"),
         [
             (replace("Chart.yaml", "version: 0.1.0", 'version: "1.2"'), "version '1.2' is no semantic version"),
-            (add("Chart.yaml", "kubeVersion: '>= y'\n"), "Chart.yaml:25  kubeVersion '>= y' is no version constraint"),
-            (add("values-dev.yaml", "- 1\n"), "not a mapping, but a list"),
             (lambda chart: (chart / "values-x.yaml").write_bytes(b"a: \xff\n"), "is not UTF-8 text"),
-            (add("values.yaml", "x: [1\n"), "syntax error"),
+            (add("templates/new.yaml", "x: {{ if }}"), "new.yaml:1  missing value for if"),
             (add("values.schema.json", '{\n"type": }'), "values.schema.json:2  is not valid JSON"),
             (add("values.schema.json", '{"type": "objekt"}'), "is no valid JSON schema"),
             (add("CHANGELOG.md", "# Changelog\n\n## [9.9.9] - 2026-01-02\n"), "has no entry for version 0.1.0"),
@@ -157,7 +154,6 @@ class TestSources:
                 add("Chart.yaml", "annotations:\n  artifacthub.io/changes: |\n    - {kind: new, description: x}\n"),
                 "artifacthub.io/changes",
             ),
-            (add("Chart.yaml", "maintainers: [{email: x}]\n"), "maintainers[0] has no name"),
         ],
     )  # fmt: skip
     def test_lint_finds_it(self, cli: Cli, change: Callable[[Path], object], words: str) -> None:
