@@ -199,45 +199,6 @@ def test_a_release_that_never_was_is_explained(
     assert rollout.install(Target(charts.chart(tmp_path / "2", deployment()))).number == 1
 
 
-@pytest.mark.parametrize("server_side", [False, True], ids=["client-side", "server-side"])
-def test_a_container_that_a_rollback_leaves_behind_is_named(
-    made: KindCluster,
-    api: Api,
-    rollout: Rollout,
-    namespace: str,
-    runner: Runner,
-    toolchain: Toolchain,
-    tmp_path: Path,
-    server_side: bool,
-) -> None:
-    """helm/helm#13346: two upgrades fail, the second without the container that the first one added.
-
-    helm compares with the last revision that was deployed, where the container is not, takes it for somebody
-    else's, and leaves it. Server-side apply knows whose it is.
-    """
-
-    def helm(verb: str, folder: Path, timeout: int) -> int:
-        flags = ("--wait", f"--timeout={timeout}s", f"--server-side={str(server_side).lower()}")
-        login = (f"--namespace={namespace}", f"--kubeconfig={made.kubeconfig}")
-        argv = (toolchain.path("helm"), verb, "app", folder, *flags, *login)
-        return runner.run(argv, check=False, deadline=120).status
-
-    main, leak = container(), container("leak")
-    never = {**deployment("late", pod_spec(container(readinessProbe=NEVER)))}
-    assert helm("install", charts.chart(tmp_path / "1", deployment(spec=pod_spec(main))), 60) == 0
-    before = take(api, [namespace])
-    assert helm("upgrade", charts.chart(tmp_path / "2", deployment(spec=pod_spec(main, leak)), never), 3) != 0
-    assert helm("upgrade", charts.chart(tmp_path / "3", deployment(spec=pod_spec(main)), never), 3) != 0
-
-    assert rollout.rollback(1).status == "deployed"
-    found = [str(difference) for difference in differences(before, take(api, [namespace]))]
-    if server_side:
-        assert found == []
-    else:
-        assert len(found) == 1, found
-        assert found[0].startswith("Deployment web: spec.template.spec.containers[leak] is new: ")
-
-
 def test_an_uninstall_leaves_nothing(api: Api, rollout: Rollout, namespace: str, tmp_path: Path) -> None:
     before = take(api, [namespace])
     rollout.install(Target(charts.chart(tmp_path, deployment(), charts.service(), charts.config_map("c", a="b"))))
