@@ -70,8 +70,8 @@ def plan_bump(
     """How the chart at `config.chart` gets its next version: one `part` raised, or exactly `version`.
 
     Nothing is written. `tagged` and `published` are versions of the chart that exist already; `read` gives what the
-    files hold, the disk by default. Raises ChartError, VersionError (not a
-    version, or not above all that there are), ChangelogError (nothing to release), ConfigError.
+    files hold, the disk by default. Raises ChartError, VersionError (not a version, or not above all that there are),
+    ChangelogError (nothing to release), ConfigError.
     """
     if (part is None) == (version is None):
         raise ConfigError(
@@ -138,7 +138,8 @@ def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
         repository.make_commit(message, [edit.path for edit in bump.edits])
     except BaseException:
         if repository.subject() != message:  # a Ctrl-C may come after the commit
-            edits.apply([Edit(edit.path, _held(edit), edit.before) for edit in bump.edits])
+            changed = [edit for edit in bump.edits if _held(edit) != edit.before]
+            edits.apply([Edit(edit.path, _held(edit), edit.before) for edit in changed])
         raise
 
 
