@@ -271,9 +271,9 @@ class _Maker:
         kind's own delete looks once. Here it is looked until none was seen for `settle` seconds: the engine goes
         on with what an interrupted creation had asked of it. Raises ClusterError for what cannot be removed.
         """
-        begin = empty_since = time.monotonic()
-        complaint = ""
-        while time.monotonic() - empty_since <= settle or complaint:
+        begin = time.monotonic()
+        empty_since: float | None = None
+        while True:
             containers = self._runner.run(
                 ("docker", "ps", "--all", "--quiet", f"--filter=label={_CLUSTER_LABEL}={name}")
             ).stdout.split()
@@ -281,14 +281,18 @@ class _Maker:
             if containers:
                 removal = self._runner.run(("docker", "rm", "--force", "--volumes", *containers), check=False)
                 complaint = removal.stderr.strip()
-                empty_since = time.monotonic()
+                empty_since = None
+            else:
+                empty_since = empty_since or time.monotonic()
+                if time.monotonic() - empty_since >= settle:
+                    break
             if time.monotonic() - begin > _DELETE_DEADLINE:
                 raise ClusterError(
                     f"cluster {name} is not gone after {_DELETE_DEADLINE:g} s",
                     found=complaint or ", ".join(containers),
                     run=f"docker rm --force --volumes $(docker ps -aq --filter label={_CLUSTER_LABEL}={name})",
                 )
-            time.sleep(0.2 if settle or complaint else 0)
+            time.sleep(0.2)
         self.kubeconfig(name).unlink(missing_ok=True)
 
     def _lock(self, stack: contextlib.ExitStack) -> None:

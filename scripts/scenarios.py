@@ -211,7 +211,7 @@ def selfcheck(lab: Lab, journal: Journal) -> None:
     ledger = recording.ledger
     with journal.step("requests were lost, and the ledger says when and why"):
         _demand(ledger.failed > 0, "a chart without readiness, preStop and rolling update lost no request")
-        for incident in ledger.incidents:
+        for incident in (incident for incident in ledger.incidents if incident.failed):
             journal.say("\n".join(incident.lines()))
             unexplained = incident.causes.get(UNEXPLAINED, 0)
             _demand(

@@ -24,6 +24,9 @@ def made(
     config = load_config(root, dist=tmp_path_factory.mktemp("dist"))
     with cluster(config, toolchain, runner, lambda line: print(line, file=sys.stderr)) as made:
         yield made
+    label = f"--filter=label=io.x-k8s.kind.cluster={made.name}"
+    assert runner.run(("docker", "ps", "--all", "--quiet", label)).stdout == "", "the cluster was not deleted"
+    assert not made.kubeconfig.exists()
 
 
 @pytest.fixture(scope="session")
