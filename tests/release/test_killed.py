@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def servers(project: Project) -> list[str]:
             if folder in words:
                 found.append(entry.name)
     return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(project: Project) -> Iterator[None]:
+    """Ends the server of a killed release, also where a test fails before another run does."""
+    yield
+    for pid in servers(project):
+        os.kill(int(pid), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("point", [*POINTS, RECORDED])
