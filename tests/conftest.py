@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 from scripts.command import Runner
 from scripts.config import Config, load_config
 from scripts.toolchain import Toolchain
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# The usual profile draws the same values in every run; HYPOTHESIS_PROFILE=thorough draws many new ones.
+_USUAL = settings(
+    max_examples=40,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],  # explaining takes minutes, and says little here
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
+settings.register_profile("usual", _USUAL)
+settings.register_profile("thorough", _USUAL, max_examples=1000, derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
 @pytest.fixture(scope="session")

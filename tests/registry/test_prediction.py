@@ -62,7 +62,10 @@ def same_as_helm_pushes(crane: Served, helm: Helm, chart: Path, folder: Path) ->
     assert seen.digest == made.manifest_digest, (chart / "Chart.yaml").read_text()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 2,  # each one is packed and pushed
+    suppress_health_check=[*settings().suppress_health_check, HealthCheck.function_scoped_fixture],
+)
 @given(metadata=charts)
 def test_of_any_chart(crane: Served, helm: Helm, tmp_path: Path, metadata: dict[str, object]) -> None:
     chart = tmp_path / "any"

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 
 from scripts.crds import CRD_SETS
 from tests.render.harness import CHART, toolchain
-
-# The usual profile draws the same values in every run; HYPOTHESIS_PROFILE=thorough draws many new ones.
-_USUAL = settings(
-    max_examples=40,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    print_blob=True,
-    phases=[Phase.explicit, Phase.generate, Phase.shrink],  # explaining takes minutes, and says little here
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-)
-settings.register_profile("usual", _USUAL)
-settings.register_profile("thorough", _USUAL, max_examples=1000, derandomize=False)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
