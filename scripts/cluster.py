@@ -25,6 +25,8 @@ FIELD_MANAGER = "gati-e2e"
 _DISCOVERY = ",".join(
     f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList" for version in ("v2", "v2beta1")
 )
+# In place of a log, with status 200: the container was removed while another one started.
+_LOG_LOST = "unable to retrieve container logs for "
 # Observations of the cluster rather than objects somebody made: they come and go by themselves.
 _OBSERVATIONS = frozenset({"Event", "PodMetrics", "NodeMetrics"})
 
@@ -208,16 +210,17 @@ class Api:
     def logs(
         self, pod: str, namespace: str, *, container: str | None = None, previous: bool = False, tail: int | None = None
     ) -> str | None:
-        """The last `tail` lines of a container (None: all), or None when it has no log, never having run."""
+        """The last `tail` lines of a container (None: all), or None when it has no log: not having run, or no more."""
         query = {"container": container, "previous": "true" if previous else None, "tailLines": tail}
         given = {key: str(value) for key, value in query.items() if value is not None}
         try:
             path = f"{self.kind('Pod').path(namespace, pod)}/log"
-            return self._transport.request("GET", path, query=given, accept="*/*").decode("utf-8", "replace")
+            text = self._transport.request("GET", path, query=given, accept="*/*").decode("utf-8", "replace")
         except ApiError as error:
             if error.status == 400:  # the container waits to start, or there was none before
                 return None
             raise
+        return None if text.startswith(_LOG_LOST) else text
 
     def events(self, namespace: str | None = None) -> tuple[Object, ...]:
         """The events, oldest first."""

@@ -330,8 +330,11 @@ class _Operation:
         if suspicion is not None and suspicion.container and suspicion.cause.kind in _LOGGED:
             namespace, _, pod = suspicion.pod.partition("/")
             text = view.hook_logs.get((suspicion.pod, suspicion.container))
-            with contextlib.suppress(ApiError):  # the pod may be gone
-                text = text or self._rollout.api.logs(pod, namespace, container=suspicion.container, tail=20)
+            for previous in (False, True):  # the newest run may not have said anything yet
+                with contextlib.suppress(ApiError):  # the pod may be gone
+                    text = text or self._rollout.api.logs(
+                        pod, namespace, container=suspicion.container, previous=previous, tail=20
+                    )
             if line := last_line(text):
                 cause = replace(suspicion.cause, message=f"{suspicion.cause.message}: {line}")
                 suspicion = replace(suspicion, cause=cause)

@@ -103,7 +103,8 @@ class View:
                 if key not in self.hook_logs:
                     with contextlib.suppress(ApiError):  # it may be gone already
                         text = self._api.logs(meta["name"], meta["namespace"], container=container, tail=_LOG_LINES)
-                        self.hook_logs[key] = text or ""
+                        if text is not None:
+                            self.hook_logs[key] = text
 
 
 def _undeleted(item: Object) -> Object:
