@@ -138,7 +138,7 @@ def run(config: Config, toolchain: Toolchain, runner: Runner, options: Options, 
             write_atomic(folder / "junit.xml", report.junit())
             if own is None or options.keep:
                 with connected() as api:  # the other one may have been ended with everything else
-                    lab.clean(api)
+                    lab.clean(api, wait=own is None)
     return report
 
 

@@ -102,12 +102,12 @@ class Lab:
         for name in names:
             self.api.delete("Namespace", name)
 
-    def clean(self, api: Api) -> None:
-        """Remove every namespace of the run and wait until they are gone. Raises ClusterError naming one left."""
+    def clean(self, api: Api, *, wait: bool) -> None:
+        """Remove every namespace of the run; `wait` until they are gone. Raises ClusterError naming one left."""
         for name in self._namespaces:
             api.delete("Namespace", name)
         end = time.monotonic() + _CLEAN_DEADLINE
-        for name in self._namespaces:
+        for name in self._namespaces if wait else ():
 
             def gone(name: str = name) -> bool | None:
                 return True if api.get("Namespace", name) is None else None
