@@ -7,8 +7,8 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -88,34 +88,51 @@ def tls_front(target: int, cert: Path, key: Path) -> Iterator[int]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     context.set_alpn_protocols(["h2"])
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    threads: list[threading.Thread] = []
+    sockets: list[socket.socket] = []
 
-        def copy(source: socket.socket, sink: socket.socket) -> None:
+    def run(work: Callable[..., None], *arguments: object) -> None:
+        threads.append(threading.Thread(target=work, args=arguments))
+        threads[-1].start()
+
+    def copy(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+
+    def accept(listener: socket.socket) -> None:
+        while True:
             try:
-                while data := source.recv(65536):
-                    sink.sendall(data)
-            except OSError:
-                pass
+                raw, _ = listener.accept()
+            except OSError:  # the end
+                return
+            try:
+                client = context.wrap_socket(raw, server_side=True)
+            except OSError:  # a client that does not trust us
+                raw.close()
+                continue
+            upstream = socket.create_connection(("127.0.0.1", target))
+            sockets.extend((client, upstream))
+            run(copy, client, upstream)
+            run(copy, upstream, client)
 
-        def accept() -> None:
-            while True:
-                try:
-                    raw, _ = listener.accept()
-                    client = context.wrap_socket(raw, server_side=True)
-                except ssl.SSLError:
-                    continue
-                except OSError:
-                    return
-                upstream = socket.create_connection(("127.0.0.1", target))
-                for pair in ((client, upstream), (upstream, client)):
-                    threading.Thread(target=copy, args=pair, daemon=True).start()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        run(accept, listener)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            # What waits for them wakes by the shutdown; nothing may be left for the garbage collector to complain of.
+            listener.shutdown(socket.SHUT_RDWR)
+            threads[0].join()
+            for each in sockets:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join()
+            for each in sockets:
+                each.close()
 
-        threading.Thread(target=accept, daemon=True).start()
-        yield listener.getsockname()[1]
 
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("trusted", [True, False])
 def test_route_manager_behind_tls_is_verified_with_the_bundle(
     start_route_manager, start, tmp_path, trusted: bool
