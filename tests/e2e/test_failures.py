@@ -1,6 +1,6 @@
 """A failure explains itself: charts broken on purpose, each with its cause in one line long before the deadline.
 
-Eight of them run at a time, each in a namespace of its own; a test waits for its own.
+Six of them run at a time, each in a namespace of its own; a test waits for its own.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def outcomes(
                     rollout.install(target, deadline=DEADLINE)
             return Outcome(raised.value, time.monotonic() - begin)
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(6) as pool:
         yield {name: pool.submit(run, name, case) for name, case in cases.items()}
 
 
