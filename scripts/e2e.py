@@ -37,6 +37,7 @@ from scripts.toolchain import Toolchain
 from scripts.version import is_semver, parse
 
 FROZEN = Path("tests/render/published")  # the first published archive, which every candidate is upgraded from
+_REPORT, _JUNIT = "report.json", "junit.xml"
 _LANES = 2  # scenarios at a time: they wait more than they work, but each has a load on
 _FIRST = "dry-run"  # alone and before the others: what the API server refuses need not be waited for
 # The longest first, so that none is left alone at the end.
@@ -64,6 +65,7 @@ class Options:
             raise ConfigError(f"there is no scenario {', '.join(unknown) or 'at all'}", expected=", ".join(SCENARIOS))
         if self.keep and self.context:
             raise ConfigError("--keep-cluster and --kube-context exclude each other: that cluster is not ours")
+        _how_many(self.sources)
 
 
 def plan(config: Config, options: Options) -> list[str]:
@@ -95,8 +97,10 @@ def run(config: Config, toolchain: Toolchain, runner: Runner, options: Options, 
     """
     begin = time.monotonic()
     folder = config.dist / "e2e"
-    for name in (*options.scenarios, "values"):
-        shutil.rmtree(folder / name, ignore_errors=True)  # what an earlier run left
+    for name in (*options.scenarios, "values"):  # what an earlier run left
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (_REPORT, _JUNIT):
+        (folder / name).unlink(missing_ok=True)
     with interruptible(), contextlib.ExitStack() as stack:
         workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gati-e2e-")))
         charts = stack.enter_context(_published(config, toolchain, runner, options, workplace, say))
@@ -134,8 +138,8 @@ def run(config: Config, toolchain: Toolchain, runner: Runner, options: Options, 
                 seconds=time.monotonic() - begin,
                 outcomes=tuple(outcomes[name] for name in SCENARIOS if name in outcomes),
             )
-            write_atomic(folder / "report.json", json.dumps(report.to_dict(), indent=1) + "\n")
-            write_atomic(folder / "junit.xml", report.junit())
+            write_atomic(folder / _REPORT, json.dumps(report.to_dict(), indent=1) + "\n")
+            write_atomic(folder / _JUNIT, report.junit())
             if own is None or options.keep:
                 with connected() as api:  # the other one may have been ended with everything else
                     lab.clean(api, wait=own is None)
@@ -262,27 +266,34 @@ def choose(wanted: str, published: Iterable[str], candidate: str) -> list[str]:
     """
     known = sorted(filter(is_semver, set(published)), key=parse, reverse=True)
     shown = ", ".join(known) or "none"
-    kind, _, number = wanted.partition(":")
-    if kind == "last":
-        if not number.isdecimal() or int(number) < 1:
-            raise ConfigError(f"--from {wanted} names no versions", expected="last:N with N from 1, or versions")
+    number = _how_many(wanted)
+    if number is not None:
         mine = parse(candidate)
         before = [
             version for version in known if parse(version) < mine and (mine.prerelease or not parse(version).prerelease)
         ]
-        if len(before) < int(number):
+        if len(before) < number:
             raise RegistryError(
                 f"fewer versions than --from {wanted} asks for were published before {candidate}",
                 expected=f"{number} versions",
                 found=", ".join(before) or f"none (published: {shown})",
                 run="ask for fewer, or name the registry that holds them: GATI_REGISTRY=oci://host/path",
             )
-        return before[: int(number)]
-    versions = [version.strip() for version in wanted.split(",") if version.strip()]
-    absent = [version for version in versions if version not in known]
-    if absent or not versions:
-        raise RegistryError(f"--from {wanted}: {', '.join(absent) or 'nothing'} is not published", found=shown)
+        return before[:number]
+    versions = [version.strip() for version in wanted.split(",")]
+    if absent := [version for version in versions if version not in known]:
+        raise RegistryError(f"--from {wanted}: {', '.join(absent)} is not published", found=shown)
     return versions
+
+
+def _how_many(wanted: str) -> int | None:
+    """N of `last:N`, None for versions. Raises ConfigError for what is neither."""
+    kind, _, number = wanted.partition(":")
+    if kind != "last" and all(is_semver(version.strip()) for version in wanted.split(",")):
+        return None
+    if kind != "last" or not number.isdecimal() or int(number) < 1:
+        raise ConfigError(f"--from {wanted} names no versions", expected="last:N with N from 1, or 0.1.0,0.2.0")
+    return int(number)
 
 
 def _push(registry: Registry, helm: Helm, file: Path, name: str, version: str) -> Published:
