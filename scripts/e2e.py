@@ -254,15 +254,16 @@ def _sources(
             def pull(version: str) -> Path:
                 return frozen.get(version) or client.pull(registry.reference(name, version), into)
 
-        chosen = [*choose(wanted, published, candidate), *(version for version in frozen if version != candidate)]
-        return {version: pull(version) for version in dict.fromkeys(chosen)}
+        return {
+            version: pull(version) for version in choose(wanted, published, candidate, first=min(frozen, key=parse))
+        }
 
 
-def choose(wanted: str, published: Iterable[str], candidate: str) -> list[str]:
-    """The versions that `wanted` names, newest first: `last:N` are the N before `candidate`, or versions themselves.
+def choose(wanted: str, published: Iterable[str], candidate: str, *, first: str) -> list[str]:
+    """The versions that `wanted` names, and `first`, which every candidate but itself is upgraded from.
 
-    Releases come after releases; only a pre-release is also upgraded from pre-releases. Raises ConfigError,
-    RegistryError naming what is published.
+    `last:N` are the N before `candidate`, newest first; `wanted` may also be versions. Releases come after
+    releases; only a pre-release is also upgraded from pre-releases. Raises ConfigError, RegistryError.
     """
     known = sorted(filter(is_semver, set(published)), key=parse, reverse=True)
     shown = ", ".join(known) or "none"
@@ -279,11 +280,12 @@ def choose(wanted: str, published: Iterable[str], candidate: str) -> list[str]:
                 found=", ".join(before) or f"none (published: {shown})",
                 run="ask for fewer, or name the registry that holds them: GATI_REGISTRY=oci://host/path",
             )
-        return before[:number]
-    versions = [version.strip() for version in wanted.split(",")]
+        versions = before[:number]
+    else:
+        versions = [version.strip() for version in wanted.split(",")]
     if absent := [version for version in versions if version not in known]:
         raise RegistryError(f"--from {wanted}: {', '.join(absent)} is not published", found=shown)
-    return versions
+    return list(dict.fromkeys((*versions, *([first] if first != candidate else []))))
 
 
 def _how_many(wanted: str) -> int | None:
