@@ -262,8 +262,8 @@ def _sources(
 def choose(wanted: str, published: Iterable[str], candidate: str, *, first: str) -> list[str]:
     """The versions that `wanted` names, and `first`, which every candidate but itself is upgraded from.
 
-    `last:N` are the N before `candidate`, newest first; `wanted` may also be versions. Releases come after
-    releases; only a pre-release is also upgraded from pre-releases. Raises ConfigError, RegistryError.
+    `last:N` are the N before `candidate`, newest first; `wanted` may also be versions. A release is
+    upgraded from releases, a pre-release from pre-releases too. Raises ConfigError, RegistryError.
     """
     known = sorted(filter(is_semver, set(published)), key=parse, reverse=True)
     shown = ", ".join(known) or "none"
