@@ -22,6 +22,11 @@ def install(session: nox.Session, *groups: str) -> None:
     )
 
 
+def run_patiently(session: nox.Session, *argv: str) -> None:
+    """Run what makes a cluster or containers: after Ctrl-C nox would kill it in half a second, before they are gone."""
+    session.run(*argv, interrupt_timeout=180, terminate_timeout=180)
+
+
 @nox.session(tags=["check"])
 def lint(session: nox.Session) -> None:
     """Check the style of the Python code."""
@@ -63,18 +68,18 @@ def audit(session: nox.Session) -> None:
 def compose(session: nox.Session) -> None:
     """Build the reference services and run them with docker compose, through upgrade, rollback and failure."""
     install(session, "test", "services")
-    session.run("pytest", "-m", "compose", "tests/compose", *session.posargs)
+    run_patiently(session, "pytest", "-m", "compose", "tests/compose", *session.posargs)
 
 
 @nox.session
 def e2e(session: nox.Session) -> None:
     """Prove the packaged chart on a kind cluster; `nox -s e2e -- --help` shows the choices."""
     install(session, "test")
-    session.run("invoke", "e2e", *session.posargs)
+    run_patiently(session, "invoke", "e2e", *session.posargs)
 
 
 @nox.session(name="e2e-tests")
 def e2e_tests(session: nox.Session) -> None:
     """Test on a kind cluster what proves the chart: broken charts, rollouts, foreign clusters, the guide's commands."""
     install(session, "test")
-    session.run("pytest", "-m", "e2e", "tests/e2e", *session.posargs)
+    run_patiently(session, "pytest", "-m", "e2e", "tests/e2e", *session.posargs)
