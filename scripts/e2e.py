@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -299,11 +301,15 @@ def _how_many(wanted: str) -> int | None:
 
 
 def _push(registry: Registry, helm: Helm, file: Path, name: str, version: str) -> Published:
-    """Put an archive into the registry of the run."""
+    """Put an archive into the registry of the run, under the digest that it was published with."""
     with tempfile.TemporaryDirectory(prefix="gati-e2e-") as folder:
-        logins = Path(folder, "logins.json")
+        archive, logins = Path(folder, file.name), Path(folder, "logins.json")
         logins.write_text("{}")
-        helm.push(file, registry.remote, registry_config=logins, plain_http=True)
+        shutil.copyfile(file, archive)
+        with tarfile.open(archive) as tar:
+            made = max(member.mtime for member in tar)
+        os.utime(archive, (made, made))  # which helm writes into the manifest
+        helm.push(archive, registry.remote, registry_config=logins, plain_http=True)
     with ask_registry(registry) as client:
         found = client.manifest(registry.reference(name, version))
     if found is None:
