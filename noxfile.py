@@ -27,6 +27,11 @@ def run_patiently(session: nox.Session, *argv: str) -> None:
     session.run(*argv, interrupt_timeout=180, terminate_timeout=180)
 
 
+def build_tools(session: nox.Session, *names: str) -> None:
+    """Build what is missing of the pinned tools before the tests, whose time-outs are not made for that."""
+    session.run("invoke", "tools", "--build", *(f"--only={name}" for name in names))
+
+
 @nox.session(tags=["check"])
 def lint(session: nox.Session) -> None:
     """Check the style of the Python code."""
@@ -46,6 +51,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test that needs no container engine."""
     install(session, "test", "services")
+    build_tools(session, "helm", "kubeconform", "helm-docs", "crane", "registry")
     engineless = "not e2e and not compose and not bench and not audit"
     session.run("pytest", "-n", "2", "-m", engineless, *session.posargs)
 
@@ -54,6 +60,7 @@ def tests(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure what runs take, and compare it with the plain tools on this machine."""
     install(session, "test", "services")
+    build_tools(session, "helm", "kubeconform", "crane", "kind", "kubectl", "k6", "vegeta")
     session.run("pytest", "-m", "bench", "tests/bench", *session.posargs)
 
 
@@ -61,6 +68,7 @@ def bench(session: nox.Session) -> None:
 def audit(session: nox.Session) -> None:
     """Have kube-score and checkov judge the chart."""
     install(session, "test")
+    build_tools(session, "helm", "kube-score")
     session.run("pytest", "-m", "audit", "tests/audit", *session.posargs)
 
 

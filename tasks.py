@@ -73,8 +73,16 @@ def setup(ctx: Context, **overrides: Any) -> tuple[Config, Runner, Toolchain]:
     return config, runner, Toolchain(config.cache_dir, runner, say=say)
 
 
-@task(help={"build": "Build what is missing instead of only looking.", "json": COMMON["json"], "dry-run": "Only look."})
-def tools(ctx: Context, build: bool = False, dry_run: bool = False, json: bool = False) -> None:
+@task(
+    iterable=["only"],
+    help={
+        "build": "Build what is missing instead of only looking.",
+        "only": "Only this tool; repeatable.",
+        "json": COMMON["json"],
+        "dry-run": "Only look.",
+    },
+)
+def tools(ctx: Context, build: bool = False, only: Many = None, dry_run: bool = False, json: bool = False) -> None:
     """Show each pinned tool: its version, where it was found, its state."""
     with told():
         from scripts import present
@@ -82,8 +90,8 @@ def tools(ctx: Context, build: bool = False, dry_run: bool = False, json: bool =
         _, _, chain = setup(ctx)
         if build and not dry_run:
             with working("building what is missing"):
-                chain.paths(row.name for row in chain.survey())
-        print(present.render(present.tools(chain.survey()), json=json))
+                chain.paths(only or [row.name for row in chain.survey()])
+        print(present.render(present.tools(chain.survey(only)), json=json))
 
 
 @task(name="node-image", help={"json": COMMON["json"], "dry-run": "Only show what would be pulled or built."})

@@ -186,17 +186,17 @@ class Toolchain:
         """Changes with everything that changes the binary `name` when it is built."""
         return self._pin(name).key()
 
-    def survey(self) -> list[ToolState]:
-        """Where every tool stands, building nothing."""
+    def survey(self, names: Iterable[str] | None = None) -> list[ToolState]:
+        """Where every tool stands, or each of `names`, building nothing. Raises ToolError."""
         rows = []
-        for tool in self._pins.tools.values():
+        for tool in [self._pin(name) for name in names or self._pins.tools]:
             entry, state, source, where = self._entry(tool), "not built", "Go module", None
             if (found := self._on_path(tool)) is not None:
                 state, source, where = "ready", "PATH", found
             elif entry.exists():
                 source, where = "cache", entry / tool.binary
                 state = "ready" if self._intact(tool) else "damaged"
-            if tool.listed or state != "not built":
+            if names or tool.listed or state != "not built":
                 rows.append(ToolState(tool.name, tool.module.version, source, where, state))
         return rows
 
