@@ -76,6 +76,8 @@ def audit(session: nox.Session) -> None:
 def compose(session: nox.Session) -> None:
     """Build the reference services and run them with docker compose, through upgrade, rollback and failure."""
     install(session, "test", "services")
+    build_tools(session, "compose")
+    run_patiently(session, "invoke", "images")
     run_patiently(session, "pytest", "-m", "compose", "tests/compose", *session.posargs)
 
 
