@@ -28,7 +28,7 @@ def run_patiently(session: nox.Session, *argv: str) -> None:
 
 
 def build_tools(session: nox.Session, *names: str) -> None:
-    """Build what is missing of the pinned tools before the tests, whose time-outs are not made for that."""
+    """Build what is missing of the pinned tools before the tests, whose time-outs do not allow for that."""
     session.run("invoke", "tools", "--build", *(f"--only={name}" for name in names))
 
 
@@ -92,4 +92,7 @@ def e2e(session: nox.Session) -> None:
 def e2e_tests(session: nox.Session) -> None:
     """Test on a kind cluster what proves the chart: broken charts, rollouts, foreign clusters, the guide's commands."""
     install(session, "test")
+    build_tools(session, "helm", "kind", "kubectl", "crane", "k6")
+    for images in ("images", "node-image"):
+        run_patiently(session, "invoke", images)
     run_patiently(session, "pytest", "-m", "e2e", "tests/e2e", *session.posargs)
