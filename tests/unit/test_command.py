@@ -122,9 +122,9 @@ class TestPipe:
             runner.pipe(("yes",), ("sh", "-c", "exit 4"))  # the producer ends by SIGPIPE
 
     def test_a_missing_consumer_ends_the_producer(self, runner: Runner, tmp_path: Path) -> None:
-        with pytest.raises(ToolError, match="no-such-program"):
-            runner.pipe(("sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 60"), ("no-such-program",))
         pid = tmp_path / "pid"
+        with pytest.raises(ToolError, match="no-such-program"):
+            runner.pipe(("sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 60"), ("no-such-program",))
         assert not pid.exists() or gone(int(pid.read_text()))
 
     def test_the_deadline(self, runner: Runner) -> None:
@@ -177,7 +177,9 @@ class TestEnd:
 
     def test_ctrl_c_ends_the_child(self, tmp_path: Path) -> None:
         code = f"""\
+        import signal
         from scripts.command import Runner
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in the background
         Runner().run(("sh", "-c", "echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; exec sleep 60"))
         """
         parent = subprocess.Popen(python(code), stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
