@@ -26,6 +26,7 @@ from scripts.errors import CommandFailed, ReleaseError, ToolError
 
 PINS = Path(__file__).with_name("tools.toml")
 BUILD_DEADLINE = 1800.0  # seconds; Kubernetes' own binaries take 6 minutes on 2 cores
+_BUILDS = 2  # modules at a time: one downloads, links or lists its packages while the other compiles
 _RECEIPT = "receipt.json"
 
 
@@ -147,7 +148,7 @@ class Toolchain:
         return self.paths((name,))[name]
 
     def paths(self, names: Iterable[str]) -> dict[str, Path]:
-        """Several binaries; those of one module are built by one `go build`. Raises ToolError."""
+        """Several binaries; those of one module are built by one `go build`, modules side by side. Raises ToolError."""
         wanted = {name: self._pin(name) for name in names}
         missing: dict[tuple[Any, ...], list[Tool]] = {}
         for name, tool in wanted.items():
@@ -158,8 +159,15 @@ class Toolchain:
                 self._known[name] = found
             else:
                 missing.setdefault((tool.module, tool.cgo, tool.tags, tool.ldflags), []).append(tool)
-        for tools in missing.values():
-            self._build(tools)
+        if missing:
+            from concurrent.futures import as_completed
+
+            from scripts.parallel import workers
+
+            self._go_binary  # noqa: B018 - found or installed once, before the threads ask for it
+            with workers(self._runner, _BUILDS) as pool:
+                for done in as_completed([pool.submit(self._build, tools) for tools in missing.values()]):
+                    done.result()
         return {name: self._known[name] for name in wanted}
 
     def source(self, name: str) -> Path:
