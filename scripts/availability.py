@@ -20,6 +20,9 @@ ENOUGH = 3000  # requests below which a load proves nothing
 SLOW = 1.0  # seconds from which a request is told, though it is not lost
 BEFORE, AFTER = 5.0, 1.0  # seconds around a request in which an event can be its cause
 _TOGETHER = 1.0  # seconds between two requests of one incident
+# Linux' nf_conntrack_tcp_timeout_syn_sent: so long a node sends what comes from the same port where it sent a
+# connection that nobody answered, even when the pod there is no more.
+_TRACKED = 120.0
 _KINDS = ("Pod", "EndpointSlice")
 _SHOWN = 12  # events of an incident in a text for a person
 
@@ -323,7 +326,7 @@ def cause(request: Request, events: Sequence[Event], service: str, *, since: flo
         for name in (*others, service):
             if reason := _reason(request, events, name, since):
                 return f"pod {request.pod or 'unknown'} had no route-manager: {reason}"
-    return _reason(request, events, service, since) or UNEXPLAINED
+    return _reason(request, events, service, since) or _stale(request, events, service, since) or UNEXPLAINED
 
 
 UNEXPLAINED = f"no pod or endpoint changed within {BEFORE:g} s, so look at the node and the load itself"
@@ -350,6 +353,22 @@ def _reason(request: Request, events: Sequence[Event], service: str, since: floa
     for event in reversed(around):
         if event.what in (STOPPING, UNREADY):
             return f"pod {event.pod} was {event.what} at {clock(event.at)}"
+    return None
+
+
+def _stale(request: Request, events: Sequence[Event], service: str, since: float) -> str | None:
+    """The pod before, whose address a node still knew; None when the request was not turned away for that."""
+    if "no route to host" not in request.error:
+        return None
+    members = {event.pod for event in events if event.service == service}
+    begin = max(request.at - _TRACKED, since)
+    for event in reversed(events):
+        ended = not event.service and (event.what.startswith(ENDED) or event.what == GONE)
+        if ended and event.pod in members and begin < event.at <= request.end:
+            return (
+                f"a node still sent it to a pod that is no more, like one before from the same port: "
+                f"{event.pod} ended at {clock(event.at)}"
+            )
     return None
 
 

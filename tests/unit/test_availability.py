@@ -234,6 +234,19 @@ def test_a_gap_that_was_over_long_before_is_not_the_cause() -> None:
     assert "no pod or endpoint changed" in why(changes)
 
 
+def test_a_node_that_still_knew_a_pod_of_long_before() -> None:
+    changes = [
+        endpoints(1, a="ready", b="ready"),
+        pod(2, "a", type_="ADDED", running=True, ready=True),
+        pod(3, "a", ended=True, stopping=True),
+        endpoints(3.1, b="ready"),
+    ]
+    astray = request(40, status=0, error="dial: unknown errno 113 error with msg `no route to host`")
+    assert why(changes, astray).endswith("a ended at 00:00:03.0")
+    assert "no pod or endpoint changed" in why(changes)  # refused: somebody answered there
+    assert "no pod or endpoint changed" in why(changes, request(140, status=0, error=astray.error))
+
+
 def test_a_pod_that_ended_while_it_was_given_requests() -> None:
     changes = [
         endpoints(1, a="ready", b="ready"),
