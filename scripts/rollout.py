@@ -173,7 +173,10 @@ class Rollout:
         return self._operate("test", deadline=deadline).said()
 
     def uninstall(self, *, deadline: float = 120) -> float:
-        """Remove the release and wait until its objects are gone. Returns the seconds it took."""
+        """Remove the release. Returns the seconds it took.
+
+        helm waits for its objects to go, but may end before its watch has seen them: then they go a moment later.
+        """
         return self._operate("uninstall", "--wait=watcher", "--cascade=foreground", deadline=deadline).seconds
 
     def recover(self, *, deadline: float = 300) -> Revision | None:

@@ -204,5 +204,9 @@ def test_an_uninstall_leaves_nothing(api: Api, rollout: Rollout, namespace: str,
     rollout.install(Target(charts.chart(tmp_path, deployment(), charts.service(), charts.config_map("c", a="b"))))
     assert len(differences(before, take(api, [namespace]))) == 3
     rollout.uninstall()
-    assert differences(before, take(api, [namespace])) == ()
-    assert api.list("Pod", namespace) == ()
+
+    def gone() -> bool | None:
+        return None if differences(before, take(api, [namespace])) or api.list("Pod", namespace) else True
+
+    api.wait(gone, what="every object of the release to be gone", deadline=30)
+    assert rollout.history() == ()
