@@ -21,9 +21,9 @@ POINTS = ("raising", "checking", "packaging", "publishing", "pushing", "reading"
 RECORDED = "release.json"  # the last file of all
 
 
-def kill(project: Project, ending: signal.Signals, point: str, root: Path) -> None:
-    """Run a release with --bump minor --tag that gets the signal at `point`."""
-    driver = subprocess.run(
+def drive(project: Project, ending: signal.Signals, point: str, root: Path) -> subprocess.CompletedProcess[str]:
+    """A release with --bump minor --tag, in a process of its own, that gets the signal at `point`."""
+    return subprocess.run(
         (sys.executable, "-m", "tests.release.killed", ending.name, point),
         cwd=project.root,
         env={**os.environ, "PYTHONPATH": str(root), "CACHE": str(project.config.cache_dir)},
@@ -31,6 +31,11 @@ def kill(project: Project, ending: signal.Signals, point: str, root: Path) -> No
         text=True,
         timeout=60,
     )
+
+
+def kill(project: Project, ending: signal.Signals, point: str, root: Path) -> None:
+    """Drive a release to `point`; it must end by the signal."""
+    driver = drive(project, ending, point, root)
     assert driver.returncode == -ending, driver.stderr
 
 
@@ -95,14 +100,7 @@ def test_half_a_bump_is_taken_back_whole_where_the_next_run_fails(project: Proje
 def test_a_signal_before_the_commit_leaves_the_tree_as_it_was(
     project: Project, root: Path, ending: signal.Signals, point: str
 ) -> None:
-    driver = subprocess.run(
-        (sys.executable, "-m", "tests.release.killed", ending.name, point),
-        cwd=project.root,
-        env={**os.environ, "PYTHONPATH": str(root), "CACHE": str(project.config.cache_dir)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    driver = drive(project, ending, point, root)
     assert "KeyboardInterrupt" in driver.stderr
     assert project.git("status", "--porcelain") == ""
     assert project.git("log", "--format=%s") == "Add the chart"
