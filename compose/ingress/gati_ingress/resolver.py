@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
+import math
 import time
 from typing import Any
 
@@ -18,6 +20,9 @@ from gati_ingress.settings import Settings
 
 log = logging.getLogger("ingress.route-manager")
 _PROBE_SECONDS = 1.0
+# How long others may join a call: what they get is no older than this, and neither is the part of their own
+# time-out that has gone by.
+_SHARED_SECONDS = 0.05
 _REFUSALS = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)  # answers, too
 # Every address behind the name is used; a call that an instance could not take is tried on another; a call
 # without any connection waits for one until its deadline. Client-side health checking stays off: an instance that
@@ -57,12 +62,14 @@ class RouteManager:
     """Client of route-manager; use as `async with RouteManager(settings)`.
 
     `up` turns true with the first good answer, of the health service or to a request, and false only when none
-    came for `settings.unready_after` seconds, so that one restart does not empty the balancer.
+    came for `settings.unready_after` seconds, so that one restart does not empty the balancer. Requests for the same
+    host and path that wait at the same time share one call; nothing is kept once it has been answered.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._last_good: float | None = None
+        self._asked: dict[tuple[str, str], tuple[float, asyncio.Task[Any]]] = {}  # when, and the call under way
 
     async def __aenter__(self) -> RouteManager:
         self._channel = self._dial()
@@ -85,6 +92,23 @@ class RouteManager:
 
     async def resolve(self, host: str, path: str) -> Any:
         """The ResolveResponse for `host` and `path`. Raises grpc.aio.AioRpcError."""
+        key = (host, path)
+        begun, call = self._asked.get(key, (-math.inf, None))
+        now = time.monotonic()
+        if call is None or now - begun > _SHARED_SECONDS:
+            call = asyncio.create_task(self._ask(host, path))
+            self._asked[key] = (now, call)
+            call.add_done_callback(functools.partial(self._answered, key))
+        await asyncio.wait((call,))  # not the call itself: a client that goes away ends its own wait only
+        return call.result()
+
+    def _answered(self, key: tuple[str, str], call: asyncio.Task[Any]) -> None:
+        if self._asked.get(key, (0.0, None))[1] is call:
+            del self._asked[key]
+        if not call.cancelled():
+            call.exception()  # counts as seen, also where nobody waits for it any more
+
+    async def _ask(self, host: str, path: str) -> Any:
         request = pb.ResolveRequest(host=host, path=path)
         try:
             answer = await self._stub.Resolve(request, timeout=self._settings.route_timeout)
