@@ -47,7 +47,7 @@ def told() -> Iterator[None]:
 
 def say(text: str) -> None:
     """One line of progress, on stderr: stdout is for results."""
-    print(text, file=sys.stderr, flush=True)
+    print(f"{text}\n", end="", file=sys.stderr, flush=True)  # in one piece, as threads say things at the same time
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import tarfile
 import tempfile
@@ -29,7 +28,7 @@ from scripts.kind import KindCluster, cluster
 from scripts.lab import VALUES, Lab, Published, Tools
 from scripts.package import package
 from scripts.parallel import workers
-from scripts.publish import publish
+from scripts.publish import publish, push
 from scripts.registry import Registry
 from scripts.registry import connect as ask_registry
 from scripts.report import FAILED, PASSED, STOPPED, Journal, Outcome, Report
@@ -302,15 +301,10 @@ def _how_many(wanted: str) -> int | None:
 
 def _push(registry: Registry, helm: Helm, file: Path, name: str, version: str) -> Published:
     """Put an archive into the registry of the run, under the digest that it was published with."""
-    with tempfile.TemporaryDirectory(prefix="gati-e2e-") as folder:
-        archive, logins = Path(folder, file.name), Path(folder, "logins.json")
-        logins.write_text("{}")
-        shutil.copyfile(file, archive)
-        with tarfile.open(archive) as tar:
-            made = max(member.mtime for member in tar)
-        os.utime(archive, (made, made))  # which helm writes into the manifest
-        helm.push(archive, registry.remote, registry_config=logins, plain_http=True)
+    with tarfile.open(file) as archive:
+        made = max(member.mtime for member in archive)
     with ask_registry(registry) as client:
+        push(client, file, int(made), helm)
         found = client.manifest(registry.reference(name, version))
     if found is None:
         raise RegistryError(f"{file} was pushed, and the registry does not have {name} {version}")

@@ -79,7 +79,7 @@ def publish(
             raise _other_content(client, reference, package.path.read_bytes(), helm)
         say(f"pushing {reference}")
         try:
-            _push(client, package, helm)
+            push(client, package.path, package.epoch, helm)
         except CommandFailed as error:
             after = _probe(client, reference, package)
             if after.state == "different":
@@ -155,17 +155,19 @@ def _layer(found: Found) -> str | None:
         return None  # something else than a chart
 
 
-def _push(client: Client, package: Package, helm: Helm) -> None:
-    """`helm push` from a folder of its own: no .prov beside the archive, and the time that the digest depends on."""
-    with tempfile.TemporaryDirectory(prefix="gati-publish-") as folder:
-        archive = Path(folder) / package.path.name
-        shutil.copyfile(package.path, archive)
-        os.utime(archive, (package.epoch, package.epoch))
-        logins = Path(folder) / "logins.json"
+def push(client: Client, archive: Path, epoch: int, helm: Helm) -> None:
+    """`helm push`, whatever stands under the version; the digest depends on `epoch`, seconds since 1970.
+
+    Raises CommandFailed.
+    """
+    with tempfile.TemporaryDirectory(prefix="gati-push-") as folder:  # without the .prov that may be beside the archive
+        copy, logins = Path(folder, archive.name), Path(folder, "logins.json")
+        shutil.copyfile(archive, copy)
+        os.utime(copy, (epoch, epoch))  # which helm writes into the manifest
         logins.touch(mode=0o600)
         logins.write_text(_logins(client.registry))
         helm.push(
-            archive,
+            copy,
             client.registry.remote,
             registry_config=logins,
             plain_http=client.plain_http,

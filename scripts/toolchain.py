@@ -27,7 +27,17 @@ from scripts.errors import CommandFailed, ReleaseError, ToolError
 PINS = Path(__file__).with_name("tools.toml")
 BUILD_DEADLINE = 1800.0  # seconds; Kubernetes' own binaries take 6 minutes on 2 cores
 _BUILDS = 2  # modules at a time: one downloads, links or lists its packages while the other compiles
+# A compiler runs for seconds: it is a tenth quicker when it collects garbage only once it holds so much of it.
+_MEMORY = {"GOGC": "off", "GOMEMLIMIT": "1536MiB"}
 _RECEIPT = "receipt.json"
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """What is built of a program whose Go file `file` imports all of its plugins: the packages `keep`."""
+
+    file: str
+    keep: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,7 @@ class Module:
     h1: str
     local_replace: str | None = None
     ldflags: tuple[str, ...] = ()
+    plugins: Plugins | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +70,11 @@ class Tool:
 
     def key(self) -> str:
         """Names the cache entry: changes with everything that changes the binary."""
-        inputs = json.dumps(asdict(self), sort_keys=True) + platform.system() + platform.machine()
-        return hashlib.sha256(inputs.encode()).hexdigest()[:12]
+        inputs = asdict(self)
+        if self.module.plugins is None:
+            del inputs["module"]["plugins"]  # the entries of before there were any stay good
+        described = json.dumps(inputs, sort_keys=True) + platform.system() + platform.machine()
+        return hashlib.sha256(described.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -88,14 +102,17 @@ def load_pins(path: Path = PINS) -> Pins:
     """Read the pins. Raises ToolError where an entry is incomplete or names an unknown module."""
     raw = tomllib.loads(path.read_text())
     try:
-        modules = {
-            name: Module(name=name, **{**entry, "ldflags": tuple(entry.get("ldflags", ()))})
-            for name, entry in raw.get("module", {}).items()
-        }
+        modules = {name: _module(name, entry) for name, entry in raw.get("module", {}).items()}
         tools = {name: _tool(name, entry, modules) for name, entry in raw.get("tool", {}).items()}
         return Pins(modules, tools, _numbers(raw["go"]["minimum"]), raw["go"]["package"])
     except (KeyError, TypeError) as error:
         raise ToolError(f"{path} has an incomplete entry", found=str(error)) from error
+
+
+def _module(name: str, entry: Mapping[str, Any]) -> Module:
+    plugins = entry.get("plugins")
+    chosen = plugins and Plugins(plugins["file"], tuple(plugins["keep"]))
+    return Module(**{**entry, "name": name, "ldflags": tuple(entry.get("ldflags", ())), "plugins": chosen})
 
 
 def _tool(name: str, entry: Mapping[str, Any], modules: Mapping[str, Module]) -> Tool:
@@ -280,6 +297,8 @@ class Toolchain:
             if module.local_replace:
                 _rewrite_replaces(source / "go.mod", module.local_replace)
                 mode = "-mod=mod"  # go.sum has no lines for the replacements: go adds and verifies them
+            if module.plugins:
+                _drop_plugins(source / module.plugins.file, module.plugins.keep)
             first = tools[0]
             # One command for all where go would give each the name it has here: it compiles and links side by side.
             alike = all(Path(tool.package).name == tool.binary for tool in tools)
@@ -323,7 +342,7 @@ class Toolchain:
                     shutil.copyfileobj(reader, writer)
 
     def _go(self, *words: str | os.PathLike[str], cwd: Path | None = None, cgo: bool = False) -> str:
-        env = {"CGO_ENABLED": "1" if cgo else "0", "GOTOOLCHAIN": "local", "GOFLAGS": None, "GOWORK": "off"}
+        env = {"CGO_ENABLED": "1" if cgo else "0", "GOTOOLCHAIN": "local", "GOFLAGS": None, "GOWORK": "off", **_MEMORY}
         try:
             return self._runner.run(
                 [self._go_binary, *words], cwd=cwd or self._cache, env=env, deadline=BUILD_DEADLINE
@@ -429,6 +448,22 @@ def _rewrite_replaces(go_mod: Path, version: str) -> None:
     text = go_mod.read_text()
     pattern = re.compile(r"^(\s*(?:replace\s+)?)(\S+)(?: \S+)? => \.\.?/\S+$", re.MULTILINE)
     go_mod.write_text(pattern.sub(rf"\1\2 => \2 {version}", text))
+
+
+def _drop_plugins(go_file: Path, keep: Iterable[str]) -> None:
+    """Leave only `keep` of what `go_file` imports for its effect. Raises ToolError where one of them is missing."""
+    wanted, lines = set(keep), []
+    for line in go_file.read_text().splitlines():
+        found = re.fullmatch(r'\s*_ "(\S+)"', line)
+        if found is None or found[1] in wanted:
+            lines.append(line)
+            wanted.discard(found[1] if found else "")
+    if wanted:
+        raise ToolError(
+            f"{go_file.name} imports no {', '.join(sorted(wanted))}",
+            run="compare the plugins in scripts/tools.toml with those of the pinned version",
+        )
+    go_file.write_text("\n".join(lines) + "\n")
 
 
 def _sha256(path: Path) -> str:

@@ -25,6 +25,10 @@ FILES = {
     "go.mod": "module example.com/hello\n\ngo 1.21\n",
     "cmd/hello/main.go": 'package main\n\nvar version = "none"\n\nfunc main() { println("hello", version) }\n',
     "cmd/bye/main.go": 'package main\n\nfunc main() { println("bye") }\n',
+    "cmd/many/main.go": 'package main\n\nimport _ "example.com/hello/all"\n\nfunc main() {}\n',
+    "all/all.go": 'package all\n\nimport (\n\t_ "example.com/hello/one"\n\t_ "example.com/hello/two"\n)\n',
+    "one/one.go": 'package one\n\nfunc init() { println("one") }\n',
+    "two/two.go": 'package two\n\nfunc init() { println("two") }\n',
     "docs/crd.yaml": "kind: CustomResourceDefinition\n",
 }
 VERSION = "v1.2.3"
@@ -45,6 +49,14 @@ class Machine:
     def toolchain(self, runner: Runner | None = None) -> Toolchain:
         """As a new process would make it."""
         return Toolchain(self.cache, runner or Runner(), say=self.said.append, pins=self.pins)
+
+    def choose_plugins(self, keep: list[str] | None) -> None:
+        """Pin `many`, a program with the plugins one and two, of which only `keep` are built in unless it is None."""
+        text = self.pins.read_text() + '\n[tool.many]\nmodule = "hello"\npackage = "cmd/many"\n'
+        if keep is not None:
+            names = json.dumps([f"example.com/hello/{name}" for name in keep])
+            text += f'\n[module.hello.plugins]\nfile = "all/all.go"\nkeep = {names}\n'
+        self.pins.write_text(text)
 
     def built(self) -> int:
         """How often something was built so far."""
@@ -150,6 +162,16 @@ class TestBuilt:
         assert "refused" in (caught.value.found or "")
         assert "GOPROXY" in (caught.value.run or "")
         assert [left.name for left in machine.cache.iterdir() if left.name.startswith("build-")] == []
+
+    @pytest.mark.parametrize(("keep", "has"), [(None, ["one", "two"]), (["two"], ["two"]), ([], [])])
+    def test_with_the_plugins_that_are_kept(self, machine: Machine, keep: list[str] | None, has: list[str]) -> None:
+        machine.choose_plugins(keep)
+        assert said_by(machine.toolchain().path("many")).split() == has
+
+    def test_not_without_a_plugin_that_is_to_be_kept(self, machine: Machine) -> None:
+        machine.choose_plugins(["one", "three"])
+        with pytest.raises(ToolError, match=r"imports no example\.com/hello/three"):
+            machine.toolchain().path("many")
 
     def test_code_that_does_not_compile(self, machine: Machine) -> None:
         machine.pins.write_text(machine.pins.read_text().replace("cmd/hello", "cmd/nothing"))
