@@ -285,7 +285,11 @@ def choose(wanted: str, published: Iterable[str], candidate: str, *, first: str)
     else:
         versions = [version.strip() for version in wanted.split(",")]
     if absent := [version for version in versions if version not in known]:
-        raise RegistryError(f"--from {wanted}: {', '.join(absent)} is not published", found=shown)
+        raise RegistryError(
+            f"--from {wanted}: {', '.join(absent)} is not published",
+            found=f"published versions: {shown}",
+            run="name those, or the registry that holds the others: GATI_REGISTRY=oci://host/path",
+        )
     return list(dict.fromkeys((*versions, *([first] if first != candidate else []))))
 
 

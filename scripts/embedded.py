@@ -87,7 +87,14 @@ def fetch_chart(
         wanted = registry.reference(name, version)
         found = client.manifest(wanted)
         if found is None:
-            raise RegistryError(f"{wanted} is not published")
+            known = ""
+            with contextlib.suppress(RegistryError):  # who may read a chart may not list them everywhere
+                known = ", ".join(client.versions(name)) or "none"
+            raise RegistryError(
+                f"{wanted} is not published",
+                found=f"published versions: {known}" if known else None,
+                run="name one that is, or a git revision to compare with what is not released",
+            )
         return unpack(client.archive(wanted, found), into)
 
 

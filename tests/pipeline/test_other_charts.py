@@ -135,7 +135,9 @@ class TestDiff:
         cli.on_chart("template", "--diff", "nonsense").refused("git knows no revision 'nonsense'")
 
     def test_what_is_not_there(self, cli: Cli) -> None:
-        cli.on_chart("template", "--diff", "9.9.9").refused("made:9.9.9 is not published")
+        cli.on_chart("template", "--diff", "9.9.9").refused(
+            "made:9.9.9 is not published", "published versions: none", "git revision"
+        )
         cli.on_chart("template", "--diff", "oci://127.0.0.1:1/x/made").refused("names no version")
         cli.on_chart("template", "--diff", "HEAD").refused("is in no git repository", "a version such as")
         assert not (cli.dist / "manifests").exists()
