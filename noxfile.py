@@ -78,7 +78,8 @@ def compose(session: nox.Session) -> None:
     install(session, "test", "services")
     build_tools(session, "compose")
     run_patiently(session, "invoke", "images")
-    run_patiently(session, "pytest", "-m", "compose", "tests/compose", *session.posargs)
+    side_by_side = ("-n", "2", "--dist", "loadfile")  # a stack belongs to a file
+    run_patiently(session, "pytest", *side_by_side, "-m", "compose", "tests/compose", *session.posargs)
 
 
 @nox.session

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.workermanage import NodeManager
 
 from scripts import engine as engines
 from scripts.command import Runner
@@ -30,12 +31,27 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def pytest_configure() -> None:
+    """After Ctrl-C xdist would kill its processes within 10 s, before the containers are gone."""
+    NodeManager.EXIT_TIMEOUT = 120
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.compose)
             item.add_marker(pytest.mark.timeout(300))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests have counted, whichever process they ran in."""
+    reports = [report for state in ("passed", "failed") for report in terminalreporter.stats.get(state, ())]
+    counted = [property_ for report in reports if report.when == "call" for property_ in report.user_properties]
+    if counted:
+        terminalreporter.section("under load")
+        for what, line in counted:
+            terminalreporter.write_line(f"{what}: {line}")
 
 
 @pytest.fixture(scope="session")

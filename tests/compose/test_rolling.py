@@ -27,24 +27,22 @@ def change(stack: Stack, version: str, toolchain, runner, results: Path) -> list
         return list(running_load.requests())
 
 
-def told(what: str, requests_: list[Request], capsys, record_property) -> list[Request]:
-    """Tells what was lost, in the terminal and in the JUnit report; gives the lost ones."""
+def told(what: str, requests_: list[Request], record_property) -> list[Request]:
+    """Tells what was lost, in the summary and in the JUnit report; gives the lost ones."""
     lost = [request for request in requests_ if request.failed]
-    line = f"{what}: {len(requests_)} requests, {len(lost)} lost"
     reasons = sorted({request.error or f"status {request.status}" for request in lost})
-    with capsys.disabled():
-        print("\n  ".join((f"\n{line}", *reasons)))
-    record_property(what, line)
+    told = f"{len(requests_)} requests, {len(lost)} lost"
+    record_property(what, f"{told} ({'; '.join(reasons)})" if reasons else told)
     return lost
 
 
 @pytest.mark.parametrize(("what", "version"), [("upgrade", "2"), ("rollback", "1")])
 def test_two_replicas_lose_nothing(
-    replicated, toolchain, runner, tmp_path, capsys, record_property, what: str, version: str
+    replicated, toolchain, runner, tmp_path, record_property, what: str, version: str
 ) -> None:
     before = {container.id for container in replicated.containers("ingress")}
     requests_ = change(replicated, version, toolchain, runner, tmp_path / "requests.jsonl")
-    lost = told(f"{what} with two replicas", requests_, capsys, record_property)
+    lost = told(f"{what} with two replicas", requests_, record_property)
     (balancer,) = replicated.containers("balancer")
     assert lost == [], balancer.logs(timestamps=True).decode()
     assert {request.version for request in requests_} == {"1", "2"}  # the load saw the change
@@ -71,10 +69,10 @@ def test_a_version_that_does_not_exist_leaves_the_running_one(replicated) -> Non
     assert requests.get(replicated.url, timeout=10).status_code == 200
 
 
-def test_a_single_replica_comes_back(make_stack, toolchain, runner, tmp_path, capsys, record_property) -> None:
+def test_a_single_replica_comes_back(make_stack, toolchain, runner, tmp_path, record_property) -> None:
     """compose replaces it in place: requests are lost, which is told and the reason for the second replica."""
     with running(make_stack("replaced"), "1") as stack:
         for what, version in (("upgrade", "2"), ("rollback", "1")):
             requests_ = change(stack, version, toolchain, runner, tmp_path / f"{what}.jsonl")
-            told(f"{what} with one replica", requests_, capsys, record_property)
+            told(f"{what} with one replica", requests_, record_property)
             assert requests.get(stack.url, timeout=10).json()["version"] == version

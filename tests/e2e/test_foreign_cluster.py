@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,13 +36,18 @@ class Foreign:
         return [sys.executable, "-m", "invoke", "e2e", f"--kube-context={self.context}", "--from=0.1.0", *words]
 
 
-@pytest.fixture
-def foreign(made: KindCluster, runner: Runner, tmp_path: Path) -> Iterator[Foreign]:
+@pytest.fixture(scope="module")
+def images(made: KindCluster, runner: Runner) -> None:
+    """The services' images, on the nodes already as if from a registry."""
     with engine.connect() as client:
         build_services(load_config(ROOT), client, runner, lambda _: None)
     made.load_images(reference(service, version) for service in SERVICES for version in VERSIONS)
+
+
+@pytest.fixture
+def foreign(made: KindCluster, images: None, tmp_path: Path) -> Foreign:
     environment = {**os.environ, "KUBECONFIG": str(made.kubeconfig), "GATI_DIST": str(tmp_path / "dist")}
-    yield Foreign(f"kind-{made.name}", environment, tmp_path / "dist")
+    return Foreign(f"kind-{made.name}", environment, tmp_path / "dist")
 
 
 def namespaces(api: Api) -> set[str]:

@@ -28,8 +28,9 @@ NEVER = {"tcpSocket": {"port": 1}, "periodSeconds": 1}  # nothing listens there
 @pytest.fixture
 def namespace(api: Api, request: pytest.FixtureRequest) -> Iterator[str]:
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name)[:50].strip("-")
-    with api.namespace(name) as namespace:
-        yield namespace
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    api.delete("Namespace", name)  # which nobody has to wait for: no other test looks at it
 
 
 @pytest.fixture
