@@ -1,4 +1,8 @@
-"""What the reference ingress can take on one core, beside a bare "hello" of the framework that it is made with."""
+"""What the reference ingress can take on one core, beside a bare "hello" of the framework that it is made with.
+
+Like hello's, its load asks for one address. Its lookups share calls to route-manager, which those of many
+different addresses would not: each of them costs a call of its own.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from xdist.workermanage import NodeManager
 
 from scripts import engine as engines
 from scripts.command import Runner
@@ -29,11 +28,6 @@ MakeStack = Callable[..., Stack]
 def tell(text: str) -> None:
     """Progress, seen with `pytest -s` and in the report of a failed test."""
     print(text, file=sys.stderr, flush=True)
-
-
-def pytest_configure() -> None:
-    """After Ctrl-C xdist would kill its processes within 10 s, before the containers are gone."""
-    NodeManager.EXIT_TIMEOUT = 120
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from scripts.command import Argv, Result, Runner
 from scripts.compose import Stack, running
 from scripts.errors import EngineError
 from tests.contract import generate
+from tests.services import wait_for
 
 ROUTES = "routes: [{host: '*', upstream: 'http://first:8080'}]"
 
@@ -44,16 +45,6 @@ def left_of(stack: Stack) -> list[object]:
     label = {"label": f"com.docker.compose.project={stack.project}"}
     kinds = stack.engine.networks, stack.engine.volumes
     return [*stack.containers(), *(item for kind in kinds for item in kind.list(filters=label))]
-
-
-def wait_for(probe: Callable[[], bool], what: str, seconds: float = 30) -> float:
-    """Seconds until `probe` held."""
-    begin = time.monotonic()
-    while time.monotonic() - begin < seconds:
-        if probe():
-            return time.monotonic() - begin
-        time.sleep(0.1)
-    raise AssertionError(f"waited {seconds:g} s for {what}")
 
 
 def test_http_goes_through_to_grpc(stack: Stack) -> None:
@@ -115,11 +106,13 @@ def test_routes_are_followed_and_a_bad_file_refused(stack: Stack, routes: Path) 
 def test_a_killed_route_manager_turns_ingress_unready_and_back(stack: Stack) -> None:
     (route_manager,) = stack.containers("route-manager")
     route_manager.kill()
-    assert wait_for(lambda: answer(stack, "/healthz").status_code == 503, "unreadiness", 10) > 1
+    begin = time.monotonic()
+    wait_for(lambda: answer(stack, "/healthz").status_code == 503, "unreadiness", seconds=10)
+    assert time.monotonic() - begin > 1
     assert answer(stack, "/livez").status_code == 200
     assert answer(stack).status_code in (503, 504)
     route_manager.start()
-    wait_for(lambda: answer(stack, "/healthz").status_code == 200, "readiness")
+    wait_for(lambda: answer(stack, "/healthz").status_code == 200, "readiness", seconds=30)
     assert answer(stack).status_code == 200
 
 
@@ -132,8 +125,8 @@ def test_a_service_that_ends_is_started_again(stack: Stack) -> None:
         route_manager.reload()
         return route_manager.attrs["RestartCount"] == 1 and route_manager.status == "running"
 
-    wait_for(restarted, "the restart")
-    assert wait_for(lambda: answer(stack).status_code == 200, "an answer") < 10
+    wait_for(restarted, "the restart", seconds=30)
+    wait_for(lambda: answer(stack).status_code == 200, "an answer", seconds=10)
 
 
 def test_stopped_ingress_exits_0_and_says_so(stack: Stack) -> None:
@@ -188,8 +181,8 @@ def test_prometheus_scrapes_every_replica_and_down_leaves_nothing(make_stack) ->
             result = requests.get(url, params={"query": text}, timeout=10).json()["data"]["result"]
             return [float(series["value"][1]) for series in result]
 
-        wait_for(lambda: query("up") == [1, 1], "both replicas")
-        wait_for(lambda: query('sum(gati_ingress_requests_total{code="200"})') == [5], "the requests")
+        wait_for(lambda: query("up") == [1, 1], "both replicas", seconds=30)
+        wait_for(lambda: query('sum(gati_ingress_requests_total{code="200"})') == [5], "the requests", seconds=30)
         assert query("gati_ingress_route_manager_up") == [1, 1]
     assert left_of(stack) == []
     stack.down()  # nothing to do is no error
