@@ -11,9 +11,6 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests"]
 
-# Two processes of pytest; what a file starts (a stack, namespaces) is its own.
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
-
 
 def install(session: nox.Session, *groups: str) -> None:
     """Bring the session's environment to what uv.lock says of this project and of `groups`."""
@@ -81,7 +78,7 @@ def compose(session: nox.Session) -> None:
     install(session, "test", "services")
     build_tools(session, "compose")
     run_patiently(session, "invoke", "images")
-    run_patiently(session, "pytest", *SIDE_BY_SIDE, "-m", "compose", "tests/compose", *session.posargs)
+    run_patiently(session, "pytest", "-m", "compose", "tests/compose", *session.posargs)
 
 
 @nox.session
@@ -93,9 +90,9 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session(name="e2e-tests")
 def e2e_tests(session: nox.Session) -> None:
-    """Test on kind clusters what proves the chart: broken charts, rollouts, foreign clusters, the guide's commands."""
+    """Test on a kind cluster what proves the chart: broken charts, rollouts, foreign clusters, the guide's commands."""
     install(session, "test")
     build_tools(session, "helm", "kind", "kubectl", "crane", "k6")
     for images in ("images", "node-image"):
         run_patiently(session, "invoke", images)
-    run_patiently(session, "pytest", *SIDE_BY_SIDE, "-m", "e2e", "tests/e2e", *session.posargs)
+    run_patiently(session, "pytest", "-m", "e2e", "tests/e2e", *session.posargs)

@@ -30,13 +30,6 @@ settings.register_profile("thorough", _USUAL, max_examples=1000, derandomize=Fal
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
-def pytest_configure() -> None:
-    """After Ctrl-C xdist would kill its processes within 10 s, before their containers and clusters are gone."""
-    from xdist.workermanage import NodeManager
-
-    NodeManager.EXIT_TIMEOUT = 120
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""

@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What the tests have counted, whichever process they ran in."""
+    """What the tests have counted."""
     reports = [report for state in ("passed", "failed") for report in terminalreporter.stats.get(state, ())]
     counted = [property_ for report in reports if report.when == "call" for property_ in report.user_properties]
     if counted:

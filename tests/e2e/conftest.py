@@ -1,14 +1,12 @@
-"""The cluster that the tests of this folder share; each process of the tests makes one."""
+"""The one cluster that all tests of this folder share."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from scripts.cluster import Api, connect
 from scripts.command import Runner
@@ -24,9 +22,7 @@ def made(
 ) -> Iterator[KindCluster]:
     """A control plane and a worker in each zone, gone when the last test has run."""
     config = load_config(root, dist=tmp_path_factory.mktemp("dist"))
-    with ExitStack() as stack:
-        with FileLock(tmp_path_factory.getbasetemp().parent / "cluster.lock", timeout=300):  # one after the other
-            made = stack.enter_context(cluster(config, toolchain, runner, lambda line: print(line, file=sys.stderr)))
+    with cluster(config, toolchain, runner, lambda line: print(line, file=sys.stderr)) as made:
         yield made
     label = f"--filter=label=io.x-k8s.kind.cluster={made.name}"
     assert runner.run(("docker", "ps", "--all", "--quiet", label)).stdout == "", "the cluster was not deleted"
