@@ -110,6 +110,5 @@ def test_at_half_of_its_rate_the_slowest_answers_are_quick(
         worst_p99_ms=max(one.p99 for one in rounds) * 1e3,
         rounds=ROUNDS,
     )
-    # A machine that stands still for a quarter of a second fills the queue, which is bounded: seen in one round.
-    assert median([one.bad for one in rounds]) == 0
+    assert [one.bad for one in rounds] == [0] * ROUNDS
     assert figure.kept, figures.table()

@@ -48,13 +48,15 @@ class Loader:
     def fire(self, url: str, folder: Path, *, seconds: float, rate: int | None = None, workers: int = 32) -> Figures:
         """Load `url` for `seconds` with `rate` requests a second, or as fast as `workers` get answers.
 
-        Raises CommandFailed.
+        There are no more connections than `workers`: what waits for one counts as waiting, and a moment's delay does
+        not become thousands of new connections, most of which the kernel drops. Raises CommandFailed.
         """
         targets, results, answers = folder / "targets", folder / "results", folder / "answers"
         targets.write_text(f"GET {url}\n")
         pace = (f"-rate={rate}",) if rate else ("-rate=0", f"-max-workers={workers}")
-        limits = (f"-duration={seconds}s", f"-timeout={_TIMEOUT}s", f"-workers={workers}", "-max-body=0")
-        attack = ("attack", f"-targets={targets}", f"-output={results}", *pace, *limits)
+        limits = (f"-duration={seconds}s", f"-timeout={_TIMEOUT}s", "-max-body=0")
+        clients = (f"-workers={workers}", f"-max-connections={workers}")
+        attack = ("attack", f"-targets={targets}", f"-output={results}", *pace, *limits, *clients)
         pinned = ("taskset", "--cpu-list", str(self.cpu), self.vegeta)
         self.runner.run((*pinned, *attack), deadline=seconds + _TIMEOUT + 10)
         self.runner.run((self.vegeta, "encode", "-to=json", f"-output={answers}", results), deadline=120)
