@@ -197,13 +197,18 @@ class Api:
         return tuple(sorted(found.values(), key=lambda item: (item["kind"], item["metadata"]["name"])))
 
     @contextlib.contextmanager
-    def namespace(self, name: str, *, labels: Mapping[str, str] | None = None) -> Iterator[str]:
-        """A new namespace, deleted with all that is in it when the block ends. ApiError when it exists already."""
+    def namespace(
+        self, name: str, *, labels: Mapping[str, str] | None = None, wait: float | None = 120
+    ) -> Iterator[str]:
+        """A new namespace, deleted with all that is in it when the block ends. ApiError when it exists already.
+
+        `wait`: seconds in which it must be gone; None waits for nothing.
+        """
         self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}})
         try:
             yield name
         finally:
-            self.delete("Namespace", name, wait=120)
+            self.delete("Namespace", name, wait=wait)
 
     # -- pods and nodes ------------------------------------------------------------------------
 

@@ -31,8 +31,8 @@ def told(what: str, requests_: list[Request], record_property) -> list[Request]:
     """Tells what was lost, in the summary and in the JUnit report; gives the lost ones."""
     lost = [request for request in requests_ if request.failed]
     reasons = sorted({request.error or f"status {request.status}" for request in lost})
-    told = f"{len(requests_)} requests, {len(lost)} lost"
-    record_property(what, f"{told} ({'; '.join(reasons)})" if reasons else told)
+    line = f"{len(requests_)} requests, {len(lost)} lost"
+    record_property(what, f"{line} ({'; '.join(reasons)})" if reasons else line)
     return lost
 
 

@@ -28,9 +28,8 @@ NEVER = {"tcpSocket": {"port": 1}, "periodSeconds": 1}  # nothing listens there
 @pytest.fixture
 def namespace(api: Api, request: pytest.FixtureRequest) -> Iterator[str]:
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name)[:50].strip("-")
-    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    api.delete("Namespace", name)  # which nobody has to wait for: no other test looks at it
+    with api.namespace(name, wait=None) as namespace:  # no other test looks at it
+        yield namespace
 
 
 @pytest.fixture

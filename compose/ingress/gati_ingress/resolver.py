@@ -7,7 +7,6 @@ import contextlib
 import functools
 import json
 import logging
-import math
 import time
 from typing import Any
 
@@ -93,7 +92,7 @@ class RouteManager:
     async def resolve(self, host: str, path: str) -> Any:
         """The ResolveResponse for `host` and `path`. Raises grpc.aio.AioRpcError."""
         key = (host, path)
-        begun, call = self._asked.get(key, (-math.inf, None))
+        begun, call = self._asked.get(key, (0.0, None))
         now = time.monotonic()
         if call is None or now - begun > _SHARED_SECONDS:
             call = asyncio.create_task(self._ask(host, path))

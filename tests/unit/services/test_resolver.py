@@ -26,7 +26,7 @@ class Slow:
         await self.go.wait()
         if request.path == "/nowhere":
             await context.abort(grpc.StatusCode.NOT_FOUND, "no route")
-        return pb.ResolveResponse(upstream=f"http://answer-{len(self.asked)}", server=pb.Server(pod="a"))
+        return pb.ResolveResponse(upstream=f"http://answer-{len(self.asked)}")
 
     async def reached(self, count: int) -> None:
         """Wait until `count` calls have come in."""
