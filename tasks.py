@@ -17,10 +17,10 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 if TYPE_CHECKING:
-    from scripts.command import Runner
-    from scripts.compose import Stack
-    from scripts.config import Config
-    from scripts.toolchain import Toolchain
+    from scripts.containers.stack import Stack
+    from scripts.core.command import Runner
+    from scripts.core.config import Config
+    from scripts.toolchain.finder import Toolchain
 
 ROOT = Path(__file__).resolve().parent
 Many = list[str] | None  # a repeatable flag: invoke gives the list, and makes one only where the default is None
@@ -31,8 +31,8 @@ COMMON = {"chart": "Chart folder (default: [tool.gati] chart).", "json": "Print 
 def told() -> Iterator[None]:
     """Turns an expected failure into its message on stderr and exit code 1, and Ctrl-C into 130."""
     try:
-        from scripts.errors import ReleaseError
-        from scripts.interrupt import interruptible
+        from scripts.core.errors import ReleaseError
+        from scripts.core.interrupt import interruptible
 
         with interruptible():
             try:
@@ -64,9 +64,9 @@ def working(text: str) -> Iterator[None]:
 
 def setup(ctx: Context, **overrides: Any) -> tuple[Config, Runner, Toolchain]:
     """The three values that every task starts from; `invoke --echo` shows each command that runs."""
-    from scripts.command import Runner
-    from scripts.config import load_config
-    from scripts.toolchain import Toolchain
+    from scripts.core.command import Runner
+    from scripts.core.config import load_config
+    from scripts.toolchain.finder import Toolchain
 
     config = load_config(ROOT, **overrides)
     runner = Runner(echo=say if ctx.config.run.echo else None)
@@ -98,11 +98,12 @@ def tools(ctx: Context, build: bool = False, only: Many = None, dry_run: bool = 
 def node_image(ctx: Context, dry_run: bool = False, json: bool = False) -> None:
     """Pull or build the image of the test cluster's nodes, unless it is there already."""
     with told():
-        from scripts import engine, nodeimage, present
+        from scripts import present
+        from scripts.containers import engine, node_image
 
         config, runner, chain = setup(ctx)
         if dry_run:
-            ways = {"pull": engine.canonical(config.node_image), "build": nodeimage.built_reference(chain)}
+            ways = {"pull": engine.canonical(config.node_image), "build": node_image.built_reference(chain)}
             if config.images != "auto":
                 ways.pop("build" if config.images == "registry" else "pull")
             with engine.connect() as client:
@@ -111,7 +112,7 @@ def node_image(ctx: Context, dry_run: bool = False, json: bool = False) -> None:
             told_plan = there or ", else ".join(f"{way} {name}" for way, name in ways.items())
             print(present.to_json(plan) if json else told_plan)
             return
-        image = nodeimage.node_image(config, runner, chain, say=say)
+        image = node_image.node_image(config, runner, chain, say=say)
         print(present.to_json(image) if json else image.reference)
 
 
@@ -125,8 +126,9 @@ def node_image(ctx: Context, dry_run: bool = False, json: bool = False) -> None:
 def images(ctx: Context, version: str = "", json: bool = False, dry_run: bool = False) -> None:
     """Build the images of the reference services; takes no time when nothing changed."""
     with told():
-        from scripts import engine, present
-        from scripts.images import VERSIONS, build_services, plan_services
+        from scripts import present
+        from scripts.containers import engine
+        from scripts.containers.images import VERSIONS, build_services, plan_services
 
         config, runner, _ = setup(ctx)
         with engine.connect() as client:
@@ -143,9 +145,9 @@ def images(ctx: Context, version: str = "", json: bool = False, dry_run: bool = 
 def stack_of(ctx: Context, *, replicas: str = "1", monitoring: bool = False) -> Iterator[Stack]:
     """The compose stack of a person, and the engine it runs on while the block lasts."""
     with told():
-        from scripts import engine
-        from scripts.compose import MOST_REPLICAS, Stack
-        from scripts.config import whole_number
+        from scripts.containers import engine
+        from scripts.containers.stack import MOST_REPLICAS, Stack
+        from scripts.core.config import whole_number
 
         config, runner, chain = setup(ctx)
         count = whole_number(replicas, "--replicas", least=1, most=MOST_REPLICAS)
@@ -199,8 +201,9 @@ MATRIX = {**SOURCES, "kube-version": "Only this Kubernetes minor (1.30); repeata
 def lint(ctx: Context, chart: str | None = None, values: Many = None, strict: bool = False, json: bool = False) -> None:
     """Check the chart's sources: helm lint, YAML, Chart.yaml, values, changelog."""
     with told():
-        from scripts import files, present
-        from scripts import lint as stage
+        from scripts import present
+        from scripts.checks import lint as stage
+        from scripts.core import files
 
         config, runner, chain = setup(ctx, chart=chart)
         with working("checking the chart's sources"):
@@ -229,7 +232,8 @@ def template(
 ) -> None:
     """Render every values file for every supported Kubernetes into dist/manifests."""
     with told():
-        from scripts import present, validate
+        from scripts import present
+        from scripts.checks import validate
 
         config, runner, chain = setup(ctx, chart=chart)
         files = [Path(file) for file in values or ()]
@@ -263,7 +267,9 @@ def kubeconform_check(
 ) -> None:
     """Check every rendered object against the schemas of every supported Kubernetes."""
     with told():
-        from scripts import files, present, validate
+        from scripts import present
+        from scripts.checks import validate
+        from scripts.core import files
 
         config, runner, chain = setup(ctx, chart=chart)
         further, minors = map(Path, values or ()), kube_version or ()
@@ -288,10 +294,10 @@ PUBLISHING = {
 def package(ctx: Context, chart: str | None = None, dry_run: bool = False, json: bool = False) -> None:
     """Package the chart into dist/: the same files give the same bytes everywhere."""
     with told():
-        from scripts import package as stage
         from scripts import present
-        from scripts.chart import read_chart
-        from scripts.helm import Helm
+        from scripts.chart.helm import Helm
+        from scripts.chart.source import read_chart
+        from scripts.release import package as stage
 
         config, runner, chain = setup(ctx, chart=chart)
         helm = Helm(chain.path("helm"), runner)
@@ -310,11 +316,13 @@ def publish(
 ) -> None:
     """Publish the packaged chart, unless it is there already, and read it back."""
     with told():
-        from scripts import archive, embedded, present
-        from scripts import publish as stage
-        from scripts import verify as check
-        from scripts.chart import read_chart
-        from scripts.helm import Helm
+        from scripts import present
+        from scripts.chart import archive
+        from scripts.chart.helm import Helm
+        from scripts.chart.source import read_chart
+        from scripts.registry import embedded
+        from scripts.release import publish as stage
+        from scripts.release import verify as check
 
         config, runner, chain = setup(ctx, chart=chart, registry=registry, plain_http=plain_http or None)
         source = read_chart(config.chart)
@@ -344,9 +352,11 @@ def verify(
 ) -> None:
     """Read the published chart back and compare it with the packaged one."""
     with told():
-        from scripts import archive, embedded, present
-        from scripts import verify as check
-        from scripts.chart import read_chart
+        from scripts import present
+        from scripts.chart import archive
+        from scripts.chart.source import read_chart
+        from scripts.registry import embedded
+        from scripts.release import verify as check
 
         config, runner, chain = setup(ctx, chart=chart, registry=registry, plain_http=plain_http or None)
         read_chart(config.chart)
@@ -379,10 +389,13 @@ def version_bump(
 ) -> None:
     """Move the chart's version everywhere it stands, all or nothing."""
     with told():
-        from scripts import bump, edits, embedded, present
-        from scripts.chart import read_chart
-        from scripts.errors import RegistryError
-        from scripts.git import find_repository
+        from scripts import present
+        from scripts.chart.source import read_chart
+        from scripts.core import edits
+        from scripts.core.errors import RegistryError
+        from scripts.core.git import find_repository
+        from scripts.registry import embedded
+        from scripts.release import bump
 
         config, runner, chain = setup(ctx, chart=chart)
         source, repository = read_chart(config.chart), find_repository(config.chart, runner)
@@ -433,7 +446,8 @@ def release_chart(
 ) -> None:
     """Lint, validate, package, publish, verify and tag the chart: what of that is not done yet."""
     with told():
-        from scripts import present, release
+        from scripts import present
+        from scripts.release import plan as release
 
         config, runner, chain = setup(ctx, chart=chart, registry=registry, plain_http=plain_http or None)
         options = release.Options(part=bump, tag=tag, allow_dirty=allow_dirty)
@@ -464,8 +478,8 @@ def demand_approval(question: str) -> None:
 def serve_registry(ctx: Context, port: str = "5000") -> None:
     """Serve the embedded registry until Ctrl-C, to pull from it what was published."""
     with told():
-        from scripts import embedded
-        from scripts.config import whole_number
+        from scripts.core.config import whole_number
+        from scripts.registry import embedded
 
         config, runner, chain = setup(ctx)
         number = whole_number(port, "--port", most=65535)
@@ -504,8 +518,8 @@ def e2e(
 ) -> None:
     """Install, upgrade, roll back and disrupt the packaged chart on a kind cluster, and count lost requests."""
     with told():
-        from scripts import e2e as smoke
         from scripts import present
+        from scripts.e2e import run as smoke
 
         chosen = tuple(dict.fromkeys((*(scenario or ()), *(["selfcheck"] if selfcheck else []))))
         options = smoke.Options(

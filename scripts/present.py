@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scripts.bump import Bump
-    from scripts.images import Image, PlannedImage
-    from scripts.lint import Lint
-    from scripts.record import ReleaseRecord
-    from scripts.release import Release
-    from scripts.toolchain import ToolState
-    from scripts.validate import Render, Validation
+    from scripts.checks.lint import Lint
+    from scripts.checks.validate import Render, Validation
+    from scripts.containers.images import Image, PlannedImage
+    from scripts.release.bump import Bump
+    from scripts.release.plan import Release
+    from scripts.release.record import ReleaseRecord
+    from scripts.toolchain.finder import ToolState
 
 _UNLIMITED = 10_000  # columns
 
@@ -91,7 +91,7 @@ def problems(outcome: Validation) -> View:
 
 def matrix(renders: Iterable[Render], index: Any) -> View:
     """`invoke template`: one row a file that was written, with the renders that it stands for."""
-    from scripts.validate import spread
+    from scripts.checks.validate import spread
 
     files: dict[str, list[Render]] = {}
     for one in renders:
@@ -115,8 +115,8 @@ def facts(value: Any, *, json: bool = False) -> str:
 
 def bumped(plan: Bump, *, dry_run: bool, json: bool = False) -> str:
     """`invoke version-bump`: the diff where nothing was written, else what was and what comes next."""
-    from scripts import edits
-    from scripts.places import shown
+    from scripts.core import edits
+    from scripts.core.paths import shown
 
     names, change = [shown(edit.path) for edit in plan.edits], edits.diff(plan.edits)
     if json:
@@ -137,7 +137,7 @@ def plan(ready: Release) -> View:
 
 def released(ready: Release, record: ReleaseRecord | None, *, json: bool = False) -> str:
     """What `invoke release` has done: nothing after a dry run, which has no `record`."""
-    from scripts.record import EMBEDDED
+    from scripts.release.record import EMBEDDED
 
     if json:
         return to_json({"plan": plan(ready).records, "release": record and dataclasses.asdict(record)})

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from scripts.command import Runner
-from scripts.config import Config, load_config
-from scripts.toolchain import Toolchain
+from scripts.core.command import Runner
+from scripts.core.config import Config, load_config
+from scripts.toolchain.finder import Toolchain
 
 ROOT = Path(__file__).resolve().parent.parent
 

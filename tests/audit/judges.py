@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.command import Runner
+from scripts.core.command import Runner
 from tests.render.harness import NEWEST, tool
 
 CHECKOV = "checkov==3.3.30"  # runs in an environment of its own: its hundred dependencies would narrow ours

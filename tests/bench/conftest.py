@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from scripts.config import Config
+from scripts.core.config import Config
 from tests.bench.measure import Figures
 
 _FIGURES = pytest.StashKey[Figures]()

@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from scripts import engine
-from scripts import kind as clusters
-from scripts.archive import describe
-from scripts.command import Runner
-from scripts.config import Config
-from scripts.crds import CRD_SETS, crd_files
-from scripts.e2e import FROZEN, Options, demand_passed, run
-from scripts.images import SERVICES, VERSIONS, build_services, reference
-from scripts.lab import ENOUGH, RATE
-from scripts.nodeimage import node_image
-from scripts.toolchain import Toolchain
+from scripts.chart.archive import describe
+from scripts.cluster import kind as clusters
+from scripts.containers import engine
+from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
+from scripts.containers.node_image import node_image
+from scripts.core.command import Runner
+from scripts.core.config import Config
+from scripts.e2e import k6
+from scripts.e2e.lab import ENOUGH, RATE
+from scripts.e2e.run import FROZEN, Options, demand_passed, run
+from scripts.toolchain.crds import CRD_SETS, crd_files
+from scripts.toolchain.finder import Toolchain
 from tests.bench.measure import Figures, sample
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
@@ -111,7 +112,7 @@ class ByHand:
             [
                 *(self.toolchain.path("k6"), "run", "--quiet", "--summary-mode=disabled", "--log-format=raw"),
                 *(f"--console-output={requests}", "--address=", "--env=TIMEOUT=5", f"--env=RATE={RATE}"),
-                *(f"--env=TARGETS={targets}", Path(clusters.__file__).with_name("availability.js")),
+                *(f"--env=TARGETS={targets}", Path(k6.__file__).with_name("availability.js")),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

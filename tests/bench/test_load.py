@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.command import Runner
-from scripts.toolchain import Toolchain
+from scripts.core.command import Runner
+from scripts.toolchain.finder import Toolchain
 from tests.bench import vegeta
 from tests.bench.measure import Figures, median
 from tests.contract import generate

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.command import Runner
-from scripts.config import Config
-from scripts.schemas import Kind, Schemas
-from scripts.toolchain import Toolchain
-from scripts.validate import Plan, check_chart, read_plan, render
+from scripts.checks.schemas import Kind, Schemas
+from scripts.checks.validate import Plan, check_chart, read_plan, render
+from scripts.core.command import Runner
+from scripts.core.config import Config
+from scripts.toolchain.finder import Toolchain
 from tests.bench.measure import Figures, alternate, cores, median
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]

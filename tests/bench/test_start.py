@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.command import Runner
+from scripts.core.command import Runner
 from tests.bench.measure import Figures, alternate, median
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(300)]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.command import Runner
+from scripts.core.command import Runner
 
 _TIMEOUT = 10  # seconds for one request
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts import engine as engines
-from scripts.command import Runner
-from scripts.compose import Stack
-from scripts.config import Config
-from scripts.images import Image, build_services
-from scripts.toolchain import Toolchain
+from scripts.containers import engine as engines
+from scripts.containers.images import Image, build_services
+from scripts.containers.stack import Stack
+from scripts.core.command import Runner
+from scripts.core.config import Config
+from scripts.toolchain.finder import Toolchain
 
 if TYPE_CHECKING:
     from docker import DockerClient

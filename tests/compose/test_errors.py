@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import engine as engines
-from scripts.command import Runner
-from scripts.errors import ConfigError, EngineError
-from scripts.images import plan_services
+from scripts.containers import engine as engines
+from scripts.containers.images import plan_services
+from scripts.core.command import Runner
+from scripts.core.errors import ConfigError, EngineError
 
 
 def test_a_port_that_a_program_has(make_stack) -> None:
@@ -96,7 +96,7 @@ def test_an_absent_engine(root: Path, task: str) -> None:
 
 
 def test_a_registry_that_cannot_be_reached(config, engine, runner) -> None:
-    from scripts.images import foundation
+    from scripts.containers.images import foundation
 
     nowhere = dataclasses.replace(config, images="registry", python_image="127.0.0.1:1/python:3")
     with pytest.raises(EngineError) as refusal:

@@ -7,7 +7,7 @@ import time
 import pytest
 from docker.errors import APIError, NotFound
 
-from scripts.images import SERVICES, VERSIONS, build_services, reference
+from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 
 REFERENCES = [reference(service, version) for service in SERVICES for version in VERSIONS]
 HARDENED = {

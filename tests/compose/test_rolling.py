@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts.compose import Stack, running
-from scripts.k6 import Request, load
+from scripts.containers.stack import Stack, running
+from scripts.e2e.k6 import Request, load
 
 RATE = 30  # requests a second on new connections, and as many on kept ones
 

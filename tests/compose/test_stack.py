@@ -13,9 +13,9 @@ import grpc
 import pytest
 import requests
 
-from scripts.command import Argv, Result, Runner
-from scripts.compose import Stack, running
-from scripts.errors import EngineError
+from scripts.containers.stack import Stack, running
+from scripts.core.command import Argv, Result, Runner
+from scripts.core.errors import EngineError
 from tests.contract import generate
 from tests.services import wait_for
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.cluster import Api, connect
-from scripts.command import Runner
-from scripts.config import load_config
-from scripts.kind import KindCluster, cluster
-from scripts.rollout import Rollout
-from scripts.toolchain import Toolchain
+from scripts.cluster.api import Api, connect
+from scripts.cluster.kind import KindCluster, cluster
+from scripts.core.command import Runner
+from scripts.core.config import load_config
+from scripts.rollout.rollout import Rollout
+from scripts.toolchain.finder import Toolchain
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from scripts.cluster import Api
-from scripts.command import Runner
-from scripts.crds import CRD_SETS, crd_files
-from scripts.errors import ApiError
-from scripts.kind import ZONE_LABEL, ZONES, KindCluster
-from scripts.toolchain import Toolchain
+from scripts.cluster.api import Api
+from scripts.cluster.kind import ZONE_LABEL, ZONES, KindCluster
+from scripts.core.command import Runner
+from scripts.core.errors import ApiError
+from scripts.toolchain.crds import CRD_SETS, crd_files
+from scripts.toolchain.finder import Toolchain
 from tests.e2e.charts import PAUSE, RESTRICTED
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -211,10 +211,10 @@ def test_a_drain_respects_a_budget(made: KindCluster, api: Api, restricted: str)
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from scripts.command import Runner
-from scripts.config import load_config
-from scripts.kind import cluster
-from scripts.toolchain import Toolchain
+from scripts.core.command import Runner
+from scripts.core.config import load_config
+from scripts.cluster.kind import cluster
+from scripts.toolchain.finder import Toolchain
 from tests.e2e.charts import PAUSE, RESTRICTED
 
 config = load_config(Path(sys.argv[1]), dist=Path(sys.argv[2]))

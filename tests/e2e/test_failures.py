@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from scripts.cluster import Api
-from scripts.rollout import Rollout, RolloutFailed, Target
+from scripts.cluster.api import Api
+from scripts.rollout.rollout import Rollout, RolloutFailed, Target
 from tests.e2e import charts
 from tests.e2e.charts import Object, container, deployment, pod_spec
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts import engine
-from scripts.cluster import Api
-from scripts.command import Runner
-from scripts.config import load_config
-from scripts.images import SERVICES, VERSIONS, build_services, reference
-from scripts.kind import KindCluster
+from scripts.cluster.api import Api
+from scripts.cluster.kind import KindCluster
+from scripts.containers import engine
+from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
+from scripts.core.command import Runner
+from scripts.core.config import load_config
 from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]

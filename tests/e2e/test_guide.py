@@ -16,17 +16,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from scripts import engine
-from scripts.chart import read_chart
-from scripts.command import Result, Runner
-from scripts.config import Config, load_config
-from scripts.embedded import embedded
-from scripts.helm import Helm
-from scripts.images import build_services, reference
-from scripts.kind import KindCluster
-from scripts.package import package
-from scripts.publish import publish
-from scripts.toolchain import Toolchain
+from scripts.chart.helm import Helm
+from scripts.chart.source import read_chart
+from scripts.cluster.kind import KindCluster
+from scripts.containers import engine
+from scripts.containers.images import build_services, reference
+from scripts.core.command import Result, Runner
+from scripts.core.config import Config, load_config
+from scripts.registry.embedded import embedded
+from scripts.release.package import package
+from scripts.release.publish import publish
+from scripts.toolchain.finder import Toolchain
 from tests.render.figures import INGRESS, ROUTE_MANAGER
 from tests.render.guide import blocks, commands, section
 from tests.render.harness import container, render

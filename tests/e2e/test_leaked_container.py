@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.cluster import Api
-from scripts.command import Result, Runner
-from scripts.kind import KindCluster
-from scripts.snapshot import differences, take
-from scripts.toolchain import Toolchain
+from scripts.cluster.api import Api
+from scripts.cluster.kind import KindCluster
+from scripts.cluster.snapshot import differences, take
+from scripts.core.command import Result, Runner
+from scripts.toolchain.finder import Toolchain
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

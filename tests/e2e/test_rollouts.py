@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from scripts.cluster import Api
-from scripts.command import Runner
-from scripts.kind import KindCluster
-from scripts.rollout import Rollout, RolloutFailed, Target
-from scripts.snapshot import differences, take
-from scripts.toolchain import Toolchain
+from scripts.cluster.api import Api
+from scripts.cluster.kind import KindCluster
+from scripts.cluster.snapshot import differences, take
+from scripts.core.command import Runner
+from scripts.rollout.rollout import Rollout, RolloutFailed, Target
+from scripts.toolchain.finder import Toolchain
 from tests.e2e import charts
 from tests.e2e.charts import container, deployment, pod_spec
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.config import Config
-from scripts.toolchain import Toolchain
+from scripts.core.config import Config
+from scripts.toolchain.finder import Toolchain
 
 INVOKE = shutil.which("invoke", path=str(Path(sys.executable).parent)) or "invoke"
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from scripts.archive import read_members
+from scripts.chart.archive import read_members
 from tests.pipeline.conftest import Cli, snapshot
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.command import Runner
-from scripts.registry import Registry
-from scripts.toolchain import Toolchain
+from scripts.core.command import Runner
+from scripts.registry.client import Registry
+from scripts.toolchain.finder import Toolchain
 from tests.pipeline.conftest import Cli
 from tests.registry.conftest import Served, distribution_of
 from tests.registry.servers import PASSWORD, USER, Authority, make_authority, oci_error, page, scripted

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts.archive import Package
-from scripts.chart import Chart, read_chart
-from scripts.command import Runner
-from scripts.config import Config, load_config
-from scripts.credentials import Credentials
-from scripts.helm import Helm
-from scripts.package import package
-from scripts.registry import Registry
-from scripts.toolchain import Toolchain
+from scripts.chart.archive import Package
+from scripts.chart.helm import Helm
+from scripts.chart.source import Chart, read_chart
+from scripts.core.command import Runner
+from scripts.core.config import Config, load_config
+from scripts.registry.client import Registry
+from scripts.registry.credentials import Credentials
+from scripts.release.package import package
+from scripts.toolchain.finder import Toolchain
 from tests.registry.servers import HTPASSWD, PASSWORD, USER, Authority, free_port, make_authority
 
 

@@ -11,24 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from scripts.archive import Package, load_package, pack, read_members, unpack
-from scripts.chart import read_chart
-from scripts.command import Runner
-from scripts.config import Config
-from scripts.errors import ChangelogError, ChartError, OutputError, ValuesError, VersionError
-from scripts.helm import Helm
-from scripts.package import UNDATED, package
+from scripts.chart.archive import Package, load_package, pack, read_members, unpack
+from scripts.chart.helm import Helm
+from scripts.chart.source import read_chart
+from scripts.core.command import Runner
+from scripts.core.config import Config
+from scripts.core.errors import ChangelogError, ChartError, OutputError, ValuesError, VersionError
+from scripts.release.package import UNDATED, package
 from tests.registry.conftest import repack, write_chart
 
 PACKAGE_IT = """\
 import sys
 from pathlib import Path
-from scripts.chart import read_chart
-from scripts.command import Runner
-from scripts.config import load_config
-from scripts.errors import ReleaseError
-from scripts.helm import Helm
-from scripts.package import package
+from scripts.chart.source import read_chart
+from scripts.core.command import Runner
+from scripts.core.config import load_config
+from scripts.core.errors import ReleaseError
+from scripts.chart.helm import Helm
+from scripts.release.package import package
 root, helm = Path(sys.argv[1]), Path(sys.argv[2])
 config = load_config(root, environ={}, chart=root / "chart", changelog=root / "CHANGELOG.md")
 try:

@@ -10,12 +10,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scripts.archive import describe, pack
-from scripts.config import Config
-from scripts.errors import ChartError
-from scripts.helm import Helm
-from scripts.package import UNDATED
-from scripts.publish import probe
+from scripts.chart.archive import describe, pack
+from scripts.chart.helm import Helm
+from scripts.core.config import Config
+from scripts.core.errors import ChartError
+from scripts.release.package import UNDATED
+from scripts.release.publish import probe
 from tests.registry.conftest import Served, write_chart
 
 # Text that YAML and JSON have special rules for, and any other.

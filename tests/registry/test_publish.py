@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from scripts.archive import Package
-from scripts.chart import Chart, read_chart
-from scripts.command import Runner
-from scripts.config import Config
-from scripts.credentials import Credentials
-from scripts.errors import ChartError, RegistryError
-from scripts.helm import Helm
-from scripts.publish import probe, publish
-from scripts.registry import connect
-from scripts.toolchain import Toolchain
-from scripts.verify import verify
+from scripts.chart.archive import Package
+from scripts.chart.helm import Helm
+from scripts.chart.source import Chart, read_chart
+from scripts.core.command import Runner
+from scripts.core.config import Config
+from scripts.core.errors import ChartError, RegistryError
+from scripts.registry.client import connect
+from scripts.registry.credentials import Credentials
+from scripts.release.publish import probe, publish
+from scripts.release.verify import verify
+from scripts.toolchain.finder import Toolchain
 from tests.registry.conftest import Served, repack, write_chart
 from tests.registry.servers import PASSWORD, USER, Authority
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts import registry as module
-from scripts.archive import Package
-from scripts.credentials import Credentials
-from scripts.errors import ConfigError, RegistryError
-from scripts.ocichart import LAYER_TYPE, MANIFEST_TYPE, sha256
-from scripts.publish import probe
-from scripts.registry import Client, Reference, Registry, connect, is_loopback
+from scripts.chart.archive import Package
+from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, sha256
+from scripts.core.errors import ConfigError, RegistryError
+from scripts.registry import client as module
+from scripts.registry.client import Client, Reference, Registry, connect, is_loopback
+from scripts.registry.credentials import Credentials
+from scripts.release.publish import probe
 from tests.registry.servers import Authority, Reply, Request, Scripted, free_port, oci_error, page, scripted, silent
 
 MANIFEST = json.dumps(

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from scripts.command import Runner
-from scripts.config import Config, load_config
-from scripts.embedded import registry_for
-from scripts.record import ReleaseRecord
-from scripts.registry import connect
-from scripts.release import Options, prepared
-from scripts.toolchain import Toolchain
+from scripts.core.command import Runner
+from scripts.core.config import Config, load_config
+from scripts.registry.client import connect
+from scripts.registry.embedded import registry_for
+from scripts.release.plan import Options, prepared
+from scripts.release.record import ReleaseRecord
+from scripts.toolchain.finder import Toolchain
 
 TODAY = date(2026, 11, 25)
 CHANGELOG = """\

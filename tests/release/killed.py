@@ -11,11 +11,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from scripts.command import Runner
-from scripts.config import load_config
-from scripts.interrupt import interruptible
-from scripts.release import Options, prepared
-from scripts.toolchain import Toolchain
+from scripts.core.command import Runner
+from scripts.core.config import load_config
+from scripts.core.interrupt import interruptible
+from scripts.release.plan import Options, prepared
+from scripts.toolchain.finder import Toolchain
 from tests.release.conftest import TODAY
 
 

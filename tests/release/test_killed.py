@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import OutputError
+from scripts.core.errors import OutputError
 from tests.release.conftest import TODAY, Project
 
 FILES = ("Chart.yaml", "CHANGELOG.md")

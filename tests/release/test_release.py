@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.archive import read_members
-from scripts.errors import (
+from scripts.chart.archive import read_members
+from scripts.core.errors import (
     ChangelogError,
     ChartError,
     FindingsError,
@@ -256,7 +256,7 @@ def test_damage_in_the_registry_is_found_by_a_later_run(project: Project) -> Non
 
 
 def test_helm_pulls_the_release(project: Project, tmp_path: Path) -> None:
-    from scripts.embedded import registry_for
+    from scripts.registry.embedded import registry_for
 
     record = project.release()
     with registry_for(project.config, project.runner, project.toolchain) as registry:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.embedded import embedded
-from scripts.registry import connect
+from scripts.registry.client import connect
+from scripts.registry.embedded import embedded
 from tests.release.conftest import CHANGELOG, Project
 
 Invoke = Callable[..., subprocess.CompletedProcess[str]]

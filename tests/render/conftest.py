@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.crds import CRD_SETS
+from scripts.toolchain.crds import CRD_SETS
 from tests.render.harness import CHART, toolchain
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
-from scripts.command import Runner
-from scripts.config import load_config
-from scripts.errors import CommandFailed
-from scripts.manifests import Manifests, read_manifests
-from scripts.toolchain import Toolchain
+from scripts.chart.manifests import Manifests, read_manifests
+from scripts.core.command import Runner
+from scripts.core.config import load_config
+from scripts.core.errors import CommandFailed
+from scripts.toolchain.finder import Toolchain
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = load_config(ROOT).chart
@@ -28,7 +28,7 @@ Values = Mapping[str, Any]
 
 
 class Documents:
-    """The documents of one render as plain maps, in helm's order; look-ups are those of `scripts.manifests`."""
+    """The documents of one render as plain maps, in helm's order; look-ups are those of `scripts.chart.manifests`."""
 
     def __init__(self, manifests: Manifests) -> None:
         self.manifests = manifests

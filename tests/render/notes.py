@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Sequence
 
-from scripts.command import Runner
+from scripts.core.command import Runner
 from tests.render.harness import CHART, Values, tool
 
 

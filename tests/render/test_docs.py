@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.command import Runner
+from scripts.core.command import Runner
 from tests.render.everything import EVERYTHING, HTTP_ROUTE
 from tests.render.harness import CHART, NEWEST, OLDEST, render, tool
 from tests.render.notes import notes

@@ -9,7 +9,7 @@ import shlex
 import pytest
 import yaml
 
-from scripts.command import Runner
+from scripts.core.command import Runner
 from tests.render.figures import at
 from tests.render.guide import GUIDE, blocks, commands
 from tests.render.harness import CHART, NEWEST, OLDEST, render_error, render_text, tool

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from hypothesis import event, example, given, reject
 
-from scripts.errors import CommandFailed
+from scripts.core.errors import CommandFailed
 from tests.render.everything import merged
 from tests.render.harness import KUBERNETES, render_text
 from tests.render.schema_values import DEFAULTS, SCHEMA, values

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scripts.errors import CommandFailed
+from scripts.core.errors import CommandFailed
 from tests.render.everything import EVERYTHING, merged, nested
 from tests.render.harness import NEWEST, Documents, render, render_text
 from tests.render.schema_values import DEFAULTS

@@ -16,13 +16,13 @@ import pytest
 import semver
 import yaml
 
-from scripts.archive import pack, unpack
-from scripts.chart import read_chart
-from scripts.command import Runner
-from scripts.config import load_config
-from scripts.helm import Helm
-from scripts.manifests import Manifests, read_manifests
-from scripts.package import release_time
+from scripts.chart.archive import pack, unpack
+from scripts.chart.helm import Helm
+from scripts.chart.manifests import Manifests, read_manifests
+from scripts.chart.source import read_chart
+from scripts.core.command import Runner
+from scripts.core.config import load_config
+from scripts.release.package import release_time
 from tests.render.everything import EVERYTHING, merged
 from tests.render.harness import CHART, ROOT, render_text, tool
 from tests.render.mutants import Default, Mutant

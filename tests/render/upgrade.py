@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scripts.manifests import Document, Identity, Manifests
+from scripts.chart.manifests import Document, Identity, Manifests
 from tests.render.figures import at
 
 # Fields that the API server lets nobody change.

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.command import Runner
-from scripts.config import load_config
-from scripts.kubeconform import Kubeconform
-from scripts.manifests import Manifests, read_manifests
-from scripts.schemas import Schemas
+from scripts.chart.manifests import Manifests, read_manifests
+from scripts.checks.kubeconform import Kubeconform
+from scripts.checks.schemas import Schemas
+from scripts.core.command import Runner
+from scripts.core.config import load_config
 from tests.render.figures import at
 from tests.render.harness import ROOT, Document, pod, tool, toolchain
 

@@ -1,28 +1,38 @@
-"""The table of scripts/README.md is true: every module stands in it, and imports point upwards only."""
+"""The table of scripts/README.md is true: every module stands in it, and imports go down the picture only."""
 
 from __future__ import annotations
 
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
-MODULES = sorted(file.stem for file in SCRIPTS.glob("*.py") if file.stem != "__init__")
+FILES = {file.relative_to(SCRIPTS).with_suffix("").as_posix(): file for file in sorted(SCRIPTS.glob("*/*.py"))}
+MODULES = [name for name in FILES if not name.endswith("/__init__")]
+BESIDE = sorted(file.stem for file in SCRIPTS.glob("*.py") if file.stem != "__init__")
+BASE = ("core", "toolchain", "chart")
+LEFT = ("registry", "checks", "release")
+RIGHT = ("containers", "cluster", "rollout")
 NETWORK = {"requests", "docker", "socket", "ssl", "http", "urllib3", "ftplib"}
 
 
-def layers() -> dict[str, list[str]]:
-    """The modules of each layer, from the top of the table down."""
-    rows = re.findall(r"^\| (\w+) \| (.*?) \| .*? \|$", (SCRIPTS / "README.md").read_text(), re.MULTILINE)
-    return {name: re.findall(r"`(\w+)`", cells) for name, cells in rows if name != "layer"}
+def below(package: str) -> set[str]:
+    """The packages that `package` may import: those under it in its own wing, and what both wings stand on."""
+    if package == "e2e":
+        return {*BASE, *LEFT, *RIGHT}
+    wing = next(order for order in (BASE, LEFT, RIGHT) if package in order)
+    under = set(wing[: wing.index(package)])
+    return under if wing is BASE else under | set(BASE)
 
 
+@cache
 def parsed(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(), str(file))
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -39,27 +49,35 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def ours(tree: ast.AST) -> set[str]:
-    """The modules of `scripts` that are imported."""
-    return {name.split(".")[1] for name in imports(tree) if name.startswith("scripts.")}
+    """What is imported of `scripts`: `package/module`, or the module beside the packages."""
+    parts = [name.split(".") for name in imports(tree) if name.startswith("scripts.")]
+    return {name[1] if name[1] in BESIDE else "/".join(name[1:3]) for name in parts}
 
 
 def test_every_module_has_one_place_in_the_table() -> None:
-    placed = [module for modules in layers().values() for module in modules]
-    assert sorted(placed) == MODULES
+    rows = re.findall(r"^\| `(\w+)` \| .*? \| (.*?) \|$", (SCRIPTS / "README.md").read_text("utf-8"), re.MULTILINE)
+    placed = [f"{package}/{module}" for package, cells in rows for module in re.findall(r"`(\w+)`", cells)]
+    assert sorted(placed) == sorted(MODULES)
+    assert [package for package, _ in rows] == [*BASE, *LEFT, *RIGHT, "e2e"]
+
+
+@pytest.mark.parametrize("package", [*BASE, *LEFT, *RIGHT, "e2e"])
+def test_a_package_says_in_one_sentence_what_it_owns(package: str) -> None:
+    said = ast.get_docstring(parsed(SCRIPTS / package / "__init__.py"))
+    assert said is not None
+    assert re.fullmatch(r"[A-Z][^\n]+\.", said)
+    assert not re.search(r"\. ", said)
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_imports_point_upwards(module: str) -> None:
-    order = list(layers().items())
-    place = next(index for index, (_, modules) in enumerate(order) if module in modules)
-    allowed = {name for _, modules in order[: place + 1] for name in modules} - {module}
-    if order[place][0] == "stages":
-        allowed -= set(order[place][1])
-    assert ours(parsed(SCRIPTS / f"{module}.py")) <= allowed
+def test_imports_go_down_and_never_across(module: str) -> None:
+    package = module.split("/")[0]
+    used = {name.split("/")[0] for name in ours(parsed(FILES[module]))}
+    assert used - {package, "workspace"} <= below(package)
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
-    graph = {module: ours(parsed(SCRIPTS / f"{module}.py")) for module in MODULES}
+    graph = {module: ours(parsed(FILES[module])) for module in MODULES}
     while graph:
         leaves = {module for module, used in graph.items() if not used & graph.keys()}
         assert leaves, f"a circle among {sorted(graph)}"
@@ -70,24 +88,22 @@ def test_only_the_runner_starts_programs() -> None:
     starters = {
         module
         for module in MODULES
-        if {name.split(".")[0] for name in imports(parsed(SCRIPTS / f"{module}.py"))}
-        & {"subprocess", "multiprocessing"}
-        or re.search(r"\bos\.(system|popen|spawn\w*|exec\w*|fork)\(", (SCRIPTS / f"{module}.py").read_text())
+        if {name.split(".")[0] for name in imports(parsed(FILES[module]))} & {"subprocess", "multiprocessing"}
+        or re.search(r"\bos\.(system|popen|spawn\w*|exec\w*|fork)\(", FILES[module].read_text(encoding="utf-8"))
     }
-    assert starters == {"command"}
+    assert starters == {"core/command"}
 
 
-def test_values_and_runner_know_no_network() -> None:
-    for module in (*layers()["values"], *layers()["runner"]):
-        used = {name.split(".")[0] for name in imports(parsed(SCRIPTS / f"{module}.py"))}
-        assert not used & NETWORK, module
+def test_core_and_chart_know_no_network() -> None:
+    for module in MODULES:
+        if module.split("/")[0] in ("core", "chart"):
+            used = {name.split(".")[0] for name in imports(parsed(FILES[module]))}
+            assert not used & NETWORK, module
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_nothing_prints_prompts_or_exits(module: str) -> None:
-    calls = {
-        ast.unparse(node.func) for node in ast.walk(parsed(SCRIPTS / f"{module}.py")) if isinstance(node, ast.Call)
-    }
+    calls = {ast.unparse(node.func) for node in ast.walk(parsed(FILES[module])) if isinstance(node, ast.Call)}
     assert not calls & {
         "print",
         "input",

@@ -12,9 +12,9 @@ import yaml
 from invoke.collection import Collection
 from invoke.tasks import Task
 
-from scripts.changelog import TOOLKIT, plain, read_changelog
-from scripts.chart import read_chart
-from scripts.config import Config
+from scripts.chart.changelog import TOOLKIT, plain, read_changelog
+from scripts.chart.source import read_chart
+from scripts.core.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "RELEASING.md", "scripts/README.md", "tests/render/test_upgrade_safety.py")
@@ -54,7 +54,7 @@ def test_refusals_are_quoted_from_the_code() -> None:
         quote for row in re.findall(r"^\| (\*.*?) \|", table, re.MULTILINE) for quote in re.findall(r"\*(.+?)\*", row)
     ]
     assert len(quotes) >= 15
-    code = "".join(file.read_text() for file in [*(ROOT / "scripts").glob("*.py"), ROOT / "tasks.py"])
+    code = "".join(file.read_text() for file in [*(ROOT / "scripts").rglob("*.py"), ROOT / "tasks.py"])
     for quote in quotes:
         words = quote.removeprefix("git commit ")  # git's own subcommand is filled in
         assert words in code, quote

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.bump import Bump
-from scripts.edits import Edit
+from scripts.core.edits import Edit
 from scripts.present import View, bumped, facts, render, to_json
+from scripts.release.bump import Bump
 
 VIEW = View("Things", ("name", "what"), (("a", "x" * 50), ("[b]", "y")), [{"name": "a"}, {"name": "[b]"}])
 

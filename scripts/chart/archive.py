@@ -1,0 +1,195 @@
+"""Owns the chart archive: packs a chart folder the same way everywhere, reads archives, hands them over in `dist/`."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import re
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scripts.chart.helm import Helm
+from scripts.chart.manifest_digest import pushed_manifest, sha256
+from scripts.core.config import Config
+from scripts.core.errors import ChartError
+
+RECORD = "package.json"
+SCHEMA_VERSION = 1
+_SUBCHART = re.compile(r"/charts/[^/]+(?=/)")
+_LARGEST = 100 << 20  # bytes, unpacked: what helm accepts
+
+
+@dataclass(frozen=True)
+class Package:
+    """A packed chart: the archive's `path`, `sha256` (64 hexadecimal digits) and `size` in bytes.
+
+    `manifest_digest` ("sha256:...") is that of the OCI manifest which a push will write; `created` is the time
+    that the archive and the manifest carry, in RFC 3339.
+    """
+
+    path: Path
+    name: str
+    version: str
+    sha256: str
+    size: int
+    manifest_digest: str
+    created: str
+
+    @property
+    def epoch(self) -> int:
+        """`created` in seconds since 1970."""
+        return int(datetime.fromisoformat(self.created).timestamp())
+
+
+def pack(helm: Helm, chart: Path, epoch: int) -> bytes:
+    """The archive of the chart folder: the same bytes for the same files, whatever their times, modes or owner.
+
+    Raises ChartError with helm's words, or where helm left an incomplete file (a full disk).
+    """
+    with tempfile.TemporaryDirectory(prefix="gati-package-") as folder:
+        data = helm.package(chart, Path(folder), epoch=epoch).read_bytes()
+    members = read_members(data, "the archive that helm wrote")
+    subcharts = {name[: match.end()] for name in members for match in _SUBCHART.finditer(name)}
+    if len(subcharts) > 1:
+        return _sorted(data, members, epoch)  # helm writes several subcharts in an order that changes from run to run
+    return data
+
+
+def _sorted(data: bytes, members: Mapping[str, bytes], epoch: int) -> bytes:
+    """The archive with its files in the order of their names, Chart.yaml of the chart itself first."""
+    first = next(iter(members))
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipper, tarfile.open(fileobj=zipper, mode="w") as tar:
+        for name in sorted(members, key=lambda name: (name != first, name)):
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime, info.mode = len(members[name]), epoch, 0o644
+            tar.addfile(info, io.BytesIO(members[name]))
+    return packed.getvalue()
+
+
+def describe(path: Path, data: bytes, epoch: int) -> Package:
+    """What there is to know of the archive `data`, which stands or will stand at `path`. Raises ChartError."""
+    import yaml
+
+    created = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    members = read_members(data, str(path))
+    chart_yaml = next(
+        (content for name, content in members.items() if name.count("/") == 1 and name.endswith("/Chart.yaml")), None
+    )
+    if chart_yaml is None:
+        raise ChartError(
+            f"{path} is no chart archive", expected="a Chart.yaml in its one folder", found=", ".join(members)
+        )
+    metadata = yaml.load(chart_yaml, Loader=yaml.BaseLoader)  # noqa: S506 - builds text, lists and maps only
+    return Package(
+        path=path,
+        name=metadata["name"],
+        version=metadata["version"],
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        manifest_digest=sha256(pushed_manifest(data, chart_yaml, created)),
+        created=created,
+    )
+
+
+def read_members(data: bytes, what: str) -> dict[str, bytes]:
+    """The files in an archive by name, in its order. Raises ChartError naming `what`, when damaged or too large."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as zipped:
+            unpacked = zipped.read(_LARGEST + 1)
+            if len(unpacked) > _LARGEST:
+                raise ChartError(f"{what} is too large", expected=f"at most {_LARGEST >> 20} MiB unpacked")
+        with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as tar:
+            files = [(info.name, tar.extractfile(info)) for info in tar if info.isfile()]
+            return {name: file.read() for name, file in files if file is not None}
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise ChartError(f"{what} is not a whole .tgz", found=str(error) or type(error).__name__) from error
+
+
+def unpack(data: bytes, into: Path) -> Path:
+    """Write the files of an archive below the folder `into`; the chart's folder. Raises ChartError."""
+    members = read_members(data, "the archive")
+    roots = {name.partition("/")[0] for name in members}
+    safe = all(name.count("/") and not {"", ".", ".."} & set(name.split("/")) for name in members)
+    if len(roots) != 1 or not safe:
+        raise ChartError("the archive is not a chart's", expected="files in one folder", found=", ".join(sorted(roots)))
+    for name, content in members.items():
+        file = into / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    return into / roots.pop()
+
+
+def changed_files(old: bytes, new: bytes) -> tuple[str, ...]:
+    """How the files of two archives differ, one line a file: `+ name`, `- name`, `~ name`."""
+    before, after = read_members(old, "the first archive"), read_members(new, "the second archive")
+    lines = []
+    for name in sorted(before.keys() | after.keys()):
+        if name not in before:
+            lines.append(f"+ {name}")
+        elif name not in after:
+            lines.append(f"- {name}")
+        elif before[name] != after[name]:
+            lines.append(f"~ {name}")
+    return tuple(lines)
+
+
+def record_text(package: Package) -> str:
+    """The text of `dist/package.json` for `package`."""
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "name": package.name,
+        "version": package.version,
+        "archive": package.path.name,
+        "sha256": package.sha256,
+        "size": package.size,
+        "manifest_digest": package.manifest_digest,
+        "created": package.created,
+    }
+    return json.dumps(record, indent=2) + "\n"
+
+
+def load_package(config: Config) -> Package:
+    """The package that `invoke package` left in `dist/`.
+
+    Raises ChartError when there is none, its record is unreadable, or the archive is not the recorded one.
+    """
+    file = config.dist / RECORD
+    again = "invoke package"
+    try:
+        record: dict[str, Any] = json.loads(file.read_text())
+        if record["schema_version"] != SCHEMA_VERSION:
+            raise ChartError(
+                f"{file} has another form",
+                expected=f"schema_version {SCHEMA_VERSION}",
+                found=repr(record["schema_version"]),
+            )
+        path = config.dist / Path(record["archive"]).name
+        recorded = Package(
+            path, *(record[key] for key in ("name", "version", "sha256", "size", "manifest_digest", "created"))
+        )
+        found = describe(path, path.read_bytes(), recorded.epoch)
+    except ChartError as error:
+        raise ChartError(error.message, expected=error.expected, found=error.found, run=again) from error
+    except FileNotFoundError as error:
+        raise ChartError(f"nothing is packaged: {error.filename} does not exist", run=again) from error
+    except OSError as error:
+        raise ChartError(f"{error.filename} cannot be read", found=error.strerror) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ChartError(f"{file} is damaged", found=f"{type(error).__name__}: {error}", run=again) from error
+    if found != recorded:
+        raise ChartError(
+            f"{path} is not the archive that was packaged",
+            expected=f"sha256 {recorded.sha256}",
+            found=f"sha256 {found.sha256}",
+            run=again,
+        )
+    return found

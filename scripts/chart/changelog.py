@@ -1,0 +1,261 @@
+"""Reads a changelog as https://keepachangelog.com/en/1.1.0/ describes it, and turns its Unreleased into a version."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scripts.core.errors import ChangelogError
+from scripts.core.semver import is_semver
+
+KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
+TOOLKIT = "Toolkit: "
+"""What an entry begins with that concerns those who release the chart, and nobody who installs it."""
+
+_SECTION = re.compile(r"^##[ \t]+(?P<open>\[?)(?P<name>[^\]\s]+)\]?(?P<rest>.*)$")
+_GROUP = re.compile(r"^###[ \t]+(?P<name>.*?)[ \t#]*$")
+_ITEM = re.compile(r"^(?P<indent>[ \t]*)[-*+][ \t]+(?P<text>.*)$")
+_LINK = re.compile(r"^ {0,3}\[(?P<label>[^\]]+)\]:[ \t]*(?P<url>\S+).*$")
+_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
+_COMPARE = re.compile(r"^(?P<base>.+)/compare/(?P<tag>.+?)\.\.\.(?P<head>[^/]+)$")
+_REPOSITORY = re.compile(r"^(?P<base>https?://[^/]+/.+?)/(?:commits|tree|compare|blob)/")
+_NUMBERS = re.compile(r"\d+\.\d+\.\d+.*$")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One change: `kind` is one of KINDS, or the heading's own word where it is none of them ("" without one)."""
+
+    kind: str
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """The part under one `##` heading. `version` is None for Unreleased; `line` counts from 1."""
+
+    version: str | None
+    date: datetime.date | None
+    line: int
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Changelog:
+    """The sections of a changelog, in the file's order; `source` names the file in messages."""
+
+    source: str
+    sections: tuple[Section, ...]
+
+    @property
+    def unreleased(self) -> Section | None:
+        """What is not released yet; None when there is no such heading."""
+        return next((section for section in self.sections if section.version is None), None)
+
+    def section(self, version: str) -> Section | None:
+        """The section of `version`, or None."""
+        return next((section for section in self.sections if section.version == version), None)
+
+
+def read_changelog(path: Path) -> Changelog | None:
+    """The changelog in the file `path`, None when there is no such file. Raises ChangelogError."""
+    text = read_text(path)
+    return None if text is None else parse(text, str(path))
+
+
+def read_text(path: Path) -> str | None:
+    """The text of the file `path` with its own line ends, None when there is no such file. Raises ChangelogError."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        found = error.strerror if isinstance(error, OSError) else "text that is not UTF-8"
+        raise ChangelogError(f"{path} cannot be read", found=found) from error
+
+
+def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:
+    """The sections of `text`. Raises ChangelogError, naming the line, for a date there is not or a version twice."""
+    sections: list[Section] = []
+    group, inside = "", False  # the word of the last ### heading; whether we are under a section of ours
+    for number, line in _lines(text):
+        if line.startswith("## "):
+            found = _SECTION.match(line)
+            section = _section(found, number, source) if found else None
+            if inside := section is not None:
+                _refuse_repeated(sections, section, source)
+                sections.append(section)
+            group = ""
+        elif inside and (heading := _GROUP.match(line)):
+            group = heading["name"].casefold()
+        elif inside and not _LINK.match(line):
+            sections[-1] = _with_line(sections[-1], group, number, line)
+    return Changelog(source, tuple(sections))
+
+
+def release_date(text: str, version: str) -> datetime.date | None:
+    """The date that the heading of `version` bears; None without that heading or date."""
+    section = parse(text).section(version)
+    return section.date if section else None
+
+
+def releasable(changelog: Changelog) -> Section:
+    """Unreleased, fit for a release.
+
+    Raises ChangelogError when there is no Unreleased, nothing under it, or an entry under no known kind.
+    """
+    kinds = ", ".join(kind.capitalize() for kind in KINDS)
+    unreleased = changelog.unreleased
+    if unreleased is None:
+        raise ChangelogError(
+            f"{changelog.source} has no Unreleased section",
+            expected="a heading '## [Unreleased]' above the versions",
+            run="write that heading, and below it what changed",
+        )
+    if not unreleased.entries:
+        raise ChangelogError(
+            f"{changelog.source}:{unreleased.line}: nothing stands under Unreleased",
+            expected=f"at least one '- entry' under a heading '### KIND', KIND one of {kinds}",
+            run="write what changed, as a user of the chart notices it",
+        )
+    for entry in unreleased.entries:
+        if entry.kind not in KINDS:
+            raise ChangelogError(
+                f"{changelog.source}:{entry.line}: the entry stands under no kind of change",
+                expected=f"a heading '### KIND' above it, KIND one of {kinds}",
+                found=f"### {entry.kind}" if entry.kind else "no heading",
+            )
+    return unreleased
+
+
+@dataclass(frozen=True)
+class Released:
+    """A changelog's new text, and lines for a person about what could not be done."""
+
+    text: str
+    notes: tuple[str, ...]
+
+
+def release(text: str, version: str, date: datetime.date, *, tag: str, source: str = "CHANGELOG.md") -> Released:
+    """`text` with Unreleased turned into `version` and an empty Unreleased above it, its links set.
+
+    Every other byte stays, the line ends included. `tag` is the git tag of the version, used where the
+    changelog's own links do not show how tags are named. Raises ChangelogError.
+    """
+    changelog = parse(text, source)
+    unreleased = releasable(changelog)
+    if (there := changelog.section(version)) is not None:
+        raise ChangelogError(f"{source}:{there.line}: {version} has a section already", run="take another version")
+    lines = text.splitlines(keepends=True)
+    heading = _SECTION.match(lines[unreleased.line - 1].rstrip("\r\n"))
+    end = "\r\n" if lines[unreleased.line - 1].endswith("\r\n") else "\n"
+    name = f"[{version}]" if heading and heading["open"] else version
+    lines.insert(unreleased.line, f"{end}## {name} - {date.isoformat()}{end}")
+    older = [section.version for section in changelog.sections if section.version is not None]
+    return _link(lines, version, older[0] if older else None, tag, source)
+
+
+def plain(markdown: str) -> str:
+    """`markdown` as one line of plain words: links become their text, emphasis goes, code keeps its ticks."""
+    text = re.sub(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])", r"\1", markdown)
+    text = re.sub(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
+    return " ".join(text.split())
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """The numbered lines that are Markdown: nothing inside code fences or HTML comments."""
+    fence, comment = "", False
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.lstrip()
+        if fence:
+            fence = "" if stripped.startswith(fence) else fence
+        elif comment:
+            comment = "-->" not in line
+        elif stripped.startswith(("```", "~~~")):
+            fence = stripped[:3]
+        elif stripped.startswith("<!--"):
+            comment = "-->" not in line
+        else:
+            yield number, line
+
+
+def _section(heading: re.Match[str], line: int, source: str) -> Section | None:
+    name = heading["name"]
+    if name.casefold() == "unreleased":
+        return Section(None, None, line)
+    version = name.removeprefix("v")
+    if not is_semver(version):
+        return None
+    date = None
+    if written := _DATE.search(heading["rest"]):
+        try:
+            date = datetime.date.fromisoformat(written[0])
+        except ValueError:
+            raise ChangelogError(
+                f"{source}:{line}: {written[0]} is no date", expected="YYYY-MM-DD", run="correct that line"
+            ) from None
+    return Section(version, date, line)
+
+
+def _refuse_repeated(sections: list[Section], section: Section, source: str) -> None:
+    for earlier in sections:
+        if earlier.version == section.version:
+            raise ChangelogError(
+                f"{source}:{section.line}: {section.version or 'Unreleased'} has a section already",
+                found=f"another one on line {earlier.line}",
+                run="join the two sections",
+            )
+
+
+def _with_line(section: Section, kind: str, number: int, line: str) -> Section:
+    """`section` with one more line: a new entry, or more words of the last one."""
+    entries = section.entries
+    item = _ITEM.match(line)
+    if item and (len(item["indent"]) < 2 or not entries):
+        return replace(section, entries=(*entries, Entry(kind, item["text"].strip(), number)))
+    if not entries or not line.strip() or line.startswith("#"):
+        return section
+    last = entries[-1]
+    if last.kind != kind:
+        return section  # words below a heading and above its first entry
+    text = f"{last.text} {line.strip()}"
+    if item:  # an entry below the entry
+        text = last.text + (" " if last.text.endswith(":") else "; ") + item["text"].rstrip()
+    return replace(section, entries=(*entries[:-1], replace(last, text=text.strip())))
+
+
+def _link(lines: list[str], version: str, previous: str | None, tag: str, source: str) -> Released:
+    """Point the `[unreleased]` link at `tag...HEAD` and add the version's own below it."""
+    for index, line in enumerate(lines):
+        link = _LINK.match(line.rstrip("\r\n"))
+        if link is None or link["label"].casefold() != "unreleased":
+            continue
+        end = line[len(line.rstrip("\r\n")) :]
+        compare = _COMPARE.match(link["url"])
+        repository = _REPOSITORY.match(link["url"])
+        if compare:
+            base, head = compare["base"], compare["head"]
+            named = _NUMBERS.search(compare["tag"])
+            prefix = compare["tag"][: named.start()] if named else None
+            new = tag if prefix is None else prefix + version
+            old = compare["tag"] if prefix is None or previous is None else prefix + previous
+            own = f"{base}/compare/{old}...{new}"
+        elif repository:
+            base, head, new = repository["base"], "HEAD", tag
+            own = f"{base}/releases/tag/{new}"
+        else:
+            break
+        lines[index] = line.replace(link["url"], f"{base}/compare/{new}...{head}")
+        if not end:  # the last line of a file without a line end
+            end = "\r\n" if "\r\n" in lines[0] else "\n"
+            lines[index] += end
+            lines.append(f"[{version}]: {own}")
+        else:
+            lines.insert(index + 1, f"[{version}]: {own}{end}")
+        return Released("".join(lines), ())
+    note = f"{source} has no '[unreleased]: .../compare/TAG...HEAD' line: no link is added for {version}"
+    return Released("".join(lines), (note,))

@@ -1,0 +1,320 @@
+"""Runs helm, and turns what it says into complaints that name a file, a line or a values key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scripts.core.command import Result, Runner
+from scripts.core.errors import ChartError, CommandFailed, ReleaseError, ValuesError
+from scripts.core.parallel import BRIEF_GO
+from scripts.core.paths import key_text, line_of, shown
+
+# A plugin cannot change what is rendered, and looking for plugins takes time.
+_ENVIRONMENT = {"HELM_NO_PLUGINS": "1", **BRIEF_GO}
+_HINT = re.compile(r"\n*Use --debug flag to render out invalid YAML\s*$")
+_LINT_LINE = re.compile(r"^\[(INFO|WARNING|ERROR)\] ?(.*?): ?(.*)$")
+_LINT_LOG = re.compile(r'^level=\w+ msg="(?:funcMap fail|missing required value)" message="(.*)"$')
+_COALESCED = re.compile(r'^level=\w+ msg="(warning: (?:cannot overwrite|destination for|skipped value).*)"$')
+_SCHEMA = "values don't meet the specifications of the schema(s) in the following chart(s):"
+_SCHEMA_LINE = re.compile(r"^(\s*)- at '((?:[^'\\]|\\.)*)': (.*)$", re.MULTILINE)
+_UNKNOWN_KEYS = re.compile(r"^additional propert(?:y|ies) (.*) not allowed$")
+_MISSING_KEYS = re.compile(r"^missing propert(?:y|ies) (.*)$")
+_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
+_FRAME = re.compile(r"^(\S+\.\w+):(\d+)(?::(\d+))?$")
+_EXECUTING = re.compile(r'^executing ".*" at (<.*>):$')
+_FAILED = re.compile(r"^(?:execution|parse) error at \((\S+?):(\d+)(?::(\d+))?\): (.*)$", re.DOTALL)
+_RENDERED = re.compile(r"^(?:YAML parse error on|error validating) (\S+): (?:error converting YAML to JSON: )?(.*)$")
+_MISSING_CHARTS = re.compile(r"found in Chart\.yaml, but missing in charts/ directory: (.*)$")
+_INVALID = re.compile(r"^validation: chart\.metadata\.(\w+) (.*)$", re.DOTALL)
+_REQUIRES = re.compile(r"^chart requires kubeVersion: (.*) which is incompatible with Kubernetes (\S+)$")
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One thing helm finds wrong. `key` is the path of a value ("" when the complaint is not about values)."""
+
+    message: str
+    level: str = "error"  # or "warning", "info"
+    file: Path | None = None
+    line: int | None = None
+    key: str = ""
+    run: str | None = None
+    refused: bool = False
+    """True for a `fail` or `required` that `helm lint` mentions without its place."""
+
+    def __str__(self) -> str:
+        place = shown(self.file) if self.file else ""
+        place += f":{self.line}" if self.file and self.line else ""
+        return ": ".join(part for part in (place, self.key, self.message) if part)
+
+
+@dataclass(frozen=True)
+class Helm:
+    """The client. `path` is the binary."""
+
+    path: Path
+    runner: Runner
+
+    def template(
+        self,
+        chart: Path,
+        *,
+        release: str = "release",
+        namespace: str = "default",
+        values: Sequence[Path] = (),
+        kube_version: str | None = None,
+        api_versions: Sequence[str] = (),
+        deadline: float = 60,
+    ) -> str:
+        """The rendered text, definitions of `crds/` included.
+
+        Raises ValuesError where the chart's schema refuses the values, ChartError for everything else,
+        with file, line and helm's words.
+        """
+        argv: list[str | Path] = [self.path, "template", release, chart, "--namespace", namespace, "--include-crds"]
+        argv += _options(values, kube_version)
+        argv += [word for name in api_versions for word in ("--api-versions", name)]
+        result = self.runner.run(argv, env=_ENVIRONMENT, deadline=deadline, check=False)
+        if result.status != 0:
+            raise _refusal(read_complaints(result.stderr, chart, values), chart)
+        return result.stdout
+
+    def lint(
+        self, chart: Path, *, values: Sequence[Path] = (), kube_version: str | None = None, deadline: float = 60
+    ) -> tuple[Complaint, ...]:
+        """What `helm lint --strict` finds; also a `fail` or `required` that it lets pass while linting.
+
+        Raises CommandFailed where helm refuses and gives no reason.
+        """
+        argv: list[str | Path] = [self.path, "lint", chart, "--strict", *_options(values, kube_version)]
+        result = self.runner.run(argv, env=_ENVIRONMENT, deadline=deadline, check=False)
+        complaints = read_lint(result, chart, values)
+        if any(complaint.refused for complaint in complaints):
+            complaints = self._located(complaints, chart, values, kube_version)
+        if result.status != 0 and all(complaint.level == "info" for complaint in complaints):
+            raise CommandFailed(result.argv, result.status, stdout=result.stdout, stderr=result.stderr)
+        return complaints
+
+    def _located(
+        self, complaints: Sequence[Complaint], chart: Path, values: Sequence[Path], kube_version: str | None
+    ) -> tuple[Complaint, ...]:
+        """`complaints` with the places of refusals, which only a render tells."""
+        argv: list[str | Path] = [self.path, "template", chart, *_options(values, kube_version)]
+        result = self.runner.run(argv, env=_ENVIRONMENT, deadline=60, check=False)
+        places = {c.message: c for c in read_complaints(result.stderr, chart, values)} if result.status else {}
+        return tuple(places.get(c.message, c) if c.refused else c for c in complaints)
+
+    def package(self, chart: Path, into: Path, *, epoch: int, deadline: float = 60) -> Path:
+        """The archive that helm makes of `chart` in the folder `into`; its entries carry the time `epoch` (seconds).
+
+        Raises ChartError with helm's words.
+        """
+        env = {**_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch), "TZ": "UTC"}
+        argv: list[str | Path] = [self.path, "package", chart, "--destination", into]
+        result = self.runner.run(argv, env=env, deadline=deadline, check=False)
+        if result.status != 0:
+            raise _refusal(read_complaints(result.stderr, chart), chart)
+        return next(into.glob("*.tgz"))
+
+    def push(
+        self,
+        archive: Path,
+        remote: str,
+        *,
+        registry_config: Path,
+        plain_http: bool = False,
+        ca_file: Path | None = None,
+        deadline: float = 300,
+    ) -> None:
+        """Upload `archive` below `remote` ("oci://host/path"), with the logins in the file `registry_config`.
+
+        The manifest gets the archive's modification time. Raises CommandFailed.
+        """
+        argv: list[str | Path] = [self.path, "push", archive, remote, "--registry-config", registry_config]
+        argv += ["--plain-http"] if plain_http else []
+        argv += ["--ca-file", ca_file] if ca_file else []
+        self.runner.run(argv, env={**_ENVIRONMENT, "TZ": "UTC"}, deadline=deadline)
+
+
+def _options(values: Sequence[Path], kube_version: str | None) -> list[str | Path]:
+    options: list[str | Path] = ["--kube-version", kube_version] if kube_version else []
+    for file in values:
+        options += ["--values", file]
+    return options
+
+
+def _refusal(complaints: Sequence[Complaint], chart: Path) -> ReleaseError:
+    """The error for complaints that stop a render; one alone is the message itself."""
+    about_values = all(complaint.key for complaint in complaints)
+    error = ValuesError if about_values else ChartError
+    run = next((complaint.run for complaint in complaints if complaint.run), None)
+    if len(complaints) == 1:
+        return error(str(complaints[0]), run=run)
+    return error(f"{shown(chart)}: {len(complaints)} things are wrong", found="\n".join(map(str, complaints)), run=run)
+
+
+def read_complaints(text: str, chart: Path, values: Sequence[Path] = ()) -> tuple[Complaint, ...]:
+    """What helm's error text says, without its noise. `text` may start with `Error: `; never empty."""
+    text = _HINT.sub("", text.strip())
+    # Progress and warnings come before the error; it alone is what stopped helm.
+    text = re.split(r"^Error: ", text, maxsplit=1, flags=re.MULTILINE)[-1].strip()
+    if text.startswith(_SCHEMA):
+        return _schema_complaints(text.removeprefix(_SCHEMA), chart, values)
+    if found := _FAILED.match(text):
+        name, line, _, message = found.groups()
+        return (Complaint(message.strip(), file=_source(chart, name), line=int(line)),)
+    if _FRAME.match(text.splitlines()[0] if text else ""):
+        return (_execution(text, chart),)
+    if found := _RENDERED.match(text):
+        return (Complaint(f"renders text that is not valid: {found.group(2)}", file=_source(chart, found.group(1))),)
+    if found := _MISSING_CHARTS.search(text):
+        return (
+            Complaint(
+                f"dependencies are missing in charts/: {found.group(1)}",
+                file=chart / "Chart.yaml",
+                line=line_of(chart / "Chart.yaml", ["dependencies"]),
+                run=f"helm dependency build {shown(chart)}",
+            ),
+        )
+    if found := _REQUIRES.match(text):
+        return (
+            Complaint(
+                f"requires Kubernetes {found.group(1)}, which {found.group(2)} is not",
+                file=chart / "Chart.yaml",
+                line=line_of(chart / "Chart.yaml", ["kubeVersion"]),
+            ),
+        )
+    if found := _INVALID.match(text):
+        file = chart / "Chart.yaml"
+        return (Complaint(f"{found.group(1)} {found.group(2)}", file=file, line=line_of(file, [found.group(1)])),)
+    return (Complaint(text or "helm gives no reason"),)
+
+
+def read_lint(result: Result, chart: Path, values: Sequence[Path] = ()) -> tuple[Complaint, ...]:
+    """What one run of `helm lint` printed, each thing once."""
+    complaints: dict[tuple[Path | None, str, str], Complaint] = {}
+
+    def add(complaint: Complaint) -> None:
+        complaints.setdefault((complaint.file, complaint.key, complaint.message), complaint)
+
+    for level, place, message in _lint_messages(result.stdout):
+        for complaint in _lint_complaints(level, place, message, chart, values):
+            add(complaint)
+    for line in result.stderr.splitlines():
+        if found := _LINT_LOG.match(line):
+            add(Complaint(_unquoted(found.group(1)), refused=True))
+        elif found := _COALESCED.match(line):
+            add(Complaint(_unquoted(found.group(1)).removeprefix("warning: ")))
+    return tuple(complaints.values())
+
+
+def _lint_messages(text: str) -> list[tuple[str, str, str]]:
+    """(level, place, message) of each entry; a message may run over several lines."""
+    entries: list[tuple[str, str, str]] = []
+    for line in text.splitlines():
+        if found := _LINT_LINE.match(line):
+            level, place, message = found.groups()
+            entries.append((level.lower(), place, message))
+        elif entries and not re.match(r"^(==> Linting |\d+ chart\(s\) linted|Error: )", line):
+            level, place, message = entries[-1]
+            entries[-1] = (level, place, f"{message}\n{line}")
+    return entries
+
+
+def _lint_complaints(
+    level: str, place: str, message: str, chart: Path, values: Sequence[Path]
+) -> tuple[Complaint, ...]:
+    message = message.strip()
+    if place == "values.yaml" and (_SCHEMA_LINE.match(message) or "is not valid against metaschema" in message):
+        return _schema_complaints(message, chart, values)
+    if place == "templates/" or message.startswith(_SCHEMA):
+        return tuple(replace(complaint, level=level) for complaint in read_complaints(message, chart, values))
+    file = chart / place.rstrip("/") if place else None
+    if found := re.match(r"^chart directory is missing these dependencies: (.*)$", message):
+        return read_complaints(f"found in Chart.yaml, but missing in charts/ directory: {found.group(1)}", chart)
+    message = message.replace("error converting YAML to JSON: ", "").replace("\n\t", ": ")
+    return (Complaint(message, level=level, file=file if file and file.exists() else None),)
+
+
+def _schema_complaints(text: str, chart: Path, values: Sequence[Path]) -> tuple[Complaint, ...]:
+    """The schema's objections, one a key, with the line of the key in the values file that sets it."""
+    if "is not valid against metaschema" in text:
+        reasons = [
+            found.group(0).strip("- ") for found in _SCHEMA_LINE.finditer(text) if "failed" not in found.group(2)
+        ]
+        return (Complaint(f"is no valid JSON schema: {'; '.join(reasons)}", file=chart / "values.schema.json"),)
+    objections: list[tuple[list[str], str]] = []
+    subchart: list[str] = []
+    choice: int | None = None  # the indentation of an `anyOf` or `oneOf`, whose branches follow, indented more
+    for line in text.splitlines():
+        found = _SCHEMA_LINE.match(line)
+        if found is None:
+            if line.endswith(":") and (chart / "charts" / line[:-1]).exists():
+                subchart = [line[:-1]]
+            elif line.strip() and not line.endswith(":"):
+                return (Complaint(f"cannot be used: {line.strip()}", file=chart / "values.schema.json"),)
+            continue
+        indent, pointer, message = len(found.group(1)), _unescaped(found.group(2)), _unescaped(found.group(3).strip())
+        path = [*subchart, *(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])]
+        if choice is not None and indent > choice:
+            objections[-1] = (objections[-1][0], f"{objections[-1][1]}; {message}")
+            continue
+        choice = indent if message.startswith(("'anyOf' failed", "'oneOf' failed")) else None
+        if unknown := _UNKNOWN_KEYS.match(message):
+            names = _QUOTED.findall(unknown.group(1))
+            objections += [([*path, name], "no such key in values.schema.json") for name in names]
+        elif missing := _MISSING_KEYS.match(message):
+            objections += [([*path, name], "is required") for name in _QUOTED.findall(missing.group(1))]
+        elif message not in ("validation failed", "'allOf' failed"):  # headings: what failed follows
+            objections.append((path, message))
+    # helm's order changes from run to run.
+    complaints = [_value_complaint(path, message, chart, values) for path, message in objections]
+    return tuple(sorted(complaints, key=lambda c: (str(c.file or ""), c.line or 0, c.key))) or (
+        Complaint(text.strip() or "the schema refuses the values"),
+    )
+
+
+def _value_complaint(path: Sequence[str], message: str, chart: Path, values: Sequence[Path]) -> Complaint:
+    # The last file that sets a key wins, so it is the one to correct.
+    for file in (*reversed(values), chart / "values.yaml"):
+        if (line := line_of(file, path)) is not None:
+            return Complaint(message, file=file, line=line, key=key_text(path) or "(top level)")
+    return Complaint(message, file=values[-1] if values else None, key=key_text(path) or "(top level)")
+
+
+def _execution(text: str, chart: Path) -> Complaint:
+    """A template's failure at run time: helm prints a frame for each template on the way to the cause."""
+    frames: list[tuple[str, int]] = []
+    expression = ""
+    words: list[str] = []
+    for line in (line.strip() for line in text.splitlines()):
+        if found := _FRAME.match(line):
+            frames.append((found.group(1), int(found.group(2))))
+            words = []
+        elif found := _EXECUTING.match(line):
+            expression = found.group(1)
+        elif line and line != "error calling include:":
+            words.append(line.removeprefix("template: "))
+    message = " ".join(words) or "fails"
+    message += f" at {expression}" if expression else ""
+    if len(frames) > 1:
+        callers = ", ".join(f"{shown(_source(chart, name))}:{line}" for name, line in reversed(frames[:-1]))
+        message += f" (included by {callers})"
+    name, number = frames[-1]
+    return Complaint(message, file=_source(chart, name), line=number)
+
+
+def _source(chart: Path, name: str) -> Path:
+    """The file of a template that helm calls `<chart name>/templates/...`."""
+    return chart / name.partition("/")[2]
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("\\'", "'").replace("\\\\", "\\")
+
+
+def _unquoted(text: str) -> str:
+    return text.replace('\\"', '"').replace("\\n", "\n").replace("\\\\", "\\")

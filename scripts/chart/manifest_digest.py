@@ -1,0 +1,109 @@
+"""Computes what `helm push` writes into a registry for a chart archive, so that its digest is known beforehand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scripts.core.errors import ChartError
+
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json"
+LAYER_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+
+_ANNOTATION = "org.opencontainers.image."
+# The fields of helm's structs, in the order in which Go writes them.
+_CHART = (
+    "name", "home", "sources", "version", "description", "keywords", "maintainers", "icon", "apiVersion", "condition",
+    "tags", "appVersion", "deprecated", "annotations", "kubeVersion", "dependencies", "type",
+)  # fmt: skip
+_MAINTAINER = ("name", "email", "url")
+_DEPENDENCY = ("name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias")
+
+
+def sha256(data: bytes) -> str:
+    """The digest as registries write it: `sha256:` and 64 hexadecimal digits."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def pushed_manifest(archive: bytes, chart_yaml: bytes, created: str) -> bytes:
+    """The manifest for `archive`, whose Chart.yaml is `chart_yaml` (as helm packed it).
+
+    `created` is the archive's modification time in RFC 3339 (`2026-11-24T00:00:00Z`).
+    Raises ChartError when that Chart.yaml cannot be read.
+    """
+    metadata = _metadata(chart_yaml)
+    manifest = {
+        "schemaVersion": 2,
+        "config": _descriptor(CONFIG_TYPE, _json(metadata)),
+        "layers": [_descriptor(LAYER_TYPE, archive)],
+        "annotations": dict(sorted(_annotations(metadata, created).items())),
+    }
+    return _json(manifest)
+
+
+def _descriptor(media_type: str, data: bytes) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": sha256(data), "size": len(data)}
+
+
+def _metadata(chart_yaml: bytes) -> dict[str, Any]:
+    import yaml
+
+    try:
+        # Every field but a few is text to helm, which has quoted what YAML would take for something else.
+        raw = yaml.load(chart_yaml, Loader=yaml.BaseLoader)  # noqa: S506 - builds text, lists and maps only
+    except yaml.YAMLError as error:
+        raise ChartError("the archive's Chart.yaml is not valid YAML", found=str(error).splitlines()[0]) from error
+    if not isinstance(raw, dict):
+        raise ChartError("the archive's Chart.yaml is not a mapping", found=type(raw).__name__)
+    if "deprecated" in raw:
+        raw["deprecated"] = raw["deprecated"] == "true"
+    if raw.get("annotations"):
+        raw["annotations"] = dict(sorted(raw["annotations"].items()))
+    raw["maintainers"] = [_ordered(item, _MAINTAINER) for item in raw.get("maintainers") or ()]
+    raw["dependencies"] = [_dependency(item) for item in raw.get("dependencies") or ()]
+    return _ordered(raw, _CHART)
+
+
+def _dependency(raw: dict[str, Any]) -> dict[str, Any]:
+    if "enabled" in raw:
+        raw["enabled"] = raw["enabled"] == "true"
+    imports = raw.get("import-values") or []
+    raw["import-values"] = [dict(sorted(item.items())) if isinstance(item, dict) else item for item in imports]
+    always = {"name": raw.get("name", ""), "repository": raw.get("repository", "")}
+    return {key: value for key in _DEPENDENCY if (value := always.get(key, raw.get(key))) or key in always}
+
+
+def _ordered(raw: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+    """The known fields of `raw` in Go's order, empty ones left out."""
+    return {key: raw[key] for key in fields if raw.get(key)}
+
+
+def _annotations(metadata: Mapping[str, Any], created: str) -> dict[str, str]:
+    authors = ", ".join(
+        item.get("name", "") + (f" ({item['email']})" if item.get("email") else "")
+        for item in metadata.get("maintainers", ())
+    )
+    own = {
+        "description": metadata.get("description", ""),
+        "title": metadata.get("name", ""),
+        "version": metadata.get("version", ""),
+        "url": metadata.get("home", ""),
+        "created": created,
+        "source": next(iter(metadata.get("sources", ())), ""),
+        "authors": authors,
+    }
+    annotations = {_ANNOTATION + key: value for key, value in own.items() if value.strip()}
+    fixed = {_ANNOTATION + "title", _ANNOTATION + "version"}
+    given = metadata.get("annotations", {})
+    return {**annotations, **{key: value for key, value in given.items() if key not in fixed}}
+
+
+def _json(value: Any) -> bytes:
+    """JSON as Go's encoder writes it: compact, UTF-8, and with the characters escaped that HTML gives a meaning."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode()

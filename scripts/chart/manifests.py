@@ -1,0 +1,290 @@
+"""Reads rendered manifests into documents that can be looked up by kind and name and compared object by object."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from scripts.core.errors import ChartError
+
+_START = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_SOURCE = re.compile(r"^# Source: (\S.*)$", re.MULTILINE)
+_PLAIN_KEY = re.compile(r"^[\w-]+$")
+
+
+class Identity(NamedTuple):
+    """What makes two objects the same one to a cluster; the API version is no part of it."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        where = f" ({self.namespace})" if self.namespace else ""
+        return f"{self.kind}/{self.name}{where}"
+
+
+@dataclass(frozen=True)
+class Document:
+    """One rendered object. `source` is the template file as helm names it (`chart/templates/x.yaml`), "" if unknown.
+
+    `line` is where `text`, from which `data` was read, begins in the rendered text, counted from 1; objects
+    of one `List` share them. Parts an object lacks are "".
+    """
+
+    data: Mapping[str, Any]
+    source: str = ""
+    line: int = 1
+    text: str = ""
+
+    @property
+    def api_version(self) -> str:
+        return _text(self.data.get("apiVersion"))
+
+    @property
+    def kind(self) -> str:
+        return _text(self.data.get("kind"))
+
+    @property
+    def name(self) -> str:
+        return _text(self._metadata.get("name"))
+
+    @property
+    def namespace(self) -> str:
+        return _text(self._metadata.get("namespace"))
+
+    @property
+    def identity(self) -> Identity:
+        group = self.api_version.rpartition("/")[0]
+        return Identity(group, self.kind, self.namespace, self.name)
+
+    @property
+    def _metadata(self) -> Mapping[str, Any]:
+        metadata = self.data.get("metadata")
+        return metadata if isinstance(metadata, Mapping) else {}
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """The objects of one render, in the order in which they were rendered."""
+
+    documents: tuple[Document, ...]
+
+    def __iter__(self) -> Iterator[Document]:
+        return iter(self.documents)
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    def all(self, kind: str) -> tuple[Document, ...]:
+        """Every object of `kind`."""
+        return tuple(document for document in self.documents if document.kind == kind)
+
+    def one(self, kind: str, name: str | None = None) -> Document:
+        """The only object of `kind` (and `name`). Raises ChartError when there is none or more than one."""
+        found = [document for document in self.all(kind) if name is None or document.name == name]
+        if len(found) != 1:
+            there = ", ".join(str(document.identity) for document in self.documents)
+            raise ChartError(
+                f"the manifests hold {len(found)} objects {kind}/{name or '*'}",
+                expected="exactly one",
+                found=there or "no object at all",
+            )
+        return found[0]
+
+    def repeated(self) -> tuple[Document, ...]:
+        """The objects that an earlier one of the same identity already declares."""
+        seen: set[Identity] = set()
+        twice = []
+        for document in self.documents:
+            if document.name and document.identity in seen:
+                twice.append(document)
+            seen.add(document.identity)
+        return tuple(twice)
+
+
+def read_manifests(text: str) -> Manifests:
+    """The objects in what `helm template` printed; empty documents are dropped and a `List` is opened.
+
+    Raises ChartError naming the template (or the line of `text`) when a document is not YAML, is not a mapping,
+    or holds a key twice in one mapping.
+    """
+    documents: list[Document] = []
+    starts = [0, *(match.start() for match in _START.finditer(text)), len(text)]
+    for begin, end in itertools.pairwise(starts):
+        chunk = text[begin:end]
+        if not chunk.strip("-\n "):
+            continue
+        line = text.count("\n", 0, begin) + 1
+        found = _SOURCE.search(chunk)
+        source = found.group(1).strip() if found else ""
+        for data in _load(chunk, source, line):
+            documents.extend(Document(item, source, line, chunk) for item in _opened(data))
+    return Manifests(tuple(documents))
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """One field that differs. `path` is like `spec.containers[web].image`; None stands for "not there"."""
+
+    path: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.path}: {_shown(self.old)} -> {_shown(self.new)}"
+
+
+@dataclass(frozen=True)
+class ObjectChange:
+    """One object that is in both manifests but not equal."""
+
+    identity: Identity
+    fields: tuple[FieldChange, ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What leads from one set of manifests to another; false when nothing does."""
+
+    added: tuple[Identity, ...]
+    removed: tuple[Identity, ...]
+    changed: tuple[ObjectChange, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+    def lines(self) -> list[str]:
+        """For a person: one line an object (`+ `, `- `, `~ `), and below a changed one a line a field."""
+        lines = [f"+ {identity}" for identity in self.added] + [f"- {identity}" for identity in self.removed]
+        for change in self.changed:
+            lines.append(f"~ {change.identity}")
+            lines += [f"    {field}" for field in change.fields]
+        return lines
+
+
+def difference(old: Manifests, new: Manifests) -> Difference:
+    """The object-level difference; order of objects and keys does not count, and list items match by `name`."""
+    before = {document.identity: document.data for document in old}
+    after = {document.identity: document.data for document in new}
+    changed = tuple(
+        ObjectChange(identity, fields)
+        for identity in sorted(before.keys() & after.keys())
+        if (fields := tuple(_changes("", before[identity], after[identity])))
+    )
+    return Difference(
+        added=tuple(sorted(after.keys() - before.keys())),
+        removed=tuple(sorted(before.keys() - after.keys())),
+        changed=changed,
+    )
+
+
+def _changes(path: str, old: Any, new: Any) -> Iterator[FieldChange]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from _changes(_below(path, str(key)), old.get(key), new.get(key))
+    elif (before := _by_name(old)) is not None and (after := _by_name(new)) is not None:
+        for name in [*before, *(name for name in after if name not in before)]:
+            yield from _changes(f"{path}[{name}]", before.get(name), after.get(name))
+    elif isinstance(old, list) and isinstance(new, list):
+        for index in range(max(len(old), len(new))):
+            yield from _changes(
+                f"{path}[{index}]",
+                old[index] if index < len(old) else None,
+                new[index] if index < len(new) else None,
+            )
+    elif old != new or type(old) is not type(new):
+        yield FieldChange(path, old, new)
+
+
+def _by_name(items: Any) -> dict[str, Any] | None:
+    """A list of mappings keyed by their names, or None where that would lose an item."""
+    if not isinstance(items, list) or not items:
+        return None
+    named = {item["name"]: item for item in items if isinstance(item, Mapping) and isinstance(item.get("name"), str)}
+    return named if len(named) == len(items) else None
+
+
+def _below(path: str, key: str) -> str:
+    if not _PLAIN_KEY.match(key):
+        return f'{path}["{key}"]'
+    return f"{path}.{key}" if path else key
+
+
+def _shown(value: Any) -> str:
+    return "(absent)" if value is None else json.dumps(value, default=str)
+
+
+def _opened(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    if data.get("kind") == "List" and data.get("apiVersion") == "v1" and isinstance(data.get("items"), list):
+        for item in data["items"]:
+            if isinstance(item, Mapping):
+                yield from _opened(item)
+    else:
+        yield data
+
+
+def _load(chunk: str, source: str, line: int) -> list[Mapping[str, Any]]:
+    import yaml
+
+    place = source or f"line {line} of the rendered text"
+    try:
+        loaded = [data for data in yaml.load_all(chunk, Loader=_loader()) if data is not None]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"rendered line {line + mark.line}" if mark else f"the document at rendered line {line}"
+        raise ChartError(
+            f"{place}: renders text that is not valid YAML",
+            found=f"{where}: {getattr(error, 'problem', None) or error}",
+        ) from error
+    for data in loaded:
+        if not isinstance(data, Mapping):
+            raise ChartError(
+                f"{place}: renders something that is not an object",
+                expected="a mapping with apiVersion, kind and metadata",
+                found=_shown(data)[:200],
+            )
+    return loaded
+
+
+@functools.cache
+def _loader() -> Any:
+    """A safe loader that, like Kubernetes', leaves a date or a lone `=` as text, and refuses a repeated key."""
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    def construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} stands twice", key.start_mark
+                    )
+                seen.add((key.tag, key.value))
+        return base.construct_mapping(loader, node, deep)
+
+    resolvers = {
+        first: [
+            (tag, pattern)
+            for tag, pattern in known
+            if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
+        ]
+        for first, known in base.yaml_implicit_resolvers.items()
+    }
+    return type(
+        "ManifestLoader",
+        (base,),
+        {"yaml_implicit_resolvers": resolvers, "construct_mapping": construct_mapping},
+    )
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

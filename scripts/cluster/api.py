@@ -1,0 +1,377 @@
+"""Owns what is asked of a Kubernetes cluster: objects by kind and name, waits with deadlines, drains, watches."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from scripts.cluster.transport import Transport, open_transport
+from scripts.cluster.watch import Watch
+from scripts.core.command import Runner
+from scripts.core.errors import ApiError, ClusterError
+
+Object = dict[str, Any]
+T = TypeVar("T")
+
+FIELD_MANAGER = "gati-e2e"
+_DISCOVERY = ",".join(
+    f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList" for version in ("v2", "v2beta1")
+)
+# In place of a log, with status 200: the container was removed while another one started.
+_LOG_LOST = "unable to retrieve container logs for "
+# Observations of the cluster rather than objects somebody made: they come and go by themselves.
+_OBSERVATIONS = frozenset({"Event", "PodMetrics", "NodeMetrics"})
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind that the server knows, in the version it prefers. `group` is "" for the core."""
+
+    group: str
+    version: str
+    name: str
+    plural: str
+    namespaced: bool
+    verbs: frozenset[str]
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None = None, name: str | None = None) -> str:
+        """The path of the collection (of one namespace when the kind has them) or of one object."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        scope = f"/namespaces/{namespace}" if namespace and self.namespaced else ""
+        return f"{root}{scope}/{self.plural}" + (f"/{name}" if name else "")
+
+
+@dataclass(frozen=True)
+class Drain:
+    """How a node was emptied: the pods evicted ("namespace/name"), how often a budget refused, seconds taken."""
+
+    evicted: tuple[str, ...]
+    refusals: int
+    seconds: float
+
+
+@contextlib.contextmanager
+def connect(
+    *, kubectl: Path, runner: Runner, kubeconfig: Path | None = None, context: str | None = None
+) -> Iterator[Api]:
+    """The API of a cluster: of `context` in `kubeconfig`, both by default the user's. Raises ClusterError."""
+    with open_transport(kubectl, runner, kubeconfig=kubeconfig, context=context) as transport:
+        yield Api(transport)
+
+
+class Api:
+    """The API of one cluster. Safe to use from several threads.
+
+    A kind is named as in a manifest ("Deployment"); "Kind.group" tells two of the same name apart, otherwise
+    the core and the built-in groups win. Every method raises ApiError for what the server refuses and
+    ClusterError for a kind it does not know or an answer that does not come.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._lock = threading.Lock()
+        self._kinds: tuple[Kind, ...] = ()
+
+    @functools.cached_property
+    def version(self) -> str:
+        """The server's version: "v1.37.2"."""
+        return str(self._get("/version")["gitVersion"])
+
+    # -- kinds ---------------------------------------------------------------------------------
+
+    def kinds(self, *, refresh: bool = False) -> tuple[Kind, ...]:
+        """Every kind the server knows; asked once, and again on `refresh`."""
+        with self._lock:
+            if refresh or not self._kinds:
+                self._kinds = tuple(
+                    kind
+                    for path in ("/api", "/apis")
+                    for kind in read_kinds(json.loads(self._transport.request("GET", path, accept=_DISCOVERY)))
+                )
+            return self._kinds
+
+    def kind(self, name: str, *, api_version: str | None = None) -> Kind:
+        """The kind called `name`; in `api_version` if given, else in the version the server prefers."""
+        for refresh in (False, True):  # a definition may have been added since the server was asked
+            for kind in self.kinds(refresh=refresh):
+                if name not in (kind.name, f"{kind.name}.{kind.group}"):
+                    continue
+                if api_version is None or kind.api_version == api_version:
+                    return kind
+        wanted = f"{api_version} {name}" if api_version else name
+        raise ClusterError(f"the cluster knows no kind {wanted}", run="kubectl api-resources")
+
+    # -- objects -------------------------------------------------------------------------------
+
+    def list(
+        self, kind: str, namespace: str | None = None, *, labels: str | None = None, fields: str | None = None
+    ) -> tuple[Object, ...]:
+        """The objects of a kind in `namespace` (None: in all), narrowed by selectors as kubectl takes them."""
+        found = self.kind(kind)
+        answer = self._get(found.path(namespace), labelSelector=labels, fieldSelector=fields)
+        return tuple({"apiVersion": found.api_version, "kind": found.name, **item} for item in answer["items"])
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
+        """One object, or None when there is none of that name."""
+        try:
+            return self._get(self.kind(kind).path(namespace, name))
+        except ApiError as error:
+            if error.status == 404 and error.reason == "NotFound":
+                return None
+            raise
+
+    def create(self, document: Object, namespace: str | None = None) -> Object:
+        """Create the object that `document` describes, in its own namespace or else in `namespace`."""
+        kind, space = self._place(document, namespace)
+        return self._send("POST", kind.path(space), document, {"fieldManager": FIELD_MANAGER})
+
+    def apply(self, document: Object, namespace: str | None = None, *, dry_run: bool = False) -> Object:
+        """Server-side apply, taking over fields of other managers; unknown fields are refused.
+
+        `dry_run` passes every admission check and changes nothing.
+        """
+        kind, space = self._place(document, namespace)
+        query = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
+        if dry_run:
+            query["dryRun"] = "All"
+        path = kind.path(space, document["metadata"]["name"])
+        return self._send("PATCH", path, document, query, "application/apply-patch+yaml")
+
+    def patch(self, kind: str, name: str, namespace: str | None, change: Object) -> Object:
+        """Merge `change` into the object; None removes a field."""
+        path = self.kind(kind).path(namespace, name)
+        return self._send("PATCH", path, change, {"fieldManager": FIELD_MANAGER}, "application/merge-patch+json")
+
+    def delete(
+        self, kind: str, name: str, namespace: str | None = None, *, wait: float | None = None, grace: int | None = None
+    ) -> bool:
+        """Delete an object; False when there was none. `wait`: seconds in which it must be gone; `grace` as a pod's."""
+        options: Object = {"propagationPolicy": "Background"}
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
+        before = self.get(kind, name, namespace)
+        if before is None:
+            return False
+        try:
+            self._send("DELETE", self.kind(kind).path(namespace, name), options)
+        except ApiError as error:
+            if error.reason != "NotFound":
+                raise
+        uid = before["metadata"]["uid"]
+
+        def gone() -> bool | None:
+            now = self.get(kind, name, namespace)
+            return True if now is None or now["metadata"]["uid"] != uid else None
+
+        if wait is not None:
+            self.wait(gone, what=f"{kind} {name} to be gone", deadline=wait)
+        return True
+
+    def objects(self, namespace: str) -> tuple[Object, ...]:
+        """Every object of every kind in `namespace`, sorted by kind and name; events and measurements left out."""
+        preferred = {(kind.group, kind.plural): kind for kind in reversed(self.kinds(refresh=True))}
+        kinds = [
+            kind
+            for kind in preferred.values()
+            if kind.namespaced and "list" in kind.verbs and kind.name not in _OBSERVATIONS
+        ]
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda kind: self._get(kind.path(namespace))["items"], kinds))
+        found = {
+            item["metadata"]["uid"]: {"apiVersion": kind.api_version, "kind": kind.name, **item}
+            for kind, items in zip(kinds, answers, strict=True)  # of two groups that share objects the first wins
+            for item in items
+        }
+        return tuple(sorted(found.values(), key=lambda item: (item["kind"], item["metadata"]["name"])))
+
+    @contextlib.contextmanager
+    def namespace(
+        self, name: str, *, labels: Mapping[str, str] | None = None, wait: float | None = 120
+    ) -> Iterator[str]:
+        """A new namespace, deleted with all that is in it when the block ends. ApiError when it exists already.
+
+        `wait`: seconds in which it must be gone; None waits for nothing.
+        """
+        self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}})
+        try:
+            yield name
+        finally:
+            self.delete("Namespace", name, wait=wait)
+
+    # -- pods and nodes ------------------------------------------------------------------------
+
+    def logs(
+        self, pod: str, namespace: str, *, container: str | None = None, previous: bool = False, tail: int | None = None
+    ) -> str | None:
+        """The last `tail` lines of a container (None: all), or None when it has no log: not having run, or no more."""
+        query = {"container": container, "previous": "true" if previous else None, "tailLines": tail}
+        given = {key: str(value) for key, value in query.items() if value is not None}
+        try:
+            path = f"{self.kind('Pod').path(namespace, pod)}/log"
+            text = self._transport.request("GET", path, query=given, accept="*/*").decode("utf-8", "replace")
+        except ApiError as error:
+            if error.status == 400:  # the container waits to start, or there was none before
+                return None
+            raise
+        return None if text.startswith(_LOG_LOST) else text
+
+    def events(self, namespace: str | None = None) -> tuple[Object, ...]:
+        """The events, oldest first."""
+        return tuple(sorted(self.list("Event", namespace), key=event_time))
+
+    def evict(self, pod: str, namespace: str) -> bool:
+        """Ask for a pod's eviction; False when a disruption budget does not allow it now."""
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": namespace},
+        }
+        try:
+            self._send("POST", f"{self.kind('Pod').path(namespace, pod)}/eviction", body)
+        except ApiError as error:
+            if error.status == 429:
+                return False
+            if error.reason != "NotFound":
+                raise
+        return True
+
+    def cordon(self, node: str, unschedulable: bool = True) -> None:
+        """Close a node to new pods, or open it again."""
+        self.patch("Node", node, None, {"spec": {"unschedulable": unschedulable or None}})
+
+    def drain(self, node: str, *, deadline: float, namespace: str | None = None, cordon: bool = True) -> Drain:
+        """Cordon a node and evict its pods, as budgets allow, until none is left that is not a daemon's.
+
+        With `namespace` only its pods. Without `cordon` the node stays open, and only pods that are there now go.
+        Raises ClusterError when pods are left after `deadline` seconds, naming them.
+        """
+        begin = time.monotonic()
+        if cordon:
+            self.cordon(node)
+        evicted: dict[str, str] = {}
+        there: set[str] | None = None
+        refusals = 0
+        while True:
+            pods = [pod for pod in self.list("Pod", namespace, fields=f"spec.nodeName={node}") if _evictable(pod)]
+            if there is None:
+                there = {pod["metadata"]["uid"] for pod in pods}
+            pods = [pod for pod in pods if cordon or pod["metadata"]["uid"] in there]
+            if not pods:
+                return Drain(tuple(evicted.values()), refusals, time.monotonic() - begin)
+            left = [f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods]
+            if time.monotonic() - begin > deadline:
+                raise ClusterError(
+                    f"node {node} was not empty after {deadline:g} s",
+                    found=f"{', '.join(left)}; evictions refused by a budget: {refusals}",
+                )
+            for pod, label in zip(pods, left, strict=True):
+                meta = pod["metadata"]
+                if meta["uid"] in evicted or "deletionTimestamp" in meta:
+                    continue
+                if self.evict(meta["name"], meta["namespace"]):
+                    evicted[meta["uid"]] = label
+                else:
+                    refusals += 1
+            time.sleep(0.5)
+
+    # -- waits and watches ---------------------------------------------------------------------
+
+    def wait(
+        self,
+        probe: Callable[[], T | None],
+        *,
+        what: str,
+        deadline: float,
+        interval: float = 0.25,
+        state: Callable[[], str] | None = None,
+    ) -> T:
+        """Ask `probe` every `interval` seconds until it gives something else than None.
+
+        Raises ClusterError after `deadline` seconds, saying `what` was waited for and the last `state`.
+        """
+        end = time.monotonic() + deadline
+        while (answer := probe()) is None:
+            if time.monotonic() > end:
+                raise ClusterError(f"waited {deadline:g} s for {what}", found=state() if state else None)
+            time.sleep(interval)
+        return answer
+
+    @contextlib.contextmanager
+    def watch(self, kinds: Sequence[str], namespace: str | None = None) -> Iterator[Watch]:
+        """Record every change to objects of `kinds` from now to the end of the block, without a gap."""
+        paths = {name: self.kind(name).path(namespace) for name in kinds}
+        with Watch(self._transport, paths) as watch:
+            yield watch
+
+    # -- requests ------------------------------------------------------------------------------
+
+    def _place(self, document: Object, namespace: str | None) -> tuple[Kind, str | None]:
+        kind = self.kind(document["kind"], api_version=document["apiVersion"])
+        return kind, document["metadata"].get("namespace", namespace)
+
+    def _get(self, path: str, **query: str | None) -> Object:
+        given = {key: value for key, value in query.items() if value is not None}
+        answer: Object = json.loads(self._transport.request("GET", path, query=given))
+        return answer
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Object,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        data = self._transport.request(method, path, query=query, body=body, content_type=content_type)
+        answer: Object = json.loads(data)
+        return answer
+
+
+def read_kinds(discovery: Mapping[str, Any]) -> tuple[Kind, ...]:
+    """The kinds in an APIGroupDiscoveryList, in every version that serves them, preferred versions first."""
+    return tuple(
+        Kind(
+            group=group.get("metadata", {}).get("name", ""),
+            version=version["version"],
+            name=resource["responseKind"]["kind"],
+            plural=resource["resource"],
+            namespaced=resource["scope"] == "Namespaced",
+            verbs=frozenset(resource["verbs"]),
+        )
+        for group in discovery["items"]
+        for version in group["versions"]
+        for resource in version.get("resources", ())
+    )
+
+
+def event_time(event: Mapping[str, Any]) -> str:
+    """When an event happened last, as the server writes times; they sort as text."""
+    series = event.get("series") or {}
+    return str(
+        series.get("lastObservedTime")
+        or event.get("lastTimestamp")
+        or event.get("eventTime")
+        or event["metadata"]["creationTimestamp"]
+    )
+
+
+def _evictable(pod: Mapping[str, Any]) -> bool:
+    """True for a pod that a drain must move: neither finished, nor a daemon's, nor a node's own."""
+    meta = pod["metadata"]
+    if pod["status"].get("phase") in {"Succeeded", "Failed"}:
+        return False
+    if "kubernetes.io/config.mirror" in meta.get("annotations", {}):
+        return False
+    return all(owner["kind"] != "DaemonSet" for owner in meta.get("ownerReferences", ()))

@@ -1,0 +1,347 @@
+"""Owns kind clusters: one control plane, a worker in each zone; up in one call and gone when the block ends."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ipaddress
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scripts.containers.image_load import load_images
+from scripts.containers.node_image import NodeImage, node_image
+from scripts.core.command import Runner
+from scripts.core.config import Config
+from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
+from scripts.core.interrupt import ignored, interruptible
+from scripts.core.parallel import workers
+from scripts.toolchain.crds import CRD_SETS, crd_files
+from scripts.toolchain.finder import Toolchain
+
+ZONES = ("a", "b", "c")
+ZONE_LABEL = "topology.kubernetes.io/zone"
+PREFIX = "gati-e2e-"
+_POD_SUBNET = "10.244.0.0/16"
+_CREATE_DEADLINE = 300.0  # seconds; 30 s on two idle cores
+_JOIN_DEADLINE = 60.0
+_DELETE_DEADLINE = 90.0
+_SETTLE = 3.0
+_CLUSTER_LABEL = "io.x-k8s.kind.cluster"
+_READY_DEADLINE = 120.0
+_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+_INOTIFY_ENOUGH = 512  # a node uses about 20
+_CGROUP_V2 = Path("/sys/fs/cgroup/cgroup.controllers")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node: its `name` is its container's too; `address` is reachable from this machine; `zone` of a worker only."""
+
+    name: str
+    address: str
+    zone: str | None
+    pod_subnet: str
+
+    @property
+    def worker(self) -> bool:
+        return self.zone is not None
+
+
+@dataclass(frozen=True)
+class KindCluster:
+    """A running cluster. `kubeconfig` is a file of its own; `seconds` is how long the cluster took to come up."""
+
+    name: str
+    kubeconfig: Path
+    image: NodeImage
+    nodes: tuple[Node, ...]
+    reused: bool
+    seconds: float
+    _runner: Runner = field(repr=False)
+
+    def load_images(self, references: Iterable[str], *, deadline: float = 180) -> tuple[str, ...]:
+        """Put images of the local engine on every worker; those already there cost nothing.
+
+        The control plane is left out: no pod of ours can be scheduled there. Returns what was not there.
+        Raises EngineError for an image that the engine lacks, CommandFailed, CommandTimeout.
+        """
+        workers = [node.name for node in self.nodes if node.worker]
+        return load_images(references, workers, self._runner, deadline=deadline)
+
+
+@contextlib.contextmanager
+def cluster(
+    config: Config, toolchain: Toolchain, runner: Runner, say: Say, *, keep: bool = False
+) -> Iterator[KindCluster]:
+    """A cluster whose nodes and DNS are ready and that knows the operators' custom resources.
+
+    It is deleted when the block ends, by success, failure, Ctrl-C, SIGTERM or SIGHUP, unless `keep`. A cluster
+    that an earlier run kept is used again when it still is what this run would make, and deleted otherwise.
+    Raises EngineError, ToolError, ClusterError, CommandFailed, CommandTimeout.
+    """
+    begin = time.monotonic()
+    image = node_image(config, runner, toolchain, say=say)
+    maker = _Maker(config, toolchain, runner, say, image)
+    with interruptible(), contextlib.ExitStack() as stack:
+        name = maker.kept(stack, keep=keep)
+        reused = name is not None
+        if name is None:
+            name = maker.kept_name if keep else PREFIX + secrets.token_hex(4)
+        complete = reused
+        try:
+            if not reused:
+                maker.create(name)
+            nodes = maker.ready(name)
+            complete = True
+            seconds = time.monotonic() - begin
+            say(f"cluster {name} is {'found' if reused else 'up'}: {len(nodes)} nodes, DNS ready, in {seconds:.0f} s")
+            yield KindCluster(name, maker.kubeconfig(name), image, nodes, reused, seconds, runner)
+        finally:
+            if keep and complete:
+                say(f"cluster {name} is kept: kubectl --kubeconfig {maker.kubeconfig(name)}")
+            else:
+                with ignored():
+                    maker.delete(name, settle=0 if complete else _SETTLE)
+
+
+def kind_config(image: NodeImage, *, cgroup_v1: bool) -> dict[str, Any]:
+    """What kind is asked for: a control plane and one labelled worker a zone, without a network kind cannot find."""
+    networking: dict[str, Any] = {"podSubnet": _POD_SUBNET, "disableDefaultCNI": not image.has_cni}
+    document: dict[str, Any] = {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "networking": networking,
+        "nodes": [
+            {"role": "control-plane", "image": image.reference},
+            *({"role": "worker", "image": image.reference, "labels": {ZONE_LABEL: zone}} for zone in ZONES),
+        ],
+    }
+    if cgroup_v1:
+        kubelet = {"kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1", "failCgroupV1": False}
+        document["kubeadmConfigPatches"] = [json.dumps(kubelet)]
+    return document
+
+
+def network_script(node: Node, others: Sequence[Node]) -> str:
+    """The shell script that joins `node` to the pod network, for an image without one.
+
+    A pair of interfaces a pod (ptp) with an address of the node's own range, a route to the range of every other
+    node, and the node's own address for what leaves the pod network. Network policies are not enforced.
+    """
+    plugins = {
+        "cniVersion": "1.0.0",
+        "name": "gati",
+        "plugins": [
+            {
+                "type": "ptp",
+                "ipam": {
+                    "type": "host-local",
+                    "ranges": [[{"subnet": node.pod_subnet}]],
+                    "routes": [{"dst": "0.0.0.0/0"}],
+                },
+            },
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ],
+    }
+    outside = f"POSTROUTING -s {node.pod_subnet} ! -d {_POD_SUBNET} -j MASQUERADE"
+    return "\n".join(
+        (
+            "set -e",
+            *(f"ip route replace {other.pod_subnet} via {other.address}" for other in others),
+            # Each pod has a more special route. Without this one, what is sent to a pod that ended leaves the cluster.
+            f"ip route replace unreachable {node.pod_subnet}",
+            f"iptables -t nat -C {outside} 2>/dev/null || iptables -t nat -A {outside}",
+            # Last and whole: the container runtime takes the network for ready as soon as the file is there.
+            "cat > /tmp/gati.conflist <<'END'",
+            json.dumps(plugins),
+            "END",
+            "mv /tmp/gati.conflist /etc/cni/net.d/10-gati.conflist",
+            "",
+        )
+    )
+
+
+def read_nodes(items: Iterable[Mapping[str, Any]]) -> tuple[Node, ...]:
+    """The nodes out of the items of a NodeList, by name; left out are those without an address or a pod range yet."""
+    nodes = []
+    for item in items:
+        addresses = [entry["address"] for entry in item["status"].get("addresses", ()) if entry["type"] == "InternalIP"]
+        address = next((text for text in addresses if ipaddress.ip_address(text).version == 4), None)
+        pod_subnet = item["spec"].get("podCIDR")
+        if address is not None and pod_subnet is not None:
+            labels = item["metadata"].get("labels", {})
+            nodes.append(Node(item["metadata"]["name"], address, labels.get(ZONE_LABEL), pod_subnet))
+    return tuple(sorted(nodes, key=lambda node: node.name))
+
+
+def inotify_hint(limit: Path = _INOTIFY) -> str | None:
+    """What to run where several clusters on one machine are short of inotify instances; None where they are not."""
+    with contextlib.suppress(OSError, ValueError):
+        if int(limit.read_text()) < _INOTIFY_ENOUGH:
+            return (
+                "delete other kind clusters, or as root: sysctl -w fs.inotify.max_user_instances=1024; then try again"
+            )
+    return None
+
+
+class _Maker:
+    """Makes, finds and deletes the clusters of one checkout."""
+
+    def __init__(self, config: Config, toolchain: Toolchain, runner: Runner, say: Say, image: NodeImage) -> None:
+        self._folder = config.dist / "e2e"
+        self._toolchain = toolchain
+        self._runner = runner
+        self._say = say
+        self._image = image
+        self._kind = toolchain.path("kind")
+        self._document = kind_config(image, cgroup_v1=not _CGROUP_V2.exists())
+        checkout = hashlib.sha256(str(config.root).encode()).hexdigest()[:6]
+        self._kept_prefix = f"{PREFIX}{checkout}-"
+        recipe = json.dumps(
+            [self._document, Path(__file__).read_text(encoding="utf-8"), *map(toolchain.version, CRD_SETS)]
+        )
+        self.kept_name = self._kept_prefix + hashlib.sha256(recipe.encode()).hexdigest()[:8]
+
+    def kubeconfig(self, name: str) -> Path:
+        return self._folder / f"{name}.kubeconfig"
+
+    def kept(self, stack: contextlib.ExitStack, *, keep: bool) -> str | None:
+        """The cluster that an earlier run of this checkout kept, if it answers; one that is outdated goes."""
+        names = self._runner.run((self._kind, "get", "clusters"), deadline=60).stdout.split()
+        mine = [name for name in names if name.startswith(self._kept_prefix)]
+        if mine or keep:
+            self._lock(stack)
+        for name in mine:
+            if name == self.kept_name and self._answers(name):
+                return name
+            self._say(f"deleting cluster {name}: it was kept by an earlier run and is out of date or does not answer")
+            self.delete(name)
+        return None
+
+    def create(self, name: str) -> None:
+        """Nodes up, Kubernetes running, pods connected. Logs of the nodes are left in dist/e2e on a failure."""
+        self._say(
+            f"creating cluster {name}: Kubernetes {self._image.kubernetes}, a control plane and {len(ZONES)} workers"
+        )
+        self._folder.mkdir(parents=True, exist_ok=True)
+        argv = (
+            *(self._kind, "create", "cluster", f"--name={name}", "--config=-", "--retain", "--quiet"),
+            *("--wait=0s", f"--kubeconfig={self.kubeconfig(name)}"),
+        )
+        try:
+            self._runner.run(argv, stdin=json.dumps(self._document), deadline=_CREATE_DEADLINE)
+        except (CommandFailed, CommandTimeout) as error:
+            logs = self._folder / f"{name}.logs"
+            self._runner.run((self._kind, "export", "logs", f"--name={name}", logs), deadline=60, check=False)
+            raise ClusterError(
+                f"kind could not create the cluster {name}; the logs of its nodes are in {logs}",
+                found=str(error),
+                run=inotify_hint(),
+            ) from error
+        if not self._image.has_cni:
+            self._connect(name)
+
+    def ready(self, name: str) -> tuple[Node, ...]:
+        """Custom resources known, every node ready, DNS answering. Raises ClusterError."""
+        files = [file for crd_set in CRD_SETS for file in crd_files(crd_set, self._toolchain)]
+        self._kubectl(name, "apply", "--server-side", "--force-conflicts", *(f"--filename={file}" for file in files))
+        timeout = f"--timeout={_READY_DEADLINE:.0f}s"
+        try:
+            self._kubectl(name, "wait", "node", "--all", "--for=condition=Ready", timeout)
+            self._kubectl(
+                name, "wait", "deployment/coredns", "--namespace=kube-system", "--for=condition=Available", timeout
+            )
+        except CommandFailed as error:
+            seen = self._kubectl(name, "get", "nodes,pods", "--all-namespaces", "--output=wide")
+            raise ClusterError(
+                f"the cluster {name} is up but not ready", found=f"{error.stderr}\n{seen}", run=inotify_hint()
+            ) from error
+        return self._nodes(name)
+
+    def delete(self, name: str, *, settle: float = 0) -> None:
+        """Remove every container of the cluster, and its kubeconfig; a cluster that is not there is fine.
+
+        kind's own delete looks once. Here it is looked until none was seen for `settle` seconds: the engine goes
+        on with what an interrupted creation had asked of it. Raises ClusterError for what cannot be removed.
+        """
+        begin = time.monotonic()
+        empty_since: float | None = None
+        while True:
+            containers = self._runner.run(
+                ("docker", "ps", "--all", "--quiet", f"--filter=label={_CLUSTER_LABEL}={name}")
+            ).stdout.split()
+            complaint = ""
+            if containers:
+                removal = self._runner.run(("docker", "rm", "--force", "--volumes", *containers), check=False)
+                complaint = removal.stderr.strip()
+                empty_since = None
+            else:
+                empty_since = empty_since or time.monotonic()
+                if time.monotonic() - empty_since >= settle:
+                    break
+            if time.monotonic() - begin > _DELETE_DEADLINE:
+                raise ClusterError(
+                    f"cluster {name} is not gone after {_DELETE_DEADLINE:g} s",
+                    found=complaint or ", ".join(containers),
+                    run=f"docker rm --force --volumes $(docker ps -aq --filter label={_CLUSTER_LABEL}={name})",
+                )
+            time.sleep(0.2)
+        self.kubeconfig(name).unlink(missing_ok=True)
+
+    def _lock(self, stack: contextlib.ExitStack) -> None:
+        """One run at a time on a kept cluster."""
+        from filelock import FileLock, Timeout
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / ".kept-cluster.lock"
+        try:
+            stack.enter_context(FileLock(path, timeout=0))
+        except Timeout:
+            raise ClusterError(
+                "another run of this checkout is using the kept cluster", found=f"{path} is locked"
+            ) from None
+
+    def _answers(self, name: str) -> bool:
+        kubeconfig = self.kubeconfig(name)
+        kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._runner.run((self._kind, "export", "kubeconfig", f"--name={name}", f"--kubeconfig={kubeconfig}"))
+            self._kubectl(name, "get", "--raw=/readyz", deadline=15)
+        except ReleaseError:
+            return False
+        return True
+
+    def _nodes(self, name: str) -> tuple[Node, ...]:
+        return read_nodes(json.loads(self._kubectl(name, "get", "nodes", "--output=json"))["items"])
+
+    def _connect(self, name: str) -> None:
+        """Lay the pod network of an image that brings none."""
+        end = time.monotonic() + _JOIN_DEADLINE
+        while len(nodes := self._nodes(name)) != len(self._document["nodes"]):
+            if time.monotonic() > end:
+                raise ClusterError(
+                    f"not every node of {name} joined and was given pod addresses within {_JOIN_DEADLINE:g} s",
+                    expected=f"{len(self._document['nodes'])} nodes",
+                    found=", ".join(node.name for node in nodes) or "none",
+                    run=inotify_hint(),
+                )
+            time.sleep(0.3)
+
+        def connect(node: Node) -> None:
+            script = network_script(node, [other for other in nodes if other != node])
+            self._runner.run(("docker", "exec", "--interactive", node.name, "sh", "-s"), stdin=script)
+
+        with workers(self._runner) as pool:
+            list(pool.map(connect, nodes))
+
+    def _kubectl(self, name: str, *words: str, deadline: float = _READY_DEADLINE + 10) -> str:
+        kubectl = self._toolchain.path("kubectl")
+        argv = (str(kubectl), f"--kubeconfig={self.kubeconfig(name)}", *words)
+        return self._runner.run(argv, deadline=deadline).stdout

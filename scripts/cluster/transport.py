@@ -1,0 +1,176 @@
+"""Owns the way to a Kubernetes API server: HTTP over a private socket that `kubectl proxy` serves, any login."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from scripts.core.command import Runner
+from scripts.core.errors import ApiError, ClusterError
+
+_START_DEADLINE = 20.0  # seconds for `kubectl proxy` to listen
+_REQUEST_DEADLINE = 30.0
+_BUSY = frozenset({429, 502, 503, 504})  # what a reading request is sent again for
+_PATIENCE = 10.0  # seconds to keep trying while the server is busy or not there
+
+
+@dataclass(frozen=True)
+class Transport:
+    """Sends requests to the API server. Every request has a connection of its own, so threads may share one value."""
+
+    socket_path: Path
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> bytes:
+        """The body of the answer. A GET is tried again for 10 s while the server is busy or out of reach.
+
+        Raises ApiError for every answer that is not 2xx, ClusterError where there is no answer.
+        """
+        give_up = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                status, answer = self._once(method, path, query, body, content_type, accept)
+            except (OSError, http.client.HTTPException) as error:
+                raise ClusterError(f"{method} {path}: the API server gives no answer", found=str(error)) from error
+            if 200 <= status < 300:
+                return answer
+            if method != "GET" or status not in _BUSY or time.monotonic() > give_up:
+                raise _api_error(method, path, status, answer)
+            time.sleep(0.5)
+
+    @contextlib.contextmanager
+    def stream(self, path: str, *, query: Mapping[str, str]) -> Iterator[Stream]:
+        """The lines of an answer that does not end by itself. Raises ApiError, OSError, HTTPException."""
+        connection = _UnixConnection(self.socket_path)
+        try:
+            connection.request("GET", _target(path, query), headers={"Accept": "application/json"})
+            response = connection.getresponse()
+            if response.status != 200:
+                raise _api_error("GET", path, response.status, response.read())
+            yield Stream(connection, response)
+        finally:
+            connection.close()
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: object,
+        content_type: str,
+        accept: str,
+    ) -> tuple[int, bytes]:
+        connection = _UnixConnection(self.socket_path, timeout=_REQUEST_DEADLINE)
+        try:
+            data = None if body is None else json.dumps(body).encode()
+            headers = {"Accept": accept, **({} if data is None else {"Content-Type": content_type})}
+            connection.request(method, _target(path, query), body=data, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+
+class Stream:
+    """Lines that arrive one by one, until the server ends the answer or `stop` is called from another thread."""
+
+    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+        self._connection = connection
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._response
+
+    def stop(self) -> None:
+        """Wake up the thread that waits for a line: it sees the end."""
+        connected: socket.socket | None = self._connection.sock
+        if connected is not None:  # it is None once the stream has ended by itself
+            with contextlib.suppress(OSError):
+                connected.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def open_transport(
+    kubectl: Path, runner: Runner, *, kubeconfig: Path | None = None, context: str | None = None
+) -> Iterator[Transport]:
+    """A way to the server of `context` in `kubeconfig` (None: the user's own); closed when the block ends.
+
+    kubectl does the login, so that certificates, tokens and credential plugins all work. Raises ClusterError
+    when it cannot start, for example where there is no such context.
+    """
+    with tempfile.TemporaryDirectory(prefix="gati-api-") as folder:
+        path = Path(folder, "api.sock")
+        argv = [str(kubectl), "proxy", f"--unix-socket={path}"]
+        if kubeconfig is not None:
+            argv.append(f"--kubeconfig={kubeconfig}")
+        if context is not None:
+            argv.append(f"--context={context}")
+        with runner.start(argv, log=Path(folder, "proxy.log")) as proxy:
+            end = time.monotonic() + _START_DEADLINE
+            while not _listens(path):
+                if not proxy.running() or time.monotonic() > end:
+                    where = f"context {context}" if context else str(kubeconfig or "the current context")
+                    raise ClusterError(
+                        f"no way to the Kubernetes API of {where}",
+                        found=proxy.log_tail() or "kubectl proxy does not listen",
+                        run="kubectl config get-contexts",
+                    )
+                time.sleep(0.02)
+            yield Transport(path)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket. The host name is the one that kubectl proxy lets in."""
+
+    def __init__(self, path: Path, timeout: float | None = None) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def _listens(path: Path) -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.connect(str(path))
+        return True
+    return False
+
+
+def _target(path: str, query: Mapping[str, str] | None) -> str:
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def _api_error(method: str, path: str, status: int, answer: bytes) -> ApiError:
+    """The Status object that the server explains itself with, or the text of something in between."""
+    text = answer.decode("utf-8", "replace").strip()
+    document: Any = {}
+    with contextlib.suppress(ValueError):
+        document = json.loads(text)
+    if not isinstance(document, dict):
+        document = {}
+    return ApiError(
+        f"{method} {path} was answered with {status}",
+        status=status,
+        reason=str(document.get("reason", "")),
+        text=str(document.get("message") or text),
+    )

@@ -1,0 +1,1 @@
+"""The container engine, the images built on it, and the compose stack."""

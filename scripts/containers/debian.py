@@ -1,0 +1,76 @@
+"""Owns Debian root file systems: made by mmdebstrap from the package archive, cached by what goes into them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from scripts.core.command import Runner
+from scripts.core.errors import ToolError
+
+SUITE = "bookworm"
+SYSTEM = "minbase"  # variant: a system with a package manager
+FILES = "extract"  # variant: only the files of the packages and of what they depend on; no set-up script has run
+_DEADLINE = 600.0  # seconds; 40 s where the archive is near
+# Nobody reads manuals in an image; copyright files stay, the licences ask for them.
+_LEFT_OUT = (
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*",
+    "path-exclude=/usr/share/info/*",
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+)
+
+
+def rootfs_argv(include: Iterable[str], target: str, *, variant: str = SYSTEM) -> tuple[str, ...]:
+    """The mmdebstrap command that writes a root file system with the packages `include` to the tar file `target`."""
+    return (
+        "mmdebstrap",
+        "--quiet",
+        f"--variant={variant}",
+        "--format=tar",
+        *(f"--dpkgopt={rule}" for rule in _LEFT_OUT),
+        f"--include={','.join(sorted(set(include)))}",
+        SUITE,
+        target,
+    )
+
+
+def rootfs_key(include: Iterable[str], *, variant: str = SYSTEM) -> str:
+    """Sixteen hexadecimal digits that change whenever the root file system would be made differently."""
+    recipe = json.dumps(rootfs_argv(include, "", variant=variant))
+    return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+
+
+def build_rootfs(
+    include: Iterable[str], *, cache: Path, runner: Runner, say: Callable[[str], None], variant: str = SYSTEM
+) -> Path:
+    """A tar file of a minimal Debian with the packages `include`; made once, then found in the folder `cache`.
+
+    Needs root, mmdebstrap and a Debian package archive. Raises ToolError when mmdebstrap is missing,
+    CommandFailed or CommandTimeout when the archive does not deliver.
+    """
+    packages = tuple(sorted(set(include)))
+    tar = cache / "debian" / f"{SUITE}-{rootfs_key(packages, variant=variant)}.tar"
+    if tar.exists():
+        return tar
+    if shutil.which("mmdebstrap") is None:
+        raise ToolError(
+            f"a Debian {SUITE} root file system cannot be built",
+            expected="mmdebstrap",
+            found="no such program",
+            run="apt-get install mmdebstrap, or set GATI_IMAGES=registry where a registry can be reached",
+        )
+    say(f"building a Debian {SUITE} root file system with {', '.join(packages)}")
+    tar.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=tar.parent, prefix=".building-") as workplace:
+        unfinished = Path(workplace, "rootfs.tar")
+        result = runner.run(rootfs_argv(packages, os.fspath(unfinished), variant=variant), deadline=_DEADLINE)
+        unfinished.replace(tar)
+    say(f"built {tar.name}: {tar.stat().st_size / 1e6:.0f} MB in {result.seconds:.0f} s")
+    return tar

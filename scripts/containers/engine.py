@@ -1,0 +1,112 @@
+"""Talks to the container engine over its API; every refusal becomes one line that names the cause."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from scripts.core.errors import EngineError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.images import Image as EngineImage
+
+_DEADLINE = 600  # seconds without a byte from the engine
+
+
+@contextlib.contextmanager
+def connect() -> Iterator[DockerClient]:
+    """The engine that DOCKER_HOST or the current docker context names. Raises EngineError when none answers."""
+    import docker
+    from docker.errors import APIError, DockerException
+    from docker.utils import kwargs_from_env
+    from requests import RequestException
+
+    host = _host()
+    try:
+        tls: Any = kwargs_from_env().get("tls", False)  # DOCKER_TLS_VERIFY and DOCKER_CERT_PATH
+        client = docker.DockerClient(base_url=host, timeout=_DEADLINE, tls=tls)
+    except (DockerException, RequestException) as error:
+        raise absent(host, error) from None
+    with contextlib.closing(client):
+        try:
+            yield client
+        except APIError as error:
+            raise EngineError(
+                "the container engine refused a request", found=error.explanation or str(error)
+            ) from error
+        except RequestException as error:
+            raise EngineError("the connection to the container engine broke", found=_root_cause(error)) from error
+
+
+def absent(host: str | None, error: object) -> EngineError:
+    """The error for an engine that does not answer at `host` (None: the default socket)."""
+    return EngineError(
+        f"no container engine answers at {host or 'the default socket'}",
+        found=_root_cause(error),
+        run="start Docker, then try again; on a bare Debian machine, as root: .ci/engine",
+    )
+
+
+def find_image(engine: DockerClient, reference: str) -> EngineImage | None:
+    """The image that the engine holds under `reference` (a tag or a digest), or None."""
+    from docker.errors import ImageNotFound
+
+    try:
+        return engine.images.get(reference)
+    except ImageNotFound:
+        return None
+
+
+def canonical(reference: str) -> str:
+    """`name:tag@sha256:...` -> `name@sha256:...`: the engine finds an image by tag or by digest, not by both."""
+    name, at, digest = reference.partition("@")
+    if not at:
+        return reference
+    head, slash, tail = name.rpartition("/")
+    return f"{head}{slash}{tail.partition(':')[0]}@{digest}"
+
+
+def pull(engine: DockerClient, reference: str) -> EngineImage:
+    """Pull `reference`, written `name:tag` or `name@sha256:...`. Raises EngineError with the engine's reason."""
+    from docker.errors import APIError, NotFound
+
+    name, at, digest = reference.partition("@")
+    if not at:
+        name, _, digest = name.rpartition(":")
+    try:
+        return engine.images.pull(name, tag=digest)
+    except (APIError, NotFound) as error:
+        raise EngineError(
+            f"the image {reference} cannot be pulled",
+            found=(error.explanation or str(error)).strip(),
+            run="GATI_IMAGES=build builds it from Debian packages instead",
+        ) from None
+
+
+def _host() -> str | None:
+    """DOCKER_HOST first, as the docker command does, then the context chosen by `docker context use`."""
+    if host := os.environ.get("DOCKER_HOST"):
+        return host
+    from docker.context import ContextAPI
+
+    with contextlib.suppress(Exception):  # an unreadable docker configuration is no reason not to try the socket
+        context = ContextAPI.get_current_context()
+        return str(context.Host) if context and context.Host else None
+    return None
+
+
+def _root_cause(error: object) -> str:
+    text = str(error)
+    for sign, cause in (
+        ("FileNotFoundError", "the socket is not there"),
+        ("PermissionError", "this user may not use the socket (is the user in group docker?)"),
+        ("Connection refused", "the connection was refused"),
+        ("Name or service not known", "there is no such host"),
+        ("timed out", "nothing answered in time"),
+    ):
+        if sign in text:
+            return cause
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,221 @@
+"""Builds the reference services' images, and finds or builds the images that they and the compose stack stand on."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tarfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.containers.debian import FILES, SUITE, SYSTEM, build_rootfs, rootfs_key
+from scripts.containers.engine import canonical, find_image, pull
+from scripts.core.command import Runner
+from scripts.core.config import Config
+from scripts.core.errors import ConfigError, EngineError, ToolError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+SERVICES = ("ingress", "route-manager")
+VERSIONS = ("1", "2")
+_CA_BUNDLE = "ca-bundle.crt"  # the name that the Dockerfiles look for
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_STEP = re.compile(r"Step (\d+)/(\d+) : (\S+)")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built image: `reference` is its tag, `id` its content, `size` in bytes, `seconds` what the build took."""
+
+    reference: str
+    id: str
+    size: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PlannedImage:
+    """An image that would be built on `base`; whether the engine holds each already. What is there is built again
+    only where its sources changed; a base that is not is pulled or built first."""
+
+    reference: str
+    there: bool
+    base: str
+    base_there: bool
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """An image of others: the Config field that names it in a registry, and the Debian packages that replace it."""
+
+    field: str
+    packages: tuple[str, ...]
+    variant: str
+
+
+FOUNDATIONS: Mapping[str, Foundation] = {
+    "python": Foundation("python_image", ("python3", "python3-venv"), SYSTEM),
+    "haproxy": Foundation("haproxy_image", ("haproxy",), FILES),
+    "prometheus": Foundation("prometheus_image", ("prometheus",), FILES),
+}
+
+
+def reference(service: str, version: str) -> str:
+    """The tag of a reference service's image. Raises ConfigError for a version that no tag can have."""
+    if not _TAG.fullmatch(version):
+        raise ConfigError(
+            "the version of the images is not usable",
+            expected="up to 128 letters, digits, dots, dashes and underscores, such as 2",
+            found=repr(version),
+        )
+    return f"gati/{service}:{version}"
+
+
+def plan_services(
+    config: Config, engine: DockerClient, *, versions: Iterable[str] = VERSIONS
+) -> tuple[PlannedImage, ...]:
+    """What `build_services` would build; nothing is changed. Raises ConfigError."""
+    base = expected_foundation(config, "python", engine)
+    base_there = find_image(engine, base) is not None
+    tags = [reference(service, version) for service in SERVICES for version in versions]
+    return tuple(PlannedImage(tag, find_image(engine, tag) is not None, base, base_there) for tag in tags)
+
+
+def build_services(
+    config: Config,
+    engine: DockerClient,
+    runner: Runner,
+    say: Say,
+    *,
+    services: Iterable[str] = SERVICES,
+    versions: Iterable[str] = VERSIONS,
+) -> tuple[Image, ...]:
+    """Build every service in every version; what did not change comes from the engine's cache.
+
+    Raises EngineError with the end of the build's output, ToolError, CommandFailed.
+    """
+    base = foundation(config, "python", engine, runner, say)
+    context = _context(config.root / "compose", _ca_bundle(config))
+    versions = tuple(versions)
+    return tuple(_build(engine, context, service, version, base, say) for service in services for version in versions)
+
+
+def foundation(config: Config, name: str, engine: DockerClient, runner: Runner, say: Say) -> str:
+    """A reference of one of FOUNDATIONS that the engine holds, by `config.images`.
+
+    "registry" pulls, "build" builds from Debian packages, "auto" takes what is there, else pulls, else builds.
+    """
+    wanted = FOUNDATIONS[name]
+    remote, local = _remote(config, name), _local(name)
+    expected = expected_foundation(config, name, engine)
+    if find_image(engine, expected):
+        return expected
+    if config.images != "build":
+        try:
+            say(f"pulling {remote}")
+            pull(engine, remote)
+            return remote
+        except EngineError as error:
+            if config.images == "registry":
+                raise
+            say(f"{remote} cannot be pulled ({error.found}); building it from Debian packages")
+    rootfs = build_rootfs(wanted.packages, cache=config.cache_dir, runner=runner, say=say, variant=wanted.variant)
+    repository, _, tag = local.rpartition(":")
+    engine.api.import_image_from_file(os.fspath(rootfs), repository=repository, tag=tag)
+    return local
+
+
+def expected_foundation(config: Config, name: str, engine: DockerClient) -> str:
+    """The reference that `foundation` would answer with: the one that the engine holds, else the preferred one."""
+    remote, local = _remote(config, name), _local(name)
+    choices = {"registry": (remote,), "build": (local,), "auto": (remote, local)}[config.images]
+    return next((choice for choice in choices if find_image(engine, choice)), choices[0])
+
+
+def _remote(config: Config, name: str) -> str:
+    return canonical(getattr(config, FOUNDATIONS[name].field))
+
+
+def _local(name: str) -> str:
+    wanted = FOUNDATIONS[name]
+    return f"gati/base-{name}:{SUITE}-{rootfs_key(wanted.packages, variant=wanted.variant)}"
+
+
+def _build(engine: DockerClient, context: bytes, service: str, version: str, base: str, say: Say) -> Image:
+    tag = reference(service, version)
+    begin = time.monotonic()
+    output: list[str] = []
+    answers = engine.api.build(
+        fileobj=io.BytesIO(context),
+        custom_context=True,
+        dockerfile=f"{service}/Dockerfile",
+        tag=tag,
+        buildargs={"BASE": base, "VERSION": version},
+        use_config_proxy=True,
+        rm=True,
+        forcerm=True,
+        decode=True,
+    )
+    for answer in answers:
+        _follow(answer, tag, output, say)
+    built = engine.images.get(tag)
+    seconds = time.monotonic() - begin
+    say(f"{tag}: {built.attrs['Size'] / 1e6:.0f} MB in {seconds:.1f} s")
+    return Image(tag, str(built.id), int(built.attrs["Size"]), seconds)
+
+
+def _follow(answer: Mapping[str, Any], tag: str, output: list[str], say: Say) -> None:
+    """Tell the steps that really run, keep the rest for the error message."""
+    if "error" in answer:
+        said = "".join(output).strip().splitlines()[-12:]
+        raise EngineError(f"{tag} cannot be built", found="\n".join((*said, str(answer["error"]).strip())))
+    text = str(answer.get("stream", ""))
+    if text.strip():
+        output.append(text)
+    step = next((match for line in reversed(output) if (match := _STEP.match(line))), None)
+    if "Running in" in text and step and step[3] == "RUN":
+        say(f"{tag}: step {step[1]} of {step[2]}")
+
+
+def _context(folder: Path, ca_bundle: Path | None) -> bytes:
+    """The build context as a tar file: what the two Dockerfiles copy, with fixed times and owners, so that the
+    engine's cache sees a change only where the content changed."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for part in ("common", "proto", *SERVICES):
+            for path in sorted((folder / part).rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    _add(tar, path.relative_to(folder).as_posix(), path)
+        if ca_bundle is not None:
+            _add(tar, _CA_BUNDLE, ca_bundle)
+    return buffer.getvalue()
+
+
+def _add(tar: tarfile.TarFile, name: str, path: Path) -> None:
+    data = path.read_bytes()
+    entry = tarfile.TarInfo(name)
+    entry.size = len(data)
+    entry.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+    tar.addfile(entry, io.BytesIO(data))
+
+
+def _ca_bundle(config: Config) -> Path | None:
+    """The authorities to build with: `config.ca_bundle`, else SSL_CERT_FILE, else None for the base's own."""
+    named = config.ca_bundle or os.environ.get("SSL_CERT_FILE", "")
+    if not named:
+        return None
+    path = Path(named).expanduser()
+    if path.is_file():
+        return path
+    raise ToolError(
+        "the images' CA bundle cannot be read",
+        expected="a file named by [tool.gati] ca_bundle, GATI_CA_BUNDLE or SSL_CERT_FILE",
+        found=f"{named}: no such file",
+    )

@@ -1,0 +1,238 @@
+"""Owns the image of a kind node: kindest/node where a registry serves it, else built from pinned modules and Debian."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.containers import image_archive
+from scripts.containers.debian import FILES, SYSTEM, build_rootfs, rootfs_key
+from scripts.containers.engine import canonical, connect, find_image, pull
+from scripts.containers.image_archive import Image, write_images, write_layer
+from scripts.core.command import Runner
+from scripts.core.config import Config
+from scripts.core.errors import ConfigError, EngineError, ToolError
+from scripts.core.parallel import workers
+from scripts.toolchain.finder import Toolchain
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+_REPOSITORY = "gati/node"
+_PACKAGES = (
+    *("systemd", "bash", "procps", "util-linux", "mount", "kmod", "ca-certificates", "curl", "jq"),
+    *("conntrack", "iptables", "nftables", "iproute2", "ethtool", "e2fsprogs"),
+    "catatonit",
+)
+_PROXY_PACKAGES = ("iptables", "nftables")
+# Where each binary goes in the node. Every name is a pin in tools.toml.
+_NODE_BINARIES = {
+    **{name: f"usr/bin/{name}" for name in ("kubeadm", "kubelet", "kubectl")},
+    **{name: f"usr/local/bin/{name}" for name in ("containerd", "ctr", "containerd-shim-runc-v2")},
+    "runc": "usr/local/sbin/runc",
+    **{name: f"opt/cni/bin/{name}" for name in ("host-local", "loopback", "ptp", "portmap")},
+}
+_CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "coredns", "kube-proxy")
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_DOCKERFILE = Path(__file__).with_name("node.Dockerfile")
+_KIND_FILES = "images/base/files"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class NodeImage:
+    """A node image that the engine holds.
+
+    `kubernetes` is its version ("v1.37.2"); `has_cni` tells whether kind finds a pod network in it.
+    """
+
+    reference: str
+    kubernetes: str
+    has_cni: bool
+
+
+def node_image(config: Config, runner: Runner, toolchain: Toolchain, *, say: Say) -> NodeImage:
+    """The image to run nodes from, by `config.images`: "registry" pulls, "build" builds.
+
+    "auto" takes what the engine holds, else pulls, else builds. Instant once the image is there.
+    Raises EngineError (no engine, no registry), ToolError, CommandFailed.
+    """
+    remote = _from_registry(config.node_image)
+    local = NodeImage(built_reference(toolchain), toolchain.version("kubeadm"), has_cni=False)
+    choices = {"registry": (remote,), "build": (local,), "auto": (remote, local)}[config.images]
+    with connect() as engine:
+        for choice in choices:
+            if find_image(engine, choice.reference):
+                return choice
+        if remote in choices:
+            try:
+                say(f"pulling {config.node_image}")
+                pull(engine, remote.reference)
+                return remote
+            except EngineError as error:
+                if config.images == "registry":
+                    raise
+                say(f"{config.node_image} cannot be pulled ({error.found}); building a node image")
+        _build(local, config, toolchain, runner, say)
+        _remove_older(local.reference, engine)
+        return local
+
+
+def built_reference(toolchain: Toolchain) -> str:
+    """Name and tag of the image this version of the recipe builds; the tag changes with whatever goes into it."""
+    recipe = {
+        "binaries": {name: toolchain.key(name) for name in (*_NODE_BINARIES, *_CONTROL_PLANE, "kind")},
+        "rootfs": [rootfs_key(_PACKAGES), rootfs_key(_PROXY_PACKAGES, variant=FILES)],
+        "dockerfile": _DOCKERFILE.read_text(encoding="utf-8"),
+        "code": [Path(module).read_text(encoding="utf-8") for module in (__file__, image_archive.__file__)],
+    }
+    key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+    return f"{_REPOSITORY}:{toolchain.version('kubeadm')}-{key}"
+
+
+def _from_registry(reference: str) -> NodeImage:
+    match = re.search(r":(v\d+\.\d+\.\d+)", reference)
+    if match is None:
+        raise ConfigError(
+            f"the node image {reference} does not say its Kubernetes version",
+            expected="a tag and a digest, such as kindest/node:v1.37.0@sha256:...",
+            run="correct node_image in [tool.gati], or GATI_NODE_IMAGE",
+        )
+    return NodeImage(canonical(reference), match[1], has_cni=True)
+
+
+def _remove_older(reference: str, engine: DockerClient) -> None:
+    """Node images that older versions of the recipe built are 1 GB each; one that a node still runs from stays."""
+    from docker.errors import APIError
+
+    for image in engine.images.list(name=_REPOSITORY):
+        for tag in image.tags:
+            if tag != reference:
+                with contextlib.suppress(APIError):
+                    engine.images.remove(tag)
+
+
+def _build(image: NodeImage, config: Config, toolchain: Toolchain, runner: Runner, say: Say) -> None:
+    reference = image.reference
+    begin = time.monotonic()
+    say(f"building the node image {reference}; the first time takes minutes")
+    with workers(runner) as pool:  # Debian's archive is waited for while Go compiles
+        systems = [
+            pool.submit(build_rootfs, packages, cache=config.cache_dir, runner=runner, say=say, variant=variant)
+            for packages, variant in ((_PACKAGES, SYSTEM), (_PROXY_PACKAGES, FILES))
+        ]
+        binaries = toolchain.paths((*_NODE_BINARIES, *_CONTROL_PLANE))
+        system, proxy_system = (each.result() for each in systems)
+    with tempfile.TemporaryDirectory(dir=config.cache_dir, prefix="node-image-") as workplace:
+        context = Path(workplace, "context")
+        say("packing the control plane's images")
+        _lay_out_root(context / "root", binaries, toolchain.source("kind"), image.kubernetes)
+        _place(system, context / "rootfs.tar")
+        images = _control_plane_images(Path(workplace), binaries, system, proxy_system, runner, image, context)
+        write_images(context / "images.tar", images, architecture=_architecture())
+        say("assembling the node image")
+        runner.run(
+            ("docker", "build", "--quiet", "--force-rm", "--tag", reference, "--file", _DOCKERFILE, context),
+            deadline=600,
+            env={"DOCKER_CLI_HINTS": "false"},
+        )
+    say(f"built {reference} in {time.monotonic() - begin:.0f} s")
+
+
+def _lay_out_root(root: Path, binaries: Mapping[str, Path], kind: Path, kubernetes: str) -> None:
+    """What goes on top of Debian, as a tree: kind's files with the modes its own Dockerfile gives, the binaries."""
+    static = kind / _KIND_FILES
+    for source in sorted(path for path in static.rglob("*") if path.is_file()):
+        target = root / source.relative_to(static)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        target.chmod(0o755 if source.parent.name == "bin" else 0o644)
+    (root / "kind" / "version").write_text(kubernetes + "\n", encoding="utf-8")
+    for name, place in _NODE_BINARIES.items():
+        _place(binaries[name], root / place)
+
+
+def _control_plane_images(
+    workplace: Path,
+    binaries: Mapping[str, Path],
+    system: Path,
+    proxy_system: Path,
+    runner: Runner,
+    image: NodeImage,
+    context: Path,
+) -> list[Image]:
+    """The images that kubeadm will ask for, named by kubeadm, each with one binary; and containerd's pause image."""
+    names = runner.run(
+        (binaries["kubeadm"], "config", "images", "list", f"--kubernetes-version={image.kubernetes}")
+    ).stdout.split()
+    by_component = {name.rpartition("/")[2].partition(":")[0]: name for name in names}
+    config = {"Env": [_PATH]}
+    images = []
+    for component in _CONTROL_PLANE:
+        files = {f"usr/local/bin/{component}": binaries[component]}
+        if component == "kube-proxy":
+            # The files of a package come without the alternatives that its set-up script would make.
+            links = {
+                f"usr/sbin/{family}{verb}": f"{family}-nft{verb}"
+                for family in ("iptables", "ip6tables")
+                for verb in ("", "-save", "-restore")
+            }
+            layer = write_layer(workplace / f"{component}.tar", files, links)
+            images.append(Image(by_component[component], (proxy_system, layer), config))
+        else:
+            layer = write_layer(workplace / f"{component}.tar", files)
+            images.append(Image(by_component[component], (layer,), _entry(config, component)))
+    pause = write_layer(workplace / "pause.tar", {"pause": _extract(system, "usr/bin/catatonit", workplace / "pause")})
+    images.append(Image(_sandbox_image(context / "root"), (pause,), {"Entrypoint": ["/pause", "-P"]}))
+    return images
+
+
+def _entry(config: Mapping[str, object], component: str) -> Mapping[str, object]:
+    """CoreDNS is the one component that is started with arguments only."""
+    return {**config, "Entrypoint": [f"/usr/local/bin/{component}"]} if component == "coredns" else config
+
+
+def _sandbox_image(root: Path) -> str:
+    """The pause image that kind's containerd configuration names."""
+    text = (root / "etc" / "containerd" / "config.toml").read_text(encoding="utf-8")
+    match = re.search(r'^\s*sandbox_image = "([^"]+)"', text, re.MULTILINE)
+    if match is None:
+        raise ToolError("kind's containerd configuration names no sandbox image", run="pin a kind version that does")
+    return match[1]
+
+
+def _extract(tar: Path, member: str, target: Path) -> Path:
+    """One file out of a root file system."""
+    with tarfile.open(tar) as archive:
+        stream = archive.extractfile(f"./{member}")
+        if stream is None:
+            raise ToolError(f"{tar.name} has no file {member}")
+        with target.open("wb") as output:
+            shutil.copyfileobj(stream, output)
+    return target
+
+
+def _place(source: Path, target: Path) -> None:
+    """`source` at `target` without a copy where the file system allows it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _architecture() -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())

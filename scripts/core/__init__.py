@@ -1,0 +1,1 @@
+"""What every part stands on: errors, configuration, programs, files, git, and stopping."""

@@ -1,0 +1,266 @@
+"""Runs programs: argument lists only, a deadline always, secrets redacted, both streams kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from scripts.core.errors import CommandFailed, CommandTimeout, ToolError
+from scripts.core.interrupt import held
+
+Argv = Sequence[str | os.PathLike[str]]
+_GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished command left: `argv` (redacted), exit `status`, both streams as text, wall `seconds`."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+class Process:
+    """A child that runs beside us; made and ended by `Runner.start`."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], log: Path) -> None:
+        self._popen = popen
+        self.log = log
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def running(self) -> bool:
+        """True while the child has not ended."""
+        return self._popen.poll() is None
+
+    def wait(self, deadline: float) -> int | None:
+        """The exit status, or None when the child still runs after `deadline` seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._popen.wait(timeout=deadline)
+        return None
+
+    def tell(self, sig: int) -> None:
+        """Send a signal to the child and all that it started; whether and when it ends is its own affair."""
+        if not self.running():
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, sig)
+
+    def stop(self, sig: int = signal.SIGTERM) -> None:
+        """End the child and all that it started; it is gone when this returns."""
+        _end_group(self._popen, sig)
+
+    def log_tail(self, lines: int = 12) -> str:
+        """The last `lines` of what the child printed."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return ""
+
+
+class Runner:
+    """Runs commands for every other module, so that echo, redaction and clean-up have one home.
+
+    `echo` receives each command line before it runs. `secrets` are replaced by `***` in all that is
+    echoed, returned or raised; they should still travel by stdin or environment, never by argv.
+    What still runs when the runner goes, or the process exits, is ended: no signal leaves an orphan.
+    """
+
+    def __init__(self, *, echo: Callable[[str], None] | None = None, secrets: Iterable[str] = ()) -> None:
+        self._echo = echo
+        self._secrets = tuple(secret for secret in secrets if secret)
+        self._children: set[subprocess.Popen[bytes]] = set()
+        weakref.finalize(self, _end_all, self._children)
+
+    def redact(self, text: str) -> str:
+        """`text` with every known secret replaced."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def run(
+        self,
+        argv: Argv,
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str | None] | None = None,
+        stdin: str | bytes | None = None,
+        deadline: float = 60,
+        check: bool = True,
+        log: Path | None = None,
+    ) -> Result:
+        """Run to the end, or for `deadline` seconds.
+
+        `env` is laid over the environment (None removes a name). `log` also receives both streams.
+        Raises CommandFailed (status not 0, when `check`), CommandTimeout, ToolError (no such program).
+        """
+        shown, data = self._shown(argv), stdin.encode() if isinstance(stdin, str) else stdin
+        begin = time.monotonic()
+        stdin_from = subprocess.DEVNULL if data is None else subprocess.PIPE
+        with self._popen(argv, cwd=cwd, env=env, stdin=stdin_from) as popen:
+            try:
+                out, err = popen.communicate(data, timeout=deadline)
+            except subprocess.TimeoutExpired as late:
+                _end_group(popen)
+                err = late.stderr or b""
+                with contextlib.suppress(subprocess.TimeoutExpired):  # one that left the group may hold the pipe
+                    _, err = popen.communicate(timeout=_GRACE)
+                raise CommandTimeout(shown, deadline, stderr=self.redact(_text(err))) from None
+            except BaseException:
+                _end_group(popen)
+                raise
+        result = Result(
+            shown,
+            popen.returncode,
+            self.redact(_text(out)),
+            self.redact(_text(err)),
+            time.monotonic() - begin,
+        )
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a") as file:
+                file.write(f"$ {shlex.join(shown)}\n{result.stdout}{result.stderr}")
+        if check and result.status != 0:
+            raise CommandFailed(shown, result.status, stdout=result.stdout, stderr=result.stderr)
+        return result
+
+    def pipe(self, producer: Argv, consumer: Argv, *, deadline: float = 60) -> Result:
+        """`producer | consumer`, both statuses checked; the result is the consumer's.
+
+        Raises CommandFailed for the one that failed (the producer first), CommandTimeout, ToolError.
+        """
+        first_shown, shown = self._shown(producer), self._shown(consumer)
+        begin = time.monotonic()
+        with (
+            tempfile.TemporaryFile() as complaints,
+            self._popen(producer, stdin=subprocess.DEVNULL, stderr=complaints) as first,
+        ):
+            try:
+                with self._popen(consumer, stdin=first.stdout) as second:
+                    if first.stdout is not None:
+                        first.stdout.close()  # ours: the consumer holds the other end
+                    try:
+                        out, err = second.communicate(timeout=deadline)
+                        first.wait(timeout=_GRACE)
+                    except BaseException:
+                        _end_group(second)
+                        raise
+            except BaseException as error:
+                _end_group(first)
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise CommandTimeout((*first_shown, "|", *shown), deadline) from None
+                raise
+            complaints.seek(0)
+            first_err = self.redact(_text(complaints.read()))
+        result = Result(
+            shown,
+            second.returncode,
+            self.redact(_text(out)),
+            self.redact(_text(err)),
+            time.monotonic() - begin,
+        )
+        # A consumer that gives up early ends the producer by SIGPIPE: then the consumer is the cause.
+        if first.returncode not in (0, -signal.SIGPIPE):
+            raise CommandFailed(first_shown, first.returncode, stderr=first_err)
+        if result.status != 0:
+            raise CommandFailed(shown, result.status, stdout=result.stdout, stderr=result.stderr)
+        return result
+
+    @contextlib.contextmanager
+    def start(
+        self, argv: Argv, *, cwd: Path | None = None, env: Mapping[str, str | None] | None = None, log: Path
+    ) -> Iterator[Process]:
+        """A child that runs until the block ends; both streams go to the file `log`, made anew."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as file:
+            popen = self._popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
+        try:
+            yield Process(popen, log)
+        finally:
+            _end_group(popen)
+
+    def apart(self) -> Runner:
+        """A runner with the same echo and secrets, whose `end_all` leaves the commands of this one alone."""
+        return Runner(echo=self._echo, secrets=self._secrets)
+
+    def end_all(self) -> None:
+        """End every command that other threads of this process still run."""
+        _end_all(self._children)
+
+    def _shown(self, argv: Argv) -> tuple[str, ...]:
+        shown = tuple(self.redact(os.fspath(word)) for word in argv)
+        if self._echo is not None:
+            self._echo("$ " + shlex.join(shown))
+        return shown
+
+    def _popen(
+        self,
+        argv: Argv,
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str | None] | None = None,
+        stdin: int | IO[bytes] | None,
+        stdout: int | IO[bytes] = subprocess.PIPE,
+        stderr: int | IO[bytes] = subprocess.PIPE,
+    ) -> subprocess.Popen[bytes]:
+        words = [os.fspath(word) for word in argv]
+        full = {**os.environ, **(env or {})}
+        try:
+            # A session of its own, so that the whole family can be ended and a Ctrl-C on the
+            # terminal reaches us first: we end the children, in order.
+            with held():  # from its first moment a child is among those that are ended
+                popen = subprocess.Popen(
+                    words,
+                    cwd=cwd,
+                    env={name: value for name, value in full.items() if value is not None},
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    start_new_session=True,
+                )
+                self._children.difference_update(
+                    [child for child in list(self._children) if child.returncode is not None]
+                )
+                self._children.add(popen)
+            return popen
+        except FileNotFoundError as error:
+            if cwd is not None and not cwd.is_dir():
+                raise ToolError(f"{words[0]} cannot run in {cwd}", found="no such folder") from error
+            raise ToolError(f"{words[0]} is not installed", found="no such program", run="invoke tools") from error
+        except OSError as error:
+            raise ToolError(f"{words[0]} cannot be started", found=str(error)) from error
+
+
+def _text(data: bytes | None) -> str:
+    return (data or b"").decode("utf-8", "replace")
+
+
+def _end_all(children: Iterable[subprocess.Popen[bytes]]) -> None:
+    for popen in list(children):
+        if popen.poll() is None:
+            _end_group(popen)
+
+
+def _end_group(popen: subprocess.Popen[bytes], sig: int = signal.SIGTERM) -> None:
+    """End the child's process group: `sig`, then SIGKILL after a grace period."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(popen.pid, sig)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        popen.wait(timeout=_GRACE)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(popen.pid, signal.SIGKILL)
+    popen.wait()

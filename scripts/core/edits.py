@@ -1,0 +1,97 @@
+"""Changes several files at once: shown as one diff, written all or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.core.errors import OutputError
+from scripts.core.interrupt import held
+from scripts.core.paths import shown
+
+FRESH = ".{}.new"  # the name that a file's new content has until it takes the file's place
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A file and its content before and after."""
+
+    path: Path
+    before: bytes
+    after: bytes
+
+    @property
+    def fresh(self) -> Path:
+        """Where the new content stands before it takes the file's place."""
+        return self.path.with_name(FRESH.format(self.path.name))
+
+
+def diff(edits: Iterable[Edit]) -> str:
+    """The edits as a unified diff."""
+    text = ""
+    for edit in edits:
+        before, after = (
+            data.decode("utf-8", "replace").splitlines(keepends=True) for data in (edit.before, edit.after)
+        )
+        name = shown(edit.path).lstrip("/")
+        for line in difflib.unified_diff(before, after, f"a/{name}", f"b/{name}"):
+            text += line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+    return text
+
+
+def apply(edits: Sequence[Edit]) -> None:
+    """Write every edit, or none: a failure leaves all files as they were, and a Ctrl-C waits for the last of them.
+
+    Raises OutputError when a file cannot be written, or is no longer what the edit was made from.
+    """
+    try:
+        for edit in edits:
+            _stage(edit)
+        with held():
+            _swap(edits)
+    finally:
+        for edit in edits:
+            with contextlib.suppress(OSError):
+                edit.fresh.unlink(missing_ok=True)
+
+
+def _stage(edit: Edit) -> None:
+    """Write the new content beside the file, with the file's permissions."""
+    with _told(edit.path):
+        if edit.path.read_bytes() != edit.before:
+            raise OutputError(f"{shown(edit.path)} was changed by another program", run="run the same command again")
+        with edit.fresh.open("wb") as file:
+            file.write(edit.after)
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.copymode(edit.path, edit.fresh)
+
+
+def _swap(edits: Sequence[Edit]) -> None:
+    done: list[Edit] = []
+    try:
+        for edit in edits:
+            with _told(edit.path):
+                edit.fresh.replace(edit.path)
+            done.append(edit)
+    except OutputError:
+        for edit in done:
+            edit.path.write_bytes(edit.before)
+        raise
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{shown(path)} cannot be written; nothing is changed",
+            found=error.strerror or str(error),
+            run=f"make room or correct the permissions of {shown(path.parent)}, then run the same command again",
+        ) from error

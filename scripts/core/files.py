@@ -1,0 +1,35 @@
+"""Writes a file whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from scripts.core.errors import OutputError
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Replace `path` by `data`, so that a reader sees the old file or the new one and never a part.
+
+    Missing folders are made. Raises OutputError (read-only, full, no folder) and leaves what was there.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written",
+            expected=f"a folder that can be written, with {max(1, len(content) // 1024)} KiB free",
+            found=error.strerror or str(error),
+            run=f"make room or correct the permissions of {path.parent}, then run the same command again",
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            fresh.unlink()

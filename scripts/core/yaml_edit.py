@@ -1,0 +1,117 @@
+"""Changes single values of a YAML text, and no other byte of it: comments, order, quotes and line ends stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from scripts.core.errors import ChartError
+from scripts.core.paths import key_text
+
+if TYPE_CHECKING:
+    from yaml.nodes import Node, ScalarNode
+
+
+def set_value(text: str, path: Sequence[str], value: str, *, source: str) -> str:
+    """`text` with the text `value` at the keys `path`; a missing key comes first below its parent, or last of all.
+
+    Text of several lines becomes a literal block. Raises ChartError, naming `source`, where the place is of such
+    a kind that it cannot be changed without touching more (flow style, an alias, a key that stands twice).
+    """
+    import yaml
+
+    try:
+        wanted = _with(yaml.safe_load(text), path, value)
+        fresh = _changed(text, yaml.compose(text, Loader=yaml.SafeLoader), path, value)
+        if yaml.safe_load(fresh) == wanted:
+            return fresh
+        found = "a value that other lines depend on"
+    except (yaml.YAMLError, TypeError) as error:
+        found = str(error).splitlines()[0]
+    raise ChartError(
+        f"{source}: {key_text(path)} cannot be changed without changing more",
+        expected="mappings in block style, each key once, no aliases",
+        found=found,
+        run=f"write {key_text(path)} on a line of its own",
+    )
+
+
+def _with(content: Any, path: Sequence[str], value: str) -> Any:
+    """`content` with `value` at `path`. Raises TypeError where something on the way is not a mapping."""
+    if not path:
+        return value
+    if not isinstance(content, dict | None):
+        raise TypeError(f"{path[0]} is not below a mapping")
+    return {**(content or {}), path[0]: _with((content or {}).get(path[0]), path[1:], value)}
+
+
+def _changed(text: str, node: Node | None, path: Sequence[str], value: str) -> str:
+    from yaml.nodes import MappingNode, ScalarNode
+
+    key: Node | None = None
+    for depth, name in enumerate(path):
+        if getattr(node, "flow_style", False):
+            raise TypeError("a mapping in flow style")
+        children = node.value if isinstance(node, MappingNode) else []
+        found = next(((each, child) for each, child in children if getattr(each, "value", None) == name), None)
+        if found is None:
+            column = children[0][0].start_mark.column if children else key.start_mark.column + 2 if key else 0
+            return _added(text, key, column, path[depth:], value)
+        key, node = found
+    if key is None or not isinstance(node, ScalarNode):
+        raise TypeError(f"{path[-1]} holds more than one value")
+    start, end = _span(text, node, key.start_mark.column)
+    return text[:start] + _scalar(text, value, node.style, key.start_mark.column) + text[end:]
+
+
+def _added(text: str, parent: Node | None, column: int, path: Sequence[str], value: str) -> str:
+    """`text` with the keys of `path` on new lines: below the line of the key `parent`, or at the end."""
+    end = _line_end(text)
+    if parent is None:
+        at, before = len(text), "" if text.endswith("\n") or not text else end
+    else:
+        following = text.find("\n", parent.start_mark.index) + 1
+        at, before = following or len(text), "" if following else end
+    for depth, name in enumerate(path):
+        before += f"{' ' * (column + 2 * depth)}{name}:" + (end if depth < len(path) - 1 else " ")
+    return text[:at] + before + _scalar(text, value, None, column + 2 * (len(path) - 1)) + end + text[at:]
+
+
+def _span(text: str, node: ScalarNode, indent: int) -> tuple[int, int]:
+    """Where the value stands; a block ends with its last line of text, `indent` being its key's column."""
+    start, end = node.start_mark.index, node.end_mark.index
+    if node.style not in ("|", ">"):
+        return start, end
+    position = text.find("\n", start)
+    end = len(text) if position < 0 else position
+    while 0 <= position < len(text) - 1:
+        following = text.find("\n", position + 1)
+        line = text[position + 1 : following if following >= 0 else len(text)]
+        if line.strip() and len(line) - len(line.lstrip(" ")) <= indent:
+            break
+        if line.strip():
+            end = following if following >= 0 else len(text)
+        position = following
+    return start, end - 1 if text[:end].endswith("\r") else end
+
+
+def _scalar(text: str, value: str, style: str | None, indent: int) -> str:
+    """`value` in the manner of `style`: a block where it has lines, quotes where it needs some."""
+    import yaml
+
+    if "\n" in value:
+        lines = value.removesuffix("\n").split("\n")
+        block = "".join(f"{_line_end(text)}{' ' * (indent + 2)}{line}" if line else _line_end(text) for line in lines)
+        return ("|" if value.endswith("\n") else "|-") + block
+    if style == "'":
+        return "'" + value.replace("'", "''") + "'"
+    quoted = json.dumps(value, ensure_ascii=False)
+    try:
+        return value if style != '"' and yaml.safe_load(f"k: {value}") == {"k": value} else quoted
+    except yaml.YAMLError:
+        return quoted
+
+
+def _line_end(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"

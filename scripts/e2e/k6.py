@@ -1,0 +1,119 @@
+"""Puts HTTP load on a service with k6, at a fixed rate until told to stop, and keeps every single request."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.core.command import Process, Runner
+from scripts.core.errors import ToolError
+
+KINDS = ("new", "kept")
+RATE = 60  # requests a second of each kind
+TIMEOUT = 5.0  # seconds after which a request is given up
+_SCRIPT = Path(__file__).with_name("availability.js")
+_START_DEADLINE = 30.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request that came to an end.
+
+    `at` is when it was sent (seconds since 1970), `seconds` until it was answered or given up, `kind` "new" or
+    "kept" (its connection), `status` 0 where there was no answer. `pod`, `version` and `manager` are what the
+    ingress said of itself and of the route-manager it asked; "" where it did not.
+    """
+
+    at: float
+    seconds: float
+    kind: str
+    target: str
+    status: int
+    error: str = ""
+    pod: str = ""
+    version: str = ""
+    manager: str = ""
+
+    @property
+    def end(self) -> float:
+        return self.at + self.seconds
+
+    @property
+    def failed(self) -> bool:
+        """No answer, another status than 200, or an answer that did not come by way of route-manager."""
+        return self.status != 200 or bool(self.error) or not self.manager
+
+
+class Load:
+    """A load that is on; `requests` are all that came to an end so far, in the order in which they did."""
+
+    def __init__(self, process: Process, results: Path) -> None:
+        self._process = process
+        self._results = results
+        self._read = 0
+        self._requests: list[Request] = []
+        self.begin = time.time()
+
+    def requests(self) -> Sequence[Request]:
+        """Raises ToolError when k6 is not running any more."""
+        self._follow()
+        if not self._process.running():
+            raise ToolError("the load ended before it was told to", found=self._process.log_tail())
+        return self._requests
+
+    def all(self) -> Sequence[Request]:
+        """The same, of a load that may have been stopped."""
+        return tuple(self._requests)
+
+    def _follow(self) -> None:
+        """Read what was added to the results since the last time, up to the last whole line."""
+        with contextlib.suppress(FileNotFoundError), self._results.open("rb") as file:
+            file.seek(self._read)
+            data = file.read()
+            whole = data[: data.rfind(b"\n") + 1]
+            self._read += len(whole)
+            self._requests += read_requests(whole.decode().splitlines())
+
+    def _stop(self) -> None:
+        self._process.stop(signal.SIGINT)
+        self._follow()
+
+
+@contextlib.contextmanager
+def load(
+    k6: Path, runner: Runner, targets: Sequence[str], results: Path, *, rate: int = RATE, timeout: float = TIMEOUT
+) -> Iterator[Load]:
+    """Load `targets` (URLs, in turn) with `rate` requests a second of each kind while the block runs.
+
+    `results` is the file that receives a line for each request. The block begins when the first request has ended.
+    Raises ToolError when k6 does not start or ends by itself.
+    """
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.unlink(missing_ok=True)
+    argv: list[str | os.PathLike[str]] = [k6, "run", "--no-usage-report", "--quiet", "--summary-mode=disabled"]
+    argv += ["--log-format=raw", f"--console-output={results}", "--address="]
+    given = {"TARGETS": ",".join(targets), "RATE": str(rate), "TIMEOUT": f"{timeout:g}"}
+    for name, value in given.items():
+        argv += ["--env", f"{name}={value}"]
+    with runner.start([*argv, _SCRIPT], log=results.with_suffix(".log")) as process:
+        running = Load(process, results)
+        end = time.monotonic() + _START_DEADLINE
+        while not running.requests():
+            if time.monotonic() > end:
+                raise ToolError(f"k6 sent nothing within {_START_DEADLINE:g} s", found=process.log_tail())
+            time.sleep(0.05)
+        try:
+            yield running
+        finally:
+            running._stop()
+
+
+def read_requests(lines: Iterable[str]) -> list[Request]:
+    """The requests that `availability.js` wrote."""
+    return [Request(**json.loads(line)) for line in lines if line]

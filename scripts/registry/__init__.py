@@ -1,0 +1,1 @@
+"""OCI registries: their names, logins and protocol, and the embedded one on loopback."""

@@ -1,0 +1,264 @@
+"""Serves the embedded registry on loopback, which keeps its content in a folder between runs."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from scripts.chart.archive import unpack
+from scripts.chart.source import read_chart
+from scripts.core.command import Process, Runner
+from scripts.core.config import Config
+from scripts.core.errors import ConfigError, RegistryError
+from scripts.core.files import write_atomic
+from scripts.registry.client import Registry, connect
+from scripts.registry.credentials import find_credentials
+from scripts.toolchain.finder import Toolchain
+
+PREFIX = "charts"  # the path below the host, as most registries want one
+_MANIFESTS, _PID = "manifests.json", "registry.pid"
+_SCHEMA_VERSION = 1
+_START, _LOCK = 15.0, 10.0  # seconds to wait for the server, and for another run that has the folder
+_PORT = re.compile(r"serving on port (\d+)")
+
+
+@contextlib.contextmanager
+def registry_for(
+    config: Config, runner: Runner, chain: Toolchain, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Registry]:
+    """The registry to publish to: the configured one with its login, or the embedded one, served until the block ends.
+
+    Raises ConfigError, RegistryError.
+    """
+    if not config.registry:
+        with embedded(config.embedded_registry, runner, chain, say) as registry:
+            yield registry
+        return
+    ca_file = Path(config.registry_ca) if config.registry_ca else None
+    bare = Registry(config.registry, plain_http=config.plain_http, ca_file=ca_file)
+    login = find_credentials(bare.host, runner)
+    yield Registry(config.registry, plain_http=config.plain_http, ca_file=ca_file, credentials=login)
+
+
+@contextlib.contextmanager
+def registry_in_use(
+    config: Config, runner: Runner, chain: Toolchain, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Registry | None]:
+    """The same for one who only asks: None where the embedded registry has never held anything, and none is made."""
+    if not config.registry and not config.embedded_registry.is_dir():
+        yield None
+        return
+    with registry_for(config, runner, chain, say) as registry:
+        yield registry
+
+
+def fetch_chart(
+    config: Config,
+    chain: Toolchain,
+    runner: Runner,
+    reference: str,
+    into: Path,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """The folder of a published chart, unpacked below `into`.
+
+    `reference` is a version of the configured chart in the configured registry, or "oci://host/path/name:version".
+    Raises RegistryError (not published, or no registry), ConfigError, ChartError.
+    """
+    if reference.startswith("oci://"):
+        prefix, _, last = reference.rpartition("/")
+        name, _, version = last.partition(":")
+        if not version:
+            raise ConfigError(f"{reference} names no version", expected="oci://host/path/name:version")
+        config = replace(config, registry=prefix)
+    else:
+        name, version = read_chart(config.chart).name, reference
+    with registry_for(config, runner, chain, say) as registry, connect(registry) as client:
+        wanted = registry.reference(name, version)
+        found = client.manifest(wanted)
+        if found is None:
+            known = ""
+            with contextlib.suppress(RegistryError):  # who may read a chart may not list them everywhere
+                known = ", ".join(client.versions(name)) or "none"
+            raise RegistryError(
+                f"{wanted} is not published",
+                found=f"published versions: {known}" if known else None,
+                run="name one that is, or a git revision to compare with what is not released",
+            )
+        return unpack(client.archive(wanted, found), into)
+
+
+@contextlib.contextmanager
+def embedded(
+    folder: Path,
+    runner: Runner,
+    chain: Toolchain,
+    say: Callable[[str], None] = lambda _: None,
+    *,
+    port: int = 0,
+    lock_deadline: float = _LOCK,
+) -> Iterator[Registry]:
+    """crane's registry over `folder` on 127.0.0.1 (`port` 0: a free one), stopped at the end of the block.
+
+    crane keeps blobs in the folder and manifests in memory only, so they are put back at the start and noted at
+    the end; what is damaged is dropped. Raises RegistryError where another run serves the folder, or the start fails.
+    """
+    import requests
+
+    binary = chain.path("crane")
+    with _owned(folder, say, lock_deadline), tempfile.TemporaryDirectory(prefix="gati-registry-") as scratch:
+        _sweep(folder)
+        log = Path(scratch) / "registry.log"
+        argv: list[str | Path] = [binary, "registry", "serve", "--disk", folder, "--address", f"127.0.0.1:{port}"]
+        with runner.start(argv, log=log) as process, requests.Session() as session:
+            session.trust_env = False
+            (folder / _PID).write_text(f"{process.pid}\n")
+            base = f"http://127.0.0.1:{_served_port(process, log)}"
+            _restore(session, base, folder, say)
+            say(f"embedded registry at {base.removeprefix('http://')}, kept in {folder}")
+            try:
+                yield Registry(f"oci://{base.removeprefix('http://')}/{PREFIX}", plain_http=True)
+            finally:
+                if process.running():
+                    _note(session, base, folder)
+                (folder / _PID).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    repository: str
+    tag: str
+    media_type: str
+    content: str
+
+    def blobs(self) -> list[str]:
+        """The digests of all that the manifest is made of."""
+        content = json.loads(self.content)
+        return [part["digest"] for part in (content["config"], *content["layers"])]
+
+
+@contextlib.contextmanager
+def _owned(folder: Path, say: Callable[[str], None], deadline: float) -> Iterator[None]:
+    """The folder, for this run alone."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"waiting for another run that serves {folder}")
+            lock.acquire(timeout=deadline)
+    except Timeout:
+        raise RegistryError(
+            f"another run serves the embedded registry in {folder}",
+            expected="one run at a time",
+            run="wait for it to end, or give another folder: embedded_registry, GATI_EMBEDDED_REGISTRY",
+        ) from None
+    except OSError as error:
+        raise RegistryError(f"the embedded registry cannot use {folder}", found=error.strerror or str(error)) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _sweep(folder: Path) -> None:
+    """Clear what a run left that was killed before it could: its server, and what that was receiving."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((folder / _PID).read_text())
+        if os.fsencode(folder) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            os.kill(pid, signal.SIGKILL)
+        (folder / _PID).unlink()
+    for left in folder.glob("upload-*"):
+        left.unlink(missing_ok=True)
+
+
+def _served_port(process: Process, log: Path) -> int:
+    """The port that crane says it listens on. Raises RegistryError where it ends or says nothing."""
+    end = time.monotonic() + _START
+    while time.monotonic() < end:
+        if (match := _PORT.search(log.read_text(errors="replace"))) is not None:
+            return int(match.group(1))
+        if not process.running():
+            raise RegistryError("the embedded registry does not start", found=process.log_tail())
+        time.sleep(0.02)
+    raise RegistryError(f"the embedded registry does not start within {_START:g} s", found=process.log_tail())
+
+
+def _restore(session: Any, base: str, folder: Path, say: Callable[[str], None]) -> None:
+    """Put the noted manifests back, except those of which a blob is missing or damaged."""
+    for manifest in _noted(folder, say):
+        where = f"{manifest.repository}:{manifest.tag}"
+        try:
+            broken = [digest for digest in manifest.blobs() if not _intact(folder, digest)]
+        except (ValueError, KeyError, TypeError):
+            broken = ["its manifest"]
+        if broken:
+            say(f"embedded registry: {where} is dropped, since {broken[0]} is damaged")
+            continue
+        url = f"{base}/v2/{manifest.repository}/manifests/{manifest.tag}"
+        _call(session, "PUT", url, data=manifest.content.encode(), headers={"Content-Type": manifest.media_type})
+
+
+def _noted(folder: Path, say: Callable[[str], None]) -> list[_Manifest]:
+    try:
+        record = json.loads((folder / _MANIFESTS).read_text())
+        return [_Manifest(**entry) for entry in record["manifests"]]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        say(f"embedded registry: {folder / _MANIFESTS} is damaged, so the registry starts empty ({error})")
+        return []
+
+
+def _note(session: Any, base: str, folder: Path) -> None:
+    """Write down every tag's manifest."""
+
+    def ask(path: str) -> Any:
+        return _call(session, "GET", f"{base}/v2/{path}")
+
+    manifests = []
+    for repository in ask("_catalog").json()["repositories"] or []:
+        for tag in ask(f"{repository}/tags/list").json()["tags"] or []:
+            answer = ask(f"{repository}/manifests/{tag}")
+            manifests.append(_Manifest(repository, tag, answer.headers["Content-Type"], answer.content.decode()))
+    record = {"schema_version": _SCHEMA_VERSION, "manifests": [asdict(manifest) for manifest in manifests]}
+    text = json.dumps(record, indent=1) + "\n"
+    file = folder / _MANIFESTS
+    if not file.exists() or file.read_text() != text:
+        write_atomic(file, text)
+
+
+def _call(session: Any, method: str, url: str, **content: Any) -> Any:
+    """One request to our own server, which has no excuse. Raises RegistryError."""
+    import requests
+
+    try:
+        answer = session.request(method, url, timeout=10, **content)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        raise RegistryError("the embedded registry fails", found=str(error)) from error
+    return answer
+
+
+def _intact(folder: Path, digest: str) -> bool:
+    algorithm, _, wanted = digest.partition(":")
+    if algorithm != "sha256" or not re.fullmatch(r"[0-9a-f]{64}", wanted):
+        return False
+    try:
+        with (folder / algorithm / wanted).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == wanted
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""The way from a version to a published, verified and tagged record."""

@@ -1,0 +1,64 @@
+"""Packages the chart into `dist/`: the same files give the same archive, wherever and whenever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+from scripts.chart.archive import RECORD, Package, describe, pack, record_text
+from scripts.chart.changelog import read_changelog
+from scripts.chart.helm import Helm
+from scripts.chart.source import Chart, check_sources
+from scripts.core.config import Config
+from scripts.core.files import write_atomic
+from scripts.core.paths import line_of, shown
+from scripts.core.semver import parse
+
+UNDATED = 315532800  # 1980-01-01, the first day that every archive format can hold
+
+
+def package(
+    config: Config, chart: Chart, helm: Helm, say: Callable[[str], None] = lambda _: None, *, dry_run: bool = False
+) -> Package:
+    """Write `dist/<name>-<version>.tgz` and `dist/package.json`; when `dry_run`, only say what they would be.
+
+    Raises VersionError (no semver), ValuesError (a values file is no YAML), ChartError (a schema that is no JSON,
+    or helm refuses the chart), ChangelogError, OutputError (`dist/` cannot be written): whatever was in `dist/`
+    is then still there.
+    """
+    found, data = build(config, chart, helm, release_time(config, chart))
+    if not dry_run:
+        store(found, data)
+        say(f"packaged {chart.name} {chart.version}: {found.size} bytes")
+    return found
+
+
+def build(config: Config, chart: Chart, helm: Helm, epoch: int) -> tuple[Package, bytes]:
+    """The package of `chart` with the time `epoch`, and its bytes; nothing is written. Raises as `package` does."""
+    file = chart.path / "Chart.yaml"
+    parse(chart.version, f"{shown(file)}:{line_of(file, ['version'])}: version")
+    check_sources(chart)
+    data = pack(helm, chart.path, epoch)
+    return describe(config.dist / chart.archive_name, data, epoch), data
+
+
+def store(package: Package, data: bytes) -> None:
+    """Write the archive `data` to where `package` says, and its record beside it. Raises OutputError."""
+    write_atomic(package.path, data)
+    write_atomic(package.path.with_name(RECORD), record_text(package))
+
+
+def release_time(config: Config, chart: Chart) -> int:
+    """The time that the archive carries, in seconds since 1970.
+
+    It comes from the files alone, since a git clone, a shallow clone and an unpacked source must give the same
+    bytes: midnight UTC of the version's date in the changelog, or a constant where no date stands there.
+    """
+    changelog = read_changelog(config.changelog)
+    section = changelog.section(chart.version) if changelog else None
+    return midnight(section.date if section else None)
+
+
+def midnight(day: date | None) -> int:
+    """The time that the archive of a version of this `day` carries, in seconds since 1970."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) if day else UNDATED

@@ -1,0 +1,273 @@
+"""Publishes a packaged chart once: asks the registry first, pushes only what is absent, never overwrites."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from scripts.chart.archive import Package, changed_files, pack, read_members
+from scripts.chart.helm import Helm
+from scripts.chart.kubeversion import supported
+from scripts.chart.manifests import difference, read_manifests
+from scripts.chart.source import Chart
+from scripts.core.errors import ChartError, CommandFailed, RegistryError, ReleaseError
+from scripts.registry.client import Client, Found, Reference, Registry, connect
+
+State = Literal["absent", "same", "different", "unknown"]
+_MINORS = [f"1.{minor}" for minor in range(16, 100)]  # helm renders for any, also for one that is not out yet
+_SHOWN = 40  # lines of a difference
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a registry holds under a package's version. `digest` is that of its manifest; `detail` says it in words.
+
+    `error` is the cause where the state is unknown.
+    """
+
+    state: State
+    reference: str
+    digest: str | None
+    detail: str
+    error: ReleaseError | None = None
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A chart that is published: pushed now, or the same one before (`state` "pushed" or "same")."""
+
+    reference: str
+    digest: str
+    state: Literal["pushed", "same"]
+
+
+def probe(registry: Registry, package: Package) -> Probe:
+    """Ask what stands under the package's version. Raises nothing that a registry does: that is state "unknown"."""
+    reference = registry.reference(package.name, package.version)
+    try:
+        with connect(registry) as client:
+            return _probe(client, reference, package)
+    except RegistryError as error:
+        return Probe("unknown", str(reference), None, error.message, error)
+
+
+def publish(
+    registry: Registry, package: Package, chart: Chart | None, helm: Helm, say: Callable[[str], None] = lambda _: None
+) -> Publication:
+    """Push `package` where the registry holds nothing under its version, and see that the tag then names it.
+
+    `chart` is the folder that the package was made from; None where the caller has just made it. Raises ChartError
+    (the archive is not the chart in the tree), RegistryError (something else is published, the registry's state is
+    unknown, or the push fails).
+    """
+    if chart is not None:
+        check_tree(package, chart, helm)
+    reference = registry.reference(package.name, package.version)
+    with connect(registry) as client:
+        before = _probe(client, reference, package)
+        if before.digest is not None and before.state == "same":
+            say(before.detail)
+            return Publication(str(reference), before.digest, "same")
+        if before.state == "different":
+            raise _other_content(client, reference, package.path.read_bytes(), helm)
+        say(f"pushing {reference}")
+        try:
+            push(client, package.path, package.epoch, helm)
+        except CommandFailed as error:
+            after = _probe(client, reference, package)
+            if after.state == "different":
+                ours = package.path.read_bytes()
+                raise _other_content(client, reference, ours, helm, "meanwhile somebody else has published") from error
+            if after.state != "same":
+                raise _push_failure(error, reference, client) from error
+            say("the push was reported as failed, but the registry holds the chart")
+        after = _probe(client, reference, package)
+        if after.state == "different":
+            ours = package.path.read_bytes()
+            raise _other_content(client, reference, ours, helm, "while we pushed, somebody else has published")
+        if after.digest is None:
+            raise RegistryError(f"{reference} is not there after the push", found=after.detail)
+        if after.digest != package.manifest_digest:
+            raise RegistryError(
+                f"{reference} has another digest than predicted",
+                expected=package.manifest_digest,
+                found=after.digest,
+            )
+    return Publication(str(reference), after.digest, "pushed")
+
+
+def refusal(registry: Registry, package: Package, archive: bytes, helm: Helm) -> RegistryError:
+    """Why `package`, whose bytes are `archive`, is not published where `probe` says "different"."""
+    with connect(registry) as client:
+        return _other_content(client, registry.reference(package.name, package.version), archive, helm)
+
+
+def check_tree(package: Package, chart: Chart, helm: Helm) -> None:
+    """Make sure that packing the chart in the tree gives the package's bytes. Raises ChartError naming the files."""
+    again = "invoke package"
+    if (package.name, package.version) != (chart.name, chart.version):
+        raise ChartError(
+            f"{package.path} is not the chart in {chart.path}",
+            expected=f"{chart.name} {chart.version}",
+            found=f"{package.name} {package.version}",
+            run=again,
+        )
+    packed, tree = package.path.read_bytes(), pack(helm, chart.path, package.epoch)
+    if packed != tree:
+        lines = changed_files(packed, tree) or ("the same files, packed in another way (by another version of helm?)",)
+        raise ChartError(
+            f"{package.path} is not the chart in {chart.path}",
+            found="\n".join(_cut(lines)),
+            run=again,
+        )
+
+
+def _probe(client: Client, reference: Reference, package: Package) -> Probe:
+    """What the registry says. Raises RegistryError where it says nothing that can be relied on."""
+    found = client.manifest(reference)
+    if found is None:
+        return Probe("absent", str(reference), None, f"{reference} is not published")
+    if found.digest == package.manifest_digest:
+        return Probe(
+            "same", str(reference), found.digest, f"{reference} is published already, the same ({found.digest})"
+        )
+    if _layer(found) == f"sha256:{package.sha256}":
+        detail = (
+            f"{reference} is published already: the same archive under a manifest of other annotations ({found.digest})"
+        )
+        return Probe("same", str(reference), found.digest, detail)
+    return Probe(
+        "different", str(reference), found.digest, f"{reference} is published with other content ({found.digest})"
+    )
+
+
+def _layer(found: Found) -> str | None:
+    try:
+        return found.layer()[0]
+    except RegistryError:
+        return None  # something else than a chart
+
+
+def push(client: Client, archive: Path, epoch: int, helm: Helm) -> None:
+    """`helm push`, whatever stands under the version; the digest depends on `epoch`, seconds since 1970.
+
+    Raises CommandFailed.
+    """
+    with tempfile.TemporaryDirectory(prefix="gati-push-") as folder:  # without the .prov that may be beside the archive
+        copy, logins = Path(folder, archive.name), Path(folder, "logins.json")
+        shutil.copyfile(archive, copy)
+        os.utime(copy, (epoch, epoch))  # which helm writes into the manifest
+        logins.touch(mode=0o600)
+        logins.write_text(_logins(client.registry))
+        helm.push(
+            copy,
+            client.registry.remote,
+            registry_config=logins,
+            plain_http=client.plain_http,
+            ca_file=client.registry.ca_file,
+        )
+
+
+def _logins(registry: Registry) -> str:
+    """A registry config file for helm with the one login that is needed."""
+    login = registry.credentials
+    if login is None:
+        return "{}"
+    entry = {"identitytoken": login.identity_token} if login.identity_token else {"auth": login.basic()}
+    return json.dumps({"auths": {registry.host: entry}})
+
+
+def _push_failure(error: CommandFailed, reference: Reference, client: Client) -> RegistryError:
+    words = error.stderr.strip().removeprefix("Error: ") or "helm gives no reason"
+    denied = any(sign in words.lower() for sign in ("401", "403", "unauthorized", "denied", "forbidden"))
+    run = f"helm registry login {client.registry.host} as somebody who may push there" if denied else None
+    return RegistryError(f"{reference} cannot be pushed", found=words, run=run)
+
+
+def _other_content(
+    client: Client, reference: Reference, ours: bytes, helm: Helm, how: str = "it is published with other content"
+) -> RegistryError:
+    """The refusal to overwrite, with what differs between the published chart and our archive."""
+    return RegistryError(
+        f"{reference} is not overwritten: {how}",
+        expected=f"nothing, or the archive sha256 {hashlib.sha256(ours).hexdigest()}",
+        found="\n".join(_cut(tuple(_differences(client, reference, ours, helm)))),
+        run="invoke version-bump --part patch, or restore the published chart in the tree",
+    )
+
+
+def _differences(client: Client, reference: Reference, ours: bytes, helm: Helm) -> Iterator[str]:
+    """What leads from the published chart to ours: first in what is rendered, else in the files."""
+    found = client.manifest(reference)
+    if found is None:
+        yield "it is gone again"
+        return
+    try:
+        theirs = client.archive(reference, found)
+        rendered = list(_rendered(theirs, ours, helm))
+    except ReleaseError as error:
+        yield f"digest {found.digest}, which cannot be compared: {error.message}"
+        return
+    yield f"digest {found.digest}; from the published chart to this one:"
+    yield from rendered or ["no rendered object differs, but files do:", *changed_files(theirs, ours)]
+
+
+def _rendered(theirs: bytes, ours: bytes, helm: Helm) -> Iterator[str]:
+    """The objects that differ, for each values file that either archive has."""
+    newest = _newest_for_both(theirs, ours)
+    with tempfile.TemporaryDirectory(prefix="gati-compare-") as folder:
+        sides = []
+        for side, data in (("theirs", theirs), ("ours", ours)):
+            archive = Path(folder) / f"{side}.tgz"
+            archive.write_bytes(data)
+            files = {}
+            for name, content in read_members(data, f"{side}.tgz").items():
+                short = name.split("/", 1)[-1]
+                if "/" not in short and short.startswith("values") and short.endswith(".yaml"):
+                    files[short] = Path(folder) / f"{side}-{short}"
+                    files[short].write_bytes(content)
+            sides.append((archive, files))
+        (old, old_files), (new, new_files) = sides
+        differences: dict[tuple[str, ...], list[str]] = {}  # the values files by what they make differ
+        for name in sorted({"values.yaml", *old_files, *new_files}):
+            try:
+                before, after = (
+                    read_manifests(
+                        helm.template(archive, values=[files[name]] if name in files else [], kube_version=newest)
+                    )
+                    for archive, files in ((old, old_files), (new, new_files))
+                )
+            except ReleaseError as error:
+                differences.setdefault((f"cannot be rendered: {error.message}",), []).append(name)
+                continue
+            if lines := difference(before, after).lines():
+                differences.setdefault(tuple(lines), []).append(name)
+    for changes, names in differences.items():
+        yield f"with {', '.join(names)}:"
+        yield from (f"  {line}" for line in changes)
+
+
+def _newest_for_both(*archives: bytes) -> str | None:
+    """The newest Kubernetes that every one of these charts admits; None, helm's own choice, where there is none."""
+    import yaml
+
+    common: set[str] | None = None
+    for data in archives:
+        files = read_members(data, "the archive")
+        chart_yaml = next(content for name, content in files.items() if name.split("/", 1)[-1] == "Chart.yaml")
+        if constraint := yaml.safe_load(chart_yaml).get("kubeVersion"):
+            admitted = set(supported(constraint, _MINORS))
+            common = admitted if common is None else common & admitted
+    return max(common or (), key=lambda version: int(version.split(".")[1]), default=None)
+
+
+def _cut(lines: tuple[str, ...]) -> list[str]:
+    more = len(lines) - _SHOWN
+    return [*lines[:_SHOWN], *([f"... and {more} lines more"] if more > 0 else [])]

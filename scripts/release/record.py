@@ -1,0 +1,61 @@
+"""Owns `dist/release.json`, which says what was released, from which commit, where to, by which tools and when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from scripts.core.config import Config
+from scripts.core.files import write_atomic
+
+SCHEMA_VERSION = 1
+EMBEDDED = "embedded"  # stands for the registry on loopback, whose port changes from run to run
+
+
+@dataclass(frozen=True)
+class ReleaseRecord:
+    """A release that was made and read back. Times are RFC 3339 in UTC, `seconds` by step.
+
+    `registry` is the configured prefix, or EMBEDDED; `commit` is None outside of a git repository, and `tag`
+    where none was asked for; `dirty` names files of the chart that the commit does not hold as they were.
+    """
+
+    schema_version: int
+    name: str
+    version: str
+    app_version: str | None
+    commit: str | None
+    dirty: tuple[str, ...]
+    tag: str | None
+    archive: str
+    sha256: str
+    size: int
+    digest: str
+    reference: str
+    registry: str
+    tools: Mapping[str, str]
+    started: str
+    finished: str
+    seconds: Mapping[str, float]
+
+
+def record_file(config: Config) -> Path:
+    """Where the record stands."""
+    return config.dist / "release.json"
+
+
+def read_record(config: Config) -> ReleaseRecord | None:
+    """The record of the last release; None where there is none that can be read."""
+    try:
+        raw = json.loads(record_file(config).read_text())
+        record = ReleaseRecord(**{**raw, "dirty": tuple(raw["dirty"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return record if record.schema_version == SCHEMA_VERSION else None
+
+
+def write_record(config: Config, record: ReleaseRecord) -> None:
+    """Replace the record. Raises OutputError."""
+    write_atomic(record_file(config), json.dumps(asdict(record), indent=2) + "\n")

@@ -1,0 +1,49 @@
+"""Reads a published chart back and compares every byte with what was packaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scripts.chart.archive import Package
+from scripts.core.errors import ChartError, RegistryError
+from scripts.registry.client import Registry, connect
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A published chart that is what it should be: the manifest's `digest`, the archive's `sha256` and `size`."""
+
+    reference: str
+    digest: str
+    sha256: str
+    size: int
+
+
+def verify(registry: Registry, package: Package, *, digest: str | None = None) -> Verification:
+    """Pull `package` back and compare: tag to digest, digest to `digest` (else the prediction), layer to archive.
+
+    Raises RegistryError saying what differs, ChartError where the archive in `dist/` cannot be read.
+    """
+    reference = registry.reference(package.name, package.version)
+    expected = digest or package.manifest_digest
+    try:
+        packed = package.path.read_bytes()
+    except OSError as error:
+        raise ChartError(f"{package.path} cannot be read", found=error.strerror, run="invoke package") from error
+    with connect(registry) as client:
+        tagged = client.manifest(reference)
+        if tagged is None:
+            raise RegistryError(f"{reference} is not published", run="invoke publish")
+        if tagged.digest != expected:
+            raise RegistryError(
+                f"{reference} is not what was packaged", expected=f"digest {expected}", found=f"digest {tagged.digest}"
+            )
+        named = client.manifest(reference, digest=expected)
+        if named is None or named.content != tagged.content:
+            raise RegistryError(f"{reference}: the registry does not serve {expected} by its digest")
+        if client.archive(reference, tagged) != packed:
+            layer = tagged.layer()[0].removeprefix("sha256:")
+            raise RegistryError(
+                f"{reference} holds another archive", expected=f"sha256 {package.sha256}", found=f"sha256 {layer}"
+            )
+    return Verification(str(reference), expected, package.sha256, package.size)

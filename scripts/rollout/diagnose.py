@@ -1,0 +1,520 @@
+"""Owns the answer to "why does this rollout not end": from objects and events of a cluster to one cause line.
+
+Nothing here asks a cluster: a `Scene` holds what was seen of it. A suspicion that stays for as long as its patience
+says is a cause; the patience is short where nothing can change the state any more (no such image), long where it may
+pass by itself (a node is drained, a pod that ends will leave its place), and endless where only a deadline decides.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from scripts.rollout.cause import Cause, first_line, refusal
+
+Object = dict[str, Any]
+
+# Seconds that a state has to last before it counts. All but the last two stay below 15.
+AT_ONCE = 0.0
+SETTLED = 2.0  # nothing can change it; long enough for helm to end by itself, which leaves the cleaner record
+STEADY = 10.0  # the scheduler and the controllers have tried several times
+RETRIED = 12.0  # the kubelet tries again after 10 s
+PASSING = 60.0  # it may well pass by itself
+ENDLESS = math.inf
+
+_RANKS = (
+    *("missing-kind", "admission", "quota", "unschedulable", "image-pull", "config", "mount", "init-container"),
+    *("hook", "job", "crash-loop", "progress", "readiness"),
+)
+_IMAGE_REASONS = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ErrInvalidImage"}
+    | {"ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed"}
+)
+_CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+_STARTING_REASONS = frozenset({"", "ContainerCreating", "PodInitializing"})
+_FINAL_PULL = re.compile(
+    r"not found|manifest unknown|denied|unauthorized|forbidden|no match for platform|no such host|NeverPull", re.I
+)
+_MISSING_SOURCE = re.compile(
+    r'(?P<kind>secret|configmap|persistentvolumeclaim) "(?:[^"/]*/)?(?P<name>[^"]+)" not found'
+    r"|references non-existent (?:secret|config) key",
+    re.I,
+)
+# The nodes are there but closed for a while, or a volume is still being made.
+_PASSING_PLACE = re.compile(
+    r"were unschedulable|node\.kubernetes\.io/(?:not-ready|unreachable|unschedulable)|unbound immediate"
+)
+_HOPELESS = re.compile(
+    r"^0/(\d+) nodes are available:.*\. preemption: 0/\1 nodes are available: \1 Preemption is not", re.S
+)
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """A cause that has to last for `patience` seconds. `subject` tells one from another of the same kind.
+
+    `pod` ("namespace/name") and `container` are where its log is, "" where there is none.
+    """
+
+    cause: Cause
+    patience: float
+    subject: str
+    pod: str = ""
+    container: str = ""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known of a release at one moment.
+
+    `objects` are pods, their owners and jobs, each with its `kind`; `events` come in any order. `namespace` is the
+    release's; the objects may be in others. `known` are the marks (`marks`) of the moment when the operation began:
+    what was wrong before it is not its fault. `promised` are the names of Secrets that a controller is about to make.
+    """
+
+    release: str
+    namespace: str
+    objects: Sequence[Object]
+    events: Sequence[Object] = ()
+    known: frozenset[str] = frozenset()
+    promised: frozenset[str] = frozenset()
+
+
+@dataclass
+class Patience:
+    """Measures how long suspicions last."""
+
+    _since: dict[tuple[str, str, float], float] = field(default_factory=dict)
+
+    def due(self, suspicions: Iterable[Suspicion], now: float) -> tuple[Suspicion, ...]:
+        """Those that have lasted for long enough at `now` (seconds of any steady clock), the most telling first."""
+        current = {(found.cause.kind, found.subject, found.patience): found for found in suspicions}
+        self._since = {key: self._since.get(key, now) for key in current}
+        return ranked(found for key, found in current.items() if now - self._since[key] >= found.patience)
+
+
+def ranked(suspicions: Iterable[Suspicion]) -> tuple[Suspicion, ...]:
+    """The most telling first: what keeps a pod from being made before what keeps it from being ready."""
+    return tuple(sorted(suspicions, key=lambda found: (_RANKS.index(found.cause.kind), found.cause.object, found.pod)))
+
+
+def marks(objects: Iterable[Object], events: Iterable[Object]) -> frozenset[str]:
+    """What identifies the pods, failing conditions and events that exist."""
+    found = {item["metadata"]["uid"] for item in events}
+    for item in objects:
+        if item["kind"] in ("Pod", "Job"):
+            found.add(item["metadata"]["uid"])
+        found |= {_mark(item, condition) for condition in _conditions(item).values()}
+    return frozenset(found)
+
+
+def unproven(scene: Scene) -> frozenset[str]:
+    """Containers that count as ready because they run, no probe having asked them; each run of one is another.
+
+    helm takes them for ready in the moment in which they start, and they may crash in the next.
+    """
+    return frozenset(_Reading(scene).unproven())
+
+
+def suspicions(scene: Scene) -> tuple[Suspicion, ...]:
+    """All that may be wrong with the release, in no order; ask `Patience` which of it is."""
+    return tuple(_Reading(scene).suspicions())
+
+
+class _Reading:
+    """One reading of a scene: whose the pods are, and what is wrong with them."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._by_uid = {item["metadata"]["uid"]: item for item in scene.objects}
+        self._pods = [item for item in scene.objects if item["kind"] == "Pod"]
+        self._events: dict[str, list[Object]] = {}
+        for event in sorted(scene.events, key=_event_time):
+            if event["metadata"]["uid"] not in scene.known:
+                self._events.setdefault(event.get("involvedObject", {}).get("uid", ""), []).append(event)
+
+    def suspicions(self) -> Iterator[Suspicion]:
+        for pod in self._pods:
+            if self._counts(pod):
+                yield from self._pod(pod)
+        for item in self._scene.objects:
+            if item["kind"] != "Pod" and self._ours(self._root(item)) and not self._outdated(item):
+                yield from self._refused_pods(item)
+                if item["kind"] == "Job":
+                    yield from self._job(item)
+                if item["kind"] == "Deployment":
+                    yield from self._stalled(item)
+
+    def unproven(self) -> Iterator[str]:
+        for pod in self._pods:
+            probed = {
+                container["name"]
+                for container in pod["spec"].get("containers", ())
+                if "readinessProbe" in container or "startupProbe" in container
+            }
+            for container in pod.get("status", {}).get("containerStatuses", ()) if self._counts(pod) else ():
+                if container["name"] not in probed and "running" in container.get("state", {}):
+                    yield f"{pod['metadata']['uid']}/{container['name']}/{container.get('restartCount', 0)}"
+
+    # -- whose it is ---------------------------------------------------------------------------
+
+    def _root(self, item: Object) -> Object:
+        """The object at the end of the chain of controllers."""
+        for owner in item["metadata"].get("ownerReferences", ()):
+            if owner.get("controller") and owner["uid"] in self._by_uid:
+                return self._root(self._by_uid[owner["uid"]])
+        return item
+
+    def _ours(self, root: Object) -> bool:
+        meta = root["metadata"]
+        annotations, labels = meta.get("annotations", {}), meta.get("labels", {})
+        if "helm.sh/hook" in annotations:
+            return meta["uid"] not in self._scene.known
+        if "meta.helm.sh/release-name" in annotations:
+            owner = (annotations["meta.helm.sh/release-name"], annotations.get("meta.helm.sh/release-namespace"))
+            return owner == (self._scene.release, self._scene.namespace)
+        return bool(labels.get("app.kubernetes.io/instance") == self._scene.release)
+
+    def _counts(self, pod: Object) -> bool:
+        """True for a pod that this operation made and waits for."""
+        root = self._root(pod)
+        if pod["metadata"]["uid"] in self._scene.known or "deletionTimestamp" in pod["metadata"]:
+            return False
+        waited_for = root["kind"] not in ("Job", "CronJob") or _is_hook(root)
+        return waited_for and self._ours(root) and not self._outdated(pod)
+
+    def _outdated(self, item: Object) -> bool:
+        """True for a pod or ReplicaSet of a revision that its owner is leaving."""
+        if "deletionTimestamp" in item["metadata"]:
+            return True
+        for reference in item["metadata"].get("ownerReferences", ()):
+            owner = self._by_uid.get(reference["uid"])
+            if owner is None:
+                continue
+            if owner["kind"] in ("Deployment", "StatefulSet", "DaemonSet") and not _observed(owner):
+                return True
+            labels = item["metadata"].get("labels", {})
+            if owner["kind"] == "Deployment":
+                return _revision(item) != _revision(owner)
+            if owner["kind"] == "StatefulSet":
+                return bool(labels.get("controller-revision-hash") != owner["status"].get("updateRevision"))
+            if owner["kind"] == "DaemonSet":
+                generation = owner["metadata"].get("annotations", {}).get("deprecated.daemonset.template.generation")
+                return bool(labels.get("pod-template-generation") != generation)
+            return self._outdated(owner)
+        return not _observed(item)
+
+    # -- pods ----------------------------------------------------------------------------------
+
+    def _pod(self, pod: Object) -> Iterator[Suspicion]:
+        status = pod.get("status", {})
+        scheduled = _conditions(pod).get("PodScheduled", {})
+        if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+            yield self._unschedulable(pod, scheduled.get("message", ""))
+            return
+        for init, statuses in ((True, "initContainerStatuses"), (False, "containerStatuses")):
+            for container in status.get(statuses, ()):
+                yield from self._container(pod, container, init=init)
+        yield from self._mounts(pod)
+        yield from self._unready(pod)
+        root = self._root(pod)
+        if status.get("phase") == "Failed" and _is_hook(root) and root["kind"] == "Pod":
+            yield self._failed_hook_pod(pod)
+
+    def _unschedulable(self, pod: Object, message: str) -> Suspicion:
+        reasons = re.sub(r"\.? (?:no new claims to deallocate, )?preemption: .*$", "", message, flags=re.S).rstrip(".")
+        patience = STEADY
+        if any(event.get("reason") == "TriggeredScaleUp" for event in self._events_of(pod)):
+            patience = ENDLESS  # an autoscaler makes a node for it
+        elif _PASSING_PLACE.search(message) or (self._room_may_come() and not _HOPELESS.match(message)):
+            patience = PASSING
+        return self._of_pod("unschedulable", pod, f"no node takes its pod: {reasons}", patience, action="describe")
+
+    def _room_may_come(self) -> bool:
+        """True while a pod is ending, or while a pod is starting whose readiness lets an old pod end."""
+        if any("deletionTimestamp" in pod["metadata"] for pod in self._pods):
+            return True
+        old = any(pod["metadata"]["uid"] in self._scene.known and self._outdated(pod) for pod in self._pods)
+        return old and any(self._counts(pod) and _starting(pod) for pod in self._pods)
+
+    def _container(self, pod: Object, container: Object, *, init: bool) -> Iterator[Suspicion]:
+        name = container["name"]
+        label = f"{'init ' if init else ''}container {name}"
+        waiting = container.get("state", {}).get("waiting", {})
+        reason, message = waiting.get("reason", ""), waiting.get("message", "")
+        if reason in _IMAGE_REASONS:
+            final = reason == "InvalidImageName" or _FINAL_PULL.search(f"{reason} {message}")
+            yield self._of_pod(
+                "image-pull",
+                pod,
+                f'{label} cannot pull image "{_image(pod, name)}": {_pull_reason(reason, message)}',
+                SETTLED if final else RETRIED,
+                container=name,
+                action="describe",
+            )
+        elif reason in _CONFIG_REASONS:
+            missing = _MISSING_SOURCE.search(message)
+            patience = PASSING if missing and missing.group("name") in self._scene.promised else RETRIED
+            if "runAsNonRoot" in message:
+                patience = SETTLED
+            text = f"{label} cannot be created: {first_line(message) or reason}"
+            yield self._of_pod("config", pod, text, patience, container=name, action="describe")
+        elif (crash := _crash(container)) is not None and pod["spec"].get("restartPolicy") != "Never":
+            crashes = container.get("restartCount", 0) + 1
+            patience = SETTLED if crashes > 2 else RETRIED
+            if self._dependency_may_come(pod):
+                patience = PASSING
+            what = "failed" if crashes == 1 else f"has crashed {crashes} times"
+            kind = "init-container" if init else "crash-loop"
+            yield self._of_pod(kind, pod, f"{label} {what}: {_exit_words(crash)}", patience, container=name)
+
+    def _dependency_may_come(self, pod: Object) -> bool:
+        """True while another part of the release is starting, which a container that crashes may be waiting for."""
+        root = self._root(pod)["metadata"]["uid"]
+        others = (other for other in self._pods if self._root(other)["metadata"]["uid"] != root)
+        return any(self._counts(other) and _starting(other) for other in others)
+
+    def _mounts(self, pod: Object) -> Iterator[Suspicion]:
+        """A volume that cannot be mounted: only events tell, and they stay after the volume was."""
+        status = pod.get("status", {})
+        containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+        if status.get("phase") != "Pending" or any(_wait_reason(item) not in _STARTING_REASONS for item in containers):
+            return
+        events = [event for event in self._events_of(pod) if event.get("reason") != "Scheduled"]
+        if not events or events[-1].get("reason") not in ("FailedMount", "FailedAttachVolume"):
+            return
+        message = events[-1].get("message", "")
+        missing = _MISSING_SOURCE.search(message)
+        promised = missing is not None and missing.group("name") in self._scene.promised
+        text = f"its pod cannot mount a volume: {first_line(message)}"
+        yield self._of_pod("mount", pod, text, RETRIED if missing and not promised else PASSING, action="describe")
+
+    def _unready(self, pod: Object) -> Iterator[Suspicion]:
+        """A container that runs and is not ready: only the deadline says that this is too long."""
+        for container in pod.get("status", {}).get("containerStatuses", ()):
+            if "running" in container.get("state", {}) and not container.get("ready"):
+                probes = [event for event in self._events_of(pod) if event.get("reason") == "Unhealthy"]
+                why = first_line(probes[-1].get("message", "")) if probes else "no probe has passed yet"
+                text = f"container {container['name']} runs and is not ready: {why}"
+                yield self._of_pod("readiness", pod, text, ENDLESS, container=container["name"])
+
+    def _failed_hook_pod(self, pod: Object) -> Suspicion:
+        how, _, container = _last_failure([pod])
+        how = how or pod["status"].get("message") or pod["status"].get("reason") or "its pod failed"
+        return self._of_pod("hook", pod, f"{_hook_name(pod)} hook failed: {how}", SETTLED, container=container)
+
+    # -- owners --------------------------------------------------------------------------------
+
+    def _refused_pods(self, item: Object) -> Iterator[Suspicion]:
+        """A workload whose pods the server refuses to create."""
+        message = ""
+        failure = _conditions(item).get("ReplicaFailure", {})
+        if item["kind"] == "ReplicaSet":  # its Deployment repeats the condition
+            if failure.get("status") == "True" and _mark(item, failure) not in self._scene.known:
+                message = failure.get("message", "")
+        elif item["kind"] in ("StatefulSet", "DaemonSet", "Job") and _lacks_pods(item):
+            created = [event for event in self._events_of(item) if "Create" in event.get("reason", "")]
+            if created and created[-1]["reason"] == "FailedCreate":
+                message = created[-1].get("message", "")
+        if message:
+            root = self._root(item)
+            cause = refusal(message, _label(root), root["metadata"]["namespace"])
+            patience = SETTLED
+            if cause.kind == "quota" or "not found" in message:
+                patience = PASSING if self._room_may_come() else STEADY
+            elif "failed calling webhook" in message:
+                patience = RETRIED
+            yield Suspicion(cause, patience, item["metadata"]["uid"])
+
+    def _job(self, job: Object) -> Iterator[Suspicion]:
+        failed = _conditions(job).get("Failed", {})
+        final = failed.get("status") == "True"
+        times = job.get("status", {}).get("failed", 0)
+        hook = _is_hook(job)
+        # A Job may try 6 times, 10, 20, 40... seconds apart: a hook that failed twice in a row is not waited for.
+        if job["metadata"]["uid"] in self._scene.known or not (final or (hook and times > 1)):
+            return
+        pods = [pod for pod in self._pods if self._root(pod)["metadata"]["uid"] == job["metadata"]["uid"]]
+        how, pod, container = _last_failure(pods)
+        if failed.get("reason") == "DeadlineExceeded":
+            how = f"{how}; {failed.get('message')}" if how else str(failed.get("message"))
+        how = how or str(failed.get("message") or f"failed {times} times")
+        message = f"{_hook_name(job)} hook failed: {how}" if hook else f"the job failed: {how}"
+        run = _log_command(pod, container) if pod else _kubectl(job, "describe", "job", _name(job))
+        cause = Cause("hook" if hook else "job", _label(job), message, run)
+        patience = SETTLED if final else AT_ONCE
+        yield Suspicion(cause, patience, job["metadata"]["uid"], _place(pod) if pod else "", container)
+
+    def _stalled(self, deployment: Object) -> Iterator[Suspicion]:
+        progress = _conditions(deployment).get("Progressing", {})
+        if progress.get("reason") != "ProgressDeadlineExceeded" or _mark(deployment, progress) in self._scene.known:
+            return
+        why: list[Suspicion] = []
+        for pod in self._pods:
+            if self._counts(pod) and self._root(pod)["metadata"]["uid"] == deployment["metadata"]["uid"]:
+                why += self._pod(pod)
+        limit = deployment["spec"].get("progressDeadlineSeconds", 600)
+        text = f"no progress for {limit} s (progressDeadlineSeconds)"
+        run = _kubectl(deployment, "describe", "deployment", _name(deployment))
+        cause = Cause("progress", _label(deployment), text, run)
+        if not why:
+            yield Suspicion(cause, AT_ONCE, deployment["metadata"]["uid"])
+            return
+        first = ranked(why)[0]
+        cause = replace(cause, message=f"{first.cause.message}; {text}", run=first.cause.run)
+        yield replace(first, cause=cause, patience=AT_ONCE)
+
+    # -- words ---------------------------------------------------------------------------------
+
+    def _of_pod(
+        self, kind: str, pod: Object, message: str, patience: float, *, container: str = "", action: str = "logs"
+    ) -> Suspicion:
+        describe = action == "describe" or not container
+        run = _kubectl(pod, "describe", "pod", _name(pod)) if describe else _log_command(pod, container)
+        cause = Cause(kind, _label(self._root(pod)), message, run)
+        return Suspicion(cause, patience, f"{pod['metadata']['uid']}/{container}", _place(pod), container)
+
+    def _events_of(self, item: Object) -> Sequence[Object]:
+        return self._events.get(item["metadata"]["uid"], ())
+
+
+# -- words -----------------------------------------------------------------------------------
+
+
+def _pull_reason(reason: str, message: str) -> str:
+    """Why a pull failed, out of a message that wraps it many times."""
+    if reason == "InvalidImageName":
+        return "that is no image name"
+    if reason == "ErrImageNeverPull":
+        return "it is not on the node, and imagePullPolicy is Never"
+    if re.search(r"not found|manifest unknown", message):
+        return "not found"
+    if re.search(r"denied|unauthorized|forbidden", message, re.I):
+        return "access denied"
+    if found := re.search(r"lookup (\S+?)(?: on \S+)?: (no such host|server misbehaving|.*timeout)", message):
+        return f"{found.group(2)}: {found.group(1)}"
+    parts = first_line(message).split(": ")
+    return ": ".join(parts[-2:]) if message else reason
+
+
+def _exit_words(terminated: Mapping[str, Any]) -> str:
+    code, reason = terminated.get("exitCode"), terminated.get("reason", "")
+    message = first_line(terminated.get("message", ""))
+    words = f"exit code {code}" if code is not None else "it does not stay up"
+    if reason and reason != "Error":
+        words += f" ({reason})"
+    return f"{words}: {message}" if message else words
+
+
+def _last_failure(pods: Iterable[Object]) -> tuple[str, Object | None, str]:
+    """How the youngest pod that failed did so, the pod, and its container."""
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True):
+        status = pod.get("status", {})
+        for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
+            for state in (container.get("state", {}), container.get("lastState", {})):
+                if (terminated := state.get("terminated", {})).get("exitCode"):
+                    name = container["name"]
+                    return f"container {name} {_exit_words(terminated)}", pod, name
+    return "", None, ""
+
+
+def _kubectl(item: Object, *words: str) -> str:
+    return " ".join(("kubectl", f"--namespace={item['metadata']['namespace']}", *words))
+
+
+def _log_command(pod: Object, container: str) -> str:
+    """What prints the log of a container that has failed: of its last run where it is to run again."""
+    status = pod.get("status", {})
+    states = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
+    again = any(item["name"] == container and _wait_reason(item) == "CrashLoopBackOff" for item in states)
+    return _kubectl(pod, "logs", _name(pod), f"--container={container}", *(("--previous",) if again else ()))
+
+
+# -- reading objects ---------------------------------------------------------------------------
+
+
+def _conditions(item: Object) -> dict[str, Object]:
+    return {condition["type"]: condition for condition in item.get("status", {}).get("conditions") or ()}
+
+
+def _mark(item: Object, condition: Object) -> str:
+    values = (condition["type"], condition.get("status"), condition.get("reason"), condition.get("lastTransitionTime"))
+    return f"{item['metadata']['uid']}:{':'.join(map(str, values))}"
+
+
+def _observed(item: Object) -> bool:
+    """False while the controller has not yet seen the newest spec: then its status speaks of an older one."""
+    observed = item.get("status", {}).get("observedGeneration")
+    return observed is None or observed >= item["metadata"].get("generation", 0)
+
+
+def _revision(item: Object) -> str:
+    return str(item["metadata"].get("annotations", {}).get("deployment.kubernetes.io/revision", ""))
+
+
+def _lacks_pods(item: Object) -> bool:
+    status = item.get("status", {})
+    if item["kind"] == "StatefulSet":
+        return bool(status.get("replicas", 0) < item["spec"].get("replicas", 1))
+    if item["kind"] == "DaemonSet":
+        return bool(status.get("currentNumberScheduled", 0) < status.get("desiredNumberScheduled", 0))
+    return not status.get("active") and not status.get("succeeded")
+
+
+def _starting(pod: Object) -> bool:
+    """True for a pod that has a node, is not ready, and has shown nothing wrong."""
+    status = pod.get("status", {})
+    conditions = _conditions(pod)
+    if status.get("phase") not in ("Pending", "Running") or conditions.get("Ready", {}).get("status") == "True":
+        return False
+    containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+    healthy = all(_wait_reason(item) in _STARTING_REASONS and not item.get("restartCount") for item in containers)
+    return healthy and conditions.get("PodScheduled", {}).get("status") == "True"
+
+
+def _wait_reason(container: Object) -> str:
+    return str(container.get("state", {}).get("waiting", {}).get("reason", ""))
+
+
+def _crash(container: Object) -> Mapping[str, Any] | None:
+    """How a container that is to run, and does not, ended; None where it runs, waits for something else or is done."""
+    state = container.get("state", {})
+    if _wait_reason(container) == "CrashLoopBackOff":
+        ended: Mapping[str, Any] = container.get("lastState", {}).get("terminated", {})
+        return ended
+    ended = state.get("terminated", {})
+    return ended if ended.get("exitCode") else None
+
+
+def _is_hook(item: Object) -> bool:
+    return "helm.sh/hook" in item["metadata"].get("annotations", {})
+
+
+def _hook_name(item: Object) -> str:
+    return str(item["metadata"]["annotations"].get("helm.sh/hook", ""))
+
+
+def _image(pod: Object, container: str) -> str:
+    spec = pod["spec"]
+    every = (*spec.get("initContainers", ()), *spec.get("containers", ()))
+    return next((str(item.get("image")) for item in every if item["name"] == container), "")
+
+
+def _label(item: Object) -> str:
+    return f"{item['kind']} {_name(item)}"
+
+
+def _place(item: Object) -> str:
+    return f"{item['metadata']['namespace']}/{_name(item)}"
+
+
+def _name(item: Object) -> str:
+    return str(item["metadata"]["name"])
+
+
+def _event_time(event: Object) -> str:
+    series = event.get("series") or {}
+    return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")

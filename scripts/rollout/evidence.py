@@ -1,0 +1,142 @@
+"""Owns what is kept of a failed rollout: events, objects, logs as files, without the content of any Secret."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.cluster.api import Api, Object, event_time
+from scripts.core.errors import ApiError
+
+_PODS = 30  # whose logs are kept
+_LINES = 500  # of each log
+_SHORT = 4  # a Secret's value below this length would make every text unreadable
+_HELMS_OWN = "helm.sh/release.v1"
+_TELLING = re.compile(r"pass|secret|token|key|credential", re.I)
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """Replaces every value of a namespace's Secrets, in a text that is going to be kept, by `***`."""
+
+    pattern: re.Pattern[str] | None = None
+
+    @classmethod
+    def of(cls, api: Api, namespaces: Iterable[str]) -> Redaction:
+        """For the Secrets of `namespaces` that we may read; those of helm itself are no secrets of a service."""
+        secrets: list[Object] = []
+        for namespace in namespaces:
+            with contextlib.suppress(ApiError):  # who may not read them cannot name them
+                secrets += api.list("Secret", namespace, fields=f"type!={_HELMS_OWN}")
+        return cls.for_values(value for secret in secrets for value in (secret.get("data") or {}).values())
+
+    @classmethod
+    def for_values(cls, encoded: Iterable[str]) -> Redaction:
+        """For values in base64, as a Secret's `data` has them: as they are, decoded, and line by line."""
+        words: set[str] = set()
+        for value in encoded:
+            text = base64.b64decode(value).decode("utf-8", "replace")
+            words |= {value, text.strip(), *(line.strip() for line in text.splitlines())}
+        longest_first = sorted((word for word in words if len(word) >= _SHORT), key=len, reverse=True)
+        if not longest_first:
+            return cls()
+        return cls(re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in longest_first)))
+
+    def __call__(self, text: str) -> str:
+        return self.pattern.sub("***", text) if self.pattern else text
+
+
+def collect(
+    api: Api,
+    folder: Path,
+    *,
+    objects: Sequence[Object],
+    events: Sequence[Object],
+    kept_logs: Mapping[tuple[str, str], str],
+    redaction: Redaction,
+) -> None:
+    """Write `events.txt`, `describe/KIND-NAME.yaml` and `logs/POD.CONTAINER[.previous].log` into `folder`.
+
+    `kept_logs` are logs that were read before, by pod ("namespace/name") and container. A log that cannot be read is
+    left out.
+    """
+    ordered = sorted(events, key=event_time)
+    _write(folder / "events.txt", "".join(f"{event_line(event)}\n" for event in ordered), redaction)
+    for item in objects:
+        name = f"{item['kind']}-{item['metadata']['name']}.yaml"
+        own = [event for event in ordered if event.get("involvedObject", {}).get("uid") == item["metadata"]["uid"]]
+        _write(folder / "describe" / name, describe(item, own), redaction)
+    for (pod, container), text in kept_logs.items():
+        _write(folder / "logs" / f"{pod.partition('/')[2]}.{container}.log", text, redaction)
+    wanted = [
+        (item["metadata"]["namespace"], item["metadata"]["name"], container["name"], previous)
+        for item in sorted((item for item in objects if item["kind"] == "Pod"), key=_is_ready)[:_PODS]
+        for container in (*item["spec"].get("initContainers", ()), *item["spec"]["containers"])
+        for previous in (False, True)
+        if (f"{item['metadata']['namespace']}/{item['metadata']['name']}", container["name"]) not in kept_logs
+    ]
+
+    def read(place: tuple[str, str, str, bool]) -> None:
+        namespace, pod, container, previous = place
+        with contextlib.suppress(ApiError):  # the pod may be gone by now
+            text = api.logs(pod, namespace, container=container, previous=previous, tail=_LINES)
+            if text is not None:
+                name = f"{pod}.{container}{'.previous' if previous else ''}.log"
+                _write(folder / "logs" / name, text, redaction)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read, wanted))
+
+
+def describe(item: Object, events: Sequence[Object]) -> str:
+    """An object as YAML, its events below; the content of a Secret and of telling variables left out."""
+    metadata = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
+    document = _without_values({**item, "metadata": metadata})
+    if events:
+        document["events"] = [event_line(event) for event in events]
+    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120))
+
+
+def event_line(event: Mapping[str, Any]) -> str:
+    """One line: when, what kind, of what, how often, and why."""
+    about = event.get("involvedObject", {})
+    count = event.get("count") or (event.get("series") or {}).get("count") or 1
+    what = f"{about.get('kind')}/{about.get('name')}"
+    message = " ".join(str(event.get("message", "")).split())
+    return f"{event_time(event)}  {event.get('type')}  {event.get('reason')}  {what}  x{count}  {message}"
+
+
+def last_line(text: str | None) -> str:
+    """The last line of a log that says something, at most 160 characters of it."""
+    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    return lines[-1][:160] if lines else ""
+
+
+def _without_values(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_values(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("kind") == "Secret":
+        value = {key: "***" if key in ("data", "stringData") else item for key, item in value.items()}
+    if "value" in value and _TELLING.search(str(value.get("name", ""))):
+        value = {**value, "value": "***"}
+    return {key: _without_values(item) for key, item in value.items()}
+
+
+def _is_ready(pod: Object) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+
+def _write(path: Path, text: str, redaction: Redaction) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(redaction(text), encoding="utf-8")

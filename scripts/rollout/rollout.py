@@ -1,0 +1,425 @@
+"""Owns helm operations on a cluster: run with a deadline, watched meanwhile, and a failure explained by its cause."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NoReturn
+
+from scripts.chart.helm import read_complaints
+from scripts.cluster.api import Api
+from scripts.core.command import Process, Runner
+from scripts.core.errors import ApiError, ClusterError, CommandFailed, ReleaseError
+from scripts.core.parallel import BRIEF_GO
+from scripts.rollout.cause import Cause, read_refusal
+from scripts.rollout.diagnose import Patience, Suspicion, ranked, suspicions, unproven
+from scripts.rollout.evidence import Redaction, collect, last_line
+from scripts.rollout.view import View
+
+Say = Callable[[str], None]
+_ENVIRONMENT = {"HELM_NO_PLUGINS": "1"}
+_QUERY_DEADLINE = 30.0
+_LOOK = 0.3  # seconds between two looks at what was seen
+_NEWS = 30.0  # seconds between two lines of progress
+_PROOF = 4.0  # seconds that a container without a probe has to run before it is believed
+_LATER = 30.0  # seconds by which helm's own deadline is later than ours
+_ENDING = 20.0  # seconds for helm to record a failure and end
+_FAILS = 'msg="upgrade failed"'  # helm's line before it rolls back
+_IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
+_ABOUT_OBJECTS = re.compile(r"hook|failed p(?:re|ost)-|not ready|deadline exceeded|timed out|canceled|pod \S+ failed")
+_MAKING = frozenset({"install", "upgrade", "rollback"})
+_CRASHES = frozenset({"crash-loop", "init-container"})
+_LOGGED = frozenset({"crash-loop", "init-container", "hook", "job"})  # causes that the container's log explains
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is installed: `chart` is an archive or an `oci://host/path@sha256:...`; `sets` goes to `--set`.
+
+    Secrets belong into a file of `values`: a command line can be read by every user of the machine.
+    """
+
+    chart: str | Path
+    values: tuple[Path, ...] = ()
+    sets: Mapping[str, str] = field(default_factory=dict)
+    plain_http: bool = False
+    ca_file: Path | None = None
+    registry_config: Path | None = None
+
+    def arguments(self) -> list[str | Path]:
+        """The chart and the flags that describe it, as helm takes them."""
+        words: list[str | Path] = [self.chart]
+        words += [word for file in self.values for word in ("--values", file)]
+        words += [word for key, value in self.sets.items() for word in ("--set", f"{key}={value}")]
+        words += ["--plain-http"] if self.plain_http else []
+        words += ["--ca-file", self.ca_file] if self.ca_file else []
+        words += ["--registry-config", self.registry_config] if self.registry_config else []
+        return words
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A revision of a release. `chart` is "gati-0.2.0", `updated` a time as helm writes it.
+
+    `seconds` is how long helm took and `notes` what it told the user, for an operation of ours.
+    """
+
+    number: int
+    status: str
+    chart: str
+    description: str
+    updated: str = ""
+    seconds: float = 0.0
+    notes: str = ""
+
+    @property
+    def version(self) -> str:
+        """The chart's version."""
+        found = re.search(r"-(\d+\.\d+\.\d+.*)$", self.chart)
+        return found.group(1) if found else ""
+
+    @property
+    def pending(self) -> bool:
+        """True while a helm works on it, and for ever after that helm was killed."""
+        return self.status.startswith("pending-")
+
+    @property
+    def served(self) -> bool:
+        """True for one that was rolled out to its end."""
+        return self.status in ("deployed", "superseded")
+
+
+class RolloutFailed(ClusterError):
+    """An operation on a release did not succeed. The first line of `str(error)` is the cause.
+
+    `evidence` is the folder with events, objects and logs; `seconds` is how long it took to find out; `rolled_back`
+    is the revision that serves again where the release was rolled back for this failure.
+    """
+
+    def __init__(
+        self, cause: Cause, *, found: str, evidence: Path, seconds: float = 0.0, rolled_back: int | None = None
+    ) -> None:
+        self.cause = cause
+        self.evidence = evidence
+        self.seconds = seconds
+        self.rolled_back = rolled_back
+        ReleaseError.__init__(self, str(cause), found=found, run=cause.run or None)
+
+
+class Rollout:
+    """The release `release` in `namespace` of the cluster that `api` speaks to.
+
+    Every operation raises RolloutFailed, and leaves what helm said, events, objects and logs in a folder of its own
+    below `evidence`. `also` names further namespaces that the chart puts objects into: they are watched, too.
+    """
+
+    def __init__(
+        self,
+        helm: Path,
+        runner: Runner,
+        api: Api,
+        *,
+        namespace: str,
+        release: str,
+        evidence: Path,
+        say: Say,
+        kubeconfig: Path | None = None,
+        context: str | None = None,
+        also: Sequence[str] = (),
+    ) -> None:
+        self.namespace = namespace
+        self.release = release
+        self.namespaces = tuple(dict.fromkeys((namespace, *also)))
+        self.api = api
+        self._helm = helm
+        self._runner = runner
+        self._evidence = evidence
+        self._say = say
+        self._kubeconfig = kubeconfig
+        self._context = context
+
+    # -- operations ----------------------------------------------------------------------------
+
+    def install(self, target: Target, *, deadline: float = 300, rollback_on_failure: bool = False) -> Revision:
+        """Install the release and wait until all of it is ready.
+
+        With `rollback_on_failure` a failure leaves nothing of it, and is raised only then.
+        """
+        return self._roll_out("install", target, deadline, rollback_on_failure)
+
+    def upgrade(self, target: Target, *, deadline: float = 300, rollback_on_failure: bool = False) -> Revision:
+        """Upgrade the release and wait until all of it is ready.
+
+        With `rollback_on_failure` a failure ends in the revision before, and is raised only then; that may take
+        `deadline` once more.
+        """
+        return self._roll_out("upgrade", target, deadline, rollback_on_failure)
+
+    def rollback(self, revision: int, *, deadline: float = 300) -> Revision:
+        """Roll back to `revision` and wait until all of it is ready. Returns the new revision."""
+        return self._latest(self._operate("rollback", str(revision), "--wait=watcher", deadline=deadline))
+
+    def test(self, *, deadline: float = 120) -> str:
+        """Run the chart's tests; returns what helm says of them.
+
+        Without `--logs`, which fails where the chart deletes a test's pod as soon as it has succeeded.
+        """
+        return self._operate("test", deadline=deadline).said()
+
+    def uninstall(self, *, deadline: float = 120) -> float:
+        """Remove the release. Returns the seconds it took.
+
+        helm waits for its objects to go, but may end before its watch has seen them: then they go a moment later.
+        """
+        return self._operate("uninstall", "--wait=watcher", "--cascade=foreground", deadline=deadline).seconds
+
+    def recover(self, *, deadline: float = 300) -> Revision | None:
+        """Bring back a release that a killed helm left pending: to the last revision that was deployed.
+
+        None when nothing is pending. Raises RolloutFailed with the command to run where no revision was ever deployed.
+        """
+        revisions = self.history()
+        if not revisions or not revisions[-1].pending:
+            return None
+        served = [revision for revision in revisions if revision.served]
+        if not served:
+            found = "no revision of it was ever deployed: there is none to go back to"
+            raise RolloutFailed(self.pending(revisions), found=found, evidence=self._evidence)
+        self._say(f"release {self.release} is {revisions[-1].status}: rolling back to revision {served[-1].number}")
+        return self.rollback(served[-1].number, deadline=deadline)
+
+    # -- questions -----------------------------------------------------------------------------
+
+    def history(self) -> tuple[Revision, ...]:
+        """The revisions, oldest first; empty when there is no such release."""
+        argv = self.command(self._helm, "history", self.release, "--output=json")
+        try:
+            result = self._runner.run(argv, env={**_ENVIRONMENT, **BRIEF_GO}, deadline=_QUERY_DEADLINE)
+        except CommandFailed as error:
+            if "release: not found" in error.stderr:
+                return ()
+            raise
+        return tuple(
+            Revision(row["revision"], row["status"], row["chart"], row["description"], str(row["updated"]))
+            for row in json.loads(result.stdout)
+        )
+
+    def status(self) -> str | None:
+        """The status of the newest revision ("deployed", "failed", "pending-upgrade"), None without a release."""
+        revisions = self.history()
+        return revisions[-1].status if revisions else None
+
+    def pending(self, revisions: Sequence[Revision]) -> Cause:
+        """What is to be said of a release whose newest revision is pending, and the command that ends it."""
+        last = revisions[-1]
+        served = [str(revision.number) for revision in revisions if revision.served]
+        way = ("rollback", self.release, served[-1], "--wait") if served else ("uninstall", self.release, "--wait")
+        message = (
+            f"revision {last.number} is {last.status} since {last.updated}: another helm works on it or was killed"
+        )
+        return Cause("pending", f"Release {self.release}", message, " ".join(map(str, self.command("helm", *way))))
+
+    def command(self, helm: str | Path, *words: str | Path) -> list[str | Path]:
+        """A command line of helm for this release's namespace and cluster."""
+        login = self.login("--kube-context")
+        return [helm, *words, f"--namespace={self.namespace}", *login]
+
+    def login(self, context_flag: str) -> list[str]:
+        """The flags that lead helm and kubectl to the cluster."""
+        words = [f"--kubeconfig={self._kubeconfig}"] if self._kubeconfig else []
+        return words + ([f"{context_flag}={self._context}"] if self._context else [])
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _roll_out(self, verb: str, target: Target, deadline: float, rollback: bool) -> Revision:
+        words = [*target.arguments(), "--wait=watcher", *(["--rollback-on-failure"] if rollback else [])]
+        done = self._operate(verb, *words, deadline=deadline, rollback=rollback)
+        return replace(self._latest(done), notes=done.said().partition("\nNOTES:\n")[2].strip())
+
+    def _operate(self, verb: str, *words: str | Path, deadline: float, rollback: bool = False) -> _Operation:
+        number = 1 + sum(1 for _ in self._evidence.glob("[0-9]*")) if self._evidence.is_dir() else 1
+        operation = _Operation(self, verb, deadline, self._evidence / f"{number:02}-{verb}", rollback=rollback)
+        # Of these two helm's deadline comes later than ours: what is wrong is looked at before anything is undone.
+        # The others only record a failure that they find themselves.
+        helms = deadline + (_LATER if verb in ("install", "upgrade") else 0)
+        argv = self.command(self._helm, verb, self.release, *words, f"--timeout={helms:.0f}s")
+        operation.run(self._runner, argv, self._say)
+        return operation
+
+    def _latest(self, operation: _Operation) -> Revision:
+        revision = replace(self.history()[-1], seconds=operation.seconds)
+        what = (
+            f"{operation.verb} of {self.release} in {self.namespace}: revision {revision.number} is {revision.status}"
+        )
+        self._say(f"{what}, {operation.seconds:.0f} s")
+        return revision
+
+
+class _Operation:
+    """One run of helm, watched. `seconds` is how long it took to its end, or until its failure was known."""
+
+    def __init__(self, rollout: Rollout, verb: str, deadline: float, folder: Path, *, rollback: bool) -> None:
+        self.verb = verb
+        self.seconds = 0.0
+        self._believed = False
+        """True where helm took a release that fails for a success."""
+        self._rollout = rollout
+        self._deadline = deadline
+        self._folder = folder
+        self._rollback = rollback
+        self._log = folder / "helm.log"
+
+    def said(self) -> str:
+        """What helm printed, both streams."""
+        return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+
+    def run(self, runner: Runner, argv: Sequence[str | Path], say: Say) -> None:
+        """Run helm until it ends, something is seen that cannot end well, or the deadline has passed.
+
+        Raises RolloutFailed.
+        """
+        rollout, begin = self._rollout, time.monotonic()
+        with (
+            View(rollout.api, rollout.namespaces, rollout.release) as view,
+            runner.start(argv, log=self._log, env=_ENVIRONMENT) as process,
+        ):
+            stands, suspicion = self._follow(process, view, begin + self._deadline, say)
+            self.seconds = time.monotonic() - begin
+            if stands:
+                return
+            self._believed = process.wait(0) == 0
+            by_itself = suspicion is None and self.seconds < self._deadline
+            redaction = Redaction.of(rollout.api, rollout.namespaces)
+            suspicion = self._examine(view, suspicion, redaction)
+            self._end(process)
+        self._fail(suspicion, redaction, by_itself=by_itself)
+
+    def _follow(self, process: Process, view: View, end: float, say: Say) -> tuple[bool, Suspicion | None]:
+        """True where all went well, and else what is seen that cannot end well, if it is that which ends the wait."""
+        patience, news = Patience(), time.monotonic() + _NEWS
+        running: dict[str, float] = {}
+        while time.monotonic() < end:
+            status = process.wait(_LOOK)
+            if status or _FAILS in self.said():
+                return False, None
+            view.refresh()
+            scene, now = view.scene(), time.monotonic()
+            found = suspicions(scene)
+            running = {key: running.get(key, now) for key in unproven(scene)}
+            if status == 0:
+                # helm is content with a container that has just begun to run; what crashes then is looked at.
+                found = tuple(one for one in found if one.cause.kind in _CRASHES)
+                proven = all(now - since >= _PROOF for since in running.values())
+                if self.verb not in _MAKING or (proven and not found):
+                    return True, None
+            if due := patience.due(found, now):
+                return False, due[0]
+            if now > news:
+                news += _NEWS
+                say(f"{self.verb} of {self._rollout.release}: {view.progress()}")
+        return False, None
+
+    def _examine(self, view: View, suspicion: Suspicion | None, redaction: Redaction) -> Suspicion | None:
+        """Keep the evidence, before anything is undone; returns what explains the failure, as far as objects tell."""
+        view.refresh()
+        scene = view.scene(with_gone=True)
+        suspicion = suspicion or next(iter(ranked(suspicions(scene))), None)
+        if suspicion is not None and suspicion.container and suspicion.cause.kind in _LOGGED:
+            namespace, _, pod = suspicion.pod.partition("/")
+            text = view.hook_logs.get((suspicion.pod, suspicion.container))
+            for previous in (False, True):  # the newest run may not have said anything yet
+                with contextlib.suppress(ApiError):  # the pod may be gone
+                    text = text or self._rollout.api.logs(
+                        pod, namespace, container=suspicion.container, previous=previous, tail=20
+                    )
+            if line := last_line(text):
+                cause = replace(suspicion.cause, message=f"{suspicion.cause.message}: {line}")
+                suspicion = replace(suspicion, cause=cause)
+        collect(
+            self._rollout.api,
+            self._folder,
+            objects=scene.objects,
+            events=scene.events,
+            kept_logs=view.hook_logs,
+            redaction=redaction,
+        )
+        return suspicion
+
+    def _end(self, process: Process) -> None:
+        """Let helm record the failure, and roll back if it was asked to.
+
+        A helm that is failing already must not be told again: it would roll back twice, and end in between.
+        """
+        if _FAILS not in self.said():
+            process.tell(signal.SIGTERM)
+        process.wait(self._deadline if self._rollback else _ENDING)
+
+    def _fail(self, suspicion: Suspicion | None, redaction: Redaction, *, by_itself: bool) -> NoReturn:
+        """Raise RolloutFailed, once helm has ended."""
+        cause = self._refused() if by_itself else None
+        if cause is None and suspicion is not None and (not by_itself or _ABOUT_OBJECTS.search(self.said())):
+            cause = suspicion.cause
+        if cause is None:
+            cause = self._unexplained(by_itself=by_itself)
+        login = " ".join(("kubectl", *self._rollout.login("--context")))
+        run = re.sub(r"^kubectl\b", login.replace("\\", r"\\"), cause.run)
+        cause = Cause(cause.kind, cause.object, redaction(cause.message), run)
+        rolled_back, state = self._aftermath()
+        self._log.write_text(redaction(self.said()), encoding="utf-8")
+        (self._folder / "cause.txt").write_text(f"{cause}\n", encoding="utf-8")
+        release = f"{self.verb} of release {self._rollout.release} in namespace {self._rollout.namespace}"
+        taken = f"{self.seconds:.0f} of {self._deadline:.0f} s"
+        raise RolloutFailed(
+            cause,
+            found=f"{release} failed after {taken}\n{state}\nevents, objects and logs are in {self._folder}",
+            evidence=self._folder,
+            seconds=self.seconds,
+            rolled_back=rolled_back,
+        )
+
+    def _refused(self) -> Cause | None:
+        """The cause in helm's own words, where it or the server refuses something."""
+        rollout, text = self._rollout, self.said()
+        if _IN_PROGRESS in text:
+            revisions = rollout.history()
+            if revisions and revisions[-1].pending:
+                return rollout.pending(revisions)
+        return read_refusal(text, release=rollout.release, namespace=rollout.namespace)
+
+    def _unexplained(self, *, by_itself: bool) -> Cause:
+        label = f"Release {self._rollout.release}"
+        if by_itself:
+            said = re.sub(r"^(?:INSTALLATION|UPGRADE) FAILED: ", "", self.said().rsplit("Error: ", 1)[-1].strip())
+            return Cause("helm", label, str(read_complaints(said, Path())[0]), f"read {self._log}")
+        message = f"was not ready after {self._deadline:.0f} s, and nothing in the cluster says why"
+        return Cause("deadline", label, message, f"read {self._folder / 'events.txt'}")
+
+    def _aftermath(self) -> tuple[int | None, str]:
+        """The revision that serves again after a rollback, and what became of the release in words."""
+        revisions = self._rollout.history()
+        if not revisions:
+            return None, "nothing of the release is left"
+        last = revisions[-1]
+        state = f"revision {last.number} is {last.status}" + (": helm took it for ready" if self._believed else "")
+        if not self._rollback:
+            return None, state
+        if last.status == "deployed" and not self._believed:
+            return last.number, f"rolled back: revision {last.number} serves ({last.description})"
+        return self._undo([revision for revision in revisions if revision.served and revision != last], state)
+
+    def _undo(self, served: Sequence[Revision], state: str) -> tuple[int | None, str]:
+        """The rollback that was asked for, where helm did not come to it or did not end it."""
+        try:
+            if not served:
+                self._rollout.uninstall(deadline=self._deadline)
+                return None, "nothing of the release is left: it was uninstalled by a second helm"
+            again = self._rollout.rollback(served[-1].number, deadline=self._deadline)
+        except RolloutFailed as error:
+            return None, f"{state}, and could not be undone: {error.cause}"
+        return again.number, f"rolled back by a second helm: revision {again.number} serves ({again.description})"

@@ -1,0 +1,129 @@
+"""Owns what was seen of a release while helm works on it: watches folded into scenes, and logs that would be lost."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+from scripts.cluster.api import Api, Object
+from scripts.cluster.watch import Watch
+from scripts.core.errors import ApiError
+from scripts.rollout.diagnose import Scene, marks
+
+_WATCHED = ("Pod", "Event", "Job", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet")
+_CERTIFICATE = "Certificate.cert-manager.io"
+_LOG_LINES = 500
+
+
+class View:
+    """The objects of a release's namespaces, from when the view is opened to the end of the `with` block."""
+
+    def __init__(self, api: Api, namespaces: Sequence[str], release: str) -> None:
+        self._api = api
+        self._namespaces = namespaces
+        self._release = release
+        self._stack = contextlib.ExitStack()
+        self._watches: list[Watch] = []
+        self._read: list[int] = []
+        self._objects: dict[str, Object] = {}
+        self._gone: dict[str, Object] = {}
+        self._known: frozenset[str] = frozenset()
+        self.hook_logs: dict[tuple[str, str], str] = {}
+        """Logs of containers of hooks that failed, by pod ("namespace/name") and container."""
+
+    def __enter__(self) -> Self:
+        known = any(f"{kind.name}.{kind.group}" == _CERTIFICATE for kind in self._api.kinds())
+        kinds = (*_WATCHED, _CERTIFICATE) if known else _WATCHED
+        with contextlib.ExitStack() as stack:
+            self._watches = [stack.enter_context(self._api.watch(kinds, name)) for name in self._namespaces]
+            self._read = [0] * len(self._watches)
+            self.refresh()
+            self._known = marks(self.objects, self.events)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    @property
+    def objects(self) -> tuple[Object, ...]:
+        """Pods, their owners and jobs."""
+        return tuple(item for item in self._objects.values() if item["kind"] not in ("Event", "Certificate"))
+
+    @property
+    def events(self) -> tuple[Object, ...]:
+        return tuple(item for item in self._objects.values() if item["kind"] == "Event")
+
+    def refresh(self) -> None:
+        """Take in what was seen since."""
+        for index, watch in enumerate(self._watches):
+            changes = watch.changes()
+            for change in changes[self._read[index] :]:
+                uid = change.object["metadata"]["uid"]
+                if change.type == "DELETED":
+                    gone = self._objects.pop(uid, change.object)
+                    if gone["kind"] in ("Pod", "Job"):
+                        self._gone[uid] = gone
+                else:
+                    self._objects[uid] = change.object
+            self._read[index] = len(changes)
+        self._keep_logs_of_hooks()
+
+    def scene(self, *, with_gone: bool = False) -> Scene:
+        """What there is; `with_gone` adds the pods and jobs that were deleted since the view was opened."""
+        certificates = (item for item in self._objects.values() if item["kind"] == "Certificate")
+        return Scene(
+            release=self._release,
+            namespace=self._namespaces[0],
+            objects=(*self.objects, *(map(_undeleted, self._gone.values()) if with_gone else ())),
+            events=self.events,
+            known=self._known,
+            promised=frozenset(str(item["spec"].get("secretName")) for item in certificates),
+        )
+
+    def progress(self) -> str:
+        """How far the workloads are, in a line."""
+        rows = [
+            f"{item['kind']} {item['metadata']['name']} {_ready(item)}"
+            for item in self.objects
+            if item["kind"] in ("Deployment", "StatefulSet", "DaemonSet")
+        ]
+        return ", ".join(sorted(rows)) or "no workload yet"
+
+    def _keep_logs_of_hooks(self) -> None:
+        """helm may delete a hook as soon as it has failed, and its log with it."""
+        for pod in self.objects:
+            meta = pod["metadata"]
+            jobs = [self._objects.get(owner["uid"], {}) for owner in meta.get("ownerReferences", ())]
+            if pod["kind"] != "Pod" or not any(_is_hook(item) for item in (pod, *jobs)):
+                continue
+            for container in _failed_containers(pod):
+                key = (f"{meta['namespace']}/{meta['name']}", container)
+                if key not in self.hook_logs:
+                    with contextlib.suppress(ApiError):  # it may be gone already
+                        text = self._api.logs(meta["name"], meta["namespace"], container=container, tail=_LOG_LINES)
+                        if text is not None:
+                            self.hook_logs[key] = text
+
+
+def _undeleted(item: Object) -> Object:
+    return {**item, "metadata": {key: value for key, value in item["metadata"].items() if key != "deletionTimestamp"}}
+
+
+def _ready(workload: Object) -> str:
+    status = workload.get("status", {})
+    ready = status.get("readyReplicas", status.get("numberReady", 0))
+    wanted = workload["spec"].get("replicas", status.get("desiredNumberScheduled", 0))
+    return f"{ready}/{wanted} ready"
+
+
+def _is_hook(item: Mapping[str, Any]) -> bool:
+    return "helm.sh/hook" in item.get("metadata", {}).get("annotations", {})
+
+
+def _failed_containers(pod: Object) -> Iterator[str]:
+    status = pod.get("status", {})
+    for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
+        if container.get("state", {}).get("terminated", {}).get("exitCode"):
+            yield container["name"]

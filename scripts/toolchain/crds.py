@@ -1,0 +1,42 @@
+"""Owns where the CustomResourceDefinitions of the operators that the chart can use come from: their pinned modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from scripts.core.errors import ToolError
+
+# Name of the pin in tools.toml -> the folder of its module that holds one definition a file.
+_FOLDERS = {
+    "prometheus-operator": "example/prometheus-operator-crd",
+    "keda": "config/crd/bases",
+    "cert-manager": "deploy/crds",
+    "gateway-api": "config/crd/standard",
+}
+CRD_SETS = tuple(_FOLDERS)
+_KIND_LINE = "\nkind: CustomResourceDefinition\n"
+
+
+class Sources(Protocol):
+    """Gives the verified source folder of a pinned Go module (`scripts.toolchain.Toolchain` does)."""
+
+    def source(self, name: str) -> Path: ...
+
+
+def crd_files(name: str, sources: Sources) -> tuple[Path, ...]:
+    """The definition files of the set `name` (one of CRD_SETS), sorted; read only, one definition each.
+
+    Raises ToolError when the module cannot be had, is not what was pinned, or holds no definition.
+    """
+    folder = sources.source(name) / _FOLDERS[name]
+    # The folders also carry kustomizations and admission policies.
+    files = tuple(path for path in sorted(folder.glob("*.yaml")) if _KIND_LINE in path.read_text(encoding="utf-8"))
+    if not files:
+        raise ToolError(
+            f"the module pinned as {name} holds no custom resource definitions",
+            expected=f"*.yaml with a CustomResourceDefinition in {_FOLDERS[name]}/",
+            found=f"none in {folder}",
+            run=f"look where this version keeps them and change scripts/crds.py, or pin another version of {name}",
+        )
+    return files

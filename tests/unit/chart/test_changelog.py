@@ -1,0 +1,198 @@
+"""A changelog is read as Keep a Changelog describes it, and its Unreleased becomes a version."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from scripts.chart.changelog import (
+    Entry,
+    parse,
+    plain,
+    read_changelog,
+    releasable,
+    release,
+    release_date,
+)
+from scripts.core.errors import ChangelogError
+
+TEXT = """\
+# Changelog
+
+- not an entry: above every version
+
+## [Unreleased]
+
+Words about it.
+
+### Added
+
+- One change
+  over two lines.
+- Another:
+  - with a part
+  - and a second
+
+### Fixed
+* A bug ([#7](https://example.org/7))
+
+<!--
+- a draft
+-->
+```
+- code
+```
+
+## [1.1.0] - 2026-01-31 [YANKED]
+
+### Changed
+
+- Old
+
+## 1.0.0 - 2025-12-24
+
+- First
+
+[unreleased]: https://example.org/o/r/compare/v1.1.0...HEAD
+[1.1.0]: https://example.org/o/r/compare/v1.0.0...v1.1.0
+"""
+DAY = datetime.date(2026, 2, 28)
+
+
+def test_sections_entries_and_lines() -> None:
+    found = parse(TEXT)
+    assert [(s.version, s.date and s.date.isoformat(), s.line) for s in found.sections] == [
+        (None, None, 5),
+        ("1.1.0", "2026-01-31", 27),
+        ("1.0.0", "2025-12-24", 33),
+    ]
+    assert found.unreleased is not None
+    assert found.unreleased.entries == (
+        Entry("added", "One change over two lines.", 11),
+        Entry("added", "Another: with a part; and a second", 13),
+        Entry("fixed", "A bug ([#7](https://example.org/7))", 18),
+    )
+    last = found.section("1.0.0")
+    assert last is not None
+    assert last.entries == (Entry("", "First", 35),)
+    assert found.section("9.9.9") is None
+
+
+def test_a_release_moves_the_entries_and_sets_the_links() -> None:
+    released = release(TEXT, "1.2.0", DAY, tag="demo-1.2.0")
+    assert released.notes == ()
+    expected = TEXT.replace("## [Unreleased]\n", "## [Unreleased]\n\n## [1.2.0] - 2026-02-28\n").replace(
+        "[unreleased]: https://example.org/o/r/compare/v1.1.0...HEAD\n",
+        "[unreleased]: https://example.org/o/r/compare/v1.2.0...HEAD\n"
+        "[1.2.0]: https://example.org/o/r/compare/v1.1.0...v1.2.0\n",
+    )
+    assert released.text == expected
+    assert release_date(released.text, "1.2.0") == DAY
+    again = parse(released.text)
+    assert again.unreleased is not None
+    assert again.unreleased.entries == ()
+    moved, before = again.section("1.2.0"), parse(TEXT).unreleased
+    assert moved is not None
+    assert before is not None
+    assert [(e.kind, e.text) for e in moved.entries] == [(e.kind, e.text) for e in before.entries]
+
+
+def test_line_ends_stay() -> None:
+    windows = TEXT.replace("\n", "\r\n")
+    assert release(windows, "1.2.0", DAY, tag="t").text == release(TEXT, "1.2.0", DAY, tag="t").text.replace(
+        "\n", "\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("link", "unreleased", "own"),
+    [
+        (
+            "https://e.org/o/r/commits/main",
+            "https://e.org/o/r/compare/demo-1.0.0...HEAD",
+            "https://e.org/o/r/releases/tag/demo-1.0.0",
+        ),
+        (
+            "https://e.org/o/r/compare/first...main",
+            "https://e.org/o/r/compare/demo-1.0.0...main",
+            "https://e.org/o/r/compare/first...demo-1.0.0",
+        ),
+        (
+            "https://e.org/o/r/compare/chart/0.9.0...HEAD",
+            "https://e.org/o/r/compare/chart/1.0.0...HEAD",
+            "https://e.org/o/r/compare/chart/0.9.0...chart/1.0.0",
+        ),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", ""], ids=["newline", "no-newline"])
+def test_the_first_version_and_other_ways_of_linking(link: str, unreleased: str, own: str, end: str) -> None:
+    text = f"## [Unreleased]\n\n### Added\n\n- It\n\n[Unreleased]: {link}{end}"
+    lines = release(text, "1.0.0", DAY, tag="demo-1.0.0").text.splitlines()
+    assert lines[-2:] == [f"[Unreleased]: {unreleased}", f"[1.0.0]: {own}"]
+
+
+def test_a_changelog_without_links_is_told() -> None:
+    released = release("## Unreleased\n### Added\n- It\n", "1.0.0", DAY, tag="demo-1.0.0")
+    assert released.text == "## Unreleased\n\n## 1.0.0 - 2026-02-28\n### Added\n- It\n"
+    assert "no link is added for 1.0.0" in released.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# Changelog\n", r"C.md has no Unreleased section"),
+        ("## [Unreleased]\n\n### Added\n\n## [1.0.0]\n- x\n", r"C.md:1: nothing stands under Unreleased"),
+        ("## [Unreleased]\n<!--\n- x\n-->\n", r"C.md:1: nothing stands under Unreleased"),
+        ("## [Unreleased]\n- x\n", r"C.md:2: the entry stands under no kind"),
+        ("## [Unreleased]\n### Nonsense\n- x\n", r"C.md:3: the entry stands under no kind"),
+    ],
+)
+def test_what_cannot_be_released_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ChangelogError, match=message) as caught:
+        releasable(parse(text, "C.md"))
+    assert caught.value.expected
+    with pytest.raises(ChangelogError, match=message):
+        release(text, "2.0.0", DAY, tag="t", source="C.md")
+
+
+def test_a_version_is_released_once() -> None:
+    with pytest.raises(ChangelogError, match=r"C.md:27: 1.1.0 has a section already"):
+        release(TEXT, "1.1.0", DAY, tag="t", source="C.md")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("## [1.0.0] - 2026-02-30\n", r"C.md:1: 2026-02-30 is no date"),
+        ("## [1.0.0]\n\n## 1.0.0\n", r"C.md:3: 1.0.0 has a section already"),
+        ("## Unreleased\n## [unreleased]\n", r"C.md:2: Unreleased has a section already"),
+    ],
+)
+def test_a_broken_changelog_is_refused_by_line(text: str, message: str) -> None:
+    with pytest.raises(ChangelogError, match=message):
+        parse(text, "C.md")
+
+
+def test_files(tmp_path: Path) -> None:
+    assert read_changelog(tmp_path / "none.md") is None
+    (tmp_path / "bytes.md").write_bytes(b"## [Unreleased]\n\xff")
+    with pytest.raises(ChangelogError, match=r"bytes.md cannot be read") as caught:
+        read_changelog(tmp_path / "bytes.md")
+    assert caught.value.found == "text that is not UTF-8"
+    with pytest.raises(ChangelogError, match="cannot be read"):
+        read_changelog(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("markdown", "expected"),
+    [
+        ("A [link](https://e.org) and [another][ref]", "A link and another"),
+        ("**Bold** and __strong__ and `code_with_marks`", "Bold and strong and `code_with_marks`"),
+        ("two\n  lines", "two lines"),
+        ("2 * 3 ** 4", "2 * 3 ** 4"),
+    ],
+)
+def test_plain_words(markdown: str, expected: str) -> None:
+    assert plain(markdown) == expected

@@ -1,0 +1,112 @@
+"""What helm says becomes complaints with a file, a line or a values key, and without its noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts.chart.helm import read_complaints, read_lint
+from scripts.core.command import Result
+
+
+@pytest.fixture
+def chart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A chart folder in the current one, so that paths are short."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "demo"
+    (folder / "templates").mkdir(parents=True)
+    (folder / "Chart.yaml").write_text(
+        "apiVersion: v2\nname: demo\nversion: x\nkubeVersion: '>=1.30'\ndependencies: []\n"
+    )
+    (folder / "values.yaml").write_text("a: 1\nimage:\n  tag: x\nhosts:\n  - host: 1\n")
+    return folder
+
+
+SCHEMA = "Error: values don't meet the specifications of the schema(s) in the following chart(s):\ndemo:\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Error: parse error at (demo/templates/a.yaml:7): missing value", "demo/templates/a.yaml:7: missing value"),
+        (
+            "Error: execution error at (demo/templates/a.yaml:3:4): because so\n\n"
+            "Use --debug flag to render out invalid YAML\n",
+            "demo/templates/a.yaml:3: because so",
+        ),
+        (
+            'level=WARN msg="something before"\nError: YAML parse error on demo/templates/a.yaml: '
+            "error converting YAML to JSON: yaml: line 3: mapping values are not allowed",
+            "demo/templates/a.yaml: renders text that is not valid: yaml: line 3: mapping values are not allowed",
+        ),
+        (
+            'Error: demo/templates/a.yaml:2:5\n  executing "demo/templates/a.yaml" at <include "x" .>:\n'
+            '    error calling include:\ndemo/templates/_x.tpl:9:2\n  executing "x" at <.Values.no.thing>:\n'
+            "    nil pointer evaluating interface {}.thing",
+            "demo/templates/_x.tpl:9: nil pointer evaluating interface {}.thing at <.Values.no.thing> "
+            "(included by demo/templates/a.yaml:2)",
+        ),
+        (
+            "Error: chart requires kubeVersion: >=1.30 which is incompatible with Kubernetes v1.28.0",
+            "demo/Chart.yaml:4: requires Kubernetes >=1.30, which v1.28.0 is not",
+        ),
+        (
+            "Error: An error occurred while checking for chart dependencies. You may need to run `helm dependency "
+            "build` to fetch missing dependencies: found in Chart.yaml, but missing in charts/ directory: redis, other",
+            "demo/Chart.yaml:5: dependencies are missing in charts/: redis, other",
+        ),
+        ('Error: validation: chart.metadata.version "x" is invalid', 'demo/Chart.yaml:3: version "x" is invalid'),
+        (SCHEMA + "- at '/image/tag': got a, want b\n", "demo/values.yaml:3: image.tag: got a, want b"),
+        (SCHEMA + "- at '/hosts/0/host': got a, want b\n", "demo/values.yaml:5: hosts[0].host: got a, want b"),
+        (
+            SCHEMA + "- at '/image': additional properties 'tagg' not allowed\n",
+            "image.tagg: no such key in values.schema.json",
+        ),
+        (SCHEMA + "- at '': missing property 'name'\n", "name: is required"),
+        (
+            SCHEMA + "- at '/a': 'anyOf' failed\n  - at '/a': got a, want b\n  - at '/a': got a, want c\n",
+            "demo/values.yaml:1: a: 'anyOf' failed; got a, want b; got a, want c",
+        ),
+        ("Error: something quite new", "something quite new"),
+        ("", "helm gives no reason"),
+    ],
+)  # fmt: skip
+def test_one_complaint(chart: Path, text: str, told: str) -> None:
+    (complaint,) = read_complaints(text, chart)
+    assert str(complaint) == told
+
+
+def test_each_key_is_a_complaint_in_the_file_that_sets_it(chart: Path, tmp_path: Path) -> None:
+    prod = tmp_path / "prod.yaml"
+    prod.write_text("image:\n  tag: 5\n")
+    text = SCHEMA + (
+        "- at '/image/tag': got number, want string\n"
+        "- at '/a': got number, want string\n"
+        "- at '': additional properties 'x', 'y' not allowed\n"
+    )
+    told = [str(complaint) for complaint in read_complaints(text, chart, [prod])]
+    assert told == [
+        "demo/values.yaml:1: a: got number, want string",
+        "prod.yaml: x: no such key in values.schema.json",
+        "prod.yaml: y: no such key in values.schema.json",
+        "prod.yaml:2: image.tag: got number, want string",
+    ]
+
+
+def test_lint_lines(chart: Path) -> None:
+    stdout = (
+        "==> Linting demo\n"
+        "[INFO] Chart.yaml: icon is recommended\n"
+        "[ERROR] templates/: parse error at (demo/templates/a.yaml:2): missing value for if\n"
+        "[WARNING] demo/templates/b.yaml: object name does not conform\n"
+        "1 chart(s) linted, 1 chart(s) failed\n"
+    )
+    stderr = 'level=INFO msg="missing required value" message="say \\"who\\""\n'
+    complaints = read_lint(Result((), 1, stdout, stderr, 0.0), chart)
+    assert [(c.level, str(c), c.refused) for c in complaints] == [
+        ("info", "demo/Chart.yaml: icon is recommended", False),
+        ("error", "demo/templates/a.yaml:2: missing value for if", False),
+        ("warning", "object name does not conform", False),
+        ("error", 'say "who"', True),
+    ]

@@ -1,0 +1,88 @@
+"""The minors that a constraint admits are those for which helm would install the chart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts.chart.kubeversion import parse_constraint, supported
+from scripts.core.command import Runner
+from scripts.core.config import load_config
+from scripts.core.errors import ChartError
+from scripts.toolchain.finder import Toolchain
+
+KNOWN = tuple(f"1.{minor}" for minor in range(25, 38))
+CONSTRAINTS = [
+    ">=1.28.0-0 <1.38.0-0",
+    ">=1.28.0-0, <1.38.0-0",
+    ">= 1.30",
+    ">1.30",
+    ">1.30.0",
+    ">1.30.0-0",
+    "<1.30",
+    "<=1.30",
+    "<=1.30.0",
+    "<=1.30.0-0",
+    "=1.30",
+    "1.30",
+    "1.30.0",
+    "v1.30.0",
+    "v1.30.0-0",
+    "1.30.x",
+    "1.x",
+    "*",
+    "~1.30",
+    "~1.30.0",
+    "~1",
+    "^1.30.0",
+    "^1.30",
+    "^1",
+    "!=1.30",
+    "!=1.30.0",
+    "1.28 - 1.30",
+    "1.28.0 - 1.30.0",
+    "1.26.0 || >=1.33 <1.35",
+    "^0.1",
+    "^2.0.0",
+    ">=1.40",
+]
+
+
+@pytest.fixture(scope="module")
+def helm() -> Path:
+    return Toolchain(load_config(Path(__file__).parents[3]).cache_dir, Runner()).path("helm")
+
+
+@pytest.mark.parametrize("constraint", CONSTRAINTS)
+def test_the_same_minors_as_helm(constraint: str, helm: Path, tmp_path: Path) -> None:
+    (tmp_path / "Chart.yaml").write_text(f"apiVersion: v2\nname: any\nversion: 0.1.0\nkubeVersion: {constraint!r}\n")
+    chosen = {version.rpartition(".")[0]: version for version in supported(constraint, KNOWN)}
+    for minor in ("1.26", "1.28", "1.30", "1.31", "1.37"):
+        argv = [helm, "template", tmp_path, "--kube-version", chosen.get(minor, f"{minor}.0")]
+        assert (minor in chosen) == (Runner().run(argv, check=False).status == 0), minor
+
+
+@pytest.mark.parametrize(
+    ("constraint", "version"),
+    [
+        (">=1.28.4", "1.28.4"),
+        (">1.28.4", "1.28.5"),
+        (">1.28.0", "1.28.1"),
+        ("~1.28.7", "1.28.7"),
+        ("1.28.9", "1.28.9"),
+        ("!=1.25.0", "1.25.1"),
+    ],
+)
+def test_a_patch_is_chosen_where_the_first_one_is_excluded(constraint: str, version: str) -> None:
+    assert supported(constraint, KNOWN)[0] == version
+
+
+def test_no_constraint_admits_every_known_minor() -> None:
+    assert supported(None, KNOWN) == tuple(f"{minor}.0" for minor in KNOWN)
+
+
+@pytest.mark.parametrize("constraint", ["", "hello", ">=", ">=1.2.3.4", "1.2 ||", ">=1.28 and more"])
+def test_what_is_no_constraint_is_refused(constraint: str) -> None:
+    with pytest.raises(ChartError, match="is no version constraint"):
+        parse_constraint(constraint)

@@ -1,0 +1,139 @@
+"""Rendered text becomes objects, and two sets of objects become a difference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.chart.manifests import Document, Identity, Manifests, difference, read_manifests
+from scripts.core.errors import ChartError
+
+RENDERED = """---
+# Source: gati/templates/service.yaml
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  namespace: gati
+---
+# Source: gati/templates/empty.yaml
+---
+# Source: gati/templates/web.yaml
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, annotations: {at: 2024-01-02}}
+spec:
+  text: |
+    a line
+     ---
+    another
+"""
+
+
+def manifests(*objects: dict[str, Any]) -> Manifests:
+    return Manifests(tuple(Document(item) for item in objects))
+
+
+def deployment(**spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+
+
+def test_documents_know_their_template_and_place() -> None:
+    service, workload = read_manifests(RENDERED)
+    assert (service.kind, service.name, service.namespace) == ("Service", "web", "gati")
+    assert (service.source, service.line) == ("gati/templates/service.yaml", 1)
+    assert (workload.source, workload.line) == ("gati/templates/web.yaml", 10)
+    assert workload.identity == Identity("apps", "Deployment", "", "web")
+
+
+def test_dates_stay_text_and_separators_inside_text_split_nothing() -> None:
+    workload = read_manifests(RENDERED).one("Deployment", "web")
+    assert workload.data["metadata"]["annotations"]["at"] == "2024-01-02"
+    assert workload.data["spec"]["text"] == "a line\n ---\nanother\n"
+
+
+def test_a_list_is_opened() -> None:
+    text = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [deployment(), deployment()]})
+    assert [document.kind for document in read_manifests(text)] == ["Deployment", "Deployment"]
+
+
+@pytest.mark.parametrize("text", ["", "---\n", "# only a comment\n---\n"])
+def test_nothing_rendered_is_no_document(text: str) -> None:
+    assert len(read_manifests(text)) == 0
+
+
+def test_broken_yaml_names_the_template_and_the_line() -> None:
+    with pytest.raises(ChartError) as caught:
+        read_manifests("---\n# Source: gati/templates/a.yaml\nkind: [\n")
+    assert "gati/templates/a.yaml" in str(caught.value)
+    assert "rendered line 4" in str(caught.value)
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_template() -> None:
+    with pytest.raises(ChartError) as caught:
+        read_manifests("---\n# Source: gati/templates/a.yaml\nkind: A\nmetadata:\n  name: a\n  name: b\n")
+    assert "gati/templates/a.yaml" in str(caught.value)
+    assert "rendered line 6: the key 'name' stands twice" in str(caught.value)
+
+
+def test_merged_keys_may_be_overridden() -> None:
+    (document,) = read_manifests("base: &b {a: 1}\nkind: A\nspec: {<<: *b, a: 2}\n")
+    assert document.data["spec"] == {"a": 2}
+
+
+def test_text_that_is_no_object_names_the_template() -> None:
+    with pytest.raises(ChartError, match=r"gati/templates/a\.yaml: renders something that is not an object"):
+        read_manifests("---\n# Source: gati/templates/a.yaml\nhello\n")
+
+
+def test_one_tells_what_is_there() -> None:
+    with pytest.raises(ChartError) as caught:
+        read_manifests(RENDERED).one("ConfigMap")
+    assert "0 objects ConfigMap/*" in str(caught.value)
+    assert "Service/web (gati), Deployment/web" in str(caught.value)
+
+
+def test_an_object_declared_twice_is_reported_once() -> None:
+    assert [d.name for d in manifests(deployment(), deployment(replicas=2)).repeated()] == ["web"]
+
+
+def test_equal_objects_in_another_order_do_not_differ() -> None:
+    first, second = deployment(a=1, b=2), {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}}
+    assert not difference(manifests(first, second), manifests(second, deployment(b=2, a=1)))
+
+
+def test_added_and_removed_objects() -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}}
+    found = difference(manifests(deployment()), manifests(service))
+    assert found.lines() == ["+ Service/web", "- Deployment/web"]
+
+
+def test_a_new_api_version_is_a_change_of_the_same_object() -> None:
+    found = difference(manifests({**deployment(), "apiVersion": "apps/v1beta1"}), manifests(deployment()))
+    assert found.lines() == ["~ Deployment/web", '    apiVersion: "apps/v1beta1" -> "apps/v1"']
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ({"replicas": 1}, {"replicas": 2}, "spec.replicas: 1 -> 2"),
+        ({"replicas": 1}, {"replicas": True}, "spec.replicas: 1 -> true"),
+        ({}, {"paused": False}, "spec.paused: (absent) -> false"),
+        ({"a": {"b/c": 1}}, {"a": {}}, 'spec.a["b/c"]: 1 -> (absent)'),
+        (
+            {"containers": [{"name": "a", "image": "x"}, {"name": "b", "image": "y"}]},
+            {"containers": [{"name": "b", "image": "z"}, {"name": "a", "image": "x"}]},
+            'spec.containers[b].image: "y" -> "z"',
+        ),
+        ({"args": ["a", "b"]}, {"args": ["a"]}, 'spec.args[1]: "b" -> (absent)'),
+        (
+            {"args": [{"name": "a"}, {"name": "a"}]},
+            {"args": [{"name": "a"}]},
+            'spec.args[1]: {"name": "a"} -> (absent)',
+        ),
+    ],
+)
+def test_changed_fields_have_paths(old: dict[str, Any], new: dict[str, Any], line: str) -> None:
+    assert difference(manifests(deployment(**old)), manifests(deployment(**new))).lines()[1:] == [f"    {line}"]

@@ -1,0 +1,75 @@
+"""A chart's folder is read into a value, or refused with the place that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts.chart.source import read_chart, read_yaml, with_version
+from scripts.core.errors import ChartError, ValuesError
+
+
+def write(folder: Path, text: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "Chart.yaml").write_text(text)
+    return folder
+
+
+def test_what_is_read(tmp_path: Path) -> None:
+    folder = write(tmp_path / "c", "name: demo\nversion: 1.2.3\nappVersion: 7\nkubeVersion: '>=1.28'\n")
+    for name in ("values-prod.yaml", "values.yaml", "values-dev.yaml", "values.txt"):
+        (folder / name).touch()
+    chart = read_chart(folder)
+    assert (chart.name, chart.version, chart.app_version, chart.kube_version) == ("demo", "1.2.3", "7", ">=1.28")
+    assert [file.name for file in chart.values_files] == ["values.yaml", "values-dev.yaml", "values-prod.yaml"]
+    assert chart.archive_name == "demo-1.2.3.tgz"
+
+
+def test_a_chart_may_lack_values_and_versions_of_others(tmp_path: Path) -> None:
+    chart = read_chart(write(tmp_path / "c", "name: demo\nversion: 1.2.3\n"))
+    assert (chart.values_files, chart.app_version, chart.kube_version) == ((), None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"Chart.yaml: name is missing or not text"),
+        ("name: demo\n", r"Chart.yaml: version is missing or not text"),
+        ("name: demo\nversion: 1.2\n", r"(?s)version is missing or not text.*quoted.*1\.2"),
+        ("name: demo\nversion: ''\n", r"version is missing"),
+        ("- name\n", r"Chart.yaml: not a mapping"),
+        ("name: demo\nversion: [1\n", r"Chart.yaml:3:1: not valid YAML"),
+        ("name: demo\n\tversion: 1\n", r"Chart.yaml:2:1: not valid YAML"),
+    ],
+)
+def test_a_broken_chart_yaml_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ChartError, match=message):
+        read_chart(write(tmp_path / "c", text))
+
+
+def test_no_chart(tmp_path: Path) -> None:
+    with pytest.raises(ChartError, match=r"(?s)no chart at .*no such folder.*--chart PATH"):
+        read_chart(tmp_path / "nowhere")
+    with pytest.raises(ChartError, match=r"no Chart.yaml in the folder"):
+        read_chart(tmp_path)
+
+
+def test_yaml_files_are_refused_in_the_callers_words(tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_bytes(b"a: \xff\n")
+    with pytest.raises(ValuesError, match="not valid YAML"):
+        read_yaml(file, ValuesError)
+    file.write_text("# nothing\n")
+    assert read_yaml(file, ValuesError) == {}
+    with pytest.raises(ValuesError, match="cannot be read"):
+        read_yaml(tmp_path, ValuesError)
+
+
+def test_only_what_follows_from_the_version_changes() -> None:
+    text = "# c\nversion: 1.0.0 # v\nname: x\nannotations:\n  artifacthub.io/prerelease: 'false'\n  other: 1.0.0\n"
+    assert with_version(text, "1.1.0") == text.replace("version: 1.0.0", "version: 1.1.0")
+    assert with_version(text, "1.1.0-rc.1") == text.replace("version: 1.0.0", "version: 1.1.0-rc.1").replace(
+        "'false'", "'true'"
+    )
+    assert with_version(text, "1.0.0") == text

@@ -1,0 +1,173 @@
+"""Every object is checked or is a problem: by the real kubeconform and the schemas that the toolkit makes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.chart.manifests import read_manifests
+from scripts.checks.kubeconform import Kubeconform, read_objections
+from scripts.checks.schemas import Kind, Prepared, Schemas, Store
+from scripts.core.command import Result, Runner
+from scripts.core.config import Config
+from scripts.core.errors import CommandFailed
+from scripts.toolchain.finder import Toolchain
+
+
+@pytest.fixture
+def real(config: Config, toolchain: Toolchain, runner: Runner) -> Kubeconform:
+    return Kubeconform(toolchain.path("kubeconform"), runner, Schemas(config.cache_dir, toolchain))
+
+
+def problems(checker: Kubeconform, *texts: str, version: str = "1.30.0") -> list[str]:
+    """What is wrong with a render of these objects."""
+    (found,) = checker.check([read_manifests("\n---\n".join(texts))], version)
+    return [f"{problem.kind}/{problem.name}: {problem.message}" for problem in found]
+
+
+def document(api_version: str, kind: str, name: str = "x", **more: object) -> str:
+    return json.dumps({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, **more})
+
+
+CUSTOM = {
+    "ServiceMonitor": ("monitoring.coreos.com/v1", {"selector": {}, "endpoints": [{"port": "http"}]}),
+    "PrometheusRule": ("monitoring.coreos.com/v1", {"groups": [{"name": "g", "rules": [{"expr": "1", "alert": "A"}]}]}),
+    "ScaledObject": (
+        "keda.sh/v1alpha1",
+        {"scaleTargetRef": {"name": "x"}, "triggers": [{"type": "cpu", "metadata": {}}]},
+    ),
+    "Certificate": ("cert-manager.io/v1", {"secretName": "s", "issuerRef": {"name": "i"}}),
+    "HTTPRoute": ("gateway.networking.k8s.io/v1", {"parentRefs": [{"name": "g"}]}),
+}
+
+
+class TestCustomResources:
+    @pytest.mark.parametrize("kind", CUSTOM)
+    @pytest.mark.parametrize("version", ["1.28.0", "1.37.0"])
+    def test_are_checked(self, real: Kubeconform, kind: str, version: str) -> None:
+        api_version, spec = CUSTOM[kind]
+        assert problems(real, document(api_version, kind, spec=spec), version=version) == []
+        wrong = document(api_version, kind, spec={**spec, "noSuchField": 1})
+        assert problems(real, wrong, version=version) == [f"{kind}/x: spec.noSuchField: no such field"]
+        typed = document(api_version, kind, spec={**spec, next(iter(spec)): 5})
+        assert len(problems(real, typed, version=version)) == 1
+
+    def test_of_the_chart_itself_are_checked_by_its_own_definition(self, real: Kubeconform) -> None:
+        schema = {
+            "type": "object",
+            "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}},
+        }
+        definition = document(
+            "apiextensions.k8s.io/v1", "CustomResourceDefinition", "boxes.example.com",
+            spec={
+                "group": "example.com", "scope": "Namespaced", "names": {"kind": "Box", "plural": "boxes"},
+                "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+            },
+        )  # fmt: skip
+        assert problems(real, definition, document("example.com/v1", "Box", spec={"size": 1})) == []
+        wrong = document("example.com/v1", "Box", spec={"size": "big", "colour": 1})
+        assert sorted(problems(real, definition, wrong)) == [
+            "Box/x: spec.colour: no such field",
+            "Box/x: spec.size: got string, want integer",
+        ]
+
+
+class TestNothingIsSkipped:
+    def test_a_kind_without_a_schema(self, real: Kubeconform) -> None:
+        (told,) = problems(real, document("example.com/v1", "Foo"))
+        assert told.startswith("Foo/x: no schema for example.com/v1 Foo: neither Kubernetes, a pinned operator nor")
+
+    def test_a_kind_of_another_kubernetes(self, real: Kubeconform) -> None:
+        old = document("policy/v1beta1", "PodDisruptionBudget")
+        (told,) = problems(real, old, version="1.36.0")
+        assert told.startswith("PodDisruptionBudget/x: no schema for policy/v1beta1 PodDisruptionBudget")
+        assert problems(real, document("resource.k8s.io/v1", "DeviceClass"), version="1.30.0") == [
+            "DeviceClass/x: Kubernetes 1.30 has no resource.k8s.io/v1 DeviceClass; known in 1.34, 1.35, 1.36, 1.37"
+        ]
+
+    @pytest.mark.parametrize("kind", ["../../etc/passwd", "a b", ""])
+    def test_a_kind_that_is_none(self, real: Kubeconform, kind: str) -> None:
+        assert len(problems(real, document("v1", kind))) >= 1
+
+    def test_an_object_of_a_list(self, real: Kubeconform) -> None:
+        items = [json.loads(document("v1", "ConfigMap", name, dataa={})) for name in ("a", "b")]
+        found = problems(real, json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+        assert found == ["ConfigMap/a: dataa: no such field", "ConfigMap/b: dataa: no such field"]
+
+    def test_a_repeated_object_and_one_without_a_name(self, real: Kubeconform) -> None:
+        twice = document("v1", "ConfigMap")
+        assert problems(real, twice, twice) == ["ConfigMap/x: stands twice in this render"]
+        assert problems(real, '{"apiVersion": "v1", "kind": "ConfigMap"}') == ["ConfigMap/: metadata.name is missing"]
+
+    def test_an_object_about_which_kubeconform_says_nothing(self) -> None:
+        class Mute(Runner):
+            def run(self, argv: Any, **options: Any) -> Result:
+                return Result((), 0, '{"resources": []}', "", 0.0)
+
+        checker = Kubeconform(Path("kubeconform"), Mute(), Everything())
+        assert problems(checker, document("v1", "ConfigMap")) == ["ConfigMap/x: kubeconform checked 0 of 1 objects"]
+
+    def test_an_answer_that_is_none(self) -> None:
+        class Broken(Runner):
+            def run(self, argv: Any, **options: Any) -> Result:
+                return Result(("kubeconform",), 2, "boom", "panic", 0.0)
+
+        with pytest.raises(CommandFailed, match="ended with status 2"):
+            problems(Kubeconform(Path("kubeconform"), Broken(), Everything()), document("v1", "ConfigMap"))
+
+
+class Everything:
+    """Schemas that know every kind."""
+
+    def prepare(
+        self, kube_version: str, kinds: Iterable[Kind], definitions: Iterable[Mapping[str, Any]] = ()
+    ) -> Prepared:
+        return Prepared((), frozenset())
+
+    def served_by(self, kind: Kind) -> tuple[str, ...]:
+        return ()
+
+
+def test_objections_are_fields() -> None:
+    message = (
+        "problem validating schema. Check JSON formatting: jsonschema validation failed with 'file:///x#'\n"
+        "- at '/spec/ports/0': additional properties 'a', 'b' not allowed\n"
+        "- at '/spec': missing properties 'selector'\n- at '/metadata/labels/a.b~1c': got number, want string"
+    )
+    assert read_objections(message) == (
+        "spec.ports[0].a: no such field",
+        "spec.ports[0].b: no such field",
+        "spec.selector: is required",
+        'metadata.labels["a.b/c"]: got number, want string',
+    )
+    assert read_objections("something else") == ("something else",)
+
+
+class TestStore:
+    def test_makes_a_file_once_and_a_damaged_one_again(self, tmp_path: Path) -> None:
+        said: list[str] = []
+        made = []
+
+        def make() -> object:
+            made.append(1)
+            return {"a": 1}
+
+        def ensure() -> None:
+            Store(tmp_path / "store", said.append).ensure({"x.json": make})
+
+        for _ in range(2):
+            ensure()
+        assert (len(made), said) == (1, [])
+        for damage in (b"", b'{"a": 2}', b'{"a":'):
+            (tmp_path / "store" / "x.json").write_bytes(damage)
+            ensure()
+            assert json.loads((tmp_path / "store" / "x.json").read_bytes()) == {"a": 1}
+        assert len(made) == 4
+        assert said == ["the cached schema x.json is not what was written: making it anew"] * 3
+        (tmp_path / "store" / "receipt.json").write_text("{")
+        ensure()
+        assert len(made) == 5

@@ -1,0 +1,221 @@
+"""The rules for Chart.yaml, Artifact Hub's annotations, the sources and the changelog; each finding has its place."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts.chart import artifacthub
+from scripts.chart.source import Chart, read_chart
+from scripts.checks.lint import (
+    Finding,
+    Lint,
+    changelog_rules,
+    chart_rules,
+    demand_clean,
+    schema_rules,
+    yaml_rules,
+)
+from scripts.core.config import Config
+from scripts.core.errors import FindingsError
+
+KNOWN = ("1.28", "1.29", "1.30")
+GOOD = """\
+apiVersion: v2
+name: demo
+version: 1.2.3
+appVersion: "1.10"
+description: A chart
+kubeVersion: ">=1.28.0-0"
+maintainers:
+  - name: Somebody
+    email: somebody@example.com
+annotations:
+  artifacthub.io/license: Apache-2.0
+  artifacthub.io/changes: |
+    - kind: added
+      description: All
+"""
+
+
+def chart_of(folder: Path, text: str) -> Chart:
+    (folder / "Chart.yaml").write_text(text)
+    return read_chart(folder)
+
+
+def found(chart: Chart) -> list[tuple[str, int | None, str]]:
+    return [(finding.level, finding.line, finding.message) for finding in chart_rules(chart, KNOWN)]
+
+
+class TestChart:
+    def test_a_good_one(self, tmp_path: Path) -> None:
+        assert found(chart_of(tmp_path, GOOD)) == []
+
+    @pytest.mark.parametrize(
+        ("old", "new", "level", "line", "words"),
+        [
+            ("version: 1.2.3", 'version: "1.2"', "error", 3, "no semantic version"),
+            ("version: 1.2.3", "version: v1.2.3", "error", 3, "no semantic version"),
+            ("name: demo", "name: De mo", "error", 2, "lower-case"),
+            ('appVersion: "1.10"', "appVersion: 1.10", "error", 4, "must be quoted"),
+            ('appVersion: "1.10"\n', "", "warning", None, "appVersion is missing"),
+            ("description: A chart\n", "", "warning", None, "description is missing"),
+            ("apiVersion: v2", "apiVersion: v1", "warning", 1, "v2"),
+            ('kubeVersion: ">=1.28.0-0"\n', "", "warning", None, "kubeVersion is missing"),
+            ('">=1.28.0-0"', '"about 1"', "error", 6, "no version constraint"),
+            ('">=1.28.0-0"', '">=1.99.0-0"', "error", 6, "admits no known Kubernetes"),
+            ('">=1.28.0-0"', '">=1.28.0"', "warning", 6, "refuses vendor builds"),
+            ("email: somebody@example.com", "email: nobody", "error", 8, "email that is none"),
+            ("- name: Somebody", "- nick: Somebody", "error", 8, "has no name"),
+            ("somebody@example.com\n", "a@b\n    url: here\n", "error", 8, "url that is none"),
+            ("description: A chart\n", "description: A chart\nicon: here\n", "error", 6, "icon 'here' is no address"),
+            ("description: A chart\n", "description: x\nsources: [https://a.b, c]\n", "error", 6, "sources[1] 'c'"),
+            ("license: Apache-2.0", "license: a b", "error", 11, "SPDX"),
+            ("license: Apache-2.0", "licence: MIT", "error", 11, "knows no such annotation"),
+            ("kind: added", "kind: new", "error", 13, "'new', not one of added"),
+            ("description: All", "descriptions: All", "error", 13, "needs description"),
+            ("    - kind: added\n      description: All\n", "    - kind: [\n", "error", 14, "not valid YAML"),
+        ],
+    )  # fmt: skip
+    def test_each_rule(self, tmp_path: Path, old: str, new: str, level: str, line: int | None, words: str) -> None:
+        assert old in GOOD
+        findings = found(chart_of(tmp_path, GOOD.replace(old, new)))
+        assert any((one[0], one[1]) == (level, line) and words in one[2] for one in findings), findings
+
+    def test_a_prerelease_says_so(self, tmp_path: Path) -> None:
+        text = GOOD + "  artifacthub.io/prerelease: 'false'\n"
+        assert found(chart_of(tmp_path, text)) == []
+        ((level, _, message),) = found(chart_of(tmp_path, text.replace("1.2.3", "1.2.3-rc.1")))
+        assert (level, "the version is 1.2.3-rc.1" in message) == ("error", True)
+
+    KEYS = (
+        "apiVersion",
+        "description",
+        "appVersion",
+        "kubeVersion",
+        "maintainers",
+        "icon",
+        "home",
+        "sources",
+        "annotations",
+    )
+    VALUES = (None, 0, 1.5, True, "", "x", [], [1], ["x"], [None], [[]], {}, {"a": 1}, {1: 2}, [{"name": 1}])
+
+    def test_nonsense_is_a_finding_and_never_a_crash(self, tmp_path: Path) -> None:
+        for key, value in itertools.product(self.KEYS, self.VALUES):
+            metadata = {**yaml.safe_load(GOOD), key: value}
+            list(chart_rules(chart_of(tmp_path, yaml.safe_dump(metadata)), KNOWN))
+
+    SHAPES = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["kind", "description", "links", "name", "url", "image", "x"]), inner, max_size=4
+            )
+        ),
+        max_leaves=8,
+    )
+
+    @given(st.sampled_from(sorted(artifacthub._RULES)), SHAPES)
+    def test_nonsense_in_an_annotation_neither(self, name: str, value: object) -> None:
+        annotations = {f"artifacthub.io/{name}": yaml.safe_dump(value)}
+        for objection in artifacthub.objections(annotations, "1.0.0"):
+            assert objection.annotation == f"artifacthub.io/{name}"
+            assert objection.message
+
+
+class TestSources:
+    @pytest.fixture
+    def rules(self, root: Path) -> Path:
+        return root / ".yamllint.yaml"
+
+    @pytest.mark.parametrize(
+        ("content", "line", "words"),
+        [
+            (b"a: [1\n", 2, "syntax error"),
+            (b"a: 1\na: 2\n", 2, 'duplication of key "a"'),
+            (b"a:   1   \n", 1, "trailing-spaces"),
+            (b"- 1\n", None, "not a mapping, but a list"),
+            (b"a: \xff\n", None, "is not UTF-8 text"),
+            (b"a: \x00\n", None, "is not YAML (unacceptable character"),
+        ],
+    )
+    def test_of_yaml(self, tmp_path: Path, rules: Path, content: bytes, line: int | None, words: str) -> None:
+        file = tmp_path / "values.yaml"
+        file.write_bytes(content)
+        findings = list(yaml_rules(file, rules))
+        assert any(one.line == line and words in one.message and one.file == file for one in findings), findings
+        assert all(one.level == "error" for one in findings)
+
+    def test_good_ones(self, tmp_path: Path, rules: Path) -> None:
+        for content in ("", "a: 1\n", "# nothing\n"):
+            (tmp_path / "values.yaml").write_text(content)
+            assert list(yaml_rules(tmp_path / "values.yaml", rules)) == []
+
+    @pytest.mark.parametrize(
+        ("content", "line", "words"), [(b'{\n"a": }', 2, "is not valid JSON"), (b"\xff", None, "is not UTF-8")]
+    )
+    def test_of_the_schema(self, tmp_path: Path, content: bytes, line: int | None, words: str) -> None:
+        chart = chart_of(tmp_path, GOOD)
+        (tmp_path / "values.yaml").touch()
+        assert [one.level for one in schema_rules(chart)] == ["info"]
+        (tmp_path / "values.schema.json").write_bytes(content)
+        (finding,) = schema_rules(chart)
+        assert (finding.level, finding.line, words in finding.message) == ("error", line, True)
+
+
+class TestChangelog:
+    @pytest.mark.parametrize(
+        ("text", "level"),
+        [
+            (None, "info"),
+            ("# Changelog\n\n## [1.2.3] - 2026-01-02\n\n### Added\n\n- All\n", None),
+            ("# Changelog\n\n## [Unreleased]\n", "error"),
+            ("# Changelog\n\n## [1.2.30] - 2026-01-02\n", "error"),
+            ("# Changelog\n\n## [1.2.3] - 2026-02-31\n", "error"),
+        ],
+    )
+    def test_has_the_version(self, tmp_path: Path, config: Config, text: str | None, level: str | None) -> None:
+        file = tmp_path / "CHANGELOG.md"
+        if text is not None:
+            file.write_text(text)
+        findings = list(changelog_rules(chart_of(tmp_path, GOOD), replace(config, changelog=file)))
+        assert [one.level for one in findings] == ([level] if level else [])
+
+
+class TestVerdict:
+    def outcome(self, tmp_path: Path, *levels: str) -> Lint:
+        findings = tuple(Finding(level, "check", f"is {level}") for level in levels)
+        return Lint(chart_of(tmp_path, GOOD), findings, (tmp_path / "Chart.yaml",))
+
+    @pytest.mark.parametrize(
+        ("levels", "strict", "told"),
+        [
+            ((), True, None),
+            (("info", "warning"), False, None),
+            (("info", "warning"), True, "1 warning"),
+            (("error", "error", "warning"), False, "2 errors and 1 warning"),
+        ],
+    )
+    def test_is_an_error_where_something_is_wrong(
+        self, tmp_path: Path, levels: tuple[str, ...], strict: bool, told: str | None
+    ) -> None:
+        outcome = self.outcome(tmp_path, *levels)
+        if told is None:
+            demand_clean(outcome, strict=strict)
+            return
+        with pytest.raises(FindingsError, match=r"demo 1\.2\.3 is not clean") as caught:
+            demand_clean(outcome, strict=strict)
+        assert caught.value.found == told
+
+    def test_as_json(self, tmp_path: Path) -> None:
+        report = self.outcome(tmp_path, "error", "info").report()
+        assert (report["errors"], report["warnings"], report["notes"]) == (1, 0, 1)
+        assert report["findings"][0]["message"] == "is error"

@@ -1,0 +1,191 @@
+"""Programs run to their end or their deadline, are told in full when they fail, and never outlive us."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from scripts.core.command import Runner
+from scripts.core.errors import CommandFailed, CommandTimeout, ToolError
+
+
+def python(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", textwrap.dedent(code))
+
+
+def gone(pid: int, deadline: float = 10) -> bool:
+    """Whether the process ends before the deadline; a dead child that nobody has fetched counts as ended."""
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+class TestRun:
+    def test_both_streams_and_stdin(self, runner: Runner) -> None:
+        result = runner.run(
+            python("import sys; print(sys.stdin.read().upper()); print('é', file=sys.stderr)"), stdin="in"
+        )
+        assert (result.status, result.stdout, result.stderr) == (0, "IN\n", "é\n")
+        assert result.seconds > 0
+
+    def test_nothing_is_read_from_our_stdin(self, runner: Runner) -> None:
+        assert runner.run(("cat",)).stdout == ""
+
+    def test_the_environment_is_laid_over_ours(self, runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("KEPT", "1")
+        monkeypatch.setenv("TAKEN", "1")
+        env = runner.run(("env",), env={"TAKEN": None, "GIVEN": "2"}).stdout.splitlines()
+        assert {"KEPT=1", "GIVEN=2"} <= set(env)
+        assert not [line for line in env if line.startswith("TAKEN=")]
+
+    def test_in_a_folder(self, runner: Runner, tmp_path: Path) -> None:
+        assert runner.run(("pwd", "-P"), cwd=tmp_path).stdout.strip() == str(tmp_path.resolve())
+        with pytest.raises(ToolError, match=r"(?s)cannot run in .*nowhere.*no such folder"):
+            runner.run(("pwd",), cwd=tmp_path / "nowhere")
+
+    def test_a_failure_tells_the_command_and_its_last_words(self, runner: Runner) -> None:
+        code = "import sys; [print(f'line {n}', file=sys.stderr) for n in range(50)]; sys.exit(7)"
+        with pytest.raises(CommandFailed) as caught:
+            runner.run(python(code))
+        error = caught.value
+        assert (error.status, error.argv[0]) == (7, sys.executable)
+        assert "ended with status 7" in str(error)
+        assert "line 49" in str(error)
+        assert "line 1\n" not in str(error)
+        assert error.stderr.startswith("line 0\n")
+        assert runner.run(python(code), check=False).status == 7
+
+    def test_a_missing_program(self, runner: Runner) -> None:
+        with pytest.raises(ToolError, match="no-such-program is not installed") as caught:
+            runner.run(("no-such-program",))
+        assert caught.value.run == "invoke tools"
+
+    def test_a_program_that_cannot_be_started(self, runner: Runner, tmp_path: Path) -> None:
+        (tmp_path / "text").write_text("no program")
+        with pytest.raises(ToolError, match="cannot be started"):
+            runner.run((tmp_path / "text",))
+
+    def test_the_deadline_ends_the_whole_family(
+        self, runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("scripts.core.command._GRACE", 0.2)
+        with pytest.raises(CommandTimeout, match=r"still running after 0\.5 s"):
+            runner.run(("sh", "-c", f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/pid; wait"), deadline=0.5)
+        assert gone(int((tmp_path / "pid").read_text()))
+
+    def test_the_log_has_the_command_and_both_streams(self, runner: Runner, tmp_path: Path) -> None:
+        log = tmp_path / "logs" / "log"
+        for word in ("one", "two"):
+            runner.run(("sh", "-c", f"echo {word}; echo oops >&2"), log=log)
+        assert (
+            log.read_text()
+            == "$ sh -c 'echo one; echo oops >&2'\none\noops\n$ sh -c 'echo two; echo oops >&2'\ntwo\noops\n"
+        )
+
+
+class TestSecrets:
+    def test_are_in_nothing_that_is_told(self, tmp_path: Path) -> None:
+        echoed: list[str] = []
+        runner = Runner(echo=echoed.append, secrets=["hunter2", ""])
+        result = runner.run(("sh", "-c", "echo hunter2; echo hunter2 >&2"), log=tmp_path / "log")
+        with pytest.raises(CommandFailed) as caught:
+            runner.run(("sh", "-c", "echo hunter2 >&2; exit 1"))
+        told = [*echoed, *result.argv, result.stdout, result.stderr, str(caught.value), (tmp_path / "log").read_text()]
+        assert not [text for text in told if "hunter2" in text]
+        assert result.stdout == "***\n"
+        assert echoed[0] == "$ sh -c 'echo ***; echo *** >&2'"
+
+
+class TestPipe:
+    def test_the_consumers_result(self, runner: Runner) -> None:
+        assert runner.pipe(("echo", "in"), ("tr", "a-z", "A-Z")).stdout == "IN\n"
+
+    def test_the_side_that_failed_is_told(self, runner: Runner) -> None:
+        with pytest.raises(CommandFailed, match=r"(?s)exit 3.*status 3.*first") as caught:
+            runner.pipe(("sh", "-c", "echo first >&2; exit 3"), ("cat",))
+        assert caught.value.status == 3
+        with pytest.raises(CommandFailed, match="status 4"):
+            runner.pipe(("yes",), ("sh", "-c", "exit 4"))  # the producer ends by SIGPIPE
+
+    def test_a_missing_consumer_ends_the_producer(self, runner: Runner, tmp_path: Path) -> None:
+        pid = tmp_path / "pid"
+        with pytest.raises(ToolError, match="no-such-program"):
+            runner.pipe(("sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 60"), ("no-such-program",))
+        assert not pid.exists() or gone(int(pid.read_text()))
+
+    def test_the_deadline(self, runner: Runner) -> None:
+        with pytest.raises(CommandTimeout, match=r"sleep 60 \| cat was still running after 0.3 s"):
+            runner.pipe(("sleep", "60"), ("cat",), deadline=0.3)
+
+
+class TestStart:
+    def test_runs_until_the_block_ends(self, runner: Runner, tmp_path: Path) -> None:
+        with runner.start(("sh", "-c", "echo up; exec sleep 60"), log=tmp_path / "log") as process:
+            assert process.running()
+            assert process.wait(0.1) is None
+        assert not process.running()
+        assert gone(process.pid)
+        assert process.log_tail() == "up"
+
+    def test_also_when_the_block_fails(self, runner: Runner, tmp_path: Path) -> None:
+        with pytest.raises(RuntimeError), runner.start(("sleep", "60"), log=tmp_path / "log") as process:
+            raise RuntimeError
+        assert gone(process.pid)
+
+    def test_its_own_end_is_seen(self, runner: Runner, tmp_path: Path) -> None:
+        with runner.start(("sh", "-c", "exit 5"), log=tmp_path / "log") as process:
+            assert process.wait(10) == 5
+
+
+class TestEnd:
+    def test_end_all_ends_what_other_threads_run_and_nothing_of_a_runner_apart(self, tmp_path: Path) -> None:
+        runner = Runner()
+        other, failures = runner.apart(), list[CommandFailed]()
+
+        def run() -> None:
+            try:
+                runner.run(("sh", "-c", f"echo > {tmp_path}/begun; exec sleep 60"))
+            except CommandFailed as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=run)
+        with other.start(("sleep", "60"), log=tmp_path / "log") as apart:
+            thread.start()
+            while not (tmp_path / "begun").exists():
+                time.sleep(0.005)
+            end = time.monotonic() + 20
+            while thread.is_alive() and time.monotonic() < end:  # it may run before we have heard of it
+                runner.end_all()
+                thread.join(0.05)
+            assert not thread.is_alive()
+            assert apart.running()
+        assert failures[0].status == -signal.SIGTERM
+
+    def test_ctrl_c_ends_the_child(self, tmp_path: Path) -> None:
+        code = f"""\
+        import signal
+        from scripts.core.command import Runner
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in the background
+        Runner().run(("sh", "-c", "echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; exec sleep 60"))
+        """
+        parent = subprocess.Popen(python(code), stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[3])
+        while not (tmp_path / "pid").exists():
+            assert parent.poll() is None
+            time.sleep(0.005)
+        os.kill(parent.pid, signal.SIGINT)
+        assert parent.wait(20) != 0
+        assert gone(int((tmp_path / "pid").read_text()))

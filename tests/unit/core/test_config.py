@@ -1,0 +1,85 @@
+"""The configuration comes from pyproject.toml, the environment and flags, and says which of them is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.core.config import load_config
+from scripts.core.errors import ConfigError
+
+
+def project(folder: Path, table: str) -> Path:
+    (folder / "pyproject.toml").write_text(f"[tool.gati]\n{table}")
+    return folder
+
+
+def test_defaults_are_below_the_root(tmp_path: Path) -> None:
+    config = load_config(tmp_path, environ={})
+    assert config.chart == tmp_path / "helm/gati"
+    assert config.changelog == tmp_path / "CHANGELOG.md"
+    assert (config.dist, config.embedded_registry) == (tmp_path / "dist", tmp_path / ".registry")
+    assert (config.registry, config.plain_http, config.version_files) == ("", False, ())
+    assert config.cache_dir.is_absolute()
+
+
+def test_the_last_of_the_three_wins(tmp_path: Path) -> None:
+    root = project(tmp_path, 'registry = "oci://file/x"\nhttp-port = 1\nplain_http = true\n')
+    assert load_config(root, environ={}).registry == "oci://file/x"
+    environ = {"GATI_REGISTRY": "oci://environment/x", "GATI_HTTP_PORT": "2", "GATI_PLAIN_HTTP": "no"}
+    config = load_config(root, environ=environ)
+    assert (config.registry, config.http_port, config.plain_http) == ("oci://environment/x", 2, False)
+    config = load_config(root, environ=environ, registry="oci://flag/x", plain_http=True, chart=None)
+    assert (config.registry, config.plain_http) == ("oci://flag/x", True)
+
+
+def test_paths_start_at_the_root_but_in_flags_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, here = project(tmp_path, 'chart = "a"\n'), tmp_path / "below"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert load_config(root, environ={}).chart == root / "a"
+    assert load_config(root, environ={"GATI_CHART": "b"}).chart == root / "b"
+    assert load_config(root, environ={}, chart="c").chart == here / "c"
+    assert load_config(root, environ={"GATI_DIST": "~/d"}).dist == Path("~/d").expanduser().resolve()
+
+
+def test_another_chart_has_its_own_changelog_and_names_its_version_nowhere_else(tmp_path: Path) -> None:
+    root = project(tmp_path, 'chart = "a"\nchangelog = "docs/CHANGES.md"\nversion_files = ["x"]\n')
+    own = load_config(root, environ={}, chart=root / "a")
+    assert (own.changelog, own.version_files) == (root / "docs/CHANGES.md", ("x",))
+    other = load_config(root, environ={"GATI_CHART": "b"})
+    assert (other.changelog, other.version_files) == (root / "b/CHANGELOG.md", ())
+    told = load_config(root, environ={"GATI_CHART": "b", "GATI_CHANGELOG": "B.md", "GATI_VERSION_FILES": "y, z"})
+    assert (told.changelog, told.version_files) == (root / "B.md", ("y", "z"))
+
+
+@pytest.mark.parametrize(
+    ("table", "environ", "flags", "message"),
+    [
+        ("chrat = 'x'\n", {}, {}, r"\[tool.gati\] has no key 'chrat'"),
+        ("chart = 1\n", {}, {}, r"\[tool.gati\] chart has the wrong type"),
+        ("chart = ''\n", {}, {}, r"\[tool.gati\] chart has the wrong type"),
+        ("version_files = 'x y'\nregistry = 1\n", {}, {}, r"\[tool.gati\] registry has the wrong type"),
+        ("version_files = [1]\n", {}, {}, r"\[tool.gati\] version_files has the wrong type"),
+        ("images = 'maybe'\n", {}, {}, r"\[tool.gati\] images has an unknown value"),
+        ("", {"GATI_PLAIN_HTTP": "perhaps"}, {}, "GATI_PLAIN_HTTP has the wrong type"),
+        ("", {"GATI_HTTP_PORT": "many"}, {}, "GATI_HTTP_PORT is not usable"),
+        ("", {}, {"plain_http": "perhaps"}, "--plain-http has the wrong type"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    tmp_path: Path, table: str, environ: dict[str, str], flags: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(project(tmp_path, table), environ=environ, **flags)
+    assert caught.value.expected
+
+
+def test_a_broken_pyproject_names_the_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"(?s)pyproject.toml is not valid TOML.*line 2"):
+        load_config(project(tmp_path, "chart = \n"), environ={})
+    (tmp_path / "pyproject.toml").write_text("[tool]\ngati = 1\n")
+    with pytest.raises(ConfigError, match="must be a table"):
+        load_config(tmp_path, environ={})

@@ -1,0 +1,43 @@
+"""An error says what was expected, what was found and what to run next, each on lines of its own."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from scripts.core import errors
+from scripts.core.errors import CommandFailed, CommandTimeout, ReleaseError
+
+
+def test_only_what_is_given_is_said() -> None:
+    assert str(ReleaseError("It failed")) == "It failed"
+    assert str(ReleaseError("It failed", found="", run="invoke it")) == "It failed\n  next:     invoke it"
+
+
+def test_lines_are_aligned() -> None:
+    assert str(ReleaseError("It failed", expected="one\ntwo\n", found="three", run="four")) == (
+        "It failed\n  expected: one\n            two\n  found:    three\n  next:     four"
+    )
+
+
+def test_a_failed_command_shows_its_last_words_and_keeps_all() -> None:
+    stderr = "".join(f"line {number}\n" for number in range(100))
+    error = CommandFailed(("helm", "lint"), 1, stdout="out", stderr=stderr)
+    assert str(error).splitlines()[0] == "helm lint ended with status 1"
+    assert len(str(error).splitlines()) == 13
+    assert error.stderr == stderr
+    assert "out" in str(CommandFailed(("helm",), 1, stdout="out"))
+    assert "no output" in str(CommandFailed(("helm",), 1))
+
+
+def test_a_timeout_says_for_how_long() -> None:
+    assert str(CommandTimeout(("helm", "push"), 60)) == "helm push was still running after 60 s and was ended"
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in vars(errors).values() if inspect.isclass(kind) and kind.__module__ == errors.__name__]
+)
+def test_every_error_is_one_that_a_person_is_told(kind: type[Exception]) -> None:
+    assert issubclass(kind, ReleaseError)
+    assert kind.__doc__

@@ -1,0 +1,47 @@
+"""A file is replaced whole, or the old one stays."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from scripts.core.errors import OutputError
+from scripts.core.files import write_atomic
+
+
+def test_writes_text_and_bytes_and_makes_folders(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "a" / "b" / "text", "é\n")
+    write_atomic(tmp_path / "a" / "b" / "text", b"\x00")
+    assert (tmp_path / "a" / "b" / "text").read_bytes() == b"\x00"
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["text"]
+
+
+def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        write_atomic(tmp_path / "file", "x")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_atomic(tmp_path / "file", "old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=r"file cannot be written[\s\S]*No space left on device"):
+        write_atomic(tmp_path / "file", "new")
+    assert (tmp_path / "file").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "dist").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_atomic(tmp_path / "dist" / "file", "x")

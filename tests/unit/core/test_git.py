@@ -1,0 +1,123 @@
+"""Git is asked in real repositories, whatever the names in them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.core.command import Runner
+from scripts.core.errors import GitError
+from scripts.core.git import Repository, find_repository
+
+
+@pytest.fixture(autouse=True)
+def identity(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's settings but these."""
+    config = tmp_path_factory.mktemp("git") / "config"
+    config.write_text("[user]\nname = Tester\nemail = tester@example.org\n[init]\ndefaultBranch = main\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, runner: Runner) -> Repository:
+    """One with a commit."""
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "chart").mkdir()
+    (tmp_path / "chart" / "a b.txt").write_text("one\n")
+    (tmp_path / "other").write_text("x\n")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message", "First\n\nwords")
+    found = find_repository(tmp_path / "chart", runner)
+    assert found is not None
+    return found
+
+
+def git(folder: Path, *words: str) -> str:
+    return subprocess.run(("git", "-C", folder, *words), check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_where_there_is_none(tmp_path: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_repository(tmp_path, runner) is None
+    git(tmp_path, "init", "--quiet")
+    empty = find_repository(tmp_path, runner)
+    assert empty is not None
+    assert (empty.commit(), empty.subject(), empty.tags(), empty.changes()) == (None, None, {}, ())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_repository(tmp_path, runner) is None  # no git
+
+
+def test_a_hooks_environment_does_not_lead_elsewhere(
+    repository: Repository, runner: Runner, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    git(elsewhere, "init", "--quiet")
+    monkeypatch.setenv("GIT_DIR", str(elsewhere / ".git"))
+    found = find_repository(repository.root / "chart", runner)
+    assert found is not None
+    assert found.root == repository.root.resolve()
+
+
+def test_commits_and_subjects(repository: Repository) -> None:
+    assert repository.commit() == git(repository.root, "rev-parse", "HEAD")
+    assert repository.subject() == "First"
+    for nothing in ("nonsense", "--version", "HEAD~9"):
+        assert repository.commit(nothing) is None
+        assert repository.subject(nothing) is None
+
+
+def test_changes_are_named_from_the_root(repository: Repository) -> None:
+    assert repository.changes() == ()
+    (repository.root / "chart" / "a b.txt").write_text("two\n")
+    (repository.root / "chart" / "é\tnew").write_text("")
+    git(repository.root, "mv", "other", "moved")
+    (repository.root / ".gitignore").write_text("ignored\n")
+    (repository.root / "ignored").write_text("")
+    assert repository.changes() == (".gitignore", "chart/a b.txt", "chart/é\tnew", "moved")
+
+
+def test_a_file_and_a_folder_of_a_revision(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> None:
+    file, into = repository.root / "chart" / "a b.txt", tmp_path_factory.mktemp("into")
+    file.write_text("two\n")
+    assert repository.file_at("HEAD", file) == b"one\n"
+    assert repository.file_at("HEAD", repository.root / "nothing") is None
+    folder = repository.export("HEAD", repository.root / "chart", into)
+    assert (folder / "a b.txt").read_text() == "one\n"
+    assert not (into / "other").exists()
+    with pytest.raises(GitError, match="git knows no revision 'nonsense'"):
+        repository.export("nonsense", repository.root / "chart", into)
+    with pytest.raises(GitError, match="not inside the git repository"):
+        repository.file_at("HEAD", into / "x")
+
+
+def test_a_commit_takes_the_named_files_only(repository: Repository) -> None:
+    for name in ("chart/a b.txt", "other"):
+        (repository.root / name).write_text("two\n")
+    git(repository.root, "add", "other")
+    commit = repository.make_commit("Second", [repository.root / "chart" / "a b.txt"])
+    assert commit == repository.commit()
+    assert git(repository.root, "show", "--format=", "--name-only") == "chart/a b.txt"
+    assert repository.changes() == ("other",)
+
+
+def test_tags_lead_to_commits(repository: Repository) -> None:
+    commit = repository.commit()
+    assert commit is not None
+    git(repository.root, "tag", "light")
+    repository.make_tag("demo-1.0.0", "demo 1.0.0", commit)
+    assert repository.tags() == {"light": commit, "demo-1.0.0": commit}
+    assert git(repository.root, "cat-file", "-t", "demo-1.0.0") == "tag"
+    with pytest.raises(GitError, match=r"(?s)git tag failed.*already exists"):
+        repository.make_tag("demo-1.0.0", "again", commit)
+
+
+def test_without_a_name_git_says_how_to_give_one(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    git(repository.root, "config", "user.useConfigOnly", "true")
+    (repository.root / "other").write_text("two\n")
+    with pytest.raises(GitError, match="git commit failed") as caught:
+        repository.make_commit("Second", [repository.root / "other"])
+    assert caught.value.run is not None
+    assert "git config user.email" in caught.value.run

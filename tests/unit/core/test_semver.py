@@ -1,0 +1,74 @@
+"""Versions are semver, rise by their parts, and are compared by precedence."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.core.errors import VersionError
+from scripts.core.semver import bump, highest, is_semver, parse, tag_name
+
+
+@pytest.mark.parametrize(
+    ("version", "part", "expected"),
+    [
+        ("1.2.3", "major", "2.0.0"),
+        ("1.2.3", "minor", "1.3.0"),
+        ("1.2.3", "patch", "1.2.4"),
+        ("0.1.0", "minor", "0.2.0"),
+        ("1.2.3", "prerelease", "1.2.4-rc.1"),
+        ("1.2.4-rc.1", "prerelease", "1.2.4-rc.2"),
+        ("1.2.4-rc.9", "prerelease", "1.2.4-rc.10"),
+        ("1.2.4-beta.1", "prerelease", "1.2.4-beta.2"),
+        ("1.2.4-beta", "prerelease", "1.2.4-beta.0"),
+        ("1.2.4-rc.2", "patch", "1.2.4"),
+        ("1.3.0-rc.2", "minor", "1.3.0"),
+        ("2.0.0-rc.2", "major", "2.0.0"),
+        ("1.3.1-rc.2", "minor", "1.4.0"),
+        ("1.3.0-rc.2", "major", "2.0.0"),
+        ("1.2.3+build.5", "patch", "1.2.4"),
+    ],
+)
+def test_a_part_is_raised(version: str, part: str, expected: str) -> None:
+    assert bump(version, part) == expected
+    assert parse(expected) > parse(version)
+
+
+@pytest.mark.parametrize("part", ["", "Minor", "1.2.3", "pre"])
+def test_an_unknown_part_is_refused(part: str) -> None:
+    with pytest.raises(VersionError, match="not a part") as caught:
+        bump("1.2.3", part)
+    assert caught.value.expected == "major | minor | patch | prerelease"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "an empty version"),
+        ("v1.2.3", "a leading v, which belongs to git tags"),
+        ("1.2", "2 numbers instead of three"),
+        ("1", "1 number instead of three"),
+        ("1.2.3.4", "4 numbers instead of three"),
+        ("1.02.3", "a number with a leading zero"),
+        ("1.2.x", None),
+        ("1.2.3-", None),
+        ("1.2.3-01", None),
+        ("1.2.3 ", None),
+        ("latest", None),
+    ],
+)
+def test_what_is_no_semver_is_refused_with_the_slip(text: str, found: str | None) -> None:
+    with pytest.raises(VersionError, match=r"Chart.yaml:5: version: .* is not a semantic version") as caught:
+        parse(text, "Chart.yaml:5: version")
+    assert caught.value.found == found
+    assert not is_semver(text)
+
+
+def test_the_highest_is_by_precedence_and_passes_over_other_words() -> None:
+    assert highest(["1.9.0", "1.10.0", "latest", "1.10.0-rc.1", "v2"]) == "1.10.0"
+    assert highest(["1.0.0-rc.2", "1.0.0-rc.10"]) == "1.0.0-rc.10"
+    assert highest(["latest"]) is None
+    assert highest(()) is None
+
+
+def test_a_tag_names_the_chart() -> None:
+    assert tag_name("gati", "1.2.3") == "gati-1.2.3"

@@ -1,0 +1,320 @@
+"""The ledger: what counts as lost, what is joined to it, and the cause that is told for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from scripts.cluster.watch import Change
+from scripts.e2e.availability import (
+    ENDED,
+    GONE,
+    READY,
+    RUNNING,
+    SLOW,
+    STOPPING,
+    Event,
+    cause,
+    fewest_ready,
+    judge,
+    timeline,
+)
+from scripts.e2e.k6 import Request
+
+SERVICE, MANAGER = "gati-outside", "route-manager"
+
+
+def request(at: float, *, status: int = 200, seconds: float = 0.01, **more: Any) -> Request:
+    given = {"kind": "new", "target": "http://node/", "manager": "rm-1" if status == 200 else "", **more}
+    return Request(at=at, seconds=seconds, status=status, **given)
+
+
+def steady(begin: float, end: float, rate: int = 10) -> list[Request]:
+    count = int((end - begin) * rate)
+    return [request(begin + i / rate, kind="new" if i % 2 else "kept") for i in range(count)]
+
+
+def pod(at: float, name: str, *, type_: str = "MODIFIED", **status: Any) -> Change:
+    """A pod as the API server shows it: `ready`, `running`, `ended`, `restarts`, `stopping`."""
+    state: dict[str, Any] = {"waiting": {}}
+    if status.get("running"):
+        state = {"running": {}}
+    if status.get("ended"):
+        state = {"terminated": {"exitCode": 0}}
+    meta = {"name": name, "uid": name}
+    if status.get("stopping"):
+        meta["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    conditions = [
+        {"type": "PodScheduled", "status": "True"},
+        {"type": "Ready", "status": str(bool(status.get("ready")))},
+    ]
+    containers = [{"state": state, "restartCount": status.get("restarts", 0)}]
+    item = {"kind": "Pod", "metadata": meta, "status": {"conditions": conditions, "containerStatuses": containers}}
+    return Change(at, type_, item)
+
+
+def endpoints(at: float, service: str = SERVICE, **pods: str) -> Change:
+    """The EndpointSlice of `service`: pods with "ready", "unready" or "terminating"."""
+    entries = [
+        {
+            "addresses": [f"10.0.0.{number}"],
+            "targetRef": {"name": name.replace("_", "-")},
+            "conditions": {"ready": state == "ready", "serving": True, "terminating": state == "terminating"},
+        }
+        for number, (name, state) in enumerate(sorted(pods.items()))
+    ]
+    meta = {"name": f"{service}-x", "uid": service, "labels": {"kubernetes.io/service-name": service}}
+    return Change(at, "MODIFIED", {"kind": "EndpointSlice", "metadata": meta, "endpoints": entries})
+
+
+def happened(changes: Iterable[Change]) -> list[tuple[float, str, str]]:
+    return [(event.at, event.pod, event.what) for event in timeline(changes)]
+
+
+# -- what happened ---------------------------------------------------------------------------------
+
+
+def test_the_life_of_a_pod_is_told_once_a_step() -> None:
+    changes = [
+        pod(1, "a", type_="ADDED"),
+        pod(2, "a", running=True),
+        pod(3, "a", running=True, ready=True),
+        pod(4, "a", running=True, ready=True),  # nothing of interest changed
+        pod(5, "a", running=True, ready=True, stopping=True),
+        pod(6, "a", ended=True, stopping=True),
+        pod(7, "a", ended=True, stopping=True, type_="DELETED"),
+    ]
+    assert happened(changes) == [
+        (1, "a", "created"),
+        (1, "a", "scheduled"),
+        (2, "a", RUNNING),
+        (3, "a", READY),
+        (5, "a", STOPPING),
+        (6, "a", "not ready"),
+        (6, "a", ENDED),
+        (7, "a", GONE),
+    ]
+
+
+def test_a_restart_of_a_container_is_its_end() -> None:
+    changes = [pod(1, "a", type_="ADDED", running=True, ready=True), pod(2, "a", running=True, restarts=1)]
+    assert (2, "a", f"{ENDED} (restart 1)") in happened(changes)
+
+
+def test_places_behind_a_service_come_turn_and_go() -> None:
+    changes = [
+        endpoints(1, a="unready"),
+        endpoints(2, a="ready"),
+        endpoints(3, a="terminating", b="ready"),
+        endpoints(4, b="ready"),
+    ]
+    told = [(event.at, event.pod, event.what, event.service) for event in timeline(changes)]
+    assert told == [
+        (1, "a", "not ready", SERVICE),
+        (2, "a", READY, SERVICE),
+        (3, "a", STOPPING, SERVICE),
+        (3, "b", READY, SERVICE),
+        (4, "a", GONE, SERVICE),
+    ]
+
+
+def test_the_fewest_ready_pods_are_counted_from_a_time_on() -> None:
+    events = timeline(
+        [
+            endpoints(1, a="ready"),
+            endpoints(5, a="ready", b="ready", c="ready"),
+            endpoints(7, a="terminating", b="ready", c="ready"),
+            endpoints(9, b="ready", c="ready", d="ready"),
+        ]
+    )
+    assert fewest_ready(events, SERVICE, since=6) == 2
+    assert fewest_ready(events, SERVICE, since=0) == 0
+    assert fewest_ready(events, SERVICE, since=99) == 3
+
+
+# -- the verdict -----------------------------------------------------------------------------------
+
+
+def test_enough_requests_without_a_loss_pass() -> None:
+    ledger = judge(steady(0, 300), [], SERVICE)
+    assert (ledger.passed, ledger.requests, ledger.failed) == (True, 3000, 0)
+    assert ledger.kinds == {"kept": 1500, "new": 1500}
+    assert ledger.objections == ()
+
+
+def test_one_lost_request_of_many_fails() -> None:
+    ledger = judge([*steady(0, 300), request(100, status=503)], [], SERVICE)
+    assert not ledger.passed
+    assert ledger.objections == ("1 of 3001 requests were lost",)
+
+
+def test_too_few_requests_prove_nothing() -> None:
+    ledger = judge(steady(0, 299), [], SERVICE)
+    assert not ledger.passed
+    assert "2990 requests came to an end, which is fewer than 3000" in ledger.objections[0]
+
+
+def test_no_request_at_all_fails() -> None:
+    assert not judge([], [], SERVICE).passed
+
+
+def test_a_kind_of_connection_that_was_not_used_fails() -> None:
+    ledger = judge([request(i / 10) for i in range(3000)], [], SERVICE)
+    assert ledger.objections == ("no request used a kept connection",)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        request(5, status=0, error="connection refused"),
+        request(5, status=503),
+        request(5, status=404),
+        request(5, manager=""),
+        request(5, error="unexpected EOF"),
+    ],
+    ids=["refused", "status", "not found", "not by way of route-manager", "cut off"],
+)
+def test_what_counts_as_lost(lost: Request) -> None:
+    ledger = judge([*steady(0, 300), lost], [], SERVICE)
+    assert ledger.failed == 1
+
+
+def test_a_slow_request_is_told_and_not_lost() -> None:
+    ledger = judge([*steady(0, 300), request(5, seconds=SLOW)], [pod(4, "a", stopping=True)], SERVICE)
+    assert ledger.passed
+    assert (ledger.slow, len(ledger.incidents)) == (1, 1)
+    assert ledger.longest == SLOW
+
+
+def test_requests_lost_at_different_times_are_different_incidents() -> None:
+    lost = [request(at, status=0, error="refused") for at in (10, 10.2, 10.9, 50)]
+    ledger = judge([*steady(0, 300), *lost], [pod(9, "a"), pod(49, "b")], SERVICE)
+    assert [incident.failed for incident in ledger.incidents] == [3, 1]
+    assert [{event.pod for event in incident.events} for incident in ledger.incidents] == [{"a"}, {"b"}]
+    assert ledger.incidents[0].errors == {"refused": 3}
+
+
+def test_the_report_is_plain_data() -> None:
+    import json
+
+    ledger = judge([*steady(0, 300), request(5, status=503)], [pod(4, "a")], SERVICE)
+    report = json.loads(json.dumps(ledger.report()))
+    assert (report["passed"], report["failed"], report["incidents"][0]["failed"]) == (False, 1, 1)
+
+
+# -- the cause -------------------------------------------------------------------------------------
+
+REFUSED = request(20, status=0, error="connection refused")
+
+
+def why(changes: Iterable[Change], lost: Request = REFUSED) -> str:
+    return cause(lost, timeline(changes), SERVICE)
+
+
+def test_a_time_without_any_ready_pod() -> None:
+    changes = [
+        endpoints(1, a="ready"),
+        pod(18, "a", running=True, ready=True, stopping=True),
+        endpoints(18.1, a="terminating"),
+        endpoints(25, b="ready"),
+    ]
+    told = why(changes)
+    assert "no pod was ready behind gati-outside from 00:00:18.1 to 00:00:25.0" in told
+    assert "the last one, a, was told to stop" in told
+
+
+def test_a_time_without_any_ready_pod_that_has_not_ended() -> None:
+    assert "no pod was ready behind gati-outside from 00:00:19.0 on" in why([endpoints(1, a="ready"), endpoints(19)])
+
+
+def test_a_gap_that_was_over_long_before_is_not_the_cause() -> None:
+    changes = [endpoints(1, a="ready"), endpoints(2), endpoints(3, a="ready")]
+    assert "no pod or endpoint changed" in why(changes)
+
+
+def test_a_node_that_still_knew_a_pod_of_long_before() -> None:
+    changes = [
+        endpoints(1, a="ready", b="ready"),
+        pod(2, "a", type_="ADDED", running=True, ready=True),
+        pod(3, "a", ended=True, stopping=True),
+        endpoints(3.1, b="ready"),
+    ]
+    astray = request(40, status=0, error="dial: unknown errno 113 error with msg `no route to host`")
+    assert why(changes, astray).endswith("a ended at 00:00:03.0")
+    assert "no pod or endpoint changed" in why(changes)  # refused: somebody answered there
+    assert "no pod or endpoint changed" in why(changes, request(140, status=0, error=astray.error))
+
+
+def test_a_pod_that_ended_while_it_was_given_requests() -> None:
+    changes = [
+        endpoints(1, a="ready", b="ready"),
+        pod(2, "a", type_="ADDED", running=True, ready=True),
+        pod(19.0, "a", running=True, ready=True, stopping=True),
+        pod(19.8, "a", ended=True, stopping=True),
+        endpoints(20.4, b="ready"),
+    ]
+    assert why(changes) == "pod a ended at 00:00:19.8, told to stop 0.8 s before"
+
+
+def test_a_pod_that_crashed() -> None:
+    changes = [
+        endpoints(1, a="ready", b="ready"),
+        pod(2, "a", type_="ADDED", running=True, ready=True),
+        pod(19.5, "a", running=True, restarts=1),
+    ]
+    assert why(changes) == "pod a ended at 00:00:19.5 without being told to stop"
+
+
+def test_a_pod_that_was_given_requests_too_early() -> None:
+    changes = [
+        endpoints(1, a="ready"),
+        pod(18, "b", type_="ADDED"),
+        pod(19, "b", running=True, ready=True),
+        endpoints(19.5, a="ready", b="ready"),
+    ]
+    assert why(changes) == "pod b was given requests from 00:00:19.5 on, 0.5 s after its container started"
+
+
+def test_an_ingress_without_route_manager() -> None:
+    changes = [
+        endpoints(1, a="ready"),
+        endpoints(1, MANAGER, rm_1="ready"),
+        endpoints(1, "gati-ingress", a="ready"),
+        endpoints(19, MANAGER),
+    ]
+    told = why(changes, request(20, status=503, pod="a"))
+    assert told.startswith("pod a had no route-manager: no pod was ready behind route-manager from 00:00:19.0 on")
+
+
+def test_an_ingress_that_was_asked_before_it_knew_route_manager() -> None:
+    changes = [
+        endpoints(1, a="ready"),
+        endpoints(1, MANAGER, rm_1="ready"),
+        pod(17, "b", type_="ADDED"),
+        pod(18, "b", running=True, ready=True),
+        endpoints(18.3, a="ready", b="ready"),
+    ]
+    told = why(changes, request(20, status=504, pod="b"))
+    assert (
+        told
+        == "pod b had no route-manager: pod b was given requests from 00:00:18.3 on, 0.3 s after its container started"
+    )
+
+
+def test_what_was_there_at_the_beginning_is_no_cause() -> None:
+    changes = [endpoints(18, a="ready"), pod(18, "a", type_="ADDED", running=True, ready=True)]
+    lost = [request(20, status=0, error="refused")]
+    assert "was given requests" in next(iter(judge(lost, changes, SERVICE).incidents[0].causes))
+    incident = judge(lost, changes, SERVICE, since=19).incidents[0]
+    assert "no pod or endpoint changed" in next(iter(incident.causes))
+    assert incident.events == ()
+
+
+def test_nothing_happened() -> None:
+    assert "look at the node and the load itself" in why([endpoints(1, a="ready")])
+
+
+def test_an_event_is_told_with_its_time() -> None:
+    assert str(Event(3661.25, "a", READY, SERVICE)) == "01:01:01.2 pod a behind gati-outside: ready"

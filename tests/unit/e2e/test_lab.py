@@ -1,0 +1,113 @@
+"""What the scenarios stand on: names of namespaces, when pods count as ready, which nodes a load goes to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from scripts.cluster.api import Api
+from scripts.core.command import Runner
+from scripts.core.errors import ClusterError
+from scripts.e2e.lab import Lab, Published, Tools
+
+CHART = Published("gati", "1.0.0", "sha256:0", "oci://127.0.0.1:1/charts/gati@sha256:0")
+
+
+class Cluster(Api):
+    """An API of objects by kind, without a server."""
+
+    def __init__(self, **objects: list[dict[str, Any]]) -> None:
+        self.objects_by_kind = objects
+        self.deleted: list[str] = []
+
+    def list(self, kind: str, *_: Any, **__: Any) -> tuple[dict[str, Any], ...]:
+        return tuple(self.objects_by_kind.get(kind, ()))
+
+    def delete(self, kind: str, name: str, *_: Any, **__: Any) -> bool:
+        self.deleted.append(name)
+        return True
+
+    def cordon(self, node: str, unschedulable: bool = True) -> None:
+        self.deleted.append(f"cordon of {node}" if not unschedulable else node)
+
+
+def lab(cluster: Cluster) -> Lab:
+    tools = Tools(*(Path(name) for name in ("helm", "kubectl", "k6")))
+    return Lab(cast(Api, cluster), Runner(), tools, Path("dist"), CHART, (), {"default": None}, "gati", own=True)
+
+
+def deployment(wanted: int, **status: int) -> dict[str, Any]:
+    numbers = {
+        "readyReplicas": wanted,
+        "updatedReplicas": wanted,
+        "replicas": wanted,
+        "observedGeneration": 2,
+        **status,
+    }
+    return {"metadata": {"name": "web", "generation": 2}, "spec": {"replicas": wanted}, "status": numbers}
+
+
+def scaler(least: int) -> dict[str, Any]:
+    return {"spec": {"scaleTargetRef": {"name": "web"}, "minReplicas": least}}
+
+
+def node(name: str, *, taint: str | None = None, zone: str = "a", closed: bool = False) -> dict[str, Any]:
+    taints = [{"key": "x", "effect": taint}] if taint else []
+    addresses = [{"type": "Hostname", "address": name}, {"type": "InternalIP", "address": f"10.0.0.{len(name)}"}]
+    return {
+        "metadata": {"name": name, "labels": {"topology.kubernetes.io/zone": zone}},
+        "spec": {"taints": taints, "unschedulable": closed},
+        "status": {"addresses": addresses},
+    }
+
+
+def test_names_are_the_runs_own_and_fit_a_namespace() -> None:
+    one = lab(Cluster())
+    assert one.name("from 0.1.0-RC.1") == f"gati-e2e-{one.run}-from-0-1-0-rc-1"
+    assert len(one.name("x" * 99)) == 63
+    assert one.run != lab(Cluster()).run
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        {"Deployment": [deployment(2)]},
+        {"Deployment": [deployment(3)], "HorizontalPodAutoscaler": [scaler(3)]},
+        {"Deployment": [deployment(5)], "HorizontalPodAutoscaler": [scaler(3)]},
+    ],
+    ids=["as many as it asks for", "as many as its scaler asks for", "more than its scaler needs"],
+)
+def test_ready(objects: dict[str, Any]) -> None:
+    assert lab(Cluster(**objects)).await_ready("space", deadline=0)["web"] >= 2
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        {},
+        {"Deployment": [deployment(2, readyReplicas=1)]},
+        {"Deployment": [deployment(2, updatedReplicas=1)]},
+        {"Deployment": [deployment(2, replicas=3)]},
+        {"Deployment": [deployment(2, observedGeneration=1)]},
+        {"Deployment": [deployment(1)], "HorizontalPodAutoscaler": [scaler(3)]},
+    ],
+    ids=["nothing", "one unready", "one of the old", "one too many", "a change not seen yet", "not scaled yet"],
+)
+def test_not_ready(objects: dict[str, Any]) -> None:
+    with pytest.raises(ClusterError, match="all pods of space to be ready"):
+        lab(Cluster(**objects)).await_ready("space", deadline=0)
+
+
+def test_a_load_goes_to_the_nodes_that_run_pods() -> None:
+    cluster = Cluster(Node=[node("control", taint="NoSchedule"), node("w", zone="b"), node("w2", zone="c")])
+    assert lab(cluster).addresses() == ["10.0.0.1", "10.0.0.2"]
+    assert lab(cluster).zones() == {"b", "c"}
+
+
+def test_what_a_killed_run_left_is_undone_and_nothing_else() -> None:
+    spaces = [{"metadata": {"name": name}} for name in ("default", "gati", "gati-e2e-0a1b2c-upgrade")]
+    cluster = Cluster(Namespace=spaces, Node=[node("w"), node("w2", closed=True)])
+    lab(cluster).sweep()
+    assert cluster.deleted == ["gati-e2e-0a1b2c-upgrade", "cordon of w2"]

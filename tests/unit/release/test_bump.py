@@ -1,0 +1,201 @@
+"""A raise of the version is planned over every place where it stands, or refused."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.core.config import Config, load_config
+from scripts.core.errors import ChangelogError, ChartError, ConfigError, ReleaseError, VersionError
+from scripts.release.bump import Bump, plan_bump, release_day
+
+DAY = datetime.date(2026, 2, 28)
+CHART = """\
+apiVersion: v2
+name: demo
+version: 1.2.0  # the chart's
+appVersion: "7.0"
+annotations:
+  artifacthub.io/prerelease: "false"
+  artifacthub.io/images: |
+    - name: demo
+      image: example.org/demo:7.0
+    - name: other
+      image: example.org/other:7.0.1
+  # What changed.
+  artifacthub.io/changes: |
+    - kind: added
+      description: The chart
+"""
+CHANGELOG = """\
+# Changelog
+
+## [Unreleased]
+
+### Added
+
+- A [link](https://example.org) and **words**: here
+- Toolkit: a task
+
+### Security
+
+- No root
+
+## [1.2.0] - 2026-01-31
+
+- The chart
+"""
+README = (
+    "![Version: 1.2.0](https://img.shields.io/badge/Version-1.2.0-informational)\n"
+    "![AppVersion: 7.0](https://img.shields.io/badge/AppVersion-7.0-informational)\n"
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Config:
+    """A chart with a changelog, badges and a guide that names the version."""
+    (tmp_path / "chart").mkdir()
+    files = {
+        "chart/Chart.yaml": CHART,
+        "chart/README.md": README,
+        "CHANGELOG.md": CHANGELOG,
+        "guide.md": "demo-1.2.0.tgz, VERSION=1.2.0; not 11.2.0, 1.2.0.1, 1.2.0-rc.1 or 3.1.2.0.\n",
+        "pyproject.toml": '[tool.gati]\nchart = "chart"\nversion_files = ["guide.md"]\n',
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    return load_config(tmp_path, environ={})
+
+
+def after(plan: Bump) -> dict[str, str]:
+    return {edit.path.name: edit.after.decode() for edit in plan.edits}
+
+
+def test_every_place_is_changed(project: Config) -> None:
+    plan = plan_bump(project, date=DAY, part="minor", app_version="7.1")
+    assert (plan.name, plan.old, plan.new, plan.date) == ("demo", "1.2.0", "1.3.0", DAY)
+    text = after(plan)
+    assert set(text) == {"Chart.yaml", "CHANGELOG.md", "README.md", "guide.md"}
+    lines = text["Chart.yaml"].splitlines()
+    assert lines[2:4] == ["version: 1.3.0  # the chart's", 'appVersion: "7.1"']
+    assert "  # What changed." in lines
+    annotations = yaml.safe_load(text["Chart.yaml"])["annotations"]
+    assert yaml.safe_load(annotations["artifacthub.io/changes"]) == [
+        {"kind": "added", "description": "A link and words: here"},
+        {"kind": "security", "description": "No root"},
+    ]
+    assert [image["image"] for image in yaml.safe_load(annotations["artifacthub.io/images"])] == [
+        "example.org/demo:7.1",
+        "example.org/other:7.0.1",
+    ]
+    assert "## [Unreleased]\n\n## [1.3.0] - 2026-02-28\n\n### Added\n" in text["CHANGELOG.md"]
+    assert text["README.md"] == README.replace("1.2.0", "1.3.0").replace("7.0", "7.1")
+    assert text["guide.md"] == "demo-1.3.0.tgz, VERSION=1.3.0; not 11.2.0, 1.2.0.1, 1.2.0-rc.1 or 3.1.2.0.\n"
+
+
+def test_nothing_is_written(project: Config) -> None:
+    before = {path: path.read_bytes() for path in project.root.rglob("*") if path.is_file()}
+    plan_bump(project, date=DAY, part="minor")
+    assert {path: path.read_bytes() for path in project.root.rglob("*") if path.is_file()} == before
+
+
+def test_a_prerelease_is_marked_and_its_badge_escaped(project: Config) -> None:
+    text = after(plan_bump(project, date=DAY, part="prerelease"))
+    assert 'artifacthub.io/prerelease: "true"' in text["Chart.yaml"]
+    assert "![Version: 1.2.1-rc.1](https://img.shields.io/badge/Version-1.2.1--rc.1-informational)" in text["README.md"]
+    assert 'appVersion: "7.0"' in text["Chart.yaml"]
+
+
+def test_without_a_changelog_the_annotation_stays(project: Config) -> None:
+    project.changelog.unlink()
+    plan = plan_bump(project, date=DAY, version="2.0.0")
+    assert plan.date is None
+    assert "The chart" in after(plan)["Chart.yaml"]
+    assert len(plan.notes) == 1
+    assert "no changelog is kept" in plan.notes[0]
+
+
+def test_a_version_of_the_toolkit_only_empties_the_annotation(project: Config) -> None:
+    project.changelog.write_text(CHANGELOG.replace("- ", "- Toolkit: "))
+    plan = plan_bump(project, date=DAY, part="patch")
+    annotations = yaml.safe_load(after(plan)["Chart.yaml"])["annotations"]
+    assert yaml.safe_load(annotations["artifacthub.io/changes"]) == []
+    assert "about the toolkit" in plan.notes[-1]
+
+
+def test_a_bare_chart_gets_its_first_annotation(project: Config) -> None:
+    (project.chart / "Chart.yaml").write_text("name: demo\nversion: 1.2.0\n")
+    text = after(plan_bump(replace(project, version_files=()), date=DAY, part="patch"))["Chart.yaml"]
+    assert text.startswith("name: demo\nversion: 1.2.1\nannotations:\n  artifacthub.io/changes: |\n    - kind: added\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({}, ConfigError, "which version"),
+        ({"part": "minor", "version": "2.0.0"}, ConfigError, "which version"),
+        ({"part": "1.3.0"}, VersionError, "'1.3.0' is not a part"),
+        ({"version": "minor"}, VersionError, "--version: 'minor' is not a semantic version"),
+        ({"version": "v1.3.0"}, VersionError, "(?s)'v1.3.0' is not a semantic version.*leading v"),
+        ({"version": ""}, VersionError, "(?s)'' is not a semantic version"),
+        ({"version": "1.2.0"}, VersionError, r"(?s)1.2.0 is not above .*the chart in the tree is 1\.2\.0"),
+        ({"version": "1.2.0-rc.1"}, VersionError, "is not above"),
+        ({"version": "1.2.0+build.1"}, VersionError, "is not above"),
+        ({"part": "minor", "tagged": ["1.3.0", "latest"]}, VersionError, r"the git tag demo-1\.3\.0"),
+        ({"part": "minor", "published": ["1.10.0", "1.9.0"]}, VersionError, r"1\.10\.0 is published"),
+        ({"part": "minor", "app_version": "a b"}, ConfigError, "--app-version cannot be the tag"),
+        ({"part": "minor", "app_version": ""}, ConfigError, "--app-version cannot be the tag"),
+    ],
+)
+def test_versions_that_are_refused(
+    project: Config, options: dict[str, Any], error: type[ReleaseError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        plan_bump(project, date=DAY, **options)
+
+
+def changed(name: str, old: str, new: str) -> Callable[[Config], None]:
+    def change(project: Config) -> None:
+        file = project.root / name
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (changed("chart/Chart.yaml", "version: 1.2.0", "version: 1.2"), ChartError, "version is missing or not text"),
+        (changed("chart/Chart.yaml", "version: 1.2.0", "version: 1.2.x"), VersionError, "Chart.yaml:3: version"),
+        (changed("chart/Chart.yaml", "annotations:", "a: ["), ChartError, r"Chart.yaml:7:3: not valid YAML"),
+        (changed("CHANGELOG.md", "Unreleased", "Later"), ChangelogError, "has no Unreleased section"),
+        (changed("CHANGELOG.md", "- ", "  "), ChangelogError, "nothing stands under Unreleased"),
+        (changed("guide.md", "1.2.0", "1.1.0"), ConfigError, "guide.md does not name the version 1.2.0"),
+        (lambda project: (project.root / "guide.md").unlink(), ConfigError, "guide.md, which is not there"),
+        (lambda project: (project.root / "guide.md").write_bytes(b"\xff"), ConfigError, "guide.md is not UTF-8 text"),
+    ],
+)  # fmt: skip
+def test_files_that_are_refused(
+    project: Config, change: Callable[[Config], object], error: type[ReleaseError], message: str
+) -> None:
+    change(project)
+    with pytest.raises(error, match=message):
+        plan_bump(project, date=DAY, part="minor")
+
+
+def test_the_day_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert release_day() == datetime.date(1970, 1, 2)
+    for wrong in ("tomorrow", "9" * 30):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", wrong)
+        with pytest.raises(ConfigError, match="SOURCE_DATE_EPOCH is no time"):
+            release_day()
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert abs((release_day() - datetime.datetime.now(datetime.UTC).date()).days) <= 1

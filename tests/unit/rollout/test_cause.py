@@ -1,0 +1,84 @@
+"""What helm and the API server say when they refuse something, as one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.rollout.cause import first_line, read_refusal
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "line", "run"),
+    [
+        (
+            "Error: INSTALLATION FAILED: unable to build kubernetes objects from release manifest: resource mapping not"
+            ' found for name: "one" namespace: "n" from "": no matches for kind "Widget" in version'
+            ' "example.invalid/v1"\nensure CRDs are installed first',
+            "missing-kind",
+            "Widget one: the cluster knows no kind Widget of example.invalid/v1: its CustomResourceDefinition is not"
+            " installed",
+            "kubectl api-resources --api-group=example.invalid",
+        ),
+        (
+            'Error: INSTALLATION FAILED: server-side apply failed for object n/web /v1, Kind=Service: services "web" is'
+            " forbidden: exceeded quota: tight, requested: services=1, used: services=0, limited: services=0",
+            "quota",
+            "Service web: quota tight is exceeded: requested: services=1, used: services=0, limited: services=0",
+            "kubectl --namespace=n describe quota",
+        ),
+        (
+            "Error: UPGRADE FAILED: server-side apply failed for object n/web apps/v1, Kind=Deployment:"
+            ' Deployment.apps "web" is invalid: spec.selector: Invalid value: {"matchLabels":{"app":"b"}}: field is'
+            " immutable",
+            "admission",
+            'Deployment web: the API server refuses it: spec.selector: Invalid value: {"matchLabels":{"app":"b"}}:'
+            " field is immutable",
+            "kubectl --namespace=n get events",
+        ),
+        (
+            "Error: UPGRADE FAILED: conflict occurred while applying object n/web apps/v1, Kind=Deployment: Apply"
+            ' failed with 1 conflict: conflict with "kubectl-edit" using apps/v1: .spec.replicas',
+            "conflict",
+            "Deployment web: another field manager owns what the chart sets: Apply failed with 1 conflict: conflict"
+            ' with "kubectl-edit" using apps/v1: .spec.replicas',
+            "kubectl --namespace=n get deployment web --show-managed-fields --output=yaml",
+        ),
+        (
+            'Error: INSTALLATION FAILED: unable to continue with install: Service "web" in namespace "n" exists and'
+            " cannot be imported into the current release: invalid ownership metadata; label validation error: missing"
+            ' key "app.kubernetes.io/managed-by": must be set to "Helm"',
+            "ownership",
+            "Service web: exists and belongs to somebody else: invalid ownership metadata; label validation error:"
+            ' missing key "app.kubernetes.io/managed-by": must be set to "Helm"',
+            "kubectl --namespace=n get service web --output=yaml",
+        ),
+        (
+            'Error: INSTALLATION FAILED: admission webhook "policy.example.com" denied the request: no latest tags',
+            "admission",
+            "Release app: admission webhook policy.example.com refuses it: no latest tags",
+            "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
+        ),
+        (
+            'Error: INSTALLATION FAILED: deployments.apps "web" is forbidden: User "ci" cannot patch resource'
+            ' "deployments" in API group "apps" in the namespace "n"',
+            "admission",
+            'Deployment web: user "ci" cannot patch resource "deployments" in API group "apps" in the namespace "n"',
+            "kubectl --namespace=n auth can-i --list",
+        ),
+    ],
+    ids=["missing-kind", "quota", "invalid", "conflict", "ownership", "webhook", "rights"],
+)
+def test_helms_words_are_a_cause(text: str, kind: str, line: str, run: str) -> None:
+    cause = read_refusal(text, release="app", namespace="n")
+    assert cause is not None
+    assert (cause.kind, str(cause), cause.run) == (kind, line, run)
+
+
+def test_a_failure_that_only_objects_explain_is_no_refusal() -> None:
+    text = "Error: UPGRADE FAILED: pre-upgrade hooks failed: resource Job/n/migrate not ready. status: Failed"
+    assert read_refusal(text, release="app", namespace="n") is None
+
+
+def test_the_first_line_that_says_something() -> None:
+    assert first_line("\n  \n why \nmore") == "why"
+    assert first_line("") == ""

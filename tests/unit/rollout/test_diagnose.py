@@ -1,0 +1,322 @@
+"""Causes out of objects and events: recorded failures are named, and a slow but healthy rollout is left alone.
+
+`recorded/` holds what a real cluster showed, cut down to what matters.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.rollout.diagnose import Patience, Scene, Suspicion, marks, suspicions, unproven
+
+Object = dict[str, Any]
+
+RECORDED = Path(__file__).parent / "recorded"
+VISIBLE = 15.0  # seconds in which a terminal state has to end the wait
+
+
+def scene(name: str) -> Scene:
+    """A recorded failure."""
+    document = json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
+    namespace = document["objects"][0]["metadata"]["namespace"]
+    return Scene("app", namespace, document["objects"], document["events"])
+
+
+def of_kind(seen: Scene, kind: str) -> Object:
+    return next(item for item in seen.objects if item["kind"] == kind)
+
+
+def changed(seen: Scene, change: Callable[[Scene], None]) -> Scene:
+    """A copy of a scene, with a change made to it."""
+    seen = copy.deepcopy(seen)
+    change(seen)
+    return seen
+
+
+def worst(seen: Scene) -> float:
+    """The shortest patience that something in the scene is met with; infinite where all is well."""
+    return min((found.patience for found in suspicions(seen)), default=math.inf)
+
+
+def only(seen: Scene) -> Suspicion:
+    (found,) = suspicions(seen)
+    return found
+
+
+# -- what a cluster showed ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "line"),
+    [
+        (
+            "image-pull",
+            "image-pull",
+            'Deployment web: container main cannot pull image "registry.invalid/gati/none:9": no',
+        ),
+        ("crash-loop", "crash-loop", "Deployment web: container main has crashed . times: exit code 1"),
+        ("unschedulable", "unschedulable", "Deployment web: no node takes its pod: 0/1 nodes are available: 1 node"),
+        ("too-big", "unschedulable", "Deployment web: no node takes its pod: .*Insufficient cpu"),
+        ("init-container", "init-container", "Deployment web: init container prepare .*exit code 1"),
+        ("hook", "hook", "Job migrate: pre-upgrade hook failed: container main exit code 1"),
+        ("hook-that-retries", "hook", "Job migrate: pre-install hook failed: container main exit code 1"),
+        ("helm-test", "hook", "Pod probe: test hook failed: container main exit code 1"),
+        ("quota", "quota", "Deployment web: quota tight is exceeded: requested: pods=1, used: pods=0, limited"),
+        ("quota-of-a-stateful-set", "quota", "StatefulSet store: quota tight is exceeded: requested: pods=1"),
+        (
+            "pod-security",
+            "admission",
+            r"Deployment web: Pod Security restricted:\S+ refuses it: allowPriv",
+        ),
+        ("missing-secret", "mount", 'Deployment web: its pod cannot mount a volume: .*secret "nowhere" not found'),
+        ("missing-key", "config", "Deployment web: container main cannot be created: couldn't find key colour"),
+        ("never-ready", "progress", "Deployment web: container main runs and is not ready: Readiness probe .* for 8 s"),
+    ],
+)
+def test_a_recorded_failure_is_named_in_time(name: str, kind: str, line: str) -> None:
+    found = min(suspicions(scene(name)), key=lambda found: found.patience)
+    assert found.cause.kind == kind
+    assert re.match(line, str(found.cause)), str(found.cause)
+    assert found.patience < VISIBLE
+    assert found.cause.run.startswith("kubectl ")
+    assert "\n" not in str(found.cause)
+
+
+@pytest.mark.parametrize("name", ["image-pull", "crash-loop", "too-big", "quota", "missing-secret", "never-ready"])
+def test_what_was_there_before_is_not_blamed_on_the_operation(name: str) -> None:
+    before = scene(name)
+    assert suspicions(replace(before, known=marks(before.objects, before.events))) == ()
+
+
+@pytest.mark.parametrize("name", ["image-pull", "crash-loop", "quota", "pod-security"])
+def test_what_an_older_revision_does_is_not_blamed_on_the_new_one(name: str) -> None:
+    def upgrade(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "2"
+
+    assert suspicions(changed(scene(name), upgrade)) == ()
+
+
+@pytest.mark.parametrize("name", ["image-pull", "crash-loop", "quota"])
+def test_nothing_is_said_before_the_controller_has_seen_the_change(name: str) -> None:
+    def apply(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["metadata"]["generation"] += 1
+
+    assert suspicions(changed(scene(name), apply)) == ()
+
+
+@pytest.mark.parametrize("name", ["image-pull", "crash-loop", "unschedulable", "quota"])
+def test_another_release_in_the_namespace_is_not_looked_at(name: str) -> None:
+    assert suspicions(replace(scene(name), release="other")) == ()
+
+
+def test_a_pod_that_is_being_deleted_is_not_looked_at() -> None:
+    def delete(seen: Scene) -> None:
+        of_kind(seen, "Pod")["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+
+    assert suspicions(changed(scene("crash-loop"), delete)) == ()
+
+
+# -- what passes by itself ---------------------------------------------------------------------
+
+
+def waiting(reason: str, message: str = "", **more: Any) -> Callable[[Scene], None]:
+    """Makes the container of a scene's pod wait for `reason`."""
+
+    def change(seen: Scene) -> None:
+        status = of_kind(seen, "Pod")["status"]["containerStatuses"][0]
+        status.update({"state": {"waiting": {"reason": reason, "message": message}}, **more})
+
+    return change
+
+
+def scheduler_says(message: str) -> Callable[[Scene], None]:
+    def change(seen: Scene) -> None:
+        for condition in of_kind(seen, "Pod")["status"]["conditions"]:
+            if condition["type"] == "PodScheduled":
+                condition["message"] = message
+
+    return change
+
+
+def with_pod(seen: Scene, pod: Object) -> Scene:
+    return replace(seen, objects=(*seen.objects, pod))
+
+
+def pod_of_another(seen: Scene, **status: Any) -> Object:
+    """A new pod of another Deployment of the release (which is not in the scene), with a node."""
+    pod = copy.deepcopy(of_kind(seen, "Pod"))
+    pod["metadata"] |= {"uid": "other", "name": "other", "ownerReferences": []}
+    pod["metadata"]["annotations"] = {
+        "meta.helm.sh/release-name": "app",
+        "meta.helm.sh/release-namespace": seen.namespace,
+    }
+    pod["status"] = {"phase": "Running", "conditions": [{"type": "PodScheduled", "status": "True"}], **status}
+    return pod
+
+
+STARTING = {"containerStatuses": [{"name": "main", "ready": False, "restartCount": 0, "state": {"running": {}}}]}
+
+
+def test_a_pull_that_is_tried_again_after_ten_seconds_has_the_time() -> None:
+    slow = changed(scene("image-pull"), waiting("ErrImagePull", "dial tcp 10.0.0.1:443: i/o timeout"))
+    assert 10 < worst(slow) < VISIBLE
+    gone = changed(scene("image-pull"), waiting("ErrImagePull", 'rpc error: code = NotFound desc = "x:9": not found'))
+    assert worst(gone) < 5
+    assert str(only(gone).cause).endswith(": not found")
+
+
+def test_one_restart_is_no_crash_loop() -> None:
+    def restarted(seen: Scene) -> None:
+        status = of_kind(seen, "Pod")["status"]["containerStatuses"][0]
+        status.update(restartCount=1, ready=False, state={"running": {"startedAt": "2026-01-01T00:00:00Z"}})
+
+    assert worst(changed(scene("crash-loop"), restarted)) == math.inf
+
+
+def test_a_container_that_no_probe_asked_is_not_proven_and_each_run_anew() -> None:
+    def run(count: int) -> Callable[[Scene], None]:
+        def change(seen: Scene) -> None:
+            status = of_kind(seen, "Pod")["status"]["containerStatuses"][0]
+            status.update(restartCount=count, ready=True, state={"running": {}})
+
+        return change
+
+    def probe(seen: Scene) -> None:
+        run(0)(seen)
+        of_kind(seen, "Pod")["spec"]["containers"][0]["readinessProbe"] = {"httpGet": {"port": 80}}
+
+    seen = scene("crash-loop")
+    assert unproven(seen) == frozenset()
+    assert len(unproven(changed(seen, run(0))) | unproven(changed(seen, run(1)))) == 2
+    assert unproven(changed(seen, probe)) == frozenset()
+
+
+def test_the_second_crash_is_given_its_backoff_and_the_third_is_not() -> None:
+    assert worst(changed(scene("crash-loop"), waiting("CrashLoopBackOff", restartCount=1))) > 10
+    assert worst(changed(scene("crash-loop"), waiting("CrashLoopBackOff", restartCount=2))) < 5
+
+
+def test_a_crash_loop_waits_for_another_part_that_is_starting() -> None:
+    seen = scene("crash-loop")
+    assert worst(with_pod(seen, pod_of_another(seen, **STARTING))) > VISIBLE
+    ready = {"type": "Ready", "status": "True"}
+    assert worst(with_pod(seen, pod_of_another(seen, conditions=[ready]))) < VISIBLE
+
+
+def test_a_missing_secret_that_a_certificate_will_make_is_waited_for() -> None:
+    assert worst(scene("missing-secret")) < VISIBLE
+    assert worst(replace(scene("missing-secret"), promised=frozenset({"nowhere"}))) > VISIBLE
+
+
+def test_a_mount_that_succeeded_later_is_forgotten() -> None:
+    seen = scene("missing-secret")
+    pulled = {"reason": "Pulled", "lastTimestamp": "2999-01-01T00:00:00Z", "metadata": {"uid": "pulled"}}
+    event = {**pulled, "involvedObject": {"uid": of_kind(seen, "Pod")["metadata"]["uid"]}}
+    assert suspicions(replace(seen, events=(*seen.events, event))) == ()
+
+
+def test_a_pod_without_a_place_is_waited_for_while_another_ends() -> None:
+    full = "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims"
+    seen = changed(scene("too-big"), scheduler_says(full))
+    assert worst(seen) < VISIBLE
+    ending = pod_of_another(seen)
+    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert worst(with_pod(seen, ending)) > VISIBLE
+
+
+def test_a_pod_that_no_leaving_pod_helps_is_not_waited_for() -> None:
+    seen = scene("unschedulable")
+    ending = pod_of_another(seen)
+    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert worst(with_pod(seen, ending)) < VISIBLE
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "0/4 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, "
+        "3 node(s) were unschedulable. preemption: 0/4 nodes are available: 4 Preemption is not helpful.",
+        "0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }. "
+        "preemption: 0/1 nodes are available: 1 Preemption is not helpful.",
+        "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+    ],
+    ids=["drained", "not-ready", "volume"],
+)
+def test_a_closed_node_may_open_again(message: str) -> None:
+    assert worst(changed(scene("unschedulable"), scheduler_says(message))) > VISIBLE
+
+
+def test_an_autoscaler_that_makes_a_node_is_waited_for_to_the_deadline() -> None:
+    seen = scene("unschedulable")
+    uid = of_kind(seen, "Pod")["metadata"]["uid"]
+    event = {"reason": "TriggeredScaleUp", "metadata": {"uid": "e"}, "involvedObject": {"uid": uid}}
+    assert worst(replace(seen, events=(*seen.events, event))) == math.inf
+
+
+def test_a_container_that_is_not_ready_yet_is_only_explained() -> None:
+    def still_trying(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["status"]["conditions"] = []
+
+    found = only(changed(scene("never-ready"), still_trying))
+    assert (found.cause.kind, found.patience) == ("readiness", math.inf)
+    assert "Readiness probe failed" in found.cause.message
+
+
+def test_a_hook_may_fail_once() -> None:
+    def once(seen: Scene) -> None:
+        of_kind(seen, "Job")["status"] = {"failed": 1, "active": 1}
+
+    assert worst(changed(scene("hook-that-retries"), once)) == math.inf
+
+
+def test_a_job_that_is_no_hook_may_fail_as_often_as_it_says() -> None:
+    def plain(seen: Scene) -> None:
+        job = of_kind(seen, "Job")
+        job["metadata"]["annotations"] = {
+            "meta.helm.sh/release-name": "app",
+            "meta.helm.sh/release-namespace": seen.namespace,
+        }
+
+    assert worst(changed(scene("hook-that-retries"), plain)) == math.inf
+
+
+def test_a_refused_pod_that_was_created_after_all_is_forgotten() -> None:
+    def created(seen: Scene) -> None:
+        of_kind(seen, "StatefulSet")["status"]["replicas"] = 1
+
+    assert suspicions(changed(scene("quota-of-a-stateful-set"), created)) == ()
+
+
+# -- patience ----------------------------------------------------------------------------------
+
+
+def test_a_suspicion_has_to_last() -> None:
+    found = only(changed(scene("image-pull"), waiting("ErrImagePull", "i/o timeout")))
+    patience = Patience()
+    assert patience.due([found], 100.0) == ()
+    assert patience.due([found], 100.0 + found.patience - 0.1) == ()
+    assert patience.due([found], 100.0 + found.patience) == (found,)
+
+
+def test_a_suspicion_that_goes_away_begins_anew() -> None:
+    found = only(scene("too-big"))
+    patience = Patience()
+    patience.due([found], 0.0)
+    patience.due([], 9.0)
+    assert patience.due([found], 11.0) == ()
+
+
+def test_the_most_telling_of_several_comes_first() -> None:
+    crash, pull = only(scene("crash-loop")), only(scene("image-pull"))
+    patience = Patience()
+    patience.due([crash, pull], 0.0)
+    assert [found.cause.kind for found in patience.due([crash, pull], 60.0)] == ["image-pull", "crash-loop"]

@@ -1,0 +1,263 @@
+"""Watched helm operations against a helm that is a script and a cluster that is a recording: no engine is needed."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import shlex
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.cluster.watch import Change
+from scripts.core.command import Runner
+from scripts.rollout.rollout import Rollout, RolloutFailed, Target
+
+RECORDED = Path(__file__).parent / "recorded"
+DEPLOYED = {
+    "revision": 1,
+    "status": "deployed",
+    "chart": "app-1.2.3",
+    "description": "Install complete",
+    "updated": "t",
+}
+FAILED = {**DEPLOYED, "revision": 2, "status": "failed", "description": "Upgrade failed"}
+BACK = {**DEPLOYED, "revision": 3, "description": "Rollback to 1"}
+PASSWORD = "correct-horse"
+WAITS = 'trap "echo told >> $LOG; exit 1" TERM; while :; do sleep 0.1; done'
+
+
+class Recording:
+    """A watch that has seen a recorded failure, `later` than it was opened."""
+
+    def __init__(self, name: str | None, container: Mapping[str, Any]) -> None:
+        self._name = name
+        self._container = container
+        self._calls = 0
+
+    def changes(self) -> tuple[Change, ...]:
+        self._calls += 1
+        if self._name is None or self._calls == 1:  # the first look is at what was there before
+            return ()
+        document = json.loads((RECORDED / f"{self._name}.json").read_text(encoding="utf-8"))
+        for item in document["objects"]:
+            for status in item["status"].get("containerStatuses", ()):
+                status.update(self._container)
+        return tuple(Change(0.0, "ADDED", item) for item in (*document["objects"], *document["events"]))
+
+
+class Cluster:
+    """As much of an Api as a rollout asks for; `container` goes into the recorded status of containers."""
+
+    def __init__(self, recorded: str | None = None, **container: Any) -> None:
+        self.recorded = recorded
+        self._container = container
+        self.log = "the last line\n"
+
+    def kinds(self) -> tuple[Any, ...]:
+        return ()
+
+    @contextlib.contextmanager
+    def watch(self, kinds: Sequence[str], namespace: str | None = None) -> Iterator[Recording]:
+        yield Recording(self.recorded, self._container)
+
+    def list(self, kind: str, namespace: str | None = None, *, fields: str | None = None) -> tuple[dict[str, Any], ...]:
+        assert (kind, fields) == ("Secret", "type!=helm.sh/release.v1")
+        return ({"data": {"password": base64.b64encode(PASSWORD.encode()).decode()}},)
+
+    def logs(self, pod: str, namespace: str, **options: Any) -> str | None:
+        return None if options.get("previous") else self.log
+
+
+class Helm:
+    """A script in helm's place: what it was asked, and what it does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "helm"
+        self._folder = folder
+        self._asked = folder / "asked"
+        self.history(DEPLOYED)
+        self.does("exit 0")
+
+    def history(self, *revisions: dict[str, Any]) -> None:
+        (self._folder / "history.json").write_text(json.dumps(revisions), encoding="utf-8")
+
+    def does(self, script: str) -> None:
+        asked, history = shlex.quote(str(self._asked)), shlex.quote(str(self._folder / "history.json"))
+        lines = ["#!/bin/sh", f"LOG={asked}", f'[ "$1" = history ] && exec cat {history}', 'echo "$@" >> $LOG', script]
+        self.path.write_text("\n".join(lines), encoding="utf-8")
+        self.path.chmod(0o755)
+
+    def asked(self) -> list[str]:
+        return self._asked.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def helm(tmp_path: Path) -> Helm:
+    return Helm(tmp_path)
+
+
+def rollout(helm: Helm, cluster: Cluster, tmp_path: Path, **login: Any) -> Rollout:
+    """The release "app"; its namespace is the one of the recording."""
+    namespace = f"broken-{cluster.recorded}" if cluster.recorded else "here"
+    return Rollout(
+        helm.path,
+        Runner(),
+        cluster,  # type: ignore[arg-type]
+        namespace=namespace,
+        release="app",
+        evidence=tmp_path / "evidence",
+        say=lambda line: None,
+        **login,
+    )
+
+
+def test_helm_is_asked_for_exactly_this(helm: Helm, tmp_path: Path) -> None:
+    app = rollout(helm, Cluster(), tmp_path, kubeconfig=Path("/k"), context="c")
+    target = Target("oci://host/app@sha256:1", (Path("/v.yaml"),), {"a.b": "1"}, plain_http=True)
+    app.install(target, deadline=100)
+    app.upgrade(Target(Path("/app.tgz")), deadline=100, rollback_on_failure=True)
+    app.rollback(1, deadline=100)
+    app.test(deadline=50)
+    app.uninstall(deadline=50)
+    login = "--namespace=here --kubeconfig=/k --kube-context=c"
+    assert helm.asked() == [
+        "install app oci://host/app@sha256:1 --values /v.yaml --set a.b=1 --plain-http --wait=watcher"
+        f" --timeout=130s {login}",
+        f"upgrade app /app.tgz --wait=watcher --rollback-on-failure --timeout=130s {login}",
+        f"rollback app 1 --wait=watcher --timeout=100s {login}",
+        f"test app --timeout=50s {login}",
+        f"uninstall app --wait=watcher --cascade=foreground --timeout=50s {login}",
+    ]
+
+
+def test_a_success_tells_revision_version_and_notes(helm: Helm, tmp_path: Path) -> None:
+    helm.does('echo "STATUS: deployed\nNOTES:\nThank you.\n"')
+    revision = rollout(helm, Cluster(), tmp_path).install(Target("/app.tgz"))
+    assert (revision.number, revision.status, revision.version, revision.notes) == (
+        1,
+        "deployed",
+        "1.2.3",
+        "Thank you.",
+    )
+
+
+def test_what_cannot_end_well_ends_the_wait_and_leaves_evidence(helm: Helm, tmp_path: Path) -> None:
+    helm.does(WAITS)
+    helm.history(DEPLOYED, FAILED)
+    begin = time.monotonic()
+    with pytest.raises(RolloutFailed) as failed:
+        rollout(helm, Cluster("image-pull"), tmp_path, kubeconfig=Path("/k")).upgrade(Target("/app.tgz"))
+    assert time.monotonic() - begin < 15
+    assert helm.asked()[-1] == "told", "helm was not told to end"
+    first, *_, last = str(failed.value).splitlines()
+    assert first.startswith('Deployment web: container main cannot pull image "registry.invalid/gati/none:9": ')
+    assert last.strip().startswith("next:     kubectl --kubeconfig=/k --namespace=broken-image-pull describe pod web-")
+    assert failed.value.rolled_back is None
+    evidence = failed.value.evidence
+    assert (evidence / "cause.txt").read_text(encoding="utf-8") == f"{first}\n"
+    assert "Failed to pull image" in (evidence / "events.txt").read_text(encoding="utf-8")
+    assert [path.read_text() for path in (evidence / "logs").glob("web-*.main.log")] == ["the last line\n"]
+    assert any(path.name.startswith("Pod-web-") for path in (evidence / "describe").iterdir())
+
+
+def test_the_last_line_of_the_log_is_told_and_secrets_are_not(helm: Helm, tmp_path: Path) -> None:
+    helm.does(f"echo 'dial user:{PASSWORD}@db'; {WAITS}")
+    cluster = Cluster("init-container")
+    cluster.log = f"starting\nno login as {PASSWORD}\n"
+    with pytest.raises(RolloutFailed, match=r"init container prepare .*: no login as \*\*\*\n") as failed:
+        rollout(helm, cluster, tmp_path).install(Target("/app.tgz"))
+    texts = [path.read_text(encoding="utf-8") for path in failed.value.evidence.rglob("*") if path.is_file()]
+    assert texts and not any(PASSWORD in text for text in texts)
+
+
+def test_a_helm_that_fails_and_rolls_back_by_itself_is_left_alone(helm: Helm, tmp_path: Path) -> None:
+    """Told to end now, it would begin a second rollback and be gone in the middle of it."""
+    told = 'trap "echo told >> $LOG" TERM'
+    helm.does(
+        f"{told}; echo 'level=WARN msg=\"upgrade failed\"'; sleep 4; echo 'Error: pre-upgrade hooks failed'; exit 1"
+    )
+    helm.history({**DEPLOYED, "status": "superseded"}, FAILED, BACK)
+    with pytest.raises(RolloutFailed, match="Job migrate: pre-upgrade hook failed") as failed:
+        rollout(helm, Cluster("hook"), tmp_path).upgrade(Target("/app.tgz"), rollback_on_failure=True)
+    assert "told" not in helm.asked()
+    assert failed.value.rolled_back == 3
+    assert "rolled back: revision 3 serves (Rollback to 1)" in str(failed.value)
+
+
+def test_a_rollback_that_helm_did_not_end_is_done_by_another(helm: Helm, tmp_path: Path) -> None:
+    helm.does(f'[ "$1" = rollback ] && exit 0; {WAITS}')
+    helm.history(DEPLOYED, {**FAILED, "status": "pending-rollback"})
+    with pytest.raises(RolloutFailed) as failed:
+        rollout(helm, Cluster("image-pull"), tmp_path).upgrade(Target("/app.tgz"), rollback_on_failure=True)
+    assert helm.asked()[-1].startswith("rollback app 1 ")
+    assert "rolled back by a second helm" in str(failed.value)
+
+
+def test_a_crash_that_helm_took_for_a_success_is_a_failure(helm: Helm, tmp_path: Path) -> None:
+    cluster = Cluster("crash-loop", restartCount=4)
+    with pytest.raises(RolloutFailed, match="container main has crashed 5 times") as failed:
+        rollout(helm, cluster, tmp_path).install(Target("/app.tgz"))
+    assert "revision 1 is deployed: helm took it for ready" in str(failed.value)
+
+
+def test_the_deadline_is_kept_and_explained(helm: Helm, tmp_path: Path) -> None:
+    helm.does(WAITS)
+    helm.history(FAILED)
+    begin = time.monotonic()
+    with pytest.raises(RolloutFailed) as failed:
+        rollout(helm, Cluster(), tmp_path).install(Target("/app.tgz"), deadline=1)
+    assert time.monotonic() - begin < 10
+    assert str(failed.value).startswith("Release app: was not ready after 1 s, and nothing in the cluster says why")
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (
+            "Error: UPGRADE FAILED: template: app/templates/x.yaml:1:2: oops",
+            "Release app: template: app/templates/x.yaml",
+        ),
+        (
+            'Error: UPGRADE FAILED: no matches for kind "Widget" in version "a.b/v1"',
+            "Widget: the cluster knows no kind",
+        ),
+        ("Error: UPGRADE FAILED: unexpected EOF", "Release app: unexpected EOF"),
+    ],
+    ids=["template", "kind", "other"],
+)
+def test_what_helm_refuses_is_told_in_its_words(helm: Helm, tmp_path: Path, said: str, line: str) -> None:
+    """Even where something else in the cluster looks bad at that moment."""
+    helm.does(f"echo {shlex.quote(said)}; exit 1")
+    with pytest.raises(RolloutFailed) as failed:
+        rollout(helm, Cluster("never-ready"), tmp_path).upgrade(Target("/app.tgz"))
+    assert str(failed.value).startswith(line)
+
+
+def test_a_pending_release_is_explained_with_the_way_out(helm: Helm, tmp_path: Path) -> None:
+    helm.does("echo 'Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress'; exit 1")
+    helm.history(DEPLOYED, {**FAILED, "status": "pending-upgrade"})
+    with pytest.raises(RolloutFailed, match="Release app: revision 2 is pending-upgrade since t: ") as failed:
+        rollout(helm, Cluster(), tmp_path, context="c").upgrade(Target("/app.tgz"))
+    assert failed.value.cause.run == "helm rollback app 1 --wait --namespace=here --kube-context=c"
+
+
+def test_recovery_goes_back_to_the_last_revision_that_served(helm: Helm, tmp_path: Path) -> None:
+    app = rollout(helm, Cluster(), tmp_path)
+    assert app.recover() is None
+    helm.history(
+        {**DEPLOYED, "revision": 4}, {**FAILED, "revision": 5}, {**FAILED, "revision": 6, "status": "pending-upgrade"}
+    )
+    app.recover()
+    assert helm.asked()[-1].startswith("rollback app 4 ")
+
+
+def test_a_release_that_never_served_is_not_touched(helm: Helm, tmp_path: Path) -> None:
+    helm.history({**DEPLOYED, "status": "pending-install"})
+    with pytest.raises(RolloutFailed) as failed:
+        rollout(helm, Cluster(), tmp_path).recover()
+    assert failed.value.cause.run == "helm uninstall app --wait --namespace=here"

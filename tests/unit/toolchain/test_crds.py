@@ -1,0 +1,43 @@
+"""Custom resource definitions are found in a module, and nothing else that lies beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts.core.errors import ToolError
+from scripts.toolchain.crds import CRD_SETS, crd_files
+from scripts.toolchain.finder import load_pins
+
+DEFINITION = "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x}\n"
+
+
+class Folder:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def source(self, name: str) -> Path:
+        return self.path
+
+
+def test_only_definitions_are_taken(tmp_path: Path) -> None:
+    bases = tmp_path / "config" / "crd" / "bases"
+    bases.mkdir(parents=True)
+    for name in ("b.yaml", "a.yaml"):
+        (bases / name).write_text(DEFINITION)
+    (bases / "kustomization.yaml").write_text("kind: Kustomization\nresources: [a.yaml]\n")
+    (bases / "policy.yaml").write_text("kind: ValidatingAdmissionPolicy\n# kind: CustomResourceDefinition\n")
+    (bases / "README.md").write_text(DEFINITION)
+
+    assert [path.name for path in crd_files("keda", Folder(tmp_path))] == ["a.yaml", "b.yaml"]
+
+
+def test_a_module_without_definitions_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="pinned as keda holds no custom resource definitions"):
+        crd_files("keda", Folder(tmp_path))
+
+
+@pytest.mark.parametrize("name", CRD_SETS)
+def test_every_set_is_pinned(name: str) -> None:
+    assert load_pins().modules[name].h1.startswith("h1:")

