@@ -233,19 +233,20 @@ def template(
     """Render every values file for every supported Kubernetes into dist/manifests."""
     with told():
         from scripts import present
-        from scripts.checks import validate
+        from scripts.checks import matrix
+        from scripts.checks.compare import compare
 
         config, runner, chain = setup(ctx, chart=chart)
         files = [Path(file) for file in values or ()]
-        plan = validate.read_plan(config, chain, values=files, kube_versions=kube_version or (), say=say)
+        plan = matrix.read_plan(config, chain, values=files, kube_versions=kube_version or (), say=say)
         with working("rendering"):
-            renders = validate.render(plan, chain, runner)
-            index = validate.make_index(plan, renders)
+            renders = matrix.render(plan, chain, runner)
+            index = matrix.make_index(plan, renders)
             if diff:
-                change = validate.compare(config, chain, runner, diff, plan, renders, values=files, say=say)
+                change = compare(config, chain, runner, diff, plan, renders, values=files, say=say)
                 index["difference"] = change.report()
         if not dry_run:
-            validate.store(plan, renders, config.dist)
+            matrix.store(plan, renders, config.dist)
         if json or (renders and not diff):
             print(present.render(present.matrix(renders, index), json=json))
         elif diff:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from scripts.checks.lint import Lint
-    from scripts.checks.validate import Render, Validation
+    from scripts.checks.matrix import Render
+    from scripts.checks.validate import Validation
     from scripts.containers.images import Image, PlannedImage
     from scripts.release.bump import Bump
     from scripts.release.plan import Release
@@ -91,7 +92,7 @@ def problems(outcome: Validation) -> View:
 
 def matrix(renders: Iterable[Render], index: Any) -> View:
     """`invoke template`: one row a file that was written, with the renders that it stands for."""
-    from scripts.checks.validate import spread
+    from scripts.checks.matrix import spread
 
     files: dict[str, list[Render]] = {}
     for one in renders:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import Document, Manifests
 from scripts.checks.schemas import Kind, Prepared
 from scripts.core.command import Runner
@@ -90,7 +91,7 @@ class Kubeconform:
     def _no_schema(self, kind: Kind, kube_version: str) -> str:
         served = self.schemas.served_by(kind)
         if served:
-            return f"Kubernetes {_minor(kube_version)} has no {kind}; known in {', '.join(served)}"
+            return f"Kubernetes {minor(kube_version)} has no {kind}; known in {', '.join(served)}"
         return f"no schema for {kind}: neither Kubernetes, a pinned operator nor the chart's crds/ defines it"
 
 
@@ -150,7 +151,3 @@ def _kind(document: Document) -> Kind:
 def _named_later(document: Document) -> bool:
     metadata = document.data.get("metadata")
     return isinstance(metadata, Mapping) and bool(metadata.get("generateName"))
-
-
-def _minor(version: str) -> str:
-    return ".".join(version.removeprefix("v").split(".")[:2])

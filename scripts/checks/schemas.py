@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from scripts.chart.kubeversion import minor as minor_of
 from scripts.chart.manifests import read_manifests
 from scripts.core.errors import ToolError
 from scripts.toolchain.crds import CRD_SETS, Sources, crd_files
@@ -88,7 +89,7 @@ class Schemas:
         `definitions` are CustomResourceDefinition objects that the chart brings along; they come first.
         Raises ToolError where the cache cannot be written or an operator's module cannot be had.
         """
-        minor = ".".join(kube_version.removeprefix("v").split(".")[:2])
+        minor = minor_of(kube_version)
         wanted = {kind for kind in kinds if kind.plausible}
         locations, missing = [], set(kinds) - wanted
         for take in (

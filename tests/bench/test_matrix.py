@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from scripts.checks.matrix import Plan, read_plan, render
 from scripts.checks.schemas import Kind, Schemas
-from scripts.checks.validate import Plan, check_chart, read_plan, render
+from scripts.checks.validate import check_chart
 from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.toolchain.finder import Toolchain

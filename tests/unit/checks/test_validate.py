@@ -1,137 +1,17 @@
-"""The matrix of renders: what it is made of, how its verdict and its differences are told, and how it is stored."""
+"""The verdict on a matrix, for a person and as JUnit."""
 
 from __future__ import annotations
 
-import json
-import signal
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from scripts.chart.manifests import read_manifests
-from scripts.chart.source import read_chart
 from scripts.checks.kubeconform import Problem
-from scripts.checks.validate import (
-    Checked,
-    Plan,
-    Render,
-    Validation,
-    demand_valid,
-    differences,
-    junit,
-    make_plan,
-    spans,
-    spread,
-    store,
-)
-from scripts.core.errors import ChartError, ConfigError, FindingsError, OutputError, ValuesError
-from scripts.core.interrupt import interruptible
-
-KNOWN = ("1.28", "1.29", "1.30", "1.31")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "Chart.yaml").write_text(
-        "apiVersion: v2\nname: demo\nversion: 1.0.0\nkubeVersion: '>=1.29.0-0 <1.31.0-0'\n"
-    )
-    (tmp_path / "values.yaml").write_text("a: 1\n")
-    (tmp_path / "values-prod.yaml").write_text("a: 2\n")
-    (tmp_path / "templates").mkdir()
-    return tmp_path
-
-
-def plan_of(folder: Path, **options: Sequence[Path] | Sequence[str]) -> Plan:
-    return make_plan(read_chart(folder), KNOWN, **options)  # type: ignore[arg-type]
-
-
-def config_map(name: str, **data: str) -> str:
-    return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
-
-
-def render(values: str, version: str, *objects: str) -> Render:
-    text = "\n---\n".join(objects)
-    return Render(values, version, text, read_manifests(text))
-
-
-class TestPlan:
-    def test_is_every_values_file_for_every_supported_minor(self, folder: Path) -> None:
-        plan = plan_of(folder)
-        assert [values.name for values in plan.values] == ["values.yaml", "values-prod.yaml"]
-        assert plan.kube_versions == ("1.29.0", "1.30.0")
-        assert (plan.release, plan.notes) == ("demo", ())
-
-    def test_has_further_files_and_chosen_minors(self, folder: Path) -> None:
-        more = folder / "more.yaml"
-        more.write_text("")
-        plan = plan_of(folder, values=[more], kube_versions=["1.30"])
-        assert plan.values[-1].files == (more,)
-        assert plan.kube_versions == ("1.30.0",)
-
-    def test_refuses_what_cannot_be_read(self, folder: Path) -> None:
-        with pytest.raises(ValuesError, match="no values file at"):
-            plan_of(folder, values=[folder / "none.yaml"])
-        (folder / "list.yaml").write_text("- 1\n")
-        with pytest.raises(ValuesError, match="not a mapping"):
-            plan_of(folder, values=[folder / "list.yaml"])
-
-    def test_refuses_a_minor_that_is_not_supported(self, folder: Path) -> None:
-        with pytest.raises(ConfigError, match=r"not rendered for Kubernetes 1\.28") as caught:
-            plan_of(folder, kube_versions=["1.28", "1.29"])
-        assert "1.29 to 1.30" in str(caught.value)
-
-    @pytest.mark.parametrize("constraint", ["'>=1.99.0-0'", "'>= none'"])
-    def test_names_the_line_of_a_constraint_that_admits_nothing(self, folder: Path, constraint: str) -> None:
-        file = folder / "Chart.yaml"
-        file.write_text(f"apiVersion: v2\nname: demo\nversion: 1.0.0\nkubeVersion: {constraint}\n")
-        with pytest.raises(ChartError, match=r"Chart\.yaml:4: kubeVersion"):
-            plan_of(folder)
-
-    def test_asks_for_apis_only_where_a_template_does(self, folder: Path) -> None:
-        chart = read_chart(folder)
-        assert make_plan(chart, KNOWN, api_versions=lambda: ("keda.sh/v1alpha1",)).api_versions == ()
-        (folder / "templates" / "a.yaml").write_text('{{ if .Capabilities.APIVersions.Has "x" }}{{ end }}')
-        assert make_plan(chart, KNOWN, api_versions=lambda: ("keda.sh/v1alpha1",)).api_versions == ("keda.sh/v1alpha1",)
-
-    def test_uses_a_release_name_that_kubernetes_takes(self, folder: Path) -> None:
-        chart = replace(read_chart(folder), name="My.Chart")
-        assert make_plan(chart, KNOWN).release == "release"
-
-
-def test_spans() -> None:
-    assert spans(["1.28", "1.29", "1.30", "1.33"]) == "1.28 to 1.30, 1.33"
-    assert spans([]) == ""
-
-
-def test_spread_groups_what_has_the_same_minors() -> None:
-    cells = [("a", "1.28.0"), ("a", "1.29.0"), ("b", "1.28.0"), ("b", "1.29.0"), ("c", "1.28.0")]
-    assert str(spread(cells)) == "a, b for 1.28 to 1.29; c for 1.28"
-
-
-class TestDifferences:
-    def test_equal_ones_are_told_once(self) -> None:
-        old = [render(values, version, config_map("x", k="1")) for values in "ab" for version in ("1.28.0", "1.29.0")]
-        new = [render(values, version, config_map("x", k="2")) for values in "ab" for version in ("1.28.0", "1.29.0")]
-        assert differences("1.0.0", old, new).lines() == [
-            "a, b for 1.28 to 1.29:",
-            "  ~ ConfigMap/x",
-            '      data.k: "1" -> "2"',
-        ]
-
-    def test_what_only_one_side_renders(self) -> None:
-        found = differences("1.0.0", [render("a", "1.28.0")], [render("b", "1.28.0")])
-        assert found.lines() == ["only 1.0.0 renders a for 1.28", "1.0.0 does not render b for 1.28"]
-
-    def test_none(self) -> None:
-        same = [render("a", "1.28.1", config_map("x"))]
-        # Another patch of the minor, another order of keys.
-        other = [
-            render("a", "1.28.0", '{"kind": "ConfigMap", "apiVersion": "v1", "data": {}, "metadata": {"name": "x"}}')
-        ]
-        assert differences("HEAD", other, same).lines() == ["renders the same objects as HEAD"]
+from scripts.checks.validate import Checked, Validation, demand_valid, junit
+from scripts.core.errors import FindingsError
+from tests.unit.checks.demo import plan_of
 
 
 class TestVerdict:
@@ -164,59 +44,3 @@ class TestVerdict:
         }
         assert cases == {"ConfigMap/x": ["data.k: is wrong"], "Secret/y (n)": []}
         assert [case.get("name") for case in suites["values-prod.yaml / Kubernetes 1.30"]] == ["renders nothing"]
-
-
-class TestStore:
-    def test_equal_output_is_stored_once(self, folder: Path, tmp_path: Path) -> None:
-        plan = plan_of(folder)
-        renders = [render("values.yaml", version, config_map("x")) for version in plan.kube_versions]
-        made = store(plan, renders, tmp_path / "dist")
-        index = json.loads((made / "index.json").read_text())
-        assert len(index["renders"]) == 2
-        (file,) = {entry["file"] for entry in index["renders"]}
-        assert sorted(path.name for path in made.iterdir()) == sorted([file, "index.json"])
-        assert (made / file).read_text() == config_map("x")
-
-    def test_what_is_no_longer_rendered_goes(self, folder: Path, tmp_path: Path) -> None:
-        plan = plan_of(folder)
-        store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist")
-        made = store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist")
-        (file,) = made.glob("*.yaml")
-        assert file.read_text() == config_map("y")
-        assert [path.name for path in (tmp_path / "dist").iterdir()] == ["manifests"]
-
-    def test_the_old_folder_stays_when_the_new_one_cannot_be_written(
-        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        plan = plan_of(folder)
-        made = store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist")
-        before = {path.name: path.read_bytes() for path in made.iterdir()}
-
-        def full(self: Path, *_: object, **__: object) -> int:
-            raise OSError(28, "No space left on device")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Path, "write_text", full)
-            with pytest.raises(OutputError, match="cannot be written") as caught:
-                store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist")
-        assert caught.value.found == "No space left on device"
-        assert {path.name: path.read_bytes() for path in made.iterdir()} == before
-        assert [path.name for path in (tmp_path / "dist").iterdir()] == ["manifests"]
-
-    def test_a_signal_between_the_two_renames_waits(
-        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        plan = plan_of(folder)
-        store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist")
-        rename = Path.rename
-
-        def interrupted(self: Path, target: Path) -> Path:
-            signal.raise_signal(signal.SIGINT)
-            return rename(self, target)
-
-        monkeypatch.setattr(Path, "rename", interrupted)
-        with pytest.raises(KeyboardInterrupt), interruptible():
-            store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist")
-        (file,) = (tmp_path / "dist" / "manifests").glob("*.yaml")
-        assert file.read_text() == config_map("y")
-        assert [path.name for path in (tmp_path / "dist").iterdir()] == ["manifests"]

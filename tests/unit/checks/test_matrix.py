@@ -1,0 +1,126 @@
+"""The matrix of renders: what it is made of, and how it is stored."""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scripts.chart.source import read_chart
+from scripts.checks.matrix import make_plan, spans, spread, store
+from scripts.core.errors import ChartError, ConfigError, OutputError, ValuesError
+from scripts.core.interrupt import interruptible
+from tests.unit.checks.demo import KNOWN, config_map, plan_of, render
+
+
+class TestPlan:
+    def test_is_every_values_file_for_every_supported_minor(self, folder: Path) -> None:
+        plan = plan_of(folder)
+        assert [values.name for values in plan.values] == ["values.yaml", "values-prod.yaml"]
+        assert plan.kube_versions == ("1.29.0", "1.30.0")
+        assert (plan.release, plan.notes) == ("demo", ())
+
+    def test_has_further_files_and_chosen_minors(self, folder: Path) -> None:
+        more = folder / "more.yaml"
+        more.write_text("")
+        plan = plan_of(folder, values=[more], kube_versions=["1.30"])
+        assert plan.values[-1].files == (more,)
+        assert plan.kube_versions == ("1.30.0",)
+
+    def test_refuses_what_cannot_be_read(self, folder: Path) -> None:
+        with pytest.raises(ValuesError, match="no values file at"):
+            plan_of(folder, values=[folder / "none.yaml"])
+        (folder / "list.yaml").write_text("- 1\n")
+        with pytest.raises(ValuesError, match="not a mapping"):
+            plan_of(folder, values=[folder / "list.yaml"])
+
+    def test_refuses_a_minor_that_is_not_supported(self, folder: Path) -> None:
+        with pytest.raises(ConfigError, match=r"not rendered for Kubernetes 1\.28") as caught:
+            plan_of(folder, kube_versions=["1.28", "1.29"])
+        assert "1.29 to 1.30" in str(caught.value)
+
+    @pytest.mark.parametrize("constraint", ["'>=1.99.0-0'", "'>= none'"])
+    def test_names_the_line_of_a_constraint_that_admits_nothing(self, folder: Path, constraint: str) -> None:
+        file = folder / "Chart.yaml"
+        file.write_text(f"apiVersion: v2\nname: demo\nversion: 1.0.0\nkubeVersion: {constraint}\n")
+        with pytest.raises(ChartError, match=r"Chart\.yaml:4: kubeVersion"):
+            plan_of(folder)
+
+    def test_asks_for_apis_only_where_a_template_does(self, folder: Path) -> None:
+        chart = read_chart(folder)
+        assert make_plan(chart, KNOWN, api_versions=lambda: ("keda.sh/v1alpha1",)).api_versions == ()
+        (folder / "templates" / "a.yaml").write_text('{{ if .Capabilities.APIVersions.Has "x" }}{{ end }}')
+        assert make_plan(chart, KNOWN, api_versions=lambda: ("keda.sh/v1alpha1",)).api_versions == ("keda.sh/v1alpha1",)
+
+    def test_uses_a_release_name_that_kubernetes_takes(self, folder: Path) -> None:
+        chart = replace(read_chart(folder), name="My.Chart")
+        assert make_plan(chart, KNOWN).release == "release"
+
+
+def test_spans() -> None:
+    assert spans(["1.28", "1.29", "1.30", "1.33"]) == "1.28 to 1.30, 1.33"
+    assert spans([]) == ""
+
+
+def test_spread_groups_what_has_the_same_minors() -> None:
+    cells = [("a", "1.28.0"), ("a", "1.29.0"), ("b", "1.28.0"), ("b", "1.29.0"), ("c", "1.28.0")]
+    assert str(spread(cells)) == "a, b for 1.28 to 1.29; c for 1.28"
+
+
+class TestStore:
+    def test_equal_output_is_stored_once(self, folder: Path, tmp_path: Path) -> None:
+        plan = plan_of(folder)
+        renders = [render("values.yaml", version, config_map("x")) for version in plan.kube_versions]
+        made = store(plan, renders, tmp_path / "dist")
+        index = json.loads((made / "index.json").read_text())
+        assert len(index["renders"]) == 2
+        (file,) = {entry["file"] for entry in index["renders"]}
+        assert sorted(path.name for path in made.iterdir()) == sorted([file, "index.json"])
+        assert (made / file).read_text() == config_map("x")
+
+    def test_what_is_no_longer_rendered_goes(self, folder: Path, tmp_path: Path) -> None:
+        plan = plan_of(folder)
+        store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist")
+        made = store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist")
+        (file,) = made.glob("*.yaml")
+        assert file.read_text() == config_map("y")
+        assert [path.name for path in (tmp_path / "dist").iterdir()] == ["manifests"]
+
+    def test_the_old_folder_stays_when_the_new_one_cannot_be_written(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plan = plan_of(folder)
+        made = store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist")
+        before = {path.name: path.read_bytes() for path in made.iterdir()}
+
+        def full(self: Path, *_: object, **__: object) -> int:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "write_text", full)
+            with pytest.raises(OutputError, match="cannot be written") as caught:
+                store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist")
+        assert caught.value.found == "No space left on device"
+        assert {path.name: path.read_bytes() for path in made.iterdir()} == before
+        assert [path.name for path in (tmp_path / "dist").iterdir()] == ["manifests"]
+
+    def test_a_signal_between_the_two_renames_waits(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plan = plan_of(folder)
+        store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist")
+        rename = Path.rename
+
+        def interrupted(self: Path, target: Path) -> Path:
+            signal.raise_signal(signal.SIGINT)
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt), interruptible():
+            store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist")
+        (file,) = (tmp_path / "dist" / "manifests").glob("*.yaml")
+        assert file.read_text() == config_map("y")
+        assert [path.name for path in (tmp_path / "dist").iterdir()] == ["manifests"]
