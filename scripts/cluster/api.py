@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scripts.cluster.transport import Transport, open_transport
+from scripts.cluster.objects import Object, event_time
+from scripts.cluster.transport import Login, Transport, open_transport
 from scripts.cluster.watch import Watch
 from scripts.core.command import Runner
 from scripts.core.errors import ApiError, ClusterError
 
-Object = dict[str, Any]
 T = TypeVar("T")
 
 FIELD_MANAGER = "gati-e2e"
@@ -63,11 +63,9 @@ class Drain:
 
 
 @contextlib.contextmanager
-def connect(
-    *, kubectl: Path, runner: Runner, kubeconfig: Path | None = None, context: str | None = None
-) -> Iterator[Api]:
-    """The API of a cluster: of `context` in `kubeconfig`, both by default the user's. Raises ClusterError."""
-    with open_transport(kubectl, runner, kubeconfig=kubeconfig, context=context) as transport:
+def connect(login: Login, *, kubectl: Path, runner: Runner) -> Iterator[Api]:
+    """The API of a cluster. Raises ClusterError."""
+    with open_transport(kubectl, runner, login) as transport:
         yield Api(transport)
 
 
@@ -353,17 +351,6 @@ def read_kinds(discovery: Mapping[str, Any]) -> tuple[Kind, ...]:
         for group in discovery["items"]
         for version in group["versions"]
         for resource in version.get("resources", ())
-    )
-
-
-def event_time(event: Mapping[str, Any]) -> str:
-    """When an event happened last, as the server writes times; they sort as text."""
-    series = event.get("series") or {}
-    return str(
-        series.get("lastObservedTime")
-        or event.get("lastTimestamp")
-        or event.get("eventTime")
-        or event["metadata"]["creationTimestamp"]
     )
 
 

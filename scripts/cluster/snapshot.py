@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.cluster.api import Api, Object
+from scripts.cluster.api import Api
+from scripts.cluster.objects import Object
 
 # What the server or a controller writes, anew in every object.
 _METADATA = frozenset(

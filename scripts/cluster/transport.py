@@ -24,6 +24,22 @@ _PATIENCE = 10.0  # seconds to keep trying while the server is busy or not there
 
 
 @dataclass(frozen=True)
+class Login:
+    """Which cluster, as whom: `context` in `kubeconfig`; None, None for the user's current one."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+
+    def flags(self, context_flag: str) -> list[str]:
+        """The flags that lead a program there: helm's `--kube-context`, kubectl's `--context`."""
+        words = [f"--kubeconfig={self.kubeconfig}"] if self.kubeconfig else []
+        return words + ([f"{context_flag}={self.context}"] if self.context else [])
+
+    def __str__(self) -> str:
+        return f"context {self.context}" if self.context else str(self.kubeconfig or "the current context")
+
+
+@dataclass(frozen=True)
 class Transport:
     """Sends requests to the API server. Every request has a connection of its own, so threads may share one value."""
 
@@ -107,28 +123,21 @@ class Stream:
 
 
 @contextlib.contextmanager
-def open_transport(
-    kubectl: Path, runner: Runner, *, kubeconfig: Path | None = None, context: str | None = None
-) -> Iterator[Transport]:
-    """A way to the server of `context` in `kubeconfig` (None: the user's own); closed when the block ends.
+def open_transport(kubectl: Path, runner: Runner, login: Login) -> Iterator[Transport]:
+    """A way to the server that `login` names; closed when the block ends.
 
     kubectl does the login, so that certificates, tokens and credential plugins all work. Raises ClusterError
     when it cannot start, for example where there is no such context.
     """
     with tempfile.TemporaryDirectory(prefix="gati-api-") as folder:
         path = Path(folder, "api.sock")
-        argv = [str(kubectl), "proxy", f"--unix-socket={path}"]
-        if kubeconfig is not None:
-            argv.append(f"--kubeconfig={kubeconfig}")
-        if context is not None:
-            argv.append(f"--context={context}")
+        argv = [str(kubectl), "proxy", f"--unix-socket={path}", *login.flags("--context")]
         with runner.start(argv, log=Path(folder, "proxy.log")) as proxy:
             end = time.monotonic() + _START_DEADLINE
             while not _listens(path):
                 if not proxy.running() or time.monotonic() > end:
-                    where = f"context {context}" if context else str(kubeconfig or "the current context")
                     raise ClusterError(
-                        f"no way to the Kubernetes API of {where}",
+                        f"no way to the Kubernetes API of {login}",
                         found=proxy.log_tail() or "kubectl proxy does not listen",
                         run="kubectl config get-contexts",
                     )

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.manifests import Manifests, read_manifests
-from scripts.cluster.api import Api, Object
-from scripts.cluster.kind import ZONE_LABEL
+from scripts.cluster.api import Api
+from scripts.cluster.kind import PREFIX, ZONE_LABEL
+from scripts.cluster.objects import Object
+from scripts.cluster.transport import Login
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
-from scripts.e2e.availability import ENOUGH, Recording, record
+from scripts.e2e.ledger import ENOUGH
+from scripts.e2e.recording import Recording, record
 from scripts.e2e.report import Journal
 from scripts.rollout.rollout import Rollout, Target
 
@@ -27,7 +30,6 @@ DEFAULT, VALUES = "default", ("default", "dev", "staging", "prod")
 RELEASE = "gati"
 INGRESS, MANAGER = "gati-ingress", "route-manager"
 RATE = 40  # requests a second of each kind of connection: ENOUGH of them while one rollout is on
-_PREFIX = "gati-e2e-"
 _OUTSIDE = "gati-outside"
 _RUN_LABEL = "gati-e2e/run"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -74,8 +76,7 @@ class Lab:
     values: Mapping[str, Path | None]
     images: str
     own: bool
-    kubeconfig: Path | None = None
-    context: str | None = None
+    login: Login = field(default_factory=Login)
     sabotaged: Published | None = None
     run: str = field(default_factory=lambda: secrets.token_hex(3))
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -85,7 +86,7 @@ class Lab:
 
     def name(self, purpose: str) -> str:
         """The name of a namespace of this run; it is removed with the run, whoever makes it."""
-        name = f"{_PREFIX}{self.run}-{re.sub(r'[^a-z0-9]+', '-', purpose.lower())}"[:63].rstrip("-")
+        name = f"{PREFIX}{self.run}-{re.sub(r'[^a-z0-9]+', '-', purpose.lower())}"[:63].rstrip("-")
         with self._lock:
             self._namespaces.append(name)
         return name
@@ -117,7 +118,7 @@ class Lab:
     def sweep(self) -> None:
         """Undo what a killed run left on a cluster of ours: its namespaces, closed nodes."""
         for namespace in self.api.list("Namespace"):
-            if namespace["metadata"]["name"].startswith(_PREFIX):
+            if namespace["metadata"]["name"].startswith(PREFIX):
                 self.api.delete("Namespace", namespace["metadata"]["name"])
         for node in self.api.list("Node"):
             if node["spec"].get("unschedulable"):
@@ -133,9 +134,8 @@ class Lab:
             self.api,
             namespace=namespace,
             release=RELEASE,
-            kubeconfig=self.kubeconfig,
-            context=self.context,
-            evidence=self.folder / journal.scenario / namespace.removeprefix(f"{_PREFIX}{self.run}-"),
+            login=self.login,
+            evidence=self.folder / journal.scenario / namespace.removeprefix(f"{PREFIX}{self.run}-"),
             say=journal.say,
             also=[objects] if objects else [],
         )
@@ -172,18 +172,13 @@ class Lab:
     def manifest(self, namespace: str) -> Manifests:
         """The objects of the installed release, as helm keeps them."""
         argv: list[str | Path] = [self.tools.helm, "get", "manifest", RELEASE, "--namespace", namespace]
-        return read_manifests(self.runner.run([*argv, *self.where("--kube-context")], deadline=60).stdout)
+        return read_manifests(self.runner.run([*argv, *self.login.flags("--kube-context")], deadline=60).stdout)
 
     def apply_dry(self, text: str, namespace: str) -> str:
         """`kubectl apply --dry-run=server` of manifests; the warnings. Raises CommandFailed with the refusals."""
         argv: list[str | Path] = [self.tools.kubectl, "apply", "--dry-run=server", "--filename=-"]
-        argv += [f"--namespace={namespace}", *self.where("--context")]
+        argv += [f"--namespace={namespace}", *self.login.flags("--context")]
         return self.runner.run(argv, stdin=text, deadline=120).stderr
-
-    def where(self, context_flag: str) -> list[str | Path]:
-        """The flags that lead helm or kubectl to the cluster."""
-        flags: list[str | Path] = ["--kubeconfig", self.kubeconfig] if self.kubeconfig else []
-        return [*flags, *([context_flag, self.context] if self.context else [])]
 
     # -- pods ----------------------------------------------------------------------------------
 
@@ -335,12 +330,6 @@ class Lab:
             except (requests.RequestException, ValueError):
                 return None
         return found if isinstance(found, dict) else None
-
-
-def pod_is_ready(pod: Object) -> bool:
-    """Whether a pod may be given requests."""
-    conditions = pod["status"].get("conditions", ())
-    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
 
 def _open(node: Object) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from scripts.core.errors import ReleaseError
-from scripts.e2e.availability import Ledger
+from scripts.e2e.ledger import Ledger
 
 SCHEMA_VERSION = 1
 PASSED, FAILED, STOPPED = "passed", "failed", "stopped"

@@ -17,7 +17,8 @@ from scripts.chart.archive import read_members, unpack
 from scripts.chart.helm import Helm
 from scripts.chart.source import read_chart
 from scripts.cluster.api import Api, connect
-from scripts.cluster.kind import KindCluster, cluster
+from scripts.cluster.kind import PREFIX, KindCluster, cluster
+from scripts.cluster.transport import Login
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.core.command import Runner
 from scripts.core.config import Config
@@ -73,7 +74,7 @@ def plan(config: Config, options: Options) -> list[str]:
     """What a run would do, line by line; nothing is changed, built or asked. Raises ChartError, ConfigError."""
     chart = read_chart(config.chart)
     where = (
-        f"on the cluster of the context {options.context}, in new namespaces gati-e2e-*; no node is closed, nothing "
+        f"on the cluster of the context {options.context}, in new namespaces {PREFIX}*; no node is closed, nothing "
         "outside of these namespaces is changed, and they are removed at the end"
         if options.context
         else "on a kind cluster of our own" + (", kept for the next run" if options.keep else ", removed at the end")
@@ -103,13 +104,13 @@ def run(config: Config, toolchain: Toolchain, runner: Runner, options: Options, 
     for name in (_REPORT, _JUNIT):
         (folder / name).unlink(missing_ok=True)
     with interruptible(), contextlib.ExitStack() as stack:
-        workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gati-e2e-")))
+        workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX)))
         charts = stack.enter_context(_published(config, toolchain, runner, options, workplace, say))
         own = None if options.context else stack.enter_context(_cluster(config, toolchain, runner, options, say))
-        kubeconfig, context = (own.kubeconfig, None) if own else (None, options.context)
+        login = Login(kubeconfig=own.kubeconfig) if own else Login(context=options.context)
 
         def connected() -> contextlib.AbstractContextManager[Api]:
-            return connect(kubectl=toolchain.path("kubectl"), runner=runner, kubeconfig=kubeconfig, context=context)
+            return connect(login, kubectl=toolchain.path("kubectl"), runner=runner)
 
         lab = Lab(
             api=stack.enter_context(connected()),
@@ -122,8 +123,7 @@ def run(config: Config, toolchain: Toolchain, runner: Runner, options: Options, 
             values=charts.values,
             images=options.images,
             own=own is not None,
-            kubeconfig=kubeconfig,
-            context=context,
+            login=login,
         )
         if own and own.reused:
             lab.sweep()

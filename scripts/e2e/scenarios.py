@@ -6,13 +6,14 @@ import signal
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from scripts.cluster.api import Object
+from scripts.cluster.objects import Object, is_ready
 from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
-from scripts.e2e.availability import UNEXPLAINED, fewest_ready
-from scripts.e2e.lab import INGRESS, MANAGER, VALUES, Lab, pod_is_ready
+from scripts.e2e.lab import INGRESS, MANAGER, VALUES, Lab
+from scripts.e2e.ledger import UNEXPLAINED
 from scripts.e2e.report import Journal
+from scripts.e2e.timeline import fewest_ready
 from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
 
 CHANGED = {"FEATURE_PLAYGROUND": True}  # an ingress with it answers /playground/delay itself
@@ -363,7 +364,7 @@ def _delete_pod(lab: Lab, namespace: str, component: str, *, grace: int | None =
 
     def replaced() -> bool | None:
         others = [pod for pod in lab.pods(namespace, component) if pod["metadata"]["uid"] != victim["uid"]]
-        return True if sum(map(pod_is_ready, others)) >= len(pods) else None
+        return True if sum(map(is_ready, others)) >= len(pods) else None
 
     lab.api.wait(replaced, what=f"another pod in place of {victim['name']}", deadline=60)
 
@@ -380,7 +381,7 @@ def _kill_helm(lab: Lab, rollout: Rollout, target: Target) -> None:
     before = _uids(lab, rollout.namespace)
     argv = [lab.tools.helm, "upgrade", rollout.release, *target.arguments(), "--namespace", rollout.namespace, "--wait"]
     log = lab.folder / "failed-upgrade" / "killed.log"
-    with lab.runner.start([*argv, *lab.where("--kube-context")], log=log) as process:
+    with lab.runner.start([*argv, *lab.login.flags("--kube-context")], log=log) as process:
         lab.api.wait(
             lambda: True if _uids(lab, rollout.namespace) - before else None,
             what="a pod of the upgrade",

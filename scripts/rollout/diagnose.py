@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from scripts.cluster.objects import Object, conditions, container_statuses, event_time, is_hook, is_ready
 from scripts.rollout.cause import Cause, first_line, refusal
-
-Object = dict[str, Any]
 
 # Seconds that a state has to last before it counts. All but the last two stay below 15.
 AT_ONCE = 0.0
@@ -107,7 +106,7 @@ def marks(objects: Iterable[Object], events: Iterable[Object]) -> frozenset[str]
     for item in objects:
         if item["kind"] in ("Pod", "Job"):
             found.add(item["metadata"]["uid"])
-        found |= {_mark(item, condition) for condition in _conditions(item).values()}
+        found |= {_mark(item, condition) for condition in conditions(item).values()}
     return frozenset(found)
 
 
@@ -132,7 +131,7 @@ class _Reading:
         self._by_uid = {item["metadata"]["uid"]: item for item in scene.objects}
         self._pods = [item for item in scene.objects if item["kind"] == "Pod"]
         self._events: dict[str, list[Object]] = {}
-        for event in sorted(scene.events, key=_event_time):
+        for event in sorted(scene.events, key=event_time):
             if event["metadata"]["uid"] not in scene.known:
                 self._events.setdefault(event.get("involvedObject", {}).get("uid", ""), []).append(event)
 
@@ -183,7 +182,7 @@ class _Reading:
         root = self._root(pod)
         if pod["metadata"]["uid"] in self._scene.known or "deletionTimestamp" in pod["metadata"]:
             return False
-        waited_for = root["kind"] not in ("Job", "CronJob") or _is_hook(root)
+        waited_for = root["kind"] not in ("Job", "CronJob") or is_hook(root)
         return waited_for and self._ours(root) and not self._outdated(pod)
 
     def _outdated(self, item: Object) -> bool:
@@ -211,7 +210,7 @@ class _Reading:
 
     def _pod(self, pod: Object) -> Iterator[Suspicion]:
         status = pod.get("status", {})
-        scheduled = _conditions(pod).get("PodScheduled", {})
+        scheduled = conditions(pod).get("PodScheduled", {})
         if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
             yield self._unschedulable(pod, scheduled.get("message", ""))
             return
@@ -221,7 +220,7 @@ class _Reading:
         yield from self._mounts(pod)
         yield from self._unready(pod)
         root = self._root(pod)
-        if status.get("phase") == "Failed" and _is_hook(root) and root["kind"] == "Pod":
+        if status.get("phase") == "Failed" and is_hook(root) and root["kind"] == "Pod":
             yield self._failed_hook_pod(pod)
 
     def _unschedulable(self, pod: Object, message: str) -> Suspicion:
@@ -280,7 +279,7 @@ class _Reading:
     def _mounts(self, pod: Object) -> Iterator[Suspicion]:
         """A volume that cannot be mounted: only events tell, and they stay after the volume was."""
         status = pod.get("status", {})
-        containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+        containers = container_statuses(pod)
         if status.get("phase") != "Pending" or any(_wait_reason(item) not in _STARTING_REASONS for item in containers):
             return
         events = [event for event in self._events_of(pod) if event.get("reason") != "Scheduled"]
@@ -311,7 +310,7 @@ class _Reading:
     def _refused_pods(self, item: Object) -> Iterator[Suspicion]:
         """A workload whose pods the server refuses to create."""
         message = ""
-        failure = _conditions(item).get("ReplicaFailure", {})
+        failure = conditions(item).get("ReplicaFailure", {})
         if item["kind"] == "ReplicaSet":  # its Deployment repeats the condition
             if failure.get("status") == "True" and _mark(item, failure) not in self._scene.known:
                 message = failure.get("message", "")
@@ -330,10 +329,10 @@ class _Reading:
             yield Suspicion(cause, patience, item["metadata"]["uid"])
 
     def _job(self, job: Object) -> Iterator[Suspicion]:
-        failed = _conditions(job).get("Failed", {})
+        failed = conditions(job).get("Failed", {})
         final = failed.get("status") == "True"
         times = job.get("status", {}).get("failed", 0)
-        hook = _is_hook(job)
+        hook = is_hook(job)
         # A Job may try 6 times, 10, 20, 40... seconds apart: a hook that failed twice in a row is not waited for.
         if job["metadata"]["uid"] in self._scene.known or not (final or (hook and times > 1)):
             return
@@ -349,7 +348,7 @@ class _Reading:
         yield Suspicion(cause, patience, job["metadata"]["uid"], _place(pod) if pod else "", container)
 
     def _stalled(self, deployment: Object) -> Iterator[Suspicion]:
-        progress = _conditions(deployment).get("Progressing", {})
+        progress = conditions(deployment).get("Progressing", {})
         if progress.get("reason") != "ProgressDeadlineExceeded" or _mark(deployment, progress) in self._scene.known:
             return
         why: list[Suspicion] = []
@@ -412,8 +411,7 @@ def _exit_words(terminated: Mapping[str, Any]) -> str:
 def _last_failure(pods: Iterable[Object]) -> tuple[str, Object | None, str]:
     """How the youngest pod that failed did so, the pod, and its container."""
     for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True):
-        status = pod.get("status", {})
-        for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
+        for container in container_statuses(pod):
             for state in (container.get("state", {}), container.get("lastState", {})):
                 if (terminated := state.get("terminated", {})).get("exitCode"):
                     name = container["name"]
@@ -427,17 +425,13 @@ def _kubectl(item: Object, *words: str) -> str:
 
 def _log_command(pod: Object, container: str) -> str:
     """What prints the log of a container that has failed: of its last run where it is to run again."""
-    status = pod.get("status", {})
-    states = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
-    again = any(item["name"] == container and _wait_reason(item) == "CrashLoopBackOff" for item in states)
+    again = any(
+        item["name"] == container and _wait_reason(item) == "CrashLoopBackOff" for item in container_statuses(pod)
+    )
     return _kubectl(pod, "logs", _name(pod), f"--container={container}", *(("--previous",) if again else ()))
 
 
 # -- reading objects ---------------------------------------------------------------------------
-
-
-def _conditions(item: Object) -> dict[str, Object]:
-    return {condition["type"]: condition for condition in item.get("status", {}).get("conditions") or ()}
 
 
 def _mark(item: Object, condition: Object) -> str:
@@ -467,12 +461,11 @@ def _lacks_pods(item: Object) -> bool:
 def _starting(pod: Object) -> bool:
     """True for a pod that has a node, is not ready, and has shown nothing wrong."""
     status = pod.get("status", {})
-    conditions = _conditions(pod)
-    if status.get("phase") not in ("Pending", "Running") or conditions.get("Ready", {}).get("status") == "True":
+    if status.get("phase") not in ("Pending", "Running") or is_ready(pod):
         return False
-    containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+    containers = container_statuses(pod)
     healthy = all(_wait_reason(item) in _STARTING_REASONS and not item.get("restartCount") for item in containers)
-    return healthy and conditions.get("PodScheduled", {}).get("status") == "True"
+    return healthy and conditions(pod).get("PodScheduled", {}).get("status") == "True"
 
 
 def _wait_reason(container: Object) -> str:
@@ -487,10 +480,6 @@ def _crash(container: Object) -> Mapping[str, Any] | None:
         return ended
     ended = state.get("terminated", {})
     return ended if ended.get("exitCode") else None
-
-
-def _is_hook(item: Object) -> bool:
-    return "helm.sh/hook" in item["metadata"].get("annotations", {})
 
 
 def _hook_name(item: Object) -> str:
@@ -513,8 +502,3 @@ def _place(item: Object) -> str:
 
 def _name(item: Object) -> str:
     return str(item["metadata"]["name"])
-
-
-def _event_time(event: Object) -> str:
-    series = event.get("series") or {}
-    return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from scripts.cluster.api import Api, Object, event_time
+from scripts.cluster.api import Api
+from scripts.cluster.objects import Object, event_time, is_ready
 from scripts.core.errors import ApiError
 
 _PODS = 30  # whose logs are kept
@@ -78,7 +79,7 @@ def collect(
         _write(folder / "logs" / f"{pod.partition('/')[2]}.{container}.log", text, redaction)
     wanted = [
         (item["metadata"]["namespace"], item["metadata"]["name"], container["name"], previous)
-        for item in sorted((item for item in objects if item["kind"] == "Pod"), key=_is_ready)[:_PODS]
+        for item in sorted((item for item in objects if item["kind"] == "Pod"), key=is_ready)[:_PODS]
         for container in (*item["spec"].get("initContainers", ()), *item["spec"]["containers"])
         for previous in (False, True)
         if (f"{item['metadata']['namespace']}/{item['metadata']['name']}", container["name"]) not in kept_logs
@@ -130,11 +131,6 @@ def _without_values(value: Any) -> Any:
     if "value" in value and _TELLING.search(str(value.get("name", ""))):
         value = {**value, "value": "***"}
     return {key: _without_values(item) for key, item in value.items()}
-
-
-def _is_ready(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or ()
-    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
 def _write(path: Path, text: str, redaction: Redaction) -> None:

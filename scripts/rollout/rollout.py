@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from scripts.chart.helm import read_complaints
 from scripts.cluster.api import Api
+from scripts.cluster.transport import Login
 from scripts.core.command import Process, Runner
 from scripts.core.errors import ApiError, ClusterError, CommandFailed, ReleaseError
 from scripts.core.parallel import BRIEF_GO
@@ -129,8 +130,7 @@ class Rollout:
         release: str,
         evidence: Path,
         say: Say,
-        kubeconfig: Path | None = None,
-        context: str | None = None,
+        login: Login,
         also: Sequence[str] = (),
     ) -> None:
         self.namespace = namespace
@@ -141,8 +141,7 @@ class Rollout:
         self._runner = runner
         self._evidence = evidence
         self._say = say
-        self._kubeconfig = kubeconfig
-        self._context = context
+        self.login = login
 
     # -- operations ----------------------------------------------------------------------------
 
@@ -227,13 +226,7 @@ class Rollout:
 
     def command(self, helm: str | Path, *words: str | Path) -> list[str | Path]:
         """A command line of helm for this release's namespace and cluster."""
-        login = self.login("--kube-context")
-        return [helm, *words, f"--namespace={self.namespace}", *login]
-
-    def login(self, context_flag: str) -> list[str]:
-        """The flags that lead helm and kubectl to the cluster."""
-        words = [f"--kubeconfig={self._kubeconfig}"] if self._kubeconfig else []
-        return words + ([f"{context_flag}={self._context}"] if self._context else [])
+        return [helm, *words, f"--namespace={self.namespace}", *self.login.flags("--kube-context")]
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -367,7 +360,7 @@ class _Operation:
             cause = suspicion.cause
         if cause is None:
             cause = self._unexplained(by_itself=by_itself)
-        login = " ".join(("kubectl", *self._rollout.login("--context")))
+        login = " ".join(("kubectl", *self._rollout.login.flags("--context")))
         run = re.sub(r"^kubectl\b", login.replace("\\", r"\\"), cause.run)
         cause = Cause(cause.kind, cause.object, redaction(cause.message), run)
         rolled_back, state = self._aftermath()

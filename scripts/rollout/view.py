@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from typing import Self
 
-from scripts.cluster.api import Api, Object
+from scripts.cluster.api import Api
+from scripts.cluster.objects import Object, container_statuses, is_hook
 from scripts.cluster.watch import Watch
 from scripts.core.errors import ApiError
 from scripts.rollout.diagnose import Scene, marks
@@ -96,7 +97,7 @@ class View:
         for pod in self.objects:
             meta = pod["metadata"]
             jobs = [self._objects.get(owner["uid"], {}) for owner in meta.get("ownerReferences", ())]
-            if pod["kind"] != "Pod" or not any(_is_hook(item) for item in (pod, *jobs)):
+            if pod["kind"] != "Pod" or not any(is_hook(item) for item in (pod, *jobs)):
                 continue
             for container in _failed_containers(pod):
                 key = (f"{meta['namespace']}/{meta['name']}", container)
@@ -118,12 +119,7 @@ def _ready(workload: Object) -> str:
     return f"{ready}/{wanted} ready"
 
 
-def _is_hook(item: Mapping[str, Any]) -> bool:
-    return "helm.sh/hook" in item.get("metadata", {}).get("annotations", {})
-
-
 def _failed_containers(pod: Object) -> Iterator[str]:
-    status = pod.get("status", {})
-    for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
+    for container in container_statuses(pod):
         if container.get("state", {}).get("terminated", {}).get("exitCode"):
             yield container["name"]

@@ -10,6 +10,7 @@ import pytest
 
 from scripts.cluster.api import Api, connect
 from scripts.cluster.kind import KindCluster, cluster
+from scripts.cluster.transport import Login
 from scripts.core.command import Runner
 from scripts.core.config import load_config
 from scripts.rollout.rollout import Rollout
@@ -32,7 +33,7 @@ def made(
 @pytest.fixture(scope="session")
 def api(made: KindCluster, runner: Runner, toolchain: Toolchain) -> Iterator[Api]:
     """The cluster's API."""
-    with connect(kubectl=toolchain.path("kubectl"), runner=runner, kubeconfig=made.kubeconfig) as api:
+    with connect(Login(made.kubeconfig), kubectl=toolchain.path("kubectl"), runner=runner) as api:
         yield api
 
 
@@ -50,7 +51,7 @@ def rollouts(
             api,
             namespace=namespace,
             release="app",
-            kubeconfig=made.kubeconfig,
+            login=Login(made.kubeconfig),
             evidence=folder / namespace,
             say=lambda line: print(line, file=sys.stderr),
         )

@@ -11,7 +11,7 @@ import pytest
 
 from scripts.core.config import Config
 from scripts.core.errors import ChartError, ClusterError, ConfigError, FindingsError, RegistryError
-from scripts.e2e.availability import judge
+from scripts.e2e.ledger import judge
 from scripts.e2e.report import FAILED, PASSED, Journal, Outcome, Report, Step
 from scripts.e2e.run import Options, choose, demand_passed, plan
 from scripts.e2e.sabotage import sabotage

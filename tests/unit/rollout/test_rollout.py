@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from scripts.cluster.transport import Login
 from scripts.cluster.watch import Change
 from scripts.core.command import Runner
 from scripts.rollout.rollout import Rollout, RolloutFailed, Target
@@ -112,7 +113,7 @@ def rollout(helm: Helm, cluster: Cluster, tmp_path: Path, **login: Any) -> Rollo
         release="app",
         evidence=tmp_path / "evidence",
         say=lambda line: None,
-        **login,
+        login=Login(**login),
     )
 
 

@@ -8,20 +8,9 @@ from typing import Any
 import pytest
 
 from scripts.cluster.watch import Change
-from scripts.e2e.availability import (
-    ENDED,
-    GONE,
-    READY,
-    RUNNING,
-    SLOW,
-    STOPPING,
-    Event,
-    cause,
-    fewest_ready,
-    judge,
-    timeline,
-)
 from scripts.e2e.k6 import Request
+from scripts.e2e.ledger import SLOW, cause, judge
+from scripts.e2e.timeline import ENDED, GONE, READY, RUNNING, STOPPING, Event, fewest_ready, timeline
 
 SERVICE, MANAGER = "gati-outside", "route-manager"
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from scripts.cluster.api import Api
-from scripts.cluster.watch import Change, Watch
-from scripts.core.command import Runner
-from scripts.core.errors import ClusterError
-from scripts.e2e.k6 import KINDS, RATE, Load, Request, load
+from scripts.cluster.watch import Change
+from scripts.e2e.k6 import KINDS, Request
+from scripts.e2e.timeline import ENDED, GONE, READY, RUNNING, STOPPING, UNREADY, Event, clock, timeline
 
 ENOUGH = 3000  # requests below which a load proves nothing
 SLOW = 1.0  # seconds from which a request is told, though it is not lost
@@ -23,29 +18,7 @@ _TOGETHER = 1.0  # seconds between two requests of one incident
 # Linux' nf_conntrack_tcp_timeout_syn_sent: so long a node sends what comes from the same port where it sent a
 # connection that nobody answered, even when the pod there is no more.
 _TRACKED = 120.0
-_KINDS = ("Pod", "EndpointSlice")
 _SHOWN = 12  # events of an incident in a text for a person
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened `at` a time (seconds since 1970) to a pod, or to a pod's place behind a Service.
-
-    `service` is "" for what happened to the pod itself. `what` is one of the constants below, or more words.
-    """
-
-    at: float
-    pod: str
-    what: str
-    service: str = ""
-
-    def __str__(self) -> str:
-        where = f"pod {self.pod} behind {self.service}" if self.service else f"pod {self.pod}"
-        return f"{clock(self.at)} {where}: {self.what}"
-
-
-CREATED, SCHEDULED, RUNNING, READY, UNREADY = "created", "scheduled", "running", "ready", "not ready"
-STOPPING, ENDED, GONE = "told to stop", "its container ended", "gone"
 
 
 @dataclass(frozen=True)
@@ -120,64 +93,6 @@ class Ledger:
         return {**asdict(self), "passed": self.passed}
 
 
-class Recording:
-    """A load that is on and recorded; `ledger` is there once the block of `record` has ended."""
-
-    def __init__(self, service: str, running: Load, watch: Watch, since: float) -> None:
-        self._service = service
-        self._load = running
-        self._watch = watch
-        self._since = since
-        self._ledger: Ledger | None = None
-
-    def wait_for(self, count: int = ENOUGH, *, deadline: float = 120) -> None:
-        """Go on until `count` requests came to an end. Raises ClusterError, ToolError (k6 is gone)."""
-        end = time.monotonic() + deadline
-        while len(self._load.requests()) < count:
-            if time.monotonic() > end:
-                done = len(self._load.requests())
-                raise ClusterError(f"waited {deadline:g} s for {count} requests to end", found=f"{done} ended")
-            time.sleep(0.1)
-
-    @property
-    def ledger(self) -> Ledger:
-        """Raises RuntimeError while the load is on."""
-        if self._ledger is None:
-            raise RuntimeError("the load is still on")
-        return self._ledger
-
-    def _close(self, enough: int) -> None:
-        self._ledger = judge(self._load.all(), self._watch.changes(), self._service, since=self._since, enough=enough)
-
-
-@contextlib.contextmanager
-def record(
-    k6: Path,
-    runner: Runner,
-    api: Api,
-    *,
-    namespace: str,
-    service: str,
-    targets: Sequence[str],
-    results: Path,
-    rate: int = RATE,
-    enough: int = ENOUGH,
-) -> Iterator[Recording]:
-    """Load `targets` (URLs that lead to `service` in `namespace`) while the block runs, and watch its pods.
-
-    The file `results` receives every request. Raises ToolError, ApiError, ClusterError.
-    """
-    with api.watch(_KINDS, namespace) as watch, contextlib.ExitStack() as stack:
-        since = time.time()
-        running = stack.enter_context(load(k6, runner, targets, results, rate=rate))
-        recording = Recording(service, running, watch, since)
-        try:
-            yield recording
-        finally:
-            stack.close()  # the load first, so that its last requests count
-            recording._close(enough)
-
-
 def judge(
     requests: Iterable[Request], changes: Iterable[Change], service: str, *, since: float = 0.0, enough: int = ENOUGH
 ) -> Ledger:
@@ -212,76 +127,6 @@ def judge(
         events=events,
         objections=tuple(objections),
     )
-
-
-# -- what happened ---------------------------------------------------------------------------------
-
-
-def timeline(changes: Iterable[Change]) -> tuple[Event, ...]:
-    """What happened to pods and to their places behind Services, out of the objects as they were seen.
-
-    The state of what was there when the watch began is told as events of that time.
-    """
-    events: list[Event] = []
-    pods: dict[str, set[str]] = {}
-    places: dict[str, dict[str, str]] = {}
-    for change in changes:
-        if change.object["kind"] == "Pod":
-            events += _pod_events(change, pods)
-        else:
-            events += _endpoint_events(change, places)
-    return tuple(sorted(events, key=lambda event: event.at))
-
-
-def _pod_events(change: Change, known: dict[str, set[str]]) -> Iterator[Event]:
-    meta, status = change.object["metadata"], change.object.get("status", {})
-    conditions = {entry["type"]: entry["status"] == "True" for entry in status.get("conditions", ())}
-    containers = status.get("containerStatuses", ())
-    states = {CREATED}
-    if conditions.get("PodScheduled"):
-        states.add(SCHEDULED)
-    if any("running" in container.get("state", {}) for container in containers):
-        states.add(RUNNING)
-    states.add(READY if conditions.get("Ready") else UNREADY)
-    if "deletionTimestamp" in meta:
-        states.add(STOPPING)
-    restarts = sum(container.get("restartCount", 0) for container in containers)
-    if containers and (restarts or all("terminated" in container.get("state", {}) for container in containers)):
-        states.add(f"{ENDED} (restart {restarts})" if restarts else ENDED)
-    if change.type == "DELETED":
-        states.add(GONE)
-    before = known.get(meta["uid"])
-    known[meta["uid"]] = states
-    if before is None:
-        before = {UNREADY}  # a new pod is not ready, which is no event
-    yield from (Event(change.at, meta["name"], state) for state in _in_order(states - before))
-
-
-def _in_order(states: Iterable[str]) -> list[str]:
-    order = (CREATED, SCHEDULED, RUNNING, READY, UNREADY, STOPPING, ENDED, GONE)
-    return sorted(states, key=lambda state: next(i for i, known in enumerate(order) if state.startswith(known)))
-
-
-def _endpoint_events(change: Change, known: dict[str, dict[str, str]]) -> Iterator[Event]:
-    meta = change.object["metadata"]
-    service = meta.get("labels", {}).get("kubernetes.io/service-name", "")
-    now: dict[str, str] = {}
-    if change.type != "DELETED":
-        for endpoint in change.object.get("endpoints") or ():
-            pod = (endpoint.get("targetRef") or {}).get("name") or endpoint["addresses"][0]
-            conditions = endpoint.get("conditions") or {}
-            if conditions.get("terminating"):
-                state = STOPPING
-            else:
-                state = UNREADY if conditions.get("ready") is False else READY
-            now[pod] = state
-    before = known.get(meta["uid"], {})
-    known[meta["uid"]] = now
-    for pod, state in now.items():
-        if before.get(pod) != state:
-            yield Event(change.at, pod, state, service)
-    for pod in sorted(before.keys() - now.keys()):
-        yield Event(change.at, pod, GONE, service)
 
 
 # -- why -------------------------------------------------------------------------------------------
@@ -372,24 +217,6 @@ def _stale(request: Request, events: Sequence[Event], service: str, since: float
     return None
 
 
-def fewest_ready(events: Sequence[Event], service: str, *, since: float) -> int:
-    """The smallest number of pods that were ready behind `service` at any time from `since` on."""
-    ready: set[str] = set()
-    fewest: int | None = None
-    for event in events:
-        if event.service != service:
-            continue
-        if fewest is None and event.at >= since:
-            fewest = len(ready)
-        if event.what == READY:
-            ready.add(event.pod)
-        else:
-            ready.discard(event.pod)
-        if event.at >= since:
-            fewest = min(len(ready), fewest if fewest is not None else len(ready))
-    return len(ready) if fewest is None else fewest
-
-
 def _gap(request: Request, events: Sequence[Event], service: str) -> str | None:
     """The time without any ready pod behind `service` that the request falls into."""
     ready: set[str] = set()
@@ -434,8 +261,3 @@ def _slow(request: Request) -> bool:
 
 def _quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def clock(at: float) -> str:
-    """A time as a person reads it next to logs: UTC, to the tenth of a second."""
-    return time.strftime("%H:%M:%S", time.gmtime(at)) + f".{int(at * 10) % 10}"

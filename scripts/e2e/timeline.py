@@ -1,0 +1,122 @@
+"""Tells what happened to pods and to their places behind Services, out of the objects as a watch saw them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from scripts.cluster.watch import Change
+
+WATCHED = ("Pod", "EndpointSlice")  # the kinds that a timeline is made of
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened `at` a time (seconds since 1970) to a pod, or to a pod's place behind a Service.
+
+    `service` is "" for what happened to the pod itself. `what` is one of the constants below, or more words.
+    """
+
+    at: float
+    pod: str
+    what: str
+    service: str = ""
+
+    def __str__(self) -> str:
+        where = f"pod {self.pod} behind {self.service}" if self.service else f"pod {self.pod}"
+        return f"{clock(self.at)} {where}: {self.what}"
+
+
+CREATED, SCHEDULED, RUNNING, READY, UNREADY = "created", "scheduled", "running", "ready", "not ready"
+STOPPING, ENDED, GONE = "told to stop", "its container ended", "gone"
+
+
+def timeline(changes: Iterable[Change]) -> tuple[Event, ...]:
+    """What happened to pods and to their places behind Services, out of the objects as they were seen.
+
+    The state of what was there when the watch began is told as events of that time.
+    """
+    events: list[Event] = []
+    pods: dict[str, set[str]] = {}
+    places: dict[str, dict[str, str]] = {}
+    for change in changes:
+        if change.object["kind"] == "Pod":
+            events += _pod_events(change, pods)
+        else:
+            events += _endpoint_events(change, places)
+    return tuple(sorted(events, key=lambda event: event.at))
+
+
+def _pod_events(change: Change, known: dict[str, set[str]]) -> Iterator[Event]:
+    meta, status = change.object["metadata"], change.object.get("status", {})
+    conditions = {entry["type"]: entry["status"] == "True" for entry in status.get("conditions", ())}
+    containers = status.get("containerStatuses", ())
+    states = {CREATED}
+    if conditions.get("PodScheduled"):
+        states.add(SCHEDULED)
+    if any("running" in container.get("state", {}) for container in containers):
+        states.add(RUNNING)
+    states.add(READY if conditions.get("Ready") else UNREADY)
+    if "deletionTimestamp" in meta:
+        states.add(STOPPING)
+    restarts = sum(container.get("restartCount", 0) for container in containers)
+    if containers and (restarts or all("terminated" in container.get("state", {}) for container in containers)):
+        states.add(f"{ENDED} (restart {restarts})" if restarts else ENDED)
+    if change.type == "DELETED":
+        states.add(GONE)
+    before = known.get(meta["uid"])
+    known[meta["uid"]] = states
+    if before is None:
+        before = {UNREADY}  # a new pod is not ready, which is no event
+    yield from (Event(change.at, meta["name"], state) for state in _in_order(states - before))
+
+
+def _in_order(states: Iterable[str]) -> list[str]:
+    order = (CREATED, SCHEDULED, RUNNING, READY, UNREADY, STOPPING, ENDED, GONE)
+    return sorted(states, key=lambda state: next(i for i, known in enumerate(order) if state.startswith(known)))
+
+
+def _endpoint_events(change: Change, known: dict[str, dict[str, str]]) -> Iterator[Event]:
+    meta = change.object["metadata"]
+    service = meta.get("labels", {}).get("kubernetes.io/service-name", "")
+    now: dict[str, str] = {}
+    if change.type != "DELETED":
+        for endpoint in change.object.get("endpoints") or ():
+            pod = (endpoint.get("targetRef") or {}).get("name") or endpoint["addresses"][0]
+            conditions = endpoint.get("conditions") or {}
+            if conditions.get("terminating"):
+                state = STOPPING
+            else:
+                state = UNREADY if conditions.get("ready") is False else READY
+            now[pod] = state
+    before = known.get(meta["uid"], {})
+    known[meta["uid"]] = now
+    for pod, state in now.items():
+        if before.get(pod) != state:
+            yield Event(change.at, pod, state, service)
+    for pod in sorted(before.keys() - now.keys()):
+        yield Event(change.at, pod, GONE, service)
+
+
+def fewest_ready(events: Sequence[Event], service: str, *, since: float) -> int:
+    """The smallest number of pods that were ready behind `service` at any time from `since` on."""
+    ready: set[str] = set()
+    fewest: int | None = None
+    for event in events:
+        if event.service != service:
+            continue
+        if fewest is None and event.at >= since:
+            fewest = len(ready)
+        if event.what == READY:
+            ready.add(event.pod)
+        else:
+            ready.discard(event.pod)
+        if event.at >= since:
+            fewest = min(len(ready), fewest if fewest is not None else len(ready))
+    return len(ready) if fewest is None else fewest
+
+
+def clock(at: float) -> str:
+    """A time as a person reads it next to logs: UTC, to the tenth of a second."""
+    return time.strftime("%H:%M:%S", time.gmtime(at)) + f".{int(at * 10) % 10}"
