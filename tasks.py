@@ -209,7 +209,7 @@ def lint(ctx: Context, chart: str | None = None, values: Many = None, strict: bo
         with working("checking the chart's sources"):
             outcome = stage.lint(config, chain, runner, values=map(Path, values or ()))
         print(present.render(present.lint(outcome), json=json) if json or outcome.findings else outcome.summary())
-        files.write_atomic(config.dist / "lint.json", present.to_json(outcome.report()))
+        files.write_atomic(config.result(outcome.chart.name, "lint.json"), present.to_json(outcome.report()))
         stage.demand_clean(outcome, strict=strict)
 
 
@@ -230,7 +230,7 @@ def template(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Render every values file for every supported Kubernetes into dist/manifests."""
+    """Render every values file for every supported Kubernetes into dist/NAME.manifests."""
     with told():
         from scripts import present
         from scripts.checks import matrix
@@ -246,7 +246,7 @@ def template(
                 change = compare(config, chain, runner, diff, plan, renders, values=files, say=say)
                 index["difference"] = change.report()
         if not dry_run:
-            matrix.store(plan, renders, config.dist)
+            matrix.store(plan, renders, config.result(plan.chart.name, "manifests"))
         if json or (renders and not diff):
             print(present.render(present.matrix(renders, index), json=json))
         elif diff:
@@ -277,7 +277,9 @@ def kubeconform_check(
         with working("rendering and checking"):
             outcome = validate.check_chart(config, chain, runner, values=further, kube_versions=minors, say=say)
         print(present.render(present.problems(outcome), json=json) if json or outcome.problems() else outcome.summary())
-        files.write_atomic(config.dist / "kubeconform.json", present.to_json(outcome.report()))
+        files.write_atomic(
+            config.result(outcome.plan.chart.name, "kubeconform.json"), present.to_json(outcome.report())
+        )
         if junit:
             files.write_atomic(Path(junit), validate.junit(outcome.checked))
         validate.demand_valid(outcome)
@@ -327,7 +329,7 @@ def publish(
 
         config, runner, chain = setup(ctx, chart=chart, registry=registry, plain_http=plain_http or None)
         source = read_chart(config.chart)
-        made = archive.load_package(config)
+        made = archive.load_package(config, source.name)
         with embedded.registry_for(config, runner, chain, say) as where:
             if dry_run:
                 seen = stage.probe(where, made)
@@ -360,8 +362,7 @@ def verify(
         from scripts.release import verify as check
 
         config, runner, chain = setup(ctx, chart=chart, registry=registry, plain_http=plain_http or None)
-        read_chart(config.chart)
-        made = archive.load_package(config)
+        made = archive.load_package(config, read_chart(config.chart).name)
         with embedded.registry_for(config, runner, chain, say) as where:
             print(present.facts(check.verify(where, made), json=json))
 

@@ -143,7 +143,7 @@ def changed_files(old: bytes, new: bytes) -> tuple[str, ...]:
 
 
 def record_text(package: Package) -> str:
-    """The text of `dist/package.json` for `package`."""
+    """The text of `dist/<name>.package.json` for `package`."""
     record = {
         "schema_version": SCHEMA_VERSION,
         "name": package.name,
@@ -157,12 +157,12 @@ def record_text(package: Package) -> str:
     return json.dumps(record, indent=2) + "\n"
 
 
-def load_package(config: Config) -> Package:
-    """The package that `invoke package` left in `dist/`.
+def load_package(config: Config, name: str) -> Package:
+    """The package of the chart `name` that `invoke package` left in `dist/`.
 
     Raises ChartError when there is none, its record is unreadable, or the archive is not the recorded one.
     """
-    file = config.dist / RECORD
+    file = config.result(name, RECORD)
     again = "invoke package"
     try:
         record: dict[str, Any] = json.loads(file.read_text())
@@ -192,4 +192,6 @@ def load_package(config: Config) -> Package:
             found=f"sha256 {found.sha256}",
             run=again,
         )
+    if found.name != name:
+        raise ChartError(f"{file} is of another chart", expected=name, found=found.name, run=again)
     return found

@@ -67,7 +67,7 @@ class Lint:
         return f"{self.chart.name} {self.chart.version}: no findings in {', '.join(map(shown, self.checked))}"
 
     def report(self) -> dict[str, Any]:
-        """As JSON: `dist/lint.json` and `--json`."""
+        """As JSON: `dist/<chart>.lint.json` and `--json`."""
         return {
             "schema_version": SCHEMA_VERSION,
             "chart": {"name": self.chart.name, "version": self.chart.version},

@@ -216,7 +216,7 @@ def gathered(plan: Plan, futures: Mapping[tuple[str, str], Future[Render]]) -> t
 
 
 def make_index(plan: Plan, renders: Sequence[Render]) -> dict[str, Any]:
-    """Which file holds which render, as JSON: `dist/manifests/index.json` and `--json`."""
+    """Which file holds which render, as JSON: `dist/<chart>.manifests/index.json` and `--json`."""
     return {
         "schema_version": SCHEMA_VERSION,
         "chart": {"name": plan.chart.name, "version": plan.chart.version},
@@ -236,12 +236,12 @@ def make_index(plan: Plan, renders: Sequence[Render]) -> dict[str, Any]:
     }
 
 
-def store(plan: Plan, renders: Sequence[Render], dist: Path) -> Path:
-    """Write `dist/manifests`: a file for each distinct render, named by content, and `index.json`.
+def store(plan: Plan, renders: Sequence[Render], folder: Path) -> Path:
+    """Write `folder`: a file for each distinct render, named by content, and `index.json`.
 
-    The folder is replaced as a whole or left as it was. Raises OutputError where `dist` cannot be written.
+    The folder is replaced as a whole or left as it was. Raises OutputError where it cannot be written.
     """
-    folder, index = dist / "manifests", make_index(plan, renders)
+    dist, index = folder.parent, make_index(plan, renders)
     try:
         dist.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".manifests-", dir=dist) as scratch:

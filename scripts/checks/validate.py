@@ -69,7 +69,7 @@ class Validation:
         return tuple((problem, spread(cells)) for problem, cells in groups.items())
 
     def report(self) -> dict[str, Any]:
-        """As JSON: `dist/kubeconform.json` and `--json`."""
+        """As JSON: `dist/<chart>.kubeconform.json` and `--json`."""
         return {
             "schema_version": SCHEMA_VERSION,
             "chart": {"name": self.plan.chart.name, "version": self.plan.chart.version},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,6 +57,10 @@ class Config:
     """Where the compose stack serves gRPC on this machine."""
     prometheus_port: int = 9090
     """Where the compose stack's Prometheus listens on this machine."""
+
+    def result(self, chart: str, what: str) -> Path:
+        """Where `dist/` keeps `what` ("lint.json") of the chart of that name; it holds those of several."""
+        return self.dist / f"{re.sub(r'[^A-Za-z0-9._-]', '_', chart).lstrip('.')}.{what}"
 
 
 _CHOICES = {"images": ("auto", "registry", "build")}

@@ -20,7 +20,7 @@ UNDATED = 315532800  # 1980-01-01, the first day that every archive format can h
 def package(
     config: Config, chart: Chart, helm: Helm, say: Callable[[str], None] = lambda _: None, *, dry_run: bool = False
 ) -> Package:
-    """Write `dist/<name>-<version>.tgz` and `dist/package.json`; when `dry_run`, only say what they would be.
+    """Write `dist/<name>-<version>.tgz` and `dist/<name>.package.json`; when `dry_run`, only say what they would be.
 
     Raises VersionError (no semver), ValuesError (a values file is no YAML), ChartError (a schema that is no JSON,
     or helm refuses the chart), ChangelogError, OutputError (`dist/` cannot be written): whatever was in `dist/`
@@ -28,7 +28,7 @@ def package(
     """
     found, data = build(config, chart, helm, release_time(config, chart))
     if not dry_run:
-        store(found, data)
+        store(config, found, data)
         say(f"packaged {chart.name} {chart.version}: {found.size} bytes")
     return found
 
@@ -42,10 +42,10 @@ def build(config: Config, chart: Chart, helm: Helm, epoch: int) -> tuple[Package
     return describe(config.dist / chart.archive_name, data, epoch), data
 
 
-def store(package: Package, data: bytes) -> None:
+def store(config: Config, package: Package, data: bytes) -> None:
     """Write the archive `data` to where `package` says, and its record beside it. Raises OutputError."""
     write_atomic(package.path, data)
-    write_atomic(package.path.with_name(RECORD), record_text(package))
+    write_atomic(config.result(package.name, RECORD), record_text(package))
 
 
 def release_time(config: Config, chart: Chart) -> int:

@@ -133,7 +133,7 @@ class Release:
                 raise step.refusal
 
     def run(self) -> ReleaseRecord:
-        """Do what is absent, see that nothing is left to do, and write `dist/release.json`.
+        """Do what is absent, see that nothing is left to do, and write `dist/<chart>.release.json`.
 
         What can be taken back comes first: a failed check leaves the tree as it was. Raises FindingsError (a
         check), GitError, OutputError, RegistryError.
@@ -160,7 +160,7 @@ class Release:
             self._make_tag()
         self._check_again()
         record = self._record(publication)
-        self._say(f"writing {shown(record_file(self._config))}")
+        self._say(f"writing {self._record_shown}")
         write_record(self._config, record)
         return record
 
@@ -226,7 +226,9 @@ class Release:
         named = self._last is not None and (self._last.tag == tag or not self._options.tag)
         others = all(step.state == "same" for step in steps if step.name != "commit")
         done: State = "same" if named and others else "absent"
-        steps.append(Step("record", done, _say(done, f"write {shown(record_file(self._config))}", "written")))
+        steps.append(
+            Step("record", done, _say(done, f"write {shown(record_file(self._config, self.package.name))}", "written"))
+        )
         return tuple(steps)
 
     def _bump_step(self) -> Step:
@@ -293,18 +295,22 @@ class Release:
     def _stored(self, package: Package) -> bool:
         """Whether `dist/` holds the package; another archive is left from earlier, and replaced."""
         try:
-            return load_package(self._config) == package
+            return load_package(self._config, self.package.name) == package
         except ChartError:
             return False
 
     def _recorded(self) -> ReleaseRecord | None:
         """The record of the release of these very bytes to this registry."""
-        record, package = read_record(self._config), self.package
+        record, package = read_record(self._config, self.package.name), self.package
         if record is None:
             return None
         wanted = (package.name, package.version, package.sha256, self._where, bool(self.facts.dirty))
         found = (record.name, record.version, record.sha256, record.registry, bool(record.dirty))
         return record if found == wanted else None
+
+    @property
+    def _record_shown(self) -> str:
+        return shown(record_file(self._config, self.package.name))
 
     @property
     def _where(self) -> str:
@@ -317,7 +323,7 @@ class Release:
         self._check()
         if self.absent("package"):
             with self._timed("package", f"packaging {shown(self.package.path)}"):
-                store(self.package, self.facts.archive)
+                store(self._config, self.package, self.facts.archive)
 
     def _check(self) -> None:
         """Lint and validate, side by side."""
@@ -335,7 +341,7 @@ class Release:
             self._say(outcome.summary())
 
     def _demand_clean(self, outcome: linting.Lint) -> None:
-        write_atomic(self._config.dist / "lint.json", _json(outcome.report()))
+        write_atomic(self._config.result(outcome.chart.name, "lint.json"), _json(outcome.report()))
         told = [(f.level, f"{f.place}: {f.message}" if f.place else f.message) for f in outcome.findings]
         for level, line in told:
             if level != "error":
@@ -344,7 +350,7 @@ class Release:
             linting.demand_clean(outcome)
 
     def _demand_valid(self, outcome: Validation) -> None:
-        write_atomic(self._config.dist / "kubeconform.json", _json(outcome.report()))
+        write_atomic(self._config.result(outcome.plan.chart.name, "kubeconform.json"), _json(outcome.report()))
         lines = [f"{p.source}: {p.kind}/{p.name}: {p.message} ({where})" for p, where in outcome.problems()]
         with _in_full(lines, "invoke kubeconform-check"):
             demand_valid(outcome)

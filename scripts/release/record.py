@@ -1,4 +1,4 @@
-"""Owns `dist/release.json`, which says what was released, from which commit, where to, by which tools and when."""
+"""Owns `dist/<chart>.release.json`: what was released, from which commit, where to, by which tools and when."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class ReleaseRecord:
     seconds: Mapping[str, float]
 
 
-def record_file(config: Config) -> Path:
-    """Where the record stands."""
-    return config.dist / "release.json"
+def record_file(config: Config, chart: str) -> Path:
+    """Where the record of the chart of that name stands."""
+    return config.result(chart, "release.json")
 
 
-def read_record(config: Config) -> ReleaseRecord | None:
-    """The record of the last release; None where there is none that can be read."""
+def read_record(config: Config, chart: str) -> ReleaseRecord | None:
+    """The record of the last release of the chart of that name; None where there is none that can be read."""
     try:
-        raw = json.loads(record_file(config).read_text())
+        raw = json.loads(record_file(config, chart).read_text())
         record = ReleaseRecord(**{**raw, "dirty": tuple(raw["dirty"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -58,4 +58,4 @@ def read_record(config: Config) -> ReleaseRecord | None:
 
 def write_record(config: Config, record: ReleaseRecord) -> None:
     """Replace the record. Raises OutputError."""
-    write_atomic(record_file(config), json.dumps(asdict(record), indent=2) + "\n")
+    write_atomic(record_file(config, record.name), json.dumps(asdict(record), indent=2) + "\n")

@@ -161,7 +161,7 @@ class TestSources:
         told = cli.on_chart("lint")
         told.refused("is not clean", "error")
         assert words in told.stdout
-        assert json.loads((cli.dist / "lint.json").read_text())["errors"] >= 1
+        assert json.loads((cli.dist / "made.lint.json").read_text())["errors"] >= 1
 
 
 class TestObjects:

@@ -30,7 +30,7 @@ def test_what_helm_create_makes_goes_through_every_task(cli: Cli) -> None:
     rendered = cli.on_chart("template")
     assert "has no kubeVersion: rendered for every known Kubernetes" in rendered.stderr
     assert "values.yaml for 1.25 to" in rendered.fine()
-    assert len(list((cli.dist / "manifests").glob("*.yaml"))) == 1  # equal output is stored once
+    assert len(list((cli.dist / "made.manifests").glob("*.yaml"))) == 1  # equal output is stored once
     assert "objects of" in cli.on_chart("kubeconform-check").fine()
     packed = json.loads(cli.on_chart("package", "--json").fine())
     pushed = json.loads(cli.on_chart("publish", "--json").fine())
@@ -90,6 +90,20 @@ def test_a_chart_with_dependencies(cli: Cli, tmp_path: Path) -> None:
     cli("package", "--chart", chart).refused("dependencies are missing in charts/: zeta", "helm dependency build")
 
 
+def test_dist_holds_the_packages_of_several_charts(cli: Cli, tmp_path: Path) -> None:
+    sums = {}
+    for name in ("one", "two"):
+        chart = write_chart(tmp_path / name, name, map=config_map(name))
+        sums[chart] = json.loads(cli("package", "--chart", chart, "--json").fine())["sha256"]
+    for chart in sums:
+        cli("publish", "--chart", chart).fine()
+    for chart, sha256 in sums.items():
+        verified = json.loads(cli("verify", "--chart", chart, "--json").fine())
+        assert (verified["sha256"], f"/{chart.name}:0.1.0" in verified["reference"]) == (sha256, True)
+    three = write_chart(tmp_path / "three", "three", map=config_map("three"))
+    cli("verify", "--chart", three).refused("nothing is packaged", "three.package.json", "invoke package")
+
+
 def test_files_that_helm_ignores_are_not_packed(cli: Cli) -> None:
     before = cli.on_chart("package", "--json").fine()
     (cli.chart / ".git").mkdir()
@@ -131,7 +145,7 @@ class TestDiff:
         index = json.loads(cli.on_chart("template", "--diff", "HEAD", *only, "--json").fine())
         (change,) = index["difference"]["changes"]
         assert [one["name"] for one in change["added"]] == ["more"]
-        assert json.loads((cli.dist / "manifests" / "index.json").read_text())["schema_version"] == 1
+        assert json.loads((cli.dist / "made.manifests" / "index.json").read_text())["schema_version"] == 1
         cli.on_chart("template", "--diff", "nonsense").refused("git knows no revision 'nonsense'")
 
     def test_what_is_not_there(self, cli: Cli) -> None:
@@ -140,4 +154,4 @@ class TestDiff:
         )
         cli.on_chart("template", "--diff", "oci://127.0.0.1:1/x/made").refused("names no version")
         cli.on_chart("template", "--diff", "HEAD").refused("is in no git repository", "a version such as")
-        assert not (cli.dist / "manifests").exists()
+        assert not (cli.dist / "made.manifests").exists()

@@ -120,7 +120,7 @@ def test_json_is_all_of_stdout(cli: Cli) -> None:
         told = cli.on_chart(task, "--json", *more)
         assert isinstance(json.loads(told.fine()), dict), task
     for name in ("lint.json", "kubeconform.json", "package.json", "manifests/index.json"):
-        assert json.loads((cli.dist / name).read_text())["schema_version"] == 1
+        assert json.loads((cli.dist / f"made.{name}").read_text())["schema_version"] == 1
 
 
 def test_the_registry_is_served_until_it_is_stopped(cli: Cli, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ class TestSameBytes:
         ((status, sha256),) = printed
         assert status == 0
         assert len(sha256) == 64
-        records = {(folder / "dist" / "package.json").read_text() for folder in (first, second, shallow, unpacked)}
+        records = {(folder / "dist" / "demo.package.json").read_text() for folder in (first, second, shallow, unpacked)}
         assert len(records) == 1
         with tarfile.open(first / "dist" / "demo-1.2.3.tgz") as tar:
             entries = tar.getmembers()
@@ -231,52 +231,52 @@ class TestDist:
 
 class TestRecord:
     def test_is_read_back(self, project: Config, packed: Package) -> None:
-        assert load_package(project) == packed
+        assert load_package(project, "demo") == packed
 
     def test_nothing_is_packaged(self, project: Config) -> None:
         with pytest.raises(ChartError, match="nothing is packaged") as caught:
-            load_package(project)
+            load_package(project, "demo")
         assert caught.value.run == "invoke package"
 
     def test_the_archive_is_gone(self, project: Config, packed: Package) -> None:
         packed.path.unlink()
         with pytest.raises(ChartError, match=r"nothing is packaged: .*demo-1\.2\.3\.tgz does not exist"):
-            load_package(project)
+            load_package(project, "demo")
 
     def test_the_archive_is_another(self, project: Config, packed: Package, helm: Helm) -> None:
         write_chart(project.chart, replicas=7)
         packed.path.write_bytes(pack(helm, project.chart, packed.epoch))
         with pytest.raises(ChartError, match="is not the archive that was packaged"):
-            load_package(project)
+            load_package(project, "demo")
 
     def test_the_archive_is_cut(self, project: Config, packed: Package) -> None:
         packed.path.write_bytes(packed.path.read_bytes()[:100])
         with pytest.raises(ChartError, match=r"not a whole \.tgz"):
-            load_package(project)
+            load_package(project, "demo")
 
     @pytest.mark.parametrize(
         "text",
         ["", "{", "[]", "{}", '{"schema_version": 1}', '{"schema_version": 1, "archive": 1}', '{"schema_version": 2}'],
     )
     def test_the_record_is_damaged(self, project: Config, packed: Package, text: str) -> None:
-        (project.dist / "package.json").write_text(text)
+        (project.dist / "demo.package.json").write_text(text)
         with pytest.raises(ChartError, match=r"package\.json"):
-            load_package(project)
+            load_package(project, "demo")
 
     @pytest.mark.parametrize("field", ["name", "version", "sha256", "size", "manifest_digest", "created"])
     def test_a_changed_record_is_noticed(self, project: Config, packed: Package, field: str) -> None:
-        file = project.dist / "package.json"
+        file = project.dist / "demo.package.json"
         record = json.loads(file.read_text())
         record[field] = "1999-01-01T00:00:00Z" if field == "created" else "x"
         file.write_text(json.dumps(record))
         with pytest.raises(ChartError, match="is not the archive that was packaged"):
-            load_package(project)
+            load_package(project, "demo")
 
     def test_the_record_names_no_file_outside_dist(self, project: Config, packed: Package, tmp_path: Path) -> None:
-        file = project.dist / "package.json"
+        file = project.dist / "demo.package.json"
         record = json.loads(file.read_text())
         file.write_text(json.dumps({**record, "archive": f"../../{packed.path.name}"}))
-        assert load_package(project).path == packed.path
+        assert load_package(project, "demo").path == packed.path
 
 
 class TestUnpack:

@@ -95,8 +95,8 @@ class Project:
         }
 
     def record(self) -> Any:
-        """What stands in dist/release.json."""
-        return json.loads((self.config.dist / "release.json").read_text())
+        """What stands in dist/demo.release.json."""
+        return json.loads((self.config.dist / "demo.release.json").read_text())
 
 
 @pytest.fixture(autouse=True)

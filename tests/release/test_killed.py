@@ -18,7 +18,7 @@ from tests.release.conftest import TODAY, Project
 
 FILES = ("Chart.yaml", "CHANGELOG.md")
 POINTS = ("raising", "checking", "packaging", "publishing", "pushing", "reading", "tagging", "writing", *FILES)
-RECORDED = "release.json"  # the last file of all
+RECORDED = "demo.release.json"  # the last file of all
 
 
 def drive(project: Project, ending: signal.Signals, point: str, root: Path) -> subprocess.CompletedProcess[str]:

@@ -56,7 +56,7 @@ def test_what_was_lost_is_done_again_and_nothing_else(project: Project) -> None:
     assert project.plan()["package"] == "absent"
     assert project.release(say=said.append).digest == first.digest
     assert not [line for line in said if line.startswith("pushing")]
-    (project.config.dist / "release.json").write_text("{")
+    (project.config.dist / "demo.release.json").write_text("{")
     assert {name for name, state in project.plan().items() if state == "absent"} == {"lint", "validate", "record"}
 
 
@@ -130,7 +130,7 @@ def test_what_no_commit_holds_is_not_published(project: Project, where: str) -> 
     with pytest.raises(GitError, match=rf"(?s)not committed.*{where}"):
         project.release()
     assert project.published() == {}
-    assert (project.config.dist / "lint.json").exists()  # the checks came first
+    assert (project.config.dist / "demo.lint.json").exists()  # the checks came first
 
     record = project.release(allow_dirty=True)
     assert list(record.dirty) == [where]

@@ -107,7 +107,7 @@ def test_findings_are_told_with_their_place(invoke: Invoke, project: Project) ->
     assert failed.returncode == 1
     assert "templates/map.yaml:1" in failed.stderr
     assert "Traceback" not in failed.stderr
-    assert not (project.config.dist / "release.json").exists()
+    assert not (project.config.dist / "demo.release.json").exists()
 
 
 @contextlib.contextmanager

@@ -74,7 +74,7 @@ class TestStore:
     def test_equal_output_is_stored_once(self, folder: Path, tmp_path: Path) -> None:
         plan = plan_of(folder)
         renders = [render("values.yaml", version, config_map("x")) for version in plan.kube_versions]
-        made = store(plan, renders, tmp_path / "dist")
+        made = store(plan, renders, tmp_path / "dist" / "manifests")
         index = json.loads((made / "index.json").read_text())
         assert len(index["renders"]) == 2
         (file,) = {entry["file"] for entry in index["renders"]}
@@ -83,8 +83,8 @@ class TestStore:
 
     def test_what_is_no_longer_rendered_goes(self, folder: Path, tmp_path: Path) -> None:
         plan = plan_of(folder)
-        store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist")
-        made = store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist")
+        store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist" / "manifests")
+        made = store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist" / "manifests")
         (file,) = made.glob("*.yaml")
         assert file.read_text() == config_map("y")
         assert [path.name for path in (tmp_path / "dist").iterdir()] == ["manifests"]
@@ -93,7 +93,7 @@ class TestStore:
         self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         plan = plan_of(folder)
-        made = store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist")
+        made = store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist" / "manifests")
         before = {path.name: path.read_bytes() for path in made.iterdir()}
 
         def full(self: Path, *_: object, **__: object) -> int:
@@ -102,7 +102,7 @@ class TestStore:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "write_text", full)
             with pytest.raises(OutputError, match="cannot be written") as caught:
-                store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist")
+                store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist" / "manifests")
         assert caught.value.found == "No space left on device"
         assert {path.name: path.read_bytes() for path in made.iterdir()} == before
         assert [path.name for path in (tmp_path / "dist").iterdir()] == ["manifests"]
@@ -111,7 +111,7 @@ class TestStore:
         self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         plan = plan_of(folder)
-        store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist")
+        store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist" / "manifests")
         rename = Path.rename
 
         def interrupted(self: Path, target: Path) -> Path:
@@ -120,7 +120,7 @@ class TestStore:
 
         monkeypatch.setattr(Path, "rename", interrupted)
         with pytest.raises(KeyboardInterrupt), interruptible():
-            store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist")
+            store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist" / "manifests")
         (file,) = (tmp_path / "dist" / "manifests").glob("*.yaml")
         assert file.read_text() == config_map("y")
         assert [path.name for path in (tmp_path / "dist").iterdir()] == ["manifests"]
