@@ -18,6 +18,7 @@ from scripts.cluster.transport import Login, Transport, open_transport
 from scripts.cluster.watch import Watch
 from scripts.core.command import Runner
 from scripts.core.errors import ApiError, ClusterError
+from scripts.core.waiting import until
 
 T = TypeVar("T")
 
@@ -260,20 +261,15 @@ class Api:
             self.cordon(node)
         evicted: dict[str, str] = {}
         there: set[str] | None = None
-        refusals = 0
-        while True:
+        refusals, left = 0, list[str]()
+
+        def emptied() -> bool:
+            nonlocal there, refusals
             pods = [pod for pod in self.list("Pod", namespace, fields=f"spec.nodeName={node}") if _evictable(pod)]
             if there is None:
                 there = {pod["metadata"]["uid"] for pod in pods}
             pods = [pod for pod in pods if cordon or pod["metadata"]["uid"] in there]
-            if not pods:
-                return Drain(tuple(evicted.values()), refusals, time.monotonic() - begin)
-            left = [f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods]
-            if time.monotonic() - begin > deadline:
-                raise ClusterError(
-                    f"node {node} was not empty after {deadline:g} s",
-                    found=f"{', '.join(left)}; evictions refused by a budget: {refusals}",
-                )
+            left[:] = [f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods]
             for pod, label in zip(pods, left, strict=True):
                 meta = pod["metadata"]
                 if meta["uid"] in evicted or "deletionTimestamp" in meta:
@@ -282,7 +278,17 @@ class Api:
                     evicted[meta["uid"]] = label
                 else:
                     refusals += 1
-            time.sleep(0.5)
+            return not pods
+
+        until(
+            emptied,
+            what=f"node {node} to be empty",
+            deadline=deadline,
+            interval=0.5,
+            state=lambda: f"{', '.join(left)}; evictions refused by a budget: {refusals}",
+            error=ClusterError,
+        )
+        return Drain(tuple(evicted.values()), refusals, time.monotonic() - begin)
 
     # -- waits and watches ---------------------------------------------------------------------
 
@@ -299,12 +305,7 @@ class Api:
 
         Raises ClusterError after `deadline` seconds, saying `what` was waited for and the last `state`.
         """
-        end = time.monotonic() + deadline
-        while (answer := probe()) is None:
-            if time.monotonic() > end:
-                raise ClusterError(f"waited {deadline:g} s for {what}", found=state() if state else None)
-            time.sleep(interval)
-        return answer
+        return until(probe, what=what, deadline=deadline, interval=interval, state=state, error=ClusterError)
 
     @contextlib.contextmanager
     def watch(self, kinds: Sequence[str], namespace: str | None = None) -> Iterator[Watch]:

@@ -18,8 +18,9 @@ from scripts.containers.node_image import NodeImage, node_image
 from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
-from scripts.core.interrupt import ignored, interruptible
+from scripts.core.interrupt import cleaning, interruptible
 from scripts.core.parallel import workers
+from scripts.core.waiting import until
 from scripts.toolchain.crds import CRD_SETS, crd_files
 from scripts.toolchain.finder import Toolchain
 
@@ -107,7 +108,7 @@ def cluster(
             if keep and complete:
                 say(f"cluster {name} is kept: kubectl --kubeconfig {maker.kubeconfig(name)}")
             else:
-                with ignored():
+                with cleaning(f"deleting the cluster {name}"):
                     maker.delete(name, settle=0 if complete else _SETTLE)
 
 
@@ -271,28 +272,31 @@ class _Maker:
         kind's own delete looks once. Here it is looked until none was seen for `settle` seconds: the engine goes
         on with what an interrupted creation had asked of it. Raises ClusterError for what cannot be removed.
         """
-        begin = time.monotonic()
         empty_since: float | None = None
-        while True:
+        complaint = ""
+
+        def gone() -> bool:
+            nonlocal empty_since, complaint
             containers = self._runner.run(
                 ("docker", "ps", "--all", "--quiet", f"--filter=label={_CLUSTER_LABEL}={name}")
             ).stdout.split()
-            complaint = ""
             if containers:
                 removal = self._runner.run(("docker", "rm", "--force", "--volumes", *containers), check=False)
-                complaint = removal.stderr.strip()
+                complaint = removal.stderr.strip() or ", ".join(containers)
                 empty_since = None
-            else:
-                empty_since = empty_since or time.monotonic()
-                if time.monotonic() - empty_since >= settle:
-                    break
-            if time.monotonic() - begin > _DELETE_DEADLINE:
-                raise ClusterError(
-                    f"cluster {name} is not gone after {_DELETE_DEADLINE:g} s",
-                    found=complaint or ", ".join(containers),
-                    run=f"docker rm --force --volumes $(docker ps -aq --filter label={_CLUSTER_LABEL}={name})",
-                )
-            time.sleep(0.2)
+                return False
+            empty_since = empty_since or time.monotonic()
+            return time.monotonic() - empty_since >= settle
+
+        until(
+            gone,
+            what=f"cluster {name} to be gone",
+            deadline=_DELETE_DEADLINE,
+            interval=0.2,
+            state=lambda: complaint,
+            error=ClusterError,
+            run=f"docker rm --force --volumes $(docker ps -aq --filter label={_CLUSTER_LABEL}={name})",
+        )
         self.kubeconfig(name).unlink(missing_ok=True)
 
     def _lock(self, stack: contextlib.ExitStack) -> None:
@@ -323,16 +327,22 @@ class _Maker:
 
     def _connect(self, name: str) -> None:
         """Lay the pod network of an image that brings none."""
-        end = time.monotonic() + _JOIN_DEADLINE
-        while len(nodes := self._nodes(name)) != len(self._document["nodes"]):
-            if time.monotonic() > end:
-                raise ClusterError(
-                    f"not every node of {name} joined and was given pod addresses within {_JOIN_DEADLINE:g} s",
-                    expected=f"{len(self._document['nodes'])} nodes",
-                    found=", ".join(node.name for node in nodes) or "none",
-                    run=inotify_hint(),
-                )
-            time.sleep(0.3)
+        nodes: tuple[Node, ...] = ()
+
+        def joined() -> bool:
+            nonlocal nodes
+            nodes = self._nodes(name)
+            return len(nodes) == len(self._document["nodes"])
+
+        until(
+            joined,
+            what=f"{len(self._document['nodes'])} nodes of {name} to join and be given pod addresses",
+            deadline=_JOIN_DEADLINE,
+            interval=0.3,
+            state=lambda: ", ".join(node.name for node in nodes) or "none",
+            error=ClusterError,
+            run=inotify_hint(),
+        )
 
         def connect(node: Node) -> None:
             script = network_script(node, [other for other in nodes if other != node])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 Object = dict[str, Any]
@@ -29,12 +30,19 @@ def container_statuses(pod: Mapping[str, Any]) -> tuple[Object, ...]:
     return (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
 
 
-def event_time(event: Mapping[str, Any]) -> str:
-    """When an event happened last, as the server writes times; they sort as text."""
+def event_time(event: Mapping[str, Any]) -> float:
+    """When an event happened last, in seconds since 1970; 0 where it does not say so in a form that is known.
+
+    Texts would not do: some have fractions of a second and some do not, and "05.1Z" sorts before "05Z".
+    """
     series = event.get("series") or {}
-    return str(
+    text = (
         series.get("lastObservedTime")
         or event.get("lastTimestamp")
         or event.get("eventTime")
-        or event["metadata"].get("creationTimestamp", "")
+        or event.get("metadata", {}).get("creationTimestamp")
     )
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return 0.0

@@ -16,6 +16,8 @@ from urllib.parse import urlencode
 
 from scripts.core.command import Runner
 from scripts.core.errors import ApiError, ClusterError
+from scripts.core.interrupt import pause, raise_if_stopped
+from scripts.core.waiting import until
 
 _START_DEADLINE = 20.0  # seconds for `kubectl proxy` to listen
 _REQUEST_DEADLINE = 30.0
@@ -59,6 +61,7 @@ class Transport:
 
         Raises ApiError for every answer that is not 2xx, ClusterError where there is no answer.
         """
+        raise_if_stopped()
         give_up = time.monotonic() + _PATIENCE
         while True:
             try:
@@ -69,7 +72,7 @@ class Transport:
                 return answer
             if method != "GET" or status not in _BUSY or time.monotonic() > give_up:
                 raise _api_error(method, path, status, answer)
-            time.sleep(0.5)
+            pause(0.5)
 
     @contextlib.contextmanager
     def stream(self, path: str, *, query: Mapping[str, str]) -> Iterator[Stream]:
@@ -133,15 +136,19 @@ def open_transport(kubectl: Path, runner: Runner, login: Login) -> Iterator[Tran
         path = Path(folder, "api.sock")
         argv = [str(kubectl), "proxy", f"--unix-socket={path}", *login.flags("--context")]
         with runner.start(argv, log=Path(folder, "proxy.log")) as proxy:
-            end = time.monotonic() + _START_DEADLINE
-            while not _listens(path):
-                if not proxy.running() or time.monotonic() > end:
-                    raise ClusterError(
-                        f"no way to the Kubernetes API of {login}",
-                        found=proxy.log_tail() or "kubectl proxy does not listen",
-                        run="kubectl config get-contexts",
-                    )
-                time.sleep(0.02)
+            until(
+                lambda: _listens(path) or not proxy.running(),
+                what="kubectl proxy to listen",
+                deadline=_START_DEADLINE,
+                interval=0.02,
+                error=ClusterError,
+            )
+            if not proxy.running():
+                raise ClusterError(
+                    f"no way to the Kubernetes API of {login}",
+                    found=proxy.log_tail(),
+                    run="kubectl config get-contexts",
+                )
             yield Transport(path)
 
 

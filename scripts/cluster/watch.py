@@ -31,18 +31,23 @@ class Change:
 
 
 class Watch:
-    """Watches collections (kind -> path) in the background while used as a context manager."""
+    """Watches collections (kind -> path) in the background while used as a context manager.
+
+    One that cannot go on does not pass for one that saw nothing: `changes` and the end of the block raise ClusterError.
+    """
 
     def __init__(self, transport: Transport, paths: Mapping[str, str]) -> None:
         self._transport = transport
         self._changes: list[Change] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self._dead: ClusterError | None = None
         self._collections = [_Collection(self, kind, path) for kind, path in paths.items()]
         self._pool = ThreadPoolExecutor(max(1, len(self._collections)), thread_name_prefix="watch")
 
     def changes(self, kind: str | None = None) -> tuple[Change, ...]:
-        """What was seen so far, in the order it arrived; of one kind if given."""
+        """What was seen so far, in the order it arrived; of one kind if given. Raises ClusterError."""
+        self._demand_alive()
         with self._lock:
             return tuple(change for change in self._changes if kind in (None, change.object["kind"]))
 
@@ -64,6 +69,12 @@ class Watch:
         for collection in self._collections:
             collection.stop()
         self._pool.shutdown()
+        if kind is None:
+            self._demand_alive()
+
+    def _demand_alive(self) -> None:
+        if self._dead is not None:
+            raise self._dead
 
     def _record(self, type_: str, item: dict[str, Any]) -> None:
         with self._lock:
@@ -93,13 +104,21 @@ class _Collection:
 
     def follow(self) -> None:
         """Record changes until the watch is closed; a broken stream is opened again where it stopped."""
-        while not self._watch._closing.is_set():
-            try:
-                complete = self._follow_once()
-                if not complete and not self._watch._closing.is_set():
-                    self.list()
-            except (ClusterError, OSError, http.client.HTTPException, ValueError):
-                self._version_lost()
+        try:
+            while not self._watch._closing.is_set():
+                try:
+                    complete = self._follow_once()
+                    if not complete and not self._watch._closing.is_set():
+                        self.list()
+                except (ClusterError, OSError, http.client.HTTPException, ValueError):
+                    self._version_lost()
+        except Exception as error:
+            if not self._watch._closing.is_set():
+                self._watch._dead = ClusterError(
+                    f"the watch of {self._kind} objects cannot go on",
+                    expected="answers of the form that Kubernetes documents",
+                    found=f"{type(error).__name__}: {error}",
+                )
 
     def stop(self) -> None:
         if self._stream is not None:
@@ -111,7 +130,7 @@ class _Collection:
             return
         try:
             self.list()
-        except (ClusterError, OSError, ValueError):
+        except (ClusterError, OSError, http.client.HTTPException, ValueError):
             return
 
     def _follow_once(self) -> bool:

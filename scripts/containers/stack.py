@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import socket
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ from scripts.containers.images import SERVICES, build_services, expected_foundat
 from scripts.core.command import Result, Runner
 from scripts.core.config import Config
 from scripts.core.errors import CommandFailed, ConfigError, EngineError
-from scripts.core.interrupt import ignored
+from scripts.core.interrupt import cleaning
+from scripts.core.waiting import until
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -79,7 +79,7 @@ class Stack:
         except BaseException:
             if fresh:
                 self.say("taking down what was started")
-                with ignored():
+                with cleaning(f"taking down the stack {self.project}"):
                     self.down()
             raise
 
@@ -242,17 +242,20 @@ class Stack:
 
         (balancer,) = self.containers("balancer")
         port = balancer.attrs["NetworkSettings"]["Ports"][_STATUS_PORT][0]["HostPort"]
-        end, seen = time.monotonic() + _BALANCER_SECONDS, "no answer"
-        while time.monotonic() < end:
+        seen = "no answer"
+
+        def used() -> bool:
+            nonlocal seen
             with contextlib.suppress(requests.RequestException):
                 seen = requests.get(f"http://127.0.0.1:{port}/", timeout=2).text.strip()
-                if f"{service} {count}" in seen.splitlines():
-                    return
-            time.sleep(0.1)
-        raise EngineError(
-            f"the balancer does not use the new {service} after {_BALANCER_SECONDS:g} s",
-            expected=f"{service} {count}",
-            found=seen,
+            return f"{service} {count}" in seen.splitlines()
+
+        until(
+            used,
+            what=f"the balancer to use {count} servers of {service}",
+            deadline=_BALANCER_SECONDS,
+            state=lambda: seen,
+            error=EngineError,
         )
 
     def _explained(self, error: CommandFailed) -> EngineError:
@@ -273,7 +276,7 @@ def running(stack: Stack, version: str) -> Iterator[Stack]:
         stack.up(version)
         yield stack
     finally:
-        with ignored():
+        with cleaning(f"taking down the stack {stack.project}"):
             stack.down()
 
 

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import IO
 
 from scripts.core.errors import CommandFailed, CommandTimeout, ToolError
-from scripts.core.interrupt import held
+from scripts.core.interrupt import Scope, Stopped, held, raise_if_stopped, scope, stopped
+from scripts.core.owner import MARK, mark
 
 Argv = Sequence[str | os.PathLike[str]]
+PASSWORD = "GATI_REGISTRY_PASSWORD"  # noqa: S105 - the name; no program that we run is given its value
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 
@@ -75,20 +77,26 @@ class Process:
 class Runner:
     """Runs commands for every other module, so that echo, redaction and clean-up have one home.
 
-    `echo` receives each command line before it runs. `secrets` are replaced by `***` in all that is
-    echoed, returned or raised; they should still travel by stdin or environment, never by argv.
-    What still runs when the runner goes, or the process exits, is ended: no signal leaves an orphan.
+    `echo` receives each command line before it runs. Secrets are replaced by `***` in all that is echoed, logged or
+    raised, and in what came on stderr; stdout is data, which a short password must not damage. They should still
+    travel by stdin, never by argv or environment.
+    What still runs when the runner goes, or the process exits, is ended: no signal leaves an orphan. Nothing is
+    started in a worker thread whose work is stopped.
     """
 
     def __init__(self, *, echo: Callable[[str], None] | None = None, secrets: Iterable[str] = ()) -> None:
         self._echo = echo
-        self._secrets = tuple(secret for secret in secrets if secret)
-        self._children: set[subprocess.Popen[bytes]] = set()
+        self._secrets = {secret for secret in secrets if secret}
+        self._children: dict[subprocess.Popen[bytes], Scope | None] = {}
         weakref.finalize(self, _end_all, self._children)
 
+    def hide(self, *secrets: str) -> None:
+        """Add what became known to be secret."""
+        self._secrets.update(secret for secret in secrets if secret)
+
     def redact(self, text: str) -> str:
-        """`text` with every known secret replaced."""
-        for secret in self._secrets:
+        """`text` with every known secret replaced, the longest first: another may be a part of it."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
 
@@ -123,19 +131,20 @@ class Runner:
             except BaseException:
                 _end_group(popen)
                 raise
+        raise_if_stopped()  # one that was ended with its scope did not fail
         result = Result(
             shown,
             popen.returncode,
-            self.redact(_text(out)),
+            _text(out),
             self.redact(_text(err)),
             time.monotonic() - begin,
         )
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a") as file:
-                file.write(f"$ {shlex.join(shown)}\n{result.stdout}{result.stderr}")
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"$ {shlex.join(shown)}\n{self.redact(result.stdout)}{result.stderr}")
         if check and result.status != 0:
-            raise CommandFailed(shown, result.status, stdout=result.stdout, stderr=result.stderr)
+            raise self._failure(result)
         return result
 
     def pipe(self, producer: Argv, consumer: Argv, *, deadline: float = 60) -> Result:
@@ -164,12 +173,13 @@ class Runner:
                 if isinstance(error, subprocess.TimeoutExpired):
                     raise CommandTimeout((*first_shown, "|", *shown), deadline) from None
                 raise
+            raise_if_stopped()
             complaints.seek(0)
             first_err = self.redact(_text(complaints.read()))
         result = Result(
             shown,
             second.returncode,
-            self.redact(_text(out)),
+            _text(out),
             self.redact(_text(err)),
             time.monotonic() - begin,
         )
@@ -177,7 +187,7 @@ class Runner:
         if first.returncode not in (0, -signal.SIGPIPE):
             raise CommandFailed(first_shown, first.returncode, stderr=first_err)
         if result.status != 0:
-            raise CommandFailed(shown, result.status, stdout=result.stdout, stderr=result.stderr)
+            raise self._failure(result)
         return result
 
     @contextlib.contextmanager
@@ -193,13 +203,12 @@ class Runner:
         finally:
             _end_group(popen)
 
-    def apart(self) -> Runner:
-        """A runner with the same echo and secrets, whose `end_all` leaves the commands of this one alone."""
-        return Runner(echo=self._echo, secrets=self._secrets)
+    def end(self, ended: Scope) -> None:
+        """End every command that runs in this scope of work."""
+        _end_all([child for child, own in list(self._children.items()) if ended.holds(own)])
 
-    def end_all(self) -> None:
-        """End every command that other threads of this process still run."""
-        _end_all(self._children)
+    def _failure(self, result: Result) -> CommandFailed:
+        return CommandFailed(result.argv, result.status, stdout=self.redact(result.stdout), stderr=result.stderr)
 
     def _shown(self, argv: Argv) -> tuple[str, ...]:
         shown = tuple(self.redact(os.fspath(word)) for word in argv)
@@ -218,7 +227,8 @@ class Runner:
         stderr: int | IO[bytes] = subprocess.PIPE,
     ) -> subprocess.Popen[bytes]:
         words = [os.fspath(word) for word in argv]
-        full = {**os.environ, **(env or {})}
+        full = {**os.environ, PASSWORD: None, MARK: mark(), **(env or {})}
+        raise_if_stopped()
         try:
             # A session of its own, so that the whole family can be ended and a Ctrl-C on the
             # terminal reaches us first: we end the children, in order.
@@ -232,17 +242,19 @@ class Runner:
                     stderr=stderr,
                     start_new_session=True,
                 )
-                self._children.difference_update(
-                    [child for child in list(self._children) if child.returncode is not None]
-                )
-                self._children.add(popen)
-            return popen
+                for child in [child for child in list(self._children) if child.returncode is not None]:
+                    self._children.pop(child, None)
+                self._children[popen] = scope()
         except FileNotFoundError as error:
             if cwd is not None and not cwd.is_dir():
                 raise ToolError(f"{words[0]} cannot run in {cwd}", found="no such folder") from error
             raise ToolError(f"{words[0]} is not installed", found="no such program", run="invoke tools") from error
         except OSError as error:
             raise ToolError(f"{words[0]} cannot be started", found=str(error)) from error
+        if stopped():  # in the moment since we looked: `end` may not have seen this one
+            _end_group(popen)
+            raise Stopped
+        return popen
 
 
 def _text(data: bytes | None) -> str:
@@ -250,17 +262,22 @@ def _text(data: bytes | None) -> str:
 
 
 def _end_all(children: Iterable[subprocess.Popen[bytes]]) -> None:
-    for popen in list(children):
-        if popen.poll() is None:
-            _end_group(popen)
+    left = [popen for popen in list(children) if popen.poll() is None]
+    for popen in left:  # at the same time: one that takes long does not keep the others waiting
+        _tell_group(popen, signal.SIGTERM)
+    for popen in left:
+        _end_group(popen, 0)
+
+
+def _tell_group(popen: subprocess.Popen[bytes], sig: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(popen.pid, sig)
 
 
 def _end_group(popen: subprocess.Popen[bytes], sig: int = signal.SIGTERM) -> None:
     """End the child's process group: `sig`, then SIGKILL after a grace period."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(popen.pid, sig)
+    _tell_group(popen, sig)
     with contextlib.suppress(subprocess.TimeoutExpired):
         popen.wait(timeout=_GRACE)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(popen.pid, signal.SIGKILL)
+    _tell_group(popen, signal.SIGKILL)
     popen.wait()

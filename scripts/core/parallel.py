@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from scripts.core.command import Runner
+from scripts.core.interrupt import Scope
 
 # For Go programs that live a tenth of a second: their collector has nothing to gain, and costs a fifth of the time.
 BRIEF_GO = {"GOGC": "off", "GOMEMLIMIT": "512MiB"}
@@ -22,14 +23,16 @@ def cores() -> int:
 def workers(runner: Runner, threads: int | None = None) -> Iterator[Executor]:
     """A pool of `threads` (None: one a core) for work that waits for commands of `runner`.
 
-    When the block is left by an error, what has not begun is dropped and what runs is ended.
+    When the block is left by an error, what has not begun is dropped, what runs is ended, and nothing more is started.
     """
-    pool = ThreadPoolExecutor(threads or cores(), thread_name_prefix="worker")
+    scope = Scope()
+    pool = ThreadPoolExecutor(threads or cores(), thread_name_prefix="worker", initializer=scope.enter)
     try:
         yield pool
     except BaseException:
+        scope.stop()
         pool.shutdown(wait=False, cancel_futures=True)
-        runner.end_all()
+        runner.end(scope)
         raise
     finally:
         pool.shutdown()

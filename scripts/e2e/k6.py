@@ -13,6 +13,7 @@ from pathlib import Path
 
 from scripts.core.command import Process, Runner
 from scripts.core.errors import ToolError
+from scripts.core.waiting import until
 
 KINDS = ("new", "kept")
 RATE = 60  # requests a second of each kind
@@ -103,11 +104,14 @@ def load(
         argv += ["--env", f"{name}={value}"]
     with runner.start([*argv, _SCRIPT], log=results.with_suffix(".log")) as process:
         running = Load(process, results)
-        end = time.monotonic() + _START_DEADLINE
-        while not running.requests():
-            if time.monotonic() > end:
-                raise ToolError(f"k6 sent nothing within {_START_DEADLINE:g} s", found=process.log_tail())
-            time.sleep(0.05)
+        until(
+            lambda: bool(running.requests()),
+            what="k6 to send the first request",
+            deadline=_START_DEADLINE,
+            interval=0.05,
+            state=process.log_tail,
+            error=ToolError,
+        )
         try:
             yield running
         finally:

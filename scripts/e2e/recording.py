@@ -11,6 +11,7 @@ from scripts.cluster.api import Api
 from scripts.cluster.watch import Watch
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError
+from scripts.core.waiting import until
 from scripts.e2e.k6 import RATE, Load, load
 from scripts.e2e.ledger import ENOUGH, Ledger, judge
 from scripts.e2e.timeline import WATCHED
@@ -28,12 +29,13 @@ class Recording:
 
     def wait_for(self, count: int = ENOUGH, *, deadline: float = 120) -> None:
         """Go on until `count` requests came to an end. Raises ClusterError, ToolError (k6 is gone)."""
-        end = time.monotonic() + deadline
-        while len(self._load.requests()) < count:
-            if time.monotonic() > end:
-                done = len(self._load.requests())
-                raise ClusterError(f"waited {deadline:g} s for {count} requests to end", found=f"{done} ended")
-            time.sleep(0.1)
+        until(
+            lambda: len(self._load.requests()) >= count,
+            what=f"{count} requests to end",
+            deadline=deadline,
+            state=lambda: f"{len(self._load.requests())} ended",
+            error=ClusterError,
+        )
 
     @property
     def ledger(self) -> Ledger:

@@ -24,7 +24,7 @@ from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.core.errors import ChartError, ConfigError, FindingsError, RegistryError, ReleaseError
 from scripts.core.files import write_atomic
-from scripts.core.interrupt import interruptible
+from scripts.core.interrupt import interruptible, stopped
 from scripts.core.parallel import workers
 from scripts.core.semver import is_semver, parse
 from scripts.e2e.lab import VALUES, Lab, Published, Tools
@@ -165,7 +165,10 @@ def _go(lab: Lab, outcomes: dict[str, Outcome], say: Say) -> None:
         try:
             SCENARIOS[name](lab, journal)
         except ReleaseError as failure:
-            state, error = FAILED, str(failure)
+            state, error = STOPPED if stopped() else FAILED, str(failure)
+        except KeyboardInterrupt:
+            state, error = STOPPED, "it was stopped"
+            raise
         except BaseException as failure:
             state, error = FAILED, f"{type(failure).__name__}: {failure}"
             raise

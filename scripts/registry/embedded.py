@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from scripts.core.command import Process, Runner
 from scripts.core.config import Config
 from scripts.core.errors import ConfigError, RegistryError
 from scripts.core.files import write_atomic
+from scripts.core.waiting import locked, until
 from scripts.registry.client import Registry, connect
 from scripts.registry.credentials import find_credentials
 from scripts.toolchain.finder import Toolchain
@@ -150,28 +150,19 @@ class _Manifest:
 @contextlib.contextmanager
 def _owned(folder: Path, say: Callable[[str], None], deadline: float) -> Iterator[None]:
     """The folder, for this run alone."""
-    from filelock import FileLock, Timeout
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"waiting for another run that serves {folder}")
-            lock.acquire(timeout=deadline)
-    except Timeout:
-        raise RegistryError(
-            f"another run serves the embedded registry in {folder}",
-            expected="one run at a time",
-            run="wait for it to end, or give another folder: embedded_registry, GATI_EMBEDDED_REGISTRY",
-        ) from None
     except OSError as error:
         raise RegistryError(f"the embedded registry cannot use {folder}", found=error.strerror or str(error)) from error
-    try:
+    with locked(
+        folder / ".lock",
+        what=f"the embedded registry in {folder}",
+        deadline=deadline,
+        say=say,
+        error=RegistryError,
+        run="wait for it to end, or give another folder: embedded_registry, GATI_EMBEDDED_REGISTRY",
+    ):
         yield
-    finally:
-        lock.release()
 
 
 def _sweep(folder: Path) -> None:
@@ -187,14 +178,22 @@ def _sweep(folder: Path) -> None:
 
 def _served_port(process: Process, log: Path) -> int:
     """The port that crane says it listens on. Raises RegistryError where it ends or says nothing."""
-    end = time.monotonic() + _START
-    while time.monotonic() < end:
-        if (match := _PORT.search(log.read_text(errors="replace"))) is not None:
+
+    def port() -> int | None:
+        if (match := _PORT.search(log.read_text(encoding="utf-8", errors="replace"))) is not None:
             return int(match.group(1))
         if not process.running():
             raise RegistryError("the embedded registry does not start", found=process.log_tail())
-        time.sleep(0.02)
-    raise RegistryError(f"the embedded registry does not start within {_START:g} s", found=process.log_tail())
+        return None
+
+    return until(
+        port,
+        what="the embedded registry to start",
+        deadline=_START,
+        interval=0.02,
+        state=process.log_tail,
+        error=RegistryError,
+    )
 
 
 def _restore(session: Any, base: str, folder: Path, say: Callable[[str], None]) -> None:

@@ -330,11 +330,10 @@ class Release:
         if not self.absent("lint", "validate"):
             return
         self._toolchain.paths(_TOOLS)
-        sources, rendered = self._runner.apart(), self._runner.apart()  # what fails in one ends nothing of the other
         with self._timed("checks", "checking the sources and what they render"):
-            with workers(sources) as one, workers(rendered) as other:
-                lint = one.submit(linting.lint, self._config, self._toolchain, sources)
-                validation = other.submit(check_chart, self._config, self._toolchain, rendered, say=self._say)
+            with workers(self._runner) as one, workers(self._runner) as other:
+                lint = one.submit(linting.lint, self._config, self._toolchain, self._runner)
+                validation = other.submit(check_chart, self._config, self._toolchain, self._runner, say=self._say)
                 self._demand_clean(lint.result())
                 outcome = validation.result()
             self._demand_valid(outcome)

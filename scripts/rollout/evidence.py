@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,8 @@ def event_line(event: Mapping[str, Any]) -> str:
     count = event.get("count") or (event.get("series") or {}).get("count") or 1
     what = f"{about.get('kind')}/{about.get('name')}"
     message = " ".join(str(event.get("message", "")).split())
-    return f"{event_time(event)}  {event.get('type')}  {event.get('reason')}  {what}  x{count}  {message}"
+    when = datetime.fromtimestamp(event_time(event), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{when}  {event.get('type')}  {event.get('reason')}  {what}  x{count}  {message}"
 
 
 def last_line(text: str | None) -> str:

@@ -135,7 +135,7 @@ def test_the_registry_is_served_until_it_is_stopped(cli: Cli, tmp_path: Path) ->
         with urllib.request.urlopen(url, timeout=5) as answer:
             assert json.load(answer)["tags"] == ["0.1.0"]
         # A second run does not touch the content that this one serves.
-        cli.on_chart("publish").refused("another run serves the embedded registry")
+        cli.on_chart("publish").refused("for the embedded registry in", "has it")
     finally:
         process.send_signal(2)
         _, stderr = process.communicate(timeout=20)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from pathlib import Path
 
@@ -104,10 +103,19 @@ class TestSecrets:
         result = runner.run(("sh", "-c", "echo hunter2; echo hunter2 >&2"), log=tmp_path / "log")
         with pytest.raises(CommandFailed) as caught:
             runner.run(("sh", "-c", "echo hunter2 >&2; exit 1"))
-        told = [*echoed, *result.argv, result.stdout, result.stderr, str(caught.value), (tmp_path / "log").read_text()]
+        told = [*echoed, *result.argv, result.stderr, str(caught.value), (tmp_path / "log").read_text()]
         assert not [text for text in told if "hunter2" in text]
-        assert result.stdout == "***\n"
+        assert result.stdout == "hunter2\n"  # data: whoever reads it wants it as it is
         assert echoed[0] == "$ sh -c 'echo ***; echo *** >&2'"
+
+    def test_the_longest_is_replaced_first_whenever_it_became_known(self) -> None:
+        runner = Runner(secrets=["hunter"])
+        runner.hide("hunter2", "")
+        assert runner.redact("hunter2 and hunter") == "*** and ***"
+
+    def test_the_registrys_password_reaches_no_program(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("GATI_REGISTRY_PASSWORD", "hunter2")
+        assert "hunter2" not in Runner().run(("env",)).stdout
 
 
 class TestPipe:
@@ -152,29 +160,6 @@ class TestStart:
 
 
 class TestEnd:
-    def test_end_all_ends_what_other_threads_run_and_nothing_of_a_runner_apart(self, tmp_path: Path) -> None:
-        runner = Runner()
-        other, failures = runner.apart(), list[CommandFailed]()
-
-        def run() -> None:
-            try:
-                runner.run(("sh", "-c", f"echo > {tmp_path}/begun; exec sleep 60"))
-            except CommandFailed as error:
-                failures.append(error)
-
-        thread = threading.Thread(target=run)
-        with other.start(("sleep", "60"), log=tmp_path / "log") as apart:
-            thread.start()
-            while not (tmp_path / "begun").exists():
-                time.sleep(0.005)
-            end = time.monotonic() + 20
-            while thread.is_alive() and time.monotonic() < end:  # it may run before we have heard of it
-                runner.end_all()
-                thread.join(0.05)
-            assert not thread.is_alive()
-            assert apart.running()
-        assert failures[0].status == -signal.SIGTERM
-
     def test_ctrl_c_ends_the_child(self, tmp_path: Path) -> None:
         code = f"""\
         import signal

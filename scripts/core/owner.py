@@ -1,0 +1,45 @@
+"""Says to which process a temporary thing belongs, in its name, so that what a killed one left can be told apart."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+MARK = "GATI_OWNER"  # the variable that every program which we start carries, and all that it starts
+
+
+def mark() -> str:
+    """Names this process: this machine, its number, when it began. Letters, digits and dashes."""
+    return f"{_machine()}-{os.getpid()}-{_began(os.getpid())}"
+
+
+def orphaned(owner: str) -> bool:
+    """Whether `owner` is the mark of a process of this machine that is not there any more."""
+    machine, _, rest = owner.partition("-")
+    number, _, began = rest.partition("-")
+    if machine != _machine() or not number.isdecimal() or not began.isdecimal():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return _began(int(number)) != began
+
+
+def _machine() -> str:
+    text = platform.node()
+    with contextlib.suppress(OSError):
+        text += Path("/etc/machine-id").read_text(encoding="utf-8")
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def _began(number: int) -> str:
+    """When a process began, in ticks since the machine did; "0" where the system does not tell."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    return "0"

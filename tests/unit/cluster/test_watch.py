@@ -1,0 +1,77 @@
+"""Watches, against a real HTTP server on a real Unix socket: they go on, or say that they cannot."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from scripts.cluster.objects import event_time
+from scripts.cluster.transport import Transport
+from scripts.cluster.watch import Watch
+from scripts.core.errors import ClusterError
+from scripts.core.waiting import until
+from tests.unit.cluster.conftest import Server
+
+Send = Callable[[bytes], None]
+
+
+def pod(version: int, **metadata: str) -> dict[str, Any]:
+    return {"kind": "Pod", "metadata": {"uid": "u", "resourceVersion": str(version), **metadata}}
+
+
+def pods(version: int) -> tuple[int, bytes]:
+    return 200, json.dumps({"metadata": {"resourceVersion": str(version)}, "items": [pod(version)]}).encode()
+
+
+def event(type_: str, item: object) -> bytes:
+    return json.dumps({"type": type_, "object": item}).encode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [event("MODIFIED", {}), event("MODIFIED", None), event("MODIFIED", {"metadata": []}), b"[]", b"{}"],
+    ids=["no metadata", "no object", "metadata is a list", "a list", "nothing"],
+)
+def test_a_watch_that_cannot_go_on_is_an_error_of_who_reads_it(
+    server: Server, transport: Transport, line: bytes
+) -> None:
+    server.answers = [pods(1)]
+    server.stream = lambda send: send(line)
+
+    with pytest.raises(ClusterError, match="the watch of Pod objects cannot go on"), Watch(transport, {"Pod": "/pods"}):
+        pass_on = threading.Event()
+        assert not pass_on.wait(0.3)  # nobody reads the record: the end of the block says it
+    with pytest.raises(ClusterError, match="cannot go on"), Watch(transport, {"Pod": "/pods"}) as watch:
+        until(lambda: watch.changes() and None, deadline=5, what="the death to be told")
+
+
+def test_after_an_error_event_the_collection_is_listed_again(server: Server, transport: Transport) -> None:
+    server.answers = [pods(1), pods(2)]
+    gone = threading.Event()
+
+    def stream(send: Send) -> None:
+        if gone.is_set():
+            gone.clear()
+            threading.Event().wait(1)
+        else:
+            gone.set()
+            send(event("ERROR", {"kind": "Status", "code": 410, "message": "too old resource version"}))
+
+    server.stream = stream
+    with Watch(transport, {"Pod": "/pods"}) as watch:
+        until(lambda: len(watch.changes()) > 1, deadline=5, what="the second list")
+        assert [change.type for change in watch.changes()] == ["ADDED", "MODIFIED"]
+
+
+def test_the_times_of_events_are_numbers() -> None:
+    earlier, later = (
+        {"metadata": {}, "lastTimestamp": "2026-01-01T00:00:05Z"},
+        {"metadata": {}, "eventTime": "2026-01-01T00:00:05.100000Z"},
+    )
+    assert sorted([later, earlier], key=event_time) == [earlier, later]
+    assert event_time(later) - event_time(earlier) == pytest.approx(0.1)
+    assert event_time({"metadata": {}}) == event_time({"lastTimestamp": "soon"}) == 0
