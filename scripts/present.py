@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from scripts.checks.compare import Comparison
     from scripts.checks.lint import Lint
     from scripts.checks.matrix import Render
     from scripts.checks.validate import Validation
     from scripts.containers.images import Image, PlannedImage
+    from scripts.containers.node_image import NodeImage, NodePlan
+    from scripts.core.errors import ReleaseError
     from scripts.release.bump import Bump
     from scripts.release.plan import Release
     from scripts.release.record import ReleaseRecord
@@ -32,6 +35,21 @@ class View:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     records: Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The same answer twice where a person reads lines: `text`, and `records` for JSON."""
+
+    text: str
+    records: Any
+
+
+def failure(error: ReleaseError, records: Any = None) -> dict[str, Any]:
+    """What ended a task, for a machine; the members of `records`, which it had found by then, stand beside it."""
+    told: dict[str, str | None] = {"class": type(error).__name__, "message": error.message}
+    told |= {"expected": error.expected, "found": error.found, "next": error.run}
+    return {**(records if isinstance(records, dict) else {}), "error": told}
 
 
 def tools(states: Iterable[ToolState]) -> View:
@@ -56,6 +74,17 @@ def images(built: Iterable[Image]) -> View:
     )
 
 
+def node(image: NodeImage) -> Answer:
+    """`invoke node-image`: the reference."""
+    return Answer(image.reference, dataclasses.asdict(image))
+
+
+def planned_node(plan: NodePlan) -> Answer:
+    """`invoke node-image --dry-run`: what is there, or the ways to get it in the order they are tried."""
+    ways = ", else ".join(f"{way} {name}" for way, name in plan.otherwise.items())
+    return Answer(plan.there or ways, dataclasses.asdict(plan))
+
+
 def planned_images(plan: Iterable[PlannedImage]) -> View:
     """`invoke images --dry-run`: one row an image."""
     plan = tuple(plan)
@@ -71,8 +100,10 @@ def _presence(there: bool) -> str:
     return "there" if there else "missing"
 
 
-def lint(outcome: Lint) -> View:
+def lint(outcome: Lint) -> View | Answer:
     """`invoke lint`: one row a finding."""
+    if not outcome.findings:
+        return Answer(outcome.summary(), outcome.report())
     return View(
         f"{outcome.chart.name} {outcome.chart.version}",
         ("level", "where", "what", "with", "check"),
@@ -81,8 +112,10 @@ def lint(outcome: Lint) -> View:
     )
 
 
-def problems(outcome: Validation) -> View:
+def problems(outcome: Validation) -> View | Answer:
     """`invoke kubeconform-check`: one row a problem, however many renders have it."""
+    if not outcome.problems():
+        return Answer(outcome.summary(), outcome.report())
     rows = tuple(
         (problem.source, f"{problem.kind}/{problem.name}", problem.message, str(spread))
         for problem, spread in outcome.problems()
@@ -104,28 +137,29 @@ def matrix(renders: Iterable[Render], index: Any) -> View:
     return View("Manifests", ("file", "objects", "values files and Kubernetes versions"), rows, index)
 
 
-def facts(value: Any, *, json: bool = False) -> str:
+def compared(change: Comparison, index: Any) -> Answer:
+    """`invoke template --diff`: what differs, line by line."""
+    return Answer("\n".join(change.lines()), {**index, "difference": change.report()})
+
+
+def facts(value: Any) -> Answer:
     """The fields of one frozen dataclass that are not None, one a line, unfolded: digests are there to be copied."""
     record = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     record = {key: fact for key, fact in record.items() if fact is not None and not isinstance(fact, Exception)}
-    if json:
-        return to_json(record)
     width = max(map(len, record))
-    return "\n".join(f"{key.replace('_', ' '):<{width}}  {fact}" for key, fact in record.items())
+    return Answer("\n".join(f"{key.replace('_', ' '):<{width}}  {fact}" for key, fact in record.items()), record)
 
 
-def bumped(plan: Bump, *, dry_run: bool, json: bool = False) -> str:
+def bumped(plan: Bump, *, dry_run: bool) -> Answer:
     """`invoke version-bump`: the diff where nothing was written, else what was and what comes next."""
     from scripts.core import edits
     from scripts.core.paths import shown
 
     names, change = [shown(edit.path) for edit in plan.edits], edits.diff(plan.edits)
-    if json:
-        record = {"name": plan.name, "old": plan.old, "new": plan.new, "files": names, "notes": plan.notes}
-        return to_json({**record, "diff": change, "written": not dry_run})
+    record = {"name": plan.name, "old": plan.old, "new": plan.new, "files": names, "notes": plan.notes}
     lines = [change.rstrip()] if dry_run else [f"{plan.name} {plan.old} -> {plan.new}: {', '.join(names)}"]
     lines += [f"note: {note}" for note in plan.notes]
-    return "\n".join(lines)
+    return Answer("\n".join(lines), {**record, "diff": change, "written": not dry_run})
 
 
 def plan(ready: Release) -> View:
@@ -136,19 +170,19 @@ def plan(ready: Release) -> View:
     return View(title, columns, rows, [dict(zip(columns, row, strict=True)) for row in rows])
 
 
-def released(ready: Release, record: ReleaseRecord | None, *, json: bool = False) -> str:
+def released(ready: Release, record: ReleaseRecord | None) -> Answer:
     """What `invoke release` has done: nothing after a dry run, which has no `record`."""
     from scripts.release.record import EMBEDDED
 
-    if json:
-        return to_json({"plan": plan(ready).records, "release": record and dataclasses.asdict(record)})
+    records = {"plan": plan(ready).records, "release": record and dataclasses.asdict(record)}
     if record is None:
-        return "dry run: nothing is done"
+        return Answer("dry run: nothing is done", records)
     shown = {key: getattr(record, key) for key in ("reference", "digest", "sha256", "commit", "tag")}
     lines = [f"{key:<9}  {value}" for key, value in shown.items() if value is not None]
     if record.registry == EMBEDDED:
         lines.append("`invoke registry` serves it again, at another port")
-    return "\n".join([*lines, "released" if ready.absent() else "nothing to do: this is released already"])
+    lines.append("released" if ready.absent() else "nothing to do: this is released already")
+    return Answer("\n".join(lines), records)
 
 
 def to_json(records: Any) -> str:
@@ -170,13 +204,15 @@ def to_table(view: View) -> RenderableType:
     return table
 
 
-def render(view: View, *, json: bool = False, width: int | None = None) -> str:
-    """The text of `view`: JSON, or a table `width` columns wide.
+def render(view: View | Answer, *, json: bool = False, width: int | None = None) -> str:
+    """The text of `view`: JSON, or lines, or a table `width` columns wide.
 
     None is the terminal's width, and no limit where there is no terminal: a log is searched for whole paths.
     """
     if json:
         return to_json(view.records)
+    if isinstance(view, Answer):
+        return view.text
     from rich.console import Console
 
     console = Console(width=width, highlight=False)

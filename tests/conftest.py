@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from scripts.core.command import Runner
 from scripts.core.config import Config, load_config
 from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -52,3 +53,9 @@ def runner() -> Runner:
 def toolchain(config: Config, runner: Runner) -> Toolchain:
     """The pinned tools, of the user's cache."""
     return Toolchain(config.cache_dir, runner, say=lambda line: print(line, file=sys.stderr))
+
+
+@pytest.fixture(scope="session")
+def work(config: Config, runner: Runner, toolchain: Toolchain) -> Workspace:
+    """The three in one, as tasks have them."""
+    return Workspace(config, runner, toolchain, lambda line: print(line, file=sys.stderr))

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.chart.source import Chart, read_chart
-from scripts.core.command import Runner
-from scripts.core.config import Config
 from scripts.core.errors import GitError
 from scripts.core.git import find_repository
 from scripts.core.paths import shown
 from scripts.core.semver import is_semver
 from scripts.registry.embedded import fetch_chart
-from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 
 @contextlib.contextmanager
-def earlier_chart(
-    config: Config,
-    toolchain: Toolchain,
-    runner: Runner,
-    reference: str,
-    *,
-    say: Callable[[str], None] = lambda _: None,
-) -> Iterator[Chart]:
+def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
     """The chart at `reference`, in a folder that is gone after the block.
 
     `reference` is `oci://host/path/name:version`, a version (the configured registry has it), or anything
@@ -34,13 +25,13 @@ def earlier_chart(
     """
     with tempfile.TemporaryDirectory(prefix="gati-earlier-") as folder:
         if reference.startswith("oci://") or is_semver(reference):
-            path = fetch_chart(config, toolchain, runner, reference, Path(folder), say)
+            path = fetch_chart(work, reference, Path(folder))
         else:
-            repository = find_repository(config.chart, runner)
+            repository = find_repository(work.config.chart, work.runner)
             if repository is None:
                 raise GitError(
-                    f"{shown(config.chart)} is in no git repository, so {reference!r} is no revision of it",
+                    f"{shown(work.config.chart)} is in no git repository, so {reference!r} is no revision of it",
                     expected="a version such as 1.4.0, oci://host/path/name:version, or a git revision",
                 )
-            path = repository.export(reference, config.chart, Path(folder))
+            path = repository.export(reference, work.config.chart, Path(folder))
         yield read_chart(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,9 @@ from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import Difference, difference
 from scripts.checks.baseline import earlier_chart
 from scripts.checks.matrix import Plan, Render, Spread, make_plan, render, spread
-from scripts.checks.schemas import Schemas
-from scripts.core.command import Runner
-from scripts.core.config import Config
+from scripts.checks.schemas import schemas_of
 from scripts.core.errors import ChartError, ValuesError
-from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -60,28 +58,20 @@ class Comparison:
 
 
 def compare(
-    config: Config,
-    toolchain: Toolchain,
-    runner: Runner,
-    reference: str,
-    plan: Plan,
-    renders: Sequence[Render],
-    *,
-    values: Iterable[Path] = (),
-    say: Callable[[str], None] = lambda _: None,
+    work: Workspace, reference: str, plan: Plan, renders: Sequence[Render], *, values: Iterable[Path] = ()
 ) -> Comparison:
     """What leads from the chart at `reference` to `renders`, each version rendered with its own values files.
 
     `values` are the further files of `plan`. Raises RegistryError, GitError, and ChartError or ValuesError
     naming `reference` where that state of the chart cannot be rendered.
     """
-    with earlier_chart(config, toolchain, runner, reference, say=say) as chart:
-        schemas = Schemas(config.cache_dir, toolchain, say=say)
+    with earlier_chart(work, reference) as chart:
+        schemas = schemas_of(work)
         try:
             whole = make_plan(chart, schemas.minors(), values=values, api_versions=schemas.api_versions)
             minors = {minor(version) for version in plan.kube_versions}
             versions = tuple(version for version in whole.kube_versions if minor(version) in minors)
-            old = render(replace(whole, kube_versions=versions, release=plan.release), toolchain, runner)
+            old = render(replace(whole, kube_versions=versions, release=plan.release), work)
         except (ChartError, ValuesError) as error:
             raise type(error)(f"{reference} cannot be rendered: {error}") from error
     return differences(reference, old, renders)

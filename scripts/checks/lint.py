@@ -16,13 +16,12 @@ from scripts.chart.helm import Helm
 from scripts.chart.kubeversion import parse_constraint, supported
 from scripts.chart.source import Chart, read_chart, read_yaml
 from scripts.checks.schemas import Schemas
-from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.core.errors import ChangelogError, ChartError, FindingsError, ReleaseError, ValuesError
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import is_semver
-from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 SCHEMA_VERSION = 1
 YAMLLINT = ".yamllint.yaml"
@@ -77,13 +76,13 @@ class Lint:
         }
 
 
-def lint(config: Config, toolchain: Toolchain, runner: Runner, *, values: Iterable[Path] = ()) -> Lint:
+def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
     """Every check of the chart at `config.chart`, in parallel; `values` are further files to check it with.
 
     Raises ChartError where there is no readable chart, ValuesError for a file of `values` that is not there.
     """
-    chart = read_chart(config.chart)
-    helm, known = Helm(toolchain.path("helm"), runner), Schemas(config.cache_dir, toolchain).minors()
+    config, chart = work.config, read_chart(work.config.chart)
+    helm, known = work.helm, Schemas(config.cache_dir, work.tools).minors()
     extra = tuple(values)
     for file in extra:
         if not file.is_file():
@@ -103,7 +102,7 @@ def lint(config: Config, toolchain: Toolchain, runner: Runner, *, values: Iterab
         newest = _newest(chart, known)
         jobs = [partial(helm_rules, chart, file, helm, newest) for file in columns or [None]] + jobs
     jobs += [partial(yaml_rules, file, config.root / YAMLLINT) for file in sources]
-    with workers(runner) as pool:
+    with workers(work.runner) as pool:
         futures = [pool.submit(lambda job: tuple(job()), job) for job in jobs]
         found = [finding for future in futures for finding in future.result()]
     return Lint(chart, _merged(found), sources)

@@ -16,14 +16,12 @@ from scripts.chart.helm import Helm
 from scripts.chart.kubeversion import minor, supported
 from scripts.chart.manifests import Manifests, read_manifests
 from scripts.chart.source import Chart, check_sources, read_chart, read_yaml
-from scripts.checks.schemas import Schemas
-from scripts.core.command import Runner
-from scripts.core.config import Config
+from scripts.checks.schemas import schemas_of
 from scripts.core.errors import ChartError, ConfigError, OutputError, ReleaseError, ValuesError
 from scripts.core.interrupt import held
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
-from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 SCHEMA_VERSION = 1
 _RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
@@ -143,35 +141,28 @@ def make_plan(
     )
 
 
-def read_plan(
-    config: Config,
-    toolchain: Toolchain,
-    *,
-    values: Iterable[Path] = (),
-    kube_versions: Iterable[str] = (),
-    say: Callable[[str], None] = lambda _: None,
-) -> Plan:
+def read_plan(work: Workspace, *, values: Iterable[Path] = (), kube_versions: Iterable[str] = ()) -> Plan:
     """The matrix of the chart at `config.chart`; what the chart lacks is said. Raises as `make_plan` does."""
-    schemas = Schemas(config.cache_dir, toolchain, say=say)
+    schemas = schemas_of(work)
     plan = make_plan(
-        read_chart(config.chart),
+        read_chart(work.config.chart),
         schemas.minors(),
         values=values,
         kube_versions=kube_versions,
         api_versions=schemas.api_versions,
     )
     for note in plan.notes:
-        say(note)
+        work.say(note)
     return plan
 
 
-def render(plan: Plan, toolchain: Toolchain, runner: Runner) -> tuple[Render, ...]:
+def render(plan: Plan, work: Workspace) -> tuple[Render, ...]:
     """The whole matrix, by values and then by version.
 
     Raises ChartError or ValuesError telling each distinct refusal once, with the renders that it stops.
     """
-    with workers(runner) as pool:
-        return gathered(plan, submitted(plan, Helm(toolchain.path("helm"), runner), pool))
+    with workers(work.runner) as pool:
+        return gathered(plan, submitted(plan, work.helm, pool))
 
 
 def submitted(plan: Plan, helm: Helm, pool: Executor) -> dict[tuple[str, str], Future[Render]]:

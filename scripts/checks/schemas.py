@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 from scripts.chart.kubeversion import minor as minor_of
 from scripts.chart.manifests import read_manifests
 from scripts.core.errors import ToolError
+from scripts.core.progress import Say, silent
 from scripts.toolchain.crds import CRD_SETS, Sources, crd_files
+from scripts.workspace import Workspace
 
 # How kubeconform finds the file of a kind; core's group is its version, `v1`.
 TEMPLATE = "{{.ResourceKind}}_{{.Group}}_{{.ResourceAPIVersion}}.json"
@@ -64,6 +66,11 @@ class Prepared:
     missing: frozenset[Kind]
 
 
+def schemas_of(work: Workspace) -> Schemas:
+    """The schemas that the pinned tools bring, kept in the user's cache."""
+    return Schemas(work.config.cache_dir, work.tools, say=work.say)
+
+
 class Schemas:
     """The schemas of Kubernetes' own kinds, of the pinned operators' and of those that a chart defines itself.
 
@@ -71,7 +78,7 @@ class Schemas:
     a file is written whole or not at all, and one whose content is not what was written is made anew.
     """
 
-    def __init__(self, cache: Path, sources: Sources, *, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, cache: Path, sources: Sources, *, say: Say = silent) -> None:
         self._root = cache / "schemas"
         self._sources = sources
         self._say = say
@@ -170,7 +177,7 @@ class Schemas:
 class Store:
     """A folder of generated JSON files, each compared with the checksum noted when it was written before it is used."""
 
-    def __init__(self, folder: Path, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, folder: Path, say: Say = silent) -> None:
         self.folder = folder
         self._say = say
 

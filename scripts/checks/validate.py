@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,12 +13,11 @@ from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import Manifests
 from scripts.checks.kubeconform import Kubeconform, Problem
 from scripts.checks.matrix import SCHEMA_VERSION, Plan, Spread, gathered, read_plan, spans, spread, submitted
-from scripts.checks.schemas import Schemas
+from scripts.checks.schemas import schemas_of
 from scripts.core.command import Runner
-from scripts.core.config import Config
 from scripts.core.errors import FindingsError
 from scripts.core.parallel import workers
-from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 
 class Checker(Protocol):
@@ -90,20 +89,12 @@ class Validation:
         }
 
 
-def check_chart(
-    config: Config,
-    toolchain: Toolchain,
-    runner: Runner,
-    *,
-    values: Iterable[Path] = (),
-    kube_versions: Iterable[str] = (),
-    say: Callable[[str], None] = lambda _: None,
-) -> Validation:
+def check_chart(work: Workspace, *, values: Iterable[Path] = (), kube_versions: Iterable[str] = ()) -> Validation:
     """Render and check the chart at `config.chart`: the whole of `kubeconform-check` but its output."""
-    plan = read_plan(config, toolchain, values=values, kube_versions=kube_versions, say=say)
-    tools = toolchain.paths(("helm", "kubeconform"))
-    schemas = Schemas(config.cache_dir, toolchain, say=say)
-    return validate(plan, Helm(tools["helm"], runner), Kubeconform(tools["kubeconform"], runner, schemas), runner)
+    plan = read_plan(work, values=values, kube_versions=kube_versions)
+    tools = work.tools.paths(("helm", "kubeconform"))
+    checker = Kubeconform(tools["kubeconform"], work.runner, schemas_of(work))
+    return validate(plan, work.helm, checker, work.runner)
 
 
 def validate(plan: Plan, helm: Helm, checker: Checker, runner: Runner) -> Validation:

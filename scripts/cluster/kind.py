@@ -8,7 +8,7 @@ import ipaddress
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,12 @@ from typing import Any
 from scripts.containers.image_load import load_images
 from scripts.containers.node_image import NodeImage, node_image
 from scripts.core.command import Runner
-from scripts.core.config import Config
 from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
 from scripts.core.interrupt import cleaning, interruptible
 from scripts.core.parallel import workers
 from scripts.core.waiting import until
 from scripts.toolchain.crds import CRD_SETS, crd_files
-from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 ZONES = ("a", "b", "c")
 ZONE_LABEL = "topology.kubernetes.io/zone"
@@ -37,8 +36,6 @@ _READY_DEADLINE = 120.0
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 _INOTIFY_ENOUGH = 512  # a node uses about 20
 _CGROUP_V2 = Path("/sys/fs/cgroup/cgroup.controllers")
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -78,9 +75,7 @@ class KindCluster:
 
 
 @contextlib.contextmanager
-def cluster(
-    config: Config, toolchain: Toolchain, runner: Runner, say: Say, *, keep: bool = False
-) -> Iterator[KindCluster]:
+def cluster(work: Workspace, *, keep: bool = False) -> Iterator[KindCluster]:
     """A cluster whose nodes and DNS are ready and that knows the operators' custom resources.
 
     It is deleted when the block ends, by success, failure, Ctrl-C, SIGTERM or SIGHUP, unless `keep`. A cluster
@@ -88,8 +83,8 @@ def cluster(
     Raises EngineError, ToolError, ClusterError, CommandFailed, CommandTimeout.
     """
     begin = time.monotonic()
-    image = node_image(config, runner, toolchain, say=say)
-    maker = _Maker(config, toolchain, runner, say, image)
+    image, say = node_image(work), work.say
+    maker = _Maker(work, image)
     with interruptible(), contextlib.ExitStack() as stack:
         name = maker.kept(stack, keep=keep)
         reused = name is not None
@@ -103,7 +98,7 @@ def cluster(
             complete = True
             seconds = time.monotonic() - begin
             say(f"cluster {name} is {'found' if reused else 'up'}: {len(nodes)} nodes, DNS ready, in {seconds:.0f} s")
-            yield KindCluster(name, maker.kubeconfig(name), image, nodes, reused, seconds, runner)
+            yield KindCluster(name, maker.kubeconfig(name), image, nodes, reused, seconds, work.runner)
         finally:
             if keep and complete:
                 say(f"cluster {name} is kept: kubectl --kubeconfig {maker.kubeconfig(name)}")
@@ -195,15 +190,14 @@ def inotify_hint(limit: Path = _INOTIFY) -> str | None:
 class _Maker:
     """Makes, finds and deletes the clusters of one checkout."""
 
-    def __init__(self, config: Config, toolchain: Toolchain, runner: Runner, say: Say, image: NodeImage) -> None:
-        self._folder = config.dist / "e2e"
-        self._toolchain = toolchain
-        self._runner = runner
-        self._say = say
+    def __init__(self, work: Workspace, image: NodeImage) -> None:
+        self._folder = work.config.dist / "e2e"
+        self._toolchain = toolchain = work.tools
+        self._runner, self._say = work.runner, work.say
         self._image = image
         self._kind = toolchain.path("kind")
         self._document = kind_config(image, cgroup_v1=not _CGROUP_V2.exists())
-        checkout = hashlib.sha256(str(config.root).encode()).hexdigest()[:6]
+        checkout = hashlib.sha256(str(work.config.root).encode()).hexdigest()[:6]
         self._kept_prefix = f"{PREFIX}{checkout}-"
         recipe = json.dumps(
             [self._document, Path(__file__).read_text(encoding="utf-8"), *map(toolchain.version, CRD_SETS)]

@@ -7,11 +7,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
-from scripts.core.command import Runner
 from scripts.core.errors import ToolError
+from scripts.workspace import Workspace
 
 SUITE = "bookworm"
 SYSTEM = "minbase"  # variant: a system with a package manager
@@ -47,16 +47,14 @@ def rootfs_key(include: Iterable[str], *, variant: str = SYSTEM) -> str:
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
-def build_rootfs(
-    include: Iterable[str], *, cache: Path, runner: Runner, say: Callable[[str], None], variant: str = SYSTEM
-) -> Path:
-    """A tar file of a minimal Debian with the packages `include`; made once, then found in the folder `cache`.
+def build_rootfs(include: Iterable[str], work: Workspace, *, variant: str = SYSTEM) -> Path:
+    """A tar file of a minimal Debian with the packages `include`; made once, then found in the cache folder.
 
     Needs root, mmdebstrap and a Debian package archive. Raises ToolError when mmdebstrap is missing,
     CommandFailed or CommandTimeout when the archive does not deliver.
     """
     packages = tuple(sorted(set(include)))
-    tar = cache / "debian" / f"{SUITE}-{rootfs_key(packages, variant=variant)}.tar"
+    tar = work.config.cache_dir / "debian" / f"{SUITE}-{rootfs_key(packages, variant=variant)}.tar"
     if tar.exists():
         return tar
     if shutil.which("mmdebstrap") is None:
@@ -66,11 +64,11 @@ def build_rootfs(
             found="no such program",
             run="apt-get install mmdebstrap, or set GATI_IMAGES=registry where a registry can be reached",
         )
-    say(f"building a Debian {SUITE} root file system with {', '.join(packages)}")
+    work.say(f"building a Debian {SUITE} root file system with {', '.join(packages)}")
     tar.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=tar.parent, prefix=".building-") as workplace:
         unfinished = Path(workplace, "rootfs.tar")
-        result = runner.run(rootfs_argv(packages, os.fspath(unfinished), variant=variant), deadline=_DEADLINE)
+        result = work.runner.run(rootfs_argv(packages, os.fspath(unfinished), variant=variant), deadline=_DEADLINE)
         unfinished.replace(tar)
-    say(f"built {tar.name}: {tar.stat().st_size / 1e6:.0f} MB in {result.seconds:.0f} s")
+    work.say(f"built {tar.name}: {tar.stat().st_size / 1e6:.0f} MB in {result.seconds:.0f} s")
     return tar

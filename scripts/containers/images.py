@@ -7,16 +7,17 @@ import os
 import re
 import tarfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.containers.debian import FILES, SUITE, SYSTEM, build_rootfs, rootfs_key
 from scripts.containers.engine import canonical, find_image, pull
-from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.core.errors import ConfigError, EngineError, ToolError
+from scripts.core.progress import Say
+from scripts.workspace import Workspace
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -26,8 +27,6 @@ VERSIONS = ("1", "2")
 _CA_BUNDLE = "ca-bundle.crt"  # the name that the Dockerfiles look for
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _STEP = re.compile(r"Step (\d+)/(\d+) : (\S+)")
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -89,10 +88,8 @@ def plan_services(
 
 
 def build_services(
-    config: Config,
+    work: Workspace,
     engine: DockerClient,
-    runner: Runner,
-    say: Say,
     *,
     services: Iterable[str] = SERVICES,
     versions: Iterable[str] = VERSIONS,
@@ -101,18 +98,20 @@ def build_services(
 
     Raises EngineError with the end of the build's output, ToolError, CommandFailed.
     """
-    base = foundation(config, "python", engine, runner, say)
-    context = _context(config.root / "compose", _ca_bundle(config))
+    base = foundation(work, "python", engine)
+    context = _context(work.config.root / "compose", _ca_bundle(work.config))
     versions = tuple(versions)
-    return tuple(_build(engine, context, service, version, base, say) for service in services for version in versions)
+    return tuple(
+        _build(engine, context, service, version, base, work.say) for service in services for version in versions
+    )
 
 
-def foundation(config: Config, name: str, engine: DockerClient, runner: Runner, say: Say) -> str:
+def foundation(work: Workspace, name: str, engine: DockerClient) -> str:
     """A reference of one of FOUNDATIONS that the engine holds, by `config.images`.
 
     "registry" pulls, "build" builds from Debian packages, "auto" takes what is there, else pulls, else builds.
     """
-    wanted = FOUNDATIONS[name]
+    config, say, wanted = work.config, work.say, FOUNDATIONS[name]
     remote, local = _remote(config, name), _local(name)
     expected = expected_foundation(config, name, engine)
     if find_image(engine, expected):
@@ -126,7 +125,7 @@ def foundation(config: Config, name: str, engine: DockerClient, runner: Runner, 
             if config.images == "registry":
                 raise
             say(f"{remote} cannot be pulled ({error.found}); building it from Debian packages")
-    rootfs = build_rootfs(wanted.packages, cache=config.cache_dir, runner=runner, say=say, variant=wanted.variant)
+    rootfs = build_rootfs(wanted.packages, work, variant=wanted.variant)
     repository, _, tag = local.rpartition(":")
     engine.api.import_image_from_file(os.fspath(rootfs), repository=repository, tag=tag)
     return local

@@ -12,7 +12,7 @@ import shutil
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,10 +22,10 @@ from scripts.containers.debian import FILES, SYSTEM, build_rootfs, rootfs_key
 from scripts.containers.engine import canonical, connect, find_image, pull
 from scripts.containers.image_archive import Image, write_images, write_layer
 from scripts.core.command import Runner
-from scripts.core.config import Config
 from scripts.core.errors import ConfigError, EngineError, ToolError
 from scripts.core.parallel import workers
 from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -49,8 +49,6 @@ _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DOCKERFILE = Path(__file__).with_name("node.Dockerfile")
 _KIND_FILES = "images/base/files"
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class NodeImage:
@@ -64,14 +62,34 @@ class NodeImage:
     has_cni: bool
 
 
-def node_image(config: Config, runner: Runner, toolchain: Toolchain, *, say: Say) -> NodeImage:
+@dataclass(frozen=True)
+class NodePlan:
+    """What `node_image` would do: nothing where an image is `there`, `otherwise` one way after the other."""
+
+    there: str | None
+    otherwise: Mapping[str, str]
+
+
+def plan(work: Workspace) -> NodePlan:
+    """What `node_image` would do; nothing is changed. Raises EngineError, ConfigError."""
+    remote, built = _from_registry(work.config.node_image).reference, built_reference(work.tools)
+    ways = {"pull": remote, "build": built}
+    if work.config.images != "auto":
+        ways.pop("build" if work.config.images == "registry" else "pull")
+    with connect() as engine:
+        there = next((name for name in ways.values() if find_image(engine, name)), None)
+    return NodePlan(there, {} if there else ways)
+
+
+def node_image(work: Workspace) -> NodeImage:
     """The image to run nodes from, by `config.images`: "registry" pulls, "build" builds.
 
     "auto" takes what the engine holds, else pulls, else builds. Instant once the image is there.
     Raises EngineError (no engine, no registry), ToolError, CommandFailed.
     """
+    config, say = work.config, work.say
     remote = _from_registry(config.node_image)
-    local = NodeImage(built_reference(toolchain), toolchain.version("kubeadm"), has_cni=False)
+    local = NodeImage(built_reference(work.tools), work.tools.version("kubeadm"), has_cni=False)
     choices = {"registry": (remote,), "build": (local,), "auto": (remote, local)}[config.images]
     with connect() as engine:
         for choice in choices:
@@ -86,7 +104,7 @@ def node_image(config: Config, runner: Runner, toolchain: Toolchain, *, say: Say
                 if config.images == "registry":
                     raise
                 say(f"{config.node_image} cannot be pulled ({error.found}); building a node image")
-        _build(local, config, toolchain, runner, say)
+        _build(local, work)
         _remove_older(local.reference, engine)
         return local
 
@@ -125,21 +143,21 @@ def _remove_older(reference: str, engine: DockerClient) -> None:
                     engine.images.remove(tag)
 
 
-def _build(image: NodeImage, config: Config, toolchain: Toolchain, runner: Runner, say: Say) -> None:
-    reference = image.reference
+def _build(image: NodeImage, work: Workspace) -> None:
+    reference, say, runner = image.reference, work.say, work.runner
     begin = time.monotonic()
     say(f"building the node image {reference}; the first time takes minutes")
     with workers(runner) as pool:  # Debian's archive is waited for while Go compiles
         systems = [
-            pool.submit(build_rootfs, packages, cache=config.cache_dir, runner=runner, say=say, variant=variant)
+            pool.submit(build_rootfs, packages, work, variant=variant)
             for packages, variant in ((_PACKAGES, SYSTEM), (_PROXY_PACKAGES, FILES))
         ]
-        binaries = toolchain.paths((*_NODE_BINARIES, *_CONTROL_PLANE))
+        binaries = work.tools.paths((*_NODE_BINARIES, *_CONTROL_PLANE))
         system, proxy_system = (each.result() for each in systems)
-    with tempfile.TemporaryDirectory(dir=config.cache_dir, prefix="node-image-") as workplace:
+    with tempfile.TemporaryDirectory(dir=work.config.cache_dir, prefix="node-image-") as workplace:
         context = Path(workplace, "context")
         say("packing the control plane's images")
-        _lay_out_root(context / "root", binaries, toolchain.source("kind"), image.kubernetes)
+        _lay_out_root(context / "root", binaries, work.tools.source("kind"), image.kubernetes)
         _place(system, context / "rootfs.tar")
         images = _control_plane_images(Path(workplace), binaries, system, proxy_system, runner, image, context)
         write_images(context / "images.tar", images, architecture=_architecture())

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from scripts.containers.engine import find_image
 from scripts.containers.images import SERVICES, build_services, expected_foundation, foundation, reference
-from scripts.core.command import Result, Runner
-from scripts.core.config import Config
+from scripts.core.command import Result
 from scripts.core.errors import CommandFailed, ConfigError, EngineError
 from scripts.core.interrupt import cleaning
 from scripts.core.waiting import until
+from scripts.workspace import Workspace
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -31,22 +31,17 @@ _STATUS_PORT = "8404/tcp"
 _ROLL_ORDER = ("route-manager", "ingress")  # so that no ingress is newer than what it asks
 MOST_REPLICAS = 7  # haproxy.cfg has room for one more, which a rolling change starts beside them
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Stack:
-    """One compose project. `compose` is the docker-compose binary.
+    """One compose project.
 
     With one replica the services publish their ports themselves; with more, a balancer does. `routes` is
     the folder of the routes file, by default the project's own.
     """
 
-    config: Config
+    work: Workspace
     engine: DockerClient
-    runner: Runner
-    compose: Path
-    say: Say
     project: str = "gati"
     replicas: int = 1
     monitoring: bool = False
@@ -55,11 +50,11 @@ class Stack:
     @property
     def url(self) -> str:
         """Where ingress answers on this machine."""
-        return f"http://127.0.0.1:{self.config.http_port}"
+        return f"http://127.0.0.1:{self.work.config.http_port}"
 
     def build(self, version: str) -> None:
         """Build the images of `version`. Raises EngineError, ToolError, CommandFailed."""
-        build_services(self.config, self.engine, self.runner, self.say, versions=(version,))
+        build_services(self.work, self.engine, versions=(version,))
 
     def up(self, version: str) -> None:
         """Bring the stack to `version` and wait until it is healthy.
@@ -78,7 +73,7 @@ class Stack:
                 self._until_balanced("ingress", self.replicas)
         except BaseException:
             if fresh:
-                self.say("taking down what was started")
+                self.work.say("taking down what was started")
                 with cleaning(f"taking down the stack {self.project}"):
                     self.down()
             raise
@@ -91,7 +86,7 @@ class Stack:
         if not build:
             self._require_images(version)
         self._require_ports()
-        images = self._foundations(lambda name: expected_foundation(self.config, name, self.engine))
+        images = self._foundations(lambda name: expected_foundation(self.work.config, name, self.engine))
         answer = self._compose(version, *self._profile(), "config", "--format", "json", images=images)
         services = json.loads(answer.stdout)["services"]
         return tuple(
@@ -153,16 +148,16 @@ class Stack:
         return [container for container in self.containers(service) if container.attrs["Image"] != wanted]
 
     def _replace(self, service: str, version: str, stale: Container, count: int) -> None:
-        self.say(f"{service}: starting version {version} beside {stale.name}")
+        self.work.say(f"{service}: starting version {version} beside {stale.name}")
         self._up(version, "--no-deps", "--no-recreate", "--scale", f"{service}={count + 1}", service)
         self._until_balanced(service, count + 1)
-        self.say(f"{service}: stopping {stale.name}")
+        self.work.say(f"{service}: stopping {stale.name}")
         stale.stop(timeout=_STOP_SECONDS)
         stale.remove()
 
     def _up(self, version: str, *words: str) -> None:
         options = ("--detach", "--no-build", "--pull", "never", "--wait", "--wait-timeout", str(_HEALTHY_SECONDS))
-        images = self._foundations(lambda name: foundation(self.config, name, self.engine, self.runner, self.say))
+        images = self._foundations(lambda name: foundation(self.work, name, self.engine))
         try:
             self._compose(version, *self._profile(), "up", *options, *words, images=images)
         except CommandFailed as error:
@@ -172,23 +167,29 @@ class Stack:
         return ("--profile", "monitoring") if self.monitoring else ()
 
     def _compose(self, version: str, *words: str, images: Mapping[str, str] | None = None) -> Result:
-        folder = self.config.root / "compose"
+        folder = self.work.config.root / "compose"
         files = ["docker-compose.yml", *(("docker-compose.replicas.yml",) if self.replicas > 1 else ())]
-        argv: list[str | Path] = [self.compose, "--project-name", self.project, "--progress", "plain"]
+        argv: list[str | Path] = [
+            self.work.tools.path("compose"),
+            "--project-name",
+            self.project,
+            "--progress",
+            "plain",
+        ]
         for name in files:
             argv += ["--file", folder / name]
         environment = {
             "GATI_VERSION": version,
             "GATI_REPLICAS": str(self.replicas),
-            "GATI_HTTP_PORT": str(self.config.http_port),
-            "GATI_GRPC_PORT": str(self.config.grpc_port),
-            "GATI_PROMETHEUS_PORT": str(self.config.prometheus_port),
+            "GATI_HTTP_PORT": str(self.work.config.http_port),
+            "GATI_GRPC_PORT": str(self.work.config.grpc_port),
+            "GATI_PROMETHEUS_PORT": str(self.work.config.prometheus_port),
             "GATI_ROUTES": os.fspath(self.routes) if self.routes else None,
             "COMPOSE_PROFILES": None,
             "COMPOSE_FILE": None,
             **(images or {}),
         }
-        return self.runner.run((*argv, *words), env=environment, deadline=_HEALTHY_SECONDS + 60)
+        return self.work.runner.run((*argv, *words), env=environment, deadline=_HEALTHY_SECONDS + 60)
 
     def _foundations(self, find: Callable[[str], str]) -> dict[str, str]:
         """The images of others that this stack runs, as `find` names them; none is asked for that it does not run."""
@@ -204,9 +205,9 @@ class Stack:
 
     def _require_ports(self) -> None:
         """Ports are looked at before anything is started, so that the message can say who has them."""
-        wanted = {"HTTP": self.config.http_port, "gRPC": self.config.grpc_port}
+        wanted = {"HTTP": self.work.config.http_port, "gRPC": self.work.config.grpc_port}
         if self.monitoring:
-            wanted["Prometheus"] = self.config.prometheus_port
+            wanted["Prometheus"] = self.work.config.prometheus_port
         if len(set(wanted.values())) < len(wanted):
             raise ConfigError(
                 "the stack needs ports that differ", found=", ".join(f"{name} {port}" for name, port in wanted.items())

@@ -9,9 +9,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextvars import ContextVar
 from types import FrameType
+
+from scripts.core.progress import Say, silent
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LIMIT = 3  # signals, after which nothing is waited for any more
@@ -85,7 +87,7 @@ def pause(seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def interruptible(say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+def interruptible(say: Say = silent) -> Iterator[None]:
     """In this block the first signal to end arrives as Interrupted, so that `finally` clauses run.
 
     A second one only says, by `say`, what is being cleaned up: it must not leave half a cluster behind. The third ends
@@ -151,7 +153,7 @@ def _installed() -> _Handler | None:
 class _Handler:
     """What the signals to end do while it is installed: the first is raised here, unless it does not arrive."""
 
-    def __init__(self, say: Callable[[str], None], *, arrives: bool = True) -> None:
+    def __init__(self, say: Say, *, arrives: bool = True) -> None:
         self.numbers: list[int] = []
         self._say = say
         self._arrived = not arrives

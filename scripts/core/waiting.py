@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from scripts.core.errors import ReleaseError
 from scripts.core.interrupt import pause
+from scripts.core.progress import Say, silent
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ def locked(
     *,
     what: str,
     deadline: float,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = silent,
     error: type[ReleaseError] = ReleaseError,
     run: str | None = None,
 ) -> Iterator[None]:

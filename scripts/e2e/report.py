@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
 from scripts.core.errors import ReleaseError
+from scripts.core.progress import Say
 from scripts.e2e.ledger import Ledger
 
 SCHEMA_VERSION = 1
 PASSED, FAILED, STOPPED = "passed", "failed", "stopped"
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

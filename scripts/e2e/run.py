@@ -8,9 +8,9 @@ import shutil
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.chart.archive import read_members, unpack
@@ -20,12 +20,12 @@ from scripts.cluster.api import Api, connect
 from scripts.cluster.kind import PREFIX, KindCluster, cluster
 from scripts.cluster.transport import Login
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
-from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.core.errors import ChartError, ConfigError, FindingsError, RegistryError, ReleaseError
 from scripts.core.files import write_atomic
 from scripts.core.interrupt import interruptible, stopped
 from scripts.core.parallel import workers
+from scripts.core.progress import Say, silent
 from scripts.core.semver import is_semver, parse
 from scripts.e2e.lab import VALUES, Lab, Published, Tools
 from scripts.e2e.report import FAILED, PASSED, STOPPED, Journal, Outcome, Report
@@ -33,10 +33,10 @@ from scripts.e2e.sabotage import sabotage
 from scripts.e2e.scenarios import SCENARIOS
 from scripts.registry.client import Registry
 from scripts.registry.client import connect as ask_registry
-from scripts.registry.embedded import embedded, registry_for
+from scripts.registry.embedded import embedded, registry_in_use
 from scripts.release.package import package
 from scripts.release.publish import publish, push
-from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 FROZEN = Path("tests/render/published")  # the first published archive, which every candidate is upgraded from
 _REPORT, _JUNIT = "report.json", "junit.xml"
@@ -44,8 +44,6 @@ _LANES = 2  # scenarios at a time: they wait more than they work, but each has a
 _FIRST = "dry-run"  # alone and before the others: what the API server refuses need not be waited for
 # The longest first, so that none is left alone at the end.
 _ORDER = ("upgrade", "disruption", "failed-upgrade", "install", "rollback", "selfcheck", "uninstall")
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -91,22 +89,22 @@ def plan(config: Config, options: Options) -> list[str]:
     return [*lines, f"results: {config.dist / 'e2e'}/report.json, junit.xml and a folder for each scenario"]
 
 
-def run(config: Config, toolchain: Toolchain, runner: Runner, options: Options, say: Say) -> Report:
+def run(work: Workspace, options: Options) -> Report:
     """Run the scenarios and write the report to `dist/e2e`, of what was done until Ctrl-C too.
 
     A scenario that fails is in the report. Raises ReleaseError where the run cannot begin: a version that cannot be
     had, no engine, no cluster.
     """
-    begin = time.monotonic()
-    folder = config.dist / "e2e"
+    begin, runner, toolchain = time.monotonic(), work.runner, work.tools
+    folder = work.config.dist / "e2e"
     for name in (*options.scenarios, "values"):  # what an earlier run left
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in (_REPORT, _JUNIT):
         (folder / name).unlink(missing_ok=True)
     with interruptible(), contextlib.ExitStack() as stack:
         workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX)))
-        charts = stack.enter_context(_published(config, toolchain, runner, options, workplace, say))
-        own = None if options.context else stack.enter_context(_cluster(config, toolchain, runner, options, say))
+        charts = stack.enter_context(_published(work, options, workplace))
+        own = None if options.context else stack.enter_context(_cluster(work, options))
         login = Login(kubeconfig=own.kubeconfig) if own else Login(context=options.context)
 
         def connected() -> contextlib.AbstractContextManager[Api]:
@@ -130,7 +128,7 @@ def run(config: Config, toolchain: Toolchain, runner: Runner, options: Options, 
         about = _about(lab, own, options)
         outcomes = {name: Outcome(name, STOPPED, 0.0, (), error="it did not begin") for name in options.scenarios}
         try:
-            _go(lab, outcomes, say)
+            _go(lab, outcomes, work.say)
         finally:
             report = Report(
                 candidate=charts.candidate.facts,
@@ -204,17 +202,15 @@ class _Charts:
 
 
 @contextlib.contextmanager
-def _published(
-    config: Config, toolchain: Toolchain, runner: Runner, options: Options, workplace: Path, say: Say
-) -> Iterator[_Charts]:
+def _published(work: Workspace, options: Options, workplace: Path) -> Iterator[_Charts]:
     """The candidate, what it is upgraded from, and its sabotaged twin, in a registry that runs during the block."""
-    helm = Helm(toolchain.path("helm"), runner)
+    config, helm = work.config, work.helm
     chart = read_chart(config.chart)
-    candidate = package(config, chart, helm, say)
+    candidate = package(config, chart, helm, work.say)
     archives = sorted((config.root / FROZEN).glob(f"{chart.name}-*.tgz"))
     frozen = {file.stem.removeprefix(f"{chart.name}-"): file for file in archives}
-    older = _sources(config, toolchain, runner, options.sources, chart.name, candidate.version, frozen, workplace, say)
-    with embedded(workplace / "registry", runner, toolchain) as registry:
+    older = _sources(work, options.sources, chart.name, candidate.version, frozen, workplace)
+    with embedded(workplace / "registry", replace(work, say=silent)) as registry:
         publication = publish(registry, candidate, chart, helm)
         sources = tuple(_push(registry, helm, file, chart.name, version) for version, file in older.items())
         twin = None
@@ -231,15 +227,7 @@ def _published(
 
 
 def _sources(
-    config: Config,
-    toolchain: Toolchain,
-    runner: Runner,
-    wanted: str,
-    name: str,
-    candidate: str,
-    frozen: Mapping[str, Path],
-    into: Path,
-    say: Say,
+    work: Workspace, wanted: str, name: str, candidate: str, frozen: Mapping[str, Path], into: Path
 ) -> dict[str, Path]:
     """The archives to upgrade from by version, newest first: those that `wanted` names, and the first published one.
 
@@ -250,8 +238,8 @@ def _sources(
         raise ChartError(f"there is no archive in {FROZEN}", expected="the first published one")
     with contextlib.ExitStack() as stack:
         published, pull = list(frozen), frozen.__getitem__
-        if config.registry or config.embedded_registry.is_dir():  # the embedded registry is not made by being asked
-            registry = stack.enter_context(registry_for(config, runner, toolchain, say))
+        registry = stack.enter_context(registry_in_use(work))
+        if registry is not None:
             client = stack.enter_context(ask_registry(registry))
             published += client.versions(name)
 
@@ -339,15 +327,15 @@ def _values(archive: Path, into: Path) -> dict[str, Path | None]:
 
 
 @contextlib.contextmanager
-def _cluster(config: Config, toolchain: Toolchain, runner: Runner, options: Options, say: Say) -> Iterator[KindCluster]:
+def _cluster(work: Workspace, options: Options) -> Iterator[KindCluster]:
     """A cluster of our own that has the services' images, where they are ours to build."""
     from scripts.containers import engine
 
     local = options.images == Options.images
     if local:
         with engine.connect() as client:
-            build_services(config, client, runner, say)
-    with cluster(config, toolchain, runner, say, keep=options.keep) as own:
+            build_services(work, client)
+    with cluster(work, keep=options.keep) as own:
         if local:
             own.load_images([reference(service, version) for service in SERVICES for version in VERSIONS])
         yield own

@@ -9,21 +9,21 @@ import os
 import re
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import unpack
 from scripts.chart.source import read_chart
-from scripts.core.command import Process, Runner
-from scripts.core.config import Config
+from scripts.core.command import Process
 from scripts.core.errors import ConfigError, RegistryError
 from scripts.core.files import write_atomic
+from scripts.core.progress import Say
 from scripts.core.waiting import locked, until
 from scripts.registry.client import Registry, connect
 from scripts.registry.credentials import find_credentials
-from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 PREFIX = "charts"  # the path below the host, as most registries want one
 _MANIFESTS, _PID = "manifests.json", "registry.pid"
@@ -33,43 +33,33 @@ _PORT = re.compile(r"serving on port (\d+)")
 
 
 @contextlib.contextmanager
-def registry_for(
-    config: Config, runner: Runner, chain: Toolchain, say: Callable[[str], None] = lambda _: None
-) -> Iterator[Registry]:
+def registry_for(work: Workspace) -> Iterator[Registry]:
     """The registry to publish to: the configured one with its login, or the embedded one, served until the block ends.
 
     Raises ConfigError, RegistryError.
     """
+    config = work.config
     if not config.registry:
-        with embedded(config.embedded_registry, runner, chain, say) as registry:
+        with embedded(config.embedded_registry, work) as registry:
             yield registry
         return
     ca_file = Path(config.registry_ca) if config.registry_ca else None
     bare = Registry(config.registry, plain_http=config.plain_http, ca_file=ca_file)
-    login = find_credentials(bare.host, runner)
+    login = find_credentials(bare.host, work.runner)
     yield Registry(config.registry, plain_http=config.plain_http, ca_file=ca_file, credentials=login)
 
 
 @contextlib.contextmanager
-def registry_in_use(
-    config: Config, runner: Runner, chain: Toolchain, say: Callable[[str], None] = lambda _: None
-) -> Iterator[Registry | None]:
+def registry_in_use(work: Workspace) -> Iterator[Registry | None]:
     """The same for one who only asks: None where the embedded registry has never held anything, and none is made."""
-    if not config.registry and not config.embedded_registry.is_dir():
+    if not work.config.registry and not work.config.embedded_registry.is_dir():
         yield None
         return
-    with registry_for(config, runner, chain, say) as registry:
+    with registry_for(work) as registry:
         yield registry
 
 
-def fetch_chart(
-    config: Config,
-    chain: Toolchain,
-    runner: Runner,
-    reference: str,
-    into: Path,
-    say: Callable[[str], None] = lambda _: None,
-) -> Path:
+def fetch_chart(work: Workspace, reference: str, into: Path) -> Path:
     """The folder of a published chart, unpacked below `into`.
 
     `reference` is a version of the configured chart in the configured registry, or "oci://host/path/name:version".
@@ -80,10 +70,10 @@ def fetch_chart(
         name, _, version = last.partition(":")
         if not version:
             raise ConfigError(f"{reference} names no version", expected="oci://host/path/name:version")
-        config = replace(config, registry=prefix)
+        work = work.having(registry=prefix)
     else:
-        name, version = read_chart(config.chart).name, reference
-    with registry_for(config, runner, chain, say) as registry, connect(registry) as client:
+        name, version = read_chart(work.config.chart).name, reference
+    with registry_for(work) as registry, connect(registry) as client:
         wanted = registry.reference(name, version)
         found = client.manifest(wanted)
         if found is None:
@@ -99,15 +89,7 @@ def fetch_chart(
 
 
 @contextlib.contextmanager
-def embedded(
-    folder: Path,
-    runner: Runner,
-    chain: Toolchain,
-    say: Callable[[str], None] = lambda _: None,
-    *,
-    port: int = 0,
-    lock_deadline: float = _LOCK,
-) -> Iterator[Registry]:
+def embedded(folder: Path, work: Workspace, *, port: int = 0, lock_deadline: float = _LOCK) -> Iterator[Registry]:
     """crane's registry over `folder` on 127.0.0.1 (`port` 0: a free one), stopped at the end of the block.
 
     crane keeps blobs in the folder and manifests in memory only, so they are put back at the start and noted at
@@ -115,12 +97,12 @@ def embedded(
     """
     import requests
 
-    binary = chain.path("crane")
+    say, binary = work.say, work.tools.path("crane")
     with _owned(folder, say, lock_deadline), tempfile.TemporaryDirectory(prefix="gati-registry-") as scratch:
         _sweep(folder)
         log = Path(scratch) / "registry.log"
         argv: list[str | Path] = [binary, "registry", "serve", "--disk", folder, "--address", f"127.0.0.1:{port}"]
-        with runner.start(argv, log=log) as process, requests.Session() as session:
+        with work.runner.start(argv, log=log) as process, requests.Session() as session:
             session.trust_env = False
             (folder / _PID).write_text(f"{process.pid}\n")
             base = f"http://127.0.0.1:{_served_port(process, log)}"
@@ -148,7 +130,7 @@ class _Manifest:
 
 
 @contextlib.contextmanager
-def _owned(folder: Path, say: Callable[[str], None], deadline: float) -> Iterator[None]:
+def _owned(folder: Path, say: Say, deadline: float) -> Iterator[None]:
     """The folder, for this run alone."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -196,7 +178,7 @@ def _served_port(process: Process, log: Path) -> int:
     )
 
 
-def _restore(session: Any, base: str, folder: Path, say: Callable[[str], None]) -> None:
+def _restore(session: Any, base: str, folder: Path, say: Say) -> None:
     """Put the noted manifests back, except those of which a blob is missing or damaged."""
     for manifest in _noted(folder, say):
         where = f"{manifest.repository}:{manifest.tag}"
@@ -211,7 +193,7 @@ def _restore(session: Any, base: str, folder: Path, say: Callable[[str], None]) 
         _call(session, "PUT", url, data=manifest.content.encode(), headers={"Content-Type": manifest.media_type})
 
 
-def _noted(folder: Path, say: Callable[[str], None]) -> list[_Manifest]:
+def _noted(folder: Path, say: Say) -> list[_Manifest]:
     try:
         record = json.loads((folder / _MANIFESTS).read_text())
         return [_Manifest(**entry) for entry in record["manifests"]]

@@ -18,11 +18,13 @@ from scripts.chart.source import Chart, read_chart, with_version
 from scripts.core import edits
 from scripts.core.config import Config
 from scripts.core.edits import Edit
-from scripts.core.errors import ConfigError, GitError, VersionError
-from scripts.core.git import Repository
+from scripts.core.errors import ConfigError, GitError, RegistryError, VersionError
+from scripts.core.git import Repository, find_repository
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import PARTS, bump, highest, parse, tag_name
 from scripts.registry.client import Registry, connect
+from scripts.registry.embedded import registry_in_use
+from scripts.workspace import Workspace
 
 Read = Callable[[Path], bytes | None]
 """A file's content, None where there is no such file."""
@@ -55,6 +57,33 @@ def read_disk(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigError(f"{shown(path)} cannot be read", found=error.strerror) from error
+
+
+def read_bump(work: Workspace, *, part: str | None, version: str | None, app_version: str | None, dirty: bool) -> Bump:
+    """The bump of the chart as it lies there, above all that is tagged or published; nothing is written.
+
+    A registry that cannot be asked is said and not compared with. Raises as `plan_bump`, and GitError for changes that
+    are not committed unless `dirty`.
+    """
+    chart = read_chart(work.config.chart)
+    repository = find_repository(chart.path, work.runner)
+    if not dirty:
+        demand_clean(repository)
+    published: tuple[str, ...] = ()
+    try:
+        with registry_in_use(work) as registry:
+            published = published_versions(chart, registry)
+    except RegistryError as error:
+        work.say(f"the registry cannot be asked, so its versions are not compared: {error.message}")
+    return plan_bump(
+        work.config,
+        date=release_day(),
+        part=part,
+        version=version,
+        app_version=app_version,
+        tagged=tagged_versions(chart, repository),
+        published=published,
+    )
 
 
 def plan_bump(

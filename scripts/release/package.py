@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 from scripts.chart.archive import RECORD, Package, describe, pack, record_text
@@ -12,14 +11,13 @@ from scripts.chart.source import Chart, check_sources
 from scripts.core.config import Config
 from scripts.core.files import write_atomic
 from scripts.core.paths import line_of, shown
+from scripts.core.progress import Say, silent
 from scripts.core.semver import parse
 
 UNDATED = 315532800  # 1980-01-01, the first day that every archive format can hold
 
 
-def package(
-    config: Config, chart: Chart, helm: Helm, say: Callable[[str], None] = lambda _: None, *, dry_run: bool = False
-) -> Package:
+def package(config: Config, chart: Chart, helm: Helm, say: Say = silent, *, dry_run: bool = False) -> Package:
     """Write `dist/<name>-<version>.tgz` and `dist/<name>.package.json`; when `dry_run`, only say what they would be.
 
     Raises VersionError (no semver), ValuesError (a values file is no YAML), ChartError (a schema that is no JSON,

@@ -6,18 +6,15 @@ import contextlib
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from scripts.chart.archive import Package, load_package
-from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.checks import lint as linting
 from scripts.checks.validate import Validation, check_chart, demand_valid
-from scripts.core.command import Runner
-from scripts.core.config import Config
 from scripts.core.errors import ChangelogError, ChartError, FindingsError, GitError, RegistryError, ReleaseError
 from scripts.core.files import write_atomic
 from scripts.core.git import Repository, find_repository
@@ -32,7 +29,7 @@ from scripts.release.bump import Bump, bumped, bumped_copy, pending_bump, publis
 from scripts.release.package import build, midnight, release_time, store
 from scripts.release.publish import Publication, State
 from scripts.release.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read_record, record_file, write_record
-from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 _TOOLS = ("helm", "kubeconform")
 
@@ -75,43 +72,25 @@ class Facts:
 
 @contextlib.contextmanager
 def prepared(
-    config: Config,
-    toolchain: Toolchain,
-    runner: Runner,
-    options: Options,
-    *,
-    dry_run: bool = False,
-    today: date | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    work: Workspace, options: Options, *, dry_run: bool = False, today: date | None = None
 ) -> Iterator[Release]:
     """A release whose facts are read, with its registry at hand until the block ends; nothing is done yet.
 
     A dry run does not even make the folder of the embedded registry. Raises ChartError, ConfigError, RegistryError
     (the embedded registry), and for a raise of the version GitError, VersionError and ChangelogError.
     """
-    chart = read_chart(config.chart)
+    chart = read_chart(work.config.chart)
     serve = registry_in_use if dry_run else registry_for
-    with serve(config, runner, toolchain, say) as registry:
-        yield Release(config, toolchain, runner, options, chart, registry, today or release_day(), say)
+    with serve(work) as registry:
+        yield Release(work, options, chart, registry, today or release_day())
 
 
 class Release:
     """One release of one chart: `facts`, the `plan` made from them, and `run`, which does what is absent."""
 
-    def __init__(
-        self,
-        config: Config,
-        toolchain: Toolchain,
-        runner: Runner,
-        options: Options,
-        chart: Chart,
-        registry: Registry | None,
-        today: date,
-        say: Callable[[str], None],
-    ) -> None:
-        self._config, self._toolchain, self._runner = config, toolchain, runner
-        self._options, self._registry, self._say = options, registry, say
-        self._helm = Helm(toolchain.path("helm"), runner)
+    def __init__(self, work: Workspace, options: Options, chart: Chart, registry: Registry | None, today: date) -> None:
+        self._work, self._config, self._say = work, work.config, work.say
+        self._options, self._registry, self._helm = options, registry, work.helm
         self._began, self._seconds = datetime.now(UTC), dict[str, float]()
         self.facts = self._read_facts(chart, today)
         self._last = self._recorded()
@@ -167,7 +146,7 @@ class Release:
     # -- facts and plan ---------------------------------------------------------------------------
 
     def _read_facts(self, chart: Chart, today: date) -> Facts:
-        repository = find_repository(chart.path, self._runner)
+        repository = find_repository(chart.path, self._work.runner)
         commit = repository.commit() if repository else None
         bump, dirty = None, tuple[str, ...]()
         if self._options.part is not None:
@@ -329,11 +308,11 @@ class Release:
         """Lint and validate, side by side."""
         if not self.absent("lint", "validate"):
             return
-        self._toolchain.paths(_TOOLS)
+        self._work.tools.paths(_TOOLS)
         with self._timed("checks", "checking the sources and what they render"):
-            with workers(self._runner) as one, workers(self._runner) as other:
-                lint = one.submit(linting.lint, self._config, self._toolchain, self._runner)
-                validation = other.submit(check_chart, self._config, self._toolchain, self._runner, say=self._say)
+            with workers(self._work.runner) as one, workers(self._work.runner) as other:
+                lint = one.submit(linting.lint, self._work)
+                validation = other.submit(check_chart, self._work)
                 self._demand_clean(lint.result())
                 outcome = validation.result()
             self._demand_valid(outcome)
@@ -392,7 +371,7 @@ class Release:
             digest=publication.digest,
             reference=publication.reference,
             registry=self._where,
-            tools={"python": platform.python_version(), **{name: self._toolchain.version(name) for name in _TOOLS}},
+            tools={"python": platform.python_version(), **{name: self._work.tools.version(name) for name in _TOOLS}},
             started=_time(self._began),
             finished=_time(datetime.now(UTC)),
             seconds={name: round(seconds, 3) for name, seconds in self._seconds.items()},

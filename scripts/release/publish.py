@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ from scripts.chart.kubeversion import supported
 from scripts.chart.manifests import difference, read_manifests
 from scripts.chart.source import Chart
 from scripts.core.errors import ChartError, CommandFailed, RegistryError, ReleaseError
+from scripts.core.progress import Say, silent
 from scripts.registry.client import Client, Found, Reference, Registry, connect
 
 State = Literal["absent", "same", "different", "unknown"]
@@ -58,9 +59,7 @@ def probe(registry: Registry, package: Package) -> Probe:
         return Probe("unknown", str(reference), None, error.message, error)
 
 
-def publish(
-    registry: Registry, package: Package, chart: Chart | None, helm: Helm, say: Callable[[str], None] = lambda _: None
-) -> Publication:
+def publish(registry: Registry, package: Package, chart: Chart | None, helm: Helm, say: Say = silent) -> Publication:
     """Push `package` where the registry holds nothing under its version, and see that the tag then names it.
 
     `chart` is the folder that the package was made from; None where the caller has just made it. Raises ChartError

@@ -7,7 +7,7 @@ import json
 import re
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
@@ -18,12 +18,12 @@ from scripts.cluster.transport import Login
 from scripts.core.command import Process, Runner
 from scripts.core.errors import ApiError, ClusterError, CommandFailed, ReleaseError
 from scripts.core.parallel import BRIEF_GO
+from scripts.core.progress import Say
 from scripts.rollout.cause import Cause, read_refusal
 from scripts.rollout.diagnose import Patience, Suspicion, ranked, suspicions, unproven
 from scripts.rollout.evidence import Redaction, collect, last_line
 from scripts.rollout.view import View
 
-Say = Callable[[str], None]
 _ENVIRONMENT = {"HELM_NO_PLUGINS": "1"}
 _QUERY_DEADLINE = 30.0
 _LOOK = 0.3  # seconds between two looks at what was seen

@@ -23,6 +23,7 @@ from typing import Any
 
 from scripts.core.command import Runner
 from scripts.core.errors import CommandFailed, ReleaseError, ToolError
+from scripts.core.progress import Say, silent
 
 PINS = Path(__file__).with_name("tools.toml")
 BUILD_DEADLINE = 1800.0  # seconds; Kubernetes' own binaries take 6 minutes on 2 cores
@@ -151,7 +152,7 @@ class Toolchain:
         cache: Path,
         runner: Runner,
         *,
-        say: Callable[[str], None] = lambda _: None,
+        say: Say = silent,
         pins: Path = PINS,
     ) -> None:
         self._cache = cache
@@ -404,7 +405,7 @@ class Toolchain:
 
 
 @contextlib.contextmanager
-def _reassured(say: Callable[[str], None], text: str, every: float = 30) -> Iterator[None]:
+def _reassured(say: Say, text: str, every: float = 30) -> Iterator[None]:
     """Say `text` and the time gone by every so many seconds while the block runs."""
     begin, done = time.monotonic(), threading.Event()
 

@@ -16,13 +16,13 @@ from scripts.cluster import kind as clusters
 from scripts.containers import engine
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.containers.node_image import node_image
-from scripts.core.command import Runner
-from scripts.core.config import Config
+from scripts.core.progress import silent
 from scripts.e2e import k6
 from scripts.e2e.lab import ENOUGH, RATE
 from scripts.e2e.run import FROZEN, Options, demand_passed, run
 from scripts.toolchain.crds import CRD_SETS, crd_files
 from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 from tests.bench.measure import Figures, sample
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
@@ -140,24 +140,20 @@ def by_hand(tmp_path: Path, toolchain: Toolchain) -> Iterator[ByHand]:
 
 
 def test_the_smoke_test_costs_little_more_than_its_commands(
-    config: Config, runner: Runner, toolchain: Toolchain, by_hand: ByHand, figures: Figures, tmp_path: Path
+    work: Workspace, by_hand: ByHand, figures: Figures, tmp_path: Path
 ) -> None:
     """A cluster made, the upgrade scenario, the cluster deleted; with every tool and image there before."""
-
-    def say(_: str) -> None:
-        return None
-
-    for name in ("helm", "kubectl", "k6", "kind", "crane"):
-        toolchain.path(name)
-    image = node_image(config, runner, toolchain, say=say)
+    work = replace(work, say=silent)
+    work.tools.paths(("helm", "kubectl", "k6", "kind", "crane"))
+    image = node_image(work)
     with engine.connect() as client:
-        build_services(config, client, runner, say)
-    first = next((config.root / FROZEN).glob("*.tgz"))
-    own = replace(config, dist=tmp_path / "dist")
+        build_services(work, client)
+    first = next((work.config.root / FROZEN).glob("*.tgz"))
+    own = work.having(dist=tmp_path / "dist")
 
     def toolkit() -> None:
         sources = describe(first, first.read_bytes(), 0).version
-        demand_passed(run(own, toolchain, runner, Options(scenarios=("upgrade",), sources=sources), say))
+        demand_passed(run(own, Options(scenarios=("upgrade",), sources=sources)))
 
     def hand() -> None:
         by_hand.cluster(image)

@@ -10,9 +10,7 @@ import pytest
 from scripts.checks.matrix import Plan, read_plan, render
 from scripts.checks.schemas import Kind, Schemas
 from scripts.checks.validate import check_chart
-from scripts.core.command import Runner
-from scripts.core.config import Config
-from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 from tests.bench.measure import Figures, alternate, cores, median
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
@@ -20,20 +18,20 @@ ROUNDS = 5
 
 
 @pytest.fixture
-def plan(config: Config, toolchain: Toolchain) -> Plan:
-    plan = read_plan(config, toolchain)
+def plan(work: Workspace) -> Plan:
+    plan = read_plan(work)
     assert (len(plan.values), len(plan.kube_versions)) == (4, 10)
     return plan
 
 
 @pytest.fixture
-def plain_loop(config: Config, toolchain: Toolchain, runner: Runner, plan: Plan) -> Callable[[], None]:
+def plain_loop(work: Workspace, plan: Plan) -> Callable[[], None]:
     """One `helm template | kubeconform` after the other, on the same flattened schemas, prepared beforehand."""
-    objects = [document for one in render(plan, toolchain, runner) for document in one.manifests]
+    objects = [document for one in render(plan, work) for document in one.manifests]
     kinds = {Kind(document.api_version, document.kind) for document in objects}
-    schemas = Schemas(config.cache_dir, toolchain)
+    schemas = Schemas(work.config.cache_dir, work.tools)
     places = {version: schemas.prepare(version, kinds).locations for version in plan.kube_versions}
-    tools = toolchain.paths(("helm", "kubeconform"))
+    tools = work.tools.paths(("helm", "kubeconform"))
 
     def loop() -> None:
         for version in plan.kube_versions:
@@ -45,21 +43,19 @@ def plain_loop(config: Config, toolchain: Toolchain, runner: Runner, plan: Plan)
                 kubeconform: list[str | Path] = [tools["kubeconform"], "-strict", "-output", "json"]
                 kubeconform += ["-kubernetes-version", version]
                 kubeconform += [word for place in places[version] for word in ("-schema-location", place)]
-                runner.pipe(helm, kubeconform)
+                work.runner.pipe(helm, kubeconform)
 
     return loop
 
 
 def test_the_matrix_takes_at_most_half_of_the_plain_loop(
     figures: Figures,
-    config: Config,
-    toolchain: Toolchain,
-    runner: Runner,
+    work: Workspace,
     plan: Plan,
     plain_loop: Callable[[], None],
 ) -> None:
     def ours() -> None:
-        assert check_chart(config, toolchain, runner).problems() == ()
+        assert check_chart(work).problems() == ()
 
     ours()  # the first run may have schemas to make
     plain, own = alternate([plain_loop, ours], ROUNDS)

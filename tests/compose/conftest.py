@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import socket
 import sys
@@ -15,9 +14,7 @@ import pytest
 from scripts.containers import engine as engines
 from scripts.containers.images import Image, build_services
 from scripts.containers.stack import Stack
-from scripts.core.command import Runner
-from scripts.core.config import Config
-from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -55,9 +52,9 @@ def engine() -> Iterator[DockerClient]:
 
 
 @pytest.fixture(scope="session")
-def images(config: Config, engine: DockerClient, runner: Runner) -> dict[str, Image]:
+def images(work: Workspace, engine: DockerClient) -> dict[str, Image]:
     """The four images by tag, built once."""
-    return {image.reference: image for image in build_services(config, engine, runner, tell)}
+    return {image.reference: image for image in build_services(work, engine)}
 
 
 def free_port() -> int:
@@ -67,16 +64,13 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def make_stack(
-    config: Config, engine: DockerClient, runner: Runner, toolchain: Toolchain, images: dict[str, Image]
-) -> MakeStack:
+def make_stack(work: Workspace, engine: DockerClient, images: dict[str, Image]) -> MakeStack:
     """`make_stack("name", replicas=2, ...)`: a stack that nobody else has, on free ports; not started."""
 
     def make(name: str, **options: object) -> Stack:
         ports = {f"{port}_port": free_port() for port in ("http", "grpc", "prometheus")}
-        own = dataclasses.replace(config, **ports)
-        compose = toolchain.path("compose")
+        own = work.having(**ports)
         project = f"gati-test-{os.getpid()}-{name}"
-        return Stack(own, engine, runner, compose, tell, project=project, **options)  # type: ignore[arg-type]
+        return Stack(own, engine, project=project, **options)  # type: ignore[arg-type]
 
     return make

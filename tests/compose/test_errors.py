@@ -95,12 +95,12 @@ def test_an_absent_engine(root: Path, task: str) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_registry_that_cannot_be_reached(config, engine, runner) -> None:
+def test_a_registry_that_cannot_be_reached(work, engine) -> None:
     from scripts.containers.images import foundation
 
-    nowhere = dataclasses.replace(config, images="registry", python_image="127.0.0.1:1/python:3")
+    nowhere = work.having(images="registry", python_image="127.0.0.1:1/python:3")
     with pytest.raises(EngineError) as refusal:
-        foundation(nowhere, "python", engine, runner, lambda _: None)
+        foundation(nowhere, "python", engine)
     assert str(refusal.value).startswith("the image 127.0.0.1:1/python:3 cannot be pulled")
     assert "refused" in str(refusal.value.found)
 

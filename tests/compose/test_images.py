@@ -66,9 +66,9 @@ def test_the_versions_differ_in_nothing_but_their_name(engine, images) -> None:
         assert first["RootFS"]["Layers"] == second["RootFS"]["Layers"]
 
 
-def test_a_rebuild_with_nothing_changed_is_quick_and_the_same(config, engine, runner, images) -> None:
+def test_a_rebuild_with_nothing_changed_is_quick_and_the_same(work, engine, images) -> None:
     begin = time.monotonic()
-    again = build_services(config, engine, runner, lambda _: None)
+    again = build_services(work, engine)
     assert time.monotonic() - begin < 2
     assert {image.reference: image.id for image in again} == {tag: image.id for tag, image in images.items()}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,18 +11,15 @@ from scripts.cluster.api import Api, connect
 from scripts.cluster.kind import KindCluster, cluster
 from scripts.cluster.transport import Login
 from scripts.core.command import Runner
-from scripts.core.config import load_config
 from scripts.rollout.rollout import Rollout
 from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 
 @pytest.fixture(scope="session")
-def made(
-    root: Path, tmp_path_factory: pytest.TempPathFactory, runner: Runner, toolchain: Toolchain
-) -> Iterator[KindCluster]:
+def made(work: Workspace, tmp_path_factory: pytest.TempPathFactory, runner: Runner) -> Iterator[KindCluster]:
     """A control plane and a worker in each zone, gone when the last test has run."""
-    config = load_config(root, dist=tmp_path_factory.mktemp("dist"))
-    with cluster(config, toolchain, runner, lambda line: print(line, file=sys.stderr)) as made:
+    with cluster(work.having(dist=tmp_path_factory.mktemp("dist"))) as made:
         yield made
     label = f"--filter=label=io.x-k8s.kind.cluster={made.name}"
     assert runner.run(("docker", "ps", "--all", "--quiet", label)).stdout == "", "the cluster was not deleted"

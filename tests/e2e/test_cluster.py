@@ -211,16 +211,12 @@ def test_a_drain_respects_a_budget(made: KindCluster, api: Api, restricted: str)
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from scripts.core.command import Runner
-from scripts.core.config import load_config
 from scripts.cluster.kind import cluster
-from scripts.toolchain.finder import Toolchain
+from scripts.workspace import open_workspace
 from tests.e2e.charts import PAUSE, RESTRICTED
 
-config = load_config(Path(sys.argv[1]), dist=Path(sys.argv[2]))
-runner = Runner()
 say = lambda text: print(text, flush=True)
-with cluster(config, Toolchain(config.cache_dir, runner), runner, say):
+with cluster(open_workspace(Path(sys.argv[1]), say=say, dist=Path(sys.argv[2]))):
     time.sleep(600)
 """
 

@@ -17,8 +17,7 @@ from scripts.cluster.api import Api
 from scripts.cluster.kind import KindCluster
 from scripts.containers import engine
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
-from scripts.core.command import Runner
-from scripts.core.config import load_config
+from scripts.workspace import Workspace
 from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -37,10 +36,10 @@ class Foreign:
 
 
 @pytest.fixture(scope="module")
-def images(made: KindCluster, runner: Runner) -> None:
+def images(made: KindCluster, work: Workspace) -> None:
     """The services' images, on the nodes already as if from a registry."""
     with engine.connect() as client:
-        build_services(load_config(ROOT), client, runner, lambda _: None)
+        build_services(work, client)
     made.load_images(reference(service, version) for service in SERVICES for version in VERSIONS)
 
 

@@ -16,17 +16,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from scripts.chart.helm import Helm
 from scripts.chart.source import read_chart
 from scripts.cluster.kind import KindCluster
 from scripts.containers import engine
 from scripts.containers.images import build_services, reference
 from scripts.core.command import Result, Runner
-from scripts.core.config import Config, load_config
 from scripts.registry.embedded import embedded
 from scripts.release.package import package
 from scripts.release.publish import publish
 from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 from tests.render.figures import INGRESS, ROUTE_MANAGER
 from tests.render.guide import blocks, commands, section
 from tests.render.harness import container, render
@@ -50,15 +49,15 @@ def say(text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def workplace(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Config:
-    return load_config(root, dist=tmp_path_factory.mktemp("dist"))
+def workplace(work: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return work.having(dist=tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
-def released_images(workplace: Config, made: KindCluster, runner: Runner) -> None:
+def released_images(workplace: Workspace, made: KindCluster, runner: Runner) -> None:
     """The images that the chart's defaults name, on the nodes of the cluster: the reference services."""
     with engine.connect() as client:
-        build_services(workplace, client, runner, say, versions=("1",))
+        build_services(workplace, client, versions=("1",))
     docs = render()
     for name, service in ((INGRESS, "ingress"), (ROUTE_MANAGER, "route-manager")):
         wanted = container(docs.one("Deployment", name))["image"]
@@ -71,7 +70,7 @@ def released_images(workplace: Config, made: KindCluster, runner: Runner) -> Non
 
 @pytest.fixture(scope="module")
 def shell(
-    workplace: Config,
+    workplace: Workspace,
     made: KindCluster,
     released_images: None,
     runner: Runner,
@@ -84,9 +83,9 @@ def shell(
     (tools / "helm").write_text(HELM.format(helm=shlex.quote(str(helm))))
     (tools / "helm").chmod(0o755)
     (tools / "kubectl").symlink_to(toolchain.path("kubectl"))
-    chart = package(workplace, read_chart(workplace.chart), Helm(helm, runner))
-    with embedded(tmp_path_factory.mktemp("registry"), runner, toolchain) as registry:
-        publish(registry, chart, None, Helm(helm, runner))
+    chart = package(workplace.config, read_chart(workplace.config.chart), workplace.helm)
+    with embedded(tmp_path_factory.mktemp("registry"), workplace) as registry:
+        publish(registry, chart, None, workplace.helm)
         env = {
             "CHART": f"{registry.prefix}/{chart.name}",
             "VERSION": chart.version,

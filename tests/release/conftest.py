@@ -20,6 +20,7 @@ from scripts.registry.embedded import registry_for
 from scripts.release.plan import Options, prepared
 from scripts.release.record import ReleaseRecord
 from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 
 TODAY = date(2026, 11, 25)
 CHANGELOG = """\
@@ -46,9 +47,19 @@ CHANGELOG = """\
 class Project:
     """A git repository with a chart `demo` 1.2.0, and what a release of it needs."""
 
-    config: Config
-    toolchain: Toolchain
-    runner: Runner
+    work: Workspace
+
+    @property
+    def config(self) -> Config:
+        return self.work.config
+
+    @property
+    def runner(self) -> Runner:
+        return self.work.runner
+
+    @property
+    def toolchain(self) -> Toolchain:
+        return self.work.tools
 
     @property
     def root(self) -> Path:
@@ -70,19 +81,17 @@ class Project:
     ) -> ReleaseRecord:
         """Make the release, as the task does."""
         asked = Options(**options)
-        with prepared(self.config, self.toolchain, self.runner, asked, today=today, say=say) as ready:
+        with prepared(replace(self.work, say=say), asked, today=today) as ready:
             return ready.run()
 
     def plan(self, *, dry_run: bool = True, **options: Any) -> dict[str, str]:
         """The state of each step."""
-        with prepared(
-            self.config, self.toolchain, self.runner, Options(**options), today=TODAY, dry_run=dry_run
-        ) as ready:
+        with prepared(self.work, Options(**options), today=TODAY, dry_run=dry_run) as ready:
             return {step.name: step.state for step in ready.plan}
 
     def published(self) -> dict[str, str]:
         """The digest of every version that the registry holds."""
-        with registry_for(self.config, self.runner, self.toolchain) as registry, connect(registry) as client:
+        with registry_for(self.work) as registry, connect(registry) as client:
             found = {each: client.manifest(registry.reference("demo", each)) for each in client.versions("demo")}
         return {version: manifest.digest for version, manifest in found.items() if manifest is not None}
 
@@ -121,7 +130,7 @@ def loose(tmp_path: Path, config: Config, toolchain: Toolchain, runner: Runner) 
     (root / ".yamllint.yaml").write_text((config.root / ".yamllint.yaml").read_text())
     (root / "pyproject.toml").write_text('[tool.gati]\nchart = "chart"\n')
     own = replace(load_config(root, environ={}), cache_dir=config.cache_dir)
-    return Project(own, toolchain, runner)
+    return Project(Workspace(own, runner, toolchain))
 
 
 @pytest.fixture

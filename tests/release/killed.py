@@ -16,6 +16,7 @@ from scripts.core.config import load_config
 from scripts.core.interrupt import interruptible
 from scripts.release.plan import Options, prepared
 from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 from tests.release.conftest import TODAY
 
 
@@ -37,12 +38,8 @@ def main() -> None:
     Path.replace = replace_and_die  # type: ignore[method-assign, assignment]
     runner = Runner()
     config = replace(load_config(Path.cwd(), environ={}), cache_dir=Path(os.environ["CACHE"]))
-    with (
-        interruptible(),
-        prepared(
-            config, Toolchain(config.cache_dir, runner), runner, Options("minor", tag=True), today=TODAY, say=say
-        ) as ready,
-    ):
+    work = Workspace(config, runner, Toolchain(config.cache_dir, runner), say)
+    with interruptible(), prepared(work, Options("minor", tag=True), today=TODAY) as ready:
         ready.run()
 
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,7 +85,7 @@ def test_killed_between_the_edits_and_run_again_tomorrow(project: Project, root:
 def test_half_a_bump_is_taken_back_whole_where_the_next_run_fails(project: Project, root: Path) -> None:
     kill(project, signal.SIGKILL, "Chart.yaml", root)
     assert "M chart/Chart.yaml" in project.git("status", "--porcelain")
-    full = replace(project, config=replace(project.config, dist=Path("/dev/null/dist")))
+    full = Project(project.work.having(dist=Path("/dev/null/dist")))
     with pytest.raises(OutputError):
         full.release(part="minor")
     assert project.git("status", "--porcelain") == ""

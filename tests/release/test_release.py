@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -170,7 +169,7 @@ def test_another_chart_under_the_same_version_is_refused(project: Project) -> No
 
 
 def test_an_unreachable_registry_is_refused_and_leaves_the_tree(project: Project) -> None:
-    away = replace(project, config=replace(project.config, registry="oci://127.0.0.1:9/charts"))
+    away = Project(project.work.having(registry="oci://127.0.0.1:9/charts"))
     before = project.files()
     assert away.plan()["publish"] == "unknown"
     for part in (None, "minor"):
@@ -233,7 +232,7 @@ def test_a_chart_that_git_ignores_belongs_to_no_commit(project: Project) -> None
 
 
 def test_no_chart(project: Project, tmp_path: Path) -> None:
-    away = replace(project, config=replace(project.config, chart=tmp_path / "nowhere"))
+    away = Project(project.work.having(chart=tmp_path / "nowhere"))
     with pytest.raises(ChartError, match=r"(?s)no chart at .*nowhere.*--chart PATH"):
         away.release()
 
@@ -259,7 +258,7 @@ def test_helm_pulls_the_release(project: Project, tmp_path: Path) -> None:
     from scripts.registry.embedded import registry_for
 
     record = project.release()
-    with registry_for(project.config, project.runner, project.toolchain) as registry:
+    with registry_for(project.work) as registry:
         reference = f"{registry.reference('demo', '1.2.0')}"
         argv = (project.toolchain.path("helm"), "pull", reference, "--plain-http", "--destination", tmp_path)
         subprocess.run(argv, check=True, capture_output=True)

@@ -123,7 +123,7 @@ def terminal(typed: str) -> Iterator[int]:
 
 
 def test_publishing_to_a_real_registry_is_asked_for(invoke: Invoke, project: Project, tmp_path: Path) -> None:
-    with embedded(tmp_path / "real", project.runner, project.toolchain) as registry:
+    with embedded(tmp_path / "real", project.work) as registry:
 
         def published() -> tuple[str, ...]:
             with connect(registry) as client:

@@ -37,16 +37,16 @@ def test_json_is_the_records() -> None:
 
 def test_facts_are_never_folded_and_leave_out_what_is_not_there() -> None:
     found = Found("n", "sha256:" + "0" * 300, error=ValueError("x"))
-    assert facts(found) == f"long name  n\ndigest     sha256:{'0' * 300}"
-    assert json.loads(facts(found, json=True)) == {"long_name": "n", "digest": found.digest}
+    assert facts(found).text == f"long name  n\ndigest     sha256:{'0' * 300}"
+    assert facts(found).records == {"long_name": "n", "digest": found.digest}
 
 
 def test_a_bump_is_shown_as_a_diff_or_in_one_line(tmp_path: Path) -> None:
     plan = Bump("demo", "1.0.0", "1.1.0", None, (Edit(tmp_path / "Chart.yaml", b"a\n", b"b\n"),), ("mind this",))
-    preview = bumped(plan, dry_run=True)
+    preview = bumped(plan, dry_run=True).text
     assert "-a\n+b\n" in preview
     assert preview.endswith("note: mind this")
-    done = bumped(plan, dry_run=False)
+    done = bumped(plan, dry_run=False).text
     assert done == f"demo 1.0.0 -> 1.1.0: {tmp_path}/Chart.yaml\nnote: mind this"
-    record = json.loads(bumped(plan, dry_run=True, json=True))
+    record = json.loads(render(bumped(plan, dry_run=True), json=True))
     assert (record["new"], record["written"], record["notes"]) == ("1.1.0", False, ["mind this"])

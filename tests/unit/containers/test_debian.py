@@ -10,7 +10,9 @@ import pytest
 
 from scripts.containers.debian import FILES, build_rootfs, rootfs_argv, rootfs_key
 from scripts.core.command import Result
+from scripts.core.config import Config
 from scripts.core.errors import ToolError
+from scripts.workspace import Workspace
 
 
 class Debootstrap:
@@ -31,7 +33,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def build(cache: Path, runner: Debootstrap, *include: str, **options: Any) -> Path:
-    return build_rootfs(include, cache=cache, runner=runner, say=lambda _: None, **options)  # type: ignore[arg-type]
+    return build_rootfs(include, Workspace(Config(Path(), cache_dir=cache), runner, None), **options)  # type: ignore[arg-type]
 
 
 def test_the_command_names_the_packages_once_and_in_order() -> None:

@@ -1,0 +1,167 @@
+"""Owns what every task does: open the workspace, print what comes back or why it failed, ask, and stop.
+
+The one module here that prints, prompts and exits; only `tasks.py` uses it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import Task, task
+
+if TYPE_CHECKING:
+    from scripts.core.errors import ReleaseError
+    from scripts.present import Answer, View
+    from scripts.workspace import Workspace
+
+    Shown = Iterator[Answer | View | str]
+    """What a task yields: each is printed as it comes; with `--json` the last one alone, as JSON."""
+
+ROOT = Path(__file__).resolve().parents[1]
+Many = list[str] | None  # a repeatable flag: invoke gives the list, and makes one only where the default is None
+CHART = ("chart",)
+REGISTRY = ("chart", "registry", "plain_http")
+HELP = {
+    "chart": "Chart folder (default: [tool.gati] chart).",
+    "registry": "oci://host/path to publish to (default: [tool.gati] registry; empty: the embedded one).",
+    "plain_http": "Speak HTTP to a registry that is not on loopback.",
+    "json": "Print JSON for a machine to read.",
+    "values": "A further values file, beside the chart's own; repeatable.",
+    "kube_version": "Only this Kubernetes minor (1.30); repeatable.",
+}
+
+
+def command(
+    name: str | None = None,
+    *,
+    keys: tuple[str, ...] = (),
+    working_on: str = "",
+    at_once: bool = False,
+    **helps: str,
+) -> Callable[[Callable[..., Shown]], Task[Any]]:
+    """Makes a task of a generator `body(work, ...flags)`; `keys` are flags that go into the configuration instead.
+
+    What it yields is printed. `working_on` says on a terminal what the time goes into; `at_once` prints JSON before
+    the task has ended. An expected failure becomes its message and exit code, Ctrl-C becomes 130.
+    """
+
+    def decorate(body: Callable[..., Shown]) -> Task[Any]:
+        work, *own = inspect.signature(body).parameters.values()
+        kind = inspect.Parameter.KEYWORD_ONLY
+        flags = [inspect.Parameter("json", kind, default=False)]
+        flags += [inspect.Parameter(key, kind, default=False if key == "plain_http" else None) for key in keys]
+        flags += [each.replace(kind=kind) for each in own]
+
+        @functools.wraps(body)
+        def run(ctx: Context, *, json: bool, **given: Any) -> None:
+            overrides = {key: None if (value := given.pop(key)) is False else value for key in keys}
+            show = Show(json=json, working_on=working_on, at_once=at_once)
+            with told(show):
+                show.all(body(_open(ctx, overrides), **given))
+
+        run.__signature__ = inspect.Signature([work, *flags])  # type: ignore[attr-defined]
+        texts = {**HELP, **helps}
+        made: Task[Any] = task(
+            name=name or body.__name__,
+            iterable=[each.name for each in flags if each.annotation == "Many"],
+            help={each.name.rstrip("_").replace("_", "-"): texts[each.name] for each in flags},
+        )(run)
+        return made
+
+    return decorate
+
+
+def _open(ctx: Context, overrides: dict[str, Any]) -> Workspace:
+    from scripts.workspace import open_workspace
+
+    return open_workspace(ROOT, say=say, echo=say if ctx.config.run.echo else None, **overrides)
+
+
+class Show:
+    """Prints what a task yields, for a person as it comes, for a machine as one JSON value."""
+
+    def __init__(self, *, json: bool, working_on: str, at_once: bool) -> None:
+        self._json, self._working_on, self._at_once = json, working_on, at_once
+        self._answer: Answer | View | str | None = None
+
+    def all(self, steps: Shown) -> None:
+        """Print each of `steps`."""
+        from scripts import present
+
+        while True:
+            with working(self._working_on):
+                self._answer, before = next(steps, None), self._answer
+            if self._answer is None:
+                self._answer = before
+                break
+            if not self._json:
+                text = self._answer if isinstance(self._answer, str) else present.render(self._answer)
+                print(text, flush=True)
+            elif self._at_once:
+                self.end()
+        if not self._at_once:
+            self.end()
+
+    def end(self, error: ReleaseError | None = None) -> None:
+        """Print what a machine reads: the last answer, and the failure in it or in its place."""
+        if not self._json:
+            return
+        from scripts import present
+
+        answer = self._answer
+        records = {"text": answer} if isinstance(answer, str) else getattr(answer, "records", None)
+        print(present.to_json(records if error is None else present.failure(error, records)), flush=True)
+
+
+@contextlib.contextmanager
+def told(show: Show) -> Iterator[None]:
+    """Tells what ends the block: an expected failure by its message and exit code, a signal by 130."""
+    try:
+        from scripts.core.errors import OutputError, ReleaseError
+        from scripts.core.interrupt import interruptible
+
+        with interruptible():
+            try:
+                yield
+            except (ReleaseError, OSError) as error:  # the latter: a full /tmp, a file that may not be read
+                failure = error if isinstance(error, ReleaseError) else OutputError(str(error))
+                show.end(failure)
+                raise Exit(f"error: {failure}", code=1) from None
+    except KeyboardInterrupt:
+        raise Exit("stopped; what ran was ended and temporary files are gone", code=130) from None
+
+
+def say(text: str) -> None:
+    """One line of progress, on stderr: stdout is for results."""
+    print(f"{text}\n", end="", file=sys.stderr, flush=True)  # in one piece, as threads say things at the same time
+
+
+@contextlib.contextmanager
+def working(text: str) -> Iterator[None]:
+    """While the block runs, a terminal shows `text` and that we are alive; a log gets lines of `say` alone."""
+    if not text or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield
+
+
+def demand_approval(question: str, *, yes: bool, command: str) -> None:
+    """Ask on the terminal whether to do what cannot be taken back; only y and yes are a yes. Raises Exit."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Exit(f"error: {question} Nobody can answer here.\n  next:     {command} --yes", code=1)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Exit("nothing was done", code=1)

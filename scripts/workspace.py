@@ -1,0 +1,43 @@
+"""Owns the one value that every task starts from: what is worked on, and what does the work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.core.command import Runner
+from scripts.core.config import Config, load_config
+from scripts.core.progress import Say, silent
+from scripts.toolchain.finder import Toolchain
+
+if TYPE_CHECKING:
+    from scripts.chart.helm import Helm
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The configuration, the runner of programs, the pinned tools, and where lines of progress go."""
+
+    config: Config
+    runner: Runner
+    tools: Toolchain
+    say: Say = silent
+
+    @property
+    def helm(self) -> Helm:
+        """The pinned helm. Raises ToolError."""
+        from scripts.chart.helm import Helm
+
+        return Helm(self.tools.path("helm"), self.runner)
+
+    def having(self, **changes: Any) -> Workspace:
+        """The same with other values of the configuration."""
+        return replace(self, config=replace(self.config, **changes))
+
+
+def open_workspace(root: Path, *, say: Say = silent, echo: Say | None = None, **overrides: Any) -> Workspace:
+    """The workspace of the project at `root`; `echo` receives each command line that runs. Raises ConfigError."""
+    config = load_config(root, **overrides)
+    runner = Runner(echo=echo)
+    return Workspace(config, runner, Toolchain(config.cache_dir, runner, say=say), say)
