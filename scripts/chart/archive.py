@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import re
@@ -18,13 +17,17 @@ from typing import Any
 
 from scripts.chart.helm import Helm
 from scripts.chart.manifest_digest import pushed_manifest, sha256
+from scripts.core import files
 from scripts.core.config import Config
 from scripts.core.errors import ChartError
+from scripts.core.yaml_read import load_texts
 
 RECORD = "package.json"
 SCHEMA_VERSION = 1
 _SUBCHART = re.compile(r"/charts/[^/]+(?=/)")
 _LARGEST = 100 << 20  # bytes, unpacked: what helm accepts
+_MOST = 20_000  # members, of which each costs far more memory than its 512 bytes
+_SHOWN = 10  # members that an error names
 
 
 @dataclass(frozen=True)
@@ -77,27 +80,41 @@ def _sorted(data: bytes, members: Mapping[str, bytes], epoch: int) -> bytes:
 
 def describe(path: Path, data: bytes, epoch: int) -> Package:
     """What there is to know of the archive `data`, which stands or will stand at `path`. Raises ChartError."""
-    import yaml
-
     created = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    members = read_members(data, str(path))
-    chart_yaml = next(
-        (content for name, content in members.items() if name.count("/") == 1 and name.endswith("/Chart.yaml")), None
-    )
-    if chart_yaml is None:
-        raise ChartError(
-            f"{path} is no chart archive", expected="a Chart.yaml in its one folder", found=", ".join(members)
-        )
-    metadata = yaml.load(chart_yaml, Loader=yaml.BaseLoader)  # noqa: S506 - builds text, lists and maps only
+    chart_yaml, metadata = chart_metadata(data, str(path))
     return Package(
         path=path,
         name=metadata["name"],
         version=metadata["version"],
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=files.sha256(data),
         size=len(data),
         manifest_digest=sha256(pushed_manifest(data, chart_yaml, created)),
         created=created,
     )
+
+
+def chart_metadata(data: bytes, what: str) -> tuple[bytes, dict[str, Any]]:
+    """The Chart.yaml of the archive `data`, as bytes and as what it says, every scalar as text.
+
+    Raises ChartError naming `what`: no archive, no Chart.yaml in its one folder, or one without name and version.
+    """
+    import yaml
+
+    members = read_members(data, what)
+    found = [content for name, content in members.items() if name.count("/") == 1 and name.endswith("/Chart.yaml")]
+    if len(found) != 1:
+        inside = ", ".join(list(members)[:_SHOWN]) + ", ..." * (len(members) > _SHOWN)
+        expected = "a Chart.yaml in its one folder"
+        raise ChartError(f"{what} is no chart archive", expected=expected, found=inside or "nothing")
+    try:
+        metadata = load_texts(found[0])
+    except yaml.YAMLError as error:
+        raise ChartError(f"{what}: its Chart.yaml is not valid YAML", found=str(error).splitlines()[0]) from error
+    facts = metadata if isinstance(metadata, dict) else {}
+    if not all(isinstance(facts.get(key), str) and facts[key] for key in ("name", "version")):
+        said = ", ".join(map(str, facts)) or type(metadata).__name__
+        raise ChartError(f"{what}: its Chart.yaml is none", expected="a mapping with name and version", found=said)
+    return found[0], facts
 
 
 def read_members(data: bytes, what: str) -> dict[str, bytes]:
@@ -107,10 +124,16 @@ def read_members(data: bytes, what: str) -> dict[str, bytes]:
             unpacked = zipped.read(_LARGEST + 1)
             if len(unpacked) > _LARGEST:
                 raise ChartError(f"{what} is too large", expected=f"at most {_LARGEST >> 20} MiB unpacked")
+        members: dict[str, bytes] = {}
         with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as tar:
-            files = [(info.name, tar.extractfile(info)) for info in tar if info.isfile()]
-            return {name: file.read() for name, file in files if file is not None}
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+            for number, info in enumerate(tar):
+                if number >= _MOST:
+                    raise ChartError(f"{what} is too large", expected=f"at most {_MOST} files")
+                if info.isfile() and (file := tar.extractfile(info)) is not None:
+                    members[info.name] = file.read()
+        return members
+    # What a header claims of sizes and numbers is as little to be trusted as the rest.
+    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, OverflowError, MemoryError) as error:
         raise ChartError(f"{what} is not a whole .tgz", found=str(error) or type(error).__name__) from error
 
 

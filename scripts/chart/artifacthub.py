@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.core.yaml_read import load
+
 PREFIX = "artifacthub.io/"
 CHANGE_KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
 CATEGORIES = (
@@ -79,9 +81,8 @@ def _parsed(value: str) -> tuple[Any, int, str]:
     """The YAML in an annotation, or the line and the reason why it is none."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(value, Loader=loader), 0, ""  # noqa: S506 - a safe loader either way
+        return load(value), 0, ""
     except yaml.MarkedYAMLError as error:
         return None, error.problem_mark.line if error.problem_mark else 0, error.problem or "not valid YAML"
     except yaml.YAMLError as error:

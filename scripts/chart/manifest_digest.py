@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scripts.core import files
 from scripts.core.errors import ChartError
+from scripts.core.yaml_read import load_texts
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json"
@@ -25,7 +26,7 @@ _DEPENDENCY = ("name", "version", "repository", "condition", "tags", "enabled", 
 
 def sha256(data: bytes) -> str:
     """The digest as registries write it: `sha256:` and 64 hexadecimal digits."""
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    return f"sha256:{files.sha256(data)}"
 
 
 def pushed_manifest(archive: bytes, chart_yaml: bytes, created: str) -> bytes:
@@ -34,7 +35,10 @@ def pushed_manifest(archive: bytes, chart_yaml: bytes, created: str) -> bytes:
     `created` is the archive's modification time in RFC 3339 (`2026-11-24T00:00:00Z`).
     Raises ChartError when that Chart.yaml cannot be read.
     """
-    metadata = _metadata(chart_yaml)
+    try:
+        metadata = _metadata(chart_yaml)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ChartError("a field of the archive's Chart.yaml has a wrong type", found=str(error)) from error
     manifest = {
         "schemaVersion": 2,
         "config": _descriptor(CONFIG_TYPE, _json(metadata)),
@@ -53,7 +57,7 @@ def _metadata(chart_yaml: bytes) -> dict[str, Any]:
 
     try:
         # Every field but a few is text to helm, which has quoted what YAML would take for something else.
-        raw = yaml.load(chart_yaml, Loader=yaml.BaseLoader)  # noqa: S506 - builds text, lists and maps only
+        raw = load_texts(chart_yaml)
     except yaml.YAMLError as error:
         raise ChartError("the archive's Chart.yaml is not valid YAML", found=str(error).splitlines()[0]) from error
     if not isinstance(raw, dict):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from scripts.core.errors import ChartError
+from scripts.core.yaml_read import loader
 
 _START = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _SOURCE = re.compile(r"^# Source: (\S.*)$", re.MULTILINE)
@@ -258,7 +259,7 @@ def _loader() -> Any:
     """A safe loader that, like Kubernetes', leaves a date or a lone `=` as text, and refuses a repeated key."""
     import yaml
 
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    base = loader()
 
     def construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:
         seen = set()

@@ -11,6 +11,7 @@ from typing import Any
 
 from scripts.core.errors import ChartError, ReleaseError, ValuesError
 from scripts.core.yaml_edit import set_value
+from scripts.core.yaml_read import load
 
 ARTIFACT_HUB = "artifacthub.io/"  # what its annotations begin with
 
@@ -104,7 +105,7 @@ def with_version(
     """
     import yaml
 
-    metadata = yaml.safe_load(text)
+    metadata = load(text)
     annotations = metadata.get("annotations") or {}
     wanted: dict[tuple[str, ...], str] = {("version",): version}
     if app_version is not None:
@@ -132,9 +133,8 @@ def read_yaml(file: Path, error_type: type[ReleaseError]) -> dict[str, Any]:
     """The mapping in `file` ({} for an empty file); `error_type` with file:line:column where it is not one."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(file.read_bytes(), Loader=loader)  # noqa: S506 - a safe loader either way
+        content = load(file.read_bytes())
     except OSError as error:
         raise error_type(f"{file} cannot be read", found=error.strerror) from error
     except yaml.MarkedYAMLError as error:

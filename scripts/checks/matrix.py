@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import tempfile
@@ -17,6 +16,7 @@ from scripts.chart.kubeversion import minor, supported
 from scripts.chart.manifests import Manifests, read_manifests
 from scripts.chart.source import Chart, check_sources, read_chart, read_yaml
 from scripts.checks.schemas import schemas_of
+from scripts.core import files
 from scripts.core.errors import ChartError, ConfigError, OutputError, ReleaseError, ValuesError
 from scripts.core.interrupt import held
 from scripts.core.parallel import workers
@@ -62,7 +62,7 @@ class Render:
 
     @property
     def sha256(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        return files.sha256(self.text)
 
     @property
     def file(self) -> str:

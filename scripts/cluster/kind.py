@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import ipaddress
 import json
 import secrets
@@ -17,6 +16,7 @@ from scripts.containers.image_load import load_images
 from scripts.containers.node_image import NodeImage, node_image
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
+from scripts.core.files import sha256
 from scripts.core.interrupt import cleaning, interruptible
 from scripts.core.parallel import workers
 from scripts.core.waiting import until
@@ -197,12 +197,12 @@ class _Maker:
         self._image = image
         self._kind = toolchain.path("kind")
         self._document = kind_config(image, cgroup_v1=not _CGROUP_V2.exists())
-        checkout = hashlib.sha256(str(work.config.root).encode()).hexdigest()[:6]
+        checkout = sha256(str(work.config.root))[:6]
         self._kept_prefix = f"{PREFIX}{checkout}-"
         recipe = json.dumps(
             [self._document, Path(__file__).read_text(encoding="utf-8"), *map(toolchain.version, CRD_SETS)]
         )
-        self.kept_name = self._kept_prefix + hashlib.sha256(recipe.encode()).hexdigest()[:8]
+        self.kept_name = self._kept_prefix + sha256(recipe)[:8]
 
     def kubeconfig(self, name: str) -> Path:
         return self._folder / f"{name}.kubeconfig"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -11,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from scripts.core.errors import ToolError
+from scripts.core.files import sha256
 from scripts.workspace import Workspace
 
 SUITE = "bookworm"
@@ -44,7 +44,7 @@ def rootfs_argv(include: Iterable[str], target: str, *, variant: str = SYSTEM) -
 def rootfs_key(include: Iterable[str], *, variant: str = SYSTEM) -> str:
     """Sixteen hexadecimal digits that change whenever the root file system would be made differently."""
     recipe = json.dumps(rootfs_argv(include, "", variant=variant))
-    return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+    return sha256(recipe)[:16]
 
 
 def build_rootfs(include: Iterable[str], work: Workspace, *, variant: str = SYSTEM) -> Path:

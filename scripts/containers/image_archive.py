@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import tarfile
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_CHUNK = 1 << 20
+from scripts.core.files import sha256
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def write_images(target: Path, images: Iterable[Image], *, architecture: str) ->
         for image in images:
             for layer in image.layers:
                 if layer not in digests:
-                    digests[layer] = _sha256(layer)
+                    digests[layer] = sha256(layer)
                     tar.add(layer, arcname=f"{digests[layer]}.tar", recursive=False)
             config = json.dumps(
                 {
@@ -62,7 +61,7 @@ def write_images(target: Path, images: Iterable[Image], *, architecture: str) ->
                 },
                 sort_keys=True,
             ).encode()
-            config_name = f"{hashlib.sha256(config).hexdigest()}.json"
+            config_name = f"{sha256(config)}.json"
             _add_bytes(tar, config_name, config)
             manifest.append(
                 {
@@ -79,11 +78,3 @@ def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     entry = tarfile.TarInfo(name)
     entry.size = len(data)
     tar.addfile(entry, io.BytesIO(data))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

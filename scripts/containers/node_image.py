@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
@@ -17,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.containers import image_archive
 from scripts.containers.debian import FILES, SYSTEM, build_rootfs, rootfs_key
 from scripts.containers.engine import canonical, connect, find_image, pull
 from scripts.containers.image_archive import Image, write_images, write_layer
 from scripts.core.command import Runner
 from scripts.core.errors import ConfigError, EngineError, ToolError
+from scripts.core.files import sha256
 from scripts.core.parallel import workers
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
@@ -46,6 +45,8 @@ _NODE_BINARIES = {
 }
 _CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "coredns", "kube-proxy")
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Raise it with every change to the functions below, or to image_archive, that makes another image of the same inputs.
+_LAYOUT = 1
 _DOCKERFILE = Path(__file__).with_name("node.Dockerfile")
 _KIND_FILES = "images/base/files"
 
@@ -115,9 +116,9 @@ def built_reference(toolchain: Toolchain) -> str:
         "binaries": {name: toolchain.key(name) for name in (*_NODE_BINARIES, *_CONTROL_PLANE, "kind")},
         "rootfs": [rootfs_key(_PACKAGES), rootfs_key(_PROXY_PACKAGES, variant=FILES)],
         "dockerfile": _DOCKERFILE.read_text(encoding="utf-8"),
-        "code": [Path(module).read_text(encoding="utf-8") for module in (__file__, image_archive.__file__)],
+        "layout": [_LAYOUT, _NODE_BINARIES, _CONTROL_PLANE, _PATH, _KIND_FILES],
     }
-    key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+    key = sha256(json.dumps(recipe, sort_keys=True))[:12]
     return f"{_REPOSITORY}:{toolchain.version('kubeadm')}-{key}"
 
 

@@ -1,12 +1,21 @@
-"""Writes a file whole or not at all."""
+"""Writes a file whole or not at all, and names contents by their SHA-256."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path
 
 from scripts.core.errors import OutputError
+
+
+def sha256(content: bytes | str | Path) -> str:
+    """The SHA-256 of bytes, of a text in UTF-8 or of the file at a path: 64 hexadecimal digits. Raises OSError."""
+    if isinstance(content, Path):
+        with content.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:

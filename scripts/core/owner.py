@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import platform
 from pathlib import Path
+
+from scripts.core.files import sha256
 
 MARK = "GATI_OWNER"  # the variable that every program which we start carries, and all that it starts
 
@@ -35,7 +36,7 @@ def _machine() -> str:
     text = platform.node()
     with contextlib.suppress(OSError):
         text += Path("/etc/machine-id").read_text(encoding="utf-8")
-    return hashlib.sha256(text.encode()).hexdigest()[:6]
+    return sha256(text)[:6]
 
 
 def _began(number: int) -> str:

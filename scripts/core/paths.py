@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from scripts.core.yaml_read import compose
+
 _PLAIN_KEY = re.compile(r"^[\w-]+$")
 
 
@@ -34,10 +36,9 @@ def line_of(file: Path, path: Sequence[str | int]) -> int | None:
     """The line, from 1, on which the key at the end of `path` stands in a YAML file; None when it is not there."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        node = yaml.compose(file.read_bytes(), Loader=loader)
-    except (OSError, yaml.YAMLError):
+        node = compose(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
     line = 1
     for part in path:

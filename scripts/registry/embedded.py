@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from scripts.chart.archive import unpack
 from scripts.chart.source import read_chart
 from scripts.core.command import Process
 from scripts.core.errors import ConfigError, RegistryError
-from scripts.core.files import write_atomic
+from scripts.core.files import sha256, write_atomic
 from scripts.core.progress import Say
 from scripts.core.waiting import locked, until
 from scripts.registry.client import Registry, connect
@@ -239,7 +238,6 @@ def _intact(folder: Path, digest: str) -> bool:
     if algorithm != "sha256" or not re.fullmatch(r"[0-9a-f]{64}", wanted):
         return False
     try:
-        with (folder / algorithm / wanted).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == wanted
+        return sha256(folder / algorithm / wanted) == wanted
     except OSError:
         return False

@@ -22,6 +22,7 @@ from scripts.core.errors import ConfigError, GitError, RegistryError, VersionErr
 from scripts.core.git import Repository, find_repository
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import PARTS, bump, highest, parse, tag_name
+from scripts.core.yaml_read import load
 from scripts.registry.client import Registry, connect
 from scripts.registry.embedded import registry_in_use
 from scripts.workspace import Workspace
@@ -244,13 +245,12 @@ def release_day() -> datetime.date:
 
 def _metadata(file: Path, read: Read) -> tuple[str, dict[str, Any]]:
     """A Chart.yaml as text and as what it says."""
-    import yaml
 
     data = read(file)
     if data is None:
         raise GitError(f"{shown(file)} is not committed", run=f"git add {shown(file)} and git commit")
     text = _decoded(file, data)
-    return text, yaml.safe_load(text) or {}
+    return text, load(text) or {}
 
 
 def _refuse_old(name: str, old: str, new: str, tagged: str | None, published: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from scripts.chart.archive import Package, changed_files, pack, read_members
+from scripts.chart.archive import Package, changed_files, chart_metadata, pack, read_members
 from scripts.chart.helm import Helm
 from scripts.chart.kubeversion import supported
 from scripts.chart.manifests import difference, read_manifests
 from scripts.chart.source import Chart
 from scripts.core.errors import ChartError, CommandFailed, RegistryError, ReleaseError
+from scripts.core.files import sha256
 from scripts.core.progress import Say, silent
 from scripts.registry.client import Client, Found, Reference, Registry, connect
 
@@ -196,7 +196,7 @@ def _other_content(
     """The refusal to overwrite, with what differs between the published chart and our archive."""
     return RegistryError(
         f"{reference} is not overwritten: {how}",
-        expected=f"nothing, or the archive sha256 {hashlib.sha256(ours).hexdigest()}",
+        expected=f"nothing, or the archive sha256 {sha256(ours)}",
         found="\n".join(_cut(tuple(_differences(client, reference, ours, helm)))),
         run="invoke version-bump --part patch, or restore the published chart in the tree",
     )
@@ -255,13 +255,10 @@ def _rendered(theirs: bytes, ours: bytes, helm: Helm) -> Iterator[str]:
 
 def _newest_for_both(*archives: bytes) -> str | None:
     """The newest Kubernetes that every one of these charts admits; None, helm's own choice, where there is none."""
-    import yaml
-
     common: set[str] | None = None
     for data in archives:
-        files = read_members(data, "the archive")
-        chart_yaml = next(content for name, content in files.items() if name.split("/", 1)[-1] == "Chart.yaml")
-        if constraint := yaml.safe_load(chart_yaml).get("kubeVersion"):
+        constraint = chart_metadata(data, "the archive")[1].get("kubeVersion")
+        if constraint and isinstance(constraint, str):
             admitted = set(supported(constraint, _MINORS))
             common = admitted if common is None else common & admitted
     return max(common or (), key=lambda version: int(version.split(".")[1]), default=None)

@@ -1,0 +1,82 @@
+"""Reads YAML of any origin: safely, in bounded depth and size, and quickly where libyaml is there."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_DEEPEST = 500  # libyaml's loader goes one C call deeper for each level, and crashes the process at 100,000
+_LARGEST = 1_000_000  # values once every alias is followed: ten lines of aliases can stand for billions
+_MARKER = re.compile(r"[-?] ")
+
+
+def load(text: str | bytes) -> Any:
+    """The one document in `text`. Raises yaml.YAMLError, for what is nested too deep or grows too large as well."""
+    import yaml
+
+    return _loaded(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def load_texts(text: str | bytes) -> Any:
+    """The same, where every scalar is text as it stands: a version 1.10 stays "1.10"."""
+    import yaml
+
+    return _loaded(text, getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+
+
+def compose(text: str) -> Any:
+    """The tree of nodes of the one document, which know their lines. Raises yaml.YAMLError."""
+    import yaml
+
+    _demand_shallow(text)
+    return yaml.compose(text, Loader=loader())
+
+
+def loader() -> Any:
+    """The loader class for those who need more than one document, nodes, or rules of their own."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _loaded(text: str | bytes, loader: Any) -> Any:
+    import yaml
+
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise yaml.YAMLError(f"not UTF-8 text: byte {error.start + 1} is {text[error.start]:#04x}") from None
+    _demand_shallow(text)
+    content = yaml.load(text, Loader=loader)  # noqa: S506 - a safe or a basic loader
+    if "*" in text and _size(content, {}) > _LARGEST:
+        raise yaml.YAMLError("its aliases stand for too much")
+    return content
+
+
+def _demand_shallow(text: str) -> None:
+    """Raises yaml.YAMLError where values stand more than _DEEPEST deep in each other."""
+    import yaml
+
+    widest = max((len(line) - len(line.lstrip()) + len(_MARKER.findall(line)) for line in text.splitlines()), default=0)
+    if text.count("[") + text.count("{") + widest < _DEEPEST:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=loader()):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            raise yaml.YAMLError(f"nested more than {_DEEPEST} deep")
+
+
+def _size(value: Any, known: dict[int, int]) -> int:
+    """How many values there are in `value`, each alias counted in full; one that holds itself is endless."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = _LARGEST  # what it is while it is counted: only then does it hold itself
+        inside = [*value, *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(item, known) for item in inside)
+    return known[id(value)]

@@ -1,0 +1,83 @@
+"""What comes as a chart archive may hold anything: one clear refusal, bounded in time and memory."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from scripts.chart.archive import chart_metadata, describe, read_members, unpack
+from scripts.core.errors import ChartError
+
+GOOD = "apiVersion: v2\nname: demo\nversion: 1.10\n"
+
+
+def tgz(members: Mapping[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, text in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
+def test_a_good_one() -> None:
+    data = tgz({"demo/Chart.yaml": GOOD, "demo/charts/sub/Chart.yaml": "name: sub"})
+    assert chart_metadata(data, "it")[1] == {"apiVersion": "v2", "name": "demo", "version": "1.10"}
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({}, "no chart archive"),
+        ({"demo/values.yaml": ""}, "a Chart.yaml in its one folder"),
+        ({"Chart.yaml": GOOD}, "a Chart.yaml in its one folder"),
+        ({"a/Chart.yaml": GOOD, "b/Chart.yaml": GOOD}, "a Chart.yaml in its one folder"),
+        ({"demo/Chart.yaml": "- a\n"}, "a mapping with name and version"),
+        ({"demo/Chart.yaml": ""}, "a mapping with name and version"),
+        ({"demo/Chart.yaml": "name: demo\n"}, "a mapping with name and version"),
+        ({"demo/Chart.yaml": "name: [demo]\nversion: 1.0.0\n"}, "a mapping with name and version"),
+        ({"demo/Chart.yaml": "a: [\n"}, "is not valid YAML"),
+        ({"demo/Chart.yaml": "[" * 200_000}, "is not valid YAML"),
+        ({"demo/Chart.yaml": f"{GOOD}maintainers: [1]\n"}, "has a wrong type"),
+        ({"demo/Chart.yaml": f"{GOOD}annotations: [a]\n"}, "has a wrong type"),
+        ({"demo/Chart.yaml": f"{GOOD}dependencies: all\n"}, "has a wrong type"),
+    ],
+)
+def test_what_is_no_chart(members: Mapping[str, str], words: str) -> None:
+    with pytest.raises(ChartError) as caught:
+        describe(Path("it.tgz"), tgz(members), 0)
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"text", tgz({"demo/Chart.yaml": GOOD})[:-20], gzip.compress(b"text"), gzip.compress(b"\xff" * 5000)],
+    ids=["empty", "text", "cut", "no tar", "garbage"],
+)
+def test_what_is_no_archive(data: bytes) -> None:
+    with pytest.raises(ChartError):
+        chart_metadata(data, "it")
+
+
+def test_what_unpacks_to_more_than_helm_takes() -> None:
+    with pytest.raises(ChartError, match="too large"):
+        read_members(gzip.compress(bytes(101 << 20), 1), "it")
+
+
+def test_what_holds_more_files_than_a_chart_can() -> None:
+    with pytest.raises(ChartError, match="too large"):
+        read_members(tgz({f"demo/{number}": "" for number in range(20_001)}), "it")
+
+
+@pytest.mark.parametrize("name", ["/demo/a", "demo/../../a", "a"])
+def test_what_would_be_written_elsewhere(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ChartError):
+        unpack(tgz({"demo/Chart.yaml": GOOD, name: ""}), tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,57 @@
+"""YAML of any origin is read, or refused in bounded time: it never crashes, hangs or fills the memory."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import yaml
+
+from scripts.core.yaml_read import compose, load, load_texts
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+def test_values_and_texts() -> None:
+    assert load("v: 1.10\nd: yes") == {"v": 1.1, "d": True}
+    assert load_texts("v: 1.10\nd: yes") == {"v": "1.10", "d": "yes"}
+    assert load("") is None
+    assert load("\ufeffä: 1".encode()) == {"ä": 1}
+    assert load("a: &x [1]\nb: *x") == {"a": [1], "b": [1]}
+
+
+@pytest.mark.parametrize("read", [load, load_texts, compose])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000,
+        "{a: " * 200_000,
+        "- " * 200_000 + "x",
+        "".join(f"{' ' * n}a:\n" for n in range(2000)),
+        "[\n" * 9000,
+    ],
+    ids=["lists", "maps", "compact", "indented", "a line each"],
+)
+def test_what_is_nested_deep_is_refused(read: object, text: str) -> None:
+    begin = time.monotonic()
+    with pytest.raises(yaml.YAMLError):
+        read(text)  # type: ignore[operator]
+    assert time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize("read", [load, load_texts])
+@pytest.mark.parametrize("text", [BOMB, "&a [*a, *a]"], ids=["a bomb", "itself"])
+def test_what_stands_for_too_much_is_refused(read: object, text: str) -> None:
+    with pytest.raises(yaml.YAMLError, match=r"stand for too much|recursive"):
+        read(text)  # type: ignore[operator]
+
+
+def test_many_brackets_are_no_depth() -> None:
+    assert load("a:\n" + "- [{}]\n" * 2000)["a"][1999] == [{}]
+
+
+def test_what_is_no_utf_8_is_refused() -> None:
+    with pytest.raises(yaml.YAMLError, match="not UTF-8 text: byte 4 is 0xe4"):
+        load(b"a: \xe4")
