@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import nox
@@ -34,10 +35,13 @@ def build_tools(session: nox.Session, *names: str) -> None:
 
 @nox.session(tags=["check"])
 def lint(session: nox.Session) -> None:
-    """Check the style of the Python code."""
+    """Check the style of the Python code, and what CI runs."""
     install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("zizmor", "--offline", "--quiet", ".github", "action.yml")
+    actionlint = session.run("invoke", "tools", "--build", "--only=actionlint", "--json", silent=True, log=False)
+    session.run(json.loads(str(actionlint))[0]["where"], external=True)
 
 
 @nox.session(tags=["check"])

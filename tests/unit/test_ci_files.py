@@ -1,0 +1,85 @@
+"""What CI runs exists: every task, flag and session that a workflow names, on GitHub and on GitLab."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+GITLAB = ROOT / "docs" / "gitlab-ci.yml"
+NOT_JOBS = {"stages", "default", "variables", "workflow"}
+PINNED = re.compile(r"[\w./-]+@[0-9a-f]{40}")
+
+
+def read(file: Path) -> dict[Any, Any]:
+    loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def steps(file: Path) -> list[dict[str, Any]]:
+    return [step for job in read(file)["jobs"].values() for step in job["steps"]]
+
+
+def commands() -> list[str]:
+    """Each line of shell that a workflow, or the page for GitLab, runs."""
+    scripts = [step["run"] for file in WORKFLOWS for step in steps(file) if "run" in step]
+    scripts += [line for name, job in read(GITLAB).items() if name not in NOT_JOBS for line in job["script"]]
+    return [line.strip() for script in scripts for line in script.splitlines()]
+
+
+def flags(task: str) -> set[str]:
+    shown = subprocess.run(
+        (sys.executable, "-m", "invoke", "--help", task), cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(re.findall(r"--[a-z][a-z-]+", shown.stdout))
+
+
+@pytest.mark.parametrize("line", sorted({line for line in commands() if line.startswith("invoke ")}))
+def test_every_task_and_flag_exists(line: str) -> None:
+    task, *given = shlex.split(line)[1:]
+    assert {word.partition("=")[0] for word in given if word.startswith("--")} <= flags(task)
+
+
+def test_every_session_exists() -> None:
+    nox = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+    known = {*re.findall(r"^def (\w+)\(session", nox, re.MULTILINE), *re.findall(r'session\(name="([\w-]+)"', nox)}
+    named = {match for line in commands() for match in re.findall(r"nox -s ([\w-]+)", line)}
+    named |= {name for file in WORKFLOWS for job in read(file)["jobs"].values() for name in sessions(job)}
+    assert named
+    assert named <= known
+
+
+def sessions(job: dict[str, Any]) -> list[str]:
+    return list(job.get("strategy", {}).get("matrix", {}).get("session", ()))
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    used = [step["uses"] for file in WORKFLOWS for step in steps(file) if "uses" in step]
+    assert used
+    assert [name for name in used if not PINNED.fullmatch(name)] == []
+
+
+def test_no_workflow_may_more_than_it_says() -> None:
+    for file in WORKFLOWS:
+        assert read(file)["permissions"] in ({}, {"contents": "read"}), file.name
+        assert "concurrency" in read(file), file.name
+
+
+def test_the_job_that_releases_on_gitlab_runs_alone_and_has_all_tags() -> None:
+    job = read(GITLAB)["release"]
+    assert job["resource_group"] == "release"
+    assert job["variables"]["GIT_DEPTH"] == "0"
+
+
+def test_the_action_runs_its_inputs_from_the_environment_only() -> None:
+    for step in read(ROOT / "action.yml")["runs"]["steps"]:
+        assert "${{" not in step["run"]
