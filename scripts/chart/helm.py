@@ -127,16 +127,21 @@ class Helm:
         registry_config: Path,
         plain_http: bool = False,
         ca_file: Path | None = None,
+        cert_file: Path | None = None,
+        key_file: Path | None = None,
         deadline: float = 300,
     ) -> None:
-        """Upload `archive` below `remote` ("oci://host/path"), with the logins in the file `registry_config`.
+        """Upload `archive` below `remote` ("oci://host/path"), with the logins in the file `registry_config` alone.
 
-        The manifest gets the archive's modification time. Raises CommandFailed.
+        The manifest gets the archive's modification time. Raises CommandFailed, CommandTimeout.
         """
         argv: list[str | Path] = [self.path, "push", archive, remote, "--registry-config", registry_config]
         argv += ["--plain-http"] if plain_http else []
-        argv += ["--ca-file", ca_file] if ca_file else []
-        self.runner.run(argv, env={**_ENVIRONMENT, "TZ": "UTC"}, deadline=deadline)
+        for flag, file in (("--ca-file", ca_file), ("--cert-file", cert_file), ("--key-file", key_file)):
+            argv += [flag, file] if file else []
+        # Where its own file has no login helm would look at docker's.
+        env = {**_ENVIRONMENT, "TZ": "UTC", "DOCKER_CONFIG": str(registry_config.parent)}
+        self.runner.run(argv, env=env, deadline=deadline)
 
 
 def _options(values: Sequence[Path], kube_version: str | None) -> list[str | Path]:

@@ -31,9 +31,9 @@ from scripts.e2e.lab import VALUES, Lab, Published, Tools
 from scripts.e2e.report import FAILED, PASSED, STOPPED, Journal, Outcome, Report
 from scripts.e2e.sabotage import sabotage
 from scripts.e2e.scenarios import SCENARIOS
-from scripts.registry.client import Registry
 from scripts.registry.client import connect as ask_registry
 from scripts.registry.embedded import embedded, registry_in_use
+from scripts.registry.reference import Registry
 from scripts.release.package import package
 from scripts.release.publish import publish, push
 from scripts.workspace import Workspace

@@ -6,58 +6,88 @@ import base64
 import binascii
 import json
 import os
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from scripts.core.command import Runner
-from scripts.core.errors import ConfigError, RegistryError
+from scripts.core.errors import ConfigError, RegistryError, ReleaseError
 
 USERNAME, PASSWORD = "GATI_REGISTRY_USERNAME", "GATI_REGISTRY_PASSWORD"
 _DOCKER_HUB = "https://index.docker.io/v1/"  # what docker calls docker.io in its file
+_HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io"}
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """A login: `username` and `password`, or an `identity_token` in their place. `source` says where it was found."""
+    """A login: `username` and `password`, or a token in their place. `source` says where it was found.
+
+    An `identity_token` is exchanged for the tokens of requests, an `access_token` is one already.
+    """
 
     username: str
     password: str = field(repr=False)
     source: str
     identity_token: str = field(default="", repr=False)
+    access_token: str = field(default="", repr=False)
 
     def basic(self) -> str:
         """The two as HTTP's Basic scheme sends them and docker's file keeps them."""
         return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
+def login_in_environment(environ: Mapping[str, str]) -> Credentials | None:
+    """The login that the two variables hold. Raises ConfigError where there is half a one."""
+    username, password = environ.get(USERNAME, ""), environ.get(PASSWORD, "")
+    if not (username or password):
+        return None
+    if not (username and password):
+        raise ConfigError(
+            "half a registry login is in the environment",
+            expected=f"{USERNAME} and {PASSWORD}",
+            found=f"only {USERNAME if username else PASSWORD}",
+        )
+    return Credentials(username, password, f"{USERNAME} and {PASSWORD}")
+
+
 def find_credentials(host: str, runner: Runner, *, environ: Mapping[str, str] | None = None) -> Credentials | None:
     """The login for `host` ("ghcr.io", "127.0.0.1:5000"), or None.
 
     The environment comes first, then helm's file, then docker's; a file's credential helper is asked by stdin.
-    Raises ConfigError (half a login in the environment, an unreadable file), RegistryError (a helper fails).
+    What fails is passed over where another place has a login. Raises ConfigError (half a login in the environment,
+    an unreadable file), RegistryError and ToolError (a helper fails, or is missing).
     """
     environ = os.environ if environ is None else environ
-    username, password = environ.get(USERNAME, ""), environ.get(PASSWORD, "")
-    if username or password:
-        if not (username and password):
-            raise ConfigError(
-                "half a registry login is in the environment",
-                expected=f"{USERNAME} and {PASSWORD}",
-                found=f"only {USERNAME if username else PASSWORD}",
-            )
-        return Credentials(username, password, f"{USERNAME} and {PASSWORD}")
+    if (login := login_in_environment(environ)) is not None:
+        return login
+    failures: list[ReleaseError] = []
     for file in login_files(environ):
-        if (found := _from_file(file, host, runner)) is not None:
+        try:
+            found = _from_file(file, host, runner)
+        except ReleaseError as error:
+            failures.append(error)
+            continue
+        if found is not None:
             return found
+    if failures:
+        raise failures[0]
     return None
+
+
+def login_address(host: str) -> str:
+    """The name under which helm looks for the login of `host`."""
+    return _DOCKER_HUB if host in ("docker.io", "registry-1.docker.io") else host
 
 
 def login_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Where helm and docker keep logins, in the order in which they are asked."""
-    home = Path(environ.get("HOME") or Path.home())
+    try:
+        home = Path(environ.get("HOME") or Path.home())
+    except RuntimeError:  # neither HOME nor an entry in passwd
+        home = Path("/nonexistent")
     base = home / ("Library/Preferences" if sys.platform == "darwin" else ".config")
     base = Path(environ.get("XDG_CONFIG_HOME") or base)
     helm_home = Path(environ.get("HELM_CONFIG_HOME") or base / "helm")
@@ -68,56 +98,101 @@ def login_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
 
 def _from_file(file: Path, host: str, runner: Runner) -> Credentials | None:
     try:
-        content: Any = json.loads(file.read_text())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{file} cannot be read as a file of registry logins", found=str(error)) from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{file} is no file of registry logins", expected="a JSON object")
-    names = (_DOCKER_HUB, "docker.io", "registry-1.docker.io") if host == "docker.io" else (host, f"https://{host}")
-    helpers = content.get("credHelpers") or {}
-    for name in names:
-        if helper := helpers.get(name) or content.get("credsStore"):
-            found = _from_helper(helper, name, runner)
-            if found is not None:
-                return found
-        entry = (content.get("auths") or {}).get(name)
-        if isinstance(entry, dict) and (found := _from_entry(entry, f"{file}: {name}")) is not None:
-            return found
+        text = file.read_text(encoding="utf-8")
+        content: Any = json.loads(text) if text.strip() else {}
+    except (FileNotFoundError, NotADirectoryError):
+        content = {}
+    except (OSError, ValueError, RecursionError) as error:
+        # The words of a decoder may hold what stands in the file.
+        found = error.strerror if isinstance(error, OSError) else "no JSON"
+        raise ConfigError(f"{file} cannot be read as a file of registry logins", found=found) from error
+    auths, helpers, store = _members(file, content)
+    address = login_address(host)
+    named = next((helpers[name] for name in _names(helpers, host)), None)
+    helper = named or store or ("" if auths or helpers else _native_helper())
+    failure = None
+    if helper:
+        try:
+            if (login := _from_helper(str(helper), address, runner)) is not None:
+                return login
+        except ReleaseError as error:
+            failure = error
+    for name in _names(auths, host):
+        entry = auths[name]
+        if isinstance(entry, dict) and (login := _from_entry(entry, f"{file}: {name}")) is not None:
+            return login
+    if failure is not None:
+        raise failure
     return None
+
+
+def _members(file: Path, content: Any) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """What a file says about logins: `auths`, `credHelpers` and `credsStore`."""
+    if isinstance(content, dict):
+        auths, helpers, store = (content.get(name) for name in ("auths", "credHelpers", "credsStore"))
+        if isinstance(auths or {}, dict) and isinstance(helpers or {}, dict) and isinstance(store or "", str):
+            return auths or {}, helpers or {}, store or ""
+    raise ConfigError(
+        f"{file} is no file of registry logins", expected="a JSON object with auths, credHelpers and credsStore"
+    )
+
+
+def _names(keys: Iterable[str], host: str) -> list[str]:
+    """Those of `keys` that mean `host`, the best first: as it is, else with a scheme or port, else with a path."""
+    wanted = _HUB_HOSTS if host.lower() in _HUB_HOSTS else {_bare(host)[0]}
+    meant = [(key, path) for key in keys for name, path in (_bare(key),) if name in wanted]
+    return [key for key, _ in sorted(meant, key=lambda item: (item[0] not in (host, _DOCKER_HUB), item[1]))]
+
+
+def _bare(key: str) -> tuple[str, bool]:
+    """The host of a key in a file of logins, and whether it names more than the registry as a whole."""
+    name = key.removeprefix("https://").removeprefix("http://")
+    host, _, path = name.lower().partition("/")
+    return host.removesuffix(":443"), path.strip("/") not in ("", "v1", "v2")
+
+
+def _native_helper() -> str:
+    """The keychain that helm asks where a file says nothing about logins; "" where its helper is not installed."""
+    name = "osxkeychain" if sys.platform == "darwin" else "pass" if shutil.which("pass") else "secretservice"
+    return name if shutil.which(f"docker-credential-{name}") else ""
 
 
 def _from_entry(entry: Mapping[str, Any], where: str) -> Credentials | None:
     username, password = entry.get("username") or "", entry.get("password") or ""
     if entry.get("auth"):
         try:
-            username, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+            decoded = base64.b64decode(entry["auth"], validate=True).decode()
+            username, colon, password = decoded.rstrip("\0").partition(":")
         except (binascii.Error, ValueError, TypeError) as error:
             raise ConfigError(
                 f"{where} holds a login that cannot be read", expected="base64 of user:password"
             ) from error
         if not colon:
             raise ConfigError(f"{where} holds a login that cannot be read", expected="base64 of user:password")
-    token = entry.get("identitytoken") or ""
-    return Credentials(username, password, where, token) if password or token else None
+    identity, access = entry.get("identitytoken") or "", entry.get("registrytoken") or ""
+    if not all(isinstance(word, str) for word in (username, password, identity, access)):
+        raise ConfigError(f"{where} holds a login that cannot be read", expected="text")
+    return Credentials(username, password, where, identity, access) if password or identity or access else None
 
 
 def _from_helper(helper: str, host: str, runner: Runner) -> Credentials | None:
     """Ask `docker-credential-<helper>`; None when it knows no login for `host`."""
     name = f"docker-credential-{helper}"
-    if "/" in helper:
-        raise ConfigError(f"{name} is no name of a credential helper", found=helper)
+    if "/" in helper or "\0" in helper:
+        raise ConfigError(f"{name!r} is no name of a credential helper", found=repr(helper))
     result = runner.run([name, "get"], stdin=host, deadline=30, check=False)
     if result.status != 0:
-        said = (result.stdout.strip() or result.stderr.strip()).splitlines()[-1:]
-        if "not found" in "".join(said).lower():
+        said = "".join(result.stdout.strip().splitlines()[-1:])  # its stderr may hold anything
+        if "credentials not found" in said.lower():
             return None
-        raise RegistryError(f"{name} gives no login for {host}", found="".join(said) or f"status {result.status}")
+        known = said and "secret" not in said.lower()
+        raise RegistryError(f"{name} gives no login for {host}", found=said if known else f"status {result.status}")
     try:
         answer = json.loads(result.stdout)
-        username, secret = answer["Username"], answer["Secret"]
-    except (ValueError, KeyError, TypeError):
+        username, secret = answer.get("Username") or "", answer["Secret"]
+        if not isinstance(username, str) or not isinstance(secret, str):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # What it printed may hold the secret, so it is not shown.
         raise RegistryError(f"{name} answers with something that is no login") from None
     if not secret:

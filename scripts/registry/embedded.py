@@ -9,19 +9,21 @@ import re
 import signal
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import unpack
 from scripts.chart.source import read_chart
-from scripts.core.command import Process
-from scripts.core.errors import ConfigError, RegistryError
+from scripts.core.command import Process, Runner
+from scripts.core.config import Config
+from scripts.core.errors import ConfigError, RegistryError, ReleaseError
 from scripts.core.files import sha256, write_atomic
 from scripts.core.progress import Say
 from scripts.core.waiting import locked, until
-from scripts.registry.client import Registry, connect
-from scripts.registry.credentials import find_credentials
+from scripts.registry.client import connect
+from scripts.registry.credentials import find_credentials, login_in_environment
+from scripts.registry.reference import Registry
 from scripts.workspace import Workspace
 
 PREFIX = "charts"  # the path below the host, as most registries want one
@@ -42,10 +44,23 @@ def registry_for(work: Workspace) -> Iterator[Registry]:
         with embedded(config.embedded_registry, work) as registry:
             yield registry
         return
-    ca_file = Path(config.registry_ca) if config.registry_ca else None
-    bare = Registry(config.registry, plain_http=config.plain_http, ca_file=ca_file)
-    login = find_credentials(bare.host, work.runner)
-    yield Registry(config.registry, plain_http=config.plain_http, ca_file=ca_file, credentials=login)
+    yield configured(config, work.runner)
+
+
+def configured(config: Config, runner: Runner) -> Registry:
+    """The registry that the configuration names, with the login for it. Raises ConfigError.
+
+    Where no login can be looked up the registry says so itself, but only when it is asked for one.
+    """
+    files = (config.registry_ca, config.registry_cert, config.registry_key)
+    ca, cert, key = (config.root / Path(name).expanduser() if name else None for name in files)
+    bare = Registry(config.registry, config.plain_http, ca, cert_file=cert, key_file=key)
+    if (login := login_in_environment(os.environ)) is not None:
+        return replace(bare, credentials=login)
+    try:
+        return replace(bare, credentials=find_credentials(bare.host, runner))
+    except ReleaseError as error:
+        return replace(bare, login_failure=error)
 
 
 @contextlib.contextmanager
@@ -108,7 +123,7 @@ def embedded(folder: Path, work: Workspace, *, port: int = 0, lock_deadline: flo
             _restore(session, base, folder, say)
             say(f"embedded registry at {base.removeprefix('http://')}, kept in {folder}")
             try:
-                yield Registry(f"oci://{base.removeprefix('http://')}/{PREFIX}", plain_http=True)
+                yield Registry(f"oci://{base.removeprefix('http://')}/{PREFIX}", plain_http=True, alone=True)
             finally:
                 if process.running():
                     _note(session, base, folder)

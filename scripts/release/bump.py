@@ -23,8 +23,9 @@ from scripts.core.git import Repository, find_repository
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import PARTS, bump, highest, parse, tag_name
 from scripts.core.yaml_read import load
-from scripts.registry.client import Registry, connect
+from scripts.registry.client import connect
 from scripts.registry.embedded import registry_in_use
+from scripts.registry.reference import Registry
 from scripts.workspace import Workspace
 
 Read = Callable[[Path], bytes | None]

@@ -21,8 +21,8 @@ from scripts.core.git import Repository, find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.semver import tag_name
-from scripts.registry.client import Registry
 from scripts.registry.embedded import registry_for, registry_in_use
+from scripts.registry.reference import Registry
 from scripts.release import publish as publishing
 from scripts.release import verify
 from scripts.release.bump import Bump, bumped, bumped_copy, pending_bump, published_versions, release_day, uncommitted

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,19 @@ from scripts.chart.helm import Helm
 from scripts.chart.kubeversion import supported
 from scripts.chart.manifests import difference, read_manifests
 from scripts.chart.source import Chart
-from scripts.core.errors import ChartError, CommandFailed, RegistryError, ReleaseError
+from scripts.core.errors import ChartError, CommandFailed, CommandTimeout, ConfigError, RegistryError, ReleaseError
 from scripts.core.files import sha256
+from scripts.core.interrupt import pause
 from scripts.core.progress import Say, silent
-from scripts.registry.client import Client, Found, Reference, Registry, connect
+from scripts.registry.client import LAG, Client, Found, connect
+from scripts.registry.credentials import login_address
+from scripts.registry.reference import Reference, Registry
 
 State = Literal["absent", "same", "different", "unknown"]
 _MINORS = [f"1.{minor}" for minor in range(16, 100)]  # helm renders for any, also for one that is not out yet
 _SHOWN = 40  # lines of a difference
+_PUSH, _SLOWEST = 300.0, 256 << 10  # seconds for a push, and bytes a second that a large one has to go with
+_SETTLE, _LONGEST_SETTLE = 1.0, 30.0  # seconds, at least and at most, until somebody who pushed beside us has ended
 
 
 @dataclass(frozen=True)
@@ -49,14 +55,23 @@ class Publication:
     state: Literal["pushed", "same"]
 
 
-def probe(registry: Registry, package: Package) -> Probe:
-    """Ask what stands under the package's version. Raises nothing that a registry does: that is state "unknown"."""
+def probe(registry: Registry, package: Package, *, patience: float = 0) -> Probe:
+    """Ask what stands under the package's version. Raises nothing that a registry does: that is state "unknown".
+
+    What was published a moment ago is looked for again for `patience` seconds.
+    """
     reference = registry.reference(package.name, package.version)
     try:
-        with connect(registry) as client:
-            return _probe(client, reference, package)
-    except RegistryError as error:
+        with connect(registry, push=True) as client:
+            return _probe(client, reference, package, patience)
+    except (RegistryError, ConfigError) as error:
         return Probe("unknown", str(reference), None, error.message, error)
+
+
+def demand_push(registry: Registry, package: Package) -> None:
+    """Raises RegistryError where the registry says, before anything is written, that nobody like us may push there."""
+    with connect(registry, push=True) as client:
+        client.demand_push(package.name)
 
 
 def publish(registry: Registry, package: Package, chart: Chart | None, helm: Helm, say: Say = silent) -> Publication:
@@ -69,7 +84,8 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
     if chart is not None:
         check_tree(package, chart, helm)
     reference = registry.reference(package.name, package.version)
-    with connect(registry) as client:
+    with connect(registry, push=True) as client:
+        begin = time.monotonic()
         before = _probe(client, reference, package)
         if before.digest is not None and before.state == "same":
             say(before.detail)
@@ -79,20 +95,26 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
         say(f"pushing {reference}")
         try:
             push(client, package.path, package.epoch, helm)
-        except CommandFailed as error:
-            after = _probe(client, reference, package)
+        except (CommandFailed, CommandTimeout) as error:
+            after = _probe(client, reference, package, LAG if isinstance(error, CommandTimeout) else 0)
             if after.state == "different":
                 ours = package.path.read_bytes()
                 raise _other_content(client, reference, ours, helm, "meanwhile somebody else has published") from error
             if after.state != "same":
                 raise _push_failure(error, reference, client) from error
             say("the push was reported as failed, but the registry holds the chart")
-        after = _probe(client, reference, package)
+        settle = 0 if registry.alone else min(max(_SETTLE, time.monotonic() - begin), _LONGEST_SETTLE)
+        after = _settled(client, reference, package, settle)
         if after.state == "different":
             ours = package.path.read_bytes()
             raise _other_content(client, reference, ours, helm, "while we pushed, somebody else has published")
         if after.digest is None:
-            raise RegistryError(f"{reference} is not there after the push", found=after.detail)
+            raise RegistryError(
+                f"{reference} is not there after the push",
+                expected=f"the chart, within {LAG:g} s",
+                found=after.detail,
+                run="the same command again: what is there by then is not pushed a second time",
+            )
         if after.digest != package.manifest_digest:
             raise RegistryError(
                 f"{reference} has another digest than predicted",
@@ -102,9 +124,22 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
     return Publication(str(reference), after.digest, "pushed")
 
 
+def _settled(client: Client, reference: Reference, package: Package, seconds: float) -> Probe:
+    """What the tag names once those have ended who, like us, found nothing there and pushed.
+
+    A registry moves a tag for whoever writes last, and has no way to write only where nothing is. So the last one
+    wins, and all others must see it: they look again after as long as a push takes.
+    """
+    found = _probe(client, reference, package, LAG)
+    if found.state != "same" or not seconds:
+        return found
+    pause(seconds)
+    return _probe(client, reference, package, LAG)
+
+
 def refusal(registry: Registry, package: Package, archive: bytes, helm: Helm) -> RegistryError:
     """Why `package`, whose bytes are `archive`, is not published where `probe` says "different"."""
-    with connect(registry) as client:
+    with connect(registry, push=True) as client:
         return _other_content(client, registry.reference(package.name, package.version), archive, helm)
 
 
@@ -128,9 +163,9 @@ def check_tree(package: Package, chart: Chart, helm: Helm) -> None:
         )
 
 
-def _probe(client: Client, reference: Reference, package: Package) -> Probe:
+def _probe(client: Client, reference: Reference, package: Package, patience: float = 0) -> Probe:
     """What the registry says. Raises RegistryError where it says nothing that can be relied on."""
-    found = client.manifest(reference)
+    found = client.manifest(reference, patience=patience)
     if found is None:
         return Probe("absent", str(reference), None, f"{reference} is not published")
     if found.digest == package.manifest_digest:
@@ -157,36 +192,47 @@ def _layer(found: Found) -> str | None:
 def push(client: Client, archive: Path, epoch: int, helm: Helm) -> None:
     """`helm push`, whatever stands under the version; the digest depends on `epoch`, seconds since 1970.
 
-    Raises CommandFailed.
+    Raises CommandFailed, CommandTimeout.
     """
+    registry = client.registry
     with tempfile.TemporaryDirectory(prefix="gati-push-") as folder:  # without the .prov that may be beside the archive
-        copy, logins = Path(folder, archive.name), Path(folder, "logins.json")
+        copy, logins = Path(folder, archive.name), Path(folder, "config.json")
         shutil.copyfile(archive, copy)
         os.utime(copy, (epoch, epoch))  # which helm writes into the manifest
         logins.touch(mode=0o600)
-        logins.write_text(_logins(client.registry))
+        logins.write_text(_logins(registry), encoding="utf-8")
         helm.push(
             copy,
-            client.registry.remote,
+            registry.remote,
             registry_config=logins,
             plain_http=client.plain_http,
-            ca_file=client.registry.ca_file,
+            ca_file=registry.ca_file,
+            cert_file=registry.cert_file,
+            key_file=registry.key_file,
+            deadline=_PUSH + copy.stat().st_size / _SLOWEST,
         )
 
 
 def _logins(registry: Registry) -> str:
-    """A registry config file for helm with the one login that is needed."""
-    login = registry.credentials
-    if login is None:
-        return "{}"
-    entry = {"identitytoken": login.identity_token} if login.identity_token else {"auth": login.basic()}
-    return json.dumps({"auths": {registry.host: entry}})
+    """A registry config file for helm with the one login that is needed.
+
+    Without one it says so, since helm would ask the system's keychain where a file says nothing.
+    """
+    login, entry = registry.credentials, {}
+    if login is not None:
+        entry = {
+            "auth": login.basic() if login.username else "",
+            "identitytoken": login.identity_token,
+            "registrytoken": login.access_token,
+        }
+    return json.dumps({"auths": {login_address(registry.host): {key: value for key, value in entry.items() if value}}})
 
 
-def _push_failure(error: CommandFailed, reference: Reference, client: Client) -> RegistryError:
-    words = error.stderr.strip().removeprefix("Error: ") or "helm gives no reason"
-    denied = any(sign in words.lower() for sign in ("401", "403", "unauthorized", "denied", "forbidden"))
-    run = f"helm registry login {client.registry.host} as somebody who may push there" if denied else None
+def _push_failure(error: CommandFailed | CommandTimeout, reference: Reference, client: Client) -> RegistryError:
+    words = error.stderr.strip().rpartition("Error: ")[2] or "helm gives no reason"
+    if isinstance(error, CommandTimeout):
+        words = f"helm push was still running after {error.deadline:g} s"
+    run = client.push_refusal(reference.repository, words).run
     return RegistryError(f"{reference} cannot be pushed", found=words, run=run)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from scripts.chart.archive import Package
 from scripts.core.errors import ChartError, RegistryError
-from scripts.registry.client import Registry, connect
+from scripts.registry.client import connect
+from scripts.registry.reference import Registry
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,10 @@ class Verification:
     size: int
 
 
-def verify(registry: Registry, package: Package, *, digest: str | None = None) -> Verification:
+def verify(registry: Registry, package: Package, *, digest: str | None = None, patience: float = 0) -> Verification:
     """Pull `package` back and compare: tag to digest, digest to `digest` (else the prediction), layer to archive.
 
+    What was pushed a moment ago is looked for again for `patience` seconds.
     Raises RegistryError saying what differs, ChartError where the archive in `dist/` cannot be read.
     """
     reference = registry.reference(package.name, package.version)
@@ -31,17 +33,17 @@ def verify(registry: Registry, package: Package, *, digest: str | None = None) -
     except OSError as error:
         raise ChartError(f"{package.path} cannot be read", found=error.strerror, run="invoke package") from error
     with connect(registry) as client:
-        tagged = client.manifest(reference)
+        tagged = client.manifest(reference, patience=patience)
         if tagged is None:
             raise RegistryError(f"{reference} is not published", run="invoke publish")
         if tagged.digest != expected:
             raise RegistryError(
                 f"{reference} is not what was packaged", expected=f"digest {expected}", found=f"digest {tagged.digest}"
             )
-        named = client.manifest(reference, digest=expected)
+        named = client.manifest(reference, digest=expected, patience=patience)
         if named is None or named.content != tagged.content:
             raise RegistryError(f"{reference}: the registry does not serve {expected} by its digest")
-        if client.archive(reference, tagged) != packed:
+        if client.archive(reference, tagged, patience=patience) != packed:
             layer = tagged.layer()[0].removeprefix("sha256:")
             raise RegistryError(
                 f"{reference} holds another archive", expected=f"sha256 {package.sha256}", found=f"sha256 {layer}"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.command import Runner
-from scripts.registry.client import Registry
+from scripts.registry.reference import Registry
 from scripts.toolchain.finder import Toolchain
 from tests.pipeline.conftest import Cli
 from tests.registry.conftest import Served, distribution_of

@@ -17,8 +17,8 @@ from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.core.command import Runner
 from scripts.core.config import Config, load_config
-from scripts.registry.client import Registry
 from scripts.registry.credentials import Credentials
+from scripts.registry.reference import Registry
 from scripts.release.package import package
 from scripts.toolchain.finder import Toolchain
 from tests.registry.servers import HTPASSWD, PASSWORD, USER, Authority, free_port, make_authority

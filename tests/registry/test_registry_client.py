@@ -16,8 +16,10 @@ from scripts.chart.archive import Package
 from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, sha256
 from scripts.core.errors import ConfigError, RegistryError
 from scripts.registry import client as module
-from scripts.registry.client import Client, Reference, Registry, connect, is_loopback
+from scripts.registry import transport
+from scripts.registry.client import connect
 from scripts.registry.credentials import Credentials
+from scripts.registry.reference import Reference, Registry, is_loopback
 from scripts.release.publish import probe
 from tests.registry.servers import Authority, Reply, Request, Scripted, free_port, oci_error, page, scripted, silent
 
@@ -187,8 +189,8 @@ class TestRetries:
 class TestUnreachable:
     @pytest.fixture(autouse=True)
     def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "_CONNECT", 0.3)
-        monkeypatch.setattr(module, "_READ", 0.2)
+        monkeypatch.setattr(transport, "_CONNECT", 0.3)
+        monkeypatch.setattr(transport, "_READ", 0.2)
 
     def unknown(self, host: str, waits: Waits, plain_http: bool = True) -> str:
         with pytest.raises(RegistryError) as caught, connect(Registry(f"oci://{host}", plain_http), sleep=waits):
@@ -281,7 +283,7 @@ class TestLogins:
         with scripted(self.bearer(lambda _: Reply(200, b'{"token": "t0ken"}'))) as server:
             assert ask(server, self.LOGIN) is not None
             (asked,) = [request for request in server.requests if request.path.startswith("/token")]
-        assert asked.path == "/token?service=reg&scope=repository%3Acharts%2Fdemo%3Apull"
+        assert asked.path == "/token?service=reg&scope=repository%3Acharts%2Fdemo%3Apull&scope=repository%3Ax%3Apull"
         assert asked.headers["authorization"] == f"Basic {self.LOGIN.basic()}"
 
     def test_bearer_without_a_login(self) -> None:
@@ -309,14 +311,13 @@ class TestLogins:
         with scripted(self.bearer(lambda _: reply)) as server, pytest.raises(RegistryError, match="gives no token"):
             ask(server, self.LOGIN)
 
-    def test_a_login_is_not_sent_in_the_clear(self) -> None:
-        challenge = 'Bearer realm="http://tokens.example.com/token",service="reg"'
-        with scripted(routes(tag=self.guarded(challenge, "never"))) as server:
-            registry = Registry(f"oci://{server.host}", credentials=self.LOGIN)
-            with connect(registry) as client:
-                client.plain_http = False  # as with a registry that speaks TLS
-                with pytest.raises(RegistryError, match="a place that is not safe"):
-                    client._token({"realm": "http://tokens.example.com/token"}, "")
+    @pytest.mark.parametrize("realm", ["http://tokens.example.com/token", "ftp://x/y", "https://", "http://[", ""])
+    def test_a_login_is_not_sent_in_the_clear(self, realm: str, authority: Authority) -> None:
+        challenge = f'Bearer realm="{realm}",service="reg"'
+        with scripted(routes(tag=self.guarded(challenge, "never")), tls=authority.server_context()) as server:
+            registry = Registry(f"oci://{server.host}", ca_file=authority.ca, credentials=self.LOGIN)
+            with connect(registry) as client, pytest.raises(RegistryError, match="a place that is not safe"):
+                client.manifest(registry.reference("demo", "1.0.0"))
 
     def test_an_unknown_scheme(self) -> None:
         refused = pytest.raises(RegistryError, match="unknown kind of login")
@@ -365,9 +366,11 @@ class TestVersions:
         assert self.versions(self.pages(None)) == ()
         assert self.versions(iter([oci_error(404, "NAME_UNKNOWN")])) == ()
 
-    def test_an_endless_list_ends(self) -> None:
-        same = Reply(200, b'{"tags": []}', {"Link": '</v2/charts/demo/tags/list?n=1>; rel="next"'})
-        assert self.versions(itertools.repeat(same)) == ()
+    @pytest.mark.parametrize("tags", [[], ["1.0.0"]])
+    def test_a_list_that_leads_in_a_circle(self, tags: list[str]) -> None:
+        same = Reply(200, json.dumps({"tags": tags}).encode(), {"Link": '</v2/charts/demo/tags/list?n=1>; rel="next"'})
+        with pytest.raises(RegistryError, match="the list of tags has no end"):
+            self.versions(itertools.repeat(same))
 
     def test_something_else(self) -> None:
         with pytest.raises(RegistryError, match="no list of tags"):
@@ -377,8 +380,8 @@ class TestVersions:
 class TestNames:
     @pytest.mark.parametrize(
         "prefix",
-        ["ghcr.io/x", "https://ghcr.io/x", "oci://", "oci:///x", "oci://host/Upper", "oci://u:p@host/x", "oci://host:x/y",
-         "oci://host//x", "oci://host/x:1.0.0", "oci://host/x y"],
+        ["ghcr.io/x", "https://ghcr.io/x", "oci://", "oci:///x", "oci://host/Upper", "oci://host:x/y", "oci://host//x",
+         "oci://host/x:1.0.0", "oci://host/x y"],
     )  # fmt: skip
     def test_no_registry(self, prefix: str) -> None:
         with pytest.raises(ConfigError, match="is no registry that charts can be published to"):
@@ -402,6 +405,11 @@ class TestNames:
         with pytest.raises(RegistryError, match="cannot be a tag"):
             Registry("oci://ghcr.io").reference("demo", "1.0.0-" + "a" * 140)
 
+    def test_a_login_in_the_name_is_not_repeated(self) -> None:
+        with pytest.raises(ConfigError, match="holds a login") as caught:
+            Registry("oci://me:s3cret@host/x")
+        assert "s3cret" not in str(caught.value)
+
     def test_docker_hub_answers_elsewhere(self) -> None:
-        client = Client(Registry("oci://docker.io/me"), None, lambda _: None)
-        assert client._url("x") == "https://registry-1.docker.io/v2/x"
+        assert Registry("oci://docker.io/me").api_host == "registry-1.docker.io"
+        assert Registry("oci://ghcr.io/me").api_host == "ghcr.io"

@@ -1,0 +1,69 @@
+"""Chooses the proxy for a URL by the rules of Go's net/http, since helm asks the same registries through it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from scripts.core.errors import ConfigError
+
+_SCHEMES = ("http", "https", "socks5", "socks5h")
+
+
+def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
+    """The proxy that HTTPS_PROXY or HTTP_PROXY names for `url`; None where NO_PROXY spares its host, or none is set.
+
+    This machine itself is never asked through a proxy. Raises ConfigError where the variable holds no proxy.
+    """
+    parts = urlsplit(url)
+    name = f"{parts.scheme.upper()}_PROXY"
+    if name == "HTTP_PROXY" and environ.get("REQUEST_METHOD"):
+        return None  # a CGI program, whose HTTP_PROXY the other side has set
+    proxy = environ.get(name) or environ.get(name.lower())
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if not proxy or _spared(parts.hostname or "", port, environ.get("NO_PROXY") or environ.get("no_proxy") or ""):
+        return None
+    try:
+        found = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        if found.hostname and found.scheme in _SCHEMES and found.port != 0:
+            return found.geturl()
+    except ValueError:
+        pass
+    raise ConfigError(  # its value may hold a password
+        f"{name} holds no proxy", expected="scheme://host:port, the scheme one of " + ", ".join(_SCHEMES)
+    )
+
+
+def _spared(host: str, port: int, no_proxy: str) -> bool:
+    """Whether `host` is asked without a proxy."""
+    host = host.lower().rstrip(".")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = None
+    if host == "localhost" or (address is not None and address.is_loopback):
+        return True
+    return any(_matches(entry.strip().lower(), host, address, port) for entry in no_proxy.split(","))
+
+
+def _matches(entry: str, host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None, port: int) -> bool:
+    """Whether one entry of NO_PROXY means this host: `*`, an address, a network, or a domain with what is below it."""
+    if entry in ("", "*"):
+        return entry == "*"
+    try:
+        return address is not None and address in ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        pass
+    name, wanted = entry, ""
+    if entry.startswith("[") or entry.count(":") == 1:
+        name, _, wanted = entry.rpartition(":") if not entry.endswith("]") else (entry, "", "")
+    if not name or (wanted and wanted != str(port)):
+        return False
+    name = name.strip("[]")
+    if address is not None:
+        return name == str(address)
+    below = name.removeprefix("*") if name.startswith("*.") else name
+    if below.startswith("."):
+        return host.endswith(below)
+    return host == below or host.endswith(f".{below}")

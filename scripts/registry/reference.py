@@ -1,0 +1,118 @@
+"""Names registries, repositories and references, and says which names mean the same registry."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from scripts.core.errors import ConfigError, RegistryError, ReleaseError
+from scripts.registry.credentials import Credentials
+
+_PREFIX = re.compile(r"^oci://(?P<host>[A-Za-z0-9.-]+(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?)(?:/(?P<path>.+?))?/?$")
+_PATH = re.compile(r"^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$")
+_TAG = re.compile(r"^\w[\w.-]{0,127}$", re.ASCII)
+CORRECT = "correct registry in [tool.gati], GATI_REGISTRY or --registry"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One version of a chart in a registry. `str` gives what `helm pull` takes."""
+
+    host: str
+    repository: str
+    version: str
+
+    @property
+    def tag(self) -> str:
+        """The version as a tag: helm writes `_` for `+`, which tags cannot hold."""
+        return self.version.replace("+", "_")
+
+    def __str__(self) -> str:
+        return f"oci://{self.host}/{self.repository}:{self.tag}"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Where charts are published: `prefix` is "oci://host[:port][/path]", and each chart is a repository below it.
+
+    `plain_http` asks for HTTP where TLS is the rule; `ca_file` holds the authorities that are trusted in place of
+    the system's; `cert_file` and `key_file` say who we are where a registry asks that of TLS. `login_failure` is why
+    no login could be looked up, which matters only where the registry asks for one. Nobody else writes to a registry
+    that we have `alone`.
+    """
+
+    prefix: str
+    plain_http: bool = False
+    ca_file: Path | None = None
+    credentials: Credentials | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    login_failure: ReleaseError | None = field(default=None, compare=False)
+    alone: bool = False
+
+    def __post_init__(self) -> None:
+        match = _PREFIX.match(self.prefix)
+        if match is None or (match["path"] and not _PATH.match(match["path"])):
+            secret = "@" in self.prefix  # user:password@host, which is not repeated
+            raise ConfigError(
+                "the registry's name holds a login"
+                if secret
+                else f"{self.prefix!r} is no registry that charts can be published to",
+                expected="oci://host[:port][/path], the path in lower case",
+                run="helm registry login HOST, and " + CORRECT if secret else CORRECT,
+            )
+
+    @property
+    def host(self) -> str:
+        """Host and port, as they stand in the prefix."""
+        return self.prefix.removeprefix("oci://").partition("/")[0]
+
+    @property
+    def path(self) -> str:
+        """What follows the host, "" when nothing does."""
+        return self.prefix.removeprefix("oci://").partition("/")[2].strip("/")
+
+    @property
+    def remote(self) -> str:
+        """What `helm push` takes."""
+        return f"oci://{self.host}" + (f"/{self.path}" if self.path else "")
+
+    @property
+    def api_host(self) -> str:
+        """Where the registry's API answers: Docker Hub's is not at the name that charts are published under."""
+        return "registry-1.docker.io" if self.host == "docker.io" else self.host
+
+    def repository(self, chart_name: str) -> str:
+        """The repository of a chart. Raises RegistryError where its name cannot be one."""
+        name = "/".join(part for part in (self.path, chart_name) if part)
+        if not _PATH.match(name):
+            raise RegistryError(
+                f"a chart called {chart_name!r} cannot be in a registry", expected="lower case, a-z 0-9 . _ -"
+            )
+        return name
+
+    def reference(self, chart_name: str, version: str) -> Reference:
+        """Where `version` of a chart stands. Raises RegistryError where that can be no reference."""
+        reference = Reference(self.host, self.repository(chart_name), version)
+        if not _TAG.match(reference.tag):
+            raise RegistryError(
+                f"{version!r} cannot be a tag in a registry", expected="at most 128 of a-z A-Z 0-9 . _ -"
+            )
+        return reference
+
+
+def is_loopback(host: str) -> bool:
+    """True for a host (with or without a port) that is this machine itself."""
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

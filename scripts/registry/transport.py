@@ -1,0 +1,453 @@
+"""Sends HTTP requests to a registry as helm would: its proxies, authorities and redirects, bounded in time and size."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import ssl
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, unquote, urlencode, urljoin, urlsplit
+
+from scripts.core.errors import ConfigError, RegistryError
+from scripts.core.interrupt import pause
+from scripts.registry.proxies import proxy_for
+from scripts.registry.reference import CORRECT, Registry
+
+if TYPE_CHECKING:
+    import urllib3
+
+LARGEST_ANSWER = 4 << 20  # bytes, what the specification asks registries to accept as a manifest
+_CONNECT, _READ, _WHOLE = 5.0, 10.0, 60.0  # seconds: to connect, between two packets, for one answer
+_SLOWEST = 256 << 10  # bytes a second that a large answer has to come with
+_HOPS = 10  # redirects, as Go follows
+_ATTEMPTS, _PATIENCE = 4, 25.0  # tries, and seconds after which no further try begins
+_LOOK = f"see that the registry runs and can be reached from here, or {CORRECT}"
+# Where Go looks for authorities; the folders are searched beside the first file that is there.
+_AUTHORITIES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+_FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered in the end, at `url`. `headers` has each name once, `challenges` all of WWW-Authenticate."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+    challenges: tuple[str, ...] = ()
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ValueError for anything else, however it is made."""
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+    def codes(self) -> set[str]:
+        """The error codes of an OCI error body; empty for any other body."""
+        try:
+            return {str(error["code"]).upper() for error in self.json()["errors"]}
+        except (ValueError, KeyError, TypeError):
+            return set()
+
+    def words(self) -> str:
+        """What the answer says, on one line of printable characters."""
+        kind = self.headers.get("Content-Type", "no content type").partition(";")[0]
+        if "html" in kind:
+            return f"HTTP {self.status}, a page ({kind})"
+        try:
+            errors = self.json()["errors"]
+            text = "; ".join(f"{error.get('code', '')}: {error.get('message', '')}".strip(": ") for error in errors)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            text = self.body[:200].decode("utf-8", "replace")
+        text = "".join(character if character.isprintable() else " " for character in text[:500])
+        return f"HTTP {self.status}, {' '.join(text.split()) or kind}"
+
+
+class Transient(RegistryError):
+    """A failure that may be gone in a moment. `after` is the time in seconds that the registry asks for."""
+
+    after: float | None = None
+
+
+class NoTls(RegistryError):
+    """The other side speaks no TLS."""
+
+
+class BrokenTls(Transient):
+    """The other side has broken off while TLS began, as servers do that speak none, and networks that fail."""
+
+
+class Transport:
+    """Connections to one registry and to where it leads; all is closed by `close`.
+
+    Every request ends within a bounded time, and raises RegistryError with the cause where it has no answer.
+    """
+
+    def __init__(self, registry: Registry, sleep: Callable[[float], None] = pause) -> None:
+        self._registry = registry
+        self._sleep = sleep
+        self._managers: dict[str | None, urllib3.PoolManager] = {}
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def close(self) -> None:
+        """Close every connection."""
+        for manager in self._managers.values():
+            manager.clear()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        accept: str = "*/*",
+        authorization: str | None = None,
+        query: Sequence[tuple[str, str]] = (),
+        form: Mapping[str, str] | None = None,
+        limit: int = LARGEST_ANSWER,
+        checked: bool = False,
+    ) -> Answer:
+        """One request, tried again where that can help: no answer, 408, 429 and 5xx.
+
+        `limit` bounds the body in bytes. A GET is led on by redirects, but never from TLS to plain HTTP unless the
+        body is `checked` against a digest. `authorization` goes to the origin of `url` alone, and `form` nowhere else.
+        """
+        import tenacity
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked = error.after if isinstance(error, Transient) else None
+            return asked if asked is not None else 0.5 * 2 ** (state.attempt_number - 1)
+
+        def enough(state: tenacity.RetryCallState) -> bool:
+            spent = state.seconds_since_start or 0.0
+            return state.attempt_number >= _ATTEMPTS or spent + state.upcoming_sleep > _PATIENCE
+
+        headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": "gati-release-toolkit"}
+        if query:
+            url += ("&" if urlsplit(url).query else "?") + urlencode(query)
+        body = urlencode(form).encode() if form is not None else None
+        if body is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Transient), wait=wait, stop=enough, sleep=self._sleep, reraise=True
+        )
+        try:
+            return retrying(self._follow, method, url, headers, authorization, body, limit, checked)
+        except Transient as error:
+            tries = retrying.statistics["attempt_number"]
+            error.found = f"{error.found} (tried {tries} time{'s'[: tries != 1]})"
+            raise
+
+    def _follow(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        authorization: str | None,
+        body: bytes | None,
+        limit: int,
+        checked: bool,
+    ) -> Answer:
+        first, here = _parts(url), url
+        for _ in range(_HOPS + 1):
+            login = (
+                {"Authorization": authorization} if authorization and _origin(_parts(here)) == _origin(first) else {}
+            )
+            answer = self._once(method, here, {**headers, **login}, body, limit)
+            if answer.status not in (301, 302, 303, 307, 308):
+                return answer
+            there = answer.headers.get("Location", "")
+            parts = _parts(urljoin(here, there))
+            safe = parts.scheme == "https" or (parts.scheme == "http" and (checked or first.scheme == "http"))
+            if method != "GET" or not there or not safe:
+                raise RegistryError(
+                    f"{first.netloc} leads a {method} to a place where it is not sent",
+                    expected="an answer" + (", or a redirect to https://..." if method == "GET" else ""),
+                    found=f"HTTP {answer.status} from {_shown(here)} to {_shown(there) if there else 'nowhere'}",
+                )
+            here = parts._replace(fragment="").geturl()
+        raise RegistryError(f"{first.netloc} leads on without an end", expected=f"at most {_HOPS} redirects", found=url)
+
+    def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int) -> Answer:
+        import urllib3
+
+        host = _parts(url).netloc
+        deadline = _WHOLE + limit / _SLOWEST
+        proxy = proxy_for(url, os.environ)
+        try:
+            with (
+                self._cut_after(deadline) as late,
+                contextlib.closing(
+                    self._manager(proxy).urlopen(
+                        method,
+                        url,
+                        headers=headers,
+                        body=body,
+                        redirect=False,
+                        retries=False,
+                        preload_content=False,
+                        timeout=urllib3.Timeout(connect=_CONNECT, read=_READ),
+                    )
+                ) as response,
+            ):
+                content = bytearray()
+                if not response.get_redirect_location():  # whose body nobody needs
+                    for chunk in response.stream(1 << 16, decode_content=False):
+                        content += chunk
+                        if len(content) > limit:
+                            raise RegistryError(
+                                f"{host} sends more than it may", expected=f"at most {limit} bytes from {_shown(url)}"
+                            )
+                challenges = tuple(response.headers.getlist("WWW-Authenticate"))
+                answer = Answer(response.status, response.headers, bytes(content), url, challenges)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            if not late.is_set():
+                raise _connection_error(error, host, url, proxy) from error
+        if late.is_set():  # an answer without a length may look whole
+            raise Transient(f"{host} has not finished its answer after {deadline:g} s", found=_shown(url))
+        if answer.status in (408, 429) or answer.status >= 500:
+            failure = Transient(f"{host} is not able to answer now", found=f"{answer.words()} from {_shown(url)}")
+            failure.after = _retry_after(answer.headers.get("Retry-After", ""))
+            raise failure
+        return answer
+
+    # -- connections -------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _cut_after(self, seconds: float) -> Iterator[threading.Event]:
+        """Shuts the connections down after `seconds`, however slowly they still deliver; the event says that it did."""
+        late = threading.Event()
+
+        def cut() -> None:
+            late.set()
+            for sock in list(self._sockets):
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)  # a TLS socket's own would say goodbye first
+
+        timer = threading.Timer(seconds, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield late
+        finally:
+            timer.cancel()
+
+    def _manager(self, proxy: str | None) -> urllib3.PoolManager:
+        """The connections through `proxy`, or direct ones."""
+        import urllib3
+
+        if proxy not in self._managers:
+            options: dict[str, Any] = {"ssl_context": self._tls}
+            if proxy is None:
+                manager = urllib3.PoolManager(**options)
+            else:
+                parts = urlsplit(proxy)
+                login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if parts.username else None
+                if parts.scheme.startswith("socks5"):
+                    from urllib3.contrib.socks import SOCKSProxyManager
+
+                    # Go has the proxy resolve names for socks5, too.
+                    manager = SOCKSProxyManager(parts._replace(scheme="socks5h").geturl(), **options)
+                else:
+                    plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+                    known = urllib3.make_headers(proxy_basic_auth=login) if login else None
+                    manager = urllib3.ProxyManager(plain, proxy_headers=known, proxy_ssl_context=self._tls, **options)
+            manager.pool_classes_by_scheme = {
+                scheme: self._watched(kind) for scheme, kind in manager.pool_classes_by_scheme.items()
+            }
+            self._managers[proxy] = manager
+        return self._managers[proxy]
+
+    def _watched(self, pool: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPConnectionPool]:
+        """`pool` with connections whose sockets are noted, so that they can be shut down from outside."""
+        sockets, kind = self._sockets, pool.ConnectionCls
+
+        class Watched(kind):  # type: ignore[misc, valid-type]
+            def _new_conn(self) -> socket.socket:
+                made: socket.socket = super()._new_conn()
+                sockets.add(made)
+                return made
+
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self.sock)
+
+        return type(pool.__name__, (pool,), {"ConnectionCls": Watched})
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return tls_context(self._registry, os.environ)
+
+
+def tls_context(registry: Registry, environ: Mapping[str, str]) -> ssl.SSLContext:
+    """What helm trusts: `ca_file` alone where it is given, else SSL_CERT_FILE and SSL_CERT_DIR, else the system's.
+
+    Raises ConfigError for a file that holds no authorities, and for a client certificate that cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # what is listed is trusted, whoever has signed it
+    context.hostname_checks_common_name = False
+    if registry.ca_file is not None:
+        try:
+            context.load_verify_locations(registry.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            found = error.strerror if error.strerror and not isinstance(error, ssl.SSLError) else "no certificate in it"
+            raise ConfigError(
+                f"{registry.ca_file} is no file of authorities", found=found, run="correct registry_ca"
+            ) from error
+    elif sys.platform == "darwin":
+        context.load_default_certs()
+    else:
+        _load_authorities(context, environ)
+    if registry.cert_file is not None or registry.key_file is not None:
+        _load_identity(context, registry)
+    return context
+
+
+def _load_authorities(context: ssl.SSLContext, environ: Mapping[str, str]) -> None:
+    file, folders = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
+    for candidate in (file,) if file else _AUTHORITIES:
+        with contextlib.suppress(OSError, ssl.SSLError):
+            context.load_verify_locations(candidate)
+            break
+    if not folders:
+        for folder in (folder for folder in _FOLDERS if Path(folder).is_dir()):
+            context.load_verify_locations(capath=folder)
+        return
+    for place in map(Path, folders.split(":")):
+        for found in sorted(place.iterdir()) if place.is_dir() else ():
+            with contextlib.suppress(OSError, ssl.SSLError):  # what is no certificate is passed over
+                context.load_verify_locations(found)
+
+
+def _load_identity(context: ssl.SSLContext, registry: Registry) -> None:
+    cert, key = registry.cert_file, registry.key_file
+    if cert is None or key is None:
+        raise ConfigError(
+            "half a client certificate is given", expected="registry_cert and registry_key", found=str(cert or key)
+        )
+    try:
+        context.load_cert_chain(cert, key, password=b"")  # or OpenSSL would ask for it on the terminal
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"{cert} and {key} are no client certificate",
+            expected="PEM files that belong together, the key without a passphrase",
+            found=error.strerror or str(error),
+            run="correct registry_cert and registry_key",
+        ) from error
+
+
+def _parts(url: str) -> SplitResult:
+    """The parts of a URL that was told to us. Raises RegistryError where it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise RegistryError("the registry leads to something that is no URL", found=repr(url[:200])) from error
+    return parts
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
+    """What two URLs share that are of one server: scheme, host and port."""
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Whether two URLs are of one server."""
+    return _origin(_parts(one)) == _origin(_parts(other))
+
+
+def _shown(url: str) -> str:
+    """A URL without its query, which may be a signed one, and without a login."""
+    parts = _parts(url)
+    return parts._replace(query="", fragment="", netloc=parts.netloc.rpartition("@")[2]).geturl()[:300]
+
+
+def _retry_after(text: str) -> float | None:
+    """Seconds, from a Retry-After header (a number or a date); None where it is absent or neither."""
+    if re.fullmatch(r"\d{1,6}", text.strip()):
+        return float(text)
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    return None
+
+
+def _connection_error(error: Exception, host: str, url: str, proxy: str | None) -> RegistryError:
+    """What went wrong below HTTP, and whether another try can help."""
+    from urllib3 import exceptions as http
+
+    causes = _causes(error)
+    words = str(causes[-1]) or type(causes[-1]).__name__
+    by = f" through the proxy {urlsplit(proxy).netloc.rpartition('@')[2]}" if proxy else ""
+    if isinstance(error, http.ProxyError) or (proxy and "Tunnel connection failed" in words):
+        refused = re.search(r"Tunnel connection failed: [45]\d\d", words)
+        kind: type[RegistryError] = RegistryError if refused else Transient
+        return kind(f"{host} cannot be reached{by}", found=words, run="correct HTTPS_PROXY, HTTP_PROXY or NO_PROXY")
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return RegistryError(
+            f"the certificate of {host} is not trusted",
+            found=words,
+            run="give the authority's file: registry_ca in [tool.gati] or GATI_REGISTRY_CA",
+        )
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return _tls_error(" ".join(str(cause) for cause in causes).lower(), words, host)
+    if isinstance(error, http.TimeoutError) and not isinstance(error, http.NewConnectionError):
+        waited = f"nothing within {_CONNECT:g} s (connect) or {_READ:g} s (read)"
+        return Transient(f"{host} does not answer{by}", found=waited, run=_LOOK)
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        kind = Transient if "temporary" in words.lower() else RegistryError
+        return kind(f"the name {host} cannot be resolved", found=words, run=_LOOK)
+    if isinstance(error, http.ProtocolError | http.NewConnectionError | OSError):
+        return Transient(f"{host} cannot be reached{by}", found=words, run=_LOOK)
+    return RegistryError(f"{_shown(url)} cannot be asked", found=words)
+
+
+def _tls_error(text: str, words: str, host: str) -> RegistryError:
+    if any(sign in text for sign in ("wrong version", "record layer failure", "packet length", "http request")):
+        return NoTls(
+            f"{host} does not speak TLS",
+            found=words,
+            run="plain HTTP is for loopback, or where asked: plain_http in [tool.gati], GATI_PLAIN_HTTP, --plain-http",
+        )
+    if "certificate required" in text or "handshake failure" in text or "bad certificate" in text:
+        return RegistryError(
+            f"{host} refuses the TLS connection, as one that asks for a client certificate does",
+            found=words,
+            run="give yours: registry_cert and registry_key in [tool.gati], GATI_REGISTRY_CERT and GATI_REGISTRY_KEY",
+        )
+    if "eof" in text:  # the connection was cut, or nothing that speaks TLS listens
+        return BrokenTls(f"{host} breaks off the TLS connection", found=words, run=_LOOK)
+    return RegistryError(f"TLS with {host} fails", found=words)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error and what lies below it, the deepest last."""
+    chain: list[BaseException] = []
+    todo: list[Any] = [error]
+    while todo:
+        item = todo.pop(0)
+        if isinstance(item, BaseException) and item not in chain:
+            chain.append(item)
+            todo += [getattr(item, "reason", None), item.__cause__, item.__context__, *item.args]
+    return chain
