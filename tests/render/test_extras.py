@@ -100,6 +100,18 @@ class TestHook:
         for doc in render().all("Pod"):
             assert doc["metadata"]["annotations"]["helm.sh/hook-output-log-policy"] == "hook-failed"
 
+    @pytest.mark.parametrize("place", ["ingress", ""], ids=["its own", "the chart's"])
+    def test_their_place_does_not_depend_on_where_the_pods_are_that_they_call(self, place: str) -> None:
+        """Required anti-affinity with an ingress on every node would leave no node to them."""
+        node = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": []}]}}
+        term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"a": "b"}}}
+        apart = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+        affinity = {"nodeAffinity": node, "podAntiAffinity": apart, "podAffinity": apart}
+        docs = render({place: {"affinity": affinity}} if place else {"affinity": affinity})
+        (test,) = (doc for doc in docs.all("Pod") if doc["metadata"]["name"] == f"{INGRESS}-test")
+        assert test["spec"]["affinity"] == {"nodeAffinity": node}
+        assert docs.one("Deployment", INGRESS)["spec"]["template"]["spec"]["affinity"] == affinity
+
     def test_they_can_be_off(self) -> None:
         assert not render({"tests": {"enabled": False}}).all("Pod")
 

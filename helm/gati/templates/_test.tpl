@@ -22,7 +22,9 @@ spec:
   {{- with include "gati.overlay" (list "securityContext" .root.Values.podSecurityContext) | trim }}
   {{- . | nindent 2 }}
   {{- end }}
-  {{- with include "gati.placement" (dict "root" (dict "Values" (omit .root.Values "multiZone")) "values" (pick .values "nodeSelector" "affinity" "tolerations")) | trim }}
+  {{- /* On the component's nodes, but neither apart from its pods nor beside them: there may be no such place left. */}}
+  {{- $affinity := pick (.values.affinity | default .root.Values.affinity | default dict) "nodeAffinity" }}
+  {{- with include "gati.placement" (dict "root" (dict "Values" (omit .root.Values "multiZone" "affinity")) "values" (merge (dict "affinity" $affinity) (pick .values "nodeSelector" "tolerations"))) | trim }}
   {{- . | nindent 2 }}
   {{- end }}
   containers:
