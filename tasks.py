@@ -36,6 +36,20 @@ def tools(work: Workspace, build: bool = False, only: Many = None, dry_run: bool
     yield present.tools(work.tools.survey(only))
 
 
+@command(keys=REGISTRY, working_on="looking at this machine", fix="Do what is safe: build tools, raise limits.")
+def doctor(work: Workspace, fix: bool = False) -> Shown:
+    """Look at what the toolkit needs of this machine; each line with its fix."""
+    from scripts import doctor as stage
+    from scripts import present
+
+    lines = stage.examine(work)
+    if fix:
+        stage.mend(work, lines)
+        lines = stage.examine(work)
+    yield present.doctor(lines)
+    stage.demand_sound(lines)
+
+
 @command("node-image", dry_run="Only show what would be pulled or built.")
 def node_image(work: Workspace, dry_run: bool = False) -> Shown:
     """Pull or build the image of the test cluster's nodes, unless it is there already."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from scripts.containers.images import Image, PlannedImage
     from scripts.containers.node_image import NodeImage, NodePlan
     from scripts.core.errors import ReleaseError
+    from scripts.doctor import Line
     from scripts.release.bump import Bump
     from scripts.release.plan import Release
     from scripts.release.record import ReleaseRecord
@@ -61,6 +62,14 @@ def tools(states: Iterable[ToolState]) -> View:
         tuple((s.name, s.version, s.source, s.state, str(s.where or "")) for s in states),
         [dataclasses.asdict(s) for s in states],
     )
+
+
+def doctor(lines: Iterable[Line]) -> View:
+    """`invoke doctor`: one row a finding."""
+    lines = tuple(lines)
+    rows = tuple((line.about, line.level, line.found, line.fix or "") for line in lines)
+    records = {"lines": [dataclasses.asdict(line) for line in lines]}
+    return View("This machine", ("what", "state", "found", "fix"), rows, records)
 
 
 def images(built: Iterable[Image]) -> View:

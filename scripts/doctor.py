@@ -1,0 +1,198 @@
+"""Looks at what the toolkit needs of this machine: a line each, with the fix for what is not as it should be."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from scripts.core.errors import FindingsError, ReleaseError
+from scripts.core.git import find_repository
+from scripts.core.parallel import workers
+from scripts.workspace import Workspace
+
+Level = Literal["ok", "note", "problem"]
+
+_GIB = 1024**3
+_DISK, _DISK_ENGINE = 4 * _GIB, 15 * _GIB  # the tools; and a node image, its layers and four running nodes
+_MEMORY = 4 * _GIB  # four nodes with the chart on them
+_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+_INSTANCES = 512  # two clusters at a time
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+
+
+@dataclass(frozen=True)
+class Line:
+    """What was found about `about`, whether it will do, and the `fix` to run where it will not."""
+
+    about: str
+    level: Level
+    found: str
+    fix: str | None = None
+
+
+def examine(work: Workspace) -> tuple[Line, ...]:
+    """Every line, in order; nothing is changed. A question that fails is a line, never an error."""
+    questions: list[Callable[[Workspace], Iterator[Line]]] = [
+        _python,
+        _disk,
+        _memory,
+        _cgroup,
+        _inotify,
+        _engine,
+        _ports,
+        _tools,
+        _git,
+        _registry,
+        _proxy,
+    ]
+
+    def answer(question: Callable[[Workspace], Iterator[Line]]) -> list[Line]:
+        try:
+            return list(question(work))
+        except (ReleaseError, OSError) as error:
+            about = question.__name__.strip("_")
+            if isinstance(error, ReleaseError):
+                found = f"{error.message} ({error.found})" if error.found else error.message
+                return [Line(about, "problem", found, error.run)]
+            return [Line(about, "problem", str(error))]
+
+    with workers(work.runner, len(questions)) as pool:
+        return tuple(line for lines in pool.map(answer, questions) for line in lines)
+
+
+def mend(work: Workspace, lines: tuple[Line, ...]) -> None:
+    """Do what is safe: build the missing tools, and raise the limit on inotify where we may. Raises ReleaseError."""
+    for line in lines:
+        if line.about == "tools" and line.level != "ok":
+            work.tools.paths(state.name for state in work.tools.survey())
+        if line.about == "inotify" and line.level != "ok" and os.access(_INOTIFY, os.W_OK):
+            work.say(f"raising {_INOTIFY} to 1024")
+            _INOTIFY.write_text("1024\n", encoding="utf-8")
+
+
+def demand_sound(lines: tuple[Line, ...]) -> None:
+    """Raises FindingsError where a line is a problem."""
+    if bad := [line.about for line in lines if line.level == "problem"]:
+        raise FindingsError("this machine cannot run everything", found=", ".join(bad), run="invoke doctor --fix")
+
+
+def _python(_: Workspace) -> Iterator[Line]:
+    yield Line("python", "ok", f"{platform.python_version()} at {sys.executable}")
+
+
+def _disk(work: Workspace) -> Iterator[Line]:
+    for about, folder, wanted in (("cache", work.config.cache_dir, _DISK), ("dist", work.config.dist, _GIB // 10)):
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        free = shutil.disk_usage(there).free
+        writable = os.access(there, os.W_OK)
+        found = f"{free / _GIB:.1f} GiB free for {folder}" + ("" if writable else ", which cannot be written")
+        low = free < wanted or not writable
+        fix = f"make room, or name another folder: GATI_{about.upper()}{'_DIR' if about == 'cache' else ''}=PATH"
+        yield Line(f"disk: {about}", "problem" if low else "ok", found, fix if low else None)
+
+
+def _memory(_: Workspace) -> Iterator[Line]:
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    available = int(re.findall(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)[0]) * 1024
+    low = available < _MEMORY
+    found = f"{available / _GIB:.1f} GiB available, {os.cpu_count()} processors"
+    yield Line("memory", "note" if low else "ok", found, "a cluster wants 4 GiB: close something" if low else None)
+
+
+def _cgroup(_: Workspace) -> Iterator[Line]:
+    if sys.platform == "linux":
+        version = "2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "1"
+        yield Line("cgroup", "ok", f"version {version}")
+
+
+def _inotify(_: Workspace) -> Iterator[Line]:
+    if _INOTIFY.exists():
+        limit = int(_INOTIFY.read_text(encoding="utf-8"))
+        low = limit < _INSTANCES
+        fix = "as root: sysctl -w fs.inotify.max_user_instances=1024" if low else None
+        yield Line("inotify", "note" if low else "ok", f"{limit} instances a user", fix)
+
+
+def _engine(_: Workspace) -> Iterator[Line]:
+    from scripts.containers import engine
+
+    with engine.connect() as client:
+        facts = client.info()
+    where = Path(str(facts.get("DockerRootDir", "/")))
+    yield Line("engine", "ok", f"{facts['ServerVersion']} on {facts['OperatingSystem']}, {facts['Driver']}")
+    if where.exists():
+        free = shutil.disk_usage(where).free
+        low = free < _DISK_ENGINE
+        fix = "docker system prune, which asks first" if low else None
+        yield Line("disk: engine", "note" if low else "ok", f"{free / _GIB:.1f} GiB free for {where}", fix)
+
+
+def _ports(work: Workspace) -> Iterator[Line]:
+    for key in ("http_port", "grpc_port"):
+        port = int(getattr(work.config, key))
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                yield Line(f"port {port}", "ok", "free for `invoke up`")
+            except OSError as error:
+                fix = f"invoke down, or GATI_{key.upper()}=PORT"
+                yield Line(f"port {port}", "note", error.strerror or str(error), fix)
+
+
+def _tools(work: Workspace) -> Iterator[Line]:
+    states = work.tools.survey()
+    missing = [state.name for state in states if state.state != "ready"]
+    found = f"{len(states) - len(missing)} of {len(states)} ready"
+    found += f"; not yet: {', '.join(missing)}" if missing else ""
+    fix = "invoke tools --build; each is built when it is first needed, too" if missing else None
+    yield Line("tools", "note" if missing else "ok", found, fix)
+
+
+def _git(work: Workspace) -> Iterator[Line]:
+    repository = find_repository(work.config.chart, work.runner)
+    if repository is None:
+        yield Line("git", "note", f"{work.config.chart} is in no git repository: nothing can be committed or tagged")
+        return
+    keys = ("user.name", "user.email", "tag.gpgSign", "gpg.format")
+    argv = ("git", "-C", repository.root, "config", "--get")
+    asked = {key: work.runner.run((*argv, key), check=False).stdout.strip() for key in keys}
+    named = asked["user.name"] and asked["user.email"]
+    found = f"{asked['user.name']} <{asked['user.email']}>" if named else "no identity to commit or tag with"
+    fix = None if named else 'git config user.name "..." and git config user.email "..."'
+    yield Line("git", "ok" if named else "problem", found, fix)
+    signs = asked["tag.gpgSign"].lower() in ("true", "yes", "on", "1")
+    found = f"tags are signed ({asked['gpg.format'] or 'openpgp'})" if signs else "tags are not signed"
+    yield Line("signing", "ok", found)
+
+
+def _registry(work: Workspace) -> Iterator[Line]:
+    from scripts.chart.source import read_chart
+    from scripts.registry.client import connect
+    from scripts.registry.embedded import registry_for
+
+    if not work.config.registry:
+        yield Line("registry", "note", f"none configured: the embedded one in {work.config.embedded_registry}")
+        return
+    with registry_for(work) as registry, connect(registry) as client:
+        versions = client.versions(read_chart(work.config.chart).name)
+        login = f"as {registry.credentials.username}" if registry.credentials else "without a login"
+        yield Line("registry", "ok", f"{registry.host} answers {login}: {len(versions)} versions")
+
+
+def _proxy(_: Workspace) -> Iterator[Line]:
+    used = {name: value for name in _PROXIES if (value := os.environ.get(name) or os.environ.get(name.lower()))}
+    if used:
+        hidden = {name: re.sub(r"//[^/@]*@", "//***@", value) for name, value in used.items()}
+        yield Line("proxy", "note", ", ".join(f"{name}={value}" for name, value in hidden.items()))

@@ -1,0 +1,77 @@
+"""Each line of the doctor says what is true of the machine, and how to mend what is not."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scripts.core.errors import FindingsError
+from scripts.doctor import Line, demand_sound, examine
+from scripts.workspace import Workspace
+
+
+@pytest.fixture
+def bare(work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A chart in a git repository of somebody without a name, on a machine without an engine."""
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "Chart.yaml").write_text("apiVersion: v2\nname: demo\nversion: 1.0.0\n")
+    subprocess.run(("git", "init", "--quiet", tmp_path), check=True)
+    return work.having(chart=tmp_path / "demo", registry="", cache_dir=work.config.cache_dir)
+
+
+def lines(work: Workspace) -> dict[str, Line]:
+    return {line.about: line for line in examine(work)}
+
+
+def test_what_is_missing_is_a_problem_with_its_fix(bare: Workspace) -> None:
+    found = lines(bare)
+    assert found["engine"].level == "problem"
+    assert ".ci/engine" in str(found["engine"].fix)
+    assert (found["git"].level, "user.name" in str(found["git"].fix)) == ("problem", True)
+    assert found["registry"].level == "note"
+    with pytest.raises(FindingsError, match="cannot run everything") as refusal:
+        demand_sound(tuple(found.values()))
+    assert refusal.value.found == "engine, git"
+
+
+def test_the_registry_is_asked_and_not_guessed(bare: Workspace) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{closed.getsockname()[1]}"
+        found = lines(bare.having(registry=f"oci://{host}/charts"))["registry"]
+    assert found.level == "problem"
+    assert host in found.found
+
+
+def test_a_port_that_is_taken_is_told(bare: Workspace) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        found = lines(bare.having(http_port=port))[f"port {port}"]
+    assert (found.level, "GATI_HTTP_PORT" in str(found.fix)) == ("note", True)
+
+
+def test_a_proxys_password_is_not_shown(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "proxy" not in lines(bare)
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@proxy.example:3128")
+    assert lines(bare)["proxy"].found == "HTTPS_PROXY=http://***@proxy.example:3128"
+
+
+def test_tools_that_are_not_built_are_named(bare: Workspace, tmp_path: Path) -> None:
+    from scripts.toolchain.finder import Toolchain
+
+    empty = replace(bare, tools=Toolchain(tmp_path / "cache", bare.runner))
+    found = lines(empty)["tools"]
+    assert (found.level, "helm" in found.found) == ("note", True)
