@@ -103,7 +103,9 @@ class TestHook:
     @pytest.mark.parametrize("place", ["ingress", ""], ids=["its own", "the chart's"])
     def test_their_place_does_not_depend_on_where_the_pods_are_that_they_call(self, place: str) -> None:
         """Required anti-affinity with an ingress on every node would leave no node to them."""
-        node = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": []}]}}
+        node: dict[str, Any] = {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": []}]}
+        }
         term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"a": "b"}}}
         apart = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
         affinity = {"nodeAffinity": node, "podAntiAffinity": apart, "podAffinity": apart}
