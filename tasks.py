@@ -152,17 +152,19 @@ def template(
 ) -> Shown:
     """Render every values file for every supported Kubernetes into dist/NAME.manifests."""
     from scripts import present
-    from scripts.checks import matrix
+    from scripts.checks import matrix, render
     from scripts.checks.compare import compare
 
     files = [Path(file) for file in values or ()]
     plan = matrix.read_plan(work, values=files, kube_versions=kube_version or ())
-    renders = matrix.render(plan, work)
-    index = matrix.make_index(plan, renders)
-    change = compare(work, diff, plan, renders, values=files) if diff else None
+    rendered = render.render(plan, work)
+    index = render.make_index(plan, rendered)
+    change = compare(work, diff, plan, rendered.renders, values=files) if diff else None
     if not dry_run:
-        matrix.store(plan, renders, work.config.result(plan.chart.name, "manifests"))
-    yield present.compared(change, index) if change else present.matrix(renders, index)
+        render.store(plan, rendered, work.config.result(plan.chart.name, "manifests"))
+    for note in rendered.notes():
+        say(f"note: {note}")
+    yield present.compared(change, index) if change else present.matrix(rendered, index)
 
 
 @command(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from scripts.checks.compare import Comparison
     from scripts.checks.lint import Lint
-    from scripts.checks.matrix import Render
+    from scripts.checks.render import Render, Rendered
     from scripts.checks.validate import Validation
     from scripts.containers.images import Image, PlannedImage
     from scripts.containers.node_image import NodeImage, NodePlan
@@ -132,12 +132,12 @@ def problems(outcome: Validation) -> View | Answer:
     return View("Problems", ("template", "object", "what", "with"), rows, outcome.report())
 
 
-def matrix(renders: Iterable[Render], index: Any) -> View:
+def matrix(rendered: Rendered, index: Any) -> View:
     """`invoke template`: one row a file that was written, with the renders that it stands for."""
     from scripts.checks.matrix import spread
 
     files: dict[str, list[Render]] = {}
-    for one in renders:
+    for one in rendered.renders:
         files.setdefault(one.file, []).append(one)
     rows = tuple(
         (name, str(len(same[0].manifests)), str(spread((one.values, one.kube_version) for one in same)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,6 +108,25 @@ class Helm:
         result = self.runner.run(argv, env=_ENVIRONMENT, deadline=60, check=False)
         places = {c.message: c for c in read_complaints(result.stderr, chart, values)} if result.status else {}
         return tuple(places.get(c.message, c) if c.refused else c for c in complaints)
+
+    def build_dependencies(self, chart: Path, repositories: Sequence[str], *, deadline: float = 300) -> None:
+        """`helm dependency build`, which keeps to Chart.lock, with the user's repositories and `repositories` known.
+
+        Raises CommandFailed.
+        """
+        where = self.runner.run([self.path, "env", "HELM_REPOSITORY_CONFIG"], env=_ENVIRONMENT, check=False)
+        with tempfile.TemporaryDirectory(prefix="gati-repositories-") as folder:
+            known = Path(folder) / "repositories.yaml"
+            known.touch(mode=0o600)  # the user's may hold passwords
+            with contextlib.suppress(OSError):
+                known.write_bytes(Path(where.stdout.strip()).read_bytes())
+            env = {**_ENVIRONMENT, "HELM_REPOSITORY_CONFIG": str(known), "HELM_REPOSITORY_CACHE": folder}
+            listed = known.read_text(errors="replace")
+            for url in repositories:
+                if url.rstrip("/") not in listed:
+                    name = re.sub(r"[^a-z0-9]+", "-", url.lower()).strip("-")
+                    self.runner.run([self.path, "repo", "add", name, url], env=env, deadline=deadline)
+            self.runner.run([self.path, "dependency", "build", chart], env=env, deadline=deadline)
 
     def package(self, chart: Path, into: Path, *, epoch: int, deadline: float = 60) -> Path:
         """The archive that helm makes of `chart` in the folder `into`; its entries carry the time `epoch` (seconds).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import json
 import re
@@ -14,7 +15,7 @@ from scripts.core.errors import ChartError
 from scripts.core.yaml_read import loader
 
 _START = re.compile(r"^---(?=\s|$)", re.MULTILINE)
-_SOURCE = re.compile(r"^# Source: (\S.*)$", re.MULTILINE)
+_HEAD = re.compile(r"(?:---[ \t]*\n)?(?:# Source: (\S.*)\n)?")  # what helm puts before a file's own text
 _PLAIN_KEY = re.compile(r"^[\w-]+$")
 
 
@@ -36,13 +37,14 @@ class Document:
     """One rendered object. `source` is the template file as helm names it (`chart/templates/x.yaml`), "" if unknown.
 
     `line` is where `text`, from which `data` was read, begins in the rendered text, counted from 1; objects
-    of one `List` share them. Parts an object lacks are "".
+    of one `List` share them. Parts an object lacks are "". `release_namespace` is where an object without one goes.
     """
 
     data: Mapping[str, Any]
     source: str = ""
     line: int = 1
     text: str = ""
+    release_namespace: str = ""
 
     @property
     def api_version(self) -> str:
@@ -62,8 +64,16 @@ class Document:
 
     @property
     def identity(self) -> Identity:
-        group = self.api_version.rpartition("/")[0]
-        return Identity(group, self.kind, self.namespace, self.name)
+        """The namespace of the release is left out: an object means the same with it and without."""
+        group, namespace = self.api_version.rpartition("/")[0], self.namespace
+        return Identity(group, self.kind, "" if namespace == self.release_namespace else namespace, self.name)
+
+    @property
+    def hook(self) -> frozenset[str]:
+        """The events at which helm makes the object (`pre-install`); none for an object of the release itself."""
+        annotations = self._metadata.get("annotations")
+        written = _text(annotations.get("helm.sh/hook")) if isinstance(annotations, Mapping) else ""
+        return frozenset(event.strip() for event in written.split(",") if event.strip())
 
     @property
     def _metadata(self) -> Mapping[str, Any]:
@@ -73,9 +83,23 @@ class Document:
 
 @dataclass(frozen=True)
 class Manifests:
-    """The objects of one render, in the order in which they were rendered."""
+    """The objects of one render, in the order in which they were rendered. `parts` make up the rendered text."""
 
     documents: tuple[Document, ...]
+    parts: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What was rendered. It is put together anew, since the renders of a large chart share most of their parts."""
+        return "".join(self.parts)
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Of the rendered text."""
+        digest = hashlib.sha256()
+        for part in self.parts:
+            digest.update(part.encode())
+        return digest.hexdigest()
 
     def __iter__(self) -> Iterator[Document]:
         return iter(self.documents)
@@ -100,34 +124,60 @@ class Manifests:
         return found[0]
 
     def repeated(self) -> tuple[Document, ...]:
-        """The objects that an earlier one of the same identity already declares."""
-        seen: set[Identity] = set()
+        """The objects that an earlier one of the same identity already declares; hooks at other events do not."""
+        seen: dict[Identity, list[frozenset[str]]] = {}
         twice = []
         for document in self.documents:
-            if document.name and document.identity in seen:
+            events = seen.setdefault(document.identity, [])
+            if document.name and any(document.hook == known or document.hook & known for known in events):
                 twice.append(document)
-            seen.add(document.identity)
+            events.append(document.hook)
         return tuple(twice)
 
 
-def read_manifests(text: str) -> Manifests:
-    """The objects in what `helm template` printed; empty documents are dropped and a `List` is opened.
+class Parser:
+    """Reads rendered texts; what several of them have in common is parsed, and kept in memory, once.
 
-    Raises ChartError naming the template (or the line of `text`) when a document is not YAML, is not a mapping,
-    or holds a key twice in one mapping.
+    `namespace` is the release's. Safe for several threads: two may parse the same at once, which costs a moment.
     """
-    documents: list[Document] = []
-    starts = [0, *(match.start() for match in _START.finditer(text)), len(text)]
-    for begin, end in itertools.pairwise(starts):
-        chunk = text[begin:end]
-        if not chunk.strip("-\n "):
-            continue
-        line = text.count("\n", 0, begin) + 1
-        found = _SOURCE.search(chunk)
-        source = found.group(1).strip() if found else ""
-        for data in _load(chunk, source, line):
-            documents.extend(Document(item, source, line, chunk) for item in _opened(data))
-    return Manifests(tuple(documents))
+
+    def __init__(self, namespace: str = "") -> None:
+        self._namespace = namespace
+        self._known: dict[str, tuple[str, tuple[Mapping[str, Any], ...]]] = {}
+
+    def read(self, text: str) -> Manifests:
+        """The objects in what `helm template` printed; empty documents are dropped and a `List` is opened.
+
+        Raises ChartError naming the template (or the line of `text`) when a document is not YAML, is not a mapping,
+        or holds a key twice in one mapping.
+        """
+        documents: list[Document] = []
+        parts: list[str] = []
+        line, source = 1, ""
+        starts = [0, *(match.start() for match in _START.finditer(text)), len(text)]
+        for begin, end in itertools.pairwise(starts):
+            head = _HEAD.match(text, begin, end)
+            cut = head.end() if head else begin
+            if head and head[1]:  # helm names a file once, however many documents are in it
+                source = head[1].strip()
+            parts.append(text[begin:cut])
+            line += parts[-1].count("\n")
+            body, objects = self._objects(text[cut:end], source, line)
+            parts.append(body)
+            documents += [Document(data, source, line, body, self._namespace) for data in objects]
+            line += body.count("\n")
+        return Manifests(tuple(documents), tuple(parts))
+
+    def _objects(self, body: str, source: str, line: int) -> tuple[str, tuple[Mapping[str, Any], ...]]:
+        if body not in self._known:
+            loaded = _load(body, source, line) if body.strip() else []
+            self._known[body] = body, tuple(item for data in loaded for item in _opened(data))
+        return self._known[body]
+
+
+def read_manifests(text: str, namespace: str = "") -> Manifests:
+    """The objects of one rendered text; `Parser.read` says how."""
+    return Parser(namespace).read(text)
 
 
 @dataclass(frozen=True)
@@ -236,7 +286,7 @@ def _load(chunk: str, source: str, line: int) -> list[Mapping[str, Any]]:
 
     place = source or f"line {line} of the rendered text"
     try:
-        loaded = [data for data in yaml.load_all(chunk, Loader=_loader()) if data is not None]
+        loaded = [data for data in yaml.load_all(chunk, Loader=kubernetes_loader()) if data is not None]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"rendered line {line + mark.line}" if mark else f"the document at rendered line {line}"
@@ -255,7 +305,7 @@ def _load(chunk: str, source: str, line: int) -> list[Mapping[str, Any]]:
 
 
 @functools.cache
-def _loader() -> Any:
+def kubernetes_loader() -> Any:
     """A safe loader that, like Kubernetes', leaves a date or a lone `=` as text, and refuses a repeated key."""
     import yaml
 

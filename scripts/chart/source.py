@@ -18,7 +18,7 @@ ARTIFACT_HUB = "artifacthub.io/"  # what its annotations begin with
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart folder. `values_files` is what is rendered: `values.yaml`, then each `values-*.yaml` by name."""
+    """A chart folder. `values_files` is what is rendered, one by one: `values.yaml` stands for the bare chart."""
 
     path: Path
     name: str
@@ -34,9 +34,10 @@ class Chart:
         return f"{self.name}-{self.version}.tgz"
 
 
-def read_chart(path: Path) -> Chart:
-    """The chart in the folder `path`.
+def read_chart(path: Path, values: Sequence[str] = ()) -> Chart:
+    """The chart in the folder `path`, rendered with the files that the patterns `values` name.
 
+    Without patterns these are each `ci/*-values.yaml` or else `values.yaml`, and each `values-*.yaml`.
     Raises ChartError when the folder, its Chart.yaml, or a name or version in it is missing or unreadable.
     Whether the version is semver is lint's question, not this one's.
     """
@@ -56,7 +57,6 @@ def read_chart(path: Path) -> Chart:
                 expected=f"{key}: some text (quoted where it looks like a number)",
                 found=repr(metadata.get(key)),
             )
-    values = [path / "values.yaml"] if (path / "values.yaml").is_file() else []
     return Chart(
         path=path,
         name=metadata["name"],
@@ -64,7 +64,24 @@ def read_chart(path: Path) -> Chart:
         app_version=_text(metadata.get("appVersion")),
         kube_version=_text(metadata.get("kubeVersion")),
         metadata=metadata,
-        values_files=(*values, *sorted(path.glob("values-*.yaml"))),
+        values_files=_values_files(path, values),
+    )
+
+
+def _values_files(path: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
+    def fitting(*names: str) -> list[Path]:
+        found = {file for name in names for file in path.glob(name) if file.is_file()}
+        return sorted(found, key=lambda file: (file.name != "values.yaml", file))
+
+    if patterns:
+        for pattern in patterns:
+            if not fitting(pattern):
+                raise ValuesError(f"no values file of {path} fits {pattern!r}", run="correct [tool.gati] values")
+        return tuple(dict.fromkeys(file for pattern in patterns for file in fitting(pattern)))
+    # helm's own chart-testing has it so: sets for tests take the place of the bare values, which may not do.
+    return (
+        *(fitting("ci/*-values.yaml", "ci/*-values.yml") or fitting("values.yaml")),
+        *fitting("values-*.yaml", "values-*.yml"),
     )
 
 

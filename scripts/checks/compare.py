@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import Difference, difference
 from scripts.checks.baseline import earlier_chart
-from scripts.checks.matrix import Plan, Render, Spread, make_plan, render, spread
+from scripts.checks.matrix import Plan, Spread, make_plan, spread
+from scripts.checks.render import Render, render
 from scripts.checks.schemas import schemas_of
 from scripts.core.errors import ChartError, ValuesError
 from scripts.workspace import Workspace
@@ -68,10 +70,11 @@ def compare(
     with earlier_chart(work, reference) as chart:
         schemas = schemas_of(work)
         try:
-            whole = make_plan(chart, schemas.minors(), values=values, api_versions=schemas.api_versions)
+            provide_dependencies(chart, work.helm, work.say)
+            whole = make_plan(chart, schemas.minors(), values=values, clusters=schemas, config=work.config)
             minors = {minor(version) for version in plan.kube_versions}
             versions = tuple(version for version in whole.kube_versions if minor(version) in minors)
-            old = render(replace(whole, kube_versions=versions, release=plan.release), work)
+            old = render(replace(whole, kube_versions=versions, release=plan.release), work).renders
         except (ChartError, ValuesError) as error:
             raise type(error)(f"{reference} cannot be rendered: {error}") from error
     return differences(reference, old, renders)
@@ -83,7 +86,7 @@ def differences(reference: str, old: Sequence[Render], new: Sequence[Render]) ->
     groups: list[tuple[Difference, list[tuple[str, str]]]] = []
     for one in new:
         cell = (one.values, minor(one.kube_version))
-        if cell not in before or before[cell].text == one.text:
+        if cell not in before or before[cell].manifests.sha256 == one.manifests.sha256:
             continue
         if found := difference(before[cell].manifests, one.manifests):
             cells = next((cells for known, cells in groups if known == found), None)

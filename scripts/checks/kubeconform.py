@@ -6,8 +6,8 @@ import itertools
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,33 +16,57 @@ from scripts.chart.manifests import Document, Manifests
 from scripts.checks.schemas import Kind, Prepared
 from scripts.core.command import Runner
 from scripts.core.errors import CommandFailed
-from scripts.core.parallel import BRIEF_GO
+from scripts.core.parallel import BRIEF_GO, workers
 from scripts.core.paths import key_text
 
 _OBJECTION = re.compile(r"- at '((?:[^'\\]|\\.)*)': (.*?)(?=\s+- at '|$)")
 _UNKNOWN = re.compile(r"^additional propert(?:y|ies) '(.*)' not allowed$")
 _MISSING = re.compile(r"^missing propert(?:y|ies) '(.*)'$")
+_Question = tuple[str, frozenset[str]]  # a text, and the checksums of the schemas that it is to obey
 _HEADINGS = ("validation failed", "'allOf' failed")
 
 
 class Schemas(Protocol):
-    """Prepares schemas (`scripts.schemas.Schemas` does)."""
+    """Prepares schemas (`scripts.checks.schemas.Schemas` does)."""
 
     def prepare(
-        self, kube_version: str, kinds: Iterable[Kind], definitions: Sequence[Mapping[str, Any]] = ()
+        self,
+        kube_version: str,
+        kinds: Iterable[Kind],
+        definitions: Sequence[Document] = (),
+        unrendered: Callable[[Collection[str]], Iterable[Mapping[str, Any]]] = ...,
     ) -> Prepared: ...
 
     def served_by(self, kind: Kind) -> tuple[str, ...]: ...
 
+    def owned_by_kubernetes(self, group: str) -> bool: ...
+
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with one object. `source` is its template as helm names it, `name` may be ""."""
+    """Something wrong with one object. `source` is its template as helm names it, `name` may be "".
+
+    `unchecked` says that nothing is known to be wrong: there is no schema to check the object with. `accepted` is
+    why that is borne, or "".
+    """
 
     source: str
     kind: str
     name: str
     message: str
+    unchecked: bool = False
+    accepted: str = ""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What is not held against a chart. `kinds` are not checked, for a reason; `unproven` only where no schema is.
+
+    The keys are `group/version Kind` in the one, `group/version` in the other.
+    """
+
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    unproven: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,20 +76,51 @@ class Kubeconform:
     path: Path
     runner: Runner
     schemas: Schemas
+    tolerance: Tolerance = Tolerance()
+    unrendered: Callable[[Collection[str]], Iterable[Mapping[str, Any]]] = lambda _: ()
 
     def check(self, renders: Sequence[Manifests], kube_version: str) -> tuple[tuple[Problem, ...], ...]:
-        """The problems of each of `renders` under Kubernetes `kube_version`, in the order given.
+        """The problems of each of `renders` under Kubernetes `kube_version`, in the order given."""
+        return self.judge({kube_version: renders})[kube_version]
 
-        Equal texts are checked once. An object whose kind has no schema is a problem, and so is one about
-        which kubeconform says nothing. Raises CommandFailed, ToolError.
+    def judge(self, renders: Mapping[str, Sequence[Manifests]]) -> dict[str, tuple[tuple[Problem, ...], ...]]:
+        """The problems of each of the renders under each Kubernetes version, in the order given.
+
+        Equal texts are checked once, and once for all the versions whose schemas of it are equal. An object whose
+        kind has no schema is a problem, and so is one about which kubeconform says nothing. Raises CommandFailed,
+        ToolError.
         """
-        documents = [document for manifests in renders for document in manifests]
-        definitions = [document.data for document in documents if document.kind == "CustomResourceDefinition"]
-        prepared = self.schemas.prepare(kube_version, {_kind(document) for document in documents}, definitions)
-        texts = {document.text for document in documents if _kind(document) not in prepared.missing}
-        reports = self._run(texts, prepared, kube_version) if texts else {}
-        missing = {kind: self._no_schema(kind, kube_version) for kind in prepared.missing}
-        return tuple(tuple(_problems(manifests, reports, missing)) for manifests in renders)
+        prepared: dict[str, Prepared] = {}
+        wanted: dict[str, dict[str, _Question]] = {}
+        asked: dict[_Question, str] = {}  # the version under which a question is put
+        for version, several in renders.items():
+            documents = [document for manifests in several for document in manifests]
+            definitions = [document for document in documents if document.kind == "CustomResourceDefinition"]
+            kinds = {_kind(document) for document in documents if document.kind and document.api_version}
+            ready = prepared[version] = self.schemas.prepare(version, kinds, definitions, self.unrendered)
+            checked = {kind for kind in kinds - ready.missing if str(kind) not in self.tolerance.kinds}
+            schemas: dict[str, set[str]] = {}
+            for document in documents:
+                if (kind := _kind(document)) in checked:
+                    schemas.setdefault(document.text, set()).add(ready.sums.get(kind, version))
+            wanted[version] = {text: (text, frozenset(sums)) for text, sums in schemas.items()}
+            for question in wanted[version].values():
+                asked.setdefault(question, version)
+        jobs = {
+            version: [text for text, question in texts.items() if asked[question] == version]
+            for version, texts in wanted.items()
+        }
+        with workers(self.runner) as pool:
+            runs = {v: pool.submit(self._run, texts, prepared[v], v) for v, texts in jobs.items() if texts}
+            answers = {version: run.result() for version, run in runs.items()}
+        return {
+            version: self._verdicts(
+                several,
+                {text: answers[asked[question]][text] for text, question in wanted[version].items()},
+                {kind: self._no_schema(kind, version) for kind in prepared[version].missing},
+            )
+            for version, several in renders.items()
+        }
 
     def _run(self, texts: Iterable[str], prepared: Prepared, kube_version: str) -> dict[str, list[dict[str, Any]]]:
         """What kubeconform reports about the objects in each text."""
@@ -88,40 +143,69 @@ class Kubeconform:
             raise CommandFailed(result.argv, result.status, stdout=result.stdout, stderr=result.stderr) from None
         return reports
 
-    def _no_schema(self, kind: Kind, kube_version: str) -> str:
+    def _no_schema(self, kind: Kind, kube_version: str) -> Callable[[Document], Problem]:
+        """Makes the problem of an object of a kind that there is no schema for."""
+        accepted = self.tolerance.unproven.get(kind.api_version, "")
         served = self.schemas.served_by(kind)
         if served:
-            return f"Kubernetes {minor(kube_version)} has no {kind}; known in {', '.join(served)}"
-        return f"no schema for {kind}: neither Kubernetes, a pinned operator nor the chart's crds/ defines it"
+            message = f"Kubernetes {minor(kube_version)} has no {kind}; known in {', '.join(served)}"
+            return lambda document: _problem(document, message, unchecked=bool(accepted), accepted=accepted)
+        if self.schemas.owned_by_kubernetes(kind.group) and not accepted:
+            return lambda document: _problem(document, f"no known Kubernetes has {kind}")
+        message = (
+            f"not checked: no schema for {kind}, which neither Kubernetes, a pinned operator nor the chart defines"
+        )
+        return lambda document: _problem(document, message, unchecked=True, accepted=accepted)
+
+    def _verdicts(
+        self,
+        renders: Sequence[Manifests],
+        reports: Mapping[str, list[dict[str, Any]]],
+        missing: Mapping[Kind, Callable[[Document], Problem]],
+    ) -> tuple[tuple[Problem, ...], ...]:
+        return tuple(tuple(_problems(manifests, reports, missing, self.tolerance)) for manifests in renders)
 
 
 def _problems(
-    manifests: Manifests, reports: Mapping[str, list[dict[str, Any]]], missing: Mapping[Kind, str]
+    manifests: Manifests,
+    reports: Mapping[str, list[dict[str, Any]]],
+    missing: Mapping[Kind, Callable[[Document], Problem]],
+    tolerance: Tolerance,
 ) -> Iterator[Problem]:
     for document in manifests.repeated():
         yield _problem(document, "stands twice in this render")
-    for document in manifests:
-        if not document.name and not _named_later(document):
-            yield _problem(document, "metadata.name is missing")
     # The objects of a `List` share a place and a text; any other text holds one object.
     for (_, text), group in itertools.groupby(manifests, key=lambda document: (document.line, document.text)):
-        documents = list(group)
-        yield from (
-            _problem(document, missing[_kind(document)]) for document in documents if _kind(document) in missing
-        )
-        expected = [document for document in documents if _kind(document) not in missing]
+        expected: dict[tuple[str, str], Document] = {}
+        others = 0
+        for document in group:
+            if not document.kind or not document.api_version:
+                lacks = " and ".join(key for key in ("apiVersion", "kind") if not document.data.get(key))
+                yield _problem(document, f"is no object: it has no {lacks}")
+                continue
+            if not document.name and not _named_later(document):
+                yield _problem(document, "metadata.name is missing")
+            if reason := tolerance.kinds.get(str(_kind(document))):
+                yield _problem(document, "not checked", unchecked=True, accepted=reason)
+            elif _kind(document) in missing:
+                yield missing[_kind(document)](document)
+            else:
+                others += (document.kind, document.name) in expected
+                expected.setdefault((document.kind, document.name), document)
         answered = 0
         for report in reports.get(text, ()):
-            about = next((d for d in documents if (d.kind, d.name) == (report["kind"], report["name"])), documents[0])
-            if _kind(about) in missing:
-                continue
+            alike = [document for (kind, _), document in expected.items() if report["kind"] in (kind, "")]
+            about = expected.get((report["kind"], report["name"])) or next(iter(alike), None)
+            if about is None:
+                continue  # of a kind without a schema, beside others in a `List`
             answered += report["status"] in ("statusValid", "statusInvalid", "statusError")
             if report["status"] == "statusInvalid":
                 yield from (_problem(about, objection) for objection in read_objections(report["msg"]))
             elif report["status"] == "statusError":
                 yield _problem(about, report["msg"])
-        if answered != len(expected):
-            yield _problem(documents[0], f"kubeconform checked {answered} of {len(expected)} objects")
+        if expected and answered != len(expected) + others:
+            told = f"kubeconform checked {answered} of {len(expected) + others} objects"
+            yield _problem(next(iter(expected.values())), told)
 
 
 def read_objections(message: str) -> tuple[str, ...]:
@@ -140,8 +224,8 @@ def read_objections(message: str) -> tuple[str, ...]:
     return tuple(objections) or (message,)
 
 
-def _problem(document: Document, message: str) -> Problem:
-    return Problem(document.source, document.kind, document.name, message)
+def _problem(document: Document, message: str, *, unchecked: bool = False, accepted: str = "") -> Problem:
+    return Problem(document.source, document.kind, document.name, message, unchecked, accepted)
 
 
 def _kind(document: Document) -> Kind:

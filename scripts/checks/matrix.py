@@ -1,30 +1,43 @@
-"""Owns the matrix of a chart: each of its values files rendered for each Kubernetes minor, and stored."""
+"""Owns the matrix of a chart: each of its values sets rendered for each Kubernetes minor, and stored."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import re
+import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from scripts.chart.helm import Helm
+from scripts.chart.contents import Contents, read_contents
+from scripts.chart.dependencies import demand_dependencies, is_local, provide_dependencies
 from scripts.chart.kubeversion import minor, supported
-from scripts.chart.manifests import Manifests, read_manifests
 from scripts.chart.source import Chart, check_sources, read_chart, read_yaml
+from scripts.checks.kubeconform import Tolerance
 from scripts.checks.schemas import schemas_of
-from scripts.core import files
-from scripts.core.errors import ChartError, ConfigError, OutputError, ReleaseError, ValuesError
-from scripts.core.interrupt import held
-from scripts.core.parallel import workers
+from scripts.core.config import Config
+from scripts.core.errors import ChartError, ConfigError, ValuesError
 from scripts.core.paths import line_of, shown
 from scripts.workspace import Workspace
 
 SCHEMA_VERSION = 1
+WITHOUT, ASKED = "without operators", "with every API asked for"
+"""Further ways to render: what templates do for an operator's cluster is seen on one without it, and the reverse."""
 _RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
+
+
+class Clusters(Protocol):
+    """Says what clusters serve (`scripts.checks.schemas.Schemas` does), as `group/version` and `group/version/Kind`."""
+
+    def builtin(self, minor: str) -> frozenset[str]: ...
+
+    def operators(self) -> frozenset[str]: ...
+
+    def defined(self) -> frozenset[str]: ...
+
+    def owned_by_kubernetes(self, group: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -36,38 +49,49 @@ class Values:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is rendered: each of `values` for each of `kube_versions`. `api_versions` are what the cluster serves.
+class Cell:
+    """One render: `values` for `kube_version`, on a cluster with the operators, or WITHOUT, or with all ASKED."""
 
-    `release` names the release and its namespace. `notes` tell a person what the chart lacks and what
-    that means here.
+    values: Values
+    kube_version: str
+    way: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it, beside the version."""
+        return f"{self.values.name} {self.way}".strip()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is rendered: each of `values` for each of `kube_versions`, and in the further `ways` for the ends of those.
+
+    `release` names the release and its namespace. `notes` tell a person what the chart lacks and what that means
+    here. `through` is the library chart that `chart`, a chart of tests, is there to render.
     """
 
     chart: Chart
     values: tuple[Values, ...]
     kube_versions: tuple[str, ...]
     release: str
-    api_versions: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    contents: Contents = field(default_factory=lambda: Contents({}))
+    served: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    through: Chart | None = None
 
+    def cells(self) -> tuple[Cell, ...]:
+        """Every render, by version, so that the first version's are done first."""
+        ends = dict.fromkeys((*self.kube_versions[:1], *self.kube_versions[-1:]))
+        return (
+            *(Cell(values, version) for version in self.kube_versions for values in self.values),
+            *(Cell(values, version, way) for version in ends for values in self.values for way in self.ways),
+        )
 
-@dataclass(frozen=True)
-class Render:
-    """The chart rendered with one `values` (its name) for one Kubernetes version. Equal renders share `manifests`."""
-
-    values: str
-    kube_version: str
-    text: str
-    manifests: Manifests
-
-    @property
-    def sha256(self) -> str:
-        return files.sha256(self.text)
-
-    @property
-    def file(self) -> str:
-        """The name under which the text is stored."""
-        return f"{self.sha256[:16]}.yaml"
+    def apis(self, cell: Cell) -> tuple[str, ...]:
+        """What helm hears of the cell's cluster; nothing where no template asks."""
+        return self.served.get((minor(cell.kube_version), cell.way), ())
 
 
 @dataclass(frozen=True)
@@ -90,21 +114,21 @@ def make_plan(
     *,
     values: Iterable[Path] = (),
     kube_versions: Iterable[str] = (),
-    api_versions: Callable[[], tuple[str, ...]] = tuple,
+    clusters: Clusters | None = None,
+    config: Config = Config(Path()),  # noqa: B008 - frozen
 ) -> Plan:
     """The whole matrix of `chart`, or the part of it for `kube_versions` (minors of `known`, such as `1.30`).
 
-    `values` are further files, each rendered by itself. `api_versions` is asked where a template looks
-    at what the cluster serves. A library chart gives an empty plan. Raises ChartError (a `kubeVersion`
-    that admits nothing known), ValuesError (a file that is missing or no YAML), ConfigError (a version
-    that is not supported).
+    `values` are further files, each rendered by itself. `clusters` is asked where a template looks at what the
+    cluster serves. A library chart gives an empty plan. Raises ChartError (a `kubeVersion` that admits nothing
+    known), ValuesError (a file that is missing or no YAML), ConfigError (a version that is not supported).
     """
     release = chart.name if _RELEASE_NAME.fullmatch(chart.name) else "release"
     if chart.metadata.get("type") == "library":
-        return Plan(chart, (), (), release, notes=(f"{chart.name} is a library chart: it renders nothing by itself",))
-    columns = [Values(file.name, () if file.name == "values.yaml" else (file,)) for file in chart.values_files] or [
-        Values("no values file")
-    ]
+        note = f"{chart.name} is a library chart: it renders nothing by itself, and no chart of tests uses it"
+        return Plan(chart, (), (), release, notes=(note,))
+    columns = [_column(chart, file) for file in chart.values_files]
+    columns = columns or [Values("values.yaml" if (chart.path / "values.yaml").is_file() else "no values file")]
     columns += [Values(shown(file), (file,)) for file in values]
     for column in columns:
         for file in column.files:
@@ -112,6 +136,29 @@ def make_plan(
                 raise ValuesError(f"no values file at {shown(file)}", run="correct --values")
             read_yaml(file, ValuesError)
     check_sources(chart)
+    versions = _versions(chart, known, kube_versions)
+    contents = read_contents(chart.path, chart.name)
+    ways, served = _served(contents, versions, clusters, config) if clusters and contents.asks_for_apis else ((), {})
+    return Plan(
+        chart,
+        tuple(columns),
+        versions,
+        release,
+        ways,
+        tuple(_notes(chart, known)),
+        contents,
+        served,
+        _tolerance(contents, clusters, config),
+    )
+
+
+def _column(chart: Chart, file: Path) -> Values:
+    name = file.relative_to(chart.path).as_posix() if file.is_relative_to(chart.path) else shown(file)
+    return Values(name, () if file == chart.path / "values.yaml" else (file,))
+
+
+def _versions(chart: Chart, known: Sequence[str], kube_versions: Iterable[str]) -> tuple[str, ...]:
+    """The supported versions among `known`, or those of them that `kube_versions` names. Raises as `make_plan`."""
     file = chart.path / "Chart.yaml"
     place = f"{shown(file)}:{line_of(file, ['kubeVersion'])}"
     try:
@@ -131,127 +178,106 @@ def make_plan(
             expected=f"--kube-version among {spans([minor(version) for version in versions])}"
             + (f" (kubeVersion {chart.kube_version!r})" if chart.kube_version else ""),
         )
-    return Plan(
-        chart,
-        tuple(columns),
-        tuple(version for version in versions if not wanted or minor(version) in wanted),
-        release,
-        api_versions() if _asks_for_apis(chart.path) else (),
-        tuple(_notes(chart, known)),
-    )
+    return tuple(version for version in versions if not wanted or minor(version) in wanted)
+
+
+def _served(
+    contents: Contents, versions: Sequence[str], clusters: Clusters, config: Config
+) -> tuple[tuple[str, ...], dict[tuple[str, str], tuple[str, ...]]]:
+    """The further ways to render, and what the clusters of each minor and way serve."""
+    builtin = {minor(version): clusters.builtin(minor(version)) for version in versions}
+    own = frozenset(config.api_versions) | clusters.defined() | _with_versions(contents.installed_first)
+    operators = clusters.operators()
+    foreign = frozenset(name for name in contents.asked if not clusters.owned_by_kubernetes(_group(name)))
+    guessed = _with_versions(foreign - operators - own)
+    ways = {"": operators}
+    if foreign or contents.asks_indirectly:
+        ways[WITHOUT] = frozenset()
+    if guessed:
+        ways[ASKED] = operators | guessed
+    served = {(m, way): tuple(sorted(builtin[m] | own | more)) for m in builtin for way, more in ways.items()}
+    return tuple(way for way in ways if way), served
+
+
+def _tolerance(contents: Contents, clusters: Clusters | None, config: Config) -> Tolerance:
+    skipped = {}
+    for entry in config.skip_kinds:
+        kind, separator, reason = (part.strip() for part in entry.partition(": "))
+        if not separator or not reason or not re.fullmatch(r"\S+ \w+", kind):
+            form = "group/version Kind: why it is not checked"
+            raise ConfigError("[tool.gati] skip_kinds cannot be used", expected=form, found=entry)
+        skipped[kind] = reason
+    unproven = {}
+    for name in contents.asked if clusters else ():
+        group_version = "/".join(name.split("/")[:2])
+        if clusters and not clusters.owned_by_kubernetes(_group(name)):
+            unproven[group_version] = "rendered to see what templates do on a cluster that serves it"
+        elif name == group_version:
+            unproven[name] = "helm tells every template that asks that the cluster serves it"
+    return Tolerance(skipped, unproven)
+
+
+def _with_versions(names: Iterable[str]) -> frozenset[str]:
+    """`names`, and of each `group/version/Kind` its `group/version` too."""
+    return frozenset(part for name in names for part in (name, "/".join(name.split("/")[:2])))
+
+
+def _group(name: str) -> str:
+    return name.partition("/")[0] if "/" in name and not re.match(r"v\d", name) else ""
 
 
 def read_plan(work: Workspace, *, values: Iterable[Path] = (), kube_versions: Iterable[str] = ()) -> Plan:
-    """The matrix of the chart at `config.chart`; what the chart lacks is said. Raises as `make_plan` does."""
-    schemas = schemas_of(work)
+    """The matrix of the chart at `config.chart`; what the chart lacks is said. Raises as `make_plan` does.
+
+    A library chart is rendered through the chart of tests that uses it. Dependencies that are missing are fetched.
+    """
+    schemas, config = schemas_of(work), work.config
+    chart, library = read_chart(config.chart, config.values), None
+    if chart.metadata.get("type") == "library" and (user := _test_chart(chart, config)):
+        chart, library = user, chart
+    else:
+        provide_dependencies(chart, work.helm, work.say)
+        demand_dependencies(chart)
     plan = make_plan(
-        read_chart(work.config.chart),
-        schemas.minors(),
-        values=values,
-        kube_versions=kube_versions,
-        api_versions=schemas.api_versions,
+        chart, schemas.minors(), values=values, kube_versions=kube_versions, clusters=schemas, config=config
     )
+    if library is not None:
+        note = f"{library.name} is a library chart: rendered through {shown(chart.path)}"
+        with renderable(chart, library) as folder:
+            contents = read_contents(folder, chart.name)
+        plan = replace(plan, through=library, contents=contents, notes=(note, *plan.notes))
     for note in plan.notes:
         work.say(note)
     return plan
 
 
-def render(plan: Plan, work: Workspace) -> tuple[Render, ...]:
-    """The whole matrix, by values and then by version.
-
-    Raises ChartError or ValuesError telling each distinct refusal once, with the renders that it stops.
-    """
-    with workers(work.runner) as pool:
-        return gathered(plan, submitted(plan, work.helm, pool))
-
-
-def submitted(plan: Plan, helm: Helm, pool: Executor) -> dict[tuple[str, str], Future[Render]]:
-    parsed: dict[str, Manifests] = {}
-
-    def one(values: Values, version: str) -> Render:
-        text = helm.template(
-            plan.chart.path,
-            release=plan.release,
-            namespace=plan.release,
-            values=values.files,
-            kube_version=version,
-            api_versions=plan.api_versions,
-        )
-        # Two threads may parse the same text at once, which costs a moment and nothing else.
-        if text not in parsed:
-            parsed[text] = read_manifests(text)
-        return Render(values.name, version, text, parsed[text])
-
-    # By version, so that the first version's check finds its renders done.
-    return {
-        (values.name, version): pool.submit(one, values, version)
-        for version in plan.kube_versions
-        for values in plan.values
-    }
+def _test_chart(library: Chart, config: Config) -> Chart | None:
+    """The chart of tests that renders `library`: the one of the configuration, or one that depends on it by path."""
+    if config.test_chart:
+        return read_chart(library.path / config.test_chart)
+    near = [library.path, library.path.parent, library.path.parent.parent]
+    places = [
+        file.parent for folder in near for depth in ("*", "*/*") for file in sorted(folder.glob(f"{depth}/Chart.yaml"))
+    ]
+    for place in dict.fromkeys(places):
+        with contextlib.suppress(ChartError):
+            user = read_chart(place)
+            if user.metadata.get("type") != "library" and is_local(user, library.path):
+                return user
+    return None
 
 
-def gathered(plan: Plan, futures: Mapping[tuple[str, str], Future[Render]]) -> tuple[Render, ...]:
-    renders: list[Render] = []
-    refusals: dict[str, tuple[ReleaseError, list[tuple[str, str]]]] = {}
-    for values in plan.values:
-        for version in plan.kube_versions:
-            try:
-                renders.append(futures[values.name, version].result())
-            except (ChartError, ValuesError) as error:
-                refusals.setdefault(str(error), (error, []))[1].append((values.name, version))
-    if not refusals:
-        return tuple(renders)
-    told = [f"{error}\n  with:     {spread(cells)}" for error, cells in refusals.values()]
-    first = next(iter(refusals.values()))[0]
-    raise type(first)("\n".join(told))
-
-
-def make_index(plan: Plan, renders: Sequence[Render]) -> dict[str, Any]:
-    """Which file holds which render, as JSON: `dist/<chart>.manifests/index.json` and `--json`."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "chart": {"name": plan.chart.name, "version": plan.chart.version},
-        "release": plan.release,
-        "kube_versions": plan.kube_versions,
-        "values": [values.name for values in plan.values],
-        "renders": [
-            {
-                "values": one.values,
-                "kube_version": one.kube_version,
-                "file": one.file,
-                "sha256": one.sha256,
-                "objects": len(one.manifests),
-            }
-            for one in renders
-        ],
-    }
-
-
-def store(plan: Plan, renders: Sequence[Render], folder: Path) -> Path:
-    """Write `folder`: a file for each distinct render, named by content, and `index.json`.
-
-    The folder is replaced as a whole or left as it was. Raises OutputError where it cannot be written.
-    """
-    dist, index = folder.parent, make_index(plan, renders)
-    try:
-        dist.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".manifests-", dir=dist) as scratch:
-            fresh, old = Path(scratch) / "new", Path(scratch) / "old"
-            fresh.mkdir()
-            for name, text in {one.file: one.text for one in renders}.items():
-                (fresh / name).write_text(text)
-            (fresh / "index.json").write_text(json.dumps(index, indent=2) + "\n")
-            with held():
-                if folder.exists():
-                    folder.rename(old)
-                fresh.rename(folder)
-    except OSError as error:
-        raise OutputError(
-            f"{shown(folder)} cannot be written",
-            found=error.strerror or str(error),
-            run=f"make room or correct the permissions of {shown(dist)}, then run the same command again",
-        ) from error
-    return folder
+@contextlib.contextmanager
+def renderable(chart: Chart, library: Chart | None) -> Iterator[Path]:
+    """The folder that helm renders: the chart's own, or of a chart of tests a copy that holds the library as it is."""
+    if library is None:
+        yield chart.path
+        return
+    with tempfile.TemporaryDirectory(prefix="gati-library-") as scratch:
+        copy = Path(scratch) / chart.path.name
+        shutil.copytree(chart.path, copy, ignore=shutil.ignore_patterns("Chart.lock", "charts"))
+        shutil.copytree(library.path, copy / "charts" / library.name)
+        yield copy
 
 
 def spread(cells: Iterable[tuple[str, str]]) -> Spread:
@@ -281,10 +307,3 @@ def _notes(chart: Chart, known: Sequence[str]) -> Iterator[str]:
         yield f"{chart.name} has no values files: rendered once, as it is"
     if chart.kube_version is None:
         yield f"{chart.name} has no kubeVersion: rendered for every known Kubernetes, {spans(known)}"
-
-
-def _asks_for_apis(folder: Path) -> bool:
-    """Whether a template, or one of an unpacked dependency, looks at the APIs that the cluster serves."""
-    return any(
-        "APIVersions" in file.read_text(errors="replace") for file in folder.rglob("templates/**/*") if file.is_file()
-    )

@@ -8,21 +8,25 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from scripts.chart.contents import is_definition
 from scripts.chart.kubeversion import minor as minor_of
-from scripts.chart.manifests import read_manifests
-from scripts.core.errors import ToolError
+from scripts.chart.manifests import Document, read_manifests
+from scripts.core.errors import ConfigError, ToolError
+from scripts.core.paths import shown
 from scripts.core.progress import Say, silent
 from scripts.toolchain.crds import CRD_SETS, Sources, crd_files
+from scripts.toolchain.finder import Module
 from scripts.workspace import Workspace
 
 # How kubeconform finds the file of a kind; core's group is its version, `v1`.
 TEMPLATE = "{{.ResourceKind}}_{{.Group}}_{{.ResourceAPIVersion}}.json"
 _RECEIPT = "receipt.json"
+_MODULE = re.compile(r"(\S+)@(v\S+?):(\S*) +(h1:\S+)")
 _DEFINITIONS = "/api/_definitions.json#/$defs/"
 _NEEDLESS = ("description", "default", "$id", "$schema")
 # The part of an OpenAPI schema that checks a value and means the same in JSON schema.
@@ -30,6 +34,7 @@ _CHECKS = (
     "format", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
     "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "required",
 )  # fmt: skip
+_OLD_BETAS = ("flowcontrol.apiserver.k8s.io", "autoscaling")  # whose beta versions are on by default
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
 
@@ -47,6 +52,11 @@ class Kind(NamedTuple):
         return self.api_version.rpartition("/")[0]
 
     @property
+    def path(self) -> str:
+        """As helm names it where a template asks for it: `apps/v1/Deployment`."""
+        return f"{self.api_version}/{self.kind}"
+
+    @property
     def file(self) -> str:
         """The name that TEMPLATE gives."""
         group, version = self.api_version.partition("/")[0], self.api_version.rpartition("/")[2]
@@ -60,15 +70,53 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True)
 class Prepared:
-    """Where kubeconform finds the schemas of one minor (for `-schema-location`), and which kinds have none."""
+    """Where kubeconform finds the schemas of one minor (for `-schema-location`), and which kinds have none.
+
+    `sums` are checksums of the schemas: what obeys a schema in one minor obeys an equal one in another.
+    """
 
     locations: tuple[str, ...]
     missing: frozenset[Kind]
+    sums: Mapping[Kind, str] = field(default_factory=dict)
 
 
 def schemas_of(work: Workspace) -> Schemas:
-    """The schemas that the pinned tools bring, kept in the user's cache."""
-    return Schemas(work.config.cache_dir, work.tools, say=work.say)
+    """The schemas that the pinned tools and the configuration bring, kept in the user's cache. Raises ConfigError."""
+    return Schemas(work.config.cache_dir, work.tools, further=further_of(work), say=work.say)
+
+
+@dataclass(frozen=True)
+class Further:
+    """What the configuration adds: folders of JSON schemas, and files of definitions."""
+
+    folders: tuple[Path, ...] = ()
+    files: tuple[Path, ...] = ()
+
+
+def further_of(work: Workspace) -> Further:
+    """What `schema_folders`, `crds` and `crd_modules` name. Raises ConfigError, ToolError for a module."""
+    config = work.config
+    folders = [_there(config.project / name, "schema_folders") for name in config.schema_folders]
+    places = [_there(config.project / name, "crds") for name in config.crds]
+    for entry in config.crd_modules:
+        found = _MODULE.fullmatch(entry)
+        if found is None:
+            form = "PATH@VERSION:FOLDER h1:CHECKSUM, as `go mod download -json PATH@VERSION` tells the Sum"
+            raise ConfigError("[tool.gati] crd_modules cannot be used", expected=form, found=entry)
+        path, version, folder, h1 = found.groups()
+        source = work.tools.unpacked(Module(path.replace("/", "-"), path, version, h1))
+        places.append(_there(source / folder, "crd_modules"))
+    files = [file for place in places for file in (sorted(place.rglob("*.y*ml")) if place.is_dir() else [place])]
+    return Further(tuple(folders), tuple(files))
+
+
+def _there(path: Path, key: str) -> Path:
+    if not path.exists():
+        raise ConfigError(f"[tool.gati] {key} names {shown(path)}, which is not there")
+    return path
+
+
+_NO_MORE = Further()
 
 
 class Schemas:
@@ -78,9 +126,10 @@ class Schemas:
     a file is written whole or not at all, and one whose content is not what was written is made anew.
     """
 
-    def __init__(self, cache: Path, sources: Sources, *, say: Say = silent) -> None:
+    def __init__(self, cache: Path, sources: Sources, *, further: Further = _NO_MORE, say: Say = silent) -> None:
         self._root = cache / "schemas"
         self._sources = sources
+        self._further = further
         self._say = say
 
     def minors(self) -> tuple[str, ...]:
@@ -89,59 +138,118 @@ class Schemas:
         return tuple(f"1.{minor}" for minor in sorted(int(match.group(1)) for match in found if match))
 
     def prepare(
-        self, kube_version: str, kinds: Iterable[Kind], definitions: Sequence[Mapping[str, Any]] = ()
+        self,
+        kube_version: str,
+        kinds: Iterable[Kind],
+        definitions: Sequence[Document] = (),
+        unrendered: Callable[[Collection[str]], Iterable[Mapping[str, Any]]] = lambda _: (),
     ) -> Prepared:
         """Have a schema for each of `kinds` in the cache.
 
-        `definitions` are CustomResourceDefinition objects that the chart brings along; they come first.
-        Raises ToolError where the cache cannot be written or an operator's module cannot be had.
+        `definitions` are the CustomResourceDefinition objects that the chart renders; they come first. `unrendered`
+        gives those that it has beside them, for kinds as `group/version/Kind`. Raises ToolError where the cache
+        cannot be written or an operator's module cannot be had.
         """
         minor = minor_of(kube_version)
         wanted = {kind for kind in kinds if kind.plausible}
-        locations, missing = [], set(kinds) - wanted
+        missing = set(kinds) - wanted
+        locations: list[str] = []
+        sums: dict[Kind, str] = {}
         for take in (
             lambda kinds: self._own(kinds, definitions),
+            self._given,
             lambda kinds: self._kubernetes(kinds, minor),
+            lambda kinds: self._defined(kinds, "beside", tuple(unrendered({kind.path for kind in kinds}))),
             self._operators,
         ):
-            folder, found = take(wanted) if wanted else (None, set())
+            store, found = take(wanted) if wanted else (None, set())
             wanted -= found
-            if folder is not None and found:
+            if store is not None and found:
                 # As an address, so that a space or a percent sign in the cache's path stays what it is.
-                locations.append(f"{folder.resolve().as_uri()}/{TEMPLATE}")
-        return Prepared(tuple(locations), frozenset(missing | wanted))
+                locations.append(f"{store.folder.resolve().as_uri()}/{TEMPLATE}")
+                sums |= {kind: store.sum(kind.file) for kind in found}
+        return Prepared(tuple(locations), frozenset(missing | wanted), sums)
 
     def served_by(self, kind: Kind) -> tuple[str, ...]:
         """The minors whose Kubernetes knows `kind`."""
         return tuple(m for m in self.minors() if kind.plausible and _kubernetes_schema(m, kind) is not None)
 
-    def api_versions(self) -> tuple[str, ...]:
-        """What `helm --api-versions` must hear of a cluster with the pinned operators: versions, and their kinds."""
+    def owned_by_kubernetes(self, group: str) -> bool:
+        """Whether kinds of `group` are Kubernetes' own."""
+        return any(name.rpartition("/")[2] and _group(name) == group for m in self.minors() for name in self.builtin(m))
+
+    def builtin(self, minor: str) -> frozenset[str]:
+        """What a cluster of that minor serves by itself, as `group/version` and `group/version/Kind`.
+
+        Without what has to be switched on first: alpha versions, and beta ones younger than 1.24.
+        """
+        store = self._store(f"v{minor}-{_digest(_dataset_version())}")
+        store.ensure({"served.json": functools.partial(_served, minor)})
+        return frozenset(json.loads((store.folder / "served.json").read_bytes()))
+
+    def operators(self) -> frozenset[str]:
+        """What the pinned operators serve, as `group/version` and `group/version/Kind`."""
         kinds = self._operator_index(self._operator_store())
-        versions = {kind.api_version for kind in kinds}
-        return tuple(sorted(versions | {f"{kind.api_version}/{kind.kind}" for kind in kinds}))
+        return frozenset({kind.api_version for kind in kinds} | {kind.path for kind in kinds})
 
-    def _own(self, kinds: set[Kind], definitions: Sequence[Mapping[str, Any]]) -> tuple[Path | None, set[Kind]]:
-        by_kind = {kind: (crd, version) for crd in definitions for kind, version in _versions(crd)}
-        found = kinds & by_kind.keys()
-        if not found:
+    def defined(self) -> frozenset[str]:
+        """What the definitions of the configuration serve, as `group/version` and `group/version/Kind`."""
+        kinds = self._further_definitions
+        return frozenset({kind.api_version for kind in kinds} | {kind.path for kind in kinds})
+
+    @functools.cached_property
+    def _further_definitions(self) -> Mapping[Kind, tuple[Path, Mapping[str, Any]]]:
+        return {
+            kind: (file, schema)
+            for file in self._further.files
+            for crd in read_definitions(file)
+            for kind, schema in _versions(crd)
+        }
+
+    def _own(self, kinds: set[Kind], definitions: Sequence[Document]) -> tuple[Store | None, set[Kind]]:
+        groups = {kind.group for kind in kinds}
+        texts = sorted({one.text for one in definitions if (one.data.get("spec") or {}).get("group") in groups})
+        return self._defined(kinds, _digest(*texts), tuple(d.data for d in definitions if d.text in set(texts)))
+
+    def _defined(
+        self, kinds: set[Kind], key: str, definitions: Sequence[Mapping[str, Any]]
+    ) -> tuple[Store | None, set[Kind]]:
+        by_kind = {kind: schema for crd in definitions if is_definition(crd) for kind, schema in _versions(crd)}
+        if not (found := kinds & by_kind.keys()):
             return None, set()
-        store = self._store(f"own-{_digest(json.dumps(definitions, sort_keys=True, default=str))}")
-        store.ensure({kind.file: functools.partial(_crd_schema, kind, by_kind[kind][1]) for kind in found})
-        return store.folder, found
+        if key == "beside":
+            key = _digest(json.dumps([by_kind[kind] for kind in sorted(found)], sort_keys=True, default=str))
+        store = self._store(f"own-{key}")
+        store.ensure({kind.file: functools.partial(_crd_schema, kind, by_kind[kind]) for kind in found})
+        return store, found
 
-    def _kubernetes(self, kinds: set[Kind], minor: str) -> tuple[Path, set[Kind]]:
+    def _given(self, kinds: set[Kind]) -> tuple[Store | None, set[Kind]]:
+        """Those of the configuration."""
+        given: dict[Kind, tuple[Path, Callable[[], Any]]] = {}
+        for kind in kinds:
+            if kind in self._further_definitions:
+                file, schema = self._further_definitions[kind]
+                given[kind] = file, functools.partial(_crd_schema, kind, schema)
+            elif file_of := next((f for folder in self._further.folders if (f := _schema_in(folder, kind))), None):
+                given[kind] = file_of, functools.partial(_read_schema, file_of)
+        if not given:
+            return None, set()
+        store = self._store(f"given-{_digest(*(file.read_bytes() for file in sorted({f for f, _ in given.values()})))}")
+        store.ensure({kind.file: make for kind, (_, make) in given.items()})
+        return store, set(given)
+
+    def _kubernetes(self, kinds: set[Kind], minor: str) -> tuple[Store, set[Kind]]:
         store = self._store(f"v{minor}-{_digest(_dataset_version())}")
         found = {kind for kind in kinds if store.holds(kind.file) or _kubernetes_schema(minor, kind) is not None}
         store.ensure({kind.file: functools.partial(_flat_schema, minor, kind) for kind in found})
-        return store.folder, found
+        return store, found
 
-    def _operators(self, kinds: set[Kind]) -> tuple[Path, set[Kind]]:
+    def _operators(self, kinds: set[Kind]) -> tuple[Store, set[Kind]]:
         store = self._operator_store()
         index = self._operator_index(store)
         found = kinds & index.keys()
         store.ensure({kind.file: functools.partial(self._operator_schema, kind, index[kind]) for kind in found})
-        return store.folder, found
+        return store, found
 
     def _operator_store(self) -> Store:
         # A module's folder is named by its version and checksum.
@@ -184,6 +292,10 @@ class Store:
     def holds(self, name: str) -> bool:
         """Whether `name` was made before; it may have been damaged since."""
         return (self.folder / name).exists()
+
+    def sum(self, name: str) -> str:
+        """The checksum of `name`, which `ensure` has seen."""
+        return self._sums().get(name, "")
 
     def ensure(self, wanted: Mapping[str, Callable[[], Any]]) -> None:
         """Have each file of `wanted`, made by its function when it is absent or not what was written.
@@ -290,6 +402,43 @@ def _kubernetes_schema(minor: str, kind: Kind) -> dict[str, Any] | None:
         if (known["group"], known["version"], known["kind"]) == (kind.group, version, kind.kind):
             return dict(schema)
     return None
+
+
+def _served(minor: str) -> list[str]:
+    """What `Schemas.builtin` says of that minor."""
+    served = set()
+    for schema in _kubernetes_definitions(minor).values():
+        for known in schema.get("x-kubernetes-group-version-kind", ()):
+            group, version, kind = known["group"], known["version"], known["kind"]
+            young = "beta" in version and group not in _OLD_BETAS
+            if "alpha" in version or young or kind.endswith("List") or "metadata" not in schema.get("properties", {}):
+                continue
+            api_version = f"{group}/{version}" if group else version
+            served |= {api_version, f"{api_version}/{kind}"}
+    return sorted(served)
+
+
+def _group(name: str) -> str:
+    """The group of `group/version` or `group/version/Kind`."""
+    parts = name.split("/")
+    return parts[0] if len(parts) > 1 and not re.fullmatch(r"v\d\w*", parts[0]) else ""
+
+
+def _schema_in(folder: Path, kind: Kind) -> Path | None:
+    """The schema of `kind` in a folder of the forms that are in use: kubeconform's own, and the catalogue's."""
+    name, group, version = kind.kind.lower(), kind.group, kind.api_version.rpartition("/")[2]
+    suffix = "-".join(part.partition(".")[0] for part in kind.api_version.split("/"))
+    for form in (f"{group}/{name}_{version}.json", kind.file, f"{name}-{suffix}.json", f"{name}.json"):
+        if (folder / form).is_file():
+            return folder / form
+    return None
+
+
+def _read_schema(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except ValueError as error:
+        raise ConfigError(f"{shown(file)} is no JSON schema", found=str(error)) from error
 
 
 @functools.lru_cache(maxsize=1)

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from xml.etree import ElementTree
 
-from scripts.chart.helm import Helm
 from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import Manifests
 from scripts.checks.kubeconform import Kubeconform, Problem
-from scripts.checks.matrix import SCHEMA_VERSION, Plan, Spread, gathered, read_plan, spans, spread, submitted
+from scripts.checks.matrix import SCHEMA_VERSION, Plan, Spread, read_plan, spans, spread
+from scripts.checks.render import Render, Rendered, render
 from scripts.checks.schemas import schemas_of
-from scripts.core.command import Runner
 from scripts.core.errors import FindingsError
-from scripts.core.parallel import workers
 from scripts.workspace import Workspace
 
 
 class Checker(Protocol):
-    """Finds the problems of renders under one Kubernetes version (`scripts.kubeconform.Kubeconform` does)."""
+    """Finds the problems of renders under each Kubernetes version (`scripts.checks.kubeconform.Kubeconform` does)."""
 
-    def check(self, renders: Sequence[Manifests], kube_version: str) -> tuple[tuple[Problem, ...], ...]: ...
+    def judge(self, renders: Mapping[str, Sequence[Manifests]]) -> Mapping[str, tuple[tuple[Problem, ...], ...]]: ...
 
 
 @dataclass(frozen=True)
@@ -38,15 +36,18 @@ class Checked:
 
 @dataclass(frozen=True)
 class Validation:
-    """The verdict on a whole matrix, in the order of versions and then of values."""
+    """The verdict on a whole matrix, in the order of versions and then of values. `notes` say what it leaves out."""
 
     plan: Plan
     checked: tuple[Checked, ...]
+    notes: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
 
     @property
     def objects(self) -> int:
         """How many objects were checked, each counted for every render that has it."""
-        return sum(len(one.objects) for one in self.checked)
+        unchecked = sum(problem.unchecked for one in self.checked for problem in one.problems)
+        return sum(len(one.objects) for one in self.checked) - unchecked
 
     def summary(self) -> str:
         """One line for a person."""
@@ -59,11 +60,24 @@ class Validation:
             f"({', '.join(values.name for values in self.plan.values)}; Kubernetes {minors})"
         )
 
+    def lines(self) -> list[str]:
+        """The summary, and what was not covered."""
+        accepted: dict[str, list[tuple[str, str]]] = {}
+        for one in self.checked:
+            for problem in one.problems:
+                if problem.accepted:
+                    told = f"{problem.kind}/{problem.name} is not checked: {problem.accepted}"
+                    accepted.setdefault(told, []).append((one.values, one.kube_version))
+        told_once = [f"{message} ({spread(cells)})" for message, cells in accepted.items()]
+        return [self.summary(), *(f"note: {line}" for line in (*told_once, *self.notes))]
+
     def problems(self) -> tuple[tuple[Problem, Spread], ...]:
         """Each distinct problem once, with the renders that have it."""
         groups: dict[Problem, list[tuple[str, str]]] = {}
         for one in self.checked:
             for problem in one.problems:
+                if problem.accepted:
+                    continue
                 groups.setdefault(problem, []).append((one.values, one.kube_version))
         return tuple((problem, spread(cells)) for problem, cells in groups.items())
 
@@ -82,46 +96,60 @@ class Validation:
                     "kind": problem.kind,
                     "name": problem.name,
                     "message": problem.message,
+                    "verdict": "not checked" if problem.unchecked else "refused",
                     "with": where.records(),
                 }
                 for problem, where in self.problems()
             ],
+            "notes": self.lines()[1:],
+            "unreached": self.unreached,
         }
 
 
 def check_chart(work: Workspace, *, values: Iterable[Path] = (), kube_versions: Iterable[str] = ()) -> Validation:
     """Render and check the chart at `config.chart`: the whole of `kubeconform-check` but its output."""
     plan = read_plan(work, values=values, kube_versions=kube_versions)
-    tools = work.tools.paths(("helm", "kubeconform"))
-    checker = Kubeconform(tools["kubeconform"], work.runner, schemas_of(work))
-    return validate(plan, work.helm, checker, work.runner)
+    path = work.tools.paths(("helm", "kubeconform"))["kubeconform"]
+    checker = Kubeconform(path, work.runner, schemas_of(work), plan.tolerance, plan.contents.definitions)
+    outcome = validate(plan, render(plan, work), checker)
+    for note in outcome.lines()[1:]:
+        work.say(note)
+    return outcome
 
 
-def validate(plan: Plan, helm: Helm, checker: Checker, runner: Runner) -> Validation:
-    """Render the whole matrix and check every object of it. Raises as `render` does, and ToolError."""
-    with workers(runner) as pool:
-        futures = submitted(plan, helm, pool)
-
-        def check(version: str) -> list[Checked]:
-            # Submitted after every render, so all that this waits for has begun.
-            renders = [futures[values.name, version].result() for values in plan.values]
-            verdicts = checker.check([one.manifests for one in renders], version)
-            return [
-                Checked(one.values, version, tuple(str(d.identity) for d in one.manifests), problems)
-                for one, problems in zip(renders, verdicts, strict=True)
-            ]
-
-        checks = [pool.submit(check, version) for version in plan.kube_versions]
-        gathered(plan, futures)
-        return Validation(plan, tuple(checked for future in checks for checked in future.result()))
+def validate(plan: Plan, rendered: Rendered, checker: Checker) -> Validation:
+    """Check every object of the matrix. Raises ToolError, CommandFailed."""
+    by_version: dict[str, list[Render]] = {}
+    for one in rendered.renders:
+        by_version.setdefault(one.kube_version, []).append(one)
+    verdicts = checker.judge({version: [one.manifests for one in some] for version, some in by_version.items()})
+    checked = (
+        Checked(one.values, version, tuple(str(d.identity) for d in one.manifests), problems)
+        for version, several in by_version.items()
+        for one, problems in zip(several, verdicts[version], strict=True)
+    )
+    return Validation(plan, tuple(checked), rendered.notes(), rendered.unreached)
 
 
 def demand_valid(outcome: Validation) -> None:
-    """Raises FindingsError when an object of `outcome` has a problem."""
-    if found := outcome.problems():
+    """Raises FindingsError when an object of `outcome` has a problem, or there is none at all."""
+    chart, found = outcome.plan.chart, outcome.problems()
+    told = f"{len(found)} problem{'s'[: len(found) != 1]}"
+    if any(not problem.unchecked for problem, _ in found):
+        raise FindingsError(f"{chart.name} {chart.version} renders objects that Kubernetes would refuse", found=told)
+    if found:
         raise FindingsError(
-            f"{outcome.plan.chart.name} {outcome.plan.chart.version} renders objects that Kubernetes would refuse",
-            found=f"{len(found)} problem{'s'[: len(found) != 1]}",
+            f"{chart.name} {chart.version} renders objects that are not checked",
+            expected="a schema of every kind",
+            found=told,
+            run="name their definitions in [tool.gati] crds, crd_modules or schema_folders, or them in skip_kinds",
+        )
+    if outcome.checked and not any(one.objects for one in outcome.checked):
+        raise FindingsError(
+            f"{chart.name} {chart.version} renders no object, so nothing is checked",
+            expected="values with which it renders something",
+            found=", ".join(outcome.unreached) or "no template that could",
+            run="write ci/<name>-values.yaml in the chart, or name a file with --values",
         )
 
 

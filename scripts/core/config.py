@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,44 @@ from scripts.core.errors import ConfigError
 class Config:
     """What the toolkit works on. Paths are absolute once loaded.
 
-    Every field but `root` can stand in `[tool.gati]`, in the environment as `GATI_<FIELD>`, and, where a
-    task offers it, in a flag; the last of the three wins. A relative path starts at the project's root, in a
-    flag at the current folder.
+    Every field but `root` and `project` can stand in `[tool.gati]`, in the environment as `GATI_<FIELD>`, and,
+    where a task offers it, in a flag; the last of the three wins. A relative path starts at the folder of the file
+    that says it, in a flag at the current folder.
+
+    The file is the nearest at or above the chart: a `pyproject.toml` with `[tool.gati]`, or a `gati.toml`, where the
+    keys stand without a heading. A table `[tool.gati.for."charts/a*"]` holds for the charts whose folder fits.
     """
 
     root: Path
+    """The checkout of this toolkit."""
+    project: Path = Path()
+    """The folder of the file that configures the chart; the checkout, where no other is nearer."""
     chart: Path = Path("helm/gati")
+    charts: tuple[str, ...] = ()
+    """Folders of charts, as patterns (`charts/*`), for `--all` and `--changed`. Empty: `chart` alone."""
+    values: tuple[str, ...] = ()
+    """What the chart is rendered with, as patterns in its folder; `values.yaml` stands for no further file.
+
+    Empty: each `ci/*-values.yaml`, or without one the bare `values.yaml`; and each `values-*.yaml`. (`.yml` too.)
+    """
+    test_chart: str = ""
+    """The folder of a chart that uses this library chart, from the chart. Empty: one that depends on it by `file://`."""
+    api_versions: tuple[str, ...] = ()
+    """What the chart's clusters serve beside Kubernetes and the pinned operators: `group/version[/Kind]`."""
+    schema_folders: tuple[str, ...] = ()
+    """Folders of JSON schemas for kinds of others, named as kubeconform or the CRDs catalogue names them."""
+    crds: tuple[str, ...] = ()
+    """Files, or folders of files, with CustomResourceDefinitions of others."""
+    crd_modules: tuple[str, ...] = ()
+    """Go modules with CustomResourceDefinitions: `PATH@VERSION:FOLDER h1:CHECKSUM`."""
+    skip_kinds: tuple[str, ...] = ()
+    """Kinds that are not checked, and why: `group/version Kind: reason`."""
+    yamllint: str = ""
+    """The rules for YAML. Empty: the nearest `.yamllint[.yaml|.yml]` at or above the chart; else syntax alone."""
+    lint_errors: tuple[str, ...] = ("helm",)
+    """The checks of `invoke lint` whose warnings are errors: helm, chart, artifacthub, yamllint, dependencies."""
     changelog: Path = Path("CHANGELOG.md")
-    """The chart's changelog. A chart that a flag or the environment names has its own: its CHANGELOG.md."""
+    """The chart's changelog; `none` where it has none. Other charts than `chart` have their own in their folder."""
     version_files: tuple[str, ...] = ()
     """Further files that name the chart's version, from the project's root; a bump changes them too."""
     dist: Path = Path("dist")
@@ -69,57 +99,100 @@ class Config:
 _CHOICES = {"images": ("auto", "registry", "build")}
 
 
+_OF_ONE_CHART = ("values", "test_chart", "api_versions", "schema_folders", "crds", "crd_modules", "skip_kinds")
+"""What a project says for its charts, and not for one that lies elsewhere and has no file of its own."""
+
+
 def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
-    """The configuration of the project at `root`; an override of None counts as not given.
+    """The configuration of the chart that is named, or of the project at `root`; an override of None is none.
 
     Raises ConfigError for an unknown key or a value of the wrong type, naming the key.
     """
     environ = os.environ if environ is None else environ
-    fields = {field.name: field for field in dataclasses.fields(Config) if field.name != "root"}
-    values: dict[str, Any] = {}
-    for key, value in _table(root).items():
-        name = key.replace("-", "_")
-        if name not in fields:
-            raise ConfigError(
-                f"pyproject.toml: [tool.gati] has no key {key!r}",
-                expected=", ".join(sorted(fields)),
-                run="correct the key in pyproject.toml",
-            )
-        values[name] = _value(fields[name], value, f"[tool.gati] {key}")
-    project = dict(values)
+    fields = {field.name: field for field in dataclasses.fields(Config) if field.name not in ("root", "project")}
+    given: dict[str, Any] = {}
     for name, field in fields.items():
         variable = f"GATI_{name.upper()}"
         if variable in environ:
-            values[name] = _value(field, environ[variable], variable)
+            given[name] = _value(field, environ[variable], variable)
     for name, value in overrides.items():
         if value is not None:
             flag = _value(fields[name], value, f"--{name.replace('_', '-')}")
-            values[name] = Path.cwd() / flag if isinstance(flag, Path) else flag
-    values.setdefault("cache_dir", _user_cache())
-    own = (root / project.get("chart", Config.chart)).resolve()
-    if (chart := root / values.get("chart", own)).resolve() != own:
-        # What the project says about its chart is not true of another one.
-        if values.get("changelog") == project.get("changelog"):
+            given[name] = Path.cwd() / flag if isinstance(flag, Path) else flag
+    home = _table(root / "pyproject.toml")
+    own = (root / str(home.get("chart", Config.chart))).resolve()
+    chart = (root / given.get("chart", own)).resolve()
+    project, table = _nearest(chart, root, home)
+    values = _read(project, table, chart, fields)
+    own = (project / values.get("chart", Config.chart)).resolve()
+    if chart != own:  # what the project says about its chart is not true of another one
+        if values.get("changelog") != Path("none"):
             values["changelog"] = chart / "CHANGELOG.md"
-        if values.get("version_files") == project.get("version_files"):
-            values["version_files"] = ()
+        values.pop("version_files", None)
+        if not chart.is_relative_to(project):
+            values = {name: value for name, value in values.items() if name not in _OF_ONE_CHART}
     for name, field in fields.items():
         if field.type == "Path":
-            values[name] = (root / values.get(name, field.default)).resolve()
-    return Config(root=root, **values)
+            # What no file says is the toolkit's own business, and stays in its checkout.
+            values[name] = (project if name in values else root) / values.get(name, field.default)
+    if "cache_dir" not in table:
+        values["cache_dir"] = _user_cache()
+    values |= {**given, "chart": chart}
+    paths = {name: (root / values[name]).resolve() for name, field in fields.items() if field.type == "Path"}
+    return Config(root=root, project=project, **{**values, **paths})
 
 
-def _table(root: Path) -> Mapping[str, Any]:
-    path = root / "pyproject.toml"
+def _nearest(chart: Path, root: Path, home: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:
+    """The folder and the table of the file that configures `chart`; the project's at `root` where there is none."""
+    for folder in (chart, *chart.parents):
+        if folder == root:
+            break
+        if (folder / "gati.toml").is_file():
+            return folder, _toml(folder / "gati.toml")
+        if (folder / "pyproject.toml").is_file() and (table := _table(folder / "pyproject.toml")):
+            return folder, table
+    return root, home
+
+
+def _read(
+    project: Path, table: Mapping[str, Any], chart: Path, fields: Mapping[str, dataclasses.Field[Any]]
+) -> dict[str, Any]:
+    """The values of a table, those of its `for` that fit the chart laid over them."""
+    file = "gati.toml" if (project / "gati.toml").is_file() else "pyproject.toml"
+    particular = table.get("for", {})
+    if not isinstance(particular, dict) or not all(isinstance(value, dict) for value in particular.values()):
+        raise ConfigError(f"{file}: `for` must hold a table for each pattern", found=repr(particular))
+    place = os.path.relpath(chart, project)
+    layers = [{key: value for key, value in table.items() if key != "for"}]
+    layers += [value for pattern, value in particular.items() if fnmatch(place, pattern)]
+    values = {}
+    for key, value in (pair for layer in layers for pair in layer.items()):
+        name = key.replace("-", "_")
+        if name not in fields:
+            raise ConfigError(
+                f"{file}: [tool.gati] has no key {key!r}",
+                expected=", ".join(sorted(fields)),
+                run=f"correct the key in {file}",
+            )
+        values[name] = _value(fields[name], value, f"[tool.gati] {key}")
+    return values
+
+
+def _table(file: Path) -> Mapping[str, Any]:
+    """`[tool.gati]` of a pyproject.toml; empty where there is none."""
+    table = _toml(file).get("tool", {}).get("gati", {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{file}: [tool.gati] must be a table", found=repr(table))
+    return table
+
+
+def _toml(file: Path) -> Mapping[str, Any]:
     try:
-        table = tomllib.loads(path.read_text()).get("tool", {}).get("gati", {})
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML", found=str(error), run="correct that line") from error
-    if not isinstance(table, dict):
-        raise ConfigError(f"{path}: [tool.gati] must be a table", found=repr(table))
-    return table
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not valid TOML", found=str(error), run="correct that line") from error
 
 
 def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:

@@ -124,7 +124,7 @@ def plan_bump(
     all_edits = [Edit(file, before.encode(), after.encode()), *history]
     old_app = metadata.get("appVersion")
     all_edits += _badges(config.chart / "README.md", read, (old, new), (str(old_app) if old_app else None, app_version))
-    all_edits += [_mention(config.root / name, read, old, new) for name in config.version_files]
+    all_edits += [_mention(config.project / name, read, old, new) for name in config.version_files]
     return Bump(chart.name, old, new, None if changes is None else date, tuple(all_edits), notes)
 
 

@@ -193,8 +193,12 @@ class Toolchain:
         module = self._pins.modules.get(name)
         if module is None:
             raise ToolError(f"no module {name!r} is pinned", expected=", ".join(sorted(self._pins.modules)))
+        return self.unpacked(module)
+
+    def unpacked(self, module: Module) -> Path:
+        """The files of `module`, checksum verified, in the cache. Raises ToolError."""
         digest = hashlib.sha256(f"{module.path}{module.version}{module.h1}".encode()).hexdigest()[:12]
-        folder = self._cache / "modules" / f"{name}-{module.version}-{digest}"
+        folder = self._cache / "modules" / f"{module.name}-{module.version}-{digest}"
         with self._lock(folder):
             # The rename below is the last step, so a folder that exists is whole.
             if not folder.is_dir():

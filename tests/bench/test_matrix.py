@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.checks.matrix import Plan, read_plan, render
+from scripts.checks.matrix import Plan, read_plan
+from scripts.checks.render import render
 from scripts.checks.schemas import Kind, Schemas
 from scripts.checks.validate import check_chart
 from scripts.workspace import Workspace
@@ -27,23 +28,23 @@ def plan(work: Workspace) -> Plan:
 @pytest.fixture
 def plain_loop(work: Workspace, plan: Plan) -> Callable[[], None]:
     """One `helm template | kubeconform` after the other, on the same flattened schemas, prepared beforehand."""
-    objects = [document for one in render(plan, work) for document in one.manifests]
+    objects = [document for one in render(plan, work).renders for document in one.manifests]
     kinds = {Kind(document.api_version, document.kind) for document in objects}
     schemas = Schemas(work.config.cache_dir, work.tools)
     places = {version: schemas.prepare(version, kinds).locations for version in plan.kube_versions}
     tools = work.tools.paths(("helm", "kubeconform"))
 
     def loop() -> None:
-        for version in plan.kube_versions:
-            for values in plan.values:
-                helm: list[str | Path] = [tools["helm"], "template", plan.release, plan.chart.path]
-                helm += ["--namespace", plan.release, "--include-crds", "--kube-version", version]
-                helm += [word for file in values.files for word in ("--values", file)]
-                helm += [word for name in plan.api_versions for word in ("--api-versions", name)]
-                kubeconform: list[str | Path] = [tools["kubeconform"], "-strict", "-output", "json"]
-                kubeconform += ["-kubernetes-version", version]
-                kubeconform += [word for place in places[version] for word in ("-schema-location", place)]
-                work.runner.pipe(helm, kubeconform)
+        for cell in plan.cells():
+            version = cell.kube_version
+            helm: list[str | Path] = [tools["helm"], "template", plan.release, plan.chart.path]
+            helm += ["--namespace", plan.release, "--include-crds", "--kube-version", version]
+            helm += [word for file in cell.values.files for word in ("--values", file)]
+            helm += [word for name in plan.apis(cell) for word in ("--api-versions", name)]
+            kubeconform: list[str | Path] = [tools["kubeconform"], "-strict", "-output", "json"]
+            kubeconform += ["-kubernetes-version", version]
+            kubeconform += [word for place in places[version] for word in ("-schema-location", place)]
+            work.runner.pipe(helm, kubeconform)
 
     return loop
 

@@ -43,8 +43,8 @@ def deployment(**spec: Any) -> dict[str, Any]:
 def test_documents_know_their_template_and_place() -> None:
     service, workload = read_manifests(RENDERED)
     assert (service.kind, service.name, service.namespace) == ("Service", "web", "gati")
-    assert (service.source, service.line) == ("gati/templates/service.yaml", 1)
-    assert (workload.source, workload.line) == ("gati/templates/web.yaml", 10)
+    assert (service.source, service.line) == ("gati/templates/service.yaml", 3)
+    assert (workload.source, workload.line) == ("gati/templates/web.yaml", 12)
     assert workload.identity == Identity("apps", "Deployment", "", "web")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from scripts.chart.manifests import read_manifests
 from scripts.chart.source import read_chart
-from scripts.checks.matrix import Plan, Render, make_plan
+from scripts.checks.matrix import Plan, make_plan
+from scripts.checks.render import Render
 
 KNOWN = ("1.28", "1.29", "1.30", "1.31")
 
@@ -23,4 +24,4 @@ def config_map(name: str, **data: str) -> str:
 
 def render(values: str, version: str, *objects: str) -> Render:
     text = "\n---\n".join(objects)
-    return Render(values, version, text, read_manifests(text))
+    return Render(values, version, read_manifests(text))

@@ -10,10 +10,27 @@ from pathlib import Path
 import pytest
 
 from scripts.chart.source import read_chart
-from scripts.checks.matrix import make_plan, spans, spread, store
+from scripts.checks.matrix import WITHOUT, make_plan, spans, spread
+from scripts.checks.render import Rendered, store
 from scripts.core.errors import ChartError, ConfigError, OutputError, ValuesError
 from scripts.core.interrupt import interruptible
 from tests.unit.checks.demo import KNOWN, config_map, plan_of, render
+
+
+class Keda:
+    """Clusters with one kind, a second one from 1.30 on, and one operator."""
+
+    def builtin(self, minor: str) -> frozenset[str]:
+        return frozenset({"v1", "v1/Pod"} | ({"v1/Young"} if minor == "1.30" else set()))
+
+    def operators(self) -> frozenset[str]:
+        return frozenset({"keda.sh/v1alpha1"})
+
+    def defined(self) -> frozenset[str]:
+        return frozenset()
+
+    def owned_by_kubernetes(self, group: str) -> bool:
+        return not group
 
 
 class TestPlan:
@@ -51,9 +68,17 @@ class TestPlan:
 
     def test_asks_for_apis_only_where_a_template_does(self, folder: Path) -> None:
         chart = read_chart(folder)
-        assert make_plan(chart, KNOWN, api_versions=lambda: ("keda.sh/v1alpha1",)).api_versions == ()
-        (folder / "templates" / "a.yaml").write_text('{{ if .Capabilities.APIVersions.Has "x" }}{{ end }}')
-        assert make_plan(chart, KNOWN, api_versions=lambda: ("keda.sh/v1alpha1",)).api_versions == ("keda.sh/v1alpha1",)
+        assert make_plan(chart, KNOWN, clusters=Keda()).served == {}
+        (folder / "templates" / "a.yaml").write_text(
+            '{{ if .Capabilities.APIVersions.Has "keda.sh/v1alpha1" }}{{ end }}'
+        )
+        plan = make_plan(chart, KNOWN, clusters=Keda())
+        assert [(cell.name, cell.kube_version, plan.apis(cell)) for cell in plan.cells() if "prod" in cell.name] == [
+            ("values-prod.yaml", "1.29.0", ("keda.sh/v1alpha1", "v1", "v1/Pod")),
+            ("values-prod.yaml", "1.30.0", ("keda.sh/v1alpha1", "v1", "v1/Pod", "v1/Young")),
+            (f"values-prod.yaml {WITHOUT}", "1.29.0", ("v1", "v1/Pod")),
+            (f"values-prod.yaml {WITHOUT}", "1.30.0", ("v1", "v1/Pod", "v1/Young")),
+        ]
 
     def test_uses_a_release_name_that_kubernetes_takes(self, folder: Path) -> None:
         chart = replace(read_chart(folder), name="My.Chart")
@@ -74,7 +99,7 @@ class TestStore:
     def test_equal_output_is_stored_once(self, folder: Path, tmp_path: Path) -> None:
         plan = plan_of(folder)
         renders = [render("values.yaml", version, config_map("x")) for version in plan.kube_versions]
-        made = store(plan, renders, tmp_path / "dist" / "manifests")
+        made = store(plan, Rendered(tuple(renders)), tmp_path / "dist" / "manifests")
         index = json.loads((made / "index.json").read_text())
         assert len(index["renders"]) == 2
         (file,) = {entry["file"] for entry in index["renders"]}
@@ -83,8 +108,10 @@ class TestStore:
 
     def test_what_is_no_longer_rendered_goes(self, folder: Path, tmp_path: Path) -> None:
         plan = plan_of(folder)
-        store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist" / "manifests")
-        made = store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist" / "manifests")
+        store(plan, Rendered((render("values.yaml", "1.29.0", config_map("x")),)), tmp_path / "dist" / "manifests")
+        made = store(
+            plan, Rendered((render("values.yaml", "1.29.0", config_map("y")),)), tmp_path / "dist" / "manifests"
+        )
         (file,) = made.glob("*.yaml")
         assert file.read_text() == config_map("y")
         assert [path.name for path in (tmp_path / "dist").iterdir()] == ["manifests"]
@@ -93,7 +120,9 @@ class TestStore:
         self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         plan = plan_of(folder)
-        made = store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist" / "manifests")
+        made = store(
+            plan, Rendered((render("values.yaml", "1.29.0", config_map("x")),)), tmp_path / "dist" / "manifests"
+        )
         before = {path.name: path.read_bytes() for path in made.iterdir()}
 
         def full(self: Path, *_: object, **__: object) -> int:
@@ -102,7 +131,11 @@ class TestStore:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "write_text", full)
             with pytest.raises(OutputError, match="cannot be written") as caught:
-                store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist" / "manifests")
+                store(
+                    plan,
+                    Rendered((render("values.yaml", "1.29.0", config_map("y")),)),
+                    tmp_path / "dist" / "manifests",
+                )
         assert caught.value.found == "No space left on device"
         assert {path.name: path.read_bytes() for path in made.iterdir()} == before
         assert [path.name for path in (tmp_path / "dist").iterdir()] == ["manifests"]
@@ -111,7 +144,7 @@ class TestStore:
         self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         plan = plan_of(folder)
-        store(plan, [render("values.yaml", "1.29.0", config_map("x"))], tmp_path / "dist" / "manifests")
+        store(plan, Rendered((render("values.yaml", "1.29.0", config_map("x")),)), tmp_path / "dist" / "manifests")
         rename = Path.rename
 
         def interrupted(self: Path, target: Path) -> Path:
@@ -120,7 +153,11 @@ class TestStore:
 
         monkeypatch.setattr(Path, "rename", interrupted)
         with pytest.raises(KeyboardInterrupt), interruptible():
-            store(plan, [render("values.yaml", "1.29.0", config_map("y"))], tmp_path / "dist" / "manifests")
+            store(
+                plan,
+                Rendered((render("values.yaml", "1.29.0", config_map("y")),)),
+                tmp_path / "dist" / "manifests",
+            )
         (file,) = (tmp_path / "dist" / "manifests").glob("*.yaml")
         assert file.read_text() == config_map("y")
         assert [path.name for path in (tmp_path / "dist").iterdir()] == ["manifests"]

@@ -1,0 +1,229 @@
+"""Reads all that helm loads of a chart, dependencies in any form included, and tells what needs no render."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from scripts.chart.archive import read_members
+from scripts.chart.manifests import kubernetes_loader
+from scripts.core.errors import ChartError
+
+_ASKED = re.compile(r"APIVersions\.Has\s*\(?\s*[\"`]([\w.-]+(?:/[\w.-]+){0,2})[\"`]")
+_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
+_ACTION_LINE = re.compile(r"^.*\{\{.*\n?", re.MULTILINE)
+_DOCUMENT = re.compile(r"^---.*$", re.MULTILINE)
+_GROUP = re.compile(r"^\s+group: *[\"']?([\w.-]+)", re.MULTILINE)
+_KIND = re.compile(r"^\s+kind: *[\"']?(\w+)", re.MULTILINE)
+_VERSION = re.compile(r"^\s+(?:- +)?name: *[\"']?(v\d+(?:(?:alpha|beta)\d+)?)[\"']?\s*$", re.MULTILINE)
+_DEEPEST = 8  # charts in charts: a symlink may lead round in a circle
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The files of a chart and of the charts in it, by helm's name for them: `chart/charts/sub/templates/x.yaml`."""
+
+    files: Mapping[str, bytes]
+
+    @functools.cached_property
+    def templates(self) -> Mapping[str, str]:
+        """What helm renders, helpers included."""
+        return {
+            name: data.decode(errors="replace")
+            for name, data in self.files.items()
+            if re.match(r"^[^/]+/(charts/[^/]+/)*templates/", name)
+        }
+
+    @functools.cached_property
+    def asks_for_version(self) -> bool:
+        """Whether a render may depend on the cluster; values and files may be templates, and dependencies refuse."""
+        return any(
+            b"Capabilities" in data or (b"kubeVersion" in data and name.endswith("/Chart.yaml") and "/charts/" in name)
+            for name, data in self.files.items()
+        )
+
+    @functools.cached_property
+    def asks_for_apis(self) -> bool:
+        """Whether a template looks at the APIs that the cluster serves."""
+        return any("APIVersions" in text for text in self.templates.values())
+
+    @functools.cached_property
+    def asked(self) -> frozenset[str]:
+        """The APIs that templates name when they ask, as `group/version` or `group/version/Kind`."""
+        return frozenset(name for text in self.templates.values() for name in _ASKED.findall(text))
+
+    @property
+    def asks_indirectly(self) -> bool:
+        """Whether some template asks for an API that it does not name there."""
+        return any(text.count("APIVersions") > len(_ASKED.findall(text)) for text in self.templates.values())
+
+    @functools.cached_property
+    def defined(self) -> Mapping[str, frozenset[str]]:
+        """The kinds that the chart's CustomResourceDefinitions define, as `group/version/Kind`, by the definition."""
+        return {chunk: kinds for chunk in self._definitions if (kinds := frozenset(_defined(chunk)))}
+
+    @functools.cached_property
+    def _definitions(self) -> tuple[str, ...]:
+        """The text of each CustomResourceDefinition; of a template, without the lines of its actions."""
+        return tuple(
+            _ACTION_LINE.sub("", chunk) if "/templates/" in name else chunk
+            for name, data in self.files.items()
+            if b"CustomResourceDefinition" in data
+            for chunk in _DOCUMENT.split(data.decode(errors="replace"))
+            if "kind: CustomResourceDefinition" in chunk
+        )
+
+    def definitions(self, kinds: Collection[str]) -> tuple[Mapping[str, Any], ...]:
+        """The definitions of `kinds` (`group/version/Kind`), as far as they can be read without a render."""
+        texts = [text for text, defined in self.defined.items() if not defined.isdisjoint(kinds)]
+        return tuple(crd for text in texts if is_definition(crd := _yaml(text)))
+
+    @functools.cached_property
+    def installed_first(self) -> frozenset[str]:
+        """The kinds that helm installs before it renders, as `group/version/Kind`: those of `crds/`."""
+        names = [name for name in self.files if re.match(r"^[^/]+/(charts/[^/]+/)*crds/", name)]
+        return frozenset().union(*Contents({name: self.files[name] for name in names}).defined.values())
+
+    def expected(self) -> tuple[str, ...]:
+        """The templates that some render should give an object of: no helpers, notes, or mere refusals."""
+        libraries = [
+            name.removesuffix("Chart.yaml")
+            for name, data in self.files.items()
+            if re.fullmatch(r"[^/]+/(charts/[^/]+/)*Chart\.yaml", name) and _yaml(data).get("type") == "library"
+        ]
+        return tuple(
+            name
+            for name, text in self.templates.items()
+            if not name.startswith(tuple(libraries)) and _renders(PurePosixPath(name).name, text)
+        )
+
+
+def read_contents(folder: Path, name: str) -> Contents:
+    """All of the chart `name` in `folder`. Raises ChartError for an archive in it that is damaged."""
+    return Contents(dict(_named(_folder(folder, 0), name)))
+
+
+def _folder(folder: Path, depth: int) -> dict[str, bytes]:
+    """The files of the chart in `folder` by their path in it; symlinks are followed, archives in `charts/` opened."""
+    ignored = _ignored(folder)
+    found: dict[str, bytes] = {}
+    for root, folders, files in os.walk(folder, followlinks=True):
+        inside = PurePosixPath(Path(root).relative_to(folder).as_posix())
+        deep = len(inside.parts) > 4 * _DEEPEST
+        paths = {name: str(inside / name) for name in (*folders, *files)}
+        folders[:] = sorted(
+            name for name in folders if not deep and paths[name] != "charts" and not ignored(paths[name], True)
+        )
+        found |= {paths[name]: _content(folder / paths[name]) for name in files if not ignored(paths[name], False)}
+    entries = sorted((folder / "charts").iterdir()) if (folder / "charts").is_dir() and depth < _DEEPEST else ()
+    for entry in entries:
+        if entry.name.startswith((".", "_")):
+            continue
+        if (entry / "Chart.yaml").is_file():
+            found |= {f"charts/{entry.name}/{name}": data for name, data in _folder(entry, depth + 1).items()}
+        elif entry.suffix == ".tgz" and entry.is_file():
+            found |= {f"charts/{entry.name}/{name}": data for name, data in _archive(entry, _content(entry), depth + 1)}
+    return found
+
+
+def _archive(where: Path | str, data: bytes, depth: int) -> Iterator[tuple[str, bytes]]:
+    for name, content in read_members(data, str(where)).items():
+        inside = name.partition("/")[2]
+        if re.fullmatch(r"charts/[^/]+\.tgz", inside) and depth < _DEEPEST:
+            yield from ((f"{inside}/{below}", found) for below, found in _archive(name, content, depth + 1))
+        else:
+            yield inside, content
+
+
+def _named(files: Mapping[str, bytes], name: str) -> Iterator[tuple[str, bytes]]:
+    """`files` as helm names them: a chart in `charts/` by its own name, or by each alias that the parent gives it."""
+    below: dict[str, dict[str, bytes]] = {}
+    for path, data in files.items():
+        if path.startswith("charts/") and path.count("/") > 1:
+            _, folder, inside = path.split("/", 2)
+            below.setdefault(folder, {})[inside] = data
+        else:
+            yield f"{name}/{path}", data
+    wanted = _yaml(files.get("Chart.yaml", b"")).get("dependencies") or []
+    for folder, inner in below.items():
+        own = str(_yaml(inner.get("Chart.yaml", b"")).get("name") or folder)
+        names = [str(one.get("alias") or own) for one in wanted if isinstance(one, dict) and one.get("name") == own]
+        for called in dict.fromkeys(names or [own]):
+            yield from _named(inner, f"{name}/charts/{called}")
+
+
+def _yaml(data: str | bytes) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.load(data, Loader=kubernetes_loader())  # noqa: S506 - a safe loader
+    except yaml.YAMLError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:  # a symlink to nowhere
+        return b""
+    except OSError as error:
+        raise ChartError(f"{file} cannot be read", found=error.strerror) from error
+
+
+def _ignored(folder: Path) -> Any:
+    """`ignored(path, is_folder)` by the folder's `.helmignore`, whose patterns are simpler than git's."""
+    file = folder / ".helmignore"
+    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
+    patterns = [line.strip() for line in lines if line.strip() and not line.startswith(("#", "!"))]
+
+    def ignored(path: str, is_folder: bool) -> bool:
+        for pattern in patterns:
+            if pattern.endswith("/") and not is_folder:
+                continue
+            bare = pattern.strip("/")
+            whole = "/" in bare or pattern.startswith("/")
+            if fnmatch(path if whole else path.rpartition("/")[2], bare):
+                return True
+        return False
+
+    return ignored
+
+
+def _renders(file: str, text: str) -> bool:
+    if file.startswith("_") or file == "NOTES.txt" or file.endswith(".tpl"):
+        return False
+    text = _COMMENT.sub("", text)
+    literal = re.sub(r"^\s*(#.*|---\s*)$", "", _ACTION.sub("", text), flags=re.MULTILINE)
+    if literal.strip():
+        return True
+    actions = _ACTION.findall(text)
+    return bool(actions) and not any(re.search(r"\b(fail|required)\b", action) for action in actions)
+
+
+def _defined(text: str) -> Iterator[str]:
+    """The kinds of a definition, read from its lines: large ones take a second to parse."""
+    group, names = _GROUP.search(text), text.partition("\n  names:")[2] or text.partition(" names:")[2]
+    if group and (kind := _KIND.search(names)):
+        yield from (f"{group[1]}/{version}/{kind[1]}" for version in _VERSION.findall(text))
+
+
+def is_definition(data: Mapping[str, Any]) -> bool:
+    """Whether `data` is a CustomResourceDefinition that says which kinds it defines."""
+    spec = data.get("spec")
+    return (
+        data.get("kind") == "CustomResourceDefinition"
+        and isinstance(spec, dict)
+        and isinstance(spec.get("group"), str)
+        and isinstance(spec.get("names"), dict)
+        and isinstance(spec["names"].get("kind"), str)
+        and isinstance(spec.get("versions"), list)
+        and all(isinstance(version, dict) and "name" in version for version in spec["versions"])
+    )

@@ -1,0 +1,182 @@
+"""Sees that a chart's dependencies are there, and are the ones that Chart.yaml and Chart.lock ask for."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.chart.archive import read_members
+from scripts.chart.helm import Helm
+from scripts.chart.kubeversion import parse_constraint
+from scripts.chart.source import Chart, read_yaml
+from scripts.core import yaml_read
+from scripts.core.errors import ChartError, CommandFailed, CommandTimeout
+from scripts.core.paths import line_of, shown
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """An entry of Chart.yaml's `dependencies`; `index` is its place there, `repository` "" for one kept in charts/."""
+
+    index: int
+    name: str
+    version: str
+    repository: str
+
+
+@dataclass(frozen=True)
+class Objection:
+    """What is wrong with the dependency of that `index`, or with Chart.lock (None). `missing`: it is not there."""
+
+    message: str
+    index: int | None = None
+    missing: bool = False
+
+
+def dependencies(chart: Chart) -> tuple[Dependency, ...]:
+    """What Chart.yaml says; entries of another form are helm's affair."""
+    entries = chart.metadata.get("dependencies")
+    return tuple(
+        Dependency(index, *(str(entry.get(key) or "") for key in ("name", "version", "repository")))
+        for index, entry in enumerate(entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict)
+    )
+
+
+def is_local(chart: Chart, folder: Path) -> bool:
+    """Whether `chart` depends on the chart in `folder` by its path."""
+    return any(place == folder.resolve() for place in local_dependencies(chart))
+
+
+def local_dependencies(chart: Chart) -> tuple[Path, ...]:
+    """The folders that `file://` dependencies lie in."""
+    return tuple(
+        (chart.path / one.repository.removeprefix("file://")).resolve()
+        for one in dependencies(chart)
+        if one.repository.startswith("file://")
+    )
+
+
+def objections(chart: Chart) -> Iterator[Objection]:
+    """What differs between Chart.yaml, Chart.lock and charts/. Raises ChartError for an archive that is damaged."""
+    wanted, there, locked = dependencies(chart), _there(chart.path), _locked(chart)
+    for one in wanted:
+        versions = there.get(one.name)
+        if not versions:
+            yield Objection(f"{one.name} {one.version} is not in charts/".replace("  ", " "), one.index, missing=True)
+            continue
+        if one.version and not any(admits(one.version, version) for version in versions):
+            yield Objection(f"{one.name} in charts/ is {', '.join(versions)}, not {one.version}", one.index)
+        elif locked is not None and one.repository and (lock := locked.get(one.name)) and not lock & versions.keys():
+            yield Objection(
+                f"{one.name} in charts/ is {', '.join(versions)}, but Chart.lock says {', '.join(sorted(lock))}",
+                one.index,
+            )
+    if locked is None:
+        return
+    for one in wanted:
+        if one.name not in locked:
+            yield Objection(f"Chart.lock does not have {one.name}")
+        elif one.version and not any(admits(one.version, version) for version in locked[one.name]):
+            yield Objection(f"Chart.lock has {one.name} {', '.join(sorted(locked[one.name]))}, not {one.version}")
+    for name in locked.keys() - {one.name for one in wanted}:
+        yield Objection(f"Chart.lock has {name}, which Chart.yaml does not")
+
+
+def demand_dependencies(chart: Chart) -> None:
+    """Raises ChartError for the first thing that is not as Chart.yaml and Chart.lock say."""
+    for found in objections(chart):
+        file = chart.path / ("Chart.lock" if found.index is None else "Chart.yaml")
+        line = line_of(file, ["dependencies", *([] if found.index is None else [found.index])])
+        run = f"helm dependency build {shown(chart.path)}"
+        if not found.missing:
+            run = f"helm dependency update {shown(chart.path)}"
+        raise ChartError(f"{shown(file)}:{line or 1}: {found.message}", run=run)
+
+
+def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -> None:
+    """Have helm fetch the dependencies that are missing, by Chart.lock where there is one; into charts/, as it does.
+
+    Nothing is done where all are there. Raises ChartError with helm's words.
+    """
+    missing = [one for one in objections(chart) if one.missing]
+    if not missing or not any(one.repository for one in dependencies(chart)):
+        return
+    say(f"fetching the dependencies of {chart.name}: {'; '.join(one.message for one in missing)}")
+    from filelock import FileLock
+
+    with FileLock(Path(tempfile.gettempdir()) / f"gati-{hashlib.sha256(str(chart.path).encode()).hexdigest()[:16]}"):
+        if any(one.missing for one in objections(chart)):
+            _build(chart, helm)
+
+
+def _build(chart: Chart, helm: Helm) -> None:
+    repositories = {one.repository for one in dependencies(chart) if one.repository.startswith(("http://", "https://"))}
+    try:
+        helm.build_dependencies(chart.path, sorted(repositories))
+    except (CommandFailed, CommandTimeout) as error:
+        said = error.stderr.strip().removeprefix("Error: ")
+        file = chart.path / "Chart.yaml"
+        raise ChartError(
+            f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: the dependencies cannot be fetched",
+            expected="; ".join(one.message for one in objections(chart) if one.missing),
+            found=said or str(error),
+            run=f"see that the repositories can be reached, then helm dependency build {shown(chart.path)}",
+        ) from error
+
+
+def admits(constraint: str, version: str) -> bool:
+    """Whether a dependency's `version` satisfies `constraint`, by helm's rules. What is no constraint admits all."""
+    wanted, found = constraint.strip().removeprefix("v"), version.strip().removeprefix("v")
+    if wanted == found or wanted.removeprefix("=").strip() == found:
+        return True
+    numbers = re.match(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?(-[\w.-]+)?", found)
+    if numbers is None:
+        return False
+    try:
+        alternatives = parse_constraint(constraint)
+    except ChartError:
+        return True
+    parts = (int(numbers[1]), int(numbers[2] or 0), int(numbers[3] or 0))
+    for alternative in alternatives:
+        # A prerelease is only admitted where the constraint names one.
+        if numbers[4] and not any(comparison.prerelease for comparison in alternative):
+            continue
+        if all(comparison.admits(parts) for comparison in alternative):
+            return True
+    return False
+
+
+def _there(folder: Path) -> dict[str, dict[str, None]]:
+    """The versions of each chart in charts/, by name."""
+    found: dict[str, dict[str, None]] = {}
+    charts = folder / "charts"
+    for entry in sorted(charts.iterdir()) if charts.is_dir() else ():
+        metadata: Mapping[str, Any] | None = None
+        if (entry / "Chart.yaml").is_file():
+            metadata = read_yaml(entry / "Chart.yaml", ChartError)
+        elif entry.suffix == ".tgz" and entry.is_file():
+            members = read_members(entry.read_bytes(), shown(entry))
+            text = next((data for name, data in members.items() if re.fullmatch(r"[^/]+/Chart\.yaml", name)), b"")
+            metadata = yaml_read.load(text)
+        if isinstance(metadata, dict) and metadata.get("name"):
+            found.setdefault(str(metadata["name"]), {})[str(metadata.get("version"))] = None
+    return found
+
+
+def _locked(chart: Chart) -> dict[str, set[str]] | None:
+    """The versions of each chart in Chart.lock; None where there is none."""
+    file = chart.path / "Chart.lock"
+    if not file.is_file():
+        return None
+    entries = read_yaml(file, ChartError).get("dependencies")
+    locked: dict[str, set[str]] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict):
+            locked.setdefault(str(entry.get("name")), set()).add(str(entry.get("version")))
+    return locked

@@ -1,0 +1,185 @@
+"""Renders the whole matrix of a chart, and stores what comes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.chart.helm import Helm
+from scripts.chart.manifests import Manifests, Parser
+from scripts.checks.matrix import SCHEMA_VERSION, Cell, Plan, Spread, renderable, spread
+from scripts.core.errors import ChartError, OutputError, ReleaseError, ValuesError
+from scripts.core.interrupt import held
+from scripts.core.parallel import workers
+from scripts.core.paths import shown
+from scripts.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Render:
+    """The chart rendered with one `values` (its name) for one Kubernetes version. Equal renders share `manifests`."""
+
+    values: str
+    kube_version: str
+    manifests: Manifests
+    way: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.manifests.text
+
+    @property
+    def file(self) -> str:
+        """The name under which the text is stored."""
+        return f"{self.manifests.sha256[:16]}.yaml"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The whole matrix. `refusals` are what the chart said where a further way stopped it, and `unreached` are
+    templates of which no render has an object."""
+
+    renders: tuple[Render, ...]
+    refusals: tuple[tuple[str, Spread], ...] = ()
+    unreached: tuple[str, ...] = ()
+
+    def notes(self) -> tuple[str, ...]:
+        """For a person."""
+        told = [f"refused {where}: {message}" for message, where in self.refusals]
+        if self.unreached:
+            told.append(f"no render has an object of {', '.join(self.unreached)}")
+        return tuple(told)
+
+
+def render(plan: Plan, work: Workspace) -> Rendered:
+    """The whole matrix, by values and then by version.
+
+    Raises ChartError or ValuesError telling each distinct refusal once, with the renders that it stops.
+    """
+    with workers(work.runner) as pool, submitted(plan, work.helm, pool) as futures:
+        return gathered(plan, futures)
+
+
+@contextlib.contextmanager
+def submitted(plan: Plan, helm: Helm, pool: Executor) -> Iterator[Mapping[Cell, Future[Manifests]]]:
+    """Every render of the matrix, under way in `pool` while the block lasts.
+
+    A chart whose templates cannot look at the cluster is rendered once for all of its versions.
+    """
+    parser = Parser(plan.release)
+    with renderable(plan.chart, plan.through) as chart:
+
+        def one(cell: Cell) -> Manifests:
+            try:
+                text = helm.template(
+                    chart,
+                    release=plan.release,
+                    namespace=plan.release,
+                    values=cell.values.files,
+                    kube_version=cell.kube_version,
+                    api_versions=plan.apis(cell),
+                )
+            except (ChartError, ValuesError) as error:
+                if plan.through is None:
+                    raise
+                raise type(error)(str(error).replace(str(chart), shown(plan.chart.path))) from error
+            return parser.read(text)
+
+        under_way: dict[Cell, Future[Manifests]] = {}
+        alike: dict[object, Future[Manifests]] = {}
+        for cell in plan.cells():
+            key = cell if plan.contents.asks_for_version else cell.values
+            if key not in alike:
+                alike[key] = pool.submit(one, cell)
+            under_way[cell] = alike[key]
+        yield under_way
+
+
+def gathered(plan: Plan, futures: Mapping[Cell, Future[Manifests]]) -> Rendered:
+    """What comes of `futures`, by values and then by version. Raises as `render` does."""
+    renders: list[Render] = []
+    refusals: dict[tuple[bool, str], tuple[ReleaseError, list[tuple[str, str]]]] = {}
+    for cell in sorted(futures, key=lambda cell: (plan.values.index(cell.values), (*plan.ways, "").index(cell.way))):
+        try:
+            renders.append(Render(cell.name, cell.kube_version, futures[cell].result(), cell.way))
+        except (ChartError, ValuesError) as error:
+            refusals.setdefault((bool(cell.way), str(error)), (error, []))[1].append((cell.name, cell.kube_version))
+    stopping = [(error, cells) for (further, _), (error, cells) in refusals.items() if not further]
+    if stopping:
+        told = [f"{error}\n  with:     {spread(cells)}" for error, cells in stopping]
+        raise type(stopping[0][0])("\n".join(told))
+    return Rendered(
+        tuple(renders),
+        tuple((error.message, spread(cells)) for error, cells in refusals.values()),
+        _unreached(plan, renders),
+    )
+
+
+def _unreached(plan: Plan, renders: Sequence[Render]) -> tuple[str, ...]:
+    """The templates without an object in any render; a chart of which that holds for all is named as a whole."""
+    seen = {document.source for one in renders for document in one.manifests}
+    missed = [name for name in plan.contents.expected() if name not in seen]
+    charts: dict[str, list[str]] = {}
+    for name in missed:
+        charts.setdefault(name.partition("/templates/")[0], []).append(name)
+    alive = {name.partition("/templates/")[0] for name in seen}
+    told: list[str] = []
+    for chart, names in charts.items():
+        told += names if chart in alive or "/charts/" not in chart else [f"{chart} (the whole dependency)"]
+    return tuple(name.partition("/")[2] for name in told)
+
+
+def make_index(plan: Plan, rendered: Rendered) -> dict[str, Any]:
+    """Which file holds which render, as JSON: `dist/<chart>.manifests/index.json` and `--json`."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "chart": {"name": plan.chart.name, "version": plan.chart.version},
+        "release": plan.release,
+        "kube_versions": plan.kube_versions,
+        "values": [values.name for values in plan.values],
+        "renders": [
+            {
+                "values": one.values,
+                "kube_version": one.kube_version,
+                "file": one.file,
+                "sha256": one.manifests.sha256,
+                "objects": len(one.manifests),
+            }
+            for one in rendered.renders
+        ],
+        "refused": [{"message": message, "with": where.records()} for message, where in rendered.refusals],
+        "unreached": rendered.unreached,
+    }
+
+
+def store(plan: Plan, rendered: Rendered, folder: Path) -> Path:
+    """Write `folder`: a file for each distinct render, named by content, and `index.json`.
+
+    The folder is replaced as a whole or left as it was. Raises OutputError where it cannot be written.
+    """
+    dist, index = folder.parent, make_index(plan, rendered)
+    try:
+        dist.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".manifests-", dir=dist) as scratch:
+            fresh, old = Path(scratch) / "new", Path(scratch) / "old"
+            fresh.mkdir()
+            for name, text in {one.file: one.text for one in rendered.renders}.items():
+                (fresh / name).write_text(text)
+            (fresh / "index.json").write_text(json.dumps(index, indent=2) + "\n")
+            with held():
+                if folder.exists():
+                    folder.rename(old)
+                fresh.rename(folder)
+    except OSError as error:
+        raise OutputError(
+            f"{shown(folder)} cannot be written",
+            found=error.strerror or str(error),
+            run=f"make room or correct the permissions of {shown(dist)}, then run the same command again",
+        ) from error
+    return folder
