@@ -6,7 +6,6 @@ Nothing but invoke and the front's own module is imported before a task runs, so
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -313,9 +312,8 @@ def serve_registry(work: Workspace, port: str = "5000") -> Shown:
     from scripts.registry import embedded
 
     number = whole_number(port, "--port", most=65535)
-    with embedded.embedded(work.config.embedded_registry, work, port=number) as where:
+    for where in embedded.serve(work.config.embedded_registry, work, port=number):
         yield where.prefix
-        signal.pause()
 
 
 @command(

@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import os
+import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from scripts.present import Answer, View
     from scripts.workspace import Workspace
 
-    Shown = Iterator[Answer | View | str]
+    Shown = Generator[Answer | View | str, None, None]
     """What a task yields: each is printed as it comes; with `--json` the last one alone, as JSON."""
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,7 +67,10 @@ def command(
             overrides = {key: None if (value := given.pop(key)) is False else value for key in keys}
             show = Show(json=json, working_on=working_on, at_once=at_once)
             with told(show):
-                show.all(body(_open(ctx, overrides), **given))
+                work = _open(ctx, overrides)
+                show.redact = work.runner.redact
+                with contextlib.closing(body(work, **given)) as steps:
+                    show.all(steps)
 
         run.__signature__ = inspect.Signature([work, *flags])  # type: ignore[attr-defined]
         texts = {**HELP, **helps}
@@ -91,6 +96,7 @@ class Show:
     def __init__(self, *, json: bool, working_on: str, at_once: bool) -> None:
         self._json, self._working_on, self._at_once = json, working_on, at_once
         self._answer: Answer | View | str | None = None
+        self.redact: Callable[[str], str] = str
 
     def all(self, steps: Shown) -> None:
         """Print each of `steps`."""
@@ -118,25 +124,45 @@ class Show:
 
         answer = self._answer
         records = {"text": answer} if isinstance(answer, str) else getattr(answer, "records", None)
-        print(present.to_json(records if error is None else present.failure(error, records)), flush=True)
+        text = present.to_json(records if error is None else present.failure(error, records))
+        print(text if error is None else self.redact(text), flush=True)
 
 
 @contextlib.contextmanager
 def told(show: Show) -> Iterator[None]:
-    """Tells what ends the block: an expected failure by its message and exit code, a signal by 130."""
+    """Tells what ends the block: an expected failure by its message and exit code, a signal by 128 and its number."""
+    _open_streams()
     try:
         from scripts.core.errors import OutputError, ReleaseError
         from scripts.core.interrupt import interruptible
 
-        with interruptible():
+        with interruptible(say):
             try:
                 yield
+            except BrokenPipeError:  # nobody reads our results any more
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                raise Exit(code=128 + signal.SIGPIPE) from None
             except (ReleaseError, OSError) as error:  # the latter: a full /tmp, a file that may not be read
                 failure = error if isinstance(error, ReleaseError) else OutputError(str(error))
                 show.end(failure)
-                raise Exit(f"error: {failure}", code=1) from None
-    except KeyboardInterrupt:
-        raise Exit("stopped; what ran was ended and temporary files are gone", code=130) from None
+                raise Exit(f"error: {show.redact(str(failure))}", code=1) from None
+    except KeyboardInterrupt as stop:
+        code = 128 + getattr(stop, "number", signal.SIGINT)
+        raise Exit("stopped; what ran was ended and temporary files are gone", code=code) from None
+
+
+def _open_streams() -> None:
+    """A stream that was closed becomes an empty one, and what a stream's encoding lacks is written as an escape.
+
+    Otherwise the next file that is opened would take its number, and be written to in its place.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(number, "r+" if number == 0 else "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+        elif number and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.core.command import Runner
+from scripts.core.command import PASSWORD, Runner
 from scripts.core.config import Config, load_config
 from scripts.core.progress import Say, silent
 from scripts.toolchain.finder import Toolchain
@@ -39,5 +40,9 @@ class Workspace:
 def open_workspace(root: Path, *, say: Say = silent, echo: Say | None = None, **overrides: Any) -> Workspace:
     """The workspace of the project at `root`; `echo` receives each command line that runs. Raises ConfigError."""
     config = load_config(root, **overrides)
-    runner = Runner(echo=echo)
-    return Workspace(config, runner, Toolchain(config.cache_dir, runner, say=say), say)
+    runner = Runner(echo=echo, secrets=(os.environ.get(PASSWORD, ""),))
+
+    def told(text: str) -> None:
+        say(runner.redact(text))
+
+    return Workspace(config, runner, Toolchain(config.cache_dir, runner, say=told), told)

@@ -188,7 +188,7 @@ def load_package(config: Config, name: str) -> Package:
     file = config.result(name, RECORD)
     again = "invoke package"
     try:
-        record: dict[str, Any] = json.loads(file.read_text())
+        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if record["schema_version"] != SCHEMA_VERSION:
             raise ChartError(
                 f"{file} has another form",

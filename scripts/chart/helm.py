@@ -12,7 +12,7 @@ from pathlib import Path
 from scripts.core.command import Result, Runner
 from scripts.core.errors import ChartError, CommandFailed, ReleaseError, ValuesError
 from scripts.core.parallel import BRIEF_GO
-from scripts.core.paths import key_text, line_of, shown
+from scripts.core.paths import key_text, line_of, list_item, shown
 
 # A plugin cannot change what is rendered, and looking for plugins takes time.
 _ENVIRONMENT = {"HELM_NO_PLUGINS": "1", **BRIEF_GO}
@@ -168,7 +168,7 @@ class Helm:
 def _options(values: Sequence[Path], kube_version: str | None) -> list[str | Path]:
     options: list[str | Path] = ["--kube-version", kube_version] if kube_version else []
     for file in values:
-        options += ["--values", file]
+        options += ["--values", list_item(file)]
     return options
 
 

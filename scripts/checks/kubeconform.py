@@ -128,7 +128,7 @@ class Kubeconform:
             files: dict[str, str] = {}
             for number, text in enumerate(texts):
                 file = Path(folder) / f"{number}.yaml"
-                file.write_text(text)
+                file.write_text(text, encoding="utf-8")
                 files[str(file)] = text
             argv: list[str | Path] = [self.path, "-strict", "-verbose", "-output", "json", "-n", "1"]
             argv += ["-kubernetes-version", kube_version]

@@ -357,7 +357,9 @@ class Store:
 
 def read_definitions(file: Path) -> tuple[Mapping[str, Any], ...]:
     """The CustomResourceDefinition objects in a YAML file. Raises ChartError when it cannot be read."""
-    return tuple(document.data for document in read_manifests(file.read_text()).all("CustomResourceDefinition"))
+    return tuple(
+        document.data for document in read_manifests(file.read_text(encoding="utf-8")).all("CustomResourceDefinition")
+    )
 
 
 def _versions(crd: Mapping[str, Any]) -> Iterator[tuple[Kind, Mapping[str, Any]]]:

@@ -19,6 +19,7 @@ from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, Rel
 from scripts.core.files import sha256
 from scripts.core.interrupt import cleaning, interruptible
 from scripts.core.parallel import workers
+from scripts.core.paths import list_item
 from scripts.core.waiting import until
 from scripts.toolchain.crds import CRD_SETS, crd_files
 from scripts.workspace import Workspace
@@ -180,7 +181,7 @@ def read_nodes(items: Iterable[Mapping[str, Any]]) -> tuple[Node, ...]:
 def inotify_hint(limit: Path = _INOTIFY) -> str | None:
     """What to run where several clusters on one machine are short of inotify instances; None where they are not."""
     with contextlib.suppress(OSError, ValueError):
-        if int(limit.read_text()) < _INOTIFY_ENOUGH:
+        if int(limit.read_text(encoding="utf-8")) < _INOTIFY_ENOUGH:
             return (
                 "delete other kind clusters, or as root: sysctl -w fs.inotify.max_user_instances=1024; then try again"
             )
@@ -246,7 +247,9 @@ class _Maker:
     def ready(self, name: str) -> tuple[Node, ...]:
         """Custom resources known, every node ready, DNS answering. Raises ClusterError."""
         files = [file for crd_set in CRD_SETS for file in crd_files(crd_set, self._toolchain)]
-        self._kubectl(name, "apply", "--server-side", "--force-conflicts", *(f"--filename={file}" for file in files))
+        self._kubectl(
+            name, "apply", "--server-side", "--force-conflicts", *(f"--filename={list_item(file)}" for file in files)
+        )
         timeout = f"--timeout={_READY_DEADLINE:.0f}s"
         try:
             self._kubectl(name, "wait", "node", "--all", "--for=condition=Ready", timeout)

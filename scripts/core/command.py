@@ -70,7 +70,7 @@ class Process:
     def log_tail(self, lines: int = 12) -> str:
         """The last `lines` of what the child printed."""
         with contextlib.suppress(OSError):
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
         return ""
 
 
@@ -226,7 +226,7 @@ class Runner:
         stdout: int | IO[bytes] = subprocess.PIPE,
         stderr: int | IO[bytes] = subprocess.PIPE,
     ) -> subprocess.Popen[bytes]:
-        words = [os.fspath(word) for word in argv]
+        words, program = [_encoded(os.fspath(word)) for word in argv], os.fspath(argv[0])
         full = {**os.environ, PASSWORD: None, MARK: mark(), **(env or {})}
         raise_if_stopped()
         try:
@@ -247,14 +247,23 @@ class Runner:
                 self._children[popen] = scope()
         except FileNotFoundError as error:
             if cwd is not None and not cwd.is_dir():
-                raise ToolError(f"{words[0]} cannot run in {cwd}", found="no such folder") from error
-            raise ToolError(f"{words[0]} is not installed", found="no such program", run="invoke tools") from error
-        except OSError as error:
-            raise ToolError(f"{words[0]} cannot be started", found=str(error)) from error
+                raise ToolError(f"{program} cannot run in {cwd}", found="no such folder") from error
+            raise ToolError(f"{program} is not installed", found="no such program", run="invoke tools") from error
+        except (OSError, ValueError) as error:  # the latter: a word that holds a NUL
+            raise ToolError(f"{program} cannot be started", found=str(error)) from error
         if stopped():  # in the moment since we looked: `end` may not have seen this one
             _end_group(popen)
             raise Stopped
         return popen
+
+
+def _encoded(word: str) -> str | bytes:
+    """A word that the locale has no letters for is given in UTF-8."""
+    try:
+        os.fsencode(word)
+    except UnicodeEncodeError:
+        return word.encode()
+    return word
 
 
 def _text(data: bytes | None) -> str:

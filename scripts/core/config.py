@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -97,8 +98,7 @@ class Config:
 
 
 _CHOICES = {"images": ("auto", "registry", "build")}
-
-
+_FILES = ("registry_ca", "registry_cert", "registry_key", "ca_bundle")  # names of files, or "" for none
 _OF_ONE_CHART = ("values", "test_chart", "api_versions", "schema_folders", "crds", "crd_modules", "skip_kinds")
 """What a project says for its charts, and not for one that lies elsewhere and has no file of its own."""
 
@@ -135,8 +135,11 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
         if field.type == "Path":
             # What no file says is the toolkit's own business, and stays in its checkout.
             values[name] = (project if name in values else root) / values.get(name, field.default)
-    if "cache_dir" not in table:
+    if "cache_dir" not in {**table, **given}:
         values["cache_dir"] = _user_cache()
+    for name, base, source in ((name, *place) for place in ((project, values), (root, given)) for name in _FILES):
+        if source.get(name):
+            source[name] = str(base / _expanded(source[name], name))
     values |= {**given, "chart": chart}
     paths = {name: (root / values[name]).resolve() for name, field in fields.items() if field.type == "Path"}
     return Config(root=root, project=project, **{**values, **paths})
@@ -199,7 +202,9 @@ def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
     """`value` as the field's type; text is read the way a person writes it in the environment."""
     wanted = str(field.type)
     if wanted == "Path" and isinstance(value, str | Path) and str(value):
-        return Path(value).expanduser()
+        return _expanded(value, where)
+    if field.name == "registry" and isinstance(value, str):
+        demand_no_login(value, where)
     if wanted == "bool":
         if isinstance(value, bool):
             return value
@@ -219,6 +224,25 @@ def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
     raise ConfigError(f"{where} has the wrong type", expected=wanted, found=repr(value))
 
 
+def demand_no_login(address: str, where: str) -> None:
+    """Raises ConfigError for an address that holds a login, which it does not repeat."""
+    if "@" in address.partition("://")[2].partition("/")[0]:
+        raise ConfigError(
+            f"{where} holds a login, which the command line and logs would show",
+            expected="oci://host/path",
+            run="helm registry login HOST, or set GATI_REGISTRY_USERNAME and GATI_REGISTRY_PASSWORD",
+        )
+
+
+def _expanded(value: str | Path, where: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"{where} begins with ~, and there is no home folder", found=str(value), run="write the whole path"
+        ) from None
+
+
 def whole_number(value: Any, where: str, *, least: int = 0, most: int | None = None) -> int:
     """`value` as a whole number from `least` to `most`. Raises ConfigError naming `where`."""
     try:
@@ -234,4 +258,8 @@ def whole_number(value: Any, where: str, *, least: int = 0, most: int | None = N
 def _user_cache() -> Path:
     from platformdirs import user_cache_path
 
-    return user_cache_path("gati-toolkit")
+    with contextlib.suppress(RuntimeError):  # HOME is not set, and the system does not know this user
+        found = user_cache_path("gati-toolkit")
+        if found.is_absolute():
+            return found
+    raise ConfigError("there is no home folder to keep built tools in", run="set GATI_CACHE_DIR to a folder")

@@ -19,6 +19,12 @@ def shown(path: Path) -> str:
         return str(path)
 
 
+def list_item(path: Path) -> str:
+    """`path` for a flag that takes a list with commas, read as CSV: helm's `--values`, kubectl's `--filename`."""
+    text = str(path)
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\r\n') else text
+
+
 def key_text(path: Sequence[str | int]) -> str:
     """The keys of `path` as one writes them: `ingress.hosts[0].host`, `podLabels["a.b/c"]`."""
     text = ""

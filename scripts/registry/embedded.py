@@ -53,14 +53,16 @@ def configured(config: Config, runner: Runner) -> Registry:
     Where no login can be looked up the registry says so itself, but only when it is asked for one.
     """
     files = (config.registry_ca, config.registry_cert, config.registry_key)
-    ca, cert, key = (config.root / Path(name).expanduser() if name else None for name in files)
+    ca, cert, key = (Path(name) if name else None for name in files)
     bare = Registry(config.registry, config.plain_http, ca, cert_file=cert, key_file=key)
-    if (login := login_in_environment(os.environ)) is not None:
-        return replace(bare, credentials=login)
-    try:
-        return replace(bare, credentials=find_credentials(bare.host, runner))
-    except ReleaseError as error:
-        return replace(bare, login_failure=error)
+    if (login := login_in_environment(os.environ)) is None:
+        try:
+            login = find_credentials(bare.host, runner)
+        except ReleaseError as error:
+            return replace(bare, login_failure=error)
+    if login is not None:
+        runner.hide(login.password, login.identity_token, login.access_token, login.basic())
+    return replace(bare, credentials=login)
 
 
 @contextlib.contextmanager
@@ -109,6 +111,21 @@ def embedded(folder: Path, work: Workspace, *, port: int = 0, lock_deadline: flo
     crane keeps blobs in the folder and manifests in memory only, so they are put back at the start and noted at
     the end; what is damaged is dropped. Raises RegistryError where another run serves the folder, or the start fails.
     """
+    with _serving(folder, work, port, lock_deadline) as (registry, _):
+        yield registry
+
+
+def serve(folder: Path, work: Workspace, *, port: int = 0) -> Iterator[Registry]:
+    """The same registry, once it answers; goes on until it is closed. Raises RegistryError when the server ends."""
+    with _serving(folder, work, port, _LOCK) as (registry, process):
+        yield registry
+        while process.wait(3600) is None:
+            pass
+        raise RegistryError("the embedded registry ended", found=process.log_tail() or None, run="invoke registry")
+
+
+@contextlib.contextmanager
+def _serving(folder: Path, work: Workspace, port: int, lock_deadline: float) -> Iterator[tuple[Registry, Process]]:
     import requests
 
     say, binary = work.say, work.tools.path("crane")
@@ -118,12 +135,12 @@ def embedded(folder: Path, work: Workspace, *, port: int = 0, lock_deadline: flo
         argv: list[str | Path] = [binary, "registry", "serve", "--disk", folder, "--address", f"127.0.0.1:{port}"]
         with work.runner.start(argv, log=log) as process, requests.Session() as session:
             session.trust_env = False
-            (folder / _PID).write_text(f"{process.pid}\n")
+            (folder / _PID).write_text(f"{process.pid}\n", encoding="utf-8")
             base = f"http://127.0.0.1:{_served_port(process, log)}"
             _restore(session, base, folder, say)
             say(f"embedded registry at {base.removeprefix('http://')}, kept in {folder}")
             try:
-                yield Registry(f"oci://{base.removeprefix('http://')}/{PREFIX}", plain_http=True, alone=True)
+                yield Registry(f"oci://{base.removeprefix('http://')}/{PREFIX}", plain_http=True, alone=True), process
             finally:
                 if process.running():
                     _note(session, base, folder)
@@ -164,7 +181,7 @@ def _owned(folder: Path, say: Say, deadline: float) -> Iterator[None]:
 def _sweep(folder: Path) -> None:
     """Clear what a run left that was killed before it could: its server, and what that was receiving."""
     with contextlib.suppress(OSError, ValueError):
-        pid = int((folder / _PID).read_text())
+        pid = int((folder / _PID).read_text(encoding="utf-8"))
         if os.fsencode(folder) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
             os.kill(pid, signal.SIGKILL)
         (folder / _PID).unlink()
@@ -209,7 +226,7 @@ def _restore(session: Any, base: str, folder: Path, say: Say) -> None:
 
 def _noted(folder: Path, say: Say) -> list[_Manifest]:
     try:
-        record = json.loads((folder / _MANIFESTS).read_text())
+        record = json.loads((folder / _MANIFESTS).read_text(encoding="utf-8"))
         return [_Manifest(**entry) for entry in record["manifests"]]
     except FileNotFoundError:
         return []
@@ -232,7 +249,7 @@ def _note(session: Any, base: str, folder: Path) -> None:
     record = {"schema_version": _SCHEMA_VERSION, "manifests": [asdict(manifest) for manifest in manifests]}
     text = json.dumps(record, indent=1) + "\n"
     file = folder / _MANIFESTS
-    if not file.exists() or file.read_text() != text:
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
         write_atomic(file, text)
 
 

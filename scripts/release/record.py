@@ -49,7 +49,7 @@ def record_file(config: Config, chart: str) -> Path:
 def read_record(config: Config, chart: str) -> ReleaseRecord | None:
     """The record of the last release of the chart of that name; None where there is none that can be read."""
     try:
-        raw = json.loads(record_file(config, chart).read_text())
+        raw = json.loads(record_file(config, chart).read_text(encoding="utf-8"))
         record = ReleaseRecord(**{**raw, "dirty": tuple(raw["dirty"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -18,6 +18,7 @@ from scripts.cluster.transport import Login
 from scripts.core.command import Process, Runner
 from scripts.core.errors import ApiError, ClusterError, CommandFailed, ReleaseError
 from scripts.core.parallel import BRIEF_GO
+from scripts.core.paths import list_item
 from scripts.core.progress import Say
 from scripts.rollout.cause import Cause, read_refusal
 from scripts.rollout.diagnose import Patience, Suspicion, ranked, suspicions, unproven
@@ -56,7 +57,7 @@ class Target:
     def arguments(self) -> list[str | Path]:
         """The chart and the flags that describe it, as helm takes them."""
         words: list[str | Path] = [self.chart]
-        words += [word for file in self.values for word in ("--values", file)]
+        words += [word for file in self.values for word in ("--values", list_item(file))]
         words += [word for key, value in self.sets.items() for word in ("--set", f"{key}={value}")]
         words += ["--plain-http"] if self.plain_http else []
         words += ["--ca-file", self.ca_file] if self.ca_file else []

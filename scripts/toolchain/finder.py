@@ -101,7 +101,7 @@ class Pins:
 
 def load_pins(path: Path = PINS) -> Pins:
     """Read the pins. Raises ToolError where an entry is incomplete or names an unknown module."""
-    raw = tomllib.loads(path.read_text())
+    raw = tomllib.loads(path.read_text(encoding="utf-8"))
     try:
         modules = {name: _module(name, entry) for name, entry in raw.get("module", {}).items()}
         tools = {name: _tool(name, entry, modules) for name, entry in raw.get("tool", {}).items()}
@@ -269,7 +269,7 @@ class Toolchain:
         entry = self._entry(tool)
         binary, receipt = entry / tool.binary, entry / _RECEIPT
         try:
-            record = json.loads(receipt.read_text())
+            record = json.loads(receipt.read_text(encoding="utf-8"))
             if record["identity"] == _identity(binary) and os.access(binary, os.X_OK):
                 return True
             if record["sha256"] != _sha256(binary) or not os.access(binary, os.X_OK):
@@ -450,15 +450,15 @@ def _pip_argv(target: Path, requirement: str) -> list[str | os.PathLike[str]]:
 
 
 def _rewrite_replaces(go_mod: Path, version: str) -> None:
-    text = go_mod.read_text()
+    text = go_mod.read_text(encoding="utf-8")
     pattern = re.compile(r"^(\s*(?:replace\s+)?)(\S+)(?: \S+)? => \.\.?/\S+$", re.MULTILINE)
-    go_mod.write_text(pattern.sub(rf"\1\2 => \2 {version}", text))
+    go_mod.write_text(pattern.sub(rf"\1\2 => \2 {version}", text), encoding="utf-8")
 
 
 def _drop_plugins(go_file: Path, keep: Iterable[str]) -> None:
     """Leave only `keep` of what `go_file` imports for its effect. Raises ToolError where one of them is missing."""
     wanted, lines = set(keep), []
-    for line in go_file.read_text().splitlines():
+    for line in go_file.read_text(encoding="utf-8").splitlines():
         found = re.fullmatch(r'\s*_ "(\S+)"', line)
         if found is None or found[1] in wanted:
             lines.append(line)
@@ -468,7 +468,7 @@ def _drop_plugins(go_file: Path, keep: Iterable[str]) -> None:
             f"{go_file.name} imports no {', '.join(sorted(wanted))}",
             run="compare the plugins in scripts/tools.toml with those of the pinned version",
         )
-    go_file.write_text("\n".join(lines) + "\n")
+    go_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _sha256(path: Path) -> str:
@@ -483,5 +483,5 @@ def _identity(path: Path) -> list[int]:
 
 def _write_receipt(entry: Path, binary: Path, sha256: str) -> None:
     fresh = entry / f".{_RECEIPT}.{os.getpid()}"
-    fresh.write_text(json.dumps({"sha256": sha256, "identity": _identity(binary)}))
+    fresh.write_text(json.dumps({"sha256": sha256, "identity": _identity(binary)}), encoding="utf-8")
     fresh.replace(entry / _RECEIPT)

@@ -63,9 +63,9 @@ def test_at_any_moment(cli: Cli, task: str) -> None:
         stdout, stderr = process.communicate(timeout=30)
         context = f"seed {seed}: {stdout}{stderr}"
         # Where the signal came too late, the task has said its result and was on its way out.
-        assert process.returncode == 130 or stdout, context
+        assert process.returncode == 128 + number or stdout, context
         assert "Traceback" not in stderr or stdout, context
-        if process.returncode == 130:
+        if process.returncode == 128 + number:
             assert "stopped; what ran was ended" in stderr, context
         assert descendants(mark) == [], context
         assert list(cli.tmp.iterdir()) == [], context
@@ -83,7 +83,7 @@ def test_an_impatient_second_one_changes_nothing(cli: Cli) -> None:
     process = cli.start("registry", "--port", "0")
     assert process.stdout is not None
     assert process.stdout.readline().startswith("oci://127.0.0.1:")
-    for _ in range(5):
+    for _ in range(2):
         process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=20)
     assert process.returncode == 130, stderr

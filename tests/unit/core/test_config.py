@@ -83,3 +83,27 @@ def test_a_broken_pyproject_names_the_line(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool]\ngati = 1\n")
     with pytest.raises(ConfigError, match="must be a table"):
         load_config(tmp_path, environ={})
+
+
+def test_files_that_are_named_begin_at_the_project_or_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "pyproject.toml").write_text('[tool.gati]\nregistry_ca = "ca/own.pem"\nca_bundle = "~/all.pem"\n')
+    config = load_config(tmp_path, environ={"GATI_REGISTRY_CERT": "mine.pem"})
+    assert config.registry_ca == str(tmp_path / "ca" / "own.pem")
+    assert config.registry_cert == str(tmp_path / "mine.pem")
+    assert config.ca_bundle == str(tmp_path / "home" / "all.pem")
+    assert config.registry_key == ""
+
+
+@pytest.mark.parametrize("address", ["oci://me:hunter2@host/charts", "oci://hunter2@host", "https://a:hunter2@host"])
+def test_a_login_in_the_registrys_address_is_refused_and_not_repeated(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConfigError, match="holds a login") as caught:
+        load_config(tmp_path, environ={"GATI_REGISTRY": address})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_without_a_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(ConfigError, match="set GATI_CACHE_DIR"):
+        load_config(tmp_path, environ={})
+    assert load_config(tmp_path, environ={"GATI_CACHE_DIR": "cache"}).cache_dir == tmp_path / "cache"

@@ -1,0 +1,151 @@
+"""What a process is given by others, streams, signals, a locale, a home, names: it works, or says why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import INVOKE, Cli, snapshot
+
+
+def shell(cli: Cli, script: str, *argv: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """`invoke` as `"$@"` of a shell script."""
+    words = ("sh", "-c", script, "sh", INVOKE, *argv)
+    full = {**cli.env, **env}
+    done = subprocess.run(words, cwd=cli.checkout, env=full, capture_output=True, text=True, check=False, timeout=90)
+    assert "Traceback" not in done.stdout + done.stderr, done
+    assert "Exception ignored" not in done.stdout + done.stderr, done
+    return done
+
+
+class TestStreams:
+    @pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
+    def test_that_are_closed(self, cli: Cli, closed: str) -> None:
+        done = shell(cli, f'"$@" {closed}', "package", "--chart", cli.chart, "--json")
+        assert done.returncode == 0, done
+        assert json.loads(done.stdout)["version"] == "0.1.0"
+
+    def test_a_question_that_nobody_can_answer(self, cli: Cli) -> None:
+        argv = ("release", "--chart", cli.chart, "--registry", "oci://127.0.0.1:9/charts", "--plain-http")
+        for closed in ("<&-", "</dev/null"):
+            done = shell(cli, f'"$@" {closed}', *argv)
+            assert done.returncode == 1, done
+            assert "error: " in done.stderr
+
+    def test_results_that_nobody_reads(self, cli: Cli) -> None:
+        done = shell(cli, '{ "$@"; echo "status $?" >&2; } | true', "package", "--chart", cli.chart)
+        assert "status 141" in done.stderr or "status 0" in done.stderr, done
+
+
+class TestSignals:
+    @pytest.mark.parametrize(
+        ("number", "status"),
+        [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    )
+    def test_the_exit_code_says_which_one(self, cli: Cli, number: signal.Signals, status: int) -> None:
+        process = cli.start("registry", "--port", "0")
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("oci://127.0.0.1:")
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=20)
+        assert process.returncode == status, stderr
+        assert "Traceback" not in stderr
+
+    def test_the_registry_ends_when_its_server_died(self, cli: Cli) -> None:
+        process = cli.start("registry", "--port", "0")
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("oci://127.0.0.1:")
+        os.kill(int((cli.registry / "registry.pid").read_text()), signal.SIGKILL)
+        _, stderr = process.communicate(timeout=20)
+        assert process.returncode == 1, stderr
+        assert "error: the embedded registry ended" in stderr
+        assert "Traceback" not in stderr
+
+
+class TestLocale:
+    """`C` without its usual exceptions stands for every locale that is not UTF-8: it reads and writes ASCII."""
+
+    BARE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}  # noqa: RUF012
+
+    @pytest.mark.parametrize("task", ["lint", "template", "kubeconform-check", "package", "release"])
+    def test_files_are_utf_8_everywhere(self, cli: Cli, task: str) -> None:
+        text = (cli.chart / "Chart.yaml").read_text(encoding="utf-8")
+        text = text.replace("description: A", "description: Ünïcödé → A")
+        (cli.chart / "Chart.yaml").write_text(text, encoding="utf-8")
+        with (cli.chart / "values.yaml").open("a", encoding="utf-8") as file:
+            file.write("words: grüße → 世界\n")
+        with (cli.chart / "templates" / "NOTES.txt").open("a", encoding="utf-8") as file:
+            file.write("→ ok\n")
+        cli.on_chart(task).fine()
+        wanted = {name: data for name, data in snapshot(cli.dist).items() if not name.endswith("release.json")}
+        shutil.rmtree(cli.dist)
+        shutil.rmtree(cli.registry, ignore_errors=True)
+        cli.on_chart(task, **self.BARE).fine()
+        assert {name: snapshot(cli.dist)[name] for name in wanted} == wanted
+
+    def test_what_the_terminal_cannot_show_is_no_failure(self, cli: Cli) -> None:
+        folder = cli.chart.with_name("größe→")
+        cli.chart.rename(folder)
+        told = cli("lint", "--chart", folder, PYTHONIOENCODING="ascii")
+        assert told.status == 0, told
+
+
+class TestPlaces:
+    @pytest.mark.parametrize("name", ["a,b", 'a"b', "a'b", "a b", 'a,"b'])
+    def test_folders_and_values_of_any_name(self, cli: Cli, tmp_path: Path, name: str) -> None:
+        folder = tmp_path / name
+        folder.mkdir()
+        chart = cli.chart.rename(folder / "chart")
+        values = folder / f"values {name}.yaml"
+        values.write_text("replicaCount: 3\n", encoding="utf-8")
+        dist = folder / "dist"
+        for task in ("lint", "template", "kubeconform-check"):
+            cli(task, "--chart", chart, "--values", values, GATI_DIST=str(dist)).fine()
+        places = {"GATI_DIST": str(dist), "GATI_EMBEDDED_REGISTRY": str(folder / "registry")}
+        cli("release", "--chart", chart, **places).fine()
+
+    def test_no_home(self, cli: Cli) -> None:
+        done = shell(cli, 'env -u HOME -u XDG_CONFIG_HOME "$@"', "package", "--chart", cli.chart)
+        assert done.returncode == 0, done
+
+    def test_a_complete_cache_that_cannot_be_written(self, cli: Cli) -> None:
+        cache = Path(cli.env["GATI_CACHE_DIR"])
+        apart = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+        mount = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0"'
+        if subprocess.run([*apart, mount, cache], capture_output=True, check=False).returncode != 0:
+            pytest.skip("no file system can be mounted here")
+        cli.on_chart("release").fine()  # so that the cache is complete
+        for task in ("lint", "kubeconform-check", "release", "tools"):
+            chart = () if task == "tools" else ("--chart", cli.chart)
+            argv = [*apart, f'{mount} && shift 0 && exec "$@"', cache, INVOKE, task, *chart]
+            done = subprocess.run(
+                argv, cwd=cli.checkout, env=cli.env, capture_output=True, text=True, check=False, timeout=90
+            )
+            assert done.returncode == 0, done
+            assert "Traceback" not in done.stderr
+
+
+class TestSecrets:
+    def test_a_login_in_the_address_is_refused_and_not_repeated(self, cli: Cli) -> None:
+        for argv, env in (
+            (("--registry", "oci://me:hunter2@example.org/charts"), {}),
+            ((), {"GATI_REGISTRY": "oci://me:hunter2@example.org/charts"}),
+        ):
+            told = cli.on_chart("publish", *argv, **env)
+            assert "holds a login" in told.refused("GATI_REGISTRY_PASSWORD")
+            assert "hunter2" not in told.stdout + told.stderr
+
+    def test_the_password_is_in_nothing_that_is_told(self, cli: Cli) -> None:
+        env = {"GATI_REGISTRY_USERNAME": "me", "GATI_REGISTRY_PASSWORD": "chart.yaml"}
+        (cli.chart / "values.yaml").write_text("a: [\n", encoding="utf-8")
+        (cli.chart / "chart.yaml").write_text("", encoding="utf-8")
+        told = cli("--echo", "lint", "--chart", cli.chart.parent / "chart.yaml", **env)
+        assert told.status == 1
+        assert "***" in told.stderr
+        assert "chart.yaml" not in told.stderr
