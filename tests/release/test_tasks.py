@@ -135,7 +135,7 @@ def test_publishing_to_a_real_registry_is_asked_for(invoke: Invoke, project: Pro
         assert "invoke release --yes" in unattended.stderr
         with terminal("no\n") as stdin:
             refused = invoke(*words, stdin=stdin)
-        assert (refused.returncode, "not released" in refused.stderr) == (1, True)
+        assert (refused.returncode, "nothing was done" in refused.stderr) == (1, True)
         assert f"Publish demo 1.2.0 to {registry.prefix}? [y/N]" in refused.stderr
         assert published() == ()
         assert not project.config.dist.exists()
