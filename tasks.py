@@ -59,7 +59,7 @@ def node_image(work: Workspace, dry_run: bool = False) -> Shown:
 
 
 @command(
-    version="Build this version only (default: 1 and 2).",
+    version="Build this version only (default: 1 and 2); one that ends with -abrupt does not drain.",
     dry_run="Only show what would be built.",
 )
 def images(work: Workspace, version: str = "", dry_run: bool = False) -> Shown:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SERVICES = ("ingress", "route-manager")
 VERSIONS = ("1", "2")
+ABRUPT = "-abrupt"  # ends the name of a version that does not drain: SIGTERM ends it as it stands
 _CA_BUNDLE = "ca-bundle.crt"  # the name that the Dockerfiles look for
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _STEP = re.compile(r"Step (\d+)/(\d+) : (\S+)")
@@ -156,7 +157,7 @@ def _build(engine: DockerClient, context: bytes, service: str, version: str, bas
         custom_context=True,
         dockerfile=f"{service}/Dockerfile",
         tag=tag,
-        buildargs={"BASE": base, "VERSION": version},
+        buildargs={"BASE": base, "VERSION": version, "STOP_MODE": "abrupt" if version.endswith(ABRUPT) else "drain"},
         use_config_proxy=True,
         rm=True,
         forcerm=True,

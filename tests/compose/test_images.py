@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
 from docker.errors import APIError, NotFound
 
-from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
+from scripts.containers.images import ABRUPT, SERVICES, VERSIONS, build_services, reference
+from tests.services import wait_for
 
 REFERENCES = [reference(service, version) for service in SERVICES for version in VERSIONS]
 HARDENED = {
@@ -106,3 +108,33 @@ def test_a_shell_cannot_be_started(engine, images) -> None:
             container.start()
     finally:
         container.remove(force=True)
+
+
+def test_a_version_that_does_not_drain_ends_at_once_and_is_else_the_same(work, engine, images) -> None:
+    """So that preStop and readiness of the chart are proven without the service's own shutdown."""
+    version = f"1{ABRUPT}"
+    build_services(work, engine, versions=(version,))
+    for service in SERVICES:
+        usual, abrupt = (engine.images.get(reference(service, tag)).attrs for tag in ("1", version))
+        assert usual["RootFS"]["Layers"] == abrupt["RootFS"]["Layers"]
+
+    def stopped(tag: str) -> tuple[int, float]:
+        environment = {"ROUTE_MANAGER_ADDR": "127.0.0.1:1"}
+        options = {name: value for name, value in HARDENED.items() if name != "remove"}
+        container = engine.containers.run(
+            reference("ingress", tag), environment=environment, detach=True, init=False, **options
+        )
+        try:
+            wait_for(lambda: b"answers HTTP" in container.logs(), "the port", container.logs, seconds=60)
+            begin = time.monotonic()
+            container.stop(timeout=20)
+            seconds = time.monotonic() - begin
+            container.reload()
+            return container.attrs["State"]["ExitCode"], seconds
+        finally:
+            container.remove(force=True)
+
+    assert stopped(version)[0] == 128 + signal.SIGTERM
+    status, seconds = stopped("1")
+    assert status == 0
+    assert seconds > 5  # DRAIN_SECONDS

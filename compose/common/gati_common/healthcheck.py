@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Health of a service: `healthcheck URL`, http(s)://host:port/path or grpc://host:port[/service]; exit 0 or 1.
+"""Health of a service: `healthcheck URL`, http(s)://host:port/path or grpc(s)://host:port[/service]; exit 0 or 1.
 
-HTTPS is verified against HEALTHCHECK_CA_FILE where that is set; while the file is absent nothing is verified,
-as the question is whether the service answers. Unset, the usual authorities (or SSL_CERT_FILE) apply.
+TLS is verified against HEALTHCHECK_CA_FILE where that is set. Unset, the usual authorities (or SSL_CERT_FILE) apply.
+While the file is absent HTTPS is not verified, as the question is whether the service answers; gRPC, which cannot do
+without, takes the usual authorities.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+if TYPE_CHECKING:
+    import grpc
 
 _TIMEOUT = 2.0  # seconds
 
@@ -21,11 +26,11 @@ def check(url: str) -> tuple[bool, str]:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https") and parts.hostname:
             return _http(url)
-        if parts.scheme == "grpc" and parts.hostname and parts.port:
-            return _grpc(parts.netloc, parts.path.strip("/"))
+        if parts.scheme in ("grpc", "grpcs") and parts.hostname and parts.port:
+            return _grpc(parts)
     except ValueError:
         pass
-    return False, "expected http://host:port/path, https://host:port/path or grpc://host:port[/service]"
+    return False, "expected http://host:port/path, https://host:port/path or grpc(s)://host:port[/service]"
 
 
 def _http(url: str) -> tuple[bool, str]:
@@ -48,19 +53,34 @@ def _http(url: str) -> tuple[bool, str]:
         return False, str(getattr(error, "reason", None) or error or type(error).__name__)
 
 
-def _grpc(address: str, service: str) -> tuple[bool, str]:
+def _grpc(parts: SplitResult) -> tuple[bool, str]:
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    with grpc.insecure_channel(address) as channel:
-        try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(service=service), timeout=_TIMEOUT
-            )
-        except grpc.RpcError as error:
-            return False, f"{error.code().name}: {error.details()}".replace("\n", " ")
+    from gati_common.environment import SettingsError
+
+    request = health_pb2.HealthCheckRequest(service=parts.path.strip("/"))
+    try:
+        with _channel(parts) as channel:
+            answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=_TIMEOUT)
+    except SettingsError as error:
+        return False, str(error)
+    except grpc.RpcError as error:
+        return False, f"{error.code().name}: {error.details()}".replace("\n", " ")
     name = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
     return name == "SERVING", name
+
+
+def _channel(parts: SplitResult) -> grpc.Channel:
+    import grpc
+
+    if parts.scheme == "grpc":
+        return grpc.insecure_channel(parts.netloc)
+    from gati_common.tls import Authorities
+
+    ca_file = Path(os.environ.get("HEALTHCHECK_CA_FILE") or os.devnull)
+    trust = Authorities("HEALTHCHECK_CA_FILE", ca_file if ca_file.is_file() else None, alone=True)
+    return grpc.secure_channel(parts.netloc, grpc.ssl_channel_credentials(trust.pem))
 
 
 def main(argv: list[str]) -> int:

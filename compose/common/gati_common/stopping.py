@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,19 @@ def hold_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
 
-def told_to_stop() -> asyncio.Event:
-    """The event that SIGTERM and SIGINT set, those held so far included; to be called in the running loop."""
+def told_to_stop(*, abrupt: bool = False) -> asyncio.Event:
+    """The event that SIGTERM and SIGINT set, those held so far included; to be called in the running loop.
+
+    `abrupt`: the signal ends the process as it stands, with the status of one that has no handler of its own (which
+    the first process of a container cannot do without: the kernel would drop the signal).
+    """
     import asyncio
 
-    stop = asyncio.Event()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in _SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        if abrupt:
+            loop.add_signal_handler(number, os._exit, 128 + number)
+        else:
+            loop.add_signal_handler(number, stop.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     return stop

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import grpc
 from aiohttp import web
+from prometheus_client import Counter
 from prometheus_client.exposition import choose_encoder
 
 from gati_ingress.gate import Gate, Refused
@@ -17,6 +20,7 @@ from gati_ingress.settings import Settings
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _MOST_DELAY = 10.0  # seconds
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")  # one that may stand in a Location
 # What a refusal of route-manager means to the client. Everything else is a fault of ours: 502.
 _STATUS = {
     grpc.StatusCode.NOT_FOUND: 404,
@@ -25,6 +29,9 @@ _STATUS = {
     grpc.StatusCode.CANCELLED: 503,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
+
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Resolver(Protocol):
@@ -46,16 +53,19 @@ class Ingress:
         self.metrics = Metrics(settings.version)
         self.draining = False
 
-    def application(self) -> web.Application:
-        """The aiohttp application. Probes and metrics are outside of the gate, so load cannot fail them."""
+    def application(self, rest: Handler | None, *, management: bool) -> web.Application:
+        """The aiohttp application of a port: readiness, where it is the place for it `management`, and `rest` for all
+        other paths. Probes and metrics are outside of the gate, so load cannot fail them."""
         app = web.Application()
         app.router.add_get("/healthz", self.healthz)
-        app.router.add_get("/livez", self.livez)
-        app.router.add_get("/metrics", self.metrics_page)
-        if self._settings.playground:
-            app.router.add_get("/playground/delay", self._counted(self.delay))
-        app.router.add_route("*", "/{path:.*}", self._counted(self.resolve))
-        app.on_response_prepare.append(self._close_when_draining)
+        if management:
+            app.router.add_get("/livez", self.livez)
+            app.router.add_get("/metrics", self.metrics_page)
+            if self._settings.playground and rest != self.redirect:
+                app.router.add_get("/playground/delay", self._counted(self.delay))
+        if rest:
+            app.router.add_route("*", "/{path:.*}", self._counted(rest))
+        app.on_response_prepare.append(self._close_politely)
         return app
 
     async def healthz(self, _: web.Request) -> web.Response:
@@ -97,6 +107,15 @@ class Ingress:
             },
         )
 
+    async def redirect(self, request: web.Request) -> web.Response:
+        """The same address over HTTPS."""
+        host, path = _host(request), request.rel_url.raw_path_qs
+        if not _HOST.fullmatch(host) or not path.startswith("/"):
+            return _json(400, {"error": "expected a Host header and a path", "pod": self._settings.pod})
+        port = "" if self._settings.public_https_port == 443 else f":{self._settings.public_https_port}"
+        location = f"https://{host}{port}{path}"
+        return _json(308, {"location": location, "pod": self._settings.pod}, {"Location": location})
+
     async def delay(self, request: web.Request) -> web.Response:
         """Answers after `?seconds=`, to watch what happens to a request that is under way."""
         try:
@@ -108,10 +127,10 @@ class Ingress:
         await asyncio.sleep(seconds)
         return _json(200, {"seconds": seconds, "version": self._settings.version, "pod": self._settings.pod})
 
-    def _counted(self, handler):
+    def _counted(self, handler: Handler) -> Handler:
         """`handler` behind the gate, with its answer counted and timed."""
         metrics, gate = self.metrics, self._gate
-        labelled = {}  # resolving labels costs more than counting
+        labelled: dict[tuple[str, int], Counter] = {}  # resolving labels costs more than counting
 
         async def counted(request: web.Request) -> web.Response:
             begin = time.perf_counter()
@@ -139,8 +158,8 @@ class Ingress:
 
         return counted
 
-    async def _close_when_draining(self, _: web.Request, response: web.StreamResponse) -> None:
-        if self.draining:
+    async def _close_politely(self, request: web.Request, response: web.StreamResponse) -> None:
+        if self.draining or request.protocol.old:
             response.force_close()
             response.headers["Connection"] = "close"  # aiohttp has laid out its headers before it calls this
 

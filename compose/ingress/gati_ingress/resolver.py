@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 import route_manager_pb2 as pb
 import route_manager_pb2_grpc as rpc
+from gati_common.tls import Authorities
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gati_ingress.settings import Settings
@@ -58,7 +59,7 @@ _OPTIONS = (
 
 
 class RouteManager:
-    """Client of route-manager; use as `async with RouteManager(settings)`.
+    """Client of route-manager; use as `async with RouteManager(settings)`. Raises SettingsError for bad authorities.
 
     `up` turns true with the first good answer, of the health service or to a request, and false only when none
     came for `settings.unready_after` seconds, so that one restart does not empty the balancer. Requests for the same
@@ -67,19 +68,23 @@ class RouteManager:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        if settings.route_manager_ca:
+            self._trust = Authorities("ROUTE_MANAGER_CA_FILE", settings.route_manager_ca, alone=True)
+        else:
+            self._trust = Authorities("GATI_CA_BUNDLE, CA_BUNDLE_FILE", settings.ca_bundle)
         self._last_good: float | None = None
         self._asked: dict[tuple[str, str], tuple[float, asyncio.Task[Any]]] = {}  # when, and the call under way
 
     async def __aenter__(self) -> RouteManager:
-        self._channel = self._dial()
-        self._stub = rpc.RouteManagerStub(self._channel)
-        self._prober = asyncio.create_task(self._probe())
+        self._dial()
+        self._tasks = (asyncio.create_task(self._probe()), asyncio.create_task(self._follow()))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._prober.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._prober
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await self._channel.close()
 
     @property
@@ -119,21 +124,30 @@ class RouteManager:
         self._last_good = time.monotonic()
         return answer
 
-    def _dial(self) -> grpc.aio.Channel:
-        target = self._settings.route_manager
-        if not self._settings.route_manager_tls:
-            return grpc.aio.insecure_channel(target, options=_OPTIONS)
-        bundle = self._settings.ca_bundle
-        credentials = grpc.ssl_channel_credentials(bundle.read_bytes() if bundle else None)
-        return grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
+    def _dial(self) -> None:
+        if self._settings.route_manager_tls:
+            credentials = grpc.ssl_channel_credentials(self._trust.pem)
+            self._channel = grpc.aio.secure_channel(self._settings.route_manager, credentials, options=_OPTIONS)
+        else:
+            self._channel = grpc.aio.insecure_channel(self._settings.route_manager, options=_OPTIONS)
+        self._stub = rpc.RouteManagerStub(self._channel)
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+
+    async def _follow(self) -> None:
+        """Whom a channel trusts is settled when it is made: other authorities need another one."""
+        async for _ in self._trust.changes(self._settings.reload):
+            if self._settings.route_manager_tls:
+                old = self._channel
+                self._dial()
+                await asyncio.sleep(max(self._settings.route_timeout, _PROBE_SECONDS) + 1)  # the calls on the old one
+                await old.close()
 
     async def _probe(self) -> None:
-        health = health_pb2_grpc.HealthStub(self._channel)
         was_up, why = False, "no answer yet"
         while True:
             begin = time.monotonic()
             try:
-                answer = await health.Check(
+                answer = await self._health.Check(
                     health_pb2.HealthCheckRequest(), timeout=_PROBE_SECONDS, wait_for_ready=True
                 )
                 if answer.status == health_pb2.HealthCheckResponse.SERVING:

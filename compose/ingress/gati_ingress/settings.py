@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gati_common.environment import SettingsError, flag, log_level, number, readable_file, whole
+from gati_common.environment import SettingsError, choice, flag, log_level, number, readable_file, whole
+from gati_common.tls import Tls, load_tls
 
 _ADDRESS = re.compile(
     r"(?:dns:///)?(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?):(?P<port>[0-9]{1,5})"
@@ -16,22 +17,17 @@ _ADDRESS = re.compile(
 
 
 @dataclass(frozen=True)
-class Tls:
-    """HTTPS beside the plain port: `port`, and the files that are followed for changes."""
-
-    port: int
-    cert: Path
-    key: Path
-
-
-@dataclass(frozen=True)
 class Settings:
     """Ports may be 0 (a free one is picked); times are in seconds."""
 
     port: int
+    plain: str  # what the plain port does: serve, redirect, off
     tls: Tls | None
+    public_https_port: int  # where clients reach HTTPS
+    metrics_port: int | None  # None: what is management stands on the public ports
     route_manager: str  # gRPC target
     route_manager_tls: bool
+    route_manager_ca: Path | None
     ca_bundle: Path | None
     timescape: str | None
     playground: bool
@@ -42,8 +38,11 @@ class Settings:
     max_in_flight: int
     max_queue: int
     keepalive: float
+    connection: float
+    head: float
     drain: float
     shutdown: float
+    abrupt: bool
     reload: float
     log_level: str
 
@@ -53,12 +52,21 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     route_manager = _address(environ, "ROUTE_MANAGER_ADDR")
     if route_manager is None:
         raise SettingsError("ROUTE_MANAGER_ADDR: expected host:port, found nothing")
+    port = whole(environ, "HTTP_PORT", 8080, least=0, most=65535)
+    tls = load_tls(environ, "HTTPS_PORT", 8443)
+    plain = choice(environ, "HTTP_MODE", "serve", ("serve", "redirect", "off"))
+    if plain != "serve" and tls is None:
+        raise SettingsError(f"HTTP_MODE: expected serve without TLS_CERT_FILE and TLS_KEY_FILE, found {plain!r}")
     return Settings(
-        port=whole(environ, "HTTP_PORT", 8080, least=0, most=65535),
-        tls=_tls(environ),
+        port=port,
+        plain=plain,
+        tls=tls,
+        public_https_port=whole(environ, "PUBLIC_HTTPS_PORT", 443, least=1, most=65535),
+        metrics_port=_metrics_port(environ, (None if plain == "off" else port, tls and tls.port)),
         route_manager=f"dns:///{route_manager}",
         route_manager_tls=flag(environ, "ROUTE_MANAGER_TLS"),
-        ca_bundle=readable_file(environ, "CA_BUNDLE_FILE"),
+        route_manager_ca=readable_file(environ, "ROUTE_MANAGER_CA_FILE"),
+        ca_bundle=readable_file(environ, "GATI_CA_BUNDLE") or readable_file(environ, "CA_BUNDLE_FILE"),
         timescape=_address(environ, "TIMESCAPE_ADDR"),
         playground=flag(environ, "FEATURE_PLAYGROUND"),
         version=environ.get("GATI_VERSION") or "dev",
@@ -68,21 +76,22 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         max_in_flight=whole(environ, "MAX_IN_FLIGHT", 256, least=1, most=100_000),
         max_queue=whole(environ, "MAX_QUEUE", 1024, least=0, most=100_000),
         keepalive=number(environ, "KEEPALIVE_SECONDS", 75, least=0.1, most=3600),
+        connection=number(environ, "CONNECTION_SECONDS", 300, least=0.1, most=86400),
+        head=number(environ, "HEAD_SECONDS", 10, least=0.1, most=600),
         drain=number(environ, "DRAIN_SECONDS", 5, least=0, most=600),
         shutdown=number(environ, "SHUTDOWN_SECONDS", 7, least=0, most=600),
+        abrupt=choice(environ, "STOP_MODE", "drain", ("drain", "abrupt")) == "abrupt",
         reload=number(environ, "RELOAD_SECONDS", 1, least=0.05, most=600),
         log_level=log_level(environ),
     )
 
 
-def _tls(environ: Mapping[str, str]) -> Tls | None:
-    cert, key = readable_file(environ, "TLS_CERT_FILE"), readable_file(environ, "TLS_KEY_FILE")
-    if cert is None and key is None:
+def _metrics_port(environ: Mapping[str, str], public: tuple[int | None, ...]) -> int | None:
+    """The port of management; None where it is absent or one of the public ports."""
+    if not environ.get("GATI_METRICS_PORT", "").strip():
         return None
-    if cert is None or key is None:
-        missing = "TLS_CERT_FILE" if cert is None else "TLS_KEY_FILE"
-        raise SettingsError(f"{missing}: expected a file, as TLS_CERT_FILE and TLS_KEY_FILE go together; found nothing")
-    return Tls(whole(environ, "HTTPS_PORT", 8443, least=0, most=65535), cert, key)
+    port = whole(environ, "GATI_METRICS_PORT", 0, least=0, most=65535)
+    return None if port and port in public else port
 
 
 def _address(environ: Mapping[str, str], name: str) -> str | None:

@@ -32,7 +32,7 @@ def main() -> int:
         print(f"route-manager: configuration refused: {error}", file=sys.stderr)
         return 2
     except (OSError, RuntimeError) as error:
-        print(f"route-manager: cannot serve: {error}", file=sys.stderr)
+        print(f"route-manager: cannot serve: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
         return 1
 
 

@@ -1,20 +1,24 @@
-"""Serves routes over gRPC with health and reflection, follows the routes file, and stops politely."""
+"""Serves routes over gRPC with health and reflection, follows its files, and stops politely."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from pathlib import Path
 from typing import Any
 
 import grpc
 import route_manager_pb2 as pb
 import route_manager_pb2_grpc as rpc
+from gati_common.following import Contents, changes, contents
 from gati_common.stopping import told_to_stop
+from gati_common.tls import Authorities, Certificate
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
+from gati_route_manager.metrics import Metrics
 from gati_route_manager.routes import RoutesError, RouteTable, read_routes
 from gati_route_manager.settings import Settings
 
@@ -52,53 +56,114 @@ class Routes(rpc.RouteManagerServicer):
 async def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status.
 
-    Raises RoutesError when the routes file is bad at the start, RuntimeError when the port is taken.
+    Raises RoutesError when the routes file is bad at the start, SettingsError for a bad certificate or authorities,
+    OSError and RuntimeError when a port is taken.
     """
-    stop = told_to_stop()
-    contents = _read_bytes(settings.routes_file)
-    routes = Routes(read_routes(settings.routes_file), pb.Server(version=settings.version, pod=settings.pod))
-    server = grpc.aio.server(options=_OPTIONS)
+    stop = told_to_stop(abrupt=settings.abrupt)
+    metrics = Metrics(settings.version)
+    known = contents((settings.routes_file,), settings.routes_most + 1)
+    table = read_routes(settings.routes_file, settings.routes_most)
+    routes = Routes(table, pb.Server(version=settings.version, pod=settings.pod))
+    metrics.routes.set(table.count)
+    certificate = Certificate(settings.tls) if settings.tls else None
+    authorities = Authorities("GATI_CA_BUNDLE", settings.ca_bundle)  # nobody is called with them: checked and followed
+    logging.getLogger("grpc._cython.cygrpc").addFilter(functools.partial(_one_line, metrics))
+
     health = health_aio.HealthServicer()
-    rpc.add_RouteManagerServicer_to_server(routes, server)
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection(
-        (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
-    )
-    port = server.add_insecure_port(f"[::]:{settings.port}")
-    await server.start()
+    servers = [_server(settings, health, routes)]
+    plain = servers[0]
+    if settings.health_only:
+        plain = _server(settings, health)
+        servers.append(plain)
+    port = plain.add_insecure_port(f"[::]:{settings.port}")
+    serves = [f"health on port {port}" if settings.health_only else f"{table.count} routes on port {port}"]
+    if settings.tls and certificate:
+        port = servers[0].add_secure_port(f"[::]:{settings.tls.port}", _credentials(certificate))
+        serves.append(f"{table.count} routes by TLS on port {port}")
+    if settings.metrics_port is not None:
+        listener = await metrics.serve(settings.metrics_port, certificate and certificate.context, settings.head)
+        serves.append(f"metrics on port {listener.sockets[0].getsockname()[1]}")
+    for server in servers:
+        await server.start()
     for name in ("", SERVICE):
         await health.set(name, health_pb2.HealthCheckResponse.SERVING)
-    log.info("version %s serves %d routes on port %d", settings.version, routes.table.count, port)
+    log.info("version %s serves %s", settings.version, ", ".join(serves))
 
-    follower = asyncio.create_task(_follow(settings, routes, contents))
+    followers = [
+        asyncio.create_task(_follow(settings, routes, metrics, known)),
+        asyncio.create_task(_followed(authorities, settings.reload)),
+    ]
+    if certificate:
+        followers.append(asyncio.create_task(certificate.follow(settings.reload)))
     await stop.wait()
-    follower.cancel()
+    for follower in followers:
+        follower.cancel()
     log.info("told to stop: not serving any more, accepting for another %g s", settings.drain)
     await health.enter_graceful_shutdown()
     await asyncio.sleep(settings.drain)
-    await server.stop(settings.shutdown)
+    await asyncio.gather(*(server.stop(settings.shutdown) for server in servers))
     log.info("stopped")
     return 0
 
 
-async def _follow(settings: Settings, routes: Routes, known: bytes | None) -> None:
+def _server(settings: Settings, health: health_aio.HealthServicer, routes: Routes | None = None) -> grpc.aio.Server:
+    """A server of health and reflection, and of `routes`."""
+    head = ("grpc.server_handshake_timeout_ms", int(settings.head * 1e3))  # TLS, and the first words of HTTP/2
+    server = grpc.aio.server(options=(*_OPTIONS, head))
+    names = [health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
+    if routes:
+        rpc.add_RouteManagerServicer_to_server(routes, server)
+        names.append(SERVICE)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reflection.enable_server_reflection(names, server)
+    return server
+
+
+def _credentials(certificate: Certificate) -> grpc.ServerCredentials:
+    """Shows what `certificate` has in force; gRPC asks at each handshake."""
+    shown = certificate.pem
+
+    def pair() -> grpc.ServerCertificateConfiguration:
+        cert, key = shown
+        return grpc.ssl_server_certificate_configuration(((key, cert),))
+
+    def changed() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal shown
+        if certificate.pem == shown:
+            return None
+        shown = certificate.pem
+        return pair()
+
+    return grpc.dynamic_ssl_server_credentials(pair(), changed)
+
+
+async def _follow(settings: Settings, routes: Routes, metrics: Metrics, known: Contents) -> None:
     """Put the routes file into force whenever its contents change; a bad one leaves the old routes."""
-    while True:
-        await asyncio.sleep(settings.reload)
-        contents = _read_bytes(settings.routes_file)
-        if contents == known:
-            continue
-        known = contents
+    file, most = settings.routes_file, settings.routes_most
+    async for _ in changes((file,), known, settings.reload, most + 1):
         try:
-            routes.table = await asyncio.to_thread(read_routes, settings.routes_file)  # requests go on meanwhile
-            log.info("%s changed: %d routes in force", settings.routes_file, routes.table.count)
+            routes.table = await asyncio.to_thread(read_routes, file, most)  # requests go on meanwhile
+            log.info("%s changed: %d routes in force", file, routes.table.count)
         except RoutesError as error:
+            metrics.refused.labels(error.reason).inc()
             log.error("configuration refused, the old %d routes stay: %s", routes.table.count, error)
+            metrics.stale.set(1)
+        else:
+            metrics.stale.set(0)
+            metrics.routes.set(routes.table.count)
 
 
-def _read_bytes(path: Path) -> bytes | None:
-    # Contents rather than times: a ConfigMap is swapped by a link, and a bind mount may keep its time.
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
+async def _followed(authorities: Authorities, seconds: float) -> None:
+    async for _ in authorities.changes(seconds):
+        pass
+
+
+def _one_line(metrics: Metrics, record: logging.LogRecord) -> bool:
+    """gRPC tells of a message that is none of the contract's with its stack, which a client could fill the log with."""
+    error = record.exc_info and record.exc_info[1]
+    if isinstance(error, DecodeError):
+        metrics.undecodable.inc()
+        record.exc_info = record.exc_text = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = "%s: %s", (record.getMessage(), error)
+    return True

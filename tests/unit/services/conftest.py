@@ -63,7 +63,7 @@ def start_route_manager(start: Start, routes_file: Path) -> StartRouteManager:
     def launch(**environ: object) -> tuple[Service, int]:
         defaults = {"GRPC_PORT": 0, "ROUTES_FILE": routes_file, "RELOAD_SECONDS": 0.1, "DRAIN_SECONDS": 0}
         service = start("gati_route_manager", **{**defaults, "POD_NAME": "route-manager-0", **environ})
-        return service, service.port(r"routes on port (\d+)")
+        return service, service.port(r"(?:routes|health) on port (\d+)")
 
     return launch
 
@@ -75,7 +75,7 @@ def start_ingress(start: Start) -> StartIngress:
     def launch(route_manager: int, **environ: object) -> tuple[Service, int]:
         defaults = {"HTTP_PORT": 0, "ROUTE_MANAGER_ADDR": f"127.0.0.1:{route_manager}", "DRAIN_SECONDS": 1}
         service = start("gati_ingress", **{**defaults, "POD_NAME": "ingress-0", "RELOAD_SECONDS": 0.1, **environ})
-        return service, service.port(r"answers HTTP on port (\d+)")
+        return service, service.port(r"answers HTTPS? on port (\d+)")
 
     return launch
 

@@ -15,13 +15,22 @@ import pytest
 from tests.services import wait_for
 
 
-def get(port: int, path: str = "/", *, host: str = "api.example.com", method: str = "GET", seconds: float = 15):
-    """Status, parsed JSON body and headers."""
+def get(
+    port: int,
+    path: str = "/",
+    *,
+    host: str = "api.example.com",
+    method: str = "GET",
+    seconds: float = 15,
+    json_body: bool = True,
+):
+    """Status, body (parsed, unless it is no JSON) and headers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
         connection.request(method, path, headers={"Host": host})
         answer = connection.getresponse()
-        return answer.status, json.loads(answer.read() or b"null"), dict(answer.headers)
+        body = answer.read()
+        return answer.status, json.loads(body or b"null") if json_body else body, dict(answer.headers)
     finally:
         connection.close()
 
@@ -272,6 +281,88 @@ def test_a_request_head_that_never_ends_is_cut_off(stack) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
         assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"], ids=["first", "later"])
+@pytest.mark.parametrize("pause", [0.1, 30], ids=["trickling", "silent"])
+def test_a_request_head_has_a_deadline_of_its_own(stack, before: bytes, pause: float) -> None:
+    _, port, _ = stack(HEAD_SECONDS=0.6)
+    with socket.create_connection(("127.0.0.1", port), timeout=pause) as client:
+        if before:
+            client.sendall(before)
+            client.settimeout(10)
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+            client.settimeout(pause)
+        begin, said = time.monotonic(), b""
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+        while time.monotonic() - begin < 10:
+            try:
+                if not (data := client.recv(1000)):
+                    break
+                said += data
+            except TimeoutError:
+                client.sendall(b"x")
+        assert 0.5 < time.monotonic() - begin < 5
+    assert said.startswith(b"HTTP/1.1 408 ")
+
+
+def test_the_deadline_of_a_head_is_none_of_bodies_and_idle_connections(stack) -> None:
+    _, port, _ = stack(HEAD_SECONDS=0.3)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        for part in (b"POST / HTTP/1.1\r\nHost: a\r\n", b"Content-Length: 4\r\n\r\nab", b"cd"):
+            client.sendall(part)
+            time.sleep(0.1)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+        time.sleep(1)  # idle for longer than a head may take
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_old_connection_is_closed_with_its_last_answer(stack) -> None:
+    _, port, _ = stack(CONNECTION_SECONDS=0.5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    begin, answers = time.monotonic(), []
+    while not answers or not answers[-1].will_close:
+        connection.request("GET", "/")
+        answers.append(connection.getresponse())
+        assert answers[-1].read()
+        assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin > 0.4
+    assert answers[-1].status == 200
+    assert answers[-1].headers["Connection"] == "close"
+    connection.close()
+
+
+def test_management_has_a_port_of_its_own_when_asked_for(stack) -> None:
+    ingress, port, _ = stack(GATI_METRICS_PORT=0, FEATURE_PLAYGROUND="true")
+    management = ingress.port(r"answers management by HTTP on port (\d+)")
+    for path in ("/livez", "/healthz", "/playground/delay?seconds=0"):
+        assert get(management, path)[0] == 200
+    assert metric(management, "gati_ingress_route_manager_up") == 1
+    assert get(management, "/elsewhere", json_body=False)[0] == 404
+    assert ready(port)  # balancers ask for it
+    for path in ("/livez", "/metrics", "/playground/delay?seconds=0"):
+        assert get(port, path)[1]["upstream"] == "http://echo:8080"
+
+
+def test_a_management_port_that_is_the_public_one_is_none(stack, free_port) -> None:
+    ingress, port, _ = stack(HTTP_PORT=free_port, GATI_METRICS_PORT=free_port)
+    assert port == free_port
+    assert get(port, "/livez")[0] == 200
+    assert "management" not in ingress.text()
+
+
+def test_told_to_stop_abruptly_it_ends_as_it_stands(stack) -> None:
+    ingress, port, _ = stack(FEATURE_PLAYGROUND="true", STOP_MODE="abrupt")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        slow = pool.submit(get, port, "/playground/delay?seconds=10")
+        wait_for(lambda: metric(port, "gati_ingress_requests_in_flight") == 1, "the slow request")
+        begin = time.monotonic()
+        ingress.process.send_signal(signal.SIGTERM)
+        assert ingress.ended() == 128 + signal.SIGTERM
+        assert time.monotonic() - begin < 1
+        with pytest.raises((http.client.HTTPException, ConnectionError)):
+            slow.result()
 
 
 @pytest.mark.parametrize("seconds", ["-1", "11", "x", "nan"])

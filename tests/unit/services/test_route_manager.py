@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import grpc
 import pytest
@@ -18,7 +20,7 @@ from tests.unit.services.conftest import ROUTES
 SERVICE = "gati.routes.v1.RouteManager"
 
 
-@contextmanager
+@contextlib.contextmanager
 def client(port: int) -> Iterator[grpc.Channel]:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         grpc.channel_ready_future(channel).result(timeout=10)
@@ -99,7 +101,7 @@ def test_a_change_is_followed_and_a_bad_one_refused(start_route_manager, routes_
         assert service.text().count("configuration refused") == 1  # told once, not at every look
 
         routes_file.write_text("[" * 3000)
-        wait_for(lambda: "not usable YAML" in service.text(), "the refusal of what the YAML library stumbles over")
+        wait_for(lambda: "nested deeper" in service.text(), "the refusal of what the YAML library stumbles over")
 
         routes_file.unlink()
         wait_for(lambda: "No such file" in service.text(), "the refusal of an absent file")
@@ -107,6 +109,103 @@ def test_a_change_is_followed_and_a_bad_one_refused(start_route_manager, routes_
 
         routes_file.write_text(ROUTES)
         wait_for(lambda: resolve(channel, "a", "/").upstream == "http://echo:8080", "the repaired routes")
+
+
+def scraped(port: int, path: str = "/metrics") -> dict[str, float]:
+    """The samples of the metrics port, by name and labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+
+
+def test_a_file_that_is_too_large_leaves_the_routes_and_is_told(start_route_manager, routes_file) -> None:
+    service, port = start_route_manager(GATI_METRICS_PORT=0, ROUTES_MAX_BYTES=2000)
+    metrics = service.port(r"metrics on port (\d+)")
+    refused = "gati_route_manager_routes_refused_total"
+    with client(port) as channel:
+        assert (scraped(metrics)["gati_route_manager_routes"], scraped(metrics)["gati_route_manager_routes_stale"]) == (
+            2,
+            0,
+        )
+        routes_file.write_text("routes:\n" + "".join(f"- {{host: h{n}, upstream: 'http://a'}}\n" for n in range(100)))
+        wait_for(lambda: scraped(metrics)[f'{refused}{{reason="size"}}'] == 1, "the metric", service.text)
+        assert f"the old 2 routes stay: {routes_file}: larger than 2000 bytes (ROUTES_MAX_BYTES)" in service.text()
+        assert scraped(metrics)["gati_route_manager_routes_stale"] == 1
+        assert resolve(channel, "api.example.com", "/v1").upstream == "http://api-v1:8080"
+
+        routes_file.write_text("routes: [{upstream: nowhere}]")
+        wait_for(lambda: scraped(metrics)[f'{refused}{{reason="content"}}'] == 1, "the metric", service.text)
+        routes_file.write_text("routes: [{upstream: 'http://second:8080'}]")
+        wait_for(lambda: scraped(metrics)["gati_route_manager_routes_stale"] == 0, "the repair", service.text)
+        assert scraped(metrics)["gati_route_manager_routes"] == 1
+        assert resolve(channel, "a", "/").upstream == "http://second:8080"
+
+
+def test_a_file_that_is_too_large_at_the_start_is_one_line_and_exit_2(start, routes_file) -> None:
+    service = start("gati_route_manager", GRPC_PORT=0, ROUTES_FILE=routes_file, ROUTES_MAX_BYTES=20)
+    assert service.ended() == 2
+    (line,) = service.text().splitlines()
+    assert line == f"route-manager: configuration refused: {routes_file}: larger than 20 bytes (ROUTES_MAX_BYTES)"
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics/x", "/%6detrics"])
+def test_the_metrics_port_has_nothing_else(start_route_manager, path: str) -> None:
+    service, _ = start_route_manager(GATI_METRICS_PORT=0)
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        scraped(service.port(r"metrics on port (\d+)"), path)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /metrics HT", b"x" * 200_000, b"\xff\r\n\r\n", b"\r\n\r\n"])
+def test_a_scraper_has_a_deadline(start_route_manager, sent: bytes) -> None:
+    service, _ = start_route_manager(GATI_METRICS_PORT=0, HEAD_SECONDS=0.5)
+    port = service.port(r"metrics on port (\d+)")
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as scraper, contextlib.suppress(ConnectionError):
+        scraper.sendall(sent)
+        while scraper.recv(1000):
+            pass
+    assert scraped(port)["gati_route_manager_routes"] == 2
+    assert "Traceback" not in service.text()
+
+
+@pytest.mark.parametrize("sent", [b"", b"PRI * HTTP", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
+def test_a_handshake_has_a_deadline(start_route_manager, sent: bytes) -> None:
+    _, port = start_route_manager(HEAD_SECONDS=0.5)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as half:
+        half.sendall(sent)
+        while half.recv(1000):
+            pass
+
+
+@pytest.mark.parametrize("message", [b"\xff\xff\xff", b"\x0a\xff", b"\x0a\x02\xff\xfe"])
+def test_a_message_that_is_none_is_one_line_in_the_log(start_route_manager, message: bytes) -> None:
+    service, port = start_route_manager(GATI_METRICS_PORT=0)
+    methods = (f"/{SERVICE}/Resolve", "/grpc.health.v1.Health/Check")
+    reflect = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+    with client(port) as channel:
+        begin = len(service.text().splitlines())
+        calls = [
+            *(lambda method=method: channel.unary_unary(method)(message, timeout=5) for method in methods),
+            lambda: list(channel.unary_stream("/grpc.health.v1.Health/Watch")(message, timeout=5)),
+            lambda: list(channel.stream_stream(reflect)(iter([message]), timeout=5)),
+        ]
+        for call in calls:
+            with pytest.raises(grpc.RpcError):
+                call()
+        assert resolve(channel, "a", "/").upstream == "http://echo:8080"
+    lines = service.text().splitlines()[begin:]
+    assert len(lines) == len(calls), service.text()
+    for line, method in zip(lines, (*methods, "/grpc.health.v1.Health/Watch", reflect), strict=True):
+        assert "WARNING" in line
+        assert f"[{method}]: Error parsing message" in line
+    metrics = scraped(service.port(r"metrics on port (\d+)"))
+    assert metrics["gati_route_manager_undecodable_total"] == len(calls)
+
+
+def test_told_to_stop_abruptly_it_ends_as_it_stands(start_route_manager) -> None:
+    service, port = start_route_manager(STOP_MODE="abrupt", DRAIN_SECONDS=5)
+    with client(port):
+        service.process.send_signal(signal.SIGTERM)
+        assert service.ended(2) == 128 + signal.SIGTERM
 
 
 def test_a_folder_swapped_by_a_link_is_followed(start_route_manager, tmp_path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,7 +63,7 @@ def test_no_route_is_no_route(tmp_path: Path) -> None:
         ("- a", "expected one key `routes`"),
         ("routes: 3", "expected one key `routes`"),
         ("routes: []\nmore: 1", "expected one key `routes`"),
-        ("routes: [", "routes.yaml:1:10: expected the node content"),
+        ("routes: [", "routes.yaml:2:1: did not find expected node content"),
         ("routes: [x]", "routes[0]: expected {host, path, upstream}, found 'x'"),
         ("routes: [{upstream: 'http://a', prefix: /}]", "routes[0]: unknown key prefix"),
         ("routes: [{host: a}]", "routes[0].upstream: expected text, found nothing"),
@@ -70,7 +73,7 @@ def test_no_route_is_no_route(tmp_path: Path) -> None:
         ("routes: [{host: '*.', upstream: 'http://a'}]", "routes[0].host: expected a host name"),
         ("routes: [{host: ' ', upstream: 'http://a'}]", "routes[0].host: expected a host name"),
         ("routes: [{host: 2026-13-01, upstream: 'http://a'}]", "not usable YAML (ValueError: month must be in 1..12)"),
-        ("[" * 3000, "not usable YAML (RecursionError"),
+        ("[" * 3000, "routes.yaml:1: nested deeper than 8 levels"),
         ("routes: [{path: v1, upstream: 'http://a'}]", "routes[0].path: expected a path that starts with /"),
         ("routes: [{path: '/a?b', upstream: 'http://a'}]", "routes[0].path: expected a path"),
         ("routes: [{path: '/a b', upstream: 'http://a'}]", "routes[0].path: expected a path"),
@@ -100,3 +103,91 @@ def test_an_absent_or_binary_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"routes: \xff")
     with pytest.raises(RoutesError, match="not UTF-8"):
         read_routes(tmp_path / "binary.yaml")
+
+
+MERGES = "".join(f"m{n}: &m{n} {{<<: [{', '.join([f'*m{n - 1}'] * 9)}]}}\n" for n in range(1, 9))
+ALIASES = "".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 6))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("routes: []\n" + "#" * 4096, "larger than 4096 bytes (ROUTES_MAX_BYTES)"),
+        ("routes: [" + "a," * 1000 + "]", "more than 819 keys and values"),
+        ("- " * 1000, "routes.yaml:1: nested deeper than 8 levels"),
+        ("{a: " * 300, "routes.yaml:1: nested deeper than 8 levels"),
+    ],
+)
+def test_what_is_too_large_is_refused_before_it_is_parsed(tmp_path: Path, monkeypatch, text: str, message: str) -> None:
+    import yaml
+    from gati_route_manager.routes import RoutesError, read_routes
+
+    file = tmp_path / "routes.yaml"
+    file.write_text(text)
+    monkeypatch.setattr(yaml, "load", lambda *_: pytest.fail("it was parsed"))
+    with pytest.raises(RoutesError) as refusal:
+        read_routes(file, 4096)
+    assert message in str(refusal.value)
+    assert refusal.value.reason == "size"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("m0: &m0 {a: 1, b: 2}\n" + MERGES, "a merge of more than 64 keys"),
+        ("- &a0 [x, x, x, x, x, x, x, x, x]\n" + ALIASES, "expected one key `routes`"),
+        ("routes:\n- &a0 [x, x, x, x, x, x, x, x, x]\n" + ALIASES, "routes[0]: expected {host, path, upstream}"),
+        ("routes: [{upstream: '" + "a" * 9000 + "'}]", "a value longer than 8192 characters"),
+        ("routes: [{host: '" + "a b" * 900 + "', upstream: 'http://a'}]", "routes[0].host: expected a host name"),
+    ],
+)
+def test_a_short_file_cannot_grow_into_a_large_one(tmp_path: Path, text: str, message: str) -> None:
+    from gati_route_manager.routes import RoutesError, read_routes
+
+    file = tmp_path / "routes.yaml"
+    file.write_text(text)
+    with pytest.raises(RoutesError) as refusal:
+        read_routes(file)
+    assert message in str(refusal.value)
+    assert len(str(refusal.value)) < 1000
+
+
+def test_merges_and_aliases_of_a_usual_size_are_taken(tmp_path: Path) -> None:
+    from gati_route_manager.routes import read_routes
+
+    file = tmp_path / "routes.yaml"
+    file.write_text("""
+routes:
+  - &first {host: a.example.com, upstream: &up "http://up"}
+  - {<<: *first, host: b.example.com}
+  - {<<: [*first], path: /x, upstream: *up}
+""")
+    route = read_routes(file).find("b.example.com", "/")
+    assert route is not None
+    assert route.upstream == "http://up"
+
+
+def test_as_many_routes_as_a_config_map_holds_take_little_memory(tmp_path: Path, import_path) -> None:
+    """Within the chart's limit of 256 MiB, beside those in force, with room for gRPC."""
+    file = tmp_path / "routes.yaml"
+    count = 24_000
+    file.write_text("routes:\n" + "".join(f"- {{host: h{n}, upstream: 'http://a'}}\n" for n in range(count)))
+    assert 900_000 < file.stat().st_size < 1024 * 1024
+    program = f"""
+import grpc, resource, yaml
+from pathlib import Path
+from gati_route_manager.routes import read_routes
+
+def most():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+before = most()
+tables = [read_routes(Path({str(file)!r})) for _ in range(2)]
+assert tables[0].count == {count}
+print(most(), most() - before)
+"""
+    environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(import_path)}
+    answer = subprocess.run((sys.executable, "-c", program), env=environ, capture_output=True, text=True, check=True)
+    whole, own = map(float, answer.stdout.split())
+    assert whole < 200, answer.stdout  # MiB
+    assert own < 150, answer.stdout

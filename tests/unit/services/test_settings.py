@@ -57,6 +57,16 @@ def test_addresses_that_are_taken(address: str) -> None:
         ("LOG_LEVEL", "loud"),
         ("TLS_CERT_FILE", "/nowhere/tls.crt"),
         ("CA_BUNDLE_FILE", "/nowhere/ca.crt"),
+        ("GATI_CA_BUNDLE", "/nowhere/ca.crt"),
+        ("ROUTE_MANAGER_CA_FILE", "/nowhere/ca.crt"),
+        ("ROUTE_MANAGER_TLS", "perhaps"),
+        ("GATI_METRICS_PORT", "metrics"),
+        ("HTTP_MODE", "closed"),
+        ("HTTP_MODE", "redirect"),  # without a certificate
+        ("PUBLIC_HTTPS_PORT", "0"),
+        ("STOP_MODE", "soon"),
+        ("HEAD_SECONDS", "0"),
+        ("CONNECTION_SECONDS", "0"),
     ],
 )
 def test_ingress_refuses_by_name(name: str, value: str) -> None:
@@ -65,6 +75,26 @@ def test_ingress_refuses_by_name(name: str, value: str) -> None:
 
     with pytest.raises(SettingsError) as refusal:
         load_settings({"ROUTE_MANAGER_ADDR": "route-manager:50051", name: value})
+    assert str(refusal.value).startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GRPC_MODE", "health"),  # without a certificate
+        ("GRPC_MODE", "off"),
+        ("GATI_METRICS_PORT", "70000"),
+        ("GATI_CA_BUNDLE", "/nowhere/ca.crt"),
+        ("ROUTES_MAX_BYTES", "1M"),
+        ("STOP_MODE", "soon"),
+    ],
+)
+def test_route_manager_refuses_by_name(name: str, value: str) -> None:
+    from gati_common.environment import SettingsError
+    from gati_route_manager.settings import load_settings
+
+    with pytest.raises(SettingsError) as refusal:
+        load_settings({name: value})
     assert str(refusal.value).startswith(f"{name}: ")
 
 

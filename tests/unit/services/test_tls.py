@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import ssl
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import time
 from pathlib import Path
 
+import grpc
 import pytest
 
 from tests.services import wait_for
 from tests.unit.services.test_ingress import get, ready
+from tests.unit.services.test_route_manager import client, health, resolve
 
 
 def certificate(folder: Path, name: str) -> tuple[Path, Path]:
@@ -82,75 +84,223 @@ def test_a_bad_certificate_at_the_start_is_refused(start, tmp_path, free_port) -
     assert "Traceback" not in ingress.text()
 
 
-@contextmanager
-def tls_front(target: int, cert: Path, key: Path) -> Iterator[int]:
-    """A port that speaks TLS (HTTP/2) and passes all bytes to `target`, as a sidecar does."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    context.set_alpn_protocols(["h2"])
-    threads: list[threading.Thread] = []
-    sockets: list[socket.socket] = []
+@pytest.fixture
+def secured(start_route_manager, tmp_path):
+    """`secured(NAME=value, ...)`: a route-manager with TLS, its two ports, its certificate and key."""
 
-    def run(work: Callable[..., None], *arguments: object) -> None:
-        threads.append(threading.Thread(target=work, args=arguments))
-        threads[-1].start()
+    def launch(**environ: object):
+        cert, key = certificate(tmp_path, "route-manager")
+        service, plain = start_route_manager(GRPCS_PORT=0, TLS_CERT_FILE=cert, TLS_KEY_FILE=key, **environ)
+        return service, plain, service.port(r"by TLS on port (\d+)"), cert, key
 
-    def copy(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-
-    def accept(listener: socket.socket) -> None:
-        while True:
-            try:
-                raw, _ = listener.accept()
-            except OSError:  # the end
-                return
-            try:
-                client = context.wrap_socket(raw, server_side=True)
-            except OSError:  # a client that does not trust us
-                raw.close()
-                continue
-            upstream = socket.create_connection(("127.0.0.1", target))
-            sockets.extend((client, upstream))
-            run(copy, client, upstream)
-            run(copy, upstream, client)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        run(accept, listener)
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            # What waits for them wakes by the shutdown; nothing may be left for the garbage collector to complain of.
-            listener.shutdown(socket.SHUT_RDWR)
-            threads[0].join()
-            for each in sockets:
-                with suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-            for thread in threads:
-                thread.join()
-            for each in sockets:
-                each.close()
+    return launch
 
 
-@pytest.mark.parametrize("trusted", [True, False])
-def test_route_manager_behind_tls_is_verified_with_the_bundle(
-    start_route_manager, start, tmp_path, trusted: bool
+@pytest.fixture
+def trusting(start_ingress):
+    """`trusting(port, NAME=value, ...)`: an ingress that speaks TLS to route-manager on `port`, and its own port."""
+
+    def launch(port: int, **environ: object):
+        address = {"ROUTE_MANAGER_ADDR": f"localhost:{port}", "ROUTE_MANAGER_TLS": "true"}
+        return start_ingress(port, **{**address, "ROUTE_TIMEOUT_SECONDS": 1, **environ})
+
+    return launch
+
+
+@pytest.mark.parametrize(
+    ("system", "variable", "own", "trusted"),
+    [
+        ("other", "GATI_CA_BUNDLE", "cert", True),
+        ("other", "CA_BUNDLE_FILE", "cert", True),
+        ("cert", "GATI_CA_BUNDLE", "other", True),  # the bundle adds to what the system trusts
+        ("other", "GATI_CA_BUNDLE", "other", False),
+        ("cert", None, None, True),
+        ("other", None, None, False),
+        ("other", "ROUTE_MANAGER_CA_FILE", "cert", True),
+        ("cert", "ROUTE_MANAGER_CA_FILE", "other", False),  # nobody else vouches for route-manager
+    ],
+)
+def test_whom_ingress_trusts(secured, trusting, tmp_path, system: str, variable, own, trusted: bool) -> None:
+    _, _, port, cert, _ = secured()
+    files = {"cert": cert, "other": certificate(tmp_path, "other")[0]}
+    environ = {"SSL_CERT_FILE": files[system], **({variable: files[own]} if variable else {})}
+    ingress, http_port = trusting(port, **environ)
+    if trusted:
+        wait_for(lambda: ready(http_port), "readiness", ingress.text)
+        assert get(http_port)[0] == 200
+    else:
+        assert get(http_port)[0] == 504
+        assert not ready(http_port)
+
+
+def test_new_authorities_are_trusted_and_bad_ones_refused(secured, trusting, tmp_path) -> None:
+    manager, _, port, cert, key = secured()
+    bundle = tmp_path / "bundle.crt"
+    bundle.write_bytes(certificate(tmp_path, "other")[0].read_bytes())
+    ingress, http_port = trusting(port, GATI_CA_BUNDLE=bundle)
+    assert get(http_port)[0] == 504
+
+    bundle.write_text("# Főtanúsítvány\n" + cert.read_text(), encoding="utf-8")
+    wait_for(lambda: ready(http_port), "trust in the new authorities", ingress.text)
+    bundle.write_text("nothing of use")
+    wait_for(lambda: "authorities refused, the old ones stay" in ingress.text(), "the refusal", ingress.text)
+    assert get(http_port)[0] == 200
+
+    second, second_key = certificate(tmp_path, "second")
+    bundle.write_bytes(cert.read_bytes() + second.read_bytes())  # first trust, then show: nothing is lost
+    wait_for(lambda: ingress.text().count("new connections trust it") == 2, "both authorities", ingress.text)
+    key.write_bytes(second_key.read_bytes())
+    cert.write_bytes(second.read_bytes())
+    wait_for(lambda: "new connections get it" in manager.text(), "the second certificate", manager.text)
+    wait_for(lambda: served(port) == der(second), "the second certificate on the port", manager.text)
+    bundle.write_bytes(second.read_bytes())
+    wait_for(lambda: ingress.text().count("new connections trust it") == 3, "the second alone", ingress.text)
+    assert [get(http_port)[0] for _ in range(20)] == [200] * 20
+
+
+def test_a_change_of_authorities_loses_no_request(secured, trusting, tmp_path) -> None:
+    _, _, port, cert, _ = secured()
+    bundle = tmp_path / "bundle.crt"
+    bundle.write_bytes(cert.read_bytes())
+    ingress, http_port = trusting(port, GATI_CA_BUNDLE=bundle, ROUTE_TIMEOUT_SECONDS=3)
+    wait_for(lambda: ready(http_port), "readiness", ingress.text)
+    statuses, end = set(), time.monotonic() + 6  # longer than the old connection is kept
+    with bundle.open("ab") as file:
+        file.write(certificate(tmp_path, "other")[0].read_bytes())
+    while time.monotonic() < end:
+        statuses.add((get(http_port)[0], ready(http_port)))
+    assert ingress.text().count("new connections trust it") == 1
+    assert statuses == {(200, True)}
+
+
+def test_the_plain_port_beside_tls_serves_until_it_is_left_to_the_probes(secured, tmp_path) -> None:
+    _, plain, _, _, _ = secured()
+    with client(plain) as channel:
+        assert resolve(channel, "a", "/").upstream == "http://echo:8080"
+    _, plain, port, cert, _ = secured(GRPC_MODE="health")
+    with client(plain) as channel:
+        assert health(channel) == "SERVING"
+        with pytest.raises(grpc.RpcError) as refusal:
+            resolve(channel, "a", "/")
+        assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    credentials = grpc.ssl_channel_credentials(cert.read_bytes())
+    with grpc.secure_channel(f"localhost:{port}", credentials) as channel:
+        assert resolve(channel, "a", "/").upstream == "http://echo:8080"
+
+
+def test_an_ingress_without_tls_goes_on_while_route_manager_gets_it(
+    start_route_manager, start_ingress, tmp_path
 ) -> None:
     cert, key = certificate(tmp_path, "route-manager")
-    other, _ = certificate(tmp_path, "other")
-    _, grpc_port = start_route_manager()
-    with tls_front(grpc_port, cert, key) as port:
-        bundle = cert if trusted else other
-        address = {"ROUTE_MANAGER_ADDR": f"localhost:{port}", "ROUTE_MANAGER_TLS": "true", "CA_BUNDLE_FILE": bundle}
-        ingress = start("gati_ingress", HTTP_PORT=0, ROUTE_TIMEOUT_SECONDS=2, **address)
-        http_port = ingress.port(r"answers HTTP on port (\d+)")
-        if trusted:
-            wait_for(lambda: ready(http_port), "readiness", ingress.text)
-            assert get(http_port)[0] == 200
-        else:
-            assert get(http_port)[0] == 504
-            assert not ready(http_port)
+    old, grpc_port = start_route_manager()
+    ingress, port = start_ingress(grpc_port)
+    wait_for(lambda: ready(port), "readiness", ingress.text)
+    old.process.send_signal(signal.SIGTERM)
+    assert old.ended() == 0
+    start_route_manager(GRPC_PORT=grpc_port, GRPCS_PORT=0, TLS_CERT_FILE=cert, TLS_KEY_FILE=key)
+    wait_for(lambda: get(port)[0] == 200, "an answer", ingress.text)
+
+
+@pytest.mark.parametrize("module", ["gati_ingress", "gati_route_manager"])
+@pytest.mark.parametrize(
+    "text", ["", "nothing of use", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
+def test_a_bad_bundle_at_the_start_is_refused(start, routes_file, tmp_path, module: str, text: str) -> None:
+    bundle = tmp_path / "bundle.crt"
+    bundle.write_text(text)
+    service = start(module, GATI_CA_BUNDLE=bundle, ROUTE_MANAGER_ADDR="localhost:1", ROUTES_FILE=routes_file)
+    assert service.ended() == 2
+    (line,) = service.text().splitlines()
+    assert "configuration refused: GATI_CA_BUNDLE" in line
+    assert str(bundle) in line
+
+
+def raw(port: int, request: str, cafile: Path | None = None) -> str:
+    """What a port answers to the bytes of `request`, by TLS where `cafile` is given."""
+    with socket.create_connection(("localhost", port), timeout=5) as plain:
+        context = ssl.create_default_context(cafile=cafile) if cafile else None
+        with context.wrap_socket(plain, server_hostname="localhost") if context else plain as client:
+            client.sendall(request.replace("\n", "\r\n").encode())
+            answer = b""
+            while data := client.recv(65536):
+                answer += data
+            return answer.decode()
+
+
+def test_management_speaks_https_where_there_is_a_certificate(start_route_manager, start_ingress, tmp_path) -> None:
+    cert, key = certificate(tmp_path, "both")
+    files = {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": key, "GATI_METRICS_PORT": 0}
+    manager, grpc_port = start_route_manager(GRPCS_PORT=0, **files)
+    ingress, _ = start_ingress(grpc_port, HTTPS_PORT=0, **files)
+    scrape = "GET /metrics HTTP/1.1\nHost: localhost\nConnection: close\n\n"
+    assert "gati_ingress_draining 0.0" in raw(ingress.port(r"management by HTTPS on port (\d+)"), scrape, cert)
+    assert "gati_route_manager_routes 2.0" in raw(manager.port(r"metrics on port (\d+)"), scrape, cert)
+
+
+@pytest.mark.parametrize(
+    ("asked", "environ", "status", "location"),
+    [
+        ("/a%20b/?x=1&y=%2F", {}, "308", "https://a.example.com/a%20b/?x=1&y=%2F"),
+        ("/", {"PUBLIC_HTTPS_PORT": 8443}, "308", "https://a.example.com:8443/"),
+        ("/healthz", {}, "200", None),
+        ("/livez", {}, "200", None),
+        ("/metrics", {}, "200", None),
+        ("/playground/delay", {}, "308", "https://a.example.com/playground/delay"),
+        ("/livez", {"GATI_METRICS_PORT": 0}, "308", "https://a.example.com/livez"),
+    ],
+)
+def test_the_plain_port_may_lead_to_https(start, tmp_path, free_port, asked, environ, status, location) -> None:
+    """Nothing answers as route-manager: a redirect needs none."""
+    cert, key = certificate(tmp_path, "one")
+    files = {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": key, "HTTP_MODE": "redirect", "FEATURE_PLAYGROUND": "true"}
+    ports = {"HTTP_PORT": 0, "HTTPS_PORT": 0, "ROUTE_MANAGER_ADDR": f"127.0.0.1:{free_port}"}
+    ingress = start("gati_ingress", UNREADY_AFTER_SECONDS=0, **files, **ports, **environ)
+    port = ingress.port(r"answers HTTP on port (\d+)")
+    if asked == "/healthz":
+        status = "503"
+    answer = raw(port, f"GET {asked} HTTP/1.1\nHost: a.example.com:80\nConnection: close\n\n")
+    assert answer.split()[1] == status
+    assert (f"Location: {location}\r\n" in answer) if location else ("Location" not in answer)
+
+
+@pytest.mark.parametrize("host", ["", "a/b", "a@b", 'a"b', "a b", "[::1"])
+def test_a_redirect_leads_nowhere_else(start, tmp_path, free_port, host: str) -> None:
+    cert, key = certificate(tmp_path, "one")
+    files = {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": key, "HTTP_MODE": "redirect"}
+    ports = {"HTTP_PORT": 0, "HTTPS_PORT": 0, "ROUTE_MANAGER_ADDR": f"127.0.0.1:{free_port}"}
+    ingress = start("gati_ingress", **files, **ports)
+    answer = raw(ingress.port(r"answers HTTP on port (\d+)"), f"GET / HTTP/1.1\nHost: {host}\nConnection: close\n\n")
+    assert answer.split()[1] == "400"
+
+
+def test_the_plain_port_may_be_off(start, tmp_path, free_port) -> None:
+    cert, key = certificate(tmp_path, "one")
+    files = {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": key, "HTTP_MODE": "off", "ROUTE_MANAGER_ADDR": "127.0.0.1:1"}
+    ingress = start("gati_ingress", HTTP_PORT=free_port, HTTPS_PORT=0, **files)
+    secure = ingress.port(r"answers HTTPS on port (\d+)")
+    answer = raw(secure, "GET /livez HTTP/1.1\nHost: localhost\nConnection: close\n\n", cert)
+    assert answer.split()[1] == "200"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", free_port), timeout=1)
+
+
+def test_a_handshake_has_a_deadline(https, start_ingress, free_port) -> None:
+    _, _, _, cert, key = https
+    files = {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": key, "HTTPS_PORT": 0}
+    ingress, _ = start_ingress(free_port, HEAD_SECONDS=0.5, **files)
+    with socket.create_connection(("127.0.0.1", ingress.port(r"HTTPS on port (\d+)")), timeout=5) as client:
+        assert client.recv(1) == b""
+    assert "Traceback" not in ingress.text()
+
+
+@pytest.mark.parametrize(("ca", "status"), [("own", 0), ("other", 1), ("absent", 1)])
+def test_the_healthcheck_verifies_grpc(secured, root, import_path, tmp_path, ca: str, status: int) -> None:
+    _, _, port, cert, _ = secured()
+    files = {"own": cert, "other": certificate(tmp_path, "other")[0], "absent": tmp_path / "none.crt"}
+    environ = {"PYTHONPATH": os.pathsep.join(import_path), "HEALTHCHECK_CA_FILE": str(files[ca])}
+    argv = (sys.executable, root / "compose/common/gati_common/healthcheck.py", f"grpcs://localhost:{port}")
+    answer = subprocess.run(argv, env={"PATH": "/usr/bin:/bin", **environ}, capture_output=True, text=True)
+    assert (answer.returncode, len(answer.stdout.splitlines())) == (status, 1), answer
 
 
 @pytest.mark.parametrize(
