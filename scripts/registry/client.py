@@ -16,7 +16,7 @@ from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, sha256
 from scripts.core.errors import RegistryError
 from scripts.core.interrupt import pause
 from scripts.core.waiting import until
-from scripts.registry.challenges import authorize, refused
+from scripts.registry.challenges import authorize, read_challenges, refused
 from scripts.registry.reference import CORRECT, Reference, Registry, is_loopback
 from scripts.registry.transport import LARGEST_ANSWER, Answer, BrokenTls, NoTls, Transient, Transport, same_origin
 
@@ -198,9 +198,15 @@ class Client:
             run = f"make the repository {repository} first, as {host} wants it"
             if re.search(r"\.dkr[.-]ecr[.-]", host):
                 run = f"aws ecr create-repository --repository-name {repository}"
+        elif "401" in low and self._authorization and (scheme := self._first_scheme()) not in ("basic", "bearer"):
+            run = f"have {host} offer Basic or Bearer first: helm reads no challenge but the first, which is {scheme}"
         elif any(sign in low for sign in ("401", "403", "unauthorized", "denied", "forbidden")):
             run = f"helm registry login {host} as somebody who may push there"
         return RegistryError(f"{host} takes nothing in {repository}", found=words, run=run)
+
+    def _first_scheme(self) -> str:
+        challenges = read_challenges(self._welcome.challenges) if self._welcome is not None else ()
+        return challenges[0].scheme if challenges else "bearer"
 
     # -- asking --------------------------------------------------------------------------------
 

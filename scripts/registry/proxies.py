@@ -52,7 +52,8 @@ def _matches(entry: str, host: str, address: ipaddress.IPv4Address | ipaddress.I
     if entry in ("", "*"):
         return entry == "*"
     try:
-        return address is not None and address in ipaddress.ip_network(entry, strict=False)
+        network = ipaddress.ip_network(entry, strict=False)
+        return address is not None and address in network
     except ValueError:
         pass
     name, wanted = entry, ""

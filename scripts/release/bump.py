@@ -21,9 +21,10 @@ from scripts.core.edits import Edit
 from scripts.core.errors import ConfigError, GitError, RegistryError, VersionError
 from scripts.core.git import Repository, find_repository
 from scripts.core.paths import line_of, shown
+from scripts.core.progress import Say
 from scripts.core.semver import PARTS, bump, highest, parse, tag_name
 from scripts.core.yaml_read import load
-from scripts.registry.client import connect
+from scripts.registry.client import ListingError, connect
 from scripts.registry.embedded import registry_in_use
 from scripts.registry.reference import Registry
 from scripts.workspace import Workspace
@@ -74,7 +75,7 @@ def read_bump(work: Workspace, *, part: str | None, version: str | None, app_ver
     published: tuple[str, ...] = ()
     try:
         with registry_in_use(work) as registry:
-            published = published_versions(chart, registry)
+            published = published_versions(chart, registry, work.say)
     except RegistryError as error:
         work.say(f"the registry cannot be asked, so its versions are not compared: {error.message}")
     return plan_bump(
@@ -204,12 +205,19 @@ def tagged_versions(chart: Chart, repository: Repository | None) -> tuple[str, .
     return tuple(name.removeprefix(prefix) for name in tags if name.startswith(prefix))
 
 
-def published_versions(chart: Chart, registry: Registry | None) -> tuple[str, ...]:
-    """The versions of `chart` in the registry; none where there is no registry. Raises RegistryError."""
+def published_versions(chart: Chart, registry: Registry | None, say: Say) -> tuple[str, ...]:
+    """The versions of `chart` in the registry; none where there is no registry, or it lists them to nobody like us.
+
+    Raises RegistryError.
+    """
     if registry is None:
         return ()
-    with connect(registry) as client:
-        return client.versions(chart.name)
+    with connect(registry, push=True) as client:
+        try:
+            return client.versions(chart.name)
+        except ListingError as error:
+            say(f"note: {error.message}, so only git's tags say which versions there are ({error.found})")
+            return ()
 
 
 def demand_clean(repository: Repository | None, *, but: Iterable[Path] = (), run: str = _CLEAN) -> None:

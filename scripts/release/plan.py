@@ -21,6 +21,7 @@ from scripts.core.git import Repository, find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.semver import tag_name
+from scripts.registry.client import LAG
 from scripts.registry.embedded import registry_for, registry_in_use
 from scripts.registry.reference import Registry
 from scripts.release import publish as publishing
@@ -91,6 +92,7 @@ class Release:
     def __init__(self, work: Workspace, options: Options, chart: Chart, registry: Registry | None, today: date) -> None:
         self._work, self._config, self._say = work, work.config, work.say
         self._options, self._registry, self._helm = options, registry, work.helm
+        self._patience = 0.0
         self._began, self._seconds = datetime.now(UTC), dict[str, float]()
         self.facts = self._read_facts(chart, today)
         self._last = self._recorded()
@@ -121,6 +123,8 @@ class Release:
         if not self.absent() and self._last is not None:
             return self._last
         facts = self.facts
+        if self.absent("publish"):
+            publishing.demand_push(self._served(), facts.package)
         if facts.bump is not None and facts.repository is not None:
             self._say(f"raising {facts.bump.name} from {facts.bump.old} to {facts.bump.new}")
             for note in facts.bump.notes:
@@ -133,8 +137,9 @@ class Release:
             self._prepare()
         self.demand_possible()
         publication = self._publish()
+        self._patience = LAG  # of a registry that has just been written to
         with self._timed("verify", f"reading {publication.reference} back"):
-            verify.verify(self._served(), self.facts.package, digest=publication.digest)
+            verify.verify(self._served(), self.facts.package, digest=publication.digest, patience=LAG)
         if self.absent("tag"):
             self._make_tag()
         self._check_again()
@@ -166,7 +171,7 @@ class Release:
 
     def _pending(self, chart: Chart, repository: Repository, part: str, today: date) -> Bump | None:
         try:
-            published = published_versions(chart, self._registry)
+            published = published_versions(chart, self._registry, self._say)
             return pending_bump(self._config, chart, repository, part, published, today)
         except ChangelogError as error:
             run = f"{error.run}; or without --bump: invoke release, if {chart.version} is to be released"
@@ -240,7 +245,7 @@ class Release:
         if published.state != "same" or there != "same" or self._registry is None:
             return Step("verify", "absent", "pull it back and compare")
         try:
-            verify.verify(self._registry, self.package, digest=published.digest)
+            verify.verify(self._registry, self.package, digest=published.digest, patience=self._patience)
         except RegistryError as error:
             return Step("verify", "different" if error.expected else "unknown", error.message, error)
         return Step("verify", "same", "pulled back: the same bytes")
@@ -269,7 +274,7 @@ class Release:
     def _probe(self, package: Package) -> publishing.Probe:
         if self._registry is None:  # a dry run before anything was published
             return publishing.Probe("absent", f"{package.name}:{package.version}", None, "not published")
-        return publishing.probe(self._registry, package)
+        return publishing.probe(self._registry, package, patience=self._patience)
 
     def _stored(self, package: Package) -> bool:
         """Whether `dist/` holds the package; another archive is left from earlier, and replaced."""

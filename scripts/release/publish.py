@@ -29,6 +29,7 @@ State = Literal["absent", "same", "different", "unknown"]
 _MINORS = [f"1.{minor}" for minor in range(16, 100)]  # helm renders for any, also for one that is not out yet
 _SHOWN = 40  # lines of a difference
 _PUSH, _SLOWEST = 300.0, 256 << 10  # seconds for a push, and bytes a second that a large one has to go with
+_ATTEMPTS = 3  # for a push that fails and is not refused: what is there already is not sent again
 _SETTLE, _LONGEST_SETTLE = 1.0, 30.0  # seconds, at least and at most, until somebody who pushed beside us has ended
 
 
@@ -93,16 +94,23 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
         if before.state == "different":
             raise _other_content(client, reference, package.path.read_bytes(), helm)
         say(f"pushing {reference}")
-        try:
-            push(client, package.path, package.epoch, helm)
-        except (CommandFailed, CommandTimeout) as error:
-            after = _probe(client, reference, package, LAG if isinstance(error, CommandTimeout) else 0)
-            if after.state == "different":
-                ours = package.path.read_bytes()
-                raise _other_content(client, reference, ours, helm, "meanwhile somebody else has published") from error
-            if after.state != "same":
-                raise _push_failure(error, reference, client) from error
-            say("the push was reported as failed, but the registry holds the chart")
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                push(client, package.path, package.epoch, helm)
+                break
+            except (CommandFailed, CommandTimeout) as error:
+                after = _probe(client, reference, package, LAG if isinstance(error, CommandTimeout) else 0)
+                if after.state == "different":
+                    how = "meanwhile somebody else has published"
+                    raise _other_content(client, reference, package.path.read_bytes(), helm, how) from error
+                if after.state == "same":
+                    say("the push was reported as failed, but the registry holds the chart")
+                    break
+                failure = _push_failure(error, reference, client)
+                if failure.run or isinstance(error, CommandTimeout) or attempt == _ATTEMPTS:
+                    raise failure from error
+                say(f"pushing again, since it failed: {failure.found}")
+                pause(attempt)
         settle = 0 if registry.alone else min(max(_SETTLE, time.monotonic() - begin), _LONGEST_SETTLE)
         after = _settled(client, reference, package, settle)
         if after.state == "different":

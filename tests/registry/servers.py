@@ -18,6 +18,17 @@ USER, PASSWORD = "publisher", "correct horse"
 HTPASSWD = f"{USER}:$2b$04$L1rYCxRKTRny1d.XlJE2keeej2nIh7NGnm5sfw1b5F7H.rZ7.npLO\n"
 
 
+LINES = "\0"  # parts the lines of a header that is sent more than once
+NAMES = (
+    "localhost",
+    "*.example.com",
+    "*.example.net",
+    "*.example.org",
+    "*.docker.io",
+    "*.dkr.ecr.eu-west-1.amazonaws.com",
+)
+
+
 @dataclass(frozen=True)
 class Request:
     """What a scripted server was asked; header names in lower case."""
@@ -72,12 +83,13 @@ def scripted(answer: Callable[[Request], Reply], *, tls: ssl.SSLContext | None =
             reply = told.answer(request)
             self.send_response(reply.status)
             for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
-                self.send_header(name, value)
+                for line in value.split(LINES):
+                    self.send_header(name, line)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(reply.body)
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = handle_any  # noqa: N815 - the names that http.server wants
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the names that http.server wants
 
         def log_message(self, *_: object) -> None:
             """Nothing: the test asks for `requests`."""
@@ -117,16 +129,19 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate authority of our own, and a certificate for 127.0.0.1 that it signed."""
+    """A certificate authority of our own, and a certificate for 127.0.0.1 and NAMES that it signed."""
 
     ca: Path
     certificate: Path
     key: Path
 
-    def server_context(self) -> ssl.SSLContext:
-        """For a server that shows the certificate."""
+    def server_context(self, *, asks: bool = False) -> ssl.SSLContext:
+        """For a server that shows the certificate, and `asks` for one of the same authority."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.key)
+        if asks:
+            context.load_verify_locations(self.ca)
+            context.verify_mode = ssl.CERT_REQUIRED
         return context
 
 
@@ -160,7 +175,7 @@ def make_authority(folder: Path) -> Authority:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, NAMES)]
     certificate = (
         build("127.0.0.1", key, ca.subject)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
