@@ -65,12 +65,12 @@ def command(
         @functools.wraps(body)
         def run(ctx: Context, *, json: bool, **given: Any) -> None:
             overrides = {key: None if (value := given.pop(key)) is False else value for key in keys}
-            show = Show(json=json, working_on=working_on, at_once=at_once)
+            show = Show(name or body.__name__, json=json, working_on=working_on, at_once=at_once)
             with told(show):
                 work = _open(ctx, overrides)
                 show.redact = work.runner.redact
                 with contextlib.closing(body(work, **given)) as steps:
-                    show.all(steps)
+                    show.all(steps, work.config.dist)
 
         run.__signature__ = inspect.Signature([work, *flags])  # type: ignore[attr-defined]
         texts = {**HELP, **helps}
@@ -93,13 +93,24 @@ def _open(ctx: Context, overrides: dict[str, Any]) -> Workspace:
 class Show:
     """Prints what a task yields, for a person as it comes, for a machine as one JSON value."""
 
-    def __init__(self, *, json: bool, working_on: str, at_once: bool) -> None:
+    def __init__(self, name: str, *, json: bool, working_on: str, at_once: bool) -> None:
+        self._name = name
         self._json, self._working_on, self._at_once = json, working_on, at_once
         self._answer: Answer | View | str | None = None
         self.redact: Callable[[str], str] = str
 
-    def all(self, steps: Shown) -> None:
-        """Print each of `steps`."""
+    def all(self, steps: Shown, dist: Path) -> None:
+        """Print each of `steps`, and what a CI system around us shows of it; `dist` is where it finds files."""
+        from scripts import ci_log
+
+        around = "" if self._json else ci_log.system()
+        try:
+            with ci_log.grouped(self._name, say, of=around):
+                self._each(steps)
+        finally:
+            ci_log.annotate(getattr(self._answer, "marks", ()), say, dist, of=around)
+
+    def _each(self, steps: Shown) -> None:
         from scripts import present
 
         while True:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scripts.ci_log import Mark
+from scripts.core.paths import shown
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -30,12 +33,13 @@ _UNLIMITED = 10_000  # columns
 
 @dataclass(frozen=True)
 class View:
-    """The same answer twice: `records` for JSON, `columns` and `rows` for a table."""
+    """The same answer twice: `records` for JSON, `columns` and `rows` for a table; `marks` for a CI system."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     records: Any
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ def lint(outcome: Lint) -> View | Answer:
         ("level", "where", "what", "with", "check"),
         tuple((f.level, f.place, f.message, ", ".join(f.values), f.check) for f in outcome.findings),
         outcome.report(),
+        tuple(Mark(f.level, f.message, shown(f.file) if f.file else "", f.line) for f in outcome.findings),
     )
 
 
@@ -129,7 +134,12 @@ def problems(outcome: Validation) -> View | Answer:
         (problem.source, f"{problem.kind}/{problem.name}", problem.message, str(spread))
         for problem, spread in outcome.problems()
     )
-    return View("Problems", ("template", "object", "what", "with"), rows, outcome.report())
+    folder = shown(outcome.plan.chart.path)  # a template's name begins with that of the chart
+    marks = tuple(
+        Mark("error", f"{name}: {what} (with {where})", f"{folder}/{source.partition('/')[2]}" if source else "")
+        for source, name, what, where in rows
+    )
+    return View("Problems", ("template", "object", "what", "with"), rows, outcome.report(), marks)
 
 
 def matrix(rendered: Rendered, index: Any) -> View:
@@ -162,7 +172,6 @@ def facts(value: Any) -> Answer:
 def bumped(plan: Bump, *, dry_run: bool) -> Answer:
     """`invoke version-bump`: the diff where nothing was written, else what was and what comes next."""
     from scripts.core import edits
-    from scripts.core.paths import shown
 
     names, change = [shown(edit.path) for edit in plan.edits], edits.diff(plan.edits)
     record = {"name": plan.name, "old": plan.old, "new": plan.new, "files": names, "notes": plan.notes}

@@ -1,0 +1,85 @@
+"""Speaks the forms of the CI system around us: folded groups of lines, and findings at their places in the source."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+System = Literal["github", "gitlab", ""]
+_GITHUB = {"error": "error", "warning": "warning", "info": "notice"}
+_GITLAB = {"error": "major", "warning": "minor", "info": "info"}
+QUALITY = "code-quality.json"  # GitLab's `artifacts: reports: codequality:`
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A finding at a place; `level` is error, warning or info, `file` relative to the folder that CI checked out."""
+
+    level: str
+    message: str
+    file: str = ""
+    line: int | None = None
+
+
+def system(environ: Mapping[str, str] | None = None) -> System:
+    """Whose log this is, as the environment says; "" for a person's terminal and for every other system."""
+    environ = os.environ if environ is None else environ
+    if environ.get("GITHUB_ACTIONS") == "true":
+        return "github"
+    return "gitlab" if environ.get("GITLAB_CI") == "true" else ""
+
+
+@contextlib.contextmanager
+def grouped(name: str, write: Callable[[str], None], *, of: System) -> Iterator[None]:
+    """What is written in the block can be folded, under `name`."""
+    section = re.sub(r"[^a-zA-Z0-9_.-]", "_", name)
+    if of == "github":
+        write(f"::group::{_data(name)}")
+    elif of == "gitlab":
+        write(f"\x1b[0Ksection_start:{time.time():.0f}:{section}\r\x1b[0K{name}")
+    try:
+        yield
+    finally:
+        if of == "github":
+            write("::endgroup::")
+        elif of == "gitlab":
+            write(f"\x1b[0Ksection_end:{time.time():.0f}:{section}\r\x1b[0K")
+
+
+def annotate(marks: Iterable[Mark], write: Callable[[str], None], dist: Path, *, of: System) -> None:
+    """Put findings where the system shows them: GitHub reads them from the log, GitLab from a file in `dist`."""
+    from scripts.core.files import sha256, write_atomic
+
+    marks = tuple(marks)
+    if of == "github":
+        for mark in marks:
+            place = {"file": mark.file, "line": mark.line}
+            where = ",".join(f"{key}={_property(str(value))}" for key, value in place.items() if value)
+            write(f"::{_GITHUB[mark.level]}{' ' if where else ''}{where}::{_data(mark.message)}")
+    elif of == "gitlab":
+        issues = [
+            {
+                "description": mark.message,
+                "check_name": "gati",
+                "fingerprint": sha256(f"{mark.file}\0{mark.message}"),
+                "severity": _GITLAB[mark.level],
+                "location": {"path": mark.file, "lines": {"begin": mark.line or 1}},
+            }
+            for mark in marks
+        ]
+        write_atomic(dist / QUALITY, json.dumps(issues, indent=2) + "\n")
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,73 @@
+"""In CI, what a task prints can be folded, and its findings stand at their places in the source."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.ci_log import QUALITY, Mark, annotate, grouped, system
+
+MARKS = (Mark("error", "50% of\nit: bad", "chart/values, a.yaml", 7), Mark("info", "mind this"))
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [({"GITHUB_ACTIONS": "true"}, "github"), ({"GITLAB_CI": "true"}, "gitlab"), ({"CI": "true"}, ""), ({}, "")],
+)
+def test_the_system_is_chosen_by_its_environment(environ: dict[str, str], expected: str) -> None:
+    assert system(environ) == expected
+
+
+def test_github_reads_findings_from_the_log(tmp_path: Path) -> None:
+    lines: list[str] = []
+    annotate(MARKS, lines.append, tmp_path, of="github")
+    assert lines == ["::error file=chart/values%2C a.yaml,line=7::50%25 of%0Ait: bad", "::notice::mind this"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_gitlab_reads_them_from_a_file(tmp_path: Path) -> None:
+    annotate(MARKS, print, tmp_path, of="gitlab")
+    first, second = json.loads((tmp_path / QUALITY).read_text())
+    assert first["location"] == {"path": "chart/values, a.yaml", "lines": {"begin": 7}}
+    assert (first["severity"], second["severity"]) == ("major", "info")
+    assert first["fingerprint"] != second["fingerprint"]
+
+
+def test_elsewhere_nothing_is_added(tmp_path: Path) -> None:
+    lines: list[str] = []
+    with grouped("lint", lines.append, of=""):
+        lines.append("said")
+    annotate(MARKS, lines.append, tmp_path, of="")
+    assert (lines, list(tmp_path.iterdir())) == (["said"], [])
+
+
+def test_a_group_ends_where_its_task_fails() -> None:
+    for of, last in (("github", "::endgroup::"), ("gitlab", r"\x1b\[0Ksection_end:\d+:lint\r\x1b\[0K")):
+        lines: list[str] = []
+        with pytest.raises(ValueError, match="x"), grouped("lint", lines.append, of=of):  # type: ignore[arg-type]
+            raise ValueError("x")
+        assert re.fullmatch(last, lines[-1]), of
+
+
+def test_a_task_annotates_and_json_is_untouched(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "Chart.yaml").write_text("apiVersion: v2\nname: demo\nversion: '1.0'\n")
+
+    def lint(*flags: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "GITHUB_ACTIONS": "true", "GATI_DIST": str(tmp_path / "dist")}
+        argv = (sys.executable, "-m", "invoke", "lint", f"--chart={tmp_path / 'demo'}", *flags)
+        return subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True, check=False)
+
+    told = lint()
+    assert told.returncode == 1
+    assert told.stderr.startswith("::group::lint\n")
+    assert re.search(r"^::error file=.*Chart\.yaml,line=3::", told.stderr, re.MULTILINE)
+    silent = lint("--json")
+    assert "::" not in silent.stderr.replace("error:", "")
+    assert "findings" in json.loads(silent.stdout)
