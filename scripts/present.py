@@ -62,8 +62,8 @@ def tools(states: Iterable[ToolState]) -> View:
     states = tuple(states)
     return View(
         "Pinned tools",
-        ("tool", "pin", "found", "state", "path"),
-        tuple((s.name, s.version, s.source, s.state, str(s.where or "")) for s in states),
+        ("tool", "pin", "PATH", "found", "state", "path", "not taken"),
+        tuple((s.name, s.version, s.rule, s.source, s.state, str(s.where or ""), s.note) for s in states),
         [dataclasses.asdict(s) for s in states],
     )
 

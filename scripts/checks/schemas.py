@@ -20,7 +20,7 @@ from scripts.core.errors import ConfigError, ToolError
 from scripts.core.paths import shown
 from scripts.core.progress import Say, silent
 from scripts.toolchain.crds import CRD_SETS, Sources, crd_files
-from scripts.toolchain.finder import Module
+from scripts.toolchain.pins import Module
 from scripts.workspace import Workspace
 
 # How kubeconform finds the file of a kind; core's group is its version, `v1`.

@@ -153,7 +153,7 @@ def _build(image: NodeImage, work: Workspace) -> None:
             pool.submit(build_rootfs, packages, work, variant=variant)
             for packages, variant in ((_PACKAGES, SYSTEM), (_PROXY_PACKAGES, FILES))
         ]
-        binaries = work.tools.paths((*_NODE_BINARIES, *_CONTROL_PLANE))
+        binaries = work.tools.paths((*_NODE_BINARIES, *_CONTROL_PLANE), built=True)
         system, proxy_system = (each.result() for each in systems)
     with tempfile.TemporaryDirectory(dir=work.config.cache_dir, prefix="node-image-") as workplace:
         context = Path(workplace, "context")

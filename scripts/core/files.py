@@ -7,7 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from scripts.core.errors import OutputError
+from scripts.core.errors import OutputError, ReleaseError
 
 
 def sha256(content: bytes | str | Path) -> str:
@@ -18,10 +18,10 @@ def sha256(content: bytes | str | Path) -> str:
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
+def write_atomic(path: Path, data: bytes | str, *, error: type[ReleaseError] = OutputError) -> None:
     """Replace `path` by `data`, so that a reader sees the old file or the new one and never a part.
 
-    Missing folders are made. Raises OutputError (read-only, full, no folder) and leaves what was there.
+    Missing folders are made. Raises `error` (read-only, full, no folder) and leaves what was there.
     """
     content = data.encode() if isinstance(data, str) else data
     fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -32,13 +32,13 @@ def write_atomic(path: Path, data: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-    except OSError as error:
-        raise OutputError(
+    except OSError as cause:
+        raise error(
             f"{path} cannot be written",
             expected=f"a folder that can be written, with {max(1, len(content) // 1024)} KiB free",
-            found=error.strerror or str(error),
+            found=cause.strerror or str(cause),
             run=f"make room or correct the permissions of {path.parent}, then run the same command again",
-        ) from error
+        ) from cause
     finally:
         with contextlib.suppress(OSError):
             fresh.unlink()

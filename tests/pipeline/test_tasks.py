@@ -69,11 +69,12 @@ class TestDryRun:
 
 def test_the_table_of_tools(cli: Cli) -> None:
     lines = cli("tools").fine().splitlines()
-    assert lines[1].split() == ["tool", "pin", "found", "state", "path"]
+    assert lines[1].split() == ["tool", "pin", "PATH", "found", "state", "path", "not", "taken"]
     helm = next(line.split() for line in lines if line.startswith("helm "))
     assert helm[1].startswith("v")
-    assert helm[2] in ("cache", "PATH")
-    assert helm[3] == "ready"
+    assert helm[2] == "exact"
+    assert helm[3] in ("cache", "PATH")
+    assert helm[4] == "ready"
 
 
 def test_echo_shows_each_command(cli: Cli) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from scripts.core.errors import ToolError
 from scripts.toolchain.crds import CRD_SETS, crd_files
-from scripts.toolchain.finder import load_pins
+from scripts.toolchain.pins import load_pins
 
 DEFINITION = "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x}\n"
 

