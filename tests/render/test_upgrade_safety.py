@@ -1,12 +1,13 @@
-"""The chart upgrades every installation of the last published version, and a forbidden change is found out.
+"""The chart upgrades every installation of a published version, and a forbidden change is found out.
 
-`published/` holds that version as it was published. After a release the next one joins it:
+`published/` holds those versions as they were published. After a release the next one joins them:
 `cp dist/gati-VERSION.tgz tests/render/published/`.
 """
 
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -48,10 +49,21 @@ def version_of(archive: Path) -> semver.Version:
 ARCHIVES = sorted(PUBLISHED.glob("gati-*.tgz"), key=version_of)
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the last published chart."""
-    return unpack(ARCHIVES[-1].read_bytes(), tmp_path_factory.mktemp("published"))
+@pytest.fixture(scope="module", params=ARCHIVES, ids=lambda archive: archive.name)
+def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a published chart."""
+    return unpack(request.param.read_bytes(), tmp_path_factory.mktemp("published"))
+
+
+def test_every_released_version_is_kept() -> None:
+    """The one that Chart.yaml names is, once something has come after it."""
+    history = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    unreleased, _, older = history.partition("## [Unreleased]")[2].partition("\n## ")
+    current = read_chart(CHART).version
+    released = re.findall(r"^(?:## )?\[(\d[^\]]*)\] - ", older, re.MULTILINE)
+    wanted = {version for version in released if version != current or unreleased.strip()}
+    assert wanted == {str(version_of(archive)) for archive in ARCHIVES} & set(released)
+    assert wanted
 
 
 @pytest.mark.parametrize("archive", ARCHIVES, ids=lambda archive: archive.name)
