@@ -7,19 +7,15 @@ from pathlib import Path
 from scripts.core.errors import ChartError
 
 _VERSION = "0.0.0-sabotaged"
-_DEPLOYMENTS = (
-    "templates/ingress/deployment-ingress.yaml",
-    "templates/route-manager/deployment-route-manager.yaml",
-)
-_ROLLING = "    type: RollingUpdate\n    rollingUpdate:\n      maxUnavailable: 0\n      maxSurge: 1\n"
+_STRATEGY = "    {{- toYaml $strategy | nindent 4 }}\n"
 _PROBES = 'list "startupProbe" "readinessProbe" "livenessProbe"'
 
 
 def sabotage(chart: Path) -> str:
     """Change the unpacked chart in the folder `chart`; its new version. Raises ChartError if it is not as expected."""
-    for name in _DEPLOYMENTS:
-        _replace(chart / name, _ROLLING, "    type: Recreate\n")
-        _replace(chart / name, _PROBES, 'list "livenessProbe"')
+    pods = chart / "templates" / "_pod.tpl"
+    _replace(pods, _STRATEGY, "    type: Recreate\n")
+    _replace(pods, _PROBES, 'list "livenessProbe"')
     _replace(chart / "values.yaml", "  preStopSeconds: 15\n", "  preStopSeconds: 0\n")
     file = chart / "Chart.yaml"
     version = next(line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("version:"))

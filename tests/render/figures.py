@@ -77,15 +77,19 @@ def probe(name: str, which: str, *path: str) -> Read:
     return read
 
 
-def service_port(kind_name: str) -> Read:
-    """(port, target as number) of the only port of a Service that clients call."""
+def service_ports(docs: Documents, name: str) -> dict[str, tuple[int, int]]:
+    """{name: (port, target as number)} of the ports of a Service that clients call."""
+    workload = docs.one("Deployment", name)
+    return {
+        entry["name"]: (entry["port"], port(entry["targetPort"], workload))
+        for entry in docs.one("Service", name)["spec"]["ports"]
+        if entry["name"] != "metrics"
+    }
 
-    def read(docs: Documents) -> Any:
-        ports = docs.one("Service", kind_name)["spec"]["ports"]
-        (only,) = [entry for entry in ports if entry["name"] != "metrics"]
-        return only["port"], port(only["targetPort"], docs.one("Deployment", kind_name))
 
-    return read
+def service_port(name: str) -> Read:
+    """(port, target as number) of the port that clients are told of: that with TLS, where there is one."""
+    return lambda docs: list(service_ports(docs, name).values())[-1]
 
 
 def resources(name: str, requirement: tuple[str, str], figures: Mapping[str, Mapping[str, str]]) -> list[Figure]:
@@ -186,7 +190,10 @@ FIGURES: tuple[Figure, ...] = (
     *resources(
         INGRESS,
         ("2.1", "2.2"),
-        {"requests": {"cpu": "250m", "memory": "256Mi"}, "limits": {"cpu": "1000m", "memory": "512Mi"}},
+        {
+            "requests": {"cpu": "250m", "memory": "256Mi"},
+            "limits": {"cpu": "1", "memory": "512Mi"},
+        },  # 1 is what the API server makes of 1000m
     ),
     Figure(
         "ingress-container-port",
@@ -251,7 +258,13 @@ FIGURES: tuple[Figure, ...] = (
     Figure("monitor-port", "7.2", 8080, scraped_port, MONITOR),
     Figure("monitor-honor-labels", "7.3", True, endpoint("honorLabels"), MONITOR),
     Figure("keda-trigger", "9.2", "prometheus", trigger("type"), KEDA),
-    Figure("keda-query", "9.3", "sum(rate(gati_ingress_requests_total[1m]))", trigger("metadata", "query"), KEDA),
+    Figure(
+        "keda-query",
+        "9.3",
+        'sum(rate(gati_ingress_requests_total{namespace="gati",pod=~"gati-ingress-[a-z0-9]+-[a-z0-9]+"}[1m]))',
+        trigger("metadata", "query"),
+        KEDA,
+    ),
     Figure("keda-threshold", "9.3", "100", trigger("metadata", "threshold"), KEDA),
     Figure("keda-minimum", "9.4", 2, place("ScaledObject", None, "spec", "minReplicaCount"), KEDA),
     Figure("keda-maximum", "9.4", 10, place("ScaledObject", None, "spec", "maxReplicaCount"), KEDA),

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from scripts.core.command import Runner
-from tests.render.everything import EVERYTHING, HTTP_ROUTE
+from tests.render.everything import EVERYTHING, HTTP_ROUTE, merged
 from tests.render.harness import CHART, NEWEST, OLDEST, render, tool
 from tests.render.notes import notes
 
@@ -176,9 +176,16 @@ class TestNotes:
         assert said in notes(values)
         assert notes(values) != notes()
 
-    def test_no_warning_for_defaults_and_prod(self) -> None:
-        assert "WARNING" not in notes()
-        assert "WARNING" not in notes(values_files=("values-prod.yaml",))
+    def test_prod_with_routes_of_its_own_is_warned_of_nothing(self) -> None:
+        routes = [{"host": "api.example.com", "upstream": "http://api.example.com"}]
+        assert "WARNING" not in notes({"routeManager": {"routes": routes}}, values_files=("values-prod.yaml",))
+
+    def test_defaults_are_warned_of_one_route_manager_and_of_the_example(self) -> None:
+        _, _, warnings = notes().partition("WARNING")
+        assert [line.split()[1] for line in warnings.splitlines() if line.startswith("  - ")] == [
+            "routeManager.replicaCount",
+            "routeManager.routes",
+        ]
 
     @pytest.mark.parametrize(
         ("values", "key"),
@@ -196,3 +203,51 @@ class TestNotes:
     def test_warnings_name_the_key(self, values: dict[str, Any], key: str) -> None:
         _, _, warnings = notes(values).partition("WARNING")
         assert key in warnings
+
+    @pytest.mark.parametrize(
+        ("values", "key"),
+        [
+            ({"keda": {"enabled": True}}, "prometheusOperator.serviceMonitor.enabled"),
+            ({"tls": {"enabled": True}}, "tls.http"),
+            ({"routeManager": {"tls": {"enabled": True}}}, "routeManager.tls.grpc"),
+            ({"ingress": {"hpa": {"enabled": True}, "resources": {"requests": {"cpu": ""}}}}, "requests.cpu"),
+        ],
+    )
+    def test_what_will_not_work_is_said(self, values: dict[str, Any], key: str) -> None:
+        _, _, warnings = notes(values).partition("WARNING")
+        assert key in warnings
+
+    def test_what_was_skipped_is_not_called_on(self) -> None:
+        skipped = merged(
+            EVERYTHING, {"httpRoute": {"renderMode": "skip"}, "prometheusOperator": {"renderMode": "skip"}}
+        )
+        skipped = merged(skipped, {"tls": {"certManager": {"renderMode": "skip"}}})
+        before, _, warnings = notes(skipped).partition("WARNING")
+        for line in ("HTTPRoute:", "ServiceMonitor:", "alerting rules:"):
+            assert re.search(rf"{line} +off", before), line
+        assert "issued by cert-manager" not in before
+        assert "api.example.com" not in before
+        for key in ("httpRoute.enabled", "serviceMonitor.enabled", "prometheusRule.enabled", "certManager.enabled"):
+            assert key in warnings
+
+    def test_every_host_has_its_scheme_and_paths(self) -> None:
+        paths = [{"path": "/a", "pathType": "Prefix"}, {"path": "/b", "pathType": "Exact"}]
+        hosts = [
+            {"host": "safe.example.com", "paths": paths},
+            {"host": "one.wild.example.com", "paths": paths[:1]},
+            {"host": "plain.example.com"},
+        ]
+        tls = [{"secretName": "c", "hosts": ["safe.example.com", "*.wild.example.com"]}]
+        text = notes({"externalIngress": {"enabled": True, "hosts": hosts, "tls": tls}})
+        for url in (
+            "https://safe.example.com/a",
+            "https://safe.example.com/b",
+            "https://one.wild.example.com/a",
+            "http://plain.example.com/",
+        ):
+            assert f"    {url}\n" in text
+
+
+def test_the_dependency_is_pinned_to_a_minor_version() -> None:
+    (version,) = re.findall(r"(?m)^    version: (\S+)$", README.read_text())
+    assert re.fullmatch(r"~\d+\.\d+\.\d+", version)

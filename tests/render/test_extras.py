@@ -35,6 +35,23 @@ class TestPrometheusRule:
         assert "edge" in expressions
         assert '"gati"' not in expressions
 
+    def alerts(self, **values: Any) -> set[str]:
+        docs = render(merged(RULES, values))
+        return {rule["alert"] for group in docs.one("PrometheusRule")["spec"]["groups"] for rule in group["rules"]}
+
+    def test_a_missing_ingress_is_missed_only_where_its_target_has_a_name(self) -> None:
+        """`absent` is true for ever where no such series ever was."""
+        monitor = {"prometheusOperator": {"serviceMonitor": {"enabled": True}}}
+        assert "GatiIngressDown" not in self.alerts()
+        assert "GatiIngressDown" in self.alerts(**monitor)
+        assert "GatiIngressDown" in self.alerts(ingress={"prometheus": {"selector": 'job="mine"'}})
+        skipped = {"prometheusOperator": {**RULES["prometheusOperator"], "renderMode": "skip"}}
+        api = ("monitoring.coreos.com/v1/PrometheusRule",)
+        docs = render(merged(monitor, skipped), api_versions=api)
+        rules = docs.one("PrometheusRule")["spec"]["groups"][0]["rules"]
+        assert "GatiIngressDown" not in [rule["alert"] for rule in rules]
+        assert "GatiIngressDown" not in self.alerts(**monitor, keda={"enabled": True, "scaleToZero": True})
+
 
 class TestDashboard:
     def test_off_by_default(self) -> None:

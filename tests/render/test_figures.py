@@ -27,8 +27,6 @@ def prod(key: str, new: str) -> Mutant:
     return Default("values-prod.yaml", key, new)
 
 
-INGRESS_DEPLOYMENT = "templates/ingress/deployment-ingress.yaml"
-MANAGER_DEPLOYMENT = "templates/route-manager/deployment-route-manager.yaml"
 SCALING = "templates/_scaling.tpl"
 HPA_TEMPLATE = "templates/ingress/hpa-ingress.yaml"
 
@@ -62,14 +60,12 @@ MUTANTS: dict[str, list[Mutant]] = {
         default("ingress.service.port", "81"),
         default("ingress.service.targetPort", "8081"),
     ],
-    "ingress-service-type": [Mutant("templates/ingress/service-ingress.yaml", "ClusterIP", "NodePort")],
+    "ingress-service-type": [default("ingress.service.type", "NodePort")],
     "route-manager-service-ports": [
         default("routeManager.service.port", "50052"),
         default("routeManager.service.targetPort", "50052"),
     ],
-    "route-manager-service-type": [
-        Mutant("templates/route-manager/service-route-manager.yaml", "ClusterIP", "LoadBalancer")
-    ],
+    "route-manager-service-type": [default("routeManager.service.type", "LoadBalancer")],
     "config-route-manager": [default("routeManager.service.port", "50052")],
     "config-timescape": [default("ingress.config.TIMESCAPE_ADDR", "timescape:1")],
     "config-playground": [default("ingress.config.FEATURE_PLAYGROUND", "true")],
@@ -84,18 +80,18 @@ MUTANTS: dict[str, list[Mutant]] = {
         default("ingress.hpa.cpuUtilization", "61"),
         Mutant(HPA_TEMPLATE, "type: Utilization", "type: AverageValue"),
     ],
-    "hpa-down-window": [Mutant(SCALING, "stabilizationWindowSeconds: 300", "stabilizationWindowSeconds: 301")],
+    "hpa-down-window": [default("ingress.hpa.behavior.scaleDown.stabilizationWindowSeconds", "301")],
     "hpa-down-policies": [
-        Mutant(SCALING, "value: 50\n", "value: 51\n"),
-        Mutant(SCALING, "periodSeconds: 60", "periodSeconds: 61"),
+        Mutant("values.yaml", "value: 50\n", "value: 51\n"),
+        Mutant("values.yaml", "periodSeconds: 60\n", "periodSeconds: 61\n"),
     ],
-    "hpa-up-window": [Mutant(SCALING, "stabilizationWindowSeconds: 0", "stabilizationWindowSeconds: 1")],
-    "hpa-up-select": [Mutant(SCALING, "selectPolicy: Max", "selectPolicy: Min")],
+    "hpa-up-window": [default("ingress.hpa.behavior.scaleUp.stabilizationWindowSeconds", "1")],
+    "hpa-up-select": [default("ingress.hpa.behavior.scaleUp.selectPolicy", "Min")],
     "hpa-up-policies": [
-        Mutant(SCALING, "value: 100\n", "value: 99\n"),
-        Mutant(SCALING, "value: 2\n", "value: 3\n"),
-        Mutant(SCALING, "value: 100\n      periodSeconds: 15", "value: 100\n      periodSeconds: 16"),
-        Mutant(SCALING, "value: 2\n      periodSeconds: 15", "value: 2\n      periodSeconds: 16"),
+        Mutant("values.yaml", "value: 100\n", "value: 99\n"),
+        Mutant("values.yaml", "value: 2\n", "value: 3\n"),
+        Mutant("values.yaml", "value: 100\n            periodSeconds: 15", "value: 100\n            periodSeconds: 16"),
+        Mutant("values.yaml", "value: 2\n            periodSeconds: 15", "value: 2\n            periodSeconds: 16"),
     ],
     "monitor-namespace": [default("prometheusOperator.serviceMonitor.namespace", "prometheus")],
     "monitor-interval": [default("prometheusOperator.serviceMonitor.interval", "16s")],
@@ -104,14 +100,12 @@ MUTANTS: dict[str, list[Mutant]] = {
     "monitor-honor-labels": [
         Mutant("templates/ingress/servicemonitor-ingress.yaml", "honorLabels: true", "honorLabels: false")
     ],
-    "keda-trigger": [
-        Mutant(
-            "templates/ingress/scaledobject-ingress.yaml",
-            "prometheus\n      name: requests",
-            "cpu\n      name: requests",
-        )
+    "keda-trigger": [Mutant(SCALING, "type: prometheus", "type: cpu")],
+    "keda-query": [
+        default("keda.query", "sum(rate(gati_ingress_requests_total[1m]))"),
+        Mutant(SCALING, "[1m]", "[2m]"),
+        Mutant("templates/_monitoring.tpl", "namespace=%q,pod=~%q", "namespace=%q,pod!~%q"),
     ],
-    "keda-query": [default("keda.query", "sum(rate(gati_ingress_requests_total[2m]))")],
     "keda-threshold": [default("keda.requestsPerSecond", "101")],
     "keda-minimum": [default("ingress.hpa.minReplicas", "1")],
     "keda-maximum": [default("ingress.hpa.maxReplicas", "11")],
@@ -119,8 +113,8 @@ MUTANTS: dict[str, list[Mutant]] = {
     "pdb-minimum": [default("pdb.minAvailable", "0"), default("pdb.minAvailable", "50%")],
     "pdb-eviction": [Mutant("templates/ingress/pdb-ingress.yaml", "AlwaysAllow", "IfHealthyBudget")],
     "zone-key": [default("multiZone.zoneLabel", "failure-domain.beta.kubernetes.io/zone")],
-    "zone-skew": [Mutant("templates/_pod.tpl", "maxSkew: 1", "maxSkew: 2")],
-    "zone-revision": [Mutant("templates/_pod.tpl", "    matchLabelKeys: [pod-template-hash]\n", "")],
+    "zone-skew": [Mutant("templates/_pod.tpl", '"maxSkew" 1', '"maxSkew" 2')],
+    "zone-revision": [Mutant("templates/_pod.tpl", ' "matchLabelKeys" (list "pod-template-hash")', "")],
     "shutdown-pause": [default("shutdown.preStopSeconds", "14")],
     "shutdown-pause-old": [
         default("shutdown.preStopSeconds", "14"),
@@ -129,15 +123,15 @@ MUTANTS: dict[str, list[Mutant]] = {
     "shutdown-pause-first-native": [Mutant("templates/_capabilities.tpl", ">=1.30.0-0", ">=1.31.0-0")],
     "shutdown-grace": [default("shutdown.terminationGracePeriodSeconds", "29")],
     "rollout-unavailable": [
-        Mutant(INGRESS_DEPLOYMENT, "maxUnavailable: 0", "maxUnavailable: 1"),
-        Mutant(MANAGER_DEPLOYMENT, "maxUnavailable: 0", "maxUnavailable: 25%"),
+        default("ingress.strategy.rollingUpdate.maxUnavailable", "1"),
+        default("routeManager.strategy.rollingUpdate.maxUnavailable", "25%"),
     ],
     "rollout-surge": [
-        Mutant(INGRESS_DEPLOYMENT, "maxSurge: 1", "maxSurge: 2"),
-        Mutant(MANAGER_DEPLOYMENT, "maxSurge: 1", "maxSurge: 25%"),
+        default("ingress.strategy.rollingUpdate.maxSurge", "2"),
+        default("routeManager.strategy.rollingUpdate.maxSurge", "25%"),
     ],
     "namespace-policy": [Mutant("templates/namespace.yaml", '"keep"', '"delete"')],
-    "namespace-security": [Mutant("templates/namespace.yaml", 'enforce" "restricted"', 'enforce" "baseline"')],
+    "namespace-security": [Mutant("templates/namespace.yaml", '"restricted"', '"baseline"')],
     "tls-service-ports": [default("tls.servicePort", "444"), default("tls.targetPort", "8444")],
     "prod-replicas": [prod("ingress.hpa.minReplicas", "2"), prod("ingress.hpa.maxReplicas", "19")],
     "prod-budget": [prod("pdb.minAvailable", "1")],

@@ -70,7 +70,7 @@ def test_a_digest_is_no_label() -> None:
 @pytest.mark.requirement("2.1", "2.2", "3.2")
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_resources_come_from_values(component: str) -> None:
-    resources = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": 2, "memory": "2Gi"}}
+    resources = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}}
     assert container(workload(component, {component: {"resources": resources}}))["resources"] == resources
 
 

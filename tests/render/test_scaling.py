@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -141,3 +142,102 @@ def test_the_scaled_object_keeps_one_name() -> None:
         for more in ({}, SCALE_TO_ZERO, {"commonLabels": {"a": "b"}})
     }
     assert names == {INGRESS}
+
+
+@pytest.mark.requirement("6.5", "9.5")
+def test_behaviour_comes_from_values_for_both() -> None:
+    behaviour = {"scaleDown": {"stabilizationWindowSeconds": 60, "selectPolicy": "Disabled"}}
+    hpa = {"enabled": True, "behavior": behaviour}
+    of_hpa = render({"ingress": {"hpa": hpa}}).one("HorizontalPodAutoscaler")["spec"]["behavior"]
+    assert of_hpa["scaleDown"]["stabilizationWindowSeconds"] == 60
+    assert of_hpa["scaleDown"]["selectPolicy"] == "Disabled"
+    of_keda = render({"ingress": {"hpa": hpa}, **KEDA}).one("ScaledObject")
+    assert at(of_keda, "spec", "advanced", "horizontalPodAutoscalerConfig", "behavior") == of_hpa
+
+
+@pytest.mark.requirement("6.4")
+def test_memory_and_metrics_of_ones_own() -> None:
+    custom = {
+        "type": "Pods",
+        "pods": {"metric": {"name": "x"}, "target": {"type": "AverageValue", "averageValue": "1"}},
+    }
+    hpa = {"enabled": True, "memoryUtilization": 75, "metrics": [custom]}
+    cpu, memory, own = render({"ingress": {"hpa": hpa}}).one("HorizontalPodAutoscaler")["spec"]["metrics"]
+    assert (cpu["resource"]["name"], memory["resource"]["name"], own) == ("cpu", "memory", custom)
+    assert memory["resource"]["target"] == {"type": "Utilization", "averageUtilization": 75}
+
+
+@pytest.mark.requirement("9.3")
+def test_the_default_query_counts_this_releases_pods() -> None:
+    def query(values: dict[str, Any], **options: Any) -> str:
+        return str(trigger("metadata", "query")(render({**KEDA, **values}, **options)))
+
+    assert query({}) == query({}, release="other"), "the names are the same, and so are the pods"
+    apart = {query({}), query({"global": {"namespace": "edge"}}), query({"fullnameOverride": "blue"})}
+    assert len(apart) == 3
+    pods = re.findall(r'pod=~"([^"]*)"', query({}))
+    for pod, own in (
+        ("gati-ingress-7c9d8f6b5-x2x4z", True),
+        ("gati-ingress-two-7c9d8f6b5-x2x4z", False),
+        ("my-gati-ingress-7c9d8f6b5-x2x4z", False),
+    ):
+        assert bool(re.fullmatch(pods[0], pod)) == own
+    assert 'cluster="a"' in query({"ingress": {"prometheus": {"selector": 'cluster="a"'}}})
+
+
+@pytest.mark.requirement("9.3")
+def test_a_long_name_is_found_though_a_pods_name_is_cut() -> None:
+    name = "n" * 60
+    docs = render({**KEDA, "ingress": {"name": name}})
+    (pods,) = re.findall(r'pod=~"([^"]*)"', str(trigger("metadata", "query")(docs)))
+    assert re.fullmatch(pods, f"{name}-7c9d8f6b5-"[:58] + "x2x4z")
+
+
+@pytest.mark.requirement("9.2")
+def test_keda_asks_with_credentials_and_knows_what_to_do_without_an_answer() -> None:
+    keda = {
+        "enabled": True,
+        "authenticationRef": {"name": "prometheus", "kind": "ClusterTriggerAuthentication"},
+        "triggerMetadata": {"authModes": "bearer", "unsafeSsl": True},
+        "fallback": {"replicas": 4, "failureThreshold": 2},
+        "activationQuery": "up",
+    }
+    spec = render({"keda": keda}).one("ScaledObject")["spec"]
+    assert spec["fallback"] == {"replicas": 4, "failureThreshold": 2}
+    for entry in spec["triggers"]:
+        assert entry["authenticationRef"] == {"name": "prometheus", "kind": "ClusterTriggerAuthentication"}
+        assert (entry["metadata"]["authModes"], entry["metadata"]["unsafeSsl"]) == ("bearer", "true")
+    plain = render(KEDA).one("ScaledObject")["spec"]
+    assert "fallback" not in plain
+    assert "authenticationRef" not in plain["triggers"][0]
+
+
+@pytest.mark.requirement("9.2")
+def test_further_triggers_are_added() -> None:
+    cron = {"type": "cron", "metadata": {"timezone": "UTC", "start": "a", "end": "b", "desiredReplicas": "1"}}
+    docs = render({"keda": {"enabled": True, "extraTriggers": [cron]}})
+    assert docs.one("ScaledObject")["spec"]["triggers"][1:] == [cron]
+
+
+@pytest.mark.requirement("9.4")
+def test_a_minimum_and_scale_to_zero_stand_together() -> None:
+    hpa = {"ingress": {"hpa": {"minReplicas": 3}}}
+    spec = render({**hpa, "keda": {**SCALE_TO_ZERO["keda"], "idleReplicaCount": 0}}).one("ScaledObject")["spec"]
+    assert (spec["idleReplicaCount"], spec["minReplicaCount"]) == (0, 3)
+    _, _, warnings = notes({**hpa, **SCALE_TO_ZERO}).partition("WARNING")
+    assert "ingress.hpa.minReplicas" in warnings, "the minimum is lost without it, so it is said"
+    assert "ingress.hpa.minReplicas" not in notes({**hpa, "keda": {**SCALE_TO_ZERO["keda"], "idleReplicaCount": 0}})
+
+
+@pytest.mark.requirement("16.3", "9.4")
+def test_dev_is_woken_without_anything_of_others() -> None:
+    docs = render(values_files=("values-dev.yaml",))
+    workload = next(entry for entry in docs.one("ScaledObject")["spec"]["triggers"] if entry["type"] != "prometheus")
+    assert workload["type"] == "kubernetes-workload"
+    key, _, values = workload["metadata"]["podSelector"].partition(" in ")
+    pods = [doc for doc in docs.all("Pod") if doc["metadata"]["labels"].get(key) in values.strip("()").split(",")]
+    assert len(pods) == 2, "helm test wakes it"
+    assert not [
+        doc for doc in docs.all("Deployment") if at(doc, "spec", "template", "metadata", "labels", key) == "test"
+    ]
+    assert "activationQuery" not in notes(values_files=("values-dev.yaml",))

@@ -82,7 +82,7 @@ NUMBERS = [path for path, value in leaves() if isinstance(value, int) and not is
 
 def test_a_percentage_where_a_number_must_stand_is_refused_and_named() -> None:
     broken: dict[str, Any] = {}
-    wanted = {path for path in NUMBERS if path[0] != "pdb"}
+    wanted = {path for path in NUMBERS if path[0] != "pdb" and "rollingUpdate" not in path}
     for path in wanted:
         node = broken
         for key in path[:-1]:
@@ -130,7 +130,7 @@ def test_a_port_is_a_port(path: str, value: Any) -> None:
         ("commonLabels.key", "not a label value"),
         ("global.namespace", "Not A Namespace"),
         ("ingress.config.LARGE", 2**53),
-        ("routeManager.extraEnv", [{"name": "no name"}]),
+        ("routeManager.extraEnv", [{"name": "no=name"}]),
     ],
 )
 def test_a_value_out_of_range_is_refused_and_named(path: str, value: Any) -> None:

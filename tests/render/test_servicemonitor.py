@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.render.figures import INGRESS, MONITOR, scraped_port
-from tests.render.harness import Document, Documents, render, render_error
+from tests.render.harness import Document, Documents, container, render, render_error
 
 API = "monitoring.coreos.com/v1/ServiceMonitor"
 
@@ -120,3 +120,53 @@ def test_without_it_the_pods_are_annotated_for_scraping() -> None:
     assert found["prometheus.io/path"] == "/metrics"
     assert "prometheus.io/scrape" not in annotations(monitor()), "a target scraped twice counts twice"
     assert "prometheus.io/scrape" not in annotations(monitor(scrape=False))
+
+
+@pytest.mark.requirement("7.2")
+def test_relabelings_and_the_time_out_come_from_values() -> None:
+    asked = {
+        "relabelings": [{"sourceLabels": ["a"], "targetLabel": "b"}],
+        "metricRelabelings": [{"regex": "go_.*", "action": "labeldrop"}],
+        "scrapeTimeout": "10s",
+    }
+    (endpoint,) = render({"prometheusOperator": {"serviceMonitor": {"enabled": True, **asked}}}).one("ServiceMonitor")[
+        "spec"
+    ]["endpoints"]
+    assert {key: endpoint[key] for key in asked} == asked
+
+
+class TestManagement:
+    """`ingress.prometheus.port`: metrics and liveness off the public port, by the scheme of the certificate."""
+
+    values: dict[str, Any] = {"ingress": {"prometheus": {"port": 9102}}}  # noqa: RUF012
+
+    @pytest.mark.parametrize("tls", [False, True])
+    def test_the_image_is_told_and_probed_there(self, tls: bool) -> None:
+        box = container(render({**self.values, "tls": {"enabled": tls}}).one("Deployment", INGRESS))
+        assert {"name": "GATI_METRICS_PORT", "value": "9102"} in box["env"]
+        for which, port in (("startupProbe", "metrics"), ("livenessProbe", "metrics"), ("readinessProbe", "http")):
+            asked = box[which]["httpGet"]
+            assert asked["port"] == port
+            assert asked.get("scheme", "HTTP") == ("HTTPS" if tls and port == "metrics" else "HTTP")
+
+    def test_an_image_that_keeps_liveness_on_http_can_be_had(self) -> None:
+        probes = {which: {"port": "http"} for which in ("startupProbe", "livenessProbe")}
+        box = container(render({"ingress": {"prometheus": {"port": 9102}, **probes}}).one("Deployment", INGRESS))
+        assert box["livenessProbe"]["httpGet"]["port"] == box["startupProbe"]["httpGet"]["port"] == "http"
+
+    @pytest.mark.parametrize(
+        ("values", "scheme", "port"),
+        [
+            ({}, "http", "8080"),
+            ({"tls": {"enabled": True}}, "http", "8080"),
+            ({"tls": {"enabled": True}, "ingress": {"prometheus": {"port": 8443}}}, "https", "8443"),
+            ({"tls": {"enabled": True}, "ingress": {"prometheus": {"port": 9102}}}, "https", "9102"),
+            ({"ingress": {"prometheus": {"port": 9102}}}, "http", "9102"),
+        ],
+    )
+    def test_both_ways_of_scraping_follow_the_scheme(self, values: dict[str, Any], scheme: str, port: str) -> None:
+        template = render(values).one("Deployment", INGRESS)["spec"]["template"]["metadata"]
+        assert template["annotations"]["prometheus.io/port"] == port
+        assert template["annotations"].get("prometheus.io/scheme", "http") == scheme
+        (endpoint,) = render({**values, **MONITOR}).one("ServiceMonitor")["spec"]["endpoints"]
+        assert endpoint["scheme"] == scheme

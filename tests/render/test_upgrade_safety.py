@@ -150,20 +150,20 @@ BROKEN: dict[str, Mutant] = {
     ),
     "another instance label": Mutant(
         "templates/_helpers.tpl",
-        'instance: {{ include "gati.labelValue" .root.Release.Name | quote }}',
-        "instance: {{ .root.Release.Name }}-{{ .component }}",
+        "{{ .Values.fullnameOverride | default .Release.Name |",
+        "{{ .Values.fullnameOverride | default .Chart.Version |",
     ),
     "the ingress renamed": Default("values.yaml", "ingress.name", "gati"),
     "route-manager renamed": Default("values.yaml", "routeManager.name", "gati-route-manager"),
     "the headless Service renamed": Mutant(
-        "templates/_helpers.tpl", '.Values.routeManager.name "headless"', '.Values.routeManager.name "pods"'
+        "templates/_helpers.tpl", '"gati.routeManager.name" .) "headless"', '"gati.routeManager.name" .) "pods"'
     ),
     "the Service made headless": Mutant(
-        "templates/route-manager/service-route-manager.yaml", "type: ClusterIP", "clusterIP: None"
+        "templates/_network.tpl", "{{- if .name }}\n  clusterIP", "{{- if .root }}\n  clusterIP"
     ),
     "another role": Mutant(
-        "templates/ingress/rolebinding-rbac.yaml",
-        "kind: Role\n  name: {{ .Values.ingress.name | quote }}",
+        "templates/rbac/rolebinding-rbac.yaml",
+        'kind: Role\n  name: {{ include "gati.name" $context | quote }}',
         "kind: Role\n  name: wider",
     ),
     "another namespace": Default("values.yaml", "global.namespace", "gateway"),

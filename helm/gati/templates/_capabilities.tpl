@@ -19,8 +19,8 @@ true
 {{- end -}}
 {{- end }}
 
-{{/* Non-empty when an object of a kind that the cluster may lack is to be rendered. Takes (list ROOT "GROUP/VERSION/KIND" MODE);
-mode `fail` is checked in validate.yaml. */}}
+{{/* Non-empty when an object of a kind that the cluster may lack is to be rendered; mode `fail` is checked in
+validate.yaml. Takes (list ROOT "GROUP/VERSION/KIND" MODE). */}}
 {{- define "gati.renders" -}}
 {{- if or (ne (index . 2) "skip") (include "gati.serves" .) }}true{{ end -}}
 {{- end }}
@@ -34,18 +34,33 @@ mode `fail` is checked in validate.yaml. */}}
 {{- define "gati.optionalKinds" -}}
 {{- $operator := .Values.prometheusOperator | default dict }}
 {{- if and .Values.ingress.enabled (.Values.keda).enabled }}
-- {feature: keda.enabled, kind: keda.sh/v1alpha1/ScaledObject, product: KEDA, key: keda.renderMode, mode: {{ .Values.keda.renderMode }}}
+- feature: keda.enabled
+  kind: keda.sh/v1alpha1/ScaledObject
+  product: KEDA
+  key: keda.renderMode
+  mode: {{ .Values.keda.renderMode }}
 {{- end }}
-{{- if include "gati.ingress.monitorWanted" . }}
-- {feature: prometheusOperator.serviceMonitor.enabled, kind: monitoring.coreos.com/v1/ServiceMonitor, product: the Prometheus Operator, key: prometheusOperator.renderMode, mode: {{ $operator.renderMode }}}
+{{- range $kind, $wanted := dict "ServiceMonitor" "gati.ingress.monitorWanted" "PrometheusRule" "gati.rulesWanted" }}
+{{- if include $wanted $ }}
+- feature: prometheusOperator.{{ untitle $kind }}.enabled
+  kind: monitoring.coreos.com/v1/{{ $kind }}
+  product: the Prometheus Operator
+  key: prometheusOperator.renderMode
+  mode: {{ $operator.renderMode }}
 {{- end }}
-{{- if include "gati.rulesWanted" . }}
-- {feature: prometheusOperator.prometheusRule.enabled, kind: monitoring.coreos.com/v1/PrometheusRule, product: the Prometheus Operator, key: prometheusOperator.renderMode, mode: {{ $operator.renderMode }}}
 {{- end }}
-{{- if include "gati.ingress.certificateWanted" . }}
-- {feature: tls.certManager.enabled, kind: cert-manager.io/v1/Certificate, product: cert-manager, key: tls.certManager.renderMode, mode: {{ .Values.tls.certManager.renderMode }}}
+{{- range include "gati.certificates" . | fromYamlArray }}
+- feature: {{ .key }}.certManager.enabled
+  kind: cert-manager.io/v1/Certificate
+  product: cert-manager
+  key: tls.certManager.renderMode
+  mode: {{ $.Values.tls.certManager.renderMode }}
 {{- end }}
 {{- if and .Values.ingress.enabled (.Values.httpRoute).enabled }}
-- {feature: httpRoute.enabled, kind: gateway.networking.k8s.io/v1/HTTPRoute, product: the Gateway API, key: httpRoute.renderMode, mode: {{ .Values.httpRoute.renderMode }}}
+- feature: httpRoute.enabled
+  kind: gateway.networking.k8s.io/v1/HTTPRoute
+  product: the Gateway API
+  key: httpRoute.renderMode
+  mode: {{ .Values.httpRoute.renderMode }}
 {{- end }}
 {{- end }}

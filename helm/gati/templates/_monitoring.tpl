@@ -2,43 +2,52 @@
 How the metrics of the ingress are found.
 */}}
 
-{{/* The container port of the metrics. */}}
-{{- define "gati.ingress.metricsPort" -}}
-{{- (.Values.ingress.prometheus).port | default .Values.ingress.service.targetPort -}}
-{{- end }}
-
-{{/* Non-empty when the metrics have a container port of their own. */}}
+{{/* Non-empty when the metrics have a container port of their own, that of management. */}}
 {{- define "gati.ingress.ownMetricsPort" -}}
+{{- $prometheus := .Values.ingress.prometheus | default dict -}}
 {{- $taken := list (int .Values.ingress.service.targetPort) -}}
 {{- if (.Values.tls).enabled }}{{ $taken = append $taken (int .Values.tls.targetPort) }}{{ end -}}
-{{- if and (.Values.ingress.prometheus).scrape (not (has (include "gati.ingress.metricsPort" . | int) $taken)) }}true{{ end -}}
+{{- if and $prometheus.scrape $prometheus.port (not (has (int $prometheus.port) $taken)) }}true{{ end -}}
 {{- end }}
 
-{{/* Where a ServiceMonitor finds the metrics: at the Service port that leads to them; at the container's where the Service
-must not offer it, because with TLS the plain HTTP port answers everything else too. */}}
+{{/* The container port of the metrics as a map: name, containerPort, scheme, and port where the Service offers it. */}}
+{{- define "gati.ingress.metrics" -}}
+{{- $ports := include "gati.ingress.ports" . | fromYamlArray -}}
+{{- $wanted := (.Values.ingress.prometheus).port | default .Values.ingress.service.targetPort | int -}}
+{{- range $port := $ports -}}
+{{- if eq (int .containerPort) $wanted -}}
+{{- $secure := and ($.Values.tls).enabled (ne .name "http") -}}
+{{- set $port "scheme" (include "gati.scheme" $secure) | toYaml -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "gati.scheme" -}}
+{{- if . }}https{{ else }}http{{ end -}}
+{{- end }}
+
+{{/* Where a ServiceMonitor finds the metrics: at the Service port that leads to them; at the container's where the
+Service does not offer it. */}}
 {{- define "gati.ingress.metricsEndpoint" -}}
-{{- $frontend := include "gati.ingress.frontend" . | fromYaml -}}
-{{- if include "gati.ingress.ownMetricsPort" . -}}
-port: metrics
-scheme: http
-{{- else if eq (int $frontend.targetPort) (include "gati.ingress.metricsPort" . | int) -}}
-port: {{ $frontend.name }}
-scheme: {{ $frontend.name }}
-{{- if eq $frontend.name "https" }}
+{{- $metrics := include "gati.ingress.metrics" . | fromYaml -}}
+{{- if $metrics.port -}}
+port: {{ $metrics.name }}
+{{- else -}}
+targetPort: {{ $metrics.containerPort }}
+{{- end }}
+scheme: {{ $metrics.scheme }}
+{{- if eq $metrics.scheme "https" }}
 tlsConfig:
   {{- /* The ServiceMonitor may stand in another namespace than the Secret, whose CA it then cannot read. */}}
   insecureSkipVerify: true
-{{- end }}
-{{- else -}}
-targetPort: {{ include "gati.ingress.metricsPort" . }}
-scheme: http
 {{- end }}
 {{- end }}
 
 {{/* Non-empty when a ServiceMonitor is asked for. */}}
 {{- define "gati.ingress.monitorWanted" -}}
 {{- $operator := .Values.prometheusOperator | default dict -}}
-{{- if and .Values.ingress.enabled (.Values.ingress.prometheus).scrape $operator.enabled ($operator.serviceMonitor).enabled }}true{{ end -}}
+{{- $scrape := and .Values.ingress.enabled (.Values.ingress.prometheus).scrape -}}
+{{- if and $scrape $operator.enabled ($operator.serviceMonitor).enabled }}true{{ end -}}
 {{- end }}
 
 {{/* Non-empty when the ServiceMonitor is rendered. */}}
@@ -48,8 +57,25 @@ scheme: http
 {{- end -}}
 {{- end }}
 
-{{/* Non-empty when alerting rules are asked for. */}}
+{{/* Non-empty when alerting rules are asked for, and when they are rendered. */}}
 {{- define "gati.rulesWanted" -}}
 {{- $operator := .Values.prometheusOperator | default dict -}}
 {{- if and .Values.ingress.enabled $operator.enabled ($operator.prometheusRule).enabled }}true{{ end -}}
+{{- end }}
+
+{{- define "gati.rulesRendered" -}}
+{{- if include "gati.rulesWanted" . -}}
+{{- include "gati.renders" (list . "monitoring.coreos.com/v1/PrometheusRule" .Values.prometheusOperator.renderMode) -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+Label matchers that select the series of this release's ingress pods, and of no other's. Pods are told by name, as both
+a ServiceMonitor and the usual jobs for annotated pods label them; a long name is cut in a pod's.
+*/}}
+{{- define "gati.ingress.series" -}}
+{{- $name := include "gati.ingress.name" . -}}
+{{- $pods := gt (len $name) 40 | ternary (printf "%s.*" (trunc 40 $name)) (printf "%s-[a-z0-9]+-[a-z0-9]+" $name) -}}
+{{- $found := printf "namespace=%q,pod=~%q" (include "gati.namespace" .) $pods -}}
+{{- (.Values.ingress.prometheus).selector | default $found -}}
 {{- end }}

@@ -1,133 +1,386 @@
 {{/*
-The parts of a pod that both components share. Each takes the component's context (see _helpers.tpl).
+The Deployment of a component and the parts of its pod. Each takes the component's context (see _helpers.tpl).
 */}}
 
-{{- define "gati.podLabels" -}}
-{{- include "gati.strings" (list "labels" (dict "app.kubernetes.io/part-of" "gati") .root.Values.commonLabels .root.Values.podLabels .values.podLabels (include "gati.selectorLabels" . | fromYaml)) }}
+{{/* A Deployment. Takes the component's context with "annotations" of its pods and "replicas", "" where a scaler owns
+them, "ports" (see _network.tpl) and "sources", the chart's own sources of environment. */}}
+{{- define "gati.deployment" -}}
+{{- $strategy := eq .values.strategy.type "Recreate" | ternary (dict "type" "Recreate") .values.strategy -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  {{- $annotations := dict "annotations" .values.annotations }}
+  {{- include "gati.componentMetadata" (merge $annotations (omit . "annotations")) | nindent 2 }}
+spec:
+  {{- with .replicas }}
+  replicas: {{ . }}
+  {{- end }}
+  {{- with .values.minReadySeconds }}
+  minReadySeconds: {{ . }}
+  {{- end }}
+  {{- if not (kindIs "invalid" .root.Values.revisionHistoryLimit) }}
+  revisionHistoryLimit: {{ .root.Values.revisionHistoryLimit }}
+  {{- end }}
+  strategy:
+    {{- toYaml $strategy | nindent 4 }}
+  selector:
+    matchLabels:
+      {{- include "gati.selectorLabels" . | nindent 6 }}
+  template:
+    metadata:
+      {{- include "gati.podLabels" . | trim | nindent 6 }}
+      {{- with include "gati.podAnnotations" . | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
+    spec:
+      {{- include "gati.podSettings" . | nindent 6 }}
+      {{- with include "gati.containers" (list .root .values.initContainers) }}
+      initContainers:
+        {{- . | nindent 8 }}
+      {{- end }}
+      containers:
+        - name: {{ .component }}
+          {{- include "gati.container" . | nindent 10 }}
+        {{- with include "gati.containers" (list .root .values.extraContainers) }}
+        {{- . | nindent 8 }}
+        {{- end }}
+      volumes:
+        {{- range include "gati.volumes" . | fromYamlArray }}
+        - name: {{ .name }}
+          {{- toYaml .volume | nindent 10 }}
+        {{- end }}
+        {{- with .values.extraVolumes }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
 {{- end }}
 
-{{/* Takes the component's context with "annotations", those of the chart itself; they win. */}}
+{{- define "gati.podLabels" -}}
+{{- $own := dict "app.kubernetes.io/part-of" "gati" -}}
+{{- $selector := include "gati.selectorLabels" . | fromYaml -}}
+{{- $values := .root.Values -}}
+{{- $given := list $values.commonLabels $values.podLabels .values.podLabels -}}
+{{- include "gati.strings" (concat (list .root "labels" $own) $given (list $selector)) }}
+{{- end }}
+
+{{/* The user's own win over the chart's, but for the checksums. */}}
 {{- define "gati.podAnnotations" -}}
-{{- include "gati.strings" (list "annotations" .root.Values.commonAnnotations .root.Values.podAnnotations .values.podAnnotations .annotations) }}
+{{- $given := merge dict (.values.podAnnotations | default dict) (.root.Values.podAnnotations | default dict) -}}
+{{- $checksums := dict -}}
+{{- range $key, $value := .annotations }}
+{{- if hasPrefix "checksum/" $key }}{{ $_ := set $checksums $key $value }}{{ end }}
+{{- end -}}
+{{- include "gati.strings" (list .root "annotations" .root.Values.commonAnnotations .annotations $given $checksums) }}
+{{- end }}
+
+{{/* Seconds of the shutdown, as a map: preStop, grace. Behind a balancer that knows nodes alone, its health check has
+to notice first; the grace grows with that. */}}
+{{- define "gati.shutdown" -}}
+{{- $shutdown := .root.Values.shutdown -}}
+{{- $pause := int $shutdown.preStopSeconds -}}
+{{- if eq (toString .values.service.externalTrafficPolicy) "Local" -}}
+{{- $pause = max $pause (int .values.service.healthCheckSeconds) -}}
+{{- end -}}
+preStop: {{ $pause }}
+grace: {{ add $shutdown.terminationGracePeriodSeconds (sub $pause (int $shutdown.preStopSeconds)) }}
 {{- end }}
 
 {{/* Everything of the pod that does not depend on its containers. */}}
 {{- define "gati.podSettings" -}}
+{{- $token := and .values.automountServiceAccountToken (ne (include "gati.serviceAccountName" .) "default") -}}
 serviceAccountName: {{ include "gati.serviceAccountName" . | quote }}
-automountServiceAccountToken: {{ if and (.root.Values.rbac).create .values.automountServiceAccountToken }}true{{ else }}false{{ end }}
+automountServiceAccountToken: {{ $token | default false }}
 enableServiceLinks: false
-terminationGracePeriodSeconds: {{ .root.Values.shutdown.terminationGracePeriodSeconds }}
-{{- with .values.priorityClassName | default .root.Values.priorityClassName }}
-priorityClassName: {{ . | quote }}
+terminationGracePeriodSeconds: {{ (include "gati.shutdown" . | fromYaml).grace }}
+{{- range $key := list "dnsPolicy" "dnsConfig" "hostAliases" "hostNetwork" "runtimeClassName" }}
+{{- with get $.values $key }}
+{{ $key }}: {{ toJson . }}
 {{- end }}
-{{- with .root.Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- include "gati.pullSecrets" .root }}
 {{- include "gati.overlay" (list "securityContext" .root.Values.podSecurityContext) }}
 {{- include "gati.placement" . }}
 {{- end }}
 
-{{/* nodeSelector merged, affinity chosen, tolerations joined, spread constraints; each only where it holds anything. */}}
+{{/* nodeSelector merged, affinity chosen, tolerations joined, spread constraints; each only where there is any. */}}
 {{- define "gati.placement" -}}
-{{- $global := .root.Values -}}
-{{- $zones := $global.multiZone | default dict -}}
-{{- include "gati.strings" (list "nodeSelector" $global.nodeSelector .values.nodeSelector) }}
+{{- $global := pick .root.Values "priorityClassName" "nodeSelector" "affinity" "tolerations" -}}
+{{- range .values.ignoreGlobal }}{{ $_ := unset $global . }}{{ end -}}
+{{- $zones := .root.Values.multiZone | default dict -}}
+{{- with .values.priorityClassName | default $global.priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- include "gati.strings" (list .root "nodeSelector" $global.nodeSelector .values.nodeSelector) }}
 {{- $affinity := deepCopy (.values.affinity | default $global.affinity | default dict) }}
+{{- $spread := .values.topologySpreadConstraints | default list }}
 {{- if $zones.enabled }}
-{{- $own := dict "weight" 100 "podAffinityTerm" (dict "topologyKey" $zones.zoneLabel "labelSelector" (dict "matchLabels" (include "gati.selectorLabels" . | fromYaml))) }}
+{{- $selector := dict "matchLabels" (include "gati.selectorLabels" . | fromYaml) }}
+{{- $term := dict "topologyKey" $zones.zoneLabel "labelSelector" $selector }}
 {{- $anti := $affinity.podAntiAffinity | default dict }}
-{{- $terms := append ($anti.preferredDuringSchedulingIgnoredDuringExecution | default list) $own }}
+{{- $terms := $anti.preferredDuringSchedulingIgnoredDuringExecution | default list }}
+{{- $terms = append $terms (dict "weight" 100 "podAffinityTerm" $term) }}
 {{- $_ := set $anti "preferredDuringSchedulingIgnoredDuringExecution" $terms }}
 {{- $_ := set $affinity "podAntiAffinity" $anti }}
+{{- $zone := dict "maxSkew" 1 "topologyKey" $zones.zoneLabel "whenUnsatisfiable" $zones.whenUnsatisfiable }}
+{{- $zone = merge $zone (dict "labelSelector" $selector "matchLabelKeys" (list "pod-template-hash")) }}
+{{- $spread = append $spread $zone }}
 {{- end }}
 {{- include "gati.overlay" (list "affinity" $affinity) }}
-{{- with concat ($global.tolerations | default list) (.values.tolerations | default list) }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- $spread := .values.topologySpreadConstraints | default list }}
-{{- if or $spread $zones.enabled }}
-topologySpreadConstraints:
-{{- with $spread }}
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- if $zones.enabled }}
-  - maxSkew: 1
-    topologyKey: {{ $zones.zoneLabel | quote }}
-    whenUnsatisfiable: {{ $zones.whenUnsatisfiable }}
-    labelSelector:
-      matchLabels:
-        {{- include "gati.selectorLabels" . | nindent 8 }}
-    matchLabelKeys: [pod-template-hash]
-{{- end }}
-{{- end }}
+{{- $tolerations := concat ($global.tolerations | default list) (.values.tolerations | default list) }}
+{{- include "gati.under" (list "tolerations" $tolerations) }}
+{{- include "gati.under" (list "topologySpreadConstraints" $spread) }}
 {{- end }}
 
-{{/* Init containers under the chart's container security context, which their own overrides. */}}
-{{- define "gati.initContainers" -}}
-{{- with .values.initContainers }}
-initContainers:
-{{- range . }}
-  - {{ toYaml (omit . "securityContext") | nindent 4 | trim }}
-    {{- include "gati.overlay" (list "securityContext" $.root.Values.securityContext .securityContext) | trim | nindent 4 }}
-{{- end }}
-{{- end }}
+{{/* The user's own containers under the chart's container security context, which their own overrides.
+Takes (list ROOT CONTAINERS). */}}
+{{- define "gati.containers" -}}
+{{- $context := (index . 0).Values.securityContext -}}
+{{- $all := list -}}
+{{- range index . 1 -}}
+{{- $security := include "gati.overlay" (list "securityContext" $context .securityContext) -}}
+{{- $stored := print (include "gati.env" .env) (include "gati.resources" .resources) $security | fromYaml -}}
+{{- $all = append $all (merge $stored (omit . "env" "resources" "securityContext")) -}}
+{{- end -}}
+{{- with $all }}{{ toYaml . }}{{ end -}}
 {{- end }}
 
-{{/* The head of the component's container: image, entry point, security context and the preStop hook. */}}
-{{- define "gati.containerSettings" -}}
+{{/* The component's own container but for its name. */}}
+{{- define "gati.container" -}}
 image: {{ include "gati.image" . | quote }}
 imagePullPolicy: {{ .values.image.pullPolicy }}
-{{- with .values.command }}
-command:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .values.args }}
-args:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "gati.under" (list "command" .values.command) }}
+{{- include "gati.under" (list "args" .values.args) }}
 {{- include "gati.overlay" (list "securityContext" .root.Values.securityContext) }}
-{{- include "gati.overlay" (list "resources" .values.resources) }}
-{{- $shutdown := .root.Values.shutdown }}
-{{- if $shutdown.preStopSeconds }}
-lifecycle:
-  preStop:
-    {{- if include "gati.nativeSleep" .root }}
-    sleep:
-      seconds: {{ $shutdown.preStopSeconds }}
-    {{- else }}
-    exec:
-      command:
-        {{- range append $shutdown.preStopCommand (toString $shutdown.preStopSeconds) }}
-        - {{ . | quote }}
-        {{- end }}
+{{- include "gati.resources" .values.resources }}
+{{- include "gati.under" (list "lifecycle" (include "gati.lifecycle" . | fromYaml)) }}
+{{- include "gati.env" (include "gati.environment" . | fromYamlArray) }}
+{{- $sources := .sources }}
+{{- with .values.existingSecret }}{{ $sources = append $sources (dict "secretRef" (dict "name" .)) }}{{ end }}
+{{- include "gati.under" (list "envFrom" (concat $sources (.values.extraEnvFrom | default list))) }}
+ports:
+  {{- range .ports }}
+  - name: {{ .name }}
+    containerPort: {{ .containerPort }}
+    protocol: TCP
+  {{- end }}
+{{- range $kind := list "startupProbe" "readinessProbe" "livenessProbe" }}
+{{- include "gati.under" (list $kind (include "gati.probe" (list $ $kind) | fromYaml)) }}
+{{- end }}
+volumeMounts:
+  {{- range include "gati.volumes" . | fromYamlArray }}
+  - name: {{ .name }}
+    mountPath: {{ .path }}
+    {{- if not .writable }}
+    readOnly: true
     {{- end }}
+  {{- end }}
+  {{- with .values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{- define "gati.lifecycle" -}}
+{{- $pause := (include "gati.shutdown" . | fromYaml).preStop | int -}}
+{{- if .values.lifecycle -}}
+{{- toYaml .values.lifecycle -}}
+{{- else if not $pause -}}
+{{- else if include "gati.nativeSleep" .root -}}
+preStop: {sleep: {seconds: {{ $pause }}}}
+{{- else -}}
+preStop: {exec: {command: {{ append .root.Values.shutdown.preStopCommand (toString $pause) | toJson }}}}
+{{- end -}}
+{{- end }}
+
+{{/* A probe, empty where it is switched off. Takes (list CONTEXT KIND). The kubelet's gRPC probe speaks no TLS. */}}
+{{- define "gati.probe" -}}
+{{- $context := index . 0 -}}
+{{- $probe := get $context.values (index . 1) | default dict -}}
+{{- if $probe.custom -}}
+{{- toYaml $probe.custom -}}
+{{- else if $probe.enabled -}}
+{{- if eq $context.component "ingress" -}}
+{{- $management := and (ne (index . 1) "readinessProbe") (include "gati.ingress.ownMetricsPort" $context.root) -}}
+{{- $port := $probe.port | default ($management | empty | ternary "http" "metrics") -}}
+httpGet:
+  path: {{ $probe.path | quote }}
+  port: {{ $port }}
+  {{- if and ($context.root.Values.tls).enabled (ne $port "http") }}
+  scheme: HTTPS
+  {{- end }}
+{{- else -}}
+grpc:
+  port: {{ $context.values.service.targetPort }}
+{{- end }}
+{{ pick $probe "periodSeconds" "timeoutSeconds" "failureThreshold" | toYaml }}
+{{- end -}}
+{{- end }}
+
+{{/* The chart's own variables of a component: where the image listens, what it speaks, and where its files are. */}}
+{{- define "gati.variables" -}}
+{{- $values := .root.Values }}
+{{- $variables := list }}
+{{- if eq .component "ingress" }}
+{{- $variables = append $variables (list "HTTP_PORT" .values.service.targetPort) }}
+{{- with $values.tls }}
+{{- if .enabled }}
+{{- $variables = append $variables (list "HTTPS_PORT" .targetPort) }}
+{{- if ne .http "plain" }}
+{{- $variables = concat $variables (list (list "HTTP_MODE" "redirect") (list "PUBLIC_HTTPS_PORT" .servicePort)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if include "gati.ingress.ownMetricsPort" .root }}
+{{- $variables = append $variables (list "GATI_METRICS_PORT" .values.prometheus.port) }}
+{{- end }}
+{{- if and $values.routeManager.enabled ($values.routeManager.tls).enabled }}
+{{- $variables = append $variables (list "ROUTE_MANAGER_TLS" true) }}
+{{- end }}
+{{- else }}
+{{- $variables = append $variables (list "GRPC_PORT" .values.service.targetPort) }}
+{{- with .values.tls }}
+{{- if .enabled }}
+{{- $variables = concat $variables (list (list "GRPCS_PORT" .targetPort) (list "GRPC_MODE" .grpc)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $variables }}
+- {name: {{ first . }}, value: {{ last . | include "gati.text" | quote }}}
+{{- end }}
+{{- range include "gati.volumes" . | fromYamlArray }}
+{{- range $name, $value := .variables }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
 {{- end }}
 {{- end }}
 
-{{/* The environment that says where the container runs; then the user's own, which wins. Takes the component's context with
-"env", a list of the component's own variables. */}}
+{{/* The variables of the container: the chart's own, where it runs, and the user's, which win. */}}
 {{- define "gati.environment" -}}
-{{- $fixed := concat .env (list (dict "name" "POD_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name"))) (dict "name" "POD_NAMESPACE" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.namespace")))) }}
 {{- $given := list }}
-{{- range .values.extraEnv }}
-{{- $given = append $given .name }}
+{{- range .values.extraEnv }}{{ $given = append $given .name }}{{ end }}
+{{- $fixed := include "gati.variables" . | fromYamlArray }}
+{{- range $name, $field := dict "POD_NAME" "metadata.name" "POD_NAMESPACE" "metadata.namespace" }}
+{{- $fixed = append $fixed (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $field))) }}
 {{- end }}
-env:
 {{- range $fixed }}
 {{- if not (has .name $given) }}
-  - {{ toYaml . | nindent 4 | trim }}
+- {{ toJson . }}
 {{- end }}
 {{- end }}
-{{- with .values.extraEnv }}
-  {{- toYaml . | nindent 2 }}
+{{- range .values.extraEnv }}
+- {{ toJson . }}
 {{- end }}
 {{- end }}
 
-{{/* A probe's times. Takes the probe's values. */}}
-{{- define "gati.probeTimes" -}}
-periodSeconds: {{ .periodSeconds }}
-timeoutSeconds: {{ .timeoutSeconds }}
-failureThreshold: {{ .failureThreshold }}
+{{/* Variables as the API server stores them: a reference to a field says its version and divisor. */}}
+{{- define "gati.env" -}}
+{{- $all := list -}}
+{{- range . -}}
+{{- $entry := deepCopy . -}}
+{{- with ($entry.valueFrom).fieldRef }}{{ $_ := merge . (dict "apiVersion" "v1") }}{{ end -}}
+{{- with ($entry.valueFrom).resourceFieldRef }}{{ $_ := merge . (dict "divisor" "0") }}{{ end -}}
+{{- $all = append $all $entry -}}
+{{- end -}}
+{{- include "gati.under" (list "env" $all) -}}
+{{- end }}
+
+{{/* CPU and memory of a container, in the quantities that the API server stores. */}}
+{{- define "gati.resources" -}}
+{{- $resources := omit (. | default dict) "requests" "limits" -}}
+{{- range $bound, $amounts := pick (. | default dict) "requests" "limits" -}}
+{{- $stored := dict -}}
+{{- range $what, $amount := $amounts | default dict -}}
+{{- $_ := set $stored $what (include "gati.quantity" $amount) -}}
+{{- end -}}
+{{- $_ := set $resources $bound $stored -}}
+{{- end -}}
+{{- include "gati.overlay" (list "resources" $resources) -}}
+{{- end }}
+
+{{/* A quantity as the API server writes it: 1000m is 1, 1024Mi is 1Gi, 0.5 is 500m. */}}
+{{- define "gati.quantity" -}}
+{{- $text := include "gati.pods" . -}}
+{{- $unit := regexFind "[A-Za-z]*$" $text -}}
+{{- $number := splitList "." (trimSuffix $unit $text) -}}
+{{- $fraction := rest $number | join "" -}}
+{{- $digits := regexReplaceAll "^0+" (print (first $number) $fraction) "" -}}
+{{- $short := regexReplaceAll "0+$" $digits "" -}}
+{{- $binary := list "" "Ki" "Mi" "Gi" "Ti" "Pi" "Ei" -}}
+{{- $decimal := list "n" "u" "m" "" "k" "M" "G" "T" "P" "E" -}}
+{{- if not $text -}}
+{{- else if not $digits -}}
+0
+{{- else if hasSuffix "i" $unit -}}
+{{- $power := 0 -}}
+{{- range $index, $name := $binary }}{{ if eq $name $unit }}{{ $power = $index }}{{ end }}{{ end -}}
+{{- $value := int64 $digits -}}
+{{- $scale := int64 (print "1" (repeat (len $fraction) "0")) -}}
+{{- range until 3 -}}
+{{- if and (mod $value $scale) (gt $power 0) }}{{ $value = mul $value 1024 }}{{ $power = sub $power 1 }}{{ end -}}
+{{- end -}}
+{{- if mod $value $scale -}}
+{{- $text -}}
+{{- else -}}
+{{- $value = div $value $scale -}}
+{{- range until 6 -}}
+{{- if and (not (mod $value 1024)) (lt (int $power) 6) -}}
+{{- $value = div $value 1024 -}}
+{{- $power = add $power 1 -}}
+{{- end -}}
+{{- end -}}
+{{- $value }}{{ index $binary (int $power) -}}
+{{- end -}}
+{{- else -}}
+{{- $power := 0 -}}
+{{- range $index, $name := $decimal }}{{ if eq $name $unit }}{{ $power = mul 3 $index }}{{ end }}{{ end -}}
+{{- $power = sub (add $power (sub (len $digits) (len $short))) (len $fraction) -}}
+{{- $zeros := mod $power 3 -}}
+{{- if or (lt (int $power) 0) (gt (int $power) 29) -}}
+{{- $text -}}
+{{- else -}}
+{{- $short }}{{ repeat (int $zeros) "0" }}{{ index $decimal (int (div $power 3)) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+The chart's own volumes of a component and where they are mounted, with the variables that lead the image to their
+files, as a list of maps: name, path, variables, volume, and `writable`, or `foreign` for another component's.
+*/}}
+{{- define "gati.volumes" -}}
+{{- $home := "/etc/gati" }}
+{{- $tls := eq .component "ingress" | ternary .root.Values.tls .values.tls | default dict }}
+{{- $manager := .root.Values.routeManager }}
+- {name: tmp, path: /tmp, writable: true, volume: {emptyDir: {sizeLimit: 64Mi}}}
+{{- if eq .component "route-manager" }}
+- name: routes
+  path: {{ $home }}/routes
+  variables: {ROUTES_FILE: {{ $home }}/routes/routes.yaml}
+  volume: {configMap: {name: {{ include "gati.routeManager.routesName" .root | quote }}}}
+{{- end }}
+{{- if $tls.enabled }}
+- name: tls
+  path: {{ $home }}/tls
+  variables: {TLS_CERT_FILE: {{ $home }}/tls/tls.crt, TLS_KEY_FILE: {{ $home }}/tls/tls.key}
+  volume: {secret: {secretName: {{ include "gati.certificateSecret" . | quote }}, defaultMode: 0440}}
+{{- end }}
+{{- with include "gati.caBundle" .root }}
+- name: ca-bundle
+  path: {{ $home }}/ca
+  variables:
+    GATI_CA_BUNDLE: {{ $home }}/ca/ca.crt
+    CA_BUNDLE_FILE: {{ $home }}/ca/ca.crt
+    SSL_CERT_DIR: /etc/ssl/certs:{{ $home }}/ca
+  volume:
+    {{- . | nindent 4 }}
+{{- end }}
+{{- if and (eq .component "ingress") $manager.enabled ($manager.tls).enabled ($manager.tls).caKey }}
+{{- $of := dict "root" .root "component" "route-manager" "values" $manager }}
+- name: route-manager-ca
+  path: {{ $home }}/route-manager
+  foreign: true
+  variables: {ROUTE_MANAGER_CA_FILE: {{ $home }}/route-manager/ca.crt}
+  volume:
+    secret:
+      secretName: {{ include "gati.certificateSecret" $of | quote }}
+      items: [{key: {{ $manager.tls.caKey | quote }}, path: ca.crt}]
+{{- end }}
 {{- end }}

@@ -1,11 +1,21 @@
 {{/*
-The rules of a component's Role: reading the ConfigMaps and Secrets that are known by name, and nothing else.
-Takes (dict "values" "configMaps" "secrets"); empty names are left out.
+The rules of a component's Role: reading the ConfigMaps and Secrets that its pods use, by name, and nothing else.
+Takes the component's context.
 */}}
 {{- define "gati.readRules" -}}
 {{- $extra := .values.role | default dict -}}
-{{- $named := dict "configmaps" (concat .configMaps ($extra.configMaps | default list)) "secrets" (concat .secrets ($extra.secrets | default list)) -}}
-{{- range $resource, $names := $named }}
+{{- $configMaps := list -}}
+{{- $secrets := list .values.existingSecret -}}
+{{- if eq .component "ingress" }}{{ $configMaps = list (include "gati.ingress.configName" .root) }}{{ end -}}
+{{- range include "gati.volumes" . | fromYamlArray -}}
+{{- if not .foreign -}}
+{{- $configMaps = append $configMaps (.volume.configMap).name -}}
+{{- $secrets = append $secrets (.volume.secret).secretName -}}
+{{- end -}}
+{{- end -}}
+{{- $configMaps = concat $configMaps ($extra.configMaps | default list) -}}
+{{- $secrets = concat $secrets ($extra.secrets | default list) -}}
+{{- range $resource, $names := dict "configmaps" $configMaps "secrets" $secrets }}
 {{- with compact $names | uniq }}
 - apiGroups: [""]
   resources: [{{ $resource }}]

@@ -4,7 +4,8 @@ Who owns the replicas of the ingress, how few there may be, and how fast they ch
 
 {{/* keda | hpa | none. A ScaledObject that is not rendered owns nothing. */}}
 {{- define "gati.ingress.scaler" -}}
-{{- if and (.Values.keda).enabled (include "gati.renders" (list . "keda.sh/v1alpha1/ScaledObject" .Values.keda.renderMode)) -}}
+{{- $keda := .Values.keda | default dict -}}
+{{- if and $keda.enabled (include "gati.renders" (list . "keda.sh/v1alpha1/ScaledObject" $keda.renderMode)) -}}
 keda
 {{- else if (.Values.ingress.hpa).enabled -}}
 hpa
@@ -25,24 +26,27 @@ none
 {{- end -}}
 {{- end }}
 
-{{/* The behaviour of the HPA, whether it is the chart's or KEDA's. */}}
-{{- define "gati.ingress.scalingBehavior" -}}
-scaleDown:
-  stabilizationWindowSeconds: 300
-  policies:
-    - type: Percent
-      value: 50
-      periodSeconds: 60
-scaleUp:
-  stabilizationWindowSeconds: 0
-  selectPolicy: Max
-  policies:
-    - type: Percent
-      value: 100
-      periodSeconds: 15
-    - type: Pods
-      value: 2
-      periodSeconds: 15
+{{/* The default query of KEDA's trigger: the request rate of this release's pods. */}}
+{{- define "gati.keda.query" -}}
+{{- $default := printf "sum(rate(gati_ingress_requests_total{%s}[1m]))" (include "gati.ingress.series" .) -}}
+{{- .Values.keda.query | default $default -}}
+{{- end }}
+
+{{/* A Prometheus trigger. Takes (dict "root" "name" "query") and "metadata", what only this one has. */}}
+{{- define "gati.keda.trigger" -}}
+{{- $keda := .root.Values.keda -}}
+{{- $own := dict "serverAddress" $keda.serverAddress "query" .query "threshold" $keda.requestsPerSecond -}}
+type: prometheus
+name: {{ .name }}
+{{- include "gati.strings" (list .root "metadata" $own .metadata $keda.triggerMetadata) }}
+{{- if ($keda.authenticationRef).name }}
+{{- include "gati.overlay" (list "authenticationRef" $keda.authenticationRef) }}
+{{- end }}
+{{- end }}
+
+{{/* A value of the disruption budget as text, "" where there is none. */}}
+{{- define "gati.pods" -}}
+{{- if not (kindIs "invalid" .) }}{{ include "gati.text" . }}{{ end -}}
 {{- end }}
 
 {{/*
@@ -50,18 +54,18 @@ The disruption budget of the ingress, one line. With one replica or none, any mi
 drain: one pod may then be away.
 */}}
 {{- define "gati.ingress.budget" -}}
-{{- $pdb := .Values.pdb -}}
+{{- $least := include "gati.pods" .Values.pdb.minAvailable -}}
 {{- $single := le (include "gati.ingress.minReplicas" . | int) 1 -}}
-{{- if kindIs "invalid" $pdb.minAvailable -}}
-maxUnavailable: {{ kindIs "invalid" $pdb.maxUnavailable | ternary "1" (include "gati.text" $pdb.maxUnavailable) }}
-{{- else if and $single (not (has (toString $pdb.minAvailable) (list "0" "0%"))) -}}
+{{- if not $least -}}
+maxUnavailable: {{ include "gati.pods" .Values.pdb.maxUnavailable | default "1" }}
+{{- else if and $single (not (has $least (list "0" "0%"))) -}}
 maxUnavailable: 1
 {{- else -}}
-minAvailable: {{ include "gati.text" $pdb.minAvailable }}
+minAvailable: {{ $least }}
 {{- end -}}
 {{- end }}
 
-{{/* How many ingress pods the budget lets go while no more than the minimum run; percentages round up, as in the cluster. */}}
+{{/* How many ingress pods the budget lets go at the minimum of replicas; percentages round up, as in the cluster. */}}
 {{- define "gati.ingress.budgetAllows" -}}
 {{- $min := include "gati.ingress.minReplicas" . | int -}}
 {{- range $key, $value := include "gati.ingress.budget" . | fromYaml -}}

@@ -1,37 +1,39 @@
 {{/*
-Certificates: the one that the ingress shows, and the authorities that it trusts.
+Certificates: those that the components show, and the authorities that they trust.
 */}}
 
-{{/* The Secret with the certificate of the ingress. */}}
-{{- define "gati.ingress.certificateSecret" -}}
-{{- (.Values.tls).secretName | default (include "gati.suffixed" (list .Values.ingress.name "tls")) -}}
+{{/* The Secret with the certificate of a component. Takes the component's context. */}}
+{{- define "gati.certificateSecret" -}}
+{{- $tls := eq .component "ingress" | ternary .root.Values.tls .values.tls | default dict -}}
+{{- $tls.secretName | default (include "gati.suffixed" (list (include "gati.name" .) "tls")) -}}
 {{- end }}
 
-{{/* The volume source of the CA bundle, one file ca.crt; empty without one. */}}
-{{- define "gati.ingress.caBundle" -}}
+{{/* The volume of the CA bundle as one file, ca.crt; empty without one. Takes the root context. */}}
+{{- define "gati.caBundle" -}}
 {{- $bundle := (.Values.tls).caBundle | default dict -}}
+{{- $items := list (dict "key" $bundle.key "path" "ca.crt") -}}
 {{- if $bundle.secretName -}}
-secret:
-  secretName: {{ $bundle.secretName | quote }}
-  items:
-    - {key: {{ $bundle.key | quote }}, path: ca.crt}
+{{- dict "secret" (dict "secretName" $bundle.secretName "items" $items) | toYaml -}}
 {{- else if $bundle.configMapName -}}
-configMap:
-  name: {{ $bundle.configMapName | quote }}
-  items:
-    - {key: {{ $bundle.key | quote }}, path: ca.crt}
+{{- dict "configMap" (dict "name" $bundle.configMapName "items" $items) | toYaml -}}
 {{- end -}}
 {{- end }}
 
-{{/* Non-empty when the chart asks cert-manager for the certificate. */}}
-{{- define "gati.ingress.certificateWanted" -}}
-{{- if and .Values.ingress.enabled (.Values.tls).enabled (.Values.tls.certManager).enabled }}true{{ end -}}
+{{/* The components whose certificate the chart asks cert-manager for, as a list of maps: component, key. */}}
+{{- define "gati.certificates" -}}
+{{- if and .Values.ingress.enabled (.Values.tls).enabled (.Values.tls.certManager).enabled }}
+- {component: ingress, key: tls}
+{{- end }}
+{{- $tls := .Values.routeManager.tls | default dict }}
+{{- if and .Values.routeManager.enabled $tls.enabled ($tls.certManager).enabled }}
+- {component: route-manager, key: routeManager.tls}
+{{- end }}
 {{- end }}
 
-{{/* The names of the ingress Service in the cluster. */}}
-{{- define "gati.ingress.serviceNames" -}}
-{{- $full := printf "%s.%s" .Values.ingress.name (include "gati.namespace" .) -}}
-- {{ .Values.ingress.name | quote }}
+{{/* The names of a Service in the cluster. Takes (list ROOT NAME). */}}
+{{- define "gati.serviceNames" -}}
+{{- $full := printf "%s.%s" (index . 1) (include "gati.namespace" (index . 0)) -}}
+- {{ index . 1 | quote }}
 - {{ $full | quote }}
 - {{ $full }}.svc
 - {{ $full }}.svc.cluster.local

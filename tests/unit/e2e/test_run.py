@@ -155,7 +155,7 @@ def test_a_chart_that_the_sabotage_does_not_know_is_an_error(config: Config, tmp
     import shutil
 
     folder = Path(shutil.copytree(config.chart, tmp_path / "gati"))
-    file = folder / "templates" / "ingress" / "deployment-ingress.yaml"
-    file.write_text(file.read_text().replace("maxUnavailable: 0", "maxUnavailable: 1"))
-    with pytest.raises(ChartError, match=r"deployment-ingress.yaml cannot be sabotaged"):
+    file = folder / "templates" / "_pod.tpl"
+    file.write_text(file.read_text().replace("toYaml $strategy", "toYaml .values.strategy"))
+    with pytest.raises(ChartError, match=r"_pod.tpl cannot be sabotaged"):
         sabotage(folder)

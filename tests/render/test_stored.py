@@ -1,0 +1,108 @@
+"""Objects are rendered as the API server stores them, so that a second server-side manager meets no conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.render.everything import EVERYTHING, HTTP_ROUTE, merged
+from tests.render.figures import INGRESS
+from tests.render.harness import container, pod, render
+
+ENVIRONMENTS = ("values-dev.yaml", "values-staging.yaml", "values-prod.yaml")
+
+
+def nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(tree, dict):
+        yield tree
+        for value in tree.values():
+            yield from nodes(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from nodes(value)
+
+
+FIELDS = [
+    {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+    {"name": "CPUS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+    {"name": "OLD", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}}},
+]
+BOX = {"name": "box", "image": "x:1", "env": FIELDS, "resources": {"limits": {"cpu": "2000m", "memory": "1024Mi"}}}
+VALUES: dict[str, Any] = {
+    "ingress": {"extraEnv": FIELDS, "initContainers": [BOX], "extraContainers": [{**BOX, "name": "side"}]},
+}
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING, VALUES], ids=["default", "everything", "users"])
+def test_a_reference_to_a_field_says_its_version(values: dict[str, Any]) -> None:
+    found = [node for doc in render(values) for node in nodes(doc) if "fieldPath" in node]
+    assert found
+    assert {node["apiVersion"] for node in found} == {"v1"}
+    references = [node for doc in render(values) for node in nodes(doc) if node.get("resource") == "limits.cpu"]
+    assert all(node["divisor"] == "0" for node in references)
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ("1000m", "1"),
+        ("250m", "250m"),
+        ("0.5", "500m"),
+        (0.25, "250m"),
+        (2, "2"),
+        ("1.25", "1250m"),
+        ("2000", "2k"),
+        ("0.1m", "100u"),
+        ("00.10", "100m"),
+        ("0", "0"),
+        ("0m", "0"),
+        ("1024Mi", "1Gi"),
+        ("1536Mi", "1536Mi"),
+        ("1.5Gi", "1536Mi"),
+        ("0.5Gi", "512Mi"),
+        ("1000Ki", "1000Ki"),
+        ("1000k", "1M"),
+        ("128974848", "128974848"),
+        ("1048576Ki", "1Gi"),
+        ("1024Ei", "1024Ei"),
+    ],
+)
+def test_a_quantity_is_written_as_the_api_server_writes_it(written: Any, stored: str) -> None:
+    """What resource.Quantity makes of it, in k8s.io/apimachinery."""
+    values = {"ingress": {"resources": {"requests": {"example.com/x": written}}}}
+    assert container(render(values).one("Deployment", INGRESS))["resources"]["requests"]["example.com/x"] == stored
+
+
+def test_a_users_containers_are_treated_alike() -> None:
+    spec = pod(render(VALUES).one("Deployment", INGRESS))
+    for box in (spec["initContainers"][0], spec["containers"][1]):
+        assert box["resources"] == {"limits": {"cpu": "2", "memory": "1Gi"}}
+        assert box["env"][0]["valueFrom"]["fieldRef"] == {"apiVersion": "v1", "fieldPath": "spec.nodeName"}
+
+
+def test_lists_of_a_route_carry_the_defaults_of_their_api() -> None:
+    route = {"matches": [{"headers": [{"name": "x", "value": "1"}]}, {"path": {"value": "/a"}}]}
+    spec = render(merged(HTTP_ROUTE, {"httpRoute": route})).one("HTTPRoute")["spec"]
+    assert spec["parentRefs"][0].items() >= {"group": "gateway.networking.k8s.io", "kind": "Gateway"}.items()
+    (rule,) = spec["rules"]
+    assert rule["backendRefs"][0].items() >= {"group": "", "kind": "Service", "weight": 1}.items()
+    everything = {"type": "PathPrefix", "value": "/"}
+    assert rule["matches"] == [
+        {"path": everything, "headers": [{"name": "x", "value": "1", "type": "Exact"}]},
+        {"path": {"type": "PathPrefix", "value": "/a"}},
+    ]
+    (rule,) = render(merged(HTTP_ROUTE, {"httpRoute": {"matches": []}})).one("HTTPRoute")["spec"]["rules"]
+    assert rule["matches"] == [{"path": everything}]
+
+
+@pytest.mark.parametrize("values", [{}, *({"file": name} for name in ENVIRONMENTS)], ids=str)
+def test_every_port_says_its_protocol(values: dict[str, Any]) -> None:
+    rule = {"ports": [{"port": 443}]}
+    asked = {"networkPolicy": {"enabled": True, "ingress": {"extraEgress": [rule]}}}
+    docs = render(asked, values_files=tuple(values.values()))
+    for doc in docs.all("NetworkPolicy"):
+        for node in nodes(doc["spec"]):
+            if "port" in node:
+                assert node["protocol"]
