@@ -55,7 +55,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test that needs no container engine."""
     install(session, "test", "services")
-    build_tools(session, "helm", "kubeconform", "helm-docs", "crane", "registry")
+    build_tools(session, "helm", "kubeconform", "helm-docs", "crane", "registry", "toxiproxy")
     engineless = "not e2e and not compose and not bench and not audit"
     session.run("pytest", "-n", "2", "-m", engineless, *session.posargs)
 

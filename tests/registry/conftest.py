@@ -128,10 +128,18 @@ def distribution(toolchain: Toolchain, runner: Runner, tmp_path: Path, authority
 
 
 @contextlib.contextmanager
-def distribution_of(toolchain: Toolchain, runner: Runner, folder: Path, authority: Authority) -> Iterator[Served]:
-    """`github.com/distribution/distribution` over `folder`, until the block ends."""
+def distribution_of(
+    toolchain: Toolchain, runner: Runner, folder: Path, authority: Authority, *, token_service: str = ""
+) -> Iterator[Served]:
+    """`github.com/distribution/distribution` over `folder`, until the block ends; with users, or a token service."""
     port, log, users = free_port(), folder / "distribution.log", folder / "htpasswd"
     users.write_text(HTPASSWD)
+    auth = f"htpasswd: {{realm: tests, path: {users}}}"
+    if token_service:
+        auth = (
+            f"token: {{realm: '{token_service}', service: tests, issuer: tests, rootcertbundle: {authority.ca}, "
+            "signingalgorithms: [ES256]}"
+        )
     settings = folder / "distribution.yaml"
     settings.write_text(
         textwrap.dedent(f"""\
@@ -142,9 +150,10 @@ def distribution_of(toolchain: Toolchain, runner: Runner, folder: Path, authorit
         http:
           addr: 127.0.0.1:{port}
           secret: tests
+          relativeurls: true
           tls: {{certificate: {authority.certificate}, key: {authority.key}}}
         auth:
-          htpasswd: {{realm: tests, path: {users}}}
+          {auth}
         """)
     )
     quiet = {"OTEL_TRACES_EXPORTER": "none"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime
 import http.server
@@ -10,6 +11,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,3 +191,34 @@ def make_authority(folder: Path) -> Authority:
     made.certificate.write_bytes(certificate.public_bytes(pem))
     made.key.write_bytes(key.private_bytes(pem, *plain))
     return made
+
+
+def signed_token(authority: Authority, service: str, access: Mapping[str, list[str]], *, expires_in: float) -> str:
+    """A token as distribution takes it: `access` says the actions by repository, the authority's server signs."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+    def part(data: bytes) -> str:
+        return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+    certificate = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
+    x5c = [base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()]
+    now = int(time.time())
+    claims = {
+        "iss": "tests",
+        "sub": USER,
+        "aud": service,
+        "exp": now + int(expires_in),
+        "nbf": now - 3600,
+        "iat": now - 3600,
+        "jti": str(time.monotonic_ns()),
+        "access": [{"type": "repository", "name": name, "actions": actions} for name, actions in access.items()],
+    }
+    head = {"alg": "ES256", "typ": "JWT", "x5c": x5c}
+    text = ".".join(part(json.dumps(value).encode()) for value in (head, claims))
+    key = serialization.load_pem_private_key(authority.key.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    numbers = decode_dss_signature(key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
+    return f"{text}.{part(b''.join(number.to_bytes(32, 'big') for number in numbers))}"
