@@ -359,3 +359,39 @@ def e2e(
         report = smoke.run(work, options)
         yield present.Answer("\n".join(report.lines()), report.to_dict())
         smoke.demand_passed(report)
+
+
+@command(
+    working_on="rolling out",
+    verb="install, upgrade or rollback.",
+    chart="Folder, archive or oci:// reference (default: [tool.gati] chart).",
+    release="The release (default: the chart's name).",
+    namespace="Its namespace, made by install where it is not there (default: the release's name).",
+    kube_context="Context of the kubeconfig (default: the current one).",
+    revision="Roll back to this revision (default: the last one before that was rolled out to its end).",
+    deadline="Seconds until all of it must be ready.",
+    undo="Go back to what was before where it fails.",
+    dry_run="Only show the helm command that this comes to.",
+)
+def rollout(
+    work: Workspace,
+    verb: str,
+    chart: str = "",
+    release: str = "",
+    namespace: str = "",
+    kube_context: str = "",
+    values: Many = None,
+    revision: str = "0",
+    deadline: str = "300",
+    undo: bool = False,
+    dry_run: bool = False,
+) -> Shown:
+    """Install, upgrade or roll back a release, wait for it, and say first why it fails."""
+    from scripts import present
+    from scripts.core.config import whole_number
+    from scripts.rollout.operate import Order, operate, preview
+
+    number, seconds = whole_number(revision, "--revision"), whole_number(deadline, "--deadline", least=1)
+    files = tuple(Path(file) for file in values or ())
+    order = Order(verb, chart, release, namespace, kube_context, files, number, seconds, undo)
+    yield preview(work, order) if dry_run else present.facts(operate(work, order))

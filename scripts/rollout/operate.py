@@ -1,0 +1,104 @@
+"""One operation on a release, for a person or a deployment: explained by its cause as the smoke test's are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.chart.source import read_chart
+from scripts.cluster.api import connect
+from scripts.cluster.transport import Login
+from scripts.core.errors import ConfigError
+from scripts.rollout.rollout import Revision, Rollout, Target
+from scripts.workspace import Workspace
+
+VERBS = ("install", "upgrade", "rollback")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for. `chart` is a folder, an archive or an `oci://` reference, "" the configured chart.
+
+    `release` and `namespace` are "" for the chart's name; `context` "" is the kubeconfig's current one. A rollback
+    goes to `revision`, 0 for the last one that was rolled out to its end.
+    """
+
+    verb: str
+    chart: str = ""
+    release: str = ""
+    namespace: str = ""
+    context: str = ""
+    values: tuple[Path, ...] = ()
+    revision: int = 0
+    deadline: float = 300
+    undo: bool = False
+
+    def __post_init__(self) -> None:
+        if self.verb not in VERBS:
+            raise ConfigError(
+                f"there is no operation {self.verb!r}", expected=", ".join(VERBS), run="invoke --help rollout"
+            )
+        if missing := [file for file in self.values if not file.is_file()]:
+            raise ConfigError(f"no values file at {missing[0]}", run="correct --values")
+
+
+def named(work: Workspace, order: Order) -> tuple[str, str, str]:
+    """The chart, the release and its namespace that an order means. Raises ChartError for a folder that is no chart."""
+    chart = order.chart or str(work.config.chart)
+    if Path(chart).is_dir():
+        name = read_chart(Path(chart)).name
+    else:  # name-1.2.3.tgz, or oci://host/path/name:1.2.3
+        name = re.sub(r"(-\d+\.\d+\.\d+.*)?\.tgz$|[:@].*$", "", chart.rpartition("/")[2])
+    release = order.release or name
+    return chart, release, order.namespace or release
+
+
+def preview(work: Workspace, order: Order) -> str:
+    """The helm command that an order comes to; nothing is asked."""
+    chart, release, namespace = named(work, order)
+    words = [str(order.revision or "LAST")] if order.verb == "rollback" else [chart]
+    words += [f"--values={file}" for file in order.values]
+    words += ["--rollback-on-failure"] if order.undo else []
+    context = [f"--kube-context={order.context}"] if order.context else []
+    return " ".join(["helm", order.verb, release, *words, f"--namespace={namespace}", *context, "--wait"])
+
+
+def operate(work: Workspace, order: Order) -> Revision:
+    """Carry out `order` and wait until all of the release is ready.
+
+    Evidence of a failure is left in `dist/rollout/RELEASE`. Raises RolloutFailed with the cause first, ConfigError,
+    ClusterError.
+    """
+    chart, release, namespace = named(work, order)
+    tools = work.tools.paths(("helm", "kubectl"))
+    login = Login(context=order.context or None)
+    with connect(login, kubectl=tools["kubectl"], runner=work.runner) as api:
+        if order.verb == "install" and api.get("Namespace", namespace) is None:
+            api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        rollout = Rollout(
+            tools["helm"],
+            work.runner,
+            api,
+            namespace=namespace,
+            release=release,
+            evidence=work.config.dist / "rollout" / release,
+            say=work.say,
+            login=login,
+        )
+        if order.verb == "rollback":
+            return rollout.rollback(order.revision or _last_served(rollout), deadline=order.deadline)
+        act = rollout.install if order.verb == "install" else rollout.upgrade
+        return act(Target(chart, order.values), deadline=order.deadline, rollback_on_failure=order.undo)
+
+
+def _last_served(rollout: Rollout) -> int:
+    """The last revision before the present one that was rolled out to its end; helm alone takes a broken one too."""
+    revisions = rollout.history()
+    served = [one.number for one in revisions[:-1] if one.served]
+    if not served:
+        raise ConfigError(
+            f"release {rollout.release} in {rollout.namespace} has no revision to go back to",
+            found=", ".join(f"{one.number} {one.status}" for one in revisions) or "no such release",
+        )
+    return served[-1]

@@ -1,0 +1,63 @@
+"""What a person orders of a release comes to the right helm command, or is refused before anything is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from scripts.core.errors import ConfigError
+from scripts.rollout.operate import Order, _last_served, named, preview
+from scripts.rollout.rollout import Revision, Rollout
+from scripts.workspace import Workspace
+
+
+@pytest.mark.parametrize(
+    ("chart", "name"),
+    [
+        ("helm/gati", "gati"),
+        ("dist/gati-0.2.0.tgz", "gati"),
+        ("dist/my-chart-1.0.0-rc.1+b.tgz", "my-chart"),
+        ("oci://127.0.0.1:5000/charts/gati:0.2.0", "gati"),
+        ("oci://host/path/gati@sha256:abc", "gati"),
+    ],
+)
+def test_a_release_is_named_after_its_chart(work: Workspace, root: Path, chart: str, name: str) -> None:
+    given = str(root / chart) if chart.startswith("helm/") else chart
+    assert named(work, Order("upgrade", given)) == (given, name, name)
+    assert named(work, Order("upgrade", given, release="edge")) == (given, "edge", "edge")
+    assert named(work, Order("upgrade", given, release="edge", namespace="prod"))[2] == "prod"
+
+
+def test_a_dry_run_shows_the_command(work: Workspace, root: Path) -> None:
+    values = root / "helm" / "gati" / "values-prod.yaml"
+    order = Order("upgrade", "oci://h/gati:1.0.0", context="c", values=(values,), undo=True)
+    assert preview(work, order) == (
+        f"helm upgrade gati oci://h/gati:1.0.0 --values={values} --rollback-on-failure --namespace=gati "
+        "--kube-context=c --wait"
+    )
+    assert preview(work, Order("rollback", "oci://h/gati:1.0.0", revision=3)).startswith("helm rollback gati 3 ")
+
+
+@pytest.mark.parametrize(
+    "order", [{"verb": "remove"}, {"verb": "install", "values": (Path("/nowhere.yaml"),)}], ids=str
+)
+def test_what_cannot_be_done_is_refused_at_once(order: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Order(**order)
+
+
+def history(*statuses: str) -> Rollout:
+    revisions = tuple(Revision(number, status, "gati-1.0.0", "") for number, status in enumerate(statuses, 1))
+    return cast(Rollout, SimpleNamespace(release="gati", namespace="gati", history=lambda: revisions))
+
+
+def test_a_rollback_passes_over_revisions_that_never_stood() -> None:
+    assert _last_served(history("superseded", "failed", "deployed")) == 1
+    assert _last_served(history("superseded", "deployed", "failed")) == 2
+    with pytest.raises(ConfigError, match="no revision to go back to"):
+        _last_served(history("failed", "failed"))
+    with pytest.raises(ConfigError, match="no revision to go back to"):
+        _last_served(history())
