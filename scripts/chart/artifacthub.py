@@ -27,11 +27,12 @@ _FINGERPRINT = re.compile(r"^[0-9A-Fa-f]{40}$")
 
 @dataclass(frozen=True)
 class Objection:
-    """Something Artifact Hub would refuse or ignore. `line` counts from 0 inside the annotation's text."""
+    """Something Artifact Hub would refuse, or where `ignored` pass over. `line` counts from 0 inside the annotation."""
 
     annotation: str
     message: str
     line: int = 0
+    ignored: bool = False
 
 
 def objections(annotations: Mapping[str, Any], version: str) -> Iterator[Objection]:
@@ -44,11 +45,14 @@ def objections(annotations: Mapping[str, Any], version: str) -> Iterator[Objecti
             continue
         rule = _RULES.get(name.removeprefix(PREFIX))
         if rule is None:
-            yield Objection(name, f"Artifact Hub knows no such annotation; it knows {', '.join(sorted(_RULES))}")
+            yield Objection(
+                name, f"Artifact Hub knows no such annotation; it knows {', '.join(sorted(_RULES))}", ignored=True
+            )
         else:
-            yield from (Objection(name, message, line) for line, message in rule(value))
+            ignored = name == f"{PREFIX}license"  # shown as it stands
+            yield from (Objection(name, message, line, ignored) for line, message in rule(value))
     prerelease = annotations.get(f"{PREFIX}prerelease")
-    if prerelease in ("true", "false") and (prerelease == "true") != ("-" in version.partition("+")[0]):
+    if isinstance(prerelease, str) and prerelease and (prerelease[0] in "tT1") != ("-" in version.partition("+")[0]):
         yield Objection(f"{PREFIX}prerelease", f"is {prerelease!r}, but the version is {version}")
 
 
@@ -157,7 +161,7 @@ def _signing_key(value: str) -> Messages:
             yield 0, "has a fingerprint that is not 40 hexadecimal digits"
 
 
-_BOOLEAN = _one_of("true", "false")
+_BOOLEAN = _one_of("true", "false", "True", "False", "TRUE", "FALSE", "t", "f", "T", "F", "1", "0")  # as Go reads it
 _RULES: Mapping[str, Rule] = {
     "alternativeName": _anything,
     "category": _one_of(*CATEGORIES),

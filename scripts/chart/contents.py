@@ -16,6 +16,7 @@ from scripts.chart.manifests import kubernetes_loader
 from scripts.core.errors import ChartError
 
 _ASKED = re.compile(r"APIVersions\.Has\s*\(?\s*[\"`]([\w.-]+(?:/[\w.-]+){0,2})[\"`]")
+_REMOTE = re.compile(rb'"\$ref"\s*:\s*"(https?://[^"#]+)')
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _ACTION_LINE = re.compile(r"^.*\{\{.*\n?", re.MULTILINE)
@@ -90,6 +91,13 @@ class Contents:
         """The kinds that helm installs before it renders, as `group/version/Kind`: those of `crds/`."""
         names = [name for name in self.files if re.match(r"^[^/]+/(charts/[^/]+/)*crds/", name)]
         return frozenset().union(*Contents({name: self.files[name] for name in names}).defined.values())
+
+    @property
+    def remote_schemas(self) -> tuple[str, ...]:
+        """The addresses that schemas of values refer to."""
+        texts = [data for name, data in self.files.items() if name.endswith("/values.schema.json")]
+        found = [url.decode(errors="replace") for text in texts for url in _REMOTE.findall(text)]
+        return tuple(dict.fromkeys(found))
 
     def expected(self) -> tuple[str, ...]:
         """The templates that some render should give an object of: no helpers, notes, or mere refusals."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import read_members
-from scripts.chart.helm import Helm
+from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint
 from scripts.chart.source import Chart, read_yaml
 from scripts.core import yaml_read
@@ -89,14 +89,18 @@ def objections(chart: Chart) -> Iterator[Objection]:
 
 
 def demand_dependencies(chart: Chart) -> None:
-    """Raises ChartError for the first thing that is not as Chart.yaml and Chart.lock say."""
-    for found in objections(chart):
-        file = chart.path / ("Chart.lock" if found.index is None else "Chart.yaml")
-        line = line_of(file, ["dependencies", *([] if found.index is None else [found.index])])
-        run = f"helm dependency build {shown(chart.path)}"
-        if not found.missing:
-            run = f"helm dependency update {shown(chart.path)}"
-        raise ChartError(f"{shown(file)}:{line or 1}: {found.message}", run=run)
+    """Raises ChartError where charts/ is not as Chart.yaml and Chart.lock say."""
+    found = tuple(objections(chart))
+    file = chart.path / "Chart.yaml"
+    if missing := [dependencies(chart)[one.index].name for one in found if one.missing and one.index is not None]:
+        raise ChartError(
+            f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: {MISSING}{', '.join(missing)}",
+            run=f"helm dependency build {shown(chart.path)}",
+        )
+    for one in found:
+        file = chart.path / ("Chart.lock" if one.index is None else "Chart.yaml")
+        line = line_of(file, ["dependencies", *([] if one.index is None else [one.index])])
+        raise ChartError(f"{shown(file)}:{line or 1}: {one.message}", run=f"helm dependency update {shown(chart.path)}")
 
 
 def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -> None:

@@ -24,6 +24,7 @@ _SCHEMA = "values don't meet the specifications of the schema(s) in the followin
 _SCHEMA_LINE = re.compile(r"^(\s*)- at '((?:[^'\\]|\\.)*)': (.*)$", re.MULTILINE)
 _UNKNOWN_KEYS = re.compile(r"^additional propert(?:y|ies) (.*) not allowed$")
 _MISSING_KEYS = re.compile(r"^missing propert(?:y|ies) (.*)$")
+_ABSENT = re.compile(r'failing loading "(https?://[^"]+)"')
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
 _FRAME = re.compile(r"^(\S+\.\w+):(\d+)(?::(\d+))?$")
 _EXECUTING = re.compile(r'^executing ".*" at (<.*>):$')
@@ -31,6 +32,7 @@ _FAILED = re.compile(r"^(?:execution|parse) error at \((\S+?):(\d+)(?::(\d+))?\)
 _RENDERED = re.compile(r"^(?:YAML parse error on|error validating) (\S+): (?:error converting YAML to JSON: )?(.*)$")
 _MISSING_CHARTS = re.compile(r"found in Chart\.yaml, but missing in charts/ directory: (.*)$")
 _INVALID = re.compile(r"^validation: chart\.metadata\.(\w+) (.*)$", re.DOTALL)
+MISSING = "dependencies are missing in charts/: "
 _REQUIRES = re.compile(r"^chart requires kubeVersion: (.*) which is incompatible with Kubernetes (\S+)$")
 
 
@@ -79,7 +81,7 @@ class Helm:
         argv: list[str | Path] = [self.path, "template", release, chart, "--namespace", namespace, "--include-crds"]
         argv += _options(values, kube_version)
         argv += [word for name in api_versions for word in ("--api-versions", name)]
-        result = self.runner.run(argv, env=_ENVIRONMENT, deadline=deadline, check=False)
+        result, _ = self._validating(argv, deadline)
         if result.status != 0:
             raise _refusal(read_complaints(result.stderr, chart, values), chart)
         return result.stdout
@@ -92,13 +94,28 @@ class Helm:
         Raises CommandFailed where helm refuses and gives no reason.
         """
         argv: list[str | Path] = [self.path, "lint", chart, "--strict", *_options(values, kube_version)]
-        result = self.runner.run(argv, env=_ENVIRONMENT, deadline=deadline, check=False)
+        result, absent = self._validating(argv, deadline)
         complaints = read_lint(result, chart, values)
+        if absent:
+            message = f"refers to {absent}, which cannot be fetched: values are not checked; keep a copy in the chart"
+            complaints += (Complaint(message, level="warning", file=chart / "values.schema.json"),)
         if any(complaint.refused for complaint in complaints):
             complaints = self._located(complaints, chart, values, kube_version)
         if result.status != 0 and all(complaint.level == "info" for complaint in complaints):
             raise CommandFailed(result.argv, result.status, stdout=result.stdout, stderr=result.stderr)
         return complaints
+
+    def _validating(self, argv: Sequence[str | Path], deadline: float) -> tuple[Result, str]:
+        """What a command says; said again without the schema of the values, where that refers to an absent address.
+
+        With that address, "" where there is none.
+        """
+        result = self.runner.run(argv, env=_ENVIRONMENT, deadline=deadline, check=False)
+        absent = _ABSENT.search(result.stderr + result.stdout) if result.status else None
+        if absent is None:
+            return result, ""
+        again = [*argv, "--skip-schema-validation"]
+        return self.runner.run(again, env=_ENVIRONMENT, deadline=deadline, check=False), absent[1]
 
     def _located(
         self, complaints: Sequence[Complaint], chart: Path, values: Sequence[Path], kube_version: str | None
@@ -199,7 +216,7 @@ def read_complaints(text: str, chart: Path, values: Sequence[Path] = ()) -> tupl
     if found := _MISSING_CHARTS.search(text):
         return (
             Complaint(
-                f"dependencies are missing in charts/: {found.group(1)}",
+                f"{MISSING}{found.group(1)}",
                 file=chart / "Chart.yaml",
                 line=line_of(chart / "Chart.yaml", ["dependencies"]),
                 run=f"helm dependency build {shown(chart)}",
@@ -233,7 +250,7 @@ def read_lint(result: Result, chart: Path, values: Sequence[Path] = ()) -> tuple
         if found := _LINT_LOG.match(line):
             add(Complaint(_unquoted(found.group(1)), refused=True))
         elif found := _COALESCED.match(line):
-            add(Complaint(_unquoted(found.group(1)).removeprefix("warning: ")))
+            add(Complaint(_unquoted(found.group(1)).removeprefix("warning: "), level="warning"))
     return tuple(complaints.values())
 
 

@@ -151,7 +151,7 @@ class Kubeconform:
             message = f"Kubernetes {minor(kube_version)} has no {kind}; known in {', '.join(served)}"
             return lambda document: _problem(document, message, unchecked=bool(accepted), accepted=accepted)
         if self.schemas.owned_by_kubernetes(kind.group) and not accepted:
-            return lambda document: _problem(document, f"no known Kubernetes has {kind}")
+            return lambda document: _problem(document, f"no schema, since no known Kubernetes has {kind}")
         message = (
             f"not checked: no schema for {kind}, which neither Kubernetes, a pinned operator nor the chart defines"
         )

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scripts.chart import artifacthub
 from scripts.chart.changelog import read_changelog
-from scripts.chart.helm import Helm
+from scripts.chart.dependencies import objections, provide_dependencies
+from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint, supported
 from scripts.chart.source import Chart, read_chart, read_yaml
+from scripts.checks.matrix import column_name
 from scripts.checks.schemas import Schemas
 from scripts.core.config import Config
-from scripts.core.errors import ChangelogError, ChartError, FindingsError, ReleaseError, ValuesError
+from scripts.core.errors import ChangelogError, ChartError, ConfigError, FindingsError, ReleaseError, ValuesError
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import is_semver
 from scripts.workspace import Workspace
 
+if TYPE_CHECKING:
+    from yamllint.config import YamlLintConfig
+
 SCHEMA_VERSION = 1
-YAMLLINT = ".yamllint.yaml"
+YAMLLINT = (".yamllint", ".yamllint.yaml", ".yamllint.yml")
+_SYNTAX = "rules: {key-duplicates: {level: error, forbid-duplicated-merge-keys: false}}"
+_LONGEST = 400  # characters of a message: a value may be a whole file
 LEVELS = ("error", "warning", "info")
-_CHART_NAME = re.compile(r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$")
+_CHART_NAME = re.compile(r"^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*$")  # what registries take
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
 _ABOUT_VERSION = re.compile(r"is not a valid SemVer|version \".*\" is invalid$")
-_URL = re.compile(r"^https?://\S+$")
+_URL = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://\S+$")  # helm takes any scheme
 
 
 @dataclass(frozen=True)
@@ -81,31 +89,36 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
 
     Raises ChartError where there is no readable chart, ValuesError for a file of `values` that is not there.
     """
-    config, chart = work.config, read_chart(work.config.chart)
+    config, chart = work.config, read_chart(work.config.chart, work.config.values)
     helm, known = work.helm, Schemas(config.cache_dir, work.tools).minors()
     extra = tuple(values)
     for file in extra:
         if not file.is_file():
             raise ValuesError(f"no values file at {shown(file)}", run="correct --values")
-    sources = (chart.path / "Chart.yaml", *chart.values_files, *extra)
+    bare = [file for file in (chart.path / "values.yaml",) if file.is_file()]
+    sources = tuple(dict.fromkeys((chart.path / "Chart.yaml", *bare, *chart.values_files, *extra)))
     broken = {file for file in sources if _broken(file)}
     schema = tuple(schema_rules(chart))
     jobs: list[Callable[[], Iterable[Finding]]] = [
         lambda: chart_rules(chart, known),
         lambda: schema,
         lambda: changelog_rules(chart, config),
+        lambda: dependency_rules(chart),
     ]
     # Nothing can be said about values or a schema that cannot be read; where they break is told anyway.
     readable = not any(finding.level == "error" for finding in schema)
     if readable and not broken & {chart.path / "Chart.yaml", chart.path / "values.yaml"}:
+        with contextlib.suppress(ChartError):  # what is missing then is a finding
+            provide_dependencies(chart, helm, work.say)
         columns: list[Path | None] = [file for file in (*chart.values_files, *extra) if file not in broken]
         newest = _newest(chart, known)
         jobs = [partial(helm_rules, chart, file, helm, newest) for file in columns or [None]] + jobs
-    jobs += [partial(yaml_rules, file, config.root / YAMLLINT) for file in sources]
+    rules = yaml_configuration(chart, config)
+    jobs += [partial(yaml_rules, file, rules) for file in sources]
     with workers(work.runner) as pool:
         futures = [pool.submit(lambda job: tuple(job()), job) for job in jobs]
         found = [finding for future in futures for finding in future.result()]
-    return Lint(chart, _merged(found), sources)
+    return Lint(chart, _merged(found, config.lint_errors), sources)
 
 
 def demand_clean(outcome: Lint, *, strict: bool = False) -> None:
@@ -117,26 +130,60 @@ def demand_clean(outcome: Lint, *, strict: bool = False) -> None:
 
 
 def helm_rules(chart: Chart, values: Path | None, helm: Helm, kube_version: str | None) -> Iterator[Finding]:
-    """`helm lint --strict` with one values file; since it is strict, its warnings are errors."""
+    """`helm lint --strict` with one values file."""
     files = () if values is None or values == chart.path / "values.yaml" else (values,)
-    names = () if values is None else (shown(values) if values.parent != chart.path else values.name,)
+    names = () if values is None else (column_name(chart, values),)
+    umbrella = bool(chart.metadata.get("dependencies")) and not (chart.path / "templates").is_dir()
     for complaint in helm.lint(chart.path, values=files, kube_version=kube_version):
         if _ABOUT_VERSION.search(complaint.message) or complaint.message == "file does not exist":
             continue  # said by `chart_rules` and `schema_rules`, once
-        level = "error" if complaint.level == "warning" else complaint.level
+        if complaint.message.startswith(MISSING):
+            continue  # said by `dependency_rules`
+        if umbrella and complaint.message == "directory does not exist":
+            continue
         message = f"{complaint.key}: {complaint.message}" if complaint.key else complaint.message
         message += f" (next: {complaint.run})" if complaint.run else ""
-        yield Finding(level, "helm", message, complaint.file, complaint.line, names)
+        yield Finding(complaint.level, "helm", message, complaint.file, complaint.line, names)
 
 
-def yaml_rules(file: Path, rules: Path) -> Iterator[Finding]:
-    """yamllint, by the project's rules; and that the file holds a mapping, as helm wants it."""
+def dependency_rules(chart: Chart) -> Iterator[Finding]:
+    """Whether charts/ holds what Chart.yaml and Chart.lock ask for."""
+    try:
+        found = tuple(objections(chart))
+    except ChartError as error:
+        yield Finding("error", "dependencies", str(error))
+        return
+    for one in found:
+        file = chart.path / ("Chart.lock" if one.index is None else "Chart.yaml")
+        verb = "build" if one.missing else "update"
+        line = line_of(file, ["dependencies", *([] if one.index is None else [one.index])])
+        message = f"{one.message} (next: helm dependency {verb} {shown(chart.path)})"
+        yield Finding("error", "dependencies", message, file, line)
+
+
+def yaml_configuration(chart: Chart, config: Config) -> YamlLintConfig:
+    """yamllint's rules: those of the configuration, or the nearest at or above the chart, or what no YAML may be.
+
+    Raises ConfigError.
+    """
+    from yamllint.config import YamlLintConfig, YamlLintConfigError
+
+    named = [config.project / config.yamllint] if config.yamllint else []
+    near = [folder / name for folder in (chart.path, *chart.path.parents) for name in YAMLLINT]
+    file = next((file for file in (named or near) if named or file.is_file()), None)
+    try:
+        return YamlLintConfig(_SYNTAX) if file is None else YamlLintConfig(file=str(file))
+    except (YamlLintConfigError, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{shown(file) if file else 'yamllint'} cannot be used", found=str(error)) from error
+
+
+def yaml_rules(file: Path, rules: YamlLintConfig) -> Iterator[Finding]:
+    """yamllint, by the chart's rules; and that the file holds a mapping, as helm wants it."""
     import yaml
     from yamllint import linter
-    from yamllint.config import YamlLintConfig
 
     try:
-        problems = list(linter.run(file.read_text(encoding="utf-8"), YamlLintConfig(file=str(rules)), str(file)))
+        problems = list(linter.run(file.read_text(encoding="utf-8"), rules, str(file)))
     except UnicodeDecodeError as error:
         yield Finding("error", "yamllint", f"is not UTF-8 text ({error.reason})", file)
         return
@@ -162,7 +209,9 @@ def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
         line = line_of(file, key) if key else None
         return Finding(level, "chart", message, file, line + below if line else None)
 
-    if not is_semver(chart.version):
+    if is_semver(chart.version.removeprefix("v")) and chart.version.startswith("v"):
+        yield found("warning", f"version {chart.version!r} has a leading v, which helm bears", "version")
+    elif not is_semver(chart.version):
         yield found("error", f"version {chart.version!r} is no semantic version (1.2.3, 1.2.3-rc.1)", "version")
     if not _CHART_NAME.match(chart.name):
         yield found("error", f"name {chart.name!r} must be lower-case letters, digits and single . _ -", "name")
@@ -194,7 +243,8 @@ def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
         # The first line of a block of text stands below its key.
         below = objection.line + 1 if isinstance(value, str) and "\n" in value else 0
         message = f"{objection.annotation} {objection.message}"
-        yield found("error", message, "annotations", objection.annotation, below=below)
+        level = "warning" if objection.ignored else "error"
+        yield found(level, message, "annotations", objection.annotation, below=below)
 
 
 def schema_rules(chart: Chart) -> Iterator[Finding]:
@@ -220,9 +270,11 @@ def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
     except ChangelogError as error:
         yield Finding("error", "changelog", str(error))
         return
+    if config.changelog.name == "none":
+        return
     if changelog is None:
         yield Finding("info", "changelog", f"there is no {shown(config.changelog)}: its entry is not checked")
-    elif changelog.section(chart.version) is None:
+    elif changelog.section(chart.version.removeprefix("v")) is None:
         message = f"has no entry for version {chart.version} (expected a heading `## [{chart.version}] - date`)"
         yield Finding("error", "changelog", message, config.changelog)
 
@@ -254,11 +306,11 @@ def _maintainers(maintainers: Any, found: Callable[..., Finding]) -> Iterator[Fi
         if not isinstance(one, dict) or not isinstance(one.get("name"), str) or not one["name"].strip():
             yield found("error", f"maintainers[{index}] has no name", "maintainers", index)
             continue
-        if "email" in one and not _EMAIL.match(str(one["email"])):
+        if one.get("email") and not _EMAIL.match(str(one["email"])):
             yield found(
                 "error", f"maintainers[{index}] has an email that is none: {one['email']!r}", "maintainers", index
             )
-        if "url" in one and not _URL.match(str(one["url"])):
+        if one.get("url") and not re.fullmatch(r"(\S+://)?[^\s/]+\.[^\s/]+(/\S*)?", str(one["url"])):
             yield found("error", f"maintainers[{index}] has a url that is none: {one['url']!r}", "maintainers", index)
 
 
@@ -279,10 +331,15 @@ def _broken(file: Path) -> bool:
     return False
 
 
-def _merged(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Each finding once, with all the values files that have it, worst first and then by place."""
+def _merged(findings: Iterable[Finding], errors: Collection[str]) -> tuple[Finding, ...]:
+    """Each finding once, with all the values files that have it, worst first and then by place.
+
+    The warnings of the checks `errors` are errors. Messages are cut, since a value may be a whole file.
+    """
     groups: dict[Finding, list[str]] = {}
     for finding in findings:
-        groups.setdefault(replace(finding, values=()), []).extend(finding.values)
+        level = "error" if finding.level == "warning" and finding.check in errors else finding.level
+        message = finding.message if len(finding.message) <= _LONGEST else f"{finding.message[:_LONGEST]}..."
+        groups.setdefault(replace(finding, level=level, message=message, values=()), []).extend(finding.values)
     merged = [replace(finding, values=tuple(dict.fromkeys(values))) for finding, values in groups.items()]
     return tuple(sorted(merged, key=lambda f: (LEVELS.index(f.level), str(f.file or ""), f.line or 0, f.message)))

@@ -145,7 +145,7 @@ def make_plan(
         versions,
         release,
         ways,
-        tuple(_notes(chart, known)),
+        tuple(_notes(chart, known, contents)),
         contents,
         served,
         _tolerance(contents, clusters, config),
@@ -153,8 +153,12 @@ def make_plan(
 
 
 def _column(chart: Chart, file: Path) -> Values:
-    name = file.relative_to(chart.path).as_posix() if file.is_relative_to(chart.path) else shown(file)
-    return Values(name, () if file == chart.path / "values.yaml" else (file,))
+    return Values(column_name(chart, file), () if file == chart.path / "values.yaml" else (file,))
+
+
+def column_name(chart: Chart, file: Path) -> str:
+    """What a person calls the values set of that file."""
+    return file.relative_to(chart.path).as_posix() if file.is_relative_to(chart.path) else shown(file)
 
 
 def _versions(chart: Chart, known: Sequence[str], kube_versions: Iterable[str]) -> tuple[str, ...]:
@@ -302,8 +306,10 @@ def spans(versions: Sequence[str]) -> str:
     return ", ".join(part[0] if len(part) == 1 else f"{part[0]} to {part[-1]}" for part in parts)
 
 
-def _notes(chart: Chart, known: Sequence[str]) -> Iterator[str]:
+def _notes(chart: Chart, known: Sequence[str], contents: Contents) -> Iterator[str]:
     if not chart.values_files:
         yield f"{chart.name} has no values files: rendered once, as it is"
     if chart.kube_version is None:
         yield f"{chart.name} has no kubeVersion: rendered for every known Kubernetes, {spans(known)}"
+    if remote := contents.remote_schemas:
+        yield f"the schema of the values refers to {', '.join(remote)}: without that, the values are not checked"

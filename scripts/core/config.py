@@ -54,7 +54,7 @@ class Config:
     """Kinds that are not checked, and why: `group/version Kind: reason`."""
     yamllint: str = ""
     """The rules for YAML. Empty: the nearest `.yamllint[.yaml|.yml]` at or above the chart; else syntax alone."""
-    lint_errors: tuple[str, ...] = ("helm",)
+    lint_errors: tuple[str, ...] = ()
     """The checks of `invoke lint` whose warnings are errors: helm, chart, artifacthub, yamllint, dependencies."""
     changelog: Path = Path("CHANGELOG.md")
     """The chart's changelog; `none` where it has none. Other charts than `chart` have their own in their folder."""
@@ -99,7 +99,10 @@ class Config:
 
 _CHOICES = {"images": ("auto", "registry", "build")}
 _FILES = ("registry_ca", "registry_cert", "registry_key", "ca_bundle")  # names of files, or "" for none
-_OF_ONE_CHART = ("values", "test_chart", "api_versions", "schema_folders", "crds", "crd_modules", "skip_kinds")
+_OF_ONE_CHART = (
+    "values", "test_chart", "api_versions", "schema_folders", "crds", "crd_modules", "skip_kinds", "yamllint",
+    "lint_errors",
+)  # fmt: skip
 """What a project says for its charts, and not for one that lies elsewhere and has no file of its own."""
 
 

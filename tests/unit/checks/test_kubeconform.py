@@ -86,7 +86,9 @@ class TestNothingIsSkipped:
     def test_a_kind_of_another_kubernetes(self, real: Kubeconform) -> None:
         old = document("policy/v1beta1", "PodDisruptionBudget")
         (told,) = problems(real, old, version="1.36.0")
-        assert told == "PodDisruptionBudget/x: no known Kubernetes has policy/v1beta1 PodDisruptionBudget"
+        assert (
+            told == "PodDisruptionBudget/x: no schema, since no known Kubernetes has policy/v1beta1 PodDisruptionBudget"
+        )
         assert problems(real, document("resource.k8s.io/v1", "DeviceClass"), version="1.30.0") == [
             "DeviceClass/x: Kubernetes 1.30 has no resource.k8s.io/v1 DeviceClass; known in 1.34, 1.35, 1.36, 1.37"
         ]

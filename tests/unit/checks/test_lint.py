@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from yamllint.config import YamlLintConfig
 
 from scripts.chart import artifacthub
 from scripts.chart.source import Chart, read_chart
@@ -61,7 +62,8 @@ class TestChart:
         ("old", "new", "level", "line", "words"),
         [
             ("version: 1.2.3", 'version: "1.2"', "error", 3, "no semantic version"),
-            ("version: 1.2.3", "version: v1.2.3", "error", 3, "no semantic version"),
+            ("version: 1.2.3", "version: v1.2.3", "warning", 3, "has a leading v"),
+            ("version: 1.2.3", "version: 1.2.3.4", "error", 3, "no semantic version"),
             ("name: demo", "name: De mo", "error", 2, "lower-case"),
             ('appVersion: "1.10"', "appVersion: 1.10", "error", 4, "must be quoted"),
             ('appVersion: "1.10"\n', "", "warning", None, "appVersion is missing"),
@@ -76,8 +78,8 @@ class TestChart:
             ("somebody@example.com\n", "a@b\n    url: here\n", "error", 8, "url that is none"),
             ("description: A chart\n", "description: A chart\nicon: here\n", "error", 6, "icon 'here' is no address"),
             ("description: A chart\n", "description: x\nsources: [https://a.b, c]\n", "error", 6, "sources[1] 'c'"),
-            ("license: Apache-2.0", "license: a b", "error", 11, "SPDX"),
-            ("license: Apache-2.0", "licence: MIT", "error", 11, "knows no such annotation"),
+            ("license: Apache-2.0", "license: a b", "warning", 11, "SPDX"),
+            ("license: Apache-2.0", "licence: MIT", "warning", 11, "knows no such annotation"),
             ("kind: added", "kind: new", "error", 13, "'new', not one of added"),
             ("description: All", "descriptions: All", "error", 13, "needs description"),
             ("    - kind: added\n      description: All\n", "    - kind: [\n", "error", 14, "not valid YAML"),
@@ -133,8 +135,8 @@ class TestChart:
 
 class TestSources:
     @pytest.fixture
-    def rules(self, root: Path) -> Path:
-        return root / ".yamllint.yaml"
+    def rules(self, root: Path) -> YamlLintConfig:
+        return YamlLintConfig(file=str(root / ".yamllint.yaml"))
 
     @pytest.mark.parametrize(
         ("content", "line", "words"),
@@ -147,14 +149,14 @@ class TestSources:
             (b"a: \x00\n", None, "is not YAML (unacceptable character"),
         ],
     )
-    def test_of_yaml(self, tmp_path: Path, rules: Path, content: bytes, line: int | None, words: str) -> None:
+    def test_of_yaml(self, tmp_path: Path, rules: YamlLintConfig, content: bytes, line: int | None, words: str) -> None:
         file = tmp_path / "values.yaml"
         file.write_bytes(content)
         findings = list(yaml_rules(file, rules))
         assert any(one.line == line and words in one.message and one.file == file for one in findings), findings
         assert all(one.level == "error" for one in findings)
 
-    def test_good_ones(self, tmp_path: Path, rules: Path) -> None:
+    def test_good_ones(self, tmp_path: Path, rules: YamlLintConfig) -> None:
         for content in ("", "a: 1\n", "# nothing\n"):
             (tmp_path / "values.yaml").write_text(content)
             assert list(yaml_rules(tmp_path / "values.yaml", rules)) == []
