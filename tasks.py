@@ -114,14 +114,18 @@ def up(
         yield f"ingress answers at {stack.url}"
 
 
-@command(dry_run="Only show what would be removed.")
-def down(work: Workspace, dry_run: bool = False) -> Shown:
+@command(all_="Remove what killed runs of any checkout left on this machine, too.", dry_run="Only show what would go.")
+def down(work: Workspace, all_: bool = False, dry_run: bool = False) -> Shown:
     """Stop the compose stack and remove all that belongs to it."""
+    from scripts.containers import leftovers
+
     with stack_of(work) as stack:
-        if dry_run:
-            yield "\n".join(str(container.name) for container in stack.containers()) or "nothing is running"
-        else:
+        running = [str(container.name) for container in stack.containers()]
+        if not dry_run:
             stack.down()
+    left = (leftovers.find if dry_run else leftovers.remove)(work) if all_ else ()
+    if dry_run:
+        yield "\n".join([*running, *map(str, left)]) or "nothing is running"
 
 
 # -- the chart ----------------------------------------------------------------------------------------
@@ -333,7 +337,7 @@ def e2e(
     from_: str = "last:1",
     keep_cluster: bool = False,
     kube_context: str = "",
-    images: str = "gati",
+    images: str = "",
     selfcheck: bool = False,
     yes: bool = False,
     dry_run: bool = False,

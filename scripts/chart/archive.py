@@ -20,6 +20,7 @@ from scripts.chart.manifest_digest import pushed_manifest, sha256
 from scripts.core import files
 from scripts.core.config import Config
 from scripts.core.errors import ChartError
+from scripts.core.owner import owned
 from scripts.core.yaml_read import load_texts
 
 RECORD = "package.json"
@@ -57,7 +58,7 @@ def pack(helm: Helm, chart: Path, epoch: int) -> bytes:
 
     Raises ChartError with helm's words, or where helm left an incomplete file (a full disk).
     """
-    with tempfile.TemporaryDirectory(prefix="gati-package-") as folder:
+    with tempfile.TemporaryDirectory(prefix=owned("package")) as folder:
         data = helm.package(chart, Path(folder), epoch=epoch).read_bytes()
     members = read_members(data, "the archive that helm wrote")
     subcharts = {name[: match.end()] for name in members for match in _SUBCHART.finditer(name)}

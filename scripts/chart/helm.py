@@ -11,6 +11,7 @@ from pathlib import Path
 
 from scripts.core.command import Result, Runner
 from scripts.core.errors import ChartError, CommandFailed, ReleaseError, ValuesError
+from scripts.core.owner import owned
 from scripts.core.parallel import BRIEF_GO
 from scripts.core.paths import key_text, line_of, list_item, shown
 
@@ -132,7 +133,7 @@ class Helm:
         Raises CommandFailed.
         """
         where = self.runner.run([self.path, "env", "HELM_REPOSITORY_CONFIG"], env=_ENVIRONMENT, check=False)
-        with tempfile.TemporaryDirectory(prefix="gati-repositories-") as folder:
+        with tempfile.TemporaryDirectory(prefix=owned("repositories")) as folder:
             known = Path(folder) / "repositories.yaml"
             known.touch(mode=0o600)  # the user's may hold passwords
             with contextlib.suppress(OSError):

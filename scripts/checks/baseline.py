@@ -10,6 +10,7 @@ from pathlib import Path
 from scripts.chart.source import Chart, read_chart
 from scripts.core.errors import GitError
 from scripts.core.git import find_repository
+from scripts.core.owner import owned
 from scripts.core.paths import shown
 from scripts.core.semver import is_semver
 from scripts.registry.embedded import fetch_chart
@@ -23,7 +24,7 @@ def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
     `reference` is `oci://host/path/name:version`, a version (the configured registry has it), or anything
     that git knows as a revision. Raises RegistryError, GitError, ChartError.
     """
-    with tempfile.TemporaryDirectory(prefix="gati-earlier-") as folder:
+    with tempfile.TemporaryDirectory(prefix=owned("earlier")) as folder:
         if reference.startswith("oci://") or is_semver(reference):
             path = fetch_chart(work, reference, Path(folder))
         else:

@@ -16,6 +16,7 @@ from scripts.chart.manifests import Document, Manifests
 from scripts.checks.schemas import Kind, Prepared
 from scripts.core.command import Runner
 from scripts.core.errors import CommandFailed
+from scripts.core.owner import owned
 from scripts.core.parallel import BRIEF_GO, workers
 from scripts.core.paths import key_text
 
@@ -124,7 +125,7 @@ class Kubeconform:
 
     def _run(self, texts: Iterable[str], prepared: Prepared, kube_version: str) -> dict[str, list[dict[str, Any]]]:
         """What kubeconform reports about the objects in each text."""
-        with tempfile.TemporaryDirectory(prefix="gati-manifests-") as folder:
+        with tempfile.TemporaryDirectory(prefix=owned("manifests")) as folder:
             files: dict[str, str] = {}
             for number, text in enumerate(texts):
                 file = Path(folder) / f"{number}.yaml"

@@ -19,6 +19,7 @@ from scripts.checks.kubeconform import Tolerance
 from scripts.checks.schemas import schemas_of
 from scripts.core.config import Config
 from scripts.core.errors import ChartError, ConfigError, ValuesError
+from scripts.core.owner import owned
 from scripts.core.paths import line_of, shown
 from scripts.workspace import Workspace
 
@@ -277,7 +278,7 @@ def renderable(chart: Chart, library: Chart | None) -> Iterator[Path]:
     if library is None:
         yield chart.path
         return
-    with tempfile.TemporaryDirectory(prefix="gati-library-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=owned("library")) as scratch:
         copy = Path(scratch) / chart.path.name
         shutil.copytree(chart.path, copy, ignore=shutil.ignore_patterns("Chart.lock", "charts"))
         shutil.copytree(library.path, copy / "charts" / library.name)

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from scripts.containers.image_load import load_images
+from scripts.containers.leftovers import remove
 from scripts.containers.node_image import NodeImage, node_image
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
 from scripts.core.files import sha256
 from scripts.core.interrupt import cleaning, interruptible
+from scripts.core.owner import mark
 from scripts.core.parallel import workers
 from scripts.core.paths import list_item
 from scripts.core.waiting import until
@@ -27,6 +29,7 @@ from scripts.workspace import Workspace
 ZONES = ("a", "b", "c")
 ZONE_LABEL = "topology.kubernetes.io/zone"
 PREFIX = "gati-e2e-"
+_KEPT = "kept-"
 _POD_SUBNET = "10.244.0.0/16"
 _CREATE_DEADLINE = 300.0  # seconds; 30 s on two idle cores
 _JOIN_DEADLINE = 60.0
@@ -79,18 +82,20 @@ class KindCluster:
 def cluster(work: Workspace, *, keep: bool = False) -> Iterator[KindCluster]:
     """A cluster whose nodes and DNS are ready and that knows the operators' custom resources.
 
-    It is deleted when the block ends, by success, failure, Ctrl-C, SIGTERM or SIGHUP, unless `keep`. A cluster
-    that an earlier run kept is used again when it still is what this run would make, and deleted otherwise.
+    What killed runs left is removed first. The cluster is deleted when the block ends, by success, failure, Ctrl-C,
+    SIGTERM or SIGHUP, unless `keep`. One that an earlier run kept is used again when it still is what this run would
+    make, and deleted otherwise.
     Raises EngineError, ToolError, ClusterError, CommandFailed, CommandTimeout.
     """
     begin = time.monotonic()
+    remove(work)
     image, say = node_image(work), work.say
     maker = _Maker(work, image)
     with interruptible(), contextlib.ExitStack() as stack:
         name = maker.kept(stack, keep=keep)
         reused = name is not None
         if name is None:
-            name = maker.kept_name if keep else PREFIX + secrets.token_hex(4)
+            name = maker.kept_name if keep else maker.fresh_name()
         complete = reused
         try:
             if not reused:
@@ -198,12 +203,15 @@ class _Maker:
         self._image = image
         self._kind = toolchain.path("kind")
         self._document = kind_config(image, cgroup_v1=not _CGROUP_V2.exists())
-        checkout = sha256(str(work.config.root))[:6]
-        self._kept_prefix = f"{PREFIX}{checkout}-"
+        self._prefix = f"{PREFIX}{work.config.checkout}-"
         recipe = json.dumps(
             [self._document, Path(__file__).read_text(encoding="utf-8"), *map(toolchain.version, CRD_SETS)]
         )
-        self.kept_name = self._kept_prefix + sha256(recipe)[:8]
+        self.kept_name = f"{self._prefix}{_KEPT}{sha256(recipe)[:8]}"
+
+    def fresh_name(self) -> str:
+        """A name that says whose the cluster is: one that outlives its process belongs to nobody."""
+        return f"{self._prefix}{mark()}-{secrets.token_hex(1)}"
 
     def kubeconfig(self, name: str) -> Path:
         return self._folder / f"{name}.kubeconfig"
@@ -211,7 +219,7 @@ class _Maker:
     def kept(self, stack: contextlib.ExitStack, *, keep: bool) -> str | None:
         """The cluster that an earlier run of this checkout kept, if it answers; one that is outdated goes."""
         names = self._runner.run((self._kind, "get", "clusters"), deadline=60).stdout.split()
-        mine = [name for name in names if name.startswith(self._kept_prefix)]
+        mine = [name for name in names if name.startswith(self._prefix + _KEPT)]
         if mine or keep:
             self._lock(stack)
         for name in mine:

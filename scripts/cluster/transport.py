@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from scripts.core.command import Runner
 from scripts.core.errors import ApiError, ClusterError
 from scripts.core.interrupt import pause, raise_if_stopped
+from scripts.core.owner import owned
 from scripts.core.waiting import until
 
 _START_DEADLINE = 20.0  # seconds for `kubectl proxy` to listen
@@ -132,7 +133,7 @@ def open_transport(kubectl: Path, runner: Runner, login: Login) -> Iterator[Tran
     kubectl does the login, so that certificates, tokens and credential plugins all work. Raises ClusterError
     when it cannot start, for example where there is no such context.
     """
-    with tempfile.TemporaryDirectory(prefix="gati-api-") as folder:
+    with tempfile.TemporaryDirectory(prefix=owned("api")) as folder:
         path = Path(folder, "api.sock")
         argv = [str(kubectl), "proxy", f"--unix-socket={path}", *login.flags("--context")]
         with runner.start(argv, log=Path(folder, "proxy.log")) as proxy:

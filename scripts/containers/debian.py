@@ -11,6 +11,7 @@ from pathlib import Path
 
 from scripts.core.errors import ToolError
 from scripts.core.files import sha256
+from scripts.core.owner import mark
 from scripts.workspace import Workspace
 
 SUITE = "bookworm"
@@ -66,7 +67,7 @@ def build_rootfs(include: Iterable[str], work: Workspace, *, variant: str = SYST
         )
     work.say(f"building a Debian {SUITE} root file system with {', '.join(packages)}")
     tar.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=tar.parent, prefix=".building-") as workplace:
+    with tempfile.TemporaryDirectory(dir=tar.parent, prefix=f".building-{mark()}-") as workplace:
         unfinished = Path(workplace, "rootfs.tar")
         result = work.runner.run(rootfs_argv(packages, os.fspath(unfinished), variant=variant), deadline=_DEADLINE)
         unfinished.replace(tar)

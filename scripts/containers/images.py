@@ -67,15 +67,15 @@ FOUNDATIONS: Mapping[str, Foundation] = {
 }
 
 
-def reference(service: str, version: str) -> str:
-    """The tag of a reference service's image. Raises ConfigError for a version that no tag can have."""
+def reference(config: Config, service: str, version: str) -> str:
+    """The tag of this checkout's image of a service. Raises ConfigError for a version that no tag can have."""
     if not _TAG.fullmatch(version):
         raise ConfigError(
             "the version of the images is not usable",
             expected="up to 128 letters, digits, dots, dashes and underscores, such as 2",
             found=repr(version),
         )
-    return f"gati/{service}:{version}"
+    return f"{config.own_images}/{service}:{version}"
 
 
 def plan_services(
@@ -84,7 +84,7 @@ def plan_services(
     """What `build_services` would build; nothing is changed. Raises ConfigError."""
     base = expected_foundation(config, "python", engine)
     base_there = find_image(engine, base) is not None
-    tags = [reference(service, version) for service in SERVICES for version in versions]
+    tags = [reference(config, service, version) for service in SERVICES for version in versions]
     return tuple(PlannedImage(tag, find_image(engine, tag) is not None, base, base_there) for tag in tags)
 
 
@@ -102,9 +102,9 @@ def build_services(
     base = foundation(work, "python", engine)
     context = _context(work.config.root / "compose", _ca_bundle(work.config))
     versions = tuple(versions)
-    return tuple(
-        _build(engine, context, service, version, base, work.say) for service in services for version in versions
-    )
+    wanted = [(service, version) for service in services for version in versions]
+    tags = [reference(work.config, *each) for each in wanted]
+    return tuple(_build(engine, context, tag, *each, base, work.say) for tag, each in zip(tags, wanted, strict=True))
 
 
 def foundation(work: Workspace, name: str, engine: DockerClient) -> str:
@@ -148,8 +148,7 @@ def _local(name: str) -> str:
     return f"gati/base-{name}:{SUITE}-{rootfs_key(wanted.packages, variant=wanted.variant)}"
 
 
-def _build(engine: DockerClient, context: bytes, service: str, version: str, base: str, say: Say) -> Image:
-    tag = reference(service, version)
+def _build(engine: DockerClient, context: bytes, tag: str, service: str, version: str, base: str, say: Say) -> Image:
     begin = time.monotonic()
     output: list[str] = []
     answers = engine.api.build(

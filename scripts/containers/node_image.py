@@ -22,14 +22,15 @@ from scripts.containers.image_archive import Image, write_images, write_layer
 from scripts.core.command import Runner
 from scripts.core.errors import ConfigError, EngineError, ToolError
 from scripts.core.files import sha256
+from scripts.core.owner import mark
 from scripts.core.parallel import workers
-from scripts.toolchain.finder import Toolchain
+from scripts.core.waiting import locked
 from scripts.workspace import Workspace
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-_REPOSITORY = "gati/node"
+_PATIENCE = 3600.0  # seconds to wait for another run that builds
 _PACKAGES = (
     *("systemd", "bash", "procps", "util-linux", "mount", "kmod", "ca-certificates", "curl", "jq"),
     *("conntrack", "iptables", "nftables", "iproute2", "ethtool", "e2fsprogs"),
@@ -73,7 +74,7 @@ class NodePlan:
 
 def plan(work: Workspace) -> NodePlan:
     """What `node_image` would do; nothing is changed. Raises EngineError, ConfigError."""
-    remote, built = _from_registry(work.config.node_image).reference, built_reference(work.tools)
+    remote, built = _from_registry(work.config.node_image).reference, built_reference(work)
     ways = {"pull": remote, "build": built}
     if work.config.images != "auto":
         ways.pop("build" if work.config.images == "registry" else "pull")
@@ -90,7 +91,7 @@ def node_image(work: Workspace) -> NodeImage:
     """
     config, say = work.config, work.say
     remote = _from_registry(config.node_image)
-    local = NodeImage(built_reference(work.tools), work.tools.version("kubeadm"), has_cni=False)
+    local = NodeImage(built_reference(work), work.tools.version("kubeadm"), has_cni=False)
     choices = {"registry": (remote,), "build": (local,), "auto": (remote, local)}[config.images]
     with connect() as engine:
         for choice in choices:
@@ -105,13 +106,21 @@ def node_image(work: Workspace) -> NodeImage:
                 if config.images == "registry":
                     raise
                 say(f"{config.node_image} cannot be pulled ({error.found}); building a node image")
-        _build(local, work)
+        # Two runs of a machine need not build the same thing side by side.
+        lock = config.cache_dir / "node-image.lock"
+        with locked(lock, what="the build of the node image", deadline=_PATIENCE, say=say, error=ToolError):
+            if not (find_image(engine, local.reference) or _adopted(local.reference, engine)):
+                _build(local, work)
         _remove_older(local.reference, engine)
         return local
 
 
-def built_reference(toolchain: Toolchain) -> str:
-    """Name and tag of the image this version of the recipe builds; the tag changes with whatever goes into it."""
+def built_reference(work: Workspace) -> str:
+    """Name and tag of the image this version of the recipe builds; the tag changes with whatever goes into it.
+
+    The name is the checkout's own: what others have built and still run from is not ours to remove.
+    """
+    toolchain = work.tools
     recipe = {
         "binaries": {name: toolchain.key(name) for name in (*_NODE_BINARIES, *_CONTROL_PLANE, "kind")},
         "rootfs": [rootfs_key(_PACKAGES), rootfs_key(_PROXY_PACKAGES, variant=FILES)],
@@ -119,7 +128,7 @@ def built_reference(toolchain: Toolchain) -> str:
         "layout": [_LAYOUT, _NODE_BINARIES, _CONTROL_PLANE, _PATH, _KIND_FILES],
     }
     key = sha256(json.dumps(recipe, sort_keys=True))[:12]
-    return f"{_REPOSITORY}:{toolchain.version('kubeadm')}-{key}"
+    return f"{work.config.own_images}/node:{toolchain.version('kubeadm')}-{key}"
 
 
 def _from_registry(reference: str) -> NodeImage:
@@ -133,11 +142,20 @@ def _from_registry(reference: str) -> NodeImage:
     return NodeImage(canonical(reference), match[1], has_cni=True)
 
 
+def _adopted(reference: str, engine: DockerClient) -> bool:
+    """Whether another checkout has built the same image, which is then ours too."""
+    name, _, tag = reference.rpartition(":")
+    for image in engine.images.list():
+        if any(other.startswith("gati-") and other.endswith(f"/node:{tag}") for other in image.tags):
+            return bool(image.tag(name, tag))
+    return False
+
+
 def _remove_older(reference: str, engine: DockerClient) -> None:
     """Node images that older versions of the recipe built are 1 GB each; one that a node still runs from stays."""
     from docker.errors import APIError
 
-    for image in engine.images.list(name=_REPOSITORY):
+    for image in engine.images.list(name=reference.partition(":")[0]):
         for tag in image.tags:
             if tag != reference:
                 with contextlib.suppress(APIError):
@@ -155,7 +173,7 @@ def _build(image: NodeImage, work: Workspace) -> None:
         ]
         binaries = work.tools.paths((*_NODE_BINARIES, *_CONTROL_PLANE), built=True)
         system, proxy_system = (each.result() for each in systems)
-    with tempfile.TemporaryDirectory(dir=work.config.cache_dir, prefix="node-image-") as workplace:
+    with tempfile.TemporaryDirectory(dir=work.config.cache_dir, prefix=f"node-image-{mark()}-") as workplace:
         context = Path(workplace, "context")
         say("packing the control plane's images")
         _lay_out_root(context / "root", binaries, work.tools.source("kind"), image.kubernetes)

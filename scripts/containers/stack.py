@@ -34,7 +34,7 @@ MOST_REPLICAS = 7  # haproxy.cfg has room for one more, which a rolling change s
 
 @dataclass(frozen=True)
 class Stack:
-    """One compose project.
+    """One compose project; without a name it is the checkout's own.
 
     With one replica the services publish their ports themselves; with more, a balancer does. `routes` is
     the folder of the routes file, by default the project's own.
@@ -42,10 +42,13 @@ class Stack:
 
     work: Workspace
     engine: DockerClient
-    project: str = "gati"
+    project: str = ""
     replicas: int = 1
     monitoring: bool = False
     routes: Path | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "project", self.project or self.work.config.own_images)
 
     @property
     def url(self) -> str:
@@ -144,7 +147,7 @@ class Stack:
 
     def _stale(self, service: str, version: str) -> list[Container]:
         """The containers of `service` that were made from another image than the one of `version`."""
-        wanted = str(self.engine.images.get(reference(service, version)).id)
+        wanted = str(self.engine.images.get(reference(self.work.config, service, version)).id)
         return [container for container in self.containers(service) if container.attrs["Image"] != wanted]
 
     def _replace(self, service: str, version: str, stale: Container, count: int) -> None:
@@ -180,6 +183,7 @@ class Stack:
             argv += ["--file", folder / name]
         environment = {
             "GATI_VERSION": version,
+            "GATI_IMAGE_PREFIX": self.work.config.own_images,
             "GATI_REPLICAS": str(self.replicas),
             "GATI_HTTP_PORT": str(self.work.config.http_port),
             "GATI_GRPC_PORT": str(self.work.config.grpc_port),
@@ -198,10 +202,9 @@ class Stack:
 
     def _require_images(self, version: str) -> None:
         for service in SERVICES:
-            if find_image(self.engine, reference(service, version)) is None:
-                raise EngineError(
-                    f"the image {reference(service, version)} is missing", run=f"invoke images --version {version}"
-                )
+            wanted = reference(self.work.config, service, version)
+            if find_image(self.engine, wanted) is None:
+                raise EngineError(f"the image {wanted} is missing", run=f"invoke images --version {version}")
 
     def _require_ports(self) -> None:
         """Ports are looked at before anything is started, so that the message can say who has them."""

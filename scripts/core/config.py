@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.core.errors import ConfigError
+from scripts.core.files import sha256
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,16 @@ class Config:
     """Where the compose stack serves gRPC on this machine."""
     prometheus_port: int = 9090
     """Where the compose stack's Prometheus listens on this machine."""
+
+    @property
+    def checkout(self) -> str:
+        """Six hexadecimal digits that name this checkout on an engine where others have their things too."""
+        return sha256(str(self.root))[:6]
+
+    @property
+    def own_images(self) -> str:
+        """What the names of the images begin with that are built for this checkout alone."""
+        return f"gati-{self.checkout}"
 
     def result(self, chart: str, what: str) -> Path:
         """Where `dist/` keeps `what` ("lint.json") of the chart of that name; it holds those of several."""

@@ -17,6 +17,11 @@ def mark() -> str:
     return f"{_machine()}-{os.getpid()}-{_began(os.getpid())}"
 
 
+def owned(what: str) -> str:
+    """What the name of a temporary folder of this process begins with."""
+    return f"gati-{what}-{mark()}-"
+
+
 def orphaned(owner: str) -> bool:
     """Whether `owner` is the mark of a process of this machine that is not there any more."""
     machine, _, rest = owner.partition("-")

@@ -19,14 +19,18 @@ from scripts.chart.source import read_chart
 from scripts.cluster.api import Api, connect
 from scripts.cluster.kind import PREFIX, KindCluster, cluster
 from scripts.cluster.transport import Login
+from scripts.containers import leftovers
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.core.config import Config
 from scripts.core.errors import ChartError, ConfigError, FindingsError, RegistryError, ReleaseError
 from scripts.core.files import write_atomic
 from scripts.core.interrupt import interruptible, stopped
+from scripts.core.owner import owned
 from scripts.core.parallel import workers
+from scripts.core.paths import shown
 from scripts.core.progress import Say, silent
 from scripts.core.semver import is_semver, parse
+from scripts.core.waiting import locked
 from scripts.e2e.lab import VALUES, Lab, Published, Tools
 from scripts.e2e.report import FAILED, PASSED, STOPPED, Journal, Outcome, Report
 from scripts.e2e.sabotage import sabotage
@@ -50,14 +54,14 @@ _ORDER = ("upgrade", "disruption", "failed-upgrade", "install", "rollback", "sel
 class Options:
     """What to run. `sources` are `last:N` or versions; `context` names a cluster that exists, "" makes one.
 
-    `images` is the prefix of the services' images: `gati` has them built and loaded into our own cluster.
+    `images` is the prefix of the services' images; "" has them built and loaded into our own cluster.
     """
 
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
     sources: str = "last:1"
     keep: bool = False
     context: str = ""
-    images: str = "gati"
+    images: str = ""
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.scenarios if name not in SCENARIOS]
@@ -77,10 +81,11 @@ def plan(config: Config, options: Options) -> list[str]:
         if options.context
         else "on a kind cluster of our own" + (", kept for the next run" if options.keep else ", removed at the end")
     )
+    prefix = options.images or config.own_images
     lines = [
         f"package {chart.name} {chart.version}, publish it to a registry on loopback, install it by digest",
         where,
-        f"images: {', '.join(f'{options.images}/{service}:{version}' for service in SERVICES for version in VERSIONS)}",
+        f"images: {', '.join(f'{prefix}/{service}:{version}' for service in SERVICES for version in VERSIONS)}",
         f"upgrades from: the first published version and {options.sources}",
     ]
     for name in options.scenarios:
@@ -97,12 +102,15 @@ def run(work: Workspace, options: Options) -> Report:
     """
     begin, runner, toolchain = time.monotonic(), work.runner, work.tools
     folder = work.config.dist / "e2e"
-    for name in (*options.scenarios, "values"):  # what an earlier run left
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (_REPORT, _JUNIT):
-        (folder / name).unlink(missing_ok=True)
     with interruptible(), contextlib.ExitStack() as stack:
-        workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX)))
+        stack.enter_context(_alone(folder))
+        if options.context:
+            leftovers.remove(work)  # a cluster of our own does it itself
+        for name in (*options.scenarios, "values"):  # what an earlier run left
+            shutil.rmtree(folder / name, ignore_errors=True)
+        for name in (_REPORT, _JUNIT):
+            (folder / name).unlink(missing_ok=True)
+        workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=owned("e2e"))))
         charts = stack.enter_context(_published(work, options, workplace))
         own = None if options.context else stack.enter_context(_cluster(work, options))
         login = Login(kubeconfig=own.kubeconfig) if own else Login(context=options.context)
@@ -119,7 +127,7 @@ def run(work: Workspace, options: Options) -> Report:
             sources=charts.sources,
             sabotaged=charts.sabotaged,
             values=charts.values,
-            images=options.images,
+            images=options.images or work.config.own_images,
             own=own is not None,
             login=login,
         )
@@ -143,6 +151,13 @@ def run(work: Workspace, options: Options) -> Report:
                 with connected() as api:  # the other one may have been ended with everything else
                     lab.clean(api, wait=own is None)
     return report
+
+
+def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """The folder of results, for this run alone. Raises ConfigError saying who has it."""
+    elsewhere = "wait for it to end, or let this one write elsewhere: GATI_DIST=/another/folder"
+    what = f"the results in {shown(folder)}"
+    return locked(folder / ".lock", what=what, deadline=0, error=ConfigError, run=elsewhere)
 
 
 def demand_passed(report: Report) -> None:
@@ -331,11 +346,11 @@ def _cluster(work: Workspace, options: Options) -> Iterator[KindCluster]:
     """A cluster of our own that has the services' images, where they are ours to build."""
     from scripts.containers import engine
 
-    local = options.images == Options.images
+    local = not options.images
     if local:
         with engine.connect() as client:
             build_services(work, client)
     with cluster(work, keep=options.keep) as own:
         if local:
-            own.load_images([reference(service, version) for service in SERVICES for version in VERSIONS])
+            own.load_images([reference(work.config, service, version) for service in SERVICES for version in VERSIONS])
         yield own

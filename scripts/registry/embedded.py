@@ -19,6 +19,7 @@ from scripts.core.command import Process, Runner
 from scripts.core.config import Config
 from scripts.core.errors import ConfigError, RegistryError, ReleaseError
 from scripts.core.files import sha256, write_atomic
+from scripts.core.owner import owned
 from scripts.core.progress import Say
 from scripts.core.waiting import locked, until
 from scripts.registry.client import connect
@@ -129,7 +130,7 @@ def _serving(folder: Path, work: Workspace, port: int, lock_deadline: float) -> 
     import requests
 
     say, binary = work.say, work.tools.path("crane")
-    with _owned(folder, say, lock_deadline), tempfile.TemporaryDirectory(prefix="gati-registry-") as scratch:
+    with _owned(folder, say, lock_deadline), tempfile.TemporaryDirectory(prefix=owned("registry")) as scratch:
         _sweep(folder)
         log = Path(scratch) / "registry.log"
         argv: list[str | Path] = [binary, "registry", "serve", "--disk", folder, "--address", f"127.0.0.1:{port}"]

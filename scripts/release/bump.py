@@ -20,6 +20,7 @@ from scripts.core.config import Config
 from scripts.core.edits import Edit
 from scripts.core.errors import ConfigError, GitError, RegistryError, VersionError
 from scripts.core.git import Repository, find_repository
+from scripts.core.owner import owned
 from scripts.core.paths import line_of, shown
 from scripts.core.progress import Say
 from scripts.core.semver import PARTS, bump, highest, parse, tag_name
@@ -184,7 +185,7 @@ def _held(edit: Edit) -> bytes:
 @contextlib.contextmanager
 def bumped_copy(chart: Chart, bump: Bump) -> Iterator[Path]:
     """A copy of the chart's folder that has the edits of `bump`, gone after the block."""
-    with tempfile.TemporaryDirectory(prefix="gati-bumped-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=owned("bumped")) as scratch:
         folder = Path(scratch) / chart.path.name
         shutil.copytree(chart.path, folder, symlinks=True, ignore=shutil.ignore_patterns(edits.FRESH.format("*")))
         for edit in bump.edits:

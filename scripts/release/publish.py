@@ -20,6 +20,7 @@ from scripts.chart.source import Chart
 from scripts.core.errors import ChartError, CommandFailed, CommandTimeout, ConfigError, RegistryError, ReleaseError
 from scripts.core.files import sha256
 from scripts.core.interrupt import pause
+from scripts.core.owner import owned
 from scripts.core.progress import Say, silent
 from scripts.registry.client import LAG, Client, Found, connect
 from scripts.registry.credentials import login_address
@@ -203,7 +204,7 @@ def push(client: Client, archive: Path, epoch: int, helm: Helm) -> None:
     Raises CommandFailed, CommandTimeout.
     """
     registry = client.registry
-    with tempfile.TemporaryDirectory(prefix="gati-push-") as folder:  # without the .prov that may be beside the archive
+    with tempfile.TemporaryDirectory(prefix=owned("push")) as folder:  # without the .prov beside the archive
         copy, logins = Path(folder, archive.name), Path(folder, "config.json")
         shutil.copyfile(archive, copy)
         os.utime(copy, (epoch, epoch))  # which helm writes into the manifest
@@ -275,7 +276,7 @@ def _differences(client: Client, reference: Reference, ours: bytes, helm: Helm) 
 def _rendered(theirs: bytes, ours: bytes, helm: Helm) -> Iterator[str]:
     """The objects that differ, for each values file that either archive has."""
     newest = _newest_for_both(theirs, ours)
-    with tempfile.TemporaryDirectory(prefix="gati-compare-") as folder:
+    with tempfile.TemporaryDirectory(prefix=owned("compare")) as folder:
         sides = []
         for side, data in (("theirs", theirs), ("ours", ours)):
             archive = Path(folder) / f"{side}.tgz"

@@ -16,6 +16,7 @@ from scripts.cluster import kind as clusters
 from scripts.containers import engine
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.containers.node_image import node_image
+from scripts.core.config import Config
 from scripts.core.progress import silent
 from scripts.e2e import k6
 from scripts.e2e.lab import ENOUGH, RATE
@@ -43,7 +44,8 @@ SERVICE = {
 class ByHand:
     """What a person would type, in a folder for its files."""
 
-    def __init__(self, folder: Path, toolchain: Toolchain) -> None:
+    def __init__(self, folder: Path, toolchain: Toolchain, config: Config) -> None:
+        self.config = config
         self.name = f"{clusters.PREFIX}bench"
         self.folder = folder
         self.kubeconfig = folder / "kubeconfig"
@@ -59,8 +61,8 @@ class ByHand:
     def helm(self, verb: str, chart: Path, version: str, playground: bool = False) -> None:
         images = [f"--set-string={key}.image.tag={version}" for key in ("ingress", "routeManager")]
         images += [
-            "--set=ingress.image.repository=gati/ingress",
-            "--set=routeManager.image.repository=gati/route-manager",
+            f"--set=ingress.image.repository={self.config.own_images}/ingress",
+            f"--set=routeManager.image.repository={self.config.own_images}/route-manager",
         ]
         images += [f"--set=ingress.config.FEATURE_PLAYGROUND={str(playground).lower()}", "--set=global.namespace="]
         self.run(
@@ -86,7 +88,7 @@ class ByHand:
         self.kubectl("apply", "--server-side", *files)
         self.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
         self.kubectl("wait", "deployment/coredns", "-nkube-system", "--for=condition=Available", "--timeout=120s")
-        images = [reference(service, version) for service in SERVICES for version in VERSIONS]
+        images = [reference(self.config, service, version) for service in SERVICES for version in VERSIONS]
         workers = [f"{self.name}-worker", f"{self.name}-worker2", f"{self.name}-worker3"]
         self.run(kind, "load", "docker-image", *images, f"--name={self.name}", f"--nodes={','.join(workers)}")
 
@@ -133,8 +135,8 @@ class ByHand:
 
 
 @pytest.fixture
-def by_hand(tmp_path: Path, toolchain: Toolchain) -> Iterator[ByHand]:
-    hand = ByHand(tmp_path, toolchain)
+def by_hand(tmp_path: Path, toolchain: Toolchain, config: Config) -> Iterator[ByHand]:
+    hand = ByHand(tmp_path, toolchain, config)
     yield hand
     hand.delete()
 

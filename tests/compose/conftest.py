@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import pytest
 from scripts.containers import engine as engines
 from scripts.containers.images import Image, build_services
 from scripts.containers.stack import Stack
+from scripts.core.owner import mark
 from scripts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def make_stack(work: Workspace, engine: DockerClient, images: dict[str, Image]) 
     def make(name: str, **options: object) -> Stack:
         ports = {f"{port}_port": free_port() for port in ("http", "grpc", "prometheus")}
         own = work.having(**ports)
-        project = f"gati-test-{os.getpid()}-{name}"
+        project = f"gati-test-{mark()}-{name}"
         return Stack(own, engine, project=project, **options)  # type: ignore[arg-type]
 
     return make

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.containers import engine as engines
-from scripts.containers.images import plan_services
+from scripts.containers.images import plan_services, reference
 from scripts.core.command import Runner
 from scripts.core.errors import ConfigError, EngineError
 
@@ -17,36 +17,42 @@ from scripts.core.errors import ConfigError, EngineError
 def test_a_port_that_a_program_has(make_stack) -> None:
     stack = make_stack("port")
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", stack.config.http_port))
+        taken.bind(("127.0.0.1", stack.work.config.http_port))
         taken.listen()
         with pytest.raises(EngineError) as refusal:
             stack.up("1")
     first, found, run = str(refusal.value).splitlines()
-    assert first == f"port {stack.config.http_port}, which the stack needs for HTTP, is already taken"
+    assert first == f"port {stack.work.config.http_port}, which the stack needs for HTTP, is already taken"
     assert "another program" in found
-    assert f"GATI_HTTP_PORT={stack.config.http_port + 1} invoke up" in run
+    assert f"GATI_HTTP_PORT={stack.work.config.http_port + 1} invoke up" in run
     assert stack.containers() == []
 
 
 def test_a_port_that_a_container_has(make_stack, engine) -> None:
     stack = make_stack("port")
-    ports = {"50051/tcp": ("127.0.0.1", stack.config.grpc_port)}
+    ports = {"50051/tcp": ("127.0.0.1", stack.work.config.grpc_port)}
     holder = engine.containers.run(
-        "gati/route-manager:1", ["60"], entrypoint=["sleep"], ports=ports, detach=True, name=f"{stack.project}-holder"
+        reference(stack.work.config, "route-manager", "1"),
+        ["60"],
+        entrypoint=["sleep"],
+        ports=ports,
+        detach=True,
+        name=f"{stack.project}-holder",
     )
     try:
         with pytest.raises(EngineError) as refusal:
             stack.up("1")
-        assert f"port {stack.config.grpc_port}, which the stack needs for gRPC" in str(refusal.value)
+        assert f"port {stack.work.config.grpc_port}, which the stack needs for gRPC" in str(refusal.value)
         assert f"container {stack.project}-holder" in str(refusal.value)
     finally:
         holder.remove(force=True)
 
 
 def test_a_missing_image(make_stack) -> None:
+    stack = make_stack("image")
     with pytest.raises(EngineError) as refusal:
-        make_stack("image").up("none")
-    assert str(refusal.value).splitlines()[0] == "the image gati/ingress:none is missing"
+        stack.up("none")
+    assert refusal.value.message == f"the image {reference(stack.work.config, 'ingress', 'none')} is missing"
     assert refusal.value.run == "invoke images --version none"
 
 
@@ -58,7 +64,7 @@ def test_a_version_that_no_image_can_have(make_stack, version: str) -> None:
 
 def test_ports_that_are_the_same(make_stack) -> None:
     stack = make_stack("ports")
-    same = dataclasses.replace(stack, config=dataclasses.replace(stack.config, grpc_port=stack.config.http_port))
+    same = dataclasses.replace(stack, work=stack.work.having(grpc_port=stack.work.config.http_port))
     with pytest.raises(ConfigError, match=r"^the stack needs ports that differ\n"):
         same.up("1")
 
@@ -70,13 +76,14 @@ def test_a_dry_run_pulls_and_builds_nothing(make_stack, engine) -> None:
         "python_image": "127.0.0.1:1/python:3",
         "haproxy_image": "127.0.0.1:1/haproxy:3",
     }
-    dry = dataclasses.replace(stack, config=dataclasses.replace(stack.config, **unreachable))
+    dry = dataclasses.replace(stack, work=stack.work.having(**unreachable))
     (balancer,) = (line for line in dry.preview("3") if line.startswith("balancer"))
     assert "127.0.0.1:1/haproxy:3" in balancer
-    planned = {image.reference: image for image in plan_services(dry.config, engine, versions=("1", "3"))}
-    assert [planned[f"gati/ingress:{version}"].there for version in ("1", "3")] == [True, False]
-    assert (planned["gati/ingress:3"].base, planned["gati/ingress:3"].base_there) == ("127.0.0.1:1/python:3", False)
-    with pytest.raises(EngineError, match="the image gati/ingress:3 is missing"):
+    planned = {image.reference: image for image in plan_services(dry.work.config, engine, versions=("1", "3"))}
+    first, third = (planned[reference(dry.work.config, "ingress", version)] for version in ("1", "3"))
+    assert [first.there, third.there] == [True, False]
+    assert (third.base, third.base_there) == ("127.0.0.1:1/python:3", False)
+    with pytest.raises(EngineError, match=f"the image {third.reference} is missing"):
         dry.preview("3", build=False)
 
 

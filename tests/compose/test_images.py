@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import signal
 import time
+from functools import partial
+from pathlib import Path
 
 import pytest
 from docker.errors import APIError, NotFound
 
 from scripts.containers.images import ABRUPT, SERVICES, VERSIONS, build_services, reference
+from scripts.core.config import load_config
 from tests.services import wait_for
 
-REFERENCES = [reference(service, version) for service in SERVICES for version in VERSIONS]
+named = partial(reference, load_config(Path(__file__).parents[2]))
+REFERENCES = [named(service, version) for service in SERVICES for version in VERSIONS]
 HARDENED = {
     "read_only": True,
     "user": "65532:65532",
@@ -52,7 +56,7 @@ def test_there_is_no_shell_and_no_package_manager(engine, images, tag: str) -> N
 @pytest.mark.parametrize("service", SERVICES)
 def test_sleep_and_healthcheck_need_no_shell_and_no_writable_root(engine, images, service: str) -> None:
     """What the chart runs in them: a preStop hook and a test."""
-    tag = reference(service, "1")
+    tag = named(service, "1")
     begin = time.monotonic()
     engine.containers.run(tag, entrypoint=["sleep", "2"], **HARDENED)
     assert time.monotonic() - begin >= 2
@@ -63,7 +67,7 @@ def test_sleep_and_healthcheck_need_no_shell_and_no_writable_root(engine, images
 
 def test_the_versions_differ_in_nothing_but_their_name(engine, images) -> None:
     for service in SERVICES:
-        first, second = (engine.images.get(reference(service, version)).attrs for version in VERSIONS)
+        first, second = (engine.images.get(named(service, version)).attrs for version in VERSIONS)
         assert first["Id"] != second["Id"]
         assert first["RootFS"]["Layers"] == second["RootFS"]["Layers"]
 
@@ -91,7 +95,7 @@ def test_the_builders_authorities_stay_out_of_the_image(engine, images) -> None:
     ],
 )
 def test_a_bad_configuration_ends_the_container_with_one_line(engine, images, service, environment, message) -> None:
-    container = engine.containers.create(reference(service, "1"), environment=environment, read_only=True)
+    container = engine.containers.create(named(service, "1"), environment=environment, read_only=True)
     try:
         container.start()
         assert container.wait(timeout=30)["StatusCode"] == 2
@@ -102,7 +106,7 @@ def test_a_bad_configuration_ends_the_container_with_one_line(engine, images, se
 
 
 def test_a_shell_cannot_be_started(engine, images) -> None:
-    container = engine.containers.create("gati/ingress:1", entrypoint=["sh", "-c", "true"])
+    container = engine.containers.create(named("ingress", "1"), entrypoint=["sh", "-c", "true"])
     try:
         with pytest.raises(APIError, match="executable file not found"):
             container.start()
@@ -115,14 +119,14 @@ def test_a_version_that_does_not_drain_ends_at_once_and_is_else_the_same(work, e
     version = f"1{ABRUPT}"
     build_services(work, engine, versions=(version,))
     for service in SERVICES:
-        usual, abrupt = (engine.images.get(reference(service, tag)).attrs for tag in ("1", version))
+        usual, abrupt = (engine.images.get(named(service, tag)).attrs for tag in ("1", version))
         assert usual["RootFS"]["Layers"] == abrupt["RootFS"]["Layers"]
 
     def stopped(tag: str) -> tuple[int, float]:
         environment = {"ROUTE_MANAGER_ADDR": "127.0.0.1:1"}
         options = {name: value for name, value in HARDENED.items() if name != "remove"}
         container = engine.containers.run(
-            reference("ingress", tag), environment=environment, detach=True, init=False, **options
+            named("ingress", tag), environment=environment, detach=True, init=False, **options
         )
         try:
             wait_for(lambda: b"answers HTTP" in container.logs(), "the port", container.logs, seconds=60)

@@ -63,7 +63,7 @@ def test_the_same_version_changes_nothing(replicated) -> None:
 
 def test_a_version_that_does_not_exist_leaves_the_running_one(replicated) -> None:
     before = [container.id for container in replicated.containers()]
-    with pytest.raises(Exception, match="the image gati/ingress:none is missing"):
+    with pytest.raises(Exception, match=r"the image gati-\w+/ingress:none is missing"):
         replicated.up("none")
     assert [container.id for container in replicated.containers()] == before
     assert requests.get(replicated.url, timeout=10).status_code == 200

@@ -72,7 +72,7 @@ def test_grpc_is_published_and_keeps_the_contract(stack: Stack, root: Path, tmp_
     import route_manager_pb2
     import route_manager_pb2_grpc
 
-    with grpc.insecure_channel(f"127.0.0.1:{stack.config.grpc_port}") as channel:
+    with grpc.insecure_channel(f"127.0.0.1:{stack.work.config.grpc_port}") as channel:
         request = route_manager_pb2.ResolveRequest(host="a.example.com", path="/x")
         resolved = route_manager_pb2_grpc.RouteManagerStub(channel).Resolve(request, timeout=10)
     assert resolved.upstream == "http://first:8080"
@@ -177,7 +177,7 @@ def test_prometheus_scrapes_every_replica_and_down_leaves_nothing(make_stack) ->
         assert names == {"ingress", "route-manager", "balancer", "prometheus"}
         for _ in range(5):
             assert answer(stack).status_code == 200
-        url = f"http://127.0.0.1:{stack.config.prometheus_port}/api/v1/query"
+        url = f"http://127.0.0.1:{stack.work.config.prometheus_port}/api/v1/query"
 
         def query(text: str) -> list[float]:
             result = requests.get(url, params={"query": text}, timeout=10).json()["data"]["result"]

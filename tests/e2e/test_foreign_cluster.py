@@ -40,7 +40,7 @@ def images(made: KindCluster, work: Workspace) -> None:
     """The services' images, on the nodes already as if from a registry."""
     with engine.connect() as client:
         build_services(work, client)
-    made.load_images(reference(service, version) for service in SERVICES for version in VERSIONS)
+    made.load_images(reference(work.config, service, version) for service in SERVICES for version in VERSIONS)
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def released_images(workplace: Workspace, made: KindCluster, runner: Runner) -> 
     docs = render()
     for name, service in ((INGRESS, "ingress"), (ROUTE_MANAGER, "route-manager")):
         wanted = container(docs.one("Deployment", name))["image"]
-        runner.run(["docker", "tag", reference(service, "1"), wanted])
+        runner.run(["docker", "tag", reference(workplace.config, service, "1"), wanted])
         try:
             made.load_images([wanted])
         finally:

@@ -1,0 +1,135 @@
+"""Finds and removes what killed runs left on this machine: what bears the mark of a process that is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.core.errors import CommandFailed, EngineError, ToolError
+from scripts.core.owner import MARK, orphaned
+from scripts.core.waiting import until
+from scripts.workspace import Workspace
+
+# What the engine's things are called after: a kind cluster or a compose project, which may bear a mark.
+_LABELS = ("io.x-k8s.kind.cluster", "com.docker.compose.project")
+_MARKED = re.compile(r"(?<![0-9a-f])(?=([0-9a-f]{6}-\d+-\d+))")
+# Programs of ours that go on by themselves. Others may be meant to stay: a hook's daemon, an agent that keeps a key.
+_PROGRAMS = frozenset(
+    {"kind", "kubectl", "k6", "crane", "registry", "helm", "vegeta", "docker", "docker-compose", "go", "mmdebstrap"}
+)
+_SETTLE = 2.0  # seconds for which the engine goes on with what an ended program had asked of it
+_DEADLINE = 120.0
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A thing that belongs to nobody: its `kind`, what it is called, and the `id` that removes it."""
+
+    kind: str
+    name: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def find(work: Workspace) -> tuple[Leftover, ...]:
+    """What runs left that are gone, of every checkout on this machine; programs first, then what they had made.
+
+    Where no engine answers there is nothing of it to be found.
+    """
+    return (*_programs(), *_of_engine(work), *_folders(work))
+
+
+def remove(work: Workspace) -> tuple[Leftover, ...]:
+    """Remove it, saying so; what was removed. Raises EngineError for what is still there after two minutes."""
+    removed: dict[str, Leftover] = {}
+
+    def gone() -> bool:
+        found = find(work)
+        for left in found:
+            if left.id not in removed:
+                work.say(f"removing {left}: the run that it belonged to is gone")
+            removed[left.id] = left
+            _remove(left, work)
+        return not found
+
+    until(gone, what="what killed runs left to be gone", deadline=_DEADLINE, interval=0.2, error=EngineError)
+    if any(left.kind == "program" for left in removed.values()):
+        with contextlib.suppress(EngineError):
+            until(lambda: not gone(), what="the engine", deadline=_SETTLE, interval=0.5, error=EngineError)
+        until(gone, what="what killed runs left to be gone", deadline=_DEADLINE, interval=0.2, error=EngineError)
+    return tuple(removed.values())
+
+
+def _of_nobody(name: str) -> bool:
+    """Whether a name bears the mark of a process that is gone."""
+    return any(orphaned(mark) for mark in _MARKED.findall(name))
+
+
+def _programs() -> Iterator[Leftover]:
+    prefix = f"{MARK}=".encode()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "environ").read_bytes().split(b"\0")
+            argv = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+        except OSError:  # it has ended, or is somebody else's
+            continue
+        marks = [word.removeprefix(prefix).decode("utf-8", "replace") for word in words if word.startswith(prefix)]
+        if marks and argv[0] and Path(argv[0]).name in _PROGRAMS and orphaned(marks[0]):
+            yield Leftover("program", f"{Path(argv[0]).name} {' '.join(argv[1:4])} ({entry.name})", entry.name)
+
+
+def _of_engine(work: Workspace) -> Iterator[Leftover]:
+    forms = {"container": "{{.ID}}", "network": "{{.ID}}", "volume": "{{.Name}}"}
+    for kind, form in forms.items():
+        every = ("--all",) if kind == "container" else ()
+        for label in _LABELS:
+            argv = (
+                "docker",
+                kind,
+                "ls",
+                *every,
+                f"--filter=label={label}",
+                f'--format={form}\t{{{{.Label "{label}"}}}}',
+            )
+            try:
+                lines = work.runner.run(argv, deadline=30).stdout.splitlines()
+            except (CommandFailed, ToolError):  # no engine: then it has nothing of ours
+                return
+            for identity, owner in (line.split("\t", 1) for line in lines):
+                if _of_nobody(owner):
+                    yield Leftover(kind, f"{identity} of {owner}", identity)
+
+
+def _folders(work: Workspace) -> Iterator[Leftover]:
+    places = {
+        Path(tempfile.gettempdir()): "gati-*",
+        work.config.cache_dir: "*-*",
+        work.config.dist / "e2e": "gati-e2e-*",
+    }
+    places[work.config.cache_dir / "debian"] = ".building-*"
+    for place, pattern in places.items():
+        for path in sorted(place.glob(pattern)):
+            if _of_nobody(path.name) and (path.is_dir() or path.suffix == ".kubeconfig"):
+                yield Leftover("folder" if path.is_dir() else "file", str(path), str(path))
+
+
+def _remove(left: Leftover, work: Workspace) -> None:
+    if left.kind == "program":
+        with contextlib.suppress(OSError):
+            os.kill(int(left.id), signal.SIGKILL)
+    elif left.kind in ("folder", "file"):
+        shutil.rmtree(left.id, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            Path(left.id).unlink()
+    else:
+        force = ("--force", "--volumes") if left.kind == "container" else ()
+        work.runner.run(("docker", left.kind, "rm", *force, left.id), deadline=60, check=False)

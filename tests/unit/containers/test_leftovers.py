@@ -1,0 +1,121 @@
+"""What a killed run left is found by the mark of its process and removed; what somebody has is left alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.containers import leftovers
+from scripts.core.config import Config
+from scripts.core.owner import mark, orphaned, owned
+from scripts.core.waiting import until
+from scripts.workspace import Workspace
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from scripts.core.command import Runner
+from scripts.core.owner import mark, owned
+runner = Runner()
+for name in ("kubectl", "gpg-agent"):
+    program = Path(sys.argv[1]) / name
+    program.symlink_to("/bin/sleep")
+    runner._popen([program, "300"], stdin=None, stdout=2, stderr=2)
+(Path(os.environ["TMPDIR"]) / (owned("e2e") + "x")).mkdir()
+print(mark(), flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def work(work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return work.having(dist=tmp_path / "dist", cache_dir=tmp_path / "cache")
+
+
+@pytest.fixture
+def killed(root: Path, tmp_path: Path, work: Workspace) -> str:
+    """The mark of a process that was killed in the middle of its work."""
+    argv = [sys.executable, "-c", KILLED, tmp_path]
+    done = subprocess.run(argv, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    return done.stdout.strip()
+
+
+def running(name: str, owner: str) -> list[int]:
+    """The processes of a program that bear the mark."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            environ, command = ((entry / file).read_bytes() for file in ("environ", "cmdline"))
+        except OSError:
+            continue
+        if owner.encode() in environ and f"/{name}".encode() in command:
+            found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds programs by /proc")
+def test_programs_and_folders_of_a_killed_process_go(killed: str, work: Workspace, tmp_path: Path) -> None:
+    mine = tmp_path / "tmp" / (owned("e2e") + "x")
+    mine.mkdir()
+    kubeconfig = work.config.dist / "e2e" / f"gati-e2e-abcdef-{killed}-0a.kubeconfig"
+    kubeconfig.parent.mkdir(parents=True)
+    kubeconfig.write_text("")
+    try:
+        found = [left for left in leftovers.find(work) if killed in left.name or "kubectl" in left.name]
+        assert sorted(left.kind for left in found) == ["file", "folder", "program"]
+        assert running("kubectl", killed), "looking removes nothing"
+        removed = leftovers.remove(work)
+        assert {str(left) for left in found} <= {str(left) for left in removed}
+        until(lambda: not running("kubectl", killed), what="the program to be gone", deadline=10)
+        assert mine.is_dir(), "what is ours stays"
+        assert list((tmp_path / "tmp").iterdir()) == [mine]
+        assert not kubeconfig.exists()
+        assert running("gpg-agent", killed), "what may be meant to stay stays"
+    finally:
+        for pid in running("gpg-agent", killed) + running("kubectl", killed):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(shutil.which("docker") is None, reason="needs an engine")
+def test_what_the_engine_has_is_told_apart_by_its_label(killed: str, work: Workspace) -> None:
+    name, mine = f"gati-e2e-abcdef-{killed}-0a", f"gati-e2e-abcdef-{mark()}-0b"
+    docker = ("docker", "network", "create")
+    if work.runner.run(("docker", "version"), check=False).status != 0:
+        pytest.skip("no engine answers")
+    for each in (name, mine):
+        work.runner.run((*docker, f"--label=io.x-k8s.kind.cluster={each}", each))
+    try:
+        assert [left.kind for left in leftovers.find(work) if name in left.name] == ["network"]
+        assert not [left for left in leftovers.find(work) if mine in left.name]
+        leftovers.remove(work)
+        assert work.runner.run(("docker", "network", "inspect", name), check=False).status != 0
+        assert work.runner.run(("docker", "network", "inspect", mine), check=False).status == 0
+    finally:
+        work.runner.run(("docker", "network", "rm", mine), check=False)
+
+
+def test_a_mark_is_of_this_process_while_it_lasts(killed: str) -> None:
+    assert orphaned(killed)
+    assert not orphaned(mark())
+    machine, number, began = mark().split("-")
+    assert orphaned(f"{machine}-{number}-{int(began) - 1}"), "another process had the number before"
+    for other in (f"000000-{number}-1", "", "a-b-c", f"{machine}-x-1"):
+        assert not orphaned(other), other
+
+
+def test_checkouts_have_names_of_their_own(config: Config, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    other = replace(config, root=tmp_path)
+    assert config.checkout != other.checkout
+    assert config.own_images.endswith(config.checkout)
