@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,15 +42,6 @@ def work(work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wo
     return work.having(dist=tmp_path / "dist", cache_dir=tmp_path / "cache")
 
 
-@pytest.fixture
-def killed(root: Path, tmp_path: Path, work: Workspace) -> str:
-    """The mark of a process that was killed in the middle of its work."""
-    argv = [sys.executable, "-c", KILLED, tmp_path]
-    done = subprocess.run(argv, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL
-    return done.stdout.strip()
-
-
 def running(name: str, owner: str) -> list[int]:
     """The processes of a program that bear the mark."""
     found = []
@@ -63,6 +55,18 @@ def running(name: str, owner: str) -> list[int]:
     return found
 
 
+@pytest.fixture
+def killed(root: Path, tmp_path: Path, work: Workspace) -> Iterator[str]:
+    """The mark of a process that was killed in the middle of its work."""
+    argv = [sys.executable, "-c", KILLED, tmp_path]
+    done = subprocess.run(argv, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    owner = done.stdout.strip()
+    yield owner
+    for pid in running("gpg-agent", owner) + running("kubectl", owner):
+        os.kill(pid, signal.SIGKILL)
+
+
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds programs by /proc")
 def test_programs_and_folders_of_a_killed_process_go(killed: str, work: Workspace, tmp_path: Path) -> None:
     mine = tmp_path / "tmp" / (owned("e2e") + "x")
@@ -70,20 +74,17 @@ def test_programs_and_folders_of_a_killed_process_go(killed: str, work: Workspac
     kubeconfig = work.config.dist / "e2e" / f"gati-e2e-abcdef-{killed}-0a.kubeconfig"
     kubeconfig.parent.mkdir(parents=True)
     kubeconfig.write_text("")
-    try:
-        found = [left for left in leftovers.find(work) if killed in left.name or "kubectl" in left.name]
-        assert sorted(left.kind for left in found) == ["file", "folder", "program"]
-        assert running("kubectl", killed), "looking removes nothing"
-        removed = leftovers.remove(work)
-        assert {str(left) for left in found} <= {str(left) for left in removed}
-        until(lambda: not running("kubectl", killed), what="the program to be gone", deadline=10)
-        assert mine.is_dir(), "what is ours stays"
-        assert list((tmp_path / "tmp").iterdir()) == [mine]
-        assert not kubeconfig.exists()
-        assert running("gpg-agent", killed), "what may be meant to stay stays"
-    finally:
-        for pid in running("gpg-agent", killed) + running("kubectl", killed):
-            os.kill(pid, signal.SIGKILL)
+    programs = map(str, running("kubectl", killed))
+    found = [left for left in leftovers.find(work) if killed in left.name or left.id in programs]
+    assert sorted(left.kind for left in found) == ["file", "folder", "program"]
+    assert running("kubectl", killed), "looking removes nothing"
+    removed = leftovers.remove(work)
+    assert {str(left) for left in found} <= {str(left) for left in removed}
+    until(lambda: not running("kubectl", killed), what="the program to be gone", deadline=10)
+    assert mine.is_dir(), "what is ours stays"
+    assert list((tmp_path / "tmp").iterdir()) == [mine]
+    assert not kubeconfig.exists()
+    assert running("gpg-agent", killed), "what may be meant to stay stays"
 
 
 @pytest.mark.skipif(shutil.which("docker") is None, reason="needs an engine")
