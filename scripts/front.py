@@ -9,9 +9,11 @@ import contextlib
 import functools
 import inspect
 import os
+import re
+import shlex
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +49,7 @@ def command(
     keys: tuple[str, ...] = (),
     working_on: str = "",
     at_once: bool = False,
+    positional: tuple[str, ...] = (),
     **helps: str,
 ) -> Callable[[Callable[..., Shown]], Task[Any]]:
     """Makes a task of a generator `body(work, ...flags)`; `keys` are flags that go into the configuration instead.
@@ -64,30 +67,78 @@ def command(
 
         @functools.wraps(body)
         def run(ctx: Context, *, json: bool, **given: Any) -> None:
+            spoken = {each.name: value for each in flags if (value := given.get(each.name)) not in (each.default, [])}
+            typed = Typed(name or body.__name__, spoken, body.__globals__)
             overrides = {key: None if (value := given.pop(key)) is False else value for key in keys}
             show = Show(name or body.__name__, json=json, working_on=working_on, at_once=at_once)
-            with told(show):
-                work = _open(ctx, overrides)
+            with told(show, typed):
+                _demand_own_dry_run(ctx)
+                work = _open(ctx, overrides, typed)
                 show.redact = work.runner.redact
                 with contextlib.closing(body(work, **given)) as steps:
                     show.all(steps, work.config.dist)
 
+        run.keys = keys  # type: ignore[attr-defined]
         run.__signature__ = inspect.Signature([work, *flags])  # type: ignore[attr-defined]
         texts = {**HELP, **helps}
         made: Task[Any] = task(
             name=name or body.__name__,
+            positional=positional,
             iterable=[each.name for each in flags if each.annotation == "Many"],
-            help={each.name.rstrip("_").replace("_", "-"): texts[each.name] for each in flags},
+            help={_flag(each.name): texts[each.name] for each in flags},
         )(run)
         return made
 
     return decorate
 
 
-def _open(ctx: Context, overrides: dict[str, Any]) -> Workspace:
+def _open(ctx: Context, overrides: dict[str, Any], typed: Typed) -> Workspace:
     from scripts.workspace import open_workspace
 
-    return open_workspace(ROOT, say=say, echo=say if ctx.config.run.echo else None, **overrides)
+    def speak(text: str) -> None:
+        say(typed.pasted(text) if text.startswith("next: ") else text)
+
+    return open_workspace(ROOT, say=speak, echo=say if ctx.config.run.echo else None, **overrides)
+
+
+def _demand_own_dry_run(ctx: Context) -> None:
+    """Raises UsageError for Invoke's --dry, which holds back nothing here."""
+    from scripts.core.errors import SAME_COMMAND, UsageError
+
+    if ctx.config.run.dry:
+        raise UsageError("--dry is Invoke's own flag, and our tasks know no such", run=f"{SAME_COMMAND} --dry-run")
+
+
+class Typed:
+    """The task that was called and the flags that were given, so that what is said to be run next has them as well."""
+
+    def __init__(self, name: str, flags: Mapping[str, Any], tasks: Mapping[str, Any]) -> None:
+        self._name, self._flags, self._tasks = name, flags, tasks
+
+    def pasted(self, text: str) -> str:
+        """`text` with whole command lines: what was typed, and its flags where another task of ours takes them."""
+        from scripts.core.errors import SAME_COMMAND
+
+        text = text.replace(SAME_COMMAND, " ".join(["invoke", self._name, *self._words(self._flags)]))
+        return re.sub(r"\binvoke ([a-z][\w-]*)((?: --[\w-]+(?:[ =][^\s,;`]+)?)*)", self._completed, text)
+
+    def _completed(self, found: re.Match[str]) -> str:
+        bodies = (task.body for task in self._tasks.values() if isinstance(task, Task) and task.name == found[1])
+        taken = getattr(next(bodies, None), "keys", ())
+        own = {key: value for key, value in self._flags.items() if key in taken and f"--{_flag(key)}" not in found[2]}
+        return " ".join([found[0], *self._words(own)])
+
+    def _words(self, flags: Mapping[str, Any]) -> Iterator[str]:
+        for key, value in flags.items():
+            if isinstance(value, bool):
+                yield f"--{_flag(key)}" if value else f"--no-{_flag(key)}"
+            else:
+                for each in value if isinstance(value, list) else [value]:
+                    yield f"--{_flag(key)} {shlex.quote(str(each))}"
+
+
+def _flag(parameter: str) -> str:
+    return parameter.rstrip("_").replace("_", "-")
 
 
 class Show:
@@ -140,11 +191,12 @@ class Show:
 
 
 @contextlib.contextmanager
-def told(show: Show) -> Iterator[None]:
+def told(show: Show, typed: Typed) -> Iterator[None]:
     """Tells what ends the block: an expected failure by its message and exit code, a signal by 128 and its number."""
     _open_streams()
+    from scripts.core.errors import OutputError, ReleaseError
+
     try:
-        from scripts.core.errors import OutputError, ReleaseError
         from scripts.core.interrupt import interruptible
 
         with interruptible(say):
@@ -155,11 +207,15 @@ def told(show: Show) -> Iterator[None]:
                 raise Exit(code=128 + signal.SIGPIPE) from None
             except (ReleaseError, OSError) as error:  # the latter: a full /tmp, a file that may not be read
                 failure = error if isinstance(error, ReleaseError) else OutputError(str(error))
+                failure.run = failure.run and typed.pasted(failure.run)
+                failure.again = typed.pasted(failure.again)
                 show.end(failure)
-                raise Exit(f"error: {show.redact(str(failure))}", code=1) from None
+                raise Exit(f"error: {show.redact(str(failure))}", code=failure.code) from None
     except KeyboardInterrupt as stop:
         code = 128 + getattr(stop, "number", signal.SIGINT)
-        raise Exit("stopped; what ran was ended and temporary files are gone", code=code) from None
+        stopped = ReleaseError("stopped; what ran was ended and temporary files are gone", code=code)
+        show.end(stopped)
+        raise Exit(str(stopped), code=code) from None
 
 
 def _open_streams() -> None:
@@ -193,12 +249,17 @@ def working(text: str) -> Iterator[None]:
         yield
 
 
-def demand_approval(question: str, *, yes: bool, command: str) -> None:
-    """Ask on the terminal whether to do what cannot be taken back; only y and yes are a yes. Raises Exit."""
+def demand_approval(question: str, *, yes: bool) -> None:
+    """Ask on the terminal whether to do what cannot be taken back; only y and yes are a yes.
+
+    Raises UsageError where nobody can answer, ReleaseError for a no.
+    """
+    from scripts.core.errors import REFUSED, SAME_COMMAND, ReleaseError, UsageError
+
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Exit(f"error: {question} Nobody can answer here.\n  next:     {command} --yes", code=1)
+        raise UsageError(f"{question} Nobody can answer here.", run=f"{SAME_COMMAND} --yes")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise Exit("nothing was done", code=1)
+        raise ReleaseError("nothing was done: the answer was no", code=REFUSED)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scripts.checks.validate import Validation
     from scripts.containers.images import Image, PlannedImage
     from scripts.containers.node_image import NodeImage, NodePlan
+    from scripts.core.config import Config
     from scripts.core.errors import ReleaseError
     from scripts.doctor import Line
     from scripts.release.bump import Bump
@@ -52,8 +53,9 @@ class Answer:
 
 def failure(error: ReleaseError, records: Any = None) -> dict[str, Any]:
     """What ended a task, for a machine; the members of `records`, which it had found by then, stand beside it."""
-    told: dict[str, str | None] = {"class": type(error).__name__, "message": error.message}
-    told |= {"expected": error.expected, "found": error.found, "next": error.run}
+    told: dict[str, Any] = {"class": type(error).__name__, "code": error.code, "message": error.message}
+    told |= {"expected": error.expected, "found": error.found, "next": error.next}
+    told |= {"done": error.done, "left": error.left} if error.done else {}
     return {**(records if isinstance(records, dict) else {}), "error": told}
 
 
@@ -180,6 +182,23 @@ def bumped(plan: Bump, *, dry_run: bool) -> Answer:
     return Answer("\n".join(lines), {**record, "diff": change, "written": not dry_run})
 
 
+def pulling(config: Config, reference: str) -> str:
+    """What comes after a publication, as a line of progress: the command that pulls it."""
+    if not config.registry:
+        return "next: invoke registry"
+    name, _, version = reference.rpartition(":")
+    return f"next: helm pull {name} --version {version}{' --plain-http' if config.plain_http else ''}"
+
+
+def after_release(config: Config, record: ReleaseRecord, *, bumped: bool) -> str:
+    """What comes after a release: the push of what it left in git, then the pull."""
+    pull = pulling(config, record.reference)
+    push = "git push" + (" --follow-tags" if record.tag else "") if bumped or record.tag else ""
+    if record.tag and not bumped:
+        push = f"git push origin {record.tag}"
+    return f"next: {push} && {pull.removeprefix('next: ')}" if push else pull
+
+
 def plan(ready: Release) -> View:
     """`invoke release`: one row a step."""
     columns = ("step", "state", "action")
@@ -190,15 +209,11 @@ def plan(ready: Release) -> View:
 
 def released(ready: Release, record: ReleaseRecord | None) -> Answer:
     """What `invoke release` has done: nothing after a dry run, which has no `record`."""
-    from scripts.release.record import EMBEDDED
-
     records = {"plan": plan(ready).records, "release": record and dataclasses.asdict(record)}
     if record is None:
         return Answer("dry run: nothing is done", records)
     shown = {key: getattr(record, key) for key in ("reference", "digest", "sha256", "commit", "tag")}
     lines = [f"{key:<9}  {value}" for key, value in shown.items() if value is not None]
-    if record.registry == EMBEDDED:
-        lines.append("`invoke registry` serves it again, at another port")
     lines.append("released" if ready.absent() else "nothing to do: this is released already")
     return Answer("\n".join(lines), records)
 

@@ -19,7 +19,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.manifest_digest import pushed_manifest, sha256
 from scripts.core import files
 from scripts.core.config import Config
-from scripts.core.errors import ChartError
+from scripts.core.errors import REFUSED, ChartError
 from scripts.core.owner import owned
 from scripts.core.yaml_read import load_texts
 
@@ -202,20 +202,23 @@ def load_package(config: Config, name: str) -> Package:
         )
         found = describe(path, path.read_bytes(), recorded.epoch)
     except ChartError as error:
-        raise ChartError(error.message, expected=error.expected, found=error.found, run=again) from error
+        raise ChartError(error.message, expected=error.expected, found=error.found, run=again, code=REFUSED) from error
     except FileNotFoundError as error:
-        raise ChartError(f"nothing is packaged: {error.filename} does not exist", run=again) from error
+        raise ChartError(f"nothing is packaged: {error.filename} does not exist", run=again, code=REFUSED) from error
     except OSError as error:
         raise ChartError(f"{error.filename} cannot be read", found=error.strerror) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ChartError(f"{file} is damaged", found=f"{type(error).__name__}: {error}", run=again) from error
+        raise ChartError(
+            f"{file} is damaged", found=f"{type(error).__name__}: {error}", run=again, code=REFUSED
+        ) from error
     if found != recorded:
         raise ChartError(
             f"{path} is not the archive that was packaged",
             expected=f"sha256 {recorded.sha256}",
             found=f"sha256 {found.sha256}",
             run=again,
+            code=REFUSED,
         )
     if found.name != name:
-        raise ChartError(f"{file} is of another chart", expected=name, found=found.name, run=again)
+        raise ChartError(f"{file} is of another chart", expected=name, found=found.name, run=again, code=REFUSED)
     return found

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.core.errors import ChangelogError
-from scripts.core.semver import is_semver
+from scripts.core.semver import final_of, highest, is_prerelease, is_semver
+from scripts.core.semver import parse as parse_version
 
 KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
 TOOLKIT = "Toolkit: "
@@ -20,8 +21,10 @@ _GROUP = re.compile(r"^###[ \t]+(?P<name>.*?)[ \t#]*$")
 _ITEM = re.compile(r"^(?P<indent>[ \t]*)[-*+][ \t]+(?P<text>.*)$")
 _LINK = re.compile(r"^ {0,3}\[(?P<label>[^\]]+)\]:[ \t]*(?P<url>\S+).*$")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
-_COMPARE = re.compile(r"^(?P<base>.+)/compare/(?P<tag>.+?)\.\.\.(?P<head>[^/]+)$")
-_REPOSITORY = re.compile(r"^(?P<base>https?://[^/]+/.+?)/(?:commits|tree|compare|blob)/")
+_COMPARE = re.compile(r"^(?P<base>.+)/compare/(?P<tag>.+?)\.\.\.(?P<head>.+)$")
+_REPOSITORY = re.compile(r"^(?P<base>https?://[^/]+/.+?)/(?:commits|tree|compare|blob)/(?P<branch>.*?)/?$")
+_TRUNKS = ("HEAD", "main", "master", "trunk", "")
+_CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
 _NUMBERS = re.compile(r"\d+\.\d+\.\d+.*$")
 
 
@@ -36,12 +39,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Section:
-    """The part under one `##` heading. `version` is None for Unreleased; `line` counts from 1."""
+    """The part under one `##` heading. `version` is None for Unreleased; `line` counts from 1.
+
+    `headings` are its `###` headings as (word, line).
+    """
 
     version: str | None
     date: datetime.date | None
     line: int
     entries: tuple[Entry, ...] = ()
+    headings: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,15 @@ class Changelog:
     def section(self, version: str) -> Section | None:
         """The section of `version`, or None."""
         return next((section for section in self.sections if section.version == version), None)
+
+    def candidates(self, version: str) -> tuple[Section, ...]:
+        """The sections of the pre-releases that lead to the final `version`, lowest first; none for a pre-release."""
+        found = [
+            section
+            for section in self.sections
+            if section.version is not None and is_prerelease(section.version) and final_of(section.version) == version
+        ]
+        return tuple(sorted(found, key=lambda section: parse_version(section.version or "")))
 
 
 def read_changelog(path: Path) -> Changelog | None:
@@ -92,6 +108,7 @@ def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:
             group = ""
         elif inside and (heading := _GROUP.match(line)):
             group = heading["name"].casefold()
+            sections[-1] = replace(sections[-1], headings=(*sections[-1].headings, (heading["name"], number)))
         elif inside and not _LINK.match(line):
             sections[-1] = _with_line(sections[-1], group, number, line)
     return Changelog(source, tuple(sections))
@@ -103,10 +120,10 @@ def release_date(text: str, version: str) -> datetime.date | None:
     return section.date if section else None
 
 
-def releasable(changelog: Changelog) -> Section:
-    """Unreleased, fit for a release.
+def releasable(changelog: Changelog, version: str = "") -> Section:
+    """Unreleased, fit for the release of `version`, which has the entries of its candidates too, each once.
 
-    Raises ChangelogError when there is no Unreleased, nothing under it, or an entry under no known kind.
+    Raises ChangelogError when there is no Unreleased, nothing to release, or an entry under no known kind.
     """
     kinds = ", ".join(kind.capitalize() for kind in KINDS)
     unreleased = changelog.unreleased
@@ -116,7 +133,12 @@ def releasable(changelog: Changelog) -> Section:
             expected="a heading '## [Unreleased]' above the versions",
             run="write that heading, and below it what changed",
         )
-    if not unreleased.entries:
+    told = {
+        (entry.kind, entry.text): entry
+        for section in (*changelog.candidates(version), unreleased)
+        for entry in section.entries
+    }
+    if not told:
         raise ChangelogError(
             f"{changelog.source}:{unreleased.line}: nothing stands under Unreleased",
             expected=f"at least one '- entry' under a heading '### KIND', KIND one of {kinds}",
@@ -129,7 +151,7 @@ def releasable(changelog: Changelog) -> Section:
                 expected=f"a heading '### KIND' above it, KIND one of {kinds}",
                 found=f"### {entry.kind}" if entry.kind else "no heading",
             )
-    return unreleased
+    return replace(unreleased, entries=tuple(told.values()))
 
 
 @dataclass(frozen=True)
@@ -147,23 +169,73 @@ def release(text: str, version: str, date: datetime.date, *, tag: str, source: s
     changelog's own links do not show how tags are named. Raises ChangelogError.
     """
     changelog = parse(text, source)
-    unreleased = releasable(changelog)
+    unreleased = releasable(changelog, version)
     if (there := changelog.section(version)) is not None:
         raise ChangelogError(f"{source}:{there.line}: {version} has a section already", run="take another version")
     lines = text.splitlines(keepends=True)
     heading = _SECTION.match(lines[unreleased.line - 1].rstrip("\r\n"))
     end = "\r\n" if lines[unreleased.line - 1].endswith("\r\n") else "\n"
     name = f"[{version}]" if heading and heading["open"] else version
+    if candidates := changelog.candidates(version):
+        body = _gathered(text, (*candidates, unreleased), end)
+        lines[unreleased.line : _end(text, unreleased)] = [end, *body, end]
     lines.insert(unreleased.line, f"{end}## {name} - {date.isoformat()}{end}")
     older = [section.version for section in changelog.sections if section.version is not None]
-    return _link(lines, version, older[0] if older else None, tag, source)
+    return _link(lines, version, _before(version, older), tag, source)
+
+
+def _before(version: str, others: list[str]) -> str | None:
+    """The version that `version` follows: the highest below it, of final ones where it is final itself."""
+    lower = [other for other in others if parse_version(other) < parse_version(version)]
+    return highest(lower if is_prerelease(version) else [o for o in lower if not is_prerelease(o)] or lower)
+
+
+def _end(text: str, section: Section) -> int:
+    """The number of the line before which a section ends: at the next heading, at the links, or at the end."""
+    last = section.line
+    for number, line in _lines(text):
+        if number > section.line and (line.startswith("## ") or _LINK.match(line)):
+            return number - 1
+        last = number
+    return max(last, len(text.splitlines()))
+
+
+def _gathered(text: str, sections: tuple[Section, ...], end: str) -> list[str]:
+    """The lines of `sections` as one: each kind of change once, each entry once."""
+    raw, groups = text.splitlines(), dict[str, dict[str, None]]()
+    markdown = {number for number, _ in _lines(text)}
+    for section in sections:
+        group: dict[str, None] | None = None
+        entry: list[str] = []
+        for number in range(section.line + 1, _end(text, section) + 2):
+            line = raw[number - 1] if number <= _end(text, section) else "### "
+            heading = _GROUP.match(line) if number in markdown or line == "### " else None
+            item = _ITEM.match(line)
+            if heading or (item and len(item["indent"]) < 2):
+                if entry and group is not None:
+                    group.setdefault(end.join(entry).rstrip())
+                entry = []
+            if heading:
+                group = groups.setdefault(heading["name"].capitalize(), {}) if heading["name"] else None
+            elif line.strip() or entry:
+                entry.append(line)
+    order = sorted(groups, key=lambda word: KINDS.index(word.casefold()) if word.casefold() in KINDS else len(KINDS))
+    blocks = [f"### {word}{end}{end}" + end.join(groups[word]) + end for word in order if groups[word]]
+    return end.join(blocks).splitlines(keepends=True)
 
 
 def plain(markdown: str) -> str:
     """`markdown` as one line of plain words: links become their text, emphasis goes, code keeps its ticks."""
-    text = re.sub(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])", r"\1", markdown)
+    spans: list[str] = []
+
+    def kept(span: re.Match[str]) -> str:
+        spans.append(span[0])
+        return f"\0{len(spans) - 1}\0"
+
+    text = _CODE.sub(kept, markdown)
+    text = re.sub(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])", r"\1", text)
     text = re.sub(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
-    return " ".join(text.split())
+    return re.sub("\0(\\d+)\0", lambda found: spans[int(found[1])], " ".join(text.split()))
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -229,7 +301,10 @@ def _with_line(section: Section, kind: str, number: int, line: str) -> Section:
 
 
 def _link(lines: list[str], version: str, previous: str | None, tag: str, source: str) -> Released:
-    """Point the `[unreleased]` link at `tag...HEAD` and add the version's own below it."""
+    """Point the `[unreleased]` link at `tag...HEAD` and add the version's own below it.
+
+    One that leads to another branch, or starts from a later version of one, is left alone.
+    """
     for index, line in enumerate(lines):
         link = _LINK.match(line.rstrip("\r\n"))
         if link is None or link["label"].casefold() != "unreleased":
@@ -244,12 +319,15 @@ def _link(lines: list[str], version: str, previous: str | None, tag: str, source
             new = tag if prefix is None else prefix + version
             old = compare["tag"] if prefix is None or previous is None else prefix + previous
             own = f"{base}/compare/{old}...{new}"
+            later = named and is_semver(named[0]) and parse_version(named[0]) > parse_version(version)
+            moved = link["url"] if later else f"{base}/compare/{new}...{head}"
         elif repository:
-            base, head, new = repository["base"], "HEAD", tag
-            own = f"{base}/releases/tag/{new}"
+            own = f"{repository['base']}/releases/tag/{tag}"
+            trunk = repository["branch"] in _TRUNKS
+            moved = f"{repository['base']}/compare/{tag}...HEAD" if trunk else link["url"]
         else:
             break
-        lines[index] = line.replace(link["url"], f"{base}/compare/{new}...{head}")
+        lines[index] = line.replace(link["url"], moved)
         if not end:  # the last line of a file without a line end
             end = "\r\n" if "\r\n" in lines[0] else "\n"
             lines[index] += end

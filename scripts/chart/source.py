@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.core.errors import ChartError, ReleaseError, ValuesError
+from scripts.core.errors import USAGE, ChartError, ReleaseError, ValuesError
 from scripts.core.yaml_edit import set_value
 from scripts.core.yaml_read import load
 
@@ -48,6 +48,7 @@ def read_chart(path: Path, values: Sequence[str] = ()) -> Chart:
             expected="a folder with a Chart.yaml",
             found="no Chart.yaml in the folder" if path.is_dir() else "no such folder",
             run="name the chart's folder with --chart PATH",
+            code=USAGE,
         )
     metadata = read_yaml(file, ChartError)
     for key in ("name", "version"):

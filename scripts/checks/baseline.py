@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.chart.source import Chart, read_chart
+from scripts.core.committed import read_committed
 from scripts.core.errors import GitError
 from scripts.core.git import find_repository
 from scripts.core.owner import owned
@@ -34,5 +35,5 @@ def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
                     f"{shown(work.config.chart)} is in no git repository, so {reference!r} is no revision of it",
                     expected="a version such as 1.4.0, oci://host/path/name:version, or a git revision",
                 )
-            path = repository.export(reference, work.config.chart, Path(folder))
+            path = read_committed(repository, reference, work.config.chart, as_checkout=True).write(Path(folder))
         yield read_chart(path)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.chart import artifacthub
-from scripts.chart.changelog import read_changelog
+from scripts.chart.changelog import KINDS, read_changelog
 from scripts.chart.dependencies import objections, provide_dependencies
 from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint, supported
@@ -20,7 +20,7 @@ from scripts.chart.source import Chart, read_chart, read_yaml
 from scripts.checks.matrix import column_name
 from scripts.checks.schemas import Schemas
 from scripts.core.config import Config
-from scripts.core.errors import ChangelogError, ChartError, ConfigError, FindingsError, ReleaseError, ValuesError
+from scripts.core.errors import USAGE, ChangelogError, ChartError, ConfigError, FindingsError, ReleaseError, ValuesError
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import is_semver
@@ -94,7 +94,7 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
     extra = tuple(values)
     for file in extra:
         if not file.is_file():
-            raise ValuesError(f"no values file at {shown(file)}", run="correct --values")
+            raise ValuesError(f"no values file at {shown(file)}", run="correct --values", code=USAGE)
     bare = [file for file in (chart.path / "values.yaml",) if file.is_file()]
     sources = tuple(dict.fromkeys((chart.path / "Chart.yaml", *bare, *chart.values_files, *extra)))
     broken = {file for file in sources if _broken(file)}
@@ -274,9 +274,21 @@ def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
         return
     if changelog is None:
         yield Finding("info", "changelog", f"there is no {shown(config.changelog)}: its entry is not checked")
-    elif changelog.section(chart.version.removeprefix("v")) is None:
+        return
+    if changelog.section(chart.version.removeprefix("v")) is None:
         message = f"has no entry for version {chart.version} (expected a heading `## [{chart.version}] - date`)"
         yield Finding("error", "changelog", message, config.changelog)
+    kinds = ", ".join(kind.capitalize() for kind in KINDS)
+    for section in changelog.sections:
+        level = "error" if section.version is None else "warning"
+        for word, line in section.headings:
+            if word.casefold() not in KINDS:
+                message = f"### {word} is no kind of change, which is one of {kinds}"
+                yield Finding(level, "changelog", message, config.changelog, line)
+        for entry in section.entries if section.version is None else ():
+            if not entry.kind:
+                message = f"an entry under no kind of change, which is one of {kinds}"
+                yield Finding(level, "changelog", message, config.changelog, entry.line)
 
 
 def _kube_version(chart: Chart, known: Sequence[str], found: Callable[..., Finding]) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from scripts.chart.source import Chart, check_sources, read_chart, read_yaml
 from scripts.checks.kubeconform import Tolerance
 from scripts.checks.schemas import schemas_of
 from scripts.core.config import Config
-from scripts.core.errors import ChartError, ConfigError, ValuesError
+from scripts.core.errors import USAGE, ChartError, ConfigError, ValuesError
 from scripts.core.owner import owned
 from scripts.core.paths import line_of, shown
 from scripts.workspace import Workspace
@@ -134,7 +134,7 @@ def make_plan(
     for column in columns:
         for file in column.files:
             if not file.is_file():
-                raise ValuesError(f"no values file at {shown(file)}", run="correct --values")
+                raise ValuesError(f"no values file at {shown(file)}", run="correct --values", code=USAGE)
             read_yaml(file, ValuesError)
     check_sources(chart)
     versions = _versions(chart, known, kube_versions)

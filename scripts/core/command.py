@@ -11,7 +11,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -26,13 +26,17 @@ _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished command left: `argv` (redacted), exit `status`, both streams as text, wall `seconds`."""
+    """What a finished command left: `argv` (redacted), exit `status`, both streams as text, wall `seconds`.
+
+    `raw` is stdout byte for byte, with secrets in it, for content that is not text.
+    """
 
     argv: tuple[str, ...]
     status: int
     stdout: str
     stderr: str
     seconds: float
+    raw: bytes = field(default=b"", repr=False)
 
 
 class Process:
@@ -138,6 +142,7 @@ class Runner:
             _text(out),
             self.redact(_text(err)),
             time.monotonic() - begin,
+            out,
         )
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import os
 import re
 import tomllib
@@ -13,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from scripts.core.errors import ConfigError
+from scripts.core.errors import SAME_COMMAND, ConfigError
 from scripts.core.files import sha256
 
 
@@ -61,10 +62,12 @@ class Config:
     """The chart's changelog; `none` where it has none. Other charts than `chart` have their own in their folder."""
     version_files: tuple[str, ...] = ()
     """Further files that name the chart's version, from the project's root; a bump changes them too."""
+    meant_files: tuple[str, ...] = ()
+    """Files of the chart that look like secrets and are meant to be packed: names below its folder, or patterns."""
     dist: Path = Path("dist")
     cache_dir: Path = Path()
     registry: str = ""
-    """Where charts are published, as `oci://host/path`. Empty: the embedded registry on loopback."""
+    """Where charts are published, as `oci://host/path`. Empty: the embedded registry on loopback, as `embedded` is."""
     embedded_registry: Path = Path(".registry")
     """The folder that keeps the embedded registry's content between runs."""
     plain_http: bool = False
@@ -93,6 +96,9 @@ class Config:
     prometheus_port: int = 9090
     """Where the compose stack's Prometheus listens on this machine."""
 
+    embedded_meant: bool = False
+    """Whether the embedded registry was asked for by its name."""
+
     @property
     def checkout(self) -> str:
         """Six hexadecimal digits that name this checkout on an engine where others have their things too."""
@@ -108,6 +114,10 @@ class Config:
         return self.dist / f"{re.sub(r'[^A-Za-z0-9._-]', '_', chart).lstrip('.')}.{what}"
 
 
+EMBEDDED = "embedded"  # in place of an address, the registry on loopback
+_NO_KEYS = {"root", "project", "embedded_meant"}
+# Further variables of ours: the login, what our processes tell each other, the compose file, and the tests.
+_VARIABLES = re.compile(r"GATI_(REGISTRY_USERNAME|REGISTRY_PASSWORD|OWNER|BIND|TEST_\w+)")
 _CHOICES = {"images": ("auto", "registry", "build")}
 _FILES = ("registry_ca", "registry_cert", "registry_key", "ca_bundle")  # names of files, or "" for none
 _OF_ONE_CHART = (
@@ -123,7 +133,8 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
     Raises ConfigError for an unknown key or a value of the wrong type, naming the key.
     """
     environ = os.environ if environ is None else environ
-    fields = {field.name: field for field in dataclasses.fields(Config) if field.name not in ("root", "project")}
+    fields = {field.name: field for field in dataclasses.fields(Config) if field.name not in _NO_KEYS}
+    _refuse_unknown(environ, fields)
     given: dict[str, Any] = {}
     for name, field in fields.items():
         variable = f"GATI_{name.upper()}"
@@ -155,8 +166,33 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
         if source.get(name):
             source[name] = str(base / _expanded(source[name], name))
     values |= {**given, "chart": chart}
+    if values.get("registry") == EMBEDDED:
+        values |= {"registry": "", "embedded_meant": True}
     paths = {name: (root / values[name]).resolve() for name, field in fields.items() if field.type == "Path"}
     return Config(root=root, project=project, **{**values, **paths})
+
+
+def demand_registry(config: Config, environ: Mapping[str, str] = os.environ) -> None:
+    """Raises ConfigError where a CI job would publish to nowhere: no registry is configured, nor the embedded meant."""
+    if environ.get("CI", "").lower() not in ("", "0", "false") and not (config.registry or config.embedded_meant):
+        raise ConfigError(
+            "no registry is configured, and what a CI job publishes to the embedded one is gone with the job",
+            expected="registry in [tool.gati], GATI_REGISTRY or --registry oci://host/path",
+            run=f"{SAME_COMMAND} --registry {EMBEDDED}",
+        )
+
+
+def _refuse_unknown(environ: Mapping[str, str], fields: Mapping[str, Any]) -> None:
+    """Raises ConfigError for a variable GATI_... that means nothing, which is a slip of the pen."""
+    known = {f"GATI_{name.upper()}" for name in fields}
+    for name in sorted(environ):
+        if name.startswith("GATI_") and name not in known and not _VARIABLES.fullmatch(name):
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ConfigError(
+                f"the environment sets {name}, which means nothing",
+                expected=near[0] if near else ", ".join(sorted(known)),
+                run=f"unset {name}",
+            )
 
 
 def _nearest(chart: Path, root: Path, home: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+SAME_COMMAND = "the same command again"  # for which the front writes what was typed
+FINDING, USAGE, REFUSED, OUTSIDE, TOOL, STOPPED = 1, 2, 3, 4, 5, 130
+"""Exit codes. A check found something; the call cannot be meant; the state of the chart, the repository, `dist/` or the
+registry forbids it; a registry, a cluster, the network or the disk fails; a program is missing or fails; a signal."""
+
 
 class ReleaseError(Exception):
     """An expected failure, told to a person in full by `str(error)`.
 
     `message` is one sentence naming the thing that failed. `expected`, `found` and `run` (the next
-    command to run) are added on lines of their own when given.
+    command to run) are added on lines of their own when given, and `done` and `left`, where something was done already
+    that cannot be taken back.
     """
 
+    done: str | None = None
+    left: str | None = None
+    again = SAME_COMMAND
+
+    code = FINDING
+    """The exit code of the task that it ends."""
+
     def __init__(
-        self, message: str, *, expected: str | None = None, found: str | None = None, run: str | None = None
+        self,
+        message: str,
+        *,
+        expected: str | None = None,
+        found: str | None = None,
+        run: str | None = None,
+        code: int | None = None,
     ) -> None:
+        self.code = self.code if code is None else code
         self.message = message
         self.expected = expected
         self.found = found
@@ -23,18 +43,38 @@ class ReleaseError(Exception):
 
     def __str__(self) -> str:
         lines = [self.message]
-        for label, text in (("expected", self.expected), ("found", self.found), ("next", self.run)):
+        told = (("expected", self.expected), ("found", self.found), ("done", self.done), ("not done", self.left))
+        for label, text in (*told, ("next", self.next)):
             if text:
                 lines.append(f"  {label + ':':<9} " + text.rstrip().replace("\n", "\n" + " " * 12))
         return "\n".join(lines)
 
+    @property
+    def next(self) -> str | None:
+        """The command that goes on from here."""
+        if self.done and self.run != self.again:
+            return f"{self.run}, then {self.again}" if self.run else self.again
+        return self.run
 
-class ConfigError(ReleaseError):
+
+class UsageError(ReleaseError):
+    """A command was called in a way that cannot be meant."""
+
+    code = USAGE
+
+
+class ConfigError(UsageError):
     """`[tool.gati]`, an environment variable or a flag is unknown or has the wrong shape."""
 
 
 class ChartError(ReleaseError):
     """The chart folder is missing, unreadable or breaks a rule of Chart.yaml."""
+
+
+class SecretError(ChartError):
+    """A chart's archive would hold what looks like a secret."""
+
+    code = REFUSED
 
 
 class ValuesError(ReleaseError):
@@ -44,9 +84,19 @@ class ValuesError(ReleaseError):
 class VersionError(ReleaseError):
     """A version is not semver, or not one that a release may take."""
 
+    code = REFUSED
+
+
+class PartError(VersionError, UsageError):
+    """A word that was given is no part of a version, and none that a pre-release can have."""
+
+    code = USAGE
+
 
 class ChangelogError(ReleaseError):
     """The changelog is missing, unreadable or does not say what a release needs."""
+
+    code = REFUSED
 
 
 class FindingsError(ReleaseError):
@@ -56,25 +106,37 @@ class FindingsError(ReleaseError):
 class GitError(ReleaseError):
     """The git repository is not in the state a step needs."""
 
+    code = REFUSED
+
 
 class OutputError(ReleaseError):
     """A file of results cannot be written: the folder is read-only, or the disk is full."""
+
+    code = OUTSIDE
 
 
 class RegistryError(ReleaseError):
     """The OCI registry answered with something that is neither the content nor its absence."""
 
+    code = OUTSIDE
+
 
 class ToolError(ReleaseError):
     """A pinned tool can be neither found nor built."""
+
+    code = TOOL
 
 
 class EngineError(ReleaseError):
     """The container engine is absent or refused a request."""
 
+    code = TOOL
+
 
 class ClusterError(ReleaseError):
     """The Kubernetes cluster cannot be made, reached or brought to a state."""
+
+    code = OUTSIDE
 
 
 class ApiError(ClusterError):
@@ -93,6 +155,8 @@ class CommandFailed(ReleaseError):
     `argv` is already redacted. `stdout` and `stderr` are whole; the message shows the end of them.
     """
 
+    code = TOOL
+
     def __init__(
         self, argv: Sequence[str], status: int, *, stdout: str = "", stderr: str = "", run: str | None = None
     ) -> None:
@@ -110,6 +174,8 @@ class CommandFailed(ReleaseError):
 
 class CommandTimeout(ReleaseError):
     """A command was still running at its deadline and was ended."""
+
+    code = TOOL
 
     def __init__(self, argv: Sequence[str], deadline: float, *, stderr: str = "") -> None:
         self.argv = tuple(argv)

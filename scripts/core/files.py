@@ -9,6 +9,8 @@ from pathlib import Path
 
 from scripts.core.errors import OutputError, ReleaseError
 
+_ROOM = 64 << 10  # bytes, more than any record
+
 
 def sha256(content: bytes | str | Path) -> str:
     """The SHA-256 of bytes, of a text in UTF-8 or of the file at a path: 64 hexadecimal digits. Raises OSError."""
@@ -42,3 +44,15 @@ def write_atomic(path: Path, data: bytes | str, *, error: type[ReleaseError] = O
     finally:
         with contextlib.suppress(OSError):
             fresh.unlink()
+
+
+def try_writing(path: Path) -> None:
+    """Make sure that `path` could be written now: its folder takes files, and has some room. Raises OutputError."""
+    trial = path.with_name(f".{path.name}.trial")
+    try:
+        write_atomic(trial, b"\0" * _ROOM)
+        if path.is_dir():
+            raise OutputError(f"{path} cannot be written", expected="a file, or nothing", found="a folder")
+    finally:
+        with contextlib.suppress(OSError):
+            trial.unlink()

@@ -1,25 +1,45 @@
-"""Asks a git repository about its state, and makes commits and tags in it."""
+"""Asks a git repository about its state, and makes commits and tags in it, whatever its user has configured."""
 
 from __future__ import annotations
 
-import tarfile
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core.command import Result, Runner
 from scripts.core.errors import CommandFailed, GitError, ToolError
+from scripts.core.owner import owned
 
-# Messages in English, since some are read here; the repository is the one around the path we give,
-# also inside a git hook, which sets the others; nothing asks questions.
-_ENV = {
+LINK, SUBMODULE = "120000", "160000"  # modes in a tree
+# Messages in English, since some are read here; the repository is the one around the path we give, also inside a git
+# hook, which sets the others; names are names, never patterns; objects are themselves; nothing asks questions.
+_ENV: Mapping[str, str | None] = {
     "LC_ALL": "C",
     "GIT_TERMINAL_PROMPT": "0",
-    "GIT_DIR": None,
-    "GIT_WORK_TREE": None,
-    "GIT_INDEX_FILE": None,
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    **dict.fromkeys(
+        (
+            *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE"),
+            *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE"),
+            *("GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_ATTR_SOURCE"),
+        )
+    ),
 }
+# Told by the files themselves, not by what another program last heard of them or by what a user would rather not see.
+_PLAIN = ("-c", "core.fsmonitor=false")
+_WHO = 'git config user.name "..." && git config user.email "..."'
+_AT_ONCE = 200  # paths in one command line
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file, link or submodule of a commit: its `mode` and the id of its content."""
+
+    mode: str
+    oid: str
 
 
 @dataclass(frozen=True)
@@ -36,24 +56,93 @@ class Repository:
         )
         return result.stdout.strip() or None
 
-    def subject(self, revision: str = "HEAD") -> str | None:
-        """The first line of the message of `revision`, None where there is no such commit."""
-        result = self._git("log", "-1", "--format=%s", "--end-of-options", revision, "--", check=False)
-        return result.stdout.strip() if result.status == 0 else None
+    def parent(self, revision: str = "HEAD") -> str | None:
+        """The first parent's id, None where there is none. Raises GitError where a shallow clone lacks it."""
+        parent = self.commit(f"{revision}^")
+        if parent is None and self._git("rev-parse", "--is-shallow-repository").stdout.strip() == "true":
+            raise GitError(
+                "the clone is shallow, so what the last commit changed cannot be seen", run="git fetch --deepen=1"
+            )
+        return parent
+
+    def branch(self) -> str | None:
+        """The branch that a commit goes to; None where HEAD is detached."""
+        return self._git("symbolic-ref", "--quiet", "--short", "HEAD", check=False).stdout.strip() or None
+
+    def behind(self) -> int:
+        """How many commits the branch lacks that its upstream has, as the last fetch saw it; 0 without an upstream."""
+        count = self._git("rev-list", "--count", "HEAD..@{upstream}", "--", check=False)
+        return int(count.stdout) if count.status == 0 else 0
 
     def changes(self) -> tuple[str, ...]:
         """The paths, from the root, that differ from HEAD or are not tracked; ignored files are not among them."""
         # Without optional locks, so that asking never gets in the way of a git command of someone else.
         words = self._git(
-            "--no-optional-locks", "status", "--porcelain=v1", "-z", "--untracked-files=all"
-        ).stdout.split("\0")
-        paths, index = [], 0
-        while index < len(words):
-            if word := words[index]:
-                paths.append(word[3:])
-                index += word[0] in "RC"  # the next word is the name it had
-            index += 1
-        return tuple(sorted(paths))
+            *("--no-optional-locks", "status", "--porcelain=v1", "-z", "--untracked-files=all"),
+            *("--no-renames", "--ignore-submodules=none"),
+        )
+        return tuple(sorted(line[3:] for line in _words(words) if line))
+
+    def tree(self, revision: str) -> dict[str, Entry]:
+        """All that a commit holds, by path. Raises GitError."""
+        found = {}
+        for line in _words(self._git("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", revision)):
+            words, _, path = line.partition("\t")
+            mode, _, oid = words.split(" ")
+            found[path] = Entry(mode, oid)
+        return found
+
+    def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
+        """Contents by id, as they are kept: no line end or keyword changed, no filter run. Raises GitError."""
+        wanted = list(dict.fromkeys(oids))
+        if not wanted:
+            return {}
+        raw = self._git("cat-file", "--batch", stdin="\n".join(wanted) + "\n", deadline=300).raw
+        found: dict[str, bytes] = {}
+        at = 0
+        for oid in wanted:
+            end = raw.index(b"\n", at)
+            words = raw[at:end].split()
+            if len(words) != 3:
+                raise GitError(f"{oid} is missing in {self.root}", found=raw[at:end].decode(), run="git fsck")
+            at = end + 1 + int(words[2]) + 1
+            found[oid] = raw[end + 1 : at - 1]
+        return found
+
+    def checkout(self, revision: str, paths: Sequence[str], into: Path) -> None:
+        """Write the files `paths` of a commit below `into` as a checkout of it would. Raises GitError."""
+        with tempfile.TemporaryDirectory(prefix=owned("index")) as scratch:
+            env = {"GIT_INDEX_FILE": f"{scratch}/index", "GIT_WORK_TREE": str(into)}
+            self._git("-c", "core.sparseCheckout=false", "read-tree", revision, env=env)
+            names = "".join(f"{path}\0" for path in paths)
+            self._git("checkout-index", "--quiet", "-z", "--stdin", stdin=os.fsencode(names), env=env, deadline=300)
+
+    def flags(self, folder: Path) -> dict[str, str]:
+        """The tracked paths in `folder`, each with its letter: S is skip-worktree, a small one assume-unchanged."""
+        lines = _words(self._git("ls-files", "-v", "-z", "--full-name", "--", self.inside(folder)))
+        return {line[2:]: line[0] for line in lines}
+
+    def ignored(self, paths: Sequence[str]) -> set[str]:
+        """Those of `paths`, from the root, that a .gitignore names."""
+        names = os.fsencode("".join(f"./{path}\0" for path in paths))
+        env = {"GIT_LITERAL_PATHSPECS": None}  # which it does not know; after ./ nothing is a pattern
+        found = self._git("check-ignore", "-z", "--stdin", stdin=names, check=False, env=env)
+        return {path.removeprefix("./") for path in _words(found)}
+
+    def filters(self, paths: Sequence[str]) -> dict[str, str]:
+        """The filters (`filter=NAME` in .gitattributes) that `paths` go through."""
+        names = os.fsencode("".join(f"{path}\0" for path in paths))
+        words = iter(_words(self._git("check-attr", "-z", "--stdin", "filter", stdin=names)))
+        found = {path: value for path, _, value in zip(words, words, words, strict=True)}
+        return {path: value for path, value in found.items() if value not in ("unspecified", "unset")}
+
+    def stored(self, paths: Sequence[str]) -> dict[str, str]:
+        """The ids that the files `paths`, from the root, would have in a commit. Raises GitError."""
+        found: dict[str, str] = {}
+        for at in range(0, len(paths), _AT_ONCE):
+            some = paths[at : at + _AT_ONCE]
+            found.update(zip(some, self._git("hash-object", "--", *some).stdout.split(), strict=True))
+        return found
 
     def tags(self) -> dict[str, str]:
         """Every tag and the object it leads to, a commit as a rule."""
@@ -61,29 +150,28 @@ class Repository:
         lines = self._git("for-each-ref", f"--format={form}", "refs/tags").stdout.splitlines()
         return dict(line.split("\0", 1) for line in lines)
 
-    def file_at(self, revision: str, path: Path) -> bytes | None:
-        """The content that the file `path` has in `revision`, None where it has none. Text in UTF-8 only."""
-        name = f"{revision}:{self._inside(path)}"
-        result = self._git("cat-file", "blob", name, check=False)
-        return result.stdout.encode() if result.status == 0 else None
-
-    def export(self, revision: str, folder: Path, into: Path) -> Path:
-        """Write `folder` as it is in `revision` below `into`, and return where. Raises GitError."""
-        inside = self._inside(folder)
-        if self.commit(revision) is None:
-            raise GitError(f"git knows no revision {revision!r}", run="git log --oneline")
-        with tempfile.TemporaryDirectory() as scratch:
-            file = Path(scratch) / "tree.tar"
-            self._git("archive", "--format=tar", f"--output={file}", revision, "--", inside)
-            with tarfile.open(file) as archive:
-                archive.extractall(into, filter="data")
-        return into / inside
+    def file_at(self, revision: str, path: Path, *, as_checkout: bool = False) -> bytes | None:
+        """The content of `path` in `revision`, None where there is none; `as_checkout` with this clone's line ends."""
+        form = ("--filters",) if as_checkout else ("blob",)
+        result = self._git("cat-file", *form, f"{revision}:{self.inside(path)}", check=False)
+        return result.raw if result.status == 0 else None
 
     def make_commit(self, message: str, paths: Sequence[Path]) -> str:
         """Commit the content of `paths`, and nothing else that is staged; the commit's id. Raises GitError."""
-        self._git(
-            "commit", "--quiet", "--message", message, "--", *(self._inside(path) for path in paths), deadline=300
-        )
+        names = [self.inside(path) for path in paths]
+        staged = set(_words(self._git("diff-index", "--cached", "--name-only", "--no-renames", "-z", "HEAD", "--")))
+        # A commit of the whole index where that is the same: then what a hook adds stands in the index afterwards, too.
+        only = ("--", *names) if staged - set(names) else ()
+        if not only:
+            self._git("add", "--", *names)
+        # What hooks run finds the names as patterns again.
+        env = {} if only else {"GIT_LITERAL_PATHSPECS": None, "GIT_NO_REPLACE_OBJECTS": None}
+        try:
+            self._git("commit", "--quiet", "--cleanup=verbatim", "--message", message, *only, deadline=300, env=env)
+        except BaseException:
+            if not only:
+                self._git("reset", "--quiet", "--", *names, check=False)
+            raise
         commit = self.commit()
         if commit is None:
             raise GitError(f"git made no commit in {self.root}")
@@ -91,25 +179,71 @@ class Repository:
 
     def make_tag(self, name: str, message: str, commit: str) -> None:
         """Make the annotated tag `name` at `commit`. Raises GitError."""
-        self._git("tag", "--annotate", "--message", message, name, commit)
+        self._git("tag", "--annotate", "--cleanup=verbatim", "--message", message, name, commit, deadline=300)
 
-    def _inside(self, path: Path) -> str:
+    def try_identity(self) -> None:
+        """Make sure that git knows who makes a commit or a tag. Raises GitError."""
+        for name in ("GIT_COMMITTER_IDENT", "GIT_AUTHOR_IDENT"):
+            result = self._git("var", name, check=False)
+            if result.status != 0:
+                raise GitError(
+                    f"git does not know who you are in {self.root}", found=result.stderr.strip()[-400:], run=_WHO
+                )
+
+    def try_tag(self, name: str, commit: str) -> None:
+        """Make sure that the tag `name` could be made now; nothing of the trial stays. Raises GitError."""
+        trial = f"start\ncreate refs/tags/{name} {commit}\nprepare\nabort\n"
+        result = self._git("update-ref", "--stdin", stdin=trial, check=False)
+        if result.status != 0:
+            raise GitError(f"the git tag {name} cannot be made in {self.root}", found=result.stderr.strip())
+
+    def try_signing(self, key: str) -> None:
+        """Sign what nobody keeps, where the setting `key` (tag.gpgSign) asks for signatures. Raises GitError."""
+        if self._git("config", "--type=bool", "--get", key, check=False).stdout.strip() != "true":
+            return
+        objects = self._git("rev-parse", "--path-format=absolute", "--git-path", "objects").stdout.rstrip("\n")
+        with tempfile.TemporaryDirectory(prefix=owned("signing")) as scratch:
+            env = {"GIT_OBJECT_DIRECTORY": scratch, "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects}
+            words = ("commit-tree", "--gpg-sign", "-m", "trial", "HEAD^{tree}")
+            result = self._git(*words, check=False, env=env, deadline=300)
+        if result.status != 0:
+            raise GitError(
+                f"{key} asks for signatures, and git cannot sign in {self.root}",
+                found="\n".join(result.stderr.strip().splitlines()[-8:]),
+                run=f"git config user.signingKey KEY, or git config {key} false",
+            )
+
+    def inside(self, path: Path) -> str:
+        """`path` from the root, "." for the root itself. Raises GitError for one that is elsewhere."""
         try:
             return path.resolve().relative_to(self.root).as_posix()
         except ValueError:
             raise GitError(f"{path} is not inside the git repository {self.root}") from None
 
-    def _git(self, *words: str, check: bool = True, deadline: float = 60) -> Result:
+    def _git(
+        self,
+        *words: str,
+        check: bool = True,
+        deadline: float = 60,
+        stdin: str | bytes | None = None,
+        env: Mapping[str, str | None] | None = None,
+    ) -> Result:
         try:
-            return self.runner.run(("git", "-C", str(self.root), *words), env=_ENV, check=check, deadline=deadline)
+            argv = ("git", "-C", str(self.root), *_PLAIN, *words)
+            return self.runner.run(argv, env={**_ENV, **(env or {})}, check=check, deadline=deadline, stdin=stdin)
         except CommandFailed as error:
             said = error.stderr.strip() or error.stdout.strip()
             who = "tell me who you are" in said
             raise GitError(
                 f"git {next(word for word in words if not word.startswith('-'))} failed in {self.root}",
                 found="\n".join(said.splitlines()[-8:]),
-                run='git config user.name "..." and git config user.email "..."' if who else None,
+                run=_WHO if who else None,
             ) from error
+
+
+def _words(result: Result) -> Iterator[str]:
+    """What a command printed with a NUL after each word."""
+    return iter(os.fsdecode(result.raw).split("\0")[:-1])
 
 
 def find_repository(path: Path, runner: Runner) -> Repository | None:
@@ -122,7 +256,9 @@ def find_repository(path: Path, runner: Runner) -> Repository | None:
     except ToolError:
         return None
     if result.status == 0:
-        return Repository(Path(result.stdout.rstrip("\n")).resolve(), runner)
+        return Repository(Path(os.fsdecode(result.raw).removesuffix("\n")).resolve(), runner)
     if "not a git repository" in result.stderr or "must be run in a work tree" in result.stderr:
         return None
-    raise GitError(f"git cannot read the repository around {path}", found=result.stderr.strip())
+    said = result.stderr.strip()
+    way = next((line.strip() for line in said.splitlines() if line.strip().startswith("git config --global")), None)
+    raise GitError(f"git cannot read the repository around {path}", found=said, run=way)

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from scripts.core.errors import VersionError
+from scripts.core.errors import FINDING, PartError, VersionError
 
 if TYPE_CHECKING:
     from semver import Version
 
 PARTS = ("major", "minor", "patch", "prerelease")
+_WORD = re.compile(r"[A-Za-z](?:[A-Za-z-]*[A-Za-z])?")
 _TOKEN = "rc"  # noqa: S105 - the word before a pre-release's number
 
 
-def parse(text: str, where: str = "") -> Version:
-    """`text` as a semantic version (https://semver.org/spec/v2.0.0.html). Raises VersionError, naming `where`."""
+def parse(text: str, where: str = "", error: type[VersionError] = VersionError) -> Version:
+    """`text` as a semantic version (https://semver.org/spec/v2.0.0.html). Raises `error`, naming `where`."""
     from semver import Version
 
     try:
         return Version.parse(text)
     except (ValueError, TypeError):
-        raise VersionError(
+        raise error(
             f"{where + ': ' if where else ''}{text!r} is not a semantic version",
             expected="MAJOR.MINOR.PATCH, such as 1.4.0, 1.4.0-rc.1 or 1.4.0+build.5",
             found=_flaw(text),
+            code=FINDING if error is VersionError else None,
         ) from None
 
 
@@ -37,19 +40,63 @@ def is_semver(text: str) -> bool:
     return True
 
 
-def bump(version: str, part: str) -> str:
+def bump(version: str, part: str, *, pre: str | None = None) -> str:
     """The version after `version` when `part` is raised; build metadata is dropped.
 
     A pre-release is finished by the part that it was opened for: patch of 1.4.1-rc.2 is 1.4.1, minor of
     1.4.0-rc.2 is 1.4.0, major of 2.0.0-rc.2 is 2.0.0. prerelease of 1.4.0 is 1.4.1-rc.1 and of 1.4.1-rc.1 is
-    1.4.1-rc.2; another word than rc is kept. Raises VersionError for a version or a part there is not.
+    1.4.1-rc.2; another word than rc is kept. `pre` is that word, and opens the pre-release of any part: with "rc",
+    minor of 1.3.2 is 1.4.0-rc.1. Raises PartError for a part or a word there is not, VersionError for a version.
     """
-    if part not in PARTS:
-        raise VersionError(f"{part!r} is not a part of a version", expected=" | ".join(PARTS))
+    demand_part(part, pre)
     current = parse(version)
-    if part == "prerelease" and current.prerelease:
-        return str(current.bump_prerelease())
-    return str(current.next_version(part, prerelease_token=_TOKEN))
+    if pre is None and part == "prerelease" and current.prerelease:
+        return _next_candidate(current)
+    if pre is None:
+        return str(current.next_version(part, prerelease_token=_TOKEN))
+    final = current.finalize_version()
+    if part != "prerelease" or not current.prerelease:
+        final = current.next_version("patch" if part == "prerelease" else part)
+    if current.finalize_version() == final and re.match(rf"{pre}(?![A-Za-z-])", current.prerelease or ""):
+        return _next_candidate(current)
+    return f"{final}-{pre}.1"
+
+
+def _next_candidate(version: Version) -> str:
+    """The pre-release after `version`: rc.2 after rc.1, rc2 after rc1, rc.0 after rc."""
+    word, number = re.fullmatch(r"(.*?)(\d*)", version.prerelease or "").groups()  # type: ignore[union-attr]
+    return (
+        f"{version.finalize_version()}-{word}{int(number) + 1}" if number else f"{version.finalize_version()}-{word}.0"
+    )
+
+
+def demand_part(part: str, pre: str | None = None) -> None:
+    """Raises PartError where `part` is no part of a version, or `pre` no word for a pre-release."""
+    if part not in PARTS:
+        raise PartError(f"{part!r} is not a part of a version", expected=" | ".join(PARTS))
+    if pre is not None and not _WORD.fullmatch(pre):
+        raise PartError(f"--pre {pre!r} cannot name a pre-release", expected="a word such as rc, beta or alpha")
+
+
+def is_prerelease(version: str) -> bool:
+    """True for a version such as 1.4.0-rc.1. Raises VersionError."""
+    return parse(version).prerelease is not None
+
+
+def final_of(version: str) -> str:
+    """The version that a pre-release leads to; a final version itself. Raises VersionError."""
+    return str(parse(version).finalize_version())
+
+
+def in_line(versions: Iterable[str], old: str, new: str) -> tuple[str, ...]:
+    """Those of `versions` that are of the line on which `old` leads to `new`; words that are no versions are not.
+
+    A patch stays within its minor, a minor within its major, so that an older line can be mended beside a newer one.
+    """
+    before, after = parse(old), parse(new)
+    kept = 0 if before.major != after.major else 1 if before.minor != after.minor else 2
+    wanted = after.to_tuple()[:kept]
+    return tuple(text for text in versions if is_semver(text) and parse(text).to_tuple()[:kept] == wanted)
 
 
 def highest(versions: Iterable[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,13 @@ from scripts.core.paths import key_text
 
 if TYPE_CHECKING:
     from yaml.nodes import Node, ScalarNode
+
+# What a reader of YAML 1.1 or 1.2 takes for a number, a time or a date: 1e3, 0o17, 0x1f, 1_000, 1:30, .5, 2026-11-25.
+_NUMBER = re.compile(
+    r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9_]+)?"
+    r"|[-+]?0[xob][0-9a-fA-F_]+|[0-9]+(?::[0-9]+)+|[0-9]{4}-[0-9]+-[0-9]+.*|[yYnN]",
+    re.ASCII,
+)
 
 
 def set_value(text: str, path: Sequence[str], value: str, *, source: str) -> str:
@@ -108,7 +116,8 @@ def _scalar(text: str, value: str, style: str | None, indent: int) -> str:
         return "'" + value.replace("'", "''") + "'"
     quoted = json.dumps(value, ensure_ascii=False)
     try:
-        return value if style != '"' and yaml.safe_load(f"k: {value}") == {"k": value} else quoted
+        plain = style != '"' and not _NUMBER.fullmatch(value) and yaml.safe_load(f"k: {value}") == {"k": value}
+        return value if plain else quoted
     except yaml.YAMLError:
         return quoted
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -17,18 +18,18 @@ from scripts.chart.archive import unpack
 from scripts.chart.source import read_chart
 from scripts.core.command import Process, Runner
 from scripts.core.config import Config
-from scripts.core.errors import ConfigError, RegistryError, ReleaseError
+from scripts.core.errors import RegistryError, ReleaseError
 from scripts.core.files import sha256, write_atomic
 from scripts.core.owner import owned
 from scripts.core.progress import Say
 from scripts.core.waiting import locked, until
 from scripts.registry.client import connect
 from scripts.registry.credentials import find_credentials, login_in_environment
-from scripts.registry.reference import Registry
+from scripts.registry.reference import Registry, parse_reference
 from scripts.workspace import Workspace
 
 PREFIX = "charts"  # the path below the host, as most registries want one
-_MANIFESTS, _PID = "manifests.json", "registry.pid"
+_MANIFESTS, _PID, _SERVED = "manifests.json", "registry.pid", "served.json"
 _SCHEMA_VERSION = 1
 _START, _LOCK = 15.0, 10.0  # seconds to wait for the server, and for another run that has the folder
 _PORT = re.compile(r"serving on port (\d+)")
@@ -38,11 +39,13 @@ _PORT = re.compile(r"serving on port (\d+)")
 def registry_for(work: Workspace) -> Iterator[Registry]:
     """The registry to publish to: the configured one with its login, or the embedded one, served until the block ends.
 
-    Raises ConfigError, RegistryError.
+    Where `invoke registry` serves the embedded one, that is used, by one run at a time. Raises ConfigError,
+    RegistryError.
     """
     config = work.config
     if not config.registry:
-        with embedded(config.embedded_registry, work) as registry:
+        folder = config.embedded_registry
+        with joined(folder, work) if _served_at(folder) else embedded(folder, work) as registry:
             yield registry
         return
     yield configured(config, work.runner)
@@ -83,10 +86,7 @@ def fetch_chart(work: Workspace, reference: str, into: Path) -> Path:
     Raises RegistryError (not published, or no registry), ConfigError, ChartError.
     """
     if reference.startswith("oci://"):
-        prefix, _, last = reference.rpartition("/")
-        name, _, version = last.partition(":")
-        if not version:
-            raise ConfigError(f"{reference} names no version", expected="oci://host/path/name:version")
+        prefix, name, version, _ = parse_reference(reference)
         work = work.having(registry=prefix)
     else:
         name, version = read_chart(work.config.chart).name, reference
@@ -116,12 +116,24 @@ def embedded(folder: Path, work: Workspace, *, port: int = 0, lock_deadline: flo
         yield registry
 
 
-def serve(folder: Path, work: Workspace, *, port: int = 0) -> Iterator[Registry]:
-    """The same registry, once it answers; goes on until it is closed. Raises RegistryError when the server ends."""
+def serve(folder: Path, work: Workspace, *, port: int = 0) -> Iterator[tuple[Registry, tuple[str, ...]]]:
+    """The same registry for other runs too, once it answers, and the command lines that pull what it holds.
+
+    Goes on until it is closed. Raises RegistryError when the server ends.
+    """
     with _serving(folder, work, port, _LOCK) as (registry, process):
-        yield registry
-        while process.wait(3600) is None:
-            pass
+        pulls = [
+            f"helm pull oci://{registry.host}/{each.repository} --version {each.tag.replace('_', '+')} --plain-http"
+            for each in _noted(folder, work.say)
+        ]
+        served = folder / _SERVED
+        write_atomic(served, json.dumps({"pid": os.getpid(), "host": registry.host}) + "\n")
+        try:
+            yield registry, tuple(pulls or [f"helm pull {registry.prefix}/NAME --version VERSION --plain-http"])
+            while process.wait(3600) is None:
+                pass
+        finally:
+            served.unlink(missing_ok=True)
         raise RegistryError("the embedded registry ended", found=process.log_tail() or None, run="invoke registry")
 
 
@@ -148,6 +160,33 @@ def _serving(folder: Path, work: Workspace, port: int, lock_deadline: float) -> 
                 (folder / _PID).unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def joined(folder: Path, work: Workspace) -> Iterator[Registry]:
+    """The embedded registry that another process serves, for this run alone among those that use it."""
+    import requests
+
+    host = _served_at(folder)
+    with _owned(folder / "joined", work.say, _LOCK, f"the embedded registry at {host}"), requests.Session() as session:
+        session.trust_env = False
+        work.say(f"embedded registry at {host}, served by `invoke registry`")
+        try:
+            yield Registry(f"oci://{host}/{PREFIX}", plain_http=True, alone=True)
+        finally:
+            with contextlib.suppress(RegistryError):  # it was stopped meanwhile, and has noted what it held
+                _note(session, f"http://{host}", folder)
+
+
+def _served_at(folder: Path) -> str | None:
+    """Host and port where `invoke registry` serves the folder; None where none does."""
+    try:
+        served = json.loads((folder / _SERVED).read_text())
+        os.kill(served["pid"], 0)
+        with socket.create_connection(("127.0.0.1", int(served["host"].rpartition(":")[2])), timeout=1):
+            return str(served["host"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 @dataclass(frozen=True)
 class _Manifest:
     repository: str
@@ -162,15 +201,15 @@ class _Manifest:
 
 
 @contextlib.contextmanager
-def _owned(folder: Path, say: Say, deadline: float) -> Iterator[None]:
-    """The folder, for this run alone."""
+def _owned(folder: Path, say: Say, deadline: float, what: str = "") -> Iterator[None]:
+    """The folder, for this run alone; `what` says what it stands for."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RegistryError(f"the embedded registry cannot use {folder}", found=error.strerror or str(error)) from error
     with locked(
         folder / ".lock",
-        what=f"the embedded registry in {folder}",
+        what=what or f"the embedded registry in {folder}",
         deadline=deadline,
         say=say,
         error=RegistryError,

@@ -116,3 +116,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def parse_reference(text: str) -> tuple[str, str, str, str | None]:
+    """Prefix, chart, version and digest of "oci://host/path/name:version", or with "@sha256:..." after it.
+
+    Raises ConfigError.
+    """
+    bare, _, digest = text.partition("@")
+    prefix, _, last = bare.rpartition("/")
+    name, _, tag = last.partition(":")
+    if not text.startswith("oci://") or not prefix.removeprefix("oci:/").strip("/") or not (name and tag):
+        raise ConfigError(f"{text} names no version", expected="oci://host/path/name:version")
+    return prefix, name, tag.replace("_", "+"), digest or None

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from scripts.chart import changelog
-from scripts.chart.source import Chart, read_chart, with_version
+from scripts.chart.source import ARTIFACT_HUB, Chart, read_chart, with_version
 from scripts.core import edits
 from scripts.core.config import Config
 from scripts.core.edits import Edit
-from scripts.core.errors import ConfigError, GitError, RegistryError, VersionError
+from scripts.core.errors import SAME_COMMAND, ConfigError, GitError, PartError, RegistryError, VersionError
 from scripts.core.git import Repository, find_repository
-from scripts.core.owner import owned
 from scripts.core.paths import line_of, shown
 from scripts.core.progress import Say
-from scripts.core.semver import PARTS, bump, highest, parse, tag_name
+from scripts.core.semver import PARTS, bump, demand_part, highest, in_line, is_prerelease, is_semver, parse, tag_name
 from scripts.core.yaml_read import load
 from scripts.registry.client import ListingError, connect
 from scripts.registry.embedded import registry_in_use
@@ -34,15 +30,15 @@ Read = Callable[[Path], bytes | None]
 """A file's content, None where there is no such file."""
 
 _TAG = re.compile(r"\w[\w.-]{0,127}")  # what an image's tag may be
-_CLEAN = "git commit or git stash them, or pass --allow-dirty"
-_HIGHER = "take a higher version: --part major|minor|patch, or --version X"
+_CLEAN = f"git stash --include-untracked, or {SAME_COMMAND} --allow-dirty"
 
 
 @dataclass(frozen=True)
 class Bump:
     """A chart's step from version `old` to `new`: the `edits` that make it, and `notes` for a person.
 
-    `date` is the one that the changelog gives the version, None without a changelog.
+    `date` is the one that the changelog gives the version, None without a changelog. `committed` has the files as a
+    commit will hold them, where a checkout changes line ends.
     """
 
     name: str
@@ -51,6 +47,7 @@ class Bump:
     date: datetime.date | None
     edits: tuple[Edit, ...]
     notes: tuple[str, ...] = ()
+    committed: Mapping[Path, bytes] = field(default_factory=dict)
 
 
 def read_disk(path: Path) -> bytes | None:
@@ -63,12 +60,21 @@ def read_disk(path: Path) -> bytes | None:
         raise ConfigError(f"{shown(path)} cannot be read", found=error.strerror) from error
 
 
-def read_bump(work: Workspace, *, part: str | None, version: str | None, app_version: str | None, dirty: bool) -> Bump:
-    """The bump of the chart as it lies there, above all that is tagged or published; nothing is written.
+def read_bump(
+    work: Workspace,
+    *,
+    part: str | None = None,
+    version: str | None = None,
+    pre: str | None = None,
+    app_version: str | None = None,
+    dirty: bool = False,
+) -> Bump:
+    """The bump of the chart as it lies there, above those of its line that are tagged or published; nothing is written.
 
     A registry that cannot be asked is said and not compared with. Raises as `plan_bump`, and GitError for changes that
     are not committed unless `dirty`.
     """
+    demand_request(part=part, version=version, pre=pre, app_version=app_version)
     chart = read_chart(work.config.chart)
     repository = find_repository(chart.path, work.runner)
     if not dirty:
@@ -84,10 +90,31 @@ def read_bump(work: Workspace, *, part: str | None, version: str | None, app_ver
         date=release_day(),
         part=part,
         version=version,
+        pre=pre,
         app_version=app_version,
         tagged=tagged_versions(chart, repository),
         published=published,
     )
+
+
+def demand_request(
+    *, part: str | None, version: str | None = None, pre: str | None = None, app_version: str | None = None
+) -> None:
+    """Raises UsageError for a step to another version that nobody can mean, before anything is asked or read."""
+    if (part is None) == (version is None):
+        raise ConfigError(
+            "which version the chart moves to is not said", expected=f"either --part {'|'.join(PARTS)} or --version X"
+        )
+    if pre is not None and part is None:
+        raise ConfigError("--pre names the pre-release of a part, and no part is given", expected="--part and --pre")
+    if part is not None:
+        demand_part(part, pre)
+    if version is not None:
+        parse(version, "--version", PartError)
+    if app_version is not None and not _TAG.fullmatch(app_version):
+        raise ConfigError(
+            "--app-version cannot be the tag of an image", expected="such as 1.4.0", found=repr(app_version)
+        )
 
 
 def plan_bump(
@@ -96,6 +123,7 @@ def plan_bump(
     date: datetime.date,
     part: str | None = None,
     version: str | None = None,
+    pre: str | None = None,
     app_version: str | None = None,
     tagged: Iterable[str] = (),
     published: Iterable[str] = (),
@@ -103,77 +131,121 @@ def plan_bump(
 ) -> Bump:
     """How the chart at `config.chart` gets its next version: one `part` raised, or exactly `version`.
 
-    Nothing is written. `tagged` and `published` are versions of the chart that exist already; `read` gives what the
-    files hold, the disk by default. Raises ChartError, VersionError (not a version, or not above all that there are),
-    ChangelogError (nothing to release), ConfigError.
+    Nothing is written. `pre` makes it a candidate. `tagged` and `published` are versions of the chart that exist
+    already; `read` gives what the files hold, the disk by default. Raises ChartError, VersionError (not a version, or
+    not above those of its line), ChangelogError (nothing to release), ConfigError.
     """
-    if (part is None) == (version is None):
-        raise ConfigError(
-            "which version the chart moves to is not said", expected=f"either --part {'|'.join(PARTS)} or --version X"
-        )
-    if app_version is not None and not _TAG.fullmatch(app_version):
-        raise ConfigError(
-            "--app-version cannot be the tag of an image", expected="such as 1.4.0", found=repr(app_version)
-        )
-    chart, file = read_chart(config.chart), config.chart / "Chart.yaml"
+    demand_request(part=part, version=version, pre=pre, app_version=app_version)
+    chart, file = read_chart(config.chart), (config.chart / "Chart.yaml").resolve()
     before, metadata = _metadata(file, read)
     old = str(parse(str(metadata.get("version")), f"{shown(file)}:{line_of(file, ['version'])}: version"))
-    new = bump(old, part) if part is not None else str(parse(version or "", "--version"))
-    _refuse_old(chart.name, old, new, highest(tagged), highest(published))
+    new = bump(old, part, pre=pre) if part is not None else str(parse(version or "", "--version"))
+    tagged, published = tuple(tagged), tuple(published)
+    _refuse_old(chart.name, old, new, part, highest(in_line(tagged, old, new)), highest(in_line(published, old, new)))
 
     changes, history, notes = _history(config, new, tag_name(chart.name, new), date, read)
+    dated = changes is not None
+    if changes is None and f"{ARTIFACT_HUB}changes" in (metadata.get("annotations") or {}):
+        changes = []  # those of the version before are not this one's
     after = with_version(before, new, app_version=app_version, changes=changes, source=shown(file))
     all_edits = [Edit(file, before.encode(), after.encode()), *history]
     old_app = metadata.get("appVersion")
-    all_edits += _badges(config.chart / "README.md", read, (old, new), (str(old_app) if old_app else None, app_version))
-    all_edits += [_mention(config.project / name, read, old, new) for name in config.version_files]
-    return Bump(chart.name, old, new, None if changes is None else date, tuple(all_edits), notes)
+    readme = (config.chart / "README.md").resolve()
+    all_edits += _badges(readme, read, (old, new), (str(old_app) if old_app else None, app_version))
+    if not is_prerelease(new):  # who installs from a page installs the last final version
+        olds = [old, *_finals(old, new, (*tagged, *published, *_sections(config, read)))]
+        all_edits += [_mention((config.project / name).resolve(), read, olds, new) for name in config.version_files]
+    return Bump(chart.name, old, new, date if dated else None, tuple(all_edits), notes)
 
 
 def pending_bump(
-    config: Config, chart: Chart, repository: Repository, part: str, published: Iterable[str], today: datetime.date
+    config: Config,
+    chart: Chart,
+    repository: Repository,
+    part: str,
+    published: Iterable[str],
+    today: datetime.date,
+    pre: str | None = None,
 ) -> Bump | None:
     """The raise of `part` that leads from HEAD to a commit of the new version; None where HEAD is that commit.
 
     A run that was killed may have made some of the edits, or all: that is the same bump. Raises GitError for other
     changes in the tree, and as `plan_bump` does.
     """
-    if repository.subject() == commit_message(chart.name, chart.version):
-        return None
+    demand_part(part, pre)
+    if (raised := raised_by_head(config, repository)) is not None:
+        before, now = raised
+        if bump(before, part, pre=pre) == now:
+            return None
+        if not is_prerelease(now):
+            raise VersionError(
+                f"HEAD is the commit that raised {chart.name} from {before} to {now}",
+                expected=f"changes since then to release, or the --bump that led to {now}",
+                run=f"invoke release, if {now} is to be released",
+            )
     tagged = tagged_versions(chart, repository)
 
-    def plan(day: datetime.date) -> Bump:
+    def plan(day: datetime.date, *, as_checkout: bool = True) -> Bump:
         def head(path: Path) -> bytes | None:
-            return repository.file_at("HEAD", path)
+            return repository.file_at("HEAD", path, as_checkout=as_checkout)
 
-        return plan_bump(config, date=day, part=part, tagged=tagged, published=published, read=head)
+        return plan_bump(config, date=day, part=part, pre=pre, tagged=tagged, published=published, read=head)
 
-    bump, history = plan(today), read_disk(config.changelog)
+    step, history = plan(today), read_disk(config.changelog)
     if history is not None:
-        written = changelog.release_date(_decoded(config.changelog, history), bump.new)
+        written = changelog.release_date(_decoded(config.changelog, history), step.new)
         if written not in (None, today):
-            bump = plan(written)  # killed yesterday
-    ours = [edit for edit in bump.edits if read_disk(edit.path) in (edit.before, edit.after)]
+            step = plan(written)  # killed yesterday
+    ours = [edit for edit in step.edits if read_disk(edit.path) in (edit.before, edit.after)]
     spared = [path for edit in ours for path in (edit.path, edit.fresh)]
     demand_clean(repository, but=spared, run="git commit or git stash them: a commit of the new version is made")
-    return bump
+    committed = plan(step.date or today, as_checkout=False)
+    return replace(step, committed={edit.path: edit.after for edit in committed.edits})
+
+
+def raised_by_head(config: Config, repository: Repository) -> tuple[str, str] | None:
+    """The versions before and after the last commit, where it raised the chart's; None where it did not.
+
+    Whoever made it, and whatever its message says. Raises GitError where a shallow clone does not tell.
+    """
+    file = config.chart / "Chart.yaml"
+    now, parent = _version_at(repository, "HEAD", file), repository.parent()
+    before = _version_at(repository, parent, file) if parent else None
+    if now is None or before is None or parse(now) <= parse(before):
+        return None
+    history = repository.file_at("HEAD", config.changelog) if config.changelog.is_relative_to(repository.root) else None
+    if history is not None and changelog.parse(_decoded(config.changelog, history)).section(now) is None:
+        return None  # a version that was written by hand, and is to be released with the next
+    return before, now
+
+
+def _version_at(repository: Repository, revision: str, file: Path) -> str | None:
+    import yaml
+
+    try:
+        version = load(repository.file_at(revision, file) or b"")["version"]
+    except (yaml.YAMLError, TypeError, KeyError):
+        return None
+    return version if isinstance(version, str) and is_semver(version) else None
 
 
 @contextlib.contextmanager
 def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
-    """The tree with the edits of `bump`, which the end of the block commits; where that fails they are taken back.
+    """Makes the edits of `bump` and their commit at the end of the block; where one of these fails all is taken back.
 
     Raises GitError, OutputError.
     """
-    message = commit_message(bump.name, bump.new)
+    head = repository.commit()
     try:
-        edits.apply([replace(edit, before=_held(edit)) for edit in bump.edits])
         yield
-        repository.make_commit(message, [edit.path for edit in bump.edits])
+        edits.apply([replace(edit, before=_held(edit)) for edit in bump.edits])
+        repository.make_commit(commit_message(bump.name, bump.new), [edit.path for edit in bump.edits])
     except BaseException:
-        if repository.subject() != message:  # a Ctrl-C may come after the commit
+        if repository.commit() == head:  # a Ctrl-C may come after the commit
             changed = [edit for edit in bump.edits if _held(edit) != edit.before]
             edits.apply([Edit(edit.path, _held(edit), edit.before) for edit in changed])
+            for edit in bump.edits:  # of a run that was killed
+                edit.fresh.unlink(missing_ok=True)
         raise
 
 
@@ -182,20 +254,8 @@ def _held(edit: Edit) -> bytes:
     return read_disk(edit.path) or b""
 
 
-@contextlib.contextmanager
-def bumped_copy(chart: Chart, bump: Bump) -> Iterator[Path]:
-    """A copy of the chart's folder that has the edits of `bump`, gone after the block."""
-    with tempfile.TemporaryDirectory(prefix=owned("bumped")) as scratch:
-        folder = Path(scratch) / chart.path.name
-        shutil.copytree(chart.path, folder, symlinks=True, ignore=shutil.ignore_patterns(edits.FRESH.format("*")))
-        for edit in bump.edits:
-            if edit.path.is_relative_to(chart.path):
-                (folder / edit.path.relative_to(chart.path)).write_bytes(edit.after)
-        yield folder
-
-
 def commit_message(name: str, version: str) -> str:
-    """The first line of the commit that raises a version, by which a later run knows it."""
+    """The message of the commit that raises a version."""
     return f"Release {name} {version}"
 
 
@@ -231,26 +291,20 @@ def demand_clean(repository: Repository | None, *, but: Iterable[Path] = (), run
         raise uncommitted(dirty, run=run)
 
 
-def uncommitted(dirty: Sequence[str], *, run: str = _CLEAN) -> GitError:
+def uncommitted(dirty: Sequence[object], *, run: str = _CLEAN) -> GitError:
     """The refusal of a working tree in which the files `dirty` differ from HEAD."""
     more = f"\nand {len(dirty) - 10} more" if len(dirty) > 10 else ""
     return GitError(
         "the working tree has changes that are not committed",
         expected="a clean tree, so that a commit says what was released",
-        found="\n".join(dirty[:10]) + more,
+        found="\n".join(map(str, dirty[:10])) + more,
         run=run,
     )
 
 
 def release_day() -> datetime.date:
-    """Today in UTC, or the day of SOURCE_DATE_EPOCH (seconds since 1970). Raises ConfigError."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if not epoch:
-        return datetime.datetime.now(datetime.UTC).date()
-    try:
-        return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).date()
-    except (ValueError, OverflowError, OSError):
-        raise ConfigError("SOURCE_DATE_EPOCH is no time", expected="seconds since 1970", found=repr(epoch)) from None
+    """Today in UTC, whatever time a packaging system sets for what it builds."""
+    return datetime.datetime.now(datetime.UTC).date()
 
 
 def _metadata(file: Path, read: Read) -> tuple[str, dict[str, Any]]:
@@ -263,20 +317,53 @@ def _metadata(file: Path, read: Read) -> tuple[str, dict[str, Any]]:
     return text, load(text) or {}
 
 
-def _refuse_old(name: str, old: str, new: str, tagged: str | None, published: str | None) -> None:
-    """A version is given once and rises; build metadata does not make a version higher."""
+def _refuse_old(name: str, old: str, new: str, part: str | None, tagged: str | None, published: str | None) -> None:
+    """A version is given once and rises on its line; build metadata does not make a version higher."""
     for latest, where in (
         (old, f"the chart in the tree is {old}"),
         (tagged, f"the git tag {tag_name(name, tagged or '')}"),
         (published, f"{published} is published"),
     ):
         if latest is not None and parse(new) <= parse(latest):
+            top = highest(version for version in (old, tagged, published) if version)
             raise VersionError(
                 f"{new} is not above the latest version of {name}",
-                expected=f"a version above {latest}",
+                expected=f"a version above {latest}, as {in_words(old, new)}",
                 found=where,
-                run=_HIGHER,
+                run=f"invoke version-bump --version {bump(top or old, _part(old, new, part))}",
             )
+
+
+def in_words(old: str, new: str) -> str:
+    """The line on which `old` leads to `new`, for a person."""
+    before, after = parse(old), parse(new)
+    if before.major != after.major:
+        return "it opens a new major"
+    line = f"{after.major}" if before.minor != after.minor else f"{after.major}.{after.minor}"
+    return f"it continues the line {line}"
+
+
+def _part(old: str, new: str, part: str | None) -> str:
+    """The part that leads past what is there already."""
+    before, after = parse(old), parse(new)
+    if part is not None:
+        return part
+    return "major" if before.major != after.major else "minor" if before.minor != after.minor else "patch"
+
+
+def _finals(old: str, new: str, versions: Iterable[str]) -> list[str]:
+    """The final versions below `new`, the highest first: what pages for users name while `old` is a candidate."""
+    if not is_prerelease(old):
+        return []
+    known = {each for each in versions if is_semver(each) and not is_prerelease(each) and parse(each) < parse(new)}
+    return sorted(known, key=parse, reverse=True)
+
+
+def _sections(config: Config, read: Read) -> list[str]:
+    """The versions that the changelog has."""
+    data = read(config.changelog)
+    history = changelog.parse(_decoded(config.changelog, data)) if data is not None else None
+    return [section.version for section in history.sections if section.version] if history else []
 
 
 def _history(
@@ -285,9 +372,9 @@ def _history(
     """What the changelog says of the new version, for Artifact Hub (None without a changelog); its edit; notes."""
     source, data = shown(config.changelog), read(config.changelog)
     if data is None:
-        return None, [], (f"there is no {source}: no changelog is kept, and artifacthub.io/changes stays",)
+        return None, [], (f"there is no {source}: no changelog is kept, and artifacthub.io/changes is empty",)
     text = _decoded(config.changelog, data)
-    unreleased = changelog.releasable(changelog.parse(text, source))
+    unreleased = changelog.releasable(changelog.parse(text, source), new)
     changes = [
         (entry.kind, changelog.plain(entry.text))
         for entry in unreleased.entries
@@ -314,20 +401,22 @@ def _badges(readme: Path, read: Read, *pairs: tuple[str | None, str | None]) -> 
     return [Edit(readme, before, text.encode())] if text.encode() != before else []
 
 
-def _mention(path: Path, read: Read, old: str, new: str) -> Edit:
-    """Every mention of `old` in a file of `version_files`; one without any has drifted."""
+def _mention(path: Path, read: Read, olds: Sequence[str], new: str) -> Edit:
+    """Every mention of the first of `olds` that a file of `version_files` names; one without any has drifted."""
     before = read(path)
     if before is None:
         raise ConfigError(f"[tool.gati] version_files names {shown(path)}, which is not there")
-    pattern = rf"(?<![0-9])(?<![0-9]\.){re.escape(old)}(?![0-9]|\.[0-9]|[-+][0-9A-Za-z])"
-    after, count = re.subn(pattern, new, _decoded(path, before))
-    if not count:
-        raise ConfigError(
-            f"{shown(path)} does not name the version {old}",
-            expected="the chart's version in every file of [tool.gati] version_files",
-            run=f"correct {shown(path)}, or take it off the list in pyproject.toml",
-        )
-    return Edit(path, before, after.encode())
+    text = _decoded(path, before)
+    for old in olds:
+        pattern = rf"(?<![0-9])(?<![0-9]\.){re.escape(old)}(?![0-9]|\.[0-9]|[-+][0-9A-Za-z])"
+        after, count = re.subn(pattern, new, text)
+        if count:
+            return Edit(path, before, after.encode())
+    raise ConfigError(
+        f"{shown(path)} does not name the version {olds[0]}",
+        expected="the chart's version in every file of [tool.gati] version_files",
+        run=f"correct {shown(path)}, or take it off the list in pyproject.toml",
+    )
 
 
 def _decoded(path: Path, data: bytes) -> str:

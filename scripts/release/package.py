@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from scripts.chart.archive import RECORD, Package, describe, pack, record_text
+from scripts.chart.archive import RECORD, Package, describe, pack, read_members, record_text
 from scripts.chart.changelog import read_changelog
 from scripts.chart.helm import Helm
+from scripts.chart.secrets import refuse_secrets
 from scripts.chart.source import Chart, check_sources
 from scripts.core.config import Config
 from scripts.core.files import write_atomic
 from scripts.core.paths import line_of, shown
 from scripts.core.progress import Say, silent
 from scripts.core.semver import parse
+from scripts.release.origin import origin_of
 
 UNDATED = 315532800  # 1980-01-01, the first day that every archive format can hold
 
@@ -20,11 +22,16 @@ UNDATED = 315532800  # 1980-01-01, the first day that every archive format can h
 def package(config: Config, chart: Chart, helm: Helm, say: Say = silent, *, dry_run: bool = False) -> Package:
     """Write `dist/<name>-<version>.tgz` and `dist/<name>.package.json`; when `dry_run`, only say what they would be.
 
-    Raises VersionError (no semver), ValuesError (a values file is no YAML), ChartError (a schema that is no JSON,
-    or helm refuses the chart), ChangelogError, OutputError (`dist/` cannot be written): whatever was in `dist/`
-    is then still there.
+    It is made from the commit where the folder is as the commit holds it, else from the folder, which is said. Raises
+    VersionError (no semver), ValuesError (a values file is no YAML), ChartError (a schema that is no JSON, or helm
+    refuses the chart), SecretError, ChangelogError, GitError, OutputError (`dist/` cannot be written): whatever was in
+    `dist/` is then still there.
     """
-    found, data = build(config, chart, helm, release_time(config, chart))
+    with origin_of(config, helm) as origin, origin.telling():
+        own = origin.config(config)
+        found, data = build(own, origin.chart, helm, release_time(own, origin.chart))
+    for difference in origin.differences:
+        say(f"note: {'the commit is packed, not' if origin.copies else 'no commit holds'} {difference}")
     if not dry_run:
         store(config, found, data)
         say(f"packaged {chart.name} {chart.version}: {found.size} bytes")
@@ -37,6 +44,7 @@ def build(config: Config, chart: Chart, helm: Helm, epoch: int) -> tuple[Package
     parse(chart.version, f"{shown(file)}:{line_of(file, ['version'])}: version")
     check_sources(chart)
     data = pack(helm, chart.path, epoch)
+    refuse_secrets(read_members(data, chart.archive_name), config.meant_files)
     return describe(config.dist / chart.archive_name, data, epoch), data
 
 

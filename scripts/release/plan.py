@@ -7,7 +7,7 @@ import json
 import platform
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,8 +15,16 @@ from scripts.chart.archive import Package, load_package
 from scripts.chart.source import Chart, read_chart
 from scripts.checks import lint as linting
 from scripts.checks.validate import Validation, check_chart, demand_valid
-from scripts.core.errors import ChangelogError, ChartError, FindingsError, GitError, RegistryError, ReleaseError
-from scripts.core.files import write_atomic
+from scripts.core.errors import (
+    SAME_COMMAND,
+    ChangelogError,
+    ChartError,
+    FindingsError,
+    GitError,
+    RegistryError,
+    ReleaseError,
+)
+from scripts.core.files import try_writing, write_atomic
 from scripts.core.git import Repository, find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
@@ -26,7 +34,16 @@ from scripts.registry.embedded import registry_for, registry_in_use
 from scripts.registry.reference import Registry
 from scripts.release import publish as publishing
 from scripts.release import verify
-from scripts.release.bump import Bump, bumped, bumped_copy, pending_bump, published_versions, release_day, uncommitted
+from scripts.release.bump import (
+    Bump,
+    bumped,
+    demand_request,
+    pending_bump,
+    published_versions,
+    release_day,
+    uncommitted,
+)
+from scripts.release.origin import Difference, Origin, committed_copy, differences, origin_of
 from scripts.release.package import build, midnight, release_time, store
 from scripts.release.publish import Publication, State
 from scripts.release.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read_record, record_file, write_record
@@ -37,11 +54,13 @@ _TOOLS = ("helm", "kubeconform")
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for: the `part` to raise first, whether to `tag`, whether to release what no commit holds."""
+    """What was asked for: the `part` to raise first, to a candidate called `pre`; whether to `tag`; `allow_dirty`."""
 
     part: str | None = None
     tag: bool = False
     allow_dirty: bool = False
+    """Release what no commit holds."""
+    pre: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,19 +75,34 @@ class Step:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the plan is made from. `package` is the chart as it will be packed, `archive` its bytes.
+    """What the plan is made from. `package` is the chart as it will be packed from `origin`, `archive` its bytes.
 
-    `bump` is a raise of the version that is not committed yet. `commit` is None outside of a git repository and
-    `dirty` names the chart's files that differ from it.
+    `bump` is a raise of the version that is not committed yet, and `notes` what a person should know beforehand.
     """
 
-    chart: Chart
-    repository: Repository | None
-    commit: str | None
-    dirty: tuple[str, ...]
+    origin: Origin
     bump: Bump | None
     package: Package
     archive: bytes
+    notes: tuple[str, ...]
+
+    @property
+    def chart(self) -> Chart:
+        return self.origin.chart
+
+    @property
+    def repository(self) -> Repository | None:
+        return self.origin.repository
+
+    @property
+    def commit(self) -> str | None:
+        """The commit that is released; None outside of a git repository."""
+        return self.origin.commit
+
+    @property
+    def dirty(self) -> tuple[Difference, ...]:
+        """The files that are not packed as the commit holds them, or would not be in this clone."""
+        return self.origin.differences
 
 
 @contextlib.contextmanager
@@ -80,21 +114,32 @@ def prepared(
     A dry run does not even make the folder of the embedded registry. Raises ChartError, ConfigError, RegistryError
     (the embedded registry), and for a raise of the version GitError, VersionError and ChangelogError.
     """
-    chart = read_chart(work.config.chart)
+    if options.part is not None or options.pre is not None:
+        demand_request(part=options.part, pre=options.pre)
+    read_chart(work.config.chart)
     serve = registry_in_use if dry_run else registry_for
-    with serve(work) as registry:
-        yield Release(work, options, chart, registry, today or release_day())
+    with contextlib.ExitStack() as copies, serve(work) as registry:
+        yield Release(work, options, copies, registry, today or release_day())
 
 
 class Release:
     """One release of one chart: `facts`, the `plan` made from them, and `run`, which does what is absent."""
 
-    def __init__(self, work: Workspace, options: Options, chart: Chart, registry: Registry | None, today: date) -> None:
+    def __init__(
+        self,
+        work: Workspace,
+        options: Options,
+        copies: contextlib.ExitStack,
+        registry: Registry | None,
+        today: date,
+    ) -> None:
         self._work, self._config, self._say = work, work.config, work.say
         self._options, self._registry, self._helm = options, registry, work.helm
+        self._copies, self._today = copies, today
         self._patience = 0.0
         self._began, self._seconds = datetime.now(UTC), dict[str, float]()
-        self.facts = self._read_facts(chart, today)
+        self._done: dict[str, str] = {}  # what a step has done that cannot be taken back
+        self.facts = self._read_facts()
         self._last = self._recorded()
         self.plan = self._make_plan()
 
@@ -119,75 +164,138 @@ class Release:
         What can be taken back comes first: a failed check leaves the tree as it was. Raises FindingsError (a
         check), GitError, OutputError, RegistryError.
         """
-        self.demand_possible(committed=False)
+        self.demand_possible(committed=any(difference.lacking for difference in self.facts.dirty))
         if not self.absent() and self._last is not None:
             return self._last
-        facts = self.facts
-        if self.absent("publish"):
-            publishing.demand_push(self._served(), facts.package)
-        if facts.bump is not None and facts.repository is not None:
-            self._say(f"raising {facts.bump.name} from {facts.bump.old} to {facts.bump.new}")
-            for note in facts.bump.notes:
-                self._say(f"note: {note}")
-            with bumped(facts.bump, facts.repository):
-                self._prepare()
-            chart, commit = read_chart(self._config.chart), facts.repository.commit()
-            self.facts = replace(facts, chart=chart, commit=commit, bump=None)
+        try:
+            return self._run()
+        except BaseException as error:
+            self._tell_what_remains(error)
+            raise
+
+    def _run(self) -> ReleaseRecord:
+        if self.facts.bump is not None and self.facts.repository is not None:
+            self._raise_version(self.facts.bump, self.facts.repository)
         else:
+            self._try_first()
             self._prepare()
         self.demand_possible()
         publication = self._publish()
+        if publication.state == "pushed":
+            self._done["publish"] = f"pushed {publication.reference}"
         self._patience = LAG  # of a registry that has just been written to
         with self._timed("verify", f"reading {publication.reference} back"):
             verify.verify(self._served(), self.facts.package, digest=publication.digest, patience=LAG)
+        self._done["verify"] = "read it back"
         if self.absent("tag"):
             self._make_tag()
         self._check_again()
         record = self._record(publication)
-        self._say(f"writing {self._record_shown}")
+        self._say(f"writing {shown(record_file(self._config, record.name))}")
         write_record(self._config, record)
         return record
 
+    def _raise_version(self, bump: Bump, repository: Repository) -> None:
+        """Check the chart of the new version, make the commit, and pack what the commit then holds."""
+        self._say(f"raising {bump.name} from {bump.old} to {bump.new}")
+        for note in bump.notes:
+            self._say(f"note: {note}")
+        with bumped(bump, repository):
+            self._try_first()
+            self._prepare()
+        self._done["bump"] = f"committed {(repository.commit() or '')[:12]}, which raises {bump.name} to {bump.new}"
+        foreseen = self.facts.package
+        self.facts = self._read_facts(bump)
+        if self.facts.package.version != bump.new:
+            raise GitError(
+                "a hook changed the version that was committed",
+                expected=bump.new,
+                found=self.facts.package.version,
+                run="git show HEAD",
+            )
+        if self.facts.package != foreseen:
+            self._say("a hook changed the chart that was committed: it is checked and packed again")
+        if self.facts.package != foreseen or self.facts.dirty:
+            self._last, self.plan = self._recorded(), self._make_plan()
+            self.demand_possible()
+            self._prepare()
+
+    def _try_first(self) -> None:
+        """Try all that could fail once something is done. Raises GitError, OutputError, RegistryError."""
+        facts = self.facts
+        if self.absent("publish"):
+            publishing.demand_push(self._served(), facts.package)
+        if facts.repository is not None and facts.commit is not None and self.absent("bump", "tag"):
+            facts.repository.try_identity()
+            if self.absent("tag"):
+                facts.repository.try_signing("tag.gpgSign")
+                facts.repository.try_tag(tag_name(self.package.name, self.package.version), facts.commit)
+        try_writing(record_file(self._config, self.package.name))
+
+    def _tell_what_remains(self, error: BaseException) -> None:
+        """Add to an error what was done before it, and what was not; where it is none of ours, say that."""
+        if not {"bump", "publish"} & self._done.keys():
+            return
+        steps = ("publish", "verify", "tag", "record")
+        left = [step.name for step in self.plan if step.name in steps and step.name not in self._done]
+        if isinstance(error, ReleaseError):
+            error.done, error.left = "\n".join(self._done.values()), ", ".join(left)
+        else:
+            self._say(f"done: {'; '.join(self._done.values())}\nnot done: {', '.join(left)}\nnext: {SAME_COMMAND}")
+
     # -- facts and plan ---------------------------------------------------------------------------
 
-    def _read_facts(self, chart: Chart, today: date) -> Facts:
-        repository = find_repository(chart.path, self._work.runner)
+    def _read_facts(self, made: Bump | None = None) -> Facts:
+        """What there is now; `made` is a raise of the version that was just committed."""
+        config, helm = self._config, self._helm
+        repository = find_repository(config.chart, self._work.runner)
         commit = repository.commit() if repository else None
-        bump, dirty = None, tuple[str, ...]()
-        if self._options.part is not None:
+        bump = None
+        if self._options.part is not None and made is None:
             if repository is None or commit is None:
                 raise GitError(
-                    f"--bump makes a commit, but {shown(chart.path)} is in no git repository that has one",
+                    f"--bump makes a commit, but {shown(config.chart)} is in no git repository that has one",
                     run=f"invoke version-bump --part {self._options.part}, then invoke release",
                 )
-            bump = self._pending(chart, repository, self._options.part, today)
-        if bump is not None:
-            with bumped_copy(chart, bump) as folder:
-                package, archive = build(self._config, read_chart(folder), self._helm, midnight(bump.date))
+            bump = self._pending(read_chart(config.chart), repository, self._options.part)
+        if bump is not None and repository is not None and commit is not None:
+            origin, epoch = self._raised(bump, repository, commit), midnight(bump.date)
         else:
-            package, archive = build(self._config, chart, self._helm, release_time(self._config, chart))
-            dirty = self._uncommitted(repository) if repository else ()
-        return Facts(chart, repository, commit, dirty, bump, package, archive)
+            origin = self._copies.enter_context(origin_of(config, helm, allow_dirty=self._options.allow_dirty))
+            epoch = release_time(origin.config(config), origin.chart)
+        with origin.telling():
+            package, archive = build(origin.config(config), origin.chart, helm, epoch)
+        return Facts(origin, bump, package, archive, self._notes(repository))
 
-    def _pending(self, chart: Chart, repository: Repository, part: str, today: date) -> Bump | None:
+    def _raised(self, bump: Bump, repository: Repository, commit: str) -> Origin:
+        """The chart of HEAD with the edits of `bump`. Raises GitError where something else is not as in HEAD."""
+        with committed_copy(self._config, repository, commit) as head:
+            edited = [path for edit in bump.edits for path in (edit.path, edit.fresh)]
+            if found := differences(self._config, self._helm, repository, head, but=edited):
+                raise uncommitted(found, run="git commit or git stash them: a commit of the new version is made")
+        copy = committed_copy(self._config, repository, commit, bump.committed)
+        return self._copies.enter_context(copy).origin(read_chart(self._config.chart), repository)
+
+    def _notes(self, repository: Repository | None) -> tuple[str, ...]:
+        """What a person should know before a commit or a tag is made that may have nowhere to go."""
+        if repository is None or not (self._options.part or self._options.tag):
+            return ()
+        if repository.branch() is None:
+            what = "the commit belongs to no branch until you make one: git switch --create NAME"
+            return (f"HEAD is detached: {what if self._options.part else 'the tag is at a commit of no branch'}",)
+        behind = repository.behind()
+        words = (
+            f"the branch is {behind} commit{'s'[: behind != 1]} behind its upstream, so that git push will be refused"
+        )
+        return (f"{words}: git pull --rebase first",) if behind else ()
+
+    def _pending(self, chart: Chart, repository: Repository, part: str) -> Bump | None:
         try:
             published = published_versions(chart, self._registry, self._say)
-            return pending_bump(self._config, chart, repository, part, published, today)
+            return pending_bump(self._config, chart, repository, part, published, self._today, self._options.pre)
         except ChangelogError as error:
             run = f"{error.run}; or without --bump: invoke release, if {chart.version} is to be released"
             raise ChangelogError(error.message, expected=error.expected, found=error.found, run=run) from None
-
-    def _uncommitted(self, repository: Repository) -> tuple[str, ...]:
-        """The files of the archive, and the changelog that dates it, which are not as in HEAD."""
-        chart = self._config.chart
-        dirty = [
-            name
-            for name in repository.changes()
-            if (path := repository.root / name) == self._config.changelog or path.is_relative_to(chart)
-        ]
-        if not dirty and repository.file_at("HEAD", chart / "Chart.yaml") is None:
-            dirty = [f"{shown(chart)} (ignored by git)"]
-        return tuple(dirty)
 
     def _make_plan(self) -> tuple[Step, ...]:
         """Every step with what is there. Reads only."""
@@ -228,7 +336,7 @@ class Release:
             return Step("commit", "unknown", "in no git repository: the record names no commit")
         if not facts.dirty:
             return Step("commit", "same", f"{(facts.commit or '')[:12]} holds the chart as it is")
-        names = ", ".join(facts.dirty)
+        names = ", ".join(map(str, facts.dirty))
         if self._options.allow_dirty:
             return Step("commit", "different", f"allowed: {names}")
         return Step("commit", "different", f"refused after the checks: {names}", uncommitted(facts.dirty))
@@ -258,6 +366,9 @@ class Release:
         if facts.dirty and self._options.allow_dirty:
             error = uncommitted(facts.dirty, run="git commit them, or release without --tag")
             return Step("tag", "unknown", "a tag would name a commit without these changes", error)
+        if facts.commit is None:
+            error = GitError("--tag needs a commit, and the repository has none", run="git commit")
+            return Step("tag", "unknown", error.message, error)
         tagged = facts.repository.tags().get(tag)
         if tagged is None:
             return Step("tag", "absent", f"git tag {tag}")
@@ -314,26 +425,30 @@ class Release:
         if not self.absent("lint", "validate"):
             return
         self._work.tools.paths(_TOOLS)
-        with self._timed("checks", "checking the sources and what they render"):
+        origin = self.facts.origin
+        work = self._work.having(chart=origin.chart.path, changelog=origin.changelog)
+        with self._timed("checks", "checking the sources and what they render"), origin.telling():
             with workers(self._work.runner) as one, workers(self._work.runner) as other:
-                lint = one.submit(linting.lint, self._work)
-                validation = other.submit(check_chart, self._work)
+                lint = one.submit(linting.lint, work)
+                validation = other.submit(check_chart, work)
                 self._demand_clean(lint.result())
                 outcome = validation.result()
             self._demand_valid(outcome)
             self._say(outcome.summary())
 
     def _demand_clean(self, outcome: linting.Lint) -> None:
-        write_atomic(self._config.result(outcome.chart.name, "lint.json"), _json(outcome.report()))
+        report = self.facts.origin.told(_json(outcome.report()))
+        write_atomic(self._config.result(outcome.chart.name, "lint.json"), report)
         told = [(f.level, f"{f.place}: {f.message}" if f.place else f.message) for f in outcome.findings]
         for level, line in told:
             if level != "error":
-                self._say(f"{level}: {line}")
+                self._say(f"{level}: {self.facts.origin.told(line)}")
         with _in_full([line for level, line in told if level == "error"], "invoke lint"):
             linting.demand_clean(outcome)
 
     def _demand_valid(self, outcome: Validation) -> None:
-        write_atomic(self._config.result(outcome.plan.chart.name, "kubeconform.json"), _json(outcome.report()))
+        report = self.facts.origin.told(_json(outcome.report()))
+        write_atomic(self._config.result(outcome.plan.chart.name, "kubeconform.json"), report)
         lines = [f"{p.source}: {p.kind}/{p.name}: {p.message} ({where})" for p, where in outcome.problems()]
         with _in_full(lines, "invoke kubeconform-check"):
             demand_valid(outcome)
@@ -349,6 +464,7 @@ class Release:
             tag = tag_name(package.name, package.version)
             with self._timed("tag", f"tagging {self.facts.commit[:12]} as {tag}"):
                 repository.make_tag(tag, f"{package.name} {package.version}", self.facts.commit)
+            self._done["tag"] = f"made the git tag {tag}"
 
     def _check_again(self) -> None:
         """Ask every step once more. Raises ReleaseError for one that is not done."""
@@ -368,7 +484,8 @@ class Release:
             version=package.version,
             app_version=facts.chart.app_version,
             commit=facts.commit,
-            dirty=facts.dirty,
+            dirty=tuple(difference.path for difference in facts.dirty),
+            differences={difference.path: difference.kind for difference in facts.dirty},
             tag=tag_name(package.name, package.version) if self._options.tag else None,
             archive=package.path.name,
             sha256=package.sha256,

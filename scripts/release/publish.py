@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,16 @@ from scripts.chart.helm import Helm
 from scripts.chart.kubeversion import supported
 from scripts.chart.manifests import difference, read_manifests
 from scripts.chart.source import Chart
-from scripts.core.errors import ChartError, CommandFailed, CommandTimeout, ConfigError, RegistryError, ReleaseError
+from scripts.core.config import Config
+from scripts.core.errors import (
+    REFUSED,
+    ChartError,
+    CommandFailed,
+    CommandTimeout,
+    ConfigError,
+    RegistryError,
+    ReleaseError,
+)
 from scripts.core.files import sha256
 from scripts.core.interrupt import pause
 from scripts.core.owner import owned
@@ -25,6 +34,8 @@ from scripts.core.progress import Say, silent
 from scripts.registry.client import LAG, Client, Found, connect
 from scripts.registry.credentials import login_address
 from scripts.registry.reference import Reference, Registry
+from scripts.release.origin import origin_of
+from scripts.release.verify import demand_same_version
 
 State = Literal["absent", "same", "different", "unknown"]
 _MINORS = [f"1.{minor}" for minor in range(16, 100)]  # helm renders for any, also for one that is not out yet
@@ -154,21 +165,17 @@ def refusal(registry: Registry, package: Package, archive: bytes, helm: Helm) ->
 
 def check_tree(package: Package, chart: Chart, helm: Helm) -> None:
     """Make sure that packing the chart in the tree gives the package's bytes. Raises ChartError naming the files."""
-    again = "invoke package"
-    if (package.name, package.version) != (chart.name, chart.version):
-        raise ChartError(
-            f"{package.path} is not the chart in {chart.path}",
-            expected=f"{chart.name} {chart.version}",
-            found=f"{package.name} {package.version}",
-            run=again,
-        )
-    packed, tree = package.path.read_bytes(), pack(helm, chart.path, package.epoch)
+    demand_same_version(package, chart)
+    own = replace(Config(root=chart.path), chart=chart.path, changelog=chart.path / "no changelog")
+    with origin_of(own, helm) as origin:
+        packed, tree = package.path.read_bytes(), pack(helm, origin.chart.path, package.epoch)
     if packed != tree:
         lines = changed_files(packed, tree) or ("the same files, packed in another way (by another version of helm?)",)
         raise ChartError(
             f"{package.path} is not the chart in {chart.path}",
             found="\n".join(_cut(lines)),
-            run=again,
+            run="invoke package",
+            code=REFUSED,
         )
 
 
@@ -254,6 +261,7 @@ def _other_content(
         expected=f"nothing, or the archive sha256 {sha256(ours)}",
         found="\n".join(_cut(tuple(_differences(client, reference, ours, helm)))),
         run="invoke version-bump --part patch, or restore the published chart in the tree",
+        code=REFUSED,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from scripts.core.config import Config
@@ -19,7 +19,8 @@ class ReleaseRecord:
     """A release that was made and read back. Times are RFC 3339 in UTC, `seconds` by step.
 
     `registry` is the configured prefix, or EMBEDDED; `commit` is None outside of a git repository, and `tag`
-    where none was asked for; `dirty` names files of the chart that the commit does not hold as they were.
+    where none was asked for; `dirty` names files of the chart that the commit does not hold as they were, and
+    `differences` says of each why.
     """
 
     schema_version: int
@@ -39,6 +40,7 @@ class ReleaseRecord:
     started: str
     finished: str
     seconds: Mapping[str, float]
+    differences: Mapping[str, str] = field(default_factory=dict)
 
 
 def record_file(config: Config, chart: str) -> Path:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from scripts.chart.archive import Package
-from scripts.core.errors import ChartError, RegistryError
+from scripts.chart.archive import Package, describe
+from scripts.chart.source import Chart
+from scripts.core.errors import FINDING, REFUSED, ChartError, RegistryError
 from scripts.registry.client import connect
 from scripts.registry.reference import Registry
 
@@ -35,10 +37,13 @@ def verify(registry: Registry, package: Package, *, digest: str | None = None, p
     with connect(registry) as client:
         tagged = client.manifest(reference, patience=patience)
         if tagged is None:
-            raise RegistryError(f"{reference} is not published", run="invoke publish")
+            raise RegistryError(f"{reference} is not published", run="invoke publish", code=REFUSED)
         if tagged.digest != expected:
             raise RegistryError(
-                f"{reference} is not what was packaged", expected=f"digest {expected}", found=f"digest {tagged.digest}"
+                f"{reference} is not what was packaged",
+                expected=f"digest {expected}",
+                found=f"digest {tagged.digest}",
+                code=FINDING,
             )
         named = client.manifest(reference, digest=expected, patience=patience)
         if named is None or named.content != tagged.content:
@@ -46,6 +51,51 @@ def verify(registry: Registry, package: Package, *, digest: str | None = None, p
         if client.archive(reference, tagged, patience=patience) != packed:
             layer = tagged.layer()[0].removeprefix("sha256:")
             raise RegistryError(
-                f"{reference} holds another archive", expected=f"sha256 {package.sha256}", found=f"sha256 {layer}"
+                f"{reference} holds another archive",
+                expected=f"sha256 {package.sha256}",
+                found=f"sha256 {layer}",
+                code=FINDING,
             )
     return Verification(str(reference), expected, package.sha256, package.size)
+
+
+def verify_reference(registry: Registry, name: str, version: str, digest: str | None = None) -> Verification:
+    """Pull what stands under a version, and see that it is whole: the chart that the reference names, and `digest`.
+
+    Raises RegistryError saying what is not as it should be.
+    """
+    reference = registry.reference(name, version)
+    with connect(registry) as client:
+        found = client.manifest(reference)
+        if found is None:
+            raise RegistryError(f"{reference} is not published", code=REFUSED)
+        if digest is not None and found.digest != digest:
+            raise RegistryError(
+                f"{reference} is not what the reference says", expected=digest, found=found.digest, code=FINDING
+            )
+        data = client.archive(reference, found)
+    path = Path(f"{name}-{version}.tgz")
+    try:
+        held = describe(path, data, 0)
+    except ChartError as error:
+        raise RegistryError(f"{reference} holds no chart", found=error.message, code=FINDING) from error
+    if (held.name, held.version) != (name, version):
+        raise RegistryError(
+            f"{reference} holds another chart",
+            expected=f"{name} {version}",
+            found=f"{held.name} {held.version}",
+            code=FINDING,
+        )
+    return Verification(str(reference), found.digest, held.sha256, held.size)
+
+
+def demand_same_version(package: Package, chart: Chart) -> None:
+    """Raises ChartError where `dist/` holds another version than the tree."""
+    if (package.name, package.version) != (chart.name, chart.version):
+        raise ChartError(
+            f"{package.path} is not the chart in {chart.path}",
+            expected=f"{chart.name} {chart.version}",
+            found=f"{package.name} {package.version}",
+            run="invoke package",
+            code=REFUSED,
+        )

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.config import Config
+from scripts.core.errors import FINDING, OUTSIDE, REFUSED, TOOL, USAGE
 from scripts.toolchain.finder import Toolchain
 
 INVOKE = shutil.which("invoke", path=str(Path(sys.executable).parent)) or "invoke"
@@ -26,9 +27,9 @@ class Told:
     stdout: str
     stderr: str
 
-    def refused(self, *words: str) -> str:
-        """The error, which must be told as one: no traceback, and with all of `words`."""
-        assert self.status == 1, self
+    def refused(self, *words: str, code: int | None = None) -> str:
+        """The error, which must be told as one: no traceback, and with all of `words`; `code` where one is meant."""
+        assert self.status in ((FINDING, USAGE, REFUSED, OUTSIDE, TOOL) if code is None else (code,)), self
         assert "Traceback" not in self.stderr + self.stdout, self.stderr
         before, found, error = self.stderr.rpartition("error: ")
         assert found, self.stderr
@@ -97,7 +98,9 @@ def cli(root: Path, config: Config, charts: Path, tmp_path: Path) -> Cli:
         "GATI_DIST": tmp_path / "dist",
         "GATI_EMBEDDED_REGISTRY": tmp_path / "registry",
     }
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("GATI_", "HELM_"))}
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith(("GATI_", "HELM_")) and name != "CI"
+    }
     env.update({name: str(folder) for name, folder in folders.items()})
     return Cli(root, tmp_path / "chart", tmp_path / "dist", tmp_path / "registry", tmp_path / "tmp", env)
 

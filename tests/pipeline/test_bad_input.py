@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core.errors import OUTSIDE, USAGE
 from tests.pipeline.conftest import Cli, snapshot
 
 RENDERING = ("template", "kubeconform-check")
@@ -206,7 +207,7 @@ class TestDist:
         done = subprocess.run(
             argv, cwd=cli.checkout, env=cli.env, capture_output=True, text=True, check=False, timeout=90
         )
-        assert done.returncode == 1, done.stderr
+        assert done.returncode == OUTSIDE, done.stderr
         assert "error: " in done.stderr
         assert "No space left on device" in done.stderr
         assert "Traceback" not in done.stderr
@@ -248,7 +249,7 @@ class TestUsage:
         if argv[0] == "publish":
             cli("package").fine()
         told = cli(*argv)
-        assert told.status == 1
+        assert told.status == (1 if words.startswith(("No idea", "needed value")) else USAGE)  # Invoke's own, and ours
         assert words in told.stderr
         assert "Traceback" not in told.stderr
         assert told.stdout == ""

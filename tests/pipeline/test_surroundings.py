@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core.errors import OUTSIDE, USAGE
 from tests.pipeline.conftest import INVOKE, Cli, snapshot
 
 
@@ -35,7 +36,7 @@ class TestStreams:
         argv = ("release", "--chart", cli.chart, "--registry", "oci://127.0.0.1:9/charts", "--plain-http")
         for closed in ("<&-", "</dev/null"):
             done = shell(cli, f'"$@" {closed}', *argv)
-            assert done.returncode == 1, done
+            assert done.returncode == OUTSIDE, done
             assert "error: " in done.stderr
 
     def test_results_that_nobody_reads(self, cli: Cli) -> None:
@@ -63,7 +64,7 @@ class TestSignals:
         assert process.stdout.readline().startswith("oci://127.0.0.1:")
         os.kill(int((cli.registry / "registry.pid").read_text()), signal.SIGKILL)
         _, stderr = process.communicate(timeout=20)
-        assert process.returncode == 1, stderr
+        assert process.returncode == OUTSIDE, stderr
         assert "error: the embedded registry ended" in stderr
         assert "Traceback" not in stderr
 
@@ -146,6 +147,6 @@ class TestSecrets:
         (cli.chart / "values.yaml").write_text("a: [\n", encoding="utf-8")
         (cli.chart / "chart.yaml").write_text("", encoding="utf-8")
         told = cli("--echo", "lint", "--chart", cli.chart.parent / "chart.yaml", **env)
-        assert told.status == 1
+        assert told.status == USAGE
         assert "***" in told.stderr
         assert "chart.yaml" not in told.stderr

@@ -7,15 +7,18 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from scripts.toolchain.finder import Toolchain
 from tests.pipeline.conftest import INVOKE, Cli
 
 MUTATING = (
@@ -124,7 +127,7 @@ def test_json_is_all_of_stdout(cli: Cli) -> None:
         assert json.loads((cli.dist / f"made.{name}").read_text())["schema_version"] == 1
 
 
-def test_the_registry_is_served_until_it_is_stopped(cli: Cli, tmp_path: Path) -> None:
+def test_the_registry_is_served_until_it_is_stopped(cli: Cli, tmp_path: Path, toolchain: Toolchain) -> None:
     cli.on_chart("package").fine()
     cli.on_chart("publish").fine()
     (own := tmp_path / "registry's tmp").mkdir()
@@ -135,8 +138,20 @@ def test_the_registry_is_served_until_it_is_stopped(cli: Cli, tmp_path: Path) ->
         url = prefix.replace("oci://", "http://").replace("/charts", "/v2/charts") + "/made/tags/list"
         with urllib.request.urlopen(url, timeout=5) as answer:
             assert json.load(answer)["tags"] == ["0.1.0"]
-        # A second run does not touch the content that this one serves.
-        cli.on_chart("publish").refused("for the embedded registry in", "has it")
+        pull = shlex.split(process.stdout.readline())
+        assert pull[:2] == ["helm", "pull"]
+        argv = (toolchain.path("helm"), *pull[1:], "--destination", tmp_path)
+        assert subprocess.run(argv, env=cli.env, capture_output=True, text=True).returncode == 0
+        assert (tmp_path / "made-0.1.0.tgz").read_bytes() == (cli.dist / "made-0.1.0.tgz").read_bytes()
+        # Other runs use what is served: to read, and to publish, which stays when this one is killed.
+        assert f"embedded registry at {urlsplit(prefix).netloc}, served by" in cli.on_chart("verify").stderr
+        reference = f"{prefix}/made:0.1.0"
+        assert json.loads(cli("verify", reference, "--json").fine())["reference"] == reference
+        (cli.chart / "Chart.yaml").write_text((cli.chart / "Chart.yaml").read_text().replace("0.1.0", "0.2.0"))
+        cli.on_chart("package").fine()
+        cli.on_chart("publish").fine()
+        noted = json.loads((cli.registry / "manifests.json").read_text())["manifests"]
+        assert [each["tag"] for each in noted] == ["0.1.0", "0.2.0"]
     finally:
         process.send_signal(2)
         _, stderr = process.communicate(timeout=20)

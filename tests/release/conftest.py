@@ -111,7 +111,7 @@ class Project:
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No login, git configuration or setting of the person who runs the tests."""
-    for name in ("GATI_REGISTRY_USERNAME", "GATI_REGISTRY_PASSWORD", "GATI_REGISTRY", "SOURCE_DATE_EPOCH"):
+    for name in ("GATI_REGISTRY_USERNAME", "GATI_REGISTRY_PASSWORD", "GATI_REGISTRY", "SOURCE_DATE_EPOCH", "CI"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "gitconfig").write_text("[user]\nname = Tester\nemail = tester@example.org\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))

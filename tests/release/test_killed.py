@@ -76,7 +76,7 @@ def test_killed_and_run_again(project: Project, root: Path, point: str) -> None:
 
 
 def test_killed_between_the_edits_and_run_again_tomorrow(project: Project, root: Path) -> None:
-    kill(project, signal.SIGKILL, "checking", root)
+    kill(project, signal.SIGKILL, "CHANGELOG.md", root)
     project.release(part="minor", tag=True, today=TODAY + datetime.timedelta(days=1))
     assert f"## [1.3.0] - {TODAY}" in (project.root / "CHANGELOG.md").read_text()
     assert project.git("status", "--porcelain") == ""

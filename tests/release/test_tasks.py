@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core.errors import FINDING, OUTSIDE, REFUSED, USAGE
 from scripts.registry.client import connect
 from scripts.registry.embedded import embedded
 from tests.release.conftest import CHANGELOG, Project
@@ -60,7 +61,7 @@ def test_bump_prints_what_changed_and_is_left_to_be_committed(invoke: Invoke, pr
     assert 'appVersion: "8"' in text
 
     again = invoke("version-bump", "--part", "minor")
-    assert again.returncode == 1
+    assert again.returncode == REFUSED
     assert "changes that are not committed" in again.stderr
     assert "Traceback" not in again.stderr
 
@@ -69,7 +70,7 @@ def test_a_dirty_tree_is_refused_unless_asked(invoke: Invoke, project: Project) 
     (project.root / "notes.txt").write_text("to do\n")
     before = project.files()
     refused = invoke("version-bump", "--version", "2.0.0")
-    assert refused.returncode == 1
+    assert refused.returncode == REFUSED
     assert "notes.txt" in refused.stderr
     assert "--allow-dirty" in refused.stderr
     assert project.files() == before
@@ -104,7 +105,7 @@ def test_release_prints_the_plan_and_then_nothing_to_do(invoke: Invoke, project:
 def test_findings_are_told_with_their_place(invoke: Invoke, project: Project) -> None:
     (project.root / "chart/templates/map.yaml").write_text("data: {{ .Values.replicas | nope }}\n")
     failed = invoke("release")
-    assert failed.returncode == 1
+    assert failed.returncode == FINDING
     assert "templates/map.yaml:1" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert not (project.config.dist / "demo.release.json").exists()
@@ -131,11 +132,11 @@ def test_publishing_to_a_real_registry_is_asked_for(invoke: Invoke, project: Pro
 
         words = ("release", "--registry", registry.prefix)
         unattended = invoke(*words)
-        assert unattended.returncode == 1
-        assert "invoke release --yes" in unattended.stderr
+        assert unattended.returncode == USAGE
+        assert f"next:     invoke release --chart chart --registry {registry.prefix} --yes\n" in unattended.stderr
         with terminal("no\n") as stdin:
             refused = invoke(*words, stdin=stdin)
-        assert (refused.returncode, "nothing was done" in refused.stderr) == (1, True)
+        assert (refused.returncode, "nothing was done" in refused.stderr) == (REFUSED, True)
         assert f"Publish demo 1.2.0 to {registry.prefix}? [y/N]" in refused.stderr
         assert published() == ()
         assert not project.config.dist.exists()
@@ -145,3 +146,75 @@ def test_publishing_to_a_real_registry_is_asked_for(invoke: Invoke, project: Pro
         assert published() == ("1.2.0",)
         assert project.record()["registry"] == registry.prefix
         assert "nothing to do" in invoke(*words, "--yes").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "code", "told"),
+    [
+        (("release", "--bump", "nope"), {}, USAGE, "'nope' is not a part of a version"),
+        (("release", "--bump", "minor", "--pre", "1"), {}, USAGE, "--pre '1' cannot name a pre-release"),
+        (("release", "--pre", "rc"), {}, USAGE, "which version the chart moves to is not said"),
+        (("version-bump", "--part", "nope"), {}, USAGE, "'nope' is not a part of a version"),
+        (("version-bump", "--version", "1.2"), {}, USAGE, "'1.2' is not a semantic version"),
+        (("version-bump",), {}, USAGE, "which version the chart moves to is not said"),
+        (("release", "--dry"), {}, USAGE, "next:     invoke release --chart chart --dry-run\n"),
+        (("release",), {"CI": "true"}, USAGE, "next:     invoke release --chart chart --registry embedded\n"),
+        (("publish",), {"CI": "true"}, USAGE, "no registry is configured"),
+        (("release",), {"GATI_REGISTRI": "oci://x/y"}, USAGE, "expected: GATI_REGISTRY\n"),
+        (("publish",), {}, REFUSED, "next:     invoke package --chart chart\n"),
+        (("release", "--registry", "oci://127.0.0.1:9/charts"), {}, OUTSIDE, "127.0.0.1:9"),
+        (("verify", "oci://127.0.0.1:9/charts/demo"), {}, USAGE, "names no version"),
+    ],
+)
+def test_refused_before_anything_starts(
+    invoke: Invoke,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    environment: dict[str, str],
+    code: int,
+    told: str,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    (project.root / "notes.txt").write_text("to do\n")  # so that a later refusal would be another one
+    before = project.files()
+    refused = invoke(*words)
+    assert (refused.returncode, told in refused.stderr) == (code, True), refused.stderr
+    assert project.files() == before
+    answer = json.loads(invoke(*words, "--json").stdout)["error"]
+    assert answer["code"] == code
+    assert {"class", "message", "expected", "found", "next"} <= answer.keys()
+
+
+def test_the_embedded_registry_may_be_meant(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    done = invoke("release", "--registry", "embedded")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("next: invoke registry\n")
+
+
+def test_success_ends_with_what_comes_next(invoke: Invoke, project: Project) -> None:
+    assert invoke("version-bump", "--part", "patch").stderr.endswith(
+        'next: git commit --all --message "Release demo 1.2.1" && invoke release --chart chart\n'
+    )
+    project.commit("Release demo 1.2.1")
+    assert invoke("package").stderr.endswith("next: invoke publish --chart chart\n")
+    assert invoke("publish").stderr.endswith("next: invoke registry\n")
+    history = project.root / "chart/CHANGELOG.md"
+    history.write_text(history.read_text().replace("[Unreleased]\n", "[Unreleased]\n\n### Fixed\n\n- It\n"))
+    project.commit("Mend it")
+    assert invoke("release", "--bump", "patch", "--tag").stderr.endswith(
+        "next: git push --follow-tags && invoke registry\n"
+    )
+    assert invoke("verify").returncode == 0
+
+
+def test_dist_with_another_version_than_the_tree(invoke: Invoke, project: Project) -> None:
+    assert invoke("package").returncode == 0
+    invoke("version-bump", "--part", "patch")
+    for words in (("publish", "--dry-run"), ("verify",)):
+        refused = invoke(*words)
+        assert refused.returncode == REFUSED
+        assert "expected: demo 1.2.1\n" in refused.stderr
+        assert "next:     invoke package --chart chart\n" in refused.stderr

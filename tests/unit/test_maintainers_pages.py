@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from pathlib import Path
@@ -14,10 +15,12 @@ from invoke.tasks import Task
 
 from scripts.chart.changelog import TOOLKIT, plain, read_changelog
 from scripts.chart.source import read_chart
+from scripts.core import errors
 from scripts.core.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "RELEASING.md", "scripts/README.md", "tests/render/test_upgrade_safety.py")
+RELEASE = ("bump", "publish", "verify", "plan")  # the others of the package raise nothing of their own
 COMMAND = re.compile(r"\binvoke ((?:[a-z][\w-]*|--[a-z-]+)(?: [^\s`#&|;,:)]+)*)")
 
 
@@ -48,16 +51,45 @@ def test_commands_and_their_flags_exist(page: str, tasks: dict[str, Task[Any]]) 
                 assert word[2:].split("=")[0].replace("-", "_") in {f.replace("-", "_") for f in flags}, (name, word)
 
 
-def test_refusals_are_quoted_from_the_code() -> None:
+def quotes() -> list[str]:
+    """What RELEASING quotes from the refusals."""
     table = (ROOT / "RELEASING.md").read_text().partition("## When it refuses")[2].partition("## After")[0]
-    quotes = [
-        quote for row in re.findall(r"^\| (\*.*?) \|", table, re.MULTILINE) for quote in re.findall(r"\*(.+?)\*", row)
-    ]
-    assert len(quotes) >= 15
+    rows = re.findall(r"^\| (\*.*?) \|", table, re.MULTILINE)
+    return [quote.removeprefix("git commit ") for row in rows for quote in re.findall(r"\*(.+?)\*", row)]
+
+
+def refusals(file: Path) -> list[str]:
+    """The first sentence of every error that a module makes, with ... for what is filled in."""
+    found = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error") and node.args:
+            words = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else [node.args[0]]
+            parts = [str(word.value) if isinstance(word, ast.Constant) else "..." for word in words]
+            found.append("".join(parts).replace("git ... failed in", "git commit failed in"))
+    return [text for text in found if text.strip(".: ")]
+
+
+def test_refusals_are_quoted_from_the_code() -> None:
     code = "".join(file.read_text() for file in [*(ROOT / "scripts").rglob("*.py"), ROOT / "tasks.py"])
-    for quote in quotes:
-        words = quote.removeprefix("git commit ")  # git's own subcommand is filled in
-        assert words in code, quote
+    assert [quote for quote in quotes() if quote not in code] == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["core/git", "core/committed", "chart/secrets", "chart/changelog", *(f"release/{one}" for one in RELEASE)],
+)
+def test_every_refusal_of_a_release_has_its_row(module: str) -> None:
+    told = refusals(ROOT / "scripts" / f"{module}.py")
+    assert told
+    assert [text for text in told if not any(quote in text for quote in quotes())] == []
+
+
+def test_every_exit_code_is_documented() -> None:
+    codes = {value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)}
+    rows = re.findall(r"^\| (\d+) \| ", (ROOT / "RELEASING.md").read_text(), re.MULTILINE)
+    assert {int(row) for row in rows} == {0, *codes}
+    classes = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Exception)]
+    assert {each.code for each in classes if each is not errors.ReleaseError} <= codes - {errors.STOPPED}
 
 
 def test_artifact_hub_is_told_what_the_changelog_says(config: Config) -> None:

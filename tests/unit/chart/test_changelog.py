@@ -124,6 +124,21 @@ def test_line_ends_stay() -> None:
             "https://e.org/o/r/compare/chart/1.0.0...HEAD",
             "https://e.org/o/r/compare/chart/0.9.0...chart/1.0.0",
         ),
+        (
+            "https://e.org/o/r/compare/demo-0.9.0...release/0.9",
+            "https://e.org/o/r/compare/demo-1.0.0...release/0.9",
+            "https://e.org/o/r/compare/demo-0.9.0...demo-1.0.0",
+        ),
+        (
+            "https://e.org/o/r/commits/release/1.x",
+            "https://e.org/o/r/commits/release/1.x",
+            "https://e.org/o/r/releases/tag/demo-1.0.0",
+        ),
+        (
+            "https://e.org/o/r/compare/demo-2.3.0...HEAD",
+            "https://e.org/o/r/compare/demo-2.3.0...HEAD",
+            "https://e.org/o/r/compare/demo-2.3.0...demo-1.0.0",
+        ),
     ],
 )
 @pytest.mark.parametrize("end", ["\n", ""], ids=["newline", "no-newline"])
@@ -191,8 +206,82 @@ def test_files(tmp_path: Path) -> None:
         ("A [link](https://e.org) and [another][ref]", "A link and another"),
         ("**Bold** and __strong__ and `code_with_marks`", "Bold and strong and `code_with_marks`"),
         ("two\n  lines", "two lines"),
+        ("`**kwargs**`, `a[0](b)` and ``__x` y__``", "`**kwargs**`, `a[0](b)` and ``__x` y__``"),
+        ("**a `__b__`** [`c[d](e)`](https://e.org)", "a `__b__` `c[d](e)`"),
+        ("a ` b **c**", "a ` b c"),
         ("2 * 3 ** 4", "2 * 3 ** 4"),
     ],
 )
 def test_plain_words(markdown: str, expected: str) -> None:
     assert plain(markdown) == expected
+
+
+CANDIDATES = """\
+# Changelog
+
+## [Unreleased]
+
+### Fixed
+
+- Three
+  in two lines
+
+## [2.0.0] - 2026-02-01
+
+### Added
+
+- Of another line
+
+## [1.3.0-rc.2] - 2026-01-03
+
+### Fixed
+
+- Three
+  in two lines
+
+### Added
+
+- Two
+
+## [1.3.0-rc.1] - 2026-01-02
+
+### Added
+
+- One
+
+## [1.2.0] - 2026-01-01
+
+### Added
+
+- Zero
+
+[unreleased]: https://e.org/o/r/compare/v1.3.0-rc.2...HEAD
+[1.3.0-rc.2]: https://e.org/o/r/compare/v1.3.0-rc.1...v1.3.0-rc.2
+"""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["unix", "windows"])
+@pytest.mark.parametrize("unreleased", ["### Fixed\n\n- Three\n  in two lines\n\n", ""], ids=["more", "nothing new"])
+def test_a_promotion_gathers_what_its_candidates_brought(unreleased: str, end: str) -> None:
+    text = CANDIDATES.replace("### Fixed\n\n- Three\n  in two lines\n\n", unreleased, 1).replace("\n", end)
+    released = release(text, "1.3.0", DAY, tag="v1.3.0").text
+    wanted = (
+        "## [Unreleased]\n\n## [1.3.0] - 2026-02-28\n\n### Added\n\n- One\n- Two\n\n### Fixed\n\n"
+        "- Three\n  in two lines\n\n## [2.0.0]"
+    )
+    assert wanted.replace("\n", end) in released
+    assert "[1.3.0]: https://e.org/o/r/compare/v1.2.0...v1.3.0" in released
+    assert released.count("- One") == 2  # the candidate keeps its own
+    found = [(entry.kind, entry.text) for entry in releasable(parse(text), "1.3.0").entries]
+    assert found == [("added", "One"), ("fixed", "Three in two lines"), ("added", "Two")]
+
+
+def test_a_candidate_has_its_own_entries_alone() -> None:
+    released = release(CANDIDATES, "1.3.0-rc.3", DAY, tag="v1.3.0-rc.3").text
+    assert "## [1.3.0-rc.3] - 2026-02-28\n\n### Fixed\n\n- Three\n  in two lines\n\n## [2.0.0]" in released
+    assert "[1.3.0-rc.3]: https://e.org/o/r/compare/v1.3.0-rc.2...v1.3.0-rc.3\n" in released
+    empty = CANDIDATES.replace("### Fixed\n\n- Three\n  in two lines\n\n", "", 1)
+    with pytest.raises(ChangelogError, match="nothing stands under Unreleased"):
+        release(empty, "1.3.0-rc.3", DAY, tag="v1.3.0-rc.3")
+    with pytest.raises(ChangelogError, match="nothing stands under Unreleased"):
+        release(empty, "1.4.0", DAY, tag="v1.4.0")

@@ -191,6 +191,28 @@ class TestChangelog:
         findings = list(changelog_rules(chart_of(tmp_path, GOOD), replace(config, changelog=file)))
         assert [one.level for one in findings] == ([level] if level else [])
 
+    @pytest.mark.parametrize(
+        ("unreleased", "found"),
+        [
+            ("### Fixed\n\n- It\n", None),
+            ("### Fixes\n\n- It\n", ("error", 5, "### Fixes is no kind of change")),
+            ("### Known issues\n", ("error", 5, "### Known issues is no kind of change")),
+            ("- It\n", ("error", 5, "an entry under no kind of change")),
+        ],
+    )
+    def test_headings_are_kinds_of_change(
+        self, tmp_path: Path, config: Config, unreleased: str, found: tuple[str, int, str] | None
+    ) -> None:
+        file = tmp_path / "CHANGELOG.md"
+        released = "## [1.2.3] - 2026-01-02\n\n### Notes\n\n- All\n"
+        file.write_text(f"# Changelog\n\n## [Unreleased]\n\n{unreleased}\n{released}")
+        *first, last = changelog_rules(chart_of(tmp_path, GOOD), replace(config, changelog=file))
+        assert (last.level, "### Notes" in last.message) == ("warning", True)
+        assert len(first) == (1 if found else 0)
+        for finding in first:
+            assert found is not None
+            assert (finding.level, finding.line, found[2] in finding.message) == (*found[:2], True)
+
 
 class TestVerdict:
     def outcome(self, tmp_path: Path, *levels: str) -> Lint:

@@ -44,7 +44,7 @@ def test_where_there_is_none(tmp_path: Path, runner: Runner, monkeypatch: pytest
     git(tmp_path, "init", "--quiet")
     empty = find_repository(tmp_path, runner)
     assert empty is not None
-    assert (empty.commit(), empty.subject(), empty.tags(), empty.changes()) == (None, None, {}, ())
+    assert (empty.commit(), empty.tags(), empty.changes()) == (None, {}, ())
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_repository(tmp_path, runner) is None  # no git
 
@@ -60,12 +60,40 @@ def test_a_hooks_environment_does_not_lead_elsewhere(
     assert found.root == repository.root.resolve()
 
 
-def test_commits_and_subjects(repository: Repository) -> None:
-    assert repository.commit() == git(repository.root, "rev-parse", "HEAD")
-    assert repository.subject() == "First"
+def test_commits(repository: Repository) -> None:
+    first = git(repository.root, "rev-parse", "HEAD")
+    assert (repository.commit(), repository.parent()) == (first, None)
     for nothing in ("nonsense", "--version", "HEAD~9"):
         assert repository.commit(nothing) is None
-        assert repository.subject(nothing) is None
+    git(repository.root, "commit", "--allow-empty", "--quiet", "--message", "Second")
+    assert repository.parent() == first
+
+
+def test_a_shallow_clone_does_not_tell_what_changed(
+    repository: Repository, runner: Runner, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    git(repository.root, "commit", "--allow-empty", "--quiet", "--message", "Second")
+    shallow = tmp_path_factory.mktemp("shallow")
+    git(shallow, "clone", "--quiet", "--depth=1", f"file://{repository.root}", ".")
+    found = find_repository(shallow, runner)
+    assert found is not None
+    with pytest.raises(GitError, match=r"(?s)shallow.*git fetch --deepen=1"):
+        found.parent()
+
+
+def test_branches_and_what_they_lack(
+    repository: Repository, runner: Runner, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert (repository.branch(), repository.behind()) == ("main", 0)  # without an upstream
+    clone = tmp_path_factory.mktemp("clone")
+    git(clone, "clone", "--quiet", str(repository.root), ".")
+    git(repository.root, "commit", "--allow-empty", "--quiet", "--message", "Second")
+    git(clone, "fetch", "--quiet")
+    found = find_repository(clone, runner)
+    assert found is not None
+    assert found.behind() == 1
+    git(clone, "checkout", "--quiet", "--detach")
+    assert (found.branch(), found.behind()) == (None, 0)
 
 
 def test_changes_are_named_from_the_root(repository: Repository) -> None:
@@ -75,21 +103,20 @@ def test_changes_are_named_from_the_root(repository: Repository) -> None:
     git(repository.root, "mv", "other", "moved")
     (repository.root / ".gitignore").write_text("ignored\n")
     (repository.root / "ignored").write_text("")
-    assert repository.changes() == (".gitignore", "chart/a b.txt", "chart/é\tnew", "moved")
+    assert repository.changes() == (".gitignore", "chart/a b.txt", "chart/é\tnew", "moved", "other")
 
 
-def test_a_file_and_a_folder_of_a_revision(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> None:
-    file, into = repository.root / "chart" / "a b.txt", tmp_path_factory.mktemp("into")
-    file.write_text("two\n")
+def test_a_file_of_a_revision(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = repository.root / "chart" / "a b.txt"
+    file.write_bytes(b"\xff\n")
     assert repository.file_at("HEAD", file) == b"one\n"
     assert repository.file_at("HEAD", repository.root / "nothing") is None
-    folder = repository.export("HEAD", repository.root / "chart", into)
-    assert (folder / "a b.txt").read_text() == "one\n"
-    assert not (into / "other").exists()
-    with pytest.raises(GitError, match="git knows no revision 'nonsense'"):
-        repository.export("nonsense", repository.root / "chart", into)
+    git(repository.root, "commit", "--all", "--quiet", "--message", "Second")
+    git(repository.root, "config", "core.autocrlf", "true")
+    assert repository.file_at("HEAD", file) == b"\xff\n"
+    assert repository.file_at("HEAD~1", file, as_checkout=True) == b"one\r\n"
     with pytest.raises(GitError, match="not inside the git repository"):
-        repository.file_at("HEAD", into / "x")
+        repository.file_at("HEAD", tmp_path_factory.mktemp("into") / "x")
 
 
 def test_a_commit_takes_the_named_files_only(repository: Repository) -> None:

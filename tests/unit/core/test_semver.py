@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.core.errors import VersionError
-from scripts.core.semver import bump, highest, is_semver, parse, tag_name
+from scripts.core.errors import USAGE, PartError, VersionError
+from scripts.core.semver import bump, highest, in_line, is_semver, parse, tag_name
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,42 @@ def test_the_highest_is_by_precedence_and_passes_over_other_words() -> None:
 
 def test_a_tag_names_the_chart() -> None:
     assert tag_name("gati", "1.2.3") == "gati-1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("version", "part", "pre", "expected"),
+    [
+        ("0.3.2", "minor", "rc", "0.4.0-rc.1"),
+        ("0.3.2", "patch", "beta", "0.3.3-beta.1"),
+        ("0.3.2", "major", "rc", "1.0.0-rc.1"),
+        ("0.3.2", "prerelease", "beta", "0.3.3-beta.1"),
+        ("0.4.0-rc.1", "minor", "rc", "0.4.0-rc.2"),
+        ("0.4.0-rc1", "prerelease", "rc", "0.4.0-rc2"),
+        ("0.4.0-alpha.3", "prerelease", "beta", "0.4.0-beta.1"),
+        ("0.4.0-alpha.3", "minor", "beta", "0.4.0-beta.1"),
+        ("0.4.0-rc.1", "major", "rc", "1.0.0-rc.1"),
+    ],
+)
+def test_a_candidate_is_opened_and_raised(version: str, part: str, pre: str, expected: str) -> None:
+    assert bump(version, part, pre=pre) == expected
+    assert parse(expected) > parse(version)
+
+
+@pytest.mark.parametrize("pre", ["", "1", "rc.1", "rc 1", "-", "r\u00e7"])
+def test_a_word_that_names_no_candidate_is_refused(pre: str) -> None:
+    with pytest.raises(PartError, match="cannot name a pre-release") as caught:
+        bump("1.2.3", "minor", pre=pre)
+    assert caught.value.code == USAGE
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("0.3.2", "0.3.3", {"0.3.2", "0.3.9"}),
+        ("0.3.2", "0.4.0", {"0.3.2", "0.3.9", "0.4.0-rc.1", "0.5.0"}),
+        ("0.5.0", "1.0.0", {"0.3.2", "0.3.9", "0.4.0-rc.1", "0.5.0", "1.2.0"}),
+        ("0.4.0-rc.1", "0.4.0", {"0.4.0-rc.1"}),
+    ],
+)
+def test_a_line_is_as_wide_as_the_step(old: str, new: str, expected: set[str]) -> None:
+    assert set(in_line(["0.3.2", "0.3.9", "0.4.0-rc.1", "0.5.0", "1.2.0", "latest"], old, new)) == expected

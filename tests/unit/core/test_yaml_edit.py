@@ -105,3 +105,32 @@ def test_any_text_can_be_read_back_or_is_refused(value: str) -> None:
         content = yaml.safe_load(fresh)
         assert (content if len(path) == 1 else content["annotations"])[path[-1]] == value
         assert content["dependencies"] == [{"name": "other", "version": "9.9.9"}]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "72225e2",
+        "1e3",
+        "0o17",
+        "0x1F",
+        "0b11",
+        "1_000",
+        "12:30:45",
+        "2026-11-25",
+        ".5",
+        "5.",
+        "+1",
+        "7",
+        "true",
+        "no",
+        "y",
+    ],
+)
+def test_what_some_reader_takes_for_a_number_is_quoted(value: str) -> None:
+    assert set_value("a: b\n", ["a"], value, source="it") == f'a: "{value}"\n'
+
+
+@pytest.mark.parametrize("value", ["1.2.0", "1.4.0-rc.1", "v1", "1.2.3+b.1", "abc", "1e3x"])
+def test_what_nobody_does_is_not(value: str) -> None:
+    assert set_value("a: b\n", ["a"], value, source="it") == f"a: {value}\n"

@@ -112,11 +112,12 @@ def test_a_prerelease_is_marked_and_its_badge_escaped(project: Config) -> None:
     assert 'appVersion: "7.0"' in text["Chart.yaml"]
 
 
-def test_without_a_changelog_the_annotation_stays(project: Config) -> None:
+def test_without_a_changelog_nobody_is_told_the_old_changes(project: Config) -> None:
     project.changelog.unlink()
     plan = plan_bump(project, date=DAY, version="2.0.0")
     assert plan.date is None
-    assert "The chart" in after(plan)["Chart.yaml"]
+    annotations = yaml.safe_load(after(plan)["Chart.yaml"])["annotations"]
+    assert yaml.safe_load(annotations["artifacthub.io/changes"]) == []
     assert len(plan.notes) == 1
     assert "no changelog is kept" in plan.notes[0]
 
@@ -190,12 +191,73 @@ def test_files_that_are_refused(
         plan_bump(project, date=DAY, part="minor")
 
 
-def test_the_day_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
-    assert release_day() == datetime.date(1970, 1, 2)
-    for wrong in ("tomorrow", "9" * 30):
-        monkeypatch.setenv("SOURCE_DATE_EPOCH", wrong)
-        with pytest.raises(ConfigError, match="SOURCE_DATE_EPOCH is no time"):
-            release_day()
-    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+def test_the_day_is_today_whatever_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "315532800")
     assert abs((release_day() - datetime.datetime.now(datetime.UTC).date()).days) <= 1
+
+
+def release_all(project: Config, **options: Any) -> Bump:
+    """Plan a bump and write it."""
+    plan = plan_bump(project, date=DAY, **options)
+    for edit in plan.edits:
+        edit.path.write_bytes(edit.after)
+    return plan
+
+
+def test_an_older_line_is_mended_beside_a_newer_one(project: Config) -> None:
+    newer = {"tagged": ["1.3.0", "2.0.0"], "published": ["1.2.0", "1.3.0", "1.3.1", "2.0.0-rc.1"]}
+    assert plan_bump(project, date=DAY, part="patch", **newer).new == "1.2.1"
+    assert plan_bump(project, date=DAY, version="1.2.7", **newer).new == "1.2.7"
+    for options, found, way in (
+        ({"part": "minor"}, "the git tag demo-1.3.0", "1.4.0"),
+        ({"part": "major"}, "the git tag demo-2.0.0", "3.0.0"),
+        ({"version": "1.3.1"}, "1.3.1 is published", "1.4.0"),
+    ):
+        with pytest.raises(VersionError) as told:
+            plan_bump(project, date=DAY, **newer, **options)
+        assert (told.value.found, told.value.run) == (found, f"invoke version-bump --version {way}")
+    with pytest.raises(VersionError, match=r"1\.2\.1 is published"):
+        plan_bump(project, date=DAY, part="patch", published=["1.2.1"])
+
+
+def test_candidates_and_their_promotion(project: Config) -> None:
+    first = release_all(project, part="minor", pre="rc")
+    assert first.new == "1.3.0-rc.1"
+    assert "guide.md" not in after(first)
+    history = project.changelog.read_text().replace("[Unreleased]\n", "[Unreleased]\n\n### Fixed\n\n- A slip\n", 1)
+    project.changelog.write_text(history)
+    second = release_all(project, part="prerelease", tagged=["1.3.0-rc.1"], published=["1.3.0-rc.1"])
+    assert second.new == "1.3.0-rc.2"
+    with pytest.raises(ChangelogError, match="nothing stands under Unreleased"):
+        plan_bump(project, date=DAY, part="prerelease")
+    text = after(plan_bump(project, date=DAY, part="minor", tagged=["1.3.0-rc.2"], published=["1.2.0", "1.3.0-rc.2"]))
+    assert "version: 1.3.0  # the chart's" in text["Chart.yaml"]
+    assert "demo-1.3.0.tgz, VERSION=1.3.0; not 11.2.0" in text["guide.md"]
+    changes = yaml.safe_load(yaml.safe_load(text["Chart.yaml"])["annotations"]["artifacthub.io/changes"])
+    assert [change["description"] for change in changes] == ["A link and words: here", "No root", "A slip"]
+    assert "## [1.3.0] - 2026-02-28\n\n### Added\n\n- A [link](https://example.org)" in text["CHANGELOG.md"]
+
+
+def test_a_page_that_names_no_final_version_has_drifted(project: Config) -> None:
+    release_all(project, part="minor", pre="rc")
+    (project.root / "guide.md").write_text("demo-0.9.0\n")
+    with pytest.raises(ConfigError, match=r"guide.md does not name the version 1\.3\.0-rc\.1"):
+        plan_bump(project, date=DAY, part="minor")
+
+
+@pytest.mark.parametrize("value", ["72225e2", "1e3", "0o17"])
+@pytest.mark.parametrize("old", ['"7.0"', "old"])
+def test_an_application_version_is_text(project: Config, value: str, old: str) -> None:
+    file = project.chart / "Chart.yaml"
+    file.write_text(file.read_text().replace('"7.0"', old))
+    text = after(plan_bump(project, date=DAY, part="patch", app_version=value))["Chart.yaml"]
+    assert f'appVersion: "{value}"\n' in text
+
+
+def test_files_that_are_links_are_followed(project: Config) -> None:
+    (project.root / "README.md").write_text(README)
+    (project.chart / "README.md").unlink()
+    (project.chart / "README.md").symlink_to("../README.md")
+    release_all(project, part="patch")
+    assert (project.chart / "README.md").is_symlink()
+    assert "![Version: 1.2.1]" in (project.root / "README.md").read_text()

@@ -1,0 +1,89 @@
+"""Finds what should not leave the house in a chart's archive: keys, passwords, logins, the inside of a repository."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from scripts.core.errors import SecretError
+
+# By a folder or file name, whatever it holds. A name is compared in lower case.
+_FOLDERS = {
+    **dict.fromkeys((".git", ".hg", ".svn", ".bzr", ".jj"), "the inside of a repository"),
+    **dict.fromkeys((".ssh", ".gnupg"), "keys"),
+    **dict.fromkeys((".kube", ".aws", ".azure", ".gcloud", ".docker"), "a login"),
+    **dict.fromkeys((".terraform", ".direnv"), "a program's private state"),
+}
+_NAMES = (
+    (("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_*_sk", "*.ppk"), "a private key"),
+    (("*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.asc.key", "secring.*"), "a key or a key store"),
+    ((".env", ".env.*", "*.env", ".envrc"), "an environment file"),
+    (("kubeconfig", "kubeconfig.*", "*.kubeconfig", "kubeconfig-*"), "a kubeconfig"),
+    ((".dockercfg", ".dockerconfigjson", "dockerconfig.json", ".docker-config.json"), "a login for a registry"),
+    ((".netrc", "_netrc", ".git-credentials", ".pypirc", ".npmrc", ".htpasswd", ".pgpass", ".my.cnf"), "a login"),
+    (("*.tfstate", "*.tfstate.*", ".vault-token", ".vault_pass*", "*.agekey"), "a secret"),
+    (
+        ("secrets.yaml", "secrets.yml", "secrets.*.yaml", "secrets.*.yml", "*.dec.yaml", "*.dec.yml"),
+        "decrypted secrets",
+    ),
+)
+_HARMLESS = ("*.example", "*.sample", "*.template", "*.dist", "*.pub", "*.tpl")
+# By content. What a comment or a page quotes has no key after its heading.
+_CONTENT = (
+    (re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|#)*[A-Za-z0-9+/=]{40}"), "a private key"),
+    (re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+(?:Proc-Type|Comment|Version):"), "a private key"),
+    (re.compile(rb"\bAGE-SECRET-KEY-1[0-9A-Z]{50}"), "a private key"),
+    (re.compile(rb"^\s*(?:client-key-data|client-certificate-data):\s*[A-Za-z0-9+/=]{40}", re.M), "a kubeconfig"),
+    (
+        re.compile(rb'"auths"\s*:\s*\{[^{}]*\{[^{}]*"(?:auth|password|identitytoken)"\s*:\s*"[^"{]'),
+        "a login for a registry",
+    ),
+    (re.compile(rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60}|glpat-[A-Za-z0-9_-]{20})"), "a token"),
+    (re.compile(rb"\b(?:xox[abprs]-[A-Za-z0-9-]{20}|npm_[A-Za-z0-9]{36}|hvs\.[A-Za-z0-9_-]{24})"), "a token"),
+    (re.compile(rb"\bAKIA[0-9A-Z]{16}\b(?!EXAMPLE)"), "an access key"),
+    (re.compile(rb"https?://[^\s/:@]+:[^\s/:@{}<>$*]{6,}@[\w.-]+"), "an address with a password"),
+)
+
+
+def refuse_secrets(members: Mapping[str, bytes], meant: Iterable[str]) -> None:
+    """Raises SecretError naming the `members` of an archive that look like secrets, but for those that `meant` names.
+
+    `meant` are names below the chart's folder, or patterns of such names.
+    """
+    allowed = tuple(pattern.rstrip("/") for pattern in meant)
+    reasons: dict[str, str] = {}
+    for name, content in members.items():
+        whole = name.partition("/")[2].split("/")
+        for short, why in _reasons(whole, content):
+            if not any(fnmatch.fnmatchcase(each, pattern) for each in (short, "/".join(whole)) for pattern in allowed):
+                reasons.setdefault(short, why)
+    if found := list(reasons.items()):
+        more = [f"and {len(found) - 10} more"] if len(found) > 10 else []
+        first = found[0][0]
+        raise SecretError(
+            f"the archive would hold what looks like a secret: {first}",
+            expected="nothing secret: what is published is public, and stays so",
+            found="\n".join([*(f"{name} ({why})" for name, why in found[:10]), *more]),
+            run=f"name it in .helmignore; if it is meant: GATI_MEANT_FILES={first}, or meant_files in [tool.gati]",
+        )
+
+
+def _reasons(parts: list[str], content: bytes) -> Iterator[tuple[str, str]]:
+    """What of a file, or the folder it is in, looks like a secret, and why."""
+    for count, part in enumerate(parts, 1):
+        if part.lower() in _FOLDERS:
+            yield "/".join(parts[:count]), _FOLDERS[part.lower()]
+            return
+    last, name = parts[-1].lower(), "/".join(parts)
+    sealed = re.search(rb"^sops:\s*$|^kind: SealedSecret\b", content, re.M) is not None
+    plain = any(fnmatch.fnmatchcase(last, pattern) for pattern in _HARMLESS)
+    if not (plain or sealed or "templates" in parts):
+        for patterns, why in _NAMES:
+            if any(fnmatch.fnmatchcase(last, pattern) for pattern in patterns):
+                yield name, why
+    if all(re.search(line, content, re.M) for line in (rb"^kind: Config\s*$", rb"^clusters:", rb"^users:")):
+        yield name, "a kubeconfig"
+    for pattern, why in _CONTENT:
+        if pattern.search(content):
+            yield name, why

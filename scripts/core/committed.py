@@ -1,0 +1,185 @@
+"""Reads a folder as a commit holds it: links followed inside the commit, submodules at the commit it names."""
+
+from __future__ import annotations
+
+import posixpath
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.core.errors import USAGE, GitError
+from scripts.core.git import LINK, SUBMODULE, Entry, Repository, find_repository
+from scripts.core.owner import owned
+
+_DEEPEST = 40  # links on the way to one file, as the system has it
+
+
+@dataclass(frozen=True)
+class Committed:
+    """The files of a folder in a commit, by their names below it.
+
+    `paths` says where in the repository each stands, where no link or submodule leads elsewhere; `missing` names what
+    the commit points to and does not hold, with the reason.
+    """
+
+    files: Mapping[str, bytes]
+    paths: Mapping[str, str]
+    missing: Mapping[str, str]
+
+    def write(self, into: Path) -> Path:
+        """Write the files below the folder `into`, and return that."""
+        for name, content in self.files.items():
+            file = into / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        return into
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of one of the repositories, at `path` below its root."""
+
+    repository: Repository
+    commit: str
+    path: str
+    entry: Entry
+
+
+class _Tree:
+    """All that a commit of a repository and its submodules hold, by path from the outer root."""
+
+    def __init__(self, repository: Repository, commit: str) -> None:
+        self._files: dict[str, _File] = {}
+        self._links: dict[str, str] = {}
+        self._absent: dict[str, str] = {}  # submodules that are not there
+        self._folders: set[str] = {""}
+        self._graft("", repository, commit)
+
+    def _graft(self, at: str, repository: Repository, commit: str) -> None:
+        entries = repository.tree(commit)
+        targets = repository.blobs(entry.oid for entry in entries.values() if entry.mode == LINK)
+        for path, entry in entries.items():
+            whole = posixpath.join(at, path)
+            parents = whole.split("/")[:-1]
+            self._folders.update("/".join(parents[: count + 1]) for count in range(len(parents)))
+            if entry.mode == LINK:
+                self._links[whole] = targets[entry.oid].decode("utf-8", "surrogateescape")
+            elif entry.mode == SUBMODULE:
+                self._graft_submodule(whole, repository, repository.root / path, entry.oid)
+            else:
+                self._files[whole] = _File(repository, commit, path, entry)
+
+    def _graft_submodule(self, whole: str, outer: Repository, folder: Path, commit: str) -> None:
+        inner = find_repository(folder, outer.runner) if folder.is_dir() else None
+        if inner is None or inner.root != folder.resolve():
+            self._absent[whole] = "in a submodule that is not checked out"
+        elif inner.commit(commit) is None:
+            self._absent[whole] = f"in a submodule that lacks the commit {commit[:12]}"
+        else:
+            self._folders.add(whole)
+            self._graft(whole, inner, commit)
+
+    def below(self, folder: str) -> Iterator[tuple[str, str | _File]]:
+        """(name, file) of each file below `folder`, or (name, reason) for what the commit does not hold."""
+        at = self._followed(folder)
+        if at in self._absent:
+            yield "", self._absent[at]
+        elif at is not None:
+            yield from self._walk(at, "", ())
+
+    def _walk(self, at: str, name: str, above: tuple[str, ...]) -> Iterator[tuple[str, str | _File]]:
+        prefix = f"{at}/" if at else ""
+        for source in (self._files, self._links, self._absent):
+            for path in sorted(source):
+                if path.startswith(prefix):
+                    yield from self._one(path, posixpath.join(name, path[len(prefix) :]), (*above, at))
+
+    def _one(self, path: str, name: str, above: tuple[str, ...]) -> Iterator[tuple[str, str | _File]]:
+        if path in self._links:
+            target = self._followed(path)
+            if target is None:
+                yield name, f"linked to {self._links[path]}, which the commit does not hold"
+            elif target in above:
+                yield name, f"linked to {self._links[path]}, which leads around in a circle"
+            elif target in self._folders:
+                yield from self._walk(target, name, above)
+            else:
+                yield from self._one(target, name, above)
+        else:
+            yield name, self._absent.get(path) or self._files[path]
+
+    def _followed(self, path: str) -> str | None:
+        """Where `path` leads when every link on the way is followed; None where the commit has nothing there."""
+        done: list[str] = []
+        todo = path.split("/")[::-1]
+        steps = 0
+        while todo:
+            part = todo.pop()
+            if part in ("", "."):
+                continue
+            if part == "..":
+                if not done:
+                    return None
+                done.pop()
+                continue
+            here = "/".join([*done, part])
+            if (target := self._links.get(here)) is not None:
+                steps += 1
+                if steps > _DEEPEST or target.startswith("/"):
+                    return None
+                todo += target.split("/")[::-1]
+            else:
+                done.append(part)
+        found = "/".join(done)
+        return found if found in self._files or found in self._folders or found in self._absent else None
+
+
+def read_committed(repository: Repository, revision: str, folder: Path, *, as_checkout: bool = False) -> Committed:
+    """`folder`, inside of `repository`, in `revision`: content as it is kept, or `as_checkout` as this clone has it.
+
+    Raises GitError where there is no such revision, or a filter of the checkout fails.
+    """
+    commit = repository.commit(revision)
+    if commit is None:
+        raise GitError(f"git knows no revision {revision!r}", run="git log --oneline", code=USAGE)
+    inside = repository.inside(folder)
+    files: dict[str, _File] = {}
+    missing: dict[str, str] = {}
+    for name, found in _Tree(repository, commit).below("" if inside == "." else inside):
+        if isinstance(found, str):
+            missing[name] = found
+        else:
+            files[name] = found
+    contents = (_checked_out if as_checkout else _kept)(files.values())
+    start = "" if inside == "." else f"{inside}/"
+    return Committed(
+        {name: contents[file] for name, file in files.items()},
+        {name: file.path for name, file in files.items() if file.path == start + name and file.commit == commit},
+        missing,
+    )
+
+
+def _kept(files: Iterable[_File]) -> dict[_File, bytes]:
+    return {
+        file: contents[file.entry.oid]
+        for repository, some in _by_commit(files).items()
+        for contents in [repository[0].blobs(file.entry.oid for file in some)]
+        for file in some
+    }
+
+
+def _checked_out(files: Iterable[_File]) -> dict[_File, bytes]:
+    found = {}
+    for (repository, commit), some in _by_commit(files).items():
+        with tempfile.TemporaryDirectory(prefix=owned("checkout")) as scratch:
+            repository.checkout(commit, sorted({file.path for file in some}), Path(scratch))
+            found.update({file: (Path(scratch) / file.path).read_bytes() for file in some})
+    return found
+
+
+def _by_commit(files: Iterable[_File]) -> dict[tuple[Repository, str], list[_File]]:
+    groups: dict[tuple[Repository, str], list[_File]] = {}
+    for file in files:
+        groups.setdefault((file.repository, file.commit), []).append(file)
+    return groups

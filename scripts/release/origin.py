@@ -1,0 +1,276 @@
+"""Says what a chart is packed from: the commit, where its folder is as the commit holds it, else the folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import posixpath
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scripts.chart.archive import pack, read_members
+from scripts.chart.helm import Helm
+from scripts.chart.source import Chart, read_chart
+from scripts.core.committed import Committed, read_committed
+from scripts.core.config import Config
+from scripts.core.errors import ChartError, ReleaseError
+from scripts.core.git import Entry, Repository, find_repository
+from scripts.core.owner import owned
+from scripts.core.paths import shown
+
+_ANY_TIME = 315532800  # seconds since 1970; of archives that are compared and thrown away
+_POINTER = b"version https://git-lfs.github.com/spec/"
+FILTERED = "filtered"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A file, from the root, that is not in the archive as the commit holds it: `kind` says why."""
+
+    path: str
+    kind: str
+    benign: bool = False
+    """True where git makes the difference in this clone, and the commit's content is the one to pack."""
+
+    @property
+    def lacking(self) -> bool:
+        """True where the folder has less than the commit, so that there is no use in checking it."""
+        return self.kind.startswith(("absent", "sparse", "in a submodule"))
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.kind})"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is packed and checked: `chart` as read from its folder, and the `changelog` that dates it.
+
+    Both are copies of what `commit` holds, in a folder that is gone later, or the chart's own. `differences` are those
+    between the folder and the commit; without a repository there are none, and no commit.
+    """
+
+    chart: Chart
+    changelog: Path
+    repository: Repository | None
+    commit: str | None
+    differences: tuple[Difference, ...]
+    copies: Mapping[str, str]
+
+    def config(self, config: Config) -> Config:
+        """`config` for the checks, which are to look at what is packed."""
+        return replace(config, chart=self.chart.path, changelog=self.changelog)
+
+    def told(self, text: str) -> str:
+        """`text` with the places that a person knows in place of the copies."""
+        for copy, place in self.copies.items():
+            text = text.replace(copy, place)
+        return text
+
+    @contextlib.contextmanager
+    def telling(self) -> Iterator[None]:
+        """Has the refusals of the block speak of the places that a person knows."""
+        try:
+            yield
+        except ReleaseError as error:
+            for part in ("message", "expected", "found", "run"):
+                if text := getattr(error, part):
+                    setattr(error, part, self.told(text))
+            raise
+
+
+@contextlib.contextmanager
+def origin_of(config: Config, helm: Helm, *, allow_dirty: bool = False) -> Iterator[Origin]:
+    """What the chart at `config.chart` is packed from, until the block ends.
+
+    It is the commit at HEAD where nothing differs but for what git itself changes on the way to this clone (line ends,
+    keywords, filters), so that every clone gives the same archive; else, and where `allow_dirty` finds any difference,
+    the folder. Raises ChartError, GitError.
+    """
+    chart = read_chart(config.chart)
+    repository = find_repository(chart.path, helm.runner)
+    commit = repository.commit() if repository else None
+    if repository is None or commit is None:
+        yield Origin(chart, config.changelog, repository, commit, (), {})
+        return
+    with committed_copy(config, repository, commit) as copy:
+        found = differences(config, helm, repository, copy)
+        own = any(not difference.benign for difference in found) or (allow_dirty and bool(found))
+        if own:
+            yield Origin(chart, config.changelog, repository, commit, found, {})
+        else:
+            yield copy.origin(chart, repository, found)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A commit's chart (`folder`) and changelog in a folder of their own; `held` is what the commit says of them."""
+
+    commit: str
+    folder: Path
+    changelog: Path
+    held: Committed
+    places: Mapping[str, str]
+
+    def origin(self, chart: Chart, repository: Repository, found: tuple[Difference, ...] = ()) -> Origin:
+        """The copy as what the chart is packed from. Raises ChartError."""
+        origin = Origin(chart, self.changelog, repository, self.commit, found, self.places)
+        with origin.telling():
+            return Origin(read_chart(self.folder), self.changelog, repository, self.commit, found, self.places)
+
+
+@contextlib.contextmanager
+def committed_copy(
+    config: Config, repository: Repository, commit: str, edits: Mapping[Path, bytes] | None = None
+) -> Iterator[Copy]:
+    """The chart and the changelog of `config` as `commit` holds them with the content `edits` laid over."""
+    held = read_committed(repository, commit, config.chart)
+    with tempfile.TemporaryDirectory(prefix=owned("committed")) as scratch:
+        folder = Path(scratch) / config.chart.name
+        folder.mkdir()
+        held.write(folder)
+        if config.changelog.is_relative_to(config.chart):
+            changelog = folder / config.changelog.relative_to(config.chart)
+        else:
+            changelog = Path(scratch) / f"changelog-{config.changelog.name}"
+            if config.changelog.is_relative_to(repository.root):
+                content = repository.file_at(commit, config.changelog)
+            else:
+                content = config.changelog.read_bytes() if config.changelog.is_file() else None
+            if content is not None:
+                changelog.write_bytes(content)
+        for path, content in (edits or {}).items():
+            if path == config.changelog:
+                changelog.write_bytes(content)
+            for name, stands in held.paths.items():
+                if repository.root / stands == path:
+                    (folder / name).write_bytes(content)
+        places = {str(changelog): shown(config.changelog), str(folder): shown(config.chart)}
+        yield Copy(commit, folder, changelog, held, places)
+
+
+def differences(
+    config: Config, helm: Helm, repository: Repository, copy: Copy, *, but: Collection[Path] = ()
+) -> tuple[Difference, ...]:
+    """How the archive of the folder differs from that of the commit, by .helmignore, and whether the changelog does.
+
+    The files `but` are passed over. Raises ChartError where helm refuses the folder.
+    """
+    try:
+        ours, theirs = _packed(helm, config.chart), _packed(helm, copy.folder)
+        refusal = None
+    except ChartError as error:  # a part is missing here or there: then every file counts
+        ours, theirs, refusal = _listed(config.chart), _listed(copy.folder), error
+    judge = _Judge(config.chart, repository, copy.held)
+    names = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
+    found = {judge.place(name): judge.kind(name) for name in names}
+    for name, reason in copy.held.missing.items():
+        found.setdefault(judge.place(name), reason)
+    for name in theirs:
+        if copy.held.files.get(name, b"").startswith(_POINTER):
+            found[judge.place(name)] = "filtered by git-lfs: the commit holds a pointer"
+    changelog = _of_changelog(config, repository, judge)
+    spared = {path.resolve() for path in but}
+    told = [
+        Difference(path, kind, benign=kind.startswith(FILTERED) and not kind.endswith("pointer"))
+        for path, kind in sorted({**changelog, **found}.items())
+        if kind and (repository.root / path).resolve() not in spared
+    ]
+    if refusal is not None and not told:
+        raise refusal
+    return tuple(told)
+
+
+class _Judge:
+    """Says why a file is not as the commit holds it."""
+
+    def __init__(self, chart: Path, repository: Repository, held: Committed) -> None:
+        self._chart, self._repository, self._held = chart, repository, held
+        self._inside = repository.inside(chart)
+        self._flags = repository.flags(chart)
+        self._head = repository.tree("HEAD")
+        self._submodules = tuple(path for path, entry in self._head.items() if entry.mode == "160000")
+
+    def place(self, name: str) -> str:
+        """The path of the file `name` of the chart, from the root; of a repository in it, its folder."""
+        if ".git" in (parts := name.split("/")):
+            name = "/".join(parts[: parts.index(".git") + 1])
+        if name.startswith("charts/") and not (self._chart / name).exists() and name not in self._held.files:
+            first = "/".join(name.split("/")[:2])  # unpacked from an archive
+            here = [f"charts/{path.name}" for path in self._chart.glob(f"{first}-*.tgz")]
+            name = next(iter([*here, *(each for each in self._held.files if each.startswith(f"{first}-"))]), name)
+        return name if self._inside == "." else posixpath.join(self._inside, name)
+
+    def kind(self, name: str) -> str:
+        """What makes the difference; "" where it is none but line ends and keywords."""
+        path = self.place(name)
+        name = path.removeprefix(f"{self._inside}/")
+        if ".git" in name.split("/"):  # of a submodule it is a file, which says where the repository is
+            return "" if (self._chart / name).is_file() else "the inside of a repository"
+        for missing, reason in self._held.missing.items():
+            if name == missing or name.startswith(f"{missing}/"):
+                return reason
+        if any(path == submodule or path.startswith(f"{submodule}/") for submodule in self._submodules):
+            return "in a submodule that is not as the commit names it"
+        disk = self._chart / name
+        real = disk.resolve()
+        linked = f"linked to {os.path.relpath(real, disk.parent)}: " if real != disk else ""
+        if not real.is_relative_to(self._repository.root):
+            return f"{linked}outside of the repository"
+        return linked + self._plain(real.relative_to(self._repository.root).as_posix(), name, disk.exists())
+
+    def changelog(self, path: str, content: bytes | None) -> str:
+        """The same of the changelog, which holds `content` in the commit."""
+        return self._plain(path, "", (self._repository.root / path).exists(), content)
+
+    def _plain(self, path: str, name: str, exists: bool, content: bytes | None = None) -> str:
+        flag = self._flags.get(path, "H")
+        entry = self._head.get(path)
+        content = self._held.files.get(name, content)
+        if content is None and entry is None:
+            if path in self._repository.ignored([path]):
+                return "ignored by git"
+            return "added, not committed" if path in self._flags else "not tracked by git"
+        if not exists:
+            return "sparse: not checked out" if flag in "Ss" else "absent"
+        if content is not None and self._repository.stored([path])[path] == _oid(content, entry):
+            used = self._repository.filters([path]).get(path)
+            return f"{FILTERED} by {used}" if used else ""
+        if flag in "Ss":
+            return "changed, which git is told to skip (skip-worktree)"
+        return "changed, and assumed unchanged" if flag.islower() else "changed"
+
+
+def _of_changelog(config: Config, repository: Repository, judge: _Judge) -> dict[str, str]:
+    """The changelog, which dates the archive, where it is not as the commit holds it."""
+    path = config.changelog
+    if not path.is_relative_to(repository.root):
+        return {str(path): "outside of the repository"} if path.exists() else {}
+    inside = repository.inside(path)
+    content = repository.file_at("HEAD", path)
+    if content is None and not path.exists():
+        return {}
+    kind = judge.changelog(inside, content)
+    return {inside: kind} if kind else {}
+
+
+def _oid(content: bytes, like: Entry | None) -> str:
+    """The id that git gives `content`."""
+    algorithm = hashlib.sha256 if like is not None and len(like.oid) == 64 else hashlib.sha1
+    return algorithm(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _packed(helm: Helm, folder: Path) -> dict[str, bytes]:
+    members = read_members(pack(helm, folder, _ANY_TIME), str(folder))
+    return {name.partition("/")[2]: content for name, content in members.items()}
+
+
+def _listed(folder: Path) -> dict[str, bytes]:
+    found = {}
+    for here, _, names in os.walk(folder, followlinks=True):
+        if ".git" not in Path(here).relative_to(folder).parts:
+            files = [Path(here, name) for name in names]
+            found.update({file.relative_to(folder).as_posix(): file.read_bytes() for file in files if file.is_file()})
+    return found

@@ -1,0 +1,513 @@
+"""What is published is what the commit holds, in whatever way git, its settings and its user make a clone differ."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.chart.archive import read_members
+from scripts.chart.source import read_chart
+from scripts.core.errors import ChartError, GitError, OutputError, SecretError
+from scripts.release.package import package
+from scripts.release.plan import Options, prepared
+from tests.release.conftest import CHANGELOG, Project, write_chart
+
+Change = Callable[[Project], object]
+
+
+@pytest.fixture(autouse=True)
+def local_submodules(tmp_path: Path, alone: None) -> None:
+    with (tmp_path / "gitconfig").open("a") as file:
+        file.write('[protocol "file"]\nallow = always\n')
+
+
+def at(project: Project, root: Path) -> Project:
+    """The project as it is in another clone."""
+    config = project.config
+    moved = {name: root / getattr(config, name).relative_to(config.root) for name in ("chart", "changelog", "dist")}
+    registry = root / ".registry"
+    return Project(replace(project.work, config=replace(config, root=root, embedded_registry=registry, **moved)))
+
+
+def clone(project: Project, name: str, *flags: str) -> Project:
+    root = project.root.parent / name
+    subprocess.run(("git", "clone", "--quiet", *flags, f"file://{project.root}", root), check=True, capture_output=True)
+    return at(project, root)
+
+
+def digest(project: Project) -> str:
+    """The sha256 of what `invoke package` writes."""
+    return package(project.config, read_chart(project.config.chart), project.work.helm).sha256
+
+
+def write(name: str, text: str = "x: 1\n") -> Change:
+    return lambda project: (project.root / name).write_text(text)
+
+
+def flagged(flag: str) -> Change:
+    def change(project: Project) -> None:
+        (project.root / "chart/values.yaml").write_text("replicas: 9\n")
+        project.git("update-index", flag, "chart/values.yaml")
+
+    return change
+
+
+def filtered(project: Project) -> None:
+    (project.root / ".gitattributes").write_text("chart/values.yaml filter=swap\n")
+    project.commit("Filter")
+    project.git("config", "filter.swap.smudge", "sed s/2/9/")
+    project.git("config", "filter.swap.clean", "sed s/9/2/")
+    (project.root / "chart/values.yaml").unlink()
+    project.git("checkout", "--", ".")
+    assert (project.root / "chart/values.yaml").read_text() == "replicas: 9\n"
+
+
+def linked_outside(project: Project) -> None:
+    (project.root.parent / "theirs").write_text("x")
+    (project.root / "chart/LICENSE").symlink_to("../../theirs")
+    project.commit("Link")
+
+
+def linked_to_ignored(project: Project) -> None:
+    (project.root / "dist").mkdir()
+    (project.root / "dist/x").write_text("x")
+    (project.root / "chart/LICENSE").symlink_to("../dist/x")
+    project.commit("Link")
+
+
+def untracked_in_linked_folder(project: Project) -> None:
+    (project.root / "lib").mkdir()
+    (project.root / "lib/a").write_text("x")
+    (project.root / "chart/files").symlink_to("../lib")
+    project.commit("Link")
+    (project.root / "lib/b").write_text("x")
+
+
+def with_submodule(project: Project) -> None:
+    inner = project.root.parent / "inner"
+    inner.mkdir()
+    for words in (("init", "-q", "-b", "main"), ("commit", "-q", "--allow-empty", "-m", "First")):
+        subprocess.run(("git", "-C", inner, *words), check=True)
+    (inner / "x.txt").write_text("x")
+    subprocess.run(("git", "-C", inner, "add", "-A"), check=True)
+    subprocess.run(("git", "-C", inner, "commit", "-qm", "Second"), check=True)
+    (project.root / "chart/.helmignore").write_text(".git\n")
+    project.git("submodule", "--quiet", "add", str(inner), "chart/files")
+    project.commit("Take the submodule")
+
+
+def other_submodule(project: Project) -> None:
+    with_submodule(project)
+    subprocess.run(("git", "-C", project.root / "chart/files", "checkout", "-q", "HEAD~1"), check=True)
+
+
+def sparse(project: Project) -> None:
+    project.git("sparse-checkout", "set", "--no-cone", "/*", "!/chart/templates/")
+
+
+def staged(project: Project) -> None:
+    (project.root / "chart/new.txt").write_text("x")
+    project.git("add", "--all")
+
+
+DIFFERENCES: dict[str, tuple[Change, str]] = {
+    "ignored": (write("chart/keep.tmp"), r"chart/keep.tmp \(ignored by git\)"),
+    "untracked": (write("chart/é a\nb.txt"), r"chart/é a\s+b.txt \(not tracked by git\)"),
+    "staged": (staged, r"chart/new.txt \(added, not committed\)"),
+    "changed": (write("chart/values.yaml", "replicas: 3\n"), r"chart/values.yaml \(changed\)"),
+    "absent": (lambda project: (project.root / "chart/values.yaml").unlink(), r"chart/values.yaml \(absent\)"),
+    "assumed": (flagged("--assume-unchanged"), r"chart/values.yaml \(changed, and assumed unchanged\)"),
+    "skipped": (flagged("--skip-worktree"), r"chart/values.yaml \(changed, which git is told to skip"),
+    "sparse": (sparse, r"chart/templates/map.yaml \(sparse: not checked out\)"),
+    "filtered": (filtered, r"chart/values.yaml \(filtered by swap\)"),
+    "pointer": (
+        lambda project: (
+            write("chart/big", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")(project),
+            project.commit("Point"),
+        ),
+        r"chart/big \(filtered by git-lfs: the commit holds a pointer\)",
+    ),
+    "linked outside": (linked_outside, r"chart/LICENSE \(linked to ../../theirs, which the commit does not hold\)"),
+    "linked to ignored": (linked_to_ignored, r"chart/LICENSE \(linked to ../dist/x, which the commit does not hold\)"),
+    "in a linked folder": (untracked_in_linked_folder, r"chart/files/b \(linked to .*lib/b: not tracked by git\)"),
+    "submodule": (other_submodule, r"chart/files/x.txt \(in a submodule that is not as the commit names it\)"),
+    "changelog": (write("CHANGELOG.md", f"{CHANGELOG}\nx\n"), r"CHANGELOG.md \(changed\)"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), DIFFERENCES.values(), ids=DIFFERENCES)
+def test_a_difference_is_named_with_its_kind_and_refused(project: Project, change: Change, words: str) -> None:
+    with (project.root / ".gitignore").open("a") as file:
+        file.write("*.tmp\n")
+    project.commit("Ignore")
+    change(project)
+    with prepared(project.work, Options(), dry_run=True) as ready, pytest.raises(GitError, match=rf"(?s){words}"):
+        ready.demand_possible()
+    with pytest.raises(GitError, match=rf"(?s)not committed.*{words}"):
+        project.plan(part="minor")  # and when the version is raised
+    assert project.git("log", "--format=%s", "-1") != "Release demo 1.3.0"
+
+
+@pytest.mark.parametrize("kind", ["ignored", "assumed", "filtered"])
+def test_what_no_commit_holds_is_published_and_recorded_where_that_is_meant(project: Project, kind: str) -> None:
+    with (project.root / ".gitignore").open("a") as file:
+        file.write("*.tmp\n")
+    project.commit("Ignore")
+    change, words = DIFFERENCES[kind]
+    change(project)
+    with pytest.raises(GitError, match=words):
+        project.release()
+    assert project.published() == {}
+    record = project.release(allow_dirty=True)
+    assert [f"{path} ({why})" for path, why in record.differences.items()] == [words.replace("\\", "")]
+    assert list(record.differences) == list(record.dirty) == project.record()["dirty"]
+    packed = read_members((project.config.dist / record.archive).read_bytes(), "it")
+    for path in record.dirty:
+        assert packed[path.replace("chart/", "demo/")] == (project.root / path).read_bytes()
+
+
+def test_a_part_that_is_not_there_is_refused_before_the_checks(project: Project) -> None:
+    sparse(project)
+    with pytest.raises(GitError, match="sparse: not checked out"):
+        project.release()
+    assert not project.config.dist.exists()
+
+
+def test_what_helm_leaves_out_does_not_matter(project: Project) -> None:
+    (project.root / "chart/.helmignore").write_text("*.swp\n.git\n")
+    project.commit("Leave out")
+    (project.root / "chart/x.swp").write_text("x")
+    assert project.release().dirty == ()
+
+
+def test_every_clone_gives_the_same_archive(project: Project, tmp_path: Path) -> None:
+    (project.root / "chart/readme.txt").write_bytes(b"one\r\ntwo\r\n")
+    (project.root / "chart/templates/_id.tpl").write_text("{{/* $Id$ $Format:%H$ */}}\n")
+    (project.root / "chart/hidden.txt").write_text("x")
+    (project.root / ".gitattributes").write_text(
+        "chart/values.yaml filter=swap\nchart/readme.txt -text\nchart/hidden.txt export-ignore\n"
+        "chart/templates/* text=auto\nchart/templates/_id.tpl ident export-subst\n"
+    )
+    project.commit("Give attributes")
+    wanted = digest(clone(project, "plain"))
+    assert digest(project) == wanted
+    assert digest(clone(project, "crlf", "--config", "core.autocrlf=true")) == wanted
+    assert digest(clone(project, "safe", "--config", "core.eol=crlf", "--config", "core.safecrlf=true")) == wanted
+    smudge = ("--config", "filter.swap.smudge=sed s/2/9/", "--config", "filter.swap.clean=sed s/9/2/")
+    smudged = clone(project, "smudged", *smudge)
+    assert (smudged.root / "chart/values.yaml").read_text() == "replicas: 9\n"
+    assert digest(smudged) == wanted
+    assert digest(clone(project, "shallow", "--depth=1")) == wanted
+    assert digest(clone(project, "copied links", "--config", "core.symlinks=false")) == wanted
+    project.git("worktree", "add", "--quiet", "--detach", str(tmp_path / "beside"))
+    assert digest(at(project, tmp_path / "beside")) == wanted
+    before = os.umask(0o077)
+    try:
+        masked = clone(project, "masked")
+        assert stat.S_IMODE((masked.root / "chart/values.yaml").stat().st_mode) == 0o600
+        assert digest(masked) == wanted
+    finally:
+        os.umask(before)
+
+
+def test_a_release_from_a_clone_with_other_line_ends(project: Project) -> None:
+    first = project.release(part="minor")
+    project.git("reset", "--quiet", "--hard", "HEAD~1")
+    for flags in ((), ("--config", "core.safecrlf=true")):
+        other = clone(project, f"crlf{len(flags)}", "--config", "core.autocrlf=true", *flags)
+        record = other.release(part="minor")
+        assert (record.sha256, record.dirty) == (first.sha256, ())
+        assert b"version: 1.3.0\r\n" in (other.root / "chart/Chart.yaml").read_bytes()
+        assert b"version: 1.3.0\n" in subprocess.check_output(
+            ("git", "-C", other.root, "show", "HEAD:chart/Chart.yaml")
+        )
+        assert other.git("status", "--porcelain") == ""
+
+
+def test_links_inside_of_the_repository_are_followed(project: Project) -> None:
+    (project.root / "LICENSE").write_text("free\n")
+    (project.root / "lib").mkdir()
+    (project.root / "lib/a b.txt").write_text("shared\n")
+    (project.root / "chart/LICENSE").symlink_to("../LICENSE")
+    (project.root / "chart/files").symlink_to("../lib")
+    project.commit("Link")
+    record = project.release(part="patch")
+    assert (record.version, record.dirty) == ("1.2.1", ())
+    members = read_members((project.config.dist / record.archive).read_bytes(), "it")
+    assert (members["demo/LICENSE"], members["demo/files/a b.txt"]) == (b"free\n", b"shared\n")
+    assert (project.root / "chart/LICENSE").is_symlink()
+
+
+def test_a_submodule_is_taken_at_the_commit_that_is_named(project: Project) -> None:
+    with_submodule(project)
+    record = project.release()
+    members = read_members((project.config.dist / record.archive).read_bytes(), "it")
+    assert members["demo/files/x.txt"] == b"x"
+    assert not [name for name in members if ".git" in name]
+    with pytest.raises(GitError, match=r"chart/files \(in a submodule that is not checked out\)"):
+        clone(project, "without").release()
+
+
+def test_a_chart_at_the_root(loose: Project) -> None:
+    root = loose.root.parent / "root"
+    write_chart(root)
+    (root / "CHANGELOG.md").write_text(CHANGELOG)
+    (root / ".gitignore").write_text("/dist\n/.registry\n")
+    (root / ".yamllint.yaml").write_text((loose.root / ".yamllint.yaml").read_text())
+    project = at(loose, root)
+    project = Project(
+        replace(project.work, config=replace(project.config, chart=root, changelog=root / "CHANGELOG.md"))
+    )
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.commit("First")
+    project.git("remote", "add", "origin", "https://user:token-abcdef@example.org/x")
+    with pytest.raises(SecretError, match=r"(?s)secret: .git\n.*the inside of a repository.*\.helmignore"):
+        project.release()
+    assert project.published() == {}
+    (root / ".helmignore").write_text(".git\ndist\n.registry\n")
+    project.commit("Leave the repository out")
+    assert project.release(part="minor").dirty == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("files/tls.key", "x"),
+        ("ci/.env", "A=b\n"),
+        ("files/kubeconfig", "apiVersion: v1\n"),
+        ("files/x.yaml", "apiVersion: v1\nkind: Config\nclusters: []\nusers: []\n"),
+        (".docker/config.json", "{}"),
+        ("files/config.json", '{"auths": {"example.org": {"auth": "dXNlcjpwYXNz"}}}'),
+        ("secrets.yaml", "password: x\n"),
+        ("id_ed25519", "x"),
+        ("files/cert.pem", f"-----BEGIN PRIVATE KEY-----\n{'A' * 64}\n-----END PRIVATE KEY-----\n"),
+        ("templates/token.yaml", f"token: ghp_{'a1' * 18}\n"),
+    ],
+)
+def test_what_looks_like_a_secret_is_refused_by_name(project: Project, name: str, content: str) -> None:
+    file = project.root / "chart" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
+    project.commit("Add it")
+    what = name if not name.startswith(".docker/") else ".docker"
+    for attempt in (project.release, lambda: digest(project)):
+        with pytest.raises(SecretError, match=rf"(?s)looks like a secret: {what}\n.*GATI_MEANT_FILES={what}"):
+            attempt()
+    assert project.published() == {}
+    assert not project.config.dist.exists()
+    meant = Project(replace(project.work, config=replace(project.config, meant_files=(what,))))
+    assert digest(meant)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("files/.env.example", "A=b\n"),
+        ("templates/secrets.yaml", "a: 1\n"),
+        ("secrets.yaml", "a: ENC[x]\nsops:\n  mac: x\n"),
+        ("NOTES.md", "Paste it:\n\n-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n"),
+        ("files/ca.pem", f"-----BEGIN CERTIFICATE-----\n{'A' * 64}\n-----END CERTIFICATE-----\n"),
+        ("templates/_url.tpl", "https://{{ .Values.user }}:{{ .Values.password }}@example.org\n"),
+    ],
+)
+def test_what_only_speaks_of_secrets_is_packed(project: Project, name: str, content: str) -> None:
+    file = project.root / "chart" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
+    project.commit("Add it")
+    assert digest(project)
+
+
+SETTINGS = {
+    "log.showSignature": "true",
+    "color.ui": "always",
+    "core.pager": "false",
+    "commit.template": "/nonexistent",
+    "commit.verbose": "true",
+    "commit.cleanup": "scissors",
+    "core.commentChar": "R",
+    "core.quotePath": "true",
+    "status.showUntrackedFiles": "no",
+    "status.relativePaths": "true",
+    "core.editor": "false",
+    "format.pretty": "raw",
+    "core.abbrev": "4",
+    "push.default": "nothing",
+    "diff.noprefix": "true",
+    "core.fileMode": "false",
+    "submodule.recurse": "true",
+    "core.fsmonitor": "/bin/false",
+    "tag.sort": "-version:refname",
+    "column.ui": "always",
+}
+
+
+def test_settings_of_the_user_change_nothing(project: Project, tmp_path: Path) -> None:
+    (project.root / "chart/ünï cödé.txt").write_text("x")
+    project.commit("Add a name")
+    for name, value in SETTINGS.items():
+        project.git("config", "--global", name, value)
+    record = project.release(part="minor", tag=True)
+    assert project.git("tag", "--list", "--no-column") == "demo-1.3.0"
+    assert project.git("cat-file", "commit", "HEAD").endswith("\n\nRelease demo 1.3.0")
+    assert project.release(part="minor", tag=True) == record
+    (project.root / "chart/new.txt").write_text("x")
+    with prepared(project.work, Options(), dry_run=True) as ready:
+        assert [str(difference) for difference in ready.facts.dirty] == ["chart/new.txt (not tracked by git)"]
+
+
+def test_variables_of_a_hook_change_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = digest(project)
+    for name, value in {"GIT_DIR": "/nonexistent", "GIT_INDEX_FILE": "/nonexistent", "GIT_WORK_TREE": "/tmp"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", "/nonexistent")
+    monkeypatch.setenv("GIT_LITERAL_PATHSPECS", "0")
+    assert digest(project) == wanted
+
+
+def hook(project: Project, name: str, script: str) -> None:
+    file = project.root / ".git/hooks" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"#!/bin/sh\nset -e\n{script}\n")
+    file.chmod(0o755)
+
+
+def test_a_hook_that_rewrites_the_chart_is_released_as_it_rewrote_it(project: Project) -> None:
+    hook(project, "pre-commit", "sed -i 's/^description:.*/description: Rewritten/' chart/Chart.yaml\ngit add chart/*")
+    said: list[str] = []
+    record = project.release(part="minor", tag=True, say=said.append)
+    assert [line for line in said if line.startswith("a hook changed")]
+    members = read_members((project.config.dist / record.archive).read_bytes(), "it")
+    assert b"description: Rewritten" in members["demo/Chart.yaml"]
+    assert record.commit == project.git("rev-parse", "demo-1.3.0^{commit}")
+    assert project.git("status", "--porcelain") == ""
+    assert project.release(part="minor", tag=True) == record
+
+
+def test_a_hook_that_changes_the_message_leads_to_no_second_release(project: Project) -> None:
+    hook(project, "commit-msg", 'sed -i "1s/^/[CHART-1] /" "$1"')
+    record = project.release(part="minor")
+    assert project.git("log", "-1", "--format=%s") == "[CHART-1] Release demo 1.3.0"
+    assert project.release(part="minor") == record
+    assert list(project.published()) == ["1.3.0"]
+
+
+def test_a_hook_that_changes_the_version_is_refused_after_the_commit(project: Project) -> None:
+    hook(project, "pre-commit", "sed -i 's/^version:.*/version: 1.3.7/' chart/Chart.yaml\ngit add chart/Chart.yaml")
+    with pytest.raises(GitError, match=r"(?s)hook changed the version.*done: .*committed.*not done: .*publish") as told:
+        project.release(part="minor")
+    assert told.value.done is not None
+    assert project.published() == {}
+
+
+def test_a_hook_sees_the_files_in_the_index(project: Project) -> None:
+    hook(project, "pre-commit", "echo generated > docs.txt\ngit add 'doc*.txt'")
+    project.release(part="minor")
+    assert project.git("show", "--name-only", "--format=").split() == ["CHANGELOG.md", "chart/Chart.yaml", "docs.txt"]
+    assert project.git("status", "--porcelain") == ""
+
+
+def untouched(project: Project) -> None:
+    assert project.published() == {}
+    assert project.git("log", "--format=%s") == "Add the chart"
+    assert project.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("options", [{"part": "minor"}, {"tag": True}], ids=str)
+def test_without_a_name_nothing_is_begun(
+    project: Project, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("EMAIL", "")
+    project.git("config", "user.useConfigOnly", "true")
+    with pytest.raises(GitError, match=r"(?s)does not know who you are.*git config user.name"):
+        project.release(**options)
+    untouched(project)
+
+
+def test_a_key_that_is_not_there_is_found_before_the_push(project: Project) -> None:
+    project.git("config", "tag.gpgSign", "true")
+    project.git("config", "user.signingKey", "nobody")
+    before = project.git("count-objects")
+    with pytest.raises(GitError, match=r"(?s)tag.gpgSign asks for signatures.*git config tag.gpgSign false"):
+        project.release(tag=True)
+    untouched(project)
+    assert project.git("count-objects") == before
+
+
+def test_signed_tags_are_made(project: Project, tmp_path: Path) -> None:
+    subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"), check=True)
+    for name, value in {"tag.gpgSign": "true", "gpg.format": "ssh", "user.signingKey": f"{tmp_path}/key"}.items():
+        project.git("config", name, value)
+    project.release(tag=True)
+    assert "BEGIN SSH SIGNATURE" in project.git("cat-file", "tag", "demo-1.2.0")
+
+
+def test_a_tag_that_cannot_be_made_is_found_before_the_push(project: Project) -> None:
+    project.git("tag", "demo-1.2.0/old")  # a folder where the tag would be a file
+    with pytest.raises(GitError, match=r"the git tag demo-1\.2\.0 cannot be made"):
+        project.release(tag=True)
+    untouched(project)
+
+
+def test_a_place_for_the_record_is_seen_to_before_the_push(project: Project) -> None:
+    (project.config.dist / "demo.release.json").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"demo.release.json cannot be written"):
+        project.release(part="minor")
+    untouched(project)
+
+
+def test_a_head_without_a_branch_is_said_before(project: Project) -> None:
+    project.git("checkout", "--quiet", "--detach")
+    with prepared(project.work, Options(part="patch"), dry_run=True) as ready:
+        assert [
+            note for note in ready.facts.notes if note.startswith("HEAD is detached: the commit belongs to no branch")
+        ]
+    with prepared(project.work, Options(), dry_run=True) as ready:
+        assert ready.facts.notes == ()
+    assert project.release(part="patch").version == "1.2.1"
+
+
+def test_a_branch_that_is_behind_is_said_before(project: Project) -> None:
+    other = clone(project, "other")
+    (project.root / "notes.txt").write_text("x")
+    project.commit("Go on")
+    other.git("fetch", "--quiet")
+    with prepared(other.work, Options(tag=True), dry_run=True) as ready:
+        assert [note for note in ready.facts.notes if "1 commit behind its upstream" in note]
+
+
+def test_what_was_done_is_said_when_something_fails_later(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr("scripts.release.plan.write_record", full)
+    with pytest.raises(OutputError) as told:
+        project.release(part="minor", tag=True)
+    lines = str(told.value).splitlines()
+    assert "committed" in lines[1]
+    assert "pushed oci://" in lines[2]
+    assert [line.split() for line in lines[-2:]] == [
+        ["not", "done:", "record"],
+        ["next:", "the", "same", "command", "again"],
+    ]
+    assert list(project.published()) == ["1.3.0"]
+
+
+def test_a_broken_chart_is_named_where_it_lies(project: Project) -> None:
+    (project.root / "chart/templates/map.yaml").write_text("a: {{ fail .Values }}\n")
+    project.commit("Break it")
+    with pytest.raises(Exception, match=r"chart/templates/map.yaml:1") as told:
+        project.release()
+    assert "gati-committed" not in str(told.value) + (project.config.dist / "demo.lint.json").read_text()
+    (project.root / "chart/Chart.yaml").write_text("a: [\n")
+    project.commit("Break it more")
+    with pytest.raises(ChartError, match=r"chart/Chart.yaml:2"):
+        digest(project)
