@@ -146,7 +146,7 @@ def _adopted(reference: str, engine: DockerClient) -> bool:
     """Whether another checkout has built the same image, which is then ours too."""
     name, _, tag = reference.rpartition(":")
     for image in engine.images.list():
-        if any(other.startswith("gati-") and other.endswith(f"/node:{tag}") for other in image.tags):
+        if any(other.startswith("gati") and other.endswith(f"/node:{tag}") for other in image.tags):
             return bool(image.tag(name, tag))
     return False
 
@@ -155,9 +155,10 @@ def _remove_older(reference: str, engine: DockerClient) -> None:
     """Node images that older versions of the recipe built are 1 GB each; one that a node still runs from stays."""
     from docker.errors import APIError
 
-    for image in engine.images.list(name=reference.partition(":")[0]):
-        for tag in image.tags:
-            if tag != reference:
+    name = reference.partition(":")[0]
+    for image in engine.images.list(name=name):
+        for tag in image.tags:  # those of others too
+            if tag.startswith(f"{name}:") and tag != reference:
                 with contextlib.suppress(APIError):
                     engine.images.remove(tag)
 
