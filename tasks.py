@@ -200,6 +200,37 @@ def _named(words: list[str]) -> bool:
     return any(word.startswith("oci://") and before != "--registry" for before, word in itertools.pairwise(words))
 
 
+@command(
+    keys=REGISTRY,
+    working_on="rendering both versions",
+    from_="The version to judge from: VERSION, git:REVISION, oci://..., an archive (default: the last of the line).",
+    against="A git revision, as a pull request's base: what differs from it must have a higher version.",
+    markdown="Print Markdown, for a pull request's comment.",
+)
+def judge(
+    work: Workspace,
+    from_: str | None = None,
+    against: str | None = None,
+    values: Many = None,
+    kube_version: Many = None,
+    markdown: bool = False,
+) -> Shown:
+    """Say which part of the version has to be raised, and why: what somebody notices who has the earlier one."""
+    from scripts import present
+    from scripts.core import files
+    from scripts.judge import judge as stage
+    from scripts.judge.verdict import demand_enough
+
+    if against:
+        stage.demand_raised(work, against)
+    further = map(Path, values or ())
+    verdict = stage.judge(work, from_, against=against, values=further, kube_versions=kube_version or ())
+    yield present.judged(verdict, as_markdown=markdown)
+    files.write_atomic(work.config.result(verdict.chart, "judge.json"), present.to_json(verdict.record()))
+    if against or verdict.current != verdict.version:
+        demand_enough(verdict)
+
+
 # -- releases -----------------------------------------------------------------------------------------
 
 

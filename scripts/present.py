@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scripts.core.config import Config
     from scripts.core.errors import ReleaseError
     from scripts.doctor import Line
+    from scripts.judge.verdict import Verdict
     from scripts.release.bump import Bump
     from scripts.release.plan import Release
     from scripts.release.record import ReleaseRecord
@@ -161,6 +162,14 @@ def matrix(rendered: Rendered, index: Any) -> View:
 def compared(change: Comparison, index: Any) -> Answer:
     """`invoke template --diff`: what differs, line by line."""
     return Answer("\n".join(change.lines()), {**index, "difference": change.report()})
+
+
+def judged(verdict: Verdict, *, as_markdown: bool = False) -> Answer:
+    """`invoke judge`: the reasons by level, and what they come to."""
+    from scripts.judge import words
+
+    text = words.markdown(verdict).rstrip() if as_markdown else "\n".join(words.lines(verdict))
+    return Answer(text, verdict.record())
 
 
 def facts(value: Any) -> Answer:

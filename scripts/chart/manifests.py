@@ -227,7 +227,7 @@ def difference(old: Manifests, new: Manifests) -> Difference:
     changed = tuple(
         ObjectChange(identity, fields)
         for identity in sorted(before.keys() & after.keys())
-        if (fields := tuple(_changes("", before[identity], after[identity])))
+        if (fields := tuple(changes(before[identity], after[identity])))
     )
     return Difference(
         added=tuple(sorted(after.keys() - before.keys())),
@@ -236,19 +236,20 @@ def difference(old: Manifests, new: Manifests) -> Difference:
     )
 
 
-def _changes(path: str, old: Any, new: Any) -> Iterator[FieldChange]:
+def changes(old: Any, new: Any, path: str = "") -> Iterator[FieldChange]:
+    """Every field that differs; what only one side has is one field. `path` leads to the two."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in [*old, *(key for key in new if key not in old)]:
-            yield from _changes(_below(path, str(key)), old.get(key), new.get(key))
+            yield from changes(old.get(key), new.get(key), _below(path, str(key)))
     elif (before := _by_name(old)) is not None and (after := _by_name(new)) is not None:
         for name in [*before, *(name for name in after if name not in before)]:
-            yield from _changes(f"{path}[{name}]", before.get(name), after.get(name))
+            yield from changes(before.get(name), after.get(name), f"{path}[{name}]")
     elif isinstance(old, list) and isinstance(new, list):
         for index in range(max(len(old), len(new))):
-            yield from _changes(
-                f"{path}[{index}]",
+            yield from changes(
                 old[index] if index < len(old) else None,
                 new[index] if index < len(new) else None,
+                f"{path}[{index}]",
             )
     elif old != new or type(old) is not type(new):
         yield FieldChange(path, old, new)

@@ -1,4 +1,4 @@
-"""Brings back an earlier state of the chart to compare with: a published version, or a git revision."""
+"""Finds the earlier states of a chart, and brings one back to compare with: a published version, or a git revision."""
 
 from __future__ import annotations
 
@@ -7,33 +7,117 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from scripts.chart.archive import unpack
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import read_committed
-from scripts.core.errors import GitError
-from scripts.core.git import find_repository
+from scripts.core.errors import ChartError, GitError, RegistryError
+from scripts.core.git import Repository, find_repository
 from scripts.core.owner import owned
 from scripts.core.paths import shown
-from scripts.core.semver import is_semver
-from scripts.registry.embedded import fetch_chart
+from scripts.core.progress import Say
+from scripts.core.semver import highest, is_semver, parse, tag_name
+from scripts.registry.client import ListingError, connect
+from scripts.registry.embedded import fetch_chart, registry_in_use
+from scripts.registry.reference import Registry
 from scripts.workspace import Workspace
+
+GIT = "git:"
+"""What a reference to a git revision may begin with, so that it is taken for nothing else."""
+_FORMS = "a version such as 1.4.0, git:REVISION, oci://host/path/name:version, or a chart's archive or folder"
 
 
 @contextlib.contextmanager
 def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
     """The chart at `reference`, in a folder that is gone after the block.
 
-    `reference` is `oci://host/path/name:version`, a version (the configured registry has it), or anything
-    that git knows as a revision. Raises RegistryError, GitError, ChartError.
+    `reference` is `oci://host/path/name:version`, a version (the configured registry has it), an archive, another
+    folder, or anything that git knows as a revision, with or without `git:` before it. Raises RegistryError,
+    GitError, ChartError.
     """
-    with tempfile.TemporaryDirectory(prefix=owned("earlier")) as folder:
+    with tempfile.TemporaryDirectory(prefix=owned("earlier")) as scratch:
+        folder = Path(scratch)
         if reference.startswith("oci://") or is_semver(reference):
-            path = fetch_chart(work, reference, Path(folder))
+            path = fetch_chart(work, reference, folder)
+        elif not reference.startswith(GIT) and (Path(reference) / "Chart.yaml").is_file():
+            path = Path(reference).resolve()
+        elif not reference.startswith(GIT) and reference.endswith(".tgz"):
+            path = _unpacked(Path(reference), folder)
         else:
-            repository = find_repository(work.config.chart, work.runner)
-            if repository is None:
-                raise GitError(
-                    f"{shown(work.config.chart)} is in no git repository, so {reference!r} is no revision of it",
-                    expected="a version such as 1.4.0, oci://host/path/name:version, or a git revision",
-                )
-            path = read_committed(repository, reference, work.config.chart, as_checkout=True).write(Path(folder))
+            path = _exported(work, reference.removeprefix(GIT), folder)
         yield read_chart(path)
+
+
+def _unpacked(archive: Path, into: Path) -> Path:
+    try:
+        data = archive.read_bytes()
+    except OSError as error:
+        raise ChartError(f"no chart at {archive}", expected=_FORMS, found=error.strerror) from error
+    return unpack(data, into)
+
+
+def _exported(work: Workspace, revision: str, into: Path) -> Path:
+    repository = find_repository(work.config.chart, work.runner)
+    if repository is None:
+        raise GitError(
+            f"{shown(work.config.chart)} is in no git repository, so {revision!r} is no revision of it",
+            expected=_FORMS,
+        )
+    if repository.commit(revision) is not None and not stands_at(work, repository, revision):
+        raise GitError(
+            f"there is no chart at {shown(work.config.chart)} in the git revision {revision!r}",
+            run=f"git log --oneline -- {shown(work.config.chart)}",
+        )
+    return read_committed(repository, revision, work.config.chart, as_checkout=True).write(into)
+
+
+def stands_at(work: Workspace, repository: Repository, revision: str) -> bool:
+    """Whether the chart is where it is now in a git revision, too."""
+    return repository.file_at(revision, work.config.chart / "Chart.yaml") is not None
+
+
+def tagged_versions(chart: Chart, repository: Repository | None) -> tuple[str, ...]:
+    """The versions of `chart` that git tags name."""
+    prefix = tag_name(chart.name, "")
+    tags = repository.tags() if repository else {}
+    return tuple(name.removeprefix(prefix) for name in tags if name.startswith(prefix))
+
+
+def published_versions(chart: Chart, registry: Registry | None, say: Say, *, push: bool = True) -> tuple[str, ...]:
+    """The versions of `chart` in the registry; none where there is no registry, or it lists them to nobody like us.
+
+    `push`: asked by somebody who is about to push. Raises RegistryError.
+    """
+    if registry is None:
+        return ()
+    with connect(registry, push=push) as client:
+        try:
+            return client.versions(chart.name)
+        except ListingError as error:
+            say(f"note: {error.message}, so only git's tags say which versions there are ({error.found})")
+            return ()
+
+
+def last_version(work: Workspace, chart: Chart) -> str | None:
+    """The last version of the chart's line, as a reference for `earlier_chart`; None where there is none yet.
+
+    The highest published one that is not above the chart's own; else the highest that a git tag names. Pre-releases
+    count where there is nothing else. A registry that cannot be asked is said.
+    """
+    published: tuple[str, ...] = ()
+    try:
+        with registry_in_use(work) as registry:
+            published = published_versions(chart, registry, work.say, push=False)
+    except RegistryError as error:
+        work.say(f"the registry cannot be asked, so the git tags are: {error.message}")
+    if (found := _of_the_line(published, chart.version)) is not None:
+        return found
+    repository = find_repository(chart.path, work.runner)
+    found = _of_the_line(tagged_versions(chart, repository), chart.version)
+    return None if found is None else f"{GIT}{tag_name(chart.name, found)}"
+
+
+def _of_the_line(versions: tuple[str, ...], current: str) -> str | None:
+    if not is_semver(current):
+        return highest(versions)
+    below = [text for text in versions if is_semver(text) and parse(text) <= parse(current)]
+    return highest(text for text in below if not parse(text).prerelease) or highest(below)

@@ -77,6 +77,8 @@ class Config:
     registry_cert: str = ""
     """A client certificate (PEM), for a registry that asks for one; `registry_key` is its key, without a passphrase."""
     registry_key: str = ""
+    initial_development: bool = True
+    """Whether 0.y.z is judged as SemVer and cargo do, where the minor part is the breaking one; else as 1.y.z."""
     images: str = "auto"
     """Where base images come from: `registry`, `build` (from Debian and Go modules), or `auto`."""
     node_image: str = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"

@@ -12,18 +12,16 @@ from typing import Any
 
 from scripts.chart import changelog
 from scripts.chart.source import ARTIFACT_HUB, Chart, read_chart, with_version
+from scripts.checks.baseline import published_versions, tagged_versions
 from scripts.core import edits
 from scripts.core.config import Config
 from scripts.core.edits import Edit
 from scripts.core.errors import SAME_COMMAND, ConfigError, GitError, PartError, RegistryError, VersionError
 from scripts.core.git import Repository, find_repository
 from scripts.core.paths import line_of, shown
-from scripts.core.progress import Say
 from scripts.core.semver import PARTS, bump, demand_part, highest, in_line, is_prerelease, is_semver, parse, tag_name
 from scripts.core.yaml_read import load
-from scripts.registry.client import ListingError, connect
 from scripts.registry.embedded import registry_in_use
-from scripts.registry.reference import Registry
 from scripts.workspace import Workspace
 
 Read = Callable[[Path], bytes | None]
@@ -257,28 +255,6 @@ def _held(edit: Edit) -> bytes:
 def commit_message(name: str, version: str) -> str:
     """The message of the commit that raises a version."""
     return f"Release {name} {version}"
-
-
-def tagged_versions(chart: Chart, repository: Repository | None) -> tuple[str, ...]:
-    """The versions of `chart` that git tags name."""
-    prefix = tag_name(chart.name, "")
-    tags = repository.tags() if repository else {}
-    return tuple(name.removeprefix(prefix) for name in tags if name.startswith(prefix))
-
-
-def published_versions(chart: Chart, registry: Registry | None, say: Say) -> tuple[str, ...]:
-    """The versions of `chart` in the registry; none where there is no registry, or it lists them to nobody like us.
-
-    Raises RegistryError.
-    """
-    if registry is None:
-        return ()
-    with connect(registry, push=True) as client:
-        try:
-            return client.versions(chart.name)
-        except ListingError as error:
-            say(f"note: {error.message}, so only git's tags say which versions there are ({error.found})")
-            return ()
 
 
 def demand_clean(repository: Repository | None, *, but: Iterable[Path] = (), run: str = _CLEAN) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from scripts.chart.archive import Package, load_package
 from scripts.chart.source import Chart, read_chart
 from scripts.checks import lint as linting
+from scripts.checks.baseline import published_versions
 from scripts.checks.validate import Validation, check_chart, demand_valid
 from scripts.core.errors import (
     SAME_COMMAND,
@@ -39,7 +40,6 @@ from scripts.release.bump import (
     bumped,
     demand_request,
     pending_bump,
-    published_versions,
     release_day,
     uncommitted,
 )

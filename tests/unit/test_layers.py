@@ -16,7 +16,7 @@ FILES = {file.relative_to(SCRIPTS).with_suffix("").as_posix(): file for file in 
 MODULES = [name for name in FILES if not name.endswith("/__init__")]
 BESIDE = sorted(file.stem for file in SCRIPTS.glob("*.py") if file.stem != "__init__")
 BASE = ("core", "toolchain", "chart")
-LEFT = ("registry", "checks", "release")
+LEFT = ("registry", "checks", "judge", "release")
 RIGHT = ("containers", "cluster", "rollout")
 NETWORK = {"requests", "docker", "socket", "ssl", "http", "urllib3", "ftplib"}
 

@@ -1,0 +1,179 @@
+"""Brings objects to one form: without the defaults that the API server would write anyway, and without empty fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+# What may be left empty or left out with the same meaning. `emptyDir: {}` and `podSelector: {}` are not among them.
+_EMPTY = frozenset(
+    {"labels", "annotations", "nodeSelector", "tolerations", "affinity", "imagePullSecrets", "env", "envFrom"}
+    | {"resources", "limits", "requests", "securityContext", "volumes", "volumeMounts", "initContainers", "args"}
+    | {"command", "topologySpreadConstraints", "hostAliases", "loadBalancerSourceRanges", "externalIPs", "finalizers"}
+    | {"data", "binaryData", "stringData", "matchExpressions", "ownerReferences", "lifecycle", "secrets"}
+)
+_PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
+_PROBE |= {"initialDelaySeconds": 0}
+_CONTAINER: dict[str, Any] = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
+_CONTAINER |= {"stdin": False, "stdinOnce": False, "tty": False}
+_POD: dict[str, Any] = {
+    "dnsPolicy": "ClusterFirst",
+    "schedulerName": "default-scheduler",
+    "terminationGracePeriodSeconds": 30,
+}
+_POD |= {"hostNetwork": False, "hostPID": False, "hostIPC": False, "enableServiceLinks": True}
+_ROLLING: Mapping[str, Any] = {"maxSurge": "25%", "maxUnavailable": "25%"}
+_TOP: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("", "Secret"): {"type": "Opaque"},
+    ("", "ServiceAccount"): {"automountServiceAccountToken": True},
+    ("storage.k8s.io", "StorageClass"): {"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"},
+    ("scheduling.k8s.io", "PriorityClass"): {"preemptionPolicy": "PreemptLowerPriority", "globalDefault": False},
+}
+_SPEC: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("apps", "Deployment"): {"replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600, "paused": False}
+    | {"minReadySeconds": 0},
+    ("apps", "StatefulSet"): {"replicas": 1, "revisionHistoryLimit": 10, "podManagementPolicy": "OrderedReady"}
+    | {"minReadySeconds": 0},
+    ("apps", "DaemonSet"): {"revisionHistoryLimit": 10, "minReadySeconds": 0},
+    ("batch", "Job"): {"parallelism": 1, "completions": 1, "backoffLimit": 6, "suspend": False}
+    | {"completionMode": "NonIndexed", "manualSelector": False},
+    ("batch", "CronJob"): {"suspend": False, "concurrencyPolicy": "Allow", "successfulJobsHistoryLimit": 3}
+    | {"failedJobsHistoryLimit": 1},
+    ("", "PersistentVolumeClaim"): {"volumeMode": "Filesystem"},
+    ("", "PersistentVolume"): {"volumeMode": "Filesystem", "persistentVolumeReclaimPolicy": "Retain"},
+    ("", "Service"): {"type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}
+    | {"externalTrafficPolicy": "Cluster", "publishNotReadyAddresses": False, "allocateLoadBalancerNodePorts": True},
+    ("autoscaling", "HorizontalPodAutoscaler"): {"minReplicas": 1},
+    ("policy", "PodDisruptionBudget"): {"unhealthyPodEvictionPolicy": "IfHealthyBudget"},
+}
+
+
+def normalised(group: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of an object in which what the API server would write anyway is left out, and so is what is empty."""
+    item: dict[str, Any] = _lean(data)
+    _drop(item, _TOP.get((group, kind), {}))
+    spec = item.get("spec")
+    if not isinstance(spec, dict):
+        return item
+    _drop(spec, _SPEC.get((group, kind), {}))
+    if kind == "Service" and not group:
+        _service(spec)
+    if kind == "StatefulSet":
+        for claim in _dicts(spec.get("volumeClaimTemplates")):
+            for key in ("apiVersion", "kind", "status"):
+                claim.pop(key, None)
+            _drop(claim.get("spec"), _SPEC["", "PersistentVolumeClaim"])
+    if kind == "Deployment" and isinstance(strategy := spec.get("strategy"), dict):
+        _strategy(spec, "strategy", strategy, _ROLLING)
+    if kind in ("StatefulSet", "DaemonSet") and isinstance(strategy := spec.get("updateStrategy"), dict):
+        rolling = {"maxSurge": 0, "maxUnavailable": 1} if kind == "DaemonSet" else {"partition": 0}
+        _strategy(spec, "updateStrategy", strategy, rolling)
+    pod = pod_spec(kind, item)
+    if isinstance(pod, dict):
+        _pod(pod, restart=kind not in ("Job", "CronJob"))
+    return item
+
+
+def pod_template(kind: str, data: Mapping[str, Any]) -> Any:
+    """The pod template of a workload: what has `metadata` and `spec`. The object itself for a Pod, None without one."""
+    if kind == "Pod":
+        return data
+    spec = data.get("spec")
+    if kind == "CronJob" and isinstance(spec, Mapping):
+        spec = (spec.get("jobTemplate") or {}).get("spec")
+    template = spec.get("template") if isinstance(spec, Mapping) else None
+    workload = kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob")
+    return template if workload and isinstance(template, Mapping) else None
+
+
+def pod_spec(kind: str, data: Mapping[str, Any]) -> Any:
+    """The pod spec of a workload, None where there is none."""
+    template = pod_template(kind, data)
+    return template.get("spec") if template is not None else None
+
+
+def quantity(value: Any) -> Decimal | None:
+    """A Kubernetes quantity (`500m`, `1Gi`, 2) as a number, None for what is none."""
+    found = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?\d+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|u|n)?", str(value))
+    if found is None or isinstance(value, bool):
+        return None
+    powers = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6, "m": -1, "u": -2, "n": -3}
+    unit = found[2] or ""
+    try:
+        number = Decimal(found[1])
+    except InvalidOperation:
+        return None
+    factor = Decimal(1024) ** powers[unit[0]] if unit.endswith("i") else Decimal(1000) ** powers[unit]
+    if unit == "Ki":
+        factor = Decimal(1024)
+    return number * factor
+
+
+def _lean(value: Any) -> Any:
+    """A copy without nulls, which mean "not there", and without empty fields."""
+    if isinstance(value, Mapping):
+        return {
+            key: _lean(item)
+            for key, item in value.items()
+            if item is not None and not (key in _EMPTY and item in ({}, []))
+        }
+    return [_lean(item) for item in value] if isinstance(value, list) else value
+
+
+def _drop(data: Any, defaults: Mapping[str, Any]) -> None:
+    if isinstance(data, dict):
+        for key, value in defaults.items():
+            if key in data and data[key] == value and type(data[key]) is type(value):
+                del data[key]
+
+
+def _dicts(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _strategy(spec: dict[str, Any], key: str, strategy: dict[str, Any], rolling: Mapping[str, Any]) -> None:
+    _drop(strategy.get("rollingUpdate"), rolling)
+    if strategy.get("rollingUpdate") == {}:
+        del strategy["rollingUpdate"]
+    _drop(strategy, {"type": "RollingUpdate"})
+    if not strategy:
+        del spec[key]
+
+
+def _service(spec: dict[str, Any]) -> None:
+    for port in _dicts(spec.get("ports")):
+        _drop(port, {"protocol": "TCP"})
+        if port.get("targetPort") == port.get("port"):
+            port.pop("targetPort", None)
+
+
+def _pod(pod: dict[str, Any], *, restart: bool) -> None:
+    _drop(pod, _POD)
+    if restart:
+        _drop(pod, {"restartPolicy": "Always"})
+    for volume in _dicts(pod.get("volumes")):
+        for key in ("configMap", "secret", "projected", "downwardAPI"):
+            _drop(volume.get(key), {"defaultMode": 0o644})
+    for container in (*_dicts(pod.get("containers")), *_dicts(pod.get("initContainers"))):
+        _drop(container, _CONTAINER)
+        latest = re.search(r":(?!latest$)[^/:]+$|@", str(container.get("image"))) is None
+        _drop(container, {"imagePullPolicy": "Always" if latest else "IfNotPresent"})
+        for port in _dicts(container.get("ports")):
+            _drop(port, {"protocol": "TCP"})
+        for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+            _drop(container.get(probe), _PROBE)
+            if isinstance(container.get(probe), dict):
+                _drop(container[probe].get("httpGet"), {"scheme": "HTTP", "path": "/"})
+        amounts = container.get("resources")
+        if isinstance(amounts, dict):
+            for side in ("requests", "limits"):
+                if isinstance(amounts.get(side), dict):
+                    amounts[side] = {name: _amount(amount) for name, amount in amounts[side].items()}
+
+
+def _amount(value: Any) -> Any:
+    """A quantity in the one way of writing that equal ones share."""
+    number = quantity(value)
+    return value if number is None else f"{number.normalize():f}"

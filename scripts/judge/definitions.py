@@ -1,0 +1,130 @@
+"""Judges a CustomResourceDefinition: what objects of its kind may say, and which versions of it are served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scripts.chart.manifests import Document
+from scripts.judge import schema as schemas
+from scripts.judge.reason import Reason
+
+GROUP = "apiextensions.k8s.io"
+KIND = "CustomResourceDefinition"
+
+
+def in_crds(document: Document) -> bool:
+    """Whether an object stands in a `crds/` folder: helm installs it once, and never changes or deletes it."""
+    return "/crds/" in f"/{document.source}"
+
+
+def judge_definition(old: Document, new: Document) -> Iterator[Reason]:
+    """What differs for objects of the kind that is defined."""
+    about = str(new.identity)
+    note = "; helm leaves crds/ alone on an upgrade: kubectl apply it" if in_crds(new) else ""
+    for level, path, was, now, meaning in _changes(_spec(old), _spec(new)):
+        yield Reason(level, f"{about} {path}", was, now, meaning + note)
+    if in_crds(old) != in_crds(new):
+        if in_crds(new):
+            meaning = "helm deletes what leaves its templates, and with the definition every object of its kind"
+        else:
+            meaning = "helm refuses to take over a definition that it has not made: the upgrade fails"
+        yield Reason("major", about, _place(old), _place(new), meaning)
+
+
+def _place(document: Document) -> str:
+    return "crds/" if in_crds(document) else "templates/"
+
+
+def _spec(document: Document) -> Mapping[str, Any]:
+    spec = document.data.get("spec")
+    return spec if isinstance(spec, Mapping) else {}
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any, Any, str]]:
+    names = [side.get("names") or {} for side in (old, new)]
+    if names[0].get("kind") != names[1].get("kind"):
+        yield (
+            "major",
+            "spec.names.kind",
+            names[0].get("kind"),
+            names[1].get("kind"),
+            "objects of the old kind are unknown",
+        )
+    for key in ("shortNames", "singular", "categories", "listKind"):
+        if names[0].get(key) != names[1].get(key):
+            yield "minor", f"spec.names.{key}", names[0].get(key), names[1].get(key), "kubectl knows it by other words"
+    before, after = (_versions(side) for side in (old, new))
+    for name in [*before, *(name for name in after if name not in before)]:
+        path = f"spec.versions[{name}]"
+        if name not in after:
+            yield "major", path, name, None, "objects that are written in this version are refused"
+        elif name not in before:
+            yield "minor", path, None, name, "a further version is served"
+        else:
+            yield from _version(path, before[name], after[name])
+    if old.get("conversion") != new.get("conversion"):
+        yield (
+            "minor",
+            "spec.conversion",
+            old.get("conversion"),
+            new.get("conversion"),
+            "versions are converted otherwise",
+        )
+
+
+def _versions(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The versions by name, also as v1beta1 of definitions wrote them."""
+    listed = spec.get("versions") or [{"name": spec.get("version"), "served": True, "storage": True}]
+    shared = spec.get("validation")
+    return {
+        str(one.get("name")): {**({"schema": shared} if shared else {}), **one}
+        for one in listed
+        if isinstance(one, Mapping)
+    }
+
+
+def _version(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any, Any, str]]:
+    if bool(old.get("served")) != bool(new.get("served")):
+        if new.get("served"):
+            yield "minor", f"{path}.served", False, True, "the version is served again"
+        else:
+            yield "major", f"{path}.served", True, False, "objects that are written in this version are refused"
+    if bool(old.get("storage")) != bool(new.get("storage")):
+        meaning = "objects are stored in another version; stored ones have to be written anew before the old one goes"
+        yield "minor", f"{path}.storage", old.get("storage"), new.get("storage"), meaning
+    if not old.get("deprecated") and new.get("deprecated"):
+        yield "minor", f"{path}.deprecated", False, True, "the version will go; the API server warns"
+    was, now = ((side.get("subresources") or {}) for side in (old, new))
+    for key in sorted({*was, *now}):
+        if was.get(key) != now.get(key):
+            level, meaning = ("minor", "a further subresource") if key not in was else (
+                ("major", "who writes it, such as its controller or a scaler, is refused")
+            )  # fmt: skip
+            yield level, f"{path}.subresources.{key}", was.get(key), now.get(key), meaning
+    if old.get("additionalPrinterColumns") != new.get("additionalPrinterColumns"):
+        yield "patch", f"{path}.additionalPrinterColumns", None, None, "kubectl get shows other columns"
+    yield from _fields(f"{path}.schema", old, new)
+
+
+def _fields(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any, Any, str]]:
+    sides = [(side.get("schema") or {}).get("openAPIV3Schema") for side in (old, new)]
+    narrower: set[tuple[schemas.Path, str]] = set()
+    changes = schemas.compare(sides[0], sides[1], pruned=True)
+    for change in sorted(changes, key=lambda change: change.effect):  # what is narrower first
+        here = (change.path, change.what)
+        if change.effect == "wider" and here in narrower:
+            continue
+        where = f"{path} {schemas.key_of(change.path) or '(top level)'}"
+        if change.effect == "narrower":
+            narrower.add(here)
+            if change.what == "properties":
+                meaning = "the field is dropped from objects that have it"
+            elif change.what == "required":
+                meaning = "objects without it are refused"
+            else:
+                meaning = f"objects with what was taken before may be refused ({change.what})"
+            yield "major", where, change.old, change.new, meaning
+        else:
+            meaning = "a new field" if change.what == "properties" else f"more is taken than before ({change.what})"
+            yield "minor", where, change.old, change.new, meaning

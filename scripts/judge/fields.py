@@ -1,0 +1,140 @@
+"""Owns what a change of a single field means, by the kind of object and the path of the field."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from scripts.chart.manifests import FieldChange
+from scripts.judge.images import judge_image
+from scripts.judge.noise import label_key
+from scripts.judge.reason import Level
+
+_WORKLOADS = r"Deployment|StatefulSet|DaemonSet|ReplicaSet|Job|CronJob|Pod"
+_C = r"(?:initC|c)ontainers\[[^\]]+\]"
+
+# (kinds, path, level, meaning): the first that matches holds.
+_RULES: tuple[tuple[str, str, Level, str], ...] = (
+    (_WORKLOADS, r"robe\.(initialDelaySeconds|periodSeconds|timeoutSeconds|failureThreshold|successThreshold)$",
+     "patch", "the kubelet asks at other times"),
+    (_WORKLOADS, r"(liveness|readiness|startup)Probe", "minor", "pods are judged healthy by another question"),
+    (_WORKLOADS, r"\.resources\b", "minor", "a pod may use, or sets aside, another amount: nodes must have it"),
+    (_WORKLOADS, rf"{_C}\.(imagePullPolicy|terminationMessage\w+)$", "patch", "how the kubelet runs it"),
+    (_WORKLOADS, r"^spec\.(revisionHistoryLimit|progressDeadlineSeconds|minReadySeconds|\w+JobsHistoryLimit|"
+                 r"ttlSecondsAfterFinished)$", "patch", "how the workload is kept"),
+    (_WORKLOADS, r"^spec\.replicas$", "minor", "another number of pods"),
+    (_WORKLOADS, rf"{_C}\.ports", "minor", "who reaches the pods' ports by themselves has to follow"),
+    (_WORKLOADS, rf"{_C}\.(env|envFrom)\b", "minor", "the application is set up otherwise"),
+    (_WORKLOADS, rf"{_C}\.(command|args)", "minor", "the application is started otherwise"),
+    (_WORKLOADS, r"\b(nodeSelector|affinity|tolerations|topologySpreadConstraints|nodeName|runtimeClassName)\b",
+     "minor", "pods may be placed elsewhere, or nowhere"),
+    (_WORKLOADS, r"serviceAccountName$|automountServiceAccountToken$", "minor", "pods have other rights"),
+    (_WORKLOADS, r"securityContext", "minor", "pods run under another user or with other rights"),
+    (_WORKLOADS, r"(lifecycle|terminationGracePeriodSeconds)", "minor", "a pod ends, or starts, otherwise"),
+    (_WORKLOADS, r"\.(volumes|volumeMounts)", "minor", "other files are in the pods"),
+    (_WORKLOADS, r"(initC|c)ontainers\[[^\]]+\]$", "minor", "a container came or went"),
+    ("HorizontalPodAutoscaler|ScaledObject|ScaledJob", r"^spec", "minor", "the number of pods follows otherwise"),
+    ("PodDisruptionBudget", r"^spec", "minor", "a drain may take another number of pods at once"),
+    ("ServiceMonitor|PodMonitor|PrometheusRule|Probe", r"^spec", "minor", "metrics or alerts are others"),
+    ("Certificate|Issuer|ClusterIssuer", r"^spec", "minor", "other certificates are issued"),
+    ("ConfigMap", r"^(data|binaryData)", "minor", "the configuration is another one"),
+    ("Secret", r"^(data|stringData)", "minor", "the secret is another one"),
+    ("CronJob", r"^spec\.(schedule|timeZone|suspend)$", "minor", "runs at other times"),
+    ("Service", r"^spec\.(externalTrafficPolicy|internalTrafficPolicy|sessionAffinity|trafficDistribution)",
+     "minor", "connections are spread over the pods otherwise"),
+    ("Service", r"^spec\.ip", "minor", "addresses of other IP families"),
+    ("ServiceAccount", r"^(imagePullSecrets|secrets|automount)", "minor", "pods of the account get other secrets"),
+)  # fmt: skip
+
+# Who reads the annotations of these kinds acts on them: controllers, clouds.
+_HEEDED = re.compile(
+    r"^(Service|Ingress|Gateway|HTTPRoute|ServiceAccount|PersistentVolumeClaim|Namespace|StorageClass)$"
+)
+_DESCRIPTIVE = re.compile(r"^(app\.kubernetes\.io/(managed-by|part-of)|helm\.sh/|heritage$|release-name$)")
+# Who looks for objects of these kinds by their labels: operators, sidecars, Services, policies.
+_SELECTED = re.compile(
+    r"^(Service|Namespace|ConfigMap|Secret|ServiceMonitor|PodMonitor|PrometheusRule|Probe|IngressClass|HTTPRoute|"
+    r"Certificate|Pod|PersistentVolumeClaim)$"
+)
+
+
+def judge_field(kind: str, change: FieldChange) -> tuple[Level, str]:
+    """The level and the meaning of a changed field, for what is judged by no better rule."""
+    if (key := label_key(change.path)) is not None:
+        return _label(kind, change, *key)
+    if re.search(rf"{_C}\.image$", change.path) and isinstance(change.old, str) and isinstance(change.new, str):
+        return judge_image(change.old, change.new)
+    if special := _special(kind, change):
+        return special
+    for kinds, path, level, meaning in _RULES:
+        if re.fullmatch(kinds, kind) and re.search(path, change.path):
+            return level, meaning
+    if change.path == "apiVersion":
+        return "patch", "the same object in another version of its API"
+    return "minor", "is set otherwise"
+
+
+def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:
+    path, old, new = change.path, change.old, change.new
+    if path.endswith("strategy.type") and new == "Recreate":
+        return "major", "every upgrade from now on stops all pods before new ones start: downtime"
+    if path == "spec.strategy" and isinstance(new, dict) and new.get("type") == "Recreate":
+        return "major", "every upgrade from now on stops all pods before new ones start: downtime"
+    if re.search(r"\.volumes\[[^\]]+\](\.persistentVolumeClaim.*)?$", path) and _claimed(path, old):
+        return "major", "the data stays behind in the old volume"
+    if path.startswith("spec.persistentVolumeClaimRetentionPolicy") and "Delete" in str(new):
+        return "major", "volumes are deleted with their pods, or with the workload"
+    if kind.endswith("WebhookConfiguration") and path.endswith("failurePolicy") and new == "Fail":
+        return "major", "while the webhook is away, the API server refuses what it asks it about"
+    if kind in ("Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute"):
+        if re.search(r"spec\.(hostnames|parentRefs|listeners)", path) and old is not None:
+            return "major", "requests that came this way are no longer served"
+        return "minor", "requests are led otherwise"
+    if kind == "PersistentVolumeClaim" and path.endswith("requests.storage"):
+        return "minor", "the volume grows, where its StorageClass allows it"
+    return None
+
+
+def _claimed(path: str, old: Any) -> bool:
+    """Whether a claim was mounted here."""
+    if ".persistentVolumeClaim" in path:
+        return old is not None
+    return isinstance(old, dict) and "persistentVolumeClaim" in old
+
+
+def _label(kind: str, change: FieldChange, what: str, key: str) -> tuple[Level, str]:
+    inner = change.path.startswith("spec.")
+    if what == "annotations":
+        return _annotation(kind, change, key, inner)
+    if key.startswith("pod-security.kubernetes.io/enforce") and kind == "Namespace":
+        return _enforced(change)
+    if change.old is None:
+        return "patch", "a further label"
+    pod = inner and re.search(_WORKLOADS, kind) is not None
+    if pod or (_SELECTED.search(kind) and not inner):
+        if _DESCRIPTIVE.search(key):
+            return "minor", "a label that describes; who selects by it finds nothing"
+        whom = "pods" if pod else "it"
+        return "major", f"who selects {whom} by this label (a policy, a monitor, a sidecar) finds nothing"
+    return "minor", "who lists it by this label finds nothing"
+
+
+def _annotation(kind: str, change: FieldChange, key: str, inner: bool) -> tuple[Level, str]:
+    if key == "helm.sh/resource-policy":
+        if change.old == "keep":
+            return "major", "is deleted with the release from now on, and all that it holds"
+        return "minor", "stays when the release is deleted"
+    if key in ("helm.sh/hook", "helm.sh/hook-weight"):
+        return "minor", "runs at another moment"
+    if inner and re.match(r"(prometheus\.io/|sidecar\.|linkerd\.io/|\w+\.istio\.io/)", key):
+        return "minor", "what watches over the pods does so otherwise"
+    if _HEEDED.search(kind) and not inner:
+        return "minor", "the controller, or the cloud, acts on it"
+    return "patch", "says something else"
+
+
+def _enforced(change: FieldChange) -> tuple[Level, str]:
+    order = (None, "privileged", "baseline", "restricted")
+    if change.old in order and change.new in order and order.index(change.new) > max(1, order.index(change.old)):
+        return "major", "pods of the namespace that do not meet it are refused"
+    return "minor", "pods of the namespace are held to another standard"

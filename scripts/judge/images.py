@@ -1,0 +1,44 @@
+"""Judges a change of a container image."""
+
+from __future__ import annotations
+
+import re
+
+from scripts.judge.reason import Level, numbers, version_level
+
+_TAIL = re.compile(r"^(?P<name>.+?)(?::(?P<tag>[\w][\w.-]*))?(?:@(?P<digest>[\w+.]+:[0-9a-fA-F]+))?$")
+
+
+def parts(image: str) -> tuple[str, str, str]:
+    """(repository, tag, digest) of an image; a part that it lacks is ""."""
+    found = _TAIL.match(image)
+    if found is None:
+        return image, "", ""
+    return found["name"], found["tag"] or "", found["digest"] or ""
+
+
+def judge_image(old: str, new: str) -> tuple[Level, str]:
+    """The level of a change from one image to another, and what it means."""
+    (was, old_tag, old_digest), (now, new_tag, new_digest) = parts(old), parts(new)
+    if was != now:
+        words = "the image comes from elsewhere: mirrors and pull secrets have to know it"
+        level = version_level(old_tag, new_tag) if old_tag != new_tag else "none"
+        return ("major", f"{words}; its version is another major one") if level == "major" else ("minor", words)
+    if old_tag != new_tag:
+        return judge_tag(old_tag, new_tag)
+    if old_digest and not new_digest:
+        return "minor", "the image is no longer held by its digest"
+    return "patch", "another build of the same version"
+
+
+def judge_tag(old: str, new: str) -> tuple[Level, str]:
+    """The same for tags alone."""
+    level = version_level(old, new)
+    if numbers(old) is None or numbers(new) is None:
+        return level, "a tag that is no version: nothing tells how far the image has changed"
+    before, after = numbers(old), numbers(new)
+    way = "back to" if before and after and after < before else "to"
+    return level, {
+        "major": f"the image goes {way} a version that may break what worked with the old one",
+        "minor": f"the image goes {way} a version with other features",
+    }.get(level, f"the image goes {way} a repaired version")

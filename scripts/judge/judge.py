@@ -1,0 +1,116 @@
+"""Judges the chart in the tree against an earlier version of it: the whole of `invoke judge` but its output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from scripts.chart.archive import changed_files, pack
+from scripts.chart.changelog import read_changelog
+from scripts.chart.helm import Helm
+from scripts.chart.source import Chart, read_chart
+from scripts.checks.baseline import GIT, earlier_chart, last_version, stands_at
+from scripts.checks.schemas import schemas_of
+from scripts.core.errors import ChartError, ConfigError, GitError, VersionError
+from scripts.core.git import find_repository
+from scripts.core.paths import shown
+from scripts.core.semver import parse
+from scripts.judge.exceptions import read_exceptions
+from scripts.judge.renders import render_both
+from scripts.judge.side import read_side
+from scripts.judge.verdict import Verdict, make_verdict
+from scripts.workspace import Workspace
+
+EPOCH = 315532800  # 1980, as the earliest time of an archive; both sides are packed with the same
+
+
+def judge(
+    work: Workspace,
+    source: str | None = None,
+    *,
+    chart: Chart | None = None,
+    against: str | None = None,
+    values: Iterable[Path] = (),
+    kube_versions: Iterable[str] = (),
+) -> Verdict:
+    """The verdict on the step to the chart of `work` (or to `chart`) from the one that `source` names.
+
+    Without `source`: from `against`, a git revision, else from the last version of the line. `values` are further
+    values files, `kube_versions` the only minors to render for. Raises ConfigError where there is no earlier version,
+    GitError, RegistryError, ChartError, ValuesError, ChangelogError.
+    """
+    new = chart or read_chart(work.config.chart)
+    parse(new.version, f"{shown(new.path / 'Chart.yaml')}: version")
+    reference = source or (f"{GIT}{against.removeprefix(GIT)}" if against else last_version(work, new))
+    if reference is None:
+        raise ConfigError(
+            f"no version of {new.name} is published or tagged, so there is nothing to judge from",
+            expected="--from with a version, or with git:REVISION",
+            run="git fetch --tags; or invoke judge --from git:REVISION",
+        )
+    with earlier_chart(work, reference) as old:
+        parse(old.version, f"{reference}: version in Chart.yaml")
+        return judge_charts(work, old, new, reference, values=values, kube_versions=kube_versions)
+
+
+def judge_charts(
+    work: Workspace,
+    old: Chart,
+    new: Chart,
+    source: str,
+    *,
+    values: Iterable[Path] = (),
+    kube_versions: Iterable[str] = (),
+) -> Verdict:
+    """The verdict on the step from `old`, which was named as `source`, to `new`. Raises as `judge` does."""
+    told = f"{source} ({old.version})" if old.version != source else source
+    rendered = render_both(work, old, new, values=values, kube_versions=kube_versions, told=told)
+    sides = read_side(old.path), read_side(new.path)  # after the dependencies that were missing have come
+    return make_verdict(
+        *sides,
+        rendered.cells,
+        source=source,
+        namespace=rendered.namespace,
+        known=schemas_of(work).minors(),
+        drawn=rendered.drawn,
+        further=rendered.dropped,
+        exempt=read_exceptions(read_changelog(work.config.changelog), above=old.version),
+        initial=work.config.initial_development,
+        files=differing_files(old, new, work.helm),
+    )
+
+
+def demand_raised(work: Workspace, against: str) -> None:
+    """What a pull request has to show: where the chart is another one than in the git revision, so is its version.
+
+    Raises VersionError where it is not above that one, GitError for a revision there is not.
+    """
+    chart, revision = read_chart(work.config.chart), against.removeprefix(GIT)
+    repository = find_repository(chart.path, work.runner)
+    if repository is None or repository.commit(revision) is None:
+        raise GitError(f"git knows no revision {revision!r}", run="git fetch origin; git log --oneline")
+    if not stands_at(work, repository, revision):
+        return  # a new chart
+    with earlier_chart(work, f"{GIT}{revision}") as old:
+        files = differing_files(old, chart, work.helm)
+        if files and parse(chart.version) <= parse(old.version):
+            raise VersionError(
+                f"{chart.name} is another one than in {revision}, and its version is not raised",
+                expected=f"a version above {old.version}",
+                found=f"{chart.version}, and other files:\n" + "\n".join(files[:10]),
+                run="invoke version-bump --part auto",
+            )
+
+
+def differing_files(old: Chart, new: Chart, helm: Helm) -> tuple[str, ...]:
+    """The packed files that differ, one line a file; Chart.yaml is not among them where only the version differs."""
+    try:
+        lines = changed_files(*(pack(helm, chart.path, EPOCH) for chart in (old, new)))
+    except ChartError as error:
+        return (f"files that cannot be packed: {error.message}",)
+    same = [{key: value for key, value in chart.metadata.items() if key != "version"} for chart in (old, new)]
+    return tuple(
+        line
+        for line in lines
+        if not (same[0] == same[1] and line.endswith("/Chart.yaml") and line.count("/") == 1)
+    )  # fmt: skip

@@ -1,0 +1,208 @@
+"""Judges Chart.yaml: the application's version, the Kubernetes that is admitted, dependencies, the chart's type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from scripts.chart.kubeversion import parse_constraint, supported
+from scripts.core.errors import ChartError
+from scripts.judge.reason import Level, Reason, numbers, version_level
+from scripts.judge.side import Side
+
+_SAID = ("description", "keywords", "home", "sources", "maintainers", "icon", "annotations")
+_MINORS = tuple(f"1.{minor}" for minor in range(100))  # those that are not out yet, too
+
+
+def judge_metadata(old: Side, new: Side, known: Sequence[str] = ()) -> Iterator[Reason]:
+    """What differs in Chart.yaml. `known` are the Kubernetes minors that are out (`1.30`), by which it is judged."""
+    was, now = old.metadata, new.metadata
+    if was.get("name") != now.get("name"):
+        meaning = "another chart: installations do not find it as their next version, and default names differ"
+        yield Reason("major", "Chart.yaml name", was.get("name"), now.get("name"), meaning)
+    yield from _types(was.get("type") or "application", now.get("type") or "application")
+    if was.get("apiVersion") != now.get("apiVersion"):
+        level: Level = "major" if now.get("apiVersion") == "v2" else "minor"
+        meaning = "Helm 2 cannot install it" if level == "major" else "read by another rule of helm"
+        yield Reason(level, "Chart.yaml apiVersion", was.get("apiVersion"), now.get("apiVersion"), meaning)
+    yield from _application(old.app_version, new.app_version)
+    if was.get("kubeVersion") != now.get("kubeVersion"):
+        yield _kubernetes(was.get("kubeVersion"), now.get("kubeVersion"), known)
+    if bool(was.get("deprecated")) != bool(now.get("deprecated")):
+        meaning = "the chart is given up: look for another one" if now.get("deprecated") else "the chart is kept again"
+        yield Reason("minor", "Chart.yaml deprecated", was.get("deprecated"), now.get("deprecated"), meaning)
+    yield from _dependencies(old, new)
+    for key in _SAID:
+        if was.get(key) != now.get(key):
+            yield Reason(
+                "patch", f"Chart.yaml {key}", _brief(was.get(key)), _brief(now.get(key)), "says something else"
+            )
+
+
+def _brief(value: Any) -> Any:
+    """The keys of a long map, since annotations hold whole changelogs."""
+    return sorted(value) if isinstance(value, Mapping) else value
+
+
+def _types(old: str, new: str) -> Iterator[Reason]:
+    if old != new:
+        library = new == "library"
+        meaning = "a library cannot be installed: no installation can be upgraded" if library else "it can be installed"
+        yield Reason("major" if library else "minor", "Chart.yaml type", old, new, meaning)
+
+
+def _application(old: str | None, new: str | None) -> Iterator[Reason]:
+    if old == new:
+        return
+    level = version_level(old, new)
+    if old is None or new is None:
+        level, meaning = "minor", "whether the application is another one is not said by a number"
+    elif numbers(old) is None or numbers(new) is None:
+        meaning = "the application is another one; its version is no number that tells how far"
+    else:
+        meaning = {
+            "major": "the application itself: a version that may break what worked with the old one",
+            "minor": "the application itself: new features",
+        }.get(level, "the application itself: repairs")
+    yield Reason(level, "Chart.yaml appVersion", old, new, meaning)
+
+
+def _kubernetes(old: Any, new: Any, known: Sequence[str]) -> Reason:
+    about = "Chart.yaml kubeVersion"
+    try:
+        before, after = (set(_minors(one)) for one in (old, new))
+        vendors = _vendors(old) and not _vendors(new)
+        patches = _finer(old, new)
+    except ChartError as error:
+        return Reason("major", about, old, new, f"cannot be compared: {error.message}")
+    newest = max((int(minor.split(".")[1]) for minor in known), default=99)
+    lost = sorted(before - after, key=_number)
+    if out := [minor for minor in lost if _number(minor) <= newest]:
+        meaning = f"an installation on Kubernetes {_span(out)} cannot be upgraded"
+        return Reason("major", about, old, new, meaning)
+    if vendors:
+        return Reason("major", about, old, new, "builds of vendors, such as v1.33.4-gke.1036000, are refused")
+    if patches:
+        return Reason("major", about, old, new, f"an installation on Kubernetes {patches} cannot be upgraded")
+    if lost:
+        return Reason("minor", about, old, new, f"Kubernetes {_span(lost)} will be refused when it is there")
+    if after - before or (_vendors(new) and not _vendors(old)):
+        return Reason("minor", about, old, new, "more clusters are admitted")
+    return Reason("patch", about, old, new, "admits the same Kubernetes versions")
+
+
+def _number(minor: str) -> int:
+    return int(minor.split(".")[1])
+
+
+def _minors(constraint: Any) -> list[str]:
+    found = supported(str(constraint) if constraint else None, _MINORS)
+    return [".".join(version.split(".")[:2]) for version in found]
+
+
+def _vendors(constraint: Any) -> bool:
+    """Whether a pre-release, as vendors number their builds, can be admitted."""
+    alternatives = parse_constraint(str(constraint)) if constraint else ((),)
+    return any(all(one.prerelease for one in alternative) for alternative in alternatives) or not constraint
+
+
+def _finer(old: Any, new: Any) -> str:
+    """A patch release that `old` admits and `new` does not, though it admits others of the same minor."""
+    sides = [parse_constraint(str(one)) if one else ((),) for one in (old, new)]
+    named = {
+        (one.major or 0, one.minor or 0, (one.patch or 0) + step)
+        for side in sides
+        for alternative in side
+        for one in alternative
+        for step in (-1, 0, 1)
+        if one.minor is not None and (one.patch or 0) + step >= 0
+    }
+    for version in sorted(named):
+        was, now = (any(all(one.admits(version) for one in part) for part in side) for side in sides)
+        if was and not now:
+            return ".".join(map(str, version))
+    return ""
+
+
+def _span(minors: Sequence[str]) -> str:
+    if len(minors) == 1:
+        return minors[0]
+    if _number(minors[-1]) == 99:
+        return f"{minors[0]} and later"
+    whole = _number(minors[-1]) - _number(minors[0]) == len(minors) - 1
+    return f"{minors[0]} to {minors[-1]}" if whole else ", ".join(minors)
+
+
+def _dependencies(old: Side, new: Side) -> Iterator[Reason]:
+    before, after = (_entries(side.metadata.get("dependencies")) for side in (old, new))
+    pairs, gone, fresh = _paired(before, after)
+    for was, now in pairs:
+        yield from _dependency(old, new, was, now)
+    for entry in gone:
+        meaning = "what it installed is deleted, and its settings are refused or ignored"
+        yield Reason("major", f"Chart.yaml dependencies[{_called(entry)}]", entry.get("version"), None, meaning)
+    for entry in fresh:
+        meaning = "another chart comes with this one" + (", where it is switched on" if entry.get("condition") else "")
+        yield Reason("minor", f"Chart.yaml dependencies[{_called(entry)}]", None, entry.get("version"), meaning)
+
+
+def _entries(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def _called(entry: Mapping[str, Any]) -> str:
+    """The name under which a dependency's values stand."""
+    return str(entry.get("alias") or entry.get("name"))
+
+
+Entries = list[Mapping[str, Any]]
+
+
+def _paired(
+    before: Entries, after: Entries
+) -> tuple[list[tuple[Mapping[str, Any], Mapping[str, Any]]], Entries, Entries]:
+    """The same dependencies on both sides: by what they are called, then by the chart that they are."""
+    pairs, gone, fresh = [], list(before), list(after)
+    for key in (_called, lambda entry: str(entry.get("name"))):
+        for was in list(gone):
+            if (now := next((one for one in fresh if key(one) == key(was)), None)) is not None:
+                pairs.append((was, now))
+                gone.remove(was)
+                fresh.remove(now)
+    return pairs, gone, fresh
+
+
+def _dependency(old: Side, new: Side, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Reason]:
+    about = f"Chart.yaml dependencies[{_called(was)}]"
+    if was.get("name") != now.get("name"):
+        meaning = "another chart under the same name: its settings and objects are others"
+        yield Reason("major", about, was.get("name"), now.get("name"), meaning)
+        return
+    if _called(was) != _called(now):
+        meaning = f"its values stand under {_called(now)} now: a values file that sets the old key has no effect"
+        yield Reason("major", f"{about}.alias", _called(was), _called(now), meaning)
+    # What is packed is what is installed; the constraint alone says less.
+    packed = [side.dependencies.get(str(was.get("name"))) for side in (old, new)]
+    found = [
+        str(side.version if side else entry.get("version", ""))
+        for side, entry in zip(packed, (was, now), strict=True)
+    ]  # fmt: skip
+    if found[0] != found[1]:
+        level = version_level(*(one.lstrip("^~>=< ") for one in found))
+        words = {"major": "a version of it that may break what worked", "minor": "a version of it with new features"}
+        yield Reason(level, f"{about}.version", found[0], found[1], words.get(level, "a repaired version of it"))
+    elif was.get("version") != now.get("version"):
+        yield Reason("patch", f"{about}.version", was.get("version"), now.get("version"), "the same version is packed")
+    told: tuple[tuple[str, Level, str], ...] = (
+        ("condition", "major", "another setting switches it: the old one has no effect"),
+        ("tags", "major", "other tags switch it: the old ones have no effect"),
+        ("import-values", "minor", "other values of it are taken over"),
+        ("repository", "patch", "comes from another place"),
+    )
+    for key, level, meaning in told:
+        one, other = was.get(key), now.get(key)
+        if one == other:
+            continue
+        if key == "condition" and not one:
+            level, meaning = "minor", "it can be switched off"
+        yield Reason(level, f"{about}.{key}", one, other, meaning)

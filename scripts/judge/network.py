@@ -1,0 +1,232 @@
+"""Judges what traffic finds its way: Services, network policies, and routes from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from scripts.chart.manifests import Document, Manifests
+from scripts.judge.defaults import pod_template
+from scripts.judge.reason import Level
+
+Found = tuple[Level, str, Any, Any, str]
+"""Level, path, old, new, meaning."""
+
+# What a type of Service offers to those who call it.
+_OFFERS = {
+    "ClusterIP": {"a cluster address"},
+    "NodePort": {"a cluster address", "a port of the nodes"},
+    "LoadBalancer": {"a cluster address", "a port of the nodes", "an address outside"},
+    "ExternalName": {"a name outside"},
+}
+
+
+def judge_service(
+    old: Mapping[str, Any], new: Mapping[str, Any], before: Manifests, after: Manifests
+) -> Iterator[Found]:
+    """What differs in the `spec` of a Service, for those who call it. The manifests are all objects of each side."""
+    was, now = (side.get("spec") or {} for side in (old, new))
+    one, other = (str(side.get("type") or "ClusterIP") for side in (was, now))
+    if one != other:
+        missed = _OFFERS.get(one, set()) - _OFFERS.get(other, set())
+        words = f"{' and '.join(sorted(missed))} is gone" if missed else "can be reached in a further way"
+        yield "major" if missed else "minor", "spec.type", one, other, words
+    yield from _ports(_listed(was.get("ports")), _listed(now.get("ports")))
+    if was.get("selector") != now.get("selector"):
+        yield _selector(was.get("selector"), now.get("selector"), old, before)
+    yield from _narrowed("spec.loadBalancerSourceRanges", was, now, "who calls from elsewhere is refused")
+    for key, level, meaning in (
+        ("externalName", "major", "the name leads elsewhere"),
+        ("loadBalancerIP", "major", "another address outside"),
+        ("publishNotReadyAddresses", "minor", "pods are named before they are ready, or no longer"),
+    ):
+        if was.get(key) != now.get(key):
+            yield level, f"spec.{key}", was.get(key), now.get(key), meaning  # type: ignore[misc]
+    lost = [one for one in was.get("externalIPs") or () if one not in (now.get("externalIPs") or ())]
+    if was.get("externalIPs") != now.get("externalIPs"):
+        yield ("major" if lost else "minor"), "spec.externalIPs", was.get("externalIPs"), now.get("externalIPs"), (
+            "an address outside is gone" if lost else "a further address outside"
+        )  # fmt: skip
+
+
+JUDGED = frozenset(
+    {"type", "ports", "selector", "loadBalancerSourceRanges", "externalName", "loadBalancerIP", "externalIPs"}
+    | {"publishNotReadyAddresses"}
+)
+"""The keys of a Service's spec that are judged here."""
+
+
+def _listed(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _ports(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Iterator[Found]:
+    def key(port: Mapping[str, Any]) -> tuple[Any, Any]:
+        return port.get("port"), port.get("protocol", "TCP")
+
+    before, after = ({key(port): port for port in side} for side in (old, new))
+    gone = [port for number, port in before.items() if number not in after]
+    fresh = [port for number, port in after.items() if number not in before]
+    for port in gone:
+        path = f"spec.ports[{port.get('name') or port.get('port')}]"
+        follower = next((one for one in fresh if port.get("name") and one.get("name") == port.get("name")), None)
+        if follower is None and len(gone) == len(fresh) == 1:
+            follower = fresh[0]
+        if follower is not None:
+            fresh.remove(follower)
+            told = _port(port), _port(follower)
+            yield "major", f"{path}.port", *told, "clients that call the old port reach nothing"
+            yield from _port_fields(path, port, follower)
+        else:
+            yield "major", path, _port(port), None, "clients that call this port reach nothing"
+    for port in fresh:
+        path = f"spec.ports[{port.get('name') or port.get('port')}]"
+        yield "minor", path, None, _port(port), "a further port is offered"
+    for number in before.keys() & after.keys():
+        port = before[number]
+        yield from _port_fields(f"spec.ports[{port.get('name') or port.get('port')}]", port, after[number])
+
+
+def _port(port: Mapping[str, Any]) -> Any:
+    return port.get("port") if port.get("protocol", "TCP") == "TCP" else f"{port.get('port')}/{port.get('protocol')}"
+
+
+def _port_fields(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+    told: tuple[tuple[str, Level, str], ...] = (
+        ("name", "major", "an Ingress, a ServiceMonitor or a client that names the port finds nothing"),
+        ("nodePort", "major", "clients that call the old port of the nodes reach nothing"),
+        ("targetPort", "patch", "leads to another port of the pods"),
+        ("appProtocol", "minor", "proxies take the port for another protocol"),
+    )
+    for key, level, meaning in told:
+        if old.get(key) != new.get(key):
+            gentle = key in ("name", "nodePort") and old.get(key) is None
+            yield "minor" if gentle else level, f"{path}.{key}", old.get(key), new.get(key), (
+                "has a name now" if gentle and key == "name" else meaning
+            )  # fmt: skip
+
+
+def _selector(old: Any, new: Any, service: Mapping[str, Any], before: Manifests) -> Found:
+    """Another selector: pods of the old version that it does not match get no traffic until they are replaced."""
+    namespace = (service.get("metadata") or {}).get("namespace")
+    for document in before:
+        template = pod_template(document.kind, document.data)
+        labels = ((template or {}).get("metadata") or {}).get("labels") or {}
+        if document.namespace != (namespace or "") or not matches(old, labels):
+            continue
+        if not matches(new, labels):
+            meaning = "the pods that run do not match: no traffic until new ones are ready"
+            return "major", "spec.selector", old, new, meaning
+        return "patch", "spec.selector", old, new, "the same pods by other labels"
+    return "major", "spec.selector", old, new, "other pods are called"
+
+
+def matches(selector: Any, labels: Mapping[str, Any]) -> bool:
+    """Whether `labels` have all that a plain selector names; an empty one matches nothing."""
+    return isinstance(selector, Mapping) and bool(selector) and selector.items() <= labels.items()
+
+
+def _narrowed(path: str, old: Mapping[str, Any], new: Mapping[str, Any], meaning: str) -> Iterator[Found]:
+    """A list of who is let in; without it everyone is."""
+    key = path.rpartition(".")[2]
+    was, now = old.get(key) or [], new.get(key) or []
+    if was == now:
+        return
+    narrower = bool(now) and (not was or any(one not in now for one in was))
+    yield "major" if narrower else "minor", path, was or None, now or None, (
+        meaning if narrower else "more callers are let in"
+    )  # fmt: skip
+
+
+# -- network policies -----------------------------------------------------------------------------
+
+
+def judge_policy(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+    """What differs in the `spec` of a NetworkPolicy, for the traffic that it let through."""
+    was, now = (side.get("spec") or {} for side in (old, new))
+    if was.get("podSelector") != now.get("podSelector"):
+        meaning = "holds for other pods: what they were sent may be refused"
+        yield "major", "spec.podSelector", was.get("podSelector"), now.get("podSelector"), meaning
+    types = [_directions(side) for side in (was, now)]
+    if types[1] - types[0]:
+        meaning = "a further direction is closed but for its rules"
+        yield "major", "spec.policyTypes", sorted(types[0]), sorted(types[1]), meaning
+    elif types[0] - types[1]:
+        yield "minor", "spec.policyTypes", sorted(types[0]), sorted(types[1]), "a direction is open"
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        before, after = _listed(was.get(direction)), _listed(now.get(direction))
+        if before == after or direction.capitalize() not in types[0] & types[1]:
+            continue
+        lost = [rule for rule in before if not _let(rule, after, peers)]
+        if lost:
+            yield "major", f"spec.{direction}", lost, after, "traffic that was let through is refused"
+        elif any(not _let(rule, before, peers) for rule in after):
+            yield "minor", f"spec.{direction}", before, after, "more traffic is let through"
+        else:
+            yield "patch", f"spec.{direction}", before, after, "lets the same traffic through"
+
+
+def _directions(spec: Mapping[str, Any]) -> set[str]:
+    return set(spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])])
+
+
+def _let(rule: Mapping[str, Any], rules: Iterable[Mapping[str, Any]], peers: str) -> bool:
+    """Whether all that `rule` lets through is let through by `rules`, pair of a peer and a port by pair."""
+    ours = [(peer, port) for peer in rule.get(peers) or [None] for port in rule.get("ports") or [None]]
+    theirs = [(peer, port) for one in rules for peer in one.get(peers) or [None] for port in one.get("ports") or [None]]
+    return all(any(p in (None, peer) and q in (None, port) for p, q in theirs) for peer, port in ours)
+
+
+def added_policy_closes(policy: Document, before: Manifests) -> bool:
+    """Whether a new NetworkPolicy closes what no other one in its namespace had closed."""
+    spec = policy.data.get("spec") or {}
+    for other in before.all("NetworkPolicy"):
+        held = other.data.get("spec") or {}
+        covers = held.get("podSelector") in ({}, None, spec.get("podSelector"))
+        if other.namespace == policy.namespace and covers and _directions(spec) <= _directions(held):
+            return False
+    return True
+
+
+# -- routes from outside --------------------------------------------------------------------------
+
+
+def judge_ingress(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+    """What differs in the `spec` of an Ingress, for those who call it."""
+    was, now = (side.get("spec") or {} for side in (old, new))
+    if was.get("ingressClassName") != now.get("ingressClassName"):
+        told = was.get("ingressClassName"), now.get("ingressClassName")
+        yield "major", "spec.ingressClassName", *told, "another controller serves it, at another address"
+    before, after = _routes(was), _routes(now)
+    lost, fresh = before.keys() - after.keys(), after.keys() - before.keys()
+    if lost:
+        yield "major", "spec.rules", sorted(lost), sorted(fresh) or None, "requests for these are no longer served"
+    elif fresh:
+        yield "minor", "spec.rules", None, sorted(fresh), "further requests are served"
+    moved = {route: (before[route], after[route]) for route in before.keys() & after.keys()}
+    for route, (one, other) in sorted(moved.items()):
+        if one != other:
+            yield "minor", f"spec.rules[{route}].backend", one, other, "requests go to another Service or port"
+    if was.get("tls") != now.get("tls"):
+        hosts = [
+            {str(host) for entry in _listed(side.get("tls")) for host in entry.get("hosts") or ()}
+            for side in (was, now)
+        ]
+        lost_hosts = hosts[0] - hosts[1] or (was.get("tls") and not now.get("tls"))
+        yield "major" if lost_hosts else "minor", "spec.tls", was.get("tls"), now.get("tls"), (
+            "hosts are no longer served with TLS" if lost_hosts else "other certificates are served"
+        )  # fmt: skip
+    if was.get("defaultBackend") != now.get("defaultBackend"):
+        told = was.get("defaultBackend"), now.get("defaultBackend")
+        yield "major" if told[0] else "minor", "spec.defaultBackend", *told, "all other requests go elsewhere"
+
+
+def _routes(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What is served, as "host/path (how it matches)", and what serves it."""
+    found = {}
+    for rule in _listed(spec.get("rules")):
+        paths = _listed((rule.get("http") or {}).get("paths")) or [{}]
+        for one in paths:
+            how = f" ({one['pathType']})" if one.get("pathType") else ""
+            found[f"{rule.get('host', '*')}{one.get('path', '/')}{how}"] = one.get("backend")
+    return found

@@ -1,0 +1,418 @@
+"""Judges two renders object by object: what came, went, moved, got another name, or changed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from scripts.chart.manifests import Document, FieldChange, Manifests, changes
+from scripts.judge import definitions, immutable, network, rights
+from scripts.judge.defaults import normalised, pod_spec
+from scripts.judge.fields import judge_field
+from scripts.judge.noise import Noise
+from scripts.judge.pods import STANDARDS, standard
+from scripts.judge.reason import Level, Reason
+
+# One kind that moved from one API group to another is the same object to the API server.
+_MOVED_GROUPS = {"extensions": {"Deployment": "apps", "DaemonSet": "apps", "ReplicaSet": "apps"}}
+_MOVED_GROUPS["extensions"] |= {"Ingress": "networking.k8s.io", "NetworkPolicy": "networking.k8s.io"}
+_CLUSTER_WIDE = frozenset(
+    {"Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "StorageClass", "PriorityClass"}
+    | {"IngressClass", "RuntimeClass", "PersistentVolume", "APIService", "CSIDriver", "ValidatingWebhookConfiguration"}
+    | {"MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "GatewayClass"}
+    | {"VolumeAttributesClass", "ClusterIssuer", "Node"}
+)
+_BUILT_IN = re.compile(r"^(|apps|batch|autoscaling|policy|extensions|[a-z.]+\.k8s\.io)$")
+_WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"})
+_HEADLESS_NAMES = frozenset({"PodDisruptionBudget", "NetworkPolicy", "HorizontalPodAutoscaler"})
+_ALIKE = 0.6  # share of equal lines from which two objects of one kind are one that was renamed
+_HASHED = re.compile(r"-[0-9a-f]{7,64}$")
+
+_GONE: Mapping[str, str] = {
+    "Namespace": "the namespace is deleted, and all that is in it",
+    "PersistentVolumeClaim": "the volume is given back, and with most storage classes its data is deleted",
+    "PersistentVolume": "the volume is given up",
+    "StatefulSet": "its pods are deleted; their volumes stay behind",
+    "Service": "its name and address are gone: clients reach nothing",
+    "ServiceAccount": "pods that use it do not start, and rights that others gave to it are gone",
+    "Ingress": "its hosts are no longer served",
+    "HTTPRoute": "its hosts are no longer served",
+    "CustomResourceDefinition": "every object of its kind is deleted with it",
+    "PodDisruptionBudget": "a drain may take all pods at once",
+    "NetworkPolicy": "pods can be reached from, and reach, where they could not",
+    "HorizontalPodAutoscaler": "nothing scales the pods any more",
+    "ScaledObject": "nothing scales the pods any more",
+    "ServiceMonitor": "Prometheus scrapes it no longer",
+    "PodMonitor": "Prometheus scrapes it no longer",
+    "PrometheusRule": "its alerts are gone",
+    "Secret": "what it holds is deleted; who mounts it does not start",
+    "ConfigMap": "who mounts it does not start",
+}
+_RENAMED: Mapping[str, str] = {
+    "Service": "clients that call the old name reach nothing",
+    "StatefulSet": "deleted and made again: downtime, and new volumes, since theirs are named after it",
+    "PersistentVolumeClaim": "a new, empty volume; the old one is given back",
+    "ServiceAccount": "rights that others gave to the old name are not its own",
+    "Namespace": "the old namespace is deleted, and all that is in it",
+    "ScaledObject": "KEDA refuses a second one for the same workload: the upgrade fails",
+}
+_CAME: Mapping[str, str] = {
+    "PodDisruptionBudget": "a drain may have to wait for it",
+    "HorizontalPodAutoscaler": "the number of pods follows the load from now on",
+    "ClusterRole": "who upgrades must hold the rights that it grants",
+    "Role": "who upgrades must hold the rights that it grants",
+}
+
+
+_LEFT_TO_SCALER: Level = "patch"
+_SET_BESIDE: Level = "minor"
+_TESTED: tuple[Level, str] = ("patch", "helm test asks otherwise")
+
+
+class Key(NamedTuple):
+    """What makes two objects the same one to a cluster, with the namespace that helm gives to those without one."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all objects of a comparison share. `namespace` is the release's."""
+
+    namespace: str = "default"
+    noise: Noise = field(default_factory=Noise)
+
+
+def judge_objects(old: Manifests, new: Manifests, scene: Scene) -> Iterator[Reason]:
+    """What leads from one render to the other."""
+    before, after = (_keyed(side, scene.namespace) for side in (old, new))
+    for key in sorted(before.keys() & after.keys()):
+        yield from _judge_pair(before[key], after[key], old, new, scene)
+    gone = {key: before[key] for key in sorted(before.keys() - after.keys())}
+    fresh = {key: after[key] for key in sorted(after.keys() - before.keys())}
+    for was, now in _pairs(gone, fresh):
+        yield from _judge_renamed(gone.pop(was), fresh.pop(now), new)
+    yield from _judge_gone(gone, fresh)
+    for document in fresh.values():
+        yield from _judge_fresh(document, old, new)
+    yield from rights.judge_rights(old, new, scene.namespace)
+
+
+def _keyed(manifests: Manifests, namespace: str) -> dict[Key, Document]:
+    found: dict[Key, Document] = {}
+    for document in manifests:
+        group, kind = document.identity.group, document.kind
+        where = "" if kind in _CLUSTER_WIDE else document.namespace or namespace
+        found[Key(_MOVED_GROUPS.get(group, {}).get(kind, group), kind, where, document.name)] = document
+    return found
+
+
+def _hook(document: Document) -> str:
+    """The hooks that an object is run for, "" where it is a part of the release."""
+    return str(_annotations(document).get("helm.sh/hook") or "")
+
+
+def _annotations(document: Document) -> Mapping[str, Any]:
+    found = (document.data.get("metadata") or {}).get("annotations")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _is_test(document: Document) -> bool:
+    return {part.strip() for part in _hook(document).split(",")} <= {"test", "test-success", "test-failure"}
+
+
+def _kept(document: Document) -> bool:
+    return _annotations(document).get("helm.sh/resource-policy") == "keep"
+
+
+# -- an object on both sides ----------------------------------------------------------------------
+
+
+def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifests, scene: Scene) -> Iterator[Reason]:
+    about, hooks = str(new.identity), (_hook(old), _hook(new))
+    if bool(hooks[0]) != bool(hooks[1]):
+        yield _hooked(about, *hooks)
+        return
+    group, kind = _MOVED_GROUPS.get(old.identity.group, {}).get(old.kind, old.identity.group), old.kind
+    was, now = (normalised(group, kind, side.data) for side in (old, new))
+    if hooks[0]:  # helm makes a hook anew each time, so nothing of it is immutable
+        yield from _judge_hook(about, kind, was, now, scene, new)
+        return
+    if kind == definitions.KIND:
+        yield from definitions.judge_definition(old, new)
+    told: list[str] = []
+    for path, one, other in immutable.refused(group, kind, was, now):
+        told.append(path)
+        yield Reason("major", f"{about} {path}", one, other, _refusal(kind, path))
+    for level, path, one, other, meaning in _structured(kind, was, now, before, after):
+        told.append(path)
+        yield Reason(level, f"{about} {path}", one, other, meaning)
+    if kind in _WORKLOADS:
+        yield from _secured(about, kind, was, now)
+        yield from _selected(about, kind, was, now)
+    scaled = _scaler(new, after)
+    for change in _fields(was, now):
+        if _told(kind, change.path, told, old) or scene.noise.folds(new.identity, change):
+            continue
+        if kind in _WORKLOADS and change.path == "spec.replicas" and scaled:
+            level = _LEFT_TO_SCALER if change.new is None else _SET_BESIDE
+            meaning = (
+                f"left to {scaled}" if change.new is None else f"set beside {scaled}: an upgrade undoes its scaling"
+            )
+        elif change.path == "apiVersion" and not _BUILT_IN.match(group):
+            level, meaning = "minor", "the operator has to serve this version of its API"
+        else:
+            level, meaning = judge_field(kind, change)
+        one, other = _masked(kind, change)
+        yield Reason(level, f"{about} {change.path}", one, other, meaning)
+
+
+def _refusal(kind: str, path: str) -> str:
+    if kind == "Job":
+        return "refused by the API server: the upgrade fails until the Job is deleted"
+    if kind in ("Deployment", "DaemonSet", "StatefulSet", "ReplicaSet"):
+        lasting = "; delete it with --cascade=orphan first" if path != "spec.selector" else ""
+        if lasting:
+            return f"refused by the API server: the upgrade fails until the {kind} is deleted and made again{lasting}"
+        return f"refused by the API server: the upgrade fails until the {kind} is deleted and made again: downtime"
+    if kind == "PersistentVolumeClaim":
+        return "refused by the API server: the data has to be moved to another claim"
+    return f"refused by the API server: the upgrade fails until the {kind} is deleted and made again"
+
+
+def _hooked(about: str, old: str, new: str) -> Reason:
+    if new:
+        meaning = "becomes a hook: helm deletes the object of the release, and makes it when the hook runs"
+        return Reason("major", about, None, f"helm.sh/hook: {new}", meaning)
+    meaning = "is a hook no longer: helm refuses to take over an object that a hook left"
+    return Reason("major", about, f"helm.sh/hook: {old}", None, meaning)
+
+
+def _judge_hook(
+    about: str, kind: str, old: dict[str, Any], new: dict[str, Any], scene: Scene, document: Document
+) -> Iterator[Reason]:
+    for change in _fields(old, new):
+        if scene.noise.folds(document.identity, change):
+            continue
+        if _is_test(document):
+            level, meaning = _TESTED
+        elif "hook-delete-policy" in change.path or "hook-output-log-policy" in change.path:
+            level, meaning = "patch", "what is left of the hook"
+        else:
+            level, meaning = judge_field(kind, change)
+            level = "minor" if level == "major" else level
+        yield Reason(level, f"{about} {change.path}", change.old, change.new, meaning)
+
+
+Found = tuple[Level, str, Any, Any, str]
+
+
+def _structured(
+    kind: str, old: dict[str, Any], new: dict[str, Any], before: Manifests, after: Manifests
+) -> Iterator[Found]:
+    if kind == "Service":
+        yield from network.judge_service(old, new, before, after)
+    elif kind == "NetworkPolicy":
+        yield from network.judge_policy(old, new)
+    elif kind == "Ingress":
+        yield from network.judge_ingress(old, new)
+
+
+def _told(kind: str, path: str, told: list[str], old: Document) -> bool:
+    """Whether a field is judged by a rule of its own."""
+    if any(path == one or path.startswith((f"{one}.", f"{one}[")) for one in told):
+        return True
+    if kind == "Service":
+        return re.split(r"[.\[]", path.removeprefix("spec."))[0] in network.JUDGED and path.startswith("spec.")
+    if kind == "NetworkPolicy" or kind == "Ingress":
+        return path.startswith("spec")
+    if kind == definitions.KIND:
+        return path.startswith("spec")
+    return rights.governs(old) and rights.field_of(path)
+
+
+def _fields(old: dict[str, Any], new: dict[str, Any]) -> Iterator[FieldChange]:
+    """Every field that differs; labels, annotations and volumes that came or went as a whole one by one."""
+    for change in changes(old, new):
+        if re.search(r"metadata(\.(labels|annotations))?$", change.path):
+            sides = [side if isinstance(side, Mapping) else {} for side in (change.old, change.new)]
+            yield from changes(sides[0], sides[1], change.path)
+        else:
+            yield change
+
+
+def _secured(about: str, kind: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Reason]:
+    pods = [pod_spec(kind, side) for side in (old, new)]
+    was, now = (standard(pod) if isinstance(pod, Mapping) else "restricted" for pod in pods)
+    if STANDARDS.index(now) < STANDARDS.index(was):
+        meaning = f"a namespace that enforces {was} refuses the pods"
+        yield Reason("major", f"{about} Pod Security", was, now, meaning)
+
+
+def _selected(about: str, kind: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Reason]:
+    """A workload whose selector does not match its own pods is refused."""
+    sides = []
+    for side in (old, new):
+        wanted = immutable.at(side, "spec.selector.matchLabels")
+        labels = immutable.at(side, "spec.template.metadata.labels") or {}
+        sides.append(not isinstance(wanted, Mapping) or wanted.items() <= labels.items())
+    if sides[0] and not sides[1]:
+        meaning = "the selector does not match the pods: refused by the API server, the upgrade fails"
+        path = "spec.template.metadata.labels"
+        yield Reason("major", f"{about} {path}", immutable.at(old, path), immutable.at(new, path), meaning)
+
+
+def _scaler(document: Document, manifests: Manifests) -> str:
+    """What scales a workload, "" where nothing does."""
+    for other in manifests:
+        target = immutable.at(other.data, "spec.scaleTargetRef")
+        if not isinstance(target, Mapping) or other.namespace != document.namespace:
+            continue
+        if (target.get("kind", "Deployment"), target.get("name")) == (document.kind, document.name):
+            return f"{other.kind}/{other.name}"
+    return ""
+
+
+def _masked(kind: str, change: FieldChange) -> tuple[Any, Any]:
+    """Old and new, without the content of a Secret."""
+    if kind == "Secret" and change.path.startswith(("data", "stringData")):
+        return tuple(None if side is None else "***" for side in (change.old, change.new))  # type: ignore[return-value]
+    return change.old, change.new
+
+
+# -- renamed, moved, made of another kind ---------------------------------------------------------
+
+
+def _pairs(gone: Mapping[Key, Document], fresh: Mapping[Key, Document]) -> list[tuple[Key, Key]]:
+    """Objects that went and came as one: of the same name elsewhere first, then what is most alike."""
+    pairs: list[tuple[Key, Key]] = []
+    left = set(fresh)
+    for was in gone:
+        same = [
+            now for now in left if now.kind == was.kind and now.name == was.name
+            and (now.group == was.group or now.namespace == was.namespace)
+        ]  # fmt: skip
+        if len(same) == 1:
+            pairs.append((was, same[0]))
+            left.discard(same[0])
+    taken = {was for was, _ in pairs}
+    scored = [
+        (_alike(gone[was], fresh[now]), was, now)
+        for was in gone
+        for now in left
+        if was not in taken and (was.group, was.kind) == (now.group, now.kind)
+        and bool(_hook(gone[was])) == bool(_hook(fresh[now]))
+    ]  # fmt: skip
+    for score, was, now in sorted(scored, key=lambda one: (-one[0], one[1], one[2])):
+        if score >= _ALIKE and was not in taken and now in left:
+            pairs.append((was, now))
+            taken.add(was)
+            left.discard(now)
+    return pairs
+
+
+def _alike(old: Document, new: Document) -> float:
+    """How much of two objects is the same apart from their names, from 0 to 1."""
+    bodies: list[list[str]] = []
+    for side in (old, new):
+        flat = [line for line in _lines(normalised(side.identity.group, side.kind, side.data)) if ".name=" not in line]
+        bodies.append([line.replace(side.name, "NAME") for line in flat])
+    return difflib.SequenceMatcher(None, bodies[0], bodies[1], autojunk=False).ratio() if all(bodies) else 1.0
+
+
+def _lines(value: Any, path: str = "") -> list[str]:
+    if isinstance(value, Mapping):
+        return [line for key in sorted(value, key=str) for line in _lines(value[key], f"{path}.{key}")]
+    if isinstance(value, list):
+        return [line for item in value for line in _lines(item, f"{path}[]")]
+    return [f"{path}={value}"]
+
+
+def _judge_renamed(old: Document, new: Document, after: Manifests) -> Iterator[Reason]:
+    about, kind = str(old.identity), old.kind
+    if _hook(old):
+        yield Reason("patch" if _is_test(old) else "minor", about, old.name, new.name, "a hook has another name")
+    elif old.identity.group != new.identity.group:
+        meaning = "another API group: deleted and made again, where the cluster has that API"
+        yield Reason("major", about, old.api_version, new.api_version, meaning)
+    elif old.namespace != new.namespace:
+        meaning = "deleted here and made again in another namespace" + _consequence(kind)
+        yield Reason("major", about, old.namespace or None, new.namespace or None, f"moved: {meaning}")
+    elif rights.governs(old):
+        yield Reason("patch", about, old.name, new.name, "renamed; what it grants is told by account")
+    elif kind in ("ConfigMap", "Secret") and _stem(old.name) == _stem(new.name):
+        yield Reason("patch", about, old.name, new.name, "named after its content; the pods follow")
+    elif kind in _HEADLESS_NAMES:
+        yield Reason("minor", about, old.name, new.name, "renamed: deleted and made again")
+    else:
+        meaning = _RENAMED.get(kind, "deleted and made again" + (": downtime" if kind in _WORKLOADS else ""))
+        yield Reason("major", about, old.name, new.name, f"renamed: {meaning}")
+
+
+def _consequence(kind: str) -> str:
+    if kind in _WORKLOADS:
+        return ": downtime"
+    return {
+        "Service": ": clients that call the old name reach nothing",
+        "PersistentVolumeClaim": ": a new, empty volume",
+    }.get(kind, "")
+
+
+def _stem(name: str) -> str:
+    return _HASHED.sub("", name)
+
+
+# -- gone and added -------------------------------------------------------------------------------
+
+
+def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document]) -> Iterator[Reason]:
+    for key, document in gone.items():
+        about = str(document.identity)
+        if _hook(document):
+            what = "helm test asks less" if _is_test(document) else f"nothing runs {_hook(document)} any more"
+            yield Reason("patch" if _is_test(document) else "minor", about, document.kind, None, what)
+        elif definitions.in_crds(document):
+            meaning = "a new installation lacks the definition; where it is, helm leaves it, and nobody keeps it up"
+            yield Reason("major", about, document.kind, None, meaning)
+        elif _kept(document):
+            yield Reason("minor", about, document.kind, None, "stays in the cluster; the release forgets it")
+        elif rights.governs(document):
+            yield Reason("patch", about, document.kind, None, "what it granted is told by account")
+        elif key.kind in _WORKLOADS and (other := _replacement(key, fresh)):
+            meaning = f"deleted, and made again as a {other.kind}: downtime"
+            yield Reason("major", about, document.kind, other.kind, meaning)
+        else:
+            yield Reason("major", about, document.kind, None, _GONE.get(document.kind, "is deleted"))
+
+
+def _replacement(key: Key, fresh: Mapping[Key, Document]) -> Document | None:
+    """A workload of another kind under the same name."""
+    alike = (now for now in fresh if now.kind in _WORKLOADS and now[2:] == key[2:])
+    return next((fresh[now] for now in alike), None)
+
+
+def _judge_fresh(document: Document, old: Manifests, new: Manifests) -> Iterator[Reason]:
+    about, kind = str(document.identity), document.kind
+    level: Level = "minor"
+    meaning = _CAME.get(kind, "is new")
+    if _hook(document):
+        level = "patch" if _is_test(document) else "minor"
+        meaning = "helm test asks more" if level == "patch" else f"runs at {_hook(document)}"
+    elif definitions.in_crds(document):
+        group = (document.data.get("spec") or {}).get("group")
+        used = any(other.identity.group == group for other in new)
+        level = "major" if used else "minor"
+        meaning = "helm leaves crds/ alone on an upgrade: kubectl apply it" + (" first, or the upgrade fails" * used)
+    elif kind == "NetworkPolicy":
+        closes = network.added_policy_closes(document, old)
+        level = "major" if closes else "minor"
+        meaning = "traffic that it does not name is refused from now on" if closes else "more traffic is let through"
+    elif rights.governs(document):
+        level, meaning = "patch", "what it grants is told by account"
+    yield Reason(level, about, None, kind, meaning)

@@ -1,0 +1,368 @@
+"""Renders two versions of a chart with the values that installations of the old one have."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from scripts.chart.dependencies import provide_dependencies
+from scripts.chart.helm import Helm
+from scripts.chart.kubeversion import minor
+from scripts.chart.manifests import Identity, Manifests
+from scripts.chart.source import Chart, read_yaml
+from scripts.checks.matrix import Plan, Values, make_plan
+from scripts.checks.render import submitted
+from scripts.checks.schemas import schemas_of
+from scripts.core.errors import ChartError, ReleaseError, ValuesError
+from scripts.core.parallel import workers
+from scripts.core.paths import key_text
+from scripts.judge.noise import Noise, drawn_fields
+from scripts.judge.objects import Scene, judge_objects
+from scripts.judge.reason import Reason
+from scripts.judge.values import Path as Key
+from scripts.judge.values import flat
+from scripts.judge.verdict import Cell
+from scripts.workspace import Workspace
+
+Place = tuple[str, str]
+"""What a values set is called, and a Kubernetes minor."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Both versions rendered. `dropped` are reasons for settings that the new one takes and does nothing with.
+
+    `own` are the cells of each version with its own values files. `namespace` is the release's.
+    """
+
+    cells: tuple[Cell, ...]
+    own: tuple[Cell, ...]
+    drawn: Noise
+    dropped: tuple[Reason, ...]
+    namespace: str
+
+
+class _Renders:
+    """Renders plans in one pool of threads, with files of values in one folder."""
+
+    def __init__(self, helm: Helm, pool: Executor, scratch: Path, stack: contextlib.ExitStack) -> None:
+        self._helm, self._pool, self._scratch, self._stack = helm, pool, scratch, stack
+        self._written = 0
+
+    def of(self, plan: Plan) -> dict[Place, Future[Manifests]]:
+        """Every render of a plan, under way."""
+        futures = self._stack.enter_context(submitted(plan, self._helm, self._pool))
+        return {(cell.name, minor(cell.kube_version)): future for cell, future in futures.items()}
+
+    def newest(self, plan: Plan, columns: Iterable[Values]) -> dict[str, Future[Manifests]]:
+        """A plan's chart with these values sets, by name, for the newest of its Kubernetes versions."""
+        part = replace(plan, values=tuple(columns), kube_versions=plan.kube_versions[-1:], ways=())
+        return {name: future for (name, _), future in self.of(part).items()}
+
+    def file(self, values: Any) -> Path:
+        """A values file that says this."""
+        self._written += 1
+        file = self._scratch / f"values-{self._written}.json"
+        file.write_text(json.dumps(values))
+        return file
+
+
+def render_both(
+    work: Workspace,
+    old: Chart,
+    new: Chart,
+    *,
+    values: Iterable[Path] = (),
+    kube_versions: Iterable[str] = (),
+    told: str = "the earlier chart",
+    wholly: bool = True,
+) -> Rendered:
+    """Every values set of `old`, and every further file of `values`, rendered with both charts.
+
+    A file that both have and that differs is rendered as each has it, too. `kube_versions` are the only minors to
+    render for (none: all that both charts admit). Without `wholly` nothing but that: no switches turned on, no search
+    for settings without an effect. Raises ConfigError, and ChartError and ValuesError where a chart cannot be rendered
+    with its own values, with `told` before what is wrong with the old.
+    """
+    further, schemas = tuple(values), schemas_of(work)
+
+    def plan(chart: Chart, minors: Iterable[str] = ()) -> Plan:
+        provide_dependencies(chart, work.helm, work.say)
+        known = schemas.minors()
+        return make_plan(
+            chart, known, values=further, kube_versions=minors, clusters=schemas, config=work.config
+        )  # fmt: skip
+
+    after = plan(new, kube_versions)
+    try:
+        before = plan(old)
+    except (ChartError, ValuesError) as error:
+        raise _of(told, error) from error
+    before, after = _common(before, after)
+    after = replace(after, values=_columns(before, after))
+    with (
+        tempfile.TemporaryDirectory(prefix="gati-judge-") as scratch,
+        contextlib.ExitStack() as stack,
+        workers(work.runner) as pool,
+    ):
+        renders = _Renders(work.helm, pool, Path(scratch), stack)
+        olds, news = renders.of(before), renders.of(after)
+        cells = _cells(before, after, olds, news, told)
+        own = tuple(replace(cell, values=_plain(cell.values)) for cell in cells if _is_own(cell, cells))
+        drawn = _drawn(before, after, olds, news, renders)
+        dropped: tuple[Reason, ...] = ()
+        if wholly:
+            dropped = tuple(_dropped(before, after, cells, drawn, renders))
+            cells += tuple(_further(before, after, cells, renders))
+    return Rendered(cells, own, drawn, dropped, before.release)
+
+
+def _of(told: str, error: ReleaseError) -> ReleaseError:
+    return type(error)(f"{told} cannot be rendered: {error}")
+
+
+def _common(before: Plan, after: Plan) -> tuple[Plan, Plan]:
+    """Both plans for the Kubernetes minors and the ways that either has, for one and the same release."""
+    both = {minor(version) for version in before.kube_versions} & {minor(version) for version in after.kube_versions}
+    ways = tuple(dict.fromkeys((*before.ways, *after.ways)))
+    plans = [
+        replace(plan, kube_versions=tuple(one for one in plan.kube_versions if minor(one) in both), ways=ways)
+        for plan in (before, after)
+    ]
+    return plans[0], replace(plans[1], release=before.release)
+
+
+def _columns(before: Plan, after: Plan) -> tuple[Values, ...]:
+    """What the new chart is rendered with: the old one's values sets, and its own where they differ."""
+    own = {column.name: column for column in after.values}
+    columns = []
+    for column in before.values:
+        columns.append(column)
+        other = own.get(column.name)
+        if other is not None and _content(other) != _content(column):
+            columns.append(Values(f"{column.name}{_NOW}", other.files))
+    return tuple(columns)
+
+
+_NOW = " as it is now"
+
+
+def _plain(name: str) -> str:
+    return name.replace(_NOW, "")
+
+
+def _is_own(cell: Cell, cells: Sequence[Cell]) -> bool:
+    """Whether both versions are rendered with what each has of a values set."""
+    return _NOW in cell.values or not any(
+        _NOW in other.values and _plain(other.values) == cell.values for other in cells
+    )
+
+
+def _content(column: Values) -> list[bytes]:
+    return [file.read_bytes() for file in column.files]
+
+
+def _cells(
+    before: Plan,
+    after: Plan,
+    olds: Mapping[Place, Future[Manifests]],
+    news: Mapping[Place, Future[Manifests]],
+    told: str,
+) -> tuple[Cell, ...]:
+    plain = {column.name for column in before.values}  # with the clusters' operators there
+    cells = []
+    for (name, version), future in news.items():
+        try:
+            old = olds[_plain(name), version].result()
+        except (ChartError, ValuesError) as error:
+            if _plain(name) in plain:
+                raise _of(told, error) from error
+            continue  # it is refused where the cluster lacks something
+        try:
+            cells.append(Cell(name, version, old, future.result()))
+        except (ChartError, ValuesError) as error:
+            with_own = _NOW in name or name in ("values.yaml", "no values file")
+            if with_own:
+                raise  # the chart is broken, and that is no verdict
+            cells.append(Cell(name, version, old, None, error.message))
+    return tuple(cells)
+
+
+def _drawn(
+    before: Plan,
+    after: Plan,
+    olds: Mapping[Place, Future[Manifests]],
+    news: Mapping[Place, Future[Manifests]],
+    renders: _Renders,
+) -> Noise:
+    """The fields that differ from render to render on both sides, such as generated passwords."""
+    if not before.kube_versions or not (_draws(before.chart.path) and _draws(after.chart.path)):
+        return Noise()
+    sides: list[dict[Identity, frozenset[str]]] = []
+    for plan, futures in ((before, olds), (after, news)):
+        if sides and not sides[0]:
+            return Noise()
+        pairs = []
+        for name, again in renders.newest(plan, plan.values).items():
+            with contextlib.suppress(ChartError, ValuesError):
+                pairs.append((futures[name, minor(plan.kube_versions[-1])].result(), again.result()))
+        sides.append(drawn_fields([pair[0] for pair in pairs], [pair[1] for pair in pairs]))
+    common = sides[0].keys() & sides[1].keys()
+    return Noise(drawn={identity: sides[0][identity] & sides[1][identity] for identity in common})
+
+
+# What gives something else at each call, in templates or in values that are templates.
+_DRAWING = re.compile(
+    rb"\brand[A-Z]|\bgen(?:CA|SelfSigned|Signed|PrivateKey)|uuidv4|\b(?:now|ago|htpasswd|bcrypt|encryptAES|shuffle)\b"
+    rb"|[(|]-?\s*(?:keys|values)\b"
+)
+
+
+def _draws(folder: Path) -> bool:
+    """Whether anything in a chart, or in what is packed in it, may differ from render to render."""
+    for file in folder.rglob("*"):
+        if file.suffix == ".tgz":
+            return True
+        if file.is_file() and _DRAWING.search(file.read_bytes()):
+            return True
+    return False
+
+
+# -- what values.yaml leaves off ------------------------------------------------------------------
+
+_COPY = "a copy of values.yaml"
+_SWITCHES = frozenset({"enabled", "create", "install", "deploy"})
+_OTHER = "another"  # the name of a release, and of its namespace
+_NAMED = 3  # switches that are told by name
+_TRIES = 12  # renders to find out which switches go together
+
+
+def _further(before: Plan, after: Plan, cells: Sequence[Cell], renders: _Renders) -> list[Cell]:
+    """Both charts with every switch of the old one's values.yaml turned on, as far as it takes them at once.
+
+    And the new one with the whole of the old values.yaml as a values file, as many keep a copy of it; and both with
+    their defaults as a release of another name.
+    """
+    own = before.chart.path / "values.yaml"
+    if not before.kube_versions or not own.is_file():
+        return []
+    off = [key for key, value in flat(read_yaml(own, ValuesError)).items() if value is False and key[-1] in _SWITCHES]
+    newest = minor(before.kube_versions[-1])
+    sets = [(_COPY, own, cell.old) for cell in cells if (cell.values, cell.minor) == ("values.yaml", newest)]
+    for keys, file, old in _together(before, off, renders):
+        named = ", ".join(map(key_text, keys)) if len(keys) <= _NAMED else f"{len(keys)} switches"
+        sets.append((f"{named} on", file, old))
+    futures = renders.newest(after, [Values(name, (file,)) for name, file, _ in sets])
+    found = [_cell(name, newest, old, futures[name]) for name, _, old in sets]
+    elsewhere = [renders.newest(replace(plan, release=_OTHER), [_DEFAULTS]) for plan in (before, after)]
+    with contextlib.suppress(ChartError, ValuesError):  # it can be installed under its own name alone
+        old = elsewhere[0][_DEFAULTS.name].result()
+        found.append(_cell(f"release {_OTHER}", newest, old, elsewhere[1][_DEFAULTS.name], _OTHER))
+    return found
+
+
+_DEFAULTS = Values("values.yaml")
+
+
+def _cell(name: str, version: str, old: Manifests, new: Future[Manifests], release: str = "") -> Cell:
+    try:
+        return Cell(name, version, old, new.result(), release=release, further=True)
+    except (ChartError, ValuesError) as error:
+        return Cell(name, version, old, None, error.message, release=release, further=True)
+
+
+def _together(plan: Plan, keys: Sequence[Key], renders: _Renders) -> Iterator[tuple[Sequence[Key], Path, Manifests]]:
+    """The switches in as few groups as the chart takes, each with its values file and what it renders.
+
+    What a refusal speaks of is left out, where it names that; else the group is halved.
+    """
+    waiting, tries = [tuple(keys)] if keys else [], 0
+    while waiting and tries < _TRIES:
+        group, tries = waiting.pop(0), tries + 1
+        file = renders.file(_on(group))
+        try:
+            yield group, file, renders.newest(plan, [Values("try", (file,))])["try"].result()
+        except (ChartError, ValuesError) as error:
+            named = tuple(key for key in group if f"{key_text(key[:-1])}." in str(error) or key_text(key) in str(error))
+            rest = tuple(key for key in group if key not in named)
+            if named and rest:
+                waiting.append(rest)
+            elif half := len(group) // 2:
+                waiting += [group[:half], group[half:]]
+
+
+def _on(keys: Iterable[Key]) -> dict[str, Any]:
+    """Values that turn on these switches."""
+    tree: dict[str, Any] = {}
+    for key in keys:
+        node = tree
+        for part in key[:-1]:
+            node = node.setdefault(part, {})
+        node[key[-1]] = True
+    return tree
+
+
+# -- settings without an effect -------------------------------------------------------------------
+
+
+def _dropped(before: Plan, after: Plan, cells: Sequence[Cell], drawn: Noise, renders: _Renders) -> Iterator[Reason]:
+    """Settings of a values file that changed what the old chart rendered, and do not change what the new one does.
+
+    Asked only of a file with which the two versions differ in another way than they do without it.
+    """
+    if not before.kube_versions:
+        return
+    newest = minor(before.kube_versions[-1])
+    here = {cell.values: cell for cell in cells if cell.minor == newest and cell.new is not None}
+    plain = next((here[column.name] for column in before.values if not column.files and column.name in here), None)
+    usual = _told(plain, before.release, drawn) if plain else set()
+    file = after.chart.path / "values.yaml"
+    defaults = flat(read_yaml(file, ValuesError)) if file.is_file() else {}
+    for column in before.values:
+        cell = here.get(column.name)
+        if cell is None or cell.new is None or len(column.files) != 1:
+            continue
+        if not _told(cell, before.release, drawn) - usual:
+            continue
+        values = read_yaml(column.files[0], ValuesError)
+        leaves = {key: leaf for key, leaf in flat(values).items() if defaults.get(key) != leaf}
+        reduced = {key: _without(values, key) for key in leaves}
+        idle = _alike(after, cell.new, reduced, renders)
+        still = _alike(before, cell.old, {key: tree for key, tree in reduced.items() if key in idle}, renders)
+        for key in sorted(idle - still):
+            meaning = f"{column.name} sets it: it had an effect, and has none any more"
+            yield Reason("major", f"values {key_text(key)}", leaves[key], leaves[key], meaning)
+
+
+def _told(cell: Cell, namespace: str, drawn: Noise) -> set[Reason]:
+    return set(judge_objects(cell.old, cell.new, Scene(namespace, drawn))) if cell.new is not None else set()
+
+
+def _without(values: Mapping[str, Any], path: Key) -> dict[str, Any]:
+    """`values` without one setting."""
+    tree = copy.deepcopy(dict(values))
+    node = tree
+    for key in path[:-1]:
+        node = node[key]
+    del node[path[-1]]
+    return tree
+
+
+def _alike(plan: Plan, rendered: Manifests, trees: Mapping[Key, Any], renders: _Renders) -> set[Key]:
+    """The keys of `trees` whose values give what is `rendered` already, on the newest Kubernetes."""
+    columns = {key: Values(str(number), (renders.file(tree),)) for number, (key, tree) in enumerate(trees.items())}
+    futures = renders.newest(plan, columns.values())
+    found = set()
+    for key, column in columns.items():
+        with contextlib.suppress(ChartError, ValuesError):  # what cannot be left out has an effect
+            if [one.data for one in futures[column.name].result()] == [one.data for one in rendered]:
+                found.add(key)
+    return found

@@ -1,0 +1,146 @@
+"""Judges RBAC by what an account may do, whichever roles and bindings say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from scripts.chart.manifests import Document, Manifests
+from scripts.judge.defaults import pod_spec
+from scripts.judge.reason import Reason
+
+GROUP = "rbac.authorization.k8s.io"
+ROLES = ("Role", "ClusterRole")
+BINDINGS = ("RoleBinding", "ClusterRoleBinding")
+
+
+class Right(NamedTuple):
+    """A verb on a resource; "*" stands for all. `scope` is a namespace, "" for the whole cluster."""
+
+    scope: str
+    group: str
+    resource: str
+    name: str
+    verb: str
+
+    def __str__(self) -> str:
+        group = f".{self.group}" if self.group and self.group != "*" else ""
+        name = f"/{self.name}" if self.name != "*" else ""
+        return f"{self.verb} {self.resource}{group}{name}" + (f" ({self.scope})" if self.scope else " (cluster)")
+
+    def within(self, other: Right) -> bool:
+        """Whether who has `other` has this one."""
+        return other.scope in ("", self.scope) and all(
+            theirs in ("*", mine) for mine, theirs in zip(self[1:], other[1:], strict=True)
+        )
+
+
+Subject = tuple[str, str, str]
+
+
+def judge_rights(old: Manifests, new: Manifests, namespace: str) -> Iterator[Reason]:
+    """What accounts and holders of roles may do no longer, and what they may do now. `namespace` is the release's."""
+    before, after = _Grants(old, namespace), _Grants(new, namespace)
+    for subject in sorted({*before.rights, *after.rights}):
+        kind, where, name = subject
+        was, now = before.rights.get(subject, ()), after.rights.get(subject, ())
+        if kind == "ServiceAccount" and subject not in before.own and subject in after.own and not was:
+            continue  # a new account, told as an added object
+        if kind == "ServiceAccount" and subject in before.own and subject not in after.own and not now:
+            continue  # an account that went, told as a removed object
+        about = f"{kind}/{name}" + (f" ({where})" if where else "") + " rights"
+        lost, gained = _beyond(was, now), _beyond(now, was)
+        own = subject in before.own
+        if lost:
+            meaning = (
+                "what ran under this account beside the chart is refused" if own else "who relies on it is refused"
+            )
+            yield Reason("minor" if own else "major", about, _told(lost), _told(gained), f"may do less: {meaning}")
+        if gained and was:
+            meaning = "may do more; who upgrades must hold these rights to grant them"
+            yield Reason("minor", about, _told(lost), _told(gained), meaning)
+        elif gained:
+            yield Reason("minor", about, None, _told(gained), "is granted rights")
+
+
+def _told(rights: Iterable[Right]) -> str | None:
+    return ", ".join(map(str, rights)) or None
+
+
+def _beyond(ours: Iterable[Right], theirs: Iterable[Right]) -> list[Right]:
+    """Those of `ours` that `theirs` do not cover."""
+    held = tuple(theirs)
+    return [right for right in dict.fromkeys(ours) if not any(right.within(other) for other in held)]
+
+
+class _Grants:
+    """Who may do what after one render. A role that nobody is bound to counts for itself: others bind to it."""
+
+    def __init__(self, manifests: Manifests, namespace: str) -> None:
+        self.rights: dict[Subject, list[Right]] = {}
+        self.own: set[Subject] = set()
+        roles: dict[Subject, Document] = {}
+        for document in manifests:
+            where = document.namespace or namespace
+            if document.kind == "ServiceAccount":
+                self.own.add(("ServiceAccount", where, document.name))
+            pod = pod_spec(document.kind, document.data)
+            if isinstance(pod, Mapping):
+                self.own.add(("ServiceAccount", where, str(pod.get("serviceAccountName") or "default")))
+            if document.kind in ROLES:
+                roles[document.kind, where if document.kind == "Role" else "", document.name] = document
+        bound: set[Subject] = set()
+        for document in manifests:
+            if document.kind in BINDINGS:
+                self._bind(document, roles, bound, namespace)
+        for key, role in roles.items():
+            labels = (role.data.get("metadata") or {}).get("labels") or {}
+            aggregated = any("rbac.authorization.k8s.io/aggregate-to-" in str(label) for label in labels)
+            if key not in bound or aggregated:
+                self.rights[key] = list(_rules(role, key[1]))
+
+    def _bind(self, binding: Document, roles: Mapping[Subject, Document], bound: set[Subject], namespace: str) -> None:
+        ref = binding.data.get("roleRef") or {}
+        scope = (binding.namespace or namespace) if binding.kind == "RoleBinding" else ""
+        kind, name = str(ref.get("kind")), str(ref.get("name"))
+        key = (kind, scope if kind == "Role" else "", name)
+        if key in roles:
+            bound.add(key)
+            rights = list(_rules(roles[key], scope))
+        elif name == "cluster-admin":
+            rights = [Right(scope, "*", "*", "*", "*")]
+        else:
+            rights = [Right(scope, "", f"{kind}/{name}", "*", "what it grants:")]
+        for subject in binding.data.get("subjects") or ():
+            if isinstance(subject, Mapping):
+                account = subject.get("kind") == "ServiceAccount"
+                where = str(subject.get("namespace") or namespace) if account else ""
+                self.rights.setdefault((str(subject.get("kind")), where, str(subject.get("name"))), []).extend(rights)
+
+
+def _rules(role: Document, scope: str) -> Iterator[Right]:
+    for rule in role.data.get("rules") or ():
+        if not isinstance(rule, Mapping):
+            continue
+        for verb in rule.get("verbs") or ():
+            for url in rule.get("nonResourceURLs") or ():
+                yield Right("", "", str(url), "*", str(verb))
+            for group in rule.get("apiGroups") or ():
+                for resource in rule.get("resources") or ():
+                    for name in rule.get("resourceNames") or ("*",):
+                        yield Right(scope, str(group), str(resource), str(name), str(verb))
+
+
+def governs(document: Document) -> bool:
+    """Whether an object is judged here, apart from its labels and its being immutable."""
+    return document.kind in (*ROLES, *BINDINGS) and document.api_version.startswith(GROUP)
+
+
+def field_of(path: str) -> bool:
+    """Whether a field of such an object is judged here."""
+    return path.startswith(("rules", "subjects", "roleRef", "aggregationRule"))
+
+
+def aggregation(old: Any, new: Any) -> bool:
+    """Whether a ClusterRole gathers other rules than it did."""
+    return bool(old.get("aggregationRule") != new.get("aggregationRule"))

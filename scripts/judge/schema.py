@@ -1,0 +1,466 @@
+"""Compares two JSON schemas: which values the old one takes and the new one refuses, and the other way round."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from scripts.core.paths import key_text
+
+Schema = Mapping[str, Any]
+Path = tuple[str, ...]
+
+_ALL = frozenset({"null", "boolean", "object", "array", "number", "integer", "string"})
+_NOTES = frozenset(
+    {"$schema", "$id", "id", "$comment", "title", "description", "default", "examples", "example", "deprecated"}
+    | {"readOnly", "writeOnly", "definitions", "$defs", "$anchor", "externalDocs", "x-kubernetes-list-type"}
+    | {"x-kubernetes-list-map-keys", "x-kubernetes-map-type", "nullable", "x-kubernetes-int-or-string"}
+)
+NEVER: Schema = {"not": {}}
+"""The schema that takes nothing."""
+_BOUNDS: tuple[tuple[str, str, str], ...] = (
+    ("minLength", "maxLength", "string"),
+    ("minItems", "maxItems", "array"),
+    ("minProperties", "maxProperties", "object"),
+)
+_OPAQUE: tuple[str, ...] = (
+    "not",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "minContains",
+    "maxContains",
+    "unevaluatedProperties",
+)
+_OPAQUE += ("unevaluatedProperties", "unevaluatedItems", "dependentSchemas", "$ref", "allOf", "contentEncoding")
+_OPAQUE += ("contentMediaType", "x-kubernetes-validations")
+_MOST = 200  # depth of schemas inside schemas
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference. `path` leads to the key ("*": any key, "[]": any item); `what` is the schema's word.
+
+    `narrower`: some value that was taken is refused. `wider`: some value that was refused is taken.
+    """
+
+    path: Path
+    what: str
+    old: Any
+    new: Any
+    effect: Literal["narrower", "wider"]
+
+
+def key_of(path: Path) -> str:
+    """A path as one writes it: `hosts[].host`, `labels.*`, `podLabels["a.b/c"]`."""
+    text = ""
+    for part in path:
+        if part == "[]":
+            text += part
+        elif part == "*" or (part[:1] == part[-1:] == "/" and len(part) > 1):
+            text += f".{part}" if text else part
+        else:
+            inner = key_text([part])
+            text += inner if inner.startswith("[") or not text else f".{inner}"
+    return text
+
+
+def compare(old: Schema | None, new: Schema | None, *, pruned: bool = False) -> tuple[Change, ...]:
+    """What differs in what the two schemas take of a mapping; None is no schema, which takes all.
+
+    `pruned`: as the API server reads the schema of a custom resource, where a field that is not named is dropped.
+    """
+    sides = [Inlined(side if side is not None else {}, pruned).schema for side in (old, new)]
+    found: list[Change] = []
+    for change in _compare({"type": "object", **sides[0]}, {"type": "object", **sides[1]}, ()):
+        if change not in found:
+            found.append(change)
+    return tuple(found)
+
+
+class Inlined:
+    """A schema with every local `$ref` replaced by what it leads to, and `allOf` merged where that says the same."""
+
+    def __init__(self, root: Any, pruned: bool = False) -> None:
+        self._root, self._pruned = root, pruned
+        draft = str(root.get("$schema", "")) if isinstance(root, Mapping) else ""
+        self._alone = bool(re.search(r"draft-0[3-7]", draft))  # where `$ref` hides what stands beside it
+        self.schema: Schema = self._read(root, ())
+
+    def _read(self, schema: Any, refs: tuple[str, ...], depth: int = 0) -> Schema:
+        if schema is False:
+            return NEVER
+        if not isinstance(schema, Mapping) or depth > _MOST:
+            return {}
+        ref = schema.get("$ref")
+        if isinstance(ref, str):
+            return self._referred(schema, ref, refs, depth)
+        read: dict[str, Any] = {}
+        for key, value in schema.items():
+            if key in _NOTES:
+                continue
+            if key in ("properties", "patternProperties", "dependentSchemas") and isinstance(value, Mapping):
+                read[key] = {name: self._read(item, refs, depth + 1) for name, item in value.items()}
+            elif key in ("allOf", "anyOf", "oneOf", "prefixItems") and isinstance(value, list):
+                read[key] = [self._read(item, refs, depth + 1) for item in value]
+            elif key == "items" and isinstance(value, list):
+                read["prefixItems"] = [self._read(item, refs, depth + 1) for item in value]
+            elif key == "additionalItems":
+                read["items"] = self._read(value, refs, depth + 1)
+            elif key in ("items", "additionalProperties", "propertyNames", "not", "if", "then", "else", "contains"):
+                read[key] = self._read(value, refs, depth + 1)
+            elif key == "const":
+                read["enum"] = [value]
+            else:
+                read[key] = value
+        self._custom(schema, read)
+        for part in read.pop("allOf", []):
+            read = dict(_both(read, part))
+        return read
+
+    def _custom(self, schema: Schema, read: dict[str, Any]) -> None:
+        """What OpenAPI and Kubernetes have beside JSON schema."""
+        if schema.get("x-kubernetes-int-or-string"):
+            read["type"] = ["integer", "string"]
+        if schema.get("nullable") and "type" in read:
+            read["type"] = [*_listed(read["type"]), "null"]
+        keeps = read.pop("x-kubernetes-preserve-unknown-fields", False)
+        if self._pruned and "properties" in read and "additionalProperties" not in read and not keeps:
+            read["additionalProperties"] = NEVER
+
+    def _referred(self, schema: Schema, ref: str, refs: tuple[str, ...], depth: int) -> Schema:
+        target = self._root
+        if not ref.startswith("#") or ref in refs:  # elsewhere, or inside itself
+            return {"$ref": ref}
+        for part in ref[1:].split("/")[1:]:
+            part = part.replace("~1", "/").replace("~0", "~")
+            if isinstance(target, list) and part.isdigit() and int(part) < len(target):
+                target = target[int(part)]
+            elif isinstance(target, Mapping) and part in target:
+                target = target[part]
+            else:
+                return {"$ref": ref}
+        read = self._read(target, (*refs, ref), depth + 1)
+        beside = {key: value for key, value in schema.items() if key != "$ref"}
+        return read if self._alone else _both(self._read(beside, refs, depth + 1), read)
+
+
+def _both(one: Schema, other: Schema) -> Schema:
+    """What takes the values that both take; a part that cannot be merged stays under `allOf`."""
+    if not one or one == other:
+        return other
+    closed = [side for side in (one, other) if not _open(side)]
+    if (closed and set(one.get("properties", ())) ^ set(other.get("properties", ()))) or (
+        _kept(one) & _kept(other) & ({"not", "if", "anyOf", "oneOf", "patternProperties", "items", "prefixItems"})
+    ):
+        return {**one, "allOf": [*one.get("allOf", []), other]}
+    merged = {**one, **other}
+    if "type" in one and "type" in other:
+        merged["type"] = sorted(_narrow_types(_types(one), _types(other))) or ["never"]
+    if "enum" in one and "enum" in other:
+        merged["enum"] = [value for value in one["enum"] if value in other["enum"]]
+    if "required" in one and "required" in other:
+        merged["required"] = sorted({*one["required"], *other["required"]})
+    if "properties" in one and "properties" in other:
+        names = dict.fromkeys([*one["properties"], *other["properties"]])
+        sides = (one["properties"], other["properties"])
+        merged["properties"] = {name: _both(*(side.get(name, {}) for side in sides)) for name in names}
+    for key in ("minimum", "exclusiveMinimum", *(low for low, _, _ in _BOUNDS)):
+        if key in one and key in other:
+            merged[key] = max(one[key], other[key])
+    for key in ("maximum", "exclusiveMaximum", *(high for _, high, _ in _BOUNDS)):
+        if key in one and key in other:
+            merged[key] = min(one[key], other[key])
+    for key in ("pattern", "format", "multipleOf"):
+        if key in one and key in other and one[key] != other[key]:
+            merged[key] = one[key]
+            merged["allOf"] = [*merged.get("allOf", []), {key: other[key]}]
+    return merged
+
+
+def _kept(schema: Schema) -> set[str]:
+    return set(schema)
+
+
+def _open(schema: Schema) -> bool:
+    return bool(schema.get("additionalProperties", {}) == {})
+
+
+def named(schema: Schema, path: Path) -> tuple[Schema, bool]:
+    """What an inlined schema says of the key at `path`, and whether it names every key on the way."""
+    spelled = True
+    for key in path:
+        spelled = spelled and key in schema.get("properties", {})
+        schema = NEVER if schema == NEVER else below(schema, key)
+    return schema, spelled
+
+
+def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
+    if old == new or len(path) > _MOST:
+        return
+    if old == NEVER or new == NEVER:
+        yield Change(path, "not", _told(old), _told(new), "wider" if old == NEVER else "narrower")
+        return
+    branched = [side for side in (old, new) if "anyOf" in side or "oneOf" in side]
+    if len(branched) == 1 or (branched and old != new):
+        yield from _branches(old, new, path)
+        if len(branched) == 1:
+            return
+    before, after = _types(old), _types(new)
+    yield from _type_changes(old, new, before, after, path)
+    shared = _narrow_types(before, after) | _narrow_types(after, before)
+    yield from _enums(old, new, path)
+    if shared & {"number", "integer"}:
+        yield from _numbers(old, new, path)
+    if "string" in shared:
+        yield from _words(old, new, path)
+    for low, high, kind in _BOUNDS:
+        if kind in shared:
+            yield from _limit(old, new, low, path, lower=True)
+            yield from _limit(old, new, high, path, lower=False)
+    if "array" in shared:
+        yield from _items(old, new, path)
+    if "object" in shared:
+        yield from _objects(old, new, path)
+    for key in _OPAQUE:
+        if old.get(key) != new.get(key):
+            yield from _unknown(old, new, key, path)
+
+
+def _unknown(old: Schema, new: Schema, key: str, path: Path) -> Iterator[Change]:
+    """A word whose change we cannot weigh: what is there refuses something, what is new refuses something else."""
+    if key in new:
+        yield Change(path, key, _told(old.get(key)), _told(new.get(key)), "narrower")
+    if key in old:
+        yield Change(path, key, _told(old.get(key)), _told(new.get(key)), "wider")
+
+
+def _types(schema: Schema) -> frozenset[str]:
+    """The types that a schema takes; "number" holds the integers."""
+    if "type" in schema:
+        found = frozenset(_listed(schema["type"]))
+    elif "enum" in schema:
+        return frozenset(_type_of(value) for value in schema["enum"])
+    else:
+        found = _ALL
+    return found - {"integer"} if "number" in found else found
+
+
+def _type_of(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    names = ((int, "integer"), (float, "number"), (str, "string"), (list, "array"), (Mapping, "object"))
+    return next((name for kind, name in names if isinstance(value, kind)), "string")
+
+
+def _narrow_types(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    """The types that both take."""
+    shared = one & other
+    if ("number" in one and "integer" in other) or ("integer" in one and "number" in other):
+        shared |= {"integer"}
+    return shared
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _lost(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    """The types of `one` that `other` does not take, or not wholly."""
+    return frozenset(kind for kind in one - other if not (kind == "integer" and "number" in other))
+
+
+def _type_changes(
+    old: Schema, new: Schema, before: frozenset[str], after: frozenset[str], path: Path
+) -> Iterator[Change]:
+    was, now = (
+        side.get("type") or (sorted(kinds) if kinds != _ALL - {"integer"} else None)
+        for side, kinds in ((old, before), (new, after))
+    )
+    if _lost(before, after):
+        yield Change(path, "type", was, now, "narrower")
+    if _lost(after, before):
+        yield Change(path, "type", was, now, "wider")
+
+
+def _enums(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
+    was, now = old.get("enum"), new.get("enum")
+    if was is None and now is None:
+        return
+    if was is None:
+        if not (_types(old) == {"boolean"} and {True, False} <= set(map(_frozen, now or []))):
+            yield Change(path, "enum", was, now, "narrower")
+        return
+    if now is None:
+        yield Change(path, "enum", was, now, "wider")
+        return
+    before, after = ({_frozen(value) for value in side} for side in (was, now))
+    if before - after:
+        yield Change(path, "enum", was, now, "narrower")
+    if after - before:
+        yield Change(path, "enum", was, now, "wider")
+
+
+def _numbers(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
+    for word, exclusive, sign in (("minimum", "exclusiveMinimum", 1), ("maximum", "exclusiveMaximum", -1)):
+        was, now = (_bound(side, word, exclusive, sign) for side in (old, new))
+        if was != now:
+            told = (old.get(word, old.get(exclusive)), new.get(word, new.get(exclusive)))
+            yield Change(path, word, *told, "narrower" if now > was else "wider")
+    one, other = old.get("multipleOf"), new.get("multipleOf")
+    if one != other:
+        if other is not None and not (one and math.isclose(one % other, 0)):
+            yield Change(path, "multipleOf", one, other, "narrower")
+        if one is not None and not (other and math.isclose(other % one, 0)):
+            yield Change(path, "multipleOf", one, other, "wider")
+
+
+def _bound(schema: Schema, word: str, exclusive: str, sign: int) -> tuple[float, int]:
+    """The least number that is taken, as (number, 1 where it is itself not taken); a maximum with its sign turned."""
+    bounds = [(-math.inf, 0)]
+    if word in schema:
+        bounds.append((sign * schema[word], int(schema.get(exclusive) is True)))
+    if isinstance(schema.get(exclusive), int | float) and not isinstance(schema.get(exclusive), bool):
+        bounds.append((sign * schema[exclusive], 1))
+    if _types(schema) == {"integer"}:  # above 0 is 1 or more
+        bounds = [(math.floor(number) + 1, 0) if beyond else (number, 0) for number, beyond in bounds]
+    return max(bounds)
+
+
+def _words(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
+    for word in ("pattern", "format"):
+        if old.get(word) != new.get(word):
+            yield from _unknown(old, new, word, path)
+
+
+def _limit(old: Schema, new: Schema, word: str, path: Path, *, lower: bool) -> Iterator[Change]:
+    open_end = 0 if lower else math.inf
+    was, now = old.get(word, open_end), new.get(word, open_end)
+    if was != now:
+        yield Change(path, word, old.get(word), new.get(word), "narrower" if (now > was) == lower else "wider")
+
+
+def _items(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
+    if old.get("uniqueItems", False) != new.get("uniqueItems", False):
+        effect: Literal["narrower", "wider"] = "narrower" if new.get("uniqueItems") else "wider"
+        yield Change(path, "uniqueItems", old.get("uniqueItems"), new.get("uniqueItems"), effect)
+    first = [side.get("prefixItems", []) for side in (old, new)]
+    rest = [side.get("items", {}) for side in (old, new)]
+    for index in range(max(map(len, first))):
+        pair = [side[index] if index < len(side) else other for side, other in zip(first, rest, strict=True)]
+        yield from _compare(pair[0], pair[1], (*path, str(index)))
+    yield from _compare(rest[0], rest[1], (*path, "[]"))
+
+
+def _objects(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
+    old_keys, new_keys = old.get("properties", {}), new.get("properties", {})
+    for name in [*old_keys, *(name for name in new_keys if name not in old_keys)]:
+        before, after = below(old, name), below(new, name)
+        inside = (*path, name)
+        if name not in new_keys and after == NEVER and before != NEVER:
+            yield Change(inside, "properties", _told(before), None, "narrower")
+        elif name not in old_keys and (before == NEVER or (before == {} and _open(old))):
+            if after != NEVER:
+                yield Change(inside, "properties", None, _told(after), "wider")
+        elif name not in new_keys and after == {}:
+            yield Change(inside, "properties", _told(before), None, "wider")
+        else:
+            yield from _compare(before, after, inside)
+    patterns = [side.get("patternProperties", {}) for side in (old, new)]
+    rest = [side.get("additionalProperties", {}) for side in (old, new)]
+    for pattern in dict.fromkeys([*patterns[0], *patterns[1]]):
+        pair = [side.get(pattern, other) for side, other in zip(patterns, rest, strict=True)]
+        yield from _compare(pair[0], pair[1], (*path, f"/{pattern}/"))
+    if rest[0] != rest[1]:
+        if NEVER in rest or {} in rest:
+            was, now = (True if side == {} else False if side == NEVER else _told(side) for side in rest)
+            narrower = rest[1] == NEVER or rest[0] == {}
+            yield Change(path, "additionalProperties", was, now, "narrower" if narrower else "wider")
+        else:
+            yield from _compare(rest[0], rest[1], (*path, "*"))
+    needed = [set(side.get("required", ())) for side in (old, new)]
+    for name in sorted(needed[1] - needed[0]):
+        yield Change((*path, name), "required", False, True, "narrower")
+    for name in sorted(needed[0] - needed[1]):
+        if below(new, name) != NEVER:
+            yield Change((*path, name), "required", True, False, "wider")
+    yield from _compare(old.get("propertyNames", {}), new.get("propertyNames", {}), (*path, "*"))
+    for word in ("dependentRequired", "dependencies"):
+        if old.get(word) != new.get(word):
+            yield from _unknown(old, new, word, path)
+
+
+def below(schema: Schema, name: str) -> Schema:
+    """What a schema says of the key `name`."""
+    found: Schema | None = schema.get("properties", {}).get(name)
+    for pattern, part in schema.get("patternProperties", {}).items():
+        if _matches(pattern, name):
+            found = part if found is None else _both(found, part)
+    if found is not None:
+        return found
+    rest: Schema = schema.get("additionalProperties", {})
+    return rest
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.search(pattern, name) is not None
+    except re.error:  # a regular expression of another dialect
+        return False
+
+
+def _branches(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
+    """`anyOf` and `oneOf`: each branch of the one must fit into a branch of the other."""
+    before, after = _split(old), _split(new)
+    word = "oneOf" if "oneOf" in old or "oneOf" in new else "anyOf"
+    gone = [branch for branch in before if not any(_fits(branch, other) for other in after)]
+    fresh = [branch for branch in after if not any(_fits(branch, other) for other in before)]
+    if len(gone) == len(fresh) == 1:
+        inside = tuple(_compare(gone[0], fresh[0], path))
+        if inside:
+            yield from inside
+            return
+    if gone:
+        yield Change(path, word, [_told(branch) for branch in gone], _told(fresh or None), "narrower")
+    if fresh:
+        yield Change(path, word, _told(gone or None), [_told(branch) for branch in fresh], "wider")
+
+
+def _fits(part: Schema, whole: Schema) -> bool:
+    """Whether every value that `part` takes is taken by `whole`."""
+    return not any(change.effect == "narrower" for change in _compare(part, whole, ()))
+
+
+def _split(schema: Schema) -> list[Schema]:
+    """A schema as alternatives: its branches with what stands beside them, else one for each of its types."""
+    word = next((word for word in ("anyOf", "oneOf") if word in schema), None)
+    if word is not None:
+        beside = {key: value for key, value in schema.items() if key != word}
+        return [part for branch in schema[word] for part in _split(_both(beside, branch))]
+    if isinstance(schema.get("type"), list):
+        return [{**schema, "type": kind} for kind in schema["type"]]
+    return [schema]
+
+
+def _told(schema: Any) -> Any:
+    """A schema short enough to be read: its type where that says it."""
+    if schema == NEVER:
+        return False
+    if isinstance(schema, Mapping):
+        if isinstance(schema.get("type"), str) and len(json.dumps(schema, default=str)) > 80:
+            return {"type": schema["type"]}
+        return dict(schema)
+    if isinstance(schema, Sequence) and not isinstance(schema, str):
+        return [_told(item) for item in schema]
+    return schema
+
+
+def _frozen(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else json.dumps(value, sort_keys=True)

@@ -1,0 +1,105 @@
+"""What is judged of one version of a chart apart from its renders: its Chart.yaml, values, schema and templates."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scripts.chart.archive import read_members
+from scripts.chart.source import read_yaml
+from scripts.core.errors import ChartError, ValuesError
+
+
+@dataclass(frozen=True)
+class Side:
+    """One version of a chart. `settings` are the chart's values files by name, `values.yaml` among them.
+
+    `templates` are the texts in which values are read, by name. `dependencies` are the charts in `charts/`, by name.
+    """
+
+    metadata: Mapping[str, Any]
+    settings: Mapping[str, Mapping[str, Any]]
+    schema: Mapping[str, Any] | None = None
+    templates: Mapping[str, str] = field(default_factory=dict)
+    dependencies: Mapping[str, Side] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        return str(self.metadata.get("version", ""))
+
+    @property
+    def app_version(self) -> str | None:
+        found = self.metadata.get("appVersion")
+        return None if found is None else str(found)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The defaults."""
+        return self.settings.get("values.yaml", {})
+
+
+def read_side(folder: Path) -> Side:
+    """The chart in `folder`. Raises ChartError, ValuesError with file and line."""
+    metadata = read_yaml(folder / "Chart.yaml", ChartError)
+    files = [file for file in (folder / "values.yaml", *sorted(folder.glob("values-*.yaml"))) if file.is_file()]
+    schema, file = None, folder / "values.schema.json"
+    if file.is_file():
+        schema = read_schema(file.read_bytes(), str(file))
+    texts = {
+        name.relative_to(folder).as_posix(): name.read_text(errors="replace")
+        for name in sorted((folder / "templates").rglob("*"))
+        if name.is_file()
+    }
+    return Side(metadata, {file.name: read_yaml(file, ValuesError) for file in files}, schema, texts, _packed(folder))
+
+
+def read_schema(data: bytes, where: str) -> Mapping[str, Any] | None:
+    """A values.schema.json; `true` takes all, as none does. Raises ChartError."""
+    try:
+        schema = json.loads(data)
+    except ValueError as error:
+        raise ChartError(f"{where}: not valid JSON", found=str(error), run="correct that file") from error
+    if schema is True:
+        return None
+    if not isinstance(schema, Mapping):
+        raise ChartError(f"{where}: not a JSON schema", expected="an object", found=type(schema).__name__)
+    return schema
+
+
+def _packed(folder: Path) -> dict[str, Side]:
+    """The charts in `charts/`, as folders or archives, by the name in their Chart.yaml."""
+    found = {}
+    for part in sorted((folder / "charts").glob("*")):
+        if (part / "Chart.yaml").is_file():
+            side = read_side(part)
+        elif part.suffix == ".tgz":
+            side = _archived(part)
+        else:
+            continue
+        found[str(side.metadata.get("name", part.name))] = side
+    return found
+
+
+def _archived(archive: Path) -> Side:
+    """A packed dependency; the charts that are packed in it count with it."""
+    import yaml
+
+    members = read_members(archive.read_bytes(), str(archive))
+    inside = {name.partition("/")[2]: data for name, data in members.items()}
+    try:
+        read = {
+            name: yaml.safe_load(inside[name]) or {} for name in ("Chart.yaml", "values.yaml") if name in inside
+        }  # fmt: skip
+    except yaml.YAMLError as error:
+        raise ChartError(f"{archive}: not valid YAML", found=str(error).splitlines()[0]) from error
+    schema = inside.get("values.schema.json")
+    return Side(
+        read.get("Chart.yaml", {}),
+        {"values.yaml": read.get("values.yaml", {})},
+        read_schema(schema, f"{archive}: values.schema.json") if schema else None,
+        {name: data.decode(errors="replace") for name, data in inside.items() if re.search(r"(^|/)templates/", name)},
+    )

@@ -1,0 +1,341 @@
+"""Judges the interface that a chart has in its values: keys, defaults, and what the schema takes of them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from scripts.core.paths import key_text
+from scripts.judge import schema as schemas
+from scripts.judge.defaults import quantity
+from scripts.judge.images import judge_image, judge_tag
+from scripts.judge.reason import Level, Reason
+from scripts.judge.side import Side
+
+Path = tuple[str, ...]
+Leaves = Mapping[Path, Any]
+
+_REFERENCE = re.compile(r"\.Values((?:\.[A-Za-z_]\w*)*)")
+_INDEXED = re.compile(r"index\s+[$.\w]*\.Values((?:\s+\"[^\"]+\")+)")
+_WORD = re.compile(r"\.([A-Za-z_]\w*)|\"([A-Za-z_]\w*)\"")  # a field of something, or a name that is given on
+_TIMING = ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold")
+_FEW = 3  # keys with the very same change that are told one by one
+_NOTHING: tuple[Any, ...] = ("", None, {}, [])
+
+
+def judge_values(old: Side, new: Side) -> Iterator[Reason]:
+    """What differs in values.yaml, the further values files and values.schema.json, and in those of dependencies."""
+    changes = schemas.compare(old.schema, new.schema) if old.schema != new.schema else ()
+    told: dict[Path, Reason] = {}
+    for path, reason in _keys(old, new):
+        told.setdefault(path, reason)
+    yield from told.values()
+    if (old.schema is None) != (new.schema is None):
+        yield _whole_schema(old, changes)
+    else:
+        yield from _schema(old, new, changes, set(told))
+    yield from _files(old, new)
+    for name in old.dependencies.keys() & new.dependencies.keys():
+        for reason in judge_values(old.dependencies[name], new.dependencies[name]):
+            word, _, key = reason.about.partition(" ")
+            yield replace(reason, about=f"{word} {name}.{key}" if key else f"charts/{name} {word}")
+
+
+def flat(values: Any, path: Path = ()) -> dict[Path, Any]:
+    """Every setting by its path; a list is one setting, and so is an empty map."""
+    if isinstance(values, Mapping) and values:
+        return {key: leaf for name, item in values.items() for key, leaf in flat(item, (*path, str(name))).items()}
+    return {path: values} if path else {}
+
+
+# -- keys and defaults ----------------------------------------------------------------------------
+
+
+def _keys(old: Side, new: Side) -> Iterator[tuple[Path, Reason]]:
+    """What happened to each key of values.yaml."""
+    before, after = flat(old.values), flat(new.values)
+    reads = _Reads(old), _Reads(new)
+    gone, fresh = _tops(before, after), _tops(after, before)
+    for was, now in _renames(gone, fresh):
+        yield from _renamed(new, reads[1], was, now, gone.pop(was), fresh.pop(now))
+    for path, value in gone.items():
+        yield path, _removed(new, reads[1], path, value)
+    for path, value in fresh.items():
+        yield path, Reason("minor", f"values {key_text(path)}", None, value, "a new setting")
+    for path in before.keys() | after.keys():
+        was, now = _at(old.values, path), _at(new.values, path)
+        if path in before and path in after:
+            if was != now or type(was) is not type(now):
+                yield path, _default(path, was, now)
+            elif _forgotten(*reads, path) and not _foreign(new, path):
+                meaning = "no template reads it any more: a values file that sets it has no effect"
+                yield path, Reason("major", f"values {key_text(path)}", was, was, meaning)
+        elif was is not _MISSING and now is not _MISSING:
+            yield path, _reshaped(path, was, now)  # a map here, and something else there
+
+
+def _forgotten(old: _Reads, new: _Reads, path: Path) -> bool:
+    """Whether the old templates read a key, or spell its name, and the new ones do not."""
+    return (old.reads(path) and not new.reads(path)) or (old.spells(path[-1]) and not new.spells(path[-1]))
+
+
+def _foreign(side: Side, path: Path) -> bool:
+    """Whether a key is read by a dependency, or by helm itself."""
+    entries = side.metadata.get("dependencies") or ()
+    names = {str(one.get("alias") or one.get("name")) for one in entries if isinstance(one, Mapping)}
+    return path[0] in {*names, *side.dependencies, "global"}
+
+
+def _tops(ours: Leaves, theirs: Leaves) -> dict[Path, Any]:
+    """The keys that only `ours` has: the highest one, with all that is below it."""
+    inner = {path[:length] for path in theirs for length in range(1, len(path) + 1)}
+    found: dict[Path, dict[Path, Any]] = {}
+    for path, value in ours.items():
+        if path in inner:
+            continue
+        top = next(path[:length] for length in range(1, len(path) + 1) if path[:length] not in inner)
+        if any(path[:length] in theirs and theirs[path[:length]] != {} for length in range(1, len(top))):
+            continue  # a map here, something else there
+        found.setdefault(top, {})[path[len(top) :]] = value
+    return {top: _nested(leaves) for top, leaves in found.items()}
+
+
+def _nested(leaves: Mapping[Path, Any]) -> Any:
+    if () in leaves:
+        return leaves[()]
+    tree: dict[str, Any] = {}
+    for path, value in leaves.items():
+        node = tree
+        for key in path[:-1]:
+            node = node.setdefault(key, {})
+        node[path[-1]] = value
+    return tree
+
+
+def _renames(gone: Mapping[Path, Any], fresh: Mapping[Path, Any]) -> list[tuple[Path, Path]]:
+    """Pairs of a key that went and one that came: the same content under the same name elsewhere, or in its place."""
+    pairs: list[tuple[Path, Path]] = []
+    for was, value in gone.items():
+        taken = {now for _, now in pairs}
+        likely = [now for now, other in fresh.items() if other == value and now not in taken]
+        telling = value not in (*_NOTHING, True, False)
+        for choice in (
+            [now for now in likely if now[-1].casefold() == was[-1].casefold()],
+            [now for now in likely if now[:-1] == was[:-1] and (telling or _akin(was[-1], now[-1]))],
+            [now for now in likely if len(flat(value)) > 1],
+            [now for now in fresh if now not in taken and now[:-1] == was[:-1] and _akin(was[-1], now[-1])],
+        ):
+            if len(choice) == 1:
+                pairs.append((was, choice[0]))
+                break
+    return pairs
+
+
+def _akin(one: str, other: str) -> bool:
+    return difflib.SequenceMatcher(None, one.casefold(), other.casefold()).ratio() > 0.6
+
+
+def _renamed(new: Side, reads: _Reads, was: Path, now: Path, old: Any, value: Any) -> Iterator[tuple[Path, Reason]]:
+    about = f"values {key_text(was)}"
+    if _accepted(new, reads, was):
+        meaning = f"is called {key_text(now)} now; the old name is still read"
+        yield was, Reason("minor", about, old, value, meaning)
+    else:
+        refused = _refused(new, was)
+        meaning = f"is called {key_text(now)} now: a values file that sets the old name " + (
+            "is refused until it follows" if refused else "has no effect until it follows"
+        )
+        yield was, Reason("major", about, old, value, meaning)
+    yield now, Reason("none", f"values {key_text(now)}", None, value, f"was called {key_text(was)}")
+
+
+def _removed(new: Side, reads: _Reads, path: Path, value: Any) -> Reason:
+    about = f"values {key_text(path)}"
+    if _accepted(new, reads, path):
+        return Reason("minor", about, value, None, "has no default any more; it can still be set")
+    if _refused(new, path):
+        return Reason("major", about, value, None, "a values file that sets it is refused: take it out there")
+    return Reason("major", about, value, None, "a values file that sets it has no effect any more")
+
+
+def _refused(side: Side, path: Path) -> bool:
+    """Whether the schema refuses the key at `path`."""
+    return side.schema is not None and schemas.named(schemas.Inlined(side.schema).schema, path)[0] == schemas.NEVER
+
+
+def _accepted(side: Side, reads: _Reads, path: Path) -> bool:
+    """Whether the chart still does something with a key that values.yaml does not have."""
+    return not _refused(side, path) and reads.reads(path) and (reads.exactly(path) or reads.spells(path[-1]))
+
+
+def _default(path: Path, old: Any, new: Any) -> Reason:
+    level, meaning = _default_level(path, old, new)
+    return Reason(level, f"values {key_text(path)}", old, new, meaning)
+
+
+def _default_level(path: Path, old: Any, new: Any) -> tuple[Level, str]:
+    name = path[-1]
+    if old in _NOTHING and new in _NOTHING:
+        return "patch", "another way of setting nothing"
+    if isinstance(old, list) != isinstance(new, list) and old not in _NOTHING and new not in _NOTHING:
+        return _SHAPED
+    if isinstance(old, str) and isinstance(new, str):
+        if name.casefold() in ("tag", "imagetag") and old and new:
+            return judge_tag(old, new)
+        if name.casefold() == "image" and ":" in old and ":" in new:
+            return judge_image(old, new)
+        if name.casefold() == "digest" and old and new:
+            return "patch", "another build of the image"
+    if quantity(old) is not None and quantity(old) == quantity(new) and "resources" in path:
+        return "patch", "the same amount in another unit"
+    if name in _TIMING and len(path) > 1 and path[-2].endswith("robe"):
+        return "patch", "the kubelet asks at other times"
+    return "minor", "an installation that does not set it gets the new default"
+
+
+_SHAPED: tuple[Level, str] = ("major", "has another shape: a values file in the old one is refused or ignored")
+
+
+def _reshaped(path: Path, old: Any, new: Any) -> Reason:
+    about = f"values {key_text(path)}"
+    if old in _NOTHING or new in _NOTHING:
+        emptied = new in _NOTHING
+        return Reason("minor", about, old, new, "the default is empty now" if emptied else "the default sets keys now")
+    return Reason(_SHAPED[0], about, old, new, _SHAPED[1])
+
+
+class _Missing:
+    """Stands for a key that is not there."""
+
+
+_MISSING = _Missing()
+
+
+def _at(values: Any, path: Path) -> Any:
+    for key in path:
+        if not isinstance(values, Mapping) or key not in values:
+            return _MISSING
+        values = values[key]
+    return values
+
+
+class _Reads:
+    """What the templates of a chart and of its dependencies read of the values, as far as their text tells."""
+
+    def __init__(self, side: Side) -> None:
+        texts = [*side.templates.values()]
+        for part in side.dependencies.values():
+            texts += part.templates.values()
+        text = "\n".join(texts)
+        self._paths = {tuple(found[1].split(".")[1:]) for found in _REFERENCE.finditer(text)}
+        self._paths |= {tuple(re.findall(r'"([^"]+)"', found[1])) for found in _INDEXED.finditer(text)}
+        self._words = {word for found in _WORD.findall(text) for word in found if word}
+        entries = side.metadata.get("dependencies") or ()
+        for entry in entries if isinstance(entries, list) else ():  # what helm itself and the dependencies read
+            if isinstance(entry, Mapping):
+                self._paths |= {tuple(one.strip().split(".")) for one in str(entry.get("condition") or "").split(",")}
+                self._paths.add((str(entry.get("alias") or entry.get("name")),))
+        self._paths.add(("global",))
+
+    def reads(self, path: Path) -> bool:
+        """Whether a template reads the key, something below it, or a map that it is in."""
+        return any(found == path[: len(found)] or found[: len(path)] == path for found in self._paths)
+
+    def exactly(self, path: Path) -> bool:
+        """Whether a template names the key itself, or something below it."""
+        return any(found[: len(path)] == path for found in self._paths)
+
+    def spells(self, word: str) -> bool:
+        """Whether the templates name a field so, of whatever it is."""
+        return word in self._words
+
+
+# -- the schema -----------------------------------------------------------------------------------
+
+
+def _whole_schema(old: Side, changes: Sequence[schemas.Change]) -> Reason:
+    """A schema that came, or went, as a whole."""
+    if old.schema is not None:
+        return Reason("minor", "schema", "values.schema.json", None, "no value is checked any more")
+    narrow = [schemas.key_of(change.path) for change in changes if change.effect == "narrower" and change.path]
+    closed = any(change.what == "additionalProperties" and change.new is False for change in changes)
+    keys = ", ".join(dict.fromkeys(narrow))
+    if not narrow and not closed:
+        return Reason("patch", "schema", None, "values.schema.json", "a schema that refuses nothing")
+    return Reason(
+        "major", "schema", None, keys or "values.schema.json", "values are checked: what was taken is refused"
+    )
+
+
+def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[Path]) -> Iterator[Reason]:
+    """A reason for each key and word of the schema; the same change of many keys is told once."""
+    groups: dict[tuple[str, str, str, str], list[tuple[Path, schemas.Change, Level, str]]] = {}
+    pairs: dict[tuple[Path, str], schemas.Change] = {}
+    for change in changes:
+        here = (change.path, change.what)
+        if here not in pairs or change.effect == "narrower":  # what is narrower here and wider there is narrower
+            pairs[here] = change
+    for (path, what), change in pairs.items():
+        if what == "properties" and path in told:
+            continue
+        if what == "required" and change.effect == "narrower" and _new_with_default(old, new, path):
+            continue
+        level, meaning = _schema_level(old, change)
+        key = (what, str(change.old), str(change.new), meaning)
+        groups.setdefault(key, []).append((path, change, level, meaning))
+    for same in groups.values():
+        listed = same if len(same) <= _FEW else same[:1]
+        for path, change, level, meaning in listed:
+            others = f" (and of {len(same) - 1} other keys)" if len(same) > _FEW else ""
+            about = f"schema {schemas.key_of(path) or '(top level)'}"
+            word = "" if change.what == "properties" else f"{change.what}: "
+            yield Reason(level, about, _worded(word, change.old), _worded(word, change.new), meaning + others)
+
+
+def _worded(word: str, value: Any) -> Any:
+    return value if not word or value is None else {word[:-2]: value}
+
+
+def _new_with_default(old: Side, new: Side, path: Path) -> bool:
+    """Whether a key that is required now is itself new, and has a default: helm always fills it in."""
+    before = schemas.named(schemas.Inlined(old.schema).schema, path)[1]
+    return not before and _at(old.values, path) is _MISSING and _at(new.values, path) not in (_MISSING, None)
+
+
+def _schema_level(old: Side, change: schemas.Change) -> tuple[Level, str]:
+    what, narrower = change.what, change.effect == "narrower"
+    if what == "properties":
+        if narrower:
+            return "major", "a values file that sets it is refused: take it out there"
+        return ("minor", "a new setting") if change.new is not None else ("patch", "is no longer checked")
+    if not narrower:
+        return "minor", "more is taken than before"
+    if what == "required":
+        if _at(old.values, change.path) in (_MISSING, None):
+            return "major", "must be set: a values file without it is refused"
+        return "major", "must be there: a values file that takes it away with null is refused"
+    if what == "additionalProperties" and change.new is False:
+        return "major", "a values file with a key of its own here is refused"
+    return "major", "a values file with what was taken before may be refused"
+
+
+# -- the further values files ---------------------------------------------------------------------
+
+
+def _files(old: Side, new: Side) -> Iterator[Reason]:
+    for name in sorted({*old.settings, *new.settings} - {"values.yaml"}):
+        was, now = old.settings.get(name), new.settings.get(name)
+        if was is None or now is None:
+            meaning = "a new values file" if was is None else "the values file is no longer there: keep a copy of it"
+            yield Reason("minor", name, None if was is None else name, None if now is None else name, meaning)
+            continue
+        before, after = flat(was), flat(now)
+        for path in dict.fromkeys([*before, *after]):
+            one, other = before.get(path), after.get(path)
+            if one != other:
+                level = _default_level(path, one, other)[0] if path in before and path in after else "minor"
+                meaning = f"an installation with {name} gets it"
+                yield Reason("minor" if level == "major" else level, f"{name} {key_text(path)}", one, other, meaning)

@@ -1,0 +1,221 @@
+"""Gathers the reasons of every comparison into one verdict on a chart's step from one version to another."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scripts.chart.manifests import Manifests
+from scripts.checks.matrix import spread
+from scripts.core.errors import FindingsError
+from scripts.judge.exceptions import Exempt, exempted
+from scripts.judge.metadata import judge_metadata
+from scripts.judge.noise import Noise
+from scripts.judge.objects import Scene, judge_objects
+from scripts.judge.reason import LEVELS, Level, Reason, highest, raised_part, required_part, suffices
+from scripts.judge.side import Side
+from scripts.judge.values import judge_values
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The old and the new chart rendered with one values set (its name) for one Kubernetes minor.
+
+    `new` is None where the new chart refuses what the old one took; then `refusal` says why.
+    """
+
+    values: str
+    minor: str
+    old: Manifests
+    new: Manifests | None
+    refusal: str = ""
+    release: str = ""
+    """The release's name and namespace, where it is not the usual one."""
+    further: bool = False
+    """Whether it is none of the chart's own values sets."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`level` is the smallest step that SemVer allows as of 1.0, `part` what has to be raised in `version`.
+
+    `version` is the one judged from, `current` the one that the chart bears now; `source` is how the first was named.
+    """
+
+    chart: str
+    source: str
+    version: str
+    current: str
+    level: Level
+    part: Level
+    reasons: tuple[Reason, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def raised(self) -> Level:
+        """The part by which the chart's version is above the one judged from."""
+        return raised_part(self.version, self.current)
+
+    @property
+    def enough(self) -> bool:
+        """Whether the chart's version is raised as far as it has to be."""
+        return suffices(self.version, self.current, self.part)
+
+    def summary(self) -> str:
+        """One line for a person."""
+        head = f"{self.chart} {self.version} -> {self.current}: "
+        if self.level == "none":
+            return head + "nothing differs that anybody would notice"
+        count = f"{len(self.reasons)} reason{'s'[: len(self.reasons) != 1]}"
+        custom = f" as of 1.0; in {self.version} that is the {self.part} part" if self.part != self.level else ""
+        said = f"{head}{self.level} ({count}){custom}"
+        if self.current == self.version:
+            return f"{said}; the version is not raised yet"
+        if not self.enough:
+            return f"{said}; the version is raised by {_part(self.raised)} only"
+        above = LEVELS.index(self.raised) > LEVELS.index(self.part)
+        return (
+            f"{said}; the version is raised by more, {_part(self.raised)}" if above else f"{said}, and so it is raised"
+        )
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "chart": self.chart,
+            "from": self.source,
+            "version": self.version,
+            "current": self.current,
+            "level": self.level,
+            "part": self.part,
+            "enough": self.enough,
+            "reasons": [reason.record() for reason in self.reasons],
+            "notes": list(self.notes),
+        }
+
+
+def _part(level: Level) -> str:
+    return "nothing" if level == "none" else f"its {level} part"
+
+
+def make_verdict(
+    old: Side,
+    new: Side,
+    cells: Iterable[Cell],
+    *,
+    source: str,
+    namespace: str = "default",
+    known: Sequence[str] = (),
+    drawn: Noise | None = None,
+    further: Iterable[Reason] = (),
+    exempt: Sequence[Exempt] = (),
+    initial: bool = True,
+    files: Sequence[str] = (),
+) -> Verdict:
+    """The verdict on the step from `old` to `new`.
+
+    `known` are the Kubernetes minors that are out. `drawn` names the fields that are random. `further` are reasons
+    that rendering more has shown, `exempt` exceptions of the changelog. `files` are the packed files that differ,
+    besides the version: what has no other reason is a patch. `initial` as for `required_part`.
+    """
+    noise = replace(drawn or Noise(), versions=versions(old, new))
+    reasons = [*judge_metadata(old, new, known), *judge_values(old, new), *further]
+    reasons += _cell_reasons(cells, Scene(namespace, noise))
+    reasons = [reason for reason in reasons if reason.level != "none"]
+    if not reasons and files:
+        reasons = [
+            Reason("patch", "files", None, ", ".join(files), "nothing that is rendered with any values set differs")
+        ]
+    reasons, notes = exempted(reasons, exempt)
+    level = highest(reason.level for reason in reasons)
+    part = required_part(old.version, level, initial=initial)
+    name = str(new.metadata.get("name", ""))
+    return Verdict(name, source, old.version, new.version, level, part, _ordered(reasons), tuple(notes))
+
+
+def versions(old: Side, new: Side) -> tuple[tuple[str, str], ...]:
+    """What labels carry of each version: the chart's own and the application's."""
+    pairs = [(old.version, new.version), (old.app_version or "", new.app_version or "")]
+    return tuple(pair for pair in pairs if all(pair))
+
+
+def demand_enough(verdict: Verdict) -> None:
+    """Raises FindingsError where the version is raised by less than it has to be."""
+    if verdict.enough:
+        return
+    needed = [reason for reason in verdict.reasons if reason.level == verdict.level]
+    lines = [line(reason) for reason in needed[:10]]
+    if len(needed) > 10:
+        lines.append(f"and {len(needed) - 10} more")
+    raised = "not raised" if verdict.raised == "none" else f"raised by {_part(verdict.raised)} only"
+    raise FindingsError(
+        f"{verdict.chart} {verdict.current} is {raised} above {verdict.version}",
+        expected=f"its {verdict.part} part, or a higher one"
+        + (f", since the step is {verdict.level} as of 1.0" if verdict.part != verdict.level else ""),
+        found="\n".join(lines),
+        run=f"invoke version-bump --part {verdict.part}; or say in the changelog why it counts as less (RELEASING.md)",
+    )
+
+
+def line(reason: Reason) -> str:
+    """A reason in one line."""
+    where = f" (with {reason.where})" if reason.where else ""
+    step = "" if reason.old is None and reason.new is None else f" {brief(reason.old)} -> {brief(reason.new)}"
+    return f"{reason.about}:{step}: {reason.meaning}{where}"
+
+
+def brief(value: Any, most: int = 80) -> str:
+    """A value in a few words."""
+    if value is None:
+        return "(absent)"
+    text = value if isinstance(value, str) and value and "\n" not in value else json.dumps(value, default=str)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
+    """The reasons of every cell, the same ones of several told once with where they hold."""
+    usual: list[tuple[str, str]] = []
+    known: dict[tuple[int, int, str], list[Reason]] = {}
+    places: dict[str, tuple[Reason, list[tuple[str, str]]]] = {}
+    for cell in sorted(cells, key=lambda cell: cell.further):
+        here = (cell.values, cell.minor)
+        usual += [] if cell.further else [here]
+        if cell.new is None:
+            meaning = f"an installation with these settings cannot be upgraded: {cell.refusal}"
+            found = [Reason("major", f"values set {cell.values}", "renders", "refused", meaning)]
+        else:
+            pair = (id(cell.old), id(cell.new), cell.release)
+            if pair not in known:
+                known[pair] = list(
+                    judge_objects(cell.old, cell.new, replace(scene, namespace=cell.release or scene.namespace))
+                )
+            found = known[pair]
+        for reason in found:
+            about = re.sub(r" \([a-z0-9-]+\)", "", reason.about)  # the release's namespace is told where it is another
+            key = json.dumps([*replace(reason, about=about).record().values()], default=str, sort_keys=True)
+            places.setdefault(key, (reason, []))[1].append(here)
+    found = []
+    for reason, where in places.values():
+        own = [cell for cell in where if cell in usual]
+        everywhere = set(own) == set(usual) and reason.new != "refused"
+        found.append(reason if everywhere else replace(reason, where=str(spread(own or where))))
+    return found
+
+
+_GROUPS = ("Chart.yaml", "values", "schema")
+
+
+def _ordered(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    """The highest level first, then Chart.yaml, values and schema, and objects."""
+
+    def key(reason: Reason) -> tuple[int, int, str, str]:
+        word = reason.about.split(" ")[0]
+        group = _GROUPS.index(word) if word in _GROUPS else len(_GROUPS)
+        return -LEVELS.index(reason.level), group, reason.about, reason.where
+
+    return tuple(sorted(reasons, key=key))
