@@ -48,7 +48,7 @@ def judge_rights(old: Manifests, new: Manifests, namespace: str) -> Iterator[Rea
             continue  # a new account, told as an added object
         if kind == "ServiceAccount" and subject in before.own and subject not in after.own and not now:
             continue  # an account that went, told as a removed object
-        about = f"{kind}/{name}" + (f" ({where})" if where else "") + " rights"
+        about = f"{kind}/{name}" + (f" ({where})" if where not in ("", namespace) else "") + " rights"
         lost, gained = _beyond(was, now), _beyond(now, was)
         own = subject in before.own
         if lost:
