@@ -329,9 +329,10 @@ def version_bump(
     from scripts.release import bump
 
     dirty = allow_dirty or dry_run
-    plan = bump.read_bump(work, part=part, version=version, pre=pre, app_version=app_version, dirty=dirty)
-    if not dry_run:
-        edits.apply(plan.edits)
+    with contextlib.nullcontext() if dry_run else bump.alone(work):
+        plan = bump.read_bump(work, part=part, version=version, pre=pre, app_version=app_version, dirty=dirty)
+        if not dry_run:
+            edits.apply(plan.edits)
     yield present.bumped(plan, dry_run=dry_run)
     if not dry_run:
         work.say(f'next: git commit --all --message "{bump.commit_message(plan.name, plan.new)}" && invoke release')

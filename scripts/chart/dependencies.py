@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,9 @@ from scripts.chart.source import Chart, read_yaml
 from scripts.core import yaml_read
 from scripts.core.errors import ChartError, CommandFailed, CommandTimeout
 from scripts.core.paths import line_of, shown
+from scripts.core.waiting import locked
+
+_PATIENCE = 600.0  # seconds to wait for another run that fetches the same
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,8 @@ def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -
     if not missing or not any(one.repository for one in dependencies(chart)):
         return
     say(f"fetching the dependencies of {chart.name}: {'; '.join(one.message for one in missing)}")
-    from filelock import FileLock
-
-    with FileLock(Path(tempfile.gettempdir()) / f"gati-{hashlib.sha256(str(chart.path).encode()).hexdigest()[:16]}"):
+    what = f"the dependencies of {shown(chart.path)}"
+    with locked(chart.path / "Chart.yaml", what=what, deadline=_PATIENCE, say=say, error=ChartError):
         if any(one.missing for one in objections(chart)):
             _build(chart, helm)
 

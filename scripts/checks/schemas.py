@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 from scripts.chart.contents import is_definition
 from scripts.chart.kubeversion import minor as minor_of
 from scripts.chart.manifests import Document, read_manifests
-from scripts.core.errors import ConfigError, ToolError
+from scripts.core.errors import ConfigError, OutputError, ToolError
 from scripts.core.paths import shown
 from scripts.core.progress import Say, silent
+from scripts.core.waiting import locked
 from scripts.toolchain.crds import CRD_SETS, Sources, crd_files
 from scripts.toolchain.pins import Module
 from scripts.workspace import Workspace
@@ -346,13 +347,8 @@ class Store:
         finally:
             fresh.unlink(missing_ok=True)
 
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        from filelock import FileLock
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".lock", timeout=120):
-            yield
+    def _lock(self) -> contextlib.AbstractContextManager[None]:
+        return locked(self.folder / ".lock", what=f"the schemas in {self.folder}", deadline=120, error=OutputError)
 
 
 def read_definitions(file: Path) -> tuple[Mapping[str, Any], ...]:

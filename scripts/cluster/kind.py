@@ -22,7 +22,7 @@ from scripts.core.interrupt import cleaning, interruptible
 from scripts.core.owner import mark
 from scripts.core.parallel import workers
 from scripts.core.paths import list_item
-from scripts.core.waiting import until
+from scripts.core.waiting import locked, until
 from scripts.toolchain.crds import CRD_SETS, crd_files
 from scripts.workspace import Workspace
 
@@ -306,16 +306,8 @@ class _Maker:
 
     def _lock(self, stack: contextlib.ExitStack) -> None:
         """One run at a time on a kept cluster."""
-        from filelock import FileLock, Timeout
-
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / ".kept-cluster.lock"
-        try:
-            stack.enter_context(FileLock(path, timeout=0))
-        except Timeout:
-            raise ClusterError(
-                "another run of this checkout is using the kept cluster", found=f"{path} is locked"
-            ) from None
+        lock = self._folder / ".kept-cluster.lock"
+        stack.enter_context(locked(lock, what="the cluster that this checkout kept", deadline=0, error=ClusterError))
 
     def _answers(self, name: str) -> bool:
         kubeconfig = self.kubeconfig(name)

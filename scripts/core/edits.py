@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,27 +50,57 @@ def apply(edits: Sequence[Edit]) -> None:
 
     Raises OutputError when a file cannot be written, or is no longer what the edit was made from.
     """
-    try:
+    with contextlib.ExitStack() as staged:
         for edit in edits:
-            _stage(edit)
+            staged.enter_context(_staged(edit))
         with held():
             _swap(edits)
-    finally:
-        for edit in edits:
-            with contextlib.suppress(OSError):
-                edit.fresh.unlink(missing_ok=True)
 
 
-def _stage(edit: Edit) -> None:
-    """Write the new content beside the file, with the file's permissions."""
+@contextlib.contextmanager
+def _staged(edit: Edit) -> Iterator[None]:
+    """The new content beside the file, with the file's permissions; it is ours as long as the block lasts.
+
+    Its name is always the same, so that what a killed process left is taken for what it is, and locked, so that two
+    processes at once do not write into each other's.
+    """
     with _told(edit.path):
-        if edit.path.read_bytes() != edit.before:
-            raise OutputError(f"{shown(edit.path)} was changed by another program", run="run the same command again")
-        with edit.fresh.open("wb") as file:
-            file.write(edit.after)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(edit.path, edit.fresh)
+        handle = os.open(edit.fresh, os.O_RDWR | os.O_CREAT, 0o666)
+    with os.fdopen(handle, "wb") as file:
+        if not _lock(handle):
+            raise _changed(edit)
+        try:
+            with _told(edit.path):
+                if not _same(handle, edit.fresh) or edit.path.read_bytes() != edit.before:
+                    raise _changed(edit)
+                file.truncate(0)
+                file.write(edit.after)
+                file.flush()
+                os.fsync(handle)
+                shutil.copymode(edit.path, edit.fresh)
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                if _same(handle, edit.fresh):
+                    edit.fresh.unlink()
+
+
+def _changed(edit: Edit) -> OutputError:
+    return OutputError(f"{shown(edit.path)} was changed by another program", run="run the same command again")
+
+
+def _lock(handle: int) -> bool:
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def _same(handle: int, path: Path) -> bool:
+    """Whether the open file is the one at `path`: another process may have moved it into its place."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(handle), path.stat())
+    return False
 
 
 def _swap(edits: Sequence[Edit]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -49,42 +50,41 @@ def locked(
     error: type[ReleaseError] = ReleaseError,
     run: str | None = None,
 ) -> Iterator[None]:
-    """Have `path` as a lock file, on this machine, for the block; `what` says what the lock is for.
+    """Have `path` locked, a folder or a file (made where there is none), against all others on this machine.
 
-    Whoever has to wait is told once who has it. Raises `error` after `deadline` seconds; OSError where the file
-    cannot be made.
+    Whoever has to wait for `what` is told once who has it. Raises `error` after `deadline` seconds; OSError where the
+    file cannot be made. A process that ends, however it does, has no locks any more.
     """
-    from filelock import FileLock
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    handle = os.open(path, os.O_RDONLY if path.exists() else os.O_RDWR | os.O_CREAT, 0o666)
     told = False
 
     def mine() -> bool:
         nonlocal told
-        with contextlib.suppress(TimeoutError):
-            lock.acquire(blocking=False)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         if not told and deadline > 0:
-            say(f"waiting for {_holder(path)}, which has {what}")
+            say(f"waiting for {holder(path)}, which has {what}")
             told = True
         return False
 
     def state() -> str:
-        return f"{_holder(path)} has it"
+        return f"{holder(path)} has it"
 
-    until(mine, what=what, deadline=deadline, interval=0.05, state=state, error=error, run=run)
     try:
-        path.write_text(f"{os.getpid()}\n", encoding="utf-8")
+        until(mine, what=what, deadline=deadline, interval=0.05, state=state, error=error, run=run)
         yield
     finally:
-        with contextlib.suppress(OSError):
-            os.truncate(path, 0)
-        lock.release()
+        os.close(handle)
 
 
-def _holder(path: Path) -> str:
-    """Who wrote its number into the lock file; locks of processes that ended free themselves."""
-    with contextlib.suppress(OSError, ValueError):
-        return f"process {int(path.read_text(encoding='utf-8'))}"
+def holder(path: Path) -> str:
+    """Who has locked `path`, as well as this system tells."""
+    with contextlib.suppress(OSError):
+        inode = str(path.stat().st_ino)
+        for line in Path("/proc/locks").read_text(encoding="utf-8").splitlines():
+            words = line.split()  # 1: FLOCK ADVISORY WRITE <process> <device>:<device>:<inode> 0 EOF
+            if "->" not in words and words[1] == "FLOCK" and words[5].rpartition(":")[2] == inode:
+                return f"process {words[4]}"
     return "another process"

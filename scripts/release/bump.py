@@ -20,6 +20,7 @@ from scripts.core.errors import SAME_COMMAND, ConfigError, GitError, PartError, 
 from scripts.core.git import Repository, find_repository
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import PARTS, bump, demand_part, highest, in_line, is_prerelease, is_semver, parse, tag_name
+from scripts.core.waiting import locked
 from scripts.core.yaml_read import load
 from scripts.registry.embedded import registry_in_use
 from scripts.workspace import Workspace
@@ -28,6 +29,7 @@ Read = Callable[[Path], bytes | None]
 """A file's content, None where there is no such file."""
 
 _TAG = re.compile(r"\w[\w.-]{0,127}")  # what an image's tag may be
+_PATIENCE = 600.0  # seconds to wait for another command that changes the project
 _CLEAN = f"git stash --include-untracked, or {SAME_COMMAND} --allow-dirty"
 
 
@@ -56,6 +58,12 @@ def read_disk(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigError(f"{shown(path)} cannot be read", found=error.strerror) from error
+
+
+def alone(work: Workspace) -> contextlib.AbstractContextManager[None]:
+    """The project, for one command at a time that changes it: another one waits. Raises GitError saying who has it."""
+    what = f"the version in {shown(work.config.project)}"
+    return locked(work.config.project, what=what, deadline=_PATIENCE, say=work.say, error=GitError)
 
 
 def read_bump(

@@ -37,6 +37,7 @@ from scripts.release import publish as publishing
 from scripts.release import verify
 from scripts.release.bump import (
     Bump,
+    alone,
     bumped,
     demand_request,
     pending_bump,
@@ -118,7 +119,11 @@ def prepared(
         demand_request(part=options.part, pre=options.pre)
     read_chart(work.config.chart)
     serve = registry_in_use if dry_run else registry_for
-    with contextlib.ExitStack() as copies, serve(work) as registry:
+    with (
+        contextlib.nullcontext() if dry_run else alone(work),
+        contextlib.ExitStack() as copies,
+        serve(work) as registry,
+    ):
         yield Release(work, options, copies, registry, today or release_day())
 
 

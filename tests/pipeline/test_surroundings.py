@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.errors import OUTSIDE, USAGE
+from scripts.core.waiting import locked
 from tests.pipeline.conftest import INVOKE, Cli, snapshot
 
 
@@ -150,3 +151,18 @@ class TestSecrets:
         assert told.status == USAGE
         assert "***" in told.stderr
         assert "chart.yaml" not in told.stderr
+
+
+class TestTwoAtOnce:
+    @pytest.mark.parametrize("task", ["version-bump", "release"])
+    def test_the_second_says_who_has_the_project_and_waits(self, cli: Cli, root: Path, task: str) -> None:
+        part = ("--part", "patch", "--allow-dirty") if task == "version-bump" else ()
+        (cli.chart / "gati.toml").write_text("", encoding="utf-8")  # a project of its own
+        with locked(cli.chart, what="the test", deadline=0):
+            process = cli.start(task, "--chart", cli.chart, *part)
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            assert line.startswith(f"waiting for process {os.getpid()}, which has the version in "), line
+            assert process.poll() is None
+        process.communicate(timeout=90)
+        assert process.returncode == 0
