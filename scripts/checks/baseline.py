@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scripts.chart.archive import unpack
 from scripts.chart.source import Chart, read_chart
-from scripts.core.committed import read_committed
+from scripts.core.committed import placed, read_committed
 from scripts.core.errors import ChartError, GitError, RegistryError
 from scripts.core.git import Repository, find_repository
 from scripts.core.owner import owned
@@ -67,7 +67,8 @@ def _exported(work: Workspace, revision: str, into: Path) -> Path:
             f"there is no chart at {shown(work.config.chart)} in the git revision {revision!r}",
             run=f"git log --oneline -- {shown(work.config.chart)}",
         )
-    return read_committed(repository, revision, work.config.chart, as_checkout=True).write(into)
+    held = read_committed(repository, revision, work.config.chart, as_checkout=True)
+    return held.write(placed(repository.root, work.config.chart, into))
 
 
 def stands_at(work: Workspace, repository: Repository, revision: str) -> bool:

@@ -183,3 +183,15 @@ def _by_commit(files: Iterable[_File]) -> dict[tuple[Repository, str], list[_Fil
     for file in files:
         groups.setdefault((file.repository, file.commit), []).append(file)
     return groups
+
+
+def placed(root: Path, folder: Path, into: Path) -> Path:
+    """A new folder below `into` that stands as `folder` does below `root`: what is beside it and above is linked."""
+    at, real = into, root
+    for part in folder.relative_to(root).parts or (folder.name,):
+        for entry in real.iterdir() if real != folder else ():
+            if entry.name not in (part, ".git"):
+                (at / entry.name).symlink_to(entry)
+        at, real = at / part, real / part
+        at.mkdir()
+    return at

@@ -14,7 +14,7 @@ from pathlib import Path
 from scripts.chart.archive import pack, read_members
 from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
-from scripts.core.committed import Committed, read_committed
+from scripts.core.committed import Committed, placed, read_committed
 from scripts.core.config import Config
 from scripts.core.errors import ChartError, ReleaseError
 from scripts.core.git import Entry, Repository, find_repository
@@ -128,13 +128,12 @@ def committed_copy(
     """The chart and the changelog of `config` as `commit` holds them with the content `edits` laid over."""
     held = read_committed(repository, commit, config.chart)
     with tempfile.TemporaryDirectory(prefix=owned("committed")) as scratch:
-        folder = Path(scratch) / config.chart.name
-        folder.mkdir()
-        held.write(folder)
+        folder = held.write(placed(repository.root, config.chart, Path(scratch)))
         if config.changelog.is_relative_to(config.chart):
             changelog = folder / config.changelog.relative_to(config.chart)
         else:
-            changelog = Path(scratch) / f"changelog-{config.changelog.name}"
+            (apart := Path(scratch) / f".{config.changelog.name}.committed").mkdir()
+            changelog = apart / config.changelog.name
             if config.changelog.is_relative_to(repository.root):
                 content = repository.file_at(commit, config.changelog)
             else:
