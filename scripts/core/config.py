@@ -160,8 +160,9 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
             values = {name: value for name, value in values.items() if name not in _OF_ONE_CHART}
     for name, field in fields.items():
         if field.type == "Path":
-            # What no file says is the toolkit's own business, and stays in its checkout.
-            values[name] = (project if name in values else root) / values.get(name, field.default)
+            # What no file says is the toolkit's own business, and stays in its checkout; but for the changelog.
+            ours = name not in values and name != "changelog"
+            values[name] = (root if ours else project) / values.get(name, field.default)
     if "cache_dir" not in {**table, **given}:
         values["cache_dir"] = _user_cache()
     for name, base, source in ((name, *place) for place in ((project, values), (root, given)) for name in _FILES):

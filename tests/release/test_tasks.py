@@ -16,7 +16,7 @@ import pytest
 from scripts.core.errors import FINDING, OUTSIDE, REFUSED, USAGE
 from scripts.registry.client import connect
 from scripts.registry.embedded import embedded
-from tests.release.conftest import CHANGELOG, Project
+from tests.release.conftest import Project
 
 Invoke = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -24,8 +24,6 @@ Invoke = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def invoke(project: Project, root: Path) -> Invoke:
     """Runs a task of the toolkit on the project's chart."""
-    (project.root / "chart" / "CHANGELOG.md").write_text(CHANGELOG)
-    project.commit("Give the chart its own changelog")
     settings = {
         "GATI_DIST": str(project.config.dist),
         "GATI_EMBEDDED_REGISTRY": str(project.config.embedded_registry),
@@ -55,7 +53,7 @@ def test_bump_prints_what_changed_and_is_left_to_be_committed(invoke: Invoke, pr
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["old"], told["new"], told["written"]) == ("1.2.0", "1.3.0", True)
-    assert project.git("status", "--porcelain").split() == ["M", "chart/CHANGELOG.md", "M", "chart/Chart.yaml"]
+    assert project.git("status", "--porcelain").split() == ["M", "CHANGELOG.md", "M", "chart/Chart.yaml"]
     text = (project.root / "chart/Chart.yaml").read_text()
     assert "name: demo  # kept\n" in text
     assert 'appVersion: "8"' in text
@@ -201,7 +199,7 @@ def test_success_ends_with_what_comes_next(invoke: Invoke, project: Project) -> 
     project.commit("Release demo 1.2.1")
     assert invoke("package").stderr.endswith("next: invoke publish --chart chart\n")
     assert invoke("publish").stderr.endswith("next: invoke registry\n")
-    history = project.root / "chart/CHANGELOG.md"
+    history = project.root / "CHANGELOG.md"
     history.write_text(history.read_text().replace("[Unreleased]\n", "[Unreleased]\n\n### Fixed\n\n- It\n"))
     project.commit("Mend it")
     assert invoke("release", "--bump", "patch", "--tag").stderr.endswith(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.core.config import load_config
+from scripts.core.config import demand_registry, load_config
 from scripts.core.errors import ConfigError
 
 
 def project(folder: Path, table: str) -> Path:
+    folder.mkdir(exist_ok=True)
     (folder / "pyproject.toml").write_text(f"[tool.gati]\n{table}")
     return folder
 
@@ -107,3 +109,39 @@ def test_without_a_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ConfigError, match="set GATI_CACHE_DIR"):
         load_config(tmp_path, environ={})
     assert load_config(tmp_path, environ={"GATI_CACHE_DIR": "cache"}).cache_dir == tmp_path / "cache"
+
+
+def test_a_project_elsewhere_has_its_changelog_beside_its_own_file(tmp_path: Path) -> None:
+    elsewhere = project(tmp_path / "elsewhere", 'chart = "c"\n')
+    (elsewhere / "c").mkdir()
+    config = load_config(project(tmp_path / "toolkit", ""), environ={}, chart=elsewhere / "c")
+    assert (config.project, config.changelog) == (elsewhere, elsewhere / "CHANGELOG.md")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("GATI_REGISTRI", "GATI_REGISTRY"), ("GATI_", "GATI_"), ("GATI_XYZ", "GATI_CHART")]
+)
+def test_a_variable_that_means_nothing_is_refused(tmp_path: Path, name: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=f"the environment sets {name}, which means nothing") as told:
+        load_config(project(tmp_path, ""), environ={name: "x", "GATI_REGISTRY_PASSWORD": "x", "GATI_BIND": "x"})
+    assert told.value.expected is not None
+    assert expected in told.value.expected
+    assert told.value.run == f"unset {name}"
+
+
+@pytest.mark.parametrize(
+    ("ci", "registry", "refused"),
+    [
+        ("true", "", True),
+        ("1", "", True),
+        ("false", "", False),
+        ("", "", False),
+        ("true", "embedded", False),
+        ("true", "oci://x/y", False),
+    ],
+)
+def test_a_ci_job_publishes_to_nowhere_only_on_purpose(tmp_path: Path, ci: str, registry: str, refused: bool) -> None:
+    config = load_config(project(tmp_path, ""), environ={"GATI_REGISTRY": registry})
+    assert config.registry == registry.removeprefix("embedded")
+    with pytest.raises(ConfigError, match="no registry is configured") if refused else contextlib.nullcontext():
+        demand_registry(config, {"CI": ci})
