@@ -175,8 +175,7 @@ def pending_bump(
 ) -> Bump | None:
     """The raise of `part` that leads from HEAD to a commit of the new version; None where HEAD is that commit.
 
-    A run that was killed may have made some of the edits, or all: that is the same bump. Raises GitError for other
-    changes in the tree, and as `plan_bump` does.
+    A run that was killed may have made some of the edits, or all: that is the same bump. Raises as `plan_bump` does.
     """
     demand_part(part, pre)
     if (raised := raised_by_head(config, repository)) is not None:
@@ -202,11 +201,14 @@ def pending_bump(
         written = changelog.release_date(_decoded(config.changelog, history), step.new)
         if written not in (None, today):
             step = plan(written)  # killed yesterday
-    ours = [edit for edit in step.edits if read_disk(edit.path) in (edit.before, edit.after)]
-    spared = [path for edit in ours for path in (edit.path, edit.fresh)]
-    demand_clean(repository, but=spared, run="git commit or git stash them: a commit of the new version is made")
     committed = plan(step.date or today, as_checkout=False)
     return replace(step, committed={edit.path: edit.after for edit in committed.edits})
+
+
+def own_files(bump: Bump) -> list[Path]:
+    """The files that a run which was killed may have left as they are: with the edits of `bump`, or without them."""
+    ours = [edit for edit in bump.edits if read_disk(edit.path) in (edit.before, edit.after)]
+    return [path for edit in ours for path in (edit.path, edit.fresh)]
 
 
 def raised_by_head(config: Config, repository: Repository) -> tuple[str, str] | None:

@@ -40,6 +40,7 @@ from scripts.release.bump import (
     alone,
     bumped,
     demand_request,
+    own_files,
     pending_bump,
     release_day,
     uncommitted,
@@ -275,9 +276,14 @@ class Release:
     def _raised(self, bump: Bump, repository: Repository, commit: str) -> Origin:
         """The chart of HEAD with the edits of `bump`. Raises GitError where something else is not as in HEAD."""
         with committed_copy(self._config, repository, commit) as head:
-            edited = [path for edit in bump.edits for path in (edit.path, edit.fresh)]
-            if found := differences(self._config, self._helm, repository, head, but=edited):
-                raise uncommitted(found, run="git commit or git stash them: a commit of the new version is made")
+            own = own_files(bump)
+            found = differences(self._config, self._helm, repository, head, but=own)
+        told = {repository.root / difference.path for difference in found}
+        others = [path for path in repository.changes() if (repository.root / path) not in {*told, *own}]
+        if found or others:
+            raise uncommitted(
+                [*found, *others], run=f"git stash --include-untracked, or git commit, then {SAME_COMMAND}"
+            )
         copy = committed_copy(self._config, repository, commit, bump.committed)
         return self._copies.enter_context(copy).origin(read_chart(self._config.chart), repository)
 
