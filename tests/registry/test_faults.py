@@ -281,6 +281,28 @@ def test_is_refused_with_the_cause_and_ends_right_later(
     assert verify(way.registry, large).digest == way.tag() == large.manifest_digest
 
 
+@pytest.mark.parametrize("passed", range(8))
+def test_whatever_was_the_last_that_came_through(
+    way: Route, packed: Package, chart: Chart, helm: Helm, passed: int
+) -> None:
+    """As where the one who publishes is killed: `passed` writes arrive, and then nothing more."""
+    left = [passed]
+
+    def meddle(request: Request, go_on: Callable[[], Reply]) -> Reply:
+        if is_write(request):
+            left[0] -= 1
+        return go_on() if left[0] >= 0 else cut()
+
+    way.meddle = meddle
+    done = False
+    with contextlib.suppress(ReleaseError):
+        done = publish(way.registry, packed, chart, helm).digest == packed.manifest_digest
+    assert way.tag() in ((packed.manifest_digest,) if done else (None, packed.manifest_digest))
+    way.cure()
+    assert publish(way.registry, packed, chart, helm).state == ("same" if done else "pushed")
+    assert verify(way.registry, packed).digest == way.tag() == packed.manifest_digest
+
+
 def test_cut_in_the_middle_of_what_is_read_back(way: Route, large: Package, project: Config, helm: Helm) -> None:
     publish(way.registry, large, read_chart(project.chart), helm)
     way.poison("limit_data", bytes=100_000)

@@ -24,6 +24,7 @@ def main() -> None:
     ending, point = signal.Signals[sys.argv[1]], sys.argv[2]
 
     def say(line: str) -> None:
+        print(line, flush=True)
         if line.startswith(point):
             os.kill(os.getpid(), ending)
 

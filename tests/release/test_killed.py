@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import datetime
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts.core.errors import OutputError
+from scripts.release.plan import Options, prepared
 from tests.release.conftest import TODAY, Project
 
 FILES = ("Chart.yaml", "CHANGELOG.md")
@@ -23,13 +27,20 @@ RECORDED = "demo.release.json"  # the last file of all
 def drive(project: Project, ending: signal.Signals, point: str, root: Path) -> subprocess.CompletedProcess[str]:
     """A release with --bump minor --tag, in a process of its own, that gets the signal at `point`."""
     return subprocess.run(
-        (sys.executable, "-m", "tests.release.killed", ending.name, point),
-        cwd=project.root,
-        env={**os.environ, "PYTHONPATH": str(root), "CACHE": str(project.config.cache_dir)},
-        capture_output=True,
-        text=True,
-        timeout=60,
+        command(ending.name, point), **process(project, root), capture_output=True, text=True, timeout=60
     )
+
+
+def command(ending: str, point: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "tests.release.killed", ending, point)
+
+
+def process(project: Project, root: Path) -> dict[str, Any]:
+    """How the driver of a release is started."""
+    return {
+        "cwd": project.root,
+        "env": {**os.environ, "PYTHONPATH": str(root), "CACHE": str(project.config.cache_dir)},
+    }
 
 
 def kill(project: Project, ending: signal.Signals, point: str, root: Path) -> None:
@@ -61,18 +72,47 @@ def nothing_left(project: Project) -> Iterator[None]:
         os.kill(int(pid), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("point", [*POINTS, RECORDED])
-def test_killed_and_run_again(project: Project, root: Path, point: str) -> None:
-    kill(project, signal.SIGKILL, point, root)
+def finish(project: Project, digest: str) -> None:
+    """Run the release again: it ends as one that was never interrupted."""
     record = project.release(part="minor", tag=True)
-    assert record.version == "1.3.0"
+    assert (record.version, record.digest) == ("1.3.0", digest)
     assert project.git("log", "--format=%s") == "Release demo 1.3.0\nAdd the chart"
     assert project.git("status", "--porcelain") == ""
     assert project.git("tag") == "demo-1.3.0"
     assert project.git("rev-parse", "demo-1.3.0^{commit}") == record.commit == project.git("rev-parse", "HEAD")
-    assert project.published() == {"1.3.0": record.digest}
+    assert project.published() == {"1.3.0": digest}
     assert servers(project) == []
     assert set(project.plan(part="minor", tag=True).values()) == {"same"}
+
+
+@pytest.fixture
+def digest(project: Project) -> str:
+    """What the release publishes when nothing interrupts it, known before it begins."""
+    with prepared(project.work, Options("minor", tag=True), today=TODAY, dry_run=True) as ready:
+        return ready.package.manifest_digest
+
+
+@pytest.mark.parametrize("point", [*POINTS, RECORDED])
+def test_killed_and_run_again(project: Project, root: Path, digest: str, point: str) -> None:
+    kill(project, signal.SIGKILL, point, root)
+    finish(project, digest)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_killed_at_random_instants_and_run_again(project: Project, root: Path, digest: str, seed: int) -> None:
+    draw = random.Random(seed)
+    for _ in range(5):
+        steps, delay = draw.randrange(4), draw.uniform(0, 0.5)
+        with subprocess.Popen(command("SIGKILL", "never"), **process(project, root), stdout=subprocess.PIPE) as driver:
+            assert driver.stdout is not None
+            for _ in range(steps):
+                driver.stdout.readline()
+            time.sleep(delay)  # the instant is what is tried
+            driver.kill()
+        if driver.returncode == 0:
+            break  # it was faster
+        assert driver.returncode == -signal.SIGKILL
+    finish(project, digest)
 
 
 def test_killed_between_the_edits_and_run_again_tomorrow(project: Project, root: Path) -> None:
