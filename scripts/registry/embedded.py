@@ -29,7 +29,7 @@ from scripts.registry.reference import Registry, parse_reference
 from scripts.workspace import Workspace
 
 PREFIX = "charts"  # the path below the host, as most registries want one
-_MANIFESTS, _PID, _SERVED = "manifests.json", "registry.pid", "served.json"
+_MANIFESTS, _SERVED = "manifests.json", "served.json"
 _SCHEMA_VERSION = 1
 _START, _LOCK = 15.0, 10.0  # seconds to wait for the server, and for another run that has the folder
 _PORT = re.compile(r"serving on port (\d+)")
@@ -148,7 +148,6 @@ def _serving(folder: Path, work: Workspace, port: int, lock_deadline: float) -> 
         argv: list[str | Path] = [binary, "registry", "serve", "--disk", folder, "--address", f"127.0.0.1:{port}"]
         with work.runner.start(argv, log=log) as process, requests.Session() as session:
             session.trust_env = False
-            (folder / _PID).write_text(f"{process.pid}\n", encoding="utf-8")
             base = f"http://127.0.0.1:{_served_port(process, log)}"
             _restore(session, base, folder, say)
             say(f"embedded registry at {base.removeprefix('http://')}, kept in {folder}")
@@ -157,7 +156,6 @@ def _serving(folder: Path, work: Workspace, port: int, lock_deadline: float) -> 
             finally:
                 if process.running():
                     _note(session, base, folder)
-                (folder / _PID).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -220,11 +218,11 @@ def _owned(folder: Path, say: Say, deadline: float, what: str = "") -> Iterator[
 
 def _sweep(folder: Path) -> None:
     """Clear what a run left that was killed before it could: its server, and what that was receiving."""
-    with contextlib.suppress(OSError, ValueError):
-        pid = int((folder / _PID).read_text(encoding="utf-8"))
-        if os.fsencode(folder) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-            os.kill(pid, signal.SIGKILL)
-        (folder / _PID).unlink()
+    for entry in Path("/proc").glob("[0-9]*"):  # it may have been killed before it could note whom it had started
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"--disk" in words and os.fsencode(folder) in words:
+                os.kill(int(entry.name), signal.SIGKILL)
     for left in folder.glob("upload-*"):
         left.unlink(missing_ok=True)
 

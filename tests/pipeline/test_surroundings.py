@@ -63,11 +63,21 @@ class TestSignals:
         process = cli.start("registry", "--port", "0")
         assert process.stdout is not None
         assert process.stdout.readline().startswith("oci://127.0.0.1:")
-        os.kill(int((cli.registry / "registry.pid").read_text()), signal.SIGKILL)
+        served = os.fsencode(cli.registry)
+        (number,) = [path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if served in words(path)]
+        os.kill(int(number), signal.SIGKILL)
         _, stderr = process.communicate(timeout=20)
         assert process.returncode == OUTSIDE, stderr
         assert "error: the embedded registry ended" in stderr
         assert "Traceback" not in stderr
+
+
+def words(cmdline: Path) -> list[bytes]:
+    """The command line of a process; nothing where it has ended."""
+    try:
+        return cmdline.read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 class TestLocale:
