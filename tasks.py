@@ -185,8 +185,14 @@ def kubeconform_check(
     from scripts import present
     from scripts.checks import validate
     from scripts.core import files
+    from scripts.core.errors import ReleaseError
 
-    outcome = validate.check_chart(work, values=map(Path, values or ()), kube_versions=kube_version or ())
+    try:
+        outcome = validate.check_chart(work, values=map(Path, values or ()), kube_versions=kube_version or ())
+    except ReleaseError as error:
+        if junit:
+            files.write_atomic(Path(junit), validate.junit_of(error))
+        raise
     yield present.problems(outcome)
     file = work.config.result(outcome.plan.chart.name, "kubeconform.json")
     files.write_atomic(file, present.to_json(outcome.report()))

@@ -17,6 +17,7 @@ from scripts.core.paths import key_text, line_of, list_item, shown
 
 # A plugin cannot change what is rendered, and looking for plugins takes time.
 _ENVIRONMENT = {"HELM_NO_PLUGINS": "1", **BRIEF_GO}
+_SAVED = re.compile(r"^Successfully packaged chart and saved it to: (.+)$", re.MULTILINE)
 _HINT = re.compile(r"\n*Use --debug flag to render out invalid YAML\s*$")
 _LINT_LINE = re.compile(r"^\[(INFO|WARNING|ERROR)\] ?(.*?): ?(.*)$")
 _LINT_LOG = re.compile(r'^level=\w+ msg="(?:funcMap fail|missing required value)" message="(.*)"$')
@@ -156,7 +157,10 @@ class Helm:
         result = self.runner.run(argv, env=env, deadline=deadline, check=False)
         if result.status != 0:
             raise _refusal(read_complaints(result.stderr, chart), chart)
-        return next(into.glob("*.tgz"))
+        # It says where; others may have archives in the same folder.
+        if (saved := _SAVED.search(result.stdout)) is None:
+            raise CommandFailed(result.argv, result.status, stdout=result.stdout, stderr=result.stderr)
+        return Path(saved[1])
 
     def push(
         self,

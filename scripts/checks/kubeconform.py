@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scripts.chart.kubeversion import minor
-from scripts.chart.manifests import Document, Manifests
+from scripts.chart.manifests import Document, Identity, Manifests
 from scripts.checks.schemas import Kind, Prepared
 from scripts.core.command import Runner
 from scripts.core.errors import CommandFailed
@@ -57,6 +57,12 @@ class Problem:
     message: str
     unchecked: bool = False
     accepted: str = ""
+    namespace: str = ""
+
+    @property
+    def label(self) -> str:
+        """What it is a problem of, as an object's identity is written."""
+        return str(Identity("", self.kind, self.namespace, self.name))
 
 
 @dataclass(frozen=True)
@@ -226,7 +232,8 @@ def read_objections(message: str) -> tuple[str, ...]:
 
 
 def _problem(document: Document, message: str, *, unchecked: bool = False, accepted: str = "") -> Problem:
-    return Problem(document.source, document.kind, document.name, message, unchecked, accepted)
+    namespace = document.identity.namespace
+    return Problem(document.source, document.kind, document.name, message, unchecked, accepted, namespace)
 
 
 def _kind(document: Document) -> Kind:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from xml.etree import ElementTree
 
 from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import Manifests
@@ -14,8 +13,12 @@ from scripts.checks.kubeconform import Kubeconform, Problem
 from scripts.checks.matrix import SCHEMA_VERSION, Plan, Spread, read_plan, spans, spread
 from scripts.checks.render import Render, Rendered, render
 from scripts.checks.schemas import schemas_of
-from scripts.core.errors import FindingsError
+from scripts.core.errors import FindingsError, ReleaseError
+from scripts.core.junit import Case, Suite, document
 from scripts.workspace import Workspace
+
+_JUNIT = "kubeconform"
+_NOTHING = Case("renders nothing")
 
 
 class Checker(Protocol):
@@ -155,23 +158,16 @@ def demand_valid(outcome: Validation) -> None:
 
 def junit(checked: Sequence[Checked]) -> str:
     """The verdict as JUnit XML: a suite a render, a case an object."""
-    root = ElementTree.Element("testsuites", name="kubeconform")
+    suites = []
     for one in checked:
-        suite_name = f"{one.values} / Kubernetes {minor(one.kube_version)}"
         failures: dict[str, list[str]] = {}
         for problem in one.problems:
-            failures.setdefault(f"{problem.kind}/{problem.name}", []).append(problem.message)
-        cases = {name.partition(" (")[0]: name for name in one.objects}
-        cases.update({name: name for name in failures if name not in cases})
-        suite = ElementTree.SubElement(
-            root, "testsuite", name=suite_name, tests=str(len(cases) or 1), failures=str(len(failures)), errors="0"
-        )
-        for name, label in cases.items() or [("renders nothing", "renders nothing")]:
-            case = ElementTree.SubElement(suite, "testcase", classname=suite_name, name=label)
-            if name in failures:
-                failure = ElementTree.SubElement(case, "failure", message=failures[name][0])
-                failure.text = "\n".join(failures[name])
-    for key in ("tests", "failures"):
-        root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+            failures.setdefault(problem.label, []).append(problem.message)
+        cases = [Case(name, tuple(failures.get(name, ()))) for name in dict.fromkeys((*one.objects, *failures))]
+        suites.append(Suite(f"{one.values} / Kubernetes {minor(one.kube_version)}", tuple(cases) or (_NOTHING,)))
+    return document(_JUNIT, suites)
+
+
+def junit_of(failure: ReleaseError) -> str:
+    """The same where nothing could be checked: one case, which failed."""
+    return document(_JUNIT, [Suite("render", (Case("render", (str(failure),)),))])

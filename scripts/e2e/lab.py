@@ -104,16 +104,29 @@ class Lab:
             self.api.delete("Namespace", name)
 
     def clean(self, api: Api, *, wait: bool) -> None:
-        """Remove every namespace of the run; `wait` until they are gone. Raises ClusterError naming one left."""
+        """Remove every namespace of the run; `wait` until they are gone. Raises ClusterError naming those left."""
+        end, left = time.monotonic() + _CLEAN_DEADLINE, dict[str, str]()
         for name in self._namespaces:
-            api.delete("Namespace", name)
-        end = time.monotonic() + _CLEAN_DEADLINE
+            try:
+                api.delete("Namespace", name)
+            except ClusterError as error:  # the others are removed all the same
+                left[name] = error.found or error.message
         for name in self._namespaces if wait else ():
 
             def gone(name: str = name) -> bool | None:
                 return True if api.get("Namespace", name) is None else None
 
-            api.wait(gone, what=f"namespace {name} to be gone", deadline=max(0.0, end - time.monotonic()))
+            if name not in left:
+                try:
+                    api.wait(gone, what=f"namespace {name} to be gone", deadline=max(0.0, end - time.monotonic()))
+                except ClusterError as error:
+                    left[name] = error.message
+        if left:
+            raise ClusterError(
+                f"{len(left)} of {len(self._namespaces)} namespaces of the run are left",
+                found="\n".join(f"{name}: {why}" for name, why in left.items()),
+                run=f"kubectl delete namespace {' '.join(left)}",
+            )
 
     def sweep(self) -> None:
         """Undo what a killed run left on a cluster of ours: its namespaces, closed nodes."""

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from xml.etree import ElementTree
 
 from scripts.core.errors import ReleaseError
+from scripts.core.junit import Case, Suite, document
 from scripts.core.progress import Say
 from scripts.e2e.ledger import Ledger
 
@@ -95,33 +95,7 @@ class Report:
 
     def junit(self) -> str:
         """JUnit XML: a suite a scenario, a case a step and one for each load."""
-        root = ElementTree.Element("testsuites", name="e2e", time=f"{self.seconds:.3f}")
-        for outcome in self.outcomes:
-            suite = ElementTree.SubElement(root, "testsuite", name=outcome.scenario, time=f"{outcome.seconds:.3f}")
-            failures = 0
-            for step in outcome.steps:
-                case = ElementTree.SubElement(
-                    suite, "testcase", classname=f"e2e.{outcome.scenario}", name=step.name, time=f"{step.seconds:.3f}"
-                )
-                if step.error:
-                    failures += 1
-                    failure = ElementTree.SubElement(case, "failure", message=step.error.splitlines()[0])
-                    failure.text = step.error
-                elif step.detail:
-                    ElementTree.SubElement(case, "system-out").text = step.detail
-            if outcome.error and not failures:
-                failures = 1
-                case = ElementTree.SubElement(
-                    suite, "testcase", classname=f"e2e.{outcome.scenario}", name=outcome.scenario, time="0"
-                )
-                ElementTree.SubElement(case, "failure", message=outcome.error.splitlines()[0]).text = outcome.error
-            suite.set("tests", str(len(suite)))
-            suite.set("failures", str(failures))
-            suite.set("errors", "0")
-        for key in ("tests", "failures"):
-            root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
-        ElementTree.indent(root)
-        return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+        return document("e2e", map(_suite, self.outcomes), self.seconds)
 
     def lines(self) -> list[str]:
         """For a person: a line a scenario, and what failed in full."""
@@ -129,6 +103,13 @@ class Report:
         for outcome in self.failed:
             lines += ["", f"{outcome.scenario} {outcome.state}: {outcome.error}"]
         return lines
+
+
+def _suite(outcome: Outcome) -> Suite:
+    cases = [Case(step.name, (step.error,) if step.error else (), step.detail, step.seconds) for step in outcome.steps]
+    if outcome.error and not any(case.failures for case in cases):
+        cases.append(Case(outcome.scenario, (outcome.error,), seconds=0))
+    return Suite(outcome.scenario, tuple(cases), f"e2e.{outcome.scenario}", outcome.seconds)
 
 
 class Journal:

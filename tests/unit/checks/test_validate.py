@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from scripts.checks.kubeconform import Problem
-from scripts.checks.validate import Checked, Validation, demand_valid, junit
+from scripts.checks.validate import Checked, Validation, demand_valid, junit, junit_of
 from scripts.core.errors import FindingsError
 from tests.unit.checks.demo import plan_of
 
@@ -35,7 +35,7 @@ class TestVerdict:
         demand_valid(replace(outcome, checked=()))
 
     def test_as_junit(self, folder: Path) -> None:
-        root = ElementTree.fromstring(junit(self.outcome(folder).checked))
+        root = ElementTree.fromstring(junit(self.outcome(folder).checked).encode())
         assert (root.get("tests"), root.get("failures")) == ("4", "2")
         suites = {suite.get("name"): suite for suite in root}
         cases = {
@@ -44,3 +44,16 @@ class TestVerdict:
         }
         assert cases == {"ConfigMap/x": ["data.k: is wrong"], "Secret/y (n)": []}
         assert [case.get("name") for case in suites["values-prod.yaml / Kubernetes 1.30"]] == ["renders nothing"]
+
+
+def test_one_name_in_two_namespaces_is_two_cases() -> None:
+    problem = Problem("demo/templates/a.yaml", "ConfigMap", "x", "is wrong", namespace="b")
+    checked = (Checked("values.yaml", "1.30.0", ("ConfigMap/x (a)", "ConfigMap/x (b)"), (problem,)),)
+    cases = {case.get("name"): len(case) for case in ElementTree.fromstring(junit(checked).encode()).iter("testcase")}
+    assert cases == {"ConfigMap/x (a)": 0, "ConfigMap/x (b)": 1}
+
+
+def test_a_failed_render_is_a_failed_case() -> None:
+    root = ElementTree.fromstring(junit_of(FindingsError("no render", found="\x1b[1mnil")).encode())
+    (failure,) = root.iter("failure")
+    assert failure.get("message") == "no render"

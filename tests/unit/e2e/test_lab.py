@@ -111,3 +111,22 @@ def test_what_a_killed_run_left_is_undone_and_nothing_else() -> None:
     cluster = Cluster(Namespace=spaces, Node=[node("w"), node("w2", closed=True)])
     lab(cluster).sweep()
     assert cluster.deleted == ["gati-e2e-0a1b2c-upgrade", "cordon of w2"]
+
+
+def test_one_namespace_that_cannot_be_removed_leaves_no_other_behind() -> None:
+    class Stubborn(Cluster):
+        def delete(self, kind: str, name: str, *words: Any, **options: Any) -> bool:
+            if name == "gati-e2e-b":
+                raise ClusterError("the API server gives no answer", found="broken pipe")
+            return super().delete(kind, name, *words, **options)
+
+        def get(self, *_: Any, **__: Any) -> None:
+            return None
+
+    cluster = Stubborn()
+    made = lab(cluster)
+    made._namespaces.extend(["gati-e2e-a", "gati-e2e-b", "gati-e2e-c"])
+    with pytest.raises(ClusterError, match="1 of 3 namespaces of the run are left") as caught:
+        made.clean(cluster, wait=True)
+    assert cluster.deleted == ["gati-e2e-a", "gati-e2e-c"]
+    assert caught.value.run == "kubectl delete namespace gati-e2e-b"

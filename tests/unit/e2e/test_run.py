@@ -98,7 +98,7 @@ def test_the_report_for_machines() -> None:
 
 
 def test_junit_has_a_case_for_each_step() -> None:
-    root = ElementTree.fromstring(REPORT.junit().partition("\n")[2])
+    root = ElementTree.fromstring(REPORT.junit().encode())
     assert (root.get("tests"), root.get("failures")) == ("3", "1")
     failed = [case.get("name") for case in root.iter("testcase") if case.find("failure") is not None]
     assert failed == ["b"]
@@ -107,7 +107,7 @@ def test_junit_has_a_case_for_each_step() -> None:
 
 def test_junit_tells_a_failure_outside_of_every_step() -> None:
     outcome = Outcome("upgrade", "stopped", 0.0, (), error="it did not begin")
-    root = ElementTree.fromstring(replace(REPORT, outcomes=(outcome,)).junit().partition("\n")[2])
+    root = ElementTree.fromstring(replace(REPORT, outcomes=(outcome,)).junit().encode())
     assert (root.get("tests"), root.get("failures")) == ("1", "1")
 
 

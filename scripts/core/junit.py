@@ -1,0 +1,64 @@
+"""Writes JUnit XML, whatever is in the texts that it tells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+# What an XML 1.0 document may not hold in any form, and the sequences by which terminals change colours.
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test: it failed where there are `failures`, `output` is what it has to say. `seconds` None: not measured."""
+
+    name: str
+    failures: tuple[str, ...] = ()
+    output: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Tests that belong together; `classname` is how readers group them, by default its `name`."""
+
+    name: str
+    cases: tuple[Case, ...]
+    classname: str = ""
+    seconds: float | None = None
+
+
+def document(name: str, suites: Iterable[Suite], seconds: float | None = None) -> str:
+    """The text of a JUnit file."""
+    root = ElementTree.Element("testsuites", {"name": _clean(name), **_time(seconds)})
+    tests = failed = 0
+    for suite in suites:
+        bad = sum(bool(case.failures) for case in suite.cases)
+        counts = {"tests": str(len(suite.cases)), "failures": str(bad), "errors": "0"}
+        facts = {"name": _clean(suite.name), **counts, **_time(suite.seconds)}
+        told = ElementTree.SubElement(root, "testsuite", facts)
+        tests, failed = tests + len(suite.cases), failed + bad
+        for case in suite.cases:
+            place = {"classname": _clean(suite.classname or suite.name), "name": _clean(case.name)}
+            one = ElementTree.SubElement(told, "testcase", {**place, **_time(case.seconds)})
+            if case.failures:
+                text = _clean("\n".join(case.failures))
+                ElementTree.SubElement(one, "failure", {"message": text.partition("\n")[0]}).text = text
+            if case.output:
+                ElementTree.SubElement(one, "system-out").text = _clean(case.output)
+    root.set("tests", str(tests))
+    root.set("failures", str(failed))
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _time(seconds: float | None) -> dict[str, str]:
+    return {} if seconds is None else {"time": f"{seconds:.3f}"}
+
+
+def _clean(text: str) -> str:
+    return _FORBIDDEN.sub("\ufffd", _ANSI.sub("", text))
