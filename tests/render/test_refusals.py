@@ -83,6 +83,18 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         ("externalIngress.hosts", "templates.hosts"),
         {},
     ),
+    (
+        {"tls": {"enabled": True, "http": "redirect", "backends": "http"}, "externalIngress": {"enabled": True}},
+        ("tls.backends", "tls.http", "redirect"),
+        {},
+    ),
+    ({"tls": {"enabled": True, "nodePort": 30443}}, ("tls.nodePort", "ingress.service.type"), {}),
+    (
+        {"ingress": {"serviceAccount": {"name": "one"}}, "routeManager": {"serviceAccount": {"name": "one"}}},
+        ("ingress.serviceAccount.name", "routeManager.serviceAccount.name"),
+        {},
+    ),
+    ({"ingress": {"service": {"externalTrafficPolicy": "Local"}}}, ("ingress.service.externalTrafficPolicy",), {}),
     ({"routeManager": {"routes": []}}, ("routeManager.routes", "existingRoutesConfigMap"), {}),
     ({"routeManager": {"routes": None}}, ("routeManager.routes",), {}),
     (
@@ -93,6 +105,16 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     (
         {"routeManager": {"extraContainers": [{"name": "route-manager", "image": "x:1"}]}},
         ("routeManager.extraContainers",),
+        {},
+    ),
+    (
+        {
+            "ingress": {
+                "initContainers": [{"name": "a", "image": "x:1"}],
+                "extraContainers": [{"name": "a", "image": "x:1"}],
+            }
+        },
+        ("ingress.extraContainers", "ingress.initContainers"),
         {},
     ),
     ({"tls": {"enabled": True, "targetPort": 8080}}, ("tls.targetPort", "ingress.service.targetPort"), {}),
@@ -176,6 +198,11 @@ def test_every_refusal_has_a_case() -> None:
         {"routeManager": {"routes": [], "existingRoutesConfigMap": "mine"}},
         {"routeManager": {"enabled": False, "routes": []}, "pdb": {"enabled": False}},
         {"keda": {"idleReplicaCount": 0}},
+        {"tls": {"nodePort": 30443}},
+        {
+            "ingress": {"serviceAccount": {"name": "one"}},
+            "routeManager": {"serviceAccount": {"name": "one", "create": False}},
+        },
         {"ingress": {"image": {"tag": 7, "digest": "sha256:" + "0" * 64}}},
         merged(EVERYTHING, {"ingress": {"prometheus": {"port": 8443}}}),
     ],
