@@ -103,6 +103,32 @@ def test_routes_are_followed_and_a_bad_file_refused(stack: Stack, routes: Path) 
     wait_for(lambda: answer(stack).json()["upstream"] == "http://first:8080", "the old routes")
 
 
+def test_no_routes_file_is_too_large_for_the_memory(stack: Stack, routes: Path) -> None:
+    """Nothing that is refused, and nothing that is taken, kills route-manager, whose limit is that of the chart."""
+    (route_manager,) = stack.containers("route-manager")
+    route_manager.reload()
+    began = route_manager.attrs["State"]["StartedAt"]
+    large = "routes:\n" + "".join(f"- {{host: h{n}, upstream: 'http://large:1'}}\n" for n in range(100_000))
+    assert len(large) > 3_700_000
+    for text, said in (
+        (large, b"larger than 1048576 bytes"),
+        ("routes: [" + "a," * 500_000 + "]", b"more than 209715 keys and values"),
+        ("[" * 1_000_000, b"nested deeper than"),
+    ):
+        (routes / "routes.yaml").write_text(text)
+        wait_for(lambda said=said: said in route_manager.logs(), "the refusal", route_manager.logs, seconds=60)
+        assert answer(stack).json()["upstream"] == "http://first:8080"
+    for name in ("full", "again"):  # beside those in force
+        upstream = f"http://{name}:8080"
+        lines = "".join(f"- {{host: h{n}, upstream: 'http://a'}}\n" for n in range(24_000))
+        (routes / "routes.yaml").write_text(f"routes:\n- {{upstream: '{upstream}'}}\n{lines}")
+        wait_for(lambda upstream=upstream: answer(stack).json()["upstream"] == upstream, "the new routes", seconds=60)
+    (routes / "routes.yaml").write_text(ROUTES)
+    wait_for(lambda: answer(stack).json()["upstream"] == "http://first:8080", "the old routes")
+    route_manager.reload()
+    assert (route_manager.attrs["State"]["StartedAt"], route_manager.attrs["RestartCount"]) == (began, 0)
+
+
 def test_a_killed_route_manager_turns_ingress_unready_and_back(stack: Stack) -> None:
     (route_manager,) = stack.containers("route-manager")
     route_manager.kill()

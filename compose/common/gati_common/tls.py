@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -103,11 +104,12 @@ def _checked(path: Path) -> bytes:
 
 
 def _system() -> bytes:
-    """The authorities of the image, or of SSL_CERT_FILE; nothing where it has none."""
+    """The authorities of the image, or of SSL_CERT_FILE and SSL_CERT_DIR; nothing where it has none."""
     places = ssl.get_default_verify_paths()
-    for place in (places.cafile, places.capath and f"{places.capath}/ca-certificates.crt"):
-        if place and Path(place).is_file():
-            return Path(place).read_bytes()
+    folders = os.environ.get(places.openssl_capath_env, places.openssl_capath).split(os.pathsep)
+    for path in (Path(places.cafile or os.devnull), *(Path(folder, "ca-certificates.crt") for folder in folders)):
+        if path.is_file():
+            return path.read_bytes()
     return b""
 
 

@@ -120,6 +120,10 @@ class RouteManager:
             if error.code() in _REFUSALS:
                 self._last_good = time.monotonic()
             raise
+        if answer is None:  # gRPC's way to say that it was no ResolveResponse
+            raise grpc.aio.AioRpcError(
+                grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata(), "route-manager's answer is none"
+            )
         # A route-manager that is about to stop fails its health check, and resolves until others have taken over.
         self._last_good = time.monotonic()
         return answer

@@ -11,6 +11,7 @@ import ssl
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from gati_common.listening import listener
+from gati_common.logs import tell_undecodable_in_a_line
 from gati_common.stopping import told_to_stop
 from gati_common.tls import Certificate
 
@@ -35,6 +36,7 @@ async def serve(settings: Settings) -> int:
     if settings.timescape:
         log.info("TIMESCAPE_ADDR is %s; this reference has nothing to send there", settings.timescape)
     logging.getLogger("aiohttp.server").addFilter(_worth_a_trace)
+    tell_undecodable_in_a_line()
     async with RouteManager(settings) as route_manager, contextlib.AsyncExitStack() as stack:
         ingress = Ingress(settings, route_manager)
         context = certificate.context if certificate else None

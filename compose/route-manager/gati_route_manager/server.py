@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from typing import Any
 
@@ -11,9 +10,9 @@ import grpc
 import route_manager_pb2 as pb
 import route_manager_pb2_grpc as rpc
 from gati_common.following import Contents, changes, contents
+from gati_common.logs import tell_undecodable_in_a_line
 from gati_common.stopping import told_to_stop
 from gati_common.tls import Authorities, Certificate
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
@@ -67,7 +66,7 @@ async def serve(settings: Settings) -> int:
     metrics.routes.set(table.count)
     certificate = Certificate(settings.tls) if settings.tls else None
     authorities = Authorities("GATI_CA_BUNDLE", settings.ca_bundle)  # nobody is called with them: checked and followed
-    logging.getLogger("grpc._cython.cygrpc").addFilter(functools.partial(_one_line, metrics))
+    tell_undecodable_in_a_line(metrics.undecodable.inc)
 
     health = health_aio.HealthServicer()
     servers = [_server(settings, health, routes)]
@@ -156,14 +155,3 @@ async def _follow(settings: Settings, routes: Routes, metrics: Metrics, known: C
 async def _followed(authorities: Authorities, seconds: float) -> None:
     async for _ in authorities.changes(seconds):
         pass
-
-
-def _one_line(metrics: Metrics, record: logging.LogRecord) -> bool:
-    """gRPC tells of a message that is none of the contract's with its stack, which a client could fill the log with."""
-    error = record.exc_info and record.exc_info[1]
-    if isinstance(error, DecodeError):
-        metrics.undecodable.inc()
-        record.exc_info = record.exc_text = None
-        record.levelno, record.levelname = logging.WARNING, "WARNING"
-        record.msg, record.args = "%s: %s", (record.getMessage(), error)
-    return True

@@ -9,7 +9,9 @@ import re
 import signal
 import socket
 import time
+from collections.abc import Iterator
 
+import grpc
 import pytest
 
 from tests.services import wait_for
@@ -107,6 +109,33 @@ def test_what_is_no_request_is_400_and_no_stack_in_the_log(stack, sent: bytes) -
         assert client.recv(100).split()[1] == b"400"
     assert get(port)[0] == 200
     assert "Traceback" not in ingress.text()
+
+
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """The port of a server that is healthy, and answers everything else with bytes that are no message."""
+
+    class Handler(grpc.GenericRpcHandler):
+        def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+            answer = b"\x08\x01" if "Health" in details.method else b"\xff\xff"
+            return grpc.unary_unary_rpc_method_handler(lambda *_: answer)
+
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((Handler(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield port
+    server.stop(None).wait()
+
+
+def test_an_answer_that_is_none_is_502_and_one_line_in_the_log(start_ingress, stranger: int) -> None:
+    ingress, port = start_ingress(stranger)
+    wait_for(lambda: ready(port), "readiness", ingress.text)
+    begin = len(ingress.text().splitlines())
+    status, body, _ = get(port)
+    assert (status, body["error"]) == (502, "route-manager's answer is none")
+    (line,) = ingress.text().splitlines()[begin:]
+    assert "Error parsing message" in line
 
 
 def test_what_is_counted(stack) -> None:

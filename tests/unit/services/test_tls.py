@@ -133,6 +133,20 @@ def test_whom_ingress_trusts(secured, trusting, tmp_path, system: str, variable,
         assert not ready(http_port)
 
 
+@pytest.mark.parametrize("folders", ["{system}", "{system}:{elsewhere}", "{elsewhere}:{system}"])
+def test_the_systems_authorities_are_found_in_its_folders(secured, trusting, tmp_path, folders: str) -> None:
+    """OpenSSL takes several of them."""
+    _, _, port, cert, _ = secured()
+    named = {"system": tmp_path / "system", "elsewhere": tmp_path / "elsewhere"}
+    for folder in named.values():
+        folder.mkdir()
+    (named["system"] / "ca-certificates.crt").write_bytes(cert.read_bytes())
+    bundle, _ = certificate(tmp_path, "other")
+    environ = {"SSL_CERT_FILE": tmp_path / "none", "SSL_CERT_DIR": folders.format(**named), "GATI_CA_BUNDLE": bundle}
+    ingress, http_port = trusting(port, **environ)
+    wait_for(lambda: ready(http_port), "readiness", ingress.text)
+
+
 def test_new_authorities_are_trusted_and_bad_ones_refused(secured, trusting, tmp_path) -> None:
     manager, _, port, cert, key = secured()
     bundle = tmp_path / "bundle.crt"
