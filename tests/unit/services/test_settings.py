@@ -79,6 +79,20 @@ def test_ingress_refuses_by_name(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("mode", "port", "management"),
+    [("serve", "9090", 9090), ("serve", "8080", None), ("serve", "8443", None), ("off", "8080", 8080)],
+)
+def test_management_has_a_port_that_is_not_public(tmp_path: Path, mode: str, port: str, management: int | None) -> None:
+    from gati_ingress.settings import load_settings
+
+    file = tmp_path / "tls.pem"
+    file.write_text("")
+    tls = {"TLS_CERT_FILE": str(file), "TLS_KEY_FILE": str(file), "HTTP_MODE": mode}
+    settings = load_settings({"ROUTE_MANAGER_ADDR": "a:1", "GATI_METRICS_PORT": port, **tls})
+    assert settings.metrics_port == management
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("GRPC_MODE", "health"),  # without a certificate
