@@ -67,7 +67,8 @@ def command(
 
         @functools.wraps(body)
         def run(ctx: Context, *, json: bool, **given: Any) -> None:
-            spoken = {each.name: value for each in flags if (value := given.get(each.name)) not in (each.default, [])}
+            said = {"json": json, **given}
+            spoken = {each.name: value for each in flags if (value := said[each.name]) not in (each.default, [])}
             typed = Typed(name or body.__name__, spoken, body.__globals__)
             overrides = {key: None if (value := given.pop(key)) is False else value for key in keys}
             show = Show(name or body.__name__, json=json, working_on=working_on, at_once=at_once)
