@@ -14,6 +14,7 @@ from scripts.core.errors import (
     ChartError,
     FindingsError,
     GitError,
+    PartError,
     RegistryError,
     ReleaseError,
     VersionError,
@@ -263,3 +264,55 @@ def test_helm_pulls_the_release(project: Project, tmp_path: Path) -> None:
         argv = (project.toolchain.path("helm"), "pull", reference, "--plain-http", "--destination", tmp_path)
         subprocess.run(argv, check=True, capture_output=True)
     assert hashlib.sha256((tmp_path / "demo-1.2.0.tgz").read_bytes()).hexdigest() == record.sha256
+
+
+def unreleased(project: Project, entry: str) -> None:
+    """Commit an entry of the changelog, as a change of the chart comes with one."""
+    history = project.root / "CHANGELOG.md"
+    text = history.read_text().replace("## [Unreleased]\n", f"## [Unreleased]\n\n### Fixed\n\n- {entry}\n", 1)
+    history.write_text(text)
+    project.commit(entry)
+
+
+def test_a_hotfix_of_an_older_line(project: Project) -> None:
+    project.git("tag", "demo-1.2.0")
+    assert project.release(part="minor", tag=True).version == "1.3.0"
+    project.git("checkout", "--quiet", "-b", "mend-1.2", "demo-1.2.0")
+    assert project.release(part="patch", tag=True).version == "1.2.1"
+    assert set(project.published()) == {"1.2.1", "1.3.0"}
+    assert project.git("tag").split() == ["demo-1.2.0", "demo-1.2.1", "demo-1.3.0"]
+    project.git("checkout", "--quiet", "-b", "again", "demo-1.2.0")
+    with pytest.raises(VersionError, match=r"(?s)1\.2\.1 is not above.*invoke version-bump --version 1\.2\.2"):
+        project.release(part="patch")
+
+
+def test_candidates_lead_to_a_final_version(project: Project) -> None:
+    first = project.release(part="minor", pre="rc", tag=True)
+    assert first.version == "1.3.0-rc.1"
+    assert project.release(part="minor", pre="rc", tag=True) == first
+    with pytest.raises(ChangelogError, match="nothing stands under Unreleased"):
+        project.release(part="prerelease")
+    unreleased(project, "A slip")
+    second = project.release(part="prerelease", tag=True)
+    assert second.version == "1.3.0-rc.2"
+    assert project.release(part="prerelease", tag=True) == second
+    final = project.release(part="minor", tag=True)  # without anything new
+    assert final.version == "1.3.0"
+    assert project.release(part="minor", tag=True) == final
+    packed = read_members((project.config.dist / "demo-1.3.0.tgz").read_bytes(), "it")["demo/Chart.yaml"]
+    assert b"A second replica" in packed
+    assert b"A slip" in packed
+    assert set(project.published()) == {"1.3.0-rc.1", "1.3.0-rc.2", "1.3.0"}
+
+
+def test_another_bump_of_a_release_commit_is_refused(project: Project) -> None:
+    project.release(part="minor")
+    before = project.files()
+    for part in ("major", "patch", "prerelease"):
+        with pytest.raises(VersionError, match=r"HEAD is the commit that raised demo from 1\.2\.0 to 1\.3\.0"):
+            project.release(part=part)
+    with pytest.raises(PartError, match="'nope' is not a part"):
+        project.release(part="nope")
+    assert project.files() == before
+    unreleased(project, "A slip")
+    assert project.release(part="patch").version == "1.3.1"
