@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.ci_log import Mark
 from scripts.core.paths import shown
 
 if TYPE_CHECKING:
@@ -31,6 +30,16 @@ if TYPE_CHECKING:
     from scripts.toolchain.finder import ToolState
 
 _UNLIMITED = 10_000  # columns
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A finding at a place; `level` is error, warning or info, `file` relative to the folder that CI checked out."""
+
+    level: str
+    message: str
+    file: str = ""
+    line: int | None = None
 
 
 @dataclass(frozen=True)

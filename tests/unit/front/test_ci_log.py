@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.ci_log import QUALITY, Mark, annotate, grouped, system
+from scripts.front.ci_log import QUALITY, annotate, grouped, system
+from scripts.present import Mark
 
 MARKS = (Mark("error", "50% of\nit: bad", "chart/values, a.yaml", 7), Mark("info", "mind this"))
 

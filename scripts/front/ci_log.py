@@ -8,24 +8,16 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from scripts.present import Mark
 
 System = Literal["github", "gitlab", ""]
 _GITHUB = {"error": "error", "warning": "warning", "info": "notice"}
 _GITLAB = {"error": "major", "warning": "minor", "info": "info"}
 QUALITY = "code-quality.json"  # GitLab's `artifacts: reports: codequality:`
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A finding at a place; `level` is error, warning or info, `file` relative to the folder that CI checked out."""
-
-    level: str
-    message: str
-    file: str = ""
-    line: int | None = None
 
 
 def system(environ: Mapping[str, str] | None = None) -> System:

@@ -1,6 +1,6 @@
 """Owns what every task does: open the workspace, print what comes back or why it failed, ask, and stop.
 
-The one module here that prints, prompts and exits; only `tasks.py` uses it.
+What prints, prompts and exits stands here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Shown = Generator[Answer | View | str, None, None]
     """What a task yields: each is printed as it comes; with `--json` the last one alone, as JSON."""
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 Many = list[str] | None  # a repeatable flag: invoke gives the list, and makes one only where the default is None
 CHART = ("chart",)
 REGISTRY = ("chart", "registry", "plain_http")
@@ -153,7 +153,7 @@ class Show:
 
     def all(self, steps: Shown, dist: Path) -> None:
         """Print each of `steps`, and what a CI system around us shows of it; `dist` is where it finds files."""
-        from scripts import ci_log
+        from scripts.front import ci_log
 
         around = "" if self._json else ci_log.system()
         try:

@@ -1,0 +1,111 @@
+"""The tasks that judge a chart without a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.front.command import CHART, REGISTRY, Many, command, say
+
+if TYPE_CHECKING:
+    from scripts.front.command import Shown
+    from scripts.workspace import Workspace
+
+
+@command(keys=CHART, working_on="checking the chart's sources", strict="Fail on warnings too.")
+def lint(work: Workspace, values: Many = None, strict: bool = False) -> Shown:
+    """Check the chart's sources: helm lint, YAML, Chart.yaml, values, changelog."""
+    from scripts import present
+    from scripts.checks import lint as stage
+    from scripts.core import files
+
+    outcome = stage.lint(work, values=map(Path, values or ()))
+    yield present.lint(outcome)
+    files.write_atomic(work.config.result(outcome.chart.name, "lint.json"), present.to_json(outcome.report()))
+    stage.demand_clean(outcome, strict=strict)
+
+
+@command(
+    keys=CHART,
+    working_on="rendering",
+    diff="Compare with a published version or git revision.",
+    dry_run="Render, and write nothing.",
+)
+def template(
+    work: Workspace, values: Many = None, kube_version: Many = None, diff: str | None = None, dry_run: bool = False
+) -> Shown:
+    """Render every values file for every supported Kubernetes into dist/NAME.manifests."""
+    from scripts import present
+    from scripts.checks import matrix, render
+    from scripts.checks.compare import compare
+
+    files = [Path(file) for file in values or ()]
+    plan = matrix.read_plan(work, values=files, kube_versions=kube_version or ())
+    rendered = render.render(plan, work)
+    index = render.make_index(plan, rendered)
+    change = compare(work, diff, plan, rendered.renders, values=files) if diff else None
+    if not dry_run:
+        render.store(plan, rendered, work.config.result(plan.chart.name, "manifests"))
+    for note in rendered.notes():
+        say(f"note: {note}")
+    yield present.compared(change, index) if change else present.matrix(rendered, index)
+
+
+@command(
+    "kubeconform-check",
+    keys=CHART,
+    working_on="rendering and checking",
+    junit="Write the verdict to this file as JUnit XML, too.",
+)
+def kubeconform_check(
+    work: Workspace, values: Many = None, kube_version: Many = None, junit: str | None = None
+) -> Shown:
+    """Check every rendered object against the schemas of every supported Kubernetes."""
+    from scripts import present
+    from scripts.checks import validate
+    from scripts.core import files
+    from scripts.core.errors import ReleaseError
+
+    try:
+        outcome = validate.check_chart(work, values=map(Path, values or ()), kube_versions=kube_version or ())
+    except ReleaseError as error:
+        if junit:
+            files.write_atomic(Path(junit), validate.junit_of(error))
+        raise
+    yield present.problems(outcome)
+    file = work.config.result(outcome.plan.chart.name, "kubeconform.json")
+    files.write_atomic(file, present.to_json(outcome.report()))
+    if junit:
+        files.write_atomic(Path(junit), validate.junit(outcome.checked))
+    validate.demand_valid(outcome)
+
+
+@command(
+    keys=REGISTRY,
+    working_on="rendering both versions",
+    from_="The version to judge from: VERSION, git:REVISION, oci://..., an archive (default: the last of the line).",
+    against="A git revision, as a pull request's base: what differs from it must have a higher version.",
+    markdown="Print Markdown, for a pull request's comment.",
+)
+def judge(
+    work: Workspace,
+    from_: str | None = None,
+    against: str | None = None,
+    values: Many = None,
+    kube_version: Many = None,
+    markdown: bool = False,
+) -> Shown:
+    """Say which part of the version has to be raised, and why: what somebody notices who has the earlier one."""
+    from scripts import present
+    from scripts.core import files
+    from scripts.judge import judge as stage
+    from scripts.judge.verdict import demand_enough
+
+    if against:
+        stage.demand_raised(work, against)
+    further = map(Path, values or ())
+    verdict = stage.judge(work, from_, against=against, values=further, kube_versions=kube_version or ())
+    yield present.judged(verdict, as_markdown=markdown)
+    files.write_atomic(work.config.result(verdict.chart, "judge.json"), present.to_json(verdict.record()))
+    if against or verdict.current != verdict.version:
+        demand_enough(verdict)

@@ -1,0 +1,93 @@
+"""The tasks that need a cluster: the smoke test, and a rollout by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.front.command import CHART, Many, command, demand_approval
+
+if TYPE_CHECKING:
+    from scripts.front.command import Shown
+    from scripts.workspace import Workspace
+
+
+@command(
+    keys=CHART,
+    scenario="Only this scenario; repeatable (--dry-run names them).",
+    from_="Versions to upgrade from, beside the first published one: last:N, or versions with commas.",
+    keep_cluster="Keep the kind cluster for the next run, which finds it ready.",
+    kube_context="Run on the cluster of this kubeconfig context, in namespaces of its own.",
+    images="Prefix of the services' images in a registry: registry/path for registry/path/ingress:1.",
+    selfcheck="Only the negative control: a sabotaged chart must lose requests.",
+    yes="Do not ask before running on a cluster that is not ours.",
+    dry_run="Only show what would be done.",
+)
+def e2e(
+    work: Workspace,
+    scenario: Many = None,
+    from_: str = "last:1",
+    keep_cluster: bool = False,
+    kube_context: str = "",
+    images: str = "",
+    selfcheck: bool = False,
+    yes: bool = False,
+    dry_run: bool = False,
+) -> Shown:
+    """Install, upgrade, roll back and disrupt the packaged chart on a kind cluster, and count lost requests."""
+    from scripts import present
+    from scripts.e2e import run as smoke
+
+    chosen = tuple(dict.fromkeys((*(scenario or ()), *(["selfcheck"] if selfcheck else []))))
+    options = smoke.Options(
+        **({"scenarios": chosen} if chosen else {}),
+        sources=from_,
+        keep=keep_cluster,
+        context=kube_context,
+        images=images,
+    )
+    plan = smoke.plan(work.config, options)
+    if dry_run or kube_context:
+        yield "\n".join(plan)
+    if not dry_run:
+        if kube_context:
+            demand_approval(f"Run on the cluster of {kube_context}?", yes=yes)
+        report = smoke.run(work, options)
+        yield present.Answer("\n".join(report.lines()), report.to_dict())
+        smoke.demand_passed(report)
+
+
+@command(
+    working_on="rolling out",
+    verb="install, upgrade or rollback.",
+    chart="Folder, archive or oci:// reference (default: [tool.gati] chart).",
+    release="The release (default: the chart's name).",
+    namespace="Its namespace, made by install where it is not there (default: the release's name).",
+    kube_context="Context of the kubeconfig (default: the current one).",
+    revision="Roll back to this revision (default: the last one before that was rolled out to its end).",
+    deadline="Seconds until all of it must be ready.",
+    undo="Go back to what was before where it fails.",
+    dry_run="Only show the helm command that this comes to.",
+)
+def rollout(
+    work: Workspace,
+    verb: str,
+    chart: str = "",
+    release: str = "",
+    namespace: str = "",
+    kube_context: str = "",
+    values: Many = None,
+    revision: str = "0",
+    deadline: str = "300",
+    undo: bool = False,
+    dry_run: bool = False,
+) -> Shown:
+    """Install, upgrade or roll back a release, wait for it, and say first why it fails."""
+    from scripts import present
+    from scripts.core.config import whole_number
+    from scripts.rollout.operate import Order, operate, preview
+
+    number, seconds = whole_number(revision, "--revision"), whole_number(deadline, "--deadline", least=1)
+    files = tuple(Path(file) for file in values or ())
+    order = Order(verb, chart, release, namespace, kube_context, files, number, seconds, undo)
+    yield preview(work, order) if dry_run else present.facts(operate(work, order))

@@ -1,0 +1,179 @@
+"""The tasks that lead from a chart to a published version."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sys
+from typing import TYPE_CHECKING
+
+from scripts.front.command import CHART, REGISTRY, command, demand_approval, say, working
+
+if TYPE_CHECKING:
+    from scripts.front.command import Shown
+    from scripts.workspace import Workspace
+
+
+@command(keys=CHART, dry_run="Pack, say what comes of it, and write nothing.")
+def package(work: Workspace, dry_run: bool = False) -> Shown:
+    """Package the chart into dist/: the same files give the same bytes everywhere."""
+    from scripts import present
+    from scripts.chart.source import read_chart
+    from scripts.release import package as stage
+
+    chart = read_chart(work.config.chart)
+    yield present.facts(stage.package(work.config, chart, work.helm, work.say, dry_run=dry_run))
+    if not dry_run:
+        work.say("next: invoke publish")
+
+
+@command(keys=REGISTRY, working_on="publishing", dry_run="Only ask the registry what it holds.")
+def publish(work: Workspace, dry_run: bool = False) -> Shown:
+    """Publish the packaged chart, unless it is there already, and read it back."""
+    from scripts import present
+    from scripts.chart import archive
+    from scripts.chart.source import read_chart
+    from scripts.core.config import demand_registry
+    from scripts.registry import embedded
+    from scripts.release import publish as stage
+    from scripts.release import verify as check
+
+    demand_registry(work.config)
+    source = read_chart(work.config.chart)
+    made = archive.load_package(work.config, source.name)
+    stage.check_tree(made, source, work.helm)
+    with embedded.registry_for(work) as where:
+        if dry_run:
+            seen = stage.probe(where, made)
+            yield present.facts(seen)
+            if seen.error is not None:
+                raise seen.error
+            return
+        published = stage.publish(where, made, None, work.helm, work.say)
+        check.verify(where, made, digest=published.digest)
+    yield present.facts(published)
+    work.say(present.pulling(work.config, published.reference))
+
+
+def _named(words: list[str]) -> bool:
+    """Whether a reference stands by itself on the command line: with Invoke no positional argument may be absent."""
+    return any(word.startswith("oci://") and before != "--registry" for before, word in itertools.pairwise(words))
+
+
+@command(
+    keys=REGISTRY,
+    working_on="reading the published chart back",
+    positional=("reference",) if _named(sys.argv) else (),
+    reference="oci://host/path/chart:1.2.3, to look at that (default: compare what dist/ holds with the registry).",
+)
+def verify(work: Workspace, reference: str | None = None) -> Shown:
+    """Read a published chart back: that it is whole, or the packaged one. `invoke verify oci://host/path/chart:1.2.3`."""
+    from scripts import present
+    from scripts.chart import archive
+    from scripts.chart.source import read_chart
+    from scripts.registry import embedded
+    from scripts.registry.reference import parse_reference
+    from scripts.release import verify as check
+
+    if reference is not None:
+        prefix, name, version, digest = parse_reference(reference)
+        with embedded.registry_for(work.having(registry=prefix)) as where:
+            seen = check.verify_reference(where, name, version, digest)
+    else:
+        chart = read_chart(work.config.chart)
+        made = archive.load_package(work.config, chart.name)
+        check.demand_same_version(made, chart)
+        with embedded.registry_for(work) as where:
+            seen = check.verify(where, made)
+    yield present.facts(seen)
+    work.say(present.pulling(work.config, seen.reference))
+
+
+@command(
+    "version-bump",
+    keys=CHART,
+    part="The part to raise: major, minor, patch or prerelease.",
+    version="Exactly this version, in place of a part.",
+    pre="Open a candidate of the part, called so: rc gives 1.4.0-rc.1; prerelease raises it, the part finishes it.",
+    app_version="Give the application's version, too; the tags of Artifact Hub's images follow.",
+    dry_run="Only print the diff.",
+    allow_dirty="Do not mind changes that are not committed.",
+)
+def version_bump(
+    work: Workspace,
+    part: str | None = None,
+    version: str | None = None,
+    pre: str | None = None,
+    app_version: str | None = None,
+    dry_run: bool = False,
+    allow_dirty: bool = False,
+) -> Shown:
+    """Move the chart's version everywhere it stands, all or nothing."""
+    from scripts import present
+    from scripts.core import edits
+    from scripts.release import bump
+
+    dirty = allow_dirty or dry_run
+    with contextlib.nullcontext() if dry_run else bump.alone(work):
+        plan = bump.read_bump(work, part=part, version=version, pre=pre, app_version=app_version, dirty=dirty)
+        if not dry_run:
+            edits.apply(plan.edits)
+    yield present.bumped(plan, dry_run=dry_run)
+    if not dry_run:
+        work.say(f'next: git commit --all --message "{bump.commit_message(plan.name, plan.new)}" && invoke release')
+
+
+@command(
+    keys=REGISTRY,
+    bump="First raise this part of the version, and commit: major, minor, patch or prerelease.",
+    pre="Raise it to a candidate called so: with rc, minor of 1.3.2 is 1.4.0-rc.1.",
+    tag="Make an annotated git tag once the published chart was read back.",
+    dry_run="Only print the plan.",
+    yes="Publish without asking.",
+    allow_dirty="Release changes of the chart that are not committed.",
+)
+def release(
+    work: Workspace,
+    bump: str | None = None,
+    pre: str | None = None,
+    tag: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    allow_dirty: bool = False,
+) -> Shown:
+    """Lint, validate, package, publish, verify and tag the chart: what of that is not done yet."""
+    from scripts import present
+    from scripts.core.config import demand_registry
+    from scripts.release import plan
+
+    demand_registry(work.config)
+    options = plan.Options(part=bump, pre=pre, tag=tag, allow_dirty=allow_dirty)
+    with plan.prepared(work, options, dry_run=dry_run) as ready:
+        for note in ready.facts.notes:
+            say(f"note: {note}")
+        yield present.render(present.plan(ready))
+        record = None
+        if not dry_run:
+            ready.demand_possible(committed=False)
+            if ready.absent("publish") and (where := work.config.registry):
+                question = f"Publish {ready.package.name} {ready.package.version} to {where}?"
+                demand_approval(question, yes=yes)
+            with working(f"releasing {ready.package.name} {ready.package.version}"):
+                record = ready.run()
+        yield present.released(ready, record)
+        if record is not None and ready.absent():
+            work.say(present.after_release(work.config, record, bumped=bump is not None))
+        if dry_run:
+            ready.demand_possible()
+
+
+@command("registry", at_once=True, port="The port on 127.0.0.1 (0: a free one).")
+def serve_registry(work: Workspace, port: str = "5000") -> Shown:
+    """Serve the embedded registry until Ctrl-C, to pull from it what was published."""
+    from scripts import present
+    from scripts.core.config import whole_number
+    from scripts.registry import embedded
+
+    number = whole_number(port, "--port", most=65535)
+    for where, pulls in embedded.serve(work.config.embedded_registry, work, port=number):
+        yield present.Answer("\n".join([where.prefix, *pulls]), {"prefix": where.prefix, "pull": pulls})
