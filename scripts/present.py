@@ -208,12 +208,10 @@ def pulling(config: Config, reference: str) -> str:
     return f"next: helm pull {name} --version {version}{' --plain-http' if config.plain_http else ''}"
 
 
-def after_release(config: Config, record: ReleaseRecord, *, bumped: bool) -> str:
+def after_release(config: Config, ready: Release, record: ReleaseRecord) -> str:
     """What comes after a release: the push of what it left in git, then the pull."""
     pull = pulling(config, record.reference)
-    push = "git push" + (" --follow-tags" if record.tag else "") if bumped or record.tag else ""
-    if record.tag and not bumped:
-        push = f"git push origin {record.tag}"
+    push = ready.push_command()
     return f"next: {push} && {pull.removeprefix('next: ')}" if push else pull
 
 

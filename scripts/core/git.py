@@ -181,6 +181,18 @@ class Repository:
         """Make the annotated tag `name` at `commit`. Raises GitError."""
         self._git("tag", "--annotate", "--cleanup=verbatim", "--message", message, name, commit, deadline=300)
 
+    def push_command(self, tag: str | None) -> str | None:
+        """What pushes HEAD's branch and `tag`; None where there is no place to push to."""
+        remotes = self._git("remote").stdout.split()
+        if not remotes:
+            return None
+        remote, branch = "origin" if "origin" in remotes else remotes[0], self.branch()
+        if branch is None:
+            return f"git push {remote} {tag}" if tag else None
+        follow = " --follow-tags" if tag else ""
+        known = self._git("rev-parse", "--verify", "--quiet", "@{upstream}", check=False).status == 0
+        return f"git push{follow}" if known else f"git push{follow} --set-upstream {remote} {branch}"
+
     def try_identity(self) -> None:
         """Make sure that git knows who makes a commit or a tag. Raises GitError."""
         for name in ("GIT_COMMITTER_IDENT", "GIT_AUTHOR_IDENT"):

@@ -162,7 +162,7 @@ def release(
                 record = ready.run()
         yield present.released(ready, record)
         if record is not None and ready.absent():
-            work.say(present.after_release(work.config, record, bumped=bump is not None))
+            work.say(present.after_release(work.config, ready, record))
         if dry_run:
             ready.demand_possible()
 

@@ -154,6 +154,13 @@ class Release:
         """What is released."""
         return self.facts.package
 
+    def push_command(self) -> str | None:
+        """What brings the commit and the tag of the release to where others are; None where nothing does."""
+        repository = self.facts.repository
+        if repository is None or not (self._options.tag or self._options.part):
+            return None
+        return repository.push_command(tag_name(self.package.name, self.package.version) if self._options.tag else None)
+
     def absent(self, *names: str) -> bool:
         """Whether one of these steps, or without names any, is still to be done."""
         return any(step.state == "absent" for step in self.plan if not names or step.name in names)

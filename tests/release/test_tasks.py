@@ -202,9 +202,12 @@ def test_success_ends_with_what_comes_next(invoke: Invoke, project: Project) -> 
     history = project.root / "CHANGELOG.md"
     history.write_text(history.read_text().replace("[Unreleased]\n", "[Unreleased]\n\n### Fixed\n\n- It\n"))
     project.commit("Mend it")
-    assert invoke("release", "--bump", "patch", "--tag").stderr.endswith(
-        "next: git push --follow-tags && invoke registry\n"
-    )
+    subprocess.run(("git", "init", "--quiet", "--bare", project.root.parent / "theirs"), check=True)
+    project.git("remote", "add", "origin", str(project.root.parent / "theirs"))
+    push = "git push --follow-tags --set-upstream origin main"
+    assert invoke("release", "--bump", "patch", "--tag").stderr.endswith(f"next: {push} && invoke registry\n")
+    project.git(*push.split()[1:])
+    assert "demo-1.2.2" in project.git("ls-remote", "--tags", "origin")
     assert invoke("verify").returncode == 0
 
 
