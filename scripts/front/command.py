@@ -151,6 +151,11 @@ class Show:
         self._answer: Answer | View | str | None = None
         self.redact: Callable[[str], str] = str
 
+    @property
+    def answered_at_once(self) -> bool:
+        """Whether a machine has its answer, of a task that goes on until it is stopped."""
+        return self._at_once and self._answer is not None
+
     def all(self, steps: Shown, dist: Path) -> None:
         """Print each of `steps`, and what a CI system around us shows of it; `dist` is where it finds files."""
         from scripts.front import ci_log
@@ -215,7 +220,8 @@ def told(show: Show, typed: Typed) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         code = 128 + getattr(stop, "number", signal.SIGINT)
         stopped = ReleaseError("stopped; what ran was ended and temporary files are gone", code=code)
-        show.end(stopped)
+        if not show.answered_at_once:
+            show.end(stopped)
         raise Exit(str(stopped), code=code) from None
 
 
