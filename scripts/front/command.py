@@ -69,7 +69,7 @@ def command(
         def run(ctx: Context, *, json: bool, **given: Any) -> None:
             said = {"json": json, **given}
             spoken = {each.name: value for each in flags if (value := said[each.name]) not in (each.default, [])}
-            typed = Typed(name or body.__name__, spoken, body.__globals__)
+            typed = Typed(name or body.__name__, spoken)
             overrides = {key: None if (value := given.pop(key)) is False else value for key in keys}
             show = Show(name or body.__name__, json=json, working_on=working_on, at_once=at_once)
             with told(show, typed):
@@ -79,7 +79,7 @@ def command(
                 with contextlib.closing(body(work, **given)) as steps:
                     show.all(steps, work.config.dist)
 
-        run.keys = keys  # type: ignore[attr-defined]
+        run.keys, run.task = keys, name or body.__name__  # type: ignore[attr-defined]
         run.__signature__ = inspect.Signature([work, *flags])  # type: ignore[attr-defined]
         texts = {**HELP, **helps}
         made: Task[Any] = task(
@@ -113,8 +113,8 @@ def _demand_own_dry_run(ctx: Context) -> None:
 class Typed:
     """The task that was called and the flags that were given, so that what is said to be run next has them as well."""
 
-    def __init__(self, name: str, flags: Mapping[str, Any], tasks: Mapping[str, Any]) -> None:
-        self._name, self._flags, self._tasks = name, flags, tasks
+    def __init__(self, name: str, flags: Mapping[str, Any]) -> None:
+        self._name, self._flags = name, flags
 
     def pasted(self, text: str) -> str:
         """`text` with whole command lines: what was typed, and its flags where another task of ours takes them."""
@@ -124,8 +124,9 @@ class Typed:
         return re.sub(r"\binvoke ([a-z][\w-]*)((?: --[\w-]+(?:[ =][^\s,;`]+)?)*)", self._completed, text)
 
     def _completed(self, found: re.Match[str]) -> str:
-        bodies = (task.body for task in self._tasks.values() if isinstance(task, Task) and task.name == found[1])
-        taken = getattr(next(bodies, None), "keys", ())
+        modules = [module for name, module in sys.modules.items() if name.startswith(f"{__package__}.")]
+        bodies = (each.body for one in modules for each in vars(one).values() if isinstance(each, Task))
+        taken = next((vars(body)["keys"] for body in bodies if vars(body).get("task") == found[1]), ())
         own = {key: value for key, value in self._flags.items() if key in taken and f"--{_flag(key)}" not in found[2]}
         return " ".join([found[0], *self._words(own)])
 
