@@ -63,11 +63,11 @@ def pack(helm: Helm, chart: Path, epoch: int) -> bytes:
     members = read_members(data, "the archive that helm wrote")
     subcharts = {name[: match.end()] for name in members for match in _SUBCHART.finditer(name)}
     if len(subcharts) > 1:
-        return _sorted(data, members, epoch)  # helm writes several subcharts in an order that changes from run to run
+        return _sorted(members, epoch)  # helm writes several subcharts in an order that changes from run to run
     return data
 
 
-def _sorted(data: bytes, members: Mapping[str, bytes], epoch: int) -> bytes:
+def _sorted(members: Mapping[str, bytes], epoch: int) -> bytes:
     """The archive with its files in the order of their names, Chart.yaml of the chart itself first."""
     first = next(iter(members))
     packed = io.BytesIO()

@@ -34,7 +34,7 @@ _CONTENT = (
     (re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|#)*[A-Za-z0-9+/=]{40}"), "a private key"),
     (re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+(?:Proc-Type|Comment|Version):"), "a private key"),
     (re.compile(rb"\bAGE-SECRET-KEY-1[0-9A-Z]{50}"), "a private key"),
-    (re.compile(rb"^\s*(?:client-key-data|client-certificate-data):\s*[A-Za-z0-9+/=]{40}", re.M), "a kubeconfig"),
+    (re.compile(rb"(?m)^\s*(?:client-key-data|client-certificate-data):\s*[A-Za-z0-9+/=]{40}"), "a kubeconfig"),
     (
         re.compile(rb'"auths"\s*:\s*\{[^{}]*\{[^{}]*"(?:auth|password|identitytoken)"\s*:\s*"[^"{]'),
         "a login for a registry",
@@ -76,13 +76,13 @@ def _reasons(parts: list[str], content: bytes) -> Iterator[tuple[str, str]]:
             yield "/".join(parts[:count]), _FOLDERS[part.lower()]
             return
     last, name = parts[-1].lower(), "/".join(parts)
-    sealed = re.search(rb"^sops:\s*$|^kind: SealedSecret\b", content, re.M) is not None
+    sealed = re.search(rb"^sops:\s*$|^kind: SealedSecret\b", content, re.MULTILINE) is not None
     plain = any(fnmatch.fnmatchcase(last, pattern) for pattern in _HARMLESS)
     if not (plain or sealed or "templates" in parts):
         for patterns, why in _NAMES:
             if any(fnmatch.fnmatchcase(last, pattern) for pattern in patterns):
                 yield name, why
-    if all(re.search(line, content, re.M) for line in (rb"^kind: Config\s*$", rb"^clusters:", rb"^users:")):
+    if all(re.search(line, content, re.MULTILINE) for line in (rb"^kind: Config\s*$", rb"^clusters:", rb"^users:")):
         yield name, "a kubeconfig"
     for pattern, why in _CONTENT:
         if pattern.search(content):

@@ -112,7 +112,7 @@ class _Collection:
                         self.list()
                 except (ClusterError, OSError, http.client.HTTPException, ValueError):
                     self._version_lost()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever ends this thread is told where the record is read
             if not self._watch._closing.is_set():
                 self._watch._dead = ClusterError(
                     f"the watch of {self._kind} objects cannot go on",

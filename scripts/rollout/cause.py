@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 
 _NO_SUCH_KIND = re.compile(r'no matches for kind "([^"]+)" in version "([^"]+)"')
-_EXISTS = re.compile(r'(\w+) "([^"]+)" in namespace "[^"]*" exists and cannot be imported.*?: (.*)', re.S)
+_EXISTS = re.compile(r'(\w+) "([^"]+)" in namespace "[^"]*" exists and cannot be imported.*?: (.*)', re.DOTALL)
 _APPLYING = re.compile(
     r"(?:server-side apply failed for|conflict occurred while applying) object (?:\S*/)?(\S+) \S+, Kind=(\w+): (.*)",
-    re.S,
+    re.DOTALL,
 )
 _REFUSED = re.compile(r'([\w.]+) "([^"]*)" is (?:forbidden|invalid): ')
 
@@ -33,7 +33,7 @@ class Cause:
 
 def read_refusal(text: str, *, release: str, namespace: str) -> Cause | None:
     """The cause in helm's error text where the API server refused something; None where it says no such thing."""
-    text = re.split(r"^Error: ", text.strip(), flags=re.M)[-1]
+    text = re.split(r"^Error: ", text.strip(), flags=re.MULTILINE)[-1]
     if found := _NO_SUCH_KIND.search(text):
         kind, version = found.groups()
         named = re.search(r'resource mapping not found for name: "([^"]+)"', text)

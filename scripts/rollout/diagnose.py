@@ -35,19 +35,20 @@ _IMAGE_REASONS = frozenset(
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 _STARTING_REASONS = frozenset({"", "ContainerCreating", "PodInitializing"})
 _FINAL_PULL = re.compile(
-    r"not found|manifest unknown|denied|unauthorized|forbidden|no match for platform|no such host|NeverPull", re.I
+    r"not found|manifest unknown|denied|unauthorized|forbidden|no match for platform|no such host|NeverPull",
+    re.IGNORECASE,
 )
 _MISSING_SOURCE = re.compile(
     r'(?P<kind>secret|configmap|persistentvolumeclaim) "(?:[^"/]*/)?(?P<name>[^"]+)" not found'
     r"|references non-existent (?:secret|config) key",
-    re.I,
+    re.IGNORECASE,
 )
 # The nodes are there but closed for a while, or a volume is still being made.
 _PASSING_PLACE = re.compile(
     r"were unschedulable|node\.kubernetes\.io/(?:not-ready|unreachable|unschedulable)|unbound immediate"
 )
 _HOPELESS = re.compile(
-    r"^0/(\d+) nodes are available:.*\. preemption: 0/\1 nodes are available: \1 Preemption is not", re.S
+    r"^0/(\d+) nodes are available:.*\. preemption: 0/\1 nodes are available: \1 Preemption is not", re.DOTALL
 )
 
 
@@ -224,7 +225,7 @@ class _Reading:
             yield self._failed_hook_pod(pod)
 
     def _unschedulable(self, pod: Object, message: str) -> Suspicion:
-        reasons = re.sub(r"\.? (?:no new claims to deallocate, )?preemption: .*$", "", message, flags=re.S).rstrip(".")
+        reasons = re.sub(r"(?s)\.? (?:no new claims to deallocate, )?preemption: .*$", "", message).rstrip(".")
         patience = STEADY
         if any(event.get("reason") == "TriggeredScaleUp" for event in self._events_of(pod)):
             patience = ENDLESS  # an autoscaler makes a node for it
@@ -391,7 +392,7 @@ def _pull_reason(reason: str, message: str) -> str:
         return "it is not on the node, and imagePullPolicy is Never"
     if re.search(r"not found|manifest unknown", message):
         return "not found"
-    if re.search(r"denied|unauthorized|forbidden", message, re.I):
+    if re.search(r"denied|unauthorized|forbidden", message, re.IGNORECASE):
         return "access denied"
     if found := re.search(r"lookup (\S+?)(?: on \S+)?: (no such host|server misbehaving|.*timeout)", message):
         return f"{found.group(2)}: {found.group(1)}"

@@ -22,7 +22,7 @@ _PODS = 30  # whose logs are kept
 _LINES = 500  # of each log
 _SHORT = 4  # a Secret's value below this length would make every text unreadable
 _HELMS_OWN = "helm.sh/release.v1"
-_TELLING = re.compile(r"pass|secret|token|key|credential", re.I)
+_TELLING = re.compile(r"pass|secret|token|key|credential", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

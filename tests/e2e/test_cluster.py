@@ -84,7 +84,8 @@ def test_names_of_services_resolve_from_every_node(made: KindCluster, api: Api, 
     """A query sent by each node to the cluster's DNS service: its pods, their network and kube-proxy all take part."""
     service = api.get("Service", "kube-dns", "kube-system")
     target = api.get("Service", "kubernetes", "default")
-    assert service is not None and target is not None
+    assert service is not None
+    assert target is not None
     labels = ("kubernetes", "default", "svc", "cluster", "local")
     question = b"".join(bytes([len(label)]) + label.encode() for label in labels) + b"\0\0\1\0\1"
     query = b"\x12\x34\x01\0\0\1\0\0\0\0\0\0" + question
@@ -182,7 +183,9 @@ def test_a_watch_sees_a_pod_come_and_go(api: Api, restricted: str) -> None:
         api.wait(lambda: watch.changes()[-1].type == "DELETED" or None, what="the deletion to be seen", deadline=5)
         types = [change.type for change in watch.changes("Pod")]
         times = [change.at for change in watch.changes()]
-    assert types[0] == "ADDED" and types[-1] == "DELETED" and set(types[1:-1]) == {"MODIFIED"}
+    assert types[0] == "ADDED"
+    assert types[-1] == "DELETED"
+    assert set(types[1:-1]) == {"MODIFIED"}
     assert times == sorted(times)
 
 
@@ -236,7 +239,8 @@ def test_it_is_gone_after_a_signal_in_the_middle_of_its_creation(tmp_path: Path,
         try:
             end = time.monotonic() + 60
             while len(containers(name)) < 2:
-                assert time.monotonic() < end and process.poll() is None
+                assert time.monotonic() < end
+                assert process.poll() is None
                 time.sleep(0.2)
             process.send_signal(number)
             time.sleep(0.3)

@@ -75,7 +75,8 @@ def test_it_leaves_the_cluster_as_it_was(foreign: Foreign, api: Api) -> None:
     result = run(foreign.command("--scenario=disruption", "--yes"), foreign)
     assert result.returncode == 0, result.stderr
     report = json.loads((foreign.dist / "e2e" / "report.json").read_text())
-    assert report["passed"] and report["cluster"]["context"] == foreign.context
+    assert report["passed"]
+    assert report["cluster"]["context"] == foreign.context
     assert namespaces(api) == before
     assert nodes(api) == closed
 

@@ -44,6 +44,8 @@ def test_a_leaked_container_is_named(api: Api, helm: Callable[..., Result], appl
         assert any("sidecar" in str(difference) for difference in found) is leaks, list(map(str, found))
         if leaks:
             told = next(str(difference) for difference in found if "sidecar" in str(difference))
-            assert "Deployment" in told and "leaky" in told and "containers" in told
+            assert "Deployment" in told
+            assert "leaky" in told
+            assert "containers" in told
         else:
             assert found == ()

@@ -179,7 +179,8 @@ def test_a_release_that_a_killed_helm_left_pending_is_explained_and_recovered(
     assert f"helm rollback app 1 --wait --namespace={namespace}" in stuck.value.cause.run
 
     recovered = rollout.recover()
-    assert recovered is not None and (recovered.number, recovered.status) == (3, "deployed")
+    assert recovered is not None
+    assert (recovered.number, recovered.status) == (3, "deployed")
     assert differences(before, take(api, [namespace])) == ()
     assert rollout.recover() is None
     assert rollout.upgrade(good).status == "deployed"

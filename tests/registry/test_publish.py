@@ -27,7 +27,7 @@ from tests.registry.servers import PASSWORD, USER, Authority
 @pytest.fixture(params=["crane", "distribution"])
 def served(request: pytest.FixtureRequest) -> Iterator[Served]:
     """Each of the two registries."""
-    yield request.getfixturevalue(request.param)
+    return request.getfixturevalue(request.param)
 
 
 def test_absent_pushed_same(served: Served, packed: Package, chart: Chart, helm: Helm) -> None:

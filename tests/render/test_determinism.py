@@ -36,5 +36,5 @@ def test_no_template_asks_for_time_chance_or_the_cluster() -> None:
     )
     for path in sorted((CHART / "templates").rglob("*")):
         if path.is_file():
-            for action in re.findall(r"\{\{-?(?!-?\s*/\*)(.*?)-?\}\}", path.read_text(), re.S):
+            for action in re.findall(r"\{\{-?(?!-?\s*/\*)(.*?)-?\}\}", path.read_text(), re.DOTALL):
                 assert not forbidden.search(action), f"{path.name}: {action.strip()}"

@@ -121,8 +121,10 @@ def test_nothing_runs_through_a_shell(version: str) -> None:
         if doc["kind"] in ("Deployment", "Pod"):
             for box in pod(doc)["containers"] + pod(doc).get("initContainers", []):
                 commands = [box.get("command", []), at(box, "lifecycle", "preStop", "exec", "command") or []]
-                for probing in ("startupProbe", "readinessProbe", "livenessProbe"):
-                    commands.append(at(box, probing, "exec", "command") or [])
+                commands.extend(
+                    at(box, probing, "exec", "command") or []
+                    for probing in ("startupProbe", "readinessProbe", "livenessProbe")
+                )
                 for words in commands:
                     assert not {"sh", "bash", "ash"} & {str(word).rsplit("/", 1)[-1] for word in words}
                     assert "-c" not in words

@@ -60,7 +60,7 @@ def test_each_file_holds_one_kind() -> None:
     kinds: dict[str, set[str]] = {}
     text = render_text(EVERYTHING, namespace="release-space")
     for part in re.split(r"(?m)^---$", text):
-        source = re.search(r"^# Source: (\S+)", part, re.M)
+        source = re.search(r"^# Source: (\S+)", part, re.MULTILINE)
         if source:
             kinds.setdefault(source[1], set()).update(re.findall(r"(?m)^kind: (\S+)", part))
     mixed = {name: found for name, found in kinds.items() if len(found) != 1 and "extra" not in name}
@@ -71,7 +71,7 @@ def test_each_file_holds_one_kind() -> None:
 def test_each_object_stands_in_its_components_folder() -> None:
     text = render_text(EVERYTHING, namespace="release-space")
     for part in re.split(r"(?m)^---$", text):
-        source = re.search(r"^# Source: gati/templates/(\S+)", part, re.M)
+        source = re.search(r"^# Source: gati/templates/(\S+)", part, re.MULTILINE)
         component = re.search(r"(?m)^    app.kubernetes.io/component: (\S+)$", part)
         if source and component and component[1] in ("ingress", "route-manager"):
             assert source[1].startswith((f"{component[1]}/", *SHARED)), source[1]

@@ -82,7 +82,7 @@ def test_an_upgrade_changes_nothing_immutable(case: str, published: Path) -> Non
     assert refusals(old, new) == []
 
 
-@pytest.mark.parametrize("name", ("values.yaml", *ENVIRONMENTS))
+@pytest.mark.parametrize("name", ["values.yaml", *ENVIRONMENTS])
 def test_the_values_of_the_published_version_are_still_accepted(name: str, published: Path) -> None:
     values = yaml.safe_load((published / "values.yaml").read_text())
     if name != "values.yaml":

@@ -8,7 +8,7 @@ import functools
 import json
 import logging
 import time
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import route_manager_pb2 as pb
@@ -75,7 +75,7 @@ class RouteManager:
         self._last_good: float | None = None
         self._asked: dict[tuple[str, str], tuple[float, asyncio.Task[Any]]] = {}  # when, and the call under way
 
-    async def __aenter__(self) -> RouteManager:
+    async def __aenter__(self) -> Self:
         self._dial()
         self._tasks = (asyncio.create_task(self._probe()), asyncio.create_task(self._follow()))
         return self

@@ -86,7 +86,7 @@ def read_routes(path: Path, most: int = 1024 * 1024) -> RouteTable:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else f"{path}"
         raise RoutesError(f"{where}: {getattr(error, 'problem', None) or 'not YAML'}") from None
-    except Exception as error:  # what is no value of its YAML type: the date 2026-13-01
+    except Exception as error:  # noqa: BLE001 - what is no value of its YAML type: the date 2026-13-01
         raise RoutesError(f"{path}: not usable YAML ({type(error).__name__}: {error})") from None
     if not isinstance(document, dict) or set(document) != {"routes"} or not isinstance(document["routes"], list):
         raise RoutesError(f"{path}: expected one key `routes` with a list of {{host, path, upstream}}")

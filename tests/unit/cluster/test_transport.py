@@ -91,8 +91,7 @@ def test_a_stream_gives_lines_as_they_come_and_can_be_stopped(server: Server, tr
         timer.start()
         begin = time.monotonic()
         with contextlib.suppress(Exception):  # how the end of a stopped stream shows is up to http.client
-            for line in opened:
-                lines.append(json.loads(line))
+            lines.extend(json.loads(line) for line in opened)
         assert time.monotonic() - begin < 5
     silent.set()
     timer.join()

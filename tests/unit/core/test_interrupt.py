@@ -133,7 +133,7 @@ def test_other_threads_may_use_them() -> None:
         try:
             with interruptible(), held():
                 pass
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is looked at in the other thread
             failures.append(error)
 
     thread = threading.Thread(target=work)

@@ -78,7 +78,8 @@ def test_the_plan_says_what_happens_to_somebody_elses_cluster(config: Config) ->
     assert "the context staging, in new namespaces gati-e2e-*" in text
     assert "no node is closed" in text
     assert "kind cluster" not in text
-    assert "upgrade: " in text and "rollback: " not in text
+    assert "upgrade: " in text
+    assert "rollback: " not in text
 
 
 # -- the report ------------------------------------------------------------------------------------

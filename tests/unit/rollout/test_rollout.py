@@ -173,7 +173,8 @@ def test_the_last_line_of_the_log_is_told_and_secrets_are_not(helm: Helm, tmp_pa
     with pytest.raises(RolloutFailed, match=r"init container prepare .*: no login as \*\*\*\n") as failed:
         rollout(helm, cluster, tmp_path).install(Target("/app.tgz"))
     texts = [path.read_text(encoding="utf-8") for path in failed.value.evidence.rglob("*") if path.is_file()]
-    assert texts and not any(PASSWORD in text for text in texts)
+    assert texts
+    assert not any(PASSWORD in text for text in texts)
 
 
 def test_a_helm_that_fails_and_rolls_back_by_itself_is_left_alone(helm: Helm, tmp_path: Path) -> None:
