@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from scripts.chart.changelog import TOOLKIT, parse
 from tests.render.everything import EVERYTHING
-from tests.render.harness import CHART, KUBERNETES, METADATA, Documents, render, render_error, render_text
+from tests.render.harness import CHART, KUBERNETES, METADATA, ROOT, Documents, render, render_error, render_text
 
 SEMVER = re.compile(r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?$")
 SHARED = ("rbac/", "tls/")  # what each component has and that differs in its name alone is one loop
@@ -173,3 +174,11 @@ def test_the_places_of_files_have_one_home() -> None:
         for _ in re.findall("/etc/gati", path.read_text())
     ]
     assert found == ["_pod.tpl"]
+
+
+def test_a_version_that_mends_a_hole_says_so_on_artifact_hub() -> None:
+    """Of the entries to come, or where there are none, of those of the last version."""
+    sections = parse((ROOT / "CHANGELOG.md").read_text()).sections
+    told = next(section for section in sections if any(not entry.text.startswith(TOOLKIT) for entry in section.entries))
+    mends = any(entry.kind == "security" for entry in told.entries)
+    assert METADATA["annotations"]["artifacthub.io/containsSecurityUpdates"] == str(mends).lower()
