@@ -190,7 +190,8 @@ def test_a_start_that_is_interrupted_leaves_nothing(make_stack) -> None:
                 raise KeyboardInterrupt
             return result
 
-    stack = dataclasses.replace(make_stack("interrupted"), runner=Interrupted())
+    made = make_stack("interrupted")
+    stack = dataclasses.replace(made, work=dataclasses.replace(made.work, runner=Interrupted()))
     with pytest.raises(KeyboardInterrupt):
         stack.up("1")
     assert left_of(stack) == []
