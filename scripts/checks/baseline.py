@@ -98,11 +98,11 @@ def published_versions(chart: Chart, registry: Registry | None, say: Say, *, pus
             return ()
 
 
-def last_version(work: Workspace, chart: Chart) -> str | None:
+def last_version(work: Workspace, chart: Chart, *, below: bool = False) -> str | None:
     """The last version of the chart's line, as a reference for `earlier_chart`; None where there is none yet.
 
-    The highest published one that is not above the chart's own; else the highest that a git tag names. Pre-releases
-    count where there is nothing else. A registry that cannot be asked is said.
+    The highest published one that is not above the chart's own (`below`: that is below it); else the highest that a
+    git tag names. Pre-releases count where there is nothing else. A registry that cannot be asked is said.
     """
     published: tuple[str, ...] = ()
     try:
@@ -110,15 +110,16 @@ def last_version(work: Workspace, chart: Chart) -> str | None:
             published = published_versions(chart, registry, work.say, push=False)
     except RegistryError as error:
         work.say(f"the registry cannot be asked, so the git tags are: {error.message}")
-    if (found := _of_the_line(published, chart.version)) is not None:
+    if (found := _of_the_line(published, chart.version, below)) is not None:
         return found
     repository = find_repository(chart.path, work.runner)
-    found = _of_the_line(tagged_versions(chart, repository), chart.version)
+    found = _of_the_line(tagged_versions(chart, repository), chart.version, below)
     return None if found is None else f"{GIT}{tag_name(chart.name, found)}"
 
 
-def _of_the_line(versions: tuple[str, ...], current: str) -> str | None:
+def _of_the_line(versions: tuple[str, ...], current: str, below: bool) -> str | None:
     if not is_semver(current):
         return highest(versions)
-    below = [text for text in versions if is_semver(text) and parse(text) <= parse(current)]
-    return highest(text for text in below if not parse(text).prerelease) or highest(below)
+    own = parse(current)
+    fit = [text for text in versions if is_semver(text) and (parse(text) < own or (parse(text) == own and not below))]
+    return highest(text for text in fit if not parse(text).prerelease) or highest(fit)

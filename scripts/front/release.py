@@ -92,7 +92,7 @@ def verify(work: Workspace, reference: str | None = None) -> Shown:
 @command(
     "version-bump",
     keys=CHART,
-    part="The part to raise: major, minor, patch or prerelease.",
+    part="The part to raise: major, minor, patch or prerelease; auto: the one that the judge asks for.",
     version="Exactly this version, in place of a part.",
     pre="Open a candidate of the part, called so: rc gives 1.4.0-rc.1; prerelease raises it, the part finishes it.",
     app_version="Give the application's version, too; the tags of Artifact Hub's images follow.",
@@ -112,10 +112,11 @@ def version_bump(
     from scripts import present
     from scripts.core import edits
     from scripts.release import bump
+    from scripts.release.judging import judged_bump
 
     dirty = allow_dirty or dry_run
     with contextlib.nullcontext() if dry_run else bump.alone(work):
-        plan = bump.read_bump(work, part=part, version=version, pre=pre, app_version=app_version, dirty=dirty)
+        plan = judged_bump(work, part=part, version=version, pre=pre, app_version=app_version, dirty=dirty)
         if not dry_run:
             edits.apply(plan.edits)
     yield present.bumped(plan, dry_run=dry_run)

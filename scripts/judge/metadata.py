@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.chart.kubeversion import parse_constraint, supported
+from scripts.chart.source import ARTIFACT_HUB
 from scripts.core.errors import ChartError
 from scripts.judge.reason import Level, Reason, numbers, version_level
 from scripts.judge.side import Side
 
 _SAID = ("description", "keywords", "home", "sources", "maintainers", "icon", "annotations")
+_RAISED = frozenset(f"{ARTIFACT_HUB}{name}" for name in ("changes", "prerelease", "containsSecurityUpdates"))
 _MINORS = tuple(f"1.{minor}" for minor in range(100))  # those that are not out yet, too
 
 
@@ -33,10 +35,17 @@ def judge_metadata(old: Side, new: Side, known: Sequence[str] = ()) -> Iterator[
         yield Reason("minor", "Chart.yaml deprecated", was.get("deprecated"), now.get("deprecated"), meaning)
     yield from _dependencies(old, new)
     for key in _SAID:
-        if was.get(key) != now.get(key):
+        if _lasting(was.get(key)) != _lasting(now.get(key)):
             yield Reason(
                 "patch", f"Chart.yaml {key}", _brief(was.get(key)), _brief(now.get(key)), "says something else"
             )
+
+
+def _lasting(value: Any) -> Any:
+    """Annotations without those that a raise of the version writes anew."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: text for name, text in value.items() if name not in _RAISED} or None
 
 
 def _brief(value: Any) -> Any:

@@ -322,7 +322,8 @@ def _alike(old: Document, new: Document) -> float:
     bodies: list[list[str]] = []
     for side in (old, new):
         flat = [line for line in _lines(normalised(side.identity.group, side.kind, side.data)) if ".name=" not in line]
-        bodies.append([line.replace(side.name, "NAME") for line in flat])
+        own = re.compile(rf"(?<![A-Za-z0-9]){re.escape(side.name)}(?![A-Za-z0-9])")
+        bodies.append([own.sub("NAME", line) for line in flat])
     return difflib.SequenceMatcher(None, bodies[0], bodies[1], autojunk=False).ratio() if all(bodies) else 1.0
 
 

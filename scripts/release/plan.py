@@ -14,7 +14,7 @@ from typing import Any
 from scripts.chart.archive import Package, load_package
 from scripts.chart.source import Chart, read_chart
 from scripts.checks import lint as linting
-from scripts.checks.baseline import published_versions
+from scripts.checks.baseline import GIT, published_versions
 from scripts.checks.validate import Validation, check_chart, demand_valid
 from scripts.core.errors import (
     SAME_COMMAND,
@@ -30,6 +30,7 @@ from scripts.core.git import Repository, find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.semver import tag_name
+from scripts.judge.verdict import demand_enough
 from scripts.registry.client import LAG
 from scripts.registry.embedded import registry_for, registry_in_use
 from scripts.registry.reference import Registry
@@ -45,6 +46,7 @@ from scripts.release.bump import (
     release_day,
     uncommitted,
 )
+from scripts.release.judging import base_of, judge_release
 from scripts.release.origin import Difference, Origin, committed_copy, differences, origin_of
 from scripts.release.package import build, midnight, release_time, store
 from scripts.release.publish import Publication, State
@@ -147,6 +149,7 @@ class Release:
         self._done: dict[str, str] = {}  # what a step has done that cannot be taken back
         self.facts = self._read_facts()
         self._last = self._recorded()
+        self._base = base_of(work, self.facts.chart, registry)
         self.plan = self._make_plan()
 
     @property
@@ -326,6 +329,9 @@ class Release:
             Step("validate", checked, _say(checked, "check what it renders", "these bytes were released from here")),
             Step("package", there, _say(there, f"write {shown(package.path)}", f"sha256 {package.sha256[:12]}")),
         ]
+        if self._base is not None:
+            told = f"see that the version says what changed since {self._base.removeprefix(GIT)}"
+            steps.insert(2, Step("judge", checked, _say(checked, told, "these bytes were released from here")))
         if self._options.part is not None:
             steps.insert(0, self._bump_step())
         if self.facts.bump is None:
@@ -439,7 +445,7 @@ class Release:
                 store(self._config, self.package, self.facts.archive)
 
     def _check(self) -> None:
-        """Lint and validate, side by side."""
+        """Lint and validate, side by side, then judge."""
         if not self.absent("lint", "validate"):
             return
         self._work.tools.paths(_TOOLS)
@@ -453,6 +459,14 @@ class Release:
                 outcome = validation.result()
             self._demand_valid(outcome)
             self._say(outcome.summary())
+        if self._base is not None and self.absent("judge"):
+            with self._timed("judge", f"judging the step from {self._base}"):
+                verdict = judge_release(
+                    self._work.having(changelog=origin.changelog), origin.chart, self._base, self._registry
+                )
+                write_atomic(self._config.result(verdict.chart, "judge.json"), _json(verdict.record()))
+                demand_enough(verdict)
+                self._say(verdict.summary())
 
     def _demand_clean(self, outcome: linting.Lint) -> None:
         report = self.facts.origin.told(_json(outcome.report()))
@@ -489,7 +503,7 @@ class Release:
         left = [
             f"{step.name}: {step.state}, {step.action}"
             for step in self._make_plan()
-            if step.state != "same" and step.name not in ("lint", "validate", "record", "commit")
+            if step.state != "same" and step.name not in ("lint", "validate", "judge", "record", "commit")
         ]
         if left:
             raise ReleaseError("the release is not what it should be", found="\n".join(left), run="invoke release")

@@ -1,0 +1,106 @@
+"""Holds a step to another version against the judge's verdict: which part it has to raise, and whether it does."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from scripts.chart.source import Chart, read_chart
+from scripts.checks.baseline import last_version
+from scripts.core.edits import FRESH
+from scripts.core.errors import PartError
+from scripts.core.owner import owned
+from scripts.judge.judge import judge
+from scripts.judge.reason import Level
+from scripts.judge.verdict import Verdict, demand_enough, line
+from scripts.registry.reference import Registry
+from scripts.release.bump import Bump, read_bump
+from scripts.workspace import Workspace
+
+AUTO = "auto"
+"""In place of a part: the one that the verdict asks for."""
+
+
+def judged_bump(work: Workspace, *, part: str | None = None, **request: Any) -> Bump:
+    """As `read_bump`, held against the verdict on what changed since the last version; `part` may be AUTO.
+
+    A bump by more than the verdict asks for is said. Raises as `read_bump` and `judge` do, PartError where nothing has
+    changed that a version could be raised for, FindingsError for a bump by less.
+    """
+    first = read_bump(work, part="patch" if part == AUTO else part, **request)
+    chart = read_chart(work.config.chart)
+    reference = last_version(work, chart)
+    if reference is None:
+        if part == AUTO:
+            raise PartError(
+                f"no version of {chart.name} is published or tagged, so there is nothing to judge from",
+                expected="--part major, minor or patch",
+                run="git fetch --tags",
+            )
+        return first
+    with edited(chart, first) as copy:
+        verdict = judge(work, reference, chart=copy)
+    bump = first
+    if part == AUTO:
+        needed = _to_raise(verdict, chart.version)
+        work.say(f"{verdict.level} since {verdict.version}: {line(verdict.reasons[0])}")
+        bump = read_bump(work, part=needed, **request)
+    demand(work, replace(verdict, current=bump.new))
+    return bump
+
+
+def _to_raise(verdict: Verdict, current: str) -> Level:
+    """The part to raise now, in a chart that may have been raised since the version judged from already."""
+    if verdict.part == "none":
+        raise PartError(
+            f"nothing of {verdict.chart} differs from {verdict.version} that anybody would notice",
+            expected="a change; or a part, if a version is to be made all the same",
+            run=f"invoke diff --from {verdict.source}",
+        )
+    if current != verdict.version and verdict.enough:
+        raise PartError(
+            f"{verdict.chart} {current} is raised above {verdict.version} as far as it has to be",
+            expected="a part to raise it further",
+            run="invoke release",
+        )
+    return verdict.part
+
+
+def demand(work: Workspace, verdict: Verdict) -> None:
+    """Raises FindingsError for a version that is raised by too little; one that is raised by more is said."""
+    demand_enough(verdict)
+    work.say(verdict.summary())
+
+
+def judge_release(work: Workspace, chart: Chart, reference: str, registry: Registry | None) -> Verdict:
+    """The verdict on a chart that is about to be released. `registry` is served already. Raises as `judge`."""
+    return judge(served(work, registry), reference, chart=chart)
+
+
+def base_of(work: Workspace, chart: Chart, registry: Registry | None) -> str | None:
+    """The version that the release of a chart is judged from, None for its first one."""
+    return last_version(served(work, registry), chart, below=True)
+
+
+def served(work: Workspace, registry: Registry | None) -> Workspace:
+    """The workspace with a registry that is served already in place of the embedded one."""
+    if registry is None or work.config.registry:
+        return work
+    return work.having(registry=registry.remote, plain_http=registry.plain_http)
+
+
+@contextlib.contextmanager
+def edited(chart: Chart, bump: Bump) -> Iterator[Chart]:
+    """A copy of the chart that has the edits of `bump`, gone after the block."""
+    with tempfile.TemporaryDirectory(prefix=owned("judged")) as scratch:
+        folder = f"{scratch}/{chart.path.name}"
+        shutil.copytree(chart.path, folder, symlinks=True, ignore=shutil.ignore_patterns(FRESH.format("*")))
+        copy = read_chart(type(chart.path)(folder))
+        for edit in bump.edits:
+            if edit.path.is_relative_to(chart.path.resolve()):
+                (copy.path / edit.path.relative_to(chart.path.resolve())).write_bytes(edit.after)
+        yield read_chart(copy.path)
