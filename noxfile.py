@@ -99,4 +99,14 @@ def e2e_tests(session: nox.Session) -> None:
     build_tools(session, "helm", "kind", "kubectl", "crane", "k6")
     for images in ("images", "node-image"):
         run_patiently(session, "invoke", images)
-    run_patiently(session, "pytest", "-m", "e2e", "tests/e2e", *session.posargs)
+    run_patiently(session, "pytest", "-m", "e2e and not faults", "tests/e2e", *session.posargs)
+
+
+@nox.session(name="e2e-faults")
+def e2e_faults(session: nox.Session) -> None:
+    """Prove on a kind cluster that the smoke test goes red for every promise that a chart breaks."""
+    install(session, "test")
+    build_tools(session, "helm", "kind", "kubectl", "crane", "k6")
+    for images in ("images", "node-image"):
+        run_patiently(session, "invoke", images)
+    run_patiently(session, "pytest", "-m", "faults", "tests/e2e", *session.posargs)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from scripts.cluster.objects import Object, event_time
 from scripts.cluster.transport import Login, Transport, open_transport
@@ -180,16 +180,36 @@ class Api:
 
     def objects(self, namespace: str) -> tuple[Object, ...]:
         """Every object of every kind in `namespace`, sorted by kind and name; events and measurements left out."""
+        return self._all(namespace)
+
+    def cluster_objects(self) -> tuple[Object, ...]:
+        """Every object that stands outside of namespaces, as far as we may list them, sorted by kind and name."""
+        return self._all(None)
+
+    def _all(self, namespace: str | None) -> tuple[Object, ...]:
         preferred = {(kind.group, kind.plural): kind for kind in reversed(self.kinds(refresh=True))}
         kinds = [
             kind
             for kind in preferred.values()
-            if kind.namespaced and "list" in kind.verbs and kind.name not in _OBSERVATIONS
+            if kind.namespaced == (namespace is not None) and "list" in kind.verbs and kind.name not in _OBSERVATIONS
         ]
+
+        def listed(kind: Kind) -> list[Object]:
+            try:
+                return cast("list[Object]", self._get(kind.path(namespace))["items"])
+            except ApiError as error:
+                if namespace is None and error.status in (403, 404):  # not ours to see
+                    return []
+                raise
+
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda kind: self._get(kind.path(namespace))["items"], kinds))
+            answers = list(pool.map(listed, kinds))
         found = {
-            item["metadata"]["uid"]: {"apiVersion": kind.api_version, "kind": kind.name, **item}
+            item["metadata"].get("uid", kind.name + item["metadata"]["name"]): {
+                "apiVersion": kind.api_version,
+                "kind": kind.name,
+                **item,
+            }
             for kind, items in zip(kinds, answers, strict=True)  # of two groups that share objects the first wins
             for item in items
         }
@@ -225,6 +245,11 @@ class Api:
                 return None
             raise
         return None if text.startswith(_LOG_LOST) else text
+
+    def ask_pod(self, pod: str, namespace: str, *, port: object, path: str, scheme: str = "http") -> str:
+        """What a pod answers to a GET of `path` on its `port`, by way of the API server."""
+        way = f"{self.kind('Pod').path(namespace, f'{scheme}:{pod}:{port}')}/proxy/{path.lstrip('/')}"
+        return self._transport.request("GET", way, accept="*/*", patient=False).decode("utf-8", "replace")
 
     def events(self, namespace: str | None = None) -> tuple[Object, ...]:
         """The events, oldest first."""

@@ -18,7 +18,7 @@ from scripts.containers.node_image import NodeImage, node_image
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
 from scripts.core.files import sha256
-from scripts.core.interrupt import cleaning, interruptible
+from scripts.core.interrupt import cleaning, interruptible, put_right
 from scripts.core.owner import mark
 from scripts.core.parallel import workers
 from scripts.core.paths import list_item
@@ -97,7 +97,15 @@ def cluster(work: Workspace, *, keep: bool = False) -> Iterator[KindCluster]:
         if name is None:
             name = maker.kept_name if keep else maker.fresh_name()
         complete = reused
-        try:
+
+        def end() -> None:
+            if keep and complete:
+                say(f"cluster {name} is kept: kubectl --kubeconfig {maker.kubeconfig(name)}")
+            else:
+                with cleaning(f"deleting the cluster {name}"):
+                    maker.delete(name, settle=0 if complete else _SETTLE)
+
+        with put_right(end, say):
             if not reused:
                 maker.create(name)
             nodes = maker.ready(name)
@@ -105,12 +113,6 @@ def cluster(work: Workspace, *, keep: bool = False) -> Iterator[KindCluster]:
             seconds = time.monotonic() - begin
             say(f"cluster {name} is {'found' if reused else 'up'}: {len(nodes)} nodes, DNS ready, in {seconds:.0f} s")
             yield KindCluster(name, maker.kubeconfig(name), image, nodes, reused, seconds, work.runner)
-        finally:
-            if keep and complete:
-                say(f"cluster {name} is kept: kubectl --kubeconfig {maker.kubeconfig(name)}")
-            else:
-                with cleaning(f"deleting the cluster {name}"):
-                    maker.delete(name, settle=0 if complete else _SETTLE)
 
 
 def kind_config(image: NodeImage, *, cgroup_v1: bool) -> dict[str, Any]:
@@ -236,7 +238,7 @@ class _Maker:
         )
         self._folder.mkdir(parents=True, exist_ok=True)
         argv = (
-            *(self._kind, "create", "cluster", f"--name={name}", "--config=-", "--retain", "--quiet"),
+            *(self._kind, "create", "cluster", f"--name={name}", "--config=-", "--retain", "-v=1"),
             *("--wait=0s", f"--kubeconfig={self.kubeconfig(name)}"),
         )
         try:

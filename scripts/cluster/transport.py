@@ -57,8 +57,9 @@ class Transport:
         body: object = None,
         content_type: str = "application/json",
         accept: str = "application/json",
+        patient: bool = True,
     ) -> bytes:
-        """The body of the answer. A GET is tried again for 10 s while the server is busy or out of reach.
+        """The body of the answer. A GET is tried again for 10 s while the server is busy or out of reach, if `patient`.
 
         Raises ApiError for every answer that is not 2xx, ClusterError where there is no answer.
         """
@@ -71,7 +72,7 @@ class Transport:
                 raise ClusterError(f"{method} {path}: the API server gives no answer", found=str(error)) from error
             if 200 <= status < 300:
                 return answer
-            if method != "GET" or status not in _BUSY or time.monotonic() > give_up:
+            if not patient or method != "GET" or status not in _BUSY or time.monotonic() > give_up:
                 raise _api_error(method, path, status, answer)
             pause(0.5)
 

@@ -9,10 +9,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from types import FrameType
 
+from scripts.core.errors import ReleaseError
 from scripts.core.progress import Say, silent
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -119,6 +120,20 @@ def cleaning(what: str) -> Iterator[None]:
     """
     with _deferred(what):
         yield
+
+
+@contextlib.contextmanager
+def put_right(undo: Callable[[], object], say: Say) -> Iterator[None]:
+    """Call `undo` when the block ends. What went wrong first is raised; a failure of `undo` after it is only said."""
+    try:
+        yield
+    except BaseException:
+        try:
+            undo()
+        except ReleaseError as second:
+            say(f"the clean-up failed too: {second}")
+        raise
+    undo()
 
 
 @contextlib.contextmanager

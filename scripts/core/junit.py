@@ -24,34 +24,41 @@ class Case:
 
 @dataclass(frozen=True)
 class Suite:
-    """Tests that belong together; `classname` is how readers group them, by default its `name`."""
+    """Tests that belong together; `classname` is how readers group them, by default its `name`.
+
+    With `errors` what failed did so for want of a verdict, which is another thing than a failure.
+    """
 
     name: str
     cases: tuple[Case, ...]
     classname: str = ""
     seconds: float | None = None
+    errors: bool = False
 
 
 def document(name: str, suites: Iterable[Suite], seconds: float | None = None) -> str:
     """The text of a JUnit file."""
     root = ElementTree.Element("testsuites", {"name": _clean(name), **_time(seconds)})
-    tests = failed = 0
+    tests = failed = erred = 0
     for suite in suites:
         bad = sum(bool(case.failures) for case in suite.cases)
-        counts = {"tests": str(len(suite.cases)), "failures": str(bad), "errors": "0"}
+        failures, errors = (0, bad) if suite.errors else (bad, 0)
+        counts = {"tests": str(len(suite.cases)), "failures": str(failures), "errors": str(errors)}
         facts = {"name": _clean(suite.name), **counts, **_time(suite.seconds)}
         told = ElementTree.SubElement(root, "testsuite", facts)
-        tests, failed = tests + len(suite.cases), failed + bad
+        tests, failed, erred = tests + len(suite.cases), failed + failures, erred + errors
         for case in suite.cases:
             place = {"classname": _clean(suite.classname or suite.name), "name": _clean(case.name)}
             one = ElementTree.SubElement(told, "testcase", {**place, **_time(case.seconds)})
             if case.failures:
                 text = _clean("\n".join(case.failures))
-                ElementTree.SubElement(one, "failure", {"message": text.partition("\n")[0]}).text = text
+                kind = "error" if suite.errors else "failure"
+                ElementTree.SubElement(one, kind, {"message": text.partition("\n")[0]}).text = text
             if case.output:
                 ElementTree.SubElement(one, "system-out").text = _clean(case.output)
     root.set("tests", str(tests))
     root.set("failures", str(failed))
+    root.set("errors", str(erred))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 

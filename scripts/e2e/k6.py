@@ -27,8 +27,8 @@ class Request:
     """One request that came to an end.
 
     `at` is when it was sent (seconds since 1970), `seconds` until it was answered or given up, `kind` "new" or
-    "kept" (its connection), `status` 0 where there was no answer. `pod`, `version` and `manager` are what the
-    ingress said of itself and of the route-manager it asked; "" where it did not.
+    "kept" (its connection), `status` 0 where there was no answer. `pod`, `version` and `behind` are what the
+    server said of itself and of whom it asked for the answer; "" where it did not.
     """
 
     at: float
@@ -39,7 +39,7 @@ class Request:
     error: str = ""
     pod: str = ""
     version: str = ""
-    manager: str = ""
+    behind: str = ""
 
     @property
     def end(self) -> float:
@@ -47,8 +47,8 @@ class Request:
 
     @property
     def failed(self) -> bool:
-        """No answer, another status than 200, or an answer that did not come by way of route-manager."""
-        return self.status != 200 or bool(self.error) or not self.manager
+        """No answer, another status than 200, or an answer that nobody behind the server gave."""
+        return self.status != 200 or bool(self.error) or not self.behind
 
 
 class Load:
@@ -88,10 +88,19 @@ class Load:
 
 @contextlib.contextmanager
 def load(
-    k6: Path, runner: Runner, targets: Sequence[str], results: Path, *, rate: int = RATE, timeout: float = TIMEOUT
+    k6: Path,
+    runner: Runner,
+    targets: Sequence[str],
+    results: Path,
+    *,
+    proof: str,
+    kinds: Sequence[str] = KINDS,
+    rate: int = RATE,
+    timeout: float = TIMEOUT,
 ) -> Iterator[Load]:
-    """Load `targets` (URLs, in turn) with `rate` requests a second of each kind while the block runs.
+    """Load `targets` (URLs, in turn) with `rate` requests a second of each of `kinds` while the block runs.
 
+    `proof` is where the JSON of an answer says who gave it ("backend.pod"): an answer without it is a loss.
     `results` is the file that receives a line for each request. The block begins when the first request has ended.
     Raises ToolError when k6 does not start or ends by itself.
     """
@@ -99,7 +108,13 @@ def load(
     results.unlink(missing_ok=True)
     argv: list[str | os.PathLike[str]] = [k6, "run", "--no-usage-report", "--quiet", "--summary-mode=disabled"]
     argv += ["--log-format=raw", f"--console-output={results}", "--address="]
-    given = {"TARGETS": ",".join(targets), "RATE": str(rate), "TIMEOUT": f"{timeout:g}"}
+    given = {
+        "TARGETS": ",".join(targets),
+        "RATE": str(rate),
+        "TIMEOUT": f"{timeout:g}",
+        "PROOF": proof,
+        "KINDS": ",".join(kinds),
+    }
     for name, value in given.items():
         argv += ["--env", f"{name}={value}"]
     with runner.start([*argv, _SCRIPT], log=results.with_suffix(".log")) as process:

@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from scripts.cluster.watch import Change
-from scripts.e2e.k6 import KINDS, Request
+from scripts.e2e.k6 import KINDS, RATE, Request
 from scripts.e2e.timeline import ENDED, GONE, READY, RUNNING, STOPPING, UNREADY, Event, clock, timeline
 
 ENOUGH = 3000  # requests below which a load proves nothing
 SLOW = 1.0  # seconds from which a request is told, though it is not lost
+# From so many seconds on the control says that the machine is short of something. What answers at once in a
+# thousandth of that waits for nothing else. It excuses a loss at that time, and voids nothing else.
+STRAINED = 0.25
 BEFORE, AFTER = 5.0, 1.0  # seconds around a request in which an event can be its cause
 _TOGETHER = 1.0  # seconds between two requests of one incident
 # Linux' nf_conntrack_tcp_timeout_syn_sent: so long a node sends what comes from the same port where it sent a
 # connection that nobody answered, even when the pod there is no more.
 _TRACKED = 120.0
+LATENCY = 10.0  # times as long as before, or as the control's meanwhile: what p99 may not exceed
+_QUICK = 0.05  # seconds below which nobody minds that something takes longer than before
+# What the machine did to a request shows a moment before and some seconds after: a probe failed, a call was given up.
+_LEAD, _TRAIL = 2.0, 5.0
 _SHOWN = 12  # events of an incident in a text for a person
 
 
@@ -47,10 +55,50 @@ class Incident:
 
 
 @dataclass(frozen=True)
+class Latency:
+    """How long requests took, in seconds."""
+
+    requests: int
+    median: float
+    p99: float
+    longest: float
+
+    def __str__(self) -> str:
+        times = (("median", self.median), ("p99", self.p99), ("longest", self.longest))
+        return ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in times)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A time in which the control lost: what happened to a load in it, the machine did. `why` says what it lost."""
+
+    begin: float
+    end: float
+    why: str
+
+    def __str__(self) -> str:
+        return f"void from {clock(self.begin)} to {clock(self.end)}: {self.why}"
+
+
+@dataclass(frozen=True)
+class Control:
+    """What became of the control meanwhile: the same load on endpoints that the chart has no part in."""
+
+    requests: int
+    failed: int
+    latency: Latency
+    stall: float
+    """The longest time in which the generator sent nothing though it had to."""
+
+
+@dataclass(frozen=True)
 class Ledger:
     """What became of a load. Times are seconds; `requests` and what follows are counts.
 
     `objections` are the reasons for which it does not pass: none says that nothing was lost of enough requests.
+    `windows` are void: what was lost in them (`voided`) is no objection, but then nothing is proven either.
+    `before` is the latency until what is under test began, `during` from then on. `asked` are the Services that the
+    requests went to, as they were one after the other. `control` is None where there was none.
     """
 
     service: str
@@ -61,72 +109,182 @@ class Ledger:
     slow: int
     kinds: Mapping[str, int]
     versions: Mapping[str, int]
-    median: float
-    p99: float
-    longest: float
+    before: Latency
+    during: Latency
+    stall: float
     incidents: tuple[Incident, ...]
     events: tuple[Event, ...]
     objections: tuple[str, ...]
+    windows: tuple[Window, ...] = ()
+    voided: int = 0
+    control: Control | None = None
+    asked: tuple[str, ...] = ()
+
+    @property
+    def void(self) -> bool:
+        """Nothing speaks against it, but for a time the machine was in the way: it has to be measured again."""
+        return bool(self.windows) and not self.objections
 
     @property
     def passed(self) -> bool:
-        return not self.objections
+        return not self.objections and not self.windows
 
     def summary(self) -> str:
         """One line."""
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.kinds.items())
-        times = ", ".join(
-            f"{name} {seconds * 1000:.0f} ms"
-            for name, seconds in (("median", self.median), ("p99", self.p99), ("longest", self.longest))
+        before = f", before: p99 {self.before.p99 * 1000:.0f} ms" if self.before.requests else ""
+        control = (
+            f"; control: {self.control.failed} lost, p99 {self.control.latency.p99 * 1000:.0f} ms"
+            if self.control
+            else ""
         )
         return (
             f"{self.requests} requests ({kinds}) in {self.end - self.begin:.0f} s: "
-            f"{self.failed} lost, {self.slow} slow; {times}"
+            f"{self.failed} lost, {self.slow} slow; {self.during}{before}{control}"
         )
 
     def lines(self) -> list[str]:
-        """For a person: the summary, the objections, each incident."""
-        return [self.summary(), *self.objections, *(line for incident in self.incidents for line in incident.lines())]
+        """For a person: the summary, the objections, what is void, each incident."""
+        incidents = (line for incident in self.incidents for line in incident.lines())
+        return [self.summary(), *self.objections, *map(str, self.windows), *incidents]
 
     def report(self) -> dict[str, Any]:
         """For a machine."""
-        return {**asdict(self), "passed": self.passed}
+        return {**asdict(self), "passed": self.passed, "void": self.void}
 
 
 def judge(
-    requests: Iterable[Request], changes: Iterable[Change], service: str, *, since: float = 0.0, enough: int = ENOUGH
+    requests: Iterable[Request],
+    changes: Iterable[Change],
+    service: str,
+    *,
+    since: float = 0.0,
+    begun: float | None = None,
+    enough: int = ENOUGH,
+    kinds: Sequence[str] = KINDS,
+    rate: int = RATE,
+    control: Sequence[Request] | None = None,
+    asked: Sequence[str] = (),
+    latency: float = LATENCY,
 ) -> Ledger:
     """The ledger of `requests` that went to `service`, joined to the pod and EndpointSlice `changes` meanwhile.
 
-    Changes until `since` tell what there was at the beginning: they are the cause of nothing.
+    Changes until `since` tell what there was at the beginning: they are the cause of nothing. `begun` is when what is
+    under test began. `control` are the requests of the control meanwhile, sent `rate` a second of each kind.
     """
     ordered = sorted(requests, key=lambda request: request.at)
     events = timeline(changes)
-    times = sorted(request.seconds for request in ordered) or [0.0]
-    kinds = dict(sorted(Counter(request.kind for request in ordered).items()))
-    failed = sum(request.failed for request in ordered)
+    void: tuple[Window, ...] = ()
+    if control is not None and ordered:
+        end = max(request.end for request in ordered)
+        control = [request for request in control if request.end >= ordered[0].at and request.at <= end]
+        void = windows(control, ordered[0].at, ordered[-1].at, rate=rate)
+        bad = [request for request in ordered if request.failed and not _within(request, void)]
+        strained = windows(control, ordered[0].at, ordered[-1].at, rate=rate, slow=STRAINED)
+        void = (*void, *(window for window in strained if any(_within(request, (window,)) for request in bad)))
+    valid = [request for request in ordered if not _within(request, void)]
+    before = measure(request for request in valid if begun is not None and request.end <= begun)
+    during = measure(request for request in valid if begun is None or request.end > begun)
+    seen = (
+        Control(
+            len(control),
+            sum(request.failed for request in control),
+            measure(request for request in control if not _within(request, void)),
+            stall(control, rate),
+        )
+        if control is not None
+        else None
+    )
+    counts = Counter(request.kind for request in ordered)
+    failed = sum(request.failed for request in valid)
     objections = []
     if failed:
-        objections.append(f"{failed} of {len(ordered)} requests were lost")
+        objections.append(f"{failed} of {len(valid)} requests were lost")
     if len(ordered) < enough:
         objections.append(f"{len(ordered)} requests came to an end, which is fewer than {enough} and proves nothing")
-    objections += [f"no request used a {kind} connection" for kind in KINDS if ordered and not kinds.get(kind)]
+    objections += [f"no request used a {kind} connection" for kind in kinds if ordered and not counts.get(kind)]
+    usual = max(before.p99, seen.latency.p99 if seen else 0.0, _QUICK)
+    if before.requests and during.p99 > latency * usual:
+        objections.append(
+            f"requests became slow: p99 {during.p99 * 1000:.0f} ms, which is more than {latency:g} times the "
+            f"{usual * 1000:.0f} ms of before and of the control"
+        )
     return Ledger(
         service=service,
         begin=ordered[0].at if ordered else 0.0,
         end=max((request.end for request in ordered), default=0.0),
         requests=len(ordered),
         failed=failed,
-        slow=sum(_slow(request) for request in ordered),
-        kinds=kinds,
+        slow=sum(_slow(request) for request in valid),
+        kinds=dict(sorted(counts.items())),
         versions=dict(sorted(Counter(request.version for request in ordered if not request.failed).items())),
-        median=_quantile(times, 0.5),
-        p99=_quantile(times, 0.99),
-        longest=times[-1],
-        incidents=tuple(_incidents(ordered, events, service, since)),
+        before=before,
+        during=during,
+        stall=stall(ordered, rate),
+        incidents=tuple(_incidents(valid, events, service, since)),
         events=events,
         objections=tuple(objections),
+        windows=void,
+        voided=sum(request.failed for request in ordered) - failed,
+        control=seen,
+        asked=tuple(asked),
     )
+
+
+def measure(requests: Iterable[Request]) -> Latency:
+    """How long `requests` took; zeros where there are none."""
+    times = sorted(request.seconds for request in requests)
+    if not times:
+        return Latency(0, 0.0, 0.0, 0.0)
+    return Latency(len(times), _quantile(times, 0.5), _quantile(times, 0.99), times[-1])
+
+
+def windows(
+    control: Sequence[Request], begin: float, end: float, *, rate: int = RATE, slow: float = SLOW
+) -> tuple[Window, ...]:
+    """The times from `begin` to `end` in which the control lost, took `slow` seconds, or was not sent at all.
+
+    Each is wide enough for what follows of it.
+    """
+    found = [
+        (
+            request.at - _LEAD,
+            request.end + _TRAIL,
+            f"{request.target} {_error(request) if request.failed else 'was slow'}",
+        )
+        for request in control
+        if request.failed or request.seconds >= slow
+    ]
+    found += [
+        (first - _LEAD, last + _TRAIL, "nothing was sent")
+        for first, last in _gaps([begin, *(request.at for request in control), end], rate)
+        if last - first >= SLOW
+    ]
+    merged: list[tuple[float, float, Counter[str]]] = []
+    for first, last, why in sorted(found):
+        if merged and first <= merged[-1][1]:
+            before = merged.pop()
+            merged.append((before[0], max(before[1], last), before[2] + Counter([why])))
+        else:
+            merged.append((first, last, Counter([why])))
+    return tuple(
+        Window(first, last, "the control: " + ", ".join(f"{count} x {why}" for why, count in whys.most_common(3)))
+        for first, last, whys in merged
+    )
+
+
+def stall(requests: Sequence[Request], rate: int) -> float:
+    """The longest time beyond its pace in which nothing was sent, in seconds: the generator's own delay."""
+    return max((end - begin - 1 / rate for begin, end in _gaps([r.at for r in requests], rate)), default=0.0)
+
+
+def _gaps(times: Iterable[float], rate: int) -> Iterator[tuple[float, float]]:
+    """The times between one and the next that are longer than the pace asks for."""
+    return ((begin, end) for begin, end in pairwise(sorted(times)) if end - begin > 1 / rate)
+
+
+def _within(request: Request, void: Sequence[Window]) -> bool:
+    return any(request.end >= window.begin and request.at <= window.end for window in void)
 
 
 # -- why -------------------------------------------------------------------------------------------
@@ -161,8 +319,8 @@ def _incident(group: Sequence[Request], events: Sequence[Event], service: str, s
 
 def cause(request: Request, events: Sequence[Event], service: str, *, since: float = 0.0) -> str:
     """Why a request to `service` was lost or slow, from the `events` that were seen after `since`."""
-    if request.status and not request.manager:
-        # The ingress answered, so what it was missing is behind a Service of other pods.
+    if request.status and not request.behind:
+        # The server answered, so what it was missing is behind a Service of other pods.
         behind: dict[str, set[str]] = {}
         for event in events:
             behind.setdefault(event.service, set()).add(event.pod)
@@ -170,7 +328,7 @@ def cause(request: Request, events: Sequence[Event], service: str, *, since: flo
         others = sorted(name for name, pods in behind.items() if name and not pods & own)
         for name in (*others, service):
             if reason := _reason(request, events, name, since):
-                return f"pod {request.pod or 'unknown'} had no route-manager: {reason}"
+                return f"pod {request.pod or 'unknown'} had nobody behind it: {reason}"
     return _reason(request, events, service, since) or _stale(request, events, service, since) or UNEXPLAINED
 
 

@@ -1,4 +1,4 @@
-"""Records a load: the requests, and the pods and endpoints meanwhile."""
+"""Records a load: every request, the pods and endpoints meanwhile, and what the control lost at the same time."""
 
 from __future__ import annotations
 
@@ -10,24 +10,31 @@ from pathlib import Path
 from scripts.cluster.api import Api
 from scripts.cluster.watch import Watch
 from scripts.core.command import Runner
-from scripts.core.errors import ClusterError
+from scripts.core.errors import ClusterError, ToolError
+from scripts.core.interrupt import pause
 from scripts.core.waiting import until
-from scripts.e2e.k6 import RATE, Load, load
-from scripts.e2e.ledger import ENOUGH, Ledger, judge
+from scripts.e2e.control import Control
+from scripts.e2e.k6 import KINDS, Load, load
+from scripts.e2e.ledger import ENOUGH, LATENCY, SLOW, Ledger, judge
+from scripts.e2e.outside import Outside
 from scripts.e2e.timeline import WATCHED
+
+_BEFORE = 3.0  # seconds of load before what is under test begins, to compare with
 
 
 class Recording:
     """A load that is on and recorded; `ledger` is there once the block of `record` has ended."""
 
-    def __init__(self, service: str, running: Load, watch: Watch, since: float) -> None:
+    def __init__(self, service: str, running: Load, watch: Watch, outside: Outside, since: float) -> None:
         self._service = service
         self._load = running
         self._watch = watch
+        self._outside = outside
         self._since = since
+        self._begun: float | None = None
         self._ledger: Ledger | None = None
 
-    def wait_for(self, count: int = ENOUGH, *, deadline: float = 120) -> None:
+    def wait_for(self, count: int, *, deadline: float = 120) -> None:
         """Go on until `count` requests came to an end. Raises ClusterError, ToolError (k6 is gone)."""
         until(
             lambda: len(self._load.requests()) >= count,
@@ -37,6 +44,15 @@ class Recording:
             error=ClusterError,
         )
 
+    def demand_asked(self) -> str:
+        """The load asks the real Service, as it is now; in words. Raises ClusterError."""
+        return self._outside.demand_same()
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is a ledger: not while the load is on, nor where everything was stopped before it was made."""
+        return self._ledger is not None
+
     @property
     def ledger(self) -> Ledger:
         """Raises RuntimeError while the load is on."""
@@ -44,8 +60,36 @@ class Recording:
             raise RuntimeError("the load is still on")
         return self._ledger
 
-    def _close(self, enough: int) -> None:
-        self._ledger = judge(self._load.all(), self._watch.changes(), self._service, since=self._since, enough=enough)
+    def _begin(self) -> None:
+        """What comes now is under test; what was until now is what it is compared with."""
+        while time.time() < self._load.begin + _BEFORE:
+            self._load.requests()
+            pause(0.1)
+        self._begun = time.time()
+
+    def _close(self, control: Control | None, *, enough: int, kinds: Sequence[str], rate: int, latency: float) -> None:
+        requests = self._load.all()
+        seen = None
+        if control is not None and requests:
+            bad = any(request.failed or request.seconds >= SLOW for request in requests)
+            begin, end = min(request.at for request in requests), max(request.end for request in requests)
+            try:
+                seen = control.between(begin, end, certain=bad)
+            except ToolError:
+                seen = []  # it ended: nothing is known of the machine
+        self._ledger = judge(
+            requests,
+            self._watch.changes(),
+            self._service,
+            since=self._since,
+            begun=self._begun,
+            enough=enough,
+            kinds=kinds,
+            rate=rate,
+            control=seen,
+            asked=self._outside.asked,
+            latency=latency,
+        )
 
 
 @contextlib.contextmanager
@@ -53,24 +97,32 @@ def record(
     k6: Path,
     runner: Runner,
     api: Api,
+    outside: Outside,
     *,
     namespace: str,
     service: str,
     targets: Sequence[str],
     results: Path,
-    rate: int = RATE,
+    proof: str,
+    rate: int,
+    control: Control | None,
     enough: int = ENOUGH,
+    kinds: Sequence[str] = KINDS,
+    latency: float = LATENCY,
 ) -> Iterator[Recording]:
-    """Load `targets` (URLs that lead to `service` in `namespace`) while the block runs, and watch its pods.
+    """Load `targets` (URLs of `outside`, the twin of `service` in `namespace`) while the block runs; watch its pods.
 
-    The file `results` receives every request. Raises ToolError, ApiError, ClusterError.
+    The block begins some seconds later, so that there is a before. The file `results` receives every request.
+    Raises ToolError, ApiError, ClusterError.
     """
     with api.watch(WATCHED, namespace) as watch, contextlib.ExitStack() as stack:
         since = time.time()
-        running = stack.enter_context(load(k6, runner, targets, results, rate=rate))
-        recording = Recording(service, running, watch, since)
+        stack.enter_context(outside.followed())
+        running = stack.enter_context(load(k6, runner, targets, results, proof=proof, kinds=kinds, rate=rate))
+        recording = Recording(service, running, watch, outside, since)
+        recording._begin()
         try:
             yield recording
         finally:
             stack.close()  # the load first, so that its last requests count
-            recording._close(enough)
+            recording._close(control, enough=enough, kinds=kinds, rate=rate, latency=latency)

@@ -8,13 +8,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from scripts.core.errors import ReleaseError
+from scripts.core.errors import ClusterError, ReleaseError
 from scripts.core.junit import Case, Suite, document
 from scripts.core.progress import Say
 from scripts.e2e.ledger import Ledger
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PASSED, FAILED, STOPPED = "passed", "failed", "stopped"
+VOID = "void"  # the machine was in the way: neither passed nor failed, whatever was seen
+
+
+class Broken(ClusterError):
+    """A promise is broken by what is declared or was decided: no noise of a machine does that."""
+
+
+class LoadFailed(ClusterError):
+    """A load does not pass, for what happened while the control held."""
+
+
+class Unproven(ClusterError):
+    """What was seen proves nothing: the control lost at the same time. It has to be measured again."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a scenario went. `error` is "" unless it failed; `ledgers` has one entry for each of its loads."""
+    """How a scenario went. `error` is "" unless it failed; `ledgers` has one entry for each of its loads.
+
+    `void` are the attempts before this one, which proved nothing because the control lost meanwhile. `restarts` are
+    the containers of the release that were restarted, `skipped` says what the cluster does not let us test.
+    """
 
     scenario: str
     state: str
@@ -37,6 +54,9 @@ class Outcome:
     steps: tuple[Step, ...]
     ledgers: Mapping[str, Ledger] = field(default_factory=dict)
     error: str = ""
+    void: tuple[Outcome, ...] = ()
+    restarts: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     @property
     def requests(self) -> int:
@@ -49,40 +69,49 @@ class Outcome:
     def line(self) -> str:
         """One line for a person."""
         load = f", {self.requests} requests, {self.lost} lost" if self.ledgers else ""
-        return f"{self.scenario:<12} {self.state} in {self.seconds:.0f} s{load}"
+        again = f", measured again after {len(self.void)} void" if self.void else ""
+        without = f"; not tested: {', '.join(self.skipped)}" if self.skipped else ""
+        return f"{self.scenario:<14} {self.state} in {self.seconds:.0f} s{load}{again}{without}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a machine. The events of a ledger are only there for what went wrong."""
+        ledgers = {name: ledger.report() for name, ledger in self.ledgers.items()}
+        for ledger in ledgers.values():
+            del ledger["events"]
+        return {
+            "scenario": self.scenario,
+            "state": self.state,
+            "seconds": round(self.seconds, 3),
+            "steps": [asdict(step) for step in self.steps],
+            "ledgers": ledgers,
+            "error": self.error,
+            "restarts": list(self.restarts),
+            "skipped": list(self.skipped),
+            "void": [outcome.to_dict() for outcome in self.void],
+        }
 
 
 @dataclass(frozen=True)
 class Report:
-    """A whole run. `candidate`, `sources` and `cluster` say what was tested on what, as names and values."""
+    """A whole run. `candidate`, `sources` and `cluster` say what was tested on what, as names and values.
+
+    `control` says whether there was one, and how it fared over the whole run.
+    """
 
     candidate: Mapping[str, str]
     sources: tuple[Mapping[str, str], ...]
     cluster: Mapping[str, Any]
     seconds: float
     outcomes: tuple[Outcome, ...]
+    control: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
+        """Those that did not pass, the void ones among them."""
         return tuple(outcome for outcome in self.outcomes if outcome.state != PASSED)
 
     def to_dict(self) -> dict[str, Any]:
-        """For a machine. The events of a ledger are only there for what went wrong."""
-        outcomes = []
-        for outcome in self.outcomes:
-            ledgers = {name: ledger.report() for name, ledger in outcome.ledgers.items()}
-            for ledger in ledgers.values():
-                del ledger["events"]
-            outcomes.append(
-                {
-                    "scenario": outcome.scenario,
-                    "state": outcome.state,
-                    "seconds": round(outcome.seconds, 3),
-                    "steps": [asdict(step) for step in outcome.steps],
-                    "ledgers": ledgers,
-                    "error": outcome.error,
-                }
-            )
+        """For a machine."""
         return {
             "schema_version": SCHEMA_VERSION,
             "passed": not self.failed,
@@ -90,11 +119,12 @@ class Report:
             "candidate": dict(self.candidate),
             "sources": [dict(source) for source in self.sources],
             "cluster": dict(self.cluster),
-            "scenarios": outcomes,
+            "control": dict(self.control),
+            "scenarios": [outcome.to_dict() for outcome in self.outcomes],
         }
 
     def junit(self) -> str:
-        """JUnit XML: a suite a scenario, a case a step and one for each load."""
+        """JUnit XML: a suite a scenario, a case a promise. What is void is an error of the machine, no failure."""
         return document("e2e", map(_suite, self.outcomes), self.seconds)
 
     def lines(self) -> list[str]:
@@ -109,22 +139,35 @@ def _suite(outcome: Outcome) -> Suite:
     cases = [Case(step.name, (step.error,) if step.error else (), step.detail, step.seconds) for step in outcome.steps]
     if outcome.error and not any(case.failures for case in cases):
         cases.append(Case(outcome.scenario, (outcome.error,), seconds=0))
-    return Suite(outcome.scenario, tuple(cases), f"e2e.{outcome.scenario}", outcome.seconds)
+    unproven = outcome.state in (VOID, STOPPED)
+    return Suite(outcome.scenario, tuple(cases), f"e2e.{outcome.scenario}", outcome.seconds, errors=unproven)
 
 
 class Journal:
     """What one scenario does, written down as it goes."""
 
-    def __init__(self, scenario: str, say: Say) -> None:
+    def __init__(self, scenario: str, say: Say, *, attempt: int = 1) -> None:
         self.scenario = scenario
+        self.folder = scenario if attempt == 1 else f"{scenario}.{attempt}"
+        """Where results of this attempt go."""
+        self.restarts: list[str] = []
+        self.skipped: list[str] = []
         self.steps: list[Step] = []
         self.ledgers: dict[str, Ledger] = {}
+        self.begun = self.since = time.time()
+        """When the scenario, and from when on what the step that is on looks at, began (seconds since 1970)."""
         self._say = say
         self._detail = ""
 
     def say(self, text: str) -> None:
         """A line of progress, with the name of the scenario, since several run at a time."""
         self._say(f"{self.scenario}: {text}")
+
+    def skip(self, what: str) -> None:
+        """Say that something is not tested, and why."""
+        if what not in self.skipped:
+            self.skipped.append(what)
+            self.say(f"not tested: {what}")
 
     def detail(self, text: str) -> None:
         """What the step that is on has to say."""
@@ -134,6 +177,7 @@ class Journal:
     def step(self, name: str) -> Iterator[None]:
         """A part of the scenario; a ReleaseError in it is noted and goes on."""
         self._detail, begin = "", time.monotonic()
+        self.since = time.time()
         try:
             yield
         except ReleaseError as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from scripts.chart.archive import read_members, unpack
@@ -24,30 +25,43 @@ from scripts.containers.images import SERVICES, VERSIONS, build_services, refere
 from scripts.core.config import Config
 from scripts.core.errors import ChartError, ConfigError, FindingsError, RegistryError, ReleaseError
 from scripts.core.files import write_atomic
-from scripts.core.interrupt import interruptible, stopped
+from scripts.core.interrupt import interruptible, put_right, stopped
 from scripts.core.owner import owned
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.progress import Say, silent
 from scripts.core.semver import is_semver, parse
 from scripts.core.waiting import locked
-from scripts.e2e.lab import VALUES, Lab, Published, Tools
-from scripts.e2e.report import FAILED, PASSED, STOPPED, Journal, Outcome, Report
-from scripts.e2e.sabotage import sabotage
+from scripts.e2e.control import Control, control
+from scripts.e2e.lab import CONTROL, RATE, VALUES, Lab, Published, Tools
+from scripts.e2e.ledger import LATENCY, STRAINED, measure, stall, windows
+from scripts.e2e.preflight import preflight
+from scripts.e2e.report import FAILED, PASSED, STOPPED, VOID, Broken, Journal, LoadFailed, Outcome, Report, Unproven
+from scripts.e2e.sabotage import NEGATIVE_CONTROL, Fault, sabotage
 from scripts.e2e.scenarios import SCENARIOS
 from scripts.registry.client import connect as ask_registry
 from scripts.registry.embedded import embedded, registry_in_use
 from scripts.registry.reference import Registry
 from scripts.release.package import package
 from scripts.release.publish import publish, push
+from scripts.rollout.rollout import RolloutFailed
 from scripts.workspace import Workspace
 
 FROZEN = Path("tests/render/published")  # the first published archive, which every candidate is upgraded from
 _REPORT, _JUNIT = "report.json", "junit.xml"
-_LANES = 2  # scenarios at a time: they wait more than they work, but each has a load on
+_LANES = 3  # scenarios at a time: they wait more than they work, but most have a load on
+_ATTEMPTS = 3  # at a scenario, while the machine is in the way
+# Causes of a rollout's failure that have nothing to do with time.
+_REFUSALS = frozenset(
+    {"admission", "missing-kind", "quota", "ownership", "conflict", "image-pull", "config", "mount", "unschedulable"}
+)
+_BEFORE_STEP = 5.0  # seconds before a step in which the machine can be the reason for its failure
 _FIRST = "dry-run"  # alone and before the others: what the API server refuses need not be waited for
 # The longest first, so that none is left alone at the end.
-_ORDER = ("upgrade", "disruption", "failed-upgrade", "install", "rollback", "selfcheck", "uninstall")
+_ORDER = (
+    *("environments", "install", "upgrade", "changes", "failed-upgrade", "disruption"),
+    *("rollback", "selfcheck", "uninstall"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,8 @@ class Options:
     """What to run. `sources` are `last:N` or versions; `context` names a cluster that exists, "" makes one.
 
     `images` is the prefix of the services' images; "" has them built and loaded into our own cluster.
+    `latency` is how many times slower than before requests may become. `cluster_objects` lets a chart put objects
+    outside of namespaces on a cluster that is not ours.
     """
 
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
@@ -62,6 +78,8 @@ class Options:
     keep: bool = False
     context: str = ""
     images: str = ""
+    latency: float = LATENCY
+    cluster_objects: bool = False
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.scenarios if name not in SCENARIOS]
@@ -69,7 +87,17 @@ class Options:
             raise ConfigError(f"there is no scenario {', '.join(unknown) or 'at all'}", expected=", ".join(SCENARIOS))
         if self.keep and self.context:
             raise ConfigError("--keep-cluster and --kube-context exclude each other: that cluster is not ours")
+        if not 1 <= self.latency < math.inf:
+            raise ConfigError(f"--latency {self.latency:g} is no limit", expected="how many times slower, from 1")
         _how_many(self.sources)
+
+
+def read_latency(text: str) -> float:
+    """The limit that a flag gives, the default for "". Raises ConfigError."""
+    try:
+        return float(text) if text else LATENCY
+    except ValueError:
+        raise ConfigError(f"--latency {text} is no number", expected="how many times slower, from 1") from None
 
 
 def plan(config: Config, options: Options) -> list[str]:
@@ -126,8 +154,8 @@ def run(work: Workspace, options: Options) -> Report:
             candidate=charts.candidate,
             sources=charts.sources,
             sabotaged=charts.sabotaged,
-            values=charts.values,
             images=options.images or work.config.own_images,
+            latency=options.latency,
             own=own is not None,
             login=login,
         )
@@ -135,21 +163,24 @@ def run(work: Workspace, options: Options) -> Report:
             lab.sweep()
         about = _about(lab, own, options)
         outcomes = {name: Outcome(name, STOPPED, 0.0, (), error="it did not begin") for name in options.scenarios}
-        try:
-            _go(lab, outcomes, work.say)
-        finally:
-            report = Report(
-                candidate=charts.candidate.facts,
-                sources=tuple(source.facts for source in charts.sources),
-                cluster=about,
-                seconds=time.monotonic() - begin,
-                outcomes=tuple(outcomes[name] for name in SCENARIOS if name in outcomes),
-            )
-            write_atomic(folder / _REPORT, json.dumps(report.to_dict(), indent=1) + "\n")
-            write_atomic(folder / _JUNIT, report.junit())
-            if own is None or options.keep:
-                with connected() as api:  # the other one may have been ended with everything else
-                    lab.clean(api, wait=own is None)
+        seen: dict[str, object] = {"there": False}
+        with put_right(lambda: _clean(lab, own, options, connected), work.say):
+            try:
+                if own is None:
+                    preflight(lab, cluster_objects=options.cluster_objects)
+                with controlled(lab, work.say, seen) as lab.control:
+                    _go(lab, outcomes, work.say)
+            finally:
+                report = Report(
+                    candidate=charts.candidate.facts,
+                    sources=tuple(source.facts for source in charts.sources),
+                    cluster=about,
+                    seconds=time.monotonic() - begin,
+                    outcomes=tuple(outcomes[name] for name in SCENARIOS if name in outcomes),
+                    control=seen,
+                )
+                write_atomic(folder / _REPORT, json.dumps(report.to_dict(), indent=1) + "\n")
+                write_atomic(folder / _JUNIT, report.junit())
     return report
 
 
@@ -161,12 +192,20 @@ def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
 
 
 def demand_passed(report: Report) -> None:
-    """Raises FindingsError naming the scenarios that failed."""
-    if report.failed:
-        names = ", ".join(outcome.scenario for outcome in report.failed)
+    """Raises FindingsError naming the scenarios that failed, and apart from them those that prove nothing."""
+    void = [outcome.scenario for outcome in report.failed if outcome.state == VOID]
+    failed = [outcome.scenario for outcome in report.failed if outcome.state != VOID]
+    if failed:
         raise FindingsError(
-            f"{len(report.failed)} of {len(report.outcomes)} scenarios failed: {names}",
+            f"{len(failed)} of {len(report.outcomes)} scenarios failed: {', '.join(failed)}"
+            + (f"; the machine did not let measure: {', '.join(void)}" if void else ""),
             run="look into dist/e2e: report.json, and a folder of evidence for each scenario",
+        )
+    if void:
+        raise FindingsError(
+            f"{len(void)} of {len(report.outcomes)} scenarios could not be measured in {_ATTEMPTS} attempts, for the "
+            f"control lost as well: {', '.join(void)}",
+            run="look at the load of this machine and at its nodes, and run them again: --scenario",
         )
 
 
@@ -174,11 +213,37 @@ def _go(lab: Lab, outcomes: dict[str, Outcome], say: Say) -> None:
     """Run the scenarios named in `outcomes` and put there how each went."""
 
     def one(name: str) -> None:
-        journal, begin, state, error = Journal(name, say), time.monotonic(), PASSED, ""
+        def note(outcome: Outcome) -> None:
+            outcomes[name] = outcome
+
         try:
-            SCENARIOS[name](lab, journal)
+            attempt(lab, name, say, note)
+        finally:
+            outcome = outcomes[name]
+            say(outcome.line() + (f"\n{outcome.error}" if outcome.error else ""))
+
+    if _FIRST in outcomes:
+        one(_FIRST)
+    with workers(lab.runner, _LANES) as pool:
+        for done in as_completed([pool.submit(one, name) for name in _ORDER if name in outcomes]):
+            done.result()
+
+
+def attempt(lab: Lab, name: str, say: Say, note: Callable[[Outcome], None], *, attempts: int = _ATTEMPTS) -> None:
+    """Run a scenario, and again while the control lost too, at most `attempts` times; `note` is told how it went."""
+    void: list[Outcome] = []
+    while True:
+        number = len(void) + 1
+        journal, begin, state, error = Journal(name, say, attempt=number), time.monotonic(), PASSED, ""
+        own = lab if number == 1 else replace(lab, run=f"{lab.run}{number}")
+        try:
+            SCENARIOS[name](own, journal)
+        except Unproven as failure:
+            state, error = VOID, str(failure)
         except ReleaseError as failure:
             state, error = STOPPED if stopped() else FAILED, str(failure)
+            if state == FAILED and not _certain(failure) and (lost := _lost(lab, journal)):
+                state, error = VOID, f"{error}\nbut meanwhile {lost}"
         except KeyboardInterrupt:
             state, error = STOPPED, "it was stopped"
             raise
@@ -186,16 +251,89 @@ def _go(lab: Lab, outcomes: dict[str, Outcome], say: Say) -> None:
             state, error = FAILED, f"{type(failure).__name__}: {failure}"
             raise
         finally:
-            outcomes[name] = Outcome(
-                name, state, time.monotonic() - begin, tuple(journal.steps), journal.ledgers, error
+            outcome = Outcome(
+                scenario=name,
+                state=state,
+                seconds=time.monotonic() - begin,
+                steps=tuple(journal.steps),
+                ledgers=journal.ledgers,
+                error=error,
+                void=tuple(void),
+                restarts=tuple(journal.restarts),
+                skipped=tuple(journal.skipped),
             )
-            say(outcomes[name].line() + (f"\n{error}" if error else ""))
+            note(outcome)
+        if state != VOID or number >= attempts:
+            return
+        say(f"{name}: void, and measured again ({number} of {attempts}): {error}")
+        own.forget_run()
+        void.append(replace(outcome, void=()))
 
-    if _FIRST in outcomes:
-        one(_FIRST)
-    with workers(lab.runner, _LANES) as pool:
-        for done in as_completed([pool.submit(one, name) for name in _ORDER if name in outcomes]):
-            done.result()
+
+def _certain(failure: ReleaseError) -> bool:
+    """True for a failure that no noise of a machine brings about."""
+    refused = isinstance(failure, RolloutFailed) and failure.cause.kind in _REFUSALS
+    return refused or isinstance(failure, Broken | LoadFailed)
+
+
+def _lost(lab: Lab, journal: Journal) -> str:
+    """What the control lost during the step that failed; "" where it held."""
+    if lab.control is None:
+        return ""
+    begin, end = journal.since - _BEFORE_STEP, time.time()
+    found = windows(lab.control.between(begin, end), begin, end, rate=RATE, slow=STRAINED)
+    return "; ".join(map(str, found))
+
+
+@contextlib.contextmanager
+def controlled(lab: Lab, say: Say, seen: dict[str, object]) -> Iterator[Control | None]:
+    """The control of the run; `seen` receives how it fared."""
+    begin = time.time()
+    results = lab.folder / "control.requests.jsonl"
+    with control(
+        lab.api,
+        lab.tools.k6,
+        lab.runner,
+        namespace=lab.name(CONTROL),
+        nodes=lab.nodes(),
+        image=f"{lab.images}/{SERVICES[0]}:{VERSIONS[0]}",
+        number=int(lab.run, 16),
+        results=results,
+        rate=RATE,
+        say=say,
+    ) as running:
+        try:
+            yield running
+        finally:
+            if running is not None:
+                seen |= _fared(running, begin)
+
+
+def _fared(running: Control, begin: float) -> dict[str, object]:
+    """How the control fared over the whole run, for the report."""
+    try:
+        requests = running.between(begin, time.time())
+    except ReleaseError as error:
+        return {"there": True, "error": str(error)}
+    first = min((request.at for request in requests), default=begin)
+    found = windows(requests, first, max((request.at for request in requests), default=first), rate=RATE)
+    return {
+        "there": True,
+        "requests": len(requests),
+        "failed": sum(request.failed for request in requests),
+        "latency": asdict(measure(requests)),
+        "stall": round(stall(requests, RATE), 3),
+        "windows": [asdict(window) for window in found],
+    }
+
+
+def _clean(
+    lab: Lab, own: KindCluster | None, options: Options, connected: Callable[[], contextlib.AbstractContextManager[Api]]
+) -> None:
+    """Remove the namespaces of the run from a cluster that stays."""
+    if own is None or options.keep:
+        with connected() as api:  # the other one may have been ended with everything else
+            lab.clean(api, wait=own is None)
 
 
 def _about(lab: Lab, own: KindCluster | None, options: Options) -> dict[str, object]:
@@ -213,7 +351,6 @@ class _Charts:
     candidate: Published
     sources: tuple[Published, ...]
     sabotaged: Published | None
-    values: Mapping[str, Path | None]
 
 
 @contextlib.contextmanager
@@ -227,18 +364,27 @@ def _published(work: Workspace, options: Options, workplace: Path) -> Iterator[_
     older = _sources(work, options.sources, chart.name, candidate.version, frozen, workplace)
     with embedded(workplace / "registry", replace(work, say=silent)) as registry:
         publication = publish(registry, candidate, chart, helm)
-        sources = tuple(_push(registry, helm, file, chart.name, version) for version, file in older.items())
+        sources = tuple(
+            push_archive(registry, helm, file, chart.name, version, workplace) for version, file in older.items()
+        )
         twin = None
         if "selfcheck" in options.scenarios:
-            folder = unpack(candidate.path.read_bytes(), workplace / "sabotaged")
-            version = sabotage(folder)
-            twin = _push(registry, helm, helm.package(folder, workplace, epoch=0), chart.name, version)
+            twin = push_faulty(registry, helm, candidate.path, NEGATIVE_CONTROL, workplace)
+        values = _values(candidate.path, workplace / "values")
         yield _Charts(
-            candidate=_named(registry, chart.name, candidate.version, publication.digest),
+            candidate=_named(registry, chart.name, candidate.version, publication.digest, values),
             sources=sources,
             sabotaged=twin,
-            values=_values(candidate.path, workplace / "values"),
         )
+
+
+def push_faulty(registry: Registry, helm: Helm, archive: Path, faults: Sequence[Fault], workplace: Path) -> Published:
+    """Put a chart with `faults`, made of the one in `archive`, into a registry. Raises ChartError, RegistryError."""
+    label = "-".join(fault.name for fault in faults)
+    folder = unpack(archive.read_bytes(), workplace / label)
+    version = sabotage(folder, faults)
+    made = helm.package(folder, workplace / label, epoch=0)
+    return push_archive(registry, helm, made, read_chart(folder).name, version, workplace)
 
 
 def _sources(
@@ -309,7 +455,7 @@ def _how_many(wanted: str) -> int | None:
     return int(number)
 
 
-def _push(registry: Registry, helm: Helm, file: Path, name: str, version: str) -> Published:
+def push_archive(registry: Registry, helm: Helm, file: Path, name: str, version: str, workplace: Path) -> Published:
     """Put an archive into the registry of the run, under the digest that it was published with."""
     with tarfile.open(file) as archive:
         made = max(member.mtime for member in archive)
@@ -318,11 +464,11 @@ def _push(registry: Registry, helm: Helm, file: Path, name: str, version: str) -
         found = client.manifest(registry.reference(name, version))
     if found is None:
         raise RegistryError(f"{file} was pushed, and the registry does not have {name} {version}")
-    return _named(registry, name, version, found.digest)
+    return _named(registry, name, version, found.digest, _values(file, workplace / f"values-{version}"))
 
 
-def _named(registry: Registry, name: str, version: str, digest: str) -> Published:
-    return Published(name, version, digest, f"oci://{registry.host}/{registry.repository(name)}@{digest}")
+def _named(registry: Registry, name: str, version: str, digest: str, values: Mapping[str, Path | None]) -> Published:
+    return Published(name, version, digest, f"oci://{registry.host}/{registry.repository(name)}@{digest}", values)
 
 
 def _values(archive: Path, into: Path) -> dict[str, Path | None]:

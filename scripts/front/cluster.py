@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     keys=CHART,
     scenario="Only this scenario; repeatable (--dry-run names them).",
     from_="Versions to upgrade from, beside the first published one: last:N, or versions with commas.",
+    latency="How many times slower than before a rollout may make 99 of 100 requests (default: 10).",
+    cluster_objects="Let the chart put objects outside of namespaces on a cluster that is not ours.",
     keep_cluster="Keep the kind cluster for the next run, which finds it ready.",
     kube_context="Run on the cluster of this kubeconfig context, in namespaces of its own.",
     images="Prefix of the services' images in a registry: registry/path for registry/path/ingress:1.",
@@ -27,6 +29,8 @@ def e2e(
     work: Workspace,
     scenario: Many = None,
     from_: str = "last:1",
+    latency: str = "",
+    cluster_objects: bool = False,
     keep_cluster: bool = False,
     kube_context: str = "",
     images: str = "",
@@ -40,8 +44,10 @@ def e2e(
 
     chosen = tuple(dict.fromkeys((*(scenario or ()), *(["selfcheck"] if selfcheck else []))))
     options = smoke.Options(
-        **({"scenarios": chosen} if chosen else {}),
+        scenarios=chosen or smoke.Options.scenarios,
         sources=from_,
+        latency=smoke.read_latency(latency),
+        cluster_objects=cluster_objects,
         keep=keep_cluster,
         context=kube_context,
         images=images,

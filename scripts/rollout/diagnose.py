@@ -262,14 +262,19 @@ class _Reading:
                 patience = SETTLED
             text = f"{label} cannot be created: {first_line(message) or reason}"
             yield self._of_pod("config", pod, text, patience, container=name, action="describe")
-        elif (crash := _crash(container)) is not None and pod["spec"].get("restartPolicy") != "Never":
-            crashes = container.get("restartCount", 0) + 1
+        elif pod["spec"].get("restartPolicy") != "Never":
+            killed = "" if container.get("ready") else killed_by_probe(self._events_of(pod), name)
+            crash = _crash(container)
+            if crash is None and not killed:
+                return
+            crashes = container.get("restartCount", 0) + (0 if crash is None else 1)
             patience = SETTLED if crashes > 2 else RETRIED
             if self._dependency_may_come(pod):
                 patience = PASSING
             what = "failed" if crashes == 1 else f"has crashed {crashes} times"
             kind = "init-container" if init else "crash-loop"
-            yield self._of_pod(kind, pod, f"{label} {what}: {_exit_words(crash)}", patience, container=name)
+            text = killed or f"{what}: {_exit_words(crash or {})}"
+            yield self._of_pod(kind, pod, f"{label} {text}", patience, container=name)
 
     def _dependency_may_come(self, pod: Object) -> bool:
         """True while another part of the release is starting, which a container that crashes may be waiting for."""
@@ -382,6 +387,25 @@ class _Reading:
 
 
 # -- words -----------------------------------------------------------------------------------
+
+
+def killed_by_probe(events: Iterable[Object], container: str) -> str:
+    """Which probe has a container of these `events` of its pod restarted, and what it was told; "" where none has."""
+    ordered = sorted(events, key=event_time)
+    probes = [
+        found.group(1)
+        for event in ordered
+        if event.get("reason") == "Killing"
+        and (found := re.match(rf"Container {re.escape(container)} failed (\w+) probe", event.get("message", "")))
+    ]
+    if not probes:
+        return ""
+    told = [
+        first_line(event.get("message", ""))
+        for event in ordered
+        if event.get("reason") == "Unhealthy" and event.get("message", "").lower().startswith(probes[-1])
+    ]
+    return f"is restarted by its {probes[-1]} probe" + (f": {told[-1]}" if told else "")
 
 
 def _pull_reason(reason: str, message: str) -> str:

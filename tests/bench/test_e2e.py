@@ -114,6 +114,7 @@ class ByHand:
             [
                 *(self.toolchain.path("k6"), "run", "--quiet", "--summary-mode=disabled", "--log-format=raw"),
                 *(f"--console-output={requests}", "--address=", "--env=TIMEOUT=5", f"--env=RATE={RATE}"),
+                *("--env=PROOF=routeManager.pod", "--env=KINDS=new,kept"),
                 *(f"--env=TARGETS={targets}", Path(k6.__file__).with_name("availability.js")),
             ],
             stdout=subprocess.DEVNULL,

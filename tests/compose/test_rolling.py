@@ -22,7 +22,7 @@ def replicated(make_stack) -> Iterator[Stack]:
 
 def change(stack: Stack, version: str, toolchain, runner, results: Path) -> list[Request]:
     """Bring `stack` to `version` under load; every request that was sent meanwhile."""
-    with load(toolchain.path("k6"), runner, [stack.url], results, rate=RATE) as running_load:
+    with load(toolchain.path("k6"), runner, [stack.url], results, proof="routeManager.pod", rate=RATE) as running_load:
         stack.up(version)
         return list(running_load.requests())
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import pytest
 
+from scripts.chart.source import read_chart
 from scripts.cluster.api import Api, connect
 from scripts.cluster.kind import KindCluster, cluster
 from scripts.cluster.transport import Login
+from scripts.containers import engine
+from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.core.command import Runner
+from scripts.e2e.lab import Lab, Published, Tools
+from scripts.e2e.run import FROZEN, controlled, push_archive, push_faulty
+from scripts.e2e.sabotage import Fault
+from scripts.registry.embedded import embedded
+from scripts.release.package import package
 from scripts.rollout.rollout import Rollout
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
@@ -53,3 +62,49 @@ def rollouts(
         )
 
     return make
+
+
+@dataclass(frozen=True)
+class Smoke:
+    """What scenarios run on: a lab with a control, whose candidate is the chart; `faulty` makes others of it."""
+
+    lab: Lab
+    faulty: Callable[[Fault], Published]
+
+
+@pytest.fixture(scope="session")
+def smoke(made: KindCluster, api: Api, work: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Smoke]:
+    """The lab of a run of the smoke test, as a run has it."""
+    workplace = tmp_path_factory.mktemp("smoke")
+    root, work = work.config.root, work.having(dist=workplace / "dist")
+    with engine.connect() as client:
+        build_services(work, client)
+    made.load_images(reference(work.config, service, version) for service in SERVICES for version in VERSIONS)
+    chart = read_chart(work.config.chart)
+    packaged = package(work.config, chart, work.helm, work.say)
+    first = min((root / FROZEN).glob("*.tgz"))
+    with embedded(workplace / "registry", work) as registry:
+        version = first.stem.removeprefix(f"{chart.name}-")
+        source, candidate = (
+            push_archive(registry, work.helm, file, chart.name, number, workplace)
+            for file, number in ((first, version), (packaged.path, packaged.version))
+        )
+        lab = Lab(
+            api=api,
+            runner=work.runner,
+            tools=Tools(*(work.tools.path(name) for name in ("helm", "kubectl", "k6"))),
+            folder=workplace / "results",
+            candidate=candidate,
+            sources=(source,),
+            images=work.config.own_images,
+            own=True,
+            login=Login(made.kubeconfig),
+            deadline=60,
+        )
+
+        def faulty(fault: Fault) -> Published:
+            return push_faulty(registry, work.helm, packaged.path, [fault], workplace)
+
+        with controlled(lab, work.say, {}) as lab.control:
+            assert lab.control is not None
+            yield Smoke(lab, faulty)

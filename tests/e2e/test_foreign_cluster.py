@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -17,10 +22,21 @@ from scripts.cluster.api import Api
 from scripts.cluster.kind import KindCluster
 from scripts.containers import engine
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
+from scripts.core.command import Runner
+from scripts.toolchain.crds import CRD_SETS, crd_files
+from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
 from tests.conftest import ROOT
+from tests.e2e import charts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+
+# Every group that a run needs but that of disruption budgets.
+GROUPS = (
+    *("", "apps", "batch", "autoscaling", "discovery.k8s.io", "networking.k8s.io", "rbac.authorization.k8s.io"),
+    *("monitoring.coreos.com", "keda.sh", "authorization.k8s.io"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +46,9 @@ class Foreign:
     context: str
     environment: dict[str, str]
     dist: Path
+
+    def report(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", json.loads((self.dist / "e2e" / "report.json").read_text()))
 
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "invoke", "e2e", f"--kube-context={self.context}", "--from=0.1.0", *words]
@@ -117,3 +136,193 @@ def test_a_context_that_does_not_exist_is_told(foreign: Foreign) -> None:
     assert result.returncode == 1
     assert "no way to the Kubernetes API of context nowhere" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+# -- clusters that do not let us, or not always ----------------------------------------------------
+
+
+def of_few_rights(api: Api, made: KindCluster, foreign: Foreign, rules: list[dict[str, Any]], folder: Path) -> Foreign:
+    """The same cluster as somebody who has `rules` and no others."""
+    import yaml
+
+    name = "gati-few-rights"
+    account = {"kind": "ServiceAccount", "name": name, "namespace": "default"}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    rbac, meta = "rbac.authorization.k8s.io/v1", {"metadata": {"name": name}}
+    api.apply({"apiVersion": "v1", "kind": "ServiceAccount", **meta}, "default")
+    api.apply({"apiVersion": rbac, "kind": "ClusterRole", **meta, "rules": rules})
+    api.apply({"apiVersion": rbac, "kind": "ClusterRoleBinding", **meta, "roleRef": role, "subjects": [account]})
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {}, "spec": {}}
+    path = f"/api/v1/namespaces/default/serviceaccounts/{name}/token"
+    token = api._send("POST", path, request)["status"]["token"]
+    config = yaml.safe_load(made.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token}
+    file = folder / "kubeconfig"
+    file.write_text(yaml.safe_dump(config))
+    return replace(foreign, environment={**foreign.environment, "KUBECONFIG": str(file)})
+
+
+@pytest.fixture
+def forgotten(api: Api) -> Iterator[None]:
+    yield
+    for kind, namespace in (("ClusterRoleBinding", None), ("ClusterRole", None), ("ServiceAccount", "default")):
+        api.delete(kind, "gati-few-rights", namespace)
+
+
+def test_too_few_rights_are_told_before_anything_is_made(
+    foreign: Foreign, made: KindCluster, api: Api, forgotten: None, tmp_path: Path
+) -> None:
+    looking = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}
+    before = namespaces(api)
+    poor = of_few_rights(api, made, foreign, [looking], tmp_path)
+    result = run(poor.command("--scenario=uninstall", "--yes"), poor)
+    assert result.returncode == 1
+    assert "this cluster does not let us run on it" in result.stderr
+    assert 'apiGroups: ["apps"], resources: [deployments], verbs: [create, delete, patch]' in result.stderr
+    assert "pods/eviction" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert namespaces(api) == before
+
+
+def test_one_missing_rule_is_named_alone(
+    foreign: Foreign, made: KindCluster, api: Api, forgotten: None, tmp_path: Path
+) -> None:
+    every = [{"apiGroups": [group], "resources": ["*"], "verbs": ["*"]} for group in GROUPS]
+    poor = of_few_rights(api, made, foreign, every, tmp_path)
+    result = run(poor.command("--scenario=uninstall", "--yes"), poor)
+    assert result.returncode == 1
+    rules = [line.strip() for line in result.stderr.splitlines() if "apiGroups" in line]
+    assert rules == [
+        '- {apiGroups: ["policy"], resources: [poddisruptionbudgets], verbs: [create, delete, get, list, patch, watch]}'
+    ]
+
+
+def test_objects_outside_of_namespaces_are_refused_unless_allowed(foreign: Foreign, api: Api, tmp_path: Path) -> None:
+    chart = Path(shutil.copytree(ROOT / "helm" / "gati", tmp_path / "gati"))
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "wide"}}
+    (chart / "templates" / "wide.yaml").write_text(json.dumps({**role, "rules": []}))
+    before = namespaces(api)
+    result = run(foreign.command("--scenario=uninstall", "--yes", f"--chart={chart}"), foreign)
+    assert result.returncode == 1
+    assert "the chart puts objects outside of its namespace" in result.stderr
+    assert "ClusterRole wide" in result.stderr
+    assert "--cluster-objects" in result.stderr
+    assert namespaces(api) == before
+    assert api.get("ClusterRole", "wide") is None
+    allowed = run(foreign.command("--scenario=uninstall", "--yes", f"--chart={chart}", "--cluster-objects"), foreign)
+    assert allowed.returncode == 0, allowed.stderr
+    assert api.get("ClusterRole", "wide") is None
+
+
+@contextlib.contextmanager
+def put_into_namespaces(api: Api, word: str, document: dict[str, Any]) -> Iterator[None]:
+    """What an administrator's controller does: `document` is put into each new namespace whose name has `word`."""
+    closing, seen = threading.Event(), set[str]()
+
+    def follow() -> None:
+        while not closing.wait(0.1):
+            for name in namespaces(api) - seen:
+                seen.add(name)
+                if word in name:
+                    api.create(document, name)
+
+    seen |= namespaces(api)
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        yield
+    finally:
+        closing.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("document", "cause"),
+    [
+        (charts.quota(pods="1"), "quota tight is exceeded"),
+        (
+            {
+                "apiVersion": "v1",
+                "kind": "LimitRange",
+                "metadata": {"name": "small"},
+                "spec": {"limits": [{"type": "Container", "max": {"cpu": "100m"}}]},
+            },
+            "maximum cpu usage per Container is 100m",
+        ),
+    ],
+    ids=["quota", "limits"],
+)
+def test_what_an_administrator_does_not_allow_is_the_cause(
+    foreign: Foreign, api: Api, document: dict[str, Any], cause: str
+) -> None:
+    before = namespaces(api)
+    with put_into_namespaces(api, "-uninstall-objects", document):
+        result = run(foreign.command("--scenario=uninstall", "--yes"), foreign)
+    assert result.returncode == 1
+    assert cause in foreign.report()["scenarios"][0]["error"].splitlines()[0]
+    assert namespaces(api) == before
+
+
+def test_an_api_server_that_is_away_for_20_seconds_is_waited_for(
+    foreign: Foreign, made: KindCluster, api: Api, runner: Runner
+) -> None:
+    before = namespaces(api)
+    (plane,) = (node.name for node in made.nodes if not node.worker)
+    with subprocess.Popen(
+        foreign.command("--scenario=upgrade", "--yes"),
+        cwd=ROOT,
+        env=foreign.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            api.wait(
+                lambda: [item for item in api.list("ReplicaSet") if "-from-" in item["metadata"]["namespace"]] or None,
+                what="the release of the run",
+                deadline=90,
+            )
+            runner.run(("docker", "pause", plane))
+            time.sleep(20)  # that is the test
+            runner.run(("docker", "unpause", plane))
+            output, _ = process.communicate(timeout=300)
+        finally:
+            runner.run(("docker", "unpause", plane), check=False)
+            process.kill()
+    assert process.returncode == 0, output
+    assert namespaces(api) == before
+
+
+@pytest.fixture
+def without_operators(api: Api, toolchain: Toolchain) -> Iterator[None]:
+    """A cluster that lacks the kinds of KEDA and of the Prometheus Operator."""
+    import yaml
+
+    documents = [
+        document
+        for name in CRD_SETS
+        for file in crd_files(name, toolchain)
+        for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
+        if document["spec"]["group"] in ("keda.sh", "monitoring.coreos.com")
+    ]
+    for document in documents:
+        api.delete("CustomResourceDefinition", document["metadata"]["name"], wait=30)
+    api.wait(
+        lambda: None if any(kind.group == "keda.sh" for kind in api.kinds(refresh=True)) else True,
+        what="the kinds to be gone",
+        deadline=30,
+    )
+    yield
+    for document in documents:
+        api.apply(document)
+
+
+def test_a_cluster_without_operators_runs_what_it_can(foreign: Foreign, without_operators: None) -> None:
+    result = run(foreign.command("--scenario=dry-run", "--scenario=install", "--yes"), foreign)
+    assert result.returncode == 0, result.stderr
+    skipped = {line for outcome in foreign.report()["scenarios"] for line in outcome["skipped"]}
+    assert skipped == {
+        "ServiceMonitor.monitoring.coreos.com, which the cluster does not know",
+        "ScaledObject.keda.sh, which the cluster does not know",
+    }
+    assert "not tested: " in result.stdout

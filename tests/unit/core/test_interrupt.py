@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from scripts.core.command import Runner
-from scripts.core.interrupt import Interrupted, Stopped, cleaning, held, interruptible
+from scripts.core.errors import ReleaseError
+from scripts.core.interrupt import Interrupted, Stopped, cleaning, held, interruptible, put_right
 from scripts.core.parallel import workers
 from scripts.core.waiting import locked, until
 
@@ -221,3 +222,22 @@ class TestStopped:
             assert time.monotonic() - begin < 5
         assert isinstance(waits.exception(), Stopped)
         assert said == [f"waiting for process {os.getpid()}, which has the cache"]
+
+
+def test_a_clean_up_that_fails_does_not_hide_what_failed_first() -> None:
+    said: list[str] = []
+
+    def undo() -> None:
+        raise ReleaseError("it cannot be removed")
+
+    with pytest.raises(ReleaseError, match="no room"), put_right(undo, said.append):
+        raise ReleaseError("no room")
+    assert said == ["the clean-up failed too: it cannot be removed"]
+
+
+def test_a_clean_up_that_fails_alone_is_the_failure() -> None:
+    def undo() -> None:
+        raise ReleaseError("it cannot be removed")
+
+    with pytest.raises(ReleaseError, match="it cannot be removed"), put_right(undo, print):
+        pass

@@ -35,7 +35,7 @@ class Cluster(Api):
 
 def lab(cluster: Cluster) -> Lab:
     tools = Tools(*(Path(name) for name in ("helm", "kubectl", "k6")))
-    return Lab(cast(Api, cluster), Runner(), tools, Path("dist"), CHART, (), {"default": None}, "gati", own=True)
+    return Lab(cast(Api, cluster), Runner(), tools, Path("dist"), CHART, (), "gati", own=True)
 
 
 def deployment(wanted: int, **status: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ SERVICE, MANAGER = "gati-outside", "route-manager"
 
 
 def request(at: float, *, status: int = 200, seconds: float = 0.01, **more: Any) -> Request:
-    given = {"kind": "new", "target": "http://node/", "manager": "rm-1" if status == 200 else "", **more}
+    given = {"kind": "new", "target": "http://node/", "behind": "rm-1" if status == 200 else "", **more}
     return Request(at=at, seconds=seconds, status=status, **given)
 
 
@@ -160,10 +160,10 @@ def test_a_kind_of_connection_that_was_not_used_fails() -> None:
         request(5, status=0, error="connection refused"),
         request(5, status=503),
         request(5, status=404),
-        request(5, manager=""),
+        request(5, behind=""),
         request(5, error="unexpected EOF"),
     ],
-    ids=["refused", "status", "not found", "not by way of route-manager", "cut off"],
+    ids=["refused", "status", "not found", "nobody behind it", "cut off"],
 )
 def test_what_counts_as_lost(lost: Request) -> None:
     ledger = judge([*steady(0, 300), lost], [], SERVICE)
@@ -174,7 +174,7 @@ def test_a_slow_request_is_told_and_not_lost() -> None:
     ledger = judge([*steady(0, 300), request(5, seconds=SLOW)], [pod(4, "a", stopping=True)], SERVICE)
     assert ledger.passed
     assert (ledger.slow, len(ledger.incidents)) == (1, 1)
-    assert ledger.longest == SLOW
+    assert ledger.during.longest == SLOW
 
 
 def test_requests_lost_at_different_times_are_different_incidents() -> None:
@@ -274,7 +274,7 @@ def test_an_ingress_without_route_manager() -> None:
         endpoints(19, MANAGER),
     ]
     told = why(changes, request(20, status=503, pod="a"))
-    assert told.startswith("pod a had no route-manager: no pod was ready behind route-manager from 00:00:19.0 on")
+    assert told.startswith("pod a had nobody behind it: no pod was ready behind route-manager from 00:00:19.0 on")
 
 
 def test_an_ingress_that_was_asked_before_it_knew_route_manager() -> None:
@@ -288,7 +288,7 @@ def test_an_ingress_that_was_asked_before_it_knew_route_manager() -> None:
     told = why(changes, request(20, status=504, pod="b"))
     assert (
         told
-        == "pod b had no route-manager: pod b was given requests from 00:00:18.3 on, 0.3 s after its container started"
+        == "pod b had nobody behind it: pod b was given requests from 00:00:18.3 on, 0.3 s after its container started"
     )
 
 
@@ -307,3 +307,89 @@ def test_nothing_happened() -> None:
 
 def test_an_event_is_told_with_its_time() -> None:
     assert str(Event(3661.25, "a", READY, SERVICE)) == "01:01:01.2 pod a behind gati-outside: ready"
+
+
+# -- noise -----------------------------------------------------------------------------------------
+
+
+def control(begin: float = 0, end: float = 300, *bad: Request, without: tuple[float, float] = (0, 0)) -> list[Request]:
+    """A control that was asked ten times a second, but for the time `without`, and what became `bad` of it."""
+    kept = [one for one in steady(begin, end) if not without[0] < one.at < without[1]]
+    return sorted([*kept, *bad], key=lambda one: one.at)
+
+
+def judged(*lost: Request, seen: list[Request], **more: Any) -> Any:
+    return judge([*steady(0, 300), *lost], [], SERVICE, control=seen, rate=10, **more)
+
+
+def test_what_is_lost_while_the_control_held_is_lost() -> None:
+    ledger = judged(REFUSED, seen=control())
+    assert (ledger.passed, ledger.void, ledger.failed, ledger.windows) == (False, False, 1, ())
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        (control(0, 300, request(21, status=0, error="i/o timeout")), "1 x http://node/ i/o timeout"),
+        (control(0, 300, request(18, seconds=3)), "1 x http://node/ was slow"),
+        (control(without=(17, 22)), "1 x nothing was sent"),
+        ([], "nothing was sent"),
+    ],
+    ids=["lost", "slow", "the generator stood still", "the control was gone"],
+)
+def test_what_is_lost_while_the_control_lost_proves_nothing(seen: list[Request], why: str) -> None:
+    ledger = judged(REFUSED, seen=seen)
+    assert (ledger.passed, ledger.void, ledger.failed, ledger.voided) == (False, True, 0, 1)
+    assert why in ledger.windows[0].why
+
+
+def test_a_control_that_lost_voids_even_what_was_not_lost() -> None:
+    ledger = judged(seen=control(0, 300, request(50, status=0, error="refused")))
+    assert (ledger.passed, ledger.void, ledger.voided) == (False, True, 0)
+
+
+def test_a_loss_outside_of_the_void_window_stays_a_loss() -> None:
+    lost = request(100, status=503)
+    ledger = judged(REFUSED, lost, seen=control(0, 300, request(20, status=0, error="refused")))
+    assert (ledger.void, ledger.failed, ledger.voided) == (False, 1, 1)
+    assert [incident.begin for incident in ledger.incidents] == [100]
+
+
+def test_a_window_is_wide_enough_for_what_follows_of_it() -> None:
+    seen = control(0, 300, request(20, seconds=2))
+    assert not judged(request(26.5, status=503), seen=seen).failed
+    assert judged(request(27.5, status=503), seen=seen).failed
+
+
+def test_without_a_control_every_loss_counts() -> None:
+    ledger = judge([*steady(0, 300), REFUSED], [], SERVICE)
+    assert (ledger.failed, ledger.control) == (1, None)
+
+
+def slowed(seconds: float, begin: float = 100) -> list[Request]:
+    return [request(begin + i, kind="new", seconds=seconds) for i in range(60)]
+
+
+def test_a_rollout_that_slows_requests_is_told() -> None:
+    quiet = control()
+    assert judged(*slowed(0.8), seen=quiet, begun=90).objections[0].startswith("requests became slow: p99 800 ms")
+    assert judged(*slowed(0.3), seen=quiet, begun=90).objections == ()
+    assert judged(*slowed(0.3), seen=quiet, begun=90, latency=2).objections
+    assert judged(*slowed(0.8), seen=quiet).objections == (), "without a before there is nothing to compare with"
+
+
+def test_what_slows_the_control_too_is_no_fault() -> None:
+    assert judged(*slowed(0.8), seen=control(0, 300, *slowed(0.8)), begun=90).objections == ()
+
+
+def test_the_generators_own_delay_is_told() -> None:
+    requests = [one for one in steady(0, 300) if not 10 < one.at < 10.6]
+    assert judge(requests, [], SERVICE, rate=10).stall == pytest.approx(0.5, abs=0.11)
+
+
+def test_a_control_that_was_strained_excuses_a_loss_and_nothing_else() -> None:
+    seen = control(0, 300, request(20.5, seconds=0.4))
+    ledger = judged(REFUSED, seen=seen)
+    assert (ledger.void, ledger.failed, ledger.voided) == (True, 0, 1)
+    assert judged(seen=seen).passed, "nothing was lost though the machine was short"
+    assert judged(request(100, status=503), seen=seen).failed == 1

@@ -1,20 +1,26 @@
-"""The smoke test's own parts: which versions it upgrades from, its report, and the sabotage of its negative control."""
+"""The smoke test's own parts: which versions it upgrades from, what becomes of noise, its report."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 from xml.etree import ElementTree
 
 import pytest
 
+from scripts.cluster.api import Api
+from scripts.core.command import Runner
 from scripts.core.config import Config
-from scripts.core.errors import ChartError, ClusterError, ConfigError, FindingsError, RegistryError
+from scripts.core.errors import ClusterError, ConfigError, FindingsError, RegistryError, ReleaseError
+from scripts.e2e.control import Control
+from scripts.e2e.k6 import Request
+from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.ledger import judge
-from scripts.e2e.report import FAILED, PASSED, Journal, Outcome, Report, Step
-from scripts.e2e.run import Options, choose, demand_passed, plan
-from scripts.e2e.sabotage import sabotage
+from scripts.e2e.report import FAILED, PASSED, VOID, Journal, LoadFailed, Outcome, Report, Step, Unproven
+from scripts.e2e.run import Options, attempt, choose, demand_passed, plan
+from scripts.e2e.scenarios import SCENARIOS
 
 PUBLISHED = ("0.1.0", "0.10.0", "0.2.0", "0.9.0", "1.0.0-rc.1", "latest")
 FIRST = "0.1.0"
@@ -92,7 +98,7 @@ REPORT = Report({"version": "1.0.0"}, ({"version": "0.1.0"},), {"name": "c"}, 20
 
 def test_the_report_for_machines() -> None:
     written = json.loads(json.dumps(REPORT.to_dict()))
-    assert (written["schema_version"], written["passed"]) == (1, False)
+    assert (written["schema_version"], written["passed"]) == (2, False)
     assert [scenario["state"] for scenario in written["scenarios"]] == [PASSED, FAILED]
     assert written["scenarios"][1]["ledgers"]["x"]["requests"] == 0
     assert written["sources"] == [{"version": "0.1.0"}]
@@ -107,9 +113,17 @@ def test_junit_has_a_case_for_each_step() -> None:
 
 
 def test_junit_tells_a_failure_outside_of_every_step() -> None:
-    outcome = Outcome("upgrade", "stopped", 0.0, (), error="it did not begin")
+    outcome = Outcome("upgrade", FAILED, 0.0, (), error="it did not begin")
     root = ElementTree.fromstring(replace(REPORT, outcomes=(outcome,)).junit().encode())
-    assert (root.get("tests"), root.get("failures")) == ("1", "1")
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("1", "1", "0")
+
+
+def test_what_could_not_be_measured_is_neither_passed_nor_failed() -> None:
+    report = replace(REPORT, outcomes=(GOOD, Outcome("upgrade", VOID, 1.0, (), error="the control lost too")))
+    root = ElementTree.fromstring(report.junit().encode())
+    assert (root.get("failures"), root.get("errors")) == ("0", "1")
+    with pytest.raises(FindingsError, match="1 of 2 scenarios could not be measured in 3 attempts"):
+        demand_passed(report)
 
 
 def test_a_failed_scenario_fails_the_run_by_name() -> None:
@@ -130,33 +144,81 @@ def test_a_journal_notes_steps_and_what_failed() -> None:
     assert said == ["upgrade: first: 0 s; 9 objects"]
 
 
-# -- the negative control --------------------------------------------------------------------------
+# -- noise -----------------------------------------------------------------------------------------
 
 
-def test_the_sabotaged_chart_lacks_what_keeps_requests(config: Config, tmp_path: Path, toolchain, runner) -> None:
-    import shutil
+class Held(Control):
+    """A control that held, or lost in the attempts that are numbered."""
 
-    from scripts.chart.helm import Helm
-    from scripts.chart.manifests import read_manifests
+    def __init__(self, *lost: int) -> None:
+        self.attempt = 0
+        self._lost = lost
 
-    folder = Path(shutil.copytree(config.chart, tmp_path / "gati"))
-    version = sabotage(folder)
-    rendered = read_manifests(Helm(toolchain.path("helm"), runner).template(folder, namespace="gati"))
-    deployments = rendered.all("Deployment")
-    assert len(deployments) == 2
-    for deployment in deployments:
-        container = deployment.data["spec"]["template"]["spec"]["containers"][0]
-        assert deployment.data["spec"]["strategy"] == {"type": "Recreate"}
-        assert not {"readinessProbe", "startupProbe", "lifecycle"} & container.keys()
-        assert "livenessProbe" in container
-        assert deployment.data["metadata"]["labels"]["helm.sh/chart"] == f"gati-{version}"
+    def between(self, begin: float, end: float, *, certain: bool = False) -> list[Request]:
+        seen = [
+            Request(begin + i / 30, 0.01, "new", "http://node/", 200, behind="n")
+            for i in range(int(30 * (end - begin)))
+        ]
+        bad = Request(end - 0.5, 0.1, "new", "http://node/", 0, "refused")
+        return [*seen, bad] if self.attempt in self._lost else seen
 
 
-def test_a_chart_that_the_sabotage_does_not_know_is_an_error(config: Config, tmp_path: Path) -> None:
-    import shutil
+def attempts(monkeypatch: pytest.MonkeyPatch, control: Held | None, *errors: ReleaseError | None) -> Outcome:
+    """What becomes of a scenario that raises `errors`, one an attempt."""
 
-    folder = Path(shutil.copytree(config.chart, tmp_path / "gati"))
-    file = folder / "templates" / "_pod.tpl"
-    file.write_text(file.read_text().replace("toYaml $strategy", "toYaml .values.strategy"))
-    with pytest.raises(ChartError, match=r"_pod.tpl cannot be sabotaged"):
-        sabotage(folder)
+    class Nowhere:
+        def delete(self, kind: str, name: str) -> bool:
+            assert not name.endswith("control"), "the control went with an attempt"
+            return True
+
+    def scenario(lab: Lab, journal: Journal) -> None:
+        lab.name("upgrade")
+        runs.append(lab.run)
+        if control:
+            control.attempt = len(runs)
+        with journal.step("the only one"):
+            if error := errors[len(runs) - 1]:
+                raise error
+
+    runs: list[str] = []
+    monkeypatch.setitem(SCENARIOS, "upgrade", scenario)  # type: ignore[arg-type]
+    tools = Tools(*(Path(name) for name in ("helm", "kubectl", "k6")))
+    chart = Published("web", "1.0.0", "sha256:0", "")
+    lab = Lab(cast(Api, Nowhere()), Runner(), tools, Path(), chart, (), "web", own=True, control=control)
+    lab.name("control")
+    seen: list[Outcome] = []
+    attempt(lab, "upgrade", lambda _: None, seen.append)
+    assert len(set(runs)) == len(runs), "an attempt went into the namespaces of another"
+    return seen[-1]
+
+
+SLOW, LOST, VOIDED = ClusterError("waited 60 s"), LoadFailed("3 lost"), Unproven("the control lost too")
+
+
+def test_what_fails_while_the_control_holds_is_red_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = attempts(monkeypatch, Held(), SLOW)
+    assert (outcome.state, outcome.void) == (FAILED, ())
+
+
+def test_what_fails_without_a_control_is_red_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert attempts(monkeypatch, None, SLOW).state == FAILED
+
+
+def test_what_is_void_is_measured_again_and_may_be_green(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = attempts(monkeypatch, Held(), VOIDED, None)
+    assert (outcome.state, [void.state for void in outcome.void]) == (PASSED, [VOID])
+
+
+def test_what_fails_while_the_control_loses_is_measured_again_and_may_be_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = attempts(monkeypatch, Held(1), SLOW, SLOW)
+    assert (outcome.state, len(outcome.void)) == (FAILED, 1)
+    assert "but meanwhile void from" in outcome.void[0].error
+
+
+def test_a_load_that_lost_while_the_control_held_is_red_whatever_came_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert attempts(monkeypatch, Held(1), LOST).state == FAILED
+
+
+def test_what_can_never_be_measured_is_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = attempts(monkeypatch, Held(), VOIDED, VOIDED, VOIDED)
+    assert (outcome.state, len(outcome.void)) == (VOID, 2)

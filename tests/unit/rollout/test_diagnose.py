@@ -320,3 +320,46 @@ def test_the_most_telling_of_several_comes_first() -> None:
     patience = Patience()
     patience.due([crash, pull], 0.0)
     assert [found.cause.kind for found in patience.due([crash, pull], 60.0)] == ["image-pull", "crash-loop"]
+
+
+# -- probes that kill --------------------------------------------------------------------------
+
+
+def killed(seen: Scene, *, ready: bool = False, state: Object | None = None, restarts: int = 1) -> Scene:
+    """The recorded crash, as it looks where a probe has asked for it."""
+
+    def kill(seen: Scene) -> None:
+        pod = of_kind(seen, "Pod")
+        pod["status"]["containerStatuses"][0] |= {
+            "state": state or {"running": {}},
+            "ready": ready,
+            "restartCount": restarts,
+        }
+        about = {"uid": pod["metadata"]["uid"]}
+        messages = {
+            "Unhealthy": "Startup probe failed: HTTP probe failed with statuscode: 404",
+            "Killing": "Container main failed startup probe, will be restarted",
+        }
+        for number, (reason, message) in enumerate(messages.items()):
+            time = f"2026-01-01T00:00:0{number}Z"
+            event = {"reason": reason, "message": message, "lastTimestamp": time, "involvedObject": about}
+            seen.events.append({**event, "metadata": {"uid": reason}})  # type: ignore[attr-defined]
+
+    return changed(seen, kill)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"running": {}}, {"terminated": {"exitCode": 0}}, {"waiting": {"reason": "CrashLoopBackOff"}}],
+    ids=["it runs again", "it ended well", "it waits to run"],
+)
+def test_a_container_that_its_probe_kills_is_explained_by_the_probe(state: Object) -> None:
+    found = [one for one in suspicions(killed(scene("crash-loop"), state=state)) if one.cause.kind == "crash-loop"]
+    assert [one.cause.message for one in found] == [
+        "container main is restarted by its startup probe: Startup probe failed: HTTP probe failed with statuscode: 404"
+    ]
+    assert found[0].patience < VISIBLE
+
+
+def test_a_container_that_got_ready_after_all_is_left_alone() -> None:
+    assert worst(killed(scene("crash-loop"), ready=True)) == math.inf

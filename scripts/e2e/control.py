@@ -1,0 +1,169 @@
+"""Keeps the control: a server on each node that the chart has no part in, under the same load at the same time.
+
+What the control loses, the machine lost: a node that stood still, packets that were dropped, no processor to be had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from scripts.cluster.api import Api
+from scripts.cluster.objects import Object, is_ready
+from scripts.core.command import Runner
+from scripts.core.errors import ReleaseError
+from scripts.core.interrupt import pause
+from scripts.e2e.k6 import TIMEOUT, Load, Request, load
+
+_PORTS = range(21_000, 29_000)  # below those of NodePorts
+_NAME = "control"
+_PROOF = "pod"
+_READY_DEADLINE = 60.0
+# Answers every request at once, over connections that are kept; Python is what the image that serves as its own has.
+_SERVER = """
+import asyncio, os
+body = b'{"pod":"%s"}' % os.environ["NODE"].encode()
+head = b"HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n" % len(body)
+async def serve(reader, writer):
+    try:
+        while True:
+            request = (await reader.readuntil(b"\\r\\n\\r\\n")).lower()
+            length = request.partition(b"content-length:")[2].split(b"\\r\\n")[0].strip()
+            await reader.readexactly(int(length or 0))
+            last = b"connection: close" in request
+            writer.write(head + (b"Connection: close\\r\\n" if last else b"") + b"\\r\\n" + body)
+            await writer.drain()
+            if last:
+                break
+    except (OSError, EOFError):
+        pass
+    finally:
+        writer.close()
+async def main():
+    server = await asyncio.start_server(serve, os.environ["ADDRESS"], int(os.environ["PORT"]), backlog=1024)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+Say = Callable[[str], None]
+
+
+class Control:
+    """The control while it is under load."""
+
+    def __init__(self, running: Load) -> None:
+        self._load = running
+
+    def between(self, begin: float, end: float, *, certain: bool = False) -> list[Request]:
+        """The requests that were under way from `begin` to `end` (seconds since 1970).
+
+        `certain` waits until each of them has an outcome. Raises ToolError where the load on it ended by itself.
+        """
+        while certain and time.time() < end + TIMEOUT + 0.5:
+            self._load.requests()
+            pause(0.2)
+        return [request for request in self._load.requests() if request.end >= begin and request.at <= end]
+
+
+@contextlib.contextmanager
+def control(
+    api: Api,
+    k6: Path,
+    runner: Runner,
+    *,
+    namespace: str,
+    nodes: Sequence[Object],
+    image: str,
+    number: int,
+    results: Path,
+    rate: int,
+    say: Say,
+) -> Iterator[Control | None]:
+    """Put a server on every one of `nodes` into `namespace`, and the load on them while the block runs.
+
+    Half of the requests go straight to the servers, half to a NodePort of them, which leads from any node to any.
+    `image` is one with Python that the nodes can have, `number` whatever tells this run from another. None, with a
+    word to `say`, where the cluster does not let us.
+    """
+    port = _PORTS[number % len(_PORTS)]
+    with contextlib.ExitStack() as stack:
+        try:
+            targets = _start(api, namespace, nodes, image, port)
+            running = stack.enter_context(load(k6, runner, targets, results, proof=_PROOF, rate=rate))
+        except ReleaseError as error:
+            say(f"there is no control, so every loss counts as the chart's: {error.message}: {error.found or ''}")
+            yield None
+            return
+        yield Control(running)
+
+
+def _start(api: Api, namespace: str, nodes: Sequence[Object], image: str, port: int) -> list[str]:
+    """The URLs of the servers, once all of them run. Raises ApiError, ClusterError."""
+    labels = {"pod-security.kubernetes.io/enforce": "privileged"}  # the network of the host
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
+    addresses = [_address(node) for node in nodes]
+    for node, address in zip(nodes, addresses, strict=True):
+        api.create(_pod(node["metadata"]["name"], address, image, port), namespace)
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": _NAME},
+        "spec": {"type": "NodePort", "selector": {"app": _NAME}, "ports": [{"port": 80, "targetPort": port}]},
+    }
+    outside = api.create(service, namespace)["spec"]["ports"][0]["nodePort"]
+
+    def ready() -> bool | None:
+        return True if all(map(is_ready, api.list("Pod", namespace))) else None
+
+    def state() -> str:
+        return ", ".join(
+            f"{pod['metadata']['name']} {pod['status'].get('phase')}" for pod in api.list("Pod", namespace)
+        )
+
+    api.wait(ready, what="the control's servers to run", deadline=_READY_DEADLINE, state=state)
+    return [f"http://{address}:{number}/" for number in (port, outside) for address in addresses]
+
+
+def _pod(node: str, address: str, image: str, port: int) -> Object:
+    probe = {"tcpSocket": {"host": address, "port": port}, "periodSeconds": 1, "failureThreshold": 30}
+    container = {
+        "name": _NAME,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-c", _SERVER],
+        "env": [
+            {"name": "NODE", "value": node},
+            {"name": "ADDRESS", "value": address},
+            {"name": "PORT", "value": str(port)},
+        ],
+        "ports": [{"containerPort": port, "hostPort": port}],
+        "startupProbe": probe,
+        # As much of the processor as a small server asks for: less would let it starve where the chart does not.
+        "resources": {"requests": {"cpu": "100m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+        },
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"{_NAME}-{node}"[:253], "labels": {"app": _NAME}},
+        "spec": {
+            "hostNetwork": True,
+            "nodeName": node,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 0,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [container],
+        },
+    }
+
+
+def _address(node: Object) -> str:
+    return str(next(entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"))

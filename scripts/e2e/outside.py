@@ -1,0 +1,137 @@
+"""Offers a Service on every node's address, and keeps the offer what the Service is: what asks it asks the Service."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from scripts.cluster.api import Api
+from scripts.cluster.objects import Object
+from scripts.core.errors import ClusterError
+
+NAME = "gati-e2e-outside"
+_LOOK = 0.3  # seconds between two looks at the Service
+_AGREE_DEADLINE = 20.0
+_NOBODY = {"gati-e2e/nobody": "the-service-is-gone"}
+_COPIED = ("publishNotReadyAddresses", "sessionAffinity", "sessionAffinityConfig", "ipFamilyPolicy", "ipFamilies")
+
+
+class Outside:
+    """The NodePort twin of the Service `service`: its selector, its ports, its affinity, from moment to moment."""
+
+    def __init__(self, api: Api, namespace: str, service: str) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._service = service
+        self._lock = threading.Lock()
+        self._shown: Object = {}
+        self._asked: list[str] = []
+        self.node_port = 0
+        self.scheme = "http"
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """What the Service was, each time that it changed: "12:00:00 gati-ingress: 80 to 8080 of app=web"."""
+        with self._lock:
+            return tuple(self._asked)
+
+    def follow(self) -> None:
+        """Make the twin what the Service is now. Raises ApiError, ClusterError."""
+        with self._lock:
+            real = self._api.get("Service", self._service, self._namespace)
+            shown = _twin(real)
+            if shown == self._shown:
+                return
+            if not self.node_port and (made := self._api.get("Service", NAME, self._namespace)):
+                self.node_port = made["spec"]["ports"][0]["nodePort"]  # of an offer before: whoever asks it goes on
+            if self.node_port:
+                for port in shown["ports"][:1]:
+                    port["nodePort"] = self.node_port
+            document = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME}, "spec": shown}
+            made = self._api.apply(document, self._namespace)
+            self.node_port = made["spec"]["ports"][0]["nodePort"]
+            self._shown = _twin(real)
+            self.scheme = "https" if _tls(made["spec"]["ports"][0]) else "http"
+            self._asked.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {describe(self._service, real)}")
+
+    @contextlib.contextmanager
+    def followed(self) -> Iterator[None]:
+        """Follow the Service while the block runs."""
+        closing = threading.Event()
+
+        def run() -> None:
+            while not closing.wait(_LOOK):
+                with contextlib.suppress(ClusterError):  # it answers again, or what needs it says so
+                    self.follow()
+
+        thread = threading.Thread(target=run, name="outside", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            closing.set()
+            thread.join()
+
+    def demand_same(self) -> str:
+        """The places behind the twin are those behind the Service; what they are in words. Raises ClusterError."""
+        self.follow()
+        seen: list[set[tuple[Any, ...]]] = []
+
+        def agree() -> bool | None:
+            seen[:] = [self._places(self._service), self._places(NAME)]
+            return True if seen[0] == seen[1] else None
+
+        def state() -> str:
+            return json.dumps({self._service: sorted(map(str, seen[0])), "asked": sorted(map(str, seen[1]))})
+
+        self._api.wait(
+            agree, what=f"the load to ask what Service {self._service} asks", deadline=_AGREE_DEADLINE, state=state
+        )
+        return f"{len(seen[0])} places behind Service {self._service}"
+
+    def _places(self, service: str) -> set[tuple[Any, ...]]:
+        """Every ready address and port behind a Service, of the port that is asked."""
+        asked = self._shown["ports"][0].get("name", "")
+        labels = f"kubernetes.io/service-name={service}"
+        return {
+            (address, port["port"])
+            for part in self._api.list("EndpointSlice", self._namespace, labels=labels)
+            for endpoint in part.get("endpoints") or ()
+            if (endpoint.get("conditions") or {}).get("ready") is not False
+            for address in endpoint["addresses"]
+            for port in part.get("ports") or ()
+            if (port.get("name") or "") == asked
+        }
+
+
+def describe(name: str, service: Object | None) -> str:
+    """A Service in a line."""
+    if service is None:
+        return f"{name} is not there"
+    spec = service["spec"]
+    ports = ", ".join(f"{port['port']} to {port.get('targetPort')}" for port in spec.get("ports", ()))
+    labels = ",".join(f"{key}={value}" for key, value in sorted(spec.get("selector", {}).items()))
+    return f"{name}: {ports} of {labels or 'nobody'}"
+
+
+def _twin(real: Object | None) -> Object:
+    spec = real["spec"] if real else {}
+    ports = [
+        {key: port[key] for key in ("name", "port", "targetPort", "protocol", "appProtocol") if key in port}
+        for port in (spec.get("ports") or ())[:1]
+    ]
+    copied = {key: spec[key] for key in _COPIED if key in spec}
+    return {
+        "type": "NodePort",
+        "selector": dict(spec.get("selector") or _NOBODY),
+        "ports": ports or [{"port": 80, "protocol": "TCP"}],
+        **copied,
+    }
+
+
+def _tls(port: Object) -> bool:
+    return "https" in (port.get("name"), port.get("appProtocol")) or port["port"] == 443

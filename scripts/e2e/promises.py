@@ -1,0 +1,452 @@
+"""Owns what must be true of a release that is up: each function is one promise, asked of the live objects."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from scripts.chart.manifests import Document
+from scripts.cluster.api import Api
+from scripts.cluster.objects import Object, conditions, container_statuses, event_time
+from scripts.core.errors import ApiError, ClusterError
+from scripts.core.waiting import until
+from scripts.e2e.lab import Lab
+from scripts.e2e.report import Broken
+from scripts.rollout.diagnose import killed_by_probe
+
+_READING = frozenset({"get", "list", "watch"})
+_METRICS_API = "metrics.k8s.io"
+_SYNC_DEADLINE = 40.0  # seconds for a controller to have looked at what is new; an HPA is looked at every 15
+# Names in an expression that stand before what selects series: metrics, unless they are functions.
+_METRIC = re.compile(r"\b([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{")
+_JOB = re.compile(r'\bjob="([^"]*)"')
+_SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)[ {]", re.MULTILINE)
+
+
+def demand(
+    condition: bool, message: str, expected: str | None = None, found: str | None = None, *, timely: bool = False
+) -> None:
+    """Raises Broken unless `condition` holds; where a slow machine can be the reason (`timely`), ClusterError."""
+    if not condition:
+        raise (ClusterError if timely else Broken)(message, expected=expected, found=found)
+
+
+# -- objects ---------------------------------------------------------------------------------------
+
+
+def whole(lab: Lab, namespace: str, objects: str, *, mark: str = "") -> str:
+    """Every object of the release is there, in its namespace, owned by it and, with `mark`, labelled and annotated."""
+    documents = list(lab.manifest(namespace))
+    wrong = []
+    for document in documents:
+        live = lab.live(document)
+        meta = live["metadata"] if live else {}
+        notes, labels = meta.get("annotations", {}), meta.get("labels", {})
+        owner = notes.get("meta.helm.sh/release-name"), notes.get("meta.helm.sh/release-namespace")
+        if live is None:
+            wrong.append(f"{_label(document)} is not there")
+        elif owner != (lab.subject.release, namespace) or labels.get("app.kubernetes.io/managed-by") != "Helm":
+            wrong.append(
+                f"{_label(document)} belongs to {owner}, managed by {labels.get('app.kubernetes.io/managed-by')}"
+            )
+        elif meta.get("namespace", objects) != objects:
+            wrong.append(f"{_label(document)} is in namespace {meta['namespace']}")
+        elif mark and not (mark in labels and mark in notes):
+            wrong.append(f"{_label(document)} lacks the common label or annotation {mark}")
+    for pod in lab.pods(objects) if mark else ():
+        meta = pod["metadata"]
+        if mark not in meta.get("labels", {}) or mark not in meta.get("annotations", {}):
+            wrong.append(f"pod {meta['name']} lacks the common label or annotation {mark}")
+    demand(bool(documents), "the release has no objects")
+    demand(not wrong, "the release is not whole", "every object in its place, owned by the release", "\n".join(wrong))
+    return f"{len(documents)} objects"
+
+
+def unchanged_containers(lab: Lab, namespace: str) -> str:
+    """No container was restarted: what needs a second try is not ready, whatever its probes say."""
+    pods = lab.pods(namespace)
+    found = restarts(pods, lab.api.events(namespace))
+    demand(not found, "a container was restarted", "none", "\n".join(found), timely=True)
+    return f"{sum(len(container_statuses(pod)) for pod in pods)} containers, none restarted"
+
+
+def restarts(pods: Iterable[Object], events: Sequence[Object]) -> list[str]:
+    """The containers that were restarted, and why as far as it can be seen."""
+    lines = []
+    for pod in pods:
+        for status in container_statuses(pod):
+            if count := status.get("restartCount", 0):
+                ended = status.get("lastState", {}).get("terminated", {})
+                own = [
+                    event for event in events if event.get("involvedObject", {}).get("uid") == pod["metadata"]["uid"]
+                ]
+                killed = killed_by_probe(own, status["name"])
+                why = [str(event.get("message")) for event in sorted(own, key=event_time) if event["type"] == "Warning"]
+                times = "once" if count == 1 else f"{count} times"
+                told = f": it {killed}" if killed else f": {why[-1]}" if why else ""
+                name = pod["metadata"]["name"]
+                lines.append(
+                    f"container {status['name']} of pod {name} was restarted {times}, "
+                    f"exit code {ended.get('exitCode')}{told}"
+                )
+    return lines
+
+
+def selected(lab: Lab, namespace: str, objects: str) -> str:
+    """Every selector of a Service or a policy selects pods, and what it leads to is a port that they open."""
+    hooks = [document.data for document in lab.manifest(namespace, hooks=True) if document.kind == "Pod"]
+    pods = [*lab.pods(objects), *hooks]
+    wrong: list[str] = []
+    documents = list(lab.manifest(namespace))
+    for document in documents:
+        spec = document.data.get("spec") or {}
+        if document.kind == "Service" and spec.get("selector"):
+            wrong += _leads(
+                _label(document),
+                spec["selector"],
+                [port.get("targetPort", port["port"]) for port in spec["ports"]],
+                pods,
+            )
+        elif document.kind == "NetworkPolicy":
+            own = spec.get("podSelector", {}).get("matchLabels", {})
+            wrong += _leads(_label(document), own, _ports(spec.get("ingress") or ()), pods)
+            for rule in (*(spec.get("ingress") or ()), *(spec.get("egress") or ())):
+                for peer in (*rule.get("from", ()), *rule.get("to", ())):
+                    if "podSelector" in peer and "namespaceSelector" not in peer:
+                        ports = _ports([rule]) if "to" in rule else []
+                        wrong += _leads(
+                            f"{_label(document)}, peer", peer["podSelector"].get("matchLabels", {}), ports, pods
+                        )
+    demand(not wrong, "a selector leads nowhere", "pods, and ports that they open", "\n".join(wrong))
+    return f"{sum(document.kind in ('Service', 'NetworkPolicy') for document in documents)} Services and policies"
+
+
+def _leads(
+    what: str, labels: Mapping[str, str], ports: Iterable[Any], pods: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    chosen = [pod for pod in pods if _matches(labels, pod["metadata"].get("labels", {}))]
+    if not chosen:
+        yield f"{what} selects no pod: {labels}"
+        return
+    opened = [port for pod in chosen for container in pod["spec"]["containers"] for port in container.get("ports", ())]
+    known = {port["containerPort"] for port in opened} | {port.get("name") for port in opened}
+    for port in ports:
+        if port not in known:
+            yield f"{what} leads to port {port}, which its pods do not open: {sorted(map(str, known))}"
+
+
+def _ports(rules: Iterable[Mapping[str, Any]]) -> list[Any]:
+    return [port["port"] for rule in rules for port in rule.get("ports", ()) if "port" in port]
+
+
+def _label(document: Document) -> str:
+    return f"{document.kind} {document.name}"
+
+
+def _matches(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    return all(labels.get(key) == value for key, value in wanted.items())
+
+
+# -- scalers and budgets ---------------------------------------------------------------------------
+
+
+def scalers_work(lab: Lab, namespace: str) -> str:
+    """Every scaler has a target whose replicas nobody else sets, and can scale it."""
+    told = []
+    for scaler in lab.api.list("HorizontalPodAutoscaler", namespace):
+        name, spec = scaler["metadata"]["name"], scaler["spec"]
+        target = spec["scaleTargetRef"]
+        live = lab.api.get(target["kind"], target["name"], namespace)
+        demand(
+            live is not None, f"HPA {name} scales nothing", "a target that exists", f"{target['kind']} {target['name']}"
+        )
+        wanted = {metric["resource"]["name"] for metric in spec.get("metrics", ()) if metric["type"] == "Resource"}
+        for container in (live or {})["spec"]["template"]["spec"]["containers"]:
+            lacking = wanted - container.get("resources", {}).get("requests", {}).keys()
+            demand(
+                not lacking,
+                f"HPA {name} cannot measure container {container['name']}",
+                f"a request of {', '.join(sorted(wanted))}",
+                f"no request of {', '.join(sorted(lacking))}",
+            )
+        seen = _conditions_of(lab.api, "HorizontalPodAutoscaler", name, namespace, "AbleToScale")
+        able = seen["AbleToScale"]
+        demand(
+            able["status"] == "True",
+            f"HPA {name} is not able to scale",
+            found=f"{able.get('reason')}: {able.get('message')}",
+        )
+        active = seen.get("ScalingActive", {"status": "Unknown"})
+        measured = any(kind.group == _METRICS_API for kind in lab.api.kinds())
+        demand(
+            not measured or active["status"] == "True",
+            f"HPA {name} does not scale",
+            found=f"{active.get('reason')}: {active.get('message')}",
+        )
+        told.append(f"HPA {name}" + ("" if measured else " (the cluster has no metrics)"))
+    return ", ".join(told) or "no HPA"
+
+
+def unscaled(lab: Lab, namespace: str) -> str:
+    """No object of the release sets the replicas of what a scaler owns."""
+    documents = list(lab.manifest(namespace))
+    owned = {
+        document.data["spec"]["scaleTargetRef"]["name"]
+        for document in documents
+        if document.kind in ("HorizontalPodAutoscaler", "ScaledObject")
+    }
+    for document in documents:
+        if document.kind == "Deployment" and document.name in owned:
+            demand(
+                "replicas" not in document.data["spec"],
+                f"{_label(document)} sets replicas beside its scaler",
+                "no replicas",
+            )
+    known = {document.name for document in documents if document.kind == "Deployment"}
+    demand(owned <= known, "a scaler scales nothing", ", ".join(sorted(known)), ", ".join(sorted(owned - known)))
+    return ", ".join(sorted(owned)) or "no scaler"
+
+
+def budgets_work(lab: Lab, namespace: str) -> str:
+    """Every disruption budget counts the pods of one workload, and lets one of them go while all are well."""
+    told = []
+    for budget in lab.api.list("PodDisruptionBudget", namespace):
+        name = budget["metadata"]["name"]
+        seen: Object = {}
+
+        def counted(name: str = name, seen: Object = seen) -> bool:
+            live = lab.api.get("PodDisruptionBudget", name, namespace) or {}
+            seen.update(live.get("status", {}))
+            new = seen.get("observedGeneration", 0) < live.get("metadata", {}).get("generation", 0)
+            return not new and seen.get("currentHealthy", 0) >= seen.get("expectedPods", 0)
+
+        what = f"PDB {name} to count healthy pods"
+        until(counted, what=what, deadline=_SYNC_DEADLINE, state=functools.partial(str, seen), error=ClusterError)
+        pods = [
+            pod
+            for pod in lab.pods(namespace)
+            if _matches(budget["spec"]["selector"].get("matchLabels", {}), pod["metadata"]["labels"])
+        ]
+        owners = {owner["name"] for pod in pods for owner in pod["metadata"].get("ownerReferences", ())}
+        expected = seen.get("expectedPods", 0)
+        demand(expected > 0, f"PDB {name} guards no pod", found=f"selector {budget['spec']['selector']}")
+        demand(len(owners) == 1, f"PDB {name} guards pods of several workloads", "one", ", ".join(sorted(owners)))
+        allowed = seen.get("disruptionsAllowed", 0)
+        demand(
+            allowed > 0,
+            f"PDB {name} blocks every drain",
+            "at least one pod may go while all are well",
+            f"{allowed} of {expected}",
+        )
+        able = conditions({"status": seen}).get("DisruptionAllowed", {})
+        demand(able.get("status") == "True", f"PDB {name} is not healthy", found=str(able))
+        told.append(f"PDB {name}: {allowed} of {expected} may go")
+    return ", ".join(told) or "no budget"
+
+
+def _conditions_of(api: Api, kind: str, name: str, namespace: str, wanted: str) -> dict[str, Object]:
+    """The conditions of an object, once the one that is `wanted` is there."""
+
+    def told() -> dict[str, Object] | None:
+        found = conditions(api.get(kind, name, namespace) or {})
+        return found if wanted in found else None
+
+    return until(told, what=f"{kind} {name} to say {wanted}", deadline=_SYNC_DEADLINE, error=ClusterError)
+
+
+# -- monitoring ------------------------------------------------------------------------------------
+
+
+def monitored(lab: Lab, namespace: str, objects: str) -> str:
+    """What a monitor or an annotation points at exists and answers with metrics; rules ask for those that there are."""
+    documents = list(lab.manifest(namespace))
+    names: set[str] = set()
+    jobs: set[str] = set()
+    told = []
+    for document in documents:
+        if document.kind != "ServiceMonitor":
+            continue
+        labels = document.data["spec"]["selector"].get("matchLabels", {})
+        spaces = document.data["spec"].get("namespaceSelector", {}).get("matchNames") or [document.namespace or objects]
+        services = [
+            service
+            for space in spaces
+            for service in lab.api.list("Service", space)
+            if _matches(labels, service["metadata"].get("labels", {}))
+        ]
+        found = ", ".join(service["metadata"]["name"] for service in services)
+        demand(len(services) == 1, f"{_label(document)} does not match exactly one Service", "one", found or "none")
+        jobs.add(services[0]["metadata"]["name"])
+        for endpoint in document.data["spec"]["endpoints"]:
+            names |= _scraped(lab, _label(document), services[0], endpoint)
+        told.append(f"{_label(document)} by {found}")
+    for pod in lab.pods(objects):
+        notes = pod["metadata"].get("annotations", {})
+        if notes.get("prometheus.io/scrape") == "true":
+            where = notes.get("prometheus.io/port"), notes.get("prometheus.io/path", "/metrics")
+            names |= _samples(lab, pod, "http", *where)
+            told.append(f"pod {pod['metadata']['name']} by annotation")
+    demand(
+        bool(told) or not lab.subject.scraped, "nothing says where the metrics are", "a ServiceMonitor or annotations"
+    )
+    for document in documents:
+        if document.kind == "PrometheusRule" and jobs:
+            for rule in (rule for group in document.data["spec"]["groups"] for rule in group["rules"]):
+                text = rule["expr"]
+                absent = set(_METRIC.findall(text)) - names - {"up"}
+                demand(
+                    not absent,
+                    f"{_label(document)}: {rule.get('alert')} asks for metrics that nobody has",
+                    found=", ".join(sorted(absent)),
+                )
+                strange = set(_JOB.findall(text)) - jobs
+                demand(
+                    not strange,
+                    f"{_label(document)}: {rule.get('alert')} asks for another job",
+                    ", ".join(jobs),
+                    ", ".join(strange),
+                )
+            told.append(_label(document))
+    return ", ".join(told) or "no monitoring"
+
+
+def _scraped(lab: Lab, what: str, service: Object, endpoint: Mapping[str, Any]) -> set[str]:
+    """The metrics at an endpoint of a ServiceMonitor: of every pod behind the Service."""
+    meta, spec = service["metadata"], service["spec"]
+    target = endpoint.get("targetPort")
+    if "port" in endpoint:
+        ports = [port for port in spec["ports"] if port.get("name") == endpoint["port"]]
+        known = ", ".join(str(port.get("name")) for port in spec["ports"])
+        demand(bool(ports), f"{what} names a port that Service {meta['name']} does not have", known, endpoint["port"])
+        target = ports[0].get("targetPort", ports[0]["port"])
+    pods = [pod for pod in lab.pods(meta["namespace"]) if _matches(spec.get("selector", {}), pod["metadata"]["labels"])]
+    demand(bool(pods), f"{what} finds no pod behind Service {meta['name']}")
+    found: set[str] = set()
+    for pod in pods:
+        number = target
+        for container in pod["spec"]["containers"]:
+            for port in container.get("ports", ()):
+                number = port["containerPort"] if port.get("name") == target else number
+        found |= _samples(lab, pod, endpoint.get("scheme", "http"), number, endpoint.get("path", "/metrics"))
+    return found
+
+
+def _samples(lab: Lab, pod: Object, scheme: str, port: Any, path: str) -> set[str]:
+    """The names of the metrics that a pod tells. Raises ClusterError where it tells none."""
+    meta = pod["metadata"]
+    try:
+        text = lab.api.ask_pod(meta["name"], meta["namespace"], port=port, path=path, scheme=scheme)
+    except ApiError as error:
+        raise ClusterError(
+            f"pod {meta['name']} does not answer {path} on port {port} with metrics", found=error.text
+        ) from error
+    names = set(_SAMPLE.findall(text))
+    demand(bool(names), f"pod {meta['name']} tells no metrics", f"samples on port {port}, {path}", text[:200])
+    return names
+
+
+# -- rights ----------------------------------------------------------------------------------------
+
+
+def rights_fit(lab: Lab, objects: str) -> str:
+    """A component may read the configuration that it uses, may do nothing else, and has no token it did not ask for."""
+    bound = _rules(lab, objects)
+    told = []
+    for account, pods in _by_account(lab.pods(objects)).items():
+        for pod in pods:
+            volumes = pod["spec"].get("volumes", ())
+            tokens = [
+                source
+                for volume in volumes
+                for source in volume.get("projected", {}).get("sources", ())
+                if "serviceAccountToken" in source
+            ]
+            demand(
+                not tokens, f"pod {pod['metadata']['name']} mounts a token of the API that nothing asks for", "no token"
+            )
+        used = _used(pods)
+        rules = bound.get(account, [])
+        for where, rule in rules:
+            for resource in rule.get("resources", ["(a URL)"]):
+                wide = (
+                    resource not in used
+                    or not _READING.issuperset(rule["verbs"])
+                    or rule.get("apiGroups") != [""]
+                    or not rule.get("resourceNames")
+                    or not used[resource].issuperset(rule["resourceNames"])
+                )
+                demand(
+                    not wide,
+                    f"{where} gives account {account} more rights than it uses",
+                    f"get, list, watch of {sorted(used.get(resource, ()))}",
+                    f"{', '.join(rule['verbs'])} of {resource} {rule.get('resourceNames', '(all)')}",
+                )
+        for resource, names in used.items() if rules else ():
+            for name in sorted(names):
+                allowed = _may(lab.api, objects, account, resource, name)
+                demand(
+                    allowed,
+                    f"account {account} may not read {resource} {name}, which its pods use",
+                    found="its Roles lack it",
+                )
+        told.append(f"{account}: {sum(map(len, used.values())) if rules else 0} objects")
+    return ", ".join(told)
+
+
+def _by_account(pods: Iterable[Object]) -> dict[str, list[Object]]:
+    found: dict[str, list[Object]] = {}
+    for pod in pods:
+        found.setdefault(pod["spec"].get("serviceAccountName", "default"), []).append(pod)
+    return found
+
+
+def _rules(lab: Lab, namespace: str) -> dict[str, list[tuple[str, Object]]]:
+    """The rules by account, each with the role that has it; of the whole cluster as far as we may look."""
+    bindings = list(lab.api.list("RoleBinding", namespace))
+    with contextlib.suppress(ApiError):  # who runs on somebody else's cluster may not see them, nor have made any
+        bindings += lab.api.list("ClusterRoleBinding")
+    found: dict[str, list[tuple[str, Object]]] = {}
+    for binding in bindings:
+        for subject in binding.get("subjects") or ():
+            if subject.get("kind") != "ServiceAccount" or subject.get("namespace", namespace) != namespace:
+                continue
+            reference = binding["roleRef"]
+            role = lab.api.get(reference["kind"], reference["name"], namespace)
+            for rule in (role or {}).get("rules") or ():
+                found.setdefault(subject["name"], []).append((f"{reference['kind']} {reference['name']}", rule))
+    return found
+
+
+def _used(pods: Iterable[Object]) -> dict[str, set[str]]:
+    """The ConfigMaps and Secrets that pods use, by resource."""
+    used: dict[str, set[str]] = {"configmaps": set(), "secrets": set()}
+    for pod in pods:
+        spec = pod["spec"]
+        for container in (*spec.get("initContainers", ()), *spec["containers"]):
+            for source in container.get("envFrom", ()):
+                used["configmaps"].add(source.get("configMapRef", {}).get("name"))
+                used["secrets"].add(source.get("secretRef", {}).get("name"))
+            for variable in container.get("env", ()):
+                source = variable.get("valueFrom", {})
+                used["configmaps"].add(source.get("configMapKeyRef", {}).get("name"))
+                used["secrets"].add(source.get("secretKeyRef", {}).get("name"))
+        for volume in spec.get("volumes", ()):
+            for source in (volume, *volume.get("projected", {}).get("sources", ())):
+                used["configmaps"].add(source.get("configMap", {}).get("name"))
+                secret = source.get("secret", {})
+                used["secrets"].add(secret.get("secretName", secret.get("name")))
+    return {resource: {name for name in names if name} for resource, names in used.items()}
+
+
+def _may(api: Api, namespace: str, account: str, resource: str, name: str) -> bool:
+    attributes = {"namespace": namespace, "verb": "get", "resource": resource, "name": name}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "LocalSubjectAccessReview",
+        "metadata": {"namespace": namespace},
+        "spec": {"user": f"system:serviceaccount:{namespace}:{account}", "resourceAttributes": attributes},
+    }
+    return bool(api.create(review)["status"].get("allowed"))

@@ -1,0 +1,429 @@
+"""Charts that break one promise each: the edit, the scenario that must go red for it, and the cause it must name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scripts.e2e.sabotage import NO_PRESTOP, NO_READINESS, RECREATE, Edit, Fault, drop
+from scripts.e2e.subject import GATI
+
+FRONT, BACK = GATI.front, GATI.back
+
+
+@dataclass(frozen=True)
+class Case:
+    """A chart with one `fault`: `scenario`, with the values file `values`, must go red, and its error say `cause`."""
+
+    fault: Fault
+    scenario: str
+    cause: str
+    values: str = "default"
+
+
+def case(name: str, scenario: str, cause: str, *edits: Edit, values: str = "default", **files: str) -> Case:
+    named: Mapping[str, str] = {f"templates/{key}.yaml": text for key, text in files.items()}
+    return Case(Fault(name, edits, named), scenario, cause, values)
+
+
+def front(do: str) -> Edit:
+    return Edit("Deployment", FRONT, do)
+
+
+def back(do: str) -> Edit:
+    return Edit("Deployment", BACK, do)
+
+
+def service(do: str, name: str = FRONT) -> Edit:
+    return Edit("Service", name, do)
+
+
+_PORT = "(first $spec.ports)"
+_LATE = 'set $main "startupProbe" (dict "tcpSocket" (dict "port" 9) "periodSeconds" 1 "failureThreshold" 2)'
+_CLUSTER_ROLE = """apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: gati-e2e-left-{{ .Release.Namespace }}
+  annotations: {helm.sh/resource-policy: keep}
+rules: []
+"""
+_HOOK = """apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: left-by-a-hook
+  namespace: {{ .Values.global.namespace }}
+  annotations: {helm.sh/hook: post-install}
+"""
+_ADMIN = """apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: wide
+  namespace: {{ .Values.global.namespace }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+subjects: [{kind: ServiceAccount, name: gati-ingress, namespace: {{ .Values.global.namespace }}}]
+"""
+_SECOND_SERVICE = """apiVersion: v1
+kind: Service
+metadata:
+  name: second
+  namespace: {{ .Values.global.namespace }}
+  labels:
+    {{- include "gati.selectorLabels" (dict "root" . "component" "ingress") | nindent 4 }}
+spec:
+  selector:
+    {{- include "gati.selectorLabels" (dict "root" . "component" "ingress") | nindent 4 }}
+  ports: [{name: http, port: 80, targetPort: 8080}]
+"""
+
+CASES = (
+    # -- what the API server must accept -----------------------------------------------------------
+    case("privileged", "dry-run", "break Pod Security", front('set $main "securityContext" (dict "privileged" true)')),
+    case("as-root", "dry-run", "break Pod Security", back('set $pod "securityContext" (dict "runAsUser" 0)')),
+    case("unknown-field", "dry-run", 'unknown field "spec.replicsa"', back('set $spec "replicsa" 2')),
+    case(
+        "old-version",
+        "dry-run",
+        "no matches for kind",
+        Edit("PodDisruptionBudget", FRONT, 'set . "apiVersion" "policy/v1beta1"'),
+    ),
+    case(
+        "hpa-bounds",
+        "dry-run",
+        "maxReplicas: Invalid value",
+        Edit("HorizontalPodAutoscaler", FRONT, 'set $spec "maxReplicas" 1'),
+        values="staging",
+    ),
+    # -- what an installation must be --------------------------------------------------------------
+    case(
+        "target-port", "install", "Service gati-ingress leads to port 8081", service(f'set {_PORT} "targetPort" 8081')
+    ),
+    case("selector", "install", "Service gati-ingress selects no pod", service('set $spec.selector "tier" "none"')),
+    case(
+        "back-port",
+        "install",
+        "Service route-manager leads to port 50052",
+        service(f'set {_PORT} "targetPort" 50052', BACK),
+    ),
+    case(
+        "startup-kills",
+        "install",
+        "container ingress .*failed its startup probe|restarted by its startup probe",
+        front(_LATE),
+    ),
+    case(
+        "liveness-kills",
+        "install",
+        "liveness probe",
+        front('set $main "livenessProbe" (dict "tcpSocket" (dict "port" 9) "periodSeconds" 1 "failureThreshold" 1)'),
+    ),
+    case(
+        "never-ready",
+        "install",
+        "container ingress runs and is not ready: Readiness probe failed",
+        front('set $main "readinessProbe" (dict "httpGet" (dict "path" "/nowhere" "port" 8080) "periodSeconds" 1)'),
+    ),
+    case(
+        "crash",
+        "install",
+        "container route-manager .*exit code",
+        back('set $main "command" (list "python3" "-c" "raise SystemExit(3)")'),
+    ),
+    case("image", "install", "cannot pull image", back('set $main "image" "gati/none:9"')),
+    case(
+        "too-big",
+        "install",
+        "no node takes its pod: .*Insufficient cpu",
+        back('set $main "resources" (dict "requests" (dict "cpu" "100"))'),
+    ),
+    case(
+        "missing-config",
+        "install",
+        'configmap "gone" not found',
+        front('set (first $main.envFrom).configMapRef "name" "gone"'),
+    ),
+    Case(Fault("no-notes", (), {"templates/NOTES.txt": "Thank you.\n"}), "install", "the notes do not say where"),
+    case(
+        "label-missing",
+        "install",
+        "ConfigMap route-manager-routes lacks the common label",
+        Edit("ConfigMap", "route-manager-routes", 'unset .metadata.labels "gati-e2e/mark"'),
+    ),
+    case(
+        "pod-label-missing",
+        "install",
+        "pod route-manager-.* lacks the common label",
+        back('unset $spec.template.metadata.labels "gati-e2e/mark"'),
+    ),
+    case(
+        "wrong-namespace",
+        "install",
+        "is in namespace",
+        Edit("ConfigMap", "route-manager-routes", 'set .metadata "namespace" "kube-public"'),
+        Edit(
+            "Deployment",
+            BACK,
+            'set (index $pod.volumes 1) "configMap" (dict "name" "route-manager-routes" "optional" true)',
+        ),
+    ),
+    case(
+        "not-spread",
+        "install",
+        "ingress is not spread",
+        front('set (unset $pod "affinity") "nodeSelector" (dict "topology.kubernetes.io/zone" "a")'),
+        values="prod",
+    ),
+    case(
+        "test-affinity",
+        "install",
+        "Pod gati-ingress-test: no node takes its pod",
+        Edit(
+            "Pod",
+            "gati-ingress-test",
+            'set $spec "affinity" (dict "podAntiAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (list '
+            '(dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" '
+            '(dict "app.kubernetes.io/component" "ingress"))))))',
+        ),
+    ),
+    case(
+        "test-fails",
+        "install",
+        "test hook failed",
+        Edit(
+            "Pod",
+            "route-manager-test",
+            'set (first $spec.containers) "command" (list "/app/healthcheck" "grpc://nowhere.invalid:1")',
+        ),
+    ),
+    case(
+        "not-idempotent",
+        "install",
+        "installing the same again replaced pods|objects are not what they were",
+        back('set $spec.template.metadata "annotations" (dict "now" (now | toString))'),
+    ),
+    case(
+        "hpa-target",
+        "install",
+        "a scaler scales nothing",
+        Edit("HorizontalPodAutoscaler", FRONT, 'set $spec.scaleTargetRef "name" "nobody"'),
+        values="staging",
+    ),
+    case(
+        "hpa-request", "install", "cannot measure container ingress", front('unset $main "resources"'), values="staging"
+    ),
+    case(
+        "replicas-beside-hpa",
+        "install",
+        "sets replicas beside its scaler",
+        front('set $spec "replicas" 2'),
+        values="staging",
+    ),
+    case(
+        "pdb-selector",
+        "install",
+        "guards no pod",
+        Edit("PodDisruptionBudget", FRONT, 'set $spec.selector.matchLabels "tier" "none"'),
+    ),
+    case(
+        "pdb-blocks",
+        "install",
+        "blocks every drain",
+        Edit("PodDisruptionBudget", FRONT, 'set (unset $spec "maxUnavailable") "minAvailable" "100%"'),
+    ),
+    case(
+        "pdb-of-both",
+        "install",
+        "guards pods of several workloads",
+        Edit("PodDisruptionBudget", FRONT, 'unset $spec.selector.matchLabels "app.kubernetes.io/component"'),
+    ),
+    case(
+        "policy-port",
+        "install",
+        "NetworkPolicy route-manager leads to port 1",
+        Edit("NetworkPolicy", BACK, 'set (first (first $spec.ingress).ports) "port" 1'),
+        values="prod",
+    ),
+    case(
+        "policy-peer",
+        "install",
+        "NetworkPolicy route-manager, peer selects no pod",
+        Edit("NetworkPolicy", BACK, 'set (first (first $spec.ingress).from).podSelector.matchLabels "tier" "none"'),
+        values="prod",
+    ),
+    case(
+        "monitor-selects-none",
+        "install",
+        "does not match exactly one Service",
+        Edit("ServiceMonitor", FRONT, 'set $spec.selector.matchLabels "tier" "none"'),
+    ),
+    case("monitor-selects-two", "install", "does not match exactly one Service", second=_SECOND_SERVICE),
+    case(
+        "monitor-port",
+        "install",
+        "names a port that Service gati-ingress does not have",
+        Edit("ServiceMonitor", FRONT, 'set (first $spec.endpoints) "port" "metrics"'),
+    ),
+    case(
+        "monitor-path",
+        "install",
+        "tells no metrics|does not answer /healthz",
+        Edit("ServiceMonitor", FRONT, 'set (first $spec.endpoints) "path" "/healthz"'),
+    ),
+    case(
+        "rule-metric",
+        "install",
+        "asks for metrics that nobody has",
+        Edit(
+            "PrometheusRule",
+            FRONT,
+            'set (index (first $spec.groups).rules 1) "expr" "rate(gati_requests{code=\\"500\\"}[5m]) > 1"',
+        ),
+    ),
+    case(
+        "rule-job",
+        "install",
+        "asks for another job",
+        Edit("PrometheusRule", FRONT, 'set (first (first $spec.groups).rules) "expr" "absent(up{job=\\"gati\\"})"'),
+    ),
+    case(
+        "role-verb", "install", "more rights than it uses", Edit("Role", FRONT, 'set (first .rules) "verbs" (list "*")')
+    ),
+    case(
+        "role-empty",
+        "install",
+        "may not read configmaps route-manager-routes",
+        Edit("Role", BACK, 'set (first .rules) "verbs" (list "watch")'),
+    ),
+    case(
+        "role-names", "install", "more rights than it uses", Edit("Role", BACK, 'unset (first .rules) "resourceNames"')
+    ),
+    case("role-view", "install", "ClusterRole view gives account gati-ingress more rights", wide=_ADMIN),
+    case("token", "install", "mounts a token of the API", front('set $pod "automountServiceAccountToken" true')),
+    # -- what an upgrade must keep -----------------------------------------------------------------
+    Case(NO_READINESS, "upgrade", "requests were lost|became slow"),
+    Case(NO_PRESTOP, "changes", "requests were lost(.|\\n)*told to stop"),
+    Case(RECREATE, "upgrade", "requests were lost(.|\\n)*no pod was ready"),
+    case(
+        "back-recreate",
+        "upgrade",
+        "requests were lost(.|\\n)*nobody behind it",
+        back('set $spec "strategy" (dict "type" "Recreate")'),
+    ),
+    case("back-no-prestop", "changes", "requests were lost|became slow", back('unset $main "lifecycle"')),
+    case(
+        "short-grace",
+        "changes",
+        "requests were lost(.|\\n)*told to stop",
+        front('set $pod "terminationGracePeriodSeconds" 1'),
+    ),
+    case(
+        "unavailable",
+        "upgrade",
+        "too few pods were ready|requests were lost",
+        front(
+            'set $spec "strategy" (dict "type" "RollingUpdate" "rollingUpdate" (dict "maxUnavailable" 1 "maxSurge" 0))'
+        ),
+    ),
+    case(
+        "unready-published",
+        "upgrade",
+        "requests were lost|became slow",
+        service('set $spec "publishNotReadyAddresses" true'),
+    ),
+    case(
+        "slow",
+        "upgrade",
+        "requests became slow|requests were lost",
+        front('set $main.resources "limits" (dict "cpu" "40m" "memory" "512Mi")'),
+    ),
+    case(
+        "stale-port",
+        "upgrade",
+        "helm test|test hook failed|requests were lost",
+        service(f'set {_PORT} "targetPort" 8081'),
+    ),
+    case(
+        "selector-changed",
+        "upgrade",
+        "field is immutable",
+        front('set $spec.selector.matchLabels "new" "label"'),
+        front('set $spec.template.metadata.labels "new" "label"'),
+    ),
+    case(
+        "service-headless",
+        "upgrade",
+        "clusterIPs?.*(field is immutable|may not change|Invalid value)",
+        service('set $spec "clusterIP" "None"'),
+    ),
+    case(
+        "image-fixed",
+        "upgrade",
+        "the load did not see the change",
+        front('set $main "image" (regexReplaceAll ":2$" $main.image ":1")'),
+    ),
+    case(
+        "checksum",
+        "changes",
+        "do not know the changed configuration",
+        front('unset $spec.template.metadata.annotations "checksum/config"'),
+    ),
+    case(
+        "routes-subpath",
+        "changes",
+        "the changed routes to be answered",
+        back(
+            'set $main "volumeMounts" (list (first $main.volumeMounts) (dict "name" "routes" '
+            '"mountPath" "/etc/gati/routes/routes.yaml" "subPath" "routes.yaml"))'
+        ),
+    ),
+    case(
+        "routes-restart",
+        "changes",
+        "a change of the routes replaced pods",
+        back('set $spec.template.metadata "annotations" (dict "now" (now | toString))'),
+    ),
+    case(
+        "scaled-back",
+        "changes",
+        "the upgrade set the replicas back|sets replicas beside",
+        front('set $spec "replicas" 2'),
+    ),
+    case("tls-mount", "changes", "volume|TLS|tls", front('set $main "volumeMounts" (list (first $main.volumeMounts))')),
+    case(
+        "prod-capacity",
+        "environments",
+        "too few pods were ready|requests were lost",
+        front(
+            'set $spec "strategy" (dict "type" "RollingUpdate" '
+            '"rollingUpdate" (dict "maxUnavailable" "50%" "maxSurge" 0))'
+        ),
+        values="prod",
+    ),
+    case(
+        "immutable-config", "rollback", "immutable", Edit("ConfigMap", "gati-ingress-config", 'set . "immutable" true')
+    ),
+    # -- what a disruption, a failure, an end must leave ---------------------------------------------
+    case("no-budget", "disruption", "the budget allowed a second eviction", Edit("PodDisruptionBudget", FRONT, drop())),
+    case(
+        "lax-budget",
+        "disruption",
+        "the budget allowed a second eviction",
+        Edit("PodDisruptionBudget", FRONT, 'set (unset $spec "minAvailable") "maxUnavailable" "100%"'),
+    ),
+    case("init-dropped", "failed-upgrade", "an upgrade that cannot succeed did", front('unset $pod "initContainers"')),
+    case(
+        "leftover",
+        "uninstall",
+        "route-manager-routes",
+        Edit(
+            "ConfigMap", "route-manager-routes", 'set .metadata "annotations" (dict "helm.sh/resource-policy" "keep")'
+        ),
+    ),
+    case("hook-leftover", "uninstall", "left-by-a-hook", hook=_HOOK),
+    case("cluster-role", "uninstall", "ClusterRole gati-e2e-left-.* is new", role=_CLUSTER_ROLE),
+    case(
+        "namespace-goes",
+        "uninstall",
+        "there is no Namespace|not marked as kept",
+        Edit("Namespace", "", 'unset .metadata "annotations"'),
+    ),
+)

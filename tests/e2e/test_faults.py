@@ -1,0 +1,80 @@
+"""The smoke test fails for every promise: a chart with a single fault goes red in its scenario, the cause named.
+
+Several run at a time on one cluster, each in namespaces of its own; a test waits for its own. The table of what came
+of them is in `dist/e2e/faults.md`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scripts.core.files import write_atomic
+from scripts.e2e.report import FAILED, Outcome
+from scripts.e2e.run import attempt
+from scripts.workspace import Workspace
+from tests.e2e.conftest import Smoke
+from tests.e2e.faults import CASES, Case
+
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(1500)]
+
+LANES = 5
+NAMES = [case.fault.name for case in CASES]
+
+
+@pytest.fixture(scope="module")
+def outcomes(smoke: Smoke, work: Workspace, request: pytest.FixtureRequest) -> Iterator[Mapping[str, Future[Outcome]]]:
+    """What becomes of each faulty chart that was asked for; all are on their way."""
+    table: dict[str, Outcome] = {}
+    lock = threading.Lock()
+
+    def run(case: Case) -> Outcome:
+        number, seen, begin = NAMES.index(case.fault.name), list[Outcome](), time.monotonic()
+        lab = replace(smoke.lab, candidate=smoke.faulty(case.fault), run=f"f{number:03}", chosen=(case.values,))
+        attempt(lab, case.scenario, work.say, seen.append)
+        lab.forget_run()
+        with lock:
+            table[case.fault.name] = replace(seen[-1], seconds=time.monotonic() - begin)
+            write_table(work.config.root / "dist" / "e2e", table)
+        return seen[-1]
+
+    asked = {item.callspec.params["case"].fault.name for item in request.session.items if hasattr(item, "callspec")}
+    with ThreadPoolExecutor(LANES) as pool:
+        yield {case.fault.name: pool.submit(run, case) for case in CASES if case.fault.name in asked}
+
+
+def write_table(folder: Path, table: Mapping[str, Outcome]) -> None:
+    """What came of the faults, for a person and for a machine."""
+    rows = [
+        {
+            "fault": case.fault.name,
+            "scenario": case.scenario,
+            "state": table[case.fault.name].state,
+            "step": table[case.fault.name].steps[-1].name if table[case.fault.name].steps else "",
+            "cause": table[case.fault.name].error.splitlines()[0] if table[case.fault.name].error else "",
+            "seconds": round(table[case.fault.name].seconds),
+            "void": len(table[case.fault.name].void),
+        }
+        for case in CASES
+        if case.fault.name in table
+    ]
+    keys = ("fault", "scenario", "state", "step", "cause", "seconds", "void")
+    lines = [f"| {' | '.join(keys)} |", f"|{'---|' * len(keys)}"]
+    lines += [f"| {' | '.join(str(row[key]).replace('|', '/') for key in keys)} |" for row in rows]
+    write_atomic(folder / "faults.md", "\n".join(lines) + "\n")
+    write_atomic(folder / "faults.json", json.dumps(rows, indent=1) + "\n")
+
+
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_a_chart_with_one_fault_goes_red_for_it(outcomes: Mapping[str, Future[Outcome]], case: Case) -> None:
+    outcome = outcomes[case.fault.name].result()
+    assert outcome.state == FAILED, outcome.error
+    assert re.search(case.cause, outcome.error), outcome.error

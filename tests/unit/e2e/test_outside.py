@@ -1,0 +1,113 @@
+"""The load asks the real Service: what is offered outside is what the Service is, and follows it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from scripts.cluster.api import Api
+from scripts.core.errors import ClusterError
+from scripts.e2e import outside
+from scripts.e2e.outside import NAME, Outside
+
+
+def service(target: Any = 8080, *, app: str = "web", port: int = 80, name: str = "http") -> dict[str, Any]:
+    ports = [{"name": name, "port": port, "targetPort": target, "protocol": "TCP"}, {"name": "more", "port": 9}]
+    return {"spec": {"type": "ClusterIP", "clusterIP": "10.0.0.1", "selector": {"app": app}, "ports": ports}}
+
+
+class Cluster:
+    """A Service `web`, what was applied, and where each Service leads."""
+
+    def __init__(self) -> None:
+        self.real: dict[str, Any] | None = service()
+        self.applied: list[dict[str, Any]] = []
+        self.places: dict[str, list[int]] = {"web": [8080], NAME: [8080]}
+
+    def get(self, kind: str, name: str, namespace: str) -> dict[str, Any] | None:
+        assert kind == "Service"
+        if name == NAME:
+            return {"spec": {**self.applied[-1], "ports": [{"nodePort": 30_001}]}} if self.applied else None
+        return self.real
+
+    def apply(self, document: dict[str, Any], namespace: str) -> dict[str, Any]:
+        self.applied.append(document["spec"])
+        first = {"nodePort": 30_001, **document["spec"]["ports"][0]}
+        return {"spec": {**document["spec"], "ports": [first]}}
+
+    def list(self, kind: str, namespace: str, *, labels: str) -> tuple[dict[str, Any], ...]:
+        name = labels.partition("=")[2]
+        ports = [{"name": "http", "port": port} for port in self.places[name]]
+        return ({"endpoints": [{"addresses": ["10.1.0.1"]}], "ports": [*ports, {"name": "more", "port": 9}]},)
+
+    def wait(self, probe: Any, *, what: str, deadline: float, state: Any) -> Any:
+        if probe() is None:
+            raise ClusterError(f"waited for {what}", found=state())
+        return True
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+@pytest.fixture
+def twin(cluster: Cluster) -> Outside:
+    made = Outside(cast(Api, cluster), "space", "web")
+    made.follow()
+    return made
+
+
+def test_it_is_the_service_on_every_node(cluster: Cluster, twin: Outside) -> None:
+    (spec,) = cluster.applied
+    assert (spec["type"], spec["selector"]) == ("NodePort", {"app": "web"})
+    assert spec["ports"] == [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]
+    assert (twin.node_port, twin.scheme) == (30_001, "http")
+
+
+def test_nothing_is_done_while_the_service_stays(cluster: Cluster, twin: Outside) -> None:
+    twin.follow()
+    assert len(cluster.applied) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "shown"),
+    [
+        (service(8081), {"targetPort": 8081}),
+        (service("http"), {"targetPort": "http"}),
+        (service(8443, port=443, name="https"), {"port": 443, "targetPort": 8443}),
+    ],
+)
+def test_it_follows_the_service_at_the_same_port_of_the_nodes(
+    cluster: Cluster, twin: Outside, changed: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    cluster.real = changed
+    twin.follow()
+    port = cluster.applied[-1]["ports"][0]
+    assert shown.items() <= port.items()
+    assert port["nodePort"] == twin.node_port == 30_001
+    assert twin.scheme == changed["spec"]["ports"][0]["name"]
+    assert [line.partition(" ")[2] for line in twin.asked] == [
+        "web: 80 to 8080, 9 to None of app=web",
+        f"web: {port['port']} to {port['targetPort']}, 9 to None of app=web",
+    ]
+
+
+def test_a_service_that_is_gone_leads_to_nobody(cluster: Cluster, twin: Outside) -> None:
+    cluster.real = None
+    twin.follow()
+    assert cluster.applied[-1]["selector"] == outside._NOBODY
+
+
+def test_what_leads_elsewhere_than_the_service_is_told(cluster: Cluster, twin: Outside) -> None:
+    assert twin.demand_same() == "1 places behind Service web"
+    cluster.places["web"] = [8081]
+    with pytest.raises(ClusterError, match="the load to ask what Service web asks"):
+        twin.demand_same()
+
+
+def test_a_second_offer_keeps_the_port_of_the_first(cluster: Cluster, twin: Outside) -> None:
+    again = Outside(cast(Api, cluster), "space", "web")
+    again.follow()
+    assert cluster.applied[-1]["ports"][0]["nodePort"] == again.node_port == 30_001

@@ -1,0 +1,283 @@
+"""What must be true of a release: read out of objects as a cluster has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from scripts.chart.manifests import Document, Manifests
+from scripts.cluster.api import Api
+from scripts.core.command import Runner
+from scripts.core.errors import ClusterError
+from scripts.e2e import promises
+from scripts.e2e.lab import Lab, Published, Tools
+
+LABELS = {"app": "web"}
+
+
+def pod(name: str = "web-1", **spec: Any) -> dict[str, Any]:
+    container = {"name": "main", "ports": [{"name": "http", "containerPort": 8080}], **spec.pop("container", {})}
+    meta = {"name": name, "namespace": "space", "uid": name, "labels": LABELS, "ownerReferences": [{"name": "web-abc"}]}
+    return {"metadata": meta, "spec": {"serviceAccountName": "web", "containers": [container], **spec}, "status": {}}
+
+
+def service(**spec: Any) -> dict[str, Any]:
+    given = {"selector": LABELS, "ports": [{"name": "http", "port": 80, "targetPort": 8080}], **spec}
+    return {"kind": "Service", "metadata": {"name": "web", "labels": LABELS}, "spec": given}
+
+
+class Cluster(Lab):
+    """A lab whose objects are given."""
+
+    def __init__(self, *documents: dict[str, Any], pods: list[dict[str, Any]], **objects: Any) -> None:
+        tools = Tools(*(Path(name) for name in ("helm", "kubectl", "k6")))
+        chart = Published("web", "1.0.0", "sha256:0", "")
+        super().__init__(cast(Api, Objects(objects)), Runner(), tools, Path(), chart, (), "web", own=True)
+        self._documents, self._pods = documents, pods
+
+    def manifest(self, namespace: str, *, hooks: bool = False) -> Manifests:
+        return Manifests(() if hooks else tuple(map(Document, self._documents)))
+
+    def pods(self, namespace: str, component: str | None = None) -> tuple[dict[str, Any], ...]:
+        return tuple(self._pods)
+
+
+class Objects:
+    """An API of objects by kind; what pods answer is in `answers`."""
+
+    def __init__(self, objects: dict[str, Any]) -> None:
+        self.answers = objects.pop("answers", {})
+        self.allowed = objects.pop("allowed", True)
+        self._objects = objects
+
+    def list(self, kind: str, *_: Any, **__: Any) -> tuple[dict[str, Any], ...]:
+        return tuple(self._objects.get(kind, ()))
+
+    def get(self, kind: str, name: str, *_: Any) -> dict[str, Any] | None:
+        return next((item for item in self.list(kind) if item["metadata"]["name"] == name), None)
+
+    def kinds(self) -> tuple[()]:
+        return ()
+
+    def ask_pod(self, pod: str, _: str, *, port: Any, path: str, scheme: str) -> str:
+        return str(self.answers.get(f"{scheme}:{port}{path}", "<html>no metrics</html>"))
+
+    def create(self, _: Any) -> dict[str, Any]:
+        return {"status": {"allowed": self.allowed}}
+
+
+def refused(promise: Any, *arguments: Any) -> str:
+    with pytest.raises(ClusterError) as refusal:
+        promise(*arguments)
+    return str(refusal.value)
+
+
+# -- selectors -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", [8080, "http"])
+def test_a_service_that_leads_to_an_open_port(target: Any) -> None:
+    lab = Cluster(service(ports=[{"port": 80, "targetPort": target}]), pods=[pod()])
+    assert promises.selected(lab, "space", "space") == "1 Services and policies"
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"selector": {"app": "other"}}, "Service web selects no pod: {'app': 'other'}"),
+        ({"ports": [{"port": 80, "targetPort": 8081}]}, "Service web leads to port 8081, which its pods do not open"),
+        ({"ports": [{"port": 80, "targetPort": "https"}]}, "Service web leads to port https"),
+        ({"ports": [{"port": 80}]}, "Service web leads to port 80"),
+    ],
+)
+def test_a_service_that_leads_nowhere(changed: dict[str, Any], told: str) -> None:
+    assert told in refused(promises.selected, Cluster(service(**changed), pods=[pod()]), "space", "space")
+
+
+def test_a_policy_for_a_port_that_nobody_opens() -> None:
+    rule = {"from": [{"podSelector": {"matchLabels": LABELS}}], "ports": [{"port": 9}]}
+    policy = {"kind": "NetworkPolicy", "metadata": {"name": "web"}, "spec": {"podSelector": {}, "ingress": [rule]}}
+    assert "NetworkPolicy web leads to port 9" in refused(
+        promises.selected, Cluster(policy, pods=[pod()]), "space", "space"
+    )
+
+
+# -- containers ------------------------------------------------------------------------------------
+
+
+def event(reason: str, message: str, at: int, type_: str = "Warning") -> dict[str, Any]:
+    about = {"uid": "web-1"}
+    time = f"2026-01-01T00:00:{at:02}Z"
+    return {"type": type_, "reason": reason, "message": message, "lastTimestamp": time, "involvedObject": about}
+
+
+def test_a_restart_is_told_with_the_probe_that_asked_for_it() -> None:
+    restarted = pod()
+    ended = {"terminated": {"exitCode": 137}}
+    restarted["status"] = {"containerStatuses": [{"name": "main", "restartCount": 2, "lastState": ended}]}
+    events = [
+        event("Killing", "Container main failed liveness probe, will be restarted", 2, "Normal"),
+        event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 404", 1),
+        event("Unhealthy", "Readiness probe failed: nothing", 3),
+    ]
+    assert promises.restarts([restarted], events) == [
+        "container main of pod web-1 was restarted 2 times, exit code 137: it is restarted by its liveness probe: "
+        "Liveness probe failed: HTTP probe failed with statuscode: 404"
+    ]
+    assert promises.restarts([pod()], events) == []
+
+
+# -- scalers and budgets ---------------------------------------------------------------------------
+
+
+def scaler(*, able: str = "True", target: str = "web") -> dict[str, Any]:
+    metrics = [{"type": "Resource", "resource": {"name": "cpu"}}]
+    conditions = [{"type": "AbleToScale", "status": able, "reason": "FailedGetScale", "message": "not found"}]
+    return {
+        "metadata": {"name": "web"},
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": target}, "metrics": metrics},
+        "status": {"conditions": conditions},
+    }
+
+
+def deployment(requests: dict[str, str]) -> dict[str, Any]:
+    spec = {"template": {"spec": {"containers": [{"name": "main", "resources": {"requests": requests}}]}}}
+    return {"metadata": {"name": "web"}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("hpa", "requests", "told"),
+    [
+        (scaler(target="nobody"), {"cpu": "1"}, "HPA web scales nothing"),
+        (scaler(), {"memory": "1Mi"}, "HPA web cannot measure container main"),
+        (scaler(able="False"), {"cpu": "1"}, "HPA web is not able to scale"),
+    ],
+)
+def test_a_scaler_that_does_not_scale(hpa: dict[str, Any], requests: dict[str, str], told: str) -> None:
+    lab = Cluster(pods=[], HorizontalPodAutoscaler=[hpa], Deployment=[deployment(requests)])
+    assert told in refused(promises.scalers_work, lab, "space")
+
+
+def test_a_scaler_that_does() -> None:
+    lab = Cluster(pods=[], HorizontalPodAutoscaler=[scaler()], Deployment=[deployment({"cpu": "1"})])
+    assert promises.scalers_work(lab, "space") == "HPA web (the cluster has no metrics)"
+
+
+def budget(**status: Any) -> dict[str, Any]:
+    well = {"type": "DisruptionAllowed", "status": "True"}
+    seen = {"observedGeneration": 1, "expectedPods": 2, "currentHealthy": 2, "disruptionsAllowed": 1, **status}
+    return {
+        "metadata": {"name": "web", "generation": 1},
+        "spec": {"selector": {"matchLabels": LABELS}},
+        "status": {"conditions": [well], **seen},
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ({"disruptionsAllowed": 0}, "PDB web blocks every drain"),
+        ({"expectedPods": 0, "currentHealthy": 0}, "PDB web guards "),
+        ({"conditions": []}, "PDB web is not healthy"),
+    ],
+)
+def test_a_budget_that_does_not_do_its_part(status: dict[str, Any], told: str) -> None:
+    lab = Cluster(pods=[pod()], PodDisruptionBudget=[budget(**status)])
+    assert told in refused(promises.budgets_work, lab, "space")
+
+
+def test_a_budget_that_does() -> None:
+    lab = Cluster(pods=[pod(), pod("web-2")], PodDisruptionBudget=[budget()])
+    assert promises.budgets_work(lab, "space") == "PDB web: 1 of 2 may go"
+
+
+# -- monitoring ------------------------------------------------------------------------------------
+
+METRICS = {"http:8080/metrics": '# HELP x\nrequests_total{code="200"} 3\n'}
+
+
+def monitor(**endpoint: Any) -> dict[str, Any]:
+    given = {"port": "http", "path": "/metrics", **endpoint}
+    spec = {"selector": {"matchLabels": LABELS}, "endpoints": [given]}
+    return {"kind": "ServiceMonitor", "metadata": {"name": "web"}, "spec": spec}
+
+
+def rule(text: str) -> dict[str, Any]:
+    groups = [{"rules": [{"alert": "Broken", "expr": text}]}]
+    return {"kind": "PrometheusRule", "metadata": {"name": "web"}, "spec": {"groups": groups}}
+
+
+def front() -> dict[str, Any]:
+    item = service()
+    return {**item, "metadata": {**item["metadata"], "namespace": "space"}}
+
+
+def test_monitoring_that_works() -> None:
+    good = rule('sum(rate(requests_total{job="web"}[5m])) > absent(up{job="web"})')
+    lab = Cluster(monitor(), good, pods=[pod()], Service=[front()], answers=METRICS)
+    assert promises.monitored(lab, "space", "space") == "ServiceMonitor web by web, PrometheusRule web"
+
+
+@pytest.mark.parametrize(
+    ("documents", "told"),
+    [
+        ([monitor(port="metrics")], "names a port that Service web does not have"),
+        ([monitor(path="/healthz")], "tells no metrics"),
+        ([monitor(), rule('rate(requests{job="web"}[5m])')], "Broken asks for metrics that nobody has"),
+        ([monitor(), rule('absent(up{job="gate"})')], "Broken asks for another job"),
+        ([], "nothing says where the metrics are"),
+    ],
+)
+def test_monitoring_that_does_not(documents: list[dict[str, Any]], told: str) -> None:
+    lab = Cluster(*documents, pods=[pod()], Service=[front()], answers=METRICS)
+    assert told in refused(promises.monitored, lab, "space", "space")
+
+
+@pytest.mark.parametrize("services", [[], [front(), front()]], ids=["none", "two"])
+def test_a_monitor_that_does_not_match_one_service(services: list[dict[str, Any]]) -> None:
+    lab = Cluster(monitor(), pods=[pod()], Service=services, answers=METRICS)
+    assert "does not match exactly one Service" in refused(promises.monitored, lab, "space", "space")
+
+
+# -- rights ----------------------------------------------------------------------------------------
+
+CONFIGURED = {"envFrom": [{"configMapRef": {"name": "settings"}}]}
+
+
+def rights(
+    *rules: dict[str, Any], container: dict[str, Any] = CONFIGURED, allowed: bool = True, **spec: Any
+) -> Cluster:
+    subjects = [{"kind": "ServiceAccount", "name": "web", "namespace": "space"}]
+    binding = {"metadata": {"name": "web"}, "roleRef": {"kind": "Role", "name": "web"}, "subjects": subjects}
+    role = {"metadata": {"name": "web"}, "rules": list(rules)}
+    return Cluster(pods=[pod(container=container, **spec)], RoleBinding=[binding], Role=[role], allowed=allowed)
+
+
+def reading(*names: str, **more: Any) -> dict[str, Any]:
+    return {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": list(names), "verbs": ["get"], **more}
+
+
+def test_rights_that_fit() -> None:
+    assert promises.rights_fit(rights(reading("settings")), "space") == "web: 1 objects"
+
+
+@pytest.mark.parametrize(
+    ("lab", "told"),
+    [
+        (rights(reading("settings", "others")), "more rights than it uses"),
+        (rights(reading()), "more rights than it uses"),
+        (rights(reading("settings", verbs=["get", "patch"])), "more rights than it uses"),
+        (rights(reading("settings", resources=["pods"])), "more rights than it uses"),
+        (rights({"nonResourceURLs": ["/metrics"], "verbs": ["get"]}), "more rights than it uses"),
+        (rights(reading("settings"), allowed=False), "may not read configmaps settings"),
+        (
+            rights(volumes=[{"name": "t", "projected": {"sources": [{"serviceAccountToken": {}}]}}]),
+            "mounts a token of the API",
+        ),
+    ],
+    ids=["another name", "no name", "writing", "pods", "a URL", "too few", "a token"],
+)
+def test_rights_that_do_not(lab: Cluster, told: str) -> None:
+    assert told in refused(promises.rights_fit, lab, "space")

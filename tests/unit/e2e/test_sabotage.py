@@ -1,0 +1,109 @@
+"""Charts with a fault: the edit does what it says to the object it names, and nothing to any other."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.chart.helm import Helm
+from scripts.chart.manifests import Manifests, read_manifests
+from scripts.core.command import Runner
+from scripts.core.config import Config
+from scripts.core.errors import ChartError
+from scripts.e2e.sabotage import NEGATIVE_CONTROL, Edit, Fault, drop, sabotage
+from scripts.toolchain.finder import Toolchain
+from tests.e2e.faults import CASES, Case
+
+ON = {
+    "ingress": {
+        "image": {"tag": "2"},
+        "hpa": {"enabled": True},
+        "initContainers": [{"name": "prepare", "image": "prepare:1"}],
+    },
+    "routeManager": {"replicaCount": 2},
+    "networkPolicy": {"enabled": True},
+    "prometheusOperator": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}},
+    "multiZone": {"enabled": True},
+    "tls": {"enabled": True},
+    "commonLabels": {"gati-e2e/mark": "set"},
+}
+Render = Callable[[Path], Manifests]
+
+
+@pytest.fixture
+def render(toolchain: Toolchain, runner: Runner, tmp_path: Path) -> Render:
+    helm, values = Helm(toolchain.path("helm"), runner), tmp_path / "on.yaml"
+    values.write_text(json.dumps(ON), encoding="utf-8")
+
+    def rendered(chart: Path) -> Manifests:
+        return read_manifests(helm.template(chart, namespace="release", values=[values]))
+
+    return rendered
+
+
+def copy(config: Config, into: Path) -> Path:
+    return Path(shutil.copytree(config.chart, into))
+
+
+def objects(manifests: Manifests) -> dict[str, Any]:
+    return {str(document.identity): document.data for document in manifests if "helm.sh/chart" in str(document.data)}
+
+
+def without_version(found: dict[str, Any]) -> str:
+    return re.sub(r'"helm.sh/chart": "[^"]*"', "", json.dumps(found, sort_keys=True))
+
+
+def test_without_an_edit_the_chart_renders_what_it_did(config: Config, tmp_path: Path, render: Render) -> None:
+    good, same = copy(config, tmp_path / "good"), copy(config, tmp_path / "same")
+    assert sabotage(same, [Fault("nothing")]) == "0.0.0-nothing"
+    assert without_version(objects(render(same))) == without_version(objects(render(good)))
+
+
+def test_the_negative_control_lacks_what_keeps_requests(config: Config, tmp_path: Path, render: Render) -> None:
+    chart = copy(config, tmp_path / "gati")
+    version = sabotage(chart, NEGATIVE_CONTROL)
+    deployments = render(chart).all("Deployment")
+    assert len(deployments) == 2
+    for deployment in deployments:
+        container = deployment.data["spec"]["template"]["spec"]["containers"][0]
+        assert deployment.data["spec"]["strategy"] == {"type": "Recreate"}
+        assert not {"readinessProbe", "startupProbe", "lifecycle"} & container.keys()
+        assert "livenessProbe" in container
+        assert deployment.data["metadata"]["labels"]["helm.sh/chart"] == f"gati-{version}"
+
+
+def test_an_object_can_be_left_out(config: Config, tmp_path: Path, render: Render) -> None:
+    chart = copy(config, tmp_path / "gati")
+    sabotage(chart, [Fault("gone", [Edit("PodDisruptionBudget", "", drop())])])
+    assert not render(chart).all("PodDisruptionBudget")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.fault.name)
+def test_every_fault_of_the_table_changes_the_chart(config: Config, tmp_path: Path, render: Render, case: Case) -> None:
+    good, bad = copy(config, tmp_path / "good"), copy(config, tmp_path / "bad")
+    sabotage(good, [Fault("nothing")])
+    sabotage(bad, [case.fault])
+    if "templates/NOTES.txt" in case.fault.files:
+        return
+    before, after = render(good), render(bad)
+    assert without_version({str(d.identity): d.data for d in before}) != without_version(
+        {str(d.identity): d.data for d in after}
+    ), "the chart renders no such object any more: bring tests/e2e/faults.py up to it"
+
+
+def test_the_table_has_no_name_twice() -> None:
+    names = [case.fault.name for case in CASES]
+    assert len(names) == len(set(names)) >= 40
+
+
+def test_a_chart_without_templates_is_an_error(config: Config, tmp_path: Path) -> None:
+    chart = copy(config, tmp_path / "gati")
+    shutil.rmtree(chart / "templates")
+    with pytest.raises(ChartError, match="has no templates"):
+        sabotage(chart, NEGATIVE_CONTROL)
