@@ -205,7 +205,7 @@ def test_told_to_stop_abruptly_it_ends_as_it_stands(start_route_manager) -> None
     service, port = start_route_manager(STOP_MODE="abrupt", DRAIN_SECONDS=5)
     with client(port):
         service.process.send_signal(signal.SIGTERM)
-        assert service.ended(2) == 128 + signal.SIGTERM
+        assert service.ended() == 128 + signal.SIGTERM
 
 
 def test_a_folder_swapped_by_a_link_is_followed(start_route_manager, tmp_path) -> None:
