@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,12 +136,18 @@ class Lab:
         for name in names:
             self.api.delete("Namespace", name)
 
-    def forget_run(self) -> None:
-        """Begin to remove every namespace of this attempt: it is made again under other names."""
-        mine = f"{PREFIX}{self.run}-"
-        for name in tuple(self._namespaces):
-            if name.startswith(mine) and name != f"{mine}{CONTROL}":
-                self.api.delete("Namespace", name)
+    def attempt(self, number: int) -> Lab:
+        """The same lab for one attempt at a scenario, with names of its own for its namespaces."""
+        return replace(self, run=self.run if number == 1 else f"{self.run}{number}", _namespaces=[])
+
+    def adopt(self, attempt: Lab) -> None:
+        """Have the namespaces of an attempt removed with the run, whatever became of it."""
+        with self._lock:
+            self._namespaces += attempt._namespaces
+
+    def forget_all(self) -> None:
+        """Begin to remove every namespace of this attempt."""
+        self.forget(*self._namespaces)
 
     def clean(self, api: Api, *, wait: bool) -> None:
         """Remove every namespace of the run; `wait` until they are gone. Raises ClusterError naming those left."""

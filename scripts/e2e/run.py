@@ -235,7 +235,7 @@ def attempt(lab: Lab, name: str, say: Say, note: Callable[[Outcome], None], *, a
     while True:
         number = len(void) + 1
         journal, begin, state, error = Journal(name, say, attempt=number), time.monotonic(), PASSED, ""
-        own = lab if number == 1 else replace(lab, run=f"{lab.run}{number}")
+        own = lab.attempt(number)
         try:
             SCENARIOS[name](own, journal)
         except Unproven as failure:
@@ -262,11 +262,12 @@ def attempt(lab: Lab, name: str, say: Say, note: Callable[[Outcome], None], *, a
                 restarts=tuple(journal.restarts),
                 skipped=tuple(journal.skipped),
             )
+            lab.adopt(own)
             note(outcome)
         if state != VOID or number >= attempts:
             return
         say(f"{name}: void, and measured again ({number} of {attempts}): {error}")
-        own.forget_run()
+        own.forget_all()
         void.append(replace(outcome, void=()))
 
 

@@ -168,8 +168,10 @@ def attempts(monkeypatch: pytest.MonkeyPatch, control: Held | None, *errors: Rel
 
     class Nowhere:
         def delete(self, kind: str, name: str) -> bool:
-            assert not name.endswith("control"), "the control went with an attempt"
+            removed.append(name)
             return True
+
+    removed: list[str] = []
 
     def scenario(lab: Lab, journal: Journal) -> None:
         lab.name("upgrade")
@@ -185,10 +187,12 @@ def attempts(monkeypatch: pytest.MonkeyPatch, control: Held | None, *errors: Rel
     tools = Tools(*(Path(name) for name in ("helm", "kubectl", "k6")))
     chart = Published("web", "1.0.0", "sha256:0", "")
     lab = Lab(cast(Api, Nowhere()), Runner(), tools, Path(), chart, (), "web", own=True, control=control)
-    lab.name("control")
+    others = [lab.name("control"), lab.name("another-scenario")]
     seen: list[Outcome] = []
     attempt(lab, "upgrade", lambda _: None, seen.append)
     assert len(set(runs)) == len(runs), "an attempt went into the namespaces of another"
+    assert len(removed) == len(seen[-1].void), "what a void attempt made is not removed"
+    assert not set(others) & set(removed), "an attempt removed what others are at work in"
     return seen[-1]
 
 
