@@ -15,6 +15,7 @@ from scripts.registry.transport import Answer, Transport
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - HTTP's name for a word
 # A scheme is followed by a parameter, by something opaque, by the next scheme, or by nothing.
 _PARAMETER = re.compile(rf'({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+_BETWEEN = re.compile(r"[\s,]*")
 _SCHEME = re.compile(rf"({_TOKEN})(?=\s+{_TOKEN}\s*=|\s+[\w.~+/-]+=*\s*(?:,|$)|\s*(?:,|$))")
 
 
@@ -33,7 +34,7 @@ def read_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
 
 def _read(header: str) -> Iterator[Challenge]:
     scheme, parameters, position = "", dict[str, str](), 0
-    while position < len(header):
+    while (gap := _BETWEEN.match(header, position)) is not None and (position := gap.end()) < len(header):
         if (parameter := _PARAMETER.match(header, position)) is not None:
             name, quoted, bare = parameter.groups()
             parameters[name.lower()] = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else bare
@@ -43,7 +44,7 @@ def _read(header: str) -> Iterator[Challenge]:
                 yield Challenge(scheme, parameters)
             scheme, parameters, position = found.group(1).lower(), {}, found.end()
         else:
-            position += 1
+            position = header.find(",", position) + 1 or len(header)
     if scheme:
         yield Challenge(scheme, parameters)
 

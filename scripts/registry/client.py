@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, sha256
 from scripts.core.errors import RegistryError
@@ -18,7 +18,7 @@ from scripts.core.interrupt import pause
 from scripts.core.waiting import until
 from scripts.registry.challenges import authorize, read_challenges, refused
 from scripts.registry.reference import CORRECT, Reference, Registry, is_loopback
-from scripts.registry.transport import LARGEST_ANSWER, Answer, BrokenTls, NoTls, Transient, Transport, same_origin
+from scripts.registry.transport import LARGEST_ANSWER, Answer, BrokenTls, Misled, NoTls, Transient, Transport, within
 
 MANIFEST_TYPES = (
     MANIFEST_TYPE,
@@ -99,10 +99,10 @@ class Client:
         found = Found(sha256(answer.body), kind, answer.body)
         told = answer.headers.get("Docker-Content-Digest", found.digest)
         try:
-            is_manifest = kind in MANIFEST_TYPES and "schemaVersion" in answer.json()
-        except (ValueError, TypeError):
-            is_manifest = False
-        if not is_manifest:
+            content = answer.json()
+        except ValueError:
+            content = None
+        if kind not in MANIFEST_TYPES or not isinstance(content, dict) or "schemaVersion" not in content:
             raise self._unlike_a_registry(answer) or RegistryError(
                 f"{reference}: the answer is not a manifest",
                 expected=" or ".join(MANIFEST_TYPES[:1]),
@@ -183,10 +183,10 @@ class Client:
         url = self._url(f"{repository}/blobs/uploads/")
         try:
             answer = self._send("POST", url, repository)
-            there = urljoin(url, answer.headers.get("Location", ""))
-            if answer.status == 202 and there != url and same_origin(url, there):
+            location = answer.headers.get("Location", "")
+            if answer.status == 202 and location and (there := within(url, location)):
                 self._send("DELETE", there, repository)
-        except Transient:
+        except (Transient, Misled):
             return
         if answer.status in (401, 403) or answer.codes() & {"NAME_UNKNOWN", "DENIED", "UNAUTHORIZED"}:
             raise self.push_refusal(repository, answer.words())
@@ -239,7 +239,7 @@ class Client:
         """One request with the login of `repository`, which is got when the registry asks for one."""
         scope = f"repository:{repository}:{self._actions}"
         answer = self._transport.send(method, url, authorization=self._authorization.get(repository), **options)
-        if answer.status == 401 and answer.challenges and same_origin(url, answer.url):
+        if answer.status == 401 and answer.challenges and within(url, answer.url):
             self._authorization[repository] = authorize(self._transport, self.registry, answer, scope)
             answer = self._transport.send(method, url, authorization=self._authorization[repository], **options)
         return answer
@@ -249,7 +249,7 @@ class Client:
         welcome = self._welcome
         if repository in self._authorization or self.registry.credentials is None or welcome is None:
             return False
-        if welcome.status != 401 or not welcome.challenges or not same_origin(self._url(""), welcome.url):
+        if welcome.status != 401 or not welcome.challenges or not within(self._url(""), welcome.url):
             return False
         scope = f"repository:{repository}:{self._actions}"
         self._authorization[repository] = authorize(self._transport, self.registry, welcome, scope)

@@ -37,7 +37,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
 
 def _spared(host: str, port: int, no_proxy: str) -> bool:
     """Whether `host` is asked without a proxy."""
-    host = host.lower().rstrip(".")
+    host = host.lower()
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -57,11 +57,11 @@ def _matches(entry: str, host: str, address: ipaddress.IPv4Address | ipaddress.I
     except ValueError:
         pass
     name, wanted = entry, ""
-    if entry.startswith("[") or entry.count(":") == 1:
-        name, _, wanted = entry.rpartition(":") if not entry.endswith("]") else (entry, "", "")
+    if entry.count(":") == 1 or "]:" in entry:
+        name, _, wanted = entry.rpartition(":")
+        name = name.removeprefix("[").removesuffix("]")
     if not name or (wanted and wanted != str(port)):
         return False
-    name = name.strip("[]")
     if address is not None:
         return name == str(address)
     below = name.removeprefix("*") if name.startswith("*.") else name

@@ -90,6 +90,10 @@ class Transient(RegistryError):
     after: float | None = None
 
 
+class Misled(RegistryError):
+    """The other side leads a request to where it is not sent."""
+
+
 class NoTls(RegistryError):
     """The other side speaks no TLS."""
 
@@ -178,10 +182,10 @@ class Transport:
             if answer.status not in (301, 302, 303, 307, 308):
                 return answer
             there = answer.headers.get("Location", "")
-            parts = _parts(urljoin(here, there))
+            parts = _parts(there, here)
             safe = parts.scheme == "https" or (parts.scheme == "http" and (checked or first.scheme == "http"))
             if method != "GET" or not there or not safe:
-                raise RegistryError(
+                raise Misled(
                     f"{first.netloc} leads a {method} to a place where it is not sent",
                     expected="an answer" + (", or a redirect to https://..." if method == "GET" else ""),
                     found=f"HTTP {answer.status} from {_shown(here)} to {_shown(there) if there else 'nowhere'}",
@@ -225,7 +229,7 @@ class Transport:
             if not late.is_set():
                 raise _connection_error(error, host, url, proxy) from error
         if late.is_set():  # an answer without a length may look whole
-            raise Transient(f"{host} has not finished its answer after {deadline:g} s", found=_shown(url))
+            raise Transient(f"{host} has not finished its answer after {deadline:.3g} s", found=_shown(url))
         if answer.status in (408, 429) or answer.status >= 500:
             failure = Transient(f"{host} is not able to answer now", found=f"{answer.words()} from {_shown(url)}")
             failure.after = _retry_after(answer.headers.get("Retry-After", ""))
@@ -237,21 +241,22 @@ class Transport:
     @contextlib.contextmanager
     def _cut_after(self, seconds: float) -> Iterator[threading.Event]:
         """Shuts the connections down after `seconds`, however slowly they still deliver; the event says that it did."""
-        late = threading.Event()
+        late, done = threading.Event(), threading.Event()
 
-        def cut() -> None:
+        def watch() -> None:
+            if done.wait(seconds):
+                return
             late.set()
-            for sock in list(self._sockets):
-                with contextlib.suppress(OSError):
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)  # a TLS socket's own would say goodbye first
+            while not done.wait(0.1):  # a connection may be on its way just now
+                for sock in list(self._sockets):
+                    with contextlib.suppress(OSError):
+                        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # a TLS socket's own would say goodbye first
 
-        timer = threading.Timer(seconds, cut)
-        timer.daemon = True
-        timer.start()
+        threading.Thread(target=watch, daemon=True).start()
         try:
             yield late
         finally:
-            timer.cancel()
+            done.set()
 
     def _manager(self, proxy: str | None) -> urllib3.PoolManager:
         """The connections through `proxy`, or direct ones."""
@@ -358,10 +363,10 @@ def _load_identity(context: ssl.SSLContext, registry: Registry) -> None:
         ) from error
 
 
-def _parts(url: str) -> SplitResult:
-    """The parts of a URL that was told to us. Raises RegistryError where it is none."""
+def _parts(url: str, base: str = "") -> SplitResult:
+    """The parts of a URL that was told to us at `base`. Raises RegistryError where it is none."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(urljoin(base, url))
         _ = parts.port
     except ValueError as error:
         raise RegistryError("the registry leads to something that is no URL", found=repr(url[:200])) from error
@@ -373,9 +378,10 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
     return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def same_origin(one: str, other: str) -> bool:
-    """Whether two URLs are of one server."""
-    return _origin(_parts(one)) == _origin(_parts(other))
+def within(base: str, url: str) -> str | None:
+    """The URL that `url`, told at `base`, means there; None where it is of another server."""
+    parts = _parts(url, base)
+    return parts.geturl() if _origin(parts) == _origin(_parts(base)) else None
 
 
 def _shown(url: str) -> str:
