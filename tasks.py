@@ -14,7 +14,7 @@ from invoke.tasks import Task, task
 from scripts.front import chart, cluster, machine, release, stack
 
 GROUPS: dict[str, tuple[Task[Any], ...]] = {
-    "Judge a chart": (chart.lint, chart.template, chart.kubeconform_check, chart.judge),
+    "Judge a chart": (chart.lint, chart.template, chart.kubeconform_check, chart.diff, chart.judge),
     "Release it": (
         release.version_bump,
         release.package,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json as json_module
+import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,6 @@ from scripts.core.paths import shown
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scripts.checks.compare import Comparison
     from scripts.checks.lint import Lint
     from scripts.checks.render import Render, Rendered
     from scripts.checks.validate import Validation
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from scripts.core.config import Config
     from scripts.core.errors import ReleaseError
     from scripts.doctor import Line
+    from scripts.judge.diff import Diff
     from scripts.judge.verdict import Verdict
     from scripts.release.bump import Bump
     from scripts.release.plan import Release
@@ -168,9 +170,14 @@ def matrix(rendered: Rendered, index: Any) -> View:
     return View("Manifests", ("file", "objects", "values files and Kubernetes versions"), rows, index)
 
 
-def compared(change: Comparison, index: Any) -> Answer:
-    """`invoke template --diff`: what differs, line by line."""
-    return Answer("\n".join(change.lines()), {**index, "difference": change.report()})
+def compared(found: Diff, *, as_html: bool = False) -> Answer:
+    """`invoke diff`: what differs, an object and a field a line."""
+    from scripts.judge import diff
+
+    lines = found.lines()
+    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+        lines = diff.coloured(lines)
+    return Answer(diff.as_html(found) if as_html else "\n".join(lines), found.record())
 
 
 def judged(verdict: Verdict, *, as_markdown: bool = False) -> Answer:

@@ -25,30 +25,44 @@ def lint(work: Workspace, values: Many = None, strict: bool = False) -> Shown:
     stage.demand_clean(outcome, strict=strict)
 
 
-@command(
-    keys=CHART,
-    working_on="rendering",
-    diff="Compare with a published version or git revision.",
-    dry_run="Render, and write nothing.",
-)
-def template(
-    work: Workspace, values: Many = None, kube_version: Many = None, diff: str | None = None, dry_run: bool = False
-) -> Shown:
+@command(keys=CHART, working_on="rendering", dry_run="Render, and write nothing.")
+def template(work: Workspace, values: Many = None, kube_version: Many = None, dry_run: bool = False) -> Shown:
     """Render every values file for every supported Kubernetes into dist/NAME.manifests."""
     from scripts import present
     from scripts.checks import matrix, render
-    from scripts.checks.compare import compare
 
     files = [Path(file) for file in values or ()]
     plan = matrix.read_plan(work, values=files, kube_versions=kube_version or ())
     rendered = render.render(plan, work)
-    index = render.make_index(plan, rendered)
-    change = compare(work, diff, plan, rendered.renders, values=files) if diff else None
     if not dry_run:
         render.store(plan, rendered, work.config.result(plan.chart.name, "manifests"))
     for note in rendered.notes():
         say(f"note: {note}")
-    yield present.compared(change, index) if change else present.matrix(rendered, index)
+    yield present.matrix(rendered, render.make_index(plan, rendered))
+
+
+@command(
+    keys=REGISTRY,
+    working_on="rendering both versions",
+    from_="The earlier chart: VERSION, git:REVISION, oci://..., an archive or folder (default: the last of the line).",
+    to="The later one, named in the same ways (default: the chart in the tree).",
+    html="Print a page for a browser.",
+)
+def diff(
+    work: Workspace,
+    from_: str | None = None,
+    to: str | None = None,
+    values: Many = None,
+    kube_version: Many = None,
+    html: bool = False,
+) -> Shown:
+    """Show what differs between two versions of the chart: objects and fields, values, schema, Chart.yaml."""
+    from scripts import present
+    from scripts.judge import judge as stage
+
+    further = [Path(file) for file in values or ()]
+    found = stage.diff(work, from_, to, values=further, kube_versions=kube_version or ())
+    yield present.compared(found, as_html=html)
 
 
 @command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from scripts.core.errors import ChartError, ConfigError, GitError, VersionError
 from scripts.core.git import find_repository
 from scripts.core.paths import shown
 from scripts.core.semver import parse
+from scripts.judge.diff import Diff, diff_charts
 from scripts.judge.exceptions import read_exceptions
 from scripts.judge.renders import render_both
 from scripts.judge.side import read_side
@@ -43,14 +45,38 @@ def judge(
     parse(new.version, f"{shown(new.path / 'Chart.yaml')}: version")
     reference = source or (f"{GIT}{against.removeprefix(GIT)}" if against else last_version(work, new))
     if reference is None:
-        raise ConfigError(
-            f"no version of {new.name} is published or tagged, so there is nothing to judge from",
-            expected="--from with a version, or with git:REVISION",
-            run="git fetch --tags; or invoke judge --from git:REVISION",
-        )
+        raise _nothing_before(new, "--from")
     with earlier_chart(work, reference) as old:
         parse(old.version, f"{reference}: version in Chart.yaml")
         return judge_charts(work, old, new, reference, values=values, kube_versions=kube_versions)
+
+
+def diff(
+    work: Workspace,
+    source: str | None = None,
+    target: str | None = None,
+    *,
+    values: Iterable[Path] = (),
+    kube_versions: Iterable[str] = (),
+) -> Diff:
+    """What leads from the chart that `source` names (None: the last version of the line) to `target` (the tree)."""
+    tree = read_chart(work.config.chart)
+    reference = source or last_version(work, tree)
+    if reference is None:
+        raise _nothing_before(tree, "--from")
+    with contextlib.ExitStack() as stack:
+        old = stack.enter_context(earlier_chart(work, reference))
+        new = stack.enter_context(earlier_chart(work, target)) if target else tree
+        named = (reference, old), (target or shown(tree.path), new)
+        return diff_charts(work, *named, values=values, kube_versions=kube_versions)
+
+
+def _nothing_before(chart: Chart, flag: str) -> ConfigError:
+    return ConfigError(
+        f"no version of {chart.name} is published or tagged, so there is nothing to compare with",
+        expected=f"{flag} with a version, or with git:REVISION",
+        run=f"git fetch --tags; or {flag} git:REVISION",
+    )
 
 
 def judge_charts(

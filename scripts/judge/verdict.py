@@ -152,9 +152,9 @@ def demand_enough(verdict: Verdict) -> None:
     lines = [line(reason) for reason in needed[:10]]
     if len(needed) > 10:
         lines.append(f"and {len(needed) - 10} more")
-    raised = "not raised" if verdict.raised == "none" else f"raised by {_part(verdict.raised)} only"
+    raised = "is not raised above" if verdict.raised == "none" else "is raised by too little above"
     raise FindingsError(
-        f"{verdict.chart} {verdict.current} is {raised} above {verdict.version}",
+        f"{verdict.chart} {verdict.current} {raised} {verdict.version}",
         expected=f"its {verdict.part} part, or a higher one"
         + (f", since the step is {verdict.level} as of 1.0" if verdict.part != verdict.level else ""),
         found="\n".join(lines),

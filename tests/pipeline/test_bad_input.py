@@ -237,7 +237,7 @@ class TestUsage:
         [
             (("lint", "--nope"), "No idea what '--nope' is!"),
             (("nope",), "No idea what 'nope' is!"),
-            (("template", "--diff"), "needed value and was not given one"),
+            (("diff", "--from"), "needed value and was not given one"),
             (("registry", "--port", "abc"), "--port is not usable"),
             (("registry", "--port", "70000"), "--port is not usable"),
             (("up", "--replicas", "some", "--dry-run"), "--replicas is not usable"),

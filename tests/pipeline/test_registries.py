@@ -65,11 +65,12 @@ class TestLogin:
         values, reference = cli.chart / "values.yaml", f"{remote['GATI_REGISTRY']}/made:0.1.0"
         values.write_text(values.read_text().replace("replicaCount: 1", "replicaCount: 3"))
         env = {"GATI_REGISTRY_CA": remote["GATI_REGISTRY_CA"], **LOGIN}
-        told = cli.on_chart("template", "--diff", reference, "--kube-version", "1.30", **env).fine()
+        told = cli.on_chart("diff", "--from", reference, "--kube-version", "1.30", **env).fine()
         assert told.splitlines() == [
-            "values.yaml for 1.30:",
-            "  ~ Deployment/made",
-            "      spec.replicas: 1 -> 3",
+            "~ Deployment/made",
+            "    spec.replicas: 1 -> 3",
+            "~ values.yaml",
+            "    replicaCount: 1 -> 3",
         ]
 
     def test_of_helm_registry_login(

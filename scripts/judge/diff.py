@@ -1,0 +1,226 @@
+"""Shows what differs between two versions of a chart: objects and fields, values, schema, Chart.yaml, each once."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from scripts.chart.manifests import FieldChange, Identity, changes, difference
+from scripts.chart.source import Chart
+from scripts.checks.matrix import Spread, spread
+from scripts.judge import schema as schemas
+from scripts.judge.noise import Noise
+from scripts.judge.renders import render_both
+from scripts.judge.side import Side, read_side
+from scripts.judge.verdict import Cell, brief, versions
+from scripts.workspace import Workspace
+
+SCHEMA_VERSION = 1
+Kind = Literal["+", "-", "~"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field, key or line that differs; `where` says for which renders, None for all that have the object."""
+
+    path: str
+    old: Any
+    new: Any
+    where: Spread | None = None
+
+    def __str__(self) -> str:
+        told = f"{self.path}: {brief(self.old)} -> {brief(self.new)}"
+        return f"{told} (with {self.where})" if self.where else told
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        record = {"path": self.path, "old": self.old, "new": self.new}
+        return {**record, **({"with": self.where.records()} if self.where else {})}
+
+
+@dataclass(frozen=True)
+class Object:
+    """One object that came (+), went (-) or changed (~), for the renders `where`, None for all."""
+
+    kind: Kind
+    identity: Identity
+    where: Spread | None
+    fields: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True)
+class Diff:
+    """What leads from the chart named `old` to the one named `new`. `folded` counts what is no change, by what it is."""
+
+    old: str
+    new: str
+    objects: tuple[Object, ...]
+    parts: Mapping[str, tuple[Field, ...]]
+    folded: Mapping[str, int]
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        told = []
+        for one in self.objects:
+            told.append(f"{one.kind} {one.identity}" + (f" (with {one.where})" if one.where else ""))
+            told += [f"    {field}" for field in one.fields]
+        if not self.objects:
+            told.append(f"renders the same objects as {self.old}")
+        for title, fields in self.parts.items():
+            if fields:
+                told += [f"~ {title}", *(f"    {field}" for field in fields)]
+        if self.folded:
+            count = sum(self.folded.values())
+            told.append(f"folded: {count} change{'s'[: count != 1]} of {', '.join(sorted(self.folded))}")
+        return told
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        names = {"+": "added", "-": "removed", "~": "changed"}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "from": self.old,
+            "to": self.new,
+            "objects": [
+                {
+                    "change": names[one.kind],
+                    **one.identity._asdict(),
+                    "fields": [field.record() for field in one.fields],
+                    **({"with": one.where.records()} if one.where else {}),
+                }
+                for one in self.objects
+            ],
+            **{title: [field.record() for field in fields] for title, fields in self.parts.items()},
+            "folded": dict(self.folded),
+        }
+
+
+def diff_charts(
+    work: Workspace,
+    old: tuple[str, Chart],
+    new: tuple[str, Chart],
+    *,
+    values: Iterable[Path] = (),
+    kube_versions: Iterable[str] = (),
+) -> Diff:
+    """What leads from one named chart to another, each rendered with its own values files.
+
+    Raises ChartError and ValuesError where one of them cannot be read or rendered.
+    """
+    rendered = render_both(
+        work, old[1], new[1], values=values, kube_versions=kube_versions, told=old[0], wholly=False
+    )  # fmt: skip
+    sides = read_side(old[1].path), read_side(new[1].path)
+    noise = Noise(versions(*sides), rendered.drawn.drawn)
+    folded: dict[str, int] = {}
+    objects = _objects(rendered.own, noise, folded)
+    return Diff(old[0], new[0], objects, _parts(*sides), folded)
+
+
+def _objects(cells: Iterable[Cell], noise: Noise, folded: dict[str, int]) -> tuple[Object, ...]:
+    """Every object that differs in any cell, once."""
+    came: dict[tuple[Kind, Identity], list[tuple[str, str]]] = {}
+    changed: dict[Identity, dict[tuple[str, str, str], tuple[FieldChange, list[tuple[str, str]]]]] = {}
+    there: dict[Identity, list[tuple[str, str]]] = {}
+    every = []
+    for cell in cells:
+        if cell.new is None:
+            continue
+        here = (cell.values, cell.minor)
+        every.append(here)
+        found = difference(cell.old, cell.new)
+        for kind, identities in (("+", found.added), ("-", found.removed)):
+            for identity in identities:
+                came.setdefault((kind, identity), []).append(here)  # type: ignore[arg-type]
+        for document in cell.new:
+            there.setdefault(document.identity, []).append(here)
+        for change in found.changed:
+            for field in (one for part in change.fields for one in _leaves(part)):
+                if why := noise.folds(change.identity, field):
+                    folded[why] = folded.get(why, 0) + 1
+                    continue
+                key = (field.path, repr(field.old), repr(field.new))
+                changed.setdefault(change.identity, {}).setdefault(key, (field, []))[1].append(here)
+    objects = [
+        Object(kind, identity, None if len(where) == len(every) else spread(where))
+        for (kind, identity), where in came.items()
+    ]
+    for identity, fields in changed.items():
+        told = [
+            _masked(identity, Field(one.path, one.old, one.new, _where(where, there[identity])))
+            for one, where in fields.values()
+        ]
+        objects.append(Object("~", identity, None, tuple(told)))
+    return tuple(sorted(objects, key=lambda one: ("-+~".index(one.kind), one.identity)))
+
+
+def _where(cells: list[tuple[str, str]], there: list[tuple[str, str]]) -> Spread | None:
+    return None if len(cells) == len(there) else spread(cells)
+
+
+def _leaves(change: FieldChange) -> Iterable[FieldChange]:
+    """Labels and annotations that came or went as a whole, one by one."""
+    if not re.search(r"metadata\.(labels|annotations)$", change.path):
+        return (change,)
+    sides = [side if isinstance(side, Mapping) else {} for side in (change.old, change.new)]
+    return changes(sides[0], sides[1], change.path)
+
+
+def _masked(identity: Identity, field: Field) -> Field:
+    """`field` without the content of a Secret."""
+    if identity.kind != "Secret" or not field.path.startswith(("data", "stringData")):
+        return field
+    old, new = (None if side is None else "***" for side in (field.old, field.new))
+    return Field(field.path, old, new, field.where)
+
+
+def _parts(old: Side, new: Side) -> dict[str, tuple[Field, ...]]:
+    names = dict.fromkeys(["values.yaml", *old.settings, *new.settings])
+    settings = {name: _fields(old.settings.get(name, {}), new.settings.get(name, {})) for name in names}
+    schema = tuple(
+        Field(f"{schemas.key_of(change.path) or '(top level)'} {change.what}", change.old, change.new)
+        for change in schemas.compare(old.schema, new.schema)
+    )
+    metadata = [{key: value for key, value in side.metadata.items() if key != "version"} for side in (old, new)]
+    return {
+        **settings,
+        "values.schema.json": schema,
+        "Chart.yaml": _fields(*metadata),
+    }
+
+
+def _fields(old: Any, new: Any) -> tuple[Field, ...]:
+    return tuple(Field(change.path, change.old, change.new) for change in changes(old, new))
+
+
+_STYLES = {"+": "32", "-": "31", "~": "33"}  # of terminals: green, red, yellow
+_HEAD = """<!doctype html>
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+body {{ font: 14px/1.5 ui-monospace, monospace; margin: 2rem; color: #1f2328; background: #fff }}
+h1 {{ font-size: 16px }}
+.plus {{ color: #1a7f37 }} .minus {{ color: #cf222e }} .tilde {{ color: #9a6700 }} .field {{ margin-left: 2rem }}
+.folded {{ color: #59636e }}
+</style>
+<h1>{title}</h1>
+"""
+
+
+def coloured(lines: Iterable[str]) -> list[str]:
+    """The lines with the colours of a terminal."""
+    return [f"\033[{_STYLES[line[0]]}m{line}\033[0m" if line[:1] in _STYLES else line for line in lines]
+
+
+def as_html(diff: Diff) -> str:
+    """A page that stands by itself."""
+    classes = {"+": "plus", "-": "minus", "~": "tilde", " ": "field", "f": "folded"}
+    title = html.escape(f"{diff.old} to {diff.new}")
+    body = (
+        f'<div class="{classes.get(line[:1], "folded")}">{html.escape(line.strip())}</div>' for line in diff.lines()
+    )
+    return _HEAD.format(title=title) + "\n".join(body)
