@@ -54,7 +54,7 @@ class Object:
 
 @dataclass(frozen=True)
 class Diff:
-    """What leads from the chart named `old` to the one named `new`. `folded` counts what is no change, by what it is."""
+    """What leads from the chart named `old` to the one named `new`. `folded` counts what is no change, by its name."""
 
     old: str
     new: str
