@@ -51,10 +51,11 @@ Say = Callable[[str], None]
 
 
 class Control:
-    """The control while it is under load."""
+    """The control while it is under load, which it is from `begin` on (seconds since 1970)."""
 
     def __init__(self, running: Load) -> None:
         self._load = running
+        self.begin = time.time()
 
     def between(self, begin: float, end: float, *, certain: bool = False) -> list[Request]:
         """The requests that were under way from `begin` to `end` (seconds since 1970).

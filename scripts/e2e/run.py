@@ -281,7 +281,7 @@ def _lost(lab: Lab, journal: Journal) -> str:
     """What the control lost during the step that failed; "" where it held."""
     if lab.control is None:
         return ""
-    begin, end = journal.since - _BEFORE_STEP, time.time()
+    begin, end = max(journal.since - _BEFORE_STEP, lab.control.begin), time.time()
     found = windows(lab.control.between(begin, end), begin, end, rate=RATE, slow=STRAINED)
     return "; ".join(map(str, found))
 

@@ -59,6 +59,8 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
     changes = ["labels"] if first else []
     if first and len(lab.nodes()) >= _APART:
         changes.append("apart")  # every node has an ingress: the pods of `helm test` must find a place beside them
+    elif first:
+        journal.skip(f"required anti-affinity, for which {_APART} nodes are needed")
     target = lab.target(lab.candidate, objects, values=values, changes=changes)
     with journal.step(f"{values}: it installs, and the notes say where"):
         revision = rollout.install(target, deadline=lab.deadline)

@@ -152,6 +152,7 @@ class Held(Control):
 
     def __init__(self, *lost: int) -> None:
         self.attempt = 0
+        self.begin = 0.0
         self._lost = lost
 
     def between(self, begin: float, end: float, *, certain: bool = False) -> list[Request]:
