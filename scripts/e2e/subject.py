@@ -75,9 +75,9 @@ def _filled(value: Any, words: Mapping[str, str]) -> Any:
     return value.format(**words) if isinstance(value, str) else value
 
 
-# The reference services without a graceful end of their own: told to stop, they stop. What protects a request then
-# is the chart: its preStop, its readiness.
-_ABRUPT = {"extraEnv": [{"name": "DRAIN_SECONDS", "value": "0"}, {"name": "SHUTDOWN_SECONDS", "value": "0"}]}
+# The reference services without a graceful end of their own: SIGTERM ends them as they stand. What protects a request
+# then is the chart: its preStop, its readiness.
+_ABRUPT = {"extraEnv": [{"name": "STOP_MODE", "value": "abrupt"}]}
 
 GATI = Subject(
     release="gati",
