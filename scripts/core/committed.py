@@ -19,8 +19,8 @@ _DEEPEST = 40  # links on the way to one file, as the system has it
 class Committed:
     """The files of a folder in a commit, by their names below it.
 
-    `paths` says where in the repository each stands, where no link or submodule leads elsewhere; `missing` names what
-    the commit points to and does not hold, with the reason.
+    `paths` says where in the repository each stands, those of submodules left out; `missing` names what the commit
+    points to and does not hold, with the reason.
     """
 
     files: Mapping[str, bytes]
@@ -152,10 +152,9 @@ def read_committed(repository: Repository, revision: str, folder: Path, *, as_ch
         else:
             files[name] = found
     contents = (_checked_out if as_checkout else _kept)(files.values())
-    start = "" if inside == "." else f"{inside}/"
     return Committed(
         {name: contents[file] for name, file in files.items()},
-        {name: file.path for name, file in files.items() if file.path == start + name and file.commit == commit},
+        {name: file.path for name, file in files.items() if file.repository == repository},
         missing,
     )
 

@@ -117,9 +117,9 @@ class Repository:
             names = "".join(f"{path}\0" for path in paths)
             self._git("checkout-index", "--quiet", "-z", "--stdin", stdin=os.fsencode(names), env=env, deadline=300)
 
-    def flags(self, folder: Path) -> dict[str, str]:
-        """The tracked paths in `folder`, each with its letter: S is skip-worktree, a small one assume-unchanged."""
-        lines = _words(self._git("ls-files", "-v", "-z", "--full-name", "--", self.inside(folder)))
+    def flags(self, *places: Path) -> dict[str, str]:
+        """The tracked paths in `places`, each with its letter: S is skip-worktree, a small one assume-unchanged."""
+        lines = _words(self._git("ls-files", "-v", "-z", "--full-name", "--", *map(self.inside, places)))
         return {line[2:]: line[0] for line in lines}
 
     def ignored(self, paths: Sequence[str]) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import platform
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ from scripts.release.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read
 from scripts.workspace import Workspace
 
 _TOOLS = ("helm", "kubeconform")
+_PASSED = ("assume-unchanged", "skip-worktree")  # why git may pass over a file
 
 
 @dataclass(frozen=True)
@@ -294,6 +296,13 @@ class Release:
             raise uncommitted(
                 [*found, *others], run=f"git stash --include-untracked, or git commit, then {SAME_COMMAND}"
             )
+        flags = repository.flags(*(edit.path for edit in bump.edits))
+        if passed := sorted(path for path, letter in flags.items() if letter != "H"):
+            raise GitError(
+                "git is told to pass over files that the new version changes",
+                found="\n".join(passed),
+                run=" && ".join(f"git update-index --no-{flag} {shlex.join(passed)}" for flag in _PASSED),
+            )
         copy = committed_copy(self._config, repository, commit, bump.committed)
         return self._copies.enter_context(copy).origin(read_chart(self._config.chart), repository)
 
@@ -358,6 +367,9 @@ class Release:
         facts = self.facts
         if facts.repository is None:
             return Step("commit", "unknown", "in no git repository: the record names no commit")
+        if facts.commit is None and not self._options.allow_dirty:
+            error = GitError("no commit holds the chart: the repository has none", run="git add --all && git commit")
+            return Step("commit", "different", f"refused after the checks: {error.message}", error)
         if not facts.dirty:
             return Step("commit", "same", f"{(facts.commit or '')[:12]} holds the chart as it is")
         names = ", ".join(map(str, facts.dirty))

@@ -237,12 +237,19 @@ def test_links_inside_of_the_repository_are_followed(project: Project) -> None:
     (project.root / "lib/a b.txt").write_text("shared\n")
     (project.root / "chart/LICENSE").symlink_to("../LICENSE")
     (project.root / "chart/files").symlink_to("../lib")
+    badge = "![Version: 1.2.0](https://img.shields.io/badge/Version-1.2.0-informational)\n"
+    (project.root / "README.md").write_text(badge)
+    (project.root / "chart/README.md").symlink_to("../README.md")
     project.commit("Link")
-    record = project.release(part="patch")
+    said: list[str] = []
+    record = project.release(part="patch", say=said.append)
+    assert not [line for line in said if "hook" in line]
     assert (record.version, record.dirty) == ("1.2.1", ())
     members = read_members((project.config.dist / record.archive).read_bytes(), "it")
     assert (members["demo/LICENSE"], members["demo/files/a b.txt"]) == (b"free\n", b"shared\n")
+    assert b"Version-1.2.1-" in members["demo/README.md"] == (project.root / "README.md").read_bytes()
     assert (project.root / "chart/LICENSE").is_symlink()
+    assert (project.root / "chart/README.md").is_symlink()
 
 
 def test_a_submodule_is_taken_at_the_commit_that_is_named(project: Project) -> None:
@@ -253,6 +260,27 @@ def test_a_submodule_is_taken_at_the_commit_that_is_named(project: Project) -> N
     assert not [name for name in members if ".git" in name]
     with pytest.raises(GitError, match=r"chart/files \(in a submodule that is not checked out\)"):
         clone(project, "without").release()
+
+
+def test_a_repository_without_a_commit_holds_nothing(loose: Project) -> None:
+    loose.git("init", "--quiet")
+    with pytest.raises(GitError, match="no commit holds the chart"):
+        loose.release()
+    assert loose.published() == {}
+    with pytest.raises(GitError, match="--tag needs a commit"):
+        loose.release(tag=True)
+    with pytest.raises(GitError, match="--bump makes a commit"):
+        loose.release(part="minor")
+
+
+def test_a_file_that_git_passes_over_cannot_be_raised(project: Project) -> None:
+    project.git("update-index", "--assume-unchanged", "chart/Chart.yaml")
+    project.git("update-index", "--skip-worktree", "CHANGELOG.md")
+    with pytest.raises(GitError, match=r"(?s)pass over files.*CHANGELOG.md\s+chart/Chart.yaml") as told:
+        project.release(part="minor")
+    untouched(project)
+    subprocess.run(told.value.run or "", shell=True, cwd=project.root, check=True)
+    assert project.plan(part="minor")["bump"] == "absent"
 
 
 def test_a_chart_at_the_root(loose: Project) -> None:

@@ -90,7 +90,7 @@ def test_links_are_followed_inside_the_commit(repository: Repository, tmp_path: 
     assert held.files == {"a": b"one\n", "LICENSE": b"free\n", "deep/x": b"x"}
     assert set(held.missing) == {"deep/up"}
     assert "circle" in held.missing["deep/up"]
-    assert held.paths == {"a": "chart/a"}
+    assert held.paths == {"a": "chart/a", "LICENSE": "LICENSE", "deep/x": "lib/x"}
     (chart / "deep").unlink()
     for number, target in enumerate(("../../out", "nowhere", "/etc/passwd", "loop")):
         (chart / f"l{number}").symlink_to(target)
