@@ -19,7 +19,16 @@ from scripts.core import errors
 from scripts.core.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "RELEASING.md", "scripts/README.md", "tests/render/test_upgrade_safety.py")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "RELEASING.md",
+    "scripts/README.md",
+    "docs/migrating.md",
+    "docs/explanation.md",
+    "docs/judge.md",
+    "tests/render/test_upgrade_safety.py",
+)
 RELEASE = ("bump", "publish", "verify", "plan")  # the others of the package raise nothing of their own
 COMMAND = re.compile(r"\binvoke ((?:[a-z][\w-]*|--[a-z-]+)(?: [^\s`#&|;,:)]+)*)")
 
