@@ -75,8 +75,8 @@ def _filled(value: Any, words: Mapping[str, str]) -> Any:
     return value.format(**words) if isinstance(value, str) else value
 
 
-# The reference services without a graceful end of their own: SIGTERM ends them as they stand. What protects a request
-# then is the chart: its preStop, its readiness.
+# The reference ingress without a graceful end of its own: SIGTERM ends it as it stands. What protects a request then is
+# the chart: its preStop, its readiness. Not so route-manager: a call over a connection that is kept ends with it.
 _ABRUPT = {"extraEnv": [{"name": "STOP_MODE", "value": "abrupt"}]}
 
 GATI = Subject(
@@ -94,7 +94,7 @@ GATI = Subject(
         "configuration": {"ingress": {"config": {"FEATURE_PLAYGROUND": True}}},
         "routes": {"routeManager": {"routes": [{"host": "*", "path": "/", "upstream": "http://changed.invalid"}]}},
         "scaler": {"ingress": {"hpa": {"enabled": True, "minReplicas": 2, "maxReplicas": 4}}},
-        "abrupt": {"ingress": _ABRUPT, "routeManager": _ABRUPT},
+        "abrupt": {"ingress": _ABRUPT},
         "tls": {"tls": {"enabled": True, "secretName": "gati-e2e-tls"}},
         "labels": {"commonLabels": {"gati-e2e/mark": "set"}, "commonAnnotations": {"gati-e2e/mark": "set"}},
         "init": {

@@ -308,7 +308,13 @@ CASES = (
         "requests were lost(.|\\n)*nobody behind it",
         back('set $spec "strategy" (dict "type" "Recreate")'),
     ),
-    case("back-no-prestop", "changes", "requests were lost|became slow", back('unset $main "lifecycle"')),
+    case(
+        "back-no-prestop",
+        "changes",
+        "requests were lost|became slow",
+        back('unset $main "lifecycle"'),
+        back('set $main "env" (append $main.env (dict "name" "STOP_MODE" "value" "abrupt"))'),
+    ),
     case(
         "short-grace",
         "changes",
