@@ -576,14 +576,14 @@ def _all() -> Iterator[Mutation]:
         "minor",
         "ServiceAccount/gati-ingress rights",
         "who upgrades must hold them",
-        text("templates/_rbac.tpl", "verbs: [get, list, watch]", "verbs: [get, list, watch, update]"),
+        text("templates/rbac/role-rbac.yaml", "verbs: [get, list, watch]", "verbs: [get, list, watch, update]"),
     )
     yield one(
         "rights narrowed",
         "minor",
         "ServiceAccount/gati-ingress rights",
         "what used the account beside",
-        text("templates/_rbac.tpl", "verbs: [get, list, watch]", "verbs: [get]"),
+        text("templates/rbac/role-rbac.yaml", "verbs: [get, list, watch]", "verbs: [get]"),
     )
     yield one(
         "a Role renamed with its binding",

@@ -28,6 +28,7 @@ def prod(key: str, new: str) -> Mutant:
 
 
 SCALING = "templates/_scaling.tpl"
+SCALED_OBJECT = "templates/ingress/scaledobject-ingress.yaml"
 HPA_TEMPLATE = "templates/ingress/hpa-ingress.yaml"
 
 # At least one wrong value for each figure, where the figure stands in the chart.
@@ -71,8 +72,8 @@ MUTANTS: dict[str, list[Mutant]] = {
     "config-playground": [default("ingress.config.FEATURE_PLAYGROUND", "true")],
     "hpa-api": [Mutant(HPA_TEMPLATE, "autoscaling/v2", "autoscaling/v1")],
     "rbac-verbs": [
-        Mutant("templates/_rbac.tpl", "[get, list, watch]", "[get, list]"),
-        Mutant("templates/_rbac.tpl", "[get, list, watch]", "[get, list, watch, update]"),
+        Mutant("templates/rbac/role-rbac.yaml", "[get, list, watch]", "[get, list]"),
+        Mutant("templates/rbac/role-rbac.yaml", "[get, list, watch]", "[get, list, watch, update]"),
     ],
     "hpa-minimum": [default("ingress.hpa.minReplicas", "1")],
     "hpa-maximum": [default("ingress.hpa.maxReplicas", "11")],
@@ -100,10 +101,10 @@ MUTANTS: dict[str, list[Mutant]] = {
     "monitor-honor-labels": [
         Mutant("templates/ingress/servicemonitor-ingress.yaml", "honorLabels: true", "honorLabels: false")
     ],
-    "keda-trigger": [Mutant(SCALING, "type: prometheus", "type: cpu")],
+    "keda-trigger": [Mutant(SCALED_OBJECT, "type: prometheus", "type: cpu")],
     "keda-query": [
         default("keda.query", "sum(rate(gati_ingress_requests_total[1m]))"),
-        Mutant(SCALING, "[1m]", "[2m]"),
+        Mutant(SCALED_OBJECT, "[1m]", "[2m]"),
         Mutant("templates/_monitoring.tpl", "namespace=%q,pod=~%q", "namespace=%q,pod!~%q"),
     ],
     "keda-threshold": [default("keda.requestsPerSecond", "101")],

@@ -26,23 +26,6 @@ How the metrics of the ingress are found.
 {{- if . }}https{{ else }}http{{ end -}}
 {{- end }}
 
-{{/* Where a ServiceMonitor finds the metrics: at the Service port that leads to them; at the container's where the
-Service does not offer it. */}}
-{{- define "gati.ingress.metricsEndpoint" -}}
-{{- $metrics := include "gati.ingress.metrics" . | fromYaml -}}
-{{- if $metrics.port -}}
-port: {{ $metrics.name }}
-{{- else -}}
-targetPort: {{ $metrics.containerPort }}
-{{- end }}
-scheme: {{ $metrics.scheme }}
-{{- if eq $metrics.scheme "https" }}
-tlsConfig:
-  {{- /* The ServiceMonitor may stand in another namespace than the Secret, whose CA it then cannot read. */}}
-  insecureSkipVerify: true
-{{- end }}
-{{- end }}
-
 {{/* Non-empty when a ServiceMonitor is asked for. */}}
 {{- define "gati.ingress.monitorWanted" -}}
 {{- $operator := .Values.prometheusOperator | default dict -}}

@@ -62,16 +62,6 @@ Ports go by name from the Service to the container, so that old and new pods of 
 {{- end }}
 {{- end }}
 
-{{/* The ports of a container. Takes a list as above. */}}
-{{- define "gati.containerPorts" -}}
-ports:
-{{- range . }}
-  - name: {{ .name }}
-    containerPort: {{ .containerPort }}
-    protocol: TCP
-{{- end }}
-{{- end }}
-
 {{/* A Service. Takes the component's context with "ports", a list as above, and for a headless one its "name". */}}
 {{- define "gati.service" -}}
 {{- $service := .values.service -}}

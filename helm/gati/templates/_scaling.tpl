@@ -26,24 +26,6 @@ none
 {{- end -}}
 {{- end }}
 
-{{/* The default query of KEDA's trigger: the request rate of this release's pods. */}}
-{{- define "gati.keda.query" -}}
-{{- $default := printf "sum(rate(gati_ingress_requests_total{%s}[1m]))" (include "gati.ingress.series" .) -}}
-{{- .Values.keda.query | default $default -}}
-{{- end }}
-
-{{/* A Prometheus trigger. Takes (dict "root" "name" "query") and "metadata", what only this one has. */}}
-{{- define "gati.keda.trigger" -}}
-{{- $keda := .root.Values.keda -}}
-{{- $own := dict "serverAddress" $keda.serverAddress "query" .query "threshold" $keda.requestsPerSecond -}}
-type: prometheus
-name: {{ .name }}
-{{- include "gati.strings" (list .root "metadata" $own .metadata $keda.triggerMetadata) }}
-{{- if ($keda.authenticationRef).name }}
-{{- include "gati.overlay" (list "authenticationRef" $keda.authenticationRef) }}
-{{- end }}
-{{- end }}
-
 {{/* A value of the disruption budget as text, "" where there is none. */}}
 {{- define "gati.pods" -}}
 {{- if not (kindIs "invalid" .) }}{{ include "gati.text" . }}{{ end -}}
