@@ -98,7 +98,8 @@ def edited(chart: Chart, bump: Bump) -> Iterator[Chart]:
     """A copy of the chart that has the edits of `bump`, gone after the block."""
     with tempfile.TemporaryDirectory(prefix=owned("judged")) as scratch:
         folder = f"{scratch}/{chart.path.name}"
-        shutil.copytree(chart.path, folder, symlinks=True, ignore=shutil.ignore_patterns(FRESH.format("*")))
+        ignored = shutil.ignore_patterns(FRESH.format("*"))
+        shutil.copytree(chart.path, folder, ignore=ignored, ignore_dangling_symlinks=True)
         copy = read_chart(type(chart.path)(folder))
         for edit in bump.edits:
             if edit.path.is_relative_to(chart.path.resolve()):
