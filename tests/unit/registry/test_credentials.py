@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from scripts.core.command import Runner
-from scripts.core.errors import ConfigError, RegistryError
-from scripts.registry.credentials import Credentials, find_credentials
+from scripts.core.errors import ConfigError, RegistryError, ToolError
+from scripts.registry.credentials import Credentials, find_credentials, login_address
 
 HOST = "registry.example.com:5000"
 
@@ -90,6 +90,87 @@ class TestEntries:
         assert found is not None
         assert (found.identity_token, found.password) == ("tok", "")
 
+    @pytest.mark.parametrize(
+        "key",
+        [
+            f"https://{HOST}",
+            f"http://{HOST}/",
+            f"https://{HOST}/v1/",
+            f"{HOST}/v2/",
+            f"{HOST}/team/charts",
+            HOST.upper(),
+        ],
+    )
+    def test_keys_as_they_are_found(self, home: Path, key: str) -> None:
+        write(home, "docker", {"auths": {"other.example.com:5000": auth("other", "x"), key: auth("me", "x")}})
+        assert (found := find(home)) is not None
+        assert found.username == "me"
+
+    @pytest.mark.parametrize(("key", "host"), [("ghcr.io:443", "ghcr.io"), ("ghcr.io", "ghcr.io:443")])
+    def test_the_port_that_is_not_said(self, home: Path, key: str, host: str) -> None:
+        write(home, "docker", {"auths": {key: auth("me", "x")}})
+        assert (found := find(home, host)) is not None
+        assert found.username == "me"
+
+    def test_the_best_key_wins(self, home: Path) -> None:
+        names = {f"{HOST}/team": "path", f"https://{HOST}/v1/": "scheme", HOST: "host"}
+        while names:
+            write(home, "docker", {"auths": {key: auth(name, "x") for key, name in names.items()}})
+            assert (found := find(home)) is not None
+            assert found.username == names.popitem()[1]
+
+    @pytest.mark.parametrize("host", ["docker.io", "index.docker.io", "registry-1.docker.io"])
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "https://index.docker.io/v1/",
+            "index.docker.io/v1/",
+            "docker.io",
+            "registry-1.docker.io",
+            "https://docker.io",
+        ],
+    )
+    def test_every_name_of_docker_hub(self, home: Path, host: str, key: str) -> None:
+        write(home, "docker", {"auths": {key: auth("hub", "x")}})
+        assert (found := find(home, host)) is not None
+        assert found.username == "hub"
+        assert login_address("docker.io") == login_address("registry-1.docker.io") == "https://index.docker.io/v1/"
+
+    def test_a_token_that_is_one_already(self, home: Path) -> None:
+        write(home, "docker", {"auths": {HOST: {"registrytoken": "tok"}}})
+        assert (found := find(home)) is not None
+        assert found.access_token == "tok"
+
+    def test_what_docker_fills_up_with_zeros(self, home: Path) -> None:
+        write(home, "docker", {"auths": {HOST: auth("me", "pass\0\0")}})
+        assert (found := find(home)) is not None
+        assert found.password == "pass"
+
+    @pytest.mark.parametrize(
+        "content", ["", " \n", "{}", "null", '{"auths": null, "credHelpers": null, "credsStore": ""}']
+    )
+    def test_a_file_that_says_nothing(self, home: Path, content: str) -> None:
+        write(home, "helm", content if content != "null" else "{}")
+        write(home, "docker", {"auths": {HOST: auth("docker", "d")}})
+        assert (found := find(home)) is not None
+        assert found.username == "docker"
+
+    def test_a_damaged_file_beside_a_good_one(self, home: Path) -> None:
+        write(home, "helm", "{")
+        write(home, "docker", {"auths": {HOST: auth("docker", "d")}})
+        assert (found := find(home)) is not None
+        assert found.username == "docker"
+
+    @pytest.mark.parametrize(
+        "content",
+        ['{"auths": [1]}', '{"auths": "x"}', '{"credHelpers": ["x"]}', '{"credsStore": {"a": 1}}', "[" * 100_000, "\ufeff{}x",
+         '{"auths": {"%s": {"identitytoken": 1}}}'],
+    )  # fmt: skip
+    def test_a_file_of_another_shape(self, home: Path, content: str) -> None:
+        write(home, "docker", content.replace("%s", HOST))
+        with pytest.raises(ConfigError, match=r"config\.json"):
+            find(home)
+
     @pytest.mark.parametrize("entry", [{}, {"auth": ""}, None, "x"])
     def test_an_empty_one_is_none(self, home: Path, entry: Any) -> None:
         write(home, "docker", {"auths": {HOST: entry}})
@@ -132,6 +213,44 @@ class TestHelpers:
         self.answer(helper, json.dumps({"ServerURL": HOST, "Username": "u", "Secret": "s"}))
         assert find(home) == Credentials("u", "s", "docker-credential-fake")
         assert Path(f"{helper}.asked").read_text() == f"{HOST}get\n"
+
+    def test_one_for_the_host_comes_before_the_one_for_all(self, home: Path, helper: Path) -> None:
+        write(home, "docker", {"credsStore": "gone", "credHelpers": {f"https://{HOST}/": "fake", "other": "gone"}})
+        self.answer(helper, json.dumps({"Username": "u", "Secret": "s"}))
+        assert (found := find(home)) is not None
+        assert found.source == "docker-credential-fake"
+
+    def test_docker_hub_is_asked_for_under_its_own_name(self, home: Path, helper: Path) -> None:
+        write(home, "docker", {"credHelpers": {"docker.io": "fake"}})
+        self.answer(helper, json.dumps({"Username": "u", "Secret": "s"}))
+        assert find(home, "registry-1.docker.io") is not None
+        assert Path(f"{helper}.asked").read_text() == "https://index.docker.io/v1/get\n"
+
+    def test_one_that_is_missing_beside_a_login(self, home: Path) -> None:
+        write(home, "helm", {"credsStore": "gone"})
+        write(home, "docker", {"auths": {HOST: auth("docker", "d")}})
+        assert (found := find(home)) is not None
+        assert found.username == "docker"
+        write(home, "docker", {})
+        with pytest.raises(ToolError, match="docker-credential-gone is not installed"):
+            find(home)
+
+    def test_the_systems_where_no_file_says_anything(self, home: Path, helper: Path) -> None:
+        native = helper.rename(helper.with_name("docker-credential-pass"))
+        helper.with_name("pass").touch(mode=0o755)
+        self.answer(native, json.dumps({"Username": "u", "Secret": "s"}))
+        assert (found := find(home)) is not None
+        assert found.source == "docker-credential-pass"
+        write(home, "helm", {"auths": {"other.example.com": auth("x", "y")}})
+        write(home, "docker", {"auths": {"other.example.com": auth("x", "y")}})
+        assert find(home) is None
+
+    def test_what_it_complains_of_may_hold_a_secret(self, home: Path, helper: Path) -> None:
+        write(home, "docker", {"credsStore": "fake"})
+        helper.write_text('#!/bin/sh\necho s3cret >&2; echo \'{"Secret": "s3cret"}\'; exit 1\n')
+        with pytest.raises(RegistryError, match=r"gives no login[\s\S]*status 1") as caught:
+            find(home)
+        assert "s3cret" not in str(caught.value)
 
     def test_gives_a_token(self, home: Path, helper: Path) -> None:
         write(home, "docker", {"credsStore": "fake"})
