@@ -36,7 +36,7 @@ def paused(runner: Runner, node: str) -> None:
 
 def dropped(runner: Runner, node: str) -> None:
     """What is sent to a node is lost, for four seconds."""
-    rule = ("-t", "raw", "{}", "PREROUTING", "-i", "eth0", "-p", "tcp", "-j", "DROP")
+    rule = ("-t", "mangle", "{}", "PREROUTING", "-i", "eth0", "-p", "tcp", "-j", "DROP")
     begin, end = ([word.format(flag) for word in rule] for flag in ("-I", "-D"))
     runner.run(("docker", "exec", node, "iptables", *begin))
     time.sleep(4)  # that is the noise
