@@ -415,9 +415,12 @@ class Lab:
             if ledger.windows and not ledger.failed:
                 raise Unproven(f"{name}: the control lost too", found="\n".join(map(str, ledger.windows)))
 
-    def open(self, namespace: str) -> tuple[Outside, list[str]]:
-        """Offer the front's Service on every node's address, and wait until all of them answer by way of the back."""
-        outside = Outside(self.api, namespace, self.subject.front)
+    def open(self, namespace: str, *, port: str = "") -> tuple[Outside, list[str]]:
+        """Offer the front's Service on every node's address, and wait until all of them answer by way of the back.
+
+        `port` names the port of the Service that is asked; "" is the first one.
+        """
+        outside = Outside(self.api, namespace, self.subject.front, port=port)
         outside.follow()
         targets = [f"{outside.scheme}://{address}:{outside.node_port}/" for address in self.addresses()]
         for target in targets:

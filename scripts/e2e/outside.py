@@ -21,9 +21,13 @@ _COPIED = ("publishNotReadyAddresses", "sessionAffinity", "sessionAffinityConfig
 
 
 class Outside:
-    """The NodePort twin of the Service `service`: its selector, its ports, its affinity, from moment to moment."""
+    """The NodePort twin of the Service `service`: its selector, its port, its affinity, from moment to moment.
 
-    def __init__(self, api: Api, namespace: str, service: str) -> None:
+    `port` names the port that is asked, if the Service has it; "" is the first one.
+    """
+
+    def __init__(self, api: Api, namespace: str, service: str, *, port: str = "") -> None:
+        self._port = port
         self._api = api
         self._namespace = namespace
         self._service = service
@@ -43,7 +47,7 @@ class Outside:
         """Make the twin what the Service is now. Raises ApiError, ClusterError."""
         with self._lock:
             real = self._api.get("Service", self._service, self._namespace)
-            shown = _twin(real)
+            shown = _twin(real, self._port)
             if shown == self._shown:
                 return
             if not self.node_port and (made := self._api.get("Service", NAME, self._namespace)):
@@ -54,7 +58,7 @@ class Outside:
             document = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME}, "spec": shown}
             made = self._api.apply(document, self._namespace)
             self.node_port = made["spec"]["ports"][0]["nodePort"]
-            self._shown = _twin(real)
+            self._shown = _twin(real, self._port)
             self.scheme = "https" if _tls(made["spec"]["ports"][0]) else "http"
             self._asked.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {describe(self._service, real)}")
 
@@ -118,11 +122,12 @@ def describe(name: str, service: Object | None) -> str:
     return f"{name}: {ports} of {labels or 'nobody'}"
 
 
-def _twin(real: Object | None) -> Object:
+def _twin(real: Object | None, wanted: str) -> Object:
     spec = real["spec"] if real else {}
+    offered = sorted(spec.get("ports") or (), key=lambda port: port.get("name") != wanted)
     ports = [
         {key: port[key] for key in ("name", "port", "targetPort", "protocol", "appProtocol") if key in port}
-        for port in (spec.get("ports") or ())[:1]
+        for port in offered[:1]
     ]
     copied = {key: spec[key] for key in _COPIED if key in spec}
     return {

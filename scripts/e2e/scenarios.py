@@ -187,18 +187,14 @@ def changes(lab: Lab, journal: Journal) -> None:
             replicas = _object(lab, "Deployment", lab.subject.front, namespace)["spec"]["replicas"]
             demand(replicas == 3, "the upgrade set the replicas back", "3", str(replicas))
             promises.unscaled(lab, namespace)
+        lab.make_certificate(namespace)
+        change("TLS, while the plain port stays", "tls")
         _after(lab, journal, rollout, recording, "all of them")
     _enough_ready(lab, journal, recording, namespace, "one change at a time")
-    with journal.step("upgrade: TLS"):
-        lab.make_certificate(namespace)
-        change_to = [*given, "tls"]
-        rollout.upgrade(lab.target(lab.candidate, namespace, changes=change_to), deadline=lab.deadline)
     with journal.step("TLS: the Service is answered over HTTPS, by way of the backend"):
-        outside, targets = lab.open(namespace)
+        outside, targets = lab.open(namespace, port="https")
         demand(outside.scheme == "https", "the Service does not offer HTTPS", "https", ", ".join(outside.asked))
         journal.detail(f"{len(targets)} nodes; {promises.monitored(lab, namespace, namespace)}")
-    with journal.step("TLS: helm test"):
-        rollout.test(deadline=120)
     lab.forget(namespace)
 
 

@@ -111,3 +111,12 @@ def test_a_second_offer_keeps_the_port_of_the_first(cluster: Cluster, twin: Outs
     again = Outside(cast(Api, cluster), "space", "web")
     again.follow()
     assert cluster.applied[-1]["ports"][0]["nodePort"] == again.node_port == 30_001
+
+
+def test_another_port_than_the_first_is_asked_by_name(cluster: Cluster) -> None:
+    cluster.real = service()
+    cluster.real["spec"]["ports"].append({"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"})
+    twin = Outside(cast(Api, cluster), "space", "web", port="https")
+    twin.follow()
+    assert cluster.applied[-1]["ports"] == [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}]
+    assert twin.scheme == "https"
