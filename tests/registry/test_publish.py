@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -121,6 +122,16 @@ def test_build_metadata_becomes_an_underscore(crane: Served, project: Config, he
 def test_a_signature_beside_the_archive_is_not_pushed(crane: Served, packed: Package, chart: Chart, helm: Helm) -> None:
     packed.path.with_name(packed.path.name + ".prov").write_text("left from another day")
     assert publish(crane.registry, packed, chart, helm).digest == packed.manifest_digest
+
+
+def test_an_archive_above_20_mib(served: Served, project: Config, helm: Helm) -> None:
+    noise = random.Random(7)
+    for number in range(5):  # helm takes no file above 5 MiB
+        (project.chart / f"noise-{number}.bin").write_bytes(noise.randbytes(5_000_000))
+    large = repack(project, helm)
+    assert large.size > 20 << 20
+    seen = publish(served.registry, large, None, helm)
+    assert verify(served.registry, large, digest=seen.digest).size == large.size
 
 
 def test_an_archive_that_is_not_the_tree_is_refused(

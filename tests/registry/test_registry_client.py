@@ -221,12 +221,6 @@ class TestUnreachable:
         assert "not trusted" in message
         assert waits.seconds == []
 
-    def test_a_certificate_for_another_name(self, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-        with scripted(routes(), tls=authority.server_context()) as server:
-            host = server.host.replace("127.0.0.1", "127.0.0.2")
-            monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
-            assert "cannot be reached" in self.unknown(host, Waits(), plain_http=False)
-
 
 class TestPlainHttp:
     def test_is_found_on_loopback(self) -> None:

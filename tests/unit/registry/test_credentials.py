@@ -163,8 +163,8 @@ class TestEntries:
 
     @pytest.mark.parametrize(
         "content",
-        ['{"auths": [1]}', '{"auths": "x"}', '{"credHelpers": ["x"]}', '{"credsStore": {"a": 1}}', "[" * 100_000, "\ufeff{}x",
-         '{"auths": {"%s": {"identitytoken": 1}}}'],
+        ['{"auths": [1]}', '{"auths": "x"}', '{"credHelpers": ["x"]}', '{"credsStore": {"a": 1}}', "[" * 100_000,
+         "\ufeff{}x", '{"auths": {"%s": {"identitytoken": 1}}}'],
     )  # fmt: skip
     def test_a_file_of_another_shape(self, home: Path, content: str) -> None:
         write(home, "docker", content.replace("%s", HOST))
