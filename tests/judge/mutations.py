@@ -162,12 +162,15 @@ def several(*changes: Change) -> Change:
 
 
 HELPERS = "templates/_helpers.tpl"
+NETWORK = "templates/_network.tpl"
 POD = "templates/_pod.tpl"
 INGRESS = "templates/ingress"
 ROUTES = "templates/route-manager"
 SELECTOR = "app.kubernetes.io/component: {{ .component }}\n{{- end }}"
-PORTS = "      targetPort: {{ $frontend.targetPort }}\n      protocol: TCP\n    {{- if include"
-STRATEGY = "    type: RollingUpdate\n    rollingUpdate:\n      maxUnavailable: 0\n      maxSurge: 1\n"
+PORTS = "  ports:\n    {{- range .ports }}\n    {{- if .port }}"
+STRATEGY = "    {{- toYaml $strategy | nindent 4 }}\n"
+BINDING = "templates/rbac/rolebinding-rbac.yaml"
+ROLE_OF_IT = 'kind: Role\n  name: {{ include "gati.name" $context | quote }}'
 
 
 def _all() -> Iterator[Mutation]:
@@ -204,18 +207,14 @@ def _all() -> Iterator[Mutation]:
         "patch",
         "files",
         "the API server writes it anyway",
-        text(f"{INGRESS}/service-ingress.yaml", "  type: ClusterIP\n", "  type: ClusterIP\n  sessionAffinity: None\n"),
+        text(NETWORK, "  selector:\n    {{- include", "  sessionAffinity: None\n  selector:\n    {{- include"),
     )
     yield one(
         "another order of the environment",
         "patch",
         "files",
         "the same variables",
-        text(
-            f"{INGRESS}/deployment-ingress.yaml",
-            "- if (.Values.tls).enabled }}\n{{- $env = concat",
-            "- if (.Values.tls).enabled }}{{/* TLS */}}\n{{- $env = concat",
-        ),
+        text(POD, "{{- $variables := list }}", "{{- $variables := list }}{{/* in order */}}"),
     )
     yield one(
         "a quantity in another unit", "patch", "values ", "1 is 1000m", default("ingress.resources.limits.cpu", '"1"')
@@ -249,18 +248,14 @@ def _all() -> Iterator[Mutation]:
         "major",
         "Service/route-manager spec.clusterIP",
         "clusterIP is immutable",
-        text(f"{ROUTES}/service-route-manager.yaml", "type: ClusterIP", "clusterIP: None"),
+        text(NETWORK, "{{- if .name }}\n  clusterIP", '{{- if eq .component "route-manager" }}\n  clusterIP'),
     )
     yield one(
         "another role bound",
         "major",
         "RoleBinding/gati-ingress roleRef",
         "roleRef is immutable",
-        text(
-            f"{INGRESS}/rolebinding-rbac.yaml",
-            "kind: Role\n  name: {{ .Values.ingress.name | quote }}",
-            "kind: ClusterRole\n  name: view",
-        ),
+        text(BINDING, ROLE_OF_IT, "kind: ClusterRole\n  name: view"),
     )
 
     # -- objects that go, come, move, or get another name
@@ -276,14 +271,14 @@ def _all() -> Iterator[Mutation]:
         "major",
         "ConfigMap/gati-ingress-config",
         "others may mount it by name",
-        text(HELPERS, '.Values.ingress.name "config"', '.Values.ingress.name "settings"'),
+        text(HELPERS, '"gati.ingress.name" .) "config"', '"gati.ingress.name" .) "settings"'),
     )
     yield one(
         "the headless Service renamed",
         "major",
         "Service/route-manager-headless",
         "clients call it by name",
-        text(HELPERS, '.Values.routeManager.name "headless"', '.Values.routeManager.name "pods"'),
+        text(HELPERS, '"gati.routeManager.name" .) "headless"', '"gati.routeManager.name" .) "pods"'),
     )
     yield one(
         "another namespace",
@@ -348,8 +343,14 @@ def _all() -> Iterator[Mutation]:
         "major",
         "Deployment/route-manager",
         "deleted and made again",
-        text(f"{ROUTES}/deployment-route-manager.yaml", "kind: Deployment", "kind: StatefulSet"),
-        text(f"{ROUTES}/deployment-route-manager.yaml", "  strategy:\n" + STRATEGY, "  serviceName: route-manager\n"),
+        text(POD, "kind: Deployment", 'kind: {{ eq .component "ingress" | ternary "Deployment" "StatefulSet" }}'),
+        text(
+            POD,
+            "  strategy:\n" + STRATEGY,
+            '  {{- if eq .component "ingress" }}\n  strategy:\n'
+            + STRATEGY
+            + "  {{- else }}\n  serviceName: route-manager\n  {{- end }}\n",
+        ),
     )
     yield one(
         "a definition added in crds/",
@@ -372,28 +373,34 @@ def _all() -> Iterator[Mutation]:
         "major",
         "Service/route-manager spec.ports[grpc].name",
         "others name it",
-        text(f"{ROUTES}/service-route-manager.yaml", "name: grpc", "name: rpc"),
+        text(NETWORK, "- name: grpc\n", "- name: rpc\n"),
     )
     yield one(
         "a further port",
         "minor",
         "Service/gati-ingress spec.ports[admin]",
         "more is offered",
-        text(f"{INGRESS}/service-ingress.yaml", "  ports:\n", "  ports:\n    - {name: admin, port: 9901}\n"),
+        text(
+            NETWORK,
+            PORTS,
+            PORTS + '\n    {{- if eq $.component "ingress" }}\n    - {name: admin, port: 9901}\n    {{- end }}',
+        ),
     )
     yield one(
         "a LoadBalancer",
         "minor",
         "Service/gati-ingress spec.type",
         "a further way in",
-        text(f"{INGRESS}/service-ingress.yaml", "type: ClusterIP", "type: LoadBalancer"),
+        text(
+            NETWORK, "ternary $service.type", 'ternary (eq .component "ingress" | ternary "LoadBalancer" "ClusterIP")'
+        ),
     )
     yield one(
         "the Service selects by a new label",
         "major",
         "Service/gati-ingress spec.selector",
         "the pods that run lack it: no traffic until new ones are ready",
-        text(f"{INGRESS}/service-ingress.yaml", "  ports:\n", "    tier: edge\n  ports:\n"),
+        text(NETWORK, PORTS, '    {{- if eq .component "ingress" }}\n    tier: edge\n    {{- end }}\n' + PORTS),
         text(POD, '"app.kubernetes.io/part-of" "gati"', '"app.kubernetes.io/part-of" "gati" "tier" "edge"'),
     )
     yield one(
@@ -401,7 +408,7 @@ def _all() -> Iterator[Mutation]:
         "minor",
         "Deployment/gati-ingress spec.template.metadata.labels",
         "a label that describes",
-        text(POD, '(dict "app.kubernetes.io/part-of" "gati")', "dict"),
+        text(POD, 'dict "app.kubernetes.io/part-of" "gati"', "dict"),
     )
     yield one(
         "a pod label added",
@@ -415,7 +422,11 @@ def _all() -> Iterator[Mutation]:
         "major",
         "Service/gati-ingress metadata.labels",
         "monitors find it by that",
-        text(f"{INGRESS}/service-ingress.yaml", '"component" "ingress" "name"', '"name"'),
+        text(
+            NETWORK,
+            '(merge (dict "annotations" $service.annotations) .)',
+            '(merge (dict "name" (.name | default (include "gati.name" .))) (omit . "component"))',
+        ),
     )
     yield one(
         "a policy narrowed",
@@ -435,8 +446,8 @@ def _all() -> Iterator[Mutation]:
         "more is let through",
         text(
             f"{ROUTES}/networkpolicy-route-manager.yaml",
-            "protocol: TCP}\n  egress",
-            "protocol: TCP}\n        - {port: 9090, protocol: TCP}\n  egress",
+            "protocol: TCP}\n        {{- end }}\n  egress",
+            "protocol: TCP}\n        {{- end }}\n        - {port: 9090, protocol: TCP}\n  egress",
         ),
     )
     yield one(
@@ -486,7 +497,7 @@ def _all() -> Iterator[Mutation]:
         "Deployment/gati-ingress",
         "pods are judged otherwise",
         text(
-            f"{INGRESS}/deployment-ingress.yaml",
+            POD,
             'list "startupProbe" "readinessProbe" "livenessProbe"',
             'list "startupProbe" "readinessProbe"',
         ),
@@ -510,7 +521,7 @@ def _all() -> Iterator[Mutation]:
         "major",
         "Deployment/gati-ingress spec.strategy",
         "every upgrade has downtime",
-        text(f"{INGRESS}/deployment-ingress.yaml", STRATEGY, "    type: Recreate\n"),
+        text(POD, STRATEGY, "    type: Recreate\n"),
     )
     yield one(
         "as root",
@@ -524,7 +535,7 @@ def _all() -> Iterator[Mutation]:
         "major",
         "Deployment/gati-ingress Pod Security",
         "`restricted` refuses the pods",
-        text(f"{INGRESS}/deployment-ingress.yaml", "emptyDir:\n            sizeLimit: 64Mi", "hostPath: {path: /tmp}"),
+        text(POD, "{emptyDir: {sizeLimit: 64Mi}}", "{hostPath: {path: /tmp}}"),
     )
     yield one(
         "an environment variable",
@@ -532,9 +543,9 @@ def _all() -> Iterator[Mutation]:
         "Deployment/gati-ingress",
         "set up otherwise",
         text(
-            f"{INGRESS}/deployment-ingress.yaml",
-            'list (dict "name" "HTTP_PORT"',
-            'list (dict "name" "TRACE" "value" "on") (dict "name" "HTTP_PORT"',
+            POD,
+            '{{- $variables := list }}\n{{- if eq .component "ingress" }}',
+            '{{- $variables := list (list "TRACE" "on") }}\n{{- if eq .component "ingress" }}',
         ),
     )
     yield one(
@@ -543,9 +554,9 @@ def _all() -> Iterator[Mutation]:
         "Deployment/route-manager metadata.annotations",
         "is only said",
         text(
-            f"{ROUTES}/deployment-route-manager.yaml",
-            '"annotations" $manager.annotations',
-            '"annotations" (merge (dict "example.com/note" "x") $manager.annotations)',
+            POD,
+            'dict "annotations" .values.annotations',
+            'dict "annotations" (merge (dict "example.com/note" "x") .values.annotations)',
         ),
     )
     yield one(
@@ -591,15 +602,11 @@ def _all() -> Iterator[Mutation]:
         "RoleBinding/gati-ingress roleRef",
         "roleRef is immutable",
         text(
-            f"{INGRESS}/role-rbac.yaml",
-            '"component" "ingress" "name" .Values.ingress.name',
-            '"component" "ingress" "name" "reader"',
+            "templates/rbac/role-rbac.yaml",
+            '"gati.componentMetadata" $context',
+            '"gati.metadata" (merge (dict "name" (print $component "-reader")) $context)',
         ),
-        text(
-            f"{INGRESS}/rolebinding-rbac.yaml",
-            "kind: Role\n  name: {{ .Values.ingress.name | quote }}",
-            "kind: Role\n  name: reader",
-        ),
+        text(BINDING, ROLE_OF_IT, "kind: Role\n  name: {{ $component }}-reader"),
     )
     yield one(
         "the account gone",
