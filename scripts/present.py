@@ -16,6 +16,7 @@ from scripts.core.paths import shown
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from scripts.checks.fleet import Part
     from scripts.checks.lint import Lint
     from scripts.checks.render import Render, Rendered
     from scripts.checks.validate import Validation
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from scripts.release.bump import Bump
     from scripts.release.plan import Release
     from scripts.release.record import ReleaseRecord
+    from scripts.release.several import Candidate
     from scripts.toolchain.finder import ToolState
 
 _UNLIMITED = 10_000  # columns
@@ -170,6 +172,20 @@ def matrix(rendered: Rendered, index: Any) -> View:
     return View("Manifests", ("file", "objects", "values files and Kubernetes versions"), rows, index)
 
 
+def fleet(parts: Iterable[Part]) -> View:
+    """The same check of several charts: one row a chart, and below it what was found in it where it failed."""
+    rows: list[tuple[str, ...]] = []
+    for part in (parts := tuple(parts)):
+        rows.append((f"{part.chart.name} {part.chart.version}", "ok" if part.error is None else "FAILED", part.verdict))
+        rows += [("", "", line) for line in part.found if part.error is not None]
+    records = [
+        {"name": part.chart.name, "path": part.chart.path, "ok": part.error is None, "verdict": part.verdict,
+         "report": part.report, "error": None if part.error is None else str(part.error)}
+        for part in parts
+    ]  # fmt: skip
+    return View(f"{len(parts)} charts", ("chart", "state", "what"), tuple(rows), {"charts": records})
+
+
 def compared(found: Diff, *, as_html: bool = False) -> Answer:
     """`invoke diff`: what differs, an object and a field a line."""
     from scripts.judge import diff
@@ -228,6 +244,22 @@ def plan(ready: Release) -> View:
     rows = tuple((step.name, step.state, step.action) for step in ready.plan)
     title = f"Release of {ready.package.name} {ready.package.version}"
     return View(title, columns, rows, [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+def candidates(found: Iterable[Candidate]) -> View:
+    """`invoke release --changed`, before: one row a chart, in the order in which they are released."""
+    rows = tuple((f"{one.chart.name} {one.chart.version}", one.state, one.words) for one in found)
+    columns = ("chart", "state", "action")
+    return View("Releases", columns, rows, {"charts": [dict(zip(columns, row, strict=True)) for row in rows]})
+
+
+def all_released(records: Iterable[ReleaseRecord]) -> View:
+    """`invoke release --changed`, after: one row a chart that was released."""
+    records = tuple(records)
+    rows = tuple((f"{record.name} {record.version}", record.reference, record.digest) for record in records)
+    return View(
+        "Released", ("chart", "reference", "digest"), rows, {"releases": [dataclasses.asdict(one) for one in records]}
+    )
 
 
 def released(ready: Release, record: ReleaseRecord | None) -> Answer:

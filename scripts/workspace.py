@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ class Workspace:
     runner: Runner
     tools: Toolchain
     say: Say = silent
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """What flags said of the configuration."""
 
     @property
     def helm(self) -> Helm:
@@ -36,6 +39,13 @@ class Workspace:
         """The same with other values of the configuration."""
         return replace(self, config=replace(self.config, **changes))
 
+    def of_chart(self, chart: Path) -> Workspace:
+        """The same for another chart, by what configures that one; flags that were given hold for it, too.
+
+        Raises ConfigError.
+        """
+        return replace(self, config=load_config(self.config.root, **{**self.overrides, "chart": chart}))
+
 
 def open_workspace(root: Path, *, say: Say = silent, echo: Say | None = None, **overrides: Any) -> Workspace:
     """The workspace of the project at `root`; `echo` receives each command line that runs. Raises ConfigError."""
@@ -45,4 +55,4 @@ def open_workspace(root: Path, *, say: Say = silent, echo: Say | None = None, **
     def told(text: str) -> None:
         say(runner.redact(text))
 
-    return Workspace(config, runner, Toolchain(config.cache_dir, runner, say=told), told)
+    return Workspace(config, runner, Toolchain(config.cache_dir, runner, say=told), told, overrides)

@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,18 @@ _SHOWN = 10  # members that an error names
 
 
 @dataclass(frozen=True)
+class Given:
+    """A version and an appVersion that take the place of those in Chart.yaml, which are placeholders there."""
+
+    version: str | None = None
+    app_version: str | None = None
+
+    def __str__(self) -> str:
+        words = {"version": self.version, "appVersion": self.app_version}
+        return ", ".join(f"{name} {value}" for name, value in words.items() if value)
+
+
+@dataclass(frozen=True)
 class Package:
     """A packed chart: the archive's `path`, `sha256` (64 hexadecimal digits) and `size` in bytes.
 
@@ -46,6 +58,7 @@ class Package:
     size: int
     manifest_digest: str
     created: str
+    given: Given | None = field(default=None, compare=False)
 
     @property
     def epoch(self) -> int:
@@ -53,13 +66,13 @@ class Package:
         return int(datetime.fromisoformat(self.created).timestamp())
 
 
-def pack(helm: Helm, chart: Path, epoch: int) -> bytes:
+def pack(helm: Helm, chart: Path, epoch: int, given: Given | None = None) -> bytes:
     """The archive of the chart folder: the same bytes for the same files, whatever their times, modes or owner.
 
     Raises ChartError with helm's words, or where helm left an incomplete file (a full disk).
     """
     with tempfile.TemporaryDirectory(prefix=owned("package")) as folder:
-        data = helm.package(chart, Path(folder), epoch=epoch).read_bytes()
+        data = helm.package(chart, Path(folder), epoch=epoch, **(asdict(given) if given else {})).read_bytes()
     members = read_members(data, "the archive that helm wrote")
     subcharts = {name[: match.end()] for name in members for match in _SUBCHART.finditer(name)}
     if len(subcharts) > 1:
@@ -177,6 +190,7 @@ def record_text(package: Package) -> str:
         "size": package.size,
         "manifest_digest": package.manifest_digest,
         "created": package.created,
+        **({"given": asdict(package.given)} if package.given else {}),
     }
     return json.dumps(record, indent=2) + "\n"
 
@@ -197,9 +211,9 @@ def load_package(config: Config, name: str) -> Package:
                 found=repr(record["schema_version"]),
             )
         path = config.dist / Path(record["archive"]).name
-        recorded = Package(
-            path, *(record[key] for key in ("name", "version", "sha256", "size", "manifest_digest", "created"))
-        )
+        fields = ("name", "version", "sha256", "size", "manifest_digest", "created")
+        given = Given(**record["given"]) if "given" in record else None
+        recorded = Package(path, **{key: record[key] for key in fields}, given=given)
         found = describe(path, path.read_bytes(), recorded.epoch)
     except ChartError as error:
         raise ChartError(error.message, expected=error.expected, found=error.found, run=again, code=REFUSED) from error
@@ -221,4 +235,4 @@ def load_package(config: Config, name: str) -> Package:
         )
     if found.name != name:
         raise ChartError(f"{file} is of another chart", expected=name, found=found.name, run=again, code=REFUSED)
-    return found
+    return recorded

@@ -118,6 +118,11 @@ def read_contents(folder: Path, name: str) -> Contents:
     return Contents(dict(_named(_folder(folder, 0), name)))
 
 
+def read_archived(file: Path, name: str) -> Contents:
+    """All of the chart `name` in the archive `file`. Raises ChartError for one that is damaged."""
+    return Contents(dict(_named(dict(_archive(file, _content(file), 0)), name)))
+
+
 def _folder(folder: Path, depth: int) -> dict[str, bytes]:
     """The files of the chart in `folder` by their path in it; symlinks are followed, archives in `charts/` opened."""
     ignored = _ignored(folder)

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import read_members
+from scripts.chart.contents import read_archived, read_contents
 from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint
-from scripts.chart.source import Chart, read_yaml
+from scripts.chart.source import Chart, read_chart, read_yaml
 from scripts.core import yaml_read
 from scripts.core.errors import ChartError, CommandFailed, CommandTimeout
 from scripts.core.paths import line_of, shown
 from scripts.core.waiting import locked
 
 _PATIENCE = 600.0  # seconds to wait for another run that fetches the same
+
+_REWRITTEN = ("/Chart.yaml", "/Chart.lock")  # by helm, as it packs
 
 
 @dataclass(frozen=True)
@@ -107,16 +110,33 @@ def demand_dependencies(chart: Chart) -> None:
 def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -> None:
     """Have helm fetch the dependencies that are missing, by Chart.lock where there is one; into charts/, as it does.
 
-    Nothing is done where all are there. Raises ChartError with helm's words.
+    Those that lie in a folder are packed anew where that has changed. Nothing is done where all are there. Raises
+    ChartError with helm's words.
     """
-    missing = [one for one in objections(chart) if one.missing]
-    if not missing or not any(one.repository for one in dependencies(chart)):
-        return
-    say(f"fetching the dependencies of {chart.name}: {'; '.join(one.message for one in missing)}")
+    for folder in local_dependencies(chart):
+        if (folder / "Chart.yaml").is_file() and folder != chart.path.resolve():
+            provide_dependencies(read_chart(folder), helm, say)
     what = f"the dependencies of {shown(chart.path)}"
     with locked(chart.path / "Chart.yaml", what=what, deadline=_PATIENCE, say=say, error=ChartError):
-        if any(one.missing for one in objections(chart)):
+        told = [one.message for one in objections(chart) if one.missing] + list(_stale(chart))
+        if told and any(one.repository for one in dependencies(chart)):
+            say(f"fetching the dependencies of {chart.name}: {'; '.join(told)}")
             _build(chart, helm)
+
+
+def _stale(chart: Chart) -> Iterator[str]:
+    """The archives in charts/ of dependencies whose folder holds something else by now."""
+    for one in dependencies(chart):
+        folder = (chart.path / one.repository.removeprefix("file://")).resolve()
+        if not one.repository.startswith("file://") or not (folder / "Chart.yaml").is_file():
+            continue
+        for archive in sorted((chart.path / "charts").glob(f"{one.name}-[v0-9]*.tgz")):
+            before, now = (
+                {name: data for name, data in contents.files.items() if not name.endswith(_REWRITTEN)}
+                for contents in (read_archived(archive, one.name), read_contents(folder, one.name))
+            )
+            if before != now:
+                yield f"{shown(folder)} has changed"
 
 
 def _build(chart: Chart, helm: Helm) -> None:

@@ -147,13 +147,24 @@ class Helm:
                     self.runner.run([self.path, "repo", "add", name, url], env=env, deadline=deadline)
             self.runner.run([self.path, "dependency", "build", chart], env=env, deadline=deadline)
 
-    def package(self, chart: Path, into: Path, *, epoch: int, deadline: float = 60) -> Path:
+    def package(
+        self,
+        chart: Path,
+        into: Path,
+        *,
+        epoch: int,
+        version: str | None = None,
+        app_version: str | None = None,
+        deadline: float = 60,
+    ) -> Path:
         """The archive that helm makes of `chart` in the folder `into`; its entries carry the time `epoch` (seconds).
 
-        Raises ChartError with helm's words.
+        `version` and `app_version` take the place of those in Chart.yaml.         Raises ChartError with helm's words.
         """
         env = {**_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch), "TZ": "UTC"}
         argv: list[str | Path] = [self.path, "package", chart, "--destination", into]
+        argv += ["--version", version] if version else []
+        argv += ["--app-version", app_version] if app_version else []
         result = self.runner.run(argv, env=env, deadline=deadline, check=False)
         if result.status != 0:
             raise _refusal(read_complaints(result.stderr, chart), chart)

@@ -144,6 +144,22 @@ class Repository:
             found.update(zip(some, self._git("hash-object", "--", *some).stdout.split(), strict=True))
         return found
 
+    def changed_since(self, revision: str) -> tuple[str, ...]:
+        """The paths, from the root, that differ from the merge base of HEAD and `revision`; `changes` are among them.
+
+        Raises GitError where there is no such revision, or no such base.
+        """
+        if self.commit(revision) is None:
+            raise GitError(f"git knows no revision {revision!r}", run="git log --oneline")
+        base = self._git("merge-base", "HEAD", revision, check=False).stdout.strip()
+        if not base:
+            raise GitError(
+                f"HEAD and {revision} have no commit in common here",
+                run="git fetch --unshallow, where the clone is a shallow one",
+            )
+        words = self._git("diff", "--name-only", "--no-renames", "-z", base, "HEAD").stdout.split("\0")
+        return tuple(sorted({word for word in words if word} | set(self.changes())))
+
     def tags(self) -> dict[str, str]:
         """Every tag and the object it leads to, a commit as a rule."""
         form = "%(refname:strip=2)%00%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"

@@ -8,31 +8,62 @@ from typing import TYPE_CHECKING
 from scripts.front.command import CHART, REGISTRY, Many, command, say
 
 if TYPE_CHECKING:
+    from scripts.checks.fleet import Stage
     from scripts.front.command import Shown
     from scripts.workspace import Workspace
 
 
+def over_charts(work: Workspace, changed: str | None, stage: Stage) -> Shown:
+    """Several charts: a table of them all, and an error that names those that failed."""
+    from scripts import present
+    from scripts.chart.selection import selected
+    from scripts.checks import fleet
+
+    parts = fleet.over(work, selected(work.config, work.runner, changed=changed), stage)
+    yield present.fleet(parts)
+    fleet.demand_all(parts)
+
+
 @command(keys=CHART, working_on="checking the chart's sources", strict="Fail on warnings too.")
-def lint(work: Workspace, values: Many = None, strict: bool = False) -> Shown:
+def lint(
+    work: Workspace, values: Many = None, strict: bool = False, all_: bool = False, changed: str | None = None
+) -> Shown:
     """Check the chart's sources: helm lint, YAML, Chart.yaml, values, changelog."""
     from scripts import present
+    from scripts.checks import fleet
     from scripts.checks import lint as stage
     from scripts.core import files
 
-    outcome = stage.lint(work, values=map(Path, values or ()))
+    extra = [Path(file) for file in values or ()]
+    if all_ or changed:
+        yield from over_charts(work, changed, lambda one: fleet.linted(one, values=extra, strict=strict))
+        return
+    outcome = stage.lint(work, values=extra)
     yield present.lint(outcome)
     files.write_atomic(work.config.result(outcome.chart.name, "lint.json"), present.to_json(outcome.report()))
     stage.demand_clean(outcome, strict=strict)
 
 
 @command(keys=CHART, working_on="rendering", dry_run="Render, and write nothing.")
-def template(work: Workspace, values: Many = None, kube_version: Many = None, dry_run: bool = False) -> Shown:
+def template(
+    work: Workspace,
+    values: Many = None,
+    kube_version: Many = None,
+    dry_run: bool = False,
+    all_: bool = False,
+    changed: str | None = None,
+) -> Shown:
     """Render every values file for every supported Kubernetes into dist/NAME.manifests."""
     from scripts import present
-    from scripts.checks import matrix, render
+    from scripts.checks import fleet, matrix, render
 
-    files = [Path(file) for file in values or ()]
-    plan = matrix.read_plan(work, values=files, kube_versions=kube_version or ())
+    files, minors = [Path(file) for file in values or ()], kube_version or ()
+    if all_ or changed:
+        yield from over_charts(
+            work, changed, lambda one: fleet.rendered(one, values=files, kube_versions=minors, dry_run=dry_run)
+        )
+        return
+    plan = matrix.read_plan(work, values=files, kube_versions=minors)
     rendered = render.render(plan, work)
     if not dry_run:
         render.store(plan, rendered, work.config.result(plan.chart.name, "manifests"))
@@ -72,16 +103,25 @@ def diff(
     junit="Write the verdict to this file as JUnit XML, too.",
 )
 def kubeconform_check(
-    work: Workspace, values: Many = None, kube_version: Many = None, junit: str | None = None
+    work: Workspace,
+    values: Many = None,
+    kube_version: Many = None,
+    junit: str | None = None,
+    all_: bool = False,
+    changed: str | None = None,
 ) -> Shown:
     """Check every rendered object against the schemas of every supported Kubernetes."""
     from scripts import present
-    from scripts.checks import validate
+    from scripts.checks import fleet, validate
     from scripts.core import files
     from scripts.core.errors import ReleaseError
 
+    extra, minors = [Path(file) for file in values or ()], kube_version or ()
+    if all_ or changed:
+        yield from over_charts(work, changed, lambda one: fleet.checked(one, values=extra, kube_versions=minors))
+        return
     try:
-        outcome = validate.check_chart(work, values=map(Path, values or ()), kube_versions=kube_version or ())
+        outcome = validate.check_chart(work, values=extra, kube_versions=minors)
     except ReleaseError as error:
         if junit:
             files.write_atomic(Path(junit), validate.junit_of(error))

@@ -39,6 +39,8 @@ HELP = {
     "plain_http": "Speak HTTP to a registry that is not on loopback.",
     "json": "Print JSON for a machine to read.",
     "values": "A further values file, beside the chart's own; repeatable.",
+    "all_": "Every chart of [tool.gati] charts, side by side.",
+    "changed": "The charts that differ from the merge base with this revision, and those that depend on them.",
     "kube_version": "Only this Kubernetes minor (1.30); repeatable.",
 }
 

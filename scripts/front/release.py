@@ -14,15 +14,23 @@ if TYPE_CHECKING:
     from scripts.workspace import Workspace
 
 
-@command(keys=CHART, dry_run="Pack, say what comes of it, and write nothing.")
-def package(work: Workspace, dry_run: bool = False) -> Shown:
+@command(
+    keys=CHART,
+    version="The chart's version, in place of a placeholder in Chart.yaml.",
+    app_version="The appVersion, likewise.",
+    dry_run="Pack, say what comes of it, and write nothing.",
+)
+def package(
+    work: Workspace, version: str | None = None, app_version: str | None = None, dry_run: bool = False
+) -> Shown:
     """Package the chart into dist/: the same files give the same bytes everywhere."""
     from scripts import present
+    from scripts.chart.archive import Given
     from scripts.chart.source import read_chart
     from scripts.release import package as stage
 
-    chart = read_chart(work.config.chart)
-    yield present.facts(stage.package(work.config, chart, work.helm, work.say, dry_run=dry_run))
+    chart, given = read_chart(work.config.chart), Given(version, app_version) if version or app_version else None
+    yield present.facts(stage.package(work.config, chart, work.helm, work.say, given=given, dry_run=dry_run))
     if not dry_run:
         work.say("next: invoke publish")
 
@@ -141,14 +149,28 @@ def release(
     dry_run: bool = False,
     yes: bool = False,
     allow_dirty: bool = False,
+    all_: bool = False,
+    changed: str | None = None,
 ) -> Shown:
     """Lint, validate, package, publish, verify and tag the chart: what of that is not done yet."""
     from scripts import present
+    from scripts.chart.selection import selected
     from scripts.core.config import demand_registry
-    from scripts.release import plan
+    from scripts.release import plan, several
 
     demand_registry(work.config)
     options = plan.Options(part=bump, pre=pre, tag=tag, allow_dirty=allow_dirty)
+    if all_ or changed:
+        several.refuse_bump(options)
+        charts = selected(work.config, work.runner, changed=changed)
+        found = several.candidates(work, charts, options, dry_run=dry_run)
+        yield present.candidates(found)
+        names = ", ".join(f"{one.chart.name} {one.chart.version}" for one in found if one.state == "absent")
+        if names and not dry_run:
+            if where := work.config.registry:
+                demand_approval(f"Publish {names} to {where}?", yes=yes)
+            yield present.all_released(several.release_all(work, found, options))
+        return
     with plan.prepared(work, options, dry_run=dry_run) as ready:
         for note in ready.facts.notes:
             say(f"note: {note}")

@@ -7,11 +7,12 @@ import hashlib
 import os
 import posixpath
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.chart.archive import pack, read_members
+from scripts.chart.dependencies import Dependency, dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import Committed, placed, read_committed
@@ -24,6 +25,8 @@ from scripts.core.paths import shown
 _ANY_TIME = 315532800  # seconds since 1970; of archives that are compared and thrown away
 _POINTER = b"version https://git-lfs.github.com/spec/"
 FILTERED = "filtered"
+FETCHED = "fetched"
+IGNORED, UNTRACKED = "ignored by git", "not tracked by git"
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Difference:
     def lacking(self) -> bool:
         """True where the folder has less than the commit, so that there is no use in checking it."""
         return self.kind.startswith(("absent", "sparse", "in a submodule"))
+
+    @property
+    def fetched(self) -> bool:
+        """True for a dependency that helm has put into charts/ as Chart.yaml says: packed, though no commit has it."""
+        return self.kind.startswith(FETCHED)
 
     def __str__(self) -> str:
         return f"{self.path} ({self.kind})"
@@ -170,6 +178,9 @@ def differences(
     for name in theirs:
         if copy.held.files.get(name, b"").startswith(_POINTER):
             found[judge.place(name)] = "filtered by git-lfs: the commit holds a pointer"
+    for path in judge.archives(dependencies(read_chart(config.chart))):
+        if found.get(path) in (IGNORED, UNTRACKED):
+            found[path] = f"{FETCHED} as Chart.yaml says"
     changelog = _of_changelog(config, repository, judge)
     spared = {path.resolve() for path in but}
     told = [
@@ -202,6 +213,12 @@ class _Judge:
             name = next(iter([*here, *(each for each in self._held.files if each.startswith(f"{first}-"))]), name)
         return name if self._inside == "." else posixpath.join(self._inside, name)
 
+    def archives(self, wanted: Iterable[Dependency]) -> Iterator[str]:
+        """The places, from the root, of the archives in charts/ of dependencies that have a repository."""
+        for one in wanted:
+            for file in (self._chart / "charts").glob(f"{one.name}-[v0-9]*.tgz") if one.repository else ():
+                yield self.place(f"charts/{file.name}")
+
     def kind(self, name: str) -> str:
         """What makes the difference; "" where it is none but line ends and keywords."""
         path = self.place(name)
@@ -230,8 +247,8 @@ class _Judge:
         content = self._held.files.get(name, content)
         if content is None and entry is None:
             if path in self._repository.ignored([path]):
-                return "ignored by git"
-            return "added, not committed" if path in self._flags else "not tracked by git"
+                return IGNORED
+            return "added, not committed" if path in self._flags else UNTRACKED
         if not exists:
             return "sparse: not checked out" if flag in "Ss" else "absent"
         if content is not None and self._repository.stored([path])[path] == _oid(content, entry):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from scripts.chart.archive import RECORD, Package, describe, pack, read_members, record_text
+from scripts.chart.archive import RECORD, Given, Package, describe, pack, read_members, record_text
 from scripts.chart.changelog import read_changelog
+from scripts.chart.dependencies import demand_dependencies, provide_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.secrets import refuse_secrets
 from scripts.chart.source import Chart, check_sources
@@ -19,7 +21,9 @@ from scripts.release.origin import origin_of
 UNDATED = 315532800  # 1980-01-01, the first day that every archive format can hold
 
 
-def package(config: Config, chart: Chart, helm: Helm, say: Say = silent, *, dry_run: bool = False) -> Package:
+def package(
+    config: Config, chart: Chart, helm: Helm, say: Say = silent, *, given: Given | None = None, dry_run: bool = False
+) -> Package:
     """Write `dist/<name>-<version>.tgz` and `dist/<name>.package.json`; when `dry_run`, only say what they would be.
 
     It is made from the commit where the folder is as the commit holds it, else from the folder, which is said. Raises
@@ -27,25 +31,30 @@ def package(config: Config, chart: Chart, helm: Helm, say: Say = silent, *, dry_
     refuses the chart), SecretError, ChangelogError, GitError, OutputError (`dist/` cannot be written): whatever was in
     `dist/` is then still there.
     """
+    if not dry_run:
+        provide_dependencies(chart, helm, say)
     with origin_of(config, helm) as origin, origin.telling():
-        own = origin.config(config)
-        found, data = build(own, origin.chart, helm, release_time(own, origin.chart))
+        own, source = origin.config(config), origin.chart
+        if given and given.version:
+            source = replace(source, version=given.version)
+        found, data = build(own, source, helm, release_time(own, source), given)
     for difference in origin.differences:
         say(f"note: {'the commit is packed, not' if origin.copies else 'no commit holds'} {difference}")
     if not dry_run:
         store(config, found, data)
-        say(f"packaged {chart.name} {chart.version}: {found.size} bytes")
+        say(f"packaged {chart.name} {found.version}: {found.size} bytes")
     return found
 
 
-def build(config: Config, chart: Chart, helm: Helm, epoch: int) -> tuple[Package, bytes]:
+def build(config: Config, chart: Chart, helm: Helm, epoch: int, given: Given | None = None) -> tuple[Package, bytes]:
     """The package of `chart` with the time `epoch`, and its bytes; nothing is written. Raises as `package` does."""
     file = chart.path / "Chart.yaml"
-    parse(chart.version, f"{shown(file)}:{line_of(file, ['version'])}: version")
+    parse(chart.version.removeprefix("v"), f"{shown(file)}:{line_of(file, ['version'])}: version")
     check_sources(chart)
-    data = pack(helm, chart.path, epoch)
+    demand_dependencies(chart)
+    data = pack(helm, chart.path, epoch, given)
     refuse_secrets(read_members(data, chart.archive_name), config.meant_files)
-    return describe(config.dist / chart.archive_name, data, epoch), data
+    return replace(describe(config.dist / chart.archive_name, data, epoch), given=given), data
 
 
 def store(config: Config, package: Package, data: bytes) -> None:
@@ -61,7 +70,7 @@ def release_time(config: Config, chart: Chart) -> int:
     bytes: midnight UTC of the version's date in the changelog, or a constant where no date stands there.
     """
     changelog = read_changelog(config.changelog)
-    section = changelog.section(chart.version) if changelog else None
+    section = changelog.section(chart.version.removeprefix("v")) if changelog else None
     return midnight(section.date if section else None)
 
 

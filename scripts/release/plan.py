@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from scripts.chart.archive import Package, load_package
+from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.source import Chart, read_chart
 from scripts.checks import lint as linting
 from scripts.checks.baseline import GIT, published_versions
@@ -108,7 +109,7 @@ class Facts:
     @property
     def dirty(self) -> tuple[Difference, ...]:
         """The files that are not packed as the commit holds them, or would not be in this clone."""
-        return self.origin.differences
+        return tuple(difference for difference in self.origin.differences if not difference.fetched)
 
 
 @contextlib.contextmanager
@@ -122,7 +123,9 @@ def prepared(
     """
     if options.part is not None or options.pre is not None:
         demand_request(part=options.part, pre=options.pre)
-    read_chart(work.config.chart)
+    chart = read_chart(work.config.chart)
+    if not dry_run:
+        provide_dependencies(chart, work.helm, work.say)
     serve = registry_in_use if dry_run else registry_for
     with (
         contextlib.nullcontext() if dry_run else alone(work),

@@ -168,7 +168,7 @@ def check_tree(package: Package, chart: Chart, helm: Helm) -> None:
     demand_same_version(package, chart)
     own = replace(Config(root=chart.path), chart=chart.path, changelog=chart.path / "no changelog")
     with origin_of(own, helm) as origin:
-        packed, tree = package.path.read_bytes(), pack(helm, origin.chart.path, package.epoch)
+        packed, tree = package.path.read_bytes(), pack(helm, origin.chart.path, package.epoch, package.given)
     if packed != tree:
         lines = changed_files(packed, tree) or ("the same files, packed in another way (by another version of helm?)",)
         raise ChartError(

@@ -91,10 +91,11 @@ def verify_reference(registry: Registry, name: str, version: str, digest: str | 
 
 def demand_same_version(package: Package, chart: Chart) -> None:
     """Raises ChartError where `dist/` holds another version than the tree."""
-    if (package.name, package.version) != (chart.name, chart.version):
+    version = (package.given and package.given.version) or chart.version
+    if (package.name, package.version) != (chart.name, version):
         raise ChartError(
             f"{package.path} is not the chart in {chart.path}",
-            expected=f"{chart.name} {chart.version}",
+            expected=f"{chart.name} {version}",
             found=f"{package.name} {package.version}",
             run="invoke package",
             code=REFUSED,

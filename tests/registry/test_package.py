@@ -170,7 +170,7 @@ class TestRefused:
             repack(project, helm)
         assert not project.dist.exists()
 
-    @pytest.mark.parametrize("version", ["'1.2'", "one", "v1.2.3", "1.2.3.4", "01.2.3"])
+    @pytest.mark.parametrize("version", ["'1.2'", "one", "1.2.3.4", "01.2.3"])
     def test_a_version_that_is_not_semver(self, project: Config, helm: Helm, version: str) -> None:
         write_chart(project.chart, version=version)  # helm takes most of these
         with pytest.raises(VersionError, match=r"Chart\.yaml:3: version: .* is not a semantic version"):

@@ -1,0 +1,78 @@
+"""Chooses among the charts of a project: all, or those that changed; what others depend on comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from scripts.chart.dependencies import local_dependencies
+from scripts.chart.source import Chart, read_chart
+from scripts.core.command import Runner
+from scripts.core.config import Config
+from scripts.core.errors import ChartError, ConfigError, GitError
+from scripts.core.git import find_repository
+from scripts.core.paths import shown
+
+
+def selected(config: Config, runner: Runner, *, changed: str | None = None) -> tuple[Chart, ...]:
+    """The charts of the project, or those that differ from the merge base with the revision `changed`, uncommitted
+    changes included; a chart changes with those that it depends on by `file://`.
+
+    In the order of dependency. Raises ConfigError, ChartError, GitError.
+    """
+    charts = _ordered(_all(config))
+    if changed is None:
+        return charts
+    repository = find_repository(config.project, runner)
+    if repository is None:
+        raise GitError(f"{shown(config.project)} is in no git repository, so nothing is known to have changed")
+    files = [repository.root / name for name in repository.changed_since(changed)]
+    dirty: set[Path] = set()
+    for chart in charts:  # each after those it depends on
+        path = chart.path.resolve()
+        own = any(file.is_relative_to(path) for file in files)
+        if own or not dirty.isdisjoint(_needed(chart)):
+            dirty.add(path)
+    return tuple(chart for chart in charts if chart.path.resolve() in dirty)
+
+
+def _all(config: Config) -> tuple[Chart, ...]:
+    if not config.charts:
+        return (read_chart(config.chart),)
+    found: dict[Path, Chart] = {}
+    for pattern in config.charts:
+        folders = [folder for folder in sorted(config.project.glob(pattern)) if (folder / "Chart.yaml").is_file()]
+        if not folders:
+            raise ConfigError(
+                f"[tool.gati] charts: no chart fits {pattern!r}",
+                expected=f"folders with a Chart.yaml below {shown(config.project)}",
+            )
+        found |= {folder.resolve(): read_chart(folder) for folder in folders}
+    names: dict[str, Chart] = {}
+    for chart in found.values():
+        if (other := names.setdefault(chart.name, chart)) is not chart:
+            raise ChartError(f"two charts are called {chart.name}", found=f"{shown(other.path)}, {shown(chart.path)}")
+    return tuple(found.values())
+
+
+def _ordered(charts: Iterable[Chart]) -> tuple[Chart, ...]:
+    by_path = {chart.path.resolve(): chart for chart in charts}
+    graph = {path: _needed(chart) & by_path.keys() for path, chart in by_path.items()}
+    try:
+        return tuple(by_path[path] for path in TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        circle = " -> ".join(by_path[path].name for path in error.args[1])
+        raise ChartError("the charts depend on each other in a circle", found=circle) from None
+
+
+def _needed(chart: Chart) -> set[Path]:
+    """The charts below which `chart` stands by path, directly or through others."""
+    found: set[Path] = set()
+    ahead = [chart]
+    while ahead:
+        for path in local_dependencies(ahead.pop()):
+            if path not in found and (path / "Chart.yaml").is_file():
+                found.add(path)
+                ahead.append(read_chart(path))
+    return found

@@ -1,0 +1,56 @@
+"""Releases several charts, each whose version is not out yet, those first that others depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scripts.chart.dependencies import provide_dependencies
+from scripts.chart.source import Chart
+from scripts.core.errors import UsageError
+from scripts.release.plan import Options, prepared
+from scripts.release.publish import State
+from scripts.release.record import ReleaseRecord
+from scripts.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A chart with what the registry holds of its version. Only one that is `absent` is released."""
+
+    chart: Chart
+    state: State
+    words: str
+
+
+def refuse_bump(options: Options) -> None:
+    """Raises UsageError: one raise of the version is one chart's."""
+    if options.part is not None:
+        raise UsageError("--bump raises the version of one chart", run="invoke version-bump --chart CHART, and commit")
+
+
+def candidates(work: Workspace, charts: Sequence[Chart], options: Options, *, dry_run: bool) -> tuple[Candidate, ...]:
+    """What is to be done, in the order of `charts`; all but a `dry_run` fetches dependencies. Raises as `prepared`."""
+    found = []
+    for chart in charts:
+        if not dry_run:
+            provide_dependencies(chart, work.helm, work.say)
+        with prepared(work.of_chart(chart.path), options, dry_run=True) as ready:
+            step = next(step for step in ready.plan if step.name == "publish")
+            if step.state == "unknown":
+                ready.demand_possible(committed=False)
+            words = f"{step.action}: raise the version" if step.state == "different" else step.action
+            found.append(Candidate(chart, step.state, words))
+    return tuple(found)
+
+
+def release_all(work: Workspace, plan: Sequence[Candidate], options: Options) -> tuple[ReleaseRecord, ...]:
+    """Release what is absent, one after the other; the first that fails is the last. Raises as `Release.run` does."""
+    records = []
+    for one in plan:
+        if one.state == "absent":
+            work.say(f"releasing {one.chart.name} {one.chart.version}")
+            with prepared(work.of_chart(one.chart.path), options) as ready:
+                ready.demand_possible(committed=False)
+                records.append(ready.run())
+    return tuple(records)
