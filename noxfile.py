@@ -61,6 +61,18 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure which branches of scripts/ the tests reach that need no container engine."""
+    install(session, "test", "services")
+    build_tools(session, "helm", "kubeconform", "helm-docs", "crane", "registry", "toxiproxy")
+    folders = [f"tests/{name}" for name in ("unit", "pipeline", "registry", "release", "render")]
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-n", "2", *folders, *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure what runs take, and compare it with the plain tools on this machine."""
     install(session, "test", "services")
