@@ -47,7 +47,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(tags=["check"])
 def types(session: nox.Session) -> None:
     """Check the types of the Python code."""
-    install(session, "lint", "test")
+    install(session, "lint", "test", "services")
     session.run("mypy")
 
 

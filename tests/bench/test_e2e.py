@@ -15,11 +15,12 @@ from scripts.chart.archive import describe
 from scripts.cluster import kind as clusters
 from scripts.containers import engine
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
-from scripts.containers.node_image import node_image
+from scripts.containers.node_image import NodeImage, node_image
 from scripts.core.config import Config
 from scripts.core.progress import silent
 from scripts.e2e import k6
-from scripts.e2e.lab import ENOUGH, RATE
+from scripts.e2e.k6 import RATE
+from scripts.e2e.ledger import ENOUGH
 from scripts.e2e.run import FROZEN, Options, demand_passed, run
 from scripts.toolchain.crds import CRD_SETS, crd_files
 from scripts.toolchain.finder import Toolchain
@@ -70,7 +71,7 @@ class ByHand:
             *(f"--kubeconfig={self.kubeconfig}", *images),
         )
 
-    def cluster(self, image: clusters.NodeImage) -> None:
+    def cluster(self, image: NodeImage) -> None:
         kind = self.toolchain.path("kind")
         document = clusters.kind_config(image, cgroup_v1=not Path("/sys/fs/cgroup/cgroup.controllers").exists())
         self.run(

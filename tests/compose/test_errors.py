@@ -7,14 +7,17 @@ import socket
 from pathlib import Path
 
 import pytest
+from docker import DockerClient
 
 from scripts.containers import engine as engines
 from scripts.containers.images import plan_services, reference
 from scripts.core.command import Runner
 from scripts.core.errors import ConfigError, EngineError
+from scripts.workspace import Workspace
+from tests.compose.conftest import MakeStack
 
 
-def test_a_port_that_a_program_has(make_stack) -> None:
+def test_a_port_that_a_program_has(make_stack: MakeStack) -> None:
     stack = make_stack("port")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", stack.work.config.http_port))
@@ -28,7 +31,7 @@ def test_a_port_that_a_program_has(make_stack) -> None:
     assert stack.containers() == []
 
 
-def test_a_port_that_a_container_has(make_stack, engine) -> None:
+def test_a_port_that_a_container_has(make_stack: MakeStack, engine: DockerClient) -> None:
     stack = make_stack("port")
     ports = {"50051/tcp": ("127.0.0.1", stack.work.config.grpc_port)}
     holder = engine.containers.run(
@@ -48,7 +51,7 @@ def test_a_port_that_a_container_has(make_stack, engine) -> None:
         holder.remove(force=True)
 
 
-def test_a_missing_image(make_stack) -> None:
+def test_a_missing_image(make_stack: MakeStack) -> None:
     stack = make_stack("image")
     with pytest.raises(EngineError) as refusal:
         stack.up("none")
@@ -57,19 +60,19 @@ def test_a_missing_image(make_stack) -> None:
 
 
 @pytest.mark.parametrize("version", ["", "a b", "../2", "-1", "v" * 129])
-def test_a_version_that_no_image_can_have(make_stack, version: str) -> None:
+def test_a_version_that_no_image_can_have(make_stack: MakeStack, version: str) -> None:
     with pytest.raises(ConfigError, match=r"^the version of the images is not usable\n"):
         make_stack("version").up(version)
 
 
-def test_ports_that_are_the_same(make_stack) -> None:
+def test_ports_that_are_the_same(make_stack: MakeStack) -> None:
     stack = make_stack("ports")
     same = dataclasses.replace(stack, work=stack.work.having(grpc_port=stack.work.config.http_port))
     with pytest.raises(ConfigError, match=r"^the stack needs ports that differ\n"):
         same.up("1")
 
 
-def test_a_dry_run_pulls_and_builds_nothing(make_stack, engine) -> None:
+def test_a_dry_run_pulls_and_builds_nothing(make_stack: MakeStack, engine: DockerClient) -> None:
     stack = make_stack("dry", replicas=2)
     unreachable = {
         "images": "registry",
@@ -102,7 +105,7 @@ def test_an_absent_engine(root: Path, task: str) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_registry_that_cannot_be_reached(work, engine) -> None:
+def test_a_registry_that_cannot_be_reached(work: Workspace, engine: DockerClient) -> None:
     from scripts.containers.images import foundation
 
     nowhere = work.having(images="registry", python_image="127.0.0.1:1/python:3")

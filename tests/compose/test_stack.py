@@ -6,20 +6,32 @@ import dataclasses
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 import requests
+from docker.models.containers import Container
 
 from scripts.containers.stack import Stack, running
 from scripts.core.command import Argv, Result, Runner
 from scripts.core.errors import EngineError
+from tests.compose.conftest import MakeStack
 from tests.contract import generate
 from tests.services import wait_for
 
 ROUTES = "routes: [{host: '*', upstream: 'http://first:8080'}]"
+
+
+def says(container: Container, words: bytes) -> bool:
+    return words in container.logs()
+
+
+def routed(stack: Stack, upstream: str) -> bool:
+    """Whether requests are answered by way of `upstream`."""
+    return bool(answer(stack).json()["upstream"] == upstream)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +43,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stack(make_stack, routes: Path) -> Iterator[Stack]:
+def stack(make_stack: MakeStack, routes: Path) -> Iterator[Stack]:
     with running(make_stack("single", routes=routes), "1") as started:
         yield started
 
@@ -67,7 +79,9 @@ def test_health_and_metrics(stack: Stack) -> None:
         assert container.attrs["State"]["Health"]["Status"] == "healthy"
 
 
-def test_grpc_is_published_and_keeps_the_contract(stack: Stack, root: Path, tmp_path: Path, monkeypatch) -> None:
+def test_grpc_is_published_and_keeps_the_contract(
+    stack: Stack, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(generate(root, tmp_path)))
     import route_manager_pb2
     import route_manager_pb2_grpc
@@ -116,13 +130,13 @@ def test_no_routes_file_is_too_large_for_the_memory(stack: Stack, routes: Path) 
         ("[" * 1_000_000, b"nested deeper than"),
     ):
         (routes / "routes.yaml").write_text(text)
-        wait_for(lambda said=said: said in route_manager.logs(), "the refusal", route_manager.logs, seconds=60)
+        wait_for(partial(says, route_manager, said), "the refusal", route_manager.logs, seconds=60)
         assert answer(stack).json()["upstream"] == "http://first:8080"
     for name in ("full", "again"):  # beside those in force
         upstream = f"http://{name}:8080"
         lines = "".join(f"- {{host: h{n}, upstream: 'http://a'}}\n" for n in range(24_000))
         (routes / "routes.yaml").write_text(f"routes:\n- {{upstream: '{upstream}'}}\n{lines}")
-        wait_for(lambda upstream=upstream: answer(stack).json()["upstream"] == upstream, "the new routes", seconds=60)
+        wait_for(partial(routed, stack, upstream), "the new routes", seconds=60)
     (routes / "routes.yaml").write_text(ROUTES)
     wait_for(lambda: answer(stack).json()["upstream"] == "http://first:8080", "the old routes")
     route_manager.reload()
@@ -169,7 +183,7 @@ def test_stopped_ingress_exits_0_and_says_so(stack: Stack) -> None:
     assert answer(stack).status_code == 200
 
 
-def test_bad_configuration_is_refused_with_its_cause_and_leaves_nothing(make_stack, tmp_path: Path) -> None:
+def test_bad_configuration_is_refused_with_its_cause_and_leaves_nothing(make_stack: MakeStack, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "routes.yaml").write_text("routes:\n  - {host: 3, upstream: 'http://a'}\n")
     bad = make_stack("bad", routes=tmp_path)
@@ -179,25 +193,25 @@ def test_bad_configuration_is_refused_with_its_cause_and_leaves_nothing(make_sta
     assert left_of(bad) == []
 
 
-def test_a_start_that_is_interrupted_leaves_nothing(make_stack) -> None:
+def test_a_start_that_is_interrupted_leaves_nothing(make_stack: MakeStack) -> None:
     class Interrupted(Runner):
         """Ctrl-C once the containers run, and before anybody is told so."""
 
         def run(self, argv: Argv, **options: Any) -> Result:
             result = super().run(argv, **options)
             if "up" in argv:
-                assert stack.containers("ingress")
+                assert interrupted.containers("ingress")
                 raise KeyboardInterrupt
             return result
 
     made = make_stack("interrupted")
-    stack = dataclasses.replace(made, work=dataclasses.replace(made.work, runner=Interrupted()))
+    interrupted = dataclasses.replace(made, work=dataclasses.replace(made.work, runner=Interrupted()))
     with pytest.raises(KeyboardInterrupt):
-        stack.up("1")
-    assert left_of(stack) == []
+        interrupted.up("1")
+    assert left_of(interrupted) == []
 
 
-def test_prometheus_scrapes_every_replica_and_down_leaves_nothing(make_stack) -> None:
+def test_prometheus_scrapes_every_replica_and_down_leaves_nothing(make_stack: MakeStack) -> None:
     stack = make_stack("monitoring", replicas=2, monitoring=True)
     with running(stack, "1"):
         names = {container.labels["com.docker.compose.service"] for container in stack.containers()}

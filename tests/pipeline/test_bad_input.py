@@ -203,7 +203,7 @@ class TestDist:
         if subprocess.run([*apart, mount, cli.dist], capture_output=True, check=False).returncode != 0:
             pytest.skip("no file system can be mounted here")
         script = f'{mount} && echo old > "$0/mine" && {{ "$@"; status=$?; find "$0" -type f >&2; exit $status; }}'
-        argv = [*apart, script, cli.dist, "invoke", task, "--chart", cli.chart]
+        argv: list[str | Path] = [*apart, script, cli.dist, "invoke", task, "--chart", cli.chart]
         done = subprocess.run(
             argv, cwd=cli.checkout, env=cli.env, capture_output=True, text=True, check=False, timeout=90
         )

@@ -140,7 +140,7 @@ def test_the_registry_is_served_until_it_is_stopped(cli: Cli, tmp_path: Path, to
             assert json.load(answer)["tags"] == ["0.1.0"]
         pull = shlex.split(process.stdout.readline())
         assert pull[:2] == ["helm", "pull"]
-        argv = (toolchain.path("helm"), *pull[1:], "--destination", tmp_path)
+        argv: list[str | Path] = [toolchain.path("helm"), *pull[1:], "--destination", tmp_path]
         assert subprocess.run(argv, env=cli.env, capture_output=True, text=True).returncode == 0
         assert (tmp_path / "made-0.1.0.tgz").read_bytes() == (cli.dist / "made-0.1.0.tgz").read_bytes()
         # Other runs use what is served: to read, and to publish, which stays when this one is killed.

@@ -99,7 +99,7 @@ def crane(toolchain: Toolchain, runner: Runner, tmp_path: Path) -> Iterator[Serv
     """crane's registry, without logins and TLS."""
     (tmp_path / "crane").mkdir()
     port, log = free_port(), tmp_path / "crane.log"
-    argv = [
+    argv: list[str | Path] = [
         toolchain.path("crane"),
         "registry",
         "serve",

@@ -126,7 +126,7 @@ def way(toolchain: Toolchain, runner: Runner, tmp_path: Path, authority: Authori
         served = stack.enter_context(
             distribution_of(toolchain, runner, tmp_path / "served", authority, token_service=service)
         )
-        argv = [toolchain.path("toxiproxy"), "-host", "127.0.0.1", "-port", str(api)]
+        argv: list[str | Path] = [toolchain.path("toxiproxy"), "-host", "127.0.0.1", "-port", str(api)]
         stack.enter_context(runner.start(argv, log=tmp_path / "toxiproxy.log"))
         toxiproxy = f"http://127.0.0.1:{api}"
         wait_until_served(lambda: requests.get(f"{toxiproxy}/version", timeout=1))

@@ -49,7 +49,18 @@ def package_apart(
     **env: str,
 ) -> tuple[int, str]:
     """`package` in a process with its own umask, user and environment: exit status, and what it printed."""
-    argv = [*user, "sh", "-c", 'umask "$0"; exec "$@"', umask, sys.executable, "-c", PACKAGE_IT, root, helm.path]
+    argv: list[str | Path] = [
+        *user,
+        "sh",
+        "-c",
+        'umask "$0"; exec "$@"',
+        umask,
+        sys.executable,
+        "-c",
+        PACKAGE_IT,
+        root,
+        helm.path,
+    ]
     result = runner.run(argv, cwd=repository, env=env, check=False)
     return result.status, (result.stdout or result.stderr).strip()
 

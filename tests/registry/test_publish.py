@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,9 +25,10 @@ from tests.registry.servers import PASSWORD, USER, Authority
 
 
 @pytest.fixture(params=["crane", "distribution"])
-def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+def served(request: pytest.FixtureRequest) -> Served:
     """Each of the two registries."""
-    return request.getfixturevalue(request.param)
+    found: Served = request.getfixturevalue(request.param)
+    return found
 
 
 def test_absent_pushed_same(served: Served, packed: Package, chart: Chart, helm: Helm) -> None:
@@ -57,7 +57,14 @@ def test_helm_pulls_what_was_published(
     argv: list[str | Path] = [helm.path, "pull", reference, "--destination", tmp_path / "pulled"]
     (tmp_path / "pulled").mkdir()
     if served.registry.ca_file:
-        login = [helm.path, "registry", "login", served.registry.host, "--ca-file", served.registry.ca_file]
+        login: list[str | Path] = [
+            helm.path,
+            "registry",
+            "login",
+            served.registry.host,
+            "--ca-file",
+            served.registry.ca_file,
+        ]
         runner.run([*login, "--username", USER, "--password-stdin"], stdin=PASSWORD)
         argv += ["--ca-file", served.registry.ca_file]
     else:
@@ -162,7 +169,7 @@ class Meanwhile(Helm):
     fails = False
     after = False
 
-    def push(self, archive: Path, remote: str, **options: object) -> None:  # type: ignore[override]
+    def push(self, archive: Path, remote: str, **options: object) -> None:
         if self.after:
             super().push(archive, remote, **options)  # type: ignore[arg-type]
         super().push(self.theirs.path, remote, **options)  # type: ignore[arg-type]
@@ -250,7 +257,7 @@ class TestLogins:
         seen: list[tuple[Path, int]] = []
 
         class Watching(Helm):
-            def push(self, archive: Path, remote: str, **options: object) -> None:  # type: ignore[override]
+            def push(self, archive: Path, remote: str, **options: object) -> None:
                 file = options["registry_config"]
                 assert isinstance(file, Path)
                 seen.append((file, file.stat().st_mode & 0o777))

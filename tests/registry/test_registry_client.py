@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,8 @@ class TestSomethingElse:
             ask(server)
 
     def test_a_manifest_that_is_not_its_digest(self) -> None:
-        lie = manifest(**{"Docker-Content-Digest": sha256(b"else")})
+        headers: dict[str, Any] = {"Docker-Content-Digest": sha256(b"else")}
+        lie = manifest(**headers)
         with (
             scripted(routes(tag=lie)) as server,
             pytest.raises(RegistryError, match="not the one that its digest"),

@@ -59,7 +59,7 @@ def test_the_same_minors_as_helm(constraint: str, helm: Path, tmp_path: Path) ->
     (tmp_path / "Chart.yaml").write_text(f"apiVersion: v2\nname: any\nversion: 0.1.0\nkubeVersion: {constraint!r}\n")
     chosen = {version.rpartition(".")[0]: version for version in supported(constraint, KNOWN)}
     for minor in ("1.26", "1.28", "1.30", "1.31", "1.37"):
-        argv = [helm, "template", tmp_path, "--kube-version", chosen.get(minor, f"{minor}.0")]
+        argv: list[str | Path] = [helm, "template", tmp_path, "--kube-version", chosen.get(minor, f"{minor}.0")]
         assert (minor in chosen) == (Runner().run(argv, check=False).status == 0), minor
 
 

@@ -33,7 +33,7 @@ def document(api_version: str, kind: str, name: str = "x", **more: object) -> st
     return json.dumps({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, **more})
 
 
-CUSTOM = {
+CUSTOM: dict[str, tuple[str, dict[str, Any]]] = {
     "ServiceMonitor": ("monitoring.coreos.com/v1", {"selector": {}, "endpoints": [{"port": "http"}]}),
     "PrometheusRule": ("monitoring.coreos.com/v1", {"groups": [{"name": "g", "rules": [{"expr": "1", "alert": "A"}]}]}),
     "ScaledObject": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -107,7 +108,23 @@ class TestChart:
         "sources",
         "annotations",
     )
-    VALUES = (None, 0, 1.5, True, "", "x", [], [1], ["x"], [None], [[]], {}, {"a": 1}, {1: 2}, [{"name": 1}])
+    VALUES: tuple[Any, ...] = (
+        None,
+        0,
+        1.5,
+        True,
+        "",
+        "x",
+        [],
+        [1],
+        ["x"],
+        [None],
+        [[]],
+        {},
+        {"a": 1},
+        {1: 2},
+        [{"name": 1}],
+    )
 
     def test_nonsense_is_a_finding_and_never_a_crash(self, tmp_path: Path) -> None:
         for key, value in itertools.product(self.KEYS, self.VALUES):

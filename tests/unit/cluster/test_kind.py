@@ -21,7 +21,7 @@ class Engine(Runner):
         self.containers, self.late, self.stubborn = list(containers), list(late), stubborn
 
     def run(self, argv: Any, **options: Any) -> Result:
-        words = [str(word) for word in argv]
+        words = tuple(str(word) for word in argv)
         if words[1] == "ps":
             assert words[-1].endswith("=gati-e2e-1")
             listed = " ".join(self.containers)

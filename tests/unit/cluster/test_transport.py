@@ -47,7 +47,7 @@ def test_a_refusal_in_plain_text_is_told_too(server: Server, transport: Transpor
 
 
 def test_reading_waits_for_a_busy_server(server: Server, transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(module, "pause", lambda _: None)
     server.answers = [(503, b"starting"), (502, b"no backend"), (200, b"[]")]
 
     assert transport.request("GET", "/readyz") == b"[]"
@@ -85,7 +85,7 @@ def test_a_stream_gives_lines_as_they_come_and_can_be_stopped(server: Server, tr
         silent.wait(10)
 
     server.stream = stream
-    lines = []
+    lines: list[object] = []
     with transport.stream("/pods", query={"watch": "true"}) as opened:
         timer = threading.Timer(0.3, opened.stop)
         timer.start()

@@ -58,7 +58,7 @@ def running(name: str, owner: str) -> list[int]:
 @pytest.fixture
 def killed(root: Path, tmp_path: Path, work: Workspace) -> Iterator[str]:
     """The mark of a process that was killed in the middle of its work."""
-    argv = [sys.executable, "-c", KILLED, tmp_path]
+    argv: list[str | Path] = [sys.executable, "-c", KILLED, tmp_path]
     done = subprocess.run(argv, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
     assert done.returncode == -signal.SIGKILL
     owner = done.stdout.strip()

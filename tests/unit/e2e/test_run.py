@@ -184,7 +184,7 @@ def attempts(monkeypatch: pytest.MonkeyPatch, control: Held | None, *errors: Rel
                 raise error
 
     runs: list[str] = []
-    monkeypatch.setitem(SCENARIOS, "upgrade", scenario)  # type: ignore[arg-type]
+    monkeypatch.setitem(SCENARIOS, "upgrade", scenario)
     tools = Tools(*(Path(name) for name in ("helm", "kubectl", "k6")))
     chart = Published("web", "1.0.0", "sha256:0", "")
     lab = Lab(cast(Api, Nowhere()), Runner(), tools, Path(), chart, (), "web", own=True, control=control)

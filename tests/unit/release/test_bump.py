@@ -205,14 +205,15 @@ def release_all(project: Config, **options: Any) -> Bump:
 
 
 def test_an_older_line_is_mended_beside_a_newer_one(project: Config) -> None:
-    newer = {"tagged": ["1.3.0", "2.0.0"], "published": ["1.2.0", "1.3.0", "1.3.1", "2.0.0-rc.1"]}
+    newer: dict[str, Any] = {"tagged": ["1.3.0", "2.0.0"], "published": ["1.2.0", "1.3.0", "1.3.1", "2.0.0-rc.1"]}
     assert plan_bump(project, date=DAY, part="patch", **newer).new == "1.2.1"
     assert plan_bump(project, date=DAY, version="1.2.7", **newer).new == "1.2.7"
-    for options, found, way in (
+    cases: tuple[tuple[dict[str, Any], str, str], ...] = (
         ({"part": "minor"}, "the git tag demo-1.3.0", "1.4.0"),
         ({"part": "major"}, "the git tag demo-2.0.0", "3.0.0"),
         ({"version": "1.3.1"}, "1.3.1 is published", "1.4.0"),
-    ):
+    )
+    for options, found, way in cases:
         with pytest.raises(VersionError) as told:
             plan_bump(project, date=DAY, **newer, **options)
         assert (told.value.found, told.value.run) == (found, f"invoke version-bump --version {way}")

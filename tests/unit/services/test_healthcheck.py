@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from tests.services import wait_for
 
 
 @pytest.fixture
-def check(root, import_path):
+def check(root: Path, import_path: Any) -> Any:
     """Runs the health check with these arguments: exit status and its one line."""
 
     def run(*arguments: str) -> tuple[int, str]:
@@ -27,7 +29,7 @@ def check(root, import_path):
     return run
 
 
-def test_grpc(check, start_route_manager) -> None:
+def test_grpc(check: Any, start_route_manager: Any) -> None:
     service, port = start_route_manager(DRAIN_SECONDS=5)
     url = f"grpc://127.0.0.1:{port}"
     assert check(url) == (0, f"{url}: SERVING")
@@ -38,7 +40,7 @@ def test_grpc(check, start_route_manager) -> None:
     wait_for(lambda: check(url) == (1, f"{url}: NOT_SERVING"), "the refusal")
 
 
-def test_http(check, start_ingress, free_port) -> None:
+def test_http(check: Any, start_ingress: Any, free_port: Any) -> None:
     _, port = start_ingress(free_port)
     url = f"http://127.0.0.1:{port}"
     assert check(f"{url}/livez") == (0, f"{url}/livez: HTTP 200")
@@ -46,7 +48,7 @@ def test_http(check, start_ingress, free_port) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "grpc"])
-def test_nobody_there(check, free_port: int, scheme: str) -> None:
+def test_nobody_there(check: Any, free_port: int, scheme: str) -> None:
     status, line = check(f"{scheme}://127.0.0.1:{free_port}")
     assert status == 1
     assert "refused" in line
@@ -55,7 +57,7 @@ def test_nobody_there(check, free_port: int, scheme: str) -> None:
 @pytest.mark.parametrize(
     "arguments", [(), ("",), ("ftp://a",), ("grpc://a",), ("http:///x",), ("http://a", "b"), ("grpc://a:x",)]
 )
-def test_a_bad_url_says_what_is_expected(check, arguments: tuple[str, ...]) -> None:
+def test_a_bad_url_says_what_is_expected(check: Any, arguments: tuple[str, ...]) -> None:
     status, line = check(*arguments)
     assert status == 1
     assert "expected http://host:port/path" in line

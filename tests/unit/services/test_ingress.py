@@ -10,6 +10,8 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -25,7 +27,7 @@ def get(
     method: str = "GET",
     seconds: float = 15,
     json_body: bool = True,
-):
+) -> Any:
     """Status, body (parsed, unless it is no JSON) and headers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
@@ -38,7 +40,7 @@ def get(
 
 
 def ready(port: int) -> bool:
-    return get(port, "/healthz")[0] == 200
+    return bool(get(port, "/healthz")[0] == 200)
 
 
 def metric(port: int, line: str) -> float | None:
@@ -51,10 +53,10 @@ def metric(port: int, line: str) -> float | None:
 
 
 @pytest.fixture
-def stack(start_route_manager, start_ingress):
+def stack(start_route_manager: Any, start_ingress: Any) -> Any:
     """`stack(NAME=value, ...)` starts both, waits until ingress is ready, and gives (ingress, port, route_manager)."""
 
-    def launch(**environ: object):
+    def launch(**environ: object) -> Any:
         route_manager, grpc_port = start_route_manager()
         ingress, port = start_ingress(grpc_port, **environ)
         wait_for(lambda: ready(port), "readiness", ingress.text)
@@ -63,7 +65,7 @@ def stack(start_route_manager, start_ingress):
     return launch
 
 
-def test_it_answers_with_what_route_manager_resolved(stack) -> None:
+def test_it_answers_with_what_route_manager_resolved(stack: Any) -> None:
     _, port, _ = stack(GATI_VERSION="7")
     status, body, headers = get(port, "/v1/users?x=1")
     assert status == 200
@@ -78,18 +80,18 @@ def test_it_answers_with_what_route_manager_resolved(stack) -> None:
 
 
 @pytest.mark.parametrize("host", ["api.example.com:8080", "API.EXAMPLE.COM"])
-def test_the_port_and_case_of_the_host_do_not_matter(stack, host: str) -> None:
+def test_the_port_and_case_of_the_host_do_not_matter(stack: Any, host: str) -> None:
     _, port, _ = stack()
     assert get(port, "/v1", host=host)[1]["upstream"] == "http://api-v1:8080"
 
 
-def test_every_method_is_routed(stack) -> None:
+def test_every_method_is_routed(stack: Any) -> None:
     _, port, _ = stack()
     for method in ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         assert get(port, method=method)[0] == 200
 
 
-def test_an_unknown_route_is_404_and_a_missing_host_400(stack, routes_file) -> None:
+def test_an_unknown_route_is_404_and_a_missing_host_400(stack: Any, routes_file: Any) -> None:
     routes_file.write_text("routes: [{host: a, upstream: 'http://a'}]")
     _, port, _ = stack()
     status, body, _ = get(port, "/x", host="b")
@@ -102,7 +104,7 @@ def test_an_unknown_route_is_404_and_a_missing_host_400(stack, routes_file) -> N
 @pytest.mark.parametrize(
     "sent", [b"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\r\n\r\n"]
 )
-def test_what_is_no_request_is_400_and_no_stack_in_the_log(stack, sent: bytes) -> None:
+def test_what_is_no_request_is_400_and_no_stack_in_the_log(stack: Any, sent: bytes) -> None:
     ingress, port, _ = stack()
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
         client.sendall(sent)
@@ -115,7 +117,7 @@ def test_what_is_no_request_is_400_and_no_stack_in_the_log(stack, sent: bytes) -
 def stranger() -> Iterator[int]:
     """The port of a server that is healthy, and answers everything else with bytes that are no message."""
 
-    class Handler(grpc.GenericRpcHandler):
+    class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc brings no types
         def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
             answer = b"\x08\x01" if "Health" in details.method else b"\xff\xff"
             return grpc.unary_unary_rpc_method_handler(lambda *_: answer)
@@ -128,7 +130,7 @@ def stranger() -> Iterator[int]:
     server.stop(None).wait()
 
 
-def test_an_answer_that_is_none_is_502_and_one_line_in_the_log(start_ingress, stranger: int) -> None:
+def test_an_answer_that_is_none_is_502_and_one_line_in_the_log(start_ingress: Any, stranger: int) -> None:
     ingress, port = start_ingress(stranger)
     wait_for(lambda: ready(port), "readiness", ingress.text)
     begin = len(ingress.text().splitlines())
@@ -138,7 +140,7 @@ def test_an_answer_that_is_none_is_502_and_one_line_in_the_log(start_ingress, st
     assert "Error parsing message" in line
 
 
-def test_what_is_counted(stack) -> None:
+def test_what_is_counted(stack: Any) -> None:
     _, port, _ = stack()
     for _ in range(3):
         get(port)
@@ -151,7 +153,7 @@ def test_what_is_counted(stack) -> None:
     assert metric(port, 'gati_ingress_build_info{version="dev"}') == 1
 
 
-def test_every_metric_that_the_chart_relies_on_is_there(stack, root) -> None:
+def test_every_metric_that_the_chart_relies_on_is_there(stack: Any, root: Path) -> None:
     """Dashboard, alerts and the scaler's query go by these names."""
     texts = [path.read_text() for path in (root / "helm/gati").rglob("*") if path.suffix in (".yaml", ".tpl", ".json")]
     asked = {name for text in texts for name in re.findall(r"gati_ingress_\w+", text)}
@@ -165,7 +167,7 @@ def test_every_metric_that_the_chart_relies_on_is_there(stack, root) -> None:
     assert asked <= exported
 
 
-def test_without_route_manager_it_lives_but_is_not_ready(start_ingress, free_port) -> None:
+def test_without_route_manager_it_lives_but_is_not_ready(start_ingress: Any, free_port: Any) -> None:
     _, port = start_ingress(free_port, ROUTE_TIMEOUT_SECONDS=0.3)
     assert get(port, "/livez")[:2] == (200, {"status": "alive"})
     assert get(port, "/healthz")[0] == 503
@@ -173,7 +175,9 @@ def test_without_route_manager_it_lives_but_is_not_ready(start_ingress, free_por
     assert metric(port, "gati_ingress_route_manager_up") == 0
 
 
-def test_a_killed_route_manager_turns_it_unready_and_a_new_one_ready(start_route_manager, start_ingress) -> None:
+def test_a_killed_route_manager_turns_it_unready_and_a_new_one_ready(
+    start_route_manager: Any, start_ingress: Any
+) -> None:
     route_manager, grpc_port = start_route_manager()
     ingress, port = start_ingress(grpc_port, UNREADY_AFTER_SECONDS=1)
     wait_for(lambda: ready(port), "readiness", ingress.text)
@@ -190,7 +194,7 @@ def test_a_killed_route_manager_turns_it_unready_and_a_new_one_ready(start_route
 
 
 def test_a_restart_of_route_manager_loses_nothing_and_readiness_does_not_flap(
-    start_route_manager, start_ingress
+    start_route_manager: Any, start_ingress: Any
 ) -> None:
     route_manager, grpc_port = start_route_manager()
     ingress, port = start_ingress(grpc_port)
@@ -217,7 +221,7 @@ def test_a_restart_of_route_manager_loses_nothing_and_readiness_does_not_flap(
     assert set(answers) == {(200, True)}
 
 
-def test_a_route_manager_that_drains_leaves_ingress_ready(start_route_manager, start_ingress) -> None:
+def test_a_route_manager_that_drains_leaves_ingress_ready(start_route_manager: Any, start_ingress: Any) -> None:
     """It fails its health check and goes on answering: as long as requests are answered, ingress is of use."""
     route_manager, grpc_port = start_route_manager(DRAIN_SECONDS=3)
     ingress, port = start_ingress(grpc_port, UNREADY_AFTER_SECONDS=0)
@@ -230,7 +234,7 @@ def test_a_route_manager_that_drains_leaves_ingress_ready(start_route_manager, s
         time.sleep(0.05)
 
 
-def test_told_to_stop_it_drains_finishes_and_exits_0(stack) -> None:
+def test_told_to_stop_it_drains_finishes_and_exits_0(stack: Any) -> None:
     ingress, port, _ = stack(FEATURE_PLAYGROUND="true", DRAIN_SECONDS=1)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         slow = pool.submit(get, port, "/playground/delay?seconds=2.5")
@@ -257,7 +261,7 @@ def test_told_to_stop_it_drains_finishes_and_exits_0(stack) -> None:
         socket.create_connection(("127.0.0.1", port), timeout=1)
 
 
-def test_a_request_that_takes_too_long_does_not_hold_the_stop(stack) -> None:
+def test_a_request_that_takes_too_long_does_not_hold_the_stop(stack: Any) -> None:
     ingress, port, _ = stack(FEATURE_PLAYGROUND="true", DRAIN_SECONDS=0, SHUTDOWN_SECONDS=0.5)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         slow = pool.submit(get, port, "/playground/delay?seconds=10")
@@ -270,7 +274,7 @@ def test_a_request_that_takes_too_long_does_not_hold_the_stop(stack) -> None:
             slow.result()
 
 
-def test_the_queue_is_bounded(stack) -> None:
+def test_the_queue_is_bounded(stack: Any) -> None:
     _, port, _ = stack(FEATURE_PLAYGROUND="true", MAX_IN_FLIGHT=2, MAX_QUEUE=1)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         slow = [pool.submit(get, port, "/playground/delay?seconds=1.5") for _ in range(3)]
@@ -284,7 +288,7 @@ def test_the_queue_is_bounded(stack) -> None:
     assert get(port)[0] == 200
 
 
-def test_waiting_has_an_end(stack) -> None:
+def test_waiting_has_an_end(stack: Any) -> None:
     _, port, _ = stack(FEATURE_PLAYGROUND="true", MAX_IN_FLIGHT=1, ROUTE_TIMEOUT_SECONDS=0.3)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         slow = pool.submit(get, port, "/playground/delay?seconds=1.5")
@@ -293,7 +297,7 @@ def test_waiting_has_an_end(stack) -> None:
         assert slow.result()[0] == 200
 
 
-def test_connections_are_kept_and_idle_ones_closed(stack) -> None:
+def test_connections_are_kept_and_idle_ones_closed(stack: Any) -> None:
     _, port, _ = stack(KEEPALIVE_SECONDS=0.5)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     for _ in range(2):
@@ -305,7 +309,7 @@ def test_connections_are_kept_and_idle_ones_closed(stack) -> None:
     connection.close()
 
 
-def test_a_request_head_that_never_ends_is_cut_off(stack) -> None:
+def test_a_request_head_that_never_ends_is_cut_off(stack: Any) -> None:
     _, port, _ = stack(KEEPALIVE_SECONDS=0.5)
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
@@ -314,7 +318,7 @@ def test_a_request_head_that_never_ends_is_cut_off(stack) -> None:
 
 @pytest.mark.parametrize("before", [b"", b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"], ids=["first", "later"])
 @pytest.mark.parametrize("pause", [0.1, 30], ids=["trickling", "silent"])
-def test_a_request_head_has_a_deadline_of_its_own(stack, before: bytes, pause: float) -> None:
+def test_a_request_head_has_a_deadline_of_its_own(stack: Any, before: bytes, pause: float) -> None:
     _, port, _ = stack(HEAD_SECONDS=0.6)
     with socket.create_connection(("127.0.0.1", port), timeout=pause) as client:
         if before:
@@ -335,7 +339,7 @@ def test_a_request_head_has_a_deadline_of_its_own(stack, before: bytes, pause: f
     assert said.startswith(b"HTTP/1.1 408 ")
 
 
-def test_the_deadline_of_a_head_is_none_of_bodies_and_idle_connections(stack) -> None:
+def test_the_deadline_of_a_head_is_none_of_bodies_and_idle_connections(stack: Any) -> None:
     _, port, _ = stack(HEAD_SECONDS=1)
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
         for part in (b"POST / HTTP/1.1\r\nHost: a\r\n", b"Content-Length: 4\r\n\r\nab", b"cd"):
@@ -347,10 +351,10 @@ def test_the_deadline_of_a_head_is_none_of_bodies_and_idle_connections(stack) ->
         assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
-def test_an_old_connection_is_closed_with_its_last_answer(stack) -> None:
+def test_an_old_connection_is_closed_with_its_last_answer(stack: Any) -> None:
     _, port, _ = stack(CONNECTION_SECONDS=0.5)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    begin, answers = time.monotonic(), []
+    begin, answers = time.monotonic(), list[Any]()
     while not answers or not answers[-1].will_close:
         connection.request("GET", "/")
         answers.append(connection.getresponse())
@@ -362,7 +366,7 @@ def test_an_old_connection_is_closed_with_its_last_answer(stack) -> None:
     connection.close()
 
 
-def test_management_has_a_port_of_its_own_when_asked_for(stack) -> None:
+def test_management_has_a_port_of_its_own_when_asked_for(stack: Any) -> None:
     ingress, port, _ = stack(GATI_METRICS_PORT=0, FEATURE_PLAYGROUND="true")
     management = ingress.port(r"answers management by HTTP on port (\d+)")
     for path in ("/livez", "/healthz", "/playground/delay?seconds=0"):
@@ -374,14 +378,14 @@ def test_management_has_a_port_of_its_own_when_asked_for(stack) -> None:
         assert get(port, path)[1]["upstream"] == "http://echo:8080"
 
 
-def test_a_management_port_that_is_the_public_one_is_none(stack, free_port) -> None:
+def test_a_management_port_that_is_the_public_one_is_none(stack: Any, free_port: Any) -> None:
     ingress, port, _ = stack(HTTP_PORT=free_port, GATI_METRICS_PORT=free_port)
     assert port == free_port
     assert get(port, "/livez")[0] == 200
     assert "management" not in ingress.text()
 
 
-def test_told_to_stop_abruptly_it_ends_as_it_stands(stack) -> None:
+def test_told_to_stop_abruptly_it_ends_as_it_stands(stack: Any) -> None:
     ingress, port, _ = stack(FEATURE_PLAYGROUND="true", STOP_MODE="abrupt")
     with concurrent.futures.ThreadPoolExecutor() as pool:
         slow = pool.submit(get, port, "/playground/delay?seconds=10")
@@ -395,17 +399,17 @@ def test_told_to_stop_abruptly_it_ends_as_it_stands(stack) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["-1", "11", "x", "nan"])
-def test_the_playground_is_bounded(stack, seconds: str) -> None:
+def test_the_playground_is_bounded(stack: Any, seconds: str) -> None:
     _, port, _ = stack(FEATURE_PLAYGROUND="true")
     assert get(port, f"/playground/delay?seconds={seconds}")[0] == 400
 
 
-def test_the_playground_is_off_unless_asked_for(stack) -> None:
+def test_the_playground_is_off_unless_asked_for(stack: Any) -> None:
     _, port, _ = stack()
     assert get(port, "/playground/delay?seconds=5")[1]["upstream"] == "http://echo:8080"
 
 
-def test_a_taken_port_is_one_line_and_exit_1(start, free_port) -> None:
+def test_a_taken_port_is_one_line_and_exit_1(start: Any, free_port: Any) -> None:
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 0))
         taken.listen()

@@ -67,7 +67,7 @@ def run() -> Callable[[Callable[[Slow, Any], Awaitable[None]]], None]:
     return run
 
 
-def test_requests_that_wait_for_the_same_answer_share_a_call_and_others_do_not(run) -> None:
+def test_requests_that_wait_for_the_same_answer_share_a_call_and_others_do_not(run: Any) -> None:
     async def story(slow: Slow, client: Any) -> None:
         wanted = [("a.example.com", "/x")] * 20 + [("a.example.com", "/y"), ("b.example.com", "/x")]
         waiting = [asyncio.create_task(client.resolve(*one)) for one in wanted]
@@ -80,7 +80,7 @@ def test_requests_that_wait_for_the_same_answer_share_a_call_and_others_do_not(r
     run(story)
 
 
-def test_an_answer_is_not_kept_for_the_next_request(run) -> None:
+def test_an_answer_is_not_kept_for_the_next_request(run: Any) -> None:
     async def story(slow: Slow, client: Any) -> None:
         slow.go.set()
         answers = [await client.resolve("a.example.com", "/x") for _ in range(3)]
@@ -89,7 +89,7 @@ def test_an_answer_is_not_kept_for_the_next_request(run) -> None:
     run(story)
 
 
-def test_a_call_that_takes_long_is_joined_by_nobody_new(run, monkeypatch) -> None:
+def test_a_call_that_takes_long_is_joined_by_nobody_new(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from gati_ingress import resolver
 
     async def story(slow: Slow, client: Any) -> None:
@@ -105,7 +105,7 @@ def test_a_call_that_takes_long_is_joined_by_nobody_new(run, monkeypatch) -> Non
     run(story)
 
 
-def test_a_client_that_goes_away_takes_the_answer_from_nobody(run) -> None:
+def test_a_client_that_goes_away_takes_the_answer_from_nobody(run: Any) -> None:
     async def story(slow: Slow, client: Any) -> None:
         first, second = (asyncio.create_task(client.resolve("a.example.com", "/x")) for _ in range(2))
         await slow.reached(1)
@@ -118,12 +118,12 @@ def test_a_client_that_goes_away_takes_the_answer_from_nobody(run) -> None:
     run(story)
 
 
-def test_a_refusal_reaches_all_who_wait_and_is_not_kept(run) -> None:
+def test_a_refusal_reaches_all_who_wait_and_is_not_kept(run: Any) -> None:
     async def story(slow: Slow, client: Any) -> None:
         waiting = [asyncio.create_task(client.resolve("a.example.com", "/nowhere")) for _ in range(3)]
         await slow.reached(1)
         slow.go.set()
-        errors = await asyncio.gather(*waiting, return_exceptions=True)
+        errors: list[Any] = await asyncio.gather(*waiting, return_exceptions=True)
         assert [error.code() for error in errors] == [grpc.StatusCode.NOT_FOUND] * 3
         with pytest.raises(grpc.aio.AioRpcError):
             await client.resolve("a.example.com", "/nowhere")
@@ -132,7 +132,7 @@ def test_a_refusal_reaches_all_who_wait_and_is_not_kept(run) -> None:
     run(story)
 
 
-def test_a_refusal_that_nobody_waits_for_is_no_noise(run, caplog) -> None:
+def test_a_refusal_that_nobody_waits_for_is_no_noise(run: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def story(slow: Slow, client: Any) -> None:
         only = asyncio.create_task(client.resolve("a.example.com", "/nowhere"))
         await slow.reached(1)

@@ -7,7 +7,9 @@ import signal
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -27,7 +29,7 @@ def client(port: int) -> Iterator[grpc.Channel]:
         yield channel
 
 
-def resolve(channel: grpc.Channel, host: str, path: str):
+def resolve(channel: grpc.Channel, host: str, path: str) -> Any:
     import route_manager_pb2
     import route_manager_pb2_grpc
 
@@ -37,10 +39,10 @@ def resolve(channel: grpc.Channel, host: str, path: str):
 
 def health(channel: grpc.Channel, service: str = "") -> str:
     answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
-    return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
 
-def test_it_resolves_and_says_who_it_is(start_route_manager) -> None:
+def test_it_resolves_and_says_who_it_is(start_route_manager: Any) -> None:
     _, port = start_route_manager(GATI_VERSION="7")
     with client(port) as channel:
         answer = resolve(channel, "api.example.com", "/v1/users")
@@ -51,14 +53,14 @@ def test_it_resolves_and_says_who_it_is(start_route_manager) -> None:
 
 
 @pytest.mark.parametrize(("host", "path"), [("", "/"), ("a", ""), ("a", "v1"), ("a", "*")])
-def test_a_bad_request_is_invalid_argument(start_route_manager, host: str, path: str) -> None:
+def test_a_bad_request_is_invalid_argument(start_route_manager: Any, host: str, path: str) -> None:
     _, port = start_route_manager()
     with client(port) as channel, pytest.raises(grpc.RpcError) as refusal:
         resolve(channel, host, path)
     assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_no_route_is_not_found(start_route_manager, routes_file) -> None:
+def test_no_route_is_not_found(start_route_manager: Any, routes_file: Any) -> None:
     routes_file.write_text("routes: [{host: a, upstream: 'http://a'}]")
     _, port = start_route_manager()
     with client(port) as channel, pytest.raises(grpc.RpcError) as refusal:
@@ -67,7 +69,7 @@ def test_no_route_is_not_found(start_route_manager, routes_file) -> None:
     assert refusal.value.details() == "no route for b/x"
 
 
-def test_health_and_reflection_are_served(start_route_manager) -> None:
+def test_health_and_reflection_are_served(start_route_manager: Any) -> None:
     _, port = start_route_manager()
     with client(port) as channel:
         assert [health(channel, name) for name in ("", SERVICE)] == ["SERVING", "SERVING"]
@@ -77,7 +79,7 @@ def test_health_and_reflection_are_served(start_route_manager) -> None:
         assert {SERVICE, "grpc.health.v1.Health"} <= names
 
 
-def test_the_described_contract_is_the_proto(start_route_manager) -> None:
+def test_the_described_contract_is_the_proto(start_route_manager: Any) -> None:
     """What reflection tells a client is the file that the client here was made from."""
     import route_manager_pb2
 
@@ -88,7 +90,7 @@ def test_the_described_contract_is_the_proto(start_route_manager) -> None:
     assert route_manager_pb2.DESCRIPTOR.serialized_pb in answer.file_descriptor_response.file_descriptor_proto
 
 
-def test_a_change_is_followed_and_a_bad_one_refused(start_route_manager, routes_file) -> None:
+def test_a_change_is_followed_and_a_bad_one_refused(start_route_manager: Any, routes_file: Any) -> None:
     service, port = start_route_manager()
     with client(port) as channel:
         routes_file.write_text("routes: [{upstream: 'http://second:8080'}]")
@@ -118,7 +120,7 @@ def scraped(port: int, path: str = "/metrics") -> dict[str, float]:
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
 
-def test_a_file_that_is_too_large_leaves_the_routes_and_is_told(start_route_manager, routes_file) -> None:
+def test_a_file_that_is_too_large_leaves_the_routes_and_is_told(start_route_manager: Any, routes_file: Any) -> None:
     service, port = start_route_manager(GATI_METRICS_PORT=0, ROUTES_MAX_BYTES=2000)
     metrics = service.port(r"metrics on port (\d+)")
     refused = "gati_route_manager_routes_refused_total"
@@ -141,7 +143,7 @@ def test_a_file_that_is_too_large_leaves_the_routes_and_is_told(start_route_mana
         assert resolve(channel, "a", "/").upstream == "http://second:8080"
 
 
-def test_a_file_that_is_too_large_at_the_start_is_one_line_and_exit_2(start, routes_file) -> None:
+def test_a_file_that_is_too_large_at_the_start_is_one_line_and_exit_2(start: Any, routes_file: Any) -> None:
     service = start("gati_route_manager", GRPC_PORT=0, ROUTES_FILE=routes_file, ROUTES_MAX_BYTES=20)
     assert service.ended() == 2
     (line,) = service.text().splitlines()
@@ -149,14 +151,14 @@ def test_a_file_that_is_too_large_at_the_start_is_one_line_and_exit_2(start, rou
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics/x", "/%6detrics"])
-def test_the_metrics_port_has_nothing_else(start_route_manager, path: str) -> None:
+def test_the_metrics_port_has_nothing_else(start_route_manager: Any, path: str) -> None:
     service, _ = start_route_manager(GATI_METRICS_PORT=0)
     with pytest.raises(urllib.error.HTTPError, match="404"):
         scraped(service.port(r"metrics on port (\d+)"), path)
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /metrics HT", b"x" * 200_000, b"\xff\r\n\r\n", b"\r\n\r\n"])
-def test_a_scraper_has_a_deadline(start_route_manager, sent: bytes) -> None:
+def test_a_scraper_has_a_deadline(start_route_manager: Any, sent: bytes) -> None:
     service, _ = start_route_manager(GATI_METRICS_PORT=0, HEAD_SECONDS=0.5)
     port = service.port(r"metrics on port (\d+)")
     with socket.create_connection(("127.0.0.1", port), timeout=5) as scraper, contextlib.suppress(ConnectionError):
@@ -168,7 +170,7 @@ def test_a_scraper_has_a_deadline(start_route_manager, sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"PRI * HTTP", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
-def test_a_handshake_has_a_deadline(start_route_manager, sent: bytes) -> None:
+def test_a_handshake_has_a_deadline(start_route_manager: Any, sent: bytes) -> None:
     _, port = start_route_manager(HEAD_SECONDS=0.5)
     with socket.create_connection(("127.0.0.1", port), timeout=5) as half:
         half.sendall(sent)
@@ -177,13 +179,13 @@ def test_a_handshake_has_a_deadline(start_route_manager, sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("message", [b"\xff\xff\xff", b"\x0a\xff", b"\x0a\x02\xff\xfe"])
-def test_a_message_that_is_none_is_one_line_in_the_log(start_route_manager, message: bytes) -> None:
+def test_a_message_that_is_none_is_one_line_in_the_log(start_route_manager: Any, message: bytes) -> None:
     service, port = start_route_manager(GATI_METRICS_PORT=0)
     methods = (f"/{SERVICE}/Resolve", "/grpc.health.v1.Health/Check")
     reflect = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
     with client(port) as channel:
         begin = len(service.text().splitlines())
-        calls = [
+        calls: list[Callable[[], Any]] = [
             *(lambda method=method: channel.unary_unary(method)(message, timeout=5) for method in methods),
             lambda: list(channel.unary_stream("/grpc.health.v1.Health/Watch")(message, timeout=5)),
             lambda: list(channel.stream_stream(reflect)(iter([message]), timeout=5)),
@@ -201,14 +203,14 @@ def test_a_message_that_is_none_is_one_line_in_the_log(start_route_manager, mess
     assert metrics["gati_route_manager_undecodable_total"] == len(calls)
 
 
-def test_told_to_stop_abruptly_it_ends_as_it_stands(start_route_manager) -> None:
+def test_told_to_stop_abruptly_it_ends_as_it_stands(start_route_manager: Any) -> None:
     service, port = start_route_manager(STOP_MODE="abrupt", DRAIN_SECONDS=5)
     with client(port):
         service.process.send_signal(signal.SIGTERM)
         assert service.ended() == 128 + signal.SIGTERM
 
 
-def test_a_folder_swapped_by_a_link_is_followed(start_route_manager, tmp_path) -> None:
+def test_a_folder_swapped_by_a_link_is_followed(start_route_manager: Any, tmp_path: Path) -> None:
     """A ConfigMap's volume changes by one rename of a link to a folder."""
     for name, upstream in (("one", "http://one:1"), ("two", "http://two:2")):
         (tmp_path / name).mkdir()
@@ -222,7 +224,7 @@ def test_a_folder_swapped_by_a_link_is_followed(start_route_manager, tmp_path) -
         wait_for(lambda: resolve(channel, "a", "/").upstream == "http://two:2", "the other folder's routes")
 
 
-def test_told_to_stop_it_says_so_still_answers_and_exits_0(start_route_manager) -> None:
+def test_told_to_stop_it_says_so_still_answers_and_exits_0(start_route_manager: Any) -> None:
     service, port = start_route_manager(DRAIN_SECONDS=1)
     with client(port) as channel:
         service.process.send_signal(signal.SIGTERM)
@@ -233,7 +235,7 @@ def test_told_to_stop_it_says_so_still_answers_and_exits_0(start_route_manager) 
     assert service.text().rstrip().endswith("stopped")
 
 
-def test_a_taken_port_is_one_line_and_exit_1(start, routes_file) -> None:
+def test_a_taken_port_is_one_line_and_exit_1(start: Any, routes_file: Any) -> None:
     with socket.socket(socket.AF_INET6) as taken:
         taken.bind(("::", 0))
         taken.listen()

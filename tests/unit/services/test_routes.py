@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,9 @@ ALIASES = "".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(
         ("{a: " * 300, "routes.yaml:1: nested deeper than 8 levels"),
     ],
 )
-def test_what_is_too_large_is_refused_before_it_is_parsed(tmp_path: Path, monkeypatch, text: str, message: str) -> None:
+def test_what_is_too_large_is_refused_before_it_is_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
     import yaml
     from gati_route_manager.routes import RoutesError, read_routes
 
@@ -167,7 +170,7 @@ routes:
     assert route.upstream == "http://up"
 
 
-def test_as_many_routes_as_a_config_map_holds_take_little_memory(tmp_path: Path, import_path) -> None:
+def test_as_many_routes_as_a_config_map_holds_take_little_memory(tmp_path: Path, import_path: Any) -> None:
     """Within the chart's limit of 256 MiB, beside those in force, with room for gRPC."""
     file = tmp_path / "routes.yaml"
     count = 24_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,7 +131,7 @@ def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
         ("gati_route_manager", {"ROUTES_FILE": "/nowhere"}, "configuration refused: /nowhere: No such file"),
     ],
 )
-def test_a_refusal_is_one_line_and_exit_2(start, module: str, environ: dict[str, str], message: str) -> None:
+def test_a_refusal_is_one_line_and_exit_2(start: Any, module: str, environ: dict[str, str], message: str) -> None:
     service = start(module, **environ)
     assert service.ended() == 2
     assert message in service.text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ print("stopped in order")
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_a_signal_before_the_service_is_up_is_not_lost(import_path, name: str) -> None:
+def test_a_signal_before_the_service_is_up_is_not_lost(import_path: Any, name: str) -> None:
     environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(import_path)}
     argv = (sys.executable, "-c", PROGRAM.format(name=name))
     ended = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=30)

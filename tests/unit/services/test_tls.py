@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -40,7 +41,7 @@ def der(path: Path) -> bytes:
 
 
 @pytest.fixture
-def https(start_route_manager, start_ingress, tmp_path):
+def https(start_route_manager: Any, start_ingress: Any, tmp_path: Path) -> Any:
     """An ingress with HTTPS: its log, its ports, and the mounted certificate and key."""
     cert, key = certificate(tmp_path, "first")
     _, grpc_port = start_route_manager()
@@ -50,7 +51,7 @@ def https(start_route_manager, start_ingress, tmp_path):
     return ingress, plain, secure, cert, key
 
 
-def test_both_ports_answer_and_the_certificate_verifies(https) -> None:
+def test_both_ports_answer_and_the_certificate_verifies(https: Any) -> None:
     _, plain, secure, cert, _ = https
     assert get(plain)[0] == 200  # probes and metrics stay on the plain port
     context = ssl.create_default_context(cafile=str(cert))
@@ -61,7 +62,7 @@ def test_both_ports_answer_and_the_certificate_verifies(https) -> None:
         assert client.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_new_certificate_is_taken_and_a_bad_one_refused(https, tmp_path) -> None:
+def test_a_new_certificate_is_taken_and_a_bad_one_refused(https: Any, tmp_path: Path) -> None:
     ingress, _, secure, cert, key = https
     assert served(secure) == der(cert)
     second, second_key = certificate(tmp_path, "second")
@@ -75,7 +76,7 @@ def test_a_new_certificate_is_taken_and_a_bad_one_refused(https, tmp_path) -> No
     wait_for(lambda: served(secure) == der(second), "the second certificate", ingress.text)
 
 
-def test_a_bad_certificate_at_the_start_is_refused(start, tmp_path, free_port) -> None:
+def test_a_bad_certificate_at_the_start_is_refused(start: Any, tmp_path: Path, free_port: Any) -> None:
     cert, _ = certificate(tmp_path, "one")
     _, other_key = certificate(tmp_path, "two")
     address = f"127.0.0.1:{free_port}"
@@ -86,10 +87,10 @@ def test_a_bad_certificate_at_the_start_is_refused(start, tmp_path, free_port) -
 
 
 @pytest.fixture
-def secured(start_route_manager, tmp_path):
+def secured(start_route_manager: Any, tmp_path: Path) -> Any:
     """`secured(NAME=value, ...)`: a route-manager with TLS, its two ports, its certificate and key."""
 
-    def launch(**environ: object):
+    def launch(**environ: object) -> Any:
         cert, key = certificate(tmp_path, "route-manager")
         service, plain = start_route_manager(GRPCS_PORT=0, TLS_CERT_FILE=cert, TLS_KEY_FILE=key, **environ)
         return service, plain, service.port(r"by TLS on port (\d+)"), cert, key
@@ -98,10 +99,10 @@ def secured(start_route_manager, tmp_path):
 
 
 @pytest.fixture
-def trusting(start_ingress):
+def trusting(start_ingress: Any) -> Any:
     """`trusting(port, NAME=value, ...)`: an ingress that speaks TLS to route-manager on `port`, and its own port."""
 
-    def launch(port: int, **environ: object):
+    def launch(port: int, **environ: object) -> Any:
         address = {"ROUTE_MANAGER_ADDR": f"localhost:{port}", "ROUTE_MANAGER_TLS": "true"}
         return start_ingress(port, **{**address, "ROUTE_TIMEOUT_SECONDS": 1, **environ})
 
@@ -121,7 +122,9 @@ def trusting(start_ingress):
         ("cert", "ROUTE_MANAGER_CA_FILE", "other", False),  # nobody else vouches for route-manager
     ],
 )
-def test_whom_ingress_trusts(secured, trusting, tmp_path, system: str, variable, own, trusted: bool) -> None:
+def test_whom_ingress_trusts(
+    secured: Any, trusting: Any, tmp_path: Path, system: str, variable: Any, own: Any, trusted: bool
+) -> None:
     _, _, port, cert, _ = secured()
     files = {"cert": cert, "other": certificate(tmp_path, "other")[0]}
     environ = {"SSL_CERT_FILE": files[system], **({variable: files[own]} if variable else {})}
@@ -135,7 +138,9 @@ def test_whom_ingress_trusts(secured, trusting, tmp_path, system: str, variable,
 
 
 @pytest.mark.parametrize("folders", ["{system}", "{system}:{elsewhere}", "{elsewhere}:{system}"])
-def test_the_systems_authorities_are_found_in_its_folders(secured, trusting, tmp_path, folders: str) -> None:
+def test_the_systems_authorities_are_found_in_its_folders(
+    secured: Any, trusting: Any, tmp_path: Path, folders: str
+) -> None:
     """OpenSSL takes several of them."""
     _, _, port, cert, _ = secured()
     named = {"system": tmp_path / "system", "elsewhere": tmp_path / "elsewhere"}
@@ -148,7 +153,7 @@ def test_the_systems_authorities_are_found_in_its_folders(secured, trusting, tmp
     wait_for(lambda: ready(http_port), "readiness", ingress.text)
 
 
-def test_new_authorities_are_trusted_and_bad_ones_refused(secured, trusting, tmp_path) -> None:
+def test_new_authorities_are_trusted_and_bad_ones_refused(secured: Any, trusting: Any, tmp_path: Path) -> None:
     manager, _, port, cert, key = secured()
     bundle = tmp_path / "bundle.crt"
     bundle.write_bytes(certificate(tmp_path, "other")[0].read_bytes())
@@ -173,7 +178,7 @@ def test_new_authorities_are_trusted_and_bad_ones_refused(secured, trusting, tmp
     assert [get(http_port)[0] for _ in range(20)] == [200] * 20
 
 
-def test_a_change_of_authorities_loses_no_request(secured, trusting, tmp_path) -> None:
+def test_a_change_of_authorities_loses_no_request(secured: Any, trusting: Any, tmp_path: Path) -> None:
     _, _, port, cert, _ = secured()
     other, _ = certificate(tmp_path, "other")
     bundle = tmp_path / "bundle.crt"
@@ -196,7 +201,7 @@ def test_a_change_of_authorities_loses_no_request(secured, trusting, tmp_path) -
     assert ingress.text().count("new connections trust it") == 1
 
 
-def test_the_plain_port_beside_tls_serves_until_it_is_left_to_the_probes(secured, tmp_path) -> None:
+def test_the_plain_port_beside_tls_serves_until_it_is_left_to_the_probes(secured: Any, tmp_path: Path) -> None:
     _, plain, _, _, _ = secured()
     with client(plain) as channel:
         assert resolve(channel, "a", "/").upstream == "http://echo:8080"
@@ -212,7 +217,7 @@ def test_the_plain_port_beside_tls_serves_until_it_is_left_to_the_probes(secured
 
 
 def test_an_ingress_without_tls_goes_on_while_route_manager_gets_it(
-    start_route_manager, start_ingress, tmp_path
+    start_route_manager: Any, start_ingress: Any, tmp_path: Path
 ) -> None:
     cert, key = certificate(tmp_path, "route-manager")
     old, grpc_port = start_route_manager()
@@ -228,7 +233,9 @@ def test_an_ingress_without_tls_goes_on_while_route_manager_gets_it(
 @pytest.mark.parametrize(
     "text", ["", "nothing of use", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
 )
-def test_a_bad_bundle_at_the_start_is_refused(start, routes_file, tmp_path, module: str, text: str) -> None:
+def test_a_bad_bundle_at_the_start_is_refused(
+    start: Any, routes_file: Any, tmp_path: Path, module: str, text: str
+) -> None:
     bundle = tmp_path / "bundle.crt"
     bundle.write_text(text)
     service = start(module, GATI_CA_BUNDLE=bundle, ROUTE_MANAGER_ADDR="localhost:1", ROUTES_FILE=routes_file)
@@ -250,7 +257,9 @@ def raw(port: int, request: str, cafile: Path | None = None) -> str:
             return answer.decode()
 
 
-def test_management_speaks_https_where_there_is_a_certificate(start_route_manager, start_ingress, tmp_path) -> None:
+def test_management_speaks_https_where_there_is_a_certificate(
+    start_route_manager: Any, start_ingress: Any, tmp_path: Path
+) -> None:
     cert, key = certificate(tmp_path, "both")
     files = {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": key, "GATI_METRICS_PORT": 0}
     manager, grpc_port = start_route_manager(GRPCS_PORT=0, **files)
@@ -272,7 +281,9 @@ def test_management_speaks_https_where_there_is_a_certificate(start_route_manage
         ("/livez", {"GATI_METRICS_PORT": 0}, "308", "https://a.example.com/livez"),
     ],
 )
-def test_the_plain_port_may_lead_to_https(start, tmp_path, free_port, asked, environ, status, location) -> None:
+def test_the_plain_port_may_lead_to_https(
+    start: Any, tmp_path: Path, free_port: Any, asked: Any, environ: Any, status: Any, location: Any
+) -> None:
     """Nothing answers as route-manager: a redirect needs none."""
     cert, key = certificate(tmp_path, "one")
     files = {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": key, "HTTP_MODE": "redirect", "FEATURE_PLAYGROUND": "true"}
@@ -287,7 +298,7 @@ def test_the_plain_port_may_lead_to_https(start, tmp_path, free_port, asked, env
 
 
 @pytest.mark.parametrize("host", ["", "a/b", "a@b", 'a"b', "a b", "[::1"])
-def test_a_redirect_leads_nowhere_else(start, tmp_path, free_port, host: str) -> None:
+def test_a_redirect_leads_nowhere_else(start: Any, tmp_path: Path, free_port: Any, host: str) -> None:
     cert, key = certificate(tmp_path, "one")
     files = {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": key, "HTTP_MODE": "redirect"}
     ports = {"HTTP_PORT": 0, "HTTPS_PORT": 0, "ROUTE_MANAGER_ADDR": f"127.0.0.1:{free_port}"}
@@ -296,7 +307,7 @@ def test_a_redirect_leads_nowhere_else(start, tmp_path, free_port, host: str) ->
     assert answer.split()[1] == "400"
 
 
-def test_the_plain_port_may_be_off(start, tmp_path, free_port) -> None:
+def test_the_plain_port_may_be_off(start: Any, tmp_path: Path, free_port: Any) -> None:
     cert, key = certificate(tmp_path, "one")
     files = {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": key, "HTTP_MODE": "off", "ROUTE_MANAGER_ADDR": "127.0.0.1:1"}
     ingress = start("gati_ingress", HTTP_PORT=free_port, HTTPS_PORT=0, **files)
@@ -307,7 +318,7 @@ def test_the_plain_port_may_be_off(start, tmp_path, free_port) -> None:
         socket.create_connection(("127.0.0.1", free_port), timeout=1)
 
 
-def test_a_handshake_has_a_deadline(https, start_ingress, free_port) -> None:
+def test_a_handshake_has_a_deadline(https: Any, start_ingress: Any, free_port: Any) -> None:
     _, _, _, cert, key = https
     files = {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": key, "HTTPS_PORT": 0}
     ingress, _ = start_ingress(free_port, HEAD_SECONDS=0.5, **files)
@@ -317,7 +328,9 @@ def test_a_handshake_has_a_deadline(https, start_ingress, free_port) -> None:
 
 
 @pytest.mark.parametrize(("ca", "status"), [("own", 0), ("other", 1), ("absent", 1)])
-def test_the_healthcheck_verifies_grpc(secured, root, import_path, tmp_path, ca: str, status: int) -> None:
+def test_the_healthcheck_verifies_grpc(
+    secured: Any, root: Path, import_path: Any, tmp_path: Path, ca: str, status: int
+) -> None:
     _, _, port, cert, _ = secured()
     files = {"own": cert, "other": certificate(tmp_path, "other")[0], "absent": tmp_path / "none.crt"}
     environ = {"PYTHONPATH": os.pathsep.join(import_path), "HEALTHCHECK_CA_FILE": str(files[ca])}
@@ -331,7 +344,7 @@ def test_the_healthcheck_verifies_grpc(secured, root, import_path, tmp_path, ca:
     [("own", 0), ("absent", 0), ("other", 1), (None, 1)],
     ids=["verified", "no file: not verified", "another authority", "the usual authorities"],
 )
-def test_the_healthcheck_verifies_https(https, root, tmp_path, ca: str | None, status: int) -> None:
+def test_the_healthcheck_verifies_https(https: Any, root: Path, tmp_path: Path, ca: str | None, status: int) -> None:
     _, _, secure, cert, _ = https
     other, _ = certificate(tmp_path, "other")
     files = {"own": cert, "other": other, "absent": tmp_path / "none.crt"}
