@@ -240,6 +240,8 @@ def _told(kind: str, path: str, told: list[str], old: Document) -> bool:
 def _fields(old: dict[str, Any], new: dict[str, Any]) -> Iterator[FieldChange]:
     """Every field that differs; labels, annotations and volumes that came or went as a whole one by one."""
     for change in changes(old, new):
+        if change.path == "metadata.namespace":
+            continue  # said by one side, and left to helm by the other
         if re.search(r"metadata(\.(labels|annotations))?$", change.path):
             sides = [side if isinstance(side, Mapping) else {} for side in (change.old, change.new)]
             yield from changes(sides[0], sides[1], change.path)

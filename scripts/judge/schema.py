@@ -292,20 +292,19 @@ def _type_changes(
 
 def _enums(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     was, now = old.get("enum"), new.get("enum")
-    if was is None and now is None:
+    before, after = (
+        {_frozen(value) for value in side["enum"]} if "enum" in side else _BOTH if _types(side) == {"boolean"} else None
+        for side in (old, new)
+    )
+    if before is None and after is None:
         return
-    if was is None:
-        if not (_types(old) == {"boolean"} and {True, False} <= set(map(_frozen, now or []))):
-            yield Change(path, "enum", was, now, "narrower")
-        return
-    if now is None:
-        yield Change(path, "enum", was, now, "wider")
-        return
-    before, after = ({_frozen(value) for value in side} for side in (was, now))
-    if before - after:
+    if after is not None and (before is None or before - after):
         yield Change(path, "enum", was, now, "narrower")
-    if after - before:
+    if before is not None and (after is None or after - before):
         yield Change(path, "enum", was, now, "wider")
+
+
+_BOTH = {True, False}  # what a boolean may be, as an enumeration
 
 
 def _numbers(old: Schema, new: Schema, path: Path) -> Iterator[Change]:

@@ -1,0 +1,148 @@
+"""Pairs of objects, and what their difference means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.chart.manifests import Document, Identity, Manifests
+from scripts.judge.noise import Noise, drawn_fields
+from scripts.judge.objects import Scene, judge_objects
+from scripts.judge.reason import Reason
+
+POD = {"containers": [{"name": "a", "image": "x/a:1.0.0"}]}
+KINDS = {
+    "Job": ("batch/v1", {"spec": {"template": {"spec": {**POD, "restartPolicy": "Never"}}}}),
+    "Deployment": (
+        "apps/v1",
+        {
+            "spec": {
+                "selector": {"matchLabels": {"a": "b"}},
+                "template": {"metadata": {"labels": {"a": "b"}}, "spec": POD},
+            }
+        },
+    ),
+    "StorageClass": ("storage.k8s.io/v1", {"provisioner": "p", "parameters": {"type": "a"}}),
+    "Service": ("v1", {"spec": {"selector": {"a": "b"}, "ports": [{"name": "http", "port": 80}]}}),
+    "Secret": ("v1", {"data": {"a": "YQ=="}}),
+    "ConfigMap": ("v1", {"data": {"a": "b"}}),
+    "PersistentVolumeClaim": (
+        "v1",
+        {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}},
+    ),
+    "PriorityClass": ("scheduling.k8s.io/v1", {"value": 5}),
+}
+
+
+def make(kind: str, *, name: str = "x", changes: str = "{}", **metadata: Any) -> Document:
+    """An object of `kind`, with `changes` (YAML) laid over it."""
+    api, body = KINDS[kind]
+    data = merged(
+        {"apiVersion": api, "kind": kind, "metadata": {"name": name, **metadata}, **body}, yaml.safe_load(changes)
+    )
+    return Document(data)
+
+
+def merged(base: Any, over: Any) -> Any:
+    """`over` laid over `base`; null takes away."""
+    if not isinstance(base, dict) or not isinstance(over, dict):
+        return over
+    both = {**base, **{key: merged(base.get(key), value) for key, value in over.items()}}
+    return {key: value for key, value in both.items() if value is not None}
+
+
+def judge(old: list[Document], new: list[Document], **scene: Any) -> list[Reason]:
+    """The reasons of the step."""
+    return list(judge_objects(Manifests(tuple(old)), Manifests(tuple(new)), Scene(**scene)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "level"),
+    [
+        ("Job", "{spec: {template: {metadata: {labels: {helm.sh/chart: x-2}}}}}", "major"),
+        ("Job", "{spec: {ttlSecondsAfterFinished: 5}}", "patch"),
+        ("Job", "{spec: {backoffLimit: 6}}", "none"),
+        ("Deployment", "{spec: {replicas: 1}}", "none"),
+        ("Deployment", "{spec: {replicas: 2}}", "minor"),
+        ("Deployment", "{spec: {strategy: {type: Recreate}}}", "major"),
+        ("Deployment", "{spec: {template: {metadata: {labels: {helm.sh/chart: x-2}}}}}", "patch"),
+        ("StorageClass", "{reclaimPolicy: Delete}", "none"),
+        ("StorageClass", "{reclaimPolicy: Retain}", "major"),
+        ("StorageClass", "{parameters: {type: b}}", "major"),
+        ("StorageClass", "{allowVolumeExpansion: true}", "minor"),
+        ("Service", "{spec: {type: ClusterIP}}", "none"),
+        ("Service", "{spec: {type: NodePort}}", "minor"),
+        ("Service", "{spec: {clusterIP: None}}", "major"),
+        ("Service", "{spec: {ports: [{name: http, port: 80, protocol: UDP}]}}", "major"),
+        ("Service", "{spec: {ports: [{name: http, port: 80, targetPort: 80}]}}", "none"),
+        ("Service", "{spec: {ports: [{name: http, port: 80, targetPort: 8080}]}}", "patch"),
+        ("Service", "{metadata: {annotations: {a: b}}}", "minor"),
+        ("Secret", "{type: Opaque}", "none"),
+        ("Secret", "{type: kubernetes.io/tls}", "major"),
+        ("ConfigMap", "{data: {a: c}}", "minor"),
+        ("ConfigMap", "{metadata: {annotations: {a: b}}}", "patch"),
+        ("PersistentVolumeClaim", "{spec: {resources: {requests: {storage: 2048Mi}}}}", "minor"),
+        ("PersistentVolumeClaim", "{spec: {resources: {requests: {storage: 1Gi}}}}", "major"),
+        ("PersistentVolumeClaim", "{spec: {resources: {requests: {storage: 4Gi}}}}", "minor"),
+        ("PersistentVolumeClaim", "{spec: {storageClassName: fast}}", "major"),
+        ("PriorityClass", "{value: 6}", "major"),
+        ("PriorityClass", "{description: words}", "minor"),
+    ],
+)
+def test_a_change_of_one_object(kind: str, changes: str, level: str) -> None:
+    levels = {reason.level for reason in judge([make(kind)], [make(kind, changes=changes)])}
+    assert levels == (set() if level == "none" else {level})
+
+
+def test_an_object_that_says_its_namespace_is_the_same() -> None:
+    assert judge([make("ConfigMap")], [make("ConfigMap", namespace="here")], namespace="here") == []
+    (moved,) = judge([make("ConfigMap")], [make("ConfigMap", namespace="there")], namespace="here")
+    assert (moved.level, moved.meaning[:6]) == ("major", "moved:")
+
+
+def test_a_group_that_moved_is_the_same_object() -> None:
+    old = make("Deployment", changes="{apiVersion: extensions/v1beta1}")
+    assert [(one.level, one.about) for one in judge([old], [make("Deployment")])] == [
+        ("patch", "Deployment/x apiVersion")
+    ]
+
+
+def test_a_name_after_the_content_is_no_other_object() -> None:
+    (reason,) = judge([make("ConfigMap", name="x-0a1b2c3d")], [make("ConfigMap", name="x-9f8e7d6c")])
+    assert reason.level == "patch"
+
+
+def test_what_is_kept_is_not_lost() -> None:
+    kept = make("ConfigMap", annotations={"helm.sh/resource-policy": "keep"})
+    assert [one.level for one in judge([kept], [])] == ["minor"]
+    assert [one.level for one in judge([make("ConfigMap")], [])] == ["major"]
+
+
+def test_a_hook_is_made_anew_each_time() -> None:
+    hooks = [
+        make("Job", annotations={"helm.sh/hook": "pre-upgrade"}, changes=text)
+        for text in ("{}", "{spec: {completions: 3}}")
+    ]
+    assert [one.level for one in judge(hooks[:1], hooks[1:])] == ["minor"]
+    assert [one.level for one in judge([make("Job")], hooks[:1])] == ["major"]
+
+
+def test_the_content_of_a_secret_is_not_told() -> None:
+    (reason,) = judge([make("Secret")], [make("Secret", changes="{data: {a: Yg==}}")])
+    assert (reason.old, reason.new) == ("***", "***")
+
+
+def test_noise_is_passed_over() -> None:
+    versions = (("1.0.0", "1.1.0"),)
+    old, new = (make("ConfigMap", labels={"helm.sh/chart": f"x-{v}", "y": f"z-{v}"}) for v in ("1.0.0", "1.1.0"))
+    assert judge([old], [new], noise=Noise(versions)) == []
+    assert judge([old], [new])
+
+
+def test_what_is_drawn_anew_is_found_by_rendering_twice() -> None:
+    one, again, next_one = (Manifests((make("Secret", changes=f"{{data: {{a: {n}}}}}"),)) for n in ("b", "c", "d"))
+    drawn = drawn_fields([one], [again])
+    assert drawn == {Identity("", "Secret", "", "x"): frozenset({"data.a"})}
+    assert list(judge_objects(one, next_one, Scene(noise=Noise(drawn=drawn)))) == []

@@ -1,0 +1,143 @@
+"""Which changes of a schema refuse what was taken, and which take more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scripts.judge.schema import compare, key_of
+
+
+def effects(old: Any, new: Any, **options: Any) -> list[str]:
+    """What differs for a key of which the schema says this."""
+    found = compare({"properties": {"k": old}}, {"properties": {"k": new}}, **options)
+    return sorted({change.effect for change in found})
+
+
+SAME = [
+    ({"type": ["string", "integer"]}, {"anyOf": [{"type": "string"}, {"type": "integer"}]}),
+    ({"minimum": 1, "type": "integer"}, {"exclusiveMinimum": 0, "type": "integer"}),
+    ({"const": "a"}, {"enum": ["a"]}),
+    ({"type": "string"}, {"type": "string", "description": "words", "default": "x"}),
+    ({"type": "string", "maxLength": 3}, {"allOf": [{"type": "string"}, {"maxLength": 3}]}),
+    ({"oneOf": [{"type": "string"}, {"type": "null"}]}, {"oneOf": [{"type": "null"}, {"type": "string"}]}),
+    (True, {}),
+    ({"type": "object", "required": ["a", "b"]}, {"type": "object", "required": ["b", "a"]}),
+    ({"type": "boolean"}, {"enum": [True, False]}),
+]
+NARROWER = [
+    ({"type": "number"}, {"type": "integer"}),
+    ({"type": ["string", "null"]}, {"type": "string"}),
+    ({}, {"type": "string"}),
+    ({"enum": ["a", "b"]}, {"enum": ["a"]}),
+    ({"type": "string"}, {"type": "string", "enum": ["a"]}),
+    ({"type": "string"}, {"type": "string", "pattern": "^a"}),
+    ({"type": "integer", "minimum": 1}, {"type": "integer", "minimum": 2}),
+    ({"type": "integer"}, {"type": "integer", "maximum": 2}),
+    ({"type": "integer", "multipleOf": 2}, {"type": "integer", "multipleOf": 4}),
+    ({"type": "string", "maxLength": 9}, {"type": "string", "maxLength": 8}),
+    ({"type": "array", "items": {"type": ["string", "integer"]}}, {"type": "array", "items": {"type": "string"}}),
+    ({"type": "array"}, {"type": "array", "uniqueItems": True}),
+    ({"type": "object", "additionalProperties": {"type": "string"}}, {"type": "object", "additionalProperties": False}),
+    ({"type": "object", "properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}, "required": ["a"]}),
+    ({"oneOf": [{"type": "string"}, {"type": "integer"}]}, {"oneOf": [{"type": "string"}]}),
+    ({"anyOf": [{"type": "string"}, {"type": "object"}]}, {"type": "object"}),
+    (
+        {"type": "object", "patternProperties": {"^a": {"type": "string"}}, "additionalProperties": False},
+        {"type": "object", "additionalProperties": False},
+    ),
+    ({"type": "string"}, {"type": "string", "not": {"const": "x"}}),
+    ({"type": "object"}, {"type": "object", "propertyNames": {"maxLength": 3}}),
+    ({"type": "object"}, {"type": "object", "dependentRequired": {"a": ["b"]}}),
+]
+
+
+class TestOneKey:
+    @pytest.mark.parametrize(("one", "other"), SAME)
+    def test_the_same_in_other_words(self, one: Any, other: Any) -> None:
+        assert effects(one, other) == effects(other, one) == []
+
+    @pytest.mark.parametrize(("wide", "narrow"), NARROWER)
+    def test_narrower_one_way_is_wider_the_other(self, wide: Any, narrow: Any) -> None:
+        assert effects(wide, narrow) == ["narrower"]
+        assert effects(narrow, wide) == ["wider"]
+
+    def test_another_pattern_may_be_both(self) -> None:
+        assert effects({"type": "string", "pattern": "a"}, {"type": "string", "pattern": "b"}) == ["narrower", "wider"]
+
+
+def test_references_are_followed_and_siblings_hidden_before_2019() -> None:
+    old = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "properties": {"k": {"$ref": "#/definitions/port", "maximum": 1}},
+        "definitions": {"port": {"type": "integer", "maximum": 9}},
+    }
+    assert compare(old, {"properties": {"k": {"type": "integer", "maximum": 9}}}) == ()
+    newer = {**old, "$schema": "https://json-schema.org/draft/2020-12/schema"}
+    (change,) = compare(old, newer)
+    assert (change.what, change.old, change.new, change.effect) == ("maximum", 9, 1, "narrower")
+
+
+def test_a_schema_that_refers_to_itself_ends() -> None:
+    tree = {
+        "properties": {"k": {"$ref": "#/definitions/t"}},
+        "definitions": {"t": {"items": {"$ref": "#/definitions/t"}}},
+    }
+    assert compare(tree, tree) == ()
+    other = {**tree, "definitions": {"t": {"items": {"$ref": "#/definitions/t"}, "maxItems": 3}}}
+    assert {change.what for change in compare(tree, other)} == {"maxItems"}
+
+
+def test_keys_that_come_and_go() -> None:
+    closed = {"additionalProperties": False, "properties": {"a": {"type": "string"}}}
+    more = {"additionalProperties": False, "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}
+    (change,) = compare(closed, more)
+    assert (key_of(change.path), change.effect) == ("b", "wider")
+    (change,) = compare(more, closed)
+    assert (key_of(change.path), change.effect) == ("b", "narrower")
+    (change,) = compare({"properties": {}}, {"properties": {"b": {"type": "string"}}})
+    assert change.effect == "wider", "nobody has set a key that the chart did not know"
+
+
+def test_a_field_that_goes_is_dropped_from_custom_resources() -> None:
+    old, new = ({"type": "object", "properties": {name: {} for name in names}} for names in ("ab", "a"))
+    assert effects(old, new, pruned=True) == ["narrower"]
+    assert effects(old, {**new, "x-kubernetes-preserve-unknown-fields": True}, pruned=True) == ["wider"]
+
+
+SCHEMAS = st.recursive(
+    st.one_of(
+        st.booleans(),
+        st.fixed_dictionaries({"type": st.sampled_from(["string", "integer", "number", "null", "array"])}),
+        st.fixed_dictionaries({"enum": st.lists(st.integers(0, 3), min_size=1, unique=True)}),
+        st.fixed_dictionaries({"type": st.just("integer"), "minimum": st.integers(0, 3)}),
+    ),
+    lambda inner: st.one_of(
+        st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=3)}),
+        st.fixed_dictionaries({"type": st.just("array"), "items": inner}),
+        st.fixed_dictionaries({"properties": st.dictionaries(st.sampled_from("ab"), inner)}),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(SCHEMAS)
+def test_no_schema_differs_from_itself(schema: Any) -> None:
+    assert effects(schema, schema) == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    SCHEMAS, SCHEMAS, st.one_of(st.integers(-1, 4), st.just("x"), st.none(), st.lists(st.integers(0, 2), max_size=2))
+)
+def test_what_was_taken_and_is_refused_is_found(old: Any, new: Any, value: Any) -> None:
+    """The judge may be too strict, and never too lenient: held against the validator itself."""
+    from jsonschema import Draft202012Validator
+
+    taken, refused = (Draft202012Validator(side).is_valid(value) for side in (old, new))
+    if taken and not refused:
+        assert "narrower" in effects(old, new)
