@@ -1,0 +1,171 @@
+"""What the judge calls refused by the API server is refused by one, and what it does not call so is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.chart.manifests import Document, Manifests
+from scripts.cluster.api import Api
+from scripts.core.errors import ApiError
+from scripts.judge.objects import Scene, judge_objects
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+NAMESPACE = "judged"
+
+_POD = "{containers: [{name: a, image: 'localhost/none:1'}]}"
+_TEMPLATE = f"{{metadata: {{labels: {{a: b}}}}, spec: {_POD}}}"
+_TASK = f"{{spec: {{restartPolicy: Never, {_POD[1:-1]}}}}}"
+OBJECTS = f"""
+Deployment: {{apiVersion: apps/v1, spec: {{replicas: 0, selector: {{matchLabels: {{a: b}}}}, template: {_TEMPLATE}}}}}
+DaemonSet: {{apiVersion: apps/v1, spec: {{selector: {{matchLabels: {{a: b}}}}, template: {_TEMPLATE}}}}}
+StatefulSet:
+  apiVersion: apps/v1
+  spec:
+    replicas: 0
+    serviceName: one
+    selector: {{matchLabels: {{a: b}}}}
+    template: {_TEMPLATE}
+    volumeClaimTemplates:
+      - metadata: {{name: d, labels: {{v: "1"}}}}
+        spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}
+Job: {{apiVersion: batch/v1, spec: {{completions: 2, template: {_TASK}}}}}
+CronJob:
+  apiVersion: batch/v1
+  spec: {{schedule: "0 0 1 1 *", jobTemplate: {{spec: {{template: {_TASK}}}}}}}
+Pod: {{apiVersion: v1, spec: {{containers: [{{name: a, image: 'localhost/none:1', env: [{{name: A, value: b}}]}}]}}}}
+Service: {{apiVersion: v1, spec: {{selector: {{a: b}}, ports: [{{name: http, port: 80}}]}}}}
+ConfigMap: {{apiVersion: v1, data: {{a: b}}, immutable: true}}
+Secret: {{apiVersion: v1, type: Opaque, stringData: {{a: b}}}}
+PersistentVolumeClaim:
+  apiVersion: v1
+  spec: {{storageClassName: none, accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 2Gi}}}}}}
+PersistentVolume:
+  apiVersion: v1
+  spec: {{capacity: {{storage: 1Gi}}, accessModes: [ReadWriteOnce], storageClassName: none, hostPath: {{path: /none}}}}
+RoleBinding:
+  apiVersion: rbac.authorization.k8s.io/v1
+  roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}}
+  subjects: [{{kind: ServiceAccount, name: default, namespace: {NAMESPACE}}}]
+ClusterRoleBinding:
+  apiVersion: rbac.authorization.k8s.io/v1
+  roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}}
+  subjects: []
+StorageClass: {{apiVersion: storage.k8s.io/v1, provisioner: example.com/p, parameters: {{type: a}}}}
+PriorityClass: {{apiVersion: scheduling.k8s.io/v1, value: 5}}
+IngressClass: {{apiVersion: networking.k8s.io/v1, spec: {{controller: example.com/c}}}}
+RuntimeClass: {{apiVersion: node.k8s.io/v1, handler: one}}
+CSIDriver: {{apiVersion: storage.k8s.io/v1, spec: {{attachRequired: true, podInfoOnMount: false}}}}
+EndpointSlice: {{apiVersion: discovery.k8s.io/v1, addressType: IPv4, endpoints: [], ports: []}}
+PodDisruptionBudget: {{apiVersion: policy/v1, spec: {{minAvailable: 1, selector: {{matchLabels: {{a: b}}}}}}}}
+NetworkPolicy: {{apiVersion: networking.k8s.io/v1, spec: {{podSelector: {{}}, policyTypes: [Ingress]}}}}
+Ingress:
+  apiVersion: networking.k8s.io/v1
+  spec: {{ingressClassName: one, defaultBackend: {{service: {{name: a, port: {{number: 80}}}}}}}}
+"""
+_CLUSTER_WIDE = {"PersistentVolume", "ClusterRoleBinding", "StorageClass", "PriorityClass", "IngressClass"}
+_CLUSTER_WIDE |= {"RuntimeClass", "CSIDriver"}
+CHANGES = [
+    ("Deployment", "{spec: {selector: {matchLabels: {a: c}}, template: {metadata: {labels: {a: c}}}}}"),
+    ("Deployment", "{spec: {template: {metadata: {labels: {a: c}}}}}"),
+    ("Deployment", "{spec: {strategy: {type: Recreate}}}"),
+    ("Deployment", "{spec: {template: {metadata: {labels: {a: b, more: x}}}}}"),
+    ("DaemonSet", "{spec: {selector: {matchLabels: {a: c}}, template: {metadata: {labels: {a: c}}}}}"),
+    ("DaemonSet", "{spec: {updateStrategy: {type: OnDelete}}}"),
+    ("StatefulSet", "{spec: {serviceName: two}}"),
+    ("StatefulSet", "{spec: {podManagementPolicy: Parallel}}"),
+    ("StatefulSet", "{spec: {podManagementPolicy: OrderedReady}}"),
+    ("StatefulSet", "{spec: {volumeClaimTemplates: [{metadata: {name: d, labels: {v: '2'}}, spec: {accessModes: "
+                    "[ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]}}"),
+    ("StatefulSet", "{spec: {volumeClaimTemplates: [{metadata: {name: d, labels: {v: '1'}}, spec: {accessModes: "
+                    "[ReadWriteOnce], volumeMode: Filesystem, resources: {requests: {storage: 1Gi}}}}]}}"),
+    ("StatefulSet", "{spec: {updateStrategy: {type: OnDelete}, minReadySeconds: 3, revisionHistoryLimit: 3}}"),
+    ("StatefulSet", "{spec: {persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete, whenScaled: Retain}}}"),
+    ("Job", "{spec: {template: {metadata: {labels: {helm.sh/chart: x-2}}}}}"),
+    ("Job", "{spec: {template: {spec: {containers: [{name: a, image: 'localhost/none:2'}]}}}}"),
+    ("Job", "{spec: {completions: 3}}"),
+    ("Job", "{spec: {backoffLimit: 2, parallelism: 2, ttlSecondsAfterFinished: 5, activeDeadlineSeconds: 9}}"),
+    ("Job", "{spec: {backoffLimit: 6}}"),
+    ("CronJob", "{spec: {schedule: '0 1 1 1 *', concurrencyPolicy: Forbid}}"),
+    ("Pod", "{spec: {containers: [{name: a, image: 'localhost/none:2', env: [{name: A, value: b}]}]}}"),
+    ("Pod", "{spec: {containers: [{name: a, image: 'localhost/none:1', env: [{name: A, value: c}]}]}}"),
+    ("Pod", "{spec: {tolerations: [{key: x, operator: Exists, effect: NoExecute}]}}"),
+    ("Pod", "{spec: {nodeSelector: {a: b}}}"),
+    ("Service", "{spec: {clusterIP: None}}"),
+    ("Service", "{spec: {type: NodePort}}"),
+    ("Service", "{spec: {selector: {a: c}, ports: [{name: web, port: 81}]}}"),
+    ("ConfigMap", "{data: {a: c}}"),
+    ("ConfigMap", "{immutable: null}"),
+    ("ConfigMap", "{metadata: {labels: {a: b}}}"),
+    ("Secret", "{type: example.com/other}"),
+    ("Secret", "{stringData: {a: c}}"),
+    ("PersistentVolumeClaim", "{spec: {storageClassName: other}}"),
+    ("PersistentVolumeClaim", "{spec: {accessModes: [ReadWriteMany]}}"),
+    ("PersistentVolumeClaim", "{spec: {resources: {requests: {storage: 1Gi}}}}"),
+    ("PersistentVolumeClaim", "{spec: {volumeMode: Filesystem}}"),
+    ("PersistentVolume", "{spec: {hostPath: {path: /other}}}"),
+    ("PersistentVolume", "{spec: {persistentVolumeReclaimPolicy: Delete, mountOptions: [ro]}}"),
+    ("RoleBinding", "{roleRef: {name: edit}}"),
+    ("RoleBinding", "{subjects: []}"),
+    ("ClusterRoleBinding", "{roleRef: {name: edit}}"),
+    ("StorageClass", "{provisioner: example.com/q}"),
+    ("StorageClass", "{parameters: {type: b}}"),
+    ("StorageClass", "{reclaimPolicy: Retain}"),
+    ("StorageClass", "{reclaimPolicy: Delete}"),
+    ("StorageClass", "{volumeBindingMode: WaitForFirstConsumer}"),
+    ("StorageClass", "{mountOptions: [ro]}"),
+    ("StorageClass", "{allowVolumeExpansion: true}"),
+    ("PriorityClass", "{value: 6}"),
+    ("PriorityClass", "{preemptionPolicy: Never}"),
+    ("PriorityClass", "{description: words}"),
+    ("IngressClass", "{spec: {controller: example.com/d}}"),
+    ("RuntimeClass", "{handler: two}"),
+    ("CSIDriver", "{spec: {attachRequired: false}}"),
+    ("CSIDriver", "{spec: {podInfoOnMount: true}}"),
+    ("EndpointSlice", "{addressType: IPv6}"),
+    ("PodDisruptionBudget", "{spec: {selector: {matchLabels: {a: c}}}}"),
+    ("NetworkPolicy", "{spec: {podSelector: {matchLabels: {a: b}}}}"),
+    ("Ingress", "{spec: {ingressClassName: two}}"),
+]  # fmt: skip
+
+
+def merged(base: Any, over: Any) -> Any:
+    """`over` laid over `base`; null takes away."""
+    if not isinstance(base, dict) or not isinstance(over, dict):
+        return over
+    both = {**base, **{key: merged(base.get(key), value) for key, value in over.items()}}
+    return {key: value for key, value in both.items() if value is not None}
+
+
+def before(kind: str) -> dict[str, Any]:
+    """The object of a kind as it is before any change."""
+    where = {} if kind in _CLUSTER_WIDE else {"namespace": NAMESPACE}
+    return {"kind": kind, "metadata": {"name": f"judged-{kind.lower()}", **where}, **yaml.safe_load(OBJECTS)[kind]}
+
+
+@pytest.fixture(scope="module")
+def there(api: Api) -> Iterator[None]:
+    """Every object in the cluster, gone afterwards."""
+    with api.namespace(NAMESPACE):
+        for kind in yaml.safe_load(OBJECTS):
+            api.apply(before(kind))
+        yield
+        for kind in _CLUSTER_WIDE:
+            api.delete(kind, before(kind)["metadata"]["name"])
+
+
+@pytest.mark.parametrize(("kind", "changes"), CHANGES, ids=[f"{kind} {changes}"[:60] for kind, changes in CHANGES])
+@pytest.mark.usefixtures("there")
+def test_the_api_server_is_of_the_judges_opinion(kind: str, changes: str, api: Api) -> None:
+    old, new = before(kind), merged(before(kind), yaml.safe_load(changes))
+    reasons = judge_objects(Manifests((Document(old),)), Manifests((Document(new),)), Scene(NAMESPACE))
+    expected = [reason for reason in reasons if "refused by the API server" in reason.meaning]
+    try:
+        api.apply(new, dry_run=True)
+        refusal = None
+    except ApiError as error:
+        refusal = error.text
+    assert (refusal is not None) == bool(expected), refusal or expected
