@@ -142,7 +142,7 @@ def with_version(
         wanted["annotations", f"{ARTIFACT_HUB}changes"] = dumped
     for path, value in wanted.items():
         current = metadata if len(path) == 1 else annotations
-        if current.get(path[-1]) != value:
+        if current.get(path[-1]) != value or path[-1] == "appVersion":  # which may be there, and need quotes
             text = set_value(text, path, value, source=source)
     return text
 

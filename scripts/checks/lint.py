@@ -24,6 +24,8 @@ from scripts.core.errors import USAGE, ChangelogError, ChartError, ConfigError, 
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import is_semver
+from scripts.core.yaml_edit import is_numberlike
+from scripts.core.yaml_read import compose
 from scripts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -221,7 +223,7 @@ def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
         yield found("warning", "description is missing", "description")
     if chart.app_version is None and metadata.get("type") != "library":
         yield found("warning", "appVersion is missing: nobody sees which release of the application this is")
-    elif chart.app_version is not None and not isinstance(metadata["appVersion"], str):
+    elif chart.app_version is not None and (not isinstance(metadata["appVersion"], str) or _numberlike(file)):
         yield found("error", f"appVersion {metadata['appVersion']!r} must be quoted to stay text", "appVersion")
     yield from _kube_version(chart, known, found)
     yield from _maintainers(metadata.get("maintainers"), found)
@@ -289,6 +291,12 @@ def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
             if not entry.kind:
                 message = f"an entry under no kind of change, which is one of {kinds}"
                 yield Finding(level, "changelog", message, config.changelog, entry.line)
+
+
+def _numberlike(file: Path) -> bool:
+    """Whether the appVersion in a Chart.yaml is text to us and a number to helm, as 1e3 is."""
+    nodes = compose(file.read_text(encoding="utf-8-sig")).value
+    return any(key.value == "appVersion" and not value.style and is_numberlike(value.value) for key, value in nodes)
 
 
 def _kube_version(chart: Chart, known: Sequence[str], found: Callable[..., Finding]) -> Iterator[Finding]:

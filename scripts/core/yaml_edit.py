@@ -21,6 +21,11 @@ _NUMBER = re.compile(
 )
 
 
+def is_numberlike(value: str) -> bool:
+    """Whether some reader of YAML takes the plain `value` for a number, a time or a date."""
+    return _NUMBER.fullmatch(value) is not None
+
+
 def set_value(text: str, path: Sequence[str], value: str, *, source: str) -> str:
     """`text` with the text `value` at the keys `path`; a missing key comes first below its parent, or last of all.
 
@@ -116,7 +121,7 @@ def _scalar(text: str, value: str, style: str | None, indent: int) -> str:
         return "'" + value.replace("'", "''") + "'"
     quoted = json.dumps(value, ensure_ascii=False)
     try:
-        plain = style != '"' and not _NUMBER.fullmatch(value) and yaml.safe_load(f"k: {value}") == {"k": value}
+        plain = style != '"' and not is_numberlike(value) and yaml.safe_load(f"k: {value}") == {"k": value}
         return value if plain else quoted
     except yaml.YAMLError:
         return quoted

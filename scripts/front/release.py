@@ -171,7 +171,9 @@ def release(
                 demand_approval(f"Publish {names} to {where}?", yes=yes)
             yield present.all_released(several.release_all(work, found, options))
         return
-    with plan.prepared(work, options, dry_run=dry_run) as ready:
+    with contextlib.ExitStack() as stack:
+        with working("reading what there is"):
+            ready = stack.enter_context(plan.prepared(work, options, dry_run=dry_run))
         for note in ready.facts.notes:
             say(f"note: {note}")
         yield present.render(present.plan(ready))

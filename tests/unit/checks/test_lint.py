@@ -67,6 +67,8 @@ class TestChart:
             ("version: 1.2.3", "version: 1.2.3.4", "error", 3, "no semantic version"),
             ("name: demo", "name: De mo", "error", 2, "lower-case"),
             ('appVersion: "1.10"', "appVersion: 1.10", "error", 4, "must be quoted"),
+            ('appVersion: "1.10"', "appVersion: 72225e2", "error", 4, "must be quoted"),
+            ('appVersion: "1.10"', "appVersion: 0o17", "error", 4, "must be quoted"),
             ('appVersion: "1.10"\n', "", "warning", None, "appVersion is missing"),
             ("description: A chart\n", "", "warning", None, "description is missing"),
             ("apiVersion: v2", "apiVersion: v1", "warning", 1, "v2"),
