@@ -48,7 +48,7 @@ def helm(made: KindCluster, runner: Runner, toolchain: Toolchain) -> Callable[..
     """Runs helm on the cluster with values on its stdin where the command takes some."""
 
     def run(*words: str, values: dict[str, Any] | None = None, check: bool = True) -> Result:
-        argv = [toolchain.path("helm"), *words, "--kubeconfig", made.kubeconfig]
+        argv: list[str | Path] = [toolchain.path("helm"), *words, "--kubeconfig", made.kubeconfig]
         if values is not None:
             argv += ["--values", "-"]
         stdin = None if values is None else json.dumps(values)

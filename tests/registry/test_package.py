@@ -8,6 +8,7 @@ import shutil
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -202,8 +203,8 @@ class TestRefused:
 
     def test_an_archive_that_helm_could_not_finish(self, project: Config, helm: Helm, runner: Runner) -> None:
         class Full(Helm):
-            def package(self, chart: Path, into: Path, *, epoch: int, deadline: float = 60) -> Path:
-                made = super().package(chart, into, epoch=epoch)
+            def package(self, chart: Path, into: Path, **options: Any) -> Path:
+                made = super().package(chart, into, **options)
                 made.write_bytes(made.read_bytes()[:-4])
                 return made
 
