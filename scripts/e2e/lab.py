@@ -23,14 +23,14 @@ from scripts.cluster.objects import Object
 from scripts.cluster.snapshot import Snapshot, read_objects
 from scripts.cluster.transport import Login
 from scripts.core.command import Runner
-from scripts.core.errors import ClusterError
+from scripts.core.errors import ClusterError, CommandFailed
 from scripts.core.files import write_atomic
 from scripts.e2e.control import Control
 from scripts.e2e.k6 import KINDS
 from scripts.e2e.ledger import ENOUGH, LATENCY
 from scripts.e2e.outside import Outside
 from scripts.e2e.recording import Recording, record
-from scripts.e2e.report import Journal, LoadFailed, Unproven
+from scripts.e2e.report import Broken, Journal, LoadFailed, Unproven
 from scripts.e2e.subject import GATI, Subject, answer
 from scripts.rollout.rollout import Rollout, Target
 
@@ -41,6 +41,8 @@ LIGHT = 10  # the same where rollouts are many
 _RUN_LABEL = "gati-e2e/run"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 _CLEAN_DEADLINE = 120.0
+# What kubectl says where the server does not take an object, as opposed to not answering.
+_REFUSED = re.compile(r"is invalid|BadRequest|Forbidden|no matches for kind|unknown field|denied the request")
 # Outside of namespaces, these come and go by themselves, or with the namespaces and Services of other scenarios.
 _MOVING = frozenset(
     {"Namespace", "Node", "CSINode", "VolumeAttachment", "CertificateSigningRequest", "ComponentStatus", "IPAddress"}
@@ -264,10 +266,15 @@ class Lab:
         return self.api.get(kind, document.name, document.namespace or None)
 
     def apply_dry(self, text: str, namespace: str) -> str:
-        """`kubectl apply --dry-run=server` of manifests; the warnings. Raises CommandFailed with the refusals."""
+        """`kubectl apply --dry-run=server` of manifests; the warnings. Raises Broken with what the server refuses."""
         argv: list[str | Path] = [self.tools.kubectl, "apply", "--dry-run=server", "--filename=-"]
         argv += [f"--namespace={namespace}", *self.login.flags("--context")]
-        return self.runner.run(argv, stdin=text, deadline=120).stderr
+        result = self.runner.run(argv, stdin=text, deadline=120, check=False)
+        if result.status and _REFUSED.search(result.stderr):
+            raise Broken("the API server refuses what the chart renders", found=result.stderr)
+        if result.status:
+            raise CommandFailed([str(word) for word in argv], result.status, stderr=result.stderr)
+        return result.stderr
 
     def cluster_objects(self, namespace: str) -> Snapshot:
         """The objects outside of all namespaces, but those of releases in other namespaces than `namespace`.

@@ -53,6 +53,13 @@ def outcomes(smoke: Smoke, work: Workspace, request: pytest.FixtureRequest) -> I
         yield {case.fault.name: pool.submit(run, case) for case in CASES if case.fault.name in asked}
 
 
+def cause(error: str) -> str:
+    """What an error says in a line: its message, and what was found first."""
+    first, *rest = error.splitlines() or [""]
+    found = next((line.strip().removeprefix("found:").strip() for line in rest if "found:" in line), "")
+    return f"{first}: {found}"[:240] if found else first
+
+
 def write_table(folder: Path, table: Mapping[str, Outcome]) -> None:
     """What came of the faults, for a person and for a machine."""
     rows = [
@@ -61,7 +68,7 @@ def write_table(folder: Path, table: Mapping[str, Outcome]) -> None:
             "scenario": case.scenario,
             "state": table[case.fault.name].state,
             "step": table[case.fault.name].steps[-1].name if table[case.fault.name].steps else "",
-            "cause": table[case.fault.name].error.splitlines()[0] if table[case.fault.name].error else "",
+            "cause": cause(table[case.fault.name].error),
             "seconds": round(table[case.fault.name].seconds),
             "void": len(table[case.fault.name].void),
         }
