@@ -50,7 +50,10 @@ def outcomes(smoke: Smoke, work: Workspace, request: pytest.FixtureRequest) -> I
 
     asked = {item.callspec.params["case"].fault.name for item in request.session.items if hasattr(item, "callspec")}
     with ThreadPoolExecutor(LANES) as pool:
-        yield {case.fault.name: pool.submit(run, case) for case in CASES if case.fault.name in asked}
+        try:
+            yield {case.fault.name: pool.submit(run, case) for case in CASES if case.fault.name in asked}
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C nobody waits for the others
 
 
 def cause(error: str) -> str:
