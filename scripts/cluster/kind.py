@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import json
 import secrets
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,6 +77,17 @@ class KindCluster:
         """
         workers = [node.name for node in self.nodes if node.worker]
         return load_images(references, workers, self._runner, deadline=deadline)
+
+
+def demand_reachable_nodes(system: str = sys.platform) -> None:
+    """Raises ClusterError where the nodes of a kind cluster have addresses in a virtual machine's network only."""
+    if system == "darwin":
+        raise ClusterError(
+            "the nodes of a kind cluster cannot be reached from macOS, and the load is sent to them",
+            expected="a machine on which containers have addresses",
+            found="Docker in a virtual machine",
+            run="run this in a Linux virtual machine, or on a cluster whose nodes can be reached: --kube-context NAME",
+        )
 
 
 @contextlib.contextmanager

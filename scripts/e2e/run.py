@@ -18,7 +18,7 @@ from scripts.chart.archive import read_members, unpack
 from scripts.chart.helm import Helm
 from scripts.chart.source import read_chart
 from scripts.cluster.api import Api, connect
-from scripts.cluster.kind import PREFIX, KindCluster, cluster
+from scripts.cluster.kind import PREFIX, KindCluster, cluster, demand_reachable_nodes
 from scripts.cluster.transport import Login
 from scripts.containers import leftovers
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
@@ -134,6 +134,8 @@ def run(work: Workspace, options: Options) -> Report:
         stack.enter_context(_alone(folder))
         if options.context:
             leftovers.remove(work)  # a cluster of our own does it itself
+        else:
+            demand_reachable_nodes()
         for name in (*options.scenarios, "values"):  # what an earlier run left
             shutil.rmtree(folder / name, ignore_errors=True)
         for name in (_REPORT, _JUNIT):

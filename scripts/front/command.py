@@ -202,8 +202,12 @@ class Show:
 @contextlib.contextmanager
 def told(show: Show, typed: Typed) -> Iterator[None]:
     """Tells what ends the block: an expected failure by its message and exit code, a signal by 128 and its number."""
+    from scripts.core.errors import OUTSIDE, OutputError, ReleaseError
+
+    if sys.platform == "win32":
+        text = "error: this toolkit needs a POSIX system: run it in WSL, a container or a virtual machine"
+        raise Exit(text, code=OUTSIDE)
     _open_streams()
-    from scripts.core.errors import OutputError, ReleaseError
 
     try:
         from scripts.core.interrupt import interruptible

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -176,3 +177,13 @@ class TestTwoAtOnce:
             assert process.poll() is None
         process.communicate(timeout=90)
         assert process.returncode == 0
+
+
+def test_another_system_is_told_in_one_line(cli: Cli) -> None:
+    code = "import invoke.main, sys; sys.platform = 'win32'; sys.argv = ['invoke', 'lint']; invoke.main.program.run()"
+    argv = (sys.executable, "-c", code)
+    done = subprocess.run(argv, cwd=cli.checkout, env=cli.env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == OUTSIDE, done
+    assert done.stderr.splitlines() == [
+        "error: this toolkit needs a POSIX system: run it in WSL, a container or a virtual machine"
+    ]

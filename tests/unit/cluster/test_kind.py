@@ -70,3 +70,10 @@ def test_what_cannot_be_removed_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pat
     with pytest.raises(ClusterError, match="gati-e2e-1") as refused:
         delete(Engine("worker", stubborn=True), tmp_path)
     assert "device is busy" in str(refused.value)
+
+
+def test_what_cannot_reach_the_nodes_says_so_beforehand() -> None:
+    kind.demand_reachable_nodes("linux")
+    with pytest.raises(ClusterError, match="cannot be reached from macOS") as caught:
+        kind.demand_reachable_nodes("darwin")
+    assert "--kube-context" in (caught.value.run or "")

@@ -13,7 +13,7 @@ from scripts.judge.objects import Scene, judge_objects
 from scripts.judge.reason import Reason
 
 POD = {"containers": [{"name": "a", "image": "x/a:1.0.0"}]}
-KINDS = {
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "Job": ("batch/v1", {"spec": {"template": {"spec": {**POD, "restartPolicy": "Never"}}}}),
     "Deployment": (
         "apps/v1",
