@@ -35,8 +35,13 @@ def package(
         work.say("next: invoke publish")
 
 
-@command(keys=REGISTRY, working_on="publishing", dry_run="Only ask the registry what it holds.")
-def publish(work: Workspace, dry_run: bool = False) -> Shown:
+@command(
+    keys=REGISTRY,
+    working_on="publishing",
+    allow_dirty="Publish what is not committed.",
+    dry_run="Only ask the registry what it holds.",
+)
+def publish(work: Workspace, allow_dirty: bool = False, dry_run: bool = False) -> Shown:
     """Publish the packaged chart, unless it is there already, and read it back."""
     from scripts import present
     from scripts.chart import archive
@@ -51,6 +56,8 @@ def publish(work: Workspace, dry_run: bool = False) -> Shown:
     made = archive.load_package(work.config, source.name)
     stage.check_tree(made, source, work.helm)
     with embedded.registry_for(work) as where:
+        if not allow_dirty:
+            stage.demand_committed(work)
         if dry_run:
             seen = stage.probe(where, made)
             yield present.facts(seen)

@@ -34,8 +34,10 @@ from scripts.core.progress import Say, silent
 from scripts.registry.client import LAG, Client, Found, connect
 from scripts.registry.credentials import login_address
 from scripts.registry.reference import Reference, Registry
+from scripts.release.bump import uncommitted
 from scripts.release.origin import origin_of
 from scripts.release.verify import demand_same_version
+from scripts.workspace import Workspace
 
 State = Literal["absent", "same", "different", "unknown"]
 _MINORS = [f"1.{minor}" for minor in range(16, 100)]  # helm renders for any, also for one that is not out yet
@@ -161,6 +163,13 @@ def refusal(registry: Registry, package: Package, archive: bytes, helm: Helm) ->
     """Why `package`, whose bytes are `archive`, is not published where `probe` says "different"."""
     with connect(registry, push=True) as client:
         return _other_content(client, registry.reference(package.name, package.version), archive, helm)
+
+
+def demand_committed(work: Workspace) -> None:
+    """Raises GitError where the chart's archive is not made of what HEAD holds; outside of git there is no HEAD."""
+    with origin_of(work.config, work.helm) as origin:
+        if found := [difference for difference in origin.differences if not difference.benign]:
+            raise uncommitted(found)
 
 
 def check_tree(package: Package, chart: Chart, helm: Helm) -> None:

@@ -219,3 +219,16 @@ def test_dist_with_another_version_than_the_tree(invoke: Invoke, project: Projec
         assert refused.returncode == REFUSED
         assert "expected: demo 1.2.1\n" in refused.stderr
         assert "next:     invoke package --chart chart\n" in refused.stderr
+
+
+def test_publish_holds_to_the_commit_as_well(invoke: Invoke, project: Project) -> None:
+    (project.root / "chart/values.yaml").write_text("replicas: 4\n")
+    packed = invoke("package")
+    assert "note: no commit holds chart/values.yaml (changed)" in packed.stderr
+    refused = invoke("publish")
+    assert refused.returncode == REFUSED
+    assert "chart/values.yaml (changed)" in refused.stderr
+    assert refused.stderr.endswith("or invoke publish --chart chart --allow-dirty\n")
+    assert project.published() == {}
+    assert invoke("publish", "--allow-dirty").returncode == 0
+    assert list(project.published()) == ["1.2.0"]
