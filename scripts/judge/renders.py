@@ -87,10 +87,12 @@ def render_both(
 ) -> Rendered:
     """Every values set of `old`, and every further file of `values`, rendered with both charts.
 
-    A file that both have and that differs is rendered as each has it, too. `kube_versions` are the only minors to
-    render for (none: all that both charts admit). Without `wholly` nothing but that: no switches turned on, no search
-    for settings without an effect. Raises ConfigError, and ChartError and ValuesError where a chart cannot be rendered
-    with its own values, with `told` before what is wrong with the old.
+    A file that both have and that differs is rendered as each has it, too, for the oldest and the newest Kubernetes.
+    `kube_versions` are the only minors to render for (none: all that both charts admit). Without `wholly` each chart is
+    rendered with its own files alone: no switches turned on, no search for settings without an effect.
+
+    Raises ConfigError, and ChartError and ValuesError where a chart cannot be rendered with its own values, with
+    `told` before what is wrong with the old.
     """
     further, schemas = tuple(values), schemas_of(work)
 
@@ -107,14 +109,22 @@ def render_both(
     except (ChartError, ValuesError) as error:
         raise _of(told, error) from error
     before, after = _common(before, after)
-    after = replace(after, values=_columns(before, after))
+    changed = _changed(before, after)
+    after = replace(after, values=before.values)
     with (
         tempfile.TemporaryDirectory(prefix="gati-judge-") as scratch,
         contextlib.ExitStack() as stack,
         workers(work.runner) as pool,
     ):
         renders = _Renders(work.helm, pool, Path(scratch), stack)
-        olds, news = renders.of(before), renders.of(after)
+        olds = renders.of(before)
+        if wholly:
+            ends = tuple(dict.fromkeys((*after.kube_versions[:1], *after.kube_versions[-1:])))
+            further_plan = replace(after, values=tuple(changed.values()), kube_versions=ends, ways=())
+            news = {**renders.of(after), **renders.of(further_plan)}
+        else:
+            own_values = tuple(changed.get(column.name, column) for column in before.values)
+            news = renders.of(replace(after, values=own_values))
         cells = _cells(before, after, olds, news, told)
         own = tuple(replace(cell, values=_plain(cell.values)) for cell in cells if _is_own(cell, cells))
         drawn = _drawn(before, after, olds, news, renders)
@@ -140,16 +150,15 @@ def _common(before: Plan, after: Plan) -> tuple[Plan, Plan]:
     return plans[0], replace(plans[1], release=before.release)
 
 
-def _columns(before: Plan, after: Plan) -> tuple[Values, ...]:
-    """What the new chart is rendered with: the old one's values sets, and its own where they differ."""
+def _changed(before: Plan, after: Plan) -> dict[str, Values]:
+    """The new chart's own values sets that differ from the old one's, by their name."""
     own = {column.name: column for column in after.values}
-    columns = []
+    found = {}
     for column in before.values:
-        columns.append(column)
         other = own.get(column.name)
         if other is not None and _content(other) != _content(column):
-            columns.append(Values(f"{column.name}{_NOW}", other.files))
-    return tuple(columns)
+            found[column.name] = Values(f"{column.name}{_NOW}", other.files)
+    return found
 
 
 _NOW = " as it is now"
@@ -222,7 +231,8 @@ def _drawn(
 # What gives something else at each call, in templates or in values that are templates.
 _DRAWING = re.compile(
     rb"\brand[A-Z]|\bgen(?:CA|SelfSigned|Signed|PrivateKey)|uuidv4|\b(?:now|ago|htpasswd|bcrypt|encryptAES|shuffle)\b"
-    rb"|[(|]-?\s*(?:keys|values)\b"
+    rb"|^(?!.*\b(?:has|len|sortAlpha)\b).*[(|]-?\s*(?:keys|values)\s",
+    re.MULTILINE,
 )
 
 
@@ -333,13 +343,32 @@ def _dropped(before: Plan, after: Plan, cells: Sequence[Cell], drawn: Noise, ren
         if not _told(cell, before.release, drawn) - usual:
             continue
         values = read_yaml(column.files[0], ValuesError)
-        leaves = {key: leaf for key, leaf in flat(values).items() if defaults.get(key) != leaf}
+        suspected = _told(cell, before.release, drawn) - usual
+        leaves = {
+            key: leaf for key, leaf in flat(values).items() if defaults.get(key) != leaf and _suspect(leaf, suspected)
+        }
         reduced = {key: _without(values, key) for key in leaves}
         idle = _alike(after, cell.new, reduced, renders)
         still = _alike(before, cell.old, {key: tree for key, tree in reduced.items() if key in idle}, renders)
         for key in sorted(idle - still):
             meaning = f"{column.name} sets it: it had an effect, and has none any more"
             yield Reason("major", f"values {key_text(key)}", leaves[key], leaves[key], meaning)
+
+
+def _suspect(leaf: Any, reasons: Iterable[Reason]) -> bool:
+    """Whether a setting may have had to do with what is no longer rendered as it was."""
+    if isinstance(leaf, bool):
+        return any(reason.new is None for reason in reasons)
+    words = [str(word) for word in flat({"": leaf}).values()] if isinstance(leaf, Mapping) else [str(leaf)]
+    if isinstance(leaf, list):
+        words = re.findall(r"[\w./:-]{2,}", json.dumps(leaf, default=str))
+    for reason in reasons:
+        old, new = (json.dumps(side, default=str) for side in (reason.old, reason.new))
+        for word in filter(None, words):
+            whole = re.compile(rf"(?<![\w.]){re.escape(word)}(?![\w.])")
+            if whole.search(old) and not whole.search(new):
+                return True
+    return False
 
 
 def _told(cell: Cell, namespace: str, drawn: Noise) -> set[Reason]:

@@ -616,6 +616,18 @@ def _all() -> Iterator[Mutation]:
         default("rbac.create", "false"),
     )
 
+    yield one(
+        "a setting of production that has no effect any more",
+        "major",
+        "values ingress.hpa.maxReplicas",
+        "production had twenty and gets ten",
+        text(
+            f"{INGRESS}/hpa-ingress.yaml",
+            'maxReplicas: {{ include "gati.text" $hpa.maxReplicas }}',
+            "maxReplicas: {{ 10 }}",
+        ),
+    )
+
     # -- values and their schema
     yield one(
         "a key gone",
