@@ -165,11 +165,12 @@ def differences(
 
     The files `but` are passed over. Raises ChartError where helm refuses the folder.
     """
-    try:
-        ours, theirs = _packed(helm, config.chart), _packed(helm, copy.folder)
-        refusal = None
-    except ChartError as error:  # a part is missing here or there: then every file counts
-        ours, theirs, refusal = _listed(config.chart), _listed(copy.folder), error
+    ours, theirs, refusal = _listed(config.chart), _listed(copy.folder), None
+    if ours != theirs:  # then what .helmignore leaves out does not count
+        try:
+            ours, theirs = _packed(helm, config.chart), _packed(helm, copy.folder)
+        except ChartError as error:  # a part is missing here or there
+            refusal = error
     judge = _Judge(config.chart, repository, copy.held)
     names = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
     found = {judge.place(name): judge.kind(name) for name in names}
