@@ -1,0 +1,58 @@
+"""A version that is raised by less than the judge asks for is neither made nor released."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.core.errors import FindingsError
+from scripts.release.judging import AUTO, judged_bump
+from tests.release.conftest import Project
+
+UNRELEASED = "## [Unreleased]\n"
+
+
+def another_name(project: Project, said: str = "") -> None:
+    """The ConfigMap of the chart gets another name, which `said` excuses in the changelog; committed."""
+    file = project.root / "chart" / "templates" / "map.yaml"
+    file.write_text(file.read_text().replace("name: ", "name: other-", 1))
+    changelog = project.root / "CHANGELOG.md"
+    entry = f"### Changed\n\n- The ConfigMap has another name. {said}\n"
+    changelog.write_text(changelog.read_text().replace(UNRELEASED, f"{UNRELEASED}\n{entry}", 1))
+    project.commit("Rename")
+
+
+def sources(project: Project) -> dict[str, bytes]:
+    """Every file but what a release leaves in `dist/`."""
+    return {name: content for name, content in project.files().items() if not name.startswith("dist/")}
+
+
+def test_less_than_the_verdict_is_refused_and_the_tree_as_it_was(project: Project) -> None:
+    project.release(tag=True)
+    another_name(project)
+    before = sources(project)
+    with pytest.raises(FindingsError, match=r"(?s)raised by too little.*major part.*ConfigMap/"):
+        project.release(part="minor")
+    assert sources(project) == before
+    assert project.release(part="major").version == "2.0.0"
+
+
+def test_the_changelog_may_say_why_it_counts_as_less(project: Project) -> None:
+    project.release(tag=True)
+    another_name(project, "Counts as minor: `ConfigMap/*`, because nobody mounts it.")
+    assert project.release(part="minor").version == "1.3.0"
+
+
+def test_the_judge_chooses_the_part_and_refuses_a_lesser_one(project: Project) -> None:
+    project.release(tag=True)
+    another_name(project)
+    with pytest.raises(FindingsError, match="raised by too little"):
+        judged_bump(project.work, part="patch")
+    assert judged_bump(project.work, part=AUTO).new == "2.0.0"
+    assert judged_bump(project.work, version="3.0.0").new == "3.0.0"
+
+
+def test_the_first_version_has_nothing_to_be_judged_from(project: Project) -> None:
+    assert "judge" not in project.plan()
+    project.release()
+    another_name(project)
+    assert project.plan(part="minor")["judge"] == "absent"
