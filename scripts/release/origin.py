@@ -165,12 +165,12 @@ def differences(
 
     The files `but` are passed over. Raises ChartError where helm refuses the folder.
     """
-    ours, theirs, refusal = _listed(config.chart), _listed(copy.folder), None
-    if ours != theirs:  # then what .helmignore leaves out does not count
+    ours, theirs, refusal = dict[str, bytes](), dict[str, bytes](), None
+    if not _alike(config.chart, copy.folder, copy.held):  # then what .helmignore leaves out does not count
         try:
             ours, theirs = _packed(helm, config.chart), _packed(helm, copy.folder)
-        except ChartError as error:  # a part is missing here or there
-            refusal = error
+        except ChartError as error:  # a part is missing here or there: every file counts
+            ours, theirs, refusal = _listed(config.chart), _listed(copy.folder), error
     judge = _Judge(config.chart, repository, copy.held)
     names = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
     found = {judge.place(name): judge.kind(name) for name in names}
@@ -282,6 +282,19 @@ def _oid(content: bytes, like: Entry | None) -> str:
 def _packed(helm: Helm, folder: Path) -> dict[str, bytes]:
     members = read_members(pack(helm, folder, _ANY_TIME), str(folder))
     return {name.partition("/")[2]: content for name, content in members.items()}
+
+
+def _alike(folder: Path, copy: Path, held: Committed) -> bool:
+    """Whether the folder has the files of the copy byte for byte, no other ones, and none that is a pointer."""
+    count = 0
+    for here, _, names in os.walk(folder, followlinks=True):
+        for name in names:
+            file = Path(here, name)
+            there = copy / file.relative_to(folder)
+            if not (there.is_file() and file.is_file()) or file.read_bytes() != there.read_bytes():
+                return False
+            count += 1
+    return count == len(held.files) and not any(each.startswith(_POINTER) for each in held.files.values())
 
 
 def _listed(folder: Path) -> dict[str, bytes]:
