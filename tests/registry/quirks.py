@@ -273,13 +273,17 @@ def internet(quirks: Quirks, authority: Authority, *, login: str = "") -> Iterat
 
 @contextlib.contextmanager
 def _proxy(server: Scripted, login: str) -> Iterator[tuple[int, list[str]]]:
-    """A proxy that answers CONNECT, on a free port."""
+    """A proxy that answers CONNECT and speaks SOCKS 5 (RFC 1928), on a free port."""
     tunnels: list[str] = []
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve(client: socket.socket) -> None:
         with client:
-            head = b""
+            head = client.recv(1)
+            if head == b"\x05":
+                tunnels.append(_socks(client))
+                pass_on(client)
+                return
             while not head.endswith(b"\r\n\r\n"):
                 if not (part := client.recv(1)):
                     return
@@ -290,10 +294,13 @@ def _proxy(server: Scripted, login: str) -> Iterator[tuple[int, list[str]]]:
                 client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
                 return
             tunnels.append(first.split()[1])
-            host, _, port = server.host.partition(":")
-            with socket.create_connection((host, int(port))) as inside:
-                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                _join(client, inside)
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            pass_on(client)
+
+    def pass_on(client: socket.socket) -> None:
+        host, _, port = server.host.partition(":")
+        with socket.create_connection((host, int(port))) as inside:
+            _join(client, inside)
 
     def accept() -> None:
         with contextlib.suppress(OSError):
@@ -313,6 +320,17 @@ def _proxy(server: Scripted, login: str) -> Iterator[tuple[int, list[str]]]:
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join()
+
+
+def _socks(client: socket.socket) -> str:
+    """The host and port that a client of SOCKS asks for by name, granted; its first byte has been read."""
+    client.recv(client.recv(1)[0])
+    client.sendall(b"\x05\x00")
+    assert client.recv(4) == b"\x05\x01\x00\x03", "a name, to be looked up by the proxy"
+    name = client.recv(client.recv(1)[0]).decode()
+    port = int.from_bytes(client.recv(2), "big")
+    client.sendall(b"\x05\x00\x00\x01" + bytes(6))
+    return f"{name}:{port}"
 
 
 def _join(one: socket.socket, other: socket.socket) -> None:

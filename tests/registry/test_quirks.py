@@ -426,6 +426,22 @@ class TestProxies:
         world(Quirks(), login="me:s3cret")
         assert publish(at(f"oci://{HOST}/team"), packed, chart, helm).state == "pushed"
 
+    @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+    def test_socks(
+        self,
+        world: Callable[..., Internet],
+        at: Callable[[str], Registry],
+        packed: Package,
+        chart: Chart,
+        helm: Helm,
+        monkeypatch: pytest.MonkeyPatch,
+        scheme: str,
+    ) -> None:
+        there = world(Quirks())
+        monkeypatch.setenv("HTTPS_PROXY", there.proxy.replace("http", scheme))
+        assert publish(at(f"oci://{HOST}/team"), packed, chart, helm).state == "pushed"
+        assert set(there.tunnels) == {f"{HOST}:443", f"{TOKENS}:443"}
+
     def test_that_refuse(
         self,
         world: Callable[..., Internet],
