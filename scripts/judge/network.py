@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.chart.manifests import Document, Manifests
-from scripts.judge.defaults import pod_template
+from scripts.judge.defaults import pod_spec, pod_template
 from scripts.judge.reason import Level
 
 Found = tuple[Level, str, Any, Any, str]
@@ -141,9 +141,15 @@ def _narrowed(path: str, old: Mapping[str, Any], new: Mapping[str, Any], meaning
 # -- network policies -----------------------------------------------------------------------------
 
 
-def judge_policy(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    """What differs in the `spec` of a NetworkPolicy, for the traffic that it let through."""
-    was, now = (side.get("spec") or {} for side in (old, new))
+def judge_policy(
+    old: Mapping[str, Any], new: Mapping[str, Any], manifests_before: Manifests, manifests_after: Manifests
+) -> Iterator[Found]:
+    """What differs in the `spec` of a NetworkPolicy, for the traffic that it let through.
+
+    A port that is named is the one that the pods of that side call so.
+    """
+    sides = ((old, manifests_before), (new, manifests_after))
+    was, now = (_numbered(side.get("spec") or {}, _named_ports(manifests)) for side, manifests in sides)
     if was.get("podSelector") != now.get("podSelector"):
         meaning = "holds for other pods: what they were sent may be refused"
         yield "major", "spec.podSelector", was.get("podSelector"), now.get("podSelector"), meaning
@@ -164,6 +170,28 @@ def judge_policy(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Fou
             yield "minor", f"spec.{direction}", before, after, "more traffic is let through"
         else:
             yield "patch", f"spec.{direction}", before, after, "lets the same traffic through"
+
+
+def _named_ports(manifests: Manifests) -> dict[str, int]:
+    """The ports of all pods by name, without those of which pods mean different ones."""
+    found: dict[str, set[int]] = {}
+    for document in manifests:
+        spec = pod_spec(document.kind, document.data)
+        for container in _listed((spec or {}).get("containers")):
+            for port in _listed(container.get("ports")):
+                if isinstance(port.get("name"), str) and isinstance(port.get("containerPort"), int):
+                    found.setdefault(port["name"], set()).add(port["containerPort"])
+    return {name: numbers.pop() for name, numbers in found.items() if len(numbers) == 1}
+
+
+def _numbered(value: Any, ports: Mapping[str, int]) -> Any:
+    """A policy with numbers in place of the names of ports."""
+    if isinstance(value, Mapping):
+        return {
+            key: ports.get(item, item) if key == "port" and isinstance(item, str) else _numbered(item, ports)
+            for key, item in value.items()
+        }
+    return [_numbered(item, ports) for item in value] if isinstance(value, list) else value
 
 
 def _directions(spec: Mapping[str, Any]) -> set[str]:

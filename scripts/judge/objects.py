@@ -219,7 +219,7 @@ def _structured(
     if kind == "Service":
         yield from network.judge_service(old, new, before, after)
     elif kind == "NetworkPolicy":
-        yield from network.judge_policy(old, new)
+        yield from network.judge_policy(old, new, before, after)
     elif kind == "Ingress":
         yield from network.judge_ingress(old, new)
 

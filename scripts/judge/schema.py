@@ -335,8 +335,18 @@ def _bound(schema: Schema, word: str, exclusive: str, sign: int) -> tuple[float,
 
 def _words(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     for word in ("pattern", "format"):
-        if old.get(word) != new.get(word):
+        was, now = old.get(word), new.get(word)
+        if was is not None and now == _or_nothing(was):
+            yield Change(path, word, was, now, "wider")
+        elif now is not None and was == _or_nothing(now):
+            yield Change(path, word, was, now, "narrower")
+        elif was != now:
             yield from _unknown(old, new, word, path)
+
+
+def _or_nothing(pattern: str) -> str:
+    """The pattern that takes the empty text as well, as one writes it."""
+    return f"^({pattern.removeprefix('^').removesuffix('$')})?$"
 
 
 def _limit(old: Schema, new: Schema, word: str, path: Path, *, lower: bool) -> Iterator[Change]:
@@ -380,6 +390,8 @@ def _objects(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     if rest[0] != rest[1]:
         if NEVER in rest or {} in rest:
             was, now = (True if side == {} else False if side == NEVER else _told(side) for side in rest)
+            if now is False and patterns[1]:
+                now = {"only": [*patterns[1]]}
             narrower = rest[1] == NEVER or rest[0] == {}
             yield Change(path, "additionalProperties", was, now, "narrower" if narrower else "wider")
         else:

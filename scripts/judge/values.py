@@ -317,6 +317,8 @@ def _schema_level(old: Side, change: schemas.Change) -> tuple[Level, str]:
         if _at(old.values, change.path) in (_MISSING, None):
             return "major", "must be set: a values file without it is refused"
         return "major", "must be there: a values file that takes it away with null is refused"
+    if what == "additionalProperties" and isinstance(change.new, Mapping) and "only" in change.new:
+        return "major", "a values file with a key that matches none of the patterns is refused"
     if what == "additionalProperties" and change.new is False:
         return "major", "a values file with a key of its own here is refused"
     return "major", "a values file with what was taken before may be refused"

@@ -49,6 +49,7 @@ NARROWER = [
         {"type": "object", "patternProperties": {"^a": {"type": "string"}}, "additionalProperties": False},
         {"type": "object", "additionalProperties": False},
     ),
+    ({"type": "string", "pattern": "^(a+)?$"}, {"type": "string", "pattern": "^a+$"}),
     ({"type": "string"}, {"type": "string", "not": {"const": "x"}}),
     ({"type": "object"}, {"type": "object", "propertyNames": {"maxLength": 3}}),
     ({"type": "object"}, {"type": "object", "dependentRequired": {"a": ["b"]}}),
