@@ -105,7 +105,7 @@ def gathered(plan: Plan, futures: Mapping[Cell, Future[Manifests]]) -> Rendered:
     """What comes of `futures`, by values and then by version. Raises as `render` does."""
     renders: list[Render] = []
     refusals: dict[tuple[bool, str], tuple[ReleaseError, list[tuple[str, str]]]] = {}
-    for cell in sorted(futures, key=lambda cell: (plan.values.index(cell.values), (*plan.ways, "").index(cell.way))):
+    for cell in sorted(futures, key=lambda cell: (plan.values.index(cell.values), ("", *plan.ways).index(cell.way))):
         try:
             renders.append(Render(cell.name, cell.kube_version, futures[cell].result(), cell.way))
         except (ChartError, ValuesError) as error:

@@ -150,3 +150,203 @@ class TestDiff:
         cli.on_chart("diff", "--from", "oci://127.0.0.1:1/x/made").refused("names no version")
         cli.on_chart("diff", "--from", "HEAD").refused("is in no git repository", "a version such as")
         assert not (cli.dist / "made.manifests").exists()
+
+
+class TestValuesSets:
+    def test_those_of_ci_take_the_place_of_the_bare_values(self, cli: Cli, tmp_path: Path) -> None:
+        """A chart that refuses its own values can be linted and checked."""
+        chart = write_chart(tmp_path / "needy", "needy", map=config_map('{{ required "say who" .Values.who }}'))
+        (chart / "values.yaml").write_text("who: ''\n")
+        cli("template", "--chart", chart, "--kube-version", "1.30").refused("say who")
+        (chart / "ci").mkdir()
+        (chart / "ci" / "a-values.yaml").write_text("who: me\n")
+        (chart / "values-b.yml").write_text("who: you\n")
+        told = cli("kubeconform-check", "--chart", chart, "--kube-version", "1.30", "--json").fine()
+        assert json.loads(told)["values"] == ["ci/a-values.yaml", "values-b.yml"]
+        cli("lint", "--chart", chart).fine()
+        (chart / "gati.toml").write_text('values = ["values-*.yml"]\n')
+        told = cli("kubeconform-check", "--chart", chart, "--kube-version", "1.30", "--json").fine()
+        assert json.loads(told)["values"] == ["values-b.yml"]
+
+
+class TestCapabilities:
+    def test_the_kinds_of_the_minor_are_served(self, cli: Cli, tmp_path: Path) -> None:
+        asked = '{{ .Capabilities.APIVersions.Has "policy/v1/PodDisruptionBudget" }}'
+        young = '{{ .Capabilities.APIVersions.Has "resource.k8s.io/v1/DeviceClass" }}'
+        chart = write_chart(tmp_path / "asks", "asks", map=config_map("a") + f'data: {{a: "{asked}", b: "{young}"}}\n')
+        only = ("--kube-version", "1.30", "--kube-version", "1.37")
+        cli("template", "--chart", chart, *only).fine()
+        index = json.loads((cli.dist / "asks.manifests" / "index.json").read_text())
+        texts = [(cli.dist / "asks.manifests" / render["file"]).read_text() for render in index["renders"]]
+        assert ['a: "true", b: "true"' in text for text in texts] == [False, True]
+        assert ['a: "true"' in text for text in texts] == [True, True]
+
+    def test_an_operators_branch_is_rendered_with_and_without_it(self, cli: Cli, tmp_path: Path) -> None:
+        branch = '{{ if .Capabilities.APIVersions.Has "keda.sh/v1alpha1" }}with{{ else }}without{{ end }}'
+        chart = write_chart(tmp_path / "asks", "asks", map=config_map(branch))
+        told = json.loads(cli("template", "--chart", chart, "--kube-version", "1.30", "--json").fine())
+        assert [(render["values"], render["objects"]) for render in told["renders"]] == [
+            ("no values file", 1),
+            ("no values file without operators", 1),
+        ]
+        assert len({render["sha256"] for render in told["renders"]}) == 2
+
+    def test_templates_that_render_nothing_are_named_and_no_object_is_no_success(
+        self, cli: Cli, tmp_path: Path
+    ) -> None:
+        guarded = "{{ if .Values.on }}\n" + config_map("a") + "{{ end }}\n"
+        chart = write_chart(tmp_path / "quiet", "quiet", map=guarded)
+        (chart / "values.yaml").write_text("on: false\n")
+        cli("kubeconform-check", "--chart", chart, "--kube-version", "1.30").refused(
+            "renders no object", "templates/map.yaml", "ci/"
+        )
+
+
+class TestSchemas:
+    CUSTOM = "apiVersion: example.com/v1\nkind: Box\nmetadata: {name: b}\nspec: {size: big}\n"
+    DEFINITION = (
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: boxes.example.com}\n"
+        "spec:\n  group: example.com\n  scope: Namespaced\n  names: {kind: Box, plural: boxes, singular: box}\n"
+        "  versions:\n  - name: v1\n    served: true\n    storage: true\n    schema: {openAPIV3Schema: {type: object,"
+        " properties: {spec: {type: object, properties: {size: {type: integer}}}}}}\n"
+    )
+
+    def test_a_kind_without_one_is_not_checked_until_it_is_defined_or_skipped(self, cli: Cli, tmp_path: Path) -> None:
+        chart = write_chart(tmp_path / "box", "box", box=self.CUSTOM, map=config_map("a"))
+        check = ("kubeconform-check", "--chart", chart, "--kube-version", "1.30")
+        told = cli(*check)
+        assert "not checked: no schema for example.com/v1 Box" in told.stdout
+        told.refused("renders objects that are not checked", "skip_kinds")
+        (tmp_path / "crd.yaml").write_text(self.DEFINITION)
+        (chart / "gati.toml").write_text('crds = ["../crd.yaml"]\n')
+        told = cli(*check)
+        assert "spec.size: got string, want integer" in told.stdout
+        told.refused("that Kubernetes would refuse")
+        (chart / "gati.toml").write_text('skip_kinds = ["example.com/v1 Box: its vendor checks it"]\n')
+        told = cli(*check)
+        assert "Box/b is not checked: its vendor checks it" in told.stderr
+        assert "1 objects of 1 renders are valid" in told.fine()
+        (chart / "gati.toml").write_text('skip_kinds = ["Box"]\n')
+        cli(*check).refused("skip_kinds cannot be used", "group/version Kind: why")
+
+    def test_definitions_in_an_archived_dependency_count(self, cli: Cli, tmp_path: Path) -> None:
+        chart = write_chart(tmp_path / "box", "box", "dependencies: [{name: defs, version: 0.1.0}]\n", box=self.CUSTOM)
+        defs = write_chart(tmp_path / "defs", "defs", map=config_map("d"))
+        (defs / "crds").mkdir()
+        (defs / "crds" / "box.yaml").write_text(self.DEFINITION)
+        cli("package", "--chart", defs).fine()
+        (chart / "charts").mkdir()
+        shutil.copy(cli.dist / "defs-0.1.0.tgz", chart / "charts")
+        told = cli("kubeconform-check", "--chart", chart, "--kube-version", "1.30")
+        assert "spec.size: got string, want integer" in told.stdout
+
+
+class TestDependencies:
+    def test_by_path_they_are_fetched_and_packed_anew_when_they_change(self, cli: Cli, tmp_path: Path) -> None:
+        write_chart(tmp_path / "base", "base", map=config_map("first"))
+        needs = "dependencies: [{name: base, version: 0.1.0, repository: 'file://../base'}]\n"
+        umbrella = write_chart(tmp_path / "umbrella", "umbrella", needs)
+        (umbrella / "templates").rmdir()
+        assert "error" not in cli("lint", "--chart", umbrella).fine()
+        for name in ("first", "second"):
+            (tmp_path / "base" / "templates" / "map.yaml").write_text(config_map(name))
+            cli("template", "--chart", umbrella, "--kube-version", "1.30").fine()
+            (text,) = (file.read_text() for file in (cli.dist / "umbrella.manifests").glob("*.yaml"))
+            assert f"name: {name}" in text
+
+    def test_of_another_version_they_are_refused(self, cli: Cli, tmp_path: Path) -> None:
+        chart = write_chart(
+            tmp_path / "top", "top", "dependencies: [{name: sub, version: ~1.2.0}]\n", map=config_map("a")
+        )
+        write_chart(chart / "charts" / "sub", "sub", map=config_map("b"))  # 0.1.0
+        told = cli("lint", "--chart", chart)
+        assert "sub in charts/ is 0.1.0, not ~1.2.0" in told.stdout
+        told.refused("is not clean")
+        for task in ("template", "package"):
+            cli(task, "--chart", chart).refused("sub in charts/ is 0.1.0, not ~1.2.0", "helm dependency update")
+
+    def test_a_library_is_rendered_through_a_chart_that_uses_it(self, cli: Cli, tmp_path: Path) -> None:
+        library = write_chart(tmp_path / "lib", "lib", "type: library\n")
+        (library / "templates" / "_map.tpl").write_text('{{- define "lib.map" }}' + config_map("made") + "{{ end }}")
+        needs = "dependencies: [{name: lib, version: 0.1.0, repository: 'file://../lib'}]\n"
+        write_chart(tmp_path / "user", "user", needs, map='{{ include "lib.map" . }}\n')
+        told = cli("kubeconform-check", "--chart", library, "--kube-version", "1.30")
+        assert "rendered through" in told.stderr
+        assert "1 objects of 1 renders are valid" in told.fine()
+
+
+class TestObjects:
+    def test_hooks_namespaces_and_kinds(self, cli: Cli, tmp_path: Path) -> None:
+        def hook(event: str) -> str:
+            return config_map("h").replace("{name: h}", f"{{name: h, annotations: {{helm.sh/hook: {event}}}}}")
+
+        def placed(namespace: str) -> str:
+            return config_map("p").replace("{name: p}", f"{{name: p, namespace: {namespace}}}")
+
+        chart = write_chart(tmp_path / "many", "many", a=hook("pre-install"), b=hook("pre-upgrade"), c=placed("other"))
+        check = ("kubeconform-check", "--chart", chart, "--kube-version", "1.30")
+        cli(*check).fine()
+        (chart / "templates" / "d.yaml").write_text(config_map("p") + "---\n" + placed("many"))
+        (chart / "templates" / "e.yaml").write_text("metadata: {name: x}\n")
+        told = cli(*check)
+        assert told.status == 1
+        assert told.stdout.count("stands twice") == 1
+        assert "is no object: it has no apiVersion and kind" in told.stdout
+
+
+class TestLint:
+    def test_keeps_to_the_rules_of_the_chart(self, cli: Cli, tmp_path: Path) -> None:
+        chart = write_chart(tmp_path / "loose", "loose", map=config_map("a"))
+        (chart / "values.yaml").write_text("a: 1   \n#no space\n")
+        assert "yamllint" not in cli("lint", "--chart", chart).fine()
+        (chart / ".yamllint").write_text("rules: {trailing-spaces: {level: warning}}\n")
+        assert "trailing spaces" in cli("lint", "--chart", chart).fine()
+        (chart / "gati.toml").write_text('lint_errors = ["yamllint"]\n')
+        cli("lint", "--chart", chart).refused("is not clean")
+
+    def test_bears_what_helm_bears(self, cli: Cli, tmp_path: Path) -> None:
+        chart = write_chart(tmp_path / "vee", "vee", map=config_map("a"))
+        file = chart / "Chart.yaml"
+        file.write_text(file.read_text().replace("0.1.0", "v0.1.0"))
+        (chart / "gati.toml").write_text('changelog = "none"\n')
+        told = cli("lint", "--chart", chart).fine()
+        assert "has a leading v" in told
+        assert "changelog" not in told
+        assert json.loads(cli("package", "--chart", chart, "--json").fine())["version"] == "v0.1.0"
+        given = ("--version", "1.2.3", "--app-version", "9.9")
+        assert json.loads(cli("package", "--chart", chart, *given, "--json").fine())["version"] == "1.2.3"
+        cli("publish", "--chart", chart).fine()
+
+
+class TestManyCharts:
+    def test_all_or_those_that_changed_in_order_of_dependency(self, cli: Cli, tmp_path: Path) -> None:
+        project = tmp_path / "project"
+        for name, needs in (("base", ""), ("top", "base"), ("other", "")):
+            more = (
+                f"dependencies: [{{name: {needs}, version: 0.1.0, repository: 'file://../{needs}'}}]\n" if needs else ""
+            )
+            write_chart(project / "charts" / name, name, more, map=config_map(name))
+        (project / "gati.toml").write_text('charts = ["charts/*"]\nchangelog = "none"\n')
+        (project / ".gitignore").write_text("charts/*/charts/\n")
+
+        def git(*words: str) -> None:
+            who = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false")
+            subprocess.run(("git", *who, *words), cwd=project, check=True, capture_output=True)
+
+        def names(*argv: str) -> list[str]:
+            told = json.loads(cli(*argv, "--chart", project, "--json").fine())
+            return [chart["name"] for chart in told["charts"]]
+
+        assert names("lint", "--all") == ["base", "other", "top"]  # and fetches what top needs, with its Chart.lock
+        git("init", "--quiet")
+        git("add", "--all")
+        git("commit", "--quiet", "-m", "first")
+        git("tag", "start")
+        assert names("lint", "--changed", "start") == []
+        (project / "charts" / "base" / "templates" / "map.yaml").write_text(config_map("changed"))
+        assert names("kubeconform-check", "--changed", "start") == ["base", "top"]
+        assert json.loads((cli.dist / "top.kubeconform.json").read_text())["objects"] > 0
+        (project / "charts" / "other" / "templates" / "map.yaml").write_text("a: [\n")
+        told = cli("template", "--all", "--chart", project)
+        assert "base 0.1.0" in told.stdout
+        told.refused("1 of 3 charts failed", "other")
