@@ -99,7 +99,7 @@ def smoke(made: KindCluster, api: Api, work: Workspace, tmp_path_factory: pytest
             images=work.config.own_images,
             own=True,
             login=Login(made.kubeconfig),
-            deadline=60,
+            deadline=150,
         )
 
         def faulty(fault: Fault) -> Published:
