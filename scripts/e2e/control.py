@@ -20,7 +20,7 @@ from scripts.e2e.k6 import TIMEOUT, Load, Request, load
 _PORTS = range(21_000, 29_000)  # below those of NodePorts
 _NAME = "control"
 _PROOF = "pod"
-_READY_DEADLINE = 60.0
+_READY_DEADLINE = 120.0
 # Answers every request at once, over connections that are kept; Python is what the image that serves as its own has.
 _SERVER = """
 import asyncio, os
@@ -104,6 +104,9 @@ def _start(api: Api, namespace: str, nodes: Sequence[Object], image: str, port: 
     """The URLs of the servers, once all of them run. Raises ApiError, ClusterError."""
     labels = {"pod-security.kubernetes.io/enforce": "privileged"}  # the network of the host
     api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
+    # A pod is refused until the namespace has its account.
+    account = "the account of a new namespace"
+    api.wait(lambda: api.get("ServiceAccount", "default", namespace), what=account, deadline=_READY_DEADLINE)
     addresses = [_address(node) for node in nodes]
     for node, address in zip(nodes, addresses, strict=True):
         api.create(_pod(node["metadata"]["name"], address, image, port), namespace)
