@@ -651,10 +651,10 @@ def _all() -> Iterator[Mutation]:
     yield one(
         "a key added",
         "minor",
-        "values ingress.dnsPolicy",
+        "values ingress.greeting",
         "a new setting",
-        added("ingress.dnsPolicy", ""),
-        schema(lambda s: s["properties"]["ingress"]["properties"].update(dnsPolicy={"type": "string"})),
+        added("ingress.greeting", ""),
+        schema(lambda s: s["properties"]["ingress"]["properties"].update(greeting={"type": "string"})),
     )
     yield one(
         "a setting that nothing reads any more",
