@@ -5,6 +5,7 @@ Nothing but invoke and the front is imported before a task runs, so that `invoke
 
 from __future__ import annotations
 
+import json as json_module
 from typing import Any
 
 from invoke.collection import Collection
@@ -29,13 +30,18 @@ GROUPS: dict[str, tuple[Task[Any], ...]] = {
 }
 
 
-@task(default=True)
-def overview(_: Context) -> None:
+@task(default=True, help={"json": "Print JSON for a machine to read."})
+def overview(_: Context, json: bool = False) -> None:
     """List the tasks by group; so does `invoke` alone."""
-    for title, tasks in GROUPS.items():
-        print(title)
-        for each in tasks:
-            print(f"  {each.name:<18} {(each.__doc__ or '').strip().splitlines()[0]}")
+    shown = {
+        title: {str(each.name): (each.__doc__ or "").strip().splitlines()[0] for each in tasks}
+        for title, tasks in GROUPS.items()
+    }
+    if json:
+        print(json_module.dumps(shown, indent=2))
+        return
+    for title, tasks in shown.items():
+        print("\n".join((title, *(f"  {name:<18} {text}" for name, text in tasks.items()))))
     print("\n`invoke --help TASK` explains one.")
 
 
