@@ -65,6 +65,18 @@ def _spec_but(free: frozenset[str], old: Mapping[str, Any], new: Mapping[str, An
 
 def _stateful_set(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
     yield from _spec_but(_STATEFUL_SET_OPEN, old, new)
+    yield from _left_over("spec.updateStrategy", "OnDelete", old, new)
+
+
+def _deployment(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+    yield from _left_over("spec.strategy", "Recreate", old, new)
+
+
+def _left_over(path: str, kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+    """A strategy of another type beside the `rollingUpdate` that the API server has written, and nobody takes away."""
+    was, now = at(old, path) or {}, at(new, path) or {}
+    if was.get("type") != kind and now.get("type") == kind and "rollingUpdate" not in was:
+        yield path, was or None, now
 
 
 def _job(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
@@ -135,6 +147,7 @@ def _frozen(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
 Special = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Found]]
 _SPECIAL: Mapping[tuple[str, str], Special] = {
     ("apps", "StatefulSet"): _stateful_set,
+    ("apps", "Deployment"): _deployment,
     ("batch", "Job"): _job,
     ("", "Pod"): _pod,
     ("", "PersistentVolumeClaim"): _claim,
