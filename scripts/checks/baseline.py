@@ -10,6 +10,7 @@ from pathlib import Path
 from scripts.chart.archive import unpack
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import placed, read_committed
+from scripts.core.config import demand_no_login
 from scripts.core.errors import ChartError, GitError, RegistryError
 from scripts.core.git import Repository, find_repository
 from scripts.core.owner import owned
@@ -34,6 +35,8 @@ def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
     folder, or anything that git knows as a revision, with or without `git:` before it. Raises RegistryError,
     GitError, ChartError.
     """
+    if "://" in reference:
+        demand_no_login(reference, "the earlier chart's address")
     with tempfile.TemporaryDirectory(prefix=owned("earlier")) as scratch:
         folder = Path(scratch)
         if reference.startswith("oci://") or is_semver(reference):

@@ -278,8 +278,8 @@ def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
 
 
 def demand_no_login(address: str, where: str) -> None:
-    """Raises ConfigError for an address that holds a login, which it does not repeat."""
-    if "@" in address.partition("://")[2].partition("/")[0]:
+    """Raises ConfigError for an address that holds a login, which it does not repeat; `@sha256:...` is none."""
+    if re.search(r"@(?!sha\d+:)|%40", address):
         raise ConfigError(
             f"{where} holds a login, which the command line and logs would show",
             expected="oci://host/path",

@@ -222,7 +222,11 @@ def told(show: Show, typed: Typed) -> Iterator[None]:
                 failure = error if isinstance(error, ReleaseError) else OutputError(str(error))
                 failure.run = failure.run and typed.pasted(failure.run)
                 failure.again = typed.pasted(failure.again)
-                show.end(failure)
+                try:
+                    show.end(failure)
+                    sys.stdout.flush()
+                except OSError:  # where results go is what is full
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 raise Exit(f"error: {show.redact(str(failure))}", code=failure.code) from None
     except KeyboardInterrupt as stop:
         code = 128 + getattr(stop, "number", signal.SIGINT)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from scripts.core.config import demand_no_login
 from scripts.core.errors import ConfigError, RegistryError, ReleaseError
 from scripts.registry.credentials import Credentials
 
@@ -123,6 +124,7 @@ def parse_reference(text: str) -> tuple[str, str, str, str | None]:
 
     Raises ConfigError.
     """
+    demand_no_login(text, "the reference")
     bare, _, digest = text.partition("@")
     prefix, _, last = bare.rpartition("/")
     name, _, tag = last.partition(":")

@@ -41,6 +41,15 @@ class TestStreams:
             assert done.returncode == OUTSIDE, done
             assert "error: " in done.stderr
 
+    @pytest.mark.parametrize("argv", [("--list",), (), ("tools", "--json"), ("lint", "--help")])
+    def test_that_take_nothing(self, cli: Cli, argv: tuple[str, ...]) -> None:
+        """What Invoke prints itself is told as shortly as what we print."""
+        full = shell(cli, '"$@" >/dev/full', *argv, PYTHONUNBUFFERED="")
+        assert full.returncode in (1, OUTSIDE), full
+        assert full.stderr.count("No space left on device") == 1, full
+        unread = shell(cli, '{ "$@"; echo "status $?" >&2; } | true', *argv, PYTHONUNBUFFERED="")
+        assert unread.stderr.startswith("status "), unread
+
     def test_results_that_nobody_reads(self, cli: Cli) -> None:
         done = shell(cli, '{ "$@"; echo "status $?" >&2; } | true', "package", "--chart", cli.chart)
         assert "status 141" in done.stderr or "status 0" in done.stderr, done
@@ -153,6 +162,9 @@ class TestSecrets:
             told = cli.on_chart("publish", *argv, **env)
             assert "holds a login" in told.refused("GATI_REGISTRY_PASSWORD")
             assert "hunter2" not in told.stdout + told.stderr
+        for address in ("oci://me:hunter2@example.org/charts/made:0.1.0", "https://me:hunter2@example.org/made.tgz"):
+            told = cli.on_chart("diff", "--from", address)
+            assert "hunter2" not in told.refused("holds a login")
 
     def test_the_password_is_in_nothing_that_is_told(self, cli: Cli) -> None:
         env = {"GATI_REGISTRY_USERNAME": "me", "GATI_REGISTRY_PASSWORD": "chart.yaml"}

@@ -97,7 +97,17 @@ def test_files_that_are_named_begin_at_the_project_or_at_home(tmp_path: Path, mo
     assert config.registry_key == ""
 
 
-@pytest.mark.parametrize("address", ["oci://me:hunter2@host/charts", "oci://hunter2@host", "https://a:hunter2@host"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "oci://me:hunter2@host/charts",
+        "oci://hunter2@host",
+        "https://a:hunter2@host",
+        "oci://a:hun/hunter2@host/x",
+        "a:hunter2@host/x",
+        "oci://a:hunter2%40host/x",
+    ],
+)
 def test_a_login_in_the_registrys_address_is_refused_and_not_repeated(tmp_path: Path, address: str) -> None:
     with pytest.raises(ConfigError, match="holds a login") as caught:
         load_config(tmp_path, environ={"GATI_REGISTRY": address})
