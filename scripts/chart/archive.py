@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -151,6 +152,10 @@ def read_members(data: bytes, what: str) -> dict[str, bytes]:
         raise ChartError(f"{what} is not a whole .tgz", found=str(error) or type(error).__name__) from error
 
 
+# What a file system says of names alone. (A ValueError is a NUL, or letters that the locale lacks.)
+_NO_NAME = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
+
+
 def unpack(data: bytes, into: Path) -> Path:
     """Write the files of an archive below the folder `into`; the chart's folder. Raises ChartError."""
     members = read_members(data, "the archive")
@@ -160,8 +165,15 @@ def unpack(data: bytes, into: Path) -> Path:
         raise ChartError("the archive is not a chart's", expected="files in one folder", found=", ".join(sorted(roots)))
     for name, content in members.items():
         file = into / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_NAME:
+                raise
+            raise ChartError(
+                "the archive holds names that cannot be files together", found=f"{name[:80]!r}: {error.args[-1]}"
+            ) from error
     return into / roots.pop()
 
 

@@ -76,6 +76,18 @@ def test_what_holds_more_files_than_a_chart_can() -> None:
         read_members(tgz({f"demo/{number}": "" for number in range(20_001)}), "it")
 
 
+@pytest.mark.parametrize("name", ["demo/Chart.yaml/a", "demo/" + "a" * 300, "demo/a\0b"])
+def test_names_that_cannot_be_files(name: str, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for each in ("demo/Chart.yaml", name):
+            member = tarfile.TarInfo("demo/short" if "\0" in each else each)
+            member.pax_headers = {"path": each}  # a plain header would end the name at a NUL
+            archive.addfile(member)
+    with pytest.raises(ChartError, match="names that cannot be files"):
+        unpack(buffer.getvalue(), tmp_path)
+
+
 @pytest.mark.parametrize("name", ["/demo/a", "demo/../../a", "a"])
 def test_what_would_be_written_elsewhere(name: str, tmp_path: Path) -> None:
     with pytest.raises(ChartError):
