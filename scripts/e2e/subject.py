@@ -112,6 +112,7 @@ GATI = Subject(
         "apart": {
             "ingress": {
                 "replicaCount": 3,
+                "resources": {"requests": {"cpu": "50m"}},  # there must be room beside other scenarios on every node
                 "affinity": {
                     "podAntiAffinity": {
                         "requiredDuringSchedulingIgnoredDuringExecution": [

@@ -120,7 +120,7 @@ CASES = (
         "never-ready",
         "install",
         "container ingress runs and is not ready: Readiness probe failed",
-        front('set $main "readinessProbe" (dict "httpGet" (dict "path" "/nowhere" "port" 8080) "periodSeconds" 1)'),
+        front('set $main "readinessProbe" (dict "tcpSocket" (dict "port" 9) "periodSeconds" 1)'),
     ),
     case(
         "crash",
