@@ -178,14 +178,15 @@ def changes(lab: Lab, journal: Journal) -> None:
         change("the image alone", image="2")
         with journal.step("the pods run the changed image"):
             _demand_images(lab, namespace, "2")
+        with journal.step("the replicas are said by hand, as the guide has it before a scaler takes over"):
+            _scale(lab, namespace, 3)
         change("a scaler takes over the replicas", "scaler", image="2")
-        with journal.step("the scaler chooses three replicas"):
-            lab.api.patch("Deployment", lab.subject.front, namespace, {"spec": {"replicas": 3}})
-            lab.await_ready(namespace)
+        with journal.step("the scaler chooses four replicas"):
+            _scale(lab, namespace, 4)
         change("labels and image while the scaler owns the replicas", "labels")
         with journal.step("the replicas that the scaler chose survive the upgrade"):
             replicas = _object(lab, "Deployment", lab.subject.front, namespace)["spec"]["replicas"]
-            demand(replicas == 3, "the upgrade set the replicas back", "3", str(replicas))
+            demand(replicas == 4, "the upgrade set the replicas back", "4", str(replicas))
             promises.unscaled(lab, namespace)
         lab.make_certificate(namespace)
         change("TLS, while the plain port stays", "tls")
@@ -196,6 +197,11 @@ def changes(lab: Lab, journal: Journal) -> None:
         demand(outside.scheme == "https", "the Service does not offer HTTPS", "https", ", ".join(outside.asked))
         journal.detail(f"{len(targets)} nodes; {promises.monitored(lab, namespace, namespace)}")
     lab.forget(namespace)
+
+
+def _scale(lab: Lab, namespace: str, replicas: int) -> None:
+    lab.api.patch("Deployment", lab.subject.front, namespace, {"spec": {"replicas": replicas}})
+    lab.await_ready(namespace)
 
 
 def rollback(lab: Lab, journal: Journal) -> None:
