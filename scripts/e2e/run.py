@@ -49,7 +49,7 @@ from scripts.workspace import Workspace
 
 FROZEN = Path("tests/render/published")  # the first published archive, which every candidate is upgraded from
 _REPORT, _JUNIT = "report.json", "junit.xml"
-_LANES = 3  # scenarios at a time: they wait more than they work, but most have a load on
+_LANES = 2  # scenarios at a time: they wait more than they work, but most have a load on
 _ATTEMPTS = 3  # at a scenario, while the machine is in the way
 # Causes of a rollout's failure that have nothing to do with time.
 _REFUSALS = frozenset(
