@@ -40,7 +40,7 @@ def replace(file: str, old: str, new: str) -> Callable[[Path], None]:
 
 @pytest.mark.parametrize("task", ["lint", *RENDERING, "package", "publish", "verify", "version-bump", "release"])
 def test_no_chart_at_the_path(cli: Cli, task: str, tmp_path: Path) -> None:
-    told = cli(task, "--chart", tmp_path / "nowhere")
+    told = cli(task, "--chart", tmp_path / "nowhere", *(["--part", "patch"] if task == "version-bump" else []))
     told.refused(f"no chart at {tmp_path}/nowhere", "no such folder", "--chart PATH")
     assert told.stdout == ""
     assert not cli.dist.exists()
