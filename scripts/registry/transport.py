@@ -442,8 +442,12 @@ def _tls_error(text: str, words: str, host: str) -> RegistryError:
             found=words,
             run="give yours: registry_cert and registry_key in [tool.gati], GATI_REGISTRY_CERT and GATI_REGISTRY_KEY",
         )
-    if "eof" in text:  # the connection was cut, or nothing that speaks TLS listens
-        return BrokenTls(f"{host} breaks off the TLS connection", found=words, run=_LOOK)
+    if "eof" in text:  # it was cut, nothing that speaks TLS listens, or the word of why was lost with the connection
+        return BrokenTls(
+            f"{host} breaks off the TLS connection, as one that asks for a client certificate may",
+            found=words,
+            run=f"{_LOOK}; or give registry_cert and registry_key, where it asks for them",
+        )
     return RegistryError(f"TLS with {host} fails", found=words)
 
 
