@@ -99,7 +99,7 @@ def test_a_refusal_is_not_taken_for_an_absent_engine() -> None:
 @pytest.mark.parametrize("task", ["up", "down", "images"])
 def test_an_absent_engine(root: Path, task: str) -> None:
     result = Runner().run(("invoke", task), cwd=root, env={"DOCKER_HOST": "unix:///nowhere.sock"}, check=False)
-    assert result.status == 1
+    assert result.status == 5
     assert result.stderr.splitlines()[0] == "error: no container engine answers at unix:///nowhere.sock"
     assert "the socket is not there" in result.stderr
     assert "Traceback" not in result.stderr
