@@ -177,3 +177,8 @@ def test_tasks_work_from_a_folder_below(cli: Cli, folder: str) -> None:
         text=True,
     )
     assert json.loads(done.stdout)["name"] == "gati", done.stderr
+
+
+def test_a_rollout_takes_its_operation_as_a_word(cli: Cli) -> None:
+    assert cli("rollout", "upgrade", "--dry-run").fine().startswith("helm upgrade gati ")
+    cli("rollout", "remove").refused("there is no operation 'remove'", "install, upgrade, rollback")
