@@ -33,6 +33,15 @@ def build_tools(session: nox.Session, *names: str) -> None:
     session.run("invoke", "tools", "--build", *(f"--only={name}" for name in names))
 
 
+def test_on_a_cluster(session: nox.Session, marks: str) -> None:
+    """Run the tests of `tests/e2e` with these marks; what their cluster is made of is built first."""
+    install(session, "test")
+    build_tools(session, "helm", "kind", "kubectl", "crane", "k6")
+    for images in ("images", "node-image"):
+        run_patiently(session, "invoke", images)
+    run_patiently(session, "pytest", "-m", marks, "tests/e2e", *session.posargs)
+
+
 @nox.session(tags=["check"])
 def lint(session: nox.Session) -> None:
     """Check the style of the Python code, and what CI runs."""
@@ -107,18 +116,10 @@ def e2e(session: nox.Session) -> None:
 @nox.session(name="e2e-tests")
 def e2e_tests(session: nox.Session) -> None:
     """Test on a kind cluster what proves the chart: broken charts, rollouts, foreign clusters, the guide's commands."""
-    install(session, "test")
-    build_tools(session, "helm", "kind", "kubectl", "crane", "k6")
-    for images in ("images", "node-image"):
-        run_patiently(session, "invoke", images)
-    run_patiently(session, "pytest", "-m", "e2e and not faults", "tests/e2e", *session.posargs)
+    test_on_a_cluster(session, "e2e and not faults")
 
 
 @nox.session(name="e2e-faults")
 def e2e_faults(session: nox.Session) -> None:
     """Prove on a kind cluster that the smoke test goes red for every promise that a chart breaks."""
-    install(session, "test")
-    build_tools(session, "helm", "kind", "kubectl", "crane", "k6")
-    for images in ("images", "node-image"):
-        run_patiently(session, "invoke", images)
-    run_patiently(session, "pytest", "-m", "faults", "tests/e2e", *session.posargs)
+    test_on_a_cluster(session, "faults")
