@@ -16,6 +16,7 @@ def _unread(kind: type[BaseException], error: BaseException, trace: TracebackTyp
         sys.__excepthook__(kind, error, trace)
 
 
+sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)  # Invoke would have all of us compiled at every start
 sys.excepthook = _unread  # as early as anything of ours is loaded
 if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
     sys.stdout.reconfigure(line_buffering=True)  # so that a reader's going is seen here, and not when Python ends

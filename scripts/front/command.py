@@ -90,6 +90,7 @@ def command(
             iterable=[each.name for each in flags if each.annotation == "Many"],
             help={_flag(each.name): texts[each.name] for each in flags},
         )(run)
+        del made.__signature__  # type: ignore[attr-defined]  # the body has it, and Invoke copies tasks in depth
         return made
 
     return decorate

@@ -111,7 +111,7 @@ class Transport:
     def __init__(self, registry: Registry, sleep: Callable[[float], None] = pause) -> None:
         self._registry = registry
         self._sleep = sleep
-        self._managers: dict[str | None, urllib3.PoolManager] = {}
+        self._managers: dict[tuple[str, str | None], urllib3.PoolManager] = {}
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     def close(self) -> None:
@@ -196,14 +196,14 @@ class Transport:
     def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int) -> Answer:
         import urllib3
 
-        host = _parts(url).netloc
+        scheme, host = _parts(url)[:2]
         deadline = _WHOLE + limit / _SLOWEST
         proxy = proxy_for(url, os.environ)
         try:
             with (
                 self._cut_after(deadline) as late,
                 contextlib.closing(
-                    self._manager(proxy).urlopen(
+                    self._manager(scheme, proxy).urlopen(
                         method,
                         url,
                         headers=headers,
@@ -258,16 +258,17 @@ class Transport:
         finally:
             done.set()
 
-    def _manager(self, proxy: str | None) -> urllib3.PoolManager:
-        """The connections through `proxy`, or direct ones."""
+    def _manager(self, scheme: str, proxy: str | None) -> urllib3.PoolManager:
+        """The connections of `scheme` through `proxy`, or direct ones."""
         import urllib3
 
-        if proxy not in self._managers:
-            options: dict[str, Any] = {"ssl_context": self._tls}
+        if (scheme, proxy) not in self._managers:
+            parts = urlsplit(proxy or "")
+            tls = self._tls if "https" in (scheme, parts.scheme) else None  # whose authorities take a while to read
+            options: dict[str, Any] = {"ssl_context": tls}
             if proxy is None:
                 manager = urllib3.PoolManager(**options)
             else:
-                parts = urlsplit(proxy)
                 login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if parts.username else None
                 if parts.scheme.startswith("socks5"):
                     from urllib3.contrib.socks import SOCKSProxyManager
@@ -277,12 +278,12 @@ class Transport:
                 else:
                     plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
                     known = urllib3.make_headers(proxy_basic_auth=login) if login else None
-                    manager = urllib3.ProxyManager(plain, proxy_headers=known, proxy_ssl_context=self._tls, **options)
+                    manager = urllib3.ProxyManager(plain, proxy_headers=known, proxy_ssl_context=tls, **options)
             manager.pool_classes_by_scheme = {
                 scheme: self._watched(kind) for scheme, kind in manager.pool_classes_by_scheme.items()
             }
-            self._managers[proxy] = manager
-        return self._managers[proxy]
+            self._managers[scheme, proxy] = manager
+        return self._managers[scheme, proxy]
 
     def _watched(self, pool: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPConnectionPool]:
         """`pool` with connections whose sockets are noted, so that they can be shut down from outside."""

@@ -118,6 +118,20 @@ class TestTime:
             sender.send("GET", f"http://{host}/v2/")
 
 
+def test_authorities_are_read_for_tls_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are some hundred files on many a system, and a release asks the embedded registry three times."""
+
+    def read(*_: object) -> ssl.SSLContext:
+        raise AssertionError("no TLS is spoken here")
+
+    monkeypatch.setattr(transport, "tls_context", read)
+    with (
+        raw(slowly((HEAD, b"Content-Length: 2\r\n\r\n", b"{}"))) as host,
+        contextlib.closing(Transport(Registry(f"oci://{host}"))) as sender,
+    ):
+        assert sender.send("GET", f"http://{host}/v2/").body == b"{}"
+
+
 class TestSize:
     @pytest.mark.parametrize("head", [b"\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
     def test_of_a_body_without_a_length(self, head: bytes) -> None:
