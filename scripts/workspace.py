@@ -39,6 +39,12 @@ class Workspace:
         """The same with other values of the configuration."""
         return replace(self, config=replace(self.config, **changes))
 
+    def of_minor(self, minor: str) -> Workspace:
+        """The same for the test cluster of a Kubernetes `minor` ("1.29"). Raises ToolError for one not pinned."""
+        served = (self.config.node_image, *self.config.node_images)
+        image = next((name for name in served if f":v{minor}." in name), "")
+        return replace(self, tools=self.tools.of_minor(minor), config=replace(self.config, node_image=image))
+
     def of_chart(self, chart: Path) -> Workspace:
         """The same for another chart, by what configures that one; flags that were given hold for it, too.
 

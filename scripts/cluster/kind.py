@@ -23,6 +23,7 @@ from scripts.core.interrupt import cleaning, interruptible, put_right
 from scripts.core.owner import mark
 from scripts.core.parallel import workers
 from scripts.core.paths import list_item
+from scripts.core.semver import parse
 from scripts.core.waiting import locked, until
 from scripts.toolchain.crds import CRD_SETS, crd_files
 from scripts.workspace import Workspace
@@ -40,6 +41,7 @@ _CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 _READY_DEADLINE = 120.0
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 _INOTIFY_ENOUGH = 512  # a node uses about 20
+_REFUSES_CGROUP_V1 = "1.31.0"  # the first kubelet that can be told not to, and does as of 1.35
 _CGROUP_V2 = Path("/sys/fs/cgroup/cgroup.controllers")
 
 
@@ -139,7 +141,7 @@ def kind_config(image: NodeImage, *, cgroup_v1: bool) -> dict[str, Any]:
             *({"role": "worker", "image": image.reference, "labels": {ZONE_LABEL: zone}} for zone in ZONES),
         ],
     }
-    if cgroup_v1:
+    if cgroup_v1 and parse(image.kubernetes.removeprefix("v")) >= parse(_REFUSES_CGROUP_V1):
         kubelet = {"kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1", "failCgroupV1": False}
         document["kubeadmConfigPatches"] = [json.dumps(kubelet)]
     return document

@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,10 +74,8 @@ class NodePlan:
 
 def plan(work: Workspace) -> NodePlan:
     """What `node_image` would do; nothing is changed. Raises EngineError, ConfigError."""
-    remote, built = _from_registry(work.config.node_image).reference, built_reference(work)
-    ways = {"pull": remote, "build": built}
-    if work.config.images != "auto":
-        ways.pop("build" if work.config.images == "registry" else "pull")
+    built = built_reference(work)
+    ways = {"build" if choice.reference == built else "pull": choice.reference for choice in _choices(work, built)}
     with connect() as engine:
         there = next((name for name in ways.values() if find_image(engine, name)), None)
     return NodePlan(there, {} if there else ways)
@@ -90,14 +88,13 @@ def node_image(work: Workspace) -> NodeImage:
     Raises EngineError (no engine, no registry), ToolError, CommandFailed.
     """
     config, say = work.config, work.say
-    remote = _from_registry(config.node_image)
-    local = NodeImage(built_reference(work), work.tools.version("kubeadm"), has_cni=False)
-    choices = {"registry": (remote,), "build": (local,), "auto": (remote, local)}[config.images]
+    choices = _choices(work, built_reference(work))
     with connect() as engine:
         for choice in choices:
             if find_image(engine, choice.reference):
                 return choice
-        if remote in choices:
+        remote, local = choices[0], choices[-1]
+        if remote.has_cni:
             try:
                 say(f"pulling {config.node_image}")
                 pull(engine, remote.reference)
@@ -111,8 +108,23 @@ def node_image(work: Workspace) -> NodeImage:
         with locked(lock, what="the build of the node image", deadline=_PATIENCE, say=say, error=ToolError):
             if not (find_image(engine, local.reference) or _adopted(local.reference, engine)):
                 _build(local, work)
-        _remove_older(local.reference, engine)
+        _remove_older(local.reference, engine, pinned=work.tools.minors)
         return local
+
+
+def _choices(work: Workspace, built: str) -> tuple[NodeImage, ...]:
+    """The images that serve, by `config.images`, the best first. Raises ConfigError where none is named."""
+    config = work.config
+    local = NodeImage(built, work.tools.version("kubeadm"), has_cni=False)
+    if config.images == "build" or (config.images == "auto" and not config.node_image):
+        return (local,)
+    if not config.node_image:
+        raise ConfigError(
+            f"no registry is known to serve a node image of Kubernetes {local.kubernetes}",
+            expected='node_images = ["kindest/node:vX.Y.Z@sha256:..."] in [tool.gati], or images = "auto"',
+        )
+    remote = _from_registry(config.node_image)
+    return (remote,) if config.images == "registry" else (remote, local)
 
 
 def built_reference(work: Workspace) -> str:
@@ -151,14 +163,18 @@ def _adopted(reference: str, engine: DockerClient) -> bool:
     return False
 
 
-def _remove_older(reference: str, engine: DockerClient) -> None:
-    """Node images that older versions of the recipe built are 1 GB each; one that a node still runs from stays."""
+def _remove_older(reference: str, engine: DockerClient, *, pinned: Sequence[str] = ()) -> None:
+    """Node images that older versions of the recipe built are 1 GB each; one that a node still runs from stays.
+
+    So do those of the other minors that are `pinned`.
+    """
     from docker.errors import APIError
 
-    name = reference.partition(":")[0]
+    name, _, mine = reference.partition(":")
+    others = tuple(f"{name}:v{minor}." for minor in pinned if not mine.startswith(f"v{minor}."))
     for image in engine.images.list(name=name):
         for tag in image.tags:  # those of others too
-            if tag.startswith(f"{name}:") and tag != reference:
+            if tag.startswith(f"{name}:") and tag != reference and not tag.startswith(others):
                 with contextlib.suppress(APIError):
                     engine.images.remove(tag)
 

@@ -83,6 +83,8 @@ class Config:
     """Where base images come from: `registry`, `build` (from Debian and Go modules), or `auto`."""
     node_image: str = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
     """The kind node image to pull where a registry serves it: the one that the pinned kind is released with."""
+    node_images: tuple[str, ...] = ()
+    """Those of other Kubernetes minors, with a version and a digest each. A minor without one has its image built."""
     python_image: str = "python:3.13.9-slim-bookworm"
     """What the reference services are built on where a registry serves it; a digest may follow (`@sha256:...`)."""
     haproxy_image: str = "haproxy:3.2.7-bookworm"

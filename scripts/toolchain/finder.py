@@ -50,13 +50,23 @@ class Toolchain:
         *,
         say: Say = silent,
         pins: Path = PINS,
+        minor: str = "",
     ) -> None:
         self._cache = Cache(cache, say)
         self._runner = runner
         self._say = say
-        self._pins = load_pins(pins)
+        self._pins = load_pins(pins, minor)
         self._go = GoBuilder(self._cache, runner, say, self._pins)
         self._known: dict[tuple[str, bool], Path] = {}
+
+    @property
+    def minors(self) -> tuple[str, ...]:
+        """The Kubernetes minors ("1.29") that are pinned, oldest first."""
+        return self._pins.minors
+
+    def of_minor(self, minor: str) -> Toolchain:
+        """The same with the binaries of another Kubernetes `minor`. Raises ToolError for one that is not pinned."""
+        return Toolchain(self._cache.folder, self._runner, say=self._say, minor=minor)
 
     def path(self, name: str) -> Path:
         """The binary `name`, checked or built. Raises ToolError."""

@@ -52,7 +52,7 @@ class GoBuilder:
         self.unpack(module, source)
         out.mkdir()
         mode = "-mod=readonly"
-        if module.local_replace:
+        if module.local_replace is not None:
             _rewrite_replaces(source / "go.mod", module.local_replace)
             mode = "-mod=mod"  # go.sum has no lines for the replacements: go adds and verifies them
         if module.plugins:
@@ -215,9 +215,10 @@ def _pip_argv(target: Path, requirement: str) -> list[str | os.PathLike[str]]:
 
 
 def _rewrite_replaces(go_mod: Path, version: str) -> None:
+    """Have what a folder replaces come in `version`, or as it is required where that is ""."""
     text = go_mod.read_text(encoding="utf-8")
     pattern = re.compile(r"^(\s*(?:replace\s+)?)(\S+)(?: \S+)? => \.\.?/\S+$", re.MULTILINE)
-    go_mod.write_text(pattern.sub(rf"\1\2 => \2 {version}", text), encoding="utf-8")
+    go_mod.write_text(pattern.sub(rf"\1\2 => \2 {version}" if version else "", text), encoding="utf-8")
 
 
 def _drop_plugins(go_file: Path, keep: Iterable[str]) -> None:

@@ -45,7 +45,10 @@ class Plugins:
 
 @dataclass(frozen=True)
 class Module:
-    """A pinned Go module; `h1` is its checksum as `go.sum` writes it, `ldflags` serve its tools that give none."""
+    """A pinned Go module; `h1` is its checksum as `go.sum` writes it, `ldflags` serve its tools that give none.
+
+    `local_replace` is the version in place of folders of its repository, "" has none, None where it names no folders.
+    """
 
     name: str
     path: str
@@ -101,29 +104,56 @@ class Tool:
 
 @dataclass(frozen=True)
 class Pins:
-    """What `tools.toml` says."""
+    """What `tools.toml` says; `minors` are the Kubernetes minors ("1.29") that a node image can be built for."""
 
     modules: Mapping[str, Module]
     tools: Mapping[str, Tool]
     go_accepts: tuple[str, ...]
     go_package: str
+    minors: tuple[str, ...] = ()
 
 
-def load_pins(path: Path = PINS) -> Pins:
-    """Read the pins. Raises ToolError where an entry is incomplete or names an unknown module."""
+def load_pins(path: Path = PINS, minor: str = "") -> Pins:
+    """Read the pins, those for a Kubernetes `minor` in place of the others.
+
+    Raises ToolError where an entry is incomplete or names an unknown module, and for a minor without pins.
+    """
     raw = tomllib.loads(path.read_text(encoding="utf-8"))
     try:
-        modules = {name: _module(name, entry) for name, entry in raw.get("module", {}).items()}
+        entries, others = raw.get("module", {}), raw.get("minor", {})
+        newest = _minor(entries["kubernetes"]["version"]) if others else ""
+        minors = tuple(sorted((*others, newest), key=lambda name: int(name.partition(".")[2]))) if others else ()
+        if minor and minor not in minors:
+            raise ToolError(
+                f"no Kubernetes {minor} is pinned",
+                expected=", ".join(minors),
+                run=f'choose one of them, or add [minor."{minor}"] to {path.name}',
+            )
+        for name, entry in others.get(minor, {}).items():
+            entries[name] = entries[entry] if isinstance(entry, str) else {**entries[name], **entry}
+        modules = {name: _module(name, entry) for name, entry in entries.items()}
         tools = {name: _tool(name, entry, modules) for name, entry in raw.get("tool", {}).items()}
-        return Pins(modules, tools, tuple(raw["go"]["accepts"]), raw["go"]["package"])
+        return Pins(modules, tools, tuple(raw["go"]["accepts"]), raw["go"]["package"], minors)
     except (KeyError, TypeError) as error:
         raise ToolError(f"{path} has an incomplete entry", found=str(error)) from error
+
+
+def _minor(version: str) -> str:
+    """The minor of a version: "1.29" of "v1.29.15"."""
+    return ".".join(version.removeprefix("v").split(".")[:2])
+
+
+def _with_minor(text: str, version: str) -> str:
+    """`text` with the numbers that `{minor}`, `{minor-1}` and the like stand for."""
+    number = int(_minor(version).partition(".")[2])
+    return re.sub(r"\{minor([-+]\d+)?\}", lambda found: str(number + int(found[1] or 0)), text)
 
 
 def _module(name: str, entry: Mapping[str, Any]) -> Module:
     plugins = entry.get("plugins")
     chosen = plugins and Plugins(plugins["file"], tuple(plugins["keep"]))
-    return Module(**{**entry, "name": name, "ldflags": tuple(entry.get("ldflags", ())), "plugins": chosen})
+    ldflags = tuple(_with_minor(flag, entry["version"]) for flag in entry.get("ldflags", ()))
+    return Module(**{**entry, "name": name, "ldflags": ldflags, "plugins": chosen})
 
 
 def _tool(name: str, entry: Mapping[str, Any], modules: Mapping[str, Module]) -> Tool:
@@ -147,6 +177,6 @@ def _tool(name: str, entry: Mapping[str, Any], modules: Mapping[str, Module]) ->
         version_argv=tuple(entry.get("version_argv", ())),
         version_pattern=fill(pattern, re.escape) if pattern else None,
         listed=entry.get("listed", True),
-        accepts=tuple(entry.get("accepts", ())),
+        accepts=tuple(_with_minor(comparison, module.version) for comparison in entry.get("accepts", ())),
         folders=tuple(entry.get("folders", ())),
     )

@@ -58,3 +58,10 @@ def test_only_our_own_older_ones_are_removed() -> None:
     _remove_older("gati-bbbbbb/node:v1-key", cast(Any, engine))
     theirs = {f"gati-aaaaaa/node:v1-{name}" for name in ("key", "old", "older")}
     assert engine.tags == {*theirs, "gati-bbbbbb/node:v1-key"}
+
+
+def test_images_of_other_minors_that_are_pinned_stay() -> None:
+    engine = Engine().add("gati-aaaaaa/node:v1.37.2-key").add("gati-aaaaaa/node:v1.37.1-old")
+    engine.add("gati-aaaaaa/node:v1.29.15-key").add("gati-aaaaaa/node:v1.27.3-dropped")
+    _remove_older("gati-aaaaaa/node:v1.37.2-key", cast(Any, engine), pinned=("1.29", "1.37"))
+    assert engine.tags == {"gati-aaaaaa/node:v1.37.2-key", "gati-aaaaaa/node:v1.29.15-key"}

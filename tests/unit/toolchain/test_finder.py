@@ -20,6 +20,7 @@ import pytest
 from scripts.core.command import Result, Runner
 from scripts.core.errors import ToolError
 from scripts.toolchain.finder import Toolchain
+from scripts.toolchain.gobuild import _rewrite_replaces
 from scripts.toolchain.pins import PINS, load_pins
 
 FILES = {
@@ -403,6 +404,41 @@ class TestPins:
         broken.write_text(text[:begin] + text[text.index("\n", begin) :])
         with pytest.raises(ToolError, match="incomplete entry"):
             load_pins(broken)
+
+
+class TestMinors:
+    def test_each_has_kubernetes_and_an_etcd_of_its_own_and_shares_the_rest(self) -> None:
+        newest = load_pins()
+        assert newest.minors[0] == "1.28"
+        assert newest.minors[-1] == newest.modules["kubernetes"].version[1:].rpartition(".")[0]
+        for minor in newest.minors[:-1]:
+            pins = load_pins(minor=minor)
+            kubernetes = pins.modules["kubernetes"]
+            assert kubernetes.version.startswith(f"v{minor}.")
+            assert kubernetes.local_replace == kubernetes.version.replace("v1.", "v0.")
+            assert f"k8s.io/client-go/pkg/version.gitMinor={minor[2:]}" in kubernetes.ldflags
+            assert pins.modules["etcd"].version < newest.modules["etcd"].version
+            changed = {name for name in newest.tools if newest.tools[name].key() != pins.tools[name].key()}
+            assert changed == {tool.name for tool in pins.tools.values() if tool.module.name in ("kubernetes", "etcd")}
+
+    def test_a_client_may_be_a_minor_older_or_newer(self) -> None:
+        client = load_pins(minor="1.29").tools["kubectl"]
+        answers = ("1.27.9", "1.28.0", "1.29.15", "1.30.1", "1.31.0")
+        assert [client.admits(answer) for answer in answers] == [False, True, True, True, False]
+
+    def test_another_is_refused(self) -> None:
+        with pytest.raises(ToolError, match=r"no Kubernetes 1\.12 is pinned") as caught:
+            load_pins(minor="1.12")
+        assert caught.value.expected is not None
+        assert caught.value.expected.startswith("1.28, 1.29, ")
+
+
+@pytest.mark.parametrize(("version", "text"), [("v2", "replace (\n\ta => a v2\n)\nreplace b => b v2\n"), ("", None)])
+def test_folders_of_a_repository_are_replaced_or_left_out(tmp_path: Path, version: str, text: str | None) -> None:
+    file = tmp_path / "go.mod"
+    file.write_text("replace (\n\ta => ../a\n)\nreplace b => ./b\n")
+    _rewrite_replaces(file, version)
+    assert file.read_text() == text if text else "=>" not in file.read_text()
 
 
 def test_keys_differ_by_all_that_changes_a_binary() -> None:
