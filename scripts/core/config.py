@@ -8,7 +8,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -77,6 +77,8 @@ class Config:
     registry_cert: str = ""
     """A client certificate (PEM), for a registry that asks for one; `registry_key` is its key, without a passphrase."""
     registry_key: str = ""
+    require: tuple[str, ...] = ()
+    """What a release has to show beforehand: `e2e`, that the smoke test has passed with these very bytes."""
     initial_development: bool = True
     """Whether 0.y.z is judged as SemVer and cargo do, where the minor part is the breaking one; else as 1.y.z."""
     images: str = "auto"
@@ -122,7 +124,7 @@ EMBEDDED = "embedded"  # in place of an address, the registry on loopback
 _NO_KEYS = {"root", "project", "embedded_meant"}
 # Further variables of ours: the login, what our processes tell each other, the compose file, and the tests.
 _VARIABLES = re.compile(r"GATI_(REGISTRY_USERNAME|REGISTRY_PASSWORD|OWNER|BIND|TEST_\w+)")
-_CHOICES = {"images": ("auto", "registry", "build")}
+_CHOICES = {"images": ("auto", "registry", "build"), "require": ("e2e",)}
 _FILES = ("registry_ca", "registry_cert", "registry_key", "ca_bundle")  # names of files, or "" for none
 _OF_ONE_CHART = (
     "values", "test_chart", "api_versions", "schema_folders", "crds", "crd_modules", "skip_kinds", "yamllint",
@@ -268,7 +270,7 @@ def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
     if wanted.startswith("tuple"):
         parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
         if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
-            return tuple(part for part in parts if part)
+            return demand_choices(field.name, (part for part in parts if part), where)
     if wanted == "int":  # every whole number here is a port
         return whole_number(value, where, least=1, most=65535)
     if wanted == "str" and isinstance(value, str):
@@ -277,6 +279,16 @@ def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
             return value
         raise ConfigError(f"{where} has an unknown value", expected=" or ".join(allowed), found=repr(value))
     raise ConfigError(f"{where} has the wrong type", expected=wanted, found=repr(value))
+
+
+def demand_choices(name: str, words: Iterable[str], where: str = "") -> tuple[str, ...]:
+    """The `words` of the key `name`, each once. Raises ConfigError for one that it does not know."""
+    found = tuple(dict.fromkeys(words))
+    allowed = _CHOICES.get(name, found)
+    if unknown := [word for word in found if word not in allowed]:
+        expected = " or ".join(allowed)
+        raise ConfigError(f"{where or f'--{name}'} has an unknown value", expected=expected, found=", ".join(unknown))
+    return found
 
 
 def demand_no_login(address: str, where: str) -> None:

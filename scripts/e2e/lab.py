@@ -65,18 +65,19 @@ data:
 class Published:
     """A chart in the registry of the run: `reference` is what helm installs, with the digest.
 
-    `values` are the values files that it carries, by name.
+    `sha256` is the archive's, `values` are the values files that it carries, by name.
     """
 
     name: str
     version: str
     digest: str
     reference: str
+    sha256: str = ""
     values: Mapping[str, Path | None] = field(default_factory=dict)
 
     @property
     def facts(self) -> dict[str, str]:
-        return {"name": self.name, "version": self.version, "digest": self.digest}
+        return {"name": self.name, "version": self.version, "digest": self.digest, "sha256": self.sha256}
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,8 @@ class Outcome:
 class Report:
     """A whole run. `candidate`, `sources` and `cluster` say what was tested on what, as names and values.
 
-    `control` says whether there was one, and how it fared over the whole run.
+    `control` says whether there was one, and how it fared over the whole run, `toolkit` by which state of ours it was
+    made, and `left_out` names the scenarios that were not asked for.
     """
 
     candidate: Mapping[str, str]
@@ -104,6 +105,8 @@ class Report:
     seconds: float
     outcomes: tuple[Outcome, ...]
     control: Mapping[str, Any] = field(default_factory=dict)
+    toolkit: Mapping[str, Any] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -120,6 +123,8 @@ class Report:
             "sources": [dict(source) for source in self.sources],
             "cluster": dict(self.cluster),
             "control": dict(self.control),
+            "toolkit": dict(self.toolkit),
+            "left_out": list(self.left_out),
             "scenarios": [outcome.to_dict() for outcome in self.outcomes],
         }
 

@@ -24,7 +24,8 @@ from scripts.containers import leftovers
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.core.config import Config
 from scripts.core.errors import ChartError, ConfigError, FindingsError, RegistryError, ReleaseError
-from scripts.core.files import write_atomic
+from scripts.core.files import sha256, write_atomic
+from scripts.core.git import find_repository
 from scripts.core.interrupt import interruptible, put_right, stopped
 from scripts.core.owner import owned
 from scripts.core.parallel import workers
@@ -44,11 +45,12 @@ from scripts.registry.embedded import embedded, registry_in_use
 from scripts.registry.reference import Registry
 from scripts.release.package import package
 from scripts.release.publish import publish, push
+from scripts.release.tested import REPORT
 from scripts.rollout.rollout import RolloutFailed
 from scripts.workspace import Workspace
 
 FROZEN = Path("tests/render/published")  # the first published archive, which every candidate is upgraded from
-_REPORT, _JUNIT = "report.json", "junit.xml"
+_JUNIT = "junit.xml"
 _LANES = 2  # scenarios at a time: they wait more than they work, but most have a load on
 _ATTEMPTS = 3  # at a scenario, while the machine is in the way
 # Causes of a rollout's failure that have nothing to do with time.
@@ -138,7 +140,7 @@ def run(work: Workspace, options: Options) -> Report:
             demand_reachable_nodes()
         for name in (*options.scenarios, "values"):  # what an earlier run left
             shutil.rmtree(folder / name, ignore_errors=True)
-        for name in (_REPORT, _JUNIT):
+        for name in (REPORT.name, _JUNIT):
             (folder / name).unlink(missing_ok=True)
         workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=owned("e2e"))))
         charts = stack.enter_context(_published(work, options, workplace))
@@ -163,7 +165,7 @@ def run(work: Workspace, options: Options) -> Report:
         )
         if own and own.reused:
             lab.sweep()
-        about = _about(lab, own, options)
+        about, toolkit = _about(lab, own, options), _toolkit(work)
         outcomes = {name: Outcome(name, STOPPED, 0.0, (), error="it did not begin") for name in options.scenarios}
         seen: dict[str, object] = {"there": False}
         with put_right(lambda: _clean(lab, own, options, connected), work.say):
@@ -180,8 +182,10 @@ def run(work: Workspace, options: Options) -> Report:
                     seconds=time.monotonic() - begin,
                     outcomes=tuple(outcomes[name] for name in SCENARIOS if name in outcomes),
                     control=seen,
+                    toolkit=toolkit,
+                    left_out=tuple(name for name in SCENARIOS if name not in outcomes),
                 )
-                write_atomic(folder / _REPORT, json.dumps(report.to_dict(), indent=1) + "\n")
+                write_atomic(work.config.dist / REPORT, json.dumps(report.to_dict(), indent=1) + "\n")
                 write_atomic(folder / _JUNIT, report.junit())
     return report
 
@@ -346,6 +350,12 @@ def _about(lab: Lab, own: KindCluster | None, options: Options) -> dict[str, obj
     return about
 
 
+def _toolkit(work: Workspace) -> dict[str, object]:
+    """Which state of this toolkit has tested: its commit, and whether the files were other ones than that holds."""
+    repository = find_repository(work.config.root, work.runner)
+    return {"commit": repository.commit(), "changed": bool(repository.changes())} if repository else {}
+
+
 # -- what is tested --------------------------------------------------------------------------------
 
 
@@ -375,7 +385,7 @@ def _published(work: Workspace, options: Options, workplace: Path) -> Iterator[_
             twin = push_faulty(registry, helm, candidate.path, NEGATIVE_CONTROL, workplace)
         values = _values(candidate.path, workplace / "values")
         yield _Charts(
-            candidate=_named(registry, chart.name, candidate.version, publication.digest, values),
+            candidate=_named(registry, candidate.path, chart.name, candidate.version, publication.digest, values),
             sources=sources,
             sabotaged=twin,
         )
@@ -467,11 +477,14 @@ def push_archive(registry: Registry, helm: Helm, file: Path, name: str, version:
         found = client.manifest(registry.reference(name, version))
     if found is None:
         raise RegistryError(f"{file} was pushed, and the registry does not have {name} {version}")
-    return _named(registry, name, version, found.digest, _values(file, workplace / f"values-{version}"))
+    return _named(registry, file, name, version, found.digest, _values(file, workplace / f"values-{version}"))
 
 
-def _named(registry: Registry, name: str, version: str, digest: str, values: Mapping[str, Path | None]) -> Published:
-    return Published(name, version, digest, f"oci://{registry.host}/{registry.repository(name)}@{digest}", values)
+def _named(
+    registry: Registry, archive: Path, name: str, version: str, digest: str, values: Mapping[str, Path | None]
+) -> Published:
+    reference = f"oci://{registry.host}/{registry.repository(name)}@{digest}"
+    return Published(name, version, digest, reference, sha256(archive), values)
 
 
 def _values(archive: Path, into: Path) -> dict[str, Path | None]:

@@ -7,7 +7,7 @@ import itertools
 import sys
 from typing import TYPE_CHECKING
 
-from scripts.front.command import CHART, REGISTRY, command, demand_approval, say, working
+from scripts.front.command import CHART, REGISTRY, Many, command, demand_approval, say, working
 
 if TYPE_CHECKING:
     from scripts.front.command import Shown
@@ -147,6 +147,7 @@ def version_bump(
     dry_run="Only print the plan.",
     yes="Publish without asking.",
     allow_dirty="Release changes of the chart that are not committed.",
+    require="What has to be shown beforehand: e2e, that the smoke test passed with these very bytes; repeatable.",
 )
 def release(
     work: Workspace,
@@ -158,15 +159,18 @@ def release(
     allow_dirty: bool = False,
     all_: bool = False,
     changed: str | None = None,
+    require: Many = None,
 ) -> Shown:
     """Lint, validate, package, publish, verify and tag the chart: what of that is not done yet."""
     from scripts import present
     from scripts.chart.selection import selected
-    from scripts.core.config import demand_registry
+    from scripts.core.config import demand_choices, demand_registry
     from scripts.release import plan, several
 
     demand_registry(work.config)
-    options = plan.Options(part=bump, pre=pre, tag=tag, allow_dirty=allow_dirty)
+    work = work.having(require=demand_choices("require", require or work.config.require))
+    required = demand_choices("require", require or work.config.require)
+    options = plan.Options(part=bump, pre=pre, tag=tag, allow_dirty=allow_dirty, require=required)
     if all_ or changed:
         several.refuse_bump(options)
         charts = selected(work.config, work.runner, changed=changed)

@@ -53,6 +53,7 @@ from scripts.release.origin import Difference, Origin, committed_copy, differenc
 from scripts.release.package import build, midnight, release_time, store
 from scripts.release.publish import Publication, State
 from scripts.release.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read_record, record_file, write_record
+from scripts.release.tested import Tested, demand_tested, read_tested
 from scripts.workspace import Workspace
 
 _TOOLS = ("helm", "kubeconform")
@@ -68,6 +69,8 @@ class Options:
     allow_dirty: bool = False
     """Release what no commit holds."""
     pre: str | None = None
+    require: tuple[str, ...] = ()
+    """What has to be shown beforehand, as in the configuration."""
 
 
 @dataclass(frozen=True)
@@ -348,6 +351,8 @@ class Release:
             steps.insert(0, self._bump_step())
         if self.facts.bump is None:
             steps.append(self._commit_step())
+        if "e2e" in self._options.require:
+            steps.append(self._tested_step())
         steps += [self._publish_step(published), self._verify_step(published, there)]
         if self._options.tag:
             steps.append(self._tag_step(tag))
@@ -379,6 +384,17 @@ class Release:
         if self._options.allow_dirty:
             return Step("commit", "different", f"allowed: {names}")
         return Step("commit", "different", f"refused after the checks: {names}", uncommitted(facts.dirty))
+
+    def _tested_step(self) -> Step:
+        """Whether the smoke test has passed with the archive that is released."""
+        raised = self._options.part or "" if self.facts.bump is not None else ""
+        tested: Tested | None = None
+        try:
+            tested = read_tested(self._config)
+            demand_tested(tested, self.package.sha256, raised=raised)
+        except ReleaseError as error:
+            return Step("e2e", "absent" if tested is None else "different", f"{error.message}: {error.run}", error)
+        return Step("e2e", "same", f"passed with sha256 {self.package.sha256[:12]}")
 
     def _publish_step(self, seen: publishing.Probe) -> Step:
         facts = self.facts
