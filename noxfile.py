@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 import nox
@@ -56,7 +57,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(tags=["check"])
 def types(session: nox.Session) -> None:
     """Check the types of the Python code."""
-    install(session, "lint", "test", "services")
+    install(session, "lint", "test", "services", "browser")
     session.run("mypy")
 
 
@@ -65,7 +66,7 @@ def tests(session: nox.Session) -> None:
     """Run every test that needs no container engine."""
     install(session, "test", "services")
     build_tools(session, "helm", "kubeconform", "helm-docs", "crane", "registry", "toxiproxy")
-    engineless = "not e2e and not compose and not bench and not audit"
+    engineless = "not e2e and not compose and not bench and not audit and not browser"
     session.run("pytest", "-n", "2", "-m", engineless, *session.posargs)
 
 
@@ -95,6 +96,16 @@ def audit(session: nox.Session) -> None:
     install(session, "test")
     build_tools(session, "helm", "kube-score")
     session.run("pytest", "-m", "audit", "tests/audit", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Look at the report in a real Chromium: the system's, or the one that Playwright downloads."""
+    install(session, "test", "browser")
+    build_tools(session, "helm", "kubeconform")
+    if not (shutil.which("chromium") or shutil.which("google-chrome")):
+        session.run("playwright", "install", "--with-deps", "--only-shell", "chromium")
+    session.run("pytest", "-m", "browser", "tests/browser", *session.posargs)
 
 
 @nox.session

@@ -12,7 +12,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task, task
 
-from scripts.front import chart, cluster, machine, release, stack
+from scripts.front import chart, cluster, machine, release, report, stack
 
 GROUPS: dict[str, tuple[Task[Any], ...]] = {
     "Judge a chart": (chart.lint, chart.template, chart.kubeconform_check, chart.diff, chart.judge),
@@ -25,6 +25,7 @@ GROUPS: dict[str, tuple[Task[Any], ...]] = {
         release.serve_registry,
     ),
     "Prove it on a cluster": (cluster.e2e, cluster.rollout),
+    "Look at it": (report.report,),
     "Run the services here": (stack.up, stack.down),
     "This machine": (machine.doctor, machine.tools, machine.images, machine.node_image),
 }

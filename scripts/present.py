@@ -273,6 +273,16 @@ def released(ready: Release, record: ReleaseRecord | None) -> Answer:
     return Answer("\n".join(lines), records)
 
 
+def reported(made: dict[str, Any], target: Path) -> Answer:
+    """`invoke report`: where the page is, the verdict, and the first cause."""
+    verdict = made["verdict"]
+    lines = [f"{made['chart']['name']} {made['chart']['version']}: {verdict['state']}"]
+    lines += [f"  {row['gate']:<12} {row['state']:<8} {row['what']}" for row in verdict["rows"]]
+    lines += [f"first cause: {verdict['first']}"] if verdict["first"] else []
+    lines += [f"{len(made['uncovered'])} things are not covered; the page names them", shown(target)]
+    return Answer("\n".join(lines), made)
+
+
 def to_json(records: Any) -> str:
     """`records` as indented JSON; paths become text."""
     return json_module.dumps(

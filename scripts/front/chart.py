@@ -89,11 +89,15 @@ def diff(
 ) -> Shown:
     """Show what differs between two versions of the chart: objects and fields, values, schema, Chart.yaml."""
     from scripts import present
+    from scripts.chart.source import read_chart
+    from scripts.core import files
     from scripts.judge import judge as stage
 
     further = [Path(file) for file in values or ()]
     found = stage.diff(work, from_, to, values=further, kube_versions=kube_version or ())
     yield present.compared(found, as_html=html)
+    name = read_chart(work.config.chart).name
+    files.write_atomic(work.config.result(name, "diff.json"), present.to_json(found.record()))
 
 
 @command(

@@ -69,6 +69,20 @@ def annotate(marks: Iterable[Mark], write: Callable[[str], None], dist: Path, *,
         write_atomic(dist / QUALITY, json.dumps(issues, indent=2) + "\n")
 
 
+def summarize(markdown: str, environ: Mapping[str, str] | None = None) -> None:
+    """Add `markdown` to the summary of the job, where the system around us has one. Raises OutputError."""
+    from scripts.core.errors import OutputError
+
+    file = (os.environ if environ is None else environ).get("GITHUB_STEP_SUMMARY")
+    if not file:
+        return
+    try:
+        with Path(file).open("a", encoding="utf-8") as summary:
+            summary.write(markdown)
+    except OSError as error:
+        raise OutputError(f"the job's summary {file} cannot be written", found=str(error)) from error
+
+
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 

@@ -1,0 +1,66 @@
+"""Sets the durations, latencies and losses of two reports side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.core.errors import UsageError
+from scripts.core.paths import shown
+from scripts.report.inputs import objection
+
+
+def read_earlier(place: Path) -> dict[str, Any]:
+    """The record of an earlier report: its JSON, or the folder where that is. Raises UsageError."""
+    file = place / "report.json" if place.is_dir() else place
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        flaw = getattr(error, "strerror", None) or str(error)
+    else:
+        flaw = objection("report", told)
+        if not flaw:
+            return dict(told)
+    raise UsageError(
+        f"{shown(file)} is no earlier report",
+        expected="the report.json that `invoke report` wrote, or its folder",
+        found=flaw,
+        run="keep dist/report.json of the run that you compare with, and name it after --compare",
+    )
+
+
+def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Each figure that either of them has: before, now, and the difference; None where one has it not."""
+    old, new = _figures(before), _figures(now)
+    rows = [
+        {
+            "what": what,
+            "before": old.get(what),
+            "now": new.get(what),
+            "difference": round(new[what] - old[what], 4) if what in old and what in new else None,
+        }
+        for what in dict.fromkeys((*old, *new))
+    ]
+    return {"chart": before["chart"], "made": before["made"], "rows": rows}
+
+
+def _figures(record: Mapping[str, Any]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for step in record["release"].get("steps", ()):
+        found[f"release, {step['name']}: seconds"] = step["seconds"]
+    for one in record["availability"].get("scenarios", ()):
+        name = one["scenario"]
+        found[f"{name}: seconds"] = round(one["seconds"], 1)
+        for load in one["loads"]:
+            if load["state"] == "absent" or load["attempt"] != one["attempts"]:
+                continue
+            where = f"{name}, {load['name']}"
+            found[f"{where}: requests"] = load["requests"]
+            found[f"{where}: lost"] = load["failed"]
+            for share in ("median", "p99", "longest"):
+                found[f"{where}: {share}, ms"] = round(load["during"][share] * 1000, 1)
+    for figure in record["figures"].get("figures", ()):
+        found[f"{figure['name']}, {figure['unit']}"] = round(figure["value"], 3)
+    return found

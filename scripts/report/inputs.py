@@ -1,0 +1,95 @@
+"""Reads the files that runs left in `dist/`; what is absent, damaged or of another version says what makes it anew."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from scripts.core.paths import shown
+
+_SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
+
+
+@dataclass
+class Inputs:
+    """The results in `dist` of one chart. `gaps` collects what is not covered, in words, each with its command."""
+
+    dist: Path
+    name: str
+    version: str
+    gaps: list[str] = field(default_factory=list)
+
+    def read(self, file: Path, what: str, command: str) -> dict[str, Any]:
+        """The content of a file that holds `what`, as its schema has it, with `state` "there".
+
+        Else `state` is "absent", and `why` and `command` say what to do about it.
+        """
+        try:
+            told = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return self.absent(f"there is no {shown(file)}", command)
+        except (OSError, ValueError) as error:
+            return self.absent(f"{shown(file)} cannot be read: {error}", command)
+        flaw = objection(what, told)
+        if flaw:
+            return self.absent(f"{shown(file)} is not what this version of the toolkit writes: {flaw}", command)
+        return {**told, "state": "there"}
+
+    def of_chart(self, what: str, command: str) -> dict[str, Any]:
+        """`dist/NAME.WHAT.json`; what was found of another version of the chart is no result of this one."""
+        told = self.read(self.dist / f"{self.name}.{what}.json", what, command)
+        chart = told.get("chart")
+        version = chart["version"] if isinstance(chart, dict) else told.get("current", told.get("version"))
+        if told["state"] == "there" and version != self.version:
+            return self.absent(f"the last result is of {version}, and the chart is {self.version}", command)
+        return told
+
+    def absent(self, why: str, command: str) -> dict[str, Any]:
+        """A section without a content."""
+        self.gaps.append(f"{why}; `{command}` makes it")
+        return {"state": "absent", "why": why, "command": command}
+
+
+def objection(what: str, told: Any) -> str:
+    """What keeps `told` from being a file that holds `what`; "" where nothing does."""
+    import jsonschema
+
+    found = jsonschema.exceptions.best_match(_validator(what).iter_errors(told))
+    return "" if found is None else f"{found.json_path}: {found.message[:200]}"
+
+
+@functools.cache
+def _validator(what: str) -> Any:
+    import jsonschema
+
+    schema = json.loads((_SCHEMAS / f"{what}.json").read_text(encoding="utf-8"))
+    return jsonschema.Draft202012Validator(schema)
+
+
+def read_junit(file: Path) -> list[dict[str, Any]]:
+    """The suites of a JUnit file: how many cases, and those that did not pass. Raises OSError, ValueError."""
+    try:
+        root = ElementTree.parse(file).getroot()  # noqa: S314 - what a test of ours wrote, and expat bounds entities
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from error
+    suites = []
+    for suite in root.iter("testsuite"):
+        cases = suite.findall("testcase")
+        bad = [(case, kind, case.find(kind)) for case in cases for kind in ("failure", "error")]
+        suites.append(
+            {
+                "name": suite.get("name", ""),
+                "cases": len(cases),
+                "seconds": float(suite.get("time") or 0),
+                "failed": [
+                    {"name": case.get("name", ""), "kind": kind, "message": told.get("message") or (told.text or "")}
+                    for case, kind, told in bad
+                    if told is not None
+                ],
+            }
+        )
+    return suites

@@ -1,0 +1,226 @@
+"""Finds how the objects of one render refer to each other, and gives each a place in a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.chart.manifests import Manifests
+
+Key = tuple[str, str]  # kind and name
+
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod")
+# Left to right: who is asked from outside, who chooses pods, the pods, what they use, who may do what.
+_COLUMNS = (
+    ("Ingress", "Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "ServiceMonitor"),
+    (
+        *("Service", "NetworkPolicy", "PodDisruptionBudget", "HorizontalPodAutoscaler", "ScaledObject"),
+        *("VerticalPodAutoscaler", "PodMonitor"),
+    ),
+    WORKLOADS,
+    ("ServiceAccount", "ConfigMap", "Secret", "PersistentVolumeClaim", "PriorityClass"),
+    ("RoleBinding", "ClusterRoleBinding"),
+    ("Role", "ClusterRole"),
+)
+_SWEEPS = 4
+
+
+@dataclass(frozen=True)
+class Link:
+    """One object names another; `how` says by which field."""
+
+    source: Key
+    target: Key
+    how: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """An object and its place: `column` and `row` count from 0. `there` is False where the render lacks it."""
+
+    key: Key
+    column: int
+    row: int
+    template: str
+    there: bool
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The objects of a render and what leads from one to the other."""
+
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "nodes": [
+                {"kind": node.key[0], "name": node.key[1], "column": node.column, "row": node.row,
+                 "template": node.template, "there": node.there}
+                for node in self.nodes
+            ],
+            "links": [
+                {"from": "/".join(link.source), "to": "/".join(link.target), "how": link.how} for link in self.links
+            ],
+        }  # fmt: skip
+
+
+def picture(manifests: Manifests) -> Picture:
+    """Every object of `manifests`, and every one that they name and do not hold."""
+    objects = {(one.kind, one.name): one for one in manifests}
+    links = tuple(dict.fromkeys(link for one in manifests for link in _links(one.data, manifests)))
+    keys = list(dict.fromkeys((*objects, *(link.target for link in links))))
+    columns: dict[int, list[Key]] = {}
+    for key in keys:
+        columns.setdefault(_column(key[0]), []).append(key)
+    used = sorted(columns)
+    order = _sorted([columns[number] for number in used], links)
+    nodes = tuple(
+        Node(key, column, row, objects[key].source if key in objects else "", key in objects)
+        for column, some in enumerate(order)
+        for row, key in enumerate(some)
+    )
+    return Picture(nodes, links)
+
+
+def _column(kind: str) -> int:
+    return next((number for number, kinds in enumerate(_COLUMNS) if kind in kinds), 0)
+
+
+def _sorted(columns: list[list[Key]], links: Iterable[Link]) -> list[list[Key]]:
+    """The columns, each in an order in which few links cross: an object stands where those that it is joined to do."""
+    joined: dict[Key, list[Key]] = {}
+    for link in links:
+        joined.setdefault(link.source, []).append(link.target)
+        joined.setdefault(link.target, []).append(link.source)
+    for _ in range(_SWEEPS):
+        place = {key: row / len(some) for some in columns for row, key in enumerate(some)}
+
+        def middle(key: Key, place: Mapping[Key, float] = place) -> float:
+            near = [place[other] for other in joined.get(key, ())]
+            return sum(near) / len(near) if near else 2.0  # what nothing is joined to stands below
+
+        columns = [sorted(some, key=middle) for some in columns]
+    return columns
+
+
+def _links(data: Mapping[str, Any], manifests: Manifests) -> Iterator[Link]:
+    kind, spec = str(data.get("kind")), _map(data.get("spec"))
+    source = (kind, str(_map(data.get("metadata")).get("name")))
+    if kind in WORKLOADS:
+        yield from _of_pod(source, _template(data))
+    for how, target in _named(kind, data, spec):
+        if target[1]:
+            yield Link(source, target, how)
+    for how, selector, kinds in _selectors(kind, spec):
+        for one in manifests:
+            labels = _map(
+                _map((_template(one.data) if one.kind in WORKLOADS else one.data).get("metadata")).get("labels")
+            )
+            if one.kind in kinds and _chooses(selector, labels):
+                yield Link(source, (one.kind, one.name), how)
+
+
+def _named(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[tuple[str, Key]]:
+    """What an object that is no workload names: the field, and the object."""
+    for field in ("scaleTargetRef", "targetRef"):
+        target = _map(spec.get(field))
+        if target.get("name"):
+            yield field, (str(target.get("kind", "Deployment")), str(target["name"]))
+    if role := _map(data.get("roleRef")):
+        yield "roleRef", (str(role.get("kind")), str(role.get("name", "")))
+    if kind.endswith("RoleBinding"):
+        for subject in _maps(data.get("subjects")):
+            if subject.get("kind") == "ServiceAccount":
+                yield "subjects", ("ServiceAccount", str(subject.get("name")))
+    if kind == "Ingress":
+        rules = [path for rule in _maps(spec.get("rules")) for path in _maps(_map(rule.get("http")).get("paths"))]
+        for backend in (_map(spec.get("defaultBackend")), *(_map(rule.get("backend")) for rule in rules)):
+            yield "backend", ("Service", str(_map(backend.get("service")).get("name", "")))
+        for entry in _maps(spec.get("tls")):
+            yield "tls", ("Secret", str(entry.get("secretName", "")))
+    for parent in _maps(spec.get("parentRefs")):
+        yield "parentRefs", (str(parent.get("kind", "Gateway")), str(parent.get("name", "")))
+    for rule in _maps(spec.get("rules")):
+        for backend in _maps(rule.get("backendRefs")):
+            yield "backendRefs", (str(backend.get("kind", "Service")), str(backend.get("name", "")))
+    for webhook in _maps(data.get("webhooks")):
+        service = _map(_map(webhook.get("clientConfig")).get("service"))
+        yield "webhooks", ("Service", str(service.get("name", "")))
+
+
+def _selectors(kind: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
+    """How an object chooses others by their labels: the field, the selector, and the kinds that it chooses from."""
+    if kind == "Service" and spec.get("selector"):
+        yield "selector", {"matchLabels": spec["selector"]}, WORKLOADS
+    elif kind == "NetworkPolicy":
+        yield "podSelector", _map(spec.get("podSelector")), WORKLOADS
+    elif kind in ("PodDisruptionBudget", "PodMonitor"):
+        yield "selector", _map(spec.get("selector")), WORKLOADS
+    elif kind == "ServiceMonitor":
+        yield "selector", _map(spec.get("selector")), ("Service",)
+
+
+def _chooses(selector: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
+    if any(labels.get(key) != value for key, value in _map(selector.get("matchLabels")).items()):
+        return False
+    for rule in _maps(selector.get("matchExpressions")):
+        key, values = str(rule.get("key")), rule.get("values") or ()
+        held = {
+            "In": labels.get(key) in values,
+            "NotIn": labels.get(key) not in values,
+            "Exists": key in labels,
+            "DoesNotExist": key not in labels,
+        }
+        if not held.get(str(rule.get("operator")), False):
+            return False
+    return True
+
+
+def _template(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The pod, or the template of pods, of a workload."""
+    if data.get("kind") == "Pod":
+        return data
+    spec = _map(data.get("spec"))
+    if data.get("kind") == "CronJob":
+        spec = _map(_map(spec.get("jobTemplate")).get("spec"))
+    return _map(spec.get("template"))
+
+
+def _of_pod(source: Key, template: Mapping[str, Any]) -> Iterator[Link]:
+    """What pods use: configuration, secrets, volumes, their account."""
+    spec = _map(template.get("spec"))
+    for kind, field in (("ServiceAccount", "serviceAccountName"), ("PriorityClass", "priorityClassName")):
+        if spec.get(field):
+            yield Link(source, (kind, str(spec[field])), field)
+    for secret in _maps(spec.get("imagePullSecrets")):
+        yield Link(source, ("Secret", str(secret.get("name"))), "imagePullSecrets")
+    for container in (*_maps(spec.get("initContainers")), *_maps(spec.get("containers"))):
+        for entry in _maps(container.get("envFrom")):
+            yield from _used(source, entry, "envFrom", "configMapRef", "secretRef")
+        for entry in _maps(container.get("env")):
+            yield from _used(source, _map(entry.get("valueFrom")), "env", "configMapKeyRef", "secretKeyRef")
+    for volume in _maps(spec.get("volumes")):
+        for entry in (volume, *_maps(_map(volume.get("projected")).get("sources"))):
+            yield from _used(source, entry, "volumes", "configMap", "secret")
+        claim = _map(volume.get("persistentVolumeClaim")).get("claimName")
+        if claim:
+            yield Link(source, ("PersistentVolumeClaim", str(claim)), "volumes")
+
+
+def _used(source: Key, entry: Mapping[str, Any], how: str, config: str, secret: str) -> Iterator[Link]:
+    for kind, field in (("ConfigMap", config), ("Secret", secret)):
+        named = _map(entry.get(field))
+        name = named.get("name") or named.get("secretName")
+        if name:
+            yield Link(source, (kind, str(name)), how)
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _maps(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []

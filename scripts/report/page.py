@@ -1,0 +1,184 @@
+"""Draws the page: one HTML file with everything in it, and its head as Markdown for a CI system's summary."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.e2e.timeline import clock
+
+SECTIONS = {
+    "release": "The release",
+    "gates": "The gates",
+    "objects": "The objects",
+    "changes": "What changes",
+    "availability": "Availability",
+    "comparison": "Compared",
+    "machine": "Tools, durations, machine",
+    "uncovered": "Not covered",
+}
+_BOX = (196, 34)  # the size of an object's box; what lies between two of them
+_GAP = (70, 10)
+_LETTERS = 27  # of a name that fit into a box
+_LANE = 24  # height of a pod's lane, and of its place behind a Service
+_TOP = 142  # where the lanes begin
+_LONGEST = 160  # characters of a value that are shown
+
+
+def draw(record: Mapping[str, Any]) -> str:
+    """The page of a record."""
+    environment = _environment()
+    lines = environment.get_template("timeline.svg.j2")
+
+    def timeline(load: Mapping[str, Any], title: str) -> Any:
+        from markupsafe import Markup
+
+        return Markup(lines.render(title=title, **_timeline(load)))  # noqa: S704 - made by a template that escapes
+
+    pictures = record["objects"].get("pictures", ())
+    page: str = environment.get_template("page.html.j2").render(
+        **{"comparison": None, **record},
+        sections=SECTIONS.items(),
+        sizes=[_picture(one) for one in pictures],
+        timeline=timeline,
+        clock=clock,
+        short=_short,
+    )
+    return page
+
+
+@functools.cache
+def _environment() -> Any:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    return jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def head(record: Mapping[str, Any]) -> str:
+    """The verdict, the table and the first cause, as Markdown."""
+    chart, verdict = record["chart"], record["verdict"]
+    lines = [f"## {chart['name']} {chart['version']}: {verdict['state']}", ""]
+    if verdict["first"]:
+        lines += ["```", verdict["first"].replace("```", "'''"), "```", ""]
+    lines += ["| gate | state | what |", "|---|---|---|"]
+    lines += [f"| {_cell(row['gate'])} | {row['state']} | {_cell(row['what'])} |" for row in verdict["rows"]]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "—"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+
+
+def _picture(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the boxes of the objects stand, and the curves between them; pixels."""
+    (width, height), (beside, below) = _BOX, _GAP
+    nodes, places = [], {}
+    for node in one["nodes"]:
+        x, y = 4 + node["column"] * (width + beside), 4 + node["row"] * (height + below)
+        places[f"{node['kind']}/{node['name']}"] = (x, y)
+        where = node["template"] or ("the render" if node["there"] else "no template: it is no part of the render")
+        words = f"{node['kind']}/{node['name']}, from {where}"
+        label = node["name"] if len(node["name"]) <= _LETTERS else f"{node['name'][:15]}…{node['name'][-11:]}"
+        nodes.append({**node, "x": x, "y": y, "width": width, "height": height, "label": label, "words": words})
+    links = []
+    for link in one["links"]:
+        (x1, y1), (x2, y2) = places[link["from"]], places[link["to"]]
+        forward = x2 > x1
+        begin, end = (x1 + width, x2) if forward else (x1, x2 + width)
+        if x1 == x2:
+            begin = end = x1 + width
+        bend = beside * (0.6 if begin <= end and x1 <= x2 else -0.6)
+        y1, y2 = y1 + height // 2, y2 + height // 2
+        back = bend if x1 == x2 else -bend
+        path = f"M{begin} {y1}C{begin + bend:g} {y1} {end + back:g} {y2} {end} {y2}"
+        links.append({"path": path, "words": f"{link['from']} refers to {link['to']} by {link['how']}"})
+    right = max((x for x, _ in places.values()), default=0) + width + beside
+    bottom = max((y for _, y in places.values()), default=0) + height + 8
+    return {"nodes": nodes, "links": links, "width": right, "height": bottom}
+
+
+def _timeline(load: Mapping[str, Any]) -> dict[str, Any]:
+    """What the drawing of a load needs: paths in places, and what stands in percent of the width."""
+    series, control = load["series"], load["control_series"]
+    begin, width, count = float(load["begin"]), float(load["width"]), int(load["places"])
+    whole = width * count
+
+    def percent(at: float) -> float:
+        return round(min(100.0, max(0.0, 100 * (at - begin) / whole)), 2)
+
+    def span(first: float, last: float) -> dict[str, float]:
+        x = percent(first)
+        return {"x": x, "width": round(max(0.15, percent(last) - x), 2)}
+
+    most = max(series["requests"], default=0)
+    slow = max((value for name in ("median", "p99") for value in series[name] if value is not None), default=0.0)
+    slow = max(slow, 1.0)
+    lanes: list[dict[str, Any]] = []
+    y = _TOP
+    for lane in load["lanes"]:
+        name = f"behind {lane['service']}" if lane["service"] else lane["pod"]
+        about = f"{lane['pod']} behind {lane['service']}" if lane["service"] else lane["pod"]
+        spans = [
+            {
+                **span(each["begin"], each["end"]),
+                "state": each["state"],
+                "words": f"{about}: {each['what']} from {clock(each['begin'])} to {clock(each['end'])}",
+            }
+            for each in lane["spans"]
+            if each["end"] > begin
+        ]
+        lanes.append({"name": name, "y": y, "below": bool(lane["service"]), "spans": spans})
+        y += _LANE
+    losses = [
+        {
+            **span(begin + place * width, begin + (place + 1) * width),
+            "words": f"{lost} of {series['requests'][place]} requests lost from {clock(begin + place * width)} on",
+        }
+        for place, lost in enumerate(series["lost"])
+        if lost
+    ]
+    quarter = [{"x": 25 * part, "words": clock(begin + whole * part / 4)} for part in range(4)]
+    return {
+        "height": y + 20,
+        "places": count,
+        "most": round(most / width, 1),
+        "slowest": round(slow),
+        "requests": _bars(series["requests"], most),
+        "lost": _bars(series["lost"], most),
+        "losses": losses,
+        "median": _line(series["median"], slow),
+        "p99": _line(series["p99"], slow),
+        "control_p99": _line(control["p99"], slow),
+        "windows": [{**span(one["begin"], one["end"]), "words": f"void: {one['why']}"} for one in load["windows"]],
+        "lanes": lanes,
+        "ticks": quarter,
+    }
+
+
+def _bars(values: Sequence[int], most: int) -> str:
+    """Bars upwards from 60, a place wide each."""
+    high = max(most, 1)
+    return "".join(f"M{place} 60V{60 - 58 * value / high:.1f}h.9V60z" for place, value in enumerate(values) if value)
+
+
+def _line(values: Sequence[float | None], most: float) -> str:
+    """A line through the middles of the places; it breaks where there is no value."""
+    parts, open_ = [], False
+    for place, value in enumerate(values):
+        if value is not None:
+            parts.append(f"{'L' if open_ else 'M'}{place + 0.5:g} {60 - 58 * min(value, most) / most:.1f}")
+        open_ = value is not None
+    return "".join(parts)

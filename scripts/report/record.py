@@ -1,0 +1,284 @@
+"""Puts together what `dist/` holds of a chart: one value, from which the page and its JSON are made alike."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.chart.kubeversion import minor
+from scripts.chart.manifests import read_manifests
+from scripts.chart.source import Chart
+from scripts.core.config import Config
+from scripts.core.errors import ReleaseError
+from scripts.core.paths import shown
+from scripts.e2e.k6 import Request
+from scripts.report.inputs import Inputs, read_junit
+from scripts.report.links import picture
+from scripts.report.series import counted, lanes, places, read_load, told
+
+SCHEMA_VERSION = 1
+_STEPS = ("checks", "package", "publish", "verify", "tag")
+_SABOTAGED = "selfcheck"  # the scenario that has to lose requests
+_CONTROL = "control.requests.jsonl"
+
+
+def make_record(config: Config, chart: Chart) -> dict[str, Any]:
+    """Everything that the page shows, as JSON. What is absent is told in its section and under `uncovered`."""
+    inputs = Inputs(config.dist, config.result(chart.name, "").name.rstrip("."), chart.version)
+    record: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "chart": {"name": chart.name, "version": chart.version},
+        "release": _release(inputs),
+        "gates": _gates(inputs),
+        "objects": _objects(inputs),
+        "changes": _changes(inputs),
+        "availability": _availability(inputs),
+        "mutants": inputs.read(inputs.dist / "mutants.json", "mutants", "nox -s mutate"),
+        "figures": inputs.read(inputs.dist / "bench.json", "bench", "nox -s bench"),
+        "machine": _machine(),
+    }
+    record["uncovered"] = inputs.gaps
+    record["verdict"] = _verdict(record)
+    return record
+
+
+def _release(inputs: Inputs) -> dict[str, Any]:
+    found = inputs.of_chart("release", "invoke release")
+    if found["state"] == "there" and (other := _another(inputs, found["digest"])):
+        return inputs.absent(f"what was released is not what is packaged now, {other}", "invoke release")
+    if found["state"] == "absent":
+        return found
+    seconds = found["seconds"]
+    names = [*(name for name in _STEPS if name in seconds), *(name for name in seconds if name not in _STEPS)]
+    where, _, version = found["reference"].rpartition(":")
+    served = found["registry"] == "embedded"
+    if not found["commit"]:
+        inputs.gaps.append("the release names no commit: the chart was in no git repository")
+    if not found.get("proofs"):
+        inputs.gaps.append("no signature and no proof of origin is recorded with the release")
+    return {
+        **found,
+        "proofs": found.get("proofs") or [],
+        "steps": [{"name": name, "state": "done", "seconds": seconds[name]} for name in names],
+        "install": [
+            *(["invoke registry  # serves what was published on this machine"] if served else []),
+            f"helm install {found['name']} {where} --version {version}",
+        ],
+        "verify": ["invoke verify" if served else f"invoke verify {found['reference']}"],
+    }
+
+
+def _another(inputs: Inputs, digest: str) -> str:
+    """The digest of the archive in `dist/`, where it is not `digest`; "" where it is, or where none is there."""
+    try:
+        told = json.loads((inputs.dist / f"{inputs.name}.package.json").read_text(encoding="utf-8"))
+        packed = told["manifest_digest"] if told["version"] == inputs.version else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return "" if packed == digest else str(packed)
+
+
+def _gates(inputs: Inputs) -> dict[str, Any]:
+    lint, valid = inputs.of_chart("lint", "invoke lint"), inputs.of_chart("kubeconform", "invoke kubeconform-check")
+    gates: dict[str, Any] = {"lint": lint, "kubeconform": valid, "junit": _junit(inputs)}
+    if valid["state"] == "there":
+        minors = [minor(version) for version in valid["kube_versions"]]
+        rendered = (name for one in valid["problems"] for place in one["with"] for name in place["values"])
+        names = dict.fromkeys((*valid["values"], *rendered))  # with what was asked of helm, beside the values
+        gates["grid"] = {"minors": minors, "rows": [_row(name, minors, valid["problems"]) for name in names]}
+        inputs.gaps += [note.removeprefix("note: ") for note in valid["notes"]]
+    return gates
+
+
+def _row(values: str, minors: list[str], problems: list[dict[str, Any]]) -> dict[str, Any]:
+    """A line of the grid: in each cell, the numbers of the problems that it has."""
+    cells: list[list[int]] = [[] for _ in minors]
+    for number, problem in enumerate(problems):
+        for place in problem["with"]:
+            if values in place["values"]:
+                for cell, name in zip(cells, minors, strict=True):
+                    cell += [number] if name in place["kube_versions"] else []
+    return {"values": values, "cells": cells}
+
+
+def _junit(inputs: Inputs) -> list[dict[str, Any]]:
+    files = []
+    for file in sorted(inputs.dist.rglob("*.xml")):
+        try:
+            files.append({"file": shown(file), "suites": read_junit(file)})
+        except (OSError, ValueError) as error:
+            inputs.gaps.append(f"{shown(file)} cannot be read as JUnit: {error}")
+    return files
+
+
+def _objects(inputs: Inputs) -> dict[str, Any]:
+    folder = inputs.dist / f"{inputs.name}.manifests"
+    index = inputs.read(folder / "index.json", "manifests", "invoke template")
+    if index["state"] == "absent":
+        return index
+    if index["chart"]["version"] != inputs.version:
+        return inputs.absent(f"the manifests are those of {index['chart']['version']}", "invoke template")
+    newest = index["kube_versions"][-1]
+    pictures: list[dict[str, Any]] = []
+    seen: dict[str, dict[str, Any]] = {}
+    for render in index["renders"]:
+        if render["kube_version"] != newest:
+            continue
+        if render["file"] in seen:
+            seen[render["file"]]["values"].append(render["values"])
+            continue
+        try:
+            manifests = read_manifests((folder / render["file"]).read_text(encoding="utf-8"), "")
+        except (OSError, ReleaseError) as error:
+            inputs.gaps.append(f"{render['file']} cannot be read: {error}")
+            continue
+        one = {"values": [render["values"]], "kubernetes": minor(newest), **picture(manifests).record()}
+        seen[render["file"]] = one
+        pictures.append(one)
+    inputs.gaps += [f"{refused['message']} (not rendered)" for refused in index["refused"]]
+    return {"state": "there", "pictures": pictures}
+
+
+def _changes(inputs: Inputs) -> dict[str, Any]:
+    verdict = inputs.of_chart("judge", "invoke judge")
+    found = inputs.read(inputs.dist / f"{inputs.name}.diff.json", "diff", "invoke diff")
+    reasons = verdict.get("reasons", [])
+    rows, taken = [], set()
+    for one in found.get("objects", ()):
+        about = f"{one['kind']}/{one['name']}"
+        beside = [number for number, reason in enumerate(reasons) if _speaks_of(reason["about"], about)]
+        taken |= set(beside)
+        rows.append({**one, "about": about, "reasons": beside})
+    rest = [number for number in range(len(reasons)) if number not in taken]
+    return {"state": verdict["state"], "judge": verdict, "diff": found, "objects": rows, "rest": rest}
+
+
+def _speaks_of(about: str, thing: str) -> bool:
+    return about == thing or about.startswith((f"{thing} ", f"{thing}:", f"{thing}.", f"{thing},"))
+
+
+def _availability(inputs: Inputs) -> dict[str, Any]:
+    folder = inputs.dist / "e2e"
+    found = inputs.read(folder / "report.json", "e2e", "nox -s e2e")
+    if found["state"] == "absent":
+        return found
+    tested = found["candidate"].get("version")
+    if tested != inputs.version:
+        return inputs.absent(f"the smoke test was of {tested}, and the chart is {inputs.version}", "nox -s e2e")
+    if other := _another(inputs, found["candidate"].get("digest", "")):
+        return inputs.absent(f"the smoke test was of another archive than the packaged one, {other}", "nox -s e2e")
+    control = read_load(folder / _CONTROL) if (folder / _CONTROL).is_file() else []
+    if left_out := found.get("left_out"):
+        inputs.gaps.append(f"the smoke test was not asked for {', '.join(left_out)}; `nox -s e2e` runs them all")
+    if not found["control"].get("there"):
+        inputs.gaps.append("the smoke test had no control: every loss counts as the chart's")
+    for one in found["scenarios"]:
+        attempts = [*one["void"], one]
+        one["attempts"] = len(attempts)
+        one["loads"] = []
+        for number, attempt in enumerate(attempts, start=1):
+            where = folder / (one["scenario"] if number == 1 else f"{one['scenario']}.{number}")
+            for name in attempt["ledgers"]:
+                one["loads"].append(_load(inputs, where, name, number, control))
+        inputs.gaps += [f"{one['scenario']}: {what} was not tested" for what in one["skipped"]]
+        if one["state"] in ("void", "stopped"):
+            inputs.gaps.append(f"{one['scenario']} is {one['state']}, which proves nothing")
+        del one["ledgers"], one["void"]
+    return found
+
+
+def _load(inputs: Inputs, folder: Path, name: str, attempt: int, control: Sequence[Request]) -> dict[str, Any]:
+    """A load of a scenario: its ledger without the events, what was counted by time, and the lanes of its pods."""
+    title, file = {"name": name, "attempt": attempt}, folder / f"{name}.ledger.json"
+    ledger = inputs.read(file, "ledger", "nox -s e2e")
+    results = folder / f"{name}.requests.jsonl"
+    if ledger["state"] == "absent" or not results.is_file():
+        if ledger["state"] == "there":
+            ledger = inputs.absent(f"{shown(results)} is gone", "nox -s e2e")
+        return {**title, **ledger}
+    begin, end = ledger["begin"], ledger["end"]
+    width, count = places(begin, end)
+    events = ledger.pop("events")
+    for incident in ledger["incidents"]:
+        incident.pop("events", None)
+    shown_lanes, left = lanes(events, end)
+    return {
+        **title,
+        **ledger,
+        "file": shown(file),
+        "width": width,
+        "places": count,
+        "series": counted(read_load(results), begin, end),
+        "control_series": counted(control, begin, end),
+        "lanes": shown_lanes,
+        "events": told(events),
+        "events_left": left,
+    }
+
+
+def _machine() -> dict[str, Any]:
+    """The machine on which the page is made."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "system": platform.system(),
+        "release": platform.release(),
+        "architecture": platform.machine(),
+        "cores": os.cpu_count() or 0,
+        "memory": memory,
+        "python": platform.python_version(),
+    }
+
+
+def _verdict(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of the whole, a line for each gate, and the first cause: the first thing that failed, in its words."""
+    rows = list(_lines(record))
+    states = [row["state"] for row in rows]
+    state = "failed" if "failed" in states else "incomplete" if "absent" in states else "passed"
+    first = next((f"{row['gate']}: {row['cause']}" for row in rows if row["state"] == "failed"), "")
+    return {"state": state, "first": first, "rows": rows}
+
+
+def _total(scenarios: Sequence[Mapping[str, Any]], what: str) -> int:
+    """Over the loads of the last attempt at each."""
+    return sum(load.get(what, 0) for one in scenarios for load in one["loads"] if load["attempt"] == one["attempts"])
+
+
+def _lines(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    release, gates, changes = record["release"], record["gates"], record["changes"]
+    lint, valid, judge = gates["lint"], gates["kubeconform"], changes["judge"]
+    smoke, mutants = record["availability"], record["mutants"]
+
+    def line(gate: str, section: Mapping[str, Any], what: str, *causes: str) -> dict[str, str]:
+        if section["state"] == "absent":
+            return {"gate": gate, "state": "absent", "what": f"{section['why']}: {section['command']}", "cause": ""}
+        return {"gate": gate, "state": "failed" if causes else "passed", "what": what, "cause": next(iter(causes), "")}
+
+    yield line("release", release, f"{release.get('reference')}, {release.get('digest')}")
+    findings = [one for one in lint.get("findings", ()) if one["level"] == "error"]
+    errors = [f"{one['file'] or 'chart'}: {one['message']}" for one in findings]
+    yield line("lint", lint, f"{lint.get('errors')} errors, {lint.get('warnings')} warnings", *errors)
+    problems = [f"{one['kind']}/{one['name']}: {one['message']}" for one in valid.get("problems", ())]
+    yield line("schemas", valid, f"{valid.get('objects')} objects of {valid.get('renders')} renders", *problems)
+    low = [] if judge.get("enough", True) else [f"the version has to be raised by its {judge['part']} part"]
+    reasons = len(judge.get("reasons", ()))
+    yield line("judge", judge, f"{judge.get('level')}, {reasons} reasons, from {judge.get('version')}", *low)
+    scenarios = smoke.get("scenarios", ())
+    bad = [f"{one['scenario']} {one['state']}: {one['error']}" for one in scenarios if one["state"] != "passed"]
+    asked, lost = _total(scenarios, "requests"), _total(scenarios, "failed")
+    meant = _total([one for one in scenarios if one["scenario"] == _SABOTAGED], "failed")
+    told = f"{len(scenarios)} scenarios, {asked} requests, {lost - meant} lost"
+    yield line(
+        "smoke test", smoke, told + (f"; {meant} more of the sabotaged chart, as it must" if meant else ""), *bad
+    )
+    if mutants["state"] == "there":
+        yield line("mutants", mutants, mutants["summary"], *mutants["objections"])
+    for file in gates["junit"]:
+        failed = [f"{one['name']}: {one['message']}" for suite in file["suites"] for one in suite["failed"]]
+        cases = sum(suite["cases"] for suite in file["suites"])
+        yield line(file["file"], {"state": "there"}, f"{cases} cases", *failed)

@@ -1,0 +1,95 @@
+"""Counts the requests of a load second by second, and tells the states of pods as spans, for a timeline."""
+
+from __future__ import annotations
+
+import json
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.e2e.k6 import Request
+from scripts.e2e.timeline import ENDED, GONE, READY, RUNNING, STOPPING, UNREADY, clock
+
+_WIDEST = 120  # places on a timeline
+_EVENTS = 250  # spans and marks that one timeline shows; the ledger has all of them
+
+
+def read_load(file: Path) -> list[Request]:
+    """The requests that a load left, in the order in which they were sent; a line that was cut off is left out."""
+    found = []
+    for line in file.read_bytes().splitlines():
+        try:
+            found.append(Request(**json.loads(line)))
+        except (ValueError, TypeError):
+            continue
+    return sorted(found, key=lambda one: one.at)
+
+
+def places(begin: float, end: float) -> tuple[float, int]:
+    """How many seconds a place on the timeline is wide, a whole number, and how many places there are."""
+    width = max(1, math.ceil((end - begin) / _WIDEST))
+    return float(width), max(1, math.ceil((end - begin) / width))
+
+
+def counted(requests: Sequence[Request], begin: float, end: float) -> dict[str, list[Any]]:
+    """Requests, losses, and the latency (milliseconds; None without a request) in each place, by when it was sent.
+
+    `requests` are in the order in which they were sent.
+    """
+    width, count = places(begin, end)
+    times: list[list[float]] = [[] for _ in range(count)]
+    lost = [0] * count
+    first, last = (cut(requests, at, key=lambda one: one.at) for cut, at in ((bisect_left, begin), (bisect_right, end)))
+    for one in requests[first:last]:
+        place = min(count - 1, int((one.at - begin) / width))
+        times[place].append(one.seconds * 1000)
+        lost[place] += one.failed
+    for some in times:
+        some.sort()
+    return {
+        "requests": [len(some) for some in times],
+        "lost": lost,
+        "median": [_share(some, 0.5) for some in times],
+        "p99": [_share(some, 0.99) for some in times],
+    }
+
+
+def _share(ordered: Sequence[float], share: float) -> float | None:
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) if ordered else None
+
+
+def lanes(events: Sequence[Mapping[str, Any]], end: float) -> tuple[list[dict[str, Any]], int]:
+    """A lane for each pod, and for its place behind each Service: spans with a state; and how many were left out."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    left = max(0, len(events) - _EVENTS)
+    for event in events[:_EVENTS]:
+        spans = found.setdefault((str(event["pod"]), str(event["service"])), [])
+        at, what = float(event["at"]), str(event["what"])
+        if spans:
+            spans[-1]["end"] = at
+        if what != GONE:
+            spans.append({"begin": at, "end": end, "what": what, "state": _state(what)})
+    return [
+        {"pod": pod, "service": service, "spans": [span for span in spans if span["end"] > span["begin"]]}
+        for (pod, service), spans in sorted(found.items())
+    ], left
+
+
+def _state(what: str) -> str:
+    """The class of a span's colour."""
+    for known, name in ((READY, "ready"), (STOPPING, "stopping"), (UNREADY, "unready"), (RUNNING, "unready")):
+        if what == known:
+            return name
+    return "ended" if what.startswith(ENDED) else "begun"
+
+
+def told(events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The events in words, as many as the lanes show."""
+    return [
+        f"{clock(float(event['at']))} {event['pod']}"
+        + (f" behind {event['service']}" if event["service"] else "")
+        + f": {event['what']}"
+        for event in events[:_EVENTS]
+    ]

@@ -1,0 +1,124 @@
+"""What an object names, by a name or by labels, is a link; what it names and nobody renders is a node all the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.chart.manifests import read_manifests
+from scripts.report.links import picture
+
+POD: dict[str, Any] = {"metadata": {"labels": {"app": "a", "tier": "x"}}, "spec": {"containers": [{"name": "c"}]}}
+
+TIER = {"key": "tier", "operator": "In", "values": ["x"]}
+
+
+def workload(kind: str = "Deployment", name: str = "a", **spec: Any) -> dict[str, Any]:
+    template = {**POD, "spec": {**POD["spec"], **spec}}
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": {"template": template}}
+
+
+def thing(kind: str, **body: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": "t"}, **body}
+
+
+def links(*objects: dict[str, Any]) -> set[tuple[str, str, str]]:
+    made = picture(read_manifests("".join(f"---\n{yaml.safe_dump(one)}" for one in objects))).record()
+    return {(link["from"], link["how"], link["to"]) for link in made["links"]}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (thing("Service", spec={"selector": {"app": "a"}}), ("Service/t", "selector", "Deployment/a")),
+        (thing("NetworkPolicy", spec={"podSelector": {}}), ("NetworkPolicy/t", "podSelector", "Deployment/a")),
+        (
+            thing("PodDisruptionBudget", spec={"selector": {"matchExpressions": [TIER]}}),
+            ("PodDisruptionBudget/t", "selector", "Deployment/a"),
+        ),
+        (
+            thing("HorizontalPodAutoscaler", spec={"scaleTargetRef": {"kind": "Deployment", "name": "a"}}),
+            ("HorizontalPodAutoscaler/t", "scaleTargetRef", "Deployment/a"),
+        ),
+        (
+            thing("RoleBinding", subjects=[], roleRef={"kind": "Role", "name": "r"}),
+            ("RoleBinding/t", "roleRef", "Role/r"),
+        ),
+        (
+            thing("RoleBinding", subjects=[{"kind": "ServiceAccount", "name": "s"}]),
+            ("RoleBinding/t", "subjects", "ServiceAccount/s"),
+        ),
+        (
+            thing("Ingress", spec={"rules": [{"http": {"paths": [{"backend": {"service": {"name": "s"}}}]}}]}),
+            ("Ingress/t", "backend", "Service/s"),
+        ),
+        (
+            thing("HTTPRoute", spec={"parentRefs": [{"name": "g"}], "rules": [{"backendRefs": [{"name": "s"}]}]}),
+            ("HTTPRoute/t", "backendRefs", "Service/s"),
+        ),
+        (
+            workload(volumes=[{"projected": {"sources": [{"secret": {"name": "s"}}]}}]),
+            ("Deployment/a", "volumes", "Secret/s"),
+        ),
+        (
+            workload(containers=[{"env": [{"valueFrom": {"configMapKeyRef": {"name": "m"}}}]}]),
+            ("Deployment/a", "env", "ConfigMap/m"),
+        ),
+        (
+            workload(volumes=[{"persistentVolumeClaim": {"claimName": "d"}}]),
+            ("Deployment/a", "volumes", "PersistentVolumeClaim/d"),
+        ),
+        (workload(serviceAccountName="s"), ("Deployment/a", "serviceAccountName", "ServiceAccount/s")),
+    ],
+)  # fmt: skip
+def test_a_reference_is_found(source: dict[str, Any], expected: tuple[str, str, str]) -> None:
+    others = [] if source["kind"] == "Deployment" else [workload()]
+    assert expected in links(source, *others)
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"matchLabels": {"app": "b"}},
+        {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["a"]}]},
+        {"matchExpressions": [{"key": "gone", "operator": "Exists"}]},
+        {"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]},
+    ],
+)
+def test_labels_that_do_not_fit_are_no_reference(selector: dict[str, Any]) -> None:
+    assert links(thing("PodDisruptionBudget", spec={"selector": selector}), workload()) == set()
+
+
+def test_what_nobody_renders_is_marked() -> None:
+    nodes = picture(read_manifests(yaml.safe_dump(workload(serviceAccountName="s")))).nodes
+    assert {(node.key, node.there) for node in nodes} == {(("Deployment", "a"), True), (("ServiceAccount", "s"), False)}
+
+
+def test_sixty_objects_have_a_place_each_and_few_rows() -> None:
+    objects = [
+        one
+        for number in range(20)
+        for one in (
+            {**workload(name=f"w{number}", serviceAccountName=f"a{number}")},
+            {**thing("HorizontalPodAutoscaler", spec={"scaleTargetRef": {"kind": "Deployment", "name": f"w{number}"}}),
+             "metadata": {"name": f"h{number}"}},
+        )
+    ]  # fmt: skip
+    nodes = picture(read_manifests("".join(f"---\n{yaml.safe_dump(one)}" for one in objects))).nodes
+    places = [(node.column, node.row) for node in nodes]
+    assert len(places) == len(set(places)) == 60
+    assert max(row for _, row in places) == 19
+    belong = {number: {node.row for node in nodes if node.key[1][1:] == str(number)} for number in range(20)}
+    assert all(len(rows) == 1 for rows in belong.values()), "what belongs together stands in one row"
+
+
+def test_an_object_of_any_shape_breaks_nothing() -> None:
+    odd = [
+        thing("Ingress", spec={"rules": "x"}),
+        thing("Deployment", spec=[1]),
+        thing("RoleBinding", subjects={}),
+        thing("CronJob"),
+    ]
+    assert links(*odd) == set()

@@ -1,0 +1,114 @@
+"""The page stands by itself, escapes what it is told, says the numbers of its JSON, and is made quickly and small."""
+
+from __future__ import annotations
+
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from scripts.core.config import Config
+from scripts.core.errors import UsageError
+from scripts.report.compare import compare, read_earlier
+from scripts.report.page import SECTIONS, draw, head
+from tests.unit.report.conftest import VERSION, recorded
+from tests.unit.report.made import smoke_test
+
+
+class Read(HTMLParser):
+    """The tags of a page with their attributes, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_every_section_is_there_with_or_without_results(project: Config, full: Config) -> None:
+    for config in (project, full):
+        read = Read(draw(recorded(config)))
+        ids = [attrs["id"] for _, attrs in read.tags if "id" in attrs]
+        assert set(SECTIONS) <= set(ids)
+        assert len(ids) == len(set(ids))
+
+
+def test_nothing_is_fetched_from_elsewhere(full: Config) -> None:
+    page = draw(recorded(full))
+    for tag, attrs in Read(page).tags:
+        assert tag not in ("iframe", "object", "embed", "img", "base")
+        assert "src" not in attrs
+        assert (attrs.get("href") or "#").startswith(("#", "data:,"))
+    assert "default-src 'none'" in page
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_what_results_say_is_text_and_no_markup(full: Config) -> None:
+    page = draw(recorded(full))
+    assert "gati-ingress-0-&lt;b&gt;" in page
+    assert "ports is &lt;required&gt;" in page
+    assert not any(tag == "b" and attrs for tag, attrs in Read(page).tags)
+    assert "-<b>" not in page
+
+
+def test_the_numbers_are_those_of_the_json(full: Config) -> None:
+    record = recorded(full)
+    text = Read(draw(record)).text
+    for one in record["availability"]["scenarios"]:
+        for load in one["loads"]:
+            assert f"{load['requests']} requests to {load['service']}: {load['failed']} lost" in text
+            assert f"p99 {load['during']['p99'] * 1000:.1f} ms" in text
+    for gap in record["uncovered"]:
+        assert gap in text
+
+
+def test_a_comparison_has_the_figures_of_both(full: Config) -> None:
+    before = recorded(full)
+    now = recorded(full)
+    now["release"]["steps"][0]["seconds"] += 1
+    load = now["availability"]["scenarios"][0]["loads"][0]
+    load["failed"], load["during"] = 0, {**load["during"], "p99": 0.05}
+    now["availability"]["scenarios"].pop()
+    compared = compare(before, now)
+    rows = {row["what"]: (row["before"], row["now"], row["difference"]) for row in compared["rows"]}
+    assert rows["release, checks: seconds"] == (6.25, 7.25, 1)
+    assert rows["scenario-0, load: lost"] == (3, 0, -3)
+    assert rows["scenario-0, load: p99, ms"] == (29.7, 50.0, 20.3)
+    assert rows["scenario-1: seconds"] == (41.2, None, None)
+    text = Read(draw({**now, "comparison": compared})).text
+    assert "scenario-0, load: p99, ms" in text
+    assert "+20.3" in text
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"schema_version": 1}'])
+def test_what_is_no_earlier_report_is_refused(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "report.json").write_text(content)
+    with pytest.raises(UsageError, match=r"report\.json is no earlier report"):
+        read_earlier(tmp_path)
+
+
+def test_the_head_is_a_table_that_markdown_reads(full: Config) -> None:
+    text = head(recorded(full))
+    assert text.startswith(f"## gati {VERSION}: failed\n")
+    assert "schemas: Service/front: ports is <required>" in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows)
+
+
+def test_a_large_run_is_drawn_quickly_and_small(project: Config) -> None:
+    smoke_test(project.dist, VERSION, scenarios=20, requests=5000)
+    begin = time.process_time()
+    page = draw(recorded(project))
+    assert time.process_time() - begin < 3
+    assert len(page.encode()) < 2_000_000
+    assert "20 scenarios, 100000 requests, 3 lost" in page
