@@ -29,7 +29,7 @@ SCHEMA_VERSION = 1
 _SUBCHART = re.compile(r"/charts/[^/]+(?=/)")
 _LARGEST = 100 << 20  # bytes, unpacked: what helm accepts
 _MOST = 20_000  # members, of which each costs far more memory than its 512 bytes
-_SHOWN = 10  # members that an error names
+_SHOWN, _NAME = 10, 80  # members that an error names, and how much of a name
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def chart_metadata(data: bytes, what: str) -> tuple[bytes, dict[str, Any]]:
 
 
 def read_members(data: bytes, what: str) -> dict[str, bytes]:
-    """The files in an archive by name, in its order. Raises ChartError naming `what`, when damaged or too large."""
+    """The files in an archive by name, in its order. Raises ChartError naming `what`: damaged, too large, links."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as zipped:
             unpacked = zipped.read(_LARGEST + 1)
@@ -144,8 +144,13 @@ def read_members(data: bytes, what: str) -> dict[str, bytes]:
             for number, info in enumerate(tar):
                 if number >= _MOST:
                     raise ChartError(f"{what} is too large", expected=f"at most {_MOST} files")
-                if info.isfile() and (file := tar.extractfile(info)) is not None:
+                if (file := tar.extractfile(info) if info.isfile() else None) is not None:
                     members[info.name] = file.read()
+                elif not info.isdir():  # helm would read it as an empty file
+                    kind = "a link" if info.issym() or info.islnk() else "a device"
+                    raise ChartError(
+                        f"{what} holds {kind}", expected="files and folders", found=repr(info.name[:_NAME])
+                    )
         return members
     # What a header claims of sizes and numbers is as little to be trusted as the rest.
     except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, OverflowError, MemoryError) as error:
@@ -156,13 +161,17 @@ def read_members(data: bytes, what: str) -> dict[str, bytes]:
 _NO_NAME = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 
 
-def unpack(data: bytes, into: Path) -> Path:
-    """Write the files of an archive below the folder `into`; the chart's folder. Raises ChartError."""
-    members = read_members(data, "the archive")
-    roots = {name.partition("/")[0] for name in members}
-    safe = all(name.count("/") and not {"", ".", ".."} & set(name.split("/")) for name in members)
-    if len(roots) != 1 or not safe:
-        raise ChartError("the archive is not a chart's", expected="files in one folder", found=", ".join(sorted(roots)))
+def unpack(data: bytes, into: Path, what: str = "the archive") -> Path:
+    """Write the files of an archive below the folder `into`; the chart's folder. Raises ChartError naming `what`."""
+    members = read_members(data, what)
+    root = next((name.partition("/")[0] for name in members), "")
+    strange = [name for name in members if {"", ".", ".."} & set(name.split("/")) or not name.startswith(f"{root}/")]
+    if strange or f"{root}/Chart.yaml" not in members:
+        raise ChartError(
+            f"{what} is no chart archive",
+            expected="a Chart.yaml in its one folder" + ", and nothing beside that folder" * bool(strange),
+            found=", ".join(repr(name[:_NAME]) for name in (strange or list(members))[:_SHOWN]) or "nothing",
+        )
     for name, content in members.items():
         file = into / name
         try:
@@ -172,9 +181,9 @@ def unpack(data: bytes, into: Path) -> Path:
             if isinstance(error, OSError) and error.errno not in _NO_NAME:
                 raise
             raise ChartError(
-                "the archive holds names that cannot be files together", found=f"{name[:80]!r}: {error.args[-1]}"
+                f"{what} holds names that cannot be files together", found=f"{name[:_NAME]!r}: {error.args[-1]}"
             ) from error
-    return into / roots.pop()
+    return into / root
 
 
 def changed_files(old: bytes, new: bytes) -> tuple[str, ...]:

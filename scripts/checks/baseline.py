@@ -11,7 +11,7 @@ from scripts.chart.archive import unpack
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import placed, read_committed
 from scripts.core.config import demand_no_login
-from scripts.core.errors import ChartError, GitError, RegistryError
+from scripts.core.errors import ChartError, GitError, RegistryError, telling
 from scripts.core.git import Repository, find_repository
 from scripts.core.owner import owned
 from scripts.core.paths import shown
@@ -47,7 +47,8 @@ def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
             path = _unpacked(Path(reference), folder)
         else:
             path = _exported(work, reference.removeprefix(GIT), folder)
-        yield read_chart(path)
+        with telling({str(path): reference} if path.is_relative_to(folder) else {}):
+            yield read_chart(path)
 
 
 def _unpacked(archive: Path, into: Path) -> Path:
@@ -55,7 +56,7 @@ def _unpacked(archive: Path, into: Path) -> Path:
         data = archive.read_bytes()
     except OSError as error:
         raise ChartError(f"no chart at {archive}", expected=_FORMS, found=error.strerror) from error
-    return unpack(data, into)
+    return unpack(data, into, str(archive))
 
 
 def _exported(work: Workspace, revision: str, into: Path) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 
 SAME_COMMAND = "the same command again"  # for which the front writes what was typed
 FINDING, USAGE, REFUSED, OUTSIDE, TOOL, STOPPED = 1, 2, 3, 4, 5, 130
@@ -55,6 +56,20 @@ class ReleaseError(Exception):
         if self.done and self.run != self.again:
             return f"{self.run}, then {self.again}" if self.run else self.again
         return self.run
+
+
+@contextlib.contextmanager
+def telling(places: Mapping[str, str]) -> Iterator[None]:
+    """Has the refusals of the block speak of the places that a person knows (values), and not of copies (keys)."""
+    try:
+        yield
+    except ReleaseError as error:
+        for part in ("message", "expected", "found", "run"):
+            text = getattr(error, part)
+            for copy, place in places.items() if text else ():
+                text = text.replace(copy, place)
+            setattr(error, part, text)
+        raise
 
 
 class UsageError(ReleaseError):

@@ -394,7 +394,7 @@ def _published(work: Workspace, options: Options, workplace: Path) -> Iterator[_
 def push_faulty(registry: Registry, helm: Helm, archive: Path, faults: Sequence[Fault], workplace: Path) -> Published:
     """Put a chart with `faults`, made of the one in `archive`, into a registry. Raises ChartError, RegistryError."""
     label = "-".join(fault.name for fault in faults)
-    folder = unpack(archive.read_bytes(), workplace / label)
+    folder = unpack(archive.read_bytes(), workplace / label, str(archive))
     version = sabotage(folder, faults)
     made = helm.package(folder, workplace / label, epoch=0)
     return push_archive(registry, helm, made, read_chart(folder).name, version, workplace)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from scripts.chart.manifests import Document, Manifests
 from scripts.judge.defaults import pod_spec
@@ -139,8 +139,3 @@ def governs(document: Document) -> bool:
 def field_of(path: str) -> bool:
     """Whether a field of such an object is judged here."""
     return path.startswith(("rules", "subjects", "roleRef", "aggregationRule"))
-
-
-def aggregation(old: Any, new: Any) -> bool:
-    """Whether a ClusterRole gathers other rules than it did."""
-    return bool(old.get("aggregationRule") != new.get("aggregationRule"))

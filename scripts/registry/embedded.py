@@ -102,7 +102,7 @@ def fetch_chart(work: Workspace, reference: str, into: Path) -> Path:
                 found=f"published versions: {known}" if known else None,
                 run="name one that is, or a git revision to compare with what is not released",
             )
-        return unpack(client.archive(wanted, found), into)
+        return unpack(client.archive(wanted, found), into, str(wanted))
 
 
 @contextlib.contextmanager

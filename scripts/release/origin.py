@@ -8,6 +8,7 @@ import os
 import posixpath
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import Committed, placed, read_committed
 from scripts.core.config import Config
-from scripts.core.errors import ChartError, ReleaseError
+from scripts.core.errors import ChartError, telling
 from scripts.core.git import Entry, Repository, find_repository
 from scripts.core.owner import owned
 from scripts.core.paths import shown
@@ -77,16 +78,9 @@ class Origin:
             text = text.replace(copy, place)
         return text
 
-    @contextlib.contextmanager
-    def telling(self) -> Iterator[None]:
+    def telling(self) -> AbstractContextManager[None]:
         """Has the refusals of the block speak of the places that a person knows."""
-        try:
-            yield
-        except ReleaseError as error:
-            for part in ("message", "expected", "found", "run"):
-                if text := getattr(error, part):
-                    setattr(error, part, self.told(text))
-            raise
+        return telling(self.copies)
 
 
 @contextlib.contextmanager
@@ -109,7 +103,7 @@ def origin_of(config: Config, helm: Helm, *, allow_dirty: bool = False) -> Itera
         if own:
             yield Origin(chart, config.changelog, repository, commit, found, {})
         else:
-            yield copy.origin(chart, repository, found)
+            yield copy.origin(repository, found)
 
 
 @dataclass(frozen=True)
@@ -122,10 +116,9 @@ class Copy:
     held: Committed
     places: Mapping[str, str]
 
-    def origin(self, chart: Chart, repository: Repository, found: tuple[Difference, ...] = ()) -> Origin:
+    def origin(self, repository: Repository, found: tuple[Difference, ...] = ()) -> Origin:
         """The copy as what the chart is packed from. Raises ChartError."""
-        origin = Origin(chart, self.changelog, repository, self.commit, found, self.places)
-        with origin.telling():
+        with telling(self.places):
             return Origin(read_chart(self.folder), self.changelog, repository, self.commit, found, self.places)
 
 

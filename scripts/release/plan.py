@@ -310,7 +310,7 @@ class Release:
                 run=" && ".join(f"git update-index --no-{flag} {shlex.join(passed)}" for flag in _PASSED),
             )
         copy = committed_copy(self._config, repository, commit, bump.committed)
-        return self._copies.enter_context(copy).origin(read_chart(self._config.chart), repository)
+        return self._copies.enter_context(copy).origin(repository)
 
     def _notes(self, repository: Repository | None) -> tuple[str, ...]:
         """What a person should know before a commit or a tag is made that may have nowhere to go."""
@@ -457,10 +457,6 @@ class Release:
         wanted = (package.name, package.version, package.sha256, self._where, bool(self.facts.dirty))
         found = (record.name, record.version, record.sha256, record.registry, bool(record.dirty))
         return record if found == wanted else None
-
-    @property
-    def _record_shown(self) -> str:
-        return shown(record_file(self._config, self.package.name))
 
     @property
     def _where(self) -> str:

@@ -8,7 +8,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,25 +60,51 @@ class Cache:
             entry.rename(scratch / f"{entry.name}.damaged")
         fresh.rename(entry)
 
-    def lock(self, entry: Path) -> AbstractContextManager[None]:
-        """The right to make `entry`, for this process alone. Raises ToolError after half an hour, OSError."""
-        return locked(
-            entry.with_name(f"{entry.name}.lock"),
-            what=f"the build of {entry.name}",
-            deadline=BUILD_DEADLINE,
-            say=self.say,
-            error=ToolError,
-        )
+    @contextlib.contextmanager
+    def lock(self, entry: Path) -> Iterator[None]:
+        """The right to make `entry`, for this process alone. Raises ToolError, also after half an hour."""
+        with contextlib.ExitStack() as stack:
+            with self._written():
+                stack.enter_context(
+                    locked(
+                        entry.with_name(f"{entry.name}.lock"),
+                        what=f"the build of {entry.name}",
+                        deadline=BUILD_DEADLINE,
+                        say=self.say,
+                        error=ToolError,
+                    )
+                )
+            yield
+
+    def make(self) -> None:
+        """Make the folder where it is not there. Raises ToolError."""
+        with self._written():
+            self.folder.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder beside the entries, so that a finished one can be renamed into place."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.make()
         for left in self.folder.glob(f"{_SCRATCH}*"):
             if orphaned(left.name.removeprefix(_SCRATCH).rpartition("-")[0]):
                 shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{mark()}-", dir=self.folder) as folder:
+        with contextlib.ExitStack() as stack:
+            with self._written():
+                folder = stack.enter_context(
+                    tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{mark()}-", dir=self.folder)
+                )
             yield Path(folder)
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ToolError(
+                f"the cache of tools {self.folder} cannot be written, and not all is in it that is asked for",
+                found=error.strerror or str(error),
+                run="correct its permissions, or give another folder: cache_dir in [tool.gati], GATI_CACHE_DIR",
+            ) from error
 
 
 def _identity(path: Path) -> list[int]:

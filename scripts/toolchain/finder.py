@@ -171,7 +171,10 @@ class Toolchain:
                 notes.append(f"{path} does not run: {error.found or error.message}")
                 continue
             if answer.status == 0 and tool.admits(answer.stdout):
-                return Path(path), ""
+                if tool.accepts or tool.built(Path(path)):
+                    return Path(path), ""
+                notes.append(f"{path} says so, but Go has not noted in it that it was built of {tool.module.path}")
+                continue
             said = said_version(answer.stdout) or "of no known version"
             notes.append(f"{path} is {said}" if answer.status == 0 else f"{path} ended with status {answer.status}")
         return None, "; ".join(notes)

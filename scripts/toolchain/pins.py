@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import mmap
 import platform
 import re
 import tomllib
@@ -90,6 +92,21 @@ class Tool:
         if not self.accepts:
             return self.version_pattern is not None and bool(re.search(self.version_pattern, answer, re.MULTILINE))
         return within(said_version(answer), self.accepts)
+
+    def built(self, binary: Path) -> bool:
+        """Whether Go has noted in `binary` that it was built of the pinned module, and of no other version of it.
+
+        Go knows none ("(devel)") where it builds the source as it was checked out.
+        """
+        noted = re.compile(rb"\nmod\t%s\t(\S+)" % re.escape(self.module.path.encode()))
+        with (
+            contextlib.suppress(OSError, ValueError),  # it may be run, but not be read; or is empty
+            binary.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            found = noted.search(content)
+            return found is not None and found[1].decode(errors="replace") in (self.module.version, "(devel)")
+        return False
 
     def key(self) -> str:
         """Names the cache entry: changes with everything that changes the binary."""

@@ -76,6 +76,21 @@ def test_what_holds_more_files_than_a_chart_can() -> None:
         read_members(tgz({f"demo/{number}": "" for number in range(20_001)}), "it")
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [(tarfile.SYMTYPE, "a link"), (tarfile.LNKTYPE, "a link"), (tarfile.CHRTYPE, "a device"), (tarfile.FIFOTYPE, "")],
+)
+def test_what_is_neither_file_nor_folder(kind: bytes, words: str) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        member = tarfile.TarInfo("demo/templates/x.yaml")
+        member.type, member.linkname = kind, "/etc/passwd"
+        archive.addfile(member)
+    with pytest.raises(ChartError, match=f"it holds {words}") as refused:
+        read_members(buffer.getvalue(), "it")
+    assert refused.value.found == "'demo/templates/x.yaml'"
+
+
 @pytest.mark.parametrize("name", ["demo/Chart.yaml/a", "demo/" + "a" * 300, "demo/a\0b"])
 def test_names_that_cannot_be_files(name: str, tmp_path: Path) -> None:
     buffer = io.BytesIO()
@@ -91,5 +106,5 @@ def test_names_that_cannot_be_files(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["/demo/a", "demo/../../a", "a"])
 def test_what_would_be_written_elsewhere(name: str, tmp_path: Path) -> None:
     with pytest.raises(ChartError):
-        unpack(tgz({"demo/Chart.yaml": GOOD, name: ""}), tmp_path)
+        unpack(tgz({"demo/Chart.yaml": GOOD, name: ""}), tmp_path, "it")
     assert list(tmp_path.iterdir()) == []

@@ -25,7 +25,8 @@ from scripts.toolchain.pins import PINS, load_pins
 
 FILES = {
     "go.mod": "module example.com/hello\n\ngo 1.21\n",
-    "cmd/hello/main.go": 'package main\n\nvar version = "none"\n\nfunc main() { println("hello", version) }\n',
+    "cmd/hello/main.go": 'package main\n\nimport "os"\n\nvar version = "none"\n\n'
+    'func main() { os.Stdout.WriteString("hello " + version + "\\n") }\n',
     "cmd/bye/main.go": 'package main\n\nfunc main() { println("bye") }\n',
     "cmd/many/main.go": 'package main\n\nimport _ "example.com/hello/all"\n\nfunc main() {}\n',
     "all/all.go": 'package all\n\nimport (\n\t_ "example.com/hello/one"\n\t_ "example.com/hello/two"\n)\n',
@@ -120,7 +121,8 @@ ldflags = ["-X", "main.version={{version}}"]
 
 
 def said_by(binary: Path) -> str:
-    return subprocess.run([binary], check=True, capture_output=True, text=True).stderr.strip()
+    done = subprocess.run([binary], check=True, capture_output=True, text=True)
+    return (done.stdout + done.stderr).strip()
 
 
 def script(folder: Path, name: str, text: str) -> Path:
@@ -315,15 +317,36 @@ class TestDamaged:
         assert (first != second, said_by(second)) == (True, "hello other")
 
 
+@pytest.fixture
+def installed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The pinned hello on PATH, and none in the cache."""
+    machine.toolchain().path("hello")
+    (machine.folder / "bin").mkdir()
+    mine = (machine.entry() / "hello").rename(machine.folder / "bin" / "hello")
+    shutil.rmtree(machine.cache)
+    machine.said.clear()
+    monkeypatch.setenv("PATH", f"{mine.parent}:{os.environ['PATH']}")
+    return mine
+
+
 class TestOnPath:
-    def test_the_pinned_version_is_taken(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-        mine = script(machine.folder / "bin", "hello", f'[ "$1" = --version ] && echo hello {VERSION}')
-        monkeypatch.setenv("PATH", f"{mine.parent}:{os.environ['PATH']}")
-        assert machine.toolchain().path("hello") == mine
+    def test_the_pinned_version_is_taken(self, machine: Machine, installed: Path) -> None:
+        assert machine.toolchain().path("hello") == installed
         assert machine.built() == 0
-        assert [(row.source, row.state) for row in machine.toolchain().survey() if row.name == "hello"] == [
-            ("PATH", "ready")
-        ]
+        (row,) = machine.toolchain().survey(["hello"])
+        assert (row.source, row.state, row.note) == ("PATH", "ready", "")
+
+    @pytest.mark.parametrize("what", ["another program", "another version"])
+    def test_what_only_says_that_it_is_the_pinned_one_is_not(
+        self, machine: Machine, installed: Path, what: str
+    ) -> None:
+        if what == "another program":
+            script(installed.parent, "hello", f"echo hello {VERSION}")
+        else:
+            installed.write_bytes(installed.read_bytes().replace(b"(devel)", b"v9.9.9 "))
+        (row,) = machine.toolchain().survey(["hello"])
+        assert (row.source, row.state) == ("Go module", "not built")
+        assert "Go has not noted in it that it was built of example.com/hello" in row.note
 
     @pytest.mark.parametrize(
         "text", ["echo hello v1.2.30", "echo hello v1.2.2", f"echo hello {VERSION}; exit 1", "exit 127", "echo"]
@@ -357,13 +380,9 @@ class TestOnPath:
         (row,) = machine.toolchain().survey(["hello"])
         assert (row.rule, row.note) == ("exact", f"{mine} is 1.2.2")
 
-    def test_nothing_of_it_becomes_a_part_of_what_is_built(
-        self, machine: Machine, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        mine = script(machine.folder / "bin", "hello", f"echo hello {VERSION}")
-        monkeypatch.setenv("PATH", f"{mine.parent}:{os.environ['PATH']}")
+    def test_nothing_of_it_becomes_a_part_of_what_is_built(self, machine: Machine, installed: Path) -> None:
         chain = machine.toolchain()
-        assert chain.path("hello") == mine
+        assert chain.path("hello") == installed
         assert chain.paths(("hello",), built=True)["hello"] == machine.entry() / "hello"
 
     def test_a_tool_that_tells_no_version_is_always_built(
@@ -444,3 +463,16 @@ def test_folders_of_a_repository_are_replaced_or_left_out(tmp_path: Path, versio
 def test_keys_differ_by_all_that_changes_a_binary() -> None:
     pins: Mapping[str, Any] = load_pins().tools
     assert len({tool.key() for tool in pins.values()}) == len(pins)
+
+
+@pytest.mark.parametrize("place", ["a file", "below a file", "where nobody may write"])
+def test_a_cache_that_cannot_be_is_told(machine: Machine, place: str) -> None:
+    (machine.folder / "file").touch()
+    folder = {"a file": machine.folder / "file", "below a file": machine.folder / "file" / "x"}.get(
+        place, Path("/proc/1/x")
+    )
+    with pytest.raises(ToolError) as refused:
+        Toolchain(folder, Runner(), pins=machine.pins).path("hello")
+    assert str(folder) in refused.value.message
+    assert refused.value.run is not None
+    assert "GATI_CACHE_DIR" in refused.value.run
