@@ -13,6 +13,7 @@ from invoke.context import Context
 from invoke.tasks import Task, task
 
 from scripts.front import chart, cluster, machine, release, report, stack
+from scripts.front.command import demand_parsed
 
 GROUPS: dict[str, tuple[Task[Any], ...]] = {
     "Judge a chart": (chart.lint, chart.template, chart.kubeconform_check, chart.diff, chart.judge),
@@ -47,3 +48,4 @@ def overview(_: Context, json: bool = False) -> None:
 
 
 namespace = Collection(overview, *(each for tasks in GROUPS.values() for each in tasks))
+demand_parsed(namespace)

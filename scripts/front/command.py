@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
@@ -111,6 +112,36 @@ def _demand_own_dry_run(ctx: Context) -> None:
 
     if ctx.config.run.dry:
         raise UsageError("--dry is Invoke's own flag, and our tasks know no such", run=f"{SAME_COMMAND} --dry-run")
+
+
+def demand_parsed(tasks: Collection) -> None:
+    """Ends with the code of a wrong call where the command line names what there is not.
+
+    Invoke, which reads the tasks and then parses, would end with 1, which here is a check's finding.
+    """
+    called = Path(sys.argv[0])
+    if (called.parent.name if called.name == "__main__.py" else called.name) not in ("invoke", "inv"):
+        return  # somebody else reads them
+    from invoke.exceptions import ParseError
+    from invoke.parser import Parser
+    from invoke.program import Program
+
+    from scripts.core.errors import UsageError
+
+    initial = Program().initial_context
+    try:
+        core = Parser(initial=initial, ignore_unknown=True).parse_argv(sys.argv[1:])
+        parser = Parser(initial=initial, contexts=tasks.to_contexts())
+        parser.parse_argv(core.unparsed)
+        if isinstance(asked := core[0].args.help.value, str) and asked not in parser.contexts:
+            raise ParseError(f"No idea what {asked!r} is!")
+    except ParseError as error:
+        task = error.context.name if error.context is not None else None
+        words = re.sub(r"<Argument: ([\w-]+)[^>]*>", r"--\1", str(error))
+        refusal = UsageError(words, run=f"invoke --help {task}" if task else "invoke --list")
+        show = Show(task or "", json="--json" in sys.argv, working_on="", at_once=False)
+        show.end(refusal)
+        raise Exit(f"error: {refusal}", code=refusal.code) from None
 
 
 class Typed:

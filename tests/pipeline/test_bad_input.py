@@ -237,7 +237,8 @@ class TestUsage:
         [
             (("lint", "--nope"), "No idea what '--nope' is!"),
             (("nope",), "No idea what 'nope' is!"),
-            (("diff", "--from"), "needed value and was not given one"),
+            (("--help", "nope"), "No idea what 'nope' is!"),
+            (("diff", "--from"), "Flag --from needed value and was not given one"),
             (("registry", "--port", "abc"), "--port is not usable"),
             (("registry", "--port", "70000"), "--port is not usable"),
             (("up", "--replicas", "some", "--dry-run"), "--replicas is not usable"),
@@ -249,10 +250,17 @@ class TestUsage:
         if argv[0] == "publish":
             cli("package").fine()
         told = cli(*argv)
-        assert told.status == (1 if words.startswith(("No idea", "needed value")) else USAGE)  # Invoke's own, and ours
+        assert told.status == USAGE
         assert words in told.stderr
         assert "Traceback" not in told.stderr
         assert told.stdout == ""
+
+    @pytest.mark.parametrize("argv", [("lint", "--nope"), ("nope",), ("diff", "--from")], ids=" ".join)
+    def test_is_an_object_for_a_machine(self, cli: Cli, argv: tuple[str, ...]) -> None:
+        told = cli(argv[0], "--json", *argv[1:])
+        error = json.loads(told.stdout)["error"]
+        assert (error["class"], error["code"], told.status) == ("UsageError", USAGE, USAGE)
+        assert error["next"] == ("invoke --list" if argv == ("nope",) else f"invoke --help {argv[0]}")
 
     @pytest.mark.parametrize(
         ("name", "value", "words"),

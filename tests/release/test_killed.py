@@ -20,6 +20,7 @@ from scripts.release.plan import Options, prepared
 from tests.release.conftest import TODAY, Project
 
 FILES = ("Chart.yaml", "CHANGELOG.md")
+CHAINS = int(os.environ.get("GATI_TEST_ROUNDS", "5"))
 POINTS = ("raising", "checking", "packaging", "publishing", "pushing", "reading", "tagging", "writing", *FILES)
 RECORDED = "demo.release.json"  # the last file of all
 
@@ -27,7 +28,7 @@ RECORDED = "demo.release.json"  # the last file of all
 def drive(project: Project, ending: signal.Signals, point: str, root: Path) -> subprocess.CompletedProcess[str]:
     """A release with --bump minor --tag, in a process of its own, that gets the signal at `point`."""
     return subprocess.run(
-        command(ending.name, point), **process(project, root), capture_output=True, text=True, timeout=60
+        command(ending.name, point), **process(project, root), capture_output=True, text=True, timeout=300
     )
 
 
@@ -98,7 +99,7 @@ def test_killed_and_run_again(project: Project, root: Path, digest: str, point: 
     finish(project, digest)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(CHAINS))
 def test_killed_at_random_instants_and_run_again(project: Project, root: Path, digest: str, seed: int) -> None:
     draw = random.Random(seed)
     for _ in range(5):
