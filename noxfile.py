@@ -127,7 +127,13 @@ def e2e(session: nox.Session) -> None:
 @nox.session(name="e2e-tests")
 def e2e_tests(session: nox.Session) -> None:
     """Test on a kind cluster what proves the chart: broken charts, rollouts, foreign clusters, the guide's commands."""
-    test_on_a_cluster(session, "e2e and not faults")
+    test_on_a_cluster(session, "e2e and not faults and not shapes")
+
+
+@nox.session(name="e2e-shapes")
+def e2e_shapes(session: nox.Session) -> None:
+    """Try the smoke test on a kind cluster with charts of other shapes, and with twins of them that have a fault."""
+    test_on_a_cluster(session, "shapes")
 
 
 @nox.session(name="e2e-faults")

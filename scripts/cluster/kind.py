@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import json
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,12 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scripts.cluster.startup import Obstacle, obstacle
+from scripts.cluster.volumes import SHARED
 from scripts.containers.image_load import load_images
 from scripts.containers.leftovers import remove
 from scripts.containers.node_image import NodeImage, node_image
 from scripts.core.command import Runner
-from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
-from scripts.core.files import sha256
+from scripts.core.errors import ClusterError, CommandFailed, ReleaseError
+from scripts.core.files import sha256, write_atomic
 from scripts.core.interrupt import cleaning, interruptible, put_right
 from scripts.core.owner import mark
 from scripts.core.parallel import workers
@@ -34,6 +37,7 @@ PREFIX = "gati-e2e-"
 _KEPT = "kept-"
 _POD_SUBNET = "10.244.0.0/16"
 _CREATE_DEADLINE = 300.0  # seconds; 30 s on two idle cores
+_LOOK = 3.0  # seconds between two looks at nodes that come up
 _JOIN_DEADLINE = 60.0
 _DELETE_DEADLINE = 90.0
 _SETTLE = 3.0
@@ -61,7 +65,10 @@ class Node:
 
 @dataclass(frozen=True)
 class KindCluster:
-    """A running cluster. `kubeconfig` is a file of its own; `seconds` is how long the cluster took to come up."""
+    """A running cluster. `kubeconfig` is a file of its own; `seconds` is how long the cluster took to come up.
+
+    `volumes` is a folder of this machine that every node has as SHARED.
+    """
 
     name: str
     kubeconfig: Path
@@ -69,6 +76,7 @@ class KindCluster:
     nodes: tuple[Node, ...]
     reused: bool
     seconds: float
+    volumes: Path
     _runner: Runner = field(repr=False)
 
     def load_images(self, references: Iterable[str], *, deadline: float = 180) -> tuple[str, ...]:
@@ -126,11 +134,15 @@ def cluster(work: Workspace, *, keep: bool = False) -> Iterator[KindCluster]:
             complete = True
             seconds = time.monotonic() - begin
             say(f"cluster {name} is {'found' if reused else 'up'}: {len(nodes)} nodes, DNS ready, in {seconds:.0f} s")
-            yield KindCluster(name, maker.kubeconfig(name), image, nodes, reused, seconds, work.runner)
+            volumes = maker.volumes(name)
+            yield KindCluster(name, maker.kubeconfig(name), image, nodes, reused, seconds, volumes, work.runner)
 
 
-def kind_config(image: NodeImage, *, cgroup_v1: bool) -> dict[str, Any]:
-    """What kind is asked for: a control plane and one labelled worker a zone, without a network kind cannot find."""
+def kind_config(image: NodeImage, *, cgroup_v1: bool, volumes: Path | None = None) -> dict[str, Any]:
+    """What kind is asked for: a control plane and one labelled worker a zone, without a network kind cannot find.
+
+    Every node has the folder `volumes` of this machine.
+    """
     networking: dict[str, Any] = {"podSubnet": _POD_SUBNET, "disableDefaultCNI": not image.has_cni}
     document: dict[str, Any] = {
         "kind": "Cluster",
@@ -141,6 +153,8 @@ def kind_config(image: NodeImage, *, cgroup_v1: bool) -> dict[str, Any]:
             *({"role": "worker", "image": image.reference, "labels": {ZONE_LABEL: zone}} for zone in ZONES),
         ],
     }
+    for node in document["nodes"] if volumes else ():
+        node["extraMounts"] = [{"hostPath": str(volumes), "containerPath": SHARED}]
     if cgroup_v1 and parse(image.kubernetes.removeprefix("v")) >= parse(_REFUSES_CGROUP_V1):
         kubelet = {"kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1", "failCgroupV1": False}
         document["kubeadmConfigPatches"] = [json.dumps(kubelet)]
@@ -232,6 +246,9 @@ class _Maker:
     def kubeconfig(self, name: str) -> Path:
         return self._folder / f"{name}.kubeconfig"
 
+    def volumes(self, name: str) -> Path:
+        return self._folder / f"{name}.volumes"
+
     def kept(self, stack: contextlib.ExitStack, *, keep: bool) -> str | None:
         """The cluster that an earlier run of this checkout kept, if it answers; one that is outdated goes."""
         names = self._runner.run((self._kind, "get", "clusters"), deadline=60).stdout.split()
@@ -246,25 +263,39 @@ class _Maker:
         return None
 
     def create(self, name: str) -> None:
-        """Nodes up, Kubernetes running, pods connected. Logs of the nodes are left in dist/e2e on a failure."""
+        """Nodes up, Kubernetes running, pods connected. Logs of the nodes are left in dist/e2e on a failure.
+
+        Raises ClusterError with what ends again and again on a node, as soon as that is seen.
+        """
         self._say(
             f"creating cluster {name}: Kubernetes {self._image.kubernetes}, a control plane and {len(ZONES)} workers"
         )
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.volumes(name).mkdir(parents=True, exist_ok=True)
+        document = kind_config(self._image, cgroup_v1=not _CGROUP_V2.exists(), volumes=self.volumes(name))
+        log, asked = self._folder / f"{name}.create.log", self._folder / f"{name}.kind.json"
+        write_atomic(asked, json.dumps(document))
         argv = (
-            *(self._kind, "create", "cluster", f"--name={name}", "--config=-", "--retain", "-v=1"),
+            *(self._kind, "create", "cluster", f"--name={name}", f"--config={asked}", "--retain", "-v=1"),
             *("--wait=0s", f"--kubeconfig={self.kubeconfig(name)}"),
         )
-        try:
-            self._runner.run(argv, stdin=json.dumps(self._document), deadline=_CREATE_DEADLINE)
-        except (CommandFailed, CommandTimeout) as error:
+        with self._runner.start(argv, log=log) as process:
+            end = time.monotonic() + _CREATE_DEADLINE
+            seen: Obstacle | None = None
+            while (status := process.wait(_LOOK)) is None and seen is None and time.monotonic() < end:
+                seen = obstacle(name, self._runner)
+            process.stop()
+        if status != 0:
+            seen = seen or obstacle(name, self._runner)
             logs = self._folder / f"{name}.logs"
             self._runner.run((self._kind, "export", "logs", f"--name={name}", logs), deadline=60, check=False)
+            said = seen.said if seen else process.log_tail() or "no output"
             raise ClusterError(
-                f"kind could not create the cluster {name}; the logs of its nodes are in {logs}",
-                found=str(error),
+                f"the cluster {name} does not come up: {seen}" if seen else f"kind could not create the cluster {name}",
+                found=f"{said}\nthe logs of its nodes are in {logs}, kind's in {log}",
                 run=inotify_hint(),
-            ) from error
+            )
+        for file in (log, asked):
+            file.unlink()
         if not self._image.has_cni:
             self._connect(name)
 
@@ -295,6 +326,9 @@ class _Maker:
         """
         empty_since: float | None = None
         complaint = ""
+        if self.volumes(name).is_dir():  # what pods wrote is theirs, and not ours to remove from outside
+            emptying = ("docker", "exec", f"{name}-control-plane", "find", SHARED, "-mindepth", "1", "-delete")
+            self._runner.run(emptying, check=False)
 
         def gone() -> bool:
             nonlocal empty_since, complaint
@@ -319,6 +353,7 @@ class _Maker:
             run=f"docker rm --force --volumes $(docker ps -aq --filter label={_CLUSTER_LABEL}={name})",
         )
         self.kubeconfig(name).unlink(missing_ok=True)
+        shutil.rmtree(self.volumes(name), ignore_errors=True)
 
     def _lock(self, stack: contextlib.ExitStack) -> None:
         """One run at a time on a kept cluster."""

@@ -102,6 +102,9 @@ class Config:
     prometheus_port: int = 9090
     """Where the compose stack's Prometheus listens on this machine."""
 
+    e2e: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """A table, `[tool.gati.e2e]`: what `invoke e2e` cannot find out about the chart (docs/other-charts.md)."""
+
     embedded_meant: bool = False
     """Whether the embedded registry was asked for by its name."""
 
@@ -128,7 +131,7 @@ _CHOICES = {"images": ("auto", "registry", "build"), "require": ("e2e",)}
 _FILES = ("registry_ca", "registry_cert", "registry_key", "ca_bundle")  # names of files, or "" for none
 _OF_ONE_CHART = (
     "values", "test_chart", "api_versions", "schema_folders", "crds", "crd_modules", "skip_kinds", "yamllint",
-    "lint_errors",
+    "lint_errors", "e2e",
 )  # fmt: skip
 """What a project says for its charts, and not for one that lies elsewhere and has no file of its own."""
 
@@ -140,9 +143,10 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
     """
     environ = os.environ if environ is None else environ
     fields = {field.name: field for field in dataclasses.fields(Config) if field.name not in _NO_KEYS}
-    _refuse_unknown(environ, fields)
+    texts = {name: field for name, field in fields.items() if not str(field.type).startswith("Mapping")}
+    _refuse_unknown(environ, texts)
     given: dict[str, Any] = {}
-    for name, field in fields.items():
+    for name, field in texts.items():
         variable = f"GATI_{name.upper()}"
         if variable in environ:
             given[name] = _value(field, environ[variable], variable)
@@ -160,6 +164,8 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
         if values.get("changelog") != Path("none"):
             values["changelog"] = chart / "CHANGELOG.md"
         values.pop("version_files", None)
+        if "chart" in table and values.get("e2e") is table.get("e2e"):  # unless a `for` says it of this one
+            values.pop("e2e", None)
         if not chart.is_relative_to(project):
             values = {name: value for name, value in values.items() if name not in _OF_ONE_CHART}
     for name, field in fields.items():
@@ -262,6 +268,10 @@ def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
         return _expanded(value, where)
     if field.name == "registry" and isinstance(value, str):
         demand_no_login(value, where)
+    if wanted.startswith("Mapping"):
+        if isinstance(value, Mapping):
+            return value
+        raise ConfigError(f"{where} must be a table", found=repr(value))
     if wanted == "bool":
         if isinstance(value, bool):
             return value

@@ -14,12 +14,16 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 @dataclass(frozen=True)
 class Case:
-    """One test: it failed where there are `failures`, `output` is what it has to say. `seconds` None: not measured."""
+    """One test: it failed where there are `failures`, `output` is what it has to say. `seconds` None: not measured.
+
+    One that is `skipped` says in `output` why.
+    """
 
     name: str
     failures: tuple[str, ...] = ()
     output: str = ""
     seconds: float | None = None
+    skipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ def document(name: str, suites: Iterable[Suite], seconds: float | None = None) -
         bad = sum(bool(case.failures) for case in suite.cases)
         failures, errors = (0, bad) if suite.errors else (bad, 0)
         counts = {"tests": str(len(suite.cases)), "failures": str(failures), "errors": str(errors)}
+        if skipped := sum(case.skipped for case in suite.cases):
+            counts["skipped"] = str(skipped)
         facts = {"name": _clean(suite.name), **counts, **_time(suite.seconds)}
         told = ElementTree.SubElement(root, "testsuite", facts)
         tests, failed, erred = tests + len(suite.cases), failed + failures, erred + errors
@@ -54,7 +60,9 @@ def document(name: str, suites: Iterable[Suite], seconds: float | None = None) -
                 text = _clean("\n".join(case.failures))
                 kind = "error" if suite.errors else "failure"
                 ElementTree.SubElement(one, kind, {"message": text.partition("\n")[0]}).text = text
-            if case.output:
+            if case.skipped:
+                ElementTree.SubElement(one, "skipped", {"message": _clean(case.output)})
+            elif case.output:
                 ElementTree.SubElement(one, "system-out").text = _clean(case.output)
     root.set("tests", str(tests))
     root.set("failures", str(failed))

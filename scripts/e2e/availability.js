@@ -6,31 +6,23 @@
 import exec from 'k6/execution';
 import http from 'k6/http';
 
-const targets = __ENV.TARGETS.split(',');
-const timeout = `${__ENV.TIMEOUT}s`;
-const proof = __ENV.PROOF.split('.'); // where an answer says who gave it, behind the server that was asked
-const pace = {
-  executor: 'constant-arrival-rate',
-  rate: Number(__ENV.RATE),
-  timeUnit: '1s',
-  duration: '24h', // until it is told to stop
-  preAllocatedVUs: 12,
-  maxVUs: Math.ceil(Number(__ENV.RATE) * Number(__ENV.TIMEOUT)),
-  gracefulStop: '0s',
-};
+import { pace, record, targets, timeout } from './pace.js';
 
-const kinds = {
-  new: { ...pace, exec: 'fresh' },
-  kept: { ...pace, maxVUs: Math.max(pace.preAllocatedVUs, pace.rate), exec: 'kept' },
-};
+const proof = __ENV.PROOF ? __ENV.PROOF.split('.') : null; // where an answer says who gave it, behind the server
+const version = __ENV.VERSION_AT.split('.');
+const statuses = __ENV.STATUSES.split(',').map(Number);
 
 export const options = {
-  scenarios: Object.fromEntries(__ENV.KINDS.split(',').map((kind) => [kind, kinds[kind]])),
+  scenarios: Object.fromEntries(__ENV.KINDS.split(',').map((kind) => [kind, pace(kind)])),
   userAgent: 'gati-availability',
   insecureSkipTLSVerify: true, // the certificates of a test are nobody's
 };
 
-function record(kind, target, at, answer) {
+function at_path(body, path) {
+  return path.reduce((part, key) => (part && part[key]) || '', body);
+}
+
+function note(kind, target, at, answer) {
   if (answer.error.includes('context canceled')) {
     return; // under way when we were told to stop: nobody will know what became of it
   }
@@ -40,29 +32,34 @@ function record(kind, target, at, answer) {
   } catch (error) {
     body = {};
   }
-  console.log(
-    JSON.stringify({
-      at,
-      kind,
-      target,
-      seconds: (answer.timings.blocked + answer.timings.duration) / 1000,
-      status: answer.status,
-      error: answer.error,
-      pod: body.pod || '',
-      version: body.version || '',
-      behind: proof.reduce((part, key) => (part && part[key]) || '', body),
-    }),
-  );
+  const accepted = statuses.includes(answer.status);
+  const refused = answer.status && !accepted ? `not ${statuses.join(' or ')}` : '';
+  record({
+    at,
+    kind,
+    target,
+    seconds: (answer.timings.blocked + answer.timings.duration) / 1000,
+    status: answer.status,
+    error: accepted ? '' : answer.error || refused,
+    pod: `${body.pod || ''}`,
+    version: `${at_path(body, version)}`,
+    behind: `${proof ? at_path(body, proof) : accepted ? target : ''}`,
+    accepted,
+  });
+}
+
+function ask(kind, target, method, headers) {
+  const body = method === 'GET' || method === 'HEAD' ? null : '{}';
+  const at = Date.now() / 1000;
+  const type = body ? { 'Content-Type': 'application/json' } : {};
+  note(kind, target, at, http.request(method, target, body, { headers: { ...headers, ...type }, timeout, redirects: 0 }));
 }
 
 export function fresh() {
   const target = targets[exec.scenario.iterationInTest % targets.length];
-  const at = Date.now() / 1000;
-  record('new', target, at, http.get(target, { headers: { Connection: 'close' }, timeout }));
+  ask('new', target, __ENV.METHOD, { Connection: 'close' });
 }
 
 export function kept() {
-  const target = targets[exec.vu.idInTest % targets.length];
-  const at = Date.now() / 1000;
-  record('kept', target, at, http.post(target, '{}', { headers: { 'Content-Type': 'application/json' }, timeout }));
+  ask('kept', targets[exec.vu.idInTest % targets.length], __ENV.KEPT_METHOD, {});
 }

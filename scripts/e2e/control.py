@@ -16,10 +16,11 @@ from scripts.core.command import Runner
 from scripts.core.errors import ReleaseError
 from scripts.core.interrupt import pause
 from scripts.e2e.k6 import TIMEOUT, Load, Request, load
+from scripts.e2e.subject import Question
 
 _PORTS = range(21_000, 29_000)  # below those of NodePorts
 _NAME = "control"
-_PROOF = "pod"
+_QUESTION = Question("control", proof="pod", kept_method="POST")
 _READY_DEADLINE = 120.0
 # Answers every request at once, over connections that are kept; Python is what the image that serves as its own has.
 _SERVER = """
@@ -92,7 +93,7 @@ def control(
     with contextlib.ExitStack() as stack:
         try:
             targets = _start(api, namespace, nodes, image, port)
-            running = stack.enter_context(load(k6, runner, targets, results, proof=_PROOF, rate=rate))
+            running = stack.enter_context(load(k6, runner, targets, results, question=_QUESTION, rate=rate))
         except ReleaseError as error:
             say(f"there is no control, so every loss counts as the chart's: {error.message}: {error.found or ''}")
             yield None

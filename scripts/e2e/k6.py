@@ -1,4 +1,4 @@
-"""Puts HTTP load on a service with k6, at a fixed rate until told to stop, and keeps every single request."""
+"""Puts load on a service (HTTP, gRPC with k6; TCP), at a fixed rate until told to stop, and keeps every request."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from pathlib import Path
 from scripts.core.command import Process, Runner
 from scripts.core.errors import ToolError
 from scripts.core.waiting import until
+from scripts.e2e.subject import Question
 
 KINDS = ("new", "kept")
 RATE = 60  # requests a second of each kind
 TIMEOUT = 5.0  # seconds after which a request is given up
-_SCRIPT = Path(__file__).with_name("availability.js")
+_HTTP, _GRPC, _TCP = (Path(__file__).with_name(name) for name in ("availability.js", "availability_grpc.js", "tcp.py"))
 _START_DEADLINE = 30.0
 
 
@@ -40,6 +42,8 @@ class Request:
     pod: str = ""
     version: str = ""
     behind: str = ""
+    accepted: bool = False
+    """Whether another status than 200 is an answer, too."""
 
     @property
     def end(self) -> float:
@@ -47,8 +51,8 @@ class Request:
 
     @property
     def failed(self) -> bool:
-        """No answer, another status than 200, or an answer that nobody behind the server gave."""
-        return self.status != 200 or bool(self.error) or not self.behind
+        """No answer, another status than is asked for, or an answer that nobody behind the server gave."""
+        return not (self.status == 200 or self.accepted) or bool(self.error) or not self.behind
 
 
 class Load:
@@ -93,16 +97,16 @@ def load(
     targets: Sequence[str],
     results: Path,
     *,
-    proof: str,
+    question: Question,
     kinds: Sequence[str] = KINDS,
     rate: int = RATE,
     timeout: float = TIMEOUT,
 ) -> Iterator[Load]:
-    """Load `targets` (URLs, in turn) with `rate` requests a second of each of `kinds` while the block runs.
+    """Load `targets` (in turn) with `rate` requests a second of each of `kinds` while the block runs.
 
-    `proof` is where the JSON of an answer says who gave it ("backend.pod"): an answer without it is a loss.
+    They are URLs for HTTP and `host:port` for all else; `question` says what is asked, and what is an answer.
     `results` is the file that receives a line for each request. The block begins when the first request has ended.
-    Raises ToolError when k6 does not start or ends by itself.
+    Raises ToolError when it does not start or ends by itself.
     """
     results.parent.mkdir(parents=True, exist_ok=True)
     results.unlink(missing_ok=True)
@@ -112,16 +116,24 @@ def load(
         "TARGETS": ",".join(targets),
         "RATE": str(rate),
         "TIMEOUT": f"{timeout:g}",
-        "PROOF": proof,
         "KINDS": ",".join(kinds),
+        "PROOF": question.proof,
+        "VERSION_AT": question.version,
+        "METHOD": question.method,
+        "KEPT_METHOD": question.kept_method,
+        "STATUSES": ",".join(map(str, question.statuses)),
+        "GRPC_SERVICE": question.grpc_service,
     }
-    for name, value in given.items():
-        argv += ["--env", f"{name}={value}"]
-    with runner.start([*argv, _SCRIPT], log=results.with_suffix(".log")) as process:
+    argv += [word for name, value in given.items() for word in ("--env", f"{name}={value}")]
+    argv.append(_GRPC if question.protocol == "grpc" else _HTTP)
+    if question.protocol == "tcp":
+        argv = [sys.executable, _TCP, str(results), json.dumps([*targets]), str(rate), str(timeout)]
+        argv += [question.send, question.expect]
+    with runner.start(argv, log=results.with_suffix(".log")) as process:
         running = Load(process, results)
         until(
             lambda: bool(running.requests()),
-            what="k6 to send the first request",
+            what="the load to send the first request",
             deadline=_START_DEADLINE,
             interval=0.05,
             state=process.log_tail,

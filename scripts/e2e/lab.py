@@ -7,9 +7,11 @@ import http.client
 import json
 import re
 import secrets
+import socket
 import ssl
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,21 +28,27 @@ from scripts.core.command import Runner
 from scripts.core.errors import ClusterError, CommandFailed
 from scripts.core.files import write_atomic
 from scripts.e2e.control import Control
+from scripts.e2e.discover import WORKLOADS, Found
 from scripts.e2e.k6 import KINDS
 from scripts.e2e.ledger import ENOUGH, LATENCY
 from scripts.e2e.outside import Outside
-from scripts.e2e.recording import Recording, record
-from scripts.e2e.report import Broken, Journal, LoadFailed, Unproven
-from scripts.e2e.subject import GATI, Subject, answer
+from scripts.e2e.recording import Recording, Unasked, record
+from scripts.e2e.report import Broken, Journal, LoadFailed, Unproven, Untested
+from scripts.e2e.subject import Question, Subject, answer
 from scripts.rollout.rollout import Rollout, Target
 
-DEFAULT, VALUES = "default", ("default", "dev", "staging", "prod")
+DEFAULT = "default"  # the values set that has no file
 RATE = 30  # requests a second of each kind of connection: ENOUGH of them while one rollout is on
 CONTROL = "control"  # the namespace of the control, which all attempts share
 LIGHT = 10  # the same where rollouts are many
 _RUN_LABEL = "gati-e2e/run"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 _CLEAN_DEADLINE = 120.0
+_HOOK = "helm.sh/hook"
+_LARGEST = 1 << 20  # bytes of an answer that are read
+# What the status of a workload counts, the ready ones first.
+_REPLICAS = ("readyReplicas", "updatedReplicas", "replicas")
+_DAEMONS = ("numberReady", "updatedNumberScheduled", "currentNumberScheduled")
 # What kubectl says where the server does not take an object, as opposed to not answering.
 _REFUSED = re.compile(r"is invalid|BadRequest|Forbidden|no matches for kind|unknown field|denied the request")
 # Outside of namespaces, these come and go by themselves, or with the namespaces and Services of other scenarios.
@@ -96,7 +104,8 @@ class Lab:
     `images` is the prefix of the services' images (`gati` for `gati/ingress:1`). `own` says that the cluster is
     ours alone, so that a node of it may be closed. `control` is None where none can run; `latency` is how many times
     slower than before a request may become; `deadline` is what a rollout may take, in seconds. `chosen` are the
-    values files that are tested.
+    values sets that are tested. `found` is what the candidate turned out to be. `major` is that of helm, and `other` a
+    helm of another one.
     """
 
     api: Api
@@ -107,11 +116,14 @@ class Lab:
     sources: tuple[Published, ...]
     images: str
     own: bool
-    subject: Subject = GATI
+    subject: Subject
+    found: Found
+    major: int = 4
+    other: tuple[Path, int] | None = None
     control: Control | None = None
     latency: float = LATENCY
     deadline: float = 300
-    chosen: tuple[str, ...] = VALUES
+    chosen: tuple[str, ...] = (DEFAULT,)
     login: Login = field(default_factory=Login)
     sabotaged: Published | None = None
     run: str = field(default_factory=lambda: secrets.token_hex(3))
@@ -128,16 +140,24 @@ class Lab:
         return name
 
     def namespace(self, purpose: str) -> str:
-        """A new namespace that enforces Pod Security `restricted`."""
+        """A new namespace; it enforces Pod Security `restricted` where the chart says that its pods pass."""
         name = self.name(purpose)
-        labels = {**_RESTRICTED, _RUN_LABEL: self.run}
+        labels = {**(_RESTRICTED if self.subject.restricted else {}), _RUN_LABEL: self.run}
         self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
         return name
 
     def forget(self, *names: str) -> None:
         """Begin to remove namespaces whose scenario is over, so that their pods make room."""
         for name in names:
+            if self.found.outside:
+                self._uninstall(name)
             self.api.delete("Namespace", name)
+
+    def _uninstall(self, namespace: str) -> None:
+        """Remove the release of a namespace: what it has outside of it stands in the way of the next one."""
+        argv: list[str | Path] = [self.tools.helm, "uninstall", self.subject.release, "--namespace", namespace]
+        argv += ["--ignore-not-found", "--wait", *self.login.flags("--kube-context")]
+        self.runner.run(argv, deadline=_CLEAN_DEADLINE, check=False)
 
     def attempt(self, number: int) -> Lab:
         """The same lab for one attempt at a scenario, with names of its own for its namespaces."""
@@ -188,10 +208,16 @@ class Lab:
 
     # -- releases ------------------------------------------------------------------------------
 
-    def rollout(self, journal: Journal, namespace: str, objects: str | None = None) -> Rollout:
-        """The release of a scenario in `namespace`; `objects` is the namespace of its objects if it is another one."""
+    def rollout(
+        self, journal: Journal, namespace: str, objects: str | None = None, helm: tuple[Path, int] | None = None
+    ) -> Rollout:
+        """The release of a scenario in `namespace`; `objects` is the namespace of its objects if it is another one.
+
+        `helm` is the binary and its major, where it is not the lab's.
+        """
+        binary, major = helm or (self.tools.helm, self.major)
         return Rollout(
-            self.tools.helm,
+            binary,
             self.runner,
             self.api,
             namespace=namespace,
@@ -200,6 +226,7 @@ class Lab:
             evidence=self.folder / journal.folder / namespace.removeprefix(f"{PREFIX}{self.run}-"),
             say=journal.say,
             also=[objects] if objects else [],
+            major=major,
         )
 
     def target(
@@ -208,20 +235,45 @@ class Lab:
         namespace: str,
         *,
         image: str = "1",
-        values: str = DEFAULT,
+        values: str = "",
         changes: Sequence[str] = (),
+        flags: Sequence[str] = (),
+        of: Published | None = None,
     ) -> Target:
-        """`chart` with its values file called `values`, its objects in `namespace`, its images in version `image`.
+        """`chart` with its set `values` ("" is the first one), its objects in `namespace`, its {version} `image`.
 
-        `changes` are the subject's. What the cluster knows no kind for is switched off.
+        `changes` are the subject's. What the cluster knows no kind for is switched off. `of` is the chart whose values
+        file is taken, where it is not the same; `flags` are further ones of helm's.
         """
         overlay = self.subject.overlay(
             namespace=namespace, images=self.images, version=image, changes=changes, knows=self.knows
         )
         file = self.folder / "values" / f"{namespace}-{secrets.token_hex(3)}.yaml"
         write_atomic(file, json.dumps(overlay, indent=1))
-        chosen = chart.values.get(values)
-        return Target(chart.reference, values=(*([chosen] if chosen else []), file), plain_http=True)
+        chosen = (of or chart).values.get(values or self.chosen[0])
+        files = (*([chosen] if chosen else []), file)
+        return Target(chart.reference, values=files, flags=tuple(flags), plain_http=True)
+
+    def definitions_of(self, chart: Published) -> str:
+        """The definitions in crds/ of a chart, "" where it has none."""
+        argv: list[str | Path] = [self.tools.helm, "show", "crds", chart.reference, "--plain-http"]
+        return self.runner.run(argv, deadline=60).stdout.strip()
+
+    def values_of(self, namespace: str) -> str:
+        """The values that the installed release was given."""
+        argv: list[str | Path] = [self.tools.helm, "get", "values", self.subject.release, "--namespace", namespace]
+        argv += ["--output=json", *self.login.flags("--kube-context")]
+        return self.runner.run(argv, deadline=60).stdout
+
+    def kubectl(self, namespace: str, *words: str, stdin: str | None = None) -> str:
+        """What kubectl says: a person at work. Raises CommandFailed."""
+        argv: list[str | Path] = [
+            self.tools.kubectl,
+            *words,
+            f"--namespace={namespace}",
+            *self.login.flags("--context"),
+        ]
+        return self.runner.run(argv, stdin=stdin, deadline=60).stdout
 
     def knows(self, kind: str) -> bool:
         """Whether the cluster knows a kind ("Kind.group")."""
@@ -231,8 +283,11 @@ class Lab:
         """What cannot be tested here because the cluster lacks its kind."""
         return [kind for kind in self.subject.optional if not self.knows(kind)]
 
-    def template(self, target: Target, namespace: str) -> str:
-        """What helm renders of `target` for this cluster's version, without asking the cluster."""
+    def template(self, target: Target, namespace: str, *, definitions: bool = False) -> str:
+        """What helm renders of `target` for this cluster's version, without asking the cluster.
+
+        With `definitions` what is in crds/ too.
+        """
         argv: list[str | Path] = [
             self.tools.helm,
             "template",
@@ -241,7 +296,7 @@ class Lab:
             "--namespace",
             namespace,
         ]
-        argv += ["--kube-version", self.api.version]
+        argv += ["--kube-version", self.api.version, *(["--include-crds"] if definitions else [])]
         return self.runner.run([*argv, *self._api_versions()], deadline=60).stdout
 
     def _api_versions(self) -> list[str | Path]:
@@ -250,7 +305,11 @@ class Lab:
         known = (f"{kind.api_version}/{kind.name}" for kind in kinds)
         return [word for name in known for word in ("--api-versions", name)]
 
-    def render(self, chart: Published, namespace: str, *, values: str = DEFAULT) -> Manifests:
+    def named(self, values: str) -> str:
+        """The values set of that name where it is tested, else the first one."""
+        return values if values in self.chosen else self.chosen[0]
+
+    def render(self, chart: Published, namespace: str, *, values: str = "") -> Manifests:
         """The objects that helm renders of `chart` for this cluster, without asking it."""
         return read_manifests(self.template(self.target(chart, namespace, values=values), namespace))
 
@@ -259,6 +318,12 @@ class Lab:
         words = ("get", "hooks" if hooks else "manifest", self.subject.release, "--namespace", namespace)
         argv: list[str | Path] = [self.tools.helm, *words]
         return read_manifests(self.runner.run([*argv, *self.login.flags("--kube-context")], deadline=60).stdout)
+
+    def is_outside(self, document: Document) -> bool:
+        """Whether an object lies outside of namespaces; one of a kind that is not known yet does not."""
+        with contextlib.suppress(ClusterError):
+            return not self.api.kind(document.kind, api_version=document.api_version).namespaced
+        return False
 
     def live(self, document: Document) -> Object | None:
         """The object that a document of a manifest declares, as it is in the cluster; None where it is not."""
@@ -294,7 +359,8 @@ class Lab:
     def make_certificate(self, namespace: str) -> None:
         """Put a certificate for the front, and for the nodes' addresses, into the Secret that the subject names."""
         chart = self.folder / "certificate"
-        given = {"addresses": self.addresses(), "names": [self.subject.front, f"{self.subject.front}.{namespace}.svc"]}
+        service = self.question.service
+        given = {"addresses": self.addresses(), "names": [service, f"{service}.{namespace}.svc"]}
         write_atomic(chart / "Chart.yaml", "apiVersion: v2\nname: certificate\nversion: 0.0.0\n")
         write_atomic(chart / "templates" / "secret.yaml", _CERTIFICATE)
         write_atomic(chart / "values.yaml", json.dumps(given))
@@ -304,13 +370,19 @@ class Lab:
 
     # -- pods ----------------------------------------------------------------------------------
 
-    def pods(self, namespace: str, component: str | None = None) -> tuple[Object, ...]:
-        """The pods that are not on their way out, of the release or of one component of it."""
-        labels = f"app.kubernetes.io/instance={self.subject.release}"
-        labels += f",app.kubernetes.io/component={component}" if component else ",app.kubernetes.io/component!=test"
-        return tuple(
-            pod for pod in self.api.list("Pod", namespace, labels=labels) if "deletionTimestamp" not in pod["metadata"]
-        )
+    def pods(self, namespace: str, workload: str = "") -> tuple[Object, ...]:
+        """The pods that are not on their way out, of all workloads or of one ("Deployment/name").
+
+        Left out are those of Jobs and hooks, which end by themselves.
+        """
+        labels = None
+        if workload:
+            kind, _, name = workload.partition("/")
+            wanted = ((self.api.get(kind, name, namespace) or {}).get("spec", {}).get("selector") or {}).get(
+                "matchLabels"
+            )
+            labels = ",".join(f"{key}={value}" for key, value in (wanted or {"gati-e2e/no": "such-workload"}).items())
+        return tuple(pod for pod in self.api.list("Pod", namespace, labels=labels) if _lasting(pod))
 
     def await_ready(self, namespace: str, *, deadline: float = 120) -> dict[str, int]:
         """Wait until each Deployment runs as many ready pods as it or its scaler asks for; their numbers by name."""
@@ -323,22 +395,22 @@ class Lab:
                 for scaler in self.api.list("HorizontalPodAutoscaler", namespace)
             }
             done = True
-            for deployment in self.api.list("Deployment", namespace):
-                name, spec, status = deployment["metadata"]["name"], deployment["spec"], deployment["status"]
-                wanted = max(scalers.get(name, 0), spec["replicas"])
-                found[name] = status.get("readyReplicas", 0)
-                numbers = {spec["replicas"], found[name], status.get("updatedReplicas", 0), status.get("replicas", 0)}
-                done = done and numbers == {wanted} and status.get("observedGeneration") == self._generation(deployment)
-            return dict(found) if done and found else None
+            for kind, workload in ((each, one) for each in WORKLOADS for one in self.api.list(each, namespace)):
+                name, spec, status = workload["metadata"]["name"], workload["spec"], workload["status"]
+                if kind == "DaemonSet":
+                    wanted, keys = status.get("desiredNumberScheduled", 0), _DAEMONS
+                else:
+                    wanted, keys = max(scalers.get(name, 0), spec["replicas"]), _REPLICAS
+                    done = done and spec["replicas"] == wanted
+                found[name] = status.get(keys[0], 0)
+                done = done and {status.get(key, 0) for key in keys} == {wanted}
+                done = done and status.get("observedGeneration") == workload["metadata"]["generation"]
+            return dict(found) if done and (found or not self.found.workloads) else None
 
         def state() -> str:
             return ", ".join(f"{name}: {count} ready" for name, count in found.items())
 
         return self.api.wait(ready, what=f"all pods of {namespace} to be ready", deadline=deadline, state=state)
-
-    @staticmethod
-    def _generation(deployment: Object) -> int:
-        return int(deployment["metadata"]["generation"])
 
     def await_settled(self, namespace: str, *, deadline: float = 60) -> None:
         """Wait until no pod is on its way out: its last seconds are when requests get lost."""
@@ -368,6 +440,19 @@ class Lab:
 
     # -- load ----------------------------------------------------------------------------------
 
+    @property
+    def question(self) -> Question:
+        """What the load asks. Raises Untested where the chart has nothing to ask."""
+        if self.found.question is None:
+            raise Untested(self.found.lacks[0])
+        return self.found.question
+
+    def front(self) -> str:
+        """The workload behind the Service that the load asks ("Deployment/name"). Raises Untested without one."""
+        if not self.found.behind:
+            raise Untested(f"no workload is behind {self.question}")
+        return self.found.behind[0]
+
     @contextlib.contextmanager
     def load(
         self,
@@ -379,13 +464,24 @@ class Lab:
         rate: int = RATE,
         kinds: Sequence[str] = KINDS,
         must_pass: bool = True,
-    ) -> Iterator[Recording]:
+    ) -> Iterator[Recording | Unasked]:
         """Load the front in `namespace` from outside the pod network while the block runs, and until `enough`.
 
         The ledger goes into `journal` under `name`. Raises ClusterError when it does not pass, if it `must_pass`, and
-        Unproven where the control lost too.
+        Unproven where the control lost too. Where the chart has nothing to ask, or may lose, the journal says so.
         """
+        if self.found.question is None:
+            journal.skip(f"that nobody notices ({name}), for want of {self.found.lacks[0]}")
+            yield Unasked()
+            return
+        if self.subject.may_lose and must_pass:
+            journal.skip(f"that no request is lost ({name}), for it may: {self.subject.may_lose}")
+            must_pass = False
         outside, targets = self.open(namespace)
+        question = self.question
+        if question.protocol == "tcp":
+            kinds = [kind for kind in kinds if kind == "new"] or ["new"]
+            rate *= len(KINDS)
         results = self.folder / journal.folder / f"{name}.requests.jsonl"
         recording: Recording | None = None
         try:
@@ -395,10 +491,10 @@ class Lab:
                 self.api,
                 outside,
                 namespace=namespace,
-                service=self.subject.front,
+                service=question.service,
                 targets=targets,
                 results=results,
-                proof=self.subject.proof,
+                question=question,
                 rate=rate,
                 control=self.control,
                 enough=enough,
@@ -424,24 +520,60 @@ class Lab:
                 raise Unproven(f"{name}: the control lost too", found="\n".join(map(str, ledger.windows)))
 
     def open(self, namespace: str, *, port: str = "") -> tuple[Outside, list[str]]:
-        """Offer the front's Service on every node's address, and wait until all of them answer by way of the back.
+        """Offer the front's Service on every node's address, and wait until all of them answer.
 
-        `port` names the port of the Service that is asked; "" is the first one.
+        `port` names the port of the Service that is asked; "" is the one that was found.
         """
-        outside = Outside(self.api, namespace, self.subject.front, port=port)
+        question = self.question
+        outside = Outside(self.api, namespace, question.service, port=port or question.port)
         outside.follow()
-        targets = [f"{outside.scheme}://{address}:{outside.node_port}/" for address in self.addresses()]
+        places = [f"{address}:{outside.node_port}" for address in self.addresses()]
+        if question.protocol not in ("http", "https"):
+            for place in places:
+                self.api.wait(
+                    lambda place=place: _connects(place),  # type: ignore[misc]
+                    what=f"{place} to take connections from outside of the pod network",
+                    deadline=30,
+                )
+            return outside, places
+        scheme = "https" if question.protocol == "https" else outside.scheme
+        urls = [f"{scheme}://{place}" for place in places]
+        question = self._settled(question, urls[0])
+        targets = [url + question.path for url in urls]
         for target in targets:
-            found = self.api.wait(
-                lambda target=target: self.ask(target),  # type: ignore[misc]
+            status, found = self.api.wait(
+                lambda target=target: self._answer(target, question),  # type: ignore[misc]
                 what=f"{target} to answer from outside of the pod network",
                 deadline=30,
             )
-            if not answer(found, self.subject.proof):
+            if question.proof and not answer(found, question.proof):
                 raise ClusterError(
-                    f"{target} is not answered by way of the {self.subject.back}", found=json.dumps(found)
+                    f"{target} is not answered by way of what is behind it",
+                    expected=f"an answer with {question.proof}",
+                    found=f"status {status}: {json.dumps(found)}",
                 )
         return outside, targets
+
+    def _settled(self, question: Question, url: str) -> Question:
+        """The question with the path that answers, where the chart does not tell one; it stays so."""
+        if question.otherwise:
+
+            def chosen() -> Question | None:
+                for path in (question.path, question.otherwise):
+                    status = _status(url + path)[0]
+                    if 200 <= status < 400:
+                        return replace(question, path=path, otherwise="", statuses=(status,))
+                return None
+
+            what = f"{question} or {question.otherwise} to be answered from outside of the pod network"
+            question = self.api.wait(chosen, what=what, deadline=30, state=lambda: f"status {_status(url + '/')[0]}")
+            self.found = replace(self.found, question=question)
+        return question
+
+    @staticmethod
+    def _answer(url: str, question: Question) -> tuple[int, dict[str, Any]] | None:
+        status, found = _status(url)
+        return (status, found) if status in question.statuses else None
 
     def addresses(self) -> list[str]:
         """The addresses of the nodes on which pods can run."""
@@ -452,17 +584,49 @@ class Lab:
 
     def ask(self, url: str) -> dict[str, Any] | None:
         """The JSON that the front answers with, None while it does not."""
-        unchecked = ssl.create_default_context()
-        unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE  # the certificate of a test is nobody's
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unchecked)
-        )
-        try:
-            with opener.open(url, timeout=5) as reply:
-                found = json.load(reply)
-        except (OSError, ValueError, http.client.HTTPException):
-            return None
-        return found if isinstance(found, dict) else None
+        status, found = _status(url)
+        return found if 200 <= status < 300 else None
+
+
+def _status(url: str) -> tuple[int, dict[str, Any]]:
+    """The status of an answer, redirects not followed, and its JSON, {} where it is none; 0 without an answer."""
+    unchecked = ssl.create_default_context()
+    unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE  # the certificate of a test is nobody's
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unchecked), _Unmoved()
+    )
+    try:
+        with opener.open(url, timeout=5) as reply:
+            status, text = reply.status, reply.read(_LARGEST)
+    except urllib.error.HTTPError as error:
+        return error.code, {}
+    except (OSError, ValueError, http.client.HTTPException):
+        return 0, {}
+    with contextlib.suppress(ValueError):
+        if isinstance(found := json.loads(text), dict):
+            return status, found
+    return status, {}
+
+
+class _Unmoved(urllib.request.HTTPRedirectHandler):
+    """Leaves a redirect the answer that it is."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _connects(place: str) -> bool | None:
+    host, _, port = place.rpartition(":")
+    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=2):
+        return True
+    return None
+
+
+def _lasting(pod: Object) -> bool:
+    """Whether a pod stays: it is not told to go, and none of a Job or a hook."""
+    meta = pod["metadata"]
+    owners = {owner.get("kind") for owner in meta.get("ownerReferences") or ()}
+    return "deletionTimestamp" not in meta and "Job" not in owners and _HOOK not in (meta.get("annotations") or {})
 
 
 def _open(node: Object) -> bool:

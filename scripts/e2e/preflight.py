@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scripts.cluster.api import Kind
 from scripts.core.errors import ClusterError
-from scripts.e2e.lab import VALUES, Lab
+from scripts.e2e.lab import Lab
 
 _OWNED = ("get", "list", "watch", "create", "patch", "delete")
 # What the run itself does, beside installing the chart: (kind, part of it, what with it).
@@ -42,7 +42,7 @@ class Right:
 def preflight(lab: Lab, *, cluster_objects: bool) -> None:
     """Raises ClusterError with the rules that are missing, and for objects outside of namespaces unless allowed."""
     documents = [
-        document for values in VALUES for document in lab.render(lab.candidate, "gati-e2e-preflight", values=values)
+        document for values in lab.chosen for document in lab.render(lab.candidate, "gati-e2e-preflight", values=values)
     ]
     outside = sorted(
         {

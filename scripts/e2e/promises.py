@@ -290,7 +290,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
             names |= _samples(lab, pod, "http", *where)
             told.append(f"pod {pod['metadata']['name']} by annotation")
     demand(
-        bool(told) or not lab.subject.scraped, "nothing says where the metrics are", "a ServiceMonitor or annotations"
+        bool(told) or not lab.subject.monitored, "nothing says where the metrics are", "a ServiceMonitor or annotations"
     )
     for document in documents:
         if document.kind == "PrometheusRule" and jobs:

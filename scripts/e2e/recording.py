@@ -17,9 +17,20 @@ from scripts.e2e.control import Control
 from scripts.e2e.k6 import KINDS, Load, load
 from scripts.e2e.ledger import ENOUGH, LATENCY, SLOW, Ledger, judge
 from scripts.e2e.outside import Outside
+from scripts.e2e.subject import Question
 from scripts.e2e.timeline import WATCHED
 
 _BEFORE = 3.0  # seconds of load before what is under test begins, to compare with
+
+
+class Unasked:
+    """Stands where a load would, for a chart that has nothing to ask: nobody is asked, and nothing proven."""
+
+    closed = False
+
+    def demand_asked(self) -> str:
+        """That nothing is asked, in words."""
+        return "there is no load"
 
 
 class Recording:
@@ -103,22 +114,23 @@ def record(
     service: str,
     targets: Sequence[str],
     results: Path,
-    proof: str,
+    question: Question,
     rate: int,
     control: Control | None,
     enough: int = ENOUGH,
     kinds: Sequence[str] = KINDS,
     latency: float = LATENCY,
 ) -> Iterator[Recording]:
-    """Load `targets` (URLs of `outside`, the twin of `service` in `namespace`) while the block runs; watch its pods.
+    """Load `targets` (of `outside`, the twin of `service` in `namespace`) while the block runs; watch its pods.
 
-    The block begins some seconds later, so that there is a before. The file `results` receives every request.
+    `question` is what they are asked. The block begins some seconds later, so that there is a before. The file
+    `results` receives every request.
     Raises ToolError, ApiError, ClusterError.
     """
     with api.watch(WATCHED, namespace) as watch, contextlib.ExitStack() as stack:
         since = time.time()
         stack.enter_context(outside.followed())
-        running = stack.enter_context(load(k6, runner, targets, results, proof=proof, kinds=kinds, rate=rate))
+        running = stack.enter_context(load(k6, runner, targets, results, question=question, kinds=kinds, rate=rate))
         recording = Recording(service, running, watch, outside, since)
         recording._begin()
         try:

@@ -12,6 +12,7 @@ from scripts.core.errors import ClusterError, ReleaseError
 from scripts.core.junit import Case, Suite, document
 from scripts.core.progress import Say
 from scripts.e2e.ledger import Ledger
+from scripts.release.tested import UNTESTED as UNTESTED
 
 SCHEMA_VERSION = 2
 PASSED, FAILED, STOPPED = "passed", "failed", "stopped"
@@ -24,6 +25,10 @@ class Broken(ClusterError):
 
 class LoadFailed(ClusterError):
     """A load does not pass, for what happened while the control held."""
+
+
+class Untested(ClusterError):
+    """The chart has not what a scenario takes: there is nothing to prove."""
 
 
 class Unproven(ClusterError):
@@ -96,7 +101,7 @@ class Report:
     """A whole run. `candidate`, `sources` and `cluster` say what was tested on what, as names and values.
 
     `control` says whether there was one, and how it fared over the whole run, `toolkit` by which state of ours it was
-    made, and `left_out` names the scenarios that were not asked for.
+    made, and `left_out` names the scenarios that were not asked for. `found` says what the chart turned out to be.
     """
 
     candidate: Mapping[str, str]
@@ -107,11 +112,12 @@ class Report:
     control: Mapping[str, Any] = field(default_factory=dict)
     toolkit: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
         """Those that did not pass, the void ones among them."""
-        return tuple(outcome for outcome in self.outcomes if outcome.state != PASSED)
+        return tuple(outcome for outcome in self.outcomes if outcome.state not in (PASSED, UNTESTED))
 
     def to_dict(self) -> dict[str, Any]:
         """For a machine."""
@@ -125,27 +131,35 @@ class Report:
             "control": dict(self.control),
             "toolkit": dict(self.toolkit),
             "left_out": list(self.left_out),
+            "found": list(self.found),
             "scenarios": [outcome.to_dict() for outcome in self.outcomes],
         }
 
     def junit(self) -> str:
         """JUnit XML: a suite a scenario, a case a promise. What is void is an error of the machine, no failure."""
-        return document("e2e", map(_suite, self.outcomes), self.seconds)
+        return document("e2e", self.suites(), self.seconds)
+
+    def suites(self, column: str = "") -> list[Suite]:
+        """The same as values; `column` tells this run from others."""
+        return [_suite(outcome, column) for outcome in self.outcomes]
 
     def lines(self) -> list[str]:
         """For a person: a line a scenario, and what failed in full."""
-        lines = [outcome.line() for outcome in self.outcomes]
+        lines = [*self.found, *(outcome.line() for outcome in self.outcomes)]
         for outcome in self.failed:
             lines += ["", f"{outcome.scenario} {outcome.state}: {outcome.error}"]
         return lines
 
 
-def _suite(outcome: Outcome) -> Suite:
+def _suite(outcome: Outcome, column: str = "") -> Suite:
     cases = [Case(step.name, (step.error,) if step.error else (), step.detail, step.seconds) for step in outcome.steps]
     if outcome.error and not any(case.failures for case in cases):
         cases.append(Case(outcome.scenario, (outcome.error,), seconds=0))
+    if outcome.state == UNTESTED:
+        cases = [Case(outcome.scenario, output="; ".join(outcome.skipped), seconds=0, skipped=True)]
     unproven = outcome.state in (VOID, STOPPED)
-    return Suite(outcome.scenario, tuple(cases), f"e2e.{outcome.scenario}", outcome.seconds, errors=unproven)
+    where = f"e2e.{column}.{outcome.scenario}" if column else f"e2e.{outcome.scenario}"
+    return Suite(outcome.scenario, tuple(cases), where, outcome.seconds, errors=unproven)
 
 
 class Journal:

@@ -6,51 +6,68 @@ import contextlib
 import json
 import math
 import shutil
-import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from scripts.chart.archive import read_members, unpack
+from scripts.chart.archive import unpack
+from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
+from scripts.chart.manifests import read_manifests
 from scripts.chart.source import read_chart
 from scripts.cluster.api import Api, connect
 from scripts.cluster.kind import PREFIX, KindCluster, cluster, demand_reachable_nodes
 from scripts.cluster.transport import Login
+from scripts.cluster.volumes import provisioned
 from scripts.containers import leftovers
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
+from scripts.core.command import Runner
 from scripts.core.config import Config
-from scripts.core.errors import ChartError, ConfigError, FindingsError, RegistryError, ReleaseError
-from scripts.core.files import sha256, write_atomic
+from scripts.core.errors import ChartError, ConfigError, FindingsError, ReleaseError
+from scripts.core.files import write_atomic
 from scripts.core.git import find_repository
 from scripts.core.interrupt import interruptible, put_right, stopped
 from scripts.core.owner import owned
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.progress import Say, silent
-from scripts.core.semver import is_semver, parse
 from scripts.core.waiting import locked
 from scripts.e2e.control import Control, control
-from scripts.e2e.lab import CONTROL, RATE, VALUES, Lab, Published, Tools
+from scripts.e2e.discover import NOTHING, Found, discover
+from scripts.e2e.lab import CONTROL, RATE, Lab, Published, Tools
 from scripts.e2e.ledger import LATENCY, STRAINED, measure, stall, windows
 from scripts.e2e.preflight import preflight
-from scripts.e2e.report import FAILED, PASSED, STOPPED, VOID, Broken, Journal, LoadFailed, Outcome, Report, Unproven
+from scripts.e2e.report import (
+    FAILED,
+    PASSED,
+    STOPPED,
+    UNTESTED,
+    VOID,
+    Broken,
+    Journal,
+    LoadFailed,
+    Outcome,
+    Report,
+    Unproven,
+    Untested,
+)
 from scripts.e2e.sabotage import NEGATIVE_CONTROL, Fault, sabotage
 from scripts.e2e.scenarios import SCENARIOS
-from scripts.registry.client import connect as ask_registry
-from scripts.registry.embedded import embedded, registry_in_use
+from scripts.e2e.sources import USUAL, check_sources, find_sources, named, push_archive, values_sets, with_sets
+from scripts.e2e.subject import Subject, read_subject
+from scripts.registry.embedded import embedded
 from scripts.registry.reference import Registry
 from scripts.release.package import package
-from scripts.release.publish import publish, push
+from scripts.release.publish import publish
 from scripts.release.tested import REPORT
 from scripts.rollout.rollout import RolloutFailed
 from scripts.workspace import Workspace
 
-FROZEN = Path("tests/render/published")  # the first published archive, which every candidate is upgraded from
-_JUNIT = "junit.xml"
+JUNIT = "junit.xml"
+_HELMS = {3: "helm3", 4: "helm"}  # the names of the pins by major
 _LANES = 2  # scenarios at a time: they wait more than they work, but most have a load on
 _ATTEMPTS = 3  # at a scenario, while the machine is in the way
 # Causes of a rollout's failure that have nothing to do with time.
@@ -62,36 +79,47 @@ _FIRST = "dry-run"  # alone and before the others: what the API server refuses n
 # The longest first, so that none is left alone at the end.
 _ORDER = (
     *("environments", "install", "upgrade", "changes", "failed-upgrade", "disruption"),
-    *("rollback", "selfcheck", "uninstall"),
+    *("helms", "hands", "reuse", "rollback", "selfcheck", "uninstall"),
 )
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to run. `sources` are `last:N` or versions; `context` names a cluster that exists, "" makes one.
+    """What to run. `sources` are what --from takes; `context` names a cluster that exists, "" makes one.
 
     `images` is the prefix of the services' images; "" has them built and loaded into our own cluster.
     `latency` is how many times slower than before requests may become. `cluster_objects` lets a chart put objects
-    outside of namespaces on a cluster that is not ours.
+    outside of namespaces on a cluster that is not ours. `helm` is the major of the helm that is used, of `helms`.
     """
 
-    scenarios: tuple[str, ...] = tuple(SCENARIOS)
-    sources: str = "last:1"
+    scenarios: tuple[str, ...] = ()
+    sources: str = ""
     keep: bool = False
     context: str = ""
     images: str = ""
     latency: float = LATENCY
     cluster_objects: bool = False
+    helm: int = 4
+    helms: tuple[int, ...] = (4,)
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.scenarios if name not in SCENARIOS]
-        if unknown or not self.scenarios:
-            raise ConfigError(f"there is no scenario {', '.join(unknown) or 'at all'}", expected=", ".join(SCENARIOS))
+        if unknown := [name for name in self.scenarios if name not in SCENARIOS]:
+            raise ConfigError(f"there is no scenario {', '.join(unknown)}", expected=", ".join(SCENARIOS))
         if self.keep and self.context:
             raise ConfigError("--keep-cluster and --kube-context exclude each other: that cluster is not ours")
         if not 1 <= self.latency < math.inf:
             raise ConfigError(f"--latency {self.latency:g} is no limit", expected="how many times slower, from 1")
-        _how_many(self.sources)
+        check_sources(self.sources)
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """The scenarios there are for these helms: what changes hands between two takes two."""
+        return tuple(name for name in SCENARIOS if name != "helms" or len(self.helms) > 1)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The scenarios that are to run."""
+        return self.scenarios or self.every
 
 
 def read_latency(text: str) -> float:
@@ -105,6 +133,7 @@ def read_latency(text: str) -> float:
 def plan(config: Config, options: Options) -> list[str]:
     """What a run would do, line by line; nothing is changed, built or asked. Raises ChartError, ConfigError."""
     chart = read_chart(config.chart)
+    subject = read_subject(config.e2e, chart.name)
     where = (
         f"on the cluster of the context {options.context}, in new namespaces {PREFIX}*; no node is closed, nothing "
         "outside of these namespaces is changed, and they are removed at the end"
@@ -112,23 +141,22 @@ def plan(config: Config, options: Options) -> list[str]:
         else "on a kind cluster of our own" + (", kept for the next run" if options.keep else ", removed at the end")
     )
     prefix = options.images or config.own_images
+    first = f"the first of {subject.archives} and " if subject.archives else ""
     lines = [
         f"package {chart.name} {chart.version}, publish it to a registry on loopback, install it by digest",
         where,
         f"images: {', '.join(f'{prefix}/{service}:{version}' for service in SERVICES for version in VERSIONS)}",
-        f"upgrades from: the first published version and {options.sources}",
+        f"upgrades from: {first}{options.sources or USUAL}",
     ]
-    for name in options.scenarios:
-        first = (SCENARIOS[name].__doc__ or "").strip().splitlines()[0]
-        lines.append(f"{name}: {first}")
+    lines += (f"{name}: {(SCENARIOS[name].__doc__ or '').strip().splitlines()[0]}" for name in options.wanted)
     return [*lines, f"results: {config.dist / 'e2e'}/report.json, junit.xml and a folder for each scenario"]
 
 
-def run(work: Workspace, options: Options) -> Report:
+def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> Report:
     """Run the scenarios and write the report to `dist/e2e`, of what was done until Ctrl-C too.
 
-    A scenario that fails is in the report. Raises ReleaseError where the run cannot begin: a version that cannot be
-    had, no engine, no cluster.
+    `on` is a cluster of ours that is there, and stays. A scenario that fails is in the report. Raises ReleaseError
+    where the run cannot begin: a version that cannot be had, no engine, no cluster.
     """
     begin, runner, toolchain = time.monotonic(), work.runner, work.tools
     folder = work.config.dist / "e2e"
@@ -138,13 +166,17 @@ def run(work: Workspace, options: Options) -> Report:
             leftovers.remove(work)  # a cluster of our own does it itself
         else:
             demand_reachable_nodes()
-        for name in (*options.scenarios, "values"):  # what an earlier run left
+        for name in (*options.wanted, "values"):  # what an earlier run left
             shutil.rmtree(folder / name, ignore_errors=True)
-        for name in (REPORT.name, _JUNIT):
+        for name in (REPORT.name, JUNIT):
             (folder / name).unlink(missing_ok=True)
         workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=owned("e2e"))))
         charts = stack.enter_context(_published(work, options, workplace))
-        own = None if options.context else stack.enter_context(_cluster(work, options))
+        own = on
+        if own is None and not options.context:
+            own = stack.enter_context(cluster(work, keep=options.keep))
+        if own is not None and not options.images:
+            _bring_services(work, own)
         login = Login(kubeconfig=own.kubeconfig) if own else Login(context=options.context)
 
         def connected() -> contextlib.AbstractContextManager[Api]:
@@ -153,7 +185,9 @@ def run(work: Workspace, options: Options) -> Report:
         lab = Lab(
             api=stack.enter_context(connected()),
             runner=runner,
-            tools=Tools(*(toolchain.path(name) for name in ("helm", "kubectl", "k6"))),
+            tools=Tools(*(toolchain.path(name) for name in (_HELMS[options.helm], "kubectl", "k6"))),
+            major=options.helm,
+            other=next(((toolchain.path(_HELMS[one]), one) for one in options.helms if one != options.helm), None),
             folder=folder,
             candidate=charts.candidate,
             sources=charts.sources,
@@ -161,14 +195,25 @@ def run(work: Workspace, options: Options) -> Report:
             images=options.images or work.config.own_images,
             latency=options.latency,
             own=own is not None,
+            subject=charts.subject,
+            found=NOTHING,
             login=login,
+            chosen=charts.sets,
         )
         if own and own.reused:
             lab.sweep()
+        lab.found = discovered(lab)
+        notes = [*lab.found.lines(), *charts.notes]
+        if own:
+            notes += filter(None, [_bring_images(own, lab.found, runner)])
+            stack.enter_context(provisioned(lab.api, own.volumes))
+        for note in notes:
+            work.say(note)
         about, toolkit = _about(lab, own, options), _toolkit(work)
-        outcomes = {name: Outcome(name, STOPPED, 0.0, (), error="it did not begin") for name in options.scenarios}
+        outcomes = {name: Outcome(name, STOPPED, 0.0, (), error="it did not begin") for name in options.wanted}
         seen: dict[str, object] = {"there": False}
-        with put_right(lambda: _clean(lab, own, options, connected), work.say):
+        stays = own is None or on is not None or options.keep
+        with put_right(lambda: _clean(lab, connected, wait=own is None) if stays else None, work.say):
             try:
                 if own is None:
                     preflight(lab, cluster_objects=options.cluster_objects)
@@ -183,10 +228,11 @@ def run(work: Workspace, options: Options) -> Report:
                     outcomes=tuple(outcomes[name] for name in SCENARIOS if name in outcomes),
                     control=seen,
                     toolkit=toolkit,
-                    left_out=tuple(name for name in SCENARIOS if name not in outcomes),
+                    left_out=tuple(name for name in options.every if name not in outcomes),
+                    found=tuple(notes),
                 )
                 write_atomic(work.config.dist / REPORT, json.dumps(report.to_dict(), indent=1) + "\n")
-                write_atomic(folder / _JUNIT, report.junit())
+                write_atomic(folder / JUNIT, report.junit())
     return report
 
 
@@ -230,7 +276,9 @@ def _go(lab: Lab, outcomes: dict[str, Outcome], say: Say) -> None:
 
     if _FIRST in outcomes:
         one(_FIRST)
-    with workers(lab.runner, _LANES) as pool:
+    # What lies outside of namespaces is in the way of another release, and a node that is lost is lost for all.
+    lanes = 1 if lab.found.outside or lab.found.claims else _LANES
+    with workers(lab.runner, lanes) as pool:
         for done in as_completed([pool.submit(one, name) for name in _ORDER if name in outcomes]):
             done.result()
 
@@ -244,6 +292,9 @@ def attempt(lab: Lab, name: str, say: Say, note: Callable[[Outcome], None], *, a
         own = lab.attempt(number)
         try:
             SCENARIOS[name](own, journal)
+        except Untested as failure:
+            state = UNTESTED
+            journal.skip(failure.message)
         except Unproven as failure:
             state, error = VOID, str(failure)
         except ReleaseError as failure:
@@ -334,17 +385,15 @@ def _fared(running: Control, begin: float) -> dict[str, object]:
     }
 
 
-def _clean(
-    lab: Lab, own: KindCluster | None, options: Options, connected: Callable[[], contextlib.AbstractContextManager[Api]]
-) -> None:
+def _clean(lab: Lab, connected: Callable[[], contextlib.AbstractContextManager[Api]], *, wait: bool) -> None:
     """Remove the namespaces of the run from a cluster that stays."""
-    if own is None or options.keep:
-        with connected() as api:  # the other one may have been ended with everything else
-            lab.clean(api, wait=own is None)
+    with connected() as api:  # the other one may have been ended with everything else
+        lab.clean(api, wait=wait)
 
 
 def _about(lab: Lab, own: KindCluster | None, options: Options) -> dict[str, object]:
     about: dict[str, object] = {"kubernetes": lab.api.version, "context": options.context, "name": ""}
+    about["helm"] = options.helm
     if own is not None:
         about |= {"name": own.name, "reused": own.reused, "seconds": round(own.seconds, 3), "nodes": len(own.nodes)}
     return about
@@ -364,30 +413,40 @@ class _Charts:
     candidate: Published
     sources: tuple[Published, ...]
     sabotaged: Published | None
+    subject: Subject
+    sets: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
 def _published(work: Workspace, options: Options, workplace: Path) -> Iterator[_Charts]:
     """The candidate, what it is upgraded from, and its sabotaged twin, in a registry that runs during the block."""
     config, helm = work.config, work.helm
-    chart = read_chart(config.chart)
+    chart = read_chart(config.chart, config.values)
+    if chart.metadata.get("type") == "library":
+        raise ChartError(f"{chart.name} is a library chart: it cannot be installed", run="test a chart that uses it")
+    provide_dependencies(chart, helm, work.say)
+    subject, sets = read_subject(config.e2e, chart.name), values_sets(chart)
     candidate = package(config, chart, helm, work.say)
-    archives = sorted((config.root / FROZEN).glob(f"{chart.name}-*.tgz"))
-    frozen = {file.stem.removeprefix(f"{chart.name}-"): file for file in archives}
-    older = _sources(work, options.sources, chart.name, candidate.version, frozen, workplace)
+    older = find_sources(work, options.sources, chart, candidate.version, subject.archives, workplace)
     with embedded(workplace / "registry", replace(work, say=silent)) as registry:
         publication = publish(registry, candidate, chart, helm)
+        tested = named(registry, candidate.path, chart.name, candidate.version, publication.digest, sets)
         sources = tuple(
-            push_archive(registry, helm, file, chart.name, version, workplace) for version, file in older.items()
+            with_sets(push_archive(registry, helm, file, chart.name, version, workplace, sets), sets)
+            for version, file in older.items()
         )
         twin = None
-        if "selfcheck" in options.scenarios:
-            twin = push_faulty(registry, helm, candidate.path, NEGATIVE_CONTROL, workplace)
-        values = _values(candidate.path, workplace / "values")
+        if "selfcheck" in options.wanted and subject.versioned:
+            twin = with_sets(push_faulty(registry, helm, candidate.path, NEGATIVE_CONTROL, workplace), sets)
+        alone = "upgrades from an older version: none is published, and --from names none; from the candidate itself"
         yield _Charts(
-            candidate=_named(registry, candidate.path, chart.name, candidate.version, publication.digest, values),
-            sources=sources,
+            candidate=tested,
+            sources=sources or (tested,),
             sabotaged=twin,
+            subject=subject,
+            sets=tuple(sets),
+            notes=() if sources else (alone,),
         )
 
 
@@ -397,122 +456,41 @@ def push_faulty(registry: Registry, helm: Helm, archive: Path, faults: Sequence[
     folder = unpack(archive.read_bytes(), workplace / label, str(archive))
     version = sabotage(folder, faults)
     made = helm.package(folder, workplace / label, epoch=0)
-    return push_archive(registry, helm, made, read_chart(folder).name, version, workplace)
-
-
-def _sources(
-    work: Workspace, wanted: str, name: str, candidate: str, frozen: Mapping[str, Path], into: Path
-) -> dict[str, Path]:
-    """The archives to upgrade from by version, newest first: those that `wanted` names, and the first published one.
-
-    `wanted` is `last:N` or versions. A version that is not published, or fewer than N, is an error and not skipped.
-    Raises ConfigError, RegistryError, ChartError.
-    """
-    if not frozen:
-        raise ChartError(f"there is no archive in {FROZEN}", expected="the first published one")
-    with contextlib.ExitStack() as stack:
-        published, pull = list(frozen), frozen.__getitem__
-        registry = stack.enter_context(registry_in_use(work))
-        if registry is not None:
-            client = stack.enter_context(ask_registry(registry))
-            published += client.versions(name)
-
-            def pull(version: str) -> Path:
-                return frozen.get(version) or client.pull(registry.reference(name, version), into)
-
-        return {
-            version: pull(version) for version in choose(wanted, published, candidate, first=min(frozen, key=parse))
-        }
-
-
-def choose(wanted: str, published: Iterable[str], candidate: str, *, first: str) -> list[str]:
-    """The versions that `wanted` names, and `first`, which every candidate but itself is upgraded from.
-
-    `last:N` are the N before `candidate`, newest first; `wanted` may also be versions. A release is
-    upgraded from releases, a pre-release from pre-releases too. Raises ConfigError, RegistryError.
-    """
-    known = sorted(filter(is_semver, set(published)), key=parse, reverse=True)
-    shown = ", ".join(known) or "none"
-    number = _how_many(wanted)
-    if number is not None:
-        mine = parse(candidate)
-        before = [
-            version for version in known if parse(version) < mine and (mine.prerelease or not parse(version).prerelease)
-        ]
-        if len(before) < number:
-            raise RegistryError(
-                f"fewer versions than --from {wanted} asks for were published before {candidate}",
-                expected=f"{number} versions",
-                found=", ".join(before) or f"none (published: {shown})",
-                run="ask for fewer, or name the registry that holds them: GATI_REGISTRY=oci://host/path",
-            )
-        versions = before[:number]
-    else:
-        versions = [version.strip() for version in wanted.split(",")]
-    if absent := [version for version in versions if version not in known]:
-        raise RegistryError(
-            f"--from {wanted}: {', '.join(absent)} is not published",
-            found=f"published versions: {shown}",
-            run="name those, or the registry that holds the others: GATI_REGISTRY=oci://host/path",
-        )
-    return list(dict.fromkeys((*versions, *([first] if first != candidate else []))))
-
-
-def _how_many(wanted: str) -> int | None:
-    """N of `last:N`, None for versions. Raises ConfigError for what is neither."""
-    kind, _, number = wanted.partition(":")
-    if kind != "last" and all(is_semver(version.strip()) for version in wanted.split(",")):
-        return None
-    if kind != "last" or not number.isdecimal() or int(number) < 1:
-        raise ConfigError(f"--from {wanted} names no versions", expected="last:N with N from 1, or 0.1.0,0.2.0")
-    return int(number)
-
-
-def push_archive(registry: Registry, helm: Helm, file: Path, name: str, version: str, workplace: Path) -> Published:
-    """Put an archive into the registry of the run, under the digest that it was published with."""
-    with tarfile.open(file) as archive:
-        made = max(member.mtime for member in archive)
-    with ask_registry(registry) as client:
-        push(client, file, int(made), helm)
-        found = client.manifest(registry.reference(name, version))
-    if found is None:
-        raise RegistryError(f"{file} was pushed, and the registry does not have {name} {version}")
-    return _named(registry, file, name, version, found.digest, _values(file, workplace / f"values-{version}"))
-
-
-def _named(
-    registry: Registry, archive: Path, name: str, version: str, digest: str, values: Mapping[str, Path | None]
-) -> Published:
-    reference = f"oci://{registry.host}/{registry.repository(name)}@{digest}"
-    return Published(name, version, digest, reference, sha256(archive), values)
-
-
-def _values(archive: Path, into: Path) -> dict[str, Path | None]:
-    """The values files in the archive by the names in VALUES. Raises ChartError for one that is not there."""
-    members = read_members(archive.read_bytes(), str(archive))
-    found: dict[str, Path | None] = {VALUES[0]: None}
-    for name in VALUES[1:]:
-        content = next((data for member, data in members.items() if member.endswith(f"/values-{name}.yaml")), None)
-        if content is None:
-            raise ChartError(f"{archive} carries no values-{name}.yaml", found=", ".join(members))
-        found[name] = into / f"values-{name}.yaml"
-        write_atomic(into / f"values-{name}.yaml", content)
-    return found
+    chart = read_chart(folder)
+    return push_archive(registry, helm, made, chart.name, version, workplace, values_sets(chart))
 
 
 # -- what it is tested on --------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def _cluster(work: Workspace, options: Options) -> Iterator[KindCluster]:
-    """A cluster of our own that has the services' images, where they are ours to build."""
+def _bring_services(work: Workspace, own: KindCluster) -> None:
+    """Build the images of the services, of which the control needs one, and load them."""
     from scripts.containers import engine
 
-    local = not options.images
-    if local:
-        with engine.connect() as client:
-            build_services(work, client)
-    with cluster(work, keep=options.keep) as own:
-        if local:
-            own.load_images([reference(work.config, service, version) for service in SERVICES for version in VERSIONS])
-        yield own
+    with engine.connect() as client:
+        build_services(work, client)
+    own.load_images([reference(work.config, service, version) for service in SERVICES for version in VERSIONS])
+
+
+def discovered(lab: Lab) -> Found:
+    """What the candidate is, by what it renders with its first values set. Raises ConfigError, ChartError."""
+    documents = list(read_manifests(lab.template(lab.target(lab.candidate, "gati-e2e"), "gati-e2e", definitions=True)))
+    found = discover(documents, lab.subject)
+    outside = [
+        f"{one.kind}/{one.name}"
+        for one in documents
+        if one.kind != "Namespace" and not one.hook and lab.is_outside(one) and one.name not in found.definitions
+    ]
+    return replace(found, outside=tuple(outside))
+
+
+def _bring_images(own: KindCluster, found: Found, runner: Runner) -> str:
+    """Load the images that the local engine holds; which the nodes have to pull, in words, "" for none."""
+    here = [
+        image
+        for image in found.images
+        if runner.run(("docker", "image", "inspect", "--format={{.Id}}", image), check=False).status == 0
+    ]
+    own.load_images(here)
+    rest = [image for image in found.images if image not in here]
+    return f"images that the nodes pull themselves: {', '.join(rest)}" if rest else ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.core.errors import ChartError
+from scripts.e2e.discover import WORKLOADS
 
 _VERSION = re.compile(r"^version:.*$", re.MULTILINE)
 _WRAPPED = """{{{{- define "fault.{number}" }}}}{text}{{{{ end }}}}
@@ -63,11 +64,17 @@ def drop() -> str:
     return 'set . "kind" ""'
 
 
-NO_READINESS = Fault(
-    "no-probe", [Edit("Deployment", "", '(dict "a" (unset $main "readinessProbe") "b" (unset $main "startupProbe"))')]
+_UNPROBED = '(dict "a" (unset $main "readinessProbe") "b" (unset $main "startupProbe"))'
+NO_READINESS = Fault("no-probe", [Edit(kind, "", _UNPROBED) for kind in WORKLOADS])
+NO_PRESTOP = Fault("no-prestop", [Edit(kind, "", 'unset $main "lifecycle"') for kind in WORKLOADS])
+_ALL_AT_ONCE = '(dict "type" "RollingUpdate" "rollingUpdate" (dict "maxUnavailable" "100%"))'
+RECREATE = Fault(
+    "recreate",
+    [
+        Edit("Deployment", "", 'set $spec "strategy" (dict "type" "Recreate")'),
+        Edit("DaemonSet", "", f'set $spec "updateStrategy" {_ALL_AT_ONCE}'),
+    ],
 )
-NO_PRESTOP = Fault("no-prestop", [Edit("Deployment", "", 'unset $main "lifecycle"')])
-RECREATE = Fault("recreate", [Edit("Deployment", "", 'set $spec "strategy" (dict "type" "Recreate")')])
 NEGATIVE_CONTROL = (NO_READINESS, NO_PRESTOP, RECREATE)
 
 

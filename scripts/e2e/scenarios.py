@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from fnmatch import fnmatch
+from typing import Any
 
+from scripts.chart.manifests import Document
 from scripts.cluster.objects import Object, is_ready
 from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
 from scripts.e2e import promises
-from scripts.e2e.lab import LIGHT, VALUES, Lab
+from scripts.e2e.data import Data
+from scripts.e2e.k6 import KINDS
+from scripts.e2e.lab import LIGHT, Lab, Published
 from scripts.e2e.ledger import UNEXPLAINED
 from scripts.e2e.promises import demand
-from scripts.e2e.recording import Recording
-from scripts.e2e.report import Journal
+from scripts.e2e.recording import Recording, Unasked
+from scripts.e2e.report import Journal, Untested
 from scripts.e2e.subject import answer
 from scripts.e2e.timeline import fewest_ready
 from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
 
+# Changes that are no upgrade by themselves, and those that have steps of their own.
+_NO_UPGRADES = frozenset({"abrupt", "apart", "init", "labels"})
+_SPECIAL = _NO_UPGRADES | {"routes", "configuration", "scaler", "tls"}
+_UNVERSIONED = 'no value of [tool.gati.e2e.values] has "{version}" in it, as the tag of an image may'
+_FORCE = "--force-conflicts"
+_SEVERAL = 2  # pods from which the loss of one can go unnoticed
 # What Kubernetes itself puts into every namespace.
 _NATIVE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
 _KEEP = "helm.sh/resource-policy"
@@ -37,10 +49,15 @@ def dry_run(lab: Lab, journal: Journal) -> None:
             text = lab.template(lab.target(lab.candidate, namespace, values=values), namespace)
             warnings = lab.apply_dry(text, namespace)
             demand("violate PodSecurity" not in warnings, "pods break Pod Security `restricted`", found=warnings)
-            journal.detail(f"{text.count('# Source:')} objects")
-    with journal.step("the chart's own namespace is accepted"):
-        target = lab.target(lab.candidate, lab.name("dry-run-objects"))
-        lab.apply_dry(_only(lab.template(target, namespace), "Namespace"), namespace)
+            deprecated = [line for line in warnings.splitlines() if "deprecated" in line]
+            for line in deprecated:
+                journal.say(line)
+            more = f"; {len(deprecated)} of an API that is deprecated: {deprecated[0]}" if deprecated else ""
+            journal.detail(f"{text.count('# Source:')} objects{more}")
+    if lab.subject.makes_namespace:
+        with journal.step("the chart's own namespace is accepted"):
+            target = lab.target(lab.candidate, lab.name("dry-run-objects"))
+            lab.apply_dry(_only(lab.template(target, namespace), "Namespace"), namespace)
     lab.forget(namespace)
 
 
@@ -52,39 +69,44 @@ def install(lab: Lab, journal: Journal) -> None:
 
 def _install(lab: Lab, journal: Journal, values: str) -> None:
     namespace = lab.namespace(f"install-{values}")
-    # The default values let the chart make the namespace of its objects; the others are given one.
-    first = values == VALUES[0]
-    objects = lab.name("install-objects") if first else namespace
+    # The first values let the chart make the namespace of its objects; the others are given one.
+    first = values == lab.chosen[0]
+    objects = lab.name("install-objects") if first and lab.subject.makes_namespace else namespace
     rollout = lab.rollout(journal, namespace, objects)
-    changes = ["labels"] if first else []
-    if first and len(lab.nodes()) >= _APART:
+    changes = ["labels"] if first and "labels" in lab.subject.changes else []
+    if not first or "apart" not in lab.subject.changes:
+        pass
+    elif len(lab.nodes()) >= _APART:
         changes.append("apart")  # every node has an ingress: the pods of `helm test` must find a place beside them
-    elif first:
+    else:
         journal.skip(f"required anti-affinity, for which {_APART} nodes are needed")
     target = lab.target(lab.candidate, objects, values=values, changes=changes)
     with journal.step(f"{values}: it installs, and the notes say where"):
         revision = rollout.install(target, deadline=lab.deadline)
         _told(lab, journal, revision, values, objects)
     with journal.step(f"{values}: every object is there, in its namespace, owned and labelled"):
-        journal.detail(promises.whole(lab, namespace, objects, mark=_MARK if first else ""))
+        journal.detail(promises.whole(lab, namespace, objects, mark=_MARK if changes else ""))
     with journal.step(f"{values}: every pod is ready"):
         ready = lab.await_ready(objects)
         journal.detail(", ".join(f"{number} {name}" for name, number in ready.items()))
     with journal.step(f"{values}: selectors select, and lead to open ports"):
         journal.detail(promises.selected(lab, namespace, objects))
-    with journal.step(f"{values}: clients are answered"):
-        journal.detail(f"{len(lab.open(objects)[1])} nodes")
-    if values == "prod":
-        with journal.step("prod: every component is spread over the zones"):
+    if lab.found.question is None:
+        journal.skip(f"that clients are answered, for want of {lab.found.lacks[0]}")
+    else:
+        with journal.step(f"{values}: clients are answered"):
+            journal.detail(f"{len(lab.open(objects)[1])} nodes, {lab.question}")
+    if values == lab.subject.spread_with:
+        with journal.step(f"{values}: every workload is spread over the zones"):
             _spread(lab, journal, objects)
-    with journal.step(f"{values}: rights suffice, and are no wider than what is used"):
-        journal.detail(promises.rights_fit(lab, objects))
+    if lab.subject.least_rights:
+        with journal.step(f"{values}: rights suffice, and are no wider than what is used"):
+            journal.detail(promises.rights_fit(lab, objects))
     with journal.step(f"{values}: what monitoring selects exists and answers"):
         for kind in lab.skipped():
             journal.skip(f"{kind}, which the cluster does not know")
         journal.detail(promises.monitored(lab, namespace, objects))
-    with journal.step(f"{values}: helm test"):
-        rollout.test(deadline=120)
+    _test(lab, journal, rollout, values)
     with journal.step(f"{values}: the same again changes nothing"):
         _again(lab, rollout, target, objects)
     with journal.step(f"{values}: replicas have one owner, which is able to scale"):
@@ -102,30 +124,51 @@ def upgrade(lab: Lab, journal: Journal) -> None:
         rollout = lab.rollout(journal, namespace)
         with journal.step(f"install {source.version}"):
             rollout.install(lab.target(source, namespace), deadline=lab.deadline)
+        data = Data(lab, journal, namespace)
         name = f"{source.version} to {lab.candidate.version}"
+        before = take(lab.api, [namespace])
+        _define(lab, journal, source)
         with lab.load(journal, namespace, name) as recording:
             with journal.step(f"upgrade {name}, image 1 to 2"):
                 revision = rollout.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
                 _demand_version(revision, lab.candidate.version)
+                if not differences(before, take(lab.api, [namespace])):
+                    journal.skip(f"an upgrade that changes anything: {name} renders the same objects")
             _after(lab, journal, rollout, recording, "the upgrade")
-            if source == lab.sources[0]:
+            data.demand_there("the upgrade")
+            if source == lab.sources[0] and "configuration" in lab.subject.changes:
                 target = lab.target(lab.candidate, namespace, changes=["configuration"])
                 with journal.step(f"upgrade {lab.candidate.version} to itself, image 2 to 1, other configuration"):
-                    demand(not _configured(lab, namespace), "the configuration is changed before it was")
+                    told = bool(lab.subject.configured_key)
+                    demand(not told or not _configured(lab, namespace), "the configuration is changed before it was")
                     rollout.upgrade(target, deadline=lab.deadline)
-                    demand(_configured(lab, namespace), "the pods do not know the changed configuration")
+                    demand(not told or _configured(lab, namespace), "the pods do not know the changed configuration")
                 _after(lab, journal, rollout, recording, "the second upgrade")
         _enough_ready(lab, journal, recording, namespace, name)
-        with journal.step(f"{name}: the load saw both images"):
-            seen = set(recording.ledger.versions)
-            demand(seen == {"1", "2"}, "the load did not see the change", "answers of versions 1 and 2", str(seen))
+        if lab.subject.differs and isinstance(recording, Recording):
+            with journal.step(f"{name}: the load saw both images"):
+                seen = set(recording.ledger.versions)
+                demand(seen == {"1", "2"}, "the load did not see the change", "answers of versions 1 and 2", str(seen))
         lab.forget(namespace)
+
+
+def _define(lab: Lab, journal: Journal, source: Published) -> None:
+    """Bring the definitions in crds/, which helm leaves, to what the candidate has; or say that nobody does."""
+    new = lab.definitions_of(lab.candidate)
+    if not new or new == lab.definitions_of(source):
+        return
+    if lab.subject.crds != "applied":
+        journal.skip('that definitions are upgraded: crds/ differs, and helm leaves it (crds = "applied" does it)')
+        return
+    with journal.step(f"the definitions of {lab.candidate.version} are applied, as helm does not"):
+        said = lab.kubectl("default", "apply", "--server-side", "--force-conflicts", "--filename=-", stdin=new)
+        journal.detail(", ".join(said.splitlines()))
 
 
 def environments(lab: Lab, journal: Journal) -> None:
     """From the version before to the candidate with the values of each environment, without a loss."""
     for values in lab.chosen:
-        if values != VALUES[0]:  # that is what the upgrades are made with
+        if values != lab.chosen[0]:  # that is what the upgrades are made with
             _environment(lab, journal, values)
 
 
@@ -146,7 +189,10 @@ def _environment(lab: Lab, journal: Journal, values: str) -> None:
 
 
 def changes(lab: Lab, journal: Journal) -> None:
-    """Configuration, image, routes, scaler and TLS change one at a time, with services that end abruptly."""
+    """What the chart tells of its values changes one at a time, with services that end abruptly where it has those."""
+    known = lab.subject.changes
+    if not known.keys() - _NO_UPGRADES:
+        raise Untested("one change at a time: [tool.gati.e2e.changes] tells none")
     namespace = lab.namespace("changes")
     rollout = lab.rollout(journal, namespace)
     given: list[str] = ["abrupt"]
@@ -156,51 +202,64 @@ def changes(lab: Lab, journal: Journal) -> None:
         with journal.step(f"upgrade: {what}"):
             rollout.upgrade(lab.target(lab.candidate, namespace, image=image, changes=given), deadline=lab.deadline)
 
-    with journal.step("install, with services that stop as soon as they are told to"):
+    with journal.step(
+        "install" + (", with services that stop as soon as they are told to" if "abrupt" in known else "")
+    ):
         rollout.install(lab.target(lab.candidate, namespace, changes=given), deadline=lab.deadline)
     # A connection that is kept ends with such a server, and a request on it too: a new one must never meet it.
-    with lab.load(journal, namespace, "one change at a time", kinds=["new"], enough=1500) as recording:
-        before = _routes(lab, namespace)
-        pods = _uids(lab, namespace)
-        change("the routes alone", "routes")
-        with journal.step("the routes arrive, and restart nothing"):
-            _nudge(lab, namespace)
-            lab.api.wait(
-                lambda: True if _routes(lab, namespace) - before else None,
-                what="the changed routes to be answered",
-                deadline=_ROUTES_DEADLINE,
-                state=lambda: f"answers lead to {', '.join(_routes(lab, namespace))}",
-            )
-            demand(pods == _uids(lab, namespace), "a change of the routes replaced pods")
-        change("the configuration alone", "configuration")
-        with journal.step("the pods know the changed configuration"):
-            demand(_configured(lab, namespace), "the pods do not know the changed configuration")
-        change("the image alone", image="2")
-        with journal.step("the pods run the changed image"):
-            _demand_images(lab, namespace, "2")
-        with journal.step("the replicas are said by hand, as the guide has it before a scaler takes over"):
-            _scale(lab, namespace, 3)
-        change("a scaler takes over the replicas", "scaler", image="2")
-        with journal.step("the scaler chooses four replicas"):
-            _scale(lab, namespace, 4)
-        change("labels and image while the scaler owns the replicas", "labels")
-        with journal.step("the replicas that the scaler chose survive the upgrade"):
-            replicas = _object(lab, "Deployment", lab.subject.front, namespace)["spec"]["replicas"]
-            demand(replicas == 4, "the upgrade set the replicas back", "4", str(replicas))
-            promises.unscaled(lab, namespace)
-        lab.make_certificate(namespace)
-        change("TLS, while the plain port stays", "tls")
+    kinds = ["new"] if "abrupt" in known else list(KINDS)
+    with lab.load(journal, namespace, "one change at a time", kinds=kinds, enough=1500) as recording:
+        if "routes" in known:
+            before = _routes(lab, namespace)
+            pods = _uids(lab, namespace)
+            change("the routes alone", "routes")
+            with journal.step("the routes arrive, and restart nothing"):
+                _nudge(lab, namespace)
+                lab.api.wait(
+                    lambda: True if _routes(lab, namespace) - before else None,
+                    what="the changed routes to be answered",
+                    deadline=_ROUTES_DEADLINE,
+                    state=lambda: f"answers lead to {', '.join(_routes(lab, namespace))}",
+                )
+                demand(pods == _uids(lab, namespace), "a change of the routes replaced pods")
+        if "configuration" in known:
+            change("the configuration alone", "configuration")
+        if "configuration" in known and lab.subject.configured_key:
+            with journal.step("the pods know the changed configuration"):
+                demand(_configured(lab, namespace), "the pods do not know the changed configuration")
+        if lab.subject.versioned:
+            change("the image alone", image="2")
+            with journal.step("the pods run the changed image"):
+                _demand_images(lab, namespace, "2")
+        if "scaler" in known:
+            with journal.step("the replicas are said by hand, as the guide has it before a scaler takes over"):
+                _scale(lab, namespace, 3)
+            change("a scaler takes over the replicas", "scaler", image="2")
+            with journal.step("the scaler chooses four replicas"):
+                _scale(lab, namespace, 4)
+            change("labels and image while the scaler owns the replicas", "labels")
+            with journal.step("the replicas that the scaler chose survive the upgrade"):
+                replicas = _workload(lab, namespace)["spec"]["replicas"]
+                demand(replicas == 4, "the upgrade set the replicas back", "4", str(replicas))
+                promises.unscaled(lab, namespace)
+        for name in known.keys() - _SPECIAL:
+            change(f"{name} alone", name)
+        if "tls" in known:
+            lab.make_certificate(namespace)
+            change("TLS, while the plain port stays", "tls")
         _after(lab, journal, rollout, recording, "all of them")
     _enough_ready(lab, journal, recording, namespace, "one change at a time")
-    with journal.step("TLS: the Service is answered over HTTPS, by way of the backend"):
-        outside, targets = lab.open(namespace, port="https")
-        demand(outside.scheme == "https", "the Service does not offer HTTPS", "https", ", ".join(outside.asked))
-        journal.detail(f"{len(targets)} nodes; {promises.monitored(lab, namespace, namespace)}")
+    if "tls" in known:
+        with journal.step("TLS: the Service is answered over HTTPS, by way of what is behind it"):
+            outside, targets = lab.open(namespace, port="https")
+            demand(outside.scheme == "https", "the Service does not offer HTTPS", "https", ", ".join(outside.asked))
+            journal.detail(f"{len(targets)} nodes; {promises.monitored(lab, namespace, namespace)}")
     lab.forget(namespace)
 
 
 def _scale(lab: Lab, namespace: str, replicas: int) -> None:
-    lab.api.patch("Deployment", lab.subject.front, namespace, {"spec": {"replicas": replicas}})
+    kind, _, name = lab.front().partition("/")
+    lab.api.patch(kind, name, namespace, {"spec": {"replicas": replicas}})
     lab.await_ready(namespace)
 
 
@@ -211,12 +270,16 @@ def rollback(lab: Lab, journal: Journal) -> None:
     rollout = lab.rollout(journal, namespace)
     with journal.step(f"install {source.version}"):
         first = rollout.install(lab.target(source, namespace), deadline=lab.deadline)
+    data = Data(lab, journal, namespace)
     with lab.load(journal, namespace, "rollback") as recording:
         before = take(lab.api, [namespace])
         with journal.step(f"upgrade to {lab.candidate.version}, image and configuration too"):
             target = lab.target(lab.candidate, namespace, image="2", changes=["configuration"])
             rollout.upgrade(target, deadline=lab.deadline)
-            demand(bool(differences(before, take(lab.api, [namespace]))), "the upgrade changed nothing")
+            changed = bool(differences(before, take(lab.api, [namespace])))
+            demand(changed or not lab.subject.versioned, "the upgrade changed nothing")
+            if not changed:
+                journal.skip("a rollback that changes anything: the upgrade renders the same objects")
         with journal.step(f"roll back to {source.version}"):
             revision = rollout.rollback(first.number, deadline=lab.deadline)
             _demand_version(revision, source.version)
@@ -224,48 +287,204 @@ def rollback(lab: Lab, journal: Journal) -> None:
         with journal.step("every object is as it was before the upgrade"):
             journal.detail(_demand_same(before, take(lab.api, [namespace])))
             _demand_images(lab, namespace, "1")
+        data.demand_there("the rollback")
     _enough_ready(lab, journal, recording, namespace, "rollback")
     lab.forget(namespace)
 
 
+def reuse(lab: Lab, journal: Journal) -> None:
+    """The values of the version before stay: as a file, by --reuse-values and by --reset-then-reuse-values."""
+    source = lab.sources[0]
+    if source == lab.candidate:
+        raise Untested("values of the version before: there is none")
+    namespace, values = lab.namespace("reuse"), lab.named(lab.subject.disrupted_with)
+    rollout = lab.rollout(journal, namespace)
+    with journal.step(f"install {source.version} with its {values} values"):
+        first = rollout.install(lab.target(source, namespace, values=values), deadline=lab.deadline)
+        lab.await_ready(namespace)
+        given = lab.values_of(namespace)
+    with lab.load(journal, namespace, "reuse", enough=300, rate=LIGHT) as recording:
+        with journal.step(f"upgrade to {lab.candidate.version} with the values file of {source.version}"):
+            rollout.upgrade(lab.target(lab.candidate, namespace, values=values, of=source), deadline=lab.deadline)
+        for flag in ("--reset-then-reuse-values", "--reuse-values"):
+            with journal.step(f"back to {source.version}, and upgrade with {flag}"):
+                rollout.rollback(first.number, deadline=lab.deadline)
+                target = Target(lab.candidate.reference, flags=(flag,), plain_http=True)
+                _demand_version(rollout.upgrade(target, deadline=lab.deadline), lab.candidate.version)
+                now = lab.values_of(namespace)
+                demand(now == given, f"{flag} changed the values that were given", given, now)
+        _after(lab, journal, rollout, recording, "values of before")
+    _enough_ready(lab, journal, recording, namespace, "reuse")
+    lab.forget(namespace)
+
+
+def hands(lab: Lab, journal: Journal) -> None:
+    """People scale, edit and apply between two revisions, a second manager too: helm goes on, or says the way."""
+    if not lab.found.workloads:
+        raise Untested("what people do to workloads: the chart has none")
+    source, front = lab.sources[0], (lab.found.behind or lab.found.workloads)[0]
+    namespace = lab.namespace("hands")
+    rollout = lab.rollout(journal, namespace)
+    with journal.step(f"install {source.version}"):
+        first = rollout.install(lab.target(source, namespace), deadline=lab.deadline)
+        lab.await_ready(namespace)
+    with lab.load(journal, namespace, "hands", enough=300, rate=LIGHT) as recording:
+        kind, _, name = front.partition("/")
+        declared = next(one.data for one in lab.manifest(namespace) if (one.kind, one.name) == (kind, name))
+        if replicas := (declared.get("spec") or {}).get("replicas"):
+            with journal.step("a person scales"):
+                lab.kubectl(namespace, "scale", front, f"--replicas={int(replicas) + 1}")
+                lab.await_ready(namespace)
+        with journal.step("a person edits: a variable and an annotation"):
+            lab.kubectl(namespace, "set", "env", front, "GATI_E2E=edited")
+            lab.kubectl(namespace, "annotate", front, "gati-e2e/edited=yes")
+            lab.await_ready(namespace)
+        with journal.step("a person applies the object as helm has it"):
+            lab.kubectl(namespace, "apply", "--filename=-", stdin=json.dumps(declared))
+            lab.await_ready(namespace)
+        with journal.step("a second manager applies a part of it on the server, by force"):
+            meta = {"name": name, "labels": {"gati-e2e/managed": "elsewhere"}}
+            part = {"apiVersion": declared["apiVersion"], "kind": kind, "metadata": meta}
+            if replicas:
+                part["spec"] = {"replicas": int(replicas) + 1}
+            words = ("--server-side", "--force-conflicts", "--field-manager=gati-e2e-second")
+            lab.kubectl(namespace, "apply", *words, "--filename=-", stdin=json.dumps(part))
+            lab.await_ready(namespace)
+        target = lab.target(lab.candidate, namespace, image="2")
+        forced = lab.target(lab.candidate, namespace, image="2", flags=[_FORCE])
+        with journal.step(f"upgrade to {lab.candidate.version}"):
+            _go_on(
+                lambda: rollout.upgrade(target, deadline=lab.deadline),
+                lambda: rollout.upgrade(forced, deadline=lab.deadline),
+                journal,
+            )
+            _demand_images(lab, namespace, "2")
+        with journal.step(f"roll back to {source.version}"):
+            _go_on(
+                lambda: rollout.rollback(first.number, deadline=lab.deadline),
+                lambda: rollout.rollback(first.number, deadline=lab.deadline, flags=[_FORCE]),
+                journal,
+            )
+            _demand_images(lab, namespace, "1")
+        _after(lab, journal, rollout, recording, "the upgrade and the rollback")
+    lab.forget(namespace)
+
+
+def _go_on(act: Callable[[], Revision], by_force: Callable[[], Revision], journal: Journal) -> None:
+    """Do what may meet fields that somebody else owns: it succeeds, or names them, and then does by force."""
+    try:
+        act()
+    except RolloutFailed as error:
+        demand(error.cause.kind == "conflict", "it fails for another reason than a conflict", found=str(error))
+        journal.detail(f"refused: {error.message}; then by force")
+        by_force()
+    else:
+        journal.detail("nothing stood in its way")
+
+
+def helms(lab: Lab, journal: Journal) -> None:
+    """What one major of helm installed, the other one upgrades and rolls back, and the first one upgrades again."""
+    if lab.other is None:
+        raise Untested("installations that change hands between majors of helm: --helm names one alone")
+    source = lab.sources[0]
+    mine, other = (lab.tools.helm, lab.major), lab.other
+    for first, second in ((mine, other), (other, mine)):
+        name = f"{first[1]} to {second[1]}"
+        namespace = lab.namespace(f"helm-{first[1]}-{second[1]}")
+        maker = lab.rollout(journal, namespace, helm=first)
+        keeper = lab.rollout(journal, namespace, helm=second)
+        with journal.step(f"helm {first[1]} installs {source.version}"):
+            revision = maker.install(lab.target(source, namespace), deadline=lab.deadline)
+            lab.await_ready(namespace)
+        before = take(lab.api, [namespace])
+        data = Data(lab, journal, namespace)
+        with lab.load(journal, namespace, f"helm {name}", enough=1500) as recording:
+            with journal.step(f"helm {second[1]} upgrades to {lab.candidate.version}, image 1 to 2"):
+                upgraded = keeper.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
+                _demand_version(upgraded, lab.candidate.version)
+            after = take(lab.api, [namespace])
+            with journal.step(f"helm {second[1]} rolls back to {source.version}"):
+                keeper.rollback(revision.number, deadline=lab.deadline)
+                lab.await_settled(namespace)
+                journal.detail(_demand_same(before, take(lab.api, [namespace])))
+            with journal.step(f"helm {first[1]} upgrades again"):
+                maker.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
+                lab.await_settled(namespace)
+                journal.detail(_demand_same(after, take(lab.api, [namespace])))
+            _after(lab, journal, maker, recording, f"helm {name}")
+            data.demand_there(f"helm {name}")
+        _enough_ready(lab, journal, recording, namespace, f"helm {name}")
+        lab.forget(namespace)
+
+
 def disruption(lab: Lab, journal: Journal) -> None:
-    """A node goes, pods die, the backend restarts: the budget is kept and nothing is lost."""
+    """A node goes, pods die, what is behind them restarts: the budget is kept and nothing is lost."""
+    if not lab.found.workloads:
+        raise Untested("disruptions: the chart has no workload")
     namespace = lab.namespace("disruption")
     rollout = lab.rollout(journal, namespace)
-    with journal.step("install with prod values"):
-        rollout.install(lab.target(lab.candidate, namespace, values="prod"), deadline=lab.deadline)
+    values = lab.named(lab.subject.disrupted_with)
+    with journal.step(f"install with {values} values"):
+        rollout.install(lab.target(lab.candidate, namespace, values=values), deadline=lab.deadline)
         lab.await_ready(namespace)
-    with lab.load(journal, namespace, "disruption") as recording:
-        with journal.step("a node is drained, the budget respected"):
-            _drain(lab, journal, namespace)
+    data = Data(lab, journal, namespace)
+    front = lab.found.behind[0] if lab.found.behind else lab.found.workloads[0]
+    budget = _budget(lab, namespace, front)
+    alone = len(lab.pods(namespace, front)) < _SEVERAL
+    if alone:
+        journal.skip(f"that the loss of a pod goes unnoticed: {front} has one pod")
+    with lab.load(journal, namespace, "disruption", must_pass=not alone) as recording:
+        if budget and not alone:
+            with journal.step("a node is drained, the budget respected"):
+                _drain(lab, journal, namespace, front)
+        elif not front.startswith("DaemonSet/"):
+            journal.skip(f"that a drain goes unnoticed: no disruption budget guards the pods of {front}")
         with journal.step("a pod of the front is deleted"):
-            _delete_pod(lab, namespace, lab.subject.front_component)
-        with journal.step("a pod of the back dies at once"):
-            _delete_pod(lab, namespace, lab.subject.back_component, grace=0)
-        with journal.step("the back restarts, every pod of it"):
-            _restart(lab, namespace, lab.subject.back)
-            lab.await_ready(namespace)
+            _delete_pod(lab, namespace, front)
+        for back in lab.subject.backs:
+            with journal.step(f"a pod of {back} dies at once"):
+                _delete_pod(lab, namespace, back, grace=0)
+            with journal.step(f"{back} restarts, every pod of it"):
+                _restart(lab, namespace, back)
+                lab.await_ready(namespace)
         _after(lab, journal, rollout, recording, "the disruption")
-    with journal.step("as many pods were ready at all times as the budget says"):
-        budget = _object(lab, "PodDisruptionBudget", lab.subject.front, namespace)["spec"]["minAvailable"]
-        fewest = fewest_ready(recording.ledger.events, recording.ledger.service, since=recording.ledger.begin)
-        told = f"at least {budget}", str(fewest)
-        demand(fewest >= budget, "too few pods of the front were ready at a time", *told, timely=True)
+    if budget and not alone and isinstance(recording, Recording):
+        with journal.step("as many pods were ready at all times as the budget says"):
+            least = budget["status"]["desiredHealthy"]
+            fewest = fewest_ready(recording.ledger.events, recording.ledger.service, since=recording.ledger.begin)
+            told = f"at least {least}", str(fewest)
+            demand(fewest >= least, "too few pods of the front were ready at a time", *told, timely=True)
+    data.lose_nodes()
     lab.forget(namespace)
 
 
 def failed_upgrade(lab: Lab, journal: Journal) -> None:
     """A bad image is rolled back by itself, a killed helm's upgrade is recovered, and no client notices."""
+    ways = [
+        (what, image, given)
+        for what, image, given, there in (
+            ("an init container that fails keeps the pod from starting", "1", ["init"], "init" in lab.subject.changes),
+            (
+                "an image that never gets ready is rolled back by itself",
+                "missing",
+                ["configuration"],
+                lab.subject.versioned,
+            ),
+        )
+        if there
+    ]
+    if not ways:
+        raise Untested(
+            'an upgrade that fails: no value of [tool.gati.e2e.values] has "{version}" in it, as an image may'
+        )
     namespace = lab.namespace("failed-upgrade")
     rollout = lab.rollout(journal, namespace)
     with journal.step("install"):
         rollout.install(lab.target(lab.candidate, namespace), deadline=lab.deadline)
+    data = Data(lab, journal, namespace)
     with lab.load(journal, namespace, "failed upgrade") as recording:
         before = take(lab.api, [namespace])
-        for what, image, given in (
-            ("an init container that fails keeps the pod from starting", "1", ["init"]),
-            ("an image that never gets ready is rolled back by itself", "missing", ["configuration"]),
-        ):
+        for what, image, given in ways:
             with journal.step(what):
                 target = lab.target(lab.candidate, namespace, image=image, changes=given)
                 try:
@@ -277,54 +496,70 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
                 status = rollout.status()
                 demand(status == "deployed", "the release was not rolled back", "deployed", str(status))
                 _demand_same(before, take(lab.api, [namespace]))
-        with journal.step("helm is killed in the middle of an upgrade"):
-            _kill_helm(lab, journal, rollout, lab.target(lab.candidate, namespace, image="2"))
-        with journal.step("the release that it left pending is recovered"):
-            rollout.recover()
-            status = rollout.status()
-            demand(status == "deployed", "the release was not recovered", "deployed", str(status))
-            _demand_same(before, take(lab.api, [namespace]))
+        if lab.subject.versioned:
+            with journal.step("helm is killed in the middle of an upgrade"):
+                _kill_helm(lab, journal, rollout, lab.target(lab.candidate, namespace, image="2"))
+            with journal.step("the release that it left pending is recovered"):
+                rollout.recover()
+                status = rollout.status()
+                demand(status == "deployed", "the release was not recovered", "deployed", str(status))
+                _demand_same(before, take(lab.api, [namespace]))
         with journal.step("the same upgrade then succeeds"):
             rollout.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
         _after(lab, journal, rollout, recording, "the upgrade")
+        data.demand_there("the upgrades that failed")
     _enough_ready(lab, journal, recording, namespace, "failed upgrade")
     lab.forget(namespace)
 
 
 def uninstall(lab: Lab, journal: Journal) -> None:
-    """What was installed is gone, but for the namespace that the chart made, which is kept on purpose."""
-    namespace, objects = lab.namespace("uninstall"), lab.name("uninstall-objects")
+    """What was installed is gone, but for what is kept on purpose."""
+    namespace = lab.namespace("uninstall")
+    objects = lab.name("uninstall-objects") if lab.subject.makes_namespace else namespace
     rollout = lab.rollout(journal, namespace, objects)
     outside = lab.cluster_objects(namespace)
-    with journal.step("install with staging values"):
-        rollout.install(lab.target(lab.candidate, objects, values="staging"), deadline=lab.deadline)
-        declared = {document.identity for document in lab.manifest(namespace)}
+    values = lab.named(lab.subject.uninstalled_with)
+    with journal.step(f"install with {values} values"):
+        rollout.install(lab.target(lab.candidate, objects, values=values), deadline=lab.deadline)
+        documents = list(lab.manifest(namespace))
+        hooks = list(lab.manifest(namespace, hooks=True))
+        kept = {f"{one.kind}/{one.name}" for one in documents if _KEEP in _notes(one.data)}
     with journal.step("uninstall"):
         rollout.uninstall()
         lab.await_settled(objects)
-        journal.detail(f"{len(declared)} objects")
+        journal.detail(f"{len(documents)} objects")
     with journal.step("nothing is left but what is kept on purpose"):
         left: list[str] = []
+        seen: set[str] = set()
 
         def clean() -> bool | None:
-            items = [item for space in (namespace, objects) for item in lab.api.objects(space) if not _native(item)]
-            left[:] = [f"{item['kind']}/{item['metadata']['name']}" for item in items]
+            items = [item for space in {namespace, objects} for item in lab.api.objects(space) if not _native(item)]
+            names = {f"{item['kind']}/{item['metadata']['name']}" for item in items}
+            seen.update(name for name in names if _kept(lab, name, kept, hooks))
+            left[:] = sorted(names - seen)
             return None if left else True
 
         # What Kubernetes derives from them, such as EndpointSlices, goes a moment later.
         lab.api.wait(clean, what="every object of the release to be gone", deadline=30, state=lambda: ", ".join(left))
         demand(not rollout.history(), "helm still knows the release")
+        journal.detail(f"kept: {', '.join(sorted(seen))}" if seen else "")
     with journal.step("nothing outside of its namespaces is left, or was changed"):
-        found = differences(outside, lab.cluster_objects(namespace))
+        found = [
+            one for one in differences(outside, lab.cluster_objects(namespace)) if not _definition(lab, kept, str(one))
+        ]
         demand(not found, "the release leaves something in the cluster", "no difference", "\n".join(map(str, found)))
-    with journal.step("the namespace that the chart made is kept"):
-        policy = _object(lab, "Namespace", objects)["metadata"].get("annotations", {}).get(_KEEP)
-        demand(policy == "keep", "the namespace is not marked as kept", f"{_KEEP}: keep", str(policy))
+    if lab.subject.makes_namespace:
+        with journal.step("the namespace that the chart made is kept"):
+            policy = _object(lab, "Namespace", objects)["metadata"].get("annotations", {}).get(_KEEP)
+            demand(policy == "keep", "the namespace is not marked as kept", f"{_KEEP}: keep", str(policy))
     lab.forget(namespace, objects)
 
 
 def selfcheck(lab: Lab, journal: Journal) -> None:
     """The negative control: an upgrade of a sabotaged chart must lose requests, and the ledger say when and why."""
+    question = lab.question  # without one there is nothing to lose
+    if not lab.subject.versioned:
+        raise Untested(f"the negative control: {_UNVERSIONED}")
     if lab.sabotaged is None:
         raise ClusterError("the sabotaged chart was not published")
     namespace = lab.namespace("selfcheck")
@@ -335,6 +570,8 @@ def selfcheck(lab: Lab, journal: Journal) -> None:
     with load as recording, journal.step("upgrade it, image 1 to 2"):
         rollout.upgrade(lab.target(lab.sabotaged, namespace, image="2"), deadline=lab.deadline)
         lab.await_settled(namespace)
+    if not isinstance(recording, Recording):
+        raise Untested(f"the negative control: {question} is not asked")
     ledger = recording.ledger
     with journal.step("requests were lost, and the ledger says when and why"):
         demand(ledger.failed > 0, "a chart without readiness, preStop and rolling update lost no request")
@@ -353,6 +590,9 @@ SCENARIOS: Mapping[str, Callable[[Lab, Journal], None]] = {
     "environments": environments,
     "changes": changes,
     "rollback": rollback,
+    "reuse": reuse,
+    "hands": hands,
+    "helms": helms,
     "disruption": disruption,
     "failed-upgrade": failed_upgrade,
     "uninstall": uninstall,
@@ -363,15 +603,22 @@ SCENARIOS: Mapping[str, Callable[[Lab, Journal], None]] = {
 # -- what must be true -----------------------------------------------------------------------------
 
 
-def _after(lab: Lab, journal: Journal, rollout: Rollout, recording: Recording, what: str) -> None:
+def _after(lab: Lab, journal: Journal, rollout: Rollout, recording: Recording | Unasked, what: str) -> None:
     """What every rollout under load is followed by: the pods before go, the chart's tests pass, nothing restarted."""
     with journal.step(f"{what}: the pods before are gone"):
         lab.await_settled(rollout.namespace)
     with journal.step(f"{what}: the load asks the real Service"):
         journal.detail(recording.demand_asked())
+    _test(lab, journal, rollout, what)
+    _unharmed(lab, journal, what, rollout.namespace)
+
+
+def _test(lab: Lab, journal: Journal, rollout: Rollout, what: str) -> None:
+    if not any("test" in hook.rpartition("(")[2] for hook in lab.found.hooks):
+        journal.skip("helm test, for the chart has no tests")
+        return
     with journal.step(f"{what}: helm test"):
         rollout.test(deadline=120)
-    _unharmed(lab, journal, what, rollout.namespace)
 
 
 def _unharmed(lab: Lab, journal: Journal, what: str, namespace: str) -> None:
@@ -381,8 +628,10 @@ def _unharmed(lab: Lab, journal: Journal, what: str, namespace: str) -> None:
         journal.detail(promises.unchanged_containers(lab, namespace))
 
 
-def _enough_ready(lab: Lab, journal: Journal, recording: Recording, namespace: str, what: str) -> None:
-    """A rollout took no pod away before another one was ready."""
+def _enough_ready(lab: Lab, journal: Journal, recording: Recording | Unasked, namespace: str, what: str) -> None:
+    """A rollout took no more pods away before others were ready than it may."""
+    if not isinstance(recording, Recording) or not lab.found.behind:
+        return
     with journal.step(f"{what}: never fewer pods ready than are asked for"):
         ledger = recording.ledger
         first = fewest_ready(ledger.events, ledger.service, since=ledger.begin)
@@ -393,11 +642,32 @@ def _enough_ready(lab: Lab, journal: Journal, recording: Recording, namespace: s
 
 
 def _asked_for(lab: Lab, namespace: str) -> int:
-    """The fewest pods of the front that may be ready: what its scaler or the Deployment asks for."""
+    """The fewest pods of the front that may be ready: what is asked for, but those that its strategy may go without."""
+    kind, _, name = lab.front().partition("/")
+    live = _workload(lab, namespace)
+    wanted = live["status"].get("desiredNumberScheduled") if kind == "DaemonSet" else live["spec"]["replicas"]
     for scaler in lab.api.list("HorizontalPodAutoscaler", namespace):
-        if scaler["spec"]["scaleTargetRef"]["name"] == lab.subject.front:
-            return int(scaler["spec"].get("minReplicas", 1))
-    return int(_object(lab, "Deployment", lab.subject.front, namespace)["spec"]["replicas"])
+        if scaler["spec"]["scaleTargetRef"]["name"] == name:
+            wanted = scaler["spec"].get("minReplicas", 1)
+    return int(wanted or 0) - _spared(live, int(wanted or 0))
+
+
+def _spared(workload: Object, wanted: int) -> int:
+    """How many of `wanted` pods a rollout of a workload may take away before others are ready."""
+    spec = workload["spec"]
+    strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
+    if strategy.get("type") == "Recreate":
+        return wanted
+    least = 0 if "strategy" in spec else 1  # a StatefulSet replaces one at a time, and a DaemonSet too
+    given = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", least)
+    text = str(given)
+    return max(least, wanted * int(text[:-1]) // 100 if text.endswith("%") else int(text))
+
+
+def _workload(lab: Lab, namespace: str) -> Object:
+    """The workload behind the Service that the load asks, as it is."""
+    kind, _, name = lab.front().partition("/")
+    return _object(lab, kind, name, namespace)
 
 
 def _demand_version(revision: Revision, version: str) -> None:
@@ -412,7 +682,7 @@ def _demand_version(revision: Revision, version: str) -> None:
 def _demand_images(lab: Lab, namespace: str, version: str) -> None:
     images = {container["image"] for pod in lab.pods(namespace) for container in pod["spec"]["containers"]}
     demand(
-        all(image.endswith(f":{version}") for image in images),
+        not lab.subject.versioned or all(image.endswith(f":{version}") for image in images),
         "a pod runs another image",
         f"...:{version}",
         str(images),
@@ -429,15 +699,16 @@ def _demand_same(before: Snapshot, after: Snapshot) -> str:
 def _told(lab: Lab, journal: Journal, revision: Revision, values: str, namespace: str) -> None:
     """The notes were printed, and are about this release."""
     first = next(iter(revision.notes.strip().splitlines()), "")
-    demand(namespace in first, "the notes do not say where the release is", namespace, revision.notes or "no notes")
-    write_atomic(lab.folder / journal.folder / f"notes-{values}.txt", revision.notes)
+    told = namespace in first or not lab.subject.notes
+    demand(told, "the notes do not say where the release is", namespace, revision.notes or "no notes")
+    write_atomic(lab.folder / journal.folder / f"notes-{values.replace('/', '-')}.txt", revision.notes)
     journal.detail(first)
 
 
 def _spread(lab: Lab, journal: Journal, namespace: str) -> None:
     zones = lab.zones()
     told = []
-    for component in (lab.subject.front_component, lab.subject.back_component):
+    for component in lab.found.workloads:
         pods = lab.pods(namespace, component)
         where = [lab.zone_of(pod["spec"]["nodeName"]) for pod in pods]
         wanted = min(len(zones), len(pods))
@@ -485,6 +756,28 @@ def _native(item: Object) -> bool:
     return (item["kind"], item["metadata"]["name"]) in _NATIVE
 
 
+def _notes(item: Mapping[str, Any]) -> Mapping[str, str]:
+    return (item.get("metadata") or {}).get("annotations") or {}
+
+
+def _kept(lab: Lab, name: str, kept: Iterable[str], hooks: Iterable[Document]) -> bool:
+    """Whether an uninstall leaves an object ("Kind/name") on purpose: as it says itself, or as helm and Kubernetes do.
+
+    These leave the claims of a StatefulSet, and what a hook made that is not deleted.
+    """
+    made = {f"{hook.kind}/{hook.name}" for hook in hooks}
+    told = any(fnmatch(name, pattern) for pattern in lab.subject.left)
+    return (
+        told or name in kept or name in made or (name.startswith("PersistentVolumeClaim/") and bool(lab.found.claims))
+    )
+
+
+def _definition(lab: Lab, kept: Iterable[str], difference: str) -> bool:
+    """Whether what is left outside is one of the definitions in crds/, which helm never removes, or kept on purpose."""
+    names = [f"CustomResourceDefinition/{name}" for name in lab.found.definitions]
+    return any(name in difference or name.replace("/", " ") in difference for name in (*names, *kept))
+
+
 def _object(lab: Lab, kind: str, name: str, namespace: str | None = None) -> Object:
     found = lab.api.get(kind, name, namespace)
     if found is None:
@@ -500,9 +793,19 @@ def _only(text: str, kind: str) -> str:
 # -- what is done ----------------------------------------------------------------------------------
 
 
-def _drain(lab: Lab, journal: Journal, namespace: str) -> None:
+def _budget(lab: Lab, namespace: str, workload: str) -> Object | None:
+    """The disruption budget that guards the pods of a workload."""
+    pods = lab.pods(namespace, workload)
+    for budget in lab.api.list("PodDisruptionBudget", namespace):
+        labels = (budget["spec"].get("selector") or {}).get("matchLabels") or {}
+        if pods and labels.items() <= pods[0]["metadata"]["labels"].items():
+            return budget
+    return None
+
+
+def _drain(lab: Lab, journal: Journal, namespace: str, front: str) -> None:
     """Empty the node of a pod of the front of the release's pods; meanwhile the budget refuses another eviction."""
-    first, second, *_ = lab.pods(namespace, lab.subject.front_component)
+    first, second, *_ = lab.pods(namespace, front)
     node = first["spec"]["nodeName"]
     try:
         if lab.own:
@@ -518,24 +821,25 @@ def _drain(lab: Lab, journal: Journal, namespace: str) -> None:
             lab.api.cordon(node, False)
 
 
-def _delete_pod(lab: Lab, namespace: str, component: str, *, grace: int | None = None) -> None:
+def _delete_pod(lab: Lab, namespace: str, workload: str, *, grace: int | None = None) -> None:
     """Delete a pod and wait until as many others are ready as there were."""
-    pods = lab.pods(namespace, component)
+    pods = lab.pods(namespace, workload)
     victim = pods[0]["metadata"]
     lab.api.delete("Pod", victim["name"], namespace, grace=grace)
 
     def replaced() -> bool | None:
-        others = [pod for pod in lab.pods(namespace, component) if pod["metadata"]["uid"] != victim["uid"]]
+        others = [pod for pod in lab.pods(namespace, workload) if pod["metadata"]["uid"] != victim["uid"]]
         return True if sum(map(is_ready, others)) >= len(pods) else None
 
     lab.api.wait(replaced, what=f"another pod in place of {victim['name']}", deadline=60)
 
 
-def _restart(lab: Lab, namespace: str, deployment: str) -> None:
+def _restart(lab: Lab, namespace: str, workload: str) -> None:
     """What `kubectl rollout restart` does."""
     annotations = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat()}
     change = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-    lab.api.patch("Deployment", deployment, namespace, change)
+    kind, _, name = workload.partition("/")
+    lab.api.patch(kind, name, namespace, change)
 
 
 def _kill_helm(lab: Lab, journal: Journal, rollout: Rollout, target: Target) -> None:

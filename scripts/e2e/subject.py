@@ -1,39 +1,122 @@
-"""The one place that names what is tested: the chart's workloads, its values keys, what its answers say."""
+"""Owns what a scenario has to know of a chart: told in `[tool.gati.e2e]`, or found in the objects it renders."""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
+import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
+from scripts.core.errors import ConfigError
+
 Values = Mapping[str, Any]
+PROTOCOLS = ("http", "https", "grpc", "tcp")
+WORDS = ("namespace", "images", "version")  # what stands in braces in values, and is filled in for an installation
+
+
+@dataclass(frozen=True)
+class Question:
+    """How the chart is asked: the Service, its port ("" is the first one), and what counts as an answer.
+
+    `path`, `method`, `statuses` are for HTTP, and `otherwise` the path where the first one is not answered. A TCP
+    server is sent `send` once it is connected to, and has to answer with something that begins with `expect`; gRPC is
+    asked for the health of `grpc_service`. `proof` is where the JSON of an answer says who behind the pod that was
+    asked gave it, `version` where it says of which version it is.
+    """
+
+    service: str
+    port: str = ""
+    protocol: str = "http"
+    path: str = "/"
+    method: str = "GET"
+    kept_method: str = "GET"
+    statuses: tuple[int, ...] = (200,)
+    proof: str = ""
+    version: str = "version"
+    send: str = ""
+    expect: str = ""
+    grpc_service: str = ""
+    otherwise: str = ""
+
+    def __str__(self) -> str:
+        what = f" {self.path}" if self.protocol in ("http", "https") else ""
+        return f"{self.protocol}{what} of Service {self.service}" + (f", port {self.port}" if self.port else "")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a scenario has to know of a chart and cannot read out of it.
+    """What a scenario has to know of a chart and cannot read out of its release.
 
-    `front` is the Deployment and Service that answer clients, `back` the Deployment that it asks, `components` their
-    labels. `values` are what every installation is given, with {namespace}, {images} and {version} in it; `changes`
-    are values by the name of what they change; `optional` values for a cluster that knows a kind ("Kind.group"), and
-    for one that does not. An answer of the front says at `proof` who behind it gave it, at `route` where it leads.
+    `values` are what every installation is given, with {namespace}, {images} and {version} in it, and `{version}`
+    changes with an upgrade; `changes` are values by the name of what they change; `optional` values for a cluster
+    that knows a kind ("Kind.group"), and for one that does not. Every field can stand in `[tool.gati.e2e]`.
     """
 
-    release: str
-    front: str
-    back: str
-    front_component: str
-    back_component: str
-    values: Values
-    changes: Mapping[str, Values]
-    optional: Mapping[str, tuple[Values, Values]]
-    proof: str
-    route: str
-    scraped: bool
-    configured_path: str
-    configured_key: str
-    tls_secret: str
+    release: str = ""
+    """The name of the release; the chart's, where it is not told."""
+    service: str = ""
+    """The Service that the load asks. Found: the one with a port that its pods' readiness probe asks."""
+    port: str = ""
+    """The name or number of its port."""
+    protocol: str = ""
+    """http, https, grpc or tcp. Found: by the readiness probe, then by the name and the number of the port."""
+    path: str = ""
+    """What HTTP asks for. Found: / where it answers, else the path of the readiness probe."""
+    method: str = "GET"
+    """How HTTP asks."""
+    kept_method: str = ""
+    """How it asks on connections that are kept, where a client may send a POST only once; `method` without it."""
+    statuses: tuple[int, ...] = ()
+    """The statuses that are an answer. Found: 200, or what the path answers before anything is changed."""
+    send: str = ""
+    """What a TCP server is sent."""
+    expect: str = ""
+    """What the answer of a TCP server begins with."""
+    grpc_service: str = ""
+    """The service whose health is asked for; the server's own without it."""
+    proof: str = ""
+    """Where the JSON of an answer says who behind the pod that was asked gave it: an answer without it is a loss."""
+    backs: tuple[str, ...] = ()
+    """The workloads ("Deployment/name") that the ones behind the Service ask, and that are disrupted too."""
+    may_lose: str = ""
+    """Why requests may be lost in an upgrade ("one replica, which restarts"). They are counted all the same."""
+    values: Values = field(default_factory=dict)
+    changes: Mapping[str, Values] = field(default_factory=dict)
+    optional: Mapping[str, Mapping[str, Values]] = field(default_factory=dict)
+    images: tuple[str, ...] = ()
+    """Images that no object of the chart names and its pods need, such as those that an operator starts."""
+    differs: str = ""
+    """Where the JSON of an answer says the {version}: the load must see 1 and 2."""
+    left: tuple[str, ...] = ()
+    """What an uninstall leaves on purpose ("Kind/name", patterns), beside what says so itself."""
+    makes_namespace: bool = False
+    """Whether the chart makes the namespace {namespace} of its objects, which then is not the release's."""
+    disrupted_with: str = "default"
+    """The values set that is installed for disruptions, and kept over upgrades as operators do."""
+    uninstalled_with: str = "default"
+    spread_with: str = ""
+    """The values set with which the pods of each workload must be spread over the zones."""
+    monitored: bool = False
+    """Whether there must be metrics: a ServiceMonitor, or annotations."""
+    least_rights: bool = False
+    """Whether accounts may do nothing but read the configuration that their pods use."""
+    notes: bool = False
+    """Whether the notes must begin with a line that says the namespace."""
+    restricted: bool = False
+    """Whether the pods must pass Pod Security `restricted`, which their namespaces then enforce."""
+    route: str = ""
+    """Where the JSON of an answer says what the change "routes" changes."""
+    configured_path: str = ""
+    configured_key: str = ""
+    """What is asked, and the key in the JSON of its answer that is there once the change "configuration" is."""
+    tls_secret: str = ""
+    """The Secret that the change "tls" needs; a certificate is put into it."""
+    archives: str = ""
+    """A folder of published archives (NAME-VERSION.tgz), of which the first one is upgraded from always."""
+    crds: str = "told"
+    """What is done about definitions in crds/, which helm does not upgrade: told, or applied before an upgrade."""
 
     def overlay(
         self, *, namespace: str, images: str, version: str, changes: Sequence[str], knows: Callable[[str], bool]
@@ -42,11 +125,64 @@ class Subject:
         given: dict[str, Any] = {}
         for values in (
             self.values,
-            *((with_it if knows(kind) else without) for kind, (with_it, without) in self.optional.items()),
-            *(self.changes[name] for name in changes),
+            *(choice.get("with" if knows(kind) else "without", {}) for kind, choice in self.optional.items()),
+            *(self.changes[name] for name in changes if name in self.changes),
         ):
             merge(given, values)
-        return cast("dict[str, Any]", _filled(given, {"namespace": namespace, "images": images, "version": version}))
+        words = {"namespace": namespace, "images": images, "version": version}
+        return cast("dict[str, Any]", filled(given, words))
+
+    @property
+    def versioned(self) -> bool:
+        """Whether an installation differs by its `{version}`."""
+        return "{version}" in repr(self.values)
+
+    @property
+    def on_reference_services(self) -> bool:
+        """Whether it runs the reference services' images, which are then built."""
+        return "{images}" in repr((self.values, self.changes, self.optional, self.images))
+
+
+def read_subject(table: Values, name: str) -> Subject:
+    """The subject that a table of configuration describes, of the chart called `name`. Raises ConfigError."""
+    known = {each.name: each for each in dataclasses.fields(Subject)}
+    given: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            raise ConfigError(
+                f"[tool.gati.e2e] has no key {key!r}", expected=near[0] if near else ", ".join(sorted(known))
+            )
+        given[key] = _value(str(known[key].type), value, key)
+    for key, allowed in (("protocol", PROTOCOLS), ("crds", ("told", "applied"))):
+        if given.get(key, allowed[0]) not in allowed:
+            raise ConfigError(f"[tool.gati.e2e] {key} is none", expected=", ".join(allowed), found=repr(given[key]))
+    return Subject(**{"release": name, **given})
+
+
+def _value(wanted: str, value: Any, key: str) -> Any:
+    shapes: Mapping[str, Callable[[Any], bool]] = {
+        "str": lambda one: isinstance(one, str),
+        "bool": lambda one: isinstance(one, bool),
+        "tuple[str, ...]": lambda one: isinstance(one, list) and all(isinstance(part, str) for part in one),
+        "tuple[int, ...]": lambda one: isinstance(one, list) and all(type(part) is int for part in one),
+    }
+    if wanted not in shapes:
+        depth = {"Values": 0, "Mapping[str, Values]": 1}.get(wanted, 2)
+        return _tables(value, depth, key)
+    if key == "port" and type(value) is int:
+        value = str(value)
+    if not shapes[wanted](value):
+        raise ConfigError(f"[tool.gati.e2e] {key} has the wrong type", expected=wanted, found=repr(value))
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _tables(value: Any, depth: int, key: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"[tool.gati.e2e.{key}] must be a table", found=repr(value))
+    for name, inner in value.items() if depth else ():
+        _tables(inner, depth - 1, f"{key}.{name}")
+    return value
 
 
 def merge(into: dict[str, Any], values: Values) -> dict[str, Any]:
@@ -67,81 +203,13 @@ def answer(document: Mapping[str, Any], path: str) -> str:
     return str(found or "")
 
 
-def _filled(value: Any, words: Mapping[str, str]) -> Any:
+def filled(value: Any, words: Mapping[str, str]) -> Any:
+    """`value` with its {words} replaced; other braces stay what they are."""
     if isinstance(value, Mapping):
-        return {key: _filled(item, words) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_filled(item, words) for item in value]
-    return value.format(**words) if isinstance(value, str) else value
-
-
-# The reference ingress without a graceful end of its own: SIGTERM ends it as it stands. What protects a request then is
-# the chart: its preStop, its readiness. Not so route-manager: a call over a connection that is kept ends with it.
-_ABRUPT = {"extraEnv": [{"name": "STOP_MODE", "value": "abrupt"}]}
-
-GATI = Subject(
-    release="gati",
-    front="gati-ingress",
-    back="route-manager",
-    front_component="ingress",
-    back_component="route-manager",
-    values={
-        "global": {"namespace": "{namespace}"},
-        "ingress": {"image": {"repository": "{images}/ingress", "tag": "{version}"}},
-        "routeManager": {"image": {"repository": "{images}/route-manager", "tag": "{version}"}},
-    },
-    changes={
-        "configuration": {"ingress": {"config": {"FEATURE_PLAYGROUND": True}}},
-        "routes": {"routeManager": {"routes": [{"host": "*", "path": "/", "upstream": "http://changed.invalid"}]}},
-        "scaler": {"ingress": {"hpa": {"enabled": True, "minReplicas": 2, "maxReplicas": 4}}},
-        "abrupt": {"ingress": _ABRUPT},
-        "tls": {"tls": {"enabled": True, "secretName": "gati-e2e-tls"}},
-        "labels": {"commonLabels": {"gati-e2e/mark": "set"}, "commonAnnotations": {"gati-e2e/mark": "set"}},
-        "init": {
-            "ingress": {
-                "initContainers": [
-                    {
-                        "name": "prepare",
-                        "image": "{images}/ingress:1",
-                        "imagePullPolicy": "IfNotPresent",
-                        "command": ["python3", "-c", "raise SystemExit('told to fail')"],
-                    }
-                ]
-            }
-        },
-        "apart": {
-            "ingress": {
-                "replicaCount": 3,
-                "resources": {"requests": {"cpu": "50m"}},  # there must be room beside other scenarios on every node
-                "affinity": {
-                    "podAntiAffinity": {
-                        "requiredDuringSchedulingIgnoredDuringExecution": [
-                            {
-                                "topologyKey": "kubernetes.io/hostname",
-                                "labelSelector": {"matchLabels": {"app.kubernetes.io/component": "ingress"}},
-                            }
-                        ]
-                    }
-                },
-            }
-        },
-    },
-    optional={
-        "ServiceMonitor.monitoring.coreos.com": (
-            {
-                "prometheusOperator": {
-                    "serviceMonitor": {"enabled": True, "namespace": "{namespace}"},
-                    "prometheusRule": {"enabled": True, "namespace": "{namespace}"},
-                }
-            },
-            {"prometheusOperator": {"renderMode": "skip"}},
-        ),
-        "ScaledObject.keda.sh": ({}, {"keda": {"renderMode": "skip"}}),
-    },
-    proof="routeManager.pod",
-    route="upstream",
-    scraped=True,
-    configured_path="playground/delay?seconds=0",
-    configured_key="seconds",
-    tls_secret="gati-e2e-tls",  # noqa: S106 - the name of a Secret
-)
+        return {key: filled(item, words) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(item, words) for item in value]
+    if isinstance(value, str):
+        for word, text in words.items():
+            value = value.replace("{" + word + "}", text)
+    return value

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 @command(
     keys=CHART,
     scenario="Only this scenario; repeatable (--dry-run names them).",
-    from_="Versions to upgrade from, beside the first published one: last:N, or versions with commas.",
+    from_="What to upgrade from, with commas: last:N (default: last:1), versions, archives (.tgz), commits (git:REV).",
     latency="How many times slower than before a rollout may make 99 of 100 requests (default: 10).",
     cluster_objects="Let the chart put objects outside of namespaces on a cluster that is not ours.",
     keep_cluster="Keep the kind cluster for the next run, which finds it ready.",
     kube_context="Run on the cluster of this kubeconfig context, in namespaces of its own.",
+    kubernetes="On which Kubernetes, with commas: minors (1.29), oldest, newest; a column of the report for each.",
+    helm="With which helm: 3, 4, or 3,4; then installations change hands between the two as well.",
     images="Prefix of the services' images in a registry: registry/path for registry/path/ingress:1.",
     selfcheck="Only the negative control: a sabotaged chart must lose requests.",
     yes="Do not ask before running on a cluster that is not ours.",
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
 def e2e(
     work: Workspace,
     scenario: Many = None,
-    from_: str = "last:1",
+    from_: str = "",
     latency: str = "",
     cluster_objects: bool = False,
     keep_cluster: bool = False,
     kube_context: str = "",
+    kubernetes: str = "",
+    helm: str = "",
     images: str = "",
     selfcheck: bool = False,
     yes: bool = False,
@@ -40,27 +44,34 @@ def e2e(
 ) -> Shown:
     """Install, upgrade, roll back and disrupt the packaged chart on a kind cluster, and count lost requests."""
     from scripts import present
+    from scripts.core.errors import ConfigError
+    from scripts.e2e import columns as several
     from scripts.e2e import run as smoke
 
+    if kube_context and kubernetes:
+        raise ConfigError("--kubernetes and --kube-context exclude each other: that cluster is not ours")
+    columns = several.chosen_columns(work, kubernetes, helm)
     chosen = tuple(dict.fromkeys((*(scenario or ()), *(["selfcheck"] if selfcheck else []))))
     options = smoke.Options(
-        scenarios=chosen or smoke.Options.scenarios,
+        scenarios=chosen,
         sources=from_,
         latency=smoke.read_latency(latency),
         cluster_objects=cluster_objects,
         keep=keep_cluster,
         context=kube_context,
         images=images,
+        helms=tuple(dict.fromkeys(column.helm for column in columns)),
     )
     plan = smoke.plan(work.config, options)
     if dry_run or kube_context:
-        yield "\n".join(plan)
+        yield "\n".join([*plan, *(["columns: " + "; ".join(map(str, columns))] if len(columns) > 1 else [])])
     if not dry_run:
         if kube_context:
             demand_approval(f"Run on the cluster of {kube_context}?", yes=yes)
-        report = smoke.run(work, options)
+        found = several.run_columns(work, options, columns)
+        report = found if len(columns) > 1 else next(iter(found.reports.values()))
         yield present.Answer("\n".join(report.lines()), report.to_dict())
-        smoke.demand_passed(report)
+        several.demand_all_passed(found)
 
 
 @command(

@@ -32,6 +32,7 @@ _NEWS = 30.0  # seconds between two lines of progress
 _PROOF = 4.0  # seconds that a container without a probe has to run before it is believed
 _LATER = 30.0  # seconds by which helm's own deadline is later than ours
 _ENDING = 20.0  # seconds for helm to record a failure and end
+_WATCHES = 4  # the first major of helm that watches what it waits for, and rolls back under another name
 _FAILS = 'msg="upgrade failed"'  # helm's line before it rolls back
 _IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
 _ABOUT_OBJECTS = re.compile(r"hook|failed p(?:re|ost)-|not ready|deadline exceeded|timed out|canceled|pod \S+ failed")
@@ -50,6 +51,8 @@ class Target:
     chart: str | Path
     values: tuple[Path, ...] = ()
     sets: Mapping[str, str] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    """Further flags of helm's, such as --reuse-values."""
     plain_http: bool = False
     ca_file: Path | None = None
     registry_config: Path | None = None
@@ -59,6 +62,7 @@ class Target:
         words: list[str | Path] = [self.chart]
         words += [word for file in self.values for word in ("--values", list_item(file))]
         words += [word for key, value in self.sets.items() for word in ("--set", f"{key}={value}")]
+        words += self.flags
         words += ["--plain-http"] if self.plain_http else []
         words += ["--ca-file", self.ca_file] if self.ca_file else []
         words += ["--registry-config", self.registry_config] if self.registry_config else []
@@ -117,8 +121,9 @@ class RolloutFailed(ClusterError):
 class Rollout:
     """The release `release` in `namespace` of the cluster that `api` speaks to.
 
-    Every operation raises RolloutFailed, and leaves what helm said, events, objects and logs in a folder of its own
-    below `evidence`. `also` names further namespaces that the chart puts objects into: they are watched, too.
+    `major` is that of `helm`, whose 3 has other flags. Every operation raises RolloutFailed, and leaves what helm
+    said, events, objects and logs in a folder of its own below `evidence`. `also` names further namespaces that the
+    chart puts objects into: they are watched, too.
     """
 
     def __init__(
@@ -133,12 +138,16 @@ class Rollout:
         say: Say,
         login: Login,
         also: Sequence[str] = (),
+        major: int = 4,
     ) -> None:
         self.namespace = namespace
         self.release = release
         self.namespaces = tuple(dict.fromkeys((namespace, *also)))
         self.api = api
         self._helm = helm
+        self._wait, self._undo = (
+            ("--wait", "--atomic") if major < _WATCHES else ("--wait=watcher", "--rollback-on-failure")
+        )
         self._runner = runner
         self._evidence = evidence
         self._say = say
@@ -161,9 +170,9 @@ class Rollout:
         """
         return self._roll_out("upgrade", target, deadline, rollback_on_failure)
 
-    def rollback(self, revision: int, *, deadline: float = 300) -> Revision:
+    def rollback(self, revision: int, *, deadline: float = 300, flags: Sequence[str] = ()) -> Revision:
         """Roll back to `revision` and wait until all of it is ready. Returns the new revision."""
-        return self._latest(self._operate("rollback", str(revision), "--wait=watcher", deadline=deadline))
+        return self._latest(self._operate("rollback", str(revision), self._wait, *flags, deadline=deadline))
 
     def test(self, *, deadline: float = 120) -> str:
         """Run the chart's tests; returns what helm says of them.
@@ -177,7 +186,7 @@ class Rollout:
 
         helm waits for its objects to go, but may end before its watch has seen them: then they go a moment later.
         """
-        return self._operate("uninstall", "--wait=watcher", "--cascade=foreground", deadline=deadline).seconds
+        return self._operate("uninstall", self._wait, "--cascade=foreground", deadline=deadline).seconds
 
     def recover(self, *, deadline: float = 300) -> Revision | None:
         """Bring back a release that a killed helm left pending: to the last revision that was deployed.
@@ -232,7 +241,7 @@ class Rollout:
     # -- inside --------------------------------------------------------------------------------
 
     def _roll_out(self, verb: str, target: Target, deadline: float, rollback: bool) -> Revision:
-        words = [*target.arguments(), "--wait=watcher", *(["--rollback-on-failure"] if rollback else [])]
+        words = [*target.arguments(), self._wait, *([self._undo] if rollback else [])]
         done = self._operate(verb, *words, deadline=deadline, rollback=rollback)
         return replace(self._latest(done), notes=done.said().partition("\nNOTES:\n")[2].strip())
 

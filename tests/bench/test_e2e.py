@@ -21,7 +21,7 @@ from scripts.core.progress import silent
 from scripts.e2e import k6
 from scripts.e2e.k6 import RATE
 from scripts.e2e.ledger import ENOUGH
-from scripts.e2e.run import FROZEN, Options, demand_passed, run
+from scripts.e2e.run import Options, demand_passed, run
 from scripts.toolchain.crds import CRD_SETS, crd_files
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
@@ -152,7 +152,7 @@ def test_the_smoke_test_costs_little_more_than_its_commands(
     image = node_image(work)
     with engine.connect() as client:
         build_services(work, client)
-    first = next((work.config.root / FROZEN).glob("*.tgz"))
+    first = next((work.config.root / str(work.config.e2e["archives"])).glob("*.tgz"))
     own = work.having(dist=tmp_path / "dist")
 
     def toolkit() -> None:

@@ -12,10 +12,12 @@ import requests
 from scripts.containers.stack import Stack, running
 from scripts.core.command import Runner
 from scripts.e2e.k6 import Request, load
+from scripts.e2e.subject import Question
 from scripts.toolchain.finder import Toolchain
 from tests.compose.conftest import MakeStack
 
 RATE = 30  # requests a second on new connections, and as many on kept ones
+QUESTION = Question("", proof="routeManager.pod", kept_method="POST")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def replicated(make_stack: MakeStack) -> Iterator[Stack]:
 
 def change(stack: Stack, version: str, toolchain: Toolchain, runner: Runner, results: Path) -> list[Request]:
     """Bring `stack` to `version` under load; every request that was sent meanwhile."""
-    with load(toolchain.path("k6"), runner, [stack.url], results, proof="routeManager.pod", rate=RATE) as running_load:
+    with load(toolchain.path("k6"), runner, [stack.url], results, question=QUESTION, rate=RATE) as running_load:
         stack.up(version)
         return list(running_load.requests())
 

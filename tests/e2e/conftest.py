@@ -15,9 +15,12 @@ from scripts.cluster.transport import Login
 from scripts.containers import engine
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.core.command import Runner
+from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
-from scripts.e2e.run import FROZEN, controlled, push_archive, push_faulty
+from scripts.e2e.run import controlled, discovered, push_faulty
 from scripts.e2e.sabotage import Fault
+from scripts.e2e.sources import push_archive, values_sets
+from scripts.e2e.subject import read_subject
 from scripts.registry.embedded import embedded
 from scripts.release.package import package
 from scripts.rollout.rollout import Rollout
@@ -81,12 +84,13 @@ def smoke(made: KindCluster, api: Api, work: Workspace, tmp_path_factory: pytest
         build_services(work, client)
     made.load_images(reference(work.config, service, version) for service in SERVICES for version in VERSIONS)
     chart = read_chart(work.config.chart)
+    subject, sets = read_subject(work.config.e2e, chart.name), values_sets(chart)
     packaged = package(work.config, chart, work.helm, work.say)
-    first = min((root / FROZEN).glob("*.tgz"))
+    first = min((root / subject.archives).glob("*.tgz"))
     with embedded(workplace / "registry", work) as registry:
         version = first.stem.removeprefix(f"{chart.name}-")
         source, candidate = (
-            push_archive(registry, work.helm, file, chart.name, number, workplace)
+            push_archive(registry, work.helm, file, chart.name, number, workplace, sets)
             for file, number in ((first, version), (packaged.path, packaged.version))
         )
         lab = Lab(
@@ -98,9 +102,13 @@ def smoke(made: KindCluster, api: Api, work: Workspace, tmp_path_factory: pytest
             sources=(source,),
             images=work.config.own_images,
             own=True,
+            subject=subject,
+            found=NOTHING,
+            chosen=tuple(sets),
             login=Login(made.kubeconfig),
             deadline=150,
         )
+        lab.found = discovered(lab)
 
         def faulty(fault: Fault) -> Published:
             return push_faulty(registry, work.helm, packaged.path, [fault], workplace)

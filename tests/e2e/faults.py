@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scripts.e2e.sabotage import NO_PRESTOP, NO_READINESS, RECREATE, Edit, Fault, drop
-from scripts.e2e.subject import GATI
 
-FRONT, BACK = GATI.front, GATI.back
+FRONT, BACK = "gati-ingress", "route-manager"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,8 +11,11 @@ import pytest
 from scripts.cluster.api import Api
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError
+from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
+from scripts.e2e.subject import Subject
 
+FOUND = replace(NOTHING, workloads=("Deployment/web",))
 CHART = Published("gati", "1.0.0", "sha256:0", "oci://127.0.0.1:1/charts/gati@sha256:0")
 
 
@@ -23,7 +27,7 @@ class Cluster(Api):
         self.deleted: list[str] = []
 
     def list(self, kind: str, *_: Any, **__: Any) -> tuple[dict[str, Any], ...]:
-        return tuple(self.objects_by_kind.get(kind, ()))
+        return tuple({"kind": kind, **item} for item in self.objects_by_kind.get(kind, ()))
 
     def delete(self, kind: str, name: str, *_: Any, **__: Any) -> bool:
         self.deleted.append(name)
@@ -35,7 +39,7 @@ class Cluster(Api):
 
 def lab(cluster: Cluster) -> Lab:
     tools = Tools(*(Path(name) for name in ("helm", "kubectl", "k6")))
-    return Lab(cast(Api, cluster), Runner(), tools, Path("dist"), CHART, (), "gati", own=True)
+    return Lab(cast(Api, cluster), Runner(), tools, Path("dist"), CHART, (), "gati", True, Subject("gati"), FOUND)
 
 
 def deployment(wanted: int, **status: int) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from scripts.cluster.api import Api
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError
 from scripts.e2e import promises
+from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
+from scripts.e2e.subject import Subject
 
 LABELS = {"app": "web"}
 
@@ -28,19 +30,22 @@ def service(**spec: Any) -> dict[str, Any]:
     return {"kind": "Service", "metadata": {"name": "web", "labels": LABELS}, "spec": given}
 
 
+SUBJECT = Subject("gati", monitored=True)
+
+
 class Cluster(Lab):
     """A lab whose objects are given."""
 
     def __init__(self, *documents: dict[str, Any], pods: list[dict[str, Any]], **objects: Any) -> None:
         tools = Tools(*(Path(name) for name in ("helm", "kubectl", "k6")))
         chart = Published("web", "1.0.0", "sha256:0", "")
-        super().__init__(cast(Api, Objects(objects)), Runner(), tools, Path(), chart, (), "web", own=True)
+        super().__init__(cast(Api, Objects(objects)), Runner(), tools, Path(), chart, (), "web", True, SUBJECT, NOTHING)
         self._documents, self._pods = documents, pods
 
     def manifest(self, namespace: str, *, hooks: bool = False) -> Manifests:
         return Manifests(() if hooks else tuple(map(Document, self._documents)))
 
-    def pods(self, namespace: str, component: str | None = None) -> tuple[dict[str, Any], ...]:
+    def pods(self, namespace: str, workload: str = "") -> tuple[dict[str, Any], ...]:
         return tuple(self._pods)
 
 

@@ -15,12 +15,15 @@ from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.core.errors import ClusterError, ConfigError, FindingsError, RegistryError, ReleaseError
 from scripts.e2e.control import Control
+from scripts.e2e.discover import NOTHING
 from scripts.e2e.k6 import Request
 from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.ledger import judge
 from scripts.e2e.report import FAILED, PASSED, VOID, Journal, LoadFailed, Outcome, Report, Step, Unproven
-from scripts.e2e.run import Options, attempt, choose, demand_passed, plan
+from scripts.e2e.run import Options, attempt, demand_passed, plan
 from scripts.e2e.scenarios import SCENARIOS
+from scripts.e2e.sources import choose
+from scripts.e2e.subject import Subject
 
 PUBLISHED = ("0.1.0", "0.10.0", "0.2.0", "0.9.0", "1.0.0-rc.1", "latest")
 FIRST = "0.1.0"
@@ -45,7 +48,7 @@ def test_versions_to_upgrade_from(wanted: str, candidate: str, chosen: list[str]
 
 
 @pytest.mark.parametrize(
-    "wanted", ["last", "last:", "last:0", "last:-1", "last:two", "", ",", "0.1.0,", "v0.1.0", "newest"]
+    "wanted", ["last", "last:", "last:0", "last:-1", "last:two", ",", "0.1.0,", "v0.1.0", "newest"]
 )
 def test_what_names_no_versions_is_refused(wanted: str) -> None:
     with pytest.raises(ConfigError, match="names no versions"):
@@ -187,7 +190,9 @@ def attempts(monkeypatch: pytest.MonkeyPatch, control: Held | None, *errors: Rel
     monkeypatch.setitem(SCENARIOS, "upgrade", scenario)
     tools = Tools(*(Path(name) for name in ("helm", "kubectl", "k6")))
     chart = Published("web", "1.0.0", "sha256:0", "")
-    lab = Lab(cast(Api, Nowhere()), Runner(), tools, Path(), chart, (), "web", own=True, control=control)
+    lab = Lab(
+        cast(Api, Nowhere()), Runner(), tools, Path(), chart, (), "web", True, Subject(), NOTHING, control=control
+    )
     others = [lab.name("control"), lab.name("another-scenario")]
     seen: list[Outcome] = []
     attempt(lab, "upgrade", lambda _: None, seen.append)

@@ -1,0 +1,78 @@
+"""Says why a cluster does not come up as soon as its nodes show it: a node that ended, or what ends again and again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scripts.core.command import Runner
+
+_CLUSTER_LABEL = "io.x-k8s.kind.cluster"
+_TIMES = 2  # ends of a container from which it is no accident
+_BRIEF = 5.0  # seconds: what runs longer waits for something, and may come up with its next try
+# For each container of the node that has ended so often: its name, how long it ran in seconds, its last lines. And the
+# kubelet, once it has its configuration: before that it has to end. A line that begins with "==" is a heading.
+_SCRIPT = r"""
+for log in /var/log/pods/*/*/*.log; do
+  number=$(basename "$log" .log)
+  [ "$number" -ge %(times)d ] 2>/dev/null || continue
+  before=$(dirname "$log")/$((number - 1)).log
+  [ -s "$before" ] || continue
+  first=$(head -n 1 "$before" | cut -d' ' -f1); last=$(tail -n 1 "$before" | cut -d' ' -f1)
+  ran=$(( $(date -d "$last" +%%s) - $(date -d "$first" +%%s) ))
+  pod=$(basename "$(dirname "$(dirname "$log")")" | cut -d_ -f2)
+  echo "== container $(basename "$(dirname "$log")") of pod $pod: $number times, $ran s"
+  tail -n 6 "$before" | cut -d' ' -f4-
+done
+if [ -f /var/lib/kubelet/config.yaml ]; then
+  number=$(systemctl show kubelet --property=NRestarts --value)
+  if [ "${number:-0}" -ge %(kubelet)d ] && ! systemctl is-active --quiet kubelet; then
+    echo "== kubelet: $number times, 0 s"
+    journalctl --unit=kubelet --output=cat --no-pager --lines=40 | grep -v '^Flag --\|^Usage\|^  ' | tail -n 6
+  fi
+fi
+""" % {"times": _TIMES, "kubelet": 4}  # noqa: UP031 - it is shell, full of braces
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What keeps a cluster from coming up: what ended on which node, how often, and its last lines."""
+
+    node: str
+    what: str
+    said: str
+
+    def __str__(self) -> str:
+        last = next((line for line in reversed(self.said.splitlines()) if line.strip()), "it said nothing")
+        return f"{self.what} of node {self.node} ends again and again: {_brief(last)}"
+
+
+def obstacle(name: str, runner: Runner) -> Obstacle | None:
+    """What is seen on the nodes of the cluster `name` that cannot end well; None while nothing is."""
+    label = f"--filter=label={_CLUSTER_LABEL}={name}"
+    listed = runner.run(("docker", "ps", "--all", "--format={{.Names}} {{.State}}", label), check=False).stdout
+    for line in listed.splitlines():
+        node, _, state = line.partition(" ")
+        if state in ("exited", "dead"):
+            said = runner.run(("docker", "logs", "--tail=8", node), check=False)
+            return Obstacle(node, "the container", said.stdout + said.stderr)
+        if state == "running":
+            seen = runner.run(("docker", "exec", "--interactive", node, "sh", "-s"), stdin=_SCRIPT, check=False)
+            if (found := next(read_ends(seen.stdout, node), None)) is not None:
+                return found
+    return None
+
+
+def read_ends(text: str, node: str) -> Iterator[Obstacle]:
+    """What a node says of itself: only that which ended at once."""
+    for part in re.split(r"^== ", text, flags=re.MULTILINE)[1:]:
+        head, _, said = part.partition("\n")
+        found = re.fullmatch(r"(.+): (\d+) times, (-?\d+) s", head)
+        if found and float(found[3]) <= _BRIEF:
+            yield Obstacle(node, found[1], said)
+
+
+def _brief(line: str) -> str:
+    """A line of a log without its time and place in the source."""
+    return re.sub(r"^[IWEF]\d{4} \S+ +\d+ \S+\] ", "", line.strip()).strip('"')[:300]

@@ -1,0 +1,47 @@
+// As availability.js, for servers of gRPC: asks for their health. "new" connects for every call, "kept" holds one
+// connection open per user, on which gRPC itself follows a server that says that it goes.
+import exec from 'k6/execution';
+import grpc from 'k6/net/grpc';
+
+import { pace, record, targets, timeout } from './pace.js';
+
+const client = new grpc.Client();
+client.load([], 'health.proto');
+let connected = false;
+
+export const options = {
+  scenarios: Object.fromEntries(__ENV.KINDS.split(',').map((kind) => [kind, pace(kind)])),
+};
+
+function ask(kind, target, close) {
+  const at = Date.now() / 1000;
+  let answer = { status: 0, error: '' };
+  try {
+    if (!connected) {
+      client.connect(target, { plaintext: true, timeout });
+      connected = true;
+    }
+    const said = client.invoke('grpc.health.v1.Health/Check', { service: __ENV.GRPC_SERVICE }, { timeout });
+    const serves = said.status === grpc.StatusOK && said.message.status === 'SERVING';
+    const error = said.error ? `${said.error.message}` : `health ${said.message && said.message.status}`;
+    answer = { status: serves ? 200 : 0, error: serves ? '' : error };
+  } catch (error) {
+    answer.error = `${error}`;
+  }
+  if (close || answer.error) {
+    client.close();
+    connected = false;
+  }
+  if (!answer.error.includes('context canceled')) {
+    const seconds = Date.now() / 1000 - at;
+    record({ at, kind, target, seconds, ...answer, behind: answer.error ? '' : target });
+  }
+}
+
+export function fresh() {
+  ask('new', targets[exec.scenario.iterationInTest % targets.length], true);
+}
+
+export function kept() {
+  ask('kept', targets[exec.vu.idInTest % targets.length], false);
+}

@@ -1,0 +1,240 @@
+"""Proves that data is kept: what is written into the volumes of a release's pods is found there afterwards."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scripts.cluster.objects import Object, conditions
+from scripts.core.command import Runner
+from scripts.core.errors import ClusterError
+from scripts.e2e.promises import demand
+from scripts.e2e.report import Journal
+
+if TYPE_CHECKING:
+    from scripts.e2e.lab import Lab
+
+_FILE = ".gati-e2e"
+_DEADLINE = 90.0
+_WRITE = f"import sys; open('/data/{_FILE}', 'w').write(sys.argv[1])"
+_READ = f"import os; p = '/data/{_FILE}'; print(open(p).read() if os.path.exists(p) else '')"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a container of a pod keeps data: a claim at `path`, of which `within` is the folder that it sees."""
+
+    pod: str
+    container: str
+    path: str
+    claim: str
+    within: str
+    node: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} of pod {self.pod} (claim {self.claim or 'none'}{', ' + self.within if self.within else ''})"
+        )
+
+
+class Data:
+    """What was written into every volume of the pods in `namespace`, when this was made; nothing without claims."""
+
+    def __init__(self, lab: Lab, journal: Journal, namespace: str) -> None:
+        self._lab = lab
+        self._journal = journal
+        self._namespace = namespace
+        self._written: dict[Place, str] = {}
+        if not lab.found.claims:
+            return
+        with journal.step("data is written into every volume"):
+            lab.await_ready(namespace)
+            for place in self._places():
+                token = secrets.token_hex(8)
+                self._run(place, _WRITE, token)
+                self._written[place] = token
+            demand(bool(self._written), "no pod mounts a claim", found=", ".join(lab.found.claims))
+            journal.detail(", ".join(map(str, self._written)))
+
+    def demand_there(self, what: str) -> None:
+        """The data is there after `what`. Raises Broken with the pods that do not find it."""
+        if not self._written:
+            return
+        with self._journal.step(f"{what}: the data is there"):
+            self._lab.await_ready(self._namespace)
+            now = list(self._places())
+            lost = []
+            for before, token in self._written.items():
+                place = next((one for one in now if _same(one, before)), None)
+                if place is None:
+                    lost.append(f"nothing keeps data at {before} any more")
+                elif self._run(place, _READ) != token:
+                    lost.append(f"{place} has nothing of what was written to {before}")
+            demand(not lost, f"data is lost by {what}", "what was written before", "\n".join(lost))
+            self._journal.detail(f"in {len(self._written)} volumes")
+
+    def lose_nodes(self) -> None:
+        """A node that keeps data stops answering, and its pods are made anew elsewhere: the data is there."""
+        if not self._written:
+            return
+        lab, journal = self._lab, self._journal
+        if not lab.own:
+            journal.skip("the loss of a node, for the nodes are not ours")
+            return
+        if any(self._bound(place) for place in self._written):
+            journal.skip("the loss of a node, for the volumes are bound to their nodes")
+            return
+        node = next(iter(self._written)).node
+        with journal.step("a node is lost, and its pods run elsewhere"), _paused(lab.runner, node):
+            lab.api.cordon(node)
+            try:
+                pods = [pod for pod in lab.pods(self._namespace) if pod["spec"].get("nodeName") == node]
+                for pod in pods:
+                    lab.api.delete("Pod", pod["metadata"]["name"], self._namespace, grace=0)
+                lab.api.wait(
+                    lambda: self._moved(node, len(pods)),
+                    what=f"the pods of {node} to run elsewhere",
+                    deadline=_DEADLINE,
+                )
+                self._demand_elsewhere(node)
+            finally:
+                lab.api.cordon(node, False)
+        with journal.step("the node is back"):
+            lab.api.wait(
+                lambda: _answers(lab.api.get("Node", node)), what=f"node {node} to be ready", deadline=_DEADLINE
+            )
+        self.demand_there("the loss of a node")
+
+    def _moved(self, node: str, wanted: int) -> bool | None:
+        pods = self._lab.pods(self._namespace)
+        ready = [pod for pod in pods if conditions(pod).get("Ready", {}).get("status") == "True"]
+        elsewhere = [pod for pod in ready if pod["spec"].get("nodeName") != node]
+        kinds = {owner.get("kind") for pod in pods for owner in pod["metadata"].get("ownerReferences") or ()}
+        return True if len(elsewhere) == len(pods) >= wanted or kinds == {"DaemonSet"} else None
+
+    def _demand_elsewhere(self, node: str) -> None:
+        for before, token in self._written.items():
+            for place in self._places():
+                if _same(place, before) and place.node != node:
+                    demand(self._run(place, _READ) == token, f"data is lost with node {node}", found=str(place))
+
+    def _bound(self, place: Place) -> bool:
+        claim = self._lab.api.get("PersistentVolumeClaim", place.claim, self._namespace) or {}
+        volume = self._lab.api.get("PersistentVolume", claim.get("spec", {}).get("volumeName", "")) or {}
+        return bool(volume.get("spec", {}).get("nodeAffinity"))
+
+    def _places(self) -> Iterator[Place]:
+        """Where the pods that are there keep data, one for each claim and path."""
+        seen: set[tuple[str, str]] = set()
+        for pod in self._lab.pods(self._namespace):
+            spec = pod["spec"]
+            claims = {
+                volume["name"]: volume["persistentVolumeClaim"]["claimName"]
+                for volume in spec.get("volumes") or ()
+                if "persistentVolumeClaim" in volume
+            }
+            for container in spec["containers"]:
+                for mount in container.get("volumeMounts") or ():
+                    claim = claims.get(mount["name"], "")
+                    if claim and not mount.get("readOnly") and (claim, mount["mountPath"]) not in seen:
+                        seen.add((claim, mount["mountPath"]))
+                        yield Place(
+                            pod["metadata"]["name"],
+                            container["name"],
+                            mount["mountPath"],
+                            claim,
+                            mount.get("subPath", ""),
+                            spec["nodeName"],
+                        )
+
+    def _run(self, place: Place, script: str, *words: str) -> str:
+        """Run a script where a container sees its data, as who it runs; what it says. Raises ClusterError."""
+        api, namespace = self._lab.api, self._namespace
+        pod = api.get("Pod", place.pod, namespace)
+        if pod is None:
+            raise ClusterError(f"pod {place.pod} is gone while its data is looked at")
+        name = f"gati-e2e-data-{secrets.token_hex(3)}"
+        api.create(
+            _helper(name, pod, place, f"{self._lab.images}/ingress:1", ["python3", "-c", script, *words]), namespace
+        )
+
+        def ended() -> Object | None:
+            live = api.get("Pod", name, namespace) or {"status": {}}
+            return live if live["status"].get("phase") in ("Succeeded", "Failed") else None
+
+        def state() -> str:
+            live = api.get("Pod", name, namespace) or {"status": {}}
+            return str(live["status"].get("containerStatuses") or live["status"].get("conditions"))
+
+        try:
+            live = api.wait(ended, what=f"pod {name}, which looks at {place}", deadline=_DEADLINE, state=state)
+            text = api.logs(name, namespace)
+        finally:
+            api.delete("Pod", name, namespace, grace=0)
+        if live["status"]["phase"] == "Failed":
+            raise ClusterError(f"data cannot be written or read at {place}", found=text)
+        return (text or "").strip()
+
+
+def _same(one: Place, before: Place) -> bool:
+    """Whether a place is what `before` was: that of the same pod of a StatefulSet, or of a pod in place of another."""
+    return (one.container, one.path) == (before.container, before.path) and (
+        one.pod == before.pod or one.claim == before.claim
+    )
+
+
+def _helper(name: str, pod: Object, place: Place, image: str, command: list[str]) -> Object:
+    """A pod on the same node with the same claim, run as the container is."""
+    spec = pod["spec"]
+    container: Mapping[str, Any] = next(one for one in spec["containers"] if one["name"] == place.container)
+    user: dict[str, Any] = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        **{key: value for key, value in (container.get("securityContext") or {}).items() if key.startswith("runAs")},
+    }
+    mount = {"name": "data", "mountPath": "/data", **({"subPath": place.within} if place.within else {})}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "annotations": {"helm.sh/hook": "none"}},
+        "spec": {
+            "nodeName": place.node,
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": spec.get("securityContext") or {},
+            "tolerations": [{"operator": "Exists"}],
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": place.claim}}],
+            "containers": [
+                {
+                    "name": "data",
+                    "image": image,
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": command,
+                    "volumeMounts": [mount],
+                    "securityContext": user,
+                    "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
+                }
+            ],
+        },
+    }
+
+
+class _paused:  # noqa: N801 - it reads as a verb where it is used
+    """The container of a node stands still while the block runs: nothing of it answers."""
+
+    def __init__(self, runner: Runner, node: str) -> None:
+        self._runner = runner
+        self._node = node
+
+    def __enter__(self) -> None:
+        self._runner.run(("docker", "pause", self._node))
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(("docker", "unpause", self._node), check=False)
+
+
+def _answers(node: Object | None) -> bool | None:
+    return True if conditions(node or {}).get("Ready", {}).get("status") == "True" else None

@@ -1,0 +1,212 @@
+"""Finds in the objects that a chart renders what its load may ask, what it runs and keeps, and says what it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.chart.manifests import Document
+from scripts.core.errors import ConfigError
+from scripts.e2e.subject import Question, Subject
+
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+_HTTP_PORTS = (80, 3000, 5000, 8000, 8080, 8081, 8888, 9090)
+_TLS_PORTS = (443, 8443)
+_GRPC_PORTS = (50051,)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a chart turned out to be. `question` is None where it has nothing to ask, which `lacks` says.
+
+    `workloads` and `behind` (those of them that the question goes to) are "Kind/name"; `claims` are the workloads and
+    claims that keep data, `definitions` the kinds that the chart defines, `others` what else it runs, `outside` what it
+    has outside of namespaces.
+    """
+
+    question: Question | None
+    workloads: tuple[str, ...]
+    behind: tuple[str, ...]
+    claims: tuple[str, ...]
+    definitions: tuple[str, ...]
+    others: tuple[str, ...]
+    hooks: tuple[str, ...]
+    images: tuple[str, ...]
+    lacks: tuple[str, ...]
+    outside: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """What was found, for a person."""
+        lists = (
+            ("workloads", self.workloads), ("jobs", self.others), ("keeps data", self.claims),
+            ("defines", self.definitions), ("hooks", self.hooks), ("outside of namespaces", self.outside),
+        )  # fmt: skip
+        told = [f"{what}: {', '.join(names)}" for what, names in lists if names]
+        load = f"load: {self.question}" if self.question else ""
+        return [*([load] if load else []), *told, *(f"not found: {what}" for what in self.lacks)]
+
+
+NOTHING = Found(None, (), (), (), (), (), (), (), ("a load: nothing is known of the chart",))
+
+
+def discover(documents: Iterable[Document], subject: Subject) -> Found:
+    """What the rendered `documents` say, with what `subject` tells laid over. Raises ConfigError for what is not there.
+
+    Asked is a Service with a port that its pods' readiness probe asks, HTTP before gRPC before TCP; else one with a
+    port that leads to an open port of pods. The load is told why where there is none.
+    """
+    every = list(documents)
+    own = [document for document in every if not document.hook]
+    workloads = {f"{document.kind}/{document.name}": document.data for document in own if document.kind in WORKLOADS}
+    services = [document.data for document in own if document.kind == "Service"]
+    question, lack = _question(services, workloads, subject)
+    chosen = next((one for one in services if question and one["metadata"]["name"] == question.service), None)
+    selector = (chosen or {}).get("spec", {}).get("selector") or {}
+    if absent := [name for name in subject.backs if name not in workloads]:
+        raise ConfigError(
+            f"[tool.gati.e2e] backs names {absent[0]}, which the chart does not render",
+            expected=", ".join(workloads) or "no workload is rendered",
+        )
+    return Found(
+        question=question,
+        workloads=tuple(workloads),
+        behind=tuple(name for name, data in workloads.items() if selector and _fits(selector, _labels(data))),
+        claims=tuple(_claims(own)),
+        definitions=tuple(document.name for document in every if document.kind == "CustomResourceDefinition"),
+        others=tuple(f"{one.kind}/{one.name}" for one in own if one.kind in ("Job", "CronJob", "Pod", "ReplicaSet")),
+        hooks=tuple(f"{one.kind}/{one.name} ({', '.join(sorted(one.hook))})" for one in every if one.hook),
+        images=tuple(dict.fromkeys((*subject.images, *(image for one in every for image in _images(one.data))))),
+        lacks=(*([lack] if lack else []), *([] if workloads else ["a workload: nothing runs all the time"])),
+    )
+
+
+def _question(
+    services: Sequence[Mapping[str, Any]], workloads: Mapping[str, Mapping[str, Any]], subject: Subject
+) -> tuple[Question | None, str]:
+    """What is asked, or None and why there is nothing to ask. Raises ConfigError."""
+    named = [one for one in services if one["metadata"]["name"] == subject.service]
+    if subject.service and not named:
+        raise ConfigError(
+            f"[tool.gati.e2e] service names {subject.service}, which the chart does not render",
+            expected=", ".join(one["metadata"]["name"] for one in services) or "no Service is rendered",
+        )
+    choices = sorted(
+        (choice for service in named or services for choice in _choices(service, workloads, subject)),
+        key=lambda choice: choice[0],
+    )
+    if choices:
+        return choices[0][1], ""
+    if not services:
+        return None, "a load: the chart has no Service"
+    names = ", ".join(one["metadata"]["name"] for one in services)
+    return None, f"a load: no Service of {names} leads to an open port of a workload"
+
+
+def _choices(
+    service: Mapping[str, Any], workloads: Mapping[str, Mapping[str, Any]], subject: Subject
+) -> Iterator[tuple[tuple[int, ...], Question]]:
+    """Each port of a Service that may be asked, with its rank: the lowest is the best."""
+    spec = service.get("spec") or {}
+    selector = spec.get("selector") or {}
+    pods = [_pod(data) for data in workloads.values() if selector and _fits(selector, _labels(data))]
+    for number, port in enumerate(spec.get("ports") or ()):
+        told = bool(subject.port) and subject.port in (port.get("name"), str(port.get("port")))
+        if port.get("protocol", "TCP") != "TCP" or (subject.port and not told) or not pods:
+            continue
+        target = port.get("targetPort", port["port"])
+        probe, opened = _probe(pods, target), _opened(pods, target)
+        if not (probe or opened or told or subject.service):
+            continue
+        protocol = subject.protocol or _protocol(port, probe)
+        question = Question(
+            service=service["metadata"]["name"],
+            port=str(port.get("name") or ""),
+            protocol=protocol,
+            path=subject.path or "/",
+            otherwise="" if subject.path else str(probe.get("httpGet", {}).get("path") or ""),
+            method=subject.method,
+            kept_method=subject.kept_method or subject.method,
+            statuses=subject.statuses or (200,),
+            proof=subject.proof,
+            version=subject.differs or "version",
+            send=subject.send,
+            expect=subject.expect,
+            grpc_service=subject.grpc_service or str(probe.get("grpc", {}).get("service") or ""),
+        )
+        order = ("http", "https", "grpc", "tcp").index(protocol)
+        yield (not probe, order, spec.get("clusterIP") == "None", number), question
+
+
+def _protocol(port: Mapping[str, Any], probe: Mapping[str, Any]) -> str:
+    """What is spoken at a port of a Service whose pods' readiness probe on it is `probe`, {} without one."""
+    said = f"{port.get('appProtocol') or ''} {port.get('name') or ''}".lower()
+    if "httpGet" in probe:
+        return "https" if probe["httpGet"].get("scheme") == "HTTPS" else "http"
+    if "grpc" in probe or "grpc" in said or port["port"] in _GRPC_PORTS:
+        return "grpc"
+    if "https" in said or port["port"] in _TLS_PORTS:
+        return "https"
+    return "http" if "http" in said or (not probe and port["port"] in _HTTP_PORTS) else "tcp"
+
+
+def _probe(pods: Iterable[Mapping[str, Any]], target: Any) -> Mapping[str, Any]:
+    """The readiness probe of a container that asks its port `target` (a name or number); {} where there is none."""
+    for container in _containers(pods):
+        probe: Mapping[str, Any] = container.get("readinessProbe") or {}
+        asked = next((probe[way].get("port") for way in ("httpGet", "grpc", "tcpSocket") if way in probe), None)
+        if asked is not None and _number(container, asked) == _number(container, target):
+            return probe
+    return {}
+
+
+def _opened(pods: Iterable[Mapping[str, Any]], target: Any) -> bool:
+    return any(
+        target in (port.get("name"), port.get("containerPort"))
+        for container in _containers(pods)
+        for port in container.get("ports") or ()
+    )
+
+
+def _number(container: Mapping[str, Any], port: Any) -> Any:
+    """The number of a port that a container names."""
+    known = {one.get("name"): one.get("containerPort") for one in container.get("ports") or ()}
+    return known.get(port, int(port) if str(port).isdecimal() else port)
+
+
+def _containers(pods: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    return (container for pod in pods for container in pod.get("containers") or ())
+
+
+def _pod(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The spec of the pods that an object makes; {} where it makes none."""
+    spec: Mapping[str, Any] = data.get("spec") or {}
+    if data.get("kind") == "Pod":
+        return spec
+    if data.get("kind") == "CronJob":
+        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
+    return (spec.get("template") or {}).get("spec") or {}
+
+
+def _labels(data: Mapping[str, Any]) -> Mapping[str, str]:
+    template = (data.get("spec") or {}).get("template") or {}
+    return (template.get("metadata") or {}).get("labels") or {}
+
+
+def _fits(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    return all(labels.get(key) == value for key, value in wanted.items())
+
+
+def _claims(documents: Iterable[Document]) -> Iterator[str]:
+    for document in documents:
+        if document.kind == "PersistentVolumeClaim":
+            yield f"{document.kind}/{document.name}"
+        for template in (document.data.get("spec") or {}).get("volumeClaimTemplates") or ():
+            yield f"{document.kind}/{document.name} ({template['metadata']['name']})"
+
+
+def _images(data: Mapping[str, Any]) -> Iterator[str]:
+    spec = _pod(data)
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+        if isinstance(image := container.get("image"), str):
+            yield image

@@ -1,0 +1,22 @@
+// What the scripts of the load share: how often they ask, whom, and the line that tells of a request.
+export const targets = __ENV.TARGETS.split(',');
+export const timeout = `${__ENV.TIMEOUT}s`;
+
+export function pace(kind) {
+  const rate = Number(__ENV.RATE);
+  const users = 12;
+  return {
+    executor: 'constant-arrival-rate',
+    exec: kind === 'new' ? 'fresh' : 'kept',
+    rate,
+    timeUnit: '1s',
+    duration: '24h', // until it is told to stop
+    preAllocatedVUs: users,
+    maxVUs: kind === 'new' ? Math.ceil(rate * Number(__ENV.TIMEOUT)) : Math.max(users, rate),
+    gracefulStop: '0s',
+  };
+}
+
+export function record(request) {
+  console.log(JSON.stringify(request));
+}

@@ -1,0 +1,166 @@
+"""What a chart's objects say of the load, of what it runs and keeps; and what it is told instead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scripts.chart.manifests import read_manifests
+from scripts.core.errors import ConfigError
+from scripts.e2e.discover import Found, discover
+from scripts.e2e.subject import Subject, read_subject
+
+SUBJECT = Subject("app")
+
+
+def workload(kind: str = "Deployment", *, port: str = "{name: web, containerPort: 8080}", probe: str = "") -> str:
+    ready = f"readinessProbe: {probe}" if probe else ""
+    return f"""
+apiVersion: apps/v1
+kind: {kind}
+metadata: {{name: app}}
+spec:
+  template:
+    metadata: {{labels: {{app: web, more: than-asked}}}}
+    spec:
+      initContainers: [{{name: first, image: "prepare:1"}}]
+      containers:
+      - name: app
+        image: "app:1"
+        ports: [{port}]
+        {ready}
+"""
+
+
+def service(*ports: str, name: str = "app", selector: str = "{app: web}", more: str = "") -> str:
+    return f"""
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}}}
+spec:
+  selector: {selector}
+  ports: [{", ".join(ports)}]
+  {more}
+"""
+
+
+def found(*texts: str, subject: Subject = SUBJECT) -> Found:
+    return discover(read_manifests("\n---\n".join(texts)), subject)
+
+
+@pytest.mark.parametrize(
+    ("probe", "port", "asked"),
+    [
+        ("{httpGet: {path: /ready, port: web}}", "{port: 80, targetPort: web}", "http / of Service app"),
+        ("{httpGet: {path: /ready, port: 8080}}", "{port: 80, targetPort: web}", "http / of Service app"),
+        ("{httpGet: {port: web, scheme: HTTPS}}", "{port: 9, targetPort: 8080}", "https / of Service app"),
+        ("{grpc: {port: 8080}}", "{name: api, port: 80, targetPort: web}", "grpc of Service app, port api"),
+        ("{tcpSocket: {port: web}}", "{port: 6379, targetPort: web}", "tcp of Service app"),
+        ("{tcpSocket: {port: web}}", "{name: http, port: 6379, targetPort: web}", "http / of Service app, port http"),
+        ("", "{port: 80, targetPort: web}", "http / of Service app"),
+        ("", "{port: 50051, targetPort: web}", "grpc of Service app"),
+        ("", "{port: 9000, targetPort: web, appProtocol: grpc}", "grpc of Service app"),
+        ("", "{port: 5432, targetPort: web}", "tcp of Service app"),
+        ("{exec: {command: [true]}}", "{port: 443, targetPort: web}", "https / of Service app"),
+    ],
+)
+def test_what_is_asked_is_what_the_readiness_probe_asks_else_by_the_port(probe: str, port: str, asked: str) -> None:
+    seen = found(workload(probe=probe), service(port))
+    assert str(seen.question) == asked
+    assert seen.behind == ("Deployment/app",)
+    assert seen.lacks == ()
+
+
+def test_a_probed_port_goes_before_others_http_before_the_rest_and_headless_last() -> None:
+    probed = workload(port="{name: web, containerPort: 8080}, {containerPort: 9090}", probe="{httpGet: {port: web}}")
+    metrics, web = "{name: metrics, port: 9090, targetPort: 9090}", "{name: web, port: 80, targetPort: web}"
+    headless = service(web, name="app-peers", more="clusterIP: None")
+    seen = found(probed, headless, service(metrics, web)).question
+    assert seen is not None
+    assert (seen.service, seen.port) == ("app", "web")
+    assert seen.otherwise == ""
+    only = found(probed, headless).question
+    assert only is not None
+    assert only.service == "app-peers"
+
+
+def test_the_path_of_the_probe_is_asked_where_the_root_is_not_answered() -> None:
+    question = found(
+        workload(probe="{httpGet: {path: /ready, port: web}}"), service("{port: 80, targetPort: web}")
+    ).question
+    assert question is not None
+    assert (question.path, question.otherwise) == ("/", "/ready")
+    told = replace(SUBJECT, path="/told", statuses=(204,), method="HEAD")
+    question = found(workload(), service("{port: 80, targetPort: web}"), subject=told).question
+    assert question is not None
+    assert (question.path, question.otherwise, question.statuses, question.kept_method) == ("/told", "", (204,), "HEAD")
+
+
+@pytest.mark.parametrize(
+    ("texts", "lacks"),
+    [
+        ([workload()], ("a load: the chart has no Service",)),
+        ([workload(), service("{port: 80}", selector="{app: another}")], ("a load: no Service of app leads to",)),
+        ([workload(), service("{port: 53, targetPort: web, protocol: UDP}")], ("a load: no Service of app leads to",)),
+        ([workload(), service("{port: 80, targetPort: 9}")], ("a load: no Service of app leads to",)),
+        (
+            ["apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}"],
+            ("a load: the chart has no Service", "a workload: nothing runs all the time"),
+        ),
+    ],
+)
+def test_what_cannot_be_found_is_said(texts: list[str], lacks: tuple[str, ...]) -> None:
+    seen = found(*texts)
+    assert seen.question is None
+    assert len(seen.lacks) == len(lacks)
+    for said, expected in zip(seen.lacks, lacks, strict=True):
+        assert said.startswith(expected)
+        assert f"not found: {said}" in seen.lines()
+
+
+def test_what_a_chart_runs_and_keeps() -> None:
+    claims = "\n  volumeClaimTemplates: [{metadata: {name: data}}]"
+    job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: once}\n"
+    job += "spec: {template: {spec: {containers: [{image: 'j:1'}]}}}"
+    hook = job.replace("{name: once}", "{name: hook, annotations: {helm.sh/hook: 'pre-upgrade,test'}}")
+    crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: notes.example}"
+    seen = found(workload("StatefulSet") + claims, job, hook, crd, subject=replace(SUBJECT, images=("spawned:1",)))
+    assert seen.workloads == ("StatefulSet/app",)
+    assert seen.claims == ("StatefulSet/app (data)",)
+    assert seen.others == ("Job/once",)
+    assert seen.hooks == ("Job/hook (pre-upgrade, test)",)
+    assert seen.definitions == ("notes.example",)
+    assert seen.images == ("spawned:1", "prepare:1", "app:1", "j:1")
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"service": "another"}, "service names another"),
+        ({"backs": ["Deployment/none"]}, "backs names Deployment/none"),
+        ({"servise": "app"}, "no key 'servise'"),
+        ({"statuses": ["200"]}, "statuses has the wrong type"),
+        ({"protocol": "udp"}, "protocol is none"),
+        ({"values": "replicas=2"}, "e2e.values.* must be a table"),
+        ({"changes": {"a": 1}}, r"e2e.changes.a.* must be a table"),
+        ({"service": "app", "port": "no"}, None),
+    ],
+)
+def test_what_is_told_is_read_strictly(told: dict[str, Any], message: str | None) -> None:
+    def read() -> Found:
+        return found(workload(), service("{port: 80, targetPort: web}"), subject=read_subject(told, "app"))
+
+    if message is None:
+        assert read().lacks == ("a load: no Service of app leads to an open port of a workload",)
+        return
+    with pytest.raises(ConfigError, match=message):
+        read()
+
+
+def test_only_known_words_in_braces_are_filled_in() -> None:
+    subject = read_subject({"values": {"a": "{images}/x:{version}", "b": ["{{ .Values.c }} {d}"], "n": 1}}, "app")
+    values = subject.overlay(namespace="n", images="own", version="2", changes=["unknown"], knows=lambda _: True)
+    assert values == {"a": "own/x:2", "b": ["{{ .Values.c }} {d}"], "n": 1}
+    assert (subject.versioned, subject.release) == (True, "app")
