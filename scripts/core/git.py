@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core.command import Result, Runner
-from scripts.core.errors import CommandFailed, GitError, ToolError
+from scripts.core.errors import SAME_COMMAND, CommandFailed, GitError, ToolError
 from scripts.core.owner import owned
 
 LINK, SUBMODULE = "120000", "160000"  # modes in a tree
@@ -31,6 +33,7 @@ _ENV: Mapping[str, str | None] = {
 # Told by the files themselves, not by what another program last heard of them or by what a user would rather not see.
 _PLAIN = ("-c", "core.fsmonitor=false")
 _WHO = 'git config user.name "..." && git config user.email "..."'
+_LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
 _AT_ONCE = 200  # paths in one command line
 
 
@@ -68,6 +71,11 @@ class Repository:
     def branch(self) -> str | None:
         """The branch that a commit goes to; None where HEAD is detached."""
         return self._git("symbolic-ref", "--quiet", "--short", "HEAD", check=False).stdout.strip() or None
+
+    def unfinished(self) -> str | None:
+        """What somebody has begun here that the next commit would end: merge, cherry-pick or revert."""
+        begun = {"merge": "MERGE_HEAD", "cherry-pick": "CHERRY_PICK_HEAD", "revert": "REVERT_HEAD"}
+        return next((name for name, ref in begun.items() if self.commit(ref) is not None), None)
 
     def behind(self) -> int:
         """How many commits the branch lacks that its upstream has, as the last fetch saw it; 0 without an upstream."""
@@ -261,11 +269,13 @@ class Repository:
             return self.runner.run(argv, env={**_ENV, **(env or {})}, check=check, deadline=deadline, stdin=stdin)
         except CommandFailed as error:
             said = error.stderr.strip() or error.stdout.strip()
-            who = "tell me who you are" in said
+            run = _WHO if "tell me who you are" in said else None
+            if (lock := _LOCKED.search(said)) is not None:  # of a git that runs, or that was killed
+                run = f"rm {shlex.quote(lock[1])}, once no other git runs there, then {SAME_COMMAND}"
             raise GitError(
                 f"git {next(word for word in words if not word.startswith('-'))} failed in {self.root}",
                 found="\n".join(said.splitlines()[-8:]),
-                run=_WHO if who else None,
+                run=run,
             ) from error
 
 

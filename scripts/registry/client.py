@@ -20,18 +20,18 @@ from scripts.registry.challenges import authorize, read_challenges, refused
 from scripts.registry.reference import CORRECT, Reference, Registry, is_loopback
 from scripts.registry.transport import LARGEST_ANSWER, Answer, BrokenTls, Misled, NoTls, Transient, Transport, within
 
-MANIFEST_TYPES = (
-    MANIFEST_TYPE,
+_INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
+MANIFEST_TYPES = (MANIFEST_TYPE, "application/vnd.docker.distribution.manifest.v2+json", *_INDEX_TYPES)
 _LAYER_TYPES = (LAYER_TYPE, "application/tar+gzip")  # the second one is of charts pushed by an early helm 3
 # Only a registry that answers with one of these says that something is not there. The last is Harbor's.
 _UNKNOWN_CODES = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"}
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 _NEXT_PAGE = re.compile(r'<([^>]*)>\s*;[^,<]*\brel\s*=\s*"?next"?', re.IGNORECASE)
 _LARGEST_ARCHIVE = 100 << 20  # bytes, more than what helm unpacks
+_MOST_LISTED = 50  # manifests in an index
 _MOST_PAGES, _MOST_TAGS, _LISTING = 1000, 100_000, 120.0  # of a list of tags; the last in seconds
 LAG = 30.0  # seconds within which a registry serves what was just written to it
 _POLL = 0.5  # seconds between two looks
@@ -57,6 +57,18 @@ class Found:
             raise RegistryError(
                 f"{self.digest} is no chart", expected=f"a manifest with one layer {LAYER_TYPE}", found=self.media_type
             ) from None
+
+    def listed(self) -> tuple[str, ...]:
+        """The digests of the manifests in an index, none where it is no index. Raises RegistryError."""
+        if self.media_type not in _INDEX_TYPES:
+            return ()
+        try:
+            digests = tuple(dict.fromkeys(str(entry["digest"]) for entry in json.loads(self.content)["manifests"]))
+            if len(digests) <= _MOST_LISTED and all(map(_DIGEST.match, digests)):
+                return digests
+        except (ValueError, KeyError, TypeError, RecursionError):
+            pass
+        raise RegistryError(f"{self.digest} is no chart", expected="an index of at most 50 manifests")
 
 
 class ListingError(RegistryError):
@@ -134,9 +146,20 @@ class Client:
             )
         return answer.body
 
+    def layer(self, reference: Reference, found: Found, *, patience: float = 0) -> tuple[str, int]:
+        """Digest and size of the archive of the chart that is `found`, or, as helm has it, in the index `found`."""
+        listed, charts = found.listed(), []
+        for digest in listed:
+            inner = self.manifest(reference, digest=digest, patience=patience)
+            with contextlib.suppress(RegistryError):
+                charts.append((inner or found).layer())
+        if found.media_type in _INDEX_TYPES and len(charts) != 1:
+            raise RegistryError(f"{found.digest} is no chart", expected="one in the index", found=f"{len(charts)}")
+        return charts[0] if charts else found.layer()
+
     def archive(self, reference: Reference, found: Found, *, patience: float = 0) -> bytes:
         """The chart archive that the manifest `found` names, checked."""
-        digest, size = found.layer()
+        digest, size = self.layer(reference, found, patience=patience)
         return self.blob(reference, digest, size, patience=patience)
 
     def pull(self, reference: Reference, into: Path) -> Path:

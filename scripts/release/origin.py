@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from scripts.chart.archive import pack, read_members
 from scripts.chart.dependencies import Dependency, dependencies
@@ -19,7 +19,7 @@ from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import Committed, placed, read_committed
 from scripts.core.config import Config
 from scripts.core.errors import ChartError, telling
-from scripts.core.git import Entry, Repository, find_repository
+from scripts.core.git import LINK, Entry, Repository, find_repository
 from scripts.core.owner import owned
 from scripts.core.paths import shown
 
@@ -183,7 +183,10 @@ def differences(
         if kind and (repository.root / path).resolve() not in spared
     ]
     if refusal is not None and not told:
-        raise refusal
+        try:
+            _packed(helm, copy.folder)  # where only the checkout cannot be packed, the commit is what is packed
+        except ChartError:
+            raise refusal from None
     return tuple(told)
 
 
@@ -219,6 +222,8 @@ class _Judge:
         name = path.removeprefix(f"{self._inside}/")
         if ".git" in name.split("/"):  # of a submodule it is a file, which says where the repository is
             return "" if (self._chart / name).is_file() else "the inside of a repository"
+        if any(self._is_written_link(place) for place in (path, *map(str, PurePosixPath(path).parents))):
+            return ""
         for missing, reason in self._held.missing.items():
             if name == missing or name.startswith(f"{missing}/"):
                 return reason
@@ -230,6 +235,13 @@ class _Judge:
         if not real.is_relative_to(self._repository.root):
             return f"{linked}outside of the repository"
         return linked + self._plain(real.relative_to(self._repository.root).as_posix(), name, disk.exists())
+
+    def _is_written_link(self, path: str) -> bool:
+        """Whether a clone without links (core.symlinks=false) has the target's name in a file instead."""
+        entry, disk = self._head.get(path), self._repository.root / path
+        if entry is None or entry.mode != LINK or disk.is_symlink() or not disk.is_file():
+            return False
+        return _oid(disk.read_bytes(), entry) == entry.oid
 
     def changelog(self, path: str, content: bytes | None) -> str:
         """The same of the changelog, which holds `content` in the commit."""

@@ -293,6 +293,11 @@ class Release:
 
     def _raised(self, bump: Bump, repository: Repository, commit: str) -> Origin:
         """The chart of HEAD with the edits of `bump`. Raises GitError where something else is not as in HEAD."""
+        if (begun := repository.unfinished()) is not None:
+            raise GitError(
+                f"a {begun} is not finished here, and the commit of the new version would end it",
+                run=f"git commit, or git {begun} --abort, then {SAME_COMMAND}",
+            )
         with committed_copy(self._config, repository, commit) as head:
             own = own_files(bump)
             found = differences(self._config, self._helm, repository, head, but=own)

@@ -197,7 +197,7 @@ def _probe(client: Client, reference: Reference, package: Package, patience: flo
         return Probe(
             "same", str(reference), found.digest, f"{reference} is published already, the same ({found.digest})"
         )
-    if _layer(found) == f"sha256:{package.sha256}":
+    if _layer(client, reference, found) == f"sha256:{package.sha256}":
         detail = (
             f"{reference} is published already: the same archive under a manifest of other annotations ({found.digest})"
         )
@@ -207,9 +207,9 @@ def _probe(client: Client, reference: Reference, package: Package, patience: flo
     )
 
 
-def _layer(found: Found) -> str | None:
+def _layer(client: Client, reference: Reference, found: Found) -> str | None:
     try:
-        return found.layer()[0]
+        return client.layer(reference, found)[0]
     except RegistryError:
         return None  # something else than a chart
 

@@ -49,7 +49,7 @@ def verify(registry: Registry, package: Package, *, digest: str | None = None, p
         if named is None or named.content != tagged.content:
             raise RegistryError(f"{reference}: the registry does not serve {expected} by its digest")
         if client.archive(reference, tagged, patience=patience) != packed:
-            layer = tagged.layer()[0].removeprefix("sha256:")
+            layer = client.layer(reference, tagged)[0].removeprefix("sha256:")
             raise RegistryError(
                 f"{reference} holds another archive",
                 expected=f"sha256 {package.sha256}",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 
 from scripts.chart.archive import Package
 from scripts.chart.helm import Helm
@@ -18,7 +20,7 @@ from scripts.core.errors import ChartError, RegistryError
 from scripts.registry.client import connect
 from scripts.registry.credentials import Credentials
 from scripts.release.publish import probe, publish
-from scripts.release.verify import verify
+from scripts.release.verify import verify, verify_reference
 from scripts.toolchain.finder import Toolchain
 from tests.registry.conftest import Served, repack, write_chart
 from tests.registry.servers import PASSWORD, USER, Authority
@@ -48,6 +50,33 @@ def test_absent_pushed_same(served: Served, packed: Package, chart: Chart, helm:
 
     seen = verify(served.registry, packed)
     assert (seen.digest, seen.sha256, seen.size) == (packed.manifest_digest, packed.sha256, packed.size)
+
+
+def test_a_chart_in_an_index_is_read_as_helm_reads_it(
+    crane: Served, packed: Package, chart: Chart, helm: Helm, tmp_path: Path
+) -> None:
+    publish(crane.registry, packed, chart, helm)
+    url = f"http://{crane.registry.host}/v2/charts/demo/manifests"
+    content = requests.get(f"{url}/1.2.3", timeout=5).content
+    kind = "application/vnd.oci.image"
+    entry = {"mediaType": f"{kind}.manifest.v1+json", "digest": packed.manifest_digest, "size": len(content)}
+    other = content.replace(b"For \\u003ctests", b"Of \\u003ctests").replace(packed.sha256.encode(), b"0" * 64)
+    assert other != content
+    requests.put(f"{url}/other", data=other, headers={"Content-Type": entry["mediaType"]}, timeout=5).raise_for_status()
+    second = {**entry, "digest": f"sha256:{hashlib.sha256(other).hexdigest()}", "size": len(other)}
+    for entries, words in (([entry], ""), ([], "found:    0"), ([entry, second], "found:    2")):
+        index = {"schemaVersion": 2, "mediaType": f"{kind}.index.v1+json", "manifests": entries}
+        answer = requests.put(f"{url}/1.2.3", json=index, headers={"Content-Type": f"{kind}.index.v1+json"}, timeout=5)
+        answer.raise_for_status()
+        if words:
+            assert probe(crane.registry, packed).state == "different"
+            with pytest.raises(RegistryError, match=rf"(?s)is no chart.*{words}"):
+                verify_reference(crane.registry, "demo", "1.2.3")
+        else:
+            pull = ("pull", f"{crane.registry.remote}/demo", "--version", "1.2.3", "--plain-http", "-d", tmp_path)
+            helm.runner.run((helm.path, *pull))
+            assert verify_reference(crane.registry, "demo", "1.2.3").sha256 == packed.sha256
+            assert probe(crane.registry, packed).state == "same"
 
 
 def test_helm_pulls_what_was_published(

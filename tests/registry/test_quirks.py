@@ -14,6 +14,7 @@ import pytest
 from scripts.chart.archive import Package
 from scripts.chart.helm import Helm
 from scripts.chart.source import Chart
+from scripts.checks.baseline import published_versions
 from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.core.errors import RegistryError
@@ -367,6 +368,17 @@ class TestLists:
             with pytest.raises(ListingError, match="does not list the versions in team/demo"):
                 client.versions("demo")
             assert client.manifest(at(f"oci://{HOST}/team").reference("demo", "1.0.0")) is not None
+
+    def test_forbidden_is_said_to_who_raises_a_version(
+        self, world: Callable[[Quirks], Internet], at: Callable[[str], Registry], chart: Chart
+    ) -> None:
+        there = world(Quirks(lists=False))
+        there.registry.add(REPOSITORY, "1.0.0")
+        said: list[str] = []
+        assert published_versions(chart, at(f"oci://{HOST}/team"), said.append) == ()
+        (note,) = said
+        assert "does not list the versions in team/demo, so only git's tags say which versions there are" in note
+        assert "DENIED" in note
 
 
 class TestLag:

@@ -217,6 +217,37 @@ def test_every_clone_gives_the_same_archive(project: Project, tmp_path: Path) ->
         os.umask(before)
 
 
+def test_a_checkout_that_helm_cannot_read_is_packed_as_the_commit_has_it(project: Project) -> None:
+    wanted = digest(project)
+    (project.root / ".gitattributes").write_text("chart/values.yaml text working-tree-encoding=UTF-16\n")
+    (project.root / "chart/values.yaml").write_bytes("replicas: 2\n".encode("utf-16"))
+    project.commit("Encode it")
+    assert digest(project) == wanted
+
+
+def test_a_merge_that_is_not_finished_is_not_ended_by_a_release(project: Project) -> None:
+    project.git("checkout", "--quiet", "-b", "other")
+    project.git("commit", "--quiet", "--allow-empty", "--message", "Theirs")
+    project.git("checkout", "--quiet", "main")
+    project.git("commit", "--quiet", "--allow-empty", "--message", "Ours")
+    project.git("merge", "--quiet", "--no-commit", "--strategy=ours", "other")
+    assert project.git("status", "--porcelain") == ""
+    with pytest.raises(GitError, match=r"(?s)a merge is not finished here.*git merge --abort"):
+        project.release(part="minor")
+    assert project.git("log", "--format=%s", "-1") == "Ours"
+    assert project.published() == {}
+
+
+def test_the_lock_of_a_killed_git_is_named(project: Project) -> None:
+    lock = project.root / ".git/index.lock"
+    lock.touch()
+    with pytest.raises(GitError) as told:
+        project.release(part="minor")
+    assert told.value.run == f"rm {lock}, once no other git runs there, then the same command again"
+    lock.unlink()
+    untouched(project)
+
+
 def test_a_release_from_a_clone_with_other_line_ends(project: Project) -> None:
     first = project.release(part="minor")
     project.git("reset", "--quiet", "--hard", "HEAD~1")
@@ -250,6 +281,9 @@ def test_links_inside_of_the_repository_are_followed(project: Project) -> None:
     assert b"Version-1.2.1-" in members["demo/README.md"] == (project.root / "README.md").read_bytes()
     assert (project.root / "chart/LICENSE").is_symlink()
     assert (project.root / "chart/README.md").is_symlink()
+    written = clone(project, "written", "--config", "core.symlinks=false")
+    assert (written.root / "chart/LICENSE").read_text() == "../LICENSE"
+    assert written.release().sha256 == record.sha256
 
 
 def test_a_submodule_is_taken_at_the_commit_that_is_named(project: Project) -> None:
