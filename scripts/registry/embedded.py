@@ -31,7 +31,7 @@ from scripts.workspace import Workspace
 PREFIX = "charts"  # the path below the host, as most registries want one
 _MANIFESTS, _SERVED = "manifests.json", "served.json"
 _SCHEMA_VERSION = 1
-_START, _LOCK = 15.0, 10.0  # seconds to wait for the server, and for another run that has the folder
+_START, _LOCK = 15.0, 120.0  # seconds to wait for the server, and for another run that has the folder
 _PORT = re.compile(r"serving on port (\d+)")
 
 

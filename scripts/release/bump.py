@@ -370,7 +370,7 @@ def _history(
     notes = released.notes
     if not changes:
         notes += ("every entry under Unreleased is about the toolkit: the chart's artifacthub.io/changes is empty",)
-    return changes, [Edit(config.changelog, data, released.text.encode())], notes
+    return changes, [Edit(config.changelog.resolve(), data, released.text.encode())], notes
 
 
 def _badges(readme: Path, read: Read, *pairs: tuple[str | None, str | None]) -> list[Edit]:

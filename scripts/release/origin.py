@@ -142,7 +142,7 @@ def committed_copy(
             if content is not None:
                 changelog.write_bytes(content)
         for path, content in (edits or {}).items():
-            if path == config.changelog:
+            if path == config.changelog.resolve():
                 changelog.write_bytes(content)
             for name, stands in held.paths.items():
                 if repository.root / stands == path:

@@ -286,6 +286,16 @@ def test_links_inside_of_the_repository_are_followed(project: Project) -> None:
     assert written.release().sha256 == record.sha256
 
 
+def test_a_changelog_that_is_a_link_stays_one(project: Project) -> None:
+    (project.root / "CHANGELOG.md").rename(project.root / "changes.md")
+    (project.root / "CHANGELOG.md").symlink_to("changes.md")
+    project.commit("Link")
+    record = project.release(part="patch")
+    assert (project.root / "CHANGELOG.md").is_symlink()
+    assert "## [1.2.1]" in (project.root / "changes.md").read_text()
+    assert project.release(part="patch") == record
+
+
 def test_a_submodule_is_taken_at_the_commit_that_is_named(project: Project) -> None:
     with_submodule(project)
     record = project.release()

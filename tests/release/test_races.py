@@ -14,7 +14,6 @@ import pytest
 from scripts.core.command import Runner
 from scripts.core.errors import REFUSED
 from scripts.registry.client import connect
-from scripts.registry.embedded import registry_for
 from scripts.registry.reference import Registry
 from scripts.toolchain.finder import Toolchain
 from tests.registry.conftest import distribution_of
