@@ -28,7 +28,7 @@ from scripts.workspace import Workspace
 Read = Callable[[Path], bytes | None]
 """A file's content, None where there is no such file."""
 
-_TAG = re.compile(r"\w[\w.-]{0,127}")  # what an image's tag may be
+_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)  # what an image's tag may be
 _PATIENCE = 600.0  # seconds to wait for another command that changes the project
 _CLEAN = f"git stash --include-untracked, or {SAME_COMMAND} --allow-dirty"
 
