@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import sys
 from pathlib import Path
@@ -73,7 +74,8 @@ def refusals(file: Path) -> list[str]:
     """The first sentence of every error that a module makes, with ... for what is filled in."""
     found = []
     for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error") and node.args:
+        name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.Call) and name.endswith("Error") and not hasattr(builtins, name) and node.args:
             words = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else [node.args[0]]
             parts = [str(word.value) if isinstance(word, ast.Constant) else "..." for word in words]
             found.append("".join(parts).replace("git ... failed in", "git commit failed in"))
