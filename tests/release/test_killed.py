@@ -19,6 +19,7 @@ from scripts.core.errors import OutputError
 from scripts.release.plan import Options, prepared
 from tests.release.conftest import TODAY, Project
 
+pytestmark = pytest.mark.timeout(600)  # a chain is up to six releases
 FILES = ("Chart.yaml", "CHANGELOG.md")
 CHAINS = int(os.environ.get("GATI_TEST_ROUNDS", "5"))
 POINTS = ("raising", "checking", "packaging", "publishing", "pushing", "reading", "tagging", "writing", *FILES)

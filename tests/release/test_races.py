@@ -20,6 +20,7 @@ from tests.registry.conftest import distribution_of
 from tests.registry.servers import PASSWORD, USER, make_authority
 from tests.release.conftest import Project
 
+pytestmark = pytest.mark.timeout(600)  # two releases, one after the other, beside other tests
 ROUNDS = int(os.environ.get("GATI_TEST_ROUNDS", "1"))  # a race is won by chance: the more, the surer
 
 
