@@ -149,7 +149,9 @@ def read_members(data: bytes, what: str) -> dict[str, bytes]:
                 elif not info.isdir():  # helm would read it as an empty file
                     kind = "a link" if info.issym() or info.islnk() else "a device"
                     raise ChartError(
-                        f"{what} holds {kind}", expected="files and folders", found=repr(info.name[:_NAME])
+                        f"{what} holds {kind}, which is no file",
+                        expected="files and folders",
+                        found=repr(info.name[:_NAME]),
                     )
         return members
     # What a header claims of sizes and numbers is as little to be trusted as the rest.
