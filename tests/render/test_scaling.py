@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.render.everything import merged
 from tests.render.figures import HPA, INGRESS, KEDA, at, trigger
 from tests.render.harness import Documents, render, render_error
 from tests.render.notes import notes
@@ -47,6 +48,28 @@ def test_one_scaler_at_the_most(hpa: bool, keda: bool) -> None:
 def test_a_scaler_owns_the_replicas(values: dict[str, Any]) -> None:
     ingress = {**values.get("ingress", {}), "replicaCount": 9}
     assert "replicas" not in render({**values, "ingress": ingress}).one("Deployment", INGRESS)["spec"]
+
+
+@pytest.mark.parametrize("values", [HPA, KEDA])
+class TestHandover:
+    """The upgrade that turns a scaler on says the replicas still, so that there is no moment without an owner."""
+
+    def test_the_replicas_stand_beside_the_scaler(self, values: dict[str, Any]) -> None:
+        handover = merged(values, {"ingress": {"hpa": {"handover": True, "minReplicas": 3}}})
+        docs = render(handover)
+        assert docs.one("Deployment", INGRESS)["spec"]["replicas"] == 2
+        assert docs.all("HorizontalPodAutoscaler") or docs.all("ScaledObject")
+
+    @pytest.mark.parametrize("least", [1, 2])
+    def test_a_minimum_that_raises_nothing_is_refused(self, values: dict[str, Any], least: int) -> None:
+        message = render_error(merged(values, {"ingress": {"hpa": {"handover": True, "minReplicas": least}}}))
+        assert "ingress.hpa.handover" in message
+        assert "ingress.hpa.minReplicas" in message
+
+    def test_a_scaler_that_may_go_to_zero_does_not_raise_either(self, values: dict[str, Any]) -> None:
+        zero = {"keda": {"enabled": True, "scaleToZero": True}}
+        message = render_error(merged(merged(values, zero), {"ingress": {"hpa": {"handover": True, "minReplicas": 3}}}))
+        assert "keda.scaleToZero" in message
 
 
 @pytest.mark.trap("replicas-beside-scaler")

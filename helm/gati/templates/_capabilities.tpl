@@ -40,8 +40,8 @@ validate.yaml. Takes (list ROOT "GROUP/VERSION/KIND" MODE). */}}
   key: keda.renderMode
   mode: {{ .Values.keda.renderMode }}
 {{- end }}
-{{- range $kind, $wanted := dict "ServiceMonitor" "gati.ingress.monitorWanted" "PrometheusRule" "gati.rulesWanted" }}
-{{- if include $wanted $ }}
+{{- range $kind := list "PrometheusRule" "ServiceMonitor" }}
+{{- if include "gati.monitoring.wanted" (list $ $kind) }}
 - feature: prometheusOperator.{{ untitle $kind }}.enabled
   kind: monitoring.coreos.com/v1/{{ $kind }}
   product: the Prometheus Operator

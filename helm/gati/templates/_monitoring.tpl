@@ -26,29 +26,20 @@ How the metrics of the ingress are found.
 {{- if . }}https{{ else }}http{{ end -}}
 {{- end }}
 
-{{/* Non-empty when a ServiceMonitor is asked for. */}}
-{{- define "gati.ingress.monitorWanted" -}}
-{{- $operator := .Values.prometheusOperator | default dict -}}
-{{- $scrape := and .Values.ingress.enabled (.Values.ingress.prometheus).scrape -}}
-{{- if and $scrape $operator.enabled ($operator.serviceMonitor).enabled }}true{{ end -}}
+{{/* Non-empty when an object of the Prometheus Operator is asked for. Takes (list ROOT KIND). */}}
+{{- define "gati.monitoring.wanted" -}}
+{{- $values := (index . 0).Values -}}
+{{- $operator := $values.prometheusOperator | default dict -}}
+{{- $object := get $operator (untitle (index . 1)) | default dict -}}
+{{- $scrape := or (ne (index . 1) "ServiceMonitor") ($values.ingress.prometheus).scrape -}}
+{{- if and $values.ingress.enabled $operator.enabled $object.enabled $scrape }}true{{ end -}}
 {{- end }}
 
-{{/* Non-empty when the ServiceMonitor is rendered. */}}
-{{- define "gati.ingress.monitored" -}}
-{{- if include "gati.ingress.monitorWanted" . -}}
-{{- include "gati.renders" (list . "monitoring.coreos.com/v1/ServiceMonitor" .Values.prometheusOperator.renderMode) -}}
-{{- end -}}
-{{- end }}
-
-{{/* Non-empty when alerting rules are asked for, and when they are rendered. */}}
-{{- define "gati.rulesWanted" -}}
-{{- $operator := .Values.prometheusOperator | default dict -}}
-{{- if and .Values.ingress.enabled $operator.enabled ($operator.prometheusRule).enabled }}true{{ end -}}
-{{- end }}
-
-{{- define "gati.rulesRendered" -}}
-{{- if include "gati.rulesWanted" . -}}
-{{- include "gati.renders" (list . "monitoring.coreos.com/v1/PrometheusRule" .Values.prometheusOperator.renderMode) -}}
+{{/* Non-empty when it is rendered. */}}
+{{- define "gati.monitoring.rendered" -}}
+{{- if include "gati.monitoring.wanted" . -}}
+{{- $kind := printf "monitoring.coreos.com/v1/%s" (index . 1) -}}
+{{- include "gati.renders" (list (index . 0) $kind (index . 0).Values.prometheusOperator.renderMode) -}}
 {{- end -}}
 {{- end }}
 

@@ -295,49 +295,33 @@ grpc:
 {{- include "gati.overlay" (list "resources" $resources) -}}
 {{- end }}
 
-{{/* A quantity as the API server writes it: 1000m is 1, 1024Mi is 1Gi, 0.5 is 500m. */}}
+{{/* A quantity as the API server writes it: 1000m is 1, 1024Mi is 1Gi, 0.5 is 500m. Other text is kept. */}}
 {{- define "gati.quantity" -}}
 {{- $text := include "gati.pods" . -}}
 {{- $unit := regexFind "[A-Za-z]*$" $text -}}
-{{- $number := splitList "." (trimSuffix $unit $text) -}}
-{{- $fraction := rest $number | join "" -}}
-{{- $digits := regexReplaceAll "^0+" (print (first $number) $fraction) "" -}}
-{{- $short := regexReplaceAll "0+$" $digits "" -}}
-{{- $binary := list "" "Ki" "Mi" "Gi" "Ti" "Pi" "Ei" -}}
-{{- $decimal := list "n" "u" "m" "" "k" "M" "G" "T" "P" "E" -}}
-{{- if not $text -}}
-{{- else if not $digits -}}
-0
-{{- else if hasSuffix "i" $unit -}}
+{{- $binary := hasSuffix "i" $unit -}}
+{{- $base := ternary 1024 1000 $binary -}}
+{{- $decimals := list "n" "u" "m" "" "k" "M" "G" "T" "P" "E" -}}
+{{- $units := ternary (list "" "Ki" "Mi" "Gi" "Ti" "Pi" "Ei") $decimals $binary -}}
 {{- $power := 0 -}}
-{{- range $index, $name := $binary }}{{ if eq $name $unit }}{{ $power = $index }}{{ end }}{{ end -}}
-{{- $value := int64 $digits -}}
-{{- $scale := int64 (print "1" (repeat (len $fraction) "0")) -}}
+{{- range $index, $name := $units }}{{ if eq $name $unit }}{{ $power = $index }}{{ end }}{{ end -}}
+{{- $number := splitList "." (trimSuffix $unit $text) -}}
+{{- $value := regexReplaceAll "^0+" (join "" $number) "" | int64 -}}
+{{- $scale := print "1" (repeat (rest $number | join "" | len) "0") | int64 -}}
 {{- range until 3 -}}
-{{- if and (mod $value $scale) (gt $power 0) }}{{ $value = mul $value 1024 }}{{ $power = sub $power 1 }}{{ end -}}
+{{- if and (mod $value $scale) (gt (int $power) 0) -}}
+{{- $value = mul $value $base }}{{ $power = sub $power 1 -}}
 {{- end -}}
-{{- if mod $value $scale -}}
+{{- end -}}
+{{- $known := and (has $unit $units) (regexMatch "^[0-9.]{1,15}[A-Za-z]*$" $text) -}}
+{{- if or (not $known) (mod $value $scale) -}}
 {{- $text -}}
 {{- else -}}
 {{- $value = div $value $scale -}}
-{{- range until 6 -}}
-{{- if and (not (mod $value 1024)) (lt (int $power) 6) -}}
-{{- $value = div $value 1024 -}}
-{{- $power = add $power 1 -}}
+{{- range slice $units (int $power | add 1 | int) -}}
+{{- if and $value (not (mod $value $base)) }}{{ $value = div $value $base }}{{ $power = add $power 1 }}{{ end -}}
 {{- end -}}
-{{- end -}}
-{{- $value }}{{ index $binary (int $power) -}}
-{{- end -}}
-{{- else -}}
-{{- $power := 0 -}}
-{{- range $index, $name := $decimal }}{{ if eq $name $unit }}{{ $power = mul 3 $index }}{{ end }}{{ end -}}
-{{- $power = sub (add $power (sub (len $digits) (len $short))) (len $fraction) -}}
-{{- $zeros := mod $power 3 -}}
-{{- if or (lt (int $power) 0) (gt (int $power) 29) -}}
-{{- $text -}}
-{{- else -}}
-{{- $short }}{{ repeat (int $zeros) "0" }}{{ index $decimal (int (div $power 3)) -}}
-{{- end -}}
+{{- $value }}{{ if $value }}{{ index $units (int $power) }}{{ end -}}
 {{- end -}}
 {{- end }}
 
