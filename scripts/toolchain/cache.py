@@ -17,7 +17,7 @@ from scripts.core.owner import mark, orphaned
 from scripts.core.progress import Say, silent
 from scripts.core.waiting import locked
 
-BUILD_DEADLINE = 1800.0  # seconds; Kubernetes' own binaries take 6 minutes on 2 cores
+BUILD_DEADLINE = 3600.0  # seconds; Kubernetes' own binaries take 6 minutes on 2 cores that have nothing else to do
 _RECEIPT = "receipt.json"
 _SCRATCH = "build-"
 

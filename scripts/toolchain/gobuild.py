@@ -52,8 +52,8 @@ class GoBuilder:
         self.unpack(module, source)
         out.mkdir()
         mode = "-mod=readonly"
-        if module.local_replace is not None:
-            _rewrite_replaces(source / "go.mod", module.local_replace)
+        if module.local_replace is not None or module.replace:
+            _rewrite_replaces(source / "go.mod", module)
             mode = "-mod=mod"  # go.sum has no lines for the replacements: go adds and verifies them
         if module.plugins:
             _drop_plugins(source / module.plugins.file, module.plugins.keep)
@@ -214,11 +214,15 @@ def _pip_argv(target: Path, requirement: str) -> list[str | os.PathLike[str]]:
     return ["uv", "pip", "install", "--quiet", "--no-deps", "--target", target, requirement]
 
 
-def _rewrite_replaces(go_mod: Path, version: str) -> None:
-    """Have what a folder replaces come in `version`, or as it is required where that is ""."""
+def _rewrite_replaces(go_mod: Path, module: Module) -> None:
+    """Have what a folder replaces come in its pinned version, or as it is required where that is ""; and `replace`."""
     text = go_mod.read_text(encoding="utf-8")
-    pattern = re.compile(r"^(\s*(?:replace\s+)?)(\S+)(?: \S+)? => \.\.?/\S+$", re.MULTILINE)
-    go_mod.write_text(pattern.sub(rf"\1\2 => \2 {version}" if version else "", text), encoding="utf-8")
+    if module.local_replace is not None:
+        version = module.local_replace
+        pattern = re.compile(r"^(\s*(?:replace\s+)?)(\S+)(?: \S+)? => \.\.?/\S+$", re.MULTILINE)
+        text = pattern.sub(rf"\1\2 => \2 {version}" if version else "", text)
+    added = "".join(f"replace {other} => {other} {version}\n" for other, version in module.replace)
+    go_mod.write_text(text + added, encoding="utf-8")
 
 
 def _drop_plugins(go_file: Path, keep: Iterable[str]) -> None:

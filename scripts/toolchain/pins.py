@@ -50,6 +50,7 @@ class Module:
     """A pinned Go module; `h1` is its checksum as `go.sum` writes it, `ldflags` serve its tools that give none.
 
     `local_replace` is the version in place of folders of its repository, "" has none, None where it names no folders.
+    `replace` holds pairs of another module and the version that it is built with.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Module:
     local_replace: str | None = None
     ldflags: tuple[str, ...] = ()
     plugins: Plugins | None = None
+    replace: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,9 @@ class Tool:
         inputs = asdict(self)
         for name in ("accepts", "folders"):  # what is taken from elsewhere is not what is built
             del inputs[name]
-        if self.module.plugins is None:
-            del inputs["module"]["plugins"]  # the entries of before there were any stay good
+        for name in ("plugins", "replace"):  # the entries of before there were any stay good
+            if not inputs["module"][name]:
+                del inputs["module"][name]
         described = json.dumps(inputs, sort_keys=True) + platform.system() + platform.machine()
         return sha256(described)[:12]
 
@@ -169,8 +172,9 @@ def _with_minor(text: str, version: str) -> str:
 def _module(name: str, entry: Mapping[str, Any]) -> Module:
     plugins = entry.get("plugins")
     chosen = plugins and Plugins(plugins["file"], tuple(plugins["keep"]))
+    replace = tuple(entry.get("replace", {}).items())
     ldflags = tuple(_with_minor(flag, entry["version"]) for flag in entry.get("ldflags", ()))
-    return Module(**{**entry, "name": name, "ldflags": ldflags, "plugins": chosen})
+    return Module(**{**entry, "name": name, "ldflags": ldflags, "plugins": chosen, "replace": replace})
 
 
 def _tool(name: str, entry: Mapping[str, Any], modules: Mapping[str, Module]) -> Tool:
