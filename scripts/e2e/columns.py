@@ -94,7 +94,7 @@ def chosen_columns(work: Workspace, kubernetes: str, helms: str) -> tuple[Column
     minors = []
     for word in words:
         name = {_OLDEST: admitted[0], _NEWEST: admitted[-1]}.get(word, word.removeprefix("v")) if word else ""
-        if name and name not in admitted:
+        if kubernetes and name not in admitted:
             found = "not pinned" if name not in known else "which the chart does not admit"
             raise ConfigError(
                 f"--kubernetes {word}: {found}", expected=f"{_OLDEST}, {_NEWEST}, or one of {', '.join(admitted)}"

@@ -325,11 +325,14 @@ class Lab:
             return not self.api.kind(document.kind, api_version=document.api_version).namespaced
         return False
 
-    def live(self, document: Document) -> Object | None:
-        """The object that a document of a manifest declares, as it is in the cluster; None where it is not."""
+    def live(self, document: Document, namespace: str) -> Object | None:
+        """The object that a document of a manifest declares, as it is in the cluster; None where it is not.
+
+        It is in `namespace` where it does not say in which.
+        """
         group = document.api_version.rpartition("/")[0]
         kind = f"{document.kind}.{group}" if group else document.kind
-        return self.api.get(kind, document.name, document.namespace or None)
+        return self.api.get(kind, document.name, document.namespace or namespace)
 
     def apply_dry(self, text: str, namespace: str) -> str:
         """`kubectl apply --dry-run=server` of manifests; the warnings. Raises Broken with what the server refuses."""

@@ -42,7 +42,7 @@ def whole(lab: Lab, namespace: str, objects: str, *, mark: str = "") -> str:
     documents = list(lab.manifest(namespace))
     wrong = []
     for document in documents:
-        live = lab.live(document)
+        live = lab.live(document, objects)
         meta = live["metadata"] if live else {}
         notes, labels = meta.get("annotations", {}), meta.get("labels", {})
         owner = notes.get("meta.helm.sh/release-name"), notes.get("meta.helm.sh/release-namespace")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import time
 from typing import IO
@@ -37,7 +38,7 @@ async def attempt(target: str, timeout: float, send: bytes, expect: bytes) -> st
     except asyncio.IncompleteReadError:
         return "closed without an answer"
     except OSError as error:
-        return (error.strerror or str(error)).lower()
+        return os.strerror(error.errno).lower() if error.errno else str(error)
     finally:
         if writer is not None:
             writer.close()

@@ -85,6 +85,9 @@ def e2e(
     revision="Roll back to this revision (default: the last one before that was rolled out to its end).",
     deadline="Seconds until all of it must be ready.",
     undo="Go back to what was before where it fails.",
+    force_conflicts="Take over fields that somebody else has set (kubectl scale, edit), where a conflict is refused.",
+    ledger="Ask this address meanwhile, and say what was lost and why: http(s)://host/path, grpc:// or tcp://host:port.",
+    service="The Service behind that address (default: the one that the release's objects point to).",
     dry_run="Only show the helm command that this comes to.",
 )
 def rollout(
@@ -98,14 +101,25 @@ def rollout(
     revision: str = "0",
     deadline: str = "300",
     undo: bool = False,
+    force_conflicts: bool = False,
+    ledger: str = "",
+    service: str = "",
     dry_run: bool = False,
 ) -> Shown:
     """Install, upgrade or roll back a release, wait for it, and say first why it fails."""
     from scripts import present
     from scripts.core.config import whole_number
+    from scripts.e2e.alongside import Witness
     from scripts.rollout.operate import Order, operate, preview
 
     number, seconds = whole_number(revision, "--revision"), whole_number(deadline, "--deadline", least=1)
     files = tuple(Path(file) for file in values or ())
-    order = Order(verb, chart, release, namespace, kube_context, files, number, seconds, undo)
-    yield preview(work, order) if dry_run else present.facts(operate(work, order))
+    order = Order(verb, chart, release, namespace, kube_context, files, number, seconds, undo, force_conflicts)
+    witness = Witness(work, ledger, service) if ledger else None
+    if dry_run:
+        yield preview(work, order)
+    elif witness is None:
+        yield present.facts(operate(work, order))
+    else:
+        yield present.facts(operate(work, order, witness.beside))
+        witness.demand_kept()

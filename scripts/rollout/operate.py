@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from scripts.core.errors import ConfigError
 from scripts.rollout.rollout import Revision, Rollout, Target
 from scripts.workspace import Workspace
 
+_FORCE = "--force-conflicts"
 VERBS = ("install", "upgrade", "rollback")
 
 
@@ -21,7 +24,7 @@ class Order:
     """What was asked for. `chart` is a folder, an archive or an `oci://` reference, "" the configured chart.
 
     `release` and `namespace` are "" for the chart's name; `context` "" is the kubeconfig's current one. A rollback
-    goes to `revision`, 0 for the last one that was rolled out to its end.
+    goes to `revision`, 0 for the last one that was rolled out to its end. `force` takes fields that others own.
     """
 
     verb: str
@@ -33,6 +36,7 @@ class Order:
     revision: int = 0
     deadline: float = 300
     undo: bool = False
+    force: bool = False
 
     def __post_init__(self) -> None:
         if self.verb not in VERBS:
@@ -60,12 +64,17 @@ def preview(work: Workspace, order: Order) -> str:
     words = [str(order.revision or "LAST")] if order.verb == "rollback" else [chart]
     words += [f"--values={file}" for file in order.values]
     words += ["--rollback-on-failure"] if order.undo else []
+    words += [_FORCE] if order.force else []
     context = [f"--kube-context={order.context}"] if order.context else []
     return " ".join(["helm", order.verb, release, *words, f"--namespace={namespace}", *context, "--wait"])
 
 
-def operate(work: Workspace, order: Order) -> Revision:
-    """Carry out `order` and wait until all of the release is ready.
+def operate(
+    work: Workspace,
+    order: Order,
+    beside: Callable[[Rollout], contextlib.AbstractContextManager[None]] = lambda _: contextlib.nullcontext(),
+) -> Revision:
+    """Carry out `order` and wait until all of the release is ready; `beside` is what runs meanwhile.
 
     Evidence of a failure is left in `dist/rollout/RELEASE`. Raises RolloutFailed with the cause first, ConfigError,
     ClusterError.
@@ -86,10 +95,15 @@ def operate(work: Workspace, order: Order) -> Revision:
             say=work.say,
             login=login,
         )
+        flags = (_FORCE,) if order.force else ()
         if order.verb == "rollback":
-            return rollout.rollback(order.revision or _last_served(rollout), deadline=order.deadline)
+            revision = order.revision or _last_served(rollout)
+            with beside(rollout):
+                return rollout.rollback(revision, deadline=order.deadline, flags=flags)
         act = rollout.install if order.verb == "install" else rollout.upgrade
-        return act(Target(chart, order.values), deadline=order.deadline, rollback_on_failure=order.undo)
+        with beside(rollout):
+            target = Target(chart, order.values, flags=flags)
+            return act(target, deadline=order.deadline, rollback_on_failure=order.undo)
 
 
 def _last_served(rollout: Rollout) -> int:

@@ -1,0 +1,99 @@
+"""Asks an address while a release is rolled out for a person, and says what was lost meanwhile and why."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from scripts.chart.manifests import read_manifests
+from scripts.core.errors import ConfigError, FindingsError, ReleaseError
+from scripts.core.files import write_atomic
+from scripts.core.interrupt import pause
+from scripts.e2e.discover import discover
+from scripts.e2e.k6 import KINDS, Load, load
+from scripts.e2e.ledger import Ledger, judge
+from scripts.e2e.subject import Question, Subject
+from scripts.e2e.timeline import WATCHED
+from scripts.rollout.rollout import Rollout
+from scripts.workspace import Workspace
+
+_RATE = 20  # requests a second of each kind of connection: a visitor, and no burden
+_BEFORE, _AFTER = 3.0, 5.0  # seconds of load before the rollout, to compare with, and after its end
+
+
+@dataclass
+class Witness:
+    """Asks `url` beside a rollout; `ledger` is there once it has ended.
+
+    `service` is the Service behind the address, by which a loss is explained; "" looks for it in the release.
+    """
+
+    work: Workspace
+    url: str
+    service: str = ""
+    ledger: Ledger | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https", "grpc", "tcp") or not parts.netloc:
+            raise ConfigError(
+                f"--ledger {self.url} is no address",
+                expected="http(s)://host/path, grpc://host:port or tcp://host:port",
+            )
+
+    @contextlib.contextmanager
+    def beside(self, rollout: Rollout) -> Iterator[None]:
+        """Ask while the block runs; the ledger goes to `dist/rollout/RELEASE`, whatever becomes of the rollout."""
+        parts = urlsplit(self.url)
+        http = parts.scheme in ("http", "https")
+        target = self.url if http else parts.netloc
+        kinds = ("new",) if parts.scheme == "tcp" else KINDS
+        service = self.service or _service(rollout, self.work.tools.path("helm"), self.work)
+        folder = self.work.config.dist / "rollout" / rollout.release
+        question = Question(service, protocol=parts.scheme, statuses=tuple(range(200, 400)))
+        with rollout.api.watch(WATCHED, rollout.namespace) as watch, contextlib.ExitStack() as stack:
+            since = time.time()
+            k6, results = self.work.tools.path("k6"), folder / "ledger.requests.jsonl"
+            running = stack.enter_context(
+                load(k6, self.work.runner, [target], results, question=question, kinds=kinds, rate=_RATE)
+            )
+            _go_on(running, _BEFORE)
+            begun = time.time()
+            try:
+                yield
+                _go_on(running, _AFTER)
+            finally:
+                stack.close()
+                self.ledger = judge(
+                    running.all(), watch.changes(), service, since=since, begun=begun, enough=1, kinds=kinds, rate=_RATE
+                )
+                write_atomic(folder / "ledger.json", json.dumps(self.ledger.report(), indent=1) + "\n")
+                self.work.say("\n".join(self.ledger.lines()))
+
+    def demand_kept(self) -> None:
+        """Raises FindingsError where requests were lost or became slow."""
+        if self.ledger is not None and self.ledger.objections:
+            raise FindingsError("the rollout was noticed: " + "; ".join(self.ledger.objections))
+
+
+def _go_on(running: Load, seconds: float) -> None:
+    """Let a load go on. Raises ToolError where it has ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        running.requests()
+        pause(0.2)
+
+
+def _service(rollout: Rollout, helm: Path, work: Workspace) -> str:
+    """The Service of the release that is there, as its objects say; "" where none is found."""
+    argv = rollout.command(helm, "get", "manifest", rollout.release)
+    try:
+        found = discover(read_manifests(work.runner.run(argv, deadline=60).stdout), Subject(rollout.release))
+    except ReleaseError:
+        return ""
+    return found.question.service if found.question else ""

@@ -1,0 +1,82 @@
+"""The load on a TCP server: what is an answer, and what is a loss."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from scripts.core.command import Runner
+from scripts.core.waiting import until
+from scripts.e2e.k6 import Request, load
+from scripts.e2e.subject import Question
+
+
+@contextmanager
+def server(answer: bytes | None, *, hang_up: bool = False) -> Iterator[str]:
+    """Takes connections, and answers what is sent with `answer`; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                held.append(connection)
+                if hang_up:
+                    connection.close()
+                elif answer is not None:
+                    connection.recv(100)
+                    connection.sendall(answer)
+
+        held: list[socket.socket] = []
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+        for connection in held:
+            connection.close()
+
+
+def asked(target: str, folder: Path, **told: str) -> list[Request]:
+    question = Question("a", protocol="tcp", **told)  # type: ignore[arg-type]
+    results = folder / "requests.jsonl"
+    with load(Path("no-k6"), Runner(), [target], results, question=question, kinds=["new"], rate=20, timeout=0.5) as on:
+        until(lambda: len(on.requests()) >= 4, what="some requests", deadline=20)
+        return list(on.requests())
+
+
+def test_a_server_that_takes_connections_answers(tmp_path: Path) -> None:
+    with server(None) as target:
+        seen = asked(target, tmp_path)
+    assert not any(request.failed for request in seen)
+    assert {request.kind for request in seen} == {"new"}
+
+
+def test_one_that_answers_what_is_expected_answers(tmp_path: Path) -> None:
+    with server(b"+PONG\r\n") as target:
+        assert not any(request.failed for request in asked(target, tmp_path, send="PING\r\n", expect="+PONG"))
+        wrong = asked(target, tmp_path, send="PING\r\n", expect="+OK")
+    assert all(request.failed for request in wrong)
+    assert "+P" in wrong[0].error
+
+
+@pytest.mark.parametrize(
+    ("hang_up", "send", "error"), [(True, "", "closed at once"), (False, "PING", "no answer within")]
+)
+def test_one_that_hangs_up_or_says_nothing_does_not(tmp_path: Path, hang_up: bool, send: str, error: str) -> None:
+    with server(None, hang_up=hang_up) as target:
+        seen = asked(target, tmp_path, send=send)
+    assert all(request.failed for request in seen)
+    assert error in seen[0].error
+
+
+def test_nobody_there_is_a_loss(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        target = f"127.0.0.1:{closed.getsockname()[1]}"
+    seen = asked(target, tmp_path)
+    assert all(request.failed for request in seen)
+    assert "refused" in seen[0].error
