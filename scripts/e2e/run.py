@@ -8,7 +8,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,8 +16,9 @@ from pathlib import Path
 from scripts.chart.archive import unpack
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
-from scripts.chart.manifests import read_manifests
+from scripts.chart.manifests import Document, read_manifests
 from scripts.chart.source import read_chart
+from scripts.checks.schemas import schemas_of
 from scripts.cluster.api import Api, connect
 from scripts.cluster.kind import PREFIX, KindCluster, cluster, demand_reachable_nodes
 from scripts.cluster.transport import Login
@@ -202,8 +203,11 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
         )
         if own and own.reused:
             lab.sweep()
-        lab.found = discovered(lab)
-        notes = [*lab.found.lines(), *charts.notes]
+        documents = rendered(lab)
+        lab.found = discovered(lab, documents)
+        schemas = schemas_of(work)
+        later = {name: schemas.builtin(name) for name in schemas.minors() if _after(name, lab.api.version)}
+        notes = [*lab.found.lines(), *charts.notes, *vanishing(documents, schemas.owned_by_kubernetes, later)]
         if own:
             notes += filter(None, [_bring_images(own, lab.found, runner)])
             stack.enter_context(provisioned(lab.api, own.volumes))
@@ -472,9 +476,31 @@ def _bring_services(work: Workspace, own: KindCluster) -> None:
     own.load_images([reference(work.config, service, version) for service in SERVICES for version in VERSIONS])
 
 
-def discovered(lab: Lab) -> Found:
-    """What the candidate is, by what it renders with its first values set. Raises ConfigError, ChartError."""
-    documents = list(read_manifests(lab.template(lab.target(lab.candidate, "gati-e2e"), "gati-e2e", definitions=True)))
+def rendered(lab: Lab) -> list[Document]:
+    """What the candidate renders on this cluster with its first values set, definitions in crds/ too."""
+    target = lab.target(lab.candidate, "gati-e2e")
+    return list(read_manifests(lab.template(target, "gati-e2e", definitions=True)))
+
+
+def vanishing(
+    documents: Iterable[Document], ours: Callable[[str], bool], later: Mapping[str, frozenset[str]]
+) -> list[str]:
+    """The APIs of Kubernetes' own that a minor of `later` (what it serves, by its name) has no more."""
+    told = []
+    for name in dict.fromkeys(f"{one.api_version}/{one.kind}" for one in documents):
+        gone = next((minor for minor, served in later.items() if name not in served), None)
+        if gone and ours(name.rpartition("/")[0].rpartition("/")[0]):
+            told.append(f"goes away: {name}, as of Kubernetes {gone}")
+    return told
+
+
+def _after(name: str, version: str) -> bool:
+    """Whether a minor ("1.30") is younger than a version ("v1.29.15")."""
+    return int(name.partition(".")[2]) > int(version.split(".")[1])
+
+
+def discovered(lab: Lab, documents: Sequence[Document]) -> Found:
+    """What the candidate is, by what it renders. Raises ConfigError."""
     found = discover(documents, lab.subject)
     outside = [
         f"{one.kind}/{one.name}"

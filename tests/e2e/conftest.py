@@ -17,7 +17,7 @@ from scripts.containers.images import SERVICES, VERSIONS, build_services, refere
 from scripts.core.command import Runner
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
-from scripts.e2e.run import controlled, discovered, push_faulty
+from scripts.e2e.run import controlled, discovered, push_faulty, rendered
 from scripts.e2e.sabotage import Fault
 from scripts.e2e.sources import push_archive, values_sets
 from scripts.e2e.subject import read_subject
@@ -108,7 +108,7 @@ def smoke(made: KindCluster, api: Api, work: Workspace, tmp_path_factory: pytest
             login=Login(made.kubeconfig),
             deadline=150,
         )
-        lab.found = discovered(lab)
+        lab.found = discovered(lab, rendered(lab))
 
         def faulty(fault: Fault) -> Published:
             return push_faulty(registry, work.helm, packaged.path, [fault], workplace)

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from scripts.chart.manifests import read_manifests
 from scripts.cluster.api import Api
 from scripts.core.command import Runner
 from scripts.core.config import Config
@@ -20,7 +21,7 @@ from scripts.e2e.k6 import Request
 from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.ledger import judge
 from scripts.e2e.report import FAILED, PASSED, VOID, Journal, LoadFailed, Outcome, Report, Step, Unproven
-from scripts.e2e.run import Options, attempt, demand_passed, plan
+from scripts.e2e.run import Options, attempt, demand_passed, plan, vanishing
 from scripts.e2e.scenarios import SCENARIOS
 from scripts.e2e.sources import choose
 from scripts.e2e.subject import Subject
@@ -232,3 +233,18 @@ def test_a_load_that_lost_while_the_control_held_is_red_whatever_came_after(monk
 def test_what_can_never_be_measured_is_neither(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = attempts(monkeypatch, Held(), VOIDED, VOIDED, VOIDED)
     assert (outcome.state, len(outcome.void)) == (VOID, 2)
+
+
+def test_an_api_that_a_later_minor_has_no_more_is_told_once() -> None:
+    texts = [
+        f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}}}"
+        for version, kind, name in (
+            ("policy/v1beta1", "PodDisruptionBudget", "a"),
+            ("policy/v1beta1", "PodDisruptionBudget", "b"),
+            ("v1", "Service", "a"),
+            ("example.com/v1", "Own", "a"),
+        )
+    ]
+    later = {"1.24": frozenset({"policy/v1beta1/PodDisruptionBudget", "v1/Service"}), "1.25": frozenset({"v1/Service"})}
+    told = vanishing(read_manifests("\n---\n".join(texts)), lambda group: group in ("", "policy"), later)
+    assert told == ["goes away: policy/v1beta1/PodDisruptionBudget, as of Kubernetes 1.25"]
