@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -83,5 +82,5 @@ def test_one_column_that_fails_or_does_not_begin_fails_the_whole() -> None:
         assert found.to_dict()["passed"] is False
         assert any("lost" in line or "etcd" in line for line in found.lines())
         with pytest.raises(FindingsError, match="columns failed") as told:
-            demand_all_passed(cast(Columns, found))
+            demand_all_passed(found)
         assert name in told.value.message
