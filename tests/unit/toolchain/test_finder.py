@@ -21,7 +21,7 @@ from scripts.core.command import Result, Runner
 from scripts.core.errors import ToolError
 from scripts.toolchain.finder import Toolchain
 from scripts.toolchain.gobuild import _rewrite_replaces
-from scripts.toolchain.pins import PINS, load_pins
+from scripts.toolchain.pins import PINS, Module, load_pins
 
 FILES = {
     "go.mod": "module example.com/hello\n\ngo 1.21\n",
@@ -456,7 +456,7 @@ class TestMinors:
 def test_folders_of_a_repository_are_replaced_or_left_out(tmp_path: Path, version: str, text: str | None) -> None:
     file = tmp_path / "go.mod"
     file.write_text("replace (\n\ta => ../a\n)\nreplace b => ./b\n")
-    _rewrite_replaces(file, version)
+    _rewrite_replaces(file, Module("a", "a", "v1", "h1:", local_replace=version))
     assert file.read_text() == text if text else "=>" not in file.read_text()
 
 
