@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.chart.changelog import KINDS
 from scripts.core.yaml_read import load
 
 PREFIX = "artifacthub.io/"
-CHANGE_KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
 CATEGORIES = (
     "ai-machine-learning", "database", "integration-delivery", "monitoring-logging",
     "networking", "security", "skip-prediction", "storage", "streaming-messaging",
@@ -136,8 +136,8 @@ def _change(entry: Any) -> Iterator[str]:
         return
     yield from _fields(entry, ("description",), ("kind", "links"))
     if isinstance(entry, dict):
-        if "kind" in entry and entry["kind"] not in CHANGE_KINDS:
-            yield f"has kind {entry['kind']!r}, not one of {', '.join(CHANGE_KINDS)}"
+        if "kind" in entry and entry["kind"] not in KINDS:
+            yield f"has kind {entry['kind']!r}, not one of {', '.join(KINDS)}"
         links = entry.get("links") or ()
         if not isinstance(links, list | tuple):
             yield "has links that are no list"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from scripts.chart.objections import POINTER, read_objection, unescaped
 from scripts.core.command import Result, Runner
 from scripts.core.errors import ChartError, CommandFailed, ReleaseError, ValuesError
 from scripts.core.owner import owned
@@ -23,11 +24,8 @@ _LINT_LINE = re.compile(r"^\[(INFO|WARNING|ERROR)\] ?(.*?): ?(.*)$")
 _LINT_LOG = re.compile(r'^level=\w+ msg="(?:funcMap fail|missing required value)" message="(.*)"$')
 _COALESCED = re.compile(r'^level=\w+ msg="(warning: (?:cannot overwrite|destination for|skipped value).*)"$')
 _SCHEMA = "values don't meet the specifications of the schema(s) in the following chart(s):"
-_SCHEMA_LINE = re.compile(r"^(\s*)- at '((?:[^'\\]|\\.)*)': (.*)$", re.MULTILINE)
-_UNKNOWN_KEYS = re.compile(r"^additional propert(?:y|ies) (.*) not allowed$")
-_MISSING_KEYS = re.compile(r"^missing propert(?:y|ies) (.*)$")
+_SCHEMA_LINE = re.compile(rf"^(\s*){POINTER}(.*)$", re.MULTILINE)
 _ABSENT = re.compile(r'failing loading "(https?://[^"]+)"')
-_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
 _FRAME = re.compile(r"^(\S+\.\w+):(\d+)(?::(\d+))?$")
 _EXECUTING = re.compile(r'^executing ".*" at (<.*>):$')
 _FAILED = re.compile(r"^(?:execution|parse) error at \((\S+?):(\d+)(?::(\d+))?\): (.*)$", re.DOTALL)
@@ -316,19 +314,13 @@ def _schema_complaints(text: str, chart: Path, values: Sequence[Path]) -> tuple[
             elif line.strip() and not line.endswith(":"):
                 return (Complaint(f"cannot be used: {line.strip()}", file=chart / "values.schema.json"),)
             continue
-        indent, pointer, message = len(found.group(1)), _unescaped(found.group(2)), _unescaped(found.group(3).strip())
-        path = [*subchart, *(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])]
+        indent, message = len(found.group(1)), unescaped(found.group(3).strip())
         if choice is not None and indent > choice:
             objections[-1] = (objections[-1][0], f"{objections[-1][1]}; {message}")
             continue
         choice = indent if message.startswith(("'anyOf' failed", "'oneOf' failed")) else None
-        if unknown := _UNKNOWN_KEYS.match(message):
-            names = _QUOTED.findall(unknown.group(1))
-            objections += [([*path, name], "no such key in values.schema.json") for name in names]
-        elif missing := _MISSING_KEYS.match(message):
-            objections += [([*path, name], "is required") for name in _QUOTED.findall(missing.group(1))]
-        elif message not in ("validation failed", "'allOf' failed"):  # headings: what failed follows
-            objections.append((path, message))
+        for path, words in read_objection(found.group(2), message, unknown="no such key in values.schema.json"):
+            objections.append(([*subchart, *path], words))
     # helm's order changes from run to run.
     complaints = [_value_complaint(path, message, chart, values) for path, message in objections]
     return tuple(sorted(complaints, key=lambda c: (str(c.file or ""), c.line or 0, c.key))) or (
@@ -369,10 +361,6 @@ def _execution(text: str, chart: Path) -> Complaint:
 def _source(chart: Path, name: str) -> Path:
     """The file of a template that helm calls `<chart name>/templates/...`."""
     return chart / name.partition("/")[2]
-
-
-def _unescaped(text: str) -> str:
-    return text.replace("\\'", "'").replace("\\\\", "\\")
 
 
 def _unquoted(text: str) -> str:

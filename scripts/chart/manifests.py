@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from scripts.core.errors import ChartError
+from scripts.core.paths import below
 from scripts.core.yaml_read import loader
 
 _START = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _HEAD = re.compile(r"(?:---[ \t]*\n)?(?:# Source: (\S.*)\n)?")  # what helm puts before a file's own text
-_PLAIN_KEY = re.compile(r"^[\w-]+$")
 
 
 class Identity(NamedTuple):
@@ -240,7 +240,7 @@ def changes(old: Any, new: Any, path: str = "") -> Iterator[FieldChange]:
     """Every field that differs; what only one side has is one field. `path` leads to the two."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in [*old, *(key for key in new if key not in old)]:
-            yield from changes(old.get(key), new.get(key), _below(path, str(key)))
+            yield from changes(old.get(key), new.get(key), below(path, str(key)))
     elif (before := _by_name(old)) is not None and (after := _by_name(new)) is not None:
         for name in [*before, *(name for name in after if name not in before)]:
             yield from changes(before.get(name), after.get(name), f"{path}[{name}]")
@@ -261,12 +261,6 @@ def _by_name(items: Any) -> dict[str, Any] | None:
         return None
     named = {item["name"]: item for item in items if isinstance(item, Mapping) and isinstance(item.get("name"), str)}
     return named if len(named) == len(items) else None
-
-
-def _below(path: str, key: str) -> str:
-    if not _PLAIN_KEY.match(key):
-        return f'{path}["{key}"]'
-    return f"{path}.{key}" if path else key
 
 
 def _shown(value: Any) -> str:

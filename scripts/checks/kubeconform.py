@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import Document, Identity, Manifests
+from scripts.chart.objections import POINTER, read_objection
 from scripts.checks.schemas import Kind, Prepared
 from scripts.core.command import Runner
 from scripts.core.errors import CommandFailed
@@ -20,11 +21,8 @@ from scripts.core.owner import owned
 from scripts.core.parallel import BRIEF_GO, workers
 from scripts.core.paths import key_text
 
-_OBJECTION = re.compile(r"- at '((?:[^'\\]|\\.)*)': (.*?)(?=\s+- at '|$)")
-_UNKNOWN = re.compile(r"^additional propert(?:y|ies) '(.*)' not allowed$")
-_MISSING = re.compile(r"^missing propert(?:y|ies) '(.*)'$")
+_OBJECTION = re.compile(rf"{POINTER}(.*?)(?=\s+- at '|$)")
 _Question = tuple[str, frozenset[str]]  # a text, and the checksums of the schemas that it is to obey
-_HEADINGS = ("validation failed", "'allOf' failed")
 
 
 class Schemas(Protocol):
@@ -217,18 +215,9 @@ def _problems(
 
 def read_objections(message: str) -> tuple[str, ...]:
     """Each field that a schema refuses, as `spec.replicas: got string, want integer`."""
-    objections = []
-    for pointer, reason in _OBJECTION.findall(" ".join(message.split())):
-        if reason in _HEADINGS:
-            continue
-        path = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
-        if unknown := _UNKNOWN.match(reason):
-            objections += [f"{key_text([*path, name])}: no such field" for name in unknown.group(1).split("', '")]
-        elif absent := _MISSING.match(reason):
-            objections += [f"{key_text([*path, name])}: is required" for name in absent.group(1).split("', '")]
-        else:
-            objections.append(f"{key_text(path) or '(top level)'}: {reason}")
-    return tuple(objections) or (message,)
+    found = _OBJECTION.findall(" ".join(message.split()))
+    told = [each for line in found for each in read_objection(*line, unknown="no such field")]
+    return tuple(f"{key_text(path) or '(top level)'}: {words}" for path, words in told) or (message,)
 
 
 def _problem(document: Document, message: str, *, unchecked: bool = False, accepted: str = "") -> Problem:

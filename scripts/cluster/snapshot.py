@@ -11,6 +11,7 @@ from typing import Any
 
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object
+from scripts.core.paths import below
 
 # What the server or a controller writes, anew in every object.
 _METADATA = frozenset(
@@ -160,7 +161,7 @@ def _compare(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
         return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}):
-            yield from _compare(_member(path, key), old.get(key), new.get(key))
+            yield from _compare(below(path, key), old.get(key), new.get(key))
         return
     if isinstance(old, list) and isinstance(new, list):
         olds, news = _entries(old, new)
@@ -170,12 +171,6 @@ def _compare(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
             yield f"{path} (order)", [*olds], [*news]
         return
     yield path, old, new
-
-
-def _member(path: str, key: str) -> str:
-    if re.fullmatch(r"[\w-]+", key):
-        return f"{path}.{key}" if path else key
-    return f"{path}[{key}]"
 
 
 def _entries(old: list[Any], new: list[Any]) -> tuple[dict[str, Any], dict[str, Any]]:

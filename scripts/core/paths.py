@@ -29,13 +29,15 @@ def key_text(path: Sequence[str | int]) -> str:
     """The keys of `path` as one writes them: `ingress.hosts[0].host`, `podLabels["a.b/c"]`."""
     text = ""
     for part in path:
-        if isinstance(part, int) or part.isdigit():
-            text += f"[{part}]"
-        elif not _PLAIN_KEY.match(part):
-            text += f'["{part}"]'
-        else:
-            text += f".{part}" if text else part
+        text = f"{text}[{part}]" if isinstance(part, int) or part.isdigit() else below(text, part)
     return text
+
+
+def below(path: str, key: str) -> str:
+    """A key in what `path`, written so already, leads to."""
+    if not _PLAIN_KEY.match(key):
+        return f'{path}["{key}"]'
+    return f"{path}.{key}" if path else key
 
 
 def line_of(file: Path, path: Sequence[str | int]) -> int | None:

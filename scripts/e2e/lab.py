@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from scripts.chart.helm import Helm
 from scripts.chart.manifests import Document, Manifests, read_manifests
 from scripts.cluster.api import Api
 from scripts.cluster.kind import PREFIX, ZONE_LABEL
@@ -367,8 +368,8 @@ class Lab:
         write_atomic(chart / "Chart.yaml", "apiVersion: v2\nname: certificate\nversion: 0.0.0\n")
         write_atomic(chart / "templates" / "secret.yaml", _CERTIFICATE)
         write_atomic(chart / "values.yaml", json.dumps(given))
-        argv: list[str | Path] = [self.tools.helm, "template", self.subject.tls_secret, chart]
-        secret = read_manifests(self.runner.run(argv, deadline=30).stdout).one("Secret").data
+        text = Helm(self.tools.helm, self.runner).template(chart, release=self.subject.tls_secret)
+        secret = read_manifests(text).one("Secret").data
         self.api.create(dict(secret), namespace)
 
     # -- pods ----------------------------------------------------------------------------------

@@ -845,9 +845,9 @@ def _restart(lab: Lab, namespace: str, workload: str) -> None:
 def _kill_helm(lab: Lab, journal: Journal, rollout: Rollout, target: Target) -> None:
     """Begin an upgrade, and kill helm as soon as a pod of the new revision is there."""
     before = _uids(lab, rollout.namespace)
-    argv = [lab.tools.helm, "upgrade", rollout.release, *target.arguments(), "--namespace", rollout.namespace, "--wait"]
+    argv = rollout.command(lab.tools.helm, "upgrade", rollout.release, *target.arguments(), "--wait")
     log = lab.folder / journal.folder / "killed.log"
-    with lab.runner.start([*argv, *lab.login.flags("--kube-context")], log=log) as process:
+    with lab.runner.start(argv, log=log) as process:
         lab.api.wait(
             lambda: True if _uids(lab, rollout.namespace) - before else None,
             what="a pod of the upgrade",

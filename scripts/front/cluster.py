@@ -76,7 +76,6 @@ def e2e(
 
 @command(
     working_on="rolling out",
-    positional=("verb",),
     verb="install, upgrade or rollback.",
     chart="Folder, archive or oci:// reference (default: [tool.gati] chart).",
     release="The release (default: the chart's name).",

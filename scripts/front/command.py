@@ -52,13 +52,14 @@ def command(
     keys: tuple[str, ...] = (),
     working_on: str = "",
     at_once: bool = False,
-    positional: tuple[str, ...] = (),
+    positional: tuple[str, ...] | None = None,
     **helps: str,
 ) -> Callable[[Callable[..., Shown]], Task[Any]]:
     """Makes a task of a generator `body(work, ...flags)`; `keys` are flags that go into the configuration instead.
 
     What it yields is printed. `working_on` says on a terminal what the time goes into; `at_once` prints JSON before
-    the task has ended. An expected failure becomes its message and exit code, Ctrl-C becomes 130.
+    the task has ended. `positional` may be given without a flag, which is by Invoke's rule what has no default. An
+    expected failure becomes its message and exit code, Ctrl-C becomes 130.
     """
 
     def decorate(body: Callable[..., Shown]) -> Task[Any]:

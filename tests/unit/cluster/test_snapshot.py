@@ -76,7 +76,7 @@ def test_an_annotation_and_an_object_that_are_left_are_named() -> None:
     found = compared([workload()], [after, left])
     assert [line.split(" is new")[0] for line in found] == [
         "ConfigMap extra",
-        "Deployment web: metadata.annotations[team/owner]",
+        'Deployment web: metadata.annotations["team/owner"]',
     ]
 
 
