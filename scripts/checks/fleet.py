@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from scripts.chart.source import Chart
 from scripts.checks import lint, matrix, render, validate
 from scripts.core import files
 from scripts.core.errors import FindingsError, ReleaseError
+from scripts.core.junit import Suite
 from scripts.core.parallel import workers
 from scripts.workspace import Workspace
 
@@ -25,6 +26,8 @@ class Part:
     found: tuple[str, ...] = ()
     report: Any = None
     error: ReleaseError | None = None
+    suites: tuple[Suite, ...] = ()
+    """The verdict for JUnit, of a check that gives one."""
 
 
 Stage = Callable[[Workspace], Part]
@@ -37,7 +40,8 @@ def over(work: Workspace, charts: Sequence[Chart], stage: Stage) -> tuple[Part, 
         try:
             return stage(work.of_chart(chart.path))
         except ReleaseError as error:
-            return Part(chart, "failed", tuple(str(error).splitlines()), error=error)
+            suites = (validate.unchecked(error, chart.name),)
+            return Part(chart, "failed", tuple(str(error).splitlines()), error=error, suites=suites)
 
     with workers(work.runner) as pool:
         return tuple(pool.map(one, charts))
@@ -74,7 +78,8 @@ def checked(work: Workspace, *, values: Iterable[Path], kube_versions: Sequence[
     verdict = (
         f"{len(problems)} problems" if problems else f"{outcome.objects} objects of {len(outcome.checked)} renders"
     )
-    return _judged(chart, verdict, told, outcome.report(), lambda: validate.demand_valid(outcome))
+    part = _judged(chart, verdict, told, outcome.report(), lambda: validate.demand_valid(outcome))
+    return replace(part, suites=tuple(validate.suites(outcome)))
 
 
 def demand_all(parts: Sequence[Part]) -> None:

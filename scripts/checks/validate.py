@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,10 +14,10 @@ from scripts.checks.matrix import SCHEMA_VERSION, Plan, Spread, read_plan, spans
 from scripts.checks.render import Render, Rendered, render
 from scripts.checks.schemas import schemas_of
 from scripts.core.errors import FindingsError, ReleaseError
+from scripts.core.files import write_atomic
 from scripts.core.junit import Case, Suite, document
 from scripts.workspace import Workspace
 
-_JUNIT = "kubeconform"
 _NOTHING = Case("renders nothing")
 
 
@@ -156,18 +156,23 @@ def demand_valid(outcome: Validation) -> None:
         )
 
 
-def junit(checked: Sequence[Checked]) -> str:
-    """The verdict as JUnit XML: a suite a render, a case an object."""
-    suites = []
-    for one in checked:
+def suites(outcome: Validation) -> Iterator[Suite]:
+    """The verdict for JUnit XML: a suite a render, a case an object."""
+    for one in outcome.checked:
         failures: dict[str, list[str]] = {}
         for problem in one.problems:
             failures.setdefault(problem.label, []).append(problem.message)
         cases = [Case(name, tuple(failures.get(name, ()))) for name in dict.fromkeys((*one.objects, *failures))]
-        suites.append(Suite(f"{one.values} / Kubernetes {minor(one.kube_version)}", tuple(cases) or (_NOTHING,)))
-    return document(_JUNIT, suites)
+        where = f"{outcome.plan.chart.name}: {one.values} / Kubernetes {minor(one.kube_version)}"
+        yield Suite(where, tuple(cases) or (_NOTHING,))
 
 
-def junit_of(failure: ReleaseError) -> str:
+def unchecked(failure: ReleaseError, chart: str = "render") -> Suite:
     """The same where nothing could be checked: one case, which failed."""
-    return document(_JUNIT, [Suite("render", (Case("render", (str(failure),)),))])
+    return Suite(chart, (Case("render", (str(failure),)),))
+
+
+def write_junit(path: str | None, found: Iterable[Suite]) -> None:
+    """Write what was `found` to the file at `path`, where one is wanted. Raises OutputError."""
+    if path:
+        write_atomic(Path(path), document("kubeconform", found))

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from scripts.workspace import Workspace
 
 
-def over_charts(work: Workspace, changed: str | None, stage: Stage) -> Shown:
+def over_charts(work: Workspace, changed: str | None, stage: Stage, junit: str | None = None) -> Shown:
     """Several charts: a table of them all, and an error that names those that failed."""
     from scripts import present
     from scripts.chart.selection import selected
-    from scripts.checks import fleet
+    from scripts.checks import fleet, validate
 
     parts = fleet.over(work, selected(work.config, work.runner, changed=changed), stage)
+    validate.write_junit(junit, (suite for part in parts for suite in part.suites))
     yield present.fleet(parts)
     fleet.demand_all(parts)
 
@@ -122,19 +123,17 @@ def kubeconform_check(
 
     extra, minors = [Path(file) for file in values or ()], kube_version or ()
     if all_ or changed:
-        yield from over_charts(work, changed, lambda one: fleet.checked(one, values=extra, kube_versions=minors))
+        yield from over_charts(work, changed, lambda one: fleet.checked(one, values=extra, kube_versions=minors), junit)
         return
     try:
         outcome = validate.check_chart(work, values=extra, kube_versions=minors)
     except ReleaseError as error:
-        if junit:
-            files.write_atomic(Path(junit), validate.junit_of(error))
+        validate.write_junit(junit, [validate.unchecked(error)])
         raise
     yield present.problems(outcome)
     file = work.config.result(outcome.plan.chart.name, "kubeconform.json")
     files.write_atomic(file, present.to_json(outcome.report()))
-    if junit:
-        files.write_atomic(Path(junit), validate.junit(outcome.checked))
+    validate.write_junit(junit, validate.suites(outcome))
     validate.demand_valid(outcome)
 
 

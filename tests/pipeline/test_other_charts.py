@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 from scripts.chart.archive import read_members
 from tests.pipeline.conftest import Cli, snapshot
@@ -350,3 +351,10 @@ class TestManyCharts:
         told = cli("template", "--all", "--chart", project)
         assert "base 0.1.0" in told.stdout
         told.refused("1 of 3 charts failed", "other")
+        file = tmp_path / "junit.xml"
+        cli("kubeconform-check", "--all", "--chart", project, "--junit", file).refused("1 of 3 charts failed")
+        found = {
+            str(suite.get("name")).partition(":")[0]: suite.get("failures")
+            for suite in ElementTree.parse(file).getroot()
+        }
+        assert found == {"base": "0", "top": "0", "other": "1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,9 +10,16 @@ from xml.etree import ElementTree
 import pytest
 
 from scripts.checks.kubeconform import Problem
-from scripts.checks.validate import Checked, Validation, demand_valid, junit, junit_of
+from scripts.checks.validate import Checked, Validation, demand_valid, suites, unchecked, write_junit
 from scripts.core.errors import FindingsError
+from scripts.core.junit import Suite
 from tests.unit.checks.demo import plan_of
+
+
+def written(folder: Path, found: Iterable[Suite]) -> ElementTree.Element:
+    """The JUnit file, as its readers have it."""
+    write_junit(str(folder / "junit.xml"), found)
+    return ElementTree.parse(folder / "junit.xml").getroot()
 
 
 class TestVerdict:
@@ -35,25 +43,25 @@ class TestVerdict:
         demand_valid(replace(outcome, checked=()))
 
     def test_as_junit(self, folder: Path) -> None:
-        root = ElementTree.fromstring(junit(self.outcome(folder).checked).encode())
+        root = written(folder, suites(self.outcome(folder)))
         assert (root.get("tests"), root.get("failures")) == ("4", "2")
-        suites = {suite.get("name"): suite for suite in root}
+        named = {suite.get("name"): suite for suite in root}
         cases = {
             case.get("name"): [failure.get("message") for failure in case]
-            for case in suites["values.yaml / Kubernetes 1.29"]
+            for case in named["demo: values.yaml / Kubernetes 1.29"]
         }
         assert cases == {"ConfigMap/x": ["data.k: is wrong"], "Secret/y (n)": []}
-        assert [case.get("name") for case in suites["values-prod.yaml / Kubernetes 1.30"]] == ["renders nothing"]
+        assert [case.get("name") for case in named["demo: values-prod.yaml / Kubernetes 1.30"]] == ["renders nothing"]
 
 
-def test_one_name_in_two_namespaces_is_two_cases() -> None:
+def test_one_name_in_two_namespaces_is_two_cases(folder: Path) -> None:
     problem = Problem("demo/templates/a.yaml", "ConfigMap", "x", "is wrong", namespace="b")
     checked = (Checked("values.yaml", "1.30.0", ("ConfigMap/x (a)", "ConfigMap/x (b)"), (problem,)),)
-    cases = {case.get("name"): len(case) for case in ElementTree.fromstring(junit(checked).encode()).iter("testcase")}
+    root = written(folder, suites(Validation(plan_of(folder), checked)))
+    cases = {case.get("name"): len(case) for case in root.iter("testcase")}
     assert cases == {"ConfigMap/x (a)": 0, "ConfigMap/x (b)": 1}
 
 
-def test_a_failed_render_is_a_failed_case() -> None:
-    root = ElementTree.fromstring(junit_of(FindingsError("no render", found="\x1b[1mnil")).encode())
-    (failure,) = root.iter("failure")
+def test_a_failed_render_is_a_failed_case(folder: Path) -> None:
+    (failure,) = written(folder, [unchecked(FindingsError("no render", found="\x1b[1mnil"))]).iter("failure")
     assert failure.get("message") == "no render"
