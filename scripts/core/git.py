@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core.command import Result, Runner
-from scripts.core.errors import SAME_COMMAND, CommandFailed, GitError, ToolError
+from scripts.core.errors import SAME_COMMAND, TOOL, CommandFailed, GitError, ToolError
 from scripts.core.owner import owned
 
 LINK, SUBMODULE = "120000", "160000"  # modes in a tree
@@ -285,14 +285,19 @@ def _words(result: Result) -> Iterator[str]:
 
 
 def find_repository(path: Path, runner: Runner) -> Repository | None:
-    """The git working tree that the folder `path` is in; None where there is none, or no git.
+    """The git working tree that the folder `path` is in; None where there is none.
 
-    Raises GitError when git refuses the repository (one that belongs to somebody else, for example).
+    Raises GitError when git refuses the repository (one that belongs to somebody else, for example), and where there
+    is a repository, and no git that could say what it holds.
     """
     try:
         result = runner.run(("git", "-C", str(path), "rev-parse", "--show-toplevel"), env=_ENV, check=False)
-    except ToolError:
-        return None
+    except ToolError as error:
+        here = path.resolve()
+        if not any((folder / ".git").exists() for folder in (here, *here.parents)):
+            return None
+        message = f"{path} is in a git repository, and no git can be run"
+        raise GitError(message, found=error.found, run="install git", code=TOOL) from error
     if result.status == 0:
         return Repository(Path(os.fsdecode(result.raw).removesuffix("\n")).resolve(), runner)
     if "not a git repository" in result.stderr or "must be run in a work tree" in result.stderr:

@@ -46,7 +46,10 @@ def test_where_there_is_none(tmp_path: Path, runner: Runner, monkeypatch: pytest
     assert empty is not None
     assert (empty.commit(), empty.tags(), empty.changes()) == (None, {}, ())
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_repository(tmp_path, runner) is None  # no git
+    with pytest.raises(GitError, match="is in a git repository, and no git can be run"):  # what is committed, then?
+        find_repository(tmp_path, runner)
+    (tmp_path / ".git").rename(tmp_path / "gone")
+    assert find_repository(tmp_path, runner) is None
 
 
 def test_a_hooks_environment_does_not_lead_elsewhere(
