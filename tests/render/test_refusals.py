@@ -16,6 +16,9 @@ BY_ZONE = {"maxSkew": 2, "topologyKey": "topology.kubernetes.io/zone", "whenUnsa
 SCRATCH = {"name": "tmp", "emptyDir": {}}
 
 # (values, the keys that the message names, options of the render)
+DISK = {"name": "twice", "emptyDir": {}}
+MOUNT = {"name": "twice", "mountPath": "/twice"}
+VARIABLE = {"name": "TWICE", "value": "x"}
 CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ({"podLabels": {"app.kubernetes.io/name": "x"}}, ("podLabels", "app.kubernetes.io/name"), {}),
     ({"ingress": {"name": "same"}, "routeManager": {"name": "same"}}, ("ingress.name", "routeManager.name"), {}),
@@ -44,6 +47,17 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {},
     ),
     (
+        merged(HPA, {"ingress": {"hpa": {"handover": True}}}),
+        ("ingress.hpa.handover", "ingress.hpa.minReplicas", "ingress.replicaCount"),
+        {},
+    ),
+    (
+        {"routeManager": {"lifecycle": {"preStop": {"sleep": {"seconds": 30}}}}},
+        ("routeManager.lifecycle.preStop", "shutdown.terminationGracePeriodSeconds"),
+        {},
+    ),
+    ({"ingress": {"extraEnv": [VARIABLE, VARIABLE]}}, ("ingress.extraEnv", "twice"), {}),
+    (
         {"tls": {"caBundle": {"configMapName": "a", "secretName": "b"}}},
         ("tls.caBundle.configMapName", "tls.caBundle.secretName"),
         {},
@@ -67,6 +81,9 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ),
     ({"routeManager": {"tls": {"enabled": True, "targetPort": 50051}}}, ("routeManager.tls.targetPort",), {}),
     ({"ingress": {"config": {"HTTP_PORT": 1}}}, ("ingress.config", "HTTP_PORT"), {}),
+    ({"ingress": {"config": {"POD_NAME": "x"}}}, ("ingress.config", "POD_NAME"), {}),
+    ({"routeManager": {"extraVolumes": [DISK, DISK]}}, ("routeManager.extraVolumes", "twice"), {}),
+    ({"ingress": {"extraVolumeMounts": [MOUNT, MOUNT]}}, ("ingress.extraVolumeMounts", "/twice"), {}),
     (
         merged(HPA, {"ingress": {"hpa": {"cpuUtilization": ""}}}),
         ("cpuUtilization", "memoryUtilization", "metrics"),
@@ -198,6 +215,9 @@ def test_every_refusal_has_a_case() -> None:
         {"routeManager": {"routes": [], "existingRoutesConfigMap": "mine"}},
         {"routeManager": {"enabled": False, "routes": []}, "pdb": {"enabled": False}},
         {"keda": {"idleReplicaCount": 0}},
+        {"ingress": {"hpa": {"handover": True}}},
+        {"ingress": {"lifecycle": {"preStop": {"sleep": {"seconds": 29}}}}},
+        {"ingress": {"lifecycle": None}},
         {"tls": {"nodePort": 30443}},
         {
             "ingress": {"serviceAccount": {"name": "one"}},

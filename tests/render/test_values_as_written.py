@@ -97,10 +97,8 @@ def test_the_charts_own_variables_are_refused_in_the_configmap() -> None:
         "routeManager": {"tls": {"enabled": True}},
         "ingress": {"prometheus": {"port": 9102}},
     }
-    own = {entry["name"] for entry in container(render(values).one("Deployment", INGRESS))["env"]} - {
-        "POD_NAME",
-        "POD_NAMESPACE",
-    }
+    own = {entry["name"] for entry in container(render(values).one("Deployment", INGRESS))["env"]}
+    assert {"POD_NAME", "POD_NAMESPACE"} <= own
     assert {"HTTP_PORT", "HTTPS_PORT", "HTTP_MODE", "ROUTE_MANAGER_TLS", "GATI_METRICS_PORT", "GATI_CA_BUNDLE"} <= own
     for name in own:
         assert name in render_error(merged(values, {"ingress": {"config": {name: "x"}}}))
@@ -247,6 +245,15 @@ class TestPods:
         docs = render({component: {"lifecycle": hooks}})
         box = pod(docs.one("Deployment", COMPONENTS[component]))["containers"][0]
         assert box["lifecycle"] == hooks
+
+    def test_a_hook_of_another_kind_leaves_the_pause(self, component: str) -> None:
+        hooks = {"postStart": {"exec": {"command": ["/app/warm"]}}}
+        box = container(render({component: {"lifecycle": hooks}}).one("Deployment", COMPONENTS[component]))
+        assert box["lifecycle"] == {**hooks, "preStop": {"sleep": {"seconds": 15}}}
+
+    def test_in_the_nodes_network_services_are_still_found(self, component: str) -> None:
+        spec = pod(render({component: {"hostNetwork": True}}).one("Deployment", COMPONENTS[component]))
+        assert spec["dnsPolicy"] == "ClusterFirstWithHostNet"
 
     @pytest.mark.parametrize("which", ["startupProbe", "readinessProbe", "livenessProbe"])
     def test_a_probe_of_ones_own_or_none(self, component: str, which: str) -> None:

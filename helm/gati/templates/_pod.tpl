@@ -91,8 +91,10 @@ serviceAccountName: {{ include "gati.serviceAccountName" . | quote }}
 automountServiceAccountToken: {{ $token | default false }}
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ (include "gati.shutdown" . | fromYaml).grace }}
+{{- /* A pod in the node's network asks the node's DNS, which knows no Service, unless it is told otherwise. */}}
+{{- $dns := .values.hostNetwork | default false | ternary "ClusterFirstWithHostNet" "" }}
 {{- range $key := list "dnsPolicy" "dnsConfig" "hostAliases" "hostNetwork" "runtimeClassName" }}
-{{- with get $.values $key }}
+{{- with get $.values $key | default (eq $key "dnsPolicy" | ternary $dns "") }}
 {{ $key }}: {{ toJson . }}
 {{- end }}
 {{- end }}
@@ -178,16 +180,15 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
+{{/* The hooks of the container: the pause before it stops, and the user's own, which win. */}}
 {{- define "gati.lifecycle" -}}
 {{- $pause := (include "gati.shutdown" . | fromYaml).preStop | int -}}
-{{- if .values.lifecycle -}}
-{{- toYaml .values.lifecycle -}}
-{{- else if not $pause -}}
-{{- else if include "gati.nativeSleep" .root -}}
-preStop: {sleep: {seconds: {{ $pause }}}}
-{{- else -}}
-preStop: {exec: {command: {{ append .root.Values.shutdown.preStopCommand (toString $pause) | toJson }}}}
-{{- end -}}
+{{- $command := append .root.Values.shutdown.preStopCommand (toString $pause) -}}
+{{- $exec := dict "exec" (dict "command" $command) -}}
+{{- $hook := include "gati.nativeSleep" .root | empty | ternary $exec (dict "sleep" (dict "seconds" $pause)) -}}
+{{- $own := $pause | empty | ternary dict (dict "preStop" $hook) -}}
+{{- $given := .values.lifecycle | default dict -}}
+{{- toYaml (merge dict $given (hasKey $given "preStop" | ternary dict $own)) -}}
 {{- end }}
 
 {{/* A probe, empty where it is switched off. Takes (list CONTEXT KIND). The kubelet's gRPC probe speaks no TLS. */}}
