@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from scripts.judge.verdict import Verdict
     from scripts.release.bump import Bump
     from scripts.release.plan import Release
+    from scripts.release.proof import Proof
     from scripts.release.record import ReleaseRecord
     from scripts.release.several import Candidate
     from scripts.toolchain.finder import ToolState
@@ -244,6 +245,12 @@ def plan(ready: Release) -> View:
     rows = tuple((step.name, step.state, step.action) for step in ready.plan)
     title = f"Release of {ready.package.name} {ready.package.version}"
     return View(title, columns, rows, [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+def proof(found: Proof) -> View:
+    """`invoke verify oci://...`: one row a check."""
+    rows = tuple((one.check, one.state, one.detail) for one in found.checks)
+    return View(found.reference, ("check", "state", "detail"), rows, dataclasses.asdict(found))
 
 
 def candidates(found: Iterable[Candidate]) -> View:

@@ -60,6 +60,8 @@ class Package:
     manifest_digest: str
     created: str
     given: Given | None = field(default=None, compare=False)
+    prov: bytes | None = field(default=None, compare=False, repr=False)
+    """The `.prov` that is pushed beside the archive, of which `manifest_digest` then speaks too."""
 
     @property
     def epoch(self) -> int:

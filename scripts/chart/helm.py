@@ -171,6 +171,13 @@ class Helm:
             raise CommandFailed(result.argv, result.status, stdout=result.stdout, stderr=result.stderr)
         return Path(saved[1])
 
+    def verify(self, archive: Path, keyring: Path) -> None:
+        """`helm verify`: that the `.prov` beside `archive` is of it, and by a key in `keyring`. Raises ReleaseError."""
+        argv: list[str | Path] = [self.path, "verify", archive, "--keyring", keyring]
+        result = self.runner.run(argv, env=_ENVIRONMENT, deadline=60, check=False)
+        if result.status != 0:
+            raise ReleaseError(result.stderr.strip().removeprefix("Error: ") or "helm verify gives no reason")
+
     def push(
         self,
         archive: Path,

@@ -13,6 +13,7 @@ from scripts.core.yaml_read import load_texts
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json"
 LAYER_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+PROV_TYPE = "application/vnd.cncf.helm.chart.provenance.v1.prov"
 
 _ANNOTATION = "org.opencontainers.image."
 # The fields of helm's structs, in the order in which Go writes them.
@@ -29,8 +30,8 @@ def sha256(data: bytes) -> str:
     return f"sha256:{files.sha256(data)}"
 
 
-def pushed_manifest(archive: bytes, chart_yaml: bytes, created: str) -> bytes:
-    """The manifest for `archive`, whose Chart.yaml is `chart_yaml` (as helm packed it).
+def pushed_manifest(archive: bytes, chart_yaml: bytes, created: str, prov: bytes | None = None) -> bytes:
+    """The manifest for `archive`, whose Chart.yaml is `chart_yaml` (as helm packed it), and the `.prov` beside it.
 
     `created` is the archive's modification time in RFC 3339 (`2026-11-24T00:00:00Z`).
     Raises ChartError when that Chart.yaml cannot be read.
@@ -39,16 +40,23 @@ def pushed_manifest(archive: bytes, chart_yaml: bytes, created: str) -> bytes:
         metadata = _metadata(chart_yaml)
     except (AttributeError, TypeError, ValueError) as error:
         raise ChartError("a field of the archive's Chart.yaml has a wrong type", found=str(error)) from error
+    layers = [descriptor(LAYER_TYPE, archive), *([descriptor(PROV_TYPE, prov)] if prov is not None else [])]
     manifest = {
         "schemaVersion": 2,
-        "config": _descriptor(CONFIG_TYPE, _json(metadata)),
-        "layers": [_descriptor(LAYER_TYPE, archive)],
+        "config": descriptor(CONFIG_TYPE, _json(metadata)),
+        "layers": sorted(layers, key=lambda layer: str(layer["digest"])),
         "annotations": dict(sorted(_annotations(metadata, created).items())),
     }
     return _json(manifest)
 
 
-def _descriptor(media_type: str, data: bytes) -> dict[str, Any]:
+def pushed_config(chart_yaml: bytes) -> bytes:
+    """The config that such a manifest names, for a Chart.yaml that `pushed_manifest` has taken."""
+    return _json(_metadata(chart_yaml))
+
+
+def descriptor(media_type: str, data: bytes) -> dict[str, Any]:
+    """What a manifest says of `data` in order to name it."""
     return {"mediaType": media_type, "digest": sha256(data), "size": len(data)}
 
 

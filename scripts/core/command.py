@@ -21,6 +21,8 @@ from scripts.core.owner import MARK, mark
 
 Argv = Sequence[str | os.PathLike[str]]
 PASSWORD = "GATI_REGISTRY_PASSWORD"  # noqa: S105 - the name; no program that we run is given its value
+SIGNING_PASSWORDS = ("GATI_SIGNING_PASSWORD", "COSIGN_PASSWORD")  # names too; the first is ours, the second cosign's
+_KEPT = (PASSWORD, *SIGNING_PASSWORDS, "COSIGN_PRIVATE_KEY")
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 
@@ -91,12 +93,17 @@ class Runner:
     def __init__(self, *, echo: Callable[[str], None] | None = None, secrets: Iterable[str] = ()) -> None:
         self._echo = echo
         self._secrets = {secret for secret in secrets if secret}
+        self._kept: dict[str, None] = dict.fromkeys(_KEPT)
         self._children: dict[subprocess.Popen[bytes], Scope | None] = {}
         weakref.finalize(self, _end_all, self._children)
 
     def hide(self, *secrets: str) -> None:
         """Add what became known to be secret."""
         self._secrets.update(secret for secret in secrets if secret)
+
+    def withhold(self, name: str) -> None:
+        """Keep a variable of the environment from every program that is not given it by `env`."""
+        self._kept[name] = None
 
     def redact(self, text: str) -> str:
         """`text` with every known secret replaced, the longest first: another may be a part of it."""
@@ -232,7 +239,7 @@ class Runner:
         stderr: int | IO[bytes] = subprocess.PIPE,
     ) -> subprocess.Popen[bytes]:
         words, program = [_encoded(os.fspath(word)) for word in argv], os.fspath(argv[0])
-        full = {**os.environ, PASSWORD: None, MARK: mark(), **(env or {})}
+        full = {**os.environ, **self._kept, MARK: mark(), **(env or {})}
         raise_if_stopped()
         try:
             # A session of its own, so that the whole family can be ended and a Ctrl-C on the

@@ -79,6 +79,15 @@ class Config:
     registry_key: str = ""
     require: tuple[str, ...] = ()
     """What a release has to show beforehand: `e2e`, that the smoke test has passed with these very bytes."""
+    attach: bool = True
+    """Whether a release attaches what speaks for it: record, provenance, test result, SBOM, verdict, changelog."""
+    signing_key: str = ""
+    """What a release is signed with: a file, `env://NAME`, a KMS reference as cosign has them, or `keyless` in CI.
+
+    The passphrase stands in GATI_SIGNING_PASSWORD. Empty: it is not signed, which is said.
+    """
+    pgp_key: str = ""
+    """The user id or fingerprint of a key that gpg has, for the `.prov` that `helm pull --verify` reads."""
     initial_development: bool = True
     """Whether 0.y.z is judged as SemVer and cargo do, where the minor part is the breaking one; else as 1.y.z."""
     images: str = "auto"
@@ -126,9 +135,10 @@ class Config:
 EMBEDDED = "embedded"  # in place of an address, the registry on loopback
 _NO_KEYS = {"root", "project", "embedded_meant"}
 # Further variables of ours: the login, what our processes tell each other, the compose file, and the tests.
-_VARIABLES = re.compile(r"GATI_(REGISTRY_USERNAME|REGISTRY_PASSWORD|OWNER|BIND|TEST_\w+)")
+_VARIABLES = re.compile(r"GATI_(REGISTRY_USERNAME|REGISTRY_PASSWORD|SIGNING_PASSWORD|OWNER|BIND|TEST_\w+)")
 _CHOICES = {"images": ("auto", "registry", "build"), "require": ("e2e",)}
-_FILES = ("registry_ca", "registry_cert", "registry_key", "ca_bundle")  # names of files, or "" for none
+_FILES = ("registry_ca", "registry_cert", "registry_key", "ca_bundle", "signing_key")  # names of files, or "" for none
+_NO_FILE = re.compile(r"keyless|\w+://.*")  # what stands for a key that is in no file
 _OF_ONE_CHART = (
     "values", "test_chart", "api_versions", "schema_folders", "crds", "crd_modules", "skip_kinds", "yamllint",
     "lint_errors", "e2e",
@@ -176,7 +186,7 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
     if "cache_dir" not in {**table, **given}:
         values["cache_dir"] = _user_cache()
     for name, base, source in ((name, *place) for place in ((project, values), (root, given)) for name in _FILES):
-        if source.get(name):
+        if source.get(name) and not _NO_FILE.fullmatch(source[name]):
             source[name] = str(base / _expanded(source[name], name))
     values |= {**given, "chart": chart}
     if values.get("registry") == EMBEDDED:

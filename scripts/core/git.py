@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core.command import Result, Runner
-from scripts.core.errors import SAME_COMMAND, TOOL, CommandFailed, GitError, ToolError
+from scripts.core.errors import SAME_COMMAND, TOOL, CommandFailed, CommandTimeout, GitError, ToolError
 from scripts.core.owner import owned
 
 LINK, SUBMODULE = "120000", "160000"  # modes in a tree
@@ -34,6 +34,7 @@ _ENV: Mapping[str, str | None] = {
 _PLAIN = ("-c", "core.fsmonitor=false")
 _WHO = 'git config user.name "..." && git config user.email "..."'
 _LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
+_CLONE = 600.0  # seconds
 _AT_ONCE = 200  # paths in one command line
 
 
@@ -205,6 +206,12 @@ class Repository:
         """Make the annotated tag `name` at `commit`. Raises GitError."""
         self._git("tag", "--annotate", "--cleanup=verbatim", "--message", message, name, commit, deadline=300)
 
+    def remote_url(self) -> str | None:
+        """Where the repository is fetched from: the remote `origin`, or the only one; None without one."""
+        remotes = self._git("remote").stdout.split()
+        name = "origin" if "origin" in remotes else next(iter(remotes), None)
+        return self._git("remote", "get-url", "--", name, check=False).stdout.strip() or None if name else None
+
     def push_command(self, tag: str | None) -> str | None:
         """What pushes HEAD's branch and `tag`; None where there is no place to push to."""
         remotes = self._git("remote").stdout.split()
@@ -277,6 +284,32 @@ class Repository:
                 found="\n".join(said.splitlines()[-8:]),
                 run=run,
             ) from error
+
+
+def cloned(url: str, commit: str, into: Path, runner: Runner) -> Repository:
+    """A clone of the repository at `url` in the new folder `into`, with `commit` checked out.
+
+    Raises GitError where there is no such repository, where it no longer has the commit, and where it has it but on no
+    branch or tag: then somebody has pushed something else in its place.
+    """
+    plain = ("git", *_PLAIN, "-c", "protocol.ext.allow=never")
+    try:
+        quiet = ("clone", "--quiet", "--no-checkout", "--no-hardlinks", "--", url, str(into))
+        runner.run((*plain, *quiet), env=_ENV, deadline=_CLONE)
+    except (CommandFailed, CommandTimeout) as error:
+        said = error.stderr.strip().splitlines()[-1:] or ["git gives no reason"]
+        raise GitError(f"{url} cannot be cloned", found=said[0], run="git clone, and look at the address") from error
+    repository = Repository(into.resolve(), runner)
+    shallow = runner.run((*plain, "-C", str(into), "rev-parse", "--is-shallow-repository"), env=_ENV, check=False)
+    where = "that is a shallow clone" if shallow.stdout.strip() == "true" else "nobody has it any longer"
+    if repository.commit(commit) != commit:
+        fetch = ("-C", str(into), "fetch", "--quiet", "--no-tags", "origin", commit)
+        runner.run((*plain, *fetch), env=_ENV, deadline=_CLONE, check=False)
+        lost = repository.commit(commit) != commit
+        found = where if lost else "it is there, but on no branch or tag: it was pushed over"
+        raise GitError(f"{url} has no commit {commit}" if lost else f"{commit} was replaced in {url}", found=found)
+    runner.run((*plain, "-C", str(into), "checkout", "--quiet", "--detach", commit), env=_ENV, deadline=_CLONE)
+    return repository
 
 
 def _words(result: Result) -> Iterator[str]:

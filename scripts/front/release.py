@@ -79,29 +79,56 @@ def _named(words: list[str]) -> bool:
     keys=REGISTRY,
     working_on="reading the published chart back",
     positional=("reference",) if _named(sys.argv) else (),
-    reference="oci://host/path/chart:1.2.3, to look at that (default: compare what dist/ holds with the registry).",
+    reference="oci://host/path/chart[:VERSION|@DIGEST], to look at that (default: compare dist/ with the registry).",
+    require="What has to be there and pass: signature, e2e, provenance, sbom, rebuild, ...; repeatable, or with commas",
+    key="Whose signature is believed: a public key, as a file or a KMS reference.",
+    identity="The same of a certificate: who signed, such as the address of a workflow; needs --issuer.",
+    issuer="Who says so: the OIDC issuer, such as https://token.actions.githubusercontent.com.",
+    trusted_root="Sigstore's trusted root, for other authorities than the public ones.",
+    keyring="The PGP keys whose .prov is believed, as gpg --export writes them.",
+    rebuild="Pack the commit that the provenance names again, and compare the bytes.",
 )
-def verify(work: Workspace, reference: str | None = None) -> Shown:
-    """Read a published chart back: that it is whole, or the packaged one. `invoke verify oci://host/path/chart:1.2.3`."""
+def verify(
+    work: Workspace,
+    reference: str | None = None,
+    require: Many = None,
+    key: str = "",
+    identity: str = "",
+    issuer: str = "",
+    trusted_root: str = "",
+    keyring: str = "",
+    rebuild: bool = False,
+) -> Shown:
+    """Check a published chart and what speaks for it: `invoke verify oci://host/path/chart`; or what dist/ holds."""
     from scripts import present
     from scripts.chart import archive
     from scripts.chart.source import read_chart
+    from scripts.core.errors import UsageError
     from scripts.registry import embedded
-    from scripts.registry.reference import parse_reference
+    from scripts.registry.reference import parse_published
+    from scripts.release import proof, sign
     from scripts.release import verify as check
 
+    required = tuple(word for words in require or () for word in words.split(",") if word)
+    demand = proof.Demand(required, sign.Trust(key, identity, issuer, trusted_root), keyring, rebuild)
     if reference is not None:
-        prefix, name, version, digest = parse_reference(reference)
-        with embedded.registry_for(work.having(registry=prefix)) as where:
-            seen = check.verify_reference(where, name, version, digest)
+        prefix, name, version, digest = parse_published(reference)
+        work = work.having(registry=prefix)
+        with embedded.registry_for(work) as where:
+            found = proof.prove(work, where, name, version, digest, demand)
+        yield present.proof(found)
+        found.demand()
+        work.say(present.pulling(work.config, found.reference))
+    elif demand != proof.Demand():
+        raise UsageError("which published chart is to show that is not said", run="invoke verify oci://host/path/chart")
     else:
         chart = read_chart(work.config.chart)
         made = archive.load_package(work.config, chart.name)
         check.demand_same_version(made, chart)
         with embedded.registry_for(work) as where:
             seen = check.verify(where, made)
-    yield present.facts(seen)
-    work.say(present.pulling(work.config, seen.reference))
+        yield present.facts(seen)
+        work.say(present.pulling(work.config, seen.reference))
 
 
 @command(
@@ -140,7 +167,8 @@ def version_bump(
 
 
 @command(
-    keys=REGISTRY,
+    keys=(*REGISTRY, "signing_key"),
+    signing_key="Sign with this: a file, env://NAME, a KMS reference, or keyless (default: [tool.gati] signing_key).",
     bump="First raise this part of the version, and commit: major, minor, patch or prerelease.",
     pre="Raise it to a candidate called so: with rc, minor of 1.3.2 is 1.4.0-rc.1.",
     tag="Make an annotated git tag once the published chart was read back.",

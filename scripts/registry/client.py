@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -20,18 +20,18 @@ from scripts.registry.challenges import authorize, read_challenges, refused
 from scripts.registry.reference import CORRECT, Reference, Registry, is_loopback
 from scripts.registry.transport import LARGEST_ANSWER, Answer, BrokenTls, Misled, NoTls, Transient, Transport, within
 
-_INDEX_TYPES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
+INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+_INDEX_TYPES = (INDEX_TYPE, "application/vnd.docker.distribution.manifest.list.v2+json")
 MANIFEST_TYPES = (MANIFEST_TYPE, "application/vnd.docker.distribution.manifest.v2+json", *_INDEX_TYPES)
 _LAYER_TYPES = (LAYER_TYPE, "application/tar+gzip")  # the second one is of charts pushed by an early helm 3
 # Only a registry that answers with one of these says that something is not there. The last is Harbor's.
 _UNKNOWN_CODES = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"}
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
+_REFERRERS = re.compile(r"^sha256-[0-9a-f]{64}(\..+)?$")
 _NEXT_PAGE = re.compile(r'<([^>]*)>\s*;[^,<]*\brel\s*=\s*"?next"?', re.IGNORECASE)
 _LARGEST_ARCHIVE = 100 << 20  # bytes, more than what helm unpacks
 _MOST_LISTED = 50  # manifests in an index
+_MOST_REFERRERS = 1000
 _MOST_PAGES, _MOST_TAGS, _LISTING = 1000, 100_000, 120.0  # of a list of tags; the last in seconds
 LAG = 30.0  # seconds within which a registry serves what was just written to it
 _POLL = 0.5  # seconds between two looks
@@ -148,14 +148,19 @@ class Client:
 
     def layer(self, reference: Reference, found: Found, *, patience: float = 0) -> tuple[str, int]:
         """Digest and size of the archive of the chart that is `found`, or, as helm has it, in the index `found`."""
-        listed, charts = found.listed(), []
-        for digest in listed:
+        return self.of_chart(reference, found, patience=patience).layer()
+
+    def of_chart(self, reference: Reference, found: Found, *, patience: float = 0) -> Found:
+        """The chart's own manifest: `found`, or the one of a chart in the index `found`."""
+        charts = []
+        for digest in found.listed():
             inner = self.manifest(reference, digest=digest, patience=patience)
             with contextlib.suppress(RegistryError):
-                charts.append((inner or found).layer())
+                (inner or found).layer()
+                charts.append(inner or found)
         if found.media_type in _INDEX_TYPES and len(charts) != 1:
             raise RegistryError(f"{found.digest} is no chart", expected="one in the index", found=f"{len(charts)}")
-        return charts[0] if charts else found.layer()
+        return charts[0] if charts else found
 
     def archive(self, reference: Reference, found: Found, *, patience: float = 0) -> bytes:
         """The chart archive that the manifest `found` names, checked."""
@@ -195,7 +200,54 @@ class Client:
                     expected=f"at most {_MOST_TAGS} tags on {_MOST_PAGES} pages within {_LISTING:g} s, each page once",
                     found=f"{len(tags)} tags on {len(seen)} pages, and another one after them",
                 )
-        return tuple(tag.replace("_", "+") for tag in tags)
+        return tuple(tag.replace("_", "+") for tag in tags if not holds_referrers(tag))
+
+    def referrers(self, reference: Reference, digest: str) -> tuple[dict[str, Any], ...]:
+        """The descriptors of what says of itself that it is about the manifest `digest`, none where nothing is there.
+
+        A registry without the API for it has them in an index at a tag that is named after the digest.
+        """
+        url = self._url(f"{reference.repository}/referrers/{digest}")
+        query: tuple[tuple[str, str], ...] | None = ()
+        seen, found = set[tuple[tuple[str, str], ...]](), list[dict[str, Any]]()
+        while query is not None:
+            seen.add(query)
+            answer = self._send("GET", url, reference.repository, accept=INDEX_TYPE, query=query)
+            if answer.status == 404 and self._log_in(reference.repository):
+                answer = self._send("GET", url, reference.repository, accept=INDEX_TYPE, query=query)
+            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+            if answer.status in (400, 404, 405, 406) or (answer.status == 200 and kind != INDEX_TYPE):
+                index = self.manifest(replace(reference, version=referrers_tag(digest)))
+                return () if index is None else _descriptors(reference, index.content)
+            if answer.status != 200:
+                raise self._refusal(answer, url)
+            found += _descriptors(reference, answer.body)
+            query = _next_page(reference.repository, answer)
+            if query in seen or len(seen) >= _MOST_PAGES or len(found) > _MOST_REFERRERS:
+                raise RegistryError(f"{reference}: the list of what is attached has no end", found=f"{len(found)}")
+        return tuple(found)
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def put_blob(self, repository: str, data: bytes) -> str:
+        """Upload `data`; its digest."""
+        digest, url = sha256(data), self._url(f"{repository}/blobs/uploads/")
+        answer = self._send("POST", url, repository)
+        there = within(url, answer.headers.get("Location", "")) if answer.status == 202 else None
+        if there is not None:
+            content = ("application/octet-stream", data)
+            answer = self._send("PUT", there, repository, query=(("digest", digest),), content=content)
+        if answer.status != 201:
+            raise self.push_refusal(repository, answer.words())
+        return digest
+
+    def put_manifest(self, repository: str, name: str, data: bytes, kind: str = MANIFEST_TYPE) -> bool:
+        """Write a manifest of that media type under a tag or its digest; whether the registry has noted its subject."""
+        url = self._url(f"{repository}/manifests/{name}")
+        answer = self._send("PUT", url, repository, content=(kind, data))
+        if answer.status not in (200, 201, 202):
+            raise self.push_refusal(repository, answer.words())
+        return bool(answer.headers.get("OCI-Subject"))
 
     def demand_push(self, chart_name: str) -> None:
         """Raises RegistryError where the registry says that this login may not write.
@@ -351,6 +403,26 @@ def _tags(repository: str, answer: Answer) -> list[str]:
         if tags is None or (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
             return tags or []
     raise RegistryError(f"{repository}: the answer is no list of tags", found=answer.words())
+
+
+def referrers_tag(digest: str) -> str:
+    """The tag whose index lists what is attached to the manifest `digest`, where a registry has no API for that."""
+    return digest.replace(":", "-")
+
+
+def holds_referrers(tag: str) -> bool:
+    """Whether a tag is no version, but says what is attached to one (with a suffix: cosign's older form)."""
+    return bool(_REFERRERS.match(tag))
+
+
+def _descriptors(reference: Reference, index: bytes) -> tuple[dict[str, Any], ...]:
+    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+        found = json.loads(index)["manifests"]
+        if all(_DIGEST.match(one["digest"]) for one in found):
+            return tuple(found)
+    raise RegistryError(
+        f"{reference}: the list of what is attached is none", found=index[:200].decode("utf-8", "replace")
+    )
 
 
 def _next_page(repository: str, answer: Answer) -> tuple[tuple[str, str], ...] | None:

@@ -125,6 +125,7 @@ def serve(folder: Path, work: Workspace, *, port: int = 0) -> Iterator[tuple[Reg
         pulls = [
             f"helm pull oci://{registry.host}/{each.repository} --version {each.tag.replace('_', '+')} --plain-http"
             for each in _noted(folder, work.say)
+            if not each.tag.startswith("sha256")  # what is attached to a chart
         ]
         served = folder / _SERVED
         write_atomic(served, json.dumps({"pid": os.getpid(), "host": registry.host}) + "\n")
@@ -193,9 +194,9 @@ class _Manifest:
     content: str
 
     def blobs(self) -> list[str]:
-        """The digests of all that the manifest is made of."""
+        """The digests of all that the manifest is made of; none for an index, whose parts are noted as manifests."""
         content = json.loads(self.content)
-        return [part["digest"] for part in (content["config"], *content["layers"])]
+        return [part["digest"] for part in (content["config"], *content["layers"])] if "config" in content else []
 
 
 @contextlib.contextmanager
@@ -283,6 +284,10 @@ def _note(session: Any, base: str, folder: Path) -> None:
     for repository in ask("_catalog").json()["repositories"] or []:
         for tag in ask(f"{repository}/tags/list").json()["tags"] or []:
             answer = ask(f"{repository}/manifests/{tag}")
+            for one in answer.json().get("manifests", ()):  # of what is attached to a chart: before the index of it
+                part = ask(f"{repository}/manifests/{one['digest']}")
+                kind = part.headers["Content-Type"]
+                manifests.append(_Manifest(repository, one["digest"], kind, part.content.decode()))
             manifests.append(_Manifest(repository, tag, answer.headers["Content-Type"], answer.content.decode()))
     record = {"schema_version": _SCHEMA_VERSION, "manifests": [asdict(manifest) for manifest in manifests]}
     text = json.dumps(record, indent=1) + "\n"

@@ -124,10 +124,19 @@ def parse_reference(text: str) -> tuple[str, str, str, str | None]:
 
     Raises ConfigError.
     """
-    demand_no_login(text, "the reference")
-    bare, _, digest = text.partition("@")
-    prefix, _, last = bare.rpartition("/")
-    name, _, tag = last.partition(":")
-    if not text.startswith("oci://") or not prefix.removeprefix("oci:/").strip("/") or not (name and tag):
+    prefix, name, version, digest = parse_published(text)
+    if version is None:
         raise ConfigError(f"{text} names no version", expected="oci://host/path/name:version")
-    return prefix, name, tag.replace("_", "+"), digest or None
+    return prefix, name, version, digest
+
+
+def parse_published(text: str) -> tuple[str, str, str | None, str | None]:
+    """The same of a reference that may leave out the version, or have the digest in its place. Raises ConfigError."""
+    demand_no_login(text, "the reference")
+    bare, at, digest = text.partition("@")
+    prefix, _, last = bare.rpartition("/")
+    name, colon, tag = last.partition(":")
+    whole = text.startswith("oci://") and prefix.removeprefix("oci:/").strip("/") and name and bool(tag) == bool(colon)
+    if not whole or (at and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest)):
+        raise ConfigError(f"{text} names no chart", expected="oci://host/path/name, :VERSION or @sha256:... after it")
+    return prefix, name, tag.replace("_", "+") or None, digest or None

@@ -128,13 +128,15 @@ class Transport:
         authorization: str | None = None,
         query: Sequence[tuple[str, str]] = (),
         form: Mapping[str, str] | None = None,
+        content: tuple[str, bytes] | None = None,
         limit: int = LARGEST_ANSWER,
         checked: bool = False,
     ) -> Answer:
         """One request, tried again where that can help: no answer, 408, 429 and 5xx.
 
         `limit` bounds the body in bytes. A GET is led on by redirects, but never from TLS to plain HTTP unless the
-        body is `checked` against a digest. `authorization` goes to the origin of `url` alone, and `form` nowhere else.
+        body is `checked` against a digest. `authorization` goes to the origin of `url` alone, and `form`, or `content`
+        (its type and bytes), nowhere else.
         """
         import tenacity
 
@@ -153,6 +155,8 @@ class Transport:
         body = urlencode(form).encode() if form is not None else None
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
+        if content is not None:
+            headers["Content-Type"], body = content
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient), wait=wait, stop=enough, sleep=self._sleep, reraise=True
         )

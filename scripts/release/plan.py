@@ -7,7 +7,7 @@ import json
 import platform
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -33,9 +33,10 @@ from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.semver import tag_name
 from scripts.judge.verdict import demand_enough
-from scripts.registry.client import LAG
+from scripts.registry.client import LAG, connect
 from scripts.registry.embedded import registry_for, registry_in_use
 from scripts.registry.reference import Registry
+from scripts.registry.referrers import attach, attached, content_of, read_referrer
 from scripts.release import publish as publishing
 from scripts.release import verify
 from scripts.release.bump import (
@@ -48,11 +49,15 @@ from scripts.release.bump import (
     release_day,
     uncommitted,
 )
+from scripts.release.evidence import NAMES, changes_of, collect, expected
 from scripts.release.judging import base_of, judge_release
 from scripts.release.origin import Difference, Origin, committed_copy, differences, origin_of
 from scripts.release.package import build, midnight, release_time, store
+from scripts.release.pgp import with_prov
 from scripts.release.publish import Publication, State
 from scripts.release.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read_record, record_file, write_record
+from scripts.release.sign import demand_key, demand_signable, sign
+from scripts.release.statements import BOM, PROVENANCE, SIGNATURE, TEST_RESULT
 from scripts.release.tested import Tested, demand_tested, read_tested
 from scripts.workspace import Workspace
 
@@ -126,6 +131,7 @@ def prepared(
     """
     if options.part is not None or options.pre is not None:
         demand_request(part=options.part, pre=options.pre)
+    demand_key(work.config)
     chart = read_chart(work.config.chart)
     if not dry_run:
         provide_dependencies(chart, work.helm, work.say)
@@ -158,6 +164,7 @@ class Release:
         self.facts = self._read_facts()
         self._last = self._recorded()
         self._base = base_of(work, self.facts.chart, registry)
+        self._verdict: Mapping[str, Any] | None = None
         self.plan = self._make_plan()
 
     @property
@@ -249,6 +256,8 @@ class Release:
         facts = self.facts
         if self.absent("publish"):
             publishing.demand_push(self._served(), facts.package)
+        if self.absent("attach") and self._config.signing_key:
+            demand_signable(self._work)
         if facts.repository is not None and facts.commit is not None and self.absent("bump", "tag"):
             facts.repository.try_identity()
             if self.absent("tag"):
@@ -341,9 +350,11 @@ class Release:
     def _make_plan(self) -> tuple[Step, ...]:
         """Every step with what is there. Reads only."""
         package, tag = self.package, tag_name(self.package.name, self.package.version)
-        published = self._probe(package)
+        published = self._published = self._probe(package)
+        attaching = self._attach_step(published) if self._config.attach else None
         there: State = "same" if self._stored(package) else "absent"
-        checked: State = "same" if self._last is not None and self.facts.bump is None else "absent"
+        done_here = self._last is not None and self.facts.bump is None
+        checked: State = "same" if done_here and (attaching is None or attaching.state != "absent") else "absent"
         steps = [
             Step("lint", checked, _say(checked, "check the chart's sources", "these bytes were released from here")),
             Step("validate", checked, _say(checked, "check what it renders", "these bytes were released from here")),
@@ -358,6 +369,7 @@ class Release:
             steps.append(self._commit_step())
         if "e2e" in self._options.require:
             steps.append(self._tested_step())
+        steps += [attaching] if attaching is not None else []
         steps += [self._publish_step(published), self._verify_step(published, there)]
         if self._options.tag:
             steps.append(self._tag_step(tag))
@@ -400,6 +412,35 @@ class Release:
         except ReleaseError as error:
             return Step("e2e", "absent" if tested is None else "different", f"{error.message}: {error.run}", error)
         return Step("e2e", "same", f"passed with sha256 {self.package.sha256[:12]}")
+
+    def _attach_step(self, published: publishing.Probe) -> Step:
+        """What is to be attached to the chart: before the push, and also to what is published without it."""
+        wanted, there = self._expected(), set[str]()
+        if published.state == "same" and published.digest is not None and self._registry is not None:
+            try:
+                with connect(self._registry, push=True) as client:
+                    reference = self._registry.reference(self.package.name, self.package.version)
+                    there = {one.key for one in attached(client, reference, published.digest)}
+            except RegistryError as error:
+                return Step("attach", "unknown", error.message, error)
+        missing = list(dict.fromkeys(NAMES.get(key, "signatures") for key in wanted if key not in there))
+        signed = "" if self._config.signing_key else ", unsigned"
+        if missing:
+            return Step("attach", "absent", f"attach {', '.join(missing)}{signed}")
+        return Step("attach", "same", f"{len(wanted)} things are attached{signed}")
+
+    def _expected(self) -> tuple[str, ...]:
+        """The keys of what this release attaches, signed statements among them."""
+        self._tested = None
+        with contextlib.suppress(ReleaseError):
+            found = read_tested(self._config)
+            self._tested = found if found and found.sha256 == self.package.sha256 and not found.faults else None
+        changes = changes_of(self.facts.origin.changelog, self.package.version) is not None
+        keys = expected(judged=self._base is not None, tested=self._tested is not None, changes=changes)
+        if not self._config.signing_key:
+            return keys
+        tests = [TEST_RESULT] if self._tested is not None else []
+        return (*keys, *(f"signed {kind}" for kind in (SIGNATURE, PROVENANCE, BOM, *tests)))
 
     def _publish_step(self, seen: publishing.Probe) -> Step:
         facts = self.facts
@@ -496,7 +537,8 @@ class Release:
                 verdict = judge_release(
                     self._work.having(changelog=origin.changelog), origin.chart, self._base, self._registry
                 )
-                write_atomic(self._config.result(verdict.chart, "judge.json"), _json(verdict.record()))
+                self._verdict = verdict.record()
+                write_atomic(self._config.result(verdict.chart, "judge.json"), _json(self._verdict))
                 demand_enough(verdict)
                 self._say(verdict.summary())
 
@@ -518,9 +560,54 @@ class Release:
             demand_valid(outcome)
 
     def _publish(self) -> Publication:
-        facts, registry = self.facts, self._served()
+        facts, registry, package = self.facts, self._served(), self.package
+        if self._config.pgp_key and self.absent("publish"):
+            package = with_prov(self._work, package, facts.archive)
+        if self.absent("attach"):
+            self._attach(registry, package)
         with self._timed("publish", f"publishing to {registry.remote}"):
-            return publishing.publish(registry, facts.package, None, self._helm, self._say)
+            return publishing.publish(registry, package, None, self._helm, self._say)
+
+    def _attach(self, registry: Registry, package: Package) -> None:
+        """Attach what is missing to the manifest that the tag names, or will name once it is pushed."""
+        facts = self.facts
+        reference = registry.reference(package.name, package.version)
+        with (
+            self._timed("attach", "attaching what speaks for the chart"),
+            connect(registry, push=True) as client,
+        ):
+            subject = None
+            if self._published.digest is not None:
+                subject = client.manifest(reference, digest=self._published.digest)
+            if subject is None:
+                subject = publishing.stage(client, reference, package, facts.archive)
+            kept = {
+                one.key: content_of(client, reference, read_referrer(client, reference, subject.digest, one.digest))
+                for one in attached(client, reference, subject.digest)
+                if one.key in NAMES
+            }
+            found, statements = collect(
+                self._work,
+                package,
+                facts.archive,
+                subject.digest,
+                origin=facts.origin,
+                record=self._record(Publication(str(reference), subject.digest, "pushed")),
+                verdict=self._verdict,
+                tested=self._tested,
+                kept=kept,
+            )
+            new = [one for one in found if one.key not in kept]
+            if self._config.signing_key:
+                there = {one.key for one in attached(client, reference, subject.digest)}
+                self._say(f"signing with {self._config.signing_key}")
+                new += [
+                    sign(self._work, told, kind) for kind, told in statements.items() if f"signed {kind}" not in there
+                ]
+            else:
+                self._say("note: it is not signed: no signing_key is configured")
+            for digest in attach(client, reference, subject, new, package.created):
+                self._say(f"attached {digest}")
 
     def _make_tag(self) -> None:
         package, repository = self.facts.package, self.facts.repository

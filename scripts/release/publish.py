@@ -15,6 +15,7 @@ from typing import Literal
 from scripts.chart.archive import Package, changed_files, chart_metadata, pack, read_members
 from scripts.chart.helm import Helm
 from scripts.chart.kubeversion import supported
+from scripts.chart.manifest_digest import MANIFEST_TYPE, pushed_config, pushed_manifest
 from scripts.chart.manifests import difference, read_manifests
 from scripts.chart.source import Chart
 from scripts.core.config import Config
@@ -110,7 +111,7 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
         say(f"pushing {reference}")
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                push(client, package.path, package.epoch, helm)
+                push(client, package.path, package.epoch, helm, package.prov)
                 break
             except (CommandFailed, CommandTimeout) as error:
                 after = _probe(client, reference, package, LAG if isinstance(error, CommandTimeout) else 0)
@@ -144,6 +145,19 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
                 found=after.digest,
             )
     return Publication(str(reference), after.digest, "pushed")
+
+
+def stage(client: Client, reference: Reference, package: Package, archive: bytes) -> Found:
+    """Upload what the version's tag is to name, under its digest alone: so that things are attached before it is seen.
+
+    Raises RegistryError.
+    """
+    chart_yaml, _ = chart_metadata(archive, str(package.path))
+    manifest = pushed_manifest(archive, chart_yaml, package.created, package.prov)
+    for data in (pushed_config(chart_yaml), archive, *([package.prov] if package.prov is not None else [])):
+        client.put_blob(reference.repository, data)
+    client.put_manifest(reference.repository, package.manifest_digest, manifest)
+    return Found(package.manifest_digest, MANIFEST_TYPE, manifest)
 
 
 def _settled(client: Client, reference: Reference, package: Package, seconds: float) -> Probe:
@@ -214,15 +228,17 @@ def _layer(client: Client, reference: Reference, found: Found) -> str | None:
         return None  # something else than a chart
 
 
-def push(client: Client, archive: Path, epoch: int, helm: Helm) -> None:
+def push(client: Client, archive: Path, epoch: int, helm: Helm, prov: bytes | None = None) -> None:
     """`helm push`, whatever stands under the version; the digest depends on `epoch`, seconds since 1970.
 
     Raises CommandFailed, CommandTimeout.
     """
     registry = client.registry
-    with tempfile.TemporaryDirectory(prefix=owned("push")) as folder:  # without the .prov beside the archive
+    with tempfile.TemporaryDirectory(prefix=owned("push")) as folder:  # without a .prov that lies beside the archive
         copy, logins = Path(folder, archive.name), Path(folder, "config.json")
         shutil.copyfile(archive, copy)
+        if prov is not None:
+            Path(folder, f"{archive.name}.prov").write_bytes(prov)
         os.utime(copy, (epoch, epoch))  # which helm writes into the manifest
         logins.touch(mode=0o600)
         logins.write_text(_logins(registry), encoding="utf-8")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from scripts.chart.archive import Package, describe
+from scripts.chart.archive import Package
 from scripts.chart.source import Chart
 from scripts.core.errors import FINDING, REFUSED, ChartError, RegistryError
 from scripts.registry.client import connect
@@ -57,36 +56,6 @@ def verify(registry: Registry, package: Package, *, digest: str | None = None, p
                 code=FINDING,
             )
     return Verification(str(reference), expected, package.sha256, package.size)
-
-
-def verify_reference(registry: Registry, name: str, version: str, digest: str | None = None) -> Verification:
-    """Pull what stands under a version, and see that it is whole: the chart that the reference names, and `digest`.
-
-    Raises RegistryError saying what is not as it should be.
-    """
-    reference = registry.reference(name, version)
-    with connect(registry) as client:
-        found = client.manifest(reference)
-        if found is None:
-            raise RegistryError(f"{reference} is not published", code=REFUSED)
-        if digest is not None and found.digest != digest:
-            raise RegistryError(
-                f"{reference} is not what the reference says", expected=digest, found=found.digest, code=FINDING
-            )
-        data = client.archive(reference, found)
-    path = Path(f"{name}-{version}.tgz")
-    try:
-        held = describe(path, data, 0)
-    except ChartError as error:
-        raise RegistryError(f"{reference} holds no chart", found=error.message, code=FINDING) from error
-    if (held.name, held.version) != (name, version):
-        raise RegistryError(
-            f"{reference} holds another chart",
-            expected=f"{name} {version}",
-            found=f"{held.name} {held.version}",
-            code=FINDING,
-        )
-    return Verification(str(reference), found.digest, held.sha256, held.size)
 
 
 def demand_same_version(package: Package, chart: Chart) -> None:

@@ -19,9 +19,11 @@ from scripts.core.config import Config
 from scripts.core.errors import ChartError, RegistryError
 from scripts.registry.client import connect
 from scripts.registry.credentials import Credentials
+from scripts.release.proof import Demand, prove
 from scripts.release.publish import probe, publish
-from scripts.release.verify import verify, verify_reference
+from scripts.release.verify import verify
 from scripts.toolchain.finder import Toolchain
+from scripts.workspace import Workspace
 from tests.registry.conftest import Served, repack, write_chart
 from tests.registry.servers import PASSWORD, USER, Authority
 
@@ -53,7 +55,7 @@ def test_absent_pushed_same(served: Served, packed: Package, chart: Chart, helm:
 
 
 def test_a_chart_in_an_index_is_read_as_helm_reads_it(
-    crane: Served, packed: Package, chart: Chart, helm: Helm, tmp_path: Path
+    crane: Served, packed: Package, chart: Chart, helm: Helm, tmp_path: Path, work: Workspace
 ) -> None:
     publish(crane.registry, packed, chart, helm)
     url = f"http://{crane.registry.host}/v2/charts/demo/manifests"
@@ -73,11 +75,12 @@ def test_a_chart_in_an_index_is_read_as_helm_reads_it(
         if words:
             assert probe(crane.registry, packed).state == "different"
             with pytest.raises(RegistryError, match=rf"(?s)is no chart.*{words}"):
-                verify_reference(crane.registry, "demo", "1.2.3")
+                prove(work, crane.registry, "demo", "1.2.3", None, Demand())
         else:
             pull = ("pull", f"{crane.registry.remote}/demo", "--version", "1.2.3", "--plain-http", "-d", tmp_path)
             helm.runner.run((helm.path, *pull))
-            assert verify_reference(crane.registry, "demo", "1.2.3").sha256 == packed.sha256
+            proof = prove(work, crane.registry, "demo", "1.2.3", None, Demand())
+            assert (proof.sha256, proof.wanting()) == (packed.sha256, ())
             assert probe(crane.registry, packed).state == "same"
 
 

@@ -111,6 +111,11 @@ class Project:
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No login, git configuration or setting of the person who runs the tests."""
+    left_alone(tmp_path, monkeypatch)
+
+
+def left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `alone`; what there is in its place stands in `tmp_path`."""
     for name in ("GATI_REGISTRY_USERNAME", "GATI_REGISTRY_PASSWORD", "GATI_REGISTRY", "SOURCE_DATE_EPOCH", "CI"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "gitconfig").write_text("[user]\nname = Tester\nemail = tester@example.org\n")
@@ -123,7 +128,11 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def loose(tmp_path: Path, config: Config, toolchain: Toolchain, runner: Runner) -> Project:
     """The project before `git init`."""
-    root = tmp_path / "project"
+    return make_project(tmp_path / "project", config, toolchain, runner)
+
+
+def make_project(root: Path, config: Config, toolchain: Toolchain, runner: Runner) -> Project:
+    """A project in the new folder `root`, before `git init`."""
     write_chart(root / "chart")
     (root / "CHANGELOG.md").write_text(CHANGELOG)
     (root / ".gitignore").write_text("dist\n/.registry/\n")
@@ -136,6 +145,11 @@ def loose(tmp_path: Path, config: Config, toolchain: Toolchain, runner: Runner) 
 @pytest.fixture
 def project(loose: Project) -> Project:
     """The project with one commit."""
+    return with_commit(loose)
+
+
+def with_commit(loose: Project) -> Project:
+    """The project with its first commit."""
     loose.git("init", "--quiet", "--initial-branch=main")
     loose.commit("Add the chart")
     return loose

@@ -64,7 +64,7 @@ def test_a_dry_run_leaves_no_trace(project: Project) -> None:
     before = project.files()
     plan = project.plan(part="minor", tag=True)
     assert plan == dict.fromkeys(
-        ("bump", "lint", "validate", "package", "publish", "verify", "tag", "record"), "absent"
+        ("bump", "lint", "validate", "package", "attach", "publish", "verify", "tag", "record"), "absent"
     )
     assert project.files() == before
 

@@ -81,7 +81,7 @@ def test_release_prints_the_plan_and_then_nothing_to_do(invoke: Invoke, project:
     assert planned.returncode == 0, planned.stderr
     rows = {line.split()[0]: line.split()[1] for line in planned.stdout.splitlines()[2:10]}
     assert rows == {
-        **dict.fromkeys(("lint", "validate", "package", "publish", "verify", "tag", "record"), "absent"),
+        **dict.fromkeys(("lint", "validate", "package", "attach", "publish", "verify", "tag", "record"), "absent"),
         "commit": "same",
     }
     assert not project.config.dist.exists()
@@ -161,7 +161,13 @@ def test_publishing_to_a_real_registry_is_asked_for(invoke: Invoke, project: Pro
         (("release",), {"GATI_REGISTRI": "oci://x/y"}, USAGE, "expected: GATI_REGISTRY\n"),
         (("publish",), {}, REFUSED, "next:     invoke package --chart chart\n"),
         (("release", "--registry", "oci://127.0.0.1:9/charts"), {}, OUTSIDE, "127.0.0.1:9"),
-        (("verify", "oci://127.0.0.1:9/charts/demo"), {}, USAGE, "names no version"),
+        (("verify", "oci://127.0.0.1:9/charts/demo:"), {}, USAGE, "names no chart"),
+        (("verify", "oci://127.0.0.1:9/charts/demo@sha256:1"), {}, USAGE, "names no chart"),
+        (("verify", "oci://127.0.0.1:9/charts/demo", "--require", "luck"), {}, USAGE, "unknown value"),
+        (("verify", "oci://127.0.0.1:9/charts/demo", "--require", "signature"), {}, USAGE, "whose signature"),
+        (("verify", "--require", "e2e"), {}, USAGE, "which published chart"),
+        (("release", "--require", "luck"), {}, USAGE, "unknown value"),
+        (("release", "--signing-key", "nowhere.key"), {}, USAGE, "there is no key at"),
     ],
 )
 def test_refused_before_anything_starts(

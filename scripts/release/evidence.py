@@ -1,0 +1,171 @@
+"""Collects what is attached to a published chart: the record, who made it of what, tests, bill, verdict, changelog."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from scripts.chart.archive import Package, chart_metadata, read_members
+from scripts.chart.changelog import read_changelog
+from scripts.core.config import Config
+from scripts.core.files import sha256
+from scripts.core.git import Repository
+from scripts.registry.referrers import PREDICATE, Attachment
+from scripts.release.origin import Origin
+from scripts.release.record import ReleaseRecord
+from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
+from scripts.release.sbom import make_sbom
+from scripts.release.statements import (
+    BOM,
+    MEDIA_TYPE,
+    PROVENANCE,
+    SIGNATURE,
+    TEST_RESULT,
+    Source,
+    provenance,
+    statement,
+    test_result,
+    to_bytes,
+)
+from scripts.release.tested import Tested
+from scripts.workspace import Workspace
+
+RECORD = "application/vnd.gati.release.v1+json"
+VERDICT = "application/vnd.gati.judge.v1+json"
+CHANGES = "application/vnd.gati.changelog.v1+markdown"
+NAMES = {
+    RECORD: "release record",
+    PROVENANCE: "provenance",
+    TEST_RESULT: "test result",
+    BOM_TYPE: "SBOM",
+    VERDICT: "verdict",
+    CHANGES: "changelog entry",
+}
+"""What is attached, by its key, as a person calls it."""
+_REVISION = "org.opencontainers.image.revision"
+_LOCAL = "https://github.com/gati-gateway/gati/release/by-hand"  # the builder that is no CI system
+# Of the record, what another run of the same release would say otherwise.
+_PASSING = ("started", "finished", "seconds", "reference")
+
+
+def expected(*, judged: bool, tested: bool, changes: bool) -> tuple[str, ...]:
+    """The keys of what a release attaches."""
+    there = {VERDICT: judged, TEST_RESULT: tested, CHANGES: changes}
+    return tuple(key for key in NAMES if there.get(key, True))
+
+
+def collect(
+    work: Workspace,
+    package: Package,
+    archive: bytes,
+    digest: str,
+    *,
+    origin: Origin,
+    record: ReleaseRecord,
+    verdict: Mapping[str, Any] | None,
+    tested: Tested | None,
+    kept: Mapping[str, bytes],
+) -> tuple[tuple[Attachment, ...], dict[str, bytes]]:
+    """All of it about the manifest `digest`, and the statements to sign, by the type of their predicate.
+
+    What is attached already (`kept`, by its key) stays as it is. Raises ChartError, ChangelogError.
+    """
+    found: list[Attachment] = []
+
+    def add(kind: str, title: str, content: bytes, media: str = "", revision: str | None = None) -> bytes:
+        statement_of = {PREDICATE: kind} if kind in (PROVENANCE, TEST_RESULT) else {}
+        annotations = {**statement_of, **({_REVISION: revision} if revision else {})}
+        artifact = MEDIA_TYPE if statement_of else kind
+        found.append(
+            Attachment(artifact, media or artifact, f"{package.name}.{title}", kept.get(kind, content), annotations)
+        )
+        return found[-1].content
+
+    told = {key: value for key, value in asdict(record).items() if key not in _PASSING}
+    add(RECORD, "release.json", to_bytes(told), revision=record.commit)
+    bill = add(BOM_TYPE, "cdx.json", kept.get(BOM_TYPE) or to_bytes(make_sbom(work, package, archive)))
+    if verdict is not None:
+        add(VERDICT, "judge.json", to_bytes(verdict))
+    if (entry := changes_of(origin.changelog, package.version)) is not None:
+        add(CHANGES, "changes.md", entry.encode(), "text/markdown")
+    signable = {
+        SIGNATURE: to_bytes(statement(package, digest, SIGNATURE, {})),
+        BOM: to_bytes(statement(package, digest, BOM, json.loads(bill))),
+    }
+    if tested is not None:
+        result = to_bytes(statement(package, digest, TEST_RESULT, test_result(tested)))
+        signable[TEST_RESULT] = add(TEST_RESULT, "test-result.json", result)
+    source = source_of(work.config, origin, chart_metadata(archive, package.path.name)[1])
+    made = provenance(source, package, record.tools, builder(os.environ), _dependencies(archive), found)
+    told_of = to_bytes(statement(package, digest, PROVENANCE, made))
+    signable[PROVENANCE] = add(PROVENANCE, "provenance.json", told_of, revision=record.commit)
+    return tuple(found), signable
+
+
+def changes_of(changelog: Path, version: str) -> str | None:
+    """What the changelog says of a version, as Markdown; None where it says nothing. Raises ChangelogError."""
+    found = read_changelog(changelog)
+    section = found.section(version.removeprefix("v")) if found else None
+    if section is None or not section.entries:
+        return None
+    lines, last = [f"## {section.version}" + (f" - {section.date}" if section.date else "")], None
+    for entry in section.entries:
+        if entry.kind != last:
+            lines += ["", *([f"### {entry.kind.capitalize()}", ""] if entry.kind else [])]
+            last = entry.kind
+        lines.append(f"- {entry.text}")
+    return "\n".join(lines) + "\n"
+
+
+def source_of(config: Config, origin: Origin, metadata: Mapping[str, Any]) -> Source:
+    """Where others find what was packed; the commit is left out where it does not hold what was packed."""
+    repository = origin.repository
+    if repository is None:
+        return Source(None, None, config.chart.name, None)
+    dirty = any(not difference.fetched and not difference.benign for difference in origin.differences)
+    changelog = config.changelog
+    return Source(
+        url=public_url(repository, metadata),
+        commit=None if dirty else origin.commit,
+        chart=repository.inside(config.chart),
+        changelog=repository.inside(changelog) if changelog.is_relative_to(repository.root) else None,
+    )
+
+
+def public_url(repository: Repository, metadata: Mapping[str, Any]) -> str | None:
+    """The address to fetch from: the remote's without a login, the same for every way to write it; else the first
+    of the chart's sources."""
+    remote = repository.remote_url()
+    if remote is None:
+        return next((str(url) for url in metadata.get("sources") or () if "://" in str(url)), None)
+    if found := re.fullmatch(r"(?:ssh://)?(?:[^@/]+@)?([^:/]+)(?::(?!\d+/|//)|(?::\d+)?/)(.+)", remote):
+        scheme = re.match(r"(\w+)://", remote)
+        if scheme is None or scheme[1] == "ssh":
+            return f"https://{found[1]}/{found[2].removeprefix('/').removesuffix('.git')}"
+    if found := re.fullmatch(r"(https?)://(?:[^@/]+@)?(.+)", remote):
+        return f"{found[1]}://{found[2].removesuffix('.git').rstrip('/')}"
+    if remote.startswith("file://") or "://" not in remote:
+        return f"file://{Path(remote.removeprefix('file://')).resolve()}"
+    return remote
+
+
+def builder(environ: Mapping[str, str]) -> str:
+    """Who builds: the workflow or the project of a CI system, or a person."""
+    if server := environ.get("GITHUB_SERVER_URL"):
+        workflow = environ.get("GITHUB_WORKFLOW_REF") or environ.get("GITHUB_REPOSITORY", "")
+        return f"{server}/{workflow}"
+    return environ.get("CI_PROJECT_URL") or _LOCAL
+
+
+def _dependencies(archive: bytes) -> list[dict[str, Any]]:
+    """The archives of dependencies that are packed."""
+    return [
+        {"name": name.partition("/")[2], "digest": {"sha256": sha256(data)}}
+        for name, data in read_members(archive, "the archive").items()
+        if name.count("/") == 2 and "/charts/" in name and name.endswith(".tgz")
+    ]

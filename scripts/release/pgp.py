@@ -1,0 +1,92 @@
+"""Makes and reads the `.prov` beside an archive, which `helm pull --verify` reads: its sha256, signed with PGP."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from scripts.chart.archive import Package, chart_metadata
+from scripts.chart.manifest_digest import pushed_manifest
+from scripts.chart.manifest_digest import sha256 as digest_of
+from scripts.core.command import SIGNING_PASSWORDS
+from scripts.core.errors import CommandFailed, ReleaseError, ToolError
+from scripts.core.files import sha256, write_atomic
+from scripts.core.owner import owned
+from scripts.workspace import Workspace
+
+_NAMED = re.compile(r"^  ?(?P<name>\S+\.tgz): sha256:(?P<sha256>[0-9a-f]{64})\s*$", re.MULTILINE)
+_DEADLINE = 120.0  # seconds; a smart card asks for a touch
+
+
+def make_prov(work: Workspace, package: Package, archive: bytes, environ: Mapping[str, str] = os.environ) -> bytes:
+    """The `.prov` of `package`, whose bytes are `archive`, signed by gpg with the key `pgp_key`.
+
+    The passphrase goes to gpg's stdin; without one gpg asks its agent. Raises ToolError.
+    """
+    chart_yaml, _ = chart_metadata(archive, package.path.name)
+    text = f"{chart_yaml.decode().rstrip()}\n\n...\nfiles:\n  {package.path.name}: sha256:{package.sha256}\n"
+    password = next((environ[name] for name in SIGNING_PASSWORDS if name in environ), None)
+    with tempfile.TemporaryDirectory(prefix=owned("pgp")) as scratch:
+        file, made = Path(scratch, "message"), Path(scratch, "message.asc")
+        file.write_text(text, encoding="utf-8")
+        argv: list[str | Path] = [
+            "gpg",
+            "--batch",
+            "--yes",
+            "--digest-algo",
+            "SHA512",
+            "--local-user",
+            work.config.pgp_key,
+        ]
+        argv += ["--pinentry-mode", "loopback", "--passphrase-fd", "0"] if password is not None else []
+        argv += ["--output", made, "--clearsign", file]
+        try:
+            work.runner.run(argv, stdin=password or "", deadline=_DEADLINE)
+        except CommandFailed as error:
+            words = error.stderr.strip().splitlines()[-1:] or ["gpg gives no reason"]
+            run = f"gpg --list-secret-keys; {SIGNING_PASSWORDS[0]} is its passphrase"
+            raise ToolError(f"gpg cannot sign with {work.config.pgp_key}", found=words[0], run=run) from error
+        return made.read_bytes()
+
+
+def with_prov(work: Workspace, package: Package, archive: bytes) -> Package:
+    """`package` with its `.prov`: the one in `dist/`, where that is of these bytes, else a new one, kept there.
+
+    Raises ToolError, OutputError.
+    """
+    file = package.path.with_name(f"{package.path.name}.prov")
+    prov = file.read_bytes() if file.is_file() else b""
+    if fault_of_prov(work, archive, package.path.name, prov, ""):
+        prov = make_prov(work, package, archive)
+        write_atomic(file, prov)
+    chart_yaml, _ = chart_metadata(archive, package.path.name)
+    digest = digest_of(pushed_manifest(archive, chart_yaml, package.created, prov))
+    return replace(package, prov=prov, manifest_digest=digest)
+
+
+def fault_of_prov(work: Workspace, archive: bytes, name: str, prov: bytes, keyring: str) -> str:
+    """Why a `.prov` does not speak for the archive of that name; "" where it does, as far as it was looked at.
+
+    Without a `keyring`: whether it names the archive. With one, helm itself checks it. Raises ToolError.
+    """
+    text = prov.decode("utf-8", "replace")
+    named = {found["name"]: found["sha256"] for found in _NAMED.finditer(text)}
+    if name not in named:
+        return f"the .prov does not name {name}" + (f" but {', '.join(named)}" if named else "")
+    if named[name] != sha256(archive):
+        return f"the .prov names another archive: sha256 {named[name]}"
+    if not keyring:
+        return ""
+    with tempfile.TemporaryDirectory(prefix=owned("pgp")) as scratch:
+        file = Path(scratch, name)
+        file.write_bytes(archive)
+        Path(scratch, f"{name}.prov").write_bytes(prov)
+        try:
+            work.helm.verify(file, Path(keyring))
+        except ReleaseError as error:
+            return error.message
+    return ""

@@ -1,0 +1,212 @@
+"""Makes a chart's bill of materials: its files, its dependencies, and every image that its values sets deploy."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scripts.chart.archive import Package, chart_metadata, read_members, unpack
+from scripts.chart.dependencies import dependencies
+from scripts.chart.kubeversion import minor
+from scripts.chart.source import read_chart
+from scripts.checks.matrix import make_plan
+from scripts.checks.render import render
+from scripts.checks.schemas import schemas_of
+from scripts.core.errors import ChartError, ValuesError
+from scripts.core.files import sha256
+from scripts.core.owner import owned
+from scripts.judge.images import parts
+from scripts.workspace import Workspace
+
+MEDIA_TYPE = "application/vnd.cyclonedx+json"
+SPEC_VERSION = "1.6"
+_OURS = "gati:"  # what the names of our own properties begin with
+_SUBCHART = re.compile(r"^[^/]+/(?:charts/[^/]+/)+Chart\.yaml$")
+_CONTAINERS = frozenset({"containers", "initContainers", "ephemeralContainers"})
+
+
+def make_sbom(
+    work: Workspace, package: Package, archive: bytes, sets: Iterable[str] = (), minors: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The bill of `package`, whose bytes are `archive`, as CycloneDX; made of these alone. Raises as `rendered_images`.
+
+    `sets` and `minors`: as another bill was made.
+    """
+    _, metadata = chart_metadata(archive, package.path.name)
+    members = read_members(archive, package.path.name)
+    sets, minors, images, refused = rendered_images(work, archive, sets, minors)
+    root = f"{package.name}-{package.version}"
+    files = [_file(name, data) for name, data in sorted(members.items())]
+    charts = list(_subcharts(members, root))
+    containers = [_image(name, used) for name, used in sorted(images.items())]
+    sources = metadata.get("sources") or ()
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": SPEC_VERSION,
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, package.manifest_digest)}",
+        "version": 1,
+        "metadata": {
+            "timestamp": package.created,
+            "tools": {"components": [{"type": "application", "name": "gati-release-toolkit"}]},
+            "component": {
+                "bom-ref": root,
+                "type": "application",
+                "name": package.name,
+                "version": package.version,
+                **({"description": metadata["description"]} if metadata.get("description") else {}),
+                "hashes": [_hash(package.sha256)],
+                "externalReferences": [{"type": "vcs", "url": str(url)} for url in sources],
+            },
+            "properties": [
+                *({"name": f"{_OURS}values", "value": name} for name in sets),
+                *({"name": f"{_OURS}kubernetes", "value": version} for version in minors),
+                *({"name": f"{_OURS}refused", "value": f"{name}: {why}"} for name, why in refused.items()),
+            ],
+        },
+        "components": [*charts, *containers, *files],
+        "dependencies": [
+            {"ref": root, "dependsOn": [one["bom-ref"] for one in (*charts, *containers)]},
+            *({"ref": one["bom-ref"]} for one in (*charts, *containers)),
+        ],
+    }
+
+
+def images_of(bom: Mapping[str, Any]) -> set[str]:
+    """The images that a bill names. Raises KeyError, TypeError, AttributeError where it is none of ours."""
+    return {_property(one, "image")[0] for one in bom["components"] if one["type"] == "container"}
+
+
+def rendered_with(bom: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The values sets and the Kubernetes minors that a bill says it was made with. Raises as `images_of`."""
+    return _property(bom["metadata"], "values"), _property(bom["metadata"], "kubernetes")
+
+
+def files_of(bom: Mapping[str, Any]) -> dict[str, str]:
+    """The files that a bill names, each with its sha256. Raises as `images_of`."""
+    return {one["name"]: one["hashes"][0]["content"] for one in bom["components"] if one["type"] == "file"}
+
+
+def rendered_images(
+    work: Workspace, archive: bytes, sets: Iterable[str] = (), minors: Sequence[str] = ()
+) -> tuple[list[str], list[str], dict[str, list[str]], dict[str, str]]:
+    """What the chart in `archive` deploys: the values sets and minors it was rendered with, the images, each with the
+    sets that deploy it, and why sets were refused.
+
+    Without `sets` and `minors`: its own sets, for the oldest and the newest minor. Each on a cluster that serves none
+    of the APIs that templates ask for, and on one that serves all. Raises ChartError, ConfigError.
+    """
+    images: dict[str, list[str]] = {}
+    refused: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix=owned("sbom")) as scratch:
+        folder = unpack(archive, Path(scratch))
+        chart = read_chart(folder, tuple(name for name in sets if name != _NO_FILE))
+        plan = make_plan(chart, schemas_of(work.having(**_NEUTRAL)).minors(), kube_versions=minors)
+        ends = tuple(dict.fromkeys((*plan.kube_versions[:1], *plan.kube_versions[-1:])))
+        asked = tuple(sorted({part for api in plan.contents.asked for part in (api, "/".join(api.split("/")[:2]))}))
+        ways = [
+            replace(plan, kube_versions=ends, served={(minor(one), ""): apis for one in ends}) for apis in ((), asked)
+        ]
+        for values in plan.values:
+            found: set[str] | None = None
+            for way in ways if asked else ways[:1]:
+                try:
+                    rendered = render(replace(way, values=(values,)), work)
+                except (ChartError, ValuesError) as error:
+                    refused[values.name] = error.message.replace(scratch, "").splitlines()[0]
+                    continue
+                objects = (document.data for one in rendered.renders for document in one.manifests)
+                found = {image for data in objects for image in _images(data)} | (found or set())
+            if found is not None:
+                refused.pop(values.name, None)
+            for image in found or ():
+                images.setdefault(image, []).append(values.name)
+    return [values.name for values in plan.values], [minor(version) for version in ends], images, refused
+
+
+_NEUTRAL: dict[str, Any] = {"schema_folders": (), "crds": (), "crd_modules": ()}
+"""A bill says the same wherever it is made: what a project configures is not known to those who only have the chart."""
+_NO_FILE = "no values file"  # what the matrix calls the set of a chart without one
+
+
+def _images(value: Any) -> Iterator[str]:
+    """The images of every container in an object, of pod templates in custom resources too, and of volumes."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key in _CONTAINERS and isinstance(inner, list):
+                found = [one.get("image") for one in inner if isinstance(one, Mapping)]
+            elif key == "volumes" and isinstance(inner, list):
+                volumes = [one.get("image") for one in inner if isinstance(one, Mapping)]
+                found = [one.get("reference") for one in volumes if isinstance(one, Mapping)]
+            else:
+                found = []
+            yield from (one for one in found if isinstance(one, str) and one)
+            yield from _images(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _images(inner)
+
+
+def _file(name: str, data: bytes) -> dict[str, Any]:
+    return {"bom-ref": f"file:{name}", "type": "file", "name": name, "hashes": [_hash(sha256(data))]}
+
+
+def _image(image: str, sets: Sequence[str]) -> dict[str, Any]:
+    repository, tag, digest = parts(image)
+    algorithm, _, content = digest.partition(":")
+    return {
+        "bom-ref": f"image:{image}",
+        "type": "container",
+        "name": repository,
+        "version": digest or tag or "latest",
+        **({"hashes": [_hash(content.lower())]} if algorithm == "sha256" and len(content) == 64 else {}),
+        "properties": [
+            {"name": f"{_OURS}image", "value": image},
+            *({"name": f"{_OURS}values", "value": name} for name in sets),
+        ],
+    }
+
+
+def _subcharts(members: Mapping[str, bytes], root: str) -> Iterator[dict[str, Any]]:
+    """The charts in the archive, those that are packed as archives too; where they come from, as Chart.yaml says."""
+    with tempfile.TemporaryDirectory(prefix=owned("sbom")) as scratch:
+        own = next(name for name in members if name.count("/") == 1 and name.endswith("/Chart.yaml"))
+        (Path(scratch) / "Chart.yaml").write_bytes(members[own])
+        places = {one.name: one.repository for one in dependencies(read_chart(Path(scratch)))}
+    for name, data in sorted(members.items()):
+        if name.count("/") == 2 and "/charts/" in name and name.endswith(".tgz"):
+            _, metadata = chart_metadata(data, name)
+            hashes = [_hash(sha256(data))]
+        elif _SUBCHART.match(name):
+            metadata, hashes = _metadata(data), []
+        else:
+            continue
+        chart, version = str(metadata.get("name", "")), str(metadata.get("version", ""))
+        place = places.get(chart, "")
+        yield {
+            "bom-ref": f"chart:{root}:{name}",
+            "type": "application",
+            "name": chart,
+            "version": version,
+            **({"hashes": hashes} if hashes else {}),
+            **({"externalReferences": [{"type": "distribution", "url": place}]} if "://" in place else {}),
+        }
+
+
+def _metadata(chart_yaml: bytes) -> dict[str, Any]:
+    from scripts.core.yaml_read import load_texts
+
+    loaded = load_texts(chart_yaml)
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def _hash(content: str) -> dict[str, str]:
+    return {"alg": "SHA-256", "content": content}
+
+
+def _property(one: Mapping[str, Any], name: str) -> list[str]:
+    return [str(each["value"]) for each in one.get("properties", ()) if each["name"] == f"{_OURS}{name}"]

@@ -1,0 +1,184 @@
+"""Signs statements with cosign as sigstore bundles, and checks them: by key and offline, or keyless in CI."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scripts.core.command import SIGNING_PASSWORDS
+from scripts.core.config import Config
+from scripts.core.errors import CommandFailed, ConfigError, ReleaseError, ToolError
+from scripts.core.owner import owned
+from scripts.registry.referrers import BUNDLE_PREDICATE, Attachment
+from scripts.release.statements import MEDIA_TYPE, STATEMENT_TYPE
+from scripts.workspace import Workspace
+
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+KEYLESS = "keyless"
+_CONTENT = {"dev.sigstore.bundle.content": "dsse-envelope"}
+_ENV = "env://"
+_TRIAL = "https://example.org/trial/v0"
+_DEADLINE = 120.0  # seconds; a KMS or Fulcio is asked over the network
+# What says that a job can prove who it is; without one cosign would open a browser.
+_TOKENS = ("SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "BUILDKITE_AGENT_ACCESS_TOKEN")
+_OFFLINE = ("--tlog-upload=false", "--use-signing-config=false")  # a key needs no log to be checked
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whose signature is believed: a `key` (file, KMS reference), or an `identity` and its `issuer` as certified.
+
+    `root` is a file of sigstore's trusted root, for other authorities than the public ones.
+    """
+
+    key: str = ""
+    identity: str = ""
+    issuer: str = ""
+    root: str = ""
+
+    def __post_init__(self) -> None:
+        if self.key and (self.identity or self.issuer):
+            raise ConfigError("--key and --identity exclude each other: a signature is by one of them")
+        if bool(self.identity) != bool(self.issuer):
+            raise ConfigError("half an identity is given", expected="--identity and --issuer")
+        if self.root and not self.identity:
+            raise ConfigError("--trusted-root is for certificates", expected="--identity and --issuer beside it")
+
+    def __bool__(self) -> bool:
+        return bool(self.key or self.identity)
+
+    def __str__(self) -> str:
+        return self.key or f"{self.identity} ({self.issuer})"
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A bundle as it says: the statement in it, and by what it was signed ("key" or "certificate"). Not yet checked."""
+
+    predicate_type: str
+    statement: Mapping[str, Any]
+    by: str
+    content: bytes = field(repr=False)
+
+
+def demand_key(config: Config, environ: Mapping[str, str] = os.environ) -> None:
+    """Raises ConfigError where the configuration asks for signatures and what they are made with is not there."""
+    key = config.signing_key
+    if not key:
+        return
+    if not config.attach:
+        raise ConfigError("signatures are attached, and attach is off", run="leave out signing_key, or attach = false")
+    if key == KEYLESS and not any(environ.get(name) for name in _TOKENS):
+        raise ConfigError(
+            "signing_key is keyless, and no token here says who we are",
+            expected="a CI job that may have one (GitHub: permissions id-token: write; GitLab: id_tokens)",
+            run="give a key: --signing-key FILE, GATI_SIGNING_KEY, signing_key in [tool.gati]",
+        )
+    if key.startswith(_ENV) and not environ.get(key.removeprefix(_ENV)):
+        name = key.removeprefix(_ENV)
+        raise ConfigError(f"signing_key is {key}, and the environment has no {name}", run=f"set {name} to the key")
+    if key != KEYLESS and "://" not in key and not Path(key).is_file():
+        raise ConfigError(f"there is no key at {key}", run="correct signing_key, or cosign generate-key-pair")
+
+
+def demand_signable(work: Workspace, environ: Mapping[str, str] = os.environ) -> None:
+    """Sign what nobody keeps. Raises ConfigError, ToolError where the key or its passphrase does not do."""
+    sign(work, json.dumps({"_type": STATEMENT_TYPE, "subject": [], "predicateType": _TRIAL}).encode(), _TRIAL, environ)
+
+
+def sign(work: Workspace, statement: bytes, predicate_type: str, environ: Mapping[str, str] = os.environ) -> Attachment:
+    """The bundle of `statement`, signed by the configured key or with the job's token, ready to be attached.
+
+    The passphrase goes to cosign's stdin, and a key in the environment to cosign alone. Raises ConfigError, ToolError.
+    """
+    demand_key(work.config, environ)
+    key = work.config.signing_key
+    how = () if key == KEYLESS else ("--key", key, *_OFFLINE)
+    env = {key.removeprefix(_ENV): environ[key.removeprefix(_ENV)]} if key.startswith(_ENV) else {}
+    password = next((environ[name] for name in SIGNING_PASSWORDS if name in environ), "")
+    with tempfile.TemporaryDirectory(prefix=owned("sign")) as scratch:
+        told, bundle = Path(scratch, "statement.json"), Path(scratch, "bundle.json")
+        told.write_bytes(statement)
+        argv: list[str | Path] = [
+            work.tools.path("cosign"),
+            "attest-blob",
+            "--yes",
+            "--statement",
+            told,
+            "--bundle",
+            bundle,
+            *how,
+        ]
+        try:
+            work.runner.run(argv, env=env, stdin=password, deadline=_DEADLINE)
+            content = bundle.read_bytes()
+        except CommandFailed as error:
+            raise _unsigned(error, key) from error
+        except OSError as error:
+            raise ToolError("cosign has written no bundle", found=error.strerror) from error
+    annotations = {**_CONTENT, BUNDLE_PREDICATE: predicate_type}
+    title = f"{predicate_type.split('/')[-2]}.sigstore.json"
+    return Attachment(BUNDLE, BUNDLE, title, content, annotations)
+
+
+def _unsigned(error: CommandFailed, key: str) -> ReleaseError:
+    words = error.stderr.strip().splitlines()[-1:] or ["cosign gives no reason"]
+    said = words[0].removeprefix("Error: ")
+    run = None
+    if "decrypt" in said or "password" in said:
+        run = f"set {SIGNING_PASSWORDS[0]} to the passphrase of {key}"
+    return ToolError(f"cosign cannot sign with {key}", found=said, run=run)
+
+
+def read_bundle(content: bytes) -> Signed:
+    """What a bundle holds. Raises ValueError where it is none of a statement."""
+    try:
+        raw = json.loads(content)
+        envelope = raw["dsseEnvelope"]
+        if envelope["payloadType"] != MEDIA_TYPE:
+            raise ValueError(f"its payload is {envelope['payloadType']}")
+        statement = json.loads(base64.b64decode(envelope["payload"], validate=True))
+        by = "key" if "publicKey" in raw["verificationMaterial"] else "certificate"
+        return Signed(str(statement["predicateType"]), statement, by, content)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"it is no bundle with a statement ({type(error).__name__}: {error})") from error
+
+
+def fault_of(work: Workspace, signed: Signed, digest: str, trust: Trust) -> str:
+    """Why the signature on a statement about the manifest `digest` is not believed; "" where it is.
+
+    Raises ToolError where cosign cannot be had, ConfigError for a key that is not there.
+    """
+    how: list[str] = []
+    if trust.key:
+        if "://" not in trust.key and not Path(trust.key).is_file():
+            raise ConfigError(f"there is no key at {trust.key}", expected="--key with a public key in PEM")
+        how += ["--key", trust.key, "--insecure-ignore-tlog=true"]
+    else:
+        how += ["--certificate-identity", trust.identity, "--certificate-oidc-issuer", trust.issuer]
+    if trust.root:
+        how += ["--trusted-root", trust.root]
+    with tempfile.TemporaryDirectory(prefix=owned("verify")) as scratch:
+        bundle = Path(scratch, "bundle.json")
+        bundle.write_bytes(signed.content)
+        about = ["--type", signed.predicate_type, "--digest", digest.removeprefix("sha256:"), "--digestAlg", "sha256"]
+        argv: list[str | Path] = [
+            work.tools.path("cosign"),
+            "verify-blob-attestation",
+            "--bundle",
+            bundle,
+            *about,
+            *how,
+        ]
+        answer = work.runner.run(argv, stdin="", deadline=_DEADLINE, check=False)
+    if answer.status == 0:
+        return ""
+    words = [line for line in answer.stderr.strip().splitlines() if line.strip()] or ["cosign gives no reason"]
+    found = next((line for line in reversed(words) if line.startswith("Error:")), words[-1])
+    return found.removeprefix("Error: ")[:500]

@@ -1,0 +1,421 @@
+"""What speaks for a published chart is attached before its tag is seen, and whoever has the reference can check it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.core.command import Runner
+from scripts.core.config import Config, load_config
+from scripts.core.errors import ConfigError, FindingsError, RegistryError, UsageError
+from scripts.core.files import sha256
+from scripts.registry.client import INDEX_TYPE, Client, Found, connect, referrers_tag
+from scripts.registry.embedded import registry_for
+from scripts.registry.reference import Registry
+from scripts.registry.referrers import PREDICATE, Attachment, attach, attached, content_of, read_referrer
+from scripts.release.evidence import CHANGES, RECORD, VERDICT
+from scripts.release.plan import Options, prepared
+from scripts.release.proof import Demand, Proof, prove
+from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
+from scripts.release.statements import MEDIA_TYPE, PROVENANCE, TEST_RESULT, to_bytes
+from scripts.toolchain.finder import Toolchain
+from tests.release.conftest import TODAY, Project, left_alone, make_project, with_commit
+from tests.release.reports import report, write_report
+
+MATERIAL = "predicate/buildDefinition/resolvedDependencies/0"
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: demo}
+spec:
+  containers: [{name: demo, image: "example.org/demo:{{ .Chart.AppVersion }}"}]
+"""
+
+
+class Shelf:
+    """The published chart in a registry that is served during the test, and what is attached to it."""
+
+    def __init__(self, project: Project, registry: Registry, version: str = "1.2.0") -> None:
+        self.project, self.registry = project, registry
+        self.reference = registry.reference("demo", version)
+
+    def client(self) -> Any:
+        return connect(self.registry, push=True)
+
+    def subject(self, client: Client) -> Found:
+        found = client.manifest(self.reference)
+        assert found is not None
+        return found
+
+    def contents(self) -> dict[str, bytes]:
+        """What is attached, by its key."""
+        with self.client() as client:
+            digest = self.subject(client).digest
+            return {
+                one.key: content_of(client, self.reference, read_referrer(client, self.reference, digest, one.digest))
+                for one in attached(client, self.reference, digest)
+            }
+
+    def add(self, kind: str, content: bytes, **annotations: str) -> None:
+        """Attach something more, as anybody can who may push."""
+        with self.client() as client:
+            told = Attachment(
+                kind, kind, "file", content, {key.replace("__", "."): v for key, v in annotations.items()}
+            )
+            attach(client, self.reference, self.subject(client), [told], "2026-01-01T00:00:00Z")
+
+    def replace(self, key: str, change: Callable[[bytes], bytes]) -> None:
+        """Take off the list what has this key, as one can who may push, and attach something else."""
+        old = self.contents()[key]
+        with self.client() as client:
+            subject = self.subject(client)
+            listed = client.referrers(self.reference, subject.digest)
+            gone = [one.digest for one in attached(client, self.reference, subject.digest) if one.key == key]
+            left = [one for one in listed if one["digest"] not in gone]
+            (was,) = [one for one in listed if one["digest"] in gone]
+            index = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": left}).encode()
+            client.put_manifest(self.reference.repository, referrers_tag(subject.digest), index, INDEX_TYPE)
+            kind, annotations = was["artifactType"], was["annotations"]
+            told = Attachment(kind, kind, "file", change(old), annotations)
+            attach(client, self.reference, subject, [told], annotations["org.opencontainers.image.created"])
+
+    @contextlib.contextmanager
+    def listed(self) -> Iterator[None]:
+        """Puts the list of what is attached back as it was."""
+        with self.client() as client:
+            digest = self.subject(client).digest
+            before = self.index(client, digest)
+        yield
+        with self.client() as client:
+            client.put_manifest(self.reference.repository, referrers_tag(digest), before, INDEX_TYPE)
+
+    def index(self, client: Client, digest: str) -> bytes:
+        found = client.manifest(replace(self.reference, version=referrers_tag(digest)))
+        assert found is not None
+        return found.content
+
+    def prove(self, version: str | None = "1.2.0", digest: str | None = None, **demand: Any) -> Proof:
+        return prove(self.project.work, self.registry, "demo", version, digest, Demand(**demand))
+
+    def states(self, **demand: Any) -> dict[str, str]:
+        return {one.check: one.state for one in self.prove(**demand).checks}
+
+    def detail(self, check: str, **demand: Any) -> str:
+        """Why a row failed."""
+        (found,) = [one for one in self.prove(**demand).checks if one.check == check]
+        assert found.state == "failed", found
+        return found.detail
+
+
+@pytest.fixture(scope="module")
+def published(
+    tmp_path_factory: pytest.TempPathFactory, config: Config, toolchain: Toolchain, runner: Runner
+) -> Iterator[Shelf]:
+    """A release of a chart that deploys an image and has passed its smoke test, in a registry that goes on serving."""
+    folder = tmp_path_factory.mktemp("published")
+    with pytest.MonkeyPatch.context() as patch:
+        left_alone(folder, patch)
+        project = with_commit(make_project(folder / "project", config, toolchain, runner))
+        (project.config.chart / "templates" / "pod.yaml").write_text(POD)
+        (project.config.chart / "values-prod.yaml").write_text("replicas: 3\n")
+        project.commit("Deploy something")
+        with prepared(project.work, Options(), today=TODAY, dry_run=True) as ready:
+            write_report(project.config, report(ready.package.sha256))
+        project.release()
+    with registry_for(project.work) as registry:
+        yield Shelf(project, registry)
+
+
+@pytest.fixture
+def shelf(published: Shelf) -> Iterator[Shelf]:
+    """That release; what a test attaches or takes away is put right after it."""
+    with published.listed():
+        yield published
+
+
+def changed(**values: Any) -> Callable[[bytes], bytes]:
+    """Content that is JSON, with other values at "a/b/0"."""
+
+    def change(content: bytes) -> bytes:
+        told = json.loads(content)
+        for path, value in values.items():
+            *way, last = path.split("/")
+            at = told
+            for word in way:
+                at = at[int(word) if word.isdigit() else word]
+            at[int(last) if last.isdigit() else last] = value
+        return to_bytes(told)
+
+    return change
+
+
+# -- what is attached ------------------------------------------------------------------------------
+
+
+def test_everything_that_speaks_for_the_chart_is_attached_and_passes(shelf: Shelf) -> None:
+    found = shelf.contents()
+    assert set(found) == {RECORD, PROVENANCE, TEST_RESULT, BOM_TYPE, CHANGES}
+    proof = shelf.prove()
+    assert {one.check: one.state for one in proof.checks} == {
+        "digest": "passed",
+        "layers": "passed",
+        "signature": "not there",
+        "provenance": "passed",
+        "e2e": "passed",
+        "sbom": "passed",
+        "verdict": "not there",
+        "record": "passed",
+        "changelog": "passed",
+    }
+    proof.demand()
+    commit = shelf.project.git("rev-parse", "HEAD")
+    record = json.loads(found[RECORD])
+    assert (record["commit"], record["digest"]) == (commit, proof.digest)
+    assert not {"started", "finished", "seconds", "reference"} & record.keys()
+    provenance = json.loads(found[PROVENANCE])
+    assert provenance["subject"][0]["digest"]["sha256"] == proof.digest.removeprefix("sha256:")
+    definition = provenance["predicate"]["buildDefinition"]
+    assert definition["resolvedDependencies"][0]["digest"] == {"gitCommit": commit}
+    assert definition["externalParameters"] == {"chart": "chart", "changelog": "CHANGELOG.md", "version": "1.2.0"}
+    told = {one["name"]: one["digest"]["sha256"] for one in provenance["predicate"]["runDetails"]["byproducts"]}
+    assert told["demo.cdx.json"] == sha256(found[BOM_TYPE])
+    assert b"- The chart" in found[CHANGES]
+
+
+def test_the_bill_names_files_and_the_images_of_every_values_set(shelf: Shelf) -> None:
+    bill = json.loads(shelf.contents()[BOM_TYPE])
+    files = {one["name"] for one in bill["components"] if one["type"] == "file"}
+    assert files == {f"demo/{name}" for name in ("Chart.yaml", "values.yaml", "values-prod.yaml")} | {
+        "demo/templates/map.yaml",
+        "demo/templates/pod.yaml",
+    }
+    (image,) = [one for one in bill["components"] if one["type"] == "container"]
+    assert (image["name"], image["version"]) == ("example.org/demo", "7")
+    sets = [one["value"] for one in image["properties"] if one["name"] == "gati:values"]
+    assert sets == ["values.yaml", "values-prod.yaml"]
+
+
+def test_a_second_release_attaches_nothing(shelf: Shelf) -> None:
+    project, first = shelf.project, shelf.contents()
+    own = project.work.having(registry=shelf.registry.prefix, dist=project.config.dist.with_name("other"))
+    said: list[str] = []
+    with shelf.client() as client:
+        digest = shelf.subject(client).digest
+        before = shelf.index(client, digest)
+        assert client.versions("demo") == ("1.2.0",)
+        with prepared(replace(own, say=said.append), Options(), today=TODAY) as ready:
+            assert {step.name: step.state for step in ready.plan}["attach"] == "same"
+            ready.run()
+        assert shelf.index(client, digest) == before
+    assert not [line for line in said if line.startswith("attached")]
+    assert shelf.contents() == first
+
+
+def test_another_release_of_the_same_commit_attaches_the_same_bytes(shelf: Shelf, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    shelf.project.git("clone", "--quiet", str(shelf.project.root), str(clone))
+    own = load_config(clone, environ={}, dist=shelf.project.config.dist)
+    work = replace(shelf.project.work, config=replace(own, cache_dir=shelf.project.config.cache_dir))
+    with prepared(work, Options(), today=TODAY) as ready:
+        ready.run()
+    with registry_for(work) as registry:
+        found = Shelf(shelf.project, registry).contents()
+    assert {key for key, content in shelf.contents().items() if found[key] != content} == {PROVENANCE}
+    ours, theirs = (json.loads(one[PROVENANCE])["predicate"] for one in (shelf.contents(), found))
+    materials = [one["buildDefinition"]["resolvedDependencies"].pop(0)["digest"] for one in (ours, theirs)]
+    assert (ours, materials[0]) == (theirs, materials[1])  # but for the address, as this clone has another remote
+
+
+def test_what_was_published_bare_gets_what_is_missing(project: Project) -> None:
+    bare = replace(project, work=project.work.having(attach=False))
+    digest = bare.release().digest
+    assert project.plan()["attach"] == "absent"
+    assert project.release().digest == digest
+    assert project.plan()["attach"] == "same"
+    with registry_for(project.work) as registry:
+        shelf = Shelf(project, registry)
+        assert set(shelf.contents()) == {RECORD, PROVENANCE, BOM_TYPE, CHANGES}
+        assert not shelf.prove().wanting()
+
+
+def test_the_verdict_on_the_step_is_attached(project: Project) -> None:
+    project.release()
+    record = project.release(part="minor", tag=True)
+    with registry_for(project.work) as registry:
+        shelf = Shelf(project, registry, record.version)
+        told = json.loads(shelf.contents()[VERDICT])
+        assert (told["version"], told["current"]) == ("1.2.0", "1.3.0")
+        assert shelf.states(version="1.3.0")["verdict"] == "passed"
+        assert shelf.prove(version=None).reference.endswith("/demo:1.3.0")
+        by_digest = shelf.prove(version=None, digest=record.digest)
+        assert (by_digest.digest, by_digest.reference.rpartition(":")[2]) == (record.digest, "1.3.0")
+
+
+# -- bad input -------------------------------------------------------------------------------------
+
+
+def test_what_is_not_of_ours_is_named(shelf: Shelf) -> None:
+    shelf.add("application/vnd.example.scan", b"{}")
+    checks = {one.check: one for one in shelf.prove().checks}
+    assert "application/vnd.example.scan" in checks["others"].detail
+    assert checks["others"].state == "not checked"
+
+
+def test_a_statement_about_another_digest_fails(shelf: Shelf) -> None:
+    shelf.replace(TEST_RESULT, changed(**{"subject/0/digest/sha256": "0" * 64}))
+    assert "another digest: sha256:000" in shelf.detail("e2e")
+    shelf.replace(PROVENANCE, changed(**{"subject/0/digest/sha256": "1" * 64}))
+    assert "another digest: sha256:111" in shelf.detail("provenance")
+    with pytest.raises(FindingsError, match="not what it should be: provenance, e2e"):
+        shelf.prove().demand()
+
+
+def test_a_tampered_bill_fails(shelf: Shelf) -> None:
+    def other_image(content: bytes) -> bytes:
+        return content.replace(b"example.org/demo", b"example.org/evil")
+
+    shelf.replace(BOM_TYPE, other_image)
+    assert "the image example.org/evil 7, which is not there; it lacks the image example.org/demo 7" in shelf.detail(
+        "sbom"
+    )
+
+
+def test_a_bill_that_says_the_same_in_other_bytes_is_not_the_one_of_the_provenance(shelf: Shelf) -> None:
+    shelf.replace(BOM_TYPE, lambda content: content + b"\n")
+    assert "the provenance names another one" in shelf.detail("sbom")
+
+
+def test_a_forged_pass_fails(shelf: Shelf) -> None:
+    where = "predicate/configuration/0/annotations/scenarios/upgrade"
+    shelf.replace(TEST_RESULT, changed(**{f"{where}/lost": 12}))
+    assert "it says PASSED, and: upgrade lost 12 of 4000 requests" in shelf.detail("e2e")
+
+
+def test_a_failed_test_result_fails(shelf: Shelf) -> None:
+    shelf.replace(TEST_RESULT, changed(**{"predicate/result": "FAILED", "predicate/failedTests": ["rollback"]}))
+    assert "rollback failed" in shelf.detail("e2e")
+
+
+def test_a_test_result_of_another_archive_fails(shelf: Shelf) -> None:
+    shelf.replace(TEST_RESULT, changed(**{"subject/1/digest/sha256": "2" * 64}))
+    assert "another archive: sha256 222" in shelf.detail("e2e")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"subject": 1}'])
+def test_what_is_broken_fails_in_its_row(shelf: Shelf, content: bytes) -> None:
+    keys = {PROVENANCE: "provenance", TEST_RESULT: "e2e", BOM_TYPE: "sbom", RECORD: "record", CHANGES: "changelog"}
+    for key in keys:
+        shelf.replace(key, lambda _: content)
+    states = shelf.states()
+    assert {row: states[row] for row in keys.values()} == dict.fromkeys(keys.values(), "failed")
+
+
+def test_a_record_or_verdict_about_something_else_fails(shelf: Shelf) -> None:
+    shelf.replace(RECORD, changed(digest="sha256:" + "3" * 64))
+    assert "it is about demo 1.2.0, sha256:333" in shelf.detail("record")
+    told = {"chart": "demo", "current": "9.9.9", "version": "1.0.0", "level": "patch", "enough": True, "reasons": []}
+    shelf.add(VERDICT, to_bytes(told))
+    assert "it is about demo 9.9.9" in shelf.detail("verdict")
+
+
+def test_a_second_statement_beside_ours_does_not_hide(shelf: Shelf) -> None:
+    other = changed(**{"subject/0/digest/sha256": "4" * 64})(shelf.contents()[PROVENANCE])
+    shelf.add(MEDIA_TYPE, other, **{PREDICATE: PROVENANCE})
+    assert "another digest: sha256:444" in shelf.detail("provenance")
+
+
+def test_what_is_required_has_to_be_there(shelf: Shelf) -> None:
+    with pytest.raises(FindingsError, match="verdict"):
+        shelf.prove(require=("verdict",)).demand()
+    shelf.prove(require=("e2e", "provenance", "sbom")).demand()
+    with pytest.raises(UsageError, match="whose signature"):
+        Demand(require=("signature",))
+    with pytest.raises(ConfigError, match="unknown value"):
+        Demand(require=("luck",))
+
+
+@pytest.fixture
+def source(shelf: Shelf, tmp_path: Path) -> Callable[..., str]:
+    """Makes a git command in a clone that the provenance names from then on; what it prints."""
+    clone = tmp_path / "source"
+    shelf.project.git("clone", "--quiet", str(shelf.project.root), str(clone))
+    commit = shelf.project.git("rev-parse", "HEAD")
+    shelf.replace(PROVENANCE, changed(**{f"{MATERIAL}/uri": f"git+file://{clone}@{commit}"}))
+
+    def git(*words: str) -> str:
+        return shelf.project.git("-C", str(clone), *words)
+
+    return git
+
+
+def test_the_commit_gives_the_published_bytes_again(shelf: Shelf, source: Callable[..., str]) -> None:
+    shelf.prove(require=("rebuild", "provenance")).demand()
+
+
+def test_a_rebuild_is_asked_for_where_no_repository_is_named(shelf: Shelf) -> None:
+    with pytest.raises(FindingsError, match="not what it should be: rebuild"):
+        shelf.prove(rebuild=True).demand()
+
+
+def test_a_commit_that_was_pushed_over_fails_and_so_does_one_that_is_gone(
+    shelf: Shelf, source: Callable[..., str]
+) -> None:
+    assert shelf.states(rebuild=True)["rebuild"] == "passed"
+    source("commit", "--quiet", "--amend", "--message", "Say it otherwise")
+    source("update-ref", "-d", "refs/remotes/origin/main")
+    source("update-ref", "-d", "ORIG_HEAD")
+    assert "was replaced in" in shelf.detail("rebuild", rebuild=True)
+    source("remote", "remove", "origin")
+    source("reflog", "expire", "--expire=now", "--all")
+    source("gc", "--quiet", "--prune=now")
+    assert "nobody has it any longer" in shelf.detail("rebuild", rebuild=True)
+
+
+def test_a_shallow_clone_that_lacks_the_commit_fails(shelf: Shelf, source: Callable[..., str], tmp_path: Path) -> None:
+    source("commit", "--quiet", "--allow-empty", "--message", "Go on")
+    source("clone", "--quiet", "--depth=1", f"file://{tmp_path}/source", f"{tmp_path}/shallow")
+    commit = shelf.project.git("rev-parse", "HEAD")
+    shelf.replace(PROVENANCE, changed(**{f"{MATERIAL}/uri": f"git+file://{tmp_path}/shallow@{commit}"}))
+    assert "shallow clone" in shelf.detail("rebuild", rebuild=True)
+
+
+def test_a_commit_that_gives_other_bytes_fails(shelf: Shelf, source: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "source" / "chart" / "values.yaml").write_text("replicas: 5\n")
+    source("commit", "--quiet", "--all", "--message", "Change it")
+    later = source("rev-parse", "HEAD")
+    uri = f"git+file://{tmp_path}/source@{later}"
+    shelf.replace(PROVENANCE, changed(**{f"{MATERIAL}/digest/gitCommit": later, f"{MATERIAL}/uri": uri}))
+    assert "gives other bytes; ~ demo/values.yaml" in shelf.detail("rebuild", rebuild=True)
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///nowhere", "ext::sh -c touch% /tmp/owned", "-u/tmp", "https://user:secret@127.0.0.1:9/x"]
+)
+def test_an_address_that_cannot_be_cloned_fails(shelf: Shelf, url: str) -> None:
+    commit = shelf.project.git("rev-parse", "HEAD")
+    shelf.replace(
+        PROVENANCE, changed(**{"predicate/buildDefinition/resolvedDependencies/0/uri": f"git+{url}@{commit}"})
+    )
+    found = shelf.detail("rebuild", rebuild=True)
+    assert "secret" not in found
+    assert not Path("/tmp/owned").exists()
+
+
+def test_a_path_that_leads_out_of_the_clone_fails(shelf: Shelf, source: Callable[..., str]) -> None:
+    shelf.replace(PROVENANCE, changed(**{"predicate/buildDefinition/externalParameters/chart": "../../etc"}))
+    assert "leads out of" in shelf.detail("rebuild", rebuild=True)
+
+
+def test_what_is_not_published_is_no_row(shelf: Shelf) -> None:
+    with pytest.raises(RegistryError, match="is not published"):
+        shelf.prove(version="7.7.7")
+    with pytest.raises(RegistryError, match="is not published"):
+        shelf.prove(version=None, digest="sha256:" + "5" * 64)
+    with pytest.raises(RegistryError, match="not what the reference says"):
+        shelf.prove(digest="sha256:" + "5" * 64)
