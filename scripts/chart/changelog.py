@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 from collections.abc import Iterator
@@ -17,9 +18,26 @@ TOOLKIT = "Toolkit: "
 """What an entry begins with that concerns those who release the chart, and nobody who installs it."""
 
 _SECTION = re.compile(r"^##[ \t]+(?P<open>\[?)(?P<name>[^\]\s]+)\]?(?P<rest>.*)$")
-_GROUP = re.compile(r"^###[ \t]+(?P<name>.*?)[ \t#]*$")
+# Versions as generators write them: semantic-release and standard-version at any depth, auto with a day by name.
+_VERSION = re.compile(r"^#{1,3}[ \t]+(?P<open>\[?)(?P<name>v?\d+\.\d+\.\d+[^\]\s]*)\]?(?P<rest>.*)$")
+_GROUP = re.compile(r"^####?[ \t]+(?P<name>.*?)[ \t#]*$")
+_BOLD = re.compile(r"^\*\*(?P<name>[^*]+?):?\*\*:?[ \t]*$")  # github_changelog_generator's headings
 _ITEM = re.compile(r"^(?P<indent>[ \t]*)[-*+][ \t]+(?P<text>.*)$")
 _LINK = re.compile(r"^ {0,3}\[(?P<label>[^\]]+)\]:[ \t]*(?P<url>\S+).*$")
+# What generators call the kinds, without the pictures before them.
+_SYNONYMS = {
+    **dict.fromkeys(("feature", "features", "new features", "enhancement", "enhancements"), "added"),
+    **dict.fromkeys(("implemented enhancements", "minor changes"), "added"),
+    **dict.fromkeys(("bug fix", "bug fixes", "fix", "fixes", "fixed bugs", "patch changes"), "fixed"),
+    **dict.fromkeys(("performance", "performance improvements", "refactor", "code refactoring"), "changed"),
+    **dict.fromkeys(("breaking change", "breaking changes", "breaking", "major changes", "reverts"), "changed"),
+    **dict.fromkeys(("dependencies", "dependency updates", "miscellaneous chores"), "changed"),
+    **dict.fromkeys(("merged pull requests", "documentation", "build system", "chores", "styles", "tests"), "changed"),
+    **dict.fromkeys(("deprecations", "deprecation"), "deprecated"),
+    **dict.fromkeys(("removals", "removal"), "removed"),
+    **dict.fromkeys(("security fixes", "vulnerabilities"), "security"),
+}
+_MONTH_FIRST = re.compile(r"\b(?:[A-Z][a-z]{2} )?(?P<month>[A-Z][a-z]{2}) (?P<day>\d{1,2}),? (?P<year>\d{4})\b")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 _COMPARE = re.compile(r"^(?P<base>.+)/compare/(?P<tag>.+?)\.\.\.(?P<head>.+)$")
 _REPOSITORY = re.compile(r"^(?P<base>https?://[^/]+/.+?)/(?:commits|tree|compare|blob)/(?P<branch>.*?)/?$")
@@ -30,7 +48,10 @@ _NUMBERS = re.compile(r"\d+\.\d+\.\d+.*$")
 
 @dataclass(frozen=True)
 class Entry:
-    """One change: `kind` is one of KINDS, or the heading's own word where it is none of them ("" without one)."""
+    """One change: `kind` is one of KINDS, or the heading's own word where it is none of them ("" without one).
+
+    The usual generators' words for kinds count as those.
+    """
 
     kind: str
     text: str
@@ -99,19 +120,29 @@ def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:
     sections: list[Section] = []
     group, inside = "", False  # the word of the last ### heading; whether we are under a section of ours
     for number, line in _lines(text):
-        if line.startswith("## "):
-            found = _SECTION.match(line)
+        if _begins_section(line):
+            found = _VERSION.match(line) or _SECTION.match(line)
             section = _section(found, number, source) if found else None
             if inside := section is not None:
                 _refuse_repeated(sections, section, source)
                 sections.append(section)
             group = ""
-        elif inside and (heading := _GROUP.match(line)):
-            group = heading["name"].casefold()
+        elif inside and (heading := _GROUP.match(line) or _BOLD.match(line)):
+            group = kind_of(heading["name"])
             sections[-1] = replace(sections[-1], headings=(*sections[-1].headings, (heading["name"], number)))
         elif inside and not _LINK.match(line):
             sections[-1] = _with_line(sections[-1], group, number, line)
     return Changelog(source, tuple(sections))
+
+
+def _begins_section(line: str) -> bool:
+    return line.startswith("## ") or _VERSION.match(line) is not None
+
+
+def kind_of(heading: str) -> str:
+    """The kind of change that a heading means: what is no letter goes from its ends, and a generator's word is ours."""
+    word = re.sub(r"^[^A-Za-z]+|[^A-Za-z)]+$", "", heading).casefold()
+    return _SYNONYMS.get(word, word or heading.casefold())
 
 
 def release_date(text: str, version: str) -> datetime.date | None:
@@ -194,7 +225,7 @@ def _end(text: str, section: Section) -> int:
     """The number of the line before which a section ends: at the next heading, at the links, or at the end."""
     last = section.line
     for number, line in _lines(text):
-        if number > section.line and (line.startswith("## ") or _LINK.match(line)):
+        if number > section.line and (_begins_section(line) or _LINK.match(line)):
             return number - 1
         last = number
     return max(last, len(text.splitlines()))
@@ -263,6 +294,10 @@ def _section(heading: re.Match[str], line: int, source: str) -> Section | None:
     if not is_semver(version):
         return None
     date = None
+    if named := _MONTH_FIRST.search(heading["rest"]):
+        with contextlib.suppress(ValueError):
+            month = datetime.datetime.strptime(named["month"], "%b").month  # noqa: DTZ007 - a month has no zone
+            date = datetime.date(int(named["year"]), month, int(named["day"]))
     if written := _DATE.search(heading["rest"]):
         try:
             date = datetime.date.fromisoformat(written[0])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.chart import artifacthub
-from scripts.chart.changelog import KINDS, read_changelog
+from scripts.chart.changelog import KINDS, kind_of, read_changelog
 from scripts.chart.dependencies import objections, provide_dependencies
 from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint, supported
@@ -284,7 +284,7 @@ def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
     for section in changelog.sections:
         level = "error" if section.version is None else "warning"
         for word, line in section.headings:
-            if word.casefold() not in KINDS:
+            if kind_of(word) not in KINDS:
                 message = f"### {word} is no kind of change, which is one of {kinds}"
                 yield Finding(level, "changelog", message, config.changelog, line)
         for entry in section.entries if section.version is None else ():

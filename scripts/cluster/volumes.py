@@ -21,11 +21,11 @@ _LOOK = 0.5  # seconds between two looks at the claims
 def provisioned(api: Api, folder: Path) -> Iterator[None]:
     """Bind every claim of the default class to a folder in `folder` while the block runs, which nodes have as SHARED.
 
-    A cluster that has a default class keeps it, and nothing is done. Raises ApiError.
+    It takes the place of the default class that kind makes: that one's folders are each node's own, and root's.
+    Raises ApiError.
     """
-    if any(_is_default(one) for one in api.list("StorageClass")):
-        yield
-        return
+    for other in api.list("StorageClass"):
+        api.patch("StorageClass", other["metadata"]["name"], None, {"metadata": {"annotations": {_DEFAULT: "false"}}})
     meta = {"name": _CLASS, "annotations": {_DEFAULT: "true"}}
     kind = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": meta}
     api.apply({**kind, "provisioner": "gati.invalid/shared", "volumeBindingMode": "Immediate"})
@@ -43,10 +43,6 @@ def provisioned(api: Api, folder: Path) -> Iterator[None]:
     finally:
         closing.set()
         thread.join()
-
-
-def _is_default(one: Object) -> bool:
-    return (one["metadata"].get("annotations") or {}).get(_DEFAULT) == "true"
 
 
 def _look(api: Api, folder: Path) -> None:

@@ -285,3 +285,27 @@ def test_a_candidate_has_its_own_entries_alone() -> None:
         release(empty, "1.3.0-rc.3", DAY, tag="v1.3.0-rc.3")
     with pytest.raises(ChangelogError, match="nothing stands under Unreleased"):
         release(empty, "1.4.0", DAY, tag="v1.4.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "date", "entry"),
+    [
+        (
+            "## [1.2.0](https://x/compare/v1.1.1...v1.2.0) (2024-05-02)\n\n### Features\n\n* a",
+            "1.2.0",
+            "2024-05-02",
+            "added",
+        ),
+        ("### [1.1.1](https://x) (2024-05-01)\n\n\n### Bug Fixes\n\n* a", "1.1.1", "2024-05-01", "fixed"),
+        ("# [2.0.0](https://x) (2024-04-30)\n\n### ⚠ BREAKING CHANGES\n\n* a", "2.0.0", "2024-04-30", "changed"),
+        ("# v1.0.1 (Mon Jan 15 2024)\n\n#### 🐛 Bug Fix\n\n- a", "1.0.1", "2024-01-15", "fixed"),
+        ("## 1.0.0\n\n### Minor Changes\n\n- a", "1.0.0", None, "added"),
+        ("## [v0.9.0](https://x) (2019-01-01)\n\n**Fixed bugs:**\n\n- a", "0.9.0", "2019-01-01", "fixed"),
+        ("## [0.8.0] - 2019-01-01\n\n### 🚀 Features\n\n- a", "0.8.0", "2019-01-01", "added"),
+    ],
+    ids=["release-please", "standard-version", "semantic-release", "auto", "changesets", "github", "git-cliff"],
+)
+def test_what_generators_write_is_read(text: str, version: str, date: str | None, entry: str) -> None:
+    (section,) = parse(f"# Changelog\n\n{text}\n").sections
+    assert (section.version, section.date and section.date.isoformat()) == (version, date)
+    assert [(one.kind, one.text) for one in section.entries] == [(entry, "a")]
