@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from scripts.chart.archive import read_members
 from tests.pipeline.conftest import Cli, snapshot
 
@@ -358,3 +360,40 @@ class TestManyCharts:
             for suite in ElementTree.parse(file).getroot()
         }
         assert found == {"base": "0", "top": "0", "other": "1"}
+
+
+THING = "apiVersion: own.example/v1\nkind: Thing\nmetadata: {name: a}\nspec: {size: three}\n"
+THING_SCHEMA = '{"properties": {"spec": {"properties": {"size": {"type": "integer"}}}}}'
+THING_CRD = """apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.own.example}
+spec:
+  group: own.example
+  scope: Namespaced
+  names: {kind: Thing, plural: things}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {properties: {spec: {properties: {size: {type: integer}}}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "file", "text"),
+    [
+        ("schema_folders", "further/thing-own-v1.json", THING_SCHEMA),  # kubeconform's name
+        ("schema_folders", "further/own.example/thing_v1.json", THING_SCHEMA),  # the CRDs catalogue's
+        ("crds", "further/things.yaml", THING_CRD),
+    ],
+)
+def test_schemas_of_others_are_named(cli: Cli, tmp_path: Path, key: str, file: str, text: str) -> None:
+    chart = write_chart(tmp_path / "things", "things", thing=THING)
+    words = ("kubeconform-check", "--chart", chart, "--kube-version", "1.30")
+    assert "not checked: no schema for own.example/v1 Thing" in " ".join(cli(*words).stdout.split())
+    (chart / file).parent.mkdir(parents=True)
+    (chart / file).write_text(text)
+    (chart / "gati.toml").write_text(f'{key} = ["further"]\n')
+    told = cli(*words)
+    assert told.status != 0
+    assert "spec.size: got string, want integer" in " ".join(told.stdout.split())
