@@ -39,7 +39,7 @@ from scripts.e2e.subject import Question, Subject, answer
 from scripts.rollout.rollout import Rollout, Target
 
 DEFAULT = "default"  # the values set that has no file
-RATE = 30  # requests a second of each kind of connection: ENOUGH of them while one rollout is on
+RATE = 25  # requests a second of each kind of connection: ENOUGH of them while one rollout is on
 CONTROL = "control"  # the namespace of the control, which all attempts share
 LIGHT = 10  # the same where rollouts are many
 _RUN_LABEL = "gati-e2e/run"

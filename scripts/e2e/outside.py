@@ -23,7 +23,8 @@ _COPIED = ("publishNotReadyAddresses", "sessionAffinity", "sessionAffinityConfig
 class Outside:
     """The NodePort twin of the Service `service`: its selector, its port, its affinity, from moment to moment.
 
-    `port` names the port that is asked, if the Service has it; "" is the first one.
+    `port` names the port that is asked, if the Service has it; "" is the first one. Clients know its number and stay
+    with it: where the Service no longer has that, the twin leads to nobody.
     """
 
     def __init__(self, api: Api, namespace: str, service: str, *, port: str = "") -> None:
@@ -34,6 +35,7 @@ class Outside:
         self._lock = threading.Lock()
         self._shown: Object = {}
         self._asked: list[str] = []
+        self._number = 0
         self.node_port = 0
         self.scheme = "http"
 
@@ -47,9 +49,10 @@ class Outside:
         """Make the twin what the Service is now. Raises ApiError, ClusterError."""
         with self._lock:
             real = self._api.get("Service", self._service, self._namespace)
-            shown = _twin(real, self._port)
+            shown = _twin(real, self._port, self._number)
             if shown == self._shown:
                 return
+            self._number = self._number or (shown["ports"][0]["port"] if real else 0)
             if not self.node_port and (made := self._api.get("Service", NAME, self._namespace)):
                 self.node_port = made["spec"]["ports"][0]["nodePort"]  # of an offer before: whoever asks it goes on
             if self.node_port:
@@ -58,7 +61,7 @@ class Outside:
             document = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME}, "spec": shown}
             made = self._api.apply(document, self._namespace)
             self.node_port = made["spec"]["ports"][0]["nodePort"]
-            self._shown = _twin(real, self._port)
+            self._shown = _twin(real, self._port, self._number)
             self.scheme = "https" if _tls(made["spec"]["ports"][0]) else "http"
             self._asked.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {describe(self._service, real)}")
 
@@ -122,18 +125,22 @@ def describe(name: str, service: Object | None) -> str:
     return f"{name}: {ports} of {labels or 'nobody'}"
 
 
-def _twin(real: Object | None, wanted: str) -> Object:
+def _twin(real: Object | None, wanted: str, number: int) -> Object:
+    """The spec of the twin. `number` is that of the port which clients know, 0 while they know none."""
     spec = real["spec"] if real else {}
-    offered = sorted(spec.get("ports") or (), key=lambda port: port.get("name") != wanted)
+    known = [port for port in spec.get("ports") or () if number in (0, port["port"])]
+    offered = sorted(known, key=lambda port: port.get("name") != wanted)
     ports = [
         {key: port[key] for key in ("name", "port", "targetPort", "protocol", "appProtocol") if key in port}
         for port in offered[:1]
     ]
     copied = {key: spec[key] for key in _COPIED if key in spec}
+    if spec.get("internalTrafficPolicy") == "Local":  # a client on a node finds the pods of that node alone
+        copied["externalTrafficPolicy"] = "Local"
     return {
         "type": "NodePort",
-        "selector": dict(spec.get("selector") or _NOBODY),
-        "ports": ports or [{"port": 80, "protocol": "TCP"}],
+        "selector": dict((ports and spec.get("selector")) or _NOBODY),
+        "ports": ports or [{"port": number or 80, "protocol": "TCP"}],
         **copied,
     }
 

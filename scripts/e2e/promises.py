@@ -10,15 +10,17 @@ from typing import Any
 
 from scripts.chart.manifests import Document
 from scripts.cluster.api import Api
-from scripts.cluster.objects import Object, conditions, container_statuses, event_time
-from scripts.core.errors import ApiError, ClusterError
+from scripts.cluster.objects import Object, conditions
+from scripts.core.errors import ApiError, ClusterError, ConfigError
 from scripts.core.waiting import until
 from scripts.e2e.lab import Lab
+from scripts.e2e.reach import Place, allowed, selects
 from scripts.e2e.report import Broken
-from scripts.rollout.diagnose import killed_by_probe
 
 _READING = frozenset({"get", "list", "watch"})
 _METRICS_API = "metrics.k8s.io"
+_SEVERAL = 2  # pods from which on a budget has something to guard
+_COMPONENT = "app.kubernetes.io/component"
 _SYNC_DEADLINE = 40.0  # seconds for a controller to have looked at what is new; an HPA is looked at every 15
 # Names in an expression that stand before what selects series: metrics, unless they are functions.
 _METRIC = re.compile(r"\b([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{")
@@ -37,10 +39,19 @@ def demand(
 # -- objects ---------------------------------------------------------------------------------------
 
 
-def whole(lab: Lab, namespace: str, objects: str, *, mark: str = "") -> str:
-    """Every object of the release is there, in its namespace, owned by it and, with `mark`, labelled and annotated."""
-    documents = list(lab.manifest(namespace))
-    wrong = []
+def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = "") -> str:
+    """Every object of the release is there, in its namespace, owned by it and, with `mark`, labelled and annotated.
+
+    With the `values` file of that name no object is missing that the subject names.
+    """
+    documents, hooks = list(lab.manifest(namespace)), list(lab.manifest(namespace, hooks=True))
+    rendered = {_label(document) for document in (*documents, *hooks)}
+    wrong = [f"{name} is not rendered" for name in lab.subject.demanded(values, lab.knows) if name not in rendered]
+    wrong += [
+        f"hook {_label(hook)} is in namespace {hook.namespace}"
+        for hook in hooks
+        if hook.namespace not in ("", namespace, objects)
+    ]
     for document in documents:
         live = lab.live(document, objects)
         meta = live["metadata"] if live else {}
@@ -65,36 +76,6 @@ def whole(lab: Lab, namespace: str, objects: str, *, mark: str = "") -> str:
     return f"{len(documents)} objects"
 
 
-def unchanged_containers(lab: Lab, namespace: str) -> str:
-    """No container was restarted: what needs a second try is not ready, whatever its probes say."""
-    pods = lab.pods(namespace)
-    found = restarts(pods, lab.api.events(namespace))
-    demand(not found, "a container was restarted", "none", "\n".join(found), timely=True)
-    return f"{sum(len(container_statuses(pod)) for pod in pods)} containers, none restarted"
-
-
-def restarts(pods: Iterable[Object], events: Sequence[Object]) -> list[str]:
-    """The containers that were restarted, and why as far as it can be seen."""
-    lines = []
-    for pod in pods:
-        for status in container_statuses(pod):
-            if count := status.get("restartCount", 0):
-                ended = status.get("lastState", {}).get("terminated", {})
-                own = [
-                    event for event in events if event.get("involvedObject", {}).get("uid") == pod["metadata"]["uid"]
-                ]
-                killed = killed_by_probe(own, status["name"])
-                why = [str(event.get("message")) for event in sorted(own, key=event_time) if event["type"] == "Warning"]
-                times = "once" if count == 1 else f"{count} times"
-                told = f": it {killed}" if killed else f": {why[-1]}" if why else ""
-                name = pod["metadata"]["name"]
-                lines.append(
-                    f"container {status['name']} of pod {name} was restarted {times}, "
-                    f"exit code {ended.get('exitCode')}{told}"
-                )
-    return lines
-
-
 def selected(lab: Lab, namespace: str, objects: str) -> str:
     """Every selector of a Service or a policy selects pods, and what it leads to is a port that they open."""
     hooks = [document.data for document in lab.manifest(namespace, hooks=True) if document.kind == "Pod"]
@@ -104,12 +85,13 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
     for document in documents:
         spec = document.data.get("spec") or {}
         if document.kind == "Service" and spec.get("selector"):
-            wrong += _leads(
-                _label(document),
-                spec["selector"],
-                [port.get("targetPort", port["port"]) for port in spec["ports"]],
-                pods,
-            )
+            targets = [port.get("targetPort", port["port"]) for port in spec["ports"]]
+            chosen = [pod for pod in pods if selects({"matchLabels": spec["selector"]}, pod["metadata"]["labels"])]
+            for each in [[pod] for pod in chosen] or [[]]:  # each of them is sent requests
+                wrong += _leads(_label(document), spec["selector"], targets, each)
+            known = [port for name, port in map(_port, lab.subject.ports) if name == document.name]
+            for port in set(known) - {port["port"] for port in spec["ports"]}:
+                wrong.append(f"{_label(document)} is not on port {port}, where clients look for it")
         elif document.kind == "NetworkPolicy":
             own = spec.get("podSelector", {}).get("matchLabels", {})
             wrong += _leads(_label(document), own, _ports(spec.get("ingress") or ()), pods)
@@ -120,8 +102,71 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
                         wrong += _leads(
                             f"{_label(document)}, peer", peer["podSelector"].get("matchLabels", {}), ports, pods
                         )
-    demand(not wrong, "a selector leads nowhere", "pods, and ports that they open", "\n".join(wrong))
+        elif document.kind == "Ingress":
+            wrong += _routed(_label(document), spec, documents)
+    demand(not wrong, "a selector leads nowhere", "pods, and ports that they open", "\n".join(sorted(set(wrong))))
     return f"{sum(document.kind in ('Service', 'NetworkPolicy') for document in documents)} Services and policies"
+
+
+def _routed(what: str, spec: Mapping[str, Any], documents: Iterable[Document]) -> Iterator[str]:
+    """What is wrong with the Services that an Ingress leads to."""
+    services = {document.name: document.data["spec"]["ports"] for document in documents if document.kind == "Service"}
+    paths = [path for rule in spec.get("rules") or () for path in rule.get("http", {}).get("paths", ())]
+    backends = [path["backend"] for path in paths] + ([spec["defaultBackend"]] if "defaultBackend" in spec else [])
+    if not backends:
+        yield f"{what} leads to no Service"
+    for backend in backends:
+        name, port = backend["service"]["name"], backend["service"]["port"]
+        known = [(entry.get("name"), entry["port"]) for entry in services.get(name, ())]
+        if not any(port.get("name", "") == own or port.get("number") == number for own, number in known):
+            yield f"{what} leads to port {port} of Service {name}, which has {known or 'no ports or is not there'}"
+
+
+def policies_fit(lab: Lab, namespace: str, objects: str) -> str:
+    """The policies let through what the components need of each other, and keep strangers from what is not theirs."""
+    rendered = list(lab.manifest(namespace))
+    policies = [document.data for document in rendered if document.kind == "NetworkPolicy"]
+    if not policies:
+        return "no policies"
+    hooks = [document.data for document in lab.manifest(namespace, hooks=True) if document.kind == "Pod"]
+    pods = (*lab.pods(objects), *hooks)
+    places = {pod["metadata"]["labels"].get(_COMPONENT, ""): Place.of(pod, objects) for pod in pods}
+    places["*"] = Place({}, "somewhere-else", {})
+    names = Place({"k8s-app": "kube-dns"}, "kube-system", {"dns": 53})
+    for way in lab.subject.flows:
+        source, target, port = _way(way, places)
+        told = f"the policies keep {_who(source)} from {target}"
+        demand(allowed(policies, places[source], places[target], port), told, f"port {port} is open to it")
+        for protocol in ("UDP", "TCP") if source != "*" else ():
+            told = f"the policies keep {source} from asking for names"
+            demand(allowed(policies, places[source], names, 53, protocol), told, f"port 53, {protocol}, of kube-dns")
+    for way in lab.subject.barred:
+        source, target, port = _way(way, places)
+        told = f"the policies let {_who(source)} ask {target}"
+        demand(not allowed(policies, places[source], places[target], port), told, f"port {port} is closed to it")
+    return f"{len(policies)} policies, {len(lab.subject.flows)} ways open, {len(lab.subject.barred)} barred"
+
+
+def _way(text: str, known: Iterable[str]) -> tuple[str, str, int]:
+    """Of "a -> b:80" both ends and the port. Raises ConfigError for an end that is not `known`."""
+    source, _, target = (part.strip() for part in text.partition("->"))
+    target, port = _port(target)
+    for end in (source, target):
+        if end not in known:
+            raise ConfigError(f"{text}: there is no component {end}", expected=", ".join(sorted(known)))
+    return source, target, port
+
+
+def _port(text: str) -> tuple[str, int]:
+    """Of "b:80" the name and the port. Raises ConfigError."""
+    name, _, port = text.rpartition(":")
+    if not port.isdecimal():
+        raise ConfigError(f"{text} names no port", expected="name:port")
+    return name, int(port)
+
+
+def _who(component: str) -> str:
+    return "a stranger" if component == "*" else component
 
 
 def _leads(
@@ -147,7 +192,7 @@ def _label(document: Document) -> str:
 
 
 def _matches(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    return all(labels.get(key) == value for key, value in wanted.items())
+    return selects({"matchLabels": wanted}, labels)
 
 
 # -- scalers and budgets ---------------------------------------------------------------------------
@@ -193,26 +238,27 @@ def scalers_work(lab: Lab, namespace: str) -> str:
 def unscaled(lab: Lab, namespace: str) -> str:
     """No object of the release sets the replicas of what a scaler owns."""
     documents = list(lab.manifest(namespace))
+    deployments = [document for document in documents if document.kind == "Deployment"]
+    known = {document.name for document in deployments}
     owned = {
         document.data["spec"]["scaleTargetRef"]["name"]
         for document in documents
         if document.kind in ("HorizontalPodAutoscaler", "ScaledObject")
     }
-    for document in documents:
-        if document.kind == "Deployment" and document.name in owned:
-            demand(
-                "replicas" not in document.data["spec"],
-                f"{_label(document)} sets replicas beside its scaler",
-                "no replicas",
-            )
-    known = {document.name for document in documents if document.kind == "Deployment"}
     demand(owned <= known, "a scaler scales nothing", ", ".join(sorted(known)), ", ".join(sorted(owned - known)))
+    for document in deployments:
+        said, one = "replicas" in document.data["spec"], document.name in owned
+        demand(not (said and one), f"{_label(document)} sets replicas beside its scaler", "no replicas")
+        demand(said or one, f"nobody owns the replicas of {_label(document)}", "replicas, or a scaler")
     return ", ".join(sorted(owned)) or "no scaler"
 
 
 def budgets_work(lab: Lab, namespace: str) -> str:
-    """Every disruption budget counts the pods of one workload, and lets one of them go while all are well."""
-    told = []
+    """Every disruption budget counts the pods of one workload, and lets one of them go while all are well.
+
+    Of a chart that is `careful` each workload of several pods has one, and it lets go those that are not ready.
+    """
+    told, guarded = [], set[str]()
     for budget in lab.api.list("PodDisruptionBudget", namespace):
         name = budget["metadata"]["name"]
         seen: Object = {}
@@ -241,9 +287,16 @@ def budgets_work(lab: Lab, namespace: str) -> str:
             "at least one pod may go while all are well",
             f"{allowed} of {expected}",
         )
+        freed = not lab.subject.careful or budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow"
+        demand(freed, f"PDB {name} keeps pods that are not ready on their node", "AlwaysAllow")
+        guarded |= {pod["metadata"]["name"] for pod in pods}
         able = conditions({"status": seen}).get("DisruptionAllowed", {})
         demand(able.get("status") == "True", f"PDB {name} is not healthy", found=str(able))
         told.append(f"PDB {name}: {allowed} of {expected} may go")
+    for workload in lab.found.workloads if lab.subject.careful else ():
+        names = [pod["metadata"]["name"] for pod in lab.pods(namespace, workload)]
+        bare = [name for name in names if name not in guarded]
+        demand(len(names) < _SEVERAL or not bare, f"no disruption budget guards {workload}", found=", ".join(bare))
     return ", ".join(told) or "no budget"
 
 
@@ -384,7 +437,7 @@ def rights_fit(lab: Lab, objects: str) -> str:
                     f"get, list, watch of {sorted(used.get(resource, ()))}",
                     f"{', '.join(rule['verbs'])} of {resource} {rule.get('resourceNames', '(all)')}",
                 )
-        for resource, names in used.items() if rules else ():
+        for resource, names in used.items():
             for name in sorted(names):
                 allowed = _may(lab.api, objects, account, resource, name)
                 demand(
@@ -392,7 +445,7 @@ def rights_fit(lab: Lab, objects: str) -> str:
                     f"account {account} may not read {resource} {name}, which its pods use",
                     found="its Roles lack it",
                 )
-        told.append(f"{account}: {sum(map(len, used.values())) if rules else 0} objects")
+        told.append(f"{account}: {sum(map(len, used.values()))} objects")
     return ", ".join(told)
 
 

@@ -96,6 +96,7 @@ def sabotage(chart: Path, faults: Sequence[Fault]) -> str:
     )
     for fault in faults:
         for name, text in fault.files.items():
+            (chart / name).parent.mkdir(exist_ok=True)
             (chart / name).write_text(text, encoding="utf-8")
     version = f"0.0.0-{'-'.join(fault.name for fault in faults)}"
     file = chart / "Chart.yaml"

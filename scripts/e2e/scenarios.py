@@ -14,7 +14,7 @@ from scripts.cluster.objects import Object, is_ready
 from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
-from scripts.e2e import promises
+from scripts.e2e import pods, promises
 from scripts.e2e.data import Data
 from scripts.e2e.k6 import KINDS
 from scripts.e2e.lab import LIGHT, Lab, Published
@@ -27,7 +27,7 @@ from scripts.e2e.timeline import fewest_ready
 from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
 
 # Changes that are no upgrade by themselves, and those that have steps of their own.
-_NO_UPGRADES = frozenset({"abrupt", "apart", "init", "labels"})
+_NO_UPGRADES = frozenset({"abrupt", "apart", "external", "init", "labels"})
 _SPECIAL = _NO_UPGRADES | {"routes", "configuration", "scaler", "tls"}
 _UNVERSIONED = 'no value of [tool.gati.e2e.values] has "{version}" in it, as the tag of an image may'
 _FORCE = "--force-conflicts"
@@ -35,9 +35,11 @@ _SEVERAL = 2  # pods from which the loss of one can go unnoticed
 # What Kubernetes itself puts into every namespace.
 _NATIVE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
 _KEEP = "helm.sh/resource-policy"
+_ENFORCED = "pod-security.kubernetes.io/enforce"
 _FAILING = 90.0  # seconds that an upgrade to a bad image is given
 _MARK = "gati-e2e/mark"  # the label and annotation that the change "labels" sets
 _APART = 3  # nodes that the change "apart" takes
+_UNREADY_DEADLINE = 60.0  # seconds in which the front must notice that the back has gone
 _ROUTES_DEADLINE = 100.0  # "within a minute or so": a kubelet looks once a minute, and the server every second
 
 
@@ -73,7 +75,7 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
     first = values == lab.chosen[0]
     objects = lab.name("install-objects") if first and lab.subject.makes_namespace else namespace
     rollout = lab.rollout(journal, namespace, objects)
-    changes = ["labels"] if first and "labels" in lab.subject.changes else []
+    changes = [name for name in ("labels", "external") if first and name in lab.subject.changes]
     if not first or "apart" not in lab.subject.changes:
         pass
     elif len(lab.nodes()) >= _APART:
@@ -85,10 +87,23 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
         revision = rollout.install(target, deadline=lab.deadline)
         _told(lab, journal, revision, values, objects)
     with journal.step(f"{values}: every object is there, in its namespace, owned and labelled"):
-        journal.detail(promises.whole(lab, namespace, objects, mark=_MARK if changes else ""))
+        mark = _MARK if "labels" in changes else ""
+        journal.detail(promises.whole(lab, namespace, objects, values=values, mark=mark))
+        if objects != namespace and lab.subject.restricted:
+            _demand_restricted(lab, objects)
     with journal.step(f"{values}: every pod is ready"):
         ready = lab.await_ready(objects)
         journal.detail(", ".join(f"{number} {name}" for name, number in ready.items()))
+    with journal.step(f"{values}: what probes ask for answers"):
+        journal.detail(pods.probes_answer(lab, objects))
+    if lab.subject.careful:
+        with journal.step(f"{values}: pods say what they need"):
+            journal.detail(pods.needs_are_said(lab, objects))
+    if "apart" in changes:
+        with journal.step(f"{values}: pods are put where the values ask for"):
+            pods.placed(lab.pods(objects, lab.front()), lab.subject.placement)
+    with journal.step(f"{values}: policies let through what is needed, and nothing else"):
+        journal.detail(promises.policies_fit(lab, namespace, objects))
     with journal.step(f"{values}: selectors select, and lead to open ports"):
         journal.detail(promises.selected(lab, namespace, objects))
     if lab.found.question is None:
@@ -195,9 +210,9 @@ def changes(lab: Lab, journal: Journal) -> None:
         raise Untested("one change at a time: [tool.gati.e2e.changes] tells none")
     namespace = lab.namespace("changes")
     rollout = lab.rollout(journal, namespace)
-    given: list[str] = ["abrupt"]
+    given, image = ["abrupt"], "1"
 
-    def change(what: str, *more: str, image: str = "1") -> None:
+    def change(what: str, *more: str) -> None:
         given.extend(more)
         with journal.step(f"upgrade: {what}"):
             rollout.upgrade(lab.target(lab.candidate, namespace, image=image, changes=given), deadline=lab.deadline)
@@ -211,7 +226,7 @@ def changes(lab: Lab, journal: Journal) -> None:
     with lab.load(journal, namespace, "one change at a time", kinds=kinds, enough=1500) as recording:
         if "routes" in known:
             before = _routes(lab, namespace)
-            pods = _uids(lab, namespace)
+            there = _uids(lab, namespace)
             change("the routes alone", "routes")
             with journal.step("the routes arrive, and restart nothing"):
                 _nudge(lab, namespace)
@@ -221,20 +236,21 @@ def changes(lab: Lab, journal: Journal) -> None:
                     deadline=_ROUTES_DEADLINE,
                     state=lambda: f"answers lead to {', '.join(_routes(lab, namespace))}",
                 )
-                demand(pods == _uids(lab, namespace), "a change of the routes replaced pods")
+                demand(there == _uids(lab, namespace), "a change of the routes replaced pods")
         if "configuration" in known:
             change("the configuration alone", "configuration")
         if "configuration" in known and lab.subject.configured_key:
             with journal.step("the pods know the changed configuration"):
                 demand(_configured(lab, namespace), "the pods do not know the changed configuration")
         if lab.subject.versioned:
-            change("the image alone", image="2")
+            image = "2"
+            change("the image alone")
             with journal.step("the pods run the changed image"):
                 _demand_images(lab, namespace, "2")
         if "scaler" in known:
             with journal.step("the replicas are said by hand, as the guide has it before a scaler takes over"):
                 _scale(lab, namespace, 3)
-            change("a scaler takes over the replicas", "scaler", image="2")
+            change("a scaler takes over the replicas", "scaler")
             with journal.step("the scaler chooses four replicas"):
                 _scale(lab, namespace, 4)
             change("labels and image while the scaler owns the replicas", "labels")
@@ -458,6 +474,60 @@ def disruption(lab: Lab, journal: Journal) -> None:
     lab.forget(namespace)
 
 
+def outage(lab: Lab, journal: Journal) -> None:
+    """What is behind is away: the front says that it is not ready, lives on, the tests fail; then all is well."""
+    backs = [back for back in lab.subject.backs if back in lab.found.workloads]
+    if not backs:
+        raise Untested("an outage of what is behind: [tool.gati.e2e] backs names nothing")
+    namespace = lab.namespace("outage")
+    rollout = lab.rollout(journal, namespace)
+    with journal.step("install"):
+        rollout.install(lab.target(lab.candidate, namespace), deadline=lab.deadline)
+    names = [back.partition("/")[::2] for back in backs]
+    replicas = [_object(lab, kind, name, namespace)["spec"].get("replicas", 1) for kind, name in names]
+    with journal.step("what is behind goes, and the front says that it is not ready"):
+        for kind, name in names:
+            lab.api.patch(kind, name, namespace, {"spec": {"replicas": 0}})
+        lab.api.wait(
+            lambda: None if any(map(is_ready, lab.pods(namespace, lab.front()))) else True,
+            what=f"pods of {lab.front()} with nothing behind them to say that they are not ready",
+            deadline=_UNREADY_DEADLINE,
+        )
+    with journal.step("the front lives nevertheless: a restart would not help it"):
+        journal.detail(pods.probes_answer(lab, namespace, kinds=("livenessProbe",)))
+    with journal.step("the chart's tests fail now"):
+        journal.detail(_tests_fail(lab, journal, namespace))
+    with journal.step("what is behind comes again, and all is well by itself"):
+        for (kind, name), count in zip(names, replicas, strict=True):
+            lab.api.patch(kind, name, namespace, {"spec": {"replicas": count}})
+        lab.await_ready(namespace)
+    _test(lab, journal, rollout, "the outage")
+    _unharmed(lab, journal, "the outage", namespace)
+    lab.forget(namespace)
+
+
+def _tests_fail(lab: Lab, journal: Journal, namespace: str) -> str:
+    """Each test of the chart fails while what it tests is away; it is run as helm does, but once."""
+    tests = [item for item in lab.manifest(namespace, hooks=True) if item.kind == "Pod" and "test" in item.hook]
+    if not tests:
+        journal.skip("tests that fail, for the chart has no pods of tests")
+    for test in tests:
+        meta = {**test.data["metadata"], "name": f"{test.name}-away", "annotations": {}}
+        spec = {**test.data["spec"], "restartPolicy": "Never"}
+        lab.api.create({**test.data, "metadata": meta, "spec": spec}, namespace)
+    for test in tests:
+        name = f"{test.name}-away"
+
+        def phase(name: str = name) -> str | None:
+            found = _object(lab, "Pod", name, namespace)["status"].get("phase")
+            return found if found in ("Succeeded", "Failed") else None
+
+        ended = lab.api.wait(phase, what=f"pod {name} to end", deadline=90)
+        demand(ended == "Failed", f"test {test.name} passes while what it tests is away", "a failure", ended)
+        lab.api.delete("Pod", name, namespace)
+    return ", ".join(test.name for test in tests)
+
+
 def failed_upgrade(lab: Lab, journal: Journal) -> None:
     """A bad image is rolled back by itself, a killed helm's upgrade is recovered, and no client notices."""
     ways = [
@@ -594,6 +664,7 @@ SCENARIOS: Mapping[str, Callable[[Lab, Journal], None]] = {
     "hands": hands,
     "helms": helms,
     "disruption": disruption,
+    "outage": outage,
     "failed-upgrade": failed_upgrade,
     "uninstall": uninstall,
     "selfcheck": selfcheck,
@@ -604,12 +675,12 @@ SCENARIOS: Mapping[str, Callable[[Lab, Journal], None]] = {
 
 
 def _after(lab: Lab, journal: Journal, rollout: Rollout, recording: Recording | Unasked, what: str) -> None:
-    """What every rollout under load is followed by: the pods before go, the chart's tests pass, nothing restarted."""
+    """What every rollout under load is followed by: the chart's tests pass, the pods before go, nothing restarted."""
+    _test(lab, journal, rollout, what)
     with journal.step(f"{what}: the pods before are gone"):
         lab.await_settled(rollout.namespace)
     with journal.step(f"{what}: the load asks the real Service"):
         journal.detail(recording.demand_asked())
-    _test(lab, journal, rollout, what)
     _unharmed(lab, journal, what, rollout.namespace)
 
 
@@ -622,10 +693,10 @@ def _test(lab: Lab, journal: Journal, rollout: Rollout, what: str) -> None:
 
 
 def _unharmed(lab: Lab, journal: Journal, what: str, namespace: str) -> None:
-    journal.restarts += promises.restarts(lab.pods(namespace), lab.api.events(namespace))
+    journal.restarts += pods.restarts(lab.pods(namespace), lab.api.events(namespace))
     with journal.step(f"{what}: no container was restarted"):
         journal.since = journal.begun  # whenever it was
-        journal.detail(promises.unchanged_containers(lab, namespace))
+        journal.detail(pods.unharmed(lab, namespace))
 
 
 def _enough_ready(lab: Lab, journal: Journal, recording: Recording | Unasked, namespace: str, what: str) -> None:
@@ -696,6 +767,12 @@ def _demand_same(before: Snapshot, after: Snapshot) -> str:
     return f"{len(before.objects)} objects are equal"
 
 
+def _demand_restricted(lab: Lab, namespace: str) -> None:
+    """The namespace that the chart made admits what is restricted, and nothing else."""
+    found = _object(lab, "Namespace", namespace)["metadata"].get("labels", {}).get(_ENFORCED)
+    demand(found == "restricted", "the chart's namespace lets everything in", f"{_ENFORCED}: restricted", str(found))
+
+
 def _told(lab: Lab, journal: Journal, revision: Revision, values: str, namespace: str) -> None:
     """The notes were printed, and are about this release."""
     first = next(iter(revision.notes.strip().splitlines()), "")
@@ -709,12 +786,13 @@ def _spread(lab: Lab, journal: Journal, namespace: str) -> None:
     zones = lab.zones()
     told = []
     for component in lab.found.workloads:
-        pods = lab.pods(namespace, component)
-        where = [lab.zone_of(pod["spec"]["nodeName"]) for pod in pods]
-        wanted = min(len(zones), len(pods))
+        found = lab.pods(namespace, component)
+        where = [lab.zone_of(pod["spec"]["nodeName"]) for pod in found]
+        wanted = min(len(zones), len(found))
         demand(
             len(set(where)) == wanted, f"{component} is not spread", f"pods in {wanted} zones", ", ".join(sorted(where))
         )
+        pods.spread_is_asked_for(found)
         told.append(f"{component} in {', '.join(sorted(where))}")
     demand(not lab.own or len(zones) == 3, "the cluster has not three zones", found=", ".join(sorted(zones)))
     journal.detail("; ".join(told))

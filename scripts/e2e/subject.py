@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -102,6 +102,17 @@ class Subject:
     """Whether there must be metrics: a ServiceMonitor, or annotations."""
     least_rights: bool = False
     """Whether accounts may do nothing but read the configuration that their pods use."""
+    careful: bool = False
+    """Whether containers must say what they need and write nothing into their image, and budgets guard all but the
+    workloads of one pod, and let pods go that are not ready."""
+    objects: Values = field(default_factory=dict)
+    """What a values set must render ("Kind name"), by its name; under "all" what each of them must."""
+    ports: tuple[str, ...] = ()
+    """The ports on which clients look for a Service ("name:80"), whatever an upgrade does."""
+    flows: tuple[str, ...] = ()
+    """What policies, where there are some, must let through between components ("web -> store:9000"; * is anybody)."""
+    barred: tuple[str, ...] = ()
+    """What they must not."""
     notes: bool = False
     """Whether the notes must begin with a line that says the namespace."""
     restricted: bool = False
@@ -131,6 +142,17 @@ class Subject:
             merge(given, values)
         words = {"namespace": namespace, "images": images, "version": version}
         return cast("dict[str, Any]", filled(given, words))
+
+    def demanded(self, values: str, knows: Callable[[str], bool]) -> list[str]:
+        """The objects that must be there with a values set, on a cluster that `knows` kinds."""
+        absent = {kind.partition(".")[0] for kind in self.optional if not knows(kind)}
+        named = (*self.objects.get("all", ()), *self.objects.get(values, ()))
+        return [name for name in named if name.partition(" ")[0] not in absent]
+
+    @property
+    def placement(self) -> Values:
+        """Where the change "apart" wants pods."""
+        return dict(_placement(self.changes.get("apart", {})))
 
     @property
     def versioned(self) -> bool:
@@ -183,6 +205,14 @@ def _tables(value: Any, depth: int, key: str) -> Any:
     for name, inner in value.items() if depth else ():
         _tables(inner, depth - 1, f"{key}.{name}")
     return value
+
+
+def _placement(values: Values) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if key in ("affinity", "nodeSelector", "tolerations"):
+            yield key, value
+        elif isinstance(value, Mapping):
+            yield from _placement(value)
 
 
 def merge(into: dict[str, Any], values: Values) -> dict[str, Any]:

@@ -24,6 +24,8 @@ RETRIED = 12.0  # the kubelet tries again after 10 s
 PASSING = 60.0  # it may well pass by itself
 ENDLESS = math.inf
 
+_TRIES = 3  # crashes after which a container has waited for others for more than PASSING: 10 s, 20 s, 40 s apart
+
 _RANKS = (
     *("missing-kind", "admission", "quota", "unschedulable", "image-pull", "config", "mount", "init-container"),
     *("hook", "job", "crash-loop", "progress", "readiness"),
@@ -269,7 +271,7 @@ class _Reading:
                 return
             crashes = container.get("restartCount", 0) + (0 if crash is None else 1)
             patience = SETTLED if crashes > 2 else RETRIED
-            if self._dependency_may_come(pod):
+            if crashes <= _TRIES and self._dependency_may_come(pod):
                 patience = PASSING
             what = "failed" if crashes == 1 else f"has crashed {crashes} times"
             kind = "init-container" if init else "crash-loop"

@@ -58,6 +58,8 @@ kind: RoleBinding
 metadata:
   name: wide
   namespace: {{ .Values.global.namespace }}
+  labels: {gati-e2e/mark: set}
+  annotations: {gati-e2e/mark: set}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
 subjects: [{kind: ServiceAccount, name: gati-ingress, namespace: {{ .Values.global.namespace }}}]
 """
@@ -66,12 +68,48 @@ kind: Service
 metadata:
   name: second
   namespace: {{ .Values.global.namespace }}
+  annotations: {gati-e2e/mark: set}
   labels:
+    gati-e2e/mark: set
     {{- include "gati.selectorLabels" (dict "root" . "component" "ingress") | nindent 4 }}
 spec:
   selector:
     {{- include "gati.selectorLabels" (dict "root" . "component" "ingress") | nindent 4 }}
   ports: [{name: http, port: 80, targetPort: 8080}]
+"""
+
+_ASTRAY = """apiVersion: v1
+kind: ConfigMap
+metadata: {name: "astray-{{ .Release.Namespace }}", namespace: default}
+"""
+_ELSEWHERE = """apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: elsewhere-{{ .Release.Namespace }}
+  namespace: default
+  annotations: {helm.sh/hook: post-install, helm.sh/hook-delete-policy: "before-hook-creation,hook-succeeded"}
+"""
+_PRIORITY = """apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata:
+  name: left-{{ .Release.Namespace }}
+  annotations: {helm.sh/hook: post-install, meta.helm.sh/release-namespace: {{ .Release.Namespace }}}
+value: 5
+"""
+_FAILING_HOOK = """apiVersion: v1
+kind: Pod
+metadata:
+  name: migrate
+  namespace: {{ .Values.global.namespace }}
+  annotations: {helm.sh/hook: pre-upgrade}
+spec:
+  restartPolicy: Never
+  securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+  containers:
+    - name: migrate
+      image: {{ .Values.ingress.image.repository }}:{{ .Values.ingress.image.tag }}
+      command: [python3, -c, "raise SystemExit('the database is away')"]
+      securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
 """
 
 CASES = (
@@ -112,8 +150,17 @@ CASES = (
     case(
         "liveness-kills",
         "install",
-        "liveness probe",
-        front('set $main "livenessProbe" (dict "tcpSocket" (dict "port" 9) "periodSeconds" 1 "failureThreshold" 1)'),
+        "container ingress .*restarted by its liveness probe",
+        front(
+            'set $main "livenessProbe" (dict "exec" (dict "command" (list "python3" "-c" "raise SystemExit(1)")) '
+            '"periodSeconds" 2 "timeoutSeconds" 9 "failureThreshold" 1)'
+        ),
+    ),
+    case(
+        "liveness-cannot-run",
+        "install",
+        "probe errored: .*/bin/nothing",
+        front('set $main "livenessProbe" (dict "exec" (dict "command" (list "/bin/nothing")) "periodSeconds" 1)'),
     ),
     case(
         "never-ready",
@@ -153,17 +200,7 @@ CASES = (
         "pod route-manager-.* lacks the common label",
         back('unset $spec.template.metadata.labels "gati-e2e/mark"'),
     ),
-    case(
-        "wrong-namespace",
-        "install",
-        "is in namespace",
-        Edit("ConfigMap", "route-manager-routes", 'set .metadata "namespace" "kube-public"'),
-        Edit(
-            "Deployment",
-            BACK,
-            'set (index $pod.volumes 1) "configMap" (dict "name" "route-manager-routes" "optional" true)',
-        ),
-    ),
+    case("wrong-namespace", "install", "ConfigMap astray-.* is in namespace default", astray=_ASTRAY),
     case(
         "not-spread",
         "install",
@@ -186,7 +223,7 @@ CASES = (
     case(
         "test-fails",
         "install",
-        "test hook failed",
+        "route-manager-test: .*nowhere.invalid",
         Edit(
             "Pod",
             "route-manager-test",
@@ -197,7 +234,10 @@ CASES = (
         "not-idempotent",
         "install",
         "installing the same again replaced pods|objects are not what they were",
-        back('set $spec.template.metadata "annotations" (dict "now" (now | toString))'),
+        back(
+            'set $spec.template.metadata "annotations" (merge (dict "now" (now | toString)) '
+            "($spec.template.metadata.annotations | default dict))"
+        ),
     ),
     case(
         "hpa-target",
@@ -206,9 +246,7 @@ CASES = (
         Edit("HorizontalPodAutoscaler", FRONT, 'set $spec.scaleTargetRef "name" "nobody"'),
         values="staging",
     ),
-    case(
-        "hpa-request", "install", "cannot measure container ingress", front('unset $main "resources"'), values="staging"
-    ),
+    case("hpa-request", "install", "no requests.cpu", front('unset $main "resources"'), values="staging"),
     case(
         "replicas-beside-hpa",
         "install",
@@ -297,10 +335,159 @@ CASES = (
     ),
     case("role-view", "install", "ClusterRole view gives account gati-ingress more rights", wide=_ADMIN),
     case("token", "install", "mounts a token of the API", front('set $pod "automountServiceAccountToken" true')),
+    case(
+        "liveness-port",
+        "install",
+        "livenessProbe of container route-manager .*asks on port 50052, which is not open",
+        back('set $main.livenessProbe.grpc "port" 50052'),
+    ),
+    case("service-port", "install", "Service gati-ingress is not on port 80", service(f'set {_PORT} "port" 8000')),
+    case(
+        "back-selector-wide",
+        "install",
+        "Service route-manager leads to port grpc, which its pods do not open",
+        service('unset $spec.selector "app.kubernetes.io/component"', BACK),
+    ),
+    case(
+        "local-traffic",
+        "install",
+        "to answer from outside of the pod network",
+        service('set $spec "internalTrafficPolicy" "Local"'),
+        values="staging",
+    ),
+    case(
+        "hpa-dropped",
+        "install",
+        "HorizontalPodAutoscaler gati-ingress is not rendered",
+        Edit("HorizontalPodAutoscaler", FRONT, drop()),
+        values="staging",
+    ),
+    case(
+        "scaled-object-target",
+        "install",
+        "a scaler scales nothing",
+        Edit("ScaledObject", FRONT, 'set $spec.scaleTargetRef "name" "nobody"'),
+        values="dev",
+    ),
+    case("binding-dropped", "install", "RoleBinding route-manager is not rendered", Edit("RoleBinding", BACK, drop())),
+    case(
+        "binding-subject",
+        "install",
+        "account route-manager may not read configmaps",
+        Edit("RoleBinding", BACK, 'set (first .subjects) "name" "nobody"'),
+    ),
+    case(
+        "role-ref",
+        "install",
+        "account route-manager may not read configmaps",
+        Edit("RoleBinding", BACK, 'set .roleRef "name" "nothing"'),
+    ),
+    case(
+        "shared-account",
+        "install",
+        "account gati-ingress may not read configmaps route-manager-routes",
+        back('set $pod "serviceAccountName" "gati-ingress"'),
+    ),
+    case(
+        "account-dropped",
+        "install",
+        'serviceaccount "?(gati-ingress|route-manager)"? not found',
+        Edit("ServiceAccount", BACK, drop()),
+    ),
+    case("priority", "install", "no PriorityClass with name nothing", back('set $pod "priorityClassName" "nothing"')),
+    case("pull-policy", "install", "cannot pull image", back('set $main "imagePullPolicy" "Always"')),
+    case(
+        "policy-dropped",
+        "install",
+        "NetworkPolicy gati-default-deny is not rendered",
+        Edit("NetworkPolicy", "gati-default-deny", drop()),
+        values="prod",
+    ),
+    case(
+        "policy-names",
+        "install",
+        "the policies keep test from asking for names",
+        Edit("NetworkPolicy", "gati-test", 'set $spec "egress" (rest $spec.egress)'),
+        values="prod",
+    ),
+    case(
+        "policy-open",
+        "install",
+        "the policies let a stranger ask route-manager",
+        Edit("NetworkPolicy", BACK, 'unset (first $spec.ingress) "from"'),
+        values="prod",
+    ),
+    case(
+        "policy-closed",
+        "install",
+        "the policies keep a stranger from ingress",
+        Edit("NetworkPolicy", FRONT, 'set $spec "ingress" (list)'),
+        values="prod",
+    ),
+    case("no-resources", "install", "does not say what it needs", back('unset $main "resources"')),
+    case(
+        "writable", "install", "can write into its image", back('unset $main.securityContext "readOnlyRootFilesystem"')
+    ),
+    case(
+        "no-spread",
+        "install",
+        "does not ask for a spread over the zones",
+        front('unset $pod "topologySpreadConstraints"'),
+        values="prod",
+    ),
+    case(
+        "no-anti-affinity",
+        "install",
+        "does not ask for anti-affinity over the zones",
+        back('unset $pod "affinity"'),
+        values="prod",
+    ),
+    case(
+        "spread-of-others",
+        "install",
+        "asks for a spread over the zones of other pods than its own",
+        front('set (first $pod.topologySpreadConstraints).labelSelector "matchLabels" (dict "tier" "none")'),
+        values="prod",
+    ),
+    case("node-selector-ignored", "install", "ignores nodeSelector", front('unset $pod "nodeSelector"')),
+    case("tolerations-ignored", "install", "ignores tolerations", front('unset $pod "tolerations"')),
+    case(
+        "namespace-open",
+        "install",
+        "the chart's namespace lets everything in",
+        Edit("Namespace", "", 'unset .metadata.labels "pod-security.kubernetes.io/enforce"'),
+    ),
+    case("hook-elsewhere", "install", "hook ConfigMap elsewhere-.* is in namespace default", hook=_ELSEWHERE),
+    case(
+        "ingress-port",
+        "install",
+        "Ingress gati-ingress leads to port",
+        Edit(
+            "Ingress",
+            FRONT,
+            'set (first (first $spec.rules).http.paths).backend.service "port" (dict "number" 81)',
+        ),
+    ),
+    case("test-dropped", "install", "Pod gati-ingress-test is not rendered", Edit("Pod", "gati-ingress-test", drop())),
+    case(
+        "rule-dropped", "install", "PrometheusRule gati-ingress is not rendered", Edit("PrometheusRule", FRONT, drop())
+    ),
+    case(
+        "unhealthy-stay",
+        "install",
+        "keeps pods that are not ready on their node",
+        Edit("PodDisruptionBudget", FRONT, 'unset $spec "unhealthyPodEvictionPolicy"'),
+    ),
     # -- what an upgrade must keep -----------------------------------------------------------------
-    Case(NO_READINESS, "upgrade", "requests were lost|became slow"),
+    Case(NO_READINESS, "changes", "requests were lost|became slow"),
     Case(NO_PRESTOP, "changes", "requests were lost(.|\\n)*told to stop"),
     Case(RECREATE, "upgrade", "requests were lost(.|\\n)*no pod was ready"),
+    case(
+        "back-no-probe",
+        "changes",
+        "requests were lost|became slow",
+        back('(dict "a" (unset $main "readinessProbe") "b" (unset $main "startupProbe"))'),
+    ),
     case(
         "back-recreate",
         "upgrade",
@@ -317,8 +504,14 @@ CASES = (
     case(
         "short-grace",
         "changes",
-        "requests were lost(.|\\n)*told to stop",
+        "preStop.sleep: Invalid value: 15",
         front('set $pod "terminationGracePeriodSeconds" 1'),
+    ),
+    case(
+        "short-prestop",
+        "changes",
+        "requests were lost(.|\\n)*told to stop",
+        front('set $main.lifecycle.preStop.sleep "seconds" 1'),
     ),
     case(
         "unavailable",
@@ -384,7 +577,10 @@ CASES = (
         "routes-restart",
         "changes",
         "a change of the routes replaced pods",
-        back('set $spec.template.metadata "annotations" (dict "now" (now | toString))'),
+        back(
+            'set $spec.template.metadata "annotations" (merge (dict "now" (now | toString)) '
+            "($spec.template.metadata.annotations | default dict))"
+        ),
     ),
     case(
         "scaled-back",
@@ -406,6 +602,58 @@ CASES = (
     case(
         "immutable-config", "rollback", "immutable", Edit("ConfigMap", "gati-ingress-config", 'set . "immutable" true')
     ),
+    case(
+        "port-moved",
+        "upgrade",
+        "requests were lost",
+        service(f'set {_PORT} "port" 8000'),
+    ),
+    case(
+        "back-unavailable",
+        "upgrade",
+        "requests were lost(.|\\n)*nobody behind it",
+        back(
+            'set $spec "strategy" (dict "type" "RollingUpdate" "rollingUpdate" (dict "maxUnavailable" 1 "maxSurge" 0))'
+        ),
+    ),
+    case("failing-hook", "upgrade", "the database is away", hook=_FAILING_HOOK),
+    case(
+        "prestop-fails",
+        "changes",
+        "FailedPreStopHook|requests were lost",
+        front('set $main.lifecycle "preStop" (dict "exec" (dict "command" (list "/bin/nothing")))'),
+    ),
+    # -- what an outage must show ---------------------------------------------------------------------
+    case(
+        "readiness-lies",
+        "outage",
+        "to say that they are not ready",
+        front('set $main.readinessProbe.httpGet "path" "/livez"'),
+    ),
+    case(
+        "readiness-late",
+        "outage",
+        "to say that they are not ready",
+        front('set $main.readinessProbe "periodSeconds" 300'),
+    ),
+    case(
+        "liveness-path",
+        "outage",
+        "livenessProbe of container ingress .*gets no answer from /nope|restarted by its liveness probe",
+        front('set $main.livenessProbe.httpGet "path" "/nope"'),
+    ),
+    case(
+        "liveness-asks-back",
+        "outage",
+        "livenessProbe of container ingress .*gets no answer from /healthz|restarted by its liveness probe",
+        front('set $main.livenessProbe.httpGet "path" "/healthz"'),
+    ),
+    case(
+        "test-proves-nothing",
+        "outage",
+        "test route-manager-test passes while what it tests is away",
+        Edit("Pod", "route-manager-test", 'set (first $spec.containers) "command" (list "python3" "-c" "pass")'),
+    ),
     # -- what a disruption, a failure, an end must leave ---------------------------------------------
     case("no-budget", "disruption", "the budget allowed a second eviction", Edit("PodDisruptionBudget", FRONT, drop())),
     case(
@@ -425,6 +673,13 @@ CASES = (
     ),
     case("hook-leftover", "uninstall", "left-by-a-hook", hook=_HOOK),
     case("cluster-role", "uninstall", "ClusterRole gati-e2e-left-.* is new", role=_CLUSTER_ROLE),
+    case("priority-class", "uninstall", "PriorityClass left-.* is new", hook=_PRIORITY),
+    case(
+        "finalizer",
+        "uninstall",
+        "ConfigMap/route-manager-routes",
+        Edit("ConfigMap", "route-manager-routes", 'set .metadata "finalizers" (list "example.com/never")'),
+    ),
     case(
         "namespace-goes",
         "uninstall",

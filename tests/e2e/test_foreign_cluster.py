@@ -23,6 +23,7 @@ from scripts.cluster.kind import KindCluster
 from scripts.containers import engine
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.core.command import Runner
+from scripts.core.errors import FINDING, OUTSIDE, USAGE
 from scripts.toolchain.crds import CRD_SETS, crd_files
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
@@ -83,7 +84,7 @@ def run(command: list[str], foreign: Foreign) -> subprocess.CompletedProcess[str
 def test_it_says_what_it_would_touch_and_asks_first(foreign: Foreign, api: Api) -> None:
     before = namespaces(api)
     result = run(foreign.command("--scenario=upgrade"), foreign)
-    assert result.returncode == 1
+    assert result.returncode == USAGE
     assert f"the context {foreign.context}, in new namespaces gati-e2e-*" in result.stderr
     assert "--yes" in result.stderr
     assert namespaces(api) == before
@@ -133,7 +134,7 @@ def test_ctrl_c_removes_its_namespaces(foreign: Foreign, api: Api) -> None:
 def test_a_context_that_does_not_exist_is_told(foreign: Foreign) -> None:
     command = [word.replace(foreign.context, "nowhere") for word in foreign.command("--scenario=uninstall", "--yes")]
     result = run(command, foreign)
-    assert result.returncode == 1
+    assert result.returncode == OUTSIDE
     assert "no way to the Kubernetes API of context nowhere" in result.stderr
     assert "Traceback" not in result.stderr
 
@@ -176,7 +177,7 @@ def test_too_few_rights_are_told_before_anything_is_made(
     before = namespaces(api)
     poor = of_few_rights(api, made, foreign, [looking], tmp_path)
     result = run(poor.command("--scenario=uninstall", "--yes"), poor)
-    assert result.returncode == 1
+    assert result.returncode == OUTSIDE
     assert "this cluster does not let us run on it" in result.stderr
     assert 'apiGroups: ["apps"], resources: [deployments], verbs: [create, delete, patch]' in result.stderr
     assert "pods/eviction" in result.stderr
@@ -190,7 +191,7 @@ def test_one_missing_rule_is_named_alone(
     every = [{"apiGroups": [group], "resources": ["*"], "verbs": ["*"]} for group in GROUPS]
     poor = of_few_rights(api, made, foreign, every, tmp_path)
     result = run(poor.command("--scenario=uninstall", "--yes"), poor)
-    assert result.returncode == 1
+    assert result.returncode == OUTSIDE
     rules = [line.strip() for line in result.stderr.splitlines() if "apiGroups" in line]
     assert rules == [
         '- {apiGroups: ["policy"], resources: [poddisruptionbudgets], verbs: [create, delete, get, list, patch, watch]}'
@@ -203,7 +204,7 @@ def test_objects_outside_of_namespaces_are_refused_unless_allowed(foreign: Forei
     (chart / "templates" / "wide.yaml").write_text(json.dumps({**role, "rules": []}))
     before = namespaces(api)
     result = run(foreign.command("--scenario=uninstall", "--yes", f"--chart={chart}"), foreign)
-    assert result.returncode == 1
+    assert result.returncode == OUTSIDE
     assert "the chart puts objects outside of its namespace" in result.stderr
     assert "ClusterRole wide" in result.stderr
     assert "--cluster-objects" in result.stderr
@@ -258,7 +259,7 @@ def test_what_an_administrator_does_not_allow_is_the_cause(
     before = namespaces(api)
     with put_into_namespaces(api, "-uninstall-objects", document):
         result = run(foreign.command("--scenario=uninstall", "--yes"), foreign)
-    assert result.returncode == 1
+    assert result.returncode == FINDING
     assert cause in foreign.report()["scenarios"][0]["error"].splitlines()[0]
     assert namespaces(api) == before
 
@@ -322,6 +323,7 @@ def test_a_cluster_without_operators_runs_what_it_can(foreign: Foreign, without_
     assert result.returncode == 0, result.stderr
     skipped = {line for outcome in foreign.report()["scenarios"] for line in outcome["skipped"]}
     assert skipped == {
+        "PrometheusRule.monitoring.coreos.com, which the cluster does not know",
         "ServiceMonitor.monitoring.coreos.com, which the cluster does not know",
         "ScaledObject.keda.sh, which the cluster does not know",
     }

@@ -34,3 +34,12 @@ def told_to_stop(*, abrupt: bool = False) -> asyncio.Event:
             loop.add_signal_handler(number, stop.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     return stop
+
+
+async def or_after(stop: asyncio.Event, seconds: float) -> None:
+    """Wait for `stop`, at most so many `seconds`."""
+    import asyncio
+    import contextlib
+
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

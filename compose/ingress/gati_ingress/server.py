@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from gati_common.listening import listener
 from gati_common.logs import tell_undecodable_in_a_line
-from gati_common.stopping import told_to_stop
+from gati_common.stopping import or_after, told_to_stop
 from gati_common.tls import Certificate
 
 from gati_ingress.app import Ingress
@@ -32,6 +32,7 @@ async def serve(settings: Settings) -> int:
     Raises SettingsError for a bad certificate, OSError when a port is taken.
     """
     stop = told_to_stop(abrupt=settings.abrupt)
+    await or_after(stop, settings.start)
     certificate = Certificate(settings.tls) if settings.tls else None
     if settings.timescape:
         log.info("TIMESCAPE_ADDR is %s; this reference has nothing to send there", settings.timescape)

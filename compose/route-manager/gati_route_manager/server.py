@@ -11,7 +11,7 @@ import route_manager_pb2 as pb
 import route_manager_pb2_grpc as rpc
 from gati_common.following import Contents, changes, contents
 from gati_common.logs import tell_undecodable_in_a_line
-from gati_common.stopping import told_to_stop
+from gati_common.stopping import or_after, told_to_stop
 from gati_common.tls import Authorities, Certificate
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
@@ -59,6 +59,7 @@ async def serve(settings: Settings) -> int:
     OSError and RuntimeError when a port is taken.
     """
     stop = told_to_stop(abrupt=settings.abrupt)
+    await or_after(stop, settings.start)
     metrics = Metrics(settings.version)
     known = contents((settings.routes_file,), settings.routes_most + 1)
     table = read_routes(settings.routes_file, settings.routes_most)

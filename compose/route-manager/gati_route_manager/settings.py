@@ -27,6 +27,7 @@ class Settings:
     head: float
     drain: float
     shutdown: float
+    start: float
     abrupt: bool
     reload: float
     log_level: str
@@ -52,6 +53,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         head=number(environ, "HEAD_SECONDS", 10, least=0.1, most=600),
         drain=number(environ, "DRAIN_SECONDS", 2, least=0, most=600),
         shutdown=number(environ, "SHUTDOWN_SECONDS", 8, least=0, most=600),
+        start=number(environ, "START_SECONDS", 0, least=0, most=600),
         abrupt=choice(environ, "STOP_MODE", "drain", ("drain", "abrupt")) == "abrupt",
         reload=number(environ, "RELOAD_SECONDS", 1, least=0.05, most=600),
         log_level=log_level(environ),

@@ -76,7 +76,7 @@ def test_nothing_is_done_while_the_service_stays(cluster: Cluster, twin: Outside
     [
         (service(8081), {"targetPort": 8081}),
         (service("http"), {"targetPort": "http"}),
-        (service(8443, port=443, name="https"), {"port": 443, "targetPort": 8443}),
+        (service(8443, name="https"), {"targetPort": 8443}),
     ],
 )
 def test_it_follows_the_service_at_the_same_port_of_the_nodes(
@@ -92,6 +92,24 @@ def test_it_follows_the_service_at_the_same_port_of_the_nodes(
         "web: 80 to 8080, 9 to None of app=web",
         f"web: {port['port']} to {port['targetPort']}, 9 to None of app=web",
     ]
+
+
+def test_a_port_that_clients_know_and_the_service_no_longer_has_leads_to_nobody(
+    cluster: Cluster, twin: Outside
+) -> None:
+    cluster.real = service(port=8000)
+    twin.follow()
+    assert cluster.applied[-1]["selector"] == outside._NOBODY
+    cluster.real = service()
+    twin.follow()
+    assert cluster.applied[-1]["selector"] == {"app": "web"}
+
+
+def test_who_finds_pods_on_its_own_node_alone_finds_no_others_from_outside(cluster: Cluster, twin: Outside) -> None:
+    assert cluster.real is not None
+    cluster.real["spec"]["internalTrafficPolicy"] = "Local"
+    twin.follow()
+    assert cluster.applied[-1]["externalTrafficPolicy"] == "Local"
 
 
 def test_a_service_that_is_gone_leads_to_nobody(cluster: Cluster, twin: Outside) -> None:

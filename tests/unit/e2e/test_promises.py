@@ -11,7 +11,7 @@ from scripts.chart.manifests import Document, Manifests
 from scripts.cluster.api import Api
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError
-from scripts.e2e import promises
+from scripts.e2e import pods, promises
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.subject import Subject
@@ -127,11 +127,11 @@ def test_a_restart_is_told_with_the_probe_that_asked_for_it() -> None:
         event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 404", 1),
         event("Unhealthy", "Readiness probe failed: nothing", 3),
     ]
-    assert promises.restarts([restarted], events) == [
+    assert pods.restarts([restarted], events) == [
         "container main of pod web-1 was restarted 2 times, exit code 137: it is restarted by its liveness probe: "
         "Liveness probe failed: HTTP probe failed with statuscode: 404"
     ]
-    assert promises.restarts([pod()], events) == []
+    assert pods.restarts([pod()], events) == []
 
 
 # -- scalers and budgets ---------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def budget(**status: Any) -> dict[str, Any]:
     seen = {"observedGeneration": 1, "expectedPods": 2, "currentHealthy": 2, "disruptionsAllowed": 1, **status}
     return {
         "metadata": {"name": "web", "generation": 1},
-        "spec": {"selector": {"matchLabels": LABELS}},
+        "spec": {"selector": {"matchLabels": LABELS}, "unhealthyPodEvictionPolicy": "AlwaysAllow"},
         "status": {"conditions": [well], **seen},
     }
 

@@ -25,6 +25,8 @@ ON = {
         "image": {"tag": "2"},
         "hpa": {"enabled": True},
         "initContainers": [{"name": "prepare", "image": "prepare:1"}],
+        "nodeSelector": {"a": "b"},
+        "tolerations": [{"operator": "Exists"}],
     },
     "routeManager": {"replicaCount": 2},
     "networkPolicy": {"enabled": True},
@@ -32,17 +34,19 @@ ON = {
     "multiZone": {"enabled": True},
     "tls": {"enabled": True},
     "commonLabels": {"gati-e2e/mark": "set"},
+    "externalIngress": {"enabled": True, "hosts": [{"host": "e2e.invalid", "paths": [{"path": "/"}]}]},
 }
-Render = Callable[[Path], Manifests]
+KEDA = {"keda": {"enabled": True}, "ingress": {"hpa": {"enabled": False}}}
+Render = Callable[..., Manifests]
 
 
 @pytest.fixture
 def render(toolchain: Toolchain, runner: Runner, tmp_path: Path) -> Render:
     helm, values = Helm(toolchain.path("helm"), runner), tmp_path / "on.yaml"
-    values.write_text(json.dumps(ON), encoding="utf-8")
 
-    def rendered(chart: Path) -> Manifests:
-        return read_manifests(helm.template(chart, namespace="release", values=[values]))
+    def rendered(chart: Path, **more: Any) -> Manifests:
+        values.write_text(json.dumps({**ON, **more}), encoding="utf-8")
+        return read_manifests(helm.template(chart, release="gati", namespace="release", values=[values]))
 
     return rendered
 
@@ -91,7 +95,8 @@ def test_every_fault_of_the_table_changes_the_chart(config: Config, tmp_path: Pa
     sabotage(bad, [case.fault])
     if "templates/NOTES.txt" in case.fault.files:
         return
-    before, after = render(good), render(bad)
+    scaled_by_keda = any(edit.kind == "ScaledObject" for edit in case.fault.edits)
+    before, after = (render(chart, **(KEDA if scaled_by_keda else {})) for chart in (good, bad))
     assert without_version({str(d.identity): d.data for d in before}) != without_version(
         {str(d.identity): d.data for d in after}
     ), "the chart renders no such object any more: bring tests/e2e/faults.py up to it"

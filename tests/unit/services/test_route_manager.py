@@ -210,6 +210,12 @@ def test_told_to_stop_abruptly_it_ends_as_it_stands(start_route_manager: Any) ->
         assert service.ended() == 128 + signal.SIGTERM
 
 
+def test_what_starts_slowly_opens_no_port_before(start_route_manager: Any) -> None:
+    begin = time.monotonic()
+    start_route_manager(START_SECONDS=1.5)
+    assert time.monotonic() - begin > 1.5
+
+
 def test_a_folder_swapped_by_a_link_is_followed(start_route_manager: Any, tmp_path: Path) -> None:
     """A ConfigMap's volume changes by one rename of a link to a folder."""
     for name, upstream in (("one", "http://one:1"), ("two", "http://two:2")):

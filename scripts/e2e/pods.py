@@ -1,0 +1,163 @@
+"""Owns what must be true of a release's pods: their probes, their ends, their places, what they ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from scripts.cluster.kind import ZONE_LABEL
+from scripts.cluster.objects import Object, container_statuses, event_time
+from scripts.core.errors import ApiError
+from scripts.e2e.lab import Lab
+from scripts.e2e.promises import demand
+from scripts.e2e.reach import selects
+from scripts.rollout.cause import first_line
+from scripts.rollout.diagnose import killed_by_probe
+
+_PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+# A probe that cannot be run passes for one that was not asked: the kubelet goes on as if all were well.
+_ABSENT = re.compile(
+    r"probe errored.*(?:no such file or directory|executable file not found|permission denied)", re.DOTALL
+)
+_BROKEN_ENDS = frozenset({"FailedPreStopHook", "FailedPostStartHook"})
+
+
+def unharmed(lab: Lab, namespace: str) -> str:
+    """No container was restarted or told to by a probe: what needs a second try is not ready, whatever is said."""
+    pods = lab.pods(namespace)
+    found = restarts(pods, lab.api.events(namespace))
+    demand(not found, "a container was restarted", "none", "\n".join(found), timely=True)
+    return f"{sum(len(container_statuses(pod)) for pod in pods)} containers, none restarted"
+
+
+def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
+    """The containers that were restarted, or that a probe or a hook of theirs ended, as far as it can be seen.
+
+    One that is killed is restarted only after its preStop, and its pod may be gone by then.
+    """
+    lines, told = [], set[tuple[str, str]]()
+    by_pod: dict[str, list[Object]] = {}
+    for event in sorted(events, key=event_time):
+        by_pod.setdefault(event.get("involvedObject", {}).get("uid", ""), []).append(event)
+    for pod in pods:
+        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        own = by_pod.get(uid, [])
+        for status in container_statuses(pod):
+            if count := status.get("restartCount", 0):
+                ended = status.get("lastState", {}).get("terminated", {})
+                killed = killed_by_probe(own, status["name"])
+                why = [str(event.get("message")) for event in own if event["type"] == "Warning"]
+                times = "once" if count == 1 else f"{count} times"
+                reason = f": it {killed}" if killed else f": {why[-1]}" if why else ""
+                told.add((uid, status["name"]))
+                lines.append(
+                    f"container {status['name']} of pod {name} was restarted {times}, "
+                    f"exit code {ended.get('exitCode')}{reason}"
+                )
+    for uid, own in by_pod.items():
+        name = own[0].get("involvedObject", {}).get("name")
+        for container in sorted({_container(event) for event in own}):
+            killed = killed_by_probe(own, container)
+            if killed and (uid, container) not in told:
+                lines.append(f"container {container} of pod {name} {killed}")
+        broken = [event for event in own if event.get("reason") in _BROKEN_ENDS or _cannot_run(event)]
+        lines += sorted({f"pod {name}: {event['reason']}: {first_line(event.get('message', ''))}" for event in broken})
+    return lines
+
+
+def _cannot_run(event: Object) -> bool:
+    return event.get("reason") == "Unhealthy" and _ABSENT.search(event.get("message", "")) is not None
+
+
+def _container(event: Object) -> str:
+    """The container that an event is about, "" where it is about none."""
+    path = str(event.get("involvedObject", {}).get("fieldPath", ""))
+    return path.partition("{")[2].rstrip("}")
+
+
+def probes_answer(lab: Lab, namespace: str, *, kinds: Sequence[str] = _PROBES) -> str:
+    """What a probe asks for is there, on a port that is open: it is asked once here, whatever its pace."""
+    asked = 0
+    for pod in lab.pods(namespace):
+        meta = pod["metadata"]
+        for container in pod["spec"]["containers"]:
+            opened = {port.get("name"): port["containerPort"] for port in container.get("ports", ())}
+            for kind in kinds:
+                probe = container.get(kind, {})
+                what = f"the {kind} of container {container['name']} in pod {meta['name']}"
+                for way in ("httpGet", "tcpSocket", "grpc"):
+                    port = probe.get(way, {}).get("port")
+                    demand(
+                        port is None or port in opened or port in opened.values(),
+                        f"{what} asks on port {port}, which is not open",
+                        ", ".join(map(str, opened.values())),
+                    )
+                if get := probe.get("httpGet"):
+                    number, path = opened.get(get["port"], get["port"]), get.get("path", "/")
+                    try:
+                        scheme = get.get("scheme", "HTTP").lower()
+                        lab.api.ask_pod(meta["name"], meta["namespace"], port=number, path=path, scheme=scheme)
+                    except ApiError as error:
+                        demand(False, f"{what} gets no answer from {path}", found=error.text, timely=True)
+                asked += bool(probe)
+    return f"{asked} probes"
+
+
+def needs_are_said(lab: Lab, namespace: str) -> str:
+    """Every container says what it asks for and what it may take of memory, and writes nothing into its image."""
+    count = 0
+    for pod in lab.pods(namespace):
+        for container in pod["spec"]["containers"]:
+            what = f"container {container['name']} of pod {pod['metadata']['name']}"
+            resources = container.get("resources", {})
+            lacking = [
+                f"{side}.{name}"
+                for side, name in (("requests", "cpu"), ("requests", "memory"), ("limits", "memory"))
+                if name not in resources.get(side, {})
+            ]
+            demand(not lacking, f"{what} does not say what it needs", found=f"no {', '.join(lacking)}")
+            fixed = container.get("securityContext", {}).get("readOnlyRootFilesystem") is True
+            demand(fixed, f"{what} can write into its image", "readOnlyRootFilesystem: true")
+            count += 1
+    return f"{count} containers"
+
+
+def spread_is_asked_for(pods: Sequence[Object]) -> None:
+    """The pods of a component keep away from each other over the zones, and spread over them, counting themselves."""
+    for pod in pods:
+        meta, spec = pod["metadata"], pod["spec"]
+        apart = spec.get("affinity", {}).get("podAntiAffinity", {})
+        terms = [
+            *(entry["podAffinityTerm"] for entry in apart.get("preferredDuringSchedulingIgnoredDuringExecution", ())),
+            *apart.get("requiredDuringSchedulingIgnoredDuringExecution", ()),
+        ]
+        for what, asked in (("anti-affinity", terms), ("a spread", spec.get("topologySpreadConstraints", ()))):
+            over = [term for term in asked if term["topologyKey"] == ZONE_LABEL]
+            demand(bool(over), f"pod {meta['name']} does not ask for {what} over the zones", ZONE_LABEL)
+            counts = any(selects(term.get("labelSelector"), meta["labels"]) for term in over)
+            demand(
+                counts, f"pod {meta['name']} asks for {what} over the zones of other pods than its own", found=str(over)
+            )
+
+
+def placed(pods: Sequence[Object], wanted: Mapping[str, Any]) -> None:
+    """The pods carry the placement that the values ask for."""
+    for pod in pods:
+        for key, value in wanted.items():
+            found = pod["spec"].get(key)
+            demand(
+                _within(value, found),
+                f"pod {pod['metadata']['name']} ignores {key} of the values",
+                str(value),
+                str(found),
+            )
+
+
+def _within(wanted: Any, found: Any) -> bool:
+    """Whether all that is `wanted` is in what was `found`."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(_within(value, found.get(key)) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(found, list) and all(any(_within(item, other) for other in found) for item in wanted)
+    return bool(wanted == found)

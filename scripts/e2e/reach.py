@@ -1,0 +1,103 @@
+"""Says what NetworkPolicies let through, read as Kubernetes reads them: not every cluster of a test enforces any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Labels = Mapping[str, str]
+Policy = Mapping[str, Any]
+_NAME = "kubernetes.io/metadata.name"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where traffic begins or ends: a pod's labels, its namespace, and the ports that it opens by name."""
+
+    labels: Labels
+    namespace: str
+    ports: Mapping[str, int]
+
+    @classmethod
+    def of(cls, pod: Mapping[str, Any], namespace: str) -> Place:
+        """The place of a pod in `namespace`."""
+        opened = [port for container in pod["spec"]["containers"] for port in container.get("ports", ())]
+        named = {port["name"]: port["containerPort"] for port in opened if "name" in port}
+        return cls(pod["metadata"].get("labels", {}), namespace, named)
+
+
+def allowed(policies: Iterable[Policy], source: Place, target: Place, port: int, protocol: str = "TCP") -> bool:
+    """Whether `source` may ask `target` on `port`: whoever a policy selects may do what some policy says, no more."""
+    policies = list(policies)
+    return _may(policies, "Egress", source, target, target, port, protocol) and _may(
+        policies, "Ingress", target, source, target, port, protocol
+    )
+
+
+def _may(
+    policies: Sequence[Policy], way: str, own: Place, peer: Place, target: Place, port: int, protocol: str
+) -> bool:
+    applying = [
+        policy
+        for policy in policies
+        if policy["metadata"].get("namespace", own.namespace) == own.namespace
+        and way in _types(policy["spec"])
+        and selects(policy["spec"].get("podSelector"), own.labels)
+    ]
+    sides = {"Egress": ("egress", "to"), "Ingress": ("ingress", "from")}[way]
+    return not applying or any(
+        _lets(rule, sides[1], policy, peer, target, port, protocol)
+        for policy in applying
+        for rule in policy["spec"].get(sides[0]) or ()
+    )
+
+
+def _types(spec: Mapping[str, Any]) -> Sequence[str]:
+    return spec.get("policyTypes") or ("Ingress", *(["Egress"] if spec.get("egress") else []))
+
+
+def _lets(
+    rule: Mapping[str, Any], side: str, policy: Policy, peer: Place, target: Place, port: int, protocol: str
+) -> bool:
+    ports, peers = rule.get("ports"), rule.get(side)
+    return (not ports or any(_is_port(given, target, port, protocol) for given in ports)) and (
+        not peers or any(_is_peer(given, policy["metadata"].get("namespace", ""), peer) for given in peers)
+    )
+
+
+def _is_port(given: Mapping[str, Any], target: Place, port: int, protocol: str) -> bool:
+    if given.get("protocol", "TCP") != protocol:
+        return False
+    named = given.get("port", port)
+    first = target.ports.get(named, -1) if isinstance(named, str) else named
+    return bool(first <= port <= given.get("endPort", first))
+
+
+def _is_peer(given: Mapping[str, Any], namespace: str, peer: Place) -> bool:
+    """True for a pod that a peer of a rule is; an `ipBlock` is for those outside of the cluster."""
+    if "ipBlock" in given:
+        return False
+    if "namespaceSelector" in given:
+        space = selects(given["namespaceSelector"], {_NAME: peer.namespace})
+    else:
+        space = peer.namespace == namespace
+    return space and selects(given.get("podSelector"), peer.labels)
+
+
+def selects(selector: Mapping[str, Any] | None, labels: Labels) -> bool:
+    """Whether a label selector selects what has `labels`; one that is empty selects all."""
+    wanted = (selector or {}).get("matchLabels") or {}
+    return all(labels.get(key) == value for key, value in wanted.items()) and all(
+        _holds(term, labels) for term in (selector or {}).get("matchExpressions") or ()
+    )
+
+
+def _holds(term: Mapping[str, Any], labels: Labels) -> bool:
+    there, value = term["key"] in labels, labels.get(term["key"])
+    return {
+        "In": there and value in term.get("values", ()),
+        "NotIn": value not in term.get("values", ()),
+        "Exists": there,
+        "DoesNotExist": not there,
+    }[term["operator"]]

@@ -1,0 +1,141 @@
+"""What must be true of pods: probes that ask for what is there, places that are asked for, ends that are orderly."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from scripts.cluster.kind import ZONE_LABEL
+from scripts.core.errors import ApiError, ClusterError
+from scripts.e2e import pods
+from scripts.e2e.lab import Lab
+
+MINE = {"app": "web"}
+
+
+def pod(*, spec: dict[str, Any] | None = None, **container: Any) -> dict[str, Any]:
+    main = {"name": "main", "ports": [{"name": "http", "containerPort": 8080}], **container}
+    meta = {"name": "web-1", "namespace": "space", "uid": "web-1", "labels": MINE}
+    return {"metadata": meta, "spec": {"containers": [main], **(spec or {})}, "status": {}}
+
+
+class Cluster:
+    """One pod, which answers on `paths`."""
+
+    def __init__(self, only: dict[str, Any], *paths: str) -> None:
+        self.api = self
+        self._pod, self._paths = only, paths
+
+    def pods(self, _: str) -> list[dict[str, Any]]:
+        return [self._pod]
+
+    def ask_pod(self, pod: str, namespace: str, *, port: int, path: str, scheme: str) -> str:
+        if f"{scheme}:{port}{path}" not in self._paths:
+            raise ApiError("no", status=404, reason="NotFound", text="nothing is there")
+        return ""
+
+
+def asked(only: dict[str, Any], *paths: str) -> str:
+    return pods.probes_answer(cast(Lab, Cluster(only, *paths)), "space")
+
+
+def test_probes_that_ask_for_what_is_there() -> None:
+    get = {"httpGet": {"path": "/livez", "port": "http"}}
+    assert asked(pod(livenessProbe=get, readinessProbe={"grpc": {"port": 8080}}), "http:8080/livez") == "2 probes"
+
+
+@pytest.mark.parametrize(
+    ("probe", "told"),
+    [
+        ({"httpGet": {"path": "/nope", "port": "http"}}, "gets no answer from /nope"),
+        ({"httpGet": {"path": "/livez", "port": "http", "scheme": "HTTPS"}}, "gets no answer from /livez"),
+        ({"httpGet": {"path": "/livez", "port": 81}}, "asks on port 81, which is not open"),
+        ({"tcpSocket": {"port": "https"}}, "asks on port https, which is not open"),
+        ({"grpc": {"port": 9}}, "asks on port 9, which is not open"),
+    ],
+)
+def test_a_probe_that_asks_for_what_is_not(probe: dict[str, Any], told: str) -> None:
+    with pytest.raises(ClusterError, match=told):
+        asked(pod(livenessProbe=probe), "http:8080/livez")
+
+
+NEEDS = {"requests": {"cpu": "1", "memory": "1Mi"}, "limits": {"memory": "1Mi"}}
+FIXED = {"readOnlyRootFilesystem": True}
+
+
+@pytest.mark.parametrize(
+    ("container", "told"),
+    [
+        ({"resources": NEEDS}, "can write into its image"),
+        ({"securityContext": FIXED}, "no requests.cpu, requests.memory, limits.memory"),
+        ({"resources": {**NEEDS, "limits": {}}, "securityContext": FIXED}, "no limits.memory"),
+    ],
+)
+def test_a_container_that_does_not_say_what_it_needs(container: dict[str, Any], told: str) -> None:
+    with pytest.raises(ClusterError) as refusal:
+        pods.needs_are_said(cast(Lab, Cluster(pod(**container))), "space")
+    assert told in str(refusal.value)
+
+
+def spread(over: str = ZONE_LABEL, **labels: str) -> dict[str, Any]:
+    term = {"topologyKey": over, "labelSelector": {"matchLabels": labels or MINE}}
+    apart = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"podAffinityTerm": term}]}}
+    return {"affinity": apart, "topologySpreadConstraints": [term]}
+
+
+def test_a_spread_that_counts_its_own_pods() -> None:
+    pods.spread_is_asked_for([pod(spec=spread())])
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({}, "does not ask for anti-affinity"),
+        ({**spread(), "topologySpreadConstraints": []}, "does not ask for a spread"),
+        (spread("kubernetes.io/hostname"), "does not ask for anti-affinity"),
+        (spread(app="other"), "of other pods than its own"),
+    ],
+)
+def test_a_spread_that_is_none(spec: dict[str, Any], told: str) -> None:
+    with pytest.raises(ClusterError, match=told):
+        pods.spread_is_asked_for([pod(spec=spec)])
+
+
+def test_placement_is_what_the_values_ask_for() -> None:
+    wanted = {"nodeSelector": {"a": "b"}, "tolerations": [{"key": "x"}]}
+    placed = {"nodeSelector": {"a": "b", "c": "d"}, "tolerations": [{"key": "y"}, {"key": "x", "operator": "Exists"}]}
+    pods.placed([pod(spec=placed)], wanted)
+    with pytest.raises(ClusterError, match="ignores tolerations"):
+        pods.placed([pod(spec={**placed, "tolerations": []})], wanted)
+
+
+MAIN = "spec.containers{main}"
+
+
+def event(reason: str, message: str, **about: str) -> dict[str, Any]:
+    involved = {"uid": "gone", "name": "web-0", **about}
+    return {"type": "Normal", "reason": reason, "message": message, "involvedObject": involved}
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (
+            event(
+                "Killing", "Container main failed liveness probe, will be restarted", fieldPath="spec.containers{main}"
+            ),
+            ["container main of pod web-0 is restarted by its liveness probe"],
+        ),
+        (event("FailedPreStopHook", "exec failed"), ["pod web-0: FailedPreStopHook: exec failed"]),
+        (
+            event("Unhealthy", 'Liveness probe errored: exec "/bin/nothing": no such file or directory'),
+            ['pod web-0: Unhealthy: Liveness probe errored: exec "/bin/nothing": no such file or directory'],
+        ),
+        (event("Killing", "Stopping container main", fieldPath=MAIN), []),
+        (event("Unhealthy", "Readiness probe errored: container is in CONTAINER_EXITED state"), []),
+    ],
+    ids=["killed", "hook", "cannot run", "told to stop", "ended"],
+)
+def test_what_became_of_a_pod_that_is_gone_is_told(seen: dict[str, Any], told: list[str]) -> None:
+    assert pods.restarts([], [seen]) == told
