@@ -151,17 +151,24 @@ def sizes(api: Api, namespace: str) -> Iterator[list[int]]:
         asked += [item["spec"]["replicas"] for item in changes if item["metadata"]["name"] == INGRESS]
 
 
+@pytest.mark.parametrize("way", ["handover", "by hand"])
 @pytest.mark.parametrize("made_by", ["helm 4", "helm 3"])
 def test_a_scaler_comes_and_goes_as_the_guide_says(
-    made_by: str, namespace: str, api: Api, helm: Callable[..., Result], kubectl: Callable[..., Result]
+    made_by: str, way: str, namespace: str, api: Api, helm: Callable[..., Result], kubectl: Callable[..., Result]
 ) -> None:
-    """By the two commands of the guide, for releases of either method; Helm 3's is Helm 4's --server-side=false."""
+    """By both ways of the guide, for releases of either method; Helm 3's is Helm 4's --server-side=false."""
     values = listening(api)
     method = ("--server-side=false",) if made_by == "helm 3" else ()
     upgrade = ("upgrade", "gati", str(CHART), "--namespace", namespace, "--wait", "--timeout", "2m")
     helm("install", "gati", str(CHART), "--namespace", namespace, "--wait", "--timeout", "2m", *method, values=values)
     with sizes(api, namespace) as on:
-        kubectl("scale", "deployment", INGRESS, "--namespace", namespace, "--replicas=3")
+        if way == "by hand":
+            kubectl("scale", "deployment", INGRESS, "--namespace", namespace, "--replicas=3")
+        else:
+            handover = {"ingress": {"hpa": {"enabled": True, "minReplicas": 3, "handover": True}}}
+            helm(*upgrade, *FORCED, "--rollback-on-failure", values=merged(values, handover))
+            raised = "--for=jsonpath={.status.readyReplicas}=3"
+            kubectl("wait", f"deployment/{INGRESS}", "--namespace", namespace, raised, "--timeout=120s", deadline=130)
         helm(*upgrade, *FORCED, "--rollback-on-failure", values=merged(values, {"ingress": {"hpa": {"enabled": True}}}))
     assert min(on) >= 2
     with sizes(api, namespace) as off:
