@@ -35,6 +35,14 @@ class Found:
     images: tuple[str, ...]
     lacks: tuple[str, ...]
     outside: tuple[str, ...] = ()
+    host_ports: tuple[int, ...] = ()
+
+    @property
+    def exclusive(self) -> str:
+        """Why there can be one installation of it at a time, "" where there can be several."""
+        if self.outside:
+            return "what it has outside of namespaces"
+        return "its ports on the nodes" if self.host_ports else ""
 
     def lines(self) -> list[str]:
         """What was found, for a person."""
@@ -43,6 +51,7 @@ class Found:
             ("defines", self.definitions), ("hooks", self.hooks), ("outside of namespaces", self.outside),
         )  # fmt: skip
         told = [f"{what}: {', '.join(names)}" for what, names in lists if names]
+        told += [f"one installation at a time, for {self.exclusive}"] if self.exclusive else []
         load = f"load: {self.question}" if self.question else ""
         return [*([load] if load else []), *told, *(f"not found: {what}" for what in self.lacks)]
 
@@ -77,6 +86,13 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
         others=tuple(f"{one.kind}/{one.name}" for one in own if one.kind in ("Job", "CronJob", "Pod", "ReplicaSet")),
         hooks=tuple(f"{one.kind}/{one.name} ({', '.join(sorted(one.hook))})" for one in every if one.hook),
         images=tuple(dict.fromkeys((*subject.images, *(image for one in every for image in _images(one.data))))),
+        host_ports=tuple(
+            port["hostPort"]
+            for data in workloads.values()
+            for container in _containers([_pod(data)])
+            for port in container.get("ports") or ()
+            if port.get("hostPort")
+        ),
         lacks=(*([lack] if lack else []), *([] if workloads else ["a workload: nothing runs all the time"])),
     )
 

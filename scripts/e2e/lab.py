@@ -152,7 +152,7 @@ class Lab:
         for name in names:
             if self.found.outside:
                 self._uninstall(name)
-            self.api.delete("Namespace", name)
+            self.api.delete("Namespace", name, wait=_CLEAN_DEADLINE if self.found.exclusive else None)
 
     def _uninstall(self, namespace: str) -> None:
         """Remove the release of a namespace: what it has outside of it stands in the way of the next one."""

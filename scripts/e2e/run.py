@@ -284,7 +284,7 @@ def _go(lab: Lab, outcomes: dict[str, Outcome], say: Say) -> None:
     if _FIRST in outcomes:
         one(_FIRST)
     # What lies outside of namespaces is in the way of another release, and a node that is lost is lost for all.
-    lanes = 1 if lab.found.outside or lab.found.claims else _LANES
+    lanes = 1 if lab.found.exclusive or lab.found.claims else _LANES
     with workers(lab.runner, lanes) as pool:
         for done in as_completed([pool.submit(one, name) for name in _ORDER if name in outcomes]):
             done.result()
@@ -329,6 +329,8 @@ def attempt(lab: Lab, name: str, say: Say, note: Callable[[Outcome], None], *, a
             lab.adopt(own)
             note(outcome)
         if state != VOID or number >= attempts:
+            if state != PASSED and lab.found.exclusive:
+                own.forget_all()  # what is left would be in the way of the next one
             return
         say(f"{name}: void, and measured again ({number} of {attempts}): {error}")
         own.forget_all()

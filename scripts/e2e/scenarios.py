@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from typing import Any
 
-from scripts.chart.manifests import Document
+from scripts.chart.manifests import Document, read_manifests
 from scripts.cluster.objects import Object, is_ready
 from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
@@ -48,7 +49,7 @@ def dry_run(lab: Lab, journal: Journal) -> None:
     namespace = lab.namespace("dry-run")
     for values in lab.chosen:
         with journal.step(f"{values} values are accepted"):
-            text = lab.template(lab.target(lab.candidate, namespace, values=values), namespace)
+            text = _known(lab, journal, lab.template(lab.target(lab.candidate, namespace, values=values), namespace))
             warnings = lab.apply_dry(text, namespace)
             demand("violate PodSecurity" not in warnings, "pods break Pod Security `restricted`", found=warnings)
             deprecated = [line for line in warnings.splitlines() if "deprecated" in line]
@@ -61,6 +62,18 @@ def dry_run(lab: Lab, journal: Journal) -> None:
             target = lab.target(lab.candidate, lab.name("dry-run-objects"))
             lab.apply_dry(_only(lab.template(target, namespace), "Namespace"), namespace)
     lab.forget(namespace)
+
+
+def _known(lab: Lab, journal: Journal, text: str) -> str:
+    """The rendered documents but for those of kinds that the chart itself brings in crds/, which are not there yet."""
+    own = {name.partition(".")[2] for name in lab.found.definitions}
+    documents = list(read_manifests(text)) if own else []
+    later = [one for one in documents if one.api_version.rpartition("/")[0] in own]
+    if not later:
+        return text
+    names = ", ".join(dict.fromkeys(f"{one.kind} {one.name}" for one in later))
+    journal.skip(f"that the API server takes {names} before the definitions are installed")
+    return "\n---\n".join(f"# Source: {one.name}\n{json.dumps(one.data)}" for one in documents if one not in later)
 
 
 def install(lab: Lab, journal: Journal) -> None:
@@ -141,13 +154,13 @@ def upgrade(lab: Lab, journal: Journal) -> None:
             rollout.install(lab.target(source, namespace), deadline=lab.deadline)
         data = Data(lab, journal, namespace)
         name = f"{source.version} to {lab.candidate.version}"
-        before = take(lab.api, [namespace])
         _define(lab, journal, source)
         with lab.load(journal, namespace, name) as recording:
+            before = _taken(lab, namespace)
             with journal.step(f"upgrade {name}, image 1 to 2"):
                 revision = rollout.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
                 _demand_version(revision, lab.candidate.version)
-                if not differences(before, take(lab.api, [namespace])):
+                if not differences(before, _taken(lab, namespace)):
                     journal.skip(f"an upgrade that changes anything: {name} renders the same objects")
             _after(lab, journal, rollout, recording, "the upgrade")
             data.demand_there("the upgrade")
@@ -288,11 +301,11 @@ def rollback(lab: Lab, journal: Journal) -> None:
         first = rollout.install(lab.target(source, namespace), deadline=lab.deadline)
     data = Data(lab, journal, namespace)
     with lab.load(journal, namespace, "rollback") as recording:
-        before = take(lab.api, [namespace])
+        before = _taken(lab, namespace)
         with journal.step(f"upgrade to {lab.candidate.version}, image and configuration too"):
             target = lab.target(lab.candidate, namespace, image="2", changes=["configuration"])
             rollout.upgrade(target, deadline=lab.deadline)
-            changed = bool(differences(before, take(lab.api, [namespace])))
+            changed = bool(differences(before, _taken(lab, namespace)))
             demand(changed or not lab.subject.versioned, "the upgrade changed nothing")
             if not changed:
                 journal.skip("a rollback that changes anything: the upgrade renders the same objects")
@@ -301,7 +314,7 @@ def rollback(lab: Lab, journal: Journal) -> None:
             _demand_version(revision, source.version)
         _after(lab, journal, rollout, recording, "the rollback")
         with journal.step("every object is as it was before the upgrade"):
-            journal.detail(_demand_same(before, take(lab.api, [namespace])))
+            journal.detail(_demand_same(before, _taken(lab, namespace)))
             _demand_images(lab, namespace, "1")
         data.demand_there("the rollback")
     _enough_ready(lab, journal, recording, namespace, "rollback")
@@ -412,21 +425,21 @@ def helms(lab: Lab, journal: Journal) -> None:
         with journal.step(f"helm {first[1]} installs {source.version}"):
             revision = maker.install(lab.target(source, namespace), deadline=lab.deadline)
             lab.await_ready(namespace)
-        before = take(lab.api, [namespace])
         data = Data(lab, journal, namespace)
         with lab.load(journal, namespace, f"helm {name}", enough=1500) as recording:
+            before = _taken(lab, namespace)
             with journal.step(f"helm {second[1]} upgrades to {lab.candidate.version}, image 1 to 2"):
                 upgraded = keeper.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
                 _demand_version(upgraded, lab.candidate.version)
-            after = take(lab.api, [namespace])
+            after = _taken(lab, namespace)
             with journal.step(f"helm {second[1]} rolls back to {source.version}"):
                 keeper.rollback(revision.number, deadline=lab.deadline)
                 lab.await_settled(namespace)
-                journal.detail(_demand_same(before, take(lab.api, [namespace])))
+                journal.detail(_demand_same(before, _taken(lab, namespace)))
             with journal.step(f"helm {first[1]} upgrades again"):
                 maker.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
                 lab.await_settled(namespace)
-                journal.detail(_demand_same(after, take(lab.api, [namespace])))
+                journal.detail(_demand_same(after, _taken(lab, namespace)))
             _after(lab, journal, maker, recording, f"helm {name}")
             data.demand_there(f"helm {name}")
         _enough_ready(lab, journal, recording, namespace, f"helm {name}")
@@ -553,7 +566,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
         rollout.install(lab.target(lab.candidate, namespace), deadline=lab.deadline)
     data = Data(lab, journal, namespace)
     with lab.load(journal, namespace, "failed upgrade") as recording:
-        before = take(lab.api, [namespace])
+        before = _taken(lab, namespace)
         for what, image, given in ways:
             with journal.step(what):
                 target = lab.target(lab.candidate, namespace, image=image, changes=given)
@@ -565,7 +578,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
                     raise ClusterError(f"an upgrade that cannot succeed did: {what}")
                 status = rollout.status()
                 demand(status == "deployed", "the release was not rolled back", "deployed", str(status))
-                _demand_same(before, take(lab.api, [namespace]))
+                _demand_same(before, _taken(lab, namespace))
         if lab.subject.versioned:
             with journal.step("helm is killed in the middle of an upgrade"):
                 _kill_helm(lab, journal, rollout, lab.target(lab.candidate, namespace, image="2"))
@@ -573,7 +586,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
                 rollout.recover()
                 status = rollout.status()
                 demand(status == "deployed", "the release was not recovered", "deployed", str(status))
-                _demand_same(before, take(lab.api, [namespace]))
+                _demand_same(before, _taken(lab, namespace))
         with journal.step("the same upgrade then succeeds"):
             rollout.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
         _after(lab, journal, rollout, recording, "the upgrade")
@@ -760,6 +773,17 @@ def _demand_images(lab: Lab, namespace: str, version: str) -> None:
     )
 
 
+def _taken(lab: Lab, namespace: str) -> Snapshot:
+    """What is declared in a namespace, but for what the chart's pods make themselves."""
+    found = take(lab.api, [namespace])
+    own = {
+        key: item
+        for key, item in found.objects.items()
+        if not any(fnmatch(f"{item['kind']}/{item['metadata']['name']}", pattern) for pattern in lab.subject.left)
+    }
+    return replace(found, objects=own)
+
+
 def _demand_same(before: Snapshot, after: Snapshot) -> str:
     """Raises ClusterError with every field that differs; else says how much was compared."""
     found = differences(before, after)
@@ -800,9 +824,9 @@ def _spread(lab: Lab, journal: Journal, namespace: str) -> None:
 
 def _again(lab: Lab, rollout: Rollout, target: Target, namespace: str) -> None:
     """The same chart with the same values: a new revision, and nothing else."""
-    before, pods = take(lab.api, [namespace]), _uids(lab, namespace)
+    before, pods = _taken(lab, namespace), _uids(lab, namespace)
     rollout.upgrade(target, deadline=lab.deadline)
-    _demand_same(before, take(lab.api, [namespace]))
+    _demand_same(before, _taken(lab, namespace))
     demand(pods == _uids(lab, namespace), "installing the same again replaced pods")
 
 

@@ -172,7 +172,7 @@ def attempts(monkeypatch: pytest.MonkeyPatch, control: Held | None, *errors: Rel
     """What becomes of a scenario that raises `errors`, one an attempt."""
 
     class Nowhere:
-        def delete(self, kind: str, name: str) -> bool:
+        def delete(self, kind: str, name: str, *, wait: float | None) -> bool:
             removed.append(name)
             return True
 
