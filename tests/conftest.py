@@ -13,6 +13,7 @@ from scripts.core.command import Runner
 from scripts.core.config import Config, load_config
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
+from tests.remembered import shared
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,6 +30,12 @@ _USUAL = settings(
 settings.register_profile("usual", _USUAL)
 settings.register_profile("thorough", _USUAL, max_examples=1000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Forget answers of helm that nobody asks for any more."""
+    if not hasattr(session.config, "workerinput"):
+        shared(load_config(ROOT).cache_dir).prune()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
-"""Renders the chart with the real helm and hands back documents; identical renders happen once a process."""
+"""Renders the chart with the real helm and hands back documents; identical renders happen once."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import sys
@@ -12,10 +13,10 @@ from typing import Any
 import yaml
 
 from scripts.chart.manifests import Manifests, read_manifests
-from scripts.core.command import Runner
 from scripts.core.config import load_config
 from scripts.core.errors import CommandFailed
 from scripts.toolchain.finder import Toolchain
+from tests.remembered import Remembering, shared
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = load_config(ROOT).chart
@@ -97,7 +98,21 @@ def tool(name: str) -> str:
 @functools.cache
 def toolchain() -> Toolchain:
     """The pinned tools and modules."""
-    return Toolchain(load_config(ROOT).cache_dir, Runner(), say=lambda line: print(line, file=sys.stderr))
+    return Toolchain(load_config(ROOT).cache_dir, runner(), say=lambda line: print(line, file=sys.stderr))
+
+
+def runner() -> Remembering:
+    """The runner of helm and kubeconform, whose answers are kept."""
+    return shared(load_config(ROOT).cache_dir)
+
+
+@contextlib.contextmanager
+def afresh() -> Iterator[None]:
+    """While the block runs, whatever is rendered is rendered anew."""
+    with runner().afresh():
+        _template.cache_clear()
+        yield
+    _template.cache_clear()
 
 
 @functools.cache
@@ -121,7 +136,7 @@ def _template(
         argv += ["--show-only", template]
     for version in api_versions:
         argv += ["--api-versions", version]
-    return Runner().run([*argv, "--values", "-"], stdin=values, deadline=60).stdout
+    return runner().run([*argv, "--values", "-"], stdin=values, deadline=60).stdout
 
 
 def pod(workload: Document) -> Document:

@@ -6,8 +6,7 @@ import functools
 import json
 from collections.abc import Sequence
 
-from scripts.core.command import Runner
-from tests.render.harness import CHART, Values, tool
+from tests.render.harness import CHART, Values, runner, tool
 
 
 def notes(values: Values | None = None, *, values_files: Sequence[str] = (), namespace: str = "gati") -> str:
@@ -20,7 +19,7 @@ def _notes(values: str, values_files: tuple[str, ...], namespace: str) -> str:
     argv = [tool("helm"), "install", "gati", str(CHART), "--namespace", namespace, "--dry-run=client"]
     for name in values_files:
         argv += ["--values", str(CHART / name)]
-    printed = Runner().run([*argv, "--values", "-"], stdin=values, deadline=60).stdout
+    printed = runner().run([*argv, "--values", "-"], stdin=values, deadline=60).stdout
     _, found, text = printed.partition("\nNOTES:\n")
     assert found, "the chart has no NOTES.txt"
     return text

@@ -7,17 +7,16 @@ from typing import Any
 
 import pytest
 
-from tests.render import harness
 from tests.render.everything import EVERYTHING
-from tests.render.harness import CHART, render_text
+from tests.render.harness import CHART, afresh, render_text
 
 CASES: list[dict[str, Any]] = [{}, EVERYTHING, {"keda": {"enabled": True}, "commonLabels": {"b": "1", "a": "2"}}]
 
 
 def again(values: dict[str, Any], **options: Any) -> str:
     """A render that is not remembered."""
-    harness._template.cache_clear()
-    return render_text(values, **options)
+    with afresh():
+        return render_text(values, **options)
 
 
 @pytest.mark.parametrize("values", CASES)

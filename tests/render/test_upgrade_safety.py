@@ -21,11 +21,10 @@ from scripts.chart.archive import pack, unpack
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import Manifests, read_manifests
 from scripts.chart.source import read_chart
-from scripts.core.command import Runner
 from scripts.core.config import load_config
 from scripts.release.package import release_time
 from tests.render.everything import EVERYTHING, merged
-from tests.render.harness import CHART, ROOT, render_text, tool
+from tests.render.harness import CHART, ROOT, render_text, runner, tool
 from tests.render.mutants import Default, Mutant
 from tests.render.upgrade import refusals
 
@@ -71,7 +70,7 @@ def test_an_archive_is_what_was_published(archive: Path, tmp_path: Path) -> None
     folder = unpack(archive.read_bytes(), tmp_path)
     chart = read_chart(folder)
     assert chart.archive_name == archive.name
-    helm = Helm(Path(tool("helm")), Runner())
+    helm = Helm(Path(tool("helm")), runner())
     assert pack(helm, folder, release_time(load_config(ROOT), chart)) == archive.read_bytes()
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from tests.render.everything import EVERYTHING, merged, nested
 from tests.render.figures import INGRESS, ROUTE_MANAGER, at, config
-from tests.render.harness import CHART, container, pod, render, render_error, render_text, tool
+from tests.render.harness import CHART, afresh, container, pod, render, render_error, render_text, tool
 
 COMPONENTS = {"ingress": INGRESS, "routeManager": ROUTE_MANAGER}
 
@@ -67,8 +67,8 @@ def test_a_bad_key_is_named_every_time(where: str, key: str) -> None:
     if where == "ingress.config":
         key = f"{key} ="
     for _ in range(3):
-        render_text.__globals__["_template"].cache_clear()
-        message = render_error(nested(tuple(where.split(".")), {**good, key: "x"}))
+        with afresh():
+            message = render_error(nested(tuple(where.split(".")), {**good, key: "x"}))
         assert f"'{key}'" in message
         assert "good-" not in message
 

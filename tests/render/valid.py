@@ -12,10 +12,9 @@ from typing import Any
 from scripts.chart.manifests import Manifests, read_manifests
 from scripts.checks.kubeconform import Kubeconform
 from scripts.checks.schemas import Schemas
-from scripts.core.command import Runner
 from scripts.core.config import load_config
 from tests.render.figures import at
-from tests.render.harness import ROOT, Document, pod, tool, toolchain
+from tests.render.harness import ROOT, Document, pod, runner, tool, toolchain
 
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 _LABEL_KEY = re.compile(r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
@@ -34,7 +33,7 @@ def findings(texts: Sequence[str], version: str) -> list[list[str]]:
 
 @functools.cache
 def _kubeconform() -> Kubeconform:
-    return Kubeconform(Path(tool("kubeconform")), Runner(), Schemas(load_config(ROOT).cache_dir, toolchain()))
+    return Kubeconform(Path(tool("kubeconform")), runner(), Schemas(load_config(ROOT).cache_dir, toolchain()))
 
 
 def _rules(manifests: Manifests) -> list[str]:

@@ -13,12 +13,12 @@ import pytest
 
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import Manifests, read_manifests
-from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.core.errors import ChartError
 from scripts.e2e.sabotage import NEGATIVE_CONTROL, Edit, Fault, drop, sabotage
 from scripts.toolchain.finder import Toolchain
 from tests.e2e.faults import CASES, Case
+from tests.remembered import shared
 
 ON = {
     "ingress": {
@@ -41,8 +41,8 @@ Render = Callable[..., Manifests]
 
 
 @pytest.fixture
-def render(toolchain: Toolchain, runner: Runner, tmp_path: Path) -> Render:
-    helm, values = Helm(toolchain.path("helm"), runner), tmp_path / "on.yaml"
+def render(config: Config, toolchain: Toolchain, tmp_path: Path) -> Render:
+    helm, values = Helm(toolchain.path("helm"), shared(config.cache_dir)), tmp_path / "on.yaml"
 
     def rendered(chart: Path, **more: Any) -> Manifests:
         values.write_text(json.dumps({**ON, **more}), encoding="utf-8")

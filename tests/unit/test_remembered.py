@@ -1,0 +1,92 @@
+"""What the tests remember of helm is what helm says: keyed by content, refusals too, and never of another chart."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scripts.core.command import Result
+from scripts.core.config import Config
+from scripts.core.errors import CommandFailed
+from scripts.toolchain.finder import Toolchain
+from tests.remembered import Remembering
+
+
+@pytest.fixture
+def chart(config: Config, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(config.chart, tmp_path / "chart"))
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Path:
+    return tmp_path / "answers"
+
+
+def ask(folder: Path, toolchain: Toolchain, chart: Path, *words: str, stdin: str = "{}") -> Result:
+    helm = toolchain.path("helm")
+    return Remembering(folder).run((helm, "template", "x", chart, "--values", "-", *words), stdin=stdin)
+
+
+def kept(folder: Path) -> int:
+    return len(list(folder.glob("*/*")))
+
+
+def test_the_same_question_is_asked_once_from_any_folder(
+    answers: Path, toolchain: Toolchain, chart: Path, tmp_path: Path
+) -> None:
+    first = ask(answers, toolchain, chart)
+    twin = Path(shutil.copytree(chart, tmp_path / "twin"))
+    assert ask(answers, toolchain, twin).stdout == first.stdout
+    assert kept(answers) == 1
+    assert "kind: Deployment" in first.stdout
+
+
+def test_another_question_is_another(answers: Path, toolchain: Toolchain, chart: Path) -> None:
+    ask(answers, toolchain, chart)
+    ask(answers, toolchain, chart, "--kube-version", "1.30.0")
+    ask(answers, toolchain, chart, stdin='{"ingress": {"replicaCount": 3}}')
+    template = chart / "templates" / "NOTES.txt"
+    template.write_text(f"{template.read_text()}more\n")
+    ask(answers, toolchain, chart)
+    (chart / "templates" / "more.yaml").write_text("")
+    ask(answers, toolchain, chart)
+    assert kept(answers) == 5
+
+
+def test_a_refusal_is_remembered_with_the_folder_of_the_one_who_asks(
+    answers: Path, toolchain: Toolchain, chart: Path, tmp_path: Path
+) -> None:
+    twin = Path(shutil.copytree(chart, tmp_path / "twin"))
+    told = []
+    for one in (chart, twin):
+        with pytest.raises(CommandFailed) as refused:
+            ask(answers, toolchain, one, stdin='{"nothing": {"of": "the kind"}}')
+        told.append(refused.value.stderr.replace(str(one), "CHART"))
+    assert kept(answers) == 1
+    assert told[0] == told[1]
+    assert "nothing" in told[0]
+
+
+def test_other_charts_and_other_programs_are_asked_every_time(answers: Path, toolchain: Toolchain, chart: Path) -> None:
+    metadata = chart / "Chart.yaml"
+    metadata.write_text(metadata.read_text().replace("\nname: gati\n", "\nname: other\n"))
+    ask(answers, toolchain, chart)
+    Remembering(answers).run((toolchain.path("helm"), "version"))
+    assert kept(answers) == 0
+
+
+def test_nothing_is_remembered_while_everything_is_asked_afresh(
+    answers: Path, toolchain: Toolchain, chart: Path
+) -> None:
+    runner = Remembering(answers)
+    argv = (toolchain.path("helm"), "template", "x", chart)
+    runner.run(argv)
+    (file,) = answers.glob("*/*")
+    file.write_bytes(b"spoilt")
+    with runner.afresh():
+        assert "kind: Deployment" in runner.run(argv).stdout
+    assert file.read_bytes() == b"spoilt"
+    assert "kind: Deployment" in runner.run(argv).stdout, "what cannot be read is asked again"
+    assert file.read_bytes() != b"spoilt"
