@@ -14,6 +14,7 @@ from invoke.tasks import Task, task
 
 from scripts.front import chart, cluster, machine, release, report, stack
 from scripts.front.command import demand_parsed
+from scripts.front.shell import Ours
 
 GROUPS: dict[str, tuple[Task[Any], ...]] = {
     "Judge a chart": (chart.lint, chart.template, chart.kubeconform_check, chart.diff, chart.judge),
@@ -24,6 +25,7 @@ GROUPS: dict[str, tuple[Task[Any], ...]] = {
         release.verify,
         release.release,
         release.serve_registry,
+        release.new_chart,
     ),
     "Prove it on a cluster": (cluster.e2e, cluster.rollout),
     "Look at it": (report.report,),
@@ -32,9 +34,12 @@ GROUPS: dict[str, tuple[Task[Any], ...]] = {
 }
 
 
-@task(default=True, help={"json": "Print JSON for a machine to read."})
+@task(klass=Ours, default=True, help={"json": "Print JSON for a machine to read."})
 def overview(_: Context, json: bool = False) -> None:
-    """List the tasks by group; so does `invoke` alone."""
+    """List the tasks by group; so does `invoke` alone.
+
+    Example: invoke overview --json
+    """
     shown = {
         title: {str(each.name): (each.__doc__ or "").strip().splitlines()[0] for each in tasks}
         for title, tasks in GROUPS.items()

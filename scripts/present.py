@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from scripts.doctor import Line
     from scripts.judge.diff import Diff
     from scripts.judge.verdict import Verdict
+    from scripts.new_chart import NewChart
     from scripts.release.bump import Bump
     from scripts.release.plan import Release
     from scripts.release.proof import Proof
@@ -288,6 +289,13 @@ def reported(made: dict[str, Any], target: Path) -> Answer:
     lines += [f"first cause: {verdict['first']}"] if verdict["first"] else []
     lines += [f"{len(made['uncovered'])} things are not covered; the page names them", shown(target)]
     return Answer("\n".join(lines), made)
+
+
+def begun(made: NewChart, *, dry_run: bool) -> Answer:
+    """`invoke new-chart`: a line a file, and what comes next."""
+    lines = [f"{'would write' if dry_run else 'wrote'}  {shown(file)}" for file in made.written]
+    lines += [f"kept   {shown(file)}" for file in made.kept]
+    return Answer("\n".join([*lines, f"next: {made.next}"]), dataclasses.asdict(made))
 
 
 def to_json(records: Any) -> str:

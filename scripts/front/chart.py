@@ -25,7 +25,7 @@ def over_charts(work: Workspace, changed: str | None, stage: Stage, junit: str |
     fleet.demand_all(parts)
 
 
-@command(keys=CHART, working_on="checking the chart's sources", strict="Fail on warnings too.")
+@command(example="--json", keys=CHART, working_on="checking the chart's sources", strict="Fail on warnings too.")
 def lint(
     work: Workspace, values: Many = None, strict: bool = False, all_: bool = False, changed: str | None = None
 ) -> Shown:
@@ -45,7 +45,7 @@ def lint(
     stage.demand_clean(outcome, strict=strict)
 
 
-@command(keys=CHART, working_on="rendering", dry_run="Render, and write nothing.")
+@command(example="--kube-version 1.30", keys=CHART, working_on="rendering", dry_run="Render, and write nothing.")
 def template(
     work: Workspace,
     values: Many = None,
@@ -74,6 +74,7 @@ def template(
 
 
 @command(
+    example="--from git:HEAD --kube-version 1.30",
     keys=REGISTRY,
     working_on="rendering both versions",
     from_="The earlier chart: VERSION, git:REVISION, oci://..., an archive or folder (default: the last of the line).",
@@ -103,6 +104,7 @@ def diff(
 
 @command(
     "kubeconform-check",
+    example="--kube-version 1.30",
     keys=CHART,
     working_on="rendering and checking",
     junit="Write the verdict to this file as JUnit XML, too.",
@@ -138,6 +140,7 @@ def kubeconform_check(
 
 
 @command(
+    example="--from git:HEAD --kube-version 1.30",
     keys=REGISTRY,
     working_on="rendering both versions",
     from_="The version to judge from: VERSION, git:REVISION, oci://..., an archive (default: the last of the line).",

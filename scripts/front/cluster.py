@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 @command(
+    example="--scenario upgrade --scenario rollback --dry-run",
     keys=CHART,
     scenario="Only this scenario; repeatable (--dry-run names them).",
     from_="What to upgrade from, with commas: last:N (default: last:1), versions, archives (.tgz), commits (git:REV).",
@@ -75,6 +76,7 @@ def e2e(
 
 
 @command(
+    example="install --dry-run",
     working_on="rolling out",
     verb="install, upgrade or rollback.",
     chart="Folder, archive or oci:// reference (default: [tool.gati] chart).",

@@ -22,6 +22,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
+from scripts.front.shell import Ours, advice
+
 if TYPE_CHECKING:
     from scripts.core.errors import ReleaseError
     from scripts.present import Answer, View
@@ -53,16 +55,18 @@ def command(
     working_on: str = "",
     at_once: bool = False,
     positional: tuple[str, ...] | None = None,
+    example: str = "",
     **helps: str,
-) -> Callable[[Callable[..., Shown]], Task[Any]]:
+) -> Callable[[Callable[..., Shown]], Ours]:
     """Makes a task of a generator `body(work, ...flags)`; `keys` are flags that go into the configuration instead.
 
+    `example` are words that may follow the task's name, to end its help with.
     What it yields is printed. `working_on` says on a terminal what the time goes into; `at_once` prints JSON before
     the task has ended. `positional` may be given without a flag, which is by Invoke's rule what has no default. An
     expected failure becomes its message and exit code, Ctrl-C becomes 130.
     """
 
-    def decorate(body: Callable[..., Shown]) -> Task[Any]:
+    def decorate(body: Callable[..., Shown]) -> Ours:
         work, *own = inspect.signature(body).parameters.values()
         kind = inspect.Parameter.KEYWORD_ONLY
         flags = [inspect.Parameter("json", kind, default=False)]
@@ -83,10 +87,12 @@ def command(
                 with contextlib.closing(body(work, **given)) as steps:
                     show.all(steps, work.config.dist)
 
+        run.__doc__ = f"{body.__doc__}\n\nExample: {f'invoke {name or body.__name__} {example}'.strip()}"
         run.keys, run.task = keys, name or body.__name__  # type: ignore[attr-defined]
         run.__signature__ = inspect.Signature([work, *flags])  # type: ignore[attr-defined]
         texts = {**HELP, **helps}
-        made: Task[Any] = task(
+        made: Ours = task(
+            klass=Ours,
             name=name or body.__name__,
             positional=positional,
             iterable=[each.name for each in flags if each.annotation == "Many"],
@@ -132,14 +138,15 @@ def demand_parsed(tasks: Collection) -> None:
     initial = Program().initial_context
     try:
         core = Parser(initial=initial, ignore_unknown=True).parse_argv(sys.argv[1:])
-        parser = Parser(initial=initial, contexts=tasks.to_contexts())
+        contexts = tasks.to_contexts()
+        parser = Parser(initial=initial, contexts=contexts)
         parser.parse_argv(core.unparsed)
         if isinstance(asked := core[0].args.help.value, str) and asked not in parser.contexts:
             raise ParseError(f"No idea what {asked!r} is!")
     except ParseError as error:
         task = error.context.name if error.context is not None else None
         words = re.sub(r"<Argument: ([\w-]+)[^>]*>", r"--\1", str(error))
-        refusal = UsageError(words, run=f"invoke --help {task}" if task else "invoke --list")
+        refusal = UsageError(words, run=advice(str(error), error.context, initial, contexts))
         show = Show(task or "", json="--json" in sys.argv, working_on="", at_once=False)
         show.end(refusal)
         raise Exit(f"error: {refusal}", code=refusal.code) from None

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 @command(
+    example="--only helm",
     working_on="looking at the tools",
     build="Build what is missing instead of only looking.",
     only="Only this tool; repeatable.",
@@ -26,7 +27,12 @@ def tools(work: Workspace, build: bool = False, only: Many = None, dry_run: bool
     yield present.tools(work.tools.survey(only))
 
 
-@command(keys=REGISTRY, working_on="looking at this machine", fix="Do what is safe: build tools, raise limits.")
+@command(
+    example="--json",
+    keys=REGISTRY,
+    working_on="looking at this machine",
+    fix="Do what is safe: build tools, raise limits.",
+)
 def doctor(work: Workspace, fix: bool = False) -> Shown:
     """Look at what the toolkit needs of this machine; each line with its fix."""
     from scripts import doctor as stage
@@ -40,7 +46,7 @@ def doctor(work: Workspace, fix: bool = False) -> Shown:
     stage.demand_sound(lines)
 
 
-@command("node-image", dry_run="Only show what would be pulled or built.")
+@command("node-image", example="--dry-run", dry_run="Only show what would be pulled or built.")
 def node_image(work: Workspace, dry_run: bool = False) -> Shown:
     """Pull or build the image of the test cluster's nodes, unless it is there already."""
     from scripts import present
@@ -50,6 +56,7 @@ def node_image(work: Workspace, dry_run: bool = False) -> Shown:
 
 
 @command(
+    example="--version 1-abrupt --dry-run",
     version="Build this version only (default: 1 and 2); one that ends with -abrupt does not drain.",
     dry_run="Only show what would be built.",
 )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 @command(
+    example="--json",
     keys=CHART,
     version="The chart's version, in place of a placeholder in Chart.yaml.",
     app_version="The appVersion, likewise.",
@@ -36,6 +37,7 @@ def package(
 
 
 @command(
+    example="--allow-dirty",
     keys=REGISTRY,
     working_on="publishing",
     allow_dirty="Publish what is not committed.",
@@ -76,6 +78,7 @@ def _named(words: list[str]) -> bool:
 
 
 @command(
+    example="--json",
     keys=REGISTRY,
     working_on="reading the published chart back",
     positional=("reference",) if _named(sys.argv) else (),
@@ -133,6 +136,7 @@ def verify(
 
 @command(
     "version-bump",
+    example="--part minor --dry-run",
     keys=CHART,
     part="The part to raise: major, minor, patch or prerelease; auto: the one that the judge asks for.",
     version="Exactly this version, in place of a part.",
@@ -167,6 +171,7 @@ def version_bump(
 
 
 @command(
+    example="--dry-run --allow-dirty",
     keys=(*REGISTRY, "signing_key"),
     signing_key="Sign with this: a file, env://NAME, a KMS reference, or keyless (default: [tool.gati] signing_key).",
     bump="First raise this part of the version, and commit: major, minor, patch or prerelease.",
@@ -231,7 +236,28 @@ def release(
             ready.demand_possible()
 
 
-@command("registry", at_once=True, port="The port on 127.0.0.1 (0: a free one).")
+@command(
+    "new-chart",
+    example="mychart --dry-run",
+    positional=("path",),
+    path="The folder of a chart; where it does not exist, the chart that helm begins with is made there.",
+    toolkit="How a workflow names this repository: OWNER/NAME@REVISION.",
+    dry_run="Only say what would be written.",
+)
+def new_chart(work: Workspace, path: str, toolkit: str = "", dry_run: bool = False) -> Shown:
+    """Put configuration, workflow, changelog and values sets beside a chart; what is there stays."""
+    from pathlib import Path
+
+    from scripts import new_chart as stage
+    from scripts import present
+
+    made = stage.new_chart(work, Path(path), toolkit=toolkit or stage.TOOLKIT, dry_run=dry_run)
+    yield present.begun(made, dry_run=dry_run)
+    if not toolkit:
+        work.say(f"the workflow names {stage.TOOLKIT}: write your copy of this repository there, or give --toolkit")
+
+
+@command("registry", example="--port 0", at_once=True, port="The port on 127.0.0.1 (0: a free one).")
 def serve_registry(work: Workspace, port: str = "5000") -> Shown:
     """Serve the embedded registry until Ctrl-C, to pull from it what was published."""
     from scripts import present

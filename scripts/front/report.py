@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 @command(
+    example="--json",
     keys=CHART,
     working_on="reading dist/",
     compare="An earlier report.json, or its folder: durations, latencies and losses are set side by side.",

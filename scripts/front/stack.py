@@ -27,6 +27,7 @@ def stack_of(work: Workspace, *, replicas: str = "1", monitoring: bool = False) 
 
 
 @command(
+    example="--replicas 2 --dry-run",
     version="Version of the images; another one than runs is an upgrade or a rollback.",
     replicas="Replicas of ingress; from 2 on a balancer stands before them, and no upgrade loses a request.",
     monitoring="Start Prometheus too.",
@@ -52,7 +53,11 @@ def up(
         yield f"ingress answers at {stack.url}"
 
 
-@command(all_="Remove what killed runs of any checkout left on this machine, too.", dry_run="Only show what would go.")
+@command(
+    example="--dry-run",
+    all_="Remove what killed runs of any checkout left on this machine, too.",
+    dry_run="Only show what would go.",
+)
 def down(work: Workspace, all_: bool = False, dry_run: bool = False) -> Shown:
     """Stop the compose stack and remove all that belongs to it."""
     from scripts.containers import leftovers

@@ -1,0 +1,60 @@
+"""Gives short flags one meaning in every task, and a word that nobody knows the one that is like it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from invoke.parser.argument import Argument
+from invoke.parser.context import ParserContext
+from invoke.tasks import Task
+
+# A short flag means the same wherever it is taken.
+SHORT = {
+    "all": "a",
+    "chart": "c",
+    "dry-run": "d",
+    "json": "j",
+    "kube-version": "k",
+    "registry": "r",
+    "values": "v",
+    "yes": "y",
+}
+
+
+class Ours(Task[Any]):
+    """A task with the short flags of `SHORT` alone: by first letters, as Invoke has it, one means many things."""
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """As Invoke has it, which takes the help of flags away as it gives it: who asks twice gets it twice."""
+        texts = dict(self.help)
+        try:
+            return super().get_arguments(ignore_unknown_help)
+        finally:
+            self.help = texts
+
+    def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
+        """As Invoke has it, with other names."""
+        opts = super().arg_opts(name, default, taken_names)
+        short = SHORT.get(opts["names"][0])
+        return {**opts, "names": [opts["names"][0], *([short] if short else [])]}
+
+
+def advice(message: str, at: ParserContext | None, initial: ParserContext, contexts: Sequence[ParserContext]) -> str:
+    """What to run in place of what Invoke cannot read: with the word that is like the unknown one, or the help.
+
+    `message` is Invoke's, `at` the task whose flags it was reading, `initial` holds Invoke's own flags.
+    """
+    _, quoted, rest = message.partition("No idea what '")
+    task = at.name if at is not None else None
+    if quoted:
+        word = rest.rpartition("' is!")[0]
+        known = [str(name) for one in contexts for name in (one.name, *one.aliases)]
+        if word.startswith("-"):
+            known = [
+                str(flag) for flag in (*(at.flags if at is not None else ()), *initial.flags) if flag.startswith("--")
+            ]
+        if like := difflib.get_close_matches(word, known, n=1):
+            return " ".join(["invoke", *([task] if task and word.startswith("-") else []), like[0]])
+    return f"invoke --help {task}" if task else "invoke --list"

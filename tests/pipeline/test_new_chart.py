@@ -1,0 +1,62 @@
+"""`invoke new-chart` puts beside a chart what its repository needs, and the chart can be released at once."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from tests.pipeline.conftest import Cli, snapshot
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_chart_from_nothing_is_checked_and_released(cli: Cli, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    subprocess.run(("git", "init", "--quiet", repository), check=True)
+    chart = repository / "charts" / "shop"
+    told = json.loads(cli("new-chart", chart, "--toolkit", "me/toolkit@v1", "--json").fine())
+    assert told["kept"] == []
+    workflow = (repository / ".github" / "workflows" / "shop.yml").read_text()
+    assert "chart: charts/shop\n" in workflow
+    assert "uses: me/toolkit@v1\n" in workflow
+    for name in ("lint", "package"):
+        cli(name, "--chart", chart).fine()
+    report = json.loads(cli("kubeconform-check", "--chart", chart, "--kube-version", "1.30", "--json").fine())
+    assert report["values"] == ["ci/default-values.yaml", "ci/replicas-values.yaml"]
+    identity = {f"GIT_{who}_{what}": "me@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    for words in (("add", "."), ("commit", "--quiet", "--message", "Begin")):
+        subprocess.run(("git", "-C", repository, *words), check=True, env={**cli.env, **identity})
+    released = json.loads(cli("release", "--chart", chart, "--yes", "--json").fine())
+    assert released["release"]["version"] == "0.1.0"
+
+
+def test_what_is_there_stays(cli: Cli) -> None:
+    (cli.chart / "CHANGELOG.md").write_text("mine\n")
+    before = snapshot(cli.chart)
+    dry = json.loads(cli("new-chart", cli.chart, "--dry-run", "--json").fine())
+    assert snapshot(cli.chart) == before
+    assert str(cli.chart / "CHANGELOG.md") in dry["kept"]
+    cli("new-chart", cli.chart).fine()
+    after = snapshot(cli.chart)
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) >= {"gati.toml", "ci/default-values.yaml", "ci/replicas-values.yaml"}
+    cli("new-chart", cli.chart).fine()
+    assert snapshot(cli.chart) == after
+
+
+def test_where_no_chart_can_be_is_refused(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "note").write_text("x")
+    cli("new-chart", tmp_path / "full").refused("holds files, and no Chart.yaml")
+    cli("new-chart", tmp_path / "full" / "note").refused("is a file", code=2)
+    cli("new-chart", tmp_path / "Not_A_Name").refused("is no name of a chart", code=2)
+    assert not (tmp_path / "Not_A_Name").exists()
+
+
+def test_its_workflow_pins_what_ours_pins() -> None:
+    pinned = re.compile(r"uses: (actions/checkout@\S+ # \S+)")
+    ours = set(pinned.findall((ROOT / ".github" / "workflows" / "ci.yml").read_text()))
+    theirs = set(pinned.findall((ROOT / "scripts" / "new_chart.py").read_text()))
+    assert theirs == ours

@@ -1,0 +1,74 @@
+"""Short flags mean one thing, every help has an example, and a word that nobody knows gets the one that is like it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.collection import Collection
+from invoke.parser.context import ParserContext
+from invoke.program import Program
+from invoke.tasks import Task
+
+from scripts.front.shell import SHORT, advice
+
+
+@pytest.fixture(scope="module")
+def namespace() -> Collection:
+    sys.path.insert(0, str(Path(__file__).parents[3]))
+    import tasks
+
+    return Collection.from_module(tasks)
+
+
+def test_a_short_flag_means_the_same_in_every_task(namespace: Collection) -> None:
+    meant: dict[str, set[str]] = {}
+    for task in namespace.tasks.values():
+        for argument in task.get_arguments():
+            for short in argument.names[1:]:
+                meant.setdefault(short, set()).add(argument.names[0])
+    assert meant == {short: {name} for name, short in SHORT.items()}
+
+
+def test_who_asks_twice_for_the_help_of_a_flag_gets_it_twice(namespace: Collection) -> None:
+    for task in namespace.tasks.values():
+        for _ in range(2):
+            assert all(argument.help for argument in task.get_arguments()), task.name
+
+
+def test_every_help_ends_with_an_example_of_its_task(namespace: Collection) -> None:
+    def last(task: Task[Any]) -> str:
+        return (inspect.getdoc(task) or "").splitlines()[-1]
+
+    for task in namespace.tasks.values():
+        assert last(task).startswith(f"Example: invoke {task.name}"), task.name
+
+
+@pytest.mark.parametrize(
+    ("word", "task", "told"),
+    [
+        ("lnt", None, "invoke lint"),
+        ("version_bump", None, "invoke version-bump"),
+        ("kubeconform", None, "invoke kubeconform-check"),
+        ("--chrt", "lint", "invoke lint --chart"),
+        ("--kube-versions", "template", "invoke template --kube-version"),
+        ("--dryrun", "release", "invoke release --dry-run"),
+        ("--lst", None, "invoke --list"),
+        ("xyzzy", None, "invoke --list"),
+        ("--xyzzy", "lint", "invoke --help lint"),
+    ],
+)
+def test_the_word_that_is_like_it_is_told(namespace: Collection, word: str, task: str | None, told: str) -> None:
+    contexts = namespace.to_contexts()
+    at: ParserContext | None = next((one for one in contexts if one.name == task), None)
+    assert advice(f"No idea what {word!r} is!", at, Program().initial_context, contexts) == told
+
+
+def test_what_is_no_typo_leads_to_the_help(namespace: Collection) -> None:
+    contexts = namespace.to_contexts()
+    at = next(one for one in contexts if one.name == "rollout")
+    message = "'rollout' did not receive required positional arguments: 'verb'"
+    assert advice(message, at, Program().initial_context, contexts) == "invoke --help rollout"
