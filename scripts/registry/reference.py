@@ -12,7 +12,7 @@ from scripts.core.config import demand_no_login
 from scripts.core.errors import ConfigError, RegistryError, ReleaseError
 from scripts.registry.credentials import Credentials
 
-_PREFIX = re.compile(r"^oci://(?P<host>[A-Za-z0-9.-]+(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?)(?:/(?P<path>.+?))?/?$")
+_PREFIX = re.compile(r"^oci://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::(?P<port>\d{1,5}))?(?:/(?P<path>.+?))?/?$")
 _PATH = re.compile(r"^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$")
 _TAG = re.compile(r"^\w[\w.-]{0,127}$", re.ASCII)
 CORRECT = "correct registry in [tool.gati], GATI_REGISTRY or --registry"
@@ -55,15 +55,13 @@ class Registry:
     alone: bool = False
 
     def __post_init__(self) -> None:
+        demand_no_login(self.prefix, "the registry's name")
         match = _PREFIX.match(self.prefix)
-        if match is None or (match["path"] and not _PATH.match(match["path"])):
-            secret = "@" in self.prefix  # user:password@host, which is not repeated
+        if match is None or int(match["port"] or 1) > 65535 or (match["path"] and not _PATH.match(match["path"])):
             raise ConfigError(
-                "the registry's name holds a login"
-                if secret
-                else f"{self.prefix!r} is no registry that charts can be published to",
+                f"{self.prefix!r} is no registry that charts can be published to",
                 expected="oci://host[:port][/path], the path in lower case",
-                run="helm registry login HOST, and " + CORRECT if secret else CORRECT,
+                run=CORRECT,
             )
 
     @property

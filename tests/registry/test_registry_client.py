@@ -377,7 +377,7 @@ class TestNames:
     @pytest.mark.parametrize(
         "prefix",
         ["ghcr.io/x", "https://ghcr.io/x", "oci://", "oci:///x", "oci://host/Upper", "oci://host:x/y", "oci://host//x",
-         "oci://host/x:1.0.0", "oci://host/x y"],
+         "oci://host/x:1.0.0", "oci://host/x y", "oci://host:65536/x", "oci://[::1]:99999/x"],
     )  # fmt: skip
     def test_no_registry(self, prefix: str) -> None:
         with pytest.raises(ConfigError, match="is no registry that charts can be published to"):

@@ -106,6 +106,8 @@ def test_files_that_are_named_begin_at_the_project_or_at_home(tmp_path: Path, mo
         "oci://a:hun/hunter2@host/x",
         "a:hunter2@host/x",
         "oci://a:hunter2%40host/x",
+        "oci://host/x?token=hunter2",
+        "oci://host/x#hunter2",
     ],
 )
 def test_a_login_in_the_registrys_address_is_refused_and_not_repeated(tmp_path: Path, address: str) -> None:
@@ -129,7 +131,7 @@ def test_a_project_elsewhere_has_its_changelog_beside_its_own_file(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("GATI_REGISTRI", "GATI_REGISTRY"), ("GATI_", "GATI_"), ("GATI_XYZ", "GATI_CHART")]
+    ("name", "expected"), [("GATI_REGISTRI", "GATI_REGISTRY"), ("GATI_", "GATI_"), ("GATI_WHATEVER", "GATI_CHART")]
 )
 def test_a_variable_that_means_nothing_is_refused(tmp_path: Path, name: str, expected: str) -> None:
     with pytest.raises(ConfigError, match=f"the environment sets {name}, which means nothing") as told:
