@@ -145,10 +145,12 @@ def plan(config: Config, options: Options) -> list[str]:
         else "on a kind cluster of our own" + (", kept for the next run" if options.keep else ", removed at the end")
     )
     prefix = options.images or config.own_images
+    told = ", ".join(sorted(config.e2e)) or "nothing: it is looked for in the rendered objects"
     first = f"the first of {subject.archives} and " if subject.archives else ""
     lines = [
         f"package {chart.name} {chart.version}, publish it to a registry on loopback, install it by digest",
         where,
+        f"told of the chart in [tool.gati.e2e]: {told}",
         f"images: {', '.join(f'{prefix}/{service}:{version}' for service in SERVICES for version in VERSIONS)}",
         f"upgrades from: {first}{options.sources or USUAL}",
     ]
