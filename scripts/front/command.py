@@ -138,10 +138,13 @@ def demand_parsed(tasks: Collection) -> None:
     initial = Program().initial_context
     try:
         core = Parser(initial=initial, ignore_unknown=True).parse_argv(sys.argv[1:])
+        asked = core[0].args.help.value
+        if not core.unparsed and not isinstance(asked, str):
+            return  # no task is named, and to read them all takes a tenth of what `invoke --list` does
         contexts = tasks.to_contexts()
         parser = Parser(initial=initial, contexts=contexts)
         parser.parse_argv(core.unparsed)
-        if isinstance(asked := core[0].args.help.value, str) and asked not in parser.contexts:
+        if isinstance(asked, str) and asked not in parser.contexts:
             raise ParseError(f"No idea what {asked!r} is!")
     except ParseError as error:
         task = error.context.name if error.context is not None else None
