@@ -235,8 +235,12 @@ def pulling(config: Config, reference: str) -> str:
 
 def after_release(config: Config, ready: Release, record: ReleaseRecord) -> str:
     """What comes after a release: the push of what it left in git, then the pull."""
-    pull = pulling(config, record.reference)
+    from scripts.core.errors import SAME_COMMAND
+
     push = ready.push_command()
+    if ready.waiting:
+        return f"next: {push} && {SAME_COMMAND}" if push else f"next: push the tag, then {SAME_COMMAND}"
+    pull = pulling(config, record.reference)
     return f"next: {push} && {pull.removeprefix('next: ')}" if push else pull
 
 

@@ -88,6 +88,12 @@ class Config:
     """
     pgp_key: str = ""
     """The user id or fingerprint of a key that gpg has, for the `.prov` that `helm pull --verify` reads."""
+    forge: str = ""
+    """Where a release is made, too: `github:OWNER/NAME`, `gitlab:GROUP/NAME`, `gitea:https://HOST/OWNER/NAME`."""
+    chart_index: str = ""
+    """The HTTP chart repository whose index.yaml the version is added to: a folder, or `git:BRANCH[:FOLDER]`."""
+    chart_index_url: str = ""
+    """Where the archives of `chart_index` are served, for its entries. Empty: beside index.yaml."""
     initial_development: bool = True
     """Whether 0.y.z is judged as SemVer and cargo do, where the minor part is the breaking one; else as 1.y.z."""
     images: str = "auto"

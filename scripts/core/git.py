@@ -208,16 +208,74 @@ class Repository:
 
     def remote_url(self) -> str | None:
         """Where the repository is fetched from: the remote `origin`, or the only one; None without one."""
-        remotes = self._git("remote").stdout.split()
-        name = "origin" if "origin" in remotes else next(iter(remotes), None)
+        name = self._remote()
         return self._git("remote", "get-url", "--", name, check=False).stdout.strip() or None if name else None
+
+    def bad_branch(self, name: str) -> bool:
+        """Whether no branch can be called so."""
+        return self._git("check-ref-format", "--branch", name, check=False).status != 0
+
+    def head_of(self, branch: str) -> str | None:
+        """The last commit of a branch: here, or where it is behind or absent, of the remote as it was last fetched.
+
+        Raises GitError where the two have gone apart.
+        """
+        here, there = self.commit(f"refs/heads/{branch}"), self._remote_head(branch)
+        if here is None or there is None or here == there:
+            return here or there
+        for one, other in ((here, there), (there, here)):
+            if self._git("merge-base", "--is-ancestor", one, other, check=False).status == 0:
+                return other
+        raise GitError(
+            f"the branch {branch} and the one of the remote have gone apart",
+            found=f"{here[:12]} here, {there[:12]} there",
+            run=f"git branch --force {branch} {self._remote()}/{branch}, if nothing of it is yours alone",
+        )
+
+    def content(self, commit: str, path: str) -> bytes | None:
+        """The file `path`, from the root, of a commit; None where there is none."""
+        result = self._git("cat-file", "blob", f"{commit}:{path}", check=False)
+        return result.raw if result.status == 0 else None
+
+    def add_to_branch(self, branch: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:
+        """Commit `files` on top of `head`, and have the branch lead there; no working tree and no index is touched.
+
+        Raises GitError where the branch is checked out, or has moved meanwhile.
+        """
+        if f"branch refs/heads/{branch}" in self._git("worktree", "list", "--porcelain").stdout.splitlines():
+            raise GitError(f"the branch {branch} is checked out", run="git switch to another branch there")
+        with tempfile.TemporaryDirectory(prefix=owned("index")) as scratch:
+            env = {"GIT_INDEX_FILE": f"{scratch}/index"}
+            self._git("read-tree", *([head] if head else ["--empty"]), env=env)
+            for path, data in files.items():
+                blob = self._git("hash-object", "-w", "--stdin", stdin=data).stdout.strip()
+                self._git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=env)
+            tree = self._git("write-tree", env=env).stdout.strip()
+        parents = ("-p", head) if head else ()
+        commit = self._git("commit-tree", tree, *parents, "-m", message, deadline=300).stdout.strip()
+        old = self.commit(f"refs/heads/{branch}") or "0" * len(commit)
+        self._git("update-ref", "-m", message, f"refs/heads/{branch}", commit, old)
+        return commit
+
+    def push_branch(self, branch: str) -> str:
+        """What brings a branch to where others are; "" where nothing does, or it is there."""
+        remote = self._remote()
+        there = self._remote_head(branch)
+        return f"git push {remote} {branch}" if remote and there != self.commit(f"refs/heads/{branch}") else ""
+
+    def _remote(self) -> str | None:
+        remotes = self._git("remote").stdout.split()
+        return "origin" if "origin" in remotes else remotes[0] if remotes else None
+
+    def _remote_head(self, branch: str) -> str | None:
+        remote = self._remote()
+        return self.commit(f"refs/remotes/{remote}/{branch}") if remote else None
 
     def push_command(self, tag: str | None) -> str | None:
         """What pushes HEAD's branch and `tag`; None where there is no place to push to."""
-        remotes = self._git("remote").stdout.split()
-        if not remotes:
+        remote, branch = self._remote(), self.branch()
+        if remote is None:
             return None
-        remote, branch = "origin" if "origin" in remotes else remotes[0], self.branch()
         if branch is None:
             return f"git push {remote} {tag}" if tag else None
         follow = " --follow-tags" if tag else ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from scripts.chart.archive import Package, load_package
+from scripts.chart.archive import Package, chart_metadata, load_package
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.source import Chart, read_chart
 from scripts.checks import lint as linting
@@ -33,12 +33,14 @@ from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.semver import tag_name
 from scripts.judge.verdict import demand_enough
+from scripts.judge.words import markdown
 from scripts.registry.client import LAG, connect
 from scripts.registry.embedded import registry_for, registry_in_use
 from scripts.registry.reference import Registry
 from scripts.registry.referrers import attach, attached, content_of, read_referrer
 from scripts.release import publish as publishing
 from scripts.release import verify
+from scripts.release.announce import Announced, Place
 from scripts.release.bump import (
     Bump,
     alone,
@@ -51,9 +53,11 @@ from scripts.release.bump import (
 )
 from scripts.release.evidence import NAMES, changes_of, collect, expected
 from scripts.release.judging import base_of, judge_release
+from scripts.release.notes import notes, notes_file
 from scripts.release.origin import Difference, Origin, committed_copy, differences, origin_of
 from scripts.release.package import build, midnight, release_time, store
 from scripts.release.pgp import with_prov
+from scripts.release.places import places
 from scripts.release.publish import Publication, State
 from scripts.release.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read_record, record_file, write_record
 from scripts.release.sign import demand_key, demand_signable, sign
@@ -165,6 +169,8 @@ class Release:
         self._last = self._recorded()
         self._base = base_of(work, self.facts.chart, registry)
         self._verdict: Mapping[str, Any] | None = None
+        self._judged = ""  # the verdict, in Markdown
+        self._places = places(work, self.facts.repository)
         self.plan = self._make_plan()
 
     @property
@@ -178,6 +184,11 @@ class Release:
         if repository is None or not (self._options.tag or self._options.part):
             return None
         return repository.push_command(tag_name(self.package.name, self.package.version) if self._options.tag else None)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the version can be announced somewhere only once what is not ours to do is done."""
+        return any(map(self._waits, self.plan))
 
     def absent(self, *names: str) -> bool:
         """Whether one of these steps, or without names any, is still to be done."""
@@ -220,7 +231,11 @@ class Release:
         self._done["verify"] = "read it back"
         if self.absent("tag"):
             self._make_tag()
+        for place in self._places:
+            if self.absent(place.name):
+                self._announce(place)
         self._check_again()
+        write_atomic(notes_file(self._config, self.package.name), self._announced().notes)
         record = self._record(publication)
         self._say(f"writing {shown(record_file(self._config, record.name))}")
         write_record(self._config, record)
@@ -269,7 +284,7 @@ class Release:
         """Add to an error what was done before it, and what was not; where it is none of ours, say that."""
         if not {"bump", "publish"} & self._done.keys():
             return
-        steps = ("publish", "verify", "tag", "record")
+        steps = ("publish", "verify", "tag", *(place.name for place in self._places), "record")
         left = [step.name for step in self.plan if step.name in steps and step.name not in self._done]
         if isinstance(error, ReleaseError):
             error.done, error.left = "\n".join(self._done.values()), ", ".join(left)
@@ -373,8 +388,9 @@ class Release:
         steps += [self._publish_step(published), self._verify_step(published, there)]
         if self._options.tag:
             steps.append(self._tag_step(tag))
+        steps += map(self._announce_step, self._places)
         named = self._last is not None and (self._last.tag == tag or not self._options.tag)
-        others = all(step.state == "same" for step in steps if step.name != "commit")
+        others = all(step.state == "same" or self._waits(step) for step in steps if step.name != "commit")
         done: State = "same" if named and others else "absent"
         steps.append(
             Step("record", done, _say(done, f"write {shown(record_file(self._config, self.package.name))}", "written"))
@@ -483,6 +499,39 @@ class Release:
         )
         return Step("tag", "different", error.message, error)
 
+    def _announce_step(self, place: Place) -> Step:
+        try:
+            seen = place.look(self._announced())
+        except ReleaseError as error:
+            return Step(place.name, "unknown", error.message, error)
+        return Step(place.name, seen.state, seen.action, seen.refusal)
+
+    def _waits(self, step: Step) -> bool:
+        return step.state == "unknown" and step.refusal is None and step.name in {one.name for one in self._places}
+
+    def _announced(self) -> Announced:
+        """What is told to every place."""
+        facts, package = self.facts, self.package
+        reference = f"{package.name}:{package.version}"
+        if self._registry is not None:
+            reference = str(self._registry.reference(package.name, package.version))
+        file = notes_file(self._config, package.name)
+        if self._last is not None and not self._judged and file.is_file():
+            told = file.read_text(encoding="utf-8")
+        else:
+            told = notes(
+                package,
+                changelog=facts.origin.changelog,
+                judged=self._judged,
+                reference=reference,
+                digest=package.manifest_digest,
+                commit=facts.commit,
+                registry=self._where,
+            )
+        metadata = chart_metadata(facts.archive, package.path.name)[1]
+        tag = tag_name(package.name, package.version)
+        return Announced(package, facts.archive, metadata, tag, facts.commit, told, reference)
+
     def _probe(self, package: Package) -> publishing.Probe:
         if self._registry is None:  # a dry run before anything was published
             return publishing.Probe("absent", f"{package.name}:{package.version}", None, "not published")
@@ -539,6 +588,7 @@ class Release:
                 )
                 self._verdict = verdict.record()
                 write_atomic(self._config.result(verdict.chart, "judge.json"), _json(self._verdict))
+                self._judged = markdown(verdict)
                 demand_enough(verdict)
                 self._say(verdict.summary())
 
@@ -617,12 +667,19 @@ class Release:
                 repository.make_tag(tag, f"{package.name} {package.version}", self.facts.commit)
             self._done["tag"] = f"made the git tag {tag}"
 
+    def _announce(self, place: Place) -> None:
+        with self._timed(place.name, f"announcing {self.package.version}: {place.name}"):
+            self._done[place.name] = place.announce(self._announced())
+            self._say(self._done[place.name])
+
     def _check_again(self) -> None:
         """Ask every step once more. Raises ReleaseError for one that is not done."""
         left = [
             f"{step.name}: {step.state}, {step.action}"
             for step in self._make_plan()
-            if step.state != "same" and step.name not in ("lint", "validate", "judge", "record", "commit")
+            if step.state != "same"
+            and not self._waits(step)
+            and step.name not in ("lint", "validate", "judge", "record", "commit")
         ]
         if left:
             raise ReleaseError("the release is not what it should be", found="\n".join(left), run="invoke release")

@@ -1,0 +1,61 @@
+"""Says what every place has in common where a published version is announced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from scripts.chart.archive import Package
+from scripts.core.errors import ReleaseError
+from scripts.core.files import sha256
+from scripts.release.publish import State
+
+_BESIDE = (".prov", ".sigstore.json")  # what speaks for an archive, where it stands beside it in dist/
+
+
+@dataclass(frozen=True)
+class Announced:
+    """What is announced: the `package` and its `archive`, `metadata` as its Chart.yaml says, the git `tag`, `notes`."""
+
+    package: Package
+    archive: bytes
+    metadata: Mapping[str, Any]
+    tag: str
+    commit: str | None
+    notes: str
+    reference: str
+
+    def files(self) -> dict[str, bytes]:
+        """What goes along, by name: the archive, what speaks for it, and a list of checksums of all of them."""
+        path = self.package.path
+        beside = {path.name + end: path.with_name(path.name + end) for end in _BESIDE}
+        found = {path.name: self.archive, **{name: one.read_bytes() for name, one in beside.items() if one.is_file()}}
+        sums = "".join(f"{sha256(content)}  {name}\n" for name, content in sorted(found.items()))
+        return {**found, f"{path.name.removesuffix('.tgz')}.sha256": sums.encode()}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is at a place. `action` is what would be done there, or what there is; `refusal` stops the release.
+
+    A place that is "unknown" without a refusal waits for something that is not ours to do, which `action` names.
+    """
+
+    state: State
+    action: str
+    refusal: ReleaseError | None = None
+
+
+class Place(Protocol):
+    """Where a version is announced. Nothing that is there is overwritten."""
+
+    @property
+    def name(self) -> str:
+        """The name of its step."""
+
+    def look(self, what: Announced) -> Look:
+        """What is there; nothing is changed. Raises ReleaseError where that cannot be told."""
+
+    def announce(self, what: Announced) -> str:
+        """Do what is absent; what was done, in words. Raises ReleaseError."""

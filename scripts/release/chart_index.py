@@ -1,0 +1,273 @@
+"""Adds a version to the index.yaml of an HTTP chart repository, a folder or a branch: what is there stays as it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urljoin
+
+import yaml
+
+from scripts.core import edits
+from scripts.core.config import Config
+from scripts.core.edits import Edit
+from scripts.core.errors import REFUSED, ConfigError, GitError, ReleaseError
+from scripts.core.files import sha256, write_atomic
+from scripts.core.git import Repository
+from scripts.core.paths import shown
+from scripts.core.waiting import locked
+from scripts.core.yaml_read import load
+from scripts.release.announce import Announced, Look
+
+INDEX = "index.yaml"
+_BRANCH = "git:"
+_PATIENCE = 60.0  # seconds to wait for another one that writes the same index
+_EMPTY = "apiVersion: v1\nentries: {}\n"
+
+
+class Store(Protocol):
+    """Where the files of a chart repository are kept."""
+
+    @property
+    def shown(self) -> str:
+        """The place, for a person."""
+
+    def read(self, name: str) -> bytes | None:
+        """A file, None where there is none. Raises ReleaseError."""
+
+    def write(self, before: Mapping[str, bytes | None], files: Mapping[str, bytes]) -> str:
+        """Write `files`, the last one last, where they are still as `before`; what a person does next, "" for nothing.
+
+        Raises ReleaseError.
+        """
+
+
+@dataclass(frozen=True)
+class Index:
+    """The index of a chart repository whose files are served at `url` ("": beside the index)."""
+
+    store: Store
+    url: str
+
+    @property
+    def name(self) -> str:
+        return "index"
+
+    def look(self, what: Announced) -> Look:
+        """What the index, and the file it leads to, have of the version."""
+        text = self._text()
+        archive = what.package.path.name
+        ours, there = f"sha256:{what.package.sha256}", self.store.read(archive)
+        entry = _entry(self._entries(text), what.package.name, what.package.version)
+        if entry is not None and _digest(entry) != ours:
+            return self._different(f"the entry {what.package.version}", _digest(entry) or "no digest", ours)
+        if there is not None and there != what.archive:
+            return self._different(archive, f"sha256:{sha256(there)}", ours)
+        if entry is None or (there is None and self._serves(entry, archive)):
+            return Look("absent", f"add {what.package.name} {what.package.version} to {INDEX} of {self.store.shown}")
+        return Look("same", f"{INDEX} of {self.store.shown} has {ours[:19]}")
+
+    def announce(self, what: Announced) -> str:
+        """Put the archive where the index leads to, then the entry into the index."""
+        text, archive = self._text(), what.package.path.name
+        files = {archive: what.archive}
+        if _entry(self._entries(text), what.package.name, what.package.version) is None:
+            files[INDEX] = self._with(text, what).encode()
+        before = {archive: self.store.read(archive), INDEX: None if text is None else text.encode()}
+        left = self.store.write(before, files)
+        return f"added {what.package.version} to {INDEX} of {self.store.shown}" + (f"; then: {left}" if left else "")
+
+    def _serves(self, entry: Mapping[str, Any], archive: str) -> bool:
+        """Whether the entry leads to the file beside the index."""
+        return urljoin(self.url, archive) in [str(url) for url in entry.get("urls") or []]
+
+    def _text(self) -> str | None:
+        data = self.store.read(INDEX)
+        try:
+            return None if data is None else data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self._broken(f"byte {error.start} is no UTF-8") from None
+
+    def _entries(self, text: str | None) -> Mapping[str, Any]:
+        """The entries by chart. Raises ReleaseError for what is no index."""
+        if text is None or not text.strip():
+            return {}
+        try:
+            content = load(text)
+        except yaml.YAMLError as error:
+            raise self._broken(str(error).splitlines()[0]) from None
+        entries = content.get("entries") if isinstance(content, dict) else None
+        if entries is None and isinstance(content, dict) and "entries" in content:
+            entries = {}
+        whole = isinstance(entries, dict) and all(
+            isinstance(some, list | None) and all(isinstance(one, dict) for one in some or [])
+            for some in entries.values()
+        )
+        if not whole:
+            raise self._broken("a list of versions for each chart under `entries` is expected")
+        return dict(entries or {})
+
+    def _with(self, text: str | None, what: Announced) -> str:
+        """`text` with the entry of the version first among those of its chart, and no other line changed."""
+        name, entry = what.package.name, self._made(what)
+        text = text if text and text.strip() else _EMPTY
+        wanted = {**self._entries(text), name: [entry, *(self._entries(text).get(name) or [])]}
+        fresh = _inserted(text, name, entry)
+        try:
+            content = load(fresh)
+            if content["entries"] == load(yaml.safe_dump(wanted)):
+                return fresh
+        except (yaml.YAMLError, KeyError, TypeError):
+            pass
+        raise ReleaseError(
+            f"{INDEX} of {self.store.shown} cannot be added to without writing it anew",
+            expected="the form in which helm writes it: a list of versions below each chart, in block style",
+            run=f"helm repo index --merge {INDEX} ., once",
+            code=REFUSED,
+        )
+
+    def _made(self, what: Announced) -> dict[str, Any]:
+        """The entry, as `helm repo index` makes it."""
+        package = what.package
+        more = {"created": package.created, "digest": package.sha256, "urls": [urljoin(self.url, package.path.name)]}
+        return dict(sorted({**what.metadata, **more}.items()))
+
+    def _different(self, what: str, found: str, expected: str) -> Look:
+        error = ReleaseError(
+            f"{what} in {self.store.shown} has other content",
+            expected=expected,
+            found=found,
+            run="raise the version; what is served already is not changed",
+            code=REFUSED,
+        )
+        return Look("different", error.message, error)
+
+    def _broken(self, found: str) -> ReleaseError:
+        what = f"{INDEX} of {self.store.shown}"
+        return ReleaseError(f"{what} is no index of a chart repository", found=found, run=f"mend {what}", code=REFUSED)
+
+
+def _entry(entries: Mapping[str, Any], chart: str, version: str) -> Mapping[str, Any] | None:
+    return next((one for one in entries.get(chart) or [] if str(one.get("version")) == version), None)
+
+
+def _digest(entry: Mapping[str, Any]) -> str:
+    """The digest of an entry; helm writes it without the algorithm."""
+    return f"sha256:{str(entry.get('digest') or '').removeprefix('sha256:')}"
+
+
+def _inserted(text: str, chart: str, entry: Mapping[str, Any]) -> str:
+    """`text` with `entry` below its chart, in the columns that the others stand in."""
+    end = "\r\n" if "\r\n" in text else "\n"
+    node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    top = {key.value: (key, value) for key, value in node.value}
+    key, entries = top["entries"]
+    known = {} if isinstance(entries, yaml.ScalarNode) else {one.value: value for one, value in entries.value}
+    lines = text.splitlines(keepends=True)
+    if not known:  # `entries: {}`, or nothing after it
+        column = key.start_mark.column + 2
+        block = [f"{' ' * key.start_mark.column}entries:{end}", f"{' ' * column}{chart}:{end}"]
+        body = _block(entry, column, end)
+        return "".join([*lines[: key.start_mark.line], *block, *body, *lines[key.start_mark.line + 1 :]])
+    if chart in known and known[chart].value:
+        first = known[chart].value[0]
+        at, column = first.start_mark.line, first.start_mark.column - 2
+        return "".join([*lines[:at], *_block(entry, column, end), *lines[at:]])
+    column = entries.start_mark.column
+    at = entries.start_mark.line
+    if chart in known:
+        own = next(one for one, _ in entries.value if one.value == chart)
+        at = own.start_mark.line
+        return "".join([*lines[:at], f"{' ' * column}{chart}:{end}", *_block(entry, column, end), *lines[at + 1 :]])
+    return "".join([*lines[:at], f"{' ' * column}{chart}:{end}", *_block(entry, column, end), *lines[at:]])
+
+
+def _block(entry: Mapping[str, Any], column: int, end: str) -> list[str]:
+    text = yaml.safe_dump([dict(entry)], sort_keys=False, allow_unicode=True, width=10_000)
+    return [f"{' ' * column if line else ''}{line}{end}" for line in text.splitlines()]
+
+
+# -- where the files are -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder, which something else serves or carries away."""
+
+    path: Path
+
+    @property
+    def shown(self) -> str:
+        return shown(self.path)
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ReleaseError(f"{shown(self.path / name)} cannot be read", found=error.strerror, code=4) from error
+
+    def write(self, before: Mapping[str, bytes | None], files: Mapping[str, bytes]) -> str:
+        self.path.mkdir(parents=True, exist_ok=True)
+        what = f"the chart repository in {self.shown}"
+        with locked(self.path / ".lock", what=what, deadline=_PATIENCE, error=ReleaseError):
+            for name, content in files.items():
+                if name == INDEX and (old := before[name]) is not None:
+                    edits.apply([Edit(self.path / name, old, content)])
+                elif before[name] is None or self.read(name) != content:
+                    if self.read(name) not in (None, content):
+                        raise ReleaseError(f"{shown(self.path / name)} was changed by another program", code=REFUSED)
+                    write_atomic(self.path / name, content)
+        return ""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A branch of the chart's repository (`gh-pages`), in the folder `inside` of it; no working tree is touched."""
+
+    repository: Repository
+    branch: str
+    inside: str
+
+    @property
+    def shown(self) -> str:
+        return f"the branch {self.branch}" + (f", {self.inside}/" if self.inside else "")
+
+    def read(self, name: str) -> bytes | None:
+        head = self.repository.head_of(self.branch)
+        return None if head is None else self.repository.content(head, self._at(name))
+
+    def write(self, before: Mapping[str, bytes | None], files: Mapping[str, bytes]) -> str:
+        head = self.repository.head_of(self.branch)
+        for name, content in before.items():
+            if (None if head is None else self.repository.content(head, self._at(name))) != content:
+                raise GitError(f"{name} of {self.shown} was changed by another program", run="the same command again")
+        added = {self._at(name): content for name, content in files.items()}
+        self.repository.add_to_branch(self.branch, head, added, f"Add {next(iter(files))}")
+        return self.repository.push_branch(self.branch)
+
+    def _at(self, name: str) -> str:
+        return f"{self.inside}/{name}" if self.inside else name
+
+
+def read_index(config: Config, repository: Repository | None) -> Index:
+    """The index that the configuration names: a folder, or `git:BRANCH[:FOLDER]`. Raises ConfigError."""
+    place, url = config.chart_index, config.chart_index_url
+    if url and not url.startswith(("http://", "https://")):
+        raise ConfigError("chart_index_url is no address", expected="https://host/path", found=repr(url))
+    url = url and url.rstrip("/") + "/"
+    if not place.startswith(_BRANCH):
+        return Index(Folder(config.project / Path(place).expanduser()), url)
+    branch, _, inside = place.removeprefix(_BRANCH).partition(":")
+    if repository is None:
+        raise ConfigError(f"chart_index names a branch, and {shown(config.chart)} is in no git repository", found=place)
+    inside = os.path.normpath(inside) if inside.strip("/") else ""
+    if not branch or inside.startswith(("..", "/")) or repository.bad_branch(branch):
+        raise ConfigError(
+            "chart_index names no branch", expected="git:gh-pages, or git:gh-pages:charts", found=repr(place)
+        )
+    return Index(Branch(repository, branch, inside), url)

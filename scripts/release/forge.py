@@ -1,0 +1,480 @@
+"""Makes a release on GitHub, GitLab or Gitea, with notes and files: what is missing there, and nothing twice."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from urllib.parse import quote, urlsplit
+
+from scripts.core.command import Runner
+from scripts.core.errors import OUTSIDE, REFUSED, SAME_COMMAND, ConfigError, RegistryError, ReleaseError
+from scripts.core.files import sha256
+from scripts.core.semver import is_prerelease
+from scripts.registry.reference import Registry, is_loopback
+from scripts.registry.transport import Answer, Transport
+from scripts.release.announce import Announced, Look
+
+_FORM = re.compile(r"(?P<kind>github|gitlab|gitea):(?P<url>https?://[^/\s]+/)?(?P<project>[\w.-]+(?:/[\w.-]+)+)/?")
+_LARGEST = 100 << 20  # bytes of a file
+_PAGES = 5  # of a list of releases in which a draft of ours is looked for
+_TYPES = {".tgz": "application/gzip", ".sha256": "text/plain", ".prov": "text/plain", ".json": "application/json"}
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a release as the forge lists it: what it says of it, and where it is; `done` once it is whole."""
+
+    name: str
+    url: str
+    size: int | None = None
+    digest: str = ""
+    id: str = ""
+    done: bool = True
+
+
+@dataclass(frozen=True)
+class Made:
+    """A release that is there; a `draft` is one that nobody sees yet."""
+
+    id: str
+    files: tuple[File, ...]
+    draft: bool = False
+    upload: str = ""
+
+
+def read_forge(text: str, environ: Mapping[str, str], runner: Runner) -> Forge:
+    """The forge that `text` names, as `github:OWNER/NAME` or `gitlab:https://git.example.org/GROUP/NAME`.
+
+    Raises ConfigError for anything else, and where the environment has no token for it.
+    """
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise ConfigError(
+            "forge names no project",
+            expected="github:OWNER/NAME, gitlab:GROUP/NAME, gitea:https://HOST/OWNER/NAME",
+            found=repr(text),
+        )
+    kind = {"github": GitHub, "gitlab": GitLab, "gitea": Gitea}[found["kind"]]
+    if not (url := (found["url"] or kind.home).rstrip("/")):
+        raise ConfigError("a Gitea has no home of its own", expected="gitea:https://HOST/OWNER/NAME", found=repr(text))
+    if urlsplit(url).scheme != "https" and not is_loopback(urlsplit(url).netloc):
+        raise ConfigError("a token is not sent without TLS", expected="https://...", found=url)
+    token = next((environ[name] for name in kind.tokens if environ.get(name)), "")
+    if not token:
+        raise ConfigError(
+            f"there is no token for {urlsplit(url).netloc}",
+            expected=f"{' or '.join(kind.tokens)} in the environment",
+            run=f"export {kind.tokens[0]}=..., from a secret store",
+        )
+    runner.hide(token)
+    return kind(url, found["project"], token)
+
+
+@dataclass(frozen=True)
+class Forge:
+    """A project on a forge at `url`; what all of them have in common."""
+
+    url: str
+    project: str
+    token: str = field(repr=False)
+    tokens: ClassVar[tuple[str, ...]] = ()
+    home: ClassVar[str] = ""
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__.lower()
+
+    @property
+    def shown(self) -> str:
+        """Whose releases these are, for a person."""
+        return f"{urlsplit(self.url).netloc}/{self.project}"
+
+    def look(self, what: Announced) -> Look:
+        """What the forge has of the version."""
+        with self._session() as talk:
+            commit = self._tagged(talk, what.tag)
+            if commit is None:
+                wait = f"waits for the tag {what.tag}: push it, then {SAME_COMMAND}"
+                return Look("unknown", wait)
+            if what.commit is not None and commit != what.commit:
+                error = ReleaseError(
+                    f"the tag {what.tag} of {self.shown} is at another commit",
+                    expected=what.commit,
+                    found=commit,
+                    run=f"git ls-remote --tags, and release the commit that {what.tag} names",
+                    code=REFUSED,
+                )
+                return Look("different", error.message, error)
+            made = self._find(talk, what)
+            if made is None:
+                return Look("absent", f"make the release {what.tag} of {self.shown}, with {len(what.files())} files")
+            wrong = [name for name, content in what.files().items() if self._differs(talk, made, name, content)]
+            if wrong:
+                error = ReleaseError(
+                    f"the release {what.tag} of {self.shown} has other content",
+                    expected="the files of this release, or none of that name",
+                    found="\n".join(wrong),
+                    run="see who has put them there; a version that is out is raised, not repaired",
+                    code=REFUSED,
+                )
+                return Look("different", error.message, error)
+            missing = self._missing(made, what)
+            if made.draft or missing:
+                return Look(
+                    "absent", f"finish the release {what.tag} of {self.shown}: {', '.join(missing) or 'show it'}"
+                )
+        return Look("same", f"{what.tag} of {self.shown} has {len(what.files())} files of ours")
+
+    def announce(self, what: Announced) -> str:
+        """Make the release unseen, give it its files, and show it; what is there already is taken."""
+        with self._session() as talk:
+            made = self._find(talk, what)
+            if made is None:
+                with _made_meanwhile():
+                    made = self._make(talk, what)
+                made = made or self._find(talk, what)
+            if made is None:
+                raise self.failure(f"the release {what.tag} is not there after it was made", "")
+            for one in made.files:
+                if not one.done and one.name in what.files():  # broken off while it was sent
+                    self._drop(talk, one)
+            for name in self._missing(made, what):
+                self._add(talk, made, what, name)
+            if made.draft:
+                self._show(talk, made)
+        return f"{what.tag} is a release of {self.shown}"
+
+    @staticmethod
+    def _missing(made: Made, what: Announced) -> list[str]:
+        there = {one.name for one in made.files if one.done}
+        return [name for name in what.files() if name not in there]
+
+    def _differs(self, talk: Talk, made: Made, name: str, content: bytes) -> bool:
+        """Whether the release has a file of that name which holds something else."""
+        one = next((one for one in made.files if one.name == name and one.done), None)
+        if one is None:
+            return False
+        if one.digest.startswith("sha256:"):
+            return one.digest != f"sha256:{sha256(content)}"
+        if one.size is not None and one.size != len(content):
+            return True
+        return talk.content(one.url, len(content)) != content
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[Talk]:
+        transport = Transport(Registry(f"oci://{urlsplit(self.url).netloc}"))
+        try:
+            yield Talk(self, transport)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            found = f"{type(error).__name__}: {error}"
+            raise self.failure("the answer has not the form that its API documents", found) from error
+        finally:
+            transport.close()
+
+    @property
+    def hosts(self) -> set[str]:
+        """Who is given the token."""
+        return {urlsplit(self.url).netloc, urlsplit(self.api).netloc}
+
+    def failure(self, message: str, found: str, run: str = SAME_COMMAND) -> ReleaseError:
+        """A failure of the forge, or on the way to it."""
+        return ReleaseError(f"{self.shown}: {message}", found=found or None, run=run, code=OUTSIDE)
+
+    # -- what differs from forge to forge ------------------------------------------------------------
+
+    @property
+    def api(self) -> str:
+        """Where the project is in the forge's API."""
+        raise NotImplementedError
+
+    def authorization(self) -> str:
+        return f"Bearer {self.token}"
+
+    def _tagged(self, talk: Talk, tag: str) -> str | None:
+        """The commit that the forge's tag leads to; None where the forge has no such tag."""
+        raise NotImplementedError
+
+    def _find(self, talk: Talk, what: Announced) -> Made | None:
+        raise NotImplementedError
+
+    def _make(self, talk: Talk, what: Announced) -> Made:
+        raise NotImplementedError
+
+    def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
+        raise NotImplementedError
+
+    def _drop(self, talk: Talk, file: File) -> None:
+        """Remove a file that was not sent whole."""
+
+    def _show(self, talk: Talk, made: Made) -> None:
+        """Let others see what was a draft."""
+
+
+class Talk:
+    """One conversation with a forge's API. Raises ReleaseError with what the forge says."""
+
+    def __init__(self, forge: Forge, transport: Transport) -> None:
+        self._forge, self._transport = forge, transport
+
+    def ask(self, method: str, url: str, *, absent: tuple[int, ...] = (404,), **options: Any) -> Any:
+        """The answer as JSON; None where the forge says (by one of `absent`) that there is nothing."""
+        answer = self._send(method, url, accept="application/json", **options)
+        if method == "GET" and answer.status in absent:
+            return None
+        if not 200 <= answer.status < 300:
+            raise self._refusal(method, url, answer)
+        try:
+            return answer.json() if answer.body else {}
+        except ValueError:
+            raise self._forge.failure("the answer is no JSON", answer.words()) from None
+
+    def tell(self, method: str, url: str, value: Mapping[str, Any]) -> Any:
+        """The same with `value` as JSON."""
+        return self.ask(method, url, content=("application/json", json.dumps(value).encode()))
+
+    def content(self, url: str, size: int) -> bytes | None:
+        """A file; None where there is none."""
+        answer = self._send("GET", url, accept="application/octet-stream", limit=max(size, 1 << 16))
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            raise self._refusal("GET", url, answer)
+        return answer.body
+
+    def _send(self, method: str, url: str, **options: Any) -> Answer:
+        forge, there = self._forge, urlsplit(url)
+        known = there.netloc in forge.hosts and there.scheme == urlsplit(forge.url).scheme
+        if not known and method != "GET":
+            raise forge.failure(f"a {method} is led to where it is not sent", url)
+        login = forge.authorization() if known else None  # a release may have links to anywhere
+        try:
+            return self._transport.send(method, url, authorization=login, **options)
+        except RegistryError as error:
+            raise forge.failure(f"{method} is not answered: {error.message}", error.found or "") from error
+
+    def _refusal(self, method: str, url: str, answer: Answer) -> ReleaseError:
+        forge = self._forge
+        words, run = _words(answer), SAME_COMMAND
+        if answer.status in (401, 403):
+            run = f"give {' or '.join(forge.tokens)} the right to write releases of {forge.shown}"
+        return forge.failure(f"{method} {urlsplit(url).path} is refused", words, run)
+
+
+@contextlib.contextmanager
+def _made_meanwhile() -> Iterator[None]:
+    """Passes over a refusal of what somebody else, or a request whose answer was lost, has made: 409, 422."""
+    try:
+        yield
+    except ReleaseError as error:
+        if not re.search(r"HTTP (409|422)", error.found or ""):
+            raise
+
+
+def _words(answer: Answer) -> str:
+    """What a forge says: `message` or `error`, with details where there are some."""
+    with contextlib.suppress(ValueError, AttributeError, TypeError):
+        told = answer.json()
+        text = told.get("message") or told.get("error") or ""
+        more = json.dumps(told["errors"]) if told.get("errors") else ""
+        return f"HTTP {answer.status}, {text} {more}".strip()[:500]
+    return answer.words()
+
+
+def _type_of(name: str) -> str:
+    return next((kind for end, kind in _TYPES.items() if name.endswith(end)), "application/octet-stream")
+
+
+class GitHub(Forge):
+    """https://docs.github.com/en/rest/releases: a draft is seen by those who may write alone."""
+
+    tokens = ("GITHUB_TOKEN", "GH_TOKEN")
+    home = "https://github.com"
+
+    @property
+    def hosts(self) -> set[str]:
+        return {*super().hosts, *({"uploads.github.com"} if self.url == self.home else ())}
+
+    @property
+    def api(self) -> str:
+        """A GitHub of one's own has the API below /api/v3."""
+        root = "https://api.github.com" if self.url == self.home else f"{self.url}/api/v3"
+        return f"{root}/repos/{self.project}"
+
+    def _tagged(self, talk: Talk, tag: str) -> str | None:
+        found = talk.ask("GET", f"{self.api}/git/ref/tags/{quote(tag)}")
+        if found is None:
+            return None
+        target = found["object"]
+        if target["type"] == "tag":
+            target = talk.ask("GET", f"{self.api}/git/tags/{target['sha']}")["object"]
+        return str(target["sha"])
+
+    def _find(self, talk: Talk, what: Announced) -> Made | None:
+        if (found := talk.ask("GET", f"{self.api}/releases/tags/{quote(what.tag)}")) is not None:
+            return self._made(found)
+        for page in range(1, _PAGES + 1):  # a draft is found in the list alone
+            some = talk.ask("GET", f"{self.api}/releases", query=(("per_page", "100"), ("page", str(page))))
+            for one in some or []:
+                if one["tag_name"] == what.tag:
+                    return self._made(one)
+            if len(some or []) < 100:
+                break
+        return None
+
+    @staticmethod
+    def _made(found: Mapping[str, Any]) -> Made:
+        files = tuple(
+            File(
+                one["name"],
+                one["url"],
+                one.get("size"),
+                one.get("digest") or "",
+                str(one["id"]),
+                one.get("state", "uploaded") == "uploaded",
+            )
+            for one in found["assets"]
+        )
+        return Made(str(found["id"]), files, bool(found["draft"]), str(found["upload_url"]).partition("{")[0])
+
+    def _make(self, talk: Talk, what: Announced) -> Made:
+        value = {
+            "tag_name": what.tag,
+            "name": f"{what.package.name} {what.package.version}",
+            "body": what.notes,
+            "draft": True,
+            "prerelease": is_prerelease(what.package.version),
+        }
+        return self._made(talk.tell("POST", f"{self.api}/releases", value))
+
+    def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
+        content = (_type_of(name), what.files()[name])
+        talk.ask("POST", made.upload, query=(("name", name),), content=content)
+
+    def _drop(self, talk: Talk, file: File) -> None:
+        talk.ask("DELETE", f"{self.api}/releases/assets/{file.id}")
+
+    def _show(self, talk: Talk, made: Made) -> None:
+        talk.tell("PATCH", f"{self.api}/releases/{made.id}", {"draft": False})
+
+
+class Gitea(Forge):
+    """https://docs.gitea.com/api, also of Forgejo."""
+
+    tokens = ("GITEA_TOKEN", "FORGEJO_TOKEN")
+
+    @property
+    def api(self) -> str:
+        return f"{self.url}/api/v1/repos/{self.project}"
+
+    def authorization(self) -> str:
+        return f"token {self.token}"
+
+    def _tagged(self, talk: Talk, tag: str) -> str | None:
+        found = talk.ask("GET", f"{self.api}/tags/{quote(tag)}")
+        return None if found is None else str(found["commit"]["sha"])
+
+    def _find(self, talk: Talk, what: Announced) -> Made | None:
+        if (found := talk.ask("GET", f"{self.api}/releases/tags/{quote(what.tag)}")) is not None:
+            return self._made(found)
+        some = talk.ask("GET", f"{self.api}/releases", query=(("draft", "true"), ("limit", "50")))
+        return next((self._made(one) for one in some or [] if one["tag_name"] == what.tag), None)
+
+    @staticmethod
+    def _made(found: Mapping[str, Any]) -> Made:
+        files = tuple(
+            File(one["name"], one["browser_download_url"], one.get("size"), "", str(one["id"]))
+            for one in found.get("assets") or []
+        )
+        return Made(str(found["id"]), files, bool(found["draft"]))
+
+    def _make(self, talk: Talk, what: Announced) -> Made:
+        value = {
+            "tag_name": what.tag,
+            "name": f"{what.package.name} {what.package.version}",
+            "body": what.notes,
+            "draft": True,
+            "prerelease": is_prerelease(what.package.version),
+        }
+        return self._made(talk.tell("POST", f"{self.api}/releases", value))
+
+    def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
+        border = secrets.token_hex(16)
+        head = (
+            f'--{border}\r\nContent-Disposition: form-data; name="attachment"; filename="{name}"\r\n'
+            f"Content-Type: {_type_of(name)}\r\n\r\n"
+        )
+        form = (
+            f"multipart/form-data; boundary={border}",
+            head.encode() + what.files()[name] + f"\r\n--{border}--\r\n".encode(),
+        )
+        talk.ask("POST", f"{self.api}/releases/{made.id}/assets", query=(("name", name),), content=form)
+
+    def _show(self, talk: Talk, made: Made) -> None:
+        talk.tell("PATCH", f"{self.api}/releases/{made.id}", {"draft": False})
+
+
+class GitLab(Forge):
+    """https://docs.gitlab.com/api/releases: files are generic packages that the release links; there are no drafts."""
+
+    tokens = ("GITLAB_TOKEN",)
+    home = "https://gitlab.com"
+
+    @property
+    def api(self) -> str:
+        return f"{self.url}/api/v4/projects/{quote(self.project, safe='')}"
+
+    def _tagged(self, talk: Talk, tag: str) -> str | None:
+        found = talk.ask("GET", f"{self.api}/repository/tags/{quote(tag, safe='')}")
+        return None if found is None else str(found["commit"]["id"])
+
+    def _find(self, talk: Talk, what: Announced) -> Made | None:
+        found = talk.ask("GET", f"{self.api}/releases/{quote(what.tag, safe='')}")
+        if found is None:
+            return None
+        files = tuple(File(one["name"], one["url"], id=str(one["id"])) for one in found["assets"]["links"])
+        return Made(what.tag, files)
+
+    def _make(self, talk: Talk, what: Announced) -> Made:
+        files = what.files()
+        for name in files:
+            self._keep(talk, what, name)  # before anybody sees the release
+        value = {
+            "tag_name": what.tag,
+            "name": f"{what.package.name} {what.package.version}",
+            "description": what.notes,
+            "assets": {"links": [self._link(what, name) for name in files]},
+        }
+        talk.tell("POST", f"{self.api}/releases", value)
+        return Made(what.tag, tuple(File(name, self._kept(what, name)) for name in files))
+
+    def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
+        self._keep(talk, what, name)
+        link = self._link(what, name)
+        talk.tell("POST", f"{self.api}/releases/{quote(made.id, safe='')}/assets/links", link)
+
+    def _keep(self, talk: Talk, what: Announced, name: str) -> None:
+        """Put a file among the generic packages, where it is not there; they would keep both."""
+        url, content = self._kept(what, name), what.files()[name]
+        there = talk.content(url, max(len(content), _LARGEST))
+        if there is None:
+            talk.ask("PUT", url, content=(_type_of(name), content))
+        elif there != content:
+            raise ReleaseError(
+                f"the package {what.package.name} {what.package.version} of {self.shown} has other content",
+                expected=f"sha256 {sha256(content)} as {name}",
+                found=f"sha256 {sha256(there)}",
+                run="see who has put it there; a version that is out is raised, not repaired",
+                code=REFUSED,
+            )
+
+    def _kept(self, what: Announced, name: str) -> str:
+        version = quote(what.package.version.replace("+", "-"), safe="")
+        return f"{self.api}/packages/generic/{quote(what.package.name, safe='')}/{version}/{quote(name, safe='')}"
+
+    def _link(self, what: Announced, name: str) -> dict[str, str]:
+        return {"name": name, "url": self._kept(what, name), "link_type": "package"}
