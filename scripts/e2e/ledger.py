@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,9 +14,10 @@ from scripts.e2e.timeline import ENDED, GONE, READY, RUNNING, STOPPING, UNREADY,
 
 ENOUGH = 3000  # requests below which a load proves nothing
 SLOW = 1.0  # seconds from which a request is told, though it is not lost
+STOOD = 2.0  # seconds from which on the control did not wait for a busy machine: a node stood still, and that is void
 # From so many seconds on the control says that the machine is short of something. What answers at once in a
-# thousandth of that waits for nothing else. It excuses a loss at that time, and voids nothing else: where the control
-# lost nothing and the load neither, the machine was slow and no more.
+# thousandth of that waits for nothing else. It excuses a loss at that time, and voids nothing else: where neither the
+# control nor the load lost anything, the machine was slow and no more.
 STRAINED = 0.25
 BEFORE, AFTER = 5.0, 1.0  # seconds around a request in which an event can be its cause
 _TOGETHER = 1.0  # seconds between two requests of one incident
@@ -180,7 +180,7 @@ def judge(
     if control is not None and ordered:
         end = max(request.end for request in ordered)
         control = [request for request in control if request.end >= ordered[0].at and request.at <= end]
-        void = windows(control, ordered[0].at, ordered[-1].at, rate=rate, slow=math.inf)
+        void = windows(control, ordered[0].at, ordered[-1].at, rate=rate, slow=STOOD)
         bad = [request for request in ordered if request.failed and not _within(request, void)]
         strained = windows(control, ordered[0].at, ordered[-1].at, rate=rate, slow=STRAINED)
         void = (*void, *(window for window in strained if any(_within(request, (window,)) for request in bad)))

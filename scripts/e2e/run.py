@@ -39,7 +39,7 @@ from scripts.core.waiting import locked
 from scripts.e2e.control import Control, control
 from scripts.e2e.discover import NOTHING, Found, discover
 from scripts.e2e.lab import CONTROL, RATE, Lab, Published, Tools
-from scripts.e2e.ledger import LATENCY, measure, stall, windows
+from scripts.e2e.ledger import LATENCY, STOOD, measure, stall, windows
 from scripts.e2e.preflight import preflight
 from scripts.e2e.report import (
     FAILED,
@@ -350,7 +350,7 @@ def _lost(lab: Lab, journal: Journal) -> str:
     if lab.control is None:
         return ""
     begin, end = max(journal.since - _BEFORE_STEP, lab.control.begin), time.time()
-    found = windows(lab.control.between(begin, end), begin, end, rate=RATE)
+    found = windows(lab.control.between(begin, end), begin, end, rate=RATE, slow=STOOD)
     void = sum(min(window.end, end) - max(window.begin, begin) for window in found)
     return "; ".join(map(str, found)) if void > _EXCUSING * (end - begin) else ""
 

@@ -348,6 +348,15 @@ def test_a_control_that_lost_voids_even_what_was_not_lost() -> None:
     assert (ledger.passed, ledger.void, ledger.voided) == (False, True, 0)
 
 
+def test_a_control_that_was_slow_for_a_moment_voids_nothing_that_was_not_lost() -> None:
+    busy = control(0, 300, request(20, seconds=1.5))
+    assert judged(seen=busy).passed
+    assert (judged(REFUSED, seen=busy).void, judged(seen=control(0, 300, request(20, seconds=2.5))).void) == (
+        True,
+        True,
+    )
+
+
 def test_a_loss_outside_of_the_void_window_stays_a_loss() -> None:
     lost = request(100, status=503)
     ledger = judged(REFUSED, lost, seen=control(0, 300, request(20, status=0, error="refused")))

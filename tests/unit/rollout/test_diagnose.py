@@ -212,6 +212,11 @@ def test_a_crash_loop_waits_for_another_part_that_is_starting() -> None:
     assert worst(with_pod(seen, pod_of_another(seen, conditions=[ready]))) < VISIBLE
 
 
+def test_a_crash_loop_that_has_waited_long_enough_waits_no_more() -> None:
+    seen = changed(scene("crash-loop"), waiting("CrashLoopBackOff", restartCount=4))
+    assert worst(with_pod(seen, pod_of_another(seen, **STARTING))) < VISIBLE
+
+
 def test_a_missing_secret_that_a_certificate_will_make_is_waited_for() -> None:
     assert worst(scene("missing-secret")) < VISIBLE
     assert worst(replace(scene("missing-secret"), promised=frozenset({"nowhere"}))) > VISIBLE
