@@ -43,6 +43,7 @@ def outcomes(smoke: Smoke, work: Workspace, request: pytest.FixtureRequest) -> I
             smoke.lab,
             candidate=smoke.faulty(case.fault),
             run=f"f{number:03}",
+            folder=smoke.lab.folder / case.fault.name,  # several run the same scenario at a time
             chosen=(case.values,),
             deadline=DEADLINE,
             _namespaces=[],
