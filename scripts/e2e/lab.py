@@ -29,7 +29,7 @@ from scripts.core.command import Runner
 from scripts.core.errors import ClusterError, CommandFailed
 from scripts.core.files import write_atomic
 from scripts.e2e.control import Control
-from scripts.e2e.discover import WORKLOADS, Found
+from scripts.e2e.discover import Found
 from scripts.e2e.k6 import KINDS
 from scripts.e2e.ledger import ENOUGH, LATENCY
 from scripts.e2e.outside import Outside
@@ -389,7 +389,7 @@ class Lab:
         return tuple(pod for pod in self.api.list("Pod", namespace, labels=labels) if _lasting(pod))
 
     def await_ready(self, namespace: str, *, deadline: float = 120) -> dict[str, int]:
-        """Wait until each Deployment runs as many ready pods as it or its scaler asks for; their numbers by name."""
+        """Wait until each workload runs as many ready pods as it or its scaler asks for; their numbers by name."""
         found: dict[str, int] = {}
 
         def ready() -> dict[str, int] | None:
@@ -399,7 +399,8 @@ class Lab:
                 for scaler in self.api.list("HorizontalPodAutoscaler", namespace)
             }
             done = True
-            for kind, workload in ((each, one) for each in WORKLOADS for one in self.api.list(each, namespace)):
+            kinds = {name.partition("/")[0] for name in self.found.workloads}
+            for kind, workload in ((each, one) for each in kinds for one in self.api.list(each, namespace)):
                 name, spec, status = workload["metadata"]["name"], workload["spec"], workload["status"]
                 if kind == "DaemonSet":
                     wanted, keys = status.get("desiredNumberScheduled", 0), _DAEMONS
