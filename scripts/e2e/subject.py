@@ -13,7 +13,6 @@ from scripts.core.errors import ConfigError
 
 Values = Mapping[str, Any]
 PROTOCOLS = ("http", "https", "grpc", "tcp")
-WORDS = ("namespace", "images", "version")  # what stands in braces in values, and is filled in for an installation
 
 
 @dataclass(frozen=True)
@@ -158,11 +157,6 @@ class Subject:
     def versioned(self) -> bool:
         """Whether an installation differs by its `{version}`."""
         return "{version}" in repr(self.values)
-
-    @property
-    def on_reference_services(self) -> bool:
-        """Whether it runs the reference services' images, which are then built."""
-        return "{images}" in repr((self.values, self.changes, self.optional, self.images))
 
 
 def read_subject(table: Values, name: str) -> Subject:
