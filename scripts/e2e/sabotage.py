@@ -73,6 +73,8 @@ RECREATE = Fault(
     [
         Edit("Deployment", "", 'set $spec "strategy" (dict "type" "Recreate")'),
         Edit("DaemonSet", "", f'set $spec "updateStrategy" {_ALL_AT_ONCE}'),
+        # These are replaced one at a time whatever is said, so each has to end badly.
+        Edit("StatefulSet", "", 'set $pod "terminationGracePeriodSeconds" 1'),
     ],
 )
 NEGATIVE_CONTROL = (NO_READINESS, NO_PRESTOP, RECREATE)
