@@ -94,6 +94,8 @@ class Config:
     """The HTTP chart repository whose index.yaml the version is added to: a folder, or `git:BRANCH[:FOLDER]`."""
     chart_index_url: str = ""
     """Where the archives of `chart_index` are served, for its entries. Empty: beside index.yaml."""
+    artifacthub_repo: str = ""
+    """The project's artifacthub-repo.yml, which is put where Artifact Hub looks for it, for a verified publisher."""
     initial_development: bool = True
     """Whether 0.y.z is judged as SemVer and cargo do, where the minor part is the breaking one; else as 1.y.z."""
     images: str = "auto"

@@ -27,7 +27,7 @@ _LAYER_TYPES = (LAYER_TYPE, "application/tar+gzip")  # the second one is of char
 # Only a registry that answers with one of these says that something is not there. The last is Harbor's.
 _UNKNOWN_CODES = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"}
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
-_REFERRERS = re.compile(r"^sha256-[0-9a-f]{64}(\..+)?$")
+_REFERRERS = re.compile(r"^(sha256-[0-9a-f]{64}(\..+)?|artifacthub\.io)$")
 _NEXT_PAGE = re.compile(r'<([^>]*)>\s*;[^,<]*\brel\s*=\s*"?next"?', re.IGNORECASE)
 _LARGEST_ARCHIVE = 100 << 20  # bytes, more than what helm unpacks
 _MOST_LISTED = 50  # manifests in an index
@@ -411,7 +411,10 @@ def referrers_tag(digest: str) -> str:
 
 
 def holds_referrers(tag: str) -> bool:
-    """Whether a tag is no version, but says what is attached to one (with a suffix: cosign's older form)."""
+    """Whether a tag is no version, but says what is attached to one, or of Artifact Hub who publishes.
+
+    (With a suffix: cosign's older form.)
+    """
     return bool(_REFERRERS.match(tag))
 
 

@@ -218,8 +218,8 @@ class Folder:
             for name, content in files.items():
                 if name == INDEX and (old := before[name]) is not None:
                     edits.apply([Edit(self.path / name, old, content)])
-                elif before[name] is None or self.read(name) != content:
-                    if self.read(name) not in (None, content):
+                elif (there := self.read(name)) != content:
+                    if there != before[name]:
                         raise ReleaseError(f"{shown(self.path / name)} was changed by another program", code=REFUSED)
                     write_atomic(self.path / name, content)
         return ""

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from scripts.core.git import Repository
+from scripts.registry.reference import Registry
 from scripts.release.announce import Place
 from scripts.release.chart_index import read_index
 from scripts.release.forge import read_forge
+from scripts.release.hub import read_hub
 from scripts.workspace import Workspace
 
 
-def places(work: Workspace, repository: Repository | None) -> tuple[Place, ...]:
+def places(work: Workspace, repository: Repository | None, registry: Registry | None) -> tuple[Place, ...]:
     """The places that the configuration names. Raises ConfigError."""
+    config = work.config
+    index = read_index(config, repository) if config.chart_index else None
     found: list[Place] = []
-    if work.config.forge:
-        found.append(read_forge(work.config.forge, os.environ, work.runner))
-    if work.config.chart_index:
-        found.append(read_index(work.config, repository))
+    if config.forge:
+        found.append(read_forge(config.forge, os.environ, work.runner))
+    if index is not None:
+        found.append(index)
+    if config.artifacthub_repo:
+        source = config.project / Path(config.artifacthub_repo).expanduser()
+        found.append(read_hub(source, registry, index.store if index else None))
     return tuple(found)

@@ -170,7 +170,7 @@ class Release:
         self._base = base_of(work, self.facts.chart, registry)
         self._verdict: Mapping[str, Any] | None = None
         self._judged = ""  # the verdict, in Markdown
-        self._places = places(work, self.facts.repository)
+        self._places = places(work, self.facts.repository, registry)
         self.plan = self._make_plan()
 
     @property

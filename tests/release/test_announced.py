@@ -19,6 +19,8 @@ import yaml
 
 from scripts.chart.source import read_chart
 from scripts.core.errors import OUTSIDE, REFUSED, ConfigError, GitError, ReleaseError
+from scripts.registry.client import connect
+from scripts.registry.embedded import embedded, registry_for
 from scripts.release.announce import Announced, Place
 from scripts.release.chart_index import Folder, Index
 from scripts.release.forge import read_forge
@@ -422,12 +424,57 @@ class TestBranch:
             self.branch(project, text).plan()
 
 
+# -- Artifact Hub --------------------------------------------------------------------------------------
+
+
+class TestHub:
+    OURS = "repositoryID: 6f4ad1b2-0000-4000-8000-000000000001\nowners:\n- name: We\n  email: we@example.org\n"
+
+    def hub(self, project: Project, text: str, **more: str) -> Project:
+        (project.root / "artifacthub-repo.yml").write_text(text)
+        return Project(project.work.having(artifacthub_repo="artifacthub-repo.yml", **more))
+
+    def test_is_put_beside_the_chart_and_the_index_and_renewed(self, project: Project, pages: Path) -> None:
+        there = self.hub(project, self.OURS, chart_index=str(pages))
+        assert there.plan()["artifacthub"] == "absent"
+        there.release()
+        assert (pages / "artifacthub-repo.yml").read_text() == self.OURS
+        with registry_for(there.work) as registry, connect(registry) as client:
+            at = replace(registry.reference("demo", "1.2.0"), version="artifacthub.io")
+            found = client.manifest(at)
+            assert found is not None
+            manifest = json.loads(found.content)
+            (layer,) = manifest["layers"]
+            assert client.blob(at, layer["digest"], layer["size"]).decode() == self.OURS
+            assert client.versions("demo") == ("1.2.0",)
+        assert manifest["config"]["mediaType"] == "application/vnd.cncf.artifacthub.config.v1+yaml"
+        assert layer["mediaType"] == "application/vnd.cncf.artifacthub.repository-metadata.layer.v1.yaml"
+        assert set(there.plan().values()) == {"same"}
+
+        more = f"{self.OURS}- name: They\n  email: they@example.org\n"
+        there = self.hub(project, more, chart_index=str(pages))
+        assert there.plan()["artifacthub"] == "absent"
+        there.release()
+        assert (pages / "artifacthub-repo.yml").read_text() == more
+        assert set(there.plan().values()) == {"same"}
+
+        other = self.hub(project, self.OURS.replace("0001", "0002"), chart_index=str(pages))
+        assert other.plan()["artifacthub"] == "different"
+        with pytest.raises(ReleaseError, match="belongs to another repository of Artifact Hub"):
+            other.release()
+
+    @pytest.mark.parametrize("text", ["", "[]", "a: [", "owners: []\n", "owners: [x]\n", "repositoryID: 3\n"])
+    def test_that_is_none(self, project: Project, text: str) -> None:
+        with pytest.raises(ConfigError, match=r"is no artifacthub-repo\.yml"):
+            self.hub(project, text).plan()
+        with pytest.raises(ConfigError, match="which is not there"):
+            Project(project.work.having(artifacthub_repo="nowhere.yml")).plan()
+
+
 # -- notes ---------------------------------------------------------------------------------------------
 
 
 def test_notes_say_what_changed_what_it_means_and_how_to_get_it(project: Project, tmp_path: Path) -> None:
-    from scripts.registry.embedded import embedded
-
     with embedded(tmp_path / "real", project.work) as registry:
         there = Project(project.work.having(registry=registry.prefix))
         there.release(tag=True)
