@@ -65,19 +65,27 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test that needs no container engine."""
     install(session, "test", "services")
-    build_tools(session, "helm", "kubeconform", "helm-docs", "crane", "registry", "toxiproxy")
-    engineless = "not e2e and not compose and not bench and not audit and not browser"
+    build_tools(session, "helm", "kubeconform", "helm-docs", "crane", "registry", "oras", "toxiproxy")
+    engineless = "not e2e and not compose and not bench and not audit and not browser and not signed"
     session.run("pytest", "-n", "2", "-m", engineless, *session.posargs)
+
+
+@nox.session
+def signed(session: nox.Session) -> None:
+    """Have cosign itself sign and check what a release attaches; building it takes 8 minutes."""
+    install(session, "test")
+    build_tools(session, "helm", "kubeconform", "crane", "cosign")
+    session.run("pytest", "-m", "signed", "tests/release", *session.posargs)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Measure which branches of scripts/ the tests reach that need no container engine."""
     install(session, "test", "services")
-    build_tools(session, "helm", "kubeconform", "helm-docs", "crane", "registry", "toxiproxy")
+    build_tools(session, "helm", "kubeconform", "helm-docs", "crane", "registry", "oras", "toxiproxy")
     folders = [f"tests/{name}" for name in ("unit", "pipeline", "registry", "release", "render")]
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-n", "2", *folders, *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "-n", "2", "-m", "not signed", *folders, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

@@ -273,6 +273,8 @@ class Release:
             publishing.demand_push(self._served(), facts.package)
         if self.absent("attach") and self._config.signing_key:
             demand_signable(self._work)
+        if self.absent("publish") and self._config.pgp_key:
+            with_prov(self._work, facts.package, facts.archive)  # which stays in dist/, and is taken from there
         if facts.repository is not None and facts.commit is not None and self.absent("bump", "tag"):
             facts.repository.try_identity()
             if self.absent("tag"):

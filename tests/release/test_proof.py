@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,102 +13,18 @@ from scripts.core.command import Runner
 from scripts.core.config import Config, load_config
 from scripts.core.errors import ConfigError, FindingsError, RegistryError, UsageError
 from scripts.core.files import sha256
-from scripts.registry.client import INDEX_TYPE, Client, Found, connect, referrers_tag
 from scripts.registry.embedded import registry_for
-from scripts.registry.reference import Registry
-from scripts.registry.referrers import PREDICATE, Attachment, attach, attached, content_of, read_referrer
+from scripts.registry.referrers import PREDICATE
 from scripts.release.evidence import CHANGES, RECORD, VERDICT
 from scripts.release.plan import Options, prepared
-from scripts.release.proof import Demand, Proof, prove
+from scripts.release.proof import Demand
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
 from scripts.release.statements import MEDIA_TYPE, PROVENANCE, TEST_RESULT, to_bytes
 from scripts.toolchain.finder import Toolchain
 from tests.release.conftest import TODAY, Project, left_alone, make_project, with_commit
-from tests.release.reports import report, write_report
+from tests.release.shelf import Shelf, changed, deploying
 
 MATERIAL = "predicate/buildDefinition/resolvedDependencies/0"
-POD = """\
-apiVersion: v1
-kind: Pod
-metadata: {name: demo}
-spec:
-  containers: [{name: demo, image: "example.org/demo:{{ .Chart.AppVersion }}"}]
-"""
-
-
-class Shelf:
-    """The published chart in a registry that is served during the test, and what is attached to it."""
-
-    def __init__(self, project: Project, registry: Registry, version: str = "1.2.0") -> None:
-        self.project, self.registry = project, registry
-        self.reference = registry.reference("demo", version)
-
-    def client(self) -> Any:
-        return connect(self.registry, push=True)
-
-    def subject(self, client: Client) -> Found:
-        found = client.manifest(self.reference)
-        assert found is not None
-        return found
-
-    def contents(self) -> dict[str, bytes]:
-        """What is attached, by its key."""
-        with self.client() as client:
-            digest = self.subject(client).digest
-            return {
-                one.key: content_of(client, self.reference, read_referrer(client, self.reference, digest, one.digest))
-                for one in attached(client, self.reference, digest)
-            }
-
-    def add(self, kind: str, content: bytes, **annotations: str) -> None:
-        """Attach something more, as anybody can who may push."""
-        with self.client() as client:
-            told = Attachment(
-                kind, kind, "file", content, {key.replace("__", "."): v for key, v in annotations.items()}
-            )
-            attach(client, self.reference, self.subject(client), [told], "2026-01-01T00:00:00Z")
-
-    def replace(self, key: str, change: Callable[[bytes], bytes]) -> None:
-        """Take off the list what has this key, as one can who may push, and attach something else."""
-        old = self.contents()[key]
-        with self.client() as client:
-            subject = self.subject(client)
-            listed = client.referrers(self.reference, subject.digest)
-            gone = [one.digest for one in attached(client, self.reference, subject.digest) if one.key == key]
-            left = [one for one in listed if one["digest"] not in gone]
-            (was,) = [one for one in listed if one["digest"] in gone]
-            index = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": left}).encode()
-            client.put_manifest(self.reference.repository, referrers_tag(subject.digest), index, INDEX_TYPE)
-            kind, annotations = was["artifactType"], was["annotations"]
-            told = Attachment(kind, kind, "file", change(old), annotations)
-            attach(client, self.reference, subject, [told], annotations["org.opencontainers.image.created"])
-
-    @contextlib.contextmanager
-    def listed(self) -> Iterator[None]:
-        """Puts the list of what is attached back as it was."""
-        with self.client() as client:
-            digest = self.subject(client).digest
-            before = self.index(client, digest)
-        yield
-        with self.client() as client:
-            client.put_manifest(self.reference.repository, referrers_tag(digest), before, INDEX_TYPE)
-
-    def index(self, client: Client, digest: str) -> bytes:
-        found = client.manifest(replace(self.reference, version=referrers_tag(digest)))
-        assert found is not None
-        return found.content
-
-    def prove(self, version: str | None = "1.2.0", digest: str | None = None, **demand: Any) -> Proof:
-        return prove(self.project.work, self.registry, "demo", version, digest, Demand(**demand))
-
-    def states(self, **demand: Any) -> dict[str, str]:
-        return {one.check: one.state for one in self.prove(**demand).checks}
-
-    def detail(self, check: str, **demand: Any) -> str:
-        """Why a row failed."""
-        (found,) = [one for one in self.prove(**demand).checks if one.check == check]
-        assert found.state == "failed", found
-        return found.detail
 
 
 @pytest.fixture(scope="module")
@@ -121,12 +35,7 @@ def published(
     folder = tmp_path_factory.mktemp("published")
     with pytest.MonkeyPatch.context() as patch:
         left_alone(folder, patch)
-        project = with_commit(make_project(folder / "project", config, toolchain, runner))
-        (project.config.chart / "templates" / "pod.yaml").write_text(POD)
-        (project.config.chart / "values-prod.yaml").write_text("replicas: 3\n")
-        project.commit("Deploy something")
-        with prepared(project.work, Options(), today=TODAY, dry_run=True) as ready:
-            write_report(project.config, report(ready.package.sha256))
+        project = deploying(with_commit(make_project(folder / "project", config, toolchain, runner)))
         project.release()
     with registry_for(project.work) as registry:
         yield Shelf(project, registry)
@@ -137,22 +46,6 @@ def shelf(published: Shelf) -> Iterator[Shelf]:
     """That release; what a test attaches or takes away is put right after it."""
     with published.listed():
         yield published
-
-
-def changed(**values: Any) -> Callable[[bytes], bytes]:
-    """Content that is JSON, with other values at "a/b/0"."""
-
-    def change(content: bytes) -> bytes:
-        told = json.loads(content)
-        for path, value in values.items():
-            *way, last = path.split("/")
-            at = told
-            for word in way:
-                at = at[int(word) if word.isdigit() else word]
-            at[int(last) if last.isdigit() else last] = value
-        return to_bytes(told)
-
-    return change
 
 
 # -- what is attached ------------------------------------------------------------------------------

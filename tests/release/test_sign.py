@@ -1,0 +1,230 @@
+"""What is attached is signed by a key, and with that key demanded nothing else is believed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.core.command import SIGNING_PASSWORDS, Runner
+from scripts.core.config import Config, load_config
+from scripts.core.errors import ConfigError, FindingsError, ToolError
+from scripts.registry.embedded import registry_for
+from scripts.registry.referrers import BUNDLE_PREDICATE
+from scripts.release.evidence import RECORD
+from scripts.release.plan import Options, prepared
+from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
+from scripts.release.sign import BUNDLE, Trust, demand_key
+from scripts.release.statements import BOM, PROVENANCE, SIGNATURE, TEST_RESULT
+from scripts.toolchain.finder import Toolchain
+from scripts.workspace import open_workspace
+from tests.release import cosign
+from tests.release.conftest import TODAY, Project, left_alone, make_project, with_commit
+from tests.release.shelf import Shelf, changed, deploying
+
+PASSWORD = "a pass phrase"
+ROWS = ("signature", "provenance", "e2e", "sbom", "record", "changelog")
+
+
+class StandIn(Toolchain):
+    """The pinned tools, with the stand-in for cosign."""
+
+    script: Path
+
+    def path(self, name: str) -> Path:
+        return self.script if name == "cosign" else super().path(name)
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A signed release, the key that has signed it, and one that has not."""
+
+    shelf: Shelf
+    key: Path
+    other: Path
+    tools: Toolchain
+
+
+def cosign_keys(tools: Toolchain, folder: Path, name: str) -> tuple[Path, Path]:
+    """A key pair of cosign's own making."""
+    env = {"COSIGN_PASSWORD": PASSWORD, "HOME": str(folder), "PATH": "/usr/bin:/bin"}
+    argv = (tools.path("cosign"), "generate-key-pair", "--output-key-prefix", name)
+    subprocess.run(argv, cwd=folder, env=env, check=True, capture_output=True)
+    return folder / f"{name}.key", folder / f"{name}.pub"
+
+
+@pytest.fixture(
+    scope="module",
+    params=["stand-in", pytest.param("cosign", marks=[pytest.mark.signed, pytest.mark.timeout(2400)])],
+)
+def signed(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    config: Config,
+    toolchain: Toolchain,
+    runner: Runner,
+) -> Iterator[Signed]:
+    """A release that is signed, in a registry that goes on serving."""
+    folder, tools = tmp_path_factory.mktemp("signed"), toolchain
+    if request.param == "stand-in":
+        tools = StandIn(config.cache_dir, runner)
+        tools.script = folder / "cosign"
+        tools.script.write_text(f"#!{sys.executable}\n{Path(cosign.__file__).read_text()}")
+        tools.script.chmod(0o755)
+        (private, public), (_, other) = (cosign.make_keys(folder, name, PASSWORD) for name in ("own", "other"))
+    else:
+        (private, public), (_, other) = (cosign_keys(tools, folder, name) for name in ("own", "other"))
+    with pytest.MonkeyPatch.context() as patch:
+        left_alone(folder, patch)
+        patch.setenv(SIGNING_PASSWORDS[0], PASSWORD)
+        project = deploying(with_commit(make_project(folder / "project", config, toolchain, runner)))
+        project = replace(project, work=replace(project.work.having(signing_key=str(private)), tools=tools))
+        project.release()
+    with registry_for(project.work) as registry:
+        yield Signed(Shelf(project, registry), public, other, tools)
+
+
+@pytest.fixture
+def shelf(signed: Signed) -> Iterator[Shelf]:
+    """That release; what a test attaches or takes away is put right after it."""
+    with signed.shelf.listed():
+        yield signed.shelf
+
+
+def test_what_is_signed_passes_with_its_key(signed: Signed, shelf: Shelf) -> None:
+    statements = {f"signed {kind}" for kind in (SIGNATURE, PROVENANCE, TEST_RESULT, BOM)}
+    assert {key for key in shelf.contents() if key.startswith("signed")} == statements
+    proof = shelf.prove(trust=Trust(key=str(signed.key)), require=("signature", "e2e", "provenance", "sbom"))
+    proof.demand()
+    assert {one.check: one.state for one in proof.checks if one.check in ROWS} == dict.fromkeys(ROWS, "passed")
+
+
+def test_without_a_key_it_is_said_that_it_was_not_checked(shelf: Shelf) -> None:
+    checks = {one.check: one for one in shelf.prove().checks}
+    assert checks["signature"].state == "not checked"
+    assert checks["provenance"].detail.endswith("(its signature is not checked)")
+
+
+def test_the_signature_of_another_key_fails(signed: Signed, shelf: Shelf) -> None:
+    trust = Trust(key=str(signed.other))
+    assert f"not by {signed.other}" in shelf.detail("signature", trust=trust)
+    for row in ("provenance", "e2e", "sbom"):
+        assert f"it is not signed by {signed.other}" in shelf.detail(row, trust=trust)
+    with pytest.raises(FindingsError, match="signature"):
+        shelf.prove(trust=trust).demand()
+
+
+def test_a_statement_that_was_changed_beside_its_signature_fails(signed: Signed, shelf: Shelf) -> None:
+    where = "predicate/configuration/0/annotations/scenarios/upgrade"
+    shelf.replace(TEST_RESULT, changed(**{f"{where}/requests": 9000}))
+    for demand in ({}, {"trust": Trust(key=str(signed.key))}):
+        assert "what is signed says something else" in shelf.detail("e2e", **demand)
+
+
+def test_all_of_it_written_anew_by_one_without_the_key_fails(signed: Signed, shelf: Shelf) -> None:
+    shelf.replace(RECORD, changed(tag="demo-6.6.6"))
+    shelf.replace(f"signed {PROVENANCE}", lambda _: b"{}")
+    trust = Trust(key=str(signed.key))
+    assert "no bundle with a statement" in shelf.detail("signature", trust=trust)
+    assert "it is not signed by" in shelf.detail("provenance", trust=trust)
+    assert "the provenance names another one" in shelf.detail("record", trust=trust)
+
+
+def test_a_bundle_of_another_digest_or_with_another_payload_fails(signed: Signed, shelf: Shelf) -> None:
+    def other(content: bytes) -> bytes:
+        told = json.loads(content)
+        payload = json.loads(base64.b64decode(told["dsseEnvelope"]["payload"]))
+        payload["subject"][0]["digest"]["sha256"] = "6" * 64
+        told["dsseEnvelope"]["payload"] = base64.b64encode(json.dumps(payload).encode()).decode()
+        return json.dumps(told).encode()
+
+    shelf.replace(f"signed {SIGNATURE}", other)
+    assert "another digest: sha256:666" in shelf.detail("signature", trust=Trust(key=str(signed.key)))
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"dsseEnvelope": 1}', b"[" * 100_000, b"\xff"])
+def test_a_broken_bundle_fails(shelf: Shelf, content: bytes) -> None:
+    shelf.add(BUNDLE, content, **{BUNDLE_PREDICATE: SIGNATURE})
+    assert shelf.detail("signature")
+
+
+def test_a_second_release_signs_nothing(shelf: Shelf) -> None:
+    project, said = shelf.project, list[str]()
+    own = project.work.having(registry=shelf.registry.prefix, dist=project.config.dist.with_name("other"))
+    with prepared(replace(own, say=said.append), Options(), today=TODAY) as ready:
+        assert {step.name: step.state for step in ready.plan}["attach"] == "same"
+        ready.run()
+    assert not [line for line in said if line.startswith(("signing", "attached"))]
+
+
+def test_a_key_in_the_environment_and_a_wrong_passphrase(
+    signed: Signed, shelf: Shelf, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = Path(shelf.project.config.signing_key)
+    monkeypatch.setenv("MY_KEY", private.read_text())
+    monkeypatch.setenv(SIGNING_PASSWORDS[1], "wrong")
+    own = replace(project, work=replace(project.work.having(signing_key="env://MY_KEY"), tools=signed.tools))
+    with pytest.raises(ToolError, match="cosign cannot sign with env://MY_KEY") as refused:
+        own.release()
+    assert refused.value.run is not None
+    assert "GATI_SIGNING_PASSWORD" in refused.value.run
+    assert own.published() == {}
+    monkeypatch.setenv(SIGNING_PASSWORDS[0], PASSWORD)
+    own.release()
+    assert own.plan()["attach"] == "same"
+
+
+def test_what_signs_is_in_no_other_programs_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*SIGNING_PASSWORDS, "MY_KEY", "COSIGN_PRIVATE_KEY"):
+        monkeypatch.setenv(name, f"secret of {name}")
+    work = open_workspace(tmp_path, signing_key="env://MY_KEY")
+    assert "secret of" not in work.runner.run(("env",)).stdout
+    assert work.runner.redact("it is secret of MY_KEY") == "it is ***"
+    assert "secret of MY_KEY" in work.runner.run(("env",), env={"MY_KEY": "secret of MY_KEY"}).stdout
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [("nowhere.key", "there is no key at"), ("env://NOT_SET", "has no NOT_SET"), ("keyless", "no token here says")],
+)
+def test_what_cannot_sign_is_refused_first(tmp_path: Path, key: str, told: str) -> None:
+    config = load_config(tmp_path, environ={"GATI_SIGNING_KEY": key})
+    with pytest.raises(ConfigError, match=told):
+        demand_key(config, {})
+    with pytest.raises(ConfigError, match="attach is off"):
+        demand_key(replace(config, attach=False), {})
+    demand_key(replace(config, signing_key="keyless"), {"SIGSTORE_ID_TOKEN": "x"})
+    demand_key(replace(config, signing_key="awskms:///alias/key"), {})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"key": "a", "identity": "b", "issuer": "c"},
+        {"identity": "b"},
+        {"issuer": "c"},
+        {"key": "a", "root": "r"},
+    ],
+)
+def test_a_trust_that_cannot_be_meant_is_refused(words: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Trust(**words)
+
+
+@pytest.mark.signed
+@pytest.mark.parametrize("signed", ["cosign"], indirect=True)
+def test_cosign_itself_finds_and_believes_what_is_attached(signed: Signed, shelf: Shelf) -> None:
+    reference = f"{shelf.registry.remote.removeprefix('oci://')}/demo@{shelf.prove().digest}"
+    how = ("--key", signed.key, "--insecure-ignore-tlog=true", "--allow-http-registry", reference)
+    binary = signed.tools.path("cosign")
+    shelf.project.runner.run((binary, "verify", *how))
+    for kind in ("slsaprovenance1", "cyclonedx", TEST_RESULT):
+        shelf.project.runner.run((binary, "verify-attestation", "--type", kind, *how))
+    assert BOM_TYPE in shelf.contents()
