@@ -23,7 +23,7 @@ from scripts.core.files import sha256, write_atomic
 from scripts.core.owner import owned
 from scripts.core.progress import Say
 from scripts.core.waiting import locked, until
-from scripts.registry.client import connect
+from scripts.registry.client import connect, holds_referrers
 from scripts.registry.credentials import find_credentials, login_in_environment
 from scripts.registry.reference import Registry, parse_reference
 from scripts.workspace import Workspace
@@ -125,7 +125,7 @@ def serve(folder: Path, work: Workspace, *, port: int = 0) -> Iterator[tuple[Reg
         pulls = [
             f"helm pull oci://{registry.host}/{each.repository} --version {each.tag.replace('_', '+')} --plain-http"
             for each in _noted(folder, work.say)
-            if not each.tag.startswith("sha256")  # what is attached to a chart
+            if not holds_referrers(each.tag)
         ]
         served = folder / _SERVED
         write_atomic(served, json.dumps({"pid": os.getpid(), "host": registry.host}) + "\n")
