@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-# What an XML 1.0 document may not hold in any form, and the sequences by which terminals change colours.
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from scripts.core.progress import plain
+
+_FORBIDDEN = re.compile("[\ud800-\udfff\ufffe\uffff]")  # what no XML 1.0 document holds beside control characters
 
 
 @dataclass(frozen=True)
@@ -76,4 +76,4 @@ def _time(seconds: float | None) -> dict[str, str]:
 
 
 def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("\ufffd", _ANSI.sub("", text))
+    return _FORBIDDEN.sub("\ufffd", plain(text))

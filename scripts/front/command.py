@@ -105,10 +105,11 @@ def command(
 
 
 def _open(ctx: Context, overrides: dict[str, Any], typed: Typed) -> Workspace:
+    from scripts.core.progress import plain
     from scripts.workspace import open_workspace
 
     def speak(text: str) -> None:
-        say(typed.pasted(text) if text.startswith("next: ") else text)
+        say(plain(typed.pasted(text) if text.startswith("next: ") else text))
 
     return open_workspace(ROOT, say=speak, echo=say if ctx.config.run.echo else None, **overrides)
 
@@ -129,6 +130,10 @@ def demand_parsed(tasks: Collection) -> None:
     called = Path(sys.argv[0])
     if (called.parent.name if called.name == "__main__.py" else called.name) not in ("invoke", "inv"):
         return  # somebody else reads them
+    match sys.argv[1:]:
+        case [str(name), "--help" | "-h"] if name in tasks.task_names and tasks[name].positional:
+            # Invoke would take it for the word that the task wants.
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:-2], "--help", name])  # noqa: S606 - Invoke itself
     from invoke.exceptions import ParseError
     from invoke.parser import Parser
     from invoke.program import Program
@@ -246,6 +251,7 @@ class Show:
 def told(show: Show, typed: Typed) -> Iterator[None]:
     """Tells what ends the block: an expected failure by its message and exit code, a signal by 128 and its number."""
     from scripts.core.errors import OUTSIDE, OutputError, ReleaseError
+    from scripts.core.progress import plain
 
     if sys.platform == "win32":
         text = "error: this toolkit needs a POSIX system: run it in WSL, a container or a virtual machine"
@@ -270,7 +276,7 @@ def told(show: Show, typed: Typed) -> Iterator[None]:
                     sys.stdout.flush()
                 except OSError:  # where results go is what is full
                     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-                raise Exit(f"error: {show.redact(str(failure))}", code=failure.code) from None
+                raise Exit(f"error: {plain(show.redact(str(failure)))}", code=failure.code) from None
     except KeyboardInterrupt as stop:
         code = 128 + getattr(stop, "number", signal.SIGINT)
         stopped = ReleaseError("stopped; what ran was ended and temporary files are gone", code=code)
