@@ -27,6 +27,13 @@ class TestPrometheusRule:
             assert alert["labels"]["severity"]
             assert alert["annotations"]["summary"]
 
+    def test_alerts_of_two_installations_are_two(self) -> None:
+        """To Alertmanager those with the same labels are one, and most expressions leave none of their own."""
+        for values in ({}, {"fullnameOverride": "blue", "global": {"namespace": "edge"}}):
+            group = render(merged(RULES, values)).one("PrometheusRule")["spec"]["groups"][0]
+            place = (values.get("global", {}).get("namespace", "gati"), group["name"])
+            assert {(rule["labels"]["namespace"], rule["labels"]["service"]) for rule in group["rules"]} == {place}
+
     def test_alerts_are_about_this_release(self) -> None:
         docs = render({**RULES, "global": {"namespace": "edge"}, "ingress": {"name": "door"}})
         expressions = " ".join(
@@ -65,6 +72,14 @@ class TestDashboard:
         board = json.loads(text)
         assert board["title"]
         assert [panel for panel in board["panels"] if "gati_ingress_requests_total" in json.dumps(panel)]
+
+    def test_the_share_of_errors_is_zero_while_there_are_none(self) -> None:
+        """A counter of errors is not there before the first one, and what is not there has no share."""
+        (text,) = render({"dashboard": {"enabled": True}}).one("ConfigMap", "gati-ingress-dashboard")["data"].values()
+        expressions = [target["expr"] for panel in json.loads(text)["panels"] for target in panel.get("targets", ())]
+        shares = [each for each in expressions if '"5.."' in each]
+        assert shares
+        assert all("or vector(0)) /" in each for each in shares)
 
     def test_namespace_comes_from_values(self) -> None:
         docs = render({"dashboard": {"enabled": True, "namespace": "grafana"}})

@@ -53,3 +53,11 @@ a ServiceMonitor and the usual jobs for annotated pods label them; a long name i
 {{- $found := printf "namespace=%q,pod=~%q" (include "gati.namespace" .) $pods -}}
 {{- (.Values.ingress.prometheus).selector | default $found -}}
 {{- end }}
+
+{{/* The labels of an alert. Its expression leaves none that tell one installation from another, and alerts with the same
+labels are one to Alertmanager. Takes (list ROOT SEVERITY). */}}
+{{- define "gati.ingress.alertLabels" -}}
+namespace: {{ include "gati.namespace" (index . 0) | quote }}
+service: {{ include "gati.ingress.name" (index . 0) | quote }}
+severity: {{ index . 1 }}
+{{- end }}
