@@ -16,8 +16,8 @@ ENOUGH = 3000  # requests below which a load proves nothing
 SLOW = 1.0  # seconds from which a request is told, though it is not lost
 STOOD = 2.0  # seconds from which on the control did not wait for a busy machine: a node stood still, and that is void
 # From so many seconds on the control says that the machine is short of something. What answers at once in a
-# thousandth of that waits for nothing else. It excuses a loss at that time, and voids nothing else: where neither the
-# control nor the load lost anything, the machine was slow and no more.
+# thousandth of that waits for nothing else. It excuses what was lost after as long a wait at that time. What is
+# refused at once did not wait for the machine, and where neither lost anything, it was slow and no more.
 STRAINED = 0.25
 BEFORE, AFTER = 5.0, 1.0  # seconds around a request in which an event can be its cause
 _TOGETHER = 1.0  # seconds between two requests of one incident
@@ -181,9 +181,12 @@ def judge(
         end = max(request.end for request in ordered)
         control = [request for request in control if request.end >= ordered[0].at and request.at <= end]
         void = windows(control, ordered[0].at, ordered[-1].at, rate=rate, slow=STOOD)
-        bad = [request for request in ordered if request.failed and not _within(request, void)]
+        lost = [request for request in ordered if request.failed and not _within(request, void)]
+        waited, at_once = ([r for r in lost if (r.seconds >= STRAINED) is long] for long in (True, False))
         strained = windows(control, ordered[0].at, ordered[-1].at, rate=rate, slow=STRAINED)
-        void = (*void, *(window for window in strained if any(_within(request, (window,)) for request in bad)))
+        excused = [window for window in strained if any(_within(request, (window,)) for request in waited)]
+        blamed = [window for window in excused if any(_within(request, (window,)) for request in at_once)]
+        void = (*void, *(window for window in excused if window not in blamed))
     valid = [request for request in ordered if not _within(request, void)]
     before = measure(request for request in valid if begun is not None and request.end <= begun)
     during = measure(request for request in valid if begun is None or request.end > begun)

@@ -159,7 +159,7 @@ CASES = (
     case(
         "liveness-cannot-run",
         "install",
-        "probe errored: .*/bin/nothing",
+        "probe errored.*/bin/nothing",
         front('set $main "livenessProbe" (dict "exec" (dict "command" (list "/bin/nothing")) "periodSeconds" 1)'),
     ),
     case(
