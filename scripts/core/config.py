@@ -35,6 +35,7 @@ class Config:
     project: Path = Path()
     """The folder of the file that configures the chart; the checkout, where no other is nearer."""
     chart: Path = Path("helm/gati")
+    """The folder of the chart."""
     charts: tuple[str, ...] = ()
     """Folders of charts, as patterns (`charts/*`), for `--all` and `--changed`. Empty: `chart` alone."""
     values: tuple[str, ...] = ()
@@ -65,7 +66,9 @@ class Config:
     meant_files: tuple[str, ...] = ()
     """Files of the chart that look like secrets and are meant to be packed: names below its folder, or patterns."""
     dist: Path = Path("dist")
+    """Where results go, one file for what each task found."""
     cache_dir: Path = Path()
+    """Where pinned tools are kept. Empty: the user's cache folder."""
     registry: str = ""
     """Where charts are published, as `oci://host/path`. Empty: the embedded registry on loopback, as `embedded` is."""
     embedded_registry: Path = Path(".registry")
@@ -77,6 +80,7 @@ class Config:
     registry_cert: str = ""
     """A client certificate (PEM), for a registry that asks for one; `registry_key` is its key, without a passphrase."""
     registry_key: str = ""
+    """The key of `registry_cert`."""
     require: tuple[str, ...] = ()
     """What a release has to show beforehand: `e2e`, that the smoke test has passed with these very bytes."""
     attach: bool = True

@@ -1,0 +1,159 @@
+"""Measures the gates: how many of the faults that were made the tests notice. `python -m tests.mutate --help`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.core.files import write_atomic
+from tests.mutate.generate import CHART, CODE, Mutant, of_chart, of_code, spread
+from tests.mutate.targets import RENDER, TARGETS
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+GOALS = {CHART: 97.0, CODE: 95.0}
+MOST = {CHART: 120, CODE: 110}
+NOTHING = "no fault"
+SHARDS = 2  # one for a core
+
+
+def chosen() -> list[Mutant]:
+    """The mutants of a run: always the same ones for the same sources."""
+    nothing = [_nothing(CHART, ROOT / "helm" / "gati", "templates/NOTES.txt")]
+    nothing += [_nothing(CODE, ROOT, target.file) for target in TARGETS]
+    chart = spread(of_chart(ROOT / "helm" / "gati"), MOST[CHART])
+    code = [one for target in TARGETS for one in of_code(ROOT / target.file, ROOT, target.functions)]
+    return [*nothing, *chart, *spread(code, MOST[CODE])]
+
+
+def _nothing(part: str, root: Path, file: str) -> Mutant:
+    """No fault at all, which no test may take for one: else what it says of the others is worth nothing."""
+    return Mutant(part, file, 0, NOTHING, "a test fails without a fault", lambda: (root / file).read_text("utf-8"))
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="nox -s mutate --", description=__doc__)
+    parser.add_argument("--list", action="store_true", help="only name the mutants")
+    parser.add_argument("--only", default="", help="only those whose id holds this word")
+    parser.add_argument("--seconds", type=float, default=540, help="how long to go on")
+    parser.add_argument("--keep", action="store_true", help="write what was killed down, to be held from now on")
+    parser.add_argument("--shard", help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args(words)
+    mutants = [one for one in chosen() if asked.only in one.id]
+    if asked.list:
+        print("\n".join(f"{one.id}  line {one.line}  {one.change}" for one in mutants))
+        return 0
+    if asked.shard:
+        from tests.mutate.hunt import hunt
+
+        own = mutants[int(asked.shard) :: SHARDS]
+        tests = [name for target in TARGETS if any(one.file == target.file for one in own) for name in target.tests]
+        tests += [RENDER] if any(one.part == CHART for one in own) else []
+        hunt(own, list(dict.fromkeys(tests)), asked.out, asked.seconds)
+        return 0
+    begin = time.monotonic()
+    found = _hunted(asked.only, asked.seconds)
+    report = judged(mutants, found, _read(HERE / "equivalent.toml"), _killed_before(), time.monotonic() - begin)
+    write_atomic(ROOT / "dist" / "mutants.json", json.dumps(report, indent=1) + "\n")
+    if asked.keep:
+        ids = {one["id"] for one in report["mutants"] if one["state"] == "killed"} | _killed_before()
+        known = {one.id for one in chosen()}
+        write_atomic(HERE / "killed.txt", "".join(f"{name}\n" for name in sorted(ids & known)))
+    for one in report["survivors"]:
+        print(f"survived: {one['file']}:{one['line']} {one['change']} ({one['meaning']})")
+    print(report["summary"])
+    print("\n".join(report["objections"]))
+    return 1 if report["objections"] else 0
+
+
+def _hunted(only: str, seconds: float) -> dict[str, dict[str, Any]]:
+    """What became of each mutant that there was time for, by its id."""
+    with tempfile.TemporaryDirectory(prefix="gati-mutants-") as scratch:
+        outs = [Path(scratch) / f"{number}.jsonl" for number in range(SHARDS)]
+        argv = [sys.executable, "-m", "tests.mutate", "--only", only, "--seconds", str(seconds)]
+        env = {**os.environ, "PYTEST_MUTANTS": scratch}
+        running = [
+            subprocess.Popen(
+                [*argv, "--shard", str(number), "--out", str(out)], cwd=ROOT, env=env, stdout=subprocess.DEVNULL
+            )
+            for number, out in enumerate(outs)
+        ]
+        for process in running:
+            process.wait()
+        lines = [json.loads(line) for out in outs if out.exists() for line in out.read_text().splitlines()]
+    return {line["id"]: line for line in lines}
+
+
+def judged(
+    mutants: Sequence[Mutant],
+    found: Mapping[str, Mapping[str, Any]],
+    equivalent: Mapping[str, str],
+    before: set[str],
+    seconds: float,
+) -> dict[str, Any]:
+    """The report: what noticed which, the scores, and why the run is red."""
+    told, objections, parts = [], [], []
+    for one in mutants:
+        if one.id not in found:
+            continue
+        by = found[one.id]["by"]
+        if one.change == NOTHING:
+            objections += [f"{one.file}: {by} fails without a fault"] if by else []
+            continue
+        state = "killed" if by else "equivalent" if one.id in equivalent else "survived"
+        meaning = equivalent.get(one.id, one.meaning)
+        told.append(
+            {"id": one.id, "part": one.part, "file": one.file, "line": one.line, "change": one.change, "state": state,
+             "by": by, "meaning": meaning}
+        )  # fmt: skip
+        if not by and one.id in before:
+            objections.append(f"{one.file}:{one.line} survives, and was noticed before: {one.change}")
+    for part, goal in GOALS.items():
+        own = [one for one in told if one["part"] == part]
+        counts = {state: sum(one["state"] == state for one in own) for state in ("killed", "survived", "equivalent")}
+        counted = counts["killed"] + counts["survived"]
+        score = round(100 * counts["killed"] / counted, 1) if counted else 0.0
+        parts.append(
+            {"name": part, "counted": counted, "killed": counts["killed"], "equivalent": counts["equivalent"],
+             "score": score, "goal": goal}
+        )  # fmt: skip
+        if counted and score < goal:
+            objections.append(f"{score} % of the {part}'s faults are noticed, which is less than {goal:g} %")
+    if len(found) < len(mutants):
+        objections.append(f"there was time for {len(found)} of {len(mutants)} faults only")
+    survivors = [
+        {key: one[key] for key in ("file", "line", "change", "meaning")} for one in told if one["state"] == "survived"
+    ]
+    killed = sum(one["state"] == "killed" for one in told)
+    return {
+        "schema_version": 1,
+        "summary": f"{killed} of {len(told)} faults are noticed, {len(survivors)} survive",
+        "seconds": round(seconds, 1),
+        "objections": objections,
+        "parts": parts,
+        "mutants": told,
+        "survivors": survivors,
+    }
+
+
+def _read(file: Path) -> dict[str, str]:
+    return dict(tomllib.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+
+
+def _killed_before() -> set[str]:
+    file = HERE / "killed.txt"
+    return set(file.read_text(encoding="utf-8").split()) if file.exists() else set()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

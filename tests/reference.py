@@ -1,0 +1,125 @@
+"""Writes docs/reference.md out of the code: `python -m tests.reference` after a change of a flag, a key or a file."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.core import config, errors
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "reference.md"
+_SESSIONS = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+VARIABLES = {
+    "GATI_REGISTRY_USERNAME": "Login of the registry; comes before every login that is stored.",
+    "GATI_REGISTRY_PASSWORD": "Its password or token.",
+    "GATI_OWNER": "What our processes tell each other: whose temporary things are whose. Not to be set.",
+    "GATI_BIND": "The address that the compose stack publishes its ports on.",
+    "GITHUB_ACTIONS, GITLAB_CI": "Set by the CI system: lines are grouped, findings are put at their places.",
+    "GITHUB_STEP_SUMMARY": "Set by GitHub: `invoke report` adds its head to the job's summary.",
+    "NO_COLOR": "Set to anything: `invoke diff` prints no colours.",
+    "HYPOTHESIS_PROFILE": "`thorough`: the tests draw many more examples.",
+}
+CODES = {
+    0: "what was asked for is done, or was done already",
+    errors.FINDING: "a check found something",
+    errors.USAGE: "the call cannot be meant",
+    errors.REFUSED: "the state of the chart, the repository, `dist/` or the registry forbids it",
+    errors.OUTSIDE: "a registry, a cluster, the network or the disk fails",
+    errors.TOOL: "a program is missing or fails",
+    errors.STOPPED: "Ctrl-C; another signal ends with 128 and its number",
+}
+
+
+def page() -> str:
+    """The text of the page."""
+    return "\n".join(
+        [
+            "# Reference",
+            "",
+            "Written by `python -m tests.reference` out of the code; a test fails where they differ.",
+            "",
+            *("## Tasks", "", *_tasks()),
+            *("## Sessions", "", "`nox -s NAME`.", "", *_sessions()),
+            *("## Keys", "", *_keys()),
+            *(
+                "## Variables",
+                "",
+                "Beside `GATI_<KEY>` for each key above.",
+                "",
+                *_table("variable", "meaning", VARIABLES),
+            ),
+            *("## Files in dist/", "", "NAME is that of the chart. Each has a JSON schema.", "", *_files()),
+            *("## Exit codes", "", *_table("code", "meaning", {str(code): text for code, text in CODES.items()})),
+        ]
+    )
+
+
+def _table(first: str, second: str, rows: dict[str, str]) -> Iterator[str]:
+    yield f"| {first} | {second} |"
+    yield "|---|---|"
+    for key, text in rows.items():
+        yield f"| `{key}` | {text} |"
+    yield ""
+
+
+def _tasks() -> Iterator[str]:
+    sys.path.insert(0, str(ROOT))
+    import tasks
+
+    for task in (tasks.overview, *(each for group in tasks.GROUPS.values() for each in group)):
+        said = (inspect.getdoc(task) or "").splitlines()
+        yield from (f"### {task.name}", "", said[0], "", "```", said[-1].removeprefix("Example: "), "```", "")
+        flags = {}
+        for argument in task.get_arguments():
+            names = [f"--{argument.names[0]}", *(f"-{short}" for short in argument.names[1:])]
+            word = argument.names[0].upper() if argument.positional else ", ".join(names)
+            flags[word] = str(argument.help).replace("|", "\\|")
+        yield from _table("flag", "meaning", flags)
+
+
+def _sessions() -> Iterator[str]:
+    rows = {}
+    for node in _SESSIONS.body:
+        if isinstance(node, ast.FunctionDef) and any("nox.session" in ast.unparse(one) for one in node.decorator_list):
+            named = [word for one in node.decorator_list if isinstance(one, ast.Call) for word in one.keywords]
+            name = next((ast.literal_eval(word.value) for word in named if word.arg == "name"), node.name)
+            rows[name] = (ast.get_docstring(node) or "").splitlines()[0]
+    yield from _table("session", "what it does", rows)
+
+
+def _keys() -> Iterator[str]:
+    """Each key of `[tool.gati]` with its default and the words below it in the code."""
+    tree = ast.parse(inspect.getsource(config.Config))
+    (owner,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    yield "| key | default | meaning |"
+    yield "|---|---|---|"
+    for node, after in zip(owner.body, [*owner.body[1:], None], strict=True):
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        if node.target.id in config._NO_KEYS:
+            continue
+        said = ast.get_docstring(ast.Module([after], [])) if after is not None else None
+        default = ast.unparse(node.value) if node.value is not None else ""
+        text = " ".join((said or "").split()).replace("|", "\\|")
+        yield f"| `{node.target.id}` | `{default}` | {text} |"
+    yield ""
+
+
+def _files() -> Iterator[str]:
+    rows = {}
+    for file in sorted((PAGE.parent / "schemas").glob("*.json")):
+        schema = json.loads(file.read_text(encoding="utf-8"))
+        name, _, what = schema["title"].partition(": ")
+        version = schema["properties"].get("schema_version", {}).get("const")
+        numbered = f", version {version}" if version else ""
+        rows[name] = f"{what} ([schema](schemas/{file.name}){numbered})"
+    yield from _table("file", "what it says", rows)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
