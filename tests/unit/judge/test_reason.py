@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.judge.images import judge_image
-from scripts.judge.reason import raised_part, required_part, suffices, version_level
+from scripts.judge.reason import Level, highest, raised_part, required_part, suffices, version_level
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,11 @@ def test_versions_of_something_else(old: str | None, new: str | None, level: str
 )
 def test_images(old: str, new: str, level: str) -> None:
     assert judge_image(old, new)[0] == level
+
+
+@pytest.mark.parametrize(
+    ("levels", "level"),
+    [([], "none"), (["none", "patch"], "patch"), (["minor", "major", "patch"], "major"), (["minor", "none"], "minor")],
+)
+def test_the_highest_is_the_one_that_breaks_most(levels: list[Level], level: Level) -> None:
+    assert highest(levels) == level
