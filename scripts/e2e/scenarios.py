@@ -189,7 +189,9 @@ def _define(lab: Lab, journal: Journal, source: Published) -> None:
         journal.skip('that definitions are upgraded: crds/ differs, and helm leaves it (crds = "applied" does it)')
         return
     with journal.step(f"the definitions of {lab.candidate.version} are applied, as helm does not"):
-        said = lab.kubectl("default", "apply", "--server-side", "--force-conflicts", "--filename=-", stdin=new)
+        # In helm's name: of another manager's definitions helm would say that they conflict, at the next installation.
+        words = ("--server-side", "--force-conflicts", "--field-manager=helm")
+        said = lab.kubectl("default", "apply", *words, "--filename=-", stdin=new)
         journal.detail(", ".join(said.splitlines()))
 
 
