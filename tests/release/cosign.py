@@ -31,7 +31,7 @@ def make_keys(folder: Path, name: str, password: str) -> tuple[Path, Path]:
     return private, public
 
 
-def _signed(payload: bytes) -> bytes:
+def signed_bytes(payload: bytes) -> bytes:
     """What DSSE signs."""
     return b"DSSEv1 %d %s %d %s" % (len(KIND), KIND.encode(), len(payload), payload)
 
@@ -46,13 +46,14 @@ def attest(words: argparse.Namespace) -> None:
         sys.exit("Error: reading key: decrypt: encrypted: decryption failed")
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     payload = Path(words.statement).read_bytes()
+    signature = key.sign(signed_bytes(payload), ec.ECDSA(hashes.SHA256()))
     bundle = {
         "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
         "verificationMaterial": {"publicKey": {"hint": "stand-in"}},
         "dsseEnvelope": {
             "payload": base64.b64encode(payload).decode(),
             "payloadType": KIND,
-            "signatures": [{"sig": base64.b64encode(key.sign(_signed(payload), ec.ECDSA(hashes.SHA256()))).decode()}],
+            "signatures": [{"sig": base64.b64encode(signature).decode()}],
         },
     }
     Path(words.bundle).write_text(json.dumps(bundle))
@@ -65,7 +66,7 @@ def verify(words: argparse.Namespace) -> None:
     envelope = json.loads(Path(words.bundle).read_bytes())["dsseEnvelope"]
     payload = base64.b64decode(envelope["payload"])
     try:
-        key.verify(base64.b64decode(envelope["signatures"][0]["sig"]), _signed(payload), ec.ECDSA(hashes.SHA256()))
+        key.verify(base64.b64decode(envelope["signatures"][0]["sig"]), signed_bytes(payload), ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
         sys.exit("Error: failed to verify signature: could not verify envelope: accepted signatures do not match")
     told = json.loads(payload)

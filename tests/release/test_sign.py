@@ -8,10 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from scripts.core.command import SIGNING_PASSWORDS, Runner
 from scripts.core.config import Config, load_config
@@ -21,10 +26,10 @@ from scripts.registry.referrers import BUNDLE_PREDICATE
 from scripts.release.evidence import RECORD
 from scripts.release.plan import Options, prepared
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
-from scripts.release.sign import BUNDLE, Trust, demand_key
-from scripts.release.statements import BOM, PROVENANCE, SIGNATURE, TEST_RESULT
+from scripts.release.sign import BUNDLE, Trust, demand_key, fault_of, read_bundle
+from scripts.release.statements import BOM, PROVENANCE, SIGNATURE, STATEMENT_TYPE, TEST_RESULT
 from scripts.toolchain.finder import Toolchain
-from scripts.workspace import open_workspace
+from scripts.workspace import Workspace, open_workspace
 from tests.release import cosign
 from tests.release.conftest import TODAY, Project, left_alone, make_project, with_commit
 from tests.release.shelf import Shelf, changed, deploying
@@ -228,3 +233,57 @@ def test_cosign_itself_finds_and_believes_what_is_attached(signed: Signed, shelf
     for kind in ("slsaprovenance1", "cyclonedx", TEST_RESULT):
         shelf.project.runner.run((binary, "verify-attestation", "--type", kind, *how))
     assert BOM_TYPE in shelf.contents()
+
+
+@pytest.mark.signed
+def test_a_certificate_that_has_expired_and_whose_use_no_log_has_dated_is_not_believed(
+    work: Workspace, tmp_path: Path
+) -> None:
+    def named(name: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+    def encoded(content: bytes) -> str:
+        return base64.b64encode(content).decode()
+
+    made, key, root = datetime(2020, 1, 1, tzinfo=UTC), *(ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    builder = x509.CertificateBuilder().issuer_name(named("root")).not_valid_before(made)
+    authority = builder.subject_name(named("root")).public_key(root.public_key()).serial_number(1)
+    authority = authority.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    leaf = builder.subject_name(named("leaf")).public_key(key.public_key()).serial_number(2)
+    leaf = leaf.add_extension(x509.SubjectAlternativeName([x509.RFC822Name("me@example.org")]), critical=True)
+    ends = made + timedelta(days=20_000), made + timedelta(minutes=10)
+    certificates = [
+        one.not_valid_after(end).sign(root, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+        for one, end in zip((authority, leaf), ends, strict=True)
+    ]
+    payload = json.dumps(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": "demo", "digest": {"sha256": "7" * 64}}],
+            "predicateType": SIGNATURE,
+            "predicate": {},
+        }
+    ).encode()
+    signature = key.sign(cosign.signed_bytes(payload), ec.ECDSA(hashes.SHA256()))
+    bundle = {
+        "mediaType": BUNDLE,
+        "verificationMaterial": {"certificate": {"rawBytes": encoded(certificates[1])}},
+        "dsseEnvelope": {
+            "payload": encoded(payload),
+            "payloadType": cosign.KIND,
+            "signatures": [{"sig": encoded(signature)}],
+        },
+    }
+    trusted = tmp_path / "root.json"
+    authority_told = {
+        "subject": {"organization": "tests", "commonName": "root"},
+        "certChain": {"certificates": [{"rawBytes": encoded(certificates[0])}]},
+        "validFor": {"start": "2020-01-01T00:00:00Z"},
+    }
+    kind = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
+    trusted.write_text(json.dumps({"mediaType": kind, "certificateAuthorities": [authority_told]}))
+    trust = Trust(identity="me@example.org", issuer="https://issuer.example.org", root=str(trusted))
+    told = read_bundle(json.dumps(bundle).encode())
+    assert told.by == "certificate"
+    fault = fault_of(work, told, "sha256:" + "7" * 64, trust)
+    assert "transparency log" in fault
