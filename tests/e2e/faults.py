@@ -536,7 +536,7 @@ CASES = (
     case(
         "stale-port",
         "upgrade",
-        "helm test|test hook failed|requests were lost",
+        "Pod gati-ingress-test: |requests were lost",
         service(f'set {_PORT} "targetPort" 8081'),
     ),
     case(
@@ -605,7 +605,7 @@ CASES = (
     case(
         "port-moved",
         "upgrade",
-        "requests were lost",
+        "Pod gati-ingress-test: |requests were lost",
         service(f'set {_PORT} "port" 8000'),
     ),
     case(
