@@ -132,8 +132,11 @@ def demand_parsed(tasks: Collection) -> None:
         return  # somebody else reads them
     match sys.argv[1:]:
         case [str(name), "--help" | "-h"] if name in tasks.task_names and tasks[name].positional:
-            # Invoke would take it for the word that the task wants.
-            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:-2], "--help", name])  # noqa: S606 - Invoke itself
+            from invoke.main import program
+
+            sys.argv[-2:] = ["--help", name]  # Invoke would take it for the word that the task wants
+            program.run(sys.argv)
+            sys.exit()
     from invoke.exceptions import ParseError
     from invoke.parser import Parser
     from invoke.program import Program
