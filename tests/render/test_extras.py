@@ -29,7 +29,8 @@ class TestPrometheusRule:
 
     def test_alerts_of_two_installations_are_two(self) -> None:
         """To Alertmanager those with the same labels are one, and most expressions leave none of their own."""
-        for values in ({}, {"fullnameOverride": "blue", "global": {"namespace": "edge"}}):
+        sets: list[dict[str, Any]] = [{}, {"fullnameOverride": "blue", "global": {"namespace": "edge"}}]
+        for values in sets:
             group = render(merged(RULES, values)).one("PrometheusRule")["spec"]["groups"][0]
             place = (values.get("global", {}).get("namespace", "gati"), group["name"])
             assert {(rule["labels"]["namespace"], rule["labels"]["service"]) for rule in group["rules"]} == {place}

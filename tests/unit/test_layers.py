@@ -94,7 +94,7 @@ def test_only_the_runner_starts_programs() -> None:
         if {name.split(".")[0] for name in imports(parsed(FILES[module]))} & {"subprocess", "multiprocessing"}
         or re.search(r"\bos\.(system|popen|spawn\w*|exec\w*|fork)\(", FILES[module].read_text(encoding="utf-8"))
     }
-    assert starters == {"core/command", "front/command"}  # the latter becomes Invoke itself, and starts nothing
+    assert starters == {"core/command"}
 
 
 def test_core_and_chart_know_no_network() -> None:
