@@ -1,5 +1,6 @@
 // As availability.js, for servers of gRPC: asks for their health. "new" connects for every call, "kept" holds one
-// connection open per user, on which gRPC itself follows a server that says that it goes.
+// connection open per user, on which gRPC itself follows a server that says that it goes. One that says there that it
+// does not serve any more has told its client to go elsewhere, which it does: it connects anew and asks again, once.
 import exec from 'k6/execution';
 import grpc from 'k6/net/grpc';
 
@@ -13,15 +14,24 @@ export const options = {
   scenarios: Object.fromEntries(__ENV.KINDS.split(',').map((kind) => [kind, pace(kind)])),
 };
 
+function check(target) {
+  if (!connected) {
+    client.connect(target, { plaintext: true, timeout });
+    connected = true;
+  }
+  return client.invoke('grpc.health.v1.Health/Check', { service: __ENV.GRPC_SERVICE }, { timeout });
+}
+
 function ask(kind, target, close) {
   const at = Date.now() / 1000;
   let answer = { status: 0, error: '' };
   try {
-    if (!connected) {
-      client.connect(target, { plaintext: true, timeout });
-      connected = true;
+    let said = check(target);
+    if (!close && said.status === grpc.StatusOK && said.message.status === 'NOT_SERVING') {
+      client.close();
+      connected = false;
+      said = check(target);
     }
-    const said = client.invoke('grpc.health.v1.Health/Check', { service: __ENV.GRPC_SERVICE }, { timeout });
     const serves = said.status === grpc.StatusOK && said.message.status === 'SERVING';
     const error = said.error ? `${said.error.message}` : `health ${said.message && said.message.status}`;
     answer = { status: serves ? 200 : 0, error: serves ? '' : error };
