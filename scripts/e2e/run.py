@@ -56,7 +56,7 @@ from scripts.e2e.report import (
     Untested,
 )
 from scripts.e2e.sabotage import NEGATIVE_CONTROL, Fault, sabotage
-from scripts.e2e.scenarios import SCENARIOS
+from scripts.e2e.scenarios import ON_REQUEST, SCENARIOS
 from scripts.e2e.sources import USUAL, check_sources, find_sources, named, push_archive, values_sets, with_sets
 from scripts.e2e.subject import Subject, read_subject
 from scripts.registry.embedded import embedded
@@ -69,7 +69,7 @@ from scripts.workspace import Workspace
 
 JUNIT = "junit.xml"
 _HELMS = {3: "helm3", 4: "helm"}  # the names of the pins by major
-_LANES = 3  # scenarios at a time: they wait more than they work
+_LANES = 2  # scenarios at a time: three ask three workers of two processors for more than they have
 _ATTEMPTS = 3  # at a scenario, while the machine is in the way
 # Causes of a rollout's failure that have nothing to do with time.
 _REFUSALS = frozenset(
@@ -117,8 +117,8 @@ class Options:
 
     @property
     def every(self) -> tuple[str, ...]:
-        """The scenarios there are for these helms: what changes hands between two takes two."""
-        return tuple(name for name in SCENARIOS if name != "helms" or len(self.helms) > 1)
+        """The scenarios of a whole run; what changes hands between two helms takes two."""
+        return tuple(name for name in SCENARIOS if name not in ON_REQUEST or (name == "helms" and len(self.helms) > 1))
 
     @property
     def wanted(self) -> tuple[str, ...]:

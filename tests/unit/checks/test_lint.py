@@ -214,7 +214,7 @@ class TestChangelog:
         ("unreleased", "found"),
         [
             ("### Fixed\n\n- It\n", None),
-            ("### Fixes\n\n- It\n", ("error", 5, "### Fixes is no kind of change")),
+            ("### Notes\n\n- It\n", ("error", 5, "### Notes is no kind of change")),
             ("### Known issues\n", ("error", 5, "### Known issues is no kind of change")),
             ("- It\n", ("error", 5, "an entry under no kind of change")),
         ],

@@ -41,10 +41,12 @@ def server(answer: bytes | None, *, hang_up: bool = False) -> Iterator[str]:
             connection.close()
 
 
-def asked(target: str, folder: Path, **told: str) -> list[Request]:
+def asked(target: str, folder: Path, timeout: float = 20, **told: str) -> list[Request]:
     question = Question("a", protocol="tcp", **told)  # type: ignore[arg-type]
     results = folder / "requests.jsonl"
-    with load(Path("no-k6"), Runner(), [target], results, question=question, kinds=["new"], rate=20, timeout=0.5) as on:
+    with load(
+        Path("no-k6"), Runner(), [target], results, question=question, kinds=["new"], rate=20, timeout=timeout
+    ) as on:
         until(lambda: len(on.requests()) >= 4, what="some requests", deadline=20)
         return list(on.requests())
 
@@ -69,7 +71,7 @@ def test_one_that_answers_what_is_expected_answers(tmp_path: Path) -> None:
 )
 def test_one_that_hangs_up_or_says_nothing_does_not(tmp_path: Path, hang_up: bool, send: str, error: str) -> None:
     with server(None, hang_up=hang_up) as target:
-        seen = asked(target, tmp_path, send=send)
+        seen = asked(target, tmp_path, timeout=0.5, send=send)
     assert all(request.failed for request in seen)
     assert error in seen[0].error
 
