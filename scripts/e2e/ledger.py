@@ -366,7 +366,8 @@ def _reason(request: Request, events: Sequence[Event], service: str, since: floa
 
 def _stale(request: Request, events: Sequence[Event], service: str, since: float) -> str | None:
     """The pod before, whose address a node still knew; None when the request was not turned away for that."""
-    if "no route to host" not in request.error:
+    # What is sent to an address that is no more is refused after some seconds, for which no new connection may wait.
+    if "no route to host" not in request.error and not (request.kind == "new" and "timeout" in request.error):
         return None
     members = {event.pod for event in events if event.service == service}
     begin = max(request.at - _TRACKED, since)

@@ -79,7 +79,7 @@ def test_a_dirty_tree_is_refused_unless_asked(invoke: Invoke, project: Project) 
 def test_release_prints_the_plan_and_then_nothing_to_do(invoke: Invoke, project: Project) -> None:
     planned = invoke("release", "--tag", "--dry-run")
     assert planned.returncode == 0, planned.stderr
-    rows = {line.split()[0]: line.split()[1] for line in planned.stdout.splitlines()[2:10]}
+    rows = {line.split()[0]: line.split()[1] for line in planned.stdout.splitlines()[2:11]}
     assert rows == {
         **dict.fromkeys(("lint", "validate", "package", "attach", "publish", "verify", "tag", "record"), "absent"),
         "commit": "same",

@@ -136,6 +136,7 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ),
     ({"tls": {"enabled": True, "targetPort": 8080}}, ("tls.targetPort", "ingress.service.targetPort"), {}),
     ({"ingress": {"prometheus": {"port": 80}}}, ("ingress.prometheus.port", "ingress.service.port"), {}),
+    ({"ingress": {"livenessProbe": {"port": "https"}}}, ('ingress.livenessProbe.port is "https"', "are http"), {}),
     (
         {"ingress": {"prometheus": {"port": 443}}, "tls": {"enabled": True}},
         ("ingress.prometheus.port", "tls.servicePort"),

@@ -54,8 +54,8 @@ a ServiceMonitor and the usual jobs for annotated pods label them; a long name i
 {{- (.Values.ingress.prometheus).selector | default $found -}}
 {{- end }}
 
-{{/* The labels of an alert. Its expression leaves none that tell one installation from another, and alerts with the same
-labels are one to Alertmanager. Takes (list ROOT SEVERITY). */}}
+{{/* The labels of an alert. Its expression leaves none that tell one installation from another, and alerts with the
+same labels are one to Alertmanager. Takes (list ROOT SEVERITY). */}}
 {{- define "gati.ingress.alertLabels" -}}
 namespace: {{ include "gati.namespace" (index . 0) | quote }}
 service: {{ include "gati.ingress.name" (index . 0) | quote }}
