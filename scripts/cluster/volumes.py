@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object
 from scripts.core.errors import ClusterError
+from scripts.core.waiting import repeated
 
 SHARED = "/gati-volumes"  # where every node has the folder of volumes
 _CLASS = "gati-shared"
@@ -29,20 +29,9 @@ def provisioned(api: Api, folder: Path) -> Iterator[None]:
     meta = {"name": _CLASS, "annotations": {_DEFAULT: "true"}}
     kind = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": meta}
     api.apply({**kind, "provisioner": "gati.invalid/shared", "volumeBindingMode": "Immediate"})
-    closing = threading.Event()
-
-    def run() -> None:
-        while not closing.wait(_LOOK):
-            with contextlib.suppress(ClusterError):  # it answers again, or what waits for a volume says so
-                _look(api, folder)
-
-    thread = threading.Thread(target=run, name="volumes", daemon=True)
-    thread.start()
-    try:
+    # Where the API server does not answer, it answers again, or what waits for a volume says so.
+    with repeated(lambda: _look(api, folder), every=_LOOK, name="volumes", bearing=ClusterError):
         yield
-    finally:
-        closing.set()
-        thread.join()
 
 
 def _look(api: Api, folder: Path) -> None:

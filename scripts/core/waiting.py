@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,25 @@ def until(
             raise error(f"waited {deadline:g} s for {what}", found=str(state()) if state else None, run=run)
         pause(interval)
     return answer
+
+
+@contextlib.contextmanager
+def repeated(look: Callable[[], object], *, every: float, name: str, bearing: type[ReleaseError]) -> Iterator[None]:
+    """Do `look` every `every` seconds in a thread while the block runs; `bearing` ends one look, and not the next."""
+    closing = threading.Event()
+
+    def run() -> None:
+        while not closing.wait(every):
+            with contextlib.suppress(bearing):
+                look()
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        closing.set()
+        thread.join()
 
 
 @contextlib.contextmanager

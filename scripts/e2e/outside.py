@@ -12,6 +12,7 @@ from typing import Any
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object
 from scripts.core.errors import ClusterError
+from scripts.core.waiting import repeated
 
 NAME = "gati-e2e-outside"
 _LOOK = 0.3  # seconds between two looks at the Service
@@ -68,20 +69,9 @@ class Outside:
     @contextlib.contextmanager
     def followed(self) -> Iterator[None]:
         """Follow the Service while the block runs."""
-        closing = threading.Event()
-
-        def run() -> None:
-            while not closing.wait(_LOOK):
-                with contextlib.suppress(ClusterError):  # it answers again, or what needs it says so
-                    self.follow()
-
-        thread = threading.Thread(target=run, name="outside", daemon=True)
-        thread.start()
-        try:
+        # Where the API server does not answer, it answers again, or what needs it says so.
+        with repeated(self.follow, every=_LOOK, name="outside", bearing=ClusterError):
             yield
-        finally:
-            closing.set()
-            thread.join()
 
     def demand_same(self) -> str:
         """The places behind the twin are those behind the Service; what they are in words. Raises ClusterError."""

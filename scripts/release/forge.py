@@ -289,6 +289,21 @@ def _type_of(name: str) -> str:
     return next((kind for end, kind in _TYPES.items() if name.endswith(end)), "application/octet-stream")
 
 
+def _draft(what: Announced) -> dict[str, Any]:
+    """A release that nobody sees yet, as GitHub and those with an API like its own take it."""
+    return {
+        "tag_name": what.tag,
+        "name": _title(what),
+        "body": what.notes,
+        "draft": True,
+        "prerelease": is_prerelease(what.package.version),
+    }
+
+
+def _title(what: Announced) -> str:
+    return f"{what.package.name} {what.package.version}"
+
+
 class GitHub(Forge):
     """https://docs.github.com/en/rest/releases: a draft is seen by those who may write alone."""
 
@@ -342,14 +357,7 @@ class GitHub(Forge):
         return Made(str(found["id"]), files, bool(found["draft"]), str(found["upload_url"]).partition("{")[0])
 
     def _make(self, talk: Talk, what: Announced) -> Made:
-        value = {
-            "tag_name": what.tag,
-            "name": f"{what.package.name} {what.package.version}",
-            "body": what.notes,
-            "draft": True,
-            "prerelease": is_prerelease(what.package.version),
-        }
-        return self._made(talk.tell("POST", f"{self.api}/releases", value))
+        return self._made(talk.tell("POST", f"{self.api}/releases", _draft(what)))
 
     def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
         content = (_type_of(name), what.files()[name])
@@ -393,14 +401,7 @@ class Gitea(Forge):
         return Made(str(found["id"]), files, bool(found["draft"]))
 
     def _make(self, talk: Talk, what: Announced) -> Made:
-        value = {
-            "tag_name": what.tag,
-            "name": f"{what.package.name} {what.package.version}",
-            "body": what.notes,
-            "draft": True,
-            "prerelease": is_prerelease(what.package.version),
-        }
-        return self._made(talk.tell("POST", f"{self.api}/releases", value))
+        return self._made(talk.tell("POST", f"{self.api}/releases", _draft(what)))
 
     def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
         border = secrets.token_hex(16)
@@ -445,7 +446,7 @@ class GitLab(Forge):
             self._keep(talk, what, name)  # before anybody sees the release
         value = {
             "tag_name": what.tag,
-            "name": f"{what.package.name} {what.package.version}",
+            "name": _title(what),
             "description": what.notes,
             "assets": {"links": [self._link(what, name) for name in files]},
         }

@@ -76,19 +76,12 @@ def make_sbom(
     }
 
 
-def images_of(bom: Mapping[str, Any]) -> set[str]:
-    """The images that a bill names. Raises KeyError, TypeError, AttributeError where it is none of ours."""
-    return {_property(one, "image")[0] for one in bom["components"] if one["type"] == "container"}
-
-
 def rendered_with(bom: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The values sets and the Kubernetes minors that a bill says it was made with. Raises as `images_of`."""
+    """The values sets and the Kubernetes minors that a bill says it was made with.
+
+    Raises KeyError, TypeError, AttributeError where it is none of ours.
+    """
     return _property(bom["metadata"], "values"), _property(bom["metadata"], "kubernetes")
-
-
-def files_of(bom: Mapping[str, Any]) -> dict[str, str]:
-    """The files that a bill names, each with its sha256. Raises as `images_of`."""
-    return {one["name"]: one["hashes"][0]["content"] for one in bom["components"] if one["type"] == "file"}
 
 
 def rendered_images(
