@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scripts.cluster.startup import Obstacle, obstacle
+from scripts.cluster.startup import Obstacle, last_words, obstacle
 from scripts.cluster.volumes import SHARED
 from scripts.containers.image_load import load_images
 from scripts.containers.leftovers import remove
@@ -288,7 +288,7 @@ class _Maker:
             seen = seen or obstacle(name, self._runner)
             logs = self._folder / f"{name}.logs"
             self._runner.run((self._kind, "export", "logs", f"--name={name}", logs), deadline=60, check=False)
-            said = seen.said if seen else process.log_tail() or "no output"
+            said = seen.said if seen else last_words(process.log_tail(10_000)) or "no output"
             raise ClusterError(
                 f"the cluster {name} does not come up: {seen}" if seen else f"kind could not create the cluster {name}",
                 found=f"{said}\nthe logs of its nodes are in {logs}, kind's in {log}",

@@ -11,8 +11,12 @@ from scripts.core.command import Runner
 _CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 _TIMES = 2  # ends of a container from which it is no accident
 _BRIEF = 5.0  # seconds: what runs longer waits for something, and may come up with its next try
+# What kubeadm lays out as static pods: without one of them there is no cluster, whatever else comes up.
+_STATIC = r"kube-system/(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)-"
+_NOT_STARTED = "ErrImage|InvalidImageName|CreateContainer|RunContainerError|CreatePodSandbox"
 # For each container of the node that has ended so often: its name, how long it ran in seconds, its last lines. And the
-# kubelet, once it has its configuration: before that it has to end. A line that begins with "==" is a heading.
+# kubelet, once it has its configuration: before that it has to end; and what the kubelet cannot start again and again.
+# A line that begins with "==" is a heading. The unit's journal holds words of systemd, too, which are no cause.
 _SCRIPT = r"""
 for log in /var/log/pods/*/*/*.log; do
   number=$(basename "$log" .log)
@@ -22,22 +26,29 @@ for log in /var/log/pods/*/*/*.log; do
   first=$(head -n 1 "$before" | cut -d' ' -f1); last=$(tail -n 1 "$before" | cut -d' ' -f1)
   ran=$(( $(date -d "$last" +%%s) - $(date -d "$first" +%%s) ))
   pod=$(basename "$(dirname "$(dirname "$log")")" | cut -d_ -f2)
-  echo "== container $(basename "$(dirname "$log")") of pod $pod: $number times, $ran s"
+  echo "== container $(basename "$(dirname "$log")") of pod $pod ends again and again: $number times, $ran s"
   tail -n 6 "$before" | cut -d' ' -f4-
 done
 if [ -f /var/lib/kubelet/config.yaml ]; then
   number=$(systemctl show kubelet --property=NRestarts --value)
   if [ "${number:-0}" -ge %(kubelet)d ] && ! systemctl is-active --quiet kubelet; then
-    echo "== kubelet: $number times, 0 s"
-    journalctl --unit=kubelet --output=cat --no-pager --lines=40 | grep -v '^Flag --\|^Usage\|^  ' | tail -n 6
+    echo "== kubelet ends again and again: $number times, 0 s"
+    journalctl --identifier=kubelet --output=cat --no-pager --lines=40 | grep -v '^Flag --\|^Usage\|^  ' | tail -n 6
+  fi
+  failed=$(journalctl --identifier=kubelet --output=cat --no-pager |
+    grep '"Error syncing pod' | grep -E '%(static)s' | grep -E '%(not_started)s' | tail -n 12)
+  number=$(echo "$failed" | grep -c .)
+  if [ "$number" -ge %(times)d ]; then
+    echo "== a pod of the control plane is not started: $number times, 0 s"
+    echo "$failed" | tail -n 1
   fi
 fi
-""" % {"times": _TIMES, "kubelet": 4}  # noqa: UP031 - it is shell, full of braces
+""" % {"times": _TIMES, "kubelet": 4, "static": _STATIC, "not_started": _NOT_STARTED}  # noqa: UP031 - it is shell, full of braces
 
 
 @dataclass(frozen=True)
 class Obstacle:
-    """What keeps a cluster from coming up: what ended on which node, how often, and its last lines."""
+    """What keeps a cluster from coming up: on which node, what happens there, and its last lines."""
 
     node: str
     what: str
@@ -45,7 +56,7 @@ class Obstacle:
 
     def __str__(self) -> str:
         last = next((line for line in reversed(self.said.splitlines()) if line.strip()), "it said nothing")
-        return f"{self.what} of node {self.node} ends again and again: {_brief(last)}"
+        return f"on {self.node}, {self.what}: {_brief(last)}"
 
 
 def obstacle(name: str, runner: Runner) -> Obstacle | None:
@@ -56,7 +67,7 @@ def obstacle(name: str, runner: Runner) -> Obstacle | None:
         node, _, state = line.partition(" ")
         if state in ("exited", "dead"):
             said = runner.run(("docker", "logs", "--tail=8", node), check=False)
-            return Obstacle(node, "the container", said.stdout + said.stderr)
+            return Obstacle(node, "the container of the node ended", said.stdout + said.stderr)
         if state == "running":
             seen = runner.run(("docker", "exec", "--interactive", node, "sh", "-s"), stdin=_SCRIPT, check=False)
             if (found := next(read_ends(seen.stdout, node), None)) is not None:
@@ -71,6 +82,14 @@ def read_ends(text: str, node: str) -> Iterator[Obstacle]:
         found = re.fullmatch(r"(.+): (\d+) times, (-?\d+) s", head)
         if found and float(found[3]) <= _BRIEF:
             yield Obstacle(node, found[1], said)
+
+
+def last_words(log: str, lines: int = 6) -> str:
+    """What kind's log says at its end: without the places in the source, and without what kubeadm does step by step."""
+    frames = re.compile(r"^\S+\n\t\S+:\d+\n?", re.MULTILINE)  # kind and kubeadm print where an error came through
+    told = frames.sub("", re.split(r"^Stack Trace:", log, maxsplit=1, flags=re.MULTILINE)[0])
+    kept = [line for line in told.splitlines() if line.strip() and not re.match(r"[IW]\d{4} ", line)]
+    return "\n".join(kept[-lines:])
 
 
 def _brief(line: str) -> str:

@@ -16,14 +16,21 @@ from scripts.workspace import Workspace
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
-KUBELET = {"kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1", "cgroupDriver": "nonsense"}
+# kind writes kubeadm's v1beta3 for minors before 1.36, whose arguments are a map; it turns a map into v1beta4's list.
 ETCD = {"kind": "ClusterConfiguration", "etcd": {"local": {"extraArgs": {"no-such-flag": "1"}}}}
+# A cgroup driver would be no fault: the kubelet takes that of the container runtime, whatever it is told.
+KUBELET = {"kind": "KubeletConfiguration", "featureGates": {"NoSuchGate": True}}
+IMAGE = {"kind": "ClusterConfiguration", "etcd": {"local": {"imageRepository": "no.such.invalid", "imageTag": "1"}}}
 
 
 @pytest.mark.parametrize(
     ("patch", "what"),
-    [(KUBELET, r"kubelet of node \S+ ends again and again: .*nonsense"), (ETCD, r"container etcd .* no-such-flag")],
-    ids=["kubelet", "etcd"],
+    [
+        (KUBELET, r"on \S+, kubelet ends again and again: .*NoSuchGate"),
+        (ETCD, r"container etcd .* no-such-flag"),
+        (IMAGE, r"a pod of the control plane is not started: .*no\.such\.invalid"),
+    ],
+    ids=["kubelet", "etcd", "image"],
 )
 def test_what_ends_again_and_again_is_named(
     work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patch: dict[str, Any], what: str

@@ -6,33 +6,61 @@ from typing import Any, cast
 
 import pytest
 
-from scripts.cluster.startup import obstacle, read_ends
+from scripts.cluster.startup import last_words, obstacle, read_ends
 from scripts.core.command import Result, Runner
 
-ETCD = """== container etcd of pod etcd-a-control-plane: 2 times, 0 s
+ETCD = """== container etcd of pod etcd-a-control-plane ends again and again: 2 times, 0 s
 Usage:
   etcd [flags]
     Start an etcd server.
 flag provided but not defined: -experimental-initial-corrupt-check
 """
-WAITING = """== container kube-apiserver of pod kube-apiserver-a: 3 times, 21 s
+WAITING = """== container kube-apiserver of pod kube-apiserver-a ends again and again: 3 times, 21 s
 F1126 17:00:00.000000       1 instance.go:226] "Error creating leases: context deadline exceeded"
 """
-KUBELET = """== kubelet: 5 times, 0 s
+KUBELET = """== kubelet ends again and again: 5 times, 0 s
 E1126 17:00:00.000000     612 run.go:74] "command failed" err="failed to parse kubelet flag: unknown flag: --no-such"
 """
+
+
+IMAGE = """== a pod of the control plane is not started: 3 times, 0 s
+E1126 17:00:00.000000 612 pod_workers.go:1324] "Error syncing pod, skipping" err="failed with ErrImagePull" pod="etcd"
+"""
+KIND = """ \u2717 Starting control-plane
+ERROR: failed to create cluster: failed to init node with kubeadm: command "docker exec a kubeadm" failed: exit status 1
+
+Command Output: I1126 17:00:00.000000     201 initconfiguration.go:255] loading configuration from "/kind/kubeadm.conf"
+error: json: cannot unmarshal object into Go struct field Etcd.local of type v1beta4.LocalEtcd
+k8s.io/kubernetes/cmd/kubeadm/app/util/config.LoadInitConfigurationFromFile
+\tk8s.io/kubernetes/cmd/kubeadm/app/util/config/initconfiguration.go:280
+runtime.goexit
+\truntime/asm_amd64.s:1771
+
+Stack Trace: command "docker exec a kubeadm" failed with error: exit status 1
+sigs.k8s.io/kind/pkg/errors.WithStack
+\tsigs.k8s.io/kind/pkg/errors/errors.go:51
+"""
+
+
+def test_kind_is_quoted_without_the_places_in_its_source() -> None:
+    told = last_words(KIND).splitlines()
+    assert told[-1].startswith("error: json: cannot unmarshal object")
+    assert told[1].startswith("ERROR: failed to create cluster")
+    assert not any("goexit" in line or "\t" in line for line in told)
+    assert last_words("") == ""
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        (IMAGE, 'on n, a pod of the control plane is not started: "Error syncing pod'),
         (
             ETCD,
-            "container etcd of pod etcd-a-control-plane of node n ends again and again: flag provided but not defined",
+            "on n, container etcd of pod etcd-a-control-plane ends again and again: flag provided but not defined",
         ),
-        (KUBELET, 'kubelet of node n ends again and again: "command failed" err="failed to parse kubelet flag'),
+        (KUBELET, 'on n, kubelet ends again and again: "command failed" err="failed to parse kubelet flag'),
         (WAITING, ""),
-        (WAITING + ETCD, "container etcd"),
+        (WAITING + ETCD, "on n, container etcd"),
         ("", ""),
         ("sh: 1: systemctl: not found", ""),
     ],
@@ -64,11 +92,11 @@ class Answer:
 @pytest.mark.parametrize(
     ("states", "said", "told"),
     [
-        ("a-control-plane running\n", ETCD, "container etcd of pod"),
+        ("a-control-plane running\n", ETCD, "on a-control-plane, container etcd of pod"),
         (
             "a-control-plane exited\n",
             "ERROR: cgroup is gone",
-            "the container of node a-control-plane ends",
+            "on a-control-plane, the container of the node ended",
         ),
         ("a-control-plane created\n", ETCD, ""),
         ("", ETCD, ""),
