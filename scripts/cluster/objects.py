@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,33 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
 def is_hook(item: Mapping[str, Any]) -> bool:
     """Whether helm made it for a hook."""
     return "helm.sh/hook" in (item.get("metadata", {}).get("annotations") or {})
+
+
+def open_ports(pods: Iterable[Mapping[str, Any]]) -> dict[str | int, int]:
+    """The ports that pods say to open, by their numbers and their names. They may open others: a pod need not say."""
+    found: dict[str | int, int] = {}
+    for pod in pods:
+        for container in (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]):
+            for port in container.get("ports", ()):
+                number = port["containerPort"]
+                found |= {number: number, port.get("name", number): number}
+    return found
+
+
+def dead_ends(service: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """In words, why a Service may lead nowhere: it selects no pod, or a port that its pods do not tell."""
+    spec, name = service["spec"], f"Service {service['metadata']['name']}"
+    wanted = spec.get("selector") or {}
+    if not wanted:
+        return  # somebody else says where it leads
+    chosen = [pod for pod in pods if wanted.items() <= (pod["metadata"].get("labels") or {}).items()]
+    if not chosen:
+        yield f"{name} selects no pod: {wanted}"
+    for pod in chosen:
+        opened = open_ports([pod])
+        for port in spec.get("ports") or ():
+            if (target := port.get("targetPort", port["port"])) not in opened:
+                yield f"{name} leads to port {target}, which its pods do not name: {', '.join(map(str, opened))}"
 
 
 def container_statuses(pod: Mapping[str, Any]) -> tuple[Object, ...]:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scripts.cluster.kind import ZONE_LABEL
-from scripts.cluster.objects import Object, container_statuses, event_time
+from scripts.cluster.objects import Object, container_statuses, event_time, open_ports
 from scripts.core.errors import ApiError
 from scripts.e2e.lab import Lab
-from scripts.e2e.promises import demand
+from scripts.e2e.promises import demand, takes
 from scripts.e2e.reach import selects
 from scripts.rollout.cause import first_line
 from scripts.rollout.diagnose import killed_by_probe
@@ -82,17 +82,14 @@ def probes_answer(lab: Lab, namespace: str, *, kinds: Sequence[str] = _PROBES) -
     for pod in lab.pods(namespace):
         meta = pod["metadata"]
         for container in pod["spec"]["containers"]:
-            opened = {port.get("name"): port["containerPort"] for port in container.get("ports", ())}
+            opened = open_ports([pod])
             for kind in kinds:
                 probe = container.get(kind, {})
                 what = f"the {kind} of container {container['name']} in pod {meta['name']}"
                 for way in ("httpGet", "tcpSocket", "grpc"):
                     port = probe.get(way, {}).get("port")
-                    demand(
-                        port is None or port in opened or port in opened.values(),
-                        f"{what} asks on port {port}, which is not open",
-                        ", ".join(map(str, opened.values())),
-                    )
+                    there = port is None or port in opened or takes(lab, [pod], port)
+                    demand(there, f"{what} asks on port {port}, which is not open", ", ".join(map(str, opened)))
                 if get := probe.get("httpGet"):
                     number, path = opened.get(get["port"], get["port"]), get.get("path", "/")
                     try:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.cluster.objects import open_ports
+
 Labels = Mapping[str, str]
 Policy = Mapping[str, Any]
 _NAME = "kubernetes.io/metadata.name"
@@ -17,14 +19,12 @@ class Place:
 
     labels: Labels
     namespace: str
-    ports: Mapping[str, int]
+    ports: Mapping[str | int, int]
 
     @classmethod
     def of(cls, pod: Mapping[str, Any], namespace: str) -> Place:
         """The place of a pod in `namespace`."""
-        opened = [port for container in pod["spec"]["containers"] for port in container.get("ports", ())]
-        named = {port["name"]: port["containerPort"] for port in opened if "name" in port}
-        return cls(pod["metadata"].get("labels", {}), namespace, named)
+        return cls(pod["metadata"].get("labels", {}), namespace, open_ports([pod]))
 
 
 def allowed(policies: Iterable[Policy], source: Place, target: Place, port: int, protocol: str = "TCP") -> bool:

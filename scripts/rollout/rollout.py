@@ -7,13 +7,14 @@ import json
 import re
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
 from scripts.chart.helm import read_complaints
 from scripts.cluster.api import Api
+from scripts.cluster.objects import Object, dead_ends
 from scripts.cluster.transport import Login
 from scripts.core.command import Process, Runner
 from scripts.core.errors import ApiError, ClusterError, CommandFailed, ReleaseError
@@ -38,6 +39,7 @@ _IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
 _ABOUT_OBJECTS = re.compile(r"hook|failed p(?:re|ost)-|not ready|deadline exceeded|timed out|canceled|pod \S+ failed")
 _MAKING = frozenset({"install", "upgrade", "rollback"})
 _CRASHES = frozenset({"crash-loop", "init-container"})
+_ASKING = frozenset({"readiness", "hook"})  # causes that lie in what is asked, as a Service that leads nowhere
 _LOGGED = frozenset({"crash-loop", "init-container", "hook", "job"})  # causes that the container's log explains
 
 
@@ -344,6 +346,9 @@ class _Operation:
             if line := last_line(text):
                 cause = replace(suspicion.cause, message=f"{suspicion.cause.message}: {line}")
                 suspicion = replace(suspicion, cause=cause)
+        if suspicion is not None and suspicion.cause.kind in _ASKING and (ends := self._dead_ends(scene.objects)):
+            cause = replace(suspicion.cause, message=f"{suspicion.cause.message}; {ends[0]}")
+            suspicion = replace(suspicion, cause=cause)
         collect(
             self._rollout.api,
             self._folder,
@@ -353,6 +358,19 @@ class _Operation:
             redaction=redaction,
         )
         return suspicion
+
+    def _dead_ends(self, objects: Iterable[Object]) -> list[str]:
+        """What is wrong with the release's Services: who asks one that leads nowhere does not become ready."""
+        release, found = self._rollout.release, list[str]()
+        pods = [item for item in objects if item["kind"] == "Pod"]
+        for namespace in self._rollout.namespaces:
+            with contextlib.suppress(ApiError):  # who may not read them is told the rest
+                for service in self._rollout.api.list("Service", namespace):
+                    notes = service["metadata"].get("annotations") or {}
+                    if notes.get("meta.helm.sh/release-name") == release:
+                        there = [pod for pod in pods if pod["metadata"]["namespace"] == namespace]
+                        found += dead_ends(service, there)
+        return found
 
     def _end(self, process: Process) -> None:
         """Let helm record the failure, and roll back if it was asked to.

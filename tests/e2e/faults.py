@@ -205,7 +205,11 @@ CASES = (
         "not-spread",
         "install",
         "ingress is not spread",
-        front('set (unset $pod "affinity") "nodeSelector" (dict "topology.kubernetes.io/zone" "a")'),
+        front(
+            'set $pod "affinity" (dict "nodeAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (dict '
+            '"nodeSelectorTerms" (list (dict "matchExpressions" (list (dict "key" "topology.kubernetes.io/zone" '
+            '"operator" "In" "values" (list "a"))))))))'
+        ),
         values="prod",
     ),
     case(
@@ -275,14 +279,14 @@ CASES = (
     case(
         "policy-port",
         "install",
-        "NetworkPolicy route-manager leads to port 1",
+        "the policies keep ingress from route-manager",
         Edit("NetworkPolicy", BACK, 'set (first (first $spec.ingress).ports) "port" 1'),
         values="prod",
     ),
     case(
         "policy-peer",
         "install",
-        "NetworkPolicy route-manager, peer selects no pod",
+        "the policies keep ingress from route-manager",
         Edit("NetworkPolicy", BACK, 'set (first (first $spec.ingress).from).podSelector.matchLabels "tier" "none"'),
         values="prod",
     ),

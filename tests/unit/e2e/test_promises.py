@@ -10,7 +10,7 @@ import pytest
 from scripts.chart.manifests import Document, Manifests
 from scripts.cluster.api import Api
 from scripts.core.command import Runner
-from scripts.core.errors import ClusterError
+from scripts.core.errors import ApiError, ClusterError
 from scripts.e2e import pods, promises
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
@@ -54,6 +54,7 @@ class Objects:
 
     def __init__(self, objects: dict[str, Any]) -> None:
         self.answers = objects.pop("answers", {})
+        self.listens = objects.pop("listens", [8080])
         self.allowed = objects.pop("allowed", True)
         self._objects = objects
 
@@ -67,6 +68,9 @@ class Objects:
         return ()
 
     def ask_pod(self, pod: str, _: str, *, port: Any, path: str, scheme: str) -> str:
+        if port not in self.listens:
+            text = "error trying to reach service: dial tcp 10.1.0.1: connect: connection refused"
+            raise ApiError("refused", status=502, reason="BadGateway", text=text)
         return str(self.answers.get(f"{scheme}:{port}{path}", "<html>no metrics</html>"))
 
     def create(self, _: Any) -> dict[str, Any]:
@@ -85,6 +89,11 @@ def refused(promise: Any, *arguments: Any) -> str:
 @pytest.mark.parametrize("target", [8080, "http"])
 def test_a_service_that_leads_to_an_open_port(target: Any) -> None:
     lab = Cluster(service(ports=[{"port": 80, "targetPort": target}]), pods=[pod()])
+    assert promises.selected(lab, "space", "space") == "1 Services and policies"
+
+
+def test_a_service_may_lead_to_a_port_that_pods_open_and_do_not_tell() -> None:
+    lab = Cluster(service(ports=[{"port": 80, "targetPort": 9000}]), pods=[pod()], listens=[9000])
     assert promises.selected(lab, "space", "space") == "1 Services and policies"
 
 

@@ -58,6 +58,7 @@ class Cluster:
         self.recorded = recorded
         self._container = container
         self.log = "the last line\n"
+        self.services: tuple[dict[str, Any], ...] = ()
 
     def kinds(self) -> tuple[Any, ...]:
         return ()
@@ -67,6 +68,8 @@ class Cluster:
         yield Recording(self.recorded, self._container)
 
     def list(self, kind: str, namespace: str | None = None, *, fields: str | None = None) -> tuple[dict[str, Any], ...]:
+        if kind == "Service":
+            return self.services
         assert (kind, fields) == ("Secret", "type!=helm.sh/release.v1")
         return ({"data": {"password": base64.b64encode(PASSWORD.encode()).decode()}},)
 
@@ -189,6 +192,28 @@ def test_a_helm_that_fails_and_rolls_back_by_itself_is_left_alone(helm: Helm, tm
     assert "told" not in helm.asked()
     assert failed.value.rolled_back == 3
     assert "rolled back: revision 3 serves (Rollback to 1)" in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"selector": {"app": "nobody"}}, "; Service web selects no pod: {'app': 'nobody'}"),
+        ({"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 81}]}, "; Service web leads to port 81, "),
+        ({"ports": [{"port": 80}]}, ""),
+    ],
+)
+@pytest.mark.parametrize("owner", ["app", "other"])
+def test_a_hook_that_failed_may_have_asked_a_service_that_leads_nowhere(
+    helm: Helm, tmp_path: Path, spec: dict[str, Any], told: str, owner: str
+) -> None:
+    helm.does("echo 'Error: pre-upgrade hooks failed'; exit 1")
+    cluster = Cluster("hook")
+    notes = {"meta.helm.sh/release-name": owner}
+    cluster.services = ({"metadata": {"name": "web", "annotations": notes}, "spec": spec},)
+    with pytest.raises(RolloutFailed, match="Job migrate: pre-upgrade hook failed") as failed:
+        rollout(helm, cluster, tmp_path).upgrade(Target("/app.tgz"))
+    cause = str(failed.value.cause)
+    assert told in cause if owner == "app" else "Service web" not in cause
 
 
 def test_a_rollback_that_helm_did_not_end_is_done_by_another(helm: Helm, tmp_path: Path) -> None:
