@@ -424,7 +424,7 @@ CASES = (
     case(
         "policy-closed",
         "install",
-        "the policies keep a stranger from ingress",
+        "the policies keep test from ingress",
         Edit("NetworkPolicy", FRONT, 'set $spec "ingress" (list)'),
         values="prod",
     ),
