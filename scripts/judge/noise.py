@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scripts.chart.manifests import FieldChange, Identity, Manifests, difference
+from scripts.chart.manifests import Document, FieldChange, Identity, Manifests, difference
 
 _LABEL = re.compile(r'(?:^|\.)metadata\.(labels|annotations)(?:\["(?P<quoted>.*)"\]|\.(?P<plain>[\w-]+))$')
 _VERSION_KEYS = frozenset({"helm.sh/chart", "app.kubernetes.io/version", "chart"})
@@ -49,6 +49,58 @@ def drawn_fields(one: Iterable[Manifests], again: Iterable[Manifests]) -> dict[I
         for change in difference(first, second).changed:
             fields.setdefault(change.identity, set()).update(found.path for found in change.fields)
     return {identity: frozenset(paths) for identity, paths in fields.items()}
+
+
+@dataclass(frozen=True)
+class DrawnName:
+    """A name that is another at each render, such as x-test-{{ randAlphaNum 5 }}: what stands around what is drawn."""
+
+    kind: str
+    head: str
+    length: int
+    tail: str
+
+    def steady(self, name: str) -> str:
+        """`name` with a `*` for what was drawn; as it is where it is none of these. The release may be another."""
+        pattern = f"(.*{re.escape(self.head)})[A-Za-z0-9]{{{self.length}}}{re.escape(self.tail)}"
+        found = re.fullmatch(pattern, name)
+        return f"{found[1]}*{self.tail}" if found else name
+
+
+def drawn_names(one: Iterable[Manifests], again: Iterable[Manifests]) -> set[DrawnName]:
+    """What is called otherwise in the second of two renders, where the rest of both names is the same."""
+    found = set()
+    for first, second in zip(one, again, strict=True):
+        apart = difference(first, second)
+        for was in apart.removed:
+            alike = (now for now in apart.added if was[:3] == now[:3])
+            found |= {DrawnName(was.kind, *part) for now in alike if (part := _drawn_part(was.name, now.name))}
+    return found
+
+
+def _drawn_part(one: str, other: str) -> tuple[str, int, str] | None:
+    """What stands before the one part between `-` and `.` in which two names differ, its length, and what follows."""
+    parts, others = (re.split(r"([-.])", name) for name in (one, other))
+    apart = [place for place, (was, now) in enumerate(zip(parts, others, strict=False)) if was != now]
+    if len(parts) != len(others) or len(apart) != 1 or not apart[0]:
+        return None
+    (place,) = apart
+    length = len(parts[place])
+    return ("".join(parts[:place]), length, "".join(parts[place + 1 :])) if len(others[place]) == length else None
+
+
+def steady(manifests: Manifests, drawn: Iterable[DrawnName]) -> Manifests:
+    """The same objects, with a `*` in their names for what is drawn."""
+    known = tuple(drawn)
+    return Manifests(tuple(_steady(document, known) for document in manifests), manifests.parts)
+
+
+def _steady(document: Document, drawn: Iterable[DrawnName]) -> Document:
+    names = (one.steady(document.name) for one in drawn if one.kind == document.kind)
+    name = next((name for name in names if name != document.name), None)
+    if name is None:
+        return document
+    return replace(document, data={**document.data, "metadata": {**document.data["metadata"], "name": name}})
 
 
 def _replaced(text: str, old: str, new: str) -> Any:

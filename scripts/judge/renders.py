@@ -24,7 +24,7 @@ from scripts.checks.schemas import schemas_of
 from scripts.core.errors import ChartError, ReleaseError, ValuesError
 from scripts.core.parallel import workers
 from scripts.core.paths import key_text
-from scripts.judge.noise import Noise, drawn_fields
+from scripts.judge.noise import DrawnName, Noise, drawn_fields, drawn_names, steady
 from scripts.judge.objects import Scene, judge_objects
 from scripts.judge.reason import Reason
 from scripts.judge.values import Path as Key
@@ -126,12 +126,13 @@ def render_both(
             own_values = tuple(changed.get(column.name, column) for column in before.values)
             news = renders.of(replace(after, values=own_values))
         cells = _cells(before, after, olds, news, told)
+        drawn, names = _drawn(before, after, olds, news, renders)
+        cells = _steadied(cells, names)
         own = tuple(replace(cell, values=_plain(cell.values)) for cell in cells if _is_own(cell, cells))
-        drawn = _drawn(before, after, olds, news, renders)
         dropped: tuple[Reason, ...] = ()
         if wholly:
             dropped = tuple(_dropped(before, after, cells, drawn, renders))
-            cells += tuple(_further(before, after, cells, renders))
+            cells += _steadied(tuple(_further(before, after, cells, renders)), names)
     return Rendered(cells, own, drawn, dropped, before.release)
 
 
@@ -211,21 +212,44 @@ def _drawn(
     olds: Mapping[Place, Future[Manifests]],
     news: Mapping[Place, Future[Manifests]],
     renders: _Renders,
-) -> Noise:
-    """The fields that differ from render to render on both sides, such as generated passwords."""
+) -> tuple[Noise, set[DrawnName]]:
+    """The fields that differ from render to render on both sides, such as generated passwords; and such names."""
     if not before.kube_versions or not (_draws(before.chart.path) and _draws(after.chart.path)):
-        return Noise()
+        return Noise(), set()
     sides: list[dict[Identity, frozenset[str]]] = []
+    names: list[set[DrawnName]] = []
     for plan, futures in ((before, olds), (after, news)):
-        if sides and not sides[0]:
-            return Noise()
+        if sides and not (sides[0] or names[0]):
+            break
         pairs = []
         for name, again in renders.newest(plan, plan.values).items():
             with contextlib.suppress(ChartError, ValuesError):
                 pairs.append((futures[name, minor(plan.kube_versions[-1])].result(), again.result()))
-        sides.append(drawn_fields([pair[0] for pair in pairs], [pair[1] for pair in pairs]))
+        first, second = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        sides.append(drawn_fields(first, second))
+        names.append(drawn_names(first, second))
+    if len(sides) == 1:
+        return Noise(), set()
     common = sides[0].keys() & sides[1].keys()
-    return Noise(drawn={identity: sides[0][identity] & sides[1][identity] for identity in common})
+    drawn = {identity: sides[0][identity] & sides[1][identity] for identity in common}
+    return Noise(drawn=drawn), names[0] & names[1]
+
+
+def _steadied(cells: tuple[Cell, ...], names: set[DrawnName]) -> tuple[Cell, ...]:
+    """The cells with names that do not differ by what is drawn alone.
+
+    What other values turn on is rendered once; where the chart draws names, others of that length are drawn there.
+    """
+    if not names:
+        return cells
+    both = [(cell.old, cell.new) for cell in cells if cell.new is not None]
+    known = {(name.kind, name.length) for name in names}
+    found = drawn_names([old for old, _ in both], [new for _, new in both])
+    here = {name for name in found if (name.kind, name.length) in known}
+    return tuple(
+        replace(cell, old=steady(cell.old, names | here), new=cell.new and steady(cell.new, names | here))
+        for cell in cells
+    )
 
 
 # What gives something else at each call, in templates or in values that are templates.

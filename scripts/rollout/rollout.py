@@ -35,6 +35,9 @@ _LATER = 30.0  # seconds by which helm's own deadline is later than ours
 _ENDING = 20.0  # seconds for helm to record a failure and end
 _WATCHES = 4  # the first major of helm that watches what it waits for, and rolls back under another name
 _FAILS = 'msg="upgrade failed"'  # helm's line before it rolls back
+_REUSES = "--reuse-values"
+_HIDES = f"upgrade with --reset-then-reuse-values: {_REUSES} hides the defaults of what this version has added"
+_MISSING_DEFAULT = re.compile(r"missing propert|nil pointer|at '.*': got null|is required")
 _IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
 _ABOUT_OBJECTS = re.compile(r"hook|failed p(?:re|ost)-|not ready|deadline exceeded|timed out|canceled|pod \S+ failed")
 _MAKING = frozenset({"install", "upgrade", "rollback"})
@@ -278,6 +281,7 @@ class _Operation:
         self._deadline = deadline
         self._folder = folder
         self._rollback = rollback
+        self._reuses = False
         self._log = folder / "helm.log"
 
     def said(self) -> str:
@@ -290,6 +294,7 @@ class _Operation:
         Raises RolloutFailed.
         """
         rollout, begin = self._rollout, time.monotonic()
+        self._reuses = _REUSES in argv
         with (
             View(rollout.api, rollout.namespaces, rollout.release) as view,
             runner.start(argv, log=self._log, env=_ENVIRONMENT) as process,
@@ -417,7 +422,9 @@ class _Operation:
         label = f"Release {self._rollout.release}"
         if by_itself:
             said = re.sub(r"^(?:INSTALLATION|UPGRADE) FAILED: ", "", self.said().rsplit("Error: ", 1)[-1].strip())
-            return Cause("helm", label, str(read_complaints(said, Path())[0]), f"read {self._log}")
+            hidden = self._reuses and _MISSING_DEFAULT.search(said)
+            complaint = str(read_complaints(said, Path())[0])
+            return Cause("helm", label, complaint, _HIDES if hidden else f"read {self._log}")
         message = f"was not ready after {self._deadline:.0f} s, and nothing in the cluster says why"
         return Cause("deadline", label, message, f"read {self._folder / 'events.txt'}")
 

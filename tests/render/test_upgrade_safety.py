@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.manifests import Manifests, read_manifests
 from scripts.chart.source import read_chart
 from scripts.core.config import load_config
+from scripts.core.errors import ReleaseError
 from scripts.release.package import release_time
 from tests.render.everything import EVERYTHING, merged
 from tests.render.harness import CHART, ROOT, render_text, runner, tool
@@ -87,6 +89,23 @@ def test_the_values_of_the_published_version_are_still_accepted(name: str, publi
     if name != "values.yaml":
         values = merged(values, yaml.safe_load((published / name).read_text()))
     assert render_text(values, upgrade=True)
+
+
+@pytest.mark.parametrize("name", ["values.yaml", *ENVIRONMENTS])
+def test_values_reused_without_the_new_defaults_are_refused_by_the_schema_or_render(
+    name: str, published: Path, tmp_path: Path
+) -> None:
+    """helm's --reuse-values puts the old chart's defaults in the place of the new one's."""
+    chart = tmp_path / "gati"
+    shutil.copytree(CHART, chart)
+    shutil.copy(published / "values.yaml", chart)
+    files = () if name == "values.yaml" else (name,)
+    for file in files:
+        shutil.copy(published / file, chart)
+    try:
+        assert render_text(values_files=files, chart=chart, upgrade=True)
+    except ReleaseError as error:
+        assert "missing propert" in str(error)
 
 
 def changed(manifests: Manifests, kind: str, name: str, change: Callable[[dict[str, Any]], object]) -> Manifests:

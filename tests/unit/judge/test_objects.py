@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from scripts.chart.manifests import Document, Identity, Manifests
-from scripts.judge.noise import Noise, drawn_fields
+from scripts.judge.noise import Noise, drawn_fields, drawn_names, steady
 from scripts.judge.objects import Scene, judge_objects
 from scripts.judge.reason import Reason
 
@@ -146,3 +146,22 @@ def test_what_is_drawn_anew_is_found_by_rendering_twice() -> None:
     drawn = drawn_fields([one], [again])
     assert drawn == {Identity("", "Secret", "", "x"): frozenset({"data.a"})}
     assert list(judge_objects(one, next_one, Scene(noise=Noise(drawn=drawn)))) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "now", "same"),
+    [
+        (("a-test-x9y8z", "a-test-k1l2m"), "a-test-q7q7q", True),
+        (("a-test-x9y8z", "a-test-k1l2m"), "other-a-test-q7q7q", True),
+        (("a-x9y8z-job", "a-k1l2m-job"), "a-q7q7q-job", True),
+        (("a-test-x9y8z", "a-test-k1l2m"), "a-test-gone", False),
+        (("a-test-x9y8z", "a-test-x9y8z"), "a-test-k1l2m", False),
+    ],
+    ids=["tail", "another release", "middle", "of another length", "not drawn"],
+)
+def test_a_name_that_is_drawn_anew_is_no_other_name(names: tuple[str, str], now: str, same: bool) -> None:
+    one, again = (Manifests((make("Job", name=name),)) for name in names)
+    drawn = drawn_names([one], [again])
+    head = "other-" * now.startswith("other-")
+    old, new = (steady(Manifests((make("Job", name=name),)), drawn) for name in (head + names[0], now))
+    assert (list(judge_objects(old, new, Scene())) == []) == same

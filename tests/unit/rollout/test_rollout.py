@@ -265,6 +265,26 @@ def test_what_helm_refuses_is_told_in_its_words(helm: Helm, tmp_path: Path, said
     assert str(failed.value).startswith(line)
 
 
+@pytest.mark.parametrize(
+    ("flag", "said", "hint"),
+    [
+        ("--reuse-values", "- at '/tls': missing properties 'http', 'backends'", True),
+        ("--reset-then-reuse-values", "- at '/tls': missing properties 'http', 'backends'", False),
+        ("--reuse-values", "- at '/replicas': got string, want integer", False),
+    ],
+    ids=["hidden", "not hidden", "another"],
+)
+def test_values_that_hide_new_defaults_are_told_with_the_flag_that_does_not(
+    helm: Helm, tmp_path: Path, flag: str, said: str, hint: bool
+) -> None:
+    schema = "values don't meet the specifications of the schema(s) in the following chart(s):\napp:\n"
+    helm.does(f"echo {shlex.quote(f'Error: UPGRADE FAILED: {schema}{said}')}; exit 1")
+    with pytest.raises(RolloutFailed) as failed:
+        rollout(helm, Cluster(), tmp_path).upgrade(Target("/app.tgz", flags=(flag,)))
+    assert failed.value.cause.run.startswith("upgrade with --reset-then-reuse-values") == hint
+    assert ("tls" in str(failed.value)) == ("tls" in said)
+
+
 def test_a_pending_release_is_explained_with_the_way_out(helm: Helm, tmp_path: Path) -> None:
     helm.does("echo 'Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress'; exit 1")
     helm.history(DEPLOYED, {**FAILED, "status": "pending-upgrade"})
