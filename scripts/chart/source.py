@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.core.command import Runner
 from scripts.core.errors import USAGE, ChartError, ReleaseError, ValuesError
+from scripts.core.git import why_absent
 from scripts.core.yaml_edit import set_value
 from scripts.core.yaml_read import load
 
@@ -43,11 +45,12 @@ def read_chart(path: Path, values: Sequence[str] = ()) -> Chart:
     """
     file = path / "Chart.yaml"
     if not file.is_file():
+        held, run = why_absent(file if path.is_dir() else path, Runner()) or (None, None)
         raise ChartError(
             f"no chart at {path}",
             expected="a folder with a Chart.yaml",
-            found="no Chart.yaml in the folder" if path.is_dir() else "no such folder",
-            run="name the chart's folder with --chart PATH",
+            found=held or ("no Chart.yaml in the folder" if path.is_dir() else "no such folder"),
+            run=run or "name the chart's folder with --chart PATH",
             code=USAGE,
         )
     metadata = read_yaml(file, ChartError)

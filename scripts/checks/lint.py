@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from scripts.chart import artifacthub
 from scripts.chart.changelog import KINDS, kind_of, read_changelog
+from scripts.chart.contents import read_contents
 from scripts.chart.dependencies import objections, provide_dependencies
 from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint, supported
@@ -106,6 +108,7 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
         lambda: schema,
         lambda: changelog_rules(chart, config),
         lambda: dependency_rules(chart),
+        lambda: name_rules(chart),
     ]
     # Nothing can be said about values or a schema that cannot be read; where they break is told anyway.
     readable = not any(finding.level == "error" for finding in schema)
@@ -200,6 +203,20 @@ def yaml_rules(file: Path, rules: YamlLintConfig) -> Iterator[Finding]:
             read_yaml(file, ValuesError)
         except ValuesError as error:
             yield Finding("error", "values", f"{error.message.rpartition(': ')[2]}, but a {error.found}", file)
+
+
+def name_rules(chart: Chart) -> Iterator[Finding]:
+    """Names that macOS and Windows take for the same: a clone there lacks a file, and packs another archive."""
+    spellings: dict[str, set[str]] = {}
+    with contextlib.suppress(ChartError):  # which is told elsewhere
+        for path in map(PurePosixPath, read_contents(chart.path, chart.name).files):
+            for place in map(str, (path, *path.parents)):
+                spellings.setdefault(unicodedata.normalize("NFC", place).casefold(), set()).add(place)
+    for names in spellings.values():
+        if len(names) > 1:
+            first, *others = sorted(name.partition("/")[2] for name in names)
+            message = f"on macOS and Windows it is the same as {', '.join(others)}"
+            yield Finding("warning", "chart", message, chart.path / first)
 
 
 def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:

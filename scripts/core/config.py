@@ -200,6 +200,8 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
     for name, base, source in ((name, *place) for place in ((project, values), (root, given)) for name in _FILES):
         if source.get(name) and not _NO_FILE.fullmatch(source[name]):
             source[name] = str(base / _expanded(source[name], name))
+    if given.get("changelog") == Path("none"):
+        given["changelog"] = project / "none"
     values |= {**given, "chart": chart}
     if values.get("registry") == EMBEDDED:
         values |= {"registry": "", "embedded_meant": True}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import posixpath
 import re
 import shlex
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from scripts.core.command import Result, Runner
 from scripts.core.errors import SAME_COMMAND, TOOL, CommandFailed, CommandTimeout, GitError, ToolError
@@ -69,14 +71,30 @@ class Repository:
             )
         return parent
 
+    def before(self, action: str) -> str | None:
+        """The commit from which `action`, named so in git's own log of HEAD, led to HEAD; None where none did.
+
+        What hooks of a commit do, such as another commit, is part of its action.
+        """
+        form = ("--walk-reflogs", "--no-show-signature", "--max-count=1000", "-z", "--format=tformat:%H %gs")
+        steps = [line.partition(" ") for line in _words(self._git("log", *form, "HEAD", "--", check=False))]
+        head = self.commit()
+        own = itertools.dropwhile(lambda step: step[0] != head or not step[2].startswith(f"{action}: "), steps)
+        return next((commit for commit, _, told in own if not told.startswith(f"{action}: ")), None)
+
     def branch(self) -> str | None:
         """The branch that a commit goes to; None where HEAD is detached."""
         return self._git("symbolic-ref", "--quiet", "--short", "HEAD", check=False).stdout.strip() or None
 
     def unfinished(self) -> str | None:
-        """What somebody has begun here that the next commit would end: merge, cherry-pick or revert."""
-        begun = {"merge": "MERGE_HEAD", "cherry-pick": "CHERRY_PICK_HEAD", "revert": "REVERT_HEAD"}
-        return next((name for name, ref in begun.items() if self.commit(ref) is not None), None)
+        """What somebody has begun here that the next commit would become part of: merge, rebase and the like."""
+        begun = (
+            *(("rebase", "rebase-merge"), ("am", "rebase-apply/applying"), ("rebase", "rebase-apply")),
+            *(("merge", "MERGE_HEAD"), ("cherry-pick", "CHERRY_PICK_HEAD"), ("revert", "REVERT_HEAD")),
+        )
+        words = [word for _, file in begun for word in ("--git-path", file)]
+        files = self._git("rev-parse", "--path-format=absolute", *words).stdout.splitlines()
+        return next((name for (name, _), file in zip(begun, files, strict=True) if Path(file).exists()), None)
 
     def behind(self) -> int:
         """How many commits the branch lacks that its upstream has, as the last fetch saw it; 0 without an upstream."""
@@ -182,15 +200,19 @@ class Repository:
         return result.raw if result.status == 0 else None
 
     def make_commit(self, message: str, paths: Sequence[Path]) -> str:
-        """Commit the content of `paths`, and nothing else that is staged; the commit's id. Raises GitError."""
+        """Commit the content of `paths`, and nothing else that is staged; the commit's id. Raises GitError.
+
+        `before(message)` is then the commit that it was made on, whatever hooks have added.
+        """
         names = [self.inside(path) for path in paths]
         staged = set(_words(self._git("diff-index", "--cached", "--name-only", "--no-renames", "-z", "HEAD", "--")))
         # A commit of the whole index where that is the same: then what a hook adds stands in the index afterwards, too.
         only = ("--", *names) if staged - set(names) else ()
         if not only:
             self._git("add", "--", *names)
-        # What hooks run finds the names as patterns again.
-        env = {} if only else {"GIT_LITERAL_PATHSPECS": None, "GIT_NO_REPLACE_OBJECTS": None}
+        env: dict[str, str | None] = {"GIT_REFLOG_ACTION": message}
+        if not only:  # what hooks run finds the names as patterns again
+            env |= {"GIT_LITERAL_PATHSPECS": None, "GIT_NO_REPLACE_OBJECTS": None}
         try:
             self._git("commit", "--quiet", "--cleanup=verbatim", "--message", message, *only, deadline=300, env=env)
         except BaseException:
@@ -333,7 +355,7 @@ class Repository:
             argv = ("git", "-C", str(self.root), *_PLAIN, *words)
             return self.runner.run(argv, env={**_ENV, **(env or {})}, check=check, deadline=deadline, stdin=stdin)
         except CommandFailed as error:
-            said = error.stderr.strip() or error.stdout.strip()
+            said = error.stderr.strip() or error.stdout.strip() or "git gives no reason: it may have been a hook"
             run = _WHO if "tell me who you are" in said else None
             if (lock := _LOCKED.search(said)) is not None:  # of a git that runs, or that was killed
                 run = f"rm {shlex.quote(lock[1])}, once no other git runs there, then {SAME_COMMAND}"
@@ -368,6 +390,31 @@ def cloned(url: str, commit: str, into: Path, runner: Runner) -> Repository:
         raise GitError(f"{url} has no commit {commit}" if lost else f"{commit} was replaced in {url}", found=found)
     runner.run((*plain, "-C", str(into), "checkout", "--quiet", "--detach", commit), env=_ENV, deadline=_CLONE)
     return repository
+
+
+def why_absent(path: Path, runner: Runner) -> tuple[str, str | None] | None:
+    """Why the working tree lacks `path`, and the command that brings it; None where HEAD has no such path either."""
+    path = path.resolve()
+    repository = find_repository(next(folder for folder in path.parents if folder.is_dir()), runner)
+    if repository is None or repository.commit() is None:
+        return None
+    inside, tree = repository.inside(path), repository.tree("HEAD")
+    git = "git" if repository.root == Path.cwd().resolve() else f"git -C {shlex.quote(str(repository.root))}"
+    for place in (inside, *map(str, PurePosixPath(inside).parents)):
+        if place in tree and tree[place].mode == SUBMODULE:
+            return (
+                f"{place} is a submodule that is not checked out",
+                f"{git} submodule update --init {shlex.quote(place)}",
+            )
+    if held := [name for name in tree if f"{name}/".startswith(f"{inside}/")]:
+        flags = repository.flags()
+        if any(flags.get(name) == "S" for name in held):
+            top = posixpath.dirname(inside) if inside in tree else inside
+            run = f"{git} sparse-checkout add {shlex.quote(top)}, or {git} sparse-checkout disable"
+            return "in HEAD, but not in this sparse checkout", run
+        return "in HEAD, but not in the working tree", f"{git} checkout HEAD -- {shlex.quote(inside)}"
+    like = next((name for name in tree if f"{name}/".casefold().startswith(f"{inside}/".casefold())), None)
+    return (f"in HEAD it is called {like[: len(inside)]}", None) if like else None
 
 
 def _words(result: Result) -> Iterator[str]:

@@ -23,6 +23,7 @@ from scripts.core.semver import PARTS, bump, demand_part, highest, in_line, is_p
 from scripts.core.waiting import locked
 from scripts.core.yaml_read import load
 from scripts.registry.embedded import registry_in_use
+from scripts.release.origin import STASH, Difference
 from scripts.workspace import Workspace
 
 Read = Callable[[Path], bytes | None]
@@ -30,7 +31,7 @@ Read = Callable[[Path], bytes | None]
 
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)  # what an image's tag may be
 _PATIENCE = 600.0  # seconds to wait for another command that changes the project
-_CLEAN = f"git stash --include-untracked, or {SAME_COMMAND} --allow-dirty"
+_ALLOWED = f"or {SAME_COMMAND} --allow-dirty"
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def pending_bump(
     A run that was killed may have made some of the edits, or all: that is the same bump. Raises as `plan_bump` does.
     """
     demand_part(part, pre)
-    if (raised := raised_by_head(config, repository)) is not None:
+    if (raised := raised_by_head(config, chart.name, repository)) is not None:
         before, now = raised
         if bump(before, part, pre=pre) == now:
             return None
@@ -211,13 +212,15 @@ def own_files(bump: Bump) -> list[Path]:
     return [path for edit in ours for path in (edit.path, edit.fresh)]
 
 
-def raised_by_head(config: Config, repository: Repository) -> tuple[str, str] | None:
+def raised_by_head(config: Config, name: str, repository: Repository) -> tuple[str, str] | None:
     """The versions before and after the last commit, where it raised the chart's; None where it did not.
 
-    Whoever made it, and whatever its message says. Raises GitError where a shallow clone does not tell.
+    Whoever made it, and whatever its message says; the commits that hooks added to ours belong to it. Raises GitError
+    where a shallow clone does not tell.
     """
     file = config.chart / "Chart.yaml"
-    now, parent = _version_at(repository, "HEAD", file), repository.parent()
+    now = _version_at(repository, "HEAD", file)
+    parent = repository.before(commit_message(name, now or "")) or repository.parent()
     before = _version_at(repository, parent, file) if parent else None
     if now is None or before is None or parse(now) <= parse(before):
         return None
@@ -267,24 +270,21 @@ def commit_message(name: str, version: str) -> str:
     return f"Release {name} {version}"
 
 
-def demand_clean(repository: Repository | None, *, but: Iterable[Path] = (), run: str = _CLEAN) -> None:
-    """Raises GitError, with `run` as the way out, when the working tree has changes other than to the files `but`."""
-    if repository is None:
-        return
-    spared = {path.resolve() for path in but}
-    dirty = [path for path in repository.changes() if (repository.root / path) not in spared]
-    if dirty:
-        raise uncommitted(dirty, run=run)
+def demand_clean(repository: Repository | None) -> None:
+    """Raises GitError when the working tree has changes."""
+    if repository is not None and (dirty := repository.changes()):
+        raise uncommitted(dirty)
 
 
-def uncommitted(dirty: Sequence[object], *, run: str = _CLEAN) -> GitError:
-    """The refusal of a working tree in which the files `dirty` differ from HEAD."""
+def uncommitted(dirty: Sequence[Difference | str], *, then: str = _ALLOWED) -> GitError:
+    """The refusal of a working tree in which the files `dirty` differ from HEAD; `then` ends what is to be run."""
     more = f"\nand {len(dirty) - 10} more" if len(dirty) > 10 else ""
+    ways = dict.fromkeys(each.remedy if isinstance(each, Difference) else STASH for each in dirty)
     return GitError(
         "the working tree has changes that are not committed",
         expected="a clean tree, so that a commit says what was released",
         found="\n".join(map(str, dirty[:10])) + more,
-        run=run,
+        run=f"{'; '.join(list(ways)[:3])}, {then}",
     )
 
 
@@ -358,7 +358,8 @@ def _history(
     """What the changelog says of the new version, for Artifact Hub (None without a changelog); its edit; notes."""
     source, data = shown(config.changelog), read(config.changelog)
     if data is None:
-        return None, [], (f"there is no {source}: no changelog is kept, and artifacthub.io/changes is empty",)
+        lacking = "" if config.changelog.name == "none" else f"there is no {source}: "
+        return None, [], (f"{lacking}no changelog is kept, and artifacthub.io/changes is empty",)
     text = _decoded(config.changelog, data)
     unreleased = changelog.releasable(changelog.parse(text, source), new)
     changes = [

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import posixpath
+import shlex
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -28,6 +29,21 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 FILTERED = "filtered"
 FETCHED = "fetched"
 IGNORED, UNTRACKED = "ignored by git", "not tracked by git"
+_SPARSE, _ABSENT, _SUBMODULE, _LINKED = "sparse", "absent", "in a submodule", "linked"
+_SKIPPED, _ASSUMED, _POINTED = "(skip-worktree)", "assumed unchanged", "a pointer"
+_INSIDE = "the inside of a repository"
+STASH = "git stash --include-untracked, or git commit"
+_REMEDIES = {  # by what a kind of difference has in its words
+    _SPARSE: "git sparse-checkout disable",
+    _ABSENT: "git checkout HEAD -- {}",
+    _SUBMODULE: "git submodule update --init --recursive",
+    _LINKED: "commit what {} is linked to, or the file itself",
+    _SKIPPED: "git update-index --no-skip-worktree {}",
+    _ASSUMED: "git update-index --no-assume-unchanged {}",
+    _POINTED: "git lfs untrack {}, and commit the file itself",
+    _INSIDE: "name .git in .helmignore",
+    IGNORED: "name {} in .helmignore, or git add --force it and commit",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +58,13 @@ class Difference:
     @property
     def lacking(self) -> bool:
         """True where the folder has less than the commit, so that there is no use in checking it."""
-        return self.kind.startswith(("absent", "sparse", "in a submodule"))
+        return self.kind.startswith((_ABSENT, _SPARSE, _SUBMODULE))
+
+    @property
+    def remedy(self) -> str:
+        """What takes the difference away."""
+        way = next((way for words, way in _REMEDIES.items() if words in self.kind), STASH)
+        return way.format(shlex.quote(self.path))
 
     @property
     def fetched(self) -> bool:
@@ -171,14 +193,14 @@ def differences(
         found.setdefault(judge.place(name), reason)
     for name in theirs:
         if copy.held.files.get(name, b"").startswith(_POINTER):
-            found[judge.place(name)] = "filtered by git-lfs: the commit holds a pointer"
+            found[judge.place(name)] = f"{FILTERED} by git-lfs: the commit holds {_POINTED}"
     for path in judge.archives(dependencies(read_chart(config.chart))):
         if found.get(path) in (IGNORED, UNTRACKED):
             found[path] = f"{FETCHED} as Chart.yaml says"
     changelog = _of_changelog(config, repository, judge)
     spared = {path.resolve() for path in but}
     told = [
-        Difference(path, kind, benign=kind.startswith(FILTERED) and not kind.endswith("pointer"))
+        Difference(path, kind, benign=kind.startswith(FILTERED) and not kind.endswith(_POINTED))
         for path, kind in sorted({**changelog, **found}.items())
         if kind and (repository.root / path).resolve() not in spared
     ]
@@ -221,17 +243,17 @@ class _Judge:
         path = self.place(name)
         name = path.removeprefix(f"{self._inside}/")
         if ".git" in name.split("/"):  # of a submodule it is a file, which says where the repository is
-            return "" if (self._chart / name).is_file() else "the inside of a repository"
+            return "" if (self._chart / name).is_file() else _INSIDE
         if any(self._is_written_link(place) for place in (path, *map(str, PurePosixPath(path).parents))):
             return ""
         for missing, reason in self._held.missing.items():
             if name == missing or name.startswith(f"{missing}/"):
                 return reason
         if any(path == submodule or path.startswith(f"{submodule}/") for submodule in self._submodules):
-            return "in a submodule that is not as the commit names it"
+            return f"{_SUBMODULE} that is not as the commit names it"
         disk = self._chart / name
         real = disk.resolve()
-        linked = f"linked to {os.path.relpath(real, disk.parent)}: " if real != disk else ""
+        linked = f"{_LINKED} to {os.path.relpath(real, disk.parent)}: " if real != disk else ""
         if not real.is_relative_to(self._repository.root):
             return f"{linked}outside of the repository"
         return linked + self._plain(real.relative_to(self._repository.root).as_posix(), name, disk.exists())
@@ -256,13 +278,15 @@ class _Judge:
                 return IGNORED
             return "added, not committed" if path in self._flags else UNTRACKED
         if not exists:
-            return "sparse: not checked out" if flag in "Ss" else "absent"
+            return f"{_SPARSE}: not checked out" if flag in "Ss" else _ABSENT
         if content is not None and self._repository.stored([path])[path] == _oid(content, entry):
             used = self._repository.filters([path]).get(path)
             return f"{FILTERED} by {used}" if used else ""
         if flag in "Ss":
-            return "changed, which git is told to skip (skip-worktree)"
-        return "changed, and assumed unchanged" if flag.islower() else "changed"
+            return f"changed, which git is told to skip {_SKIPPED}"
+        if twin := next((each for each in self._head if each != path and each.casefold() == path.casefold()), None):
+            return f"changed, where this folder takes it for {twin}"
+        return f"changed, and {_ASSUMED}" if flag.islower() else "changed"
 
 
 def _of_changelog(config: Config, repository: Repository, judge: _Judge) -> dict[str, str]:

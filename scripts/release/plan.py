@@ -321,8 +321,8 @@ class Release:
         """The chart of HEAD with the edits of `bump`. Raises GitError where something else is not as in HEAD."""
         if (begun := repository.unfinished()) is not None:
             raise GitError(
-                f"a {begun} is not finished here, and the commit of the new version would end it",
-                run=f"git commit, or git {begun} --abort, then {SAME_COMMAND}",
+                f"a git {begun} is not finished here, and the commit of the new version would become part of it",
+                run=f"git {begun} --continue, or git {begun} --abort, then {SAME_COMMAND}",
             )
         with committed_copy(self._config, repository, commit) as head:
             own = own_files(bump)
@@ -330,9 +330,7 @@ class Release:
         told = {repository.root / difference.path for difference in found}
         others = [path for path in repository.changes() if (repository.root / path) not in {*told, *own}]
         if found or others:
-            raise uncommitted(
-                [*found, *others], run=f"git stash --include-untracked, or git commit, then {SAME_COMMAND}"
-            )
+            raise uncommitted([*found, *others], then=f"then {SAME_COMMAND}")
         flags = repository.flags(*(edit.path for edit in bump.edits))
         if passed := sorted(path for path, letter in flags.items() if letter != "H"):
             raise GitError(
@@ -483,7 +481,7 @@ class Release:
             error = GitError(f"--tag needs a git repository, and {shown(facts.chart.path)} is in none")
             return Step("tag", "unknown", error.message, error)
         if facts.dirty and self._options.allow_dirty:
-            error = uncommitted(facts.dirty, run="git commit them, or release without --tag")
+            error = uncommitted(facts.dirty, then="or release without --tag")
             return Step("tag", "unknown", "a tag would name a commit without these changes", error)
         if facts.commit is None:
             error = GitError("--tag needs a commit, and the repository has none", run="git commit")

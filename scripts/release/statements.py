@@ -110,4 +110,5 @@ def test_result(tested: Tested) -> dict[str, Any]:
 
 def to_bytes(value: Any) -> bytes:
     """JSON that a person can read, the same for the same value."""
-    return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return text.encode(errors="backslashreplace") + b"\n"  # of a name that is no UTF-8, as JSON escapes it

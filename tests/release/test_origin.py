@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import shlex
+import shutil
 import stat
 import subprocess
 from collections.abc import Callable
@@ -14,7 +17,7 @@ import pytest
 
 from scripts.chart.archive import read_members
 from scripts.chart.source import read_chart
-from scripts.core.errors import ChartError, GitError, OutputError, SecretError
+from scripts.core.errors import ChangelogError, ChartError, GitError, OutputError, SecretError
 from scripts.release.package import package
 from scripts.release.plan import Options, prepared
 from tests.release.conftest import CHANGELOG, Project, write_chart
@@ -112,6 +115,13 @@ def sparse(project: Project) -> None:
     project.git("sparse-checkout", "set", "--no-cone", "/*", "!/chart/templates/")
 
 
+def taken_for_another(project: Project) -> None:
+    for name in ("_a.tpl", "_A.tpl"):
+        (project.root / "chart/templates" / name).write_text(name)
+    project.commit("Differ by case alone")
+    (project.root / "chart/templates/_A.tpl").write_text("_a.tpl")  # as a folder has it that knows no case
+
+
 def staged(project: Project) -> None:
     (project.root / "chart/new.txt").write_text("x")
     project.git("add", "--all")
@@ -126,6 +136,7 @@ DIFFERENCES: dict[str, tuple[Change, str]] = {
     "assumed": (flagged("--assume-unchanged"), r"chart/values.yaml \(changed, and assumed unchanged\)"),
     "skipped": (flagged("--skip-worktree"), r"chart/values.yaml \(changed, which git is told to skip"),
     "sparse": (sparse, r"chart/templates/map.yaml \(sparse: not checked out\)"),
+    "case": (taken_for_another, r"chart/templates/_A.tpl \(changed, where this folder takes it for .*/_a.tpl\)"),
     "filtered": (filtered, r"chart/values.yaml \(filtered by swap\)"),
     "pointer": (
         lambda project: (
@@ -180,6 +191,66 @@ def test_a_part_that_is_not_there_is_refused_before_the_checks(project: Project)
     assert not project.config.dist.exists()
 
 
+def removed(project: Project) -> None:
+    shutil.rmtree(project.config.chart)
+
+
+def not_in_sparse(project: Project) -> None:
+    project.git("sparse-checkout", "set", "--no-cone", "/CHANGELOG.md")
+
+
+@pytest.mark.parametrize(
+    ("change", "found", "command"),
+    [
+        (removed, "not in the working tree", "git -C {} checkout HEAD -- chart"),
+        (not_in_sparse, "not in this sparse checkout", "git -C {} sparse-checkout add chart"),
+    ],
+)
+def test_a_chart_that_only_head_has(project: Project, change: Change, found: str, command: str) -> None:
+    change(project)
+    with pytest.raises(ChartError, match=rf"(?s)no chart at .*in HEAD, but {found}") as told:
+        project.release()
+    assert told.value.run is not None
+    command = command.format(project.root)
+    assert told.value.run.startswith(command)
+    subprocess.run(shlex.split(command), check=True, capture_output=True)
+    assert project.release().dirty == ()
+
+
+def test_a_chart_whose_submodule_is_not_there_or_that_is_called_otherwise(project: Project) -> None:
+    outer = project.root.parent / "outer"
+    subprocess.run(("git", "clone", "--quiet", project.root, outer), check=True)
+    for words in ("submodule --quiet add ../project sub", "commit -qm x", "submodule deinit sub"):
+        subprocess.run(("git", "-C", outer, *words.split()), check=True, capture_output=True)
+    with pytest.raises(ChartError, match="submodule update --init sub"):
+        read_chart(outer / "sub/chart")
+    with pytest.raises(ChartError, match="in HEAD it is called chart"):
+        read_chart(outer / "Chart")
+
+
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [
+        ("absent", "git checkout HEAD -- chart/values.yaml"),
+        ("sparse", "git sparse-checkout disable"),
+        ("assumed", "git update-index --no-assume-unchanged chart/values.yaml"),
+        ("skipped", "git update-index --no-skip-worktree chart/values.yaml"),
+        ("submodule", "git submodule update --init --recursive"),
+        ("untracked", "git stash --include-untracked"),
+    ],
+)
+def test_what_is_to_be_run_takes_the_difference_away(project: Project, kind: str, command: str) -> None:
+    DIFFERENCES[kind][0](project)
+    with pytest.raises(GitError) as told:
+        project.release()
+    assert told.value.run is not None
+    assert told.value.run.startswith(command)
+    project.git(*shlex.split(command)[1:])
+    if kind in ("assumed", "skipped"):  # git sees the change again, which is committed or dropped
+        project.git("checkout", "HEAD", "--", "chart")
+    assert project.release().dirty == ()
+
+
 def test_what_helm_leaves_out_does_not_matter(project: Project) -> None:
     (project.root / "chart/.helmignore").write_text("*.swp\n.git\n")
     project.commit("Leave out")
@@ -232,10 +303,26 @@ def test_a_merge_that_is_not_finished_is_not_ended_by_a_release(project: Project
     project.git("commit", "--quiet", "--allow-empty", "--message", "Ours")
     project.git("merge", "--quiet", "--no-commit", "--strategy=ours", "other")
     assert project.git("status", "--porcelain") == ""
-    with pytest.raises(GitError, match=r"(?s)a merge is not finished here.*git merge --abort"):
+    with pytest.raises(GitError, match=r"(?s)a git merge is not finished here.*git merge --abort"):
         project.release(part="minor")
     assert project.git("log", "--format=%s", "-1") == "Ours"
     assert project.published() == {}
+
+
+def test_a_rebase_that_is_not_finished_is_no_place_for_a_release(project: Project) -> None:
+    project.git("commit", "--quiet", "--allow-empty", "--message", "Ours")
+    project.git("-c", "sequence.editor=sed -i 1s/pick/edit/", "rebase", "--quiet", "--interactive", "HEAD~1")
+    with pytest.raises(GitError, match=r"(?s)a git rebase is not finished here.*git rebase --abort"):
+        project.release(part="minor")
+    assert project.published() == {}
+
+
+def test_a_name_that_is_no_text_is_packed_and_told(project: Project) -> None:
+    (project.root / "chart" / os.fsdecode(b"caf\xe9")).write_text("x")
+    project.commit("Name it so")
+    record = project.release()
+    assert b"demo/caf\xe9" in gzip.decompress((project.config.dist / record.archive).read_bytes())
+    assert project.release() == record
 
 
 def test_the_lock_of_a_killed_git_is_named(project: Project) -> None:
@@ -469,6 +556,26 @@ def test_a_hook_that_changes_the_message_leads_to_no_second_release(project: Pro
     assert project.git("log", "-1", "--format=%s") == "[CHART-1] Release demo 1.3.0"
     assert project.release(part="minor") == record
     assert list(project.published()) == ["1.3.0"]
+
+
+@pytest.mark.parametrize("kept", ["CHANGELOG.md", None])
+def test_what_a_hook_commits_after_the_release_belongs_to_it(project: Project, kept: str | None) -> None:
+    if kept is None:  # then nothing but git's own log tells that there is nothing to release
+        (project.root / "CHANGELOG.md").unlink()
+        project.commit("Keep no changelog")
+    generate = "echo x >> generated.txt; git add generated.txt; git commit --quiet --message Generated"
+    hook(project, "post-commit", f'[ -z "$HOOKED" ] || exit 0\nexport HOOKED=1\n{generate}\n{generate}')
+    record = project.release(part="minor", tag=True)
+    assert project.git("log", "--format=%s", "-3").split("\n") == ["Generated", "Generated", "Release demo 1.3.0"]
+    assert record.commit == project.git("rev-parse", "HEAD") == project.git("rev-parse", "demo-1.3.0^{commit}")
+    assert project.release(part="minor", tag=True) == record
+    assert list(project.published()) == ["1.3.0"]
+    project.git("-c", "core.hooksPath=/dev/null", "commit", "--quiet", "--allow-empty", "--message", "Mine")
+    if kept is None:
+        assert project.release(part="minor").version == "1.4.0"
+    else:
+        with pytest.raises(ChangelogError, match="nothing stands under Unreleased"):
+            project.release(part="minor")
 
 
 def test_a_hook_that_changes_the_version_is_refused_after_the_commit(project: Project) -> None:

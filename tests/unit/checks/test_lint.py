@@ -21,6 +21,7 @@ from scripts.checks.lint import (
     changelog_rules,
     chart_rules,
     demand_clean,
+    name_rules,
     schema_rules,
     yaml_rules,
 )
@@ -53,6 +54,19 @@ def chart_of(folder: Path, text: str) -> Chart:
 
 def found(chart: Chart) -> list[tuple[str, int | None, str]]:
     return [(finding.level, finding.line, finding.message) for finding in chart_rules(chart, KNOWN)]
+
+
+def test_names_that_not_every_system_tells_apart(tmp_path: Path) -> None:
+    chart = chart_of(tmp_path, GOOD)
+    for name in ("templates/a.yaml", "templates/A.yaml", "Files/x", "files/y", "caf\u00e9", "cafe\u0301", "fine"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    told = {(each.level, each.file and each.file.name, each.message.rpartition(" ")[2]) for each in name_rules(chart)}
+    assert told == {
+        ("warning", "A.yaml", "templates/a.yaml"),
+        ("warning", "Files", "files"),
+        ("warning", "cafe\u0301", "caf\u00e9"),
+    }
 
 
 class TestChart:
