@@ -318,7 +318,8 @@ class Repository:
         trial = f"start\ncreate refs/tags/{name} {commit}\nprepare\nabort\n"
         result = self._git("update-ref", "--stdin", stdin=trial, check=False)
         if result.status != 0:
-            raise GitError(f"the git tag {name} cannot be made in {self.root}", found=result.stderr.strip())
+            said = result.stderr.strip()
+            raise GitError(f"the git tag {name} cannot be made in {self.root}", found=said, run=self._way_out(said))
 
     def try_signing(self, key: str) -> None:
         """Sign what nobody keeps, where the setting `key` (tag.gpgSign) asks for signatures. Raises GitError."""
@@ -356,14 +357,23 @@ class Repository:
             return self.runner.run(argv, env={**_ENV, **(env or {})}, check=check, deadline=deadline, stdin=stdin)
         except CommandFailed as error:
             said = error.stderr.strip() or error.stdout.strip() or "git gives no reason: it may have been a hook"
-            run = _WHO if "tell me who you are" in said else None
-            if (lock := _LOCKED.search(said)) is not None:  # of a git that runs, or that was killed
-                run = f"rm {shlex.quote(lock[1])}, once no other git runs there, then {SAME_COMMAND}"
             raise GitError(
                 f"git {next(word for word in words if not word.startswith('-'))} failed in {self.root}",
                 found="\n".join(said.splitlines()[-8:]),
-                run=run,
+                run=self._way_out(said),
             ) from error
+
+    def _way_out(self, said: str) -> str | None:
+        """What to run after a git that ended with the words `said`, where they tell."""
+        if "tell me who you are" in said:
+            return _WHO
+        if (lock := _LOCKED.search(said)) is None:  # of a git that runs, or of one that was killed, which had others
+            return None
+        branch = self._git("rev-parse", "--symbolic-full-name", "HEAD", check=False).stdout.strip()
+        words = [word for name in ("index", "HEAD", branch) for word in ("--git-path", f"{name}.lock")]
+        places = self._git("rev-parse", "--path-format=absolute", *words, check=False).stdout.splitlines()
+        locks = dict.fromkeys([lock[1], *(place for place in places if Path(place).exists())])
+        return f"rm {shlex.join(locks)}, once no other git runs there, then {SAME_COMMAND}"
 
 
 def cloned(url: str, commit: str, into: Path, runner: Runner) -> Repository:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.core.errors import OutputError
+from scripts.core.errors import GitError, OutputError
 from scripts.release.plan import Options, prepared
 from tests.release.conftest import TODAY, Project
 
@@ -101,8 +103,34 @@ def test_killed_and_run_again(project: Project, root: Path, digest: str, point: 
     finish(project, digest)
 
 
+def descendants(pid: int) -> list[int]:
+    """The processes that one has started, and those that they have."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                words = (entry / "stat").read_text().rpartition(")")[2].split()
+                parents.setdefault(int(words[1]), []).append(int(entry.name))
+    found = [pid]
+    for one in found:
+        found += parents.get(one, [])
+    return found[1:]
+
+
+def kill_with_all(driver: subprocess.Popen[bytes]) -> None:
+    """SIGKILL for a driver and all that it has started, at once, as a container or a power cut ends them."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(driver.pid, signal.SIGSTOP)
+        below = descendants(driver.pid)
+        for pid in (driver.pid, *below):
+            os.kill(pid, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("seed", range(CHAINS))
-def test_killed_at_random_instants_and_run_again(project: Project, root: Path, digest: str, seed: int) -> None:
+@pytest.mark.parametrize("end", [subprocess.Popen.kill, kill_with_all], ids=["alone", "with all"])
+def test_killed_at_random_instants_and_run_again(
+    project: Project, root: Path, digest: str, seed: int, end: Callable[[subprocess.Popen[bytes]], None]
+) -> None:
     draw = random.Random(seed)
     for _ in range(5):
         steps, delay = draw.randrange(4), draw.uniform(0, 0.5)
@@ -111,10 +139,33 @@ def test_killed_at_random_instants_and_run_again(project: Project, root: Path, d
             for _ in range(steps):
                 driver.stdout.readline()
             time.sleep(delay)  # the instant is what is tried
-            driver.kill()
+            end(driver)
         if driver.returncode == 0:
             break  # it was faster
         assert driver.returncode == -signal.SIGKILL
+    finish(project, digest)
+
+
+@pytest.mark.parametrize(("state", "refs"), [("prepared", "heads"), ("committed", "heads"), ("prepared", "tags")])
+def test_killed_within_git_and_run_again(project: Project, root: Path, digest: str, state: str, refs: str) -> None:
+    script = f"""#!/bin/sh
+[ "$1" = {state} ] && grep -q refs/{refs}/ && [ ! -e killed ] || exit 0
+touch killed
+pid=$PPID
+while [ "$pid" != {os.getpid()} ]; do pids="$pids $pid"; pid=$(cut -d " " -f 4 "/proc/$pid/stat"); done
+kill -KILL $pids
+"""
+    hook = project.root / ".git/hooks/reference-transaction"
+    hook.write_text(script)
+    hook.chmod(0o755)
+    (project.root / ".git/info/exclude").write_text("killed\n")
+    kill(project, signal.SIGKILL, "never", root)
+    if state == "prepared":  # git leaves its locks, and only who is there knows whether another git has them
+        assert list((project.root / ".git").rglob("*.lock"))
+        with pytest.raises(GitError) as told:
+            project.release(part="minor", tag=True)
+        assert told.value.run is not None
+        subprocess.run(shlex.split(told.value.run.partition(",")[0]), check=True)
     finish(project, digest)
 
 
