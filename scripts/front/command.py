@@ -146,7 +146,9 @@ def demand_parsed(tasks: Collection) -> None:
     initial = Program().initial_context
     try:
         core = Parser(initial=initial, ignore_unknown=True).parse_argv(sys.argv[1:])
-        asked = core[0].args.help.value
+        asked, listed, form = (core[0].args[name].value for name in ("help", "list", "list-format"))
+        if isinstance(listed, str) or form not in ("flat", "nested", "json"):
+            raise ParseError(f"No idea what {listed or form!r} is!")
         if not core.unparsed and not isinstance(asked, str):
             return  # no task is named, and to read them all takes a tenth of what `invoke --list` does
         contexts = tasks.to_contexts()

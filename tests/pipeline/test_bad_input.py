@@ -238,6 +238,8 @@ class TestUsage:
             (("lint", "--nope"), "No idea what '--nope' is!"),
             (("nope",), "No idea what 'nope' is!"),
             (("--help", "nope"), "No idea what 'nope' is!"),
+            (("--list", "nope"), "No idea what 'nope' is!"),
+            (("--list", "--list-format", "xml"), "No idea what 'xml' is!"),
             (("diff", "--from"), "Flag --from needed value and was not given one"),
             (("registry", "--port", "abc"), "--port is not usable"),
             (("registry", "--port", "70000"), "--port is not usable"),
