@@ -138,12 +138,12 @@ def demand_parsed(tasks: Collection) -> None:
             program.run(sys.argv)
             sys.exit()
     from invoke.exceptions import ParseError
-    from invoke.parser import Parser
+    from invoke.parser import Parser, ParserContext
     from invoke.program import Program
 
     from scripts.core.errors import UsageError
 
-    initial = Program().initial_context
+    initial, contexts = Program().initial_context, list[ParserContext]()
     try:
         core = Parser(initial=initial, ignore_unknown=True).parse_argv(sys.argv[1:])
         asked, listed, form = (core[0].args[name].value for name in ("help", "list", "list-format"))
