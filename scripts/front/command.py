@@ -138,7 +138,8 @@ def demand_parsed(tasks: Collection) -> None:
             program.run(sys.argv)
             sys.exit()
     from invoke.exceptions import ParseError
-    from invoke.parser import Parser, ParserContext
+    from invoke.parser import Parser
+    from invoke.parser.context import ParserContext
     from invoke.program import Program
 
     from scripts.core.errors import UsageError
@@ -148,7 +149,7 @@ def demand_parsed(tasks: Collection) -> None:
         core = Parser(initial=initial, ignore_unknown=True).parse_argv(sys.argv[1:])
         asked, listed, form = (core[0].args[name].value for name in ("help", "list", "list-format"))
         if isinstance(listed, str) or form not in ("flat", "nested", "json"):
-            raise ParseError(f"No idea what {listed or form!r} is!")
+            raise ParseError(f"No idea what {listed if isinstance(listed, str) else form!r} is!")
         if not core.unparsed and not isinstance(asked, str):
             return  # no task is named, and to read them all takes a tenth of what `invoke --list` does
         contexts = tasks.to_contexts()
