@@ -140,9 +140,11 @@ def _stale(chart: Chart) -> Iterator[str]:
 
 
 def _build(chart: Chart, helm: Helm) -> None:
-    repositories = {one.repository for one in dependencies(chart) if one.repository.startswith(("http://", "https://"))}
+    urls = {one.repository for one in dependencies(chart)}
+    repositories = sorted(url for url in urls if url.startswith(("http://", "https://")))
+    near = any(re.match(r"oci://(localhost|127\.[\d.]+|\[::1\])[:/]", url) for url in urls)
     try:
-        helm.build_dependencies(chart.path, sorted(repositories))
+        helm.build_dependencies(chart.path, repositories, near=near)
     except (CommandFailed, CommandTimeout) as error:
         said = error.stderr.strip().removeprefix("Error: ")
         file = chart.path / "Chart.yaml"

@@ -126,10 +126,12 @@ class Helm:
         places = {c.message: c for c in read_complaints(result.stderr, chart, values)} if result.status else {}
         return tuple(places.get(c.message, c) if c.refused else c for c in complaints)
 
-    def build_dependencies(self, chart: Path, repositories: Sequence[str], *, deadline: float = 300) -> None:
+    def build_dependencies(
+        self, chart: Path, repositories: Sequence[str], *, near: bool = False, deadline: float = 300
+    ) -> None:
         """`helm dependency build`, which keeps to Chart.lock, with the user's repositories and `repositories` known.
 
-        Raises CommandFailed.
+        `near`: the OCI registries are on loopback, and speak plain HTTP. Raises CommandFailed.
         """
         where = self.runner.run([self.path, "env", "HELM_REPOSITORY_CONFIG"], env=_ENVIRONMENT, check=False)
         with tempfile.TemporaryDirectory(prefix=owned("repositories")) as folder:
@@ -143,7 +145,8 @@ class Helm:
                 if url.rstrip("/") not in listed:
                     name = re.sub(r"[^a-z0-9]+", "-", url.lower()).strip("-")
                     self.runner.run([self.path, "repo", "add", name, url], env=env, deadline=deadline)
-            self.runner.run([self.path, "dependency", "build", chart], env=env, deadline=deadline)
+            plain = ["--plain-http"] * near
+            self.runner.run([self.path, "dependency", "build", chart, *plain], env=env, deadline=deadline)
 
     def package(
         self,
@@ -157,7 +160,7 @@ class Helm:
     ) -> Path:
         """The archive that helm makes of `chart` in the folder `into`; its entries carry the time `epoch` (seconds).
 
-        `version` and `app_version` take the place of those in Chart.yaml.         Raises ChartError with helm's words.
+        `version` and `app_version` take the place of those in Chart.yaml. Raises ChartError with helm's words.
         """
         env = {**_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch), "TZ": "UTC"}
         argv: list[str | Path] = [self.path, "package", chart, "--destination", into]

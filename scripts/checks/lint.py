@@ -299,15 +299,14 @@ def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
         yield Finding("error", "changelog", message, config.changelog)
     kinds = ", ".join(kind.capitalize() for kind in KINDS)
     for section in changelog.sections:
-        level = "error" if section.version is None else "warning"
         for word, line in section.headings:
             if kind_of(word) not in KINDS:
                 message = f"### {word} is no kind of change, which is one of {kinds}"
-                yield Finding(level, "changelog", message, config.changelog, line)
+                yield Finding("warning", "changelog", message, config.changelog, line)
         for entry in section.entries if section.version is None else ():
             if not entry.kind:
                 message = f"an entry under no kind of change, which is one of {kinds}"
-                yield Finding(level, "changelog", message, config.changelog, entry.line)
+                yield Finding("warning", "changelog", message, config.changelog, entry.line)
 
 
 def _numberlike(file: Path) -> bool:

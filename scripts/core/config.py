@@ -58,7 +58,7 @@ class Config:
     yamllint: str = ""
     """The rules for YAML. Empty: the nearest `.yamllint[.yaml|.yml]` at or above the chart; else syntax alone."""
     lint_errors: tuple[str, ...] = ()
-    """The checks of `invoke lint` whose warnings are errors: helm, chart, artifacthub, yamllint, dependencies."""
+    """Checks whose warnings are errors: helm, chart, artifacthub, yamllint, dependencies, changelog."""
     changelog: Path = Path("CHANGELOG.md")
     """The chart's changelog; `none` where it has none. Other charts than `chart` have their own in their folder."""
     version_files: tuple[str, ...] = ()

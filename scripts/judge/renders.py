@@ -132,7 +132,9 @@ def render_both(
         dropped: tuple[Reason, ...] = ()
         if wholly:
             dropped = tuple(_dropped(before, after, cells, drawn, renders))
-            cells += _steadied(tuple(_further(before, after, cells, renders)), names)
+            further_cells, further_drawn, names = _further(before, after, cells, renders)
+            cells += _steadied(further_cells, names)
+            drawn = Noise(drawn={**further_drawn, **drawn.drawn})
     return Rendered(cells, own, drawn, dropped, before.release)
 
 
@@ -235,21 +237,11 @@ def _drawn(
     return Noise(drawn=drawn), names[0] & names[1]
 
 
-def _steadied(cells: tuple[Cell, ...], names: set[DrawnName]) -> tuple[Cell, ...]:
-    """The cells with names that do not differ by what is drawn alone.
-
-    What other values turn on is rendered once; where the chart draws names, others of that length are drawn there.
-    """
+def _steadied(cells: Iterable[Cell], names: set[DrawnName]) -> tuple[Cell, ...]:
+    """The cells with names that do not differ by what is drawn alone."""
     if not names:
-        return cells
-    both = [(cell.old, cell.new) for cell in cells if cell.new is not None]
-    known = {(name.kind, name.length) for name in names}
-    found = drawn_names([old for old, _ in both], [new for _, new in both])
-    here = {name for name in found if (name.kind, name.length) in known}
-    return tuple(
-        replace(cell, old=steady(cell.old, names | here), new=cell.new and steady(cell.new, names | here))
-        for cell in cells
-    )
+        return tuple(cells)
+    return tuple(replace(cell, old=steady(cell.old, names), new=cell.new and steady(cell.new, names)) for cell in cells)
 
 
 # What gives something else at each call, in templates or in values that are templates.
@@ -279,28 +271,36 @@ _NAMED = 3  # switches that are told by name
 _TRIES = 12  # renders to find out which switches go together
 
 
-def _further(before: Plan, after: Plan, cells: Sequence[Cell], renders: _Renders) -> list[Cell]:
+def _further(
+    before: Plan, after: Plan, cells: Sequence[Cell], renders: _Renders
+) -> tuple[list[Cell], dict[Identity, frozenset[str]], set[DrawnName]]:
     """Both charts with every switch of the old one's values.yaml turned on, as far as it takes them at once.
 
     And the new one with the whole of the old values.yaml as a values file, as many keep a copy of it; and both with
-    their defaults as a release of another name.
+    their defaults as a release of another name. Beside them the fields and names that the old one draws in these.
     """
     own = before.chart.path / "values.yaml"
     if not before.kube_versions or not own.is_file():
-        return []
+        return [], {}, set()
     off = [key for key, value in flat(read_yaml(own, ValuesError)).items() if value is False and key[-1] in _SWITCHES]
     newest = minor(before.kube_versions[-1])
     sets = [(_COPY, own, cell.old) for cell in cells if (cell.values, cell.minor) == ("values.yaml", newest)]
     for keys, file, old in _together(before, off, renders):
-        named = ", ".join(map(key_text, keys)) if len(keys) <= _NAMED else f"{len(keys)} switches"
-        sets.append((f"{named} on", file, old))
-    futures = renders.newest(after, [Values(name, (file,)) for name, file, _ in sets])
+        more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+        sets.append((f"{', '.join(map(key_text, keys[:_NAMED]))}{more} on", file, old))
+    columns = [Values(name, (file,)) for name, file, _ in sets]
+    draws = _draws(before.chart.path)
+    futures, again = renders.newest(after, columns), renders.newest(before, columns if draws else ())
     found = [_cell(name, newest, old, futures[name]) for name, _, old in sets]
-    elsewhere = [renders.newest(replace(plan, release=_OTHER), [_DEFAULTS]) for plan in (before, after)]
+    twice = [(old, again[name]) for name, _, old in sets if draws]
+    others = [replace(plan, release=_OTHER) for plan in (before, after, *[before] * draws)]
+    elsewhere = [renders.newest(plan, [_DEFAULTS])[_DEFAULTS.name] for plan in others]
     with contextlib.suppress(ChartError, ValuesError):  # it can be installed under its own name alone
-        old = elsewhere[0][_DEFAULTS.name].result()
-        found.append(_cell(f"release {_OTHER}", newest, old, elsewhere[1][_DEFAULTS.name], _OTHER))
-    return found
+        old = elsewhere[0].result()
+        found.append(_cell(f"release {_OTHER}", newest, old, elsewhere[1], _OTHER))
+        twice += [(old, one) for one in elsewhere[2:]]
+    first, second = [old for old, _ in twice], [one.result() for _, one in twice]
+    return found, drawn_fields(first, second), drawn_names(first, second)
 
 
 _DEFAULTS = Values("values.yaml")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import shutil
+import signal
 import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from scripts.chart.archive import read_members
+from scripts.toolchain.finder import Toolchain
 from tests.pipeline.conftest import Cli, snapshot
 
 
@@ -91,6 +99,60 @@ def test_a_chart_with_dependencies(cli: Cli, tmp_path: Path) -> None:
 
     shutil.rmtree(chart / "charts" / "zeta")
     cli("package", "--chart", chart).refused("dependencies are missing in charts/: zeta", "helm dependency build")
+
+
+@contextlib.contextmanager
+def http_repository(cli: Cli, chart: Path, folder: Path, helm: Path) -> Iterator[str]:
+    """A chart repository of the old kind, with `chart` in it."""
+    subprocess.run((helm, "package", chart, "--destination", folder), check=True, capture_output=True)
+    subprocess.run((helm, "repo", "index", folder), check=True, capture_output=True)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@contextlib.contextmanager
+def oci_repository(cli: Cli, chart: Path, folder: Path, helm: Path) -> Iterator[str]:
+    """The embedded registry, with `chart` in it."""
+    process = cli.start("registry", "--port", "0", TMPDIR=str(folder))
+    try:
+        assert process.stdout
+        prefix = process.stdout.readline().strip()
+        cli("package", "--chart", chart).fine()
+        cli("publish", "--chart", chart).fine()
+        yield prefix
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("place", [http_repository, oci_repository], ids=["http", "oci"])
+def test_dependencies_are_fetched_from_where_chart_yaml_says(
+    cli: Cli, tmp_path: Path, toolchain: Toolchain, place: Callable[..., AbstractContextManager[str]]
+) -> None:
+    needed = write_chart(tmp_path / "needed", "needed", map=config_map("needed"))
+    (tmp_path / "repository").mkdir()
+    with place(cli, needed, tmp_path / "repository", toolchain.path("helm")) as url:
+        wanted = f"dependencies: [{{name: needed, version: ^0.1.0, repository: '{url}'}}]\n"
+        chart = write_chart(tmp_path / "parent", "parent", wanted, own=config_map("own"))
+        told = cli("template", "--chart", chart, "--kube-version", "1.30", "--json")
+        assert "fetching the dependencies of parent: needed ^0.1.0 is not in charts/" in told.stderr
+        assert [render["objects"] for render in json.loads(told.fine())["renders"]] == [2]
+        lock = (chart / "Chart.lock").read_text()
+        assert "version: 0.1.0" in lock
+        shutil.rmtree(chart / "charts")
+        cli("lint", "--chart", chart).fine()
+        assert (chart / "Chart.lock").read_text() == lock
+        cli("package", "--chart", chart).fine()
+        assert "parent/charts/needed/Chart.yaml" in str(
+            list(read_members((cli.dist / "parent-0.1.0.tgz").read_bytes(), ""))
+        )
+        shutil.rmtree(chart / "charts")
+        (chart / "Chart.yaml").write_text((chart / "Chart.yaml").read_text().replace("^0.1.0", "^0.2.0"))
+        cli("template", "--chart", chart).refused("cannot be fetched", "needed ^0.2.0 is not in charts/", "dependency")
+    cli("template", "--chart", chart).refused("the dependencies cannot be fetched", "see that the repositories")
 
 
 def test_dist_holds_the_packages_of_several_charts(cli: Cli, tmp_path: Path) -> None:

@@ -228,9 +228,9 @@ class TestChangelog:
         ("unreleased", "found"),
         [
             ("### Fixed\n\n- It\n", None),
-            ("### Notes\n\n- It\n", ("error", 5, "### Notes is no kind of change")),
-            ("### Known issues\n", ("error", 5, "### Known issues is no kind of change")),
-            ("- It\n", ("error", 5, "an entry under no kind of change")),
+            ("### Notes\n\n- It\n", ("warning", 5, "### Notes is no kind of change")),
+            ("### Known issues\n", ("warning", 5, "### Known issues is no kind of change")),
+            ("- It\n", ("warning", 5, "an entry under no kind of change")),
         ],
     )
     def test_headings_are_kinds_of_change(

@@ -1,0 +1,53 @@
+"""A chart that draws names and secrets is judged against a copy of itself: nothing differs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from scripts.chart.source import read_chart
+from scripts.judge.judge import judge_charts
+from scripts.judge.verdict import line
+from scripts.workspace import open_workspace
+from tests.judge.conftest import ROOT
+
+LEFT, RIGHT = ("a", "b", "c", "d", "e"), ("v", "w", "x", "y", "z")
+TEMPLATE = """{{- $left := and .Values.a.enabled .Values.e.enabled }}
+{{- $right := and .Values.v.enabled .Values.z.enabled }}
+{{- if and $left $right }}{{ fail "one side or the other" }}{{ end }}
+{{- range $name := list "a" "z" }}{{- if (index $.Values $name).enabled }}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: "{{ $.Release.Name }}-{{ $name }}"}
+stringData: {password: "{{ randAlphaNum 12 }}"}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: "{{ $.Release.Name }}-{{ $name }}-{{ randAlphaNum 5 | lower }}"}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: "x:1"}]}}}
+{{- end }}{{- end }}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: "{{ .Release.Name }}-test-{{ randAlphaNum 5 | lower }}", annotations: {helm.sh/hook: test}}
+spec: {restartPolicy: Never, containers: [{name: main, image: "x:1"}]}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: "{{ .Release.Name }}-own"}
+stringData: {password: "{{ randAlphaNum 12 }}"}
+"""
+
+
+def test_nothing_differs_from_itself(tmp_path: Path) -> None:
+    chart = tmp_path / "one" / "drawing"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: drawing\nversion: 0.1.0\n")
+    (chart / "values.yaml").write_text("".join(f"{name}: {{enabled: false}}\n" for name in LEFT + RIGHT))
+    (chart / "templates" / "all.yaml").write_text(TEMPLATE)
+    again = tmp_path / "again" / "drawing"
+    shutil.copytree(chart, again)
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")  # nothing rendered before is remembered
+    verdict = judge_charts(work, read_chart(chart), read_chart(again), "0.1.0", kube_versions=["1.33"])
+    assert [line(reason) for reason in verdict.reasons] == []
