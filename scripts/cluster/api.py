@@ -131,6 +131,11 @@ class Api:
                 return None
             raise
 
+    def current(self, document: Mapping[str, Any], namespace: str | None = None) -> Object | None:
+        """The object that `document` declares as it is now, None where there is none."""
+        kind, space = self._place(document, namespace)
+        return self.get(f"{kind.name}.{kind.group}".rstrip("."), document["metadata"]["name"], space)
+
     def create(self, document: Object, namespace: str | None = None) -> Object:
         """Create the object that `document` describes, in its own namespace or else in `namespace`."""
         kind, space = self._place(document, namespace)
@@ -341,7 +346,7 @@ class Api:
 
     # -- requests ------------------------------------------------------------------------------
 
-    def _place(self, document: Object, namespace: str | None) -> tuple[Kind, str | None]:
+    def _place(self, document: Mapping[str, Any], namespace: str | None) -> tuple[Kind, str | None]:
         kind = self.kind(document["kind"], api_version=document["apiVersion"])
         return kind, document["metadata"].get("namespace", namespace)
 

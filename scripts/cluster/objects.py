@@ -8,6 +8,9 @@ from typing import Any
 
 Object = dict[str, Any]
 
+# What helm waits for in an object of any kind: those of operators follow it.
+_UNSETTLED = frozenset({("Ready", "False"), ("Ready", "Unknown"), ("Available", "False"), ("Stalled", "True")})
+
 
 def conditions(item: Mapping[str, Any]) -> dict[str, Object]:
     """The conditions of an object's status by their type."""
@@ -22,6 +25,22 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
 def is_hook(item: Mapping[str, Any]) -> bool:
     """Whether helm made it for a hook."""
     return "helm.sh/hook" in (item.get("metadata", {}).get("annotations") or {})
+
+
+def unsettled(item: Mapping[str, Any]) -> str:
+    """Why an object is not what it shall become, by what its status says; "" where it says nothing of the kind."""
+    spec, status = item.get("spec") or {}, item.get("status") or {}
+    if status.get("observedGeneration", 0) and status["observedGeneration"] < item["metadata"].get("generation", 0):
+        return "its controller has not looked at its newest state"
+    if item["kind"] == "Service" and spec.get("type") == "LoadBalancer":
+        return "" if (status.get("loadBalancer") or {}).get("ingress") else "no load balancer has given it an address"
+    if item["kind"] == "PersistentVolumeClaim" and status.get("phase") != "Bound":
+        return f"no volume is bound to it: {status.get('phase')}"
+    for kind, condition in conditions(item).items():
+        if (kind, condition.get("status")) in _UNSETTLED:
+            told = condition.get("message") or condition.get("reason") or "it does not say why"
+            return f"{kind} is {condition['status']}: {told}"
+    return ""
 
 
 def open_ports(pods: Iterable[Mapping[str, Any]]) -> dict[str | int, int]:

@@ -331,9 +331,7 @@ class Lab:
 
         It is in `namespace` where it does not say in which.
         """
-        group = document.api_version.rpartition("/")[0]
-        kind = f"{document.kind}.{group}" if group else document.kind
-        return self.api.get(kind, document.name, document.namespace or namespace)
+        return self.api.current(document.data, namespace)
 
     def apply_dry(self, text: str, namespace: str) -> str:
         """`kubectl apply --dry-run=server` of manifests; the warnings. Raises Broken with what the server refuses."""

@@ -7,14 +7,15 @@ import json
 import re
 import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
 from scripts.chart.helm import read_complaints
+from scripts.chart.manifests import Manifests, read_manifests
 from scripts.cluster.api import Api
-from scripts.cluster.objects import Object, dead_ends
+from scripts.cluster.objects import Object, dead_ends, unsettled
 from scripts.cluster.transport import Login
 from scripts.core.command import Process, Runner
 from scripts.core.errors import ApiError, ClusterError, CommandFailed, ReleaseError
@@ -22,7 +23,7 @@ from scripts.core.parallel import BRIEF_GO
 from scripts.core.paths import list_item
 from scripts.core.progress import Say
 from scripts.rollout.cause import Cause, read_refusal
-from scripts.rollout.diagnose import Patience, Suspicion, ranked, suspicions, unproven
+from scripts.rollout.diagnose import AT_ONCE, Patience, Suspicion, ranked, suspicions, unproven
 from scripts.rollout.evidence import Redaction, collect, last_line
 from scripts.rollout.view import View
 
@@ -224,6 +225,27 @@ class Rollout:
             for row in json.loads(result.stdout)
         )
 
+    def manifest(self) -> Manifests:
+        """The objects of the newest revision, as helm keeps them."""
+        argv = self.command(self._helm, "get", "manifest", self.release)
+        return read_manifests(self._runner.run(argv, env={**_ENVIRONMENT, **BRIEF_GO}, deadline=_QUERY_DEADLINE).stdout)
+
+    def unsettled(self) -> Cause | None:
+        """The first object of the release, other than pods and what makes them, that says it is not ready yet."""
+        with contextlib.suppress(CommandFailed):  # helm has kept nothing
+            return next(self._unsettled(), None)
+        return None
+
+    def _unsettled(self) -> Iterator[Cause]:
+        for document in self.manifest():
+            with contextlib.suppress(ClusterError):  # gone, of a kind that is gone, or not ours to read
+                live = self.api.current(document.data, self.namespace)
+                if live is not None and (why := unsettled({"kind": document.kind, **live})):
+                    label = f"{document.kind} {document.name}"
+                    where = f"--namespace={document.namespace or self.namespace}"
+                    kind = document.kind.lower()
+                    yield Cause("unsettled", label, why, f"kubectl {where} describe {kind} {document.name}")
+
     def status(self) -> str | None:
         """The status of the newest revision ("deployed", "failed", "pending-upgrade"), None without a release."""
         revisions = self.history()
@@ -340,6 +362,8 @@ class _Operation:
         view.refresh()
         scene = view.scene(with_gone=True)
         suspicion = suspicion or next(iter(ranked(suspicions(scene))), None)
+        if suspicion is None and (other := self._rollout.unsettled()):
+            suspicion = Suspicion(other, AT_ONCE, other.object)
         if suspicion is not None and suspicion.container and suspicion.cause.kind in _LOGGED:
             namespace, _, pod = suspicion.pod.partition("/")
             text = view.hook_logs.get((suspicion.pod, suspicion.container))

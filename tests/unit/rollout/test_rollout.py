@@ -59,6 +59,7 @@ class Cluster:
         self._container = container
         self.log = "the last line\n"
         self.services: tuple[dict[str, Any], ...] = ()
+        self.status: dict[str, Any] = {}
 
     def kinds(self) -> tuple[Any, ...]:
         return ()
@@ -72,6 +73,9 @@ class Cluster:
             return self.services
         assert (kind, fields) == ("Secret", "type!=helm.sh/release.v1")
         return ({"data": {"password": base64.b64encode(PASSWORD.encode()).decode()}},)
+
+    def current(self, document: dict[str, Any], namespace: str) -> dict[str, Any]:
+        return {**document, "status": self.status}
 
     def logs(self, pod: str, namespace: str, **options: Any) -> str | None:
         return None if options.get("previous") else self.log
@@ -92,7 +96,9 @@ class Helm:
 
     def does(self, script: str) -> None:
         asked, history = shlex.quote(str(self._asked)), shlex.quote(str(self._folder / "history.json"))
-        lines = ["#!/bin/sh", f"LOG={asked}", f'[ "$1" = history ] && exec cat {history}', 'echo "$@" >> $LOG', script]
+        manifest = shlex.quote(str(self._folder / "manifest.yaml"))
+        kept = [f'[ "$1" = history ] && exec cat {history}', f'[ "$1" = get ] && exec cat {manifest}']
+        lines = ["#!/bin/sh", f"LOG={asked}", *kept, 'echo "$@" >> $LOG', script]
         self.path.write_text("\n".join(lines), encoding="utf-8")
         self.path.chmod(0o755)
 
@@ -240,6 +246,41 @@ def test_the_deadline_is_kept_and_explained(helm: Helm, tmp_path: Path) -> None:
         rollout(helm, Cluster(), tmp_path).install(Target("/app.tgz"), deadline=1)
     assert time.monotonic() - begin < 10
     assert str(failed.value).startswith("Release app: was not ready after 1 s, and nothing in the cluster says why")
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "status", "told"),
+    [
+        ("Service", {"type": "LoadBalancer"}, {"loadBalancer": {}}, "no load balancer has given it an address"),
+        ("Service", {"type": "LoadBalancer"}, {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}, ""),
+        ("PersistentVolumeClaim", {}, {"phase": "Pending"}, "no volume is bound to it: Pending"),
+        ("PersistentVolumeClaim", {}, {"phase": "Bound"}, ""),
+        (
+            "Certificate",
+            {},
+            {"conditions": [{"type": "Ready", "status": "False", "message": "no issuer"}]},
+            "Ready is False: no issuer",
+        ),
+        ("Certificate", {}, {"conditions": [{"type": "Ready", "status": "True"}]}, ""),
+        ("Cluster", {}, {"observedGeneration": 1}, "its controller has not looked at its newest state"),
+        ("Cluster", {}, {"observedGeneration": 2}, ""),
+        ("Cluster", {}, {}, ""),
+    ],
+)
+def test_what_helm_waits_for_beside_pods_is_named(
+    helm: Helm, tmp_path: Path, kind: str, spec: dict[str, Any], status: dict[str, Any], told: str
+) -> None:
+    helm.does(WAITS)
+    helm.history(FAILED)
+    meta = {"name": "it", "generation": 2}
+    document = {"apiVersion": "v1", "kind": kind, "metadata": meta, "spec": spec}
+    (tmp_path / "manifest.yaml").write_text(json.dumps(document), encoding="utf-8")
+    cluster = Cluster()
+    cluster.status = status
+    with pytest.raises(RolloutFailed) as failed:
+        rollout(helm, cluster, tmp_path).install(Target("/app.tgz"), deadline=1)
+    first = str(failed.value).splitlines()[0]
+    assert first == f"{kind} it: {told}" if told else first.startswith("Release app: was not ready after 1 s")
 
 
 @pytest.mark.parametrize(
