@@ -24,6 +24,10 @@ _COMPONENT = "app.kubernetes.io/component"
 _SYNC_DEADLINE = 40.0  # seconds for a controller to have looked at what is new; an HPA is looked at every 15
 # Names in an expression that stand before what selects series: metrics, unless they are functions.
 _METRIC = re.compile(r"\b([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{")
+# Where a chart's notes say how to reach a Service: by its name in the cluster, or by `kubectl port-forward`.
+_ADDRESS = re.compile(r"\b([a-z][a-z0-9-]*)\.([a-z0-9-]+)\.svc(?:\.[a-z.]+[a-z])?(?::(\d+))?")
+_FORWARDED = re.compile(r"\b(?:services?|svc)/([a-z][a-z0-9-]*)(?:\s+\d*:(\d+))?")
+_IN_NAMESPACE = re.compile(r"(?:--namespace|-n)[ =]([a-z0-9-]+)")
 _REFUSED = "connection refused"  # the API server's word where nobody takes a connection
 _JOB = re.compile(r'\bjob="([^"]*)"')
 _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)[ {]", re.MULTILINE)
@@ -35,6 +39,21 @@ def demand(
     """Raises Broken unless `condition` holds; where a slow machine can be the reason (`timely`), ClusterError."""
     if not condition:
         raise (ClusterError if timely else Broken)(message, expected=expected, found=found)
+
+
+def told(lab: Lab, notes: str, namespace: str, objects: str) -> str:
+    """The Services that the notes name are there, with the ports that they name. Other namespaces are not looked at."""
+    named = [(name, port) for name, space, port in _ADDRESS.findall(notes) if space == objects]
+    for line in notes.splitlines():
+        space = _IN_NAMESPACE.search(line)
+        if space is None or space.group(1) in (namespace, objects):
+            named += _FORWARDED.findall(line)
+    for name, port in named:
+        live = lab.api.get("Service", name, objects)
+        demand(live is not None, f"the notes name Service {name}, which is not there")
+        ports = [str(one["port"]) for one in live["spec"].get("ports", ())] if live else []
+        demand(not port or port in ports, f"the notes name port {port} of Service {name}", ", ".join(ports))
+    return f"{len(named)} Services named"
 
 
 # -- objects ---------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
     target = lab.target(lab.candidate, objects, values=values, changes=changes)
     with journal.step(f"{values}: it installs, and the notes say where"):
         revision = rollout.install(target, deadline=lab.deadline)
-        _told(lab, journal, revision, values, objects)
+        _told(lab, journal, rollout, revision, values, objects)
     with journal.step(f"{values}: every object is there, in its namespace, owned and labelled"):
         mark = _MARK if "labels" in changes else ""
         journal.detail(promises.whole(lab, namespace, objects, values=values, mark=mark))
@@ -809,13 +809,13 @@ def _demand_restricted(lab: Lab, namespace: str) -> None:
     demand(found == "restricted", "the chart's namespace lets everything in", f"{_ENFORCED}: restricted", str(found))
 
 
-def _told(lab: Lab, journal: Journal, revision: Revision, values: str, namespace: str) -> None:
+def _told(lab: Lab, journal: Journal, rollout: Rollout, revision: Revision, values: str, namespace: str) -> None:
     """The notes were printed, and are about this release."""
     first = next(iter(revision.notes.strip().splitlines()), "")
-    told = namespace in first or not lab.subject.notes
-    demand(told, "the notes do not say where the release is", namespace, revision.notes or "no notes")
+    where = namespace in first or not lab.subject.notes
+    demand(where, "the notes do not say where the release is", namespace, revision.notes or "no notes")
     write_atomic(lab.folder / journal.folder / f"notes-{values.replace('/', '-')}.txt", revision.notes)
-    journal.detail(first)
+    journal.detail(f"{first}; {promises.told(lab, revision.notes, rollout.namespace, namespace)}")
 
 
 def _spread(lab: Lab, journal: Journal, namespace: str) -> None:

@@ -188,6 +188,18 @@ CASES = (
         front('set (first $main.envFrom).configMapRef "name" "gone"'),
     ),
     Case(Fault("no-notes", (), {"templates/NOTES.txt": "Thank you.\n"}), "install", "the notes do not say where"),
+    Case(
+        Fault(
+            "notes-port",
+            (),
+            {
+                "templates/NOTES.txt": "GATI is in {{ .Values.global.namespace }}.\n"
+                "kubectl --namespace {{ .Values.global.namespace }} port-forward service/gati-ingress 8080:8080\n"
+            },
+        ),
+        "install",
+        "the notes name port 8080 of Service gati-ingress",
+    ),
     case(
         "label-missing",
         "install",

@@ -118,6 +118,28 @@ def test_a_policy_for_a_port_that_nobody_opens() -> None:
     )
 
 
+# -- notes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("notes", "wrong"),
+    [
+        ("http://web.space.svc:80\nkubectl -n space port-forward svc/web 8080:80", ""),
+        ("kubectl --namespace=elsewhere port-forward service/other 8080:81 and db.elsewhere.svc:5432", ""),
+        ("kubectl port-forward svc/$NAME 8080:80", ""),
+        ("http://web.space.svc.cluster.local:81/", "port 81 of Service web"),
+        ("kubectl --namespace space port-forward service/web :8080", "port 8080 of Service web"),
+        ("kubectl port-forward svc/front 8080:80", "Service front, which is not there"),
+    ],
+)
+def test_the_notes_name_what_is_there(notes: str, wrong: str) -> None:
+    lab = Cluster(pods=[], Service=[service()])
+    if wrong:
+        assert f"the notes name {wrong}" in refused(promises.told, lab, notes, "space", "space")
+    else:
+        assert "named" in promises.told(lab, notes, "space", "space")
+
+
 # -- containers ------------------------------------------------------------------------------------
 
 
