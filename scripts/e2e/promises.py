@@ -28,6 +28,7 @@ _METRIC = re.compile(r"\b([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{")
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9-]*)\.([a-z0-9-]+)\.svc(?:\.[a-z.]+[a-z])?(?::(\d+))?")
 _FORWARDED = re.compile(r"\b(?:services?|svc)/([a-z][a-z0-9-]*)(?:\s+\d*:(\d+))?")
 _IN_NAMESPACE = re.compile(r"(?:--namespace|-n)[ =]([a-z0-9-]+)")
+_ROUTES = frozenset({"Ingress", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute"})
 _REFUSED = "connection refused"  # the API server's word where nobody takes a connection
 _JOB = re.compile(r'\bjob="([^"]*)"')
 _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)[ {]", re.MULTILINE)
@@ -122,21 +123,25 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
                         wrong += _leads(
                             lab, f"{_label(document)}, peer", peer["podSelector"].get("matchLabels", {}), ports, pods
                         )
-        elif document.kind == "Ingress":
+        elif document.kind in _ROUTES:
             wrong += _routed(_label(document), spec, documents)
     demand(not wrong, "a selector leads nowhere", "pods, and ports that they open", "\n".join(sorted(set(wrong))))
     return f"{sum(document.kind in ('Service', 'NetworkPolicy') for document in documents)} Services and policies"
 
 
 def _routed(what: str, spec: Mapping[str, Any], documents: Iterable[Document]) -> Iterator[str]:
-    """What is wrong with the Services that an Ingress leads to."""
+    """What is wrong with the Services that an Ingress, or a route of the Gateway API, leads to."""
     services = {document.name: document.data["spec"]["ports"] for document in documents if document.kind == "Service"}
-    paths = [path for rule in spec.get("rules") or () for path in rule.get("http", {}).get("paths", ())]
-    backends = [path["backend"] for path in paths] + ([spec["defaultBackend"]] if "defaultBackend" in spec else [])
-    if not backends:
+    rules = spec.get("rules") or ()
+    backends = [path["backend"]["service"] for rule in rules for path in (rule.get("http") or {}).get("paths", ())]
+    backends += [spec["defaultBackend"]["service"]] if "service" in spec.get("defaultBackend", {}) else []
+    for ref in (ref for rule in rules for ref in rule.get("backendRefs") or ()):
+        if not (ref.get("namespace") or ref.get("group")) and ref.get("kind", "Service") == "Service":
+            backends.append({"name": ref["name"], "port": {"number": ref.get("port")}})
+    if not backends and what.startswith("Ingress "):
         yield f"{what} leads to no Service"
     for backend in backends:
-        name, port = backend["service"]["name"], backend["service"]["port"]
+        name, port = backend["name"], backend["port"]
         known = [(entry.get("name"), entry["port"]) for entry in services.get(name, ())]
         if not any(port.get("name", "") == own or port.get("number") == number for own, number in known):
             yield f"{what} leads to port {port} of Service {name}, which has {known or 'no ports or is not there'}"

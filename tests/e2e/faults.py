@@ -484,6 +484,12 @@ CASES = (
             'set (first (first $spec.rules).http.paths).backend.service "port" (dict "number" 81)',
         ),
     ),
+    case(
+        "route-port",
+        "install",
+        "HTTPRoute gati-ingress leads to port",
+        Edit("HTTPRoute", FRONT, 'set (first (first $spec.rules).backendRefs) "port" 81'),
+    ),
     case("test-dropped", "install", "Pod gati-ingress-test is not rendered", Edit("Pod", "gati-ingress-test", drop())),
     case(
         "rule-dropped", "install", "PrometheusRule gati-ingress is not rendered", Edit("PrometheusRule", FRONT, drop())

@@ -118,6 +118,25 @@ def test_a_policy_for_a_port_that_nobody_opens() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("ref", "wrong"),
+    [
+        ({"name": "web", "port": 80, "group": "", "kind": "Service"}, ""),
+        ({"name": "web", "port": 81}, "HTTPRoute way leads to port {'number': 81} of Service web"),
+        ({"name": "front", "port": 80}, "HTTPRoute way leads to port {'number': 80} of Service front"),
+        ({"name": "front", "port": 80, "namespace": "other"}, ""),
+        ({"name": "bucket", "group": "example.com", "kind": "Bucket"}, ""),
+    ],
+)
+def test_a_route_leads_to_a_service_of_the_release(ref: dict[str, Any], wrong: str) -> None:
+    route = {"kind": "HTTPRoute", "metadata": {"name": "way"}, "spec": {"rules": [{"backendRefs": [ref]}]}}
+    lab = Cluster(service(), route, pods=[pod()])
+    if wrong:
+        assert wrong in refused(promises.selected, lab, "space", "space")
+    else:
+        promises.selected(lab, "space", "space")
+
+
 # -- notes -----------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,7 @@ ON = {
     "tls": {"enabled": True},
     "commonLabels": {"gati-e2e/mark": "set"},
     "externalIngress": {"enabled": True, "hosts": [{"host": "e2e.invalid", "paths": [{"path": "/"}]}]},
+    "httpRoute": {"enabled": True, "parentRefs": [{"name": "none"}]},
 }
 KEDA = {"keda": {"enabled": True}, "ingress": {"hpa": {"enabled": False}}}
 Render = Callable[..., Manifests]
