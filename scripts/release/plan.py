@@ -624,6 +624,7 @@ class Release:
         reference = registry.reference(package.name, package.version)
         with (
             self._timed("attach", "attaching what speaks for the chart"),
+            _refused_in_full(registry),
             connect(registry, push=True) as client,
         ):
             subject = None
@@ -727,6 +728,18 @@ def _in_full(lines: Sequence[str], run: str) -> Iterator[None]:
     except FindingsError as error:
         more = [f"and {len(lines) - 20} more"] if len(lines) > 20 else []
         raise FindingsError(error.message, found="\n".join([*lines[:20], *more]), run=run) from None
+
+
+@contextlib.contextmanager
+def _refused_in_full(registry: Registry) -> Iterator[None]:
+    """Has a registry's refusal of an attachment say that helm's own push may be all that it takes."""
+    try:
+        yield
+    except RegistryError as error:
+        if error.run is None and "HTTP 4" in (error.found or ""):
+            error.message = f"{registry.host} takes nothing that is attached to a chart, as OCI 1.1 has it"
+            error.run = "export GATI_ATTACH=false (attach = false in [tool.gati]), which publishes the chart alone"
+        raise
 
 
 def _say(state: State, todo: str, there: str) -> str:

@@ -74,6 +74,11 @@ class Quirks:
     too (https://distribution.github.io/distribution/spec/auth/token/#token-response-fields); 0 for all."""
     root: int = 401
     """What is answered at /v2/ itself: 404 where a proxy leads on only what is below (helm never asks for it)."""
+    refuses_artifacts: int = 0
+    """What is answered to a manifest of another type than images and charts: 415 by Docker Hub before 2023
+    (docker/hub-feedback#2311), 400 by Quay (https://docs.quay.io/guides/oci-artifacts.html, allowed types)."""
+    immutable: bool = False
+    """A tag is written once (ECR, https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html)."""
     push_fails: int = 0
     """The manifest is written, and this status answered: a gateway's time-out (google/go-containerregistry#1691)."""
 
@@ -184,7 +189,7 @@ class Quirky:
     @staticmethod
     def _read(path: str) -> tuple[str, str, str]:
         """Repository, kind and the rest of a path."""
-        for kind in ("manifests", "blobs", "tags"):
+        for kind in ("manifests", "blobs", "tags", "referrers"):
             if f"/{kind}/" in path:
                 repository, _, last = path.removeprefix("/v2/").partition(f"/{kind}/")
                 return repository, kind, last
@@ -192,6 +197,8 @@ class Quirky:
 
     def _get(self, request: Request, repository: str, kind: str, last: str) -> Reply:
         told = self.quirks
+        if kind == "referrers":  # before 1.1 there is no API for them
+            return Reply(404, b"404 page not found", {"Content-Type": "text/plain"})
         if kind == "tags":
             return self._list(request, repository) if told.lists else oci_error(403, "DENIED")
         if kind == "blobs":
@@ -236,7 +243,11 @@ class Quirky:
             self.blobs[wanted] = request.body
             self.late.setdefault(wanted, self.quirks.lag)
             return Reply(201, b"", {"Docker-Content-Digest": wanted})
-        found = digest(request.body)
+        found, told = digest(request.body), self.quirks
+        if told.refuses_artifacts and b'"artifactType"' in request.body:
+            return oci_error(told.refuses_artifacts, "MANIFEST_INVALID")
+        if told.immutable and self.manifests.get((repository, last), ("", request.body))[1] != request.body:
+            return oci_error(409, "TAG_INVALID")
         for name in (last, found):
             self.manifests[repository, name] = (request.headers["content-type"], request.body)
             self.late.setdefault(name, self.quirks.lag)

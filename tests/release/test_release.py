@@ -19,6 +19,8 @@ from scripts.core.errors import (
     ReleaseError,
     VersionError,
 )
+from tests.registry.quirks import Quirks, Quirky
+from tests.registry.servers import scripted
 from tests.release.conftest import Project, write_chart
 
 
@@ -316,3 +318,27 @@ def test_another_bump_of_a_release_commit_is_refused(project: Project) -> None:
     assert project.files() == before
     unreleased(project, "A slip")
     assert project.release(part="patch").version == "1.3.1"
+
+
+@pytest.mark.parametrize("status", [400, 415])
+def test_a_registry_that_takes_charts_alone(project: Project, status: int) -> None:
+    registry = Quirky(Quirks(challenges=(), refuses_artifacts=status, immutable=True))
+    with scripted(registry.answer) as server:
+        there = Project(project.work.having(registry=f"oci://{server.host}/team"))
+        with pytest.raises(RegistryError, match=rf"takes nothing that is attached.*\n.*HTTP {status}") as told:
+            there.release(part="minor")
+        assert told.value.run is not None
+        assert told.value.run.startswith("export GATI_ATTACH=false")
+        assert registry.tags("team/demo") == []
+        alone = Project(there.work.having(attach=False))
+        record = alone.release(part="minor")
+        assert registry.tags("team/demo") == ["1.3.0"]
+        assert alone.release(part="minor") == record
+
+
+def test_a_registry_whose_tags_are_written_once(project: Project) -> None:
+    registry = Quirky(Quirks(challenges=(), immutable=True))
+    with scripted(registry.answer) as server:
+        there = Project(project.work.having(registry=f"oci://{server.host}/team"))
+        record = there.release(part="minor")
+        assert there.release(part="minor") == record
