@@ -16,7 +16,7 @@ from scripts.core.git import Repository, find_repository
 from scripts.core.owner import owned
 from scripts.core.paths import shown
 from scripts.core.progress import Say
-from scripts.core.semver import highest, is_semver, parse, tag_name
+from scripts.core.semver import is_semver, newest_first, parse, tag_name
 from scripts.registry.client import ListingError, connect
 from scripts.registry.embedded import fetch_chart, registry_in_use
 from scripts.registry.reference import Registry
@@ -108,22 +108,21 @@ def last_version(work: Workspace, chart: Chart, *, below: bool = False) -> str |
     The highest published one that is not above the chart's own (`below`: that is below it); else the highest that a
     git tag names. Pre-releases count where there is nothing else. A registry that cannot be asked is said.
     """
-    published: tuple[str, ...] = ()
     try:
         with registry_in_use(work) as registry:
-            published = published_versions(chart, registry, work.say, push=False)
+            published = _of_the_line(published_versions(chart, registry, work.say, push=False), chart.version, below)
+            if registry is not None and published:
+                with connect(registry) as client:
+                    for version in published:
+                        if client.is_chart(registry.reference(chart.name, version)):
+                            return version
     except RegistryError as error:
         work.say(f"the registry cannot be asked, so the git tags are: {error.message}")
-    if (found := _of_the_line(published, chart.version, below)) is not None:
-        return found
-    repository = find_repository(chart.path, work.runner)
-    found = _of_the_line(tagged_versions(chart, repository), chart.version, below)
-    return None if found is None else f"{GIT}{tag_name(chart.name, found)}"
+    tagged = tagged_versions(chart, find_repository(chart.path, work.runner))
+    return next((f"{GIT}{tag_name(chart.name, one)}" for one in _of_the_line(tagged, chart.version, below)), None)
 
 
-def _of_the_line(versions: tuple[str, ...], current: str, below: bool) -> str | None:
-    if not is_semver(current):
-        return highest(versions)
-    own = parse(current)
-    fit = [text for text in versions if is_semver(text) and (parse(text) < own or (parse(text) == own and not below))]
-    return highest(text for text in fit if not parse(text).prerelease) or highest(fit)
+def _of_the_line(versions: tuple[str, ...], current: str, below: bool) -> list[str]:
+    own = parse(current) if is_semver(current) else None
+    known = newest_first(versions)
+    return [each for each in known if own is None or parse(each) < own or (parse(each) == own and not below)]

@@ -104,6 +104,12 @@ def highest(versions: Iterable[str]) -> str | None:
     return max((text for text in versions if is_semver(text)), key=parse, default=None)
 
 
+def newest_first(versions: Iterable[str]) -> list[str]:
+    """Those of the texts that are versions, from the highest down: first the final ones, then all pre-releases."""
+    known = sorted(filter(is_semver, versions), key=parse, reverse=True)
+    return sorted(known, key=is_prerelease)
+
+
 def tag_name(chart: str, version: str) -> str:
     """The git tag of a chart's version; one repository can hold several charts."""
     return f"{chart}-{version}"

@@ -46,7 +46,7 @@ class Found:
     content: bytes
 
     def layer(self) -> tuple[str, int]:
-        """Digest and size of the chart archive. Raises RegistryError where the manifest is not a chart's."""
+        """Digest and size of the chart archive. Raises NoChartError where the manifest is not a chart's."""
         try:
             layers = [layer for layer in json.loads(self.content)["layers"] if layer["mediaType"] in _LAYER_TYPES]
             (layer,) = layers
@@ -54,12 +54,12 @@ class Found:
                 return layer["digest"], int(layer["size"])
             raise ValueError(layer["digest"])
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            raise RegistryError(
+            raise NoChartError(
                 f"{self.digest} is no chart", expected=f"a manifest with one layer {LAYER_TYPE}", found=self.media_type
             ) from None
 
     def listed(self) -> tuple[str, ...]:
-        """The digests of the manifests in an index, none where it is no index. Raises RegistryError."""
+        """The digests of the manifests in an index, none where it is no index. Raises NoChartError."""
         if self.media_type not in _INDEX_TYPES:
             return ()
         try:
@@ -68,7 +68,11 @@ class Found:
                 return digests
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
-        raise RegistryError(f"{self.digest} is no chart", expected="an index of at most 50 manifests")
+        raise NoChartError(f"{self.digest} is no chart", expected="an index of at most 50 manifests")
+
+
+class NoChartError(RegistryError):
+    """Something else than a chart is there, such as the application's image, which may have the chart's name."""
 
 
 class ListingError(RegistryError):
@@ -155,12 +159,20 @@ class Client:
         charts = []
         for digest in found.listed():
             inner = self.manifest(reference, digest=digest, patience=patience)
-            with contextlib.suppress(RegistryError):
+            with contextlib.suppress(NoChartError):
                 (inner or found).layer()
                 charts.append(inner or found)
         if found.media_type in _INDEX_TYPES and len(charts) != 1:
-            raise RegistryError(f"{found.digest} is no chart", expected="one in the index", found=f"{len(charts)}")
+            raise NoChartError(f"{found.digest} is no chart", expected="one in the index", found=f"{len(charts)}")
         return charts[0] if charts else found
+
+    def is_chart(self, reference: Reference) -> bool:
+        """Whether what stands under the tag is a chart."""
+        found = self.manifest(reference)
+        try:
+            return found is not None and bool(self.layer(reference, found))
+        except NoChartError:
+            return False
 
     def archive(self, reference: Reference, found: Found, *, patience: float = 0) -> bytes:
         """The chart archive that the manifest `found` names, checked."""

@@ -22,7 +22,7 @@ from scripts.core.errors import (
     UsageError,
     ValuesError,
 )
-from scripts.core.semver import highest, is_semver, parse
+from scripts.core.semver import newest_first
 from scripts.registry.client import Client, Found, connect
 from scripts.registry.reference import Reference, Registry
 from scripts.registry.referrers import Referrer, attached, content_of, read_referrer
@@ -141,8 +141,8 @@ def _chart(
 ) -> tuple[Reference, Found, Package, bytes]:
     """The published chart, whole. Raises RegistryError saying what is not as it should be."""
     if version is None and digest is None:
-        known = [one for one in client.versions(name) if is_semver(one)]
-        version = highest(one for one in known if not parse(one).prerelease) or highest(known)
+        known = newest_first(client.versions(name))
+        version = next((one for one in known if client.is_chart(registry.reference(name, one))), None)
         if version is None:
             raise RegistryError(f"{registry.remote}/{name} has no version", code=REFUSED)
     reference = registry.reference(name, version or "0")

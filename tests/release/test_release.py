@@ -19,6 +19,8 @@ from scripts.core.errors import (
     ReleaseError,
     VersionError,
 )
+from scripts.registry.embedded import registry_for
+from scripts.release.proof import Demand, prove
 from tests.registry.quirks import Quirks, Quirky
 from tests.registry.servers import scripted
 from tests.release.conftest import Project, write_chart
@@ -342,3 +344,18 @@ def test_a_registry_whose_tags_are_written_once(project: Project) -> None:
         there = Project(project.work.having(registry=f"oci://{server.host}/team"))
         record = there.release(part="minor")
         assert there.release(part="minor") == record
+
+
+def test_images_of_the_charts_name_are_no_versions_to_judge_from(project: Project) -> None:
+    registry = Quirky(Quirks(challenges=()))
+    registry.add("team/demo", "1.2.9")  # as where the application's image stands in the chart's repository
+    with scripted(registry.answer) as server:
+        there = Project(project.work.having(registry=f"oci://{server.host}/team"))
+        first = there.release()
+        assert there.release(part="minor").version == "1.3.0"
+        with registry_for(there.work) as served:
+            newest = prove(there.work, served, "demo", None, None, Demand())
+        assert (newest.reference, first.version) == (f"oci://{server.host}/team/demo:1.3.0", "1.2.0")
+        registry.add("team/demo", "2.0.0")
+        with registry_for(there.work) as served:
+            assert prove(there.work, served, "demo", None, None, Demand()) == newest
