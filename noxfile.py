@@ -140,6 +140,13 @@ def e2e(session: nox.Session) -> None:
     run_patiently(session, "invoke", "e2e", *session.posargs)
 
 
+@nox.session
+def autoscale(session: nox.Session) -> None:
+    """Prove on a kind cluster with the real operators that production values wall the chart off."""
+    install(session, "test")
+    run_patiently(session, "invoke", "autoscale", *session.posargs)
+
+
 @nox.session(name="e2e-tests")
 def e2e_tests(session: nox.Session) -> None:
     """Test on a kind cluster what proves the chart: broken charts, rollouts, foreign clusters, the guide's commands."""

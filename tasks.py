@@ -27,7 +27,7 @@ GROUPS: dict[str, tuple[Task[Any], ...]] = {
         release.serve_registry,
         release.new_chart,
     ),
-    "Prove it on a cluster": (cluster.e2e, cluster.rollout),
+    "Prove it on a cluster": (cluster.e2e, cluster.autoscale, cluster.rollout),
     "Look at it": (report.report,),
     "Run the services here": (stack.up, stack.down),
     "This machine": (machine.doctor, machine.tools, machine.images, machine.node_image),

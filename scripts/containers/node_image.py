@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import re
 import shutil
 import tarfile
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from scripts.containers.debian import FILES, SYSTEM, build_rootfs, rootfs_key
 from scripts.containers.engine import canonical, connect, find_image, pull
-from scripts.containers.image_archive import Image, write_images, write_layer
+from scripts.containers.image_archive import Image, architecture, write_images, write_layer
+from scripts.containers.programs import NFT_LINKS
 from scripts.core.command import Runner
 from scripts.core.errors import ConfigError, EngineError, ToolError
 from scripts.core.files import sha256
@@ -196,7 +196,7 @@ def _build(image: NodeImage, work: Workspace) -> None:
         _lay_out_root(context / "root", binaries, work.tools.source("kind"), image.kubernetes)
         _place(system, context / "rootfs.tar")
         images = _control_plane_images(Path(workplace), binaries, system, proxy_system, runner, image, context)
-        write_images(context / "images.tar", images, architecture=_architecture())
+        write_images(context / "images.tar", images, architecture=architecture())
         say("assembling the node image")
         runner.run(
             ("docker", "build", "--quiet", "--force-rm", "--tag", reference, "--file", _DOCKERFILE, context),
@@ -238,13 +238,7 @@ def _control_plane_images(
     for component in _CONTROL_PLANE:
         files = {f"usr/local/bin/{component}": binaries[component]}
         if component == "kube-proxy":
-            # The files of a package come without the alternatives that its set-up script would make.
-            links = {
-                f"usr/sbin/{family}{verb}": f"{family}-nft{verb}"
-                for family in ("iptables", "ip6tables")
-                for verb in ("", "-save", "-restore")
-            }
-            layer = write_layer(workplace / f"{component}.tar", files, links)
+            layer = write_layer(workplace / f"{component}.tar", files, NFT_LINKS)
             images.append(Image(by_component[component], (proxy_system, layer), config))
         else:
             layer = write_layer(workplace / f"{component}.tar", files)
@@ -286,7 +280,3 @@ def _place(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-
-
-def _architecture() -> str:
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())

@@ -270,9 +270,9 @@ class Lab:
         """What kubectl says: a person at work. Raises CommandFailed."""
         argv: list[str | Path] = [
             self.tools.kubectl,
-            *words,
             f"--namespace={namespace}",
             *self.login.flags("--context"),
+            *words,
         ]
         return self.runner.run(argv, stdin=stdin, deadline=60).stdout
 

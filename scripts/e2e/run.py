@@ -167,7 +167,7 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
     begin, runner, toolchain = time.monotonic(), work.runner, work.tools
     folder = work.config.dist / "e2e"
     with interruptible(), contextlib.ExitStack() as stack:
-        stack.enter_context(_alone(folder))
+        stack.enter_context(alone(folder))
         if options.context:
             leftovers.remove(work)  # a cluster of our own does it itself
         else:
@@ -182,7 +182,7 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
         if own is None and not options.context:
             own = stack.enter_context(cluster(work, keep=options.keep))
         if own is not None and not options.images:
-            _bring_services(work, own)
+            bring_services(work, own)
         login = Login(kubeconfig=own.kubeconfig) if own else Login(context=options.context)
 
         def connected() -> contextlib.AbstractContextManager[Api]:
@@ -218,7 +218,7 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
             stack.enter_context(provisioned(lab.api, own.volumes))
         for note in notes:
             work.say(note)
-        about, toolkit = _about(lab, own, options), _toolkit(work)
+        about, toolkit = _about(lab, own, options), toolkit_facts(work)
         outcomes = {name: Outcome(name, STOPPED, 0.0, (), error="it did not begin") for name in options.wanted}
         seen: dict[str, object] = {"there": False}
         stays = own is None or on is not None or options.keep
@@ -245,22 +245,25 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
     return report
 
 
-def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
+def alone(folder: Path) -> contextlib.AbstractContextManager[None]:
     """The folder of results, for this run alone. Raises ConfigError saying who has it."""
     elsewhere = "wait for it to end, or let this one write elsewhere: GATI_DIST=/another/folder"
     what = f"the results in {shown(folder)}"
     return locked(folder / ".lock", what=what, deadline=0, error=ConfigError, run=elsewhere)
 
 
-def demand_passed(report: Report) -> None:
-    """Raises FindingsError naming the scenarios that failed, and apart from them those that prove nothing."""
+def demand_passed(report: Report, folder: str = "e2e") -> None:
+    """Raises FindingsError naming the scenarios that failed, and apart from them those that prove nothing.
+
+    `folder` is where the results are, in dist/.
+    """
     void = [outcome.scenario for outcome in report.failed if outcome.state == VOID]
     failed = [outcome.scenario for outcome in report.failed if outcome.state != VOID]
     if failed:
         raise FindingsError(
             f"{len(failed)} of {len(report.outcomes)} scenarios failed: {', '.join(failed)}"
             + (f"; the machine did not let measure: {', '.join(void)}" if void else ""),
-            run="look into dist/e2e: report.json, and a folder of evidence for each scenario",
+            run=f"look into dist/{folder}: report.json, and a folder of evidence for each scenario",
         )
     if void:
         raise FindingsError(
@@ -292,7 +295,15 @@ def _go(lab: Lab, outcomes: dict[str, Outcome], say: Say) -> None:
             done.result()
 
 
-def attempt(lab: Lab, name: str, say: Say, note: Callable[[Outcome], None], *, attempts: int = _ATTEMPTS) -> None:
+def attempt(
+    lab: Lab,
+    name: str,
+    say: Say,
+    note: Callable[[Outcome], None],
+    *,
+    attempts: int = _ATTEMPTS,
+    scenarios: Mapping[str, Callable[[Lab, Journal], None]] = SCENARIOS,
+) -> None:
     """Run a scenario, and again while the control lost too, at most `attempts` times; `note` is told how it went."""
     void: list[Outcome] = []
     while True:
@@ -300,7 +311,7 @@ def attempt(lab: Lab, name: str, say: Say, note: Callable[[Outcome], None], *, a
         journal, begin, state, error = Journal(name, say, attempt=number), time.monotonic(), PASSED, ""
         own = lab.attempt(number)
         try:
-            SCENARIOS[name](own, journal)
+            scenarios[name](own, journal)
         except Untested as failure:
             state = UNTESTED
             journal.skip(failure.message)
@@ -411,7 +422,7 @@ def _about(lab: Lab, own: KindCluster | None, options: Options) -> dict[str, obj
     return about
 
 
-def _toolkit(work: Workspace) -> dict[str, object]:
+def toolkit_facts(work: Workspace) -> dict[str, object]:
     """Which state of this toolkit has tested: its commit, and whether the files were other ones than that holds."""
     repository = find_repository(work.config.root, work.runner)
     return {"commit": repository.commit(), "changed": bool(repository.changes())} if repository else {}
@@ -475,7 +486,7 @@ def push_faulty(registry: Registry, helm: Helm, archive: Path, faults: Sequence[
 # -- what it is tested on --------------------------------------------------------------------------
 
 
-def _bring_services(work: Workspace, own: KindCluster) -> None:
+def bring_services(work: Workspace, own: KindCluster) -> None:
     """Build the images of the services, of which the control needs one, and load them."""
     from scripts.containers import engine
 

@@ -76,6 +76,28 @@ def e2e(
 
 
 @command(
+    keys=CHART,
+    example="--scenario policies",
+    scenario="Only this scenario; repeatable (--dry-run names them).",
+    keep_cluster="Keep the kind cluster for the next run, which finds it ready.",
+    dry_run="Only show what would be done.",
+)
+def autoscale(work: Workspace, scenario: Many = None, keep_cluster: bool = False, dry_run: bool = False) -> Shown:
+    """Wall off the packaged chart on a kind cluster with the real operators."""
+    from scripts import present
+    from scripts.e2e import autoscale as stage
+    from scripts.e2e.run import demand_passed
+
+    options = stage.Options(tuple(dict.fromkeys(scenario or ())) or stage.Options.scenarios, keep_cluster)
+    if dry_run:
+        yield "\n".join(stage.plan(work.config, options))
+        return
+    report = stage.run(work, options)
+    yield present.Answer("\n".join(report.lines()), report.to_dict())
+    demand_passed(report, "autoscale")
+
+
+@command(
     example="install --dry-run",
     working_on="rolling out",
     verb="install, upgrade or rollback.",

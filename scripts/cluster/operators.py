@@ -1,0 +1,189 @@
+"""Owns the operators of a test cluster: deployed by the manifests of their own pinned modules, with images at hand."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.chart.manifests import read_manifests
+from scripts.cluster.api import Api
+from scripts.cluster.kind import KindCluster
+from scripts.cluster.objects import Object
+from scripts.containers import engine
+from scripts.containers.programs import program_images
+from scripts.core.parallel import workers
+from scripts.workspace import Workspace
+
+MONITORING = "monitoring"
+PROMETHEUS = "prometheus"
+FIREWALL = "kube-router"
+_DEADLINE = 240.0  # seconds until an operator is ready; half a minute on two idle cores
+_SERVICES = "10.96.0.0/16"  # kind's own
+_CRDS = "CustomResourceDefinition"
+_HOST_VOLUMES = ("lib-modules", "xtables-lock")  # what a firewall needs of its node
+# What their manifests ask for is more than a test cluster on one machine has.
+_REQUESTS = {"cpu": "20m", "memory": "32Mi"}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator: the programs that it is made of, and the objects that deploy it given their images."""
+
+    programs: Sequence[str]
+    objects: Callable[[Workspace, Mapping[str, str]], Iterable[Object]]
+    ready: Sequence[tuple[str, str, str]]
+    """The Deployments, StatefulSets, DaemonSets and APIServices to wait for, as kind, namespace, name."""
+
+
+def operator_images(names: Iterable[str], work: Workspace) -> dict[str, str]:
+    """The images of operators by the name of the program; pulled or built, which takes long, where they are not there.
+
+    Raises EngineError, ToolError, CommandFailed.
+    """
+    with engine.connect() as client:
+        return program_images([program for name in names for program in OPERATORS[name].programs], work, client)
+
+
+def deploy(names: Iterable[str], made: KindCluster, api: Api, work: Workspace) -> None:
+    """Deploy each of OPERATORS that is named, side by side, and wait until all are ready. Raises ReleaseError."""
+    wanted = {name: OPERATORS[name] for name in names}
+    images = operator_images(wanted, work)
+    made.load_images(images.values())
+
+    def put(operator: Operator) -> None:
+        documents = list(operator.objects(work, images))
+        for document in sorted(documents, key=lambda each: each["kind"] not in ("Namespace", _CRDS)):
+            api.apply(document, document["metadata"].get("namespace", "default"))
+        for kind, namespace, name in operator.ready:
+            await_ready(api, kind, namespace, name)
+
+    with workers(work.runner) as pool:
+        list(pool.map(put, wanted.values()))
+    work.say(f"deployed {', '.join(wanted)}")
+
+
+def await_ready(api: Api, kind: str, namespace: str, name: str, *, deadline: float = _DEADLINE) -> None:
+    """Wait until all pods of a workload are ready, or until an APIService is available. Raises ClusterError."""
+    seen: Object = {}
+
+    def ready() -> bool | None:
+        seen.clear()
+        seen.update(api.get(kind, name, namespace or None) or {})
+        return True if seen and _ready(seen) else None
+
+    def state() -> str:
+        said = [
+            f"{pod['metadata']['name']}: {json.dumps(pod['status'].get('containerStatuses', pod['status']))[:600]}"
+            for pod in (api.list("Pod", namespace) if namespace else ())
+        ]
+        return "\n".join((json.dumps(seen.get("status", {})), *said))
+
+    api.wait(ready, what=f"{kind} {name} to be ready", deadline=deadline, interval=0.5, state=state)
+
+
+def _ready(seen: Object) -> bool:
+    status, spec = seen.get("status", {}), seen["spec"]
+    if "service" in spec:  # an APIService
+        return any(each["type"] == "Available" and each["status"] == "True" for each in status.get("conditions", ()))
+    if "numberReady" in status:
+        return bool(status["numberReady"] == status["desiredNumberScheduled"] > 0)
+    return bool(status.get("readyReplicas", 0) == spec.get("replicas", 1) > 0)
+
+
+# -- what they are deployed by ---------------------------------------------------------------------
+
+
+def _prometheus_operator(work: Workspace, images: Mapping[str, str]) -> Iterator[Object]:
+    yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": MONITORING}}
+    folder = work.tools.source("prometheus-operator") / "example" / "rbac"
+    for file in sorted((folder / "prometheus-operator").glob("*.yaml")):
+        for document in _read(file.read_text(encoding="utf-8")):
+            if document["kind"] == "ServiceMonitor":
+                continue
+            for container in _containers(document):
+                container["image"] = images["prometheus-operator"]
+                reloader = "--prometheus-config-reloader="
+                container["args"] = [word for word in container["args"] if not word.startswith(reloader)]
+                container["args"] += [reloader + images["prometheus-config-reloader"]]
+                container["args"] += ["--config-reloader-cpu-request=10m", "--config-reloader-memory-request=16Mi"]
+            yield _moved(document, MONITORING)
+    for name in ("service-account", "cluster-role", "cluster-role-binding"):
+        for document in _read((folder / "prometheus" / f"prometheus-{name}.yaml").read_text(encoding="utf-8")):
+            yield _moved(document, MONITORING)
+    yield {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "Prometheus",
+        "metadata": {"name": PROMETHEUS, "namespace": MONITORING},
+        "spec": {
+            "image": images["prometheus"],
+            "version": _prometheus_version(images["prometheus"]),
+            "replicas": 1,
+            "serviceAccountName": "prometheus",
+            "evaluationInterval": "5s",
+            "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
+            **{f"{kind}{of}Selector": {} for kind in ("serviceMonitor", "rule") for of in ("", "Namespace")},
+        },
+    }
+
+
+def _prometheus_version(image: str) -> str:
+    """Of which version the operator takes the flags from: v3.16.0 is that of the module v0.316.0."""
+    _, _, tag = image.rpartition(":")
+    return re.sub(r"^v0\.(\d)0?(\d+)\.(\d+).*", r"v\1.\2.\3", tag)
+
+
+def _kube_router(work: Workspace, images: Mapping[str, str]) -> Iterator[Object]:
+    """Its firewall alone: the pods' network and the Services are others' work."""
+    file = work.tools.source(FIREWALL) / "daemonset" / "kubeadm-kuberouter.yaml"
+    for document in _read(file.read_text(encoding="utf-8")):
+        if document["kind"] == "ConfigMap":  # the network that it would make
+            continue
+        for container in _containers(document):
+            container |= {"image": images[FIREWALL], "imagePullPolicy": "IfNotPresent"}
+            container["args"] = ["--run-firewall=true", "--run-router=false", "--run-service-proxy=false"]
+            container["args"] += ["--enable-cni=false", f"--service-cluster-ip-range={_SERVICES}"]
+            container["readinessProbe"] = {**container.pop("livenessProbe"), "initialDelaySeconds": 0}
+            container["volumeMounts"] = [each for each in container["volumeMounts"] if each["name"] in _HOST_VOLUMES]
+            pod = document["spec"]["template"]["spec"]
+            pod["volumes"] = [each for each in pod["volumes"] if each["name"] in _HOST_VOLUMES]
+            del pod["initContainers"]
+            del pod["tolerations"]  # no pod of ours is on the control plane
+        yield document
+
+
+OPERATORS = {
+    "prometheus-operator": Operator(
+        ["prometheus", "prometheus-operator", "prometheus-config-reloader"],
+        _prometheus_operator,
+        [("Deployment", MONITORING, "prometheus-operator"), ("StatefulSet", MONITORING, f"prometheus-{PROMETHEUS}")],
+    ),
+    FIREWALL: Operator([FIREWALL], _kube_router, [("DaemonSet", "kube-system", FIREWALL)]),
+}
+
+
+# -- helpers ---------------------------------------------------------------------------------------
+
+
+def _read(text: str) -> list[Object]:
+    """The objects of a manifest, to be changed."""
+    return [copy.deepcopy(dict(document.data)) for document in read_manifests(text).documents]
+
+
+def _containers(document: Object) -> Iterator[dict[str, Any]]:
+    if document["kind"] in ("Deployment", "DaemonSet"):
+        for container in document["spec"]["template"]["spec"]["containers"]:
+            container["resources"] = {"requests": _REQUESTS}
+            yield container
+
+
+def _moved(document: Object, namespace: str) -> Object:
+    """The same in another namespace, as who owns and who is bound is."""
+    if not document["kind"].startswith("Cluster"):
+        document["metadata"]["namespace"] = namespace
+    for subject in document.get("subjects", ()):
+        subject["namespace"] = namespace
+    return document

@@ -1,0 +1,108 @@
+"""Asks the test cluster's Prometheus: queries, targets, rules, alerts."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from scripts.cluster.api import Api
+from scripts.cluster.objects import Object
+from scripts.cluster.operators import MONITORING, PROMETHEUS
+from scripts.core.errors import ClusterError
+from scripts.e2e.lab import Lab
+from scripts.e2e.promises import demand
+from scripts.e2e.scene import ready_pods
+
+POD, PORT = f"prometheus-{PROMETHEUS}-0", 9090
+FOLLOW = 150.0  # seconds until its configuration has followed
+ADDRESS = f"http://prometheus-operated.{MONITORING}.svc:{PORT}"
+
+
+def query(api: Api, expression: str) -> dict[str, float]:
+    """The numbers of an instant query by their labels as JSON; what is no number is left out. Raises ClusterError."""
+    found = _ask(api, "query", query=expression)["result"]
+    if found and not isinstance(found[0], Mapping):
+        raise ClusterError(f"{expression} gives no vector", found=str(found)[:200])
+    return {
+        json.dumps(each["metric"], sort_keys=True): float(each["value"][1])
+        for each in found
+        if not math.isnan(float(each["value"][1]))
+    }
+
+
+def targets(api: Api, namespace: str) -> list[Object]:
+    """What is scraped in a namespace: the targets with their labels and `health`."""
+    active = _ask(api, "targets", state="active")["activeTargets"]
+    return [each for each in active if each["labels"].get("namespace") == namespace]
+
+
+def find_targets(lab: Lab, namespace: str) -> str:
+    """Wait until the targets of the namespace are its ready pods, each once and up; how they were found."""
+
+    seen: list[Object] = []
+
+    def found() -> list[Object] | None:
+        pods = {pod["metadata"]["name"] for pod in ready_pods(lab, namespace, lab.front())}
+        seen[:] = targets(lab.api, namespace)
+        names = sorted(target["labels"]["pod"] for target in seen)
+        return seen if names == sorted(pods) and all(target["health"] == "up" for target in seen) else None
+
+    def state() -> str:
+        return "\n".join(f"{each['scrapeUrl']}: {each['health']} {each['lastError']}" for each in seen) or "no target"
+
+    what = "each ready pod to be a target once, and up"
+    scraped = lab.api.wait(found, what=what, deadline=FOLLOW, interval=1, state=state)
+    pools = {target["scrapePool"] for target in scraped}
+    by_monitor = all(pool.startswith("serviceMonitor/") for pool in pools)
+    demand(by_monitor and len(pools) == 1, "targets are found otherwise", "one ServiceMonitor", str(pools))
+    return f"{len(scraped)} targets of {', '.join(pools)}"
+
+
+def rules(api: Api, group: str) -> list[Object]:
+    """The rules of a group, with their `health` and `state`; none where it is not loaded."""
+    return [rule for each in _ask(api, "rules")["groups"] if each["name"] == group for rule in each["rules"]]
+
+
+def firing(api: Api) -> set[str]:
+    """The names of the alerts that fire."""
+    return {
+        each["labels"]["alertname"] for each in _ask(api, "alerts")["alerts"] if each["state"] == "firing"
+    }  # fmt: skip
+
+
+def hurried(rule: Object, *, name: str, times: int) -> Object:
+    """A PrometheusRule whose alerts fire and clear so many times sooner, under names of their own."""
+    spec = json.loads(json.dumps(rule["spec"]))
+    for group in spec["groups"]:
+        group["name"] = name
+        for each in group["rules"]:
+            each["alert"] = f"Hurried{each['alert']}"
+            each["for"] = _shorter(each["for"], times)
+            each["expr"] = re.sub(r"\[(\w+)\]", lambda found: f"[{_shorter(found[1], times)}]", each["expr"])
+    metadata = {"name": name, "namespace": rule["metadata"]["namespace"]}
+    return {"apiVersion": rule["apiVersion"], "kind": rule["kind"], "metadata": metadata, "spec": spec}
+
+
+def panels(dashboard: Mapping[str, Any], *, namespace: str, window: str) -> dict[str, str]:
+    """The queries of a Grafana dashboard by panel, as Grafana asks them of one namespace and every job."""
+    values = {"namespace": namespace, "job": ".+", "__rate_interval": window}
+    found = {}
+    for panel in dashboard["panels"]:
+        for number, target in enumerate(panel.get("targets", ())):
+            expression = re.sub(r"\$\{?(\w+)\}?", lambda name: values[name[1]], target["expr"])
+            found[f"{panel['title']} {number + 1}"] = expression
+    return found
+
+
+def _shorter(duration: str, times: int) -> str:
+    number, unit = int(duration[:-1]), {"s": 1, "m": 60, "h": 3600}[duration[-1]]
+    return f"{max(1, number * unit // times)}s"
+
+
+def _ask(api: Api, what: str, **words: str) -> Any:
+    path = f"api/v1/{what}" + (f"?{urlencode(words)}" if words else "")
+    return json.loads(api.ask_pod(POD, MONITORING, port=PORT, path=path))["data"]

@@ -1,0 +1,108 @@
+"""What the scenarios with operators are drawn and judged by: the curve, hurried alerts, a dashboard's queries."""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from scripts.cluster.operators import FIREWALL
+from scripts.cluster.watch import Change
+from scripts.core.config import Config
+from scripts.core.errors import ConfigError
+from scripts.e2e.autoscale import SCENARIOS, Options, plan
+from scripts.e2e.curve import Curve, curve
+from scripts.e2e.k6 import Request
+from scripts.e2e.prometheus import hurried, panels
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def request(at: float, status: int = 200) -> Request:
+    return Request(at=at, seconds=0.01, kind="new", target="http://x/", status=status, behind="pod")
+
+
+def change(at: float, wanted: int, ready: int, name: str = "front") -> Change:
+    item = {"kind": "Deployment", "metadata": {"name": name}, "spec": {"replicas": wanted}}
+    return Change(at, "MODIFIED", {**item, "status": {"readyReplicas": ready}})
+
+
+@pytest.fixture
+def drawn() -> Curve:
+    changes = [change(90, 2, 2), change(104, 4, 2), change(105, 4, 2), change(109, 4, 4), change(110, 9, 9, "other")]
+    requests = [request(100.2), request(100.9), request(103.5, 503), request(107)]
+    made = curve("<up & down>", changes, "front", requests, [(101, "burst"), (108, "end")], begin=100)
+    return Curve(made.title, made.begin, 111, made.replicas, made.requests, made.marks)
+
+
+def test_a_curve_has_the_steps_of_its_own_deployment(drawn: Curve) -> None:
+    assert drawn.replicas == ((100, 2, 2), (104, 4, 2), (109, 4, 4))
+
+
+def test_a_curve_counts_what_was_sent_and_lost_by_the_second(drawn: Curve) -> None:
+    found = drawn.to_dict()
+    assert found["requests_by_second"] == [2, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0]
+    assert found["lost_by_second"] == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert (found["lost"], found["seconds"]) == (1, 11)
+    assert found["marks"] == [{"at": 1, "what": "burst"}, {"at": 8, "what": "end"}]
+
+
+def test_a_curve_is_a_picture_that_shows_all_of_it(drawn: Curve) -> None:
+    picture = ElementTree.fromstring(drawn.svg())
+    said = [each.text or "" for each in picture.iter(f"{SVG}text")]
+    assert picture.findtext(f"{SVG}title") == "<up & down>"
+    assert {"burst", "end"} <= set(said)
+    assert any("up to 4" in text for text in said)
+    assert any("1 in all" in text for text in said)
+    wanted, ready = picture.iter(f"{SVG}polyline")
+    assert wanted.get("points") != ready.get("points")
+
+
+@pytest.mark.parametrize("replicas", [(), ((100.0, 0, 0),)])
+def test_nothing_at_all_can_be_drawn(replicas: tuple[tuple[float, int, int], ...]) -> None:
+    ElementTree.fromstring(Curve("nothing", 100, 100, replicas, (), ()).svg())
+
+
+RULE: dict[str, Any] = {
+    "apiVersion": "monitoring.coreos.com/v1",
+    "kind": "PrometheusRule",
+    "metadata": {"name": "own", "namespace": "monitoring"},
+    "spec": {"groups": [{"name": "own", "rules": [{"alert": "Slow", "expr": "rate(x[5m]) > 1", "for": "10m"}]}]},
+}
+
+
+def test_a_hurried_rule_is_another_one_with_shorter_times() -> None:
+    made = hurried(RULE, name="quick", times=10)
+    assert made["metadata"]["name"] == "quick"
+    (group,) = made["spec"]["groups"]
+    assert group == {"name": "quick", "rules": [{"alert": "HurriedSlow", "expr": "rate(x[30s]) > 1", "for": "60s"}]}
+    assert RULE["spec"]["groups"][0]["name"] == "own"
+
+
+def test_the_queries_of_a_dashboard_are_asked_as_grafana_does() -> None:
+    board = {
+        "panels": [
+            {"title": "text"},
+            {"title": "Rate", "targets": [{"expr": 'rate(x{namespace="$namespace",job=~"${job}"}[$__rate_interval])'}]},
+        ]
+    }
+    found = panels(board, namespace="edge", window="1m")
+    assert found == {"Rate 1": 'rate(x{namespace="edge",job=~".+"}[1m])'}
+
+
+def test_a_variable_that_nobody_knows_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        panels({"panels": [{"title": "x", "targets": [{"expr": "$unknown"}]}]}, namespace="a", window="1m")
+
+
+def test_the_plan_names_every_scenario(config: Config) -> None:
+    text = "\n".join(plan(config, Options()))
+    assert all(f"{name}: " in text for name in SCENARIOS)
+    assert FIREWALL in text
+
+
+@pytest.mark.parametrize("scenarios", [(), ("policies", "nothing")])
+def test_a_scenario_that_is_not_there_is_refused(scenarios: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="there is no scenario"):
+        Options(scenarios)
