@@ -68,6 +68,8 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ({"fullnameOverride": "x", "ingress": {"name": "x-route-manager"}}, ("ingress.name", "routeManager.name"), {}),
     ({"nameOverride": "2", "fullnameOverride": ""}, ("nameOverride", "ingress.name"), {"release": "1"}),
     ({"routeManager": {"image": {"tag": 1.0}}}, ("routeManager.image.tag", "quote"), {}),
+    ({"ingress": {"image": {"tag": 0.1}}}, ("ingress.image.tag is the number 0.1", "quote"), {}),
+    ({"ingress": {"image": {"tag": 20240101}}}, ("ingress.image.tag is the number 20240101", "quote"), {}),
     ({"ingress": {"service": {"nodePort": 30080}}}, ("ingress.service.nodePort", "ingress.service.type"), {}),
     (
         {"routeManager": {"service": {"type": "NodePort", "loadBalancerSourceRanges": ["10.0.0.0/8"]}}},
