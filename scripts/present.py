@@ -6,12 +6,14 @@ import dataclasses
 import json as json_module
 import os
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.core.paths import shown
+from scripts.core.progress import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from scripts.containers.node_image import NodeImage, NodePlan
     from scripts.core.config import Config
     from scripts.core.errors import ReleaseError
+    from scripts.core.progress import Row
     from scripts.doctor import Line
     from scripts.judge.diff import Diff
     from scripts.judge.verdict import Verdict
@@ -50,13 +53,17 @@ class Mark:
 
 @dataclass(frozen=True)
 class View:
-    """The same answer twice: `records` for JSON, `columns` and `rows` for a table; `marks` for a CI system."""
+    """The same answer twice: `records` for JSON, `columns` and `rows` for a table; `marks` for a CI system.
+
+    Where a terminal is too narrow for the table, the columns named in `below` stand on lines of their own.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     records: Any
     marks: tuple[Mark, ...] = ()
+    below: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ def failure(error: ReleaseError, records: Any = None) -> dict[str, Any]:
     told: dict[str, Any] = {"class": type(error).__name__, "code": error.code, "message": error.message}
     told |= {"expected": error.expected, "found": error.found, "next": error.next}
     told |= {"done": error.done, "left": error.left} if error.done else {}
+    told |= {"doctor": error.doctor} if error.doctor else {}
     return {**(records if isinstance(records, dict) else {}), "error": told}
 
 
@@ -83,6 +91,7 @@ def tools(states: Iterable[ToolState]) -> View:
         ("tool", "pin", "PATH", "found", "state", "path", "not taken"),
         tuple((s.name, s.version, s.rule, s.source, s.state, str(s.where or ""), s.note) for s in states),
         [dataclasses.asdict(s) for s in states],
+        below=("PATH", "path", "not taken"),
     )
 
 
@@ -91,7 +100,7 @@ def doctor(lines: Iterable[Line]) -> View:
     lines = tuple(lines)
     rows = tuple((line.about, line.level, line.found, line.fix or "") for line in lines)
     records = {"lines": [dataclasses.asdict(line) for line in lines]}
-    return View("This machine", ("what", "state", "found", "fix"), rows, records)
+    return View("This machine", ("what", "state", "found", "fix"), rows, records, below=("fix",))
 
 
 def images(built: Iterable[Image]) -> View:
@@ -302,6 +311,35 @@ def begun(made: NewChart, *, dry_run: bool) -> Answer:
     return Answer("\n".join([*lines, f"next: {made.next}"]), dataclasses.asdict(made))
 
 
+def live(head: RenderableType, rows: Iterable[Row], height: int) -> RenderableType:
+    """What runs side by side, on a terminal of `height` lines: those that run first, then what is still to begin."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    if not (rows := tuple(rows)):
+        return head
+    order = ("runs", "waits")
+    ranked = sorted(rows, key=lambda row: order.index(row.state) if row.state in order else len(order))
+    table = Table(box=None, pad_edge=False, show_header=False, expand=True)
+    for name in ("name", "state", "doing", "seconds", "typical"):
+        right = name in ("seconds", "typical")
+        table.add_column(
+            no_wrap=True,
+            ratio=1 if name == "doing" else None,
+            justify="right" if right else "left",
+            overflow="ellipsis",
+        )
+    shown = ranked[: max(1, height - 3)]
+    for row in shown:
+        taken = row.seconds if row.begun is None or row.seconds is not None else time.monotonic() - row.begun
+        usual = "" if row.typical is None else f"of ~{row.typical:.0f} s"
+        cells = (row.name, row.state, row.doing, "" if taken is None else f"{taken:.0f} s", usual)
+        table.add_row(*(Text(plain(cell.replace("\n", " "))) for cell in cells))
+    left = len(ranked) - len(shown)
+    return Group(head, table, *([Text(f"and {left} more")] if left else []))
+
+
 def to_json(records: Any) -> str:
     """`records` as indented JSON; paths become text."""
     return json_module.dumps(
@@ -321,6 +359,27 @@ def to_table(view: View) -> RenderableType:
     return table
 
 
+def _stacked(view: View) -> Iterable[RenderableType]:
+    """`view` for a narrow terminal: a line a row, and below it what is long."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    main = [index for index, name in enumerate(view.columns) if name not in view.below]
+    widths = [max((len(row[index]) for row in view.rows), default=0) for index in main]
+    yield Text(view.title, style="bold")
+    for row in view.rows:
+        line = Table.grid(padding=(0, 2, 0, 0))
+        for width in widths[:-1]:
+            line.add_column(width=width)
+        line.add_column(overflow="fold")
+        line.add_row(*(_plain(row[index]) for index in main))
+        yield line
+        for name, cell in zip(view.columns, row, strict=True):
+            if name in view.below and cell:
+                yield Padding(Text(f"{name}: {cell}", overflow="fold"), (0, 0, 0, 4))
+
+
 def render(view: View | Answer, *, json: bool = False, width: int | None = None) -> str:
     """The text of `view`: JSON, or lines, or a table `width` columns wide.
 
@@ -335,8 +394,13 @@ def render(view: View | Answer, *, json: bool = False, width: int | None = None)
     console = Console(width=width, highlight=False)
     if width is None and not console.is_terminal:
         console.width = _UNLIMITED
+    table = to_table(view)
+    narrow = bool(view.below) and console.measure(table, options=console.options.update(width=_UNLIMITED)).maximum > (
+        console.width
+    )
     with console.capture() as capture:
-        console.print(to_table(view))
+        for part in _stacked(view) if narrow else (table,):
+            console.print(part)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 

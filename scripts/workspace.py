@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.core.command import PASSWORD, SIGNING_PASSWORDS, Runner
 from scripts.core.config import Config, load_config
-from scripts.core.progress import Say, silent
+from scripts.core.progress import Board, Say, silent
 from scripts.toolchain.finder import Toolchain
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Workspace:
-    """The configuration, the runner of programs, the pinned tools, and where lines of progress go."""
+    """The configuration, the runner of programs, the pinned tools, and where lines of progress and rows go."""
 
     config: Config
     runner: Runner
@@ -27,6 +27,7 @@ class Workspace:
     say: Say = silent
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """What flags said of the configuration."""
+    board: Board = field(default_factory=Board, compare=False)
 
     @property
     def helm(self) -> Helm:

@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts.core.errors import ClusterError, ReleaseError
 from scripts.core.junit import Case, Suite, document
-from scripts.core.progress import Say
+from scripts.core.progress import Board, Say
 from scripts.e2e.ledger import Ledger
 from scripts.release.tested import UNTESTED as UNTESTED
 
@@ -165,8 +165,9 @@ def _suite(outcome: Outcome, column: str = "") -> Suite:
 class Journal:
     """What one scenario does, written down as it goes."""
 
-    def __init__(self, scenario: str, say: Say, *, attempt: int = 1) -> None:
+    def __init__(self, scenario: str, say: Say, *, attempt: int = 1, board: Board | None = None) -> None:
         self.scenario = scenario
+        self._board, self._step = board or Board(), ""
         self.folder = scenario if attempt == 1 else f"{scenario}.{attempt}"
         """Where results of this attempt go."""
         self.restarts: list[str] = []
@@ -180,6 +181,7 @@ class Journal:
 
     def say(self, text: str) -> None:
         """A line of progress, with the name of the scenario, since several run at a time."""
+        self._board.doing(self.scenario, f"{self._step}: {text}" if self._step else text)
         self._say(f"{self.scenario}: {text}")
 
     def skip(self, what: str) -> None:
@@ -197,12 +199,14 @@ class Journal:
         """A part of the scenario; a ReleaseError in it is noted and goes on."""
         self._detail, begin = "", time.monotonic()
         self.since = time.time()
+        self._step = name
+        self._board.doing(self.scenario, name)
         try:
             yield
         except ReleaseError as error:
             self.steps.append(Step(name, time.monotonic() - begin, self._detail, str(error)))
             raise
-        seconds = time.monotonic() - begin
+        seconds, self._step = time.monotonic() - begin, ""
         self.steps.append(Step(name, seconds, self._detail))
         self.say(f"{name}: {seconds:.0f} s" + (f"; {self._detail}" if self._detail else ""))
         self._detail = ""

@@ -34,7 +34,7 @@ from scripts.core.interrupt import interruptible, put_right, stopped
 from scripts.core.owner import owned
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
-from scripts.core.progress import Say, silent
+from scripts.core.progress import Board, Say, silent
 from scripts.core.waiting import locked
 from scripts.e2e.control import Control, control
 from scripts.e2e.discover import NOTHING, Found, discover
@@ -172,6 +172,10 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
             leftovers.remove(work)  # a cluster of our own does it itself
         else:
             demand_reachable_nodes()
+        usual = typical(work.config.dist / REPORT)
+        for name in _ORDER:
+            if name in options.wanted:
+                work.board.expect(name, usual.get(name))
         for name in (*options.wanted, "values"):  # what an earlier run left
             shutil.rmtree(folder / name, ignore_errors=True)
         for name in (REPORT.name, JUNIT):
@@ -227,7 +231,7 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
                 if own is None:
                     preflight(lab, cluster_objects=options.cluster_objects)
                 with controlled(lab, work.say, seen) as lab.control:
-                    _go(lab, outcomes, work.say)
+                    _go(lab, outcomes, work.say, work.board)
             finally:
                 report = Report(
                     candidate=charts.candidate.facts,
@@ -273,7 +277,15 @@ def demand_passed(report: Report, folder: str = "e2e") -> None:
         )
 
 
-def _go(lab: Lab, outcomes: dict[str, Outcome], say: Say) -> None:
+def typical(file: Path) -> dict[str, float]:
+    """The seconds that each scenario took which passed in the report in `file`; none where there is no such report."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        told = json.loads(file.read_text(encoding="utf-8"))["scenarios"]
+        return {str(one["scenario"]): float(one["seconds"]) for one in told if one["state"] == PASSED}
+    return {}
+
+
+def _go(lab: Lab, outcomes: dict[str, Outcome], say: Say, board: Board) -> None:
     """Run the scenarios named in `outcomes` and put there how each went."""
 
     def one(name: str) -> None:
@@ -281,9 +293,10 @@ def _go(lab: Lab, outcomes: dict[str, Outcome], say: Say) -> None:
             outcomes[name] = outcome
 
         try:
-            attempt(lab, name, say, note)
+            attempt(lab, name, say, note, board=board)
         finally:
             outcome = outcomes[name]
+            board.ended(name, outcome.state)
             say(outcome.line() + (f"\n{outcome.error}" if outcome.error else ""))
 
     if _FIRST in outcomes:
@@ -303,12 +316,14 @@ def attempt(
     *,
     attempts: int = _ATTEMPTS,
     scenarios: Mapping[str, Callable[[Lab, Journal], None]] = SCENARIOS,
+    board: Board | None = None,
 ) -> None:
     """Run a scenario, and again while the control lost too, at most `attempts` times; `note` is told how it went."""
     void: list[Outcome] = []
     while True:
         number = len(void) + 1
-        journal, begin, state, error = Journal(name, say, attempt=number), time.monotonic(), PASSED, ""
+        journal = Journal(name, say, attempt=number, board=board)
+        begin, state, error = time.monotonic(), PASSED, ""
         own = lab.attempt(number)
         try:
             scenarios[name](own, journal)

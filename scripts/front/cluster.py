@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.front.command import CHART, Many, command, demand_approval
+from scripts.front.command import CHART, Many, command, demand_approval, working
 
 if TYPE_CHECKING:
     from scripts.front.command import Shown
@@ -69,7 +69,8 @@ def e2e(
     if not dry_run:
         if kube_context:
             demand_approval(f"Run on the cluster of {kube_context}?", yes=yes)
-        found = several.run_columns(work, options, columns)
+        with working("proving the chart on a cluster", work.board):
+            found = several.run_columns(work, options, columns)
         report = found if len(columns) > 1 else next(iter(found.reports.values()))
         yield present.Answer("\n".join(report.lines()), report.to_dict())
         several.demand_all_passed(found)

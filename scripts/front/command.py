@@ -26,6 +26,7 @@ from scripts.front.shell import Ours, advice
 
 if TYPE_CHECKING:
     from scripts.core.errors import ReleaseError
+    from scripts.core.progress import Board
     from scripts.present import Answer, View
     from scripts.workspace import Workspace
 
@@ -311,14 +312,25 @@ def say(text: str) -> None:
 
 
 @contextlib.contextmanager
-def working(text: str) -> Iterator[None]:
-    """While the block runs, a terminal shows `text` and that we are alive; a log gets lines of `say` alone."""
+def working(text: str, board: Board | None = None) -> Iterator[None]:
+    """While the block runs, a terminal shows `text`, that we are alive, and the rows of `board` below the lines of
+    `say`; a log gets those lines alone.
+    """
     if not text or not sys.stderr.isatty():
         yield
         return
     from rich.console import Console
+    from rich.live import Live
+    from rich.spinner import Spinner
 
-    with Console(stderr=True).status(text):
+    from scripts import present
+
+    console, spinner = Console(stderr=True), Spinner("dots", text)
+
+    def drawn() -> Any:
+        return present.live(spinner, board.rows if board is not None else (), console.height)
+
+    with Live(get_renderable=drawn, console=console, refresh_per_second=4, transient=True):
         yield
 
 

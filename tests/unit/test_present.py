@@ -50,3 +50,17 @@ def test_a_bump_is_shown_as_a_diff_or_in_one_line(tmp_path: Path) -> None:
     assert done == f"demo 1.0.0 -> 1.1.0: {tmp_path}/Chart.yaml\nnote: mind this"
     record = json.loads(render(bumped(plan, dry_run=True), json=True))
     assert (record["new"], record["written"], record["notes"]) == ("1.1.0", False, ["mind this"])
+
+
+def test_a_narrow_terminal_gets_what_is_long_on_lines_of_its_own() -> None:
+    where = "/home/me/.cache/tools/helm-v4/helm"
+    rows = (("helm", where, "ready"), ("kubeconform", "", "ready"))
+    view = View("Tools", ("tool", "path", "state"), rows, [], below=("path",))
+    assert render(view, width=60).splitlines()[1].split() == ["tool", "path", "state"]
+    assert render(view, width=40).splitlines() == [
+        "Tools",
+        "helm         ready",
+        "    path:",
+        f"    {where}",
+        "kubeconform  ready",
+    ]
