@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     working_on="reading dist/",
     compare="An earlier report.json, or its folder: durations, latencies and losses are set side by side.",
     open_="Show the page in this machine's browser.",
+    picture="Draw the load of the upgrade, and of the sabotaged chart, into this SVG file, too.",
 )
-def report(work: Workspace, compare: str | None = None, open_: bool = False) -> Shown:
+def report(work: Workspace, compare: str | None = None, open_: bool = False, picture: str = "") -> Shown:
     """Put what the runs found on one page, dist/report.html, and say what is not covered."""
     import webbrowser
 
@@ -37,6 +38,8 @@ def report(work: Workspace, compare: str | None = None, open_: bool = False) -> 
     target = work.config.dist / "report.html"
     files.write_atomic(target, page.draw(made))
     files.write_atomic(target.with_suffix(".json"), present.to_json(made) + "\n")
+    if picture:
+        files.write_atomic(Path(picture), page.picture(made))
     ci_log.summarize(page.head(made))
     yield present.reported(made, target)
     if open_ and not webbrowser.open(target.resolve().as_uri()):

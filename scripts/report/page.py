@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts.core.errors import UsageError
 from scripts.e2e.timeline import clock
+from scripts.report.record import SABOTAGED
 
 SECTIONS = {
     "release": "The release",
@@ -26,6 +28,7 @@ _LETTERS = 27  # of a name that fit into a box
 _LANE = 24  # height of a pod's lane, and of its place behind a Service
 _TOP = 142  # where the lanes begin
 _LONGEST = 160  # characters of a value that are shown
+_WIDTH = 880  # of a picture that stands by itself: a README's column
 
 
 def draw(record: Mapping[str, Any]) -> str:
@@ -48,6 +51,44 @@ def draw(record: Mapping[str, Any]) -> str:
         short=_short,
     )
     return page
+
+
+def picture(record: Mapping[str, Any]) -> str:
+    """The load of an upgrade, and of the sabotaged chart, as one SVG that stands by itself. Raises UsageError."""
+    from markupsafe import Markup
+
+    found: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+    for one in record["availability"].get("scenarios", ()):
+        loads = [load for load in one["loads"] if load["state"] == "there" and load["attempt"] == one["attempts"]]
+        if loads:
+            found[one["scenario"]] = (one, loads[0])
+    shown = [found[name] for name in ("upgrade", SABOTAGED) if name in found] or list(found.values())[:1]
+    if not shown:
+        raise UsageError("there is no load to draw", expected="dist/e2e of a smoke test", run="nox -s e2e")
+    lines, y, parts = _environment().get_template("lines.svg.j2"), 0, []
+    for one, load in shown:
+        drawn = _timeline({**load, "lanes": [lane for lane in load["lanes"] if not lane["service"]]})
+        place = Markup(f'x="16" y="{y + 36}" width="{_WIDTH - 32}"')  # noqa: S704 - numbers alone
+        words = f"{load['requests']} requests, {load['failed']} lost, p99 {load['during']['p99'] * 1000:.0f} ms"
+        title = "sabotaged on purpose: it has to lose" if one["scenario"] == SABOTAGED else one["scenario"]
+        markup = Markup(lines.render(place=place, **drawn))  # noqa: S704 - made by a template that escapes
+        parts.append({"title": title, "words": words, "failed": load["failed"], "y": y, "lines": markup})
+        y += 36 + drawn["height"]
+    chart = record["chart"]
+    drawing: str = (
+        _environment()
+        .get_template("picture.svg.j2")
+        .render(
+            title=f"{chart['name']} {chart['version']} under load: "
+            + "; ".join(f"{a['title']}, {a['words']}" for a in parts),
+            width=_WIDTH,
+            height=y + 30,
+            loads=parts,
+            key="grey: requests a second; red: lost; blue: median, orange: p99, dashed: p99 of the control; "
+            "green: a pod is ready; orange: it is not, or stops",
+        )
+    )
+    return drawing
 
 
 @functools.cache

@@ -23,7 +23,7 @@ from scripts.report.series import counted, lanes, places, read_load, told
 
 SCHEMA_VERSION = 1
 _STEPS = ("checks", "package", "publish", "verify", "tag")
-_SABOTAGED = "selfcheck"  # the scenario that has to lose requests
+SABOTAGED = "selfcheck"  # the scenario that has to lose requests
 _CONTROL = "control.requests.jsonl"
 
 
@@ -271,7 +271,7 @@ def _lines(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     scenarios = smoke.get("scenarios", ())
     bad = [f"{one['scenario']} {one['state']}: {one['error']}" for one in scenarios if one["state"] != "passed"]
     asked, lost = _total(scenarios, "requests"), _total(scenarios, "failed")
-    meant = _total([one for one in scenarios if one["scenario"] == _SABOTAGED], "failed")
+    meant = _total([one for one in scenarios if one["scenario"] == SABOTAGED], "failed")
     told = f"{len(scenarios)} scenarios, {asked} requests, {lost - meant} lost"
     yield line(
         "smoke test", smoke, told + (f"; {meant} more of the sabotaged chart, as it must" if meant else ""), *bad
