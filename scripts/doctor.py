@@ -52,6 +52,7 @@ def examine(work: Workspace) -> tuple[Line, ...]:
         _git,
         _registry,
         _proxy,
+        _leftovers,
     ]
 
     def answer(question: Callable[[Workspace], Iterator[Line]]) -> list[Line]:
@@ -69,8 +70,15 @@ def examine(work: Workspace) -> tuple[Line, ...]:
 
 
 def mend(work: Workspace, lines: tuple[Line, ...]) -> None:
-    """Do what is safe: build the missing tools, and raise the limit on inotify where we may. Raises ReleaseError."""
+    """Do what is safe: build the missing tools, raise the limit on inotify where we may, remove what killed runs left.
+
+    Raises ReleaseError.
+    """
+    from scripts.containers import leftovers
+
     for line in lines:
+        if line.about == "leftovers" and line.level != "ok":
+            leftovers.remove(work)
         if line.about == "tools" and line.level != "ok":
             work.tools.paths(state.name for state in work.tools.survey())
         if line.about == "inotify" and line.level != "ok" and os.access(_INOTIFY, os.W_OK):
@@ -173,8 +181,19 @@ def _git(work: Workspace) -> Iterator[Line]:
     fix = None if named else 'git config user.name "..." and git config user.email "..."'
     yield Line("git", "ok" if named else "problem", found, fix)
     signs = asked["tag.gpgSign"].lower() in ("true", "yes", "on", "1")
-    found = f"tags are signed ({asked['gpg.format'] or 'openpgp'})" if signs else "tags are not signed"
-    yield Line("signing", "ok", found)
+    if not signs:
+        yield Line("signing", "ok", "tags are not signed")
+        return
+    if work.runner.run(("git", "-C", repository.root, "rev-parse", "--verify", "HEAD"), check=False).status != 0:
+        yield Line("signing", "note", "tags are signed; there is no commit yet to try it on")
+        return
+    try:
+        repository.try_signing("tag.gpgSign")
+    except ReleaseError as error:
+        why = (error.found or "").splitlines()[-1:] or [error.message]
+        yield Line("signing", "problem", f"{error.message}: {why[0]}", error.run)
+    else:
+        yield Line("signing", "ok", f"tags are signed ({asked['gpg.format'] or 'openpgp'}), which was tried")
 
 
 def _registry(work: Workspace) -> Iterator[Line]:
@@ -196,3 +215,12 @@ def _proxy(_: Workspace) -> Iterator[Line]:
     if used:
         hidden = {name: re.sub(r"//[^/@]*@", "//***@", value) for name, value in used.items()}
         yield Line("proxy", "note", ", ".join(f"{name}={value}" for name, value in hidden.items()))
+
+
+def _leftovers(work: Workspace) -> Iterator[Line]:
+    from scripts.containers import leftovers
+
+    found = leftovers.find(work)
+    told = ", ".join(map(str, found[:3])) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+    fix = "invoke down --all, which leaves alone what belongs to a run that goes on" if found else None
+    yield Line("leftovers", "note" if found else "ok", told or "nothing of runs that were killed", fix)

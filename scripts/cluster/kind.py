@@ -314,7 +314,10 @@ class _Maker:
         except CommandFailed as error:
             seen = self._kubectl(name, "get", "nodes,pods", "--all-namespaces", "--output=wide")
             raise ClusterError(
-                f"the cluster {name} is up but not ready", found=f"{error.stderr}\n{seen}", run=inotify_hint()
+                f"the cluster {name} is up but not ready",
+                found=f"{error.stderr}\n{seen}",
+                run=inotify_hint(),
+                doctor="memory, inotify",
             ) from error
         return self._nodes(name)
 

@@ -223,6 +223,7 @@ class Stack:
                     f"port {port}, which the stack needs for {name}, is already taken",
                     found=holder,
                     run=f"stop that, or choose another port: {variable}={port + 1} invoke up",
+                    doctor=f"port {port}",
                 )
 
     def _holder(self, port: int) -> str | None:

@@ -16,11 +16,12 @@ class ReleaseError(Exception):
 
     `message` is one sentence naming the thing that failed. `expected`, `found` and `run` (the next
     command to run) are added on lines of their own when given, and `done` and `left`, where something was done already
-    that cannot be taken back.
+    that cannot be taken back. `doctor` is the line of `invoke doctor` that looks at what was missing on this machine.
     """
 
     done: str | None = None
     left: str | None = None
+    doctor: str | None = None
     again = SAME_COMMAND
 
     code = FINDING
@@ -34,8 +35,10 @@ class ReleaseError(Exception):
         found: str | None = None,
         run: str | None = None,
         code: int | None = None,
+        doctor: str | None = None,
     ) -> None:
         self.code = self.code if code is None else code
+        self.doctor = self.doctor if doctor is None else doctor
         self.message = message
         self.expected = expected
         self.found = found
@@ -45,7 +48,8 @@ class ReleaseError(Exception):
     def __str__(self) -> str:
         lines = [self.message]
         told = (("expected", self.expected), ("found", self.found), ("done", self.done), ("not done", self.left))
-        for label, text in (*told, ("next", self.next)):
+        looks = self.doctor and f"invoke doctor looks at this: {self.doctor}"
+        for label, text in (*told, ("next", self.next), ("doctor", looks)):
             if text:
                 lines.append(f"  {label + ':':<9} " + text.rstrip().replace("\n", "\n" + " " * 12))
         return "\n".join(lines)
@@ -128,24 +132,28 @@ class OutputError(ReleaseError):
     """A file of results cannot be written: the folder is read-only, or the disk is full."""
 
     code = OUTSIDE
+    doctor = "disk"
 
 
 class RegistryError(ReleaseError):
     """The OCI registry answered with something that is neither the content nor its absence."""
 
     code = OUTSIDE
+    doctor = "registry"
 
 
 class ToolError(ReleaseError):
     """A pinned tool can be neither found nor built."""
 
     code = TOOL
+    doctor = "tools"
 
 
 class EngineError(ReleaseError):
     """The container engine is absent or refused a request."""
 
     code = TOOL
+    doctor = "engine"
 
 
 class ClusterError(ReleaseError):

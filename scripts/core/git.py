@@ -310,7 +310,10 @@ class Repository:
             result = self._git("var", name, check=False)
             if result.status != 0:
                 raise GitError(
-                    f"git does not know who you are in {self.root}", found=result.stderr.strip()[-400:], run=_WHO
+                    f"git does not know who you are in {self.root}",
+                    found=result.stderr.strip()[-400:],
+                    run=_WHO,
+                    doctor="git",
                 )
 
     def try_tag(self, name: str, commit: str) -> None:
@@ -335,6 +338,7 @@ class Repository:
                 f"{key} asks for signatures, and git cannot sign in {self.root}",
                 found="\n".join(result.stderr.strip().splitlines()[-8:]),
                 run=f"git config user.signingKey KEY, or git config {key} false",
+                doctor="signing",
             )
 
     def inside(self, path: Path) -> str:
@@ -445,7 +449,7 @@ def find_repository(path: Path, runner: Runner) -> Repository | None:
         if not any((folder / ".git").exists() for folder in (here, *here.parents)):
             return None
         message = f"{path} is in a git repository, and no git can be run"
-        raise GitError(message, found=error.found, run="install git", code=TOOL) from error
+        raise GitError(message, found=error.found, run="install git", code=TOOL, doctor="git") from error
     if result.status == 0:
         return Repository(Path(os.fsdecode(result.raw).removesuffix("\n")).resolve(), runner)
     if "not a git repository" in result.stderr or "must be run in a work tree" in result.stderr:

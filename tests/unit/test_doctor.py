@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import socket
 import subprocess
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from scripts.core.errors import FindingsError
-from scripts.doctor import Line, demand_sound, examine
+from scripts.containers import leftovers
+from scripts.core.errors import FindingsError, ToolError
+from scripts.core.owner import owned
+from scripts.doctor import Line, demand_sound, examine, mend
 from scripts.workspace import Workspace
 
 
@@ -75,3 +80,40 @@ def test_tools_that_are_not_built_are_named(bare: Workspace, tmp_path: Path) -> 
     empty = replace(bare, tools=Toolchain(tmp_path / "cache", bare.runner))
     found = lines(empty)["tools"]
     assert (found.level, "helm" in found.found) == ("note", True)
+
+
+def test_what_killed_runs_left_is_named_and_removed(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(("true",)) as gone:
+        gone.wait()
+    folder = Path(tempfile.mkdtemp(prefix=f"{owned('doctor')}"))
+    left = folder.with_name(re.sub(r"-\d+-\d+", f"-{gone.pid}-1", folder.name, count=1))
+    folder.rename(left)
+    try:
+        found = lines(bare)["leftovers"]
+        assert (found.level, "invoke down --all" in str(found.fix)) == ("note", True)
+        assert str(left) in str(leftovers.find(bare))
+        mend(bare, (found,))
+        assert not left.exists()
+    finally:
+        shutil.rmtree(left, ignore_errors=True)
+
+
+@pytest.mark.parametrize(("program", "level"), [("true", "problem"), ("false", "problem")])
+def test_a_signature_is_tried_and_not_guessed(bare: Workspace, program: str, level: str) -> None:
+    git = ("git", "-C", bare.config.chart, "-c", "user.name=me", "-c", "user.email=me@example.com")
+    for words in (("config", "tag.gpgSign", "true"), ("config", "gpg.program", program)):
+        subprocess.run((*git, *words), check=True)
+    assert lines(bare)["signing"].level == "note"
+    subprocess.run((*git, "commit", "--quiet", "--no-gpg-sign", "--allow-empty", "--message=x"), check=True)
+    found = lines(bare)["signing"]
+    assert (found.level, "git cannot sign" in found.found) == (level, True)
+
+
+def test_what_a_failure_points_to_is_a_line_of_the_doctor(bare: Workspace) -> None:
+    known = set(lines(bare))
+    code = "".join(file.read_text() for file in (Path(__file__).parents[2] / "scripts").rglob("*.py"))
+    named = {word for text in re.findall(r'doctor ?= ?"([^"]+)"', code) for word in text.split(", ")}
+    assert {"engine", "tools", "registry", "disk", "git", "signing", "memory", "inotify"} <= named
+    assert [word for word in named if not any(line == word or line.startswith(f"{word}:") for line in known)] == []
+    told = str(ToolError("helm is not installed"))
+    assert told.endswith("doctor:   invoke doctor looks at this: tools")
