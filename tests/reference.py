@@ -42,6 +42,8 @@ def page() -> str:
         [
             "# Reference",
             "",
+            "<!-- run by tests/pipeline/test_examples.py -->",
+            "",
             "Written by `python -m tests.reference` out of the code; a test fails where they differ.",
             "",
             *("## Tasks", "", *_tasks()),
@@ -74,7 +76,7 @@ def _tasks() -> Iterator[str]:
 
     for task in (tasks.overview, *(each for group in tasks.GROUPS.values() for each in group)):
         said = (inspect.getdoc(task) or "").splitlines()
-        yield from (f"### {task.name}", "", said[0], "", "```", said[-1].removeprefix("Example: "), "```", "")
+        yield from (f"### {task.name}", "", said[0], "", "```sh", said[-1].removeprefix("Example: "), "```", "")
         flags = {}
         for argument in task.get_arguments():
             names = [f"--{argument.names[0]}", *(f"-{short}" for short in argument.names[1:])]

@@ -18,6 +18,7 @@ from scripts.chart.changelog import TOOLKIT, plain, read_changelog
 from scripts.chart.source import read_chart
 from scripts.core import errors
 from scripts.core.config import Config
+from scripts.rollout.diagnose import _RANKS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = (
@@ -33,6 +34,8 @@ PAGES = (
 # What a release goes through, but for what only tells a reader of another module why (yaml, manifest_digest).
 PACKAGES = ("core", "chart", "registry", "release")
 INNER = {"core/yaml_edit", "core/yaml_read", "chart/manifest_digest", "chart/manifests"}
+# What stands in docs/troubleshooting.md instead, beside INNER.
+OTHERS = ("toolchain", "checks", "judge", "containers", "cluster", "rollout", "e2e", "report", "front", "")
 COMMAND = re.compile(r"\binvoke ((?:[a-z][\w-]*|--[a-z-]+)(?: [^\s`#&|;,:)]+)*)")
 
 
@@ -63,11 +66,16 @@ def test_commands_and_their_flags_exist(page: str, tasks: dict[str, Task[Any]]) 
                 assert word[2:].split("=")[0].replace("-", "_") in {f.replace("-", "_") for f in flags}, (name, word)
 
 
-def quotes() -> list[str]:
-    """What RELEASING quotes from the refusals."""
-    table = (ROOT / "RELEASING.md").read_text().partition("## When it refuses")[2].partition("## After")[0]
-    rows = re.findall(r"^\| (\*.*?) \|", table, re.MULTILINE)
+def quotes(page: str = "RELEASING.md", begin: str = "## When it refuses", end: str = "## After") -> list[str]:
+    """What a page quotes from the refusals, between two headings."""
+    table = (ROOT / page).read_text().partition(begin)[2].partition(end)[0]
+    rows = re.findall(r"^\| (?:`.*?` \| )?(\*.*?) \|", table, re.MULTILINE)
     return [quote.removeprefix("git commit ") for row in rows for quote in re.findall(r"\*(.+?)\*", row)]
+
+
+def troubles() -> list[str]:
+    """What docs/troubleshooting.md quotes."""
+    return quotes("docs/troubleshooting.md", "\n## ", "\0")
 
 
 def refusals(file: Path) -> list[str]:
@@ -84,12 +92,13 @@ def refusals(file: Path) -> list[str]:
 
 def test_refusals_are_quoted_from_the_code() -> None:
     code = "".join(file.read_text() for file in [*(ROOT / "scripts").rglob("*.py"), ROOT / "tasks.py"])
-    assert [quote for quote in quotes() if quote not in code] == []
+    code = re.sub(r'"\s*\n\s*f?"', "", code)  # a long text in two pieces is one
+    assert [quote for quote in (*quotes(), *troubles()) if quote not in code] == []
 
 
-def modules() -> dict[str, list[str]]:
-    """The refusals of each module that a release goes through."""
-    files = [file for package in PACKAGES for file in sorted((ROOT / "scripts" / package).glob("*.py"))]
+def modules(packages: tuple[str, ...] = PACKAGES) -> dict[str, list[str]]:
+    """The refusals of each module of `packages`, by default of those that a release goes through."""
+    files = [file for package in packages for file in sorted((ROOT / "scripts" / package).glob("*.py"))]
     named = {f"{file.parent.name}/{file.stem}": refusals(file) for file in files}
     return {name: told for name, told in named.items() if told and name not in INNER}
 
@@ -97,6 +106,22 @@ def modules() -> dict[str, list[str]]:
 @pytest.mark.parametrize(("module", "told"), modules().items(), ids=modules())
 def test_every_refusal_of_a_release_has_its_row(module: str, told: list[str]) -> None:
     assert [text for text in told if not any(quote in text for quote in quotes())] == []
+
+
+@pytest.mark.parametrize(("module", "told"), modules(OTHERS).items(), ids=modules(OTHERS))
+def test_every_other_refusal_has_its_row_in_troubleshooting(module: str, told: list[str]) -> None:
+    assert [text for text in told if not any(quote in text for quote in troubles())] == []
+
+
+def test_every_inner_refusal_has_its_row_in_troubleshooting() -> None:
+    told = [text for name in sorted(INNER) for text in refusals(ROOT / "scripts" / f"{name}.py")]
+    assert [text for text in told if text != "None" and not any(quote in text for quote in troubles())] == []
+
+
+def test_every_cause_of_a_rollout_has_its_row() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text().partition("## Why a rollout failed")[2]
+    named = {kind for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for kind in re.findall(r"`(.+?)`", row)}
+    assert named == {*_RANKS, "ownership", "conflict"}
 
 
 def test_every_exit_code_is_documented() -> None:
