@@ -27,7 +27,7 @@ from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.policies import policies
 from scripts.e2e.report import STOPPED, Journal, Outcome, Report
-from scripts.e2e.run import alone, attempt, bring_services, discovered, rendered, toolkit_facts
+from scripts.e2e.run import alone, attempt, bring_services, discovered, rendered, toolkit_facts, typical
 from scripts.e2e.sources import carried_values
 from scripts.e2e.subject import read_subject
 from scripts.release.package import package
@@ -81,6 +81,9 @@ def run(work: Workspace, options: Options) -> Report:
     with interruptible(), contextlib.ExitStack() as stack:
         stack.enter_context(alone(folder))
         demand_reachable_nodes()
+        usual = typical(folder / "report.json")
+        for name in options.scenarios:
+            work.board.expect(name, usual.get(name))
         for name in (*SCENARIOS, "values"):  # what an earlier run left
             shutil.rmtree(folder / name, ignore_errors=True)
         workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=owned(_FOLDER))))
@@ -137,9 +140,10 @@ def _go(lab: Lab, outcomes: dict[str, Outcome], work: Workspace) -> None:
             outcomes[name] = outcome
 
         try:
-            attempt(lab, name, work.say, note, attempts=1, scenarios=SCENARIOS)
+            attempt(lab, name, work.say, note, attempts=1, scenarios=SCENARIOS, board=work.board)
         finally:
             outcome = outcomes[name]
+            work.board.ended(name, outcome.state)
             work.say(outcome.line() + (f"\n{outcome.error}" if outcome.error else ""))
 
     with workers(work.runner, len(outcomes)) as pool:

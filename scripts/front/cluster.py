@@ -93,7 +93,8 @@ def autoscale(work: Workspace, scenario: Many = None, keep_cluster: bool = False
     if dry_run:
         yield "\n".join(stage.plan(work.config, options))
         return
-    report = stage.run(work, options)
+    with working("proving it with the operators", work.board):
+        report = stage.run(work, options)
     yield present.Answer("\n".join(report.lines()), report.to_dict())
     demand_passed(report, "autoscale")
 
