@@ -57,6 +57,7 @@ _MOVING = frozenset(
     {"Namespace", "Node", "CSINode", "VolumeAttachment", "CertificateSigningRequest", "ComponentStatus", "IPAddress"}
     | {"ResourceSlice", "PersistentVolume", "APIService"}
 )
+_SHARES = 8  # scenarios at a time that may count on every node
 _CERTIFICATE = """{{- $made := genSelfSignedCert "gati-e2e" .Values.addresses .Values.names 2 }}
 apiVersion: v1
 kind: Secret
@@ -128,8 +129,24 @@ class Lab:
     login: Login = field(default_factory=Login)
     sabotaged: Published | None = None
     run: str = field(default_factory=lambda: secrets.token_hex(3))
+    _shares: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_SHARES), repr=False)
+    _closing: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _namespaces: list[str] = field(default_factory=list, repr=False)
+
+    @contextlib.contextmanager
+    def every_node(self) -> Iterator[None]:
+        """A time in which no scenario closes a node, for who counts on all of them; several may have it at once."""
+        with self._shares:
+            yield
+
+    @contextlib.contextmanager
+    def fewer_nodes(self) -> Iterator[None]:
+        """A time for who closes a node, in which nobody counts on all of them."""
+        with self._closing, contextlib.ExitStack() as stack:
+            for _ in range(_SHARES):
+                stack.enter_context(self._shares)
+            yield
 
     # -- namespaces ----------------------------------------------------------------------------
 

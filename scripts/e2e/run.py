@@ -80,7 +80,7 @@ _BEFORE_STEP = 5.0  # seconds before a step in which the machine can be the reas
 # waits for a minute is not brought down by a node that stands still for some seconds.
 _EXCUSING = 0.2
 _FIRST = "dry-run"  # alone and before the others: what the API server refuses need not be waited for
-# The long ones first, so that none is left alone at the end; what counts nodes before what closes one to pods.
+# The long ones first, so that none is left alone at the end; what closes a node late, for others wait for it.
 _ORDER = (
     *("environments", "install", "failed-upgrade", "changes", "upgrade", "rollback", "selfcheck"),
     *("helms", "hands", "reuse", "outage", "disruption", "uninstall"),

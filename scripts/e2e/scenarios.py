@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 from collections.abc import Callable, Iterable, Mapping
@@ -89,32 +90,35 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
     objects = lab.name("install-objects") if first and lab.subject.makes_namespace else namespace
     rollout = lab.rollout(journal, namespace, objects)
     changes = [name for name in ("labels", "external") if first and name in lab.subject.changes]
-    if not first or "apart" not in lab.subject.changes:
-        pass
-    elif len(lab.nodes()) >= _APART:
-        changes.append("apart")  # every node has an ingress: the pods of `helm test` must find a place beside them
-    else:
-        journal.skip(f"required anti-affinity, for which {_APART} nodes are needed")
-    target = lab.target(lab.candidate, objects, values=values, changes=changes)
-    with journal.step(f"{values}: it installs, and the notes say where"):
-        revision = rollout.install(target, deadline=lab.deadline)
-        _told(lab, journal, rollout, revision, values, objects)
-    with journal.step(f"{values}: every object is there, in its namespace, owned and labelled"):
-        mark = _MARK if "labels" in changes else ""
-        journal.detail(promises.whole(lab, namespace, objects, values=values, mark=mark))
-        if objects != namespace and lab.subject.restricted:
-            _demand_restricted(lab, objects)
-    with journal.step(f"{values}: every pod is ready"):
-        ready = lab.await_ready(objects)
-        journal.detail(", ".join(f"{number} {name}" for name, number in ready.items()))
+    apart = first and "apart" in lab.subject.changes
+    with lab.every_node() if apart or values == lab.subject.spread_with else contextlib.nullcontext():
+        if apart and len(lab.nodes()) >= _APART:
+            changes.append("apart")  # every node has an ingress: the pods of `helm test` must find a place beside them
+        elif apart:
+            journal.skip(f"required anti-affinity, for which {_APART} nodes are needed")
+        target = lab.target(lab.candidate, objects, values=values, changes=changes)
+        with journal.step(f"{values}: it installs, and the notes say where"):
+            revision = rollout.install(target, deadline=lab.deadline)
+            _told(lab, journal, rollout, revision, values, objects)
+        with journal.step(f"{values}: every object is there, in its namespace, owned and labelled"):
+            mark = _MARK if "labels" in changes else ""
+            journal.detail(promises.whole(lab, namespace, objects, values=values, mark=mark))
+            if objects != namespace and lab.subject.restricted:
+                _demand_restricted(lab, objects)
+        with journal.step(f"{values}: every pod is ready"):
+            ready = lab.await_ready(objects)
+            journal.detail(", ".join(f"{number} {name}" for name, number in ready.items()))
+        if "apart" in changes:
+            with journal.step(f"{values}: pods are put where the values ask for"):
+                pods.placed(lab.pods(objects, lab.front()), lab.subject.placement)
+        if values == lab.subject.spread_with:
+            with journal.step(f"{values}: every workload is spread over the zones"):
+                _spread(lab, journal, objects)
     with journal.step(f"{values}: what probes ask for answers"):
         journal.detail(pods.probes_answer(lab, objects))
     if lab.subject.careful:
         with journal.step(f"{values}: pods say what they need"):
             journal.detail(pods.needs_are_said(lab, objects))
-    if "apart" in changes:
-        with journal.step(f"{values}: pods are put where the values ask for"):
-            pods.placed(lab.pods(objects, lab.front()), lab.subject.placement)
     with journal.step(f"{values}: policies let through what is needed, and nothing else"):
         journal.detail(promises.policies_fit(lab, namespace, objects))
     with journal.step(f"{values}: selectors select, and lead to open ports"):
@@ -124,9 +128,6 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
     else:
         with journal.step(f"{values}: clients are answered"):
             journal.detail(f"{len(lab.open(objects)[1])} nodes, {lab.question}")
-    if values == lab.subject.spread_with:
-        with journal.step(f"{values}: every workload is spread over the zones"):
-            _spread(lab, journal, objects)
     if lab.subject.least_rights:
         with journal.step(f"{values}: rights suffice, and are no wider than what is used"):
             journal.detail(promises.rights_fit(lab, objects))
@@ -921,8 +922,9 @@ def _drain(lab: Lab, journal: Journal, namespace: str, front: str) -> None:
     """Empty the node of a pod of the front of the release's pods; meanwhile the budget refuses another eviction."""
     first, second, *_ = lab.pods(namespace, front)
     node = first["spec"]["nodeName"]
-    try:
+    with lab.fewer_nodes(), contextlib.ExitStack() as stack:
         if lab.own:
+            stack.callback(lab.api.cordon, node, False)
             lab.api.cordon(node)
         demand(lab.api.evict(first["metadata"]["name"], namespace), "the budget allows no eviction at all")
         allowed = lab.api.evict(second["metadata"]["name"], namespace)
@@ -930,9 +932,6 @@ def _drain(lab: Lab, journal: Journal, namespace: str, front: str) -> None:
         drain = lab.api.drain(node, deadline=120, namespace=namespace, cordon=lab.own)
         ready = lab.await_ready(namespace)
         journal.detail(f"{node}: a second eviction was refused; then {ready}, drained in {drain.seconds:.0f} s")
-    finally:
-        if lab.own:
-            lab.api.cordon(node, False)
 
 
 def _delete_pod(lab: Lab, namespace: str, workload: str, *, grace: int | None = None) -> None:

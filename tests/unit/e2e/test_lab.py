@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -134,3 +135,31 @@ def test_one_namespace_that_cannot_be_removed_leaves_no_other_behind() -> None:
         made.clean(cluster, wait=True)
     assert cluster.deleted == ["gati-e2e-a", "gati-e2e-c"]
     assert caught.value.run == "kubectl delete namespace gati-e2e-b"
+
+
+def test_nobody_counts_on_every_node_while_one_is_closed() -> None:
+    """Two may count at a time; who closes a node waits for both, and a third one for it."""
+    mine, events = lab(Cluster()), list[str]()
+    counted, closed = threading.Event(), threading.Event()
+
+    def close() -> None:
+        with replace(mine, run="other").fewer_nodes():
+            events.append("closed")
+            closed.set()
+            counted.wait(5)
+            events.append("open")
+
+    def count() -> None:
+        closed.wait(5)
+        counted.set()
+        with mine.every_node():
+            events.append("counted")
+
+    threads = [threading.Thread(target=one) for one in (close, count)]
+    with mine.every_node(), mine.every_node():
+        for thread in threads:
+            thread.start()
+        assert not closed.wait(0.2)
+    for thread in threads:
+        thread.join(5)
+    assert events == ["closed", "open", "counted"]
