@@ -102,6 +102,7 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
     hooks = [document.data for document in lab.manifest(namespace, hooks=True) if document.kind == "Pod"]
     pods = [*lab.pods(objects), *hooks]
     wrong: list[str] = []
+    asked = lab.found.question.service if lab.found.question else ""
     documents = list(lab.manifest(namespace))
     for document in documents:
         spec = document.data.get("spec") or {}
@@ -110,6 +111,8 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
             chosen = [pod for pod in pods if selects({"matchLabels": spec["selector"]}, pod["metadata"]["labels"])]
             for each in [[pod] for pod in chosen] or [[]]:  # each of them is sent requests
                 wrong += _leads(lab, _label(document), spec["selector"], targets, each)
+            if spec.get("publishNotReadyAddresses") and document.name == asked:
+                wrong.append(f"{_label(document)} sends requests to pods that are not ready: publishNotReadyAddresses")
             known = [port for name, port in map(_port, lab.subject.ports) if name == document.name]
             for port in set(known) - {port["port"] for port in spec["ports"]}:
                 wrong.append(f"{_label(document)} is not on port {port}, where clients look for it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import signal
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -25,7 +26,7 @@ from scripts.e2e.promises import demand
 from scripts.e2e.recording import Recording, Unasked
 from scripts.e2e.report import Journal, Untested
 from scripts.e2e.subject import answer
-from scripts.e2e.timeline import fewest_ready
+from scripts.e2e.timeline import GONE, STOPPING, fewest_ready
 from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
 
 # Changes that are no upgrade by themselves, and those that have steps of their own.
@@ -478,6 +479,7 @@ def disruption(lab: Lab, journal: Journal) -> None:
             with journal.step("a node is drained, the budget respected"):
                 _drain(lab, journal, namespace, front)
         elif not front.startswith("DaemonSet/"):
+            demand(alone or not lab.subject.careful, f"no disruption budget guards the pods of {front}")
             journal.skip(f"that a drain goes unnoticed: no disruption budget guards the pods of {front}")
         with journal.step("a pod of the front is deleted"):
             _delete_pod(lab, namespace, front)
@@ -616,8 +618,10 @@ def uninstall(lab: Lab, journal: Journal) -> None:
     with journal.step(f"install with {values} values"):
         rollout.install(lab.target(lab.candidate, objects, values=values), deadline=lab.deadline)
         documents = list(lab.manifest(namespace))
-        hooks = list(lab.manifest(namespace, hooks=True))
-        kept = {f"{one.kind}/{one.name}" for one in documents if _KEEP in _notes(one.data)}
+        # A careful chart leaves nothing but its namespace, whatever an object asks for.
+        hooks = [] if lab.subject.careful else list(lab.manifest(namespace, hooks=True))
+        leaving = [one for one in documents if one.kind == "Namespace" or not lab.subject.careful]
+        kept = {f"{one.kind}/{one.name}" for one in leaving if _KEEP in _notes(one.data)}
     with journal.step("uninstall"):
         rollout.uninstall()
         lab.await_settled(objects)
@@ -732,21 +736,42 @@ def _enough_ready(lab: Lab, journal: Journal, recording: Recording | Unasked, na
     with journal.step(f"{what}: never fewer pods ready than are asked for"):
         ledger = recording.ledger
         first = fewest_ready(ledger.events, ledger.service, since=ledger.begin)
-        wanted = _asked_for(lab, namespace)
-        told = f"at least {wanted}", str(first)
-        demand(first >= wanted, "too few pods were ready at a time", *told, timely=True)
-        journal.detail(f"at least {first}")
+        told = [_demand_enough(lab.front(), first, _asked_for(lab, namespace, lab.front()))]
+        before = [event for event in ledger.events if event.at < ledger.begin]
+        for workload in lab.found.workloads if lab.subject.careful else ():
+            # A probe that is late takes nothing away from what is asked by services alone.
+            for service in () if workload == lab.front() else _services(lab, namespace, workload):
+                fewest = fewest_ready(ledger.events, service, since=ledger.begin, leaving=(STOPPING, GONE))
+                there = fewest_ready(before, service, since=math.inf)
+                told.append(_demand_enough(workload, fewest, min(there, _asked_for(lab, namespace, workload))))
+        journal.detail(", ".join(told))
 
 
-def _asked_for(lab: Lab, namespace: str) -> int:
-    """The fewest pods of the front that may be ready: what is asked for, but those that its strategy may go without."""
-    kind, _, name = lab.front().partition("/")
-    live = _workload(lab, namespace)
+def _demand_enough(workload: str, fewest: int, wanted: int) -> str:
+    told = f"at least {wanted} of {workload}", str(fewest)
+    demand(fewest >= wanted, "too few pods were ready at a time", *told, timely=True)
+    return f"at least {fewest} of {workload}"
+
+
+def _services(lab: Lab, namespace: str, workload: str) -> list[str]:
+    """The Services that lead to the pods of a workload."""
+    pods = [pod["metadata"]["labels"] for pod in lab.pods(namespace, workload)]
+    services = {item["metadata"]["name"]: item["spec"].get("selector") for item in lab.api.list("Service", namespace)}
+    return [name for name, wanted in services.items() if wanted and any(wanted.items() <= own.items() for own in pods)]
+
+
+def _asked_for(lab: Lab, namespace: str, workload: str) -> int:
+    """The fewest pods of a workload that may be ready: what is asked for, but those that its strategy may go without.
+
+    A careful chart goes without none.
+    """
+    kind, _, name = workload.partition("/")
+    live = _object(lab, kind, name, namespace)
     wanted = live["status"].get("desiredNumberScheduled") if kind == "DaemonSet" else live["spec"]["replicas"]
     for scaler in lab.api.list("HorizontalPodAutoscaler", namespace):
         if scaler["spec"]["scaleTargetRef"]["name"] == name:
             wanted = scaler["spec"].get("minReplicas", 1)
-    return int(wanted or 0) - _spared(live, int(wanted or 0))
+    return int(wanted or 0) - (0 if lab.subject.careful else _spared(live, int(wanted or 0)))
 
 
 def _spared(workload: Object, wanted: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from scripts.cluster.watch import Change
@@ -99,8 +99,13 @@ def _endpoint_events(change: Change, known: dict[str, dict[str, str]]) -> Iterat
         yield Event(change.at, pod, GONE, service)
 
 
-def fewest_ready(events: Sequence[Event], service: str, *, since: float) -> int:
-    """The smallest number of pods that were ready behind `service` at any time from `since` on."""
+def fewest_ready(
+    events: Sequence[Event], service: str, *, since: float, leaving: Collection[str] = (UNREADY, STOPPING, GONE)
+) -> int:
+    """The smallest number of pods that were ready behind `service` at any time from `since` on.
+
+    A pod counts no more after an event of `leaving`: without UNREADY, only where somebody took it away.
+    """
     ready: set[str] = set()
     fewest: int | None = None
     for event in events:
@@ -110,7 +115,7 @@ def fewest_ready(events: Sequence[Event], service: str, *, since: float) -> int:
             fewest = len(ready)
         if event.what == READY:
             ready.add(event.pod)
-        else:
+        elif event.what in leaving:
             ready.discard(event.pod)
         if event.at >= since:
             fewest = min(len(ready), fewest if fewest is not None else len(ready))

@@ -545,15 +545,18 @@ CASES = (
     ),
     case(
         "unready-published",
-        "upgrade",
-        "requests were lost|became slow",
+        "install",
+        "Service gati-ingress sends requests to pods that are not ready",
         service('set $spec "publishNotReadyAddresses" true'),
     ),
     case(
         "slow",
         "upgrade",
         "requests became slow|requests were lost",
-        front('set $main.resources "limits" (dict "cpu" "40m" "memory" "512Mi")'),
+        front(
+            'set $main "resources" (dict "requests" (dict "cpu" "40m" "memory" "64Mi") '
+            '"limits" (dict "cpu" "40m" "memory" "512Mi"))'
+        ),
     ),
     case(
         "stale-port",
@@ -633,7 +636,7 @@ CASES = (
     case(
         "back-unavailable",
         "upgrade",
-        "requests were lost(.|\\n)*nobody behind it",
+        "too few pods were ready at a time|requests were lost(.|\\n)*nobody behind it",
         back(
             'set $spec "strategy" (dict "type" "RollingUpdate" "rollingUpdate" (dict "maxUnavailable" 1 "maxSurge" 0))'
         ),
@@ -655,7 +658,7 @@ CASES = (
     case(
         "readiness-late",
         "outage",
-        "to say that they are not ready",
+        "no probe has passed yet|to say that they are not ready",
         front('set $main.readinessProbe "periodSeconds" 300'),
     ),
     case(
@@ -677,7 +680,9 @@ CASES = (
         Edit("Pod", "route-manager-test", 'set (first $spec.containers) "command" (list "python3" "-c" "pass")'),
     ),
     # -- what a disruption, a failure, an end must leave ---------------------------------------------
-    case("no-budget", "disruption", "the budget allowed a second eviction", Edit("PodDisruptionBudget", FRONT, drop())),
+    case(
+        "no-budget", "disruption", "no disruption budget guards the pods of", Edit("PodDisruptionBudget", FRONT, drop())
+    ),
     case(
         "lax-budget",
         "disruption",
