@@ -11,6 +11,8 @@ Object = dict[str, Any]
 # What helm waits for in an object of any kind: those of operators follow it.
 _UNSETTLED = frozenset({("Ready", "False"), ("Ready", "Unknown"), ("Available", "False"), ("Stalled", "True")})
 
+_COLLECTED = frozenset({"foregroundDeletion", "orphan"})  # finalizers of the garbage collector
+
 
 def conditions(item: Mapping[str, Any]) -> dict[str, Object]:
     """The conditions of an object's status by their type."""
@@ -30,6 +32,9 @@ def is_hook(item: Mapping[str, Any]) -> bool:
 def unsettled(item: Mapping[str, Any]) -> str:
     """Why an object is not what it shall become, by what its status says; "" where it says nothing of the kind."""
     spec, status = item.get("spec") or {}, item.get("status") or {}
+    held = set(item["metadata"].get("finalizers") or ()) - _COLLECTED
+    if "deletionTimestamp" in item["metadata"] and held:
+        return f"it is to go, and waits for who holds it: {', '.join(sorted(held))}"
     if status.get("observedGeneration", 0) and status["observedGeneration"] < item["metadata"].get("generation", 0):
         return "its controller has not looked at its newest state"
     if item["kind"] == "Service" and spec.get("type") == "LoadBalancer":

@@ -704,7 +704,7 @@ CASES = (
     case(
         "finalizer",
         "uninstall",
-        "ConfigMap/route-manager-routes",
+        "ConfigMap route-manager-routes: it is to go, and waits for who holds it: example.com/never",
         Edit("ConfigMap", "route-manager-routes", 'set .metadata "finalizers" (list "example.com/never")'),
     ),
     case(

@@ -248,6 +248,17 @@ def test_the_deadline_is_kept_and_explained(helm: Helm, tmp_path: Path) -> None:
     assert str(failed.value).startswith("Release app: was not ready after 1 s, and nothing in the cluster says why")
 
 
+def test_what_keeps_an_object_of_an_uninstall_is_named(helm: Helm, tmp_path: Path) -> None:
+    helm.does(WAITS)
+    meta = {"name": "it", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/never"]}
+    document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}
+    (tmp_path / "manifest.yaml").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(
+        RolloutFailed, match=r"ConfigMap it: it is to go, and waits for who holds it: example.com/never"
+    ):
+        rollout(helm, Cluster(), tmp_path).uninstall(deadline=1)
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "status", "told"),
     [
