@@ -130,6 +130,7 @@ def test_a_port_is_a_port(path: str, value: Any) -> None:
         ("commonLabels.key", "not a label value"),
         ("global.namespace", "Not A Namespace"),
         ("ingress.config.LARGE", 2**53),
+        ("podSecurityContext.supplementalGroups", [0, ""]),
         ("routeManager.extraEnv", [{"name": "no=name"}]),
     ],
 )
