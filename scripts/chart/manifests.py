@@ -138,18 +138,18 @@ class Manifests:
 class Parser:
     """Reads rendered texts; what several of them have in common is parsed, and kept in memory, once.
 
-    `namespace` is the release's. Safe for several threads: two may parse the same at once, which costs a moment.
+    `namespace` is the release's. Of a key that stands twice the last counts, as to helm and the API server, unless
+    `strict`. Safe for several threads: two may parse the same at once, which costs a moment.
     """
 
-    def __init__(self, namespace: str = "") -> None:
-        self._namespace = namespace
+    def __init__(self, namespace: str = "", *, strict: bool = False) -> None:
+        self._namespace, self._strict = namespace, strict
         self._known: dict[str, tuple[str, tuple[Mapping[str, Any], ...]]] = {}
 
     def read(self, text: str) -> Manifests:
         """The objects in what `helm template` printed; empty documents are dropped and a `List` is opened.
 
-        Raises ChartError naming the template (or the line of `text`) when a document is not YAML, is not a mapping,
-        or holds a key twice in one mapping.
+        Raises ChartError naming the template (or the line of `text`) when a document is not YAML or not a mapping.
         """
         documents: list[Document] = []
         parts: list[str] = []
@@ -170,14 +170,14 @@ class Parser:
 
     def _objects(self, body: str, source: str, line: int) -> tuple[str, tuple[Mapping[str, Any], ...]]:
         if body not in self._known:
-            loaded = _load(body, source, line) if body.strip() else []
+            loaded = _load(body, source, line, strict=self._strict) if body.strip() else []
             self._known[body] = body, tuple(item for data in loaded for item in _opened(data))
         return self._known[body]
 
 
 def read_manifests(text: str, namespace: str = "") -> Manifests:
-    """The objects of one rendered text; `Parser.read` says how."""
-    return Parser(namespace).read(text)
+    """The objects of one rendered text; `Parser.read` says how. A key that stands twice raises ChartError."""
+    return Parser(namespace, strict=True).read(text)
 
 
 @dataclass(frozen=True)
@@ -276,12 +276,12 @@ def _opened(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield data
 
 
-def _load(chunk: str, source: str, line: int) -> list[Mapping[str, Any]]:
+def _load(chunk: str, source: str, line: int, *, strict: bool) -> list[Mapping[str, Any]]:
     import yaml
 
     place = source or f"line {line} of the rendered text"
     try:
-        loaded = [data for data in yaml.load_all(chunk, Loader=kubernetes_loader()) if data is not None]
+        loaded = [data for data in yaml.load_all(chunk, Loader=kubernetes_loader(strict=strict)) if data is not None]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"rendered line {line + mark.line}" if mark else f"the document at rendered line {line}"
@@ -300,8 +300,8 @@ def _load(chunk: str, source: str, line: int) -> list[Mapping[str, Any]]:
 
 
 @functools.cache
-def kubernetes_loader() -> Any:
-    """A safe loader that, like Kubernetes', leaves a date or a lone `=` as text, and refuses a repeated key."""
+def kubernetes_loader(*, strict: bool = True) -> Any:
+    """A safe loader that, like Kubernetes', leaves a date or a lone `=` as text; `strict` refuses a repeated key."""
     import yaml
 
     base = loader()
@@ -328,7 +328,7 @@ def kubernetes_loader() -> Any:
     return type(
         "ManifestLoader",
         (base,),
-        {"yaml_implicit_resolvers": resolvers, "construct_mapping": construct_mapping},
+        {"yaml_implicit_resolvers": resolvers, **({"construct_mapping": construct_mapping} if strict else {})},
     )
 
 

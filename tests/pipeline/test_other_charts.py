@@ -84,6 +84,16 @@ def test_a_chart_without_values(cli: Cli, tmp_path: Path) -> None:
     assert "1 objects of 1 renders" in cli("kubeconform-check", "--chart", chart, "--kube-version", "1.30").fine()
 
 
+def test_a_key_that_stands_twice_is_kubeconforms_to_refuse(cli: Cli, tmp_path: Path) -> None:
+    """helm and the API server take the last one."""
+    chart = write_chart(tmp_path / "twice", "twice", map=config_map("a") + "data: {}\ndata: {b: c}\n")
+    cli("template", "--chart", chart, "--kube-version", "1.30").fine()
+    cli("package", "--chart", chart).fine()
+    told = cli("kubeconform-check", "--chart", chart, "--kube-version", "1.30")
+    assert "already set" in told.stdout
+    told.refused("would refuse")
+
+
 def test_a_chart_with_dependencies(cli: Cli, tmp_path: Path) -> None:
     """Unpacked or archived, the dependencies are rendered, packed in one order, and their values checked."""
     wanted = "".join(f"- {{name: {name}, version: 0.1.0, repository: ''}}\n" for name in ("zeta", "alpha"))
