@@ -20,6 +20,8 @@ from scripts.core.waiting import locked
 
 _PATIENCE = 600.0  # seconds to wait for another run that fetches the same
 
+# What helm says of a Chart.lock that asks for something else than Chart.yaml, or than what is there by now.
+_OUTDATED_LOCK = re.compile(r"can't get a valid version|out of sync")
 _REWRITTEN = ("/Chart.yaml", "/Chart.lock")  # by helm, as it packs
 
 
@@ -76,7 +78,12 @@ def objections(chart: Chart) -> Iterator[Objection]:
             continue
         if one.version and not any(admits(one.version, version) for version in versions):
             yield Objection(f"{one.name} in charts/ is {', '.join(versions)}, not {one.version}", one.index)
-        elif locked is not None and one.repository and (lock := locked.get(one.name)) and not lock & versions.keys():
+        elif (
+            locked is not None
+            and one.repository
+            and (lock := locked.get(one.name))
+            and not any(admits(exact, version) for exact in lock for version in versions)
+        ):
             yield Objection(
                 f"{one.name} in charts/ is {', '.join(versions)}, but Chart.lock says {', '.join(sorted(lock))}",
                 one.index,
@@ -118,10 +125,16 @@ def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -
             provide_dependencies(read_chart(folder), helm, say)
     what = f"the dependencies of {shown(chart.path)}"
     with locked(chart.path / "Chart.yaml", what=what, deadline=_PATIENCE, say=say, error=ChartError):
-        told = [one.message for one in objections(chart) if one.missing] + list(_stale(chart))
-        if told and any(one.repository for one in dependencies(chart)):
+        if told := outdated(chart):
             say(f"fetching the dependencies of {chart.name}: {'; '.join(told)}")
             _build(chart, helm)
+
+
+def outdated(chart: Chart) -> tuple[str, ...]:
+    """What `provide_dependencies` would have fetched, in words."""
+    if not any(one.repository for one in dependencies(chart)):
+        return ()
+    return (*(one.message for one in objections(chart) if one.missing), *_stale(chart))
 
 
 def _stale(chart: Chart) -> Iterator[str]:
@@ -148,11 +161,13 @@ def _build(chart: Chart, helm: Helm) -> None:
     except (CommandFailed, CommandTimeout) as error:
         said = error.stderr.strip().removeprefix("Error: ")
         file = chart.path / "Chart.yaml"
+        reach = f"see that the repositories can be reached, then helm dependency build {shown(chart.path)}"
+        update = f"helm dependency update {shown(chart.path)}, which brings Chart.lock up to date"
         raise ChartError(
             f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: the dependencies cannot be fetched",
-            expected="; ".join(one.message for one in objections(chart) if one.missing),
+            expected="; ".join(outdated(chart)),
             found=said or str(error),
-            run=f"see that the repositories can be reached, then helm dependency build {shown(chart.path)}",
+            run=update if _OUTDATED_LOCK.search(said) else reach,
         ) from error
 
 

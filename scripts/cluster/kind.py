@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
+import re
 import secrets
 import shutil
 import sys
@@ -301,10 +302,7 @@ class _Maker:
 
     def ready(self, name: str) -> tuple[Node, ...]:
         """Custom resources known, every node ready, DNS answering. Raises ClusterError."""
-        files = [file for crd_set in CRD_SETS for file in crd_files(crd_set, self._toolchain)]
-        self._kubectl(
-            name, "apply", "--server-side", "--force-conflicts", *(f"--filename={list_item(file)}" for file in files)
-        )
+        self._define(name)
         timeout = f"--timeout={_READY_DEADLINE:.0f}s"
         try:
             self._kubectl(name, "wait", "node", "--all", "--for=condition=Ready", timeout)
@@ -320,6 +318,24 @@ class _Maker:
                 doctor="memory, inotify",
             ) from error
         return self._nodes(name)
+
+    def _define(self, name: str) -> None:
+        """Have the cluster know the operators' custom resources, as far as a Kubernetes of its age can."""
+        files = [file for crd_set in CRD_SETS for file in crd_files(crd_set, self._toolchain)]
+        named = [f"--filename={list_item(file)}" for file in files]
+        try:
+            self._kubectl(name, "apply", "--server-side", "--force-conflicts", *named)
+        except CommandFailed:
+            if parse(self._image.kubernetes.removeprefix("v")) >= parse(f"{self._toolchain.minors[-1]}.0"):
+                raise
+            # Fields that it does not know are left out so, but rules in functions that it lacks are refused.
+            self._kubectl(name, "create", "--validate=ignore", *named, check=False)
+            there = self._kubectl(name, "get", "customresourcedefinitions", "--output=name").split()
+            known = {entry.partition("/")[2] for entry in there}
+            wanted = (re.search(r"^  name: (\S+)", file.read_text(encoding="utf-8"), re.MULTILINE) for file in files)
+            lacking = [found[1] for found in wanted if found and found[1] not in known]
+            if lacking:
+                self._say(f"Kubernetes {self._image.kubernetes} refuses the definitions of {', '.join(lacking)}")
 
     def delete(self, name: str, *, settle: float = 0) -> None:
         """Remove every container of the cluster, and its kubeconfig; a cluster that is not there is fine.
@@ -402,7 +418,7 @@ class _Maker:
         with workers(self._runner) as pool:
             list(pool.map(connect, nodes))
 
-    def _kubectl(self, name: str, *words: str, deadline: float = _READY_DEADLINE + 10) -> str:
+    def _kubectl(self, name: str, *words: str, deadline: float = _READY_DEADLINE + 10, check: bool = True) -> str:
         kubectl = self._toolchain.path("kubectl")
         argv = (str(kubectl), f"--kubeconfig={self.kubeconfig(name)}", *words)
-        return self._runner.run(argv, deadline=deadline).stdout
+        return self._runner.run(argv, deadline=deadline, check=check).stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scripts.chart.dependencies import provide_dependencies
+from scripts.chart.dependencies import outdated, provide_dependencies
 from scripts.chart.source import Chart
 from scripts.core.errors import UsageError
 from scripts.release.plan import Options, prepared
@@ -33,6 +33,11 @@ def candidates(work: Workspace, charts: Sequence[Chart], options: Options, *, dr
     """What is to be done, in the order of `charts`; all but a `dry_run` fetches dependencies. Raises as `prepared`."""
     found = []
     for chart in charts:
+        if dry_run and (told := outdated(chart)):
+            found.append(
+                Candidate(chart, "unknown", f"not known before its dependencies are fetched: {'; '.join(told)}")
+            )
+            continue
         if not dry_run:
             provide_dependencies(chart, work.helm, work.say)
         with prepared(work.of_chart(chart.path), options, dry_run=True) as ready:

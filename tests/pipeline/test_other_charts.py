@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -393,45 +395,98 @@ class TestLint:
         cli("publish", "--chart", chart).fine()
 
 
-class TestManyCharts:
-    def test_all_or_those_that_changed_in_order_of_dependency(self, cli: Cli, tmp_path: Path) -> None:
-        project = tmp_path / "project"
+class Charts:
+    """Three charts of one repository, of which `top` needs `base`."""
+
+    def __init__(self, cli: Cli, project: Path) -> None:
+        self._cli, self.project = cli, project
         for name, needs in (("base", ""), ("top", "base"), ("other", "")):
             more = (
-                f"dependencies: [{{name: {needs}, version: 0.1.0, repository: 'file://../{needs}'}}]\n" if needs else ""
+                f"dependencies: [{{name: {needs}, version: '*', repository: 'file://../{needs}'}}]\n" if needs else ""
             )
             write_chart(project / "charts" / name, name, more, map=config_map(name))
         (project / "gati.toml").write_text('charts = ["charts/*"]\nchangelog = "none"\n')
         (project / ".gitignore").write_text("charts/*/charts/\n")
 
-        def git(*words: str) -> None:
-            who = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false")
-            subprocess.run(("git", *who, *words), cwd=project, check=True, capture_output=True)
+    def told(self, *argv: str) -> Any:
+        """What a task says of the project, as JSON."""
+        return json.loads(self._cli(*argv, "--chart", self.project, "--json").fine())
 
-        def names(*argv: str) -> list[str]:
-            told = json.loads(cli(*argv, "--chart", project, "--json").fine())
-            return [chart["name"] for chart in told["charts"]]
+    def names(self, *argv: str) -> list[str]:
+        """Which charts a task looked at."""
+        return [chart["name"] for chart in self.told(*argv)["charts"]]
 
-        assert names("lint", "--all") == ["base", "other", "top"]  # and fetches what top needs, with its Chart.lock
-        git("init", "--quiet")
-        git("add", "--all")
-        git("commit", "--quiet", "-m", "first")
-        git("tag", "start")
-        assert names("lint", "--changed", "start") == []
-        (project / "charts" / "base" / "templates" / "map.yaml").write_text(config_map("changed"))
-        assert names("kubeconform-check", "--changed", "start") == ["base", "top"]
+    def git(self, *words: str) -> None:
+        who = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false")
+        subprocess.run(("git", *who, *words), cwd=self.project, check=True, capture_output=True)
+
+    def commit(self, tag: str) -> None:
+        if not (self.project / ".git").exists():
+            self.git("init", "--quiet")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "-m", tag)
+        self.git("tag", tag)
+
+    def write(self, name: str, text: str) -> None:
+        """Another template of a chart."""
+        (self.project / "charts" / name / "templates" / "map.yaml").write_text(text)
+
+    def raise_to(self, name: str, version: str) -> None:
+        """Another version of a chart."""
+        file = self.project / "charts" / name / "Chart.yaml"
+        file.write_text(re.sub(r"(?m)^version: .*", f"version: {version}", file.read_text()))
+
+
+class TestManyCharts:
+    def test_all_or_those_that_changed_in_order_of_dependency(self, cli: Cli, tmp_path: Path) -> None:
+        charts = Charts(cli, tmp_path / "project")
+        assert charts.names("lint", "--all") == ["base", "other", "top"]  # and fetches what top needs, with its lock
+        charts.commit("start")
+        assert charts.names("lint", "--changed", "start") == []
+        charts.write("base", config_map("changed"))
+        assert charts.names("kubeconform-check", "--changed", "start") == ["base", "top"]
         assert json.loads((cli.dist / "top.kubeconform.json").read_text())["objects"] > 0
-        (project / "charts" / "other" / "templates" / "map.yaml").write_text("a: [\n")
-        told = cli("template", "--all", "--chart", project)
+        charts.write("other", "a: [\n")
+        told = cli("template", "--all", "--chart", charts.project)
         assert "base 0.1.0" in told.stdout
         told.refused("1 of 3 charts failed", "other")
         file = tmp_path / "junit.xml"
-        cli("kubeconform-check", "--all", "--chart", project, "--junit", file).refused("1 of 3 charts failed")
+        cli("kubeconform-check", "--all", "--chart", charts.project, "--junit", file).refused("1 of 3 charts failed")
         found = {
             str(suite.get("name")).partition(":")[0]: suite.get("failures")
             for suite in ElementTree.parse(file).getroot()
         }
         assert found == {"base": "0", "top": "0", "other": "1"}
+
+    @pytest.mark.timeout(300)
+    def test_those_that_changed_are_released_once_in_order_of_dependency(
+        self, cli: Cli, tmp_path: Path, toolchain: Toolchain
+    ) -> None:
+        charts = Charts(cli, tmp_path / "project")
+        charts.told("lint", "--all")
+        charts.commit("start")
+        first = cli("release", "--all", "--chart", charts.project)
+        assert re.findall(r"releasing (\S+) 0.1.0", first.stderr) == ["base", "other", "top"], first
+        charts.write("base", config_map("changed"))
+        charts.raise_to("base", "0.2.0")
+        charts.commit("raised")
+        dry = cli("release", "--changed", "start", "--dry-run", "--chart", charts.project).fine()
+        assert "base 0.2.0" in dry
+        assert "not known before its dependencies are fetched" in dry
+        changed = ("release", "--changed", "start", "--chart", str(charts.project))
+        cli(*changed).refused("dependencies cannot be fetched", "helm dependency update")  # its Chart.lock is committed
+        helm, top = str(toolchain.path("helm")), charts.project / "charts" / "top"
+        subprocess.run((helm, "dependency", "update", top), check=True, capture_output=True)
+        charts.commit("locked")
+        assert "top 0.1.0   different" in cli(*changed, "--dry-run").fine()
+        charts.raise_to("top", "0.2.0")
+        charts.commit("raised-too")
+        told = cli(*changed)
+        assert told.status == 0, told
+        assert re.findall(r"releasing (\S+ \S+)", told.stderr) == ["base 0.2.0", "top 0.2.0"], told
+        records = {file.name: json.loads(file.read_text())["version"] for file in cli.dist.glob("*.release.json")}
+        assert records == {"base.release.json": "0.2.0", "other.release.json": "0.1.0", "top.release.json": "0.2.0"}
+        assert "releasing" not in cli(*changed).stderr
 
 
 THING = "apiVersion: own.example/v1\nkind: Thing\nmetadata: {name: a}\nspec: {size: three}\n"
