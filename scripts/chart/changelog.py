@@ -32,6 +32,7 @@ _SYNONYMS = {
     **dict.fromkeys(("performance", "performance improvements", "refactor", "code refactoring"), "changed"),
     **dict.fromkeys(("breaking change", "breaking changes", "breaking", "major changes", "reverts"), "changed"),
     **dict.fromkeys(("dependencies", "dependency updates", "miscellaneous chores"), "changed"),
+    **dict.fromkeys(("change", "changes", "all changes", "improvement", "improvements"), "changed"),
     **dict.fromkeys(("merged pull requests", "documentation", "build system", "chores", "styles", "tests"), "changed"),
     **dict.fromkeys(("deprecations", "deprecation"), "deprecated"),
     **dict.fromkeys(("removals", "removal"), "removed"),

@@ -175,9 +175,9 @@ class Parser:
         return self._known[body]
 
 
-def read_manifests(text: str, namespace: str = "") -> Manifests:
-    """The objects of one rendered text; `Parser.read` says how. A key that stands twice raises ChartError."""
-    return Parser(namespace, strict=True).read(text)
+def read_manifests(text: str, namespace: str = "", *, strict: bool = False) -> Manifests:
+    """The objects of one rendered text; `Parser.read` says how. With `strict` a key that stands twice is refused."""
+    return Parser(namespace, strict=strict).read(text)
 
 
 @dataclass(frozen=True)

@@ -294,11 +294,14 @@ def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
     if changelog is None:
         yield Finding("info", "changelog", f"there is no {shown(config.changelog)}: its entry is not checked")
         return
-    if changelog.section(chart.version.removeprefix("v")) is None:
+    own = chart.version.removeprefix("v")
+    if changelog.section(own) is None:
         message = f"has no entry for version {chart.version} (expected a heading `## [{chart.version}] - date`)"
         yield Finding("error", "changelog", message, config.changelog)
     kinds = ", ".join(kind.capitalize() for kind in KINDS)
     for section in changelog.sections:
+        if section.version not in (None, own):
+            continue  # what was published long ago is nobody's to mend
         for word, line in section.headings:
             if kind_of(word) not in KINDS:
                 message = f"### {word} is no kind of change, which is one of {kinds}"

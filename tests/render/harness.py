@@ -77,7 +77,7 @@ def render_text(
 
 def render(values: Values | None = None, **options: Any) -> Documents:
     """`render_text`, parsed; the documents are the caller's own to change."""
-    return Documents(read_manifests(render_text(values, **options)))
+    return Documents(read_manifests(render_text(values, **options), strict=True))
 
 
 def render_error(values: Values | None = None, **options: Any) -> str:

@@ -71,9 +71,16 @@ def test_broken_yaml_names_the_template_and_the_line() -> None:
     assert "rendered line 4" in str(caught.value)
 
 
-def test_a_key_that_stands_twice_is_refused_with_its_template() -> None:
+TWICE = "---\n# Source: gati/templates/a.yaml\nkind: A\nmetadata:\n  name: a\n  name: b\n"
+
+
+def test_of_a_key_that_stands_twice_the_last_counts() -> None:
+    assert [document.name for document in read_manifests(TWICE)] == ["b"]
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_template_where_that_is_asked_for() -> None:
     with pytest.raises(ChartError) as caught:
-        read_manifests("---\n# Source: gati/templates/a.yaml\nkind: A\nmetadata:\n  name: a\n  name: b\n")
+        read_manifests(TWICE, strict=True)
     assert "gati/templates/a.yaml" in str(caught.value)
     assert "rendered line 6: the key 'name' stands twice" in str(caught.value)
 
