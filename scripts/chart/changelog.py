@@ -117,7 +117,9 @@ def read_text(path: Path) -> str | None:
 
 
 def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:
-    """The sections of `text`. Raises ChangelogError, naming the line, for a date there is not or a version twice."""
+    """The sections of `text`. Raises ChangelogError, naming the line, for a date there is not, or where Unreleased or
+    the newest version stands twice; of an older one the first section counts.
+    """
     sections: list[Section] = []
     group, inside = "", False  # the word of the last ### heading; whether we are under a section of ours
     for number, line in _lines(text):
@@ -310,8 +312,9 @@ def _section(heading: re.Match[str], line: int, source: str) -> Section | None:
 
 
 def _refuse_repeated(sections: list[Section], section: Section, source: str) -> None:
+    newest = next((earlier.version for earlier in sections if earlier.version), None)
     for earlier in sections:
-        if earlier.version == section.version:
+        if earlier.version == section.version in (None, newest):
             raise ChangelogError(
                 f"{source}:{section.line}: {section.version or 'Unreleased'} has a section already",
                 found=f"another one on line {earlier.line}",

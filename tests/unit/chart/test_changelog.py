@@ -183,6 +183,7 @@ def test_a_version_is_released_once() -> None:
         ("## [1.0.0] - 2026-02-30\n", r"C.md:1: 2026-02-30 is no date"),
         ("## [1.0.0]\n\n## 1.0.0\n", r"C.md:3: 1.0.0 has a section already"),
         ("## Unreleased\n## [unreleased]\n", r"C.md:2: Unreleased has a section already"),
+        ("## Unreleased\n## 1.0.0\n## 1.0.0\n", r"C.md:3: 1.0.0 has a section already"),
     ],
 )
 def test_a_broken_changelog_is_refused_by_line(text: str, message: str) -> None:
@@ -309,3 +310,10 @@ def test_what_generators_write_is_read(text: str, version: str, date: str | None
     (section,) = parse(f"# Changelog\n\n{text}\n").sections
     assert (section.version, section.date and section.date.isoformat()) == (version, date)
     assert [(one.kind, one.text) for one in section.entries] == [(entry, "a")]
+
+
+def test_of_an_old_version_that_stands_twice_the_first_section_counts() -> None:
+    changelog = parse("## [2.0.0]\n## [1.0.0]\n\n- first\n\n## [1.0.0]\n\n- second\n", "C.md")
+    section = changelog.section("1.0.0")
+    assert section is not None
+    assert [entry.text for entry in section.entries] == ["first"]
