@@ -6,13 +6,14 @@ import re
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from scripts.core.config import Config
 from scripts.core.errors import UsageError
 from scripts.report.compare import compare, read_earlier
-from scripts.report.page import SECTIONS, draw, head
+from scripts.report.page import SECTIONS, draw, head, picture
 from tests.unit.report.conftest import VERSION, recorded
 from tests.unit.report.made import smoke_test
 
@@ -112,3 +113,21 @@ def test_a_large_run_is_drawn_quickly_and_small(project: Config) -> None:
     assert time.process_time() - begin < 3
     assert len(page.encode()) < 2_000_000
     assert "20 scenarios, 100000 requests, 3 lost" in page
+
+
+def test_a_picture_stands_by_itself_and_says_the_numbers(full: Config) -> None:
+    made = recorded(full)
+    text = picture(made)
+    root = ElementTree.fromstring(text)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert not re.search(r"url\(|@import|<script|href|http(?!://www\.w3\.org/2000/svg)", text)
+    assert len(text) < 60_000
+    load = next(one for one in made["availability"]["scenarios"][0]["loads"] if one["state"] == "there")
+    words = "".join(root.itertext())
+    assert f"{load['requests']} requests, {load['failed']} lost" in words
+    assert "<b>" not in text
+
+
+def test_a_picture_of_nothing_is_refused(project: Config) -> None:
+    with pytest.raises(UsageError, match="no load to draw"):
+        picture(recorded(project))
