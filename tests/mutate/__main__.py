@@ -62,7 +62,7 @@ def main(words: Sequence[str]) -> int:
         hunt(own, list(dict.fromkeys(tests)), asked.out, asked.seconds)
         return 0
     begin = time.monotonic()
-    found = _hunted(asked.only, asked.seconds)
+    found = hunted(asked.only, asked.seconds)
     report = judged(mutants, found, _read(HERE / "equivalent.toml"), _killed_before(), time.monotonic() - begin)
     write_atomic(ROOT / "dist" / "mutants.json", json.dumps(report, indent=1) + "\n")
     if asked.keep:
@@ -76,7 +76,7 @@ def main(words: Sequence[str]) -> int:
     return 1 if report["objections"] else 0
 
 
-def _hunted(only: str, seconds: float) -> dict[str, dict[str, Any]]:
+def hunted(only: str, seconds: float) -> dict[str, dict[str, Any]]:
     """What became of each mutant that there was time for, by its id."""
     with tempfile.TemporaryDirectory(prefix="gati-mutants-") as scratch:
         outs = [Path(scratch) / f"{number}.jsonl" for number in range(SHARDS)]

@@ -12,6 +12,7 @@ import yaml
 from scripts.report.inputs import objection
 from tests.mutate import __main__ as mutate
 from tests.mutate.generate import CHART, CODE, Mutant, of_chart, of_code
+from tests.mutate.hunt import Hunt
 
 ROOT = Path(__file__).parents[2]
 
@@ -124,3 +125,17 @@ def test_a_test_that_fails_without_a_fault_is_red() -> None:
 def test_what_there_was_no_time_for_is_red() -> None:
     report = mutate.judged([fault(0), fault(1)], {fault(0).id: {"by": "test_x"}}, {}, set(), 1.0)
     assert report["objections"] == ["there was time for 1 of 2 faults only"]
+
+
+def test_a_hunt_takes_no_fault_for_none_and_names_the_test_that_notices_one(chosen: list[Mutant]) -> None:
+    own = [one for one in chosen if one.file == "scripts/judge/reason.py"][:3]
+    found = mutate.hunted("scripts/judge/reason.py", 100)
+    assert own[0].change == mutate.NOTHING
+    assert found[own[0].id]["by"] == ""
+    for one in own[1:]:
+        assert found[one.id]["by"].startswith("tests/unit/judge/test_reason.py::")
+
+
+def test_pytest_may_keep_the_hunt_in_a_set() -> None:
+    """As it does where tests of several folders run, each with a conftest of its own."""
+    assert len({Hunt([], lambda _: None, 0.0), Hunt([], lambda _: None, 0.0)}) == 2
