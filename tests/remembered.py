@@ -117,6 +117,10 @@ def _question(
 
 
 def _is_gati(folder: Path) -> bool:
+    """Whether it is the chart, or one of our own that holds it and has no template."""
+    held = folder / "charts" / "gati"
+    if held.is_dir() and not (folder / "templates").exists():
+        folder = held
     try:
         return "\nname: gati\n" in "\n" + (folder / "Chart.yaml").read_text()
     except OSError:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import Any
 
 import pytest
 import yaml
 
+from scripts.core.command import Result
 from tests.render.everything import EVERYTHING, merged, nested
 from tests.render.figures import INGRESS, ROUTE_MANAGER, at, config
-from tests.render.harness import CHART, afresh, container, pod, render, render_error, render_text, tool
+from tests.render.harness import CHART, afresh, container, pod, render, render_error, render_text, runner, tool
 
 COMPONENTS = {"ingress": INGRESS, "routeManager": ROUTE_MANAGER}
 
 
-def by_set(*assignments: str) -> subprocess.CompletedProcess[str]:
+def by_set(*assignments: str) -> Result:
     argv = [tool("helm"), "template", "gati", str(CHART), "--namespace", "gati"]
     for assignment in assignments:
         argv += ["--set", assignment]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    return runner().run(argv, check=False)
 
 
 class TestSet:
@@ -45,7 +45,7 @@ class TestSet:
     )
     def test_a_number_arrives_as_typed(self, assignment: str, more: str, rendered: str) -> None:
         done = by_set(assignment, more)
-        assert done.returncode == 0, done.stderr
+        assert done.status == 0, done.stderr
         assert rendered in done.stdout
 
     @pytest.mark.parametrize("rate", ["0", "0.0", "-1", "many"])
