@@ -142,7 +142,7 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session
 def autoscale(session: nox.Session) -> None:
-    """Prove on a kind cluster with the real operators that production values wall the chart off."""
+    """Prove on a kind cluster with the real operators that the chart scales, is monitored, and is walled off."""
     install(session, "test")
     run_patiently(session, "invoke", "autoscale", *session.posargs)
 

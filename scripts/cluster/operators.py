@@ -97,6 +97,16 @@ def _ready(seen: Object) -> bool:
 # -- what they are deployed by ---------------------------------------------------------------------
 
 
+def _metrics_server(work: Workspace, images: Mapping[str, str]) -> Iterator[Object]:
+    folder = work.tools.source("metrics-server") / "manifests" / "base"
+    for document in _kustomized(folder, work):
+        for container in _containers(document):
+            container["image"] = images["metrics-server"]
+            container["args"] = [*container["args"], "--kubelet-insecure-tls"]  # a kubelet of kind signs by itself
+            container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 1}
+        yield document
+
+
 def _prometheus_operator(work: Workspace, images: Mapping[str, str]) -> Iterator[Object]:
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": MONITORING}}
     folder = work.tools.source("prometheus-operator") / "example" / "rbac"
@@ -136,6 +146,15 @@ def _prometheus_version(image: str) -> str:
     return re.sub(r"^v0\.(\d)0?(\d+)\.(\d+).*", r"v\1.\2.\3", tag)
 
 
+def _keda(work: Workspace, images: Mapping[str, str]) -> Iterator[Object]:
+    by_name = {"keda-operator": images["keda"], "keda-metrics-apiserver": images["keda-adapter"]}
+    for document in _kustomized(work.tools.source("keda") / "config" / "minimal", work):
+        for container in _containers(document):
+            container |= {"image": by_name[container["name"]], "imagePullPolicy": "IfNotPresent"}
+            container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 1}
+        yield document
+
+
 def _kube_router(work: Workspace, images: Mapping[str, str]) -> Iterator[Object]:
     """Its firewall alone: the pods' network and the Services are others' work."""
     file = work.tools.source(FIREWALL) / "daemonset" / "kubeadm-kuberouter.yaml"
@@ -156,16 +175,37 @@ def _kube_router(work: Workspace, images: Mapping[str, str]) -> Iterator[Object]
 
 
 OPERATORS = {
+    "metrics-server": Operator(
+        ["metrics-server"],
+        _metrics_server,
+        [("Deployment", "kube-system", "metrics-server"), ("APIService", "", "v1beta1.metrics.k8s.io")],
+    ),
     "prometheus-operator": Operator(
         ["prometheus", "prometheus-operator", "prometheus-config-reloader"],
         _prometheus_operator,
         [("Deployment", MONITORING, "prometheus-operator"), ("StatefulSet", MONITORING, f"prometheus-{PROMETHEUS}")],
+    ),
+    "keda": Operator(
+        ["keda", "keda-adapter"],
+        _keda,
+        [
+            ("Deployment", "keda", "keda-operator"),
+            ("Deployment", "keda", "keda-metrics-apiserver"),
+            ("APIService", "", "v1beta1.external.metrics.k8s.io"),
+        ],
     ),
     FIREWALL: Operator([FIREWALL], _kube_router, [("DaemonSet", "kube-system", FIREWALL)]),
 }
 
 
 # -- helpers ---------------------------------------------------------------------------------------
+
+
+def _kustomized(folder: object, work: Workspace) -> list[Object]:
+    """The objects of a folder for kustomize, but for the definitions that the cluster has already."""
+    argv = (str(work.tools.path("kubectl")), "kustomize", str(folder))
+    documents = _read(work.runner.run(argv, deadline=60).stdout)
+    return [document for document in documents if document["kind"] != _CRDS]
 
 
 def _read(text: str) -> list[Object]:

@@ -45,12 +45,15 @@ class Program:
 
 
 PROGRAMS = {
+    "metrics-server": Program("registry.k8s.io/metrics-server/metrics-server:{version}", "metrics-server"),
     # Not Debian's, which the compose stack has: that one cannot find its targets in Kubernetes.
     "prometheus": Program("{config.prometheus_image}", "bin/prometheus"),
     "prometheus-operator": Program("quay.io/prometheus-operator/prometheus-operator:{version}", "bin/operator"),
     "prometheus-config-reloader": Program(
         "quay.io/prometheus-operator/prometheus-config-reloader:{version}", "bin/prometheus-config-reloader"
     ),
+    "keda": Program("ghcr.io/kedacore/keda:{number}", "keda"),
+    "keda-adapter": Program("ghcr.io/kedacore/keda-metrics-apiserver:{number}", "keda-adapter"),
     "kube-router": Program(
         "cloudnativelabs/kube-router:{version}",
         "usr/local/bin/kube-router",

@@ -1,4 +1,4 @@
-"""Runs the scenarios that need operators, and writes a report with a curve for each."""
+"""Runs the scenarios that need operators: scaling, monitoring, enforced policies; writes a report, a curve for each."""
 
 from __future__ import annotations
 
@@ -25,19 +25,26 @@ from scripts.core.owner import owned
 from scripts.core.parallel import workers
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
+from scripts.e2e.monitoring import monitoring
 from scripts.e2e.policies import policies
 from scripts.e2e.report import STOPPED, Journal, Outcome, Report
 from scripts.e2e.run import alone, attempt, bring_services, discovered, rendered, toolkit_facts, typical
+from scripts.e2e.scaling import dev, hpa
 from scripts.e2e.sources import carried_values
 from scripts.e2e.subject import read_subject
 from scripts.release.package import package
 from scripts.workspace import Workspace
 
 _FOLDER = "autoscale"
-_SETS = ("default", "prod")
+_SETS = ("default", "dev", "prod")
 # The longest first. They mostly wait, for windows and cooldowns of minutes, so all of them are on at a time.
-SCENARIOS: dict[str, Callable[[Lab, Journal], None]] = {scenario.__name__: scenario for scenario in (policies,)}
+SCENARIOS: dict[str, Callable[[Lab, Journal], None]] = {
+    scenario.__name__: scenario for scenario in (hpa, dev, monitoring, policies)
+}
 _OPERATORS = {
+    "hpa": ("metrics-server",),
+    "dev": ("prometheus-operator", "keda"),
+    "monitoring": ("prometheus-operator",),
     "policies": (FIREWALL, "prometheus-operator"),
 }
 

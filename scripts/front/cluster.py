@@ -84,7 +84,7 @@ def e2e(
     dry_run="Only show what would be done.",
 )
 def autoscale(work: Workspace, scenario: Many = None, keep_cluster: bool = False, dry_run: bool = False) -> Shown:
-    """Wall off the packaged chart on a kind cluster with the real operators."""
+    """Scale, monitor and wall off the packaged chart on a kind cluster with the real operators."""
     from scripts import present
     from scripts.e2e import autoscale as stage
     from scripts.e2e.run import demand_passed

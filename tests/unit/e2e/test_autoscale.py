@@ -102,7 +102,7 @@ def test_the_plan_names_every_scenario(config: Config) -> None:
     assert FIREWALL in text
 
 
-@pytest.mark.parametrize("scenarios", [(), ("policies", "nothing")])
+@pytest.mark.parametrize("scenarios", [(), ("hpa", "nothing")])
 def test_a_scenario_that_is_not_there_is_refused(scenarios: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match="there is no scenario"):
         Options(scenarios)

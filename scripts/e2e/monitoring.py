@@ -1,0 +1,156 @@
+"""The scenario of monitoring: targets are found, rules load, each alert fires for its cause, each panel has data."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from scripts.cluster.objects import Object
+from scripts.e2e import prometheus
+from scripts.e2e.k6 import load
+from scripts.e2e.lab import DEFAULT, Lab
+from scripts.e2e.promises import demand
+from scripts.e2e.report import Journal
+from scripts.e2e.scene import CALM, Scene, scene
+
+T = TypeVar("T")
+
+_TIMES = 10  # sooner than in the chart's own rules an alert fires and clears, so that it can be waited for
+_SCRAPES = "5s"
+_FOUND_DEADLINE = 120.0  # seconds until the configuration of Prometheus has followed
+_ALERT_DEADLINE = 150.0  # the longest alert needs a minute, in a window of half a minute
+_VALUES = {
+    "ingress": {
+        "config": {"FEATURE_PLAYGROUND": True},
+        # Ready without route-manager, so that clients see the errors that the alert is about.
+        "readinessProbe": {"path": "/livez"},
+    },
+    "prometheusOperator": {
+        "serviceMonitor": {"enabled": True, "namespace": "monitoring", "interval": _SCRAPES},
+        "prometheusRule": {"enabled": True, "namespace": "monitoring"},
+    },
+    "dashboard": {"enabled": True},
+}
+
+
+def monitoring(lab: Lab, journal: Journal) -> None:
+    """Prometheus finds each pod once, loads the rules, answers the dashboard; alerts fire for their cause and clear."""
+    with scene(lab, journal, "monitoring: alerts and their causes") as its:
+        with its.step("install with ServiceMonitor, rules and dashboard"):
+            its.rollout.install(its.target(DEFAULT, _VALUES), deadline=lab.deadline)
+        with its.step("each pod is a target, once, by the ServiceMonitor alone"):
+            journal.detail(prometheus.find_targets(lab, its.namespace))
+        group = lab.question.service
+        with its.step("the rules are loaded"):
+            rules = _await(lab, lambda: prometheus.rules(lab.api, group), "the rules to be loaded")
+            declared = _rule(lab, its.namespace)["spec"]["groups"][0]["rules"]
+            names, sick = {rule["name"] for rule in rules}, [rule for rule in rules if rule["health"] == "err"]
+            demand(names == {rule["alert"] for rule in declared}, "rules are missing", found=str(names))
+            demand(not sick, "rules cannot be evaluated", found=json.dumps(sick))
+            journal.detail(", ".join(sorted(names)))
+        _, targets = lab.open(its.namespace)
+        with its.load("calm", targets, CALM), its.step("every panel of the dashboard has data"):
+            journal.detail(_drawn(lab, its.namespace))
+        hurried = prometheus.hurried(_rule(lab, its.namespace), name=f"hurried-{its.namespace}", times=_TIMES)
+        lab.api.apply(hurried)
+        try:
+            _alerts(lab, its, targets)
+        finally:
+            lab.api.delete("PrometheusRule", hurried["metadata"]["name"], "monitoring")
+        its.rollout.uninstall()  # what it has beside Prometheus does not go with the namespace
+    lab.forget(its.namespace)
+
+
+def _alerts(lab: Lab, its: Scene, targets: list[str]) -> None:
+    slow = [f"{target}playground/delay?seconds=2" for target in targets]
+    causes: dict[str, tuple[contextlib.AbstractContextManager[object], tuple[str, ...]]] = {
+        "requests become slow": (_calls(lab, "slow", slow), ("GatiIngressSlow",)),
+        "route-manager goes": (
+            _without(lab, its.namespace, lab.subject.backs[0]),
+            ("GatiRouteManagerUnreachable", "GatiIngressErrors"),
+        ),
+        "the ingress goes": (_without(lab, its.namespace, lab.front()), ("GatiIngressDown",)),
+    }
+    told = {name for _, names in causes.values() for name in names}
+    declared = {rule["alert"] for rule in _rule(lab, its.namespace)["spec"]["groups"][0]["rules"]}
+    demand(told == declared, "there is an alert whose cause is not made here", str(sorted(told)), str(sorted(declared)))
+    with _calls(lab, "asking", targets):
+        with its.step("no alert fires"):
+            _await(lab, lambda: not _firing(lab), "no alert to fire")
+        for what, (cause, names) in causes.items():
+            wanted = {f"Hurried{name}" for name in names}
+            with its.step(f"{what}: {', '.join(names)}"), cause:
+                _await(lab, functools.partial(_fire, lab, wanted), f"{', '.join(wanted)} to fire")
+            with its.step(f"{what} no more: it clears"):
+                _await(lab, lambda: not _firing(lab), f"{', '.join(wanted)} to clear")
+
+
+def _fire(lab: Lab, wanted: set[str]) -> bool:
+    return wanted <= _firing(lab)
+
+
+def _firing(lab: Lab) -> set[str]:
+    return {name for name in prometheus.firing(lab.api) if name.startswith("Hurried")}
+
+
+@contextlib.contextmanager
+def _calls(lab: Lab, name: str, targets: list[str]) -> Iterator[None]:
+    """Requests of whatever fate."""
+    results = lab.folder / "monitoring" / f"{name}.requests.jsonl"
+    with load(lab.tools.k6, lab.runner, targets, results, question=lab.question, rate=CALM):
+        yield
+
+
+@contextlib.contextmanager
+def _without(lab: Lab, namespace: str, workload: str) -> Iterator[None]:
+    """A workload ("Deployment/name") scaled to zero, and back."""
+    kind, _, name = workload.partition("/")
+    before = (lab.api.get(kind, name, namespace) or {})["spec"]["replicas"]
+    lab.api.patch(kind, name, namespace, {"spec": {"replicas": 0}})
+    try:
+        yield
+    finally:
+        lab.api.patch(kind, name, namespace, {"spec": {"replicas": before}})
+
+
+def _drawn(lab: Lab, namespace: str) -> str:
+    """Wait until every query of the dashboard returns data."""
+    board = next(
+        json.loads(text)
+        for item in lab.api.list("ConfigMap", namespace, labels="grafana_dashboard=1")
+        for text in item["data"].values()
+    )
+    queries = prometheus.panels(board, namespace=namespace, window="1m")
+    empty: dict[str, str] = {}
+
+    def drawn() -> bool | None:
+        empty.clear()
+        empty.update({name: each for name, each in queries.items() if not prometheus.query(lab.api, each)})
+        return None if empty else True
+
+    lab.api.wait(
+        drawn,
+        what="every panel to have data",
+        deadline=_FOUND_DEADLINE,
+        interval=1,
+        state=lambda: "\n".join(f"{name}: {each}" for name, each in empty.items()),
+    )
+    return f"{len(queries)} queries"
+
+
+def _rule(lab: Lab, namespace: str) -> Object:
+    """The chart's PrometheusRule of a release, which stands in another namespace."""
+    own = f'namespace="{namespace}"'
+    return next(
+        rule
+        for rule in lab.api.list("PrometheusRule", "monitoring")
+        if any(own in each["expr"] for each in rule["spec"]["groups"][0]["rules"])
+    )
+
+
+def _await(lab: Lab, probe: Callable[[], T | None], what: str) -> T:
+    """Wait until `probe` gives something that is true."""
+    return lab.api.wait(lambda: probe() or None, what=what, deadline=_ALERT_DEADLINE, interval=1)
