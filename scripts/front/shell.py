@@ -55,6 +55,8 @@ def advice(message: str, at: ParserContext | None, initial: ParserContext, conte
             known = [
                 str(flag) for flag in (*(at.flags if at is not None else ()), *initial.flags) if flag.startswith("--")
             ]
+        if task == "verify" and "/" in word:
+            return f"invoke verify oci://{word.rpartition('://')[2]}"
         if like := difflib.get_close_matches(word, known, n=1, cutoff=0.75):
             return " ".join(["invoke", *([task] if task and word.startswith("-") else []), like[0]])
     return f"invoke --help {task}" if task else "invoke --list"

@@ -18,7 +18,7 @@ from scripts.chart.archive import unpack
 from scripts.chart.source import read_chart
 from scripts.core.command import Process, Runner
 from scripts.core.config import Config
-from scripts.core.errors import RegistryError, ReleaseError
+from scripts.core.errors import REFUSED, RegistryError, ReleaseError
 from scripts.core.files import sha256, write_atomic
 from scripts.core.owner import owned
 from scripts.core.progress import Say
@@ -101,6 +101,7 @@ def fetch_chart(work: Workspace, reference: str, into: Path) -> Path:
                 f"{wanted} is not published",
                 found=f"published versions: {known}" if known else None,
                 run="name one that is, or a git revision to compare with what is not released",
+                code=REFUSED,
             )
         return unpack(client.archive(wanted, found), into, str(wanted))
 

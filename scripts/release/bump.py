@@ -108,12 +108,13 @@ def demand_request(
     *, part: str | None, version: str | None = None, pre: str | None = None, app_version: str | None = None
 ) -> None:
     """Raises UsageError for a step to another version that nobody can mean, before anything is asked or read."""
-    if (part is None) == (version is None):
-        raise ConfigError(
-            "which version the chart moves to is not said", expected=f"either --part {'|'.join(PARTS)} or --version X"
-        )
     if pre is not None and part is None:
-        raise ConfigError("--pre names the pre-release of a part, and no part is given", expected="--part and --pre")
+        expected = "the part as well: --bump of release, --part of version-bump"
+        raise ConfigError("--pre names the pre-release of a part, and no part is given", expected=expected)
+    if (part is None) == (version is None):
+        told = "is not said" if part is None else "is said twice"
+        expected = f"either --part {'|'.join(PARTS)} or --version X"
+        raise ConfigError(f"which version the chart moves to {told}", expected=expected)
     if part is not None:
         demand_part(part, pre)
     if version is not None:

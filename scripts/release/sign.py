@@ -6,8 +6,9 @@ import base64
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -181,4 +182,42 @@ def fault_of(work: Workspace, signed: Signed, digest: str, trust: Trust) -> str:
         return ""
     words = [line for line in answer.stderr.strip().splitlines() if line.strip()] or ["cosign gives no reason"]
     found = next((line for line in reversed(words) if line.startswith("Error:")), words[-1])
-    return found.removeprefix("Error: ")[:500]
+    return f"{_expired(signed)}{found.removeprefix('Error: ')[:500]}"
+
+
+def _expired(signed: Signed) -> str:
+    """That a certificate was not valid when it was used, as far as the bundle says when that was; "" otherwise."""
+    material = json.loads(signed.content)["verificationMaterial"]
+    try:
+        own = material.get("certificate") or material["x509CertificateChain"]["certificates"][0]
+        begin, end = _validity(base64.b64decode(own["rawBytes"]))
+        used = [datetime.fromtimestamp(int(one["integratedTime"]), UTC) for one in material.get("tlogEntries") or ()]
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, StopIteration):
+        return ""  # of a key, or of what is no certificate
+    if late := [each for each in used if not begin <= each <= end]:
+        when, first, last = (f"{each:%Y-%m-%d %H:%M}" for each in (late[0], begin, end))
+        return f"it was signed on {when}, and its certificate is for {first} to {last}: "
+    if used or material.get("timestampVerificationData") or datetime.now(UTC) <= end:
+        return ""
+    return f"its certificate expired on {end:%Y-%m-%d %H:%M}, and nothing says that it was used before: "
+
+
+def _validity(certificate: bytes) -> tuple[datetime, datetime]:
+    """From when to when an X.509 certificate in DER is valid. Raises ValueError, IndexError, StopIteration."""
+    (_, told), *_ = _parts(next(_parts(certificate))[1])
+    fields = [content for tag, content in _parts(told) if tag != 0xA0]  # but for the version: serial, algorithm, issuer
+    # Until 2049 a time has no century.
+    begin, end = (f"{'20' if tag == 0x17 else ''}{text.decode()}" for tag, text in _parts(fields[3]))
+    return datetime.strptime(begin, "%Y%m%d%H%M%S%z"), datetime.strptime(end, "%Y%m%d%H%M%S%z")
+
+
+def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tag and content of each value in DER."""
+    at = 0
+    while at < len(data):
+        size, begin = data[at + 1], at + 2
+        if size > 0x7F:
+            begin += size & 0x7F
+            size = int.from_bytes(data[at + 2 : begin], "big")
+        yield data[at], data[begin : begin + size]
+        at = begin + size

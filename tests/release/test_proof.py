@@ -8,6 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from google.protobuf import json_format
+from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+from in_toto_attestation.predicates.test_result.v0 import test_result_pb2
+from in_toto_attestation.v1 import statement_pb2
+from in_toto_attestation.v1.statement import Statement
 
 from scripts.core.command import Runner
 from scripts.core.config import Config, load_config
@@ -92,6 +99,19 @@ def test_the_bill_names_files_and_the_images_of_every_values_set(shelf: Shelf) -
     assert (image["name"], image["version"]) == ("example.org/demo", "7")
     sets = [one["value"] for one in image["properties"] if one["name"] == "gati:values"]
     assert sets == ["values.yaml", "values-prod.yaml"]
+
+
+def test_documents_are_as_the_published_schemas_say(shelf: Shelf) -> None:
+    found = shelf.contents()
+    bill = found[BOM_TYPE].decode()
+    validator = JsonStrictValidator(SchemaVersion.from_version(json.loads(bill)["specVersion"]))
+    assert validator.validate_str(bill) is None
+    assert validator.validate_str(bill.replace('"components"', '"componentz"')) is not None
+    for kind, predicate in ((PROVENANCE, provenance_pb2.Provenance()), (TEST_RESULT, test_result_pb2.TestResult())):
+        told = json.loads(found[kind])
+        statement = json_format.ParseDict(told, statement_pb2.Statement())  # which knows no other members
+        Statement.copy_from_pb(statement).validate()
+        json_format.ParseDict(told["predicate"], predicate)
 
 
 def test_a_second_release_attaches_nothing(shelf: Shelf) -> None:

@@ -235,9 +235,15 @@ def test_cosign_itself_finds_and_believes_what_is_attached(signed: Signed, shelf
     assert BOM_TYPE in shelf.contents()
 
 
-@pytest.mark.signed
-def test_a_certificate_that_has_expired_and_whose_use_no_log_has_dated_is_not_believed(
-    work: Workspace, tmp_path: Path
+@pytest.mark.parametrize(
+    ("logged", "words"),
+    [
+        (None, "its certificate expired on 2020-01-01 00:10, and nothing says that it was used before"),
+        (datetime(2020, 1, 1, 3, tzinfo=UTC), "it was signed on 2020-01-01 03:00, and its certificate is for"),
+    ],
+)
+def test_a_certificate_that_was_not_valid_when_it_was_used_is_named(
+    signed: Signed, work: Workspace, tmp_path: Path, logged: datetime | None, words: str
 ) -> None:
     def named(name: str) -> x509.Name:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -267,7 +273,10 @@ def test_a_certificate_that_has_expired_and_whose_use_no_log_has_dated_is_not_be
     signature = key.sign(cosign.signed_bytes(payload), ec.ECDSA(hashes.SHA256()))
     bundle = {
         "mediaType": BUNDLE,
-        "verificationMaterial": {"certificate": {"rawBytes": encoded(certificates[1])}},
+        "verificationMaterial": {
+            "certificate": {"rawBytes": encoded(certificates[1])},
+            **({"tlogEntries": [{"integratedTime": str(int(logged.timestamp()))}]} if logged else {}),
+        },
         "dsseEnvelope": {
             "payload": encoded(payload),
             "payloadType": cosign.KIND,
@@ -285,5 +294,6 @@ def test_a_certificate_that_has_expired_and_whose_use_no_log_has_dated_is_not_be
     trust = Trust(identity="me@example.org", issuer="https://issuer.example.org", root=str(trusted))
     told = read_bundle(json.dumps(bundle).encode())
     assert told.by == "certificate"
-    fault = fault_of(work, told, "sha256:" + "7" * 64, trust)
-    assert "transparency log" in fault
+    fault = fault_of(replace(work, tools=signed.tools), told, "sha256:" + "7" * 64, trust)
+    assert fault.startswith(words)
+    assert len(fault) > len(words) + 20, "and what cosign says"
