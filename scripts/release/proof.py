@@ -132,7 +132,8 @@ def prove(
             *_attached_checks(subject, demand),
             *_pgp(subject, demand),
         ]
-    require = (*demand.require, *(["rebuild"] if demand.rebuild else []))
+    asked = {"signature": demand.trust, "pgp": demand.keyring, "rebuild": demand.rebuild}
+    require = (*demand.require, *(row for row, wanted in asked.items() if wanted))
     return Proof(str(reference), found.digest, package.sha256, package.size, tuple(checks), require)
 
 

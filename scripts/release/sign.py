@@ -24,6 +24,7 @@ BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 KEYLESS = "keyless"
 _CONTENT = {"dev.sigstore.bundle.content": "dsse-envelope"}
 _ENV = "env://"
+_PUBLIC = "--key with a public key in PEM"
 _TRIAL = "https://example.org/trial/v0"
 _DEADLINE = 120.0  # seconds; a KMS or Fulcio is asked over the network
 # What says that a job can prove who it is; without one cosign would open a browser.
@@ -159,8 +160,10 @@ def fault_of(work: Workspace, signed: Signed, digest: str, trust: Trust) -> str:
     how: list[str] = []
     if trust.key:
         if "://" not in trust.key and not Path(trust.key).is_file():
-            raise ConfigError(f"there is no key at {trust.key}", expected="--key with a public key in PEM")
+            raise ConfigError(f"there is no key at {trust.key}", expected=_PUBLIC)
         how += ["--key", trust.key, "--insecure-ignore-tlog=true"]
+    elif signed.by == "key":
+        return "it is signed by a key, which no certificate names"
     else:
         how += ["--certificate-identity", trust.identity, "--certificate-oidc-issuer", trust.issuer]
     if trust.root:
@@ -182,6 +185,8 @@ def fault_of(work: Workspace, signed: Signed, digest: str, trust: Trust) -> str:
         return ""
     words = [line for line in answer.stderr.strip().splitlines() if line.strip()] or ["cosign gives no reason"]
     found = next((line for line in reversed(words) if line.startswith("Error:")), words[-1])
+    if "loading public key" in found:
+        raise ConfigError(f"{trust.key} is no public key", expected=_PUBLIC, found=found[:200], run="cosign public-key")
     return f"{_expired(signed)}{found.removeprefix('Error: ')[:500]}"
 
 

@@ -61,7 +61,10 @@ def attest(words: argparse.Namespace) -> None:
 
 def verify(words: argparse.Namespace) -> None:
     """`cosign verify-blob-attestation` with a key."""
-    key = serialization.load_pem_public_key(Path(words.key).read_bytes())
+    try:
+        key = serialization.load_pem_public_key(Path(words.key).read_bytes())
+    except ValueError as error:
+        sys.exit(f"Error: loading verifier from key opts: loading public key: {error}")
     assert isinstance(key, ec.EllipticCurvePublicKey)
     envelope = json.loads(Path(words.bundle).read_bytes())["dsseEnvelope"]
     payload = base64.b64decode(envelope["payload"])

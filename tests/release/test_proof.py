@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -26,6 +27,7 @@ from scripts.release.evidence import CHANGES, RECORD, VERDICT
 from scripts.release.plan import Options, prepared
 from scripts.release.proof import Demand
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
+from scripts.release.sign import Trust
 from scripts.release.statements import MEDIA_TYPE, PROVENANCE, TEST_RESULT, to_bytes
 from scripts.toolchain.finder import Toolchain
 from tests.release.conftest import TODAY, Project, left_alone, make_project, with_commit
@@ -241,6 +243,14 @@ def test_a_second_statement_beside_ours_does_not_hide(shelf: Shelf) -> None:
     other = changed(**{"subject/0/digest/sha256": "4" * 64})(shelf.contents()[PROVENANCE])
     shelf.add(MEDIA_TYPE, other, **{PREDICATE: PROVENANCE})
     assert "another digest: sha256:444" in shelf.detail("provenance")
+
+
+@pytest.mark.parametrize(
+    ("demand", "row"), [({"trust": Trust(key="own.pub")}, "signature"), ({"keyring": "own.gpg"}, "pgp")]
+)
+def test_whose_signature_is_asked_for_has_to_have_signed(shelf: Shelf, demand: dict[str, Any], row: str) -> None:
+    with pytest.raises(FindingsError, match=rf"{row}: not there"):
+        shelf.prove(**demand).demand()
 
 
 def test_what_is_required_has_to_be_there(shelf: Shelf) -> None:

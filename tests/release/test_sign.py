@@ -126,6 +126,14 @@ def test_the_signature_of_another_key_fails(signed: Signed, shelf: Shelf) -> Non
         shelf.prove(trust=trust).demand()
 
 
+def test_an_identity_or_what_is_no_public_key_is_not_held_against_a_key(signed: Signed, shelf: Shelf) -> None:
+    trust = Trust(identity="me@example.org", issuer="https://issuer.example.org")
+    assert "signed by a key, which no certificate names" in shelf.detail("signature", trust=trust)
+    for key in (shelf.project.root / "CHANGELOG.md", shelf.project.work.config.signing_key):
+        with pytest.raises(ConfigError, match="is no public key"):
+            shelf.prove(trust=Trust(key=str(key)))
+
+
 def test_a_statement_that_was_changed_beside_its_signature_fails(signed: Signed, shelf: Shelf) -> None:
     where = "predicate/configuration/0/annotations/scenarios/upgrade"
     shelf.replace(TEST_RESULT, changed(**{f"{where}/requests": 9000}))
