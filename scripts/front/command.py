@@ -10,6 +10,7 @@ import functools
 import inspect
 import os
 import re
+import select
 import shlex
 import signal
 import sys
@@ -346,5 +347,7 @@ def demand_approval(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise UsageError(f"{question} Nobody can answer here.", run=f"{SAME_COMMAND} --yes")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    while not select.select([sys.stdin], [], [], 0.5)[0]:
+        pass  # a Ctrl-C at the very moment at which a read begins would not end it
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise ReleaseError("nothing was done: the answer was no", code=REFUSED)

@@ -151,7 +151,9 @@ def test_publishing_to_a_real_registry_is_asked_for(invoke: Invoke, project: Pro
     [
         (("release", "--bump", "nope"), {}, USAGE, "'nope' is not a part of a version"),
         (("release", "--bump", "minor", "--pre", "1"), {}, USAGE, "--pre '1' cannot name a pre-release"),
-        (("release", "--pre", "rc"), {}, USAGE, "which version the chart moves to is not said"),
+        (("release", "--pre", "rc"), {}, USAGE, "expected: the part as well: --bump of release"),
+        (("version-bump", "--part", "minor", "--version", "2.0.0"), {}, USAGE, "is said twice"),
+        (("package", "--version", "1"), {}, USAGE, "--version: '1' is not a semantic version"),
         (("version-bump", "--part", "nope"), {}, USAGE, "'nope' is not a part of a version"),
         (("version-bump", "--version", "1.2"), {}, USAGE, "'1.2' is not a semantic version"),
         (("version-bump",), {}, USAGE, "which version the chart moves to is not said"),
