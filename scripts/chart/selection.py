@@ -12,7 +12,7 @@ from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.core.errors import ChartError, ConfigError, GitError
 from scripts.core.git import find_repository
-from scripts.core.paths import shown
+from scripts.core.paths import matching, shown
 
 
 def selected(config: Config, runner: Runner, *, changed: str | None = None) -> tuple[Chart, ...]:
@@ -42,7 +42,7 @@ def _all(config: Config) -> tuple[Chart, ...]:
         return (read_chart(config.chart),)
     found: dict[Path, Chart] = {}
     for pattern in config.charts:
-        folders = [folder for folder in sorted(config.project.glob(pattern)) if (folder / "Chart.yaml").is_file()]
+        folders = [folder for folder in matching(config.project, pattern) if (folder / "Chart.yaml").is_file()]
         if not folders:
             raise ConfigError(
                 f"[tool.gati] charts: no chart fits {pattern!r}",

@@ -12,6 +12,7 @@ from typing import Any
 from scripts.core.command import Runner
 from scripts.core.errors import USAGE, ChartError, ReleaseError, ValuesError
 from scripts.core.git import why_absent
+from scripts.core.paths import matching
 from scripts.core.yaml_edit import set_value
 from scripts.core.yaml_read import load
 
@@ -74,7 +75,7 @@ def read_chart(path: Path, values: Sequence[str] = ()) -> Chart:
 
 def _values_files(path: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
     def fitting(*names: str) -> list[Path]:
-        found = {file for name in names for file in path.glob(name) if file.is_file()}
+        found = {file for name in names for file in matching(path, name) if file.is_file()}
         return sorted(found, key=lambda file: (file.name != "values.yaml", file))
 
     if patterns:

@@ -117,7 +117,10 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
             provide_dependencies(chart, helm, work.say)
         columns: list[Path | None] = [file for file in (*chart.values_files, *extra) if file not in broken]
         newest = _newest(chart, known)
-        jobs = [partial(helm_rules, chart, file, helm, newest) for file in columns or [None]] + jobs
+        jobs = [
+            partial(helm_rules, chart, file, helm, newest, borne=bool(extra) and file in (None, *bare))
+            for file in columns or [None]
+        ] + jobs
     rules = yaml_configuration(chart, config)
     jobs += [partial(yaml_rules, file, rules) for file in sources]
     with workers(work.runner) as pool:
@@ -134,8 +137,10 @@ def demand_clean(outcome: Lint, *, strict: bool = False) -> None:
         raise FindingsError(f"{outcome.chart.name} {outcome.chart.version} is not clean", found=told)
 
 
-def helm_rules(chart: Chart, values: Path | None, helm: Helm, kube_version: str | None) -> Iterator[Finding]:
-    """`helm lint --strict` with one values file."""
+def helm_rules(
+    chart: Chart, values: Path | None, helm: Helm, kube_version: str | None, *, borne: bool = False
+) -> Iterator[Finding]:
+    """`helm lint --strict` with one values file; of one that is `borne` errors are notes."""
     files = () if values is None or values == chart.path / "values.yaml" else (values,)
     names = () if values is None else (column_name(chart, values),)
     umbrella = bool(chart.metadata.get("dependencies")) and not (chart.path / "templates").is_dir()
@@ -148,7 +153,8 @@ def helm_rules(chart: Chart, values: Path | None, helm: Helm, kube_version: str 
             continue
         message = f"{complaint.key}: {complaint.message}" if complaint.key else complaint.message
         message += f" (next: {complaint.run})" if complaint.run else ""
-        yield Finding(complaint.level, "helm", message, complaint.file, complaint.line, names)
+        level = "info" if borne else complaint.level
+        yield Finding(level, "helm", message, complaint.file, complaint.line, names)
 
 
 def dependency_rules(chart: Chart) -> Iterator[Finding]:

@@ -81,6 +81,8 @@ class Plan:
     served: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     tolerance: Tolerance = field(default_factory=Tolerance)
     through: Chart | None = None
+    given: bool = False
+    """Whether somebody gave values: then the chart may refuse its values.yaml alone, which is a note."""
 
     def cells(self) -> tuple[Cell, ...]:
         """Every render, by version, so that the first version's are done first."""
@@ -130,7 +132,7 @@ def make_plan(
         return Plan(chart, (), (), release, notes=(note,))
     columns = [_column(chart, file) for file in chart.values_files]
     columns = columns or [Values("values.yaml" if (chart.path / "values.yaml").is_file() else "no values file")]
-    columns += [Values(shown(file), (file,)) for file in values]
+    columns += (further := [Values(shown(file), (file,)) for file in values])
     for column in columns:
         for file in column.files:
             if not file.is_file():
@@ -150,6 +152,7 @@ def make_plan(
         contents,
         served,
         _tolerance(contents, clusters, config),
+        given=bool(further),
     )
 
 

@@ -20,6 +20,8 @@ from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.workspace import Workspace
 
+NEEDS = "where it cannot do without values, give some: --values FILE, ci/NAME-values.yaml, or values in gati.toml"
+
 
 @dataclass(frozen=True)
 class Render:
@@ -104,16 +106,20 @@ def submitted(plan: Plan, helm: Helm, pool: Executor) -> Iterator[Mapping[Cell, 
 def gathered(plan: Plan, futures: Mapping[Cell, Future[Manifests]]) -> Rendered:
     """What comes of `futures`, by values and then by version. Raises as `render` does."""
     renders: list[Render] = []
+    hints: set[str] = set()
     refusals: dict[tuple[bool, str], tuple[ReleaseError, list[tuple[str, str]]]] = {}
     for cell in sorted(futures, key=lambda cell: (plan.values.index(cell.values), ("", *plan.ways).index(cell.way))):
         try:
             renders.append(Render(cell.name, cell.kube_version, futures[cell].result(), cell.way))
         except (ChartError, ValuesError) as error:
-            refusals.setdefault((bool(cell.way), str(error)), (error, []))[1].append((cell.name, cell.kube_version))
-    stopping = [(error, cells) for (further, _), (error, cells) in refusals.items() if not further]
+            bare = not cell.values.files
+            borne = bool(cell.way) or (bare and plan.given)
+            hints |= {NEEDS} if bare and not cell.way else set()
+            refusals.setdefault((borne, str(error)), (error, []))[1].append((cell.name, cell.kube_version))
+    stopping = [(error, cells) for (borne, _), (error, cells) in refusals.items() if not borne]
     if stopping:
         told = [f"{error}\n  with:     {spread(cells)}" for error, cells in stopping]
-        raise type(stopping[0][0])("\n".join(told))
+        raise type(stopping[0][0])("\n".join(told), run=" ".join(hints) or None)
     return Rendered(
         tuple(renders),
         tuple((error.message, spread(cells)) for error, cells in refusals.values()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,11 @@ def shown(path: Path) -> str:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """What in `folder`, or anywhere by a pattern that begins at the root, fits `pattern`; sorted."""
+    return sorted(folder / name for name in glob.glob(pattern, root_dir=folder, recursive=True, include_hidden=True))  # noqa: PTH207 - takes both kinds
 
 
 def list_item(path: Path) -> str:

@@ -19,7 +19,7 @@ from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import Identity, Manifests
 from scripts.chart.source import Chart, read_yaml
 from scripts.checks.matrix import Plan, Values, make_plan
-from scripts.checks.render import submitted
+from scripts.checks.render import NEEDS, submitted
 from scripts.checks.schemas import schemas_of
 from scripts.core.errors import ChartError, ReleaseError, ValuesError
 from scripts.core.parallel import workers
@@ -138,8 +138,8 @@ def render_both(
     return Rendered(cells, own, drawn, dropped, before.release)
 
 
-def _of(told: str, error: ReleaseError) -> ReleaseError:
-    return type(error)(f"{told} cannot be rendered: {error}")
+def _of(told: str, error: ReleaseError, *, hint: bool = False) -> ReleaseError:
+    return type(error)(f"{told} cannot be rendered: {error}", run=NEEDS if hint else None)
 
 
 def _common(before: Plan, after: Plan) -> tuple[Plan, Plan]:
@@ -190,18 +190,19 @@ def _cells(
     told: str,
 ) -> tuple[Cell, ...]:
     plain = {column.name for column in before.values}  # with the clusters' operators there
+    bare = {column.name for column in before.values if before.given and not column.files}
     cells = []
     for (name, version), future in news.items():
         try:
             old = olds[_plain(name), version].result()
         except (ChartError, ValuesError) as error:
-            if _plain(name) in plain:
-                raise _of(told, error) from error
-            continue  # it is refused where the cluster lacks something
+            if _plain(name) in plain - bare:
+                raise _of(told, error, hint=True) from error
+            continue  # it is refused where the cluster, or a chart without the values that were given, lacks something
         try:
             cells.append(Cell(name, version, old, future.result()))
         except (ChartError, ValuesError) as error:
-            with_own = _NOW in name or name in ("values.yaml", "no values file")
+            with_own = _NOW in name or (name in ("values.yaml", "no values file") and name not in bare)
             if with_own:
                 raise  # the chart is broken, and that is no verdict
             cells.append(Cell(name, version, old, None, error.message))

@@ -113,6 +113,28 @@ def test_a_chart_with_dependencies(cli: Cli, tmp_path: Path) -> None:
     cli("package", "--chart", chart).refused("dependencies are missing in charts/: zeta", "helm dependency build")
 
 
+def test_a_chart_that_needs_values_is_checked_with_those_that_are_given(cli: Cli, tmp_path: Path) -> None:
+    needy = config_map("a") + 'data: {host: {{ required "host is needed" .Values.host }}}\n'
+    chart = write_chart(tmp_path / "needy", "needy", map=needy)
+    (chart / "values.yaml").write_text("host: ''\n")
+    (chart / "values.schema.json").write_text('{"properties": {"host": {"minLength": 1}}}')
+    values = tmp_path / "given.yaml"
+    values.write_text("host: a.example\n")
+    given = ("--chart", chart, "--values", values)
+    old = shutil.copytree(chart, tmp_path / "old" / "needy")
+    archive = cli("package", "--chart", old)  # packing asks for none
+    archive.fine()
+    source = ("--from", cli.dist / "needy-0.1.0.tgz")
+    for task in (("lint",), ("template",), ("kubeconform-check",), ("judge", *source)):
+        minor = () if task[0] == "lint" else ("--kube-version", "1.30")
+        told = cli(*task, "--chart", chart, *minor)
+        told.refused("--values" if minor else "is not clean")
+        told = cli(*task, *given, *minor)
+        assert told.status == 0, told
+    (chart / "gati.toml").write_text(f'values = ["{values}"]\n')
+    cli("kubeconform-check", "--chart", chart, "--kube-version", "1.30").fine()
+
+
 @contextlib.contextmanager
 def http_repository(cli: Cli, chart: Path, folder: Path, helm: Path) -> Iterator[str]:
     """A chart repository of the old kind, with `chart` in it."""
