@@ -216,8 +216,8 @@ CASES = (
     case(
         "not-spread",
         "install",
-        "ingress is not spread",
-        front(
+        "route-manager is not spread",
+        back(
             'set $pod "affinity" (dict "nodeAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (dict '
             '"nodeSelectorTerms" (list (dict "matchExpressions" (list (dict "key" "topology.kubernetes.io/zone" '
             '"operator" "In" "values" (list "a"))))))))'
@@ -554,8 +554,8 @@ CASES = (
         "upgrade",
         "requests became slow|requests were lost",
         front(
-            'set $main "resources" (dict "requests" (dict "cpu" "40m" "memory" "64Mi") '
-            '"limits" (dict "cpu" "40m" "memory" "512Mi"))'
+            'set $main "resources" (dict "requests" (dict "cpu" "20m" "memory" "64Mi") '
+            '"limits" (dict "cpu" "20m" "memory" "512Mi"))'
         ),
     ),
     case(
