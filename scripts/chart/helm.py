@@ -71,7 +71,7 @@ class Helm:
         values: Sequence[Path] = (),
         kube_version: str | None = None,
         api_versions: Sequence[str] = (),
-        deadline: float = 60,
+        deadline: float = 180,
     ) -> str:
         """The rendered text, definitions of `crds/` included.
 
@@ -87,7 +87,7 @@ class Helm:
         return result.stdout
 
     def lint(
-        self, chart: Path, *, values: Sequence[Path] = (), kube_version: str | None = None, deadline: float = 60
+        self, chart: Path, *, values: Sequence[Path] = (), kube_version: str | None = None, deadline: float = 180
     ) -> tuple[Complaint, ...]:
         """What `helm lint --strict` finds; also a `fail` or `required` that it lets pass while linting.
 

@@ -334,6 +334,8 @@ class _Maker:
             known = {entry.partition("/")[2] for entry in there}
             wanted = (re.search(r"^  name: (\S+)", file.read_text(encoding="utf-8"), re.MULTILINE) for file in files)
             lacking = [found[1] for found in wanted if found and found[1] not in known]
+            if len(lacking) == len(files):
+                raise
             if lacking:
                 self._say(f"Kubernetes {self._image.kubernetes} refuses the definitions of {', '.join(lacking)}")
 

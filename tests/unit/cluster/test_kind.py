@@ -1,16 +1,18 @@
-"""Removing a cluster's nodes, against an engine that is played."""
+"""Removing a cluster's nodes, against an engine that is played, and what an old one is told of operators."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from scripts.cluster import kind
+from scripts.containers.node_image import NodeImage
 from scripts.core.command import Result, Runner
-from scripts.core.errors import ClusterError
+from scripts.core.errors import ClusterError, CommandFailed
 
 
 class Engine(Runner):
@@ -77,3 +79,53 @@ def test_what_cannot_reach_the_nodes_says_so_beforehand() -> None:
     with pytest.raises(ClusterError, match="cannot be reached from macOS") as caught:
         kind.demand_reachable_nodes("darwin")
     assert "--kube-context" in (caught.value.run or "")
+
+
+class Old(Runner):
+    """A kubectl of a cluster that refuses `never`, and takes a definition without fields that it does not know."""
+
+    def __init__(self, *never: str) -> None:
+        super().__init__()
+        self.never = never
+
+    def run(self, argv: Any, *, check: bool = True, **options: Any) -> Result:
+        words = tuple(str(word) for word in argv)
+        if words[2] == "apply":
+            raise CommandFailed(words, 1, stderr="failed to create typed patch object: field not declared in schema")
+        if words[2] == "create":
+            assert "--validate=ignore" in words
+            assert not check  # those that are there already are no failure
+        names = [name for name in ("things.a.example", "others.a.example") if name not in self.never]
+        return Result(words, 0, "".join(f"crd/{name}\n" for name in names), "", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("version", "never", "said"),
+    [
+        ("v1.29.15", (), []),
+        ("v1.29.15", ("others.a.example",), ["Kubernetes v1.29.15 refuses the definitions of others.a.example"]),
+        ("v1.29.15", ("things.a.example", "others.a.example"), None),
+        ("v1.37.2", (), None),
+    ],
+    ids=["takes all in its way", "refuses one", "takes none", "is the newest"],
+)
+def test_an_old_cluster_does_without_what_it_refuses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, never: tuple[str, ...], said: list[str] | None
+) -> None:
+    files = []
+    for name in ("things", "others"):
+        files.append(tmp_path / f"{name}.yaml")
+        files[-1].write_text(f"kind: CustomResourceDefinition\nmetadata:\n  name: {name}.a.example\n")
+    monkeypatch.setattr(kind, "CRD_SETS", ("a",))
+    monkeypatch.setattr(kind, "crd_files", lambda *_: tuple(files))
+    told: list[str] = []
+    maker: Any = object.__new__(kind._Maker)
+    maker._runner, maker._folder, maker._say = Old(*never), tmp_path, told.append
+    maker._image = NodeImage("node", version, has_cni=False)
+    maker._toolchain = SimpleNamespace(minors=("1.29", "1.37"), path=lambda _: "kubectl")
+    if said is None:
+        with pytest.raises(CommandFailed):
+            maker._define("x")
+    else:
+        maker._define("x")
+        assert told == said
