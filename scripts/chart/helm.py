@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scripts.chart.objections import POINTER, read_objection, unescaped
 from scripts.core.command import Result, Runner
-from scripts.core.errors import ChartError, CommandFailed, ReleaseError, ValuesError
+from scripts.core.errors import ChartError, CommandFailed, OutputError, ReleaseError, ValuesError
 from scripts.core.owner import owned
 from scripts.core.parallel import BRIEF_GO
 from scripts.core.paths import key_text, line_of, list_item, shown
@@ -19,6 +19,7 @@ from scripts.core.paths import key_text, line_of, list_item, shown
 # A plugin cannot change what is rendered, and looking for plugins takes time.
 _ENVIRONMENT = {"HELM_NO_PLUGINS": "1", **BRIEF_GO}
 _SAVED = re.compile(r"^Successfully packaged chart and saved it to: (.+)$", re.MULTILINE)
+_UNSAVED = re.compile(r"^(?:Error: )?failed to save: (?:.*: )?(.+)$", re.MULTILINE)
 _HINT = re.compile(r"\n*Use --debug flag to render out invalid YAML\s*$")
 _LINT_LINE = re.compile(r"^\[(INFO|WARNING|ERROR)\] ?(.*?): ?(.*)$")
 _LINT_LOG = re.compile(r'^level=\w+ msg="(?:funcMap fail|missing required value)" message="(.*)"$')
@@ -168,6 +169,8 @@ class Helm:
         argv += ["--app-version", app_version] if app_version else []
         result = self.runner.run(argv, env=env, deadline=deadline, check=False)
         if result.status != 0:
+            if (unsaved := _UNSAVED.search(result.stderr)) is not None:
+                raise OutputError(f"helm cannot write {into}", found=unsaved[1], run="make room there, or set TMPDIR")
             raise _refusal(read_complaints(result.stderr, chart), chart)
         # It says where; others may have archives in the same folder.
         if (saved := _SAVED.search(result.stdout)) is None:

@@ -92,9 +92,8 @@ class Repository:
             *(("rebase", "rebase-merge"), ("am", "rebase-apply/applying"), ("rebase", "rebase-apply")),
             *(("merge", "MERGE_HEAD"), ("cherry-pick", "CHERRY_PICK_HEAD"), ("revert", "REVERT_HEAD")),
         )
-        words = [word for _, file in begun for word in ("--git-path", file)]
-        files = self._git("rev-parse", "--path-format=absolute", *words).stdout.splitlines()
-        return next((name for (name, _), file in zip(begun, files, strict=True) if Path(file).exists()), None)
+        folder = self._place("--absolute-git-dir")
+        return next((name for name, file in begun if (folder / file).exists()), None)
 
     def behind(self) -> int:
         """How many commits the branch lacks that its upstream has, as the last fetch saw it; 0 without an upstream."""
@@ -328,7 +327,7 @@ class Repository:
         """Sign what nobody keeps, where the setting `key` (tag.gpgSign) asks for signatures. Raises GitError."""
         if self._git("config", "--type=bool", "--get", key, check=False).stdout.strip() != "true":
             return
-        objects = self._git("rev-parse", "--path-format=absolute", "--git-path", "objects").stdout.rstrip("\n")
+        objects = str(self._place("--git-path", "objects"))
         with tempfile.TemporaryDirectory(prefix=owned("signing")) as scratch:
             env = {"GIT_OBJECT_DIRECTORY": scratch, "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects}
             words = ("commit-tree", "--gpg-sign", "-m", "trial", "HEAD^{tree}")
@@ -340,6 +339,11 @@ class Repository:
                 run=f"git config user.signingKey KEY, or git config {key} false",
                 doctor="signing",
             )
+
+    def _place(self, *asked: str) -> Path:
+        """A path that `git rev-parse` tells."""
+        words = ("rev-parse", "--path-format=absolute", *asked)
+        return Path(os.fsdecode(self._git(*words).raw).removesuffix("\n"))
 
     def inside(self, path: Path) -> str:
         """`path` from the root, "." for the root itself. Raises GitError for one that is elsewhere."""
@@ -374,9 +378,8 @@ class Repository:
         if (lock := _LOCKED.search(said)) is None:  # of a git that runs, or of one that was killed, which had others
             return None
         branch = self._git("rev-parse", "--symbolic-full-name", "HEAD", check=False).stdout.strip()
-        words = [word for name in ("index", "HEAD", branch) for word in ("--git-path", f"{name}.lock")]
-        places = self._git("rev-parse", "--path-format=absolute", *words, check=False).stdout.splitlines()
-        locks = dict.fromkeys([lock[1], *(place for place in places if Path(place).exists())])
+        places = [self._place("--git-path", f"{name}.lock") for name in ("index", "HEAD", branch)]
+        locks = dict.fromkeys([lock[1], *(str(place) for place in places if place.exists())])
         return f"rm {shlex.join(locks)}, once no other git runs there, then {SAME_COMMAND}"
 
 

@@ -10,10 +10,12 @@ import pytest
 
 from scripts.chart.archive import read_members
 from scripts.core.errors import (
+    OUTSIDE,
     ChangelogError,
     ChartError,
     FindingsError,
     GitError,
+    OutputError,
     PartError,
     RegistryError,
     ReleaseError,
@@ -249,6 +251,12 @@ def test_dist_that_cannot_be_written(project: Project) -> None:
     assert project.git("status", "--porcelain") == ""
     assert project.git("log", "--format=%s") == "Add the chart"
     assert project.published() == {}
+
+
+def test_a_place_that_helm_cannot_write_is_no_fault_of_the_chart(project: Project) -> None:
+    with pytest.raises(OutputError, match=r"(?s)helm cannot write /proc/self.*no such file.*TMPDIR") as told:
+        project.work.helm.package(project.config.chart, Path("/proc/self"), epoch=0)
+    assert told.value.code == OUTSIDE
 
 
 def test_damage_in_the_registry_is_found_by_a_later_run(project: Project) -> None:
