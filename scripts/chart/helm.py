@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scripts.chart.objections import POINTER, read_objection, unescaped
 from scripts.core.command import Result, Runner
-from scripts.core.errors import ChartError, CommandFailed, OutputError, ReleaseError, ValuesError
+from scripts.core.errors import ChartError, CommandFailed, OutputError, ReleaseError, ValuesError, telling
 from scripts.core.owner import owned
 from scripts.core.parallel import BRIEF_GO
 from scripts.core.paths import key_text, line_of, list_item, shown
@@ -65,26 +65,29 @@ class Helm:
 
     def template(
         self,
-        chart: Path,
+        chart: str | Path,
         *,
         release: str = "release",
         namespace: str = "default",
         values: Sequence[Path] = (),
+        flags: Sequence[str | Path] = (),
         kube_version: str | None = None,
         api_versions: Sequence[str] = (),
+        definitions: bool = True,
         deadline: float = 180,
     ) -> str:
-        """The rendered text, definitions of `crds/` included.
+        """The rendered text, with `definitions` that of `crds/` too; `flags` are further ones of helm's.
 
         Raises ValuesError where the chart's schema refuses the values, ChartError for everything else,
         with file, line and helm's words.
         """
-        argv: list[str | Path] = [self.path, "template", release, chart, "--namespace", namespace, "--include-crds"]
-        argv += _options(values, kube_version)
+        argv: list[str | Path] = [self.path, "template", release, chart, "--namespace", namespace, *flags]
+        argv += [*(["--include-crds"] if definitions else []), *_options(values, kube_version)]
         argv += [word for name in api_versions for word in ("--api-versions", name)]
         result, _ = self._validating(argv, deadline)
         if result.status != 0:
-            raise _refusal(read_complaints(result.stderr, chart, values), chart)
+            with telling({str(Path(chart)): str(chart)}):  # an address is no path
+                raise _refusal(read_complaints(result.stderr, Path(chart), values), Path(chart))
         return result.stdout
 
     def lint(

@@ -36,7 +36,7 @@ from scripts.e2e.outside import Outside
 from scripts.e2e.recording import Recording, Unasked, record
 from scripts.e2e.report import Broken, Journal, LoadFailed, Unproven, Untested
 from scripts.e2e.subject import Question, Subject, answer
-from scripts.rollout.rollout import Rollout, Target
+from scripts.rollout.rollout import Rollout, Target, kept
 
 DEFAULT = "default"  # the values set that has no file
 RATE = 25  # requests a second of each kind of connection: ENOUGH of them while one rollout is on
@@ -306,22 +306,17 @@ class Lab:
 
         With `definitions` what is in crds/ too.
         """
-        argv: list[str | Path] = [
-            self.tools.helm,
-            "template",
-            self.subject.release,
-            *target.arguments(),
-            "--namespace",
-            namespace,
-        ]
-        argv += ["--kube-version", self.api.version, *(["--include-crds"] if definitions else [])]
-        return self.runner.run([*argv, *self._api_versions()], deadline=60).stdout
-
-    def _api_versions(self) -> list[str | Path]:
-        """What the cluster serves, as helm would find it."""
         kinds = (kind for kind in self.api.kinds() if f"{kind.name}.{kind.group}" in self.subject.optional)
-        known = (f"{kind.api_version}/{kind.name}" for kind in kinds)
-        return [word for name in known for word in ("--api-versions", name)]
+        return Helm(self.tools.helm, self.runner).template(
+            target.chart,
+            release=self.subject.release,
+            namespace=namespace,
+            values=target.values,
+            flags=target.options(),
+            kube_version=self.api.version,
+            api_versions=[f"{kind.api_version}/{kind.name}" for kind in kinds],  # what the cluster serves
+            definitions=definitions,
+        )
 
     def named(self, values: str) -> str:
         """The values set of that name where it is tested, else the first one."""
@@ -333,9 +328,7 @@ class Lab:
 
     def manifest(self, namespace: str, *, hooks: bool = False) -> Manifests:
         """The objects of the installed release, as helm keeps them; its hooks where they are asked for."""
-        words = ("get", "hooks" if hooks else "manifest", self.subject.release, "--namespace", namespace)
-        argv: list[str | Path] = [self.tools.helm, *words]
-        return read_manifests(self.runner.run([*argv, *self.login.flags("--kube-context")], deadline=60).stdout)
+        return kept(self.runner, self.tools.helm, self.subject.release, namespace, self.login, hooks=hooks)
 
     def is_outside(self, document: Document) -> bool:
         """Whether an object lies outside of namespaces; one of a kind that is not known yet does not."""

@@ -65,9 +65,11 @@ class Target:
 
     def arguments(self) -> list[str | Path]:
         """The chart and the flags that describe it, as helm takes them."""
-        words: list[str | Path] = [self.chart]
-        words += [word for file in self.values for word in ("--values", list_item(file))]
-        words += [word for key, value in self.sets.items() for word in ("--set", f"{key}={value}")]
+        return [self.chart, *(word for file in self.values for word in ("--values", list_item(file))), *self.options()]
+
+    def options(self) -> list[str | Path]:
+        """The flags but for those of values files."""
+        words: list[str | Path] = [word for key, value in self.sets.items() for word in ("--set", f"{key}={value}")]
         words += self.flags
         words += ["--plain-http"] if self.plain_http else []
         words += ["--ca-file", self.ca_file] if self.ca_file else []
@@ -105,6 +107,13 @@ class Revision:
     def served(self) -> bool:
         """True for one that was rolled out to its end."""
         return self.status in ("deployed", "superseded")
+
+
+def kept(runner: Runner, helm: Path, release: str, namespace: str, login: Login, *, hooks: bool = False) -> Manifests:
+    """The objects of a release's newest revision, as helm keeps them in the cluster; its `hooks` in their place."""
+    words = ("get", "hooks" if hooks else "manifest", release, f"--namespace={namespace}")
+    argv: list[str | Path] = [helm, *words, *login.flags("--kube-context")]
+    return read_manifests(runner.run(argv, env={**_ENVIRONMENT, **BRIEF_GO}, deadline=_QUERY_DEADLINE).stdout)
 
 
 class RolloutFailed(ClusterError):
@@ -227,8 +236,7 @@ class Rollout:
 
     def manifest(self) -> Manifests:
         """The objects of the newest revision, as helm keeps them."""
-        argv = self.command(self._helm, "get", "manifest", self.release)
-        return read_manifests(self._runner.run(argv, env={**_ENVIRONMENT, **BRIEF_GO}, deadline=_QUERY_DEADLINE).stdout)
+        return kept(self._runner, self._helm, self.release, self.namespace, self.login)
 
     def unsettled(self) -> Cause | None:
         """The first object of the release, other than pods and what makes them, that says it is not ready yet."""
