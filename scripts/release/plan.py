@@ -163,6 +163,7 @@ class Release:
         self._options, self._registry, self._helm = options, registry, work.helm
         self._copies, self._today = copies, today
         self._patience = 0.0
+        self._proofs: tuple[str, ...] = ()
         self._began, self._seconds = datetime.now(UTC), dict[str, float]()
         self._done: dict[str, str] = {}  # what a step has done that cannot be taken back
         self.facts = self._read_facts()
@@ -436,9 +437,15 @@ class Release:
             try:
                 with connect(self._registry, push=True) as client:
                     reference = self._registry.reference(self.package.name, self.package.version)
-                    there = {one.key for one in attached(client, reference, published.digest)}
+                    found = attached(client, reference, published.digest)
             except RegistryError as error:
                 return Step("attach", "unknown", error.message, error)
+            there = {one.key for one in found}
+            self._proofs = tuple(
+                f"{NAMES.get(one.key, one.key.replace('signed', 'signature on', 1))} {one.digest}"
+                for one in found
+                if one.key in wanted
+            )
         missing = list(dict.fromkeys(NAMES.get(key, "signatures") for key in wanted if key not in there))
         signed = "" if self._config.signing_key else ", unsigned"
         if missing:
@@ -706,6 +713,7 @@ class Release:
             started=_time(self._began),
             finished=_time(datetime.now(UTC)),
             seconds={name: round(seconds, 3) for name, seconds in self._seconds.items()},
+            proofs=self._proofs,
         )
 
     def _served(self) -> Registry:

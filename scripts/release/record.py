@@ -20,7 +20,8 @@ class ReleaseRecord:
 
     `registry` is the configured prefix, or EMBEDDED; `commit` is None outside of a git repository, and `tag`
     where none was asked for; `dirty` names files of the chart that the commit does not hold as they were, and
-    `differences` says of each why.
+    `differences` says of each why. `proofs` are what was found attached to the digest, signatures among it: in words,
+    with the digest of each.
     """
 
     schema_version: int
@@ -41,6 +42,7 @@ class ReleaseRecord:
     finished: str
     seconds: Mapping[str, float]
     differences: Mapping[str, str] = field(default_factory=dict)
+    proofs: tuple[str, ...] = ()
 
 
 def record_file(config: Config, chart: str) -> Path:
@@ -52,7 +54,7 @@ def read_record(config: Config, chart: str) -> ReleaseRecord | None:
     """The record of the last release of the chart of that name; None where there is none that can be read."""
     try:
         raw = json.loads(record_file(config, chart).read_text(encoding="utf-8"))
-        record = ReleaseRecord(**{**raw, "dirty": tuple(raw["dirty"])})
+        record = ReleaseRecord(**{**raw, "dirty": tuple(raw["dirty"]), "proofs": tuple(raw.get("proofs", ()))})
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return record if record.schema_version == SCHEMA_VERSION else None

@@ -61,6 +61,10 @@ def _figures(record: Mapping[str, Any]) -> dict[str, float]:
             found[f"{where}: lost"] = load["failed"]
             for share in ("median", "p99", "longest"):
                 found[f"{where}: {share}, ms"] = round(load["during"][share] * 1000, 1)
+    for one in record.get("scaling", {}).get("scenarios", ()):  # which reports of before have not
+        found[f"{one['scenario']}, with operators: seconds"] = round(one["seconds"], 1)
+        if one["curve"]:
+            found[f"{one['scenario']}, with operators: lost"] = one["curve"]["lost"]
     for figure in record["figures"].get("figures", ()):
         found[f"{figure['name']}, {figure['unit']}"] = round(figure["value"], 3)
     return found

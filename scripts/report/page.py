@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ SECTIONS = {
     "objects": "The objects",
     "changes": "What changes",
     "availability": "Availability",
+    "scaling": "Scaling and policies",
     "comparison": "Compared",
     "machine": "Tools, durations, machine",
     "uncovered": "Not covered",
@@ -49,8 +51,14 @@ def draw(record: Mapping[str, Any]) -> str:
         timeline=timeline,
         clock=clock,
         short=_short,
+        inlined=_inlined,
     )
     return page
+
+
+def _inlined(svg: str) -> str:
+    """A picture as an address that holds it; a browser runs nothing that is in it."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
 def picture(record: Mapping[str, Any]) -> str:

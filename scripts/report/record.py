@@ -39,6 +39,7 @@ def make_record(config: Config, chart: Chart) -> dict[str, Any]:
         "objects": _objects(inputs),
         "changes": _changes(inputs),
         "availability": _availability(inputs),
+        "scaling": _scaling(inputs),
         "mutants": inputs.read(inputs.dist / "mutants.json", "mutants", "nox -s mutate"),
         "figures": inputs.read(inputs.dist / "bench.json", "bench", "nox -s bench"),
         "machine": _machine(),
@@ -222,6 +223,32 @@ def _load(inputs: Inputs, folder: Path, name: str, attempt: int, control: Sequen
     }
 
 
+def _scaling(inputs: Inputs) -> dict[str, Any]:
+    """The scenarios with operators, each with its curve: as a picture, and in numbers."""
+    folder = inputs.dist / "autoscale"
+    found = inputs.read(folder / "report.json", "e2e", "nox -s autoscale")
+    if found["state"] == "absent":
+        return found
+    tested = found["candidate"].get("version")
+    if tested != inputs.version:
+        return inputs.absent(f"scaling was tested of {tested}, and the chart is {inputs.version}", "nox -s autoscale")
+    for one in found["scenarios"]:
+        one["curve"] = None
+        try:
+            told = json.loads((folder / one["scenario"] / "curve.json").read_text(encoding="utf-8"))
+            one["curve"] = {
+                "requests": sum(told["requests_by_second"]),
+                "lost": told["lost"],
+                "most": max((each["ready"] for each in told["replicas"]), default=0),
+                "marks": [f"{each['at']:.0f} s: {each['what']}" for each in told["marks"]],
+                "svg": (folder / one["scenario"] / "curve.svg").read_text(encoding="utf-8"),
+            }
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            inputs.gaps.append(f"{one['scenario']} has no curve that can be read: {error}")
+        inputs.gaps += [f"{one['scenario']}: {what} was not tested" for what in one["skipped"]]
+    return found
+
+
 def _machine() -> dict[str, Any]:
     """The machine on which the page is made."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -242,6 +269,10 @@ def _verdict(record: Mapping[str, Any]) -> dict[str, Any]:
     state = "failed" if "failed" in states else "incomplete" if "absent" in states else "passed"
     first = next((f"{row['gate']}: {row['cause']}" for row in rows if row["state"] == "failed"), "")
     return {"state": state, "first": first, "rows": rows}
+
+
+def _failed(scenarios: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [one for one in scenarios if one["state"] != "passed"]
 
 
 def _total(scenarios: Sequence[Mapping[str, Any]], what: str) -> int:
@@ -269,13 +300,16 @@ def _lines(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     reasons = len(judge.get("reasons", ()))
     yield line("judge", judge, f"{judge.get('level')}, {reasons} reasons, from {judge.get('version')}", *low)
     scenarios = smoke.get("scenarios", ())
-    bad = [f"{one['scenario']} {one['state']}: {one['error']}" for one in scenarios if one["state"] != "passed"]
+    bad = [f"{one['scenario']} {one['state']}: {one['error']}" for one in _failed(scenarios)]
     asked, lost = _total(scenarios, "requests"), _total(scenarios, "failed")
     meant = _total([one for one in scenarios if one["scenario"] == SABOTAGED], "failed")
     told = f"{len(scenarios)} scenarios, {asked} requests, {lost - meant} lost"
     yield line(
         "smoke test", smoke, told + (f"; {meant} more of the sabotaged chart, as it must" if meant else ""), *bad
     )
+    if (scaling := record["scaling"])["state"] == "there":
+        bad = [f"{one['scenario']} {one['state']}: {one['error']}" for one in _failed(scaling["scenarios"])]
+        yield line("scaling", scaling, f"{len(scaling['scenarios'])} scenarios with operators", *bad)
     if mutants["state"] == "there":
         yield line("mutants", mutants, mutants["summary"], *mutants["objections"])
     for file in gates["junit"]:

@@ -23,6 +23,7 @@ from scripts.core.errors import (
 )
 from scripts.registry.embedded import registry_for
 from scripts.release.proof import Demand, prove
+from scripts.report.inputs import objection
 from tests.registry.quirks import Quirks, Quirky
 from tests.registry.servers import scripted
 from tests.release.conftest import Project, write_chart
@@ -41,6 +42,10 @@ def test_a_release_publishes_the_commit_and_records_it(project: Project) -> None
     assert {"checks", "package", "publish", "verify"} <= record.seconds.keys()
     written = project.record()
     assert (written["schema_version"], written["digest"]) == (1, record.digest)
+    assert objection("release", written) == ""
+    attached = {proof.rpartition(" ")[0] for proof in written["proofs"]}
+    assert attached == {"release record", "provenance", "SBOM", "changelog entry"}
+    assert not any(proof.startswith("signature") for proof in written["proofs"])
     assert project.git("status", "--porcelain") == ""
     assert project.git("tag") == ""
 

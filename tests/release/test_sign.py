@@ -106,6 +106,8 @@ def shelf(signed: Signed) -> Iterator[Shelf]:
 def test_what_is_signed_passes_with_its_key(signed: Signed, shelf: Shelf) -> None:
     statements = {f"signed {kind}" for kind in (SIGNATURE, PROVENANCE, TEST_RESULT, BOM)}
     assert {key for key in shelf.contents() if key.startswith("signed")} == statements
+    recorded = [proof.rpartition(" ")[0] for proof in shelf.project.record()["proofs"]]
+    assert len([proof for proof in recorded if proof.startswith("signature on ")]) == len(statements)
     proof = shelf.prove(trust=Trust(key=str(signed.key)), require=("signature", "e2e", "provenance", "sbom"))
     proof.demand()
     assert {one.check: one.state for one in proof.checks if one.check in ROWS} == dict.fromkeys(ROWS, "passed")

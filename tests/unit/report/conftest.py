@@ -12,7 +12,7 @@ import pytest
 from scripts.chart.source import read_chart
 from scripts.core.config import Config, load_config
 from scripts.report.record import make_record
-from tests.unit.report.made import smoke_test
+from tests.unit.report.made import scaled, smoke_test
 
 VERSION = "1.2.3"
 DIGEST = f"sha256:{'0' * 64}"
@@ -85,13 +85,14 @@ def full(project: Config) -> Config:
             "dirty": [], "tag": None, "archive": "gati-1.2.3.tgz", "sha256": SHA, "size": 5, "digest": DIGEST,
             "reference": "oci://example.com/charts/gati:1.2.3", "registry": "oci://example.com/charts",
             "tools": {"helm": "v4"}, "started": "2026-01-01T00:00:00Z", "finished": "2026-01-01T00:00:09Z",
-            "seconds": {"publish": 2.5, "checks": 6.25},
+            "seconds": {"publish": 2.5, "checks": 6.25}, "proofs": [f"provenance {DIGEST}"],
         },
     }  # fmt: skip
     for name, content in files.items():
         (dist / name).parent.mkdir(exist_ok=True)
         (dist / name).write_text(json.dumps(content))
     (dist / "gati.manifests" / "a.yaml").write_text(MANIFESTS)
+    scaled(dist, VERSION)
     return project
 
 

@@ -7,9 +7,29 @@ import random
 from pathlib import Path
 from typing import Any
 
+from scripts.e2e.curve import Curve
+from scripts.e2e.k6 import Request
+from scripts.e2e.report import Outcome, Report, Step
+
 BEGIN = 1_795_710_000.0
 REQUEST = {"target": "http://10.0.0.1:30000/", "error": "", "pod": "ingress-a", "version": "1", "behind": "rm-a"}
 LATENCY = {"requests": 10, "median": 0.004, "p99": 0.02, "longest": 0.05}
+
+
+def scaled(dist: Path, version: str) -> None:
+    """What `invoke autoscale` leaves of one scenario, in which one request of a hundred was lost."""
+    requests = tuple(
+        Request(BEGIN + place / 10, 0.01, "new", "x", 200 if place else 0, behind="rm") for place in range(100)
+    )
+    drawn = Curve("burst <&>", BEGIN, BEGIN + 10, ((BEGIN, 2, 2), (BEGIN + 4, 4, 3)), requests, ((BEGIN + 1, "burst"),))
+    folder = dist / "autoscale" / "policies"
+    folder.mkdir(parents=True)
+    (folder / "curve.json").write_text(json.dumps(drawn.to_dict()))
+    (folder / "curve.svg").write_text(drawn.svg())
+    outcome = Outcome("policies", "passed", 61.0, (Step("install", 9.5),), skipped=("a webhook",))
+    candidate = {"name": "gati", "version": version, "digest": f"sha256:{'0' * 64}"}
+    report = Report(candidate, (), {"kubernetes": "v1.37.2"}, 90.0, (outcome,))
+    (dist / "autoscale" / "report.json").write_text(json.dumps(report.to_dict()))
 
 
 def smoke_test(dist: Path, version: str, *, scenarios: int = 2, requests: int = 200, lost: int = 3) -> dict[str, Any]:

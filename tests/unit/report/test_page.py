@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from html.parser import HTMLParser
@@ -16,6 +17,8 @@ from scripts.report.compare import compare, read_earlier
 from scripts.report.page import SECTIONS, draw, head, picture
 from tests.unit.report.conftest import VERSION, recorded
 from tests.unit.report.made import smoke_test
+
+SVG = "data:image/svg+xml;base64,"
 
 
 class Read(HTMLParser):
@@ -45,8 +48,9 @@ def test_every_section_is_there_with_or_without_results(project: Config, full: C
 def test_nothing_is_fetched_from_elsewhere(full: Config) -> None:
     page = draw(recorded(full))
     for tag, attrs in Read(page).tags:
-        assert tag not in ("iframe", "object", "embed", "img", "base")
-        assert "src" not in attrs
+        assert tag not in ("iframe", "object", "embed", "base")
+        assert (attrs.get("src") or SVG).startswith(SVG)
+        assert tag != "img" or attrs["alt"]
         assert (attrs.get("href") or "#").startswith(("#", "data:,"))
     assert "default-src 'none'" in page
     assert "url(" not in page
@@ -131,3 +135,35 @@ def test_a_picture_stands_by_itself_and_says_the_numbers(full: Config) -> None:
 def test_a_picture_of_nothing_is_refused(project: Config) -> None:
     with pytest.raises(UsageError, match="no load to draw"):
         picture(recorded(project))
+
+
+def test_the_curves_of_scaling_are_on_the_page_with_their_words(full: Config) -> None:
+    made = recorded(full)
+    (one,) = made["scaling"]["scenarios"]
+    assert (one["curve"]["requests"], one["curve"]["lost"], one["curve"]["most"]) == (100, 1, 3)
+    read = Read(draw(made))
+    (shown,) = [attrs["src"] for tag, attrs in read.tags if tag == "img"]
+    assert base64.b64decode(str(shown).removeprefix(SVG)).decode() == one["curve"]["svg"]
+    assert "100 requests, 1 lost; up to 3 pods were ready" in read.text
+    assert "1 s: burst" in read.text
+    assert "policies: a webhook was not tested" in made["uncovered"]
+    assert {"gate": "scaling", "state": "passed", "what": "1 scenarios with operators", "cause": ""} in made["verdict"][
+        "rows"
+    ]
+
+
+def test_scaling_of_another_version_or_without_a_curve_is_said(full: Config) -> None:
+    (full.dist / "autoscale" / "policies" / "curve.json").write_text("{")
+    made = recorded(full)
+    assert made["scaling"]["scenarios"][0]["curve"] is None
+    assert any("policies has no curve" in gap for gap in made["uncovered"])
+    draw(made)
+    file = full.dist / "autoscale" / "report.json"
+    file.write_text(file.read_text().replace(VERSION, "9.9.9"))
+    assert recorded(full)["scaling"]["command"] == "nox -s autoscale"
+
+
+def test_what_speaks_for_a_release_is_on_the_page(full: Config) -> None:
+    made = recorded(full)
+    assert made["release"]["proofs"][0] in Read(draw(made)).text
+    assert not any("no signature" in gap for gap in made["uncovered"])
