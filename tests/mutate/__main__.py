@@ -16,6 +16,7 @@ from typing import Any
 
 from scripts.core.files import write_atomic
 from tests.mutate.generate import CHART, CODE, Mutant, of_chart, of_code, spread
+from tests.mutate.hunt import PATIENCE, TIME_OUT
 from tests.mutate.targets import RENDER, TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +46,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--list", action="store_true", help="only name the mutants")
     parser.add_argument("--only", default="", help="only those whose id holds this word")
     parser.add_argument("--seconds", type=float, default=540, help="how long to go on")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds for one fault")
     parser.add_argument("--keep", action="store_true", help="write what was killed down, to be held from now on")
     parser.add_argument("--shard", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
@@ -59,16 +61,18 @@ def main(words: Sequence[str]) -> int:
         own = mutants[int(asked.shard) :: SHARDS]
         tests = [name for target in TARGETS if any(one.file == target.file for one in own) for name in target.tests]
         tests += [RENDER] if any(one.part == CHART for one in own) else []
-        hunt(own, list(dict.fromkeys(tests)), asked.out, asked.seconds)
+        hunt(own, list(dict.fromkeys(tests)), asked.out, asked.seconds, _noticed_before(), asked.patience)
         return 0
     begin = time.monotonic()
-    found = hunted(asked.only, asked.seconds)
-    report = judged(mutants, found, _read(HERE / "equivalent.toml"), _killed_before(), time.monotonic() - begin)
+    found = hunted(asked.only, asked.seconds, asked.patience)
+    before = _noticed_before()
+    report = judged(mutants, found, _read(HERE / "equivalent.toml"), set(before), time.monotonic() - begin)
     write_atomic(ROOT / "dist" / "mutants.json", json.dumps(report, indent=1) + "\n")
     if asked.keep:
-        ids = {one["id"] for one in report["mutants"] if one["state"] == "killed"} | _killed_before()
+        now = {**before, **{one["id"]: one["by"] for one in report["mutants"] if one["state"] == "killed"}}
         known = {one.id for one in chosen()}
-        write_atomic(HERE / "killed.txt", "".join(f"{name}\n" for name in sorted(ids & known)))
+        lines = (f"{name} {by}\n" for name, by in sorted(now.items()) if name in known)
+        write_atomic(HERE / "killed.txt", "".join(lines))
     for one in report["survivors"]:
         print(f"survived: {one['file']}:{one['line']} {one['change']} ({one['meaning']})")
     print(report["summary"])
@@ -76,11 +80,12 @@ def main(words: Sequence[str]) -> int:
     return 1 if report["objections"] else 0
 
 
-def hunted(only: str, seconds: float) -> dict[str, dict[str, Any]]:
+def hunted(only: str, seconds: float, patience: float = PATIENCE) -> dict[str, dict[str, Any]]:
     """What became of each mutant that there was time for, by its id."""
     with tempfile.TemporaryDirectory(prefix="gati-mutants-") as scratch:
         outs = [Path(scratch) / f"{number}.jsonl" for number in range(SHARDS)]
         argv = [sys.executable, "-m", "tests.mutate", "--only", only, "--seconds", str(seconds)]
+        argv += ["--patience", str(patience)]
         env = {**os.environ, "PYTEST_MUTANTS": scratch}
         running = [
             subprocess.Popen(
@@ -107,6 +112,9 @@ def judged(
         if one.id not in found:
             continue
         by = found[one.id]["by"]
+        if by == TIME_OUT and one.change != NOTHING and not hangs(one, mutants, found):
+            objections.append(f"{one.file}:{one.line} is not decided: the tests did not end in time")
+            continue
         if one.change == NOTHING:
             objections += [f"{one.file}: {by} fails without a fault"] if by else []
             continue
@@ -150,9 +158,22 @@ def _read(file: Path) -> dict[str, str]:
     return dict(tomllib.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
 
 
-def _killed_before() -> set[str]:
+def hangs(fault: Mutant, mutants: Sequence[Mutant], found: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a time-out is the fault's: without one, the tests of the chart, or of the file, take a part of that."""
+    usual = [
+        float(found[one.id].get("seconds", 0))
+        for one in mutants
+        if one.change == NOTHING and one.part == fault.part and one.file in (fault.file, "templates/NOTES.txt")
+        if one.id in found and not found[one.id]["by"]
+    ]
+    return bool(usual) and 3 * max(usual) < float(found[fault.id].get("seconds", 0))
+
+
+def _noticed_before() -> dict[str, str]:
+    """Which test noticed a fault, by its id: what is held from now on, and tried first."""
     file = HERE / "killed.txt"
-    return set(file.read_text(encoding="utf-8").split()) if file.exists() else set()
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return {name: by for name, _, by in (line.partition(" ") for line in lines)}
 
 
 if __name__ == "__main__":

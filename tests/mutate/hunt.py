@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ import pytest
 import yaml
 
 from tests.mutate.generate import CHART, Mutant
-from tests.mutate.targets import LAST, NEVER, TARGETS
+from tests.mutate.targets import FIRST, LAST, NEVER, RENDER, TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 90  # seconds for a fault: a test that hangs of it has noticed
+PATIENCE = 300.0  # seconds for a fault
+TIME_OUT = "a time-out"  # which has noticed a fault only where the tests take a part of it without one
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,16 @@ class Outcome:
 
 @dataclass(eq=False)  # pytest keeps plugins in a set where several folders have a conftest
 class Hunt:
-    """A pytest plugin that puts each of `mutants` before the tests that were collected; `told` receives outcomes."""
+    """A pytest plugin that puts each of `mutants` before the tests that were collected; `told` receives outcomes.
+
+    `before` says which test noticed a fault the last time, by its id.
+    """
 
     mutants: Sequence[Mutant]
     told: Callable[[Outcome], None]
     deadline: float
+    before: Mapping[str, str] = field(default_factory=dict)
+    patience: float = PATIENCE
     _failed: str = field(default="")
 
     @pytest.hookimpl(tryfirst=True)
@@ -50,7 +56,7 @@ class Hunt:
         for mutant in self.mutants:
             if time.monotonic() > self.deadline:
                 break
-            items = list(_of_mutant(session.items, mutant))
+            items = list(of_mutant(session.items, mutant, self.before.get(mutant.id, "")))
             begin = time.monotonic()
             self.told(Outcome(mutant, self._noticed(items, mutant), time.monotonic() - begin))
         return True
@@ -68,7 +74,7 @@ class Hunt:
             os.close(reader)
             self._be(items, mutant, writer)
         os.close(writer)
-        return _heard(reader, child)
+        return _heard(reader, child, self.patience)
 
     def _be(self, items: Sequence[pytest.Item], mutant: Mutant, writer: int) -> None:
         os.setsid()  # so that what the tests start can be ended with us
@@ -89,12 +95,12 @@ class Hunt:
             os._exit(0)
 
 
-def _heard(reader: int, child: int) -> str:
-    """What the child says until `PATIENCE` is over; it and all that it started are ended then."""
+def _heard(reader: int, child: int, patience: float) -> str:
+    """What the child says until `patience` is over; it and all that it started are ended then."""
     import select
 
     try:
-        said = os.read(reader, 4096).decode() if select.select([reader], [], [], PATIENCE)[0] else "a time-out"
+        said = os.read(reader, 4096).decode() if select.select([reader], [], [], patience)[0] else TIME_OUT
     finally:
         os.close(reader)
         with contextlib.suppress(ProcessLookupError):
@@ -103,18 +109,24 @@ def _heard(reader: int, child: int) -> str:
     return "" if said == "-" else said or "the end of the process"
 
 
-def _of_mutant(items: Iterable[pytest.Item], mutant: Mutant) -> Iterator[pytest.Item]:
-    """The tests that have to notice, those that are likely to first."""
+def of_mutant(items: Iterable[pytest.Item], mutant: Mutant, before: str) -> Iterator[pytest.Item]:
+    """The tests that have to notice: the one that did `before` first, then those that are likely to."""
     if mutant.part == CHART:
         about = Path(mutant.file).stem.split("-")[0].lstrip("_")
+        own = (item for item in items if item.path.is_relative_to(ROOT / RENDER) and item.path.stem not in NEVER)
 
-        def order(item: pytest.Item) -> tuple[bool, bool]:
-            return item.path.stem in LAST, about not in item.path.stem
+        def order(item: pytest.Item) -> tuple[bool, ...]:
+            name = item.path.stem
+            return item.nodeid != before, name in LAST, about not in name, name not in FIRST
 
-        yield from sorted((item for item in items if item.path.stem not in NEVER), key=order)
     else:
         tests = next(target.tests for target in TARGETS if target.file == mutant.file)
-        yield from (item for item in items if item.path.relative_to(ROOT).as_posix() in tests)
+        own = (item for item in items if item.path.relative_to(ROOT).as_posix() in tests)
+
+        def order(item: pytest.Item) -> tuple[bool, ...]:
+            return (item.nodeid != before,)
+
+    yield from sorted(own, key=order)
 
 
 def _in_chart(mutant: Mutant) -> None:
@@ -172,7 +184,14 @@ def _functions_of(module: types.ModuleType) -> Iterator[types.FunctionType]:
             yield from unwrapped(value)
 
 
-def hunt(mutants: Sequence[Mutant], tests: Sequence[str], out: Path, seconds: float) -> None:
+def hunt(
+    mutants: Sequence[Mutant],
+    tests: Sequence[str],
+    out: Path,
+    seconds: float,
+    before: Mapping[str, str],
+    patience: float = PATIENCE,
+) -> None:
     """Put every mutant before `tests`, at most for so long; a line of JSON for each goes to `out`."""
     with out.open("w", encoding="utf-8") as file:
 
@@ -181,7 +200,7 @@ def hunt(mutants: Sequence[Mutant], tests: Sequence[str], out: Path, seconds: fl
             file.write(json.dumps(line) + "\n")
             file.flush()
 
-        plugin = Hunt(mutants, told, time.monotonic() + seconds)
+        plugin = Hunt(mutants, told, time.monotonic() + seconds, before, patience)
         words = [
             "-o",
             "addopts=--strict-markers --import-mode=importlib",

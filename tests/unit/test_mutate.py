@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -12,7 +12,7 @@ import yaml
 from scripts.report.inputs import objection
 from tests.mutate import __main__ as mutate
 from tests.mutate.generate import CHART, CODE, Mutant, of_chart, of_code
-from tests.mutate.hunt import Hunt
+from tests.mutate.hunt import TIME_OUT, Hunt, of_mutant
 
 ROOT = Path(__file__).parents[2]
 
@@ -139,3 +139,33 @@ def test_a_hunt_takes_no_fault_for_none_and_names_the_test_that_notices_one(chos
 def test_pytest_may_keep_the_hunt_in_a_set() -> None:
     """As it does where tests of several folders run, each with a conftest of its own."""
     assert len({Hunt([], lambda _: None, 0.0), Hunt([], lambda _: None, 0.0)}) == 2
+
+
+@pytest.mark.parametrize(("usual", "killed"), [(10.0, 1), (150.0, 0)])
+def test_a_time_out_is_noticed_only_where_the_tests_take_a_part_of_it_without_a_fault(
+    usual: float, killed: int
+) -> None:
+    nothing, hanging = fault(0, change=mutate.NOTHING), fault(1)
+    found = {nothing.id: {"by": "", "seconds": usual}, hanging.id: {"by": TIME_OUT, "seconds": 300.0}}
+    report = mutate.judged([nothing, hanging], found, {}, set(), 1.5)
+    assert sum(part["killed"] for part in report["parts"]) == killed
+    assert any("is not decided" in text for text in report["objections"]) == (not killed)
+
+
+class Item:
+    """A test, as far as the order of them goes."""
+
+    def __init__(self, file: str, name: str) -> None:
+        self.path, self.nodeid = ROOT / file, f"{file}::{name}"
+
+
+def test_the_test_that_noticed_a_fault_before_goes_first_and_none_of_another_part_runs() -> None:
+    files = ("tests/registry/test_a.py", "tests/render/test_property.py", "tests/render/test_pdb.py")
+    items = [Item(file, "test") for file in (*files, "tests/render/test_docs.py", "tests/render/test_security.py")]
+    mutant = Mutant(CHART, "templates/ingress/pdb-ingress.yaml", 3, "gone", "it is gone", str)
+
+    def order(before: str) -> list[str]:
+        return [item.path.stem for item in of_mutant(cast(list[pytest.Item], items), mutant, before)]
+
+    assert order("") == ["test_pdb", "test_security", "test_property"]
+    assert order("tests/render/test_property.py::test") == ["test_property", "test_pdb", "test_security"]
