@@ -41,6 +41,8 @@ _CONTENT = (
     ),
     (re.compile(rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60}|glpat-[A-Za-z0-9_-]{20})"), "a token"),
     (re.compile(rb"\b(?:xox[abprs]-[A-Za-z0-9-]{20}|npm_[A-Za-z0-9]{36}|hvs\.[A-Za-z0-9_-]{24})"), "a token"),
+    (re.compile(rb"\b(?:dckr_pat_[A-Za-z0-9_-]{20}|pypi-AgEI[A-Za-z0-9_-]{50}|sk_live_[A-Za-z0-9]{20})"), "a token"),
+    (re.compile(rb"(?i)\baws_secret_access_key\s*[:=]\s*[\"']?[A-Za-z0-9/+]{40}\b"), "an access key"),
     (re.compile(rb"\bAKIA[0-9A-Z]{16}\b(?!EXAMPLE)"), "an access key"),
     (re.compile(rb"https?://[^\s/:@]+:[^\s/:@{}<>$*]{6,}@[\w.-]+"), "an address with a password"),
 )

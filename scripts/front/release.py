@@ -50,17 +50,14 @@ def package(
 def publish(work: Workspace, allow_dirty: bool = False, dry_run: bool = False) -> Shown:
     """Publish the packaged chart, unless it is there already, and read it back."""
     from scripts import present
-    from scripts.chart import archive
-    from scripts.chart.source import read_chart
     from scripts.core.config import demand_registry
     from scripts.registry import embedded
     from scripts.release import publish as stage
     from scripts.release import verify as check
 
     demand_registry(work.config)
-    source = read_chart(work.config.chart)
-    made = archive.load_package(work.config, source.name)
-    stage.check_tree(made, source, work.helm)
+    made, chart = check.packaged(work)
+    stage.check_tree(made, chart, work.helm)
     with embedded.registry_for(work) as where:
         if not allow_dirty:
             stage.demand_committed(work)
@@ -108,8 +105,6 @@ def verify(
 ) -> Shown:
     """Check a published chart and what speaks for it: `invoke verify oci://host/path/chart`; or what dist/ holds."""
     from scripts import present
-    from scripts.chart import archive
-    from scripts.chart.source import read_chart
     from scripts.core.errors import UsageError
     from scripts.registry import embedded
     from scripts.registry.reference import parse_published
@@ -129,9 +124,7 @@ def verify(
     elif demand != proof.Demand():
         raise UsageError("which published chart is to show that is not said", run="invoke verify oci://host/path/chart")
     else:
-        chart = read_chart(work.config.chart)
-        made = archive.load_package(work.config, chart.name)
-        check.demand_same_version(made, chart)
+        made, _ = check.packaged(work)
         with embedded.registry_for(work) as where:
             seen = check.verify(where, made)
         yield present.facts(seen)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scripts.chart.archive import Package
-from scripts.chart.source import Chart
+from scripts.chart.archive import Package, load_package
+from scripts.chart.source import Chart, read_chart
 from scripts.core.errors import FINDING, REFUSED, ChartError, RegistryError
 from scripts.registry.client import connect
 from scripts.registry.reference import Registry
+from scripts.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,14 @@ def verify(registry: Registry, package: Package, *, digest: str | None = None, p
                 code=FINDING,
             )
     return Verification(str(reference), expected, package.sha256, package.size)
+
+
+def packaged(work: Workspace) -> tuple[Package, Chart]:
+    """What `dist/` holds of the chart in the tree, and that chart. Raises ChartError for another version or none."""
+    chart = read_chart(work.config.chart)
+    package = load_package(work.config, chart.name)
+    demand_same_version(package, chart)
+    return package, chart
 
 
 def demand_same_version(package: Package, chart: Chart) -> None:
