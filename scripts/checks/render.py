@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -20,6 +21,7 @@ from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.workspace import Workspace
 
+_BY_TEMPLATE = re.compile(r"/templates/\S+:\d+: ")  # what a template says of values, and no text that is no YAML
 NEEDS = "where it cannot do without values, give some: --values FILE, ci/NAME-values.yaml, or values in gati.toml"
 
 
@@ -106,7 +108,7 @@ def submitted(plan: Plan, helm: Helm, pool: Executor) -> Iterator[Mapping[Cell, 
 def gathered(plan: Plan, futures: Mapping[Cell, Future[Manifests]]) -> Rendered:
     """What comes of `futures`, by values and then by version. Raises as `render` does."""
     renders: list[Render] = []
-    hints: set[str] = set()
+    hint: str | None = None
     refusals: dict[tuple[bool, str], tuple[ReleaseError, list[tuple[str, str]]]] = {}
     for cell in sorted(futures, key=lambda cell: (plan.values.index(cell.values), ("", *plan.ways).index(cell.way))):
         try:
@@ -114,12 +116,13 @@ def gathered(plan: Plan, futures: Mapping[Cell, Future[Manifests]]) -> Rendered:
         except (ChartError, ValuesError) as error:
             bare = not cell.values.files
             borne = bool(cell.way) or (bare and plan.given)
-            hints |= {NEEDS} if bare and not cell.way else set()
+            if bare and not cell.way and (isinstance(error, ValuesError) or _BY_TEMPLATE.search(error.message)):
+                hint = NEEDS
             refusals.setdefault((borne, str(error)), (error, []))[1].append((cell.name, cell.kube_version))
     stopping = [(error, cells) for (borne, _), (error, cells) in refusals.items() if not borne]
     if stopping:
         told = [f"{error}\n  with:     {spread(cells)}" for error, cells in stopping]
-        raise type(stopping[0][0])("\n".join(told), run=" ".join(hints) or None)
+        raise type(stopping[0][0])("\n".join(told), run=hint)
     return Rendered(
         tuple(renders),
         tuple((error.message, spread(cells)) for error, cells in refusals.values()),
