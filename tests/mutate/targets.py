@@ -54,7 +54,7 @@ TARGETS = (
     ),
     Target(
         "scripts/registry/client.py",
-        ("tests/registry/test_registry_client.py",),
+        ("tests/unit/registry/test_answers.py", "tests/registry/test_registry_client.py"),
         (
             "Client.versions",
             "_tags",

@@ -6,11 +6,21 @@ import gzip
 import io
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from scripts.chart.archive import chart_metadata, describe, read_members, unpack
+from scripts.chart.archive import (
+    changed_files,
+    chart_metadata,
+    describe,
+    load_package,
+    read_members,
+    record_text,
+    unpack,
+)
+from scripts.core.config import load_config
 from scripts.core.errors import ChartError
 
 GOOD = "apiVersion: v2\nname: demo\nversion: 1.10\n"
@@ -108,3 +118,36 @@ def test_what_would_be_written_elsewhere(name: str, tmp_path: Path) -> None:
     with pytest.raises(ChartError):
         unpack(tgz({"demo/Chart.yaml": GOOD, name: ""}), tmp_path, "it")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_files_of_two_archives_are_told_apart() -> None:
+    old = tgz({"demo/Chart.yaml": GOOD, "demo/gone": "x", "demo/same": "x", "demo/other": "x"})
+    new = tgz({"demo/Chart.yaml": GOOD, "demo/new": "x", "demo/same": "x", "demo/other": "y"})
+    assert changed_files(old, new) == ("- demo/gone", "+ demo/new", "~ demo/other")
+    assert changed_files(old, old) == ()
+
+
+def test_a_package_is_of_the_chart_that_is_asked_for(tmp_path: Path) -> None:
+    config = replace(load_config(Path(__file__).parents[3]), dist=tmp_path)
+    file = tmp_path / "demo-1.10.tgz"
+    file.write_bytes(tgz({"demo/Chart.yaml": GOOD}))
+    made = describe(file, file.read_bytes(), 0)
+    (tmp_path / "demo.package.json").write_text(record_text(made))
+    assert load_package(config, "demo") == made
+    (tmp_path / "another.package.json").write_text(record_text(made))
+    with pytest.raises(ChartError, match="is of another chart") as refusal:
+        load_package(config, "another")
+    assert (refusal.value.expected, refusal.value.found, refusal.value.run) == ("another", "demo", "invoke package")
+    file.write_bytes(tgz({"demo/Chart.yaml": GOOD, "demo/more": "x"}))
+    with pytest.raises(ChartError, match="is not the archive that was packaged"):
+        load_package(config, "demo")
+
+
+def test_the_largest_that_is_unpacked_is_a_limit_and_not_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tgz({"demo/Chart.yaml": GOOD})
+    size = len(gzip.decompress(data))
+    monkeypatch.setattr("scripts.chart.archive._LARGEST", size)
+    assert list(read_members(data, "it")) == ["demo/Chart.yaml"]
+    monkeypatch.setattr("scripts.chart.archive._LARGEST", size - 1)
+    with pytest.raises(ChartError, match="it is too large"):
+        read_members(data, "it")

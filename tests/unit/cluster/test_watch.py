@@ -75,3 +75,21 @@ def test_the_times_of_events_are_numbers() -> None:
     assert sorted([later, earlier], key=event_time) == [earlier, later]
     assert event_time(later) - event_time(earlier) == pytest.approx(0.1)
     assert event_time({"metadata": {}}) == event_time({"lastTimestamp": "soon"}) == 0
+
+
+def test_what_changes_is_noted_once_and_a_bookmark_is_no_change(server: Server, transport: Transport) -> None:
+    server.answers = [pods(1)]
+    sent = [event("MODIFIED", pod(2)), event("MODIFIED", pod(2)), event("BOOKMARK", pod(7)), event("DELETED", pod(8))]
+    ended = threading.Event()
+
+    def stream(send: Send) -> None:
+        for line in () if ended.is_set() else sent:
+            send(line)
+        ended.set()
+        threading.Event().wait(0.5)
+
+    server.stream = stream
+    with Watch(transport, {"Pod": "/pods"}) as watch:
+        until(lambda: watch.changes()[-1].type == "DELETED", deadline=10, what="the end of the pod")
+        versions = [(one.type, one.object["metadata"]["resourceVersion"]) for one in watch.changes()]
+    assert versions == [("ADDED", "1"), ("MODIFIED", "2"), ("DELETED", "8")]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import pytest
 
 from scripts.core.command import Runner
 from scripts.core.errors import CommandFailed, CommandTimeout, ToolError
+from scripts.core.interrupt import Scope
+from scripts.core.waiting import until
 
 
 def python(code: str) -> tuple[str, ...]:
@@ -174,3 +178,26 @@ class TestEnd:
         os.kill(parent.pid, signal.SIGINT)
         assert parent.wait(20) != 0
         assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_the_end_of_a_scope_ends_what_runs_in_it_and_nothing_else(runner: Runner) -> None:
+    inside, outside = Scope(), Scope()
+    ended: list[str] = []
+
+    def work(name: str, scope: Scope) -> None:
+        scope.enter()
+        with contextlib.suppress(CommandFailed):
+            runner.run(python("import time; time.sleep(60)"))
+        ended.append(name)
+
+    threads = {name: threading.Thread(target=work, args=(name, scope)) for name, scope in
+               (("inside", inside), ("outside", outside))}  # fmt: skip
+    for thread in threads.values():
+        thread.start()
+    until(lambda: len(runner._children) >= 2, what="both to run", deadline=30)
+    runner.end(inside)
+    threads["inside"].join(20)
+    assert ended == ["inside"]
+    runner.end(outside)
+    threads["outside"].join(20)
+    assert ended == ["inside", "outside"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from scripts.core.command import Runner
 from scripts.core.errors import GitError
-from scripts.core.git import Repository, find_repository
+from scripts.core.git import Repository, cloned, find_repository, why_absent
 
 
 @pytest.fixture(autouse=True)
@@ -151,3 +152,40 @@ def test_without_a_name_git_says_how_to_give_one(repository: Repository, monkeyp
         repository.make_commit("Second", [repository.root / "other"])
     assert caught.value.run is not None
     assert "git config user.email" in caught.value.run
+
+
+def test_a_clone_has_the_commit_checked_out_or_says_where_it_went(
+    repository: Repository, tmp_path: Path, runner: Runner
+) -> None:
+    first = str(repository.commit())
+    (repository.root / "other").write_text("y\n")
+    git(repository.root, "commit", "--quiet", "--all", "--amend", "--message", "Instead")
+    second = str(repository.commit())
+    url = repository.root.as_uri()
+    made = cloned(url, second, tmp_path / "one", runner)
+    assert (made.commit(), (tmp_path / "one" / "other").read_text()) == (second, "y\n")
+    with pytest.raises(GitError, match=f"{first} was replaced in ") as refusal:
+        cloned(url, first, tmp_path / "two", runner)
+    assert "pushed over" in str(refusal.value.found)
+    with pytest.raises(GitError, match=f"has no commit {'0' * 40}") as refusal:
+        cloned(url, "0" * 40, tmp_path / "three", runner)
+    assert refusal.value.found == "nobody has it any longer"
+    with pytest.raises(GitError, match="cannot be cloned"):
+        cloned(str(tmp_path / "nowhere"), second, tmp_path / "four", runner)
+
+
+def test_why_a_working_tree_lacks_a_path(repository: Repository, tmp_path: Path, runner: Runner) -> None:
+    path = repository.root / "chart"
+    shutil.rmtree(path)
+    told = why_absent(path, runner)
+    assert told is not None
+    assert told[0] == "in HEAD, but not in the working tree"
+    assert str(told[1]).endswith("checkout HEAD -- chart")
+    assert why_absent(repository.root / "never", runner) is None
+    assert why_absent(repository.root / "CHART", runner) == ("in HEAD it is called chart", None)
+
+
+def test_nothing_is_known_of_a_path_where_nothing_is_committed(tmp_path: Path, runner: Runner) -> None:
+    assert why_absent(tmp_path / "chart", runner) is None
+    git(tmp_path, "init", "--quiet")
+    assert why_absent(tmp_path / "chart", runner) is None

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.registry.challenges import Challenge, merged_scopes, read_challenges
+from scripts.core.errors import RegistryError
+from scripts.registry.challenges import Challenge, _demand_safe, _fetch, merged_scopes, read_challenges
+from scripts.registry.reference import Registry
+from scripts.registry.transport import Answer, Transport
 
 BEARER = Challenge("bearer", {"realm": "https://a/token", "service": "b"})
 
@@ -68,3 +72,77 @@ def test_a_long_header_is_read_in_bounded_time(part: str) -> None:
 )
 def test_scopes(scopes: tuple[str, ...], merged: tuple[str, ...]) -> None:
     assert merged_scopes(*scopes) == merged
+
+
+SAFE, NOT = True, False
+
+
+@pytest.mark.parametrize(
+    ("host", "scheme", "realm", "safe"),
+    [
+        ("a.example", "https", "https://b.example/token", SAFE),
+        ("a.example", "http", "https://b.example/token", SAFE),
+        ("a.example", "https", "http://b.example/token", NOT),
+        ("a.example", "https", "http://a.example/token", NOT),
+        ("a.example", "http", "http://b.example/token", SAFE),  # the registry itself is asked in the clear
+        ("127.0.0.1:5000", "https", "http://127.0.0.1:5001/token", SAFE),
+        ("127.0.0.1:5000", "https", "http://b.example/token", NOT),
+        ("a.example", "https", "http://127.0.0.1:5001/token", NOT),
+        ("a.example", "http", "ftp://a.example/token", NOT),
+        ("a.example", "http", "https://", NOT),
+        ("a.example", "http", "", NOT),
+        ("a.example", "http", "https://[::1", NOT),
+    ],
+)
+def test_a_login_goes_to_a_safe_place_alone(host: str, scheme: str, realm: str, safe: bool) -> None:
+    registry = Registry(f"oci://{host}/charts")
+    if safe:
+        _demand_safe(registry, scheme, realm)
+    else:
+        with pytest.raises(RegistryError, match="sends logins to a place that is not safe"):
+            _demand_safe(registry, scheme, realm)
+
+
+class Service:
+    """A token service that gives one answer."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.answer = Answer(status, {}, body, "https://a/token")
+
+    def send(self, *_: object, **__: object) -> Answer:
+        return self.answer
+
+
+def fetched(status: int, body: bytes) -> str:
+    service = cast(Transport, Service(status, body))
+    return _fetch(service, Registry("oci://a.example/charts"), "https://a/token", "", (), None)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"token": "abc"}', b'{"access_token": "abc"}', b'{"access_token": "", "token": "abc"}']
+)
+def test_a_token_is_read_under_either_name(body: bytes) -> None:
+    assert fetched(200, body) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b'{"token": 7}'),
+        (200, b'{"token": "a\\u00e9"}'),
+        (200, b'{"token": "a\\nb"}'),
+        (200, b"[]"),
+        (200, b"{}"),
+        (200, b"{"),
+        (500, b'{"token": "abc"}'),
+    ],
+)
+def test_what_is_no_token_is_not_sent(status: int, body: bytes) -> None:
+    with pytest.raises(RegistryError, match=r"gives no token for a\.example"):
+        fetched(status, body)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refusal_is_one_by_name(status: int) -> None:
+    with pytest.raises(RegistryError, match=r"a\.example asks for a login, and none is known"):
+        fetched(status, b"")
