@@ -78,7 +78,7 @@ def e2e(
 
 @command(
     keys=CHART,
-    example="--scenario policies",
+    example="--scenario policies --dry-run",
     scenario="Only this scenario; repeatable (--dry-run names them).",
     keep_cluster="Keep the kind cluster for the next run, which finds it ready.",
     dry_run="Only show what would be done.",

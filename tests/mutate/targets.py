@@ -50,7 +50,12 @@ TARGETS = (
         ("find_credentials", "_from_file", "_from_entry", "_names", "_bare", "login_in_environment", "login_files"),
     ),
     Target(
-        "scripts/registry/challenges.py", ("tests/unit/registry/test_challenges.py", "tests/registry/test_transport.py")
+        "scripts/registry/challenges.py",
+        (
+            "tests/unit/registry/test_challenges.py",
+            "tests/unit/registry/test_answers.py",
+            "tests/registry/test_transport.py",
+        ),
     ),
     Target(
         "scripts/registry/client.py",

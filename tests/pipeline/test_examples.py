@@ -18,7 +18,19 @@ MAY_BE = {
     **dict.fromkeys(("images", "node-image", "up", "down"), (OUTSIDE, TOOL)),
 }
 TASKS = (
-    *("diff", "doctor", "down", "e2e", "images", "judge", "kubeconform-check", "lint", "node-image", "overview"),
+    *(
+        "autoscale",
+        "diff",
+        "doctor",
+        "down",
+        "e2e",
+        "images",
+        "judge",
+        "kubeconform-check",
+        "lint",
+        "node-image",
+        "overview",
+    ),
     *("release", "report", "rollout", "template", "tools", "up", "version-bump"),
 )
 

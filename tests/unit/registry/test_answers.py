@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import cast
+
 import pytest
 
-from scripts.registry.client import _like_a_registry, _says_unknown
+from scripts.core.errors import ConfigError, RegistryError
+from scripts.registry.challenges import refused
+from scripts.registry.client import Client, _like_a_registry, _says_unknown
+from scripts.registry.credentials import Credentials
+from scripts.registry.reference import Registry
 from scripts.registry.transport import Answer
 
 VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
@@ -47,3 +54,24 @@ def test_what_answers_like_a_registry(given: Answer, registry: bool) -> None:
 )
 def test_only_a_registrys_own_404_says_that_something_is_not_there(status: int, code: str, unknown: bool) -> None:
     assert _says_unknown(answer(status, b'{"errors": [{"code": "%s"}]}' % code.encode())) == unknown
+
+
+@pytest.mark.parametrize("size", [-1, (100 << 20) + 1])
+def test_a_blob_of_no_charts_size_is_not_even_asked_for(size: int) -> None:
+    reference = Registry("oci://a.example/charts").reference("demo", "1.0.0")
+    nobody = cast(Client, None)  # whom a question would fail at
+    with pytest.raises(RegistryError, match=f"a blob of {size} bytes is not a chart"):
+        Client.blob(nobody, reference, f"sha256:{'0' * 64}", size)
+
+
+def test_who_is_refused_hears_why() -> None:
+    known = Credentials("me", "secret", source="a file")
+    failure = ConfigError("the helper is missing", found="no such program", run="install it")
+    registry = Registry("oci://a.example/charts")
+    denied = answer(401, DENIED)
+    assert refused(registry, denied).message == "a.example asks for a login, and none is known"
+    told = refused(replace(registry, login_failure=failure), denied)
+    assert told.message == "a.example asks for a login, and none can be looked up"
+    assert (told.found, told.run) == ("the helper is missing\nno such program", "install it")
+    told = refused(replace(registry, credentials=known, login_failure=failure), denied)
+    assert told.message == "a.example refuses the login of me (a file)"
