@@ -151,3 +151,11 @@ def test_the_largest_that_is_unpacked_is_a_limit_and_not_beyond(monkeypatch: pyt
     monkeypatch.setattr("scripts.chart.archive._LARGEST", size - 1)
     with pytest.raises(ChartError, match="it is too large"):
         read_members(data, "it")
+
+
+def test_files_of_one_folder_are_unpacked_side_by_side(tmp_path: Path) -> None:
+    texts = {"demo/Chart.yaml": GOOD, "demo/templates/a.yaml": "a", "demo/templates/b.yaml": "b"}
+    folder = unpack(tgz(texts), tmp_path / "into", "it")
+    assert {
+        str(file.relative_to(folder.parent)): file.read_text() for file in folder.rglob("*") if file.is_file()
+    } == texts

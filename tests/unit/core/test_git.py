@@ -189,3 +189,21 @@ def test_nothing_is_known_of_a_path_where_nothing_is_committed(tmp_path: Path, r
     assert why_absent(tmp_path / "chart", runner) is None
     git(tmp_path, "init", "--quiet")
     assert why_absent(tmp_path / "chart", runner) is None
+
+
+def test_a_signature_is_tried_only_where_it_is_asked_for(repository: Repository) -> None:
+    git(repository.root, "config", "gpg.program", "false")
+    repository.try_signing("tag.gpgSign")
+    git(repository.root, "config", "tag.gpgSign", "false")
+    repository.try_signing("tag.gpgSign")
+    git(repository.root, "config", "tag.gpgSign", "true")
+    with pytest.raises(GitError, match="git cannot sign"):
+        repository.try_signing("tag.gpgSign")
+
+
+def test_where_it_is_fetched_from(repository: Repository) -> None:
+    assert repository.remote_url() is None
+    git(repository.root, "remote", "add", "upstream", "https://up.example/a")
+    assert repository.remote_url() == "https://up.example/a"
+    git(repository.root, "remote", "add", "origin", "https://own.example/a")
+    assert repository.remote_url() == "https://own.example/a"

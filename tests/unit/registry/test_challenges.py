@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.core.errors import RegistryError
-from scripts.registry.challenges import Challenge, _demand_safe, _fetch, merged_scopes, read_challenges
+from scripts.registry.challenges import Challenge, _demand_safe, _fetch, authorize, merged_scopes, read_challenges
 from scripts.registry.reference import Registry
 from scripts.registry.transport import Answer, Transport
 
@@ -146,3 +146,14 @@ def test_what_is_no_token_is_not_sent(status: int, body: bytes) -> None:
 def test_a_refusal_is_one_by_name(status: int) -> None:
     with pytest.raises(RegistryError, match=r"a\.example asks for a login, and none is known"):
         fetched(status, b"")
+
+
+def test_why_no_token_was_given_is_what_is_told() -> None:
+    registry = Registry("oci://a.example/charts")
+    asked = Answer(401, {}, b"", "https://a.example/v2/", ('Bearer realm="https://a.example/token",service="b"',))
+    with pytest.raises(RegistryError, match="asks for a login, and none is known"):
+        authorize(cast(Transport, Service(401, b"")), registry, asked, "repository:a:pull")
+    assert authorize(cast(Transport, Service(200, b'{"token": "abc"}')), registry, asked, "x") == "Bearer abc"
+    other = Answer(401, {}, b"", "https://a.example/v2/", ("Negotiate",))
+    with pytest.raises(RegistryError, match="asks for an unknown kind of login"):
+        authorize(cast(Transport, Service(200, b"")), registry, other, "x")
