@@ -92,14 +92,15 @@ class Runner:
 
     def __init__(self, *, echo: Callable[[str], None] | None = None, secrets: Iterable[str] = ()) -> None:
         self._echo = echo
-        self._secrets = {secret for secret in secrets if secret}
+        self._secrets = set[str]()
+        self.hide(*secrets)
         self._kept: dict[str, None] = dict.fromkeys(_KEPT)
         self._children: dict[subprocess.Popen[bytes], Scope | None] = {}
         weakref.finalize(self, _end_all, self._children)
 
     def hide(self, *secrets: str) -> None:
         """Add what became known to be secret."""
-        self._secrets.update(secret for secret in secrets if secret)
+        self._secrets.update(form for secret in secrets for form in (secret, secret.strip()) if form)
 
     def withhold(self, name: str) -> None:
         """Keep a variable of the environment from every program that is not given it by `env`."""

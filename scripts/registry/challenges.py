@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from scripts.core.errors import RegistryError
+from scripts.core.errors import RegistryError, ToolError
 from scripts.registry.credentials import PASSWORD, USERNAME, Credentials
 from scripts.registry.reference import Registry, is_loopback
 from scripts.registry.transport import Answer, Transport
@@ -93,7 +93,7 @@ def refused(registry: Registry, answer: Answer) -> RegistryError:
         return RegistryError(
             f"{host} asks for a login, and none can be looked up",
             found=f"{why.message}\n{why.found}" if why.found else why.message,
-            run=why.run or again,
+            run=again if isinstance(why, ToolError) else why.run or again,
         )
     if login is None:
         return RegistryError(f"{host} asks for a login, and none is known", found=answer.words(), run=again)

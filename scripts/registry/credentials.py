@@ -41,7 +41,8 @@ class Credentials:
 
 def login_in_environment(environ: Mapping[str, str]) -> Credentials | None:
     """The login that the two variables hold. Raises ConfigError where there is half a one."""
-    username, password = environ.get(USERNAME, ""), environ.get(PASSWORD, "")
+    # As helm and docker read a password: without the end of the line that a file of it has.
+    username, password = (environ.get(name, "").rstrip("\r\n") for name in (USERNAME, PASSWORD))
     if not (username or password):
         return None
     if not (username and password):

@@ -212,6 +212,8 @@ class TestLogins:
         seen = probe(at(f"oci://{HOST}/team"), packed)
         assert seen.state == "unknown"
         assert "docker-credential-gone is not installed" in str(seen.error)
+        assert seen.error is not None
+        assert (seen.error.run or "").startswith(f"helm registry login {HOST}")
 
     def test_an_identity_token_goes_to_the_token_service_alone(
         self,

@@ -114,7 +114,7 @@ class TestSecrets:
 
     def test_the_longest_is_replaced_first_whenever_it_became_known(self) -> None:
         runner = Runner(secrets=["hunter"])
-        runner.hide("hunter2", "")
+        runner.hide("hunter2\n", "")
         assert runner.redact("hunter2 and hunter") == "*** and ***"
 
     def test_the_registrys_password_reaches_no_program(self, monkeypatch: pytest.MonkeyPatch) -> None:

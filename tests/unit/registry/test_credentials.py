@@ -47,7 +47,7 @@ class TestOrder:
         write(home, "helm", {"auths": {HOST: auth("helm", "h")}})
         assert (found := find(home)) is not None
         assert (found.username, found.password) == ("helm", "h")
-        found = find(home, GATI_REGISTRY_USERNAME="env", GATI_REGISTRY_PASSWORD="e")
+        found = find(home, GATI_REGISTRY_USERNAME="env", GATI_REGISTRY_PASSWORD="e\r\n")  # of a file that was read
         assert found is not None
         assert (found.username, found.password) == ("env", "e")
 
