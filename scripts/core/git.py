@@ -36,6 +36,7 @@ _ENV: Mapping[str, str | None] = {
 _PLAIN = ("-c", "core.fsmonitor=false")
 _WHO = 'git config user.name "..." && git config user.email "..."'
 _LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
+_NO_FILE = re.compile("does not exist in|exists on disk, but not in|(?:Not a valid|invalid) object name|bad file")
 _CLONE = 600.0  # seconds
 _AT_ONCE = 200  # paths in one command line
 
@@ -193,9 +194,17 @@ class Repository:
         return dict(line.split("\0", 1) for line in lines)
 
     def file_at(self, revision: str, path: Path, *, as_checkout: bool = False) -> bytes | None:
-        """The content of `path` in `revision`, None where there is none; `as_checkout` with this clone's line ends."""
-        form = ("--filters",) if as_checkout else ("blob",)
-        result = self._git("cat-file", *form, f"{revision}:{self.inside(path)}", check=False)
+        """The content of `path` in `revision`, None where there is none; `as_checkout` with this clone's line ends.
+
+        Raises GitError where there is something that cannot be read, as in a partial clone without its remote.
+        """
+        return self._file(revision, self.inside(path), "--filters" if as_checkout else "blob")
+
+    def _file(self, revision: str, path: str, form: str) -> bytes | None:
+        words = ("cat-file", form, f"{revision}:{path}")
+        result = self._git(*words, check=False)
+        if result.status != 0 and not _NO_FILE.search(result.stderr):
+            self._git(*words)  # which says why
         return result.raw if result.status == 0 else None
 
     def make_commit(self, message: str, paths: Sequence[Path]) -> str:
@@ -213,7 +222,8 @@ class Repository:
         if not only:  # what hooks run finds the names as patterns again
             env |= {"GIT_LITERAL_PATHSPECS": None, "GIT_NO_REPLACE_OBJECTS": None}
         try:
-            self._git("commit", "--quiet", "--cleanup=verbatim", "--message", message, *only, deadline=300, env=env)
+            words = ("--quiet", "--cleanup=verbatim", "--message", f"{message}\n")
+            self._git("commit", *words, *only, deadline=300, env=env)
         except BaseException:
             if not only:
                 self._git("reset", "--quiet", "--", *names, check=False)
@@ -225,7 +235,8 @@ class Repository:
 
     def make_tag(self, name: str, message: str, commit: str) -> None:
         """Make the annotated tag `name` at `commit`. Raises GitError."""
-        self._git("tag", "--annotate", "--cleanup=verbatim", "--message", message, name, commit, deadline=300)
+        words = ("--annotate", "--cleanup=verbatim", "--message", f"{message}\n")  # a signature needs a line of its own
+        self._git("tag", *words, name, commit, deadline=300)
 
     def remote_url(self) -> str | None:
         """Where the repository is fetched from: the remote `origin`, or the only one; None without one."""
@@ -254,9 +265,8 @@ class Repository:
         )
 
     def content(self, commit: str, path: str) -> bytes | None:
-        """The file `path`, from the root, of a commit; None where there is none."""
-        result = self._git("cat-file", "blob", f"{commit}:{path}", check=False)
-        return result.raw if result.status == 0 else None
+        """The file `path`, from the root, of a commit; None where there is none. Raises GitError, as `file_at`."""
+        return self._file(commit, path, "blob")
 
     def add_to_branch(self, branch: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:
         """Commit `files` on top of `head`, and have the branch lead there; no working tree and no index is touched.

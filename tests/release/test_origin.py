@@ -17,6 +17,7 @@ import pytest
 
 from scripts.chart.archive import read_members
 from scripts.chart.source import read_chart
+from scripts.checks.baseline import earlier_chart
 from scripts.core.errors import ChangelogError, ChartError, GitError, OutputError, SecretError
 from scripts.release.package import package
 from scripts.release.plan import Options, prepared
@@ -624,12 +625,34 @@ def test_a_key_that_is_not_there_is_found_before_the_push(project: Project) -> N
     assert project.git("count-objects") == before
 
 
-def test_signed_tags_are_made(project: Project, tmp_path: Path) -> None:
+def test_signed_tags_are_made_and_believed(project: Project, tmp_path: Path) -> None:
     subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"), check=True)
-    for name, value in {"tag.gpgSign": "true", "gpg.format": "ssh", "user.signingKey": f"{tmp_path}/key"}.items():
+    (tmp_path / "signers").write_text(f"tester@example.org {(tmp_path / 'key.pub').read_text()}")
+    for name, value in {
+        "tag.gpgSign": "true",
+        "commit.gpgSign": "true",
+        "gpg.format": "ssh",
+        "user.signingKey": f"{tmp_path}/key",
+        "gpg.ssh.allowedSignersFile": f"{tmp_path}/signers",
+    }.items():
         project.git("config", name, value)
-    project.release(tag=True)
-    assert "BEGIN SSH SIGNATURE" in project.git("cat-file", "tag", "demo-1.2.0")
+    project.release(part="minor", tag=True)
+    project.git("verify-tag", "demo-1.3.0")
+    project.git("verify-commit", "HEAD")
+
+
+def test_what_cannot_be_fetched_is_not_taken_for_absent(project: Project) -> None:
+    project.git("config", "uploadpack.allowFilter", "true")
+    (project.root / "chart/values.yaml").write_text("replicas: 9\n")
+    project.commit("Change it")
+    partial = clone(project, "partial", "--filter=tree:0")
+    project.root.rename(project.root.with_name("gone"))
+    with (
+        pytest.raises(GitError, match=r"(?s)git cat-file failed.*partial") as told,
+        earlier_chart(partial.work, "git:HEAD~1"),
+    ):
+        pass
+    assert "there is no chart" not in str(told.value)
 
 
 def test_a_tag_that_cannot_be_made_is_found_before_the_push(project: Project) -> None:
