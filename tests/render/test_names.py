@@ -67,6 +67,12 @@ def test_two_of_one_release_and_namespace_do_not_collide(key: str, values: dict[
                 assert not selector.items() <= workload["spec"]["template"]["metadata"]["labels"].items()
 
 
+@pytest.mark.parametrize("name", ["0", "1e3", "null", "true"])
+def test_a_name_that_yaml_reads_as_something_else_stays_one(name: str) -> None:
+    values = merged(EVERYTHING, {"nameOverride": name, "global": {"namespace": name}})
+    assert findings([render_text(values, release="edge")], NEWEST) == [[]]
+
+
 def test_overridden_names_are_legal() -> None:
     values = merged(EVERYTHING, {"fullnameOverride": "f" * 63})
     assert findings([render_text(values)], NEWEST) == [[]]

@@ -58,7 +58,7 @@ short hash, so that two long names stay apart. Takes (list NAME SUFFIX).
 
 {{/* The labels that tell this installation from all others; an override keeps two in one namespace apart. */}}
 {{- define "gati.instanceLabels" -}}
-app.kubernetes.io/name: {{ .Values.nameOverride | default "gati" }}
+app.kubernetes.io/name: {{ .Values.nameOverride | default "gati" | quote }}
 app.kubernetes.io/instance: {{ .Values.fullnameOverride | default .Release.Name | include "gati.labelValue" | quote }}
 {{- end }}
 
