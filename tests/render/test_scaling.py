@@ -252,6 +252,13 @@ def test_a_minimum_and_scale_to_zero_stand_together() -> None:
     assert "ingress.hpa.minReplicas" not in notes({**hpa, "keda": {**SCALE_TO_ZERO["keda"], "idleReplicaCount": 0}})
 
 
+@pytest.mark.requirement("9.4")
+@pytest.mark.parametrize(("seconds", "rendered"), [(0, 0), (120, 120), (None, None), ("", None)])
+def test_pods_are_kept_while_queries_have_no_result_yet(seconds: object, rendered: object) -> None:
+    keda = {**SCALE_TO_ZERO["keda"], "initialCooldownPeriod": seconds}
+    assert render({"keda": keda}).one("ScaledObject")["spec"].get("initialCooldownPeriod") == rendered
+
+
 @pytest.mark.requirement("16.3", "9.4")
 def test_dev_is_woken_without_anything_of_others() -> None:
     docs = render(values_files=("values-dev.yaml",))
