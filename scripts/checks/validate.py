@@ -58,9 +58,11 @@ class Validation:
         if not renders:
             return f"{chart.name} {chart.version}: nothing is rendered, so nothing is checked"
         minors = spans([minor(version) for version in self.plan.kube_versions])
+        seen = {one.values for one in self.checked}
+        names = ", ".join(values.name for values in self.plan.values if values.name in seen)
         return (
             f"{chart.name} {chart.version}: {self.objects} objects of {renders} renders are valid "
-            f"({', '.join(values.name for values in self.plan.values)}; Kubernetes {minors})"
+            f"({names}; Kubernetes {minors})"
         )
 
     def lines(self) -> list[str]:
