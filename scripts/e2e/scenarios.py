@@ -43,6 +43,7 @@ _FAILING = 90.0  # seconds that an upgrade to a bad image is given
 _MARK = "gati-e2e/mark"  # the label and annotation that the change "labels" sets
 _APART = 3  # nodes that the change "apart" takes
 _UNREADY_DEADLINE = 60.0  # seconds in which the front must notice that the back has gone
+_ENDING_DEADLINE = 30.0  # of pods that end, and of the nodes that hear of it
 _ROUTES_DEADLINE = 100.0  # "within a minute or so": a kubelet looks once a minute, and the server every second
 
 
@@ -172,7 +173,8 @@ def upgrade(lab: Lab, journal: Journal) -> None:
                     told = bool(lab.subject.configured_key)
                     demand(not told or not _configured(lab, namespace), "the configuration is changed before it was")
                     rollout.upgrade(target, deadline=lab.deadline)
-                    demand(not told or _configured(lab, namespace), "the pods do not know the changed configuration")
+                    if told:
+                        _await_configured(lab, namespace)
                 _after(lab, journal, rollout, recording, "the second upgrade")
         _enough_ready(lab, journal, recording, namespace, name)
         if lab.subject.differs and isinstance(recording, Recording):
@@ -258,7 +260,7 @@ def changes(lab: Lab, journal: Journal) -> None:
             change("the configuration alone", "configuration")
         if "configuration" in known and lab.subject.configured_key:
             with journal.step("the pods know the changed configuration"):
-                demand(_configured(lab, namespace), "the pods do not know the changed configuration")
+                _await_configured(lab, namespace)
         if lab.subject.versioned:
             image = "2"
             change("the image alone")
@@ -877,6 +879,16 @@ def _configured(lab: Lab, namespace: str) -> bool:
     url = lab.open(namespace)[1][0] + lab.subject.configured_path
     found = lab.api.wait(lambda: lab.ask(url), what=f"{url} to answer", deadline=30)
     return lab.subject.configured_key in found
+
+
+def _await_configured(lab: Lab, namespace: str) -> None:
+    """Wait for the changed configuration: right after an upgrade a node may still lead to a pod that is ending."""
+    lab.api.wait(
+        lambda: _configured(lab, namespace) or None,
+        what="the changed configuration to be known to the pods",
+        deadline=_ENDING_DEADLINE,
+        state=lambda: f"{lab.subject.configured_path} answers without {lab.subject.configured_key}",
+    )
 
 
 def _routes(lab: Lab, namespace: str) -> set[str]:

@@ -586,7 +586,7 @@ CASES = (
     case(
         "checksum",
         "changes",
-        "do not know the changed configuration",
+        "the changed configuration to be known",
         front('unset $spec.template.metadata.annotations "checksum/config"'),
     ),
     case(

@@ -10,10 +10,14 @@ from scripts.cluster.startup import last_words, obstacle, read_ends
 from scripts.core.command import Result, Runner
 
 ETCD = """== container etcd of pod etcd-a-control-plane ends again and again: 2 times, 0 s
+flag provided but not defined: -experimental-initial-corrupt-check
 Usage:
+
   etcd [flags]
     Start an etcd server.
-flag provided but not defined: -experimental-initial-corrupt-check
+
+  etcd grpc-proxy
+
 """
 WAITING = """== container kube-apiserver of pod kube-apiserver-a ends again and again: 3 times, 21 s
 F1126 17:00:00.000000       1 instance.go:226] "Error creating leases: context deadline exceeded"
@@ -23,6 +27,15 @@ E1126 17:00:00.000000     612 run.go:74] "command failed" err="failed to parse k
 """
 
 
+PANIC = """== kubelet ends again and again: 5 times, 0 s
+panic: failed to merge KubeletConfiguration while setting defaults, error: unrecognized feature gate: NoSuchGate
+
+goroutine 1 [running]:
+k8s.io/kubernetes/pkg/kubelet/apis/config/v1beta1.SetDefaults_KubeletConfiguration(0x1df981e7a308)
+\tk8s.io/kubernetes/pkg/kubelet/apis/config/v1beta1/defaults.go:64 +0x1b
+main.main()
+\tk8s.io/kubernetes/cmd/kubelet/kubelet.go:37 +0x2a
+"""
 IMAGE = """== a pod of the control plane is not started: 3 times, 0 s
 E1126 17:00:00.000000 612 pod_workers.go:1324] "Error syncing pod, skipping" err="failed with ErrImagePull" pod="etcd"
 """
@@ -53,6 +66,7 @@ def test_kind_is_quoted_without_the_places_in_its_source() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        (PANIC, "on n, kubelet ends again and again: panic: failed to merge KubeletConfiguration"),
         (IMAGE, 'on n, a pod of the control plane is not started: "Error syncing pod'),
         (
             ETCD,
