@@ -367,7 +367,8 @@ def _reason(request: Request, events: Sequence[Event], service: str, since: floa
 def _stale(request: Request, events: Sequence[Event], service: str, since: float) -> str | None:
     """The pod before, whose address a node still knew; None when the request was not turned away for that."""
     # What is sent to an address that is no more is refused after some seconds, for which no new connection may wait.
-    if "no route to host" not in request.error and not (request.kind == "new" and "timeout" in request.error):
+    waited = "timeout" in request.error or "deadline exceeded" in request.error
+    if "no route to host" not in request.error and not (request.kind == "new" and waited):
         return None
     members = {event.pod for event in events if event.service == service}
     begin = max(request.at - _TRACKED, since)

@@ -27,7 +27,7 @@ IMAGE = {"kind": "ClusterConfiguration", "etcd": {"local": {"imageRepository": "
     ("patch", "what"),
     [
         (KUBELET, r"on \S+, kubelet ends again and again: .*NoSuchGate"),
-        (ETCD, r"container etcd .* no-such-flag"),
+        (ETCD, r"container etcd .*no-such-flag"),
         (IMAGE, r"a pod of the control plane is not started: .*no\.such\.invalid"),
     ],
     ids=["kubelet", "etcd", "image"],
