@@ -19,13 +19,14 @@ from scripts.core.config import Config
 from scripts.core.errors import ChartError, RegistryError
 from scripts.registry.client import connect
 from scripts.registry.credentials import Credentials
+from scripts.registry.reference import Registry
 from scripts.release.proof import Demand, prove
-from scripts.release.publish import probe, publish
+from scripts.release.publish import demand_push, probe, publish
 from scripts.release.verify import verify
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
 from tests.registry.conftest import Served, repack, write_chart
-from tests.registry.servers import PASSWORD, USER, Authority
+from tests.registry.servers import PASSWORD, USER, Authority, Reply, Request, scripted
 
 
 @pytest.fixture(params=["crane", "distribution"])
@@ -366,3 +367,19 @@ class TestVerify:
         packed.path.write_bytes(b"x")
         with pytest.raises(RegistryError, match="holds another archive"):
             verify(crane.registry, packed)
+
+
+@pytest.mark.parametrize(("status", "refused"), [(202, False), (403, True)])
+def test_who_may_not_push_hears_of_it_before_anything_is_written(packed: Package, status: int, refused: bool) -> None:
+    def answer(request: Request) -> Reply:
+        words = b'{"errors": [{"code": "DENIED"}]}' if refused else b""
+        return Reply(status, words) if request.method == "POST" else Reply(200)
+
+    with scripted(answer) as server:
+        registry = Registry(f"oci://{server.host}/charts")
+        if refused:
+            with pytest.raises(RegistryError, match="takes nothing in"):
+                demand_push(registry, packed)
+        else:
+            demand_push(registry, packed)
+        assert [one.path for one in server.requests if one.method == "POST"] == ["/v2/charts/demo/blobs/uploads/"]

@@ -67,6 +67,14 @@ def test_after_an_error_event_the_collection_is_listed_again(server: Server, tra
         assert [change.type for change in watch.changes()] == ["ADDED", "MODIFIED"]
 
 
+def test_what_is_gone_from_the_list_was_deleted(server: Server, transport: Transport) -> None:
+    server.answers = [pods(1), (200, json.dumps({"metadata": {"resourceVersion": "9"}, "items": []}).encode())]
+    server.stream = lambda send: send(event("ERROR", {"kind": "Status", "code": 410}))
+    with Watch(transport, {"Pod": "/pods"}) as watch:
+        until(lambda: len(watch.changes()) > 1, deadline=10, what="the second list")
+        assert [change.type for change in watch.changes()] == ["ADDED", "DELETED"]
+
+
 def test_the_times_of_events_are_numbers() -> None:
     earlier, later = (
         {"metadata": {}, "lastTimestamp": "2026-01-01T00:00:05Z"},
@@ -91,5 +99,12 @@ def test_what_changes_is_noted_once_and_a_bookmark_is_no_change(server: Server, 
     server.stream = stream
     with Watch(transport, {"Pod": "/pods"}) as watch:
         until(lambda: watch.changes()[-1].type == "DELETED", deadline=10, what="the end of the pod")
+        followed = [path for _, path, _, _ in server.requests if "watch=true" in path]
+        until(
+            lambda: len(followed) < sum("watch=true" in one[1] for one in server.requests), deadline=10, what="another"
+        )
         versions = [(one.type, one.object["metadata"]["resourceVersion"]) for one in watch.changes()]
+    asked = [path for _, path, _, _ in server.requests]
+    assert [path for path in asked if "watch=true" not in path] == asked[:1], "a stream that ended is no reason to list"
+    assert "resourceVersion=8" in asked[2]
     assert versions == [("ADDED", "1"), ("MODIFIED", "2"), ("DELETED", "8")]

@@ -207,3 +207,12 @@ def test_where_it_is_fetched_from(repository: Repository) -> None:
     assert repository.remote_url() == "https://up.example/a"
     git(repository.root, "remote", "add", "origin", "https://own.example/a")
     assert repository.remote_url() == "https://own.example/a"
+
+
+def test_a_checkout_writes_the_named_files_of_a_commit_and_no_others(repository: Repository, tmp_path: Path) -> None:
+    (repository.root / "chart" / "a b.txt").write_text("two\n")
+    into = tmp_path / "into"
+    into.mkdir()
+    repository.checkout("HEAD", ["chart/a b.txt"], into)
+    assert [file.relative_to(into).as_posix() for file in into.rglob("*") if file.is_file()] == ["chart/a b.txt"]
+    assert (into / "chart" / "a b.txt").read_text() == "one\n"

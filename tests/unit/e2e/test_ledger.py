@@ -233,6 +233,8 @@ def test_a_node_that_still_knew_a_pod_of_long_before() -> None:
     ]
     astray = request(40, status=0, error="dial: unknown errno 113 error with msg `no route to host`")
     assert why(changes, astray).endswith("a ended at 00:00:03.0")
+    foreign = [endpoints(1, b="ready"), pod(2, "c", type_="ADDED", running=True), pod(3, "c", ended=True)]
+    assert "no pod or endpoint changed" in why(foreign, astray)  # it was never behind the Service
     for error in ("request timeout", "GoError: context deadline exceeded"):  # of HTTP, and of gRPC
         late = {kind: why(changes, request(40, status=0, error=error, kind=kind)) for kind in ("new", "kept")}
         assert late["new"].endswith("a ended at 00:00:03.0")

@@ -75,3 +75,5 @@ def test_who_is_refused_hears_why() -> None:
     assert (told.found, told.run) == ("the helper is missing\nno such program", "install it")
     told = refused(replace(registry, credentials=known, login_failure=failure), denied)
     assert told.message == "a.example refuses the login of me (a file)"
+    told = refused(replace(registry, credentials=replace(known, username="")), denied)
+    assert told.message == "a.example refuses the login of a token (a file)"

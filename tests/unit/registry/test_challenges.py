@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import time
+from collections.abc import Mapping
 from typing import cast
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from scripts.core.errors import RegistryError
 from scripts.registry.challenges import Challenge, _demand_safe, _fetch, authorize, merged_scopes, read_challenges
+from scripts.registry.credentials import Credentials
 from scripts.registry.reference import Registry
 from scripts.registry.transport import Answer, Transport
 
@@ -108,8 +111,10 @@ class Service:
 
     def __init__(self, status: int, body: bytes) -> None:
         self.answer = Answer(status, {}, body, "https://a/token")
+        self.asked: list[tuple[str, Mapping[str, object]]] = []
 
-    def send(self, *_: object, **__: object) -> Answer:
+    def send(self, method: str, _: str, **more: object) -> Answer:
+        self.asked.append((method, more))
         return self.answer
 
 
@@ -157,3 +162,15 @@ def test_why_no_token_was_given_is_what_is_told() -> None:
     other = Answer(401, {}, b"", "https://a.example/v2/", ("Negotiate",))
     with pytest.raises(RegistryError, match="asks for an unknown kind of login"):
         authorize(cast(Transport, Service(200, b"")), registry, other, "x")
+
+
+def test_a_refresh_token_is_exchanged_in_a_body_and_a_password_goes_in_a_header() -> None:
+    registry, service = Registry("oci://a.example/charts"), Service(200, b'{"token": "abc"}')
+    for login in (Credentials("", "", "a file", identity_token="long"), Credentials("me", "secret", "a file")):
+        _fetch(cast(Transport, service), registry, "https://a/token", "b", ("repository:a:pull",), login)
+    (first, form), (second, header) = service.asked
+    assert (first, second) == ("POST", "GET")
+    assert cast(Mapping[str, str], form["form"])["refresh_token"] == "long"
+    assert "authorization" not in form
+    assert header["authorization"] == f"Basic {base64.b64encode(b'me:secret').decode()}"
+    assert header["query"] == [("service", "b"), ("scope", "repository:a:pull")]

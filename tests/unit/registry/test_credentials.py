@@ -177,7 +177,14 @@ class TestEntries:
         assert find(home) is None
 
     @pytest.mark.parametrize(
-        "content", ["{", "[]", '{"auths": {"%s": {"auth": "!"}}}', '{"auths": {"%s": {"auth": "eA=="}}}']
+        "content",
+        [
+            "{",
+            "[]",
+            '{"auths": {"%s": {"auth": "!"}}}',
+            '{"auths": {"%s": {"auth": "bWU6!c2VjcmV0"}}}',
+            '{"auths": {"%s": {"auth": "eA=="}}}',
+        ],
     )
     def test_a_damaged_file_is_told_without_its_content(self, home: Path, content: str) -> None:
         write(home, "docker", content.replace("%s", HOST))
