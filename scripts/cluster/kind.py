@@ -37,6 +37,7 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
 PREFIX = "gati-e2e-"
 _KEPT = "kept-"
 _POD_SUBNET = "10.244.0.0/16"
+SERVICE_SUBNET = "10.96.0.0/16"  # kind's own
 _CREATE_DEADLINE = 300.0  # seconds; 30 s on two idle cores
 _LOOK = 3.0  # seconds between two looks at nodes that come up
 _JOIN_DEADLINE = 60.0
@@ -184,6 +185,7 @@ def network_script(node: Node, others: Sequence[Node]) -> str:
         ],
     }
     outside = f"POSTROUTING -s {node.pod_subnet} ! -d {_POD_SUBNET} -j MASQUERADE"
+    lost = f"POSTROUTING -d {SERVICE_SUBNET} -j DROP"
     return "\n".join(
         (
             "set -e",
@@ -191,6 +193,9 @@ def network_script(node: Node, others: Sequence[Node]) -> str:
             # Each pod has a more special route. Without this one, what is sent to a pod that ended leaves the cluster.
             f"ip route replace unreachable {node.pod_subnet}",
             f"iptables -t nat -C {outside} 2>/dev/null || iptables -t nat -A {outside}",
+            # What is still sent to a Service here has nobody behind it, and a firewall may have let it pass where it
+            # would have been refused: whoever answers outside of the cluster would answer in the Service's place.
+            f"iptables -t mangle -C {lost} 2>/dev/null || iptables -t mangle -A {lost}",
             # Last and whole: the container runtime takes the network for ready as soon as the file is there.
             "cat > /tmp/gati.conflist <<'END'",
             json.dumps(plugins),

@@ -11,7 +11,7 @@ from typing import Any
 
 from scripts.chart.manifests import read_manifests
 from scripts.cluster.api import Api
-from scripts.cluster.kind import KindCluster
+from scripts.cluster.kind import SERVICE_SUBNET, KindCluster
 from scripts.cluster.objects import Object
 from scripts.containers import engine
 from scripts.containers.programs import program_images
@@ -22,7 +22,6 @@ MONITORING = "monitoring"
 PROMETHEUS = "prometheus"
 FIREWALL = "kube-router"
 _DEADLINE = 240.0  # seconds until an operator is ready; half a minute on two idle cores
-_SERVICES = "10.96.0.0/16"  # kind's own
 _CRDS = "CustomResourceDefinition"
 _HOST_VOLUMES = ("lib-modules", "xtables-lock")  # what a firewall needs of its node
 # What their manifests ask for is more than a test cluster on one machine has.
@@ -164,7 +163,7 @@ def _kube_router(work: Workspace, images: Mapping[str, str]) -> Iterator[Object]
         for container in _containers(document):
             container |= {"image": images[FIREWALL], "imagePullPolicy": "IfNotPresent"}
             container["args"] = ["--run-firewall=true", "--run-router=false", "--run-service-proxy=false"]
-            container["args"] += ["--enable-cni=false", f"--service-cluster-ip-range={_SERVICES}"]
+            container["args"] += ["--enable-cni=false", f"--service-cluster-ip-range={SERVICE_SUBNET}"]
             container["readinessProbe"] = {**container.pop("livenessProbe"), "initialDelaySeconds": 0}
             container["volumeMounts"] = [each for each in container["volumeMounts"] if each["name"] in _HOST_VOLUMES]
             pod = document["spec"]["template"]["spec"]

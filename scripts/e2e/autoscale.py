@@ -17,6 +17,8 @@ from scripts.cluster.api import connect
 from scripts.cluster.kind import cluster, demand_reachable_nodes
 from scripts.cluster.operators import FIREWALL, deploy, operator_images
 from scripts.cluster.transport import Login
+from scripts.containers import engine
+from scripts.containers.images import foundation
 from scripts.core.config import Config
 from scripts.core.errors import ConfigError
 from scripts.core.files import write_atomic
@@ -29,7 +31,7 @@ from scripts.e2e.monitoring import monitoring
 from scripts.e2e.policies import policies
 from scripts.e2e.report import STOPPED, Journal, Outcome, Report
 from scripts.e2e.run import alone, attempt, bring_services, discovered, rendered, toolkit_facts, typical
-from scripts.e2e.scaling import dev, hpa
+from scripts.e2e.scaling import dev, hpa, keda
 from scripts.e2e.sources import carried_values
 from scripts.e2e.subject import read_subject
 from scripts.release.package import package
@@ -39,11 +41,12 @@ _FOLDER = "autoscale"
 _SETS = ("default", "dev", "prod")
 # The longest first. They mostly wait, for windows and cooldowns of minutes, so all of them are on at a time.
 SCENARIOS: dict[str, Callable[[Lab, Journal], None]] = {
-    scenario.__name__: scenario for scenario in (hpa, dev, monitoring, policies)
+    scenario.__name__: scenario for scenario in (hpa, dev, keda, monitoring, policies)
 }
 _OPERATORS = {
     "hpa": ("metrics-server",),
     "dev": ("prometheus-operator", "keda"),
+    "keda": ("prometheus-operator", "keda"),
     "monitoring": ("prometheus-operator",),
     "policies": (FIREWALL, "prometheus-operator"),
 }
@@ -98,9 +101,12 @@ def run(work: Workspace, options: Options) -> Report:
         packaged = package(work.config, chart, work.helm, work.say)
         files = carried_values(packaged.path, _SETS, workplace / "values")
         candidate = Published(chart.name, packaged.version, packaged.sha256, str(packaged.path), packaged.sha256, files)
+        with engine.connect() as client:
+            door = foundation(work, "haproxy", client)
         operator_images(options.operators, work)  # an hour may go into them, and no cluster should wait for that
         made = stack.enter_context(cluster(work, keep=options.keep))
         bring_services(work, made)
+        made.load_images([door])
         login = Login(made.kubeconfig)
         api = stack.enter_context(connect(login, kubectl=work.tools.path("kubectl"), runner=work.runner))
         deploy(options.operators, made, api, work)
@@ -117,6 +123,7 @@ def run(work: Workspace, options: Options) -> Report:
             found=NOTHING,
             login=login,
             chosen=_SETS,
+            door=door,
         )
         if made.reused:
             lab.sweep()

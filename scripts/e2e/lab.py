@@ -107,7 +107,7 @@ class Lab:
     ours alone, so that a node of it may be closed. `control` is None where none can run; `latency` is how many times
     slower than before a request may become; `deadline` is what a rollout may take, in seconds. `chosen` are the
     values sets that are tested. `found` is what the candidate turned out to be. `major` is that of helm, and `other` a
-    helm of another one.
+    helm of another one. `door` is the image of a proxy, for scenarios that put one before the front.
     """
 
     api: Api
@@ -128,6 +128,7 @@ class Lab:
     chosen: tuple[str, ...] = (DEFAULT,)
     login: Login = field(default_factory=Login)
     sabotaged: Published | None = None
+    door: str = ""
     run: str = field(default_factory=lambda: secrets.token_hex(3))
     _shares: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_SHARES), repr=False)
     _closing: threading.Lock = field(default_factory=threading.Lock, repr=False)

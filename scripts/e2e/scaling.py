@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import json
+import time
+from typing import Any
 
 from scripts.cluster.objects import Object, conditions
+from scripts.cluster.operators import await_ready
 from scripts.core.errors import ClusterError
 from scripts.core.waiting import until
+from scripts.e2e import prometheus
 from scripts.e2e.lab import DEFAULT, Lab
+from scripts.e2e.promises import demand
 from scripts.e2e.report import Journal
-from scripts.e2e.scene import BURST, CALM, SCALER_DEADLINE, client, scene
+from scripts.e2e.scene import BURST, CALM, RESTRICTED, SCALER_DEADLINE, Scene, client, scene
 
 _WINDOW = 300.0  # seconds: the chart's own stabilization window, and its cooldown
+_WAKING = 60.0  # seconds that a request may wait at the door
 _ENOUGH = 300  # requests that the development values are asked
+# What stands in front of the ingress: it counts the demand, and keeps a request until somebody answers it.
+_DOOR_CONFIG = """defaults
+    mode http
+    timeout connect 1s
+    timeout client 75s
+    timeout server 75s
+    retries 60
+    option http-server-close
+frontend gati
+    bind :8080
+    default_backend gati
+backend gati
+    server gati {front}.{namespace}.svc:80
+frontend metrics
+    bind :8405
+    http-request use-service prometheus-exporter if {{ path /metrics }}
+"""
 
 
 def hpa(lab: Lab, journal: Journal) -> None:
@@ -31,6 +54,59 @@ def hpa(lab: Lab, journal: Journal) -> None:
                 its.await_replicas(lambda ready: ready >= 4, "at least four pods under load")
             with its.step("without load it goes back to two"):
                 its.await_replicas(lambda ready: ready == 2, "two pods again", deadline=_WINDOW + SCALER_DEADLINE)
+    lab.forget(its.namespace)
+
+
+def keda(lab: Lab, journal: Journal) -> None:
+    """From plain replicas to the HPA, to KEDA by request rate, to zero, back by demand at the door, and to the HPA."""
+    with scene(lab, journal, "KEDA, default values: the rate drives the replicas, from and to the HPA") as its:
+        demanded = f'sum(rate(haproxy_frontend_http_requests_total{{namespace="{its.namespace}",proxy="gati"}}[1m]))'
+        quick: dict[str, Any] = {"ingress": {"hpa": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 15}}}}}
+        by_hpa = {"ingress": {"hpa": {"enabled": True}}}
+        by_keda = {
+            "keda": {
+                "enabled": True,
+                "scaleToZero": True,
+                "requestsPerSecond": 25,
+                "serverAddress": prometheus.ADDRESS,
+                "activationQuery": demanded,
+                "pollingInterval": 5,
+                "cooldownPeriod": 20,
+                "initialCooldownPeriod": 120,  # Prometheus knows nothing of the door yet
+            }
+        }
+        # The scaler raises what is still rendered to its higher minimum, and owns the number from then on.
+        handover = {"ingress": {"hpa": {"enabled": True, "minReplicas": 3, "handover": True}}}
+        with its.step("install without a scaler"):
+            its.rollout.install(its.target(DEFAULT, quick), deadline=lab.deadline)
+        door = _door(lab, its.namespace)
+        with its.load("calm", door, CALM):
+            since = time.time()
+            with its.step("to the HPA: it takes the replicas over"):
+                its.rollout.upgrade(its.target(DEFAULT, quick, handover), deadline=lab.deadline)
+                its.await_replicas(lambda ready: ready >= 3, "the HPA to take the replicas over")
+            with its.step("to the HPA: the Deployment leaves them to it"):
+                its.rollout.upgrade(its.target(DEFAULT, quick, by_hpa), deadline=lab.deadline)
+                its.await_replicas(lambda ready: ready >= 2, "the HPA's replicas to be ready")
+                _demand_never_fewer(its, 2, since)
+            with its.step("from the HPA to KEDA"):
+                its.rollout.upgrade(its.target(DEFAULT, quick, by_keda), deadline=lab.deadline)
+                _await_scaler(lab, its.namespace)
+                _demand_never_fewer(its, 1, since)
+            with its.load("burst", door, BURST), its.step("the rate brings more pods"):
+                its.await_replicas(lambda ready: ready >= 4, "at least four pods for 130 requests a second")
+            _demand_never_fewer(its, 1, since)
+        with its.step("idle: none is left"):
+            its.await_replicas(lambda ready: ready == 0, "no pod while nobody calls")
+            lab.await_settled(its.namespace)  # those on their way out answer still
+        with its.load("waking", door, CALM, timeout=_WAKING):
+            with its.step("demand at the door brings it back"):
+                its.await_replicas(lambda ready: ready >= 1, "a pod for those who wait")
+            since = time.time()
+            with its.step("from KEDA back to the HPA"):
+                its.rollout.upgrade(its.target(DEFAULT, quick, by_hpa), deadline=lab.deadline)
+                its.await_replicas(lambda ready: ready >= 2, "the HPA's minimum of two pods")
+                _demand_never_fewer(its, 1, since)
     lab.forget(its.namespace)
 
 
@@ -73,3 +149,51 @@ def _await_scaler(lab: Lab, namespace: str) -> None:
 
 def _active(scaler: Object) -> bool:
     return bool(conditions(scaler).get("ScalingActive", {}).get("status") == "True")
+
+
+def _demand_never_fewer(its: Scene, least: int, since: float) -> None:
+    fewest = its.fewest(since)
+    demand(fewest >= least, "pods were missing on the way", f"never fewer than {least} ready", f"{fewest} at times")
+
+
+def _door(lab: Lab, namespace: str) -> list[str]:
+    """Put a proxy before the front that counts and keeps requests; where it is reached from outside."""
+    labels = {"app": "door"}
+    config = _DOOR_CONFIG.format(front=lab.question.service, namespace=namespace)
+    container = {
+        "name": "door",
+        "image": lab.door,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["haproxy", "-f", "/door/haproxy.cfg"],
+        "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
+        # Not at the door itself, where it would be counted as demand.
+        "readinessProbe": {"httpGet": {"port": "metrics", "path": "/metrics"}, "periodSeconds": 1},
+        "ports": [{"name": "http", "containerPort": 8080}, {"name": "metrics", "containerPort": 8405}],
+        "volumeMounts": [{"name": "door", "mountPath": "/door"}],
+        "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}},
+    }
+    pod = {
+        "automountServiceAccountToken": False,
+        "containers": [container],
+        "volumes": [{"name": "door", "configMap": {"name": "door"}}],
+    }
+    ports = [{"name": name, "port": number, "targetPort": name} for name, number in (("http", 80), ("metrics", 8405))]
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    meta = {"metadata": {"name": "door", "labels": labels}}
+    for document in (
+        {"apiVersion": "v1", "kind": "ConfigMap", **meta, "data": {"haproxy.cfg": config}},
+        {"apiVersion": "v1", "kind": "Service", **meta}
+        | {"spec": {"type": "NodePort", "selector": labels, "ports": ports}},
+        {"apiVersion": "apps/v1", "kind": "Deployment", **meta}
+        | {"spec": {"selector": {"matchLabels": labels}, "template": template}},
+        {"apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor", **meta}
+        | {"spec": {"selector": {"matchLabels": labels}, "endpoints": [{"port": "metrics", "interval": "5s"}]}},
+    ):
+        lab.api.apply(document, namespace)
+    await_ready(lab.api, "Deployment", namespace, "door")
+    service = lab.api.get("Service", "door", namespace) or {}
+    number = service["spec"]["ports"][0]["nodePort"]
+    targets = [f"http://{address}:{number}/" for address in lab.addresses()]
+    for target in targets:
+        lab.api.wait(lambda target=target: lab.ask(target), what=f"{target} to answer", deadline=30)  # type: ignore[misc]
+    return targets
