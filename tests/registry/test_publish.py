@@ -7,6 +7,7 @@ import os
 import random
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import requests
@@ -383,3 +384,18 @@ def test_who_may_not_push_hears_of_it_before_anything_is_written(packed: Package
         else:
             demand_push(registry, packed)
         assert [one.path for one in server.requests if one.method == "POST"] == ["/v2/charts/demo/blobs/uploads/"]
+
+
+def test_the_right_to_push_is_asked_for_and_not_that_to_pull_alone(packed: Package) -> None:
+    def answer(request: Request) -> Reply:
+        if request.path.startswith("/token"):
+            return Reply(200, b'{"token": "abc"}')
+        if request.headers.get("authorization") != "Bearer abc":
+            return Reply(401, b"", {"WWW-Authenticate": f'Bearer realm="http://{server.host}/token",service="b"'})
+        return Reply(202)
+
+    with scripted(answer) as server:
+        demand_push(Registry(f"oci://{server.host}/charts"), packed)
+        asked = [unquote(one.path) for one in server.requests if one.path.startswith("/token")]
+    assert asked
+    assert all("scope=repository:charts/demo:pull,push" in one for one in asked)

@@ -409,3 +409,20 @@ class TestNames:
     def test_docker_hub_answers_elsewhere(self) -> None:
         assert Registry("oci://docker.io/me").api_host == "registry-1.docker.io"
         assert Registry("oci://ghcr.io/me").api_host == "ghcr.io"
+
+
+def test_a_blob_may_come_from_a_plain_store_since_its_digest_is_compared_and_a_manifest_may_not(
+    authority: Authority,
+) -> None:
+    content = b"layer"
+    with scripted(lambda _: Reply(200, content)) as store:
+        lead = Reply(307, b"", {"Location": f"http://{store.host}/there"})
+        with scripted(routes(other=lead, tag=lead), tls=authority.server_context()) as server:
+            registry = Registry(f"oci://{server.host}/charts", ca_file=authority.ca)
+            reference = registry.reference("demo", "1.0.0")
+            with connect(registry, sleep=Waits()) as client:
+                assert client.blob(reference, sha256(content), len(content)) == content
+                with pytest.raises(RegistryError, match="its layer is damaged"):
+                    client.blob(reference, sha256(b"another"), 7)
+                with pytest.raises(RegistryError, match="leads a GET to a place where it is not sent"):
+                    client.manifest(reference)
