@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.core.errors import ChangelogError
+from scripts.core.files import read_file
 from scripts.core.semver import final_of, highest, is_prerelease, is_semver
 from scripts.core.semver import parse as parse_version
 
@@ -108,7 +109,7 @@ def read_changelog(path: Path) -> Changelog | None:
 def read_text(path: Path) -> str | None:
     """The text of the file `path` with its own line ends, None when there is no such file. Raises ChangelogError."""
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_file(path).decode("utf-8")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

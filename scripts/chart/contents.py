@@ -14,6 +14,7 @@ from typing import Any
 from scripts.chart.archive import read_members
 from scripts.chart.manifests import kubernetes_loader
 from scripts.core.errors import ChartError
+from scripts.core.files import read_file
 
 _ASKED = re.compile(r"APIVersions\.Has\s*\(?\s*[\"`]([\w.-]+(?:/[\w.-]+){0,2})[\"`]")
 _REMOTE = re.compile(rb'"\$ref"\s*:\s*"(https?://[^"#]+)')
@@ -184,7 +185,7 @@ def _yaml(data: str | bytes) -> Mapping[str, Any]:
 
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_file(file)
     except FileNotFoundError:  # a symlink to nowhere
         return b""
     except OSError as error:

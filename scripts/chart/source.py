@@ -11,6 +11,7 @@ from typing import Any
 
 from scripts.core.command import Runner
 from scripts.core.errors import USAGE, ChartError, ReleaseError, ValuesError
+from scripts.core.files import read_file
 from scripts.core.git import why_absent
 from scripts.core.paths import matching
 from scripts.core.yaml_edit import set_value
@@ -45,6 +46,9 @@ def read_chart(path: Path, values: Sequence[str] = ()) -> Chart:
     Whether the version is semver is lint's question, not this one's.
     """
     file = path / "Chart.yaml"
+    for name in (".helmignore", "values.schema.json"):  # which helm opens, and would wait at a pipe
+        if (path / name).exists() and not (path / name).is_file():
+            raise ChartError(f"{path / name} is no regular file", run="make it one, or take it out")
     if not file.is_file():
         held, run = why_absent(file if path.is_dir() else path, Runner()) or (None, None)
         raise ChartError(
@@ -99,7 +103,7 @@ def check_sources(chart: Chart) -> None:
         read_yaml(file, ValuesError)
     schema = chart.path / "values.schema.json"
     try:
-        json.loads(schema.read_bytes())
+        json.loads(read_file(schema))
     except FileNotFoundError:
         return
     except OSError as error:

@@ -23,6 +23,7 @@ from scripts.checks.matrix import column_name
 from scripts.checks.schemas import Schemas
 from scripts.core.config import Config
 from scripts.core.errors import USAGE, ChangelogError, ChartError, ConfigError, FindingsError, ReleaseError, ValuesError
+from scripts.core.files import read_file
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import is_semver
@@ -281,7 +282,7 @@ def schema_rules(chart: Chart) -> Iterator[Finding]:
         yield Finding("info", "schema", "the chart has no values.schema.json: keys and types of values are not checked")
         return
     try:
-        json.loads(file.read_bytes())
+        json.loads(read_file(file))
     except json.JSONDecodeError as error:
         yield Finding("error", "schema", f"is not valid JSON: {error.msg}", file, error.lineno)
     except UnicodeDecodeError:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 from scripts.core.errors import OutputError, ReleaseError
 
 _ROOM = 64 << 10  # bytes, more than any record
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file. Raises OSError, also for a pipe or the like: to open one is to wait for who writes."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return path.read_bytes()
 
 
 def sha256(content: bytes | str | Path) -> str:

@@ -360,7 +360,8 @@ class Repository:
         try:
             return path.resolve().relative_to(self.root).as_posix()
         except ValueError:
-            raise GitError(f"{path} is not inside the git repository {self.root}") from None
+            run = f"keep {path.name} in the repository"
+            raise GitError(f"{path} is not inside the git repository {self.root}", run=run) from None
 
     def _git(
         self,

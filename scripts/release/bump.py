@@ -17,6 +17,7 @@ from scripts.core import edits
 from scripts.core.config import Config
 from scripts.core.edits import Edit
 from scripts.core.errors import SAME_COMMAND, ConfigError, GitError, PartError, RegistryError, VersionError
+from scripts.core.files import read_file
 from scripts.core.git import Repository, find_repository
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import PARTS, bump, demand_part, highest, in_line, is_prerelease, is_semver, parse, tag_name
@@ -54,7 +55,7 @@ class Bump:
 def read_disk(path: Path) -> bytes | None:
     """The content of the file `path`, None where there is none. Raises ConfigError."""
     try:
-        return path.read_bytes()
+        return read_file(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -257,7 +258,8 @@ def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
             changed = [edit for edit in bump.edits if _held(edit) != edit.before]
             edits.apply([Edit(edit.path, _held(edit), edit.before) for edit in changed])
             for edit in bump.edits:  # of a run that was killed
-                edit.fresh.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    edit.fresh.unlink()
         raise
 
 

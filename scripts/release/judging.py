@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from scripts.chart.source import Chart, read_chart
@@ -98,7 +99,14 @@ def edited(chart: Chart, bump: Bump) -> Iterator[Chart]:
     """A copy of the chart that has the edits of `bump`, gone after the block."""
     with tempfile.TemporaryDirectory(prefix=owned("judged")) as scratch:
         folder = f"{scratch}/{chart.path.name}"
-        ignored = shutil.ignore_patterns(FRESH.format("*"))
+        fresh = shutil.ignore_patterns(FRESH.format("*"))
+
+        def ignored(at: str, names: list[str]) -> set[str]:
+            """Nor a pipe or a socket, which cannot be copied."""
+            places = {name: Path(at, name) for name in names}
+            odd = {name for name, one in places.items() if one.exists() and not (one.is_file() or one.is_dir())}
+            return odd | fresh(at, names)
+
         shutil.copytree(chart.path, folder, ignore=ignored, ignore_dangling_symlinks=True)
         copy = read_chart(type(chart.path)(folder))
         for edit in bump.edits:

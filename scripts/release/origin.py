@@ -277,6 +277,8 @@ class _Judge:
             if path in self._repository.ignored([path]):
                 return IGNORED
             return "added, not committed" if path in self._flags else UNTRACKED
+        if exists and not (self._repository.root / path).is_file():
+            return "changed, no regular file"
         if not exists:
             return f"{_SPARSE}: not checked out" if flag in "Ss" else _ABSENT
         if content is not None and self._repository.stored([path])[path] == _oid(content, entry):

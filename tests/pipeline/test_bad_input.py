@@ -231,6 +231,16 @@ class TestDist:
         assert not cli.registry.exists()
 
 
+@pytest.mark.parametrize("name", ["pipe", "values.schema.json", ".helmignore", "templates/pipe.yaml"])
+@pytest.mark.parametrize("task", ["lint", "template"])
+def test_a_pipe_in_the_chart_is_not_waited_for(cli: Cli, task: str, name: str) -> None:
+    (cli.chart / name).unlink(missing_ok=True)
+    os.mkfifo(cli.chart / name)
+    told = cli.on_chart(task)
+    told.refused()
+    assert "regular file" in told.stdout + told.stderr  # helm calls it irregular
+
+
 class TestUsage:
     @pytest.mark.parametrize(
         ("argv", "words"),
