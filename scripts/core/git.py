@@ -87,6 +87,11 @@ class Repository:
         """The branch that a commit goes to; None where HEAD is detached."""
         return self._git("symbolic-ref", "--quiet", "--short", "HEAD", check=False).stdout.strip() or None
 
+    def on_a_branch(self) -> bool:
+        """Whether some branch, here or of a remote as it was last fetched, holds the commit at HEAD."""
+        words = ("--count=1", "--contains=HEAD", "refs/heads", "refs/remotes")
+        return bool(self._git("for-each-ref", *words, check=False).stdout.strip())
+
     def unfinished(self) -> str | None:
         """What somebody has begun here that the next commit would become part of: merge, rebase and the like."""
         begun = (

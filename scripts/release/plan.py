@@ -347,6 +347,8 @@ class Release:
         if repository is None or not (self._options.part or self._options.tag):
             return ()
         if repository.branch() is None:
+            if not self._options.part and repository.on_a_branch():
+                return ()
             what = "the commit belongs to no branch until you make one: git switch --create NAME"
             return (f"HEAD is detached: {what if self._options.part else 'the tag is at a commit of no branch'}",)
         behind = repository.behind()

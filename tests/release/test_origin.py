@@ -675,9 +675,12 @@ def test_a_head_without_a_branch_is_said_before(project: Project) -> None:
         assert [
             note for note in ready.facts.notes if note.startswith("HEAD is detached: the commit belongs to no branch")
         ]
-    with prepared(project.work, Options(), dry_run=True) as ready:
-        assert ready.facts.notes == ()
+    for options in (Options(), Options(tag=True)):  # as CI checks out the tip of a branch
+        with prepared(project.work, options, dry_run=True) as ready:
+            assert ready.facts.notes == ()
     assert project.release(part="patch").version == "1.2.1"
+    with prepared(project.work, Options(tag=True), dry_run=True) as ready:
+        assert ready.facts.notes == ("HEAD is detached: the tag is at a commit of no branch",)
 
 
 def test_a_branch_that_is_behind_is_said_before(project: Project) -> None:
