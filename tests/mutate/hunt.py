@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import json
 import os
@@ -20,7 +21,7 @@ import pytest
 import yaml
 
 from tests.mutate.generate import CHART, Mutant
-from tests.mutate.targets import FIRST, LAST, NEVER, RENDER, TARGETS
+from tests.mutate.targets import LAST, NEVER, RENDER, TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 300.0  # seconds for a fault
@@ -115,18 +116,23 @@ def of_mutant(items: Iterable[pytest.Item], mutant: Mutant, before: str) -> Iter
         about = Path(mutant.file).stem.split("-")[0].lstrip("_")
         own = (item for item in items if item.path.is_relative_to(ROOT / RENDER) and item.path.stem not in NEVER)
 
-        def order(item: pytest.Item) -> tuple[bool, ...]:
+        def order(item: pytest.Item) -> tuple[int, ...]:
             name = item.path.stem
-            return item.nodeid != before, name in LAST, about not in name, name not in FIRST
+            return item.nodeid != before, name in LAST, about not in name, -_said(item.path).count(about)
 
     else:
         tests = next(target.tests for target in TARGETS if target.file == mutant.file)
         own = (item for item in items if item.path.relative_to(ROOT).as_posix() in tests)
 
-        def order(item: pytest.Item) -> tuple[bool, ...]:
+        def order(item: pytest.Item) -> tuple[int, ...]:
             return (item.nodeid != before,)
 
     yield from sorted(own, key=order)
+
+
+@functools.cache
+def _said(file: Path) -> str:
+    return file.read_text(encoding="utf-8").lower()
 
 
 def _in_chart(mutant: Mutant) -> None:
