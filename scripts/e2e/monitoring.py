@@ -57,14 +57,14 @@ def monitoring(lab: Lab, journal: Journal) -> None:
         hurried = prometheus.hurried(_rule(lab, its.namespace), name=f"hurried-{its.namespace}", times=_TIMES)
         lab.api.apply(hurried)
         try:
-            _alerts(lab, its, targets)
+            _alerts(lab, its, targets, hurried["metadata"]["name"])
         finally:
             lab.api.delete("PrometheusRule", hurried["metadata"]["name"], "monitoring")
         its.rollout.uninstall()  # what it has beside Prometheus does not go with the namespace
     lab.forget(its.namespace)
 
 
-def _alerts(lab: Lab, its: Scene, targets: list[str]) -> None:
+def _alerts(lab: Lab, its: Scene, targets: list[str], group: str) -> None:
     slow = [f"{target}playground/delay?seconds=2" for target in targets]
     causes: dict[str, tuple[contextlib.AbstractContextManager[object], tuple[str, ...]]] = {
         "requests become slow": (_calls(lab, "slow", slow), ("GatiIngressSlow",)),
@@ -78,8 +78,8 @@ def _alerts(lab: Lab, its: Scene, targets: list[str]) -> None:
     declared = {rule["alert"] for rule in _rule(lab, its.namespace)["spec"]["groups"][0]["rules"]}
     demand(told == declared, "there is an alert whose cause is not made here", str(sorted(told)), str(sorted(declared)))
     with _calls(lab, "asking", targets):
-        with its.step("no alert fires"):
-            _await(lab, lambda: not _firing(lab), "no alert to fire")
+        with its.step("no alert is on its way"):
+            _await(lab, lambda: _quiet(lab, group), "the alerts to be evaluated, and none to be on its way")
         for what, (cause, names) in causes.items():
             wanted = {f"Hurried{name}" for name in names}
             with its.step(f"{what}: {', '.join(names)}"), cause:
@@ -92,8 +92,15 @@ def _fire(lab: Lab, wanted: set[str]) -> bool:
     return wanted <= _firing(lab)
 
 
-def _firing(lab: Lab) -> set[str]:
-    return {name for name in prometheus.firing(lab.api) if name.startswith("Hurried")}
+def _firing(lab: Lab, *more: str) -> set[str]:
+    """The hurried alerts that fire, or are in one of `more` states."""
+    return {name for name in prometheus.alerts(lab.api, "firing", *more) if name.startswith("Hurried")}
+
+
+def _quiet(lab: Lab, group: str) -> bool:
+    """Whether every rule of a group was evaluated and found nothing, not even for a moment."""
+    rules = prometheus.rules(lab.api, group)
+    return bool(rules) and all(rule["health"] == "ok" for rule in rules) and not _firing(lab, "pending")
 
 
 @contextlib.contextmanager

@@ -67,11 +67,9 @@ def rules(api: Api, group: str) -> list[Object]:
     return [rule for each in _ask(api, "rules")["groups"] if each["name"] == group for rule in each["rules"]]
 
 
-def firing(api: Api) -> set[str]:
-    """The names of the alerts that fire."""
-    return {
-        each["labels"]["alertname"] for each in _ask(api, "alerts")["alerts"] if each["state"] == "firing"
-    }  # fmt: skip
+def alerts(api: Api, *states: str) -> set[str]:
+    """The names of the alerts that are "pending" or "firing"."""
+    return {each["labels"]["alertname"] for each in _ask(api, "alerts")["alerts"] if each["state"] in states}
 
 
 def hurried(rule: Object, *, name: str, times: int) -> Object:
