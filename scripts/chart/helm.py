@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +22,11 @@ from scripts.core.paths import key_text, line_of, list_item, shown
 _ENVIRONMENT = {"HELM_NO_PLUGINS": "1", **BRIEF_GO}
 _SAVED = re.compile(r"^Successfully packaged chart and saved it to: (.+)$", re.MULTILINE)
 _UNSAVED = re.compile(r"^(?:Error: )?failed to save: (?:.*: )?(.+)$", re.MULTILINE)
+# What a system says of a place that cannot be written, in Go's words too; all else lies in the chart.
+_NO_PLACE = frozenset(
+    os.strerror(code).lower()
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOENT)
+)
 _HINT = re.compile(r"\n*Use --debug flag to render out invalid YAML\s*$")
 _LINT_LINE = re.compile(r"^\[(INFO|WARNING|ERROR)\] ?(.*?): ?(.*)$")
 _LINT_LOG = re.compile(r'^level=\w+ msg="(?:funcMap fail|missing required value)" message="(.*)"$')
@@ -172,7 +179,8 @@ class Helm:
         argv += ["--app-version", app_version] if app_version else []
         result = self.runner.run(argv, env=env, deadline=deadline, check=False)
         if result.status != 0:
-            if (unsaved := _UNSAVED.search(result.stderr)) is not None:
+            unsaved = _UNSAVED.search(result.stderr)
+            if unsaved is not None and unsaved[1] in _NO_PLACE:
                 raise OutputError(f"helm cannot write {into}", found=unsaved[1], run="make room there, or set TMPDIR")
             raise _refusal(read_complaints(result.stderr, chart), chart)
         # It says where; others may have archives in the same folder.

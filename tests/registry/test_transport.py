@@ -323,7 +323,8 @@ class TestTrust:
             with connect(registry) as client:
                 assert client.manifest(registry.reference("demo", "9.9.9")) is None
         except RegistryError as error:
-            assert "x509" in said or "tls:" in said, (said, error)
+            # Whose certificate is wanted may be cut off before it has read so.
+            assert any(word in said for word in ("x509", "tls:", "reset by peer", "broken pipe")), (said, error)
             return False
         assert "not found" in said, said
         return True

@@ -264,6 +264,14 @@ def test_a_place_that_helm_cannot_write_is_no_fault_of_the_chart(project: Projec
     assert told.value.code == OUTSIDE
 
 
+def test_what_helm_cannot_write_for_what_is_in_it_is_the_charts(project: Project, tmp_path: Path) -> None:
+    text = (project.config.chart / "Chart.yaml").read_text(encoding="utf-8")
+    text = f'{text.partition("annotations:")[0]}\nannotations: {{a: "\\x7f"}}\n'
+    (project.config.chart / "Chart.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ChartError, match="control characters are not allowed"):
+        project.work.helm.package(project.config.chart, tmp_path, epoch=0)
+
+
 def test_damage_in_the_registry_is_found_by_a_later_run(project: Project) -> None:
     record = project.release()
     blob = project.config.embedded_registry / "sha256" / record.sha256
