@@ -24,7 +24,8 @@ def test_a_port_that_a_program_has(make_stack: MakeStack) -> None:
         taken.listen()
         with pytest.raises(EngineError) as refusal:
             stack.up("1")
-    first, found, run = str(refusal.value).splitlines()
+    first, found, run, doctor = str(refusal.value).splitlines()
+    assert doctor.strip() == f"doctor:   invoke doctor looks at this: port {stack.work.config.http_port}"
     assert first == f"port {stack.work.config.http_port}, which the stack needs for HTTP, is already taken"
     assert "another program" in found
     assert f"GATI_HTTP_PORT={stack.work.config.http_port + 1} invoke up" in run
