@@ -102,7 +102,10 @@ def probes_answer(lab: Lab, namespace: str, *, kinds: Sequence[str] = _PROBES) -
 
 
 def needs_are_said(lab: Lab, namespace: str) -> str:
-    """Every container says what it asks for and what it may take of memory, and writes nothing into its image."""
+    """Every container says what it asks for, what it may take of memory and, where it opens a port, when it is ready.
+
+    And it writes nothing into its image.
+    """
     count = 0
     for pod in lab.pods(namespace):
         for container in pod["spec"]["containers"]:
@@ -116,6 +119,8 @@ def needs_are_said(lab: Lab, namespace: str) -> str:
             demand(not lacking, f"{what} does not say what it needs", found=f"no {', '.join(lacking)}")
             fixed = container.get("securityContext", {}).get("readOnlyRootFilesystem") is True
             demand(fixed, f"{what} can write into its image", "readOnlyRootFilesystem: true")
+            told = "readinessProbe" in container or not container.get("ports")
+            demand(told, f"{what} does not say when it is ready", "a readinessProbe")
             count += 1
     return f"{count} containers"
 

@@ -506,8 +506,8 @@ CASES = (
     Case(RECREATE, "upgrade", "requests were lost(.|\\n)*no pod was ready"),
     case(
         "back-no-probe",
-        "changes",
-        "requests were lost|became slow",
+        "install",
+        "container route-manager of pod .* does not say when it is ready",
         back('(dict "a" (unset $main "readinessProbe") "b" (unset $main "startupProbe"))'),
     ),
     case(

@@ -70,6 +70,7 @@ FIXED = {"readOnlyRootFilesystem": True}
         ({"resources": NEEDS}, "can write into its image"),
         ({"securityContext": FIXED}, "no requests.cpu, requests.memory, limits.memory"),
         ({"resources": {**NEEDS, "limits": {}}, "securityContext": FIXED}, "no limits.memory"),
+        ({"resources": NEEDS, "securityContext": FIXED}, "does not say when it is ready"),
     ],
 )
 def test_a_container_that_does_not_say_what_it_needs(container: dict[str, Any], told: str) -> None:
