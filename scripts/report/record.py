@@ -164,14 +164,19 @@ def _speaks_of(about: str, thing: str) -> bool:
     return about == thing or about.startswith((f"{thing} ", f"{thing}:", f"{thing}.", f"{thing},"))
 
 
+def _tested(inputs: Inputs, folder: Path, what: str, run: str) -> dict[str, Any]:
+    """The report of a run on a cluster in `folder`; absent where it was of another version."""
+    found = inputs.read(folder / "report.json", "e2e", run)
+    if found["state"] == "absent" or (tested := found["candidate"].get("version")) == inputs.version:
+        return found
+    return inputs.absent(f"{what} of {tested}, and the chart is {inputs.version}", run)
+
+
 def _availability(inputs: Inputs) -> dict[str, Any]:
     folder = inputs.dist / "e2e"
-    found = inputs.read(folder / "report.json", "e2e", "nox -s e2e")
+    found = _tested(inputs, folder, "the smoke test was", "nox -s e2e")
     if found["state"] == "absent":
         return found
-    tested = found["candidate"].get("version")
-    if tested != inputs.version:
-        return inputs.absent(f"the smoke test was of {tested}, and the chart is {inputs.version}", "nox -s e2e")
     if other := _another(inputs, found["candidate"].get("digest", "")):
         return inputs.absent(f"the smoke test was of another archive than the packaged one, {other}", "nox -s e2e")
     control = read_load(folder / _CONTROL) if (folder / _CONTROL).is_file() else []
@@ -226,12 +231,9 @@ def _load(inputs: Inputs, folder: Path, name: str, attempt: int, control: Sequen
 def _scaling(inputs: Inputs) -> dict[str, Any]:
     """The scenarios with operators, each with its curve: as a picture, and in numbers."""
     folder = inputs.dist / "autoscale"
-    found = inputs.read(folder / "report.json", "e2e", "nox -s autoscale")
+    found = _tested(inputs, folder, "scaling was tested", "nox -s autoscale")
     if found["state"] == "absent":
         return found
-    tested = found["candidate"].get("version")
-    if tested != inputs.version:
-        return inputs.absent(f"scaling was tested of {tested}, and the chart is {inputs.version}", "nox -s autoscale")
     for one in found["scenarios"]:
         one["curve"] = None
         try:
