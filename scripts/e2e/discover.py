@@ -22,7 +22,7 @@ class Found:
 
     `workloads` and `behind` (those of them that the question goes to) are "Kind/name"; `claims` are the workloads and
     claims that keep data, `definitions` the kinds that the chart defines, `others` what else it runs, `outside` what it
-    has outside of namespaces.
+    has outside of namespaces. `also` are the workloads behind the front that can be asked, and how.
     """
 
     question: Question | None
@@ -36,6 +36,7 @@ class Found:
     lacks: tuple[str, ...]
     outside: tuple[str, ...] = ()
     host_ports: tuple[int, ...] = ()
+    also: tuple[tuple[str, Question], ...] = ()
 
     @property
     def exclusive(self) -> str:
@@ -70,8 +71,7 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
     workloads = {f"{document.kind}/{document.name}": document.data for document in own if document.kind in WORKLOADS}
     services = [document.data for document in own if document.kind == "Service"]
     question, lack = _question(services, workloads, subject)
-    chosen = next((one for one in services if question and one["metadata"]["name"] == question.service), None)
-    selector = (chosen or {}).get("spec", {}).get("selector") or {}
+    chosen = next((one for one in services if question and one["metadata"]["name"] == question.service), {})
     if absent := [name for name in subject.backs if name not in workloads]:
         raise ConfigError(
             f"[tool.gati.e2e] backs names {absent[0]}, which the chart does not render",
@@ -80,7 +80,7 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
     return Found(
         question=question,
         workloads=tuple(workloads),
-        behind=tuple(name for name, data in workloads.items() if selector and _fits(selector, _labels(data))),
+        behind=tuple(name for name, data in workloads.items() if _leads(chosen, data)),
         claims=tuple(_claims(own)),
         definitions=tuple(document.name for document in every if document.kind == "CustomResourceDefinition"),
         others=tuple(f"{one.kind}/{one.name}" for one in own if one.kind in ("Job", "CronJob", "Pod", "ReplicaSet")),
@@ -92,6 +92,11 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
             for container in _containers([_pod(data)])
             for port in container.get("ports") or ()
             if port.get("hostPort")
+        ),
+        also=tuple(
+            (name, asked)
+            for name in subject.backs
+            if (asked := _question([one for one in services if _leads(one, workloads[name])], workloads, Subject())[0])
         ),
         lacks=(*([lack] if lack else []), *([] if workloads else ["a workload: nothing runs all the time"])),
     )
@@ -124,8 +129,7 @@ def _choices(
 ) -> Iterator[tuple[tuple[int, ...], Question]]:
     """Each port of a Service that may be asked, with its rank: the lowest is the best."""
     spec = service.get("spec") or {}
-    selector = spec.get("selector") or {}
-    pods = [_pod(data) for data in workloads.values() if selector and _fits(selector, _labels(data))]
+    pods = [_pod(data) for data in workloads.values() if _leads(service, data)]
     for number, port in enumerate(spec.get("ports") or ()):
         told = bool(subject.port) and subject.port in (port.get("name"), str(port.get("port")))
         if port.get("protocol", "TCP") != "TCP" or (subject.port and not told) or not pods:
@@ -209,8 +213,10 @@ def _labels(data: Mapping[str, Any]) -> Mapping[str, str]:
     return (template.get("metadata") or {}).get("labels") or {}
 
 
-def _fits(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    return all(labels.get(key) == value for key, value in wanted.items())
+def _leads(service: Mapping[str, Any], workload: Mapping[str, Any]) -> bool:
+    """Whether a Service ({}: none) selects the pods of a workload."""
+    wanted: Mapping[str, str] = (service.get("spec") or {}).get("selector") or {}
+    return bool(wanted) and wanted.items() <= _labels(workload).items()
 
 
 def _claims(documents: Iterable[Document]) -> Iterator[str]:

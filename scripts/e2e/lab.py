@@ -533,6 +533,16 @@ class Lab:
             if ledger.windows and not ledger.failed:
                 raise Unproven(f"{name}: the control lost too", found="\n".join(map(str, ledger.windows)))
 
+    @contextlib.contextmanager
+    def load_behind(self, journal: Journal, namespace: str, name: str) -> Iterator[None]:
+        """Load a little what the front asks, too, on new connections: a front that asks again hides what is lost."""
+        with contextlib.ExitStack() as stack:
+            for workload, question in self.found.also:
+                lab = replace(self, found=replace(self.found, question=question, behind=(workload,)))
+                title = f"{name}, {question.service}"
+                stack.enter_context(lab.load(journal, namespace, title, enough=300, rate=LIGHT, kinds=["new"]))
+            yield
+
     def open(self, namespace: str, *, port: str = "") -> tuple[Outside, list[str]]:
         """Offer the front's Service on every node's address, and wait until all of them answer.
 

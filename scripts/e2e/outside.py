@@ -14,7 +14,7 @@ from scripts.cluster.objects import Object
 from scripts.core.errors import ClusterError
 from scripts.core.waiting import repeated
 
-NAME = "gati-e2e-outside"
+_PREFIX = "gati-e2e-"  # of the names of twins
 _LOOK = 0.3  # seconds between two looks at the Service
 _AGREE_DEADLINE = 20.0
 _NOBODY = {"gati-e2e/nobody": "the-service-is-gone"}
@@ -33,6 +33,7 @@ class Outside:
         self._api = api
         self._namespace = namespace
         self._service = service
+        self.name = f"{_PREFIX}{service}"[:63].rstrip("-")
         self._lock = threading.Lock()
         self._shown: Object = {}
         self._asked: list[str] = []
@@ -54,12 +55,12 @@ class Outside:
             if shown == self._shown:
                 return
             self._number = self._number or (shown["ports"][0]["port"] if real else 0)
-            if not self.node_port and (made := self._api.get("Service", NAME, self._namespace)):
+            if not self.node_port and (made := self._api.get("Service", self.name, self._namespace)):
                 self.node_port = made["spec"]["ports"][0]["nodePort"]  # of an offer before: whoever asks it goes on
             if self.node_port:
                 for port in shown["ports"][:1]:
                     port["nodePort"] = self.node_port
-            document = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME}, "spec": shown}
+            document = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": self.name}, "spec": shown}
             made = self._api.apply(document, self._namespace)
             self.node_port = made["spec"]["ports"][0]["nodePort"]
             self._shown = _twin(real, self._port, self._number)
@@ -79,7 +80,7 @@ class Outside:
         seen: list[set[tuple[Any, ...]]] = []
 
         def agree() -> bool | None:
-            seen[:] = [self._places(self._service), self._places(NAME)]
+            seen[:] = [self._places(self._service), self._places(self.name)]
             return True if seen[0] == seen[1] else None
 
         def state() -> str:

@@ -242,7 +242,11 @@ def changes(lab: Lab, journal: Journal) -> None:
         rollout.install(lab.target(lab.candidate, namespace, changes=given), deadline=lab.deadline)
     # A connection that is kept ends with such a server, and a request on it too: a new one must never meet it.
     kinds = ["new"] if "abrupt" in known else list(KINDS)
-    with lab.load(journal, namespace, "one change at a time", kinds=kinds, enough=1500) as recording:
+    name = "one change at a time"
+    with (
+        lab.load(journal, namespace, name, kinds=kinds, enough=1500) as recording,
+        lab.load_behind(journal, namespace, name),
+    ):
         if "routes" in known:
             before = _routes(lab, namespace)
             there = _uids(lab, namespace)
@@ -277,13 +281,13 @@ def changes(lab: Lab, journal: Journal) -> None:
                 replicas = _workload(lab, namespace)["spec"]["replicas"]
                 demand(replicas == 4, "the upgrade set the replicas back", "4", str(replicas))
                 promises.unscaled(lab, namespace)
-        for name in known.keys() - _SPECIAL:
-            change(f"{name} alone", name)
+        for other in sorted(known.keys() - _SPECIAL):
+            change(f"{other} alone", other)
         if "tls" in known:
             lab.make_certificate(namespace)
             change("TLS, while the plain port stays", "tls")
         _after(lab, journal, rollout, recording, "all of them")
-    _enough_ready(lab, journal, recording, namespace, "one change at a time")
+    _enough_ready(lab, journal, recording, namespace, name)
     if "tls" in known:
         with journal.step("TLS: the Service is answered over HTTPS, by way of what is behind it"):
             outside, targets = lab.open(namespace, port="https")

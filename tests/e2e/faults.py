@@ -519,7 +519,7 @@ CASES = (
     case(
         "back-no-prestop",
         "changes",
-        "requests were lost|became slow",
+        "requests were lost(.|\\n)*told to stop",
         back('unset $main "lifecycle"'),
         back('set $main "env" (append $main.env (dict "name" "STOP_MODE" "value" "abrupt"))'),
     ),

@@ -164,3 +164,17 @@ def test_only_known_words_in_braces_are_filled_in() -> None:
     values = subject.overlay(namespace="n", images="own", version="2", changes=["unknown"], knows=lambda _: True)
     assert values == {"a": "own/x:2", "b": ["{{ .Values.c }} {d}"], "n": 1}
     assert (subject.versioned, subject.release) == (True, "app")
+
+
+def test_what_the_front_asks_is_asked_too() -> None:
+    back = workload(port="{name: rpc, containerPort: 50051}", probe="{grpc: {port: 50051}}")
+    back = back.replace("name: app}", "name: back}").replace("app: web", "app: back")
+    lone = workload(port="{}").replace("name: app}", "name: lone}").replace("app: web", "app: lone")
+    services = (
+        service("{port: 80, targetPort: web}"),
+        service("{port: 5, targetPort: rpc}", name="headless", selector="{app: back}", more="clusterIP: None"),
+        service("{port: 5, targetPort: rpc}", name="back", selector="{app: back}"),
+    )
+    subject = Subject("app", service="app", path="/asked", backs=("Deployment/back", "Deployment/lone"))
+    also = found(workload(), back, lone, *services, subject=subject).also
+    assert [(name, str(question)) for name, question in also] == [("Deployment/back", "grpc of Service back")]

@@ -9,7 +9,7 @@ import pytest
 from scripts.cluster.api import Api
 from scripts.core.errors import ClusterError
 from scripts.e2e import outside
-from scripts.e2e.outside import NAME, Outside
+from scripts.e2e.outside import Outside
 
 
 def service(target: Any = 8080, *, app: str = "web", port: int = 80, name: str = "http") -> dict[str, Any]:
@@ -23,11 +23,11 @@ class Cluster:
     def __init__(self) -> None:
         self.real: dict[str, Any] | None = service()
         self.applied: list[dict[str, Any]] = []
-        self.places: dict[str, list[int]] = {"web": [8080], NAME: [8080]}
+        self.places: dict[str, list[int]] = {"web": [8080], "gati-e2e-web": [8080]}
 
     def get(self, kind: str, name: str, namespace: str) -> dict[str, Any] | None:
         assert kind == "Service"
-        if name == NAME:
+        if name == "gati-e2e-web":
             return {"spec": {**self.applied[-1], "ports": [{"nodePort": 30_001}]}} if self.applied else None
         return self.real
 
