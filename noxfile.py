@@ -67,7 +67,8 @@ def tests(session: nox.Session) -> None:
     install(session, "test", "services")
     build_tools(session, "helm", "kubeconform", "helm-docs", "crane", "registry", "oras", "toxiproxy")
     engineless = "not e2e and not compose and not bench and not audit and not browser and not signed"
-    session.run("pytest", "-n", "2", "-m", engineless, *session.posargs)
+    # Half of what the tests do is to wait for programs and servers: two for each of two cores keep these busy.
+    session.run("pytest", "-n", "4", "-m", engineless, *session.posargs)
 
 
 @nox.session
@@ -85,7 +86,7 @@ def coverage(session: nox.Session) -> None:
     build_tools(session, "helm", "kubeconform", "helm-docs", "crane", "registry", "oras", "toxiproxy")
     folders = [f"tests/{name}" for name in ("unit", "pipeline", "registry", "release", "render")]
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-n", "2", "-m", "not signed", *folders, *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "-n", "4", "-m", "not signed", *folders, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

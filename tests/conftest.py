@@ -16,6 +16,7 @@ from scripts.workspace import Workspace
 from tests.remembered import shared
 
 ROOT = Path(__file__).resolve().parent.parent
+os.environ["PYTHONDONTWRITEBYTECODE"] = ""  # tests start invoke so often that to compile it each time takes minutes
 
 # The usual profile draws the same values in every run; HYPOTHESIS_PROFILE=thorough draws many new ones.
 _USUAL = settings(

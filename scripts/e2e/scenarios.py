@@ -201,9 +201,11 @@ def _define(lab: Lab, journal: Journal, source: Published) -> None:
 
 def environments(lab: Lab, journal: Journal) -> None:
     """From the version before to the candidate with the values of each environment, without a loss."""
-    for values in lab.chosen:
-        if values != lab.chosen[0]:  # that is what the upgrades are made with
-            _environment(lab, journal, values)
+    first, *others = lab.chosen
+    if not others:
+        raise Untested(f"further values: {first} is all there is, and what the upgrades are made with")
+    for values in others:
+        _environment(lab, journal, values)
 
 
 def _environment(lab: Lab, journal: Journal, values: str) -> None:
@@ -244,8 +246,8 @@ def changes(lab: Lab, journal: Journal) -> None:
     kinds = ["new"] if "abrupt" in known else list(KINDS)
     name = "one change at a time"
     with (
-        lab.load(journal, namespace, name, kinds=kinds, enough=1500) as recording,
         lab.load_behind(journal, namespace, name),
+        lab.load(journal, namespace, name, kinds=kinds, enough=1500) as recording,
     ):
         if "routes" in known:
             before = _routes(lab, namespace)

@@ -610,13 +610,13 @@ CASES = (
     case(
         "scaled-back",
         "changes",
-        "the upgrade set the replicas back|sets replicas beside",
+        "Deployment gati-ingress: another field manager owns what the chart sets",
         front('set $spec "replicas" 2'),
     ),
     case("tls-mount", "changes", "volume|TLS|tls", front('set $main "volumeMounts" (list (first $main.volumeMounts))')),
     case(
         "prod-capacity",
-        "environments",
+        "upgrade",
         "too few pods were ready|requests were lost",
         front(
             'set $spec "strategy" (dict "type" "RollingUpdate" '
