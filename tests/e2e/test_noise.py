@@ -84,7 +84,7 @@ def noisy(smoke: Smoke, runner: Runner, node: str, noise: Noise, run: str) -> It
 def outcome(smoke: Smoke, made: KindCluster, runner: Runner, work: Workspace) -> Callable[..., Outcome]:
     def run(scenario: str, noise: Noise, fault: Fault | None = None) -> Outcome:
         label = f"{noise.__name__[:4]}{fault.name if fault else ''}"
-        lab = replace(smoke.lab, run=label, chosen=("dev",), folder=smoke.lab.folder / label, _namespaces=[])
+        lab = replace(smoke.lab, run=label, chosen=("default", "dev"), folder=smoke.lab.folder / label, _namespaces=[])
         if fault is not None:
             lab = replace(lab, candidate=smoke.faulty(fault))
         node = next(node.name for node in made.nodes if node.worker)
