@@ -4,30 +4,53 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
-import signal
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
-from fnmatch import fnmatch
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from scripts.chart.manifests import Document, read_manifests
-from scripts.cluster.objects import Object, is_ready
-from scripts.cluster.snapshot import Snapshot, differences, take
+from scripts.chart.manifests import read_manifests
+from scripts.cluster.objects import is_ready
+from scripts.cluster.snapshot import differences
 from scripts.core.errors import ClusterError
-from scripts.core.files import write_atomic
 from scripts.e2e import pods, promises
 from scripts.e2e.data import Data
 from scripts.e2e.k6 import KINDS
 from scripts.e2e.lab import LIGHT, Lab, Published
 from scripts.e2e.ledger import UNEXPLAINED
 from scripts.e2e.promises import demand
-from scripts.e2e.recording import Recording, Unasked
+from scripts.e2e.recording import Recording
 from scripts.e2e.report import Journal, Untested
-from scripts.e2e.subject import answer
-from scripts.e2e.timeline import GONE, STOPPING, fewest_ready
-from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
+from scripts.e2e.steps import (
+    after_rollout,
+    annotations_of,
+    answered_routes,
+    await_configured,
+    budget_of,
+    delete_pod,
+    demand_enough_ready,
+    demand_idempotent,
+    demand_images,
+    demand_restricted,
+    demand_same,
+    demand_spread,
+    demand_told,
+    demand_unharmed,
+    demand_version,
+    drain_node,
+    front_of,
+    is_configured,
+    is_definition,
+    is_kept,
+    is_native,
+    kill_helm,
+    nudge_kubelets,
+    object_of,
+    only_kind,
+    pod_uids,
+    restart,
+    run_tests,
+    taken,
+)
+from scripts.e2e.timeline import fewest_ready
+from scripts.rollout.rollout import Revision, RolloutFailed, Target
 
 # Changes that are no upgrade by themselves, and those that have steps of their own.
 _NO_UPGRADES = frozenset({"abrupt", "apart", "external", "init", "labels"})
@@ -35,15 +58,11 @@ _SPECIAL = _NO_UPGRADES | {"routes", "configuration", "scaler", "tls"}
 _UNVERSIONED = 'no value of [tool.gati.e2e.values] has "{version}" in it, as the tag of an image may'
 _FORCE = "--force-conflicts"
 _SEVERAL = 2  # pods from which the loss of one can go unnoticed
-# What Kubernetes itself puts into every namespace.
-_NATIVE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
 _KEEP = "helm.sh/resource-policy"
-_ENFORCED = "pod-security.kubernetes.io/enforce"
 _FAILING = 90.0  # seconds that an upgrade to a bad image is given
 _MARK = "gati-e2e/mark"  # the label and annotation that the change "labels" sets
 _APART = 3  # nodes that the change "apart" takes
 _UNREADY_DEADLINE = 60.0  # seconds in which the front must notice that the back has gone
-_ENDING_DEADLINE = 30.0  # of pods that end, and of the nodes that hear of it
 _ROUTES_DEADLINE = 100.0  # "within a minute or so": a kubelet looks once a minute, and the server every second
 
 
@@ -63,7 +82,7 @@ def dry_run(lab: Lab, journal: Journal) -> None:
     if lab.subject.makes_namespace:
         with journal.step("the chart's own namespace is accepted"):
             target = lab.target(lab.candidate, lab.name("dry-run-objects"))
-            lab.apply_dry(_only(lab.template(target, namespace), "Namespace"), namespace)
+            lab.apply_dry(only_kind(lab.template(target, namespace), "Namespace"), namespace)
     lab.forget(namespace)
 
 
@@ -101,12 +120,12 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
         target = lab.target(lab.candidate, objects, values=values, changes=changes)
         with journal.step(f"{values}: it installs, and the notes say where"):
             revision = rollout.install(target, deadline=lab.deadline)
-            _told(lab, journal, rollout, revision, values, objects)
+            demand_told(lab, journal, rollout, revision, values, objects)
         with journal.step(f"{values}: every object is there, in its namespace, owned and labelled"):
             mark = _MARK if "labels" in changes else ""
             journal.detail(promises.whole(lab, namespace, objects, values=values, mark=mark))
             if objects != namespace and lab.subject.restricted:
-                _demand_restricted(lab, objects)
+                demand_restricted(lab, objects)
         with journal.step(f"{values}: every pod is ready"):
             ready = lab.await_ready(objects)
             journal.detail(", ".join(f"{number} {name}" for name, number in ready.items()))
@@ -115,7 +134,7 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
                 pods.placed(lab.pods(objects, lab.front()), lab.subject.placement)
         if values == lab.subject.spread_with:
             with journal.step(f"{values}: every workload is spread over the zones"):
-                _spread(lab, journal, objects)
+                demand_spread(lab, journal, objects)
     with journal.step(f"{values}: what probes ask for answers"):
         journal.detail(pods.probes_answer(lab, objects))
     if lab.subject.careful:
@@ -137,14 +156,14 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
         for kind in lab.skipped():
             journal.skip(f"{kind}, which the cluster does not know")
         journal.detail(promises.monitored(lab, namespace, objects))
-    _test(lab, journal, rollout, values)
+    run_tests(lab, journal, rollout, values)
     with journal.step(f"{values}: the same again changes nothing"):
-        _again(lab, rollout, target, objects)
+        demand_idempotent(lab, rollout, target, objects)
     with journal.step(f"{values}: replicas have one owner, which is able to scale"):
         journal.detail(f"{promises.unscaled(lab, namespace)}; {promises.scalers_work(lab, objects)}")
     with journal.step(f"{values}: a disruption budget guards the pods, and lets a node be drained"):
         journal.detail(promises.budgets_work(lab, objects))
-    _unharmed(lab, journal, values, objects)
+    demand_unharmed(lab, journal, values, objects)
     lab.forget(*{namespace, objects})
 
 
@@ -159,24 +178,24 @@ def upgrade(lab: Lab, journal: Journal) -> None:
         name = f"{source.version} to {lab.candidate.version}"
         _define(lab, journal, source)
         with lab.load(journal, namespace, name) as recording:
-            before = _taken(lab, namespace)
+            before = taken(lab, namespace)
             with journal.step(f"upgrade {name}, image 1 to 2"):
                 revision = rollout.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
-                _demand_version(revision, lab.candidate.version)
-                if not differences(before, _taken(lab, namespace)):
+                demand_version(revision, lab.candidate.version)
+                if not differences(before, taken(lab, namespace)):
                     journal.skip(f"an upgrade that changes anything: {name} renders the same objects")
-            _after(lab, journal, rollout, recording, "the upgrade")
+            after_rollout(lab, journal, rollout, recording, "the upgrade")
             data.demand_there("the upgrade")
             if source == lab.sources[0] and "configuration" in lab.subject.changes:
                 target = lab.target(lab.candidate, namespace, changes=["configuration"])
                 with journal.step(f"upgrade {lab.candidate.version} to itself, image 2 to 1, other configuration"):
                     told = bool(lab.subject.configured_key)
-                    demand(not told or not _configured(lab, namespace), "the configuration is changed before it was")
+                    demand(not told or not is_configured(lab, namespace), "the configuration is changed before it was")
                     rollout.upgrade(target, deadline=lab.deadline)
                     if told:
-                        _await_configured(lab, namespace)
-                _after(lab, journal, rollout, recording, "the second upgrade")
-        _enough_ready(lab, journal, recording, namespace, name)
+                        await_configured(lab, namespace)
+                after_rollout(lab, journal, rollout, recording, "the second upgrade")
+        demand_enough_ready(lab, journal, recording, namespace, name)
         if lab.subject.differs and isinstance(recording, Recording):
             with journal.step(f"{name}: the load saw both images"):
                 seen = set(recording.ledger.versions)
@@ -219,8 +238,8 @@ def _environment(lab: Lab, journal: Journal, values: str) -> None:
         with journal.step(f"{values}: upgrade {source.version} to {lab.candidate.version}, image 1 to 2"):
             target = lab.target(lab.candidate, namespace, values=values, image="2")
             rollout.upgrade(target, deadline=lab.deadline)
-        _after(lab, journal, rollout, recording, f"{values}: the upgrade")
-    _enough_ready(lab, journal, recording, namespace, values)
+        after_rollout(lab, journal, rollout, recording, f"{values}: the upgrade")
+    demand_enough_ready(lab, journal, recording, namespace, values)
     lab.forget(namespace)
 
 
@@ -250,28 +269,28 @@ def changes(lab: Lab, journal: Journal) -> None:
         lab.load(journal, namespace, name, kinds=kinds, enough=1500) as recording,
     ):
         if "routes" in known:
-            before = _routes(lab, namespace)
-            there = _uids(lab, namespace)
+            before = answered_routes(lab, namespace)
+            there = pod_uids(lab, namespace)
             change("the routes alone", "routes")
             with journal.step("the routes arrive, and restart nothing"):
-                _nudge(lab, namespace)
+                nudge_kubelets(lab, namespace)
                 lab.api.wait(
-                    lambda: True if _routes(lab, namespace) - before else None,
+                    lambda: True if answered_routes(lab, namespace) - before else None,
                     what="the changed routes to be answered",
                     deadline=_ROUTES_DEADLINE,
-                    state=lambda: f"answers lead to {', '.join(_routes(lab, namespace))}",
+                    state=lambda: f"answers lead to {', '.join(answered_routes(lab, namespace))}",
                 )
-                demand(there == _uids(lab, namespace), "a change of the routes replaced pods")
+                demand(there == pod_uids(lab, namespace), "a change of the routes replaced pods")
         if "configuration" in known:
             change("the configuration alone", "configuration")
         if "configuration" in known and lab.subject.configured_key:
             with journal.step("the pods know the changed configuration"):
-                _await_configured(lab, namespace)
+                await_configured(lab, namespace)
         if lab.subject.versioned:
             image = "2"
             change("the image alone")
             with journal.step("the pods run the changed image"):
-                _demand_images(lab, namespace, "2")
+                demand_images(lab, namespace, "2")
         if "scaler" in known:
             with journal.step("the replicas are said by hand, as the guide has it before a scaler takes over"):
                 _scale(lab, namespace, 3)
@@ -280,7 +299,7 @@ def changes(lab: Lab, journal: Journal) -> None:
                 _scale(lab, namespace, 4)
             change("labels and image while the scaler owns the replicas", "labels")
             with journal.step("the replicas that the scaler chose survive the upgrade"):
-                replicas = _workload(lab, namespace)["spec"]["replicas"]
+                replicas = front_of(lab, namespace)["spec"]["replicas"]
                 demand(replicas == 4, "the upgrade set the replicas back", "4", str(replicas))
                 promises.unscaled(lab, namespace)
         for other in sorted(known.keys() - _SPECIAL):
@@ -288,8 +307,8 @@ def changes(lab: Lab, journal: Journal) -> None:
         if "tls" in known:
             lab.make_certificate(namespace)
             change("TLS, while the plain port stays", "tls")
-        _after(lab, journal, rollout, recording, "all of them")
-    _enough_ready(lab, journal, recording, namespace, name)
+        after_rollout(lab, journal, rollout, recording, "all of them")
+    demand_enough_ready(lab, journal, recording, namespace, name)
     if "tls" in known:
         with journal.step("TLS: the Service is answered over HTTPS, by way of what is behind it"):
             outside, targets = lab.open(namespace, port="https")
@@ -313,23 +332,23 @@ def rollback(lab: Lab, journal: Journal) -> None:
         first = rollout.install(lab.target(source, namespace), deadline=lab.deadline)
     data = Data(lab, journal, namespace)
     with lab.load(journal, namespace, "rollback") as recording:
-        before = _taken(lab, namespace)
+        before = taken(lab, namespace)
         with journal.step(f"upgrade to {lab.candidate.version}, image and configuration too"):
             target = lab.target(lab.candidate, namespace, image="2", changes=["configuration"])
             rollout.upgrade(target, deadline=lab.deadline)
-            changed = bool(differences(before, _taken(lab, namespace)))
+            changed = bool(differences(before, taken(lab, namespace)))
             demand(changed or not lab.subject.versioned, "the upgrade changed nothing")
             if not changed:
                 journal.skip("a rollback that changes anything: the upgrade renders the same objects")
         with journal.step(f"roll back to {source.version}"):
             revision = rollout.rollback(first.number, deadline=lab.deadline)
-            _demand_version(revision, source.version)
-        _after(lab, journal, rollout, recording, "the rollback")
+            demand_version(revision, source.version)
+        after_rollout(lab, journal, rollout, recording, "the rollback")
         with journal.step("every object is as it was before the upgrade"):
-            journal.detail(_demand_same(before, _taken(lab, namespace)))
-            _demand_images(lab, namespace, "1")
+            journal.detail(demand_same(before, taken(lab, namespace)))
+            demand_images(lab, namespace, "1")
         data.demand_there("the rollback")
-    _enough_ready(lab, journal, recording, namespace, "rollback")
+    demand_enough_ready(lab, journal, recording, namespace, "rollback")
     lab.forget(namespace)
 
 
@@ -353,7 +372,7 @@ def reuse(lab: Lab, journal: Journal) -> None:
                 target = Target(lab.candidate.reference, flags=(flag,), plain_http=True)
                 before = rollout.history()
                 try:
-                    _demand_version(rollout.upgrade(target, deadline=lab.deadline), lab.candidate.version)
+                    demand_version(rollout.upgrade(target, deadline=lab.deadline), lab.candidate.version)
                 except RolloutFailed as failure:
                     # This flag hides the new chart's defaults: a schema may refuse that, before anything has begun.
                     if flag != "--reuse-values" or rollout.history() != before:
@@ -362,8 +381,8 @@ def reuse(lab: Lab, journal: Journal) -> None:
                     continue
                 now = lab.values_of(namespace)
                 demand(now == given, f"{flag} changed the values that were given", given, now)
-        _after(lab, journal, rollout, recording, "values of before")
-    _enough_ready(lab, journal, recording, namespace, "reuse")
+        after_rollout(lab, journal, rollout, recording, "values of before")
+    demand_enough_ready(lab, journal, recording, namespace, "reuse")
     lab.forget(namespace)
 
 
@@ -407,15 +426,15 @@ def hands(lab: Lab, journal: Journal) -> None:
                 lambda: rollout.upgrade(forced, deadline=lab.deadline),
                 journal,
             )
-            _demand_images(lab, namespace, "2")
+            demand_images(lab, namespace, "2")
         with journal.step(f"roll back to {source.version}"):
             _go_on(
                 lambda: rollout.rollback(first.number, deadline=lab.deadline),
                 lambda: rollout.rollback(first.number, deadline=lab.deadline, flags=[_FORCE]),
                 journal,
             )
-            _demand_images(lab, namespace, "1")
-        _after(lab, journal, rollout, recording, "the upgrade and the rollback")
+            demand_images(lab, namespace, "1")
+        after_rollout(lab, journal, rollout, recording, "the upgrade and the rollback")
     lab.forget(namespace)
 
 
@@ -447,22 +466,22 @@ def helms(lab: Lab, journal: Journal) -> None:
             lab.await_ready(namespace)
         data = Data(lab, journal, namespace)
         with lab.load(journal, namespace, f"helm {name}", enough=1500) as recording:
-            before = _taken(lab, namespace)
+            before = taken(lab, namespace)
             with journal.step(f"helm {second[1]} upgrades to {lab.candidate.version}, image 1 to 2"):
                 upgraded = keeper.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
-                _demand_version(upgraded, lab.candidate.version)
-            after = _taken(lab, namespace)
+                demand_version(upgraded, lab.candidate.version)
+            after = taken(lab, namespace)
             with journal.step(f"helm {second[1]} rolls back to {source.version}"):
                 keeper.rollback(revision.number, deadline=lab.deadline)
                 lab.await_settled(namespace)
-                journal.detail(_demand_same(before, _taken(lab, namespace)))
+                journal.detail(demand_same(before, taken(lab, namespace)))
             with journal.step(f"helm {first[1]} upgrades again"):
                 maker.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
                 lab.await_settled(namespace)
-                journal.detail(_demand_same(after, _taken(lab, namespace)))
-            _after(lab, journal, maker, recording, f"helm {name}")
+                journal.detail(demand_same(after, taken(lab, namespace)))
+            after_rollout(lab, journal, maker, recording, f"helm {name}")
             data.demand_there(f"helm {name}")
-        _enough_ready(lab, journal, recording, namespace, f"helm {name}")
+        demand_enough_ready(lab, journal, recording, namespace, f"helm {name}")
         lab.forget(namespace)
 
 
@@ -478,26 +497,26 @@ def disruption(lab: Lab, journal: Journal) -> None:
         lab.await_ready(namespace)
     data = Data(lab, journal, namespace)
     front = lab.found.behind[0] if lab.found.behind else lab.found.workloads[0]
-    budget = _budget(lab, namespace, front)
+    budget = budget_of(lab, namespace, front)
     alone = len(lab.pods(namespace, front)) < _SEVERAL
     if alone:
         journal.skip(f"that the loss of a pod goes unnoticed: {front} has one pod")
     with lab.load(journal, namespace, "disruption", must_pass=not alone) as recording:
         if budget and not alone:
             with journal.step("a node is drained, the budget respected"):
-                _drain(lab, journal, namespace, front)
+                drain_node(lab, journal, namespace, front)
         elif not front.startswith("DaemonSet/"):
             demand(alone or not lab.subject.careful, f"no disruption budget guards the pods of {front}")
             journal.skip(f"that a drain goes unnoticed: no disruption budget guards the pods of {front}")
         with journal.step("a pod of the front is deleted"):
-            _delete_pod(lab, namespace, front)
+            delete_pod(lab, namespace, front)
         for back in lab.subject.backs:
             with journal.step(f"a pod of {back} dies at once"):
-                _delete_pod(lab, namespace, back, grace=0)
+                delete_pod(lab, namespace, back, grace=0)
             with journal.step(f"{back} restarts, every pod of it"):
-                _restart(lab, namespace, back)
+                restart(lab, namespace, back)
                 lab.await_ready(namespace)
-        _after(lab, journal, rollout, recording, "the disruption")
+        after_rollout(lab, journal, rollout, recording, "the disruption")
     if budget and not alone and isinstance(recording, Recording):
         with journal.step("as many pods were ready at all times as the budget says"):
             least = budget["status"]["desiredHealthy"]
@@ -518,7 +537,7 @@ def outage(lab: Lab, journal: Journal) -> None:
     with journal.step("install"):
         rollout.install(lab.target(lab.candidate, namespace), deadline=lab.deadline)
     names = [back.partition("/")[::2] for back in backs]
-    replicas = [_object(lab, kind, name, namespace)["spec"].get("replicas", 1) for kind, name in names]
+    replicas = [object_of(lab, kind, name, namespace)["spec"].get("replicas", 1) for kind, name in names]
     with journal.step("what is behind goes, and the front says that it is not ready"):
         for kind, name in names:
             lab.api.patch(kind, name, namespace, {"spec": {"replicas": 0}})
@@ -535,8 +554,8 @@ def outage(lab: Lab, journal: Journal) -> None:
         for (kind, name), count in zip(names, replicas, strict=True):
             lab.api.patch(kind, name, namespace, {"spec": {"replicas": count}})
         lab.await_ready(namespace)
-    _test(lab, journal, rollout, "the outage")
-    _unharmed(lab, journal, "the outage", namespace)
+    run_tests(lab, journal, rollout, "the outage")
+    demand_unharmed(lab, journal, "the outage", namespace)
     lab.forget(namespace)
 
 
@@ -553,7 +572,7 @@ def _tests_fail(lab: Lab, journal: Journal, namespace: str) -> str:
         name = f"{test.name}-away"
 
         def phase(name: str = name) -> str | None:
-            found = _object(lab, "Pod", name, namespace)["status"].get("phase")
+            found = object_of(lab, "Pod", name, namespace)["status"].get("phase")
             return found if found in ("Succeeded", "Failed") else None
 
         ended = lab.api.wait(phase, what=f"pod {name} to end", deadline=90)
@@ -587,7 +606,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
         rollout.install(lab.target(lab.candidate, namespace), deadline=lab.deadline)
     data = Data(lab, journal, namespace)
     with lab.load(journal, namespace, "failed upgrade") as recording:
-        before = _taken(lab, namespace)
+        before = taken(lab, namespace)
         for what, image, given in ways:
             with journal.step(what):
                 target = lab.target(lab.candidate, namespace, image=image, changes=given)
@@ -599,20 +618,20 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
                     raise ClusterError(f"an upgrade that cannot succeed did: {what}")
                 status = rollout.status()
                 demand(status == "deployed", "the release was not rolled back", "deployed", str(status))
-                _demand_same(before, _taken(lab, namespace))
+                demand_same(before, taken(lab, namespace))
         if lab.subject.versioned:
             with journal.step("helm is killed in the middle of an upgrade"):
-                _kill_helm(lab, journal, rollout, lab.target(lab.candidate, namespace, image="2"))
+                kill_helm(lab, journal, rollout, lab.target(lab.candidate, namespace, image="2"))
             with journal.step("the release that it left pending is recovered"):
                 rollout.recover()
                 status = rollout.status()
                 demand(status == "deployed", "the release was not recovered", "deployed", str(status))
-                _demand_same(before, _taken(lab, namespace))
+                demand_same(before, taken(lab, namespace))
         with journal.step("the same upgrade then succeeds"):
             rollout.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
-        _after(lab, journal, rollout, recording, "the upgrade")
+        after_rollout(lab, journal, rollout, recording, "the upgrade")
         data.demand_there("the upgrades that failed")
-    _enough_ready(lab, journal, recording, namespace, "failed upgrade")
+    demand_enough_ready(lab, journal, recording, namespace, "failed upgrade")
     lab.forget(namespace)
 
 
@@ -629,7 +648,7 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         # A careful chart leaves nothing but its namespace, whatever an object asks for.
         hooks = [] if lab.subject.careful else list(lab.manifest(namespace, hooks=True))
         leaving = [one for one in documents if one.kind == "Namespace" or not lab.subject.careful]
-        kept = {f"{one.kind}/{one.name}" for one in leaving if _KEEP in _notes(one.data)}
+        kept = {f"{one.kind}/{one.name}" for one in leaving if _KEEP in annotations_of(one.data)}
     with journal.step("uninstall"):
         rollout.uninstall()
         lab.await_settled(objects)
@@ -639,9 +658,9 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         seen: set[str] = set()
 
         def clean() -> bool | None:
-            items = [item for space in {namespace, objects} for item in lab.api.objects(space) if not _native(item)]
+            items = [item for space in {namespace, objects} for item in lab.api.objects(space) if not is_native(item)]
             names = {f"{item['kind']}/{item['metadata']['name']}" for item in items}
-            seen.update(name for name in names if _kept(lab, name, kept, hooks))
+            seen.update(name for name in names if is_kept(lab, name, kept, hooks))
             left[:] = sorted(names - seen)
             return None if left else True
 
@@ -651,12 +670,14 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         journal.detail(f"kept: {', '.join(sorted(seen))}" if seen else "")
     with journal.step("nothing outside of its namespaces is left, or was changed"):
         found = [
-            one for one in differences(outside, lab.cluster_objects(namespace)) if not _definition(lab, kept, str(one))
+            one
+            for one in differences(outside, lab.cluster_objects(namespace))
+            if not is_definition(lab, kept, str(one))
         ]
         demand(not found, "the release leaves something in the cluster", "no difference", "\n".join(map(str, found)))
     if lab.subject.makes_namespace:
         with journal.step("the namespace that the chart made is kept"):
-            policy = _object(lab, "Namespace", objects)["metadata"].get("annotations", {}).get(_KEEP)
+            policy = object_of(lab, "Namespace", objects)["metadata"].get("annotations", {}).get(_KEEP)
             demand(policy == "keep", "the namespace is not marked as kept", f"{_KEEP}: keep", str(policy))
     lab.forget(namespace, objects)
 
@@ -707,309 +728,3 @@ SCENARIOS: Mapping[str, Callable[[Lab, Journal], None]] = {
 }
 ON_REQUEST = ("reuse", "hands", "helms")
 """The scenarios about an operator's habits more than about a chart: `--scenario` asks for them."""
-
-
-# -- what must be true -----------------------------------------------------------------------------
-
-
-def _after(lab: Lab, journal: Journal, rollout: Rollout, recording: Recording | Unasked, what: str) -> None:
-    """What every rollout under load is followed by: the chart's tests pass, the pods before go, nothing restarted."""
-    _test(lab, journal, rollout, what)
-    with journal.step(f"{what}: the pods before are gone"):
-        lab.await_settled(rollout.namespace)
-    with journal.step(f"{what}: the load asks the real Service"):
-        journal.detail(recording.demand_asked())
-    _unharmed(lab, journal, what, rollout.namespace)
-
-
-def _test(lab: Lab, journal: Journal, rollout: Rollout, what: str) -> None:
-    if not any("test" in hook.rpartition("(")[2] for hook in lab.found.hooks):
-        journal.skip("helm test, for the chart has no tests")
-        return
-    with journal.step(f"{what}: helm test"):
-        rollout.test(deadline=120)
-
-
-def _unharmed(lab: Lab, journal: Journal, what: str, namespace: str) -> None:
-    journal.restarts += pods.restarts(lab.pods(namespace), lab.api.events(namespace))
-    with journal.step(f"{what}: no container was restarted"):
-        journal.since = journal.begun  # whenever it was
-        journal.detail(pods.unharmed(lab, namespace))
-
-
-def _enough_ready(lab: Lab, journal: Journal, recording: Recording | Unasked, namespace: str, what: str) -> None:
-    """A rollout took no more pods away before others were ready than it may."""
-    if not isinstance(recording, Recording) or not lab.found.behind:
-        return
-    with journal.step(f"{what}: never fewer pods ready than are asked for"):
-        ledger = recording.ledger
-        first = fewest_ready(ledger.events, ledger.service, since=ledger.begin)
-        told = [_demand_enough(lab.front(), first, _asked_for(lab, namespace, lab.front()))]
-        before = [event for event in ledger.events if event.at < ledger.begin]
-        for workload in lab.found.workloads if lab.subject.careful else ():
-            # A probe that is late takes nothing away from what is asked by services alone.
-            for service in () if workload == lab.front() else _services(lab, namespace, workload):
-                fewest = fewest_ready(ledger.events, service, since=ledger.begin, leaving=(STOPPING, GONE))
-                there = fewest_ready(before, service, since=math.inf)
-                told.append(_demand_enough(workload, fewest, min(there, _asked_for(lab, namespace, workload))))
-        journal.detail(", ".join(told))
-
-
-def _demand_enough(workload: str, fewest: int, wanted: int) -> str:
-    told = f"at least {wanted} of {workload}", str(fewest)
-    demand(fewest >= wanted, "too few pods were ready at a time", *told, timely=True)
-    return f"at least {fewest} of {workload}"
-
-
-def _services(lab: Lab, namespace: str, workload: str) -> list[str]:
-    """The Services that lead to the pods of a workload."""
-    pods = [pod["metadata"]["labels"] for pod in lab.pods(namespace, workload)]
-    services = {item["metadata"]["name"]: item["spec"].get("selector") for item in lab.api.list("Service", namespace)}
-    return [name for name, wanted in services.items() if wanted and any(wanted.items() <= own.items() for own in pods)]
-
-
-def _asked_for(lab: Lab, namespace: str, workload: str) -> int:
-    """The fewest pods of a workload that may be ready: what is asked for, but those that its strategy may go without.
-
-    A careful chart goes without none.
-    """
-    kind, _, name = workload.partition("/")
-    live = _object(lab, kind, name, namespace)
-    wanted = live["status"].get("desiredNumberScheduled") if kind == "DaemonSet" else live["spec"]["replicas"]
-    for scaler in lab.api.list("HorizontalPodAutoscaler", namespace):
-        if scaler["spec"]["scaleTargetRef"]["name"] == name:
-            wanted = scaler["spec"].get("minReplicas", 1)
-    return int(wanted or 0) - (0 if lab.subject.careful else _spared(live, int(wanted or 0)))
-
-
-def _spared(workload: Object, wanted: int) -> int:
-    """How many of `wanted` pods a rollout of a workload may take away before others are ready."""
-    spec = workload["spec"]
-    strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
-    if strategy.get("type") == "Recreate":
-        return wanted
-    least = 0 if "strategy" in spec else 1  # a StatefulSet replaces one at a time, and a DaemonSet too
-    given = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", least)
-    text = str(given)
-    return max(least, wanted * int(text[:-1]) // 100 if text.endswith("%") else int(text))
-
-
-def _workload(lab: Lab, namespace: str) -> Object:
-    """The workload behind the Service that the load asks, as it is."""
-    kind, _, name = lab.front().partition("/")
-    return _object(lab, kind, name, namespace)
-
-
-def _demand_version(revision: Revision, version: str) -> None:
-    demand(
-        revision.version == version and revision.status == "deployed",
-        "another chart is deployed",
-        f"{version}, deployed",
-        f"{revision.chart}, {revision.status}",
-    )
-
-
-def _demand_images(lab: Lab, namespace: str, version: str) -> None:
-    images = {container["image"] for pod in lab.pods(namespace) for container in pod["spec"]["containers"]}
-    demand(
-        not lab.subject.versioned or all(image.endswith(f":{version}") for image in images),
-        "a pod runs another image",
-        f"...:{version}",
-        str(images),
-    )
-
-
-def _taken(lab: Lab, namespace: str) -> Snapshot:
-    """What is declared in a namespace, but for what the chart's pods make themselves."""
-    found = take(lab.api, [namespace])
-    own = {
-        key: item
-        for key, item in found.objects.items()
-        if not any(fnmatch(f"{item['kind']}/{item['metadata']['name']}", pattern) for pattern in lab.subject.left)
-    }
-    return replace(found, objects=own)
-
-
-def _demand_same(before: Snapshot, after: Snapshot) -> str:
-    """Raises ClusterError with every field that differs; else says how much was compared."""
-    found = differences(before, after)
-    demand(not found, "the objects are not what they were", "no difference", "\n".join(map(str, found)))
-    return f"{len(before.objects)} objects are equal"
-
-
-def _demand_restricted(lab: Lab, namespace: str) -> None:
-    """The namespace that the chart made admits what is restricted, and nothing else."""
-    found = _object(lab, "Namespace", namespace)["metadata"].get("labels", {}).get(_ENFORCED)
-    demand(found == "restricted", "the chart's namespace lets everything in", f"{_ENFORCED}: restricted", str(found))
-
-
-def _told(lab: Lab, journal: Journal, rollout: Rollout, revision: Revision, values: str, namespace: str) -> None:
-    """The notes were printed, and are about this release."""
-    first = next(iter(revision.notes.strip().splitlines()), "")
-    where = namespace in first or not lab.subject.notes
-    demand(where, "the notes do not say where the release is", namespace, revision.notes or "no notes")
-    write_atomic(lab.folder / journal.folder / f"notes-{values.replace('/', '-')}.txt", revision.notes)
-    journal.detail(f"{first}; {promises.told(lab, revision.notes, rollout.namespace, namespace)}")
-
-
-def _spread(lab: Lab, journal: Journal, namespace: str) -> None:
-    zones = lab.zones()
-    told = []
-    for component in lab.found.workloads:
-        found = lab.pods(namespace, component)
-        where = [lab.zone_of(pod["spec"]["nodeName"]) for pod in found]
-        wanted = min(len(zones), len(found))
-        demand(
-            len(set(where)) == wanted, f"{component} is not spread", f"pods in {wanted} zones", ", ".join(sorted(where))
-        )
-        pods.spread_is_asked_for(found)
-        told.append(f"{component} in {', '.join(sorted(where))}")
-    demand(not lab.own or len(zones) == 3, "the cluster has not three zones", found=", ".join(sorted(zones)))
-    journal.detail("; ".join(told))
-
-
-def _again(lab: Lab, rollout: Rollout, target: Target, namespace: str) -> None:
-    """The same chart with the same values: a new revision, and nothing else."""
-    before, pods = _taken(lab, namespace), _uids(lab, namespace)
-    rollout.upgrade(target, deadline=lab.deadline)
-    _demand_same(before, _taken(lab, namespace))
-    demand(pods == _uids(lab, namespace), "installing the same again replaced pods")
-
-
-def _uids(lab: Lab, namespace: str) -> set[str]:
-    return {pod["metadata"]["uid"] for pod in lab.pods(namespace)}
-
-
-def _configured(lab: Lab, namespace: str) -> bool:
-    """True when the front is configured as the change "configuration" says."""
-    url = lab.open(namespace)[1][0] + lab.subject.configured_path
-    found = lab.api.wait(lambda: lab.ask(url), what=f"{url} to answer", deadline=30)
-    return lab.subject.configured_key in found
-
-
-def _await_configured(lab: Lab, namespace: str) -> None:
-    """Wait for the changed configuration: right after an upgrade a node may still lead to a pod that is ending."""
-    lab.api.wait(
-        lambda: _configured(lab, namespace) or None,
-        what="the changed configuration to be known to the pods",
-        deadline=_ENDING_DEADLINE,
-        state=lambda: f"{lab.subject.configured_path} answers without {lab.subject.configured_key}",
-    )
-
-
-def _routes(lab: Lab, namespace: str) -> set[str]:
-    """Where the answers lead, asked on every node."""
-    answers = [lab.ask(target) for target in lab.open(namespace)[1]]
-    return {answer(found, lab.subject.route) for found in answers if found is not None}
-
-
-def _nudge(lab: Lab, namespace: str) -> None:
-    """Have the kubelets look at the pods now and not within a minute: what is mounted is brought up to date then."""
-    note = {"metadata": {"annotations": {"gati-e2e/looked-at": datetime.now(UTC).isoformat()}}}
-    for pod in lab.pods(namespace):
-        lab.api.patch("Pod", pod["metadata"]["name"], namespace, note)
-
-
-def _native(item: Object) -> bool:
-    return (item["kind"], item["metadata"]["name"]) in _NATIVE
-
-
-def _notes(item: Mapping[str, Any]) -> Mapping[str, str]:
-    return (item.get("metadata") or {}).get("annotations") or {}
-
-
-def _kept(lab: Lab, name: str, kept: Iterable[str], hooks: Iterable[Document]) -> bool:
-    """Whether an uninstall leaves an object ("Kind/name") on purpose: as it says itself, or as helm and Kubernetes do.
-
-    These leave the claims of a StatefulSet, and what a hook made that is not deleted.
-    """
-    made = {f"{hook.kind}/{hook.name}" for hook in hooks}
-    told = any(fnmatch(name, pattern) for pattern in lab.subject.left)
-    return (
-        told or name in kept or name in made or (name.startswith("PersistentVolumeClaim/") and bool(lab.found.claims))
-    )
-
-
-def _definition(lab: Lab, kept: Iterable[str], difference: str) -> bool:
-    """Whether what is left outside is one of the definitions in crds/, which helm never removes, or kept on purpose."""
-    names = [f"CustomResourceDefinition/{name}" for name in lab.found.definitions]
-    return any(name in difference or name.replace("/", " ") in difference for name in (*names, *kept))
-
-
-def _object(lab: Lab, kind: str, name: str, namespace: str | None = None) -> Object:
-    found = lab.api.get(kind, name, namespace)
-    if found is None:
-        raise ClusterError(f"there is no {kind} {name}" + (f" in {namespace}" if namespace else ""))
-    return found
-
-
-def _only(text: str, kind: str) -> str:
-    """The rendered documents of one kind."""
-    return "\n---\n".join(part for part in text.split("\n---\n") if f"\nkind: {kind}\n" in f"\n{part}\n")
-
-
-# -- what is done ----------------------------------------------------------------------------------
-
-
-def _budget(lab: Lab, namespace: str, workload: str) -> Object | None:
-    """The disruption budget that guards the pods of a workload."""
-    pods = lab.pods(namespace, workload)
-    for budget in lab.api.list("PodDisruptionBudget", namespace):
-        labels = (budget["spec"].get("selector") or {}).get("matchLabels") or {}
-        if pods and labels.items() <= pods[0]["metadata"]["labels"].items():
-            return budget
-    return None
-
-
-def _drain(lab: Lab, journal: Journal, namespace: str, front: str) -> None:
-    """Empty the node of a pod of the front of the release's pods; meanwhile the budget refuses another eviction."""
-    first, second, *_ = lab.pods(namespace, front)
-    node = first["spec"]["nodeName"]
-    with lab.fewer_nodes(), contextlib.ExitStack() as stack:
-        if lab.own:
-            stack.callback(lab.api.cordon, node, False)
-            lab.api.cordon(node)
-        demand(lab.api.evict(first["metadata"]["name"], namespace), "the budget allows no eviction at all")
-        allowed = lab.api.evict(second["metadata"]["name"], namespace)
-        demand(not allowed, "the budget allowed a second eviction while the first pod was not replaced", timely=True)
-        drain = lab.api.drain(node, deadline=120, namespace=namespace, cordon=lab.own)
-        ready = lab.await_ready(namespace)
-        journal.detail(f"{node}: a second eviction was refused; then {ready}, drained in {drain.seconds:.0f} s")
-
-
-def _delete_pod(lab: Lab, namespace: str, workload: str, *, grace: int | None = None) -> None:
-    """Delete a pod and wait until as many others are ready as there were."""
-    pods = lab.pods(namespace, workload)
-    victim = pods[0]["metadata"]
-    lab.api.delete("Pod", victim["name"], namespace, grace=grace)
-
-    def replaced() -> bool | None:
-        others = [pod for pod in lab.pods(namespace, workload) if pod["metadata"]["uid"] != victim["uid"]]
-        return True if sum(map(is_ready, others)) >= len(pods) else None
-
-    lab.api.wait(replaced, what=f"another pod in place of {victim['name']}", deadline=60)
-
-
-def _restart(lab: Lab, namespace: str, workload: str) -> None:
-    """What `kubectl rollout restart` does."""
-    annotations = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat()}
-    change = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-    kind, _, name = workload.partition("/")
-    lab.api.patch(kind, name, namespace, change)
-
-
-def _kill_helm(lab: Lab, journal: Journal, rollout: Rollout, target: Target) -> None:
-    """Begin an upgrade, and kill helm as soon as a pod of the new revision is there."""
-    before = _uids(lab, rollout.namespace)
-    argv = rollout.command(lab.tools.helm, "upgrade", rollout.release, *target.arguments(), "--wait")
-    log = lab.folder / journal.folder / "killed.log"
-    with lab.runner.start(argv, log=log) as process:
-        lab.api.wait(
-            lambda: True if _uids(lab, rollout.namespace) - before else None,
-            what="a pod of the upgrade",
-            deadline=60,
-            state=process.log_tail,
-        )
-        process.stop(signal.SIGKILL)
-    status = rollout.status()
-    demand(status == "pending-upgrade", "the killed helm left no pending upgrade", "pending-upgrade", str(status))

@@ -1,0 +1,343 @@
+"""Owns the steps that the scenarios share: what must be true after a rollout, and what is done to a release."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from typing import Any
+
+from scripts.chart.manifests import Document
+from scripts.cluster.objects import Object, is_ready
+from scripts.cluster.snapshot import Snapshot, differences, take
+from scripts.core.errors import ClusterError
+from scripts.core.files import write_atomic
+from scripts.e2e import pods, promises
+from scripts.e2e.lab import Lab
+from scripts.e2e.promises import demand
+from scripts.e2e.recording import Recording, Unasked
+from scripts.e2e.report import Journal
+from scripts.e2e.subject import answer
+from scripts.e2e.timeline import GONE, STOPPING, fewest_ready
+from scripts.rollout.rollout import Revision, Rollout, Target
+
+# What Kubernetes itself puts into every namespace.
+_NATIVE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
+_ENFORCED = "pod-security.kubernetes.io/enforce"
+_ENDING_DEADLINE = 30.0  # of pods that end, and of the nodes that hear of it
+
+
+def after_rollout(lab: Lab, journal: Journal, rollout: Rollout, recording: Recording | Unasked, what: str) -> None:
+    """What every rollout under load is followed by: the chart's tests pass, the pods before go, nothing restarted."""
+    run_tests(lab, journal, rollout, what)
+    with journal.step(f"{what}: the pods before are gone"):
+        lab.await_settled(rollout.namespace)
+    with journal.step(f"{what}: the load asks the real Service"):
+        journal.detail(recording.demand_asked())
+    demand_unharmed(lab, journal, what, rollout.namespace)
+
+
+def run_tests(lab: Lab, journal: Journal, rollout: Rollout, what: str) -> None:
+    """The chart's own tests pass; `what` they follow."""
+    if not any("test" in hook.rpartition("(")[2] for hook in lab.found.hooks):
+        journal.skip("helm test, for the chart has no tests")
+        return
+    with journal.step(f"{what}: helm test"):
+        rollout.test(deadline=120)
+
+
+def demand_unharmed(lab: Lab, journal: Journal, what: str, namespace: str) -> None:
+    """No container was restarted, whenever it was; restarts are kept for the report."""
+    journal.restarts += pods.restarts(lab.pods(namespace), lab.api.events(namespace))
+    with journal.step(f"{what}: no container was restarted"):
+        journal.since = journal.begun  # whenever it was
+        journal.detail(pods.unharmed(lab, namespace))
+
+
+def demand_enough_ready(lab: Lab, journal: Journal, recording: Recording | Unasked, namespace: str, what: str) -> None:
+    """A rollout took no more pods away before others were ready than it may."""
+    if not isinstance(recording, Recording) or not lab.found.behind:
+        return
+    with journal.step(f"{what}: never fewer pods ready than are asked for"):
+        ledger = recording.ledger
+        first = fewest_ready(ledger.events, ledger.service, since=ledger.begin)
+        told = [_demand_enough(lab.front(), first, _asked_for(lab, namespace, lab.front()))]
+        before = [event for event in ledger.events if event.at < ledger.begin]
+        for workload in lab.found.workloads if lab.subject.careful else ():
+            # A probe that is late takes nothing away from what is asked by services alone.
+            for service in () if workload == lab.front() else _services(lab, namespace, workload):
+                fewest = fewest_ready(ledger.events, service, since=ledger.begin, leaving=(STOPPING, GONE))
+                there = fewest_ready(before, service, since=math.inf)
+                told.append(_demand_enough(workload, fewest, min(there, _asked_for(lab, namespace, workload))))
+        journal.detail(", ".join(told))
+
+
+def _demand_enough(workload: str, fewest: int, wanted: int) -> str:
+    told = f"at least {wanted} of {workload}", str(fewest)
+    demand(fewest >= wanted, "too few pods were ready at a time", *told, timely=True)
+    return f"at least {fewest} of {workload}"
+
+
+def _services(lab: Lab, namespace: str, workload: str) -> list[str]:
+    """The Services that lead to the pods of a workload."""
+    pods = [pod["metadata"]["labels"] for pod in lab.pods(namespace, workload)]
+    services = {item["metadata"]["name"]: item["spec"].get("selector") for item in lab.api.list("Service", namespace)}
+    return [name for name, wanted in services.items() if wanted and any(wanted.items() <= own.items() for own in pods)]
+
+
+def _asked_for(lab: Lab, namespace: str, workload: str) -> int:
+    """The fewest pods of a workload that may be ready: what is asked for, but those that its strategy may go without.
+
+    A careful chart goes without none.
+    """
+    kind, _, name = workload.partition("/")
+    live = object_of(lab, kind, name, namespace)
+    wanted = live["status"].get("desiredNumberScheduled") if kind == "DaemonSet" else live["spec"]["replicas"]
+    for scaler in lab.api.list("HorizontalPodAutoscaler", namespace):
+        if scaler["spec"]["scaleTargetRef"]["name"] == name:
+            wanted = scaler["spec"].get("minReplicas", 1)
+    return int(wanted or 0) - (0 if lab.subject.careful else _spared(live, int(wanted or 0)))
+
+
+def _spared(workload: Object, wanted: int) -> int:
+    """How many of `wanted` pods a rollout of a workload may take away before others are ready."""
+    spec = workload["spec"]
+    strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
+    if strategy.get("type") == "Recreate":
+        return wanted
+    least = 0 if "strategy" in spec else 1  # a StatefulSet replaces one at a time, and a DaemonSet too
+    given = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", least)
+    text = str(given)
+    return max(least, wanted * int(text[:-1]) // 100 if text.endswith("%") else int(text))
+
+
+def front_of(lab: Lab, namespace: str) -> Object:
+    """The workload behind the Service that the load asks, as it is."""
+    kind, _, name = lab.front().partition("/")
+    return object_of(lab, kind, name, namespace)
+
+
+def demand_version(revision: Revision, version: str) -> None:
+    """That chart is what is deployed."""
+    demand(
+        revision.version == version and revision.status == "deployed",
+        "another chart is deployed",
+        f"{version}, deployed",
+        f"{revision.chart}, {revision.status}",
+    )
+
+
+def demand_images(lab: Lab, namespace: str, version: str) -> None:
+    """Every pod runs the image of that version, where the chart has one by version."""
+    images = {container["image"] for pod in lab.pods(namespace) for container in pod["spec"]["containers"]}
+    demand(
+        not lab.subject.versioned or all(image.endswith(f":{version}") for image in images),
+        "a pod runs another image",
+        f"...:{version}",
+        str(images),
+    )
+
+
+def taken(lab: Lab, namespace: str) -> Snapshot:
+    """What is declared in a namespace, but for what the chart's pods make themselves."""
+    found = take(lab.api, [namespace])
+    own = {
+        key: item
+        for key, item in found.objects.items()
+        if not any(fnmatch(f"{item['kind']}/{item['metadata']['name']}", pattern) for pattern in lab.subject.left)
+    }
+    return replace(found, objects=own)
+
+
+def demand_same(before: Snapshot, after: Snapshot) -> str:
+    """Raises ClusterError with every field that differs; else says how much was compared."""
+    found = differences(before, after)
+    demand(not found, "the objects are not what they were", "no difference", "\n".join(map(str, found)))
+    return f"{len(before.objects)} objects are equal"
+
+
+def demand_restricted(lab: Lab, namespace: str) -> None:
+    """The namespace that the chart made admits what is restricted, and nothing else."""
+    found = object_of(lab, "Namespace", namespace)["metadata"].get("labels", {}).get(_ENFORCED)
+    demand(found == "restricted", "the chart's namespace lets everything in", f"{_ENFORCED}: restricted", str(found))
+
+
+def demand_told(lab: Lab, journal: Journal, rollout: Rollout, revision: Revision, values: str, namespace: str) -> None:
+    """The notes were printed, and are about this release."""
+    first = next(iter(revision.notes.strip().splitlines()), "")
+    where = namespace in first or not lab.subject.notes
+    demand(where, "the notes do not say where the release is", namespace, revision.notes or "no notes")
+    write_atomic(lab.folder / journal.folder / f"notes-{values.replace('/', '-')}.txt", revision.notes)
+    journal.detail(f"{first}; {promises.told(lab, revision.notes, rollout.namespace, namespace)}")
+
+
+def demand_spread(lab: Lab, journal: Journal, namespace: str) -> None:
+    """The pods of each workload are in as many zones as they can be, because they ask for it."""
+    zones = lab.zones()
+    told = []
+    for component in lab.found.workloads:
+        found = lab.pods(namespace, component)
+        where = [lab.zone_of(pod["spec"]["nodeName"]) for pod in found]
+        wanted = min(len(zones), len(found))
+        demand(
+            len(set(where)) == wanted, f"{component} is not spread", f"pods in {wanted} zones", ", ".join(sorted(where))
+        )
+        pods.spread_is_asked_for(found)
+        told.append(f"{component} in {', '.join(sorted(where))}")
+    demand(not lab.own or len(zones) == 3, "the cluster has not three zones", found=", ".join(sorted(zones)))
+    journal.detail("; ".join(told))
+
+
+def demand_idempotent(lab: Lab, rollout: Rollout, target: Target, namespace: str) -> None:
+    """The same chart with the same values: a new revision, and nothing else."""
+    before, pods = taken(lab, namespace), pod_uids(lab, namespace)
+    rollout.upgrade(target, deadline=lab.deadline)
+    demand_same(before, taken(lab, namespace))
+    demand(pods == pod_uids(lab, namespace), "installing the same again replaced pods")
+
+
+def pod_uids(lab: Lab, namespace: str) -> set[str]:
+    """The uids of the pods that stay."""
+    return {pod["metadata"]["uid"] for pod in lab.pods(namespace)}
+
+
+def is_configured(lab: Lab, namespace: str) -> bool:
+    """True when the front is configured as the change "configuration" says."""
+    url = lab.open(namespace)[1][0] + lab.subject.configured_path
+    found = lab.api.wait(lambda: lab.ask(url), what=f"{url} to answer", deadline=30)
+    return lab.subject.configured_key in found
+
+
+def await_configured(lab: Lab, namespace: str) -> None:
+    """Wait for the changed configuration: right after an upgrade a node may still lead to a pod that is ending."""
+    lab.api.wait(
+        lambda: is_configured(lab, namespace) or None,
+        what="the changed configuration to be known to the pods",
+        deadline=_ENDING_DEADLINE,
+        state=lambda: f"{lab.subject.configured_path} answers without {lab.subject.configured_key}",
+    )
+
+
+def answered_routes(lab: Lab, namespace: str) -> set[str]:
+    """Where the answers lead, asked on every node."""
+    answers = [lab.ask(target) for target in lab.open(namespace)[1]]
+    return {answer(found, lab.subject.route) for found in answers if found is not None}
+
+
+def nudge_kubelets(lab: Lab, namespace: str) -> None:
+    """Have the kubelets look at the pods now and not within a minute: what is mounted is brought up to date then."""
+    note = {"metadata": {"annotations": {"gati-e2e/looked-at": datetime.now(UTC).isoformat()}}}
+    for pod in lab.pods(namespace):
+        lab.api.patch("Pod", pod["metadata"]["name"], namespace, note)
+
+
+def is_native(item: Object) -> bool:
+    """Whether Kubernetes itself puts the object into every namespace."""
+    return (item["kind"], item["metadata"]["name"]) in _NATIVE
+
+
+def annotations_of(item: Mapping[str, Any]) -> Mapping[str, str]:
+    """What an object is annotated with, {} without."""
+    return (item.get("metadata") or {}).get("annotations") or {}
+
+
+def is_kept(lab: Lab, name: str, kept: Iterable[str], hooks: Iterable[Document]) -> bool:
+    """Whether an uninstall leaves an object ("Kind/name") on purpose: as it says itself, or as helm and Kubernetes do.
+
+    These leave the claims of a StatefulSet, and what a hook made that is not deleted.
+    """
+    made = {f"{hook.kind}/{hook.name}" for hook in hooks}
+    told = any(fnmatch(name, pattern) for pattern in lab.subject.left)
+    return (
+        told or name in kept or name in made or (name.startswith("PersistentVolumeClaim/") and bool(lab.found.claims))
+    )
+
+
+def is_definition(lab: Lab, kept: Iterable[str], difference: str) -> bool:
+    """Whether what is left outside is one of the definitions in crds/, which helm never removes, or kept on purpose."""
+    names = [f"CustomResourceDefinition/{name}" for name in lab.found.definitions]
+    return any(name in difference or name.replace("/", " ") in difference for name in (*names, *kept))
+
+
+def object_of(lab: Lab, kind: str, name: str, namespace: str | None = None) -> Object:
+    """An object as it is. Raises ClusterError where it is not there."""
+    found = lab.api.get(kind, name, namespace)
+    if found is None:
+        raise ClusterError(f"there is no {kind} {name}" + (f" in {namespace}" if namespace else ""))
+    return found
+
+
+def only_kind(text: str, kind: str) -> str:
+    """The rendered documents of one kind."""
+    return "\n---\n".join(part for part in text.split("\n---\n") if f"\nkind: {kind}\n" in f"\n{part}\n")
+
+
+# -- what is done ----------------------------------------------------------------------------------
+
+
+def budget_of(lab: Lab, namespace: str, workload: str) -> Object | None:
+    """The disruption budget that guards the pods of a workload."""
+    pods = lab.pods(namespace, workload)
+    for budget in lab.api.list("PodDisruptionBudget", namespace):
+        labels = (budget["spec"].get("selector") or {}).get("matchLabels") or {}
+        if pods and labels.items() <= pods[0]["metadata"]["labels"].items():
+            return budget
+    return None
+
+
+def drain_node(lab: Lab, journal: Journal, namespace: str, front: str) -> None:
+    """Empty the node of a pod of the front of the release's pods; meanwhile the budget refuses another eviction."""
+    first, second, *_ = lab.pods(namespace, front)
+    node = first["spec"]["nodeName"]
+    with lab.fewer_nodes(), contextlib.ExitStack() as stack:
+        if lab.own:
+            stack.callback(lab.api.cordon, node, False)
+            lab.api.cordon(node)
+        demand(lab.api.evict(first["metadata"]["name"], namespace), "the budget allows no eviction at all")
+        allowed = lab.api.evict(second["metadata"]["name"], namespace)
+        demand(not allowed, "the budget allowed a second eviction while the first pod was not replaced", timely=True)
+        drain = lab.api.drain(node, deadline=120, namespace=namespace, cordon=lab.own)
+        ready = lab.await_ready(namespace)
+        journal.detail(f"{node}: a second eviction was refused; then {ready}, drained in {drain.seconds:.0f} s")
+
+
+def delete_pod(lab: Lab, namespace: str, workload: str, *, grace: int | None = None) -> None:
+    """Delete a pod and wait until as many others are ready as there were."""
+    pods = lab.pods(namespace, workload)
+    victim = pods[0]["metadata"]
+    lab.api.delete("Pod", victim["name"], namespace, grace=grace)
+
+    def replaced() -> bool | None:
+        others = [pod for pod in lab.pods(namespace, workload) if pod["metadata"]["uid"] != victim["uid"]]
+        return True if sum(map(is_ready, others)) >= len(pods) else None
+
+    lab.api.wait(replaced, what=f"another pod in place of {victim['name']}", deadline=60)
+
+
+def restart(lab: Lab, namespace: str, workload: str) -> None:
+    """What `kubectl rollout restart` does."""
+    annotations = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat()}
+    change = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+    kind, _, name = workload.partition("/")
+    lab.api.patch(kind, name, namespace, change)
+
+
+def kill_helm(lab: Lab, journal: Journal, rollout: Rollout, target: Target) -> None:
+    """Begin an upgrade, and kill helm as soon as a pod of the new revision is there."""
+    before = pod_uids(lab, rollout.namespace)
+    argv = rollout.command(lab.tools.helm, "upgrade", rollout.release, *target.arguments(), "--wait")
+    log = lab.folder / journal.folder / "killed.log"
+    with lab.runner.start(argv, log=log) as process:
+        lab.api.wait(
+            lambda: True if pod_uids(lab, rollout.namespace) - before else None,
+            what="a pod of the upgrade",
+            deadline=60,
+            state=process.log_tail,
+        )
+        process.stop(signal.SIGKILL)
+    status = rollout.status()
+    demand(status == "pending-upgrade", "the killed helm left no pending upgrade", "pending-upgrade", str(status))
