@@ -500,6 +500,10 @@ def disruption(lab: Lab, journal: Journal) -> None:
     budget = budget_of(lab, namespace, front)
     alone = len(lab.pods(namespace, front)) < _SEVERAL
     if alone:
+        demand(
+            not lab.subject.careful or values != lab.subject.disrupted_with,
+            f"the loss of the one pod of {front} is noticed",
+        )
         journal.skip(f"that the loss of a pod goes unnoticed: {front} has one pod")
     with lab.load(journal, namespace, "disruption", must_pass=not alone) as recording:
         if budget and not alone:

@@ -30,6 +30,7 @@ _RANKS = (
     *("missing-kind", "admission", "quota", "unschedulable", "image-pull", "config", "mount", "init-container"),
     *("hook", "job", "crash-loop", "progress", "readiness"),
 )
+_SCHEDULER = "default-scheduler"
 _IMAGE_REASONS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ErrInvalidImage"}
     | {"ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed"}
@@ -217,6 +218,9 @@ class _Reading:
         if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
             yield self._unschedulable(pod, scheduled.get("message", ""))
             return
+        if held := _held_back(pod, scheduled):
+            yield self._of_pod("unscheduled", pod, f"its pod is on no node: {held}", ENDLESS, action="describe")
+            return
         for init, statuses in ((True, "initContainerStatuses"), (False, "containerStatuses")):
             for container in status.get(statuses, ()):
                 yield from self._container(pod, container, init=init)
@@ -304,9 +308,13 @@ class _Reading:
         for container in pod.get("status", {}).get("containerStatuses", ()):
             if "running" in container.get("state", {}) and not container.get("ready"):
                 probes = [event for event in self._events_of(pod) if event.get("reason") == "Unhealthy"]
-                why = first_line(probes[-1].get("message", "")) if probes else "no probe has passed yet"
+                why = first_line(probes[-1].get("message", "")) if probes else _unprobed(pod, container["name"])
                 text = f"container {container['name']} runs and is not ready: {why}"
                 yield self._of_pod("readiness", pod, text, ENDLESS, container=container["name"])
+        gated = conditions(pod).get("Ready", {})
+        if gated.get("status") == "False" and gated.get("reason") == "ReadinessGatesNotReady":
+            text = f"nobody has opened a readiness gate of its pod: {gated.get('message', '')}"
+            yield self._of_pod("readiness", pod, text, ENDLESS, action="describe")
 
     def _failed_hook_pod(self, pod: Object) -> Suspicion:
         how, _, container = _last_failure([pod])
@@ -507,6 +515,25 @@ def _crash(container: Object) -> Mapping[str, Any] | None:
         return ended
     ended = state.get("terminated", {})
     return ended if ended.get("exitCode") else None
+
+
+def _held_back(pod: Object, scheduled: Object) -> str:
+    """What keeps a pod from being looked at by a scheduler; "" for nothing."""
+    if scheduled.get("reason") == "SchedulingGated":
+        gates = ", ".join(gate["name"] for gate in pod["spec"].get("schedulingGates") or ())
+        return f"nobody has opened its scheduling gate {gates}"
+    node, name = pod["spec"].get("nodeName"), pod["spec"].get("schedulerName", _SCHEDULER)
+    if node and not pod.get("status", {}).get("startTime"):
+        return f"no kubelet of node {node} has taken it"
+    return f"no scheduler {name} looks at it" if not (scheduled or node or name == _SCHEDULER) else ""
+
+
+def _unprobed(pod: Object, name: str) -> str:
+    """Why no probe of a container has passed, of which none has failed either."""
+    spec = next((one for one in pod["spec"]["containers"] if one["name"] == name), {})
+    late = {kind: (spec.get(kind) or {}).get("initialDelaySeconds") or 0 for kind in ("startupProbe", "readinessProbe")}
+    kind, delay = max(late.items(), key=lambda item: item[1])
+    return "no probe has passed yet" + (f"; its {kind} waits {delay} s before it asks" if delay else "")
 
 
 def _hook_name(item: Object) -> str:

@@ -276,6 +276,52 @@ def test_a_container_that_is_not_ready_yet_is_only_explained() -> None:
     assert "Readiness probe failed" in found.cause.message
 
 
+@pytest.mark.parametrize(
+    ("spec", "condition", "said"),
+    [
+        ({"schedulingGates": [{"name": "a.b/c"}]}, {"reason": "SchedulingGated"}, "opened its scheduling gate a.b/c"),
+        ({"schedulerName": "mine"}, None, "no scheduler mine looks at it"),
+        ({"nodeName": "gone"}, None, "no kubelet of node gone has taken it"),
+    ],
+    ids=["gate", "scheduler", "node"],
+)
+def test_a_pod_that_no_scheduler_looks_at_says_why(
+    spec: dict[str, Any], condition: dict[str, str] | None, said: str
+) -> None:
+    def held(seen: Scene) -> None:
+        pod = of_kind(seen, "Pod")
+        pod["spec"].pop("nodeName", None)
+        pod["spec"].update(spec)
+        scheduled = [{"type": "PodScheduled", "status": "False", **condition}] if condition else []
+        pod["status"] = {"phase": "Pending", "conditions": scheduled}
+
+    found = only(changed(scene("unschedulable"), held))
+    assert found.patience == math.inf
+    assert said in found.cause.message
+
+
+def test_a_readiness_gate_that_nobody_opens_is_named() -> None:
+    message = 'corresponding condition of pod readiness gate "a.b/c" does not exist.'
+
+    def gated(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["status"]["conditions"] = []
+        status = of_kind(seen, "Pod")["status"]
+        status["containerStatuses"][0].update(ready=True)
+        ready = {"type": "Ready", "status": "False", "reason": "ReadinessGatesNotReady", "message": message}
+        status["conditions"] = [one for one in status["conditions"] if one["type"] != "Ready"] + [ready]
+
+    assert "a.b/c" in only(changed(scene("never-ready"), gated)).cause.message
+
+
+def test_a_probe_that_waits_long_before_it_asks_is_named() -> None:
+    def waits(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["status"]["conditions"] = []
+        of_kind(seen, "Pod")["spec"]["containers"][0]["startupProbe"] = {"initialDelaySeconds": 300}
+
+    seen = replace(changed(scene("never-ready"), waits), events=())
+    assert "its startupProbe waits 300 s before it asks" in only(seen).cause.message
+
+
 def test_a_hook_may_fail_once() -> None:
     def once(seen: Scene) -> None:
         of_kind(seen, "Job")["status"] = {"failed": 1, "active": 1}
