@@ -530,7 +530,7 @@ def _held_back(pod: Object, scheduled: Object) -> str:
 
 def _unprobed(pod: Object, name: str) -> str:
     """Why no probe of a container has passed, of which none has failed either."""
-    spec = next((one for one in pod["spec"]["containers"] if one["name"] == name), {})
+    spec: Object = next((one for one in pod["spec"]["containers"] if one["name"] == name), {})
     late = {kind: (spec.get(kind) or {}).get("initialDelaySeconds") or 0 for kind in ("startupProbe", "readinessProbe")}
     kind, delay = max(late.items(), key=lambda item: item[1])
     return "no probe has passed yet" + (f"; its {kind} waits {delay} s before it asks" if delay else "")
