@@ -161,11 +161,11 @@ def _build(chart: Chart, helm: Helm) -> None:
     except (CommandFailed, CommandTimeout) as error:
         said = error.stderr.strip().removeprefix("Error: ")
         file = chart.path / "Chart.yaml"
-        reach = f"see that the repositories can be reached, then helm dependency build {shown(chart.path)}"
+        reach = "see that the repositories can be reached, then run the same command again, which fetches them"
         update = f"helm dependency update {shown(chart.path)}, which brings Chart.lock up to date"
         raise ChartError(
-            f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: the dependencies cannot be fetched",
-            expected="; ".join(outdated(chart)),
+            f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: the dependencies cannot be fetched: "
+            + "; ".join(outdated(chart)),
             found=said or str(error),
             run=update if _OUTDATED_LOCK.search(said) else reach,
         ) from error

@@ -22,6 +22,7 @@ from scripts.core.parallel import BRIEF_GO, workers
 from scripts.core.paths import key_text
 
 _OBJECTION = re.compile(rf"{POINTER}(.*?)(?=\s+- at '|$)")
+_ENVIRONMENT = {**BRIEF_GO, "GOMAXPROCS": "1"}  # as many of it run as there are processors
 _Question = tuple[str, frozenset[str]]  # a text, and the checksums of the schemas that it is to obey
 
 
@@ -139,7 +140,7 @@ class Kubeconform:
             argv += ["-kubernetes-version", kube_version]
             argv += [word for location in prepared.locations for word in ("-schema-location", location)]
             # The folder stands for its files: thousands of names would not fit in a command line.
-            result = self.runner.run([*argv, folder], env=BRIEF_GO, deadline=120, check=False)
+            result = self.runner.run([*argv, folder], env=_ENVIRONMENT, deadline=120, check=False)
         reports: dict[str, list[dict[str, Any]]] = {text: [] for text in files.values()}
         try:
             for report in json.loads(result.stdout)["resources"]:

@@ -165,8 +165,8 @@ def demand_enough(verdict: Verdict) -> None:
 def line(reason: Reason) -> str:
     """A reason in one line."""
     where = f" (with {reason.where})" if reason.where else ""
-    step = "" if reason.old is None and reason.new is None else f" {brief(reason.old)} -> {brief(reason.new)}"
-    return f"{reason.about}:{step}: {reason.meaning}{where}"
+    step = "" if reason.old is None and reason.new is None else f": {brief(reason.old)} -> {brief(reason.new)}"
+    return f"{reason.about}{step}: {reason.meaning}{where}"
 
 
 def brief(value: Any, most: int = 80) -> str:

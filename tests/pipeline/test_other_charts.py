@@ -185,7 +185,7 @@ def test_dependencies_are_fetched_from_where_chart_yaml_says(
         )
         shutil.rmtree(chart / "charts")
         (chart / "Chart.yaml").write_text((chart / "Chart.yaml").read_text().replace("^0.1.0", "^0.2.0"))
-        cli("template", "--chart", chart).refused("cannot be fetched", "needed ^0.2.0 is not in charts/", "dependency")
+        cli("template", "--chart", chart).refused("cannot be fetched: needed ^0.2.0 is not in charts/")
     # helm looks at an index before it looks at the lock; a registry has none.
     way = "see that the repositories" if place is http_repository else "brings Chart.lock up to date"
     cli("template", "--chart", chart).refused("the dependencies cannot be fetched", way)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from scripts.chart.helm import Helm
 from scripts.chart.source import read_chart
 from scripts.checks.matrix import WITHOUT, make_plan, spans, spread
-from scripts.checks.render import Rendered, store
+from scripts.checks.render import Rendered, store, submitted
 from scripts.core.errors import ChartError, ConfigError, OutputError, ValuesError
 from scripts.core.interrupt import interruptible
 from tests.unit.checks.demo import KNOWN, config_map, plan_of, render
@@ -93,6 +96,37 @@ def test_spans() -> None:
 def test_spread_groups_what_has_the_same_minors() -> None:
     cells = [("a", "1.28.0"), ("a", "1.29.0"), ("b", "1.28.0"), ("b", "1.29.0"), ("c", "1.28.0")]
     assert str(spread(cells)) == "a, b for 1.28 to 1.29; c for 1.28"
+
+
+class Asked:
+    """A helm that notes which render leaves the schema out, and refuses the schema of values files called so."""
+
+    def __init__(self) -> None:
+        self.seen: dict[tuple[str, str], bool] = {}
+
+    def template(self, chart: Path, *, values: Any, flags: Any, kube_version: str, **_: Any) -> str:
+        name = "".join(file.name for file in values)
+        self.seen[name, kube_version] = "--skip-schema-validation" in flags
+        if name == "wrong.yaml":
+            raise ValuesError("refused by the schema")
+        return ""
+
+
+def test_a_schema_is_asked_once_for_values_that_obey_it(folder: Path) -> None:
+    (folder / "templates" / "a.yaml").write_text("{{ .Capabilities.KubeVersion }}")
+    (wrong := folder / "wrong.yaml").write_text("")
+    helm = Asked()
+    with (
+        ThreadPoolExecutor(2) as pool,
+        submitted(plan_of(folder, values=[wrong]), cast("Helm", helm), pool) as futures,
+    ):
+        refused = [cell.name for cell, future in futures.items() if future.exception()]
+    assert [Path(name).name for name in refused] == ["wrong.yaml", "wrong.yaml"]
+    assert {name: (helm.seen[name, "1.29.0"], helm.seen[name, "1.30.0"]) for name, _ in helm.seen} == {
+        "": (False, True),
+        "values-prod.yaml": (False, True),
+        "wrong.yaml": (False, False),
+    }
 
 
 class TestStore:
