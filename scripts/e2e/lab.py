@@ -307,7 +307,7 @@ class Lab:
 
         With `definitions` what is in crds/ too.
         """
-        kinds = (kind for kind in self.api.kinds() if f"{kind.name}.{kind.group}" in self.subject.optional)
+        served = {name for kind in self.api.kinds() for name in (kind.api_version, f"{kind.api_version}/{kind.name}")}
         return Helm(self.tools.helm, self.runner).template(
             target.chart,
             release=self.subject.release,
@@ -315,7 +315,7 @@ class Lab:
             values=target.values,
             flags=target.options(),
             kube_version=self.api.version,
-            api_versions=[f"{kind.api_version}/{kind.name}" for kind in kinds],  # what the cluster serves
+            api_versions=sorted(served),
             definitions=definitions,
         )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from scripts.chart.archive import unpack
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
+from scripts.chart.kubeversion import minor, supported
 from scripts.chart.manifests import Document, read_manifests
 from scripts.chart.source import read_chart
 from scripts.checks.schemas import schemas_of
@@ -156,6 +157,39 @@ def plan(config: Config, options: Options) -> list[str]:
     ]
     lines += (f"{name}: {(SCENARIOS[name].__doc__ or '').strip().splitlines()[0]}" for name in options.wanted)
     return [*lines, f"results: {config.dist / 'e2e'}/report.json, junit.xml and a folder for each scenario"]
+
+
+def foreseen(work: Workspace, options: Options) -> list[str]:
+    """What a run would find in the objects of the first values set, for a person; or why that cannot be said.
+
+    No cluster is asked: it is rendered for the newest Kubernetes that the chart admits, without operators.
+    """
+    config = work.config
+    try:
+        chart = read_chart(config.chart, config.values)
+        subject = read_subject(config.e2e, chart.name)
+        newest = supported(chart.kube_version, work.tools.minors)[-1]
+        given = subject.overlay(
+            namespace="gati-e2e",
+            images=options.images or config.own_images,
+            version=VERSIONS[0],
+            changes=(),
+            knows=lambda _: False,
+        )
+        with tempfile.TemporaryDirectory(prefix=owned("e2e")) as folder:
+            (overlay := Path(folder) / "values.json").write_text(json.dumps(given))
+            first = next(iter(values_sets(chart).values()))
+            text = work.helm.template(
+                chart.path,
+                release=subject.release,
+                namespace="gati-e2e",
+                values=[*([first] if first else []), overlay],
+                kube_version=newest,
+                api_versions=sorted(schemas_of(work).builtin(minor(newest))),
+            )
+        return discover(read_manifests(text), subject).lines()
+    except ReleaseError as error:
+        return [f"what is found in its objects cannot be said: {error.message}"]
 
 
 def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> Report:

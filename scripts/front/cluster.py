@@ -65,7 +65,8 @@ def e2e(
     )
     plan = smoke.plan(work.config, options)
     if dry_run or kube_context:
-        yield "\n".join([*plan, *(["columns: " + "; ".join(map(str, columns))] if len(columns) > 1 else [])])
+        plan += ["columns: " + "; ".join(map(str, columns))] if len(columns) > 1 else []
+        yield "\n".join([*plan, *(smoke.foreseen(work, options) if dry_run else [])])
     if not dry_run:
         if kube_context:
             demand_approval(f"Run on the cluster of {kube_context}?", yes=yes)

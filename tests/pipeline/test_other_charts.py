@@ -191,6 +191,18 @@ def test_dependencies_are_fetched_from_where_chart_yaml_says(
     cli("template", "--chart", chart).refused("the dependencies cannot be fetched", way)
 
 
+def test_a_dry_run_of_the_smoke_test_says_what_it_finds(cli: Cli, tmp_path: Path) -> None:
+    told = cli.on_chart("e2e", "--dry-run").fine()
+    assert "load: http / of Service made, port http" in told
+    assert "workloads: Deployment/" in told
+    bare = write_chart(tmp_path / "bare", "bare", map=config_map("bare"))
+    told = cli("e2e", "--chart", bare, "--dry-run").fine()
+    assert "not found: a load: the chart has no Service" in told
+    refusing = write_chart(tmp_path / "strict", "strict", map='{{ fail "say a colour" }}')
+    told = cli("e2e", "--chart", refusing, "--dry-run").fine()
+    assert re.search(r"what is found in its objects cannot be said: .*templates/map\.yaml:1: say a colour", told)
+
+
 def test_dist_holds_the_packages_of_several_charts(cli: Cli, tmp_path: Path) -> None:
     sums = {}
     for name in ("one", "two"):
