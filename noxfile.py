@@ -13,6 +13,9 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests"]
 
+# What the tests need that run without a container engine.
+ENGINELESS = ("helm", "helm3", "kubeconform", "helm-docs", "crane", "registry", "oras", "toxiproxy")
+
 
 def install(session: nox.Session, *groups: str) -> None:
     """Bring the session's environment to what uv.lock says of this project and of `groups`."""
@@ -65,7 +68,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test that needs no container engine."""
     install(session, "test", "services")
-    build_tools(session, "helm", "kubeconform", "helm-docs", "crane", "registry", "oras", "toxiproxy")
+    build_tools(session, *ENGINELESS)
     engineless = "not e2e and not compose and not bench and not audit and not browser and not signed"
     # Half of what the tests do is to wait for programs and servers: two for each of two cores keep these busy.
     session.run("pytest", "-n", "4", "-m", engineless, *session.posargs)
@@ -83,7 +86,7 @@ def signed(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Measure which branches of scripts/ the tests reach that need no container engine."""
     install(session, "test", "services")
-    build_tools(session, "helm", "kubeconform", "helm-docs", "crane", "registry", "oras", "toxiproxy")
+    build_tools(session, *ENGINELESS)
     folders = [f"tests/{name}" for name in ("unit", "pipeline", "registry", "release", "render")]
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-n", "4", "-m", "not signed", *folders, *session.posargs)

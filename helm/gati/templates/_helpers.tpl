@@ -105,8 +105,8 @@ Takes (list KEY MAP...) and writes the outcome under KEY.
 {{- end }}
 
 {{/*
-Maps of strings laid over each other: numbers and booleans become text, templates are evaluated where that is asked for.
-It is the one place where labels and annotations come together, so that no key stands twice.
+Maps of strings laid over each other: numbers and booleans become text, templates are evaluated where that is asked for,
+a null takes the key away. It is the one place where labels and annotations come together, so that no key stands twice.
 Takes (list ROOT KEY MAP...).
 */}}
 {{- define "gati.strings" -}}
@@ -114,6 +114,7 @@ Takes (list ROOT KEY MAP...).
 {{- range rest (rest .) -}}
 {{- range $key, $value := . | default dict -}}
 {{- $_ := set $merged $key (include "gati.evaluated" (list (index $ 0) (index $ 1) $value)) -}}
+{{- if kindIs "invalid" $value }}{{ $_ := unset $merged $key }}{{ end -}}
 {{- end -}}
 {{- end -}}
 {{- include "gati.under" (list (index . 1) $merged) -}}
@@ -215,7 +216,7 @@ dns:///{{ include "gati.routeManager.headlessName" . }}.{{ $zone }}:{{ $port.con
 {{- define "gati.ingress.configData" -}}
 {{- $data := dict "ROUTE_MANAGER_ADDR" (include "gati.routeManager.address" .) -}}
 {{- range $key, $value := .Values.ingress.config -}}
-{{- if not (and (eq $key "ROUTE_MANAGER_ADDR") (empty $value)) -}}
+{{- if not (or (kindIs "invalid" $value) (and (eq $key "ROUTE_MANAGER_ADDR") (empty $value))) -}}
 {{- $_ := set $data $key (include "gati.evaluated" (list $ "config" $value)) -}}
 {{- end -}}
 {{- end -}}

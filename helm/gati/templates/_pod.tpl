@@ -64,12 +64,12 @@ spec:
 
 {{/* The user's own win over the chart's, but for the checksums. */}}
 {{- define "gati.podAnnotations" -}}
-{{- $given := merge dict (.values.podAnnotations | default dict) (.root.Values.podAnnotations | default dict) -}}
+{{- $given := list .root.Values.commonAnnotations .annotations .root.Values.podAnnotations .values.podAnnotations -}}
 {{- $checksums := dict -}}
 {{- range $key, $value := .annotations }}
 {{- if hasPrefix "checksum/" $key }}{{ $_ := set $checksums $key $value }}{{ end }}
 {{- end -}}
-{{- include "gati.strings" (list .root "annotations" .root.Values.commonAnnotations .annotations $given $checksums) }}
+{{- include "gati.strings" (concat (list .root "annotations") $given (list $checksums)) }}
 {{- end }}
 
 {{/* Seconds of the shutdown, as a map: preStop, grace. Behind a balancer that knows nodes alone, its health check has
@@ -324,6 +324,18 @@ grpc:
 {{- end -}}
 {{- $value }}{{ if $value }}{{ index $units (int $power) }}{{ end -}}
 {{- end -}}
+{{- end }}
+
+{{/* A quantity as a plain number, to be compared. */}}
+{{- define "gati.amount" -}}
+{{- $text := include "gati.pods" . -}}
+{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $text -}}
+{{- $factors := dict "" 1.0 "n" 1e-9 "u" 1e-6 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 -}}
+{{- range $power, $unit := list "Ki" "Mi" "Gi" "Ti" "Pi" "Ei" }}
+{{- $_ := set $factors $unit (1024.0) -}}
+{{- range until $power }}{{ $_ := set $factors $unit (mulf 1024 (get $factors $unit)) }}{{ end -}}
+{{- end -}}
+{{- mulf (float64 $number) (get $factors (trimPrefix $number $text)) -}}
 {{- end }}
 
 {{/*
