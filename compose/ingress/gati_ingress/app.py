@@ -11,8 +11,8 @@ from typing import Protocol
 
 import grpc
 from aiohttp import web
+from gati_common.exposition import exposition
 from prometheus_client import Counter
-from prometheus_client.exposition import choose_encoder
 
 from gati_ingress.gate import Gate, Refused
 from gati_ingress.metrics import Metrics
@@ -84,8 +84,8 @@ class Ingress:
         """The metrics in the format that the scraper asks for."""
         self.metrics.route_manager_up.set(self._resolver.up)
         self.metrics.draining.set(self.draining)
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self.metrics.registry), headers={"Content-Type": content_type})
+        body, kind = exposition(self.metrics.registry, request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": kind})
 
     async def resolve(self, request: web.Request) -> web.Response:
         """Where route-manager sends this request, and who said so."""

@@ -12,7 +12,7 @@ _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Lengt
 class Connection(web.RequestHandler):
     """Closes when the head of a request is not complete `head` seconds after its first byte; `old` after `age` seconds.
 
-    aiohttp alone gives a head as long as an idle connection.
+    aiohttp alone gives a head as long as an idle connection, and unpacks bodies, of which nobody here looks at one.
     """
 
     __slots__ = ("_deadline", "_end", "_head")
@@ -20,7 +20,7 @@ class Connection(web.RequestHandler):
     def __init__(
         self, server: web.Server, loop: asyncio.AbstractEventLoop, *, head: float, age: float, idle: float
     ) -> None:
-        super().__init__(server, loop=loop, keepalive_timeout=idle, access_log=None)
+        super().__init__(server, loop=loop, keepalive_timeout=idle, access_log=None, auto_decompress=False)
         self._head = head
         self._end = loop.time() + age
         self._deadline: asyncio.TimerHandle | None = None

@@ -7,9 +7,9 @@ import contextlib
 import functools
 import ssl
 
+from gati_common.exposition import exposition
 from gati_common.listening import listener
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
 
@@ -66,7 +66,7 @@ class Metrics:
         status, kind, body = "404 Not Found", "text/plain", b"try /metrics\n"
         if method in ("GET", "HEAD") and rest.partition(" ")[0].partition("?")[0] == "/metrics":
             headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
-            encode, kind = choose_encoder(headers.get("accept", ""))
-            status, body = "200 OK", encode(self.registry)
+            body, kind = exposition(self.registry, headers.get("accept", ""))
+            status = "200 OK"
         length = f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         return f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{length}".encode() + (b"" if method == "HEAD" else body)

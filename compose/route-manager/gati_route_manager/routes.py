@@ -120,9 +120,17 @@ def _loader() -> type[yaml.CSafeLoader]:
     import yaml
 
     class Loader(yaml.CSafeLoader):
-        """Refuses merges (`<<`) that grow: merges of merges multiply, however short the file is."""
+        """Refuses a key that stands twice, of which the last alone would count, and merges (`<<`) that grow: merges of
+        merges multiply, however short the file is."""
 
         def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            if not getattr(node, "known", False):  # merged into others it comes here again, with keys of theirs
+                node.known = True
+                keys = set[str]()
+                for key, _ in node.value:
+                    if key.value in keys:
+                        raise yaml.constructor.ConstructorError(None, None, f"{key.value} twice", key.start_mark)
+                    keys.add(key.value if isinstance(key, yaml.ScalarNode) else repr(key))
             values = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
             parts = [part for value in values for part in (value.value if value.id == "sequence" else [value])]
             merged = [part for part in parts if isinstance(part, yaml.MappingNode)]

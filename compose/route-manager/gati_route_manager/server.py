@@ -23,6 +23,8 @@ from gati_route_manager.settings import Settings
 
 log = logging.getLogger("route-manager")
 SERVICE: str = pb.DESCRIPTOR.services_by_name["RouteManager"].full_name
+_LONGEST_HOST = 253  # characters of a DNS name; each of its labels is looked up
+_MOST_SAID = 200  # characters of a path in an answer: what is longer than 8 KiB there reaches no client
 _OPTIONS = (
     # A Service address pins a connection to one pod: bounded ages make clients look for new ones.
     ("grpc.max_connection_age_ms", 300_000),
@@ -42,11 +44,13 @@ class Routes(rpc.RouteManagerServicer):
         self._server = server
 
     async def Resolve(self, request: Any, context: Any) -> Any:  # noqa: N802 - the name in the .proto
-        if not request.host or not request.path.startswith("/"):
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "expected a host and a path that starts with /")
+        if not 0 < len(request.host) <= _LONGEST_HOST or not request.path.startswith("/"):
+            expected = f"expected a host of at most {_LONGEST_HOST} characters and a path that starts with /"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, expected)
         route = self.table.find(request.host, request.path)
         if route is None:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"no route for {request.host}{request.path}")
+            path = request.path if len(request.path) <= _MOST_SAID else f"{request.path[:_MOST_SAID]}..."
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"no route for {request.host}{path}")
         return pb.ResolveResponse(
             upstream=route.upstream, route=pb.Route(host=route.host, path=route.path), server=self._server
         )

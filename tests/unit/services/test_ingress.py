@@ -114,6 +114,35 @@ def test_what_is_no_request_is_400_and_no_stack_in_the_log(stack: Any, sent: byt
     assert "Traceback" not in ingress.text()
 
 
+def test_no_route_for_a_path_that_grows_on_its_way_is_404(stack: Any, routes_file: Any) -> None:
+    """What gRPC escapes is three times as long, and more than 8 KiB of it was no answer at all."""
+    routes_file.write_text("routes: [{host: a, upstream: 'http://a'}]")
+    _, port, _ = stack()
+    assert get(port, "/" + "%25" * 2300, host="b")[0] == 404
+    assert get(port, host="a." * 2000)[0] == 400
+
+
+def test_a_body_is_not_unpacked(stack: Any) -> None:
+    ingress, port, _ = stack()
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        for _ in range(2):
+            client.sendall(head + b"abc")
+            assert client.recv(1000).split()[1] == b"200"
+    assert "Traceback" not in ingress.text()
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text;version=abc", "text/plain;version=x;escaping=y"])
+def test_a_scraper_that_asks_for_what_there_is_not_gets_text(stack: Any, accept: str) -> None:
+    ingress, port, _ = stack()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", "/metrics", headers={"Accept": accept})
+    answer = connection.getresponse()
+    assert (answer.status, b"gati_ingress_build_info" in answer.read()) == (200, True)
+    connection.close()
+    assert "Traceback" not in ingress.text()
+
+
 @pytest.fixture
 def stranger() -> Iterator[int]:
     """The port of a server that is healthy, and answers everything else with bytes that are no message."""

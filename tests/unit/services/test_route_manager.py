@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import socket
 import time
@@ -68,6 +69,37 @@ def test_no_route_is_not_found(start_route_manager: Any, routes_file: Any) -> No
         resolve(channel, "b", "/x")
     assert refusal.value.code() is grpc.StatusCode.NOT_FOUND
     assert refusal.value.details() == "no route for b/x"
+
+
+@pytest.mark.parametrize("path", ["/" + "a" * 60_000, "/" + "é" * 20_000, "/" + "%" * 60_000])
+def test_no_route_for_a_long_path_is_not_found_either(start_route_manager: Any, routes_file: Any, path: str) -> None:
+    routes_file.write_text("routes: [{host: a, upstream: 'http://a'}]")
+    _, port = start_route_manager()
+    with client(port) as channel, pytest.raises(grpc.RpcError) as refusal:
+        resolve(channel, "b", path)
+    assert refusal.value.code() is grpc.StatusCode.NOT_FOUND
+    assert refusal.value.details() == f"no route for b{path[:200]}..."
+
+
+def test_a_host_of_many_labels_takes_no_memory(start_route_manager: Any) -> None:
+    service, port = start_route_manager()
+    with client(port) as channel:
+        resolve(channel, ".".join("a" * 127), "/")
+        with pytest.raises(grpc.RpcError) as refusal:
+            resolve(channel, "a." * 31_000 + "b", "/")
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    assert int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) < 200_000
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text;version=abc", "text/plain;version=x;escaping=y"])
+def test_a_scraper_that_asks_for_what_there_is_not_gets_text(start_route_manager: Any, accept: str) -> None:
+    service, _ = start_route_manager(GATI_METRICS_PORT=0)
+    port = service.port(r"metrics on port (\d+)")
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept": accept})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert b"gati_route_manager_routes 2.0" in answer.read()
+    assert "Traceback" not in service.text()
 
 
 def test_health_and_reflection_are_served(start_route_manager: Any) -> None:

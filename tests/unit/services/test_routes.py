@@ -73,6 +73,8 @@ def test_no_route_is_no_route(tmp_path: Path) -> None:
         ("routes: [{host: 'a*b', upstream: 'http://a'}]", "routes[0].host: expected a host name"),
         ("routes: [{host: '*.', upstream: 'http://a'}]", "routes[0].host: expected a host name"),
         ("routes: [{host: ' ', upstream: 'http://a'}]", "routes[0].host: expected a host name"),
+        ("routes: [{host: a, upstream: 'http://a', host: b}]", "routes.yaml:1:42: host twice"),
+        ("routes: [{upstream: 'http://a'}]\nroutes: [{upstream: 'http://b'}]", "routes.yaml:2:1: routes twice"),
         ("routes: [{host: 2026-13-01, upstream: 'http://a'}]", "not usable YAML (ValueError: month must be in 1..12)"),
         ("[" * 3000, "routes.yaml:1: nested deeper than 8 levels"),
         ("routes: [{path: v1, upstream: 'http://a'}]", "routes[0].path: expected a path that starts with /"),
