@@ -37,11 +37,12 @@ class Objection:
 
 def objections(annotations: Mapping[str, Any], version: str) -> Iterator[Objection]:
     """All that is wrong with the annotations of a chart of `version`; other annotations are left alone."""
-    for name, value in annotations.items():
+    for name, given in annotations.items():
         if not isinstance(name, str) or not name.startswith(PREFIX):
             continue
-        if not isinstance(value, str):
-            yield Objection(name, f"must be text (quoted), is {type(value).__name__}")
+        value = as_text(given)
+        if value is None:
+            yield Objection(name, f"must be text (quoted), is {type(given).__name__}")
             continue
         rule = _RULES.get(name.removeprefix(PREFIX))
         if rule is None:
@@ -51,9 +52,16 @@ def objections(annotations: Mapping[str, Any], version: str) -> Iterator[Objecti
         else:
             ignored = name == f"{PREFIX}license"  # shown as it stands
             yield from (Objection(name, message, line, ignored) for line, message in rule(value))
-    prerelease = annotations.get(f"{PREFIX}prerelease")
-    if isinstance(prerelease, str) and prerelease and (prerelease[0] in "tT1") != ("-" in version.partition("+")[0]):
+    prerelease = as_text(annotations.get(f"{PREFIX}prerelease"))
+    if prerelease and (prerelease[0] in "tT1") != ("-" in version.partition("+")[0]):
         yield Objection(f"{PREFIX}prerelease", f"is {prerelease!r}, but the version is {version}")
+
+
+def as_text(value: Any) -> str | None:
+    """An annotation as helm reads it, whether or not it is quoted; None where it reads none, or another number."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str("" if value is None else value) if value is None or isinstance(value, int | str) else None
 
 
 Messages = Iterator[tuple[int, str]]

@@ -9,13 +9,18 @@ from typing import Any
 
 from scripts.chart.manifests import Document, FieldChange, Identity, Manifests, difference
 
-_LABEL = re.compile(r'(?:^|\.)metadata\.(labels|annotations)(?:\["(?P<quoted>.*)"\]|\.(?P<plain>[\w-]+))$')
+_KEY = r'(?:\["(?P<quoted>.*)"\]|\.(?P<plain>[\w-]+))$'
+_LABEL = re.compile(rf"(?:^|\.)metadata\.(labels|annotations){_KEY}")
+# What is selected bears the new version with the same step, and so it is the same that is watched or kept apart.
+_FOLLOWS = re.compile(rf"\.labelSelector\.matchLabels{_KEY}")
+_MONITORS = re.compile(rf"^spec\.selector\.matchLabels{_KEY}")
 _VERSION_KEYS = frozenset({"helm.sh/chart", "app.kubernetes.io/version", "chart"})
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What is passed over: labels that carry one of `versions` (old, new), checksums, and what is drawn anew."""
+    """What is passed over: labels that carry one of `versions` (old, new) and who selects by them, checksums,
+    and what is drawn anew."""
 
     versions: tuple[tuple[str, str], ...] = ()
     drawn: Mapping[Identity, frozenset[str]] = field(default_factory=dict)
@@ -25,7 +30,9 @@ class Noise:
         """Why a change is none, "" where it is one."""
         if change.path in self.drawn.get(identity, ()):
             return "drawn anew at each render"
-        found = _LABEL.search(change.path)
+        found = _LABEL.search(change.path) or _FOLLOWS.search(change.path)
+        if identity.kind in ("ServiceMonitor", "PodMonitor"):
+            found = found or _MONITORS.search(change.path)
         if found is None or change.old is None or change.new is None:
             return ""
         key = found["quoted"] or found["plain"]

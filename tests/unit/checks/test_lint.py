@@ -113,6 +113,14 @@ class TestChart:
         ((level, _, message),) = found(chart_of(tmp_path, text.replace("1.2.3", "1.2.3-rc.1")))
         assert (level, "the version is 1.2.3-rc.1" in message) == ("error", True)
 
+    @pytest.mark.parametrize(
+        ("written", "words"), [("true", ""), ("false", "the version is"), ("1.10", "must be text"), ("[a]", "must be")]
+    )
+    def test_what_is_not_quoted_is_read_as_helm_reads_it(self, tmp_path: Path, written: str, words: str) -> None:
+        text = GOOD.replace("1.2.3", "1.2.3-rc.1") + f"  artifacthub.io/prerelease: {written}\n"
+        messages = [message for _, _, message in found(chart_of(tmp_path, text))]
+        assert [words in message for message in messages] == ([True] if words else [])
+
     KEYS = (
         "apiVersion",
         "description",

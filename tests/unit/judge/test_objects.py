@@ -32,6 +32,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         "v1",
         {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}},
     ),
+    "ServiceMonitor": ("monitoring.coreos.com/v1", {"spec": {"endpoints": [{"port": "http"}]}}),
     "PriorityClass": ("scheduling.k8s.io/v1", {"value": 5}),
 }
 
@@ -139,6 +140,21 @@ def test_noise_is_passed_over() -> None:
     old, new = (make("ConfigMap", labels={"helm.sh/chart": f"x-{v}", "y": f"z-{v}"}) for v in ("1.0.0", "1.1.0"))
     assert judge([old], [new], noise=Noise(versions)) == []
     assert judge([old], [new])
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "told"),
+    [
+        ("ServiceMonitor", "{{spec: {{selector: {{matchLabels: {{helm.sh/chart: x-{}}}}}}}}}", False),
+        ("ServiceMonitor", "{{spec: {{selector: {{matchLabels: {{team: a{}}}}}}}}}", False),
+        ("ServiceMonitor", "{{spec: {{selector: {{matchLabels: {{team: x-{}-y}}}}, interval: {}}}}}", True),
+        ("Service", "{{spec: {{selector: {{app.kubernetes.io/version: '{}'}}}}}}", True),
+        ("Deployment", "{{spec: {{selector: {{matchLabels: {{helm.sh/chart: x-{}}}}}}}}}", True),
+    ],
+)
+def test_who_selects_by_the_version_follows_it(kind: str, at: str, told: bool) -> None:
+    old, new = (make(kind, changes=at.format(v, v)) for v in ("1.0.0", "1.1.0"))
+    assert bool(judge([old], [new], noise=Noise((("1.0.0", "1.1.0"),)))) == told
 
 
 def test_what_is_drawn_anew_is_found_by_rendering_twice() -> None:
