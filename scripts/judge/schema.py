@@ -132,6 +132,11 @@ class Inlined:
         keeps = read.pop("x-kubernetes-preserve-unknown-fields", False)
         if self._pruned and "properties" in read and "additionalProperties" not in read and not keeps:
             read["additionalProperties"] = NEVER
+        if self._pruned and isinstance(read.get("required"), list):  # the API server fills in a default beforehand
+            named = schema.get("properties")
+            fields = named if isinstance(named, Mapping) else {}
+            filled = {name for name, item in fields.items() if isinstance(item, Mapping) and "default" in item}
+            read["required"] = [name for name in read["required"] if name not in filled]
 
     def _referred(self, schema: Schema, ref: str, refs: tuple[str, ...], depth: int) -> Schema:
         target = self._root

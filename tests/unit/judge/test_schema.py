@@ -103,6 +103,16 @@ def test_keys_that_come_and_go() -> None:
     assert change.effect == "wider", "nobody has set a key that the chart did not know"
 
 
+def test_a_field_with_a_default_is_filled_into_custom_resources() -> None:
+    field: Any = {"type": "string"}
+    old, new = ({"properties": {"a": field}, "required": needed} for needed in ([], ["a"]))
+    assert effects(old, new, pruned=True) == ["narrower"]
+    filled = {**new, "properties": {"a": {**field, "default": "x"}}}
+    assert effects(old, filled, pruned=True) == []
+    assert effects(filled, new, pruned=True) == ["narrower"]
+    assert effects(old, filled) == ["narrower"]  # helm fills in none
+
+
 def test_a_field_that_goes_is_dropped_from_custom_resources() -> None:
     old, new = ({"type": "object", "properties": {name: {} for name in names}} for names in ("ab", "a"))
     assert effects(old, new, pruned=True) == ["narrower"]
