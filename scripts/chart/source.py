@@ -155,6 +155,9 @@ def with_version(
     return text
 
 
+SEVERAL = "holds a further document: helm 3 reads the first one alone, helm 4 all of them"
+
+
 def read_yaml(file: Path, error_type: type[ReleaseError]) -> dict[str, Any]:
     """The mapping in `file` ({} for an empty file); `error_type` with file:line:column where it is not one."""
     import yaml
@@ -165,6 +168,8 @@ def read_yaml(file: Path, error_type: type[ReleaseError]) -> dict[str, Any]:
         raise error_type(f"{file} cannot be read", found=error.strerror) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
+        if mark and error.problem == "but found another document":
+            raise error_type(f"{file}:{mark.line + 1}: {SEVERAL}", run="keep one document in it") from error
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
         raise error_type(f"{place}: not valid YAML", found=error.problem, run="correct that line") from error
     except yaml.YAMLError as error:

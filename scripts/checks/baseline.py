@@ -16,7 +16,7 @@ from scripts.core.git import Repository, find_repository
 from scripts.core.owner import owned
 from scripts.core.paths import shown
 from scripts.core.progress import Say
-from scripts.core.semver import is_semver, newest_first, parse, tag_name
+from scripts.core.semver import has_rank, is_semver, newest_first, rank, tag_name
 from scripts.registry.client import ListingError, connect
 from scripts.registry.embedded import fetch_chart, registry_in_use
 from scripts.registry.reference import Registry
@@ -123,6 +123,6 @@ def last_version(work: Workspace, chart: Chart, *, below: bool = False) -> str |
 
 
 def _of_the_line(versions: tuple[str, ...], current: str, below: bool) -> list[str]:
-    own = parse(current) if is_semver(current) else None
+    own = rank(current) if has_rank(current) else None
     known = newest_first(versions)
-    return [each for each in known if own is None or parse(each) < own or (parse(each) == own and not below)]
+    return [each for each in known if own is None or rank(each) < own or (rank(each) == own and not below)]

@@ -18,7 +18,7 @@ from scripts.chart.contents import read_contents
 from scripts.chart.dependencies import objections, provide_dependencies
 from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint, supported
-from scripts.chart.source import Chart, read_chart, read_yaml
+from scripts.chart.source import SEVERAL, Chart, read_chart, read_yaml
 from scripts.checks.matrix import column_name
 from scripts.checks.schemas import Schemas
 from scripts.core.config import Config
@@ -209,7 +209,9 @@ def yaml_rules(file: Path, rules: YamlLintConfig) -> Iterator[Finding]:
         try:
             read_yaml(file, ValuesError)
         except ValuesError as error:
-            yield Finding("error", "values", f"{error.message.rpartition(': ')[2]}, but a {error.found}", file)
+            several = error.message.endswith(SEVERAL)
+            what = SEVERAL if several else f"{error.message.rpartition(': ')[2]}, but a {error.found}"
+            yield Finding("error", "values", what, file)
 
 
 def name_rules(chart: Chart) -> Iterator[Finding]:

@@ -99,6 +99,16 @@ def in_line(versions: Iterable[str], old: str, new: str) -> tuple[str, ...]:
     return tuple(text for text in versions if is_semver(text) and parse(text).to_tuple()[:kept] == wanted)
 
 
+def rank(version: str, where: str = "") -> Version:
+    """A chart's version as versions are compared: helm bears a leading v. Raises VersionError, naming `where`."""
+    return parse(version.removeprefix("v"), where)
+
+
+def has_rank(text: str) -> bool:
+    """Whether `rank` takes it."""
+    return is_semver(text.removeprefix("v"))
+
+
 def highest(versions: Iterable[str]) -> str | None:
     """The highest of `versions` by semver precedence; words that are no versions are passed over."""
     return max((text for text in versions if is_semver(text)), key=parse, default=None)
@@ -106,8 +116,8 @@ def highest(versions: Iterable[str]) -> str | None:
 
 def newest_first(versions: Iterable[str]) -> list[str]:
     """Those of the texts that are versions, from the highest down: first the final ones, then all pre-releases."""
-    known = sorted(filter(is_semver, versions), key=parse, reverse=True)
-    return sorted(known, key=is_prerelease)
+    known = sorted(filter(has_rank, versions), key=rank, reverse=True)
+    return sorted(known, key=lambda version: rank(version).prerelease is not None)
 
 
 def tag_name(chart: str, version: str) -> str:

@@ -15,7 +15,7 @@ from scripts.checks.schemas import schemas_of
 from scripts.core.errors import ChartError, ConfigError, GitError, VersionError
 from scripts.core.git import find_repository
 from scripts.core.paths import shown
-from scripts.core.semver import parse
+from scripts.core.semver import rank
 from scripts.judge.diff import Diff, diff_charts
 from scripts.judge.exceptions import read_exceptions
 from scripts.judge.renders import render_both
@@ -42,12 +42,12 @@ def judge(
     GitError, RegistryError, ChartError, ValuesError, ChangelogError.
     """
     new = chart or read_chart(work.config.chart)
-    parse(new.version, f"{shown(new.path / 'Chart.yaml')}: version")
+    rank(new.version, f"{shown(new.path / 'Chart.yaml')}: version")
     reference = source or (f"{GIT}{against.removeprefix(GIT)}" if against else last_version(work, new))
     if reference is None:
         raise _nothing_before(new, "--from")
     with earlier_chart(work, reference) as old:
-        parse(old.version, f"{reference}: version in Chart.yaml")
+        rank(old.version, f"{reference}: version in Chart.yaml")
         return judge_charts(work, old, new, reference, values=values, kube_versions=kube_versions)
 
 
@@ -119,7 +119,7 @@ def demand_raised(work: Workspace, against: str) -> None:
         return  # a new chart
     with earlier_chart(work, f"{GIT}{revision}") as old:
         files = differing_files(old, chart, work.helm)
-        if files and parse(chart.version) <= parse(old.version):
+        if files and rank(chart.version) <= rank(old.version):
             raise VersionError(
                 f"{chart.name} is another one than in {revision}, and its version is not raised",
                 expected=f"a version above {old.version}",

@@ -293,6 +293,12 @@ def _further(
     draws = _draws(before.chart.path)
     futures, again = renders.newest(after, columns), renders.newest(before, columns if draws else ())
     found = [_cell(name, newest, old, futures[name]) for name, _, old in sets]
+    if any(cell.values == _COPY and cell.new is None for cell in found):
+        # A null in it, which takes away what a dependency sets, is no null in a chart's own values.yaml.
+        try:
+            renders.newest(before, columns[:1])[_COPY].result()
+        except (ChartError, ValuesError):
+            found.pop(0)
     twice = [(old, again[name]) for name, _, old in sets if draws]
     others = [replace(plan, release=_OTHER) for plan in (before, after, *[before] * draws)]
     elsewhere = [renders.newest(plan, [_DEFAULTS])[_DEFAULTS.name] for plan in others]
@@ -300,7 +306,11 @@ def _further(
         old = elsewhere[0].result()
         found.append(_cell(f"release {_OTHER}", newest, old, elsewhere[1], _OTHER))
         twice += [(old, one) for one in elsewhere[2:]]
-    first, second = [old for old, _ in twice], [one.result() for _, one in twice]
+    pairs = []
+    for old, one in twice:
+        with contextlib.suppress(ChartError, ValuesError):
+            pairs.append((old, one.result()))
+    first, second = [old for old, _ in pairs], [new for _, new in pairs]
     return found, drawn_fields(first, second), drawn_names(first, second)
 
 

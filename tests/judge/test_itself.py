@@ -51,3 +51,20 @@ def test_nothing_differs_from_itself(tmp_path: Path) -> None:
     work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")  # nothing rendered before is remembered
     verdict = judge_charts(work, read_chart(chart), read_chart(again), "0.1.0", kube_versions=["1.33"])
     assert [line(reason) for reason in verdict.reasons] == []
+
+
+def test_a_copy_of_the_values_that_neither_takes_says_nothing(tmp_path: Path) -> None:
+    chart = tmp_path / "one" / "parent"
+    for folder, name in ((chart, "parent"), (chart / "charts" / "sub", "sub")):
+        (folder / "templates").mkdir(parents=True)
+        (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: {name}\nversion: 0.1.0\n")
+    (chart / "values.yaml").write_text("sub:\n  key:\n")  # no null in a chart's own values, and one in a values file
+    (chart / "charts" / "sub" / "values.yaml").write_text("key: {word: a}\n")
+    (chart / "charts" / "sub" / "templates" / "map.yaml").write_text(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n"
+        "stringData: {word: {{ .Values.key.word }}, drawn: {{ randAlpha 9 }}}\n"
+    )
+    again = shutil.copytree(chart, tmp_path / "again" / "parent")
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
+    verdict = judge_charts(work, read_chart(chart), read_chart(again), "0.1.0", kube_versions=["1.33"])
+    assert [line(reason) for reason in verdict.reasons] == []

@@ -429,6 +429,21 @@ class TestLint:
         given = ("--version", "1.2.3", "--app-version", "9.9")
         assert json.loads(cli("package", "--chart", chart, *given, "--json").fine())["version"] == "1.2.3"
         cli("publish", "--chart", chart).fine()
+        shutil.copytree(chart, before := tmp_path / "before" / "vee")
+        file.write_text(file.read_text().replace("v0.1.0", "v0.2.0"))
+        told = cli("judge", "--chart", chart, "--from", before).fine()
+        assert "vee v0.1.0 -> v0.2.0: nothing differs" in told
+
+    def test_says_that_two_documents_are_read_in_two_ways(self, cli: Cli, tmp_path: Path) -> None:
+        chart = write_chart(tmp_path / "two", "two", map=config_map("{{ .Values.name }}"))
+        (chart / "ci").mkdir()
+        (chart / "ci" / "a-values.yaml").write_text("name: first\n---\nname: second\n")
+        told = "a-values.yaml:2: holds a further document: helm 3 reads the first one alone, helm 4 all of them"
+        for task in ("template", "kubeconform-check", "package"):
+            cli(task, "--chart", chart).refused(told, "keep one document")
+        found = cli("lint", "--chart", chart)
+        found.refused("is not clean")
+        assert "holds a further document" in found.stdout
 
 
 class Charts:
