@@ -108,7 +108,7 @@ def test_noise_proves_nothing_and_is_measured_again(outcome: Callable[..., Outco
 @pytest.mark.parametrize(
     ("noise", "scenario", "fault"),
     [
-        (paused, "upgrade", NO_READINESS),
+        (paused, "changes", NO_READINESS),
         (dropped, "changes", NO_PRESTOP),
         (stressed, "upgrade", STALE_PORT),
     ],
