@@ -5,11 +5,15 @@ Each is rendered by both helms that operators have.
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from scripts.chart.manifests import read_manifests
 from scripts.core.command import Result
+from tests.render.everything import EVERYTHING
 from tests.render.harness import CHART, NEWEST, runner, tool
 
 HELMS = ("helm", "helm3")
@@ -230,8 +234,8 @@ REFUSED: list[tuple[str, str]] = [
 ]
 
 
-def template(helm: str, files: list[str], flags: list[str], folder: Path) -> Result:
-    argv = [tool(helm), "template", "gati", str(CHART), "--namespace", "gati", "--kube-version", NEWEST]
+def template(helm: str, files: list[str], flags: list[str], folder: Path, chart: Path = CHART) -> Result:
+    argv = [tool(helm), "template", "gati", str(chart), "--namespace", "gati", "--kube-version", NEWEST]
     for number, text in enumerate(files):
         file = folder / f"{number}.yaml"
         file.write_text(text)
@@ -270,6 +274,33 @@ def test_what_cannot_be_meant_is_refused_by_its_key(text: str, named: str, helm:
     assert done.status != 0
     assert named in done.stderr
     assert not [word for word in RAW if word in done.stderr]
+
+
+@pytest.mark.parametrize("name", ["values", "values-dev", "values-staging", "values-prod", "everything"])
+def test_both_helms_render_the_same_objects(name: str, tmp_path: Path) -> None:
+    text = json.dumps(EVERYTHING) if name == "everything" else (CHART / f"{name}.yaml").read_text()
+    rendered = [template(helm, [text], [], tmp_path) for helm in HELMS]
+    assert not [done.stderr for done in rendered if done.status]
+    first, second = [[document.data for document in read_manifests(done.stdout)] for done in rendered]
+    assert first == second
+    assert first
+
+
+@pytest.mark.parametrize(("helm", "user"), [("helm", 65532), ("helm3", None)])
+def test_what_a_null_of_a_parents_own_values_does_depends_on_the_helm(
+    helm: str, user: int | None, tmp_path: Path
+) -> None:
+    """As the guide says; the spellings without null, tested elsewhere, mean the same to both."""
+    parent = tmp_path / "platform"
+    shutil.copytree(CHART, parent / "charts" / "gati")
+    (parent / "Chart.yaml").write_text("{apiVersion: v2, name: platform, version: 1.0.0}")
+    (parent / "values.yaml").write_text("gati: {podSecurityContext: {runAsUser: null}}")
+    done = template(helm, [], [], tmp_path, parent)
+    (context,) = {
+        json.dumps(document.data["spec"]["template"]["spec"]["securityContext"])
+        for document in read_manifests(done.stdout).all("Deployment")
+    }
+    assert json.loads(context).get("runAsUser") == user
 
 
 def test_a_file_by_flag(tmp_path: Path) -> None:

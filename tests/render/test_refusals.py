@@ -84,6 +84,17 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ({"routeManager": {"tls": {"enabled": True, "targetPort": 50051}}}, ("routeManager.tls.targetPort",), {}),
     ({"ingress": {"config": {"HTTP_PORT": 1}}}, ("ingress.config", "HTTP_PORT"), {}),
     ({"ingress": {"config": {"POD_NAME": "x"}}}, ("ingress.config", "POD_NAME"), {}),
+    ({"ingress": {"config": {"false": "x"}}}, ("ingress.config", "false"), {}),
+    (
+        {"ingress": {"extraVolumeMounts": [{"name": "nope", "mountPath": "/x"}]}},
+        ("ingress.extraVolumeMounts", "nope", "tmp", "ingress.extraVolumes"),
+        {},
+    ),
+    (
+        {"routeManager": {"resources": {"requests": {"memory": "1Gi"}}}},
+        ("routeManager.resources.requests.memory", "1Gi", "routeManager.resources.limits.memory", "256Mi"),
+        {},
+    ),
     ({"routeManager": {"extraVolumes": [DISK, DISK]}}, ("routeManager.extraVolumes", "twice"), {}),
     ({"ingress": {"extraVolumeMounts": [MOUNT, MOUNT]}}, ("ingress.extraVolumeMounts", "/twice"), {}),
     (
