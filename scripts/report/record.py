@@ -41,6 +41,7 @@ def make_record(config: Config, chart: Chart) -> dict[str, Any]:
         "availability": _availability(inputs),
         "scaling": _scaling(inputs),
         "mutants": inputs.read(inputs.dist / "mutants.json", "mutants", "nox -s mutate"),
+        "faults": inputs.read(inputs.dist / "faults.json", "faults", "nox -s e2e-faults"),
         "figures": inputs.read(inputs.dist / "bench.json", "bench", "nox -s bench"),
         "machine": _machine(),
     }
@@ -277,6 +278,10 @@ def _failed(scenarios: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [one for one in scenarios if one["state"] != "passed"]
 
 
+def _unnoticed(faults: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [one for one in faults if one["state"] != "failed"]
+
+
 def _total(scenarios: Sequence[Mapping[str, Any]], what: str) -> int:
     """Over the loads of the last attempt at each."""
     return sum(load.get(what, 0) for one in scenarios for load in one["loads"] if load["attempt"] == one["attempts"])
@@ -314,6 +319,9 @@ def _lines(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         yield line("scaling", scaling, f"{len(scaling['scenarios'])} scenarios with operators", *bad)
     if mutants["state"] == "there":
         yield line("mutants", mutants, mutants["summary"], *mutants["objections"])
+    if (faults := record["faults"])["state"] == "there":
+        missed = [f"{one['scenario']} does not notice {one['fault']}" for one in _unnoticed(faults["faults"])]
+        yield line("faults", faults, f"{len(faults['faults'])} charts with one fault each", *missed)
     for file in gates["junit"]:
         failed = [f"{one['name']}: {one['message']}" for suite in file["suites"] for one in suite["failed"]]
         cases = sum(suite["cases"] for suite in file["suites"])

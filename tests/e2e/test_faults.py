@@ -1,7 +1,7 @@
 """The smoke test fails for every promise: a chart with a single fault goes red in its scenario, the cause named.
 
 Several run at a time on one cluster, each in namespaces of its own; a test waits for its own. The table of what came
-of them is in `dist/e2e/faults.md`.
+of them is in `dist/faults.md`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def outcomes(smoke: Smoke, work: Workspace, request: pytest.FixtureRequest) -> I
         lab.forget_all()
         with lock:
             table[case.fault.name] = replace(seen[-1], seconds=time.monotonic() - begin)
-            write_table(work.config.root / "dist" / "e2e", table)
+            write_table(work.config.dist, table)
         return seen[-1]
 
     given = (item.callspec.params for item in request.session.items if hasattr(item, "callspec"))
@@ -75,8 +75,8 @@ def write_table(folder: Path, table: Mapping[str, Outcome]) -> None:
     """What came of the faults, for a person and for a machine; those of a run before stay where this one leaves out."""
     keys = ("fault", "scenario", "state", "step", "cause", "seconds", "void")
     file = folder / "faults.json"
-    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    known = {row["fault"]: row for row in before}
+    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"faults": []}
+    known = {row["fault"]: row for row in before["faults"]}
     for case in CASES:
         if outcome := table.get(case.fault.name):
             step = outcome.steps[-1].name if outcome.steps else ""
@@ -86,7 +86,7 @@ def write_table(folder: Path, table: Mapping[str, Outcome]) -> None:
     lines = [f"| {' | '.join(keys)} |", f"|{'---|' * len(keys)}"]
     lines += [f"| {' | '.join(str(row[key]).replace('|', '/') for key in keys)} |" for row in rows]
     write_atomic(folder / "faults.md", "\n".join(lines) + "\n")
-    write_atomic(file, json.dumps(rows, indent=1) + "\n")
+    write_atomic(file, json.dumps({"schema_version": 1, "faults": rows}, indent=1) + "\n")
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import time
 from html.parser import HTMLParser
@@ -150,6 +151,18 @@ def test_the_curves_of_scaling_are_on_the_page_with_their_words(full: Config) ->
     assert {"gate": "scaling", "state": "passed", "what": "1 scenarios with operators", "cause": ""} in made["verdict"][
         "rows"
     ]
+
+
+def test_a_fault_that_no_scenario_notices_is_red(full: Config) -> None:
+    rest = {"scenario": "install", "step": "pods", "seconds": 7, "void": 0}
+    rows = [{"fault": "crash", "state": "failed", "cause": "exit code 1", **rest}]
+    file = full.dist / "faults.json"
+    file.write_text(json.dumps({"schema_version": 1, "faults": rows}))
+    assert "crashinstallnoticedexit code 17" in Read(draw(recorded(full))).text
+    rows.append({"fault": "label", "state": "passed", "cause": "", **rest})
+    file.write_text(json.dumps({"schema_version": 1, "faults": rows}))
+    (line,) = [row for row in recorded(full)["verdict"]["rows"] if row["gate"] == "faults"]
+    assert (line["state"], line["cause"]) == ("failed", "install does not notice label")
 
 
 def test_scaling_of_another_version_or_without_a_curve_is_said(full: Config) -> None:

@@ -24,6 +24,7 @@ WRITERS = {
     "bench": "tests.bench.measure",
     "diff": "scripts.judge.diff",
     "e2e": "scripts.e2e.report",
+    "faults": "",
     "judge": "scripts.judge.verdict",
     "kubeconform": "scripts.checks.validate",
     "ledger": "",
