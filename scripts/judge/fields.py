@@ -64,6 +64,8 @@ def judge_field(kind: str, change: FieldChange) -> tuple[Level, str]:
         return _label(kind, change, *key)
     if re.search(rf"{_C}\.image$", change.path) and isinstance(change.old, str) and isinstance(change.new, str):
         return judge_image(change.old, change.new)
+    if given := _handed_on(change):
+        return given
     if special := _special(kind, change):
         return special
     for kinds, path, level, meaning in _RULES:
@@ -72,6 +74,22 @@ def judge_field(kind: str, change: FieldChange) -> tuple[Level, str]:
     if change.path == "apiVersion":
         return "patch", "the same object in another version of its API"
     return "minor", "is set otherwise"
+
+
+# An image that a program is told to start (an operator, a driver): in an argument of its own, behind a flag, in a variable.
+_HANDED_ON = re.compile(
+    r"(?P<flag>-{1,2}[\w-]+=)?(?P<image>[a-z0-9.-]+(?::\d+)?(?:/[a-z0-9._-]+)+):[\w][\w.-]*(?:@sha256:[0-9a-f]{64})?"
+)
+
+
+def _handed_on(change: FieldChange) -> tuple[Level, str] | None:
+    """The verdict on another version of an image that a container hands on; None where it is none."""
+    if not re.search(rf"{_C}\.((command|args)\[\d+\]|env\[[^\]]+\]\.value)$", change.path):
+        return None
+    old, new = (_HANDED_ON.fullmatch(side) if isinstance(side, str) else None for side in (change.old, change.new))
+    if old is None or new is None or old.groups() != new.groups():
+        return None
+    return judge_image(change.old, change.new)
 
 
 def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:

@@ -135,6 +135,26 @@ def test_the_content_of_a_secret_is_not_told() -> None:
     assert (reason.old, reason.new) == ("***", "***")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "level"),
+    [
+        ("a/driver:v1.6.1", "a/driver:v1.6.2", "patch"),
+        ("--image=host:5000/a/driver:v1.6.1", "--image=host:5000/a/driver:v1.7.0", "minor"),
+        ("--image=a/driver:v1.6.1", "--image=a/driver:v2.0.0", "major"),
+        ("--image=a/driver:v1.6.1", "--other=a/driver:v1.6.2", "minor"),
+        ("a/driver:v1.6.1", "b/driver:v1.6.2", "minor"),
+        ("--limit=1.6.1", "--limit=1.6.2", "minor"),
+    ],
+)
+def test_an_image_that_a_container_hands_on_is_judged_as_one(old: str, new: str, level: str) -> None:
+    for field in ("args: [run, '{}']", "command: ['{}']", "env: [{{name: RELATED, value: '{}'}}]"):
+        sides = [
+            make("Deployment", changes=f"{{spec: {{template: {{spec: {{containers: [{{name: a, {text}}}]}}}}}}}}")
+            for text in (field.format(side) for side in (old, new))
+        ]
+        assert [reason.level for reason in judge([sides[0]], [sides[1]])] == [level], field
+
+
 def test_noise_is_passed_over() -> None:
     versions = (("1.0.0", "1.1.0"),)
     old, new = (make("ConfigMap", labels={"helm.sh/chart": f"x-{v}", "y": f"z-{v}"}) for v in ("1.0.0", "1.1.0"))
