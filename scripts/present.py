@@ -194,7 +194,8 @@ def fleet(parts: Iterable[Part]) -> View:
          "report": part.report, "error": None if part.error is None else str(part.error)}
         for part in parts
     ]  # fmt: skip
-    return View(f"{len(parts)} charts", ("chart", "state", "what"), tuple(rows), {"charts": records})
+    title = f"{len(parts)} chart{'s'[: len(parts) != 1]}" if parts else "no chart differs"
+    return View(title, ("chart", "state", "what"), tuple(rows), {"charts": records})
 
 
 def compared(found: Diff, *, as_html: bool = False) -> Answer:
@@ -271,7 +272,8 @@ def candidates(found: Iterable[Candidate]) -> View:
     """`invoke release --changed`, before: one row a chart, in the order in which they are released."""
     rows = tuple((f"{one.chart.name} {one.chart.version}", one.state, one.words) for one in found)
     columns = ("chart", "state", "action")
-    return View("Releases", columns, rows, {"charts": [dict(zip(columns, row, strict=True)) for row in rows]})
+    title = "Releases" if rows else "no chart differs"
+    return View(title, columns, rows, {"charts": [dict(zip(columns, row, strict=True)) for row in rows]})
 
 
 def all_released(records: Iterable[ReleaseRecord]) -> View:
