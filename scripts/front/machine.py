@@ -46,13 +46,24 @@ def doctor(work: Workspace, fix: bool = False) -> Shown:
     stage.demand_sound(lines)
 
 
-@command("node-image", example="--dry-run", dry_run="Only show what would be pulled or built.")
-def node_image(work: Workspace, dry_run: bool = False) -> Shown:
+@command(
+    "node-image",
+    example="--kubernetes oldest --dry-run",
+    kubernetes="Of this Kubernetes: a minor (1.29), oldest, or newest (the default).",
+    dry_run="Only show what would be pulled or built.",
+)
+def node_image(work: Workspace, kubernetes: str = "", dry_run: bool = False) -> Shown:
     """Pull or build the image of the test cluster's nodes, unless it is there already."""
     from scripts import present
     from scripts.containers import node_image as nodes
+    from scripts.core.errors import ConfigError
+    from scripts.e2e.columns import chosen_columns
 
-    yield present.planned_node(nodes.plan(work)) if dry_run else present.node(nodes.node_image(work))
+    columns = chosen_columns(work, kubernetes, "") if kubernetes else ()
+    if len(columns) > 1:
+        raise ConfigError(f"--kubernetes {kubernetes} names more than one", expected="one at a time")
+    own = work.of_minor(columns[0].minor) if columns and columns[0].minor else work
+    yield present.planned_node(nodes.plan(own)) if dry_run else present.node(nodes.node_image(own))
 
 
 @command(
