@@ -76,7 +76,7 @@ def judge_field(kind: str, change: FieldChange) -> tuple[Level, str]:
     return "minor", "is set otherwise"
 
 
-# An image that a program is told to start (an operator, a driver): in an argument of its own, behind a flag, in a variable.
+# An image that a program is told to start (an operator, a driver): in an argument, behind a flag, in a variable.
 _HANDED_ON = re.compile(
     r"(?P<flag>-{1,2}[\w-]+=)?(?P<image>[a-z0-9.-]+(?::\d+)?(?:/[a-z0-9._-]+)+):[\w][\w.-]*(?:@sha256:[0-9a-f]{64})?"
 )
