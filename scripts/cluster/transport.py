@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import re
 import socket
 import tempfile
 import time
@@ -186,9 +187,11 @@ def _api_error(method: str, path: str, status: int, answer: bytes) -> ApiError:
         document = json.loads(text)
     if not isinstance(document, dict):
         document = {}
+    far = not document and re.match(r"dial |EOF|tls: |x509: |(read|write) (tcp|udp) ", text)
     return ApiError(
-        f"{method} {path} was answered with {status}",
+        "the Kubernetes API cannot be reached" if far else f"{method} {path} was answered with {status}",
         status=status,
         reason=str(document.get("reason", "")),
         text=str(document.get("message") or text),
+        run="kubectl config get-contexts" if far else None,
     )

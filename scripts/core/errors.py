@@ -165,11 +165,11 @@ class ClusterError(ReleaseError):
 class ApiError(ClusterError):
     """The Kubernetes API refused a request: HTTP `status`, its `reason` word ("NotFound") and its `text`."""
 
-    def __init__(self, message: str, *, status: int, reason: str, text: str) -> None:
+    def __init__(self, message: str, *, status: int, reason: str, text: str, run: str | None = None) -> None:
         self.status = status
         self.reason = reason
         self.text = text
-        super().__init__(message, found=text)
+        super().__init__(message, found=text, run=run)
 
 
 class CommandFailed(ReleaseError):

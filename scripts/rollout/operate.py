@@ -16,6 +16,8 @@ from scripts.rollout.rollout import Revision, Rollout, Target
 from scripts.workspace import Workspace
 
 _FORCE = "--force-conflicts"
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_RELEASE = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
 VERBS = ("install", "upgrade", "rollback")
 
 
@@ -53,14 +55,28 @@ def named(work: Workspace, order: Order) -> tuple[str, str, str]:
     if Path(chart).is_dir():
         name = read_chart(Path(chart)).name
     else:  # name-1.2.3.tgz, or oci://host/path/name:1.2.3
-        name = re.sub(r"(-\d+\.\d+\.\d+.*)?\.tgz$|[:@].*$", "", chart.rpartition("/")[2])
+        name = re.sub(r"(-v?\d+\.\d+\.\d+.*)?\.tgz$|[:@].*$", "", chart.rpartition("/")[2])
     release = order.release or name
     return chart, release, order.namespace or release
 
 
+def _demanded(work: Workspace, order: Order) -> tuple[str, str, str]:
+    """The same, where neither helm nor the API server would refuse the names. Raises ConfigError, ChartError."""
+    chart, release, namespace = named(work, order)
+    if order.verb != "rollback" and "://" not in chart and not Path(chart).exists():
+        raise ConfigError(
+            f"no chart at {chart}", expected="a chart's folder, an archive, or oci://host/path/name:1.2.3"
+        )
+    for flag, name, pattern, most in (("release", release, _RELEASE, 53), ("namespace", namespace, _LABEL, 63)):
+        if len(name) > most or not pattern.fullmatch(name):
+            words = f"at most {most} lower-case letters, digits and hyphens, with a letter or digit at both ends"
+            raise ConfigError(f"{name!r} cannot name a {flag}", expected=words, run=f"name it with --{flag}")
+    return chart, release, namespace
+
+
 def preview(work: Workspace, order: Order) -> str:
     """The helm command that an order comes to; nothing is asked."""
-    chart, release, namespace = named(work, order)
+    chart, release, namespace = _demanded(work, order)
     words = [str(order.revision or "LAST")] if order.verb == "rollback" else [chart]
     words += [f"--values={file}" for file in order.values]
     words += ["--rollback-on-failure"] if order.undo else []
@@ -79,7 +95,7 @@ def operate(
     Evidence of a failure is left in `dist/rollout/RELEASE`. Raises RolloutFailed with the cause first, ConfigError,
     ClusterError.
     """
-    chart, release, namespace = named(work, order)
+    chart, release, namespace = _demanded(work, order)
     tools = work.tools.paths(("helm", "kubectl"))
     login = Login(context=order.context or None)
     with connect(login, kubectl=tools["kubectl"], runner=work.runner) as api:

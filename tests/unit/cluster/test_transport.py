@@ -46,6 +46,13 @@ def test_a_refusal_in_plain_text_is_told_too(server: Server, transport: Transpor
     assert error.value.reason == ""
 
 
+def test_a_proxy_that_does_not_reach_the_server_is_told_as_that(server: Server, transport: Transport) -> None:
+    server.answers = [(500, b"dial tcp 127.0.0.1:8080: connect: connection refused\n")]
+    with pytest.raises(ApiError, match="cannot be reached") as error:
+        transport.request("GET", "/version")
+    assert "get-contexts" in str(error.value)
+
+
 def test_reading_waits_for_a_busy_server(server: Server, transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "pause", lambda _: None)
     server.answers = [(503, b"starting"), (502, b"no backend"), (200, b"[]")]

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from scripts.core.errors import ConfigError
-from scripts.rollout.operate import Order, _last_served, named, preview
+from scripts.rollout.operate import Order, _last_served, named, operate, preview
 from scripts.rollout.rollout import Revision, Rollout
 from scripts.workspace import Workspace
 
@@ -20,6 +20,7 @@ from scripts.workspace import Workspace
         ("helm/gati", "gati"),
         ("dist/gati-0.2.0.tgz", "gati"),
         ("dist/my-chart-1.0.0-rc.1+b.tgz", "my-chart"),
+        ("dist/gati-v0.2.0.tgz", "gati"),
         ("oci://127.0.0.1:5000/charts/gati:0.2.0", "gati"),
         ("oci://host/path/gati@sha256:abc", "gati"),
     ],
@@ -39,6 +40,26 @@ def test_a_dry_run_shows_the_command(work: Workspace, root: Path) -> None:
         "--kube-context=c --wait"
     )
     assert preview(work, Order("rollback", "oci://h/gati:1.0.0", revision=3)).startswith("helm rollback gati 3 ")
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        ({"chart": "nowhere"}, "no chart at nowhere"),
+        ({"chart": "nowhere-1.0.0.tgz"}, "no chart at nowhere-1.0.0.tgz"),
+        ({"chart": "oci://h/gati:1.0.0", "release": "Edge_1"}, "'Edge_1' cannot name a release"),
+        ({"chart": "oci://h/gati:1.0.0", "release": "a" * 54}, "cannot name a release"),
+        ({"chart": "oci://h/gati:1.0.0", "release": "a.b"}, "'a.b' cannot name a namespace"),
+        ({"chart": "oci://h/gati:1.0.0", "namespace": "-"}, "'-' cannot name a namespace"),
+    ],
+)
+def test_what_helm_would_refuse_is_refused_before_a_cluster_is_asked(
+    work: Workspace, order: dict[str, str], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        preview(work, Order("install", **order))
+    with pytest.raises(ConfigError, match=words):
+        operate(work, Order("install", **order))
 
 
 @pytest.mark.parametrize(
