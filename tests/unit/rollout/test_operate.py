@@ -54,7 +54,7 @@ def test_a_dry_run_shows_the_command(work: Workspace, root: Path) -> None:
     ],
 )
 def test_what_helm_would_refuse_is_refused_before_a_cluster_is_asked(
-    work: Workspace, order: dict[str, str], words: str
+    work: Workspace, order: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ConfigError, match=words):
         preview(work, Order("install", **order))
