@@ -306,19 +306,17 @@ grpc:
 {{- $units := ternary (list "" "Ki" "Mi" "Gi" "Ti" "Pi" "Ei") $decimals $binary -}}
 {{- $power := 0 -}}
 {{- range $index, $name := $units }}{{ if eq $name $unit }}{{ $power = $index }}{{ end }}{{ end -}}
-{{- $number := splitList "." (trimSuffix $unit $text) -}}
-{{- $value := regexReplaceAll "^0+" (join "" $number) "" | int64 -}}
-{{- $scale := print "1" (repeat (rest $number | join "" | len) "0") | int64 -}}
+{{- $value := trimSuffix $unit $text | float64 -}}
 {{- range until 3 -}}
-{{- if and (mod $value $scale) (gt (int $power) 0) -}}
-{{- $value = mul $value $base }}{{ $power = sub $power 1 -}}
+{{- if and (ne $value (floor $value)) (gt (int $power) 0) -}}
+{{- $value = mulf $value $base }}{{ $power = sub $power 1 -}}
 {{- end -}}
 {{- end -}}
 {{- $known := and (has $unit $units) (regexMatch "^[0-9.]{1,15}[A-Za-z]*$" $text) -}}
-{{- if or (not $known) (mod $value $scale) -}}
+{{- if or (not $known) (ne $value (floor $value)) -}}
 {{- $text -}}
 {{- else -}}
-{{- $value = div $value $scale -}}
+{{- $value = int64 $value -}}
 {{- range slice $units (int $power | add 1 | int) -}}
 {{- if and $value (not (mod $value $base)) }}{{ $value = div $value $base }}{{ $power = add $power 1 }}{{ end -}}
 {{- end -}}
