@@ -25,6 +25,7 @@ log = logging.getLogger("route-manager")
 SERVICE: str = pb.DESCRIPTOR.services_by_name["RouteManager"].full_name
 _LONGEST_HOST = 253  # characters of a DNS name; each of its labels is looked up
 _MOST_SAID = 200  # characters of a path in an answer: what is longer than 8 KiB there reaches no client
+_MOST_CALLS = 4096  # at a time, of 20 KiB each; streams of the health service stay open for minutes
 _OPTIONS = (
     # A Service address pins a connection to one pod: bounded ages make clients look for new ones.
     ("grpc.max_connection_age_ms", 300_000),
@@ -113,7 +114,7 @@ async def serve(settings: Settings) -> int:
 def _server(settings: Settings, health: health_aio.HealthServicer, routes: Routes | None = None) -> grpc.aio.Server:
     """A server of health and reflection, and of `routes`."""
     head = ("grpc.server_handshake_timeout_ms", int(settings.head * 1e3))  # TLS, and the first words of HTTP/2
-    server = grpc.aio.server(options=(*_OPTIONS, head))
+    server = grpc.aio.server(options=(*_OPTIONS, head), maximum_concurrent_rpcs=_MOST_CALLS)
     names = [health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
     if routes:
         rpc.add_RouteManagerServicer_to_server(routes, server)

@@ -92,6 +92,26 @@ def test_a_host_of_many_labels_takes_no_memory(start_route_manager: Any) -> None
     assert int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) < 200_000
 
 
+def test_calls_that_stay_open_are_bounded(start_route_manager: Any) -> None:
+    service, port = start_route_manager()
+    with client(port) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        watches = [stub.Watch(health_pb2.HealthCheckRequest(service=f"s{number}")) for number in range(5000)]
+        with pytest.raises(grpc.RpcError) as refusal:
+            next(watches[-1])
+        assert refusal.value.code() is grpc.StatusCode.CANCELLED, "which ingress asks again"
+        assert next(watches[0]).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        for watch in watches:
+            watch.cancel()
+
+        def answers() -> bool:
+            with contextlib.suppress(grpc.RpcError):
+                return bool(resolve(channel, "a", "/").upstream)
+            return False
+
+        wait_for(answers, "an answer after the calls are gone", service.text)
+
+
 @pytest.mark.parametrize("accept", ["application/openmetrics-text;version=abc", "text/plain;version=x;escaping=y"])
 def test_a_scraper_that_asks_for_what_there_is_not_gets_text(start_route_manager: Any, accept: str) -> None:
     service, _ = start_route_manager(GATI_METRICS_PORT=0)
