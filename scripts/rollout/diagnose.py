@@ -275,7 +275,7 @@ class _Reading:
                 return
             crashes = container.get("restartCount", 0) + (0 if crash is None else 1)
             patience = SETTLED if crashes > 2 else RETRIED
-            if crashes <= _TRIES and self._dependency_may_come(pod):
+            if crashes <= _TRIES and (_tries_on(pod) or self._dependency_may_come(pod)):
                 patience = PASSING
             what = "failed" if crashes == 1 else f"has crashed {crashes} times"
             kind = "init-container" if init else "crash-loop"
@@ -441,6 +441,11 @@ def _exit_words(terminated: Mapping[str, Any]) -> str:
     if reason and reason != "Error":
         words += f" ({reason})"
     return f"{words}: {message}" if message else words
+
+
+def _tries_on(pod: Object) -> bool:
+    """Whether a hook's pod says itself until when it tries again, as a test does that has to wake what it calls."""
+    return is_hook(pod) and pod["spec"].get("activeDeadlineSeconds") is not None
 
 
 def _last_failure(pods: Iterable[Object]) -> tuple[str, Object | None, str]:

@@ -217,6 +217,23 @@ def test_a_crash_loop_that_has_waited_long_enough_waits_no_more() -> None:
     assert worst(with_pod(seen, pod_of_another(seen, **STARTING))) < VISIBLE
 
 
+@pytest.mark.parametrize(("spec", "patient"), [({"activeDeadlineSeconds": 60}, True), ({}, False)])
+def test_a_test_that_says_how_long_it_tries_may_try_again(spec: dict[str, int], patient: bool) -> None:
+    def crashed(count: int) -> Scene:
+        def change(seen: Scene) -> None:
+            (pod,) = (item for item in seen.objects if item["metadata"]["name"] == "probe")
+            pod["spec"] |= {"restartPolicy": "OnFailure", **spec}
+            pod["status"]["phase"] = "Running"
+            state = {"waiting": {"reason": "CrashLoopBackOff"}}
+            last = {"terminated": {"exitCode": 1, "reason": "Error"}}
+            pod["status"]["containerStatuses"][0].update(restartCount=count, state=state, lastState=last)
+
+        return changed(scene("helm-test"), change)
+
+    assert (worst(crashed(1)) > VISIBLE) == patient
+    assert worst(crashed(4)) < VISIBLE
+
+
 def test_a_missing_secret_that_a_certificate_will_make_is_waited_for() -> None:
     assert worst(scene("missing-secret")) < VISIBLE
     assert worst(replace(scene("missing-secret"), promised=frozenset({"nowhere"}))) > VISIBLE
