@@ -33,6 +33,7 @@ _CONNECT, _READ, _WHOLE = 5.0, 10.0, 60.0  # seconds: to connect, between two pa
 _SLOWEST = 256 << 10  # bytes a second that a large answer has to come with
 _HOPS = 10  # redirects, as Go follows
 _ATTEMPTS, _PATIENCE = 4, 25.0  # tries, and seconds after which no further try begins
+_PAUSE = 0.5  # seconds before the second try, twice as many before each further one
 _LOOK = f"see that the registry runs and can be reached from here, or {CORRECT}"
 # Where Go looks for authorities; the folders are searched beside the first file that is there.
 _AUTHORITIES = (
@@ -143,7 +144,7 @@ class Transport:
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             asked = error.after if isinstance(error, Transient) else None
-            return asked if asked is not None else 0.5 * 2 ** (state.attempt_number - 1)
+            return asked if asked is not None else _PAUSE * 2 ** (state.attempt_number - 1)
 
         def enough(state: tenacity.RetryCallState) -> bool:
             spent = state.seconds_since_start or 0.0

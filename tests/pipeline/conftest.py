@@ -15,6 +15,7 @@ import pytest
 from scripts.core.config import Config
 from scripts.core.errors import FINDING, OUTSIDE, REFUSED, TOOL, USAGE
 from scripts.toolchain.finder import Toolchain
+from tests import forked
 
 INVOKE = shutil.which("invoke", path=str(Path(sys.executable).parent)) or "invoke"
 
@@ -63,13 +64,9 @@ class Cli:
 
     def __call__(self, *argv: str | Path, **env: str) -> Told:
         """`invoke` to its end; nothing of it may be left in the temporary folder."""
-        process = self.start(*argv, **env)
-        try:
-            stdout, stderr = process.communicate(timeout=90)
-        finally:
-            process.kill()
+        done = forked.run("invoke", *argv, cwd=self.checkout, env={**self.env, **env})
         assert list(self.tmp.iterdir()) == []
-        return Told(process.returncode, stdout, stderr)
+        return Told(done.returncode, done.stdout, done.stderr)
 
     def on_chart(self, task: str, *argv: str | Path, **env: str) -> Told:
         """A task on the test's chart."""

@@ -48,6 +48,19 @@ def no_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELM_CONFIG_HOME", str(tmp_path / "helm-config"))
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No real pause before another try, and before what was pushed is looked at again: nobody else is at work."""
+    hasten(monkeypatch)
+
+
+def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `quick`."""
+    monkeypatch.setattr("scripts.registry.transport._PAUSE", 0.02)
+    monkeypatch.setattr("scripts.release.publish._SETTLE", 0.05)
+    monkeypatch.setattr("scripts.release.publish._LONGEST_SETTLE", 0.1)
+
+
 @pytest.fixture
 def helm(toolchain: Toolchain, runner: Runner) -> Helm:
     """The pinned helm."""

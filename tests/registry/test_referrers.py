@@ -18,6 +18,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.manifest_digest import MANIFEST_TYPE, sha256
 from scripts.core.command import Runner
 from scripts.core.errors import RegistryError
+from scripts.registry import client as client_module
 from scripts.registry.client import INDEX_TYPE, Client, Found, connect, referrers_tag
 from scripts.registry.reference import Reference, Registry
 from scripts.registry.referrers import PREDICATE, Attachment, attach, attached, content_of, manifest_of, read_referrer
@@ -210,7 +211,9 @@ def test_a_list_that_cannot_be_had_is_no_empty_one(status: int, body: bytes) -> 
             client.referrers(registry.reference("demo", "1.0.0"), "sha256:" + "0" * 64)
 
 
-def test_pages_of_the_list_are_followed_and_end(packed: Package) -> None:
+def test_pages_of_the_list_are_followed_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_MOST_PAGES", 20)
+
     def answer(request: Request) -> Reply:
         if "/referrers/" not in request.path:
             return Reply(200, b"{}")

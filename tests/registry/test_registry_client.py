@@ -24,6 +24,7 @@ from scripts.registry.reference import Reference, Registry, is_loopback
 from scripts.release.publish import probe
 from tests.registry.servers import Authority, Reply, Request, Scripted, free_port, oci_error, page, scripted, silent
 
+PAUSE = transport._PAUSE
 MANIFEST = json.dumps(
     {"schemaVersion": 2, "layers": [{"mediaType": LAYER_TYPE, "digest": sha256(b"chart"), "size": 5}]}
 ).encode()
@@ -148,6 +149,11 @@ class TestSomethingElse:
 
 
 class TestRetries:
+    @pytest.fixture(autouse=True)
+    def as_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The pauses are those of a person's run; `Waits` notes them."""
+        monkeypatch.setattr(transport, "_PAUSE", PAUSE)
+
     @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
     def test_helps(self, status: int) -> None:
         waits = Waits()

@@ -21,6 +21,7 @@ from scripts.release.plan import Options, prepared
 from scripts.release.record import ReleaseRecord
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
+from tests.registry.conftest import hasten
 
 TODAY = date(2026, 11, 25)
 CHANGELOG = """\
@@ -112,6 +113,7 @@ class Project:
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No login, git configuration or setting of the person who runs the tests."""
     left_alone(tmp_path, monkeypatch)
+    hasten(monkeypatch)
 
 
 def left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,11 @@ import pytest
 
 from scripts.core.errors import GitError, OutputError
 from scripts.release.plan import Options, prepared
+from tests import forked
 from tests.release.conftest import TODAY, Project
 
 pytestmark = pytest.mark.timeout(600)  # a chain is up to six releases
+DRIVER = "tests.release.killed"
 FILES = ("Chart.yaml", "CHANGELOG.md")
 CHAINS = int(os.environ.get("GATI_TEST_ROUNDS", "5"))
 SAID = ("raising", "checking", "packaging", "attaching", "publishing", "pushing", "reading", "tagging", "writing")
@@ -29,15 +31,14 @@ POINTS = (*SAID, *FILES)
 RECORDED = "demo.release.json"  # the last file of all
 
 
-def drive(project: Project, ending: signal.Signals, point: str, root: Path) -> subprocess.CompletedProcess[str]:
+def drive(project: Project, ending: signal.Signals, point: str) -> subprocess.CompletedProcess[str]:
     """A release with --bump minor --tag, in a process of its own, that gets the signal at `point`."""
-    return subprocess.run(
-        command(ending.name, point), **process(project, root), capture_output=True, text=True, timeout=300
-    )
+    environment = {**os.environ, "CACHE": str(project.config.cache_dir)}
+    return forked.run(DRIVER, ending.name, point, cwd=project.root, env=environment, timeout=300)
 
 
 def command(ending: str, point: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "tests.release.killed", ending, point)
+    return (sys.executable, "-m", DRIVER, ending, point)
 
 
 def process(project: Project, root: Path) -> dict[str, Any]:
@@ -48,9 +49,9 @@ def process(project: Project, root: Path) -> dict[str, Any]:
     }
 
 
-def kill(project: Project, ending: signal.Signals, point: str, root: Path) -> None:
+def kill(project: Project, ending: signal.Signals, point: str) -> None:
     """Drive a release to `point`; it must end by the signal."""
-    driver = drive(project, ending, point, root)
+    driver = drive(project, ending, point)
     assert driver.returncode == -ending, driver.stderr
 
 
@@ -98,8 +99,8 @@ def digest(project: Project) -> str:
 
 
 @pytest.mark.parametrize("point", [*POINTS, RECORDED])
-def test_killed_and_run_again(project: Project, root: Path, digest: str, point: str) -> None:
-    kill(project, signal.SIGKILL, point, root)
+def test_killed_and_run_again(project: Project, digest: str, point: str) -> None:
+    kill(project, signal.SIGKILL, point)
     finish(project, digest)
 
 
@@ -159,7 +160,8 @@ kill -KILL $pids
     hook.write_text(script)
     hook.chmod(0o755)
     (project.root / ".git/info/exclude").write_text("killed\n")
-    kill(project, signal.SIGKILL, "never", root)
+    driver = subprocess.run(command("SIGKILL", "never"), **process(project, root), check=False)
+    assert driver.returncode == -signal.SIGKILL
     if state == "prepared":  # git leaves its locks, and only who is there knows whether another git has them
         assert list((project.root / ".git").rglob("*.lock"))
         with pytest.raises(GitError) as told:
@@ -169,15 +171,15 @@ kill -KILL $pids
     finish(project, digest)
 
 
-def test_killed_between_the_edits_and_run_again_tomorrow(project: Project, root: Path) -> None:
-    kill(project, signal.SIGKILL, "CHANGELOG.md", root)
+def test_killed_between_the_edits_and_run_again_tomorrow(project: Project) -> None:
+    kill(project, signal.SIGKILL, "CHANGELOG.md")
     project.release(part="minor", tag=True, today=TODAY + datetime.timedelta(days=1))
     assert f"## [1.3.0] - {TODAY}" in (project.root / "CHANGELOG.md").read_text()
     assert project.git("status", "--porcelain") == ""
 
 
-def test_half_a_bump_is_taken_back_whole_where_the_next_run_fails(project: Project, root: Path) -> None:
-    kill(project, signal.SIGKILL, "Chart.yaml", root)
+def test_half_a_bump_is_taken_back_whole_where_the_next_run_fails(project: Project) -> None:
+    kill(project, signal.SIGKILL, "Chart.yaml")
     assert "M chart/Chart.yaml" in project.git("status", "--porcelain")
     full = Project(project.work.having(dist=Path("/dev/null/dist")))
     with pytest.raises(OutputError):
@@ -191,9 +193,9 @@ def test_half_a_bump_is_taken_back_whole_where_the_next_run_fails(project: Proje
     ids=str,
 )
 def test_a_signal_before_the_commit_leaves_the_tree_as_it_was(
-    project: Project, root: Path, ending: signal.Signals, point: str
+    project: Project, ending: signal.Signals, point: str
 ) -> None:
-    driver = drive(project, ending, point, root)
+    driver = drive(project, ending, point)
     assert "Interrupted" in driver.stderr
     assert project.git("status", "--porcelain") == ""
     assert project.git("log", "--format=%s") == "Add the chart"

@@ -33,11 +33,12 @@ class Keys:
     other: Path
 
 
-@pytest.fixture
-def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keys]:
-    """A home of gpg's own; its path has to be short, for it holds a socket."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as home:
-        monkeypatch.setenv("GNUPGHOME", home)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Keys]]:
+    """A home of gpg's own, with keys; its path has to be short, for it holds a socket."""
+    folder = tmp_path_factory.mktemp("keys")
+    with tempfile.TemporaryDirectory(dir="/tmp") as home, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GNUPGHOME", home)
 
         def gpg(*words: str, secret: str = "") -> bytes:
             argv = ("gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase-fd", "0", *words)
@@ -46,12 +47,21 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keys]:
         files = []
         for name in ("tester", "other"):
             gpg("--quick-generate-key", f"{name}@example.org", "rsa3072", "sign", "never", secret=PASSPHRASE)
-            files.append(tmp_path / f"{name}.gpg")
+            files.append(folder / f"{name}.gpg")
             files[-1].write_bytes(gpg("--export", f"{name}@example.org"))
         try:
-            yield Keys("tester@example.org", *files)
+            yield Path(home), Keys("tester@example.org", *files)
         finally:
             subprocess.run(("gpgconf", "--kill", "all"), check=False)
+
+
+@pytest.fixture
+def keys(made: tuple[Path, Keys], monkeypatch: pytest.MonkeyPatch) -> Keys:
+    """The keys, where gpg finds them; its agent knows no passphrase of another test."""
+    home, found = made
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    subprocess.run(("gpgconf", "--kill", "gpg-agent"), check=True)
+    return found
 
 
 @pytest.fixture

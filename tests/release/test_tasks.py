@@ -16,6 +16,7 @@ import pytest
 from scripts.core.errors import FINDING, OUTSIDE, REFUSED, USAGE
 from scripts.registry.client import connect
 from scripts.registry.embedded import embedded
+from tests import forked
 from tests.release.conftest import Project
 
 Invoke = Callable[..., subprocess.CompletedProcess[str]]
@@ -32,8 +33,11 @@ def invoke(project: Project, root: Path) -> Invoke:
     }
 
     def run(*words: str, stdin: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
-        argv = (sys.executable, "-m", "invoke", "--search-root", str(root), *words, "--chart", "chart")
+        argv = ("invoke", "--search-root", str(root), *words, "--chart", "chart")
         environment = {**os.environ, **settings}
+        if stdin == subprocess.DEVNULL:
+            return forked.run(*argv, cwd=project.root, env=environment, timeout=60)
+        argv = (sys.executable, "-m", *argv)
         return subprocess.run(
             argv, cwd=project.root, env=environment, stdin=stdin, capture_output=True, text=True, timeout=60
         )
