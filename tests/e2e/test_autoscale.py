@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from scripts.cluster.kind import PREFIX
 from scripts.e2e import autoscale
 from scripts.e2e.report import FAILED, Outcome
 from scripts.workspace import Workspace
@@ -84,9 +86,13 @@ class Faulty:
 
 
 @pytest.fixture(scope="module")
-def faulty(work: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Faulty:
-    """Charts with faults, one after the other."""
-    return Faulty(work, tmp_path_factory.mktemp("faulty"))
+def faulty(work: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
+    """Charts with faults, one after the other; the cluster is gone at the end, whichever tests were chosen."""
+    yield Faulty(work, tmp_path_factory.mktemp("faulty"))
+    kind = work.tools.path("kind")
+    for name in work.runner.run((kind, "get", "clusters")).stdout.split():
+        if name.startswith(f"{PREFIX}{work.config.checkout}-kept-"):
+            work.runner.run((kind, "delete", "cluster", f"--name={name}"))
 
 
 @pytest.fixture(scope="module")
