@@ -165,7 +165,7 @@ def _named(files: Mapping[str, bytes], name: str) -> Iterator[tuple[str, bytes]]
             below.setdefault(folder, {})[inside] = data
         else:
             yield f"{name}/{path}", data
-    wanted = _yaml(files.get("Chart.yaml", b"")).get("dependencies") or []
+    wanted = _yaml(files.get("requirements.yaml", files.get("Chart.yaml", b""))).get("dependencies") or []
     for folder, inner in below.items():
         own = str(_yaml(inner.get("Chart.yaml", b"")).get("name") or folder)
         names = [str(one.get("alias") or own) for one in wanted if isinstance(one, dict) and one.get("name") == own]

@@ -44,9 +44,22 @@ class Objection:
     missing: bool = False
 
 
+def declared_in(chart: Chart) -> Path:
+    """The file that names the dependencies: requirements.yaml, where a chart has one from the days of Helm 2."""
+    old = chart.path / "requirements.yaml"
+    return old if old.is_file() else chart.path / "Chart.yaml"
+
+
+def locked_in(chart: Chart) -> Path:
+    """The file that holds them to versions, whether or not it is there."""
+    return declared_in(chart).with_suffix(".lock")
+
+
 def dependencies(chart: Chart) -> tuple[Dependency, ...]:
-    """What Chart.yaml says; entries of another form are helm's affair."""
-    entries = chart.metadata.get("dependencies")
+    """What that file says; entries of another form are helm's affair. Raises ChartError for one that is no YAML."""
+    file = declared_in(chart)
+    metadata = chart.metadata if file.name == "Chart.yaml" else read_yaml(file, ChartError)
+    entries = metadata.get("dependencies")
     return tuple(
         Dependency(index, *(str(entry.get(key) or "") for key in ("name", "version", "repository")))
         for index, entry in enumerate(entries if isinstance(entries, list) else ())
@@ -71,6 +84,7 @@ def local_dependencies(chart: Chart) -> tuple[Path, ...]:
 def objections(chart: Chart) -> Iterator[Objection]:
     """What differs between Chart.yaml, Chart.lock and charts/. Raises ChartError for an archive that is damaged."""
     wanted, there, locked = dependencies(chart), _there(chart.path), _locked(chart)
+    file, lock_file = declared_in(chart).name, locked_in(chart).name
     for one in wanted:
         versions = there.get(one.name)
         if not versions:
@@ -85,31 +99,31 @@ def objections(chart: Chart) -> Iterator[Objection]:
             and not any(admits(exact, version) for exact in lock for version in versions)
         ):
             yield Objection(
-                f"{one.name} in charts/ is {', '.join(versions)}, but Chart.lock says {', '.join(sorted(lock))}",
+                f"{one.name} in charts/ is {', '.join(versions)}, but {lock_file} says {', '.join(sorted(lock))}",
                 one.index,
             )
     if locked is None:
         return
     for one in wanted:
         if one.name not in locked:
-            yield Objection(f"Chart.lock does not have {one.name}")
+            yield Objection(f"{lock_file} does not have {one.name}")
         elif one.version and not any(admits(one.version, version) for version in locked[one.name]):
-            yield Objection(f"Chart.lock has {one.name} {', '.join(sorted(locked[one.name]))}, not {one.version}")
+            yield Objection(f"{lock_file} has {one.name} {', '.join(sorted(locked[one.name]))}, not {one.version}")
     for name in locked.keys() - {one.name for one in wanted}:
-        yield Objection(f"Chart.lock has {name}, which Chart.yaml does not")
+        yield Objection(f"{lock_file} has {name}, which {file} does not")
 
 
 def demand_dependencies(chart: Chart) -> None:
     """Raises ChartError where charts/ is not as Chart.yaml and Chart.lock say."""
     found = tuple(objections(chart))
-    file = chart.path / "Chart.yaml"
+    file = declared_in(chart)
     if missing := [dependencies(chart)[one.index].name for one in found if one.missing and one.index is not None]:
         raise ChartError(
             f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: {MISSING}{', '.join(missing)}",
             run=f"helm dependency build {shown(chart.path)}",
         )
     for one in found:
-        file = chart.path / ("Chart.lock" if one.index is None else "Chart.yaml")
+        file = locked_in(chart) if one.index is None else declared_in(chart)
         line = line_of(file, ["dependencies", *([] if one.index is None else [one.index])])
         raise ChartError(f"{shown(file)}:{line or 1}: {one.message}", run=f"helm dependency update {shown(chart.path)}")
 
@@ -160,9 +174,9 @@ def _build(chart: Chart, helm: Helm) -> None:
         helm.build_dependencies(chart.path, repositories, near=near)
     except (CommandFailed, CommandTimeout) as error:
         said = error.stderr.strip().removeprefix("Error: ")
-        file = chart.path / "Chart.yaml"
+        file = declared_in(chart)
         reach = "see that the repositories can be reached, then run the same command again, which fetches them"
-        update = f"helm dependency update {shown(chart.path)}, which brings Chart.lock up to date"
+        update = f"helm dependency update {shown(chart.path)}, which brings {locked_in(chart).name} up to date"
         raise ChartError(
             f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: the dependencies cannot be fetched: "
             + "; ".join(outdated(chart)),
@@ -211,8 +225,8 @@ def _there(folder: Path) -> dict[str, dict[str, None]]:
 
 
 def _locked(chart: Chart) -> dict[str, set[str]] | None:
-    """The versions of each chart in Chart.lock; None where there is none."""
-    file = chart.path / "Chart.lock"
+    """The versions of each chart in the lock; None where there is none."""
+    file = locked_in(chart)
     if not file.is_file():
         return None
     entries = read_yaml(file, ChartError).get("dependencies")

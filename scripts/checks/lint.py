@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.chart import artifacthub
 from scripts.chart.changelog import KINDS, kind_of, read_changelog
 from scripts.chart.contents import read_contents
-from scripts.chart.dependencies import objections, provide_dependencies
+from scripts.chart.dependencies import declared_in, locked_in, objections, provide_dependencies
 from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint, supported
 from scripts.chart.source import SEVERAL, Chart, read_chart, read_yaml
@@ -166,7 +166,7 @@ def dependency_rules(chart: Chart) -> Iterator[Finding]:
         yield Finding("error", "dependencies", str(error))
         return
     for one in found:
-        file = chart.path / ("Chart.lock" if one.index is None else "Chart.yaml")
+        file = locked_in(chart) if one.index is None else declared_in(chart)
         verb = "build" if one.missing else "update"
         line = line_of(file, ["dependencies", *([] if one.index is None else [one.index])])
         message = f"{one.message} (next: helm dependency {verb} {shown(chart.path)})"

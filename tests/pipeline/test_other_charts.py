@@ -191,6 +191,25 @@ def test_dependencies_are_fetched_from_where_chart_yaml_says(
     cli("template", "--chart", chart).refused("the dependencies cannot be fetched", way)
 
 
+def test_dependencies_in_the_file_of_helm_2_count(cli: Cli, tmp_path: Path) -> None:
+    write_chart(tmp_path / "needed", "needed", map=config_map("b"))
+    chart = write_chart(tmp_path / "old", "old", map=config_map("a"))
+    (chart / "Chart.yaml").write_text("apiVersion: v1\nname: old\nversion: 0.1.0\n")
+    wanted = "dependencies: [{name: needed, alias: other, version: 0.1.0, repository: 'file://../needed'}]\n"
+    (chart / "requirements.yaml").write_text(wanted)
+    told = cli("template", "--chart", chart, "--json")
+    assert "fetching the dependencies of old: needed 0.1.0 is not in charts/" in told.stderr
+    assert {render["objects"] for render in json.loads(told.fine())["renders"]} == {2}
+    assert "2 objects" in cli("kubeconform-check", "--chart", chart, "--kube-version", "1.37").fine()
+    cli("lint", "--chart", chart).fine()
+    (chart / "requirements.yaml").write_text(wanted.replace("0.1.0", "0.2.0"))
+    found = cli("lint", "--chart", chart)
+    found.refused("is not clean")
+    assert "requirements.yaml:1" in found.stdout
+    assert "needed in charts/ is 0.1.0, not 0.2.0" in found.stdout
+    cli("package", "--chart", chart).refused("requirements.yaml:1: needed in charts/ is 0.1.0, not 0.2.0")
+
+
 def test_a_dry_run_of_the_smoke_test_says_what_it_finds(cli: Cli, tmp_path: Path) -> None:
     told = cli.on_chart("e2e", "--dry-run").fine()
     assert "load: http / of Service made, port http" in told
