@@ -1,6 +1,7 @@
 """Runs helm and kubeconform once for the same question: their answers are kept in the user's cache, by content.
 
-The chart asks for neither time nor chance (a test holds that), so that the same files give the same text.
+Our chart asks for neither time nor chance (a test holds that), so that the same files give the same text; others are
+remembered where none of their files has a word with which a template could ask for them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,11 +22,17 @@ from scripts.core.command import Argv, Result, Runner
 from scripts.core.files import sha256
 
 _KEPT = 14 * 86_400  # seconds that an answer stays which nobody asks for
+_TASKS = ("template", "lint")
+# What gives another answer in another run, or another place.
+_CHANCE = re.compile(
+    rb"\b(now|ago|date\w*|rand\w*|uuidv4|gen\w+|derivePassword|lookup|getHostByName|shuffle|htpasswd|bcrypt|encryptAES"
+    rb"|buildCustomCert)\b|\$ref\"\s*:\s*\"http"
+)
 _PLACE = "\0{}\0"  # in an answer, where it names the folder that was asked about
 
 
 class Remembering(Runner):
-    """A runner that asks `helm template` for the gati chart, and kubeconform for the same texts, only once.
+    """A runner that asks `helm template` and `helm lint` of the same chart, and kubeconform for the same texts, once.
 
     The answers stay in `folder`, which other processes share. While not `remembers` it asks every time.
     """
@@ -97,7 +105,7 @@ def _question(
 ) -> tuple[str, list[str]] | None:
     """A digest of all that the answer depends on, and the folders in it; None where that cannot be said."""
     name = Path(argv[0]).name
-    if (name, *argv[1:2]) != ("helm", "template") and name != "kubeconform":
+    if not (name == "helm" and argv[1] in _TASKS) and name != "kubeconform":
         return None
     words, folders = [argv[0]], list[str]()
     for word in argv[1:]:
@@ -109,10 +117,12 @@ def _question(
             return None
         words.append(f"{_PLACE.format(len(folders))}{digest}")
         folders.append(word)
-    if name == "helm" and not any(_is_gati(Path(folder)) for folder in folders):
+    charts = [Path(folder) for folder in folders if Path(folder, "Chart.yaml").is_file()]
+    if name == "helm" and not any(_is_gati(chart) or _is_steady(chart) for chart in charts):
         return None
     data = stdin.encode() if isinstance(stdin, str) else stdin or b""
-    asked: list[Any] = [words, sorted((env or {}).items()), sha256(data)]
+    around = [(key, value) for key, value in os.environ.items() if key.startswith("HELM_") and "_HOME" not in key]
+    asked: list[Any] = [words, sorted((env or {}).items()), sha256(data), *([sorted(around)] if around else [])]
     return sha256(json.dumps(asked)), folders
 
 
@@ -125,6 +135,12 @@ def _is_gati(folder: Path) -> bool:
         return "\nname: gati\n" in "\n" + (folder / "Chart.yaml").read_text()
     except OSError:
         return False
+
+
+def _is_steady(chart: Path) -> bool:
+    """Whether no file of it, an archive of a dependency least of all, can bring in time, chance or another place."""
+    files = [file for file in chart.rglob("*") if file.is_file()]
+    return not any(file.suffix == ".tgz" or _CHANCE.search(file.read_bytes()) for file in files)
 
 
 def _content(path: Path) -> str | None:

@@ -22,6 +22,7 @@ from scripts.release.record import ReleaseRecord
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
 from tests.registry.conftest import hasten
+from tests.remembered import shared
 
 TODAY = date(2026, 11, 25)
 CHANGELOG = """\
@@ -107,6 +108,12 @@ class Project:
     def record(self) -> Any:
         """What stands in dist/demo.release.json."""
         return json.loads((self.config.dist / "demo.release.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def runner(config: Config) -> Runner:
+    """A runner that knows what helm says of a chart that it was asked about before."""
+    return shared(config.cache_dir)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""What the tests remember of helm is what helm says: keyed by content, refusals too, and never of another chart."""
+"""What the tests remember of helm is what helm says: keyed by content, refusals too, never where chance decides."""
 
 from __future__ import annotations
 
@@ -69,10 +69,35 @@ def test_a_refusal_is_remembered_with_the_folder_of_the_one_who_asks(
     assert "nothing" in told[0]
 
 
-def test_other_charts_and_other_programs_are_asked_every_time(answers: Path, toolchain: Toolchain, chart: Path) -> None:
-    metadata = chart / "Chart.yaml"
-    metadata.write_text(metadata.read_text().replace("\nname: gati\n", "\nname: other\n"))
-    ask(answers, toolchain, chart)
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """A chart of another name."""
+    chart = tmp_path / "other"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: other\nversion: 1.0.0\n")
+    (chart / "templates" / "map.yaml").write_text("kind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}'}\n")
+    return chart
+
+
+def test_another_chart_and_its_lint_are_remembered(answers: Path, toolchain: Toolchain, other: Path) -> None:
+    assert "name: 'x'" in ask(answers, toolchain, other).stdout
+    assert "name: 'x'" in ask(answers, toolchain, other).stdout
+    told = [Remembering(answers).run((toolchain.path("helm"), "lint", other)).stdout for _ in range(2)]
+    assert told[0] == told[1]
+    assert str(other) in told[0]
+    assert kept(answers) == 2
+
+
+@pytest.mark.parametrize("word", ["randAlphaNum 5", "now", "genCA `a` 1", 'lookup "v1" "Pod" "a" "b"'])
+def test_a_chart_that_asks_for_chance_is_asked_every_time(
+    answers: Path, toolchain: Toolchain, other: Path, word: str
+) -> None:
+    (other / "templates" / "more.txt").write_text(f"# {{{{ if false }}}}{{{{ {word} }}}}{{{{ end }}}}\n")
+    ask(answers, toolchain, other)
+    assert kept(answers) == 0
+
+
+def test_other_programs_are_asked_every_time(answers: Path, toolchain: Toolchain) -> None:
     Remembering(answers).run((toolchain.path("helm"), "version"))
     assert kept(answers) == 0
 
