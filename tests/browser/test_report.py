@@ -152,3 +152,13 @@ def test_print_shows_what_is_folded(show: Open) -> None:
     page = show()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("details:not([open])").count() == 0
+
+
+def test_print_cuts_nothing_off(show: Open) -> None:
+    page = show()
+    page.set_viewport_size({"width": 794, "height": 1123})  # A4
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    wide = """[...document.querySelectorAll('table, svg, pre')].filter(one => one.getBoundingClientRect().right > innerWidth)
+        .map(one => `${one.closest('section')?.id} ${one.tagName} ${one.getBoundingClientRect().right}`)"""
+    assert page.evaluate(wide) == []
