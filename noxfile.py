@@ -70,8 +70,8 @@ def tests(session: nox.Session) -> None:
     install(session, "test", "services")
     build_tools(session, *ENGINELESS)
     engineless = "not e2e and not compose and not bench and not audit and not browser and not signed"
-    # Half of what the tests do is to wait for programs and servers: two for each of two cores keep these busy. Each takes a
-    # while to begin, which a few tests do not repay. Those of a module stay together, and what they share is made once.
+    # Half of what the tests do is to wait for programs and servers: two for each of two cores keep these busy. Each
+    # takes a while to begin, which a few tests do not repay. A module's tests stay together, and share what they make.
     workers = "2" if session.posargs else "4"
     session.run("pytest", "-n", workers, "--dist", "worksteal", "-m", engineless, *session.posargs)
 
