@@ -61,7 +61,10 @@ def keda(lab: Lab, journal: Journal) -> None:
     """From plain replicas to the HPA, to KEDA by request rate, to zero, back by demand at the door, and to the HPA."""
     with scene(lab, journal, "KEDA, default values: the rate drives the replicas, from and to the HPA") as its:
         demanded = f'sum(rate(haproxy_frontend_http_requests_total{{namespace="{its.namespace}",proxy="gati"}}[1m]))'
-        quick: dict[str, Any] = {"ingress": {"hpa": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 15}}}}}
+        quick: dict[str, Any] = {
+            "ingress": {"hpa": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 15}}}},
+            "prometheusOperator": {"serviceMonitor": {"enabled": True, "namespace": "", "interval": "5s"}},
+        }
         by_hpa = {"ingress": {"hpa": {"enabled": True}}}
         by_keda = {
             "keda": {
@@ -93,8 +96,11 @@ def keda(lab: Lab, journal: Journal) -> None:
                 its.rollout.upgrade(its.target(DEFAULT, quick, by_keda), deadline=lab.deadline)
                 _await_scaler(lab, its.namespace)
                 _demand_never_fewer(its, 1, since)
-            with its.load("burst", door, BURST), its.step("the rate brings more pods"):
-                its.await_replicas(lambda ready: ready >= 4, "at least four pods for 130 requests a second")
+            with its.load("burst", door, BURST):
+                with its.step("the rate brings more pods"):
+                    its.await_replicas(lambda ready: ready >= 4, "at least four pods for 130 requests a second")
+                with its.step("the chart's own query counts the requests, too"):  # the demand alone brings them
+                    journal.detail(_await_measured(lab, its.namespace))
             _demand_never_fewer(its, 1, since)
         with its.step("idle: none is left"):
             its.await_replicas(lambda ready: ready == 0, "no pod while nobody calls")
@@ -145,6 +151,26 @@ def _await_scaler(lab: Lab, namespace: str) -> None:
         interval=0.5,
         state=lambda: "\n".join(json.dumps(scaler.get("status", {})) for scaler in seen) or "there is none",
     )
+
+
+def _await_measured(lab: Lab, namespace: str) -> str:
+    """Wait until each metric of the scaler that KEDA made is above zero; the metrics and their values."""
+    seen: dict[str, str] = {}
+
+    def measured() -> bool | None:
+        for scaler in lab.api.list("HorizontalPodAutoscaler", namespace):
+            metrics = [each["external"] for each in scaler.get("status", {}).get("currentMetrics") or ()]
+            seen.update({each["metric"]["name"]: each["current"].get("averageValue", "0") for each in metrics})
+        return True if seen and "0" not in seen.values() else None
+
+    lab.api.wait(
+        measured,
+        what="every query of KEDA to count requests",
+        deadline=SCALER_DEADLINE / 2,
+        interval=1,
+        state=lambda: json.dumps(seen),
+    )
+    return json.dumps(seen)
 
 
 def _active(scaler: Object) -> bool:
