@@ -61,6 +61,10 @@ class Repository:
         result = self._git(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False
         )
+        if revision == "HEAD" and result.status:
+            named = self._git("rev-parse", "--verify", "--quiet", "HEAD", check=False).stdout.strip()
+            if named:  # a clone that borrows its objects from a repository that is gone, a disk that lost them
+                raise GitError(f"{named} is missing in {self.root}", run="git fsck")
         return result.stdout.strip() or None
 
     def parent(self, revision: str = "HEAD") -> str | None:
@@ -222,7 +226,7 @@ class Repository:
         # A commit of the whole index where that is the same: then what a hook adds stands in the index afterwards, too.
         only = ("--", *names) if staged - set(names) else ()
         if not only:
-            self._git("add", "--", *names)
+            self._git("add", "--force", "--", *names)  # tracked, whatever is ignored around them
         env: dict[str, str | None] = {"GIT_REFLOG_ACTION": message}
         if not only:  # what hooks run finds the names as patterns again
             env |= {"GIT_LITERAL_PATHSPECS": None, "GIT_NO_REPLACE_OBJECTS": None}

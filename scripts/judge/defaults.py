@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -54,6 +55,8 @@ def normalised(group: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]
     """A copy of an object in which what the API server would write anyway is left out, and so is what is empty."""
     item: dict[str, Any] = _lean(data)
     _drop(item, _TOP.get((group, kind), {}))
+    if (group, kind) == ("", "Secret"):
+        _secret(item)
     spec = item.get("spec")
     if not isinstance(spec, dict):
         return item
@@ -131,6 +134,14 @@ def _drop(data: Any, defaults: Mapping[str, Any]) -> None:
 
 def _dicts(items: Any) -> list[dict[str, Any]]:
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _secret(item: dict[str, Any]) -> None:
+    """What is written as text stands with the rest, encoded, as the API server keeps it."""
+    texts = item.pop("stringData", None)
+    if isinstance(texts, Mapping):
+        coded = {key: b64encode(str(text).encode("utf-8", "surrogateescape")).decode() for key, text in texts.items()}
+        item["data"] = {**(item.get("data") or {}), **coded}
 
 
 def _strategy(spec: dict[str, Any], key: str, strategy: dict[str, Any], rolling: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from scripts.chart.manifests import FieldChange
+from scripts.judge.defaults import quantity
 from scripts.judge.images import judge_image
 from scripts.judge.noise import label_key
 from scripts.judge.reason import Level
@@ -39,6 +40,7 @@ _RULES: tuple[tuple[str, str, Level, str], ...] = (
     ("Certificate|Issuer|ClusterIssuer", r"^spec", "minor", "other certificates are issued"),
     ("ConfigMap", r"^(data|binaryData)", "minor", "the configuration is another one"),
     ("Secret", r"^(data|stringData)", "minor", "the secret is another one"),
+    ("ClusterRole", r"^aggregationRule", "minor", "its rights are gathered from other roles, or no longer"),
     ("CronJob", r"^spec\.(schedule|timeZone|suspend)$", "minor", "runs at other times"),
     ("Service", r"^spec\.(externalTrafficPolicy|internalTrafficPolicy|sessionAffinity|trafficDistribution)",
      "minor", "connections are spread over the pods otherwise"),
@@ -51,6 +53,9 @@ _HEEDED = re.compile(
     r"^(Service|Ingress|Gateway|HTTPRoute|ServiceAccount|PersistentVolumeClaim|Namespace|StorageClass)$"
 )
 _DESCRIPTIVE = re.compile(r"^(app\.kubernetes\.io/(managed-by|part-of)|helm\.sh/|heritage$|release-name$)")
+_INJECTING = re.compile(
+    r"^istio-injection$|\bistio\.io/|\b(inject|injection|injector)\b|^azure\.workload\.identity/use$"
+)
 # Who looks for objects of these kinds by their labels: operators, sidecars, Services, policies.
 _SELECTED = re.compile(
     r"^(Service|Namespace|ConfigMap|Secret|ServiceMonitor|PodMonitor|PrometheusRule|Probe|IngressClass|HTTPRoute|"
@@ -108,9 +113,19 @@ def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:
         if re.search(r"spec\.(hostnames|parentRefs|listeners)", path) and old is not None:
             return "major", "requests that came this way are no longer served"
         return "minor", "requests are led otherwise"
+    if kind == "ResourceQuota" and path.startswith("spec.hard"):
+        return _limited(change)
     if kind == "PersistentVolumeClaim" and path.endswith("requests.storage"):
         return "minor", "the volume grows, where its StorageClass allows it"
     return None
+
+
+def _limited(change: FieldChange) -> tuple[Level, str]:
+    """What a quota lets be, which is everything where it says nothing."""
+    was, now = quantity(change.old), quantity(change.new)
+    if change.new is None or (was is not None and now is not None and now > was):
+        return "minor", "more may be in the namespace"
+    return "major", "pods and objects beyond it are refused from now on"
 
 
 def _claimed(path: str, old: Any) -> bool:
@@ -126,6 +141,8 @@ def _label(kind: str, change: FieldChange, what: str, key: str) -> tuple[Level, 
         return _annotation(kind, change, key, inner)
     if key.startswith("pod-security.kubernetes.io/enforce") and kind == "Namespace":
         return _enforced(change)
+    if change.old is None and _INJECTING.search(key):
+        return "minor", "what heeds this label puts more into the pods"
     if change.old is None:
         return "patch", "a further label"
     pod = inner and re.search(_WORKLOADS, kind) is not None

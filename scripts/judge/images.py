@@ -20,7 +20,7 @@ def parts(image: str) -> tuple[str, str, str]:
 def judge_image(old: str, new: str) -> tuple[Level, str]:
     """The level of a change from one image to another, and what it means."""
     (was, old_tag, old_digest), (now, new_tag, new_digest) = parts(old), parts(new)
-    if was != now:
+    if _whole(was) != _whole(now):
         words = "the image comes from elsewhere: mirrors and pull secrets have to know it"
         level = version_level(old_tag, new_tag) if old_tag != new_tag else "none"
         return ("major", f"{words}; its version is another major one") if level == "major" else ("minor", words)
@@ -29,6 +29,16 @@ def judge_image(old: str, new: str) -> tuple[Level, str]:
     if old_digest and not new_digest:
         return "minor", "the image is no longer held by its digest"
     return "patch", "another build of the same version"
+
+
+def _whole(repository: str) -> str:
+    """A repository by the name that a container runtime gives it."""
+    host, slash, _ = repository.partition("/")
+    if not slash:
+        return f"docker.io/library/{repository}"
+    if host == "index.docker.io":
+        return f"docker.io{repository.removeprefix(host)}"
+    return repository if "." in host or ":" in host or host == "localhost" else f"docker.io/{repository}"
 
 
 def judge_tag(old: str, new: str) -> tuple[Level, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_network
 from typing import Any
 
 from scripts.chart.manifests import Document, Manifests
@@ -34,6 +35,7 @@ def judge_service(
     yield from _ports(_listed(was.get("ports")), _listed(now.get("ports")))
     if was.get("selector") != now.get("selector"):
         yield _selector(was.get("selector"), now.get("selector"), old, before)
+    yield from _led_nowhere(new, before, after)
     yield from _narrowed("spec.loadBalancerSourceRanges", was, now, "who calls from elsewhere is refused")
     for key, level, meaning in (
         ("externalName", "major", "the name leads elsewhere"),
@@ -85,6 +87,30 @@ def _ports(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -
     for number in before.keys() & after.keys():
         port = before[number]
         yield from _port_fields(f"spec.ports[{port.get('name') or port.get('port')}]", port, after[number])
+
+
+def _led_nowhere(service: Mapping[str, Any], before: Manifests, after: Manifests) -> Iterator[Found]:
+    """Ports that lead to one by a name that the pods had and have no longer."""
+    spec = service.get("spec") or {}
+    namespace = (service.get("metadata") or {}).get("namespace") or ""
+    had, have = (_names_of_ports(spec.get("selector"), namespace, side) for side in (before, after))
+    for port in _listed(spec.get("ports")):
+        target = port.get("targetPort")
+        if isinstance(target, str) and target in had and have and target not in have:
+            path = f"spec.ports[{port.get('name') or port.get('port')}].targetPort"
+            yield "major", path, target, sorted(have), "no port of the pods is called so: clients reach nothing"
+
+
+def _names_of_ports(selector: Any, namespace: str, manifests: Manifests) -> set[str]:
+    """How the ports of the pods that a plain selector matches are called, "" for one without a name."""
+    templates = ((one, pod_template(one.kind, one.data)) for one in manifests if one.namespace == namespace)
+    return {
+        str(port.get("name") or "")
+        for document, template in templates
+        if template is not None and matches(selector, (template.get("metadata") or {}).get("labels") or {})
+        for container in _listed((pod_spec(document.kind, document.data) or {}).get("containers"))
+        for port in _listed(container.get("ports"))
+    }
 
 
 def _port(port: Mapping[str, Any]) -> Any:
@@ -154,12 +180,13 @@ def judge_policy(
         meaning = "holds for other pods: what they were sent may be refused"
         yield "major", "spec.podSelector", was.get("podSelector"), now.get("podSelector"), meaning
     types = [_directions(side) for side in (was, now)]
+    types[1] -= {one for one in types[1] - types[0] if _open(now, one)}
     if types[1] - types[0]:
         meaning = "a further direction is closed but for its rules"
         yield "major", "spec.policyTypes", sorted(types[0]), sorted(types[1]), meaning
     elif types[0] - types[1]:
         yield "minor", "spec.policyTypes", sorted(types[0]), sorted(types[1]), "a direction is open"
-    for direction, peers in (("ingress", "from"), ("egress", "to")):
+    for direction, peers in _PEERS.items():
         before, after = _listed(was.get(direction)), _listed(now.get(direction))
         if before == after or direction.capitalize() not in types[0] & types[1]:
             continue
@@ -198,22 +225,90 @@ def _directions(spec: Mapping[str, Any]) -> set[str]:
     return set(spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])])
 
 
+_PEERS = {"ingress": "from", "egress": "to"}
+
+
+def _open(spec: Mapping[str, Any], direction: str) -> bool:
+    """Whether a rule of a policy lets everything through in a direction."""
+    key = direction.lower()
+    return any(not rule.get(_PEERS[key]) and not rule.get("ports") for rule in _listed(spec.get(key)))
+
+
 def _let(rule: Mapping[str, Any], rules: Iterable[Mapping[str, Any]], peers: str) -> bool:
     """Whether all that `rule` lets through is let through by `rules`, pair of a peer and a port by pair."""
     ours = [(peer, port) for peer in rule.get(peers) or [None] for port in rule.get("ports") or [None]]
     theirs = [(peer, port) for one in rules for peer in one.get(peers) or [None] for port in one.get("ports") or [None]]
-    return all(any(p in (None, peer) and q in (None, port) for p, q in theirs) for peer, port in ours)
+    return all(any(_peer_in(peer, p) and _port_in(port, q) for p, q in theirs) for peer, port in ours)
+
+
+def _peer_in(peer: Any, other: Any) -> bool:
+    """Whether `other` means all that `peer` means; None is everyone."""
+    if other is None or peer == other:
+        return True
+    if not isinstance(peer, Mapping) or not isinstance(other, Mapping):
+        return False
+    if "ipBlock" in peer and "ipBlock" in other:
+        return _block_in(peer["ipBlock"], other["ipBlock"])
+    if "ipBlock" in peer or "ipBlock" in other:
+        return False
+    # Without a selector of namespaces it is the policy's own, without one of pods every pod.
+    own = "namespaceSelector" not in other and "namespaceSelector" not in peer
+    where = own or ("namespaceSelector" in other and "namespaceSelector" in peer)
+    selectors = [(peer.get(key, {}), other.get(key, {})) for key in ("namespaceSelector", "podSelector")]
+    return where and all(_selector_in(*pair) for pair in selectors)
+
+
+def _selector_in(selector: Any, other: Any) -> bool:
+    labels, theirs = ((side or {}).get("matchLabels") or {} for side in (selector, other))
+    held, asked = ((side or {}).get("matchExpressions") or [] for side in (selector, other))
+    return theirs.items() <= labels.items() and all(one in held for one in asked)
+
+
+def _block_in(block: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    try:
+        ours, theirs = (ip_network(str(side.get("cidr")), strict=False) for side in (block, other))
+        spared, refused = (
+            [ip_network(str(one), strict=False) for one in side.get("except") or ()] for side in (block, other)
+        )
+    except ValueError:
+        return False
+
+    def within(one: Any, wide: Any) -> bool:
+        return bool(one.version == wide.version and one.subnet_of(wide))
+
+    return within(ours, theirs) and all(
+        any(within(one, hole) for hole in spared)
+        for one in refused
+        if one.version == ours.version and one.overlaps(ours)
+    )
+
+
+def _port_in(port: Any, other: Any) -> bool:
+    """Whether `other` means all that `port` means; None is every port of every protocol."""
+    if other is None or port == other:
+        return True
+    if not isinstance(port, Mapping) or not isinstance(other, Mapping):
+        return False
+    if port.get("protocol", "TCP") != other.get("protocol", "TCP"):
+        return False
+    if other.get("port") is None:
+        return True
+    first, least = port.get("port"), other["port"]
+    if not isinstance(first, int) or not isinstance(least, int):
+        return bool(first == least)
+    return bool(least <= first and port.get("endPort", first) <= other.get("endPort", least))
 
 
 def added_policy_closes(policy: Document, before: Manifests) -> bool:
     """Whether a new NetworkPolicy closes what no other one in its namespace had closed."""
     spec = policy.data.get("spec") or {}
+    closed = {one for one in _directions(spec) if not _open(spec, one)}
     for other in before.all("NetworkPolicy"):
         held = other.data.get("spec") or {}
         covers = held.get("podSelector") in ({}, None, spec.get("podSelector"))
-        if other.namespace == policy.namespace and covers and _directions(spec) <= _directions(held):
+        if other.namespace == policy.namespace and covers and closed <= _directions(held):
             return False
-    return True
+    return bool(closed)
 
 
 # -- routes from outside --------------------------------------------------------------------------

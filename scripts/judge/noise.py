@@ -54,7 +54,9 @@ def drawn_fields(one: Iterable[Manifests], again: Iterable[Manifests]) -> dict[I
     fields: dict[Identity, set[str]] = {}
     for first, second in zip(one, again, strict=True):
         for change in difference(first, second).changed:
-            fields.setdefault(change.identity, set()).update(found.path for found in change.fields)
+            paths = {found.path for found in change.fields}
+            paths |= {re.sub("^stringData", "data", path) for path in paths if change.identity.kind == "Secret"}
+            fields.setdefault(change.identity, set()).update(paths)
     return {identity: frozenset(paths) for identity, paths in fields.items()}
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, FieldChange, Manifests, changes
 from scripts.judge import definitions, immutable, network, rights
-from scripts.judge.defaults import normalised, pod_spec
+from scripts.judge.defaults import normalised, pod_spec, quantity
 from scripts.judge.fields import judge_field
 from scripts.judge.noise import Noise
 from scripts.judge.pods import STANDARDS, standard
@@ -29,6 +29,7 @@ _BUILT_IN = re.compile(r"^(|apps|batch|autoscaling|policy|extensions|[a-z.]+\.k8
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"})
 _HEADLESS_NAMES = frozenset({"PodDisruptionBudget", "NetworkPolicy", "HorizontalPodAutoscaler"})
 _ALIKE = 0.6  # share of equal lines from which two objects of one kind are one that was renamed
+_AMOUNT = re.compile(r"\.requests\.storage$|\.sizeLimit$|^spec\.hard\b")
 _HASHED = re.compile(r"-[0-9a-f]{7,64}$")
 
 _GONE: Mapping[str, str] = {
@@ -242,6 +243,8 @@ def _fields(old: dict[str, Any], new: dict[str, Any]) -> Iterator[FieldChange]:
     for change in changes(old, new):
         if change.path == "metadata.namespace":
             continue  # said by one side, and left to helm by the other
+        if _AMOUNT.search(change.path) and (was := quantity(change.old)) is not None and was == quantity(change.new):
+            continue  # 1Gi is 1024Mi
         if re.search(r"metadata(\.(labels|annotations))?$", change.path):
             sides = [side if isinstance(side, Mapping) else {} for side in (change.old, change.new)]
             yield from changes(sides[0], sides[1], change.path)
@@ -416,6 +419,8 @@ def _judge_fresh(document: Document, old: Manifests, new: Manifests) -> Iterator
         closes = network.added_policy_closes(document, old)
         level = "major" if closes else "minor"
         meaning = "traffic that it does not name is refused from now on" if closes else "more traffic is let through"
+    elif kind == "ResourceQuota":
+        level, meaning = "major", "pods and objects beyond it are refused from now on"
     elif rights.governs(document):
         level, meaning = "patch", "what it grants is told by account"
     yield Reason(level, about, None, kind, meaning)

@@ -138,4 +138,4 @@ def governs(document: Document) -> bool:
 
 def field_of(path: str) -> bool:
     """Whether a field of such an object is judged here."""
-    return path.startswith(("rules", "subjects", "roleRef", "aggregationRule"))
+    return path.startswith(("rules", "subjects", "roleRef"))

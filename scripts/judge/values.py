@@ -260,7 +260,8 @@ def _whole_schema(old: Side, changes: Sequence[schemas.Change]) -> Reason:
     """A schema that came, or went, as a whole."""
     if old.schema is not None:
         return Reason("minor", "schema", "values.schema.json", None, "no value is checked any more")
-    narrow = [schemas.key_of(change.path) for change in changes if change.effect == "narrower" and change.path]
+    found = (change for change in changes if change.effect == "narrower" or _checks(old, change))
+    narrow = [schemas.key_of(change.path) for change in found if change.path]
     closed = any(change.what == "additionalProperties" and change.new is False for change in changes)
     keys = ", ".join(dict.fromkeys(narrow))
     if not narrow and not closed:
@@ -268,6 +269,21 @@ def _whole_schema(old: Side, changes: Sequence[schemas.Change]) -> Reason:
     return Reason(
         "major", "schema", None, keys or "values.schema.json", "values are checked: what was taken is refused"
     )
+
+
+def _checks(old: Side, change: schemas.Change) -> bool:
+    """Whether a key that could be set before, to anything, gets a schema that refuses something."""
+    value = _at(old.values, change.path)
+    return change.what == "properties" and change.old is None and value is not _MISSING and _binds(change.new, value)
+
+
+def _binds(schema: Any, value: Any) -> bool:
+    """Whether a schema without references refuses more than another kind of value in the place of a map."""
+    if not isinstance(schema, Mapping) or not isinstance(value, Mapping) or schema.get("type") != "object":
+        return bool(schema)
+    inner = schema.get("properties", {}).items()
+    rest = schema.keys() - {"type", "properties"}
+    return bool(rest) or any(_binds(item, value[name]) for name, item in inner if name in value)
 
 
 def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[Path]) -> Iterator[Reason]:
@@ -310,6 +326,8 @@ def _schema_level(old: Side, change: schemas.Change) -> tuple[Level, str]:
     if what == "properties":
         if narrower:
             return "major", "a values file that sets it is refused: take it out there"
+        if _checks(old, change):
+            return "major", "is checked from now on: a values file with another kind of value is refused"
         return ("minor", "a new setting") if change.new is not None else ("patch", "is no longer checked")
     if not narrower:
         return "minor", "more is taken than before"

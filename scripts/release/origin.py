@@ -30,6 +30,7 @@ FILTERED = "filtered"
 FETCHED = "fetched"
 IGNORED, UNTRACKED = "ignored by git", "not tracked by git"
 _SPARSE, _ABSENT, _SUBMODULE, _LINKED = "sparse", "absent", "in a submodule", "linked"
+_UNMERGED = "unmerged"
 _SKIPPED, _ASSUMED, _POINTED = "(skip-worktree)", "assumed unchanged", "a pointer"
 _INSIDE = "the inside of a repository"
 STASH = "git stash --include-untracked, or git commit"
@@ -38,6 +39,7 @@ _REMEDIES = {  # by what a kind of difference has in its words
     _ABSENT: "git checkout HEAD -- {}",
     _SUBMODULE: "git submodule update --init --recursive",
     _LINKED: "commit what {} is linked to, or the file itself",
+    _UNMERGED: "settle {} in an editor, git add it, and git commit",
     _SKIPPED: "git update-index --no-skip-worktree {}",
     _ASSUMED: "git update-index --no-assume-unchanged {}",
     _POINTED: "git lfs untrack {}, and commit the file itself",
@@ -277,6 +279,8 @@ class _Judge:
             if path in self._repository.ignored([path]):
                 return IGNORED
             return "added, not committed" if path in self._flags else UNTRACKED
+        if flag in "Mm":
+            return _UNMERGED
         if exists and not (self._repository.root / path).is_file():
             return "changed, no regular file"
         if not exists:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from scripts.judge.reason import suffices
 from scripts.judge.verdict import line
-from tests.judge.pairs import PAIRS, Pair
+from tests.judge.pairs import PAIRS, Pair, State
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
@@ -25,3 +27,21 @@ def test_what_those_steps_did_was_not_always_said_by_their_numbers() -> None:
         "a cache: the chart's version in a claim's labels",
         "a certificate manager: a switch renamed",
     ]
+
+
+@pytest.mark.parametrize("known", [None, {"type": "object"}], ids=["no schema", "a schema without the key"])
+@pytest.mark.parametrize(
+    ("value", "schema", "level"),
+    [
+        (1, {"type": "integer"}, "major"),
+        (1, {}, "minor"),
+        ({"b": 1}, {"type": "object"}, "minor"),
+        ({"b": 1}, {"type": "object", "properties": {"b": {"type": "integer"}}}, "major"),
+        ({"b": 1}, {"type": "object", "properties": {"c": {"type": "integer"}}}, "minor"),
+    ],
+)
+def test_a_key_that_is_checked_from_now_on(known: Any, value: Any, schema: Any, level: str) -> None:
+    after = {"type": "object", "properties": {"a": schema}}
+    sides = State("1.0.0", "", {"a": value}, known), State("2.0.0", "", {"a": value}, after)
+    found = Pair("", "", "", "", "", *sides).judge().level
+    assert (found == "major") is (level == "major")

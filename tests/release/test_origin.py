@@ -19,6 +19,7 @@ from scripts.chart.archive import read_members
 from scripts.chart.source import read_chart
 from scripts.checks.baseline import earlier_chart
 from scripts.core.errors import ChangelogError, ChartError, GitError, OutputError, SecretError
+from scripts.core.git import find_repository
 from scripts.release.package import package
 from scripts.release.plan import Options, prepared
 from tests.release.conftest import CHANGELOG, Project, write_chart
@@ -123,6 +124,18 @@ def taken_for_another(project: Project) -> None:
     (project.root / "chart/templates/_A.tpl").write_text("_a.tpl")  # as a folder has it that knows no case
 
 
+def unmerged(project: Project) -> None:
+    file = project.root / "chart/words.txt"
+    for words in ("one", "two"):
+        file.write_text(words)
+        project.commit("Say it")
+    file.write_text("three")
+    project.git("stash", "--quiet")
+    project.git("reset", "--quiet", "--hard", "HEAD~1")
+    with pytest.raises(subprocess.CalledProcessError):
+        project.git("stash", "pop")
+
+
 def staged(project: Project) -> None:
     (project.root / "chart/new.txt").write_text("x")
     project.git("add", "--all")
@@ -138,6 +151,7 @@ DIFFERENCES: dict[str, tuple[Change, str]] = {
     "skipped": (flagged("--skip-worktree"), r"chart/values.yaml \(changed, which git is told to skip"),
     "sparse": (sparse, r"chart/templates/map.yaml \(sparse: not checked out\)"),
     "case": (taken_for_another, r"chart/templates/_A.tpl \(changed, where this folder takes it for .*/_a.tpl\)"),
+    "unmerged": (unmerged, r"chart/words.txt \(unmerged\)"),
     "filtered": (filtered, r"chart/values.yaml \(filtered by swap\)"),
     "pointer": (
         lambda project: (
@@ -250,6 +264,23 @@ def test_what_is_to_be_run_takes_the_difference_away(project: Project, kind: str
     if kind in ("assumed", "skipped"):  # git sees the change again, which is committed or dropped
         project.git("checkout", "HEAD", "--", "chart")
     assert project.release().dirty == ()
+
+
+def test_what_git_ignores_by_the_way_to_it_can_be_raised(project: Project) -> None:
+    (project.root / ".git/info/exclude").write_text("chart\nCHANGELOG.md\n")
+    assert project.release(part="minor", tag=True).version == "1.3.0"
+    assert project.git("show", "--name-only", "--format=").splitlines() == ["CHANGELOG.md", "chart/Chart.yaml"]
+
+
+def test_a_clone_whose_objects_are_gone_is_not_taken_for_an_empty_one(project: Project) -> None:
+    clone = project.root.parent / "clone"
+    project.git("clone", "--quiet", "--shared", ".", str(clone))
+    shutil.rmtree(project.root / ".git/objects")
+    repository = find_repository(clone, project.runner)
+    assert repository is not None
+    with pytest.raises(GitError, match="is missing in") as told:
+        repository.commit()
+    assert told.value.run == "git fsck"
 
 
 def test_what_helm_leaves_out_does_not_matter(project: Project) -> None:

@@ -33,6 +33,13 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}},
     ),
     "ServiceMonitor": ("monitoring.coreos.com/v1", {"spec": {"endpoints": [{"port": "http"}]}}),
+    "ResourceQuota": ("v1", {"spec": {"hard": {"memory": "1Gi"}}}),
+    "ClusterRole": ("rbac.authorization.k8s.io/v1", {"rules": []}),
+    "Namespace": ("v1", {}),
+    "NetworkPolicy": (
+        "networking.k8s.io/v1",
+        {"spec": {"podSelector": {"matchLabels": {"a": "b"}}, "policyTypes": ["Ingress"]}},
+    ),
     "PriorityClass": ("scheduling.k8s.io/v1", {"value": 5}),
 }
 
@@ -84,7 +91,19 @@ def judge(old: list[Document], new: list[Document], **scene: Any) -> list[Reason
         ("Secret", "{type: kubernetes.io/tls}", "major"),
         ("ConfigMap", "{data: {a: c}}", "minor"),
         ("ConfigMap", "{metadata: {annotations: {a: b}}}", "patch"),
-        ("PersistentVolumeClaim", "{spec: {resources: {requests: {storage: 2048Mi}}}}", "minor"),
+        ("PersistentVolumeClaim", "{spec: {resources: {requests: {storage: 2048Mi}}}}", "none"),
+        ("Secret", "{data: null, stringData: {a: a}}", "none"),
+        ("Secret", "{stringData: {a: b}}", "minor"),
+        ("Deployment", "{spec: {template: {spec: {containers: [{name: a, image: 'docker.io/x/a:1.0.0'}]}}}}", "patch"),
+        ("Deployment", "{spec: {template: {spec: {containers: [{name: a, image: 'x.io/x/a:1.0.0'}]}}}}", "minor"),
+        ("ResourceQuota", "{spec: {hard: {memory: 1024Mi}}}", "none"),
+        ("ResourceQuota", "{spec: {hard: {memory: 2Gi}}}", "minor"),
+        ("ResourceQuota", "{spec: {hard: {memory: 1G}}}", "major"),
+        ("ResourceQuota", "{spec: {hard: {pods: 5}}}", "major"),
+        ("ResourceQuota", "{spec: {hard: null}}", "minor"),
+        ("ClusterRole", "{aggregationRule: {clusterRoleSelectors: [{matchLabels: {a: b}}]}}", "minor"),
+        ("Namespace", "{metadata: {labels: {istio-injection: enabled}}}", "minor"),
+        ("Namespace", "{metadata: {labels: {team: edge}}}", "patch"),
         ("PersistentVolumeClaim", "{spec: {resources: {requests: {storage: 1Gi}}}}", "major"),
         ("PersistentVolumeClaim", "{spec: {resources: {requests: {storage: 4Gi}}}}", "minor"),
         ("PersistentVolumeClaim", "{spec: {storageClassName: fast}}", "major"),
@@ -201,3 +220,80 @@ def test_a_name_that_is_drawn_anew_is_no_other_name(names: tuple[str, str], now:
     head = "other-" * now.startswith("other-")
     old, new = (steady(Manifests((make("Job", name=name),)), drawn) for name in (head + names[0], now))
     assert (list(judge_objects(old, new, Scene())) == []) == same
+
+
+ONE_POD = "{podSelector: {matchLabels: {a: b, c: d}}}"
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        ("[{}]", f"[{{from: [{ONE_POD}]}}]"),
+        ("[{from: [{podSelector: {matchLabels: {a: b}}}]}]", f"[{{from: [{ONE_POD}]}}]"),
+        ("[{from: [{podSelector: {}}]}]", f"[{{from: [{ONE_POD}]}}]"),
+        ("[{from: [{namespaceSelector: {}}]}]", "[{from: [{namespaceSelector: {matchLabels: {a: b}}}]}]"),
+        ("[{from: [{namespaceSelector: {}}]}]",
+         "[{from: [{namespaceSelector: {}, podSelector: {matchLabels: {a: b}}}]}]"),
+        ("[{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}]", "[{from: [{ipBlock: {cidr: 10.1.0.0/16}}]}]"),
+        ("[{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}]",
+         "[{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]}]"),
+        ("[{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.2.0/24]}}]}]",
+         "[{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]}]"),
+        ("[{from: [{ipBlock: {cidr: '::/0'}}]}]", "[{from: [{ipBlock: {cidr: 'fd00::/8'}}]}]"),
+        ("[{ports: [{port: 80, endPort: 90}]}]", "[{ports: [{port: 80}, {port: 85, endPort: 90}]}]"),
+        ("[{ports: [{protocol: TCP}]}]", "[{ports: [{port: 80}]}]"),
+    ],
+)  # fmt: skip
+def test_a_policy_that_lets_more_through_refuses_nothing(wide: str, narrow: str) -> None:
+    sides = [[make("NetworkPolicy", changes=f"{{spec: {{ingress: {rules}}}}}")] for rules in (narrow, wide)]
+    assert [reason.level for reason in judge(sides[0], sides[1])] == ["minor"]
+    assert [reason.level for reason in judge(sides[1], sides[0])] == ["major"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "other"),
+    [
+        ("[{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}]", "[{from: [{ipBlock: {cidr: '::/0'}}]}]"),
+        ("[{from: [{podSelector: {}}]}]", "[{from: [{namespaceSelector: {matchLabels: {a: b}}}]}]"),
+        ("[{ports: [{port: 80, endPort: 90}]}]", "[{ports: [{port: 85, endPort: 95}]}]"),
+        ("[{ports: [{port: 80}]}]", "[{ports: [{port: 80, protocol: UDP}]}]"),
+    ],
+)
+def test_policies_that_let_different_things_through(rules: str, other: str) -> None:
+    sides = [[make("NetworkPolicy", changes=f"{{spec: {{ingress: {one}}}}}")] for one in (rules, other)]
+    assert [reason.level for reason in judge(sides[0], sides[1])] == ["major"]
+    assert [reason.level for reason in judge(sides[1], sides[0])] == ["major"]
+
+
+@pytest.mark.parametrize(("egress", "level"), [("[{}]", "none"), ("[{ports: [{port: 53}]}]", "major"), ("[]", "major")])
+def test_a_direction_that_is_named_and_left_open_is_not_closed(egress: str, level: str) -> None:
+    both = "policyTypes: [Ingress, Egress]"
+    named = make("NetworkPolicy", changes=f"{{spec: {{{both}, egress: {egress}}}}}")
+    assert [reason.level for reason in judge([make("NetworkPolicy")], [named])] == [level] * (level != "none")
+    new = make("NetworkPolicy", name="y", changes=f"{{spec: {{policyTypes: [Egress], egress: {egress}}}}}")
+    assert [one.level for one in judge([], [new])] == ["minor" if level == "none" else "major"]
+
+
+@pytest.mark.parametrize(
+    ("ports", "level"),
+    [
+        ("[{name: web, containerPort: 8080}]", "major"),
+        ("[{containerPort: 8080}]", "major"),
+        ("[{name: http, containerPort: 9090}]", "minor"),
+    ],
+)
+def test_a_service_that_leads_to_a_name_that_no_port_has_any_more(ports: str, level: str) -> None:
+    service = make("Service", changes="{spec: {ports: [{name: http, port: 80, targetPort: http}]}}")
+    sides = [
+        [service, make("Deployment", changes=f"{{spec: {{template: {{spec: {{containers: [{one}]}}}}}}}}")]
+        for one in (f"{{name: a, image: x, ports: {each}}}" for each in ("[{name: http, containerPort: 8080}]", ports))
+    ]
+    found = {reason.about: reason.level for reason in judge(*sides)}
+    assert ("Service/x spec.ports[http].targetPort" in found) is (level == "major")
+    assert level in found.values()
+
+
+def test_a_text_that_is_drawn_anew_is_passed_over_in_a_secret() -> None:
+    one, other = (Manifests((make("Secret", changes=f"{{data: null, stringData: {{a: {text}}}}}"),)) for text in "xy")
+    scene = {"noise": Noise(drawn=drawn_fields([one], [other]))}
+    assert not judge(list(one), list(other), **scene)

@@ -24,6 +24,8 @@ SAME = [
     ({"type": "string"}, {"type": "string", "description": "words", "default": "x"}),
     ({"type": "string", "maxLength": 3}, {"allOf": [{"type": "string"}, {"maxLength": 3}]}),
     ({"oneOf": [{"type": "string"}, {"type": "null"}]}, {"oneOf": [{"type": "null"}, {"type": "string"}]}),
+    ({"enum": ["a", 1]}, {"oneOf": [{"const": "a", "title": "words"}, {"const": 1}]}),
+    ({"enum": ["a", "b", "c"]}, {"anyOf": [{"enum": ["a", "b"]}, {"enum": ["b", "c"]}]}),
     (True, {}),
     ({"type": "object", "required": ["a", "b"]}, {"type": "object", "required": ["b", "a"]}),
     ({"type": "boolean"}, {"enum": [True, False]}),
