@@ -155,7 +155,7 @@ def _content(path: Path) -> str | None:
             file = Path(folder, name)
             if file.is_symlink():
                 return None
-            found.update(f"{file.relative_to(path)}\0{_digest(file)}\0".encode())
+            found.update(f"{file.relative_to(path)}\0{_digest(file)}\0".encode("utf-8", "surrogateescape"))
     return found.hexdigest()
 
 

@@ -475,7 +475,7 @@ def _all() -> Iterator[Mutation]:
         "minor",
         "Deployment/gati-ingress",
         "nodes must have it",
-        default("ingress.resources.requests.memory", "1Gi"),
+        default("ingress.resources.requests.memory", "384Mi"),
     )
     yield one(
         "a probe's times",
