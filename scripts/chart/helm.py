@@ -20,6 +20,9 @@ from scripts.core.paths import key_text, line_of, list_item, shown
 
 # A plugin cannot change what is rendered, and looking for plugins takes time.
 _ENVIRONMENT = {"HELM_NO_PLUGINS": "1", **BRIEF_GO}
+# What is here needs no login, and helm, which reads them first, refuses everything where their file is damaged.
+_NOWHERE = "/nonexistent"
+_ALONE = {**_ENVIRONMENT, "HELM_REGISTRY_CONFIG": f"{_NOWHERE}/config.json", "DOCKER_CONFIG": _NOWHERE}
 _SAVED = re.compile(r"^Successfully packaged chart and saved it to: (.+)$", re.MULTILINE)
 _UNSAVED = re.compile(r"^(?:Error: )?failed to save: (?:.*: )?(.+)$", re.MULTILINE)
 # What a system says of a place that cannot be written, in Go's words too; all else lies in the chart.
@@ -121,12 +124,13 @@ class Helm:
 
         With that address, "" where there is none.
         """
-        result = self.runner.run(argv, env=_ENVIRONMENT, deadline=deadline, check=False)
+        env = _ENVIRONMENT if any("://" in str(word) for word in argv) else _ALONE
+        result = self.runner.run(argv, env=env, deadline=deadline, check=False)
         absent = _ABSENT.search(result.stderr + result.stdout) if result.status else None
         if absent is None:
             return result, ""
         again = [*argv, "--skip-schema-validation"]
-        return self.runner.run(again, env=_ENVIRONMENT, deadline=deadline, check=False), absent[1]
+        return self.runner.run(again, env=env, deadline=deadline, check=False), absent[1]
 
     def _located(
         self, complaints: Sequence[Complaint], chart: Path, values: Sequence[Path], kube_version: str | None
@@ -173,7 +177,7 @@ class Helm:
 
         `version` and `app_version` take the place of those in Chart.yaml. Raises ChartError with helm's words.
         """
-        env = {**_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch), "TZ": "UTC"}
+        env = {**_ALONE, "SOURCE_DATE_EPOCH": str(epoch), "TZ": "UTC"}
         argv: list[str | Path] = [self.path, "package", chart, "--destination", into]
         argv += ["--version", version] if version else []
         argv += ["--app-version", app_version] if app_version else []

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -162,7 +163,7 @@ def _from_entry(entry: Mapping[str, Any], where: str) -> Credentials | None:
     username, password = entry.get("username") or "", entry.get("password") or ""
     if entry.get("auth"):
         try:
-            decoded = base64.b64decode(entry["auth"], validate=True).decode()
+            decoded = base64.b64decode(re.sub(r"[\r\n]", "", entry["auth"]), validate=True).decode()
             username, colon, password = decoded.rstrip("\0").partition(":")
         except (binascii.Error, ValueError, TypeError) as error:
             raise ConfigError(

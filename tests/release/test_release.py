@@ -280,6 +280,15 @@ def test_damage_in_the_registry_is_found_by_a_later_run(project: Project) -> Non
     assert blob.read_bytes() == (project.config.dist / record.archive).read_bytes()
 
 
+@pytest.mark.parametrize("content", ["[]", "{", "\ufeff{}"])
+def test_a_damaged_file_of_logins_is_no_fault_of_a_chart_that_needs_none(
+    project: Project, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "helm/registry").mkdir(parents=True)
+    (tmp_path / "helm/registry/config.json").write_text(content)
+    assert project.release().version == "1.2.0"
+
+
 def test_helm_pulls_the_release(project: Project, tmp_path: Path) -> None:
     from scripts.registry.embedded import registry_for
 

@@ -141,6 +141,12 @@ class TestEntries:
         assert (found := find(home)) is not None
         assert found.access_token == "tok"
 
+    def test_lines_that_base64_wrapped(self, home: Path) -> None:
+        wrapped = base64.encodebytes(f"user:{'p' * 80}".encode()).decode()
+        write(home, "helm", {"auths": {HOST: {"auth": wrapped}}})
+        assert (found := find(home)) is not None
+        assert found.password == "p" * 80
+
     def test_what_docker_fills_up_with_zeros(self, home: Path) -> None:
         write(home, "docker", {"auths": {HOST: auth("me", "pass\0\0")}})
         assert (found := find(home)) is not None
