@@ -112,6 +112,10 @@ def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:
     if kind in ("Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute"):
         if re.search(r"spec\.(hostnames|parentRefs|listeners)", path) and old is not None:
             return "major", "requests that came this way are no longer served"
+        if path == "spec.gatewayClassName":
+            return "major", "another controller serves it, at another address"
+        if path == "spec.hostnames":  # without them every host was served
+            return "major", "requests for other hosts are no longer served"
         return "minor", "requests are led otherwise"
     if kind == "ResourceQuota" and path.startswith("spec.hard"):
         return _limited(change)
