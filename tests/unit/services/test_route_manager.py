@@ -97,10 +97,17 @@ def test_calls_that_stay_open_are_bounded(start_route_manager: Any) -> None:
     with client(port) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         watches = [stub.Watch(health_pb2.HealthCheckRequest(service=f"s{number}")) for number in range(5000)]
-        with pytest.raises(grpc.RpcError) as refusal:
-            next(watches[-1])
-        assert refusal.value.code() is grpc.StatusCode.CANCELLED, "which ingress asks again"
-        assert next(watches[0]).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+        def refused(watch: Any) -> Any:
+            try:
+                assert next(watch).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+            except grpc.RpcError as error:
+                return error.code()
+            return None
+
+        codes = [code for code in map(refused, watches) if code is not None]
+        assert 900 < len(codes) < 5000, "more are let in than may be, or none"
+        assert set(codes) == {grpc.StatusCode.CANCELLED}, "which ingress asks again"
         for watch in watches:
             watch.cancel()
 
