@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class Load:
         self._process = process
         self._results = results
         self._read = 0
+        self._reading = threading.Lock()  # scenarios side by side ask what the control's load got
         self._requests: list[Request] = []
         self.begin = time.time()
 
@@ -78,7 +80,7 @@ class Load:
 
     def _follow(self) -> None:
         """Read what was added to the results since the last time, up to the last whole line."""
-        with contextlib.suppress(FileNotFoundError), self._results.open("rb") as file:
+        with self._reading, contextlib.suppress(FileNotFoundError), self._results.open("rb") as file:
             file.seek(self._read)
             data = file.read()
             whole = data[: data.rfind(b"\n") + 1]
