@@ -80,7 +80,7 @@ def demand_part(part: str, pre: str | None = None) -> None:
 
 def is_prerelease(version: str) -> bool:
     """True for a version such as 1.4.0-rc.1. Raises VersionError."""
-    return parse(version).prerelease is not None
+    return rank(version).prerelease is not None
 
 
 def final_of(version: str) -> str:
@@ -99,9 +99,9 @@ def in_line(versions: Iterable[str], old: str, new: str) -> tuple[str, ...]:
     return tuple(text for text in versions if is_semver(text) and parse(text).to_tuple()[:kept] == wanted)
 
 
-def rank(version: str, where: str = "") -> Version:
-    """A chart's version as versions are compared: helm bears a leading v. Raises VersionError, naming `where`."""
-    return parse(version.removeprefix("v"), where)
+def rank(version: str, where: str = "", error: type[VersionError] = VersionError) -> Version:
+    """A chart's version as versions are compared: helm bears a leading v. Raises `error`, naming `where`."""
+    return parse(version.removeprefix("v"), where, error)
 
 
 def has_rank(text: str) -> bool:
@@ -117,7 +117,7 @@ def highest(versions: Iterable[str]) -> str | None:
 def newest_first(versions: Iterable[str]) -> list[str]:
     """Those of the texts that are versions, from the highest down: first the final ones, then all pre-releases."""
     known = sorted(filter(has_rank, versions), key=rank, reverse=True)
-    return sorted(known, key=lambda version: rank(version).prerelease is not None)
+    return sorted(known, key=is_prerelease)
 
 
 def tag_name(chart: str, version: str) -> str:

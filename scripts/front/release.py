@@ -29,11 +29,11 @@ def package(
     from scripts.chart.archive import Given
     from scripts.chart.source import read_chart
     from scripts.core.errors import PartError
-    from scripts.core.semver import parse
+    from scripts.core.semver import rank
     from scripts.release import package as stage
 
     if version:
-        parse(version.removeprefix("v"), "--version", PartError)
+        rank(version, "--version", PartError)
     chart, given = read_chart(work.config.chart), Given(version, app_version) if version or app_version else None
     yield present.facts(stage.package(work.config, chart, work.helm, work.say, given=given, dry_run=dry_run))
     if not dry_run:
