@@ -77,6 +77,13 @@ def starting(path: Sequence[str], folder: Path, *, prefix: Sequence[str] = ()) -
             service.process.wait()
 
 
+def replace(path: Path, content: str | bytes) -> None:
+    """A new file in place of the one that a running service looks at: as in a volume, it never sees half of it."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_bytes(content.encode() if isinstance(content, str) else content)
+    new.replace(path)
+
+
 def wait_for(probe: Callable[[], _T | None], what: str, state: Callable[[], object] = str, seconds: float = 20) -> _T:
     """The first true answer of `probe`; fails the test with `what` and the state after `seconds`."""
     end = time.monotonic() + seconds

@@ -76,6 +76,7 @@ def scripted(answer: Callable[[Request], Reply], *, tls: ssl.SSLContext | None =
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or a body waits 40 ms for the head's acknowledgement
 
         def handle_any(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)

@@ -18,7 +18,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from tests.services import wait_for
+from tests.services import replace, wait_for
 from tests.unit.services.conftest import ROUTES
 
 SERVICE = "gati.routes.v1.RouteManager"
@@ -153,23 +153,23 @@ def test_the_described_contract_is_the_proto(start_route_manager: Any) -> None:
 def test_a_change_is_followed_and_a_bad_one_refused(start_route_manager: Any, routes_file: Any) -> None:
     service, port = start_route_manager()
     with client(port) as channel:
-        routes_file.write_text("routes: [{upstream: 'http://second:8080'}]")
+        replace(routes_file, "routes: [{upstream: 'http://second:8080'}]")
         wait_for(lambda: resolve(channel, "a", "/").upstream == "http://second:8080", "the new routes")
 
-        routes_file.write_text("routes: [{upstream: nowhere}]")
+        replace(routes_file, "routes: [{upstream: nowhere}]")
         wait_for(lambda: "configuration refused, the old 1 routes stay" in service.text(), "the refusal")
         assert "routes[0].upstream: expected an absolute URL" in service.text()
         assert resolve(channel, "a", "/").upstream == "http://second:8080"
         assert service.text().count("configuration refused") == 1  # told once, not at every look
 
-        routes_file.write_text("[" * 3000)
+        replace(routes_file, "[" * 3000)
         wait_for(lambda: "nested deeper" in service.text(), "the refusal of what the YAML library stumbles over")
 
         routes_file.unlink()
         wait_for(lambda: "No such file" in service.text(), "the refusal of an absent file")
         assert resolve(channel, "a", "/").upstream == "http://second:8080"
 
-        routes_file.write_text(ROUTES)
+        replace(routes_file, ROUTES)
         wait_for(lambda: resolve(channel, "a", "/").upstream == "http://echo:8080", "the repaired routes")
 
 
@@ -189,15 +189,15 @@ def test_a_file_that_is_too_large_leaves_the_routes_and_is_told(start_route_mana
             2,
             0,
         )
-        routes_file.write_text("routes:\n" + "".join(f"- {{host: h{n}, upstream: 'http://a'}}\n" for n in range(100)))
+        replace(routes_file, "routes:\n" + "".join(f"- {{host: h{n}, upstream: 'http://a'}}\n" for n in range(100)))
         wait_for(lambda: scraped(metrics)[f'{refused}{{reason="size"}}'] == 1, "the metric", service.text)
         assert f"the old 2 routes stay: {routes_file}: larger than 2000 bytes (ROUTES_MAX_BYTES)" in service.text()
         assert scraped(metrics)["gati_route_manager_routes_stale"] == 1
         assert resolve(channel, "api.example.com", "/v1").upstream == "http://api-v1:8080"
 
-        routes_file.write_text("routes: [{upstream: nowhere}]")
+        replace(routes_file, "routes: [{upstream: nowhere}]")
         wait_for(lambda: scraped(metrics)[f'{refused}{{reason="content"}}'] == 1, "the metric", service.text)
-        routes_file.write_text("routes: [{upstream: 'http://second:8080'}]")
+        replace(routes_file, "routes: [{upstream: 'http://second:8080'}]")
         wait_for(lambda: scraped(metrics)["gati_route_manager_routes_stale"] == 0, "the repair", service.text)
         assert scraped(metrics)["gati_route_manager_routes"] == 1
         assert resolve(channel, "a", "/").upstream == "http://second:8080"

@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.services import wait_for
+from tests.services import replace, wait_for
 from tests.unit.services.test_ingress import get, ready
 from tests.unit.services.test_route_manager import client, health, resolve
 
@@ -67,12 +67,12 @@ def test_a_new_certificate_is_taken_and_a_bad_one_refused(https: Any, tmp_path: 
     assert served(secure) == der(cert)
     second, second_key = certificate(tmp_path, "second")
 
-    cert.write_text("not a certificate")
+    replace(cert, "not a certificate")
     wait_for(lambda: "certificate refused, the old one stays" in ingress.text(), "the refusal", ingress.text)
     assert served(secure) != der(second)
 
-    cert.write_bytes(second.read_bytes())
-    key.write_bytes(second_key.read_bytes())
+    replace(cert, second.read_bytes())
+    replace(key, second_key.read_bytes())
     wait_for(lambda: served(secure) == der(second), "the second certificate", ingress.text)
 
 
@@ -156,24 +156,24 @@ def test_the_systems_authorities_are_found_in_its_folders(
 def test_new_authorities_are_trusted_and_bad_ones_refused(secured: Any, trusting: Any, tmp_path: Path) -> None:
     manager, _, port, cert, key = secured()
     bundle = tmp_path / "bundle.crt"
-    bundle.write_bytes(certificate(tmp_path, "other")[0].read_bytes())
+    replace(bundle, certificate(tmp_path, "other")[0].read_bytes())
     ingress, http_port = trusting(port, GATI_CA_BUNDLE=bundle)
     assert get(http_port)[0] == 504
 
-    bundle.write_text("# Főtanúsítvány\n" + cert.read_text(), encoding="utf-8")
+    replace(bundle, "# Főtanúsítvány\n" + cert.read_text())
     wait_for(lambda: ready(http_port), "trust in the new authorities", ingress.text)
-    bundle.write_text("nothing of use")
+    replace(bundle, "nothing of use")
     wait_for(lambda: "authorities refused, the old ones stay" in ingress.text(), "the refusal", ingress.text)
     assert get(http_port)[0] == 200
 
     second, second_key = certificate(tmp_path, "second")
-    bundle.write_bytes(cert.read_bytes() + second.read_bytes())  # first trust, then show: nothing is lost
+    replace(bundle, cert.read_bytes() + second.read_bytes())  # first trust, then show: nothing is lost
     wait_for(lambda: ingress.text().count("new connections trust it") == 2, "both authorities", ingress.text)
-    key.write_bytes(second_key.read_bytes())
-    cert.write_bytes(second.read_bytes())
+    replace(key, second_key.read_bytes())
+    replace(cert, second.read_bytes())
     wait_for(lambda: "new connections get it" in manager.text(), "the second certificate", manager.text)
     wait_for(lambda: served(port) == der(second), "the second certificate on the port", manager.text)
-    bundle.write_bytes(second.read_bytes())
+    replace(bundle, second.read_bytes())
     wait_for(lambda: ingress.text().count("new connections trust it") == 3, "the second alone", ingress.text)
     assert [get(http_port)[0] for _ in range(20)] == [200] * 20
 
@@ -195,8 +195,7 @@ def test_a_change_of_authorities_loses_no_request(secured: Any, trusting: Any, t
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         clients = [pool.submit(ask, client) for client in range(8)]
-        with bundle.open("ab") as file:
-            file.write(other.read_bytes())
+        replace(bundle, bundle.read_bytes() + other.read_bytes())
         assert set().union(*(each.result() for each in clients)) == {(200, True)}
     assert ingress.text().count("new connections trust it") == 1
 
