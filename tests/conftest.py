@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from scripts.core.command import Runner
 from scripts.core.config import Config, load_config
+from scripts.core.waiting import locked
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
 from tests.remembered import shared
@@ -67,3 +69,10 @@ def toolchain(config: Config, runner: Runner) -> Toolchain:
 def work(config: Config, runner: Runner, toolchain: Toolchain) -> Workspace:
     """The three in one, as tasks have them."""
     return Workspace(config, runner, toolchain, lambda line: print(line, file=sys.stderr))
+
+
+@pytest.fixture
+def only_tidier(config: Config) -> Iterator[None]:
+    """No other test of this machine looks for what killed runs left, and removes it, until this one has ended."""
+    with locked(config.cache_dir / "tidying-tests.lock", what="the tidying of tests", deadline=100):
+        yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -15,7 +16,6 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlencode, urljoin, urlsplit
@@ -306,7 +306,7 @@ class Transport:
 
         return type(pool.__name__, (pool,), {"ConnectionCls": Watched})
 
-    @cached_property
+    @functools.cached_property
     def _tls(self) -> ssl.SSLContext:
         return tls_context(self._registry, os.environ)
 
@@ -316,10 +316,13 @@ def tls_context(registry: Registry, environ: Mapping[str, str]) -> ssl.SSLContex
 
     Raises ConfigError for a file that holds no authorities, and for a client certificate that cannot be used.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # what is listed is trusted, whoever has signed it
-    context.hostname_checks_common_name = False
-    if registry.ca_file is not None:
+    usual = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
+    if (registry.ca_file, registry.cert_file, registry.key_file) == (None, None, None):
+        return _usual_context(*usual)
+    context = _strict_context()
+    if registry.ca_file is None:
+        _load_authorities(context, *usual)
+    else:
         try:
             context.load_verify_locations(registry.ca_file)
         except (OSError, ssl.SSLError) as error:
@@ -327,17 +330,30 @@ def tls_context(registry: Registry, environ: Mapping[str, str]) -> ssl.SSLContex
             raise ConfigError(
                 f"{registry.ca_file} is no file of authorities", found=found, run="correct registry_ca"
             ) from error
-    elif sys.platform == "darwin":
-        context.load_default_certs()
-    else:
-        _load_authorities(context, environ)
     if registry.cert_file is not None or registry.key_file is not None:
         _load_identity(context, registry)
     return context
 
 
-def _load_authorities(context: ssl.SSLContext, environ: Mapping[str, str]) -> None:
-    file, folders = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
+@functools.lru_cache(maxsize=2)  # reading some hundred certificates takes longer than most conversations
+def _usual_context(file: str | None, folders: str | None) -> ssl.SSLContext:
+    """As the system's authorities are when they are first needed, which is when helm reads them, too."""
+    context = _strict_context()
+    _load_authorities(context, file, folders)
+    return context
+
+
+def _strict_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # what is listed is trusted, whoever has signed it
+    context.hostname_checks_common_name = False
+    return context
+
+
+def _load_authorities(context: ssl.SSLContext, file: str | None, folders: str | None) -> None:
+    if sys.platform == "darwin":
+        context.load_default_certs()
+        return
     for candidate in (file,) if file else _AUTHORITIES:
         with contextlib.suppress(OSError, ssl.SSLError):
             context.load_verify_locations(candidate)

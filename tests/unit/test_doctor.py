@@ -82,6 +82,7 @@ def test_tools_that_are_not_built_are_named(bare: Workspace, tmp_path: Path) -> 
     assert (found.level, "helm" in found.found) == ("note", True)
 
 
+@pytest.mark.usefixtures("only_tidier")
 def test_what_killed_runs_left_is_named_and_removed(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     with subprocess.Popen(("true",)) as gone:
         gone.wait()

@@ -18,6 +18,8 @@ from scripts.core.owner import mark, orphaned, owned
 from scripts.core.waiting import until
 from scripts.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("only_tidier")
+
 KILLED = """
 import os, sys
 from pathlib import Path
@@ -74,7 +76,7 @@ def test_programs_and_folders_of_a_killed_process_go(killed: str, work: Workspac
     kubeconfig = work.config.dist / "e2e" / f"gati-e2e-abcdef-{killed}-0a.kubeconfig"
     kubeconfig.parent.mkdir(parents=True)
     kubeconfig.write_text("")
-    programs = map(str, running("kubectl", killed))
+    programs = set(map(str, running("kubectl", killed)))
     found = [left for left in leftovers.find(work) if killed in left.name or left.id in programs]
     assert sorted(left.kind for left in found) == ["file", "folder", "program"]
     assert running("kubectl", killed), "looking removes nothing"
