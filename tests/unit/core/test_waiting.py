@@ -28,7 +28,7 @@ def test_a_look_that_fails_is_not_the_last_and_the_block_ends_them() -> None:
 def test_who_does_not_wait_is_told_at_once_who_has_it(tmp_path: Path) -> None:
     with (
         locked(tmp_path, what="the folder", deadline=0),
-        pytest.raises(ClusterError, match="^something else has the folder") as refused,
+        pytest.raises(ClusterError, match=r"^something else has the folder") as refused,
         locked(tmp_path, what="the folder", deadline=0, error=ClusterError),
     ):
         raise AssertionError("it was ours")
