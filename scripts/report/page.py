@@ -11,7 +11,7 @@ from typing import Any
 
 from scripts.core.errors import UsageError
 from scripts.e2e.timeline import clock
-from scripts.report.record import SABOTAGED
+from scripts.report.record import SABOTAGED, many
 
 SECTIONS = {
     "release": "The release",
@@ -104,9 +104,20 @@ def _environment() -> Any:
     import jinja2
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    made.filters |= {"coded": _coded, "many": many}
+    return made
+
+
+def _coded(text: str) -> Any:
+    """What stands between backticks as code."""
+    import markupsafe
+
+    code = markupsafe.Markup("<code>{}</code>")
+    parts = text.split("`")
+    return markupsafe.Markup().join(code.format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 def head(record: Mapping[str, Any]) -> str:

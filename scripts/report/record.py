@@ -282,6 +282,11 @@ def _unnoticed(faults: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [one for one in faults if one["state"] != "failed"]
 
 
+def many(count: int | None, noun: str) -> str:
+    """`1 request`, `2 requests`."""
+    return f"{count} {noun}{'s'[: count != 1]}"
+
+
 def _total(scenarios: Sequence[Mapping[str, Any]], what: str) -> int:
     """Over the loads of the last attempt at each."""
     return sum(load.get(what, 0) for one in scenarios for load in one["loads"] if load["attempt"] == one["attempts"])
@@ -300,28 +305,30 @@ def _lines(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     yield line("release", release, f"{release.get('reference')}, {release.get('digest')}")
     findings = [one for one in lint.get("findings", ()) if one["level"] == "error"]
     errors = [f"{one['file'] or 'chart'}: {one['message']}" for one in findings]
-    yield line("lint", lint, f"{lint.get('errors')} errors, {lint.get('warnings')} warnings", *errors)
+    yield line("lint", lint, f"{many(lint.get('errors'), 'error')}, {many(lint.get('warnings'), 'warning')}", *errors)
     problems = [f"{one['kind']}/{one['name']}: {one['message']}" for one in valid.get("problems", ())]
-    yield line("schemas", valid, f"{valid.get('objects')} objects of {valid.get('renders')} renders", *problems)
+    yield line(
+        "schemas", valid, f"{many(valid.get('objects'), 'object')} of {many(valid.get('renders'), 'render')}", *problems
+    )
     low = [] if judge.get("enough", True) else [f"the version has to be raised by its {judge['part']} part"]
-    reasons = len(judge.get("reasons", ()))
-    yield line("judge", judge, f"{judge.get('level')}, {reasons} reasons, from {judge.get('version')}", *low)
+    reasons = many(len(judge.get("reasons", ())), "reason")
+    yield line("judge", judge, f"{judge.get('level')}, {reasons}, from {judge.get('version')}", *low)
     scenarios = smoke.get("scenarios", ())
     bad = [f"{one['scenario']} {one['state']}: {one['error']}" for one in _failed(scenarios)]
     asked, lost = _total(scenarios, "requests"), _total(scenarios, "failed")
     meant = _total([one for one in scenarios if one["scenario"] == SABOTAGED], "failed")
-    told = f"{len(scenarios)} scenarios, {asked} requests, {lost - meant} lost"
+    told = f"{many(len(scenarios), 'scenario')}, {many(asked, 'request')}, {lost - meant} lost"
     yield line(
         "smoke test", smoke, told + (f"; {meant} more of the sabotaged chart, as it must" if meant else ""), *bad
     )
     if (scaling := record["scaling"])["state"] == "there":
         bad = [f"{one['scenario']} {one['state']}: {one['error']}" for one in _failed(scaling["scenarios"])]
-        yield line("scaling", scaling, f"{len(scaling['scenarios'])} scenarios with operators", *bad)
+        yield line("scaling", scaling, f"{many(len(scaling['scenarios']), 'scenario')} with operators", *bad)
     if mutants["state"] == "there":
         yield line("mutants", mutants, mutants["summary"], *mutants["objections"])
     if (faults := record["faults"])["state"] == "there":
         missed = [f"{one['scenario']} does not notice {one['fault']}" for one in _unnoticed(faults["faults"])]
-        yield line("faults", faults, f"{len(faults['faults'])} charts with one fault each", *missed)
+        yield line("faults", faults, f"{many(len(faults['faults']), 'chart')} with one fault each", *missed)
     for file in gates["junit"]:
         failed = [f"{one['name']}: {one['message']}" for suite in file["suites"] for one in suite["failed"]]
         cases = sum(suite["cases"] for suite in file["suites"])
