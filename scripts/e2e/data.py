@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scripts.cluster.objects import Object, conditions
+from scripts.cluster.objects import Object, conditions, is_ready
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError
 from scripts.e2e.promises import demand
@@ -90,11 +90,12 @@ class Data:
         with journal.step("a node is lost, and its pods run elsewhere"), _paused(lab.runner, node):
             lab.api.cordon(node)
             try:
-                pods = [pod for pod in lab.pods(self._namespace) if pod["spec"].get("nodeName") == node]
-                for pod in pods:
-                    lab.api.delete("Pod", pod["metadata"]["name"], self._namespace, grace=0)
+                many = len(self._movable())
+                for pod in lab.pods(self._namespace):
+                    if pod["spec"].get("nodeName") == node:
+                        lab.api.delete("Pod", pod["metadata"]["name"], self._namespace, grace=0)
                 lab.api.wait(
-                    lambda: self._moved(node, len(pods)),
+                    lambda: self._moved(node, many),
                     what=f"the pods of {node} to run elsewhere",
                     deadline=_DEADLINE,
                 )
@@ -107,12 +108,19 @@ class Data:
             )
         self.demand_there("the loss of a node")
 
-    def _moved(self, node: str, wanted: int) -> bool | None:
-        pods = self._lab.pods(self._namespace)
-        ready = [pod for pod in pods if conditions(pod).get("Ready", {}).get("status") == "True"]
-        elsewhere = [pod for pod in ready if pod["spec"].get("nodeName") != node]
-        kinds = {owner.get("kind") for pod in pods for owner in pod["metadata"].get("ownerReferences") or ()}
-        return True if len(elsewhere) == len(pods) >= wanted or kinds == {"DaemonSet"} else None
+    def _moved(self, node: str, many: int) -> bool | None:
+        """Whether as many pods as there were are ready on other nodes, and none is anywhere else."""
+        pods = self._movable()
+        elsewhere = [pod for pod in pods if is_ready(pod) and pod["spec"]["nodeName"] != node]
+        return True if len(elsewhere) == len(pods) >= many else None
+
+    def _movable(self) -> list[Object]:
+        """The pods that are made anew on another node: a controller's, but for those that belong to their node."""
+        return [
+            pod
+            for pod in self._lab.pods(self._namespace)
+            if {owner["kind"] for owner in pod["metadata"].get("ownerReferences") or ()} - {"DaemonSet"}
+        ]
 
     def _demand_elsewhere(self, node: str) -> None:
         for before, token in self._written.items():

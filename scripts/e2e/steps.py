@@ -180,7 +180,7 @@ def demand_spread(lab: Lab, journal: Journal, namespace: str) -> None:
     zones = lab.zones()
     told = []
     for component in lab.found.workloads:
-        found = lab.pods(namespace, component)
+        found = [pod for pod in lab.pods(namespace, component) if pod["spec"].get("nodeName")]  # a scaler may add some
         where = [lab.zone_of(pod["spec"]["nodeName"]) for pod in found]
         wanted = min(len(zones), len(found))
         demand(
