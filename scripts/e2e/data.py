@@ -138,6 +138,8 @@ class Data:
         seen: set[tuple[str, str]] = set()
         for pod in self._lab.pods(self._namespace):
             spec = pod["spec"]
+            if "nodeName" not in spec:
+                continue  # one that a scaler has just added: it keeps nothing yet
             claims = {
                 volume["name"]: volume["persistentVolumeClaim"]["claimName"]
                 for volume in spec.get("volumes") or ()
