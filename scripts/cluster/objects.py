@@ -19,6 +19,11 @@ def conditions(item: Mapping[str, Any]) -> dict[str, Object]:
     return {condition["type"]: condition for condition in item.get("status", {}).get("conditions") or ()}
 
 
+def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:
+    """An object's labels, of which it may have none."""
+    return item["metadata"].get("labels") or {}
+
+
 def is_ready(pod: Mapping[str, Any]) -> bool:
     """Whether a pod may be given requests."""
     return conditions(pod).get("Ready", {}).get("status") == "True"

@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts.chart.manifests import Document
 from scripts.cluster.api import Api
-from scripts.cluster.objects import Object, conditions, open_ports
+from scripts.cluster.objects import Object, conditions, labels_of, open_ports
 from scripts.core.errors import ApiError, ClusterError, ConfigError
 from scripts.core.waiting import until
 from scripts.e2e.lab import Lab
@@ -107,25 +107,25 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
     for document in documents:
         spec = document.data.get("spec") or {}
         if document.kind == "Service" and spec.get("selector"):
-            targets = [port.get("targetPort", port["port"]) for port in spec["ports"]]
-            chosen = [pod for pod in pods if selects({"matchLabels": spec["selector"]}, pod["metadata"]["labels"])]
+            ports = spec.get("ports") or ()  # of a headless one there may be none
+            targets = [port.get("targetPort", port["port"]) for port in ports]
+            selector = {"matchLabels": spec["selector"]}
+            chosen = [pod for pod in pods if selects(selector, labels_of(pod))]
             for each in [[pod] for pod in chosen] or [[]]:  # each of them is sent requests
-                wrong += _leads(lab, _label(document), spec["selector"], targets, each)
+                wrong += _leads(lab, _label(document), selector, targets, each)
             if spec.get("publishNotReadyAddresses") and document.name == asked:
                 wrong.append(f"{_label(document)} sends requests to pods that are not ready: publishNotReadyAddresses")
             known = [port for name, port in map(_port, lab.subject.ports) if name == document.name]
-            for port in set(known) - {port["port"] for port in spec["ports"]}:
+            for port in set(known) - {port["port"] for port in ports}:
                 wrong.append(f"{_label(document)} is not on port {port}, where clients look for it")
         elif document.kind == "NetworkPolicy":
-            own = spec.get("podSelector", {}).get("matchLabels", {})
-            wrong += _leads(lab, _label(document), own, _ports(spec.get("ingress") or ()), pods)
-            for rule in (*(spec.get("ingress") or ()), *(spec.get("egress") or ())):
-                for peer in (*rule.get("from", ()), *rule.get("to", ())):
+            rules = [rule for way in ("ingress", "egress") for rule in spec.get(way) or ()]
+            wrong += _leads(lab, _label(document), spec.get("podSelector"), _ports(spec.get("ingress") or ()), pods)
+            for rule in rules if lab.subject.careful else ():  # who may come need not be of the release
+                for peer in (*(rule.get("from") or ()), *(rule.get("to") or ())):
                     if "podSelector" in peer and "namespaceSelector" not in peer:
                         ports = _ports([rule]) if "to" in rule else []
-                        wrong += _leads(
-                            lab, f"{_label(document)}, peer", peer["podSelector"].get("matchLabels", {}), ports, pods
-                        )
+                        wrong += _leads(lab, f"{_label(document)}, peer", peer["podSelector"], ports, pods)
         elif document.kind in _ROUTES:
             wrong += _routed(_label(document), spec, documents)
     demand(not wrong, "a selector leads nowhere", "pods, and ports that they open", "\n".join(sorted(set(wrong))))
@@ -134,14 +134,24 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
 
 def _routed(what: str, spec: Mapping[str, Any], documents: Iterable[Document]) -> Iterator[str]:
     """What is wrong with the Services that an Ingress, or a route of the Gateway API, leads to."""
-    services = {document.name: document.data["spec"]["ports"] for document in documents if document.kind == "Service"}
+    services = {
+        document.name: (document.data.get("spec") or {}).get("ports") or ()
+        for document in documents
+        if document.kind == "Service"
+    }
     rules = spec.get("rules") or ()
-    backends = [path["backend"]["service"] for rule in rules for path in (rule.get("http") or {}).get("paths", ())]
-    backends += [spec["defaultBackend"]["service"]] if "service" in spec.get("defaultBackend", {}) else []
-    for ref in (ref for rule in rules for ref in rule.get("backendRefs") or ()):
-        if not (ref.get("namespace") or ref.get("group")) and ref.get("kind", "Service") == "Service":
-            backends.append({"name": ref["name"], "port": {"number": ref.get("port")}})
-    if not backends and what.startswith("Ingress "):
+    ends = [path["backend"] for rule in rules for path in (rule.get("http") or {}).get("paths") or ()]
+    ends.append(spec.get("defaultBackend") or {})
+    backends = [
+        *(end["service"] for end in ends if "service" in end),
+        *(
+            {"name": ref["name"], "port": {"number": ref.get("port")}}
+            for rule in rules
+            for ref in rule.get("backendRefs") or ()
+            if not (ref.get("namespace") or ref.get("group")) and ref.get("kind", "Service") == "Service"
+        ),
+    ]
+    if not any(ends) and what.startswith("Ingress "):
         yield f"{what} leads to no Service"
     for backend in backends:
         name, port = backend["name"], backend["port"]
@@ -158,7 +168,7 @@ def policies_fit(lab: Lab, namespace: str, objects: str) -> str:
         return "no policies"
     hooks = [document.data for document in lab.manifest(namespace, hooks=True) if document.kind == "Pod"]
     pods = (*lab.pods(objects), *hooks)
-    places = {pod["metadata"]["labels"].get(_COMPONENT, ""): Place.of(pod, objects) for pod in pods}
+    places = {labels_of(pod).get(_COMPONENT, ""): Place.of(pod, objects) for pod in pods}
     places["*"] = Place({}, "somewhere-else", {})
     names = Place({"k8s-app": "kube-dns"}, "kube-system", {"dns": 53})
     for way in lab.subject.flows:
@@ -198,11 +208,11 @@ def _who(component: str) -> str:
 
 
 def _leads(
-    lab: Lab, what: str, labels: Mapping[str, str], ports: Iterable[Any], pods: Sequence[Mapping[str, Any]]
+    lab: Lab, what: str, selector: Mapping[str, Any] | None, ports: Iterable[Any], pods: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
-    chosen = [pod for pod in pods if _matches(labels, pod["metadata"].get("labels", {}))]
+    chosen = [pod for pod in pods if selects(selector, labels_of(pod))]
     if not chosen:
-        yield f"{what} selects no pod: {labels}"
+        yield f"{what} selects no pod: {(selector or {}).get('matchLabels') or selector}"
         return
     known = open_ports(chosen)
     for port in ports:
@@ -226,15 +236,11 @@ def takes(lab: Lab, pods: Iterable[Mapping[str, Any]], port: Any) -> bool:
 
 
 def _ports(rules: Iterable[Mapping[str, Any]]) -> list[Any]:
-    return [port["port"] for rule in rules for port in rule.get("ports", ()) if "port" in port]
+    return [port["port"] for rule in rules for port in rule.get("ports") or () if "port" in port]
 
 
 def _label(document: Document) -> str:
     return f"{document.kind} {document.name}"
-
-
-def _matches(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    return selects({"matchLabels": wanted}, labels)
 
 
 # -- scalers and budgets ---------------------------------------------------------------------------
@@ -251,7 +257,8 @@ def scalers_work(lab: Lab, namespace: str) -> str:
             live is not None, f"HPA {name} scales nothing", "a target that exists", f"{target['kind']} {target['name']}"
         )
         wanted = {metric["resource"]["name"] for metric in spec.get("metrics", ()) if metric["type"] == "Resource"}
-        for container in (live or {})["spec"]["template"]["spec"]["containers"]:
+        template = ((live or {}).get("spec") or {}).get("template") or {}  # a custom resource may have none
+        for container in (template.get("spec") or {}).get("containers") or ():
             lacking = wanted - container.get("resources", {}).get("requests", {}).keys()
             demand(
                 not lacking,
@@ -313,14 +320,11 @@ def budgets_work(lab: Lab, namespace: str) -> str:
 
         what = f"PDB {name} to count healthy pods"
         until(counted, what=what, deadline=_SYNC_DEADLINE, state=functools.partial(str, seen), error=ClusterError)
-        pods = [
-            pod
-            for pod in lab.pods(namespace)
-            if _matches(budget["spec"]["selector"].get("matchLabels", {}), pod["metadata"]["labels"])
-        ]
+        selector = budget["spec"].get("selector")
+        pods = [pod for pod in lab.pods(namespace) if selector is not None and selects(selector, labels_of(pod))]
         owners = {owner["name"] for pod in pods for owner in pod["metadata"].get("ownerReferences", ())}
         expected = seen.get("expectedPods", 0)
-        demand(expected > 0, f"PDB {name} guards no pod", found=f"selector {budget['spec']['selector']}")
+        demand(expected > 0, f"PDB {name} guards no pod", found=f"selector {selector}")
         alone = len(owners) == 1 or not lab.subject.careful
         demand(alone, f"PDB {name} guards pods of several workloads", "one", ", ".join(sorted(owners)))
         allowed = seen.get("disruptionsAllowed", 0)
@@ -365,24 +369,23 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     for document in documents:
         if document.kind != "ServiceMonitor":
             continue
-        labels = document.data["spec"]["selector"].get("matchLabels", {})
         spaces = document.data["spec"].get("namespaceSelector", {}).get("matchNames") or [document.namespace or objects]
         services = [
             service
             for space in spaces
             for service in lab.api.list("Service", space)
-            if _matches(labels, service["metadata"].get("labels", {}))
+            if selects(document.data["spec"].get("selector"), labels_of(service))
         ]
         found = ", ".join(service["metadata"]["name"] for service in services)
         fits = len(services) == 1 or (bool(services) and not lab.subject.monitored)
         demand(fits, f"{_label(document)} does not match exactly one Service", "one", found or "none")
         for service in services:
             jobs.add(service["metadata"]["name"])
-            for endpoint in document.data["spec"]["endpoints"]:
+            for endpoint in document.data["spec"].get("endpoints") or ():
                 names |= _scraped(lab, _label(document), service, endpoint)
         told.append(f"{_label(document)} by {found}")
     for pod in lab.pods(objects):
-        notes = pod["metadata"].get("annotations", {})
+        notes = pod["metadata"].get("annotations") or {}
         if notes.get("prometheus.io/scrape") == "true":
             where = notes.get("prometheus.io/port"), notes.get("prometheus.io/path", "/metrics")
             names |= _samples(lab, pod, "http", *where)
@@ -392,8 +395,9 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     )
     for document in documents:
         if document.kind == "PrometheusRule" and jobs:
-            for rule in (rule for group in document.data["spec"]["groups"] for rule in group["rules"]):
-                text = rule["expr"]
+            groups = document.data["spec"].get("groups") or ()
+            for rule in (rule for group in groups for rule in group.get("rules") or ()):
+                text = str(rule["expr"])
                 absent = set(_METRIC.findall(text)) - names - {"up"}
                 demand(
                     not absent,
@@ -420,7 +424,8 @@ def _scraped(lab: Lab, what: str, service: Object, endpoint: Mapping[str, Any]) 
         known = ", ".join(str(port.get("name")) for port in spec["ports"])
         demand(bool(ports), f"{what} names a port that Service {meta['name']} does not have", known, endpoint["port"])
         target = ports[0].get("targetPort", ports[0]["port"])
-    pods = [pod for pod in lab.pods(meta["namespace"]) if _matches(spec.get("selector", {}), pod["metadata"]["labels"])]
+    selector = {"matchLabels": spec.get("selector")}
+    pods = [pod for pod in lab.pods(meta["namespace"]) if selects(selector, labels_of(pod))]
     demand(bool(pods), f"{what} finds no pod behind Service {meta['name']}")
     found: set[str] = set()
     for pod in pods:

@@ -12,13 +12,14 @@ from fnmatch import fnmatch
 from typing import Any
 
 from scripts.chart.manifests import Document
-from scripts.cluster.objects import Object, is_ready
+from scripts.cluster.objects import Object, is_ready, labels_of
 from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
 from scripts.e2e import pods, promises
 from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand
+from scripts.e2e.reach import selects
 from scripts.e2e.recording import Recording, Unasked
 from scripts.e2e.report import Journal
 from scripts.e2e.subject import answer
@@ -84,7 +85,7 @@ def _demand_enough(workload: str, fewest: int, wanted: int) -> str:
 
 def _services(lab: Lab, namespace: str, workload: str) -> list[str]:
     """The Services that lead to the pods of a workload."""
-    pods = [pod["metadata"]["labels"] for pod in lab.pods(namespace, workload)]
+    pods = [labels_of(pod) for pod in lab.pods(namespace, workload)]
     services = {item["metadata"]["name"]: item["spec"].get("selector") for item in lab.api.list("Service", namespace)}
     return [name for name, wanted in services.items() if wanted and any(wanted.items() <= own.items() for own in pods)]
 
@@ -283,8 +284,8 @@ def budget_of(lab: Lab, namespace: str, workload: str) -> Object | None:
     """The disruption budget that guards the pods of a workload."""
     pods = lab.pods(namespace, workload)
     for budget in lab.api.list("PodDisruptionBudget", namespace):
-        labels = (budget["spec"].get("selector") or {}).get("matchLabels") or {}
-        if pods and labels.items() <= pods[0]["metadata"]["labels"].items():
+        selector = budget["spec"].get("selector")
+        if pods and selector is not None and selects(selector, labels_of(pods[0])):
             return budget
     return None
 

@@ -17,6 +17,7 @@ from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.subject import Subject
 
 LABELS = {"app": "web"}
+PORT = {"name": "web", "port": {"number": 80}}
 
 
 def pod(name: str = "web-1", **spec: Any) -> dict[str, Any]:
@@ -116,6 +117,32 @@ def test_a_policy_for_a_port_that_nobody_opens() -> None:
     assert "NetworkPolicy web leads to port 9" in refused(
         promises.selected, Cluster(policy, pods=[pod()]), "space", "space"
     )
+
+
+def bare(name: str = "tool") -> dict[str, Any]:
+    """A pod as a chart may write it: without labels, controller and ports."""
+    return {"metadata": {"name": name, "uid": name}, "spec": {"containers": [{"name": "main"}]}, "status": {}}
+
+
+def test_what_an_object_may_leave_out_is_no_fault() -> None:
+    elsewhere = {"kind": "Service", "metadata": {"name": "db"}, "spec": {"type": "ExternalName", "externalName": "db"}}
+    headless = service(clusterIP="None")
+    del headless["spec"]["ports"]
+    paths = [{"backend": {"resource": {"kind": "Bucket", "name": "b"}}}, {"backend": {"service": PORT}}]
+    front = {"kind": "Ingress", "metadata": {"name": "front"}, "spec": {"rules": [{"http": {"paths": paths}}, {}]}}
+    closed = {"kind": "NetworkPolicy", "metadata": {"name": "closed"}, "spec": {"podSelector": None, "ingress": None}}
+    lab = Cluster(elsewhere, headless, service(), front, closed, pods=[pod(), bare()])
+    assert promises.selected(lab, "space", "space") == "4 Services and policies"
+
+
+def test_clients_that_a_policy_lets_in_may_come_later() -> None:
+    """As charts do with a label that they tell their users; who promises to be careful names its own peers."""
+    rule = {"from": [{"podSelector": {"matchLabels": {"web-client": "true"}}}], "ports": [{"port": 8080}]}
+    policy = {"kind": "NetworkPolicy", "metadata": {"name": "web"}, "spec": {"podSelector": {}, "ingress": [rule]}}
+    lab = Cluster(policy, pods=[pod()])
+    assert promises.selected(lab, "space", "space") == "1 Services and policies"
+    lab.subject = Subject("gati", careful=True)
+    assert "peer selects no pod: {'web-client': 'true'}" in refused(promises.selected, lab, "space", "space")
 
 
 @pytest.mark.parametrize(
@@ -220,6 +247,12 @@ def test_a_scaler_that_does() -> None:
     assert promises.scalers_work(lab, "space") == "HPA web (the cluster has no metrics)"
 
 
+def test_a_scaler_of_a_custom_resource_may_have_no_template_to_read() -> None:
+    rollout = {"metadata": {"name": "web"}, "spec": {"workloadRef": {"name": "web"}}}
+    lab = Cluster(pods=[], HorizontalPodAutoscaler=[scaler()], Deployment=[rollout])
+    assert promises.scalers_work(lab, "space") == "HPA web (the cluster has no metrics)"
+
+
 def budget(**status: Any) -> dict[str, Any]:
     well = {"type": "DisruptionAllowed", "status": "True"}
     seen = {"observedGeneration": 1, "expectedPods": 2, "currentHealthy": 2, "disruptionsAllowed": 1, **status}
@@ -241,6 +274,21 @@ def budget(**status: Any) -> dict[str, Any]:
 def test_a_budget_that_does_not_do_its_part(status: dict[str, Any], told: str) -> None:
     lab = Cluster(pods=[pod()], PodDisruptionBudget=[budget(**status)])
     assert told in refused(promises.budgets_work, lab, "space")
+
+
+def test_a_budget_guards_what_its_whole_selector_selects() -> None:
+    """Expressions too; without a selector it is none."""
+    terms = {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]}
+    other = pod("db-1")
+    other["metadata"] |= {"labels": {"app": "db"}, "ownerReferences": [{"name": "db-abc"}]}
+    guard = budget()
+    guard["spec"]["selector"] = terms
+    lab = Cluster(pods=[pod(), pod("web-2"), other, bare()], PodDisruptionBudget=[guard])
+    lab.subject = Subject("gati", careful=True)
+    assert promises.budgets_work(lab, "space") == "PDB web: 1 of 2 may go"
+    del guard["spec"]["selector"]
+    guard["status"] |= {"expectedPods": 0, "currentHealthy": 0}
+    assert "PDB web guards no pod" in refused(promises.budgets_work, lab, "space")
 
 
 def test_a_budget_that_does() -> None:
