@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.core.errors import ChangelogError
-from scripts.core.files import read_file
+from scripts.core.files import demand_settled, read_file
 from scripts.core.semver import final_of, highest, is_prerelease, is_semver
 from scripts.core.semver import parse as parse_version
 
@@ -119,8 +119,9 @@ def read_text(path: Path) -> str | None:
 
 def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:
     """The sections of `text`. Raises ChangelogError, naming the line, for a date there is not, or where Unreleased or
-    the newest version stands twice; of an older one the first section counts.
+    the newest version stands twice, or both sides of a merge; of an older one the first section counts.
     """
+    demand_settled(source, text, ChangelogError)
     sections: list[Section] = []
     group, inside = "", False  # the word of the last ### heading; whether we are under a section of ours
     for number, line in _lines(text):

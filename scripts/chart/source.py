@@ -11,7 +11,7 @@ from typing import Any
 
 from scripts.core.command import Runner
 from scripts.core.errors import USAGE, ChartError, ReleaseError, ValuesError
-from scripts.core.files import read_file
+from scripts.core.files import demand_settled, read_file
 from scripts.core.git import why_absent
 from scripts.core.paths import matching
 from scripts.core.yaml_edit import set_value
@@ -97,10 +97,14 @@ def _values_files(path: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
 def check_sources(chart: Chart) -> None:
     """See that the values files are YAML and values.schema.json is JSON: helm names no line, or does not look.
 
-    Raises ValuesError, ChartError with file and line.
+    Nor does it see what git left of a merge, where that is text in a template. Raises ValuesError, ChartError with
+    file and line.
     """
     for file in chart.values_files:
         read_yaml(file, ValuesError)
+    for file in sorted((chart.path / "templates").rglob("*")):
+        if file.is_file():
+            demand_settled(str(file), file.read_bytes(), ChartError)
     schema = chart.path / "values.schema.json"
     try:
         json.loads(read_file(schema))
@@ -109,6 +113,7 @@ def check_sources(chart: Chart) -> None:
     except OSError as error:
         raise ChartError(f"{schema} cannot be read", found=error.strerror) from error
     except json.JSONDecodeError as error:
+        demand_settled(str(schema), error.doc, ChartError)
         place = f"{schema}:{error.lineno}:{error.colno}"
         raise ChartError(f"{place}: not valid JSON", found=error.msg, run="correct that line") from error
     except UnicodeDecodeError as error:
@@ -163,10 +168,13 @@ def read_yaml(file: Path, error_type: type[ReleaseError]) -> dict[str, Any]:
     import yaml
 
     try:
-        content = load(file.read_bytes())
+        data = file.read_bytes()
     except OSError as error:
         raise error_type(f"{file} cannot be read", found=error.strerror) from error
+    try:
+        content = load(data)
     except yaml.MarkedYAMLError as error:
+        demand_settled(str(file), data, error_type)
         mark = error.problem_mark
         if mark and error.problem == "but found another document":
             raise error_type(f"{file}:{mark.line + 1}: {SEVERAL}", run="keep one document in it") from error

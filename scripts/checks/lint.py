@@ -23,7 +23,7 @@ from scripts.checks.matrix import column_name
 from scripts.checks.schemas import Schemas
 from scripts.core.config import Config
 from scripts.core.errors import USAGE, ChangelogError, ChartError, ConfigError, FindingsError, ReleaseError, ValuesError
-from scripts.core.files import read_file
+from scripts.core.files import UNSETTLED, read_file, unsettled
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import has_rank, is_semver
@@ -110,6 +110,7 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
         lambda: changelog_rules(chart, config),
         lambda: dependency_rules(chart),
         lambda: name_rules(chart),
+        lambda: merge_rules(chart),
     ]
     # Nothing can be said about values or a schema that cannot be read; where they break is told anyway.
     readable = not any(finding.level == "error" for finding in schema)
@@ -195,7 +196,11 @@ def yaml_rules(file: Path, rules: YamlLintConfig) -> Iterator[Finding]:
     from yamllint import linter
 
     try:
-        problems = list(linter.run(file.read_text(encoding="utf-8"), rules, str(file)))
+        text = file.read_text(encoding="utf-8")
+        if (begins := unsettled(text)) is not None:
+            yield Finding("error", "merge", UNSETTLED, file, begins)
+            return
+        problems = list(linter.run(text, rules, str(file)))
     except UnicodeDecodeError as error:
         yield Finding("error", "yamllint", f"is not UTF-8 text ({error.reason})", file)
         return
@@ -226,6 +231,15 @@ def name_rules(chart: Chart) -> Iterator[Finding]:
             first, *others = sorted(name.partition("/")[2] for name in names)
             message = f"on macOS and Windows it is the same as {', '.join(others)}"
             yield Finding("warning", "chart", message, chart.path / first)
+
+
+def merge_rules(chart: Chart) -> Iterator[Finding]:
+    """Whether a file of the chart holds both sides of a merge."""
+    with contextlib.suppress(ChartError):  # which is told elsewhere
+        for name, data in read_contents(chart.path, chart.name).files.items():
+            file = chart.path / name.partition("/")[2]
+            if (line := unsettled(data)) is not None and file.is_file():
+                yield Finding("error", "merge", UNSETTLED, file, line)
 
 
 def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
@@ -286,7 +300,10 @@ def schema_rules(chart: Chart) -> Iterator[Finding]:
     try:
         json.loads(read_file(file))
     except json.JSONDecodeError as error:
-        yield Finding("error", "schema", f"is not valid JSON: {error.msg}", file, error.lineno)
+        if (line := unsettled(error.doc)) is not None:
+            yield Finding("error", "merge", UNSETTLED, file, line)
+        else:
+            yield Finding("error", "schema", f"is not valid JSON: {error.msg}", file, error.lineno)
     except UnicodeDecodeError:
         yield Finding("error", "schema", "is not UTF-8 text", file)
 

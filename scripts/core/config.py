@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.core.errors import SAME_COMMAND, ConfigError
-from scripts.core.files import sha256
+from scripts.core.files import demand_settled, sha256
 
 
 @dataclass(frozen=True)
@@ -277,11 +277,14 @@ def _table(file: Path) -> Mapping[str, Any]:
 
 
 def _toml(file: Path) -> Mapping[str, Any]:
+    text = ""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        return tomllib.loads(text)
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        demand_settled(str(file), text, ConfigError)
         raise ConfigError(f"{file} is not valid TOML", found=str(error), run="correct that line") from error
 
 

@@ -6,12 +6,15 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import stat
 from pathlib import Path
 
 from scripts.core.errors import OutputError, ReleaseError
 
+UNSETTLED = "git's conflict markers stand here, from <<<<<<< to >>>>>>>, of a merge that nobody has settled"
 _ROOM = 64 << 10  # bytes, more than any record
+_BOTH_SIDES = re.compile(rb"^<{7}(?: .*)?\r?$(?s:.*?)^={7}\r?$(?s:.*?)^>{7}(?: .*)?\r?$", re.MULTILINE)
 
 
 def read_file(path: Path) -> bytes:
@@ -20,6 +23,19 @@ def read_file(path: Path) -> bytes:
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     return path.read_bytes()
+
+
+def unsettled(content: bytes | str) -> int | None:
+    """The line, from 1, on which git's markers of a merge begin that nobody has settled; None without any."""
+    data = content.encode() if isinstance(content, str) else content
+    found = _BOTH_SIDES.search(data) if b"<<<<<<<" in data else None
+    return data.count(b"\n", 0, found.start()) + 1 if found else None
+
+
+def demand_settled(place: str, content: bytes | str, error: type[ReleaseError]) -> None:
+    """Raises `error` for a file, which a person knows as `place`, that holds both sides of a merge."""
+    if (line := unsettled(content)) is not None:
+        raise error(f"{place}:{line}: {UNSETTLED}", run=f"settle it in an editor, then git add {place} and git commit")
 
 
 def sha256(content: bytes | str | Path) -> str:

@@ -37,7 +37,8 @@ _PLAIN = ("-c", "core.fsmonitor=false")
 _WHO = 'git config user.name "..." && git config user.email "..."'
 _LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
 _NO_FILE = re.compile("does not exist in|exists on disk, but not in|(?:Not a valid|invalid) object name|bad file")
-_CLONE = 600.0  # seconds
+_CLONE, _ASK = 600.0, 60.0  # seconds
+_LOGIN = re.compile(r"//[^@/\s]*@")
 _AT_ONCE = 200  # paths in one command line
 
 
@@ -47,6 +48,17 @@ class Entry:
 
     mode: str
     oid: str
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What the remote `name` holds now: the `head` of the branch that ours is pushed to, and of a tag its `object` and
+    the `commit` that this leads to; None where it has none."""
+
+    name: str
+    head: str | None
+    object: str | None
+    commit: str | None
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,38 @@ class Repository:
         """How many commits the branch lacks that its upstream has, as the last fetch saw it; 0 without an upstream."""
         count = self._git("rev-list", "--count", "HEAD..@{upstream}", "--", check=False)
         return int(count.stdout) if count.status == 0 else 0
+
+    def remote(self, tag: str) -> Remote | None:
+        """Where the branch and `tag` are pushed to, asked over the network; None without a remote. Raises GitError."""
+        form = "--format=%(push:remotename)%00%(push:remoteref)"
+        branch = self._git("symbolic-ref", "--quiet", "HEAD", check=False).stdout.strip()
+        name, _, ref = self._git("for-each-ref", form, branch or "refs/heads/").stdout.rstrip("\n").partition("\0")
+        if not branch or not name:
+            name, ref = self._remote() or "", ""
+        if not name:
+            return None
+        tagged, ref = f"refs/tags/{tag}", ref or branch
+        wanted = (tagged, f"{tagged}^{{}}", *([ref] if ref else []))
+        try:
+            answer = self._git("ls-remote", "--quiet", "--", name, *wanted, deadline=_ASK).stdout.splitlines()
+        except (GitError, CommandTimeout) as error:
+            said = _LOGIN.sub("//", next(reversed((error.found or error.message).splitlines())))
+            raise GitError(f"{name} cannot be asked what it has of the tag {tag}", found=said) from error
+        held = {found: oid for oid, _, found in (line.partition("\t") for line in answer)}
+        return Remote(name, held.get(ref), held.get(tagged), held.get(f"{tagged}^{{}}", held.get(tagged)))
+
+    def lacks(self, commit: str) -> bool:
+        """Whether HEAD does not lead to `commit`, which may be unknown here."""
+        return self._git("merge-base", "--is-ancestor", commit, "HEAD", check=False).status != 0
+
+    def take_tag(self, remote: str, name: str) -> None:
+        """Fetch the tag `name`, which is not here yet. Raises GitError."""
+        self._git("fetch", "--quiet", "--no-tags", "--", remote, f"refs/tags/{name}:refs/tags/{name}", deadline=_CLONE)
+
+    def object(self, ref: str) -> str | None:
+        """The id of the object that `ref` names, a tag's own too; None where there is none."""
+        found = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", ref, check=False)
+        return found.stdout.strip() or None
 
     def changes(self) -> tuple[str, ...]:
         """The paths, from the root, that differ from HEAD or are not tracked; ignored files are not among them."""

@@ -54,7 +54,10 @@ def template(
     all_: bool = False,
     changed: str | None = None,
 ) -> Shown:
-    """Render every values file for every supported Kubernetes into dist/NAME.manifests."""
+    """Render every values file for every supported Kubernetes into dist/NAME.manifests.
+
+    It is for reading one version whole; `invoke diff` shows what differs between two.
+    """
     from scripts import present
     from scripts.checks import fleet, matrix, render
 
@@ -71,6 +74,7 @@ def template(
     for note in rendered.notes():
         say(f"note: {note}")
     yield present.matrix(rendered, render.make_index(plan, rendered))
+    work.say("next: invoke diff, for what differs from the last version alone")
 
 
 @command(
@@ -89,7 +93,10 @@ def diff(
     kube_version: Many = None,
     html: bool = False,
 ) -> Shown:
-    """Show what differs between two versions of the chart: objects and fields, values, schema, Chart.yaml."""
+    """Show what differs between two versions of the chart: objects and fields, values, schema, Chart.yaml.
+
+    `invoke template` writes all that one version renders; `invoke judge` says what a difference asks of the version.
+    """
     from scripts import present
     from scripts.chart.source import read_chart
     from scripts.core import files
@@ -98,6 +105,7 @@ def diff(
     further = [Path(file) for file in values or ()]
     found = stage.diff(work, from_, to, values=further, kube_versions=kube_version or ())
     yield present.compared(found, as_html=html)
+    work.say("next: invoke template, for all that the chart renders; invoke judge, for the part to raise")
     name = read_chart(work.config.chart).name
     files.write_atomic(work.config.result(name, "diff.json"), present.to_json(found.record()))
 

@@ -55,6 +55,8 @@ def advice(message: str, at: ParserContext | None, initial: ParserContext, conte
             known = [
                 str(flag) for flag in (*(at.flags if at is not None else ()), *initial.flags) if flag.startswith("--")
             ]
+        if (other := word.lstrip("-").partition("=")[0]) in [one.name for one in contexts] and word.startswith("-"):
+            return f"invoke {other}"  # `template --diff`: what it means is a task of its own
         if task == "verify" and "/" in word:
             return f"invoke verify oci://{word.rpartition('://')[2]}"
         if like := difflib.get_close_matches(word, known, n=1, cutoff=0.75):

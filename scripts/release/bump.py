@@ -17,7 +17,7 @@ from scripts.core import edits
 from scripts.core.config import Config
 from scripts.core.edits import Edit
 from scripts.core.errors import SAME_COMMAND, ConfigError, GitError, PartError, RegistryError, VersionError
-from scripts.core.files import read_file
+from scripts.core.files import demand_settled, read_file
 from scripts.core.git import Repository, find_repository
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import PARTS, bump, demand_part, highest, in_line, is_prerelease, is_semver, parse, tag_name
@@ -410,6 +410,7 @@ def _mention(path: Path, read: Read, olds: Sequence[str], new: str) -> Edit:
 
 
 def _decoded(path: Path, data: bytes) -> str:
+    demand_settled(shown(path), data, VersionError)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -28,7 +28,7 @@ from scripts.core.errors import (
     ReleaseError,
 )
 from scripts.core.files import try_writing, write_atomic
-from scripts.core.git import Repository, find_repository
+from scripts.core.git import Remote, Repository, find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.semver import tag_name
@@ -103,6 +103,7 @@ class Facts:
     bump: Bump | None
     package: Package
     archive: bytes
+    remote: Remote | None
     notes: tuple[str, ...]
 
     @property
@@ -313,10 +314,20 @@ class Release:
             origin, epoch = self._raised(bump, repository, commit), midnight(bump.date)
         else:
             origin = self._copies.enter_context(origin_of(config, helm, allow_dirty=self._options.allow_dirty))
-            epoch = release_time(origin.config(config), origin.chart)
+            with origin.telling():
+                epoch = release_time(origin.config(config), origin.chart)
         with origin.telling():
             package, archive = build(origin.config(config), origin.chart, helm, epoch)
-        return Facts(origin, bump, package, archive, self._notes(repository))
+        notes, remote = list(self._notes(repository)), None
+        if repository is not None and (self._options.part or self._options.tag):
+            tag = tag_name(package.name, package.version)
+            try:
+                remote = repository.remote(tag)
+            except GitError as error:
+                notes.append(f"{error.message}: {error.found}")
+            if remote is not None:
+                notes += _told_by(remote, repository, tag, named=bool(notes))
+        return Facts(origin, bump, package, archive, remote, tuple(notes))
 
     def _raised(self, bump: Bump, repository: Repository, commit: str) -> Origin:
         """The chart of HEAD with the edits of `bump`. Raises GitError where something else is not as in HEAD."""
@@ -495,16 +506,22 @@ class Release:
         if facts.commit is None:
             error = GitError("--tag needs a commit, and the repository has none", run="git commit")
             return Step("tag", "unknown", error.message, error)
-        tagged = facts.repository.tags().get(tag)
-        if tagged is None:
-            return Step("tag", "absent", f"git tag {tag}")
-        if tagged == facts.commit and facts.bump is None:
-            return Step("tag", "same", f"{tag} is at {tagged[:12]}")
+        remote = facts.remote if facts.remote is not None and facts.remote.commit is not None else None
+        tagged, there = facts.repository.tags().get(tag), remote.commit if remote is not None else None
+        wanted = facts.commit if facts.bump is None else None
+        if {tagged, there} <= {None, wanted}:
+            if tagged is not None:
+                return Step("tag", "same", f"{tag} is at {tagged[:12]}")
+            return Step("tag", "absent", f"git tag {tag}" if remote is None else f"take {tag} from {remote.name}")
+        found, fetch, undo = tagged, "", f"git tag --delete {tag} if it was never pushed"
+        if remote is not None and there != wanted:
+            found, fetch = f"{there} at the remote {remote.name}", f"git fetch --force {remote.name} tag {tag} && "
+            undo = "raise the version"
         error = GitError(
             f"the git tag {tag} is at another commit",
             expected=f"no such tag, or one at {facts.commit}",
-            found=tagged,
-            run=f"git checkout {tag} to release that commit, or git tag --delete {tag} if it was never pushed",
+            found=found,
+            run=f"{fetch}git checkout {tag} to release that commit, or {undo}",
         )
         return Step("tag", "different", error.message, error)
 
@@ -673,8 +690,12 @@ class Release:
         package, repository = self.facts.package, self.facts.repository
         if repository is not None and self.facts.commit is not None:
             tag = tag_name(package.name, package.version)
+            remote = self.facts.remote
             with self._timed("tag", f"tagging {self.facts.commit[:12]} as {tag}"):
-                repository.make_tag(tag, f"{package.name} {package.version}", self.facts.commit)
+                if remote is not None and remote.commit is not None:
+                    repository.take_tag(remote.name, tag)
+                else:
+                    repository.make_tag(tag, f"{package.name} {package.version}", self.facts.commit)
             self._done["tag"] = f"made the git tag {tag}"
 
     def _announce(self, place: Place) -> None:
@@ -750,6 +771,16 @@ def _refused_in_full(registry: Registry) -> Iterator[None]:
             error.message = f"{registry.host} takes nothing that is attached to a chart, as OCI 1.1 has it"
             error.run = "export GATI_ATTACH=false (attach = false in [tool.gati]), which publishes the chart alone"
         raise
+
+
+def _told_by(remote: Remote, repository: Repository, tag: str, *, named: bool) -> Iterator[str]:
+    """What will keep git from pushing to `remote`; `named` where it is said already that the branch is behind."""
+    if remote.head is not None and not named and repository.lacks(remote.head):
+        words = "has commits that the branch has not, so that git push will be refused"
+        yield f"{remote.name} {words}: git pull --rebase first"
+    ours = repository.object(f"refs/tags/{tag}")
+    if remote.object is not None and ours not in (None, remote.object):
+        yield f"{remote.name} has another tag {tag} than the one here: git fetch --force {remote.name} tag {tag}"
 
 
 def _say(state: State, todo: str, there: str) -> str:

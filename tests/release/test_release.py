@@ -22,11 +22,12 @@ from scripts.core.errors import (
     VersionError,
 )
 from scripts.registry.embedded import registry_for
+from scripts.release.plan import Options, prepared
 from scripts.release.proof import Demand, prove
 from scripts.report.inputs import objection
 from tests.registry.quirks import Quirks, Quirky
 from tests.registry.servers import scripted
-from tests.release.conftest import Project, write_chart
+from tests.release.conftest import TODAY, Project, write_chart
 
 
 def test_a_release_publishes_the_commit_and_records_it(project: Project) -> None:
@@ -166,6 +167,72 @@ def test_a_tag_at_another_commit_is_refused_before_anything_is_done(project: Pro
         project.release(tag=True)
     assert {name for name in project.files() if not name.startswith(".registry")} == set(before)
     assert project.published() == {}
+
+
+class TestRemote:
+    """What only the remote has is known before anything is done, and not by a `git push` at the end."""
+
+    @pytest.fixture
+    def other(self, project: Project) -> Path:
+        """Somebody else's clone, which pushes to the same remote."""
+        bare, clone = project.root.parent / "origin.git", project.root.parent / "other"
+        project.git("clone", "--quiet", "--bare", ".", str(bare))
+        project.git("remote", "add", "origin", str(bare))
+        project.git("push", "--quiet", "--set-upstream", "origin", "HEAD")
+        project.git("clone", "--quiet", str(bare), str(clone))
+        return clone
+
+    @staticmethod
+    def elsewhere(project: Project, other: Path, *words: str) -> None:
+        project.git("-C", str(other), *words)
+
+    @pytest.mark.parametrize(("part", "version"), [(None, "1.2.0"), ("minor", "1.3.0")])
+    def test_a_tag_at_another_commit(self, project: Project, other: Path, part: str | None, version: str) -> None:
+        self.elsewhere(project, other, "commit", "--quiet", "--allow-empty", "--message", "Theirs")
+        self.elsewhere(project, other, "tag", "--annotate", "--message", "theirs", f"demo-{version}")
+        self.elsewhere(project, other, "push", "--quiet", "origin", f"demo-{version}")
+        before = project.files()
+        assert project.plan(part=part, tag=True)["tag"] == "different"
+        told = rf"(?s)tag demo-{version} is at another commit.*at the remote origin.*git fetch --force origin tag demo"
+        with pytest.raises(GitError, match=told):
+            project.release(part=part, tag=True)
+        assert {name for name in project.files() if not name.startswith(".registry")} == set(before)
+        assert project.git("log", "--format=%s") == "Add the chart"
+        assert project.published() == {}
+        assert project.plan(part=part)["publish"] == "absent"  # which asks for no tag
+
+    def test_the_tag_of_this_commit_is_taken(self, project: Project, other: Path) -> None:
+        self.elsewhere(project, other, "tag", "--annotate", "--message", "theirs", "demo-1.2.0")
+        self.elsewhere(project, other, "push", "--quiet", "origin", "demo-1.2.0")
+        project.release(tag=True)
+        assert project.git("for-each-ref", "--format=%(contents:subject)", "refs/tags/demo-1.2.0") == "theirs"
+        project.git("push", "--quiet", "--follow-tags")
+        assert set(project.plan(tag=True).values()) == {"same"}
+
+    def test_another_tag_of_this_commit_is_told(self, project: Project, other: Path) -> None:
+        self.elsewhere(project, other, "tag", "demo-1.2.0")
+        self.elsewhere(project, other, "push", "--quiet", "origin", "demo-1.2.0")
+        project.git("tag", "--annotate", "--message", "ours", "demo-1.2.0")
+        with prepared(project.work, Options(tag=True), today=TODAY, dry_run=True) as ready:
+            assert [note for note in ready.facts.notes if "git fetch --force origin tag demo-1.2.0" in note]
+
+    def test_commits_that_nobody_has_fetched_are_told(self, project: Project, other: Path) -> None:
+        self.elsewhere(project, other, "commit", "--quiet", "--allow-empty", "--message", "Theirs")
+        self.elsewhere(project, other, "push", "--quiet")
+        for part, tag in (("minor", False), (None, True)):
+            with prepared(project.work, Options(part=part, tag=tag), today=TODAY, dry_run=True) as ready:
+                assert [note for note in ready.facts.notes if note.startswith("origin has commits")]
+        project.git("checkout", "--quiet", "--detach")
+        with prepared(project.work, Options(tag=True), today=TODAY, dry_run=True) as ready:
+            assert not ready.facts.notes
+
+    def test_that_cannot_be_asked_is_told_and_stops_nothing(self, project: Project) -> None:
+        project.git("remote", "add", "origin", "https://me:token-abcdef@127.0.0.1:9/demo")
+        with prepared(project.work, Options(tag=True), today=TODAY) as ready:
+            (note,) = ready.facts.notes
+            assert ready.run().tag == "demo-1.2.0"
+        assert note.startswith("origin cannot be asked what it has of the tag demo-1.2.0: ")
+        assert "token" not in note
 
 
 def test_another_chart_under_the_same_version_is_refused(project: Project) -> None:

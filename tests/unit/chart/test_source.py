@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.chart.source import read_chart, read_yaml, with_version
-from scripts.core.errors import ChartError, ValuesError
+from scripts.chart.source import check_sources, read_chart, read_yaml, with_version
+from scripts.core.errors import ChartError, ReleaseError, ValuesError
 
 
 def write(folder: Path, text: str) -> Path:
@@ -41,11 +41,29 @@ def test_a_chart_may_lack_values_and_versions_of_others(tmp_path: Path) -> None:
         ("- name\n", r"Chart.yaml: not a mapping"),
         ("name: demo\nversion: [1\n", r"Chart.yaml:3:1: not valid YAML"),
         ("name: demo\n\tversion: 1\n", r"Chart.yaml:2:1: not valid YAML"),
+        (
+            "name: demo\n<<<<<<< HEAD\nversion: 1.0.0\n=======\nversion: 1.1.0\n>>>>>>> theirs\n",
+            r"(?s)Chart.yaml:2: git's conflict markers stand here.*git add .*Chart.yaml",
+        ),
     ],
 )
 def test_a_broken_chart_yaml_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ChartError, match=message):
         read_chart(write(tmp_path / "c", text))
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("name", ["values.yaml", "values.schema.json", "templates/NOTES.txt", "templates/a/map.yaml"])
+def test_a_merge_that_nobody_has_settled_is_told_as_that(tmp_path: Path, name: str, ends: str) -> None:
+    chart = write(tmp_path / "c", "name: demo\nversion: 1.2.3\n")
+    file = chart / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    sides = ("{", "<<<<<<< HEAD", '"a": 1', "||||||| base", "=======", '"a": 2', ">>>>>>> a branch", "}", "")
+    file.write_bytes(ends.join(sides).encode())
+    with pytest.raises(ReleaseError, match=rf"(?s){name}:2: git's conflict markers.*git add .*{name} and git commit"):
+        check_sources(read_chart(chart))
+    file.write_text("{}\n# <<<<<<< is how it begins, =======\n" if name.endswith("yaml") else "{}\n")
+    check_sources(read_chart(chart))
 
 
 def test_no_chart(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from scripts.checks.lint import (
     changelog_rules,
     chart_rules,
     demand_clean,
+    merge_rules,
     name_rules,
     schema_rules,
     yaml_rules,
@@ -67,6 +68,16 @@ def test_names_that_not_every_system_tells_apart(tmp_path: Path) -> None:
         ("warning", "Files", "files"),
         ("warning", "cafe\u0301", "caf\u00e9"),
     }
+
+
+def test_a_merge_that_nobody_has_settled_in_any_file(tmp_path: Path) -> None:
+    chart = chart_of(tmp_path, GOOD)
+    for name in ("README.md", "templates/NOTES.txt", "files/a.conf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("one\n<<<<<<< HEAD\ntwo\n=======\nthree\n>>>>>>> theirs\n")
+    (tmp_path / "LICENSE").write_text("Heading\n=======\n<<<<<<< alone\n")
+    told = {(each.level, each.line, each.file and each.file.name) for each in merge_rules(chart)}
+    assert told == {("error", 2, "README.md"), ("error", 2, "NOTES.txt"), ("error", 2, "a.conf")}
 
 
 class TestChart:
@@ -188,6 +199,7 @@ class TestSources:
             (b"- 1\n", None, "not a mapping, but a list"),
             (b"a: \xff\n", None, "is not UTF-8 text"),
             (b"a: \x00\n", None, "is not YAML (unacceptable character"),
+            (b"a:\n<<<<<<< HEAD\n  b: 1\n=======\n  b: 2\n>>>>>>> c\n", 2, "conflict markers stand here"),
         ],
     )
     def test_of_yaml(self, tmp_path: Path, rules: YamlLintConfig, content: bytes, line: int | None, words: str) -> None:
@@ -203,7 +215,12 @@ class TestSources:
             assert list(yaml_rules(tmp_path / "values.yaml", rules)) == []
 
     @pytest.mark.parametrize(
-        ("content", "line", "words"), [(b'{\n"a": }', 2, "is not valid JSON"), (b"\xff", None, "is not UTF-8")]
+        ("content", "line", "words"),
+        [
+            (b'{\n"a": }', 2, "is not valid JSON"),
+            (b"\xff", None, "is not UTF-8"),
+            (b"{\n<<<<<<< HEAD\n=======\n>>>>>>> c\n}", 2, "conflict markers stand here"),
+        ],
     )
     def test_of_the_schema(self, tmp_path: Path, content: bytes, line: int | None, words: str) -> None:
         chart = chart_of(tmp_path, GOOD)

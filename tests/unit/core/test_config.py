@@ -82,6 +82,9 @@ def test_what_is_wrong_is_named(
 def test_a_broken_pyproject_names_the_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"(?s)pyproject.toml is not valid TOML.*line 2"):
         load_config(project(tmp_path, "chart = \n"), environ={})
+    sides = "<<<<<<< HEAD\nchart = 'a'\n=======\nchart = 'b'\n>>>>>>> theirs\n"
+    with pytest.raises(ConfigError, match=r"pyproject.toml:\d+: git's conflict markers"):
+        load_config(project(tmp_path, sides), environ={})
     (tmp_path / "pyproject.toml").write_text("[tool]\ngati = 1\n")
     with pytest.raises(ConfigError, match="must be a table"):
         load_config(tmp_path, environ={})

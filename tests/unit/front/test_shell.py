@@ -60,6 +60,8 @@ def test_every_help_ends_with_an_example_of_its_task(namespace: Collection) -> N
         ("xyzzy", None, "invoke --list"),
         ("ghcr.io/x/demo:1.0.0", "verify", "invoke verify oci://ghcr.io/x/demo:1.0.0"),
         ("--xyzzy", "lint", "invoke --help lint"),
+        ("--diff", "template", "invoke diff"),
+        ("--diff=HEAD", "template", "invoke diff"),
     ],
 )
 def test_the_word_that_is_like_it_is_told(namespace: Collection, word: str, task: str | None, told: str) -> None:

@@ -178,6 +178,8 @@ def changed(name: str, old: str, new: str) -> Callable[[Config], None]:
         (changed("chart/Chart.yaml", "annotations:", "a: ["), ChartError, r"Chart.yaml:7:3: not valid YAML"),
         (changed("CHANGELOG.md", "Unreleased", "Later"), ChangelogError, "has no Unreleased section"),
         (changed("CHANGELOG.md", "- ", "  "), ChangelogError, "nothing stands under Unreleased"),
+        (changed("guide.md", "1.2.0", "\n<<<<<<<\n1.2.0\n=======\n>>>>>>>\n"), VersionError, r"guide.md:\d+: git's"),
+        (changed("CHANGELOG.md", "- ", "\n<<<<<<< A\n=======\n>>>>>>> B\n- "), VersionError, "conflict markers"),
         (changed("guide.md", "1.2.0", "1.1.0"), ConfigError, "guide.md does not name the version 1.2.0"),
         (lambda project: (project.root / "guide.md").unlink(), ConfigError, "guide.md, which is not there"),
         (lambda project: (project.root / "guide.md").write_bytes(b"\xff"), ConfigError, "guide.md is not UTF-8 text"),
