@@ -86,12 +86,13 @@ def signed(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Measure which branches of scripts/ the tests reach that need no container engine."""
+    """Measure which branches of scripts/ the tests reach that need no container engine, and a smoke test."""
     install(session, "test", "services")
     build_tools(session, *ENGINELESS)
-    folders = [f"tests/{name}" for name in ("unit", "pipeline", "registry", "release", "render")]
+    folders = [f"tests/{name}" for name in ("unit", "pipeline", "registry", "release", "render", "judge")]
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-n", "4", "-m", "not signed", *folders, *session.posargs)
+    run_patiently(session, "coverage", "run", "-m", "invoke", "e2e")
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

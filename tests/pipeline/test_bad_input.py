@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -297,7 +298,8 @@ def test_nothing_in_the_checkout_is_touched(cli: Cli) -> None:
     def status() -> list[str]:
         argv = ("git", "status", "--porcelain", "--ignored")
         lines = subprocess.run(argv, cwd=cli.checkout, capture_output=True, text=True, check=True).stdout.splitlines()
-        return [line for line in lines if not line.endswith("__pycache__/")]  # what Python compiles, here and beside us
+        beside_us = re.compile(r"__pycache__/$| \.coverage")  # what Python compiles, and what measures the tests
+        return [line for line in lines if not beside_us.search(line)]
 
     before = status()
     for task in ("lint", "package", "publish"):
