@@ -111,8 +111,13 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
             targets = [port.get("targetPort", port["port"]) for port in ports]
             selector = {"matchLabels": spec["selector"]}
             chosen = [pod for pod in pods if selects(selector, labels_of(pod))]
-            for each in [[pod] for pod in chosen] or [[]]:  # each of them is sent requests
-                wrong += _leads(lab, _label(document), selector, targets, each)
+            named = [
+                port for port in targets if isinstance(port, str)
+            ]  # only pods that name such a port are sent requests
+            wrong += _leads(lab, _label(document), selector, named, chosen)
+            for pod in chosen:
+                numbers = [port for port in targets if port not in named]
+                wrong += _leads(lab, _label(document), selector, numbers, [pod])
             if spec.get("publishNotReadyAddresses") and document.name == asked:
                 wrong.append(f"{_label(document)} sends requests to pods that are not ready: publishNotReadyAddresses")
             known = [port for name, port in map(_port, lab.subject.ports) if name == document.name]

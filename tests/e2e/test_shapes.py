@@ -161,6 +161,12 @@ def test_what_helm_create_makes(tried: Try, work: Workspace, tmp_path: Path) -> 
         "          ports:",
         "          env: [{name: ROUTE_MANAGER_ADDR, value: 'none:1'}]\n          ports:",
     )
+    # Its test is busybox, which only the network has.
+    test = chart / "templates" / "tests" / "test-connection.yaml"
+    edit(test, "image: busybox", 'image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"')
+    asked = 'http://{{ include "made.fullname" . }}:{{ .Values.service.port }}/livez'
+    edit(test, "command: ['wget']", "command: [python3, -c, 'import sys, urllib.request as r; r.urlopen(sys.argv[1])']")
+    edit(test, "args: ['{{ include \"made.fullname\" . }}:{{ .Values.service.port }}']", f"args: ['{asked}']")
     report = tried(chart, "dry-run", "install", "upgrade", "rollback", "uninstall")
     demand(report)
     assert "load: http /livez of Service made, port http" in "\n".join(report.found) or report.found
