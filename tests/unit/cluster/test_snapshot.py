@@ -121,10 +121,18 @@ def test_the_content_of_a_secret_is_compared_and_not_told() -> None:
     assert "b25l" not in repr(read_objects([before]))
 
 
-def test_a_pod_of_a_hook_is_compared_without_its_place() -> None:
+def test_a_pod_of_its_own_is_compared_without_its_place() -> None:
     def pod(node: str, token: str) -> Object:
         mounts = [{"name": token, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}]
         spec = {"nodeName": node, "volumes": [{"name": token}], "containers": [{"name": "c", "volumeMounts": mounts}]}
         return live("Pod", "probe", "v1", spec=spec)
 
     assert compared([pod("one", "kube-api-access-abcde")], [pod("two", "kube-api-access-xyz12")]) == []
+
+
+@pytest.mark.parametrize(("kind", "compared_too"), [("Pod", False), ("Job", False), ("Secret", True)])
+def test_what_a_hook_ran_is_no_part_of_the_state_and_what_it_made_is(kind: str, compared_too: bool) -> None:
+    """A test that `helm create` writes stays until the next one."""
+    left = live(kind, "probe", "v1", spec={})
+    left["metadata"]["annotations"] = {"helm.sh/hook": "test"}
+    assert bool(compared([], [left])) is compared_too
