@@ -439,6 +439,8 @@ class Repository:
         """What to run after a git that ended with the words `said`, where they tell."""
         if "tell me who you are" in said:
             return _WHO
+        if "promisor remote" in said:
+            return f"make the remote of this partial clone reachable, then {SAME_COMMAND}"
         if (lock := _LOCKED.search(said)) is None:  # of a git that runs, or of one that was killed, which had others
             return None
         branch = self._git("rev-parse", "--symbolic-full-name", "HEAD", check=False).stdout.strip()

@@ -73,7 +73,8 @@ def _next_candidate(version: Version) -> str:
 def demand_part(part: str, pre: str | None = None) -> None:
     """Raises PartError where `part` is no part of a version, or `pre` no word for a pre-release."""
     if part not in PARTS:
-        raise PartError(f"{part!r} is not a part of a version", expected=" | ".join(PARTS))
+        run = "invoke version-bump --part auto, which asks the judge" if part == "auto" else None
+        raise PartError(f"{part!r} is not a part of a version", expected=" | ".join(PARTS), run=run)
     if pre is not None and not _WORD.fullmatch(pre):
         raise PartError(f"--pre {pre!r} cannot name a pre-release", expected="a word such as rc, beta or alpha")
 

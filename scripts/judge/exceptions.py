@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +13,9 @@ from scripts.core.semver import has_rank, rank
 from scripts.judge.reason import LEVELS, Level, Reason
 
 _SAID = re.compile(r"\bcounts as\b", re.IGNORECASE)
+_AGAIN = re.compile(r"\bcounts as \w+: `", re.IGNORECASE)
 _FORM = re.compile(
-    r"\bcounts as (?P<level>\w+): (?P<abouts>`[^`]+`(?:(?:,| and|, and) `[^`]+`)*),? (?:because|since) (?P<why>\S.*)$",
+    r"\bcounts as (?P<level>\w+): (?P<abouts>`[^`]+`(?:(?:,| and|, and) `[^`]+`)*),? (?:because|since) (?P<why>\S.*)",
     re.IGNORECASE,
 )
 _EXPECTED = "Counts as LEVEL: `ABOUT`, because WHY; LEVEL one of major, minor, patch, none"
@@ -47,20 +49,22 @@ def read_exceptions(changelog: Changelog | None, *, above: str) -> tuple[Exempt,
 
 
 def _read(source: str, entry: Entry) -> list[Exempt]:
-    said = _SAID.search(entry.text)
-    if said is None:
-        return []
-    form = _FORM.search(entry.text)
-    level = form["level"].lower() if form else ""
-    if form is None or level not in LEVELS:
-        raise ChangelogError(
-            f"{source}:{entry.line}: what counts as another level is not said in the form that is read",
-            expected=_EXPECTED,
-            found=entry.text[said.start() :],
-            run="correct that entry; ABOUT is what invoke judge prints before the colon",
-        )
-    known = next(one for one in LEVELS if one == level)
-    return [Exempt(known, about, form["why"], entry.line) for about in re.findall(r"`([^`]+)`", form["abouts"])]
+    found: list[Exempt] = []
+    first = _SAID.search(entry.text)
+    begins = {first.start(), *(again.start() for again in _AGAIN.finditer(entry.text))} if first else set[int]()
+    for begin, end in itertools.pairwise([*sorted(begins), len(entry.text)]):
+        said = entry.text[begin:end].strip()
+        form = _FORM.fullmatch(said)
+        level = next((one for one in LEVELS if form and one == form["level"].lower()), None)
+        if form is None or level is None:
+            raise ChangelogError(
+                f"{source}:{entry.line}: what counts as another level is not said in the form that is read",
+                expected=_EXPECTED,
+                found=said,
+                run="correct that entry; ABOUT is what invoke judge prints before the colon",
+            )
+        found += [Exempt(level, about, form["why"], entry.line) for about in re.findall(r"`([^`]+)`", form["abouts"])]
+    return found
 
 
 def exempted(reasons: Iterable[Reason], exceptions: Sequence[Exempt]) -> tuple[list[Reason], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from scripts.chart.manifests import FieldChange
@@ -48,6 +49,12 @@ _RULES: tuple[tuple[str, str, Level, str], ...] = (
     ("ServiceAccount", r"^(imagePullSecrets|secrets|automount)", "minor", "pods of the account get other secrets"),
 )  # fmt: skip
 
+_TAKES_IN = ("port", "protocol", "hostname", "allowedRoutes")  # of a listener, what decides which requests it takes
+_NO_DRAIN = {("maxUnavailable", "0"), ("maxUnavailable", "0%"), ("minAvailable", "100%")}
+# What people and other charts read of a Secret that a chart makes.
+_CREDENTIAL = re.compile(
+    r"pass(word)?\b|passwd|token|secret|user(name)?\b|[-_.](key|crt|pem)\b|\b(uri|url|dsn)\b", re.IGNORECASE
+)
 # Who reads the annotations of these kinds acts on them: controllers, clouds.
 _HEEDED = re.compile(
     r"^(Service|Ingress|Gateway|HTTPRoute|ServiceAccount|PersistentVolumeClaim|Namespace|StorageClass)$"
@@ -99,16 +106,23 @@ def _handed_on(change: FieldChange) -> tuple[Level, str] | None:
 
 def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:
     path, old, new = change.path, change.old, change.new
-    if path.endswith("strategy.type") and new == "Recreate":
+    if _all_at_once(path, new):
         return "major", "every upgrade from now on stops all pods before new ones start: downtime"
-    if path == "spec.strategy" and isinstance(new, dict) and new.get("type") == "Recreate":
-        return "major", "every upgrade from now on stops all pods before new ones start: downtime"
+    if ended := _ended(kind, path, new):
+        return "major", ended
+    if kind in ("Certificate", "ExternalSecret") and path in ("spec.secretName", "spec.target.name") and old:
+        return "major", "the Secret of the old name is no longer renewed: who mounts it keeps what was last in it"
+    if kind == "Secret" and re.match(r"data[.\[]", path) and new is None and _CREDENTIAL.search(path):
+        return "major", "who reads it by this key (another chart, a person) finds nothing"
     if re.search(r"\.volumes\[[^\]]+\](\.persistentVolumeClaim.*)?$", path) and _claimed(path, old):
         return "major", "the data stays behind in the old volume"
     if path.startswith("spec.persistentVolumeClaimRetentionPolicy") and "Delete" in str(new):
         return "major", "volumes are deleted with their pods, or with the workload"
     if kind.endswith("WebhookConfiguration") and path.endswith("failurePolicy") and new == "Fail":
         return "major", "while the webhook is away, the API server refuses what it asks it about"
+    listener = re.match(r"spec\.listeners\[[^\]]+\]\.(\w+)", path)
+    if listener and (listener[1] not in _TAKES_IN or (listener[1] == "hostname" and not new)):
+        return "minor", "requests are taken in otherwise"
     if kind in ("Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute"):
         if re.search(r"spec\.(hostnames|parentRefs|listeners)", path) and old is not None:
             return "major", "requests that came this way are no longer served"
@@ -119,6 +133,9 @@ def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:
         return "minor", "requests are led otherwise"
     if kind == "ResourceQuota" and path.startswith("spec.hard"):
         return _limited(change)
+    if kind == "LimitRange" and (bound := re.search(r"\.(max|min|maxLimitRequestRatio)(\.[^.]+)?$", path)):
+        turned = change.new is not None and bound[1] == "min"
+        return _limited(replace(change, old=new, new=old) if turned and old is not None else change)
     if kind == "PersistentVolumeClaim" and path.endswith("requests.storage"):
         return "minor", "the volume grows, where its StorageClass allows it"
     return None
@@ -130,6 +147,28 @@ def _limited(change: FieldChange) -> tuple[Level, str]:
     if change.new is None or (was is not None and now is not None and now > was):
         return "minor", "more may be in the namespace"
     return "major", "pods and objects beyond it are refused from now on"
+
+
+def _all_at_once(path: str, new: Any) -> bool:
+    """Whether a strategy lets an upgrade stop all pods before new ones are ready."""
+    if re.fullmatch(r"spec\.(updateStrategy|strategy)(\.type|\.rollingUpdate(\.maxUnavailable)?)?", path) is None:
+        return False
+    if isinstance(new, dict) and "type" in new:
+        return bool(new["type"] == "Recreate")
+    while isinstance(new, dict):
+        new = new.get("rollingUpdate", new.get("maxUnavailable"))
+    return new in ("Recreate", "100%")
+
+
+def _ended(kind: str, path: str, new: Any) -> str | None:
+    """What a field puts an end to, by being set to that; None where it goes on."""
+    if kind in ("Deployment", "StatefulSet", "ReplicaSet") and path == "spec.replicas" and new == 0:
+        return "no pod runs any more"
+    if kind == "CronJob" and path == "spec.suspend" and new is True:
+        return "runs no more"
+    if kind == "PodDisruptionBudget" and (path.removeprefix("spec."), str(new)) in _NO_DRAIN:
+        return "a drain can take no pod any more, and waits without an end"
+    return None
 
 
 def _claimed(path: str, old: Any) -> bool:
@@ -163,6 +202,8 @@ def _annotation(kind: str, change: FieldChange, key: str, inner: bool) -> tuple[
         if change.old == "keep":
             return "major", "is deleted with the release from now on, and all that it holds"
         return "minor", "stays when the release is deleted"
+    if key == "kubernetes.io/ingress.class" and kind == "Ingress":
+        return "patch", "another way of naming its class"  # another class is judged as `spec.ingressClassName`
     if key in ("helm.sh/hook", "helm.sh/hook-weight"):
         return "minor", "runs at another moment"
     if inner and re.match(r"(prometheus\.io/|sidecar\.|linkerd\.io/|\w+\.istio\.io/)", key):

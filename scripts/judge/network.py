@@ -317,8 +317,8 @@ def added_policy_closes(policy: Document, before: Manifests) -> bool:
 def judge_ingress(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
     """What differs in the `spec` of an Ingress, for those who call it."""
     was, now = (side.get("spec") or {} for side in (old, new))
-    if was.get("ingressClassName") != now.get("ingressClassName"):
-        told = was.get("ingressClassName"), now.get("ingressClassName")
+    told = _ingress_class(old), _ingress_class(new)
+    if told[0] != told[1]:
         yield "major", "spec.ingressClassName", *told, "another controller serves it, at another address"
     before, after = _routes(was), _routes(now)
     lost, fresh = before.keys() - after.keys(), after.keys() - before.keys()
@@ -342,6 +342,42 @@ def judge_ingress(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Fo
     if was.get("defaultBackend") != now.get("defaultBackend"):
         told = was.get("defaultBackend"), now.get("defaultBackend")
         yield "major" if told[0] else "minor", "spec.defaultBackend", *told, "all other requests go elsewhere"
+
+
+def _ingress_class(ingress: Mapping[str, Any]) -> Any:
+    """The class of an Ingress: its field, or the annotation that was there before there was that."""
+    annotations = (ingress.get("metadata") or {}).get("annotations") or {}
+    return (ingress.get("spec") or {}).get("ingressClassName") or annotations.get("kubernetes.io/ingress.class")
+
+
+def judge_route(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+    """Whether all that the rules of an HTTPRoute matched is matched still."""
+    before, after = (_matches(side.get("spec") or {}) for side in (old, new))
+    lost = [one for one in before if not any(_match_in(one, other) for other in after)]
+    if lost:
+        yield "major", "spec.rules", lost, after or None, "requests for these are no longer served"
+
+
+def _matches(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The matches of all rules; a rule without any is for everything."""
+    return [match for rule in _listed(spec.get("rules")) for match in _listed(rule.get("matches")) or [{}]]
+
+
+def _match_in(match: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether `other` matches all that `match` does."""
+    (kind, path), (wide, prefix) = (
+        (found.get("type") or "PathPrefix", str(found.get("value") or "/"))
+        for found in (side.get("path") or {} for side in (match, other))
+    )
+    above = kind != "RegularExpression" and (path == prefix or path.startswith(f"{prefix.rstrip('/')}/"))
+    covers = (kind, path) == (wide, prefix) or (wide == "PathPrefix" and (prefix == "/" or above))
+    return covers and _asks_less(match, other)
+
+
+def _asks_less(match: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether `other` asks for no method, header or parameter that `match` does not ask for."""
+    named = all(one in (match.get(key) or []) for key in ("headers", "queryParams") for one in other.get(key) or [])
+    return named and other.get("method") in (None, match.get("method"))
 
 
 def _routes(spec: Mapping[str, Any]) -> dict[str, Any]:

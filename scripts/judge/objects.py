@@ -223,6 +223,8 @@ def _structured(
         yield from network.judge_policy(old, new, before, after)
     elif kind == "Ingress":
         yield from network.judge_ingress(old, new)
+    elif kind == "HTTPRoute":
+        yield from network.judge_route(old, new)
 
 
 def _told(kind: str, path: str, told: list[str], old: Document) -> bool:

@@ -21,6 +21,10 @@ Leaves = Mapping[Path, Any]
 _REFERENCE = re.compile(r"\.Values((?:\.[A-Za-z_]\w*)*)")
 _INDEXED = re.compile(r"index\s+[$.\w]*\.Values((?:\s+\"[^\"]+\")+)")
 _WORD = re.compile(r"\.([A-Za-z_]\w*)|\"([A-Za-z_]\w*)\"")  # a field of something, or a name that is given on
+_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_ASKING = re.compile(
+    r"[{(|\s](?:if|with|range|default|coalesce|ternary|hasKey|get|dig|empty|or|and|not|eq|ne|kindIs|typeIs|compact)\s"
+)
 _TIMING = ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold")
 _FEW = 3  # keys with the very same change that are told one by one
 _NOTHING: tuple[Any, ...] = ("", None, {}, [])
@@ -69,7 +73,7 @@ def _keys(old: Side, new: Side) -> Iterator[tuple[Path, Reason]]:
         was, now = _at(old.values, path), _at(new.values, path)
         if path in before and path in after:
             if was != now or type(was) is not type(now):
-                yield path, _default(path, was, now)
+                yield path, _default(path, was, now, reread=reads[0].actions(path) != reads[1].actions(path))
             elif _forgotten(*reads, path) and not _foreign(new, path):
                 meaning = "no template reads it any more: a values file that sets it has no effect"
                 yield path, Reason("major", f"values {key_text(path)}", was, was, meaning)
@@ -171,17 +175,23 @@ def _accepted(side: Side, reads: _Reads, path: Path) -> bool:
     return not _refused(side, path) and reads.reads(path) and (reads.exactly(path) or reads.spells(path[-1]))
 
 
-def _default(path: Path, old: Any, new: Any) -> Reason:
-    level, meaning = _default_level(path, old, new)
+def _default(path: Path, old: Any, new: Any, *, reread: bool) -> Reason:
+    level, meaning = _default_level(path, old, new, reread=reread)
     return Reason(level, f"values {key_text(path)}", old, new, meaning)
 
 
-def _default_level(path: Path, old: Any, new: Any) -> tuple[Level, str]:
+def _default_level(path: Path, old: Any, new: Any, *, reread: bool = False) -> tuple[Level, str]:
+    """`reread`: the templates read it in another way than before."""
     name = path[-1]
-    if old in _NOTHING and new in _NOTHING:
-        return "patch", "another way of setting nothing"
-    if isinstance(old, list) != isinstance(new, list) and old not in _NOTHING and new not in _NOTHING:
+    nothing = [side in _NOTHING for side in (old, new)]
+    if _shape(old) is not _shape(new) and None not in (old, new) and (reread or not any(nothing)):
         return _SHAPED
+    if isinstance(old, list) and isinstance(new, list) and old and new:
+        items = [{_shape(item) for item in side} for side in (old, new)]
+        if items[0].isdisjoint(items[1]):
+            return _SHAPED
+    if all(nothing):
+        return "patch", "another way of setting nothing"
     if isinstance(old, str) and isinstance(new, str):
         if name.casefold() in ("tag", "imagetag") and old and new:
             return judge_tag(old, new)
@@ -196,12 +206,16 @@ def _default_level(path: Path, old: Any, new: Any) -> tuple[Level, str]:
     return "minor", "an installation that does not set it gets the new default"
 
 
+def _shape(value: Any) -> type:
+    return list if isinstance(value, list) else dict if isinstance(value, Mapping) else str
+
+
 _SHAPED: tuple[Level, str] = ("major", "has another shape: a values file in the old one is refused or ignored")
 
 
 def _reshaped(path: Path, old: Any, new: Any) -> Reason:
     about = f"values {key_text(path)}"
-    if old in _NOTHING or new in _NOTHING:
+    if (old in _NOTHING or new in _NOTHING) and list not in (_shape(old), _shape(new)):
         emptied = new in _NOTHING
         return Reason("minor", about, old, new, "the default is empty now" if emptied else "the default sets keys now")
     return Reason(_SHAPED[0], about, old, new, _SHAPED[1])
@@ -232,6 +246,7 @@ class _Reads:
         text = "\n".join(texts)
         self._paths = {tuple(found[1].split(".")[1:]) for found in _REFERENCE.finditer(text)}
         self._paths |= {tuple(re.findall(r'"([^"]+)"', found[1])) for found in _INDEXED.finditer(text)}
+        self._actions = [" ".join(found.split()) for found in _ACTION.findall(text)]
         self._words = {word for found in _WORD.findall(text) for word in found if word}
         entries = side.metadata.get("dependencies") or ()
         for entry in entries if isinstance(entries, list) else ():  # what helm itself and the dependencies read
@@ -247,6 +262,16 @@ class _Reads:
     def exactly(self, path: Path) -> bool:
         """Whether a template names the key itself, or something below it."""
         return any(found[: len(path)] == path for found in self._paths)
+
+    def actions(self, path: Path) -> frozenset[str]:
+        """The actions that name the last key of a path, of whatever it is."""
+        name = re.compile(rf"\.{re.escape(path[-1])}(?![\w-])|\"{re.escape(path[-1])}\"")
+        return frozenset(action for action in self._actions if name.search(action))
+
+    def may_lack(self, path: Path) -> bool:
+        """Whether a template may do something sensible without a key: it asks for it, or passes on the map it is in."""
+        actions = self.actions(path)
+        return not actions or any(_ASKING.search(action) for action in actions)
 
     def spells(self, word: str) -> bool:
         """Whether the templates name a field so, of whatever it is."""
@@ -300,6 +325,8 @@ def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[P
         if what == "required" and change.effect == "narrower" and _new_with_default(old, new, path):
             continue
         level, meaning = _schema_level(old, change)
+        if level == "major" and what == "required" and _filled(old, new, path):
+            level, meaning = "patch", "must be there, as its default is: no template did without it"
         key = (what, str(change.old), str(change.new), meaning)
         groups.setdefault(key, []).append((path, change, level, meaning))
     for same in groups.values():
@@ -319,6 +346,12 @@ def _new_with_default(old: Side, new: Side, path: Path) -> bool:
     """Whether a key that is required now is itself new, and has a default: helm always fills it in."""
     before = schemas.named(schemas.Inlined(old.schema).schema, path)[1]
     return not before and _at(old.values, path) is _MISSING and _at(new.values, path) not in (_MISSING, None)
+
+
+def _filled(old: Side, new: Side, path: Path) -> bool:
+    """Whether a key that is required now has a default on both sides, and null for it gave nothing that works."""
+    defaults = [_at(side.values, path) for side in (old, new)]
+    return all(value not in (_MISSING, None) for value in defaults) and not _Reads(old).may_lack(path)
 
 
 def _schema_level(old: Side, change: schemas.Change) -> tuple[Level, str]:

@@ -219,7 +219,8 @@ class Client:
 
         A registry without the API for it has them in an index at a tag that is named after the digest.
         """
-        url = self._url(f"{reference.repository}/referrers/{digest}")
+        path = f"{reference.repository}/referrers/{digest}"
+        url = self._url(path)
         query: tuple[tuple[str, str], ...] | None = ()
         seen, found = set[tuple[tuple[str, str], ...]](), list[dict[str, Any]]()
         while query is not None:
@@ -232,7 +233,7 @@ class Client:
                 index = self.manifest(replace(reference, version=referrers_tag(digest)))
                 return () if index is None else _descriptors(reference, index.content)
             if answer.status != 200:
-                raise self._refusal(answer, url)
+                raise self._refusal(answer, path)
             found += _descriptors(reference, answer.body)
             query = _next_page(reference.repository, answer)
             if query in seen or len(seen) >= _MOST_PAGES or len(found) > _MOST_REFERRERS:

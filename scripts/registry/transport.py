@@ -235,6 +235,8 @@ class Transport:
                 raise _connection_error(error, host, url, proxy) from error
         if late.is_set():  # an answer without a length may look whole
             raise Transient(f"{host} has not finished its answer after {deadline:.3g} s", found=_shown(url))
+        if answer.status == 407 and proxy:
+            raise _proxy_error(host, proxy, answer.words())
         if answer.status in (408, 429) or answer.status >= 500:
             failure = Transient(f"{host} is not able to answer now", found=f"{answer.words()} from {_shown(url)}")
             failure.after = _retry_after(answer.headers.get("Retry-After", ""))
@@ -421,17 +423,24 @@ def _retry_after(text: str) -> float | None:
     return None
 
 
+def _by(proxy: str | None) -> str:
+    return f" through the proxy {urlsplit(proxy).netloc.rpartition('@')[2]}" if proxy else ""
+
+
+def _proxy_error(host: str, proxy: str | None, words: str, kind: type[RegistryError] = RegistryError) -> RegistryError:
+    return kind(f"{host} cannot be reached{_by(proxy)}", found=words, run="correct HTTPS_PROXY, HTTP_PROXY or NO_PROXY")
+
+
 def _connection_error(error: Exception, host: str, url: str, proxy: str | None) -> RegistryError:
     """What went wrong below HTTP, and whether another try can help."""
     from urllib3 import exceptions as http
 
     causes = _causes(error)
     words = str(causes[-1]) or type(causes[-1]).__name__
-    by = f" through the proxy {urlsplit(proxy).netloc.rpartition('@')[2]}" if proxy else ""
+    by = _by(proxy)
     if isinstance(error, http.ProxyError) or (proxy and "Tunnel connection failed" in words):
         refused = re.search(r"Tunnel connection failed: [45]\d\d", words)
-        kind: type[RegistryError] = RegistryError if refused else Transient
-        return kind(f"{host} cannot be reached{by}", found=words, run="correct HTTPS_PROXY, HTTP_PROXY or NO_PROXY")
+        return _proxy_error(host, proxy, words, RegistryError if refused else Transient)
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return RegistryError(
             f"the certificate of {host} is not trusted",

@@ -713,7 +713,7 @@ class Release:
             and step.name not in ("lint", "validate", "judge", "record", "commit")
         ]
         if left:
-            raise ReleaseError("the release is not what it should be", found="\n".join(left), run="invoke release")
+            raise ReleaseError("the release is not what it should be", found="\n".join(left), run=SAME_COMMAND)
 
     def _record(self, publication: Publication) -> ReleaseRecord:
         facts, package = self.facts, self.facts.package

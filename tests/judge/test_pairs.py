@@ -45,3 +45,48 @@ def test_a_key_that_is_checked_from_now_on(known: Any, value: Any, schema: Any, 
     sides = State("1.0.0", "", {"a": value}, known), State("2.0.0", "", {"a": value}, after)
     found = Pair("", "", "", "", "", *sides).judge().level
     assert (found == "major") is (level == "major")
+
+
+_READS = (
+    "{{ .Values.image }} {{ with .Values.list }}{{ toYaml . }}{{ end }} {{ .Values.port }} {{ if .Values.on }}{{ end }}"
+)
+_HAS = {"image": "a", "list": [], "port": 80, "on": True}
+
+
+@pytest.mark.parametrize(
+    ("values", "templates", "level"),
+    [
+        ({"list": {}}, _READS, "patch"),  # who sets it as before gets what he got
+        ({"list": {}}, _READS.replace("with .Values.list", "range $k, $v := .Values.list"), "major"),
+        ({"list": {"a": 1}}, _READS, "major"),
+        ({"list": ["a"]}, _READS, "minor"),
+        ({"port": ""}, _READS, "minor"),
+    ],
+)
+def test_a_default_of_another_shape(values: dict[str, Any], templates: str, level: str) -> None:
+    sides = State("1.0.0", "", _HAS, templates=_READS), State("2.0.0", "", {**_HAS, **values}, templates=templates)
+    assert Pair("", "", "", "", "", *sides).judge().level == level
+
+
+def test_items_of_another_shape() -> None:
+    sides = (State(version, "", {"hosts": hosts}) for version, hosts in (("1.0.0", ["a"]), ("2.0.0", [{"host": "a"}])))
+    assert Pair("", "", "", "", "", *sides).judge().level == "major"
+
+
+@pytest.mark.parametrize(
+    ("key", "level"),
+    [
+        ("port", "patch"),  # without it the old templates gave nothing that works
+        ("on", "major"),  # they ask for it
+        ("list", "major"),
+        ("other", "major"),  # nobody knows who reads it
+    ],
+)
+def test_a_key_with_a_default_that_is_required_from_now_on(key: str, level: str) -> None:
+    values = {**_HAS, "other": 1}
+    schema = {"type": "object", "properties": {name: {} for name in values}}
+    sides = (
+        State("1.0.0", "", values, schema, templates=_READS),
+        State("2.0.0", "", values, {**schema, "required": [key]}, templates=_READS),
+    )
+    assert Pair("", "", "", "", "", *sides).judge().level == level

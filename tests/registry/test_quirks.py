@@ -26,7 +26,7 @@ from scripts.registry.reference import Registry
 from scripts.release.publish import demand_push, probe, publish
 from scripts.release.verify import verify
 from tests.registry.quirks import BEARER, HOST, IDENTITY, STORE, TOKENS, Internet, Quirks, basic, internet
-from tests.registry.servers import Authority
+from tests.registry.servers import Authority, Reply, scripted
 
 REPOSITORY = "team/demo"
 
@@ -466,6 +466,15 @@ class TestProxies:
         there = world(Quirks(), login="me:s3cret")
         monkeypatch.setenv("HTTPS_PROXY", there.proxy.replace("://", "://me:wr0ng@"))
         seen = probe(at(f"oci://{HOST}/team"), packed)
+        assert "cannot be reached through the proxy 127.0.0.1" in str(seen.error)
+        assert "407" in str(seen.error)
+        assert "wr0ng" not in str(seen.error)
+
+    def test_that_refuse_plain_http(self, packed: Package, monkeypatch: pytest.MonkeyPatch) -> None:
+        with scripted(lambda _: Reply(407, b"", {"Proxy-Authenticate": "Basic realm=x"})) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", f"http://me:wr0ng@{proxy.host}")
+            there = "oci://registry.example.com:5000/team"
+            seen = probe(Registry(there, plain_http=True), packed)
         assert "cannot be reached through the proxy 127.0.0.1" in str(seen.error)
         assert "407" in str(seen.error)
         assert "wr0ng" not in str(seen.error)

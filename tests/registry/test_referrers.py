@@ -207,8 +207,9 @@ def test_a_registry_without_the_api_is_looked_into_by_the_tag(status: int, body:
 def test_a_list_that_cannot_be_had_is_no_empty_one(status: int, body: bytes) -> None:
     with scripted(about(status, body, INDEX_TYPE)) as server:
         registry = Registry(f"oci://{server.host}/charts")
-        with connect(registry) as client, pytest.raises(RegistryError):
+        with connect(registry) as client, pytest.raises(RegistryError) as told:
             client.referrers(registry.reference("demo", "1.0.0"), "sha256:" + "0" * 64)
+    assert told.value.message.count("http://") <= 1, told.value  # the address is named once
 
 
 def test_pages_of_the_list_are_followed_and_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -684,6 +684,7 @@ def test_what_cannot_be_fetched_is_not_taken_for_absent(project: Project) -> Non
     ):
         pass
     assert "there is no chart" not in str(told.value)
+    assert "partial clone reachable" in str(told.value.run)
 
 
 def test_a_tag_that_cannot_be_made_is_found_before_the_push(project: Project) -> None:

@@ -37,6 +37,15 @@ def test_a_star_stands_for_anything_and_an_unused_exception_is_noted() -> None:
     assert "Job/b" in note
 
 
+def test_one_entry_may_say_it_of_several_levels() -> None:
+    said = "- x. Counts as patch: `Service/a *`, because of c. Counts as minor: `Job/b`, since it is ours.\n"
+    found = read_exceptions(parse(HEAD + said), above="1.0.0")
+    assert [(one.level, one.about, one.why) for one in found] == [
+        ("patch", "Service/a *", "of c."),
+        ("minor", "Job/b", "it is ours."),
+    ]
+
+
 def test_only_what_is_newer_is_read() -> None:
     assert read("- x") == ()
     assert len(read("- x", above="1.0.0")) == 1
@@ -49,6 +58,7 @@ def test_only_what_is_newer_is_read() -> None:
         "- x. Counts as patch: a, because of b.",
         "- x. Counts as patch: `a`.",
         "- x. Counts as patch: `a`, because",
+        "- x. Counts as patch: `a`, because of b. Counts as tiny: `c`, because of d.",
     ],
 )
 def test_another_form_is_refused_by_its_line(entry: str) -> None:

@@ -38,6 +38,11 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         "gateway.networking.k8s.io/v1",
         {"spec": {"parentRefs": [{"name": "g"}], "rules": [{"backendRefs": [{"name": "x", "port": 80}]}]}},
     ),
+    "Certificate": ("cert-manager.io/v1", {"spec": {"secretName": "tls", "dnsNames": ["a.example"]}}),
+    "CronJob": ("batch/v1", {"spec": {"schedule": "0 1 * * *", "jobTemplate": {"spec": {"template": {"spec": POD}}}}}),
+    "Ingress": ("networking.k8s.io/v1", {"spec": {"rules": [{"host": "a.example"}]}}),
+    "LimitRange": ("v1", {"spec": {"limits": [{"type": "Container", "max": {"cpu": 2}, "min": {"cpu": 1}}]}}),
+    "PodDisruptionBudget": ("policy/v1", {"spec": {"maxUnavailable": 1}}),
     "ResourceQuota": ("v1", {"spec": {"hard": {"memory": "1Gi"}}}),
     "ClusterRole": ("rbac.authorization.k8s.io/v1", {"rules": []}),
     "Namespace": ("v1", {}),
@@ -117,11 +122,88 @@ def judge(old: list[Document], new: list[Document], **scene: Any) -> list[Reason
         ("PersistentVolumeClaim", "{spec: {storageClassName: fast}}", "major"),
         ("PriorityClass", "{value: 6}", "major"),
         ("PriorityClass", "{description: words}", "minor"),
+        ("Deployment", "{spec: {replicas: 0}}", "major"),
+        ("Deployment", "{spec: {strategy: {rollingUpdate: {maxUnavailable: 100%}}}}", "major"),
+        ("Deployment", "{spec: {strategy: {rollingUpdate: {maxUnavailable: 50%}}}}", "minor"),
+        ("PodDisruptionBudget", "{spec: {maxUnavailable: 0}}", "major"),
+        ("PodDisruptionBudget", "{spec: {maxUnavailable: 50%}}", "minor"),
+        ("CronJob", "{spec: {suspend: true}}", "major"),
+        ("CronJob", "{spec: {schedule: 0 2 * * *}}", "minor"),
+        ("Certificate", "{spec: {secretName: other}}", "major"),
+        ("Certificate", "{spec: {dnsNames: [a.example, b.example]}}", "minor"),
+        ("LimitRange", "{spec: {limits: [{type: Container, max: {cpu: 1}, min: {cpu: 1}}]}}", "major"),
+        ("LimitRange", "{spec: {limits: [{type: Container, max: {cpu: 3}, min: {cpu: 1}}]}}", "minor"),
+        ("LimitRange", "{spec: {limits: [{type: Container, max: {cpu: 2}, min: {cpu: 2}}]}}", "major"),
+        ("LimitRange", "{spec: {limits: [{type: Container, max: {cpu: 2}, min: {cpu: 500m}}]}}", "minor"),
+        ("Ingress", "{spec: {ingressClassName: nginx}}", "major"),
     ],
 )
 def test_a_change_of_one_object(kind: str, changes: str, level: str) -> None:
     levels = {reason.level for reason in judge([make(kind)], [make(kind, changes=changes)])}
     assert levels == (set() if level == "none" else {level})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "level"),
+    [
+        ("password", "pass", "major"),  # people, and other charts, read it by that
+        ("redis-password", "redis-pass", "major"),
+        ("tls.key", "key.tls", "major"),
+        ("config.yaml", "settings.yaml", "minor"),
+    ],
+)
+def test_another_key_of_a_secret(old: str, new: str, level: str) -> None:
+    sides = [[make("Secret", changes=f"{{data: {{a: null, {key}: YQ==}}}}")] for key in (old, new)]
+    assert max((reason.level for reason in judge(*sides)), key=("patch", "minor", "major").index) == level
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "level"),
+    [
+        (
+            "{annotations: {kubernetes.io/ingress.class: nginx}}, spec: {}",
+            "{}, spec: {ingressClassName: nginx}",
+            "patch",
+        ),
+        ("{annotations: {kubernetes.io/ingress.class: nginx}}, spec: {}", "{}, spec: {ingressClassName: b}", "major"),
+        ("{annotations: {kubernetes.io/ingress.class: nginx}}, spec: {}", "{}, spec: {}", "major"),
+    ],
+)
+def test_the_class_of_an_ingress_by_field_or_annotation(old: str, new: str, level: str) -> None:
+    sides = [[make("Ingress", changes=f"{{metadata: {side}}}")] for side in (old, new)]
+    assert max((reason.level for reason in judge(*sides)), key=("patch", "minor", "major").index) == level
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "level"),
+    [
+        ("[{path: {value: /}}]", "[{path: {value: /api}}]", "major"),
+        ("[{path: {value: /api}}]", "[{path: {value: /}}]", "minor"),
+        ("[{path: {value: /api}}]", "[{path: {value: /api}}, {path: {value: /b}}]", "minor"),
+        ("[{path: {value: /api}}, {path: {value: /b}}]", "[{path: {value: /api}}]", "major"),
+        ("[{path: {value: /a}}]", "[{path: {value: /a, type: Exact}}]", "major"),
+        ("[{path: {value: /a, type: Exact}}]", "[{path: {value: /a}}]", "minor"),
+        ("[{path: {value: /ab}}]", "[{path: {value: /a}}]", "major"),
+        ("[{path: {value: /a}}]", "[{path: {value: /a}, method: GET}]", "major"),
+        ("[{path: {value: /a}, method: GET}]", "[{path: {value: /a}}]", "minor"),
+        ("null", "[{headers: [{name: a, value: b}]}]", "major"),
+    ],
+)
+def test_what_an_http_route_matches(old: str, new: str, level: str) -> None:
+    rules = "{{spec: {{rules: [{{backendRefs: [{{name: x, port: 80}}], matches: {}}}]}}}}"
+    sides = [[make("HTTPRoute", changes=rules.format(side))] for side in (old, new)]
+    assert {reason.level for reason in judge(*sides)} == {level}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "level"),
+    [("port", "8080", "major"), ("hostname", "null", "minor"), ("tls", "{certificateRefs: [{name: b}]}", "minor")],
+)
+def test_a_listener_of_a_gateway(key: str, value: str, level: str) -> None:
+    listener = "name: a, port: 80, protocol: HTTPS, hostname: a.example, tls: {certificateRefs: [{name: a}]}"
+    changed = ", ".join(f"{key}: {value}" if part.startswith(f"{key}:") else part for part in listener.split(", "))
+    sides = [[make("Gateway", changes=f"{{spec: {{listeners: [{{{side}}}]}}}}")] for side in (listener, changed)]
+    assert {reason.level for reason in judge(*sides)} == {level}
 
 
 def test_an_object_that_says_its_namespace_is_the_same() -> None:
