@@ -19,6 +19,7 @@ from scripts.checks import lint as linting
 from scripts.checks.baseline import GIT, published_versions
 from scripts.checks.validate import Validation, check_chart, demand_valid
 from scripts.core.errors import (
+    REFUSED,
     SAME_COMMAND,
     ChangelogError,
     ChartError,
@@ -165,6 +166,7 @@ class Release:
         self._copies, self._today = copies, today
         self._patience = 0.0
         self._proofs: tuple[str, ...] = ()
+        self._raised_from: str | None = None  # the commit on which ours was made
         self._began, self._seconds = datetime.now(UTC), dict[str, float]()
         self._done: dict[str, str] = {}  # what a step has done that cannot be taken back
         self.facts = self._read_facts()
@@ -248,9 +250,11 @@ class Release:
         self._say(f"raising {bump.name} from {bump.old} to {bump.new}")
         for note in bump.notes:
             self._say(f"note: {note}")
+        before = repository.commit()
         with bumped(bump, repository):
             self._try_first()
             self._prepare()
+        self._raised_from = before
         self._done["bump"] = f"committed {(repository.commit() or '')[:12]}, which raises {bump.name} to {bump.new}"
         foreseen = self.facts.package
         self.facts = self._read_facts(bump)
@@ -290,6 +294,10 @@ class Release:
             return
         steps = ("publish", "verify", "tag", *(place.name for place in self._places), "record")
         left = [step.name for step in self.plan if step.name in steps and step.name not in self._done]
+        if isinstance(error, RegistryError) and error.code == REFUSED and self._raised_from is not None:
+            # Somebody else has this version: ours is taken back, and what they have done comes first.
+            pull = " && git pull --rebase" if self.facts.remote is not None else ""
+            error.run = f"git reset --keep {self._raised_from}{pull}"
         if isinstance(error, ReleaseError):
             error.done, error.left = "\n".join(self._done.values()), ", ".join(left)
         else:

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from scripts.core.command import Runner
-from scripts.core.errors import REFUSED
+from scripts.core.errors import REFUSED, SAME_COMMAND, ChangelogError, RegistryError
 from scripts.registry.client import connect
 from scripts.registry.reference import Registry
+from scripts.release.plan import Options, prepared
 from scripts.toolchain.finder import Toolchain
 from tests.registry.conftest import distribution_of
 from tests.registry.servers import PASSWORD, USER, make_authority
-from tests.release.conftest import Project
+from tests.release.conftest import TODAY, Project
 
 pytestmark = pytest.mark.timeout(600)  # two releases, one after the other, beside other tests
 ROUNDS = int(os.environ.get("GATI_TEST_ROUNDS", "1"))  # a race is won by chance: the more, the surer
@@ -142,6 +143,28 @@ def test_other_content_from_two_clones(
     assert not (loser.config.dist / "demo.release.json").exists()
     assert loser.git("tag") == ""
     assert any(word in lost for word in ("is not overwritten", "is published")), lost
+
+
+def test_who_has_lost_after_the_commit_is_told_the_way_back(
+    project: Project, toolchain: Toolchain, runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATI_REGISTRY_USERNAME", USER)
+    monkeypatch.setenv("GATI_REGISTRY_PASSWORD", PASSWORD)
+    authority, other = make_authority(tmp_path), clone(project, "other")
+    with distribution_of(toolchain, runner, tmp_path, authority) as served:
+        there = {"registry": served.registry.prefix, "registry_ca": authority.ca}
+        ours, theirs = (Project(each.work.having(**there)) for each in (other, project))
+        (ours.root / "chart/values.yaml").write_text("replicas: 4\n")
+        before = ours.commit("Change the replicas")
+        with prepared(ours.work, Options(part="minor"), today=TODAY) as ready:
+            theirs.release(part="minor")
+            with pytest.raises(RegistryError, match="is not overwritten") as lost:
+                ready.run()
+        assert lost.value.next == f"git reset --keep {before} && git pull --rebase, then {SAME_COMMAND}"
+        ours.git("reset", "--quiet", "--keep", before)
+        ours.git("pull", "--quiet", "--rebase")
+        with pytest.raises(ChangelogError, match="nothing stands under Unreleased"):  # theirs took the only entry
+            ours.release(part="minor")
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))

@@ -226,12 +226,17 @@ class TestRemote:
         with prepared(project.work, Options(tag=True), today=TODAY, dry_run=True) as ready:
             assert not ready.facts.notes
 
-    def test_that_cannot_be_asked_is_told_and_stops_nothing(self, project: Project) -> None:
-        project.git("remote", "add", "origin", "https://me:token-abcdef@127.0.0.1:9/demo")
+    @pytest.mark.parametrize(
+        ("url", "words"),
+        [("https://me:token-abcdef@127.0.0.1:9/demo", "unable to access"), ("/nowhere/demo", "does not appear to be")],
+    )
+    def test_that_cannot_be_asked_is_told_and_stops_nothing(self, project: Project, url: str, words: str) -> None:
+        project.git("remote", "add", "origin", url)
         with prepared(project.work, Options(tag=True), today=TODAY) as ready:
             (note,) = ready.facts.notes
             assert ready.run().tag == "demo-1.2.0"
         assert note.startswith("origin cannot be asked what it has of the tag demo-1.2.0: ")
+        assert words in note
         assert "token" not in note
 
 
