@@ -86,13 +86,14 @@ def signed(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Measure which branches of scripts/ the tests reach that need no container engine, and a smoke test."""
+    """Measure which branches of scripts/ the tests reach that need no container engine, and smoke tests."""
     install(session, "test", "services")
     build_tools(session, *ENGINELESS)
     folders = [f"tests/{name}" for name in ("unit", "pipeline", "registry", "release", "render", "judge")]
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-n", "4", "-m", "not signed", *folders, *session.posargs)
-    run_patiently(session, "coverage", "run", "-m", "invoke", "e2e")
+    for words in (["e2e"], ["autoscale", "--scenario", "keda", "--scenario", "policies"]):
+        run_patiently(session, "coverage", "run", "-m", "invoke", *words)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
