@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from scripts.core.config import demand_no_login
-from scripts.core.errors import ConfigError, RegistryError, ReleaseError
+from scripts.core.errors import REFUSED, ConfigError, RegistryError, ReleaseError
 from scripts.registry.credentials import Credentials
 
 _PREFIX = re.compile(r"^oci://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::(?P<port>\d{1,5}))?(?:/(?P<path>.+?))?/?$")
@@ -89,7 +89,9 @@ class Registry:
         name = "/".join(part for part in (self.path, chart_name) if part)
         if not _PATH.match(name):
             raise RegistryError(
-                f"a chart called {chart_name!r} cannot be in a registry", expected="lower case, a-z 0-9 . _ -"
+                f"a chart called {chart_name!r} cannot be in a registry",
+                expected="lower case, a-z 0-9 . _ -",
+                code=REFUSED,
             )
         return name
 
@@ -98,7 +100,9 @@ class Registry:
         reference = Reference(self.host, self.repository(chart_name), version)
         if not _TAG.match(reference.tag):
             raise RegistryError(
-                f"{version!r} cannot be a tag in a registry", expected="at most 128 of a-z A-Z 0-9 . _ -"
+                f"{version!r} cannot be a tag in a registry",
+                expected="at most 128 of a-z A-Z 0-9 . _ -",
+                code=REFUSED,
             )
         return reference
 

@@ -86,7 +86,7 @@ def read_bump(
     chart = read_chart(work.config.chart)
     repository = find_repository(chart.path, work.runner)
     if not dirty:
-        demand_clean(repository)
+        demand_clean(work.config, repository)
     published: tuple[str, ...] = ()
     try:
         with registry_in_use(work) as registry:
@@ -273,10 +273,21 @@ def commit_message(name: str, version: str) -> str:
     return f"Release {name} {version}"
 
 
-def demand_clean(repository: Repository | None) -> None:
+def demand_clean(config: Config, repository: Repository | None) -> None:
     """Raises GitError when the working tree has changes."""
-    if repository is not None and (dirty := repository.changes()):
+    if repository is not None and (dirty := changed(config, repository)):
         raise uncommitted(dirty)
+
+
+def changed(config: Config, repository: Repository) -> tuple[str, ...]:
+    """The paths, from the root, that differ from HEAD, but for what an earlier run of ours has left untracked."""
+    ours = [folder.resolve() for folder in (config.dist, config.embedded_registry)]
+    paths, held = repository.changes(), repository.tree("HEAD") if repository.commit() else {}
+    return tuple(
+        path
+        for path in paths
+        if path in held or not any((repository.root / path).is_relative_to(folder) for folder in ours)
+    )
 
 
 def uncommitted(dirty: Sequence[Difference | str], *, then: str = _ALLOWED) -> GitError:

@@ -46,6 +46,7 @@ from scripts.release.bump import (
     Bump,
     alone,
     bumped,
+    changed,
     demand_request,
     own_files,
     pending_bump,
@@ -348,7 +349,7 @@ class Release:
             own = own_files(bump)
             found = differences(self._config, self._helm, repository, head, but=own)
         told = {repository.root / difference.path for difference in found}
-        others = [path for path in repository.changes() if (repository.root / path) not in {*told, *own}]
+        others = [path for path in changed(self._config, repository) if (repository.root / path) not in {*told, *own}]
         if found or others:
             raise uncommitted([*found, *others], then=f"then {SAME_COMMAND}")
         flags = repository.flags(*(edit.path for edit in bump.edits))

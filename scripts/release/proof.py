@@ -149,7 +149,12 @@ def _chart(
     reference = registry.reference(name, version or "0")
     found = client.manifest(reference, digest=digest if version is None else None)
     if found is None:
-        raise RegistryError(f"{reference if version else digest} is not published", code=REFUSED)
+        there = f"{registry.remote}/{name}"
+        raise RegistryError(
+            f"{reference if version else f'{there}@{digest}'} is not published",
+            run=f"invoke verify {there}, which takes the last version that is there",
+            code=REFUSED,
+        )
     if digest is not None and found.digest != digest:
         raise RegistryError(
             f"{reference} is not what the reference says", expected=digest, found=found.digest, code=FINDING

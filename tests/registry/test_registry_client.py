@@ -15,7 +15,7 @@ import pytest
 
 from scripts.chart.archive import Package
 from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, sha256
-from scripts.core.errors import ConfigError, RegistryError
+from scripts.core.errors import REFUSED, ConfigError, RegistryError
 from scripts.registry import client as module
 from scripts.registry import transport
 from scripts.registry.client import connect
@@ -402,8 +402,9 @@ class TestNames:
         assert str(Registry(prefix).reference("demo", "1.0.0")) == reference
 
     def test_a_chart_that_no_registry_takes(self) -> None:
-        with pytest.raises(RegistryError, match="'Demo' cannot be in a registry"):
+        with pytest.raises(RegistryError, match="'Demo' cannot be in a registry") as told:
             Registry("oci://ghcr.io").reference("Demo", "1.0.0")
+        assert told.value.code == REFUSED  # the chart's name, and not the world outside
         with pytest.raises(RegistryError, match="cannot be a tag"):
             Registry("oci://ghcr.io").reference("demo", "1.0.0-" + "a" * 140)
 

@@ -336,9 +336,10 @@ def test_a_path_that_leads_out_of_the_clone_fails(shelf: Shelf, source: Callable
 
 
 def test_what_is_not_published_is_no_row(shelf: Shelf) -> None:
-    with pytest.raises(RegistryError, match="is not published"):
+    with pytest.raises(RegistryError, match="is not published") as told:
         shelf.prove(version="7.7.7")
-    with pytest.raises(RegistryError, match="is not published"):
+    assert str(told.value.run).startswith("invoke verify oci://")
+    with pytest.raises(RegistryError, match=r"demo@sha256:5+ is not published"):
         shelf.prove(version=None, digest="sha256:" + "5" * 64)
     with pytest.raises(RegistryError, match="not what the reference says"):
         shelf.prove(digest="sha256:" + "5" * 64)

@@ -22,6 +22,7 @@ from scripts.core.errors import (
     VersionError,
 )
 from scripts.registry.embedded import registry_for
+from scripts.release.bump import read_bump
 from scripts.release.plan import Options, prepared
 from scripts.release.proof import Demand, prove
 from scripts.report.inputs import objection
@@ -148,6 +149,24 @@ def test_what_no_commit_holds_is_not_published(project: Project, where: str) -> 
     assert list(record.dirty) == [where]
     with pytest.raises(GitError, match="without --tag"):
         project.release(allow_dirty=True, tag=True)
+
+
+def test_what_an_earlier_run_has_left_is_nobodys_change(project: Project) -> None:
+    (project.root / ".gitignore").unlink()
+    project.commit("Ignore nothing")
+    project.release()
+    assert project.git("status", "--porcelain") == "?? .registry/\n?? dist/"
+    assert project.release(part="minor").version == "1.3.0"
+    changelog = project.root / "CHANGELOG.md"
+    changelog.write_text(changelog.read_text().replace("## [Unreleased]", "## [Unreleased]\n\n### Fixed\n\n- It"))
+    project.git("commit", "--quiet", "--all", "--message", "Write what is fixed")
+    assert read_bump(project.work, part="patch").new == "1.3.1"
+    (project.root / "dist/notes.txt").write_text("")
+    project.git("add", "--force", "dist/notes.txt")
+    project.git("commit", "--quiet", "--message", "Keep notes there")
+    (project.root / "dist/notes.txt").write_text("mine\n")
+    with pytest.raises(GitError, match=r"dist/notes\.txt"):
+        read_bump(project.work, part="patch")
 
 
 def test_other_files_may_be_uncommitted(project: Project) -> None:
