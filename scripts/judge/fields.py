@@ -51,9 +51,9 @@ _RULES: tuple[tuple[str, str, Level, str], ...] = (
 
 _TAKES_IN = ("port", "protocol", "hostname", "allowedRoutes")  # of a listener, what decides which requests it takes
 _NO_DRAIN = {("maxUnavailable", "0"), ("maxUnavailable", "0%"), ("minAvailable", "100%")}
-# What people and other charts read of a Secret that a chart makes.
+# What people and other charts read of a Secret that a chart makes; in capitals it is an application's own environment.
 _CREDENTIAL = re.compile(
-    r"pass(word)?\b|passwd|token|secret|user(name)?\b|[-_.](key|crt|pem)\b|\b(uri|url|dsn)\b", re.IGNORECASE
+    r"data(?!\.[A-Z\d_]+$)[.\[].*?(?i:pass(word)?\b|passwd|token|secret|user(name)?\b|[-_.](key|crt|pem)\b|\b(uri|url|dsn)\b)"
 )
 # Who reads the annotations of these kinds acts on them: controllers, clouds.
 _HEEDED = re.compile(
@@ -112,7 +112,7 @@ def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:
         return "major", ended
     if kind in ("Certificate", "ExternalSecret") and path in ("spec.secretName", "spec.target.name") and old:
         return "major", "the Secret of the old name is no longer renewed: who mounts it keeps what was last in it"
-    if kind == "Secret" and re.match(r"data[.\[]", path) and new is None and _CREDENTIAL.search(path):
+    if kind == "Secret" and new is None and _CREDENTIAL.match(path):
         return "major", "who reads it by this key (another chart, a person) finds nothing"
     if re.search(r"\.volumes\[[^\]]+\](\.persistentVolumeClaim.*)?$", path) and _claimed(path, old):
         return "major", "the data stays behind in the old volume"

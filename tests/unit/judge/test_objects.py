@@ -150,6 +150,7 @@ def test_a_change_of_one_object(kind: str, changes: str, level: str) -> None:
         ("redis-password", "redis-pass", "major"),
         ("tls.key", "key.tls", "major"),
         ("config.yaml", "settings.yaml", "minor"),
+        ("DB_PASSWORD", "DATABASE_PASSWORD", "minor"),
     ],
 )
 def test_another_key_of_a_secret(old: str, new: str, level: str) -> None:
