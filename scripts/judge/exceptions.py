@@ -12,7 +12,7 @@ from scripts.core.errors import ChangelogError
 from scripts.core.semver import has_rank, rank
 from scripts.judge.reason import LEVELS, Level, Reason
 
-_SAID = re.compile(r"\bcounts as\b", re.IGNORECASE)
+_SAID = re.compile(r"\bcounts as (?:(?:a )?(?:major|minor|patch|none)\b|\w+: `)", re.IGNORECASE)
 _AGAIN = re.compile(r"\bcounts as \w+: `", re.IGNORECASE)
 _FORM = re.compile(
     r"\bcounts as (?P<level>\w+): (?P<abouts>`[^`]+`(?:(?:,| and|, and) `[^`]+`)*),? (?:because|since) (?P<why>\S.*)",

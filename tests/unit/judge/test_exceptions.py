@@ -48,6 +48,7 @@ def test_one_entry_may_say_it_of_several_levels() -> None:
 
 def test_only_what_is_newer_is_read() -> None:
     assert read("- x") == ()
+    assert read('- An empty list counts as unset, and "Counts as" may stand in words.') == ()
     assert len(read("- x", above="1.0.0")) == 1
 
 
@@ -57,6 +58,7 @@ def test_only_what_is_newer_is_read() -> None:
         "- x. Counts as tiny: `a`, because of b.",
         "- x. Counts as patch: a, because of b.",
         "- x. Counts as patch: `a`.",
+        "- x. Counts as a patch: `a`, because of b.",
         "- x. Counts as patch: `a`, because",
         "- x. Counts as patch: `a`, because of b. Counts as tiny: `c`, because of d.",
     ],
