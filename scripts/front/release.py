@@ -206,6 +206,7 @@ def release(
         charts = selected(work.config, work.runner, changed=changed)
         found = several.candidates(work, charts, options, dry_run=dry_run)
         yield present.candidates(found)
+        several.demand_possible(found)
         names = ", ".join(f"{one.chart.name} {one.chart.version}" for one in found if one.state == "absent")
         if names and not dry_run:
             if where := work.config.registry:

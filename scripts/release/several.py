@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scripts.chart.dependencies import outdated, provide_dependencies
 from scripts.chart.source import Chart
-from scripts.core.errors import UsageError
+from scripts.core.errors import ReleaseError, UsageError
 from scripts.release.plan import Options, prepared
 from scripts.release.publish import State
 from scripts.release.record import ReleaseRecord
@@ -16,11 +16,15 @@ from scripts.workspace import Workspace
 
 @dataclass(frozen=True)
 class Candidate:
-    """A chart with what the registry holds of its version. Only one that is `absent` is released."""
+    """A chart with what the registry holds of its version. Only one that is `absent` is released.
+
+    `refusal` is why that one cannot be.
+    """
 
     chart: Chart
     state: State
     words: str
+    refusal: ReleaseError | None = None
 
 
 def refuse_bump(options: Options) -> None:
@@ -45,8 +49,16 @@ def candidates(work: Workspace, charts: Sequence[Chart], options: Options, *, dr
             if step.state == "unknown":
                 ready.demand_possible(committed=False)
             words = f"{step.action}: raise the version" if step.state == "different" else step.action
-            found.append(Candidate(chart, step.state, words))
+            refusal = next((one.refusal for one in ready.plan if one.refusal is not None), None)
+            found.append(Candidate(chart, step.state, words, refusal if step.state == "absent" else None))
     return tuple(found)
+
+
+def demand_possible(plan: Sequence[Candidate]) -> None:
+    """Raises the reason of the first chart that cannot be released, before any of them is."""
+    for one in plan:
+        if one.refusal is not None:
+            raise one.refusal
 
 
 def release_all(work: Workspace, plan: Sequence[Candidate], options: Options) -> tuple[ReleaseRecord, ...]:

@@ -497,6 +497,10 @@ class Charts:
         self.git("commit", "--quiet", "-m", tag)
         self.git("tag", tag)
 
+    def commit_nothing(self) -> None:
+        """A commit that changes no file."""
+        self.git("commit", "--quiet", "--allow-empty", "-m", "nothing")
+
     def write(self, name: str, text: str) -> None:
         """Another template of a chart."""
         (self.project / "charts" / name / "templates" / "map.yaml").write_text(text)
@@ -527,6 +531,17 @@ class TestManyCharts:
             for suite in ElementTree.parse(file).getroot()
         }
         assert found == {"base": "0", "top": "0", "other": "1"}
+
+    def test_none_is_released_where_one_cannot_be(self, cli: Cli, tmp_path: Path) -> None:
+        charts = Charts(cli, tmp_path / "project")
+        charts.told("lint", "--all")
+        charts.commit("other-0.1.0")
+        charts.commit_nothing()
+        for words in ((), ("--dry-run",)):
+            told = cli("release", "--all", "--tag", "--chart", charts.project, *words)
+            told.refused("the git tag other-0.1.0 is at another commit")
+            assert "base 0.1.0" in told.stdout
+            assert "releasing" not in told.stderr
 
     @pytest.mark.timeout(300)
     def test_those_that_changed_are_released_once_in_order_of_dependency(
