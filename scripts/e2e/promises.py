@@ -111,6 +111,8 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
             targets = [port.get("targetPort", port["port"]) for port in ports]
             selector = {"matchLabels": spec["selector"]}
             chosen = [pod for pod in pods if selects(selector, labels_of(pod))]
+            if not chosen and any(selects(selector, labels_of(template)) for template in _asleep(lab, objects)):
+                continue
             named = [
                 port for port in targets if isinstance(port, str)
             ]  # only pods that name such a port are sent requests
@@ -124,9 +126,10 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
             for port in set(known) - {port["port"] for port in ports}:
                 wrong.append(f"{_label(document)} is not on port {port}, where clients look for it")
         elif document.kind == "NetworkPolicy":
-            rules = [rule for way in ("ingress", "egress") for rule in spec.get(way) or ()]
-            wrong += _leads(lab, _label(document), spec.get("podSelector"), _ports(spec.get("ingress") or ()), pods)
-            for rule in rules if lab.subject.careful else ():  # who may come need not be of the release
+            # Who may come need not be of the release, and a port that is let through need not be open.
+            told = spec if lab.subject.careful else {}
+            wrong += _leads(lab, _label(document), spec.get("podSelector"), _ports(told.get("ingress") or ()), pods)
+            for rule in (*(told.get("ingress") or ()), *(told.get("egress") or ())):
                 for peer in (*(rule.get("from") or ()), *(rule.get("to") or ())):
                     if "podSelector" in peer and "namespaceSelector" not in peer:
                         ports = _ports([rule]) if "to" in rule else []
@@ -135,6 +138,15 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
             wrong += _routed(_label(document), spec, documents)
     demand(not wrong, "a selector leads nowhere", "pods, and ports that they open", "\n".join(sorted(set(wrong))))
     return f"{sum(document.kind in ('Service', 'NetworkPolicy') for document in documents)} Services and policies"
+
+
+def _asleep(lab: Lab, namespace: str) -> Iterator[Mapping[str, Any]]:
+    """The templates of the pods that workloads without replicas will have, when they are given some."""
+    for workload in lab.found.workloads:
+        kind, _, name = workload.partition("/")
+        live = lab.api.get(kind, name, namespace)
+        if live and live["spec"].get("replicas") == 0:
+            yield live["spec"]["template"]
 
 
 def _routed(what: str, spec: Mapping[str, Any], documents: Iterable[Document]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -114,9 +115,10 @@ def test_a_service_that_leads_nowhere(changed: dict[str, Any], told: str) -> Non
 def test_a_policy_for_a_port_that_nobody_opens() -> None:
     rule = {"from": [{"podSelector": {"matchLabels": LABELS}}], "ports": [{"port": 9}]}
     policy = {"kind": "NetworkPolicy", "metadata": {"name": "web"}, "spec": {"podSelector": {}, "ingress": [rule]}}
-    assert "NetworkPolicy web leads to port 9" in refused(
-        promises.selected, Cluster(policy, pods=[pod()]), "space", "space"
-    )
+    lab = Cluster(policy, pods=[pod()])
+    assert promises.selected(lab, "space", "space") == "1 Services and policies"
+    lab.subject = Subject("gati", careful=True)
+    assert "NetworkPolicy web leads to port 9" in refused(promises.selected, lab, "space", "space")
 
 
 def test_of_a_named_port_only_pods_that_name_it_are_sent_requests() -> None:
@@ -127,6 +129,15 @@ def test_of_a_named_port_only_pods_that_name_it_are_sent_requests() -> None:
     assert "Service web leads to port 8080, which its pods do not open" in refused(
         promises.selected, numbered, "a", "a"
     )
+
+
+def test_a_service_of_a_workload_without_replicas_waits_for_pods() -> None:
+    asleep = {"metadata": {"name": "web"}, "spec": {"replicas": 0, "template": {"metadata": {"labels": LABELS}}}}
+    lab = Cluster(service(), pods=[], Deployment=[asleep])
+    lab.found = replace(NOTHING, workloads=("Deployment/web",))
+    assert promises.selected(lab, "space", "space") == "1 Services and policies"
+    asleep["spec"]["replicas"] = 1  # type: ignore[index]
+    assert "Service web selects no pod" in refused(promises.selected, lab, "space", "space")
 
 
 def bare(name: str = "tool") -> dict[str, Any]:
