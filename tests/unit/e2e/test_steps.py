@@ -1,0 +1,31 @@
+"""What a step demands of a release, and of nothing else."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from scripts.core.errors import ClusterError
+from scripts.e2e.steps import demand_images
+
+
+@pytest.mark.parametrize(
+    ("images", "right"),
+    [
+        (["here/web:2", "here/back:2"], True),
+        (["here/web:2", "busybox:1.36"], True),  # a sidecar keeps its own version
+        (["here/web:2", "here/back:1"], False),
+        (["example/web:2", "redis:7"], True),
+        (["example/web:1", "redis:7"], False),
+    ],
+)
+def test_the_pods_run_the_version_that_was_asked_for(images: list[str], right: bool) -> None:
+    pods = [{"spec": {"containers": [{"image": image} for image in images]}}]
+    lab = SimpleNamespace(images="here", subject=SimpleNamespace(versioned=True), pods=lambda _: pods)
+    if right:
+        demand_images(cast("Any", lab), "shop", "2")
+    else:
+        with pytest.raises(ClusterError, match="a pod runs another image"):
+            demand_images(cast("Any", lab), "shop", "2")
