@@ -34,6 +34,11 @@ def is_hook(item: Mapping[str, Any]) -> bool:
     return "helm.sh/hook" in (item.get("metadata", {}).get("annotations") or {})
 
 
+def is_passing(item: Mapping[str, Any]) -> bool:
+    """Whether it is a Job that goes by itself once it has ended."""
+    return item["kind"] == "Job" and (item.get("spec") or {}).get("ttlSecondsAfterFinished") is not None
+
+
 def unsettled(item: Mapping[str, Any]) -> str:
     """Why an object is not what it shall become, by what its status says; "" where it says nothing of the kind."""
     spec, status = item.get("spec") or {}, item.get("status") or {}

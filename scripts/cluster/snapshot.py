@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.cluster.api import Api
-from scripts.cluster.objects import Object, is_hook
+from scripts.cluster.objects import Object, is_hook, is_passing
 from scripts.core.paths import below
 
 # What the server or a controller writes, anew in every object.
@@ -99,8 +99,8 @@ def differences(before: Snapshot, after: Snapshot) -> tuple[Difference, ...]:
 
 def _declared(item: Object) -> bool:
     owned = any(owner.get("controller") for owner in item["metadata"].get("ownerReferences", ()))
-    run = is_hook(item) and item["kind"] in ("Pod", "Job")  # it has ended, and is made anew when it is due
-    return not owned and not run and item["kind"] not in _DERIVED and item.get("type") != _HELM_RECORD
+    passing = is_passing(item) or (is_hook(item) and item["kind"] in ("Pod", "Job"))  # it is made anew when it is due
+    return not owned and not passing and item["kind"] not in _DERIVED and item.get("type") != _HELM_RECORD
 
 
 def _key(item: Object) -> str:

@@ -44,7 +44,8 @@ def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
         name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
         own = by_pod.get(uid, [])
         for status in container_statuses(pod):
-            if count := status.get("restartCount", 0):
+            changed = any("definition changed" in event.get("message", "") for event in own)  # of a pod of its own
+            if (count := status.get("restartCount", 0)) and not changed:
                 ended = status.get("lastState", {}).get("terminated", {})
                 killed = killed_by_probe(own, status["name"])
                 why = [str(event.get("message")) for event in own if event["type"] == "Warning"]

@@ -136,3 +136,8 @@ def test_what_a_hook_ran_is_no_part_of_the_state_and_what_it_made_is(kind: str, 
     left = live(kind, "probe", "v1", spec={})
     left["metadata"]["annotations"] = {"helm.sh/hook": "test"}
     assert bool(compared([], [left])) is compared_too
+
+
+def test_a_job_that_goes_by_itself_is_not_missed() -> None:
+    assert compared([live("Job", "once", "batch/v1", spec={"ttlSecondsAfterFinished": 5})], []) == []
+    assert compared([live("Job", "kept", "batch/v1", spec={})], [])

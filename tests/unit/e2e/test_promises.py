@@ -232,6 +232,14 @@ def test_a_restart_is_told_with_the_probe_that_asked_for_it() -> None:
     assert pods.restarts([pod()], events) == []
 
 
+def test_a_pod_of_its_own_starts_again_with_another_image() -> None:
+    """An upgrade changes it in place; the kubelet does the rest."""
+    changed = pod()
+    changed["status"] = {"containerStatuses": [{"name": "main", "restartCount": 1}]}
+    events = [event("Killing", "Container main definition changed, will be restarted", 2, "Normal")]
+    assert pods.restarts([changed], events) == []
+
+
 # -- scalers and budgets ---------------------------------------------------------------------------
 
 

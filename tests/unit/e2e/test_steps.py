@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from scripts.cluster.snapshot import Snapshot
 from scripts.core.errors import ClusterError
-from scripts.e2e.steps import demand_images
+from scripts.e2e.steps import demand_images, demand_same
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,15 @@ def test_the_pods_run_the_version_that_was_asked_for(images: list[str], right: b
     else:
         with pytest.raises(ClusterError, match="a pod runs another image"):
             demand_images(cast("Any", lab), "shop", "2")
+
+
+def test_jobs_named_after_the_revision_may_come_and_go() -> None:
+    def job(name: str, image: str = "a") -> dict[str, Any]:
+        return {"kind": "Job", "metadata": {"name": name}, "spec": {"image": image}}
+
+    first, second = Snapshot({"one": job("run-1")}), Snapshot({"two": job("run-2")})
+    assert demand_same(first, second, but="Job")
+    with pytest.raises(ClusterError, match="not what they were"):
+        demand_same(first, second)
+    with pytest.raises(ClusterError, match="not what they were"):
+        demand_same(first, Snapshot({"one": job("run-1", "b")}), but="Job")
