@@ -116,7 +116,8 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
             named = [
                 port for port in targets if isinstance(port, str)
             ]  # only pods that name such a port are sent requests
-            wrong += _leads(lab, _label(document), selector, named, chosen)
+            for some in [[pod] for pod in chosen] if chosen and lab.subject.careful else [chosen]:
+                wrong += _leads(lab, _label(document), selector, named, some)
             for pod in chosen:
                 numbers = [port for port in targets if port not in named]
                 wrong += _leads(lab, _label(document), selector, numbers, [pod])

@@ -357,7 +357,9 @@ CASES = (
         "livenessProbe of container route-manager .*asks on port 50052, which is not open",
         back('set $main.livenessProbe.grpc "port" 50052'),
     ),
-    case("service-port", "install", "Service gati-ingress is not on port 80", service(f'set {_PORT} "port" 8000')),
+    case(
+        "service-port", "install", "the notes name port 80 of Service gati-ingress", service(f'set {_PORT} "port" 8000')
+    ),
     case(
         "back-selector-wide",
         "install",

@@ -124,7 +124,10 @@ def test_a_policy_for_a_port_that_nobody_opens() -> None:
 def test_of_a_named_port_only_pods_that_name_it_are_sent_requests() -> None:
     """The tests that `helm create` writes bear the labels that its Service selects."""
     test = pod("web-test", container={"ports": []})
-    assert promises.selected(Cluster(service(ports=[{"port": 80, "targetPort": "http"}]), pods=[pod(), test]), "a", "a")
+    lab = Cluster(service(ports=[{"port": 80, "targetPort": "http"}]), pods=[pod(), test])
+    assert promises.selected(lab, "a", "a")
+    lab.subject = Subject("gati", careful=True)  # who promises to be careful selects those pods alone
+    assert "Service web leads to port http" in refused(promises.selected, lab, "a", "a")
     numbered = Cluster(service(), pods=[pod(), test], listens=[])
     assert "Service web leads to port 8080, which its pods do not open" in refused(
         promises.selected, numbered, "a", "a"
