@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.core.paths import shown
 from scripts.core.progress import plain
+from scripts.core.words import many
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -194,7 +195,7 @@ def fleet(parts: Iterable[Part]) -> View:
          "report": part.report, "error": None if part.error is None else str(part.error)}
         for part in parts
     ]  # fmt: skip
-    title = f"{len(parts)} chart{'s'[: len(parts) != 1]}" if parts else "no chart differs"
+    title = many(len(parts), "chart") if parts else "no chart differs"
     return View(title, ("chart", "state", "what"), tuple(rows), {"charts": records})
 
 

@@ -14,6 +14,7 @@ from scripts.core import files
 from scripts.core.errors import FindingsError, ReleaseError
 from scripts.core.junit import Suite
 from scripts.core.parallel import workers
+from scripts.core.words import many
 from scripts.workspace import Workspace
 
 
@@ -52,7 +53,7 @@ def linted(work: Workspace, *, values: Iterable[Path], strict: bool) -> Part:
     outcome = lint.lint(work, values=values)
     _keep(work, outcome.chart, "lint.json", outcome.report())
     told = tuple(f"{one.level}: {one.place or one.check}: {one.message}" for one in outcome.findings)
-    counts = ", ".join(f"{n} {level}{'s'[: n != 1]}" for level in lint.LEVELS[:2] if (n := outcome.count(level)))
+    counts = ", ".join(many(n, level) for level in lint.LEVELS[:2] if (n := outcome.count(level)))
     return _judged(
         outcome.chart, counts or "clean", told, outcome.report(), lambda: lint.demand_clean(outcome, strict=strict)
     )

@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -27,6 +27,7 @@ from scripts.core.files import UNSETTLED, read_file, unsettled
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import has_rank, is_semver
+from scripts.core.words import many
 from scripts.core.yaml_edit import is_numberlike
 from scripts.core.yaml_read import compose
 from scripts.workspace import Workspace
@@ -109,8 +110,7 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
         lambda: schema,
         lambda: changelog_rules(chart, config),
         lambda: dependency_rules(chart),
-        lambda: name_rules(chart),
-        lambda: merge_rules(chart),
+        lambda: file_rules(chart),
     ]
     # Nothing can be said about values or a schema that cannot be read; where they break is told anyway.
     readable = not any(finding.level == "error" for finding in schema)
@@ -135,7 +135,7 @@ def demand_clean(outcome: Lint, *, strict: bool = False) -> None:
     """Raises FindingsError when there is an error in `outcome`, or when `strict` a warning."""
     counts = {level: outcome.count(level) for level in ("error", "warning")}
     if counts["error"] or (strict and counts["warning"]):
-        told = " and ".join(f"{count} {level}{'s'[: count != 1]}" for level, count in counts.items() if count)
+        told = " and ".join(many(count, level) for level, count in counts.items() if count)
         raise FindingsError(f"{outcome.chart.name} {outcome.chart.version} is not clean", found=told)
 
 
@@ -219,13 +219,20 @@ def yaml_rules(file: Path, rules: YamlLintConfig) -> Iterator[Finding]:
             yield Finding("error", "values", what, file)
 
 
-def name_rules(chart: Chart) -> Iterator[Finding]:
+def file_rules(chart: Chart) -> Iterator[Finding]:
+    """The rules about all files of the chart, which are read once."""
+    with contextlib.suppress(ChartError):  # which is told elsewhere
+        files = read_contents(chart.path, chart.name).files
+        yield from _name_rules(chart, files)
+        yield from _merge_rules(chart, files)
+
+
+def _name_rules(chart: Chart, files: Iterable[str]) -> Iterator[Finding]:
     """Names that macOS and Windows take for the same: a clone there lacks a file, and packs another archive."""
     spellings: dict[str, set[str]] = {}
-    with contextlib.suppress(ChartError):  # which is told elsewhere
-        for path in map(PurePosixPath, read_contents(chart.path, chart.name).files):
-            for place in map(str, (path, *path.parents)):
-                spellings.setdefault(unicodedata.normalize("NFC", place).casefold(), set()).add(place)
+    for path in map(PurePosixPath, files):
+        for place in map(str, (path, *path.parents)):
+            spellings.setdefault(unicodedata.normalize("NFC", place).casefold(), set()).add(place)
     for names in spellings.values():
         if len(names) > 1:
             first, *others = sorted(name.partition("/")[2] for name in names)
@@ -233,13 +240,12 @@ def name_rules(chart: Chart) -> Iterator[Finding]:
             yield Finding("warning", "chart", message, chart.path / first)
 
 
-def merge_rules(chart: Chart) -> Iterator[Finding]:
+def _merge_rules(chart: Chart, files: Mapping[str, bytes]) -> Iterator[Finding]:
     """Whether a file of the chart holds both sides of a merge."""
-    with contextlib.suppress(ChartError):  # which is told elsewhere
-        for name, data in read_contents(chart.path, chart.name).files.items():
-            file = chart.path / name.partition("/")[2]
-            if (line := unsettled(data)) is not None and file.is_file():
-                yield Finding("error", "merge", UNSETTLED, file, line)
+    for name, data in files.items():
+        file = chart.path / name.partition("/")[2]
+        if (line := unsettled(data)) is not None and file.is_file():
+            yield Finding("error", "merge", UNSETTLED, file, line)
 
 
 def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from scripts.checks.schemas import schemas_of
 from scripts.core.errors import FindingsError, ReleaseError
 from scripts.core.files import write_atomic
 from scripts.core.junit import Case, Suite, document
+from scripts.core.words import many
 from scripts.workspace import Workspace
 
 _NOTHING = Case("renders nothing")
@@ -139,7 +140,7 @@ def validate(plan: Plan, rendered: Rendered, checker: Checker) -> Validation:
 def demand_valid(outcome: Validation) -> None:
     """Raises FindingsError when an object of `outcome` has a problem, or there is none at all."""
     chart, found = outcome.plan.chart, outcome.problems()
-    told = f"{len(found)} problem{'s'[: len(found) != 1]}"
+    told = many(len(found), "problem")
     if any(not problem.unchecked for problem, _ in found):
         raise FindingsError(f"{chart.name} {chart.version} renders objects that Kubernetes would refuse", found=told)
     if found:

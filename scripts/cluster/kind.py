@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scripts.cluster.objects import labels_of
 from scripts.cluster.startup import Obstacle, last_words, obstacle
 from scripts.cluster.volumes import SHARED
 from scripts.containers.image_load import load_images
@@ -214,8 +215,7 @@ def read_nodes(items: Iterable[Mapping[str, Any]]) -> tuple[Node, ...]:
         address = next((text for text in addresses if ipaddress.ip_address(text).version == 4), None)
         pod_subnet = item["spec"].get("podCIDR")
         if address is not None and pod_subnet is not None:
-            labels = item["metadata"].get("labels", {})
-            nodes.append(Node(item["metadata"]["name"], address, labels.get(ZONE_LABEL), pod_subnet))
+            nodes.append(Node(item["metadata"]["name"], address, labels_of(item).get(ZONE_LABEL), pod_subnet))
     return tuple(sorted(nodes, key=lambda node: node.name))
 
 

@@ -25,7 +25,7 @@ def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:
-    """Whether a pod may be given requests."""
+    """Whether an object says that it is ready: of a pod, that it may be given requests."""
     return conditions(pod).get("Ready", {}).get("status") == "True"
 
 
@@ -75,7 +75,7 @@ def dead_ends(service: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> 
     wanted = spec.get("selector") or {}
     if not wanted:
         return  # somebody else says where it leads
-    chosen = [pod for pod in pods if wanted.items() <= (pod["metadata"].get("labels") or {}).items()]
+    chosen = [pod for pod in pods if wanted.items() <= labels_of(pod).items()]
     if not chosen:
         yield f"{name} selects no pod: {wanted}"
     for pod in chosen:

@@ -93,9 +93,10 @@ def locked(
         return f"{holder(path)} has it"
 
     try:
-        if not deadline and not mine():
+        if deadline:
+            until(mine, what=what, deadline=deadline, interval=0.05, state=state, error=error, run=run)
+        elif not mine():
             raise error(f"something else has {what}", found=state(), run=run)
-        until(mine, what=what, deadline=deadline, interval=0.05, state=state, error=error, run=run)
         yield
     finally:
         os.close(handle)

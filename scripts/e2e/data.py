@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scripts.cluster.objects import Object, conditions, is_ready
+from scripts.cluster.objects import Object, is_ready
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError
 from scripts.e2e.promises import demand
@@ -247,4 +247,4 @@ class _paused:  # noqa: N801 - it reads as a verb where it is used
 
 
 def _answers(node: Object | None) -> bool | None:
-    return True if conditions(node or {}).get("Ready", {}).get("status") == "True" else None
+    return True if is_ready(node or {}) else None

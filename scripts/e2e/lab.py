@@ -22,7 +22,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.manifests import Document, Manifests, read_manifests
 from scripts.cluster.api import Api
 from scripts.cluster.kind import PREFIX, ZONE_LABEL
-from scripts.cluster.objects import Object
+from scripts.cluster.objects import Object, labels_of
 from scripts.cluster.snapshot import Snapshot, read_objects
 from scripts.cluster.transport import Login
 from scripts.core.command import Runner
@@ -445,12 +445,12 @@ class Lab:
 
     def zones(self) -> set[str]:
         """The zones of the nodes on which pods can run."""
-        found = {node["metadata"].get("labels", {}).get(ZONE_LABEL, "") for node in self.nodes()}
+        found = {labels_of(node).get(ZONE_LABEL, "") for node in self.nodes()}
         return found - {""}
 
     def zone_of(self, node: str) -> str:
         found = self.api.get("Node", node) or {"metadata": {}}
-        return str(found["metadata"].get("labels", {}).get(ZONE_LABEL, ""))
+        return str(labels_of(found).get(ZONE_LABEL, ""))
 
     # -- load ----------------------------------------------------------------------------------
 

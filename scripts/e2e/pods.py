@@ -43,8 +43,8 @@ def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
     for pod in pods:
         name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
         own = by_pod.get(uid, [])
+        changed = any("definition changed" in event.get("message", "") for event in own)  # of a pod of its own
         for status in container_statuses(pod):
-            changed = any("definition changed" in event.get("message", "") for event in own)  # of a pod of its own
             if (count := status.get("restartCount", 0)) and not changed:
                 ended = status.get("lastState", {}).get("terminated", {})
                 killed = killed_by_probe(own, status["name"])

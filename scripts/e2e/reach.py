@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.cluster.objects import open_ports
+from scripts.cluster.objects import labels_of, open_ports
 
 Labels = Mapping[str, str]
 Policy = Mapping[str, Any]
@@ -24,7 +24,7 @@ class Place:
     @classmethod
     def of(cls, pod: Mapping[str, Any], namespace: str) -> Place:
         """The place of a pod in `namespace`."""
-        return cls(pod["metadata"].get("labels", {}), namespace, open_ports([pod]))
+        return cls(labels_of(pod), namespace, open_ports([pod]))
 
 
 def allowed(policies: Iterable[Policy], source: Place, target: Place, port: int, protocol: str = "TCP") -> bool:
@@ -91,6 +91,12 @@ def selects(selector: Mapping[str, Any] | None, labels: Labels) -> bool:
     return all(labels.get(key) == value for key, value in wanted.items()) and all(
         _holds(term, labels) for term in (selector or {}).get("matchExpressions") or ()
     )
+
+
+def guards(budget: Mapping[str, Any], labels: Labels) -> bool:
+    """Whether a disruption budget is about a pod with `labels`; without a selector it is about none."""
+    selector = budget["spec"].get("selector")
+    return selector is not None and selects(selector, labels)
 
 
 def _holds(term: Mapping[str, Any], labels: Labels) -> bool:

@@ -19,7 +19,7 @@ from scripts.core.files import write_atomic
 from scripts.e2e import pods, promises
 from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand
-from scripts.e2e.reach import selects
+from scripts.e2e.reach import guards
 from scripts.e2e.recording import Recording, Unasked
 from scripts.e2e.report import Journal
 from scripts.e2e.subject import answer
@@ -164,7 +164,7 @@ def demand_same(before: Snapshot, after: Snapshot, *, but: str = "") -> str:
 
 def demand_restricted(lab: Lab, namespace: str) -> None:
     """The namespace that the chart made admits what is restricted, and nothing else."""
-    found = object_of(lab, "Namespace", namespace)["metadata"].get("labels", {}).get(_ENFORCED)
+    found = labels_of(object_of(lab, "Namespace", namespace)).get(_ENFORCED)
     demand(found == "restricted", "the chart's namespace lets everything in", f"{_ENFORCED}: restricted", str(found))
 
 
@@ -285,8 +285,7 @@ def budget_of(lab: Lab, namespace: str, workload: str) -> Object | None:
     """The disruption budget that guards the pods of a workload."""
     pods = lab.pods(namespace, workload)
     for budget in lab.api.list("PodDisruptionBudget", namespace):
-        selector = budget["spec"].get("selector")
-        if pods and selector is not None and selects(selector, labels_of(pods[0])):
+        if pods and guards(budget, labels_of(pods[0])):
             return budget
     return None
 

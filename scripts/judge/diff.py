@@ -12,6 +12,7 @@ from typing import Any, Literal
 from scripts.chart.manifests import FieldChange, Identity, changes, difference
 from scripts.chart.source import Chart
 from scripts.checks.matrix import Spread, spread
+from scripts.core.words import many
 from scripts.judge import schema as schemas
 from scripts.judge.noise import Noise
 from scripts.judge.renders import render_both
@@ -75,7 +76,7 @@ class Diff:
                 told += [f"~ {title}", *(f"    {field}" for field in fields)]
         if self.folded:
             count = sum(self.folded.values())
-            told.append(f"folded: {count} change{'s'[: count != 1]} of {', '.join(sorted(self.folded))}")
+            told.append(f"folded: {many(count, 'change')} of {', '.join(sorted(self.folded))}")
         return told
 
     def record(self) -> dict[str, Any]:

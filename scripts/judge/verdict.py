@@ -11,6 +11,7 @@ from typing import Any
 from scripts.chart.manifests import Manifests
 from scripts.checks.matrix import spread
 from scripts.core.errors import FindingsError
+from scripts.core.words import many
 from scripts.judge.exceptions import Exempt, exempted
 from scripts.judge.metadata import judge_metadata
 from scripts.judge.noise import Noise
@@ -71,7 +72,7 @@ class Verdict:
         head = f"{self.chart} {self.version} -> {self.current}: "
         if self.level == "none":
             return head + "nothing differs that anybody would notice"
-        count = f"{len(self.reasons)} reason{'s'[: len(self.reasons) != 1]}"
+        count = many(len(self.reasons), "reason")
         custom = f" as of 1.0; in {self.version} that is the {self.part} part" if self.part != self.level else ""
         said = f"{head}{self.level} ({count}){custom}"
         if self.current == self.version:

@@ -22,6 +22,7 @@ from urllib.parse import SplitResult, unquote, urlencode, urljoin, urlsplit
 
 from scripts.core.errors import ConfigError, RegistryError
 from scripts.core.interrupt import pause
+from scripts.core.words import many
 from scripts.registry.proxies import proxy_for
 from scripts.registry.reference import CORRECT, Registry
 
@@ -165,7 +166,7 @@ class Transport:
             return retrying(self._follow, method, url, headers, authorization, body, limit, checked)
         except Transient as error:
             tries = retrying.statistics["attempt_number"]
-            error.found = f"{error.found} (tried {tries} time{'s'[: tries != 1]})"
+            error.found = f"{error.found} (tried {many(tries, 'time')})"
             raise
 
     def _follow(

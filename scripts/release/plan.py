@@ -33,6 +33,7 @@ from scripts.core.git import Remote, Repository, find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.semver import tag_name
+from scripts.core.words import many
 from scripts.judge.verdict import demand_enough
 from scripts.judge.words import markdown
 from scripts.registry.client import LAG, connect
@@ -372,9 +373,7 @@ class Release:
             what = "the commit belongs to no branch until you make one: git switch --create NAME"
             return (f"HEAD is detached: {what if self._options.part else 'the tag is at a commit of no branch'}",)
         behind = repository.behind()
-        words = (
-            f"the branch is {behind} commit{'s'[: behind != 1]} behind its upstream, so that git push will be refused"
-        )
+        words = f"the branch is {many(behind, 'commit')} behind its upstream, so that git push will be refused"
         return (f"{words}: git pull --rebase first",) if behind else ()
 
     def _pending(self, chart: Chart, repository: Repository, part: str) -> Bump | None:

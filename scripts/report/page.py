@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from scripts.core.errors import UsageError
+from scripts.core.words import many
 from scripts.e2e.timeline import clock
-from scripts.report.record import SABOTAGED, many
+from scripts.report.record import SABOTAGED
 
 SECTIONS = {
     "release": "The release",

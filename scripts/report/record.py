@@ -16,6 +16,7 @@ from scripts.chart.source import Chart
 from scripts.core.config import Config
 from scripts.core.errors import ReleaseError
 from scripts.core.paths import shown
+from scripts.core.words import many
 from scripts.e2e.k6 import Request
 from scripts.report.inputs import Inputs, read_junit
 from scripts.report.links import picture
@@ -280,11 +281,6 @@ def _failed(scenarios: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def _unnoticed(faults: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [one for one in faults if one["state"] != "failed"]
-
-
-def many(count: int | None, noun: str) -> str:
-    """`1 request`, `2 requests`."""
-    return f"{count} {noun}{'s'[: count != 1]}"
 
 
 def _total(scenarios: Sequence[Mapping[str, Any]], what: str) -> int:

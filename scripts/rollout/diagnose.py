@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scripts.cluster.objects import Object, conditions, container_statuses, event_time, is_hook, is_ready
+from scripts.cluster.objects import Object, conditions, container_statuses, event_time, is_hook, is_ready, labels_of
 from scripts.rollout.cause import Cause, first_line, refusal
 
 # Seconds that a state has to last before it counts. All but the last two stay below 15.
@@ -199,7 +199,7 @@ class _Reading:
                 continue
             if owner["kind"] in ("Deployment", "StatefulSet", "DaemonSet") and not _observed(owner):
                 return True
-            labels = item["metadata"].get("labels", {})
+            labels = labels_of(item)
             if owner["kind"] == "Deployment":
                 return _revision(item) != _revision(owner)
             if owner["kind"] == "StatefulSet":

@@ -21,8 +21,7 @@ from scripts.checks.lint import (
     changelog_rules,
     chart_rules,
     demand_clean,
-    merge_rules,
-    name_rules,
+    file_rules,
     schema_rules,
     yaml_rules,
 )
@@ -62,7 +61,7 @@ def test_names_that_not_every_system_tells_apart(tmp_path: Path) -> None:
     for name in ("templates/a.yaml", "templates/A.yaml", "Files/x", "files/y", "caf\u00e9", "cafe\u0301", "fine"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
-    told = {(each.level, each.file and each.file.name, each.message.rpartition(" ")[2]) for each in name_rules(chart)}
+    told = {(each.level, each.file and each.file.name, each.message.rpartition(" ")[2]) for each in file_rules(chart)}
     assert told == {
         ("warning", "A.yaml", "templates/a.yaml"),
         ("warning", "Files", "files"),
@@ -76,7 +75,7 @@ def test_a_merge_that_nobody_has_settled_in_any_file(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("one\n<<<<<<< HEAD\ntwo\n=======\nthree\n>>>>>>> theirs\n")
     (tmp_path / "LICENSE").write_text("Heading\n=======\n<<<<<<< alone\n")
-    told = {(each.level, each.line, each.file and each.file.name) for each in merge_rules(chart)}
+    told = {(each.level, each.line, each.file and each.file.name) for each in file_rules(chart)}
     assert told == {("error", 2, "README.md"), ("error", 2, "NOTES.txt"), ("error", 2, "a.conf")}
 
 

@@ -10,7 +10,7 @@ import yaml
 from scripts.chart.manifests import Document, Identity, Manifests
 from scripts.judge.noise import Noise, drawn_fields, drawn_names, steady
 from scripts.judge.objects import Scene, judge_objects
-from scripts.judge.reason import Reason
+from scripts.judge.reason import Reason, highest
 
 POD = {"containers": [{"name": "a", "image": "x/a:1.0.0"}]}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -155,7 +155,7 @@ def test_a_change_of_one_object(kind: str, changes: str, level: str) -> None:
 )
 def test_another_key_of_a_secret(old: str, new: str, level: str) -> None:
     sides = [[make("Secret", changes=f"{{data: {{a: null, {key}: YQ==}}}}")] for key in (old, new)]
-    assert max((reason.level for reason in judge(*sides)), key=("patch", "minor", "major").index) == level
+    assert highest(reason.level for reason in judge(*sides)) == level
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_another_key_of_a_secret(old: str, new: str, level: str) -> None:
 )
 def test_the_class_of_an_ingress_by_field_or_annotation(old: str, new: str, level: str) -> None:
     sides = [[make("Ingress", changes=f"{{metadata: {side}}}")] for side in (old, new)]
-    assert max((reason.level for reason in judge(*sides)), key=("patch", "minor", "major").index) == level
+    assert highest(reason.level for reason in judge(*sides)) == level
 
 
 @pytest.mark.parametrize(
