@@ -38,9 +38,9 @@ _SERVICE_CONFIG = {
                 "initialBackoff": "0.02s",
                 "maxBackoff": "0.5s",
                 "backoffMultiplier": 3,
-                # CANCELLED is how a server that stops ends what reached it too late. Resolving changes nothing, so
-                # asking again is safe.
-                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
+                # CANCELLED is how a server that stops ends what reached it too late, RESOURCE_EXHAUSTED how one that
+                # has as many calls as it takes refuses more. Resolving changes nothing, so asking again is safe.
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED", "RESOURCE_EXHAUSTED"],
             },
         }
     ],

@@ -26,6 +26,8 @@ class Slow:
         await self.go.wait()
         if request.path == "/nowhere":
             await context.abort(grpc.StatusCode.NOT_FOUND, "no route")
+        if request.host == "busy" and len(self.asked) == 1:
+            await context.abort(grpc.StatusCode[request.path.removeprefix("/")], "not now")
         return pb.ResolveResponse(upstream=f"http://answer-{len(self.asked)}")
 
     async def reached(self, count: int) -> None:
@@ -128,6 +130,15 @@ def test_a_refusal_reaches_all_who_wait_and_is_not_kept(run: Any) -> None:
         with pytest.raises(grpc.aio.AioRpcError):
             await client.resolve("a.example.com", "/nowhere")
         assert len(slow.asked) == 2
+
+    run(story)
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "CANCELLED", "RESOURCE_EXHAUSTED"])
+def test_who_cannot_take_a_call_now_is_asked_again(run: Any, code: str) -> None:
+    async def story(slow: Slow, client: Any) -> None:
+        slow.go.set()
+        assert (await client.resolve("busy", f"/{code}")).upstream == "http://answer-2"
 
     run(story)
 

@@ -107,7 +107,8 @@ def test_calls_that_stay_open_are_bounded(start_route_manager: Any) -> None:
 
         codes = [code for code in map(refused, watches) if code is not None]
         assert 900 < len(codes) < 5000, "more are let in than may be, or none"
-        assert set(codes) == {grpc.StatusCode.CANCELLED}, "which ingress asks again"
+        asked_again = {grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED}  # whichever gRPC comes to say
+        assert set(codes) <= asked_again, "by ingress"
         for watch in watches:
             watch.cancel()
 
