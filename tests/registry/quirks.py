@@ -335,11 +335,15 @@ def _proxy(server: Scripted, login: str) -> Iterator[tuple[int, list[str]]]:
 
 def _socks(client: socket.socket) -> str:
     """The host and port that a client of SOCKS asks for by name, granted; its first byte has been read."""
-    client.recv(client.recv(1)[0])
+
+    def read(size: int) -> bytes:
+        return client.recv(size, socket.MSG_WAITALL)  # a client may send them one by one
+
+    read(read(1)[0])
     client.sendall(b"\x05\x00")
-    assert client.recv(4) == b"\x05\x01\x00\x03", "a name, to be looked up by the proxy"
-    name = client.recv(client.recv(1)[0]).decode()
-    port = int.from_bytes(client.recv(2), "big")
+    assert read(4) == b"\x05\x01\x00\x03", "a name, to be looked up by the proxy"
+    name = read(read(1)[0]).decode()
+    port = int.from_bytes(read(2), "big")
     client.sendall(b"\x05\x00\x00\x01" + bytes(6))
     return f"{name}:{port}"
 

@@ -367,6 +367,8 @@ def test_a_request_head_has_a_deadline_of_its_own(stack: Any, before: bytes, pau
                 said += data
             except TimeoutError:
                 client.sendall(b"x")
+            except ConnectionResetError:  # how a connection ends on which more comes than was read
+                break
         assert 0.5 < time.monotonic() - begin < 5
     assert said.startswith(b"HTTP/1.1 408 ")
 
