@@ -22,6 +22,7 @@ REFUSAL = "gati/templates/validate.yaml"
 @pytest.mark.parametrize("version", KUBERNETES[:: len(KUBERNETES) - 1])
 @given(values())
 @example({"securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}})
+@example({"commonAnnotations": {"0": "\xa0"}})  # which sprig takes for a blank, and YAML does not
 def test_accepted_values_render_and_validate(version: str, drawn: dict[str, Any]) -> None:
     jsonschema.validate(merged(DEFAULTS, drawn), SCHEMA)
     try:

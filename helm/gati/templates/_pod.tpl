@@ -29,7 +29,7 @@ spec:
   template:
     metadata:
       {{- include "gati.podLabels" . | trim | nindent 6 }}
-      {{- with include "gati.podAnnotations" . | trim }}
+      {{- with include "gati.podAnnotations" . | trimAll " \n" }}
       {{- . | nindent 6 }}
       {{- end }}
     spec:
