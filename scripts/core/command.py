@@ -265,7 +265,8 @@ class Runner:
         except (OSError, ValueError) as error:  # the latter: a word that holds a NUL
             raise ToolError(f"{program} cannot be started", found=str(error)) from error
         if stopped():  # in the moment since we looked: `end` may not have seen this one
-            _end_group(popen)
+            with popen:  # or its pipes stay open for as long as nobody collects them
+                _end_group(popen)
             raise Stopped
         return popen
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -14,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core import command
 from scripts.core.command import Runner
 from scripts.core.errors import CommandFailed, CommandTimeout, ToolError
-from scripts.core.interrupt import Scope
+from scripts.core.interrupt import Scope, Stopped
 from scripts.core.waiting import until
 
 
@@ -201,3 +203,11 @@ def test_the_end_of_a_scope_ends_what_runs_in_it_and_nothing_else(runner: Runner
     runner.end(outside)
     threads["outside"].join(20)
     assert ended == ["inside", "outside"]
+
+
+def test_one_that_starts_while_all_ends_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left open is a warning to the collector, and so an error of this test."""
+    monkeypatch.setattr(command, "stopped", lambda: True)
+    with pytest.raises(Stopped):
+        Runner().run(("sleep", "30"))
+    gc.collect()
