@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from scripts.chart.archive import read_members
-from scripts.chart.manifests import kubernetes_loader
+from scripts.chart.manifests import strict_loader
 from scripts.core.errors import ChartError
 from scripts.core.files import read_file
 
@@ -177,7 +177,7 @@ def _yaml(data: str | bytes) -> Mapping[str, Any]:
     import yaml
 
     try:
-        content = yaml.load(data, Loader=kubernetes_loader())  # noqa: S506 - a safe loader
+        content = yaml.load(data, Loader=strict_loader())  # noqa: S506 - a safe loader
     except yaml.YAMLError:
         return {}
     return content if isinstance(content, dict) else {}

@@ -281,7 +281,9 @@ def _load(chunk: str, source: str, line: int, *, strict: bool) -> list[Mapping[s
 
     place = source or f"line {line} of the rendered text"
     try:
-        loaded = [data for data in yaml.load_all(chunk, Loader=kubernetes_loader(strict=strict)) if data is not None]
+        loaded = [
+            data for data in yaml.load_all(chunk, Loader=strict_loader() if strict else loader()) if data is not None
+        ]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"rendered line {line + mark.line}" if mark else f"the document at rendered line {line}"
@@ -300,8 +302,8 @@ def _load(chunk: str, source: str, line: int, *, strict: bool) -> list[Mapping[s
 
 
 @functools.cache
-def kubernetes_loader(*, strict: bool = True) -> Any:
-    """A safe loader that, like Kubernetes', leaves a date or a lone `=` as text; `strict` refuses a repeated key."""
+def strict_loader() -> Any:
+    """The loader that, like the API server, refuses a key that stands twice."""
     import yaml
 
     base = loader()
@@ -317,19 +319,7 @@ def kubernetes_loader(*, strict: bool = True) -> Any:
                 seen.add((key.tag, key.value))
         return base.construct_mapping(loader, node, deep)
 
-    resolvers = {
-        first: [
-            (tag, pattern)
-            for tag, pattern in known
-            if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
-        ]
-        for first, known in base.yaml_implicit_resolvers.items()
-    }
-    return type(
-        "ManifestLoader",
-        (base,),
-        {"yaml_implicit_resolvers": resolvers, **({"construct_mapping": construct_mapping} if strict else {})},
-    )
+    return type("StrictLoader", (base,), {"construct_mapping": construct_mapping})
 
 
 def _text(value: Any) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.core.errors import ChartError
 from scripts.core.paths import key_text
+from scripts.core.yaml_read import load
 
 if TYPE_CHECKING:
     from yaml.nodes import Node, ScalarNode
@@ -35,9 +36,9 @@ def set_value(text: str, path: Sequence[str], value: str, *, source: str) -> str
     import yaml
 
     try:
-        wanted = _with(yaml.safe_load(text), path, value)
+        wanted = _with(load(text), path, value)
         fresh = _changed(text, yaml.compose(text, Loader=yaml.SafeLoader), path, value)
-        if yaml.safe_load(fresh) == wanted:
+        if load(fresh) == wanted:
             return fresh
         found = "a value that other lines depend on"
     except (yaml.YAMLError, TypeError) as error:
@@ -121,7 +122,7 @@ def _scalar(text: str, value: str, style: str | None, indent: int) -> str:
         return "'" + value.replace("'", "''") + "'"
     quoted = json.dumps(value, ensure_ascii=False)
     try:
-        plain = style != '"' and not is_numberlike(value) and yaml.safe_load(f"k: {value}") == {"k": value}
+        plain = style != '"' and not is_numberlike(value) and load(f"k: {value}") == {"k": value}
         return value if plain else quoted
     except yaml.YAMLError:
         return quoted

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import re
 from typing import Any
 
 _DEEPEST = 500  # libyaml's loader goes one C call deeper for each level, and crashes the process at 100,000
 _LARGEST = 1_000_000  # values once every alias is followed: ten lines of aliases can stand for billions
 _MARKER = re.compile(r"[-?] ")
+# What a plain scalar is for the reader of Helm and Kubernetes (sigs.k8s.io/yaml), which differs from PyYAML's: 1e3 and
+# 0o17 are numbers, y is true; a date, a lone = and 22:30 are text. By tag: the pattern, and how such a text can begin.
+_SCALARS = {
+    "null": (r"~|null|Null|NULL|", ("~", "n", "N", "")),
+    "bool": (r"y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON|n|N|no|No|NO|false|False|FALSE|off|Off|OFF", "yYtToOnNfF"),
+    "int": (r"[-+]?(0[bB]_*[01][01_]*|0[oO]?[0-7_]*|0[xX]_*[0-9a-fA-F][0-9a-fA-F_]*|[1-9][0-9_]*)", "-+0123456789"),
+    "float": (
+        r"[-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    "merge": (r"<<", "<"),
+}
+_TRUE = frozenset({"y", "yes", "true", "on"})
 
 
 def load(text: str | bytes) -> Any:
-    """The one document in `text`. Raises yaml.YAMLError, for what is nested too deep or grows too large as well."""
-    import yaml
+    """The one document in `text`, as Helm reads it.
 
-    return _loaded(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    Raises yaml.YAMLError, for what is nested too deep or grows too large as well.
+    """
+    return _loaded(text, loader())
 
 
 def load_texts(text: str | bytes) -> Any:
@@ -32,11 +48,33 @@ def compose(text: str) -> Any:
     return yaml.compose(text, Loader=loader())
 
 
+@functools.cache
 def loader() -> Any:
     """The loader class for those who need more than one document, nodes, or rules of their own."""
     import yaml
 
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    made: Any = type("HelmLoader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {"yaml_implicit_resolvers": {}})
+    for kind, (pattern, first) in _SCALARS.items():
+        made.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})\\Z"), list(first))
+    for kind, construct in (("bool", _bool), ("int", _number), ("float", _number)):
+        made.add_constructor(f"tag:yaml.org,2002:{kind}", construct)
+    return made
+
+
+def _bool(_: Any, node: Any) -> bool:
+    return str(node.value).lower() in _TRUE
+
+
+def _number(_: Any, node: Any) -> Any:
+    """An int or a float; the text as it stands where it is too large for one, or is none in spite of its tag."""
+    digits = node.value.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan")
+    try:
+        if node.tag.endswith(":int"):
+            return int(digits, 8 if re.fullmatch(r"[-+]?0[0-7]+", digits) else 0)
+        number = float(digits)
+    except ValueError:
+        return node.value
+    return node.value if math.isinf(number) and "inf" not in digits else number
 
 
 def _loaded(text: str | bytes, loader: Any) -> Any:

@@ -51,8 +51,9 @@ class Foreign:
     def report(self) -> dict[str, Any]:
         return cast("dict[str, Any]", json.loads((self.dist / "e2e" / "report.json").read_text()))
 
-    def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "invoke", "e2e", f"--kube-context={self.context}", "--from=0.1.0", *words]
+    def command(self, *words: str, published: str = "0.1.0") -> list[str]:
+        source = f"--from={published}"
+        return [sys.executable, "-m", "invoke", "e2e", f"--kube-context={self.context}", source, *words]
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_it_says_what_it_would_touch_and_asks_first(foreign: Foreign, api: Api) 
     before = namespaces(api)
     result = run(foreign.command("--scenario=upgrade"), foreign)
     assert result.returncode == USAGE
-    assert f"the context {foreign.context}, in new namespaces gati-e2e-*" in result.stderr
+    assert f"the context {foreign.context}, in new namespaces gati-e2e-*" in result.stdout
     assert "--yes" in result.stderr
     assert namespaces(api) == before
 
@@ -203,14 +204,16 @@ def test_objects_outside_of_namespaces_are_refused_unless_allowed(foreign: Forei
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "wide"}}
     (chart / "templates" / "wide.yaml").write_text(json.dumps({**role, "rules": []}))
     before = namespaces(api)
-    result = run(foreign.command("--scenario=uninstall", "--yes", f"--chart={chart}"), foreign)
+    archive = str(ROOT / "tests" / "render" / "published" / "gati-0.1.0.tgz")
+    command = foreign.command("--scenario=uninstall", "--yes", f"--chart={chart}", published=archive)
+    result = run(command, foreign)
     assert result.returncode == OUTSIDE
     assert "the chart puts objects outside of its namespace" in result.stderr
     assert "ClusterRole wide" in result.stderr
     assert "--cluster-objects" in result.stderr
     assert namespaces(api) == before
     assert api.get("ClusterRole", "wide") is None
-    allowed = run(foreign.command("--scenario=uninstall", "--yes", f"--chart={chart}", "--cluster-objects"), foreign)
+    allowed = run([*command, "--cluster-objects"], foreign)
     assert allowed.returncode == 0, allowed.stderr
     assert api.get("ClusterRole", "wide") is None
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 import yaml
 
 from scripts.core.yaml_read import compose, load, load_texts
+from scripts.workspace import Workspace
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
@@ -55,3 +58,28 @@ def test_many_brackets_are_no_depth() -> None:
 def test_what_is_no_utf_8_is_refused() -> None:
     with pytest.raises(yaml.YAMLError, match="not UTF-8 text: byte 4 is 0xe4"):
         load(b"a: \xe4")
+
+
+# What people write without quotes: two rows of each kind, and some that look like one and are none.
+PLAIN = (
+    *("=", "y", "Y", "n", "N", "yes", "off", "On", "tRue", "~", "null", "Null", "nULL"),
+    *("1:30", "190:20:30", "1:30.5", "2001-01-01", "2001-01-01T00:00:00Z", "1.2.3", ".", "+", "1e", "0x", "0b2", "_1"),
+    *("1e3", "1E3", "1e+3", "5.", ".5", "+.5", "-.5", "0.1e-7", "1e400", "1.10", "1.5_0"),
+    *("+1", "-0", "017", "-017", "08", "0o17", "0O17", "0b11", "-0b11", "0x1F", "1_000", "1__0", "12345678901234"),
+)
+
+
+def test_plain_scalars_are_what_helm_takes_them_for(work: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: plain\nversion: 0.1.0\n")
+    (tmp_path / "templates" / "all.yaml").write_text("all: {{ .Values.all | toJson }}")
+    (tmp_path / "values.yaml").write_text("all:\n" + "".join(f"- {text}\n" for text in PLAIN))
+    rendered = work.helm.template(tmp_path, release="plain", namespace="plain")
+    taken = json.loads(rendered[rendered.index("[") :])
+    ours = load((tmp_path / "values.yaml").read_text())["all"]
+    told = {
+        text: (value, theirs)
+        for text, value, theirs in zip(PLAIN, ours, taken, strict=True)
+        if value != theirs or isinstance(value, bool) != isinstance(theirs, bool)
+    }
+    assert told == {}
