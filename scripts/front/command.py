@@ -133,6 +133,8 @@ def demand_parsed(tasks: Collection) -> None:
     if (called.parent.name if called.name == "__main__.py" else called.name) not in ("invoke", "inv"):
         return  # somebody else reads them
     match sys.argv[1:]:
+        case [] | ["--list" | "-l"]:
+            return  # nothing in it that could be wrong
         case [str(name), "--help" | "-h"] if name in tasks.task_names and tasks[name].positional:
             from invoke.main import program
 
