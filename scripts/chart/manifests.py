@@ -63,6 +63,11 @@ class Document:
         return _text(self._metadata.get("namespace"))
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether it names a namespace that is not the release's."""
+        return self.namespace not in ("", self.release_namespace)
+
+    @property
     def identity(self) -> Identity:
         """The namespace of the release is left out: an object means the same with it and without."""
         group, namespace = self.api_version.rpartition("/")[0], self.namespace

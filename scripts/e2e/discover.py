@@ -11,6 +11,7 @@ from scripts.core.errors import ConfigError
 from scripts.e2e.subject import Question, Subject
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+_OTHERS = ("Job", "CronJob", "Pod", "ReplicaSet")
 _HTTP_PORTS = (80, 3000, 5000, 8000, 8080, 8081, 8888, 9090)
 _TLS_PORTS = (443, 8443)
 _GRPC_PORTS = (50051,)
@@ -22,7 +23,8 @@ class Found:
 
     `workloads` and `behind` (those of them that the question goes to) are "Kind/name"; `claims` are the workloads and
     claims that keep data, `definitions` the kinds that the chart defines, `others` what else it runs, `outside` what it
-    has outside of namespaces. `also` are the workloads behind the front that can be asked, and how.
+    has outside of its namespace. `also` are the workloads behind the front that can be asked, and how. `home` is the
+    namespace that everything is in whatever the release's is, "" where it follows that; `elsewhere` are further ones.
     """
 
     question: Question | None
@@ -37,19 +39,23 @@ class Found:
     outside: tuple[str, ...] = ()
     host_ports: tuple[int, ...] = ()
     also: tuple[tuple[str, Question], ...] = ()
+    home: str = ""
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def exclusive(self) -> str:
         """Why there can be one installation of it at a time, "" where there can be several."""
         if self.outside:
-            return "what it has outside of namespaces"
+            return "what it has outside of its namespace"
+        if self.home:
+            return f"its namespace, which is always {self.home}"
         return "its ports on the nodes" if self.host_ports else ""
 
     def lines(self) -> list[str]:
         """What was found, for a person."""
         lists = (
             ("workloads", self.workloads), ("jobs", self.others), ("keeps data", self.claims),
-            ("defines", self.definitions), ("hooks", self.hooks), ("outside of namespaces", self.outside),
+            ("defines", self.definitions), ("hooks", self.hooks), ("outside of its namespace", self.outside),
         )  # fmt: skip
         told = [f"{what}: {', '.join(names)}" for what, names in lists if names]
         told += [f"one installation at a time, for {self.exclusive}"] if self.exclusive else []
@@ -82,8 +88,9 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
         workloads=tuple(workloads),
         behind=tuple(name for name, data in workloads.items() if _leads(chosen, data)),
         claims=tuple(_claims(own)),
+        elsewhere=tuple(dict.fromkeys(one.namespace for one in every if one.elsewhere)),
         definitions=tuple(document.name for document in every if document.kind == "CustomResourceDefinition"),
-        others=tuple(f"{one.kind}/{one.name}" for one in own if one.kind in ("Job", "CronJob", "Pod", "ReplicaSet")),
+        others=tuple(f"{one.kind}/{one.name}" for one in own if one.kind in _OTHERS),
         hooks=tuple(f"{one.kind}/{one.name} ({', '.join(sorted(one.hook))})" for one in every if one.hook),
         images=tuple(dict.fromkeys((*subject.images, *(image for one in every for image in _images(one.data))))),
         host_ports=tuple(
@@ -100,6 +107,17 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
         ),
         lacks=(*([lack] if lack else []), *([] if workloads else ["a workload: nothing runs all the time"])),
     )
+
+
+def home_of(documents: Iterable[Document]) -> str:
+    """The namespace that the workloads say they are in, which is not the release's; "" where some follow that."""
+    spaces = {
+        one.namespace or one.release_namespace
+        for one in documents
+        if one.kind in (*WORKLOADS, *_OTHERS) and not one.hook
+    }
+    follows = {one.release_namespace for one in documents} & spaces
+    return "" if follows or len(spaces) != 1 else spaces.pop()
 
 
 def _question(

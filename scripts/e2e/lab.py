@@ -151,16 +151,21 @@ class Lab:
 
     # -- namespaces ----------------------------------------------------------------------------
 
-    def name(self, purpose: str) -> str:
-        """The name of a namespace of this run; it is removed with the run, whoever makes it."""
-        name = f"{PREFIX}{self.run}-{re.sub(r'[^a-z0-9]+', '-', purpose.lower())}"[:63].rstrip("-")
+    def name(self, purpose: str, home: str = "") -> str:
+        """The name of a namespace of this run, `home` if given; it is removed with the run, whoever makes it."""
+        name = home or f"{PREFIX}{self.run}-{re.sub(r'[^a-z0-9]+', '-', purpose.lower())}"[:63].rstrip("-")
         with self._lock:
             self._namespaces.append(name)
         return name
 
     def namespace(self, purpose: str) -> str:
-        """A new namespace; it enforces Pod Security `restricted` where the chart says that its pods pass."""
-        name = self.name(purpose)
+        """A new namespace, or the one that the chart is always in.
+
+        It enforces Pod Security `restricted` where the chart says that its pods pass.
+        """
+        name = self.name(purpose, self.found.home)
+        if name == self.found.home and self.api.get("Namespace", name):
+            return name
         labels = {**(_RESTRICTED if self.subject.restricted else {}), _RUN_LABEL: self.run}
         self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
         return name
@@ -168,9 +173,14 @@ class Lab:
     def forget(self, *names: str) -> None:
         """Begin to remove namespaces whose scenario is over, so that their pods make room."""
         for name in names:
-            if self.found.outside:
+            if self.found.outside or self.found.home:
                 self._uninstall(name)
-            self.api.delete("Namespace", name, wait=_CLEAN_DEADLINE if self.found.exclusive else None)
+            if not self._lent(self.api, name):
+                self.api.delete("Namespace", name, wait=_CLEAN_DEADLINE if self.found.exclusive else None)
+
+    def _lent(self, api: Api, name: str) -> bool:
+        """Whether a namespace was there before the run, which is so where a chart is always in one of the cluster's."""
+        return name == self.found.home and _RUN_LABEL not in labels_of(api.get("Namespace", name) or {"metadata": {}})
 
     def _uninstall(self, namespace: str) -> None:
         """Remove the release of a namespace: what it has outside of it stands in the way of the next one."""
@@ -194,12 +204,13 @@ class Lab:
     def clean(self, api: Api, *, wait: bool) -> None:
         """Remove every namespace of the run; `wait` until they are gone. Raises ClusterError naming those left."""
         end, left = time.monotonic() + _CLEAN_DEADLINE, dict[str, str]()
-        for name in self._namespaces:
+        names = [name for name in dict.fromkeys(self._namespaces) if not self._lent(api, name)]
+        for name in names:
             try:
                 api.delete("Namespace", name)
             except ClusterError as error:  # the others are removed all the same
                 left[name] = error.found or error.message
-        for name in self._namespaces if wait else ():
+        for name in names if wait else ():
 
             def gone(name: str = name) -> bool | None:
                 return True if api.get("Namespace", name) is None else None
@@ -211,7 +222,7 @@ class Lab:
                     left[name] = error.message
         if left:
             raise ClusterError(
-                f"{len(left)} of {len(self._namespaces)} namespaces of the run are left",
+                f"{len(left)} of {len(names)} namespaces of the run are left",
                 found="\n".join(f"{name}: {why}" for name, why in left.items()),
                 run=f"kubectl delete namespace {' '.join(left)}",
             )
@@ -219,7 +230,7 @@ class Lab:
     def sweep(self) -> None:
         """Undo what a killed run left on a cluster of ours: its namespaces, closed nodes."""
         for namespace in self.api.list("Namespace"):
-            if namespace["metadata"]["name"].startswith(PREFIX):
+            if namespace["metadata"]["name"].startswith(PREFIX) or _RUN_LABEL in labels_of(namespace):
                 self.api.delete("Namespace", namespace["metadata"]["name"])
         for node in self.api.list("Node"):
             if node["spec"].get("unschedulable"):
@@ -244,7 +255,7 @@ class Lab:
             login=self.login,
             evidence=self.folder / journal.folder / namespace.removeprefix(f"{PREFIX}{self.run}-"),
             say=journal.say,
-            also=[objects] if objects else [],
+            also=[*([objects] if objects else []), *self.found.elsewhere],
             major=major,
         )
 

@@ -46,10 +46,9 @@ def preflight(lab: Lab, *, cluster_objects: bool) -> None:
     ]
     outside = sorted(
         {
-            f"{document.kind} {document.name}"
+            f"{document.kind} {document.name}" + (f" in {document.namespace}" if document.elsewhere else "")
             for document in documents
-            if document.kind != "Namespace"
-            and not lab.api.kind(document.kind, api_version=document.api_version).namespaced
+            if document.kind != "Namespace" and (document.elsewhere or lab.is_outside(document))
         }
     )
     if outside and not cluster_objects:

@@ -273,10 +273,12 @@ def scalers_work(lab: Lab, namespace: str) -> str:
         demand(
             live is not None, f"HPA {name} scales nothing", "a target that exists", f"{target['kind']} {target['name']}"
         )
-        wanted = {metric["resource"]["name"] for metric in spec.get("metrics", ()) if metric["type"] == "Resource"}
+        shares = (metric["resource"] for metric in spec.get("metrics", ()) if metric["type"] == "Resource")
+        wanted = {share["name"] for share in shares if share["target"]["type"] == "Utilization"}
         template = ((live or {}).get("spec") or {}).get("template") or {}  # a custom resource may have none
         for container in (template.get("spec") or {}).get("containers") or ():
-            lacking = wanted - container.get("resources", {}).get("requests", {}).keys()
+            resources = container.get("resources", {})  # a limit alone is the request of the pod
+            lacking = wanted - resources.get("requests", {}).keys() - resources.get("limits", {}).keys()
             demand(
                 not lacking,
                 f"HPA {name} cannot measure container {container['name']}",
@@ -302,21 +304,22 @@ def scalers_work(lab: Lab, namespace: str) -> str:
 
 
 def unscaled(lab: Lab, namespace: str) -> str:
-    """No object of the release sets the replicas of what a scaler owns."""
-    documents = list(lab.manifest(namespace))
-    deployments = [document for document in documents if document.kind == "Deployment"]
-    known = {document.name for document in deployments}
-    owned = {
-        document.data["spec"]["scaleTargetRef"]["name"]
-        for document in documents
-        if document.kind in ("HorizontalPodAutoscaler", "ScaledObject")
-    }
-    demand(owned <= known, "a scaler scales nothing", ", ".join(sorted(known)), ", ".join(sorted(owned - known)))
-    for document in deployments:
-        said, one = "replicas" in document.data["spec"], document.name in owned
-        demand(not (said and one), f"{_label(document)} sets replicas beside its scaler", "no replicas")
-        demand(said or one, f"nobody owns the replicas of {_label(document)}", "replicas, or a scaler")
-    return ", ".join(sorted(owned)) or "no scaler"
+    """No object of the release sets the replicas of what a scaler owns; in a `careful` chart one of them does."""
+    documents = {(document.kind, document.name): document for document in lab.manifest(namespace)}
+    owned = set()
+    for document in documents.values():
+        if document.kind in ("HorizontalPodAutoscaler", "ScaledObject"):
+            target = document.data["spec"]["scaleTargetRef"]
+            key = (target.get("kind", "Deployment"), target["name"])
+            there = key in documents or lab.api.get(*key, document.namespace or namespace)
+            demand(bool(there), "a scaler scales nothing", "a target that exists", " ".join(key))
+            owned.add(key)
+    for key, document in documents.items():
+        said = "replicas" in document.data.get("spec", {})
+        demand(not (said and key in owned), f"{_label(document)} sets replicas beside its scaler", "no replicas")
+        if lab.subject.careful and document.kind == "Deployment":
+            demand(said or key in owned, f"nobody owns the replicas of {_label(document)}", "replicas, or a scaler")
+    return ", ".join(sorted(name for _, name in owned)) or "no scaler"
 
 
 def budgets_work(lab: Lab, namespace: str) -> str:

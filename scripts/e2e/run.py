@@ -38,7 +38,7 @@ from scripts.core.paths import shown
 from scripts.core.progress import Board, Say, silent
 from scripts.core.waiting import locked
 from scripts.e2e.control import Control, control
-from scripts.e2e.discover import NOTHING, Found, discover
+from scripts.e2e.discover import NOTHING, Found, discover, home_of
 from scripts.e2e.lab import CONTROL, RATE, Lab, Published, Tools
 from scripts.e2e.ledger import LATENCY, STOOD, measure, stall, windows
 from scripts.e2e.preflight import preflight
@@ -187,7 +187,8 @@ def foreseen(work: Workspace, options: Options) -> list[str]:
                 kube_version=newest,
                 api_versions=sorted(schemas_of(work).builtin(minor(newest))),
             )
-        return discover(read_manifests(text), subject).lines()
+        documents = read_manifests(text, "gati-e2e")
+        return replace(discover(documents, subject), home=home_of(documents)).lines()
     except ReleaseError as error:
         return [f"what is found in its objects cannot be said: {error.message}"]
 
@@ -246,8 +247,8 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
         )
         if own and own.reused:
             lab.sweep()
-        documents = rendered(lab)
-        lab.found = discovered(lab, documents)
+        home, documents = settled(lab)
+        lab.found = replace(discovered(lab, documents), home=home)
         schemas = schemas_of(work)
         later = {name: schemas.builtin(name) for name in schemas.minors() if _after(name, lab.api.version)}
         notes = [*lab.found.lines(), *charts.notes, *vanishing(documents, schemas.owned_by_kubernetes, later)]
@@ -544,10 +545,28 @@ def bring_services(work: Workspace, own: KindCluster) -> None:
     own.load_images([reference(work.config, service, version) for service in SERVICES for version in VERSIONS])
 
 
-def rendered(lab: Lab) -> list[Document]:
+def settled(lab: Lab) -> tuple[str, list[Document]]:
+    """The namespace that the workloads are in whatever the release's is, "" for none, and what is rendered for it.
+
+    Raises ConfigError where the chart makes that namespace itself, so that no release can be in it.
+    """
+    documents = rendered(lab)
+    if not (home := home_of(documents)):
+        return "", documents
+    documents = rendered(lab, home)
+    if any(one.kind == "Namespace" and one.name == home for one in documents):
+        raise ConfigError(
+            f"the chart makes the namespace {home} and puts its workloads there, wherever the release is",
+            expected="workloads in the namespace of the release, so that each scenario has its own",
+            run='name the value that says where: [tool.gati.e2e.values] KEY = "{namespace}"',
+        )
+    return home, documents
+
+
+def rendered(lab: Lab, namespace: str = "gati-e2e") -> list[Document]:
     """What the candidate renders on this cluster with its first values set, definitions in crds/ too."""
-    target = lab.target(lab.candidate, "gati-e2e")
-    return list(read_manifests(lab.template(target, "gati-e2e", definitions=True)))
+    target = lab.target(lab.candidate, namespace)
+    return list(read_manifests(lab.template(target, namespace, definitions=True), namespace))
 
 
 def vanishing(
@@ -571,9 +590,10 @@ def discovered(lab: Lab, documents: Sequence[Document]) -> Found:
     """What the candidate is, by what it renders. Raises ConfigError."""
     found = discover(documents, lab.subject)
     outside = [
-        f"{one.kind}/{one.name}"
+        f"{one.kind}/{one.name}" + (f" in {one.namespace}" if one.elsewhere else "")
         for one in documents
-        if one.kind != "Namespace" and not one.hook and lab.is_outside(one) and one.name not in found.definitions
+        if one.kind != "Namespace" and not one.hook and one.name not in found.definitions
+        if one.elsewhere or lab.is_outside(one)
     ]
     return replace(found, outside=tuple(outside))
 

@@ -31,6 +31,7 @@ _ENVIRONMENT = {"HELM_NO_PLUGINS": "1"}
 _QUERY_DEADLINE = 30.0
 _LOOK = 0.3  # seconds between two looks at what was seen
 _NEWS = 30.0  # seconds between two lines of progress
+_ELSEWHERE = 5.0  # seconds until a release that is not ready is looked for in other namespaces too
 _PROOF = 4.0  # seconds that a container without a probe has to run before it is believed
 _LATER = 30.0  # seconds by which helm's own deadline is later than ours
 _ENDING = 20.0  # seconds for helm to record a failure and end
@@ -138,7 +139,7 @@ class Rollout:
 
     `major` is that of `helm`, whose 3 has other flags. Every operation raises RolloutFailed, and leaves what helm
     said, events, objects and logs in a folder of its own below `evidence`. `also` names further namespaces that the
-    chart puts objects into: they are watched, too.
+    chart puts objects into: they are watched, too. Where it is None they are looked for in what helm keeps.
     """
 
     def __init__(
@@ -152,12 +153,13 @@ class Rollout:
         evidence: Path,
         say: Say,
         login: Login,
-        also: Sequence[str] = (),
+        also: Sequence[str] | None = None,
         major: int = 4,
     ) -> None:
         self.namespace = namespace
         self.release = release
-        self.namespaces = tuple(dict.fromkeys((namespace, *also)))
+        self.namespaces = tuple(dict.fromkeys((namespace, *(also or ()))))
+        self._told = also is not None
         self.api = api
         self._helm = helm
         self._wait, self._undo = (
@@ -237,6 +239,16 @@ class Rollout:
     def manifest(self) -> Manifests:
         """The objects of the newest revision, as helm keeps them."""
         return kept(self._runner, self._helm, self.release, self.namespace, self.login)
+
+    def elsewhere(self) -> tuple[str, ...]:
+        """The namespaces of objects of the newest revision that nobody told of, once; they are `namespaces` then."""
+        more = list[str]()
+        if not self._told:
+            with contextlib.suppress(CommandFailed):  # helm has kept nothing yet
+                more = [one.namespace for one in self.manifest() if one.namespace not in ("", *self.namespaces)]
+                self._told = True
+        self.namespaces = tuple(dict.fromkeys((*self.namespaces, *more)))
+        return tuple(dict.fromkeys(more))
 
     def unsettled(self) -> Cause | None:
         """The first object of the release, other than pods and what makes them, that says it is not ready yet."""
@@ -343,11 +355,15 @@ class _Operation:
     def _follow(self, process: Process, view: View, end: float, say: Say) -> tuple[bool, Suspicion | None]:
         """True where all went well, and else what is seen that cannot end well, if it is that which ends the wait."""
         patience, news = Patience(), time.monotonic() + _NEWS
+        look = time.monotonic() + _ELSEWHERE
         running: dict[str, float] = {}
         while time.monotonic() < end:
             status = process.wait(_LOOK)
             if status or _FAILS in self.said():
                 return False, None
+            if time.monotonic() > look:
+                look += _NEWS
+                view.join(self._rollout.elsewhere())
             view.refresh()
             scene, now = view.scene(), time.monotonic()
             found = suspicions(scene)
@@ -367,7 +383,7 @@ class _Operation:
 
     def _examine(self, view: View, suspicion: Suspicion | None, redaction: Redaction) -> Suspicion | None:
         """Keep the evidence, before anything is undone; returns what explains the failure, as far as objects tell."""
-        view.refresh()
+        view.join(self._rollout.elsewhere())
         scene = view.scene(with_gone=True)
         suspicion = suspicion or next(iter(ranked(suspicions(scene))), None)
         if suspicion is None and (other := self._rollout.unsettled()):

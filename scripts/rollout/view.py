@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
 from scripts.cluster.api import Api
@@ -30,19 +31,40 @@ class View:
         self._objects: dict[str, Object] = {}
         self._gone: dict[str, Object] = {}
         self._known: frozenset[str] = frozenset()
+        self._kinds: tuple[str, ...] = _WATCHED
+        self._opened = ""
         self.hook_logs: dict[tuple[str, str], str] = {}
         """Logs of containers of hooks that failed, by pod ("namespace/name") and container."""
 
     def __enter__(self) -> Self:
         known = any(f"{kind.name}.{kind.group}" == _CERTIFICATE for kind in self._api.kinds())
-        kinds = (*_WATCHED, _CERTIFICATE) if known else _WATCHED
+        self._kinds = (*_WATCHED, _CERTIFICATE) if known else _WATCHED
         with contextlib.ExitStack() as stack:
-            self._watches = [stack.enter_context(self._api.watch(kinds, name)) for name in self._namespaces]
-            self._read = [0] * len(self._watches)
-            self.refresh()
+            self._stack, self._opened = stack, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            self._watch(self._namespaces)
             self._known = marks(self.objects, self.events)
             self._stack = stack.pop_all()
         return self
+
+    def join(self, namespaces: Iterable[str]) -> None:
+        """Look at further namespaces too. What is older there than the view, by its clock, was there before."""
+        self.refresh()
+        seen = set(self._objects)
+        self._watch(namespaces)
+
+        def before(items: Iterable[Object]) -> Iterator[Object]:
+            for item in items:
+                made = str(item["metadata"].get("creationTimestamp") or "")
+                if item["metadata"]["uid"] not in seen and made < self._opened:
+                    yield item
+
+        self._known |= marks(before(self.objects), before(self.events))
+
+    def _watch(self, namespaces: Iterable[str]) -> None:
+        for name in namespaces:
+            self._watches.append(self._stack.enter_context(self._api.watch(self._kinds, name)))
+            self._read.append(0)
+        self.refresh()
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import pytest
 
+from scripts.chart.manifests import read_manifests
 from scripts.cluster.api import Api
 from scripts.cluster.kind import KindCluster
 from scripts.containers import engine
@@ -51,9 +52,8 @@ class Foreign:
     def report(self) -> dict[str, Any]:
         return cast("dict[str, Any]", json.loads((self.dist / "e2e" / "report.json").read_text()))
 
-    def command(self, *words: str, published: str = "0.1.0") -> list[str]:
-        source = f"--from={published}"
-        return [sys.executable, "-m", "invoke", "e2e", f"--kube-context={self.context}", source, *words]
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "invoke", "e2e", f"--kube-context={self.context}", "--from=0.1.0", *words]
 
 
 @pytest.fixture(scope="module")
@@ -199,23 +199,41 @@ def test_one_missing_rule_is_named_alone(
     ]
 
 
-def test_objects_outside_of_namespaces_are_refused_unless_allowed(foreign: Foreign, api: Api, tmp_path: Path) -> None:
-    chart = Path(shutil.copytree(ROOT / "helm" / "gati", tmp_path / "gati"))
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "wide"}}
-    (chart / "templates" / "wide.yaml").write_text(json.dumps({**role, "rules": []}))
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "wide"}},
+            "ClusterRole wide",
+        ),
+        (
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "wide", "namespace": "default"}},
+            "ConfigMap wide in default",
+        ),
+    ],
+    ids=["in none", "in another"],
+)
+def test_objects_outside_of_its_namespace_are_refused_unless_allowed(
+    foreign: Foreign, api: Api, tmp_path: Path, document: dict[str, Any], told: str
+) -> None:
+    for folder in ("helm/gati", "tests/render/published"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for file in ("pyproject.toml", "CHANGELOG.md"):
+        shutil.copy(ROOT / file, tmp_path)
+    chart = tmp_path / "helm" / "gati"
+    (chart / "templates" / "wide.yaml").write_text(json.dumps(document))
     before = namespaces(api)
-    archive = str(ROOT / "tests" / "render" / "published" / "gati-0.1.0.tgz")
-    command = foreign.command("--scenario=uninstall", "--yes", f"--chart={chart}", published=archive)
+    command = foreign.command("--scenario=uninstall", "--yes", f"--chart={chart}")
     result = run(command, foreign)
     assert result.returncode == OUTSIDE
     assert "the chart puts objects outside of its namespace" in result.stderr
-    assert "ClusterRole wide" in result.stderr
+    assert told in result.stderr
     assert "--cluster-objects" in result.stderr
     assert namespaces(api) == before
-    assert api.get("ClusterRole", "wide") is None
+    assert api.current(document) is None
     allowed = run([*command, "--cluster-objects"], foreign)
     assert allowed.returncode == 0, allowed.stderr
-    assert api.get("ClusterRole", "wide") is None
+    assert api.current(document) is None
 
 
 @contextlib.contextmanager
@@ -300,13 +318,11 @@ def test_an_api_server_that_is_away_for_20_seconds_is_waited_for(
 @pytest.fixture
 def without_operators(api: Api, toolchain: Toolchain) -> Iterator[None]:
     """A cluster that lacks the kinds of KEDA and of the Prometheus Operator."""
-    import yaml
-
     documents = [
         document
         for name in CRD_SETS
         for file in crd_files(name, toolchain)
-        for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
+        for document in (dict(one.data) for one in read_manifests(file.read_text(encoding="utf-8")))
         if document["spec"]["group"] in ("keda.sh", "monitoring.coreos.com")
     ]
     for document in documents:

@@ -84,7 +84,7 @@ def test_a_missing_parent_is_made(text: str, expected: str) -> None:
         ("b:\n  c: [1]", "more than one value"),
         ("b:\n  c: &it 1\nd: *it\n", "undefined alias"),
         ("b:\n  c: 1\n  c: 2\n", "other lines depend on"),
-        ("b: ~\n", "mapping values are not allowed here"),
+        ("b: ~\n", "mapping values are not allowed"),
     ],
 )
 def test_what_cannot_be_changed_alone_is_refused(text: str, found: str) -> None:

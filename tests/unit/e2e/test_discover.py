@@ -9,7 +9,7 @@ import pytest
 
 from scripts.chart.manifests import read_manifests
 from scripts.core.errors import ConfigError
-from scripts.e2e.discover import Found, discover
+from scripts.e2e.discover import Found, discover, home_of
 from scripts.e2e.subject import Subject, read_subject
 
 SUBJECT = Subject("app")
@@ -178,3 +178,32 @@ def test_what_the_front_asks_is_asked_too() -> None:
     subject = Subject("app", service="app", path="/asked", backs=("Deployment/back", "Deployment/lone"))
     also = found(workload(), back, lone, *services, subject=subject).also
     assert [(name, str(question)) for name, question in also] == [("Deployment/back", "grpc of Service back")]
+
+
+def put(namespace: str, name: str = "app", kind: str = "Deployment") -> str:
+    where = f", namespace: {namespace}" if namespace else ""
+    return f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}{where}}}\nspec: {{}}\n"
+
+
+@pytest.mark.parametrize(
+    ("texts", "home"),
+    [
+        ([put(""), put("", "b")], ""),
+        ([put("mine"), put("mine", "b")], ""),
+        ([put("fixed"), put("fixed", "b"), put("", kind="ConfigMap")], "fixed"),
+        ([put("fixed"), put("", "b")], ""),
+        ([put("fixed"), put("other", "b")], ""),
+        ([put("fixed", kind="ConfigMap")], ""),
+    ],
+    ids=["none said", "the release's", "one", "one of two", "two", "nothing runs there"],
+)
+def test_a_namespace_that_the_workloads_are_always_in(texts: list[str], home: str) -> None:
+    documents = read_manifests("\n---\n".join(texts), "mine")
+    assert home_of(documents) == home
+
+
+def test_objects_in_another_namespace_leave_room_for_one_installation() -> None:
+    documents = read_manifests("\n---\n".join([put(""), put("other", "map", "ConfigMap")]), "mine")
+    assert discover(documents, SUBJECT).elsewhere == ("other",)
+    always = replace(discover(documents, SUBJECT), home="fixed")
+    assert "one installation at a time, for its namespace, which is always fixed" in always.lines()

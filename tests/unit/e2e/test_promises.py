@@ -246,8 +246,8 @@ def test_a_pod_of_its_own_starts_again_with_another_image() -> None:
 # -- scalers and budgets ---------------------------------------------------------------------------
 
 
-def scaler(*, able: str = "True", target: str = "web") -> dict[str, Any]:
-    metrics = [{"type": "Resource", "resource": {"name": "cpu"}}]
+def scaler(*, able: str = "True", target: str = "web", measure: str = "Utilization") -> dict[str, Any]:
+    metrics = [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": measure}}}]
     conditions = [{"type": "AbleToScale", "status": able, "reason": "FailedGetScale", "message": "not found"}]
     return {
         "metadata": {"name": "web"},
@@ -256,8 +256,8 @@ def scaler(*, able: str = "True", target: str = "web") -> dict[str, Any]:
     }
 
 
-def deployment(requests: dict[str, str]) -> dict[str, Any]:
-    spec = {"template": {"spec": {"containers": [{"name": "main", "resources": {"requests": requests}}]}}}
+def deployment(given: dict[str, str], what: str = "requests") -> dict[str, Any]:
+    spec = {"template": {"spec": {"containers": [{"name": "main", "resources": {what: given}}]}}}
     return {"metadata": {"name": "web"}, "spec": spec}
 
 
@@ -274,8 +274,17 @@ def test_a_scaler_that_does_not_scale(hpa: dict[str, Any], requests: dict[str, s
     assert told in refused(promises.scalers_work, lab, "space")
 
 
-def test_a_scaler_that_does() -> None:
-    lab = Cluster(pods=[], HorizontalPodAutoscaler=[scaler()], Deployment=[deployment({"cpu": "1"})])
+@pytest.mark.parametrize(
+    ("hpa", "target"),
+    [
+        (scaler(), deployment({"cpu": "1"})),
+        (scaler(), deployment({"cpu": "1"}, "limits")),
+        (scaler(measure="AverageValue"), deployment({})),
+    ],
+    ids=["by requests", "by limits, which are requests then", "by a value"],
+)
+def test_a_scaler_that_does(hpa: dict[str, Any], target: dict[str, Any]) -> None:
+    lab = Cluster(pods=[], HorizontalPodAutoscaler=[hpa], Deployment=[target])
     assert promises.scalers_work(lab, "space") == "HPA web (the cluster has no metrics)"
 
 
@@ -283,6 +292,30 @@ def test_a_scaler_of_a_custom_resource_may_have_no_template_to_read() -> None:
     rollout = {"metadata": {"name": "web"}, "spec": {"workloadRef": {"name": "web"}}}
     lab = Cluster(pods=[], HorizontalPodAutoscaler=[scaler()], Deployment=[rollout])
     assert promises.scalers_work(lab, "space") == "HPA web (the cluster has no metrics)"
+
+
+def owned(kind: str, spec: dict[str, Any], scaled: str = "web") -> Cluster:
+    """A workload `web`, and a scaler of `scaled`."""
+    about = {"metadata": {"name": "web"}}
+    target = {"scaleTargetRef": {"kind": kind, "name": scaled}}
+    scaled_by = {"kind": "HorizontalPodAutoscaler", **about, "spec": target}
+    return Cluster({"kind": kind, **about, "spec": spec}, scaled_by, pods=[])
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "Rollout"])
+def test_replicas_have_one_owner(kind: str) -> None:
+    assert promises.unscaled(owned(kind, {}), "space") == "web"
+    assert f"{kind} web sets replicas beside its scaler" in refused(promises.unscaled, owned(kind, {"replicas": 2}), "")
+    nobody = refused(promises.unscaled, owned(kind, {"replicas": 2}, scaled="nobody"), "space")
+    assert nobody.startswith("a scaler scales nothing")
+    assert f"{kind} nobody" in nobody
+
+
+def test_a_careful_chart_says_its_replicas_or_has_them_scaled() -> None:
+    alone = Cluster({"kind": "Deployment", "metadata": {"name": "web"}, "spec": {}}, pods=[])
+    assert promises.unscaled(alone, "space") == "no scaler"
+    alone.subject = replace(alone.subject, careful=True)
+    assert "nobody owns the replicas of Deployment web" in refused(promises.unscaled, alone, "space")
 
 
 def budget(**status: Any) -> dict[str, Any]:

@@ -35,8 +35,9 @@ WAITS = 'trap "echo told >> $LOG; exit 1" TERM; while :; do sleep 0.1; done'
 class Recording:
     """A watch that has seen a recorded failure, `later` than it was opened."""
 
-    def __init__(self, name: str | None, container: Mapping[str, Any]) -> None:
+    def __init__(self, name: str | None, container: Mapping[str, Any], release_namespace: str = "") -> None:
         self._name = name
+        self._release_namespace = release_namespace
         self._container = container
         self._calls = 0
 
@@ -44,7 +45,11 @@ class Recording:
         self._calls += 1
         if self._name is None or self._calls == 1:  # the first look is at what was there before
             return ()
-        document = json.loads((RECORDED / f"{self._name}.json").read_text(encoding="utf-8"))
+        text = (RECORDED / f"{self._name}.json").read_text(encoding="utf-8")
+        if self._release_namespace:
+            key = '"meta.helm.sh/release-namespace": '
+            text = text.replace(f'{key}"broken-{self._name}"', f'{key}"{self._release_namespace}"')
+        document = json.loads(text)
         for item in document["objects"]:
             for status in item["status"].get("containerStatuses", ()):
                 status.update(self._container)
@@ -360,3 +365,23 @@ def test_a_release_that_never_served_is_not_touched(helm: Helm, tmp_path: Path) 
     with pytest.raises(RolloutFailed) as failed:
         rollout(helm, Cluster(), tmp_path).recover()
     assert failed.value.cause.run == "helm uninstall app --wait --namespace=here"
+
+
+def test_objects_in_another_namespace_are_looked_at_as_well(
+    helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The release is in one, and what it runs in another, which only what helm keeps of it says."""
+
+    class Elsewhere(Cluster):
+        @contextlib.contextmanager
+        def watch(self, kinds: Sequence[str], namespace: str | None = None) -> Iterator[Recording]:
+            yield Recording("image-pull" if namespace == "elsewhere" else None, {}, release_namespace="here")
+
+    monkeypatch.setattr("scripts.rollout.rollout._ELSEWHERE", 0.1)
+    document = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app", "namespace": "elsewhere"}}
+    (tmp_path / "manifest.yaml").write_text(json.dumps(document), encoding="utf-8")
+    helm.does(WAITS)
+    with pytest.raises(RolloutFailed) as failed:
+        rollout(helm, Elsewhere(), tmp_path).install(Target("x"), deadline=60)
+    assert failed.value.cause.kind == "image-pull"
+    assert failed.value.seconds < 30
