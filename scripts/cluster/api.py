@@ -153,9 +153,9 @@ class Api:
         path = kind.path(space, document["metadata"]["name"])
         return self._send("PATCH", path, document, query, "application/apply-patch+yaml")
 
-    def patch(self, kind: str, name: str, namespace: str | None, change: Object) -> Object:
-        """Merge `change` into the object; None removes a field."""
-        path = self.kind(kind).path(namespace, name)
+    def patch(self, kind: str, name: str, namespace: str | None, change: Object, *, part: str = "") -> Object:
+        """Merge `change` into the object, or into a `part` of it ("status"); None removes a field."""
+        path = self.kind(kind).path(namespace, name) + (f"/{part}" if part else "")
         return self._send("PATCH", path, change, {"fieldManager": FIELD_MANAGER}, "application/merge-patch+json")
 
     def delete(

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.cluster.objects import labels_of
+from scripts.cluster.provided import SHARED
 from scripts.cluster.startup import Obstacle, last_words, obstacle
-from scripts.cluster.volumes import SHARED
 from scripts.containers.image_load import load_images
 from scripts.containers.leftovers import remove
 from scripts.containers.node_image import NodeImage, node_image

@@ -22,8 +22,8 @@ from scripts.chart.source import read_chart
 from scripts.checks.schemas import schemas_of
 from scripts.cluster.api import Api, connect
 from scripts.cluster.kind import PREFIX, KindCluster, cluster, demand_reachable_nodes
+from scripts.cluster.provided import provided
 from scripts.cluster.transport import Login
-from scripts.cluster.volumes import provisioned
 from scripts.containers import leftovers
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.core.command import Runner
@@ -254,7 +254,7 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
         notes = [*lab.found.lines(), *charts.notes, *vanishing(documents, schemas.owned_by_kubernetes, later)]
         if own:
             notes += filter(None, [_bring_images(own, lab.found, runner)])
-            stack.enter_context(provisioned(lab.api, own.volumes))
+            stack.enter_context(provided(lab.api, own.volumes))
         for note in notes:
             work.say(note)
         about, toolkit = _about(lab, own, options), toolkit_facts(work)
