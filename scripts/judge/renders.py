@@ -123,8 +123,8 @@ def render_both(
             further_plan = replace(after, values=tuple(changed.values()), kube_versions=ends, ways=())
             news = {**renders.of(after), **renders.of(further_plan)}
         else:
-            own_values = tuple(changed.get(column.name, column) for column in before.values)
-            news = renders.of(replace(after, values=own_values))
+            after = replace(after, values=tuple(changed.get(column.name, column) for column in before.values))
+            news = renders.of(after)
         cells = _cells(before, after, olds, news, told)
         drawn, names = _drawn(before, after, olds, news, renders)
         cells = _steadied(cells, names)

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from scripts.chart.source import read_chart
+from scripts.judge.diff import diff_charts
 from scripts.judge.judge import judge_charts
 from scripts.judge.verdict import line
 from scripts.workspace import open_workspace
@@ -68,3 +69,19 @@ def test_a_copy_of_the_values_that_neither_takes_says_nothing(tmp_path: Path) ->
     work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
     verdict = judge_charts(work, read_chart(chart), read_chart(again), "0.1.0", kube_versions=["1.33"])
     assert [line(reason) for reason in verdict.reasons] == []
+
+
+def test_a_values_file_that_differs_beside_drawn_fields_is_told(tmp_path: Path) -> None:
+    chart = tmp_path / "one" / "drawing"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: drawing\nversion: 0.1.0\n")
+    (chart / "values-prod.yaml").write_text("word: old\n")
+    (chart / "templates" / "secret.yaml").write_text(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n"
+        "stringData: {word: '{{ .Values.word }}', drawn: {{ randAlpha 9 }}}\n"
+    )
+    again = shutil.copytree(chart, tmp_path / "again" / "drawing")
+    (again / "values-prod.yaml").write_text("word: new\n")
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
+    found = diff_charts(work, ("old", read_chart(chart)), ("new", read_chart(again)), kube_versions=["1.33"])
+    assert [str(field) for one in found.objects for field in one.fields] == ["stringData.word: *** -> ***"]
