@@ -70,8 +70,11 @@ _SELECTED = re.compile(
 )
 
 
-def judge_field(kind: str, change: FieldChange) -> tuple[Level, str]:
-    """The level and the meaning of a changed field, for what is judged by no better rule."""
+def judge_field(kind: str, change: FieldChange, *, bears: bool = False) -> tuple[Level, str]:
+    """The level and the meaning of a changed field, for what is judged by no better rule.
+
+    `bears`: it differs by nothing but the chart's version, or the application's.
+    """
     if (key := label_key(change.path)) is not None:
         return _label(kind, change, *key)
     if re.search(rf"{_C}\.image$", change.path) and isinstance(change.old, str) and isinstance(change.new, str):
@@ -80,6 +83,8 @@ def judge_field(kind: str, change: FieldChange) -> tuple[Level, str]:
         return given
     if special := _special(kind, change):
         return special
+    if bears:
+        return "patch", "bears the version"
     for kinds, path, level, meaning in _RULES:
         if re.fullmatch(kinds, kind) and re.search(path, change.path):
             return level, meaning

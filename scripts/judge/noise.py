@@ -42,6 +42,17 @@ class Noise:
         carried = any(_replaced(old, *pair) == new for pair in self.versions if pair[0] != pair[1])
         return key if carried or key in _VERSION_KEYS else ""
 
+    def bears(self, change: FieldChange) -> bool:
+        """Whether a text is the same but for a version in it, as in an address that files of this version stand at."""
+        old, new = change.old, change.new
+        if not (isinstance(old, str) and isinstance(new, str)):
+            return False
+        for was, now in self.versions:
+            told_apart = "." in was  # 8 stands in too much else
+            if told_apart and re.sub(rf"(?<![\d.]){re.escape(was)}(?!\.?\d)", now, old) == new:
+                return True
+        return False
+
 
 def label_key(path: str) -> tuple[str, str] | None:
     """("labels" or "annotations", key) where `path` leads to one."""

@@ -169,7 +169,7 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
         elif change.path == "apiVersion" and not _BUILT_IN.match(group):
             level, meaning = "minor", "the operator has to serve this version of its API"
         else:
-            level, meaning = judge_field(kind, change)
+            level, meaning = judge_field(kind, change, bears=scene.noise.bears(change))
         one, other = _masked(kind, change)
         yield Reason(level, f"{about} {change.path}", one, other, meaning)
 
@@ -206,7 +206,7 @@ def _judge_hook(
         elif "hook-delete-policy" in change.path or "hook-output-log-policy" in change.path:
             level, meaning = "patch", "what is left of the hook"
         else:
-            level, meaning = judge_field(kind, change)
+            level, meaning = judge_field(kind, change, bears=scene.noise.bears(change))
             level = "minor" if level == "major" else level
         yield Reason(level, f"{about} {change.path}", change.old, change.new, meaning)
 

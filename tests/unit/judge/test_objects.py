@@ -273,6 +273,24 @@ def test_noise_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "level"),
+    [
+        ("https://host/x-1.0.0/crds.yaml", "https://host/x-1.1.0/crds.yaml", "patch"),
+        ("v1.0.0", "v1.1.0", "patch"),
+        ("x-1.0.0 and 1.0.0", "x-1.1.0 and 1.0.0", "minor"),
+        ("11.0.0", "11.1.0", "minor"),
+        ("--image=a/driver:v1.0.0", "--image=a/driver:v1.1.0", "minor"),
+        ("--threads=8", "--threads=9", "minor"),
+    ],
+)
+def test_a_text_that_bears_the_version_is_no_change_of_its_own(old: str, new: str, level: str) -> None:
+    args = "{{spec: {{template: {{spec: {{containers: [{{name: a, args: [run, '{}']}}]}}}}}}}}"
+    sides = [make("Deployment", changes=args.format(side)) for side in (old, new)]
+    scene = {"noise": Noise((("1.0.0", "1.1.0"), ("8", "9")))}
+    assert [reason.level for reason in judge([sides[0]], [sides[1]], **scene)] == [level]
+
+
+@pytest.mark.parametrize(
     ("kind", "at", "told"),
     [
         ("ServiceMonitor", "{{spec: {{selector: {{matchLabels: {{helm.sh/chart: x-{}}}}}}}}}", False),
