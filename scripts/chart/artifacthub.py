@@ -27,7 +27,7 @@ _FINGERPRINT = re.compile(r"^[0-9A-Fa-f]{40}$")
 
 @dataclass(frozen=True)
 class Objection:
-    """Something Artifact Hub would refuse, or where `ignored` pass over. `line` counts from 0 inside the annotation."""
+    """Something Artifact Hub would refuse, or with `ignored` take as it is. `line` counts from 0 in the annotation."""
 
     annotation: str
     message: str
@@ -54,7 +54,8 @@ def objections(annotations: Mapping[str, Any], version: str) -> Iterator[Objecti
             yield from (Objection(name, message, line, ignored) for line, message in rule(value))
     prerelease = as_text(annotations.get(f"{PREFIX}prerelease"))
     if prerelease and (prerelease[0] in "tT1") != ("-" in version.partition("+")[0]):
-        yield Objection(f"{PREFIX}prerelease", f"is {prerelease!r}, but the version is {version}")
+        message = f"is {prerelease!r}, but the version is {version}"
+        yield Objection(f"{PREFIX}prerelease", message, ignored=True)  # it may be a pre-release for other reasons
 
 
 def as_text(value: Any) -> str | None:

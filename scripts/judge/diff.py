@@ -16,8 +16,8 @@ from scripts.core.words import many
 from scripts.judge import schema as schemas
 from scripts.judge.noise import Noise
 from scripts.judge.renders import render_both
-from scripts.judge.side import Side, read_side
-from scripts.judge.verdict import Cell, brief, versions
+from scripts.judge.side import Side, read_side, versions
+from scripts.judge.verdict import Cell, brief
 from scripts.workspace import Workspace
 
 SCHEMA_VERSION = 1

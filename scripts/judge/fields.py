@@ -8,7 +8,7 @@ from typing import Any
 
 from scripts.chart.manifests import FieldChange
 from scripts.judge.defaults import quantity
-from scripts.judge.images import judge_image
+from scripts.judge.images import is_tagged, judge_image
 from scripts.judge.noise import label_key
 from scripts.judge.reason import Level
 
@@ -79,6 +79,8 @@ def judge_field(kind: str, change: FieldChange, *, bears: bool = False) -> tuple
         return _label(kind, change, *key)
     if re.search(rf"{_C}\.image$", change.path) and isinstance(change.old, str) and isinstance(change.new, str):
         return judge_image(change.old, change.new)
+    if re.search(r"\.\w*[iI]mage$", change.path) and is_tagged(change.old) and is_tagged(change.new):
+        return judge_image(change.old, change.new)  # of what an operator runs
     if given := _handed_on(change):
         return given
     if special := _special(kind, change):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from scripts.judge.reason import Level, numbers, version_level
 
 _TAIL = re.compile(r"^(?P<name>.+?)(?::(?P<tag>[\w][\w.-]*))?(?:@(?P<digest>[\w+.]+:[0-9a-fA-F]+))?$")
+_TAGGED = re.compile(r"[a-z\d.-]+(:\d+/[a-z\d._-]+)?(/[a-z\d._-]+)*(?=[:@])(:[\w][\w.-]*)?(@sha256:[\da-f]{64})?")
 
 
 def parts(image: str) -> tuple[str, str, str]:
@@ -15,6 +17,11 @@ def parts(image: str) -> tuple[str, str, str]:
     if found is None:
         return image, "", ""
     return found["name"], found["tag"] or "", found["digest"] or ""
+
+
+def is_tagged(text: Any) -> bool:
+    """Whether a text is an image with its tag or digest."""
+    return isinstance(text, str) and _TAGGED.fullmatch(text) is not None
 
 
 def judge_image(old: str, new: str) -> tuple[Level, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scripts.chart.manifests import Document, FieldChange, Identity, Manifests, difference
+from scripts.judge.reason import bears
 
 _KEY = r'(?:\["(?P<quoted>.*)"\]|\.(?P<plain>[\w-]+))$'
 _LABEL = re.compile(rf"(?:^|\.)metadata\.(labels|annotations){_KEY}")
@@ -43,15 +44,8 @@ class Noise:
         return key if carried or key in _VERSION_KEYS else ""
 
     def bears(self, change: FieldChange) -> bool:
-        """Whether a text is the same but for a version in it, as in an address that files of this version stand at."""
-        old, new = change.old, change.new
-        if not (isinstance(old, str) and isinstance(new, str)):
-            return False
-        for was, now in self.versions:
-            told_apart = "." in was  # 8 stands in too much else
-            if told_apart and re.sub(rf"(?<![\d.]){re.escape(was)}(?!\.?\d)", now, old) == new:
-                return True
-        return False
+        """Whether a text is the same but for a version in it."""
+        return bears(change.old, change.new, self.versions)
 
 
 def label_key(path: str) -> tuple[str, str] | None:

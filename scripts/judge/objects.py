@@ -27,7 +27,7 @@ _CLUSTER_WIDE = frozenset(
 )
 _BUILT_IN = re.compile(r"^(|apps|batch|autoscaling|policy|extensions|[a-z.]+\.k8s\.io)$")
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"})
-_HEADLESS_NAMES = frozenset({"PodDisruptionBudget", "NetworkPolicy", "HorizontalPodAutoscaler"})
+_HEADLESS_NAMES = frozenset({"PodDisruptionBudget", "NetworkPolicy", "HorizontalPodAutoscaler", "Job"})
 _ALIKE = 0.6  # share of equal lines from which two objects of one kind are one that was renamed
 _AMOUNT = re.compile(r"\.requests\.storage$|\.sizeLimit$|^spec\.hard\b")
 _HASHED = re.compile(r"-[0-9a-f]{7,64}$")
@@ -392,6 +392,8 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document]) -> 
             yield Reason("minor", about, document.kind, None, "stays in the cluster; the release forgets it")
         elif rights.governs(document):
             yield Reason("patch", about, document.kind, None, "what it granted is told by account")
+        elif document.kind == "Job":
+            yield Reason("minor", about, document.kind, None, "is deleted, and nothing does its work any more")
         elif key.kind in _WORKLOADS and (other := _replacement(key, fresh)):
             meaning = f"deleted, and made again as a {other.kind}: downtime"
             yield Reason("major", about, document.kind, other.kind, meaning)

@@ -107,3 +107,14 @@ def numbers(text: str | None) -> tuple[int, int, int] | None:
         return None
     major, minor, patch = (int(part or 0) for part in found.groups())
     return major, minor, patch
+
+
+def bears(old: Any, new: Any, versions: Iterable[tuple[str, str]]) -> bool:
+    """Whether two texts differ by nothing but one of `versions` (old, new), as in the address of a release's files."""
+    if not (isinstance(old, str) and isinstance(new, str)):
+        return False
+    for was, now in versions:
+        told_apart = "." in was  # 8 stands in too much else
+        if told_apart and re.sub(rf"(?<![\d.]){re.escape(was)}(?!\.?\d)", now, old) == new:
+            return True
+    return False

@@ -104,3 +104,9 @@ def _archived(archive: Path) -> Side:
         read_schema(schema, f"{archive}: values.schema.json") if schema else None,
         {name: data.decode(errors="replace") for name, data in inside.items() if re.search(r"(^|/)templates/", name)},
     )
+
+
+def versions(old: Side, new: Side) -> tuple[tuple[str, str], ...]:
+    """What labels and texts carry of each version: the chart's own and the application's."""
+    pairs = [(old.version, new.version), (old.app_version or "", new.app_version or "")]
+    return tuple(pair for pair in pairs if all(pair))

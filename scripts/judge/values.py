@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from scripts.core.paths import key_text
 from scripts.judge import schema as schemas
 from scripts.judge.defaults import quantity
-from scripts.judge.images import judge_image, judge_tag
-from scripts.judge.reason import Level, Reason
-from scripts.judge.side import Side
+from scripts.judge.images import is_tagged, judge_image, judge_tag
+from scripts.judge.reason import Level, Reason, bears
+from scripts.judge.side import Side, versions
 
 Path = tuple[str, ...]
 Leaves = Mapping[Path, Any]
@@ -26,6 +26,7 @@ _ASKING = re.compile(
     r"[{(|\s](?:if|with|range|default|coalesce|ternary|hasKey|get|dig|empty|or|and|not|eq|ne|kindIs|typeIs|compact)\s"
 )
 _TIMING = ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold")
+_DIGEST = re.compile(r"sha\d+:[0-9a-f]{64,}")
 _FEW = 3  # keys with the very same change that are told one by one
 _NOTHING: tuple[Any, ...] = ("", None, {}, [])
 
@@ -73,7 +74,9 @@ def _keys(old: Side, new: Side) -> Iterator[tuple[Path, Reason]]:
         was, now = _at(old.values, path), _at(new.values, path)
         if path in before and path in after:
             if was != now or type(was) is not type(now):
-                yield path, _default(path, was, now, reread=reads[0].actions(path) != reads[1].actions(path))
+                reread = reads[0].actions(path) != reads[1].actions(path)
+                level, meaning = _default_level(path, was, now, reread=reread, versions=versions(old, new))
+                yield path, Reason(level, f"values {key_text(path)}", was, now, meaning)
             elif _forgotten(*reads, path) and not _foreign(new, path):
                 meaning = "no template reads it any more: a values file that sets it has no effect"
                 yield path, Reason("major", f"values {key_text(path)}", was, was, meaning)
@@ -175,13 +178,10 @@ def _accepted(side: Side, reads: _Reads, path: Path) -> bool:
     return not _refused(side, path) and reads.reads(path) and (reads.exactly(path) or reads.spells(path[-1]))
 
 
-def _default(path: Path, old: Any, new: Any, *, reread: bool) -> Reason:
-    level, meaning = _default_level(path, old, new, reread=reread)
-    return Reason(level, f"values {key_text(path)}", old, new, meaning)
-
-
-def _default_level(path: Path, old: Any, new: Any, *, reread: bool = False) -> tuple[Level, str]:
-    """`reread`: the templates read it in another way than before."""
+def _default_level(
+    path: Path, old: Any, new: Any, *, reread: bool = False, versions: Iterable[tuple[str, str]] = ()
+) -> tuple[Level, str]:
+    """`reread`: the templates read it in another way than before. `versions` as for `bears`."""
     name = path[-1]
     nothing = [side in _NOTHING for side in (old, new)]
     if _shape(old) is not _shape(new) and None not in (old, new) and (reread or not any(nothing)):
@@ -195,10 +195,12 @@ def _default_level(path: Path, old: Any, new: Any, *, reread: bool = False) -> t
     if isinstance(old, str) and isinstance(new, str):
         if name.casefold() in ("tag", "imagetag") and old and new:
             return judge_tag(old, new)
-        if name.casefold() == "image" and ":" in old and ":" in new:
+        if name.casefold().endswith("image") and is_tagged(old) and is_tagged(new):
             return judge_image(old, new)
-        if name.casefold() == "digest" and old and new:
+        if (name.casefold() == "digest" and old and new) or (_DIGEST.fullmatch(old) and _DIGEST.fullmatch(new)):
             return "patch", "another build of the image"
+        if bears(old, new, versions):
+            return "patch", "bears the version"
     if quantity(old) is not None and quantity(old) == quantity(new) and "resources" in path:
         return "patch", "the same amount in another unit"
     if name in _TIMING and len(path) > 1 and path[-2].endswith("robe"):

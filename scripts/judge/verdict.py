@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +18,7 @@ from scripts.judge.metadata import judge_metadata
 from scripts.judge.noise import Noise
 from scripts.judge.objects import Scene, judge_objects
 from scripts.judge.reason import LEVELS, Level, Reason, highest, raised_part, required_part, suffices
-from scripts.judge.side import Side
+from scripts.judge.side import Side, versions
 from scripts.judge.values import judge_values
 
 SCHEMA_VERSION = 1
@@ -139,12 +140,6 @@ def make_verdict(
     return Verdict(name, source, old.version, new.version, level, part, _ordered(reasons), tuple(notes))
 
 
-def versions(old: Side, new: Side) -> tuple[tuple[str, str], ...]:
-    """What labels carry of each version: the chart's own and the application's."""
-    pairs = [(old.version, new.version), (old.app_version or "", new.app_version or "")]
-    return tuple(pair for pair in pairs if all(pair))
-
-
 def demand_enough(verdict: Verdict) -> None:
     """Raises FindingsError where the version is raised by less than it has to be."""
     if verdict.enough:
@@ -196,6 +191,10 @@ def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
                     judge_objects(cell.old, cell.new, replace(scene, namespace=cell.release or scene.namespace))
                 )
             found = known[pair]
+        if cell.release:  # all that is no matter of the release's name is told already
+            told = Counter(_nameless(reason) for reason, _ in places.values())
+            here_too = Counter(map(_nameless, found))
+            found = [one for one in found if told[_nameless(one)] < here_too[_nameless(one)]]
         for reason in found:
             about = re.sub(r" \([a-z0-9-]+\)", "", reason.about)  # the release's namespace is told where it is another
             key = json.dumps([*replace(reason, about=about).record().values()], default=str, sort_keys=True)
@@ -206,6 +205,12 @@ def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
         everywhere = set(own) == set(usual) and reason.new != "refused"
         found.append(reason if everywhere else replace(reason, where=str(spread(own or where))))
     return found
+
+
+def _nameless(reason: Reason) -> str:
+    """A reason by all but the name of its object."""
+    about = re.sub(r"^(\w+)/\S+( \([a-z0-9-]+\))?", r"\1", reason.about)
+    return json.dumps([*replace(reason, about=about).record().values()], default=str)
 
 
 _GROUPS = ("Chart.yaml", "values", "schema")

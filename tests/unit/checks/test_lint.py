@@ -121,7 +121,7 @@ class TestChart:
         text = GOOD + "  artifacthub.io/prerelease: 'false'\n"
         assert found(chart_of(tmp_path, text)) == []
         ((level, _, message),) = found(chart_of(tmp_path, text.replace("1.2.3", "1.2.3-rc.1")))
-        assert (level, "the version is 1.2.3-rc.1" in message) == ("error", True)
+        assert (level, "the version is 1.2.3-rc.1" in message) == ("warning", True)
 
     @pytest.mark.parametrize(
         ("written", "words"), [("true", ""), ("false", "the version is"), ("1.10", "must be text"), ("[a]", "must be")]

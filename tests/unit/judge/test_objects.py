@@ -225,6 +225,29 @@ def test_a_name_after_the_content_is_no_other_object() -> None:
     assert reason.level == "patch"
 
 
+def test_a_job_that_went_has_done_its_work() -> None:
+    assert [one.level for one in judge([make("Job")], [])] == ["minor"]
+    assert [one.level for one in judge([make("Job", name="x-1-0-0")], [make("Job", name="x-1-1-0")])] == ["minor"]
+    assert [one.level for one in judge([make("CronJob")], [])] == ["major"]
+
+
+@pytest.mark.parametrize(
+    ("key", "old", "new", "level"),
+    [
+        ("image", "a/cluster:8.4.7-7.1", "a/cluster:8.4.8-8.1", "patch"),
+        ("sidecarImage", "a/cluster:8.4.7", "a/cluster:9.0.0", "major"),
+        ("pooler_image", "a.io:5000/b/c:v1.0.0", "a.io:5000/b/c:v1.1.0", "minor"),
+        ("image", "8.4.7", "8.4.8", "minor"),
+    ],
+)
+def test_an_image_that_an_operator_is_told_is_judged_as_one(key: str, old: str, new: str, level: str) -> None:
+    sides = [
+        Document({"apiVersion": "x.io/v1", "kind": "Cluster", "metadata": {"name": "x"}, "spec": {"db": {key: side}}})
+        for side in (old, new)
+    ]
+    assert [one.level for one in judge([sides[0]], [sides[1]])] == [level]
+
+
 def test_what_is_kept_is_not_lost() -> None:
     kept = make("ConfigMap", annotations={"helm.sh/resource-policy": "keep"})
     assert [one.level for one in judge([kept], [])] == ["minor"]

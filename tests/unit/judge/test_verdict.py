@@ -1,0 +1,26 @@
+"""Which reasons of several renders make a verdict."""
+
+from __future__ import annotations
+
+from scripts.chart.manifests import Manifests, read_manifests
+from scripts.judge.side import Side
+from scripts.judge.verdict import Cell, make_verdict
+
+
+def service(name: str, port: int) -> Manifests:
+    return read_manifests(
+        f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{ports: [{{name: a, port: {port}}}]}}\n"
+    )
+
+
+def test_a_release_of_another_name_adds_what_it_alone_shows() -> None:
+    sides = [Side({"name": "x", "version": version}, {"values.yaml": {}}) for version in ("1.0.0", "2.0.0")]
+    usual = Cell("values.yaml", "1.33", service("x", 80), service("x", 81))
+    port = "Service/x spec.ports[a].port"
+    for name in ("another-x", "x"):
+        another = Cell("release another", "1.33", service(name, 80), service(name, 81), release="another", further=True)
+        verdict = make_verdict(sides[0], sides[1], [usual, another], source="1.0.0")
+        assert [reason.about for reason in verdict.reasons] == [port]
+    another = Cell("release another", "1.33", service("a", 80), service("b", 80), release="another", further=True)
+    verdict = make_verdict(sides[0], sides[1], [usual, another], source="1.0.0")
+    assert [reason.about for reason in verdict.reasons] == ["Service/a", port]
