@@ -69,12 +69,18 @@ _IF = re.compile(r"^(\s*\{\{-? (?:else )?if )(.+?)( -?\}\}.*)$")
 _INDENT = re.compile(r"\b(n?indent) (\d+)")
 _KEY = re.compile(r"^(\s*(?:- )?)([a-zA-Z][\w-]*)(:(?: .*)?)$")
 _LEAF = re.compile(r"^\s+(?:- )?[a-zA-Z][\w.-]*: \S.*$")
-_SWAPS = (
+_OPERATORS = (
     (re.compile(r"\beq\b"), "ne"), (re.compile(r"\bne\b"), "eq"), (re.compile(r"\band\b"), "or"),
-    (re.compile(r"\bor\b"), "and"), (re.compile(r"\btrue\b"), "false"), (re.compile(r"\bfalse\b"), "true"),
-    (re.compile(r"\bhttp\b"), "grpc"), (re.compile(r"\bgrpc\b"), "http"), (re.compile(r"\bgt\b"), "lt"),
-    (re.compile(r'\["get"'), '["*"'), (re.compile(r"ClusterIP\b"), "NodePort"), (re.compile(r"\bTCP\b"), "UDP"),
+    (re.compile(r"\bor\b"), "and"), (re.compile(r"\bgt\b"), "lt"),
 )  # fmt: skip
+_WORDS = (
+    (re.compile(r"\btrue\b"), "false"), (re.compile(r"\bfalse\b"), "true"), (re.compile(r"\bhttp\b"), "grpc"),
+    (re.compile(r"\bgrpc\b"), "http"), (re.compile(r'\["get"'), '["*"'), (re.compile(r"ClusterIP\b"), "NodePort"),
+    (re.compile(r"\bTCP\b"), "UDP"),
+)  # fmt: skip
+_ACTION = re.compile(r"(\{\{.*?\}\})")
+_TEXT = re.compile(r'"[^"]*"')
+_TOLD = re.compile(r'fail (\(printf )?"[^"]*"')  # to a person
 
 
 def of_chart(chart: Path) -> list[Mutant]:
@@ -100,17 +106,25 @@ def _of_templates(chart: Path) -> Iterator[Mutant]:
 def _edits(line: str, suffix: str) -> Iterator[Edit]:
     if (found := _IF.match(line)) and "else" not in found[1]:
         yield f"{found[1]}not ({found[2]}){found[3]}", "condition negated", "a feature is there when it is off"
-    if found := _INDENT.search(line):
-        deeper = f"{line[: found.start()]}{found[1]} {int(found[2]) + 2}{line[found.end() :]}"
-        yield deeper, "two columns deeper", "a block belongs to another key"
-    for pattern, instead in _SWAPS:
-        if ("{{" in line or ":" in line) and (swap := pattern.search(line)):
+    if (found := _INDENT.search(line)) and (columns := int(found[2])):  # deeper, a whole block would mean the same
+        shallower = f"{line[: found.start()]}{found[1]} {max(0, columns - 2)}{line[found.end() :]}"
+        yield shallower, "two columns to the left", "a block belongs to another key"
+    decides = _TEXT.sub(_blank, "".join(part if "{{" in part else " " * len(part) for part in _ACTION.split(line)))
+    means = decides if suffix == ".txt" else _TOLD.sub(_blank, line)
+    for swaps, where in ((_OPERATORS, decides), (_WORDS, means)):
+        for pattern, instead in swaps:
+            if not (swap := pattern.search(where)):
+                continue
             after = line[: swap.start()] + instead + line[swap.end() :]
             yield after, f"{swap[0]} becomes {instead}", "a choice, a port or a right is another one"
     if suffix in (".yaml", ".tpl") and _LEAF.match(line) and "define" not in line:
         yield "", "line taken away", "a probe, a limit, a label or a context is missing"
         if found := _KEY.match(line):
             yield f"{found[1]}{found[2]}x{found[3]}", "key misspelt", "a setting is ignored or refused"
+
+
+def _blank(found: re.Match[str]) -> str:
+    return " " * len(found[0])
 
 
 def _of_defaults(chart: Path) -> Iterator[Mutant]:

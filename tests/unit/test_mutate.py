@@ -53,7 +53,7 @@ def test_a_default_that_is_wrong_is_still_yaml(chosen: list[Mutant]) -> None:
     ("line", "change"),
     [
         ("{{- if .Values.a }}", "condition negated"),
-        ("    {{- toYaml .x | nindent 4 }}", "two columns deeper"),
+        ("    {{- toYaml .x | nindent 4 }}", "two columns to the left"),
         ("    readOnlyRootFilesystem: true", "line taken away"),
         ("    readOnlyRootFilesystem: true", "key misspelt"),
         ('    verbs: ["get", "watch"]', '["get" becomes ["*"'),
@@ -67,6 +67,22 @@ def test_a_line_of_a_template_has_its_faults(tmp_path: Path, line: str, change: 
     made = [one for one in of_chart(tmp_path) if one.change.startswith(change)]
     assert len(made) == 1
     assert made[0].line == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{{- fail "a and b, or true" -}}',
+        "a key and its value: as people say",
+        '{{- include "x" (dict "a" "this and that") -}}',
+        "{{- toYaml .x | nindent 0 }}",
+    ],
+)
+def test_what_is_only_said_has_none(tmp_path: Path, line: str) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "a.tpl").write_text(f"{line}\n")
+    (tmp_path / "values.yaml").write_text("{}\n")
+    assert [one.change for one in of_chart(tmp_path)] == []
 
 
 @pytest.mark.parametrize(
