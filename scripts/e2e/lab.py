@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.helm import Helm
-from scripts.chart.manifests import Document, Manifests, read_manifests
+from scripts.chart.manifests import Document, Manifests, difference, read_manifests
 from scripts.cluster.api import Api
 from scripts.cluster.kind import PREFIX, ZONE_LABEL
 from scripts.cluster.objects import Object, labels_of
@@ -337,6 +337,13 @@ class Lab:
     def render(self, chart: Published, namespace: str, *, values: str = "") -> Manifests:
         """The objects that helm renders of `chart` for this cluster, without asking it."""
         return read_manifests(self.template(self.target(chart, namespace, values=values), namespace))
+
+    def drawn(self, target: Target, namespace: str) -> list[str]:
+        """The objects ("Secret web") that two renders of one and the same differ in: passwords, dates, names."""
+        one, again = (read_manifests(self.template(target, namespace)) for _ in range(2))
+        found = difference(one, again)
+        objects = (*found.added, *found.removed, *(change.identity for change in found.changed))
+        return sorted({f"{each.kind} {each.name}" for each in objects})
 
     def manifest(self, namespace: str, *, hooks: bool = False) -> Manifests:
         """The objects of the installed release, as helm keeps them; its hooks where they are asked for."""

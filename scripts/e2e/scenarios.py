@@ -158,7 +158,7 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
         journal.detail(promises.monitored(lab, namespace, objects))
     run_tests(lab, journal, rollout, values)
     with journal.step(f"{values}: the same again changes nothing"):
-        demand_idempotent(lab, rollout, target, objects)
+        demand_idempotent(lab, journal, rollout, target, objects)
     with journal.step(f"{values}: replicas have one owner, which is able to scale"):
         journal.detail(f"{promises.unscaled(lab, namespace)}; {promises.scalers_work(lab, objects)}")
     with journal.step(f"{values}: a disruption budget guards the pods, and lets a node be drained"):

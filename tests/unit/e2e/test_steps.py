@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ import pytest
 
 from scripts.cluster.snapshot import Snapshot
 from scripts.core.errors import ClusterError
+from scripts.e2e import steps
 from scripts.e2e.steps import demand_images, demand_same
 
 
@@ -42,3 +44,38 @@ def test_jobs_named_after_the_revision_may_come_and_go() -> None:
         demand_same(first, second)
     with pytest.raises(ClusterError, match="not what they were"):
         demand_same(first, Snapshot({"one": job("run-1", "b")}), but="Job")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "told"),
+    [
+        ([], "the objects are not what they were"),
+        (["Secret web"], "installing the same again replaced pods"),
+        (["Deployment web", "Secret web"], ""),
+        (["Deployment web"], "the objects are not what they were"),
+    ],
+    ids=["nothing", "the Secret", "the Secret and its checksum", "the pods"],
+)
+def test_the_same_again_changes_nothing_but_what_is_rendered_anew(
+    monkeypatch: pytest.MonkeyPatch, drawn: list[str], told: str
+) -> None:
+    """A chart may draw a password, or roll its pods, at each render."""
+    numbers = itertools.count()
+
+    def snapshot(*_: Any) -> Snapshot:
+        return Snapshot({"s": {"kind": "Secret", "metadata": {"name": "web"}, "data": {"a": str(next(numbers))}}})
+
+    def pods(_: str) -> tuple[dict[str, Any], ...]:
+        return ({"metadata": {"name": "web-1", "uid": str(next(numbers))}},)
+
+    monkeypatch.setattr(steps, "taken", snapshot)
+    lab = SimpleNamespace(pods=pods, deadline=1, drawn=lambda *_: drawn)
+    release = SimpleNamespace(upgrade=lambda *_, **__: None, namespace="shop")
+    skipped: list[str] = []
+    words = (cast("Any", lab), SimpleNamespace(skip=skipped.append), release, None, "shop")
+    if told:
+        with pytest.raises(ClusterError, match=told):
+            steps.demand_idempotent(*cast("Any", words))
+    else:
+        steps.demand_idempotent(*cast("Any", words))
+    assert [line.rpartition(": ")[2] for line in skipped] == ([", ".join(drawn)] if drawn else [])
