@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import hashlib
 import itertools
@@ -250,14 +251,20 @@ def changes(old: Any, new: Any, path: str = "") -> Iterator[FieldChange]:
         for name in [*before, *(name for name in after if name not in before)]:
             yield from changes(before.get(name), after.get(name), f"{path}[{name}]")
     elif isinstance(old, list) and isinstance(new, list):
-        for index in range(max(len(old), len(new))):
-            yield from changes(
-                old[index] if index < len(old) else None,
-                new[index] if index < len(new) else None,
-                f"{path}[{index}]",
-            )
+        for was, now in _side_by_side(old, new):
+            index = now if was is None else was
+            one, other = None if was is None else old[was], None if now is None else new[now]
+            yield from changes(one, other, f"{path}[{index}]")
     elif old != new or type(old) is not type(new):
         yield FieldChange(path, old, new)
+
+
+def _side_by_side(old: list[Any], new: list[Any]) -> Iterator[tuple[int | None, int | None]]:
+    """Which items of two lists to compare, so that one that came or went does not differ with all that follow it."""
+    before, after = ([json.dumps(item, sort_keys=True, default=str) for item in side] for side in (old, new))
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind != "equal":
+            yield from itertools.zip_longest(range(a, b), range(c, d))
 
 
 def _by_name(items: Any) -> dict[str, Any] | None:

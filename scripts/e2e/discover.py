@@ -178,10 +178,15 @@ def _choices(
 
 def _protocol(port: Mapping[str, Any], probe: Mapping[str, Any]) -> str:
     """What is spoken at a port of a Service whose pods' readiness probe on it is `probe`, {} without one."""
-    said = f"{port.get('appProtocol') or ''} {port.get('name') or ''}".lower()
+    told = str(port.get("appProtocol") or "").lower()  # says more than the name, and than the number
+    said = told or str(port.get("name") or "").lower()
     if "httpGet" in probe:
         return "https" if probe["httpGet"].get("scheme") == "HTTPS" else "http"
-    if "grpc" in probe or "grpc" in said or port["port"] in _GRPC_PORTS:
+    if "grpc" in probe or "grpc" in said or (told.endswith("/h2c") and "grpc" in str(port.get("name") or "")):
+        return "grpc"
+    if told:
+        return {"http": "http", "https": "https", "ws": "http", "wss": "https"}.get(told.rpartition("/")[2], "tcp")
+    if port["port"] in _GRPC_PORTS:
         return "grpc"
     if "https" in said or port["port"] in _TLS_PORTS:
         return "https"

@@ -193,8 +193,8 @@ def _label(kind: str, change: FieldChange, what: str, key: str) -> tuple[Level, 
         return _enforced(change)
     if change.old is None and _INJECTING.search(key):
         return "minor", "what heeds this label puts more into the pods"
-    if change.old is None:
-        return "patch", "a further label"
+    if change.old in (None, "") and change.new is not None:
+        return "patch", "a further label" if change.old is None else "a label has a value now"
     pod = inner and re.search(_WORKLOADS, kind) is not None
     if pod or (_SELECTED.search(kind) and not inner):
         if _DESCRIPTIVE.search(key):

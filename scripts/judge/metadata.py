@@ -24,8 +24,8 @@ def judge_metadata(old: Side, new: Side, known: Sequence[str] = ()) -> Iterator[
         yield Reason("major", "Chart.yaml name", was.get("name"), now.get("name"), meaning)
     yield from _types(was.get("type") or "application", now.get("type") or "application")
     if was.get("apiVersion") != now.get("apiVersion"):
-        level: Level = "major" if now.get("apiVersion") == "v2" else "minor"
-        meaning = "Helm 2 cannot install it" if level == "major" else "read by another rule of helm"
+        level: Level = "patch" if now.get("apiVersion") == "v2" else "minor"
+        meaning = "Helm 3 and later read both" if level == "patch" else "read by another rule of helm"
         yield Reason(level, "Chart.yaml apiVersion", was.get("apiVersion"), now.get("apiVersion"), meaning)
     yield from _application(old.app_version, new.app_version)
     if was.get("kubeVersion") != now.get("kubeVersion"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +26,11 @@ class Noise:
     versions: tuple[tuple[str, str], ...] = ()
     drawn: Mapping[Identity, frozenset[str]] = field(default_factory=dict)
     """The fields that differ from render to render of one and the same chart."""
+
+    def and_drawn(self, more: Mapping[Identity, frozenset[str]]) -> Noise:
+        """The same, with further fields that are drawn."""
+        both = {**self.drawn, **{one: fields | self.drawn.get(one, frozenset()) for one, fields in more.items()}}
+        return replace(self, drawn=both)
 
     def folds(self, identity: Identity, change: FieldChange) -> str:
         """Why a change is none, "" where it is one."""
@@ -104,17 +109,33 @@ def _drawn_part(one: str, other: str) -> tuple[str, int, str] | None:
 
 
 def steady(manifests: Manifests, drawn: Iterable[DrawnName]) -> Manifests:
-    """The same objects, with a `*` in their names for what is drawn."""
+    """The same objects, with a `*` for what is drawn of their names, wherever these stand."""
     known = tuple(drawn)
-    return Manifests(tuple(_steady(document, known) for document in manifests), manifests.parts)
+    names = {
+        document.name: now
+        for document in manifests
+        if (now := next((each for one in known if (each := _steady(document, one)) != document.name), None)) is not None
+    }
+    if not names:
+        return manifests
+    spelt = re.compile("|".join(map(re.escape, sorted(names, key=len, reverse=True))))
+    return Manifests(
+        tuple(replace(one, data=_spelt(one.data, lambda found: names[found[0]], spelt)) for one in manifests),
+        manifests.parts,
+    )
 
 
-def _steady(document: Document, drawn: Iterable[DrawnName]) -> Document:
-    names = (one.steady(document.name) for one in drawn if one.kind == document.kind)
-    name = next((name for name in names if name != document.name), None)
-    if name is None:
-        return document
-    return replace(document, data={**document.data, "metadata": {**document.data["metadata"], "name": name}})
+def _steady(document: Document, drawn: DrawnName) -> str:
+    return drawn.steady(document.name) if drawn.kind == document.kind else document.name
+
+
+def _spelt(value: Any, name: Callable[[re.Match[str]], str], spelt: re.Pattern[str]) -> Any:
+    """`value` with every text that `spelt` finds in it replaced."""
+    if isinstance(value, str):
+        return spelt.sub(name, value)
+    if isinstance(value, Mapping):
+        return {key: _spelt(item, name, spelt) for key, item in value.items()}
+    return [_spelt(item, name, spelt) for item in value] if isinstance(value, list) else value
 
 
 def _replaced(text: str, old: str, new: str) -> Any:

@@ -134,7 +134,7 @@ def render_both(
             dropped = tuple(_dropped(before, after, cells, drawn, renders))
             further_cells, further_drawn, names = _further(before, after, cells, renders)
             cells += _steadied(further_cells, names)
-            drawn = Noise(drawn={**further_drawn, **drawn.drawn})
+            drawn = drawn.and_drawn(further_drawn)
     return Rendered(cells, own, drawn, dropped, before.release)
 
 

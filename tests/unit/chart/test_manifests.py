@@ -135,6 +135,7 @@ def test_a_new_api_version_is_a_change_of_the_same_object() -> None:
             'spec.containers[b].image: "y" -> "z"',
         ),
         ({"args": ["a", "b"]}, {"args": ["a"]}, 'spec.args[1]: "b" -> (absent)'),
+        ({"args": ["b", "c"]}, {"args": ["a", "b", "c"]}, 'spec.args[0]: (absent) -> "a"'),
         (
             {"args": [{"name": "a"}, {"name": "a"}]},
             {"args": [{"name": "a"}]},

@@ -62,6 +62,13 @@ def found(*texts: str, subject: Subject = SUBJECT) -> Found:
         ("", "{port: 80, targetPort: web}", "http / of Service app"),
         ("", "{port: 50051, targetPort: web}", "grpc of Service app"),
         ("", "{port: 9000, targetPort: web, appProtocol: grpc}", "grpc of Service app"),
+        ("", "{port: 80, targetPort: web, name: http, appProtocol: tls}", "tcp of Service app, port http"),
+        ("", "{port: 9, targetPort: web, appProtocol: kubernetes.io/wss}", "https / of Service app"),
+        (
+            "",
+            "{port: 9, targetPort: web, name: grpc, appProtocol: kubernetes.io/h2c}",
+            "grpc of Service app, port grpc",
+        ),
         ("", "{port: 5432, targetPort: web}", "tcp of Service app"),
         ("{exec: {command: [true]}}", "{port: 443, targetPort: web}", "https / of Service app"),
     ],

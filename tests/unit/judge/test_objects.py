@@ -354,6 +354,29 @@ def test_a_name_that_is_drawn_anew_is_no_other_name(names: tuple[str, str], now:
     assert (list(judge_objects(old, new, Scene())) == []) == same
 
 
+def test_a_drawn_name_is_the_same_wherever_it_stands() -> None:
+    def of(name: str) -> Manifests:
+        pod = f"{{spec: {{template: {{spec: {{containers: [{{name: {name}-main, image: x}}]}}}}}}}}"
+        reads = f"{{spec: {{template: {{spec: {{containers: [{{name: a, args: ['--job={name}']}}]}}}}}}}}"
+        return Manifests((make("Job", name=name, changes=pod), make("Deployment", changes=reads)))
+
+    drawn = drawn_names([of("a-x9y8z")], [of("a-k1l2m")])
+    old, new = (steady(of(name), drawn) for name in ("a-x9y8z", "a-q7q7q"))
+    assert list(judge_objects(old, new, Scene())) == []
+
+
+def test_what_further_renders_draw_is_added() -> None:
+    one = Identity("", "Secret", "", "x")
+    noise = Noise(drawn={one: frozenset({"data.a"})}).and_drawn({one: frozenset({"data.b"})})
+    assert noise.drawn == {one: frozenset({"data.a", "data.b"})}
+
+
+def test_a_label_without_a_value_that_gets_one() -> None:
+    old, new = (make("ConfigMap", labels={"reload": value}) for value in ("", "true"))
+    assert [one.level for one in judge([old], [new])] == ["patch"]
+    assert [one.level for one in judge([new], [old])] == ["major"]
+
+
 ONE_POD = "{podSelector: {matchLabels: {a: b, c: d}}}"
 
 
