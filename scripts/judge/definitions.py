@@ -120,6 +120,8 @@ def _fields(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterat
             narrower.add(here)
             if change.what == "properties":
                 meaning = "the field is dropped from objects that have it"
+            elif change.what == "additionalProperties":  # the API server takes what is unknown, and forgets it
+                meaning = "fields that are not named any more are dropped from objects that have them"
             elif change.what == "required":
                 meaning = "objects without it are refused"
             else:

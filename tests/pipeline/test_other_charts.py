@@ -385,6 +385,7 @@ class TestDependencies:
             cli("template", "--chart", umbrella, "--kube-version", "1.30").fine()
             (text,) = (file.read_text() for file in (cli.dist / "umbrella.manifests").glob("*.yaml"))
             assert f"name: {name}" in text
+        assert not (umbrella / "Chart.lock").exists()  # it would be a change that nobody made
 
     def test_of_another_version_they_are_refused(self, cli: Cli, tmp_path: Path) -> None:
         chart = write_chart(

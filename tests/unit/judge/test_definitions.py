@@ -1,0 +1,39 @@
+"""What another CustomResourceDefinition means for objects of its kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scripts.chart.manifests import Document
+from scripts.judge.definitions import judge_definition
+
+
+def definition(spec: dict[str, Any]) -> Document:
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    return Document(
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "xs.x.io"},
+            "spec": {"group": "x.io", "names": {"kind": "X", "plural": "xs"}, "versions": [version]},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "meaning"),
+    [
+        (
+            {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+            {"type": "object", "properties": {"a": {"type": "string"}}},
+            "fields that are not named any more are dropped from objects that have them",
+        ),
+        ({"type": "string"}, {"type": "string", "maxLength": 5}, "objects with what was taken before may be refused"),
+    ],
+)
+def test_what_objects_may_say_no_longer(old: dict[str, Any], new: dict[str, Any], meaning: str) -> None:
+    found = [reason for reason in judge_definition(definition(old), definition(new)) if reason.level == "major"]
+    assert [reason.meaning.partition(" (")[0] for reason in found] == [meaning]
