@@ -39,6 +39,12 @@ def is_passing(item: Mapping[str, Any]) -> bool:
     return item["kind"] == "Job" and (item.get("spec") or {}).get("ttlSecondsAfterFinished") is not None
 
 
+def waits_for_hands(workload: Mapping[str, Any]) -> bool:
+    """Whether a change leaves pods of a workload as they are, until somebody deletes them or its partition moves."""
+    strategy = workload["spec"].get("updateStrategy") or {}
+    return strategy.get("type") == "OnDelete" or bool((strategy.get("rollingUpdate") or {}).get("partition"))
+
+
 def unsettled(item: Mapping[str, Any]) -> str:
     """Why an object is not what it shall become, by what its status says; "" where it says nothing of the kind."""
     spec, status = item.get("spec") or {}, item.get("status") or {}

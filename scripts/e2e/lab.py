@@ -22,7 +22,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.manifests import Document, Manifests, difference, read_manifests
 from scripts.cluster.api import Api
 from scripts.cluster.kind import PREFIX, ZONE_LABEL
-from scripts.cluster.objects import Object, labels_of
+from scripts.cluster.objects import Object, labels_of, waits_for_hands
 from scripts.cluster.snapshot import Snapshot, read_objects
 from scripts.cluster.transport import Login
 from scripts.core.command import Runner
@@ -435,7 +435,8 @@ class Lab:
                     wanted, keys = max(scalers.get(name, 0), spec["replicas"]), _REPLICAS
                     done = done and spec["replicas"] == wanted
                 found[name] = status.get(keys[0], 0)
-                done = done and {status.get(key, 0) for key in keys} == {wanted}
+                counts = {status.get(key, 0) for key in (keys[::2] if waits_for_hands(workload) else keys)}
+                done = done and counts == {wanted}
                 done = done and status.get("observedGeneration") == workload["metadata"]["generation"]
             return dict(found) if done and (found or not self.found.workloads) else None
 

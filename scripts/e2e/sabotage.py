@@ -74,6 +74,7 @@ RECREATE = Fault(
         Edit("Deployment", "", 'set $spec "strategy" (dict "type" "Recreate")'),
         Edit("DaemonSet", "", f'set $spec "updateStrategy" {_ALL_AT_ONCE}'),
         # These are replaced one at a time whatever is said, so each has to end badly.
+        Edit("StatefulSet", "", 'set $spec "updateStrategy" (dict "type" "RollingUpdate")'),
         Edit("StatefulSet", "", 'set $pod "terminationGracePeriodSeconds" 1'),
     ],
 )

@@ -16,6 +16,7 @@ from scripts.cluster.objects import Object, is_ready, labels_of
 from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
+from scripts.core.progress import Say, silent
 from scripts.e2e import pods, promises
 from scripts.e2e.discover import WORKLOADS
 from scripts.e2e.lab import Lab
@@ -30,17 +31,36 @@ from scripts.rollout.rollout import Revision, Rollout, Target
 # What Kubernetes itself puts into every namespace.
 _NATIVE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
 _ENFORCED = "pod-security.kubernetes.io/enforce"
+_GENERATION = "deprecated.daemonset.template.generation"
 _ENDING_DEADLINE = 30.0  # of pods that end, and of the nodes that hear of it
 
 
 def after_rollout(lab: Lab, journal: Journal, rollout: Rollout, recording: Recording | Unasked, what: str) -> None:
     """What every rollout under load is followed by: the chart's tests pass, the pods before go, nothing restarted."""
+    replace_by_hand(lab, journal.say, rollout.namespace)
     run_tests(lab, journal, rollout, what)
     with journal.step(f"{what}: the pods before are gone"):
         lab.await_settled(rollout.namespace)
     with journal.step(f"{what}: the load asks the real Service"):
         journal.detail(recording.demand_asked())
     demand_unharmed(lab, journal, what, rollout.namespace)
+
+
+def replace_by_hand(lab: Lab, say: Say, namespace: str) -> None:
+    """Delete the pods that a rollout leaves as they are until somebody does (OnDelete), one when another is ready."""
+    for name in lab.found.workloads:
+        kind, _, workload = name.partition("/")
+        live = lab.api.get(kind, workload, namespace)
+        if live is None or (live["spec"].get("updateStrategy") or {}).get("type") != "OnDelete":
+            continue
+        if kind == "StatefulSet":
+            key, newest = "controller-revision-hash", live["status"].get("updateRevision", "")
+        else:
+            key, newest = "pod-template-generation", live["metadata"]["annotations"][_GENERATION]
+        for pod in lab.pods(namespace, name):
+            if labels_of(pod).get(key) != newest:
+                say(f"{name} waits for its pods to be deleted: {pod['metadata']['name']}")
+                delete_pod(lab, namespace, name, pod)
 
 
 def run_tests(lab: Lab, journal: Journal, rollout: Rollout, what: str) -> None:
@@ -135,6 +155,7 @@ def demand_version(revision: Revision, version: str) -> None:
 
 def demand_images(lab: Lab, namespace: str, version: str) -> None:
     """Every pod with an image of ours runs that version of it; where none of ours is used, some pod does."""
+    replace_by_hand(lab, silent, namespace)
     images = {container["image"] for pod in lab.pods(namespace) for container in pod["spec"]["containers"]}
     ours = {image for image in images if image.startswith(f"{lab.images}/")}
     right = [image.endswith(f":{version}") for image in ours or images]
@@ -320,10 +341,10 @@ def drain_node(lab: Lab, journal: Journal, namespace: str, front: str) -> None:
         journal.detail(f"{node}: a second eviction was refused; then {ready}, drained in {drain.seconds:.0f} s")
 
 
-def delete_pod(lab: Lab, namespace: str, workload: str, *, grace: int | None = None) -> None:
-    """Delete a pod and wait until as many others are ready as there were."""
+def delete_pod(lab: Lab, namespace: str, workload: str, pod: Object | None = None, *, grace: int | None = None) -> None:
+    """Delete a pod of a workload, by default its first, and wait until as many others are ready as there were."""
     pods = lab.pods(namespace, workload)
-    victim = pods[0]["metadata"]
+    victim = (pod or pods[0])["metadata"]
     lab.api.delete("Pod", victim["name"], namespace, grace=grace)
 
     def replaced() -> bool | None:

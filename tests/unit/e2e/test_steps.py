@@ -26,7 +26,8 @@ from scripts.e2e.steps import demand_images, demand_same
 )
 def test_the_pods_run_the_version_that_was_asked_for(images: list[str], right: bool) -> None:
     pods = [{"spec": {"containers": [{"image": image} for image in images]}}]
-    lab = SimpleNamespace(images="here", subject=SimpleNamespace(versioned=True), pods=lambda _: pods)
+    versioned, found = SimpleNamespace(versioned=True), SimpleNamespace(workloads=())
+    lab = SimpleNamespace(images="here", subject=versioned, pods=lambda _: pods, found=found)
     if right:
         demand_images(cast("Any", lab), "shop", "2")
     else:
@@ -79,3 +80,20 @@ def test_the_same_again_changes_nothing_but_what_is_rendered_anew(
     else:
         steps.demand_idempotent(*cast("Any", words))
     assert [line.rpartition(": ")[2] for line in skipped] == ([", ".join(drawn)] if drawn else [])
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet", "Deployment"])
+def test_pods_that_wait_to_be_deleted_are_replaced_one_by_one(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    key = "controller-revision-hash" if kind == "StatefulSet" else "pod-template-generation"
+    pods = [{"metadata": {"name": f"web-{number}", "labels": {key: number}}} for number in "123"]
+    live = {
+        "spec": {"updateStrategy": {"type": "OnDelete"}} if kind != "Deployment" else {},
+        "status": {"updateRevision": "2"},
+        "metadata": {"annotations": {"deprecated.daemonset.template.generation": "2"}},
+    }
+    deleted: list[str] = []
+    monkeypatch.setattr(steps, "delete_pod", lambda *words: deleted.append(words[3]["metadata"]["name"]))
+    api = SimpleNamespace(get=lambda *_: live)
+    lab = SimpleNamespace(api=api, found=SimpleNamespace(workloads=(f"{kind}/web",)), pods=lambda *_: pods)
+    steps.replace_by_hand(cast("Any", lab), lambda _: None, "shop")
+    assert deleted == ([] if kind == "Deployment" else ["web-1", "web-3"])
