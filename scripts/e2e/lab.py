@@ -175,7 +175,11 @@ class Lab:
         for name in names:
             if self.found.outside or self.found.home:
                 self._uninstall(name)
-            if not self._lent(self.api, name):
+            if self._lent(self.api, name):
+                for service in self.api.list("Service", name):
+                    if service["metadata"]["name"].startswith(PREFIX):  # the twin that the load asked
+                        self.api.delete("Service", service["metadata"]["name"], name)
+            else:
                 self.api.delete("Namespace", name, wait=_CLEAN_DEADLINE if self.found.exclusive else None)
 
     def _lent(self, api: Api, name: str) -> bool:

@@ -649,6 +649,7 @@ def uninstall(lab: Lab, journal: Journal) -> None:
     objects = lab.name("uninstall-objects") if lab.subject.makes_namespace else namespace
     rollout = lab.rollout(journal, namespace, objects)
     outside = lab.cluster_objects(namespace)
+    there = {item["metadata"].get("uid") for item in lab.api.objects(namespace)}  # in a namespace of the cluster's own
     values = lab.named(lab.subject.uninstalled_with)
     with journal.step(f"install with {values} values"):
         rollout.install(lab.target(lab.candidate, objects, values=values), deadline=lab.deadline)
@@ -667,6 +668,8 @@ def uninstall(lab: Lab, journal: Journal) -> None:
 
         def clean() -> bool | None:
             items = [item for space in {namespace, objects} for item in lab.api.objects(space) if not is_native(item)]
+            items = [item for item in items if item["metadata"].get("uid") not in there]
+            items += filter(None, (lab.live(one, namespace) for one in documents if one.elsewhere))
             names = {f"{item['kind']}/{item['metadata']['name']}" for item in items}
             seen.update(name for name in names if is_kept(lab, name, kept, hooks))
             left[:] = sorted(names - seen)

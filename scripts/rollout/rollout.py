@@ -114,7 +114,8 @@ def kept(runner: Runner, helm: Path, release: str, namespace: str, login: Login,
     """The objects of a release's newest revision, as helm keeps them in the cluster; its `hooks` in their place."""
     words = ("get", "hooks" if hooks else "manifest", release, f"--namespace={namespace}")
     argv: list[str | Path] = [helm, *words, *login.flags("--kube-context")]
-    return read_manifests(runner.run(argv, env={**_ENVIRONMENT, **BRIEF_GO}, deadline=2 * _QUERY_DEADLINE).stdout)
+    said = runner.run(argv, env={**_ENVIRONMENT, **BRIEF_GO}, deadline=2 * _QUERY_DEADLINE).stdout
+    return read_manifests(said, namespace)
 
 
 class RolloutFailed(ClusterError):
