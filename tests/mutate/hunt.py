@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from tests.mutate.generate import CHART, Mutant
-from tests.mutate.targets import LAST, NEVER, RENDER, TARGETS
+from tests.mutate.targets import DRIFT, LAST, NEVER, RENDER, TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 300.0  # seconds for a fault
@@ -113,8 +113,9 @@ def _heard(reader: int, child: int, patience: float) -> str:
 def of_mutant(items: Iterable[pytest.Item], mutant: Mutant, before: str) -> Iterator[pytest.Item]:
     """The tests that have to notice: the one that did `before` first, then those that are likely to."""
     if mutant.part == CHART:
-        about = Path(mutant.file).stem.split("-")[0].lstrip("_")
-        own = (item for item in items if item.path.is_relative_to(ROOT / RENDER) and item.path.stem not in NEVER)
+        about = Path(mutant.file).stem.split("-")[0].lstrip("_").lower()
+        never = (*NEVER, DRIFT) if mutant.file == "values.yaml" else NEVER
+        own = (item for item in items if item.path.is_relative_to(ROOT / RENDER) and item.path.stem not in never)
 
         def order(item: pytest.Item) -> tuple[int, ...]:
             name = item.path.stem
