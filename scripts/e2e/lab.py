@@ -340,11 +340,11 @@ class Lab:
 
     def render(self, chart: Published, namespace: str, *, values: str = "") -> Manifests:
         """The objects that helm renders of `chart` for this cluster, without asking it."""
-        return read_manifests(self.template(self.target(chart, namespace, values=values), namespace))
+        return read_manifests(self.template(self.target(chart, namespace, values=values), namespace), namespace)
 
     def drawn(self, target: Target, namespace: str) -> list[str]:
         """The objects ("Secret web") that two renders of one and the same differ in: passwords, dates, names."""
-        one, again = (read_manifests(self.template(target, namespace)) for _ in range(2))
+        one, again = (read_manifests(self.template(target, namespace), namespace) for _ in range(2))
         found = difference(one, again)
         objects = (*found.added, *found.removed, *(change.identity for change in found.changed))
         return sorted({f"{each.kind} {each.name}" for each in objects})
