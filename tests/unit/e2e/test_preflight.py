@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from scripts.e2e.preflight import Right, rules
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from scripts.chart.manifests import read_manifests
+from scripts.core.errors import ClusterError
+from scripts.e2e.preflight import Right, preflight, rules
 
 
 def test_missing_rights_become_rules_of_a_role() -> None:
@@ -18,3 +25,28 @@ def test_missing_rights_become_rules_of_a_role() -> None:
         '- {apiGroups: [""], resources: [pods/log], verbs: [get]}',
         '- {apiGroups: ["apps"], resources: [deployments], verbs: [create, get]}',
     ]
+
+
+def test_objects_outside_of_the_namespace_of_the_release_are_named() -> None:
+    text = """
+kind: Namespace
+metadata: {name: made}
+---
+kind: ConfigMap
+metadata: {name: mine, namespace: here}
+---
+kind: ConfigMap
+metadata: {name: theirs, namespace: kube-system}
+---
+kind: ClusterRole
+metadata: {name: wide}
+"""
+    lab = SimpleNamespace(
+        chosen=("default",),
+        candidate=None,
+        render=lambda *_, **__: read_manifests(text, "here"),
+        is_outside=lambda document: document.kind in ("ClusterRole", "Namespace"),
+    )
+    with pytest.raises(ClusterError, match="the chart puts objects outside of its namespace") as refused:
+        preflight(cast("Any", lab), cluster_objects=False)
+    assert refused.value.found == "ClusterRole wide, ConfigMap theirs in kube-system"
