@@ -12,6 +12,7 @@ from scripts.chart.manifests import Document, FieldChange, Manifests, changes
 from scripts.judge import definitions, immutable, network, rights
 from scripts.judge.defaults import normalised, pod_spec, quantity
 from scripts.judge.fields import judge_field
+from scripts.judge.needs import judge_needs
 from scripts.judge.noise import Noise
 from scripts.judge.pods import STANDARDS, standard
 from scripts.judge.reason import Level, Reason
@@ -70,7 +71,8 @@ _CAME: Mapping[str, str] = {
 
 _LEFT_TO_SCALER: Level = "patch"
 _SET_BESIDE: Level = "minor"
-_TESTED: tuple[Level, str] = ("patch", "helm test asks otherwise")
+TESTED: tuple[Level, str] = ("patch", "helm test asks otherwise")
+"""What another test means."""
 
 
 class Key(NamedTuple):
@@ -103,6 +105,7 @@ def judge_objects(old: Manifests, new: Manifests, scene: Scene) -> Iterator[Reas
     for document in fresh.values():
         yield from _judge_fresh(document, old, new)
     yield from rights.judge_rights(old, new, scene.namespace)
+    yield from judge_needs(old, new)
 
 
 def _keyed(manifests: Manifests, namespace: str) -> dict[Key, Document]:
@@ -202,7 +205,7 @@ def _judge_hook(
         if scene.noise.folds(document.identity, change):
             continue
         if _is_test(document):
-            level, meaning = _TESTED
+            level, meaning = TESTED
         elif "hook-delete-policy" in change.path or "hook-output-log-policy" in change.path:
             level, meaning = "patch", "what is left of the hook"
         else:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.core.paths import key_text
+from scripts.core.words import many
 from scripts.judge import schema as schemas
 from scripts.judge.defaults import quantity
 from scripts.judge.images import is_tagged, judge_image, judge_tag
@@ -321,8 +322,12 @@ def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[P
         here = (change.path, change.what)
         if here not in pairs or change.effect == "narrower":  # what is narrower here and wider there is narrower
             pairs[here] = change
+    elsewhere: dict[tuple[str, str], list[Path]] = {}
     for (path, what), change in pairs.items():
         if what == "properties" and path in told:
+            continue
+        if what == "$ref" and (moved := _elsewhere(change)):
+            elsewhere.setdefault(moved, []).append(path)
             continue
         if what == "required" and change.effect == "narrower" and _new_with_default(old, new, path):
             continue
@@ -331,6 +336,10 @@ def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[P
             level, meaning = "patch", "must be there, as its default is: no template did without it"
         key = (what, str(change.old), str(change.new), meaning)
         groups.setdefault(key, []).append((path, change, level, meaning))
+    for (was, now), paths in elsewhere.items():
+        level = "patch" if bears(was, now, versions(old, new)) else "minor"
+        meaning = f"what {many(len(paths), 'key')} may hold is said there, which is not read here"
+        yield Reason(level, f"schema {schemas.key_of(paths[0])}", {"$ref": was}, {"$ref": now}, meaning)
     for same in groups.values():
         listed = same if len(same) <= _FEW else same[:1]
         for path, change, level, meaning in listed:
@@ -338,6 +347,14 @@ def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[P
             about = f"schema {schemas.key_of(path) or '(top level)'}"
             word = "" if change.what == "properties" else f"{change.what}: "
             yield Reason(level, about, _worded(word, change.old), _worded(word, change.new), meaning + others)
+
+
+def _elsewhere(change: schemas.Change) -> tuple[str, str] | None:
+    """The two documents out of the chart, where a reference leads to the same place in another of them."""
+    sides = [str(side).partition("#") for side in (change.old, change.new)]
+    if not all("://" in side[0] for side in sides) or sides[0][2] != sides[1][2]:
+        return None
+    return sides[0][0], sides[1][0]
 
 
 def _worded(word: str, value: Any) -> Any:

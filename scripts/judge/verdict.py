@@ -16,7 +16,7 @@ from scripts.core.words import many
 from scripts.judge.exceptions import Exempt, exempted
 from scripts.judge.metadata import judge_metadata
 from scripts.judge.noise import Noise
-from scripts.judge.objects import Scene, judge_objects
+from scripts.judge.objects import TESTED, Scene, judge_objects
 from scripts.judge.reason import LEVELS, Level, Reason, highest, raised_part, required_part, suffices
 from scripts.judge.side import Side, versions
 from scripts.judge.values import judge_values
@@ -126,8 +126,9 @@ def make_verdict(
     besides the version: what has no other reason is a patch. `initial` as for `required_part`.
     """
     noise = replace(drawn or Noise(), versions=versions(old, new))
-    reasons = [*judge_metadata(old, new, known), *judge_values(old, new), *further]
-    reasons += _cell_reasons(cells, Scene(namespace, noise))
+    rendered = _cell_reasons(cells, Scene(namespace, noise))
+    values = (_tested(reason, rendered) for reason in judge_values(old, new))
+    reasons = [*judge_metadata(old, new, known), *values, *further, *rendered]
     reasons = [reason for reason in reasons if reason.level != "none"]
     if not reasons and files:
         reasons = [
@@ -205,6 +206,15 @@ def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
         everywhere = set(own) == set(usual) and reason.new != "refused"
         found.append(reason if everywhere else replace(reason, where=str(spread(own or where))))
     return found
+
+
+def _tested(reason: Reason, rendered: Iterable[Reason]) -> Reason:
+    """Another default, as a patch where the tests of the chart are all that it is rendered in."""
+    if reason.old in (None, "") or reason.new in (None, ""):
+        return reason
+    shown = [one for one in rendered if str(reason.old) in str(one.old) and str(reason.new) in str(one.new)]
+    alone = bool(shown) and all((one.level, one.meaning) == TESTED for one in shown)
+    return replace(reason, level=TESTED[0], meaning=TESTED[1]) if alone else reason
 
 
 def _nameless(reason: Reason) -> str:

@@ -10,8 +10,8 @@ from scripts.judge.side import Side
 from scripts.judge.values import judge_values
 
 
-def side(version: str, values: dict[str, Any]) -> Side:
-    return Side({"name": "x", "version": version, "appVersion": f"v{version}"}, {"values.yaml": values})
+def side(version: str, values: dict[str, Any], schema: dict[str, Any] | None = None) -> Side:
+    return Side({"name": "x", "version": version, "appVersion": f"v{version}"}, {"values.yaml": values}, schema)
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,28 @@ def side(version: str, values: dict[str, Any]) -> Side:
 def test_another_default(key: str, old: str, new: str, level: str) -> None:
     found = judge_values(side("1.2.0", {key: old}), side("1.2.1", {key: new}))
     assert [reason.level for reason in found] == [level]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("https://host/v1.35.1/all.json#/definitions/{}", "https://host/v1.36.1/all.json#/definitions/{}", ["minor"]),
+        ("https://host/x-1.2.0/{}.json", "https://host/x-1.2.1/{}.json", ["patch"] * 2),
+        ("https://host/a.json#/definitions/{}", "https://host/a.json#/definitions/other-{}", ["major"] * 2),
+        ("https://host/a.json#/definitions/{}", "#/definitions/{}", ["major", "major", "minor", "minor"]),
+    ],
+    ids=["another document", "of this version", "another place", "in the chart"],
+)
+def test_a_schema_elsewhere_is_not_known_to_refuse(old: str, new: str, told: list[str]) -> None:
+    before, after = (
+        side(
+            version,
+            {},
+            {
+                "properties": {name: {"$ref": ref.format(name)} for name in ("pod", "port")},
+                "definitions": {name: {"type": "string"} for name in ("pod", "port")},
+            },
+        )
+        for version, ref in (("1.2.0", old), ("1.2.1", new))
+    )
+    assert [reason.level for reason in judge_values(before, after)] == told

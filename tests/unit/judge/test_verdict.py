@@ -24,3 +24,19 @@ def test_a_release_of_another_name_adds_what_it_alone_shows() -> None:
     another = Cell("release another", "1.33", service("a", 80), service("b", 80), release="another", further=True)
     verdict = make_verdict(sides[0], sides[1], [usual, another], source="1.0.0")
     assert [reason.about for reason in verdict.reasons] == ["Service/a", port]
+
+
+def test_a_default_that_the_tests_alone_use_is_a_patch() -> None:
+    def render(kind: str, image: str) -> Manifests:
+        hook = "annotations: {helm.sh/hook: test}, " * (kind == "Pod")
+        pod = f"{{containers: [{{name: a, image: 'x/chromium:{image}'}}]}}"
+        spec = pod if kind == "Pod" else f"{{template: {{spec: {pod}}}}}"
+        return read_manifests(f"apiVersion: v1\nkind: {kind}\nmetadata: {{{hook}name: a}}\nspec: {spec}\n")
+
+    sides = [
+        Side({"name": "x", "version": version}, {"values.yaml": {"test": {"image": {"tag": tag}}}})
+        for version, tag in (("1.0.0", "117.0"), ("2.0.0", "147.0"))
+    ]
+    for kind, level in (("Pod", "patch"), ("Deployment", "major")):
+        cell = Cell("values.yaml", "1.33", render(kind, "117.0"), render(kind, "147.0"))
+        assert make_verdict(sides[0], sides[1], [cell], source="1.0.0").level == level

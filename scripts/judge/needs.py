@@ -1,0 +1,77 @@
+"""Owns what pods wait for that no chart makes: Secrets, ConfigMaps and volumes that somebody has to make first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scripts.chart.manifests import Document, Manifests
+from scripts.judge.defaults import pod_spec
+from scripts.judge.reason import Reason
+
+_REFERENCES = {
+    "secretName": "Secret", "secretRef": "Secret", "secretKeyRef": "Secret", "secret": "Secret",
+    "configMap": "ConfigMap", "configMapRef": "ConfigMap", "configMapKeyRef": "ConfigMap",
+    "persistentVolumeClaim": "PersistentVolumeClaim",
+}  # fmt: skip
+_EVERYWHERE = re.compile(r"^(kube-root-ca\.crt|openshift-service-ca\.crt|istio-ca-root-cert)$")
+
+Need = tuple[str, str]
+"""Kind and name."""
+
+
+def judge_needs(old: Manifests, new: Manifests) -> Iterator[Reason]:
+    """What the pods of workloads that were there need from now on, and neither the chart nor a program of it makes."""
+    known, given = {one.identity for one in old}, {need for one in old for need in _needs(one)}
+    given |= {(one.kind, one.name) for one in new}
+    for document in new:
+        if document.hook or document.identity not in known:
+            continue
+        for kind, name in _needs(document):
+            whole = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])")
+            if (kind, name) in given or any(whole.search(text) for one in new for text in _texts(one)):
+                continue
+            meaning = "the chart does not make it: pods do not start before somebody does"
+            yield Reason("major", f"{document.identity} needs", None, f"{kind}/{name}", meaning)
+
+
+def _needs(document: Document) -> tuple[Need, ...]:
+    found = dict.fromkeys(_referred(pod_spec(document.kind, dict(document.data))))
+    return tuple(need for need in found if not _EVERYWHERE.match(need[1]))
+
+
+def _referred(node: Any) -> Iterator[Need]:
+    """What a pod spec refers to and cannot do without."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _referred(item)
+    elif isinstance(node, Mapping):
+        for key, value in node.items():
+            kind = _REFERENCES.get(key)
+            if kind is None or not isinstance(value, Mapping):
+                yield from _referred(value)
+            elif value.get("optional") is not True:
+                name = value.get("name") or value.get("secretName") or value.get("claimName")
+                if isinstance(name, str):
+                    yield kind, name
+
+
+def _texts(document: Document) -> list[str]:
+    """All texts of an object but the references of its pods: who spells a name there makes what it names."""
+    pods = pod_spec(document.kind, dict(document.data)) is not None
+    found: list[str] = []
+
+    def read(node: Any) -> None:
+        if isinstance(node, str):
+            found.append(node)
+        elif isinstance(node, list):
+            for item in node:
+                read(item)
+        elif isinstance(node, Mapping):
+            for key, value in node.items():
+                if not (pods and key in _REFERENCES):
+                    read(value)
+
+    read({key: value for key, value in document.data.items() if key != "metadata"})
+    return found

@@ -1,0 +1,46 @@
+"""What pods need from one version to the next that the chart does not make."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.chart.manifests import Manifests, read_manifests
+from scripts.judge.objects import Scene, judge_objects
+
+POD = """apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: x}}
+spec: {{template: {{spec: {{containers: [{{name: a, image: x, {container}}}], volumes: [{volumes}]}}}}}}
+---
+{more}
+"""
+
+
+def render(container: str = "args: []", volumes: str = "", more: str = "") -> Manifests:
+    return read_manifests(POD.format(container=container, volumes=volumes, more=more))
+
+
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: certs}\n"
+MOUNTED = "{name: b, secret: {secretName: certs}}"
+
+
+@pytest.mark.parametrize(
+    ("new", "needs"),
+    [
+        (render(volumes=MOUNTED), ["Secret/certs"]),
+        (render("env: [{name: A, valueFrom: {secretKeyRef: {name: login, key: a}}}]"), ["Secret/login"]),
+        (render("envFrom: [{configMapRef: {name: settings}}]"), ["ConfigMap/settings"]),
+        (render(volumes="{name: b, persistentVolumeClaim: {claimName: data}}"), ["PersistentVolumeClaim/data"]),
+        (render(volumes="{name: b, projected: {sources: [{secret: {name: certs}}]}}"), ["Secret/certs"]),
+        (render(volumes="{name: b, secret: {secretName: certs, optional: true}}"), []),
+        (render(volumes="{name: b, configMap: {name: kube-root-ca.crt}}"), []),
+        (render(volumes=MOUNTED, more=SECRET), []),
+        (render(volumes=MOUNTED, more="kind: Certificate\nmetadata: {name: x}\nspec: {secretName: certs}\n"), []),
+        (render("args: ['--make-secret=certs']", MOUNTED), []),
+    ],
+    ids=["volume", "env", "envFrom", "claim", "projected", "optional", "everywhere", "made", "operator", "itself"],
+)
+def test_what_has_to_be_made_first(new: Manifests, needs: list[str]) -> None:
+    told = [one for one in judge_objects(render(), new, Scene()) if one.about == "Deployment/x needs"]
+    assert [(reason.level, reason.new) for reason in told] == [("major", need) for need in needs]
+    assert list(judge_objects(new, new, Scene())) == []
