@@ -18,9 +18,10 @@ KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
 TOOLKIT = "Toolkit: "
 """What an entry begins with that concerns those who release the chart, and nobody who installs it."""
 
-_SECTION = re.compile(r"^##[ \t]+(?P<open>\[?)(?P<name>[^\]\s]+)\]?(?P<rest>.*)$")
+_SMALL = r"(?:<small>)?"  # around patch versions, by conventional-changelog
+_SECTION = re.compile(rf"^##[ \t]+{_SMALL}(?P<open>\[?)(?P<name>[^\]\s<]+)\]?(?P<rest>.*)$")
 # Versions as generators write them: semantic-release and standard-version at any depth, auto with a day by name.
-_VERSION = re.compile(r"^#{1,3}[ \t]+(?P<open>\[?)(?P<name>v?\d+\.\d+\.\d+[^\]\s]*)\]?(?P<rest>.*)$")
+_VERSION = re.compile(rf"^#{{1,3}}[ \t]+{_SMALL}(?P<open>\[?)(?P<name>v?\d+\.\d+\.\d+[^\]\s<]*)\]?(?P<rest>.*)$")
 _GROUP = re.compile(r"^####?[ \t]+(?P<name>.*?)[ \t#]*$")
 _BOLD = re.compile(r"^\*\*(?P<name>[^*]+?):?\*\*:?[ \t]*$")  # github_changelog_generator's headings
 _ITEM = re.compile(r"^(?P<indent>[ \t]*)[-*+][ \t]+(?P<text>.*)$")

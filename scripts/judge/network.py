@@ -311,6 +311,18 @@ def added_policy_closes(policy: Document, before: Manifests) -> bool:
     return bool(closed)
 
 
+def selects_none(document: Document, manifests: Manifests) -> bool:
+    """Whether a policy or a budget is about none of the pods that the chart itself makes."""
+    spec = document.data.get("spec") or {}
+    selector = spec.get("podSelector" if document.kind == "NetworkPolicy" else "selector") or {}
+    if selector.get("matchExpressions"):
+        return False
+    labels = selector.get("matchLabels") or {}
+    templates = (pod_template(one.kind, one.data) for one in manifests if one.namespace == document.namespace)
+    pods = [(template.get("metadata") or {}).get("labels") or {} for template in templates if template is not None]
+    return not any(labels.items() <= pod.items() for pod in pods)
+
+
 # -- routes from outside --------------------------------------------------------------------------
 
 

@@ -101,7 +101,7 @@ def judge_objects(old: Manifests, new: Manifests, scene: Scene) -> Iterator[Reas
     fresh = {key: after[key] for key in sorted(after.keys() - before.keys())}
     for was, now in _pairs(gone, fresh):
         yield from _judge_renamed(gone.pop(was), fresh.pop(now), new)
-    yield from _judge_gone(gone, fresh)
+    yield from _judge_gone(gone, fresh, old)
     for document in fresh.values():
         yield from _judge_fresh(document, old, new)
     yield from rights.judge_rights(old, new, scene.namespace)
@@ -382,7 +382,7 @@ def _stem(name: str) -> str:
 # -- gone and added -------------------------------------------------------------------------------
 
 
-def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document]) -> Iterator[Reason]:
+def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old: Manifests) -> Iterator[Reason]:
     for key, document in gone.items():
         about = str(document.identity)
         if _hook(document):
@@ -395,6 +395,8 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document]) -> 
             yield Reason("minor", about, document.kind, None, "stays in the cluster; the release forgets it")
         elif rights.governs(document):
             yield Reason("patch", about, document.kind, None, "what it granted is told by account")
+        elif document.kind in ("NetworkPolicy", "PodDisruptionBudget") and _is_idle(document, old):
+            yield Reason("patch", about, document.kind, None, "is deleted; it was about no pod of the chart")
         elif document.kind == "Job":
             yield Reason("minor", about, document.kind, None, "is deleted, and nothing does its work any more")
         elif key.kind in _WORKLOADS and (other := _replacement(key, fresh)):
@@ -402,6 +404,11 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document]) -> 
             yield Reason("major", about, document.kind, other.kind, meaning)
         else:
             yield Reason("major", about, document.kind, None, _GONE.get(document.kind, "is deleted"))
+
+
+def _is_idle(document: Document, old: Manifests) -> bool:
+    """Whether no pod heeds it; of what operators make nothing is known."""
+    return all(_BUILT_IN.match(one.identity.group) for one in old) and network.selects_none(document, old)
 
 
 def _replacement(key: Key, fresh: Mapping[Key, Document]) -> Document | None:

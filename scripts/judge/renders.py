@@ -23,7 +23,7 @@ from scripts.checks.render import NEEDS, submitted
 from scripts.checks.schemas import schemas_of
 from scripts.core.errors import ChartError, ReleaseError, ValuesError
 from scripts.core.parallel import workers
-from scripts.core.paths import key_text
+from scripts.core.paths import key_text, shown
 from scripts.judge.noise import DrawnName, Noise, drawn_fields, drawn_names, steady
 from scripts.judge.objects import Scene, judge_objects
 from scripts.judge.reason import Reason
@@ -50,12 +50,26 @@ class Rendered:
     namespace: str
 
 
+_SEVERAL = re.compile(r": \d+ things are wrong$")
+
+
 class _Renders:
     """Renders plans in one pool of threads, with files of values in one folder."""
 
-    def __init__(self, helm: Helm, pool: Executor, scratch: Path, stack: contextlib.ExitStack) -> None:
+    def __init__(
+        self, helm: Helm, pool: Executor, scratch: Path, stack: contextlib.ExitStack, charts: tuple[Path, ...]
+    ) -> None:
         self._helm, self._pool, self._scratch, self._stack = helm, pool, scratch, stack
+        self._places = [str(place) for path in charts for place in (path, shown(path))]
         self._written = 0
+
+    def why(self, error: ReleaseError) -> str:
+        """What a chart is refused for, by the names of its own files: the same on every machine."""
+        text = error.found.replace("\n", "; ") if error.found and _SEVERAL.search(error.message) else error.message
+        text = re.sub(rf"{re.escape(str(self._scratch))}/values-\d+\.json(:\d+)*: ", "", text)
+        for place in sorted(self._places, key=len, reverse=True):
+            text = text.replace(f"{place}/", "").replace(place, "the chart") if place != "." else text
+        return text
 
     def of(self, plan: Plan) -> dict[Place, Future[Manifests]]:
         """Every render of a plan, under way."""
@@ -116,7 +130,7 @@ def render_both(
         contextlib.ExitStack() as stack,
         workers(work.runner) as pool,
     ):
-        renders = _Renders(work.helm, pool, Path(scratch), stack)
+        renders = _Renders(work.helm, pool, Path(scratch), stack, (before.chart.path, after.chart.path))
         olds = renders.of(before)
         if wholly:
             ends = tuple(dict.fromkeys((*after.kube_versions[:1], *after.kube_versions[-1:])))
@@ -125,7 +139,7 @@ def render_both(
         else:
             after = replace(after, values=tuple(changed.get(column.name, column) for column in before.values))
             news = renders.of(after)
-        cells = _cells(before, after, olds, news, told)
+        cells = _cells(before, after, olds, news, told, renders)
         drawn, names = _drawn(before, after, olds, news, renders)
         cells = _steadied(cells, names)
         own = tuple(replace(cell, values=_plain(cell.values)) for cell in cells if _is_own(cell, cells))
@@ -188,6 +202,7 @@ def _cells(
     olds: Mapping[Place, Future[Manifests]],
     news: Mapping[Place, Future[Manifests]],
     told: str,
+    renders: _Renders,
 ) -> tuple[Cell, ...]:
     plain = {column.name for column in before.values}  # with the clusters' operators there
     bare = {column.name for column in before.values if before.given and not column.files}
@@ -205,7 +220,7 @@ def _cells(
             with_own = _NOW in name or (name in ("values.yaml", "no values file") and name not in bare)
             if with_own:
                 raise  # the chart is broken, and that is no verdict
-            cells.append(Cell(name, version, old, None, error.message))
+            cells.append(Cell(name, version, old, None, renders.why(error)))
     return tuple(cells)
 
 
@@ -292,7 +307,7 @@ def _further(
     columns = [Values(name, (file,)) for name, file, _ in sets]
     draws = _draws(before.chart.path)
     futures, again = renders.newest(after, columns), renders.newest(before, columns if draws else ())
-    found = [_cell(name, newest, old, futures[name]) for name, _, old in sets]
+    found = [_cell(name, newest, old, futures[name], renders) for name, _, old in sets]
     if any(cell.values == _COPY and cell.new is None for cell in found):
         # A null in it, which takes away what a dependency sets, is no null in a chart's own values.yaml.
         try:
@@ -304,7 +319,7 @@ def _further(
     elsewhere = [renders.newest(plan, [_DEFAULTS])[_DEFAULTS.name] for plan in others]
     with contextlib.suppress(ChartError, ValuesError):  # it can be installed under its own name alone
         old = elsewhere[0].result()
-        found.append(_cell(f"release {_OTHER}", newest, old, elsewhere[1], _OTHER))
+        found.append(_cell(f"release {_OTHER}", newest, old, elsewhere[1], renders, _OTHER))
         twice += [(old, one) for one in elsewhere[2:]]
     pairs = []
     for old, one in twice:
@@ -317,11 +332,13 @@ def _further(
 _DEFAULTS = Values("values.yaml")
 
 
-def _cell(name: str, version: str, old: Manifests, new: Future[Manifests], release: str = "") -> Cell:
+def _cell(
+    name: str, version: str, old: Manifests, new: Future[Manifests], renders: _Renders, release: str = ""
+) -> Cell:
     try:
         return Cell(name, version, old, new.result(), release=release, further=True)
     except (ChartError, ValuesError) as error:
-        return Cell(name, version, old, None, error.message, release=release, further=True)
+        return Cell(name, version, old, None, renders.why(error), release=release, further=True)
 
 
 def _together(plan: Plan, keys: Sequence[Key], renders: _Renders) -> Iterator[tuple[Sequence[Key], Path, Manifests]]:

@@ -26,6 +26,8 @@ _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _ASKING = re.compile(
     r"[{(|\s](?:if|with|range|default|coalesce|ternary|hasKey|get|dig|empty|or|and|not|eq|ne|kindIs|typeIs|compact)\s"
 )
+_DOT = re.compile(r"\btoYaml \.(?!\w)")  # of what a `with` before it leads to
+_NEAR = 4  # actions after a `with` in which that is looked for
 _TIMING = ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold")
 _DIGEST = re.compile(r"sha\d+:[0-9a-f]{64,}")
 _FEW = 3  # keys with the very same change that are told one by one
@@ -86,8 +88,9 @@ def _keys(old: Side, new: Side) -> Iterator[tuple[Path, Reason]]:
 
 
 def _forgotten(old: _Reads, new: _Reads, path: Path) -> bool:
-    """Whether the old templates read a key, or spell its name, and the new ones do not."""
-    return (old.reads(path) and not new.reads(path)) or (old.spells(path[-1]) and not new.spells(path[-1]))
+    """Whether the old templates read a key, or spell its name, and the new ones do not, nor write the map it is in."""
+    unspelt = old.spells(path[-1]) and not new.spells(path[-1])
+    return (old.reads(path) and not new.reads(path)) or (unspelt and not new.writes(path))
 
 
 def _foreign(side: Side, path: Path) -> bool:
@@ -250,7 +253,7 @@ class _Reads:
         self._paths = {tuple(found[1].split(".")[1:]) for found in _REFERENCE.finditer(text)}
         self._paths |= {tuple(re.findall(r'"([^"]+)"', found[1])) for found in _INDEXED.finditer(text)}
         self._actions = [" ".join(found.split()) for found in _ACTION.findall(text)]
-        self._words = {word for found in _WORD.findall(text) for word in found if word}
+        self._words = {word for action in self._actions for found in _WORD.findall(action) for word in found if word}
         entries = side.metadata.get("dependencies") or ()
         for entry in entries if isinstance(entries, list) else ():  # what helm itself and the dependencies read
             if isinstance(entry, Mapping):
@@ -275,6 +278,17 @@ class _Reads:
         """Whether a template may do something sensible without a key: it asks for it, or passes on the map it is in."""
         actions = self.actions(path)
         return not actions or any(_ASKING.search(action) for action in actions)
+
+    def writes(self, path: Path) -> bool:
+        """Whether a map that the key is in is written as it is, whatever its keys are called."""
+        for length in range(1, len(path)):
+            whole = re.compile(rf"\.Values\.{re.escape('.'.join(path[:length]))}(?![\w.])")
+            for place, action in enumerate(self._actions):
+                if whole.search(action) and (
+                    "toYaml" in action or any(_DOT.search(one) for one in self._actions[place + 1 : place + _NEAR])
+                ):
+                    return True
+        return False
 
     def spells(self, word: str) -> bool:
         """Whether the templates name a field so, of whatever it is."""

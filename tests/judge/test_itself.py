@@ -85,3 +85,23 @@ def test_a_values_file_that_differs_beside_drawn_fields_is_told(tmp_path: Path) 
     work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
     found = diff_charts(work, ("old", read_chart(chart)), ("new", read_chart(again)), kube_versions=["1.33"])
     assert [str(field) for one in found.objects for field in one.fields] == ["stringData.word: *** -> ***"]
+
+
+def test_a_refusal_says_all_that_is_wrong_in_the_same_words_everywhere(tmp_path: Path) -> None:
+    charts = []
+    for place, schema in (("one", "true"), ("other", '{"properties": {"c": {}}, "additionalProperties": false}')):
+        chart = tmp_path / place / "strict"
+        (chart / "templates").mkdir(parents=True)
+        (chart / "Chart.yaml").write_text("apiVersion: v2\nname: strict\nversion: 0.1.0\n")
+        (chart / "values.yaml").write_text("a: {enabled: false}\nb: 1\n" if place == "one" else "c: 1\n")
+        (chart / "values.schema.json").write_text(schema)
+        (chart / "templates" / "map.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+        charts.append(read_chart(chart))
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
+    verdict = judge_charts(work, charts[0], charts[1], "0.1.0", kube_versions=["1.33"])
+    told = {one.about: one.meaning.partition("upgraded: ")[2] for one in verdict.reasons if one.new == "refused"}
+    assert told == {
+        "values set a copy of values.yaml": "values.yaml:1: a: no such key in values.schema.json; "
+        "values.yaml:2: b: no such key in values.schema.json",
+        "values set a.enabled on": "a: no such key in values.schema.json",
+    }

@@ -303,8 +303,20 @@ def test_a_candidate_has_its_own_entries_alone() -> None:
         ("## 1.0.0\n\n### Minor Changes\n\n- a", "1.0.0", None, "added"),
         ("## [v0.9.0](https://x) (2019-01-01)\n\n**Fixed bugs:**\n\n- a", "0.9.0", "2019-01-01", "fixed"),
         ("## [0.8.0] - 2019-01-01\n\n### 🚀 Features\n\n- a", "0.8.0", "2019-01-01", "added"),
+        ("## <small>0.7.1 (2018-08-18)</small>\n\n* a", "0.7.1", "2018-08-18", ""),
+        ("## <small>0.7.0</small>\n\n* a", "0.7.0", None, ""),
     ],
-    ids=["release-please", "standard-version", "semantic-release", "auto", "changesets", "github", "git-cliff"],
+    ids=[
+        "release-please",
+        "standard-version",
+        "semantic-release",
+        "auto",
+        "changesets",
+        "github",
+        "git-cliff",
+        "conventional-changelog",
+        "without a day",
+    ],
 )
 def test_what_generators_write_is_read(text: str, version: str, date: str | None, entry: str) -> None:
     (section,) = parse(f"# Changelog\n\n{text}\n").sections

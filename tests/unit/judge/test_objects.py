@@ -232,6 +232,20 @@ def test_a_job_that_went_has_done_its_work() -> None:
 
 
 @pytest.mark.parametrize(
+    ("labels", "more", "level"),
+    [("{a: b}", "apps/v1", "major"), ("{a: c}", "apps/v1", "patch"), ("{a: c}", "x.io/v1", "major")],
+    ids=["selects a pod", "selects none", "may select an operator's"],
+)
+def test_a_policy_about_no_pod_that_went(labels: str, more: str, level: str) -> None:
+    workload = make("Deployment", changes="{spec: {template: {metadata: {labels: {a: b}}}}}")
+    other = Document({"apiVersion": more, "kind": "Cluster", "metadata": {"name": "x"}})
+    policy = make("NetworkPolicy", changes=f"{{spec: {{podSelector: {{matchLabels: {labels}}}}}}}")
+    budget = make("PodDisruptionBudget", changes=f"{{spec: {{selector: {{matchLabels: {labels}}}}}}}")
+    for gone in (policy, budget):
+        assert [one.level for one in judge([workload, other, gone], [workload, other])] == [level]
+
+
+@pytest.mark.parametrize(
     ("key", "old", "new", "level"),
     [
         ("image", "a/cluster:8.4.7-7.1", "a/cluster:8.4.8-8.1", "patch"),

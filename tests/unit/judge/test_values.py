@@ -56,3 +56,25 @@ def test_a_schema_elsewhere_is_not_known_to_refuse(old: str, new: str, told: lis
         for version, ref in (("1.2.0", old), ("1.2.1", new))
     )
     assert [reason.level for reason in judge_values(before, after)] == told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "forgotten"),
+    [
+        ("{{ .Values.pod.user }}", "", True),
+        ("{{ .Values.pod.user }}", "{{ .Values.pod.group }}", True),
+        ("{{ .Values.pod.user }}", "{{- with .Values.pod }}\n{{- toYaml . | nindent 8 }}{{ end }}", False),
+        ("{{ .Values.pod.user }}", "{{ toYaml .Values.pod }}", False),
+        ("{{ .Values.pod.user }}", "{{ .Values.pod | toYaml }}", False),
+        ("{{ .Values.pod.user }}", "{{- with .Values.pod }}\n{{- toYaml .group }}{{ end }}", True),
+        ("{{ .Values.pod.group }} --pod.user=a", "{{ .Values.pod.group }}", False),
+    ],
+)
+def test_a_key_that_no_template_reads_any_more(old: str, new: str, forgotten: bool) -> None:
+    values = {"values.yaml": {"pod": {"user": 1}}}
+    sides = [
+        Side({"name": "x", "version": version}, values, None, {"templates/a.yaml": text})
+        for version, text in (("1.2.0", old), ("1.2.1", new))
+    ]
+    told = [reason.level for reason in judge_values(sides[0], sides[1])]
+    assert told == ["major"] * forgotten
