@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,9 @@ _OTHERS = ("Job", "CronJob", "Pod", "ReplicaSet")
 _HTTP_PORTS = (80, 3000, 5000, 8000, 8080, 8081, 8888, 9090)
 _TLS_PORTS = (443, 8443)
 _GRPC_PORTS = (50051,)
+# What is there for those who watch and run the application, and not for its clients: of Services, of ports.
+_ASIDE = re.compile(r"metrics|exporter|webhook|admission")
+_FOR_OTHERS = re.compile(r"metric|monitor|admin|internal|management|health|probe|debug|pprof|webhook")
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
     """What the rendered `documents` say, with what `subject` tells laid over. Raises ConfigError for what is not there.
 
     Asked is a Service with a port that its pods' readiness probe asks, HTTP before gRPC before TCP; else one with a
-    port that leads to an open port of pods. The load is told why where there is none.
+    port that leads to an open port of pods. What is for clients goes before what is for those who watch, and a Service
+    with an address before one without. The load is told why where there is none.
     """
     every = list(documents)
     own = [document for document in every if not document.hook]
@@ -173,7 +178,9 @@ def _choices(
             grpc_service=subject.grpc_service or str(probe.get("grpc", {}).get("service") or ""),
         )
         order = ("http", "https", "grpc", "tcp").index(protocol)
-        yield (not probe, order, spec.get("clusterIP") == "None", number), question
+        name, headless = question.service, spec.get("clusterIP") == "None"
+        aside = _ASIDE.search(name) or _FOR_OTHERS.search(question.port)
+        yield (bool(aside), headless, not probe, order, len(name), number), question
 
 
 def _protocol(port: Mapping[str, Any], probe: Mapping[str, Any]) -> str:

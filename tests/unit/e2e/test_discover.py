@@ -93,6 +93,30 @@ def test_a_probed_port_goes_before_others_http_before_the_rest_and_headless_last
     assert only.service == "app-peers"
 
 
+CLIENT, PEER = "{name: client, port: 9092, targetPort: web}", "{name: http, port: 8222, targetPort: 8222}"
+
+
+@pytest.mark.parametrize(
+    ("services", "asked"),
+    [
+        ([service(PEER, name="app-peers", more="clusterIP: None"), service(CLIENT)], "tcp of Service app, port client"),
+        (
+            [service(PEER.replace("http", "http-metrics")), service(CLIENT, name="other")],
+            "tcp of Service other, port client",
+        ),
+        (
+            [service(PEER, name="app-metrics"), service(CLIENT, name="peers", more="clusterIP: None")],
+            "tcp of Service peers, port client",
+        ),
+        ([service(PEER, name="app-store"), service(PEER)], "http / of Service app, port http"),
+    ],
+    ids=["has an address", "for clients", "for clients without an address", "the shorter name"],
+)
+def test_what_clients_ask_goes_before_what_peers_and_those_who_watch_ask(services: list[str], asked: str) -> None:
+    ports = "{name: web, containerPort: 8080}, {containerPort: 8222}"
+    assert str(found(workload(port=ports, probe="{httpGet: {port: 8222}}"), *services).question) == asked
+
+
 def test_the_path_of_the_probe_is_asked_where_the_root_is_not_answered() -> None:
     question = found(
         workload(probe="{httpGet: {path: /ready, port: web}}"), service("{port: 80, targetPort: web}")
