@@ -64,7 +64,7 @@ def rendered(work: Workspace, *, values: Iterable[Path], kube_versions: Sequence
     plan = matrix.read_plan(work, values=values, kube_versions=kube_versions)
     outcome = render.render(plan, work)
     if not dry_run:
-        render.store(plan, outcome, work.config.result(plan.chart.name, "manifests"))
+        render.store(plan, outcome, work.config.result(plan.subject.name, "manifests"))
     objects = sum(len(one.manifests) for one in outcome.renders)
     verdict = f"{objects} objects of {len(outcome.renders)} renders"
     return Part(plan.chart, verdict, outcome.notes(), render.make_index(plan, outcome))

@@ -84,6 +84,11 @@ class Plan:
     given: bool = False
     """Whether somebody gave values: then the chart may refuse its values.yaml alone, which is a note."""
 
+    @property
+    def subject(self) -> Chart:
+        """The chart that all of this is about."""
+        return self.through or self.chart
+
     def cells(self) -> tuple[Cell, ...]:
         """Every render, by version, so that the first version's are done first."""
         ends = dict.fromkeys((*self.kube_versions[:1], *self.kube_versions[-1:]))

@@ -153,7 +153,7 @@ def make_index(plan: Plan, rendered: Rendered) -> dict[str, Any]:
     """Which file holds which render, as JSON: `dist/<chart>.manifests/index.json` and `--json`."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "chart": {"name": plan.chart.name, "version": plan.chart.version},
+        "chart": {"name": plan.subject.name, "version": plan.subject.version},
         "release": plan.release,
         "kube_versions": plan.kube_versions,
         "values": [values.name for values in plan.values],

@@ -55,7 +55,7 @@ class Validation:
 
     def summary(self) -> str:
         """One line for a person."""
-        chart, renders = self.plan.chart, len(self.checked)
+        chart, renders = self.plan.subject, len(self.checked)
         if not renders:
             return f"{chart.name} {chart.version}: nothing is rendered, so nothing is checked"
         minors = spans([minor(version) for version in self.plan.kube_versions])
@@ -91,7 +91,7 @@ class Validation:
         """As JSON: `dist/<chart>.kubeconform.json` and `--json`."""
         return {
             "schema_version": SCHEMA_VERSION,
-            "chart": {"name": self.plan.chart.name, "version": self.plan.chart.version},
+            "chart": {"name": self.plan.subject.name, "version": self.plan.subject.version},
             "kube_versions": self.plan.kube_versions,
             "values": [values.name for values in self.plan.values],
             "renders": len(self.checked),
@@ -166,7 +166,7 @@ def suites(outcome: Validation) -> Iterator[Suite]:
         for problem in one.problems:
             failures.setdefault(problem.label, []).append(problem.message)
         cases = [Case(name, tuple(failures.get(name, ()))) for name in dict.fromkeys((*one.objects, *failures))]
-        where = f"{outcome.plan.chart.name}: {one.values} / Kubernetes {minor(one.kube_version)}"
+        where = f"{outcome.plan.subject.name}: {one.values} / Kubernetes {minor(one.kube_version)}"
         yield Suite(where, tuple(cases) or (_NOTHING,))
 
 

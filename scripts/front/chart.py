@@ -70,7 +70,7 @@ def template(
     plan = matrix.read_plan(work, values=files, kube_versions=minors)
     rendered = render.render(plan, work)
     if not dry_run:
-        render.store(plan, rendered, work.config.result(plan.chart.name, "manifests"))
+        render.store(plan, rendered, work.config.result(plan.subject.name, "manifests"))
     for note in rendered.notes():
         say(f"note: {note}")
     yield present.matrix(rendered, render.make_index(plan, rendered))
@@ -141,7 +141,7 @@ def kubeconform_check(
         validate.write_junit(junit, [validate.unchecked(error)])
         raise
     yield present.problems(outcome)
-    file = work.config.result(outcome.plan.chart.name, "kubeconform.json")
+    file = work.config.result(outcome.plan.subject.name, "kubeconform.json")
     files.write_atomic(file, present.to_json(outcome.report()))
     validate.write_junit(junit, validate.suites(outcome))
     validate.demand_valid(outcome)

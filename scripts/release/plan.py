@@ -638,7 +638,7 @@ class Release:
 
     def _demand_valid(self, outcome: Validation) -> None:
         report = self.facts.origin.told(_json(outcome.report()))
-        write_atomic(self._config.result(outcome.plan.chart.name, "kubeconform.json"), report)
+        write_atomic(self._config.result(outcome.plan.subject.name, "kubeconform.json"), report)
         lines = [f"{p.source}: {p.kind}/{p.name}: {p.message} ({where})" for p, where in outcome.problems()]
         with _in_full(lines, "invoke kubeconform-check"):
             demand_valid(outcome)

@@ -405,7 +405,8 @@ class TestDependencies:
         write_chart(tmp_path / "user", "user", needs, map='{{ include "lib.map" . }}\n')
         told = cli("kubeconform-check", "--chart", library, "--kube-version", "1.30")
         assert "rendered through" in told.stderr
-        assert "1 objects of 1 renders are valid" in told.fine()
+        assert "lib 0.1.0: 1 objects of 1 renders are valid" in told.fine()
+        assert (cli.dist / "lib.kubeconform.json").is_file()  # where the report looks for it
 
 
 class TestObjects:
