@@ -124,7 +124,11 @@ class TestNetworkPolicy:
         peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "edge"}}}
         closed = self.policies(ingress={"from": [peer]})
         named = [rule["from"] for rule in self.policy_of(closed, INGRESS)["spec"]["ingress"] if "from" in rule]
-        assert any(peer in peers for peers in named)
+        tests = closed.one("Pod", "gati-ingress-test")["metadata"]["labels"]
+        peers = next(peers for peers in named if peer in peers)
+        assert [set(one) for one in peers] == [{"namespaceSelector"}, {"podSelector"}]
+        assert peers[1]["podSelector"]["matchLabels"].items() <= tests.items()
+        assert peers[1]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "test"
 
     @pytest.mark.parametrize(
         ("values", "metrics"), [({}, 8080), ({"tls": {"enabled": True}}, 8080), (OWN_PORT, 9102)], ids=str
