@@ -11,6 +11,7 @@ from scripts.judge.reason import Reason
 
 GROUP = "apiextensions.k8s.io"
 KIND = "CustomResourceDefinition"
+_ALWAYS = (("apiVersion",), ("kind",), ("metadata",))  # in every object, whether or not its schema asks for them
 
 
 def in_crds(document: Document) -> bool:
@@ -113,6 +114,8 @@ def _fields(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterat
     changes = schemas.compare(sides[0], sides[1], pruned=True)
     for change in sorted(changes, key=lambda change: change.effect):  # what is narrower first
         here = (change.path, change.what)
+        if change.what == "required" and change.path in _ALWAYS:
+            continue
         if change.effect == "wider" and here in narrower:
             continue
         where = f"{path} {schemas.key_of(change.path) or '(top level)'}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scripts.chart.manifests import Document, FieldChange, Identity, Manifests, difference
+from scripts.chart.manifests import FieldChange, Identity, Manifests, difference
 from scripts.judge.reason import bears
 
 _KEY = r'(?:\["(?P<quoted>.*)"\]|\.(?P<plain>[\w-]+))$'
@@ -87,14 +87,32 @@ class DrawnName:
 
 
 def drawn_names(one: Iterable[Manifests], again: Iterable[Manifests]) -> set[DrawnName]:
-    """What is called otherwise in the second of two renders, where the rest of both names is the same."""
+    """What is called otherwise in the second of two renders, objects and parts of them, where the rest of both names
+    is the same."""
     found = set()
     for first, second in zip(one, again, strict=True):
         apart = difference(first, second)
+        before, after = ({document.identity: document.data for document in side} for side in (first, second))
+        pairs = [(change.identity, change.identity) for change in apart.changed]
         for was in apart.removed:
-            alike = (now for now in apart.added if was[:3] == now[:3])
-            found |= {DrawnName(was.kind, *part) for now in alike if (part := _drawn_part(was.name, now.name))}
+            alike = [now for now in apart.added if was[:3] == now[:3] and _drawn_part(was.name, now.name)]
+            pairs += [(was, now) for now in alike]
+        for was, now in pairs:
+            called = zip(_called(before[was]), _called(after[now]), strict=False)
+            found |= {DrawnName(was.kind, *part) for each, other in called if (part := _drawn_part(each, other))}
     return found
+
+
+def _called(value: Any) -> Iterator[str]:
+    """Every name in an object, its own and those of its containers, volumes and the like."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("name"), str):
+            yield value["name"]
+        for item in value.values():
+            yield from _called(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _called(item)
 
 
 def _drawn_part(one: str, other: str) -> tuple[str, int, str] | None:
@@ -112,9 +130,11 @@ def steady(manifests: Manifests, drawn: Iterable[DrawnName]) -> Manifests:
     """The same objects, with a `*` for what is drawn of their names, wherever these stand."""
     known = tuple(drawn)
     names = {
-        document.name: now
+        name: now
         for document in manifests
-        if (now := next((each for one in known if (each := _steady(document, one)) != document.name), None)) is not None
+        for name in _called(document.data)
+        for one in known
+        if one.kind == document.kind and (now := one.steady(name)) != name
     }
     if not names:
         return manifests
@@ -123,10 +143,6 @@ def steady(manifests: Manifests, drawn: Iterable[DrawnName]) -> Manifests:
         tuple(replace(one, data=_spelt(one.data, lambda found: names[found[0]], spelt)) for one in manifests),
         manifests.parts,
     )
-
-
-def _steady(document: Document, drawn: DrawnName) -> str:
-    return drawn.steady(document.name) if drawn.kind == document.kind else document.name
 
 
 def _spelt(value: Any, name: Callable[[re.Match[str]], str], spelt: re.Pattern[str]) -> Any:

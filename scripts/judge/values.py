@@ -179,7 +179,8 @@ def _refused(side: Side, path: Path) -> bool:
 
 def _accepted(side: Side, reads: _Reads, path: Path) -> bool:
     """Whether the chart still does something with a key that values.yaml does not have."""
-    return not _refused(side, path) and reads.reads(path) and (reads.exactly(path) or reads.spells(path[-1]))
+    named = reads.reads(path) and (reads.exactly(path) or reads.spells(path[-1]))
+    return not _refused(side, path) and (named or reads.writes(path))
 
 
 def _default_level(

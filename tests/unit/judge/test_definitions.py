@@ -37,3 +37,10 @@ def definition(spec: dict[str, Any]) -> Document:
 def test_what_objects_may_say_no_longer(old: dict[str, Any], new: dict[str, Any], meaning: str) -> None:
     found = [reason for reason in judge_definition(definition(old), definition(new)) if reason.level == "major"]
     assert [reason.meaning.partition(" (")[0] for reason in found] == [meaning]
+
+
+def test_what_every_object_has_may_be_required() -> None:
+    old, new = definition({"type": "object"}), definition({"type": "object"})
+    new.data["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["required"] = ["kind", "metadata", "spec"]
+    about = [reason.about.partition(" ")[2] for reason in judge_definition(old, new)]
+    assert about == ["spec.versions[v1].schema spec"]

@@ -379,6 +379,18 @@ def test_a_drawn_name_is_the_same_wherever_it_stands() -> None:
     assert list(judge_objects(old, new, Scene())) == []
 
 
+def test_a_part_of_an_object_may_be_called_by_another_drawn_word() -> None:
+    def of(name: str, container: str) -> Manifests:
+        pod = f"{{spec: {{template: {{spec: {{containers: [{{name: {container}, image: x}}]}}}}}}}}"
+        return Manifests((make("Job", name=name, changes=pod),))
+
+    for name in ("a-{}-test", "a"):
+        drawn = drawn_names([of(name.format("aaaaa"), "a-bbbbb-test")], [of(name.format("ccccc"), "a-ddddd-test")])
+        sides = (of(name.format("eeeee"), "a-fffff-test"), of(name.format("ggggg"), "a-hhhhh-test"))
+        old, new = (steady(side, drawn) for side in sides)
+        assert list(judge_objects(old, new, Scene())) == [], name
+
+
 def test_what_further_renders_draw_is_added() -> None:
     one = Identity("", "Secret", "", "x")
     noise = Noise(drawn={one: frozenset({"data.a"})}).and_drawn({one: frozenset({"data.b"})})

@@ -78,3 +78,21 @@ def test_a_key_that_no_template_reads_any_more(old: str, new: str, forgotten: bo
     ]
     told = [reason.level for reason in judge_values(sides[0], sides[1])]
     assert told == ["major"] * forgotten
+
+
+@pytest.mark.parametrize(
+    ("template", "level"),
+    [
+        ("{{ toYaml .Values.resources | nindent 2 }}", "minor"),
+        ("{{- with .Values.resources }}{{ toYaml . }}{{ end }}", "minor"),
+        ("{{ .Values.resources.limits.memory }}", "major"),
+    ],
+)
+def test_a_default_that_went_from_a_map(template: str, level: str) -> None:
+    sides = [
+        Side(
+            {"name": "x", "version": "1.2.0"}, {"values.yaml": {"resources": {"limits": limits}}}, None, {"a": template}
+        )
+        for limits in ({"cpu": 1, "memory": 2}, {"memory": 2})
+    ]
+    assert [reason.level for reason in judge_values(sides[0], sides[1])] == [level]
