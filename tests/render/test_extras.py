@@ -43,6 +43,13 @@ class TestPrometheusRule:
         assert "edge" in expressions
         assert '"gati"' not in expressions
 
+    def test_rules_of_ones_own_come_after_these(self) -> None:
+        own = {"alert": "Mine", "expr": "vector(1)", "labels": {"severity": "info"}, "for": "1m"}
+        group = {"prometheusOperator": {"prometheusRule": {"extraRules": [own]}}}
+        (before,) = render(RULES).one("PrometheusRule")["spec"]["groups"]
+        (after,) = render(merged(RULES, group)).one("PrometheusRule")["spec"]["groups"]
+        assert after["rules"] == [*before["rules"], own]
+
     def alerts(self, **values: Any) -> set[str]:
         docs = render(merged(RULES, values))
         return {rule["alert"] for group in docs.one("PrometheusRule")["spec"]["groups"] for rule in group["rules"]}

@@ -48,6 +48,13 @@ class TestRestricted:
                 assert context["capabilities"] == {"drop": ["ALL"]}
                 assert not context.get("privileged")
 
+    def test_what_a_test_needs_is_said_and_bounded(self, values: dict[str, Any]) -> None:
+        """By a limit alone a pod asks for as much, and may find no place."""
+        tests = [box for doc in workloads(values) if doc["kind"] == "Pod" for box in boxes(doc)]
+        for needs in (box["resources"] for box in tests):
+            assert set(needs["requests"]) == set(needs["limits"]) == {"cpu", "memory", "ephemeral-storage"}
+            assert needs["requests"]["cpu"] != needs["limits"]["cpu"]
+
     def test_no_token(self, values: dict[str, Any]) -> None:
         assert all(pod(doc)["automountServiceAccountToken"] is False for doc in workloads(values))
 

@@ -106,7 +106,7 @@ def test_render_mode(known: bool) -> None:
     else:
         message = render_error(monitor(renderMode="fail"), api_versions=apis)
         assert "ServiceMonitor" in message
-        assert "prometheusOperator" in message
+        assert "prometheusOperator.renderMode" in message
 
 
 def test_without_it_the_pods_are_annotated_for_scraping() -> None:
@@ -170,3 +170,4 @@ class TestManagement:
         assert template["annotations"].get("prometheus.io/scheme", "http") == scheme
         (endpoint,) = render({**values, **MONITOR}).one("ServiceMonitor")["spec"]["endpoints"]
         assert endpoint["scheme"] == scheme
+        assert endpoint.get("tlsConfig") == ({"insecureSkipVerify": True} if scheme == "https" else None)
