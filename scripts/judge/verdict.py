@@ -218,8 +218,8 @@ def _tested(reason: Reason, rendered: Iterable[Reason]) -> Reason:
 
 
 def _nameless(reason: Reason) -> str:
-    """A reason by all but the name of its object."""
-    about = re.sub(r"^(\w+)/\S+( \([a-z0-9-]+\))?", r"\1", reason.about)
+    """A reason by all but the names of its object and of what is in it."""
+    about = re.sub(r"^(\w+)/\S+( \([a-z0-9-]+\))?|(?<=\[)[^\]]*(?=\])", r"\1", reason.about)
     return json.dumps([*replace(reason, about=about).record().values()], default=str)
 
 

@@ -26,6 +26,22 @@ def test_a_release_of_another_name_adds_what_it_alone_shows() -> None:
     assert [reason.about for reason in verdict.reasons] == ["Service/a", port]
 
 
+def test_a_part_that_is_named_after_the_release_is_told_once() -> None:
+    def pods(name: str, image: str) -> Manifests:
+        return read_manifests(
+            f"apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\n"
+            f"spec: {{template: {{spec: {{containers: [{{name: {name}, image: 'x:{image}'}}]}}}}}}\n"
+        )
+
+    sides = [Side({"name": "x", "version": version}, {"values.yaml": {}}) for version in ("1.0.0", "2.0.0")]
+    cells = [
+        Cell("values.yaml", "1.33", pods("x", "1.0"), pods("x", "1.1")),
+        Cell("another", "1.33", pods("another-x", "1.0"), pods("another-x", "1.1"), release="another", further=True),
+    ]
+    verdict = make_verdict(sides[0], sides[1], cells, source="1.0.0")
+    assert [reason.about for reason in verdict.reasons] == ["Deployment/x spec.template.spec.containers[x].image"]
+
+
 def test_a_default_that_the_tests_alone_use_is_a_patch() -> None:
     def render(kind: str, image: str) -> Manifests:
         hook = "annotations: {helm.sh/hook: test}, " * (kind == "Pod")
