@@ -184,7 +184,7 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
     own = (project / values.get("chart", Config.chart)).resolve()
     if chart != own:  # what the project says about its chart is not true of another one
         if values.get("changelog") != Path("none"):
-            values["changelog"] = chart / "CHANGELOG.md"
+            values["changelog"] = _changelog(chart)
         values.pop("version_files", None)
         if "chart" in table and values.get("e2e") is table.get("e2e"):  # unless a `for` says it of this one
             values.pop("e2e", None)
@@ -230,6 +230,14 @@ def _refuse_unknown(environ: Mapping[str, str], fields: Mapping[str, Any]) -> No
                 expected=near[0] if near else ", ".join(sorted(known)),
                 run=f"unset {name}",
             )
+
+
+def _changelog(chart: Path) -> Path:
+    """The changelog in a chart's folder, also as Changelog.md; where it would be, if there is none."""
+    usual = chart / "CHANGELOG.md"
+    if usual.exists() or not chart.is_dir():
+        return usual
+    return next((file for file in sorted(chart.iterdir()) if file.name.casefold() == usual.name.casefold()), usual)
 
 
 def _nearest(chart: Path, root: Path, home: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:

@@ -53,6 +53,9 @@ def test_another_chart_has_its_own_changelog_and_names_its_version_nowhere_else(
     assert (own.changelog, own.version_files) == (root / "docs/CHANGES.md", ("x",))
     other = load_config(root, environ={"GATI_CHART": "b"})
     assert (other.changelog, other.version_files) == (root / "b/CHANGELOG.md", ())
+    (root / "b").mkdir()
+    (root / "b" / "Changelog.md").touch()
+    assert load_config(root, environ={"GATI_CHART": "b"}).changelog == root / "b/Changelog.md"
     told = load_config(root, environ={"GATI_CHART": "b", "GATI_CHANGELOG": "B.md", "GATI_VERSION_FILES": "y, z"})
     assert (told.changelog, told.version_files) == (root / "B.md", ("y", "z"))
 
