@@ -159,6 +159,23 @@ class TestNetworkPolicy:
         assert scraper in peers(metrics, **{"from": [caller], "metricsFrom": [scraper]})
         assert "everyone" not in peers(metrics, **{"from": [caller], "metricsFrom": [scraper]})
 
+    @pytest.mark.parametrize(
+        ("prometheus", "policy", "rules"),
+        [
+            ({}, {}, 1),
+            ({"port": 9102}, {}, 2),
+            ({}, {"metricsFrom": [{"podSelector": {}}]}, 2),
+            ({"scrape": False}, {"metricsFrom": [{"podSelector": {}}]}, 1),
+            ({"scrape": False, "port": 9102}, {}, 1),
+        ],
+        ids=["with clients", "a port of their own", "peers of their own", "off, with peers", "off, with a port"],
+    )
+    def test_metrics_have_a_rule_where_they_need_one(
+        self, prometheus: dict[str, Any], policy: dict[str, Any], rules: int
+    ) -> None:
+        docs = render({"ingress": {"prometheus": prometheus}, "networkPolicy": {"enabled": True, "ingress": policy}})
+        assert len(self.policy_of(docs, INGRESS)["spec"]["ingress"]) == rules
+
     def test_extra_egress_is_added(self) -> None:
         rule = {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 443, "protocol": "TCP"}]}
         docs = self.policies(ingress={"extraEgress": [rule]}, routeManager={"extraEgress": [rule]})
