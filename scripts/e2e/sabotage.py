@@ -73,9 +73,9 @@ RECREATE = Fault(
     [
         Edit("Deployment", "", 'set $spec "strategy" (dict "type" "Recreate")'),
         Edit("DaemonSet", "", f'set $spec "updateStrategy" {_ALL_AT_ONCE}'),
-        # These are replaced one at a time whatever is said, so each has to end badly.
+        # These are replaced one at a time whatever is said, so each is killed where it stands.
         Edit("StatefulSet", "", 'set $spec "updateStrategy" (dict "type" "RollingUpdate")'),
-        Edit("StatefulSet", "", 'set $pod "terminationGracePeriodSeconds" 1'),
+        Edit("StatefulSet", "", 'set $pod "terminationGracePeriodSeconds" 0'),
     ],
 )
 NEGATIVE_CONTROL = (NO_READINESS, NO_PRESTOP, RECREATE)

@@ -57,6 +57,7 @@ def replace_by_hand(lab: Lab, say: Say, namespace: str) -> None:
             key, newest = "controller-revision-hash", live["status"].get("updateRevision", "")
         else:
             key, newest = "pod-template-generation", live["metadata"]["annotations"][_GENERATION]
+        lab.await_ready(namespace)  # helm does not wait for such pods
         for pod in lab.pods(namespace, name):
             if labels_of(pod).get(key) != newest:
                 say(f"{name} waits for its pods to be deleted: {pod['metadata']['name']}")

@@ -94,6 +94,7 @@ def test_pods_that_wait_to_be_deleted_are_replaced_one_by_one(monkeypatch: pytes
     deleted: list[str] = []
     monkeypatch.setattr(steps, "delete_pod", lambda *words: deleted.append(words[3]["metadata"]["name"]))
     api = SimpleNamespace(get=lambda *_: live)
-    lab = SimpleNamespace(api=api, found=SimpleNamespace(workloads=(f"{kind}/web",)), pods=lambda *_: pods)
+    found = SimpleNamespace(workloads=(f"{kind}/web",))
+    lab = SimpleNamespace(api=api, found=found, pods=lambda *_: pods, await_ready=lambda *_: None)
     steps.replace_by_hand(cast("Any", lab), lambda _: None, "shop")
     assert deleted == ([] if kind == "Deployment" else ["web-1", "web-3"])
