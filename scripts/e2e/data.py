@@ -100,7 +100,7 @@ class Data:
                 lab.api.wait(
                     lambda: self._moved(node, many),
                     what=f"the pods of {node} to run elsewhere",
-                    deadline=_DEADLINE,
+                    deadline=lab.deadline,
                 )
                 self._demand_elsewhere(node)
             finally:

@@ -44,6 +44,7 @@ CONTROL = "control"  # the namespace of the control, which all attempts share
 LIGHT = 10  # the same where rollouts are many
 _RUN_LABEL = "gati-e2e/run"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+_GONE_DEADLINE = 60.0  # of a pod beyond its grace period
 _CLEAN_DEADLINE = 120.0
 _HOOK = "helm.sh/hook"
 _LARGEST = 1 << 20  # bytes of an answer that are read
@@ -419,7 +420,7 @@ class Lab:
             labels = ",".join(f"{key}={value}" for key, value in (wanted or {"gati-e2e/no": "such-workload"}).items())
         return tuple(pod for pod in self.api.list("Pod", namespace, labels=labels) if _lasting(pod))
 
-    def await_ready(self, namespace: str, *, deadline: float = 120) -> dict[str, int]:
+    def await_ready(self, namespace: str) -> dict[str, int]:
         """Wait until each workload runs as many ready pods as it or its scaler asks for; their numbers by name."""
         found: dict[str, int] = {}
 
@@ -447,20 +448,23 @@ class Lab:
         def state() -> str:
             return ", ".join(f"{name}: {count} ready" for name, count in found.items())
 
-        return self.api.wait(ready, what=f"all pods of {namespace} to be ready", deadline=deadline, state=state)
+        return self.api.wait(ready, what=f"all pods of {namespace} to be ready", deadline=self.deadline, state=state)
 
-    def await_settled(self, namespace: str, *, deadline: float = 60) -> None:
+    def await_settled(self, namespace: str) -> None:
         """Wait until no pod is on its way out: its last seconds are when requests get lost."""
-        left: list[str] = []
+        left: list[Object] = []
 
         def settled() -> bool | None:
-            pods = self.api.list("Pod", namespace)
-            left[:] = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]]
+            left[:] = [pod for pod in self.api.list("Pod", namespace) if "deletionTimestamp" in pod["metadata"]]
             return None if left else True
 
-        self.api.wait(
-            settled, what="the pods before to be gone", deadline=deadline, interval=0.5, state=lambda: ", ".join(left)
-        )
+        def state() -> str:
+            return ", ".join(pod["metadata"]["name"] for pod in left)
+
+        settled()
+        grace = max((pod["metadata"].get("deletionGracePeriodSeconds") or 0 for pod in left), default=0)
+        what = "the pods before to be gone"
+        self.api.wait(settled, what=what, deadline=_GONE_DEADLINE + grace, interval=0.5, state=state)
 
     def nodes(self) -> list[Object]:
         """The nodes on which pods can run."""

@@ -659,7 +659,7 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         leaving = [one for one in documents if one.kind == "Namespace" or not lab.subject.careful]
         kept = {f"{one.kind}/{one.name}" for one in leaving if _KEEP in annotations_of(one.data)}
     with journal.step("uninstall"):
-        rollout.uninstall()
+        rollout.uninstall(deadline=lab.deadline)
         lab.await_settled(objects)
         journal.detail(f"{len(documents)} objects")
     with journal.step("nothing is left but what is kept on purpose"):

@@ -70,7 +70,7 @@ def run_tests(lab: Lab, journal: Journal, rollout: Rollout, what: str) -> None:
         journal.skip("helm test, for the chart has no tests")
         return
     with journal.step(f"{what}: helm test"):
-        rollout.test(deadline=120)
+        rollout.test(deadline=lab.deadline)
 
 
 def demand_unharmed(lab: Lab, journal: Journal, what: str, namespace: str) -> None:
@@ -337,7 +337,7 @@ def drain_node(lab: Lab, journal: Journal, namespace: str, front: str) -> None:
         demand(lab.api.evict(first["metadata"]["name"], namespace), "the budget allows no eviction at all")
         allowed = lab.api.evict(second["metadata"]["name"], namespace)
         demand(not allowed, "the budget allowed a second eviction while the first pod was not replaced", timely=True)
-        drain = lab.api.drain(node, deadline=120, namespace=namespace, cordon=lab.own)
+        drain = lab.api.drain(node, deadline=lab.deadline, namespace=namespace, cordon=lab.own)
         ready = lab.await_ready(namespace)
         journal.detail(f"{node}: a second eviction was refused; then {ready}, drained in {drain.seconds:.0f} s")
 
@@ -352,7 +352,7 @@ def delete_pod(lab: Lab, namespace: str, workload: str, pod: Object | None = Non
         others = [pod for pod in lab.pods(namespace, workload) if pod["metadata"]["uid"] != victim["uid"]]
         return True if sum(map(is_ready, others)) >= len(pods) else None
 
-    lab.api.wait(replaced, what=f"another pod in place of {victim['name']}", deadline=60)
+    lab.api.wait(replaced, what=f"another pod in place of {victim['name']}", deadline=lab.deadline)
 
 
 def restart(lab: Lab, namespace: str, workload: str) -> None:

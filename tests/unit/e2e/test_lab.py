@@ -40,7 +40,8 @@ class Cluster(Api):
 
 def lab(cluster: Cluster) -> Lab:
     tools = Tools(*(Path(name) for name in ("helm", "kubectl", "k6")))
-    return Lab(cast(Api, cluster), Runner(), tools, Path("dist"), CHART, (), "gati", True, Subject("gati"), FOUND)
+    made = Lab(cast(Api, cluster), Runner(), tools, Path("dist"), CHART, (), "gati", True, Subject("gati"), FOUND)
+    return replace(made, deadline=0)
 
 
 def deployment(wanted: int, **status: int) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def test_names_are_the_runs_own_and_fit_a_namespace() -> None:
     ids=["as many as it asks for", "as many as its scaler asks for", "more than its scaler needs"],
 )
 def test_ready(objects: dict[str, Any]) -> None:
-    assert lab(Cluster(**objects)).await_ready("space", deadline=0)["web"] >= 2
+    assert lab(Cluster(**objects)).await_ready("space")["web"] >= 2
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_ready(objects: dict[str, Any]) -> None:
 )
 def test_not_ready(objects: dict[str, Any]) -> None:
     with pytest.raises(ClusterError, match="all pods of space to be ready"):
-        lab(Cluster(**objects)).await_ready("space", deadline=0)
+        lab(Cluster(**objects)).await_ready("space")
 
 
 def test_a_load_goes_to_the_nodes_that_run_pods() -> None:
