@@ -354,7 +354,8 @@ def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[P
     for (was, now), paths in elsewhere.items():
         level = "patch" if bears(was, now, versions(old, new)) else "minor"
         meaning = f"what {many(len(paths), 'key')} may hold is said there, which is not read here"
-        yield Reason(level, f"schema {schemas.key_of(paths[0])}", {"$ref": was}, {"$ref": now}, meaning)
+        about = f"schema {schemas.key_of(paths[0]) or '(top level)'}"
+        yield Reason(level, about, {"$ref": was}, {"$ref": now}, meaning)
     for same in groups.values():
         listed = same if len(same) <= _FEW else same[:1]
         for path, change, level, meaning in listed:

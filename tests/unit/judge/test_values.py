@@ -96,3 +96,8 @@ def test_a_default_that_went_from_a_map(template: str, level: str) -> None:
         for limits in ({"cpu": 1, "memory": 2}, {"memory": 2})
     ]
     assert [reason.level for reason in judge_values(sides[0], sides[1])] == [level]
+
+
+def test_a_schema_that_stands_elsewhere_as_a_whole() -> None:
+    before, after = (side("1.2.0", {}, {"$ref": f"https://{host}/schema.json"}) for host in ("one", "other"))
+    assert [(one.level, one.about) for one in judge_values(before, after)] == [("minor", "schema (top level)")]
