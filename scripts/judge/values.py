@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from scripts.core.paths import key_text
-from scripts.core.words import many
 from scripts.judge import schema as schemas
 from scripts.judge.defaults import quantity
 from scripts.judge.images import is_tagged, judge_image, judge_tag
@@ -29,6 +29,7 @@ _ASKING = re.compile(
 _DOT = re.compile(r"\btoYaml \.(?!\w)")  # of what a `with` before it leads to
 _NEAR = 4  # actions after a `with` in which that is looked for
 _TIMING = ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold")
+_REMOTE = re.compile(r'"\$ref": "([a-z]+://[^"#]+)')
 _DIGEST = re.compile(r"sha\d+:[0-9a-f]{64,}")
 _FEW = 3  # keys with the very same change that are told one by one
 _NOTHING: tuple[Any, ...] = ("", None, {}, [])
@@ -36,6 +37,10 @@ _NOTHING: tuple[Any, ...] = ("", None, {}, [])
 
 def judge_values(old: Side, new: Side) -> Iterator[Reason]:
     """What differs in values.yaml, the further values files and values.schema.json, and in those of dependencies."""
+    for was, now in _elsewhere(old, new):
+        level: Level = "patch" if bears(was, now, versions(old, new)) else "minor"
+        yield Reason(level, "schema $ref", was, now, "what values may be is said there, which is not read here")
+        new = replace(new, schema=_referring(new.schema, {now: was}))
     changes = schemas.compare(old.schema, new.schema) if old.schema != new.schema else ()
     told: dict[Path, Reason] = {}
     for path, reason in _keys(old, new):
@@ -337,12 +342,8 @@ def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[P
         here = (change.path, change.what)
         if here not in pairs or change.effect == "narrower":  # what is narrower here and wider there is narrower
             pairs[here] = change
-    elsewhere: dict[tuple[str, str], list[Path]] = {}
     for (path, what), change in pairs.items():
         if what == "properties" and path in told:
-            continue
-        if what == "$ref" and (moved := _elsewhere(change)):
-            elsewhere.setdefault(moved, []).append(path)
             continue
         if what == "required" and change.effect == "narrower" and _new_with_default(old, new, path):
             continue
@@ -351,11 +352,6 @@ def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[P
             level, meaning = "patch", "must be there, as its default is: no template did without it"
         key = (what, str(change.old), str(change.new), meaning)
         groups.setdefault(key, []).append((path, change, level, meaning))
-    for (was, now), paths in elsewhere.items():
-        level = "patch" if bears(was, now, versions(old, new)) else "minor"
-        meaning = f"what {many(len(paths), 'key')} may hold is said there, which is not read here"
-        about = f"schema {schemas.key_of(paths[0]) or '(top level)'}"
-        yield Reason(level, about, {"$ref": was}, {"$ref": now}, meaning)
     for same in groups.values():
         listed = same if len(same) <= _FEW else same[:1]
         for path, change, level, meaning in listed:
@@ -365,12 +361,28 @@ def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[P
             yield Reason(level, about, _worded(word, change.old), _worded(word, change.new), meaning + others)
 
 
-def _elsewhere(change: schemas.Change) -> tuple[str, str] | None:
-    """The two documents out of the chart, where a reference leads to the same place in another of them."""
-    sides = [str(side).partition("#") for side in (change.old, change.new)]
-    if not all("://" in side[0] for side in sides) or sides[0][2] != sides[1][2]:
-        return None
-    return sides[0][0], sides[1][0]
+def _elsewhere(old: Side, new: Side) -> Iterator[tuple[str, str]]:
+    """The documents elsewhere that the old schema refers to, each with the one that the new schema has for it."""
+    before, after = (dict.fromkeys(_REMOTE.findall(json.dumps(side.schema))) for side in (old, new))
+    gone, fresh = [one for one in before if one not in after], [one for one in after if one not in before]
+    if len(gone) == len(fresh) == 1:
+        yield gone[0], fresh[0]
+        return
+    for was in gone:  # that differ by their version
+        alike = [now for now in fresh if re.sub(r"\d+", "", now) == re.sub(r"\d+", "", was)]
+        if len(alike) == 1:
+            yield was, alike[0]
+
+
+def _referring(schema: Any, documents: Mapping[str, str]) -> Any:
+    """A schema with other documents in its references."""
+    if isinstance(schema, Mapping):
+        read = {key: _referring(item, documents) for key, item in schema.items()}
+        if isinstance(ref := schema.get("$ref"), str):
+            document, hash_, place = ref.partition("#")
+            read["$ref"] = documents.get(document, document) + hash_ + place
+        return read
+    return [_referring(item, documents) for item in schema] if isinstance(schema, list) else schema
 
 
 def _worded(word: str, value: Any) -> Any:

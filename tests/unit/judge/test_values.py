@@ -36,26 +36,29 @@ def test_another_default(key: str, old: str, new: str, level: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("https://host/v1.35.1/all.json#/definitions/{}", "https://host/v1.36.1/all.json#/definitions/{}", ["minor"]),
-        ("https://host/x-1.2.0/{}.json", "https://host/x-1.2.1/{}.json", ["patch"] * 2),
-        ("https://host/a.json#/definitions/{}", "https://host/a.json#/definitions/other-{}", ["major"] * 2),
-        ("https://host/a.json#/definitions/{}", "#/definitions/{}", ["major", "major", "minor", "minor"]),
+        ("https://host/v1.35.1/all.json#/definitions/{}", "https://host/v1.36.1/all.json#/definitions/{}", {"minor"}),
+        ("https://host/x-1.2.0/{}.json", "https://host/x-1.2.1/{}.json", {"patch"}),
+        ("https://host/a.json#/definitions/{}", "https://host/a.json#/definitions/other-{}", {"major"}),
+        ("https://host/a.json#/definitions/{}", "#/definitions/{}", {"major", "minor"}),
     ],
     ids=["another document", "of this version", "another place", "in the chart"],
 )
-def test_a_schema_elsewhere_is_not_known_to_refuse(old: str, new: str, told: list[str]) -> None:
+def test_a_schema_elsewhere_is_not_known_to_refuse(old: str, new: str, told: set[str]) -> None:
     before, after = (
         side(
             version,
             {},
             {
-                "properties": {name: {"$ref": ref.format(name)} for name in ("pod", "port")},
+                "properties": {
+                    **{name: {"$ref": ref.format(name)} for name in ("pod", "port")},
+                    "either": {"oneOf": [{"$ref": ref.format("pod")}, {"type": "null"}]},
+                },
                 "definitions": {name: {"type": "string"} for name in ("pod", "port")},
             },
         )
         for version, ref in (("1.2.0", old), ("1.2.1", new))
     )
-    assert [reason.level for reason in judge_values(before, after)] == told
+    assert {reason.level for reason in judge_values(before, after)} == told
 
 
 @pytest.mark.parametrize(
@@ -100,4 +103,4 @@ def test_a_default_that_went_from_a_map(template: str, level: str) -> None:
 
 def test_a_schema_that_stands_elsewhere_as_a_whole() -> None:
     before, after = (side("1.2.0", {}, {"$ref": f"https://{host}/schema.json"}) for host in ("one", "other"))
-    assert [(one.level, one.about) for one in judge_values(before, after)] == [("minor", "schema (top level)")]
+    assert [(one.level, one.about) for one in judge_values(before, after)] == [("minor", "schema $ref")]
