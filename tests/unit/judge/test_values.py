@@ -51,7 +51,9 @@ def test_a_schema_elsewhere_is_not_known_to_refuse(old: str, new: str, told: set
             {
                 "properties": {
                     **{name: {"$ref": ref.format(name)} for name in ("pod", "port")},
-                    "either": {"oneOf": [{"$ref": ref.format("pod")}, {"type": "null"}]},
+                    "either": {
+                        "oneOf": [{"required": [one], "properties": {one: {"$ref": ref.format("pod")}}} for one in "ab"]
+                    },
                 },
                 "definitions": {name: {"type": "string"} for name in ("pod", "port")},
             },
