@@ -59,7 +59,6 @@ _UNVERSIONED = 'no value of [tool.gati.e2e.values] has "{version}" in it, as the
 _FORCE = "--force-conflicts"
 _SEVERAL = 2  # pods from which the loss of one can go unnoticed
 _KEEP = "helm.sh/resource-policy"
-_FAILING = 90.0  # seconds that an upgrade to a bad image is given
 _MARK = "gati-e2e/mark"  # the label and annotation that the change "labels" sets
 _APART = 3  # nodes that the change "apart" takes
 _UNREADY_DEADLINE = 60.0  # seconds in which the front must notice that the back has gone
@@ -619,7 +618,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
             with journal.step(what):
                 target = lab.target(lab.candidate, namespace, image=image, changes=given)
                 try:
-                    rollout.upgrade(target, deadline=_FAILING, rollback_on_failure=True)
+                    rollout.upgrade(target, deadline=lab.deadline, rollback_on_failure=True)
                 except RolloutFailed as error:
                     journal.detail(error.message)
                 else:
