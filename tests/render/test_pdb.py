@@ -36,6 +36,12 @@ def test_api_version() -> None:
     assert render().one("PodDisruptionBudget", INGRESS)["apiVersion"] == "policy/v1"
 
 
+def test_pods_that_are_not_ready_keep_no_node() -> None:
+    docs = render({"routeManager": {"replicaCount": 2}})
+    assert {doc["spec"]["unhealthyPodEvictionPolicy"] for doc in docs.all("PodDisruptionBudget")} == {"AlwaysAllow"}
+    assert len(docs.all("PodDisruptionBudget")) == 2
+
+
 @pytest.mark.requirement("13.2")
 @pytest.mark.parametrize("values", [{}, {"commonLabels": {"a": "b"}, "podLabels": {"c": "d"}}])
 def test_selects_the_ingress_pods(values: dict[str, Any]) -> None:

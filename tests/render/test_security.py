@@ -113,6 +113,8 @@ class TestNetworkPolicy:
             for peer in rule["from"]
         ]
         assert {"podSelector": selected} in callers
+        rules = self.policy_of(docs, ROUTE_MANAGER)["spec"]["ingress"]
+        assert {port["protocol"] for rule in rules for port in rule["ports"]} == {"TCP"}
         assert {} not in callers
 
     def test_the_ingress_reaches_route_manager_and_dns(self) -> None:

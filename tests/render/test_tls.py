@@ -84,6 +84,11 @@ class TestCertManager:
         assert spec["issuerRef"].items() >= {"name": "letsencrypt", "kind": "ClusterIssuer"}.items()
         assert mounted(docs.one("Deployment", INGRESS), "secret", "edge-cert")
 
+    def test_it_lives_as_long_as_the_values_say(self) -> None:
+        manager = {**self.values["tls"]["certManager"], "duration": "48h", "renewBefore": "16h"}
+        spec = render({"tls": {**TLS["tls"], "certManager": manager}}).one("Certificate")["spec"]
+        assert (spec["duration"], spec["renewBefore"]) == ("48h", "16h")
+
     def test_optional(self) -> None:
         assert not render(TLS).all("Certificate")
 
