@@ -550,7 +550,8 @@ class TestManyCharts:
         self, cli: Cli, tmp_path: Path, toolchain: Toolchain
     ) -> None:
         charts = Charts(cli, tmp_path / "project")
-        charts.told("lint", "--all")
+        helm, top = str(toolchain.path("helm")), charts.project / "charts" / "top"
+        subprocess.run((helm, "dependency", "update", top), check=True, capture_output=True)
         charts.commit("start")
         first = cli("release", "--all", "--chart", charts.project)
         assert re.findall(r"releasing (\S+) 0.1.0", first.stderr) == ["base", "other", "top"], first
@@ -562,7 +563,6 @@ class TestManyCharts:
         assert "not known before its dependencies are fetched" in dry
         changed = ("release", "--changed", "start", "--chart", str(charts.project))
         cli(*changed).refused("dependencies cannot be fetched", "helm dependency update")  # its Chart.lock is committed
-        helm, top = str(toolchain.path("helm")), charts.project / "charts" / "top"
         subprocess.run((helm, "dependency", "update", top), check=True, capture_output=True)
         charts.commit("locked")
         assert "top 0.1.0   different" in cli(*changed, "--dry-run").fine()
