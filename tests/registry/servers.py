@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 USER, PASSWORD = "publisher", "correct horse"
 HTPASSWD = f"{USER}:$2b$04$L1rYCxRKTRny1d.XlJE2keeej2nIh7NGnm5sfw1b5F7H.rZ7.npLO\n"
@@ -100,22 +99,6 @@ def scripted(answer: Callable[[Request], Reply], *, tls: ssl.SSLContext | None =
 
     class Server(http.server.ThreadingHTTPServer):
         daemon_threads = True
-        conversations: list[tuple[threading.Thread, Any]] = []  # noqa: RUF012 - of the one server of this class
-
-        def process_request(self, request: Any, client_address: Any) -> None:
-            """As it is, in a thread that is waited for when the server ends."""
-            thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
-            self.conversations.append((thread, request))
-            thread.start()
-
-        def server_close(self) -> None:
-            """End what clients keep open, too: a thread that goes on would be in the way of another test."""
-            super().server_close()
-            for thread, request in self.conversations:
-                with contextlib.suppress(OSError):
-                    socket.socket.shutdown(request, socket.SHUT_RDWR)
-                thread.join(timeout=10)
-                request.close()
 
         def handle_error(self, *_: object) -> None:
             """Nothing: clients that break off are part of the tests."""

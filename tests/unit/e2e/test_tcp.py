@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from scripts.core.command import Runner
@@ -29,14 +29,20 @@ def server(answer: bytes | None, *, hang_up: bool = False) -> Iterator[str]:
                 if hang_up:
                     connection.close()
                 elif answer is not None:
-                    connection.recv(100)
-                    connection.sendall(answer)
+                    with suppress(OSError):  # whoever asked may be gone
+                        connection.recv(100)
+                        connection.sendall(answer)
 
         held: list[socket.socket] = []
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"127.0.0.1:{listening.getsockname()[1]}"
-        for connection in held:
-            connection.close()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)  # or it would go on to take connections, which nobody closes
+            thread.join()
+            for connection in held:
+                connection.close()
 
 
 def asked(target: str, folder: Path, timeout: float = 20, error: str = "", **told: str) -> list[Request]:
