@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from scripts.containers.images import Image, build_services
 from scripts.containers.stack import Stack
 from scripts.core.owner import mark
 from scripts.workspace import Workspace
+from tests.registry.servers import free_port
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -55,12 +55,6 @@ def engine() -> Iterator[DockerClient]:
 def images(work: Workspace, engine: DockerClient) -> dict[str, Image]:
     """The four images by tag, built once."""
     return {image.reference: image for image in build_services(work, engine)}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

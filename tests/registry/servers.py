@@ -8,6 +8,7 @@ import datetime
 import http.server
 import ipaddress
 import json
+import random
 import socket
 import ssl
 import threading
@@ -125,9 +126,11 @@ def silent() -> Iterator[str]:
 
 
 def free_port() -> int:
-    """A port on which nothing listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """A port on which nothing listens, of those that systems give nobody who asks for any: none takes it meanwhile."""
+    while True:
+        number = random.randint(10_000, 30_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", number)):
+            return number
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from tests import services
 from tests.contract import generate
+from tests.registry import servers
 from tests.services import Service, Start, starting
 
 ROUTES = """\
@@ -83,6 +83,4 @@ def start_ingress(start: Start) -> StartIngress:
 @pytest.fixture
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return servers.free_port()
