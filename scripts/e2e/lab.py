@@ -355,7 +355,14 @@ class Lab:
         return kept(self.runner, self.tools.helm, self.subject.release, namespace, self.login, hooks=hooks)
 
     def is_outside(self, document: Document) -> bool:
-        """Whether an object lies outside of namespaces; one of a kind that is not known yet does not."""
+        """Whether an object, and not a namespace itself, lies in another namespace than the release's, or in none.
+
+        One of a kind that is not known yet does not lie in none.
+        """
+        if document.kind == "Namespace":
+            return False
+        if document.elsewhere:
+            return True
         with contextlib.suppress(ClusterError):
             return not self.api.kind(document.kind, api_version=document.api_version).namespaced
         return False

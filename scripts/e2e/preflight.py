@@ -48,7 +48,7 @@ def preflight(lab: Lab, *, cluster_objects: bool) -> None:
         {
             f"{document.kind} {document.name}" + (f" in {document.namespace}" if document.elsewhere else "")
             for document in documents
-            if document.kind != "Namespace" and (document.elsewhere or lab.is_outside(document))
+            if lab.is_outside(document)
         }
     )
     if outside and not cluster_objects:

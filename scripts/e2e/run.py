@@ -592,8 +592,7 @@ def discovered(lab: Lab, documents: Sequence[Document]) -> Found:
     outside = [
         f"{one.kind}/{one.name}" + (f" in {one.namespace}" if one.elsewhere else "")
         for one in documents
-        if one.kind != "Namespace" and not one.hook and one.name not in found.definitions
-        if one.elsewhere or lab.is_outside(one)
+        if not one.hook and one.name not in found.definitions and lab.is_outside(one)
     ]
     return replace(found, outside=tuple(outside))
 

@@ -243,13 +243,14 @@ class Rollout:
 
     def elsewhere(self) -> tuple[str, ...]:
         """The namespaces of objects of the newest revision that nobody told of, once; they are `namespaces` then."""
-        more = list[str]()
+        more: tuple[str, ...] = ()
         if not self._told:
             with contextlib.suppress(CommandFailed):  # helm has kept nothing yet
-                more = [one.namespace for one in self.manifest() if one.namespace not in ("", *self.namespaces)]
+                named = dict.fromkeys(one.namespace for one in self.manifest() if one.elsewhere)
+                more = tuple(name for name in named if name not in self.namespaces)
                 self._told = True
-        self.namespaces = tuple(dict.fromkeys((*self.namespaces, *more)))
-        return tuple(dict.fromkeys(more))
+        self.namespaces += more
+        return more
 
     def unsettled(self) -> Cause | None:
         """The first object of the release, other than pods and what makes them, that says it is not ready yet."""

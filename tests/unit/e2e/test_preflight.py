@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ import pytest
 
 from scripts.chart.manifests import read_manifests
 from scripts.core.errors import ClusterError
+from scripts.e2e.lab import Lab
 from scripts.e2e.preflight import Right, preflight, rules
 
 
@@ -45,8 +47,9 @@ metadata: {name: wide}
         chosen=("default",),
         candidate=None,
         render=lambda *_, **__: read_manifests(text, "here"),
-        is_outside=lambda document: document.kind in ("ClusterRole", "Namespace"),
+        api=SimpleNamespace(kind=lambda name, **_: SimpleNamespace(namespaced=name == "ConfigMap")),
     )
+    lab.is_outside = partial(Lab.is_outside, cast("Any", lab))
     with pytest.raises(ClusterError, match="the chart puts objects outside of its namespace") as refused:
         preflight(cast("Any", lab), cluster_objects=False)
     assert refused.value.found == "ClusterRole wide, ConfigMap theirs in kube-system"
