@@ -14,6 +14,7 @@ from typing import Any
 
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import Manifests, Parser
+from scripts.checks.between import between
 from scripts.checks.matrix import SCHEMA_VERSION, Cell, Plan, Spread, Values, renderable, spread
 from scripts.core.errors import ChartError, OutputError, ReleaseError, ValuesError
 from scripts.core.interrupt import held
@@ -74,8 +75,9 @@ def render(plan: Plan, work: Workspace) -> Rendered:
 def submitted(plan: Plan, helm: Helm, pool: Executor) -> Iterator[Mapping[Cell, Future[Manifests]]]:
     """Every render of the matrix, under way in `pool` while the block lasts.
 
-    A chart whose templates cannot look at the cluster is rendered once for all of its versions. Values that obey their
-    schema once do so for every version, so that it is not asked again: it takes a seventh of helm's time.
+    A chart whose templates cannot look at the cluster is rendered once for all of its versions, and one that can is
+    not for those that lie `between` two others with the same outcome. Values that obey their schema once do so for
+    every version, so that it is not asked again: it takes a seventh of helm's time.
     """
     parser = Parser(plan.release)
     first: dict[Values, Future[Manifests]] = {}
@@ -99,15 +101,26 @@ def submitted(plan: Plan, helm: Helm, pool: Executor) -> Iterator[Mapping[Cell, 
                 raise type(error)(str(error).replace(str(chart), shown(plan.chart.path))) from error
             return parser.read(text)
 
+        def inner(cell: Cell, older: Future[Manifests], newer: Future[Manifests]) -> Manifests:
+            with contextlib.suppress(ChartError, ValuesError):
+                if older.result().text == newer.result().text:
+                    return older.result()
+            return one(cell, first[cell.values])
+
         under_way: dict[Cell, Future[Manifests]] = {}
         alike: dict[object, Future[Manifests]] = {}
+        middle = between(plan)
         for cell in plan.cells():
+            if cell in middle:
+                continue
             key = cell if plan.contents.asks_for_version else cell.values
             if key not in alike:
                 alike[key] = pool.submit(one, cell, first.get(cell.values))
                 first.setdefault(cell.values, alike[key])
             under_way[cell] = alike[key]
-        yield under_way
+        for cell, (older, newer) in middle.items():  # last, so that the two that they wait for are begun before them
+            under_way[cell] = pool.submit(inner, cell, under_way[older], under_way[newer])
+        yield {cell: under_way[cell] for cell in plan.cells()}
 
 
 def gathered(plan: Plan, futures: Mapping[Cell, Future[Manifests]]) -> Rendered:

@@ -313,6 +313,34 @@ class TestCapabilities:
         assert ['a: "true", b: "true"' in text for text in texts] == [False, True]
         assert ['a: "true"' in text for text in texts] == [True, True]
 
+    @pytest.mark.parametrize(
+        ("asked", "minors"),
+        [
+            ('semverCompare "~1.33.0-0" .Capabilities.KubeVersion.Version', {33}),
+            ('eq .Capabilities.KubeVersion.Minor "33"', {33}),
+            ("eq (.Capabilities.KubeVersion.Minor | int) (.Values.minor | int)", {33}),
+            ("semverCompare .Values.range .Capabilities.KubeVersion.Version", {33, 34}),
+            (
+                'and (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy")'
+                ' (not (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"))',
+                {30, 31, 32, 33, 34, 35},
+            ),
+        ],
+    )
+    def test_what_is_so_between_an_older_and_a_newer_minor_alone(
+        self, cli: Cli, tmp_path: Path, asked: str, minors: set[int]
+    ) -> None:
+        name = f"{{{{ if {asked} }}}}between{{{{ else }}}}ends{{{{ end }}}}"
+        chart = write_chart(tmp_path / "c", "c", map=config_map(name))
+        (chart / "values.yaml").write_text('minor: 33\nrange: ">=1.33-0 <1.35-0"\n')
+        cli("template", "--chart", chart).fine()
+        index = json.loads((cli.dist / "c.manifests" / "index.json").read_text())
+        told = {
+            int(render["kube_version"].split(".")[1]): (cli.dist / "c.manifests" / render["file"]).read_text()
+            for render in index["renders"]
+        }
+        assert {number for number, text in told.items() if "name: between" in text} == minors
+
     def test_an_operators_branch_is_rendered_with_and_without_it(self, cli: Cli, tmp_path: Path) -> None:
         branch = '{{ if .Capabilities.APIVersions.Has "keda.sh/v1alpha1" }}with{{ else }}without{{ end }}'
         chart = write_chart(tmp_path / "asks", "asks", map=config_map(branch))

@@ -1,0 +1,70 @@
+"""Tells which renders the renders for an older and a newer Kubernetes stand for, where those come out alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from scripts.chart.kubeversion import minor
+from scripts.checks.matrix import Cell, Plan
+
+_MINOR = re.compile(r"(?<![\w.])v?1\.(\d+)")
+_ALL = re.compile(r"\brange\b[^}]*\bAPIVersions\b")
+_NUMBER = re.compile(r"(?<![\w.])\d+\b")
+
+
+def between(plan: Plan) -> Mapping[Cell, tuple[Cell, Cell]]:
+    """The cells that need a render only where those of an older and a newer minor differ, with these two.
+
+    A chart that comes out the same for two minors does so for one between them, unless it has something to do with
+    this one alone. It then names it, a minor beside it, or an API that came or went there: these cells are not told.
+    """
+    if not plan.contents.asks_for_version or len(plan.kube_versions) < 3 or _ALL.search(text := _text(plan)):
+        return {}
+    found: dict[Cell, tuple[Cell, Cell]] = {}
+    for stretch in _stretches(plan, text):
+        for values in plan.values:
+            first, *middle, last = (Cell(values, version) for version in stretch)
+            found |= dict.fromkeys(middle, (first, last))
+    return found
+
+
+def _stretches(plan: Plan, text: str) -> Iterator[tuple[str, ...]]:
+    """Runs of three Kubernetes versions or more in which only the first and the last may be special to the chart."""
+    versions = plan.kube_versions
+    numbers = {int(found) for found in _MINOR.findall(text)}
+    if "Minor" in text:
+        numbers |= {int(found) for found in _NUMBER.findall(text)}
+    beside = {number + step for number in numbers for step in (-1, 0, 1)}
+    special = {version for version in versions if int(minor(version).split(".")[1]) in beside}
+    for older, newer in pairwise(versions):
+        one, other = (frozenset(plan.served.get((minor(version), ""), ())) for version in (older, newer))
+        if any(_asks(plan, api, text) for api in one ^ other):
+            special |= {older, newer}
+    stretch: list[str] = []
+    for version in versions:
+        stretch.append(version)
+        if version in special or version == versions[-1]:
+            if len(stretch) > 2:
+                yield tuple(stretch)
+            stretch = [version]
+
+
+def _text(plan: Plan) -> str:
+    """All that may say for which Kubernetes something is: templates, what they read, and who refuses one."""
+    own = (data for name, data in plan.contents.files.items() if not name.endswith((".md", "/values.schema.json")))
+    given = (file.read_bytes() for values in plan.values for file in values.files)
+    return "\n".join(data.decode(errors="replace") for data in (*own, *given) if len(data) < _LARGE)
+
+
+_LARGE = 1_000_000  # bytes: definitions and archives, of which only what is no template can be so large
+
+
+def _asks(plan: Plan, api: str, text: str) -> bool:
+    """Whether a template asks for an API: by its name, or, where it does not write that there, by some part of it."""
+    if api in plan.contents.asked:
+        return True
+    group, _, last = api.rpartition("/")
+    part = group if re.match(r"v\d", last) else last  # the group of a version, the kind of anything else
+    return plan.contents.asks_indirectly and re.search(rf"\b{re.escape(part)}\b", text) is not None
