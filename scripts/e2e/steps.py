@@ -18,7 +18,6 @@ from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
 from scripts.core.progress import Say, silent
 from scripts.e2e import pods, promises
-from scripts.e2e.discover import WORKLOADS
 from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand
 from scripts.e2e.reach import guards
@@ -221,7 +220,7 @@ def demand_spread(lab: Lab, journal: Journal, namespace: str) -> None:
 def demand_idempotent(lab: Lab, journal: Journal, rollout: Rollout, target: Target, namespace: str) -> None:
     """The same chart with the same values: a new revision, and nothing else but Jobs, which may be named after it.
 
-    Left out, and said, is what the chart renders anew each time.
+    Left out, and said, are objects that the chart renders anew each time, but not pods that it replaces for that.
     """
     before, pods = taken(lab, namespace), lab.pods(namespace)
     rollout.upgrade(target, deadline=lab.deadline)
@@ -232,10 +231,16 @@ def demand_idempotent(lab: Lab, journal: Journal, rollout: Rollout, target: Targ
         drawn = lab.drawn(target, rollout.namespace)
     if drawn:
         journal.skip(f"that the same again changes nothing of what is rendered anew each time: {', '.join(drawn)}")
-        owners = tuple(f"{name}-" for kind, _, name in (one.partition(" ") for one in drawn) if kind in WORKLOADS)
-        replaced = [name for name in replaced if not name.startswith(owners)]
     demand_same(before, after, but="Job", drawn=drawn)
-    demand(not replaced, "installing the same again replaced pods", found=", ".join(replaced))
+    reason = lab.subject.may_replace
+    if replaced and reason:
+        journal.skip(f"that the same again replaces no pod, for it may: {reason}")
+    demand(
+        not replaced or bool(reason),
+        "installing the same again replaced pods",
+        "pods that are left alone, or [tool.gati.e2e] may_replace with the reason",
+        ", ".join(replaced) + (f"; rendered anew each time: {', '.join(drawn)}" if drawn else ""),
+    )
 
 
 def pod_uids(lab: Lab, namespace: str) -> set[str]:

@@ -81,6 +81,8 @@ class Subject:
     """The workloads ("Deployment/name") that the ones behind the Service ask, and that are disrupted too."""
     may_lose: str = ""
     """Why requests may be lost in an upgrade ("one replica, which restarts"). They are counted all the same."""
+    may_replace: str = ""
+    """Why pods may be replaced where the same is installed again ("the chart draws a password")."""
     values: Values = field(default_factory=dict)
     changes: Mapping[str, Values] = field(default_factory=dict)
     optional: Mapping[str, Mapping[str, Values]] = field(default_factory=dict)

@@ -48,19 +48,20 @@ def test_jobs_named_after_the_revision_may_come_and_go() -> None:
 
 
 @pytest.mark.parametrize(
-    ("drawn", "told"),
+    ("drawn", "reason", "told"),
     [
-        ([], "the objects are not what they were"),
-        (["Secret web"], "installing the same again replaced pods"),
-        (["Deployment web", "Secret web"], ""),
-        (["Deployment web"], "the objects are not what they were"),
+        ([], "", "the objects are not what they were"),
+        ([], "it rolls", "the objects are not what they were"),
+        (["Secret web"], "", "installing the same again replaced pods"),
+        (["Deployment web", "Secret web"], "", "rendered anew each time: Deployment web, Secret web"),
+        (["Deployment web", "Secret web"], "it rolls", ""),
+        (["Deployment web"], "it rolls", "the objects are not what they were"),
     ],
-    ids=["nothing", "the Secret", "the Secret and its checksum", "the pods"],
 )
 def test_the_same_again_changes_nothing_but_what_is_rendered_anew(
-    monkeypatch: pytest.MonkeyPatch, drawn: list[str], told: str
+    monkeypatch: pytest.MonkeyPatch, drawn: list[str], reason: str, told: str
 ) -> None:
-    """A chart may draw a password, or roll its pods, at each render."""
+    """A chart may draw a password at each render, and roll its pods where that is said."""
     numbers = itertools.count()
 
     def snapshot(*_: Any) -> Snapshot:
@@ -70,7 +71,8 @@ def test_the_same_again_changes_nothing_but_what_is_rendered_anew(
         return ({"metadata": {"name": "web-1", "uid": str(next(numbers))}},)
 
     monkeypatch.setattr(steps, "taken", snapshot)
-    lab = SimpleNamespace(pods=pods, deadline=1, drawn=lambda *_: drawn)
+    subject = SimpleNamespace(may_replace=reason)
+    lab = SimpleNamespace(pods=pods, deadline=1, drawn=lambda *_: drawn, subject=subject)
     release = SimpleNamespace(upgrade=lambda *_, **__: None, namespace="shop")
     skipped: list[str] = []
     words = (cast("Any", lab), SimpleNamespace(skip=skipped.append), release, None, "shop")
@@ -79,7 +81,8 @@ def test_the_same_again_changes_nothing_but_what_is_rendered_anew(
             steps.demand_idempotent(*cast("Any", words))
     else:
         steps.demand_idempotent(*cast("Any", words))
-    assert [line.rpartition(": ")[2] for line in skipped] == ([", ".join(drawn)] if drawn else [])
+    said = [", ".join(drawn)] * bool(drawn) + [reason] * bool(reason and not told)
+    assert [line.rpartition(": ")[2] for line in skipped] == said
 
 
 @pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet", "Deployment"])
