@@ -78,6 +78,7 @@ def plan(work: Workspace) -> NodePlan:
     ways = {"build" if choice.reference == built else "pull": choice.reference for choice in _choices(work, built)}
     with connect() as engine:
         there = next((name for name in ways.values() if find_image(engine, name)), None)
+        there = there or ("build" in ways and _twin(built, engine)) or None
     return NodePlan(there, {} if there else ways)
 
 
@@ -88,10 +89,10 @@ def node_image(work: Workspace) -> NodeImage:
     Raises EngineError (no engine, no registry), ToolError, CommandFailed.
     """
     config, say = work.config, work.say
-    choices = _choices(work, built_reference(work))
+    choices = _choices(work, built := built_reference(work))
     with connect() as engine:
         for choice in choices:
-            if find_image(engine, choice.reference):
+            if find_image(engine, choice.reference) or (choice.reference == built and _adopted(built, engine)):
                 return choice
         remote, local = choices[0], choices[-1]
         if remote.has_cni:
@@ -154,13 +155,17 @@ def _from_registry(reference: str) -> NodeImage:
     return NodeImage(canonical(reference), match[1], has_cni=True)
 
 
+def _twin(reference: str, engine: DockerClient) -> str | None:
+    """The same image as another checkout has built it."""
+    tag = reference.rpartition(":")[2]
+    names = (name for image in engine.images.list() for name in image.tags)
+    return next((name for name in names if name.startswith("gati") and name.endswith(f"/node:{tag}")), None)
+
+
 def _adopted(reference: str, engine: DockerClient) -> bool:
     """Whether another checkout has built the same image, which is then ours too."""
-    name, _, tag = reference.rpartition(":")
-    for image in engine.images.list():
-        if any(other.startswith("gati") and other.endswith(f"/node:{tag}") for other in image.tags):
-            return bool(image.tag(name, tag))
-    return False
+    twin = _twin(reference, engine)
+    return twin is not None and engine.images.get(twin).tag(*reference.rsplit(":", 1))
 
 
 def _remove_older(reference: str, engine: DockerClient, *, pinned: Sequence[str] = ()) -> None:

@@ -31,6 +31,9 @@ class Engine:
     def list(self, name: str = "") -> list[Image]:
         return [image for image in self.held if any(tag.startswith(name) for tag in image.tags)]
 
+    def get(self, name: str) -> Image:
+        return next(image for image in self.held if name in image.tags)
+
     def remove(self, tag: str) -> None:
         for image in self.held:
             if tag in image.tags:
