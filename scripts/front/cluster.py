@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     keys=CHART,
     scenario="Only this scenario; repeatable (--dry-run names them).",
     from_="What to upgrade from, with commas: last:N (default: last:1), versions, archives (.tgz), commits (git:REV).",
-    latency="How many times slower than before a rollout may make 99 of 100 requests (default: 10).",
+    latency="How many times slower than before a rollout may make half, or 99 of 100, of the requests (default: 10).",
     cluster_objects="Let the chart put objects outside of namespaces on a cluster that is not ours.",
     keep_cluster="Keep the kind cluster for the next run, which finds it ready.",
     kube_context="Run on the cluster of this kubeconfig context, in namespaces of its own.",

@@ -392,6 +392,15 @@ def test_a_rollout_that_slows_requests_is_told() -> None:
     assert judged(*slowed(0.8), seen=quiet).objections == (), "without a before there is nothing to compare with"
 
 
+def test_a_slower_answer_is_told_on_a_machine_that_has_slow_ones_anyway() -> None:
+    """Then p99 says nothing, before and during alike."""
+    busy = [request(50 + i, kind="new", seconds=0.6) for i in range(10)]
+    slower = [request(100 + i / 50, kind="new", seconds=0.3) for i in range(4000)]
+    assert judged(*busy, seen=control(), begun=90).objections == ()
+    (told,) = judged(*busy, *slower, seen=control(), begun=90).objections
+    assert told.startswith("requests became slow: median 300 ms, which is more than 10 times the 20 ms")
+
+
 def test_what_slows_the_control_too_is_no_fault() -> None:
     assert judged(*slowed(0.8), seen=control(0, 300, *slowed(0.8)), begun=90).objections == ()
 
