@@ -157,7 +157,7 @@ def autoscale(session: nox.Session) -> None:
 
 @nox.session(name="e2e-tests")
 def e2e_tests(session: nox.Session) -> None:
-    """Test on a kind cluster what proves the chart: broken charts, rollouts, foreign clusters, the guide's commands."""
+    """Test on a kind cluster what proves the chart: broken charts, foreign clusters, noise, the guide's commands."""
     test_on_a_cluster(session, "e2e and not faults and not shapes")
 
 

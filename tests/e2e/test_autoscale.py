@@ -15,7 +15,7 @@ from scripts.e2e.report import FAILED, Outcome
 from scripts.workspace import Workspace
 from tests.conftest import ROOT
 
-pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 Fault = tuple[str, str, str, str]
 

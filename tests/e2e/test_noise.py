@@ -21,7 +21,7 @@ from scripts.workspace import Workspace
 from tests.e2e.conftest import Smoke
 from tests.e2e.faults import CASES
 
-pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 STALE_PORT = next(case.fault for case in CASES if case.fault.name == "stale-port")
 Noise = Callable[[Runner, str], None]
