@@ -31,7 +31,7 @@ FAULTS: dict[str, Fault] = {
         "values-dev.yaml",
         "podSelector: app.kubernetes.io/component in (client,test)",
         "podSelector: app.kubernetes.io/component in (nobody)",
-        "gati-ingress-test",
+        "waited .* a pod for the client(.|\\n)*triggers are not active",
     ),
     "keda": (
         "templates/ingress/scaledobject-ingress.yaml",
@@ -50,7 +50,7 @@ FAULTS: dict[str, Fault] = {
         "templates/tests/networkpolicy-test.yaml",
         "(.Values.networkPolicy).enabled",
         "false",
-        "gati-ingress-test",
+        "(gati-ingress|route-manager)-test",
     ),
 }
 
