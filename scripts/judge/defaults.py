@@ -36,7 +36,7 @@ _SPEC: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("apps", "Deployment"): {"replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600, "paused": False}
     | {"minReadySeconds": 0},
     ("apps", "StatefulSet"): {"replicas": 1, "revisionHistoryLimit": 10, "podManagementPolicy": "OrderedReady"}
-    | {"minReadySeconds": 0},
+    | {"minReadySeconds": 0, "persistentVolumeClaimRetentionPolicy": {}},
     ("apps", "DaemonSet"): {"revisionHistoryLimit": 10, "minReadySeconds": 0},
     ("batch", "Job"): {"parallelism": 1, "completions": 1, "backoffLimit": 6, "suspend": False}
     | {"completionMode": "NonIndexed", "manualSelector": False},
@@ -60,6 +60,7 @@ def normalised(group: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]
     spec = item.get("spec")
     if not isinstance(spec, dict):
         return item
+    _drop(spec.get("persistentVolumeClaimRetentionPolicy"), {"whenDeleted": "Retain", "whenScaled": "Retain"})
     _drop(spec, _SPEC.get((group, kind), {}))
     if kind == "Service" and not group:
         _service(spec)

@@ -21,7 +21,8 @@ _RULES: tuple[tuple[str, str, Level, str], ...] = (
      "patch", "the kubelet asks at other times"),
     (_WORKLOADS, r"(liveness|readiness|startup)Probe", "minor", "pods are judged healthy by another question"),
     (_WORKLOADS, r"\.resources\b", "minor", "a pod may use, or sets aside, another amount: nodes must have it"),
-    (_WORKLOADS, rf"{_C}\.(imagePullPolicy|terminationMessage\w+)$", "patch", "how the kubelet runs it"),
+    (_WORKLOADS, rf"{_C}\.terminationMessage\w+$", "patch", "how the kubelet runs it"),
+    (_WORKLOADS, rf"{_C}\.imagePullPolicy$", "minor", "whether a pod can start without the image's registry"),
     (_WORKLOADS, r"^spec\.(revisionHistoryLimit|progressDeadlineSeconds|minReadySeconds|\w+JobsHistoryLimit|"
                  r"ttlSecondsAfterFinished)$", "patch", "how the workload is kept"),
     (_WORKLOADS, r"^spec\.replicas$", "minor", "another number of pods"),
@@ -115,6 +116,8 @@ def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:
     path, old, new = change.path, change.old, change.new
     if _all_at_once(path, new):
         return "major", "every upgrade from now on stops all pods before new ones start: downtime"
+    if path.startswith("spec.updateStrategy") and "OnDelete" in str(new):
+        return "major", "pods stay as they are until somebody deletes them: no upgrade reaches them by itself"
     if ended := _ended(kind, path, new):
         return "major", ended
     if kind in ("Certificate", "ExternalSecret") and path in ("spec.secretName", "spec.target.name") and old:
@@ -143,6 +146,8 @@ def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:
     if kind == "LimitRange" and (bound := re.search(r"\.(max|min|maxLimitRequestRatio)(\.[^.]+)?$", path)):
         turned = change.new is not None and bound[1] == "min"
         return _limited(replace(change, old=new, new=old) if turned and old is not None else change)
+    if kind == "Service" and path == "spec.ipFamilyPolicy" and new == "RequireDualStack":
+        return "major", "refused by the API server of a cluster that has one family of addresses"
     if kind == "PersistentVolumeClaim" and path.endswith("requests.storage"):
         return "minor", "the volume grows, where its StorageClass allows it"
     return None

@@ -1,4 +1,4 @@
-"""Owns what pods wait for that no chart makes: Secrets, ConfigMaps and volumes that somebody has to make first."""
+"""Owns what pods wait for that no chart makes: Secrets, ConfigMaps, volumes, classes, accounts, to be made first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scripts.chart.manifests import Document, Manifests
+from scripts.chart.manifests import Document, Identity, Manifests
 from scripts.judge.defaults import pod_spec
 from scripts.judge.reason import Reason
 
@@ -15,7 +15,11 @@ _REFERENCES = {
     "configMap": "ConfigMap", "configMapRef": "ConfigMap", "configMapKeyRef": "ConfigMap",
     "persistentVolumeClaim": "PersistentVolumeClaim",
 }  # fmt: skip
-_EVERYWHERE = re.compile(r"^(kube-root-ca\.crt|openshift-service-ca\.crt|istio-ca-root-cert)$")
+_NAMES = {"priorityClassName": "PriorityClass", "runtimeClassName": "RuntimeClass"}
+_NAMES |= {"serviceAccountName": "ServiceAccount"}
+_EVERYWHERE = re.compile(
+    r"^(kube-root-ca\.crt|openshift-service-ca\.crt|istio-ca-root-cert|default|system-(node|cluster)-critical|)$"
+)
 
 Need = tuple[str, str]
 """Kind and name."""
@@ -34,6 +38,33 @@ def judge_needs(old: Manifests, new: Manifests) -> Iterator[Reason]:
                 continue
             meaning = "the chart does not make it: pods do not start before somebody does"
             yield Reason("major", f"{document.identity} needs", None, f"{kind}/{name}", meaning)
+    lacked = set(_lacking(old))
+    for identity, key in dict.fromkeys(_lacking(new)):
+        if identity in known and (identity, key) not in lacked:
+            yield Reason("major", f"{identity} needs", None, key, "the chart makes it without this key: no pod starts")
+
+
+def _lacking(manifests: Manifests) -> Iterator[tuple[Identity, str]]:
+    """The keys that containers ask for and the chart's own ConfigMaps and Secrets have not, by workload."""
+    made: dict[Need, set[str]] = {}
+    for one in manifests:
+        if one.kind in ("ConfigMap", "Secret"):  # one without any key is for somebody else to fill
+            held = (one.data.get(part) for part in ("data", "binaryData", "stringData"))
+            made[one.kind, one.name] = {str(key) for part in held if isinstance(part, Mapping) for key in part}
+    for one in manifests:
+        for kind, name, key in _asked(pod_spec(one.kind, dict(one.data))) if not one.hook else ():
+            if (keys := made.get((kind, name))) and key not in keys:
+                yield one.identity, f"{kind}/{name} {key}"
+
+
+def _asked(node: Any) -> Iterator[tuple[str, str, str]]:
+    """Kind, name and key of what environment variables take their values from."""
+    for value in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
+        yield from _asked(value)
+    for field in ("configMapKeyRef", "secretKeyRef"):
+        told = node.get(field) if isinstance(node, Mapping) else None
+        if isinstance(told, Mapping) and told.get("optional") is not True:
+            yield _REFERENCES[field], str(told.get("name")), str(told.get("key"))
 
 
 def _needs(document: Document) -> tuple[Need, ...]:
@@ -49,6 +80,8 @@ def _referred(node: Any) -> Iterator[Need]:
     elif isinstance(node, Mapping):
         for key, value in node.items():
             kind = _REFERENCES.get(key)
+            if key in _NAMES and isinstance(value, str):
+                yield _NAMES[key], value
             if kind is None or not isinstance(value, Mapping):
                 yield from _referred(value)
             elif value.get("optional") is not True:
@@ -70,7 +103,7 @@ def _texts(document: Document) -> list[str]:
                 read(item)
         elif isinstance(node, Mapping):
             for key, value in node.items():
-                if not (pods and key in _REFERENCES):
+                if not (pods and (key in _REFERENCES or key in _NAMES)):
                     read(value)
 
     read({key: value for key, value in document.data.items() if key != "metadata"})

@@ -35,7 +35,7 @@ def judge_service(
     yield from _ports(_listed(was.get("ports")), _listed(now.get("ports")))
     if was.get("selector") != now.get("selector"):
         yield _selector(was.get("selector"), now.get("selector"), old, before)
-    yield from _led_nowhere(new, before, after)
+    yield from _led(old, new, before, after)
     yield from _narrowed("spec.loadBalancerSourceRanges", was, now, "who calls from elsewhere is refused")
     for key, level, meaning in (
         ("externalName", "major", "the name leads elsewhere"),
@@ -89,27 +89,41 @@ def _ports(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -
         yield from _port_fields(f"spec.ports[{port.get('name') or port.get('port')}]", port, after[number])
 
 
-def _led_nowhere(service: Mapping[str, Any], before: Manifests, after: Manifests) -> Iterator[Found]:
-    """Ports that lead to one by a name that the pods had and have no longer."""
-    spec = service.get("spec") or {}
-    namespace = (service.get("metadata") or {}).get("namespace") or ""
-    had, have = (_names_of_ports(spec.get("selector"), namespace, side) for side in (before, after))
+def _led(old: Mapping[str, Any], new: Mapping[str, Any], before: Manifests, after: Manifests) -> Iterator[Found]:
+    """Ports that lead to one of the pods that the new ones do not have, or the running ones not yet."""
+    spec, earlier = new.get("spec") or {}, _listed((old.get("spec") or {}).get("ports"))
+    namespace = (new.get("metadata") or {}).get("namespace") or ""
+    had, have = (_ports_of_pods(spec.get("selector"), namespace, side) for side in (before, after))
     for port in _listed(spec.get("ports")):
-        target = port.get("targetPort")
+        target, path = _target(port), f"spec.ports[{port.get('name') or port.get('port')}].targetPort"
         if isinstance(target, str) and target in had and have and target not in have:
-            path = f"spec.ports[{port.get('name') or port.get('port')}].targetPort"
-            yield "major", path, target, sorted(have), "no port of the pods is called so: clients reach nothing"
+            yield (
+                "major",
+                path,
+                target,
+                sorted(have, key=str),
+                "no port of the pods is called so: clients reach nothing",
+            )
+        was = next((_target(one) for one in earlier if _port(one) == _port(port)), target)
+        moved = target != was and spec.get("clusterIP") != "None"  # without an address nothing leads on
+        if moved and target in have and had and target not in had:
+            yield "major", path, was, target, "the pods that run lack that port: no traffic until new ones are ready"
 
 
-def _names_of_ports(selector: Any, namespace: str, manifests: Manifests) -> set[str]:
-    """How the ports of the pods that a plain selector matches are called, "" for one without a name."""
+def _target(port: Mapping[str, Any]) -> Any:
+    return port.get("targetPort", port.get("port"))
+
+
+def _ports_of_pods(selector: Any, namespace: str, manifests: Manifests) -> set[Any]:
+    """The ports of the pods that a plain selector matches, by number and by name ("" for one without)."""
     templates = ((one, pod_template(one.kind, one.data)) for one in manifests if one.namespace == namespace)
     return {
-        str(port.get("name") or "")
+        told
         for document, template in templates
         if template is not None and matches(selector, (template.get("metadata") or {}).get("labels") or {})
         for container in _listed((pod_spec(document.kind, document.data) or {}).get("containers"))
         for port in _listed(container.get("ports"))
+        for told in (port.get("containerPort"), str(port.get("name") or ""))
     }
 
 

@@ -28,6 +28,16 @@ MOUNTED = "{name: b, secret: {secretName: certs}}"
     ("new", "needs"),
     [
         (render(volumes=MOUNTED), ["Secret/certs"]),
+        (render(volumes="], priorityClassName: gold, a: ["), ["PriorityClass/gold"]),
+        (render(volumes="], priorityClassName: system-node-critical, serviceAccountName: default, a: ["), []),
+        (render(volumes="], serviceAccountName: robot, a: [", more=SECRET), ["ServiceAccount/robot"]),
+        (
+            render(
+                volumes="], serviceAccountName: robot, a: [",
+                more=SECRET.replace("Secret", "ServiceAccount").replace("certs", "robot"),
+            ),
+            [],
+        ),
         (render("env: [{name: A, valueFrom: {secretKeyRef: {name: login, key: a}}}]"), ["Secret/login"]),
         (render("envFrom: [{configMapRef: {name: settings}}]"), ["ConfigMap/settings"]),
         (render(volumes="{name: b, persistentVolumeClaim: {claimName: data}}"), ["PersistentVolumeClaim/data"]),
@@ -38,9 +48,47 @@ MOUNTED = "{name: b, secret: {secretName: certs}}"
         (render(volumes=MOUNTED, more="kind: Certificate\nmetadata: {name: x}\nspec: {secretName: certs}\n"), []),
         (render("args: ['--make-secret=certs']", MOUNTED), []),
     ],
-    ids=["volume", "env", "envFrom", "claim", "projected", "optional", "everywhere", "made", "operator", "itself"],
+    ids=[
+        "volume",
+        "class",
+        "everywhere's names",
+        "account",
+        "account made",
+        "env",
+        "envFrom",
+        "claim",
+        "projected",
+        "optional",
+        "everywhere",
+        "made",
+        "operator",
+        "itself",
+    ],
 )
 def test_what_has_to_be_made_first(new: Manifests, needs: list[str]) -> None:
     told = [one for one in judge_objects(render(), new, Scene()) if one.about == "Deployment/x needs"]
     assert [(reason.level, reason.new) for reason in told] == [("major", need) for need in needs]
+    assert list(judge_objects(new, new, Scene())) == []
+
+
+ASKED = "env: [{{name: A, valueFrom: {{configMapKeyRef: {{name: settings, key: a{more}}}}}}}]"
+SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings}}\n{data}\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "data", "lacks"),
+    [
+        ("", "data: {b: x}", True),
+        ("", "data: {a: x}", False),
+        ("", "binaryData: {a: eA==}", False),
+        ("", "", False),
+        (", optional: true", "data: {b: x}", False),
+    ],
+    ids=["gone", "there", "binary", "filled by somebody else", "optional"],
+)
+def test_a_key_that_the_charts_own_configmap_no_longer_has(more: str, data: str, lacks: bool) -> None:
+    asked = ASKED.format(more=more)
+    old, new = (render(asked, more=SETTINGS.format(data=each)) for each in ("data: {a: x, b: x}", data))
+    told = [one for one in judge_objects(old, new, Scene()) if one.about == "Deployment/x needs"]
+    assert [(one.level, one.new) for one in told] == [("major", "ConfigMap/settings a")] * lacks
     assert list(judge_objects(new, new, Scene())) == []

@@ -39,6 +39,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         {"spec": {"parentRefs": [{"name": "g"}], "rules": [{"backendRefs": [{"name": "x", "port": 80}]}]}},
     ),
     "Certificate": ("cert-manager.io/v1", {"spec": {"secretName": "tls", "dnsNames": ["a.example"]}}),
+    "StatefulSet": ("apps/v1", {"spec": {"template": {"spec": POD}}}),
     "CronJob": ("batch/v1", {"spec": {"schedule": "0 1 * * *", "jobTemplate": {"spec": {"template": {"spec": POD}}}}}),
     "Ingress": ("networking.k8s.io/v1", {"spec": {"rules": [{"host": "a.example"}]}}),
     "LimitRange": ("v1", {"spec": {"limits": [{"type": "Container", "max": {"cpu": 2}, "min": {"cpu": 1}}]}}),
@@ -136,6 +137,12 @@ def judge(old: list[Document], new: list[Document], **scene: Any) -> list[Reason
         ("LimitRange", "{spec: {limits: [{type: Container, max: {cpu: 2}, min: {cpu: 2}}]}}", "major"),
         ("LimitRange", "{spec: {limits: [{type: Container, max: {cpu: 2}, min: {cpu: 500m}}]}}", "minor"),
         ("Ingress", "{spec: {ingressClassName: nginx}}", "major"),
+        ("Service", "{spec: {ipFamilyPolicy: RequireDualStack}}", "major"),
+        ("Service", "{spec: {ipFamilyPolicy: PreferDualStack}}", "minor"),
+        ("StatefulSet", "{spec: {persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain}}}", "none"),
+        ("StatefulSet", "{spec: {persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}}}", "major"),
+        ("StatefulSet", "{spec: {updateStrategy: {type: OnDelete}}}", "major"),
+        ("StatefulSet", "{spec: {updateStrategy: {rollingUpdate: {partition: 1}}}}", "minor"),
     ],
 )
 def test_a_change_of_one_object(kind: str, changes: str, level: str) -> None:
@@ -472,6 +479,31 @@ def test_a_service_that_leads_to_a_name_that_no_port_has_any_more(ports: str, le
     found = {reason.about: reason.level for reason in judge(*sides)}
     assert ("Service/x spec.ports[http].targetPort" in found) is (level == "major")
     assert level in found.values()
+
+
+@pytest.mark.parametrize(
+    ("target", "ports", "level"),
+    [
+        ("web", "[{name: web, containerPort: 8080}]", "major"),
+        ("9090", "[{name: http, containerPort: 9090}]", "major"),
+        ("8080", "[{name: http, containerPort: 8080}]", "patch"),
+        ("8080", "[{name: web, containerPort: 8080}]", "patch"),
+        ("9090", "[{name: http, containerPort: 8080}]", "patch"),
+    ],
+)
+def test_a_service_that_leads_to_a_port_that_running_pods_lack(target: str, ports: str, level: str) -> None:
+    sides = [
+        [
+            make("Service", changes=f"{{spec: {{ports: [{{name: http, port: 80, targetPort: {to}}}]}}}}"),
+            make("Deployment", changes=f"{{spec: {{template: {{spec: {{containers: [{container}]}}}}}}}}"),
+        ]
+        for to, container in (
+            ("http", "{name: a, image: x, ports: [{name: http, containerPort: 8080}]}"),
+            (target, f"{{name: a, image: x, ports: {ports}}}"),
+        )
+    ]
+    told = [one.level for one in judge(*sides) if one.about == "Service/x spec.ports[http].targetPort"]
+    assert ("major" in told) is (level == "major")
 
 
 def test_a_text_that_is_drawn_anew_is_passed_over_in_a_secret() -> None:
