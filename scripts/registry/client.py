@@ -18,7 +18,17 @@ from scripts.core.interrupt import pause
 from scripts.core.waiting import until
 from scripts.registry.challenges import authorize, read_challenges, refused
 from scripts.registry.reference import CORRECT, Reference, Registry, is_loopback
-from scripts.registry.transport import LARGEST_ANSWER, Answer, BrokenTls, Misled, NoTls, Transient, Transport, within
+from scripts.registry.transport import (
+    LARGEST_ANSWER,
+    Answer,
+    BrokenTls,
+    Misled,
+    NoTls,
+    Transient,
+    Transport,
+    shown_url,
+    within,
+)
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 _INDEX_TYPES = (INDEX_TYPE, "application/vnd.docker.distribution.manifest.list.v2+json")
@@ -111,9 +121,9 @@ class Client:
         answer = _patiently(lambda: self._ask(path, reference.repository, accept=", ".join(MANIFEST_TYPES)), patience)
         if answer is None:
             return None
-        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         found = Found(sha256(answer.body), kind, answer.body)
-        told = answer.headers.get("Docker-Content-Digest", found.digest)
+        told = answer.headers.get("Docker-Content-Digest") or found.digest
         try:
             content = answer.json()
         except ValueError:
@@ -229,7 +239,7 @@ class Client:
             if answer.status == 404 and self._log_in(reference.repository):
                 answer = self._send("GET", url, reference.repository, accept=INDEX_TYPE, query=query)
             kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-            if answer.status in (400, 404, 405, 406) or (answer.status == 200 and kind != INDEX_TYPE):
+            if answer.status in (400, 404, 405, 406, 501) or (answer.status == 200 and kind != INDEX_TYPE):
                 index = self.manifest(replace(reference, version=referrers_tag(digest)))
                 return () if index is None else _descriptors(reference, index.content)
             if answer.status != 200:
@@ -246,8 +256,16 @@ class Client:
         """Upload `data`; its digest."""
         digest, url = sha256(data), self._url(f"{repository}/blobs/uploads/")
         answer = self._send("POST", url, repository)
-        there = within(url, answer.headers.get("Location", "")) if answer.status == 202 else None
-        if there is not None:
+        if answer.status == 202:
+            told = answer.headers.get("Location", "")
+            there = within(url, told) if told else None
+            if there is None:
+                raise RegistryError(
+                    f"{self.registry.host} has uploads go where they are not sent",
+                    expected=f"a Location at the registry that answers {shown_url(url)}",
+                    found=shown_url(told) if told else "none",
+                    run="have what stands before the registry pass on its host and scheme (X-Forwarded-Proto)",
+                )
             content = ("application/octet-stream", data)
             answer = self._send("PUT", there, repository, query=(("digest", digest),), content=content)
         if answer.status != 201:
@@ -286,6 +304,8 @@ class Client:
             run = f"make the repository {repository} first, as {host} wants it"
             if re.search(r"\.dkr[.-]ecr[.-]", host):
                 run = f"aws ecr create-repository --repository-name {repository}"
+        elif "http 413" in low or "status code 413" in low:
+            run = f"have what stands before {host} let larger bodies through (nginx: client_max_body_size)"
         elif "401" in low and self._authorization and (scheme := self._first_scheme()) not in ("basic", "bearer"):
             run = f"have {host} offer Basic or Bearer first: helm reads no challenge but the first, which is {scheme}"
         elif any(sign in low for sign in ("401", "403", "unauthorized", "denied", "forbidden")):

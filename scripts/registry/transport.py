@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, unquote, urlencode, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urldefrag, urlencode, urljoin, urlsplit
 
 from scripts.core.errors import ConfigError, RegistryError
 from scripts.core.interrupt import pause
@@ -153,6 +153,7 @@ class Transport:
 
         headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": "gati-release-toolkit"}
         if query:
+            url, _ = urldefrag(url)
             url += ("&" if urlsplit(url).query else "?") + urlencode(query)
         body = urlencode(form).encode() if form is not None else None
         if body is not None:
@@ -194,7 +195,7 @@ class Transport:
                 raise Misled(
                     f"{first.netloc} leads a {method} to a place where it is not sent",
                     expected="an answer" + (", or a redirect to https://..." if method == "GET" else ""),
-                    found=f"HTTP {answer.status} from {_shown(here)} to {_shown(there) if there else 'nowhere'}",
+                    found=f"HTTP {answer.status} from {shown_url(here)} to {shown_url(there) if there else 'nowhere'}",
                 )
             here = parts._replace(fragment="").geturl()
         raise RegistryError(f"{first.netloc} leads on without an end", expected=f"at most {_HOPS} redirects", found=url)
@@ -223,11 +224,12 @@ class Transport:
             ):
                 content = bytearray()
                 if not response.get_redirect_location():  # whose body nobody needs
-                    for chunk in response.stream(1 << 16, decode_content=False):
+                    for chunk in response.stream(1 << 16, decode_content=True):
                         content += chunk
                         if len(content) > limit:
                             raise RegistryError(
-                                f"{host} sends more than it may", expected=f"at most {limit} bytes from {_shown(url)}"
+                                f"{host} sends more than it may",
+                                expected=f"at most {limit} bytes from {shown_url(url)}",
                             )
                 challenges = tuple(response.headers.getlist("WWW-Authenticate"))
                 answer = Answer(response.status, response.headers, bytes(content), url, challenges)
@@ -235,12 +237,15 @@ class Transport:
             if not late.is_set():
                 raise _connection_error(error, host, url, proxy) from error
         if late.is_set():  # an answer without a length may look whole
-            raise Transient(f"{host} has not finished its answer after {deadline:.3g} s", found=_shown(url))
+            raise Transient(f"{host} has not finished its answer after {deadline:.3g} s", found=shown_url(url))
         if answer.status == 407 and proxy:
             raise _proxy_error(host, proxy, answer.words())
-        if answer.status in (408, 429) or answer.status >= 500:
-            failure = Transient(f"{host} is not able to answer now", found=f"{answer.words()} from {_shown(url)}")
-            failure.after = _retry_after(answer.headers.get("Retry-After", ""))
+        if answer.status in (408, 429) or (answer.status >= 500 and answer.status != 501):  # which is "never"
+            after = _retry_after(answer.headers.get("Retry-After", ""))
+            later = f", to be asked again after {after:.0f} s" if after else ""
+            found = f"{answer.words()} from {shown_url(url)}{later}"
+            failure = Transient(f"{host} is not able to answer now", found=found)
+            failure.after = after
             raise failure
         return answer
 
@@ -409,7 +414,7 @@ def within(base: str, url: str) -> str | None:
     return parts.geturl() if _origin(parts) == _origin(_parts(base)) else None
 
 
-def _shown(url: str) -> str:
+def shown_url(url: str) -> str:
     """A URL without its query, which may be a signed one, and without a login."""
     parts = _parts(url)
     return parts._replace(query="", fragment="", netloc=parts.netloc.rpartition("@")[2]).geturl()[:300]
@@ -458,7 +463,7 @@ def _connection_error(error: Exception, host: str, url: str, proxy: str | None) 
         return kind(f"the name {host} cannot be resolved", found=words, run=_LOOK)
     if isinstance(error, http.ProtocolError | http.NewConnectionError | OSError):
         return Transient(f"{host} cannot be reached{by}", found=words, run=_LOOK)
-    return RegistryError(f"{_shown(url)} cannot be asked", found=words)
+    return RegistryError(f"{shown_url(url)} cannot be asked", found=words)
 
 
 def _tls_error(text: str, words: str, host: str) -> RegistryError:

@@ -181,6 +181,7 @@ def about(status: int, body: bytes = b"", kind: str = "application/json") -> Any
         (404, b"404 page not found", "text/plain"),
         (404, b'{"errors": [{"code": "NAME_UNKNOWN"}]}', "application/json"),
         (405, b"", "text/plain"),
+        (501, b"", "text/plain"),
         (400, b"", "text/plain"),
         (200, b"<html></html>", "text/html"),
     ],
@@ -232,10 +233,11 @@ def test_pages_of_the_list_are_followed_and_end(monkeypatch: pytest.MonkeyPatch)
                 client.referrers(registry.reference("endless", "1.0.0"), "sha256:" + "0" * 64)
 
 
-def test_an_upload_that_is_led_elsewhere_or_refused_is_said() -> None:
+@pytest.mark.parametrize("location", ["https://elsewhere.example/upload?state=s3cret", "/upload", ""])
+def test_an_upload_that_is_led_elsewhere_or_refused_is_said(location: str) -> None:
     def answer(request: Request) -> Reply:
         if request.method == "POST":
-            return Reply(202, b"", {"Location": "https://elsewhere.example/upload"})
+            return Reply(202, b"", {"Location": location} if location else {})
         if request.method == "PUT":
             return oci_error(403, "DENIED")
         return Reply(200, b"{}")
@@ -243,11 +245,36 @@ def test_an_upload_that_is_led_elsewhere_or_refused_is_said() -> None:
     with scripted(answer) as server:
         registry = Registry(f"oci://{server.host}/charts")
         with connect(registry, push=True) as client:
-            with pytest.raises(RegistryError, match="takes nothing in"):
+            refusal = "takes nothing in" if location == "/upload" else "has uploads go where they are not sent"
+            with pytest.raises(RegistryError, match=refusal) as caught:
                 client.put_blob("charts/demo", b"{}")
+            assert "s3cret" not in str(caught.value.found)
             with pytest.raises(RegistryError, match="takes nothing in"):
                 client.put_manifest("charts/demo", "1", b"{}")
-        assert not [one for one in server.requests if one.method == "PUT" and "upload" in one.path]
+        sent = [one for one in server.requests if one.method == "PUT" and "upload" in one.path]
+        assert bool(sent) is (location == "/upload")
+
+
+def test_the_fragment_of_an_uploads_place_is_left_out() -> None:
+    def answer(request: Request) -> Reply:
+        if request.method == "POST":
+            return Reply(202, b"", {"Location": "/upload?state=a#b"})
+        return Reply(201) if request.path.startswith("/upload?state=a&digest=sha256") else Reply(404)
+
+    with scripted(answer) as server, connect(Registry(f"oci://{server.host}/charts"), push=True) as client:
+        client.put_blob("charts/demo", b"{}")
+
+
+def test_a_body_that_is_too_large_for_what_stands_before_the_registry() -> None:
+    def answer(request: Request) -> Reply:
+        if request.method == "POST":
+            return Reply(202, b"", {"Location": "/upload"})
+        return Reply(413, b"<html></html>", {"Content-Type": "text/html"})
+
+    with scripted(answer) as server, connect(Registry(f"oci://{server.host}/charts"), push=True) as client:
+        with pytest.raises(RegistryError, match="takes nothing in") as caught:
+            client.put_blob("charts/demo", b"{}")
+        assert "let larger bodies through" in str(caught.value.run)
 
 
 def test_what_is_listed_and_is_none_has_a_reason(crane: Served, packed: Package) -> None:

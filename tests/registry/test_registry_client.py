@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -96,6 +97,23 @@ class TestAbsent:
                 ask(server)
 
 
+class TestTheSameInOtherWords:
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            Reply(200, MANIFEST, {"Content-Type": MANIFEST_TYPE, "Docker-Content-Digest": ""}),
+            manifest(kind=f"{MANIFEST_TYPE.replace('application', 'Application')}; charset=utf-8"),
+            Reply(200, gzip.compress(MANIFEST), {"Content-Type": MANIFEST_TYPE, "Content-Encoding": "gzip"}),
+        ],
+        ids=["no digest", "a type in capitals", "packed for the way"],
+    )
+    def test_a_manifest(self, reply: Reply) -> None:
+        with scripted(routes(tag=reply)) as server:
+            found = ask(server)
+            assert found is not None
+            assert (found.content, found.media_type) == (MANIFEST, MANIFEST_TYPE)
+
+
 class TestSomethingElse:
     @pytest.mark.parametrize(
         "reply", [page(200), page(404), Reply(200, b"hello"), Reply(200, b"[]"), Reply(404), page(403)]
@@ -186,7 +204,13 @@ class TestRetries:
             ask(server, waits=waits)
         assert waits.seconds == []
 
-    @pytest.mark.parametrize("status", [401, 403, 404, 400])
+    def test_says_how_long_the_registry_asks_to_wait(self) -> None:
+        busy = Reply(429, b"slow", {"Retry-After": "3600"})
+        with scripted(routes(tag=busy)) as server, pytest.raises(RegistryError) as caught:
+            ask(server)
+        assert "to be asked again after 3600 s" in str(caught.value.found)
+
+    @pytest.mark.parametrize("status", [401, 403, 404, 400, 501])
     def test_not_where_it_cannot_help(self, status: int) -> None:
         with scripted(routes(tag=oci_error(status, "DENIED"))) as server:
             with pytest.raises(RegistryError):
