@@ -68,6 +68,11 @@ class Repository:
     root: Path
     runner: Runner
 
+    @property
+    def git(self) -> str:
+        """How a person calls git, from the current folder, for the whole of this repository."""
+        return "git" if self.root == Path.cwd().resolve() else f"git -C {shlex.quote(str(self.root))}"
+
     def commit(self, revision: str = "HEAD") -> str | None:
         """The commit id of `revision`, None where there is none (HEAD of an empty repository too)."""
         result = self._git(
@@ -244,10 +249,10 @@ class Repository:
         return tuple(sorted({word for word in words if word} | set(self.changes())))
 
     def tags(self) -> dict[str, str]:
-        """Every tag and the object it leads to, a commit as a rule."""
-        form = "%(refname:strip=2)%00%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
-        lines = self._git("for-each-ref", f"--format={form}", "refs/tags").stdout.splitlines()
-        return dict(line.split("\0", 1) for line in lines)
+        """Every tag and the object it leads to in the end, a commit as a rule."""
+        lines = self._git("show-ref", "--tags", "--dereference", check=False).stdout.splitlines()  # 1 without a tag
+        told = (line.partition(" refs/tags/") for line in lines)
+        return {name.removesuffix("^{}"): oid for oid, _, name in told}  # the last line of a tag is where it leads
 
     def file_at(self, revision: str, path: Path, *, as_checkout: bool = False) -> bytes | None:
         """The content of `path` in `revision`, None where there is none; `as_checkout` with this clone's line ends.
@@ -348,7 +353,7 @@ class Repository:
         """What brings a branch to where others are; "" where nothing does, or it is there."""
         remote = self._remote()
         there = self._remote_head(branch)
-        return f"git push {remote} {branch}" if remote and there != self.commit(f"refs/heads/{branch}") else ""
+        return f"{self.git} push {remote} {branch}" if remote and there != self.commit(f"refs/heads/{branch}") else ""
 
     def _remote(self) -> str | None:
         remotes = self._git("remote").stdout.split()
@@ -363,11 +368,14 @@ class Repository:
         remote, branch = self._remote(), self.branch()
         if remote is None:
             return None
+        alone = f"{self.git} push {remote} tag {tag}"
         if branch is None:
-            return f"git push {remote} {tag}" if tag else None
-        follow = " --follow-tags" if tag else ""
+            return alone if tag else None
         known = self._git("rev-parse", "--verify", "--quiet", "@{upstream}", check=False).status == 0
-        return f"git push{follow}" if known else f"git push{follow} --set-upstream {remote} {branch}"
+        there = "" if known else f" --set-upstream {remote} {branch}"
+        if tag and self._git("cat-file", "-t", f"refs/tags/{tag}", check=False).stdout.strip() == "commit":
+            return f"{self.git} push{there} && {alone}"  # git lets only annotated tags follow
+        return f"{self.git} push{' --follow-tags' if tag else ''}{there}"
 
     def try_identity(self) -> None:
         """Make sure that git knows who makes a commit or a tag. Raises GitError."""
@@ -485,7 +493,7 @@ def why_absent(path: Path, runner: Runner) -> tuple[str, str | None] | None:
     if repository is None or repository.commit() is None:
         return None
     inside, tree = repository.inside(path), repository.tree("HEAD")
-    git = "git" if repository.root == Path.cwd().resolve() else f"git -C {shlex.quote(str(repository.root))}"
+    git = repository.git
     for place in (inside, *map(str, PurePosixPath(inside).parents)):
         if place in tree and tree[place].mode == SUBMODULE:
             return (

@@ -228,7 +228,7 @@ def release(
             with working(f"releasing {ready.package.name} {ready.package.version}"):
                 record = ready.run()
         yield present.released(ready, record)
-        if record is not None and (ready.absent() or ready.waiting):
+        if record is not None and (ready.absent() or ready.waiting or ready.unpushed):
             work.say(present.after_release(work.config, ready, record))
         if dry_run:
             ready.demand_possible()

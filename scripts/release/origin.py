@@ -10,7 +10,7 @@ import shlex
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from scripts.chart.archive import pack, read_members
@@ -33,16 +33,17 @@ _SPARSE, _ABSENT, _SUBMODULE, _LINKED = "sparse", "absent", "in a submodule", "l
 _UNMERGED = "unmerged"
 _SKIPPED, _ASSUMED, _POINTED = "(skip-worktree)", "assumed unchanged", "a pointer"
 _INSIDE = "the inside of a repository"
-STASH = "git stash --include-untracked, or git commit"
+STASH = "{git} stash --include-untracked, or {git} commit"
 _REMEDIES = {  # by what a kind of difference has in its words
-    _SPARSE: "git sparse-checkout disable",
-    _ABSENT: "git checkout HEAD -- {}",
-    _SUBMODULE: "git submodule update --init --recursive",
+    _SPARSE: "{git} sparse-checkout disable",
+    _ABSENT: "{git} checkout HEAD -- {}",
+    _SUBMODULE: "{git} submodule update --init --recursive",
     _LINKED: "commit what {} is linked to, or the file itself",
     _UNMERGED: "settle {} in an editor, git add it, and git commit",
-    _SKIPPED: "git update-index --no-skip-worktree {}",
-    _ASSUMED: "git update-index --no-assume-unchanged {}",
-    _POINTED: "git lfs untrack {}, and commit the file itself",
+    _SKIPPED: "{git} update-index --no-skip-worktree {}",
+    _ASSUMED: "{git} update-index --no-assume-unchanged {}",
+    _POINTED: "{git} lfs untrack {}, and commit the file itself",
+    FILTERED: "release from a clone that has no such filter",
     _INSIDE: "name .git in .helmignore",
     IGNORED: "name {} in .helmignore, or git add --force it and commit",
 }
@@ -56,6 +57,8 @@ class Difference:
     kind: str
     benign: bool = False
     """True where git makes the difference in this clone, and the commit's content is the one to pack."""
+    git: str = field(default="git", repr=False, compare=False)
+    """How git is called for the repository."""
 
     @property
     def lacking(self) -> bool:
@@ -66,7 +69,7 @@ class Difference:
     def remedy(self) -> str:
         """What takes the difference away."""
         way = next((way for words, way in _REMEDIES.items() if words in self.kind), STASH)
-        return way.format(shlex.quote(self.path))
+        return way.format(shlex.quote(self.path), git=self.git)
 
     @property
     def fetched(self) -> bool:
@@ -202,7 +205,7 @@ def differences(
     changelog = _of_changelog(config, repository, judge)
     spared = {path.resolve() for path in but}
     told = [
-        Difference(path, kind, benign=kind.startswith(FILTERED) and not kind.endswith(_POINTED))
+        Difference(path, kind, kind.startswith(FILTERED) and not kind.endswith(_POINTED), repository.git)
         for path, kind in sorted({**changelog, **found}.items())
         if kind and (repository.root / path).resolve() not in spared
     ]

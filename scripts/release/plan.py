@@ -196,6 +196,12 @@ class Release:
         """Whether the version can be announced somewhere only once what is not ours to do is done."""
         return any(map(self._waits, self.plan))
 
+    @property
+    def unpushed(self) -> bool:
+        """Whether the remote can be asked, and lacks the tag of a release that is to have one."""
+        remote = self.facts.remote
+        return self._options.tag and remote is not None and remote.object is None
+
     def absent(self, *names: str) -> bool:
         """Whether one of these steps, or without names any, is still to be done."""
         return any(step.state == "absent" for step in self.plan if not names or step.name in names)
@@ -658,7 +664,6 @@ class Release:
         reference = registry.reference(package.name, package.version)
         with (
             self._timed("attach", "attaching what speaks for the chart"),
-            _refused_in_full(registry),
             connect(registry, push=True) as client,
         ):
             subject = None
@@ -691,7 +696,9 @@ class Release:
                 ]
             else:
                 self._say("note: it is not signed: no signing_key is configured")
-            for digest in attach(client, reference, subject, new, package.created):
+            with _refused_in_full(registry):
+                written = attach(client, reference, subject, new, package.created)
+            for digest in written:
                 self._say(f"attached {digest}")
 
     def _make_tag(self) -> None:

@@ -218,6 +218,9 @@ def test_success_ends_with_what_comes_next(invoke: Invoke, project: Project) -> 
     project.git("remote", "add", "origin", str(project.root.parent / "theirs"))
     push = "git push --follow-tags --set-upstream origin main"
     assert invoke("release", "--bump", "patch", "--tag").stderr.endswith(f"next: {push} && invoke registry\n")
+    again = invoke("release", "--bump", "patch", "--tag")  # as somebody does whose push was refused
+    assert "nothing to do" in again.stdout
+    assert again.stderr.endswith(f"next: {push} && invoke registry\n")
     project.git(*push.split()[1:])
     assert "demo-1.2.2" in project.git("ls-remote", "--tags", "origin")
     assert invoke("verify").returncode == 0

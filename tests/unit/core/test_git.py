@@ -138,10 +138,26 @@ def test_tags_lead_to_commits(repository: Repository) -> None:
     assert commit is not None
     git(repository.root, "tag", "light")
     repository.make_tag("demo-1.0.0", "demo 1.0.0", commit)
-    assert repository.tags() == {"light": commit, "demo-1.0.0": commit}
+    git(repository.root, "tag", "-a", "-m", "again", "nested", "demo-1.0.0")  # as `git tag -f -s v1 v1` makes it
+    assert repository.tags() == {"light": commit, "demo-1.0.0": commit, "nested": commit}
     assert git(repository.root, "cat-file", "-t", "demo-1.0.0") == "tag"
     with pytest.raises(GitError, match=r"(?s)git tag failed.*already exists"):
         repository.make_tag("demo-1.0.0", "again", commit)
+
+
+def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository, tmp_path: Path) -> None:
+    commit = str(repository.commit())
+    git(tmp_path, "init", "--quiet", "--bare", "theirs")
+    git(repository.root, "remote", "add", "origin", str(tmp_path / "theirs"))
+    git(repository.root, "tag", "light")
+    git(repository.root, "branch", "light")
+    repository.make_tag("heavy", "heavy", commit)
+    for tag in ("light", "heavy", "heavy"):
+        words = str(repository.push_command(tag))
+        subprocess.run(words, shell=True, check=True, capture_output=True)
+        assert f"refs/tags/{tag}" in git(tmp_path / "theirs", "for-each-ref", "--format=%(refname)")
+    git(repository.root, "switch", "--quiet", "--detach")
+    assert repository.push_command("light") == f"git -C {repository.root} push origin tag light"
 
 
 def test_without_a_name_git_says_how_to_give_one(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
