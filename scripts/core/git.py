@@ -268,6 +268,14 @@ class Repository:
             self._git(*words)  # which says why
         return result.raw if result.status == 0 else None
 
+    def fetch_submodules(self) -> str:
+        """Check out the submodules of HEAD, where it has some; why that failed, "" where it did not."""
+        if not (self.root / ".gitmodules").is_file():
+            return ""
+        words = ("-c", "protocol.ext.allow=never", "submodule", "--quiet", "update", "--init", "--recursive")
+        result = self._git(*words, check=False, deadline=_CLONE)
+        return _reason(result.stderr) if result.status else ""
+
     def make_commit(self, message: str, paths: Sequence[Path]) -> str:
         """Commit the content of `paths`, and nothing else that is staged; the commit's id. Raises GitError.
 
@@ -471,11 +479,16 @@ def cloned(url: str, commit: str, into: Path, runner: Runner) -> Repository:
         quiet = ("clone", "--quiet", "--no-checkout", "--no-hardlinks", "--", url, str(into))
         runner.run((*plain, *quiet), env=_ENV, deadline=_CLONE)
     except (CommandFailed, CommandTimeout) as error:
-        said = error.stderr.strip().splitlines()[-1:] or ["git gives no reason"]
-        raise GitError(f"{url} cannot be cloned", found=said[0], run="git clone, and look at the address") from error
+        raise GitError(
+            f"{url} cannot be cloned", found=_reason(error.stderr), run="git clone, and look at the address"
+        ) from error
     repository = Repository(into.resolve(), runner)
     shallow = runner.run((*plain, "-C", str(into), "rev-parse", "--is-shallow-repository"), env=_ENV, check=False)
-    where = "that is a shallow clone" if shallow.stdout.strip() == "true" else "nobody has it any longer"
+    where = (
+        "that is a shallow clone"
+        if shallow.stdout.strip() == "true"
+        else "nobody has it any longer, or it was never pushed"
+    )
     if repository.commit(commit) != commit:
         fetch = ("-C", str(into), "fetch", "--quiet", "--no-tags", "origin", commit)
         runner.run((*plain, *fetch), env=_ENV, deadline=_CLONE, check=False)
@@ -509,6 +522,12 @@ def why_absent(path: Path, runner: Runner) -> tuple[str, str | None] | None:
         return "in HEAD, but not in the working tree", f"{git} checkout HEAD -- {shlex.quote(inside)}"
     like = next((name for name in tree if f"{name}/".casefold().startswith(f"{inside}/".casefold())), None)
     return (f"in HEAD it is called {like[: len(inside)]}", None) if like else None
+
+
+def _reason(said: str) -> str:
+    """The line in which git says why it failed; advice may follow."""
+    lines = said.strip().splitlines() or ["git gives no reason"]
+    return next((line for line in lines if line.startswith("fatal:")), lines[-1])
 
 
 def _words(result: Result) -> Iterator[str]:

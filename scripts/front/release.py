@@ -96,11 +96,11 @@ def verify(
     work: Workspace,
     reference: str | None = None,
     require: Many = None,
-    key: str = "",
-    identity: str = "",
-    issuer: str = "",
-    trusted_root: str = "",
-    keyring: str = "",
+    key: str | None = None,
+    identity: str | None = None,
+    issuer: str | None = None,
+    trusted_root: str | None = None,
+    keyring: str | None = None,
     rebuild: bool = False,
 ) -> Shown:
     """Check a published chart and what speaks for it: `invoke verify oci://host/path/chart`; or what dist/ holds."""
@@ -111,8 +111,13 @@ def verify(
     from scripts.release import proof, sign
     from scripts.release import verify as check
 
+    flags = {"key": key, "identity": identity, "issuer": issuer, "trusted-root": trusted_root, "keyring": keyring}
+    for name, value in (*flags.items(), *(("require", words) for words in require or ())):
+        if value is not None and not value.strip(" ,"):  # a variable that is not set would switch the check off
+            raise UsageError(f"--{name} is given, and empty", run=f"give it a value, or leave out --{name}")
     required = tuple(word for words in require or () for word in words.split(",") if word)
-    demand = proof.Demand(required, sign.Trust(key, identity, issuer, trusted_root), keyring, rebuild)
+    trust = sign.Trust(key or "", identity or "", issuer or "", trusted_root or "")
+    demand = proof.Demand(required, trust, keyring or "", rebuild)
     if reference is not None:
         prefix, name, version, digest = parse_published(reference)
         work = work.having(registry=prefix)

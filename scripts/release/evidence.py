@@ -143,15 +143,17 @@ def public_url(repository: Repository, metadata: Mapping[str, Any]) -> str | Non
     remote = repository.remote_url()
     if remote is None:
         return next((str(url) for url in metadata.get("sources") or () if "://" in str(url)), None)
-    if found := re.fullmatch(r"(?:ssh://)?(?:[^@/]+@)?([^:/]+)(?::(?!\d+/|//)|(?::\d+)?/)(.+)", remote):
-        scheme = re.match(r"(\w+)://", remote)
-        if scheme is None or scheme[1] == "ssh":
-            return f"https://{found[1]}/{found[2].removeprefix('/').removesuffix('.git')}"
-    if found := re.fullmatch(r"(https?)://(?:[^@/]+@)?(.+)", remote):
-        return f"{found[1]}://{found[2].removesuffix('.git').rstrip('/')}"
-    if remote.startswith("file://") or "://" not in remote:
-        return f"file://{Path(remote.removeprefix('file://')).resolve()}"
-    return remote
+    scheme, there, rest = remote.rpartition("://")
+    if scheme in ("", "file"):
+        scp = re.fullmatch(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)", remote) if not there else None
+        if scp is None:  # a folder, from the root where it is not whole
+            return f"file://{(repository.root / rest).resolve()}"
+        return f"https://{scp[1]}/{scp[2].removeprefix('/').removesuffix('.git')}"
+    host, _, path = rest.partition("/")
+    host, path = host.rpartition("@")[2], path.rstrip("/").removesuffix(".git")
+    if "ssh" in scheme:
+        host, scheme = re.sub(r":\d+$", "", host), "https"
+    return f"{scheme}://{host}/{path}"
 
 
 def builder(environ: Mapping[str, str]) -> str:

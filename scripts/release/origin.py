@@ -7,6 +7,7 @@ import hashlib
 import os
 import posixpath
 import shlex
+import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from scripts.chart.archive import pack, read_members
-from scripts.chart.dependencies import Dependency, dependencies
+from scripts.chart.dependencies import Dependency, dependencies, local_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import Committed, placed, read_committed
@@ -30,11 +31,12 @@ FILTERED = "filtered"
 FETCHED = "fetched"
 IGNORED, UNTRACKED = "ignored by git", "not tracked by git"
 _SPARSE, _ABSENT, _SUBMODULE, _LINKED = "sparse", "absent", "in a submodule", "linked"
-_UNMERGED = "unmerged"
+_UNMERGED, _OUTSIDE = "unmerged", "outside of the repository"
 _SKIPPED, _ASSUMED, _POINTED = "(skip-worktree)", "assumed unchanged", "a pointer"
 _INSIDE = "the inside of a repository"
 STASH = "{git} stash --include-untracked, or {git} commit"
 _REMEDIES = {  # by what a kind of difference has in its words
+    _OUTSIDE: "keep {} in the repository",
     _SPARSE: "{git} sparse-checkout disable",
     _ABSENT: "{git} checkout HEAD -- {}",
     _SUBMODULE: "{git} submodule update --init --recursive",
@@ -126,8 +128,8 @@ def origin_of(config: Config, helm: Helm, *, allow_dirty: bool = False) -> Itera
         return
     with committed_copy(config, repository, commit) as copy:
         found = differences(config, helm, repository, copy)
-        own = any(not difference.benign for difference in found) or (allow_dirty and bool(found))
-        if own:
+        counting = [difference for difference in found if not difference.fetched]
+        if any(not difference.benign for difference in counting) or (allow_dirty and counting):
             yield Origin(chart, config.changelog, repository, commit, found, {})
         else:
             yield copy.origin(repository, found)
@@ -143,8 +145,11 @@ class Copy:
     held: Committed
     places: Mapping[str, str]
 
-    def origin(self, repository: Repository, found: tuple[Difference, ...] = ()) -> Origin:
-        """The copy as what the chart is packed from. Raises ChartError."""
+    def origin(self, repository: Repository, found: tuple[Difference, ...]) -> Origin:
+        """The copy as what the chart is packed from, with the dependencies that were fetched. Raises ChartError."""
+        for path in (repository.root / difference.path for difference in found if difference.fetched):
+            (self.folder / "charts").mkdir(exist_ok=True)
+            shutil.copyfile(path, self.folder / "charts" / path.name)
         with telling(self.places):
             return Origin(read_chart(self.folder), self.changelog, repository, self.commit, found, self.places)
 
@@ -209,12 +214,26 @@ def differences(
         for path, kind in sorted({**changelog, **found}.items())
         if kind and (repository.root / path).resolve() not in spared
     ]
+    for folder in local_dependencies(read_chart(config.chart)):
+        told += _of_dependency(config, helm, repository, copy.commit, folder)
     if refusal is not None and not told:
         try:
             _packed(helm, copy.folder)  # where only the checkout cannot be packed, the commit is what is packed
         except ChartError:
             raise refusal from None
     return tuple(told)
+
+
+def _of_dependency(
+    config: Config, helm: Helm, repository: Repository, commit: str, folder: Path
+) -> tuple[Difference, ...]:
+    """How the folder of a `file://` dependency, which is packed with the chart, differs from what `commit` holds."""
+    if not folder.is_relative_to(repository.root):
+        return (Difference(shown(folder), _OUTSIDE),)
+    own = replace(config, chart=folder, changelog=folder / "no changelog")
+    with committed_copy(own, repository, commit) as copy:
+        found = differences(own, helm, repository, copy)
+    return tuple(difference for difference in found if not difference.fetched)
 
 
 class _Judge:
@@ -260,7 +279,7 @@ class _Judge:
         real = disk.resolve()
         linked = f"{_LINKED} to {os.path.relpath(real, disk.parent)}: " if real != disk else ""
         if not real.is_relative_to(self._repository.root):
-            return f"{linked}outside of the repository"
+            return f"{linked}{_OUTSIDE}"
         return linked + self._plain(real.relative_to(self._repository.root).as_posix(), name, disk.exists())
 
     def _is_written_link(self, path: str) -> bool:
@@ -302,7 +321,7 @@ def _of_changelog(config: Config, repository: Repository, judge: _Judge) -> dict
     """The changelog, which dates the archive, where it is not as the commit holds it."""
     path = config.changelog
     if not path.is_relative_to(repository.root):
-        return {str(path): "outside of the repository"} if path.exists() else {}
+        return {str(path): _OUTSIDE} if path.exists() else {}
     inside = repository.inside(path)
     content = repository.file_at("HEAD", path)
     if content is None and not path.exists():

@@ -38,7 +38,7 @@ def package(
         if given and given.version:
             source = replace(source, version=given.version)
         found, data = build(own, source, helm, release_time(own, source), given)
-    for difference in origin.differences:
+    for difference in (each for each in origin.differences if not each.fetched):
         say(f"note: {'the commit is packed, not' if origin.copies else 'no commit holds'} {difference}")
     if not dry_run:
         store(config, found, data)

@@ -207,7 +207,11 @@ class Release:
         return any(step.state == "absent" for step in self.plan if not names or step.name in names)
 
     def demand_possible(self, *, committed: bool = True) -> None:
-        """Raises the reason of the first step that stops the release, where `committed` also that of "commit"."""
+        """Raises the reason of the first step that stops the release, where `committed` also that of "commit".
+
+        So it does where something else is published: what no commit holds is why.
+        """
+        committed |= any(step.name == "publish" and step.state == "different" for step in self.plan)
         for step in self.plan:
             if step.refusal is not None and (committed or step.name != "commit"):
                 raise step.refusal
@@ -357,8 +361,9 @@ class Release:
             found = differences(self._config, self._helm, repository, head, but=own)
         told = {repository.root / difference.path for difference in found}
         others = [path for path in changed(self._config, repository) if (repository.root / path) not in {*told, *own}]
-        if found or others:
-            raise uncommitted([*found, *others], then=f"then {SAME_COMMAND}")
+        wrong = [difference for difference in found if not difference.fetched]
+        if wrong or others:
+            raise uncommitted([*wrong, *others], then=f"then {SAME_COMMAND}")
         flags = repository.flags(*(edit.path for edit in bump.edits))
         if passed := sorted(path for path, letter in flags.items() if letter != "H"):
             raise GitError(
@@ -367,7 +372,7 @@ class Release:
                 run=" && ".join(f"git update-index --no-{flag} {shlex.join(passed)}" for flag in _PASSED),
             )
         copy = committed_copy(self._config, repository, commit, bump.committed)
-        return self._copies.enter_context(copy).origin(repository)
+        return self._copies.enter_context(copy).origin(repository, found)
 
     def _notes(self, repository: Repository | None) -> tuple[str, ...]:
         """What a person should know before a commit or a tag is made that may have nowhere to go."""

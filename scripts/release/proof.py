@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +24,7 @@ from scripts.core.errors import (
     ValuesError,
 )
 from scripts.core.semver import newest_first
-from scripts.registry.client import Client, Found, connect
+from scripts.registry.client import Client, Found, connect, referrers_tag
 from scripts.registry.reference import Reference, Registry
 from scripts.registry.referrers import Referrer, attached, content_of, read_referrer
 from scripts.release.evidence import CHANGES, NAMES, RECORD, VERDICT
@@ -32,7 +33,7 @@ from scripts.release.rebuild import rebuilt
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
 from scripts.release.sbom import make_sbom, rendered_with
 from scripts.release.sign import BUNDLE, Signed, Trust, fault_of, read_bundle
-from scripts.release.statements import BOM, BUILD_TYPE, PROVENANCE, SIGNATURE, STATEMENT_TYPE, TEST_RESULT
+from scripts.release.statements import BOM, BUILD_TYPE, PROVENANCE, SIGNATURE, STATEMENT_TYPES, TEST_RESULT
 from scripts.release.tested import scenario_faults
 from scripts.workspace import Workspace
 
@@ -281,7 +282,7 @@ class _Signatures:
     """The bundles that are attached, and which of them are by the one that is trusted."""
 
     def __init__(self, subject: _Subject, trust: Trust, pieces: Iterable[_Piece]) -> None:
-        self.trusted = trust
+        self.trusted, self._subject = trust, subject
         self._bundles: list[tuple[_Piece, Signed]] = []
         self._broken: list[str] = []
         self._refused: dict[str, list[str]] = {}
@@ -309,12 +310,24 @@ class _Signatures:
             return Check("signature", FAILED, "; ".join(self._broken))
         if self.trusted and (refused := self._refused.get(SIGNATURE)) and SIGNATURE not in self._good:
             return Check("signature", FAILED, f"not by {self.trusted}: {'; '.join(refused)}")
+        if not own and (older := self._older()):
+            return Check(
+                "signature", UNCHECKED, f"signed in the older form of cosign ({older}): cosign verify reads it"
+            )
         if not own:
             return Check("signature", ABSENT, "it is not signed")
         if not self.trusted:
             by = ", ".join(dict.fromkeys(signed.by for _, signed in own))
             return Check("signature", UNCHECKED, f"signed by a {by}; --key or --identity says whose it has to be")
         return Check("signature", PASSED, f"by {self.trusted}")
+
+    def _older(self) -> str:
+        """The tag at which cosign kept signatures before it had bundles; "" where nothing is."""
+        tag = f"{referrers_tag(self._subject.digest)}.sig"
+        with contextlib.suppress(RegistryError):
+            if self._subject.client.manifest(replace(self._subject.reference, version=tag)) is not None:
+                return tag
+        return ""
 
     def demand(self, kind: str, content: Mapping[str, Any]) -> None:
         """Raises _Wrong where a signed statement says something else, or none is by the one that is trusted."""
@@ -337,7 +350,7 @@ class _Signatures:
 
 
 def _demand_subject(told: Mapping[str, Any], digest: str) -> None:
-    if told.get("_type") != STATEMENT_TYPE:
+    if told.get("_type") not in STATEMENT_TYPES:
         raise _Wrong(f"it is no in-toto statement but {told.get('_type')!r}")
     subjects = [str(one["digest"].get("sha256")) for one in told["subject"]]
     if digest.removeprefix("sha256:") not in subjects:

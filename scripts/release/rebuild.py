@@ -32,6 +32,8 @@ def rebuilt(work: Workspace, url: str, commit: str, definition: Mapping[str, Any
     with tempfile.TemporaryDirectory(prefix=owned("rebuild")) as scratch:
         root = Path(scratch).resolve() / "clone"
         repository = cloned(url, commit, root, work.runner)
+        if lacking := repository.fetch_submodules():
+            notes.append(f"its submodules cannot be fetched: {lacking}")
         chart, changelog = _inside(root, str(parameters["chart"])), parameters["changelog"]
         if not (chart / "Chart.yaml").is_file():
             raise ChartError(f"{commit[:12]} has no chart at {parameters['chart']}", code=FINDING)

@@ -185,6 +185,8 @@ def fault_of(work: Workspace, signed: Signed, digest: str, trust: Trust) -> str:
         return ""
     words = [line for line in answer.stderr.strip().splitlines() if line.strip()] or ["cosign gives no reason"]
     found = next((line for line in reversed(words) if line.startswith("Error:")), words[-1])
+    if "fetch verifier public key" in found:
+        raise ToolError(f"{trust.key} gives no public key", found=found.removeprefix("Error: ")[:500])
     if "loading public key" in found:
         raise ConfigError(f"{trust.key} is no public key", expected=_PUBLIC, found=found[:200], run="cosign public-key")
     return f"{_expired(signed)}{found.removeprefix('Error: ')[:500]}"

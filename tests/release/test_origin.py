@@ -267,6 +267,35 @@ def test_what_is_to_be_run_takes_the_difference_away(project: Project, kind: str
     assert project.release().dirty == ()
 
 
+def test_dependencies_that_are_fetched_are_packed_as_the_commit_holds_their_folder(project: Project) -> None:
+    needed = project.root / "needed"
+    (needed / "templates").mkdir(parents=True)
+    (needed / "Chart.yaml").write_text("apiVersion: v2\nname: needed\nversion: 1.0.0\n")
+    (needed / "templates/a.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+    wanted = "dependencies: [{name: needed, version: 1.0.0, repository: 'file://../needed'}]\n"
+    chart_yaml = project.root / "chart/Chart.yaml"
+    chart_yaml.write_text(chart_yaml.read_text() + wanted)
+    (project.root / ".gitignore").write_text("dist\nchart/charts\n")
+    project.commit("Need another one")
+    record = project.release(part="minor", tag=True)
+    assert record.dirty == ()
+    assert digest(clone(project, "other")) == record.sha256
+    unreleased = CHANGELOG.replace("## [Unreleased]\n", "## [Unreleased]\n\n### Fixed\n\n- It\n", 1)
+    (project.root / "CHANGELOG.md").write_text(unreleased)
+    project.commit("Mend it")
+
+    (needed / "templates/b.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n")
+    with pytest.raises(GitError, match=r"needed/templates/b.yaml \(not tracked by git\)"):
+        project.release(part="patch")
+    (needed / "templates/b.yaml").unlink()
+    (project.root / "needed").rename(project.root.parent / "needed")
+    chart_yaml.write_text(chart_yaml.read_text().replace("../needed", "../../needed"))
+    project.commit("Need one from elsewhere")
+    with pytest.raises(GitError, match=r"needed \(outside of the repository\)") as told:
+        project.release()
+    assert "keep" in str(told.value.run)
+
+
 def test_what_git_ignores_by_the_way_to_it_can_be_raised(project: Project) -> None:
     (project.root / ".git/info/exclude").write_text("chart\nCHANGELOG.md\n")
     assert project.release(part="minor", tag=True).version == "1.3.0"

@@ -21,6 +21,7 @@ from scripts.core.command import Runner
 from scripts.core.config import Config, load_config
 from scripts.core.errors import ConfigError, FindingsError, RegistryError, UsageError
 from scripts.core.files import sha256
+from scripts.registry.client import referrers_tag
 from scripts.registry.embedded import registry_for
 from scripts.registry.referrers import PREDICATE
 from scripts.release.evidence import CHANGES, RECORD, VERDICT
@@ -32,6 +33,7 @@ from scripts.release.statements import MEDIA_TYPE, PROVENANCE, TEST_RESULT, to_b
 from scripts.toolchain.finder import Toolchain
 from tests.release.conftest import TODAY, Project, left_alone, make_project, with_commit
 from tests.release.shelf import Shelf, changed, deploying
+from tests.release.test_origin import with_submodule
 
 MATERIAL = "predicate/buildDefinition/resolvedDependencies/0"
 
@@ -159,6 +161,19 @@ def test_what_was_published_bare_gets_what_is_missing(project: Project) -> None:
         assert not shelf.prove().wanting()
 
 
+def test_a_signature_in_the_older_form_of_cosign_is_said(project: Project) -> None:
+    bare = replace(project, work=project.work.having(attach=False))
+    bare.release()
+    with registry_for(project.work) as registry:
+        shelf = Shelf(project, registry)
+        assert shelf.states()["signature"] == "not there"
+        with shelf.client() as client:
+            subject = shelf.subject(client)
+            client.put_manifest(shelf.reference.repository, f"{referrers_tag(subject.digest)}.sig", subject.content)
+        checks = {one.check: one for one in shelf.prove().checks}
+    assert (checks["signature"].state, "older form" in checks["signature"].detail) == ("not checked", True)
+
+
 def test_the_verdict_on_the_step_is_attached(project: Project) -> None:
     project.release()
     record = project.release(part="minor", tag=True)
@@ -279,6 +294,24 @@ def source(shelf: Shelf, tmp_path: Path) -> Callable[..., str]:
 
 def test_the_commit_gives_the_published_bytes_again(shelf: Shelf, source: Callable[..., str]) -> None:
     shelf.prove(require=("rebuild", "provenance")).demand()
+
+
+def test_a_commit_with_a_submodule_gives_the_published_bytes_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("COUNT", "1"), ("KEY_0", "protocol.file.allow"), ("VALUE_0", "always")):
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    with_submodule(project)
+    bare = project.root.parent / "theirs"
+    project.git("clone", "--quiet", "--bare", str(project.root), str(bare))
+    project.git("remote", "add", "origin", str(bare))
+    project.release()
+    with registry_for(project.work) as registry:
+        shelf = Shelf(project, registry)
+        assert shelf.states(rebuild=True)["rebuild"] == "passed"
+        monkeypatch.setenv("GIT_CONFIG_COUNT", "0")
+        refused = "gives other bytes; - demo/files/x.txt; its submodules cannot be fetched: fatal:"
+        assert refused in shelf.detail("rebuild", rebuild=True)  # git takes no submodule from a folder unasked
 
 
 def test_a_rebuild_is_asked_for_where_no_repository_is_named(shelf: Shelf) -> None:

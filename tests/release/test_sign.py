@@ -164,6 +164,26 @@ def test_a_bundle_of_another_digest_or_with_another_payload_fails(signed: Signed
     assert "another digest: sha256:666" in shelf.detail("signature", trust=Trust(key=str(signed.key)))
 
 
+def test_what_cosign_attests_beside_ours_spoils_nothing(signed: Signed, shelf: Shelf) -> None:
+    told = json.loads(shelf.contents()[f"signed {PROVENANCE}"])
+    payload = json.loads(base64.b64decode(told["dsseEnvelope"]["payload"]))
+    payload |= {"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://example.org/scan/v1"}
+    told["dsseEnvelope"]["payload"] = base64.b64encode(json.dumps(payload).encode()).decode()
+    shelf.add(BUNDLE, json.dumps(told).encode(), **{BUNDLE_PREDICATE: payload["predicateType"]})
+    shelf.prove(trust=Trust(key=str(signed.key)), require=("signature", "provenance")).demand()
+
+
+def test_a_key_that_cannot_be_fetched_is_no_verdict(
+    signed: Signed, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "cosign"
+    script.write_text("#!/bin/sh\necho 'Error: could not fetch verifier public key: no credentials' >&2\nexit 1\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(type(signed.tools), "path", lambda tools, name: script if name == "cosign" else Path(name))
+    with pytest.raises(ToolError, match="gives no public key"):
+        shelf.prove(trust=Trust(key="awskms:///alias/x"))
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"dsseEnvelope": 1}', b"[" * 100_000, b"\xff"])
 def test_a_broken_bundle_fails(shelf: Shelf, content: bytes) -> None:
     shelf.add(BUNDLE, content, **{BUNDLE_PREDICATE: SIGNATURE})

@@ -171,6 +171,8 @@ def test_publishing_to_a_real_registry_is_asked_for(invoke: Invoke, project: Pro
         (("verify", "oci://127.0.0.1:9/charts/demo@sha256:1"), {}, USAGE, "names no chart"),
         (("verify", "oci://127.0.0.1:9/charts/demo", "--require", "luck"), {}, USAGE, "unknown value"),
         (("verify", "oci://127.0.0.1:9/charts/demo", "--require", "signature"), {}, USAGE, "whose signature"),
+        (("verify", "oci://127.0.0.1:9/charts/demo", "--key", ""), {}, USAGE, "--key is given, and empty"),
+        (("verify", "oci://127.0.0.1:9/charts/demo", "--require", ","), {}, USAGE, "--require is given, and empty"),
         (("verify", "--require", "e2e"), {}, USAGE, "which published chart"),
         (("release", "--require", "luck"), {}, USAGE, "unknown value"),
         (("release", "--signing-key", "nowhere.key"), {}, USAGE, "there is no key at"),

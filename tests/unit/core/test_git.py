@@ -185,7 +185,7 @@ def test_a_clone_has_the_commit_checked_out_or_says_where_it_went(
     assert "pushed over" in str(refusal.value.found)
     with pytest.raises(GitError, match=f"has no commit {'0' * 40}") as refusal:
         cloned(url, "0" * 40, tmp_path / "three", runner)
-    assert refusal.value.found == "nobody has it any longer"
+    assert refusal.value.found == "nobody has it any longer, or it was never pushed"
     with pytest.raises(GitError, match="cannot be cloned"):
         cloned(str(tmp_path / "nowhere"), second, tmp_path / "four", runner)
 
