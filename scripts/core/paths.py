@@ -13,11 +13,12 @@ _PLAIN_KEY = re.compile(r"^[\w-]+$")
 
 
 def shown(path: Path) -> str:
-    """`path` relative to the current folder where it is inside it, else as it is."""
+    """`path` relative to the current folder where it is inside it, else as it is, but for its `..`."""
+    whole = path.resolve()
     try:
-        return str(path.resolve().relative_to(Path.cwd()))
+        return str(whole.relative_to(Path.cwd()))
     except ValueError:
-        return str(path)
+        return str(whole if ".." in path.parts else path)
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
