@@ -11,7 +11,7 @@ from scripts.chart.archive import unpack
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import placed, read_committed
 from scripts.core.config import demand_no_login
-from scripts.core.errors import ChartError, GitError, RegistryError, telling
+from scripts.core.errors import USAGE, ChartError, GitError, RegistryError, telling
 from scripts.core.git import Repository, find_repository
 from scripts.core.owner import owned
 from scripts.core.paths import shown
@@ -55,7 +55,7 @@ def _unpacked(archive: Path, into: Path) -> Path:
     try:
         data = archive.read_bytes()
     except OSError as error:
-        raise ChartError(f"no chart at {archive}", expected=_FORMS, found=error.strerror) from error
+        raise ChartError(f"no chart at {archive}", expected=_FORMS, found=error.strerror, code=USAGE) from error
     return unpack(data, into, str(archive))
 
 

@@ -30,7 +30,8 @@ _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 class Result:
     """What a finished command left: `argv` (redacted), exit `status`, both streams as text, wall `seconds`.
 
-    `raw` is stdout byte for byte, with secrets in it, for content that is not text.
+    `raw` is stdout byte for byte, with secrets in it, for content that is not text; `complaint` is stderr with them, to
+    decide by and never to show: a secret may be a part of any word.
     """
 
     argv: tuple[str, ...]
@@ -39,6 +40,7 @@ class Result:
     stderr: str
     seconds: float
     raw: bytes = field(default=b"", repr=False)
+    complaint: str = field(default="", repr=False)
 
 
 class Process:
@@ -151,6 +153,7 @@ class Runner:
             self.redact(_text(err)),
             time.monotonic() - begin,
             out,
+            _text(err),
         )
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)

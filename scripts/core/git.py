@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from scripts.core.command import Result, Runner
-from scripts.core.errors import SAME_COMMAND, TOOL, CommandFailed, CommandTimeout, GitError, ToolError
+from scripts.core.errors import SAME_COMMAND, TOOL, USAGE, CommandFailed, CommandTimeout, GitError, ToolError
 from scripts.core.owner import owned
 
 LINK, SUBMODULE = "120000", "160000"  # modes in a tree
@@ -238,7 +238,7 @@ class Repository:
         Raises GitError where there is no such revision, or no such base.
         """
         if self.commit(revision) is None:
-            raise GitError(f"git knows no revision {revision!r}", run="git log --oneline")
+            raise GitError(f"git knows no revision {revision!r}", run="git log --oneline", code=USAGE)
         base = self._git("merge-base", "HEAD", revision, check=False).stdout.strip()
         if not base:
             raise GitError(
@@ -264,7 +264,7 @@ class Repository:
     def _file(self, revision: str, path: str, form: str) -> bytes | None:
         words = ("cat-file", form, f"{revision}:{path}")
         result = self._git(*words, check=False)
-        if result.status != 0 and not _NO_FILE.search(result.stderr):
+        if result.status != 0 and not _NO_FILE.search(result.complaint):
             self._git(*words)  # which says why
         return result.raw if result.status == 0 else None
 
@@ -337,13 +337,17 @@ class Repository:
         """The file `path`, from the root, of a commit; None where there is none. Raises GitError, as `file_at`."""
         return self._file(commit, path, "blob")
 
+    def demand_free(self, branch: str) -> None:
+        """Raises GitError where the branch is checked out, and would change under a working tree."""
+        if f"branch refs/heads/{branch}" in self._git("worktree", "list", "--porcelain").stdout.splitlines():
+            raise GitError(f"the branch {branch} is checked out", run="git switch to another branch there")
+
     def add_to_branch(self, branch: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:
         """Commit `files` on top of `head`, and have the branch lead there; no working tree and no index is touched.
 
         Raises GitError where the branch is checked out, or has moved meanwhile.
         """
-        if f"branch refs/heads/{branch}" in self._git("worktree", "list", "--porcelain").stdout.splitlines():
-            raise GitError(f"the branch {branch} is checked out", run="git switch to another branch there")
+        self.demand_free(branch)
         with tempfile.TemporaryDirectory(prefix=owned("index")) as scratch:
             env = {"GIT_INDEX_FILE": f"{scratch}/index"}
             self._git("read-tree", *([head] if head else ["--empty"]), env=env)
@@ -551,7 +555,7 @@ def find_repository(path: Path, runner: Runner) -> Repository | None:
         raise GitError(message, found=error.found, run="install git", code=TOOL, doctor="git") from error
     if result.status == 0:
         return Repository(Path(os.fsdecode(result.raw).removesuffix("\n")).resolve(), runner)
-    if "not a git repository" in result.stderr or "must be run in a work tree" in result.stderr:
+    if "not a git repository" in result.complaint or "must be run in a work tree" in result.complaint:
         return None
     said = result.stderr.strip()
     way = next((line.strip() for line in said.splitlines() if line.strip().startswith("git config --global")), None)

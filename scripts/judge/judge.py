@@ -12,7 +12,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.checks.baseline import GIT, earlier_chart, last_version, stands_at
 from scripts.checks.schemas import schemas_of
-from scripts.core.errors import ChartError, ConfigError, GitError, VersionError
+from scripts.core.errors import USAGE, ChartError, ConfigError, GitError, VersionError
 from scripts.core.git import find_repository
 from scripts.core.paths import shown
 from scripts.core.semver import rank
@@ -114,7 +114,7 @@ def demand_raised(work: Workspace, against: str) -> None:
     chart, revision = read_chart(work.config.chart), against.removeprefix(GIT)
     repository = find_repository(chart.path, work.runner)
     if repository is None or repository.commit(revision) is None:
-        raise GitError(f"git knows no revision {revision!r}", run="git fetch origin; git log --oneline")
+        raise GitError(f"git knows no revision {revision!r}", run="git fetch origin; git log --oneline", code=USAGE)
     if not stands_at(work, repository, revision):
         return  # a new chart
     with earlier_chart(work, f"{GIT}{revision}") as old:

@@ -157,6 +157,8 @@ def _selector(old: Any, new: Any, service: Mapping[str, Any], before: Manifests)
         if not matches(new, labels):
             meaning = "the pods that run do not match: no traffic until new ones are ready"
             return "major", "spec.selector", old, new, meaning
+        if new.items() < old.items():
+            return "minor", "spec.selector", old, new, "pods of others may match, too: another release of the chart"
         return "patch", "spec.selector", old, new, "the same pods by other labels"
     return "major", "spec.selector", old, new, "other pods are called"
 

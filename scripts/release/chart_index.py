@@ -38,6 +38,9 @@ class Store(Protocol):
     def read(self, name: str) -> bytes | None:
         """A file, None where there is none. Raises ReleaseError."""
 
+    def demand_free(self) -> None:
+        """Raises ReleaseError where nothing can be written now."""
+
     def write(self, before: Mapping[str, bytes | None], files: Mapping[str, bytes]) -> str:
         """Write `files`, the last one last, where they are still as `before`; what a person does next, "" for nothing.
 
@@ -67,6 +70,7 @@ class Index:
         if there is not None and there != what.archive:
             return self._different(archive, f"sha256:{sha256(there)}", ours)
         if entry is None or (there is None and self._serves(entry, archive)):
+            self.store.demand_free()
             return Look("absent", f"add {what.package.name} {what.package.version} to {INDEX} of {self.store.shown}")
         return Look("same", f"{INDEX} of {self.store.shown} has {ours[:19]}")
 
@@ -117,10 +121,9 @@ class Index:
         wanted = {**self._entries(text), name: [entry, *(self._entries(text).get(name) or [])]}
         fresh = _inserted(text, name, entry)
         try:
-            content = load(fresh)
-            if content["entries"] == load(yaml.safe_dump(wanted)):
+            if load(fresh) == {**load(text), "entries": load(yaml.safe_dump(wanted))}:
                 return fresh
-        except (yaml.YAMLError, KeyError, TypeError):
+        except yaml.YAMLError:
             pass
         raise ReleaseError(
             f"{INDEX} of {self.store.shown} cannot be added to without writing it anew",
@@ -211,6 +214,9 @@ class Folder:
         except OSError as error:
             raise ReleaseError(f"{shown(self.path / name)} cannot be read", found=error.strerror, code=4) from error
 
+    def demand_free(self) -> None:
+        """A folder is locked while it is written."""
+
     def write(self, before: Mapping[str, bytes | None], files: Mapping[str, bytes]) -> str:
         self.path.mkdir(parents=True, exist_ok=True)
         what = f"the chart repository in {self.shown}"
@@ -240,6 +246,9 @@ class Branch:
     def read(self, name: str) -> bytes | None:
         head = self.repository.head_of(self.branch)
         return None if head is None else self.repository.content(head, self._at(name))
+
+    def demand_free(self) -> None:
+        self.repository.demand_free(self.branch)
 
     def write(self, before: Mapping[str, bytes | None], files: Mapping[str, bytes]) -> str:
         head = self.repository.head_of(self.branch)

@@ -338,6 +338,7 @@ class TestIndex:
         ("text", "words"),
         [
             ("apiVersion: v1\nentries: {demo: [{version: 1.0.0}]}\n", "cannot be added to without writing it anew"),
+            ('{"apiVersion":"v1","entries":{}}', "cannot be added to without writing it anew"),
             ("a: [", "is no index of a chart repository"),
             ("[]", "is no index of a chart repository"),
             ("apiVersion: v1\nentries: 3\n", "is no index of a chart repository"),
@@ -414,8 +415,9 @@ class TestBranch:
         there = self.branch(project)
         there.release()
         project.git("worktree", "add", "--quiet", str(tmp_path / "pages"), "gh-pages")
-        with pytest.raises(GitError, match=r"(?s)is checked out.*done: .*not done: +index, record"):
+        with pytest.raises(GitError, match="is checked out"):
             there.release(part="minor")
+        assert list(there.published()) == ["1.2.0"]
         assert project.git("rev-list", "--count", "gh-pages") == "1"
 
     @pytest.mark.parametrize("text", ["git:", "git:a b", "git:x:../y", "git:x:/y"])

@@ -42,6 +42,7 @@ def git(folder: Path, *words: str) -> str:
 
 def test_where_there_is_none(tmp_path: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_repository(tmp_path, runner) is None
+    assert find_repository(tmp_path, Runner(secrets=["not"])) is None  # a password that is a part of git's words
     git(tmp_path, "init", "--quiet")
     empty = find_repository(tmp_path, runner)
     assert empty is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -479,6 +480,19 @@ def test_a_service_that_leads_to_a_name_that_no_port_has_any_more(ports: str, le
     found = {reason.about: reason.level for reason in judge(*sides)}
     assert ("Service/x spec.ports[http].targetPort" in found) is (level == "major")
     assert level in found.values()
+
+
+@pytest.mark.parametrize(
+    ("selector", "level"), [("{i: null}", "minor"), ("{a: null}", "minor"), ("{i: null, c: d}", "major")]
+)
+def test_a_service_that_selects_by_other_labels(selector: str, level: str) -> None:
+    pods = make("Deployment", changes="{spec: {template: {metadata: {labels: {a: b, i: j}}}}}")
+    before, after = (
+        make("Service", changes=json.dumps({"spec": {"selector": {"a": "b", "i": "j", **yaml.safe_load(each)}}}))
+        for each in ("{}", selector)
+    )
+    told = [one.level for one in judge([before, pods], [after, pods]) if one.about == "Service/x spec.selector"]
+    assert told == [level]
 
 
 @pytest.mark.parametrize(
