@@ -67,6 +67,12 @@ def dependencies(chart: Chart) -> tuple[Dependency, ...]:
     )
 
 
+def fetched_archives(chart: Chart) -> Iterator[Path]:
+    """The archives in charts/ of dependencies that helm fetches, as far as they are there."""
+    for one in dependencies(chart):
+        yield from (chart.path / "charts").glob(f"{one.name}-[v0-9]*.tgz") if one.repository else ()
+
+
 def is_local(chart: Chart, folder: Path) -> bool:
     """Whether `chart` depends on the chart in `folder` by its path."""
     return any(place == folder.resolve() for place in local_dependencies(chart))

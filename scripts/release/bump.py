@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart import changelog
+from scripts.chart.dependencies import fetched_archives
 from scripts.chart.source import ARTIFACT_HUB, Chart, read_chart, with_version
 from scripts.checks.baseline import published_versions, tagged_versions
 from scripts.core import edits
@@ -280,8 +281,9 @@ def demand_clean(config: Config, repository: Repository | None) -> None:
 
 
 def changed(config: Config, repository: Repository) -> tuple[str, ...]:
-    """The paths, from the root, that differ from HEAD, but for what an earlier run of ours has left untracked."""
-    ours = [folder.resolve() for folder in (config.dist, config.embedded_registry)]
+    """The paths, from the root, that differ from HEAD, but for what runs of ours and helm have left untracked."""
+    fetched = fetched_archives(read_chart(config.chart))
+    ours = [place.resolve() for place in (config.dist, config.embedded_registry, *fetched)]
     paths, held = repository.changes(), repository.tree("HEAD") if repository.commit() else {}
     return tuple(
         path

@@ -9,13 +9,13 @@ import posixpath
 import shlex
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from scripts.chart.archive import pack, read_members
-from scripts.chart.dependencies import Dependency, dependencies, local_dependencies
+from scripts.chart.dependencies import fetched_archives, local_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import Committed, placed, read_committed
@@ -204,7 +204,7 @@ def differences(
     for name in theirs:
         if copy.held.files.get(name, b"").startswith(_POINTER):
             found[judge.place(name)] = f"{FILTERED} by git-lfs: the commit holds {_POINTED}"
-    for path in judge.archives(dependencies(read_chart(config.chart))):
+    for path in (judge.place(f"charts/{file.name}") for file in fetched_archives(read_chart(config.chart))):
         if found.get(path) in (IGNORED, UNTRACKED):
             found[path] = f"{FETCHED} as Chart.yaml says"
     changelog = _of_changelog(config, repository, judge)
@@ -255,12 +255,6 @@ class _Judge:
             here = [f"charts/{path.name}" for path in self._chart.glob(f"{first}-*.tgz")]
             name = next(iter([*here, *(each for each in self._held.files if each.startswith(f"{first}-"))]), name)
         return name if self._inside == "." else posixpath.join(self._inside, name)
-
-    def archives(self, wanted: Iterable[Dependency]) -> Iterator[str]:
-        """The places, from the root, of the archives in charts/ of dependencies that have a repository."""
-        for one in wanted:
-            for file in (self._chart / "charts").glob(f"{one.name}-[v0-9]*.tgz") if one.repository else ():
-                yield self.place(f"charts/{file.name}")
 
     def kind(self, name: str) -> str:
         """What makes the difference; "" where it is none but line ends and keywords."""

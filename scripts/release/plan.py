@@ -449,7 +449,8 @@ class Release:
         names = ", ".join(map(str, facts.dirty))
         if self._options.allow_dirty:
             return Step("commit", "different", f"allowed: {names}")
-        return Step("commit", "different", f"refused after the checks: {names}", uncommitted(facts.dirty))
+        alone = {"then": f"then {SAME_COMMAND}"} if self._options.part or self._options.tag else {}
+        return Step("commit", "different", f"refused after the checks: {names}", uncommitted(facts.dirty, **alone))
 
     def _tested_step(self) -> Step:
         """Whether the smoke test has passed with the archive that is released."""

@@ -20,6 +20,7 @@ from scripts.chart.source import read_chart
 from scripts.checks.baseline import earlier_chart
 from scripts.core.errors import ChangelogError, ChartError, GitError, OutputError, SecretError
 from scripts.core.git import find_repository
+from scripts.release.bump import demand_clean
 from scripts.release.package import package
 from scripts.release.plan import Options, prepared
 from tests.release.conftest import CHANGELOG, Project, write_chart
@@ -267,6 +268,14 @@ def test_what_is_to_be_run_takes_the_difference_away(project: Project, kind: str
     assert project.release().dirty == ()
 
 
+def test_what_excludes_a_tag_is_no_way_to_one(project: Project) -> None:
+    (project.root / "chart/values.yaml").write_text("replicas: 9\n")
+    for options, allowed in (({}, True), ({"tag": True}, False)):
+        with pytest.raises(GitError, match="not committed") as told:
+            project.release(**options)
+        assert ("--allow-dirty" in str(told.value.run)) is allowed
+
+
 def test_dependencies_that_are_fetched_are_packed_as_the_commit_holds_their_folder(project: Project) -> None:
     needed = project.root / "needed"
     (needed / "templates").mkdir(parents=True)
@@ -279,6 +288,9 @@ def test_dependencies_that_are_fetched_are_packed_as_the_commit_holds_their_fold
     project.commit("Need another one")
     record = project.release(part="minor", tag=True)
     assert record.dirty == ()
+    (project.root / ".gitignore").write_text("dist\n")
+    project.commit("Say nothing of what is fetched")
+    demand_clean(project.config, find_repository(project.root, project.runner))
     assert digest(clone(project, "other")) == record.sha256
     unreleased = CHANGELOG.replace("## [Unreleased]\n", "## [Unreleased]\n\n### Fixed\n\n- It\n", 1)
     (project.root / "CHANGELOG.md").write_text(unreleased)
