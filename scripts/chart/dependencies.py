@@ -174,12 +174,11 @@ def _stale(chart: Chart) -> Iterator[str]:
 
 def _build(chart: Chart, helm: Helm) -> None:
     urls = {one.repository for one in dependencies(chart)}
-    repositories = sorted(url for url in urls if url.startswith(("http://", "https://")))
     near = any(re.match(r"oci://(localhost|127\.[\d.]+|\[::1\])[:/]", url) for url in urls)
     lock = locked_in(chart)
     locks = lock.exists() or any(url and not url.startswith("file://") for url in urls)
     try:
-        helm.build_dependencies(chart.path, repositories, near=near)
+        helm.build_dependencies(chart.path, sorted(urls), near=near)
         if not locks:  # what lies in folders is held by the commit; helm's lock bears the time, and would be a change
             lock.unlink(missing_ok=True)
     except (CommandFailed, CommandTimeout) as error:

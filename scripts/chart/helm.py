@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from scripts.chart.objections import POINTER, read_objection, unescaped
 from scripts.core.command import Result, Runner
@@ -17,6 +17,7 @@ from scripts.core.errors import ChartError, CommandFailed, OutputError, ReleaseE
 from scripts.core.owner import owned
 from scripts.core.parallel import BRIEF_GO
 from scripts.core.paths import key_text, line_of, list_item, shown
+from scripts.core.yaml_read import load
 
 # A plugin cannot change what is rendered, and looking for plugins takes time.
 _ENVIRONMENT = {"HELM_NO_PLUGINS": "1", **BRIEF_GO}
@@ -144,20 +145,24 @@ class Helm:
     def build_dependencies(
         self, chart: Path, repositories: Sequence[str], *, near: bool = False, deadline: float = 300
     ) -> None:
-        """`helm dependency build`, which keeps to Chart.lock, with the user's repositories and `repositories` known.
+        """`helm dependency build`, which keeps to Chart.lock, with `repositories` known alone, as the user set them up.
 
-        `near`: the OCI registries are on loopback, and speak plain HTTP. Raises CommandFailed.
+        They are named as in Chart.yaml: by address, or as `@NAME` or `alias:NAME` one of the user's. (helm asks all
+        that it knows, and ends where one of them cannot be had.) `near`: the OCI registries are on loopback, and speak
+        plain HTTP. Raises CommandFailed.
         """
+        import yaml
+
         where = self.runner.run([self.path, "env", "HELM_REPOSITORY_CONFIG"], env=_ENVIRONMENT, check=False)
         with tempfile.TemporaryDirectory(prefix=owned("repositories")) as folder:
             known = Path(folder) / "repositories.yaml"
             known.touch(mode=0o600)  # the user's may hold passwords
-            with contextlib.suppress(OSError):
-                known.write_bytes(Path(where.stdout.strip()).read_bytes())
+            own = _set_up(Path(where.stdout.strip()), repositories)
+            known.write_text(yaml.safe_dump({"apiVersion": "", "repositories": own}), encoding="utf-8")
             env = {**_ENVIRONMENT, "HELM_REPOSITORY_CONFIG": str(known), "HELM_REPOSITORY_CACHE": folder}
-            listed = known.read_text(errors="replace")
+            listed = {str(one["url"]).rstrip("/") for one in own}
             for url in repositories:
-                if url.rstrip("/") not in listed:
+                if url.startswith(("http://", "https://")) and url.rstrip("/") not in listed:
                     name = re.sub(r"[^a-z0-9]+", "-", url.lower()).strip("-")
                     self.runner.run([self.path, "repo", "add", name, url], env=env, deadline=deadline)
             plain = ["--plain-http"] * near
@@ -222,6 +227,18 @@ class Helm:
         # Where its own file has no login helm would look at docker's.
         env = {**_ENVIRONMENT, "TZ": "UTC", "DOCKER_CONFIG": str(registry_config.parent)}
         self.runner.run(argv, env=env, deadline=deadline)
+
+
+def _set_up(file: Path, wanted: Iterable[str]) -> list[dict[str, Any]]:
+    """The entries of the user's repositories.yaml that `wanted` asks for; none where it cannot be read."""
+    import yaml
+
+    asked = {one.removeprefix("@").removeprefix("alias:").rstrip("/") for one in wanted}
+    try:
+        told = load(file.read_text(encoding="utf-8"))["repositories"]
+        return [one for one in told if asked & {str(one["name"]), str(one["url"]).rstrip("/")}]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return []
 
 
 def _options(values: Sequence[Path], kube_version: str | None) -> list[str | Path]:

@@ -180,13 +180,15 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
     own = (root / str(home.get("chart", Config.chart))).resolve()
     chart = (root / given.get("chart", own)).resolve()
     project, table = _nearest(chart, root, home)
-    values = _read(project, table, chart, fields)
+    values, particular = _read(project, table, chart, fields)
     own = (project / values.get("chart", Config.chart)).resolve()
     if chart != own:  # what the project says about its chart is not true of another one
-        if values.get("changelog") != Path("none"):
+        told = values.keys() if chart == project else particular  # but for what is said of this one
+        if "changelog" not in told and values.get("changelog") != Path("none"):
             values["changelog"] = _changelog(chart)
-        values.pop("version_files", None)
-        if "chart" in table and values.get("e2e") is table.get("e2e"):  # unless a `for` says it of this one
+        if "version_files" not in told:
+            values.pop("version_files", None)
+        if "chart" in table and "e2e" not in told:
             values.pop("e2e", None)
         if not chart.is_relative_to(project):
             values = {name: value for name, value in values.items() if name not in _OF_ONE_CHART}
@@ -254,8 +256,8 @@ def _nearest(chart: Path, root: Path, home: Mapping[str, Any]) -> tuple[Path, Ma
 
 def _read(
     project: Path, table: Mapping[str, Any], chart: Path, fields: Mapping[str, dataclasses.Field[Any]]
-) -> dict[str, Any]:
-    """The values of a table, those of its `for` that fit the chart laid over them."""
+) -> tuple[dict[str, Any], set[str]]:
+    """The values of a table, those of its `for` that fit the chart laid over them; and the names of the latter."""
     file = "gati.toml" if (project / "gati.toml").is_file() else "pyproject.toml"
     particular = table.get("for", {})
     if not isinstance(particular, dict) or not all(isinstance(value, dict) for value in particular.values()):
@@ -273,7 +275,7 @@ def _read(
                 run=f"correct the key in {file}",
             )
         values[name] = _value(fields[name], value, f"[tool.gati] {key}")
-    return values
+    return values, {key.replace("-", "_") for layer in layers[1:] for key in layer}
 
 
 def _table(file: Path) -> Mapping[str, Any]:

@@ -191,6 +191,21 @@ def test_dependencies_are_fetched_from_where_chart_yaml_says(
     cli("template", "--chart", chart).refused("the dependencies cannot be fetched", way)
 
 
+def test_repositories_of_the_user_that_the_chart_does_not_name_are_not_asked(
+    cli: Cli, tmp_path: Path, toolchain: Toolchain
+) -> None:
+    needed = write_chart(tmp_path / "needed", "needed", map=config_map("needed"))
+    (tmp_path / "repository").mkdir()
+    known = tmp_path / "repositories.yaml"
+    with http_repository(cli, needed, tmp_path / "repository", toolchain.path("helm")) as url:
+        dead = {"name": "dead", "url": "http://127.0.0.1:9/charts"}
+        known.write_text(json.dumps({"apiVersion": "", "repositories": [dead, {"name": "mine", "url": url}]}))
+        for name, repository in (("a", "file://../needed"), ("b", "@mine"), ("c", "alias:mine"), ("d", url)):
+            wanted = f"dependencies: [{{name: needed, version: 0.1.0, repository: '{repository}'}}]\n"
+            chart = write_chart(tmp_path / name, name, wanted, own=config_map("own"))
+            cli("template", "--chart", chart, "--kube-version", "1.30", HELM_REPOSITORY_CONFIG=str(known)).fine()
+
+
 def test_dependencies_in_the_file_of_helm_2_count(cli: Cli, tmp_path: Path) -> None:
     write_chart(tmp_path / "needed", "needed", map=config_map("b"))
     chart = write_chart(tmp_path / "old", "old", map=config_map("a"))

@@ -60,6 +60,17 @@ def test_another_chart_has_its_own_changelog_and_names_its_version_nowhere_else(
     assert (told.changelog, told.version_files) == (root / "B.md", ("y", "z"))
 
 
+def test_what_is_said_beside_a_chart_or_for_it_is_true_of_it(tmp_path: Path) -> None:
+    root = project(tmp_path, 'chart = "a"\n[tool.gati.for."b*"]\nchangelog = "docs/B.md"\nversion_files = ["x"]\n')
+    told = load_config(root, environ={"GATI_CHART": "b"})
+    assert (told.changelog, told.version_files) == (root / "docs/B.md", ("x",))
+    beside = root / "charts" / "c"
+    beside.mkdir(parents=True)
+    (beside / "gati.toml").write_text('changelog = "../../C.md"\nversion_files = ["README.md"]\n')
+    own = load_config(root, environ={}, chart=beside)
+    assert (own.changelog, own.version_files) == (root / "C.md", ("README.md",))
+
+
 @pytest.mark.parametrize(
     ("table", "environ", "flags", "message"),
     [
