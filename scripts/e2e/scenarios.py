@@ -584,6 +584,17 @@ def _tests_fail(lab: Lab, journal: Journal, namespace: str) -> str:
     return ", ".join(test.name for test in tests)
 
 
+_MISSING = "missing"  # a {version} of which there is no image
+
+
+def _starts(lab: Lab, target: Target, namespace: str) -> bool:
+    """Whether a workload of `target` has the image that is missing."""
+    rendered = read_manifests(lab.template(target, namespace), namespace)
+    pods = [one.data["spec"]["template"]["spec"] for one in rendered if f"{one.kind}/{one.name}" in lab.found.workloads]
+    kinds = ("containers", "initContainers")
+    return any(_MISSING in str(each.get("image")) for pod in pods for kind in kinds for each in pod.get(kind) or ())
+
+
 def failed_upgrade(lab: Lab, journal: Journal) -> None:
     """A bad image is rolled back by itself, a killed helm's upgrade is recovered, and no client notices."""
     ways = [
@@ -592,7 +603,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
             ("an init container that fails keeps the pod from starting", "1", ["init"], "init" in lab.subject.changes),
             (
                 "an image that never gets ready is rolled back by itself",
-                "missing",
+                _MISSING,
                 ["configuration"],
                 lab.subject.versioned,
             ),
@@ -604,6 +615,8 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
             'an upgrade that fails: no value of [tool.gati.e2e.values] has "{version}" in it, as an image may'
         )
     namespace = lab.namespace("failed-upgrade")
+    if lab.subject.versioned and not _starts(lab, lab.target(lab.candidate, namespace, image=_MISSING), namespace):
+        raise Untested('an upgrade that fails: no pod that runs all the time has an image with the "{version}" in it')
     rollout = lab.rollout(journal, namespace)
     with journal.step("install"):
         rollout.install(lab.target(lab.candidate, namespace), deadline=lab.deadline)
@@ -622,6 +635,8 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
                 except RolloutFailed as error:
                     journal.detail(error.message)
                 else:
+                    if not lab.pods(namespace):
+                        raise Untested("an upgrade that fails: no pod runs")
                     raise ClusterError(f"an upgrade that cannot succeed did: {what}")
                 status = rollout.status()
                 demand(status == "deployed", "the release was not rolled back", "deployed", str(status))

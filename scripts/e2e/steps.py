@@ -154,12 +154,12 @@ def demand_version(revision: Revision, version: str) -> None:
 
 
 def demand_images(lab: Lab, namespace: str, version: str) -> None:
-    """Every pod with an image of ours runs that version of it; where none of ours is used, some pod does."""
+    """Every pod with an image of ours runs that version of it; where none of ours is used, some pod does, if any."""
     replace_by_hand(lab, silent, namespace)
     images = {container["image"] for pod in lab.pods(namespace) for container in pod["spec"]["containers"]}
     ours = {image for image in images if image.startswith(f"{lab.images}/")}
     right = [image.endswith(f":{version}") for image in ours or images]
-    done = all(right) if ours else any(right)
+    done = all(right) if ours else any(right) or not images
     demand(done or not lab.subject.versioned, "a pod runs another image", f"...:{version}", ", ".join(sorted(images)))
 
 

@@ -183,3 +183,21 @@ def test_a_chart_without_anything_to_ask_is_no_silent_success(tried: Try, tmp_pa
     assert "not found: a load: the chart has no Service" in report.found
     assert any("for want of a load: the chart has no Service" in what for what in seen["upgrade"].skipped)
     assert "the chart has no workload" in seen["disruption"].line()
+
+
+def test_jobs_alone(tried: Try, tmp_path: Path) -> None:
+    """Nothing runs all the time, whatever version of the image there is."""
+    chart = tmp_path / "nightly"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: nightly\nversion: 0.1.0\n")
+    (chart / "values.yaml").write_text("image: {repository: example/job, tag: '1'}\n")
+    (chart / "templates" / "job.yaml").write_text(
+        "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: nightly}\nspec:\n  schedule: '@daily'\n"
+        "  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: job,\n"
+        "    image: '{{ .Values.image.repository }}:{{ .Values.image.tag }}', command: ['true']}]}}}}\n"
+    )
+    (chart / "gati.toml").write_text(
+        'changelog = "none"\n[e2e.values]\nimage = { repository = "{images}/ingress", tag = "{version}" }\n'
+    )
+    seen = demand(tried(chart, *ROUND, "failed-upgrade"), untested=("disruption", "selfcheck", "failed-upgrade"))
+    assert "no pod that runs all the time" in seen["failed-upgrade"].line()

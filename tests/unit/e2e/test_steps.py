@@ -22,6 +22,7 @@ from scripts.e2e.steps import demand_images, demand_same
         (["here/web:2", "here/back:1"], False),
         (["example/web:2", "redis:7"], True),
         (["example/web:1", "redis:7"], False),
+        ([], True),  # jobs alone, which end by themselves
     ],
 )
 def test_the_pods_run_the_version_that_was_asked_for(images: list[str], right: bool) -> None:
