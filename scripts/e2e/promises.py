@@ -110,7 +110,8 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
         spec = document.data.get("spec") or {}
         if document.kind == "Service" and spec.get("selector"):
             ports = spec.get("ports") or ()  # of a headless one there may be none
-            targets = [port.get("targetPort", port["port"]) for port in ports]
+            told = ports if lab.subject.careful else [port for port in ports if _counts(spec, port)]
+            targets = [port.get("targetPort", port["port"]) for port in told]
             selector = {"matchLabels": spec["selector"]}
             chosen = [pod for pod in pods if selects(selector, labels_of(pod))]
             if not chosen and any(selects(selector, labels_of(template)) for template in _asleep(lab, objects)):
@@ -138,6 +139,15 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
             wrong += _routed(_label(document), spec, documents)
     demand(not wrong, "a selector leads nowhere", "pods, and ports that they open", "\n".join(sorted(set(wrong))))
     return f"{sum(document.kind in ('Service', 'NetworkPolicy') for document in documents)} Services and policies"
+
+
+def _counts(service: Mapping[str, Any], port: Mapping[str, Any]) -> bool:
+    """Whether it is a fault, and can be seen, that pods do not open what a port of a Service leads to.
+
+    A headless one leads nowhere by itself; pods need not tell a port, and of UDP nobody hears whether it is open.
+    """
+    silent = port.get("protocol", "TCP") != "TCP" and not isinstance(port.get("targetPort"), str)
+    return service.get("clusterIP") != "None" and not silent
 
 
 def _asleep(lab: Lab, namespace: str) -> Iterator[Mapping[str, Any]]:

@@ -112,6 +112,21 @@ def test_a_service_that_leads_nowhere(changed: dict[str, Any], told: str) -> Non
     assert told in refused(promises.selected, Cluster(service(**changed), pods=[pod()]), "space", "space")
 
 
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"ports": [{"port": 53, "protocol": "UDP"}]}, "port 53"),
+        ({"ports": [{"port": 9, "targetPort": "peer"}], "clusterIP": "None"}, "port peer"),
+    ],
+    ids=["UDP", "headless"],
+)
+def test_a_port_of_which_it_cannot_be_seen_whether_it_leads_nowhere(changed: dict[str, Any], named: str) -> None:
+    lab = Cluster(service(**changed), pods=[pod()], listens=[])
+    assert promises.selected(lab, "space", "space") == "1 Services and policies"
+    lab.subject = Subject("gati", careful=True)  # whose pods tell every port
+    assert f"Service web leads to {named}" in refused(promises.selected, lab, "space", "space")
+
+
 def test_a_policy_for_a_port_that_nobody_opens() -> None:
     rule = {"from": [{"podSelector": {"matchLabels": LABELS}}], "ports": [{"port": 9}]}
     policy = {"kind": "NetworkPolicy", "metadata": {"name": "web"}, "spec": {"podSelector": {}, "ingress": [rule]}}
