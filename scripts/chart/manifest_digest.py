@@ -30,14 +30,15 @@ def sha256(data: bytes) -> str:
     return f"sha256:{files.sha256(data)}"
 
 
-def pushed_manifest(archive: bytes, chart_yaml: bytes, created: str, prov: bytes | None = None) -> bytes:
-    """The manifest for `archive`, whose Chart.yaml is `chart_yaml` (as helm packed it), and the `.prov` beside it.
+def pushed_manifest(archive: bytes, told: Sequence[bytes], created: str, prov: bytes | None = None) -> bytes:
+    """The manifest for `archive`, and the `.prov` beside it; `told` is its Chart.yaml (as helm packed it), and its
+    requirements.yaml, where there is one.
 
     `created` is the archive's modification time in RFC 3339 (`2026-11-24T00:00:00Z`).
     Raises ChartError when that Chart.yaml cannot be read.
     """
     try:
-        metadata = _metadata(chart_yaml)
+        metadata = _metadata(told)
     except (AttributeError, TypeError, ValueError) as error:
         raise ChartError("a field of the archive's Chart.yaml has a wrong type", found=str(error)) from error
     layers = [descriptor(LAYER_TYPE, archive), *([descriptor(PROV_TYPE, prov)] if prov is not None else [])]
@@ -50,9 +51,9 @@ def pushed_manifest(archive: bytes, chart_yaml: bytes, created: str, prov: bytes
     return _json(manifest)
 
 
-def pushed_config(chart_yaml: bytes) -> bytes:
-    """The config that such a manifest names, for a Chart.yaml that `pushed_manifest` has taken."""
-    return _json(_metadata(chart_yaml))
+def pushed_config(told: Sequence[bytes]) -> bytes:
+    """The config that such a manifest names, for what `pushed_manifest` has taken."""
+    return _json(_metadata(told))
 
 
 def descriptor(media_type: str, data: bytes) -> dict[str, Any]:
@@ -60,16 +61,18 @@ def descriptor(media_type: str, data: bytes) -> dict[str, Any]:
     return {"mediaType": media_type, "digest": sha256(data), "size": len(data)}
 
 
-def _metadata(chart_yaml: bytes) -> dict[str, Any]:
+def _metadata(told: Sequence[bytes]) -> dict[str, Any]:
     import yaml
 
     try:
         # Every field but a few is text to helm, which has quoted what YAML would take for something else.
-        raw = load_texts(chart_yaml)
+        raw, *over = map(load_texts, told)
     except yaml.YAMLError as error:
         raise ChartError("the archive's Chart.yaml is not valid YAML", found=str(error).splitlines()[0]) from error
     if not isinstance(raw, dict):
         raise ChartError("the archive's Chart.yaml is not a mapping", found=type(raw).__name__)
+    for more in over:
+        raw |= more or {}
     if "deprecated" in raw:
         raw["deprecated"] = raw["deprecated"] == "true"
     if raw.get("annotations"):

@@ -19,7 +19,7 @@ from scripts.registry.reference import Registry, is_loopback
 from scripts.registry.transport import Answer, Transport
 from scripts.release.announce import Announced, Look
 
-_FORM = re.compile(r"(?P<kind>github|gitlab|gitea):(?P<url>https?://[^/\s]+/)?(?P<project>[\w.-]+(?:/[\w.-]+)+)/?")
+_FORM = re.compile(r"(?P<kind>github|gitlab|gitea):(?P<url>https?://[^/\s@]+/)?(?P<project>[\w.-]+(?:/[\w.-]+)+)/?")
 _LARGEST = 100 << 20  # bytes of a file
 _PAGES = 5  # of a list of releases in which a draft of ours is looked for
 _TYPES = {".tgz": "application/gzip", ".sha256": "text/plain", ".prov": "text/plain", ".json": "application/json"}
@@ -53,11 +53,11 @@ def read_forge(text: str, environ: Mapping[str, str], runner: Runner) -> Forge:
     Raises ConfigError for anything else, and where the environment has no token for it.
     """
     found = _FORM.fullmatch(text)
-    if found is None:
+    if found is None or (found["kind"] != "gitlab" and found["project"].count("/") > 1):
         raise ConfigError(
             "forge names no project",
             expected="github:OWNER/NAME, gitlab:GROUP/NAME, gitea:https://HOST/OWNER/NAME",
-            found=repr(text),
+            found=repr(re.sub(r"//[^/]*@", "//***@", text)),
         )
     kind = {"github": GitHub, "gitlab": GitLab, "gitea": Gitea}[found["kind"]]
     if not (url := (found["url"] or kind.home).rstrip("/")):

@@ -216,6 +216,10 @@ def differences(
     ]
     for folder in local_dependencies(read_chart(config.chart)):
         told += _of_dependency(config, helm, repository, copy.commit, folder)
+    leave = [place.resolve() for place in (config.dist, config.embedded_registry)]
+    others = [one for one in told if not any((repository.root / one.path).is_relative_to(place) for place in leave)]
+    if all(one.benign or one.fetched for one in others):  # else the folder is packed, and they with it
+        told = others
     if refusal is not None and not told:
         try:
             _packed(helm, copy.folder)  # where only the checkout cannot be packed, the commit is what is packed

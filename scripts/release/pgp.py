@@ -27,7 +27,7 @@ def make_prov(work: Workspace, package: Package, archive: bytes, environ: Mappin
 
     The passphrase goes to gpg's stdin; without one gpg asks its agent. Raises ToolError.
     """
-    chart_yaml, _ = chart_metadata(archive, package.path.name)
+    (chart_yaml, *_), _ = chart_metadata(archive, package.path.name)
     text = f"{chart_yaml.decode().rstrip()}\n\n...\nfiles:\n  {package.path.name}: sha256:{package.sha256}\n"
     password = next((environ[name] for name in SIGNING_PASSWORDS if name in environ), None)
     with tempfile.TemporaryDirectory(prefix=owned("pgp")) as scratch:
@@ -63,8 +63,8 @@ def with_prov(work: Workspace, package: Package, archive: bytes) -> Package:
     if fault_of_prov(work, archive, package.path.name, prov, ""):
         prov = make_prov(work, package, archive)
         write_atomic(file, prov)
-    chart_yaml, _ = chart_metadata(archive, package.path.name)
-    digest = digest_of(pushed_manifest(archive, chart_yaml, package.created, prov))
+    told, _ = chart_metadata(archive, package.path.name)
+    digest = digest_of(pushed_manifest(archive, told, package.created, prov))
     return replace(package, prov=prov, manifest_digest=digest)
 
 

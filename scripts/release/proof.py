@@ -182,10 +182,10 @@ def _layers(subject: _Subject) -> Check:
     config = manifest.get("config", {})
     if config.get("mediaType") != CONFIG_TYPE:
         return Check("layers", FAILED, f"the config is {config.get('mediaType')}, not {CONFIG_TYPE}")
-    chart_yaml, _ = chart_metadata(subject.archive, subject.package.path.name)
+    told_by, _ = chart_metadata(subject.archive, subject.package.path.name)
     try:
         content = subject.client.blob(subject.reference, str(config["digest"]), int(config["size"]))
-        differs = json.loads(content) != json.loads(pushed_config(chart_yaml))
+        differs = json.loads(content) != json.loads(pushed_config(told_by))
     except (RegistryError, ValueError, KeyError, TypeError) as error:
         return Check("layers", FAILED, f"the config cannot be read: {error}".splitlines()[0])
     if differs:

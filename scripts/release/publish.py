@@ -152,9 +152,9 @@ def stage(client: Client, reference: Reference, package: Package, archive: bytes
 
     Raises RegistryError.
     """
-    chart_yaml, _ = chart_metadata(archive, str(package.path))
-    manifest = pushed_manifest(archive, chart_yaml, package.created, package.prov)
-    for data in (pushed_config(chart_yaml), archive, *([package.prov] if package.prov is not None else [])):
+    told, _ = chart_metadata(archive, str(package.path))
+    manifest = pushed_manifest(archive, told, package.created, package.prov)
+    for data in (pushed_config(told), archive, *([package.prov] if package.prov is not None else [])):
         client.put_blob(reference.repository, data)
     client.put_manifest(reference.repository, package.manifest_digest, manifest)
     return Found(package.manifest_digest, MANIFEST_TYPE, manifest)

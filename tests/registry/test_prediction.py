@@ -98,6 +98,16 @@ def test_of_special_fields(crane: Served, helm: Helm, tmp_path: Path, more: str)
     same_as_helm_pushes(crane, helm, tmp_path / "special", tmp_path)
 
 
+@pytest.mark.parametrize("api", ["v1", "v2"])
+def test_with_the_file_of_helm_2(crane: Served, helm: Helm, tmp_path: Path, api: str) -> None:
+    chart = tmp_path / "old"
+    write_chart(chart / "charts" / "demo")
+    (chart / "Chart.yaml").write_text(f"apiVersion: {api}\nname: old\nversion: 1.0.0\n")
+    wanted = [{"name": "demo", "version": ">=1.0.0", "repository": "", "condition": "demo.on"}]
+    (chart / "requirements.yaml").write_text(json.dumps({"dependencies": wanted}))
+    same_as_helm_pushes(crane, helm, chart, tmp_path)
+
+
 def test_with_dependencies(crane: Served, helm: Helm, tmp_path: Path) -> None:
     write_chart(tmp_path / "parent" / "charts" / "demo")
     values = [{"child": "a", "parent": "b"}, "exports"]

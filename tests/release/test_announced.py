@@ -77,6 +77,13 @@ def push_tag(project: Project, forge: Forge, tag: str = "demo-1.2.0") -> None:
     forge.tags[tag] = project.git("rev-parse", f"{tag}^{{commit}}")
 
 
+@pytest.mark.parametrize("text", ["github:a/b/c", "gitea:https://someone:s3cret@git.example/a/b", "github:a"])
+def test_what_names_no_project_is_refused_without_its_login(project: Project, text: str) -> None:
+    with pytest.raises(ConfigError, match="forge names no project") as told:
+        read_forge(text, {"GITHUB_TOKEN": "t", "GITEA_TOKEN": "t"}, project.runner)
+    assert "s3cret" not in str(told.value)
+
+
 class TestForge:
     def test_waits_for_the_tag_and_then_makes_the_release_once(self, announced: Project, forge: Any) -> None:
         assert announced.plan(tag=True)[forge.kind] == "unknown"

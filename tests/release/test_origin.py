@@ -268,6 +268,20 @@ def test_what_is_to_be_run_takes_the_difference_away(project: Project, kind: str
     assert project.release().dirty == ()
 
 
+def test_what_releases_leave_in_a_chart_at_the_root_is_no_part_of_it(project: Project) -> None:
+    for file in (project.root / "chart").iterdir():
+        file.rename(project.root / file.name)
+    (project.root / ".helmignore").write_text(".git\n.gitignore\n.yamllint.yaml\npyproject.toml\n")
+    project.commit("Move the chart to the root")
+    own = Project(project.work.having(chart=project.root))
+    said: list[str] = []
+    record = own.release(part="minor", tag=True, say=said.append)
+    assert own.release(part="minor", tag=True) == record
+    assert not [line for line in said if "hook" in line]
+    packed = read_members((project.root / "dist/demo-1.3.0.tgz").read_bytes(), "it")
+    assert not [name for name in packed if name.startswith(("demo/dist", "demo/.registry"))]
+
+
 def test_what_excludes_a_tag_is_no_way_to_one(project: Project) -> None:
     (project.root / "chart/values.yaml").write_text("replicas: 9\n")
     for tag in (False, True):
