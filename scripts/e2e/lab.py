@@ -562,7 +562,7 @@ class Lab:
                     f"{name}: {'; '.join(ledger.objections)}",
                     expected=f"no request lost of at least {enough}, none slow",
                     found="\n".join(ledger.lines()),
-                    run=f"every request is in {results}",
+                    run=f"every request is in {results}; where some may be lost, [tool.gati.e2e] may_lose says why",
                 )
             if ledger.windows and not ledger.failed:
                 raise Unproven(f"{name}: the control lost too", found="\n".join(map(str, ledger.windows)))
