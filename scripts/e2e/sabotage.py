@@ -7,14 +7,18 @@ an edit speaks of an object and its fields, and lasts as long as the chart rende
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts.chart.archive import unpack
 from scripts.core.errors import ChartError
 from scripts.e2e.discover import WORKLOADS
 
 _VERSION = re.compile(r"^version:.*$", re.MULTILINE)
+_ACTION = re.compile(r"\{\{-?\s*(?:/\*.*?\*/|(\w*).*?)\s*-?\}\}", re.DOTALL)
+_OPENING = ("if", "with", "range", "block", "define")
 _WRAPPED = """{{{{- define "fault.{number}" }}}}{text}{{{{ end }}}}
 {{{{- range $text := regexSplit "(?m)^---[ \\t]*$" (include "fault.{number}" $) -1 }}}}
 {{{{- $object := fromYaml $text }}}}
@@ -82,15 +86,17 @@ NEGATIVE_CONTROL = (NO_READINESS, NO_PRESTOP, RECREATE)
 
 
 def sabotage(chart: Path, faults: Sequence[Fault]) -> str:
-    """Put `faults` into the unpacked chart in the folder `chart`; its new version. Raises ChartError."""
-    templates = sorted(
-        path for path in (chart / "templates").rglob("*") if path.suffix in (".yaml", ".yml") and path.is_file()
-    )
+    """Put `faults` into the unpacked chart in the folder `chart`, and into those in it; its new version.
+
+    Raises ChartError.
+    """
+    templates = list(_templates(chart))
     if not templates:
         raise ChartError(f"{chart} has no templates to put a fault into")
     for number, path in enumerate(templates):
-        text = path.read_text(encoding="utf-8")
-        path.write_text(_WRAPPED.format(number=number, text=text), encoding="utf-8")
+        text, defined = _apart(path.read_text(encoding="utf-8"))
+        path.write_text(defined + _WRAPPED.format(number=number, text=text), encoding="utf-8")
+    (chart / "templates").mkdir(exist_ok=True)
     edits = "".join(
         _EDIT.format(kind=edit.kind, name=edit.name, do=edit.do) for fault in faults for edit in fault.edits
     )
@@ -108,3 +114,33 @@ def sabotage(chart: Path, faults: Sequence[Fault]) -> str:
         raise ChartError(f"{file} has {count} lines that say its version", expected="one")
     file.write_text(text, encoding="utf-8")
     return version
+
+
+def _templates(chart: Path) -> Iterator[Path]:
+    """What gives objects, of a chart and of those that it depends on, which lie there as folders afterwards."""
+    for archive in sorted((chart / "charts").glob("*.tgz")):
+        with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".") as scratch:
+            unpack(archive.read_bytes(), Path(scratch), str(archive)).rename(archive.with_suffix(""))
+        archive.unlink()
+    for file in sorted((chart / "templates").rglob("*")):
+        if file.suffix in (".yaml", ".yml") and file.is_file():
+            yield file
+    for inner in sorted((chart / "charts").glob("*/Chart.yaml")):
+        yield from _templates(inner.parent)
+
+
+def _apart(text: str) -> tuple[str, str]:
+    """A template without what it defines, which cannot stand within another definition; and that."""
+    left, defined, depth, begin, after = "", "", 0, -1, 0
+    for action in _ACTION.finditer(text):
+        if action[1] == "define" and not depth:
+            begin = action.start()
+        if action[1] in _OPENING:
+            depth += 1
+        elif action[1] == "end":
+            depth -= 1
+            if begin >= 0 and not depth:
+                left += text[after:begin]
+                defined += text[begin : action.end()]
+                begin, after = -1, action.end()
+    return left + text[after:], defined

@@ -201,3 +201,20 @@ def test_jobs_alone(tried: Try, tmp_path: Path) -> None:
     )
     seen = demand(tried(chart, *ROUND, "failed-upgrade"), untested=("disruption", "selfcheck", "failed-upgrade"))
     assert "no pod that runs all the time" in seen["failed-upgrade"].line()
+
+
+def test_an_umbrella_without_templates(tried: Try, tmp_path: Path) -> None:
+    """All that runs comes of a dependency, and so does what the negative control breaks."""
+    chart = tmp_path / "shop"
+    (chart / "charts").mkdir(parents=True)
+    chart_of("web", chart / "charts")
+    (chart / "Chart.yaml").write_text(
+        "apiVersion: v2\nname: shop\nversion: 0.1.0\ndependencies: [{name: web, alias: front, version: 0.1.0}]\n"
+    )
+    (chart / "gati.toml").write_text(
+        'changelog = "none"\n[e2e]\ndiffers = "version"\n'
+        '[e2e.values]\nfront.image = { repository = "{images}/ingress", tag = "{version}" }\n'
+    )
+    report = tried(chart, "install", "upgrade", "selfcheck")
+    demand(report)
+    assert "workloads: Deployment/shop" in report.found

@@ -113,3 +113,38 @@ def test_a_chart_without_templates_is_an_error(config: Config, tmp_path: Path) -
     shutil.rmtree(chart / "templates")
     with pytest.raises(ChartError, match="has no templates"):
         sabotage(chart, NEGATIVE_CONTROL)
+
+
+def write(folder: Path, name: str, more: str = "", template: str = "") -> Path:
+    """A chart whose Deployment has a strategy, if it has a template."""
+    (folder / "templates").mkdir(parents=True)
+    (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: {name}\nversion: 0.1.0\n{more}")
+    if template:
+        (folder / "templates" / "all.yaml").write_text(template)
+    return folder
+
+
+DEPLOYMENT = """{{- define "%s.name" }}{{ .Release.Name }}-{{ if true }}{{ .Chart.Name }}{{ end }}{{ end -}}
+{{- /* define "no" }} */ -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: {{ include "%s.name" . }}}
+spec: {strategy: {type: RollingUpdate}, template: {spec: {containers: [{name: a, image: b}]}}}
+"""
+
+
+def test_charts_within_a_chart_get_the_fault_too(toolchain: Toolchain, config: Config, tmp_path: Path) -> None:
+    """Whether they are folders or archives, and whatever their templates define beside the objects."""
+    helm = Helm(toolchain.path("helm"), shared(config.cache_dir))
+    needs = "dependencies: [{name: one, version: 0.1.0}, {name: two, alias: second, version: 0.1.0}]\n"
+    chart = write(tmp_path / "all", "all", needs)
+    (chart / "templates").rmdir()
+    write(chart / "charts" / "one", "one", template=DEPLOYMENT % ("one", "one"))
+    two = write(tmp_path / "two", "two", template=DEPLOYMENT % ("two", "two"))
+    helm.package(two, chart / "charts", epoch=0)
+    sabotage(chart, NEGATIVE_CONTROL)
+    deployments = read_manifests(helm.template(chart, release="r", namespace="n")).all("Deployment")
+    assert {(one.name, one.data["spec"]["strategy"]["type"]) for one in deployments} == {
+        ("r-one", "Recreate"),
+        ("r-second", "Recreate"),
+    }
