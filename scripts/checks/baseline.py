@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.chart.archive import unpack
+from scripts.chart.dependencies import dependencies
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import placed, read_committed
 from scripts.core.config import demand_no_login
@@ -72,7 +74,29 @@ def _exported(work: Workspace, revision: str, into: Path) -> Path:
             run=f"git log --oneline -- {shown(work.config.chart)}",
         )
     held = read_committed(repository, revision, work.config.chart, as_checkout=True)
-    return held.write(placed(repository.root, work.config.chart, into))
+    path = held.write(placed(repository.root, work.config.chart, into))
+    _bring_local(repository, revision, path, into)
+    return path
+
+
+def _bring_local(repository: Repository, revision: str, chart: Path, into: Path) -> None:
+    """Put the folders of `file://` dependencies as the revision has them in the place of links to those of today."""
+    for one in dependencies(read_chart(chart)):
+        place = Path(os.path.normpath(chart / one.repository.removeprefix("file://")))
+        if not one.repository.startswith("file://") or not place.is_relative_to(into):
+            continue
+        at, real = into, repository.root
+        for part in place.relative_to(into).parts:
+            at, real = at / part, real / part
+            if at.is_symlink():
+                at.unlink()
+                at.mkdir()
+                for entry in real.iterdir() if at != place else ():
+                    (at / entry.name).symlink_to(entry)
+        if not (at / "Chart.yaml").is_file():  # else it was brought before
+            read_committed(repository, revision, real, as_checkout=True).write(at)
+            if (at / "Chart.yaml").is_file():
+                _bring_local(repository, revision, at, into)
 
 
 def stands_at(work: Workspace, repository: Repository, revision: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scripts.chart.archive import changed_files, pack
 from scripts.chart.changelog import read_changelog
+from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.checks.baseline import GIT, earlier_chart, last_version, stands_at
@@ -118,6 +119,8 @@ def demand_raised(work: Workspace, against: str) -> None:
     if not stands_at(work, repository, revision):
         return  # a new chart
     with earlier_chart(work, f"{GIT}{revision}") as old:
+        for side in (old, chart):
+            provide_dependencies(side, work.helm, work.say)
         files = differing_files(old, chart, work.helm)
         if files and rank(chart.version) <= rank(old.version):
             raise VersionError(

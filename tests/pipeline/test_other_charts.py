@@ -290,6 +290,23 @@ class TestDiff:
         assert [(one["change"], one["name"]) for one in difference["objects"]] == [("added", "more")]
         cli.on_chart("diff", "--from", "nonsense").refused("git knows no revision 'nonsense'")
 
+    def test_a_chart_that_it_needs_is_taken_of_the_revision_too(self, cli: Cli, tmp_path: Path) -> None:
+        needs = "dependencies: [{{name: {0}, version: 0.1.0, repository: 'file://../{0}'}}]\n"
+        base = write_chart(tmp_path / "base", "base", map=config_map("one"))
+        write_chart(tmp_path / "middle", "middle", needs.format("base"), map=config_map("middle"))
+        top = write_chart(tmp_path / "top", "top", needs.format("middle"), map=config_map("top"))
+        (tmp_path / ".gitignore").write_text("charts\ntmp\nhome\ndist\n")
+        who = ("git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false")
+        for words in (("init", "-q"), ("add", "--all"), ("commit", "-qm", "first")):
+            subprocess.run((*who, *words), cwd=tmp_path, check=True, capture_output=True)
+        judge = ("judge", "--chart", top, "--against", "HEAD", "--kube-version", "1.30")
+        assert "nothing differs" in cli(*judge).fine()
+        (base / "templates" / "map.yaml").write_text(config_map("two"))
+        told = cli("diff", "--chart", top, "--from", "HEAD", "--kube-version", "1.30").fine()
+        assert "+ ConfigMap/two" in told
+        assert "- ConfigMap/one" in told
+        cli(*judge).refused("its version is not raised")
+
     def test_what_is_not_there(self, cli: Cli) -> None:
         cli.on_chart("diff", "--from", "9.9.9").refused(
             "made:9.9.9 is not published", "published versions: none", "git revision"
