@@ -24,10 +24,12 @@ _WRAPPED = """{{{{- define "fault.{number}" }}}}{text}{{{{ end }}}}
 {{{{- $object := fromYaml $text }}}}
 {{{{- with $object.Error }}}}{{{{ fail . }}}}{{{{ end }}}}
 {{{{- if $object }}}}
-{{{{- include "fault.edit" $object }}}}
-{{{{- if $object.kind }}}}
+{{{{- range $one := eq (toString $object.kind) "List" | ternary $object.items (list $object) }}}}
+{{{{- include "fault.edit" $one }}}}
+{{{{- if $one.kind }}}}
 ---
-{{{{ toYaml $object }}}}
+{{{{ toYaml $one }}}}
+{{{{- end }}}}
 {{{{- end }}}}
 {{{{- end }}}}
 {{{{- end }}}}
