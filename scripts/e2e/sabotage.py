@@ -109,7 +109,7 @@ def sabotage(chart: Path, faults: Sequence[Fault]) -> str:
         for name, text in fault.files.items():
             (chart / name).parent.mkdir(exist_ok=True)
             (chart / name).write_text(text, encoding="utf-8")
-    version = f"0.0.0-{'-'.join(fault.name for fault in faults)}"
+    version = f"0.0.0-{faults[0].name if len(faults) == 1 else 'sabotaged'}"  # short: labels hold it beside the name
     file = chart / "Chart.yaml"
     text, count = _VERSION.subn(f"version: {version}", file.read_text(encoding="utf-8"))
     if count != 1:
