@@ -70,7 +70,7 @@ def publish(work: Workspace, allow_dirty: bool = False, dry_run: bool = False) -
         published = stage.publish(where, made, None, work.helm, work.say)
         check.verify(where, made, digest=published.digest)
     yield present.facts(published)
-    work.say(present.pulling(work.config, published.reference))
+    work.say(present.pulling(embedded.as_spoken(work), published.reference))
 
 
 def _named(words: list[str]) -> bool:
@@ -125,7 +125,7 @@ def verify(
             found = proof.prove(work, where, name, version, digest, demand)
         yield present.proof(found)
         found.demand()
-        work.say(present.pulling(work.config, found.reference))
+        work.say(present.pulling(embedded.as_spoken(work), found.reference))
     elif demand != proof.Demand():
         raise UsageError("which published chart is to show that is not said", run="invoke verify oci://host/path/chart")
     else:
@@ -133,7 +133,7 @@ def verify(
         with embedded.registry_for(work) as where:
             seen = check.verify(where, made)
         yield present.facts(seen)
-        work.say(present.pulling(work.config, seen.reference))
+        work.say(present.pulling(embedded.as_spoken(work), seen.reference))
 
 
 @command(
@@ -200,6 +200,7 @@ def release(
     from scripts import present
     from scripts.chart.selection import selected
     from scripts.core.config import demand_choices, demand_registry
+    from scripts.registry import embedded
     from scripts.release import plan, several
 
     demand_registry(work.config)
@@ -234,7 +235,7 @@ def release(
                 record = ready.run()
         yield present.released(ready, record)
         if record is not None and (ready.absent() or ready.waiting or ready.unpushed):
-            work.say(present.after_release(work.config, ready, record))
+            work.say(present.after_release(embedded.as_spoken(work), ready, record))
         if dry_run:
             ready.demand_possible()
 

@@ -25,7 +25,7 @@ from scripts.core.progress import Say
 from scripts.core.waiting import locked, until
 from scripts.registry.client import connect, holds_referrers
 from scripts.registry.credentials import find_credentials, login_in_environment
-from scripts.registry.reference import Registry, parse_reference
+from scripts.registry.reference import Registry, is_loopback, parse_reference
 from scripts.workspace import Workspace
 
 PREFIX = "charts"  # the path below the host, as most registries want one
@@ -67,6 +67,19 @@ def configured(config: Config, runner: Runner) -> Registry:
     if login is not None:
         runner.hide(login.password, login.identity_token, login.access_token, login.basic())
     return replace(bare, credentials=login)
+
+
+def as_spoken(work: Workspace) -> Config:
+    """The configuration, with `plain_http` where a registry on this machine speaks no TLS: helm has to be told."""
+    config = work.config
+    if not config.registry or config.plain_http:
+        return config
+    registry = configured(config, work.runner)
+    with contextlib.suppress(RegistryError):
+        if is_loopback(registry.host):
+            with connect(registry) as client:
+                return replace(config, plain_http=client.plain_http)
+    return config
 
 
 @contextlib.contextmanager

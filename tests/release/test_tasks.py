@@ -144,7 +144,12 @@ def test_publishing_to_a_real_registry_is_asked_for(invoke: Invoke, project: Pro
         assert not project.config.dist.exists()
 
         with terminal("y\n") as stdin:
-            assert invoke(*words, stdin=stdin).returncode == 0
+            done = invoke(*words, stdin=stdin)
+        assert done.returncode == 0
+        helm, *pull = done.stderr.rpartition("next: ")[2].split()
+        assert helm == "helm"
+        subprocess.run((project.toolchain.path(helm), *pull, "-d", tmp_path), check=True, capture_output=True)
+        assert (tmp_path / "demo-1.2.0.tgz").is_file()
         assert published() == ("1.2.0",)
         assert project.record()["registry"] == registry.prefix
         assert "nothing to do" in invoke(*words, "--yes").stdout
