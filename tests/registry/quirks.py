@@ -337,7 +337,10 @@ def _socks(client: socket.socket) -> str:
     """The host and port that a client of SOCKS asks for by name, granted; its first byte has been read."""
 
     def read(size: int) -> bytes:
-        return client.recv(size, socket.MSG_WAITALL)  # a client may send them one by one
+        found = client.recv(size, socket.MSG_WAITALL)  # a client may send them one by one
+        if len(found) < size:
+            raise ConnectionResetError("helm ends while it still opens connections that it did not need")
+        return found
 
     read(read(1)[0])
     client.sendall(b"\x05\x00")
