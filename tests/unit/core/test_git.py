@@ -233,3 +233,9 @@ def test_a_checkout_writes_the_named_files_of_a_commit_and_no_others(repository:
     repository.checkout("HEAD", ["chart/a b.txt"], into)
     assert [file.relative_to(into).as_posix() for file in into.rglob("*") if file.is_file()] == ["chart/a b.txt"]
     assert (into / "chart" / "a b.txt").read_text() == "one\n"
+
+
+def test_a_branch_that_is_checked_out_is_not_written_to(repository: Repository) -> None:
+    repository.demand_free("pages")
+    with pytest.raises(GitError, match="the branch main is checked out"):
+        repository.demand_free("main")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.judge.images import judge_image
-from scripts.judge.reason import Level, highest, raised_part, required_part, suffices, version_level
+from scripts.judge.reason import Level, bears, highest, raised_part, required_part, suffices, version_level
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,17 @@ def test_images(old: str, new: str, level: str) -> None:
 )
 def test_the_highest_is_the_one_that_breaks_most(levels: list[Level], level: Level) -> None:
     assert highest(levels) == level
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "alike"),
+    [
+        ("https://x/v1.2.0/a", "https://x/v1.3.0/a", True),
+        ("https://x/v1.2.0/a", "https://y/v1.3.0/a", False),
+        ("11.2.0", "11.3.0", False),
+        ("a", "b", False),
+        (1, 2, False),
+    ],
+)
+def test_texts_that_differ_by_a_version_alone(old: object, new: object, alike: bool) -> None:
+    assert bears(old, new, [("1.2.0", "1.3.0")]) is alike
