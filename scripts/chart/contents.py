@@ -61,7 +61,7 @@ class Contents:
         """The APIs that templates name when they ask, as `group/version` or `group/version/Kind`."""
         return frozenset(name for text in self.templates.values() for name in _ASKED.findall(text))
 
-    @property
+    @functools.cached_property
     def asks_indirectly(self) -> bool:
         """Whether some template asks for an API that it does not name there."""
         return any(text.count("APIVersions") > len(_ASKED.findall(text)) for text in self.templates.values())

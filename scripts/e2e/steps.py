@@ -235,8 +235,9 @@ def demand_idempotent(lab: Lab, journal: Journal, rollout: Rollout, target: Targ
     reason = lab.subject.may_replace
     if replaced and reason:
         journal.skip(f"that the same again replaces no pod, for it may: {reason}")
+        return
     demand(
-        not replaced or bool(reason),
+        not replaced,
         "installing the same again replaced pods",
         "pods that are left alone, or [tool.gati.e2e] may_replace with the reason",
         ", ".join(replaced) + (f"; rendered anew each time: {', '.join(drawn)}" if drawn else ""),

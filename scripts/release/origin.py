@@ -204,7 +204,8 @@ def differences(
     for name in theirs:
         if copy.held.files.get(name, b"").startswith(_POINTER):
             found[judge.place(name)] = f"{FILTERED} by git-lfs: the commit holds {_POINTED}"
-    for path in (judge.place(f"charts/{file.name}") for file in fetched_archives(read_chart(config.chart))):
+    chart = read_chart(config.chart)
+    for path in (judge.place(f"charts/{file.name}") for file in fetched_archives(chart)):
         if found.get(path) in (IGNORED, UNTRACKED):
             found[path] = f"{FETCHED} as Chart.yaml says"
     changelog = _of_changelog(config, repository, judge)
@@ -214,7 +215,7 @@ def differences(
         for path, kind in sorted({**changelog, **found}.items())
         if kind and (repository.root / path).resolve() not in spared
     ]
-    for folder in local_dependencies(read_chart(config.chart)):
+    for folder in local_dependencies(chart):
         told += _of_dependency(config, helm, repository, copy.commit, folder)
     leave = [place.resolve() for place in (config.dist, config.embedded_registry)]
     others = [one for one in told if not any((repository.root / one.path).is_relative_to(place) for place in leave)]
