@@ -15,11 +15,16 @@ from scripts.e2e.reach import selects
 from scripts.rollout.cause import first_line
 from scripts.rollout.diagnose import killed_by_probe
 
-_PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 # A probe that cannot be run passes for one that was not asked: the kubelet goes on as if all were well.
 _ABSENT = re.compile(
     r"probe errored.*(?:no such file or directory|executable file not found|permission denied)", re.DOTALL
 )
+_TELLING = {
+    "startupProbe": "when it has begun",
+    "readinessProbe": "when it is ready",
+    "livenessProbe": "when it hangs",
+}
+_HANGS = 300  # seconds for which a container that hangs may be left so
 _BROKEN_ENDS = frozenset({"FailedPreStopHook", "FailedPostStartHook"})
 
 
@@ -77,7 +82,7 @@ def _container(event: Object) -> str:
     return path.partition("{")[2].rstrip("}")
 
 
-def probes_answer(lab: Lab, namespace: str, *, kinds: Sequence[str] = _PROBES) -> str:
+def probes_answer(lab: Lab, namespace: str, *, kinds: Iterable[str] = _TELLING) -> str:
     """What a probe asks for is there, on a port that is open: it is asked once here, whatever its pace."""
     asked = 0
     for pod in lab.pods(namespace):
@@ -103,7 +108,7 @@ def probes_answer(lab: Lab, namespace: str, *, kinds: Sequence[str] = _PROBES) -
 
 
 def needs_are_said(lab: Lab, namespace: str) -> str:
-    """Every container says what it asks for, what it may take of memory and, where it opens a port, when it is ready.
+    """Every container says what it asks for, what it may take of memory and, where it opens a port, how it is.
 
     And it writes nothing into its image.
     """
@@ -120,8 +125,11 @@ def needs_are_said(lab: Lab, namespace: str) -> str:
             demand(not lacking, f"{what} does not say what it needs", found=f"no {', '.join(lacking)}")
             fixed = container.get("securityContext", {}).get("readOnlyRootFilesystem") is True
             demand(fixed, f"{what} can write into its image", "readOnlyRootFilesystem: true")
-            told = "readinessProbe" in container or not container.get("ports")
-            demand(told, f"{what} does not say when it is ready", "a readinessProbe")
+            for kind, told in _TELLING.items() if container.get("ports") else ():
+                demand(kind in container, f"{what} does not say {told}", f"a {kind}")
+            probe = container.get("livenessProbe", {})
+            hangs = probe.get("failureThreshold", 3) * probe.get("periodSeconds", 10)
+            demand(hangs <= _HANGS, f"{what} may hang for {hangs} s", f"a restart within {_HANGS} s")
             count += 1
     return f"{count} containers"
 

@@ -25,9 +25,9 @@ from scripts.e2e.steps import (
     await_configured,
     budget_of,
     delete_pod,
-    demand_enough_ready,
     demand_idempotent,
     demand_images,
+    demand_orderly,
     demand_restricted,
     demand_same,
     demand_spread,
@@ -194,7 +194,7 @@ def upgrade(lab: Lab, journal: Journal) -> None:
                     if told:
                         await_configured(lab, namespace)
                 after_rollout(lab, journal, rollout, recording, "the second upgrade")
-        demand_enough_ready(lab, journal, recording, namespace, name)
+        demand_orderly(lab, journal, recording, namespace, name)
         if lab.subject.differs and isinstance(recording, Recording):
             with journal.step(f"{name}: the load saw both images"):
                 seen = set(recording.ledger.versions)
@@ -238,7 +238,7 @@ def _environment(lab: Lab, journal: Journal, values: str) -> None:
             target = lab.target(lab.candidate, namespace, values=values, image="2")
             rollout.upgrade(target, deadline=lab.deadline)
         after_rollout(lab, journal, rollout, recording, f"{values}: the upgrade")
-    demand_enough_ready(lab, journal, recording, namespace, values)
+    demand_orderly(lab, journal, recording, namespace, values)
     lab.forget(namespace)
 
 
@@ -307,7 +307,7 @@ def changes(lab: Lab, journal: Journal) -> None:
             lab.make_certificate(namespace)
             change("TLS, while the plain port stays", "tls")
         after_rollout(lab, journal, rollout, recording, "all of them")
-    demand_enough_ready(lab, journal, recording, namespace, name)
+    demand_orderly(lab, journal, recording, namespace, name)
     if "tls" in known:
         with journal.step("TLS: the Service is answered over HTTPS, by way of what is behind it"):
             outside, targets = lab.open(namespace, port="https")
@@ -347,7 +347,7 @@ def rollback(lab: Lab, journal: Journal) -> None:
             journal.detail(demand_same(before, taken(lab, namespace)))
             demand_images(lab, namespace, "1")
         data.demand_there("the rollback")
-    demand_enough_ready(lab, journal, recording, namespace, "rollback")
+    demand_orderly(lab, journal, recording, namespace, "rollback")
     lab.forget(namespace)
 
 
@@ -381,7 +381,7 @@ def reuse(lab: Lab, journal: Journal) -> None:
                 now = lab.values_of(namespace)
                 demand(now == given, f"{flag} changed the values that were given", given, now)
         after_rollout(lab, journal, rollout, recording, "values of before")
-    demand_enough_ready(lab, journal, recording, namespace, "reuse")
+    demand_orderly(lab, journal, recording, namespace, "reuse")
     lab.forget(namespace)
 
 
@@ -480,7 +480,7 @@ def helms(lab: Lab, journal: Journal) -> None:
                 journal.detail(demand_same(after, taken(lab, namespace)))
             after_rollout(lab, journal, maker, recording, f"helm {name}")
             data.demand_there(f"helm {name}")
-        demand_enough_ready(lab, journal, recording, namespace, f"helm {name}")
+        demand_orderly(lab, journal, recording, namespace, f"helm {name}")
         lab.forget(namespace)
 
 
@@ -653,7 +653,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
             rollout.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
         after_rollout(lab, journal, rollout, recording, "the upgrade")
         data.demand_there("the upgrades that failed")
-    demand_enough_ready(lab, journal, recording, namespace, "failed upgrade")
+    demand_orderly(lab, journal, recording, namespace, "failed upgrade")
     lab.forget(namespace)
 
 

@@ -24,7 +24,7 @@ from scripts.e2e.reach import guards
 from scripts.e2e.recording import Recording, Unasked
 from scripts.e2e.report import Journal
 from scripts.e2e.subject import answer
-from scripts.e2e.timeline import GONE, STOPPING, fewest_ready
+from scripts.e2e.timeline import GONE, KILLED, STOPPING, Event, fewest_ready
 from scripts.rollout.rollout import Revision, Rollout, Target
 
 # What Kubernetes itself puts into every namespace.
@@ -80,8 +80,8 @@ def demand_unharmed(lab: Lab, journal: Journal, what: str, namespace: str) -> No
         journal.detail(pods.unharmed(lab, namespace))
 
 
-def demand_enough_ready(lab: Lab, journal: Journal, recording: Recording | Unasked, namespace: str, what: str) -> None:
-    """A rollout took no more pods away before others were ready than it may."""
+def demand_orderly(lab: Lab, journal: Journal, recording: Recording | Unasked, namespace: str, what: str) -> None:
+    """A rollout took no more pods away before others were ready than it may; a careful one's end by themselves."""
     if not isinstance(recording, Recording) or not lab.found.behind:
         return
     with journal.step(f"{what}: never fewer pods ready than are asked for"):
@@ -96,6 +96,15 @@ def demand_enough_ready(lab: Lab, journal: Journal, recording: Recording | Unask
                 there = fewest_ready(before, service, since=math.inf)
                 told.append(_demand_enough(workload, fewest, min(there, _asked_for(lab, namespace, workload))))
         journal.detail(", ".join(told))
+    if lab.subject.careful:
+        with journal.step(f"{what}: pods end when they are told to"):
+            demand_ended(ledger.events)
+
+
+def demand_ended(events: Iterable[Event]) -> None:
+    """No pod had to be killed because it went on when it was told to stop. Raises ClusterError."""
+    killed = "\n".join(str(event) for event in events if event.what == KILLED)
+    demand(not killed, "pods did not end when they were told to", "an end within their grace", killed, timely=True)
 
 
 def _demand_enough(workload: str, fewest: int, wanted: int) -> str:

@@ -30,6 +30,8 @@ class Event:
 
 CREATED, SCHEDULED, RUNNING, READY, UNREADY = "created", "scheduled", "running", "ready", "not ready"
 STOPPING, ENDED, GONE = "told to stop", "its container ended", "gone"
+KILLED = f"{ENDED}, killed, for it did not when it was told to"
+_SIGKILL = {"exitCode": 137, "reason": "Error"}  # of a container that this signal ended, and not for its memory
 
 
 def timeline(changes: Iterable[Change]) -> tuple[Event, ...]:
@@ -61,8 +63,10 @@ def _pod_events(change: Change, known: dict[str, set[str]]) -> Iterator[Event]:
     if "deletionTimestamp" in meta:
         states.add(STOPPING)
     restarts = sum(container.get("restartCount", 0) for container in containers)
-    if containers and (restarts or all("terminated" in container.get("state", {}) for container in containers)):
-        states.add(f"{ENDED} (restart {restarts})" if restarts else ENDED)
+    ends = [container.get("state", {}).get("terminated") for container in containers]
+    if ends and (restarts or all(ends)):
+        killed = STOPPING in states and any(_SIGKILL.items() <= end.items() for end in ends if end)
+        states.add(KILLED if killed else f"{ENDED} (restart {restarts})" if restarts else ENDED)
     if change.type == "DELETED":
         states.add(GONE)
     before = known.get(meta["uid"])

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from scripts.cluster.watch import Change
+from scripts.core.errors import ClusterError
 from scripts.e2e.k6 import Request
 from scripts.e2e.ledger import SLOW, cause, judge
-from scripts.e2e.timeline import ENDED, GONE, READY, RUNNING, STOPPING, Event, fewest_ready, timeline
+from scripts.e2e.steps import demand_ended
+from scripts.e2e.timeline import ENDED, GONE, KILLED, READY, RUNNING, STOPPING, Event, fewest_ready, timeline
 
 SERVICE, MANAGER = "gati-outside", "route-manager"
 
@@ -26,12 +28,12 @@ def steady(begin: float, end: float, rate: int = 10) -> list[Request]:
 
 
 def pod(at: float, name: str, *, type_: str = "MODIFIED", **status: Any) -> Change:
-    """A pod as the API server shows it: `ready`, `running`, `ended`, `restarts`, `stopping`."""
+    """A pod as the API server shows it: `ready`, `running`, `ended` (with `code`, `reason`), `restarts`, `stopping`."""
     state: dict[str, Any] = {"waiting": {}}
     if status.get("running"):
         state = {"running": {}}
     if status.get("ended"):
-        state = {"terminated": {"exitCode": 0}}
+        state = {"terminated": {"exitCode": status.get("code", 0), "reason": status.get("reason", "Error")}}
     meta = {"name": name, "uid": name}
     if status.get("stopping"):
         meta["deletionTimestamp"] = "2026-01-01T00:00:00Z"
@@ -90,6 +92,25 @@ def test_the_life_of_a_pod_is_told_once_a_step() -> None:
 def test_a_restart_of_a_container_is_its_end() -> None:
     changes = [pod(1, "a", type_="ADDED", running=True, ready=True), pod(2, "a", running=True, restarts=1)]
     assert (2, "a", f"{ENDED} (restart 1)") in happened(changes)
+
+
+@pytest.mark.parametrize(
+    ("end", "what"),
+    [
+        ({"code": 137, "stopping": True}, KILLED),
+        ({"code": 143, "stopping": True}, ENDED),
+        ({"code": 137, "reason": "OOMKilled", "stopping": True}, ENDED),
+        ({"code": 137}, ENDED),  # nobody told it to stop: it crashed
+    ],
+)
+def test_a_pod_that_does_not_end_when_it_is_told_to(end: dict[str, Any], what: str) -> None:
+    changes = [pod(1, "a", type_="ADDED", running=True, ready=True), pod(2, "a", ended=True, **end)]
+    assert (2, "a", what) in happened(changes)
+    if what == KILLED:
+        with pytest.raises(ClusterError, match="did not end when they were told to"):
+            demand_ended(timeline(changes))
+    else:
+        demand_ended(timeline(changes))
 
 
 def test_places_behind_a_service_come_turn_and_go() -> None:

@@ -62,6 +62,12 @@ def test_a_probe_that_asks_for_what_is_not(probe: dict[str, Any], told: str) -> 
 
 NEEDS = {"requests": {"cpu": "1", "memory": "1Mi"}, "limits": {"memory": "1Mi"}}
 FIXED = {"readOnlyRootFilesystem": True}
+PROBES: dict[str, Any] = {"startupProbe": {}, "readinessProbe": {}, "livenessProbe": {"periodSeconds": 10}}
+WHOLE = {"resources": NEEDS, "securityContext": FIXED, **PROBES}
+
+
+def without(kind: str) -> dict[str, Any]:
+    return {key: value for key, value in WHOLE.items() if key != kind}
 
 
 @pytest.mark.parametrize(
@@ -70,13 +76,20 @@ FIXED = {"readOnlyRootFilesystem": True}
         ({"resources": NEEDS}, "can write into its image"),
         ({"securityContext": FIXED}, "no requests.cpu, requests.memory, limits.memory"),
         ({"resources": {**NEEDS, "limits": {}}, "securityContext": FIXED}, "no limits.memory"),
-        ({"resources": NEEDS, "securityContext": FIXED}, "does not say when it is ready"),
+        (without("readinessProbe"), "does not say when it is ready"),
+        (without("startupProbe"), "does not say when it has begun"),
+        (without("livenessProbe"), "does not say when it hangs"),
+        ({**WHOLE, "livenessProbe": {"periodSeconds": 5, "failureThreshold": 61}}, "may hang for 305 s"),
     ],
 )
 def test_a_container_that_does_not_say_what_it_needs(container: dict[str, Any], told: str) -> None:
     with pytest.raises(ClusterError) as refusal:
         pods.needs_are_said(cast(Lab, Cluster(pod(**container))), "space")
     assert told in str(refusal.value)
+
+
+def test_a_container_that_says_what_it_needs() -> None:
+    assert pods.needs_are_said(cast(Lab, Cluster(pod(**WHOLE))), "space") == "1 containers"
 
 
 def spread(over: str = ZONE_LABEL, **labels: str) -> dict[str, Any]:
