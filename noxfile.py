@@ -53,7 +53,8 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("zizmor", "--offline", "--quiet", ".github", "action.yml")
-    actionlint = session.run("invoke", "tools", "--build", "--only=actionlint", "--json", silent=True, log=False)
+    build_tools(session, "actionlint")  # what is silent below comes with the progress of a build in it
+    actionlint = session.run("invoke", "tools", "--only=actionlint", "--json", silent=True, log=False)
     session.run(json.loads(str(actionlint))[0]["where"], external=True)
 
 

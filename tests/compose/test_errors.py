@@ -91,6 +91,12 @@ def test_a_dry_run_pulls_and_builds_nothing(make_stack: MakeStack, engine: Docke
         dry.preview("3", build=False)
 
 
+def test_the_example_that_ends_its_help(root: Path) -> None:
+    told = Runner().run(("invoke", "--help", "up"), cwd=root, env={"COLUMNS": "200"}).stdout
+    example = told.partition("Example: invoke ")[2].splitlines()[0].split()
+    assert "ingress: 2 of " in Runner().run(("invoke", *example), cwd=root).stdout
+
+
 def test_a_refusal_is_not_taken_for_an_absent_engine() -> None:
     with pytest.raises(EngineError) as refusal, engines.connect() as client:
         client.networks.get("gati-none-such")
