@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -254,6 +256,23 @@ def test_a_failed_push_tells_helms_words(
 
     with pytest.raises(RegistryError, match=r"demo:1\.2\.3 cannot be pushed\s+found:\s+denied: no write here"):
         publish(crane.registry, packed, chart, Failing(helm.path, runner))
+
+
+@pytest.mark.parametrize(("times", "pushed"), [(2, True), (3, False)])
+def test_a_push_that_fails_is_tried_three_times(
+    crane: Served, packed: Package, chart: Chart, runner: Runner, helm: Helm, times: int, pushed: bool
+) -> None:
+    class Failing(Helm):
+        def push(self, *given: Any, **named: Any) -> None:
+            said.append("pushes")
+            if said.count("pushes") <= times:
+                runner.run(["sh", "-c", "echo 'Error: unexpected status: 502 Bad Gateway' >&2; exit 1"])
+            super().push(*given, **named)
+
+    said: list[str] = []
+    with contextlib.nullcontext() if pushed else pytest.raises(RegistryError, match="502 Bad Gateway"):
+        assert publish(crane.registry, packed, chart, Failing(helm.path, runner), said.append).state == "pushed"
+    assert said.count("pushes") == 3
 
 
 class TestLogins:

@@ -10,7 +10,7 @@ import pytest
 
 from scripts.core.command import Runner
 from scripts.core.errors import GitError
-from scripts.core.git import Repository, cloned, find_repository, why_absent
+from scripts.core.git import Remote, Repository, cloned, find_repository, why_absent
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +99,29 @@ def test_branches_and_what_they_lack(
     assert found.behind() == 1
     git(clone, "checkout", "--quiet", "--detach")
     assert (found.branch(), found.behind()) == (None, 0)
+
+
+def test_what_the_remote_holds_of_a_branch_without_upstream_and_of_none(repository: Repository, tmp_path: Path) -> None:
+    commit = str(repository.commit())
+    assert repository.remote("v1") is None
+    git(tmp_path, "init", "--quiet", "--bare", "theirs")
+    git(repository.root, "remote", "add", "origin", str(tmp_path / "theirs"))
+    git(repository.root, "push", "--quiet", "origin", "main")
+    git(repository.root, "tag", "v1")
+    assert repository.remote("v1") == Remote("origin", commit, None, None)  # `main` has no upstream, and is there
+    git(repository.root, "push", "--quiet", "origin", "tag", "v1")
+    git(repository.root, "switch", "--quiet", "--detach")
+    assert repository.remote("v1") == Remote("origin", None, commit, commit)
+
+
+def test_why_there_is_no_commit_is_told_where_nothing_can_be_taken_back(repository: Repository) -> None:
+    hook = repository.root / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ntouch .git/index.lock\necho the hook says no\nexit 1\n")
+    hook.chmod(0o755)
+    (repository.root / "other").write_text("y\n")
+    with pytest.raises(GitError, match="the hook says no"):
+        repository.make_commit("Second", [repository.root / "other"])
 
 
 def test_changes_are_named_from_the_root(repository: Repository) -> None:
