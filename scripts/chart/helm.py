@@ -33,16 +33,19 @@ _NO_PLACE = frozenset(
 )
 _HINT = re.compile(r"\n*Use --debug flag to render out invalid YAML\s*$")
 _LINT_LINE = re.compile(r"^\[(INFO|WARNING|ERROR)\] ?(.*?): ?(.*)$")
-_LINT_LOG = re.compile(r'^level=\w+ msg="(?:funcMap fail|missing required value)" message="(.*)"$')
+_LINT_LOG = re.compile(r'^level=\w+ msg="(?:funcMap fail|missing required values?)" message="(.*)"$')
 _COALESCED = re.compile(r'^level=\w+ msg="(warning: (?:cannot overwrite|destination for|skipped value).*)"$')
 _SCHEMA = "values don't meet the specifications of the schema(s) in the following chart(s):"
 _SCHEMA_LINE = re.compile(rf"^(\s*){POINTER}(.*)$", re.MULTILINE)
 _ABSENT = re.compile(r'failing loading "(https?://[^"]+)"')
 _FRAME = re.compile(r"^(\S+\.\w+):(\d+)(?::(\d+))?$")
+# Where the cause is no template's own, helm gives the words of Go's library as they are, in one line.
+_UNTOUCHED = re.compile(r'template: (\S+\.\w+:\d+(?::\d+)?): (executing ".*?" at <.*?>): ')
 _EXECUTING = re.compile(r'^executing ".*" at (<.*>):$')
 _FAILED = re.compile(r"^(?:execution|parse) error at \((\S+?):(\d+)(?::(\d+))?\): (.*)$", re.DOTALL)
 _RENDERED = re.compile(r"^(?:YAML parse error on|error validating) (\S+): (?:error converting YAML to JSON: )?(.*)$")
 _MISSING_CHARTS = re.compile(r"found in Chart\.yaml, but missing in charts/ directory: (.*)$")
+_UNKNOWN = re.compile(r'json: unknown field "(.+)"$')
 _INVALID = re.compile(r"^validation: chart\.metadata\.(\w+) (.*)$", re.DOTALL)
 MISSING = "dependencies are missing in charts/: "
 _REQUIRES = re.compile(r"^chart requires kubeVersion: (.*) which is incompatible with Kubernetes (\S+)$")
@@ -136,11 +139,13 @@ class Helm:
     def _located(
         self, complaints: Sequence[Complaint], chart: Path, values: Sequence[Path], kube_version: str | None
     ) -> tuple[Complaint, ...]:
-        """`complaints` with the places of refusals, which only a render tells."""
+        """`complaints` with the places of refusals, which only a render tells, and without those that it does not."""
         argv: list[str | Path] = [self.path, "template", chart, *_options(values, kube_version)]
-        result = self.runner.run(argv, env=_ENVIRONMENT, deadline=60, check=False)
-        places = {c.message: c for c in read_complaints(result.stderr, chart, values)} if result.status else {}
-        return tuple(places.get(c.message, c) if c.refused else c for c in complaints)
+        result, _ = self._validating(argv, 60)
+        if result.status == 0:  # linting has its own idea of values, and goes on after a refusal
+            return tuple(c for c in complaints if not c.refused)
+        places = {c.message: c for c in read_complaints(result.stderr, chart, values)}
+        return tuple((places.get(c.message) or _written(c, chart)) if c.refused else c for c in complaints)
 
     def build_dependencies(
         self, chart: Path, repositories: Sequence[str], *, near: bool = False, deadline: float = 300
@@ -268,6 +273,7 @@ def read_complaints(text: str, chart: Path, values: Sequence[Path] = ()) -> tupl
     if found := _FAILED.match(text):
         name, line, _, message = found.groups()
         return (Complaint(message.strip(), file=_source(chart, name), line=int(line)),)
+    text = _UNTOUCHED.sub(r"\n\1\n\2:\n", text).strip() if text.startswith("template: ") else text
     if _FRAME.match(text.splitlines()[0] if text else ""):
         return (_execution(text, chart),)
     if found := _RENDERED.match(text):
@@ -337,6 +343,9 @@ def _lint_complaints(
     file = chart / place.rstrip("/") if place else None
     if found := re.match(r"^chart directory is missing these dependencies: (.*)$", message):
         return read_complaints(f"found in Chart.yaml, but missing in charts/ directory: {found.group(1)}", chart)
+    if found := _UNKNOWN.search(message):
+        message, line = f"helm knows no field {found[1]!r}", line_of(chart / place, [found[1]])
+        return (Complaint(message, level=level, file=chart / place, line=line),)
     message = message.replace("error converting YAML to JSON: ", "").replace("\n\t", ": ")
     return (Complaint(message, level=level, file=file if file and file.exists() else None),)
 
@@ -406,6 +415,19 @@ def _execution(text: str, chart: Path) -> Complaint:
 def _source(chart: Path, name: str) -> Path:
     """The file of a template that helm calls `<chart name>/templates/...`."""
     return chart / name.partition("/")[2]
+
+
+def _written(complaint: Complaint, chart: Path) -> Complaint:
+    """`complaint` with the one place in the templates where its words are written."""
+    words = (complaint.message, complaint.message.replace('"', '\\"'))
+    places = [
+        (file, number)
+        for file in sorted((chart / "templates").rglob("*"))
+        if file.is_file()
+        for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+        if any(each in line for each in words)
+    ]
+    return replace(complaint, file=places[0][0], line=places[0][1]) if len(places) == 1 else complaint
 
 
 def _unquoted(text: str) -> str:

@@ -42,7 +42,9 @@ _LONGEST = 400  # characters of a message: a value may be a whole file
 LEVELS = ("error", "warning", "info")
 _CHART_NAME = re.compile(r"^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*$")  # what registries take
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
-_ABOUT_VERSION = re.compile(r"is not a valid SemVer|version \".*\" is invalid$")
+_SAID = re.compile(  # of helm's words, by rules of our own
+    r"is not a valid SemVer|version \".*\" is invalid$|^appVersion should be of type|^invalid icon URL"
+)
 _URL = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://\S+$")  # helm takes any scheme
 
 
@@ -147,7 +149,7 @@ def helm_rules(
     names = () if values is None else (column_name(chart, values),)
     umbrella = bool(chart.metadata.get("dependencies")) and not (chart.path / "templates").is_dir()
     for complaint in helm.lint(chart.path, values=files, kube_version=kube_version):
-        if _ABOUT_VERSION.search(complaint.message) or complaint.message == "file does not exist":
+        if _SAID.search(complaint.message) or complaint.message == "file does not exist":
             continue  # said by `chart_rules` and `schema_rules`, once
         if complaint.message.startswith(MISSING):
             continue  # said by `dependency_rules`
@@ -274,10 +276,13 @@ def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
     yield from _kube_version(chart, known, found)
     yield from _maintainers(metadata.get("maintainers"), found)
     for key in ("icon", "home"):
-        if key in metadata and not (
-            isinstance(metadata[key], str) and re.match(r"^(https?://|data:)\S+$", metadata[key])
-        ):
-            yield found("error", f"{key} {metadata[key]!r} is no address", key)
+        value = metadata.get(key)
+        if key not in metadata or (isinstance(value, str) and re.match(r"^(https?://|data:)\S+$", value)):
+            continue
+        if isinstance(value, str) and (key == "home" or _URL.match(value)):  # which helm takes
+            yield found("warning", f"{key} {value!r} is no address that somebody can open", key)
+        else:
+            yield found("error", f"{key} {value!r} is no address", key)
     sources = metadata.get("sources", [])
     for index, source in enumerate(sources if isinstance(sources, list) else ()):
         if not _URL.match(str(source)):

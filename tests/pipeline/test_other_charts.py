@@ -332,6 +332,29 @@ class TestValuesSets:
         told = cli("kubeconform-check", "--chart", chart, "--kube-version", "1.30", "--json").fine()
         assert json.loads(told)["values"] == ["values-b.yml"]
 
+    def test_a_refusal_that_only_linting_sees_is_none(self, cli: Cli, tmp_path: Path) -> None:
+        """helm lint takes a key that a values set takes away (null) for one that is there."""
+        both = "{{ with .Values.pdb }}{{ if and .min .max }}{{ fail `one of the two` }}{{ end }}{{ end }}"
+        chart = write_chart(tmp_path / "c", "c", map=both + "\n" + config_map("a"))
+        (chart / "values.yaml").write_text("pdb: {min: 1}\n")
+        (chart / "ci").mkdir()
+        values = chart / "ci" / "a-values.yaml"
+        values.write_text("pdb: {min: ~, max: 1}\n")
+        cli("lint", "--chart", chart).fine()
+        values.write_text("pdb: {max: 1}\n")
+        (told,) = (one for one in json.loads(cli("lint", "--chart", chart, "--json").stdout)["findings"] if one["line"])
+        assert (Path(told["file"]).name, told["line"], told["message"]) == ("map.yaml", 1, "one of the two")
+
+    def test_every_refusal_has_its_place_though_a_render_ends_at_the_first(self, cli: Cli, tmp_path: Path) -> None:
+        needs = "data: {{a: '{{{{ required \"say {0}\" .Values.{0} }}}}'}}\n"
+        texts = {name: config_map(name) + needs.format(name) for name in ("one", "two")}
+        chart = write_chart(tmp_path / "c", "c", **texts)
+        (chart / "values.yaml").write_text("one: ''\n")
+        told = json.loads(cli("lint", "--chart", chart, "--json").stdout)["findings"]
+        places = {one["message"]: (one["file"] and Path(one["file"]).name, one["line"]) for one in told}
+        assert places["say one"] == ("one.yaml", 4)
+        assert places["say two"] == ("two.yaml", 4)
+
 
 class TestCapabilities:
     def test_the_kinds_of_the_minor_are_served(self, cli: Cli, tmp_path: Path) -> None:

@@ -48,6 +48,16 @@ SCHEMA = "Error: values don't meet the specifications of the schema(s) in the fo
             "(included by demo/templates/a.yaml:2)",
         ),
         (
+            'Error: template: demo/templates/a.yaml:3:14: executing "demo/templates/a.yaml" at <index .Values.a "b">: '
+            "error calling index: index of untyped nil",
+            'demo/templates/a.yaml:3: error calling index: index of untyped nil at <index .Values.a "b">',
+        ),
+        (
+            'Error: template: demo/templates/a.yaml:2:5: executing "demo/templates/a.yaml" at <include "x" .>: error '
+            'calling include: template: demo/templates/_x.tpl:9:2: executing "x" at <index .a "b">: no: such thing',
+            'demo/templates/_x.tpl:9: no: such thing at <index .a "b"> (included by demo/templates/a.yaml:2)',
+        ),
+        (
             "Error: chart requires kubeVersion: >=1.30 which is incompatible with Kubernetes v1.28.0",
             "demo/Chart.yaml:4: requires Kubernetes >=1.30, which v1.28.0 is not",
         ),
@@ -100,13 +110,20 @@ def test_lint_lines(chart: Path) -> None:
         "[INFO] Chart.yaml: icon is recommended\n"
         "[ERROR] templates/: parse error at (demo/templates/a.yaml:2): missing value for if\n"
         "[WARNING] demo/templates/b.yaml: object name does not conform\n"
+        "[WARNING] Chart.yaml: failed to strictly parse chart metadata file\n"
+        '\terror unmarshaling JSON: while decoding JSON: json: unknown field "kubeVersion"\n'
         "1 chart(s) linted, 1 chart(s) failed\n"
     )
-    stderr = 'level=INFO msg="missing required value" message="say \\"who\\""\n'
+    stderr = (
+        'level=INFO msg="missing required value" message="say \\"who\\""\n'
+        'level=WARN msg="missing required values" message="say what"\n'
+    )
     complaints = read_lint(Result((), 1, stdout, stderr, 0.0), chart)
     assert [(c.level, str(c), c.refused) for c in complaints] == [
         ("info", "demo/Chart.yaml: icon is recommended", False),
         ("error", "demo/templates/a.yaml:2: missing value for if", False),
         ("warning", "object name does not conform", False),
+        ("warning", "demo/Chart.yaml:4: helm knows no field 'kubeVersion'", False),
         ("error", 'say "who"', True),
+        ("error", "say what", True),
     ]

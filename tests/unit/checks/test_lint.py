@@ -104,6 +104,8 @@ class TestChart:
             ("- name: Somebody", "- nick: Somebody", "error", 8, "has no name"),
             ("somebody@example.com\n", "a@b\n    url: here\n", "error", 8, "url that is none"),
             ("description: A chart\n", "description: A chart\nicon: here\n", "error", 6, "icon 'here' is no address"),
+            ("description: A chart\n", "description: x\nicon: file://a.svg\n", "warning", 6, "that somebody can open"),
+            ("description: A chart\n", "description: x\nhome: here\n", "warning", 6, "that somebody can open"),
             ("description: A chart\n", "description: x\nsources: [https://a.b, c]\n", "error", 6, "sources[1] 'c'"),
             ("license: Apache-2.0", "license: a b", "warning", 11, "SPDX"),
             ("license: Apache-2.0", "licence: MIT", "warning", 11, "knows no such annotation"),
