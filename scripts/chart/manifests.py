@@ -37,13 +37,12 @@ class Identity(NamedTuple):
 class Document:
     """One rendered object. `source` is the template file as helm names it (`chart/templates/x.yaml`), "" if unknown.
 
-    `line` is where `text`, from which `data` was read, begins in the rendered text, counted from 1; objects
-    of one `List` share them. Parts an object lacks are "". `release_namespace` is where an object without one goes.
+    `text` is that of this object alone, as rendered, or of one in a list as JSON. Parts an object lacks are "".
+    `release_namespace` is where an object without one goes.
     """
 
     data: Mapping[str, Any]
     source: str = ""
-    line: int = 1
     text: str = ""
     release_namespace: str = ""
 
@@ -150,10 +149,10 @@ class Parser:
 
     def __init__(self, namespace: str = "", *, strict: bool = False) -> None:
         self._namespace, self._strict = namespace, strict
-        self._known: dict[str, tuple[str, tuple[Mapping[str, Any], ...]]] = {}
+        self._known: dict[str, tuple[str, tuple[tuple[Mapping[str, Any], str], ...]]] = {}
 
     def read(self, text: str) -> Manifests:
-        """The objects in what `helm template` printed; empty documents are dropped and a `List` is opened.
+        """The objects in what `helm template` printed; empty documents are dropped and lists are opened.
 
         Raises ChartError naming the template (or the line of `text`) when a document is not YAML or not a mapping.
         """
@@ -170,14 +169,16 @@ class Parser:
             line += parts[-1].count("\n")
             body, objects = self._objects(text[cut:end], source, line)
             parts.append(body)
-            documents += [Document(data, source, line, body, self._namespace) for data in objects]
+            documents += [Document(data, source, text, self._namespace) for data, text in objects]
             line += body.count("\n")
         return Manifests(tuple(documents), tuple(parts))
 
-    def _objects(self, body: str, source: str, line: int) -> tuple[str, tuple[Mapping[str, Any], ...]]:
+    def _objects(self, body: str, source: str, line: int) -> tuple[str, tuple[tuple[Mapping[str, Any], str], ...]]:
         if body not in self._known:
             loaded = _load(body, source, line, strict=self._strict) if body.strip() else []
-            self._known[body] = body, tuple(item for data in loaded for item in _opened(data))
+            opened = [item for data in loaded for item in _opened(data)]
+            as_it_is = len(loaded) == len(opened) == 1 and opened[0] is loaded[0]
+            self._known[body] = body, tuple((one, body if as_it_is else json.dumps(one)) for one in opened)
         return self._known[body]
 
 
@@ -280,12 +281,16 @@ def _shown(value: Any) -> str:
 
 
 def _opened(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    if data.get("kind") == "List" and data.get("apiVersion") == "v1" and isinstance(data.get("items"), list):
-        for item in data["items"]:
-            if isinstance(item, Mapping):
-                yield from _opened(item)
-    else:
+    """The objects in `data`: itself, or those of a `List` or a `PodList`, whose items may leave out what they are."""
+    kind = _text(data.get("kind"))
+    if not kind.endswith("List") or not isinstance(data.get("items"), list):
         yield data
+        return
+    for item in data["items"]:
+        if isinstance(item, Mapping):
+            said = item.get("kind") or item.get("apiVersion")
+            inferred = {"apiVersion": data.get("apiVersion"), "kind": kind.removesuffix("List")}
+            yield from _opened(item if said else {**inferred, **item})
 
 
 def _load(chunk: str, source: str, line: int, *, strict: bool) -> list[Mapping[str, Any]]:

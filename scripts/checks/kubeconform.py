@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import tempfile
@@ -22,6 +21,8 @@ from scripts.core.parallel import BRIEF_GO, workers
 from scripts.core.paths import key_text
 
 _OBJECTION = re.compile(rf"{POINTER}(.*?)(?=\s+- at '|$)")
+_TWICE = re.compile(r'line (\d+): key "(.+)" already set in map')
+_IN_CRDS = re.compile(r"[^/]+/(charts/[^/]+/)*crds/")
 _ENVIRONMENT = {**BRIEF_GO, "GOMAXPROCS": "1"}  # as many of it run as there are processors
 _Question = tuple[str, frozenset[str]]  # a text, and the checksums of the schemas that it is to obey
 
@@ -179,46 +180,44 @@ def _problems(
     tolerance: Tolerance,
 ) -> Iterator[Problem]:
     for document in manifests.repeated():
-        yield _problem(document, "stands twice in this render")
-    # The objects of a `List` share a place and a text; any other text holds one object.
-    for (_, text), group in itertools.groupby(manifests, key=lambda document: (document.line, document.text)):
-        expected: dict[tuple[str, str], Document] = {}
-        others = 0
-        for document in group:
-            if not document.kind or not document.api_version:
-                lacks = " and ".join(key for key in ("apiVersion", "kind") if not document.data.get(key))
-                yield _problem(document, f"is no object: it has no {lacks}")
-                continue
-            if not document.name and not _named_later(document):
-                yield _problem(document, "metadata.name is missing")
-            if reason := tolerance.kinds.get(str(_kind(document))):
-                yield _problem(document, "not checked", unchecked=True, accepted=reason)
-            elif _kind(document) in missing:
-                yield missing[_kind(document)](document)
-            else:
-                others += (document.kind, document.name) in expected
-                expected.setdefault((document.kind, document.name), document)
-        answered = 0
-        for report in reports.get(text, ()):
-            alike = [document for (kind, _), document in expected.items() if report["kind"] in (kind, "")]
-            about = expected.get((report["kind"], report["name"])) or next(iter(alike), None)
-            if about is None:
-                continue  # of a kind without a schema, beside others in a `List`
-            answered += report["status"] in ("statusValid", "statusInvalid", "statusError")
-            if report["status"] == "statusInvalid":
-                yield from (_problem(about, objection) for objection in read_objections(report["msg"]))
-            elif report["status"] == "statusError":
-                yield _problem(about, report["msg"])
-        if expected and answered != len(expected) + others:
-            told = f"kubeconform checked {answered} of {len(expected) + others} objects"
-            yield _problem(next(iter(expected.values())), told)
+        accepted = "helm takes the first one in crds/" if _IN_CRDS.match(document.source) else ""
+        yield _problem(document, "stands twice in this render", accepted=accepted)
+    for document in manifests:
+        if not document.kind or not document.api_version:
+            lacks = " and ".join(key for key in ("apiVersion", "kind") if not document.data.get(key))
+            yield _problem(document, f"is no object: it has no {lacks}")
+            continue
+        if not document.name and not _named_later(document):
+            yield _problem(document, "metadata.name is missing")
+        if reason := tolerance.kinds.get(str(_kind(document))):
+            yield _problem(document, "not checked", unchecked=True, accepted=reason)
+        elif _kind(document) in missing:
+            yield missing[_kind(document)](document)
+        else:
+            yield from (_problem(document, told) for told in _objections(reports.get(document.text, ())))
+
+
+def _objections(reports: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What kubeconform has against one object."""
+    answers = {report["status"]: report["msg"] for report in reports}
+    if not answers.keys() & {"statusValid", "statusInvalid", "statusError"}:
+        yield "kubeconform says nothing about it"
+    if told := answers.get("statusInvalid"):
+        yield from read_objections(told)
+    if told := answers.get("statusError"):
+        twice = [
+            f"the key {key!r} stands twice, again in line {line} of the object" for line, key in _TWICE.findall(told)
+        ]
+        yield from twice or [" ".join(told.split())]
 
 
 def read_objections(message: str) -> tuple[str, ...]:
     """Each field that a schema refuses, as `spec.replicas: got string, want integer`."""
     found = _OBJECTION.findall(" ".join(message.split()))
     told = [each for line in found for each in read_objection(*line, unknown="no such field")]
-    return tuple(f"{key_text(path) or '(top level)'}: {words}" for path, words in told) or (message,)
+    # A null is as good as nothing, and nobody means one.
+    said = [(key_text(path) or "(top level)", words.replace("want null or ", "want ")) for path, words in told]
+    return tuple(f"{path}: {words}" for path, words in said) or (message,)
 
 
 def _problem(document: Document, message: str, *, unchecked: bool = False, accepted: str = "") -> Problem:

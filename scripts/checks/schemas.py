@@ -176,8 +176,10 @@ class Schemas:
         return tuple(m for m in self.minors() if kind.plausible and _kubernetes_schema(m, kind) is not None)
 
     def owned_by_kubernetes(self, group: str) -> bool:
-        """Whether kinds of `group` are Kubernetes' own."""
-        return any(name.rpartition("/")[2] and _group(name) == group for m in self.minors() for name in self.builtin(m))
+        """Whether kinds of `group` are Kubernetes' own; those of others have a dot, which the API server demands."""
+        return "." not in group or any(
+            name.rpartition("/")[2] and _group(name) == group for m in self.minors() for name in self.builtin(m)
+        )
 
     def builtin(self, minor: str) -> frozenset[str]:
         """What a cluster of that minor serves by itself, as `group/version` and `group/version/Kind`.
@@ -505,20 +507,28 @@ def _crd_schema(kind: Kind, schema: Mapping[str, Any]) -> Any:
     return _with_definitions(strict, _kubernetes_definitions(newest.name.removeprefix("v").partition(".0-")[0]))
 
 
-def _strict(schema: Mapping[str, Any], *, closed: bool = True) -> dict[str, Any]:
-    """One level of a structural schema. Inside `allOf` and the like nothing is declared, so nothing is closed."""
+def _strict(schema: Mapping[str, Any], *, closed: bool = True, absent: bool = False) -> dict[str, Any]:
+    """One level of a structural schema. Inside `allOf` and the like nothing is declared, so nothing is closed.
+
+    `absent` says that there may be nothing: then the API server takes a null away before it checks.
+    """
     result = {key: schema[key] for key in _CHECKS if schema.get(key) not in (None, [])}
     kind = schema.get("type")
     if schema.get("x-kubernetes-int-or-string"):
         result["type"] = ["integer", "string"]
     elif kind:
         result["type"] = kind
-    if schema.get("nullable") and "type" in result:
+    nullable = absent or schema.get("nullable")
+    if nullable and "type" in result:
         types = result["type"] if isinstance(result["type"], list) else [result["type"]]
         result["type"] = [*types, "null"]
-        if "enum" in result:
-            result["enum"] = [*result["enum"], None]
-    properties = {name: _strict(value, closed=closed) for name, value in schema.get("properties", {}).items()}
+    if nullable and "enum" in result:
+        result["enum"] = [*result["enum"], None]
+    required = schema.get("required") or ()
+    properties = {
+        name: _strict(value, closed=closed, absent=closed and (name not in required or "default" in value))
+        for name, value in schema.get("properties", {}).items()
+    }
     if schema.get("x-kubernetes-embedded-resource"):
         properties = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {}, **properties}
     if properties:
@@ -527,12 +537,13 @@ def _strict(schema: Mapping[str, Any], *, closed: bool = True) -> dict[str, Any]
         result["items"] = _strict(schema["items"], closed=closed)
     additional = schema.get("additionalProperties")
     if isinstance(additional, Mapping):
-        result["additionalProperties"] = _strict(additional, closed=closed)
+        result["additionalProperties"] = _strict(additional, closed=closed, absent=closed)
     elif closed and properties and additional is None and not schema.get("x-kubernetes-preserve-unknown-fields"):
         result["additionalProperties"] = False
     for key in ("allOf", "anyOf", "oneOf"):
         if schema.get(key):
-            result[key] = [_strict(branch, closed=False) for branch in schema[key]]
+            null = [{"type": "null"}] if nullable and key == "anyOf" else []
+            result[key] = [*(_strict(branch, closed=False) for branch in schema[key]), *null]
     if isinstance(schema.get("not"), Mapping):
         result["not"] = _strict(schema["not"], closed=False)
     return result

@@ -72,7 +72,8 @@ class Validation:
         for one in self.checked:
             for problem in one.problems:
                 if problem.accepted:
-                    told = f"{problem.kind}/{problem.name} is not checked: {problem.accepted}"
+                    what = "is not checked" if problem.unchecked else problem.message
+                    told = f"{problem.kind}/{problem.name} {what}: {problem.accepted}"
                     accepted.setdefault(told, []).append((one.values, one.kube_version))
         told_once = [f"{message} ({spread(cells)})" for message, cells in accepted.items()]
         return [self.summary(), *(f"note: {line}" for line in (*told_once, *self.notes))]

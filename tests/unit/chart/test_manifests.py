@@ -40,11 +40,11 @@ def deployment(**spec: Any) -> dict[str, Any]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
 
 
-def test_documents_know_their_template_and_place() -> None:
+def test_documents_know_their_template() -> None:
     service, workload = read_manifests(RENDERED)
     assert (service.kind, service.name, service.namespace) == ("Service", "web", "gati")
-    assert (service.source, service.line) == ("gati/templates/service.yaml", 3)
-    assert (workload.source, workload.line) == ("gati/templates/web.yaml", 12)
+    assert service.source == "gati/templates/service.yaml"
+    assert workload.source == "gati/templates/web.yaml"
     assert workload.identity == Identity("apps", "Deployment", "", "web")
 
 
@@ -57,6 +57,18 @@ def test_dates_stay_text_and_separators_inside_text_split_nothing() -> None:
 def test_a_list_is_opened() -> None:
     text = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [deployment(), deployment()]})
     assert [document.kind for document in read_manifests(text)] == ["Deployment", "Deployment"]
+
+
+def test_a_list_of_one_kind_is_opened_too_and_says_the_kind_for_its_items() -> None:
+    """As the client of the API server does: what the list is called is the kind of items that say none."""
+    items = [{"metadata": {"name": "a"}}, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "b"}}]
+    text = yaml.safe_dump({"apiVersion": "example.com/v1", "kind": "BoxList", "metadata": {}, "items": items})
+    assert [(one.api_version, one.kind, one.name) for one in read_manifests(text)] == [
+        ("example.com/v1", "Box", "a"),
+        ("v1", "Secret", "b"),
+    ]
+    named = {"apiVersion": "example.com/v1", "kind": "AllowList", "metadata": {"name": "x"}, "spec": {}}
+    assert [one.kind for one in read_manifests(yaml.safe_dump(named))] == ["AllowList"]
 
 
 @pytest.mark.parametrize("text", ["", "---\n", "# only a comment\n---\n"])

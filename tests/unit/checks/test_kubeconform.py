@@ -75,6 +75,36 @@ class TestCustomResources:
             "Box/x: spec.size: got string, want integer",
         ]
 
+    def test_a_null_is_nothing_to_the_api_server_where_a_field_may_be_absent(self, real: Kubeconform) -> None:
+        """It takes nulls away before it checks a custom resource, but for those in lists."""
+        text = {"type": "string", "enum": ["a"]}
+        size = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
+        fields = {"text": text, "size": size, "list": {"type": "array", "items": {"type": "string"}}, "more": text}
+        fields |= {
+            "map": {"type": "object", "additionalProperties": {"type": "string"}},
+            "given": {**text, "default": "a"},
+        }
+        spec = {"type": "object", "properties": fields, "required": ["more", "given"]}
+        definition = document(
+            "apiextensions.k8s.io/v1", "CustomResourceDefinition", "boxes.example.com",
+            spec={
+                "group": "example.com", "scope": "Namespaced", "names": {"kind": "Box", "plural": "boxes"},
+                "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
+                    "type": "object", "properties": {"spec": spec}}}}],
+            },
+        )  # fmt: skip
+
+        def found(**more: object) -> list[str]:
+            return problems(
+                real, definition, document("example.com/v1", "Box", spec={"more": "a", "given": "a", **more})
+            )
+
+        assert found(text=None, size=None, list=None, map={"a": None}, given=None) == []
+        assert found(size="1", map=None) == []
+        assert found(list=[None]) == ["Box/x: spec.list[0]: got null, want string"]
+        assert [one.partition(":")[0] for one in found(more=None)] == ["Box/x"]
+        assert found(text=5) == ["Box/x: spec.text: got number, want string"]
+
 
 class TestNothingIsSkipped:
     def test_a_kind_without_a_schema(self, real: Kubeconform) -> None:
@@ -89,6 +119,8 @@ class TestNothingIsSkipped:
         assert (
             told == "PodDisruptionBudget/x: no schema, since no known Kubernetes has policy/v1beta1 PodDisruptionBudget"
         )
+        (told,) = problems(real, document("extensions/v1beta1", "Ingress"), version="1.36.0")
+        assert told == "Ingress/x: no schema, since no known Kubernetes has extensions/v1beta1 Ingress"
         assert problems(real, document("resource.k8s.io/v1", "DeviceClass"), version="1.30.0") == [
             "DeviceClass/x: Kubernetes 1.30 has no resource.k8s.io/v1 DeviceClass; known in 1.34, 1.35, 1.36, 1.37"
         ]
@@ -102,6 +134,27 @@ class TestNothingIsSkipped:
         found = problems(real, json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
         assert found == ["ConfigMap/a: dataa: no such field", "ConfigMap/b: dataa: no such field"]
 
+    def test_an_object_of_a_list_of_one_kind(self, real: Kubeconform) -> None:
+        items = [{"metadata": {"name": name}, "data": {"a": 1}} for name in ("a", "b")]
+        found = problems(real, json.dumps({"apiVersion": "v1", "kind": "ConfigMapList", "items": items}))
+        assert found == [f"ConfigMap/{name}: data.a: got number, want string" for name in ("a", "b")]
+        alike = [json.loads(document("example.com/v1", "Foo")), json.loads(document("v1", "Foo"))]
+        assert len(problems(real, json.dumps({"apiVersion": "v1", "kind": "List", "items": alike}))) == 2
+
+    def test_a_definition_that_stands_twice_in_crds(self, real: Kubeconform) -> None:
+        """helm makes the first one, and passes over the others."""
+        text = document("apiextensions.k8s.io/v1", "CustomResourceDefinition", "boxes.example.com", spec={})
+        head = "---\n# Source: a/{}\n".format
+        crds = "\n".join((head("crds/b.yaml"), text, head("charts/b/crds/b.yaml"), text))
+        (found,) = real.check([read_manifests(crds)], "1.36.0")
+        assert [one.accepted for one in found if "twice" in one.message] == ["helm takes the first one in crds/"]
+        (found,) = real.check([read_manifests(f"{crds}\n{head('templates/b.yaml')}{text}")], "1.36.0")
+        assert [one.accepted for one in found if "twice" in one.message] == ["helm takes the first one in crds/", ""]
+
+    def test_a_key_that_stands_twice(self, real: Kubeconform) -> None:
+        text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {}\ndata: {a: b}\n"
+        assert problems(real, text) == ["ConfigMap/x: the key 'data' stands twice, again in line 5 of the object"]
+
     def test_a_repeated_object_and_one_without_a_name(self, real: Kubeconform) -> None:
         twice = document("v1", "ConfigMap")
         assert problems(real, twice, twice) == ["ConfigMap/x: stands twice in this render"]
@@ -113,7 +166,7 @@ class TestNothingIsSkipped:
                 return Result((), 0, '{"resources": []}', "", 0.0)
 
         checker = Kubeconform(Path("kubeconform"), Mute(), Everything())
-        assert problems(checker, document("v1", "ConfigMap")) == ["ConfigMap/x: kubeconform checked 0 of 1 objects"]
+        assert problems(checker, document("v1", "ConfigMap")) == ["ConfigMap/x: kubeconform says nothing about it"]
 
     def test_an_answer_that_is_none(self) -> None:
         class Broken(Runner):
