@@ -28,7 +28,7 @@ _TRIES = 3  # crashes after which a container has waited for others for more tha
 
 _RANKS = (
     *("missing-kind", "admission", "quota", "unschedulable", "image-pull", "config", "mount", "init-container"),
-    *("hook", "job", "crash-loop", "progress", "readiness"),
+    *("hook", "job", "crash-loop", "progress", "paused", "readiness"),
 )
 _SCHEDULER = "default-scheduler"
 _IMAGE_REASONS = frozenset(
@@ -150,6 +150,7 @@ class _Reading:
                     yield from self._job(item)
                 if item["kind"] == "Deployment":
                     yield from self._stalled(item)
+                    yield from self._paused(item)
 
     def unproven(self) -> Iterator[str]:
         for pod in self._pods:
@@ -381,6 +382,14 @@ class _Reading:
         first = ranked(why)[0]
         cause = replace(cause, message=f"{first.cause.message}; {text}", run=first.cause.run)
         yield replace(first, cause=cause, patience=AT_ONCE)
+
+    def _paused(self, deployment: Object) -> Iterator[Suspicion]:
+        """Nobody replaces the pods of a Deployment that is paused; helm takes it for ready."""
+        spec, status = deployment["spec"], deployment.get("status", {})
+        if spec.get("paused") and status.get("updatedReplicas", 0) < spec.get("replicas", 1):
+            run = _kubectl(deployment, "rollout", "resume", f"deployment/{_name(deployment)}")
+            cause = Cause("paused", _label(deployment), "it is paused, and no pod of its new state is made", run)
+            yield Suspicion(cause, SETTLED, deployment["metadata"]["uid"])
 
     # -- words ---------------------------------------------------------------------------------
 

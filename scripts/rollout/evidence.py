@@ -117,9 +117,18 @@ def event_line(event: Mapping[str, Any]) -> str:
     return f"{when}  {event.get('type')}  {event.get('reason')}  {what}  x{count}  {message}"
 
 
-def last_line(text: str | None) -> str:
-    """The last line of a log that says something, at most 160 characters of it."""
+_TROUBLE = re.compile(
+    r"error|fail|warn|fatal|exception|cannot|could not|unable|refused|denied|time[d-]? ?out|not found|no such"
+    r"|does not|unavailable",
+    re.IGNORECASE,
+)
+
+
+def last_line(text: str | None, *, troubled: bool = False) -> str:
+    """The last line of a log that says something, or that tells of trouble; at most 160 characters of it."""
     lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    if troubled:
+        lines = [line for line in lines if _TROUBLE.search(line)]
     return lines[-1][:160] if lines else ""
 
 

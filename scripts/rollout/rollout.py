@@ -43,9 +43,10 @@ _MISSING_DEFAULT = re.compile(r"missing propert|nil pointer|at '.*': got null|is
 _IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
 _ABOUT_OBJECTS = re.compile(r"hook|failed p(?:re|ost)-|not ready|deadline exceeded|timed out|canceled|pod \S+ failed")
 _MAKING = frozenset({"install", "upgrade", "rollback"})
-_CRASHES = frozenset({"crash-loop", "init-container"})
+_UNSEEN = frozenset({"crash-loop", "init-container", "paused"})  # causes that helm may take for a success
 _ASKING = frozenset({"readiness", "hook"})  # causes that lie in what is asked, as a Service that leads nowhere
-_LOGGED = frozenset({"crash-loop", "init-container", "hook", "job"})  # causes that the container's log explains
+# Causes that the end of the container's log explains, or of one that goes on the last line that tells of trouble.
+_LOGGED = frozenset({"crash-loop", "init-container", "hook", "job", "readiness"})
 
 
 @dataclass(frozen=True)
@@ -372,7 +373,7 @@ class _Operation:
             running = {key: running.get(key, now) for key in unproven(scene)}
             if status == 0:
                 # helm is content with a container that has just begun to run; what crashes then is looked at.
-                found = tuple(one for one in found if one.cause.kind in _CRASHES)
+                found = tuple(one for one in found if one.cause.kind in _UNSEEN)
                 proven = all(now - since >= _PROOF for since in running.values())
                 if self.verb not in _MAKING or (proven and not found):
                     return True, None
@@ -398,7 +399,7 @@ class _Operation:
                     text = text or self._rollout.api.logs(
                         pod, namespace, container=suspicion.container, previous=previous, tail=20
                     )
-            if line := last_line(text):
+            if line := last_line(text, troubled=suspicion.cause.kind == "readiness"):
                 cause = replace(suspicion.cause, message=f"{suspicion.cause.message}: {line}")
                 suspicion = replace(suspicion, cause=cause)
         if suspicion is not None and suspicion.cause.kind in _ASKING and (ends := self._dead_ends(scene.objects)):

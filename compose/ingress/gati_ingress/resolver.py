@@ -147,7 +147,8 @@ class RouteManager:
                 await old.close()
 
     async def _probe(self) -> None:
-        was_up, why = False, "no answer yet"
+        was_up: bool | None = None
+        why = "no answer yet"
         while True:
             begin = time.monotonic()
             try:

@@ -125,6 +125,26 @@ def test_a_pod_that_is_being_deleted_is_not_looked_at() -> None:
     assert suspicions(changed(scene("crash-loop"), delete)) == ()
 
 
+def test_a_deployment_that_is_paused_is_named_although_helm_takes_it_for_ready() -> None:
+    def pause(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["spec"]["paused"] = True
+        of_kind(seen, "Deployment")["status"] = {"observedGeneration": 9}
+
+    found = [one for one in suspicions(changed(scene("never-ready"), pause)) if one.cause.kind == "paused"]
+    assert [(str(one.cause), one.cause.run) for one in found] == [
+        (
+            "Deployment web: it is paused, and no pod of its new state is made",
+            "kubectl --namespace=broken-never-ready rollout resume deployment/web",
+        )
+    ]
+
+    def made(seen: Scene) -> None:
+        pause(seen)
+        of_kind(seen, "Deployment")["status"]["updatedReplicas"] = 1
+
+    assert not [one for one in suspicions(changed(scene("never-ready"), made)) if one.cause.kind == "paused"]
+
+
 # -- what passes by itself ---------------------------------------------------------------------
 
 

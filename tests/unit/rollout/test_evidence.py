@@ -66,3 +66,8 @@ def test_the_last_line_that_says_something() -> None:
     assert last_line("first\nlast words\n\n  \n") == "last words"
     assert last_line(None) == ""
     assert len(last_line("x" * 500)) == 160
+
+
+def test_the_last_line_that_tells_of_trouble() -> None:
+    assert last_line("db: connection refused\nGET /healthz 503\n", troubled=True) == "db: connection refused"
+    assert last_line("GET /healthz 503\n", troubled=True) == ""

@@ -198,7 +198,8 @@ def test_every_metric_that_the_chart_relies_on_is_there(stack: Any, root: Path) 
 
 
 def test_without_route_manager_it_lives_but_is_not_ready(start_ingress: Any, free_port: Any) -> None:
-    _, port = start_ingress(free_port, ROUTE_TIMEOUT_SECONDS=0.3)
+    ingress, port = start_ingress(free_port, ROUTE_TIMEOUT_SECONDS=0.3)
+    wait_for(lambda: f"127.0.0.1:{free_port} does not answer" in ingress.text(), "a line in the log", ingress.text)
     assert get(port, "/livez")[:2] == (200, {"status": "alive"})
     assert get(port, "/healthz")[0] == 503
     assert get(port)[0] == 504
