@@ -28,7 +28,7 @@ _TRIES = 3  # crashes after which a container has waited for others for more tha
 
 _RANKS = (
     *("missing-kind", "admission", "quota", "unschedulable", "image-pull", "config", "mount", "init-container"),
-    *("hook", "job", "crash-loop", "progress", "paused", "readiness"),
+    *("hook", "job", "crash-loop", "progress", "paused", "readiness", "unended"),
 )
 _SCHEDULER = "default-scheduler"
 _IMAGE_REASONS = frozenset(
@@ -227,6 +227,7 @@ class _Reading:
                 yield from self._container(pod, container, init=init)
         yield from self._mounts(pod)
         yield from self._unready(pod)
+        yield from self._unended(pod)
         root = self._root(pod)
         if status.get("phase") == "Failed" and is_hook(root) and root["kind"] == "Pod":
             yield self._failed_hook_pod(pod)
@@ -316,6 +317,20 @@ class _Reading:
         if gated.get("status") == "False" and gated.get("reason") == "ReadinessGatesNotReady":
             text = f"nobody has opened a readiness gate of its pod: {gated.get('message', '')}"
             yield self._of_pod("readiness", pod, text, ENDLESS, action="describe")
+
+    def _unended(self, pod: Object) -> Iterator[Suspicion]:
+        """What has to end before others go on, and runs: only the deadline says that this is too long."""
+        goes_on = {one["name"] for one in pod["spec"].get("initContainers", ()) if one.get("restartPolicy") == "Always"}
+        for container in pod.get("status", {}).get("initContainerStatuses", ()):
+            name = container["name"]
+            if "running" in container.get("state", {}) and name not in goes_on:
+                yield self._of_pod("unended", pod, f"init container {name} has not ended", ENDLESS, container=name)
+                return
+        root = self._root(pod)
+        if is_hook(root) and root["kind"] in ("Pod", "Job") and pod.get("status", {}).get("phase") == "Running":
+            again = ", for restartPolicy: Always starts it anew" if pod["spec"].get("restartPolicy") == "Always" else ""
+            text = f"{_hook_name(root)} hook has not ended{again}"
+            yield self._of_pod("unended", pod, text, ENDLESS, container=pod["spec"]["containers"][0]["name"])
 
     def _failed_hook_pod(self, pod: Object) -> Suspicion:
         how, _, container = _last_failure([pod])

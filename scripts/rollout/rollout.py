@@ -46,7 +46,7 @@ _MAKING = frozenset({"install", "upgrade", "rollback"})
 _UNSEEN = frozenset({"crash-loop", "init-container", "paused"})  # causes that helm may take for a success
 _ASKING = frozenset({"readiness", "hook"})  # causes that lie in what is asked, as a Service that leads nowhere
 # Causes that the end of the container's log explains, or of one that goes on the last line that tells of trouble.
-_LOGGED = frozenset({"crash-loop", "init-container", "hook", "job", "readiness"})
+_LOGGED = frozenset({"crash-loop", "init-container", "hook", "job", "readiness", "unended"})
 
 
 @dataclass(frozen=True)

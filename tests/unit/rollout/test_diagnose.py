@@ -145,6 +145,38 @@ def test_a_deployment_that_is_paused_is_named_although_helm_takes_it_for_ready()
     assert not [one for one in suspicions(changed(scene("never-ready"), made)) if one.cause.kind == "paused"]
 
 
+@pytest.mark.parametrize(
+    ("name", "statuses", "policy", "told"),
+    [
+        ("hook", "containerStatuses", "Never", "Job migrate: pre-upgrade hook has not ended"),
+        ("helm-test", "containerStatuses", "Never", "Pod probe: test hook has not ended"),
+        (
+            "helm-test",
+            "containerStatuses",
+            "Always",
+            "Pod probe: test hook has not ended, for restartPolicy: Always starts it anew",
+        ),
+        ("init-container", "initContainerStatuses", "Always", "Deployment web: init container prepare has not ended"),
+    ],
+)
+def test_what_should_have_ended_is_named_at_the_deadline(name: str, statuses: str, policy: str, told: str) -> None:
+    def run(seen: Scene) -> None:
+        for item in seen.objects:
+            if item["kind"] == "Pod":
+                item["spec"]["restartPolicy"] = policy
+                item["status"]["phase"] = "Running" if statuses == "containerStatuses" else "Pending"
+                item["status"][statuses] = [
+                    {**item["status"][statuses][0], "state": {"running": {}}, "restartCount": 0}
+                ]
+                item["status"][statuses][0].pop("lastState", None)
+            if item["kind"] == "Job":
+                item["status"] = {"active": 1}
+
+    found = [one for one in suspicions(replace(changed(scene(name), run), events=())) if one.cause.kind == "unended"]
+    assert {str(one.cause) for one in found} == {told}
+    assert all((one.patience, bool(one.container)) == (math.inf, True) for one in found)
+
+
 # -- what passes by itself ---------------------------------------------------------------------
 
 
