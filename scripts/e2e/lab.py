@@ -592,6 +592,7 @@ class Lab:
                     lambda place=place: _connects(place),  # type: ignore[misc]
                     what=f"{place} to take connections from outside of the pod network",
                     deadline=30,
+                    state=lambda: outside.asked[-1],
                 )
             return outside, places
         scheme = "https" if question.protocol == "https" else outside.scheme
@@ -603,6 +604,7 @@ class Lab:
                 lambda target=target: self._answer(target, question),  # type: ignore[misc]
                 what=f"{target} to answer from outside of the pod network",
                 deadline=30,
+                state=lambda target=target: f"{_said(target)}; {outside.asked[-1]}",  # type: ignore[misc]
             )
             if question.proof and not answer(found, question.proof):
                 raise ClusterError(
@@ -624,7 +626,7 @@ class Lab:
                 return None
 
             what = f"{question} or {question.otherwise} to be answered from outside of the pod network"
-            question = self.api.wait(chosen, what=what, deadline=30, state=lambda: f"status {_status(url + '/')[0]}")
+            question = self.api.wait(chosen, what=what, deadline=30, state=lambda: _said(f"{url}/"))
             self.found = replace(self.found, question=question)
         return question
 
@@ -644,6 +646,11 @@ class Lab:
         """The JSON that the front answers with, None while it does not."""
         status, found = _status(url)
         return found if 200 <= status < 300 else None
+
+
+def _said(url: str) -> str:
+    status = _status(url)[0]
+    return f"status {status}" if status else "no answer"
 
 
 def _status(url: str) -> tuple[int, dict[str, Any]]:

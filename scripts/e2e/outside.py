@@ -111,7 +111,13 @@ def describe(name: str, service: Object | None) -> str:
     if service is None:
         return f"{name} is not there"
     spec = service["spec"]
-    ports = ", ".join(f"{port['port']} to {port.get('targetPort')}" for port in spec.get("ports", ()))
+    if "externalName" in spec:
+        return f"{name}: another name for {spec['externalName']}"
+    ports = ", ".join(
+        f"{port['port']} to {port.get('targetPort')}"
+        + (f" by {port['protocol']}" if port.get("protocol", "TCP") != "TCP" else "")
+        for port in spec.get("ports", ())
+    )
     labels = ",".join(f"{key}={value}" for key, value in sorted(spec.get("selector", {}).items()))
     return f"{name}: {ports} of {labels or 'nobody'}"
 

@@ -138,3 +138,15 @@ def test_another_port_than_the_first_is_asked_by_name(cluster: Cluster) -> None:
     twin.follow()
     assert cluster.applied[-1]["ports"] == [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}]
     assert twin.scheme == "https"
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": "http"}]}, "web: 80 to http of app=web"),
+        ({"ports": [{"port": 53, "targetPort": 53, "protocol": "UDP"}]}, "web: 53 to 53 by UDP of nobody"),
+        ({"type": "ExternalName", "externalName": "example.org"}, "web: another name for example.org"),
+    ],
+)
+def test_a_service_is_told_in_a_line(spec: dict[str, Any], told: str) -> None:
+    assert outside.describe("web", {"spec": spec}) == told
