@@ -316,14 +316,16 @@ def scalers_work(lab: Lab, namespace: str) -> str:
 def unscaled(lab: Lab, namespace: str) -> str:
     """No object of the release sets the replicas of what a scaler owns; in a `careful` chart one of them does."""
     documents = {(document.kind, document.name): document for document in lab.manifest(namespace)}
-    owned = set()
+    owned: dict[tuple[str, str], str] = {}
     for document in documents.values():
         if document.kind in ("HorizontalPodAutoscaler", "ScaledObject"):
             target = document.data["spec"]["scaleTargetRef"]
             key = (target.get("kind", "Deployment"), target["name"])
             there = key in documents or lab.api.get(*key, document.namespace or namespace)
             demand(bool(there), "a scaler scales nothing", "a target that exists", " ".join(key))
-            owned.add(key)
+            both = f"{owned.get(key)}, {_label(document)}"
+            demand(key not in owned, f"two scalers set the replicas of {' '.join(key)}", "one", both)
+            owned[key] = _label(document)
     for key, document in documents.items():
         said = "replicas" in document.data.get("spec", {})
         demand(not (said and key in owned), f"{_label(document)} sets replicas beside its scaler", "no replicas")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -309,12 +310,11 @@ def test_a_scaler_of_a_custom_resource_may_have_no_template_to_read() -> None:
     assert promises.scalers_work(lab, "space") == "HPA web (the cluster has no metrics)"
 
 
-def owned(kind: str, spec: dict[str, Any], scaled: str = "web") -> Cluster:
-    """A workload `web`, and a scaler of `scaled`."""
-    about = {"metadata": {"name": "web"}}
+def owned(kind: str, spec: dict[str, Any], scaled: str = "web", scalers: Sequence[str] = ("web",)) -> Cluster:
+    """A workload `web`, and scalers of `scaled`."""
     target = {"scaleTargetRef": {"kind": kind, "name": scaled}}
-    scaled_by = {"kind": "HorizontalPodAutoscaler", **about, "spec": target}
-    return Cluster({"kind": kind, **about, "spec": spec}, scaled_by, pods=[])
+    made = [{"kind": "HorizontalPodAutoscaler", "metadata": {"name": name}, "spec": target} for name in scalers]
+    return Cluster({"kind": kind, "metadata": {"name": "web"}, "spec": spec}, *made, pods=[])
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "Rollout"])
@@ -324,6 +324,8 @@ def test_replicas_have_one_owner(kind: str) -> None:
     nobody = refused(promises.unscaled, owned(kind, {"replicas": 2}, scaled="nobody"), "space")
     assert nobody.startswith("a scaler scales nothing")
     assert f"{kind} nobody" in nobody
+    two = refused(promises.unscaled, owned(kind, {}, scalers=("web", "more")), "space")
+    assert two.startswith(f"two scalers set the replicas of {kind} web")
 
 
 def test_a_careful_chart_says_its_replicas_or_has_them_scaled() -> None:
