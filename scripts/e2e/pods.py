@@ -13,7 +13,7 @@ from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand, takes
 from scripts.e2e.reach import selects
 from scripts.rollout.cause import first_line
-from scripts.rollout.diagnose import killed_by_probe
+from scripts.rollout.diagnose import container_of, ended_for
 
 # A probe that cannot be run passes for one that was not asked: the kubelet goes on as if all were well.
 _ABSENT = re.compile(
@@ -25,7 +25,6 @@ _TELLING = {
     "livenessProbe": "when it hangs",
 }
 _HANGS = 300  # seconds for which a container that hangs may be left so
-_BROKEN_ENDS = frozenset({"FailedPreStopHook", "FailedPostStartHook"})
 
 
 def unharmed(lab: Lab, namespace: str) -> str:
@@ -52,7 +51,7 @@ def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
         for status in container_statuses(pod):
             if (count := status.get("restartCount", 0)) and not changed:
                 ended = status.get("lastState", {}).get("terminated", {})
-                killed = killed_by_probe(own, status["name"])
+                killed = ended_for(own, status["name"])
                 why = [str(event.get("message")) for event in own if event["type"] == "Warning"]
                 times = "once" if count == 1 else f"{count} times"
                 reason = f": it {killed}" if killed else f": {why[-1]}" if why else ""
@@ -63,23 +62,17 @@ def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
                 )
     for uid, own in by_pod.items():
         name = own[0].get("involvedObject", {}).get("name")
-        for container in sorted({_container(event) for event in own}):
-            killed = killed_by_probe(own, container)
+        for container in sorted({container_of(event) for event in own}):
+            killed = ended_for(own, container)
             if killed and (uid, container) not in told:
                 lines.append(f"container {container} of pod {name} {killed}")
-        broken = [event for event in own if event.get("reason") in _BROKEN_ENDS or _cannot_run(event)]
+        broken = [event for event in own if event.get("reason") == "FailedPreStopHook" or _cannot_run(event)]
         lines += sorted({f"pod {name}: {event['reason']}: {first_line(event.get('message', ''))}" for event in broken})
     return lines
 
 
 def _cannot_run(event: Object) -> bool:
     return event.get("reason") == "Unhealthy" and _ABSENT.search(event.get("message", "")) is not None
-
-
-def _container(event: Object) -> str:
-    """The container that an event is about, "" where it is about none."""
-    path = str(event.get("involvedObject", {}).get("fieldPath", ""))
-    return path.partition("{")[2].rstrip("}")
 
 
 def probes_answer(lab: Lab, namespace: str, *, kinds: Iterable[str] = _TELLING) -> str:

@@ -25,7 +25,7 @@ from scripts.e2e.recording import Recording, Unasked
 from scripts.e2e.report import Journal
 from scripts.e2e.subject import answer
 from scripts.e2e.timeline import GONE, KILLED, STOPPING, Event, fewest_ready
-from scripts.rollout.rollout import Revision, Rollout, Target
+from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
 
 # What Kubernetes itself puts into every namespace.
 _NATIVE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
@@ -232,7 +232,12 @@ def demand_idempotent(lab: Lab, journal: Journal, rollout: Rollout, target: Targ
     Left out, and said, are objects that the chart renders anew each time, but not pods that it replaces for that.
     """
     before, pods = taken(lab, namespace), lab.pods(namespace)
-    rollout.upgrade(target, deadline=lab.deadline)
+    try:
+        rollout.upgrade(target, deadline=lab.deadline)
+    except RolloutFailed as error:
+        new = pod_uids(lab, namespace) - {pod["metadata"]["uid"] for pod in pods}
+        demand(not new, "installing the same again makes new pods, which do not become ready", found=str(error.cause))
+        raise
     after, now = taken(lab, namespace), pod_uids(lab, namespace)
     replaced = [pod["metadata"]["name"] for pod in pods if pod["metadata"]["uid"] not in now]
     drawn: list[str] = []

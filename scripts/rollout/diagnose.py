@@ -151,6 +151,7 @@ class _Reading:
                 if item["kind"] == "Deployment":
                     yield from self._stalled(item)
                     yield from self._paused(item)
+                yield from self._counting(item)
 
     def unproven(self) -> Iterator[str]:
         for pod in self._pods:
@@ -271,7 +272,7 @@ class _Reading:
             text = f"{label} cannot be created: {first_line(message) or reason}"
             yield self._of_pod("config", pod, text, patience, container=name, action="describe")
         elif pod["spec"].get("restartPolicy") != "Never":
-            killed = "" if container.get("ready") else killed_by_probe(self._events_of(pod), name)
+            killed = "" if container.get("ready") else ended_for(self._events_of(pod), name)
             crash = _crash(container)
             if crash is None and not killed:
                 return
@@ -406,6 +407,15 @@ class _Reading:
             cause = Cause("paused", _label(deployment), "it is paused, and no pod of its new state is made", run)
             yield Suspicion(cause, SETTLED, deployment["metadata"]["uid"])
 
+    def _counting(self, item: Object) -> Iterator[Suspicion]:
+        """Pods that are ready, and count as available a while later."""
+        status, least = item.get("status", {}), item.get("spec", {}).get("minReadySeconds", 0)
+        ready = status.get("readyReplicas", status.get("numberReady", 0))
+        if least and ready > status.get("availableReplicas", status.get("numberAvailable", 0)):
+            run = _kubectl(item, "describe", item["kind"].lower(), _name(item))
+            text = f"its pods are ready, and count {least} s later (minReadySeconds)"
+            yield Suspicion(Cause("unended", _label(item), text, run), ENDLESS, item["metadata"]["uid"])
+
     # -- words ---------------------------------------------------------------------------------
 
     def _of_pod(
@@ -423,9 +433,17 @@ class _Reading:
 # -- words -----------------------------------------------------------------------------------
 
 
-def killed_by_probe(events: Iterable[Object], container: str) -> str:
-    """Which probe has a container of these `events` of its pod restarted, and what it was told; "" where none has."""
+def container_of(event: Object) -> str:
+    """The container that an event is about, "" where it is about none."""
+    path = str(event.get("involvedObject", {}).get("fieldPath", ""))
+    return path.partition("{")[2].rstrip("}")
+
+
+def ended_for(events: Iterable[Object], container: str) -> str:
+    """Why the kubelet ends a container, by the `events` of its pod: a probe and what it was told, a hook; or ""."""
     ordered = sorted(events, key=event_time)
+    if any(one.get("reason") == "FailedPostStartHook" and container_of(one) == container for one in ordered):
+        return "is restarted, for its postStart hook failed"
     probes = [
         found.group(1)
         for event in ordered

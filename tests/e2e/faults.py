@@ -109,21 +109,50 @@ metadata:
   annotations: {helm.sh/hook: post-install, meta.helm.sh/release-namespace: {{ .Release.Namespace }}}
 value: 5
 """
-_FAILING_HOOK = """apiVersion: v1
+
+
+def hook(when: str, program: str) -> str:
+    """A hook's pod that runs `program`."""
+    return f"""apiVersion: v1
 kind: Pod
 metadata:
   name: migrate
-  namespace: {{ .Values.global.namespace }}
-  annotations: {helm.sh/hook: pre-upgrade}
+  namespace: {{{{ .Values.global.namespace }}}}
+  annotations: {{helm.sh/hook: {when}}}
 spec:
   restartPolicy: Never
-  securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+  securityContext: {{runAsNonRoot: true, runAsUser: 65532, seccompProfile: {{type: RuntimeDefault}}}}
   containers:
     - name: migrate
-      image: {{ .Values.ingress.image.repository }}:{{ .Values.ingress.image.tag }}
-      command: [python3, -c, "raise SystemExit('the database is away')"]
-      securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+      image: {{{{ .Values.ingress.image.repository }}}}:{{{{ .Values.ingress.image.tag }}}}
+      command: [python3, -c, {json.dumps(program)}]
+      securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}
 """
+
+
+# An ingress that goes on when it is told to stop, until it is killed.
+_DEAF = """
+import signal, subprocess
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.run(["python3", "-m", "gati_ingress"])
+"""
+_SECOND_SCALER = """apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: second
+  namespace: {{ .Values.global.namespace }}
+  labels: {gati-e2e/mark: set}
+  annotations: {gati-e2e/mark: set}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: gati-ingress}
+  minReplicas: 2
+  maxReplicas: 3
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}]
+"""
+_ENDLESS = (
+    '(dict "name" "wait" "image" $main.image "command" (list "python3" "-c" "import time; time.sleep(9999)") '
+    '"securityContext" $main.securityContext "resources" $main.resources)'
+)
 
 CASES = (
     # -- what the API server must accept -----------------------------------------------------------
@@ -186,6 +215,39 @@ CASES = (
         "install",
         "container route-manager .*exit code",
         back('set $main "command" (list "python3" "-c" "raise SystemExit(3)")'),
+    ),
+    case("paused", "install", "Deployment gati-ingress: it is paused", front('set $spec "paused" true')),
+    case("min-ready", "install", "are ready, and count 500 s later", front('set $spec "minReadySeconds" 500')),
+    case(
+        "post-start",
+        "install",
+        "container ingress is restarted, for its postStart hook failed",
+        front('set $main.lifecycle "postStart" (dict "exec" (dict "command" (list "/bin/nothing")))'),
+    ),
+    case(
+        "init-goes-on",
+        "install",
+        "init container wait has not ended",
+        front(f'set $pod "initContainers" (list {_ENDLESS})'),
+    ),
+    case(
+        "hook-goes-on",
+        "install",
+        "Pod migrate: post-install hook has not ended",
+        hook=hook("post-install", "import time; time.sleep(9999)"),
+    ),
+    case(
+        "test-goes-on",
+        "install",
+        "Pod gati-ingress-test: test hook has not ended, for restartPolicy: Always",
+        Edit("Pod", "gati-ingress-test", 'set $spec "restartPolicy" "Always"'),
+    ),
+    case("udp", "install", "no answer; gati-ingress: 80 to http by UDP", service(f'set {_PORT} "protocol" "UDP"')),
+    case(
+        "asked-elsewhere",
+        "install",
+        "nowhere.invalid:50051 does not answer",
+        Edit("ConfigMap", "gati-ingress-config", 'set .data "ROUTE_MANAGER_ADDR" "nowhere.invalid:50051"'),
     ),
     case("image", "install", "cannot pull image", back('set $main "image" "gati/none:9"')),
     case(
@@ -282,6 +344,13 @@ CASES = (
         "sets replicas beside its scaler",
         front('set $spec "replicas" 2'),
         values="staging",
+    ),
+    case(
+        "two-scalers",
+        "install",
+        "two scalers set the replicas of Deployment gati-ingress",
+        values="staging",
+        second=_SECOND_SCALER,
     ),
     case(
         "pdb-selector",
@@ -455,6 +524,14 @@ CASES = (
         Edit("NetworkPolicy", FRONT, 'set $spec "ingress" (list)'),
         values="prod",
     ),
+    case("no-liveness", "install", "does not say when it hangs", front('unset $main "livenessProbe"')),
+    case(
+        "liveness-lenient",
+        "install",
+        "container route-manager .* may hang for 10000 s",
+        back('set $main.livenessProbe "failureThreshold" 1000'),
+    ),
+    case("no-startup", "install", "does not say when it has begun", back('unset $main "startupProbe"')),
     case("no-resources", "install", "does not say what it needs", back('unset $main "resources"')),
     case(
         "writable", "install", "can write into its image", back('unset $main.securityContext "readOnlyRootFilesystem"')
@@ -653,7 +730,12 @@ CASES = (
             'set $spec "strategy" (dict "type" "RollingUpdate" "rollingUpdate" (dict "maxUnavailable" 1 "maxSurge" 0))'
         ),
     ),
-    case("failing-hook", "upgrade", "the database is away", hook=_FAILING_HOOK),
+    case(
+        "failing-hook",
+        "upgrade",
+        "the database is away",
+        hook=hook("pre-upgrade", "raise SystemExit('the database is away')"),
+    ),
     case(
         "prestop-fails",
         "changes",
@@ -700,6 +782,18 @@ CASES = (
         "disruption",
         "the budget allowed a second eviction",
         Edit("PodDisruptionBudget", FRONT, 'set (unset $spec "minAvailable") "maxUnavailable" "100%"'),
+    ),
+    case(
+        "deaf",
+        "rollback",
+        "pods did not end when they were told to",
+        front(f'set $main "command" (list "python3" "-c" {json.dumps(_DEAF)})'),
+    ),
+    case(
+        "no-way-back",
+        "failed-upgrade",
+        "there is no way back",
+        hook=hook("pre-rollback", "raise SystemExit('there is no way back')"),
     ),
     case("init-dropped", "failed-upgrade", "an upgrade that cannot succeed did", front('unset $pod "initContainers"')),
     case(

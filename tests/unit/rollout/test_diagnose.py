@@ -177,6 +177,29 @@ def test_what_should_have_ended_is_named_at_the_deadline(name: str, statuses: st
     assert all((one.patience, bool(one.container)) == (math.inf, True) for one in found)
 
 
+def test_a_container_whose_post_start_hook_fails_is_explained_by_it() -> None:
+    seen = scene("crash-loop")
+    pod = of_kind(seen, "Pod")
+    about = {"uid": pod["metadata"]["uid"], "fieldPath": "spec.containers{main}"}
+    event = {"metadata": {"uid": "e"}, "reason": "FailedPostStartHook", "type": "Warning", "involvedObject": about}
+    found = {
+        str(one.cause) for one in suspicions(replace(seen, events=[event])) if one.pod.endswith(pod["metadata"]["name"])
+    }
+    assert found == {"Deployment web: container main is restarted, for its postStart hook failed"}
+
+
+def test_pods_that_are_ready_and_do_not_count_yet() -> None:
+    def wait(seen: Scene) -> None:
+        deployment = of_kind(seen, "Deployment")
+        deployment["spec"]["minReadySeconds"] = 500
+        deployment["status"] = {"observedGeneration": 9, "readyReplicas": 2, "availableReplicas": 1}
+
+    found = [one for one in suspicions(changed(scene("never-ready"), wait)) if one.cause.kind == "unended"]
+    assert [str(one.cause) for one in found] == [
+        "Deployment web: its pods are ready, and count 500 s later (minReadySeconds)"
+    ]
+
+
 # -- what passes by itself ---------------------------------------------------------------------
 
 
