@@ -400,7 +400,7 @@ class Lab:
         return read_objects(found)
 
     def make_certificate(self, namespace: str) -> None:
-        """Put a certificate for the front, and for the nodes' addresses, into the Secret that the subject names."""
+        """Put a new certificate for the front, and for the nodes' addresses, into the Secret that the subject names."""
         chart = self.folder / "certificate"
         service = self.question.service
         given = {"addresses": self.addresses(), "names": [service, f"{service}.{namespace}.svc"]}
@@ -409,7 +409,7 @@ class Lab:
         write_atomic(chart / "values.yaml", json.dumps(given))
         text = Helm(self.tools.helm, self.runner).template(chart, release=self.subject.tls_secret)
         secret = read_manifests(text).one("Secret").data
-        self.api.create(dict(secret), namespace)
+        self.api.apply(dict(secret), namespace)
 
     # -- pods ----------------------------------------------------------------------------------
 

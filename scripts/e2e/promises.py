@@ -13,6 +13,7 @@ from scripts.cluster.api import Api
 from scripts.cluster.objects import Object, conditions, is_passing, labels_of, open_ports
 from scripts.core.errors import ApiError, ClusterError, ConfigError
 from scripts.core.waiting import until
+from scripts.e2e.discover import WORKLOADS
 from scripts.e2e.lab import Lab
 from scripts.e2e.reach import Place, allowed, guards, selects
 from scripts.e2e.report import Broken
@@ -20,7 +21,8 @@ from scripts.e2e.report import Broken
 _READING = frozenset({"get", "list", "watch"})
 _METRICS_API = "metrics.k8s.io"
 _SEVERAL = 2  # pods from which on a budget has something to guard
-_COMPONENT = "app.kubernetes.io/component"
+_COMPONENT, _INSTANCE = "app.kubernetes.io/component", "app.kubernetes.io/instance"
+_SELECTING = frozenset({"Service", "NetworkPolicy", "PodDisruptionBudget", *WORKLOADS})
 _SYNC_DEADLINE = 40.0  # seconds for a controller to have looked at what is new; an HPA is looked at every 15
 # Names in an expression that stand before what selects series: metrics, unless they are functions.
 _METRIC = re.compile(r"\b([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{")
@@ -137,8 +139,27 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
                         wrong += _leads(lab, f"{_label(document)}, peer", peer["podSelector"], ports, pods)
         elif document.kind in _ROUTES:
             wrong += _routed(_label(document), spec, documents)
-    demand(not wrong, "a selector leads nowhere", "pods, and ports that they open", "\n".join(sorted(set(wrong))))
+        if lab.subject.careful:
+            wrong += _too_wide(document, documents)
+    told = "pods of this release, and ports that they open"
+    demand(not wrong, "a selector leads nowhere, or too far", told, "\n".join(sorted(set(wrong))))
     return f"{sum(document.kind in ('Service', 'NetworkPolicy') for document in documents)} Services and policies"
+
+
+def _too_wide(document: Document, documents: Iterable[Document]) -> Iterator[str]:
+    """Whose pods an object selects that are not its own: of another release of the chart, or of another workload."""
+    spec = document.data.get("spec") or {}
+    selector = spec.get("podSelector") or spec.get("selector")
+    if document.kind == "Service" and selector:
+        selector = {"matchLabels": selector}
+    if document.kind not in _SELECTING or not selector:
+        return
+    for other in (one for one in documents if one.kind in WORKLOADS):
+        labels = labels_of(other.data["spec"]["template"])
+        if document.kind in WORKLOADS and document is not other and selects(selector, labels):
+            yield f"{_label(document)} selects the pods of {_label(other)}"
+        if _INSTANCE in labels and selects(selector, {**labels, _INSTANCE: "another"}):
+            yield f"{_label(document)} selects the pods of other releases of the chart, too"
 
 
 def _counts(service: Mapping[str, Any], port: Mapping[str, Any]) -> bool:
@@ -207,7 +228,7 @@ def policies_fit(lab: Lab, namespace: str, objects: str) -> str:
             demand(allowed(policies, places[source], names, 53, protocol), told, f"port 53, {protocol}, of kube-dns")
     for way in lab.subject.barred:
         source, target, port = _way(way, places)
-        told = f"the policies let {_who(source)} ask {target}"
+        told = f"the policies let {_who(source)} ask {_who(target)}"
         demand(not allowed(policies, places[source], places[target], port), told, f"port {port} is closed to it")
     return f"{len(policies)} policies, {len(lab.subject.flows)} ways open, {len(lab.subject.barred)} barred"
 

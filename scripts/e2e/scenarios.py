@@ -24,6 +24,7 @@ from scripts.e2e.steps import (
     answered_routes,
     await_configured,
     budget_of,
+    certificate,
     delete_pod,
     demand_idempotent,
     demand_images,
@@ -313,6 +314,17 @@ def changes(lab: Lab, journal: Journal) -> None:
             outside, targets = lab.open(namespace, port="https")
             demand(outside.scheme == "https", "the Service does not offer HTTPS", "https", ", ".join(outside.asked))
             journal.detail(f"{len(targets)} nodes; {promises.monitored(lab, namespace, namespace)}")
+        if lab.subject.careful:
+            with journal.step("TLS: a new certificate is followed, and replaces no pod"):
+                there, before = pod_uids(lab, namespace), {certificate(target) for target in targets}
+                lab.make_certificate(namespace)
+                nudge_kubelets(lab, namespace)
+                lab.api.wait(
+                    lambda: None if before & {certificate(target) for target in targets} else True,
+                    what="the new certificate to be served",
+                    deadline=_ROUTES_DEADLINE,
+                )
+                demand(there == pod_uids(lab, namespace), "a new certificate replaced pods")
     lab.forget(namespace)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import signal
+import ssl
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from typing import Any
+from urllib.parse import urlsplit
 
 from scripts.chart.manifests import Document
 from scripts.cluster.objects import Object, is_ready, labels_of
@@ -31,6 +33,7 @@ from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
 _NATIVE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
 _ENFORCED = "pod-security.kubernetes.io/enforce"
 _GENERATION = "deprecated.daemonset.template.generation"
+_TLS_DEADLINE = 5.0
 _ENDING_DEADLINE = 30.0  # of pods that end, and of the nodes that hear of it
 
 
@@ -291,6 +294,12 @@ def nudge_kubelets(lab: Lab, namespace: str) -> None:
     note = {"metadata": {"annotations": {"gati-e2e/looked-at": datetime.now(UTC).isoformat()}}}
     for pod in lab.pods(namespace):
         lab.api.patch("Pod", pod["metadata"]["name"], namespace, note)
+
+
+def certificate(url: str) -> str:
+    """The certificate that an https server shows, as PEM."""
+    parts = urlsplit(url)
+    return ssl.get_server_certificate((str(parts.hostname), parts.port or 443), timeout=_TLS_DEADLINE)
 
 
 def is_native(item: Object) -> bool:

@@ -494,6 +494,18 @@ CASES = (
         'serviceaccount "?(gati-ingress|route-manager)"? not found',
         Edit("ServiceAccount", BACK, drop()),
     ),
+    case(
+        "selects-other-releases",
+        "install",
+        "Service gati-ingress selects the pods of other releases of the chart, too",
+        service('unset $spec.selector "app.kubernetes.io/instance"'),
+    ),
+    case(
+        "selects-both",
+        "install",
+        "Deployment route-manager selects the pods of Deployment gati-ingress",
+        back('unset $spec.selector.matchLabels "app.kubernetes.io/component"'),
+    ),
     case("priority", "install", "no PriorityClass with name nothing", back('set $pod "priorityClassName" "nothing"')),
     case("pull-policy", "install", "cannot pull image", back('set $main "imagePullPolicy" "Always"')),
     case(
@@ -515,6 +527,13 @@ CASES = (
         "install",
         "the policies let a stranger ask route-manager",
         Edit("NetworkPolicy", BACK, 'unset (first $spec.ingress) "from"'),
+        values="prod",
+    ),
+    case(
+        "policy-outwards",
+        "install",
+        "the policies let route-manager ask a stranger",
+        Edit("NetworkPolicy", BACK, 'set $spec "egress" (list dict)'),
         values="prod",
     ),
     case(
@@ -701,6 +720,16 @@ CASES = (
         "changes",
         "Deployment gati-ingress: another field manager owns what the chart sets",
         front('set $spec "replicas" 2'),
+    ),
+    case(
+        "tls-subpath",
+        "changes",
+        "the new certificate to be served",
+        front(
+            'set $main "volumeMounts" (fromJsonArray (toJson $main.volumeMounts | replace '
+            '`"mountPath":"/etc/gati/tls","name":"tls"` `"mountPath":"/etc/gati/tls/tls.crt","name":"tls",'
+            '"subPath":"tls.crt"},{"mountPath":"/etc/gati/tls/tls.key","name":"tls","subPath":"tls.key"`))'
+        ),
     ),
     case("tls-mount", "changes", "volume|TLS|tls", front('set $main "volumeMounts" (list (first $main.volumeMounts))')),
     case(

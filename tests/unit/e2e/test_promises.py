@@ -137,6 +137,33 @@ def test_a_policy_for_a_port_that_nobody_opens() -> None:
     assert "NetworkPolicy web leads to port 9" in refused(promises.selected, lab, "space", "space")
 
 
+INSTANCE, PART = "app.kubernetes.io/instance", "app.kubernetes.io/component"
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        ((), ""),
+        ((INSTANCE,), "Deployment web selects the pods of other releases of the chart, too"),
+        ((PART,), "Deployment web selects the pods of Deployment store"),
+    ],
+)
+def test_a_selector_that_reaches_too_far(left: tuple[str, ...], told: str) -> None:
+    def workload(name: str, *left: str) -> dict[str, Any]:
+        labels = {INSTANCE: "gati", PART: name}
+        wanted = {key: value for key, value in labels.items() if key not in left}
+        spec = {"selector": {"matchLabels": wanted}, "template": {"metadata": {"labels": labels}}}
+        return {"kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+
+    lab = Cluster(workload("web", *left), workload("store"), pods=[])
+    assert promises.selected(lab, "space", "space")  # many charts do it, and get along
+    lab.subject = Subject("gati", careful=True)
+    if told:
+        assert told in refused(promises.selected, lab, "space", "space")
+    else:
+        promises.selected(lab, "space", "space")
+
+
 def test_of_a_named_port_only_pods_that_name_it_are_sent_requests() -> None:
     """The tests that `helm create` writes bear the labels that its Service selects."""
     test = pod("web-test", container={"ports": []})
