@@ -196,7 +196,7 @@ def _ignored(folder: Path) -> Any:
     """`ignored(path, is_folder)` by the folder's `.helmignore`, whose patterns are simpler than git's."""
     file = folder / ".helmignore"
     lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
-    patterns = [line.strip() for line in lines if line.strip() and not line.startswith(("#", "!"))]
+    patterns = ["templates/.?*", *(line.strip() for line in lines if line.strip() and not line.startswith(("#", "!")))]
 
     def ignored(path: str, is_folder: bool) -> bool:
         for pattern in patterns:

@@ -17,7 +17,7 @@ from scripts.core.paths import matching, shown
 
 def selected(config: Config, runner: Runner, *, changed: str | None = None) -> tuple[Chart, ...]:
     """The charts of the project, or those that differ from the merge base with the revision `changed`, uncommitted
-    changes included; a chart changes with those that it depends on by `file://`.
+    changes included; a chart changes with those that it depends on by `file://`, and with what its symlinks lead to.
 
     In the order of dependency. Raises ConfigError, ChartError, GitError.
     """
@@ -31,7 +31,8 @@ def selected(config: Config, runner: Runner, *, changed: str | None = None) -> t
     dirty: set[Path] = set()
     for chart in charts:  # each after those it depends on
         path = chart.path.resolve()
-        own = any(file.is_relative_to(path) for file in files)
+        linked = (found.resolve() for found in chart.path.rglob("*") if found.is_symlink())
+        own = any(file.is_relative_to(place) for place in (path, *linked) for file in files)
         if own or not dirty.isdisjoint(_needed(chart)):
             dirty.add(path)
     return tuple(chart for chart in charts if chart.path.resolve() in dirty)

@@ -67,13 +67,13 @@ def rendered(work: Workspace, *, values: Iterable[Path], kube_versions: Sequence
         render.store(plan, outcome, work.config.result(plan.subject.name, "manifests"))
     objects = sum(len(one.manifests) for one in outcome.renders)
     verdict = f"{objects} objects of {len(outcome.renders)} renders"
-    return Part(plan.chart, verdict, outcome.notes(), render.make_index(plan, outcome))
+    return Part(plan.subject, verdict, outcome.notes(), render.make_index(plan, outcome))
 
 
 def checked(work: Workspace, *, values: Iterable[Path], kube_versions: Sequence[str]) -> Part:
     """`invoke kubeconform-check` of one of several charts."""
     outcome = validate.check_chart(work, values=values, kube_versions=kube_versions)
-    chart, problems = outcome.plan.chart, outcome.problems()
+    chart, problems = outcome.plan.subject, outcome.problems()
     _keep(work, chart, "kubeconform.json", outcome.report())
     told = tuple(f"{one.source}: {one.kind}/{one.name}: {one.message} ({where})" for one, where in problems)
     verdict = (

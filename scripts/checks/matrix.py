@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scripts.chart.contents import Contents, read_contents
-from scripts.chart.dependencies import demand_dependencies, is_local, provide_dependencies
+from scripts.chart.dependencies import demand_dependencies, dependencies, is_local, provide_dependencies
 from scripts.chart.kubeversion import minor, supported
 from scripts.chart.source import Chart, check_sources, read_chart, read_yaml
 from scripts.checks.kubeconform import Tolerance
@@ -221,11 +221,8 @@ def _tolerance(contents: Contents, clusters: Clusters | None, config: Config) ->
             raise ConfigError("[tool.gati] skip_kinds cannot be used", expected=form, found=entry)
         skipped[kind] = reason
     unproven = {}
-    for name in contents.asked if clusters else ():
-        group_version = "/".join(name.split("/")[:2])
-        if clusters and not clusters.owned_by_kubernetes(_group(name)):
-            unproven[group_version] = "rendered to see what templates do on a cluster that serves it"
-        elif name == group_version:
+    for name in contents.asked:
+        if clusters and name.count("/") < 2 and clusters.owned_by_kubernetes(_group(name)):
             unproven[name] = "helm tells every template that asks that the cluster serves it"
     return Tolerance(skipped, unproven)
 
@@ -246,11 +243,13 @@ def read_plan(work: Workspace, *, values: Iterable[Path] = (), kube_versions: It
     """
     schemas, config = schemas_of(work), work.config
     chart, library = read_chart(config.chart, config.values), None
+    provide_dependencies(chart, work.helm, work.say)
+    demand_dependencies(chart)
     if chart.metadata.get("type") == "library" and (user := _test_chart(chart, config)):
+        if _others(user, chart):
+            provide_dependencies(user, work.helm, work.say)
+            demand_dependencies(user)
         chart, library = user, chart
-    else:
-        provide_dependencies(chart, work.helm, work.say)
-        demand_dependencies(chart)
     plan = make_plan(
         chart, schemas.minors(), values=values, kube_versions=kube_versions, clusters=schemas, config=config
     )
@@ -265,19 +264,28 @@ def read_plan(work: Workspace, *, values: Iterable[Path] = (), kube_versions: It
 
 
 def _test_chart(library: Chart, config: Config) -> Chart | None:
-    """The chart of tests that renders `library`: the one of the configuration, or one that depends on it by path."""
+    """The chart of tests that renders `library`: the one of the configuration, or one that depends on it by path.
+
+    Of several, the one that depends on the fewest others.
+    """
     if config.test_chart:
         return read_chart(library.path / config.test_chart)
     near = [library.path, library.path.parent, library.path.parent.parent]
     places = [
         file.parent for folder in near for depth in ("*", "*/*") for file in sorted(folder.glob(f"{depth}/Chart.yaml"))
     ]
+    users = []
     for place in dict.fromkeys(places):
         with contextlib.suppress(ChartError):
             user = read_chart(place)
             if user.metadata.get("type") != "library" and is_local(user, library.path):
-                return user
-    return None
+                users.append(user)
+    return min(users, key=lambda user: _others(user, library), default=None)
+
+
+def _others(user: Chart, library: Chart) -> int:
+    """How many dependencies `user` has beside `library`."""
+    return sum(one.name != library.name for one in dependencies(user))
 
 
 @contextlib.contextmanager
@@ -288,8 +296,9 @@ def renderable(chart: Chart, library: Chart | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix=owned("library")) as scratch:
         copy = Path(scratch) / chart.path.name
-        shutil.copytree(chart.path, copy, ignore=shutil.ignore_patterns("Chart.lock", "charts"))
-        shutil.copytree(library.path, copy / "charts" / library.name)
+        packed = f"{library.name}-[v0-9]*.tgz"
+        shutil.copytree(chart.path, copy, ignore=shutil.ignore_patterns("Chart.lock", packed))
+        shutil.copytree(library.path, copy / "charts" / library.name, dirs_exist_ok=True)
         yield copy
 
 

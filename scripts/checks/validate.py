@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import Manifests
 from scripts.checks.kubeconform import Kubeconform, Problem
-from scripts.checks.matrix import SCHEMA_VERSION, Plan, Spread, read_plan, spans, spread
+from scripts.checks.matrix import ASKED, SCHEMA_VERSION, Plan, Spread, read_plan, spans, spread
 from scripts.checks.render import Render, Rendered, render
 from scripts.checks.schemas import schemas_of
 from scripts.core.errors import FindingsError, ReleaseError
@@ -133,14 +133,28 @@ def validate(plan: Plan, rendered: Rendered, checker: Checker) -> Validation:
     checked = (
         Checked(one.values, version, tuple(str(d.identity) for d in one.manifests), problems)
         for version, several in by_version.items()
-        for one, problems in zip(several, verdicts[version], strict=True)
+        for one, problems in zip(several, _borne(several, verdicts[version]), strict=True)
     )
     return Validation(plan, tuple(checked), rendered.notes(), rendered.unreached)
 
 
+def _borne(renders: Sequence[Render], found: Sequence[tuple[Problem, ...]]) -> Iterator[tuple[Problem, ...]]:
+    """`found`, with an object without a schema accepted that is there only where every API is ASKED for."""
+    sides = tuple(zip(renders, found, strict=True))
+    elsewhere = {one for side, problems in sides if side.way != ASKED for one in problems}
+    reason = "rendered to see what templates do on a cluster that serves what they ask for"
+    for side, problems in sides:
+        yield tuple(
+            replace(one, accepted=one.accepted or reason)
+            if side.way == ASKED and one.unchecked and one not in elsewhere
+            else one
+            for one in problems
+        )
+
+
 def demand_valid(outcome: Validation) -> None:
     """Raises FindingsError when an object of `outcome` has a problem, or there is none at all."""
-    chart, found = outcome.plan.chart, outcome.problems()
+    chart, found = outcome.plan.subject, outcome.problems()
     told = many(len(found), "problem")
     if any(not problem.unchecked for problem, _ in found):
         raise FindingsError(f"{chart.name} {chart.version} renders objects that Kubernetes would refuse", found=told)

@@ -406,14 +406,32 @@ class TestCapabilities:
         ]
         assert len({render["sha256"] for render in told["renders"]}) == 2
 
+    def test_what_is_there_because_the_toolkit_says_that_an_api_is_served_is_borne(
+        self, cli: Cli, tmp_path: Path
+    ) -> None:
+        """Of other groups than the one that the template asks for, too."""
+        secret = "apiVersion: gen.example.com/v1\nkind: Password\nmetadata: {name: p}\n"
+        asked = "{{ if .Capabilities.APIVersions.Has `a.example.com/v1/Store` }}\n" + secret + "{{ end }}\n"
+        chart = write_chart(tmp_path / "asks", "asks", map=config_map("a"), secret=asked)
+        check = ("kubeconform-check", "--chart", chart, "--kube-version", "1.30")
+        told = cli(*check)
+        assert "Password/p is not checked: rendered to see what templates do" in told.stderr
+        told.fine()
+        (chart / "templates" / "secret.yaml").write_text(secret + "---\n" + asked.replace("name: p", "name: q"))
+        told = cli(*check)
+        assert "Password/p" in told.stdout
+        assert "Password/q" not in told.stdout
+        told.refused("renders objects that are not checked")
+
     def test_templates_that_render_nothing_are_named_and_no_object_is_no_success(
         self, cli: Cli, tmp_path: Path
     ) -> None:
         guarded = "{{ if .Values.on }}\n" + config_map("a") + "{{ end }}\n"
         chart = write_chart(tmp_path / "quiet", "quiet", map=guarded)
+        (chart / "templates" / ".helmignore").write_text("*.swp\n")  # which helm never renders
         (chart / "values.yaml").write_text("on: false\n")
         cli("kubeconform-check", "--chart", chart, "--kube-version", "1.30").refused(
-            "renders no object", "templates/map.yaml", "ci/"
+            "renders no object", "found:    templates/map.yaml\n", "ci/"
         )
 
 
@@ -490,6 +508,27 @@ class TestDependencies:
         assert "rendered through" in told.stderr
         assert "lib 0.1.0: 1 objects of 1 renders are valid" in told.fine()
         assert (cli.dist / "lib.kubeconform.json").is_file()  # where the report looks for it
+        (tmp_path / "gati.toml").write_text('charts = ["lib"]\n')
+        told = cli("kubeconform-check", "--chart", tmp_path, "--all", "--kube-version", "1.30")
+        assert "lib 0.1.0" in told.fine()
+        (cli.dist / "lib.kubeconform.json").unlink()
+        cli("kubeconform-check", "--chart", tmp_path, "--all", "--kube-version", "1.30").fine()
+        assert (cli.dist / "lib.kubeconform.json").is_file()
+
+    def test_a_chart_that_uses_a_library_may_need_others_too(self, cli: Cli, tmp_path: Path) -> None:
+        library = write_chart(tmp_path / "lib", "lib", "type: library\n")
+        (library / "templates" / "_map.tpl").write_text('{{- define "lib.map" }}' + config_map("made") + "{{ end }}")
+        write_chart(tmp_path / "far", "far", map=config_map("far"))
+        needs = "{{name: {0}, version: 0.1.0, repository: 'file://../{0}'}}".format
+        both = f"dependencies: [{needs('lib')}, {needs('far')}]\n"
+        write_chart(tmp_path / "a-user", "a-user", both, map='{{ include "lib.map" . }}\n')
+        told = cli("kubeconform-check", "--chart", library, "--kube-version", "1.30")
+        assert "lib 0.1.0: 2 objects of 1 renders are valid" in told.fine()
+        write_chart(tmp_path / "user", "user", f"dependencies: [{needs('lib')}]\n", map='{{ include "lib.map" . }}\n')
+        assert (
+            "1 objects of 1 renders are valid"
+            in cli("kubeconform-check", "--chart", library, "--kube-version", "1.30").fine()
+        )  # who needs the library alone, needs nothing from elsewhere
 
 
 class TestObjects:
@@ -605,6 +644,13 @@ class TestManyCharts:
         charts.write("base", config_map("changed"))
         assert charts.names("kubeconform-check", "--changed", "start") == ["base", "top"]
         assert json.loads((cli.dist / "top.kubeconform.json").read_text())["objects"] > 0
+        (charts.project / "charts" / "other" / "files").mkdir()
+        link = charts.project / "charts" / "other" / "files" / "base.yaml"
+        link.symlink_to("../../base/templates/map.yaml")  # it changes with what it leads to
+        charts.commit("linked")
+        charts.write("base", config_map("changed-again"))
+        assert charts.names("lint", "--changed", "linked") == ["base", "other", "top"]
+        link.unlink()
         charts.write("other", "a: [\n")
         told = cli("template", "--all", "--chart", charts.project)
         assert "base 0.1.0" in told.stdout
