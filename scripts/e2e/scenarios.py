@@ -646,12 +646,13 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
                     rollout.upgrade(target, deadline=lab.deadline, rollback_on_failure=True)
                 except RolloutFailed as error:
                     journal.detail(error.message)
+                    became = str(error.found)
                 else:
                     if not lab.pods(namespace):
                         raise Untested("an upgrade that fails: no pod runs")
                     raise ClusterError(f"an upgrade that cannot succeed did: {what}")
                 status = rollout.status()
-                demand(status == "deployed", "the release was not rolled back", "deployed", str(status))
+                demand(status == "deployed", "the release was not rolled back", "deployed", f"{status}: {became}")
                 demand_same(before, taken(lab, namespace))
         if lab.subject.versioned:
             with journal.step("helm is killed in the middle of an upgrade"):

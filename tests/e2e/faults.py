@@ -242,7 +242,7 @@ CASES = (
         "Pod gati-ingress-test: test hook has not ended, for restartPolicy: Always",
         Edit("Pod", "gati-ingress-test", 'set $spec "restartPolicy" "Always"'),
     ),
-    case("udp", "install", "no answer; gati-ingress: 80 to http by UDP", service(f'set {_PORT} "protocol" "UDP"')),
+    case("udp", "install", "no answer; .*gati-ingress: 80 to http by UDP", service(f'set {_PORT} "protocol" "UDP"')),
     case(
         "asked-elsewhere",
         "install",
