@@ -45,7 +45,29 @@ _EXECUTING = re.compile(r'^executing ".*" at (<.*>):$')
 _FAILED = re.compile(r"^(?:execution|parse) error at \((\S+?):(\d+)(?::(\d+))?\): (.*)$", re.DOTALL)
 _RENDERED = re.compile(r"^(?:YAML parse error on|error validating) (\S+): (?:error converting YAML to JSON: )?(.*)$")
 _MISSING_CHARTS = re.compile(r"found in Chart\.yaml, but missing in charts/ directory: (.*)$")
+# What Go's readers of YAML and JSON say, and what it means of Chart.yaml and of what is rendered.
 _UNKNOWN = re.compile(r'json: unknown field "(.+)"$')
+_TWICE = re.compile(r'line (\d+): key "(.+)" already set in map$')
+_MISTYPED = re.compile(r"json: cannot unmarshal (\w+) into Go struct field Metadata\.(\w+) of type (\S+)$")
+_NO_OBJECT = re.compile(
+    r".*json: cannot unmarshal (\w+) into Go value of type \w+\.(?:SimpleHead|k8sYamlStruct)$", re.DOTALL
+)
+_KINDS = {
+    "string": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "[": "a list",
+    "object": "a mapping",
+    "m": "a mapping",
+}
+_LOOKED_FOR = re.compile(r'^failing loading "file:///([^"]+)".*')
+_NOT_FOUND = re.compile(r'^json-pointer in "file:///values.schema.json(#[^"]*)" not found$')
+# What helm says of a .helmignore, which it does not name.
+_IGNORE = {
+    "double-star (**) syntax is not supported": "double-star (**) syntax is not supported",
+    "syntax error in pattern": "syntax error in pattern",
+    "Chart.yaml file is missing": "Chart.yaml is among what it ignores",
+}
 _INVALID = re.compile(r"^validation: chart\.metadata\.(\w+) (.*)$", re.DOTALL)
 MISSING = "dependencies are missing in charts/: "
 _REQUIRES = re.compile(r"^chart requires kubeVersion: (.*) which is incompatible with Kubernetes (\S+)$")
@@ -277,7 +299,14 @@ def read_complaints(text: str, chart: Path, values: Sequence[Path] = ()) -> tupl
     if _FRAME.match(text.splitlines()[0] if text else ""):
         return (_execution(text, chart),)
     if found := _RENDERED.match(text):
-        return (Complaint(f"renders text that is not valid: {found.group(2)}", file=_source(chart, found.group(1))),)
+        file = _source(chart, found.group(1))
+        if none := _NO_OBJECT.match(found.group(2)):
+            return (Complaint(f"renders {_kind(none[1])}, which is no object", file=file),)
+        return (Complaint(f"renders text that is not valid: {found.group(2)}", file=file),)
+    if of_chart := _of_chart(text, chart):
+        return (of_chart,)
+    if text in _IGNORE and (chart / ".helmignore").is_file():
+        return (Complaint(_IGNORE[text], file=chart / ".helmignore"),)
     if found := _MISSING_CHARTS.search(text):
         return (
             Complaint(
@@ -336,25 +365,51 @@ def _lint_complaints(
     level: str, place: str, message: str, chart: Path, values: Sequence[Path]
 ) -> tuple[Complaint, ...]:
     message = message.strip()
-    if place == "values.yaml" and (_SCHEMA_LINE.match(message) or "is not valid against metaschema" in message):
+    if place == "values.yaml" and (
+        _SCHEMA_LINE.match(message)
+        or re.match(r"failing loading|json-pointer in|.* is not valid against meta", message)
+    ):
         return _schema_complaints(message, chart, values)
+    if message == "directory does not exist":
+        return (Complaint(f"there is no {place}", level=level),)
+    if found := re.match(r"unable to load chart\s+(.*)", message, re.DOTALL):
+        return read_complaints(found[1], chart, values)
     if place == "templates/" or message.startswith(_SCHEMA):
         return tuple(replace(complaint, level=level) for complaint in read_complaints(message, chart, values))
     file = chart / place.rstrip("/") if place else None
     if found := re.match(r"^chart directory is missing these dependencies: (.*)$", message):
         return read_complaints(f"found in Chart.yaml, but missing in charts/ directory: {found.group(1)}", chart)
-    if found := _UNKNOWN.search(message):
-        message, line = f"helm knows no field {found[1]!r}", line_of(chart / place, [found[1]])
-        return (Complaint(message, level=level, file=chart / place, line=line),)
+    if place == "Chart.yaml" and (of_chart := _of_chart(message, chart)):
+        return (replace(of_chart, level=level),)
+    if none := _NO_OBJECT.match(message):
+        message = f"renders {_kind(none[1])}, which is no object"
     message = message.replace("error converting YAML to JSON: ", "").replace("\n\t", ": ")
     return (Complaint(message, level=level, file=file if file and file.exists() else None),)
+
+
+def _of_chart(message: str, chart: Path) -> Complaint | None:
+    """What a message about a Chart.yaml that cannot be read says of a key; None where it says nothing of one."""
+    file = chart / "Chart.yaml"
+    if found := _MISTYPED.search(message):
+        given, key, wanted = found.groups()
+        words = f"{key} must be {_kind(wanted if wanted in _KINDS else wanted[0])}, and is {_kind(given)}"
+        return Complaint(words, file=file, line=line_of(file, [key]))
+    if found := _UNKNOWN.search(message):
+        return Complaint(f"helm knows no field {found[1]!r}", file=file, line=line_of(file, [found[1]]))
+    if found := _TWICE.search(message):
+        return Complaint(f"the key {found[2]!r} stands twice", file=file, line=int(found[1]))
+    return None
+
+
+def _kind(word: str) -> str:
+    return _KINDS.get(word, f"a {word}")
 
 
 def _schema_complaints(text: str, chart: Path, values: Sequence[Path]) -> tuple[Complaint, ...]:
     """The schema's objections, one a key, with the line of the key in the values file that sets it."""
     if "is not valid against metaschema" in text:
         reasons = [
-            found.group(0).strip("- ") for found in _SCHEMA_LINE.finditer(text) if "failed" not in found.group(2)
+            found.group(0).strip("- ") for found in _SCHEMA_LINE.finditer(text) if not found.group(3).endswith("failed")
         ]
         return (Complaint(f"is no valid JSON schema: {'; '.join(reasons)}", file=chart / "values.schema.json"),)
     objections: list[tuple[list[str], str]] = []
@@ -366,7 +421,9 @@ def _schema_complaints(text: str, chart: Path, values: Sequence[Path]) -> tuple[
             if line.endswith(":") and (chart / "charts" / line[:-1]).exists():
                 subchart = [line[:-1]]
             elif line.strip() and not line.endswith(":"):
-                return (Complaint(f"cannot be used: {line.strip()}", file=chart / "values.schema.json"),)
+                words = _LOOKED_FOR.sub(r"refers to \1, and helm reads no other file of the chart", line.strip())
+                words = _NOT_FOUND.sub(r"refers to \1, which it does not have", words)
+                return (Complaint(f"cannot be used: {words}", file=chart / "values.schema.json"),)
             continue
         indent, message = len(found.group(1)), unescaped(found.group(3).strip())
         if choice is not None and indent > choice:

@@ -153,7 +153,7 @@ def helm_rules(
             continue  # said by `chart_rules` and `schema_rules`, once
         if complaint.message.startswith(MISSING):
             continue  # said by `dependency_rules`
-        if umbrella and complaint.message == "directory does not exist":
+        if umbrella and complaint.message == "there is no templates/":
             continue
         message = f"{complaint.key}: {complaint.message}" if complaint.key else complaint.message
         message += f" (next: {complaint.run})" if complaint.run else ""
@@ -216,9 +216,10 @@ def yaml_rules(file: Path, rules: YamlLintConfig) -> Iterator[Finding]:
         try:
             read_yaml(file, ValuesError)
         except ValuesError as error:
-            several = error.message.endswith(SEVERAL)
+            place, several, _ = error.message.partition(f": {SEVERAL}")
+            line = int(place.rpartition(":")[2]) if several else None
             what = SEVERAL if several else f"{error.message.rpartition(': ')[2]}, but a {error.found}"
-            yield Finding("error", "values", what, file)
+            yield Finding("error", "values", what, file, line)
 
 
 def file_rules(chart: Chart) -> Iterator[Finding]:
@@ -277,7 +278,7 @@ def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
     yield from _maintainers(metadata.get("maintainers"), found)
     for key in ("icon", "home"):
         value = metadata.get(key)
-        if key not in metadata or (isinstance(value, str) and re.match(r"^(https?://|data:)\S+$", value)):
+        if value is None or (isinstance(value, str) and re.match(r"^(https?://|data:)\S+$", value)):
             continue
         if isinstance(value, str) and (key == "home" or _URL.match(value)):  # which helm takes
             yield found("warning", f"{key} {value!r} is no address that somebody can open", key)

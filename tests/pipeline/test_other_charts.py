@@ -586,7 +586,7 @@ class TestLint:
             cli(task, "--chart", chart).refused(told, "keep one document")
         found = cli("lint", "--chart", chart)
         found.refused("is not clean")
-        assert "holds a further document" in found.stdout
+        assert "a-values.yaml:2" in found.stdout
 
 
 class Charts:

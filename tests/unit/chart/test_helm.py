@@ -16,6 +16,8 @@ def chart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "demo"
     (folder / "templates").mkdir(parents=True)
+    (folder / "templates" / "a.yaml").write_text("")
+    (folder / ".helmignore").write_text("a\n")
     (folder / "Chart.yaml").write_text(
         "apiVersion: v2\nname: demo\nversion: x\nkubeVersion: '>=1.30'\ndependencies: []\n"
     )
@@ -56,6 +58,38 @@ SCHEMA = "Error: values don't meet the specifications of the schema(s) in the fo
             'Error: template: demo/templates/a.yaml:2:5: executing "demo/templates/a.yaml" at <include "x" .>: error '
             'calling include: template: demo/templates/_x.tpl:9:2: executing "x" at <index .a "b">: no: such thing',
             'demo/templates/_x.tpl:9: no: such thing at <index .a "b"> (included by demo/templates/a.yaml:2)',
+        ),
+        (
+            "Error: cannot load Chart.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
+            "string into Go struct field Metadata.dependencies of type []*v2.Dependency",
+            "demo/Chart.yaml:5: dependencies must be a list, and is text",
+        ),
+        (
+            "Error: YAML parse error on demo/templates/a.yaml: error unmarshaling JSON: while decoding JSON: json: "
+            "cannot unmarshal array into Go value of type util.SimpleHead",
+            "demo/templates/a.yaml: renders a list, which is no object",
+        ),
+        (
+            "Error: double-star (**) syntax is not supported",
+            "demo/.helmignore: double-star (**) syntax is not supported",
+        ),
+        ("Error: syntax error in pattern", "demo/.helmignore: syntax error in pattern"),
+        ("Error: Chart.yaml file is missing", "demo/.helmignore: Chart.yaml is among what it ignores"),
+        (
+            SCHEMA + 'failing loading "file:///schemas/a.json": open /schemas/a.json: no such file or directory',
+            "demo/values.schema.json: cannot be used: refers to schemas/a.json, and helm reads no other file of the "
+            "chart",
+        ),
+        (
+            SCHEMA + 'json-pointer in "file:///values.schema.json#/$defs/a" not found',
+            "demo/values.schema.json: cannot be used: refers to #/$defs/a, which it does not have",
+        ),
+        (
+            SCHEMA + '"file:///values.schema.json#" is not valid against metaschema: jsonschema validation failed with '
+            "'https://json-schema.org/draft/2020-12/schema#'\n- at '': 'allOf' failed\n"
+            "  - at '/properties/a/pattern': '(?!x)' is not valid regex: invalid syntax",
+            "demo/values.schema.json: is no valid JSON schema: at '/properties/a/pattern': '(?!x)' is not valid regex: "
+            "invalid syntax",
         ),
         (
             "Error: chart requires kubeVersion: >=1.30 which is incompatible with Kubernetes v1.28.0",
@@ -101,6 +135,30 @@ def test_each_key_is_a_complaint_in_the_file_that_sets_it(chart: Path, tmp_path:
         "prod.yaml: x: no such key in values.schema.json",
         "prod.yaml: y: no such key in values.schema.json",
         "prod.yaml:2: image.tag: got number, want string",
+    ]
+
+
+def test_what_lint_says_more_than_once_is_told_once(chart: Path) -> None:
+    words = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
+    typed = f"{words}string into Go struct field Metadata.kubeVersion of type bool"
+    unsettled = 'failing loading "file:///a.json": open /a.json: no such file or directory'
+    stdout = (
+        f"[ERROR] Chart.yaml: unable to parse YAML\n\t{typed}\n"
+        f"[ERROR] templates/: cannot load Chart.yaml: {typed}\n"
+        f"[ERROR] : unable to load chart\n\tcannot load Chart.yaml: {typed}\n"
+        "[WARNING] Chart.yaml: failed to strictly parse chart metadata file\n"
+        '\tyaml: unmarshal errors:\n  line 2: key "name" already set in map\n'
+        "[WARNING] templates/: directory does not exist\n"
+        f"[ERROR] values.yaml: {unsettled}\n"
+        f"[ERROR] templates/: {SCHEMA.removeprefix('Error: ')}{unsettled}\n"
+        f"[ERROR] templates/a.yaml: unable to parse YAML\n\t{words}string into Go value of type rules.k8sYamlStruct\n"
+    )
+    assert [str(one) for one in read_lint(Result((), 1, stdout, "", 0.0), chart)] == [
+        "demo/Chart.yaml:4: kubeVersion must be true or false, and is text",
+        "demo/Chart.yaml:2: the key 'name' stands twice",
+        "there is no templates/",
+        "demo/values.schema.json: cannot be used: refers to a.json, and helm reads no other file of the chart",
+        "demo/templates/a.yaml: renders text, which is no object",
     ]
 
 

@@ -82,6 +82,7 @@ def test_a_merge_that_nobody_has_settled_in_any_file(tmp_path: Path) -> None:
 class TestChart:
     def test_a_good_one(self, tmp_path: Path) -> None:
         assert found(chart_of(tmp_path, GOOD)) == []
+        assert found(chart_of(tmp_path, GOOD + "icon:\nhome:\n")) == []  # as good as absent
 
     @pytest.mark.parametrize(
         ("old", "new", "level", "line", "words"),
