@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 )
 def report(work: Workspace, compare: str | None = None, open_: bool = False, picture: str = "") -> Shown:
     """Put what the runs found on one page, dist/report.html, and say what is not covered."""
+    import shlex
     import webbrowser
 
     from scripts import present
@@ -32,7 +33,8 @@ def report(work: Workspace, compare: str | None = None, open_: bool = False, pic
     from scripts.report import page, record
 
     earlier = comparing.read_earlier(Path(compare)) if compare else None  # which may be the file that is replaced now
-    made = record.make_record(work.config, read_chart(work.config.chart))
+    flags = f" --chart {shlex.quote(str(given))}" if (given := work.overrides.get("chart")) else ""
+    made = record.make_record(work.config, read_chart(work.config.chart), flags)
     if earlier:
         made["comparison"] = comparing.compare(earlier, made)
     target = work.config.dist / "report.html"

@@ -16,11 +16,15 @@ _SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
 @dataclass
 class Inputs:
-    """The results in `dist` of one chart. `gaps` collects what is not covered, in words, each with its command."""
+    """The results in `dist` of one chart, to which `flags` lead our tasks.
+
+    `gaps` collects what is not covered, in words, each with its command.
+    """
 
     dist: Path
     name: str
     version: str
+    flags: str = ""
     gaps: list[str] = field(default_factory=list)
 
     def read(self, file: Path, what: str, command: str) -> dict[str, Any]:
@@ -50,8 +54,13 @@ class Inputs:
 
     def absent(self, why: str, command: str) -> dict[str, Any]:
         """A section without a content."""
+        command = self.command(command)
         self.gaps.append(f"{why}; `{command}` makes it")
         return {"state": "absent", "why": why, "command": command}
+
+    def command(self, line: str) -> str:
+        """The command `line` with what leads it to the chart."""
+        return line + self.flags if line.startswith("invoke ") else line
 
 
 def objection(what: str, told: Any) -> str:

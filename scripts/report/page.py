@@ -73,7 +73,7 @@ def picture(record: Mapping[str, Any]) -> str:
             found[one["scenario"]] = (one, loads[0])
     shown = [found[name] for name in ("upgrade", SABOTAGED) if name in found] or list(found.values())[:1]
     if not shown:
-        raise UsageError("there is no load to draw", expected="dist/e2e of a smoke test", run="nox -s e2e")
+        raise UsageError("there is no load to draw", expected="dist/e2e of a smoke test", run="invoke e2e")
     lines, y, parts = _environment().get_template("lines.svg.j2"), 0, []
     for one, load in shown:
         drawn = _timeline({**load, "lanes": [lane for lane in load["lanes"] if not lane["service"]]})

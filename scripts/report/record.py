@@ -28,9 +28,12 @@ SABOTAGED = "selfcheck"  # the scenario that has to lose requests
 _CONTROL = "control.requests.jsonl"
 
 
-def make_record(config: Config, chart: Chart) -> dict[str, Any]:
-    """Everything that the page shows, as JSON. What is absent is told in its section and under `uncovered`."""
-    inputs = Inputs(config.dist, config.result(chart.name, "").name.rstrip("."), chart.version)
+def make_record(config: Config, chart: Chart, flags: str = "") -> dict[str, Any]:
+    """Everything that the page shows, as JSON. What is absent is told in its section and under `uncovered`.
+
+    `flags` are those that lead our tasks to the chart: ` --chart PATH`.
+    """
+    inputs = Inputs(config.dist, config.result(chart.name, "").name.rstrip("."), chart.version, flags)
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -73,7 +76,7 @@ def _release(inputs: Inputs) -> dict[str, Any]:
             *(["invoke registry  # serves what was published on this machine"] if served else []),
             f"helm install {found['name']} {where} --version {version}",
         ],
-        "verify": ["invoke verify" if served else f"invoke verify {found['reference']}"],
+        "verify": [inputs.command("invoke verify") if served else f"invoke verify {found['reference']}"],
     }
 
 
@@ -176,14 +179,16 @@ def _tested(inputs: Inputs, folder: Path, what: str, run: str) -> dict[str, Any]
 
 def _availability(inputs: Inputs) -> dict[str, Any]:
     folder = inputs.dist / "e2e"
-    found = _tested(inputs, folder, "the smoke test was", "nox -s e2e")
+    found = _tested(inputs, folder, "the smoke test was", "invoke e2e")
     if found["state"] == "absent":
         return found
     if other := _another(inputs, found["candidate"].get("digest", "")):
-        return inputs.absent(f"the smoke test was of another archive than the packaged one, {other}", "nox -s e2e")
+        return inputs.absent(f"the smoke test was of another archive than the packaged one, {other}", "invoke e2e")
     control = read_load(folder / _CONTROL) if (folder / _CONTROL).is_file() else []
     if left_out := found.get("left_out"):
-        inputs.gaps.append(f"the smoke test was not asked for {', '.join(left_out)}; `nox -s e2e` runs them all")
+        inputs.gaps.append(
+            f"the smoke test was not asked for {', '.join(left_out)}; `{inputs.command('invoke e2e')}` runs them all"
+        )
     if not found["control"].get("there"):
         inputs.gaps.append("the smoke test had no control: every loss counts as the chart's")
     for one in found["scenarios"]:
@@ -204,11 +209,11 @@ def _availability(inputs: Inputs) -> dict[str, Any]:
 def _load(inputs: Inputs, folder: Path, name: str, attempt: int, control: Sequence[Request]) -> dict[str, Any]:
     """A load of a scenario: its ledger without the events, what was counted by time, and the lanes of its pods."""
     title, file = {"name": name, "attempt": attempt}, folder / f"{name}.ledger.json"
-    ledger = inputs.read(file, "ledger", "nox -s e2e")
+    ledger = inputs.read(file, "ledger", "invoke e2e")
     results = folder / f"{name}.requests.jsonl"
     if ledger["state"] == "absent" or not results.is_file():
         if ledger["state"] == "there":
-            ledger = inputs.absent(f"{shown(results)} is gone", "nox -s e2e")
+            ledger = inputs.absent(f"{shown(results)} is gone", "invoke e2e")
         return {**title, **ledger}
     begin, end = ledger["begin"], ledger["end"]
     width, count = places(begin, end)

@@ -75,7 +75,7 @@ def test_the_numbers_are_those_of_the_json(full: Config) -> None:
             assert f"p99 {load['during']['p99'] * 1000:.1f} ms" in text
     for gap in record["uncovered"]:
         assert gap.replace("`", "") in text
-    assert "<code>nox -s e2e</code> runs them all" in draw(record)
+    assert "<code>invoke e2e</code> runs them all" in draw(record)
 
 
 def test_a_comparison_has_the_figures_of_both(full: Config) -> None:

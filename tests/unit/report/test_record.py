@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from scripts.chart.source import read_chart
 from scripts.core.config import Config
 from scripts.report.inputs import objection
+from scripts.report.record import make_record
 from tests.unit.report.conftest import recorded
 
 COMMANDS = ("release", "lint", "kubeconform-check", "template", "judge", "diff")
@@ -19,9 +21,12 @@ def test_an_empty_dist_names_the_command_of_every_section(project: Config) -> No
     record = recorded(project)
     assert record["verdict"]["state"] == "incomplete"
     told = "\n".join(record["uncovered"])
-    for command in (*(f"invoke {name}" for name in COMMANDS), "nox -s e2e", "nox -s mutate", "nox -s bench"):
+    for command in (*(f"invoke {name}" for name in COMMANDS), "invoke e2e", "nox -s mutate", "nox -s bench"):
         assert f"`{command}`" in told
     assert objection("report", record) == ""
+    told = "\n".join(make_record(project, read_chart(project.chart), " --chart it")["uncovered"])
+    for command in (*COMMANDS, "e2e"):
+        assert f"`invoke {command} --chart it`" in told
 
 
 def test_every_section_is_what_its_file_says(full: Config) -> None:
@@ -39,7 +44,7 @@ def test_every_section_is_what_its_file_says(full: Config) -> None:
     ]
     (row,) = record["changes"]["objects"]
     assert (row["about"], row["reasons"], record["changes"]["rest"]) == ("Service/front", [0], [])
-    assert "the smoke test was not asked for uninstall; `nox -s e2e` runs them all" in record["uncovered"]
+    assert "the smoke test was not asked for uninstall; `invoke e2e` runs them all" in record["uncovered"]
     assert "KEDA/x is not checked" in record["uncovered"]
     assert "scenario-1: KEDA: the cluster has no such kind was not tested" in record["uncovered"]
 
