@@ -12,7 +12,7 @@ _PART = r"(?:\d+|[xX*])"
 _VERSION = rf"v?{_PART}(?:\.{_PART})?(?:\.{_PART})?(?:-[\w.-]+)?(?:\+[\w.-]+)?"
 _OPERATOR = r"!=|>=|=>|<=|=<|~>|[=<>~^]"
 _HYPHEN = re.compile(rf"({_VERSION})\s+-\s+({_VERSION})")
-_COMPARISON = re.compile(rf"\s*({_OPERATOR})?\s*({_VERSION})(?=[\s,]|$)\s*,?")
+_COMPARISON = re.compile(rf"\s*({_OPERATOR})?\s*({_VERSION})(?=[\s,]|$)\s*(?:,(?=.))?")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Comparison:
         match self.operator:
             case ">":
                 # With open parts: above everything that they cover. 1.30.0 is above 1.30.0-0.
-                return version > low and not same if not self.prerelease else version >= low
+                return version > low and not same if not self.prerelease or len(given) < 3 else version >= low
             case ">=" | "=>":
                 return version >= low
             case "<":

@@ -84,7 +84,8 @@ def _reasons(parts: list[str], content: bytes) -> Iterator[tuple[str, str]]:
         for patterns, why in _NAMES:
             if any(fnmatch.fnmatchcase(last, pattern) for pattern in patterns):
                 yield name, why
-    if all(re.search(line, content, re.MULTILINE) for line in (rb"^kind: Config\s*$", rb"^clusters:", rb"^users:")):
+    config = (rb"^kind: Config\s*$", rb"^clusters:", rb"^users:")  # which a template fills in
+    if "templates" not in parts and all(re.search(line, content, re.MULTILINE) for line in config):
         yield name, "a kubeconfig"
     for pattern, why in _CONTENT:
         if pattern.search(content):

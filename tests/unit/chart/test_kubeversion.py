@@ -20,6 +20,7 @@ CONSTRAINTS = [
     ">1.30",
     ">1.30.0",
     ">1.30.0-0",
+    ">1.30-0",
     "<1.30",
     "<=1.30",
     "<=1.30.0",
@@ -82,7 +83,7 @@ def test_no_constraint_admits_every_known_minor() -> None:
     assert supported(None, KNOWN) == tuple(f"{minor}.0" for minor in KNOWN)
 
 
-@pytest.mark.parametrize("constraint", ["", "hello", ">=", ">=1.2.3.4", "1.2 ||", ">=1.28 and more"])
+@pytest.mark.parametrize("constraint", ["", "hello", ">=", ">=1.30,", ">=1.2.3.4", "1.2 ||", ">=1.28 and more"])
 def test_what_is_no_constraint_is_refused(constraint: str) -> None:
     with pytest.raises(ChartError, match="is no version constraint"):
         parse_constraint(constraint)
