@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 _KEYS = frozenset({"host", "path", "upstream"})
 _SCHEMES = frozenset({"http", "https", "grpc", "grpcs"})
-_HOST = re.compile(r"\*|(\*\.)?[^\s*:/.]+(\.[^\s*:/.]+)*")
-_PATH = re.compile(r"/[^\s?#]*")
+_HOST = re.compile(r"\*|(\*\.)?[^\s*:/.]+(\.[^\s*:/.]+)*", re.ASCII)  # as the chart's schema has them
+_PATH = re.compile(r"/[^\s?#]*", re.ASCII)
+_BLANK = re.compile(r"\s", re.ASCII)
 
 # What a file may make of its bytes. Memory goes by the keys and values: 100,000 of them take some 50 MiB.
 _BYTES_EACH = 5  # on average, at least; a short route has 27 for its five
@@ -160,7 +161,7 @@ def _route(entry: Any, where: str) -> Route:
         raise RoutesError(f"{where}.path: expected a path that starts with / and has no query, found {_shown(path)}")
     try:
         url = urlsplit(upstream)
-        usable = url.scheme in _SCHEMES and bool(url.hostname) and url.port != 0 and not re.search(r"\s", upstream)
+        usable = url.scheme in _SCHEMES and bool(url.hostname) and url.port != 0 and not _BLANK.search(upstream)
     except ValueError:
         usable = False
     if not usable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
@@ -43,6 +46,29 @@ routes:
     route = read_routes(file).find(host, path)
     assert route is not None
     assert route.upstream == upstream
+
+
+CHART_ROUTE = json.loads((Path(__file__).parents[3] / "helm/gati/values.schema.json").read_text())["properties"][
+    "routeManager"
+]["properties"]["routes"]["items"]["properties"]
+
+
+@pytest.mark.parametrize("key", CHART_ROUTE)
+@given(data=st.data())
+def test_what_the_chart_takes_is_no_mistake(key: str, data: st.DataObject) -> None:
+    """Or a route that renders would stop the next pod that starts."""
+    from gati_route_manager.routes import _route
+
+    text = data.draw(st.from_regex(CHART_ROUTE[key]["pattern"], fullmatch=True))
+    assert _route({"upstream": "http://a", key: text}, "routes[0]")
+
+
+@pytest.mark.parametrize("text", ["a\u00a0b", "/a\u00a0b", "http://a/\u2003"])
+def test_blanks_of_another_kind_are_letters_to_both(text: str) -> None:
+    from gati_route_manager.routes import _route
+
+    key = {"a": "host", "/": "path", "h": "upstream"}[text[0]]
+    assert _route({"upstream": "http://a", key: text}, "routes[0]")
 
 
 def test_no_route_is_no_route(tmp_path: Path) -> None:
