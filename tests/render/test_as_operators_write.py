@@ -95,7 +95,7 @@ FILES: list[tuple[str, str]] = [
     ("externalIngress: {enabled: true, annotations: {nginx/read-timeout: 600}}", 'nginx/read-timeout: "600"'),
     (
         "httpRoute: {enabled: true, parentRefs: [{name: gw, sectionName: https}]}",
-        '- {"group":"gateway.networking.k8s.io","kind":"Gateway","name":"gw","sectionName":"https"}',
+        "sectionName: https",
     ),
     ("tls: {enabled: true, secretName: cert}", 'secretName: "cert"'),
     # The rest of a pod.

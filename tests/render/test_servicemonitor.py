@@ -125,7 +125,7 @@ def test_without_it_the_pods_are_annotated_for_scraping() -> None:
 @pytest.mark.requirement("7.2")
 def test_relabelings_and_the_time_out_come_from_values() -> None:
     asked = {
-        "relabelings": [{"sourceLabels": ["a"], "targetLabel": "b"}],
+        "relabelings": [{"sourceLabels": ["a"], "targetLabel": "b", "action": "replace"}],
         "metricRelabelings": [{"regex": "go_.*", "action": "labeldrop"}],
         "scrapeTimeout": "10s",
     }

@@ -67,12 +67,15 @@ def test_a_reference_to_a_field_says_its_version(values: dict[str, Any]) -> None
         ("128974848", "128974848"),
         ("1048576Ki", "1Gi"),
         ("1024Ei", "1024Ei"),
+        ("1.1Gi", "1181116006400m"),
+        ("0.1Ki", "102400m"),
+        ("0.0005", "500u"),
     ],
 )
 def test_a_quantity_is_written_as_the_api_server_writes_it(written: Any, stored: str) -> None:
     """What resource.Quantity makes of it, in k8s.io/apimachinery."""
-    values = {"ingress": {"resources": {"requests": {"example.com/x": written}}}}
-    assert container(render(values).one("Deployment", INGRESS))["resources"]["requests"]["example.com/x"] == stored
+    values = {"ingress": {"resources": {"limits": {"example.com/x": written}}}}
+    assert container(render(values).one("Deployment", INGRESS))["resources"]["limits"]["example.com/x"] == stored
 
 
 def test_a_users_containers_are_treated_alike() -> None:
@@ -95,6 +98,83 @@ def test_lists_of_a_route_carry_the_defaults_of_their_api() -> None:
     ]
     (rule,) = render(merged(HTTP_ROUTE, {"httpRoute": {"matches": []}})).one("HTTPRoute")["spec"]["rules"]
     assert rule["matches"] == [{"path": everything}]
+
+
+def test_an_empty_group_of_a_parent_stays() -> None:
+    """That of a Service, to which a mesh attaches routes."""
+    parent = {"group": "", "kind": "Service", "name": "gati"}
+    spec = render(merged(HTTP_ROUTE, {"httpRoute": {"parentRefs": [parent]}})).one("HTTPRoute")["spec"]
+    assert spec["parentRefs"] == [parent]
+
+
+def test_so_do_its_filters() -> None:
+    mirror = {"backendRef": {"name": "copy", "port": 80}, "fraction": {"numerator": 1}}
+    rewrite = {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}
+    filters = [
+        {"type": "RequestMirror", "requestMirror": mirror},
+        {"type": "CORS", "cors": {}},
+        {"type": "URLRewrite", "urlRewrite": rewrite},
+    ]
+    spec = render(merged(HTTP_ROUTE, {"httpRoute": {"filters": filters}})).one("HTTPRoute")["spec"]
+    found = spec["rules"][0]["filters"]
+    assert found[0]["requestMirror"]["backendRef"] == {"group": "", "kind": "Service", "name": "copy", "port": 80}
+    assert found[0]["requestMirror"]["fraction"] == {"numerator": 1, "denominator": 100}
+    assert found[1]["cors"] == {"maxAge": 5}
+    assert found[2]["urlRewrite"] == rewrite
+
+
+def test_a_route_that_redirects_has_no_backend() -> None:
+    """The Gateway API refuses the two together."""
+    redirect = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}
+    (rule,) = render(merged(HTTP_ROUTE, {"httpRoute": {"filters": [redirect]}})).one("HTTPRoute")["spec"]["rules"]
+    assert rule["filters"] == [{**redirect, "requestRedirect": {"scheme": "https", "statusCode": 302}}]
+    assert "backendRefs" not in rule
+
+
+@pytest.mark.requirement("7.2")
+def test_relabelings_say_their_action() -> None:
+    monitor = {"enabled": True, "relabelings": [{"targetLabel": "a"}], "metricRelabelings": [{"action": "drop"}]}
+    docs = render({"prometheusOperator": {"serviceMonitor": monitor}})
+    (endpoint,) = docs.one("ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["relabelings"] == [{"action": "replace", "targetLabel": "a"}]
+    assert endpoint["metricRelabelings"] == [{"action": "drop"}]
+
+
+@pytest.mark.requirement("6.3")
+def test_metrics_of_ones_own_hold_quantities() -> None:
+    target = {"type": "AverageValue", "averageValue": "1000m"}
+    metrics = [
+        {"type": "Pods", "pods": {"metric": {"name": "m"}, "target": target}},
+        {"type": "External", "external": {"metric": {"name": "e"}, "target": {"type": "Value", "value": 30}}},
+    ]
+    found = render({"ingress": {"hpa": {"enabled": True, "metrics": metrics}}}).one("HorizontalPodAutoscaler")
+    assert found["spec"]["metrics"][1]["pods"]["target"]["averageValue"] == "1"
+    assert found["spec"]["metrics"][2]["external"]["target"]["value"] == "30"
+
+
+def test_volumes_of_ones_own_say_what_their_lists_leave_out() -> None:
+    field = {"path": "f", "fieldRef": {"fieldPath": "metadata.labels"}}
+    volumes = [
+        {"name": "a", "emptyDir": {"sizeLimit": "1024Mi"}},
+        {"name": "b", "downwardAPI": {"items": [field]}},
+        {
+            "name": "c",
+            "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}, {"downwardAPI": {"items": [field]}}]},
+        },
+    ]
+    spec = pod(render({"ingress": {"extraVolumes": volumes}}).one("Deployment", INGRESS))
+    found = {volume["name"]: volume for volume in spec["volumes"]}
+    stored = {"path": "f", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.labels"}}
+    assert found["a"]["emptyDir"] == {"sizeLimit": "1Gi"}
+    assert found["b"]["downwardAPI"]["items"] == [stored]
+    token, fields = found["c"]["projected"]["sources"]
+    assert token["serviceAccountToken"] == {"path": "t", "expirationSeconds": 3600}
+    assert fields["downwardAPI"]["items"] == [stored]
+
+
+def test_a_certificate_of_an_ingress_for_no_host_has_no_list_of_them() -> None:
+    spec = render({"externalIngress": {"enabled": True, "tls": [{"secretName": "a"}]}}).one("Ingress")["spec"]
+    assert spec["tls"] == [{"secretName": "a"}]
 
 
 @pytest.mark.parametrize("values", [{}, *({"file": name} for name in ENVIRONMENTS)], ids=str)

@@ -4,10 +4,10 @@ How the metrics of the ingress are found.
 
 {{/* Non-empty when the metrics have a container port of their own, that of management. */}}
 {{- define "gati.ingress.ownMetricsPort" -}}
-{{- $prometheus := .Values.ingress.prometheus | default dict -}}
+{{- $port := (.Values.ingress.prometheus).port -}}
 {{- $taken := list (int .Values.ingress.service.targetPort) -}}
 {{- if (.Values.tls).enabled }}{{ $taken = append $taken (int .Values.tls.targetPort) }}{{ end -}}
-{{- if and $prometheus.scrape $prometheus.port (not (has (int $prometheus.port) $taken)) }}true{{ end -}}
+{{- if and $port (not (has (int $port) $taken)) }}true{{ end -}}
 {{- end }}
 
 {{/* The container port of the metrics as a map: name, containerPort, scheme, and port where the Service offers it. */}}
@@ -45,11 +45,12 @@ How the metrics of the ingress are found.
 
 {{/*
 Label matchers that select the series of this release's ingress pods, and of no other's. Pods are told by name, as both
-a ServiceMonitor and the usual jobs for annotated pods label them; a long name is cut in a pod's.
+a ServiceMonitor and the usual jobs for annotated pods label them; what stands before a pod's five letters is cut at 58.
 */}}
 {{- define "gati.ingress.series" -}}
 {{- $name := include "gati.ingress.name" . -}}
-{{- $pods := gt (len $name) 40 | ternary (printf "%s.*" (trunc 40 $name)) (printf "%s-[a-z0-9]+-[a-z0-9]+" $name) -}}
+{{- $pods := printf "%s-[a-z0-9]+-[a-z0-9]+" $name -}}
+{{- if gt (len $name) 46 }}{{ $pods = printf "%s-" $name | trunc 58 | printf "%s[a-z0-9]+(-[a-z0-9]+)?" }}{{ end -}}
 {{- $found := printf "namespace=%q,pod=~%q" (include "gati.namespace" .) $pods -}}
 {{- (.Values.ingress.prometheus).selector | default $found -}}
 {{- end }}

@@ -27,7 +27,10 @@ Ports go by name from the Service to the container, so that old and new pods of 
 {{- if include "gati.ingress.ownMetricsPort" . }}
 - name: metrics
   containerPort: {{ .Values.ingress.prometheus.port }}
+  {{- /* A Service that takes traffic from outside would take it there, too. */}}
+  {{- if eq $service.type "ClusterIP" }}
   port: {{ .Values.ingress.prometheus.port }}
+  {{- end }}
 {{- end }}
 {{- end }}
 
@@ -135,15 +138,6 @@ podSelector:
     {{- range index . 2 }}
     - {port: {{ .name }}, protocol: TCP}
     {{- end }}
-{{- end }}
-
-{{/* Egress rules of the user's own, as the API server stores them: a port is one of TCP unless it says otherwise. */}}
-{{- define "gati.network.rules" -}}
-{{- range $rule := . | default list }}
-{{- $rule = deepCopy $rule }}
-{{- range $rule.ports }}{{ $_ := set . "protocol" (.protocol | default "TCP") }}{{ end }}
-- {{ toYaml $rule | nindent 2 | trim }}
-{{- end }}
 {{- end }}
 
 {{/* A NetworkPolicy up to its rules. Takes the component's context, "types", and "name" where that is another. */}}

@@ -2,8 +2,8 @@
 The Deployment of a component and the parts of its pod. Each takes the component's context (see _helpers.tpl).
 */}}
 
-{{/* A Deployment. Takes the component's context with "annotations" of its pods and "replicas", "" where a scaler owns
-them, "ports" (see _network.tpl) and "sources", the chart's own sources of environment. */}}
+{{/* A Deployment. Takes the component's context with "annotations" and "checksums" of its pods, "replicas", "" where a
+scaler owns them, "ports" (see _network.tpl) and "sources", the chart's own sources of environment. */}}
 {{- define "gati.deployment" -}}
 {{- $strategy := eq .values.strategy.type "Recreate" | ternary (dict "type" "Recreate") .values.strategy -}}
 apiVersion: apps/v1
@@ -18,8 +18,8 @@ spec:
   {{- with .values.minReadySeconds }}
   minReadySeconds: {{ . }}
   {{- end }}
-  {{- if not (kindIs "invalid" .root.Values.revisionHistoryLimit) }}
-  revisionHistoryLimit: {{ .root.Values.revisionHistoryLimit }}
+  {{- with include "gati.pods" .root.Values.revisionHistoryLimit }}
+  revisionHistoryLimit: {{ . }}
   {{- end }}
   strategy:
     {{- toYaml $strategy | nindent 4 }}
@@ -29,7 +29,10 @@ spec:
   template:
     metadata:
       {{- include "gati.podLabels" . | trim | nindent 6 }}
-      {{- with include "gati.podAnnotations" . | trimAll " \n" }}
+      {{- /* The user's own win over the chart's, but for the checksums. */}}
+      {{- $values := .root.Values }}
+      {{- $given := list $values.commonAnnotations .annotations $values.podAnnotations .values.podAnnotations }}
+      {{- with include "gati.strings" (concat (list .root "annotations") $given (list .checksums)) | trimAll " \n" }}
       {{- . | nindent 6 }}
       {{- end }}
     spec:
@@ -49,7 +52,7 @@ spec:
         - name: {{ .name }}
           {{- toYaml .volume | nindent 10 }}
         {{- end }}
-        {{- with .values.extraVolumes }}
+        {{- with (include "gati.stored" (list "" .values.extraVolumes) | fromJson).it }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
 {{- end }}
@@ -60,16 +63,6 @@ spec:
 {{- $values := .root.Values -}}
 {{- $given := list $values.commonLabels $values.podLabels .values.podLabels -}}
 {{- include "gati.strings" (concat (list .root "labels" $own) $given (list $selector)) }}
-{{- end }}
-
-{{/* The user's own win over the chart's, but for the checksums. */}}
-{{- define "gati.podAnnotations" -}}
-{{- $given := list .root.Values.commonAnnotations .annotations .root.Values.podAnnotations .values.podAnnotations -}}
-{{- $checksums := dict -}}
-{{- range $key, $value := .annotations }}
-{{- if hasPrefix "checksum/" $key }}{{ $_ := set $checksums $key $value }}{{ end }}
-{{- end -}}
-{{- include "gati.strings" (concat (list .root "annotations") $given (list $checksums)) }}
 {{- end }}
 
 {{/* Seconds of the shutdown, as a map: preStop, grace. Behind a balancer that knows nodes alone, its health check has
@@ -139,8 +132,9 @@ Takes (list ROOT CONTAINERS). */}}
 {{- $all := list -}}
 {{- range index . 1 -}}
 {{- $security := include "gati.overlay" (list "securityContext" $context .securityContext) -}}
-{{- $stored := print (include "gati.env" .env) (include "gati.resources" .resources) $security | fromYaml -}}
-{{- $all = append $all (merge $stored (omit . "env" "resources" "securityContext")) -}}
+{{- $own := print (include "gati.resources" .resources) $security | fromYaml -}}
+{{- $stored := include "gati.stored" (list "" (omit . "resources" "securityContext")) | fromJson -}}
+{{- $all = append $all (merge $own $stored.it) -}}
 {{- end -}}
 {{- with $all }}{{ toYaml . }}{{ end -}}
 {{- end }}
@@ -154,7 +148,7 @@ imagePullPolicy: {{ .values.image.pullPolicy }}
 {{- include "gati.overlay" (list "securityContext" .root.Values.securityContext) }}
 {{- include "gati.resources" .values.resources }}
 {{- include "gati.under" (list "lifecycle" (include "gati.lifecycle" . | fromYaml)) }}
-{{- include "gati.env" (include "gati.environment" . | fromYamlArray) }}
+{{- include "gati.under" (list "env" (include "gati.environment" . | fromYamlArray)) }}
 {{- $sources := .sources }}
 {{- with .values.existingSecret }}{{ $sources = append $sources (dict "secretRef" (dict "name" .)) }}{{ end }}
 {{- include "gati.under" (list "envFrom" (concat $sources (.values.extraEnvFrom | default list))) }}
@@ -186,16 +180,16 @@ volumeMounts:
 {{- $command := append .root.Values.shutdown.preStopCommand (toString $pause) -}}
 {{- $exec := dict "exec" (dict "command" $command) -}}
 {{- $hook := include "gati.nativeSleep" .root | empty | ternary $exec (dict "sleep" (dict "seconds" $pause)) -}}
-{{- $own := $pause | empty | ternary dict (dict "preStop" $hook) -}}
-{{- $given := .values.lifecycle | default dict -}}
-{{- toYaml (merge dict $given (hasKey $given "preStop" | ternary dict $own)) -}}
+{{- $hooks := $pause | empty | ternary dict (dict "preStop" $hook) -}}
+{{- range $name, $given := .values.lifecycle }}{{ if $given }}{{ $_ := set $hooks $name $given }}{{ end }}{{ end -}}
+{{- toYaml $hooks -}}
 {{- end }}
 
 {{/* A probe, empty where it is switched off. Takes (list CONTEXT KIND). The kubelet's gRPC probe speaks no TLS. */}}
 {{- define "gati.probe" -}}
 {{- $context := index . 0 -}}
 {{- $probe := get $context.values (index . 1) | default dict -}}
-{{- if $probe.custom -}}
+{{- if and $probe.enabled $probe.custom -}}
 {{- toYaml $probe.custom -}}
 {{- else if $probe.enabled -}}
 {{- if eq $context.component "ingress" -}}
@@ -255,85 +249,16 @@ grpc:
 
 {{/* The variables of the container: the chart's own, where it runs, and the user's, which win. */}}
 {{- define "gati.environment" -}}
-{{- $given := list }}
-{{- range .values.extraEnv }}{{ $given = append $given .name }}{{ end }}
+{{- $given := .values.extraEnv | default list }}
+{{- $names := list }}
+{{- range $given }}{{ $names = append $names .name }}{{ end }}
 {{- $fixed := include "gati.variables" . | fromYamlArray }}
 {{- range $name, $field := dict "POD_NAME" "metadata.name" "POD_NAMESPACE" "metadata.namespace" }}
 {{- $fixed = append $fixed (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $field))) }}
 {{- end }}
-{{- range $fixed }}
-{{- if not (has .name $given) }}
-- {{ toJson . }}
-{{- end }}
-{{- end }}
-{{- range .values.extraEnv }}
-- {{ toJson . }}
-{{- end }}
-{{- end }}
-
-{{/* Variables as the API server stores them: a reference to a field says its version and divisor. */}}
-{{- define "gati.env" -}}
-{{- $all := list -}}
-{{- range . -}}
-{{- $entry := deepCopy . -}}
-{{- with ($entry.valueFrom).fieldRef }}{{ $_ := merge . (dict "apiVersion" "v1") }}{{ end -}}
-{{- with ($entry.valueFrom).resourceFieldRef }}{{ $_ := merge . (dict "divisor" "0") }}{{ end -}}
-{{- $all = append $all $entry -}}
-{{- end -}}
-{{- include "gati.under" (list "env" $all) -}}
-{{- end }}
-
-{{/* CPU and memory of a container, in the quantities that the API server stores. */}}
-{{- define "gati.resources" -}}
-{{- $resources := omit (. | default dict) "requests" "limits" -}}
-{{- range $bound, $amounts := pick (. | default dict) "requests" "limits" -}}
-{{- $stored := dict -}}
-{{- range $what, $amount := $amounts | default dict -}}
-{{- $_ := set $stored $what (include "gati.quantity" $amount) -}}
-{{- end -}}
-{{- $_ := set $resources $bound $stored -}}
-{{- end -}}
-{{- include "gati.overlay" (list "resources" $resources) -}}
-{{- end }}
-
-{{/* A quantity as the API server writes it: 1000m is 1, 1024Mi is 1Gi, 0.5 is 500m. Other text is kept. */}}
-{{- define "gati.quantity" -}}
-{{- $text := include "gati.pods" . -}}
-{{- $unit := regexFind "[A-Za-z]*$" $text -}}
-{{- $binary := hasSuffix "i" $unit -}}
-{{- $base := ternary 1024 1000 $binary -}}
-{{- $decimals := list "n" "u" "m" "" "k" "M" "G" "T" "P" "E" -}}
-{{- $units := ternary (list "" "Ki" "Mi" "Gi" "Ti" "Pi" "Ei") $decimals $binary -}}
-{{- $power := 0 -}}
-{{- range $index, $name := $units }}{{ if eq $name $unit }}{{ $power = $index }}{{ end }}{{ end -}}
-{{- $value := trimSuffix $unit $text | float64 -}}
-{{- range until 3 -}}
-{{- if and (ne $value (floor $value)) (gt (int $power) 0) -}}
-{{- $value = mulf $value $base }}{{ $power = sub $power 1 -}}
-{{- end -}}
-{{- end -}}
-{{- $known := and (has $unit $units) (regexMatch "^[0-9.]{1,15}[A-Za-z]*$" $text) -}}
-{{- if or (not $known) (ne $value (floor $value)) -}}
-{{- $text -}}
-{{- else -}}
-{{- $value = int64 $value -}}
-{{- range slice $units (int $power | add 1 | int) -}}
-{{- if and $value (not (mod $value $base)) }}{{ $value = div $value $base }}{{ $power = add $power 1 }}{{ end -}}
-{{- end -}}
-{{- $value }}{{ if $value }}{{ index $units (int $power) }}{{ end -}}
-{{- end -}}
-{{- end }}
-
-{{/* A quantity as a plain number, to be compared. */}}
-{{- define "gati.amount" -}}
-{{- $text := include "gati.pods" . -}}
-{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $text -}}
-{{- $factors := dict "" 1.0 "n" 1e-9 "u" 1e-6 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 -}}
-{{- range $power, $unit := list "Ki" "Mi" "Gi" "Ti" "Pi" "Ei" }}
-{{- $_ := set $factors $unit (1024.0) -}}
-{{- range until $power }}{{ $_ := set $factors $unit (mulf 1024 (get $factors $unit)) }}{{ end -}}
-{{- end -}}
-{{- mulf (float64 $number) (get $factors (trimPrefix $number $text)) -}}
+{{- $all := list }}
+{{- range $fixed }}{{ if not (has .name $names) }}{{ $all = append $all . }}{{ end }}{{ end }}
+{{- toYaml (include "gati.stored" (list "" (concat $all $given)) | fromJson).it }}
 {{- end }}
 
 {{/*

@@ -14,12 +14,17 @@ none
 {{- end -}}
 {{- end }}
 
-{{/* The fewest replicas of the ingress that a healthy cluster may run: the scaler's minimum, or replicaCount. */}}
+{{/* Non-empty when KEDA may leave no replica of the ingress. */}}
+{{- define "gati.ingress.mayBeNone" -}}
+{{- if and (eq (include "gati.ingress.scaler" .) "keda") .Values.keda.scaleToZero }}true{{ end -}}
+{{- end }}
+
+{{/* The fewest replicas of the ingress that a healthy cluster may run, but for none with keda.idleReplicaCount: the
+scaler's minimum, or replicaCount. */}}
 {{- define "gati.ingress.minReplicas" -}}
-{{- $scaler := include "gati.ingress.scaler" . -}}
-{{- if and (eq $scaler "keda") .Values.keda.scaleToZero -}}
+{{- if and (include "gati.ingress.mayBeNone" .) (not (include "gati.pods" .Values.keda.idleReplicaCount)) -}}
 0
-{{- else if eq $scaler "none" -}}
+{{- else if eq (include "gati.ingress.scaler" .) "none" -}}
 {{ include "gati.text" .Values.ingress.replicaCount }}
 {{- else -}}
 {{ include "gati.text" (.Values.ingress.hpa).minReplicas }}

@@ -1,0 +1,96 @@
+{{/*
+Objects as the API server stores them, so that another manager of the same manifest meets no conflict.
+*/}}
+
+{{/*
+What a user gave, as the API server stores it: quantities, and the defaults inside of lists, which belong to whoever
+applies them as a whole. Takes (list KEY TREE), KEY being where the tree stands, and gives {"it": TREE} as JSON.
+*/}}
+{{- define "gati.stored" -}}
+{{- $key := index . 0 -}}
+{{- $tree := index . 1 -}}
+{{- if kindIs "slice" $tree -}}
+{{- $all := list -}}
+{{- range $tree }}{{ $all = append $all (include "gati.stored" (list $key .) | fromJson).it }}{{ end -}}
+{{- $tree = $all -}}
+{{- else if kindIs "map" $tree -}}
+{{- $all := get (include "gati.stored.defaults" . | fromYaml) $key | default dict -}}
+{{- $amounts := list "sizeLimit" "divisor" "averageValue" -}}
+{{- if has $key (list "requests" "limits") }}{{ $amounts = keys $tree }}{{ end -}}
+{{- if eq $key "target" }}{{ $amounts = append $amounts "value" }}{{ end -}}
+{{- range $name, $value := $tree -}}
+{{- $inner := eq $key "matches" | ternary (print "match." $name) $name -}}
+{{- if has $name $amounts -}}
+{{- $_ := set $all $name (include "gati.quantity" $value) -}}
+{{- else -}}
+{{- $_ := set $all $name (include "gati.stored" (list $inner $value) | fromJson).it -}}
+{{- end -}}
+{{- end -}}
+{{- $tree = $all -}}
+{{- end -}}
+{{- dict "it" $tree | toJson -}}
+{{- end }}
+
+{{- define "gati.stored.defaults" -}}
+backendRef: {group: "", kind: Service}
+cors: {maxAge: 5}
+fieldRef: {apiVersion: v1}
+fraction: {denominator: 100}
+match.headers: {type: Exact}
+match.path: &everything {type: PathPrefix, value: /}
+match.queryParams: {type: Exact}
+matches: {path: *everything}
+metricRelabelings: {action: replace}
+parentRefs: {group: gateway.networking.k8s.io, kind: Gateway}
+ports: {protocol: TCP}
+relabelings: {action: replace}
+requestRedirect: {statusCode: 302}
+resourceFieldRef: {divisor: "0"}
+serviceAccountToken: {expirationSeconds: 3600}
+{{- end }}
+
+{{/* CPU and memory of a container; amounts that are empty are left out. */}}
+{{- define "gati.resources" -}}
+{{- include "gati.overlay" (list "resources" (include "gati.stored" (list "resources" .) | fromJson).it) -}}
+{{- end }}
+
+{{/* A quantity as the API server writes it: 1000m is 1, 1024Mi is 1Gi, 0.5 is 500m. Other text is kept. */}}
+{{- define "gati.quantity" -}}
+{{- $text := include "gati.pods" . -}}
+{{- $unit := regexFind "[A-Za-z]*$" $text -}}
+{{- $binary := hasSuffix "i" $unit -}}
+{{- $base := ternary 1024 1000 $binary -}}
+{{- $decimals := list "n" "u" "m" "" "k" "M" "G" "T" "P" "E" -}}
+{{- $units := ternary (list "" "Ki" "Mi" "Gi" "Ti" "Pi" "Ei") $decimals $binary -}}
+{{- $power := 0 -}}
+{{- range $index, $name := $units }}{{ if eq $name $unit }}{{ $power = $index }}{{ end }}{{ end -}}
+{{- $known := and (has $unit $units) (regexMatch "^[0-9.]{1,15}[A-Za-z]*$" $text) -}}
+{{- $value := trimSuffix $unit $text | float64 -}}
+{{- range until 8 -}}
+{{- if ne $value (floor $value) -}}
+{{- if not (or $power (eq $base 1000)) }}{{ $units = $decimals }}{{ $base = 1000 }}{{ $power = 3 }}{{ end -}}
+{{- if $power }}{{ $value = mulf $value $base }}{{ $power = sub $power 1 | int }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- if or (not $known) (ne $value (floor $value)) -}}
+{{- $text -}}
+{{- else -}}
+{{- $value = int64 $value -}}
+{{- range slice $units (int $power | add 1 | int) -}}
+{{- if and $value (not (mod $value $base)) }}{{ $value = div $value $base }}{{ $power = add $power 1 }}{{ end -}}
+{{- end -}}
+{{- $value }}{{ if $value }}{{ index $units (int $power) }}{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/* A quantity as a plain number, to be compared. */}}
+{{- define "gati.amount" -}}
+{{- $text := include "gati.pods" . -}}
+{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $text -}}
+{{- $factors := dict "" 1.0 "n" 1e-9 "u" 1e-6 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 -}}
+{{- range $power, $unit := list "Ki" "Mi" "Gi" "Ti" "Pi" "Ei" }}
+{{- $_ := set $factors $unit (1024.0) -}}
+{{- range until $power }}{{ $_ := set $factors $unit (mulf 1024 (get $factors $unit)) }}{{ end -}}
+{{- end -}}
+{{- mulf (float64 $number) (get $factors (trimPrefix $number $text)) -}}
+{{- end }}
