@@ -210,7 +210,7 @@ class TestNotes:
             ({"keda": {"enabled": True}}, "prometheusOperator.serviceMonitor.enabled"),
             ({"tls": {"enabled": True}}, "tls.http"),
             ({"routeManager": {"tls": {"enabled": True}}}, "routeManager.tls.grpc"),
-            ({"ingress": {"hpa": {"enabled": True}, "resources": {"requests": {"cpu": ""}}}}, "requests.cpu"),
+            ({"ingress": {"hpa": {"enabled": True}, "resources": {"requests": None, "limits": None}}}, "requests.cpu"),
         ],
     )
     def test_what_will_not_work_is_said(self, values: dict[str, Any], key: str) -> None:

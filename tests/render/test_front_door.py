@@ -10,7 +10,7 @@ import pytest
 from scripts.chart.manifests import read_manifests
 from tests.render.everything import EVERYTHING, merged
 from tests.render.figures import INGRESS, ROUTE_MANAGER, at
-from tests.render.harness import Documents, container, pod, render, render_text
+from tests.render.harness import Documents, container, environment, pod, render, render_error, render_text
 from tests.render.notes import notes
 from tests.render.test_upgrade_safety import published  # noqa: F401 - a fixture
 from tests.render.upgrade import refusals
@@ -85,6 +85,12 @@ class TestFrontDoor:
         }
         assert self.service(component, **asked).items() >= asked.items()
 
+    @pytest.mark.parametrize("network", ["10.0.0.0/33", "300.0.0.0/8", "10.0.0/8", "10.0.0.0", "::/129"])
+    def test_networks_that_are_none(self, component: str, network: str) -> None:
+        service = {"type": "LoadBalancer", "loadBalancerSourceRanges": [network]}
+        message = render_error({component: {"service": service}})
+        assert f"/{component}/service/loadBalancerSourceRanges/0" in message
+
     def test_a_port_on_every_node(self, component: str) -> None:
         (entry,) = self.service(component, type="NodePort", nodePort=30080)["ports"]
         assert entry["nodePort"] == 30080
@@ -124,6 +130,24 @@ class TestFrontDoor:
         assert docs.one("Deployment", COMPONENTS[component])["spec"]["strategy"] == {"type": "Recreate"}
 
 
+@pytest.mark.parametrize("kind", ["LoadBalancer", "NodePort"])
+def test_the_port_of_management_is_not_opened_to_the_outside(kind: str) -> None:
+    monitor = {"prometheusOperator": {"serviceMonitor": {"enabled": True}}, "networkPolicy": {"enabled": True}}
+    docs = render({**monitor, "ingress": {"service": {"type": kind}, "prometheus": {"port": 9102}}})
+    assert [entry["name"] for entry in docs.one("Service", INGRESS)["spec"]["ports"]] == ["http"]
+    assert names(docs, INGRESS) == {"http", "metrics"}
+    (endpoint,) = docs.one("ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["targetPort"] == 9102
+    opened = [rule["ports"] for rule in docs.one("NetworkPolicy", INGRESS)["spec"]["ingress"]]
+    assert opened == [[{"port": name, "protocol": "TCP"}] for name in ("http", "metrics")]
+
+
+def test_the_port_of_management_is_there_whoever_scrapes_it() -> None:
+    docs = render({"ingress": {"prometheus": {"port": 9102, "scrape": False}}})
+    assert names(docs, INGRESS) == {"http", "metrics"}
+    assert environment(docs.one("Deployment", INGRESS))["GATI_METRICS_PORT"] == "9102"
+
+
 def test_a_headless_service_is_asked_for_the_containers_port() -> None:
     values = {"routeManager": {"service": {"headless": True, "port": 7000, "targetPort": 6000}}}
     address = render(values).one("ConfigMap", f"{INGRESS}-config")["data"]["ROUTE_MANAGER_ADDR"]
@@ -139,9 +163,10 @@ def test_a_headless_service_takes_no_front_door() -> None:
 
 
 def test_notes_say_where_a_front_door_is() -> None:
-    text = notes({"ingress": {"service": {"type": "LoadBalancer"}}})
-    assert "get service gati-ingress" in text
-    assert "LoadBalancer" in text
+    for component, name in COMPONENTS.items():
+        text = notes({component: {"service": {"type": "LoadBalancer"}}})
+        assert f"get service {name}" in text
+        assert "LoadBalancer" in text
 
 
 @pytest.mark.parametrize("values", CASES[:2])

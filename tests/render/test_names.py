@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 from typing import Any
 
@@ -36,6 +37,29 @@ def test_name_stands_between_release_and_component() -> None:
         "prod-edge-ingress",
         "prod-edge-route-manager",
     }
+
+
+def test_a_name_that_the_releases_holds_stands_there_all_the_same() -> None:
+    """Or two aliases called after parts of it would have the same names."""
+    docs = [render(merged(EVERYTHING, {"nameOverride": name}), release="blue-green") for name in ("blue", "green")]
+    assert not identities(docs[0]) & identities(docs[1])
+
+
+@pytest.mark.parametrize("length", [8, 37, 38, 39, 46, 48, 49, 50, 55, 63])
+def test_series_of_long_names_are_told_apart(length: int) -> None:
+    """A pod is called after its Deployment, a hash, and five letters; what stands before those is cut at 58."""
+    alerts = {"prometheusOperator": {"prometheusRule": {"enabled": True}, "serviceMonitor": {"enabled": True}}}
+    both = [render(merged(alerts, {"fullnameOverride": "n" * (length - 1) + last})) for last in "ab"]
+    patterns = [re.findall(r'pod=~"([^"]+)"', str(docs.one("PrometheusRule"))) for docs in both]
+    for mine, docs in enumerate(both):
+        (name,) = [
+            doc["metadata"]["name"] for doc in docs.all("Deployment") if doc["metadata"]["name"].endswith("ingress")
+        ]
+        for hash_ in ("6d4b9f7c5d", "5f6b8c9d"):
+            pod_name = f"{name}-{hash_}-"[:58] + "x7k2p"
+            for other, found in enumerate(patterns):
+                assert found
+                assert all(bool(re.fullmatch(pattern, pod_name)) == (other == mine) for pattern in found)
 
 
 def test_a_given_name_stands() -> None:

@@ -138,6 +138,13 @@ class TestOwnValues:
         (metric,) = docs.one("HorizontalPodAutoscaler")["spec"]["metrics"]
         assert metric["resource"]["name"] == "memory"
 
+    def test_numbers_that_may_be_missing(self, parent: Path, tmp_path: Path) -> None:
+        ingress = {"service": {"type": "NodePort", "nodePort": ""}, "prometheus": {"port": ""}}
+        docs = self.render(parent, tmp_path, revisionHistoryLimit="", ingress=ingress)
+        assert "revisionHistoryLimit" not in docs.one("Deployment", INGRESS)["spec"]
+        assert [entry["name"] for entry in container(docs.one("Deployment", INGRESS))["ports"]] == ["http"]
+        assert "nodePort" not in docs.one("Service", INGRESS)["spec"]["ports"][0]
+
     def test_the_dashboards_label(self, parent: Path, tmp_path: Path) -> None:
         docs = self.render(parent, tmp_path, dashboard={"enabled": True, "labels": {"grafana_dashboard": ""}})
         assert not [doc for doc in docs.all("ConfigMap") if "grafana_dashboard" in doc["metadata"]["labels"]]

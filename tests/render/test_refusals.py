@@ -19,6 +19,8 @@ SCRATCH = {"name": "tmp", "emptyDir": {}}
 DISK = {"name": "twice", "emptyDir": {}}
 MOUNT = {"name": "twice", "mountPath": "/twice"}
 VARIABLE = {"name": "TWICE", "value": "x"}
+SIDECAR: dict[str, Any] = {"name": "side", "image": "x:1"}
+CRON = {"type": "cron", "metadata": {"timezone": "UTC"}}
 CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ({"podLabels": {"app.kubernetes.io/name": "x"}}, ("podLabels", "app.kubernetes.io/name"), {}),
     ({"ingress": {"name": "same"}, "routeManager": {"name": "same"}}, ("ingress.name", "routeManager.name"), {}),
@@ -184,12 +186,158 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ({"extraObjects": ["just words"]}, ("extraObjects",), {}),
     ({"extraObjects": [{"kind": "ConfigMap", "metadata": {"name": "x"}}]}, ("extraObjects", "apiVersion"), {}),
     ({"keda": {"enabled": True, "renderMode": "fail"}}, ("keda.enabled", "keda.renderMode", "ScaledObject"), {}),
+    (
+        {"ingress": {"service": {"type": "NodePort", "nodePort": 30080}}, "tls": {"enabled": True, "nodePort": 30080}},
+        ("ingress.service.nodePort", "tls.nodePort", "30080"),
+        {},
+    ),
+    ({"ingress": {"lifecycle": {"preStop": {}}}}, ("ingress.lifecycle.preStop", "exec"), {}),
+    (
+        {"routeManager": {"readinessProbe": {"custom": {"periodSeconds": 3}}}},
+        ("routeManager.readinessProbe.custom",),
+        {},
+    ),
+    (
+        {"ingress": {"livenessProbe": {"custom": {"tcpSocket": {"port": 1}, "successThreshold": 2}}}},
+        ("ingress.livenessProbe.custom.successThreshold",),
+        {},
+    ),
+    (
+        {"ingress": {"readinessProbe": {"custom": {"httpGet": {"port": "https"}}}}},
+        ("ingress.readinessProbe.custom.httpGet.port", "https", "are http"),
+        {},
+    ),
+    (
+        {"ingress": {"resources": {"requests": {"example.com/gpu": 1}}}},
+        ("ingress.resources.requests.example.com/gpu", "limit"),
+        {},
+    ),
+    (
+        {"ingress": {"extraContainers": [{**SIDECAR, "ports": [{"containerPort": 8080}]}]}},
+        ("ingress.extraContainers side", "8080/TCP"),
+        {},
+    ),
+    (
+        {"ingress": {"extraEnv": [{"name": "BOTH", "value": "x", "valueFrom": {"secretKeyRef": {"key": "k"}}}]}},
+        ("ingress.extraEnv", "BOTH", "valueFrom"),
+        {},
+    ),
+    ({"ingress": {"dnsPolicy": "None"}}, ("ingress.dnsPolicy", "ingress.dnsConfig.nameservers"), {}),
+    ({"podSecurityContext": {"runAsUser": 0}}, ("podSecurityContext.runAsUser", "runAsNonRoot"), {}),
+    ({"securityContext": {"privileged": True}}, ("securityContext.privileged", "allowPrivilegeEscalation"), {}),
+    (
+        {"keda": {"enabled": True, "extraTriggers": [{**CRON, "name": "requests"}]}},
+        ("keda.extraTriggers", "requests"),
+        {},
+    ),
+    (
+        {
+            "templates": {"hosts": True},
+            "externalIngress": {"enabled": True, "hosts": [{"host": "{{ .Release.Name }}_x"}]},
+        },
+        ("externalIngress.hosts", "{{ .Release.Name }}_x", "gati_x"),
+        {},
+    ),
+    (
+        {"tls": {"enabled": True, "certManager": {"enabled": True, "duration": "240h", "issuerRef": {"name": "i"}}}},
+        ("tls.certManager.duration is 240h", "tls.certManager.renewBefore"),
+        {},
+    ),
+    (
+        {"prometheusOperator": {"serviceMonitor": {"enabled": True, "scrapeTimeout": "1m"}}},
+        ("prometheusOperator.serviceMonitor.scrapeTimeout is 1m", "prometheusOperator.serviceMonitor.interval"),
+        {},
+    ),
+    (
+        {"ingress": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}},
+        ("ingress.tolerations[0]", "Exists with a value"),
+        {},
+    ),
+]
+# The same refusals, met in other ways.
+SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    (
+        {component: {"service": {"type": "NodePort", "nodePort": 30080}} for component in ("ingress", "routeManager")},
+        ("ingress.service.nodePort", "routeManager.service.nodePort"),
+    ),
+    ({"ingress": {"prometheus": {"port": 80, "scrape": False}}}, ("ingress.prometheus.port", "ingress.service.port")),
+    (
+        {"ingress": {"lifecycle": {"postStart": {"exec": {"command": ["a"]}, "httpGet": {"port": 1}}}}},
+        ("ingress.lifecycle.postStart names exec and httpGet",),
+    ),
+    (
+        {"ingress": {"extraContainers": [{**SIDECAR, "ports": [{"name": "http", "containerPort": 15001}]}]}},
+        ("ingress.extraContainers side", "http"),
+    ),
+    (
+        {
+            "routeManager": {
+                "initContainers": [{**SIDECAR, "restartPolicy": "Always", "ports": [{"containerPort": 50051}]}]
+            }
+        },
+        ("routeManager.initContainers side", "50051/TCP"),
+    ),
+    (
+        {"ingress": {"extraContainers": [{**SIDECAR, "env": [VARIABLE, VARIABLE]}]}},
+        ("ingress.extraContainers side", "TWICE"),
+    ),
+    (
+        {"ingress": {"initContainers": [{**SIDECAR, "volumeMounts": [{"name": "tmp", "mountPath": "/a"}] * 2}]}},
+        ("ingress.initContainers side", "/a"),
+    ),
+    ({"ingress": {"hostAliases": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.1"}]}}, ("ingress.hostAliases", "10.0.0.1")),
+    (
+        {"ingress": {"topologySpreadConstraints": [BY_ZONE, {**BY_ZONE, "maxSkew": 1}]}},
+        ("ingress.topologySpreadConstraints",),
+    ),
+    ({"ingress": {"extraEnv": [{"name": "NONE", "valueFrom": {}}]}}, ("ingress.extraEnv", "NONE")),
+    (
+        {"routeManager": {"extraContainers": [{**SIDECAR, "securityContext": {"privileged": True}}]}},
+        ("routeManager.extraContainers side", "allowPrivilegeEscalation"),
+    ),
+    (
+        {"securityContext": {"capabilities": {"add": ["CAP_SYS_ADMIN"]}}},
+        ("CAP_SYS_ADMIN in securityContext.capabilities", "allowPrivilegeEscalation"),
+    ),
+    ({"keda": {"enabled": True, "extraTriggers": [{**CRON, "name": "a"}] * 2}}, ("keda.extraTriggers", '"a"')),
+    (
+        {
+            "tls": {
+                "enabled": True,
+                "certManager": {"enabled": True, "issuerRef": {"name": "i"}, "dnsNames": ["{{ .Release.Name }}.x"]},
+            }
+        },
+        ("tls.certManager.dnsNames", "templates.hosts"),
+    ),
+    (
+        {
+            "templates": {"hosts": True},
+            "httpRoute": {"enabled": True, "parentRefs": [{"name": "g"}], "hostnames": ["{{ .Values.nameOverride }}"]},
+        },
+        ("httpRoute.hostnames", "{{ .Values.nameOverride }}"),
+    ),
+    (
+        {
+            "routeManager": {"tls": {"enabled": True, "certManager": {"enabled": True}}},
+            "tls": {"certManager": {"issuerRef": {"name": "i"}, "duration": "30m", "renewBefore": "10m"}},
+        },
+        ("tls.certManager.duration is 30m",),
+    ),
+    ({"tolerations": [{"value": "b"}]}, ("tolerations[0]", "Equal without a key")),
+    ({"tolerations": [{"key": "a", "tolerationSeconds": 5}]}, ("tolerations[0]", "NoExecute")),
 ]
 
 
 @pytest.mark.parametrize(("values", "keys", "options"), CASES, ids=[" ".join(keys) for _, keys, _ in CASES])
 def test_the_message_names_the_keys(values: dict[str, Any], keys: tuple[str, ...], options: dict[str, Any]) -> None:
     message = render_error(values, **options)
+    assert "validate.yaml" in message
+    assert not [key for key in keys if key not in message], message
+
+
+@pytest.mark.parametrize(("values", "keys"), SIBLINGS, ids=[" ".join(keys) for _, keys in SIBLINGS])
+def test_so_does_that_of_its_siblings(values: dict[str, Any], keys: tuple[str, ...]) -> None:
+    message = render_error(values)
     assert "validate.yaml" in message
     assert not [key for key in keys if key not in message], message
 
@@ -210,7 +358,6 @@ def test_every_refusal_has_a_case() -> None:
     [
         {"ingress": {"name": "gati-test"}},
         {"ingress": {"name": "route-manager-headless"}},
-        {"ingress": {"prometheus": {"port": 80, "scrape": False}}},
         {"ingress": {"prometheus": {"port": 80}}, "tls": {"enabled": True, "http": "none"}},
         {"ingress": {"extraVolumes": [{"name": "tls", "emptyDir": {}}]}},
         {"ingress": {"extraVolumeMounts": [{"name": "tmp", "mountPath": "/tmp/deeper", "subPath": "x"}]}},
@@ -224,6 +371,26 @@ def test_every_refusal_has_a_case() -> None:
         {"networking": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]}},
         {"networking": {"ipFamilies": ["IPv6", "IPv4"]}},
         {"pdb": {"enabled": False, "maxUnavailable": 1}},
+        {"ingress": {"service": {"type": "NodePort", "nodePort": 30080}}, "tls": {"nodePort": 30080}},
+        {"ingress": {"initContainers": [{**SIDECAR, "ports": [{"containerPort": 8080}]}]}},
+        {"ingress": {"extraContainers": [{**SIDECAR, "ports": [{"containerPort": 8080, "protocol": "UDP"}]}]}},
+        {"ingress": {"readinessProbe": {"enabled": False, "custom": {"httpGet": {"port": "https"}}}}},
+        {"ingress": {"readinessProbe": {"custom": {"httpGet": {"port": 9999}, "successThreshold": 2}}}},
+        {"podSecurityContext": {"runAsUser": 0, "runAsNonRoot": False}},
+        {"securityContext": {"privileged": True, "allowPrivilegeEscalation": True}},
+        {
+            "ingress": {
+                "initContainers": [
+                    {**SIDECAR, "securityContext": {"privileged": True, "allowPrivilegeEscalation": True}},
+                    {"name": "root", "image": "x:1", "securityContext": {"runAsUser": 0, "runAsNonRoot": False}},
+                ]
+            }
+        },
+        {"keda": {"enabled": True, "extraTriggers": [{**CRON, "name": "demand"}, CRON, CRON]}},
+        {"tls": {"certManager": {"duration": "1h"}}},
+        {"prometheusOperator": {"serviceMonitor": {"enabled": True, "interval": "60s", "scrapeTimeout": "1m"}}},
+        {"tolerations": [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}]},
+        {"ingress": {"resources": {"requests": {"example.com/gpu": "1"}, "limits": {"example.com/gpu": 1}}}},
         {"pdb": {"minAvailable": "", "maxUnavailable": 1}},
         {"ingress": {"enabled": False, "podLabels": {"app.kubernetes.io/name": "x"}, "image": {"tag": 1.0}}},
         {"routeManager": {"routes": [], "existingRoutesConfigMap": "mine"}},

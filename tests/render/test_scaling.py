@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -250,6 +250,49 @@ def test_a_minimum_and_scale_to_zero_stand_together() -> None:
     _, _, warnings = notes({**hpa, **SCALE_TO_ZERO}).partition("WARNING")
     assert "ingress.hpa.minReplicas" in warnings, "the minimum is lost without it, so it is said"
     assert "ingress.hpa.minReplicas" not in notes({**hpa, "keda": {**SCALE_TO_ZERO["keda"], "idleReplicaCount": 0}})
+
+
+@pytest.mark.requirement("13.5", "9.4")
+def test_a_budget_of_two_stays_one_where_three_come_at_once() -> None:
+    """From none straight to the minimum there is no single pod that it could hold."""
+    keda = {**SCALE_TO_ZERO["keda"], "idleReplicaCount": 0}
+    asked = {"ingress": {"hpa": {"minReplicas": 3}}, "keda": keda, "pdb": {"minAvailable": 2}}
+    assert render(asked).one("PodDisruptionBudget", INGRESS)["spec"]["minAvailable"] == 2
+    rules = {"prometheusRule": {"enabled": True}, "serviceMonitor": {"enabled": True}}
+    assert "GatiIngressDown" not in str(render({**asked, "prometheusOperator": rules}).one("PrometheusRule"))
+
+
+@pytest.mark.requirement("15.5")
+class TestWhatAnHpaComparesWith:
+    """It reads the requests of every container of a pod; one without is enough for it to scale never."""
+
+    SIDECAR: ClassVar[dict[str, Any]] = {"name": "proxy", "image": "x:1"}
+
+    def warned(self, **ingress: Any) -> list[str]:
+        lines = " ".join(notes({"ingress": {"hpa": {"enabled": True}, **ingress}}).split())
+        return re.findall(r"the container ([^:]+) requests no (?:cpu|memory)", lines)
+
+    def test_a_sidecar_without(self) -> None:
+        assert self.warned(extraContainers=[self.SIDECAR]) == ["proxy"]
+        assert self.warned(initContainers=[{**self.SIDECAR, "restartPolicy": "Always"}]) == ["proxy"]
+        assert self.warned(initContainers=[self.SIDECAR]) == []
+        assert self.warned(extraContainers=[{**self.SIDECAR, "resources": {"requests": {"cpu": "10m"}}}]) == []
+
+    def test_a_limit_is_a_request_too(self) -> None:
+        assert self.warned(resources={"requests": {"cpu": ""}}) == []
+        assert self.warned(resources={"requests": {"cpu": ""}, "limits": {"cpu": ""}}) == ["ingress"]
+
+    def test_memory(self) -> None:
+        hpa = {"enabled": True, "cpuUtilization": "", "memoryUtilization": 70}
+        gone = {"requests": {"memory": ""}, "limits": {"memory": ""}}
+        assert self.warned(hpa=hpa) == []
+        assert self.warned(hpa=hpa, resources=gone) == ["ingress"]
+
+
+@pytest.mark.requirement("9.3")
+def test_a_trigger_needs_no_metadata_of_its_own() -> None:
+    docs = render({"keda": {"enabled": True, "extraTriggers": [{"type": "x", "metadata": {}}]}})
+    assert docs.one("ScaledObject")["spec"]["triggers"][1] == {"type": "x", "metadata": {}}
 
 
 @pytest.mark.requirement("9.4")

@@ -132,6 +132,15 @@ def test_a_port_is_a_port(path: str, value: Any) -> None:
         ("ingress.config.LARGE", 2**53),
         ("podSecurityContext.supplementalGroups", [0, ""]),
         ("routeManager.extraEnv", [{"name": "no=name"}]),
+        ("networkPolicy.ingress.from", [{"ipBlock": {"cidr": "10.0.0.0"}}]),
+        ("ingress.hostAliases", [{"ip": "ten"}]),
+        ("ingress.minReadySeconds", 600),
+        (
+            "ingress.topologySpreadConstraints",
+            [{"maxSkew": 0, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule"}],
+        ),
+        ("podSecurityContext.seccompProfile", {"type": "Localhost"}),
+        ("podSecurityContext.seccompProfile", {"localhostProfile": "a.json"}),
     ],
 )
 def test_a_value_out_of_range_is_refused_and_named(path: str, value: Any) -> None:

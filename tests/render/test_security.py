@@ -168,7 +168,7 @@ class TestNetworkPolicy:
             ({"port": 9102}, {}, 2),
             ({}, {"metricsFrom": [{"podSelector": {}}]}, 2),
             ({"scrape": False}, {"metricsFrom": [{"podSelector": {}}]}, 1),
-            ({"scrape": False, "port": 9102}, {}, 1),
+            ({"scrape": False, "port": 9102}, {}, 2),
         ],
         ids=["with clients", "a port of their own", "peers of their own", "off, with peers", "off, with a port"],
     )

@@ -11,6 +11,7 @@ from scripts.core.command import Result
 from tests.render.everything import EVERYTHING, merged, nested
 from tests.render.figures import INGRESS, ROUTE_MANAGER, at, config
 from tests.render.harness import CHART, afresh, container, pod, render, render_error, render_text, runner, tool
+from tests.render.notes import notes
 
 COMPONENTS = {"ingress": INGRESS, "routeManager": ROUTE_MANAGER}
 
@@ -163,6 +164,11 @@ ROUTE = {"host": "api.example.com", "path": "/v1", "upstream": "http://api.defau
         ({**ROUTE, "path": "/v1?x"}, "path"),
         ({**ROUTE, "upstream": "api:8080"}, "upstream"),
         ({**ROUTE, "upstream": "ftp://api"}, "upstream"),
+        ({**ROUTE, "upstream": "http://api:0"}, "upstream"),
+        ({**ROUTE, "upstream": "http://api:65536"}, "upstream"),
+        ({**ROUTE, "upstream": "http://api:web"}, "upstream"),
+        ({**ROUTE, "upstream": "http://[::1"}, "upstream"),
+        ({**ROUTE, "upstream": "http://[zz]:80"}, "upstream"),
         ("http://a", "routes/0"),
         (None, "routes/0"),
     ],
@@ -174,7 +180,9 @@ def test_a_bad_route_is_refused(route: Any, named: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["*", "*.example.com", "a", "A.b", "ключ.example"])
-@pytest.mark.parametrize("upstream", ["https://a", "grpc://a.b:1", "http://[::1]:80/x", "grpcs://a/b"])
+@pytest.mark.parametrize(
+    "upstream", ["https://a", "grpc://a.b:1", "http://[::1]:80/x", "grpcs://a/b", "http://a.b.:65535"]
+)
 def test_a_good_route_is_taken(host: str, upstream: str) -> None:
     assert render({"routeManager": {"routes": [{**ROUTE, "host": host, "upstream": upstream}]}})
 
@@ -232,7 +240,7 @@ class TestPods:
         assert not set(asked) & set(plain)
 
     def test_sidecars_run_beside_it_under_the_charts_context(self, component: str) -> None:
-        side = {"name": "proxy", "image": "x:1", "ports": [{"containerPort": 1}]}
+        side = {"name": "proxy", "image": "x:1", "ports": [{"containerPort": 1, "protocol": "TCP"}]}
         boxes = pod(render({component: {"extraContainers": [side]}}).one("Deployment", COMPONENTS[component]))[
             "containers"
         ]
@@ -245,6 +253,11 @@ class TestPods:
         docs = render({component: {"lifecycle": hooks}})
         box = pod(docs.one("Deployment", COMPONENTS[component]))["containers"][0]
         assert box["lifecycle"] == hooks
+
+    def test_a_hook_that_is_null_leaves_the_pause(self, component: str) -> None:
+        """As one values file takes back what another gives."""
+        box = container(render({component: {"lifecycle": {"preStop": None}}}).one("Deployment", COMPONENTS[component]))
+        assert box["lifecycle"] == {"preStop": {"sleep": {"seconds": 15}}}
 
     def test_a_hook_of_another_kind_leaves_the_pause(self, component: str) -> None:
         hooks = {"postStart": {"exec": {"command": ["/app/warm"]}}}
@@ -260,9 +273,42 @@ class TestPods:
         own = {"tcpSocket": {"port": 1}, "periodSeconds": 3}
         box = container(render({component: {which: {"custom": own}}}).one("Deployment", COMPONENTS[component]))
         assert box[which] == own
-        box = container(render({component: {which: {"enabled": False}}}).one("Deployment", COMPONENTS[component]))
-        assert which not in box
+        for off in ({"enabled": False}, {"enabled": False, "custom": own}):
+            box = container(render({component: {which: off}}).one("Deployment", COMPONENTS[component]))
+            assert which not in box
         assert at(box, "image")
+
+
+class TestWhatNotesSay:
+    """Of what was asked for: who the pods are, and what stands in the way of their rollout."""
+
+    def test_the_accounts_that_the_pods_have(self) -> None:
+        def accounts(**values: Any) -> str:
+            (line,) = [line for line in notes(values).splitlines() if "service accounts:" in line]
+            return line.partition(":")[2].strip()
+
+        own = {"serviceAccount": {"create": False, "name": "mine"}}
+        assert accounts() == "gati-ingress, route-manager"
+        assert accounts(rbac={"create": False}) == "default"
+        assert accounts(rbac={"create": False}, ingress=own) == "mine, default"
+        assert accounts(ingress=own, routeManager={"enabled": False}) == "mine"
+
+    def test_the_nodes_network_takes_a_node_for_each_pod(self) -> None:
+        asked: dict[str, Any] = {"hostNetwork": True}
+        assert "ingress.hostNetwork is on: a node" in notes({"ingress": asked})
+        for strategy in ({"type": "Recreate"}, {"rollingUpdate": {"maxUnavailable": 1}}):
+            assert "a node takes" not in notes({"ingress": {**asked, "strategy": strategy}})
+
+    def test_the_nodes_network_is_refused_where_the_chart_makes_the_namespace(self) -> None:
+        asked: dict[str, Any] = {"routeManager": {"hostNetwork": True}}
+        assert "set namespace.create to false" in notes(asked, namespace="ops")
+        assert "namespace.create" not in notes(asked)
+        assert "namespace.create" not in notes({**asked, "namespace": {"create": False}}, namespace="ops")
+
+    def test_routes_that_the_chart_does_not_know_roll_nothing(self) -> None:
+        asked = {"rollOnRoutes": True, "existingRoutesConfigMap": "mine"}
+        assert "rollOnRoutes has no effect" in notes({"routeManager": asked})
+        assert "rollOnRoutes" not in notes({"routeManager": {"rollOnRoutes": True}})
 
 
 def test_the_dns_of_another_cluster_listens_elsewhere() -> None:

@@ -13,8 +13,7 @@ A helper that serves both components takes a map, the component's context:
 
 {{/* What the objects of the whole release are named after, and with an override those of the components too. */}}
 {{- define "gati.fullname" -}}
-{{- $own := .Values.nameOverride | default "" -}}
-{{- $name := contains $own .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $own) -}}
+{{- $name := list .Release.Name .Values.nameOverride | compact | join "-" -}}
 {{- .Values.fullnameOverride | default $name | replace "." "-" -}}
 {{- end }}
 
