@@ -22,6 +22,8 @@ _PATIENCE = 600.0  # seconds to wait for another run that fetches the same
 
 # What helm says of a Chart.lock that asks for something else than Chart.yaml, or than what is there by now.
 _OUTDATED_LOCK = re.compile(r"can't get a valid version|out of sync")
+# What it says of a repository that cannot be one: no folder, or an address of another kind.
+_NO_REPOSITORY = re.compile(r"directory .* not found|could not find protocol handler")
 _REWRITTEN = ("/Chart.yaml", "/Chart.lock")  # by helm, as it packs
 
 
@@ -184,13 +186,16 @@ def _build(chart: Chart, helm: Helm) -> None:
     except (CommandFailed, CommandTimeout) as error:
         said = error.stderr.strip().removeprefix("Error: ")
         file = declared_in(chart)
-        reach = "see that the repositories can be reached, then run the same command again, which fetches them"
-        update = f"helm dependency update {shown(chart.path)}, which brings {locked_in(chart).name} up to date"
+        run = "see that the repositories can be reached, then run the same command again, which fetches them"
+        if _NO_REPOSITORY.search(said):
+            run = "correct the repository there"
+        elif _OUTDATED_LOCK.search(said):
+            run = f"helm dependency update {shown(chart.path)}, which brings {locked_in(chart).name} up to date"
         raise ChartError(
             f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: the dependencies cannot be fetched: "
             + "; ".join(outdated(chart)),
             found=said or str(error),
-            run=update if _OUTDATED_LOCK.search(said) else reach,
+            run=run,
         ) from error
 
 

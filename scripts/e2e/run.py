@@ -138,6 +138,8 @@ def read_latency(text: str) -> float:
 def plan(config: Config, options: Options) -> list[str]:
     """What a run would do, line by line; nothing is changed, built or asked. Raises ChartError, ConfigError."""
     chart = read_chart(config.chart)
+    if chart.metadata.get("type") == "library":
+        raise ChartError(f"{chart.name} is a library chart: it cannot be installed", run="test a chart that uses it")
     subject = read_subject(config.e2e, chart.name)
     where = (
         f"on the cluster of the context {options.context}, in new namespaces {PREFIX}*; no node is closed, nothing "
@@ -496,8 +498,6 @@ def _published(work: Workspace, options: Options, workplace: Path) -> Iterator[_
     """The candidate, what it is upgraded from, and its sabotaged twin, in a registry that runs during the block."""
     config, helm = work.config, work.helm
     chart = read_chart(config.chart, config.values)
-    if chart.metadata.get("type") == "library":
-        raise ChartError(f"{chart.name} is a library chart: it cannot be installed", run="test a chart that uses it")
     provide_dependencies(chart, helm, work.say)
     subject, sets = read_subject(config.e2e, chart.name), values_sets(chart)
     candidate = package(config, chart, helm, work.say)

@@ -237,6 +237,11 @@ def test_a_dry_run_of_the_smoke_test_says_what_it_finds(cli: Cli, tmp_path: Path
     assert re.search(r"what is found in its objects cannot be said: .*templates/map\.yaml:1: say a colour", told)
 
 
+def test_a_dry_run_refuses_what_the_smoke_test_does(cli: Cli, tmp_path: Path) -> None:
+    chart = write_chart(tmp_path / "lib", "lib", "type: library\n")
+    cli("e2e", "--chart", chart, "--dry-run").refused("lib is a library chart", "a chart that uses it")
+
+
 def test_dist_holds_the_packages_of_several_charts(cli: Cli, tmp_path: Path) -> None:
     sums = {}
     for name in ("one", "two"):
@@ -487,6 +492,16 @@ class TestDependencies:
             (text,) = (file.read_text() for file in (cli.dist / "umbrella.manifests").glob("*.yaml"))
             assert f"name: {name}" in text
         assert not (umbrella / "Chart.lock").exists()  # it would be a change that nobody made
+
+    @pytest.mark.parametrize(
+        ("repository", "words"), [("file://../none", "none not found"), ("git+https://a.example", "protocol handler")]
+    )
+    def test_a_repository_that_is_none_is_told_as_such(
+        self, cli: Cli, tmp_path: Path, repository: str, words: str
+    ) -> None:
+        needs = f"dependencies: [{{name: sub, version: 0.1.0, repository: '{repository}'}}]\n"
+        chart = write_chart(tmp_path / "top", "top", needs, map=config_map("a"))
+        cli("template", "--chart", chart).refused("cannot be fetched: sub 0.1.0", words, "correct the repository there")
 
     def test_of_another_version_they_are_refused(self, cli: Cli, tmp_path: Path) -> None:
         chart = write_chart(
