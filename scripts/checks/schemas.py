@@ -512,7 +512,10 @@ def _strict(schema: Mapping[str, Any], *, closed: bool = True, absent: bool = Fa
 
     `absent` says that there may be nothing: then the API server takes a null away before it checks.
     """
-    result = {key: schema[key] for key in _CHECKS if schema.get(key) not in (None, [])}
+    given = {name for name, value in schema.get("properties", {}).items() if "default" in value}
+    required = [name for name in schema.get("required") or () if name not in given]
+    checks = {**schema, "required": required}
+    result = {key: checks[key] for key in _CHECKS if checks.get(key) not in (None, [])}
     kind = schema.get("type")
     if schema.get("x-kubernetes-int-or-string"):
         result["type"] = ["integer", "string"]
@@ -524,9 +527,8 @@ def _strict(schema: Mapping[str, Any], *, closed: bool = True, absent: bool = Fa
         result["type"] = [*types, "null"]
     if nullable and "enum" in result:
         result["enum"] = [*result["enum"], None]
-    required = schema.get("required") or ()
     properties = {
-        name: _strict(value, closed=closed, absent=closed and (name not in required or "default" in value))
+        name: _strict(value, closed=closed, absent=closed and name not in required)
         for name, value in schema.get("properties", {}).items()
     }
     if schema.get("x-kubernetes-embedded-resource"):

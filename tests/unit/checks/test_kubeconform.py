@@ -85,6 +85,7 @@ class TestCustomResources:
             "given": {**text, "default": "a"},
         }
         spec = {"type": "object", "properties": fields, "required": ["more", "given"]}
+        fields["none"] = {"type": "object", "properties": {"a": {**text, "default": "a"}}, "required": ["a"]}
         definition = document(
             "apiextensions.k8s.io/v1", "CustomResourceDefinition", "boxes.example.com",
             spec={
@@ -100,7 +101,10 @@ class TestCustomResources:
             )
 
         assert found(text=None, size=None, list=None, map={"a": None}, given=None) == []
-        assert found(size="1", map=None) == []
+        assert found(size="1", map=None, none={}) == []
+        assert (
+            problems(real, definition, document("example.com/v1", "Box", spec={"more": "a"})) == []
+        )  # it has a default
         assert found(list=[None]) == ["Box/x: spec.list[0]: got null, want string"]
         assert [one.partition(":")[0] for one in found(more=None)] == ["Box/x"]
         assert found(text=5) == ["Box/x: spec.text: got number, want string"]
