@@ -513,8 +513,8 @@ def _strict(schema: Mapping[str, Any], *, closed: bool = True, absent: bool = Fa
     `absent` says that there may be nothing: then the API server takes a null away before it checks.
     """
     given = {name for name, value in schema.get("properties", {}).items() if "default" in value}
-    required = [name for name in schema.get("required") or () if name not in given]
-    checks = {**schema, "required": required}
+    required = [name for name in dict.fromkeys(schema.get("required") or ()) if name not in given]
+    checks = {**schema, "required": required, "enum": _once(schema.get("enum") or ())}
     result = {key: checks[key] for key in _CHECKS if checks.get(key) not in (None, [])}
     kind = schema.get("type")
     if schema.get("x-kubernetes-int-or-string"):
@@ -549,6 +549,11 @@ def _strict(schema: Mapping[str, Any], *, closed: bool = True, absent: bool = Fa
     if isinstance(schema.get("not"), Mapping):
         result["not"] = _strict(schema["not"], closed=False)
     return result
+
+
+def _once(values: Iterable[Any]) -> list[Any]:
+    """`values` without those that stand twice: no definition is refused for one, and every JSON schema is."""
+    return list({json.dumps(value, sort_keys=True): value for value in values}.values())
 
 
 @functools.cache

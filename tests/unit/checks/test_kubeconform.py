@@ -77,14 +77,14 @@ class TestCustomResources:
 
     def test_a_null_is_nothing_to_the_api_server_where_a_field_may_be_absent(self, real: Kubeconform) -> None:
         """It takes nulls away before it checks a custom resource, but for those in lists."""
-        text = {"type": "string", "enum": ["a"]}
+        text = {"type": "string", "enum": ["a", "b", "a"]}  # which it bears
         size = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
         fields = {"text": text, "size": size, "list": {"type": "array", "items": {"type": "string"}}, "more": text}
         fields |= {
             "map": {"type": "object", "additionalProperties": {"type": "string"}},
             "given": {**text, "default": "a"},
         }
-        spec = {"type": "object", "properties": fields, "required": ["more", "given"]}
+        spec = {"type": "object", "properties": fields, "required": ["more", "given", "more"]}
         fields["none"] = {"type": "object", "properties": {"a": {**text, "default": "a"}}, "required": ["a"]}
         definition = document(
             "apiextensions.k8s.io/v1", "CustomResourceDefinition", "boxes.example.com",
