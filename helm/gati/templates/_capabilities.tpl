@@ -7,16 +7,8 @@ group and version only, as `--api-versions GROUP/VERSION`, means all of its kind
 {{- define "gati.serves" -}}
 {{- $apis := (index . 0).Capabilities.APIVersions -}}
 {{- $kind := index . 1 -}}
-{{- $group := dir $kind -}}
-{{- if $apis.Has $kind -}}
-true
-{{- else if $apis.Has $group -}}
-{{- $kinds := 0 -}}
-{{- range $apis -}}
-{{- if hasPrefix (printf "%s/" $group) . }}{{ $kinds = add1 $kinds }}{{ end -}}
-{{- end -}}
-{{- if not $kinds }}true{{ end -}}
-{{- end -}}
+{{- $named := join " " $apis | print " " | contains (printf " %s/" (dir $kind)) -}}
+{{- if or ($apis.Has $kind) (and ($apis.Has (dir $kind)) (not $named)) }}true{{ end -}}
 {{- end }}
 
 {{/* Non-empty when an object of a kind that the cluster may lack is to be rendered; mode `fail` is checked in
@@ -33,12 +25,16 @@ validate.yaml. Takes (list ROOT "GROUP/VERSION/KIND" MODE). */}}
 {{/* The switched-on features whose kinds the cluster may lack, as a list of maps. */}}
 {{- define "gati.optionalKinds" -}}
 {{- $operator := .Values.prometheusOperator | default dict }}
-{{- if and .Values.ingress.enabled (.Values.keda).enabled }}
-- feature: keda.enabled
-  kind: keda.sh/v1alpha1/ScaledObject
-  product: KEDA
-  key: keda.renderMode
-  mode: {{ .Values.keda.renderMode }}
+{{- $keda := list "keda" "keda.sh/v1alpha1/ScaledObject" "KEDA" }}
+{{- range list $keda (list "httpRoute" "gateway.networking.k8s.io/v1/HTTPRoute" "the Gateway API") }}
+{{- $its := get $.Values (first .) | default dict }}
+{{- if and $.Values.ingress.enabled $its.enabled }}
+- feature: {{ first . }}.enabled
+  kind: {{ index . 1 }}
+  product: {{ last . }}
+  key: {{ first . }}.renderMode
+  mode: {{ $its.renderMode }}
+{{- end }}
 {{- end }}
 {{- range $kind := list "PrometheusRule" "ServiceMonitor" }}
 {{- if include "gati.monitoring.wanted" (list $ $kind) }}
@@ -55,12 +51,5 @@ validate.yaml. Takes (list ROOT "GROUP/VERSION/KIND" MODE). */}}
   product: cert-manager
   key: tls.certManager.renderMode
   mode: {{ $.Values.tls.certManager.renderMode }}
-{{- end }}
-{{- if and .Values.ingress.enabled (.Values.httpRoute).enabled }}
-- feature: httpRoute.enabled
-  kind: gateway.networking.k8s.io/v1/HTTPRoute
-  product: the Gateway API
-  key: httpRoute.renderMode
-  mode: {{ .Values.httpRoute.renderMode }}
 {{- end }}
 {{- end }}

@@ -17,13 +17,9 @@ How the metrics of the ingress are found.
 {{- range $port := $ports -}}
 {{- if eq (int .containerPort) $wanted -}}
 {{- $secure := and ($.Values.tls).enabled (ne .name "http") -}}
-{{- set $port "scheme" (include "gati.scheme" $secure) | toYaml -}}
+{{- set $port "scheme" ($secure | empty | ternary "http" "https") | toYaml -}}
 {{- end -}}
 {{- end -}}
-{{- end }}
-
-{{- define "gati.scheme" -}}
-{{- if . }}https{{ else }}http{{ end -}}
 {{- end }}
 
 {{/* Non-empty when an object of the Prometheus Operator is asked for. Takes (list ROOT KIND). */}}

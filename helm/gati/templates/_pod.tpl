@@ -28,10 +28,13 @@ spec:
       {{- include "gati.selectorLabels" . | nindent 6 }}
   template:
     metadata:
-      {{- include "gati.podLabels" . | trim | nindent 6 }}
-      {{- /* The user's own win over the chart's, but for the checksums. */}}
       {{- $values := .root.Values }}
-      {{- $given := list $values.commonAnnotations .annotations $values.podAnnotations .values.podAnnotations }}
+      {{- $given := list $values.commonLabels $values.podLabels .values.podLabels }}
+      {{- $given = append $given (include "gati.selectorLabels" . | fromYaml) }}
+      {{- $own := dict "app.kubernetes.io/part-of" "gati" }}
+      {{- include "gati.strings" (concat (list .root "labels" $own) $given) | trim | nindent 6 }}
+      {{- /* The user's own win over the chart's, but for the checksums. */}}
+      {{- $given = list $values.commonAnnotations .annotations $values.podAnnotations .values.podAnnotations }}
       {{- with include "gati.strings" (concat (list .root "annotations") $given (list .checksums)) | trimAll " \n" }}
       {{- . | nindent 6 }}
       {{- end }}
@@ -55,14 +58,6 @@ spec:
         {{- with (include "gati.stored" (list "" .values.extraVolumes) | fromJson).it }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-{{- end }}
-
-{{- define "gati.podLabels" -}}
-{{- $own := dict "app.kubernetes.io/part-of" "gati" -}}
-{{- $selector := include "gati.selectorLabels" . | fromYaml -}}
-{{- $values := .root.Values -}}
-{{- $given := list $values.commonLabels $values.podLabels .values.podLabels -}}
-{{- include "gati.strings" (concat (list .root "labels" $own) $given (list $selector)) }}
 {{- end }}
 
 {{/* Seconds of the shutdown, as a map: preStop, grace. Behind a balancer that knows nodes alone, its health check has

@@ -88,9 +88,7 @@ serviceAccountToken: {expirationSeconds: 3600}
 {{- $text := include "gati.pods" . -}}
 {{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $text -}}
 {{- $factors := dict "" 1.0 "n" 1e-9 "u" 1e-6 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 -}}
-{{- range $power, $unit := list "Ki" "Mi" "Gi" "Ti" "Pi" "Ei" }}
-{{- $_ := set $factors $unit (1024.0) -}}
-{{- range until $power }}{{ $_ := set $factors $unit (mulf 1024 (get $factors $unit)) }}{{ end -}}
-{{- end -}}
+{{- $binary := dict "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 -}}
+{{- $factors = set $binary "Ei" 1152921504606846976.0 | merge $factors -}}
 {{- mulf (float64 $number) (get $factors (trimPrefix $number $text)) -}}
 {{- end }}
