@@ -16,7 +16,7 @@ from typing import Any
 
 from scripts.core.files import write_atomic
 from tests.mutate.generate import CHART, CODE, Mutant, of_chart, of_code, spread
-from tests.mutate.hunt import PATIENCE, TIME_OUT
+from tests.mutate.hunt import PATIENCE, TIME_OUT, UNMADE
 from tests.mutate.targets import RENDER, TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,6 +114,9 @@ def judged(
         by = found[one.id]["by"]
         if by == TIME_OUT and one.change != NOTHING and not hangs(one, mutants, found):
             objections.append(f"{one.file}:{one.line} is not decided: the tests did not end in time")
+            continue
+        if by.startswith(UNMADE):
+            objections.append(f"{one.file}:{one.line} is not decided: {by}")
             continue
         if one.change == NOTHING:
             objections += [f"{one.file}: {by} fails without a fault"] if by else []

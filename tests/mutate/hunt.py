@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from tests.mutate.targets import DRIFT, LAST, NEVER, RENDER, TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 300.0  # seconds for a fault
+UNMADE = "it could not be made"  # which no test has noticed
 TIME_OUT = "a time-out"  # which has noticed a fault only where the tests take a part of it without one
 
 
@@ -84,6 +86,10 @@ class Hunt:
             os.dup2(nothing, stream)
         try:
             (_in_chart if mutant.part == CHART else _in_code)(mutant)
+        except BaseException as error:  # noqa: BLE001 - the process ends here, and its parent hears of it
+            os.write(writer, f"{UNMADE}: {type(error).__name__}".encode())
+            os._exit(1)
+        try:
             for place, item in enumerate(items):
                 later = items[place + 1] if place + 1 < len(items) else None
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=later)
@@ -140,7 +146,7 @@ def _in_chart(mutant: Mutant) -> None:
     """Every module of the tests that holds the chart's folder, or its defaults, gets those of a copy."""
     from tests.render import harness, schema_values
 
-    folder = Path(os.environ["PYTEST_MUTANTS"]) / f"{os.getpid()}" / "gati"
+    folder = Path(tempfile.mkdtemp(dir=os.environ["PYTEST_MUTANTS"])) / "gati"
     shutil.copytree(harness.CHART, folder)
     text = mutant.make()
     (folder / mutant.file).write_text(text, encoding="utf-8")

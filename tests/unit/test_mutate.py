@@ -12,7 +12,7 @@ import yaml
 from scripts.report.inputs import objection
 from tests.mutate import __main__ as mutate
 from tests.mutate.generate import CHART, CODE, Mutant, of_chart, of_code
-from tests.mutate.hunt import TIME_OUT, Hunt, of_mutant
+from tests.mutate.hunt import TIME_OUT, UNMADE, Hunt, of_mutant
 
 ROOT = Path(__file__).parents[2]
 
@@ -187,3 +187,10 @@ def test_the_test_that_noticed_a_fault_before_goes_first_and_none_of_another_par
     assert (first, set(others), last) == ("test_pdb", {"test_security", "test_docs"}, "test_property")
     assert order("templates/ingress/pdb-ingress.yaml", "tests/render/test_property.py::test")[0] == "test_property"
     assert set(order("values.yaml")) == {"test_pdb", "test_security", "test_property"}
+
+
+def test_one_that_could_not_be_made_is_noticed_by_nobody() -> None:
+    one = fault(0)
+    report = mutate.judged([one], {one.id: {"by": f"{UNMADE}: FileExistsError"}}, {}, set(), 1.0)
+    assert report["objections"] == ["code.py:0 is not decided: it could not be made: FileExistsError"]
+    assert report["mutants"] == []
