@@ -28,6 +28,9 @@ _VERSION = re.compile(r"^\s+(?:- +)?name: *[\"']?(v\d+(?:(?:alpha|beta)\d+)?)[\"
 _DEEPEST = 8  # charts in charts: a symlink may lead round in a circle
 
 
+INSTALLED_FIRST = re.compile(r"[^/]+/(charts/[^/]+/)*crds/")  # definitions, which are no templates
+
+
 @dataclass(frozen=True)
 class Contents:
     """The files of a chart and of the charts in it, by helm's name for them: `chart/charts/sub/templates/x.yaml`."""
@@ -90,7 +93,7 @@ class Contents:
     @functools.cached_property
     def installed_first(self) -> frozenset[str]:
         """The kinds that helm installs before it renders, as `group/version/Kind`: those of `crds/`."""
-        names = [name for name in self.files if re.match(r"^[^/]+/(charts/[^/]+/)*crds/", name)]
+        names = [name for name in self.files if INSTALLED_FIRST.match(name)]
         return frozenset().union(*Contents({name: self.files[name] for name in names}).defined.values())
 
     @property

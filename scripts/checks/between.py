@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
+from scripts.chart.contents import INSTALLED_FIRST
 from scripts.chart.kubeversion import minor
 from scripts.checks.matrix import Cell, Plan
 
@@ -53,12 +54,17 @@ def _stretches(plan: Plan, text: str) -> Iterator[tuple[str, ...]]:
 
 def _text(plan: Plan) -> str:
     """All that may say for which Kubernetes something is: templates, what they read, and who refuses one."""
-    own = (data for name, data in plan.contents.files.items() if not name.endswith((".md", "/values.schema.json")))
+    files = plan.contents.files.items()
+    own = (
+        data
+        for name, data in files
+        if not name.endswith((".md", "/values.schema.json")) and not INSTALLED_FIRST.match(name)
+    )
     given = (file.read_bytes() for values in plan.values for file in values.files)
     return "\n".join(data.decode(errors="replace") for data in (*own, *given) if len(data) < _LARGE)
 
 
-_LARGE = 1_000_000  # bytes: definitions and archives, of which only what is no template can be so large
+_LARGE = 1_000_000  # bytes: archives, of which only what is no template can be so large
 
 
 def _asks(plan: Plan, api: str, text: str) -> bool:
@@ -67,4 +73,5 @@ def _asks(plan: Plan, api: str, text: str) -> bool:
         return True
     group, _, last = api.rpartition("/")
     part = group if re.match(r"v\d", last) else last  # the group of a version, the kind of anything else
-    return plan.contents.asks_indirectly and re.search(rf"\b{re.escape(part)}\b", text) is not None
+    # Nearly no part is there at all, which is found out sooner without the ends of words.
+    return plan.contents.asks_indirectly and part in text and re.search(rf"\b{re.escape(part)}\b", text) is not None

@@ -24,7 +24,6 @@ _OBJECTION = re.compile(rf"{POINTER}(.*?)(?=\s+- at '|$)")
 _TWICE = re.compile(r'line (\d+): key "(.+)" already set in map')
 _IN_CRDS = re.compile(r"[^/]+/(charts/[^/]+/)*crds/")
 _ENVIRONMENT = {**BRIEF_GO, "GOMAXPROCS": "1"}  # as many of it run as there are processors
-_Question = tuple[str, frozenset[str]]  # a text, and the checksums of the schemas that it is to obey
 
 
 class Schemas(Protocol):
@@ -93,13 +92,15 @@ class Kubeconform:
     def judge(self, renders: Mapping[str, Sequence[Manifests]]) -> dict[str, tuple[tuple[Problem, ...], ...]]:
         """The problems of each of the renders under each Kubernetes version, in the order given.
 
-        Equal texts are checked once, and once for all the versions whose schemas of it are equal. An object whose
+        Equal texts are checked once, and once for all the versions whose schemas of it are equal; and what has the same
+        schemas is checked together, since reading these takes longer than all else. An object whose
         kind has no schema is a problem, and so is one about which kubeconform says nothing. Raises CommandFailed,
         ToolError.
         """
         prepared: dict[str, Prepared] = {}
-        wanted: dict[str, dict[str, _Question]] = {}
-        asked: dict[_Question, str] = {}  # the version under which a question is put
+        wanted: dict[str, dict[str, frozenset[str]]] = {}  # the checksums of the schemas that each text is to obey
+        home: dict[frozenset[str], str] = {}  # the version under which objects with these schemas are checked
+        jobs: dict[str, dict[str, None]] = {}  # the texts of each version's run
         for version, several in renders.items():
             documents = [document for manifests in several for document in manifests]
             definitions = [document for document in documents if document.kind == "CustomResourceDefinition"]
@@ -110,20 +111,16 @@ class Kubeconform:
             for document in documents:
                 if (kind := _kind(document)) in checked:
                     schemas.setdefault(document.text, set()).add(ready.sums.get(kind, version))
-            wanted[version] = {text: (text, frozenset(sums)) for text, sums in schemas.items()}
-            for question in wanted[version].values():
-                asked.setdefault(question, version)
-        jobs = {
-            version: [text for text, question in texts.items() if asked[question] == version]
-            for version, texts in wanted.items()
-        }
+            wanted[version] = {text: frozenset(sums) for text, sums in schemas.items()}
+            for text, sums in wanted[version].items():
+                jobs.setdefault(home.setdefault(sums, version), {})[text] = None
         with workers(self.runner) as pool:
-            runs = {v: pool.submit(self._run, texts, prepared[v], v) for v, texts in jobs.items() if texts}
+            runs = {v: pool.submit(self._run, texts, prepared[v], v) for v, texts in jobs.items()}
             answers = {version: run.result() for version, run in runs.items()}
         return {
             version: self._verdicts(
                 several,
-                {text: answers[asked[question]][text] for text, question in wanted[version].items()},
+                {text: answers[home[sums]][text] for text, sums in wanted[version].items()},
                 {kind: self._no_schema(kind, version) for kind in prepared[version].missing},
             )
             for version, several in renders.items()

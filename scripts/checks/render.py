@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.chart.contents import INSTALLED_FIRST
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import Manifests, Parser
 from scripts.checks.between import between
@@ -77,35 +78,45 @@ def submitted(plan: Plan, helm: Helm, pool: Executor) -> Iterator[Mapping[Cell, 
 
     A chart whose templates cannot look at the cluster is rendered once for all of its versions, and one that can is
     not for those that lie `between` two others with the same outcome. Values that obey their schema once do so for
-    every version, so that it is not asked again: it takes a seventh of helm's time.
+    every version, so that it is not asked again: it takes a seventh of helm's time. Nor are the definitions in
+    `crds/`, which values alone may switch off: half of the time where they are large.
     """
     parser = Parser(plan.release)
-    first: dict[Values, Future[Manifests]] = {}
+    defines = any(map(INSTALLED_FIRST.match, plan.contents.files))
+    first: dict[Values, tuple[Future[bool], Future[Manifests]]] = {}
+    """Of each values set what was begun first: whether helm takes it, known before it is read, and what came of it."""
     with renderable(plan.chart, plan.through) as chart:
 
-        def one(cell: Cell, before: Future[Manifests] | None) -> Manifests:
-            obeyed = before is not None and before.exception() is None  # it was begun before this one
+        def one(cell: Cell, taken: Future[bool], whole: Future[Manifests] | None) -> Manifests:
+            again = whole is not None and taken.result()
+            took = False
             try:
                 text = helm.template(
                     chart,
                     release=plan.release,
                     namespace=plan.release,
                     values=cell.values.files,
-                    flags=["--skip-schema-validation"] if obeyed else [],
+                    flags=["--skip-schema-validation"] if again else [],
                     kube_version=cell.kube_version,
                     api_versions=plan.apis(cell),
+                    definitions=not (again and defines),
                 )
+                took = True
             except (ChartError, ValuesError) as error:
                 if plan.through is None:
                     raise
                 raise type(error)(str(error).replace(str(chart), shown(plan.chart.path))) from error
-            return parser.read(text)
+            finally:
+                if whole is None:
+                    taken.set_result(took)
+            found = parser.read(text)
+            return whole.result().leading(INSTALLED_FIRST).followed_by(found) if whole and again and defines else found
 
         def inner(cell: Cell, older: Future[Manifests], newer: Future[Manifests]) -> Manifests:
             with contextlib.suppress(ChartError, ValuesError):
                 if older.result().text == newer.result().text:
                     return older.result()
-            return one(cell, first[cell.values])
+            return one(cell, *first[cell.values])
 
         under_way: dict[Cell, Future[Manifests]] = {}
         alike: dict[object, Future[Manifests]] = {}
@@ -115,8 +126,9 @@ def submitted(plan: Plan, helm: Helm, pool: Executor) -> Iterator[Mapping[Cell, 
                 continue
             key = cell if plan.contents.asks_for_version else cell.values
             if key not in alike:
-                alike[key] = pool.submit(one, cell, first.get(cell.values))
-                first.setdefault(cell.values, alike[key])
+                taken, whole = first.get(cell.values, (Future[bool](), None))
+                alike[key] = pool.submit(one, cell, taken, whole)
+                first.setdefault(cell.values, (taken, alike[key]))
             under_way[cell] = alike[key]
         for cell, (older, newer) in middle.items():  # last, so that the two that they wait for are begun before them
             under_way[cell] = pool.submit(inner, cell, under_way[older], under_way[newer])

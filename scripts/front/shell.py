@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,15 @@ SHORT = {
 }
 
 
+class _Flag(Argument):
+    """A flag that is copied but for what it was given: Invoke copies every flag of every task, before it reads one."""
+
+    def __deepcopy__(self, _: dict[int, Any]) -> _Flag:
+        new = copy.copy(self)
+        new.raw_value, new._value = copy.copy(self.raw_value), copy.copy(self._value)
+        return new
+
+
 class Ours(Task[Any]):
     """A task with the short flags of `SHORT` alone: by first letters, as Invoke has it, one means many things."""
 
@@ -30,9 +40,12 @@ class Ours(Task[Any]):
         """As Invoke has it, which takes the help of flags away as it gives it: who asks twice gets it twice."""
         texts = dict(self.help)
         try:
-            return super().get_arguments(ignore_unknown_help)
+            found = super().get_arguments(ignore_unknown_help)
         finally:
             self.help = texts
+        for argument in found:
+            argument.__class__ = _Flag
+        return found
 
     def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
         """As Invoke has it, with other names."""

@@ -15,6 +15,7 @@ from scripts.checks.baseline import GIT, earlier_chart, last_version, stands_at
 from scripts.checks.schemas import schemas_of
 from scripts.core.errors import USAGE, ChartError, ConfigError, GitError, VersionError
 from scripts.core.git import find_repository
+from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.semver import rank
 from scripts.judge.diff import Diff, diff_charts
@@ -103,7 +104,7 @@ def judge_charts(
         further=rendered.dropped,
         exempt=read_exceptions(read_changelog(work.config.changelog), above=old.version),
         initial=work.config.initial_development,
-        files=differing_files(old, new, work.helm),
+        files=lambda: differing_files(old, new, work.helm),
     )
 
 
@@ -134,7 +135,8 @@ def demand_raised(work: Workspace, against: str) -> None:
 def differing_files(old: Chart, new: Chart, helm: Helm) -> tuple[str, ...]:
     """The packed files that differ, one line a file; Chart.yaml is not among them where only the version differs."""
     try:
-        lines = changed_files(*(pack(helm, chart.path, EPOCH) for chart in (old, new)))
+        with workers(helm.runner) as pool:
+            lines = changed_files(*pool.map(lambda chart: pack(helm, chart.path, EPOCH), (old, new)))
     except ChartError as error:
         return (f"files that cannot be packed: {error.message}",)
     same = [{key: value for key, value in chart.metadata.items() if key != "version"} for chart in (old, new)]

@@ -59,12 +59,15 @@ def _lacking(manifests: Manifests) -> Iterator[tuple[Identity, str]]:
 
 def _asked(node: Any) -> Iterator[tuple[str, str, str]]:
     """Kind, name and key of what environment variables take their values from."""
-    for value in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
-        yield from _asked(value)
-    for field in ("configMapKeyRef", "secretKeyRef"):
-        told = node.get(field) if isinstance(node, Mapping) else None
-        if isinstance(told, Mapping) and told.get("optional") is not True:
-            yield _REFERENCES[field], str(told.get("name")), str(told.get("key"))
+    if isinstance(node, list):
+        for value in node:
+            yield from _asked(value)
+    elif isinstance(node, dict):
+        for field, value in node.items():
+            if field not in ("configMapKeyRef", "secretKeyRef"):
+                yield from _asked(value)
+            elif isinstance(value, dict) and value.get("optional") is not True:
+                yield _REFERENCES[field], str(value.get("name")), str(value.get("key"))
 
 
 def _needs(document: Document) -> tuple[Need, ...]:
@@ -77,7 +80,7 @@ def _referred(node: Any) -> Iterator[Need]:
     if isinstance(node, list):
         for item in node:
             yield from _referred(item)
-    elif isinstance(node, Mapping):
+    elif isinstance(node, dict):
         for key, value in node.items():
             kind = _REFERENCES.get(key)
             if key in _NAMES and isinstance(value, str):

@@ -136,6 +136,7 @@ def render_both(
             ends = tuple(dict.fromkeys((*after.kube_versions[:1], *after.kube_versions[-1:])))
             further_plan = replace(after, values=tuple(changed.values()), kube_versions=ends, ways=())
             news = {**renders.of(after), **renders.of(further_plan)}
+            begun = _begun(before, after, renders)  # before anybody waits
         else:
             after = replace(after, values=tuple(changed.get(column.name, column) for column in before.values))
             news = renders.of(after)
@@ -146,7 +147,7 @@ def render_both(
         dropped: tuple[Reason, ...] = ()
         if wholly:
             dropped = tuple(_dropped(before, after, cells, drawn, renders))
-            further_cells, further_drawn, names = _further(before, after, cells, renders)
+            further_cells, further_drawn, names = _further(before, after, cells, renders, begun)
             cells += _steadied(further_cells, names)
             drawn = drawn.and_drawn(further_drawn)
     return Rendered(cells, own, drawn, dropped, before.release)
@@ -267,13 +268,15 @@ _DRAWING = re.compile(
     re.MULTILINE,
 )
 
+_ACTION = re.compile(rb"\{\{.*?\}\}", re.DOTALL)  # of a template, wherever it stands: values may be one
+
 
 def _draws(folder: Path) -> bool:
     """Whether anything in a chart, or in what is packed in it, may differ from render to render."""
     for file in folder.rglob("*"):
         if file.suffix == ".tgz":
             return True
-        if file.is_file() and _DRAWING.search(file.read_bytes()):
+        if file.is_file() and _DRAWING.search(b"\n".join(_ACTION.findall(file.read_bytes()))):
             return True
     return False
 
@@ -287,26 +290,46 @@ _NAMED = 3  # switches that are told by name
 _TRIES = 12  # renders to find out which switches go together
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """What is rendered of the switches that are `off`, and of a release of another name: its own name's twice
+    where it draws."""
+
+    off: tuple[Key, ...]
+    first: _Try | None
+    draws: bool
+    elsewhere: Sequence[Future[Manifests]]
+
+
+def _begun(before: Plan, after: Plan, renders: _Renders) -> _Begun | None:
+    own = before.chart.path / "values.yaml"
+    if not before.kube_versions or not own.is_file():
+        return None
+    values = flat(read_yaml(own, ValuesError)).items()
+    off = tuple(key for key, value in values if value is False and key[-1] in _SWITCHES)
+    draws = _draws(before.chart.path)
+    others = [replace(plan, release=_OTHER) for plan in (before, after, *[before] * draws)]
+    elsewhere = [renders.newest(plan, [_DEFAULTS])[_DEFAULTS.name] for plan in others]
+    return _Begun(off, _tried(before, off, renders) if off else None, draws, elsewhere)
+
+
 def _further(
-    before: Plan, after: Plan, cells: Sequence[Cell], renders: _Renders
+    before: Plan, after: Plan, cells: Sequence[Cell], renders: _Renders, begun: _Begun | None
 ) -> tuple[list[Cell], dict[Identity, frozenset[str]], set[DrawnName]]:
     """Both charts with every switch of the old one's values.yaml turned on, as far as it takes them at once.
 
     And the new one with the whole of the old values.yaml as a values file, as many keep a copy of it; and both with
     their defaults as a release of another name. Beside them the fields and names that the old one draws in these.
     """
-    own = before.chart.path / "values.yaml"
-    if not before.kube_versions or not own.is_file():
+    if begun is None:
         return [], {}, set()
-    off = [key for key, value in flat(read_yaml(own, ValuesError)).items() if value is False and key[-1] in _SWITCHES]
-    newest = minor(before.kube_versions[-1])
+    own, newest = before.chart.path / "values.yaml", minor(before.kube_versions[-1])
     sets = [(_COPY, own, cell.old) for cell in cells if (cell.values, cell.minor) == ("values.yaml", newest)]
-    for keys, file, old in _together(before, off, renders):
+    for keys, file, old in _together(before, begun, renders):
         more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
         sets.append((f"{', '.join(map(key_text, keys[:_NAMED]))}{more} on", file, old))
     columns = [Values(name, (file,)) for name, file, _ in sets]
-    draws = _draws(before.chart.path)
-    futures, again = renders.newest(after, columns), renders.newest(before, columns if draws else ())
+    futures, again = renders.newest(after, columns), renders.newest(before, columns if begun.draws else ())
     found = [_cell(name, newest, old, futures[name], renders) for name, _, old in sets]
     if any(cell.values == _COPY and cell.new is None for cell in found):
         # A null in it, which takes away what a dependency sets, is no null in a chart's own values.yaml.
@@ -314,13 +337,11 @@ def _further(
             renders.newest(before, columns[:1])[_COPY].result()
         except (ChartError, ValuesError):
             found.pop(0)
-    twice = [(old, again[name]) for name, _, old in sets if draws]
-    others = [replace(plan, release=_OTHER) for plan in (before, after, *[before] * draws)]
-    elsewhere = [renders.newest(plan, [_DEFAULTS])[_DEFAULTS.name] for plan in others]
+    twice = [(old, again[name]) for name, _, old in sets if begun.draws]
     with contextlib.suppress(ChartError, ValuesError):  # it can be installed under its own name alone
-        old = elsewhere[0].result()
-        found.append(_cell(f"release {_OTHER}", newest, old, elsewhere[1], renders, _OTHER))
-        twice += [(old, one) for one in elsewhere[2:]]
+        old = begun.elsewhere[0].result()
+        found.append(_cell(f"release {_OTHER}", newest, old, begun.elsewhere[1], renders, _OTHER))
+        twice += [(old, one) for one in begun.elsewhere[2:]]
     pairs = []
     for old, one in twice:
         with contextlib.suppress(ChartError, ValuesError):
@@ -341,24 +362,35 @@ def _cell(
         return Cell(name, version, old, None, renders.why(error), release=release, further=True)
 
 
-def _together(plan: Plan, keys: Sequence[Key], renders: _Renders) -> Iterator[tuple[Sequence[Key], Path, Manifests]]:
+_Try = tuple[Path, Future[Manifests]]
+"""A values file, and what it renders."""
+
+
+def _tried(plan: Plan, keys: Iterable[Key], renders: _Renders) -> _Try:
+    file = renders.file(_on(keys))
+    return file, renders.newest(plan, [Values("try", (file,))])["try"]
+
+
+def _together(plan: Plan, begun: _Begun, renders: _Renders) -> Iterator[tuple[Sequence[Key], Path, Manifests]]:
     """The switches in as few groups as the chart takes, each with its values file and what it renders.
 
     What a refusal speaks of is left out, where it names that; else the group is halved.
     """
-    waiting, tries = [tuple(keys)] if keys else [], 0
-    while waiting and tries < _TRIES:
-        group, tries = waiting.pop(0), tries + 1
-        file = renders.file(_on(group))
+    waiting = [(begun.off, begun.first)] if begun.off else []
+    for _ in range(_TRIES):
+        if not waiting:
+            return
+        group, first = waiting.pop(0)
+        file, future = first or _tried(plan, group, renders)
         try:
-            yield group, file, renders.newest(plan, [Values("try", (file,))])["try"].result()
+            yield group, file, future.result()
         except (ChartError, ValuesError) as error:
             named = tuple(key for key in group if f"{key_text(key[:-1])}." in str(error) or key_text(key) in str(error))
             rest = tuple(key for key in group if key not in named)
             if named and rest:
-                waiting.append(rest)
+                waiting.append((rest, None))
             elif half := len(group) // 2:
-                waiting += [group[:half], group[half:]]
+                waiting += [(group[:half], None), (group[half:], None)]
 
 
 def _on(keys: Iterable[Key]) -> dict[str, Any]:
@@ -392,10 +424,9 @@ def _dropped(before: Plan, after: Plan, cells: Sequence[Cell], drawn: Noise, ren
         cell = here.get(column.name)
         if cell is None or cell.new is None or len(column.files) != 1:
             continue
-        if not _told(cell, before.release, drawn) - usual:
+        if not (suspected := _told(cell, before.release, drawn) - usual):
             continue
         values = read_yaml(column.files[0], ValuesError)
-        suspected = _told(cell, before.release, drawn) - usual
         leaves = {
             key: leaf for key, leaf in flat(values).items() if defaults.get(key) != leaf and _suspect(leaf, suspected)
         }

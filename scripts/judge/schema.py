@@ -76,11 +76,8 @@ def compare(old: Schema | None, new: Schema | None, *, pruned: bool = False) -> 
     `pruned`: as the API server reads the schema of a custom resource, where a field that is not named is dropped.
     """
     sides = [Inlined(side if side is not None else {}, pruned).schema for side in (old, new)]
-    found: list[Change] = []
-    for change in _compare({"type": "object", **sides[0]}, {"type": "object", **sides[1]}, ()):
-        if change not in found:
-            found.append(change)
-    return tuple(found)
+    found = _compare({"type": "object", **sides[0]}, {"type": "object", **sides[1]}, ())
+    return tuple({repr(change): change for change in found}.values())
 
 
 class Inlined:

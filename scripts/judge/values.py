@@ -337,6 +337,7 @@ def _binds(schema: Any, value: Any) -> bool:
 def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[Path]) -> Iterator[Reason]:
     """A reason for each key and word of the schema; the same change of many keys is told once."""
     groups: dict[tuple[str, str, str, str], list[tuple[Path, schemas.Change, Level, str]]] = {}
+    before = schemas.Inlined(old.schema).schema
     pairs: dict[tuple[Path, str], schemas.Change] = {}
     for change in changes:
         here = (change.path, change.what)
@@ -345,7 +346,7 @@ def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[P
     for (path, what), change in pairs.items():
         if what == "properties" and path in told:
             continue
-        if what == "required" and change.effect == "narrower" and _new_with_default(old, new, path):
+        if what == "required" and change.effect == "narrower" and _new_with_default(before, old, new, path):
             continue
         level, meaning = _schema_level(old, change)
         if level == "major" and what == "required" and _filled(old, new, path):
@@ -389,10 +390,10 @@ def _worded(word: str, value: Any) -> Any:
     return value if not word or value is None else {word[:-2]: value}
 
 
-def _new_with_default(old: Side, new: Side, path: Path) -> bool:
-    """Whether a key that is required now is itself new, and has a default: helm always fills it in."""
-    before = schemas.named(schemas.Inlined(old.schema).schema, path)[1]
-    return not before and _at(old.values, path) is _MISSING and _at(new.values, path) not in (_MISSING, None)
+def _new_with_default(before: schemas.Schema, old: Side, new: Side, path: Path) -> bool:
+    """Whether a key that is required now is not in the schema `before`, and has a default: helm always fills it in."""
+    known = schemas.named(before, path)[1] or _at(old.values, path) is not _MISSING
+    return not known and _at(new.values, path) not in (_MISSING, None)
 
 
 def _filled(old: Side, new: Side, path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -117,23 +117,21 @@ def make_verdict(
     further: Iterable[Reason] = (),
     exempt: Sequence[Exempt] = (),
     initial: bool = True,
-    files: Sequence[str] = (),
+    files: Callable[[], Sequence[str]] = tuple,
 ) -> Verdict:
     """The verdict on the step from `old` to `new`.
 
     `known` are the Kubernetes minors that are out. `drawn` names the fields that are random. `further` are reasons
-    that rendering more has shown, `exempt` exceptions of the changelog. `files` are the packed files that differ,
-    besides the version: what has no other reason is a patch. `initial` as for `required_part`.
+    that rendering more has shown, `exempt` exceptions of the changelog. `files` gives the packed files that differ,
+    besides the version, and is asked where nothing else does: then they are a patch. `initial` as for `required_part`.
     """
     noise = replace(drawn or Noise(), versions=versions(old, new))
     rendered = _cell_reasons(cells, Scene(namespace, noise))
     values = (_tested(reason, rendered) for reason in judge_values(old, new))
     reasons = [*judge_metadata(old, new, known), *values, *further, *rendered]
     reasons = [reason for reason in reasons if reason.level != "none"]
-    if not reasons and files:
-        reasons = [
-            Reason("patch", "files", None, ", ".join(files), "nothing that is rendered with any values set differs")
-        ]
+    if not reasons and (differing := ", ".join(files())):
+        reasons = [Reason("patch", "files", None, differing, "nothing that is rendered with any values set differs")]
     reasons, notes = exempted(reasons, exempt)
     level = highest(reason.level for reason in reasons)
     part = required_part(old.version, level, initial=initial)
@@ -177,7 +175,7 @@ def brief(value: Any, most: int = 80) -> str:
 def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
     """The reasons of every cell, the same ones of several told once with where they hold."""
     usual: list[tuple[str, str]] = []
-    known: dict[tuple[int, int, str], list[Reason]] = {}
+    known: dict[tuple[str, str, str], list[Reason]] = {}
     places: dict[str, tuple[Reason, list[tuple[str, str]]]] = {}
     for cell in sorted(cells, key=lambda cell: cell.further):
         here = (cell.values, cell.minor)
@@ -186,7 +184,7 @@ def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
             meaning = f"an installation with these settings cannot be upgraded: {cell.refusal}"
             found = [Reason("major", f"values set {cell.values}", "renders", "refused", meaning)]
         else:
-            pair = (id(cell.old), id(cell.new), cell.release)
+            pair = (cell.old.sha256, cell.new.sha256, cell.release)
             if pair not in known:
                 known[pair] = list(
                     judge_objects(cell.old, cell.new, replace(scene, namespace=cell.release or scene.namespace))
