@@ -165,7 +165,7 @@ def demand_parsed(tasks: Collection) -> None:
             raise ParseError(f"No idea what {asked!r} is!")
     except ParseError as error:
         task = error.context.name if error.context is not None else None
-        words = re.sub(r"<Argument: ([\w-]+)[^>]*>", lambda found: f"--{_flag(found[1])}", str(error))
+        words = re.sub(r"<\w+: ([\w-]+)[^>]*>", lambda found: f"--{_flag(found[1])}", str(error))
         refusal = UsageError(words, run=advice(str(error), error.context, initial, contexts))
         show = Show(task or "", json="--json" in sys.argv, working_on="", at_once=False)
         show.end(refusal)
