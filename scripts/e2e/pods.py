@@ -20,8 +20,8 @@ _ABSENT = re.compile(
     r"probe errored.*(?:no such file or directory|executable file not found|permission denied)", re.DOTALL
 )
 _TELLING = {
-    "startupProbe": "when it has begun",
     "readinessProbe": "when it is ready",
+    "startupProbe": "when it has begun",
     "livenessProbe": "when it hangs",
 }
 _HANGS = 300  # seconds for which a container that hangs may be left so

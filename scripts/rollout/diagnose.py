@@ -28,7 +28,7 @@ _TRIES = 3  # crashes after which a container has waited for others for more tha
 
 _RANKS = (
     *("missing-kind", "admission", "quota", "unschedulable", "image-pull", "config", "mount", "init-container"),
-    *("hook", "job", "crash-loop", "progress", "paused", "readiness", "unended"),
+    *("hook", "job", "crash-loop", "progress", "paused", "unscheduled", "readiness", "unended"),
 )
 _SCHEDULER = "default-scheduler"
 _IMAGE_REASONS = frozenset(

@@ -239,7 +239,7 @@ CASES = (
     case(
         "test-goes-on",
         "install",
-        "Pod gati-ingress-test: test hook has not ended, for restartPolicy: Always",
+        "Pod gati-ingress-test: (test hook has not ended, for restartPolicy: Always|container test .*Completed)",
         Edit("Pod", "gati-ingress-test", 'set $spec "restartPolicy" "Always"'),
     ),
     case("udp", "install", "no answer; .*gati-ingress: 80 to http by UDP", service(f'set {_PORT} "protocol" "UDP"')),

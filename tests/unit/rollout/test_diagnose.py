@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from scripts.rollout.diagnose import Patience, Scene, Suspicion, marks, suspicions, unproven
+from scripts.rollout import diagnose
+from scripts.rollout.cause import Cause
+from scripts.rollout.diagnose import Patience, Scene, Suspicion, marks, ranked, suspicions, unproven
 
 Object = dict[str, Any]
 
@@ -506,3 +508,10 @@ def test_a_container_that_its_probe_kills_is_explained_by_the_probe(state: Objec
 
 def test_a_container_that_got_ready_after_all_is_left_alone() -> None:
     assert worst(killed(scene("crash-loop"), ready=True)) == math.inf
+
+
+def test_every_kind_of_cause_has_its_rank() -> None:
+    source = Path(diagnose.__file__).read_text(encoding="utf-8")
+    kinds = set(re.findall(r'(?:_of_pod|Cause)\(\s*"([a-z-]+)"', source))
+    found = [Suspicion(Cause(kind, "Pod a", "", ""), 0.0, kind) for kind in sorted(kinds)]
+    assert len(ranked(found)) == len(kinds) > 5
