@@ -16,6 +16,7 @@ from scripts.chart.manifests import strict_loader
 from scripts.core.errors import ChartError
 from scripts.core.files import read_file
 
+INSTALLED_FIRST = re.compile(r"[^/]+/(charts/[^/]+/)*crds/")  # definitions, which are no templates
 _ASKED = re.compile(r"APIVersions\.Has\s*\(?\s*[\"`]([\w.-]+(?:/[\w.-]+){0,2})[\"`]")
 _REMOTE = re.compile(rb'"\$ref"\s*:\s*"(https?://[^"#]+)')
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
@@ -26,9 +27,6 @@ _GROUP = re.compile(r"^\s+group: *[\"']?([\w.-]+)", re.MULTILINE)
 _KIND = re.compile(r"^\s+kind: *[\"']?(\w+)", re.MULTILINE)
 _VERSION = re.compile(r"^\s+(?:- +)?name: *[\"']?(v\d+(?:(?:alpha|beta)\d+)?)[\"']?\s*$", re.MULTILINE)
 _DEEPEST = 8  # charts in charts: a symlink may lead round in a circle
-
-
-INSTALLED_FIRST = re.compile(r"[^/]+/(charts/[^/]+/)*crds/")  # definitions, which are no templates
 
 
 @dataclass(frozen=True)

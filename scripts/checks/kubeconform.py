@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from scripts.chart.contents import INSTALLED_FIRST
 from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import Document, Identity, Manifests
 from scripts.chart.objections import POINTER, read_objection
@@ -22,7 +23,6 @@ from scripts.core.paths import key_text
 
 _OBJECTION = re.compile(rf"{POINTER}(.*?)(?=\s+- at '|$)")
 _TWICE = re.compile(r'line (\d+): key "(.+)" already set in map')
-_IN_CRDS = re.compile(r"[^/]+/(charts/[^/]+/)*crds/")
 _ENVIRONMENT = {**BRIEF_GO, "GOMAXPROCS": "1"}  # as many of it run as there are processors
 
 
@@ -177,7 +177,7 @@ def _problems(
     tolerance: Tolerance,
 ) -> Iterator[Problem]:
     for document in manifests.repeated():
-        accepted = "helm takes the first one in crds/" if _IN_CRDS.match(document.source) else ""
+        accepted = "helm takes the first one in crds/" if INSTALLED_FIRST.match(document.source) else ""
         yield _problem(document, "stands twice in this render", accepted=accepted)
     for document in manifests:
         if not document.kind or not document.api_version:

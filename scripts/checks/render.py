@@ -89,6 +89,7 @@ def submitted(plan: Plan, helm: Helm, pool: Executor) -> Iterator[Mapping[Cell, 
 
         def one(cell: Cell, taken: Future[bool], whole: Future[Manifests] | None) -> Manifests:
             again = whole is not None and taken.result()
+            leaves = again and defines
             took = False
             try:
                 text = helm.template(
@@ -99,7 +100,7 @@ def submitted(plan: Plan, helm: Helm, pool: Executor) -> Iterator[Mapping[Cell, 
                     flags=["--skip-schema-validation"] if again else [],
                     kube_version=cell.kube_version,
                     api_versions=plan.apis(cell),
-                    definitions=not (again and defines),
+                    definitions=not leaves,
                 )
                 took = True
             except (ChartError, ValuesError) as error:
@@ -110,7 +111,7 @@ def submitted(plan: Plan, helm: Helm, pool: Executor) -> Iterator[Mapping[Cell, 
                 if whole is None:
                     taken.set_result(took)
             found = parser.read(text)
-            return whole.result().leading(INSTALLED_FIRST).followed_by(found) if whole and again and defines else found
+            return whole.result().leading(INSTALLED_FIRST).followed_by(found) if whole and leaves else found
 
         def inner(cell: Cell, older: Future[Manifests], newer: Future[Manifests]) -> Manifests:
             with contextlib.suppress(ChartError, ValuesError):
