@@ -297,9 +297,12 @@ def nudge_kubelets(lab: Lab, namespace: str) -> None:
 
 
 def certificate(url: str) -> str:
-    """The certificate that an https server shows, as PEM."""
+    """The certificate that an https server shows, as PEM. Raises ClusterError where nobody answers."""
     parts = urlsplit(url)
-    return ssl.get_server_certificate((str(parts.hostname), parts.port or 443), timeout=_TLS_DEADLINE)
+    try:
+        return ssl.get_server_certificate((str(parts.hostname), parts.port or 443), timeout=_TLS_DEADLINE)
+    except OSError as error:
+        raise ClusterError(f"{url} shows no certificate", found=str(error)) from error
 
 
 def is_native(item: Object) -> bool:
