@@ -34,7 +34,7 @@ from scripts.e2e.k6 import KINDS
 from scripts.e2e.ledger import ENOUGH, LATENCY
 from scripts.e2e.outside import Outside
 from scripts.e2e.recording import Recording, Unasked, record
-from scripts.e2e.report import Broken, Journal, LoadFailed, Unproven, Untested
+from scripts.e2e.report import Broken, CutShort, Journal, LoadFailed, Unproven, Untested
 from scripts.e2e.subject import Question, Subject, answer
 from scripts.rollout.rollout import Rollout, Target, kept
 
@@ -515,8 +515,9 @@ class Lab:
     ) -> Iterator[Recording | Unasked]:
         """Load the front in `namespace` from outside the pod network while the block runs, and until `enough`.
 
-        The ledger goes into `journal` under `name`. Raises ClusterError when it does not pass, if it `must_pass`, and
-        Unproven where the control lost too. Where the chart has nothing to ask, or may lose, the journal says so.
+        Where it `must_pass`, the block is left at the end of the step in which requests were lost. The ledger goes
+        into `journal` under `name`. Raises ClusterError when it does not pass, and Unproven where the control lost
+        too. Where the chart has nothing to ask, or may lose, the journal says so.
         """
         if self.found.question is None:
             journal.skip(f"that nobody notices ({name}), for want of {self.found.lacks[0]}")
@@ -532,6 +533,7 @@ class Lab:
             rate *= len(KINDS)
         results = self.folder / journal.folder / f"{name}.requests.jsonl"
         recording: Recording | None = None
+        when = ""
         try:
             with record(
                 self.tools.k6,
@@ -549,8 +551,13 @@ class Lab:
                 kinds=kinds,
                 latency=self.latency,
             ) as recording:
-                yield recording
+                with journal.looking(recording.demand_unlost) if must_pass else contextlib.nullcontext():
+                    yield recording
                 recording.wait_for(enough)
+        except CutShort as cut:
+            if cut.by is not recording:
+                raise
+            when = f", by the end of the step: {journal.steps[-1].name}"
         finally:
             if recording is not None and recording.closed:
                 ledger = journal.ledgers[name] = recording.ledger
@@ -559,7 +566,7 @@ class Lab:
             journal.detail(ledger.summary())
             if ledger.objections and must_pass:
                 raise LoadFailed(
-                    f"{name}: {'; '.join(ledger.objections)}",
+                    f"{name}: {'; '.join(ledger.objections)}{when}",
                     expected=f"no request lost of at least {enough}, none slow",
                     found="\n".join(ledger.lines()),
                     run=f"every request is in {results}; where some may be lost, [tool.gati.e2e] may_lose says why",

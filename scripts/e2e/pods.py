@@ -75,6 +75,20 @@ def _cannot_run(event: Object) -> bool:
     return event.get("reason") == "Unhealthy" and _ABSENT.search(event.get("message", "")) is not None
 
 
+def stale_mounts(pods: Iterable[Object]) -> str:
+    """What of a ConfigMap or Secret stays as it was when the container started, in words, "" for nothing."""
+    told = dict[str, None]()
+    for spec in (pod["spec"] for pod in pods):
+        drawn = {one["name"] for one in spec.get("volumes", ()) if one.keys() & {"configMap", "secret", "projected"}}
+        for container in spec["containers"]:
+            for mount in container.get("volumeMounts", ()):
+                if mount["name"] in drawn and mount.get("subPath"):
+                    told[
+                        f"container {container['name']} has {mount['mountPath']} by subPath, which no change reaches"
+                    ] = None
+    return "; ".join(told)
+
+
 def probes_answer(lab: Lab, namespace: str, *, kinds: Iterable[str] = _TELLING) -> str:
     """What a probe asks for is there, on a port that is open: it is asked once here, whatever its pace."""
     asked = 0

@@ -17,6 +17,7 @@ from scripts.e2e.control import Control
 from scripts.e2e.k6 import KINDS, Load, load
 from scripts.e2e.ledger import ENOUGH, LATENCY, SLOW, Ledger, judge
 from scripts.e2e.outside import Outside
+from scripts.e2e.report import CutShort
 from scripts.e2e.subject import Question
 from scripts.e2e.timeline import WATCHED
 
@@ -43,6 +44,7 @@ class Recording:
         self._outside = outside
         self._since = since
         self._begun: float | None = None
+        self._cut = False
         self._ledger: Ledger | None = None
 
     def wait_for(self, count: int, *, deadline: float = 120) -> None:
@@ -54,6 +56,12 @@ class Recording:
             state=lambda: f"{len(self._load.requests())} ended",
             error=ClusterError,
         )
+
+    def demand_unlost(self) -> None:
+        """Raises CutShort once a request was lost: then there need not be enough of them, either."""
+        self._cut = any(request.failed for request in self._load.requests())
+        if self._cut:
+            raise CutShort(self)
 
     def demand_asked(self) -> str:
         """The load asks the real Service, as it is now; in words. Raises ClusterError."""
@@ -94,7 +102,7 @@ class Recording:
             self._service,
             since=self._since,
             begun=self._begun,
-            enough=enough,
+            enough=0 if self._cut else enough,
             kinds=kinds,
             rate=rate,
             control=seen,

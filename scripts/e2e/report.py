@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -25,6 +25,14 @@ class Broken(ClusterError):
 
 class LoadFailed(ClusterError):
     """A load does not pass, for what happened while the control held."""
+
+
+class CutShort(ClusterError):
+    """Requests of the load `by` were lost: whatever came now could not mend that."""
+
+    def __init__(self, by: object) -> None:
+        super().__init__("requests were lost")
+        self.by = by
 
 
 class Untested(ClusterError):
@@ -178,6 +186,16 @@ class Journal:
         """When the scenario, and from when on what the step that is on looks at, began (seconds since 1970)."""
         self._say = say
         self._detail = ""
+        self._looks: list[Callable[[], None]] = []
+
+    @contextlib.contextmanager
+    def looking(self, look: Callable[[], None]) -> Iterator[None]:
+        """Call `look` at the end of each step of the block."""
+        self._looks.append(look)
+        try:
+            yield
+        finally:
+            self._looks.remove(look)
 
     def say(self, text: str) -> None:
         """A line of progress, with the name of the scenario, since several run at a time."""
@@ -210,3 +228,5 @@ class Journal:
         self.steps.append(Step(name, seconds, self._detail))
         self.say(f"{name}: {seconds:.0f} s" + (f"; {self._detail}" if self._detail else ""))
         self._detail = ""
+        for look in reversed(self._looks):  # of loads within one another the inner one is what clients ask
+            look()

@@ -252,6 +252,9 @@ def changes(lab: Lab, journal: Journal) -> None:
     rollout = lab.rollout(journal, namespace)
     given, image = ["abrupt"], "1"
 
+    def stale() -> str:
+        return pods.stale_mounts(lab.pods(namespace))
+
     def change(what: str, *more: str) -> None:
         given.extend(more)
         with journal.step(f"upgrade: {what}"):
@@ -277,8 +280,10 @@ def changes(lab: Lab, journal: Journal) -> None:
                 lab.api.wait(
                     lambda: True if answered_routes(lab, namespace) - before else None,
                     what="the changed routes to be answered",
-                    deadline=_ROUTES_DEADLINE,
-                    state=lambda: f"answers lead to {', '.join(answered_routes(lab, namespace))}",
+                    deadline=min(_ROUTES_DEADLINE, lab.deadline),
+                    state=lambda: "; ".join(
+                        filter(None, [f"answers lead to {', '.join(answered_routes(lab, namespace))}", stale()])
+                    ),
                 )
                 demand(there == pod_uids(lab, namespace), "a change of the routes replaced pods")
         if "configuration" in known:
@@ -322,7 +327,8 @@ def changes(lab: Lab, journal: Journal) -> None:
                 lab.api.wait(
                     lambda: None if before & {certificate(target) for target in targets} else True,
                     what="the new certificate to be served",
-                    deadline=_ROUTES_DEADLINE,
+                    deadline=min(_ROUTES_DEADLINE, lab.deadline),
+                    state=stale,
                 )
                 demand(there == pod_uids(lab, namespace), "a new certificate replaced pods")
     lab.forget(namespace)

@@ -20,13 +20,14 @@ import pytest
 from scripts.core.files import write_atomic
 from scripts.e2e.report import FAILED, Outcome
 from scripts.e2e.run import attempt
+from scripts.e2e.subject import Subject
 from scripts.workspace import Workspace
 from tests.e2e.conftest import Smoke
 from tests.e2e.faults import CASES, Case
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(1500)]
 
-LANES = 3
+LANES = 4
 DEADLINE = 60  # seconds that a faulty chart is given to become ready
 NAMES = [case.fault.name for case in CASES]
 
@@ -46,6 +47,7 @@ def outcomes(smoke: Smoke, work: Workspace, request: pytest.FixtureRequest) -> I
             folder=smoke.lab.folder / case.fault.name,  # several run the same scenario at a time
             chosen=(case.values,),
             deadline=DEADLINE,
+            subject=narrowed(smoke.lab.subject, case),
             _namespaces=[],
         )
         attempt(lab, case.scenario, work.say, seen.append)
@@ -59,9 +61,26 @@ def outcomes(smoke: Smoke, work: Workspace, request: pytest.FixtureRequest) -> I
     asked = {params["case"].fault.name for params in given if "case" in params}
     with ThreadPoolExecutor(LANES) as pool:
         try:
-            yield {case.fault.name: pool.submit(run, case) for case in CASES if case.fault.name in asked}
+            yield {case.fault.name: pool.submit(run, case) for case in mixed() if case.fault.name in asked}
         finally:
             pool.shutdown(cancel_futures=True)  # after Ctrl-C nobody waits for the others
+
+
+def mixed() -> list[Case]:
+    """The cases of each scenario spread over the whole run: those with a load take most of a processor."""
+    rank: dict[str, float] = {}
+    for scenario in {case.scenario for case in CASES}:
+        names = [case.fault.name for case in CASES if case.scenario == scenario]
+        rank |= {name: number / len(names) for number, name in enumerate(names)}
+    return sorted(CASES, key=lambda case: rank[case.fault.name])
+
+
+def narrowed(subject: Subject, case: Case) -> Subject:
+    """The subject with the changes that a case is about, and with what is no change of an installation."""
+    if not case.only:
+        return subject
+    given = {name: values for name, values in subject.changes.items() if name in (*case.only, "abrupt")}
+    return replace(subject, changes=given)
 
 
 def cause(error: str) -> str:

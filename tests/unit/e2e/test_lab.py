@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,8 +16,11 @@ from scripts.cluster.api import Api
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError
 from scripts.e2e.discover import NOTHING
+from scripts.e2e.k6 import Request
 from scripts.e2e.lab import Lab, Published, Tools
-from scripts.e2e.subject import Subject
+from scripts.e2e.recording import Recording
+from scripts.e2e.report import Journal, LoadFailed
+from scripts.e2e.subject import Question, Subject
 
 FOUND = replace(NOTHING, workloads=("Deployment/web",))
 CHART = Published("gati", "1.0.0", "sha256:0", "oci://127.0.0.1:1/charts/gati@sha256:0")
@@ -164,3 +170,61 @@ def test_nobody_counts_on_every_node_while_one_is_closed() -> None:
     for thread in threads:
         thread.join(5)
     assert events == ["closed", "open", "counted"]
+
+
+class Load:
+    """A load of which the requests of a second are there whenever somebody looks."""
+
+    def __init__(self, status: int) -> None:
+        self.found = [
+            Request(at=float(at), seconds=0.1, status=status, kind="new", target="t", pod="p", version="1", behind="b")
+            for at in range(300)
+        ]
+
+    def requests(self) -> list[Request]:
+        return self.found
+
+    all = requests
+
+
+@pytest.mark.parametrize(("front", "back"), [(200, 503), (503, 200), (503, 503), (200, 200)])
+def test_the_step_in_which_requests_are_lost_is_the_last(
+    front: int, back: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of two loads, one within the other, the one that lost is blamed, and not for having too few requests."""
+    statuses = {"front": front, "back": back}
+
+    @contextlib.contextmanager
+    def record(*_: object, service: str, enough: int, **__: object) -> Iterator[Recording]:
+        watch, outside = SimpleNamespace(changes=lambda: ()), SimpleNamespace(asked=())
+        recording = Recording(service, cast(Any, Load(statuses[service])), cast(Any, watch), cast(Any, outside), 0.0)
+        try:
+            yield recording
+        finally:
+            recording._close(None, enough=enough, kinds=(), rate=1, latency=10)
+
+    monkeypatch.setattr("scripts.e2e.lab.record", record)
+    monkeypatch.setattr(Lab, "open", lambda *_: (None, ["http://node"]))
+    front_asks, back_asks = (Question(name, "", "http", "/") for name in statuses)
+    found = replace(FOUND, question=front_asks, behind=("Deployment/front",), also=(("Deployment/back", back_asks),))
+    mine, journal = replace(lab(Cluster()), found=found, folder=tmp_path), Journal("changes", lambda _: None)
+
+    def run() -> None:
+        with (
+            mine.load_behind(journal, "space", "load"),
+            mine.load(journal, "space", "load", enough=300 if front == 200 else 3000),
+        ):
+            with journal.step("harmless"):
+                pass
+            with journal.step("never"):
+                pass
+
+    if (front, back) == (200, 200):
+        run()
+        assert "never" in [step.name for step in journal.steps]
+        return
+    told = "load" if front == 503 else "load, back"
+    with pytest.raises(LoadFailed, match=f"^{told}: 300 of 300 requests were lost, by the end of the step: harmless\n"):
+        run()
+    assert "never" not in [step.name for step in journal.steps]
+    assert "proves nothing" not in journal.steps[-1].error

@@ -153,3 +153,17 @@ def event(reason: str, message: str, **about: str) -> dict[str, Any]:
 )
 def test_what_became_of_a_pod_that_is_gone_is_told(seen: dict[str, Any], told: list[str]) -> None:
     assert pods.restarts([], [seen]) == told
+
+
+def test_what_a_change_does_not_reach_is_told() -> None:
+    volumes = [{"name": "tls", "secret": {}}, {"name": "data", "persistentVolumeClaim": {}}]
+    mounts = [
+        {"name": "tls", "mountPath": "/tls/tls.crt", "subPath": "tls.crt"},
+        {"name": "tls", "mountPath": "/whole"},
+        {"name": "data", "mountPath": "/data", "subPath": "mine"},
+    ]
+    found = pod(spec={"volumes": volumes}, volumeMounts=[])
+    assert pods.stale_mounts([found]) == ""
+    found["spec"]["containers"][0]["volumeMounts"] = mounts
+    told = pods.stale_mounts([found, found])
+    assert told == "container main has /tls/tls.crt by subPath, which no change reaches"
