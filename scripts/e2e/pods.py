@@ -24,6 +24,8 @@ _TELLING = {
     "startupProbe": "when it has begun",
     "livenessProbe": "when it hangs",
 }
+# What is mounted there takes something away from the image: its programs, its certificate authorities.
+_IMAGES_OWN = frozenset({"/", "/bin/", "/etc/", "/etc/ssl/", "/etc/ssl/certs/", "/lib/", "/sbin/", "/usr/"})
 _HANGS = 300  # seconds for which a container that hangs may be left so
 
 
@@ -132,6 +134,9 @@ def needs_are_said(lab: Lab, namespace: str) -> str:
             demand(not lacking, f"{what} does not say what it needs", found=f"no {', '.join(lacking)}")
             fixed = container.get("securityContext", {}).get("readOnlyRootFilesystem") is True
             demand(fixed, f"{what} can write into its image", "readOnlyRootFilesystem: true")
+            mounts = [one["mountPath"] for one in container.get("volumeMounts", ())]
+            over = [mount for mount in mounts if f"{mount.rstrip('/')}/" in _IMAGES_OWN]
+            demand(not over, f"{what} hides what its image has in {', '.join(over)}", "a directory of its own")
             for kind, told in _TELLING.items() if container.get("ports") else ():
                 demand(kind in container, f"{what} does not say {told}", f"a {kind}")
             probe = container.get("livenessProbe", {})

@@ -320,6 +320,8 @@ def changes(lab: Lab, journal: Journal) -> None:
             demand(outside.scheme == "https", "the Service does not offer HTTPS", "https", ", ".join(outside.asked))
             journal.detail(f"{len(targets)} nodes; {promises.monitored(lab, namespace, namespace)}")
         if lab.subject.careful:
+            with journal.step("TLS: pods say what they need, with what TLS gives them"):
+                journal.detail(pods.needs_are_said(lab, namespace))
             with journal.step("TLS: a new certificate is followed, and replaces no pod"):
                 there, before = pod_uids(lab, namespace), {certificate(target) for target in targets}
                 lab.make_certificate(namespace)

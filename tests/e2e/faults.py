@@ -15,7 +15,7 @@ FRONT, BACK = "gati-ingress", "route-manager"
 class Case:
     """A chart with one `fault`: `scenario`, with the values file `values`, must go red, and its error say `cause`.
 
-    Of the changes that come one at a time, those beside `only` are left out where it names some.
+    Of the changes that the chart tells of, those beside `only` are left out where it names some.
     """
 
     fault: Fault
@@ -322,6 +322,7 @@ CASES = (
             '(dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" '
             '(dict "app.kubernetes.io/component" "ingress"))))))',
         ),
+        only=("apart",),
     ),
     case(
         "test-fails",
@@ -588,8 +589,10 @@ CASES = (
         front('set (first $pod.topologySpreadConstraints).labelSelector "matchLabels" (dict "tier" "none")'),
         values="prod",
     ),
-    case("node-selector-ignored", "install", "ignores nodeSelector", front('unset $pod "nodeSelector"')),
-    case("tolerations-ignored", "install", "ignores tolerations", front('unset $pod "tolerations"')),
+    case(
+        "node-selector-ignored", "install", "ignores nodeSelector", front('unset $pod "nodeSelector"'), only=("apart",)
+    ),
+    case("tolerations-ignored", "install", "ignores tolerations", front('unset $pod "tolerations"'), only=("apart",)),
     case(
         "namespace-open",
         "install",
@@ -750,6 +753,16 @@ CASES = (
         "changes",
         "volume|TLS|tls",
         front('set $main "volumeMounts" (list (first $main.volumeMounts))'),
+        only=("tls",),
+    ),
+    case(
+        "authorities-hidden",
+        "changes",
+        "hides what its image has in /etc/ssl/certs",
+        front(
+            'set $main "volumeMounts" (fromJsonArray (toJson $main.volumeMounts | replace "/etc/gati/ca" '
+            '"/etc/ssl/certs"))'
+        ),
         only=("tls",),
     ),
     case(

@@ -80,6 +80,7 @@ def without(kind: str) -> dict[str, Any]:
         (without("startupProbe"), "does not say when it has begun"),
         (without("livenessProbe"), "does not say when it hangs"),
         ({**WHOLE, "livenessProbe": {"periodSeconds": 5, "failureThreshold": 61}}, "may hang for 305 s"),
+        ({**WHOLE, "volumeMounts": [{"mountPath": "/etc/ssl/certs/"}]}, "hides what its image has in /etc/ssl/certs"),
     ],
 )
 def test_a_container_that_does_not_say_what_it_needs(container: dict[str, Any], told: str) -> None:
@@ -89,7 +90,8 @@ def test_a_container_that_does_not_say_what_it_needs(container: dict[str, Any], 
 
 
 def test_a_container_that_says_what_it_needs() -> None:
-    assert pods.needs_are_said(cast(Lab, Cluster(pod(**WHOLE))), "space") == "1 containers"
+    beside = [{"mountPath": path} for path in ("/etc/gati/ca", "/etc/ssl/certs/mine.crt", "/tmp")]
+    assert pods.needs_are_said(cast(Lab, Cluster(pod(**WHOLE, volumeMounts=beside))), "space") == "1 containers"
 
 
 def spread(over: str = ZONE_LABEL, **labels: str) -> dict[str, Any]:
