@@ -104,9 +104,9 @@ class Subject:
     least_rights: bool = False
     """Whether accounts may do nothing but read the configuration that their pods use."""
     careful: bool = False
-    """Whether containers must say what they need and write nothing into their image; budgets guard all but workloads of
-    one pod, and let pods go that are not ready; a rollout takes no pod away before another one is ready; and an
-    uninstall leaves nothing but the chart's namespace."""
+    """Whether containers must say what they need, write nothing into their image and hide nothing of it; budgets guard
+    all but workloads of one pod, and let pods go that are not ready; a rollout takes no pod away before another one is
+    ready; and an uninstall leaves nothing but the chart's namespace."""
     objects: Values = field(default_factory=dict)
     """What a values set must render ("Kind name"), by its name; under "all" what each of them must."""
     ports: tuple[str, ...] = ()
