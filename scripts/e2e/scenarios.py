@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from scripts.chart.manifests import read_manifests
-from scripts.cluster.objects import is_ready, waits_for_hands
+from scripts.cluster.objects import is_ready, unsettled, waits_for_hands
 from scripts.cluster.snapshot import differences
 from scripts.core.errors import ClusterError
 from scripts.e2e import pods, promises
@@ -698,20 +698,24 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         lab.await_settled(objects)
         journal.detail(f"{len(documents)} objects")
     with journal.step("nothing is left but what is kept on purpose"):
-        left: list[str] = []
+        left: dict[str, str] = {}  # why each is still there
         seen: set[str] = set()
 
         def clean() -> bool | None:
             items = [item for space in {namespace, objects} for item in lab.api.objects(space) if not is_native(item)]
             items = [item for item in items if item["metadata"].get("uid") not in there]
             items += filter(None, (lab.live(one, namespace) for one in documents if one.elsewhere))
-            names = {f"{item['kind']}/{item['metadata']['name']}" for item in items}
-            seen.update(name for name in names if is_kept(lab, name, kept, hooks))
-            left[:] = sorted(names - seen)
+            found = {f"{item['kind']}/{item['metadata']['name']}": unsettled(item) for item in items}
+            seen.update(name for name in found if is_kept(lab, name, kept, hooks))
+            left.clear()
+            left.update({name: why for name, why in sorted(found.items()) if name not in seen})
             return None if left else True
 
+        def state() -> str:
+            return ", ".join(name + (f": {why}" if why else "") for name, why in left.items())
+
         # What Kubernetes derives from them, such as EndpointSlices, goes a moment later.
-        lab.api.wait(clean, what="every object of the release to be gone", deadline=30, state=lambda: ", ".join(left))
+        lab.api.wait(clean, what="every object of the release to be gone", deadline=30, state=state)
         demand(not rollout.history(), "helm still knows the release")
         journal.detail(f"kept: {', '.join(sorted(seen))}" if seen else "")
     with journal.step("nothing outside of its namespaces is left, or was changed"):

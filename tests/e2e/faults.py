@@ -322,7 +322,7 @@ CASES = (
             '(dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" '
             '(dict "app.kubernetes.io/component" "ingress"))))))',
         ),
-        only=("apart",),
+        only=("apart", "external", "labels"),
     ),
     case(
         "test-fails",
@@ -590,9 +590,19 @@ CASES = (
         values="prod",
     ),
     case(
-        "node-selector-ignored", "install", "ignores nodeSelector", front('unset $pod "nodeSelector"'), only=("apart",)
+        "node-selector-ignored",
+        "install",
+        "ignores nodeSelector",
+        front('unset $pod "nodeSelector"'),
+        only=("apart", "external", "labels"),
     ),
-    case("tolerations-ignored", "install", "ignores tolerations", front('unset $pod "tolerations"'), only=("apart",)),
+    case(
+        "tolerations-ignored",
+        "install",
+        "ignores tolerations",
+        front('unset $pod "tolerations"'),
+        only=("apart", "external", "labels"),
+    ),
     case(
         "namespace-open",
         "install",
@@ -760,8 +770,7 @@ CASES = (
         "changes",
         "hides what its image has in /etc/ssl/certs",
         front(
-            'set $main "volumeMounts" (fromJsonArray (toJson $main.volumeMounts | replace "/etc/gati/ca" '
-            '"/etc/ssl/certs"))'
+            'set $pod "containers" (fromJsonArray (toJson $pod.containers | replace "/etc/gati/ca" "/etc/ssl/certs"))'
         ),
         only=("tls",),
     ),
@@ -814,7 +823,7 @@ CASES = (
     case(
         "readiness-late",
         "outage",
-        "no probe has passed yet|to say that they are not ready",
+        "no probe has passed yet|is not ready: Readiness probe failed|to say that they are not ready",
         front('set $main.readinessProbe "periodSeconds" 300'),
     ),
     case(
@@ -848,7 +857,7 @@ CASES = (
     case(
         "deaf",
         "rollback",
-        "pods did not end when they were told to",
+        "pods did not end when they were told to|had to be killed",
         front(f'set $main "command" (list "python3" "-c" {json.dumps(_DEAF)})'),
     ),
     case(
@@ -872,7 +881,7 @@ CASES = (
     case(
         "finalizer",
         "uninstall",
-        "ConfigMap route-manager-routes: it is to go, and waits for who holds it: example.com/never",
+        "ConfigMap.route-manager-routes: it is to go, and waits for who holds it: example.com/never",
         Edit("ConfigMap", "route-manager-routes", 'set .metadata "finalizers" (list "example.com/never")'),
     ),
     case(

@@ -27,7 +27,7 @@ from tests.e2e.faults import CASES, Case
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(1500)]
 
-LANES = 4
+LANES = 5
 DEADLINE = 60  # seconds that a faulty chart is given to become ready
 NAMES = [case.fault.name for case in CASES]
 
@@ -76,9 +76,15 @@ def mixed() -> list[Case]:
 
 
 def narrowed(subject: Subject, case: Case) -> Subject:
-    """The subject with the changes that a case is about; a third pod ("apart") costs more than most have to prove."""
+    """The subject with the changes that a case is about, and with pods of which there is room for several releases.
+
+    A third pod ("apart") costs more than most have to prove.
+    """
     names = (*case.only, "abrupt") if case.only else subject.changes.keys() - {"apart"}
-    return replace(subject, changes={name: subject.changes[name] for name in subject.changes if name in names})
+    values = json.loads(json.dumps(subject.values))
+    for component in ("ingress", "routeManager"):
+        values[component]["resources"] = {"requests": {"cpu": "50m"}}
+    return replace(subject, values=values, changes={name: subject.changes[name] for name in names})
 
 
 def cause(error: str) -> str:

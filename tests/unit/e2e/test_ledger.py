@@ -273,6 +273,8 @@ def test_a_pod_that_ended_while_it_was_given_requests() -> None:
         endpoints(20.4, b="ready"),
     ]
     assert why(changes) == "pod a ended at 00:00:19.8, told to stop 0.8 s before"
+    changes[3] = pod(19.8, "a", ended=True, stopping=True, code=137)
+    assert why(changes) == "pod a had to be killed at 00:00:19.8, told to stop 0.8 s before"
 
 
 def test_a_pod_that_crashed() -> None:
