@@ -45,12 +45,20 @@ def demand(
 
 
 def told(lab: Lab, notes: str, namespace: str, objects: str) -> str:
-    """The Services that the notes name are there, with the ports that they name. Other namespaces are not looked at."""
+    """The Services that the notes name are there, with the ports that they name.
+
+    Of other namespaces only that nobody is sent there for what is here.
+    """
     named = [(name, port) for name, space, port in _ADDRESS.findall(notes) if space == objects]
     for line in notes.splitlines():
         space = _IN_NAMESPACE.search(line)
         if space is None or space.group(1) in (namespace, objects):
             named += _FORWARDED.findall(line)
+            continue
+        for name, _ in _FORWARDED.findall(line):
+            astray = lab.api.get("Service", name, objects) and not lab.api.get("Service", name, space.group(1))
+            what = f"the notes look for Service {name} in another namespace"
+            demand(not astray, what, objects, space.group(1))
     for name, port in named:
         live = lab.api.get("Service", name, objects)
         demand(live is not None, f"the notes name Service {name}, which is not there")

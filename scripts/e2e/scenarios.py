@@ -705,7 +705,12 @@ def uninstall(lab: Lab, journal: Journal) -> None:
             items = [item for space in {namespace, objects} for item in lab.api.objects(space) if not is_native(item)]
             items = [item for item in items if item["metadata"].get("uid") not in there]
             items += filter(None, (lab.live(one, namespace) for one in documents if one.elsewhere))
-            found = {f"{item['kind']}/{item['metadata']['name']}": unsettled(item) for item in items}
+            found = {
+                f"{item['kind']}/{item['metadata']['name']}": unsettled(item)
+                if "deletionTimestamp" in item["metadata"]
+                else ""
+                for item in items
+            }
             seen.update(name for name in found if is_kept(lab, name, kept, hooks))
             left.clear()
             left.update({name: why for name, why in sorted(found.items()) if name not in seen})

@@ -30,6 +30,7 @@ _RANKS = (
     *("missing-kind", "admission", "quota", "unschedulable", "image-pull", "config", "mount", "init-container"),
     *("hook", "job", "crash-loop", "progress", "paused", "unscheduled", "readiness", "unended"),
 )
+_SELDOM = 60  # seconds from which on a probe's period keeps a container waiting that might be ready
 _SCHEDULER = "default-scheduler"
 _IMAGE_REASONS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ErrInvalidImage"}
@@ -310,9 +311,11 @@ class _Reading:
         """A container that runs and is not ready: only the deadline says that this is too long."""
         for container in pod.get("status", {}).get("containerStatuses", ()):
             if "running" in container.get("state", {}) and not container.get("ready"):
-                probes = [event for event in self._events_of(pod) if event.get("reason") == "Unhealthy"]
-                why = first_line(probes[-1].get("message", "")) if probes else _unprobed(pod, container["name"])
-                text = f"container {container['name']} runs and is not ready: {why}"
+                said = [e.get("message", "") for e in self._events_of(pod) if e.get("reason") == "Unhealthy"]
+                if container.get("started"):  # by then its startup probe had passed
+                    said = [message for message in said if not message.startswith("Startup")]
+                why = [first_line(said[-1]) if said else "no probe has passed yet", *_seldom(pod, container["name"])]
+                text = f"container {container['name']} runs and is not ready: {'; '.join(why)}"
                 yield self._of_pod("readiness", pod, text, ENDLESS, container=container["name"])
         gated = conditions(pod).get("Ready", {})
         if gated.get("status") == "False" and gated.get("reason") == "ReadinessGatesNotReady":
@@ -575,12 +578,15 @@ def _held_back(pod: Object, scheduled: Object) -> str:
     return f"no scheduler {name} looks at it" if not (scheduled or node or name == _SCHEDULER) else ""
 
 
-def _unprobed(pod: Object, name: str) -> str:
-    """Why no probe of a container has passed, of which none has failed either."""
+def _seldom(pod: Object, name: str) -> Iterator[str]:
+    """Which of a container's probes ask late, or seldom."""
     spec: Object = next((one for one in pod["spec"]["containers"] if one["name"] == name), {})
-    late = {kind: (spec.get(kind) or {}).get("initialDelaySeconds") or 0 for kind in ("startupProbe", "readinessProbe")}
-    kind, delay = max(late.items(), key=lambda item: item[1])
-    return "no probe has passed yet" + (f"; its {kind} waits {delay} s before it asks" if delay else "")
+    for kind in ("startupProbe", "readinessProbe"):
+        probe = spec.get(kind) or {}
+        if delay := probe.get("initialDelaySeconds"):
+            yield f"its {kind} waits {delay} s before it asks"
+        if (period := probe.get("periodSeconds") or 0) >= _SELDOM:
+            yield f"its {kind} asks every {period} s"
 
 
 def _hook_name(item: Object) -> str:

@@ -298,9 +298,9 @@ class Rollout:
     def _operate(self, verb: str, *words: str | Path, deadline: float, rollback: bool = False) -> _Operation:
         number = 1 + sum(1 for _ in self._evidence.glob("[0-9]*")) if self._evidence.is_dir() else 1
         operation = _Operation(self, verb, deadline, self._evidence / f"{number:02}-{verb}", rollback=rollback)
-        # Of these two helm's deadline comes later than ours: what is wrong is looked at before anything is undone.
+        # Of these helm's deadline comes later than ours: what is wrong is looked at before it is undone or forgotten.
         # The others only record a failure that they find themselves.
-        helms = deadline + (_LATER if verb in ("install", "upgrade") else 0)
+        helms = deadline + (_LATER if verb in ("install", "upgrade", "uninstall") else 0)
         argv = self.command(self._helm, verb, self.release, *words, f"--timeout={helms:.0f}s")
         operation.run(self._runner, argv, self._say)
         return operation
@@ -388,23 +388,13 @@ class _Operation:
         """Keep the evidence, before anything is undone; returns what explains the failure, as far as objects tell."""
         view.join(self._rollout.elsewhere())
         scene = view.scene(with_gone=True)
-        suspicion = suspicion or next(iter(ranked(suspicions(scene))), None)
+        every = ranked(suspicions(scene))
+        suspicion = suspicion or next(iter(every), None)
         if suspicion is None and (other := self._rollout.unsettled()):
             suspicion = Suspicion(other, AT_ONCE, other.object)
-        if suspicion is not None and suspicion.container and suspicion.cause.kind in _LOGGED:
-            namespace, _, pod = suspicion.pod.partition("/")
-            text = view.hook_logs.get((suspicion.pod, suspicion.container))
-            for previous in (False, True):  # the newest run may not have said anything yet
-                with contextlib.suppress(ApiError):  # the pod may be gone
-                    text = text or self._rollout.api.logs(
-                        pod, namespace, container=suspicion.container, previous=previous, tail=20
-                    )
-            if line := last_line(text, troubled=suspicion.cause.kind == "readiness"):
-                cause = replace(suspicion.cause, message=f"{suspicion.cause.message}: {line}")
-                suspicion = replace(suspicion, cause=cause)
-        if suspicion is not None and suspicion.cause.kind in _ASKING and (ends := self._dead_ends(scene.objects)):
-            cause = replace(suspicion.cause, message=f"{suspicion.cause.message}; {ends[0]}")
-            suspicion = replace(suspicion, cause=cause)
+        if suspicion is not None:
+            message = self._in_full(suspicion, every, view, scene.objects)
+            suspicion = replace(suspicion, cause=replace(suspicion.cause, message=message))
         collect(
             self._rollout.api,
             self._folder,
@@ -414,6 +404,26 @@ class _Operation:
             redaction=redaction,
         )
         return suspicion
+
+    def _in_full(self, suspicion: Suspicion, every: Iterable[Suspicion], view: View, objects: Iterable[Object]) -> str:
+        """The message of what is suspected, with what its container says, and what that may wait for."""
+        message, kind = suspicion.cause.message, suspicion.cause.kind
+        if suspicion.container and kind in _LOGGED:
+            namespace, _, pod = suspicion.pod.partition("/")
+            text = view.hook_logs.get((suspicion.pod, suspicion.container))
+            for previous in (False, True):  # the newest run may not have said anything yet
+                with contextlib.suppress(ApiError):  # the pod may be gone
+                    text = text or self._rollout.api.logs(
+                        pod, namespace, container=suspicion.container, previous=previous, tail=20
+                    )
+            if line := last_line(text, troubled=kind == "readiness"):
+                message += f": {line}"
+        if kind == "readiness":
+            others = {one.cause.object: one.cause for one in every if one.cause.kind == kind}
+            message += "".join(f"; {other}" for name, other in others.items() if name != suspicion.cause.object)
+        if kind in _ASKING and (ends := self._dead_ends(objects)):
+            message += f"; {ends[0]}"
+        return message
 
     def _dead_ends(self, objects: Iterable[Object]) -> list[str]:
         """What is wrong with the release's Services: who asks one that leads nowhere does not become ready."""

@@ -64,7 +64,9 @@ class Objects:
     def list(self, kind: str, *_: Any, **__: Any) -> tuple[dict[str, Any], ...]:
         return tuple(self._objects.get(kind, ()))
 
-    def get(self, kind: str, name: str, *_: Any) -> dict[str, Any] | None:
+    def get(self, kind: str, name: str, namespace: str = "space", *_: Any) -> dict[str, Any] | None:
+        if namespace == "elsewhere":
+            return None
         return next((item for item in self.list(kind) if item["metadata"]["name"] == name), None)
 
     def kinds(self) -> tuple[()]:
@@ -243,12 +245,13 @@ def test_a_route_leads_to_a_service_of_the_release(ref: dict[str, Any], wrong: s
         ("http://web.space.svc.cluster.local:81/", "port 81 of Service web"),
         ("kubectl --namespace space port-forward service/web :8080", "port 8080 of Service web"),
         ("kubectl port-forward svc/front 8080:80", "Service front, which is not there"),
+        ("kubectl -n elsewhere port-forward svc/web 8080:80", "Service web in another namespace"),
     ],
 )
 def test_the_notes_name_what_is_there(notes: str, wrong: str) -> None:
     lab = Cluster(pods=[], Service=[service()])
     if wrong:
-        assert f"the notes name {wrong}" in refused(promises.told, lab, notes, "space", "space")
+        assert wrong in refused(promises.told, lab, notes, "space", "space")
     else:
         assert "named" in promises.told(lab, notes, "space", "space")
 

@@ -416,6 +416,19 @@ def test_a_probe_that_waits_long_before_it_asks_is_named() -> None:
     assert "its startupProbe waits 300 s before it asks" in only(seen).cause.message
 
 
+def test_a_probe_that_has_passed_explains_nothing_and_one_that_asks_seldom_does() -> None:
+    def started(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["status"]["conditions"] = []
+        pod = of_kind(seen, "Pod")
+        pod["spec"]["containers"][0]["readinessProbe"] = {"periodSeconds": 300}
+        pod["status"]["containerStatuses"][0]["started"] = True
+        for event in seen.events:
+            event["message"] = event["message"].replace("Readiness probe", "Startup probe")
+
+    told = only(changed(scene("never-ready"), started)).cause.message
+    assert told.endswith("is not ready: no probe has passed yet; its readinessProbe asks every 300 s")
+
+
 def test_a_hook_may_fail_once() -> None:
     def once(seen: Scene) -> None:
         of_kind(seen, "Job")["status"] = {"failed": 1, "active": 1}

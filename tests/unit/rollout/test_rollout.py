@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import math
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ import pytest
 from scripts.cluster.transport import Login
 from scripts.cluster.watch import Change
 from scripts.core.command import Runner
+from scripts.rollout.cause import Cause
+from scripts.rollout.diagnose import Suspicion
 from scripts.rollout.rollout import Rollout, RolloutFailed, Target
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -146,7 +149,7 @@ def test_helm_is_asked_for_exactly_this(helm: Helm, tmp_path: Path) -> None:
         f"upgrade app /app.tgz --wait=watcher --rollback-on-failure --timeout=130s {login}",
         f"rollback app 1 --wait=watcher --timeout=100s {login}",
         f"test app --timeout=50s {login}",
-        f"uninstall app --wait=watcher --cascade=foreground --timeout=50s {login}",
+        f"uninstall app --wait=watcher --cascade=foreground --timeout=80s {login}",
     ]
 
 
@@ -251,6 +254,16 @@ def test_the_deadline_is_kept_and_explained(helm: Helm, tmp_path: Path) -> None:
         rollout(helm, Cluster(), tmp_path).install(Target("/app.tgz"), deadline=1)
     assert time.monotonic() - begin < 10
     assert str(failed.value).startswith("Release app: was not ready after 1 s, and nothing in the cluster says why")
+
+
+def test_what_is_not_ready_may_wait_for_another_that_is_not(
+    helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [Suspicion(Cause("readiness", f"Deployment {name}", "is not ready"), math.inf, name) for name in "ba"]
+    monkeypatch.setattr("scripts.rollout.rollout.suspicions", lambda _: (*found, *found))
+    helm.does(WAITS)
+    with pytest.raises(RolloutFailed, match=r"^Deployment a: is not ready; Deployment b: is not ready\n"):
+        rollout(helm, Cluster(), tmp_path).install(Target("/app.tgz"), deadline=1)
 
 
 def test_what_keeps_an_object_of_an_uninstall_is_named(helm: Helm, tmp_path: Path) -> None:
