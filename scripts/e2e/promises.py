@@ -17,6 +17,7 @@ from scripts.e2e.discover import WORKLOADS
 from scripts.e2e.lab import Lab
 from scripts.e2e.reach import Place, allowed, guards, selects
 from scripts.e2e.report import Broken
+from scripts.e2e.subject import answer
 
 _READING = frozenset({"get", "list", "watch"})
 _METRICS_API = "metrics.k8s.io"
@@ -76,8 +77,15 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
     With the `values` file of that name no object is missing that the subject names.
     """
     documents, hooks = list(lab.manifest(namespace)), list(lab.manifest(namespace, hooks=True))
-    rendered = {_label(document) for document in (*documents, *hooks)}
-    wrong = [f"{name} is not rendered" for name in lab.subject.demanded(values, lab.knows) if name not in rendered]
+    rendered = {_label(document): document.data for document in (*documents, *hooks)}
+    wrong = []
+    for kind, name, *field in (each.split(" ", 2) for each in lab.subject.demanded(values, lab.knows)):
+        label = f"{kind} {name}"
+        path, _, value = field[0].partition("=") if field else ("", "", "")
+        if label not in rendered:
+            wrong.append(f"{label} is not rendered")
+        elif field and (found := answer(rendered[label], path)) != value:
+            wrong.append(f"{label} has {path} {found or 'unset'}, not {value}")
     wrong += [
         f"hook {_label(hook)} is in namespace {hook.namespace}"
         for hook in hooks
@@ -131,7 +139,8 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
             named = [port for port in targets if port not in every]
             for some, wanted in ((chosen, named), *(([pod], every) for pod in chosen)):
                 wrong += _leads(lab, _label(document), selector, wanted, some)
-            if spec.get("publishNotReadyAddresses") and document.name == asked:
+            balanced = document.name == asked or (lab.subject.careful and spec.get("clusterIP") != "None")
+            if spec.get("publishNotReadyAddresses") and balanced:
                 wrong.append(f"{_label(document)} sends requests to pods that are not ready: publishNotReadyAddresses")
             known = [port for name, port in map(_port, lab.subject.ports) if name == document.name]
             for port in set(known) - {port["port"] for port in ports}:

@@ -108,7 +108,8 @@ class Subject:
     all but workloads of one pod, and let pods go that are not ready; a rollout takes no pod away before another one is
     ready; and an uninstall leaves nothing but the chart's namespace."""
     objects: Values = field(default_factory=dict)
-    """What a values set must render ("Kind name"), by its name; under "all" what each of them must."""
+    """What a values set must render ("Kind name", "Service web spec.clusterIP=None"), by its name; under "all" what
+    each of them must."""
     ports: tuple[str, ...] = ()
     """The ports on which clients look for a Service ("name:80"), whatever an upgrade does."""
     flows: tuple[str, ...] = ()

@@ -636,6 +636,31 @@ CASES = (
         "keeps pods that are not ready on their node",
         Edit("PodDisruptionBudget", FRONT, 'unset $spec "unhealthyPodEvictionPolicy"'),
     ),
+    case(
+        "headless-not",
+        "install",
+        "Service route-manager-headless has spec.clusterIP unset, not None",
+        Edit("Service", "route-manager-headless", 'unset $spec "clusterIP"'),
+        values="staging",
+    ),
+    case(
+        "back-unready-published",
+        "install",
+        "Service route-manager sends requests to pods that are not ready",
+        service('set $spec "publishNotReadyAddresses" true', BACK),
+    ),
+    Case(
+        Fault(
+            "notes-elsewhere",
+            (),
+            {
+                "templates/NOTES.txt": "GATI is in {{ .Values.global.namespace }}.\n"
+                "kubectl --namespace default port-forward service/gati-ingress 8080:80\n"
+            },
+        ),
+        "install",
+        "the notes look for Service gati-ingress in another namespace",
+    ),
     # -- what an upgrade must keep -----------------------------------------------------------------
     Case(NO_READINESS, "changes", "requests were lost|became slow"),
     Case(NO_PRESTOP, "changes", "requests were lost(.|\\n)*told to stop"),

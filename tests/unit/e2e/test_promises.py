@@ -72,6 +72,9 @@ class Objects:
     def kinds(self) -> tuple[()]:
         return ()
 
+    def current(self, *_: Any) -> None:
+        return None
+
     def ask_pod(self, pod: str, _: str, *, port: Any, path: str, scheme: str) -> str:
         if port not in self.listens:
             text = "error trying to reach service: dial tcp 10.1.0.1: connect: connection refused"
@@ -82,9 +85,9 @@ class Objects:
         return {"status": {"allowed": self.allowed}}
 
 
-def refused(promise: Any, *arguments: Any) -> str:
+def refused(promise: Any, *arguments: Any, **options: Any) -> str:
     with pytest.raises(ClusterError) as refusal:
-        promise(*arguments)
+        promise(*arguments, **options)
     return str(refusal.value)
 
 
@@ -128,6 +131,36 @@ def test_a_port_of_which_it_cannot_be_seen_whether_it_leads_nowhere(changed: dic
     assert promises.selected(lab, "space", "space") == "1 Services and policies"
     lab.subject = Subject("gati", careful=True)  # whose pods tell every port
     assert f"Service web leads to {named}" in refused(promises.selected, lab, "space", "space")
+
+
+@pytest.mark.parametrize(
+    ("careful", "headless", "told"), [(False, False, False), (True, False, True), (True, True, False)]
+)
+def test_a_careful_chart_balances_over_none_but_ready_pods(careful: bool, headless: bool, told: bool) -> None:
+    spec: dict[str, Any] = {"publishNotReadyAddresses": True, **({"clusterIP": "None"} if headless else {})}
+    lab = Cluster(service(**spec), pods=[pod()])
+    lab.subject = Subject("gati", careful=careful)
+    if told:
+        assert "Service web sends requests to pods" in refused(promises.selected, lab, "space", "space")
+    else:
+        promises.selected(lab, "space", "space")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ("Service web", ""),
+        ("Service web spec.clusterIP=None", "Service web has spec.clusterIP 10.0.0.1, not None"),
+        ("Service web spec.type=NodePort", "Service web has spec.type unset, not NodePort"),
+        ("Service other spec.clusterIP=None", "Service other is not rendered"),
+    ],
+)
+def test_what_a_values_set_must_render(wanted: str, told: str) -> None:
+    lab = Cluster(service(clusterIP="10.0.0.1"), pods=[pod()])
+    lab.subject = Subject("gati", objects={"all": [wanted]})
+    text = refused(promises.whole, lab, "space", "space", values="prod")
+    assert (told or "Service web is not there") in text
+    assert ("spec." in text) == ("has spec." in told)
 
 
 def test_a_policy_for_a_port_that_nobody_opens() -> None:

@@ -37,7 +37,6 @@ ON = {
     "externalIngress": {"enabled": True, "hosts": [{"host": "e2e.invalid", "paths": [{"path": "/"}]}]},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "none"}]},
 }
-KEDA = {"keda": {"enabled": True}, "ingress": {"hpa": {"enabled": False}}}
 Render = Callable[..., Manifests]
 
 
@@ -45,9 +44,10 @@ Render = Callable[..., Manifests]
 def render(config: Config, toolchain: Toolchain, tmp_path: Path) -> Render:
     helm, values = Helm(toolchain.path("helm"), shared(config.cache_dir)), tmp_path / "on.yaml"
 
-    def rendered(chart: Path, **more: Any) -> Manifests:
+    def rendered(chart: Path, name: str = "default", **more: Any) -> Manifests:
         values.write_text(json.dumps({**ON, **more}), encoding="utf-8")
-        return read_manifests(helm.template(chart, release="gati", namespace="release", values=[values]))
+        files = [*([chart / f"values-{name}.yaml"] if name != "default" else []), values]
+        return read_manifests(helm.template(chart, release="gati", namespace="release", values=files))
 
     return rendered
 
@@ -96,9 +96,8 @@ def test_every_fault_of_the_table_changes_the_chart(config: Config, tmp_path: Pa
     sabotage(bad, [case.fault])
     if "templates/NOTES.txt" in case.fault.files:
         return
-    scaled_by_keda = any(edit.kind == "ScaledObject" for edit in case.fault.edits)
-    given = config.e2e["changes"]["tls"] if "tls" in case.only else KEDA if scaled_by_keda else {}
-    before, after = (render(chart, **given) for chart in (good, bad))
+    given = config.e2e["changes"]["tls"] if "tls" in case.only else {}
+    before, after = (render(chart, case.values, **given) for chart in (good, bad))
     assert without_version({str(d.identity): d.data for d in before}) != without_version(
         {str(d.identity): d.data for d in after}
     ), "the chart renders no such object any more: bring tests/e2e/faults.py up to it"
