@@ -29,6 +29,11 @@ changelog = "CHANGELOG.md"
 # What the smoke test has to be told and cannot find in the objects: docs/other-charts.md.
 [e2e]
 """
+_IGNORED = """
+# For who releases the chart.
+gati.toml
+.github/
+"""
 _CHANGELOG = """\
 # Changelog
 
@@ -115,7 +120,9 @@ def new_chart(work: Workspace, path: Path, *, toolkit: str = TOOLKIT, dry_run: b
     path = path.absolute()
     if path.is_file():
         raise UsageError(f"{shown(path)} is a file", expected="the folder of a chart, or of one that is to be")
-    files = dict(_files(work, path, toolkit))
+    files: dict[Path, bytes | str] = {}
+    for file, content in _files(work, path, toolkit):
+        files.setdefault(file, content)  # of a name that helm begins with, too
     written = tuple(file for file in files if not file.exists())
     kept = tuple(file for file in files if file.exists())
     if not dry_run:
@@ -146,7 +153,9 @@ def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, by
             values = _values(made)
             for file in sorted(made.rglob("*")):
                 if file.is_file():
-                    yield path / file.relative_to(made), file.read_bytes()
+                    more = _IGNORED.encode() if file.name == ".helmignore" else b""
+                    yield path / file.relative_to(made), file.read_bytes() + more
+    yield path / ".helmignore", _IGNORED
     yield path / "gati.toml", _CONFIG
     yield path / "CHANGELOG.md", _CHANGELOG.format(version=version, today=datetime.datetime.now(datetime.UTC).date())
     yield path / "ci" / "default-values.yaml", "# The chart as it is.\n{}\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tarfile
 from pathlib import Path
 
 from tests.pipeline.conftest import Cli, snapshot
@@ -21,8 +22,12 @@ def test_a_chart_from_nothing_is_checked_and_released(cli: Cli, tmp_path: Path) 
     workflow = (repository / ".github" / "workflows" / "shop.yml").read_text()
     assert "chart: charts/shop\n" in workflow
     assert "uses: me/toolkit@v1\n" in workflow
-    for name in ("lint", "package"):
-        cli(name, "--chart", chart).fine()
+    cli("lint", "--chart", chart).fine()
+    packed = json.loads(cli("package", "--chart", chart, "--json").fine())
+    with tarfile.open(packed["path"]) as archive:
+        names = {name.removeprefix("shop/") for name in archive.getnames()}
+    assert {"Chart.yaml", "values.yaml", ".helmignore"} <= names
+    assert "gati.toml" not in names
     report = json.loads(cli("kubeconform-check", "--chart", chart, "--kube-version", "1.30", "--json").fine())
     assert report["values"] == ["ci/default-values.yaml", "ci/replicas-values.yaml"]
     identity = {f"GIT_{who}_{what}": "me@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
