@@ -43,7 +43,7 @@ def _spec(document: Document) -> Mapping[str, Any]:
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any, Any, str]]:
-    names = [side.get("names") or {} for side in (old, new)]
+    names = [_names(side.get("names") or {}) for side in (old, new)]
     if names[0].get("kind") != names[1].get("kind"):
         yield (
             "major",
@@ -64,14 +64,14 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[A
             yield "minor", path, None, name, "a further version is served"
         else:
             yield from _version(path, before[name], after[name])
-    if old.get("conversion") != new.get("conversion"):
-        yield (
-            "minor",
-            "spec.conversion",
-            old.get("conversion"),
-            new.get("conversion"),
-            "versions are converted otherwise",
-        )
+    was, now = (side.get("conversion") or {"strategy": "None"} for side in (old, new))
+    if was != now:
+        yield "minor", "spec.conversion", was, now, "versions are converted otherwise"
+
+
+def _names(names: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With those that the API server makes of the kind."""
+    return {"listKind": f"{names.get('kind')}List", "singular": str(names.get("kind")).lower(), **names}
 
 
 def _versions(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -131,5 +131,7 @@ def _fields(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterat
                 meaning = f"objects with what was taken before may be refused ({change.what})"
             yield "major", where, change.old, change.new, meaning
         else:
-            meaning = "a new field" if change.what == "properties" else f"more is taken than before ({change.what})"
+            meaning = {"properties": "a new field", "default": "objects that do not say it get the new default"}.get(
+                change.what, f"more is taken than before ({change.what})"
+            )
             yield "minor", where, change.old, change.new, meaning

@@ -20,6 +20,8 @@ _NOTES = frozenset(
     | {"readOnly", "writeOnly", "definitions", "$defs", "$anchor", "externalDocs", "x-kubernetes-list-type"}
     | {"x-kubernetes-list-map-keys", "x-kubernetes-map-type", "nullable", "x-kubernetes-int-or-string"}
 )
+_FREE: Mapping[str, tuple[Any, ...]] = {"pattern": ("", ".*", "^.*$"), "unevaluatedProperties": (True, {})}
+"""What refuses nothing, as if it were not there."""
 NEVER: Schema = {"not": {}}
 """The schema that takes nothing."""
 _BOUNDS: tuple[tuple[str, str, str], ...] = (
@@ -86,6 +88,7 @@ class Inlined:
     def __init__(self, root: Any, pruned: bool = False) -> None:
         self._root, self._pruned = root, pruned
         draft = str(root.get("$schema", "")) if isinstance(root, Mapping) else ""
+        self._named = dict(_names(root))
         self._alone = bool(re.search(r"draft-0[3-7]", draft))  # where `$ref` hides what stands beside it
         self.schema: Schema = self._read(root, ())
 
@@ -99,7 +102,7 @@ class Inlined:
             return self._referred(schema, ref, refs, depth)
         read: dict[str, Any] = {}
         for key, value in schema.items():
-            if key in _NOTES:
+            if (key in _NOTES and not (key == "default" and self._pruned)) or value in _FREE.get(key, ()):
                 continue
             if key in ("properties", "patternProperties", "dependentSchemas") and isinstance(value, Mapping):
                 read[key] = {name: self._read(item, refs, depth + 1) for name, item in value.items()}
@@ -111,6 +114,11 @@ class Inlined:
                 read["items"] = self._read(value, refs, depth + 1)
             elif key in ("items", "additionalProperties", "propertyNames", "not", "if", "then", "else", "contains"):
                 read[key] = self._read(value, refs, depth + 1)
+            elif key == "dependencies" and isinstance(value, Mapping):  # that of two words
+                needed = {name: item for name, item in value.items() if isinstance(item, list)}
+                read |= {"dependentRequired": needed} if needed else {}
+                rest = {name: self._read(item, refs, depth + 1) for name, item in value.items() if name not in needed}
+                read |= {"dependentSchemas": rest} if rest else {}
             elif key == "const":
                 read["enum"] = [value]
             else:
@@ -142,10 +150,11 @@ class Inlined:
             read["required"] = [name for name in read["required"] if name not in filled]
 
     def _referred(self, schema: Schema, ref: str, refs: tuple[str, ...], depth: int) -> Schema:
-        target = self._root
-        if not ref.startswith("#") or ref in refs:  # elsewhere, or inside itself
+        document, _, pointer = ref.partition("#")
+        target = self._named.get(ref) or (self._named.get(document) if document else self._root)
+        if target is None or ref in refs:  # elsewhere, or inside itself
             return {"$ref": ref}
-        for part in ref[1:].split("/")[1:]:
+        for part in pointer.split("/")[1:]:
             part = part.replace("~1", "/").replace("~0", "~")
             if isinstance(target, list) and part.isdigit() and int(part) < len(target):
                 target = target[int(part)]
@@ -156,6 +165,17 @@ class Inlined:
         read = self._read(target, (*refs, ref), depth + 1)
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         return read if self._alone else _both(self._read(beside, refs, depth + 1), read)
+
+
+def _names(schema: Any) -> Iterator[tuple[str, Any]]:
+    """The schemas inside of one that have a name of their own, as a `$ref` spells it."""
+    if isinstance(schema, Mapping):
+        for key in ("$id", "id", "$anchor"):
+            if isinstance(name := schema.get(key), str):
+                yield f"#{name}" if key == "$anchor" else name, schema
+    if isinstance(schema, Mapping | list):
+        for part in schema.values() if isinstance(schema, Mapping) else schema:
+            yield from _names(part)
 
 
 def _both(one: Schema, other: Schema) -> Schema:
@@ -235,6 +255,8 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
         yield from _items(old, new, path)
     if "object" in shared:
         yield from _objects(old, new, path)
+    if old.get("default") != new.get("default"):  # which the API server writes
+        yield Change(path, "default", old.get("default"), new.get("default"), "wider")
     for key in _OPAQUE:
         if old.get(key) != new.get(key):
             yield from _unknown(old, new, key, path)
@@ -411,9 +433,8 @@ def _objects(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
         if below(new, name) != NEVER:
             yield Change((*path, name), "required", True, False, "wider")
     yield from _compare(old.get("propertyNames", {}), new.get("propertyNames", {}), (*path, "*"))
-    for word in ("dependentRequired", "dependencies"):
-        if old.get(word) != new.get(word):
-            yield from _unknown(old, new, word, path)
+    if old.get("dependentRequired") != new.get("dependentRequired"):
+        yield from _unknown(old, new, "dependentRequired", path)
 
 
 def below(schema: Schema, name: str) -> Schema:

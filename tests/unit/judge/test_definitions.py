@@ -44,3 +44,15 @@ def test_what_every_object_has_may_be_required() -> None:
     new.data["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["required"] = ["kind", "metadata", "spec"]
     about = [reason.about.partition(" ")[2] for reason in judge_definition(old, new)]
     assert about == ["spec.versions[v1].schema spec"]
+
+
+def test_what_the_api_server_writes_into_a_definition_is_no_change() -> None:
+    old, new = definition({"type": "object"}), definition({"type": "object"})
+    new.data["spec"]["conversion"] = {"strategy": "None"}
+    new.data["spec"]["names"] |= {"listKind": "XList", "singular": "x"}
+    assert [*judge_definition(old, new)] == []
+
+
+def test_another_default_of_a_field() -> None:
+    (reason,) = judge_definition(definition({"type": "string"}), definition({"type": "string", "default": "a"}))
+    assert (reason.level, reason.meaning) == ("minor", "objects that do not say it get the new default")
