@@ -26,6 +26,7 @@ _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _ASKING = re.compile(
     r"[{(|\s](?:if|with|range|default|coalesce|ternary|hasKey|get|dig|empty|or|and|not|eq|ne|kindIs|typeIs|compact)\s"
 )
+_PAIRS = re.compile(r"range \$\w+, \$\w+ :?= ")  # every key and value of a map
 _DOT = re.compile(r"\btoYaml \.(?!\w)")  # of what a `with` before it leads to
 _NEAR = 4  # actions after a `with` in which that is looked for
 _TIMING = ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold")
@@ -75,13 +76,17 @@ def _keys(old: Side, new: Side) -> Iterator[tuple[Path, Reason]]:
     for was, now in _renames(gone, fresh):
         yield from _renamed(new, reads[1], was, now, gone.pop(was), fresh.pop(now))
     for path, value in gone.items():
-        yield path, _removed(new, reads[1], path, value)
+        moved = [now for now in after.keys() - before.keys() if now[-1] == path[-1] and after[now] == value]
+        if len(moved) == 1 and value not in _NOTHING:
+            yield from _renamed(new, reads[1], path, moved[0], value, value)
+        else:
+            yield path, _removed(new, reads[1], path, value)
     for path, value in fresh.items():
         yield path, Reason("minor", f"values {key_text(path)}", None, value, "a new setting")
     for path in before.keys() | after.keys():
         was, now = _at(old.values, path), _at(new.values, path)
         if path in before and path in after:
-            if was != now or type(was) is not type(now):
+            if was != now or isinstance(was, bool) is not isinstance(now, bool):  # 1.0 is 1 to helm
                 reread = reads[0].actions(path) != reads[1].actions(path)
                 level, meaning = _default_level(path, was, now, reread=reread, versions=versions(old, new))
                 yield path, Reason(level, f"values {key_text(path)}", was, now, meaning)
@@ -211,6 +216,8 @@ def _default_level(
             return "patch", "another build of the image"
         if bears(old, new, versions):
             return "patch", "bears the version"
+    if None not in (old, new) and str(old).casefold() == str(new).casefold():
+        return "patch", "the same, written as another type"
     if quantity(old) is not None and quantity(old) == quantity(new) and "resources" in path:
         return "patch", "the same amount in another unit"
     if name in _TIMING and len(path) > 1 and path[-2].endswith("robe"):
@@ -290,8 +297,9 @@ class _Reads:
         for length in range(1, len(path)):
             whole = re.compile(rf"\.Values\.{re.escape('.'.join(path[:length]))}(?![\w.])")
             for place, action in enumerate(self._actions):
+                near = self._actions[place + 1 : place + _NEAR]
                 if whole.search(action) and (
-                    "toYaml" in action or any(_DOT.search(one) for one in self._actions[place + 1 : place + _NEAR])
+                    "toYaml" in action or _PAIRS.search(action) or any(_DOT.search(one) for one in near)
                 ):
                     return True
         return False

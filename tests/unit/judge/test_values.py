@@ -26,11 +26,23 @@ def side(version: str, values: dict[str, Any], schema: dict[str, Any] | None = N
         ("reloaderImage", "x/reloader:v0.8.1", "x/reloader:v0.8.2", "patch"),
         ("reloaderImage", "x/reloader:v1.8.1", "x/reloader:v1.9.0", "minor"),
         ("reloaderImage", "reloader", "other", "minor"),
+        ("port", 80, "80", "patch"),
+        ("on", True, "true", "patch"),
+        ("on", 1, True, "minor"),
     ],
 )
-def test_another_default(key: str, old: str, new: str, level: str) -> None:
+def test_another_default(key: str, old: Any, new: Any, level: str) -> None:
     found = judge_values(side("1.2.0", {key: old}), side("1.2.1", {key: new}))
     assert [reason.level for reason in found] == [level]
+
+
+def test_a_number_in_another_form_is_no_other_default() -> None:
+    assert [*judge_values(side("1.0.0", {"port": 80}), side("1.0.1", {"port": 80.0}))] == []
+
+
+def test_a_key_that_moved_into_a_map_of_its_own() -> None:
+    found = [*judge_values(side("1.0.0", {"port": 80}), side("2.0.0", {"service": {"port": 80}}))]
+    assert any(one.level == "major" and "is called service.port now" in one.meaning for one in found)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +102,7 @@ def test_a_key_that_no_template_reads_any_more(old: str, new: str, forgotten: bo
     [
         ("{{ toYaml .Values.resources | nindent 2 }}", "minor"),
         ("{{- with .Values.resources }}{{ toYaml . }}{{ end }}", "minor"),
+        ("{{- range $name, $amounts := .Values.resources }}{{ $name }}{{ end }}", "minor"),
         ("{{ .Values.resources.limits.memory }}", "major"),
     ],
 )
