@@ -58,16 +58,19 @@ def _lacking(manifests: Manifests) -> Iterator[tuple[Identity, str]]:
 
 
 def _asked(node: Any) -> Iterator[tuple[str, str, str]]:
-    """Kind, name and key of what environment variables take their values from."""
+    """Kind, name and key of what environment variables and volumes take from ConfigMaps and Secrets."""
     if isinstance(node, list):
         for value in node:
             yield from _asked(value)
     elif isinstance(node, dict):
         for field, value in node.items():
-            if field not in ("configMapKeyRef", "secretKeyRef"):
+            if _REFERENCES.get(field) not in ("ConfigMap", "Secret") or not isinstance(value, dict):
                 yield from _asked(value)
-            elif isinstance(value, dict) and value.get("optional") is not True:
-                yield _REFERENCES[field], str(value.get("name")), str(value.get("key"))
+            elif value.get("optional") is not True:
+                name = str(value.get("name") or value.get("secretName"))
+                for item in value.get("items") or [value]:
+                    if isinstance(item, dict) and "key" in item:
+                        yield _REFERENCES[field], name, str(item["key"])
 
 
 def _needs(document: Document) -> tuple[Need, ...]:

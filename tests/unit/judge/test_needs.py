@@ -92,3 +92,14 @@ def test_a_key_that_the_charts_own_configmap_no_longer_has(more: str, data: str,
     told = [one for one in judge_objects(old, new, Scene()) if one.about == "Deployment/x needs"]
     assert [(one.level, one.new) for one in told] == [("major", "ConfigMap/settings a")] * lacks
     assert list(judge_objects(new, new, Scene())) == []
+
+
+@pytest.mark.parametrize(
+    "volume", ["configMap: {name: settings, items: [{key: %s}]}",
+               "projected: {sources: [{configMap: {name: settings, items: [{key: %s}]}}]}"]
+)  # fmt: skip
+def test_a_key_that_a_volume_takes_from_the_charts_own_configmap(volume: str) -> None:
+    made = SETTINGS.format(data="data: {a: x}")
+    old, new = (render(volumes=f"{{name: v, {volume % key}}}", more=made) for key in "ab")
+    told = [one.new for one in judge_objects(old, new, Scene()) if one.about == "Deployment/x needs"]
+    assert told == ["ConfigMap/settings b"]
