@@ -15,17 +15,45 @@ _EMPTY = frozenset(
     | {"command", "topologySpreadConstraints", "hostAliases", "loadBalancerSourceRanges", "externalIPs", "finalizers"}
     | {"data", "binaryData", "stringData", "matchExpressions", "ownerReferences", "lifecycle", "secrets"}
 )
+# Maps whose keys are people's own: an empty text in them is a value.
+_OWN = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "selector", "parameters", "volumeAttributes"})
+_OWN |= {"data", "binaryData", "stringData"}
+# What does not mean the same when it is left out.
+_TELLING = frozenset({"automountServiceAccountToken", "enableServiceLinks", "allowPrivilegeEscalation", "runAsNonRoot"})
+_TELLING |= {"allocateLoadBalancerNodePorts", "attachRequired", "hostUsers", "storageClassName", "ready", "serving"}
+# Lists of which the order tells nothing.
+_SETS = frozenset({"tolerations", "topologySpreadConstraints", "volumeMounts", "metrics", "tls", "drop"})
+_SETS |= {"add", "hostnames", "dnsNames", "loadBalancerSourceRanges", "externalIPs", "finalizers", "resourceNames"}
+_AMOUNTS = frozenset({"requests", "limits", "hard", "capacity", "max", "min", "default", "defaultRequest"})
 _PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
 _PROBE |= {"initialDelaySeconds": 0}
+_BACKEND = {"group": "", "kind": "Service", "weight": 1}
+_POLICIES = {"selectPolicy": "Max"}
+_FILE_MODE = {"defaultMode": 0o644}
+# What is written anyway in a part of an object, or in each item of a list, of that name.
+_INSIDE: Mapping[str, Mapping[str, Any]] = {
+    "livenessProbe": _PROBE, "readinessProbe": _PROBE, "startupProbe": _PROBE,
+    "httpGet": {"scheme": "HTTP", "path": "/"}, "fieldRef": {"apiVersion": "v1"}, "tolerations": {"operator": "Equal"},
+    "configMap": _FILE_MODE, "secret": _FILE_MODE, "projected": _FILE_MODE, "downwardAPI": _FILE_MODE,
+    "scaleDown": {**_POLICIES, "stabilizationWindowSeconds": 300}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io"},
+    "scaleUp": {**_POLICIES, "stabilizationWindowSeconds": 0}, "service": {"port": 443}, "rules": {"scope": "*"},
+    "webhooks": {"failurePolicy": "Fail", "matchPolicy": "Equivalent", "timeoutSeconds": 10,
+                 "reinvocationPolicy": "Never", "namespaceSelector": {}, "objectSelector": {}},
+    "parentRefs": {"group": "gateway.networking.k8s.io", "kind": "Gateway"}, "backendRefs": _BACKEND,
+    "listeners": {"allowedRoutes": {"namespaces": {"from": "Same"}}}, "certificateRefs": {"kind": "Secret"},
+    "tls": {"mode": "Terminate"},
+}  # fmt: skip
 _CONTAINER: dict[str, Any] = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
 _CONTAINER |= {"stdin": False, "stdinOnce": False, "tty": False}
 _POD: dict[str, Any] = {
     "dnsPolicy": "ClusterFirst",
     "schedulerName": "default-scheduler",
     "terminationGracePeriodSeconds": 30,
+    "serviceAccountName": "default",
 }
 _POD |= {"hostNetwork": False, "hostPID": False, "hostIPC": False, "enableServiceLinks": True}
 _ROLLING: Mapping[str, Any] = {"maxSurge": "25%", "maxUnavailable": "25%"}
+BUILT_IN = re.compile(r"^(|apps|batch|autoscaling|policy|extensions|[a-z.]+\.k8s\.io)$")
 _TOP: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("", "Secret"): {"type": "Opaque"},
     ("", "ServiceAccount"): {"automountServiceAccountToken": True},
@@ -45,7 +73,10 @@ _SPEC: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("", "PersistentVolumeClaim"): {"volumeMode": "Filesystem"},
     ("", "PersistentVolume"): {"volumeMode": "Filesystem", "persistentVolumeReclaimPolicy": "Retain"},
     ("", "Service"): {"type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}
-    | {"externalTrafficPolicy": "Cluster", "publishNotReadyAddresses": False, "allocateLoadBalancerNodePorts": True},
+    | {"externalTrafficPolicy": "Cluster", "publishNotReadyAddresses": False, "allocateLoadBalancerNodePorts": True}
+    | {"ipFamilyPolicy": "SingleStack"},
+    ("storage.k8s.io", "CSIDriver"): {"attachRequired": True, "volumeLifecycleModes": ["Persistent"]}
+    | {"fsGroupPolicy": "ReadWriteOnceWithFSType"},
     ("autoscaling", "HorizontalPodAutoscaler"): {"minReplicas": 1},
     ("policy", "PodDisruptionBudget"): {"unhealthyPodEvictionPolicy": "IfHealthyBudget"},
 }
@@ -53,7 +84,9 @@ _SPEC: Mapping[tuple[str, str], Mapping[str, Any]] = {
 
 def normalised(group: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of an object in which what the API server would write anyway is left out, and so is what is empty."""
-    item: dict[str, Any] = _lean(data)
+    known = BUILT_IN.match(group) is not None
+    # Of Jobs and Pods the API server refuses what differs, be it an order or what is off and was not there.
+    item: dict[str, Any] = _lean(data, known, known and kind not in ("Job", "Pod"))
     _drop(item, _TOP.get((group, kind), {}))
     if (group, kind) == ("", "Secret"):
         _secret(item)
@@ -74,6 +107,8 @@ def normalised(group: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]
     if kind in ("StatefulSet", "DaemonSet") and isinstance(strategy := spec.get("updateStrategy"), dict):
         rolling = {"maxSurge": 0, "maxUnavailable": 1} if kind == "DaemonSet" else {"partition": 0}
         _strategy(spec, "updateStrategy", strategy, rolling)
+    if kind == "CronJob" and isinstance(job := spec.get("jobTemplate"), dict):
+        _drop(job.get("spec"), _SPEC["batch", "Job"])
     pod = pod_spec(kind, item)
     if isinstance(pod, dict):
         _pod(pod, restart=kind not in ("Job", "CronJob"))
@@ -115,15 +150,29 @@ def quantity(value: Any) -> Decimal | None:
     return number * factor
 
 
-def _lean(value: Any) -> Any:
-    """A copy without nulls, which mean "not there", and without empty fields."""
+def _lean(value: Any, known: bool, loose: bool, name: str = "") -> Any:
+    """A copy without nulls, which mean "not there", and without empty fields; equal amounts are written alike.
+
+    `known`: it is of a kind that is built in. `loose`: what is off, or "", is not there either. `name` is the field's.
+    """
     if isinstance(value, dict):  # what is read from YAML; a tenth of the time that asking for a Mapping takes
-        return {
-            key: _lean(item)
-            for key, item in value.items()
-            if item is not None and not (key in _EMPTY and item in ({}, []))
-        }
-    return [_lean(item) for item in value] if isinstance(value, list) else value
+        if name in _AMOUNTS:
+            return {key: _amount(item) for key, item in value.items() if item is not None}
+        bare = loose and name not in _OWN
+        lean = {}
+        for key, item in value.items():
+            if item is None or (bare and (item is False or item == "") and key not in _TELLING):
+                continue
+            item = _lean(item, known, loose, key)
+            if item or key not in _EMPTY:
+                lean[key] = item
+        if known and name in _INSIDE:
+            _drop(lean, _INSIDE[name])
+        return lean
+    if not isinstance(value, list):
+        return value
+    items = [_lean(item, known, loose, name if name in _INSIDE else "") for item in value]
+    return sorted(items, key=repr) if name in _SETS and loose == known else items
 
 
 def _drop(data: Any, defaults: Mapping[str, Any]) -> None:
@@ -165,27 +214,22 @@ def _pod(pod: dict[str, Any], *, restart: bool) -> None:
     _drop(pod, _POD)
     if restart:
         _drop(pod, {"restartPolicy": "Always"})
-    for volume in _dicts(pod.get("volumes")):
-        for key in ("configMap", "secret", "projected", "downwardAPI"):
-            _drop(volume.get(key), {"defaultMode": 0o644})
     for container in (*_dicts(pod.get("containers")), *_dicts(pod.get("initContainers"))):
         _drop(container, _CONTAINER)
         latest = re.search(r":(?!latest$)[^/:]+$|@", str(container.get("image"))) is None
         _drop(container, {"imagePullPolicy": "Always" if latest else "IfNotPresent"})
         for port in _dicts(container.get("ports")):
             _drop(port, {"protocol": "TCP"})
-        for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
-            _drop(container.get(probe), _PROBE)
-            if isinstance(container.get(probe), dict):
-                _drop(container[probe].get("httpGet"), {"scheme": "HTTP", "path": "/"})
-        amounts = container.get("resources")
-        if isinstance(amounts, dict):
-            for side in ("requests", "limits"):
-                if isinstance(amounts.get(side), dict):
-                    amounts[side] = {name: _amount(amount) for name, amount in amounts[side].items()}
+        if isinstance(amounts := container.get("resources"), dict) and isinstance(amounts.get("limits"), dict):
+            amounts["requests"] = {**amounts["limits"], **(amounts.get("requests") or {})}
 
 
 def _amount(value: Any) -> Any:
-    """A quantity in the one way of writing that equal ones share."""
+    """A quantity in the one way of writing that equal ones share: 1Gi for 1024Mi, 1 for 1000m."""
     number = quantity(value)
-    return value if number is None else f"{number.normalize():f}"
+    if number is None:
+        return value
+    units = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]
+    while number and not number % 1024 and len(units) > 1:
+        number, units = number / 1024, units[1:]
+    return f"{number.normalize():f}{units[0]}"

@@ -9,6 +9,7 @@ from typing import Any
 from scripts.chart.manifests import FieldChange
 from scripts.judge.defaults import quantity
 from scripts.judge.images import is_tagged, judge_image
+from scripts.judge.network import ROUTES
 from scripts.judge.noise import label_key
 from scripts.judge.reason import Level
 
@@ -36,6 +37,7 @@ _RULES: tuple[tuple[str, str, Level, str], ...] = (
     (_WORKLOADS, r"(lifecycle|terminationGracePeriodSeconds)", "minor", "a pod ends, or starts, otherwise"),
     (_WORKLOADS, r"\.(volumes|volumeMounts)", "minor", "other files are in the pods"),
     (_WORKLOADS, r"(initC|c)ontainers\[[^\]]+\]$", "minor", "a container came or went"),
+    ("StatefulSet", r"^spec\.ordinals", "major", "pods have other names, and with them new volumes"),
     ("HorizontalPodAutoscaler|ScaledObject|ScaledJob", r"^spec", "minor", "the number of pods follows otherwise"),
     ("PodDisruptionBudget", r"^spec", "minor", "a drain may take another number of pods at once"),
     ("ServiceMonitor|PodMonitor|PrometheusRule|Probe", r"^spec", "minor", "metrics or alerts are others"),
@@ -52,13 +54,14 @@ _RULES: tuple[tuple[str, str, Level, str], ...] = (
 
 _TAKES_IN = ("port", "protocol", "hostname", "allowedRoutes")  # of a listener, what decides which requests it takes
 _NO_DRAIN = {("maxUnavailable", "0"), ("maxUnavailable", "0%"), ("minAvailable", "100%")}
+_WHOLE_DRAIN = {("minAvailable", "0"), ("minAvailable", "0%"), ("maxUnavailable", "100%")}
 # What people and other charts read of a Secret that a chart makes; in capitals it is an application's own environment.
 _CREDENTIAL = re.compile(
     r"data(?!\.[A-Z\d_]+$)[.\[].*?(?i:pass(word)?\b|passwd|token|secret|user(name)?\b|[-_.](key|crt|pem)\b|\b(uri|url|dsn)\b)"
 )
 # Who reads the annotations of these kinds acts on them: controllers, clouds.
 _HEEDED = re.compile(
-    r"^(Service|Ingress|Gateway|HTTPRoute|ServiceAccount|PersistentVolumeClaim|Namespace|StorageClass)$"
+    r"^(Service|Ingress|Gateway|HTTPRoute|ServiceAccount|PersistentVolumeClaim|Namespace|StorageClass|IngressClass)$"
 )
 _DESCRIPTIVE = re.compile(r"^(app\.kubernetes\.io/(managed-by|part-of)|helm\.sh/|heritage$|release-name$)")
 _INJECTING = re.compile(
@@ -116,30 +119,33 @@ def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:
     path, old, new = change.path, change.old, change.new
     if _all_at_once(path, new):
         return "major", "every upgrade from now on stops all pods before new ones start: downtime"
-    if path.startswith("spec.updateStrategy") and "OnDelete" in str(new):
-        return "major", "pods stay as they are until somebody deletes them: no upgrade reaches them by itself"
+    if _held_back(path, new):
+        return "major", "pods stay as they are until somebody sees to it: no upgrade reaches them by itself"
     if ended := _ended(kind, path, new):
         return "major", ended
     if kind in ("Certificate", "ExternalSecret") and path in ("spec.secretName", "spec.target.name") and old:
         return "major", "the Secret of the old name is no longer renewed: who mounts it keeps what was last in it"
     if kind == "Secret" and new is None and _CREDENTIAL.match(path):
         return "major", "who reads it by this key (another chart, a person) finds nothing"
-    if re.search(r"\.volumes\[[^\]]+\](\.persistentVolumeClaim.*)?$", path) and _claimed(path, old):
+    if re.search(r"\.volumes\[[^\]]+\]", path) and _had(path, old, "persistentVolumeClaim"):
         return "major", "the data stays behind in the old volume"
+    if re.search(r"\.ports\[[^\]]+\]", path) and _had(path, old, "hostPort"):
+        return "major", "clients that call this port of the nodes reach nothing"
     if path.startswith("spec.persistentVolumeClaimRetentionPolicy") and "Delete" in str(new):
         return "major", "volumes are deleted with their pods, or with the workload"
-    if kind.endswith("WebhookConfiguration") and path.endswith("failurePolicy") and new == "Fail":
+    if path.startswith("spec.validationActions") and "Deny" in str(new) and "Deny" not in str(old):
+        return "major", "what the policy forbids is refused from now on"
+    if kind.endswith("WebhookConfiguration") and path.endswith("failurePolicy") and new != "Ignore":
         return "major", "while the webhook is away, the API server refuses what it asks it about"
     listener = re.match(r"spec\.listeners\[[^\]]+\]\.(\w+)", path)
     if listener and (listener[1] not in _TAKES_IN or (listener[1] == "hostname" and not new)):
         return "minor", "requests are taken in otherwise"
-    if kind in ("Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute"):
-        if re.search(r"spec\.(hostnames|parentRefs|listeners)", path) and old is not None:
+    if kind in ("Gateway", *ROUTES):
+        wider = new is None and re.search(r"parentRefs.*\.(sectionName|port)$", path)  # every listener takes them
+        if re.search(r"spec\.(parentRefs|listeners)", path) and old is not None and not wider:
             return "major", "requests that came this way are no longer served"
         if path == "spec.gatewayClassName":
             return "major", "another controller serves it, at another address"
-        if path == "spec.hostnames":  # without them every host was served
-            return "major", "requests for other hosts are no longer served"
         return "minor", "requests are led otherwise"
     if kind == "ResourceQuota" and path.startswith("spec.hard"):
         return _limited(change)
@@ -161,6 +167,13 @@ def _limited(change: FieldChange) -> tuple[Level, str]:
     return "major", "pods and objects beyond it are refused from now on"
 
 
+def _held_back(path: str, new: Any) -> bool:
+    """Whether an upgrade changes a workload, and not its pods, or not all of them."""
+    if path.startswith("spec.updateStrategy"):
+        return re.search(r"OnDelete|'partition': [1-9]", f"'{path.rpartition('.')[2]}': {new}") is not None
+    return path == "spec.paused" and new is True
+
+
 def _all_at_once(path: str, new: Any) -> bool:
     """Whether a strategy lets an upgrade stop all pods before new ones are ready."""
     if re.fullmatch(r"spec\.(updateStrategy|strategy)(\.type|\.rollingUpdate(\.maxUnavailable)?)?", path) is None:
@@ -180,14 +193,14 @@ def _ended(kind: str, path: str, new: Any) -> str | None:
         return "runs no more"
     if kind == "PodDisruptionBudget" and (path.removeprefix("spec."), str(new)) in _NO_DRAIN:
         return "a drain can take no pod any more, and waits without an end"
+    if kind == "PodDisruptionBudget" and (path.removeprefix("spec."), str(new)) in _WHOLE_DRAIN:
+        return "a drain may take all pods at once"
     return None
 
 
-def _claimed(path: str, old: Any) -> bool:
-    """Whether a claim was mounted here."""
-    if ".persistentVolumeClaim" in path:
-        return old is not None
-    return isinstance(old, dict) and "persistentVolumeClaim" in old
+def _had(path: str, old: Any, field: str) -> bool:
+    """Whether `old`, or what it is a field of, had this field."""
+    return old is not None if f".{field}" in path else isinstance(old, dict) and field in old
 
 
 def _label(kind: str, change: FieldChange, what: str, key: str) -> tuple[Level, str]:

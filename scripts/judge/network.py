@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, Manifests
 from scripts.judge.defaults import pod_spec, pod_template
@@ -96,15 +97,10 @@ def _led(old: Mapping[str, Any], new: Mapping[str, Any], before: Manifests, afte
     had, have = (_ports_of_pods(spec.get("selector"), namespace, side) for side in (before, after))
     for port in _listed(spec.get("ports")):
         target, path = _target(port), f"spec.ports[{port.get('name') or port.get('port')}].targetPort"
-        if isinstance(target, str) and target in had and have and target not in have:
-            yield (
-                "major",
-                path,
-                target,
-                sorted(have, key=str),
-                "no port of the pods is called so: clients reach nothing",
-            )
         was = next((_target(one) for one in earlier if _port(one) == _port(port)), target)
+        if isinstance(target, str) and (target in had or target != was) and have and target not in have:
+            meaning = "no port of the pods is called so: clients reach nothing"
+            yield "major", path, target, sorted(have, key=str), meaning
         moved = target != was and spec.get("clusterIP") != "None"  # without an address nothing leads on
         if moved and target in have and had and target not in had:
             yield "major", path, was, target, "the pods that run lack that port: no traffic until new ones are ready"
@@ -328,36 +324,41 @@ def added_policy_closes(policy: Document, before: Manifests) -> bool:
 
 
 def selects_none(document: Document, manifests: Manifests) -> bool:
-    """Whether a policy or a budget is about none of the pods that the chart itself makes."""
-    spec = document.data.get("spec") or {}
+    """Whether a policy or a budget is about no pod that the chart makes, or a monitor about no Service of it."""
+    spec, monitor = document.data.get("spec") or {}, document.kind == "ServiceMonitor"
     selector = spec.get("podSelector" if document.kind == "NetworkPolicy" else "selector") or {}
     if selector.get("matchExpressions"):
         return False
     labels = selector.get("matchLabels") or {}
-    templates = (pod_template(one.kind, one.data) for one in manifests if one.namespace == document.namespace)
-    pods = [(template.get("metadata") or {}).get("labels") or {} for template in templates if template is not None]
-    return not any(labels.items() <= pod.items() for pod in pods)
+    near = [one for one in manifests if monitor or one.namespace == document.namespace]
+    sides = [one.data if one.kind == "Service" else None for one in near]
+    sides = sides if monitor else [pod_template(one.kind, one.data) for one in near]
+    found = [(side.get("metadata") or {}).get("labels") or {} for side in sides if side is not None]
+    return not any(labels.items() <= one.items() for one in found)
 
 
 # -- routes from outside --------------------------------------------------------------------------
 
 
-def judge_ingress(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+def judge_ingress(
+    old: Mapping[str, Any], new: Mapping[str, Any], manifests_before: Manifests, manifests_after: Manifests
+) -> Iterator[Found]:
     """What differs in the `spec` of an Ingress, for those who call it."""
     was, now = (side.get("spec") or {} for side in (old, new))
     told = _ingress_class(old), _ingress_class(new)
     if told[0] != told[1]:
         yield "major", "spec.ingressClassName", *told, "another controller serves it, at another address"
-    before, after = _routes(was), _routes(now)
-    lost, fresh = before.keys() - after.keys(), after.keys() - before.keys()
+    before, after = _routes(old, manifests_before), _routes(new, manifests_after)
+    lost, fresh = _beyond(before, after), _beyond(after, before)
     if lost:
-        yield "major", "spec.rules", sorted(lost), sorted(fresh) or None, "requests for these are no longer served"
+        others = sorted(map(str, after.keys() - before.keys())) or None
+        yield "major", "spec.rules", [*map(str, lost)], others, "requests for these are no longer served"
     elif fresh:
-        yield "minor", "spec.rules", None, sorted(fresh), "further requests are served"
-    moved = {route: (before[route], after[route]) for route in before.keys() & after.keys()}
-    for route, (one, other) in sorted(moved.items()):
-        if one != other:
-            yield "minor", f"spec.rules[{route}].backend", one, other, "requests go to another Service or port"
+        yield "minor", "spec.rules", None, [*map(str, fresh)], "further requests are served"
+    for route in sorted(before.keys() & after.keys()):
+        if before[route] != after[route]:
+            told = before[route], after[route]
+            yield "minor", f"spec.rules[{route}].backend", *told, "requests go to another Service or port"
     if was.get("tls") != now.get("tls"):
         hosts = [
             {str(host) for entry in _listed(side.get("tls")) for host in entry.get("hosts") or ()}
@@ -378,12 +379,21 @@ def _ingress_class(ingress: Mapping[str, Any]) -> Any:
     return (ingress.get("spec") or {}).get("ingressClassName") or annotations.get("kubernetes.io/ingress.class")
 
 
+ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
+
+
 def judge_route(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    """Whether all that the rules of an HTTPRoute matched is matched still."""
-    before, after = (_matches(side.get("spec") or {}) for side in (old, new))
+    """Whether all that a route of the Gateway API matched is matched still."""
+    was, now = (side.get("spec") or {} for side in (old, new))
+    before, after = _matches(was), _matches(now)
     lost = [one for one in before if not any(_match_in(one, other) for other in after)]
     if lost:
         yield "major", "spec.rules", lost, after or None, "requests for these are no longer served"
+    hosts = [side.get("hostnames") or ["*"] for side in (was, now)]  # without them every host is served
+    if hosts[0] != hosts[1]:
+        gone = [host for host in hosts[0] if not any(_host_in(host, other) for other in hosts[1])]
+        words = "requests for other hosts are no longer served" if gone else "further hosts are served"
+        yield "major" if gone else "minor", "spec.hostnames", was.get("hostnames"), now.get("hostnames"), words
 
 
 def _matches(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -393,27 +403,72 @@ def _matches(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _match_in(match: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether `other` matches all that `match` does."""
-    (kind, path), (wide, prefix) = (
-        (found.get("type") or "PathPrefix", str(found.get("value") or "/"))
-        for found in (side.get("path") or {} for side in (match, other))
-    )
-    above = kind != "RegularExpression" and (path == prefix or path.startswith(f"{prefix.rstrip('/')}/"))
-    covers = (kind, path) == (wide, prefix) or (wide == "PathPrefix" and (prefix == "/" or above))
-    return covers and _asks_less(match, other)
+    paths = (side.get("path") or {} for side in (match, other))
+    (kind, path), (wide, prefix) = ((one.get("type") or "PathPrefix", str(one.get("value") or "/")) for one in paths)
+    return _path_in(kind, path, wide, prefix) and _asks_less(match, other)
 
 
 def _asks_less(match: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether `other` asks for no method, header or parameter that `match` does not ask for."""
     named = all(one in (match.get(key) or []) for key in ("headers", "queryParams") for one in other.get(key) or [])
-    return named and other.get("method") in (None, match.get("method"))
+    mine, theirs = match.get("method"), other.get("method")
+    if isinstance(mine, Mapping) and isinstance(theirs, Mapping):  # of gRPC: a service, a method of it
+        return named and theirs.items() <= mine.items()
+    return named and theirs in (None, mine)
 
 
-def _routes(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What is served, as "host/path (how it matches)", and what serves it."""
+def _path_in(kind: str, path: str, wide: str, prefix: str) -> bool:
+    """Whether the path `prefix`, which is matched as `wide` says, holds all of `path`, which `kind` speaks of."""
+    if (kind, path) == (wide, prefix):
+        return True
+    stem = prefix.rstrip("/")
+    plain = kind in ("Exact", "Prefix", "PathPrefix") or (kind == _ANYHOW and re.fullmatch(r"[\w./-]*", path))
+    below = plain and (path.rstrip("/") == stem or path.startswith(f"{stem}/"))
+    return wide in ("Prefix", "PathPrefix") and bool(below or not stem)
+
+
+def _host_in(host: str, other: str) -> bool:
+    """Whether the host `other`, with a `*` for what may stand before it, holds all of `host`."""
+    return other in ("*", host) or (other.startswith("*.") and host.endswith(other[1:]))
+
+
+_ANYHOW = "ImplementationSpecific"
+
+
+class _Route(NamedTuple):
+    host: str
+    path: str
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.host}{self.path} ({self.how})"
+
+
+def _beyond(ours: Iterable[_Route], theirs: Iterable[_Route]) -> list[_Route]:
+    """Those of `ours` for which `theirs` do not stand."""
+    return sorted(
+        one
+        for one in ours
+        if not any(_host_in(one.host, two.host) and _path_in(one.how, one.path, two.how, two.path) for two in theirs)
+    )
+
+
+def _routes(ingress: Mapping[str, Any], manifests: Manifests) -> dict[_Route, Any]:
+    """What an Ingress serves, and what serves it: a Service and the number of its port."""
+    namespace = (ingress.get("metadata") or {}).get("namespace") or ""
+    numbers = {
+        (one.name, port.get("name")): port.get("port")
+        for one in manifests.all("Service")
+        if one.namespace == namespace
+        for port in _listed((one.data.get("spec") or {}).get("ports"))
+    }
     found = {}
-    for rule in _listed(spec.get("rules")):
-        paths = _listed((rule.get("http") or {}).get("paths")) or [{}]
-        for one in paths:
-            how = f" ({one['pathType']})" if one.get("pathType") else ""
-            found[f"{rule.get('host', '*')}{one.get('path', '/')}{how}"] = one.get("backend")
+    for rule in _listed((ingress.get("spec") or {}).get("rules")):
+        for one in _listed((rule.get("http") or {}).get("paths")) or [{}]:
+            backend = one.get("backend") or {}
+            service = backend.get("service") or {}
+            name, port = service.get("name", backend.get("serviceName")), service.get("port") or {}
+            told = port.get("number") or port.get("name") or backend.get("servicePort")
+            served = f"{name}:{numbers.get((name, told), told)}" if name else backend
+            found[_Route(rule.get("host") or "*", one.get("path") or "/", one.get("pathType") or _ANYHOW)] = served
     return found

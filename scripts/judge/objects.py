@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, FieldChange, Manifests, changes
 from scripts.judge import definitions, immutable, network, rights
-from scripts.judge.defaults import normalised, pod_spec, quantity
+from scripts.judge.defaults import BUILT_IN, normalised, pod_spec, quantity
 from scripts.judge.fields import judge_field
 from scripts.judge.needs import judge_needs
 from scripts.judge.noise import Noise
@@ -26,11 +26,11 @@ _CLUSTER_WIDE = frozenset(
     | {"MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "GatewayClass"}
     | {"VolumeAttributesClass", "ClusterIssuer", "Node"}
 )
-_BUILT_IN = re.compile(r"^(|apps|batch|autoscaling|policy|extensions|[a-z.]+\.k8s\.io)$")
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"})
 _HEADLESS_NAMES = frozenset({"PodDisruptionBudget", "NetworkPolicy", "HorizontalPodAutoscaler", "Job"})
 _ALIKE = 0.6  # share of equal lines from which two objects of one kind are one that was renamed
-_AMOUNT = re.compile(r"\.requests\.storage$|\.sizeLimit$|^spec\.hard\b")
+_AMOUNT = re.compile(r"\.sizeLimit$")
+_FINDING = ("PodDisruptionBudget", "ServiceMonitor")
 _HASHED = re.compile(r"-[0-9a-f]{7,64}$")
 
 _GONE: Mapping[str, str] = {
@@ -160,6 +160,11 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
     if kind in _WORKLOADS:
         yield from _secured(about, kind, was, now)
         yield from _selected(about, kind, was, now)
+        yield from _reordered(about, kind, was, now)
+    if kind in _FINDING and not network.selects_none(old, before) and network.selects_none(new, after):
+        told.append("spec.selector")
+        one, other = (immutable.at(side, "spec.selector") for side in (was, now))
+        yield Reason("major", f"{about} spec.selector", one, other, f"finds none any more: {_GONE[kind]}")
     scaled = _scaler(new, after)
     for change in _fields(was, now):
         if _told(kind, change.path, told, old) or scene.noise.folds(new.identity, change):
@@ -169,7 +174,7 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
             meaning = (
                 f"left to {scaled}" if change.new is None else f"set beside {scaled}: an upgrade undoes its scaling"
             )
-        elif change.path == "apiVersion" and not _BUILT_IN.match(group):
+        elif change.path == "apiVersion" and not BUILT_IN.match(group):
             level, meaning = "minor", "the operator has to serve this version of its API"
         else:
             level, meaning = judge_field(kind, change, bears=scene.noise.bears(change))
@@ -225,8 +230,8 @@ def _structured(
     elif kind == "NetworkPolicy":
         yield from network.judge_policy(old, new, before, after)
     elif kind == "Ingress":
-        yield from network.judge_ingress(old, new)
-    elif kind == "HTTPRoute":
+        yield from network.judge_ingress(old, new, before, after)
+    elif kind in network.ROUTES:
         yield from network.judge_route(old, new)
 
 
@@ -276,6 +281,15 @@ def _selected(about: str, kind: str, old: dict[str, Any], new: dict[str, Any]) -
         meaning = "the selector does not match the pods: refused by the API server, the upgrade fails"
         path = "spec.template.metadata.labels"
         yield Reason("major", f"{about} {path}", immutable.at(old, path), immutable.at(new, path), meaning)
+
+
+def _reordered(about: str, kind: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Reason]:
+    """Containers that were started before one and are started after it now."""
+    pods = [pod_spec(kind, side) or {} for side in (old, new)]
+    names = [[one.get("name") for one in pod.get("initContainers") or ()] for pod in pods]
+    was, now = ([name for name in side if name in names[0] and name in names[1]] for side in names)
+    if was != now:
+        yield Reason("minor", f"{about} spec.template.spec.initContainers", was, now, "run in another order")
 
 
 def _scaler(document: Document, manifests: Manifests) -> str:
@@ -359,6 +373,8 @@ def _judge_renamed(old: Document, new: Document, after: Manifests) -> Iterator[R
         yield Reason("patch", about, old.name, new.name, "renamed; what it grants is told by account")
     elif kind in ("ConfigMap", "Secret") and _stem(old.name) == _stem(new.name):
         yield Reason("patch", about, old.name, new.name, "named after its content; the pods follow")
+    elif kind == "Job" and re.sub(r"\d+", "", old.name) == re.sub(r"\d+", "", new.name):
+        yield Reason("patch", about, old.name, new.name, "named after a version: runs anew with each")
     elif kind in _HEADLESS_NAMES:
         yield Reason("minor", about, old.name, new.name, "renamed: deleted and made again")
     else:
@@ -408,7 +424,7 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old
 
 def _is_idle(document: Document, old: Manifests) -> bool:
     """Whether no pod heeds it; of what operators make nothing is known."""
-    return all(_BUILT_IN.match(one.identity.group) for one in old) and network.selects_none(document, old)
+    return all(BUILT_IN.match(one.identity.group) for one in old) and network.selects_none(document, old)
 
 
 def _replacement(key: Key, fresh: Mapping[Key, Document]) -> Document | None:
@@ -433,8 +449,22 @@ def _judge_fresh(document: Document, old: Manifests, new: Manifests) -> Iterator
         closes = network.added_policy_closes(document, old)
         level = "major" if closes else "minor"
         meaning = "traffic that it does not name is refused from now on" if closes else "more traffic is let through"
+    elif kind.endswith("WebhookConfiguration") and _fails_closed(document):
+        level, meaning = "major", "while the webhook is away, the API server refuses what it asks it about"
     elif kind == "ResourceQuota":
         level, meaning = "major", "pods and objects beyond it are refused from now on"
     elif rights.governs(document):
         level, meaning = "patch", "what it grants is told by account"
     yield Reason(level, about, None, kind, meaning)
+
+
+def _fails_closed(document: Document) -> bool:
+    """Whether a webhook must answer before objects of what is built in, or of any kind, are taken."""
+    webhooks = [one for one in document.data.get("webhooks") or () if isinstance(one, Mapping)]
+    return any(
+        group == "*" or BUILT_IN.match(str(group))
+        for one in webhooks
+        if one.get("failurePolicy") != "Ignore"
+        for rule in one.get("rules") or ()
+        for group in rule.get("apiGroups") or ()
+    )

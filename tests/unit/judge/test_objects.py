@@ -40,6 +40,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         {"spec": {"parentRefs": [{"name": "g"}], "rules": [{"backendRefs": [{"name": "x", "port": 80}]}]}},
     ),
     "Certificate": ("cert-manager.io/v1", {"spec": {"secretName": "tls", "dnsNames": ["a.example"]}}),
+    "DaemonSet": ("apps/v1", {"spec": {"template": {"spec": POD}}}),
     "StatefulSet": ("apps/v1", {"spec": {"template": {"spec": POD}}}),
     "CronJob": ("batch/v1", {"spec": {"schedule": "0 1 * * *", "jobTemplate": {"spec": {"template": {"spec": POD}}}}}),
     "Ingress": ("networking.k8s.io/v1", {"spec": {"rules": [{"host": "a.example"}]}}),
@@ -51,6 +52,16 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "NetworkPolicy": (
         "networking.k8s.io/v1",
         {"spec": {"podSelector": {"matchLabels": {"a": "b"}}, "policyTypes": ["Ingress"]}},
+    ),
+    "CSIDriver": ("storage.k8s.io/v1", {"spec": {}}),
+    "ValidatingWebhookConfiguration": (
+        "admissionregistration.k8s.io/v1",
+        {"webhooks": [{"name": "a", "rules": [{"apiGroups": [""], "resources": ["pods"]}]}]},
+    ),
+    "RoleBinding": ("rbac.authorization.k8s.io/v1", {"roleRef": {"kind": "Role", "name": "a"}}),
+    "HorizontalPodAutoscaler": (
+        "autoscaling/v2",
+        {"spec": {"metrics": [{"type": "Resource"}, {"type": "Pods"}], "behavior": {"scaleDown": {"policies": []}}}},
     ),
     "PriorityClass": ("scheduling.k8s.io/v1", {"value": 5}),
 }
@@ -143,7 +154,7 @@ def judge(old: list[Document], new: list[Document], **scene: Any) -> list[Reason
         ("StatefulSet", "{spec: {persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain}}}", "none"),
         ("StatefulSet", "{spec: {persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}}}", "major"),
         ("StatefulSet", "{spec: {updateStrategy: {type: OnDelete}}}", "major"),
-        ("StatefulSet", "{spec: {updateStrategy: {rollingUpdate: {partition: 1}}}}", "minor"),
+        ("StatefulSet", "{spec: {updateStrategy: {rollingUpdate: {partition: 1}}}}", "major"),
     ],
 )
 def test_a_change_of_one_object(kind: str, changes: str, level: str) -> None:
@@ -235,7 +246,7 @@ def test_a_name_after_the_content_is_no_other_object() -> None:
 
 def test_a_job_that_went_has_done_its_work() -> None:
     assert [one.level for one in judge([make("Job")], [])] == ["minor"]
-    assert [one.level for one in judge([make("Job", name="x-1-0-0")], [make("Job", name="x-1-1-0")])] == ["minor"]
+    assert [one.level for one in judge([make("Job", name="x-1-0-0")], [make("Job", name="x-1-1-0")])] == ["patch"]
     assert [one.level for one in judge([make("CronJob")], [])] == ["major"]
 
 
@@ -268,6 +279,128 @@ def test_an_image_that_an_operator_is_told_is_judged_as_one(key: str, old: str, 
         for side in (old, new)
     ]
     assert [one.level for one in judge([sides[0]], [sides[1]])] == [level]
+
+
+_POD = "{spec: {template: {spec: {containers: [{name: a, image: 'x/a:1.0.0', %s}]}}}}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        ("Deployment", "{}", "{spec: {template: {spec: {shareProcessNamespace: false, serviceAccountName: default}}}}"),
+        ("Deployment", "{spec: {template: {spec: {tolerations: [{key: a}, {key: b, value: c}]}}}}",
+         "{spec: {template: {spec: {tolerations: [{key: b, value: c, operator: Equal}, {key: a}]}}}}"),
+        *(("Deployment", _POD % old, _POD % new)
+          for old, new in (
+              ("env: [{name: A, value: ''}]", "env: [{name: A}]"),
+              ("env: [{name: A, valueFrom: {fieldRef: {fieldPath: p}}}]",
+               "env: [{name: A, valueFrom: {fieldRef: {apiVersion: v1, fieldPath: p}}}]"),
+              ("resources: {limits: {cpu: 1}}", "resources: {limits: {cpu: 1000m}, requests: {cpu: '1'}}"),
+              ("tty: false", "securityContext: {privileged: false}"),
+              ("livenessProbe: {grpc: {port: 1}}", "livenessProbe: {grpc: {port: 1, service: ''}}"),
+          )),
+        ("CronJob", "{}", "{spec: {jobTemplate: {spec: {backoffLimit: 6, completions: 1}}}}"),
+        ("StatefulSet", "{spec: {volumeClaimTemplates: [{spec: {resources: {requests: {storage: 1Gi}}}}]}}",
+         "{spec: {volumeClaimTemplates: [{spec: {resources: {requests: {storage: 1024Mi}}}}]}}"),
+        ("ConfigMap", "{}", "{immutable: false}"),
+        ("Service", "{}", "{spec: {clusterIP: '', ipFamilyPolicy: SingleStack}}"),
+        ("Service", "{spec: {loadBalancerSourceRanges: [a, b]}}", "{spec: {loadBalancerSourceRanges: [b, a]}}"),
+        ("Ingress", "{spec: {tls: [{secretName: a}, {secretName: b}]}}",
+         "{spec: {tls: [{secretName: b}, {secretName: a}]}}"),
+        ("HTTPRoute", "{spec: {hostnames: [a, b]}}", "{spec: {hostnames: [b, a]}}"),
+        ("HTTPRoute", "{}", "{spec: {parentRefs: [{kind: Gateway, name: g}],"
+         " rules: [{backendRefs: [{group: '', kind: Service, name: x, port: 80, weight: 1}]}]}}"),
+        ("Certificate", "{spec: {dnsNames: [a, b]}}", "{spec: {dnsNames: [b, a]}}"),
+        ("LimitRange", "{}", "{spec: {limits: [{type: Container, max: {cpu: 2000m}, min: {cpu: '1'}}]}}"),
+        ("CSIDriver", "{}", "{spec: {attachRequired: true, volumeLifecycleModes: [Persistent]}}"),
+        ("StorageClass", "{}", "{allowVolumeExpansion: false}"),
+        ("RoleBinding", "{}", "{roleRef: {apiGroup: rbac.authorization.k8s.io}}"),
+        ("HorizontalPodAutoscaler", "{}", "{spec: {metrics: [{type: Pods}, {type: Resource}],"
+         " behavior: {scaleDown: {selectPolicy: Max, stabilizationWindowSeconds: 300}}}}"),
+        ("ValidatingWebhookConfiguration", "{}", "{webhooks: [{name: a, failurePolicy: Fail, matchPolicy: Equivalent,"
+         " timeoutSeconds: 10, rules: [{apiGroups: [''], resources: [pods], scope: '*'}]}]}"),
+    ],
+)  # fmt: skip
+def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new: str) -> None:
+    before, after = make(kind, changes=old), make(kind, changes=new)
+    assert [*judge([before], [after]), *judge([after], [before])] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "level"),
+    [
+        ("ConfigMap", "{data: {a: ''}}", "{data: {a: null}}", "minor"),
+        ("Deployment", "{}", "{spec: {template: {spec: {enableServiceLinks: false}}}}", "minor"),
+        ("Job", "{}", "{spec: {template: {spec: {shareProcessNamespace: false}}}}", "major"),  # refused
+        ("PersistentVolumeClaim", "{}", "{spec: {storageClassName: ''}}", "major"),
+        ("StatefulSet", "{}", "{spec: {ordinals: {start: 1}}}", "major"),
+        ("DaemonSet", "{spec: {updateStrategy: {rollingUpdate: {maxUnavailable: 2}}}}",
+         "{spec: {updateStrategy: {rollingUpdate: {maxUnavailable: 3}}}}", "minor"),
+        ("Deployment", "{}", "{spec: {paused: true}}", "major"),
+        ("Deployment", _POD % "ports: [{name: a, containerPort: 1, hostPort: 1}]",
+         _POD % "ports: [{name: a, containerPort: 1}]", "major"),
+        ("Deployment", "{spec: {template: {spec: {initContainers: [{name: b}, {name: c}]}}}}",
+         "{spec: {template: {spec: {initContainers: [{name: c}, {name: b}]}}}}", "minor"),
+        ("PodDisruptionBudget", "{}", "{spec: {maxUnavailable: 100%}}", "major"),
+        ("ValidatingWebhookConfiguration", "{webhooks: [{name: a, failurePolicy: Ignore}]}",
+         "{webhooks: [{name: a}]}", "major"),
+        ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: ['*.b']}}", "minor"),
+        ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: null}}", "minor"),
+        ("HTTPRoute", "{spec: {parentRefs: [{name: g, sectionName: s}]}}", "{}", "minor"),
+    ],
+)  # fmt: skip
+def test_what_means_something_else(kind: str, old: str, new: str, level: str) -> None:
+    assert highest(one.level for one in judge([make(kind, changes=old)], [make(kind, changes=new)])) == level
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "level"),
+    [
+        ("host: a.b, path: /x, pathType: Exact", "host: a.b, path: /, pathType: Prefix", "minor"),
+        ("host: a.b, path: /, pathType: Prefix", "host: a.b, path: /x, pathType: Prefix", "major"),
+        ("host: a.b, path: /x, pathType: Prefix", "host: a.b, path: /x/, pathType: Prefix", "none"),
+        ("host: a.b, path: /x, pathType: Prefix", "host: a.b, path: /xy, pathType: Prefix", "major"),
+        ("host: a.b, path: /, pathType: Prefix", "host: '*.b', path: /, pathType: Prefix", "minor"),
+        ("host: a.b, path: /, pathType: Prefix", "path: /, pathType: Prefix", "minor"),
+        ("host: a.b, path: '/.*'", "host: a.b, path: '/.*', pathType: ImplementationSpecific", "none"),
+        ("host: a.b, path: '/x(.*)'", "host: a.b, path: /x, pathType: Prefix", "major"),
+    ],
+)
+def test_what_an_ingress_serves(old: str, new: str, level: str) -> None:
+    def ingress(words: str) -> Document:
+        said = yaml.safe_load(f"{{{words}}}")
+        rule = {"host": said.pop("host", None), "http": {"paths": [said]}}
+        return make("Ingress", changes=json.dumps({"spec": {"rules": [rule]}}))
+
+    assert highest(one.level for one in judge([ingress(old)], [ingress(new)])) == level
+
+
+def test_a_backend_by_the_name_of_its_port_or_its_number() -> None:
+    def ingress(backend: Any) -> Document:
+        path = {"path": "/", "pathType": "Prefix", "backend": backend}
+        return make("Ingress", changes=json.dumps({"spec": {"rules": [{"http": {"paths": [path]}}]}}))
+
+    named, numbered = ({"service": {"name": "x", "port": port}} for port in ({"name": "http"}, {"number": 80}))
+    backends = [named, numbered, {"serviceName": "x", "servicePort": "http"}]
+    for one in backends:
+        assert judge([make("Service"), ingress(named)], [make("Service"), ingress(one)]) == []
+    other = {"service": {"name": "x", "port": {"number": 81}}}
+    assert judge([make("Service"), ingress(named)], [make("Service"), ingress(other)])[0].level == "minor"
+
+
+@pytest.mark.parametrize("kind", ["PodDisruptionBudget", "ServiceMonitor"])
+def test_what_finds_nothing_any_more(kind: str) -> None:
+    others = [make("Deployment"), make("Service", labels={"a": "b"})]
+    old, new = (make(kind, changes=f"{{spec: {{selector: {{matchLabels: {{a: {label}}}}}}}}}") for label in "bc")
+    (reason,) = judge([*others, old], [*others, new])
+    assert (reason.level, reason.about) == ("major", f"{kind}/x spec.selector")
+
+
+def test_a_new_webhook_that_must_answer() -> None:
+    webhook = make("ValidatingWebhookConfiguration")
+    assert judge([], [webhook])[0].level == "major"
+    own = make("ValidatingWebhookConfiguration", changes="{webhooks: [{name: a, rules: [{apiGroups: [x.io]}]}]}")
+    assert judge([], [own])[0].level == "minor"
 
 
 def test_what_is_kept_is_not_lost() -> None:
