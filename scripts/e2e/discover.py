@@ -29,6 +29,7 @@ class Found:
     claims that keep data, `definitions` the kinds that the chart defines, `others` what else it runs, `outside` what it
     has outside of its namespace. `also` are the workloads behind the front that can be asked, and how. `home` is the
     namespace that everything is in whatever the release's is, "" where it follows that; `elsewhere` are further ones.
+    `fixed` is what no second installation can have: ports of the nodes, addresses.
     """
 
     question: Question | None
@@ -41,7 +42,7 @@ class Found:
     images: tuple[str, ...]
     lacks: tuple[str, ...]
     outside: tuple[str, ...] = ()
-    host_ports: tuple[int, ...] = ()
+    fixed: tuple[str, ...] = ()
     also: tuple[tuple[str, Question], ...] = ()
     home: str = ""
     elsewhere: tuple[str, ...] = ()
@@ -53,7 +54,7 @@ class Found:
             return "what it has outside of its namespace"
         if self.home:
             return f"its namespace, which is always {self.home}"
-        return "its ports on the nodes" if self.host_ports else ""
+        return ", ".join(self.fixed)
 
     def lines(self) -> list[str]:
         """What was found, for a person."""
@@ -98,13 +99,7 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
         others=tuple(f"{one.kind}/{one.name}" for one in own if one.kind in _OTHERS),
         hooks=tuple(f"{one.kind}/{one.name} ({', '.join(sorted(one.hook))})" for one in every if one.hook),
         images=tuple(dict.fromkeys((*subject.images, *(image for one in every for image in _images(one.data))))),
-        host_ports=tuple(
-            port["hostPort"]
-            for data in workloads.values()
-            for container in _containers([_pod(data)])
-            for port in container.get("ports") or ()
-            if port.get("hostPort")
-        ),
+        fixed=tuple(dict.fromkeys(_fixed(workloads.values(), services))),
         also=tuple(
             (name, asked)
             for name in subject.backs
@@ -112,6 +107,18 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
         ),
         lacks=(*([lack] if lack else []), *([] if workloads else ["a workload: nothing runs all the time"])),
     )
+
+
+def _fixed(workloads: Iterable[Mapping[str, Any]], services: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What an installation takes of the cluster that no second one can have."""
+    for pod in map(_pod, workloads):
+        for port in (port for container in _containers([pod]) for port in container.get("ports") or ()):
+            if number := port.get("hostPort") or (pod.get("hostNetwork") and port["containerPort"]):
+                yield f"port {number} on the nodes"
+    for spec in (service.get("spec") or {} for service in services):
+        if spec.get("clusterIP") not in (None, "", "None"):
+            yield f"the address {spec['clusterIP']}"
+        yield from (f"port {port['nodePort']} on the nodes" for port in spec.get("ports") or () if port.get("nodePort"))
 
 
 def home_of(documents: Iterable[Document]) -> str:

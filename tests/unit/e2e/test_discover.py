@@ -238,3 +238,21 @@ def test_objects_in_another_namespace_leave_room_for_one_installation() -> None:
     assert discover(documents, SUBJECT).elsewhere == ("other",)
     always = replace(discover(documents, SUBJECT), home="fixed")
     assert "one installation at a time, for its namespace, which is always fixed" in always.lines()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (service("{port: 80}"), ""),
+        (service("{port: 80}", more="clusterIP: None"), ""),
+        (service("{port: 80, nodePort: 30080}"), "port 30080 on the nodes"),
+        (service("{port: 80}", more="clusterIP: 10.96.7.7"), "the address 10.96.7.7"),
+        (workload(port="{containerPort: 8080, hostPort: 80}"), "port 80 on the nodes"),
+        (
+            workload().replace("      initContainers", "      hostNetwork: true\n      initContainers"),
+            "port 8080 on the nodes",
+        ),
+    ],
+)
+def test_what_no_second_installation_can_have(text: str, told: str) -> None:
+    assert found(text).exclusive == told
