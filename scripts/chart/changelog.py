@@ -24,7 +24,8 @@ _SECTION = re.compile(rf"^##[ \t]+{_SMALL}(?P<open>\[?)(?P<name>[^\]\s<]+)\]?(?P
 _VERSION = re.compile(rf"^#{{1,3}}[ \t]+{_SMALL}(?P<open>\[?)(?P<name>v?\d+\.\d+\.\d+[^\]\s<]*)\]?(?P<rest>.*)$")
 _GROUP = re.compile(r"^####?[ \t]+(?P<name>.*?)[ \t#]*$")
 _BOLD = re.compile(r"^\*\*(?P<name>[^*]+?):?\*\*:?[ \t]*$")  # github_changelog_generator's headings
-_ITEM = re.compile(r"^(?P<indent>[ \t]*)[-*+][ \t]+(?P<text>.*)$")
+_ITEM = re.compile(r"^(?P<indent>[ \t]*)(?:[-*+]|\d{1,9}[.)])[ \t]+(?P<text>.*)$")
+_RULE = re.compile(r"^[ \t]*([-*_])(?:[ \t]*\1){2,}[ \t]*$")
 _LINK = re.compile(r"^ {0,3}\[(?P<label>[^\]]+)\]:[ \t]*(?P<url>\S+).*$")
 # What generators call the kinds, without the pictures before them.
 _SYNONYMS = {
@@ -45,6 +46,7 @@ _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 _COMPARE = re.compile(r"^(?P<base>.+)/compare/(?P<tag>.+?)\.\.\.(?P<head>.+)$")
 _REPOSITORY = re.compile(r"^(?P<base>https?://[^/]+/.+?)/(?:commits|tree|compare|blob)/(?P<branch>.*?)/?$")
 _TRUNKS = ("HEAD", "main", "master", "trunk", "")
+_ALIKE = re.compile(r"[\W_]*(?:\d\S*[\W_]*)?unreleased\b(?!\]:)", re.IGNORECASE)
 _CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
 _NUMBERS = re.compile(r"\d+\.\d+\.\d+.*$")
 
@@ -77,10 +79,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Changelog:
-    """The sections of a changelog, in the file's order; `source` names the file in messages."""
+    """The sections of a changelog, in the file's order; `source` names the file in messages.
+
+    `alike` is the first line that may be meant for Unreleased where there is none, with its number.
+    """
 
     source: str
     sections: tuple[Section, ...]
+    alike: str | None = None
 
     @property
     def unreleased(self) -> Section | None:
@@ -88,15 +94,17 @@ class Changelog:
         return next((section for section in self.sections if section.version is None), None)
 
     def section(self, version: str) -> Section | None:
-        """The section of `version`, or None."""
-        return next((section for section in self.sections if section.version == version), None)
+        """The section of `version`, which may bear a v; or None."""
+        return next((section for section in self.sections if section.version == version.removeprefix("v")), None)
 
     def candidates(self, version: str) -> tuple[Section, ...]:
         """The sections of the pre-releases that lead to the final `version`, lowest first; none for a pre-release."""
         found = [
             section
             for section in self.sections
-            if section.version is not None and is_prerelease(section.version) and final_of(section.version) == version
+            if section.version is not None
+            and is_prerelease(section.version)
+            and final_of(section.version) == version.removeprefix("v")
         ]
         return tuple(sorted(found, key=lambda section: parse_version(section.version or "")))
 
@@ -138,11 +146,12 @@ def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:
             sections[-1] = replace(sections[-1], headings=(*sections[-1].headings, (heading["name"], number)))
         elif inside and not _LINK.match(line):
             sections[-1] = _with_line(sections[-1], group, number, line)
-    return Changelog(source, tuple(sections))
+    meant = (f"line {number}: {line.strip()}" for number, line in _lines(text) if _ALIKE.match(line))
+    return Changelog(source, tuple(sections), next(meant, None))
 
 
 def _begins_section(line: str) -> bool:
-    return line.startswith("## ") or _VERSION.match(line) is not None
+    return line.startswith(("## ", "##\t")) or _VERSION.match(line) is not None
 
 
 def kind_of(heading: str) -> str:
@@ -168,6 +177,7 @@ def releasable(changelog: Changelog, version: str = "") -> Section:
         raise ChangelogError(
             f"{changelog.source} has no Unreleased section",
             expected="a heading '## [Unreleased]' above the versions",
+            found=changelog.alike,
             run="write that heading, and below it what changed",
         )
     told = {
@@ -205,12 +215,12 @@ def release(text: str, version: str, date: datetime.date, *, tag: str, source: s
     Every other byte stays, the line ends included. `tag` is the git tag of the version, used where the
     changelog's own links do not show how tags are named. Raises ChangelogError.
     """
-    changelog = parse(text, source)
+    changelog, version = parse(text, source), version.removeprefix("v")
     unreleased = releasable(changelog, version)
     if (there := changelog.section(version)) is not None:
         raise ChangelogError(f"{source}:{there.line}: {version} has a section already", run="take another version")
     lines = text.splitlines(keepends=True)
-    heading = _SECTION.match(lines[unreleased.line - 1].rstrip("\r\n"))
+    heading = _SECTION.match(lines[unreleased.line - 1].strip("\ufeff\r\n"))
     end = "\r\n" if lines[unreleased.line - 1].endswith("\r\n") else "\n"
     name = f"[{version}]" if heading and heading["open"] else version
     if candidates := changelog.candidates(version):
@@ -270,7 +280,7 @@ def plain(markdown: str) -> str:
         return f"\0{len(spans) - 1}\0"
 
     text = _CODE.sub(kept, markdown)
-    text = re.sub(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])", r"\1", text)
+    text = re.sub(r"!?\[([^\]]*)\](?:\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\])", r"\1", text)
     text = re.sub(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
     return re.sub("\0(\\d+)\0", lambda found: spans[int(found[1])], " ".join(text.split()))
 
@@ -278,7 +288,7 @@ def plain(markdown: str) -> str:
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """The numbered lines that are Markdown: nothing inside code fences or HTML comments."""
     fence, comment = "", False
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         stripped = line.lstrip()
         if fence:
             fence = "" if stripped.startswith(fence) else fence
@@ -293,7 +303,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _section(heading: re.Match[str], line: int, source: str) -> Section | None:
-    name = heading["name"]
+    name = heading["name"].strip("*_`:")
     if name.casefold() == "unreleased":
         return Section(None, None, line)
     version = name.removeprefix("v")
@@ -328,10 +338,10 @@ def _refuse_repeated(sections: list[Section], section: Section, source: str) -> 
 def _with_line(section: Section, kind: str, number: int, line: str) -> Section:
     """`section` with one more line: a new entry, or more words of the last one."""
     entries = section.entries
-    item = _ITEM.match(line)
+    item = None if _RULE.match(line) else _ITEM.match(line)
     if item and (len(item["indent"]) < 2 or not entries):
         return replace(section, entries=(*entries, Entry(kind, item["text"].strip(), number)))
-    if not entries or not line.strip() or line.startswith("#"):
+    if not entries or not line.strip() or line.startswith("#") or _RULE.match(line):
         return section
     last = entries[-1]
     if last.kind != kind:

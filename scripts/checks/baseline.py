@@ -18,7 +18,7 @@ from scripts.core.git import Repository, find_repository
 from scripts.core.owner import owned
 from scripts.core.paths import shown
 from scripts.core.progress import Say
-from scripts.core.semver import has_rank, is_semver, newest_first, rank, tag_name
+from scripts.core.semver import is_semver, newest_first, parse, tag_name
 from scripts.registry.client import ListingError, connect
 from scripts.registry.embedded import fetch_chart, registry_in_use
 from scripts.registry.reference import Registry
@@ -41,7 +41,7 @@ def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
         demand_no_login(reference, "the earlier chart's address")
     with tempfile.TemporaryDirectory(prefix=owned("earlier")) as scratch:
         folder = Path(scratch)
-        if reference.startswith("oci://") or is_semver(reference):
+        if reference.startswith("oci://") or (is_semver(reference) and reference[0] != "v"):
             path = fetch_chart(work, reference, folder)
         elif not reference.startswith(GIT) and (Path(reference) / "Chart.yaml").is_file():
             path = Path(reference).resolve()
@@ -147,6 +147,6 @@ def last_version(work: Workspace, chart: Chart, *, below: bool = False) -> str |
 
 
 def _of_the_line(versions: tuple[str, ...], current: str, below: bool) -> list[str]:
-    own = rank(current) if has_rank(current) else None
+    own = parse(current) if is_semver(current) else None
     known = newest_first(versions)
-    return [each for each in known if own is None or rank(each) < own or (rank(each) == own and not below)]
+    return [each for each in known if own is None or parse(each) < own or (parse(each) == own and not below)]

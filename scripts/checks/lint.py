@@ -26,7 +26,7 @@ from scripts.core.errors import USAGE, ChangelogError, ChartError, ConfigError, 
 from scripts.core.files import UNSETTLED, read_file, unsettled
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
-from scripts.core.semver import has_rank, is_semver
+from scripts.core.semver import is_semver
 from scripts.core.words import many
 from scripts.core.yaml_edit import is_numberlike
 from scripts.core.yaml_read import compose
@@ -260,10 +260,10 @@ def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
         line = line_of(file, key) if key else None
         return Finding(level, "chart", message, file, line + below if line else None)
 
-    if has_rank(chart.version) and chart.version.startswith("v"):
-        yield found("warning", f"version {chart.version!r} has a leading v, which helm bears", "version")
-    elif not is_semver(chart.version):
+    if not is_semver(chart.version):
         yield found("error", f"version {chart.version!r} is no semantic version (1.2.3, 1.2.3-rc.1)", "version")
+    elif chart.version.startswith("v"):
+        yield found("warning", f"version {chart.version!r} has a leading v, which helm bears", "version")
     if not _CHART_NAME.match(chart.name):
         yield found("error", f"name {chart.name!r} must be lower-case letters, digits and single . _ -", "name")
     if metadata.get("apiVersion") != "v2":

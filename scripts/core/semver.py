@@ -17,11 +17,14 @@ _TOKEN = "rc"  # noqa: S105 - the word before a pre-release's number
 
 
 def parse(text: str, where: str = "", error: type[VersionError] = VersionError) -> Version:
-    """`text` as a semantic version (https://semver.org/spec/v2.0.0.html). Raises `error`, naming `where`."""
+    """`text` as a semantic version (https://semver.org/spec/v2.0.0.html), of which helm bears a leading v.
+
+    Raises `error`, naming `where`.
+    """
     from semver import Version
 
     try:
-        return Version.parse(text)
+        return Version.parse(text.removeprefix("v"))
     except (ValueError, TypeError):
         raise error(
             f"{where + ': ' if where else ''}{text!r} is not a semantic version",
@@ -32,7 +35,7 @@ def parse(text: str, where: str = "", error: type[VersionError] = VersionError) 
 
 
 def is_semver(text: str) -> bool:
-    """True when `text` is a semantic version."""
+    """True when `parse` takes it."""
     try:
         parse(text)
     except VersionError:
@@ -41,7 +44,7 @@ def is_semver(text: str) -> bool:
 
 
 def bump(version: str, part: str, *, pre: str | None = None) -> str:
-    """The version after `version` when `part` is raised; build metadata is dropped.
+    """The version after `version` when `part` is raised; build metadata is dropped, a leading v stays.
 
     A pre-release is finished by the part that it was opened for: patch of 1.4.1-rc.2 is 1.4.1, minor of
     1.4.0-rc.2 is 1.4.0, major of 2.0.0-rc.2 is 2.0.0. prerelease of 1.4.0 is 1.4.1-rc.1 and of 1.4.1-rc.1 is
@@ -49,6 +52,8 @@ def bump(version: str, part: str, *, pre: str | None = None) -> str:
     minor of 1.3.2 is 1.4.0-rc.1. Raises PartError for a part or a word there is not, VersionError for a version.
     """
     demand_part(part, pre)
+    if version.startswith("v"):
+        return f"v{bump(version[1:], part, pre=pre)}"
     current = parse(version)
     if pre is None and part == "prerelease" and current.prerelease:
         return _next_candidate(current)
@@ -63,11 +68,12 @@ def bump(version: str, part: str, *, pre: str | None = None) -> str:
 
 
 def _next_candidate(version: Version) -> str:
-    """The pre-release after `version`: rc.2 after rc.1, rc2 after rc1, rc.0 after rc."""
+    """The pre-release after `version`: rc.2 after rc.1, rc2 after rc1, rc.0 after rc; rc9.1 after rc9, not rc10, which
+    is below it.
+    """
     word, number = re.fullmatch(r"(.*?)(\d*)", version.prerelease or "").groups()  # type: ignore[union-attr]
-    return (
-        f"{version.finalize_version()}-{word}{int(number) + 1}" if number else f"{version.finalize_version()}-{word}.0"
-    )
+    found = version.replace(prerelease=f"{word}{int(number) + 1}" if number else f"{word}.0", build=None)
+    return str(found if found > version else version.replace(prerelease=f"{version.prerelease}.1", build=None))
 
 
 def demand_part(part: str, pre: str | None = None) -> None:
@@ -81,7 +87,7 @@ def demand_part(part: str, pre: str | None = None) -> None:
 
 def is_prerelease(version: str) -> bool:
     """True for a version such as 1.4.0-rc.1. Raises VersionError."""
-    return rank(version).prerelease is not None
+    return parse(version).prerelease is not None
 
 
 def final_of(version: str) -> str:
@@ -100,16 +106,6 @@ def in_line(versions: Iterable[str], old: str, new: str) -> tuple[str, ...]:
     return tuple(text for text in versions if is_semver(text) and parse(text).to_tuple()[:kept] == wanted)
 
 
-def rank(version: str, where: str = "", error: type[VersionError] = VersionError) -> Version:
-    """A chart's version as versions are compared: helm bears a leading v. Raises `error`, naming `where`."""
-    return parse(version.removeprefix("v"), where, error)
-
-
-def has_rank(text: str) -> bool:
-    """Whether `rank` takes it."""
-    return is_semver(text.removeprefix("v"))
-
-
 def highest(versions: Iterable[str]) -> str | None:
     """The highest of `versions` by semver precedence; words that are no versions are passed over."""
     return max((text for text in versions if is_semver(text)), key=parse, default=None)
@@ -117,7 +113,7 @@ def highest(versions: Iterable[str]) -> str | None:
 
 def newest_first(versions: Iterable[str]) -> list[str]:
     """Those of the texts that are versions, from the highest down: first the final ones, then all pre-releases."""
-    known = sorted(filter(has_rank, versions), key=rank, reverse=True)
+    known = sorted(filter(is_semver, versions), key=parse, reverse=True)
     return sorted(known, key=is_prerelease)
 
 
@@ -130,8 +126,6 @@ def _flaw(text: str) -> str | None:
     """What is wrong, where it is one of the usual slips."""
     if not text:
         return "an empty version"
-    if text[0] in "vV" and text[1:2].isdigit():
-        return "a leading v, which belongs to git tags"
     numbers = text.split("-")[0].split("+")[0].split(".")
     if all(number.isascii() and number.isdigit() for number in numbers):
         if len(numbers) != 3:

@@ -15,7 +15,7 @@ from scripts.chart.source import Chart, read_chart
 from scripts.core.errors import ChartError, ConfigError, GitError, RegistryError
 from scripts.core.files import sha256, write_atomic
 from scripts.core.git import find_repository
-from scripts.core.semver import has_rank, is_semver, rank
+from scripts.core.semver import is_semver, parse
 from scripts.e2e.lab import DEFAULT, Published
 from scripts.registry.client import connect as ask_registry
 from scripts.registry.embedded import registry_in_use
@@ -72,10 +72,10 @@ def find_sources(
             def pull(version: str) -> Path:
                 return frozen.get(version) or client.pull(registry.reference(chart.name, version), into)
 
-        older = [version for version in published if has_rank(version) and rank(version) < rank(candidate)]
+        older = [version for version in published if is_semver(version) and parse(version) < parse(candidate)]
         if not wanted and not older:
             return found
-        first = min(frozen, key=rank, default=candidate)
+        first = min(frozen, key=parse, default=candidate)
         for version in choose(",".join(named), published, candidate, first=first):
             found[version] = pull(version)
     return found
@@ -87,13 +87,13 @@ def choose(wanted: str, published: Iterable[str], candidate: str, *, first: str)
     `last:N` are the N before `candidate`, newest first; `wanted` may also be versions. A release is
     upgraded from releases, a pre-release from pre-releases too. Raises ConfigError, RegistryError.
     """
-    known = sorted(filter(has_rank, set(published)), key=rank, reverse=True)
+    known = sorted(filter(is_semver, set(published)), key=parse, reverse=True)
     shown = ", ".join(known) or "none"
     number = how_many(wanted) if wanted else 0
     if number is not None:
-        mine = rank(candidate)
+        mine = parse(candidate)
         before = [
-            version for version in known if rank(version) < mine and (mine.prerelease or not rank(version).prerelease)
+            version for version in known if parse(version) < mine and (mine.prerelease or not parse(version).prerelease)
         ]
         if len(before) < number:
             raise RegistryError(

@@ -7,7 +7,7 @@ import itertools
 import sys
 from typing import TYPE_CHECKING
 
-from scripts.front.command import CHART, REGISTRY, Many, command, demand_approval, say, working
+from scripts.front.command import CHART, REGISTRY, Many, command, demand_approval, working
 
 if TYPE_CHECKING:
     from scripts.front.command import Shown
@@ -29,11 +29,11 @@ def package(
     from scripts.chart.archive import Given
     from scripts.chart.source import read_chart
     from scripts.core.errors import PartError
-    from scripts.core.semver import rank
+    from scripts.core.semver import parse
     from scripts.release import package as stage
 
     if version:
-        rank(version, "--version", PartError)
+        parse(version, "--version", PartError)
     chart, given = read_chart(work.config.chart), Given(version, app_version) if version or app_version else None
     yield present.facts(stage.package(work.config, chart, work.helm, work.say, given=given, dry_run=dry_run))
     if not dry_run:
@@ -223,7 +223,7 @@ def release(
         with working("reading what there is"):
             ready = stack.enter_context(plan.prepared(work, options, dry_run=dry_run))
         for note in ready.facts.notes:
-            say(f"note: {note}")
+            work.say(f"note: {note}")
         yield present.render(present.plan(ready))
         record = None
         if not dry_run:

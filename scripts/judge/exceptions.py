@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from scripts.chart.changelog import Changelog, Entry
 from scripts.core.errors import ChangelogError
-from scripts.core.semver import has_rank, rank
+from scripts.core.semver import is_semver, parse
 from scripts.judge.reason import LEVELS, Level, Reason
 
 _SAID = re.compile(r"\bcounts as (?:(?:a )?(?:major|minor|patch|none)\b|\w+: `)", re.IGNORECASE)
@@ -42,7 +42,7 @@ def read_exceptions(changelog: Changelog | None, *, above: str) -> tuple[Exempt,
         return ()
     found: list[Exempt] = []
     for section in changelog.sections:
-        if section.version is None or not has_rank(above) or rank(section.version) > rank(above):
+        if section.version is None or not is_semver(above) or parse(section.version) > parse(above):
             for entry in section.entries:
                 found += _read(changelog.source, entry)
     return tuple(found)

@@ -17,7 +17,7 @@ from scripts.core.errors import USAGE, ChartError, ConfigError, GitError, Versio
 from scripts.core.git import find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
-from scripts.core.semver import rank
+from scripts.core.semver import parse
 from scripts.judge.diff import Diff, diff_charts
 from scripts.judge.exceptions import read_exceptions
 from scripts.judge.renders import render_both
@@ -44,12 +44,12 @@ def judge(
     GitError, RegistryError, ChartError, ValuesError, ChangelogError.
     """
     new = chart or read_chart(work.config.chart)
-    rank(new.version, f"{shown(new.path / 'Chart.yaml')}: version")
+    parse(new.version, f"{shown(new.path / 'Chart.yaml')}: version")
     reference = source or (f"{GIT}{against.removeprefix(GIT)}" if against else last_version(work, new))
     if reference is None:
         raise _nothing_before(new, "--from")
     with earlier_chart(work, reference) as old:
-        rank(old.version, f"{reference}: version in Chart.yaml")
+        parse(old.version, f"{reference}: version in Chart.yaml")
         return judge_charts(work, old, new, reference, values=values, kube_versions=kube_versions)
 
 
@@ -123,7 +123,7 @@ def demand_raised(work: Workspace, against: str) -> None:
         for side in (old, chart):
             provide_dependencies(side, work.helm, work.say)
         files = differing_files(old, chart, work.helm)
-        if files and rank(chart.version) <= rank(old.version):
+        if files and parse(chart.version) <= parse(old.version):
             raise VersionError(
                 f"{chart.name} is another one than in {revision}, and its version is not raised",
                 expected=f"a version above {old.version}",

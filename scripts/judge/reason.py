@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from scripts.core.semver import rank
+from scripts.core.semver import parse
 
 Level = Literal["none", "patch", "minor", "major"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -45,7 +45,7 @@ def required_part(version: str, level: Level, *, initial: bool = True) -> Level:
     `initial`: 0.y.z is initial development (https://semver.org/#spec-item-4), and the leftmost number that is not 0
     is the breaking one, as cargo has it.
     """
-    numbers = rank(version)
+    numbers = parse(version)
     if level == "none" or numbers.major or not initial:
         return level
     if numbers.minor == 0:
@@ -58,7 +58,7 @@ def raised_part(old: str, new: str) -> Level:
 
     A pre-release counts as the version that it leads to.
     """
-    before, after = rank(old), rank(new)
+    before, after = parse(old), parse(new)
     if after <= before:
         return "none"
     parts: tuple[Level, ...] = ("major", "minor", "patch")
@@ -73,7 +73,7 @@ def suffices(old: str, new: str, needed: Level) -> bool:
 
     From a pre-release, the part that it was opened for is raised already: 2.0.0-rc.1 to 2.0.0 may break.
     """
-    before = rank(old)
+    before = parse(old)
     opened: Level = "none"
     if before.prerelease:
         opened = "major" if not (before.minor or before.patch) else "patch" if before.patch else "minor"

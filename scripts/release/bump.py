@@ -148,8 +148,9 @@ def plan_bump(
     demand_request(part=part, version=version, pre=pre, app_version=app_version)
     chart, file = read_chart(config.chart), (config.chart / "Chart.yaml").resolve()
     before, metadata = _metadata(file, read)
-    old = str(parse(str(metadata.get("version")), f"{shown(file)}:{line_of(file, ['version'])}: version"))
-    new = bump(old, part, pre=pre) if part is not None else str(parse(version or "", "--version"))
+    old = str(metadata.get("version"))
+    parse(old, f"{shown(file)}:{line_of(file, ['version'])}: version")
+    new = bump(old, part, pre=pre) if part is not None else version or ""
     tagged, published = tuple(tagged), tuple(published)
     _refuse_old(chart.name, old, new, part, highest(in_line(tagged, old, new)), highest(in_line(published, old, new)))
 

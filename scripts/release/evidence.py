@@ -110,7 +110,7 @@ def collect(
 def changes_of(changelog: Path, version: str) -> str | None:
     """What the changelog says of a version, as Markdown; None where it says nothing. Raises ChangelogError."""
     found = read_changelog(changelog)
-    section = found.section(version.removeprefix("v")) if found else None
+    section = found.section(version) if found else None
     if section is None or not section.entries:
         return None
     lines, last = [f"## {section.version}" + (f" - {section.date}" if section.date else "")], None

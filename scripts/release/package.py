@@ -15,7 +15,7 @@ from scripts.core.config import Config
 from scripts.core.files import write_atomic
 from scripts.core.paths import line_of, shown
 from scripts.core.progress import Say, silent
-from scripts.core.semver import rank
+from scripts.core.semver import parse
 from scripts.release.origin import origin_of
 
 UNDATED = 315532800  # 1980-01-01, the first day that every archive format can hold
@@ -49,7 +49,7 @@ def package(
 def build(config: Config, chart: Chart, helm: Helm, epoch: int, given: Given | None = None) -> tuple[Package, bytes]:
     """The package of `chart` with the time `epoch`, and its bytes; nothing is written. Raises as `package` does."""
     file = chart.path / "Chart.yaml"
-    rank(chart.version, f"{shown(file)}:{line_of(file, ['version'])}: version")
+    parse(chart.version, f"{shown(file)}:{line_of(file, ['version'])}: version")
     check_sources(chart)
     demand_dependencies(chart)
     data = pack(helm, chart.path, epoch, given)
@@ -70,7 +70,7 @@ def release_time(config: Config, chart: Chart) -> int:
     bytes: midnight UTC of the version's date in the changelog, or a constant where no date stands there.
     """
     changelog = read_changelog(config.changelog)
-    section = changelog.section(chart.version.removeprefix("v")) if changelog else None
+    section = changelog.section(chart.version) if changelog else None
     return midnight(section.date if section else None)
 
 

@@ -99,6 +99,38 @@ def test_a_release_moves_the_entries_and_sets_the_links() -> None:
     assert [(e.kind, e.text) for e in moved.entries] == [(e.kind, e.text) for e in before.entries]
 
 
+@pytest.mark.parametrize(
+    "heading",
+    [
+        *("## [Unreleased] - 2026-02-01", "## Unreleased:", "## **Unreleased**", "## _Unreleased_", "##\t[Unreleased]"),
+        *("## [UNRELEASED](https://x)", "\ufeff## [Unreleased]"),
+    ],
+)
+def test_unreleased_as_people_write_it(heading: str) -> None:
+    text = f"{heading}\n\n### Added\n\n1. One\n2) Two\n\n---\n\n## **1.0.0** - 2026-01-01\n"
+    assert [entry.text for entry in releasable(parse(text)).entries] == ["One", "Two"]
+    released = release(text, "1.1.0", datetime.date(2026, 2, 28), tag="demo-1.1.0").text
+    assert [section.version for section in parse(released).sections] == [None, "1.1.0", "1.0.0"]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "# Unreleased",
+        "### [Unreleased]",
+        "##[Unreleased]",
+        "Unreleased\n---",
+        "## 🚀 Unreleased",
+        "## 1.1.0 (unreleased)",
+    ],
+)
+def test_what_is_alike_is_shown_where_unreleased_is_none(heading: str) -> None:
+    text = f"# Changelog\n\n{heading}\n\n### Added\n\n- Unreleased\n\n[unreleased]: https://example.org\n"
+    with pytest.raises(ChangelogError, match="has no Unreleased section") as told:
+        releasable(parse(text))
+    assert told.value.found == "line 3: " + heading.partition("\n")[0]
+
+
 def test_line_ends_stay() -> None:
     windows = TEXT.replace("\n", "\r\n")
     assert release(windows, "1.2.0", DAY, tag="t").text == release(TEXT, "1.2.0", DAY, tag="t").text.replace(

@@ -26,6 +26,12 @@ from scripts.core.semver import bump, highest, in_line, is_semver, parse, tag_na
         ("1.3.1-rc.2", "minor", "1.4.0"),
         ("1.3.0-rc.2", "major", "2.0.0"),
         ("1.2.3+build.5", "patch", "1.2.4"),
+        ("v1.2.3", "minor", "v1.3.0"),
+        ("v1.2.4-rc.1", "prerelease", "v1.2.4-rc.2"),
+        ("1.2.4-rc1", "prerelease", "1.2.4-rc2"),
+        ("1.2.4-rc9", "prerelease", "1.2.4-rc9.1"),  # rc10 is below rc9
+        ("1.2.4-beta-99+b", "prerelease", "1.2.4-beta-99.1"),
+        ("1.2.4-9", "prerelease", "1.2.4-10"),
     ],
 )
 def test_a_part_is_raised(version: str, part: str, expected: str) -> None:
@@ -44,7 +50,7 @@ def test_an_unknown_part_is_refused(part: str) -> None:
     ("text", "found"),
     [
         ("", "an empty version"),
-        ("v1.2.3", "a leading v, which belongs to git tags"),
+        ("V1.2.3", None),
         ("1.2", "2 numbers instead of three"),
         ("1", "1 number instead of three"),
         ("1.2.3.4", "4 numbers instead of three"),

@@ -99,6 +99,20 @@ def test_every_place_is_changed(project: Config) -> None:
     assert text["guide.md"] == "demo-1.3.0.tgz, VERSION=1.3.0; not 11.2.0, 1.2.0.1, 1.2.0-rc.1 or 3.1.2.0.\n"
 
 
+@pytest.mark.parametrize(("old", "new"), [("1.2.0", "v1.3.0"), ("v1.2.0", "v1.3.0"), ("v1.2.0", "1.3.0")])
+def test_a_leading_v_is_written_as_it_is_given(project: Config, old: str, new: str) -> None:
+    (project.chart / "Chart.yaml").write_text(CHART.replace("1.2.0", old))
+    (project.root / "guide.md").write_text(f"helm pull --version {old}\n")
+    plan = plan_bump(project, date=DAY, version=new, tagged=["v1.1.0", "1.2.0"])
+    text = after(plan)
+    assert (plan.old, plan.new) == (old, new)
+    assert f"version: {new}  # the chart's\n" in text["Chart.yaml"]
+    assert "## [1.3.0] - 2026-02-28\n" in text["CHANGELOG.md"]
+    assert text["guide.md"] == f"helm pull --version {new}\n"
+    if old[0] == "v":
+        assert plan_bump(project, date=DAY, part="minor").new == "v1.3.0"
+
+
 def test_nothing_is_written(project: Config) -> None:
     before = {path: path.read_bytes() for path in project.root.rglob("*") if path.is_file()}
     plan_bump(project, date=DAY, part="minor")
@@ -143,7 +157,7 @@ def test_a_bare_chart_gets_its_first_annotation(project: Config) -> None:
         ({"part": "minor", "version": "2.0.0"}, ConfigError, "which version"),
         ({"part": "1.3.0"}, VersionError, "'1.3.0' is not a part"),
         ({"version": "minor"}, VersionError, "--version: 'minor' is not a semantic version"),
-        ({"version": "v1.3.0"}, VersionError, "(?s)'v1.3.0' is not a semantic version.*leading v"),
+        ({"version": "v1.2.0"}, VersionError, r"(?s)v1.2.0 is not above .*the chart in the tree is 1\.2\.0"),
         ({"version": ""}, VersionError, "(?s)'' is not a semantic version"),
         ({"version": "1.2.0"}, VersionError, r"(?s)1.2.0 is not above .*the chart in the tree is 1\.2\.0"),
         ({"version": "1.2.0-rc.1"}, VersionError, "is not above"),
