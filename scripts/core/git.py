@@ -68,11 +68,6 @@ class Repository:
     root: Path
     runner: Runner
 
-    @property
-    def git(self) -> str:
-        """How a person calls git, from the current folder, for the whole of this repository."""
-        return "git" if self.root == Path.cwd().resolve() else f"git -C {shlex.quote(str(self.root))}"
-
     def commit(self, revision: str = "HEAD") -> str | None:
         """The commit id of `revision`, None where there is none (HEAD of an empty repository too)."""
         result = self._git(
@@ -365,7 +360,7 @@ class Repository:
         """What brings a branch to where others are; "" where nothing does, or it is there."""
         remote = self._remote()
         there = self._remote_head(branch)
-        return f"{self.git} push {remote} {branch}" if remote and there != self.commit(f"refs/heads/{branch}") else ""
+        return f"git push {remote} {branch}" if remote and there != self.commit(f"refs/heads/{branch}") else ""
 
     def _remote(self) -> str | None:
         remotes = self._git("remote").stdout.split()
@@ -380,14 +375,14 @@ class Repository:
         remote, branch = self._remote(), self.branch()
         if remote is None:
             return None
-        alone = f"{self.git} push {remote} tag {tag}"
+        alone = f"git push {remote} tag {tag}"
         if branch is None:
             return alone if tag else None
         known = self._git("rev-parse", "--verify", "--quiet", "@{upstream}", check=False).status == 0
         there = "" if known else f" --set-upstream {remote} {branch}"
         if tag and self._git("cat-file", "-t", f"refs/tags/{tag}", check=False).stdout.strip() == "commit":
-            return f"{self.git} push{there} && {alone}"  # git lets only annotated tags follow
-        return f"{self.git} push{' --follow-tags' if tag else ''}{there}"
+            return f"git push{there} && {alone}"  # git lets only annotated tags follow
+        return f"git push{' --follow-tags' if tag else ''}{there}"
 
     def try_identity(self) -> None:
         """Make sure that git knows who makes a commit or a tag. Raises GitError."""
@@ -510,22 +505,33 @@ def why_absent(path: Path, runner: Runner) -> tuple[str, str | None] | None:
     if repository is None or repository.commit() is None:
         return None
     inside, tree = repository.inside(path), repository.tree("HEAD")
-    git = repository.git
     for place in (inside, *map(str, PurePosixPath(inside).parents)):
         if place in tree and tree[place].mode == SUBMODULE:
             return (
                 f"{place} is a submodule that is not checked out",
-                f"{git} submodule update --init {shlex.quote(place)}",
+                f"git submodule update --init {shlex.quote(place)}",
             )
     if held := [name for name in tree if f"{name}/".startswith(f"{inside}/")]:
         flags = repository.flags()
         if any(flags.get(name) == "S" for name in held):
             top = posixpath.dirname(inside) if inside in tree else inside
-            run = f"{git} sparse-checkout add {shlex.quote(top)}, or {git} sparse-checkout disable"
+            run = f"git sparse-checkout add {shlex.quote(top)}, or git sparse-checkout disable"
             return "in HEAD, but not in this sparse checkout", run
-        return "in HEAD, but not in the working tree", f"{git} checkout HEAD -- {shlex.quote(inside)}"
+        return "in HEAD, but not in the working tree", f"git checkout HEAD -- {shlex.quote(inside)}"
     like = next((name for name in tree if f"{name}/".casefold().startswith(f"{inside}/".casefold())), None)
     return (f"in HEAD it is called {like[: len(inside)]}", None) if like else None
+
+
+def called(path: Path) -> str:
+    """How a person calls git, from the current folder, for the whole of the repository that `path` is in."""
+    root = _around(path)
+    return "git" if root in (None, Path.cwd()) else f"git -C {shlex.quote(str(root))}"
+
+
+def _around(path: Path) -> Path | None:
+    """The nearest folder around `path` with a `.git`, whatever that is worth."""
+    here = path.resolve()
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), None)
 
 
 def _reason(said: str) -> str:
@@ -548,14 +554,14 @@ def find_repository(path: Path, runner: Runner) -> Repository | None:
     try:
         result = runner.run(("git", "-C", str(path), "rev-parse", "--show-toplevel"), env=_ENV, check=False)
     except ToolError as error:
-        here = path.resolve()
-        if not any((folder / ".git").exists() for folder in (here, *here.parents)):
+        if _around(path) is None:
             return None
         message = f"{path} is in a git repository, and no git can be run"
         raise GitError(message, found=error.found, run="install git", code=TOOL, doctor="git") from error
     if result.status == 0:
         return Repository(Path(os.fsdecode(result.raw).removesuffix("\n")).resolve(), runner)
-    if "not a git repository" in result.complaint or "must be run in a work tree" in result.complaint:
+    none = "not a git repository" in result.complaint or "must be run in a work tree" in result.complaint
+    if none and _around(path) is None:  # else its .git is damaged, or leads nowhere
         return None
     said = result.stderr.strip()
     way = next((line.strip() for line in said.splitlines() if line.strip().startswith("git config --global")), None)

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     """What a task yields: each is printed as it comes; with `--json` the last one alone, as JSON."""
 
 ROOT = Path(__file__).resolve().parents[2]
+_GIT = re.compile(  # of what is to be run: in prose the name of a thing follows
+    r"\bgit (?=(?:add|am|branch|checkout|cherry-pick|commit|config|fetch|fsck|lfs|log|ls-remote|merge|pull|push|rebase"
+    r"|reset|revert|show|sparse-checkout|stash|submodule|switch|tag|update-index)\b(?! --global))"
+)
 Many = list[str] | None  # a repeatable flag: invoke gives the list, and makes one only where the default is None
 CHART = ("chart",)
 REGISTRY = ("chart", "registry", "plain_http")
@@ -107,13 +111,16 @@ def command(
 
 
 def _open(ctx: Context, overrides: dict[str, Any], typed: Typed) -> Workspace:
+    from scripts.core.git import called
     from scripts.core.progress import plain
     from scripts.workspace import open_workspace
 
     def speak(text: str) -> None:
-        say(plain(typed.pasted(text) if text.startswith("next: ") else text))
+        say(plain(typed.pasted(text)))
 
-    return open_workspace(ROOT, say=speak, echo=say if ctx.config.run.echo else None, **overrides)
+    work = open_workspace(ROOT, say=speak, echo=say if ctx.config.run.echo else None, **overrides)
+    typed.git = called(work.config.chart)
+    return work
 
 
 def _demand_own_dry_run(ctx: Context) -> None:
@@ -190,7 +197,12 @@ def _demand_settings(file: str) -> None:
 
 
 class Typed:
-    """The task that was called and the flags that were given, so that what is said to be run next has them as well."""
+    """The task that was called and the flags that were given, so that what is said to be run next has them as well.
+
+    `git` is how git is called for the chart's repository.
+    """
+
+    git = "git"
 
     def __init__(self, name: str, flags: Mapping[str, Any]) -> None:
         self._name, self._flags = name, flags
@@ -199,6 +211,7 @@ class Typed:
         """`text` with whole command lines: what was typed, and its flags where another task of ours takes them."""
         from scripts.core.errors import SAME_COMMAND
 
+        text = _GIT.sub(lambda _: f"{self.git} ", text)
         text = text.replace(SAME_COMMAND, " ".join(["invoke", self._name, *self._words(self._flags)]))
         return re.sub(r"\binvoke ([a-z][\w-]*)((?: --[\w-]+(?:[ =][^\s,;`]+)?)*)", self._completed, text)
 

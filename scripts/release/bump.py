@@ -296,7 +296,7 @@ def changed(config: Config, repository: Repository) -> tuple[str, ...]:
 def uncommitted(dirty: Sequence[Difference | str], *, then: str = _ALLOWED) -> GitError:
     """The refusal of a working tree in which the files `dirty` differ from HEAD; `then` ends what is to be run."""
     more = f"\nand {len(dirty) - 10} more" if len(dirty) > 10 else ""
-    ways = dict.fromkeys(each.remedy if isinstance(each, Difference) else STASH.format(git="git") for each in dirty)
+    ways = dict.fromkeys(each.remedy if isinstance(each, Difference) else STASH for each in dirty)
     return GitError(
         "the working tree has changes that are not committed",
         expected="a clean tree, so that a commit says what was released",
@@ -315,7 +315,7 @@ def _metadata(file: Path, read: Read) -> tuple[str, dict[str, Any]]:
 
     data = read(file)
     if data is None:
-        raise GitError(f"{shown(file)} is not committed", run=f"git add {shown(file)} and git commit")
+        raise GitError(f"{shown(file)} is not committed", run=f"git add {file} && git commit")
     text = _decoded(file, data)
     return text, load(text) or {}
 

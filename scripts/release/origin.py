@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from scripts.chart.archive import pack, read_members
@@ -34,17 +34,17 @@ _SPARSE, _ABSENT, _SUBMODULE, _LINKED = "sparse", "absent", "in a submodule", "l
 _UNMERGED, _OUTSIDE = "unmerged", "outside of the repository"
 _SKIPPED, _ASSUMED, _POINTED = "(skip-worktree)", "assumed unchanged", "a pointer"
 _INSIDE = "the inside of a repository"
-STASH = "{git} stash --include-untracked, or {git} commit"
+STASH = "git stash --include-untracked, or git commit"
 _REMEDIES = {  # by what a kind of difference has in its words
     _OUTSIDE: "keep {} in the repository",
-    _SPARSE: "{git} sparse-checkout disable",
-    _ABSENT: "{git} checkout HEAD -- {}",
-    _SUBMODULE: "{git} submodule update --init --recursive",
+    _SPARSE: "git sparse-checkout disable",
+    _ABSENT: "git checkout HEAD -- {}",
+    _SUBMODULE: "git submodule update --init --recursive",
     _LINKED: "commit what {} is linked to, or the file itself",
     _UNMERGED: "settle {} in an editor, git add it, and git commit",
-    _SKIPPED: "{git} update-index --no-skip-worktree {}",
-    _ASSUMED: "{git} update-index --no-assume-unchanged {}",
-    _POINTED: "{git} lfs untrack {}, and commit the file itself",
+    _SKIPPED: "git update-index --no-skip-worktree {}",
+    _ASSUMED: "git update-index --no-assume-unchanged {}",
+    _POINTED: "git lfs untrack {}, and commit the file itself",
     FILTERED: "release from a clone that has no such filter",
     _INSIDE: "name .git in .helmignore",
     IGNORED: "name {} in .helmignore, or git add --force it and commit",
@@ -59,8 +59,6 @@ class Difference:
     kind: str
     benign: bool = False
     """True where git makes the difference in this clone, and the commit's content is the one to pack."""
-    git: str = field(default="git", repr=False, compare=False)
-    """How git is called for the repository."""
 
     @property
     def lacking(self) -> bool:
@@ -71,7 +69,7 @@ class Difference:
     def remedy(self) -> str:
         """What takes the difference away."""
         way = next((way for words, way in _REMEDIES.items() if words in self.kind), STASH)
-        return way.format(shlex.quote(self.path), git=self.git)
+        return way.format(shlex.quote(self.path))
 
     @property
     def fetched(self) -> bool:
@@ -209,11 +207,11 @@ def differences(
         if found.get(path) in (IGNORED, UNTRACKED):
             found[path] = f"{FETCHED} as Chart.yaml says"
     changelog = _of_changelog(config, repository, judge)
-    spared = {path.resolve() for path in but}
+    spared = set(map(os.path.realpath, but))
     told = [
-        Difference(path, kind, kind.startswith(FILTERED) and not kind.endswith(_POINTED), repository.git)
+        Difference(path, kind, kind.startswith(FILTERED) and not kind.endswith(_POINTED))
         for path, kind in sorted({**changelog, **found}.items())
-        if kind and (repository.root / path).resolve() not in spared
+        if kind and os.path.realpath(repository.root / path) not in spared
     ]
     for folder in local_dependencies(chart):
         told += _of_dependency(config, helm, repository, copy.commit, folder)
@@ -275,7 +273,7 @@ class _Judge:
         if any(path == submodule or path.startswith(f"{submodule}/") for submodule in self._submodules):
             return f"{_SUBMODULE} that is not as the commit names it"
         disk = self._chart / name
-        real = disk.resolve()
+        real = Path(os.path.realpath(disk))  # also of a link that leads to itself
         linked = f"{_LINKED} to {os.path.relpath(real, disk.parent)}: " if real != disk else ""
         if not real.is_relative_to(self._repository.root):
             return f"{linked}{_OUTSIDE}"

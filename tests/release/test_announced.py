@@ -408,7 +408,7 @@ class TestBranch:
         unreleased(other, "A slip")
         told: list[str] = []
         other.release(part="patch", say=told.append)
-        assert [line for line in told if line.endswith(f"then: git -C {other.root} push origin gh-pages")]
+        assert [line for line in told if line.endswith("then: git push origin gh-pages")]
         assert other.git("rev-list", "--count", "gh-pages") == "2"
         entries = yaml.safe_load(other.git("show", "gh-pages:charts/stable/index.yaml"))["entries"]["demo"]
         assert [one["version"] for one in entries] == ["1.2.1", "1.2.0"]

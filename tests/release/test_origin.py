@@ -182,6 +182,13 @@ def test_a_difference_is_named_with_its_kind_and_refused(project: Project, chang
     assert project.git("log", "--format=%s", "-1") != "Release demo 1.3.0"
 
 
+def test_a_link_to_itself_is_helms_to_refuse(project: Project) -> None:
+    (project.root / "chart/LICENSE").symlink_to("LICENSE")
+    project.commit("Link")
+    with pytest.raises(ChartError, match=r"symlink .*LICENSE"):
+        project.release()
+
+
 @pytest.mark.parametrize("kind", ["ignored", "assumed", "filtered"])
 def test_what_no_commit_holds_is_published_and_recorded_where_that_is_meant(project: Project, kind: str) -> None:
     with (project.root / ".gitignore").open("a") as file:
@@ -218,8 +225,8 @@ def not_in_sparse(project: Project) -> None:
 @pytest.mark.parametrize(
     ("change", "found", "command"),
     [
-        (removed, "not in the working tree", "git -C {} checkout HEAD -- chart"),
-        (not_in_sparse, "not in this sparse checkout", "git -C {} sparse-checkout add chart"),
+        (removed, "not in the working tree", "git checkout HEAD -- chart"),
+        (not_in_sparse, "not in this sparse checkout", "git sparse-checkout add chart"),
     ],
 )
 def test_a_chart_that_only_head_has(project: Project, change: Change, found: str, command: str) -> None:
@@ -227,9 +234,8 @@ def test_a_chart_that_only_head_has(project: Project, change: Change, found: str
     with pytest.raises(ChartError, match=rf"(?s)no chart at .*in HEAD, but {found}") as told:
         project.release()
     assert told.value.run is not None
-    command = command.format(project.root)
     assert told.value.run.startswith(command)
-    subprocess.run(shlex.split(command), check=True, capture_output=True)
+    subprocess.run(shlex.split(command), cwd=project.root, check=True, capture_output=True)
     assert project.release().dirty == ()
 
 

@@ -233,6 +233,24 @@ def test_success_ends_with_what_comes_next(invoke: Invoke, project: Project) -> 
     assert invoke("verify").returncode == 0
 
 
+def test_what_git_is_to_do_is_said_for_where_the_chart_is(project: Project, root: Path, tmp_path: Path) -> None:
+    chart = str(project.config.chart)
+    environment = {**os.environ, "GATI_CHART": chart, "GATI_DIST": str(tmp_path / "dist")}
+    environment |= {"GATI_EMBEDDED_REGISTRY": str(tmp_path / "reg"), "GATI_CACHE_DIR": str(project.config.cache_dir)}
+
+    def told(*words: str) -> str:
+        return forked.run("invoke", *words, cwd=root, env=environment, timeout=60).stderr
+
+    git = f"git -C {project.root}"
+    assert told("version-bump", "--part", "patch").endswith(
+        f'next: {git} commit --all --message "Release demo 1.2.1" && invoke release\n'
+    )
+    assert f"next:     {git} stash --include-untracked, or {git} commit, or" in told("release")
+    project.git("checkout", "--quiet", "--detach", "HEAD")
+    project.git("stash")
+    assert f"make one: {git} switch --create NAME\n" in told("release", "--bump", "patch", "--dry-run")
+
+
 def test_dist_with_another_version_than_the_tree(invoke: Invoke, project: Project) -> None:
     assert invoke("package").returncode == 0
     invoke("version-bump", "--part", "patch")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,26 @@ def test_where_there_is_none(tmp_path: Path, runner: Runner, monkeypatch: pytest
         find_repository(tmp_path, runner)
     (tmp_path / ".git").rename(tmp_path / "gone")
     assert find_repository(tmp_path, runner) is None
+
+
+def damaged(root: Path) -> None:
+    (root / ".git/HEAD").write_text("")
+
+
+def leading_nowhere(root: Path) -> None:
+    shutil.rmtree(root / ".git")
+    (root / ".git").write_text("gitdir: ../gone\n")
+
+
+def said_to_have_no_files(root: Path) -> None:
+    git(root, "config", "core.bare", "true")
+
+
+@pytest.mark.parametrize("broken", [damaged, leading_nowhere, said_to_have_no_files])
+def test_one_that_is_broken_is_not_none(repository: Repository, broken: Callable[[Path], None]) -> None:
+    broken(repository.root)
+    with pytest.raises(GitError, match="git cannot read the repository around"):
+        find_repository(repository.root / "chart", repository.runner)
 
 
 def test_a_hooks_environment_does_not_lead_elsewhere(
@@ -178,10 +199,10 @@ def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository,
     repository.make_tag("heavy", "heavy", commit)
     for tag in ("light", "heavy", "heavy"):
         words = str(repository.push_command(tag))
-        subprocess.run(words, shell=True, check=True, capture_output=True)
+        subprocess.run(words, shell=True, cwd=repository.root, check=True, capture_output=True)
         assert f"refs/tags/{tag}" in git(tmp_path / "theirs", "for-each-ref", "--format=%(refname)")
     git(repository.root, "switch", "--quiet", "--detach")
-    assert repository.push_command("light") == f"git -C {repository.root} push origin tag light"
+    assert repository.push_command("light") == "git push origin tag light"
 
 
 def test_without_a_name_git_says_how_to_give_one(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
