@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from scripts.core.errors import SecretError
 
+_REPOSITORY = "the inside of a repository"
 # By a folder or file name, whatever it holds. A name is compared in lower case.
 _FOLDERS = {
-    **dict.fromkeys((".git", ".hg", ".svn", ".bzr", ".jj"), "the inside of a repository"),
+    **dict.fromkeys((".git", ".hg", ".svn", ".bzr", ".jj", ".sl", ".pijul", "_darcs"), _REPOSITORY),
     **dict.fromkeys((".ssh", ".gnupg"), "keys"),
     **dict.fromkeys((".kube", ".aws", ".azure", ".gcloud", ".docker"), "a login"),
     **dict.fromkeys((".terraform", ".direnv"), "a program's private state"),
@@ -22,7 +23,8 @@ _NAMES = (
     (("kubeconfig", "kubeconfig.*", "*.kubeconfig", "kubeconfig-*"), "a kubeconfig"),
     ((".dockercfg", ".dockerconfigjson", "dockerconfig.json", ".docker-config.json"), "a login for a registry"),
     ((".netrc", "_netrc", ".git-credentials", ".pypirc", ".npmrc", ".htpasswd", ".pgpass", ".my.cnf"), "a login"),
-    (("*.tfstate", "*.tfstate.*", ".vault-token", ".vault_pass*", "*.agekey"), "a secret"),
+    ((".s3cfg", ".boto", ".mylogin.cnf"), "a login"),
+    (("*.tfstate", "*.tfstate.*", "*.tfvars", ".vault-token", ".vault_pass*", "*.agekey"), "a secret"),
     (
         ("secrets.yaml", "secrets.yml", "secrets.*.yaml", "secrets.*.yml", "*.dec.yaml", "*.dec.yml"),
         "decrypted secrets",
@@ -33,18 +35,37 @@ _HARMLESS = ("*.example", "*.sample", "*.template", "*.dist", "*.pub", "*.tpl")
 _CONTENT = (
     (re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|#)*[A-Za-z0-9+/=]{40}"), "a private key"),
     (re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+(?:Proc-Type|Comment|Version):"), "a private key"),
+    # The same in base64, as Secrets have it: what follows "-----BEGIN ".
+    (
+        re.compile(rb"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJVkFUR|BFQyBQUklWQVRF|BPUEVOU1NIIFBSSVZBVE|BFTkNSWVBURUQg)"),
+        "a private key",
+    ),
+    (re.compile(rb"PuTTY-User-Key-File-\d"), "a private key"),
+    (re.compile(rb"^\s*repositoryformatversion\s*=", re.MULTILINE), _REPOSITORY),
     (re.compile(rb"\bAGE-SECRET-KEY-1[0-9A-Z]{50}"), "a private key"),
     (re.compile(rb"(?m)^\s*(?:client-key-data|client-certificate-data):\s*[A-Za-z0-9+/=]{40}"), "a kubeconfig"),
     (
         re.compile(rb'"auths"\s*:\s*\{[^{}]*\{[^{}]*"(?:auth|password|identitytoken)"\s*:\s*"[^"{]'),
         "a login for a registry",
     ),
-    (re.compile(rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60}|glpat-[A-Za-z0-9_-]{20})"), "a token"),
+    (
+        re.compile(
+            rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60}|gl(?:pat|rt|dt|ptt)-[A-Za-z0-9_-]{20})"
+        ),
+        "a token",
+    ),
+    (re.compile(rb"https://hooks\.slack\.com/services/T\w{8,}/B\w{8,}/\w{20}"), "a token"),
+    (re.compile(rb"\b(?:sk-(?:proj|ant)-[\w-]{40}|dop_v1_[0-9a-f]{64}|SG\.[\w-]{22}\.[\w-]{43})"), "a token"),
     (re.compile(rb"\b(?:xox[abprs]-[A-Za-z0-9-]{20}|npm_[A-Za-z0-9]{36}|hvs\.[A-Za-z0-9_-]{24})"), "a token"),
     (re.compile(rb"\b(?:dckr_pat_[A-Za-z0-9_-]{20}|pypi-AgEI[A-Za-z0-9_-]{50}|sk_live_[A-Za-z0-9]{20})"), "a token"),
     (re.compile(rb"(?i)\baws_secret_access_key\s*[:=]\s*[\"']?[A-Za-z0-9/+]{40}\b"), "an access key"),
-    (re.compile(rb"\bAKIA[0-9A-Z]{16}\b(?!EXAMPLE)"), "an access key"),
+    (re.compile(rb"\bA[KS]IA[0-9A-Z]{16}\b(?!EXAMPLE)"), "an access key"),
     (re.compile(rb"https?://[^\s/:@]+:[^\s/:@{}<>$*]{6,}@[\w.-]+"), "an address with a password"),
+)
+# As YAML or JSON.
+_KUBECONFIG = tuple(
+    re.compile(rb"(?:^|[{,]\s*)\"?" + key, re.MULTILINE)
+    for key in (rb"kind\"?\s*:\s*\"?Config\"?\s*(?:[,}]|$)", rb"clusters\"?\s*:", rb"users\"?\s*:")
 )
 
 
@@ -84,8 +105,7 @@ def _reasons(parts: list[str], content: bytes) -> Iterator[tuple[str, str]]:
         for patterns, why in _NAMES:
             if any(fnmatch.fnmatchcase(last, pattern) for pattern in patterns):
                 yield name, why
-    config = (rb"^kind: Config\s*$", rb"^clusters:", rb"^users:")  # which a template fills in
-    if "templates" not in parts and all(re.search(line, content, re.MULTILINE) for line in config):
+    if "templates" not in parts and all(line.search(content) for line in _KUBECONFIG):  # which a template fills in
         yield name, "a kubeconfig"
     for pattern, why in _CONTENT:
         if pattern.search(content):
