@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from scripts.chart.source import read_chart
 from scripts.core.errors import ChartError, UsageError
 from scripts.core.files import write_atomic
 from scripts.core.git import find_repository
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.core.paths import shown
 from scripts.core.yaml_read import load
 from scripts.workspace import Workspace
@@ -147,8 +146,8 @@ def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, by
                 expected="the folder of a chart, or an empty one",
                 run="name another folder",
             )
-        with tempfile.TemporaryDirectory(prefix=owned("new-chart")) as scratch:
-            made = Path(scratch) / name
+        with temporary("new-chart") as scratch:
+            made = scratch / name
             work.runner.run((work.tools.path("helm"), "create", made))
             values = _values(made)
             for file in sorted(made.rglob("*")):

@@ -9,7 +9,6 @@ import io
 import json
 import re
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -22,7 +21,7 @@ from scripts.chart.manifest_digest import pushed_manifest, sha256
 from scripts.core import files
 from scripts.core.config import Config
 from scripts.core.errors import REFUSED, ChartError
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.core.yaml_read import load_texts
 
 RECORD = "package.json"
@@ -75,8 +74,8 @@ def pack(helm: Helm, chart: Path, epoch: int, given: Given | None = None) -> byt
 
     Raises ChartError with helm's words, or where helm left an incomplete file (a full disk).
     """
-    with tempfile.TemporaryDirectory(prefix=owned("package")) as folder:
-        data = helm.package(chart, Path(folder), epoch=epoch, **(asdict(given) if given else {})).read_bytes()
+    with temporary("package") as folder:
+        data = helm.package(chart, folder, epoch=epoch, **(asdict(given) if given else {})).read_bytes()
     members = read_members(data, "the archive that helm wrote")
     subcharts = {name[: match.end()] for name in members for match in _SUBCHART.finditer(name)}
     if len(subcharts) > 1:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from scripts.chart.objections import POINTER, read_objection, unescaped
 from scripts.core.command import Result, Runner
 from scripts.core.errors import ChartError, CommandFailed, OutputError, ReleaseError, ValuesError, telling
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.core.parallel import BRIEF_GO
 from scripts.core.paths import key_text, line_of, list_item, shown
 from scripts.core.yaml_read import load
@@ -181,12 +180,12 @@ class Helm:
         import yaml
 
         where = self.runner.run([self.path, "env", "HELM_REPOSITORY_CONFIG"], env=_ENVIRONMENT, check=False)
-        with tempfile.TemporaryDirectory(prefix=owned("repositories")) as folder:
-            known = Path(folder) / "repositories.yaml"
+        with temporary("repositories") as folder:
+            known = folder / "repositories.yaml"
             known.touch(mode=0o600)  # the user's may hold passwords
             own = _set_up(Path(where.stdout.strip()), repositories)
             known.write_text(yaml.safe_dump({"apiVersion": "", "repositories": own}), encoding="utf-8")
-            env = {**_ENVIRONMENT, "HELM_REPOSITORY_CONFIG": str(known), "HELM_REPOSITORY_CACHE": folder}
+            env = {**_ENVIRONMENT, "HELM_REPOSITORY_CONFIG": str(known), "HELM_REPOSITORY_CACHE": str(folder)}
             listed = {str(one["url"]).rstrip("/") for one in own}
             for url in repositories:
                 if url.startswith(("http://", "https://")) and url.rstrip("/") not in listed:

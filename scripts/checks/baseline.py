@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from scripts.core.committed import placed, read_committed
 from scripts.core.config import demand_no_login
 from scripts.core.errors import USAGE, ChartError, GitError, RegistryError, telling
 from scripts.core.git import Repository, find_repository
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.core.paths import shown
 from scripts.core.progress import Say
 from scripts.core.semver import is_semver, newest_first, parse, tag_name
@@ -39,8 +38,7 @@ def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
     """
     if "://" in reference:
         demand_no_login(reference, "the earlier chart's address")
-    with tempfile.TemporaryDirectory(prefix=owned("earlier")) as scratch:
-        folder = Path(scratch)
+    with temporary("earlier") as folder:
         if reference.startswith("oci://") or (is_semver(reference) and reference[0] != "v"):
             path = fetch_chart(work, reference, folder)
         elif not reference.startswith(GIT) and (Path(reference) / "Chart.yaml").is_file():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from scripts.chart.objections import POINTER, read_objection
 from scripts.checks.schemas import Kind, Prepared
 from scripts.core.command import Runner
 from scripts.core.errors import CommandFailed
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.core.parallel import BRIEF_GO, workers
 from scripts.core.paths import key_text
 
@@ -128,10 +127,10 @@ class Kubeconform:
 
     def _run(self, texts: Iterable[str], prepared: Prepared, kube_version: str) -> dict[str, list[dict[str, Any]]]:
         """What kubeconform reports about the objects in each text."""
-        with tempfile.TemporaryDirectory(prefix=owned("manifests")) as folder:
+        with temporary("manifests") as folder:
             files: dict[str, str] = {}
             for number, text in enumerate(texts):
-                file = Path(folder) / f"{number}.yaml"
+                file = folder / f"{number}.yaml"
                 file.write_text(text, encoding="utf-8")
                 files[str(file)] = text
             argv: list[str | Path] = [self.path, "-strict", "-verbose", "-output", "json", "-n", "1"]

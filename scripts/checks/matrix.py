@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from scripts.checks.kubeconform import Tolerance
 from scripts.checks.schemas import schemas_of
 from scripts.core.config import Config
 from scripts.core.errors import USAGE, ChartError, ConfigError, ValuesError
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.core.paths import line_of, shown
 from scripts.workspace import Workspace
 
@@ -294,8 +293,8 @@ def renderable(chart: Chart, library: Chart | None) -> Iterator[Path]:
     if library is None:
         yield chart.path
         return
-    with tempfile.TemporaryDirectory(prefix=owned("library")) as scratch:
-        copy = Path(scratch) / chart.path.name
+    with temporary("library") as scratch:
+        copy = scratch / chart.path.name
         packed = f"{library.name}-[v0-9]*.tgz"
         shutil.copytree(chart.path, copy, ignore=shutil.ignore_patterns("Chart.lock", packed))
         shutil.copytree(library.path, copy / "charts" / library.name, dirs_exist_ok=True)

@@ -7,7 +7,6 @@ import http.client
 import json
 import re
 import socket
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from urllib.parse import urlencode
 from scripts.core.command import Runner
 from scripts.core.errors import ApiError, ClusterError
 from scripts.core.interrupt import pause, raise_if_stopped
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.core.waiting import until
 
 _START_DEADLINE = 20.0  # seconds for `kubectl proxy` to listen
@@ -135,10 +134,10 @@ def open_transport(kubectl: Path, runner: Runner, login: Login) -> Iterator[Tran
     kubectl does the login, so that certificates, tokens and credential plugins all work. Raises ClusterError
     when it cannot start, for example where there is no such context.
     """
-    with tempfile.TemporaryDirectory(prefix=owned("api")) as folder:
-        path = Path(folder, "api.sock")
+    with temporary("api") as folder:
+        path = folder / "api.sock"
         argv = [str(kubectl), "proxy", f"--unix-socket={path}", *login.flags("--context")]
-        with runner.start(argv, log=Path(folder, "proxy.log")) as proxy:
+        with runner.start(argv, log=folder / "proxy.log") as proxy:
             until(
                 lambda: _listens(path) or not proxy.running(),
                 what="kubectl proxy to listen",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from scripts.core.command import Runner
 from scripts.core.errors import EngineError
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.core.parallel import workers
 
 # Remembers on a node which image of the engine (its id) a name stands for: a tag can be moved, and moved back.
@@ -29,8 +28,8 @@ def load_images(references: Iterable[str], nodes: Sequence[str], runner: Runner,
         needed = tuple(sorted({reference for lacking in missing.values() for reference in lacking}))
         if not needed:
             return ()
-        with tempfile.TemporaryDirectory(prefix=owned("images")) as folder:
-            archive = Path(folder, "images.tar")
+        with temporary("images") as folder:
+            archive = folder / "images.tar"
             runner.run(("docker", "save", f"--output={archive}", *needed), deadline=deadline)
             behind = [node for node in nodes if missing[node]]
             list(pool.map(lambda node: _import(node, archive, needed, wanted, runner, deadline), behind))

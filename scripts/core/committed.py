@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core.errors import USAGE, GitError
 from scripts.core.git import LINK, SUBMODULE, Entry, Repository, find_repository
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 
 _DEEPEST = 40  # links on the way to one file, as the system has it
 
@@ -171,9 +170,9 @@ def _kept(files: Iterable[_File]) -> dict[_File, bytes]:
 def _checked_out(files: Iterable[_File]) -> dict[_File, bytes]:
     found = {}
     for (repository, commit), some in _by_commit(files).items():
-        with tempfile.TemporaryDirectory(prefix=owned("checkout")) as scratch:
-            repository.checkout(commit, sorted({file.path for file in some}), Path(scratch))
-            found.update({file: (Path(scratch) / file.path).read_bytes() for file in some})
+        with temporary("checkout") as scratch:
+            repository.checkout(commit, sorted({file.path for file in some}), scratch)
+            found.update({file: (scratch / file.path).read_bytes() for file in some})
     return found
 
 

@@ -7,14 +7,13 @@ import os
 import posixpath
 import re
 import shlex
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from scripts.core.command import Result, Runner
 from scripts.core.errors import SAME_COMMAND, TOOL, USAGE, CommandFailed, CommandTimeout, GitError, ToolError
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 
 LINK, SUBMODULE = "120000", "160000"  # modes in a tree
 # Messages in English, since some are read here; the repository is the one around the path we give, also inside a git
@@ -194,7 +193,7 @@ class Repository:
 
     def checkout(self, revision: str, paths: Sequence[str], into: Path) -> None:
         """Write the files `paths` of a commit below `into` as a checkout of it would. Raises GitError."""
-        with tempfile.TemporaryDirectory(prefix=owned("index")) as scratch:
+        with temporary("index") as scratch:
             env = {"GIT_INDEX_FILE": f"{scratch}/index", "GIT_WORK_TREE": str(into)}
             self._git("-c", "core.sparseCheckout=false", "read-tree", revision, env=env)
             names = "".join(f"{path}\0" for path in paths)
@@ -343,7 +342,7 @@ class Repository:
         Raises GitError where the branch is checked out, or has moved meanwhile.
         """
         self.demand_free(branch)
-        with tempfile.TemporaryDirectory(prefix=owned("index")) as scratch:
+        with temporary("index") as scratch:
             env = {"GIT_INDEX_FILE": f"{scratch}/index"}
             self._git("read-tree", *([head] if head else ["--empty"]), env=env)
             for path, data in files.items():
@@ -409,8 +408,8 @@ class Repository:
         if self._git("config", "--type=bool", "--get", key, check=False).stdout.strip() != "true":
             return
         objects = str(self._place("--git-path", "objects"))
-        with tempfile.TemporaryDirectory(prefix=owned("signing")) as scratch:
-            env = {"GIT_OBJECT_DIRECTORY": scratch, "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects}
+        with temporary("signing") as scratch:
+            env = {"GIT_OBJECT_DIRECTORY": str(scratch), "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects}
             words = ("commit-tree", "--gpg-sign", "-m", "trial", "HEAD^{tree}")
             result = self._git(*words, check=False, env=env, deadline=300)
         if result.status != 0:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.core.files import sha256
@@ -20,6 +22,13 @@ def mark() -> str:
 def owned(what: str) -> str:
     """What the name of a temporary folder of this process begins with."""
     return f"gati-{what}-{mark()}-"
+
+
+@contextlib.contextmanager
+def temporary(what: str) -> Iterator[Path]:
+    """A temporary folder of this process, gone after the block."""
+    with tempfile.TemporaryDirectory(prefix=owned(what)) as folder:
+        yield Path(folder)
 
 
 def orphaned(owner: str) -> bool:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import as_completed
 from dataclasses import dataclass
-from pathlib import Path
 
 from scripts.chart.source import read_chart
 from scripts.cluster.api import connect
@@ -23,7 +21,7 @@ from scripts.core.config import Config
 from scripts.core.errors import ConfigError
 from scripts.core.files import write_atomic
 from scripts.core.interrupt import interruptible, put_right
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.core.parallel import workers
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
@@ -96,7 +94,7 @@ def run(work: Workspace, options: Options) -> Report:
             work.board.expect(name, usual.get(name))
         for name in (*SCENARIOS, "values"):  # what an earlier run left
             shutil.rmtree(folder / name, ignore_errors=True)
-        workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=owned(_FOLDER))))
+        workplace = stack.enter_context(temporary(_FOLDER))
         chart = read_chart(work.config.chart)
         packaged = package(work.config, chart, work.helm, work.say)
         files = carried_values(packaged.path, _SETS, workplace / "values")

@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
@@ -32,7 +31,7 @@ from scripts.core.errors import ChartError, ConfigError, FindingsError, ReleaseE
 from scripts.core.files import write_atomic
 from scripts.core.git import find_repository
 from scripts.core.interrupt import interruptible, put_right, stopped
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.progress import Board, Say, silent
@@ -178,8 +177,8 @@ def foreseen(work: Workspace, options: Options) -> list[str]:
             changes=(),
             knows=lambda _: False,
         )
-        with tempfile.TemporaryDirectory(prefix=owned("e2e")) as folder:
-            (overlay := Path(folder) / "values.json").write_text(json.dumps(given))
+        with temporary("e2e") as folder:
+            (overlay := folder / "values.json").write_text(json.dumps(given))
             first = next(iter(values_sets(chart).values()))
             text = work.helm.template(
                 chart.path,
@@ -217,7 +216,7 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
             shutil.rmtree(folder / name, ignore_errors=True)
         for name in (REPORT.name, JUNIT):
             (folder / name).unlink(missing_ok=True)
-        workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=owned("e2e"))))
+        workplace = stack.enter_context(temporary("e2e"))
         charts = stack.enter_context(_published(work, options, workplace))
         own = on
         if own is None and not options.context:

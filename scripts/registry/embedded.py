@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import socket
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from scripts.core.command import Process, Runner
 from scripts.core.config import Config
 from scripts.core.errors import REFUSED, RegistryError, ReleaseError
 from scripts.core.files import sha256, write_atomic
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.core.progress import Say
 from scripts.core.waiting import locked, until
 from scripts.registry.client import connect, holds_referrers
@@ -157,9 +156,9 @@ def _serving(folder: Path, work: Workspace, port: int, lock_deadline: float) -> 
     import requests
 
     say, binary = work.say, work.tools.path("crane")
-    with _owned(folder, say, lock_deadline), tempfile.TemporaryDirectory(prefix=owned("registry")) as scratch:
+    with _owned(folder, say, lock_deadline), temporary("registry") as scratch:
         _sweep(folder)
-        log = Path(scratch) / "registry.log"
+        log = scratch / "registry.log"
         argv: list[str | Path] = [binary, "registry", "serve", "--disk", folder, "--address", f"127.0.0.1:{port}"]
         with work.runner.start(argv, log=log) as process, requests.Session() as session:
             session.trust_env = False

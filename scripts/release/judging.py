@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from scripts.chart.source import Chart, read_chart
 from scripts.checks.baseline import last_version
 from scripts.core.edits import FRESH
 from scripts.core.errors import PartError
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.judge.judge import judge
 from scripts.judge.reason import Level
 from scripts.judge.verdict import Verdict, demand_enough, line
@@ -97,8 +96,8 @@ def served(work: Workspace, registry: Registry | None) -> Workspace:
 @contextlib.contextmanager
 def edited(chart: Chart, bump: Bump) -> Iterator[Chart]:
     """A copy of the chart that has the edits of `bump`, gone after the block."""
-    with tempfile.TemporaryDirectory(prefix=owned("judged")) as scratch:
-        folder = f"{scratch}/{chart.path.name}"
+    with temporary("judged") as scratch:
+        folder = scratch / chart.path.name
         fresh = shutil.ignore_patterns(FRESH.format("*"))
 
         def ignored(at: str, names: list[str]) -> set[str]:
@@ -108,7 +107,7 @@ def edited(chart: Chart, bump: Bump) -> Iterator[Chart]:
             return odd | fresh(at, names)
 
         shutil.copytree(chart.path, folder, ignore=ignored, ignore_dangling_symlinks=True)
-        copy = read_chart(type(chart.path)(folder))
+        copy = read_chart(folder)
         for edit in bump.edits:
             if edit.path.is_relative_to(chart.path.resolve()):
                 (copy.path / edit.path.relative_to(chart.path.resolve())).write_bytes(edit.after)

@@ -8,7 +8,6 @@ import os
 import posixpath
 import shlex
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from scripts.core.committed import Committed, placed, read_committed
 from scripts.core.config import Config
 from scripts.core.errors import ChartError, telling
 from scripts.core.git import LINK, Entry, Repository, find_repository
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.core.paths import shown
 
 _ANY_TIME = 315532800  # seconds since 1970; of archives that are compared and thrown away
@@ -158,12 +157,12 @@ def committed_copy(
 ) -> Iterator[Copy]:
     """The chart and the changelog of `config` as `commit` holds them with the content `edits` laid over."""
     held = read_committed(repository, commit, config.chart)
-    with tempfile.TemporaryDirectory(prefix=owned("committed")) as scratch:
-        folder = held.write(placed(repository.root, config.chart, Path(scratch)))
+    with temporary("committed") as scratch:
+        folder = held.write(placed(repository.root, config.chart, scratch))
         if config.changelog.is_relative_to(config.chart):
             changelog = folder / config.changelog.relative_to(config.chart)
         else:
-            (apart := Path(scratch) / f".{config.changelog.name}.committed").mkdir()
+            (apart := scratch / f".{config.changelog.name}.committed").mkdir()
             changelog = apart / config.changelog.name
             if config.changelog.is_relative_to(repository.root):
                 content = repository.file_at(commit, config.changelog)

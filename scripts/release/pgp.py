@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from scripts.chart.manifest_digest import sha256 as digest_of
 from scripts.core.command import SIGNING_PASSWORDS
 from scripts.core.errors import CommandFailed, ConfigError, ReleaseError, ToolError
 from scripts.core.files import sha256, write_atomic
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.workspace import Workspace
 
 _NAMED = re.compile(r"^  ?(?P<name>\S+\.tgz): sha256:(?P<sha256>[0-9a-f]{64})\s*$", re.MULTILINE)
@@ -30,8 +29,8 @@ def make_prov(work: Workspace, package: Package, archive: bytes, environ: Mappin
     (chart_yaml, *_), _ = chart_metadata(archive, package.path.name)
     text = f"{chart_yaml.decode().rstrip()}\n\n...\nfiles:\n  {package.path.name}: sha256:{package.sha256}\n"
     password = next((environ[name] for name in SIGNING_PASSWORDS if name in environ), None)
-    with tempfile.TemporaryDirectory(prefix=owned("pgp")) as scratch:
-        file, made = Path(scratch, "message"), Path(scratch, "message.asc")
+    with temporary("pgp") as scratch:
+        file, made = scratch / "message", scratch / "message.asc"
         file.write_text(text, encoding="utf-8")
         argv: list[str | Path] = [
             "gpg",
@@ -83,10 +82,10 @@ def fault_of_prov(work: Workspace, archive: bytes, name: str, prov: bytes, keyri
         return ""
     if not Path(keyring).is_file():
         raise ConfigError(f"there is no key at {keyring}", expected="--keyring with what gpg --export writes")
-    with tempfile.TemporaryDirectory(prefix=owned("pgp")) as scratch:
-        file = Path(scratch, name)
+    with temporary("pgp") as scratch:
+        file = scratch / name
         file.write_bytes(archive)
-        Path(scratch, f"{name}.prov").write_bytes(prov)
+        (scratch / f"{name}.prov").write_bytes(prov)
         try:
             work.helm.verify(file, Path(keyring))
         except ReleaseError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ from scripts.core.errors import (
 )
 from scripts.core.files import sha256
 from scripts.core.interrupt import pause
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.core.progress import Say, silent
 from scripts.registry.client import LAG, Client, Found, connect
 from scripts.registry.credentials import login_address
@@ -234,11 +233,11 @@ def push(client: Client, archive: Path, epoch: int, helm: Helm, prov: bytes | No
     Raises CommandFailed, CommandTimeout.
     """
     registry = client.registry
-    with tempfile.TemporaryDirectory(prefix=owned("push")) as folder:  # without a .prov that lies beside the archive
-        copy, logins = Path(folder, archive.name), Path(folder, "config.json")
+    with temporary("push") as folder:  # without a .prov that lies beside the archive
+        copy, logins = folder / archive.name, folder / "config.json"
         shutil.copyfile(archive, copy)
         if prov is not None:
-            Path(folder, f"{archive.name}.prov").write_bytes(prov)
+            (folder / f"{archive.name}.prov").write_bytes(prov)
         os.utime(copy, (epoch, epoch))  # which helm writes into the manifest
         logins.touch(mode=0o600)
         logins.write_text(_logins(registry), encoding="utf-8")
@@ -309,16 +308,16 @@ def _differences(client: Client, reference: Reference, ours: bytes, helm: Helm) 
 def _rendered(theirs: bytes, ours: bytes, helm: Helm) -> Iterator[str]:
     """The objects that differ, for each values file that either archive has."""
     newest = _newest_for_both(theirs, ours)
-    with tempfile.TemporaryDirectory(prefix=owned("compare")) as folder:
+    with temporary("compare") as folder:
         sides = []
         for side, data in (("theirs", theirs), ("ours", ours)):
-            archive = Path(folder) / f"{side}.tgz"
+            archive = folder / f"{side}.tgz"
             archive.write_bytes(data)
             files = {}
             for name, content in read_members(data, f"{side}.tgz").items():
                 short = name.split("/", 1)[-1]
                 if "/" not in short and short.startswith("values") and short.endswith(".yaml"):
-                    files[short] = Path(folder) / f"{side}-{short}"
+                    files[short] = folder / f"{side}-{short}"
                     files[short].write_bytes(content)
             sides.append((archive, files))
         (old, old_files), (new, new_files) = sides

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from scripts.chart.source import read_chart
 from scripts.core.config import Config, demand_no_login
 from scripts.core.errors import FINDING, ChartError, GitError
 from scripts.core.git import cloned
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.release.origin import origin_of
 from scripts.release.package import build
 from scripts.workspace import Workspace
@@ -29,8 +28,8 @@ def rebuilt(work: Workspace, url: str, commit: str, definition: Mapping[str, Any
     helm, ours = str(internal["tools"].get("helm")), work.tools.version("helm")
     notes = [f"it was packed by helm {helm}, and here it is {ours}"] if helm != ours else []
     demand_no_login(url, "the address in the provenance")
-    with tempfile.TemporaryDirectory(prefix=owned("rebuild")) as scratch:
-        root = Path(scratch).resolve() / "clone"
+    with temporary("rebuild") as scratch:
+        root = scratch.resolve() / "clone"
         repository = cloned(url, commit, root, work.runner)
         if lacking := repository.fetch_submodules():
             notes.append(f"its submodules cannot be fetched: {lacking}")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import Package, chart_metadata, read_members, unpack
@@ -19,7 +17,7 @@ from scripts.checks.render import render
 from scripts.checks.schemas import schemas_of
 from scripts.core.errors import ChartError, ValuesError
 from scripts.core.files import sha256
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.judge.images import parts
 from scripts.workspace import Workspace
 
@@ -95,8 +93,8 @@ def rendered_images(
     """
     images: dict[str, list[str]] = {}
     refused: dict[str, str] = {}
-    with tempfile.TemporaryDirectory(prefix=owned("sbom")) as scratch:
-        folder = unpack(archive, Path(scratch))
+    with temporary("sbom") as scratch:
+        folder = unpack(archive, scratch)
         chart = read_chart(folder, tuple(name for name in sets if name != _NO_FILE))
         plan = make_plan(chart, schemas_of(work.having(**_NEUTRAL)).minors(), kube_versions=minors)
         ends = tuple(dict.fromkeys((*plan.kube_versions[:1], *plan.kube_versions[-1:])))
@@ -110,7 +108,7 @@ def rendered_images(
                 try:
                     rendered = render(replace(way, values=(values,)), work)
                 except (ChartError, ValuesError) as error:
-                    refused[values.name] = error.message.replace(scratch, "").splitlines()[0]
+                    refused[values.name] = error.message.replace(str(scratch), "").splitlines()[0]
                     continue
                 objects = (document.data for one in rendered.renders for document in one.manifests)
                 found = {image for data in objects for image in _images(data)} | (found or set())
@@ -166,10 +164,10 @@ def _image(image: str, sets: Sequence[str]) -> dict[str, Any]:
 
 def _subcharts(members: Mapping[str, bytes], root: str) -> Iterator[dict[str, Any]]:
     """The charts in the archive, those that are packed as archives too; where they come from, as Chart.yaml says."""
-    with tempfile.TemporaryDirectory(prefix=owned("sbom")) as scratch:
+    with temporary("sbom") as scratch:
         own = next(name for name in members if name.count("/") == 1 and name.endswith("/Chart.yaml"))
-        (Path(scratch) / "Chart.yaml").write_bytes(members[own])
-        places = {one.name: one.repository for one in dependencies(read_chart(Path(scratch)))}
+        (scratch / "Chart.yaml").write_bytes(members[own])
+        places = {one.name: one.repository for one in dependencies(read_chart(scratch))}
     for name, data in sorted(members.items()):
         if name.count("/") == 2 and "/charts/" in name and name.endswith(".tgz"):
             _, metadata = chart_metadata(data, name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import Any
 from scripts.core.command import SIGNING_PASSWORDS
 from scripts.core.config import Config
 from scripts.core.errors import CommandFailed, ConfigError, ReleaseError, ToolError
-from scripts.core.owner import owned
+from scripts.core.owner import temporary
 from scripts.registry.referrers import BUNDLE_PREDICATE, Attachment
 from scripts.release.statements import MEDIA_TYPE, STATEMENT_TYPE
 from scripts.workspace import Workspace
@@ -104,8 +103,8 @@ def sign(work: Workspace, statement: bytes, predicate_type: str, environ: Mappin
     how = () if key == KEYLESS else ("--key", key, *_OFFLINE)
     env = {key.removeprefix(_ENV): environ[key.removeprefix(_ENV)]} if key.startswith(_ENV) else {}
     password = next((environ[name] for name in SIGNING_PASSWORDS if name in environ), "")
-    with tempfile.TemporaryDirectory(prefix=owned("sign")) as scratch:
-        told, bundle = Path(scratch, "statement.json"), Path(scratch, "bundle.json")
+    with temporary("sign") as scratch:
+        told, bundle = scratch / "statement.json", scratch / "bundle.json"
         told.write_bytes(statement)
         argv: list[str | Path] = [
             work.tools.path("cosign"),
@@ -168,8 +167,8 @@ def fault_of(work: Workspace, signed: Signed, digest: str, trust: Trust) -> str:
         how += ["--certificate-identity", trust.identity, "--certificate-oidc-issuer", trust.issuer]
     if trust.root:
         how += ["--trusted-root", trust.root]
-    with tempfile.TemporaryDirectory(prefix=owned("verify")) as scratch:
-        bundle = Path(scratch, "bundle.json")
+    with temporary("verify") as scratch:
+        bundle = scratch / "bundle.json"
         bundle.write_bytes(signed.content)
         about = ["--type", signed.predicate_type, "--digest", digest.removeprefix("sha256:"), "--digestAlg", "sha256"]
         argv: list[str | Path] = [
