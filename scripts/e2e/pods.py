@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from scripts.chart.pods import selects
 from scripts.cluster.kind import ZONE_LABEL
 from scripts.cluster.objects import Object, container_statuses, event_time, open_ports
 from scripts.core.errors import ApiError
 from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand, takes
-from scripts.e2e.reach import selects
 from scripts.rollout.cause import first_line
 from scripts.rollout.diagnose import container_of, ended_for
 
@@ -68,13 +68,10 @@ def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
             killed = ended_for(own, container)
             if killed and (uid, container) not in told:
                 lines.append(f"container {container} of pod {name} {killed}")
-        broken = [event for event in own if event.get("reason") == "FailedPreStopHook" or _cannot_run(event)]
+        absent = [one for one in own if one.get("reason") == "Unhealthy" and _ABSENT.search(one.get("message", ""))]
+        broken = [*absent, *(one for one in own if one.get("reason") == "FailedPreStopHook")]
         lines += sorted({f"pod {name}: {event['reason']}: {first_line(event.get('message', ''))}" for event in broken})
     return lines
-
-
-def _cannot_run(event: Object) -> bool:
-    return event.get("reason") == "Unhealthy" and _ABSENT.search(event.get("message", "")) is not None
 
 
 def stale_mounts(pods: Iterable[Object]) -> str:

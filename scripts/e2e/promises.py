@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.chart.manifests import Document
+from scripts.chart.pods import PULL_SECRETS, referred, selects
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object, conditions, is_passing, labels_of, open_ports
 from scripts.core.errors import ApiError, ClusterError, ConfigError
 from scripts.core.waiting import until
 from scripts.e2e.discover import WORKLOADS
 from scripts.e2e.lab import Lab
-from scripts.e2e.reach import Place, allowed, guards, selects
+from scripts.e2e.reach import Place, allowed, guards
 from scripts.e2e.report import Broken
 from scripts.e2e.subject import answer
 
@@ -524,7 +525,10 @@ def rights_fit(lab: Lab, objects: str) -> str:
     """A component may read the configuration that it uses, may do nothing else, and has no token it did not ask for."""
     bound = _rules(lab, objects)
     told = []
-    for account, pods in _by_account(lab.pods(objects)).items():
+    by_account: dict[str, list[Object]] = {}
+    for pod in lab.pods(objects):
+        by_account.setdefault(pod["spec"].get("serviceAccountName", "default"), []).append(pod)
+    for account, pods in by_account.items():
         for pod in pods:
             volumes = pod["spec"].get("volumes", ())
             tokens = [
@@ -555,21 +559,15 @@ def rights_fit(lab: Lab, objects: str) -> str:
                 )
         for resource, names in used.items():
             for name in sorted(names):
-                allowed = _may(lab.api, objects, account, resource, name)
+                asked = {"namespace": objects, "verb": "get", "resource": resource, "name": name}
+                review = {"user": f"system:serviceaccount:{objects}:{account}", "resourceAttributes": asked}
                 demand(
-                    allowed,
+                    lab.api.may("LocalSubjectAccessReview", review, objects),
                     f"account {account} may not read {resource} {name}, which its pods use",
                     found="its Roles lack it",
                 )
         told.append(f"{account}: {sum(map(len, used.values()))} objects")
     return ", ".join(told)
-
-
-def _by_account(pods: Iterable[Object]) -> dict[str, list[Object]]:
-    found: dict[str, list[Object]] = {}
-    for pod in pods:
-        found.setdefault(pod["spec"].get("serviceAccountName", "default"), []).append(pod)
-    return found
 
 
 def _rules(lab: Lab, namespace: str) -> dict[str, list[tuple[str, Object]]]:
@@ -591,31 +589,5 @@ def _rules(lab: Lab, namespace: str) -> dict[str, list[tuple[str, Object]]]:
 
 def _used(pods: Iterable[Object]) -> dict[str, set[str]]:
     """The ConfigMaps and Secrets that pods use, by resource."""
-    used: dict[str, set[str]] = {"configmaps": set(), "secrets": set()}
-    for pod in pods:
-        spec = pod["spec"]
-        for container in (*spec.get("initContainers", ()), *spec["containers"]):
-            for source in container.get("envFrom", ()):
-                used["configmaps"].add(source.get("configMapRef", {}).get("name"))
-                used["secrets"].add(source.get("secretRef", {}).get("name"))
-            for variable in container.get("env", ()):
-                source = variable.get("valueFrom", {})
-                used["configmaps"].add(source.get("configMapKeyRef", {}).get("name"))
-                used["secrets"].add(source.get("secretKeyRef", {}).get("name"))
-        for volume in spec.get("volumes", ()):
-            for source in (volume, *volume.get("projected", {}).get("sources", ())):
-                used["configmaps"].add(source.get("configMap", {}).get("name"))
-                secret = source.get("secret", {})
-                used["secrets"].add(secret.get("secretName", secret.get("name")))
-    return {resource: {name for name in names if name} for resource, names in used.items()}
-
-
-def _may(api: Api, namespace: str, account: str, resource: str, name: str) -> bool:
-    attributes = {"namespace": namespace, "verb": "get", "resource": resource, "name": name}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "LocalSubjectAccessReview",
-        "metadata": {"namespace": namespace},
-        "spec": {"user": f"system:serviceaccount:{namespace}:{account}", "resourceAttributes": attributes},
-    }
-    return bool(api.create(review)["status"].get("allowed"))
+    named = {(one.kind, one.name) for pod in pods for one in referred(pod["spec"]) if one.how != PULL_SECRETS}
+    return {f"{kind.lower()}s": {name for of, name in named if of == kind} for kind in ("ConfigMap", "Secret")}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.chart.pods import selects
 from scripts.cluster.objects import labels_of, open_ports
 
 Labels = Mapping[str, str]
@@ -23,7 +24,6 @@ class Place:
 
     @classmethod
     def of(cls, pod: Mapping[str, Any], namespace: str) -> Place:
-        """The place of a pod in `namespace`."""
         return cls(labels_of(pod), namespace, open_ports([pod]))
 
 
@@ -85,25 +85,7 @@ def _is_peer(given: Mapping[str, Any], namespace: str, peer: Place) -> bool:
     return space and selects(given.get("podSelector"), peer.labels)
 
 
-def selects(selector: Mapping[str, Any] | None, labels: Labels) -> bool:
-    """Whether a label selector selects what has `labels`; one that is empty selects all."""
-    wanted = (selector or {}).get("matchLabels") or {}
-    return all(labels.get(key) == value for key, value in wanted.items()) and all(
-        _holds(term, labels) for term in (selector or {}).get("matchExpressions") or ()
-    )
-
-
 def guards(budget: Mapping[str, Any], labels: Labels) -> bool:
     """Whether a disruption budget is about a pod with `labels`; without a selector it is about none."""
     selector = budget["spec"].get("selector")
     return selector is not None and selects(selector, labels)
-
-
-def _holds(term: Mapping[str, Any], labels: Labels) -> bool:
-    there, value = term["key"] in labels, labels.get(term["key"])
-    return {
-        "In": there and value in term.get("values", ()),
-        "NotIn": value not in term.get("values", ()),
-        "Exists": there,
-        "DoesNotExist": not there,
-    }[term["operator"]]

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from scripts.chart.pods import pod_spec
+
 # What may be left empty or left out with the same meaning. `emptyDir: {}` and `podSelector: {}` are not among them.
 _EMPTY = frozenset(
     {"labels", "annotations", "nodeSelector", "tolerations", "affinity", "imagePullSecrets", "env", "envFrom"}
@@ -113,24 +115,6 @@ def normalised(group: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]
     if isinstance(pod, dict):
         _pod(pod, restart=kind not in ("Job", "CronJob"))
     return item
-
-
-def pod_template(kind: str, data: Mapping[str, Any]) -> Any:
-    """The pod template of a workload: what has `metadata` and `spec`. The object itself for a Pod, None without one."""
-    if kind == "Pod":
-        return data
-    spec = data.get("spec")
-    if kind == "CronJob" and isinstance(spec, Mapping):
-        spec = (spec.get("jobTemplate") or {}).get("spec")
-    template = spec.get("template") if isinstance(spec, Mapping) else None
-    workload = kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob")
-    return template if workload and isinstance(template, Mapping) else None
-
-
-def pod_spec(kind: str, data: Mapping[str, Any]) -> Any:
-    """The pod spec of a workload, None where there is none."""
-    template = pod_template(kind, data)
-    return template.get("spec") if template is not None else None
 
 
 def quantity(value: Any) -> Decimal | None:

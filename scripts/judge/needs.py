@@ -7,16 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scripts.chart.manifests import Document, Identity, Manifests
-from scripts.judge.defaults import pod_spec
+from scripts.chart.pods import NAMES, PULL_SECRETS, REFERENCES, Reference, pod_spec, referred
 from scripts.judge.reason import Reason
 
-_REFERENCES = {
-    "secretName": "Secret", "secretRef": "Secret", "secretKeyRef": "Secret", "secret": "Secret",
-    "configMap": "ConfigMap", "configMapRef": "ConfigMap", "configMapKeyRef": "ConfigMap",
-    "persistentVolumeClaim": "PersistentVolumeClaim",
-}  # fmt: skip
-_NAMES = {"priorityClassName": "PriorityClass", "runtimeClassName": "RuntimeClass"}
-_NAMES |= {"serviceAccountName": "ServiceAccount"}
 _EVERYWHERE = re.compile(
     r"^(kube-root-ca\.crt|openshift-service-ca\.crt|istio-ca-root-cert|default|system-(node|cluster)-critical|)$"
 )
@@ -52,53 +45,27 @@ def _lacking(manifests: Manifests) -> Iterator[tuple[Identity, str]]:
             held = (one.data.get(part) for part in ("data", "binaryData", "stringData"))
             made[one.kind, one.name] = {str(key) for part in held if isinstance(part, Mapping) for key in part}
     for one in manifests:
-        for kind, name, key in _asked(pod_spec(one.kind, dict(one.data))) if not one.hook else ():
-            if (keys := made.get((kind, name))) and key not in keys:
-                yield one.identity, f"{kind}/{name} {key}"
-
-
-def _asked(node: Any) -> Iterator[tuple[str, str, str]]:
-    """Kind, name and key of what environment variables and volumes take from ConfigMaps and Secrets."""
-    if isinstance(node, list):
-        for value in node:
-            yield from _asked(value)
-    elif isinstance(node, dict):
-        for field, value in node.items():
-            if _REFERENCES.get(field) not in ("ConfigMap", "Secret") or not isinstance(value, dict):
-                yield from _asked(value)
-            elif value.get("optional") is not True:
-                name = str(value.get("name") or value.get("secretName"))
-                for item in value.get("items") or [value]:
-                    if isinstance(item, dict) and "key" in item:
-                        yield _REFERENCES[field], name, str(item["key"])
+        for need in _required(one) if not one.hook else ():
+            keys = made.get((need.kind, need.name))
+            yield from (
+                (one.identity, f"{need.kind}/{need.name} {key}") for key in need.keys if keys and key not in keys
+            )
 
 
 def _needs(document: Document) -> tuple[Need, ...]:
-    found = dict.fromkeys(_referred(pod_spec(document.kind, dict(document.data))))
+    found = dict.fromkeys((one.kind, one.name) for one in _required(document))
     return tuple(need for need in found if not _EVERYWHERE.match(need[1]))
 
 
-def _referred(node: Any) -> Iterator[Need]:
-    """What a pod spec refers to and cannot do without."""
-    if isinstance(node, list):
-        for item in node:
-            yield from _referred(item)
-    elif isinstance(node, dict):
-        for key, value in node.items():
-            kind = _REFERENCES.get(key)
-            if key in _NAMES and isinstance(value, str):
-                yield _NAMES[key], value
-            if kind is None or not isinstance(value, Mapping):
-                yield from _referred(value)
-            elif value.get("optional") is not True:
-                name = value.get("name") or value.get("secretName") or value.get("claimName")
-                if isinstance(name, str):
-                    yield kind, name
+def _required(document: Document) -> list[Reference]:
+    """What the pods of a workload name and do not start without."""
+    found = referred(pod_spec(document.kind, document.data))
+    return [one for one in found if not one.optional and one.how != PULL_SECRETS]
 
 
 def _texts(document: Document) -> list[str]:
     """All texts of an object but the references of its pods: who spells a name there makes what it names."""
-    pods = pod_spec(document.kind, dict(document.data)) is not None
+    pods = pod_spec(document.kind, document.data) is not None
     found: list[str] = []
 
     def read(node: Any) -> None:
@@ -109,7 +76,7 @@ def _texts(document: Document) -> list[str]:
                 read(item)
         elif isinstance(node, Mapping):
             for key, value in node.items():
-                if not (pods and (key in _REFERENCES or key in _NAMES)):
+                if not (pods and (key in REFERENCES or key in NAMES)):
                     read(value)
 
     read({key: value for key, value in document.data.items() if key != "metadata"})

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, Manifests
-from scripts.judge.defaults import pod_spec, pod_template
+from scripts.chart.pods import pod_spec, pod_template
 from scripts.judge.reason import Level
 
 Found = tuple[Level, str, Any, Any, str]

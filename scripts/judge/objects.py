@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, FieldChange, Manifests, changes
+from scripts.chart.pods import pod_spec
 from scripts.judge import definitions, immutable, network, rights
-from scripts.judge.defaults import BUILT_IN, normalised, pod_spec, quantity
+from scripts.judge.defaults import BUILT_IN, normalised, quantity
 from scripts.judge.fields import judge_field
 from scripts.judge.needs import judge_needs
 from scripts.judge.noise import Noise

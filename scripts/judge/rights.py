@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from scripts.chart.manifests import Document, Manifests
-from scripts.judge.defaults import pod_spec
+from scripts.chart.pods import pod_spec
 from scripts.judge.reason import Reason
 
 GROUP = "rbac.authorization.k8s.io"

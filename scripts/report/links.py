@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.chart.manifests import Manifests
+from scripts.chart.pods import pod_spec, pod_template, referred, selects
 
 Key = tuple[str, str]  # kind and name
 
@@ -54,7 +55,6 @@ class Picture:
     links: tuple[Link, ...]
 
     def record(self) -> dict[str, Any]:
-        """As JSON."""
         return {
             "nodes": [
                 {"kind": node.key[0], "name": node.key[1], "column": node.column, "row": node.row,
@@ -110,17 +110,21 @@ def _links(data: Mapping[str, Any], manifests: Manifests) -> Iterator[Link]:
     kind, spec = str(data.get("kind")), _map(data.get("spec"))
     source = (kind, str(_map(data.get("metadata")).get("name")))
     if kind in WORKLOADS:
-        yield from _of_pod(source, _template(data))
+        for one in referred(pod_spec(kind, data)):
+            if one.kind != "RuntimeClass":
+                yield Link(source, (one.kind, one.name), one.how)
     for how, target in _named(kind, data, spec):
         if target[1]:
             yield Link(source, target, how)
     for how, selector, kinds in _selectors(kind, spec):
-        for one in manifests:
-            labels = _map(
-                _map((_template(one.data) if one.kind in WORKLOADS else one.data).get("metadata")).get("labels")
-            )
-            if one.kind in kinds and _chooses(selector, labels):
-                yield Link(source, (one.kind, one.name), how)
+        terms = {
+            "matchLabels": _map(selector.get("matchLabels")),
+            "matchExpressions": _maps(selector.get("matchExpressions")),
+        }
+        for other in manifests:
+            chosen = pod_template(other.kind, other.data) if other.kind in WORKLOADS else other.data
+            if other.kind in kinds and selects(terms, _map(_map(_map(chosen).get("metadata")).get("labels"))):
+                yield Link(source, (other.kind, other.name), how)
 
 
 def _named(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[tuple[str, Key]]:
@@ -161,61 +165,6 @@ def _selectors(kind: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, Mappin
         yield "selector", _map(spec.get("selector")), WORKLOADS
     elif kind == "ServiceMonitor":
         yield "selector", _map(spec.get("selector")), ("Service",)
-
-
-def _chooses(selector: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
-    if any(labels.get(key) != value for key, value in _map(selector.get("matchLabels")).items()):
-        return False
-    for rule in _maps(selector.get("matchExpressions")):
-        key, values = str(rule.get("key")), rule.get("values") or ()
-        held = {
-            "In": labels.get(key) in values,
-            "NotIn": labels.get(key) not in values,
-            "Exists": key in labels,
-            "DoesNotExist": key not in labels,
-        }
-        if not held.get(str(rule.get("operator")), False):
-            return False
-    return True
-
-
-def _template(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The pod, or the template of pods, of a workload."""
-    if data.get("kind") == "Pod":
-        return data
-    spec = _map(data.get("spec"))
-    if data.get("kind") == "CronJob":
-        spec = _map(_map(spec.get("jobTemplate")).get("spec"))
-    return _map(spec.get("template"))
-
-
-def _of_pod(source: Key, template: Mapping[str, Any]) -> Iterator[Link]:
-    """What pods use: configuration, secrets, volumes, their account."""
-    spec = _map(template.get("spec"))
-    for kind, field in (("ServiceAccount", "serviceAccountName"), ("PriorityClass", "priorityClassName")):
-        if spec.get(field):
-            yield Link(source, (kind, str(spec[field])), field)
-    for secret in _maps(spec.get("imagePullSecrets")):
-        yield Link(source, ("Secret", str(secret.get("name"))), "imagePullSecrets")
-    for container in (*_maps(spec.get("initContainers")), *_maps(spec.get("containers"))):
-        for entry in _maps(container.get("envFrom")):
-            yield from _used(source, entry, "envFrom", "configMapRef", "secretRef")
-        for entry in _maps(container.get("env")):
-            yield from _used(source, _map(entry.get("valueFrom")), "env", "configMapKeyRef", "secretKeyRef")
-    for volume in _maps(spec.get("volumes")):
-        for entry in (volume, *_maps(_map(volume.get("projected")).get("sources"))):
-            yield from _used(source, entry, "volumes", "configMap", "secret")
-        claim = _map(volume.get("persistentVolumeClaim")).get("claimName")
-        if claim:
-            yield Link(source, ("PersistentVolumeClaim", str(claim)), "volumes")
-
-
-def _used(source: Key, entry: Mapping[str, Any], how: str, config: str, secret: str) -> Iterator[Link]:
-    for kind, field in (("ConfigMap", config), ("Secret", secret)):
-        named = _map(entry.get(field))
-        name = named.get("name") or named.get("secretName")
-        if name:
-            yield Link(source, (kind, str(name)), how)
 
 
 def _map(value: Any) -> Mapping[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from scripts.e2e.reach import Place, allowed, selects
+from scripts.chart.pods import selects
+from scripts.e2e.reach import Place, allowed
 
 FRONT = Place({"app": "front"}, "space", {"http": 8080})
 BACK = Place({"app": "back"}, "space", {"grpc": 50051})

@@ -1,0 +1,91 @@
+"""Owns what every reader of a manifest knows of pods: where their spec is, what it names, and what selects them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# What a pod spec names, by the field: an object that says more of it, or its name alone.
+REFERENCES = {
+    "secretName": "Secret", "secretRef": "Secret", "secretKeyRef": "Secret", "secret": "Secret",
+    "configMap": "ConfigMap", "configMapRef": "ConfigMap", "configMapKeyRef": "ConfigMap",
+    "persistentVolumeClaim": "PersistentVolumeClaim",
+}  # fmt: skip
+NAMES = {
+    "priorityClassName": "PriorityClass",
+    "runtimeClassName": "RuntimeClass",
+    "serviceAccountName": "ServiceAccount",
+}
+PULL_SECRETS = "imagePullSecrets"
+_PLACES = ("env", "envFrom", "volumes")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a pod spec names, in the field or part `how`: which `keys` of it, where some are named, and whether it may
+    be absent.
+    """
+
+    kind: str
+    name: str
+    how: str
+    keys: tuple[str, ...] = ()
+    optional: bool = False
+
+
+def pod_template(kind: str, data: Mapping[str, Any]) -> Any:
+    """The pod template of a workload: what has `metadata` and `spec`. The object itself for a Pod, None without one."""
+    if kind == "Pod":
+        return data
+    spec = data.get("spec")
+    if kind == "CronJob" and isinstance(spec, Mapping):
+        spec = (spec.get("jobTemplate") or {}).get("spec")
+    template = spec.get("template") if isinstance(spec, Mapping) else None
+    workload = kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob")
+    return template if workload and isinstance(template, Mapping) else None
+
+
+def pod_spec(kind: str, data: Mapping[str, Any]) -> Any:
+    """The pod spec of a workload, None where there is none."""
+    template = pod_template(kind, data)
+    return template.get("spec") if template is not None else None
+
+
+def referred(node: Any, how: str = "") -> Iterator[Reference]:
+    """What a pod spec, or a part of it, names."""
+    if isinstance(node, list):
+        for item in node:
+            yield from referred(item, how)
+    elif isinstance(node, Mapping):
+        for field, value in node.items():
+            kind = REFERENCES.get(field)
+            if field in NAMES and isinstance(value, str) and value:
+                yield Reference(NAMES[field], value, field)
+            elif field == PULL_SECRETS and isinstance(value, list):
+                yield from (Reference("Secret", str(one.get("name")), field) for one in value if isinstance(one, dict))
+            elif kind is None or not isinstance(value, Mapping):
+                yield from referred(value, field if field in _PLACES else how)
+            elif name := value.get("name") or value.get("secretName") or value.get("claimName"):
+                items = (item for item in value.get("items") or [value] if isinstance(item, Mapping))
+                keys = tuple(str(item["key"]) for item in items if "key" in item)
+                yield Reference(kind, str(name), how, keys, value.get("optional") is True)
+
+
+def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, Any]) -> bool:
+    """Whether a label selector selects what has `labels`; one that is empty selects all."""
+    wanted = (selector or {}).get("matchLabels") or {}
+    return all(labels.get(key) == value for key, value in wanted.items()) and all(
+        _holds(term, labels) for term in (selector or {}).get("matchExpressions") or ()
+    )
+
+
+def _holds(term: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
+    there, value = term.get("key") in labels, labels.get(str(term.get("key")))
+    held = {
+        "In": there and value in term.get("values", ()),
+        "NotIn": value not in term.get("values", ()),
+        "Exists": there,
+        "DoesNotExist": not there,
+    }
+    return held.get(str(term.get("operator")), False)
