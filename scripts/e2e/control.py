@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from string import Template
 
 from scripts.cluster.api import Api
-from scripts.cluster.objects import Object, is_ready
+from scripts.cluster.objects import Object, address_of, is_ready
 from scripts.core.command import Runner
 from scripts.core.errors import ReleaseError
 from scripts.core.interrupt import pause
+from scripts.core.progress import Say
+from scripts.core.yaml_read import load as load_yaml
 from scripts.e2e.k6 import TIMEOUT, Load, Request, load
 from scripts.e2e.subject import Question
 
@@ -22,33 +25,7 @@ _PORTS = range(21_000, 29_000)  # below those of NodePorts
 _NAME = "control"
 _QUESTION = Question("control", proof="pod", kept_method="POST")
 _READY_DEADLINE = 120.0
-# Answers every request at once, over connections that are kept; Python is what the image that serves as its own has.
-_SERVER = """
-import asyncio, os
-body = b'{"pod":"%s"}' % os.environ["NODE"].encode()
-head = b"HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n" % len(body)
-async def serve(reader, writer):
-    try:
-        while True:
-            request = (await reader.readuntil(b"\\r\\n\\r\\n")).lower()
-            length = request.partition(b"content-length:")[2].split(b"\\r\\n")[0].strip()
-            await reader.readexactly(int(length or 0))
-            last = b"connection: close" in request
-            writer.write(head + (b"Connection: close\\r\\n" if last else b"") + b"\\r\\n" + body)
-            await writer.drain()
-            if last:
-                break
-    except (OSError, EOFError):
-        pass
-    finally:
-        writer.close()
-async def main():
-    server = await asyncio.start_server(serve, os.environ["ADDRESS"], int(os.environ["PORT"]), backlog=1024)
-    await server.serve_forever()
-asyncio.run(main())
-"""
-
-Say = Callable[[str], None]
+_POD = Path(__file__).with_name("control.yaml")
 
 
 class Control:
@@ -108,9 +85,11 @@ def _start(api: Api, namespace: str, nodes: Sequence[Object], image: str, port: 
     # A pod is refused until the namespace has its account.
     account = "the account of a new namespace"
     api.wait(lambda: api.get("ServiceAccount", "default", namespace), what=account, deadline=_READY_DEADLINE)
-    addresses = [_address(node) for node in nodes]
-    for node, address in zip(nodes, addresses, strict=True):
-        api.create(_pod(node["metadata"]["name"], address, image, port), namespace)
+    addresses = [address_of(node) for node in nodes]
+    template = Template(_POD.read_text(encoding="utf-8"))
+    for node, address in zip((node["metadata"]["name"] for node in nodes), addresses, strict=True):
+        words = {"name": f"{_NAME}-{node}"[:253], "node": node, "address": address, "image": image, "port": port}
+        api.create(load_yaml(template.substitute(words)), namespace)
     service = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -129,46 +108,3 @@ def _start(api: Api, namespace: str, nodes: Sequence[Object], image: str, port: 
 
     api.wait(ready, what="the control's servers to run", deadline=_READY_DEADLINE, state=state)
     return [f"http://{address}:{number}/" for number in (port, outside) for address in addresses]
-
-
-def _pod(node: str, address: str, image: str, port: int) -> Object:
-    probe = {"tcpSocket": {"host": address, "port": port}, "periodSeconds": 1, "failureThreshold": 30}
-    container = {
-        "name": _NAME,
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-c", _SERVER],
-        "env": [
-            {"name": "NODE", "value": node},
-            {"name": "ADDRESS", "value": address},
-            {"name": "PORT", "value": str(port)},
-        ],
-        "ports": [{"containerPort": port, "hostPort": port}],
-        "startupProbe": probe,
-        # As much of the processor as a small server asks for: less would let it starve where the chart does not.
-        "resources": {"requests": {"cpu": "100m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "runAsNonRoot": True,
-            "runAsUser": 65532,
-        },
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": f"{_NAME}-{node}"[:253], "labels": {"app": _NAME}},
-        "spec": {
-            "hostNetwork": True,
-            "nodeName": node,
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": 0,
-            "tolerations": [{"operator": "Exists"}],
-            "containers": [container],
-        },
-    }
-
-
-def _address(node: Object) -> str:
-    return str(next(entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"))

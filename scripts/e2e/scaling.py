@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
+from string import Template
 from typing import Any
 
+from scripts.chart.manifests import read_manifests
 from scripts.cluster.objects import Object, conditions
 from scripts.cluster.operators import await_ready
 from scripts.core.errors import ClusterError
@@ -14,28 +17,12 @@ from scripts.e2e import prometheus
 from scripts.e2e.lab import DEFAULT, Lab
 from scripts.e2e.promises import demand
 from scripts.e2e.report import Journal
-from scripts.e2e.scene import BURST, CALM, RESTRICTED, SCALER_DEADLINE, Scene, client, scene
+from scripts.e2e.scene import BURST, CALM, SCALER_DEADLINE, Scene, client, scene
 
 _WINDOW = 300.0  # seconds: the chart's own stabilization window, and its cooldown
 _WAKING = 60.0  # seconds that a request may wait at the door
 _ENOUGH = 300  # requests that the development values are asked
-# What stands in front of the ingress: it counts the demand, and keeps a request until somebody answers it.
-_DOOR_CONFIG = """defaults
-    mode http
-    timeout connect 1s
-    timeout client 75s
-    timeout server 75s
-    retries 60
-    option http-server-close
-frontend gati
-    bind :8080
-    default_backend gati
-backend gati
-    server gati {front}.{namespace}.svc:80
-frontend metrics
-    bind :8405
-    http-request use-service prometheus-exporter if {{ path /metrics }}
-"""
+_DOOR = Path(__file__).with_name("door.yaml")
 
 
 def hpa(lab: Lab, journal: Journal) -> None:
@@ -142,7 +129,8 @@ def _await_scaler(lab: Lab, namespace: str) -> None:
 
     def active() -> bool | None:
         seen[:] = lab.api.list("HorizontalPodAutoscaler", namespace)
-        return True if seen and all(_active(scaler) for scaler in seen) else None
+        told = [conditions(scaler).get("ScalingActive", {}).get("status") for scaler in seen]
+        return True if seen and set(told) == {"True"} else None
 
     lab.api.wait(
         active,
@@ -173,10 +161,6 @@ def _await_measured(lab: Lab, namespace: str) -> str:
     return json.dumps(seen)
 
 
-def _active(scaler: Object) -> bool:
-    return bool(conditions(scaler).get("ScalingActive", {}).get("status") == "True")
-
-
 def _demand_never_fewer(its: Scene, least: int, since: float) -> None:
     fewest = its.fewest(since)
     demand(fewest >= least, "pods were missing on the way", f"never fewer than {least} ready", f"{fewest} at times")
@@ -184,38 +168,9 @@ def _demand_never_fewer(its: Scene, least: int, since: float) -> None:
 
 def _door(lab: Lab, namespace: str) -> list[str]:
     """Put a proxy before the front that counts and keeps requests; where it is reached from outside."""
-    labels = {"app": "door"}
-    config = _DOOR_CONFIG.format(front=lab.question.service, namespace=namespace)
-    container = {
-        "name": "door",
-        "image": lab.door,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["haproxy", "-f", "/door/haproxy.cfg"],
-        "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
-        # Not at the door itself, where it would be counted as demand.
-        "readinessProbe": {"httpGet": {"port": "metrics", "path": "/metrics"}, "periodSeconds": 1},
-        "ports": [{"name": "http", "containerPort": 8080}, {"name": "metrics", "containerPort": 8405}],
-        "volumeMounts": [{"name": "door", "mountPath": "/door"}],
-        "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}},
-    }
-    pod = {
-        "automountServiceAccountToken": False,
-        "containers": [container],
-        "volumes": [{"name": "door", "configMap": {"name": "door"}}],
-    }
-    ports = [{"name": name, "port": number, "targetPort": name} for name, number in (("http", 80), ("metrics", 8405))]
-    template = {"metadata": {"labels": labels}, "spec": pod}
-    meta = {"metadata": {"name": "door", "labels": labels}}
-    for document in (
-        {"apiVersion": "v1", "kind": "ConfigMap", **meta, "data": {"haproxy.cfg": config}},
-        {"apiVersion": "v1", "kind": "Service", **meta}
-        | {"spec": {"type": "NodePort", "selector": labels, "ports": ports}},
-        {"apiVersion": "apps/v1", "kind": "Deployment", **meta}
-        | {"spec": {"selector": {"matchLabels": labels}, "template": template}},
-        {"apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor", **meta}
-        | {"spec": {"selector": {"matchLabels": labels}, "endpoints": [{"port": "metrics", "interval": "5s"}]}},
-    ):
-        lab.api.apply(document, namespace)
+    words = {"front": lab.question.service, "namespace": namespace, "image": lab.door}
+    for document in read_manifests(Template(_DOOR.read_text(encoding="utf-8")).substitute(words)):
+        lab.api.apply(dict(document.data), namespace)
     await_ready(lab.api, "Deployment", namespace, "door")
     service = lab.api.get("Service", "door", namespace) or {}
     number = service["spec"]["ports"][0]["nodePort"]
