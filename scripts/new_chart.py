@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from scripts.chart.source import read_chart
@@ -19,85 +20,12 @@ from scripts.core.yaml_read import load
 from scripts.workspace import Workspace
 
 TOOLKIT = "OWNER/gati-release-toolkit@REVISION"
+_STARTER = Path(__file__).with_name("starter")
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_CONFIG = """\
-# What the toolkit is told of this chart; every key is in its docs/reference.md.
-changelog = "CHANGELOG.md"
-# registry = "oci://ghcr.io/OWNER/charts"  # without it, versions go to a registry on this machine
-
-# What the smoke test has to be told and cannot find in the objects: docs/other-charts.md.
-[e2e]
-"""
 _IGNORED = """
 # For who releases the chart.
 gati.toml
 .github/
-"""
-_CHANGELOG = """\
-# Changelog
-
-The format is [Keep a Changelog 1.1.0](https://keepachangelog.com/en/1.1.0/), and the chart's versions follow
-[Semantic Versioning 2.0.0](https://semver.org/spec/v2.0.0.html).
-
-## [Unreleased]
-
-## [{version}] - {today}
-
-### Added
-
-- The chart
-"""
-_WORKFLOW = """\
-# A pull request is checked and tried on a cluster; a push to main publishes a version that is not out yet.
-name: {name}
-
-on:
-  pull_request:
-  push:
-    branches: [main]
-
-permissions:
-  contents: read
-
-jobs:
-  check:
-    runs-on: ubuntu-24.04
-    timeout-minutes: 60
-    steps:
-      - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1
-        with:
-          fetch-depth: 0
-          persist-credentials: false
-      - uses: {toolkit}
-        with:
-          chart: {chart}
-          run: |
-            lint
-            template
-            kubeconform-check
-            e2e
-            report
-
-  release:
-    if: github.event_name == 'push'
-    needs: check
-    runs-on: ubuntu-24.04
-    timeout-minutes: 30
-    permissions:
-      contents: read
-      packages: write
-    steps:
-      - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1
-        with:
-          fetch-depth: 0
-          persist-credentials: false
-      - uses: {toolkit}
-        with:
-          chart: {chart}
-          registry: oci://ghcr.io/${{{{ github.repository_owner }}}}/charts
-          username: ${{{{ github.actor }}}}
-          password: ${{{{ secrets.GITHUB_TOKEN }}}}
-          run: release --yes
 """
 
 
@@ -155,8 +83,9 @@ def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, by
                     more = _IGNORED.encode() if file.name == ".helmignore" else b""
                     yield path / file.relative_to(made), file.read_bytes() + more
     yield path / ".helmignore", _IGNORED
-    yield path / "gati.toml", _CONFIG
-    yield path / "CHANGELOG.md", _CHANGELOG.format(version=version, today=datetime.datetime.now(datetime.UTC).date())
+    yield path / "gati.toml", _filled("gati.toml")
+    today = datetime.datetime.now(datetime.UTC).date()
+    yield path / "CHANGELOG.md", _filled("CHANGELOG.md", version=version, today=today)
     yield path / "ci" / "default-values.yaml", "# The chart as it is.\n{}\n"
     if isinstance(values.get("replicaCount"), int):
         yield path / "ci" / "replicas-values.yaml", "# Enough that one pod may go.\nreplicaCount: 2\n"
@@ -164,8 +93,13 @@ def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, by
     repository = find_repository(there, work.runner)
     root = repository.root if repository is not None else path
     chart_folder = path.relative_to(root).as_posix() if path.is_relative_to(root) else "."
-    workflow = _WORKFLOW.format(name=name, chart=chart_folder, toolkit=toolkit)
+    workflow = _filled("workflow.yml", name=name, chart=chart_folder, toolkit=toolkit)
     yield root / ".github" / "workflows" / f"{name}.yml", workflow
+
+
+def _filled(name: str, /, **words: object) -> str:
+    """A file to begin with, where `$word` stands for one of `words`."""
+    return Template((_STARTER / name).read_text(encoding="utf-8")).safe_substitute(words)
 
 
 def _values(folder: Path) -> Mapping[str, Any]:

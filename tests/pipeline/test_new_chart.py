@@ -63,5 +63,5 @@ def test_where_no_chart_can_be_is_refused(cli: Cli, tmp_path: Path) -> None:
 def test_its_workflow_pins_what_ours_pins() -> None:
     pinned = re.compile(r"uses: (actions/checkout@\S+ # \S+)")
     ours = set(pinned.findall((ROOT / ".github" / "workflows" / "ci.yml").read_text()))
-    theirs = set(pinned.findall((ROOT / "scripts" / "new_chart.py").read_text()))
+    theirs = set(pinned.findall((ROOT / "scripts" / "starter" / "workflow.yml").read_text()))
     assert theirs == ours
