@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from scripts.core.errors import EngineError
+from scripts.core.progress import Say
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -84,6 +85,27 @@ def pull(engine: DockerClient, reference: str) -> EngineImage:
             found=(error.explanation or str(error)).strip(),
             run="GATI_IMAGES=build builds it from Debian packages instead",
         ) from None
+
+
+def pulled(engine: DockerClient, reference: str, say: Say, otherwise: str = "") -> bool:
+    """Pull `reference`; where it cannot be had, and something is done `otherwise`, that is said: False.
+
+    Raises EngineError where there is no other way.
+    """
+    say(f"pulling {reference}")
+    try:
+        pull(engine, canonical(reference))
+    except EngineError as error:
+        if not otherwise:
+            raise
+        say(f"{reference} cannot be pulled ({error.found}); {otherwise}")
+        return False
+    return True
+
+
+def choices(images: str, remote: str, built: str) -> tuple[str, ...]:
+    """The images that serve by `config.images`, the best first: "auto" takes either."""
+    return {"registry": (remote,), "build": (built,), "auto": (remote, built)}[images]
 
 
 def _host() -> str | None:

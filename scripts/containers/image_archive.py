@@ -63,7 +63,7 @@ def write_images(target: Path, images: Iterable[Image], *, architecture: str) ->
                 sort_keys=True,
             ).encode()
             config_name = f"{sha256(config)}.json"
-            _add_bytes(tar, config_name, config)
+            add_bytes(tar, config_name, config)
             manifest.append(
                 {
                     "Config": config_name,
@@ -71,7 +71,7 @@ def write_images(target: Path, images: Iterable[Image], *, architecture: str) ->
                     "Layers": [f"{digests[path]}.tar" for path in image.layers],
                 }
             )
-        _add_bytes(tar, "manifest.json", json.dumps(manifest).encode())
+        add_bytes(tar, "manifest.json", json.dumps(manifest).encode())
     return target
 
 
@@ -80,7 +80,8 @@ def architecture() -> str:
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
-def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+def add_bytes(tar: tarfile.TarFile, name: str, data: bytes, mode: int = 0o644) -> None:
+    """Add a file to an archive, root's and of 1970."""
     entry = tarfile.TarInfo(name)
-    entry.size = len(data)
+    entry.size, entry.mode = len(data), mode
     tar.addfile(entry, io.BytesIO(data))

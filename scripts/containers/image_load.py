@@ -67,7 +67,7 @@ def _import(
     node: str, archive: Path, references: Sequence[str], wanted: Mapping[str, str], runner: Runner, deadline: float
 ) -> None:
     importing = ("docker", "exec", "--interactive", node, *_CTR, "import", "--snapshotter=overlayfs", "-")
-    runner.pipe(("cat", archive), importing, deadline=deadline)
+    runner.run(importing, stdin=archive, deadline=deadline)
     labelling = [(*_CTR, "label", full_name(name), f"{_LABEL}={wanted[name]}") for name in references]
     script = "\n".join(("set -e", *map(shlex.join, labelling)))
     runner.run(("docker", "exec", "--interactive", node, "sh", "-s"), stdin=script)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.containers.debian import FILES, SUITE, SYSTEM, build_rootfs, rootfs_key
-from scripts.containers.engine import canonical, find_image, pull
+from scripts.containers.engine import canonical, choices, find_image, pulled
+from scripts.containers.image_archive import add_bytes
 from scripts.core.config import Config
 from scripts.core.errors import ConfigError, EngineError, ToolError
 from scripts.core.progress import Say
@@ -112,20 +113,14 @@ def foundation(work: Workspace, name: str, engine: DockerClient) -> str:
 
     "registry" pulls, "build" builds from Debian packages, "auto" takes what is there, else pulls, else builds.
     """
-    config, say, wanted = work.config, work.say, FOUNDATIONS[name]
+    config, wanted = work.config, FOUNDATIONS[name]
     remote, local = _remote(config, name), _local(name)
     expected = expected_foundation(config, name, engine)
     if find_image(engine, expected):
         return expected
-    if config.images != "build":
-        try:
-            say(f"pulling {remote}")
-            pull(engine, remote)
-            return remote
-        except EngineError as error:
-            if config.images == "registry":
-                raise
-            say(f"{remote} cannot be pulled ({error.found}); building it from Debian packages")
+    otherwise = "" if config.images == "registry" else "building it from Debian packages"
+    if config.images != "build" and pulled(engine, remote, work.say, otherwise):
+        return remote
     rootfs = build_rootfs(wanted.packages, work, variant=wanted.variant)
     repository, _, tag = local.rpartition(":")
     engine.api.import_image_from_file(os.fspath(rootfs), repository=repository, tag=tag)
@@ -135,8 +130,8 @@ def foundation(work: Workspace, name: str, engine: DockerClient) -> str:
 def expected_foundation(config: Config, name: str, engine: DockerClient) -> str:
     """The reference that `foundation` would answer with: the one that the engine holds, else the preferred one."""
     remote, local = _remote(config, name), _local(name)
-    choices = {"registry": (remote,), "build": (local,), "auto": (remote, local)}[config.images]
-    return next((choice for choice in choices if find_image(engine, choice)), choices[0])
+    ways = choices(config.images, remote, local)
+    return next((way for way in ways if find_image(engine, way)), ways[0])
 
 
 def _remote(config: Config, name: str) -> str:
@@ -191,18 +186,11 @@ def _context(folder: Path, ca_bundle: Path | None) -> bytes:
         for part in ("common", "proto", *SERVICES):
             for path in sorted((folder / part).rglob("*")):
                 if path.is_file() and "__pycache__" not in path.parts:
-                    _add(tar, path.relative_to(folder).as_posix(), path)
+                    mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+                    add_bytes(tar, path.relative_to(folder).as_posix(), path.read_bytes(), mode)
         if ca_bundle is not None:
-            _add(tar, _CA_BUNDLE, ca_bundle)
+            add_bytes(tar, _CA_BUNDLE, ca_bundle.read_bytes())
     return buffer.getvalue()
-
-
-def _add(tar: tarfile.TarFile, name: str, path: Path) -> None:
-    data = path.read_bytes()
-    entry = tarfile.TarInfo(name)
-    entry.size = len(data)
-    entry.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-    tar.addfile(entry, io.BytesIO(data))
 
 
 def _ca_bundle(config: Config) -> Path | None:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.containers.debian import FILES, SYSTEM, build_rootfs, rootfs_key
-from scripts.containers.engine import canonical, connect, find_image, pull
+from scripts.containers.engine import canonical, connect, find_image, pulled
 from scripts.containers.image_archive import Image, architecture, write_images, write_layer
 from scripts.containers.programs import NFT_LINKS
 from scripts.core.command import Runner
-from scripts.core.errors import ConfigError, EngineError, ToolError
+from scripts.core.errors import ConfigError, ToolError
 from scripts.core.files import sha256
 from scripts.core.owner import mark
 from scripts.core.parallel import workers
@@ -77,8 +77,7 @@ def plan(work: Workspace) -> NodePlan:
     built = built_reference(work)
     ways = {"build" if choice.reference == built else "pull": choice.reference for choice in _choices(work, built)}
     with connect() as engine:
-        there = next((name for name in ways.values() if find_image(engine, name)), None)
-        there = there or ("build" in ways and _twin(built, engine)) or None
+        there = next(filter(None, (_held(name, engine) for name in ways.values())), None)
     return NodePlan(there, {} if there else ways)
 
 
@@ -89,25 +88,19 @@ def node_image(work: Workspace) -> NodeImage:
     Raises EngineError (no engine, no registry), ToolError, CommandFailed.
     """
     config, say = work.config, work.say
-    choices = _choices(work, built := built_reference(work))
+    choices = _choices(work, built_reference(work))
     with connect() as engine:
         for choice in choices:
-            if find_image(engine, choice.reference) or (choice.reference == built and _adopted(built, engine)):
+            if _taken(choice.reference, engine):
                 return choice
         remote, local = choices[0], choices[-1]
-        if remote.has_cni:
-            try:
-                say(f"pulling {config.node_image}")
-                pull(engine, remote.reference)
-                return remote
-            except EngineError as error:
-                if config.images == "registry":
-                    raise
-                say(f"{config.node_image} cannot be pulled ({error.found}); building a node image")
+        otherwise = "" if config.images == "registry" else "building a node image"
+        if remote.has_cni and pulled(engine, config.node_image, say, otherwise):
+            return remote
         # Two runs of a machine need not build the same thing side by side.
         lock = config.cache_dir / "node-image.lock"
         with locked(lock, what="the build of the node image", deadline=_PATIENCE, say=say, error=ToolError):
-            if not (find_image(engine, local.reference) or _adopted(local.reference, engine)):
+            if not _taken(local.reference, engine):
                 _build(local, work)
         _remove_older(local.reference, engine, pinned=work.tools.minors)
         return local
@@ -155,17 +148,19 @@ def _from_registry(reference: str) -> NodeImage:
     return NodeImage(canonical(reference), match[1], has_cni=True)
 
 
-def _twin(reference: str, engine: DockerClient) -> str | None:
-    """The same image as another checkout has built it."""
+def _held(reference: str, engine: DockerClient) -> str | None:
+    """The name under which the engine holds an image: its own, or of one built here, another checkout's."""
+    if find_image(engine, reference):
+        return reference
     tag = reference.rpartition(":")[2]
     names = (name for image in engine.images.list() for name in image.tags)
     return next((name for name in names if name.startswith("gati") and name.endswith(f"/node:{tag}")), None)
 
 
-def _adopted(reference: str, engine: DockerClient) -> bool:
-    """Whether another checkout has built the same image, which is then ours too."""
-    twin = _twin(reference, engine)
-    return twin is not None and engine.images.get(twin).tag(*reference.rsplit(":", 1))
+def _taken(reference: str, engine: DockerClient) -> bool:
+    """Whether the engine holds an image; one that another checkout has built is then ours too."""
+    held = _held(reference, engine)
+    return held == reference or (held is not None and engine.images.get(held).tag(*reference.rsplit(":", 1)))
 
 
 def _remove_older(reference: str, engine: DockerClient, *, pinned: Sequence[str] = ()) -> None:
@@ -238,24 +233,18 @@ def _control_plane_images(
         (binaries["kubeadm"], "config", "images", "list", f"--kubernetes-version={image.kubernetes}")
     ).stdout.split()
     by_component = {name.rpartition("/")[2].partition(":")[0]: name for name in names}
-    config = {"Env": [_PATH]}
     images = []
     for component in _CONTROL_PLANE:
         files = {f"usr/local/bin/{component}": binaries[component]}
-        if component == "kube-proxy":
-            layer = write_layer(workplace / f"{component}.tar", files, NFT_LINKS)
-            images.append(Image(by_component[component], (proxy_system, layer), config))
-        else:
-            layer = write_layer(workplace / f"{component}.tar", files)
-            images.append(Image(by_component[component], (layer,), _entry(config, component)))
+        proxy = component == "kube-proxy"
+        layer = write_layer(workplace / f"{component}.tar", files, NFT_LINKS if proxy else None)
+        config: dict[str, object] = {"Env": [_PATH]}
+        if component == "coredns":  # the one that is started with arguments only
+            config["Entrypoint"] = [f"/usr/local/bin/{component}"]
+        images.append(Image(by_component[component], (*((proxy_system,) if proxy else ()), layer), config))
     pause = write_layer(workplace / "pause.tar", {"pause": _extract(system, "usr/bin/catatonit", workplace / "pause")})
     images.append(Image(_sandbox_image(context / "root"), (pause,), {"Entrypoint": ["/pause", "-P"]}))
     return images
-
-
-def _entry(config: Mapping[str, object], component: str) -> Mapping[str, object]:
-    """CoreDNS is the one component that is started with arguments only."""
-    return {**config, "Entrypoint": [f"/usr/local/bin/{component}"]} if component == "coredns" else config
 
 
 def _sandbox_image(root: Path) -> str:

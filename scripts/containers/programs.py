@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.containers.debian import FILES, build_rootfs, rootfs_key
-from scripts.containers.engine import find_image, pull
+from scripts.containers.engine import choices, find_image, pulled
 from scripts.containers.image_archive import Image, architecture, write_images, write_layer
-from scripts.core.errors import EngineError
 from scripts.core.files import sha256
 from scripts.core.owner import mark
 from scripts.workspace import Workspace
@@ -73,11 +72,10 @@ def program_images(names: Iterable[str], work: Workspace, engine: DockerClient) 
     missing: list[str] = []
     for name in names:
         remote, built = remote_reference(name, work), built_reference(name, work)
-        choices = {"registry": (remote,), "build": (built,), "auto": (remote, built)}[work.config.images]
-        there = next((choice for choice in choices if find_image(engine, choice)), None)
-        if there:
+        ways = choices(work.config.images, remote, built)
+        if there := next((way for way in ways if find_image(engine, way)), None):
             found[name] = there
-        elif remote in choices and _pulled(remote, work, engine, last=built not in choices):
+        elif remote in ways and pulled(engine, remote, work.say, "building it" if built in ways else ""):
             found[name] = remote
         else:
             missing.append(name)
@@ -97,18 +95,6 @@ def built_reference(name: str, work: Workspace) -> str:
     program = PROGRAMS[name]
     recipe = repr((work.tools.key(name), program, rootfs_key(program.packages, variant=FILES), _LAYOUT))
     return f"gati/{name}:{work.tools.version(name)}-{sha256(recipe)[:12]}"
-
-
-def _pulled(reference: str, work: Workspace, engine: DockerClient, *, last: bool) -> bool:
-    try:
-        work.say(f"pulling {reference}")
-        pull(engine, reference)
-    except EngineError as error:
-        if last:
-            raise
-        work.say(f"{reference} cannot be pulled ({error.found}); building it")
-        return False
-    return True
 
 
 def _build(names: list[str], work: Workspace, engine: DockerClient) -> None:

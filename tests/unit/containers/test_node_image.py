@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from scripts.containers.node_image import _adopted, _remove_older
+from scripts.containers.node_image import _remove_older, _taken
 
 
 @dataclass
@@ -32,7 +32,11 @@ class Engine:
         return [image for image in self.held if any(tag.startswith(name) for tag in image.tags)]
 
     def get(self, name: str) -> Image:
-        return next(image for image in self.held if name in image.tags)
+        from docker.errors import ImageNotFound
+
+        if not (found := [image for image in self.held if name in image.tags]):
+            raise ImageNotFound(name)
+        return found[0]
 
     def remove(self, tag: str) -> None:
         for image in self.held:
@@ -50,9 +54,9 @@ class Engine:
 
 def test_what_another_checkout_built_is_ours_too() -> None:
     engine = Engine().add("gati-aaaaaa/node:v1-key").add("other/node:v1-new")
-    assert _adopted("gati-bbbbbb/node:v1-key", cast(Any, engine))
+    assert _taken("gati-bbbbbb/node:v1-key", cast(Any, engine))
     assert engine.tags == {"gati-aaaaaa/node:v1-key", "gati-bbbbbb/node:v1-key", "other/node:v1-new"}
-    assert not _adopted("gati-bbbbbb/node:v1-new", cast(Any, engine))
+    assert not _taken("gati-bbbbbb/node:v1-new", cast(Any, engine))
 
 
 def test_only_our_own_older_ones_are_removed() -> None:

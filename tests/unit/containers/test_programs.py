@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from scripts.containers import engine as engines
 from scripts.containers import programs
 from scripts.containers.programs import PROGRAMS, built_reference, program_images, remote_reference
 from scripts.core.errors import EngineError
@@ -34,7 +35,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
         engine.held |= {built_reference(name, work) for name in names}
 
     monkeypatch.setattr(programs, "find_image", lambda _, reference: reference if reference in engine.held else None)
-    monkeypatch.setattr(programs, "pull", pull)
+    monkeypatch.setattr(engines, "pull", pull)
     monkeypatch.setattr(programs, "_build", build)
     return engine
 
