@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.core.errors import ChangelogError
-from scripts.core.files import demand_settled, read_file
+from scripts.core.files import demand_settled, read_any
 from scripts.core.semver import final_of, highest, is_prerelease, is_semver
 from scripts.core.semver import parse as parse_version
 
@@ -117,13 +117,11 @@ def read_changelog(path: Path) -> Changelog | None:
 
 def read_text(path: Path) -> str | None:
     """The text of the file `path` with its own line ends, None when there is no such file. Raises ChangelogError."""
+    content = read_any(path, ChangelogError)
     try:
-        return read_file(path).decode("utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        found = error.strerror if isinstance(error, OSError) else "text that is not UTF-8"
-        raise ChangelogError(f"{path} cannot be read", found=found) from error
+        return None if content is None else content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ChangelogError(f"{path} cannot be read", found="text that is not UTF-8") from error
 
 
 def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:

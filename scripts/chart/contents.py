@@ -14,7 +14,7 @@ from typing import Any
 from scripts.chart.archive import read_members
 from scripts.chart.manifests import strict_loader
 from scripts.core.errors import ChartError
-from scripts.core.files import read_file
+from scripts.core.files import read_any
 
 INSTALLED_FIRST = re.compile(r"[^/]+/(charts/[^/]+/)*crds/")  # definitions, which are no templates
 _ASKED = re.compile(r"APIVersions\.Has\s*\(?\s*[\"`]([\w.-]+(?:/[\w.-]+){0,2})[\"`]")
@@ -185,12 +185,7 @@ def _yaml(data: str | bytes) -> Mapping[str, Any]:
 
 
 def _content(file: Path) -> bytes:
-    try:
-        return read_file(file)
-    except FileNotFoundError:  # a symlink to nowhere
-        return b""
-    except OSError as error:
-        raise ChartError(f"{file} cannot be read", found=error.strerror) from error
+    return read_any(file, ChartError) or b""  # none of a symlink to nowhere
 
 
 def _ignored(folder: Path) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from scripts.core.command import Runner
 from scripts.core.errors import USAGE, ChartError, ReleaseError, ValuesError
-from scripts.core.files import demand_settled, read_file
+from scripts.core.files import demand_settled, read_any
 from scripts.core.git import why_absent
 from scripts.core.paths import matching
 from scripts.core.yaml_edit import set_value
@@ -106,12 +106,9 @@ def check_sources(chart: Chart) -> None:
         if file.is_file():
             demand_settled(str(file), file.read_bytes(), ChartError)
     schema = chart.path / "values.schema.json"
+    content = read_any(schema, ChartError)
     try:
-        json.loads(read_file(schema))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise ChartError(f"{schema} cannot be read", found=error.strerror) from error
+        json.loads("{}" if content is None else content)
     except json.JSONDecodeError as error:
         demand_settled(str(schema), error.doc, ChartError)
         place = f"{schema}:{error.lineno}:{error.colno}"

@@ -9,6 +9,7 @@ import os
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 from scripts.core.errors import OutputError, ReleaseError
 
@@ -23,6 +24,16 @@ def read_file(path: Path) -> bytes:
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     return path.read_bytes()
+
+
+def read_any(path: Path, error: type[ReleaseError], place: str = "", **more: Any) -> bytes | None:
+    """The content of a file, None where there is none. Raises `error`, with `more`, where it cannot be read."""
+    try:
+        return read_file(path)
+    except FileNotFoundError:
+        return None
+    except OSError as cause:
+        raise error(f"{place or path} cannot be read", found=cause.strerror, **more) from cause
 
 
 def unsettled(content: bytes | str) -> int | None:

@@ -18,11 +18,23 @@ from scripts.core import edits
 from scripts.core.config import Config
 from scripts.core.edits import Edit
 from scripts.core.errors import SAME_COMMAND, ConfigError, GitError, PartError, RegistryError, VersionError
-from scripts.core.files import demand_settled, read_file
+from scripts.core.files import demand_settled, read_any
 from scripts.core.git import Repository, find_repository
 from scripts.core.paths import line_of, shown
-from scripts.core.semver import PARTS, bump, demand_part, highest, in_line, is_prerelease, is_semver, parse, tag_name
+from scripts.core.semver import (
+    PARTS,
+    bump,
+    demand_part,
+    highest,
+    in_line,
+    is_prerelease,
+    is_semver,
+    parse,
+    step,
+    tag_name,
+)
 from scripts.core.waiting import locked
+from scripts.core.words import some
 from scripts.core.yaml_read import load
 from scripts.registry.embedded import registry_in_use
 from scripts.release.origin import STASH, Difference
@@ -55,12 +67,7 @@ class Bump:
 
 def read_disk(path: Path) -> bytes | None:
     """The content of the file `path`, None where there is none. Raises ConfigError."""
-    try:
-        return read_file(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigError(f"{shown(path)} cannot be read", found=error.strerror) from error
+    return read_any(path, ConfigError, shown(path))
 
 
 def alone(work: Workspace) -> contextlib.AbstractContextManager[None]:
@@ -271,7 +278,6 @@ def _held(edit: Edit) -> bytes:
 
 
 def commit_message(name: str, version: str) -> str:
-    """The message of the commit that raises a version."""
     return f"Release {name} {version}"
 
 
@@ -295,12 +301,11 @@ def changed(config: Config, repository: Repository) -> tuple[str, ...]:
 
 def uncommitted(dirty: Sequence[Difference | str], *, then: str = _ALLOWED) -> GitError:
     """The refusal of a working tree in which the files `dirty` differ from HEAD; `then` ends what is to be run."""
-    more = f"\nand {len(dirty) - 10} more" if len(dirty) > 10 else ""
     ways = dict.fromkeys(each.remedy if isinstance(each, Difference) else STASH for each in dirty)
     return GitError(
         "the working tree has changes that are not committed",
         expected="a clean tree, so that a commit says what was released",
-        found="\n".join(map(str, dirty[:10])) + more,
+        found="\n".join(some(dirty)),
         run=f"{'; '.join(list(ways)[:3])}, {then}",
     )
 
@@ -333,25 +338,16 @@ def _refuse_old(name: str, old: str, new: str, part: str | None, tagged: str | N
                 f"{new} is not above the latest version of {name}",
                 expected=f"a version above {latest}, as {in_words(old, new)}",
                 found=where,
-                run=f"invoke version-bump --version {bump(top or old, _part(old, new, part))}",
+                run=f"invoke version-bump --version {bump(top or old, part or step(old, new))}",
             )
 
 
 def in_words(old: str, new: str) -> str:
     """The line on which `old` leads to `new`, for a person."""
-    before, after = parse(old), parse(new)
-    if before.major != after.major:
+    after, part = parse(new), step(old, new)
+    if part == "major":
         return "it opens a new major"
-    line = f"{after.major}" if before.minor != after.minor else f"{after.major}.{after.minor}"
-    return f"it continues the line {line}"
-
-
-def _part(old: str, new: str, part: str | None) -> str:
-    """The part that leads past what is there already."""
-    before, after = parse(old), parse(new)
-    if part is not None:
-        return part
-    return "major" if before.major != after.major else "minor" if before.minor != after.minor else "patch"
+    return f"it continues the line {after.major}" + (f".{after.minor}" if part == "patch" else "")
 
 
 def _finals(old: str, new: str, versions: Iterable[str]) -> list[str]:

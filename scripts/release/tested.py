@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts.core.config import Config
 from scripts.core.errors import REFUSED, FindingsError, ReleaseError
-from scripts.core.files import sha256
+from scripts.core.files import read_any, sha256
 from scripts.core.paths import shown
 
 REPORT = Path("e2e/report.json")
@@ -41,14 +41,9 @@ class Tested:
 def read_tested(config: Config) -> Tested | None:
     """The report in `dist/`, None where there is none. Raises ReleaseError for one that cannot be read."""
     file = config.dist / REPORT
+    data = read_any(file, ReleaseError, shown(file), run=RUN, code=REFUSED)
     try:
-        data = file.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ReleaseError(f"{shown(file)} cannot be read", found=error.strerror, run=RUN, code=REFUSED) from error
-    try:
-        return parse_report(data)
+        return None if data is None else parse_report(data)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         found = f"{type(error).__name__}: {error}"
         raise ReleaseError(f"{shown(file)} is no report of e2e", found=found, run=RUN, code=REFUSED) from error
