@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from scripts.chart.contents import INSTALLED_FIRST
 from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import Document, Identity, Manifests
 from scripts.chart.objections import POINTER, read_objection
-from scripts.checks.schemas import Kind, Prepared
+from scripts.checks.schemas import Kind, Prepared, Schemas
 from scripts.core.command import Runner
 from scripts.core.errors import CommandFailed
 from scripts.core.owner import temporary
@@ -23,22 +23,6 @@ from scripts.core.paths import key_text
 _OBJECTION = re.compile(rf"{POINTER}(.*?)(?=\s+- at '|$)")
 _TWICE = re.compile(r'line (\d+): key "(.+)" already set in map')
 _ENVIRONMENT = {**BRIEF_GO, "GOMAXPROCS": "1"}  # as many of it run as there are processors
-
-
-class Schemas(Protocol):
-    """Prepares schemas (`scripts.checks.schemas.Schemas` does)."""
-
-    def prepare(
-        self,
-        kube_version: str,
-        kinds: Iterable[Kind],
-        definitions: Sequence[Document] = (),
-        unrendered: Callable[[Collection[str]], Iterable[Mapping[str, Any]]] = ...,
-    ) -> Prepared: ...
-
-    def served_by(self, kind: Kind) -> tuple[str, ...]: ...
-
-    def owned_by_kubernetes(self, group: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -116,14 +100,12 @@ class Kubeconform:
         with workers(self.runner) as pool:
             runs = {v: pool.submit(self._run, texts, prepared[v], v) for v, texts in jobs.items()}
             answers = {version: run.result() for version, run in runs.items()}
-        return {
-            version: self._verdicts(
-                several,
-                {text: answers[home[sums]][text] for text, sums in wanted[version].items()},
-                {kind: self._no_schema(kind, version) for kind in prepared[version].missing},
-            )
-            for version, several in renders.items()
-        }
+        verdicts = {}
+        for version, several in renders.items():
+            reports = {text: answers[home[sums]][text] for text, sums in wanted[version].items()}
+            missing = {kind: self._no_schema(kind, version) for kind in prepared[version].missing}
+            verdicts[version] = tuple(tuple(_problems(one, reports, missing, self.tolerance)) for one in several)
+        return verdicts
 
     def _run(self, texts: Iterable[str], prepared: Prepared, kube_version: str) -> dict[str, list[dict[str, Any]]]:
         """What kubeconform reports about the objects in each text."""
@@ -159,14 +141,6 @@ class Kubeconform:
             f"not checked: no schema for {kind}, which neither Kubernetes, a pinned operator nor the chart defines"
         )
         return lambda document: _problem(document, message, unchecked=True, accepted=accepted)
-
-    def _verdicts(
-        self,
-        renders: Sequence[Manifests],
-        reports: Mapping[str, list[dict[str, Any]]],
-        missing: Mapping[Kind, Callable[[Document], Problem]],
-    ) -> tuple[tuple[Problem, ...], ...]:
-        return tuple(tuple(_problems(manifests, reports, missing, self.tolerance)) for manifests in renders)
 
 
 def _problems(

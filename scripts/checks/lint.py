@@ -78,7 +78,6 @@ class Lint:
         return sum(finding.level == level for finding in self.findings)
 
     def summary(self) -> str:
-        """One line for a person, when nothing was found."""
         return f"{self.chart.name} {self.chart.version}: no findings in {', '.join(map(shown, self.checked))}"
 
     def report(self) -> dict[str, Any]:

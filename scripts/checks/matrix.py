@@ -8,14 +8,14 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from scripts.chart.contents import Contents, read_contents
 from scripts.chart.dependencies import demand_dependencies, dependencies, is_local, provide_dependencies
 from scripts.chart.kubeversion import minor, supported
 from scripts.chart.source import Chart, check_sources, read_chart, read_yaml
 from scripts.checks.kubeconform import Tolerance
-from scripts.checks.schemas import schemas_of
+from scripts.checks.schemas import Schemas, group_of, schemas_of
 from scripts.core.config import Config
 from scripts.core.errors import USAGE, ChartError, ConfigError, ValuesError
 from scripts.core.owner import temporary
@@ -26,18 +26,6 @@ SCHEMA_VERSION = 1
 WITHOUT, ASKED = "without operators", "with every API asked for"
 """Further ways to render: what templates do for an operator's cluster is seen on one without it, and the reverse."""
 _RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
-
-
-class Clusters(Protocol):
-    """Says what clusters serve (`scripts.checks.schemas.Schemas` does), as `group/version` and `group/version/Kind`."""
-
-    def builtin(self, minor: str) -> frozenset[str]: ...
-
-    def operators(self) -> frozenset[str]: ...
-
-    def defined(self) -> frozenset[str]: ...
-
-    def owned_by_kubernetes(self, group: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -111,7 +99,6 @@ class Spread:
         return "; ".join(f"{', '.join(values)} for {spans(minors)}" for values, minors in self.groups)
 
     def records(self) -> list[dict[str, Any]]:
-        """For JSON."""
         return [{"values": values, "kube_versions": minors} for values, minors in self.groups]
 
 
@@ -121,7 +108,7 @@ def make_plan(
     *,
     values: Iterable[Path] = (),
     kube_versions: Iterable[str] = (),
-    clusters: Clusters | None = None,
+    clusters: Schemas | None = None,
     config: Config = Config(Path()),  # noqa: B008 - frozen
 ) -> Plan:
     """The whole matrix of `chart`, or the part of it for `kube_versions` (minors of `known`, such as `1.30`).
@@ -134,8 +121,9 @@ def make_plan(
     if chart.metadata.get("type") == "library":
         note = f"{chart.name} is a library chart: it renders nothing by itself, and no chart of tests uses it"
         return Plan(chart, (), (), release, notes=(note,))
-    columns = [_column(chart, file) for file in chart.values_files]
-    columns = columns or [Values("values.yaml" if (chart.path / "values.yaml").is_file() else "no values file")]
+    bare = chart.path / "values.yaml"
+    columns = [Values(column_name(chart, file), () if file == bare else (file,)) for file in chart.values_files]
+    columns = columns or [Values("values.yaml" if bare.is_file() else "no values file")]
     columns += (further := [Values(shown(file), (file,)) for file in values])
     for column in columns:
         for file in column.files:
@@ -158,10 +146,6 @@ def make_plan(
         _tolerance(contents, clusters, config),
         given=bool(further),
     )
-
-
-def _column(chart: Chart, file: Path) -> Values:
-    return Values(column_name(chart, file), () if file == chart.path / "values.yaml" else (file,))
 
 
 def column_name(chart: Chart, file: Path) -> str:
@@ -194,13 +178,13 @@ def _versions(chart: Chart, known: Sequence[str], kube_versions: Iterable[str]) 
 
 
 def _served(
-    contents: Contents, versions: Sequence[str], clusters: Clusters, config: Config
+    contents: Contents, versions: Sequence[str], clusters: Schemas, config: Config
 ) -> tuple[tuple[str, ...], dict[tuple[str, str], tuple[str, ...]]]:
     """The further ways to render, and what the clusters of each minor and way serve."""
     builtin = {minor(version): clusters.builtin(minor(version)) for version in versions}
     own = frozenset(config.api_versions) | clusters.defined() | _with_versions(contents.installed_first)
     operators = clusters.operators()
-    foreign = frozenset(name for name in contents.asked if not clusters.owned_by_kubernetes(_group(name)))
+    foreign = frozenset(name for name in contents.asked if not clusters.owned_by_kubernetes(group_of(name)))
     guessed = _with_versions(foreign - operators - own)
     ways = {"": operators}
     if foreign or contents.asks_indirectly:
@@ -211,7 +195,7 @@ def _served(
     return tuple(way for way in ways if way), served
 
 
-def _tolerance(contents: Contents, clusters: Clusters | None, config: Config) -> Tolerance:
+def _tolerance(contents: Contents, clusters: Schemas | None, config: Config) -> Tolerance:
     skipped = {}
     for entry in config.skip_kinds:
         kind, separator, reason = (part.strip() for part in entry.partition(": "))
@@ -221,7 +205,7 @@ def _tolerance(contents: Contents, clusters: Clusters | None, config: Config) ->
         skipped[kind] = reason
     unproven = {}
     for name in contents.asked:
-        if clusters and name.count("/") < 2 and clusters.owned_by_kubernetes(_group(name)):
+        if clusters and name.count("/") < 2 and clusters.owned_by_kubernetes(group_of(name)):
             unproven[name] = "helm tells every template that asks that the cluster serves it"
     return Tolerance(skipped, unproven)
 
@@ -229,10 +213,6 @@ def _tolerance(contents: Contents, clusters: Clusters | None, config: Config) ->
 def _with_versions(names: Iterable[str]) -> frozenset[str]:
     """`names`, and of each `group/version/Kind` its `group/version` too."""
     return frozenset(part for name in names for part in (name, "/".join(name.split("/")[:2])))
-
-
-def _group(name: str) -> str:
-    return name.partition("/")[0] if "/" in name and not re.match(r"v\d", name) else ""
 
 
 def read_plan(work: Workspace, *, values: Iterable[Path] = (), kube_versions: Iterable[str] = ()) -> Plan:

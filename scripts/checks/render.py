@@ -56,7 +56,6 @@ class Rendered:
     unreached: tuple[str, ...] = ()
 
     def notes(self) -> tuple[str, ...]:
-        """For a person."""
         told = [f"refused {where}: {message}" for message, where in self.refusals]
         if self.unreached:
             told.append(f"no render has an object of {', '.join(self.unreached)}")

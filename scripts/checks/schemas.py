@@ -178,7 +178,7 @@ class Schemas:
     def owned_by_kubernetes(self, group: str) -> bool:
         """Whether kinds of `group` are Kubernetes' own; those of others have a dot, which the API server demands."""
         return "." not in group or any(
-            name.rpartition("/")[2] and _group(name) == group for m in self.minors() for name in self.builtin(m)
+            name.rpartition("/")[2] and group_of(name) == group for m in self.minors() for name in self.builtin(m)
         )
 
     def builtin(self, minor: str) -> frozenset[str]:
@@ -418,7 +418,7 @@ def _served(minor: str) -> list[str]:
     return sorted(served)
 
 
-def _group(name: str) -> str:
+def group_of(name: str) -> str:
     """The group of `group/version` or `group/version/Kind`."""
     parts = name.split("/")
     return parts[0] if len(parts) > 1 and not re.fullmatch(r"v\d\w*", parts[0]) else ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from scripts.chart.kubeversion import minor
-from scripts.chart.manifests import Manifests
 from scripts.checks.kubeconform import Kubeconform, Problem
 from scripts.checks.matrix import ASKED, SCHEMA_VERSION, Plan, Spread, read_plan, spans, spread
 from scripts.checks.render import Render, Rendered, render
@@ -20,12 +19,6 @@ from scripts.core.words import many
 from scripts.workspace import Workspace
 
 _NOTHING = Case("renders nothing")
-
-
-class Checker(Protocol):
-    """Finds the problems of renders under each Kubernetes version (`scripts.checks.kubeconform.Kubeconform` does)."""
-
-    def judge(self, renders: Mapping[str, Sequence[Manifests]]) -> Mapping[str, tuple[tuple[Problem, ...], ...]]: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,6 @@ class Validation:
         return sum(len(one.objects) for one in self.checked) - unchecked
 
     def summary(self) -> str:
-        """One line for a person."""
         chart, renders = self.plan.subject, len(self.checked)
         if not renders:
             return f"{chart.name} {chart.version}: nothing is rendered, so nothing is checked"
@@ -67,7 +59,6 @@ class Validation:
         )
 
     def lines(self) -> list[str]:
-        """The summary, and what was not covered."""
         accepted: dict[str, list[tuple[str, str]]] = {}
         for one in self.checked:
             for problem in one.problems:
@@ -124,7 +115,7 @@ def check_chart(work: Workspace, *, values: Iterable[Path] = (), kube_versions: 
     return outcome
 
 
-def validate(plan: Plan, rendered: Rendered, checker: Checker) -> Validation:
+def validate(plan: Plan, rendered: Rendered, checker: Kubeconform) -> Validation:
     """Check every object of the matrix. Raises ToolError, CommandFailed."""
     by_version: dict[str, list[Render]] = {}
     for one in rendered.renders:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from scripts.chart.archive import Package
 from scripts.core.errors import ReleaseError
@@ -45,17 +45,3 @@ class Look:
     state: State
     action: str
     refusal: ReleaseError | None = None
-
-
-class Place(Protocol):
-    """Where a version is announced. Nothing that is there is overwritten."""
-
-    @property
-    def name(self) -> str:
-        """The name of its step."""
-
-    def look(self, what: Announced) -> Look:
-        """What is there; nothing is changed. Raises ReleaseError where that cannot be told."""
-
-    def announce(self, what: Announced) -> str:
-        """Do what is absent; what was done, in words. Raises ReleaseError."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urljoin
 
 import yaml
@@ -15,7 +15,7 @@ from scripts.core import edits
 from scripts.core.config import Config
 from scripts.core.edits import Edit
 from scripts.core.errors import REFUSED, ConfigError, GitError, ReleaseError
-from scripts.core.files import sha256, write_atomic
+from scripts.core.files import read_any, sha256, write_atomic
 from scripts.core.git import Repository
 from scripts.core.paths import shown
 from scripts.core.waiting import locked
@@ -26,26 +26,6 @@ INDEX = "index.yaml"
 _BRANCH = "git:"
 _PATIENCE = 60.0  # seconds to wait for another one that writes the same index
 _EMPTY = "apiVersion: v1\nentries: {}\n"
-
-
-class Store(Protocol):
-    """Where the files of a chart repository are kept."""
-
-    @property
-    def shown(self) -> str:
-        """The place, for a person."""
-
-    def read(self, name: str) -> bytes | None:
-        """A file, None where there is none. Raises ReleaseError."""
-
-    def demand_free(self) -> None:
-        """Raises ReleaseError where nothing can be written now."""
-
-    def write(self, before: Mapping[str, bytes | None], files: Mapping[str, bytes]) -> str:
-        """Write `files`, the last one last, where they are still as `before`; what a person does next, "" for nothing.
-
-        Raises ReleaseError.
-        """
 
 
 @dataclass(frozen=True)
@@ -69,7 +49,8 @@ class Index:
             return self._different(f"the entry {what.package.version}", _digest(entry) or "no digest", ours)
         if there is not None and there != what.archive:
             return self._different(archive, f"sha256:{sha256(there)}", ours)
-        if entry is None or (there is None and self._serves(entry, archive)):
+        beside = [str(url) for url in (entry or {}).get("urls") or []]
+        if entry is None or (there is None and urljoin(self.url, archive) in beside):
             self.store.demand_free()
             return Look("absent", f"add {what.package.name} {what.package.version} to {INDEX} of {self.store.shown}")
         return Look("same", f"{INDEX} of {self.store.shown} has {ours[:19]}")
@@ -83,10 +64,6 @@ class Index:
         before = {archive: self.store.read(archive), INDEX: None if text is None else text.encode()}
         left = self.store.write(before, files)
         return f"added {what.package.version} to {INDEX} of {self.store.shown}" + (f"; then: {left}" if left else "")
-
-    def _serves(self, entry: Mapping[str, Any], archive: str) -> bool:
-        """Whether the entry leads to the file beside the index."""
-        return urljoin(self.url, archive) in [str(url) for url in entry.get("urls") or []]
 
     def _text(self) -> str | None:
         data = self.store.read(INDEX)
@@ -207,12 +184,7 @@ class Folder:
         return shown(self.path)
 
     def read(self, name: str) -> bytes | None:
-        try:
-            return (self.path / name).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise ReleaseError(f"{shown(self.path / name)} cannot be read", found=error.strerror, code=4) from error
+        return read_any(self.path / name, ReleaseError, shown(self.path / name), code=4)
 
     def demand_free(self) -> None:
         """A folder is locked while it is written."""
@@ -261,6 +233,10 @@ class Branch:
 
     def _at(self, name: str) -> str:
         return f"{self.inside}/{name}" if self.inside else name
+
+
+Store = Folder | Branch
+"""Where the files of a chart repository are kept. What it writes last is the index, and nothing that was changed."""
 
 
 def read_index(config: Config, repository: Repository | None) -> Index:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from scripts.core.git import Repository
 from scripts.registry.reference import Registry
-from scripts.release.announce import Place
-from scripts.release.chart_index import read_index
-from scripts.release.forge import read_forge
-from scripts.release.hub import read_hub
+from scripts.release.chart_index import Index, read_index
+from scripts.release.forge import Forge, read_forge
+from scripts.release.hub import Hub, read_hub
 from scripts.workspace import Workspace
+
+Place = Forge | Index | Hub
+"""Where a version is announced: it says what is there, and does what is absent. Nothing there is overwritten."""
 
 
 def places(work: Workspace, repository: Repository | None, registry: Registry | None) -> tuple[Place, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -91,7 +92,8 @@ def plain_loop(work: Workspace, plan: Plan) -> Callable[[], None]:
             kubeconform: list[str | Path] = [tools["kubeconform"], "-strict", "-output", "json"]
             kubeconform += ["-kubernetes-version", version]
             kubeconform += [word for place in places[version] for word in ("-schema-location", place)]
-            work.runner.pipe(helm, kubeconform)
+            both = " | ".join(shlex.join(map(str, words)) for words in (helm, kubeconform))
+            work.runner.run(("sh", "-c", both))
 
     return loop
 

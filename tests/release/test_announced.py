@@ -21,11 +21,12 @@ from scripts.chart.source import read_chart
 from scripts.core.errors import OUTSIDE, REFUSED, ConfigError, GitError, ReleaseError
 from scripts.registry.client import connect
 from scripts.registry.embedded import embedded, registry_for
-from scripts.release.announce import Announced, Place
+from scripts.release.announce import Announced
 from scripts.release.chart_index import Folder, Index
 from scripts.release.forge import read_forge
 from scripts.release.notes import changes
 from scripts.release.package import build, release_time
+from scripts.release.places import Place
 from tests.registry.servers import Reply, Request, scripted
 from tests.release.conftest import Project
 from tests.release.forges import FORGES, PROJECT, TOKEN, Forge

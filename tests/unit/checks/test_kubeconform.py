@@ -181,8 +181,11 @@ class TestNothingIsSkipped:
             problems(Kubeconform(Path("kubeconform"), Broken(), Everything()), document("v1", "ConfigMap"))
 
 
-class Everything:
+class Everything(Schemas):
     """Schemas that know every kind."""
+
+    def __init__(self) -> None:
+        pass
 
     def prepare(
         self, kube_version: str, kinds: Iterable[Kind], definitions: Sequence[Document] = (), unrendered: object = None

@@ -16,13 +16,17 @@ from scripts.chart.helm import Helm
 from scripts.chart.source import read_chart
 from scripts.checks.matrix import WITHOUT, make_plan, spans, spread
 from scripts.checks.render import Rendered, store, submitted
+from scripts.checks.schemas import Schemas
 from scripts.core.errors import ChartError, ConfigError, OutputError, ValuesError
 from scripts.core.interrupt import interruptible
 from tests.unit.checks.demo import KNOWN, config_map, plan_of, render
 
 
-class Keda:
+class Keda(Schemas):
     """Clusters with one kind, a second one from 1.30 on, and one operator."""
+
+    def __init__(self) -> None:
+        pass
 
     def builtin(self, minor: str) -> frozenset[str]:
         return frozenset({"v1", "v1/Pod"} | ({"v1/Young"} if minor == "1.30" else set()))
