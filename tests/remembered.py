@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.core.command import Argv, Result, Runner
+from scripts.core.errors import CommandFailed
 from scripts.core.files import sha256
 
 _KEPT = 14 * 86_400  # seconds that an answer stays which nobody asks for
@@ -57,14 +58,14 @@ class Remembering(Runner):
         *,
         cwd: Path | None = None,
         env: Mapping[str, str | None] | None = None,
-        stdin: str | bytes | None = None,
+        stdin: str | bytes | Path | None = None,
         deadline: float = 60,
         check: bool = True,
         log: Path | None = None,
     ) -> Result:
         """As a runner does."""
         question = None
-        if self.remembers and cwd is None and log is None:
+        if self.remembers and cwd is None and log is None and not isinstance(stdin, Path):
             question = _question([*map(str, argv)], env, stdin)
         if question is None:
             return super().run(argv, cwd=cwd, env=env, stdin=stdin, deadline=deadline, check=check, log=log)
@@ -83,7 +84,7 @@ class Remembering(Runner):
             told |= {name: told[name].replace(_PLACE.format(number), folder) for name in ("stdout", "stderr")}
         result = Result(self._shown(argv), told["status"], told["stdout"], told["stderr"], 0.0, told["stdout"].encode())
         if check and result.status != 0:
-            raise self._failure(result)
+            raise CommandFailed(result.argv, result.status, stdout=result.stdout, stderr=result.stderr)
         return result
 
     def prune(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from scripts.cluster.objects import labels_of
 from scripts.cluster.provided import SHARED
-from scripts.cluster.startup import Obstacle, last_words, obstacle
+from scripts.cluster.startup import CLUSTER_LABEL, Obstacle, last_words, obstacle
 from scripts.containers.image_load import load_images
 from scripts.containers.leftovers import remove
 from scripts.containers.node_image import NodeImage, node_image
@@ -44,7 +44,6 @@ _LOOK = 3.0  # seconds between two looks at nodes that come up
 _JOIN_DEADLINE = 60.0
 _DELETE_DEADLINE = 90.0
 _SETTLE = 3.0
-_CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 _READY_DEADLINE = 120.0
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 _INOTIFY_ENOUGH = 512  # a node uses about 20
@@ -230,8 +229,6 @@ def inotify_hint(limit: Path = _INOTIFY) -> str | None:
 
 
 class _Maker:
-    """Makes, finds and deletes the clusters of one checkout."""
-
     def __init__(self, work: Workspace, image: NodeImage) -> None:
         self._folder = work.config.dist / "e2e"
         self._toolchain = toolchain = work.tools
@@ -359,7 +356,7 @@ class _Maker:
         def gone() -> bool:
             nonlocal empty_since, complaint
             containers = self._runner.run(
-                ("docker", "ps", "--all", "--quiet", f"--filter=label={_CLUSTER_LABEL}={name}")
+                ("docker", "ps", "--all", "--quiet", f"--filter=label={CLUSTER_LABEL}={name}")
             ).stdout.split()
             if containers:
                 removal = self._runner.run(("docker", "rm", "--force", "--volumes", *containers), check=False)
@@ -376,7 +373,7 @@ class _Maker:
             interval=0.2,
             state=lambda: complaint,
             error=ClusterError,
-            run=f"docker rm --force --volumes $(docker ps -aq --filter label={_CLUSTER_LABEL}={name})",
+            run=f"docker rm --force --volumes $(docker ps -aq --filter label={CLUSTER_LABEL}={name})",
         )
         self.kubeconfig(name).unlink(missing_ok=True)
         shutil.rmtree(self.volumes(name), ignore_errors=True)

@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import subprocess
-import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -120,20 +119,23 @@ class Runner:
         *,
         cwd: Path | None = None,
         env: Mapping[str, str | None] | None = None,
-        stdin: str | bytes | None = None,
+        stdin: str | bytes | Path | None = None,
         deadline: float = 60,
         check: bool = True,
         log: Path | None = None,
     ) -> Result:
-        """Run to the end, or for `deadline` seconds.
+        """Run to the end, or for `deadline` seconds; `stdin` is a text, or the file that holds it.
 
         `env` is laid over the environment (None removes a name). `log` also receives both streams.
         Raises CommandFailed (status not 0, when `check`), CommandTimeout, ToolError (no such program).
         """
         shown, data = self._shown(argv), stdin.encode() if isinstance(stdin, str) else stdin
         begin = time.monotonic()
-        stdin_from = subprocess.DEVNULL if data is None else subprocess.PIPE
-        with self._popen(argv, cwd=cwd, env=env, stdin=stdin_from) as popen:
+        with contextlib.ExitStack() as stack:
+            given: int | IO[bytes] = subprocess.DEVNULL if data is None else subprocess.PIPE
+            if isinstance(data, Path):
+                given, data = stack.enter_context(data.open("rb")), None
+            popen = stack.enter_context(self._popen(argv, cwd=cwd, env=env, stdin=given))
             try:
                 out, err = popen.communicate(data, timeout=deadline)
             except subprocess.TimeoutExpired as late:
@@ -160,50 +162,7 @@ class Runner:
             with log.open("a", encoding="utf-8") as file:
                 file.write(f"$ {shlex.join(shown)}\n{self.redact(result.stdout)}{result.stderr}")
         if check and result.status != 0:
-            raise self._failure(result)
-        return result
-
-    def pipe(self, producer: Argv, consumer: Argv, *, deadline: float = 60) -> Result:
-        """`producer | consumer`, both statuses checked; the result is the consumer's.
-
-        Raises CommandFailed for the one that failed (the producer first), CommandTimeout, ToolError.
-        """
-        first_shown, shown = self._shown(producer), self._shown(consumer)
-        begin = time.monotonic()
-        with (
-            tempfile.TemporaryFile() as complaints,
-            self._popen(producer, stdin=subprocess.DEVNULL, stderr=complaints) as first,
-        ):
-            try:
-                with self._popen(consumer, stdin=first.stdout) as second:
-                    if first.stdout is not None:
-                        first.stdout.close()  # ours: the consumer holds the other end
-                    try:
-                        out, err = second.communicate(timeout=deadline)
-                        first.wait(timeout=_GRACE)
-                    except BaseException:
-                        _end_group(second)
-                        raise
-            except BaseException as error:
-                _end_group(first)
-                if isinstance(error, subprocess.TimeoutExpired):
-                    raise CommandTimeout((*first_shown, "|", *shown), deadline) from None
-                raise
-            raise_if_stopped()
-            complaints.seek(0)
-            first_err = self.redact(_text(complaints.read()))
-        result = Result(
-            shown,
-            second.returncode,
-            _text(out),
-            self.redact(_text(err)),
-            time.monotonic() - begin,
-        )
-        # A consumer that gives up early ends the producer by SIGPIPE: then the consumer is the cause.
-        if first.returncode not in (0, -signal.SIGPIPE):
-            raise CommandFailed(first_shown, first.returncode, stderr=first_err)
-        if result.status != 0:
-            raise self._failure(result)
+            raise CommandFailed(shown, result.status, stdout=self.redact(result.stdout), stderr=result.stderr)
         return result
 
     @contextlib.contextmanager
@@ -223,9 +182,6 @@ class Runner:
         """End every command that runs in this scope of work."""
         _end_all([child for child, own in list(self._children.items()) if ended.holds(own)])
 
-    def _failure(self, result: Result) -> CommandFailed:
-        return CommandFailed(result.argv, result.status, stdout=self.redact(result.stdout), stderr=result.stderr)
-
     def _shown(self, argv: Argv) -> tuple[str, ...]:
         shown = tuple(self.redact(os.fspath(word)) for word in argv)
         if self._echo is not None:
@@ -240,7 +196,7 @@ class Runner:
         env: Mapping[str, str | None] | None = None,
         stdin: int | IO[bytes] | None,
         stdout: int | IO[bytes] = subprocess.PIPE,
-        stderr: int | IO[bytes] = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
     ) -> subprocess.Popen[bytes]:
         words, program = [_encoded(os.fspath(word)) for word in argv], os.fspath(argv[0])
         full = {**os.environ, **self._kept, MARK: mark(), **(env or {})}

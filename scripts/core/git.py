@@ -253,9 +253,10 @@ class Repository:
 
         Raises GitError where there is something that cannot be read, as in a partial clone without its remote.
         """
-        return self._file(revision, self.inside(path), "--filters" if as_checkout else "blob")
+        return self.content(revision, self.inside(path), form="--filters" if as_checkout else "blob")
 
-    def _file(self, revision: str, path: str, form: str) -> bytes | None:
+    def content(self, revision: str, path: str, *, form: str = "blob") -> bytes | None:
+        """The same of the file `path`, from the root."""
         words = ("cat-file", form, f"{revision}:{path}")
         result = self._git(*words, check=False)
         if result.status != 0 and not _NO_FILE.search(result.complaint):
@@ -326,10 +327,6 @@ class Repository:
             found=f"{here[:12]} here, {there[:12]} there",
             run=f"git branch --force {branch} {self._remote()}/{branch}, if nothing of it is yours alone",
         )
-
-    def content(self, commit: str, path: str) -> bytes | None:
-        """The file `path`, from the root, of a commit; None where there is none. Raises GitError, as `file_at`."""
-        return self._file(commit, path, "blob")
 
     def demand_free(self, branch: str) -> None:
         """Raises GitError where the branch is checked out, and would change under a working tree."""

@@ -12,15 +12,15 @@ import platform
 import re
 import shutil
 import sys
-import threading
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scripts.core.command import Runner
 from scripts.core.errors import CommandFailed, ReleaseError, ToolError
 from scripts.core.progress import Say
+from scripts.core.waiting import repeated
 from scripts.toolchain.cache import BUILD_DEADLINE, Cache
 from scripts.toolchain.pins import Module, Pins, Tool, within
 
@@ -59,7 +59,12 @@ class GoBuilder:
             _drop_plugins(source / module.plugins.file, module.plugins.keep)
         # One command for all where go would give each the name it has here: it compiles and links side by side.
         alike = all(Path(tool.package).name == tool.binary for tool in tools)
-        with _reassured(self._say, f"still building {names}"):
+        begin = time.monotonic()
+
+        def remind() -> None:
+            self._say(f"still building {names}: {time.monotonic() - begin:.0f} s")
+
+        with repeated(remind, every=30, name="building", bearing=ToolError):
             for batch in [tools] if alike else [[tool] for tool in tools]:
                 self._go(
                     "build", "-trimpath", "-buildvcs=false", mode,
@@ -175,24 +180,6 @@ def _unpack(archive: Path, prefix: str, target: Path) -> str:
         raise ToolError(f"{archive} is damaged", found=str(error), run="go clean -modcache") from error
     listed = "".join(line for _, line in sorted(lines))
     return "h1:" + base64.b64encode(hashlib.sha256(listed.encode()).digest()).decode()
-
-
-@contextlib.contextmanager
-def _reassured(say: Say, text: str, every: float = 30) -> Iterator[None]:
-    """Say `text` and the time gone by every so many seconds while the block runs."""
-    begin, done = time.monotonic(), threading.Event()
-
-    def remind() -> None:
-        while not done.wait(every):
-            say(f"{text}: {time.monotonic() - begin:.0f} s")
-
-    thread = threading.Thread(target=remind, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def _pip_argv(target: Path, requirement: str) -> list[str | os.PathLike[str]]:

@@ -124,28 +124,6 @@ class TestSecrets:
         assert "hunter2" not in Runner().run(("env",)).stdout
 
 
-class TestPipe:
-    def test_the_consumers_result(self, runner: Runner) -> None:
-        assert runner.pipe(("echo", "in"), ("tr", "a-z", "A-Z")).stdout == "IN\n"
-
-    def test_the_side_that_failed_is_told(self, runner: Runner) -> None:
-        with pytest.raises(CommandFailed, match=r"(?s)exit 3.*status 3.*first") as caught:
-            runner.pipe(("sh", "-c", "echo first >&2; exit 3"), ("cat",))
-        assert caught.value.status == 3
-        with pytest.raises(CommandFailed, match="status 4"):
-            runner.pipe(("yes",), ("sh", "-c", "exit 4"))  # the producer ends by SIGPIPE
-
-    def test_a_missing_consumer_ends_the_producer(self, runner: Runner, tmp_path: Path) -> None:
-        pid = tmp_path / "pid"
-        with pytest.raises(ToolError, match="no-such-program"):
-            runner.pipe(("sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 60"), ("no-such-program",))
-        assert not pid.exists() or gone(int(pid.read_text()))
-
-    def test_the_deadline(self, runner: Runner) -> None:
-        with pytest.raises(CommandTimeout, match=r"sleep 60 \| cat was still running after 0.3 s"):
-            runner.pipe(("sleep", "60"), ("cat",), deadline=0.3)
-
-
 class TestStart:
     def test_runs_until_the_block_ends(self, runner: Runner, tmp_path: Path) -> None:
         with runner.start(("sh", "-c", "echo up; exec sleep 60"), log=tmp_path / "log") as process:
