@@ -7,10 +7,8 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from scripts.chart.manifests import read_manifests
 from scripts.core.errors import ConfigError, FindingsError, ReleaseError
 from scripts.core.files import write_atomic
 from scripts.core.interrupt import pause
@@ -53,7 +51,7 @@ class Witness:
         http = parts.scheme in ("http", "https")
         target = self.url if http else parts.netloc
         kinds = ("new",) if parts.scheme == "tcp" else KINDS
-        service = self.service or _service(rollout, self.work.tools.path("helm"), self.work)
+        service = self.service or _service(rollout)
         folder = self.work.config.dist / "rollout" / rollout.release
         question = Question(service, protocol=parts.scheme, statuses=tuple(range(200, 400)))
         with rollout.api.watch(WATCHED, rollout.namespace) as watch, contextlib.ExitStack() as stack:
@@ -89,11 +87,10 @@ def _go_on(running: Load, seconds: float) -> None:
         pause(0.2)
 
 
-def _service(rollout: Rollout, helm: Path, work: Workspace) -> str:
+def _service(rollout: Rollout) -> str:
     """The Service of the release that is there, as its objects say; "" where none is found."""
-    argv = rollout.command(helm, "get", "manifest", rollout.release)
     try:
-        found = discover(read_manifests(work.runner.run(argv, deadline=60).stdout), Subject(rollout.release))
+        found = discover(rollout.manifest(), Subject(rollout.release))
     except ReleaseError:
         return ""
     return found.question.service if found.question else ""

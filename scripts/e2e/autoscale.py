@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import as_completed
 from dataclasses import dataclass
 
 from scripts.chart.source import read_chart
@@ -19,16 +16,13 @@ from scripts.containers import engine
 from scripts.containers.images import foundation
 from scripts.core.config import Config
 from scripts.core.errors import ConfigError
-from scripts.core.files import write_atomic
 from scripts.core.interrupt import interruptible, put_right
-from scripts.core.owner import temporary
-from scripts.core.parallel import workers
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.monitoring import monitoring
 from scripts.e2e.policies import policies
-from scripts.e2e.report import STOPPED, Journal, Outcome, Report
-from scripts.e2e.run import alone, attempt, bring_services, discovered, rendered, toolkit_facts, typical
+from scripts.e2e.report import Journal, Report
+from scripts.e2e.run import bring_services, discovered, go, rendered, results, to_begin, toolkit_facts, write
 from scripts.e2e.scaling import dev, hpa, keda
 from scripts.e2e.sources import carried_values
 from scripts.e2e.subject import read_subject
@@ -87,14 +81,8 @@ def run(work: Workspace, options: Options) -> Report:
     """
     begin, folder = time.monotonic(), work.config.dist / _FOLDER
     with interruptible(), contextlib.ExitStack() as stack:
-        stack.enter_context(alone(folder))
+        workplace = stack.enter_context(results(work, folder, SCENARIOS, options.scenarios))
         demand_reachable_nodes()
-        usual = typical(folder / "report.json")
-        for name in options.scenarios:
-            work.board.expect(name, usual.get(name))
-        for name in (*SCENARIOS, "values"):  # what an earlier run left
-            shutil.rmtree(folder / name, ignore_errors=True)
-        workplace = stack.enter_context(temporary(_FOLDER))
         chart = read_chart(work.config.chart)
         packaged = package(work.config, chart, work.helm, work.say)
         files = carried_values(packaged.path, _SETS, workplace / "values")
@@ -126,10 +114,10 @@ def run(work: Workspace, options: Options) -> Report:
         if made.reused:
             lab.sweep()
         lab.found = discovered(lab, rendered(lab))
-        outcomes = {name: Outcome(name, STOPPED, 0.0, (), error="it did not begin") for name in options.scenarios}
+        outcomes = to_begin(options.scenarios)
         with put_right(lambda: lab.clean(api, wait=False) if options.keep else None, work.say):
             try:
-                _go(lab, outcomes, work)
+                go(lab, outcomes, SCENARIOS, work, len(outcomes), attempts=1, scenarios=SCENARIOS)
             finally:
                 report = Report(
                     candidate=candidate.facts,
@@ -139,25 +127,5 @@ def run(work: Workspace, options: Options) -> Report:
                     outcomes=tuple(outcomes.values()),
                     toolkit=toolkit_facts(work),
                 )
-                write_atomic(folder / "report.json", json.dumps(report.to_dict(), indent=1) + "\n")
-                write_atomic(folder / "junit.xml", report.junit())
+                write(folder, report)
     return report
-
-
-def _go(lab: Lab, outcomes: dict[str, Outcome], work: Workspace) -> None:
-    """Run the scenarios named in `outcomes` at a time, and put there how each went."""
-
-    def one(name: str) -> None:
-        def note(outcome: Outcome) -> None:
-            outcomes[name] = outcome
-
-        try:
-            attempt(lab, name, work.say, note, attempts=1, scenarios=SCENARIOS, board=work.board)
-        finally:
-            outcome = outcomes[name]
-            work.board.ended(name, outcome.state)
-            work.say(outcome.line() + (f"\n{outcome.error}" if outcome.error else ""))
-
-    with workers(work.runner, len(outcomes)) as pool:
-        for done in as_completed([pool.submit(one, name) for name in SCENARIOS if name in outcomes]):
-            done.result()

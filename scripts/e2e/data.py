@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -106,9 +107,8 @@ class Data:
             finally:
                 lab.api.cordon(node, False)
         with journal.step("the node is back"):
-            lab.api.wait(
-                lambda: _answers(lab.api.get("Node", node)), what=f"node {node} to be ready", deadline=_DEADLINE
-            )
+            what = f"node {node} to be ready"
+            lab.api.wait(lambda: is_ready(lab.api.get("Node", node) or {}) or None, what=what, deadline=_DEADLINE)
         self.demand_there("the loss of a node")
 
     def _moved(self, node: str, many: int) -> bool | None:
@@ -235,19 +235,11 @@ def _helper(name: str, pod: Object, place: Place, image: str, command: list[str]
     }
 
 
-class _paused:  # noqa: N801 - it reads as a verb where it is used
+@contextlib.contextmanager
+def _paused(runner: Runner, node: str) -> Iterator[None]:
     """The container of a node stands still while the block runs: nothing of it answers."""
-
-    def __init__(self, runner: Runner, node: str) -> None:
-        self._runner = runner
-        self._node = node
-
-    def __enter__(self) -> None:
-        self._runner.run(("docker", "pause", self._node))
-
-    def __exit__(self, *_: object) -> None:
-        self._runner.run(("docker", "unpause", self._node), check=False)
-
-
-def _answers(node: Object | None) -> bool | None:
-    return True if is_ready(node or {}) else None
+    runner.run(("docker", "pause", node))
+    try:
+        yield
+    finally:
+        runner.run(("docker", "unpause", node), check=False)

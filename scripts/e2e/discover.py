@@ -57,7 +57,6 @@ class Found:
         return ", ".join(self.fixed)
 
     def lines(self) -> list[str]:
-        """What was found, for a person."""
         lists = (
             ("workloads", self.workloads), ("jobs", self.others), ("keeps data", self.claims),
             ("defines", self.definitions), ("hooks", self.hooks), ("outside of its namespace", self.outside),
@@ -245,15 +244,12 @@ def _pod(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return (spec.get("template") or {}).get("spec") or {}
 
 
-def _labels(data: Mapping[str, Any]) -> Mapping[str, str]:
-    template = (data.get("spec") or {}).get("template") or {}
-    return (template.get("metadata") or {}).get("labels") or {}
-
-
 def _leads(service: Mapping[str, Any], workload: Mapping[str, Any]) -> bool:
     """Whether a Service ({}: none) selects the pods of a workload."""
     wanted: Mapping[str, str] = (service.get("spec") or {}).get("selector") or {}
-    return bool(wanted) and wanted.items() <= _labels(workload).items()
+    template = (workload.get("spec") or {}).get("template") or {}
+    labels: Mapping[str, str] = (template.get("metadata") or {}).get("labels") or {}
+    return bool(wanted) and wanted.items() <= labels.items()
 
 
 def _claims(documents: Iterable[Document]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.manifests import Document, Manifests, difference, read_manifests
 from scripts.cluster.api import Api
 from scripts.cluster.kind import PREFIX, ZONE_LABEL
-from scripts.cluster.objects import Object, labels_of, waits_for_hands
+from scripts.cluster.objects import Object, address_of, is_hook, labels_of, waits_for_hands
 from scripts.cluster.snapshot import Snapshot, read_objects
 from scripts.cluster.transport import Login
 from scripts.core.command import Runner
@@ -46,7 +46,6 @@ _RUN_LABEL = "gati-e2e/run"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 _GONE_DEADLINE = 60.0  # of a pod beyond its grace period
 _CLEAN_DEADLINE = 120.0
-_HOOK = "helm.sh/hook"
 _LARGEST = 1 << 20  # bytes of an answer that are read
 # What the status of a workload counts, the ready ones first.
 _REPLICAS = ("readyReplicas", "updatedReplicas", "replicas")
@@ -93,8 +92,6 @@ class Published:
 
 @dataclass(frozen=True)
 class Tools:
-    """The binaries that the scenarios run."""
-
     helm: Path
     kubectl: Path
     k6: Path
@@ -189,9 +186,10 @@ class Lab:
 
     def _uninstall(self, namespace: str) -> None:
         """Remove the release of a namespace: what it has outside of it stands in the way of the next one."""
-        argv: list[str | Path] = [self.tools.helm, "uninstall", self.subject.release, "--namespace", namespace]
-        argv += ["--ignore-not-found", "--wait", *self.login.flags("--kube-context")]
-        self.runner.run(argv, deadline=_CLEAN_DEADLINE, check=False)
+        words = ("uninstall", self.subject.release, "--namespace", namespace, "--ignore-not-found", "--wait")
+        self.runner.run(
+            (self.tools.helm, *words, *self.login.flags("--kube-context")), deadline=_CLEAN_DEADLINE, check=False
+        )
 
     def attempt(self, number: int) -> Lab:
         """The same lab for one attempt at a scenario, with names of its own for its namespaces."""
@@ -291,24 +289,17 @@ class Lab:
 
     def definitions_of(self, chart: Published) -> str:
         """The definitions in crds/ of a chart, "" where it has none."""
-        argv: list[str | Path] = [self.tools.helm, "show", "crds", chart.reference, "--plain-http"]
-        return self.runner.run(argv, deadline=60).stdout.strip()
+        return self.runner.run((self.tools.helm, "show", "crds", chart.reference, "--plain-http")).stdout.strip()
 
     def values_of(self, namespace: str) -> str:
         """The values that the installed release was given."""
-        argv: list[str | Path] = [self.tools.helm, "get", "values", self.subject.release, "--namespace", namespace]
-        argv += ["--output=json", *self.login.flags("--kube-context")]
-        return self.runner.run(argv, deadline=60).stdout
+        words = ("get", "values", self.subject.release, "--namespace", namespace, "--output=json")
+        return self.runner.run((self.tools.helm, *words, *self.login.flags("--kube-context"))).stdout
 
     def kubectl(self, namespace: str, *words: str, stdin: str | None = None) -> str:
         """What kubectl says: a person at work. Raises CommandFailed."""
-        argv: list[str | Path] = [
-            self.tools.kubectl,
-            f"--namespace={namespace}",
-            *self.login.flags("--context"),
-            *words,
-        ]
-        return self.runner.run(argv, stdin=stdin, deadline=60).stdout
+        argv: list[str | Path] = [self.tools.kubectl, f"--namespace={namespace}"]
+        return self.runner.run([*argv, *self.login.flags("--context"), *words], stdin=stdin).stdout
 
     def knows(self, kind: str) -> bool:
         """Whether the cluster knows a kind ("Kind.group")."""
@@ -421,10 +412,9 @@ class Lab:
         labels = None
         if workload:
             kind, _, name = workload.partition("/")
-            wanted = ((self.api.get(kind, name, namespace) or {}).get("spec", {}).get("selector") or {}).get(
-                "matchLabels"
-            )
-            labels = ",".join(f"{key}={value}" for key, value in (wanted or {"gati-e2e/no": "such-workload"}).items())
+            selector = (self.api.get(kind, name, namespace) or {}).get("spec", {}).get("selector") or {}
+            wanted = selector.get("matchLabels") or {"gati-e2e/no": "such-workload"}
+            labels = ",".join(f"{key}={value}" for key, value in wanted.items())
         return tuple(pod for pod in self.api.list("Pod", namespace, labels=labels) if _lasting(pod))
 
     def await_ready(self, namespace: str) -> dict[str, int]:
@@ -479,8 +469,7 @@ class Lab:
 
     def zones(self) -> set[str]:
         """The zones of the nodes on which pods can run."""
-        found = {labels_of(node).get(ZONE_LABEL, "") for node in self.nodes()}
-        return found - {""}
+        return {labels_of(node).get(ZONE_LABEL, "") for node in self.nodes()} - {""}
 
     def zone_of(self, node: str) -> str:
         found = self.api.get("Node", node) or {"metadata": {}}
@@ -644,10 +633,7 @@ class Lab:
 
     def addresses(self) -> list[str]:
         """The addresses of the nodes on which pods can run."""
-        return [
-            next(entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP")
-            for node in self.nodes()
-        ]
+        return [address_of(node) for node in self.nodes()]
 
     def ask(self, url: str) -> dict[str, Any] | None:
         """The JSON that the front answers with, None while it does not."""
@@ -698,7 +684,7 @@ def _lasting(pod: Object) -> bool:
     """Whether a pod stays: it is not told to go, and none of a Job or a hook."""
     meta = pod["metadata"]
     owners = {owner.get("kind") for owner in meta.get("ownerReferences") or ()}
-    return "deletionTimestamp" not in meta and "Job" not in owners and _HOOK not in (meta.get("annotations") or {})
+    return "deletionTimestamp" not in meta and "Job" not in owners and not is_hook(pod)
 
 
 def _open(node: Object) -> bool:

@@ -134,7 +134,6 @@ class Ledger:
         return not self.objections and not self.windows
 
     def summary(self) -> str:
-        """One line."""
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.kinds.items())
         before = f", before: p99 {self.before.p99 * 1000:.0f} ms" if self.before.requests else ""
         control = (
@@ -153,7 +152,6 @@ class Ledger:
         return [self.summary(), *self.objections, *map(str, self.windows), *incidents]
 
     def report(self) -> dict[str, Any]:
-        """For a machine."""
         return {**asdict(self), "passed": self.passed, "void": self.void}
 
 

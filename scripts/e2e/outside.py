@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from scripts.cluster.api import Api
+from scripts.cluster.kind import PREFIX
 from scripts.cluster.objects import Object
 from scripts.core.errors import ClusterError
 from scripts.core.waiting import repeated
 
-_PREFIX = "gati-e2e-"  # of the names of twins
 _LOOK = 0.3  # seconds between two looks at the Service
 _AGREE_DEADLINE = 20.0
 _NOBODY = {"gati-e2e/nobody": "the-service-is-gone"}
@@ -33,7 +33,7 @@ class Outside:
         self._api = api
         self._namespace = namespace
         self._service = service
-        self.name = f"{_PREFIX}{service}"[:63].rstrip("-")
+        self.name = f"{PREFIX}{service}"[:63].rstrip("-")
         self._lock = threading.Lock()
         self._shown: Object = {}
         self._asked: list[str] = []
@@ -64,12 +64,13 @@ class Outside:
             made = self._api.apply(document, self._namespace)
             self.node_port = made["spec"]["ports"][0]["nodePort"]
             self._shown = _twin(real, self._port, self._number)
-            self.scheme = "https" if _tls(made["spec"]["ports"][0]) else "http"
+            port = made["spec"]["ports"][0]
+            tls = "https" in (port.get("name"), port.get("appProtocol")) or port["port"] == 443
+            self.scheme = "https" if tls else "http"
             self._asked.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {describe(self._service, real)}")
 
     @contextlib.contextmanager
     def followed(self) -> Iterator[None]:
-        """Follow the Service while the block runs."""
         # Where the API server does not answer, it answers again, or what needs it says so.
         with repeated(self.follow, every=_LOOK, name="outside", bearing=ClusterError):
             yield
@@ -140,7 +141,3 @@ def _twin(real: Object | None, wanted: str, number: int) -> Object:
         "ports": ports or [{"port": number or 80, "protocol": "TCP"}],
         **copied,
     }
-
-
-def _tls(port: Object) -> bool:
-    return "https" in (port.get("name"), port.get("appProtocol")) or port["port"] == 443

@@ -157,7 +157,6 @@ def _ways(lab: Lab, its: Scene, addresses: dict[str, str], monitor: str) -> list
 
 
 def _server(lab: Lab, labels: Object, name: str) -> Object:
-    """A pod that answers on a port."""
     pod = client(lab, labels, name=name)
     pod["spec"]["containers"][0]["command"] = ["python3", "-m", "http.server", str(_PORT)]
     return pod
@@ -242,7 +241,6 @@ def _wrong(lab: Lab, ways: Iterable[_Way]) -> list[_Way]:
 
 
 def _address(lab: Lab, namespace: str, name: str) -> str:
-    """The address of a pod, once it runs."""
 
     def running() -> Object | None:
         pod = lab.api.get("Pod", name, namespace) or {}

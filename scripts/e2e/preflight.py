@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -26,8 +26,6 @@ _OURS = (
     ("ReplicaSet", "", ("list", "watch")),
     ("Job", "", ("list", "watch")),
 )
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, order=True)
@@ -96,13 +94,7 @@ def _missing(lab: Lab, wanted: Iterable[Right]) -> list[Right]:
     def refused(right: Right) -> Right | None:
         resource, _, part = right.resource.partition("/")
         attributes = {"group": right.group, "resource": resource, "subresource": part, "verb": right.verb}
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "metadata": {},
-            "spec": {"resourceAttributes": attributes},
-        }
-        return None if lab.api.create(review)["status"].get("allowed") else right
+        return None if lab.api.may("SelfSubjectAccessReview", {"resourceAttributes": attributes}) else right
 
     with ThreadPoolExecutor(8) as pool:
         return [right for right in pool.map(refused, wanted) if right is not None]

@@ -80,7 +80,6 @@ class Outcome:
         return sum(ledger.failed for ledger in self.ledgers.values())
 
     def line(self) -> str:
-        """One line for a person."""
         load = f", {self.requests} requests, {self.lost} lost" if self.ledgers else ""
         again = f", measured again after {len(self.void)} void" if self.void else ""
         without = f"; not tested: {', '.join(self.skipped)}" if self.skipped else ""
@@ -128,7 +127,6 @@ class Report:
         return tuple(outcome for outcome in self.outcomes if outcome.state not in (PASSED, UNTESTED))
 
     def to_dict(self) -> dict[str, Any]:
-        """For a machine."""
         return {
             "schema_version": SCHEMA_VERSION,
             "passed": not self.failed,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from scripts.chart.archive import unpack
 from scripts.chart.dependencies import provide_dependencies
@@ -122,7 +123,6 @@ class Options:
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The scenarios that are to run."""
         return self.scenarios or self.every
 
 
@@ -203,20 +203,12 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
     begin, runner, toolchain = time.monotonic(), work.runner, work.tools
     folder = work.config.dist / "e2e"
     with interruptible(), contextlib.ExitStack() as stack:
-        stack.enter_context(alone(folder))
+        expected = [name for name in _ORDER if name in options.wanted]
+        workplace = stack.enter_context(results(work, folder, options.wanted, expected))
         if options.context:
             leftovers.remove(work)  # a cluster of our own does it itself
         else:
             demand_reachable_nodes()
-        usual = typical(work.config.dist / REPORT)
-        for name in _ORDER:
-            if name in options.wanted:
-                work.board.expect(name, usual.get(name))
-        for name in (*options.wanted, "values"):  # what an earlier run left
-            shutil.rmtree(folder / name, ignore_errors=True)
-        for name in (REPORT.name, JUNIT):
-            (folder / name).unlink(missing_ok=True)
-        workplace = stack.enter_context(temporary("e2e"))
         charts = stack.enter_context(_published(work, options, workplace))
         own = on
         if own is None and not options.context:
@@ -259,15 +251,25 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
         for note in notes:
             work.say(note)
         about, toolkit = _about(lab, own, options), toolkit_facts(work)
-        outcomes = {name: Outcome(name, STOPPED, 0.0, (), error="it did not begin") for name in options.wanted}
+        outcomes = to_begin(options.wanted)
         seen: dict[str, object] = {"there": False}
         stays = own is None or on is not None or options.keep
-        with put_right(lambda: _clean(lab, connected, wait=own is None) if stays else None, work.say):
+
+        def clean() -> None:
+            """Remove the namespaces of the run from a cluster that stays."""
+            if stays:
+                with connected() as api:  # the other one may have been ended with everything else
+                    lab.clean(api, wait=own is None)
+
+        with put_right(clean, work.say):
             try:
                 if own is None:
                     preflight(lab, cluster_objects=options.cluster_objects)
                 with controlled(lab, work.say, seen) as lab.control:
-                    _go(lab, outcomes, work.say, work.board)
+                    go(lab, outcomes, [_FIRST], work)
+                    # What lies outside of namespaces is in the way of another release, and a node that is lost is
+                    # lost for all.
+                    go(lab, outcomes, _ORDER, work, 1 if lab.found.exclusive or lab.found.claims else _LANES)
             finally:
                 report = Report(
                     candidate=charts.candidate.facts,
@@ -280,9 +282,31 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
                     left_out=tuple(name for name in options.every if name not in outcomes),
                     found=tuple(notes),
                 )
-                write_atomic(work.config.dist / REPORT, json.dumps(report.to_dict(), indent=1) + "\n")
-                write_atomic(folder / JUNIT, report.junit())
+                write(folder, report)
     return report
+
+
+@contextlib.contextmanager
+def results(work: Workspace, folder: Path, left: Iterable[str], expected: Iterable[str]) -> Iterator[Path]:
+    """The folder of results, for this run alone, and another one for what is thrown away after the block.
+
+    What an earlier run of the scenarios `left` has left is removed; those `expected` have a row, with the usual time.
+    """
+    with alone(folder), temporary(folder.name) as workplace:
+        usual = typical(folder / REPORT.name)
+        for name in expected:
+            work.board.expect(name, usual.get(name))
+        for name in (*left, "values"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        for name in (REPORT.name, JUNIT):
+            (folder / name).unlink(missing_ok=True)
+        yield workplace
+
+
+def write(folder: Path, report: Report) -> None:
+    """Write the report of a run, for machines."""
+    write_atomic(folder / REPORT.name, json.dumps(report.to_dict(), indent=1) + "\n")
+    write_atomic(folder / JUNIT, report.junit())
 
 
 def alone(folder: Path) -> contextlib.AbstractContextManager[None]:
@@ -321,26 +345,34 @@ def typical(file: Path) -> dict[str, float]:
     return {}
 
 
-def _go(lab: Lab, outcomes: dict[str, Outcome], say: Say, board: Board) -> None:
-    """Run the scenarios named in `outcomes` and put there how each went."""
+def to_begin(names: Iterable[str]) -> dict[str, Outcome]:
+    """What is to be said of scenarios until they have ended."""
+    return {name: Outcome(name, STOPPED, 0.0, (), error="it did not begin") for name in names}
+
+
+def go(
+    lab: Lab,
+    outcomes: dict[str, Outcome],
+    names: Iterable[str],
+    work: Workspace,
+    lanes: int = 1,
+    **more: Any,
+) -> None:
+    """Run those of the scenarios `names` that are in `outcomes`, so many at a time, and put there how each went."""
 
     def one(name: str) -> None:
         def note(outcome: Outcome) -> None:
             outcomes[name] = outcome
 
         try:
-            attempt(lab, name, say, note, board=board)
+            attempt(lab, name, work.say, note, board=work.board, **more)
         finally:
             outcome = outcomes[name]
-            board.ended(name, outcome.state)
-            say(outcome.line() + (f"\n{outcome.error}" if outcome.error else ""))
+            work.board.ended(name, outcome.state)
+            work.say(outcome.line() + (f"\n{outcome.error}" if outcome.error else ""))
 
-    if _FIRST in outcomes:
-        one(_FIRST)
-    # What lies outside of namespaces is in the way of another release, and a node that is lost is lost for all.
-    lanes = 1 if lab.found.exclusive or lab.found.claims else _LANES
-    with workers(lab.runner, lanes) as pool:
-        for done in as_completed([pool.submit(one, name) for name in _ORDER if name in outcomes]):
+    with workers(work.runner, lanes) as pool:
+        for done in as_completed([pool.submit(one, name) for name in names if name in outcomes]):
             done.result()
 
 
@@ -457,12 +489,6 @@ def _fared(running: Control, begin: float) -> dict[str, object]:
         "stall": round(stall(requests, RATE), 3),
         "windows": [asdict(window) for window in found],
     }
-
-
-def _clean(lab: Lab, connected: Callable[[], contextlib.AbstractContextManager[Api]], *, wait: bool) -> None:
-    """Remove the namespaces of the run from a cluster that stays."""
-    with connected() as api:  # the other one may have been ended with everything else
-        lab.clean(api, wait=wait)
 
 
 def _about(lab: Lab, own: KindCluster | None, options: Options) -> dict[str, object]:

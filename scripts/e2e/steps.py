@@ -262,7 +262,6 @@ def demand_idempotent(lab: Lab, journal: Journal, rollout: Rollout, target: Targ
 
 
 def pod_uids(lab: Lab, namespace: str) -> set[str]:
-    """The uids of the pods that stay."""
     return {pod["metadata"]["uid"] for pod in lab.pods(namespace)}
 
 
@@ -342,7 +341,6 @@ def object_of(lab: Lab, kind: str, name: str, namespace: str | None = None) -> O
 
 
 def only_kind(text: str, kind: str) -> str:
-    """The rendered documents of one kind."""
     return "\n---\n".join(part for part in text.split("\n---\n") if f"\nkind: {kind}\n" in f"\n{part}\n")
 
 
