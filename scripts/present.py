@@ -85,7 +85,6 @@ def failure(error: ReleaseError, records: Any = None) -> dict[str, Any]:
 
 
 def tools(states: Iterable[ToolState]) -> View:
-    """`invoke tools`: one row a tool."""
     states = tuple(states)
     return View(
         "Pinned tools",
@@ -97,7 +96,6 @@ def tools(states: Iterable[ToolState]) -> View:
 
 
 def doctor(lines: Iterable[Line]) -> View:
-    """`invoke doctor`: one row a finding."""
     lines = tuple(lines)
     rows = tuple((line.about, line.level, line.found, line.fix or "") for line in lines)
     records = {"lines": [dataclasses.asdict(line) for line in lines]}
@@ -105,7 +103,6 @@ def doctor(lines: Iterable[Line]) -> View:
 
 
 def images(built: Iterable[Image]) -> View:
-    """`invoke images`: one row an image."""
     built = tuple(built)
     return View(
         "Images",
@@ -127,7 +124,6 @@ def planned_node(plan: NodePlan) -> Answer:
 
 
 def planned_images(plan: Iterable[PlannedImage]) -> View:
-    """`invoke images --dry-run`: one row an image."""
     plan = tuple(plan)
     return View(
         "Images that would be built",
@@ -142,7 +138,6 @@ def _presence(there: bool) -> str:
 
 
 def lint(outcome: Lint) -> View | Answer:
-    """`invoke lint`: one row a finding."""
     if not outcome.findings:
         return Answer(outcome.summary(), outcome.report())
     return View(
@@ -256,7 +251,6 @@ def after_release(config: Config, ready: Release, record: ReleaseRecord) -> str:
 
 
 def plan(ready: Release) -> View:
-    """`invoke release`: one row a step."""
     columns = ("step", "state", "action")
     rows = tuple((step.name, step.state, step.action) for step in ready.plan)
     title = f"Release of {ready.package.name} {ready.package.version}"
@@ -264,7 +258,6 @@ def plan(ready: Release) -> View:
 
 
 def proof(found: Proof) -> View:
-    """`invoke verify oci://...`: one row a check."""
     rows = tuple((one.check, one.state, one.detail) for one in found.checks)
     return View(found.reference, ("check", "state", "detail"), rows, dataclasses.asdict(found))
 

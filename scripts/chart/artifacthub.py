@@ -118,14 +118,6 @@ def _list_of(item: Callable[[Any], Iterator[str]]) -> Rule:
     return rule
 
 
-def _mapping(value: str) -> Messages:
-    entries, line, reason = _parsed(value)
-    if reason:
-        yield line, f"is not valid YAML: {reason}"
-    elif not isinstance(entries, dict):
-        yield 0, "must be a mapping"
-
-
 def _fields(entry: Any, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> Iterator[str]:
     if not isinstance(entry, dict):
         yield f"must be a mapping with {', '.join(required)}"
@@ -162,9 +154,12 @@ def _image(entry: Any) -> Iterator[str]:
 
 
 def _signing_key(value: str) -> Messages:
-    yield from _mapping(value)
-    key, _, reason = _parsed(value)
-    if not reason and isinstance(key, dict):
+    key, line, reason = _parsed(value)
+    if reason:
+        yield line, f"is not valid YAML: {reason}"
+    elif not isinstance(key, dict):
+        yield 0, "must be a mapping"
+    else:
         yield from ((0, message) for message in _fields(key, ("fingerprint", "url")))
         if not _FINGERPRINT.match(str(key.get("fingerprint"))):
             yield 0, "has a fingerprint that is not 40 hexadecimal digits"

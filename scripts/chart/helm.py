@@ -307,25 +307,12 @@ def read_complaints(text: str, chart: Path, values: Sequence[Path] = ()) -> tupl
     if text in _IGNORE and (chart / ".helmignore").is_file():
         return (Complaint(_IGNORE[text], file=chart / ".helmignore"),)
     if found := _MISSING_CHARTS.search(text):
-        return (
-            Complaint(
-                f"{MISSING}{found.group(1)}",
-                file=chart / "Chart.yaml",
-                line=line_of(chart / "Chart.yaml", ["dependencies"]),
-                run=f"helm dependency build {shown(chart)}",
-            ),
-        )
+        run = f"helm dependency build {shown(chart)}"
+        return (_at(chart, "dependencies", f"{MISSING}{found.group(1)}", run),)
     if found := _REQUIRES.match(text):
-        return (
-            Complaint(
-                f"requires Kubernetes {found.group(1)}, which {found.group(2)} is not",
-                file=chart / "Chart.yaml",
-                line=line_of(chart / "Chart.yaml", ["kubeVersion"]),
-            ),
-        )
+        return (_at(chart, "kubeVersion", f"requires Kubernetes {found.group(1)}, which {found.group(2)} is not"),)
     if found := _INVALID.match(text):
-        file = chart / "Chart.yaml"
-        return (Complaint(f"{found.group(1)} {found.group(2)}", file=file, line=line_of(file, [found.group(1)])),)
+        return (_at(chart, found.group(1), f"{found.group(1)} {found.group(2)}"),)
     return (Complaint(text or "helm gives no reason"),)
 
 
@@ -388,16 +375,21 @@ def _lint_complaints(
 
 def _of_chart(message: str, chart: Path) -> Complaint | None:
     """What a message about a Chart.yaml that cannot be read says of a key; None where it says nothing of one."""
-    file = chart / "Chart.yaml"
     if found := _MISTYPED.search(message):
         given, key, wanted = found.groups()
         words = f"{key} must be {_kind(wanted if wanted in _KINDS else wanted[0])}, and is {_kind(given)}"
-        return Complaint(words, file=file, line=line_of(file, [key]))
+        return _at(chart, key, words)
     if found := _UNKNOWN.search(message):
-        return Complaint(f"helm knows no field {found[1]!r}", file=file, line=line_of(file, [found[1]]))
+        return _at(chart, found[1], f"helm knows no field {found[1]!r}")
     if found := _TWICE.search(message):
-        return Complaint(f"the key {found[2]!r} stands twice", file=file, line=int(found[1]))
+        return replace(_at(chart, "", f"the key {found[2]!r} stands twice"), line=int(found[1]))
     return None
+
+
+def _at(chart: Path, key: str, message: str, run: str | None = None) -> Complaint:
+    """A complaint about a key of Chart.yaml."""
+    file = chart / "Chart.yaml"
+    return Complaint(message, file=file, line=line_of(file, [key]), run=run)
 
 
 def _kind(word: str) -> str:

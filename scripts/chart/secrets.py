@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from scripts.core.errors import SecretError
+from scripts.core.words import some
 
 _REPOSITORY = "the inside of a repository"
 # By a folder or file name, whatever it holds. A name is compared in lower case.
@@ -82,12 +83,11 @@ def refuse_secrets(members: Mapping[str, bytes], meant: Iterable[str]) -> None:
             if not any(fnmatch.fnmatchcase(each, pattern) for each in (short, "/".join(whole)) for pattern in allowed):
                 reasons.setdefault(short, why)
     if found := list(reasons.items()):
-        more = [f"and {len(found) - 10} more"] if len(found) > 10 else []
         first = found[0][0]
         raise SecretError(
             f"the archive would hold what looks like a secret: {first}",
             expected="nothing secret: what is published is public, and stays so",
-            found="\n".join([*(f"{name} ({why})" for name, why in found[:10]), *more]),
+            found="\n".join(some(f"{name} ({why})" for name, why in found)),
             run=f"name it in .helmignore; if it is meant: GATI_MEANT_FILES={first}, or meant_files in [tool.gati]",
         )
 

@@ -141,6 +141,12 @@ class Api:
         kind, space = self._place(document, namespace)
         return self._send("POST", kind.path(space), document, {"fieldManager": FIELD_MANAGER})
 
+    def may(self, review: str, spec: Object, namespace: str = "") -> bool:
+        """Whether what is asked in a review of access ("SelfSubjectAccessReview") is allowed."""
+        document = {"apiVersion": "authorization.k8s.io/v1", "kind": review, "spec": spec}
+        answer = self.create({**document, "metadata": {"namespace": namespace} if namespace else {}})
+        return bool(answer["status"].get("allowed"))
+
     def apply(self, document: Object, namespace: str | None = None, *, dry_run: bool = False) -> Object:
         """Server-side apply, taking over fields of other managers; unknown fields are refused.
 

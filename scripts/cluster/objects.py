@@ -15,7 +15,6 @@ _COLLECTED = frozenset({"foregroundDeletion", "orphan"})  # finalizers of the ga
 
 
 def conditions(item: Mapping[str, Any]) -> dict[str, Object]:
-    """The conditions of an object's status by their type."""
     return {condition["type"]: condition for condition in item.get("status", {}).get("conditions") or ()}
 
 
@@ -27,6 +26,11 @@ def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:
 def is_ready(pod: Mapping[str, Any]) -> bool:
     """Whether an object says that it is ready: of a pod, that it may be given requests."""
     return conditions(pod).get("Ready", {}).get("status") == "True"
+
+
+def address_of(node: Mapping[str, Any]) -> str:
+    """Where a node is reached from within its network."""
+    return str(next(entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"))
 
 
 def is_hook(item: Mapping[str, Any]) -> bool:

@@ -33,7 +33,6 @@ class Edit:
 
 
 def diff(edits: Iterable[Edit]) -> str:
-    """The edits as a unified diff."""
     text = ""
     for edit in edits:
         before, after = (

@@ -73,7 +73,6 @@ def stopped() -> bool:
 
 
 def raise_if_stopped() -> None:
-    """Raises Stopped in a worker thread whose work is stopped."""
     if stopped():
         raise Stopped
 

@@ -41,7 +41,6 @@ class Suite:
 
 
 def document(name: str, suites: Iterable[Suite], seconds: float | None = None) -> str:
-    """The text of a JUnit file."""
     root = ElementTree.Element("testsuites", {"name": _clean(name), **_time(seconds)})
     tests = failed = erred = 0
     for suite in suites:

@@ -15,7 +15,6 @@ BRIEF_GO = {"GOGC": "off", "GOMEMLIMIT": "512MiB"}
 
 
 def cores() -> int:
-    """The processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -35,7 +35,6 @@ def parse(text: str, where: str = "", error: type[VersionError] = VersionError) 
 
 
 def is_semver(text: str) -> bool:
-    """True when `parse` takes it."""
     try:
         parse(text)
     except VersionError:
@@ -95,14 +94,19 @@ def final_of(version: str) -> str:
     return str(parse(version).finalize_version())
 
 
+def step(old: str, new: str) -> str:
+    """The part of the version that leads from one to another: the first that differs, and patch at the least."""
+    before, after = parse(old), parse(new)
+    return "major" if before.major != after.major else "minor" if before.minor != after.minor else "patch"
+
+
 def in_line(versions: Iterable[str], old: str, new: str) -> tuple[str, ...]:
     """Those of `versions` that are of the line on which `old` leads to `new`; words that are no versions are not.
 
     A patch stays within its minor, a minor within its major, so that an older line can be mended beside a newer one.
     """
-    before, after = parse(old), parse(new)
-    kept = 0 if before.major != after.major else 1 if before.minor != after.minor else 2
-    wanted = after.to_tuple()[:kept]
+    kept = PARTS.index(step(old, new))
+    wanted = parse(new).to_tuple()[:kept]
     return tuple(text for text in versions if is_semver(text) and parse(text).to_tuple()[:kept] == wanted)
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def many(count: int | None, noun: str) -> str:
     """`1 request`, `2 requests`."""
     return f"{count} {noun}{'s'[: count != 1]}"
+
+
+def some(things: Iterable[object], most: int = 10) -> list[str]:
+    """The first of many things in words, and how many there are more."""
+    words = list(map(str, things))
+    return [*words[:most], *([f"and {len(words) - most} more"] if len(words) > most else [])]

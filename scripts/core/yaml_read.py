@@ -56,13 +56,10 @@ def loader() -> Any:
     made: Any = type("HelmLoader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {"yaml_implicit_resolvers": {}})
     for kind, (pattern, first) in _SCALARS.items():
         made.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})\\Z"), list(first))
-    for kind, construct in (("bool", _bool), ("int", _number), ("float", _number)):
-        made.add_constructor(f"tag:yaml.org,2002:{kind}", construct)
+    made.add_constructor("tag:yaml.org,2002:bool", lambda _, node: str(node.value).lower() in _TRUE)
+    for kind in ("int", "float"):
+        made.add_constructor(f"tag:yaml.org,2002:{kind}", _number)
     return made
-
-
-def _bool(_: Any, node: Any) -> bool:
-    return str(node.value).lower() in _TRUE
 
 
 def _number(_: Any, node: Any) -> Any:

@@ -53,7 +53,10 @@ def annotate(marks: Iterable[Mark], write: Callable[[str], None], dist: Path, *,
     if of == "github":
         for mark in marks:
             place = {"file": mark.file, "line": mark.line}
-            where = ",".join(f"{key}={_property(str(value))}" for key, value in place.items() if value)
+            told = {
+                key: _data(str(value)).replace(":", "%3A").replace(",", "%2C") for key, value in place.items() if value
+            }
+            where = ",".join(f"{key}={value}" for key, value in told.items())
             write(f"::{_GITHUB[mark.level]}{' ' if where else ''}{where}::{_data(mark.message)}")
     elif of == "gitlab":
         issues = [
@@ -85,7 +88,3 @@ def summarize(markdown: str, environ: Mapping[str, str] | None = None) -> None:
 
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -38,7 +38,6 @@ class Field:
         return f"{told} (with {self.where})" if self.where else told
 
     def record(self) -> dict[str, Any]:
-        """For JSON."""
         record = {"path": self.path, "old": self.old, "new": self.new}
         return {**record, **({"with": self.where.records()} if self.where else {})}
 
@@ -64,7 +63,6 @@ class Diff:
     folded: Mapping[str, int]
 
     def lines(self) -> list[str]:
-        """For a person."""
         told = []
         for one in self.objects:
             told.append(f"{one.kind} {one.identity}" + (f" (with {one.where})" if one.where else ""))
@@ -80,7 +78,6 @@ class Diff:
         return told
 
     def record(self) -> dict[str, Any]:
-        """As JSON."""
         names = {"+": "added", "-": "removed", "~": "changed"}
         return {
             "schema_version": SCHEMA_VERSION,
@@ -213,7 +210,6 @@ h1 {{ font-size: 16px }}
 
 
 def coloured(lines: Iterable[str]) -> list[str]:
-    """The lines with the colours of a terminal."""
     return [f"\033[{_STYLES[line[0]]}m{line}\033[0m" if line[:1] in _STYLES else line for line in lines]
 
 

@@ -29,7 +29,6 @@ class Reason:
     where: str = ""
 
     def record(self) -> dict[str, Any]:
-        """For JSON."""
         named = {"level": self.level, "about": self.about, "old": self.old, "new": self.new, "meaning": self.meaning}
         return {**named, **({"where": self.where} if self.where else {})}
 

@@ -291,7 +291,6 @@ def _type_of(value: Any) -> str:
 
 
 def _narrow_types(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
-    """The types that both take."""
     shared = one & other
     if ("number" in one and "integer" in other) or ("integer" in one and "number" in other):
         shared |= {"integer"}

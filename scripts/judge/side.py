@@ -39,7 +39,6 @@ class Side:
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The defaults."""
         return self.settings.get("values.yaml", {})
 
 

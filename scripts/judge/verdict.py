@@ -69,7 +69,6 @@ class Verdict:
         return suffices(self.version, self.current, self.part)
 
     def summary(self) -> str:
-        """One line for a person."""
         head = f"{self.chart} {self.version} -> {self.current}: "
         if self.level == "none":
             return head + "nothing differs that anybody would notice"
@@ -86,7 +85,6 @@ class Verdict:
         )
 
     def record(self) -> dict[str, Any]:
-        """As JSON."""
         return {
             "schema_version": SCHEMA_VERSION,
             "chart": self.chart,
@@ -158,7 +156,6 @@ def demand_enough(verdict: Verdict) -> None:
 
 
 def line(reason: Reason) -> str:
-    """A reason in one line."""
     where = f" (with {reason.where})" if reason.where else ""
     step = "" if reason.old is None and reason.new is None else f": {brief(reason.old)} -> {brief(reason.new)}"
     return f"{reason.about}{step}: {reason.meaning}{where}"

@@ -300,21 +300,19 @@ class Client:
     def push_refusal(self, repository: str, words: str) -> RegistryError:
         """Why nothing can be pushed to `repository`, from what the registry or helm says."""
         host, run, low = self.registry.host, None, words.lower()
+        offered = read_challenges(self._welcome.challenges) if self._welcome is not None else ()
+        first = offered[0].scheme if offered else "bearer"
         if "name_unknown" in low or "name unknown" in low or "repository name not known" in low:
             run = f"make the repository {repository} first, as {host} wants it"
             if re.search(r"\.dkr[.-]ecr[.-]", host):
                 run = f"aws ecr create-repository --repository-name {repository}"
         elif "http 413" in low or "status code 413" in low:
             run = f"have what stands before {host} let larger bodies through (nginx: client_max_body_size)"
-        elif "401" in low and self._authorization and (scheme := self._first_scheme()) not in ("basic", "bearer"):
-            run = f"have {host} offer Basic or Bearer first: helm reads no challenge but the first, which is {scheme}"
+        elif "401" in low and self._authorization and first not in ("basic", "bearer"):
+            run = f"have {host} offer Basic or Bearer first: helm reads no challenge but the first, which is {first}"
         elif any(sign in low for sign in ("401", "403", "unauthorized", "denied", "forbidden")):
             run = f"helm registry login {host} as somebody who may push there"
         return RegistryError(f"{host} takes nothing in {repository}", found=words, run=run)
-
-    def _first_scheme(self) -> str:
-        challenges = read_challenges(self._welcome.challenges) if self._welcome is not None else ()
-        return challenges[0].scheme if challenges else "bearer"
 
     # -- asking --------------------------------------------------------------------------------
 

@@ -117,7 +117,6 @@ class Transport:
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     def close(self) -> None:
-        """Close every connection."""
         for manager in self._managers.values():
             manager.clear()
 

@@ -33,7 +33,7 @@ from scripts.core.git import Remote, Repository, find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.semver import tag_name
-from scripts.core.words import many
+from scripts.core.words import many, some
 from scripts.judge.verdict import demand_enough
 from scripts.judge.words import markdown
 from scripts.registry.client import LAG, connect
@@ -42,7 +42,7 @@ from scripts.registry.reference import Registry
 from scripts.registry.referrers import attach, attached, content_of, read_referrer
 from scripts.release import publish as publishing
 from scripts.release import verify
-from scripts.release.announce import Announced, Place
+from scripts.release.announce import Announced
 from scripts.release.bump import (
     Bump,
     alone,
@@ -60,7 +60,7 @@ from scripts.release.notes import notes, notes_file
 from scripts.release.origin import Difference, Origin, committed_copy, differences, origin_of
 from scripts.release.package import build, midnight, release_time, store
 from scripts.release.pgp import with_prov
-from scripts.release.places import places
+from scripts.release.places import Place, places
 from scripts.release.publish import Publication, State
 from scripts.release.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read_record, record_file, write_record
 from scripts.release.sign import demand_key, demand_signable, sign
@@ -778,8 +778,7 @@ def _in_full(lines: Sequence[str], run: str) -> Iterator[None]:
     try:
         yield
     except FindingsError as error:
-        more = [f"and {len(lines) - 20} more"] if len(lines) > 20 else []
-        raise FindingsError(error.message, found="\n".join([*lines[:20], *more]), run=run) from None
+        raise FindingsError(error.message, found="\n".join(some(lines, 20)), run=run) from None
 
 
 @contextlib.contextmanager

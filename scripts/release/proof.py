@@ -24,6 +24,7 @@ from scripts.core.errors import (
     ValuesError,
 )
 from scripts.core.semver import newest_first
+from scripts.core.words import some
 from scripts.registry.client import Client, Found, connect, referrers_tag
 from scripts.registry.reference import Reference, Registry
 from scripts.registry.referrers import Referrer, attached, content_of, read_referrer
@@ -438,8 +439,7 @@ def _bill(subject: _Subject, content: bytes) -> str:
     differing = [f"it has {_words(one)}, which is not there" for one in sorted(said - there)]
     differing += [f"it lacks {_words(one)}" for one in sorted(there - said)]
     if differing:
-        more = [f"and {len(differing) - _LISTED} more"] if len(differing) > _LISTED else []
-        raise _Wrong("; ".join([*differing[:_LISTED], *more]))
+        raise _Wrong("; ".join(some(differing, _LISTED)))
     images = sum(one[0] == "container" for one in there)
     return f"{images} images, as rendered; {sum(one[0] == 'file' for one in there)} files"
 

@@ -206,18 +206,14 @@ def _probe(client: Client, reference: Reference, package: Package, patience: flo
     found = client.manifest(reference, patience=patience)
     if found is None:
         return Probe("absent", str(reference), None, f"{reference} is not published")
+    state: State = "same"
     if found.digest == package.manifest_digest:
-        return Probe(
-            "same", str(reference), found.digest, f"{reference} is published already, the same ({found.digest})"
-        )
-    if _layer(client, reference, found) == f"sha256:{package.sha256}":
-        detail = (
-            f"{reference} is published already: the same archive under a manifest of other annotations ({found.digest})"
-        )
-        return Probe("same", str(reference), found.digest, detail)
-    return Probe(
-        "different", str(reference), found.digest, f"{reference} is published with other content ({found.digest})"
-    )
+        how = "already, the same"
+    elif _layer(client, reference, found) == f"sha256:{package.sha256}":
+        how = "already: the same archive under a manifest of other annotations"
+    else:
+        state, how = "different", "with other content"
+    return Probe(state, str(reference), found.digest, f"{reference} is published {how} ({found.digest})")
 
 
 def _layer(client: Client, reference: Reference, found: Found) -> str | None:

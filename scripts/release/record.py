@@ -46,7 +46,6 @@ class ReleaseRecord:
 
 
 def record_file(config: Config, chart: str) -> Path:
-    """Where the record of the chart of that name stands."""
     return config.result(chart, "release.json")
 
 

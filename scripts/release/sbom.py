@@ -39,7 +39,10 @@ def make_sbom(
     members = read_members(archive, package.path.name)
     sets, minors, images, refused = rendered_images(work, archive, sets, minors)
     root = f"{package.name}-{package.version}"
-    files = [_file(name, data) for name, data in sorted(members.items())]
+    files = [
+        {"bom-ref": f"file:{name}", "type": "file", "name": name, "hashes": [_hash(sha256(data))]}
+        for name, data in sorted(members.items())
+    ]
     charts = list(_subcharts(members, root))
     containers = [_image(name, used) for name, used in sorted(images.items())]
     sources = metadata.get("sources") or ()
@@ -140,10 +143,6 @@ def _images(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _images(inner)
-
-
-def _file(name: str, data: bytes) -> dict[str, Any]:
-    return {"bom-ref": f"file:{name}", "type": "file", "name": name, "hashes": [_hash(sha256(data))]}
 
 
 def _image(image: str, sets: Sequence[str]) -> dict[str, Any]:

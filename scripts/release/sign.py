@@ -13,7 +13,7 @@ from typing import Any
 
 from scripts.core.command import SIGNING_PASSWORDS
 from scripts.core.config import Config
-from scripts.core.errors import CommandFailed, ConfigError, ReleaseError, ToolError
+from scripts.core.errors import CommandFailed, ConfigError, ToolError
 from scripts.core.owner import temporary
 from scripts.registry.referrers import BUNDLE_PREDICATE, Attachment
 from scripts.release.statements import MEDIA_TYPE, STATEMENT_TYPE
@@ -120,21 +120,15 @@ def sign(work: Workspace, statement: bytes, predicate_type: str, environ: Mappin
             work.runner.run(argv, env=env, stdin=password, deadline=_DEADLINE)
             content = bundle.read_bytes()
         except CommandFailed as error:
-            raise _unsigned(error, key) from error
+            said = (error.stderr.strip().splitlines()[-1:] or ["cosign gives no reason"])[0].removeprefix("Error: ")
+            locked = "decrypt" in said or "password" in said
+            run = f"set {SIGNING_PASSWORDS[0]} to the passphrase of {key}" if locked else None
+            raise ToolError(f"cosign cannot sign with {key}", found=said, run=run) from error
         except OSError as error:
             raise ToolError("cosign has written no bundle", found=error.strerror) from error
     annotations = {**_CONTENT, BUNDLE_PREDICATE: predicate_type}
     title = f"{predicate_type.split('/')[-2]}.sigstore.json"
     return Attachment(BUNDLE, BUNDLE, title, content, annotations)
-
-
-def _unsigned(error: CommandFailed, key: str) -> ReleaseError:
-    words = error.stderr.strip().splitlines()[-1:] or ["cosign gives no reason"]
-    said = words[0].removeprefix("Error: ")
-    run = None
-    if "decrypt" in said or "password" in said:
-        run = f"set {SIGNING_PASSWORDS[0]} to the passphrase of {key}"
-    return ToolError(f"cosign cannot sign with {key}", found=said, run=run)
 
 
 def read_bundle(content: bytes) -> Signed:

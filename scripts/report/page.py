@@ -35,7 +35,6 @@ _WIDTH = 880  # of a picture that stands by itself: a README's column
 
 
 def draw(record: Mapping[str, Any]) -> str:
-    """The page of a record."""
     environment = _environment()
     lines = environment.get_template("timeline.svg.j2")
 

@@ -96,7 +96,6 @@ class Revision:
 
     @property
     def version(self) -> str:
-        """The chart's version."""
         found = re.search(r"-(\d+\.\d+\.\d+.*)$", self.chart)
         return found.group(1) if found else ""
 

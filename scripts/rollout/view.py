@@ -121,9 +121,10 @@ class View:
             jobs = [self._objects.get(owner["uid"], {}) for owner in meta.get("ownerReferences", ())]
             if pod["kind"] != "Pod" or not any(is_hook(item) for item in (pod, *jobs)):
                 continue
-            for container in _failed_containers(pod):
+            for status in container_statuses(pod):
+                container = status["name"]
                 key = (f"{meta['namespace']}/{meta['name']}", container)
-                if key not in self.hook_logs:
+                if status.get("state", {}).get("terminated", {}).get("exitCode") and key not in self.hook_logs:
                     with contextlib.suppress(ApiError):  # it may be gone already
                         text = self._api.logs(meta["name"], meta["namespace"], container=container, tail=_LOG_LINES)
                         if text is not None:
@@ -139,9 +140,3 @@ def _ready(workload: Object) -> str:
     ready = status.get("readyReplicas", status.get("numberReady", 0))
     wanted = workload["spec"].get("replicas", status.get("desiredNumberScheduled", 0))
     return f"{ready}/{wanted} ready"
-
-
-def _failed_containers(pod: Object) -> Iterator[str]:
-    for container in container_statuses(pod):
-        if container.get("state", {}).get("terminated", {}).get("exitCode"):
-            yield container["name"]

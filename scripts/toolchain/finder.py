@@ -121,7 +121,6 @@ class Toolchain:
         return folder
 
     def version(self, name: str) -> str:
-        """The pinned version of the tool or module `name`."""
         tool = self._pins.tools.get(name)
         return (tool.module if tool else self._pins.modules[name]).version
 

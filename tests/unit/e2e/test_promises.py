@@ -81,8 +81,8 @@ class Objects:
             raise ApiError("refused", status=502, reason="BadGateway", text=text)
         return str(self.answers.get(f"{scheme}:{port}{path}", "<html>no metrics</html>"))
 
-    def create(self, _: Any) -> dict[str, Any]:
-        return {"status": {"allowed": self.allowed}}
+    def may(self, *_: Any) -> bool:
+        return bool(self.allowed)
 
 
 def refused(promise: Any, *arguments: Any, **options: Any) -> str:
