@@ -6,7 +6,6 @@ import contextlib
 import copy
 import json
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from scripts.checks.matrix import Plan, Values, make_plan
 from scripts.checks.render import NEEDS, submitted
 from scripts.checks.schemas import schemas_of
 from scripts.core.errors import ChartError, ReleaseError, ValuesError
+from scripts.core.owner import temporary
 from scripts.core.parallel import workers
 from scripts.core.paths import key_text, shown
 from scripts.judge.noise import DrawnName, Noise, drawn_fields, drawn_names, steady
@@ -126,11 +126,11 @@ def render_both(
     changed = _changed(before, after)
     after = replace(after, values=before.values)
     with (
-        tempfile.TemporaryDirectory(prefix="gati-judge-") as scratch,
+        temporary("judge") as scratch,
         contextlib.ExitStack() as stack,
         workers(work.runner) as pool,
     ):
-        renders = _Renders(work.helm, pool, Path(scratch), stack, (before.chart.path, after.chart.path))
+        renders = _Renders(work.helm, pool, scratch, stack, (before.chart.path, after.chart.path))
         olds = renders.of(before)
         if wholly:
             ends = tuple(dict.fromkeys((*after.kube_versions[:1], *after.kube_versions[-1:])))

@@ -12,7 +12,7 @@ from typing import Any
 from scripts.chart.manifests import Manifests
 from scripts.checks.matrix import spread
 from scripts.core.errors import FindingsError
-from scripts.core.words import many
+from scripts.core.words import many, some
 from scripts.judge.exceptions import Exempt, exempted
 from scripts.judge.metadata import judge_metadata
 from scripts.judge.noise import Noise
@@ -142,15 +142,12 @@ def demand_enough(verdict: Verdict) -> None:
     if verdict.enough:
         return
     needed = [reason for reason in verdict.reasons if reason.level == verdict.level]
-    lines = [line(reason) for reason in needed[:10]]
-    if len(needed) > 10:
-        lines.append(f"and {len(needed) - 10} more")
     raised = "is not raised above" if verdict.raised == "none" else "is raised by too little above"
     raise FindingsError(
         f"{verdict.chart} {verdict.current} {raised} {verdict.version}",
         expected=f"its {verdict.part} part, or a higher one"
         + (f", since the step is {verdict.level} as of 1.0" if verdict.part != verdict.level else ""),
-        found="\n".join(lines),
+        found="\n".join(some(map(line, needed))),
         run=f"invoke version-bump --part {verdict.part}; or say in the changelog why it counts as less (RELEASING.md)",
     )
 

@@ -24,6 +24,7 @@ _COLUMNS = (
     ("RoleBinding", "ClusterRoleBinding"),
     ("Role", "ClusterRole"),
 )
+_COLUMN = {kind: number for number, kinds in enumerate(_COLUMNS) for kind in kinds}
 _SWEEPS = 4
 
 
@@ -74,7 +75,7 @@ def picture(manifests: Manifests) -> Picture:
     keys = list(dict.fromkeys((*objects, *(link.target for link in links))))
     columns: dict[int, list[Key]] = {}
     for key in keys:
-        columns.setdefault(_column(key[0]), []).append(key)
+        columns.setdefault(_COLUMN.get(key[0], 0), []).append(key)
     used = sorted(columns)
     order = _sorted([columns[number] for number in used], links)
     nodes = tuple(
@@ -83,10 +84,6 @@ def picture(manifests: Manifests) -> Picture:
         for row, key in enumerate(some)
     )
     return Picture(nodes, links)
-
-
-def _column(kind: str) -> int:
-    return next((number for number, kinds in enumerate(_COLUMNS) if kind in kinds), 0)
 
 
 def _sorted(columns: list[list[Key]], links: Iterable[Link]) -> list[list[Key]]:

@@ -284,10 +284,6 @@ def _failed(scenarios: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [one for one in scenarios if one["state"] != "passed"]
 
 
-def _unnoticed(faults: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [one for one in faults if one["state"] != "failed"]
-
-
 def _total(scenarios: Sequence[Mapping[str, Any]], what: str) -> int:
     """Over the loads of the last attempt at each."""
     return sum(load.get(what, 0) for one in scenarios for load in one["loads"] if load["attempt"] == one["attempts"])
@@ -328,7 +324,9 @@ def _lines(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     if mutants["state"] == "there":
         yield line("mutants", mutants, mutants["summary"], *mutants["objections"])
     if (faults := record["faults"])["state"] == "there":
-        missed = [f"{one['scenario']} does not notice {one['fault']}" for one in _unnoticed(faults["faults"])]
+        missed = [
+            f"{one['scenario']} does not notice {one['fault']}" for one in faults["faults"] if one["state"] != "failed"
+        ]
         yield line("faults", faults, f"{many(len(faults['faults']), 'chart')} with one fault each", *missed)
     for file in gates["junit"]:
         failed = [f"{one['name']}: {one['message']}" for suite in file["suites"] for one in suite["failed"]]
