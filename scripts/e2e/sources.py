@@ -117,7 +117,8 @@ def choose(wanted: str, published: Iterable[str], candidate: str, *, first: str)
 def how_many(wanted: str) -> int | None:
     """N of `last:N`, None for versions. Raises ConfigError for what is neither."""
     kind, _, number = wanted.partition(":")
-    if kind != "last" and all(is_semver(version.strip()) for version in wanted.split(",")):
+    named = [version.strip() for version in wanted.split(",")]
+    if kind != "last" and all(is_semver(version) and version[0] != "v" for version in named):
         return None
     if kind != "last" or not number.isdecimal() or int(number) < 1:
         raise ConfigError(f"--from {wanted} names no versions", expected=_FORMS)
