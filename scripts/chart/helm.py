@@ -84,6 +84,8 @@ class Complaint:
     run: str | None = None
     refused: bool = False
     """True for a `fail` or `required` that `helm lint` mentions without its place."""
+    demanded: bool = False
+    """True for a `fail` or `required` of a template, by which the chart refuses values."""
 
     def __str__(self) -> str:
         place = shown(self.file) if self.file else ""
@@ -276,7 +278,7 @@ def _options(values: Sequence[Path], kube_version: str | None) -> list[str | Pat
 
 def _refusal(complaints: Sequence[Complaint], chart: Path) -> ReleaseError:
     """The error for complaints that stop a render; one alone is the message itself."""
-    about_values = all(complaint.key for complaint in complaints)
+    about_values = all(complaint.key or complaint.demanded for complaint in complaints)
     error = ValuesError if about_values else ChartError
     run = next((complaint.run for complaint in complaints if complaint.run), None)
     if len(complaints) == 1:
@@ -293,7 +295,8 @@ def read_complaints(text: str, chart: Path, values: Sequence[Path] = ()) -> tupl
         return _schema_complaints(text.removeprefix(_SCHEMA), chart, values)
     if found := _FAILED.match(text):
         name, line, _, message = found.groups()
-        return (Complaint(message.strip(), file=_source(chart, name), line=int(line)),)
+        demanded = text.startswith("execution")
+        return (Complaint(message.strip(), file=_source(chart, name), line=int(line), demanded=demanded),)
     text = _UNTOUCHED.sub(r"\n\1\n\2:\n", text).strip() if text.startswith("template: ") else text
     if _FRAME.match(text.splitlines()[0] if text else ""):
         return (_execution(text, chart),)

@@ -218,8 +218,8 @@ def _cells(
         try:
             cells.append(Cell(name, version, old, future.result()))
         except (ChartError, ValuesError) as error:
-            with_own = _NOW in name or (name in ("values.yaml", "no values file") and name not in bare)
-            if with_own:
+            default = name in ("values.yaml", "no values file") and name not in bare
+            if _NOW in name or (default and not isinstance(error, ValuesError)):
                 raise  # the chart is broken, and that is no verdict
             cells.append(Cell(name, version, old, None, renders.why(error)))
     return tuple(cells)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from scripts.chart.source import read_chart
+from scripts.core.errors import ChartError
 from scripts.judge.diff import diff_charts
 from scripts.judge.judge import judge_charts
 from scripts.judge.verdict import line
@@ -85,6 +88,35 @@ def test_a_values_file_that_differs_beside_drawn_fields_is_told(tmp_path: Path) 
     work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
     found = diff_charts(work, ("old", read_chart(chart)), ("new", read_chart(again)), kube_versions=["1.33"])
     assert [str(field) for one in found.objects for field in one.fields] == ["stringData.word: *** -> ***"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("templates/a.yaml", '{{ required "set a" .Values.a }}', "templates/a.yaml:1: set a"),
+        ("values.schema.json", '{"required": ["a"]}', "a: is required"),
+        ("templates/a.yaml", "{{ if }}", ""),
+    ],
+    ids=["by a template", "by the schema", "a broken template"],
+)
+def test_a_chart_that_cannot_do_without_a_value_any_more(name: str, text: str, why: str, tmp_path: Path) -> None:
+    charts = []
+    for place in ("one", "other"):
+        chart = tmp_path / place / "needs"
+        (chart / "templates").mkdir(parents=True)
+        (chart / "Chart.yaml").write_text("apiVersion: v2\nname: needs\nversion: 1.0.0\n")
+        (chart / "templates" / "map.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+        charts.append(read_chart(chart))
+    (charts[1].path / name).write_text(text)
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
+    if not why:
+        with pytest.raises(ChartError):
+            judge_charts(work, *charts, "1.0.0", kube_versions=["1.33"])
+        return
+    verdict = judge_charts(work, *charts, "1.0.0", kube_versions=["1.33"])
+    refused = [one.meaning for one in verdict.reasons if one.new == "refused"]
+    assert verdict.level == "major"
+    assert refused[0].endswith(f"cannot be upgraded: {why}")
 
 
 def test_a_refusal_says_all_that_is_wrong_in_the_same_words_everywhere(tmp_path: Path) -> None:
