@@ -138,7 +138,7 @@ def serve(folder: Path, work: Workspace, *, port: int = 0) -> Iterator[tuple[Reg
         pulls = [
             f"helm pull oci://{registry.host}/{each.repository} --version {each.tag.replace('_', '+')} --plain-http"
             for each in _noted(folder, work.say)
-            if not holds_referrers(each.tag)
+            if ":" not in each.tag and not holds_referrers(each.tag)  # neither what is attached, nor a list of that
         ]
         served = folder / _SERVED
         write_atomic(served, json.dumps({"pid": os.getpid(), "host": registry.host}) + "\n")

@@ -24,7 +24,7 @@ from scripts.core.errors import (
     ValuesError,
 )
 from scripts.core.semver import newest_first
-from scripts.core.words import some
+from scripts.core.words import many, some
 from scripts.registry.client import Client, Found, connect, referrers_tag
 from scripts.registry.reference import Reference, Registry
 from scripts.registry.referrers import Referrer, attached, content_of, read_referrer
@@ -229,7 +229,8 @@ def _attached_checks(subject: _Subject, demand: Demand) -> Iterator[Check]:
     signatures = _Signatures(subject, demand.trust, pieces.get(BUNDLE, []))
     yield signatures.check()
     provenances = _statements(subject, pieces.get(PROVENANCE, []))
-    byproducts = {digest for told in provenances for digest in _byproducts(told)} if provenances else None
+    believed = [told for told in provenances if signatures.believes(PROVENANCE, told)]
+    byproducts = {digest for told in believed for digest in _byproducts(told)} if believed else None
     for key, row in _ROWS.items():
         yield _row(subject, key, row, pieces.get(key, []), signatures, byproducts)
     if demand.rebuild or "rebuild" in demand.require:
@@ -329,6 +330,10 @@ class _Signatures:
             if self._subject.client.manifest(replace(self._subject.reference, version=tag)) is not None:
                 return tag
         return ""
+
+    def believes(self, kind: str, content: Mapping[str, Any]) -> bool:
+        """Whether a statement is by the one that is trusted; any is, where nobody is."""
+        return not self.trusted or content in self._good.get(kind, [])
 
     def demand(self, kind: str, content: Mapping[str, Any]) -> None:
         """Raises _Wrong where a signed statement says something else, or none is by the one that is trusted."""
@@ -441,7 +446,7 @@ def _bill(subject: _Subject, content: bytes) -> str:
     if differing:
         raise _Wrong("; ".join(some(differing, _LISTED)))
     images = sum(one[0] == "container" for one in there)
-    return f"{images} images, as rendered; {sum(one[0] == 'file' for one in there)} files"
+    return f"{many(images, 'image')}, as rendered; {many(sum(one[0] == 'file' for one in there), 'file')}"
 
 
 def _components(bill: Mapping[str, Any]) -> set[tuple[str, str, str, str]]:

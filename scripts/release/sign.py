@@ -46,6 +46,8 @@ class Trust:
     def __post_init__(self) -> None:
         if self.key and (self.identity or self.issuer):
             raise ConfigError("--key and --identity exclude each other: a signature is by one of them")
+        if self.key and "://" not in self.key and not Path(self.key).is_file():
+            raise ConfigError(f"there is no key at {self.key}", expected=_PUBLIC)
         if bool(self.identity) != bool(self.issuer):
             raise ConfigError("half an identity is given", expected="--identity and --issuer")
         if self.root and not self.identity:
@@ -148,12 +150,10 @@ def read_bundle(content: bytes) -> Signed:
 def fault_of(work: Workspace, signed: Signed, digest: str, trust: Trust) -> str:
     """Why the signature on a statement about the manifest `digest` is not believed; "" where it is.
 
-    Raises ToolError where cosign cannot be had, ConfigError for a key that is not there.
+    Raises ToolError where cosign cannot be had, ConfigError for a key that is none.
     """
     how: list[str] = []
     if trust.key:
-        if "://" not in trust.key and not Path(trust.key).is_file():
-            raise ConfigError(f"there is no key at {trust.key}", expected=_PUBLIC)
         how += ["--key", trust.key, "--insecure-ignore-tlog=true"]
     elif signed.by == "key":
         return "it is signed by a key, which no certificate names"

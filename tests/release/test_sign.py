@@ -149,7 +149,7 @@ def test_all_of_it_written_anew_by_one_without_the_key_fails(signed: Signed, she
     trust = Trust(key=str(signed.key))
     assert "no bundle with a statement" in shelf.detail("signature", trust=trust)
     assert "it is not signed by" in shelf.detail("provenance", trust=trust)
-    assert "the provenance names another one" in shelf.detail("record", trust=trust)
+    assert "no provenance that is believed names it" in shelf.detail("record", trust=trust)
 
 
 def test_a_bundle_of_another_digest_or_with_another_payload_fails(signed: Signed, shelf: Shelf) -> None:

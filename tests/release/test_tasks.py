@@ -15,7 +15,7 @@ import pytest
 
 from scripts.core.errors import FINDING, OUTSIDE, REFUSED, USAGE
 from scripts.registry.client import connect
-from scripts.registry.embedded import embedded
+from scripts.registry.embedded import embedded, serve
 from tests import forked
 from tests.release.conftest import Project
 
@@ -204,11 +204,15 @@ def test_refused_before_anything_starts(
     assert {"class", "message", "expected", "found", "next"} <= answer.keys()
 
 
-def test_the_embedded_registry_may_be_meant(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_embedded_registry_may_be_meant(invoke: Invoke, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     done = invoke("release", "--registry", "embedded")
     assert done.returncode == 0, done.stderr
     assert done.stderr.endswith("next: invoke registry\n")
+    serving = serve(project.config.embedded_registry, project.work)
+    _, pulls = next(serving)
+    serving.close()
+    assert [pull.split("--version ")[1] for pull in pulls] == ["1.2.0 --plain-http"]  # and nothing that is attached
 
 
 def test_success_ends_with_what_comes_next(invoke: Invoke, project: Project) -> None:
