@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def embedded(folder: Path, work: Workspace, *, port: int = 0, lock_deadline: flo
         yield registry
 
 
-def serve(folder: Path, work: Workspace, *, port: int = 0) -> Iterator[tuple[Registry, tuple[str, ...]]]:
+def serve(folder: Path, work: Workspace, *, port: int = 0) -> Generator[tuple[Registry, tuple[str, ...]], None, None]:
     """The same registry for other runs too, once it answers, and the command lines that pull what it holds.
 
     Goes on until it is closed. Raises RegistryError when the server ends.

@@ -111,9 +111,9 @@ def test_a_chart_that_cannot_do_without_a_value_any_more(name: str, text: str, w
     work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
     if not why:
         with pytest.raises(ChartError):
-            judge_charts(work, *charts, "1.0.0", kube_versions=["1.33"])
+            judge_charts(work, charts[0], charts[1], "1.0.0", kube_versions=["1.33"])
         return
-    verdict = judge_charts(work, *charts, "1.0.0", kube_versions=["1.33"])
+    verdict = judge_charts(work, charts[0], charts[1], "1.0.0", kube_versions=["1.33"])
     refused = [one.meaning for one in verdict.reasons if one.new == "refused"]
     assert verdict.level == "major"
     assert refused[0].endswith(f"cannot be upgraded: {why}")
