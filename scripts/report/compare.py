@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from scripts.core.errors import UsageError
 from scripts.core.paths import shown
-from scripts.report.inputs import objection
+from scripts.report.inputs import objection, read_json
 
 
 def read_earlier(place: Path) -> dict[str, Any]:
     """The record of an earlier report: its JSON, or the folder where that is. Raises UsageError."""
     file = place / "report.json" if place.is_dir() else place
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        told = read_json(file)
     except (OSError, ValueError) as error:
         flaw = getattr(error, "strerror", None) or str(error)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ class Inputs:
         Else `state` is "absent", and `why` and `command` say what to do about it.
         """
         try:
-            told = json.loads(file.read_text(encoding="utf-8"))
+            told = read_json(file)
         except FileNotFoundError:
             return self.absent(f"there is no {shown(file)}", command)
         except (OSError, ValueError) as error:
@@ -61,6 +62,34 @@ class Inputs:
     def command(self, line: str) -> str:
         """The command `line` with what leads it to the chart."""
         return line + self.flags if line.startswith("invoke ") else line
+
+
+_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LONGEST = 18  # digits of a number
+
+
+def read_json(file: Path) -> Any:
+    """What a file of JSON says. Raises OSError, and ValueError also for what is nested too deeply or is no number."""
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"), parse_int=_number, parse_constant=_number)
+        return shown_texts(told)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _number(text: str) -> int:
+    if len(text) > _LONGEST:
+        raise ValueError(f"{text[:_LONGEST]}... is a number that no run leaves")
+    return int(text)
+
+
+def shown_texts(value: Any) -> Any:
+    """`value` with a mark in place of what steers a terminal, turns text around, or is no character."""
+    if isinstance(value, str):
+        return _UNSHOWN.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {shown_texts(key): shown_texts(item) for key, item in value.items()}
+    return [shown_texts(item) for item in value] if isinstance(value, list) else value
 
 
 def objection(what: str, told: Any) -> str:

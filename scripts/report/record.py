@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from scripts.core.errors import ReleaseError
 from scripts.core.paths import shown
 from scripts.core.words import many
 from scripts.e2e.k6 import Request
-from scripts.report.inputs import Inputs, read_junit
+from scripts.report.inputs import Inputs, read_json, read_junit, shown_texts
 from scripts.report.links import picture
 from scripts.report.series import counted, lanes, places, read_load, told
 
@@ -83,7 +82,7 @@ def _release(inputs: Inputs) -> dict[str, Any]:
 def _another(inputs: Inputs, digest: str) -> str:
     """The digest of the archive in `dist/`, where it is not `digest`; "" where it is, or where none is there."""
     try:
-        told = json.loads((inputs.dist / f"{inputs.name}.package.json").read_text(encoding="utf-8"))
+        told = read_json(inputs.dist / f"{inputs.name}.package.json")
         packed = told["manifest_digest"] if told["version"] == inputs.version else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""
@@ -141,10 +140,10 @@ def _objects(inputs: Inputs) -> dict[str, Any]:
             continue
         try:
             manifests = read_manifests((folder / render["file"]).read_text(encoding="utf-8"), "")
-        except (OSError, ReleaseError) as error:
+        except (OSError, ValueError, ReleaseError) as error:
             inputs.gaps.append(f"{render['file']} cannot be read: {error}")
             continue
-        one = {"values": [render["values"]], "kubernetes": minor(newest), **picture(manifests).record()}
+        one = {"values": [render["values"]], "kubernetes": minor(newest), **shown_texts(picture(manifests).record())}
         seen[render["file"]] = one
         pictures.append(one)
     inputs.gaps += [f"{refused['message']} (not rendered)" for refused in index["refused"]]
@@ -244,7 +243,7 @@ def _scaling(inputs: Inputs) -> dict[str, Any]:
     for one in found["scenarios"]:
         one["curve"] = None
         try:
-            told = json.loads((folder / one["scenario"] / "curve.json").read_text(encoding="utf-8"))
+            told = read_json(folder / one["scenario"] / "curve.json")
             one["curve"] = {
                 "requests": sum(told["requests_by_second"]),
                 "lost": told["lost"],
