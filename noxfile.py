@@ -171,4 +171,10 @@ def e2e_shapes(session: nox.Session) -> None:
 @nox.session(name="e2e-faults")
 def e2e_faults(session: nox.Session) -> None:
     """Prove on a kind cluster that the smoke test goes red for every promise that a chart breaks."""
-    test_on_a_cluster(session, "faults")
+    test_on_a_cluster(session, "faults and not further")
+
+
+@nox.session(name="e2e-faults-further")
+def e2e_faults_further(session: nox.Session) -> None:
+    """The same with siblings of those faults: other objects and fields, told by the same looks."""
+    test_on_a_cluster(session, "further")

@@ -37,6 +37,11 @@ _LATER = 30.0  # seconds by which helm's own deadline is later than ours
 _ENDING = 20.0  # seconds for helm to record a failure and end
 _WATCHES = 4  # the first major of helm that watches what it waits for, and rolls back under another name
 _FAILS = 'msg="upgrade failed"'  # helm's line before it rolls back
+# All that helm complains of where its watch has ended before the objects have.
+_GOING = re.compile(
+    r"Error: uninstallation completed with \d+ error\(s\): "
+    r"(?:resource \S+ still exists\. status: Terminating, message: [^\n;]*[\n;]?\s*)+\Z"
+)
 _REUSES = "--reuse-values"
 _HIDES = f"upgrade with --reset-then-reuse-values: {_REUSES} hides the defaults of what this version has added"
 _MISSING_DEFAULT = re.compile(r"missing propert|nil pointer|at '.*': got null|is required")
@@ -202,7 +207,8 @@ class Rollout:
     def uninstall(self, *, deadline: float = 120) -> float:
         """Remove the release. Returns the seconds it took.
 
-        helm waits for its objects to go, but may end before its watch has seen them: then they go a moment later.
+        helm waits for its objects to go, but may end before its watch has seen them, in an error even: then they go a
+        moment later.
         """
         return self._operate("uninstall", self._wait, "--cascade=foreground", deadline=deadline).seconds
 
@@ -362,7 +368,7 @@ class _Operation:
         while time.monotonic() < end:
             status = process.wait(_LOOK)
             if status or _FAILS in self.said():
-                return False, None
+                return self.verb == "uninstall" and bool(_GOING.search(self.said())), None
             if time.monotonic() > look:
                 look += _NEWS
                 view.join(self._rollout.elsewhere())

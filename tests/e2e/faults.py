@@ -916,3 +916,14 @@ CASES = (
         Edit("Namespace", "", 'unset .metadata "annotations"'),
     ),
 )
+
+# Siblings of others in the table, told by the same look at another object or field: a session of their own.
+FURTHER = frozenset({
+    "asked-elsewhere", "back-port", "back-recreate", "back-unavailable", "binding-dropped", "hook-goes-on",
+    "hook-leftover", "hpa-dropped", "hpa-request", "init-goes-on", "liveness-path", "local-traffic", "min-ready",
+    "missing-config", "monitor-port", "monitor-selects-two", "no-anti-affinity", "notes-port", "paused",
+    "pdb-of-both", "pod-label-missing", "policy-dropped", "policy-peer", "post-start", "priority",
+    "priority-class", "prod-capacity", "pull-policy", "readiness-late", "role-names", "role-view", "rule-dropped",
+    "rule-job", "short-prestop", "spread-of-others", "test-dropped", "test-goes-on", "tls-mount", "too-big",
+    "two-scalers", "udp"
+})  # fmt: skip

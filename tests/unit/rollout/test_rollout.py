@@ -266,6 +266,28 @@ def test_what_is_not_ready_may_wait_for_another_that_is_not(
         rollout(helm, Cluster(), tmp_path).install(Target("/app.tgz"), deadline=1)
 
 
+STILL = "resource Deployment/here/{} still exists. status: {}, message: Resource scheduled for deletion"
+
+
+@pytest.mark.parametrize(
+    ("errors", "fine"),
+    [
+        ([STILL.format("web", "Terminating")], True),
+        ([STILL.format("web", "Terminating"), STILL.format("back", "Terminating")], True),
+        ([STILL.format("web", "Current")], False),
+        ([STILL.format("web", "Terminating"), "services is forbidden"], False),
+    ],
+)
+def test_an_uninstall_whose_objects_are_on_their_way_out_has_not_failed(
+    helm: Helm, tmp_path: Path, errors: list[str], fine: bool
+) -> None:
+    said = f"Error: uninstallation completed with {len(errors)} error(s): " + "\n".join(errors)
+    helm.does(f"echo '{said}' >&2; exit 1")
+    helm.history()
+    with contextlib.nullcontext() if fine else pytest.raises(RolloutFailed, match="uninstallation completed"):
+        rollout(helm, Cluster(), tmp_path).uninstall(deadline=5)
+
+
 def test_what_keeps_an_object_of_an_uninstall_is_named(helm: Helm, tmp_path: Path) -> None:
     helm.does(WAITS)
     meta = {"name": "it", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/never"]}
