@@ -16,6 +16,7 @@ _EMPTY = frozenset(
     | {"resources", "limits", "requests", "securityContext", "volumes", "volumeMounts", "initContainers", "args"}
     | {"command", "topologySpreadConstraints", "hostAliases", "loadBalancerSourceRanges", "externalIPs", "finalizers"}
     | {"data", "binaryData", "stringData", "matchExpressions", "ownerReferences", "lifecycle", "secrets"}
+    | {"httpHeaders"}
 )
 # Maps whose keys are people's own: an empty text in them is a value.
 _OWN = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "selector", "parameters", "volumeAttributes"})
@@ -35,7 +36,8 @@ _FILE_MODE = {"defaultMode": 0o644}
 # What is written anyway in a part of an object, or in each item of a list, of that name.
 _INSIDE: Mapping[str, Mapping[str, Any]] = {
     "livenessProbe": _PROBE, "readinessProbe": _PROBE, "startupProbe": _PROBE,
-    "httpGet": {"scheme": "HTTP", "path": "/"}, "fieldRef": {"apiVersion": "v1"}, "tolerations": {"operator": "Equal"},
+    "httpGet": {"scheme": "HTTP", "path": "/"}, "fieldRef": {"apiVersion": "v1"}, "resourceFieldRef": {"divisor": "0"},
+    "serviceAccountToken": {"expirationSeconds": 3600}, "tolerations": {"operator": "Equal"},
     "configMap": _FILE_MODE, "secret": _FILE_MODE, "projected": _FILE_MODE, "downwardAPI": _FILE_MODE,
     "scaleDown": {**_POLICIES, "stabilizationWindowSeconds": 300}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io"},
     "scaleUp": {**_POLICIES, "stabilizationWindowSeconds": 0}, "service": {"port": 443}, "rules": {"scope": "*"},
@@ -76,7 +78,7 @@ _SPEC: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("", "PersistentVolume"): {"volumeMode": "Filesystem", "persistentVolumeReclaimPolicy": "Retain"},
     ("", "Service"): {"type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}
     | {"externalTrafficPolicy": "Cluster", "publishNotReadyAddresses": False, "allocateLoadBalancerNodePorts": True}
-    | {"ipFamilyPolicy": "SingleStack"},
+    | {"ipFamilyPolicy": "SingleStack", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 10800}}},
     ("storage.k8s.io", "CSIDriver"): {"attachRequired": True, "volumeLifecycleModes": ["Persistent"]}
     | {"fsGroupPolicy": "ReadWriteOnceWithFSType"},
     ("autoscaling", "HorizontalPodAutoscaler"): {"minReplicas": 1},
