@@ -76,7 +76,8 @@ def _changed(text: str, node: Node | None, path: Sequence[str], value: str) -> s
     if key is None or not isinstance(node, ScalarNode):
         raise TypeError(f"{path[-1]} holds more than one value")
     start, end = _span(text, node, key.start_mark.column)
-    return text[:start] + _scalar(text, value, node.style, key.start_mark.column) + text[end:]
+    apart = " " if start == end and text[start - 1 : start] == ":" else ""  # where nothing stands yet
+    return text[:start] + apart + _scalar(text, value, node.style, key.start_mark.column) + text[end:]
 
 
 def _added(text: str, parent: Node | None, column: int, path: Sequence[str], value: str) -> str:

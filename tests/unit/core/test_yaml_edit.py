@@ -63,6 +63,14 @@ def test_only_the_value_changes(path: tuple[str, ...], value: str, old: str, new
 
 @pytest.mark.parametrize(
     ("text", "expected"),
+    [("a:\nb: c\n", 'a: "1"\nb: c\n'), ("a: \n", 'a: "1" \n'), ("a: # c\n", 'a: "1" # c\n'), ("a:", 'a: "1"')],
+)
+def test_a_value_that_is_empty(text: str, expected: str) -> None:
+    assert set_value(text, ("a",), "1", source="Chart.yaml") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
     [
         ("a: 1", 'a: 1\nb:\n  c: "2"\n'),
         ("a: 1\nb:", 'a: 1\nb:\n  c: "2"\n'),
