@@ -159,6 +159,7 @@ def version_bump(
     """Move the chart's version everywhere it stands, all or nothing."""
     from scripts import present
     from scripts.core import edits
+    from scripts.core.git import find_repository
     from scripts.release import bump
     from scripts.release.judging import judged_bump
 
@@ -169,7 +170,8 @@ def version_bump(
             edits.apply(plan.edits)
     yield present.bumped(plan, dry_run=dry_run)
     if not dry_run:
-        work.say(f'next: git commit --all --message "{bump.commit_message(plan.name, plan.new)}" && invoke release')
+        commit = f'git commit --all --message "{bump.commit_message(plan.name, plan.new)}" && '
+        work.say(f"next: {commit if find_repository(work.config.chart, work.runner) else ''}invoke release")
 
 
 @command(

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -235,6 +236,11 @@ def test_success_ends_with_what_comes_next(invoke: Invoke, project: Project) -> 
     project.git(*push.split()[1:])
     assert "demo-1.2.2" in project.git("ls-remote", "--tags", "origin")
     assert invoke("verify").returncode == 0
+
+
+def test_without_a_repository_nothing_is_to_be_committed(invoke: Invoke, project: Project) -> None:
+    shutil.rmtree(project.root / ".git")
+    assert invoke("version-bump", "--part", "patch").stderr.endswith("next: invoke release --chart chart\n")
 
 
 def test_what_git_is_to_do_is_said_for_where_the_chart_is(project: Project, root: Path, tmp_path: Path) -> None:
