@@ -103,14 +103,14 @@ class Client:
     # -- questions -----------------------------------------------------------------------------
 
     def ping(self) -> None:
-        """Make sure that a server answers; on loopback also find out whether it speaks TLS."""
+        """Make sure that a server answers, whatever; on loopback also find out whether it speaks TLS."""
         try:
-            self._welcome = self._transport.send("GET", self._url(""))
+            self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
         except (NoTls, BrokenTls):
             if not is_loopback(self.registry.host):
                 raise
             self.plain_http = True
-            self._welcome = self._transport.send("GET", self._url(""))
+            self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
 
     def manifest(self, reference: Reference, *, digest: str | None = None, patience: float = 0) -> Found | None:
         """The manifest of the tag (or of `digest`); None only where the registry itself says that there is none.

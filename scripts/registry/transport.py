@@ -132,8 +132,11 @@ class Transport:
         content: tuple[str, bytes] | None = None,
         limit: int = LARGEST_ANSWER,
         checked: bool = False,
+        as_it_is: bool = False,
     ) -> Answer:
         """One request, tried again where that can help: no answer, 408, 429 and 5xx.
+
+        `as_it_is` takes any answer, also one that asks for patience or leads elsewhere.
 
         `limit` bounds the body in bytes. A GET is led on by redirects, but never from TLS to plain HTTP unless the
         body is `checked` against a digest. `authorization` goes to the origin of `url` alone, and `form`, or `content`
@@ -163,6 +166,8 @@ class Transport:
             retry=tenacity.retry_if_exception_type(Transient), wait=wait, stop=enough, sleep=self._sleep, reraise=True
         )
         try:
+            if as_it_is:
+                return retrying(self._once, method, url, headers, body, limit)
             return retrying(self._follow, method, url, headers, authorization, body, limit, checked)
         except Transient as error:
             tries = retrying.statistics["attempt_number"]
@@ -184,7 +189,7 @@ class Transport:
             login = (
                 {"Authorization": authorization} if authorization and _origin(_parts(here)) == _origin(first) else {}
             )
-            answer = self._once(method, here, {**headers, **login}, body, limit)
+            answer = _ready(self._once(method, here, {**headers, **login}, body, limit))
             if answer.status not in (301, 302, 303, 307, 308):
                 return answer
             there = answer.headers.get("Location", "")
@@ -239,13 +244,6 @@ class Transport:
             raise Transient(f"{host} has not finished its answer after {deadline:.3g} s", found=shown_url(url))
         if answer.status == 407 and proxy:
             raise _proxy_error(host, proxy, answer.words())
-        if answer.status in (408, 429) or (answer.status >= 500 and answer.status != 501):  # which is "never"
-            after = _retry_after(answer.headers.get("Retry-After", ""))
-            later = f", to be asked again after {after:.0f} s" if after else ""
-            found = f"{answer.words()} from {shown_url(url)}{later}"
-            failure = Transient(f"{host} is not able to answer now", found=found)
-            failure.after = after
-            raise failure
         return answer
 
     # -- connections -------------------------------------------------------------------------------
@@ -434,6 +432,18 @@ def _by(proxy: str | None) -> str:
 
 def _proxy_error(host: str, proxy: str | None, words: str, kind: type[RegistryError] = RegistryError) -> RegistryError:
     return kind(f"{host} cannot be reached{_by(proxy)}", found=words, run="correct HTTPS_PROXY, HTTP_PROXY or NO_PROXY")
+
+
+def _ready(answer: Answer) -> Answer:
+    """The answer, where it is one for now."""
+    if answer.status not in (408, 429) and (answer.status < 500 or answer.status == 501):  # which is "never"
+        return answer
+    after = _retry_after(answer.headers.get("Retry-After", ""))
+    later = f", to be asked again after {after:.0f} s" if after else ""
+    found = f"{answer.words()} from {shown_url(answer.url)}{later}"
+    failure = Transient(f"{_parts(answer.url).netloc} is not able to answer now", found=found)
+    failure.after = after
+    raise failure
 
 
 def _connection_error(error: Exception, host: str, url: str, proxy: str | None) -> RegistryError:
