@@ -39,7 +39,7 @@ def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
     if "://" in reference:
         demand_no_login(reference, "the earlier chart's address")
     with temporary("earlier") as folder:
-        if reference.startswith("oci://") or (is_semver(reference) and reference[0] != "v"):
+        if reference.startswith("oci://") or (is_semver(reference) and not _is_tag(work, reference)):
             path = fetch_chart(work, reference, folder)
         elif not reference.startswith(GIT) and (Path(reference) / "Chart.yaml").is_file():
             path = Path(reference).resolve()
@@ -49,6 +49,12 @@ def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
             path = _exported(work, reference.removeprefix(GIT), folder)
         with telling({str(path): reference} if path.is_relative_to(folder) else {}):
             yield read_chart(path)
+
+
+def _is_tag(work: Workspace, version: str) -> bool:
+    """Whether `version`, with a leading v as most tags of git have it, is one here."""
+    repository = find_repository(work.config.chart, work.runner) if version.startswith("v") else None
+    return repository is not None and repository.commit(version) is not None
 
 
 def _unpacked(archive: Path, into: Path) -> Path:

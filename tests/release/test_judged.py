@@ -56,3 +56,16 @@ def test_the_first_version_has_nothing_to_be_judged_from(project: Project) -> No
     project.release()
     another_name(project)
     assert project.plan(part="minor")["judge"] == "absent"
+
+
+def test_a_version_with_a_leading_v_is_judged_from_the_one_before(project: Project) -> None:
+    file = project.config.chart / "Chart.yaml"
+    file.write_text(file.read_text().replace("version: 1.2.0", "version: v1.2.0"))
+    project.commit("Bear a v")
+    project.release(tag=True)
+    another_name(project)
+    with pytest.raises(FindingsError, match="raised by too little"):
+        project.release(part="minor")
+    record = project.release(part="major", tag=True)
+    assert (record.version, record.tag) == ("v2.0.0", "demo-v2.0.0")
+    assert project.release(part="major", tag=True) == record
