@@ -50,7 +50,8 @@ def read_chart(path: Path, values: Sequence[str] = ()) -> Chart:
         if (path / name).exists() and not (path / name).is_file():
             raise ChartError(f"{path / name} is no regular file", run="make it one, or take it out")
     if not file.is_file():
-        held, run = why_absent(file if path.is_dir() else path, Runner()) or (None, None)
+        absent = None if path.is_file() else why_absent(file if path.is_dir() else path, Runner())
+        held, run = absent or ("it is a file" if path.is_file() else None, None)
         raise ChartError(
             f"no chart at {path}",
             expected="a folder with a Chart.yaml",

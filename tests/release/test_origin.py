@@ -249,6 +249,8 @@ def test_a_chart_whose_submodule_is_not_there_or_that_is_called_otherwise(projec
         read_chart(outer / "sub/chart")
     with pytest.raises(ChartError, match="in HEAD it is called chart"):
         read_chart(outer / "Chart")
+    with pytest.raises(ChartError, match="found:    it is a file"):
+        read_chart(project.root / "CHANGELOG.md")
 
 
 @pytest.mark.parametrize(
