@@ -58,17 +58,7 @@ _MOVING = frozenset(
     | {"ResourceSlice", "PersistentVolume", "APIService"}
 )
 _SHARES = 8  # scenarios at a time that may count on every node
-_CERTIFICATE = """{{- $made := genSelfSignedCert "gati-e2e" .Values.addresses .Values.names 2 }}
-apiVersion: v1
-kind: Secret
-metadata:
-  name: {{ .Release.Name }}
-type: kubernetes.io/tls
-data:
-  tls.crt: {{ $made.Cert | b64enc }}
-  tls.key: {{ $made.Key | b64enc }}
-  ca.crt: {{ $made.Cert | b64enc }}
-"""
+_CERTIFICATE = Path(__file__).with_name("certificate.tpl")
 
 
 @dataclass(frozen=True)
@@ -396,7 +386,7 @@ class Lab:
         service = self.question.service
         given = {"addresses": self.addresses(), "names": [service, f"{service}.{namespace}.svc"]}
         write_atomic(chart / "Chart.yaml", "apiVersion: v2\nname: certificate\nversion: 0.0.0\n")
-        write_atomic(chart / "templates" / "secret.yaml", _CERTIFICATE)
+        write_atomic(chart / "templates" / "secret.yaml", _CERTIFICATE.read_bytes())
         write_atomic(chart / "values.yaml", json.dumps(given))
         text = Helm(self.tools.helm, self.runner).template(chart, release=self.subject.tls_secret)
         secret = read_manifests(text).one("Secret").data
