@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import re
@@ -164,13 +163,11 @@ def _from_entry(entry: Mapping[str, Any], where: str) -> Credentials | None:
     if entry.get("auth"):
         try:
             decoded = base64.b64decode(re.sub(r"[\r\n]", "", entry["auth"]), validate=True).decode()
-            username, colon, password = decoded.rstrip("\0").partition(":")
-        except (binascii.Error, ValueError, TypeError) as error:
+            username, password = decoded.rstrip("\0").split(":", 1)
+        except (ValueError, TypeError) as error:
             raise ConfigError(
                 f"{where} holds a login that cannot be read", expected="base64 of user:password"
             ) from error
-        if not colon:
-            raise ConfigError(f"{where} holds a login that cannot be read", expected="base64 of user:password")
     identity, access = entry.get("identitytoken") or "", entry.get("registrytoken") or ""
     if not all(isinstance(word, str) for word in (username, password, identity, access)):
         raise ConfigError(f"{where} holds a login that cannot be read", expected="text")
