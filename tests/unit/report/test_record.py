@@ -27,6 +27,7 @@ def test_an_empty_dist_names_the_command_of_every_section(project: Config) -> No
     told = "\n".join(make_record(project, read_chart(project.chart), " --chart it")["uncovered"])
     for command in (*COMMANDS, "e2e"):
         assert f"`invoke {command} --chart it`" in told
+    assert "nox" not in told, "what tests this project is no gap of another chart"
 
 
 def test_every_section_is_what_its_file_says(full: Config) -> None:
