@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -320,7 +321,7 @@ def _metadata(file: Path, read: Read) -> tuple[str, dict[str, Any]]:
 
     data = read(file)
     if data is None:
-        raise GitError(f"{shown(file)} is not committed", run=f"git add {file} && git commit")
+        raise GitError(f"{shown(file)} is not committed", run=f"git add {shlex.quote(str(file))} && git commit")
     text = _decoded(file, data)
     return text, load(text) or {}
 
