@@ -90,26 +90,25 @@ def _anything(value: str) -> Messages:
         yield 0, "is empty"
 
 
-def _parsed(value: str) -> tuple[Any, int, str]:
-    """The YAML in an annotation, or the line and the reason why it is none."""
+def _read_as(value: str, kind: type, word: str) -> tuple[Any, Messages]:
+    """The YAML in an annotation where it is of that kind, else None and what is wrong with it."""
     import yaml
 
     try:
-        return load(value), 0, ""
+        found = load(value)
     except yaml.MarkedYAMLError as error:
-        return None, error.problem_mark.line if error.problem_mark else 0, error.problem or "not valid YAML"
+        line = error.problem_mark.line if error.problem_mark else 0
+        return None, iter([(line, f"is not valid YAML: {error.problem or 'not valid YAML'}")])
     except yaml.YAMLError as error:
-        return None, 0, str(error)
+        return None, iter([(0, f"is not valid YAML: {error}")])
+    return (found, iter(())) if isinstance(found, kind) else (None, iter([(0, f"must be a {word}")]))
 
 
 def _list_of(item: Callable[[Any], Iterator[str]]) -> Rule:
     def rule(value: str) -> Messages:
-        entries, line, reason = _parsed(value)
-        if reason:
-            yield line, f"is not valid YAML: {reason}"
-        elif not isinstance(entries, list):
-            yield 0, "must be a list"
-        else:
+        entries, wrong = _read_as(value, list, "list")
+        yield from wrong
+        if entries is not None:
             lines = [number for number, text in enumerate(value.splitlines()) if text.startswith("-")]
             for index, entry in enumerate(entries):
                 place = lines[index] if len(lines) == len(entries) else 0
@@ -154,12 +153,9 @@ def _image(entry: Any) -> Iterator[str]:
 
 
 def _signing_key(value: str) -> Messages:
-    key, line, reason = _parsed(value)
-    if reason:
-        yield line, f"is not valid YAML: {reason}"
-    elif not isinstance(key, dict):
-        yield 0, "must be a mapping"
-    else:
+    key, wrong = _read_as(value, dict, "mapping")
+    yield from wrong
+    if key is not None:
         yield from ((0, message) for message in _fields(key, ("fingerprint", "url")))
         if not _FINGERPRINT.match(str(key.get("fingerprint"))):
             yield 0, "has a fingerprint that is not 40 hexadecimal digits"

@@ -76,16 +76,14 @@ def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
 
 def stale_mounts(pods: Iterable[Object]) -> str:
     """What of a ConfigMap or Secret stays as it was when the container started, in words, "" for nothing."""
-    told = dict[str, None]()
+    told: list[str] = []
     for spec in (pod["spec"] for pod in pods):
         drawn = {one["name"] for one in spec.get("volumes", ()) if one.keys() & {"configMap", "secret", "projected"}}
         for container in spec["containers"]:
-            for mount in container.get("volumeMounts", ()):
-                if mount["name"] in drawn and mount.get("subPath"):
-                    told[
-                        f"container {container['name']} has {mount['mountPath']} by subPath, which no change reaches"
-                    ] = None
-    return "; ".join(told)
+            mounts = [one for one in container.get("volumeMounts", ()) if one["name"] in drawn and one.get("subPath")]
+            what = f"container {container['name']} has"
+            told += [f"{what} {mount['mountPath']} by subPath, which no change reaches" for mount in mounts]
+    return "; ".join(dict.fromkeys(told))
 
 
 def probes_answer(lab: Lab, namespace: str, *, kinds: Iterable[str] = _TELLING) -> str:
