@@ -26,6 +26,7 @@ _TELLING = {
 }
 # What is mounted there takes something away from the image: its programs, its certificate authorities.
 _IMAGES_OWN = frozenset({"/", "/bin/", "/etc/", "/etc/ssl/", "/etc/ssl/certs/", "/lib/", "/sbin/", "/usr/"})
+_HASH = "pod-template-hash"
 _HANGS = 300  # seconds for which a container that hangs may be left so
 
 
@@ -111,14 +112,14 @@ def probes_answer(lab: Lab, namespace: str, *, kinds: Iterable[str] = _TELLING) 
     return f"{asked} probes"
 
 
-def needs_are_said(lab: Lab, namespace: str) -> str:
+def needs_are_said(pods: Iterable[Object]) -> str:
     """Every container says what it asks for, what it may take of memory and, where it opens a port, how it is.
 
     And it writes nothing into its image.
     """
     count = 0
-    for pod in lab.pods(namespace):
-        for container in pod["spec"]["containers"]:
+    for pod in pods:
+        for container in (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]):
             what = f"container {container['name']} of pod {pod['metadata']['name']}"
             resources = container.get("resources", {})
             lacking = [
@@ -153,10 +154,17 @@ def spread_is_asked_for(pods: Sequence[Object]) -> None:
         for what, asked in (("anti-affinity", terms), ("a spread", spec.get("topologySpreadConstraints", ()))):
             over = [term for term in asked if term["topologyKey"] == ZONE_LABEL]
             demand(bool(over), f"pod {meta['name']} does not ask for {what} over the zones", ZONE_LABEL)
-            counts = any(selects(term.get("labelSelector"), meta["labels"]) for term in over)
-            demand(
-                counts, f"pod {meta['name']} asks for {what} over the zones of other pods than its own", found=str(over)
-            )
+            own = [term for term in over if selects(term.get("labelSelector"), meta["labels"])]
+            told = f"pod {meta['name']} asks for {what} over the zones of other pods than its own"
+            demand(bool(own), told, found=str(over))
+            mixed = what == "a spread" and _HASH in meta["labels"] and not any(_HASH in _keys(term) for term in own)
+            told = f"pod {meta['name']} asks for a spread that counts the pods of the revision before"
+            demand(not mixed, told, f"matchLabelKeys: [{_HASH}], or a rollout leaves it uneven")
+
+
+def _keys(term: Mapping[str, Any]) -> Iterable[str]:
+    """The labels by which a spread tells pods apart, beside what it selects."""
+    return (*term.get("matchLabelKeys", ()), *(term.get("labelSelector", {}).get("matchLabels") or ()))
 
 
 def placed(pods: Sequence[Object], wanted: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.chart.manifests import Document
-from scripts.chart.pods import PULL_SECRETS, referred, selects
+from scripts.chart.pods import PULL_SECRETS, pod_template, referred, selects
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object, conditions, is_passing, labels_of, open_ports
 from scripts.core.errors import ApiError, ClusterError, ConfigError
@@ -69,6 +69,13 @@ def told(lab: Lab, notes: str, namespace: str, objects: str) -> str:
     return f"{len(named)} Services named"
 
 
+def hook_pods(lab: Lab, namespace: str) -> list[Object]:
+    """The pods that the hooks of the installed release start, as they are rendered: few stay to be looked at."""
+    hooks = lab.manifest(namespace, hooks=True)
+    found = ((hook.name, pod_template(hook.kind, hook.data)) for hook in hooks)
+    return [{**pod, "metadata": {"name": name, **(pod.get("metadata") or {})}} for name, pod in found if pod]
+
+
 # -- objects ---------------------------------------------------------------------------------------
 
 
@@ -120,8 +127,7 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
 
 def selected(lab: Lab, namespace: str, objects: str) -> str:
     """Every selector of a Service or a policy selects pods, and what it leads to is a port that they open."""
-    hooks = [document.data for document in lab.manifest(namespace, hooks=True) if document.kind == "Pod"]
-    pods = [*lab.pods(objects), *hooks]
+    pods = [*lab.pods(objects), *hook_pods(lab, namespace)]
     wrong: list[str] = []
     asked = lab.found.question.service if lab.found.question else ""
     documents = list(lab.manifest(namespace))
@@ -232,8 +238,7 @@ def policies_fit(lab: Lab, namespace: str, objects: str) -> str:
     policies = [document.data for document in rendered if document.kind == "NetworkPolicy"]
     if not policies:
         return "no policies"
-    hooks = [document.data for document in lab.manifest(namespace, hooks=True) if document.kind == "Pod"]
-    pods = (*lab.pods(objects), *hooks)
+    pods = (*lab.pods(objects), *hook_pods(lab, namespace))
     places = {labels_of(pod).get(_COMPONENT, ""): Place.of(pod, objects) for pod in pods}
     places["*"] = Place({}, "somewhere-else", {})
     names = Place({"k8s-app": "kube-dns"}, "kube-system", {"dns": 53})
@@ -521,10 +526,15 @@ def _samples(lab: Lab, pod: Object, scheme: str, port: Any, path: str) -> set[st
 # -- rights ----------------------------------------------------------------------------------------
 
 
-def rights_fit(lab: Lab, objects: str) -> str:
+def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
     """A component may read the configuration that it uses, may do nothing else, and has no token it did not ask for."""
     bound = _rules(lab, objects)
     told = []
+    for pod in hook_pods(lab, namespace):
+        account = pod["spec"].get("serviceAccountName", "default")
+        live = lab.api.get("ServiceAccount", account, objects) or {}
+        mounts = pod["spec"].get("automountServiceAccountToken", live.get("automountServiceAccountToken", True))
+        _demand_no_token(pod, given=bool(mounts))
     by_account: dict[str, list[Object]] = {}
     for pod in lab.pods(objects):
         by_account.setdefault(pod["spec"].get("serviceAccountName", "default"), []).append(pod)
@@ -537,9 +547,7 @@ def rights_fit(lab: Lab, objects: str) -> str:
                 for source in volume.get("projected", {}).get("sources", ())
                 if "serviceAccountToken" in source
             ]
-            demand(
-                not tokens, f"pod {pod['metadata']['name']} mounts a token of the API that nothing asks for", "no token"
-            )
+            _demand_no_token(pod, given=bool(tokens))
         used = _used(pods)
         rules = bound.get(account, [])
         for where, rule in rules:
@@ -568,6 +576,10 @@ def rights_fit(lab: Lab, objects: str) -> str:
                 )
         told.append(f"{account}: {sum(map(len, used.values()))} objects")
     return ", ".join(told)
+
+
+def _demand_no_token(pod: Object, *, given: bool) -> None:
+    demand(not given, f"pod {pod['metadata']['name']} mounts a token of the API that nothing asks for", "no token")
 
 
 def _rules(lab: Lab, namespace: str) -> dict[str, list[tuple[str, Object]]]:

@@ -139,7 +139,7 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
         journal.detail(pods.probes_answer(lab, objects))
     if lab.subject.careful:
         with journal.step(f"{values}: pods say what they need"):
-            journal.detail(pods.needs_are_said(lab, objects))
+            journal.detail(pods.needs_are_said([*lab.pods(objects), *promises.hook_pods(lab, namespace)]))
     with journal.step(f"{values}: policies let through what is needed, and nothing else"):
         journal.detail(promises.policies_fit(lab, namespace, objects))
     with journal.step(f"{values}: selectors select, and lead to open ports"):
@@ -151,7 +151,7 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
             journal.detail(f"{len(lab.open(objects)[1])} nodes, {lab.question}")
     if lab.subject.least_rights:
         with journal.step(f"{values}: rights suffice, and are no wider than what is used"):
-            journal.detail(promises.rights_fit(lab, objects))
+            journal.detail(promises.rights_fit(lab, namespace, objects))
     with journal.step(f"{values}: what monitoring selects exists and answers"):
         for kind in lab.skipped():
             journal.skip(f"{kind}, which the cluster does not know")
@@ -321,7 +321,7 @@ def changes(lab: Lab, journal: Journal) -> None:
             journal.detail(f"{len(targets)} nodes; {promises.monitored(lab, namespace, namespace)}")
         if lab.subject.careful:
             with journal.step("TLS: pods say what they need, with what TLS gives them"):
-                journal.detail(pods.needs_are_said(lab, namespace))
+                journal.detail(pods.needs_are_said(lab.pods(namespace)))
             with journal.step("TLS: a new certificate is followed, and replaces no pod"):
                 there, before = pod_uids(lab, namespace), {certificate(target) for target in targets}
                 lab.make_certificate(namespace)

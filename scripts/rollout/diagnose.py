@@ -217,6 +217,9 @@ class _Reading:
 
     def _pod(self, pod: Object) -> Iterator[Suspicion]:
         status = pod.get("status", {})
+        if status.get("phase") == "Failed" and pod["spec"].get("restartPolicy", "Always") == "Always":
+            yield self._put_out(pod)
+            return
         scheduled = conditions(pod).get("PodScheduled", {})
         if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
             yield self._unschedulable(pod, scheduled.get("message", ""))
@@ -233,6 +236,15 @@ class _Reading:
         root = self._root(pod)
         if status.get("phase") == "Failed" and is_hook(root) and root["kind"] == "Pod":
             yield self._failed_hook_pod(pod)
+
+    def _put_out(self, pod: Object) -> Suspicion:
+        """A pod that its node has given up, and that stays while another takes its place: the same may befall that."""
+        status, root = pod["status"], self._root(pod)["metadata"]["uid"]
+        failed = [one for one in self._pods if self._root(one)["metadata"]["uid"] == root and self._counts(one)]
+        again = sum(one["status"].get("phase") == "Failed" for one in failed) > 1
+        said = ": ".join(filter(None, (status.get("reason"), first_line(status.get("message", "")))))
+        text = f"its node has ended its pod: {said or 'it says no reason'}"
+        return self._of_pod("crash-loop", pod, text, RETRIED if again else ENDLESS, action="describe")
 
     def _unschedulable(self, pod: Object, message: str) -> Suspicion:
         reasons = re.sub(r"(?s)\.? (?:no new claims to deallocate, )?preemption: .*$", "", message).rstrip(".")

@@ -356,9 +356,9 @@ class _Operation:
             self._believed = process.wait(0) == 0
             by_itself = suspicion is None and self.seconds < self._deadline
             redaction = Redaction.of(rollout.api, rollout.namespaces)
-            suspicion = self._examine(view, suspicion, redaction)
+            suspicion, progress = self._examine(view, suspicion, redaction), view.progress()
             self._end(process)
-        self._fail(suspicion, redaction, by_itself=by_itself)
+        self._fail(suspicion, progress, redaction, by_itself=by_itself)
 
     def _follow(self, process: Process, view: View, end: float, say: Say) -> tuple[bool, Suspicion | None]:
         """True where all went well, and else what is seen that cannot end well, if it is that which ends the wait."""
@@ -452,13 +452,13 @@ class _Operation:
             process.tell(signal.SIGTERM)
         process.wait(self._deadline if self._rollback else _ENDING)
 
-    def _fail(self, suspicion: Suspicion | None, redaction: Redaction, *, by_itself: bool) -> NoReturn:
+    def _fail(self, suspicion: Suspicion | None, progress: str, redaction: Redaction, *, by_itself: bool) -> NoReturn:
         """Raise RolloutFailed, once helm has ended."""
         cause = self._refused() if by_itself else None
         if cause is None and suspicion is not None and (not by_itself or _ABOUT_OBJECTS.search(self.said())):
             cause = suspicion.cause
         if cause is None:
-            cause = self._unexplained(by_itself=by_itself)
+            cause = self._unexplained(progress, by_itself=by_itself)
         login = " ".join(("kubectl", *self._rollout.login.flags("--context")))
         run = re.sub(r"^kubectl\b", login.replace("\\", r"\\"), cause.run)
         cause = Cause(cause.kind, cause.object, redaction(cause.message), run)
@@ -484,14 +484,14 @@ class _Operation:
                 return rollout.pending(revisions)
         return read_refusal(text, release=rollout.release, namespace=rollout.namespace)
 
-    def _unexplained(self, *, by_itself: bool) -> Cause:
+    def _unexplained(self, progress: str, *, by_itself: bool) -> Cause:
         label = f"Release {self._rollout.release}"
         if by_itself:
             said = re.sub(r"^(?:INSTALLATION|UPGRADE) FAILED: ", "", self.said().rsplit("Error: ", 1)[-1].strip())
             hidden = self._reuses and _MISSING_DEFAULT.search(said)
             complaint = str(read_complaints(said, Path())[0])
             return Cause("helm", label, complaint, _HIDES if hidden else f"read {self._log}")
-        message = f"was not ready after {self._deadline:.0f} s, and nothing in the cluster says why"
+        message = f"was not ready after {self._deadline:.0f} s, and nothing in the cluster says why: {progress}"
         return Cause("deadline", label, message, f"read {self._folder / 'events.txt'}")
 
     def _aftermath(self) -> tuple[int | None, str]:

@@ -139,4 +139,5 @@ def _ready(workload: Object) -> str:
     status = workload.get("status", {})
     ready = status.get("readyReplicas", status.get("numberReady", 0))
     wanted = workload["spec"].get("replicas", status.get("desiredNumberScheduled", 0))
-    return f"{ready}/{wanted} ready"
+    new = status.get("updatedReplicas", status.get("updatedNumberScheduled", 0))
+    return f"{ready}/{wanted} ready" + (f", {new} new" if new != wanted else "")

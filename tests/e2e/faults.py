@@ -263,6 +263,12 @@ CASES = (
     ),
     case("image", "install", "cannot pull image", back('set $main "image" "gati/none:9"')),
     case(
+        "evicted",
+        "install",
+        "Evicted: Pod ephemeral local storage usage exceeds",
+        front('set $main.resources.limits "ephemeral-storage" "1Ki"'),
+    ),
+    case(
         "too-big",
         "install",
         "no node takes its pod: .*Insufficient cpu",
@@ -447,6 +453,12 @@ CASES = (
     case("role-view", "install", "ClusterRole view gives account gati-ingress more rights", wide=_ADMIN),
     case("token", "install", "mounts a token of the API", front('set $pod "automountServiceAccountToken" true')),
     case(
+        "test-token",
+        "install",
+        "pod gati-ingress-test mounts a token of the API",
+        Edit("Pod", "gati-ingress-test", 'set $spec "automountServiceAccountToken" true'),
+    ),
+    case(
         "liveness-port",
         "install",
         "livenessProbe of container route-manager .*asks on port 50052, which is not open",
@@ -573,6 +585,15 @@ CASES = (
         "install",
         "does not ask for a spread over the zones",
         front('unset $pod "topologySpreadConstraints"'),
+        values="prod",
+    ),
+    case(
+        "spread-of-revisions",
+        "install",
+        "a spread that counts the pods of the revision before",
+        front(
+            'set $pod "topologySpreadConstraints" (list (omit (first $pod.topologySpreadConstraints) "matchLabelKeys"))'
+        ),
         values="prod",
     ),
     case(
@@ -919,11 +940,11 @@ CASES = (
 
 # Siblings of others in the table, told by the same look at another object or field: a session of their own.
 FURTHER = frozenset({
-    "asked-elsewhere", "back-port", "back-recreate", "back-unavailable", "binding-dropped", "hook-goes-on",
+    "asked-elsewhere", "back-port", "back-recreate", "back-unavailable", "binding-dropped", "evicted", "hook-goes-on",
     "hook-leftover", "hpa-dropped", "hpa-request", "init-goes-on", "liveness-path", "local-traffic", "min-ready",
     "missing-config", "monitor-port", "monitor-selects-two", "no-anti-affinity", "notes-port", "paused",
     "pdb-of-both", "pod-label-missing", "policy-dropped", "policy-peer", "post-start", "priority",
     "priority-class", "prod-capacity", "pull-policy", "readiness-late", "role-names", "role-view", "rule-dropped",
-    "rule-job", "short-prestop", "spread-of-others", "test-dropped", "test-goes-on", "tls-mount", "too-big",
-    "two-scalers", "udp"
+    "rule-job", "short-prestop", "spread-of-others", "spread-of-revisions", "test-dropped", "test-goes-on",
+    "test-token", "tls-mount", "too-big", "two-scalers", "udp"
 })  # fmt: skip

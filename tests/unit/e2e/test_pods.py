@@ -85,13 +85,13 @@ def without(kind: str) -> dict[str, Any]:
 )
 def test_a_container_that_does_not_say_what_it_needs(container: dict[str, Any], told: str) -> None:
     with pytest.raises(ClusterError) as refusal:
-        pods.needs_are_said(cast(Lab, Cluster(pod(**container))), "space")
+        pods.needs_are_said([pod(**container)])
     assert told in str(refusal.value)
 
 
 def test_a_container_that_says_what_it_needs() -> None:
     beside = [{"mountPath": path} for path in ("/etc/gati/ca", "/etc/ssl/certs/mine.crt", "/tmp")]
-    assert pods.needs_are_said(cast(Lab, Cluster(pod(**WHOLE, volumeMounts=beside))), "space") == "1 containers"
+    assert pods.needs_are_said([pod(**WHOLE, volumeMounts=beside)]) == "1 containers"
 
 
 def spread(over: str = ZONE_LABEL, **labels: str) -> dict[str, Any]:
@@ -116,6 +116,15 @@ def test_a_spread_that_counts_its_own_pods() -> None:
 def test_a_spread_that_is_none(spec: dict[str, Any], told: str) -> None:
     with pytest.raises(ClusterError, match=told):
         pods.spread_is_asked_for([pod(spec=spec)])
+
+
+def test_a_spread_that_counts_the_pods_of_the_revision_before() -> None:
+    one = pod(spec=spread())
+    one["metadata"]["labels"] = {**MINE, "pod-template-hash": "1"}
+    with pytest.raises(ClusterError, match="counts the pods of the revision before"):
+        pods.spread_is_asked_for([one])
+    one["spec"]["topologySpreadConstraints"][0]["matchLabelKeys"] = ["pod-template-hash"]
+    pods.spread_is_asked_for([one])
 
 
 def test_placement_is_what_the_values_ask_for() -> None:

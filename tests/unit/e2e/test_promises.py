@@ -46,7 +46,7 @@ class Cluster(Lab):
         self._documents, self._pods = documents, pods
 
     def manifest(self, namespace: str, *, hooks: bool = False) -> Manifests:
-        return Manifests(() if hooks else tuple(map(Document, self._documents)))
+        return Manifests(tuple(one for one in map(Document, self._documents) if bool(one.hook) == hooks))
 
     def pods(self, namespace: str, workload: str = "") -> tuple[dict[str, Any], ...]:
         return tuple(self._pods)
@@ -491,24 +491,33 @@ def test_a_monitor_that_does_not_match_one_service(services: list[dict[str, Any]
 
 # -- rights ----------------------------------------------------------------------------------------
 
+QUIET = {"metadata": {"name": "quiet"}, "automountServiceAccountToken": False}
 CONFIGURED = {"envFrom": [{"configMapRef": {"name": "settings"}}]}
 
 
 def rights(
-    *rules: dict[str, Any], container: dict[str, Any] = CONFIGURED, allowed: bool = True, **spec: Any
+    *rules: dict[str, Any],
+    container: dict[str, Any] = CONFIGURED,
+    allowed: bool = True,
+    hook: dict[str, Any] | None = None,
+    **spec: Any,
 ) -> Cluster:
     subjects = [{"kind": "ServiceAccount", "name": "web", "namespace": "space"}]
     binding = {"metadata": {"name": "web"}, "roleRef": {"kind": "Role", "name": "web"}, "subjects": subjects}
     role = {"metadata": {"name": "web"}, "rules": list(rules)}
-    return Cluster(pods=[pod(container=container, **spec)], RoleBinding=[binding], Role=[role], allowed=allowed)
+    meta = {"name": "test", "annotations": {"helm.sh/hook": "test"}}
+    hooks = [] if hook is None else [{"kind": "Pod", "metadata": meta, "spec": {"containers": [], **hook}}]
+    given = {"RoleBinding": [binding], "Role": [role], "allowed": allowed}
+    return Cluster(*hooks, pods=[pod(container=container, **spec)], ServiceAccount=[QUIET], **given)
 
 
 def reading(*names: str, **more: Any) -> dict[str, Any]:
     return {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": list(names), "verbs": ["get"], **more}
 
 
-def test_rights_that_fit() -> None:
-    assert promises.rights_fit(rights(reading("settings")), "space") == "web: 1 objects"
+@pytest.mark.parametrize("hook", [None, {"serviceAccountName": "quiet"}, {"automountServiceAccountToken": False}])
+def test_rights_that_fit(hook: dict[str, Any] | None) -> None:
+    assert promises.rights_fit(rights(reading("settings"), hook=hook), "space", "space") == "web: 1 objects"
 
 
 @pytest.mark.parametrize(
@@ -524,8 +533,9 @@ def test_rights_that_fit() -> None:
             rights(volumes=[{"name": "t", "projected": {"sources": [{"serviceAccountToken": {}}]}}]),
             "mounts a token of the API",
         ),
+        (rights(reading("settings"), hook={}), "pod test mounts a token of the API"),
     ],
-    ids=["another name", "no name", "writing", "pods", "a URL", "too few", "a token"],
+    ids=["another name", "no name", "writing", "pods", "a URL", "too few", "a token", "a test's token"],
 )
 def test_rights_that_do_not(lab: Cluster, told: str) -> None:
-    assert told in refused(promises.rights_fit, lab, "space")
+    assert told in refused(promises.rights_fit, lab, "space", "space")

@@ -407,6 +407,21 @@ def test_a_readiness_gate_that_nobody_opens_is_named() -> None:
     assert "a.b/c" in only(changed(scene("never-ready"), gated)).cause.message
 
 
+def test_a_pod_that_its_node_has_ended_says_why_once_another_is_ended_too() -> None:
+    def evicted(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["status"]["conditions"] = []
+        message = "Pod ephemeral local storage usage exceeds the total limit of containers 1Ki."
+        of_kind(seen, "Pod")["status"].update(phase="Failed", reason="Evicted", message=message)
+
+    one = changed(scene("crash-loop"), evicted)
+    told = "Deployment web: its node has ended its pod: Evicted: Pod ephemeral local storage usage exceeds"
+    assert str(only(one).cause).startswith(told)
+    assert only(one).patience == math.inf  # another takes its place, and may well stay
+    other = copy.deepcopy(of_kind(one, "Pod"))
+    other["metadata"]["uid"] = "another"
+    assert worst(replace(one, objects=(*one.objects, other))) < VISIBLE
+
+
 def test_a_probe_that_waits_long_before_it_asks_is_named() -> None:
     def waits(seen: Scene) -> None:
         of_kind(seen, "Deployment")["status"]["conditions"] = []
