@@ -23,6 +23,7 @@ from scripts.e2e.subject import answer
 _READING = frozenset({"get", "list", "watch"})
 _METRICS_API = "metrics.k8s.io"
 _SEVERAL = 2  # pods from which on a budget has something to guard
+_OWNER = "meta.helm.sh/release-name"
 _COMPONENT, _INSTANCE = "app.kubernetes.io/component", "app.kubernetes.io/instance"
 _SELECTING = frozenset({"Service", "NetworkPolicy", "PodDisruptionBudget", *WORKLOADS})
 _SYNC_DEADLINE = 40.0  # seconds for a controller to have looked at what is new; an HPA is looked at every 15
@@ -103,7 +104,7 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
         live = lab.live(document, objects)
         meta = live["metadata"] if live else {}
         notes, labels = meta.get("annotations", {}), meta.get("labels", {})
-        owner = notes.get("meta.helm.sh/release-name"), notes.get("meta.helm.sh/release-namespace")
+        owner = notes.get(_OWNER), notes.get("meta.helm.sh/release-namespace")
         if live is None and is_passing(document.data):
             continue
         if live is None:
@@ -528,7 +529,6 @@ def _samples(lab: Lab, pod: Object, scheme: str, port: Any, path: str) -> set[st
 
 def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
     """A component may read the configuration that it uses, may do nothing else, and has no token it did not ask for."""
-    bound = _rules(lab, objects)
     told = []
     for pod in hook_pods(lab, namespace):
         account = pod["spec"].get("serviceAccountName", "default")
@@ -538,6 +538,7 @@ def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
     by_account: dict[str, list[Object]] = {}
     for pod in lab.pods(objects):
         by_account.setdefault(pod["spec"].get("serviceAccountName", "default"), []).append(pod)
+    bound = _rules(lab, objects, by_account)
     for account, pods in by_account.items():
         for pod in pods:
             volumes = pod["spec"].get("volumes", ())
@@ -582,20 +583,34 @@ def _demand_no_token(pod: Object, *, given: bool) -> None:
     demand(not given, f"pod {pod['metadata']['name']} mounts a token of the API that nothing asks for", "no token")
 
 
-def _rules(lab: Lab, namespace: str) -> dict[str, list[tuple[str, Object]]]:
-    """The rules by account, each with the role that has it; of the whole cluster as far as we may look."""
+def _means(subject: Mapping[str, Any], account: str, namespace: str) -> bool:
+    """Whether the subject of a binding is an account of a namespace, by itself or among others."""
+    names = {
+        "ServiceAccount": (account,) if subject.get("namespace", namespace) == namespace else (),
+        "User": (f"system:serviceaccount:{namespace}:{account}",),
+        "Group": ("system:authenticated", "system:serviceaccounts", f"system:serviceaccounts:{namespace}"),
+    }
+    return subject["name"] in names.get(subject["kind"], ())
+
+
+def _rules(lab: Lab, namespace: str, accounts: Iterable[str]) -> dict[str, list[tuple[str, Object]]]:
+    """The rules by account, each with the role that has it; of the whole cluster as far as we may look.
+
+    What a cluster gives to every account is not the release's doing.
+    """
     bindings = list(lab.api.list("RoleBinding", namespace))
     with contextlib.suppress(ApiError):  # who runs on somebody else's cluster may not see them, nor have made any
         bindings += lab.api.list("ClusterRoleBinding")
     found: dict[str, list[tuple[str, Object]]] = {}
     for binding in bindings:
-        for subject in binding.get("subjects") or ():
-            if subject.get("kind") != "ServiceAccount" or subject.get("namespace", namespace) != namespace:
-                continue
-            reference = binding["roleRef"]
-            role = lab.api.get(reference["kind"], reference["name"], namespace)
-            for rule in (role or {}).get("rules") or ():
-                found.setdefault(subject["name"], []).append((f"{reference['kind']} {reference['name']}", rule))
+        reference, meta, subjects = binding["roleRef"], binding["metadata"], binding.get("subjects") or ()
+        if "namespace" not in meta and _OWNER not in meta.get("annotations", {}):
+            subjects = [subject for subject in subjects if subject["kind"] != "Group"]
+        given = [name for name in accounts if any(_means(subject, name, namespace) for subject in subjects)]
+        role = lab.api.get(reference["kind"], reference["name"], namespace) if given else None
+        for rule in (role or {}).get("rules") or ():
+            for account in given:
+                found.setdefault(account, []).append((f"{reference['kind']} {reference['name']}", rule))
     return found
 
 

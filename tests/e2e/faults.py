@@ -66,6 +66,7 @@ metadata:
   namespace: {{ .Values.global.namespace }}
   annotations: {helm.sh/hook: post-install}
 """
+_ALL = 'kind: Group, name: "system:serviceaccounts:{{ .Values.global.namespace }}", apiGroup: rbac.authorization.k8s.io'
 _ADMIN = """apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
@@ -76,6 +77,7 @@ metadata:
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
 subjects: [{kind: ServiceAccount, name: gati-ingress, namespace: {{ .Values.global.namespace }}}]
 """
+_OF_ALL = _ADMIN.replace("kind: ServiceAccount, name: gati-ingress, namespace: {{ .Values.global.namespace }}", _ALL)
 # An ingress that starts as quickly as ever, and takes its time for each request.
 _LAZY = """
 import asyncio, sys
@@ -450,6 +452,7 @@ CASES = (
     case(
         "role-names", "install", "more rights than it uses", Edit("Role", BACK, 'unset (first .rules) "resourceNames"')
     ),
+    case("role-of-all", "install", "ClusterRole view gives account gati-ingress more rights", wide=_OF_ALL),
     case("role-view", "install", "ClusterRole view gives account gati-ingress more rights", wide=_ADMIN),
     case("token", "install", "mounts a token of the API", front('set $pod "automountServiceAccountToken" true')),
     case(
@@ -794,6 +797,13 @@ CASES = (
         only=("scaler", "labels"),
     ),
     case(
+        "numbered-port",
+        "changes",
+        "requests were lost",
+        service(f'set {_PORT} "targetPort" 8080'),
+        only=("slow",),
+    ),
+    case(
         "tls-subpath",
         "changes",
         "the new certificate to be served(.|\\n)*container ingress has /etc/gati/tls/tls.crt by subPath",
@@ -940,11 +950,11 @@ CASES = (
 
 # Siblings of others in the table, told by the same look at another object or field: a session of their own.
 FURTHER = frozenset({
-    "asked-elsewhere", "back-port", "back-recreate", "back-unavailable", "binding-dropped", "evicted", "hook-goes-on",
-    "hook-leftover", "hpa-dropped", "hpa-request", "init-goes-on", "liveness-path", "local-traffic", "min-ready",
-    "missing-config", "monitor-port", "monitor-selects-two", "no-anti-affinity", "notes-port", "paused",
-    "pdb-of-both", "pod-label-missing", "policy-dropped", "policy-peer", "post-start", "priority",
-    "priority-class", "prod-capacity", "pull-policy", "readiness-late", "role-names", "role-view", "rule-dropped",
-    "rule-job", "short-prestop", "spread-of-others", "spread-of-revisions", "test-dropped", "test-goes-on",
-    "test-token", "tls-mount", "too-big", "two-scalers", "udp"
+    "asked-elsewhere", "back-port", "back-recreate", "back-unavailable", "binding-dropped", "evicted",
+    "hook-goes-on", "hook-leftover", "hpa-dropped", "hpa-request", "init-goes-on", "liveness-path",
+    "local-traffic", "min-ready", "missing-config", "monitor-port", "monitor-selects-two", "no-anti-affinity",
+    "notes-port", "paused", "pdb-of-both", "pod-label-missing", "policy-dropped", "policy-peer", "post-start",
+    "priority", "priority-class", "prod-capacity", "pull-policy", "readiness-late", "role-names", "role-of-all",
+    "role-view", "rule-dropped", "rule-job", "short-prestop", "spread-of-others", "spread-of-revisions",
+    "test-dropped", "test-goes-on", "test-token", "tls-mount", "too-big", "two-scalers", "udp",
 })  # fmt: skip

@@ -491,23 +491,26 @@ def test_a_monitor_that_does_not_match_one_service(services: list[dict[str, Any]
 
 # -- rights ----------------------------------------------------------------------------------------
 
+MINE = {"kind": "ServiceAccount", "name": "web", "namespace": "space"}
 QUIET = {"metadata": {"name": "quiet"}, "automountServiceAccountToken": False}
 CONFIGURED = {"envFrom": [{"configMapRef": {"name": "settings"}}]}
 
 
 def rights(
     *rules: dict[str, Any],
+    subject: dict[str, Any] = MINE,
+    binding: str = "RoleBinding",
     container: dict[str, Any] = CONFIGURED,
     allowed: bool = True,
     hook: dict[str, Any] | None = None,
     **spec: Any,
 ) -> Cluster:
-    subjects = [{"kind": "ServiceAccount", "name": "web", "namespace": "space"}]
-    binding = {"metadata": {"name": "web"}, "roleRef": {"kind": "Role", "name": "web"}, "subjects": subjects}
+    meta = {"name": "web", **({"namespace": "space"} if binding == "RoleBinding" else {})}
+    bound = {"metadata": meta, "roleRef": {"kind": "Role", "name": "web"}, "subjects": [subject]}
     role = {"metadata": {"name": "web"}, "rules": list(rules)}
-    meta = {"name": "test", "annotations": {"helm.sh/hook": "test"}}
-    hooks = [] if hook is None else [{"kind": "Pod", "metadata": meta, "spec": {"containers": [], **hook}}]
-    given = {"RoleBinding": [binding], "Role": [role], "allowed": allowed}
+    test = {"name": "test", "annotations": {"helm.sh/hook": "test"}}
+    hooks = [] if hook is None else [{"kind": "Pod", "metadata": test, "spec": {"containers": [], **hook}}]
+    given = {binding: [bound], "Role": [role], "allowed": allowed}
     return Cluster(*hooks, pods=[pod(container=container, **spec)], ServiceAccount=[QUIET], **given)
 
 
@@ -518,6 +521,12 @@ def reading(*names: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("hook", [None, {"serviceAccountName": "quiet"}, {"automountServiceAccountToken": False}])
 def test_rights_that_fit(hook: dict[str, Any] | None) -> None:
     assert promises.rights_fit(rights(reading("settings"), hook=hook), "space", "space") == "web: 1 objects"
+
+
+def test_what_a_cluster_gives_everybody_is_not_of_the_release() -> None:
+    everybody = {"kind": "Group", "name": "system:authenticated"}
+    lab = rights(reading(), subject=everybody, binding="ClusterRoleBinding")
+    assert promises.rights_fit(lab, "space", "space")
 
 
 @pytest.mark.parametrize(
@@ -533,9 +542,20 @@ def test_rights_that_fit(hook: dict[str, Any] | None) -> None:
             rights(volumes=[{"name": "t", "projected": {"sources": [{"serviceAccountToken": {}}]}}]),
             "mounts a token of the API",
         ),
+        *(
+            (rights(reading(), subject={"kind": kind, "name": name}), "more rights than it uses")
+            for kind, name in (
+                ("User", "system:serviceaccount:space:web"),
+                ("Group", "system:serviceaccounts:space"),
+                ("Group", "system:authenticated"),
+            )
+        ),
         (rights(reading("settings"), hook={}), "pod test mounts a token of the API"),
     ],
-    ids=["another name", "no name", "writing", "pods", "a URL", "too few", "a token", "a test's token"],
+    ids=[
+        *("another name", "no name", "writing", "pods", "a URL", "too few", "a token"),
+        *("as a user", "as its namespace", "as everybody", "a test's token"),
+    ],
 )
 def test_rights_that_do_not(lab: Cluster, told: str) -> None:
     assert told in refused(promises.rights_fit, lab, "space", "space")
