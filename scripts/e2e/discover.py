@@ -17,7 +17,7 @@ _HTTP_PORTS = (80, 3000, 5000, 8000, 8080, 8081, 8888, 9090)
 _TLS_PORTS = (443, 8443)
 _GRPC_PORTS = (50051,)
 # What is there for those who watch and run the application, and not for its clients: of Services, of ports.
-_ASIDE = re.compile(r"metrics|exporter|webhook|admission")
+_ASIDE = re.compile(r"metrics|exporter|webhook|admission|\b(?:admin|internal|management)\b")
 _FOR_OTHERS = re.compile(r"metric|monitor|admin|internal|management|health|probe|debug|pprof|webhook")
 
 
@@ -81,7 +81,8 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
     own = [document for document in every if not document.hook]
     workloads = {f"{document.kind}/{document.name}": document.data for document in own if document.kind in WORKLOADS}
     services = [document.data for document in own if document.kind == "Service"]
-    question, lack = _question(services, workloads, subject)
+    called = frozenset(name for document in every for name in _called(document.data))
+    question, lack = _question(services, workloads, subject, called)
     chosen = next((one for one in services if question and one["metadata"]["name"] == question.service), {})
     if absent := [name for name in subject.backs if name not in workloads]:
         raise ConfigError(
@@ -132,9 +133,12 @@ def home_of(documents: Iterable[Document]) -> str:
 
 
 def _question(
-    services: Sequence[Mapping[str, Any]], workloads: Mapping[str, Mapping[str, Any]], subject: Subject
+    services: Sequence[Mapping[str, Any]],
+    workloads: Mapping[str, Mapping[str, Any]],
+    subject: Subject,
+    called: frozenset[str] = frozenset(),
 ) -> tuple[Question | None, str]:
-    """What is asked, or None and why there is nothing to ask. Raises ConfigError."""
+    """What is asked, or None and why there is nothing to ask; `called` is for the API server. Raises ConfigError."""
     named = [one for one in services if one["metadata"]["name"] == subject.service]
     if subject.service and not named:
         raise ConfigError(
@@ -142,7 +146,7 @@ def _question(
             expected=", ".join(one["metadata"]["name"] for one in services) or "no Service is rendered",
         )
     choices = sorted(
-        (choice for service in named or services for choice in _choices(service, workloads, subject)),
+        (choice for service in named or services for choice in _choices(service, workloads, subject, called)),
         key=lambda choice: choice[0],
     )
     if choices:
@@ -154,7 +158,10 @@ def _question(
 
 
 def _choices(
-    service: Mapping[str, Any], workloads: Mapping[str, Mapping[str, Any]], subject: Subject
+    service: Mapping[str, Any],
+    workloads: Mapping[str, Mapping[str, Any]],
+    subject: Subject,
+    called: frozenset[str],
 ) -> Iterator[tuple[tuple[int, ...], Question]]:
     """Each port of a Service that may be asked, with its rank: the lowest is the best."""
     spec = service.get("spec") or {}
@@ -185,8 +192,17 @@ def _choices(
         )
         order = ("http", "https", "grpc", "tcp").index(protocol)
         name, headless = question.service, spec.get("clusterIP") == "None"
-        aside = _ASIDE.search(name) or _FOR_OTHERS.search(question.port)
+        aside = name in called or _ASIDE.search(name) or _FOR_OTHERS.search(question.port)
         yield (bool(aside), headless, not probe, order, len(name), number), question
+
+
+def _called(data: Mapping[str, Any]) -> Iterator[str]:
+    """The Services that the API server calls for an object: of webhooks, conversions, APIs."""
+    spec = data.get("spec") or {}
+    ends = [(hook.get("clientConfig") or {}).get("service") for hook in data.get("webhooks") or ()]
+    ends.append((((spec.get("conversion") or {}).get("webhook") or {}).get("clientConfig") or {}).get("service"))
+    ends.append(spec.get("service") if data.get("kind") == "APIService" else None)
+    return (end["name"] for end in ends if end)
 
 
 def _protocol(port: Mapping[str, Any], probe: Mapping[str, Any]) -> str:

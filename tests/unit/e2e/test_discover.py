@@ -93,6 +93,11 @@ def test_a_probed_port_goes_before_others_http_before_the_rest_and_headless_last
     assert only.service == "app-peers"
 
 
+HOOKED = """apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {name: hook}
+webhooks: [{name: a.b.c, clientConfig: {service: {name: app}}}, {name: d.e.f, clientConfig: {url: "https://g"}}]
+"""
 CLIENT, PEER = "{name: client, port: 9092, targetPort: web}", "{name: http, port: 8222, targetPort: 8222}"
 
 
@@ -109,8 +114,19 @@ CLIENT, PEER = "{name: client, port: 9092, targetPort: web}", "{name: http, port
             "tcp of Service peers, port client",
         ),
         ([service(PEER, name="app-store"), service(PEER)], "http / of Service app, port http"),
+        (
+            [service(PEER, name="app-admin"), service(PEER, name="app-public")],
+            "http / of Service app-public, port http",
+        ),
+        (
+            [HOOKED, service(PEER, name="app"), service(PEER, name="app-public")],
+            "http / of Service app-public, port http",
+        ),
     ],
-    ids=["has an address", "for clients", "for clients without an address", "the shorter name"],
+    ids=[
+        *("has an address", "for clients", "for clients without an address", "the shorter name", "not for admins"),
+        "not for the API server",
+    ],
 )
 def test_what_clients_ask_goes_before_what_peers_and_those_who_watch_ask(services: list[str], asked: str) -> None:
     ports = "{name: web, containerPort: 8080}, {containerPort: 8222}"
