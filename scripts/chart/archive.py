@@ -18,7 +18,7 @@ from typing import Any
 
 from scripts.chart.helm import Helm
 from scripts.chart.manifest_digest import pushed_manifest, sha256
-from scripts.core import files
+from scripts.core import files, json_read
 from scripts.core.config import Config
 from scripts.core.errors import REFUSED, ChartError
 from scripts.core.owner import temporary
@@ -29,6 +29,7 @@ SCHEMA_VERSION = 1
 _SUBCHART = re.compile(r"/charts/[^/]+(?=/)")
 _LARGEST = 100 << 20  # bytes, unpacked: what helm accepts
 _MOST = 20_000  # members, of which each costs far more memory than its 512 bytes
+_CLAIMED = (OverflowError, MemoryError, RecursionError)  # by headers: sizes, numbers, and headers of headers
 _SHOWN, _NAME = 10, 80  # members that an error names, and how much of a name
 
 
@@ -130,12 +131,12 @@ def chart_metadata(data: bytes, what: str) -> tuple[tuple[bytes, ...], dict[str,
     except yaml.YAMLError as error:
         raise ChartError(f"{what}: its Chart.yaml is not valid YAML", found=str(error).splitlines()[0]) from error
     facts = metadata if isinstance(metadata, dict) else {}
-    if not all(isinstance(facts.get(key), str) and facts[key] for key in ("name", "version")):
-        said = ", ".join(map(str, facts)) or type(metadata).__name__
-        raise ChartError(f"{what}: its Chart.yaml is none", expected="a mapping with name and version", found=said)
     older = [content for name, content in members.items() if re.fullmatch(r"[^/]+/requirements\.yaml", name)]
     with contextlib.suppress(yaml.YAMLError, TypeError):
         facts = {**facts, **load_texts(older[0])} if older else facts
+    if not all(isinstance(facts.get(key), str) and facts[key] for key in ("name", "version")):
+        said = ", ".join(map(str, facts)) or type(metadata).__name__
+        raise ChartError(f"{what}: its Chart.yaml is none", expected="a mapping with name and version", found=said)
     return (found[0], *older), facts
 
 
@@ -146,11 +147,13 @@ def read_members(data: bytes, what: str) -> dict[str, bytes]:
             unpacked = zipped.read(_LARGEST + 1)
             if len(unpacked) > _LARGEST:
                 raise ChartError(f"{what} is too large", expected=f"at most {_LARGEST >> 20} MiB unpacked")
-        members: dict[str, bytes] = {}
+        members, size = dict[str, bytes](), 0
         with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as tar:
             for number, info in enumerate(tar):
-                if number >= _MOST:
-                    raise ChartError(f"{what} is too large", expected=f"at most {_MOST} files")
+                size += max(0, info.size)  # of a sparse file more than there is of it
+                if number >= _MOST or size > _LARGEST:
+                    most = f"at most {_MOST} files, and {_LARGEST >> 20} MiB unpacked"
+                    raise ChartError(f"{what} is too large", expected=most)
                 if (file := tar.extractfile(info) if info.isfile() else None) is not None:
                     members[info.name] = file.read()
                 elif not info.isdir():  # helm would read it as an empty file
@@ -161,8 +164,7 @@ def read_members(data: bytes, what: str) -> dict[str, bytes]:
                         found=repr(info.name[:_NAME]),
                     )
         return members
-    # What a header claims of sizes and numbers is as little to be trusted as the rest.
-    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, OverflowError, MemoryError) as error:
+    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, *_CLAIMED) as error:
         raise ChartError(f"{what} is not a whole .tgz", found=str(error) or type(error).__name__) from error
 
 
@@ -233,7 +235,7 @@ def load_package(config: Config, name: str) -> Package:
     file = config.result(name, RECORD)
     again = "invoke package"
     try:
-        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        record: dict[str, Any] = json_read.load(files.read_file(file))
         if record["schema_version"] != SCHEMA_VERSION:
             raise ChartError(
                 f"{file} has another form",
@@ -244,7 +246,7 @@ def load_package(config: Config, name: str) -> Package:
         fields = ("name", "version", "sha256", "size", "manifest_digest", "created")
         given = Given(**record["given"]) if "given" in record else None
         recorded = Package(path, **{key: record[key] for key in fields}, given=given)
-        found = describe(path, path.read_bytes(), recorded.epoch)
+        found = describe(path, files.read_file(path), recorded.epoch)
     except ChartError as error:
         raise ChartError(error.message, expected=error.expected, found=error.found, run=again, code=REFUSED) from error
     except FileNotFoundError as error:

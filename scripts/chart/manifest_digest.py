@@ -39,6 +39,7 @@ def pushed_manifest(archive: bytes, told: Sequence[bytes], created: str, prov: b
     """
     try:
         metadata = _metadata(told)
+        annotations = _annotations(metadata, created)
     except (AttributeError, TypeError, ValueError) as error:
         raise ChartError("a field of the archive's Chart.yaml has a wrong type", found=str(error)) from error
     layers = [descriptor(LAYER_TYPE, archive), *([descriptor(PROV_TYPE, prov)] if prov is not None else [])]
@@ -46,7 +47,7 @@ def pushed_manifest(archive: bytes, told: Sequence[bytes], created: str, prov: b
         "schemaVersion": 2,
         "config": descriptor(CONFIG_TYPE, _json(metadata)),
         "layers": sorted(layers, key=lambda layer: str(layer["digest"])),
-        "annotations": dict(sorted(_annotations(metadata, created).items())),
+        "annotations": dict(sorted(annotations.items())),
     }
     return _json(manifest)
 

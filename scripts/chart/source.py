@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.core import json_read
 from scripts.core.command import Runner
 from scripts.core.errors import USAGE, ChartError, ReleaseError, ValuesError
 from scripts.core.files import demand_settled, read_any
@@ -109,13 +110,15 @@ def check_sources(chart: Chart) -> None:
     schema = chart.path / "values.schema.json"
     content = read_any(schema, ChartError)
     try:
-        json.loads("{}" if content is None else content)
+        json_read.load("{}" if content is None else content)
     except json.JSONDecodeError as error:
         demand_settled(str(schema), error.doc, ChartError)
         place = f"{schema}:{error.lineno}:{error.colno}"
         raise ChartError(f"{place}: not valid JSON", found=error.msg, run="correct that line") from error
     except UnicodeDecodeError as error:
         raise ChartError(f"{schema}: not UTF-8 text", found=error.reason) from error
+    except ValueError as error:
+        raise ChartError(f"{schema}: not valid JSON", found=str(error)) from error
 
 
 def with_version(

@@ -13,6 +13,7 @@ from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import placed, read_committed
 from scripts.core.config import demand_no_login
 from scripts.core.errors import USAGE, ChartError, GitError, RegistryError, telling
+from scripts.core.files import read_file
 from scripts.core.git import Repository, find_repository
 from scripts.core.owner import temporary
 from scripts.core.paths import shown
@@ -59,7 +60,7 @@ def _is_tag(work: Workspace, version: str) -> bool:
 
 def _unpacked(archive: Path, into: Path) -> Path:
     try:
-        data = archive.read_bytes()
+        data = read_file(archive)
     except OSError as error:
         raise ChartError(f"no chart at {archive}", expected=_FORMS, found=error.strerror, code=USAGE) from error
     return unpack(data, into, str(archive))

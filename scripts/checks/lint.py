@@ -21,6 +21,7 @@ from scripts.chart.kubeversion import parse_constraint, supported
 from scripts.chart.source import SEVERAL, Chart, read_chart, read_yaml
 from scripts.checks.matrix import column_name
 from scripts.checks.schemas import Schemas
+from scripts.core import json_read
 from scripts.core.config import Config
 from scripts.core.errors import USAGE, ChangelogError, ChartError, ConfigError, FindingsError, ReleaseError, ValuesError
 from scripts.core.files import UNSETTLED, read_file, unsettled
@@ -309,7 +310,7 @@ def schema_rules(chart: Chart) -> Iterator[Finding]:
         yield Finding("info", "schema", "the chart has no values.schema.json: keys and types of values are not checked")
         return
     try:
-        json.loads(read_file(file))
+        json_read.load(read_file(file))
     except json.JSONDecodeError as error:
         if (line := unsettled(error.doc)) is not None:
             yield Finding("error", "merge", UNSETTLED, file, line)
@@ -317,6 +318,8 @@ def schema_rules(chart: Chart) -> Iterator[Finding]:
             yield Finding("error", "schema", f"is not valid JSON: {error.msg}", file, error.lineno)
     except UnicodeDecodeError:
         yield Finding("error", "schema", "is not UTF-8 text", file)
+    except ValueError as error:
+        yield Finding("error", "schema", f"is not valid JSON: {error}", file)
 
 
 def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from scripts.chart.contents import is_definition
 from scripts.chart.kubeversion import minor as minor_of
 from scripts.chart.manifests import Document, read_manifests
+from scripts.core import json_read
 from scripts.core.errors import ConfigError, OutputError, ToolError
 from scripts.core.paths import shown
 from scripts.core.progress import Say, silent
@@ -188,7 +189,7 @@ class Schemas:
         """
         store = self._store(f"v{minor}-{_digest(_dataset_version())}")
         store.ensure({"served.json": functools.partial(_served, minor)})
-        return frozenset(json.loads((store.folder / "served.json").read_bytes()))
+        return frozenset(json_read.load((store.folder / "served.json").read_bytes()))
 
     def operators(self) -> frozenset[str]:
         """What the pinned operators serve, as `group/version` and `group/version/Kind`."""
@@ -262,7 +263,7 @@ class Schemas:
     def _operator_index(self, store: Store) -> dict[Kind, tuple[str, str]]:
         """Each kind of the pinned operators, with the set and the file that define it."""
         store.ensure({"index.json": self._make_index})
-        entries = json.loads((store.folder / "index.json").read_bytes())
+        entries = json_read.load((store.folder / "index.json").read_bytes())
         return {Kind(api_version, kind): (name, file) for api_version, kind, name, file in entries}
 
     def _make_index(self) -> Any:
@@ -336,7 +337,7 @@ class Store:
 
     def _sums(self) -> dict[str, str]:
         with contextlib.suppress(OSError, ValueError):
-            sums = json.loads((self.folder / _RECEIPT).read_bytes())
+            sums = json_read.load((self.folder / _RECEIPT).read_bytes())
             if isinstance(sums, dict):
                 return sums
         return {}
@@ -394,7 +395,7 @@ def _kubernetes_schema(minor: str, kind: Kind) -> dict[str, Any] | None:
     suffix = "-".join(part.partition(".")[0] for part in kind.api_version.split("/"))
     file = _dataset() / f"v{minor}.0-local-strict" / f"{kind.kind.lower()}-{suffix}.json"
     try:
-        schema = json.loads(file.read_bytes())
+        schema = json_read.load(file.read_bytes())
     except FileNotFoundError:
         return None
     version = kind.api_version.rpartition("/")[2]
@@ -436,14 +437,14 @@ def _schema_in(folder: Path, kind: Kind) -> Path | None:
 
 def _read_schema(file: Path) -> Any:
     try:
-        return json.loads(file.read_bytes())
+        return json_read.load(file.read_bytes())
     except ValueError as error:
         raise ConfigError(f"{shown(file)} is no JSON schema", found=str(error)) from error
 
 
 @functools.lru_cache(maxsize=1)
 def _kubernetes_definitions(minor: str) -> Mapping[str, Any]:
-    definitions = json.loads((_dataset() / f"v{minor}.0-local-strict" / "_definitions.json").read_bytes())["$defs"]
+    definitions = json_read.load((_dataset() / f"v{minor}.0-local-strict" / "_definitions.json").read_bytes())["$defs"]
     return dict(definitions)
 
 

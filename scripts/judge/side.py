@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 from scripts.chart.archive import read_members
 from scripts.chart.source import read_yaml
+from scripts.core import json_read
 from scripts.core.errors import ChartError, ValuesError
 from scripts.core.yaml_read import load
 
@@ -50,7 +50,7 @@ def read_side(folder: Path) -> Side:
     if file.is_file():
         schema = read_schema(file.read_bytes(), str(file))
     texts = {
-        name.relative_to(folder).as_posix(): name.read_text(errors="replace")
+        name.relative_to(folder).as_posix(): name.read_text(encoding="utf-8", errors="replace")
         for name in sorted((folder / "templates").rglob("*"))
         if name.is_file()
     }
@@ -60,7 +60,7 @@ def read_side(folder: Path) -> Side:
 def read_schema(data: bytes, where: str) -> Mapping[str, Any] | None:
     """A values.schema.json; `true` takes all, as none does. Raises ChartError."""
     try:
-        schema = json.loads(data)
+        schema = json_read.load(data)
     except ValueError as error:
         raise ChartError(f"{where}: not valid JSON", found=str(error), run="correct that file") from error
     if schema is True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, sha256
+from scripts.core import json_read
 from scripts.core.errors import RegistryError
 from scripts.core.interrupt import pause
 from scripts.core.waiting import until
@@ -58,12 +58,12 @@ class Found:
     def layer(self) -> tuple[str, int]:
         """Digest and size of the chart archive. Raises NoChartError where the manifest is not a chart's."""
         try:
-            layers = [layer for layer in json.loads(self.content)["layers"] if layer["mediaType"] in _LAYER_TYPES]
+            layers = [layer for layer in json_read.load(self.content)["layers"] if layer["mediaType"] in _LAYER_TYPES]
             (layer,) = layers
             if _DIGEST.match(layer["digest"]):
                 return layer["digest"], int(layer["size"])
             raise ValueError(layer["digest"])
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise NoChartError(
                 f"{self.digest} is no chart", expected=f"a manifest with one layer {LAYER_TYPE}", found=self.media_type
             ) from None
@@ -73,10 +73,10 @@ class Found:
         if self.media_type not in _INDEX_TYPES:
             return ()
         try:
-            digests = tuple(dict.fromkeys(str(entry["digest"]) for entry in json.loads(self.content)["manifests"]))
+            digests = tuple(dict.fromkeys(str(entry["digest"]) for entry in json_read.load(self.content)["manifests"]))
             if len(digests) <= _MOST_LISTED and all(map(_DIGEST.match, digests)):
                 return digests
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             pass
         raise NoChartError(f"{self.digest} is no chart", expected="an index of at most 50 manifests")
 
@@ -450,8 +450,8 @@ def holds_referrers(tag: str) -> bool:
 
 
 def _descriptors(reference: Reference, index: bytes) -> tuple[dict[str, Any], ...]:
-    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
-        found = json.loads(index)["manifests"]
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        found = json_read.load(index)["manifests"]
         if all(_DIGEST.match(one["digest"]) for one in found):
             return tuple(found)
     raise RegistryError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scripts.core import json_read
 from scripts.core.command import Runner
 from scripts.core.errors import ConfigError, RegistryError, ReleaseError
 
@@ -100,10 +100,10 @@ def login_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
 def _from_file(file: Path, host: str, runner: Runner) -> Credentials | None:
     try:
         text = file.read_text(encoding="utf-8")
-        content: Any = json.loads(text) if text.strip() else {}
+        content: Any = json_read.load(text) if text.strip() else {}
     except (FileNotFoundError, NotADirectoryError):
         content = {}
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         # The words of a decoder may hold what stands in the file.
         found = error.strerror if isinstance(error, OSError) else "no JSON"
         raise ConfigError(f"{file} cannot be read as a file of registry logins", found=found) from error
@@ -187,11 +187,11 @@ def _from_helper(helper: str, host: str, runner: Runner) -> Credentials | None:
         known = said and "secret" not in said.lower()
         raise RegistryError(f"{name} gives no login for {host}", found=said if known else f"status {result.status}")
     try:
-        answer = json.loads(result.stdout)
+        answer = json_read.load(result.stdout)
         username, secret = answer.get("Username") or "", answer["Secret"]
         if not isinstance(username, str) or not isinstance(secret, str):
             raise TypeError
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         # What it printed may hold the secret, so it is not shown.
         raise RegistryError(f"{name} answers with something that is no login") from None
     if not secret:

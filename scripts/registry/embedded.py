@@ -15,6 +15,7 @@ from typing import Any
 
 from scripts.chart.archive import unpack
 from scripts.chart.source import read_chart
+from scripts.core import json_read
 from scripts.core.command import Process, Runner
 from scripts.core.config import Config
 from scripts.core.errors import REFUSED, RegistryError, ReleaseError
@@ -191,11 +192,12 @@ def joined(folder: Path, work: Workspace) -> Iterator[Registry]:
 def _served_at(folder: Path) -> str | None:
     """Host and port where `invoke registry` serves the folder; None where none does."""
     try:
-        served = json.loads((folder / _SERVED).read_text())
+        served = json_read.load((folder / _SERVED).read_bytes())
+        host = str(served["host"])
         os.kill(served["pid"], 0)
-        with socket.create_connection(("127.0.0.1", int(served["host"].rpartition(":")[2])), timeout=1):
-            return str(served["host"])
-    except (OSError, ValueError, KeyError, TypeError):
+        with socket.create_connection(("127.0.0.1", int(host.rpartition(":")[2])), timeout=1):
+            return host
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
@@ -208,7 +210,7 @@ class _Manifest:
 
     def blobs(self) -> list[str]:
         """The digests of all that the manifest is made of; none for an index, whose parts are noted as manifests."""
-        content = json.loads(self.content)
+        content = json_read.load(self.content)
         return [part["digest"] for part in (content["config"], *content["layers"])] if "config" in content else []
 
 
@@ -278,7 +280,7 @@ def _restore(session: Any, base: str, folder: Path, say: Say) -> None:
 
 def _noted(folder: Path, say: Say) -> list[_Manifest]:
     try:
-        record = json.loads((folder / _MANIFESTS).read_text(encoding="utf-8"))
+        record = json_read.load((folder / _MANIFESTS).read_text(encoding="utf-8"))
         return [_Manifest(**entry) for entry in record["manifests"]]
     except FileNotFoundError:
         return []

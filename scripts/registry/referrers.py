@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scripts.chart.manifest_digest import MANIFEST_TYPE, descriptor, sha256
+from scripts.core import json_read
 from scripts.core.errors import RegistryError
 from scripts.core.interrupt import pause
 from scripts.registry.client import INDEX_TYPE, Client, Found, referrers_tag
@@ -98,7 +99,7 @@ def attach(
         noted = client.put_manifest(repository, digest, manifest)
         written.append(digest)
         if not noted:
-            annotations = json.loads(manifest)["annotations"]
+            annotations = json_read.load(manifest)["annotations"]
             entry = {**descriptor(MANIFEST_TYPE, manifest), "artifactType": attachment.kind, "annotations": annotations}
             unnoted.append(entry)
     if unnoted:
@@ -115,7 +116,7 @@ def _note(client: Client, reference: Reference, digest: str, entries: list[dict[
     settled = client.registry.alone
     for _ in range(_ATTEMPTS):
         found = client.manifest(replace(reference, version=tag))
-        known = json.loads(found.content).get("manifests", []) if found is not None else []
+        known = json_read.load(found.content).get("manifests", []) if found is not None else []
         lacking = [entry for entry in entries if entry["digest"] not in {one.get("digest") for one in known}]
         if not lacking and settled:
             return
@@ -156,8 +157,8 @@ def read_referrer(client: Client, reference: Reference, subject: str, digest: st
         return Referrer(digest, "unreadable", problem=error.message)
     if manifest is None:
         return Referrer(digest, "unreadable", problem="its manifest is not in the registry")
-    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raw = json.loads(manifest.content)
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+        raw = json_read.load(manifest.content)
         kind = str(raw.get("artifactType") or raw["config"]["mediaType"])
         key = key_of(kind, {str(name): str(value) for name, value in (raw.get("annotations") or {}).items()})
         if raw["subject"]["digest"] != subject:

@@ -14,7 +14,9 @@ from typing import Any
 import yaml
 
 from scripts.chart.manifest_digest import MANIFEST_TYPE, descriptor
+from scripts.core import json_read
 from scripts.core.errors import REFUSED, ConfigError, RegistryError, ReleaseError
+from scripts.core.files import read_file
 from scripts.core.paths import shown
 from scripts.core.yaml_read import load
 from scripts.registry.client import Client, connect
@@ -94,7 +96,7 @@ class Hub:
         if found is None:
             return None
         try:
-            (layer,) = json.loads(found.content)["layers"]
+            (layer,) = json_read.load(found.content)["layers"]
             if layer["mediaType"] == _LAYER_TYPE:
                 return client.blob(reference, str(layer["digest"]), int(layer["size"]))
         except (ValueError, KeyError, TypeError):
@@ -117,7 +119,7 @@ class Hub:
 def read_hub(source: Path, registry: Registry | None, store: Store | None) -> Hub:
     """The file `source`, checked. Raises ConfigError where it is none that Artifact Hub would read."""
     try:
-        content = source.read_bytes()
+        content = read_file(source)
     except OSError as error:
         raise ConfigError(
             f"artifacthub_repo names {shown(source)}, which is not there", found=error.strerror

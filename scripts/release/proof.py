@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import Any
 
 from scripts.chart.archive import Package, changed_files, chart_metadata, describe
 from scripts.chart.manifest_digest import CONFIG_TYPE, PROV_TYPE, pushed_config, sha256
+from scripts.core import json_read
 from scripts.core.errors import (
     FINDING,
     REFUSED,
@@ -178,7 +178,7 @@ def _chart(
 
 def _layers(subject: _Subject) -> Check:
     """Whether the manifest's config says of the chart what the archive says itself."""
-    manifest = json.loads(subject.chart.content)
+    manifest = json_read.load(subject.chart.content)
     told = f"sha256 {subject.package.sha256}, {subject.package.size} bytes"
     config = manifest.get("config", {})
     if config.get("mediaType") != CONFIG_TYPE:
@@ -186,7 +186,7 @@ def _layers(subject: _Subject) -> Check:
     told_by, _ = chart_metadata(subject.archive, subject.package.path.name)
     try:
         content = subject.client.blob(subject.reference, str(config["digest"]), int(config["size"]))
-        differs = json.loads(content) != json.loads(pushed_config(told_by))
+        differs = json_read.load(content) != json_read.load(pushed_config(told_by))
     except (RegistryError, ValueError, KeyError, TypeError) as error:
         return Check("layers", FAILED, f"the config cannot be read: {error}".splitlines()[0])
     if differs:
@@ -273,7 +273,7 @@ class _Wrong(Exception):
 def _demand_bound(piece: _Piece, key: str, signatures: _Signatures, byproducts: set[str] | None) -> None:
     """A statement has to be the signed one, and what is no statement has to be named by the provenance."""
     if key in (*_STATEMENTS, BOM_TYPE):
-        signatures.demand(BOM if key == BOM_TYPE else key, json.loads(piece.content))
+        signatures.demand(BOM if key == BOM_TYPE else key, json_read.load(piece.content))
     if key != PROVENANCE and byproducts is not None and sha256(piece.content).removeprefix("sha256:") not in byproducts:
         raise _Wrong("the provenance names another one: it was changed, or added later")
     if key != PROVENANCE and byproducts is None and signatures.trusted:
@@ -365,7 +365,7 @@ def _demand_subject(told: Mapping[str, Any], digest: str) -> None:
 
 def _statement(subject: _Subject, content: bytes, kind: str) -> dict[str, Any]:
     """The statement in `content`, about this chart. Raises _Wrong."""
-    told: dict[str, Any] = json.loads(content)
+    told: dict[str, Any] = json_read.load(content)
     _demand_subject(told, subject.digest)
     if told["predicateType"] != kind:
         raise _Wrong(f"it is a statement of another kind: {told['predicateType']}")
@@ -432,7 +432,7 @@ def _test_result(subject: _Subject, content: bytes) -> str:
 
 
 def _bill(subject: _Subject, content: bytes) -> str:
-    bill = json.loads(content)
+    bill = json_read.load(content)
     hashes = [one["content"] for one in bill["metadata"]["component"]["hashes"]]
     if subject.package.sha256 not in hashes:
         raise _Wrong(f"it is about another archive: sha256 {', '.join(hashes)}")
@@ -467,7 +467,7 @@ def _words(one: tuple[str, str, str, str]) -> str:
 
 
 def _verdict(subject: _Subject, content: bytes) -> str:
-    told = json.loads(content)
+    told = json_read.load(content)
     if (told["chart"], told["current"]) != (subject.package.name, subject.package.version):
         raise _Wrong(f"it is about {told['chart']} {told['current']}")
     if not told["enough"]:
@@ -476,7 +476,7 @@ def _verdict(subject: _Subject, content: bytes) -> str:
 
 
 def _record(subject: _Subject, content: bytes) -> str:
-    told, package = json.loads(content), subject.package
+    told, package = json_read.load(content), subject.package
     said = (told["name"], told["version"], told["sha256"], told["digest"])
     if said != (package.name, package.version, package.sha256, subject.digest):
         raise _Wrong(f"it is about {told['name']} {told['version']}, {told['digest']}")
@@ -522,7 +522,7 @@ def _rebuild(subject: _Subject, provenances: list[dict[str, Any]]) -> Check:
 
 def _pgp(subject: _Subject, demand: Demand) -> Iterator[Check]:
     """The row of the `.prov` beside the archive, where there is one or one is asked for."""
-    layers = [one for one in json.loads(subject.chart.content)["layers"] if one.get("mediaType") == PROV_TYPE]
+    layers = [one for one in json_read.load(subject.chart.content)["layers"] if one.get("mediaType") == PROV_TYPE]
     if not layers:
         if demand.keyring:
             yield Check("pgp", ABSENT, "no .prov is beside the archive")

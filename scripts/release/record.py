@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from scripts.core import json_read
 from scripts.core.config import Config
-from scripts.core.files import write_atomic
+from scripts.core.files import read_file, write_atomic
 
 SCHEMA_VERSION = 1
 EMBEDDED = "embedded"  # stands for the registry on loopback, whose port changes from run to run
@@ -52,7 +53,7 @@ def record_file(config: Config, chart: str) -> Path:
 def read_record(config: Config, chart: str) -> ReleaseRecord | None:
     """The record of the last release of the chart of that name; None where there is none that can be read."""
     try:
-        raw = json.loads(record_file(config, chart).read_text(encoding="utf-8"))
+        raw = json_read.load(read_file(record_file(config, chart)))
         record = ReleaseRecord(**{**raw, "dirty": tuple(raw["dirty"]), "proofs": tuple(raw.get("proofs", ()))})
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from scripts.core import json_read
 from scripts.core.command import SIGNING_PASSWORDS
 from scripts.core.config import Config
 from scripts.core.errors import CommandFailed, ConfigError, ToolError
@@ -136,14 +137,14 @@ def sign(work: Workspace, statement: bytes, predicate_type: str, environ: Mappin
 def read_bundle(content: bytes) -> Signed:
     """What a bundle holds. Raises ValueError where it is none of a statement."""
     try:
-        raw = json.loads(content)
+        raw = json_read.load(content)
         envelope = raw["dsseEnvelope"]
         if envelope["payloadType"] != MEDIA_TYPE:
             raise ValueError(f"its payload is {envelope['payloadType']}")
-        statement = json.loads(base64.b64decode(envelope["payload"], validate=True))
+        statement = json_read.load(base64.b64decode(envelope["payload"], validate=True))
         by = "key" if "publicKey" in raw["verificationMaterial"] else "certificate"
         return Signed(str(statement["predicateType"]), statement, by, content)
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is no bundle with a statement ({type(error).__name__}: {error})") from error
 
 
@@ -187,7 +188,7 @@ def fault_of(work: Workspace, signed: Signed, digest: str, trust: Trust) -> str:
 
 def _expired(signed: Signed) -> str:
     """That a certificate was not valid when it was used, as far as the bundle says when that was; "" otherwise."""
-    material = json.loads(signed.content)["verificationMaterial"]
+    material = json_read.load(signed.content)["verificationMaterial"]
     try:
         own = material.get("certificate") or material["x509CertificateChain"]["certificates"][0]
         begin, end = _validity(base64.b64decode(own["rawBytes"]))

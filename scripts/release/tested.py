@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.core import json_read
 from scripts.core.config import Config
 from scripts.core.errors import REFUSED, FindingsError, ReleaseError
 from scripts.core.files import read_any, sha256
@@ -44,14 +44,14 @@ def read_tested(config: Config) -> Tested | None:
     data = read_any(file, ReleaseError, shown(file), run=RUN, code=REFUSED)
     try:
         return None if data is None else parse_report(data)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         found = f"{type(error).__name__}: {error}"
         raise ReleaseError(f"{shown(file)} is no report of e2e", found=found, run=RUN, code=REFUSED) from error
 
 
 def parse_report(data: bytes) -> Tested:
     """The report in `data`. Raises ValueError, KeyError, TypeError, AttributeError where it is none."""
-    raw = json.loads(data)
+    raw = json_read.load(data)
     if raw["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version {raw['schema_version']!r} in place of {SCHEMA_VERSION}")
     scenarios = {}

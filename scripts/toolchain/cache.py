@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.core import json_read
 from scripts.core.errors import ToolError
 from scripts.core.files import sha256, write_atomic
 from scripts.core.owner import mark, orphaned
@@ -37,7 +38,7 @@ class Cache:
         """
         file, receipt = entry / binary, entry / _RECEIPT
         try:
-            record = json.loads(receipt.read_text(encoding="utf-8"))
+            record = json_read.load(receipt.read_text(encoding="utf-8"))
             if not os.access(file, os.X_OK):
                 return False
             if record["identity"] == _identity(file):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import tarfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -36,6 +37,12 @@ def tgz(members: Mapping[str, str]) -> bytes:
     return packed.getvalue()
 
 
+def header(kind: bytes) -> bytes:
+    info = tarfile.TarInfo("demo/x")
+    info.type = kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
 def test_a_good_one() -> None:
     data = tgz({"demo/Chart.yaml": GOOD, "demo/charts/sub/Chart.yaml": "name: sub"})
     assert chart_metadata(data, "it")[1] == {"apiVersion": "v2", "name": "demo", "version": "1.10"}
@@ -57,6 +64,8 @@ def test_a_good_one() -> None:
         ({"demo/Chart.yaml": f"{GOOD}maintainers: [1]\n"}, "has a wrong type"),
         ({"demo/Chart.yaml": f"{GOOD}annotations: [a]\n"}, "has a wrong type"),
         ({"demo/Chart.yaml": f"{GOOD}dependencies: all\n"}, "has a wrong type"),
+        ({"demo/Chart.yaml": f"{GOOD}description: [a]\n"}, "has a wrong type"),
+        ({"demo/Chart.yaml": GOOD, "demo/requirements.yaml": "name: [a]\n"}, "a mapping with name and version"),
     ],
 )
 def test_what_is_no_chart(members: Mapping[str, str], words: str) -> None:
@@ -68,8 +77,15 @@ def test_what_is_no_chart(members: Mapping[str, str], words: str) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"text", tgz({"demo/Chart.yaml": GOOD})[:-20], gzip.compress(b"text"), gzip.compress(b"\xff" * 5000)],
-    ids=["empty", "text", "cut", "no tar", "garbage"],
+    [
+        b"",
+        b"text",
+        tgz({"demo/Chart.yaml": GOOD})[:-20],
+        gzip.compress(b"text"),
+        gzip.compress(b"\xff" * 5000),
+        gzip.compress(header(tarfile.GNUTYPE_LONGNAME) * 2000),
+    ],
+    ids=["empty", "text", "cut", "no tar", "garbage", "headers of headers"],
 )
 def test_what_is_no_archive(data: bytes) -> None:
     with pytest.raises(ChartError):
@@ -79,6 +95,17 @@ def test_what_is_no_archive(data: bytes) -> None:
 def test_what_unpacks_to_more_than_helm_takes() -> None:
     with pytest.raises(ChartError, match="too large"):
         read_members(gzip.compress(bytes(101 << 20), 1), "it")
+
+
+def test_what_claims_more_than_there_is() -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("demo/x")
+        sparse = {"major": "0", "minor": "1", "map": "0,0", "numblocks": "1", "size": str(8 << 30)}
+        member.pax_headers = {f"GNU.sparse.{key}": value for key, value in sparse.items()}
+        archive.addfile(member)
+    with pytest.raises(ChartError, match="too large"):
+        read_members(buffer.getvalue(), "it")
 
 
 def test_what_holds_more_files_than_a_chart_can() -> None:
@@ -138,6 +165,15 @@ def test_a_package_is_of_the_chart_that_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ChartError, match="is of another chart") as refusal:
         load_package(config, "another")
     assert (refusal.value.expected, refusal.value.found, refusal.value.run) == ("another", "demo", "invoke package")
+    (tmp_path / "demo.package.json").write_text("[" * 100_000)
+    with pytest.raises(ChartError, match="is damaged"):
+        load_package(config, "demo")
+    (tmp_path / "demo.package.json").unlink()
+    os.mkfifo(tmp_path / "demo.package.json")
+    with pytest.raises(ChartError, match="cannot be read"):
+        load_package(config, "demo")
+    (tmp_path / "demo.package.json").unlink()
+    (tmp_path / "demo.package.json").write_text(record_text(made))
     file.write_bytes(tgz({"demo/Chart.yaml": GOOD, "demo/more": "x"}))
     with pytest.raises(ChartError, match="is not the archive that was packaged"):
         load_package(config, "demo")

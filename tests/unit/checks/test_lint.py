@@ -220,6 +220,7 @@ class TestSources:
         ("content", "line", "words"),
         [
             (b'{\n"a": }', 2, "is not valid JSON"),
+            (b"[" * 100_000, None, "is not valid JSON: nested too deeply"),
             (b"\xff", None, "is not UTF-8"),
             (b"{\n<<<<<<< HEAD\n=======\n>>>>>>> c\n}", 2, "conflict markers stand here"),
         ],

@@ -1,0 +1,14 @@
+"""Reads JSON of any origin: what cannot be read, also for how deep it is nested, is a ValueError."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def load(data: str | bytes) -> Any:
+    """What `data` says. Raises ValueError, of which UnicodeDecodeError and json.JSONDecodeError are kinds."""
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
