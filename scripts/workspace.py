@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.core.command import PASSWORD, SIGNING_PASSWORDS, Runner
+from scripts.core.command import PASSWORD, SIGNING_PASSWORDS, TOKENS, Runner
 from scripts.core.config import Config, load_config
 from scripts.core.progress import Board, Say, silent
 from scripts.toolchain.finder import Toolchain
@@ -57,7 +57,7 @@ class Workspace:
 def open_workspace(root: Path, *, say: Say = silent, echo: Say | None = None, **overrides: Any) -> Workspace:
     """The workspace of the project at `root`; `echo` receives each command line that runs. Raises ConfigError."""
     config = load_config(root, **overrides)
-    runner = Runner(echo=echo, secrets=(os.environ.get(name, "") for name in (PASSWORD, *SIGNING_PASSWORDS)))
+    runner = Runner(echo=echo, secrets=(os.environ.get(name, "") for name in (PASSWORD, *SIGNING_PASSWORDS, *TOKENS)))
     if config.signing_key.startswith("env://"):
         name = config.signing_key.removeprefix("env://")
         runner.withhold(name)

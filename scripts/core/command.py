@@ -22,6 +22,8 @@ Argv = Sequence[str | os.PathLike[str]]
 PASSWORD = "GATI_REGISTRY_PASSWORD"  # noqa: S105 - the name; no program that we run is given its value
 SIGNING_PASSWORDS = ("GATI_SIGNING_PASSWORD", "COSIGN_PASSWORD")  # names too; the first is ours, the second cosign's
 _KEPT = (PASSWORD, *SIGNING_PASSWORDS, "COSIGN_PRIVATE_KEY")
+TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN")
+_ASKING = ("git", "go", "docker-credential-")  # programs that may ask a forge with such a token; no other has it
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 
@@ -199,7 +201,8 @@ class Runner:
         stderr: int = subprocess.PIPE,
     ) -> subprocess.Popen[bytes]:
         words, program = [_encoded(os.fspath(word)) for word in argv], os.fspath(argv[0])
-        full = {**os.environ, **self._kept, MARK: mark(), **(env or {})}
+        tokens = {} if Path(program).name.startswith(_ASKING) else dict.fromkeys(TOKENS)
+        full = {**os.environ, **self._kept, **tokens, MARK: mark(), **(env or {})}
         raise_if_stopped()
         try:
             # A session of its own, so that the whole family can be ended and a Ctrl-C on the

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,6 +123,14 @@ class TestSecrets:
     def test_the_registrys_password_reaches_no_program(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("GATI_REGISTRY_PASSWORD", "hunter2")
         assert "hunter2" not in Runner().run(("env",)).stdout
+
+    def test_a_forges_token_reaches_those_alone_that_may_ask_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("GITHUB_TOKEN", "hunter2")
+        (tmp_path / "git").symlink_to(shutil.which("env") or "env")
+        assert "hunter2" not in Runner().run(("env",)).stdout
+        assert "hunter2" in Runner().run((tmp_path / "git",)).stdout
 
 
 class TestStart:
