@@ -160,8 +160,7 @@ def _foreign_thread() -> bool:
 
 
 def _installed() -> _Handler | None:
-    handler = signal.getsignal(signal.SIGINT)
-    return handler if isinstance(handler, _Handler) else None
+    return next((found for each in ENDING if isinstance(found := signal.getsignal(each), _Handler)), None)
 
 
 class _Handler:
@@ -212,7 +211,10 @@ class _Handler:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self) for number in ENDING}
+        told = {number: signal.getsignal(number) for number in ENDING}
+        before = {number: handler for number, handler in told.items() if handler is not signal.SIG_IGN}  # as by nohup
+        for number in before:
+            signal.signal(number, self)
         hook = sys.unraisablehook
 
         def swallowed(unraisable: sys.UnraisableHookArgs) -> None:

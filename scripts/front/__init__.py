@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from pathlib import Path
 from types import TracebackType
+
+_SCRIPTS = str(Path(__file__).parents[1])
+
+
+def by_invoke() -> bool:
+    """Whether this process is `invoke`, and not one that reads our tasks for an end of its own."""
+    called = Path(sys.argv[0])
+    return (called.parent.name if called.name == "__main__.py" else called.name) in ("invoke", "inv")
 
 
 def _unread(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Ctrl-C, or a reader that has gone, where no task runs: what we load, and what Invoke itself prints."""
+    """What ends the process where no task runs: a reader that has gone from what Invoke prints, and its settings."""
     if isinstance(error, OSError):
         sys.stderr.write("" if isinstance(error, BrokenPipeError) else f"error: {error}\n")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    elif not isinstance(error, KeyboardInterrupt):  # which ends the process by its signal all the same
+    elif _ours(trace) or not isinstance(error, Exception):
         sys.__excepthook__(kind, error, trace)
+    else:  # what Invoke cannot make of its own settings
+        sys.stderr.write(f"error: invoke: {' '.join(str(error).split())[:400] or kind.__name__}\n")
+        raise SystemExit(2)
+
+
+def _ours(trace: TracebackType | None) -> bool:
+    while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(_SCRIPTS):
+        trace = trace.tb_next
+    return trace is not None
 
 
 sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)  # Invoke would have all of us compiled at every start
 sys.excepthook = _unread  # as early as anything of ours is loaded
+if by_invoke() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a task takes it: Invoke would end with 1, a check's finding
 if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
     sys.stdout.reconfigure(line_buffering=True)  # so that a reader's going is seen here, and not when Python ends

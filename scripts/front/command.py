@@ -23,6 +23,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
+from scripts.front import by_invoke
 from scripts.front.shell import Ours, advice
 
 if TYPE_CHECKING:
@@ -136,9 +137,8 @@ def demand_parsed(tasks: Collection) -> None:
 
     Invoke, which reads the tasks and then parses, would end with 1, which here is a check's finding.
     """
-    called = Path(sys.argv[0])
-    if (called.parent.name if called.name == "__main__.py" else called.name) not in ("invoke", "inv"):
-        return  # somebody else reads them
+    if not by_invoke():
+        return
     match sys.argv[1:]:
         case [] | ["--list" | "-l"]:
             return  # nothing in it that could be wrong
@@ -170,10 +170,12 @@ def demand_parsed(tasks: Collection) -> None:
         parser.parse_argv(core.unparsed)
         if isinstance(asked, str) and asked not in parser.contexts:
             raise ParseError(f"No idea what {asked!r} is!")
-    except ParseError as error:
-        task = error.context.name if error.context is not None else None
-        words = re.sub(r"<\w+: ([\w-]+)[^>]*>", lambda found: f"--{_flag(found[1])}", str(error))
-        refusal = UsageError(words, run=advice(str(error), error.context, initial, contexts))
+    except (ParseError, ValueError) as error:  # the latter, of Invoke's own flags, comes as Python says it
+        at, said = getattr(error, "context", None), str(error)
+        said = said if isinstance(error, ParseError) else f"-T and -D want a whole number: {said}"
+        task = at.name if at is not None else None
+        words = re.sub(r"<\w+: ([\w-]+)[^>]*>", lambda found: f"--{_flag(found[1])}", said)
+        refusal = UsageError(words, run=advice(said, at, initial, contexts))
         show = Show(task or "", json="--json" in sys.argv, working_on="", at_once=False)
         show.end(refusal)
         raise Exit(f"error: {refusal}", code=refusal.code) from None

@@ -45,6 +45,7 @@ class Ours(Task[Any]):
             self.help = texts
         for argument in found:
             argument.__class__ = _Flag
+            argument.raw_value = None  # Invoke's [] of a repeatable flag lets it stand without a value
         return found
 
     def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:

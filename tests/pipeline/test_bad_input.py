@@ -255,6 +255,8 @@ class TestUsage:
             (("--config", "/etc/passwd", "lint"), "--config /etc/passwd cannot be used: Config files of type"),
             (("template", "--diff", "HEAD"), "next:     invoke diff"),
             (("diff", "--from"), "Flag --from needed value and was not given one"),
+            (("release", "--require"), "Flag --require needed value and was not given one"),
+            (("lint", "-T", "soon"), "-T and -D want a whole number"),
             (("registry", "--port", "abc"), "--port is not usable"),
             (("registry", "--port", "70000"), "--port is not usable"),
             (("up", "--replicas", "some", "--dry-run"), "--replicas is not usable"),

@@ -127,6 +127,20 @@ def test_a_clean_up_is_brought_to_its_end() -> None:
     assert done == ["cleaned"]
 
 
+def test_one_that_was_ignored_from_the_start_stays_so() -> None:
+    """By nohup, or by a shell that runs us in the background."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
+    try:
+        with interruptible(), cleaning("x"):
+            for number in before:
+                signal.raise_signal(number)
+        with pytest.raises(Interrupted), interruptible(), held():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def test_other_threads_may_use_them() -> None:
     failures: list[BaseException] = []
 

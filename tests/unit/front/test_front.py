@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from scripts.core.errors import USAGE
 
 _AS_INVOKE = "import sys; sys.dont_write_bytecode = True; import scripts.front; print(sys.dont_write_bytecode)"
 
@@ -18,6 +21,25 @@ def test_what_is_compiled_is_kept_unless_the_user_forbids_it(root: Path, asked: 
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": asked}
     shown = subprocess.run([sys.executable, "-c", _AS_INVOKE], cwd=root, env=environ, capture_output=True, check=True)
     assert shown.stdout.decode().strip() == str(kept)
+
+
+@pytest.mark.parametrize(("called", "ends"), [("invoke", True), ("invoke/__main__.py", True), ("pytest", False)])
+def test_a_ctrl_c_while_all_is_loaded_ends_invoke_as_a_signal_does(root: Path, called: str, ends: bool) -> None:
+    """Invoke would make a KeyboardInterrupt an exit code of 1, which is a check's finding."""
+    code = "import sys; sys.argv = sys.argv[1:]; import scripts.front, signal; signal.raise_signal(signal.SIGINT)"
+    shown = subprocess.run([sys.executable, "-c", code, called], cwd=root, capture_output=True, text=True, check=False)
+    assert (shown.returncode, "KeyboardInterrupt" in shown.stderr) == (-signal.SIGINT, not ends)
+
+
+@pytest.mark.parametrize("text", ["a: [\n", "run: 3\n", "- a\n"])
+def test_settings_that_invoke_cannot_read_are_told_in_one_line(root: Path, tmp_path: Path, text: str) -> None:
+    """Those that it reads before us are its own to tell."""
+    (tmp_path / "invoke.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "tasks.py").write_text("import invoke, scripts.front\nnamespace = invoke.Collection()\n")
+    environ = {**os.environ, "PYTHONPATH": str(root)}
+    argv = [sys.executable, "-m", "invoke", "--list"]
+    shown = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stderr.count("\n"), shown.stderr[:15]) == (USAGE, 1, "error: invoke: ")
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
