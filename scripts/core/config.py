@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.core.errors import SAME_COMMAND, ConfigError
-from scripts.core.files import demand_settled, sha256
+from scripts.core.files import demand_settled, read_any, sha256
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def _nearest(chart: Path, root: Path, home: Mapping[str, Any]) -> tuple[Path, Ma
     for folder in (chart, *chart.parents):
         if folder == root:
             break
-        if (folder / "gati.toml").is_file():
+        if os.path.lexists(folder / "gati.toml"):  # one that cannot be read, or leads nowhere, is not passed over
             return folder, _toml(folder / "gati.toml")
         if (folder / "pyproject.toml").is_file() and (table := _table(folder / "pyproject.toml")):
             return folder, table
@@ -287,20 +287,23 @@ def _table(file: Path) -> Mapping[str, Any]:
 
 
 def _toml(file: Path) -> Mapping[str, Any]:
-    text = ""
-    try:
-        text = file.read_text(encoding="utf-8")
-        return tomllib.loads(text)
-    except FileNotFoundError:
+    content = read_any(file, ConfigError)
+    if content is None and file.is_symlink():
+        raise ConfigError(f"{file} is not valid TOML", found=f"a link to {file.readlink()}, which is not there")
+    if content is None:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        demand_settled(str(file), text, ConfigError)
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # the former: no UTF-8, no TOML, a number of thousands of digits
+        demand_settled(str(file), content, ConfigError)
         raise ConfigError(f"{file} is not valid TOML", found=str(error), run="correct that line") from error
 
 
 def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
     """`value` as the field's type; text is read the way a person writes it in the environment."""
     wanted = str(field.type)
+    if isinstance(value, str | list) and "\0" in "".join(map(str, value)):
+        raise ConfigError(f"{where} has the wrong type", expected="text without a NUL", found=repr(value))
     if wanted == "Path" and isinstance(value, str | Path) and str(value):
         return _expanded(value, where)
     if field.name == "registry" and isinstance(value, str):

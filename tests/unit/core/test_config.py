@@ -80,6 +80,8 @@ def test_what_is_said_beside_a_chart_or_for_it_is_true_of_it(tmp_path: Path) -> 
         ("version_files = 'x y'\nregistry = 1\n", {}, {}, r"\[tool.gati\] registry has the wrong type"),
         ("version_files = [1]\n", {}, {}, r"\[tool.gati\] version_files has the wrong type"),
         ("images = 'maybe'\n", {}, {}, r"\[tool.gati\] images has an unknown value"),
+        ('dist = "a\\u0000"\n', {}, {}, r"\[tool.gati\] dist has the wrong type"),
+        ('charts = ["a\\u0000"]\n', {}, {}, r"\[tool.gati\] charts has the wrong type"),
         ("", {"GATI_PLAIN_HTTP": "perhaps"}, {}, "GATI_PLAIN_HTTP has the wrong type"),
         ("", {"GATI_HTTP_PORT": "many"}, {}, "GATI_HTTP_PORT is not usable"),
         ("", {}, {"plain_http": "perhaps"}, "--plain-http has the wrong type"),
@@ -102,6 +104,25 @@ def test_a_broken_pyproject_names_the_line(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool]\ngati = 1\n")
     with pytest.raises(ConfigError, match="must be a table"):
         load_config(tmp_path, environ={})
+    for endless in (f"http_port = {'9' * 5000}\n", f"e2e = {'[' * 5000}\n"):
+        with pytest.raises(ConfigError, match="is not valid TOML"):
+            load_config(project(tmp_path, endless), environ={})
+
+
+def test_a_file_beside_the_chart_is_read_or_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    file = folder / "gati.toml"
+    file.write_text("http_port = 1\n", encoding="utf-8-sig")
+    assert load_config(tmp_path, environ={}, chart=folder).http_port == 1
+    file.unlink()
+    file.symlink_to("nowhere")
+    with pytest.raises(ConfigError, match="is not valid TOML"):
+        load_config(tmp_path, environ={}, chart=folder)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path, environ={}, chart=folder)
 
 
 def test_files_that_are_named_begin_at_the_project_or_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
