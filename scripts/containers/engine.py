@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.images import Image as EngineImage
 
-_DEADLINE = 600  # seconds without a byte from the engine
+_FIRST, _DEADLINE = 30, 600  # seconds without a byte from the engine: at first, and while it builds or pulls
 
 
 @contextlib.contextmanager
@@ -28,7 +28,8 @@ def connect() -> Iterator[DockerClient]:
     host = _host()
     try:
         tls: Any = kwargs_from_env().get("tls", False)  # DOCKER_TLS_VERIFY and DOCKER_CERT_PATH
-        client = docker.DockerClient(base_url=host, timeout=_DEADLINE, tls=tls)
+        client = docker.DockerClient(base_url=host, timeout=_FIRST, tls=tls)
+        client.api.timeout = _DEADLINE
     except (DockerException, RequestException) as error:
         raise absent(host, error) from None
     with contextlib.closing(client):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import re
 import socket
@@ -20,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urldefrag, urlencode, urljoin, urlsplit
 
+from scripts.core import json_read
 from scripts.core.errors import ConfigError, RegistryError
-from scripts.core.interrupt import pause
+from scripts.core.interrupt import pause, raise_if_stopped, scope
 from scripts.core.words import many
 from scripts.registry.proxies import proxy_for
 from scripts.registry.reference import CORRECT, Registry
@@ -60,10 +60,7 @@ class Answer:
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError for anything else, however it is made."""
-        try:
-            return json.loads(self.body)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+        return json_read.load(self.body)
 
     def codes(self) -> set[str]:
         """The error codes of an OCI error body; empty for any other body."""
@@ -238,6 +235,7 @@ class Transport:
                 challenges = tuple(response.headers.getlist("WWW-Authenticate"))
                 answer = Answer(response.status, response.headers, bytes(content), url, challenges)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise_if_stopped()
             if not late.is_set():
                 raise _connection_error(error, host, url, proxy) from error
         if late.is_set():  # an answer without a length may look whole
@@ -250,14 +248,17 @@ class Transport:
 
     @contextlib.contextmanager
     def _cut_after(self, seconds: float) -> Iterator[threading.Event]:
-        """Shuts the connections down after `seconds`, however slowly they still deliver; the event says that it did."""
-        late, done = threading.Event(), threading.Event()
+        """Shuts the connections down after `seconds`, however slowly they still deliver; the event says that it did.
+
+        So it does as soon as the work of this worker thread is stopped.
+        """
+        late, done, mine, end = threading.Event(), threading.Event(), scope(), time.monotonic() + seconds
 
         def watch() -> None:
-            if done.wait(seconds):
-                return
-            late.set()
-            while not done.wait(0.1):  # a connection may be on its way just now
+            while not done.wait(0.1):  # more than once: a connection may be on its way just now
+                if time.monotonic() < end and not (mine and mine.stopped):
+                    continue
+                late.set()
                 for sock in list(self._sockets):
                     with contextlib.suppress(OSError):
                         socket.socket.shutdown(sock, socket.SHUT_RDWR)  # a TLS socket's own would say goodbye first

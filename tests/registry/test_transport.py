@@ -19,7 +19,10 @@ import pytest
 from scripts.chart.archive import Package
 from scripts.chart.helm import Helm
 from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE
+from scripts.core.command import Runner
 from scripts.core.errors import ConfigError, RegistryError
+from scripts.core.interrupt import Stopped
+from scripts.core.parallel import workers
 from scripts.registry import client as client_module
 from scripts.registry import transport
 from scripts.registry.client import Found, connect
@@ -421,3 +424,21 @@ class TestTrust:
         assert context.verify_mode is ssl.CERT_REQUIRED
         assert context.check_hostname
         assert context.cert_store_stats()["x509_ca"] > 0 or not Path("/etc/ssl/certs/ca-certificates.crt").exists()
+
+
+def test_a_worker_whose_work_is_stopped_waits_for_no_answer() -> None:
+    begun = threading.Event()
+
+    def silent(client: socket.socket) -> None:
+        begun.set()
+        client.recv(1)
+
+    with raw(silent) as host:
+        talk = Transport(Registry(f"oci://{host}", plain_http=True))
+        begin = time.monotonic()
+        with pytest.raises(KeyError), workers(Runner(), 1) as pool:
+            asked = pool.submit(talk.send, "GET", f"http://{host}/v2/")
+            begun.wait(10)
+            raise KeyError
+        assert time.monotonic() - begin < transport._READ / 2
+    assert isinstance(asked.exception(), Stopped)
