@@ -191,7 +191,7 @@ def _content(file: Path) -> bytes:
 def _ignored(folder: Path) -> Any:
     """`ignored(path, is_folder)` by the folder's `.helmignore`, whose patterns are simpler than git's."""
     file = folder / ".helmignore"
-    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
     patterns = ["templates/.?*", *(line.strip() for line in lines if line.strip() and not line.startswith(("#", "!")))]
 
     def ignored(path: str, is_folder: bool) -> bool:

@@ -23,7 +23,7 @@ _ENVIRONMENT = {"HELM_NO_PLUGINS": "1", **BRIEF_GO}
 # What is here needs no login, and helm, which reads them first, refuses everything where their file is damaged.
 _NOWHERE = "/nonexistent"
 _ALONE = {**_ENVIRONMENT, "HELM_REGISTRY_CONFIG": f"{_NOWHERE}/config.json", "DOCKER_CONFIG": _NOWHERE}
-_SAVED = re.compile(r"^Successfully packaged chart and saved it to: (.+)$", re.MULTILINE)
+_SAVED = re.compile(r"^Successfully packaged chart and saved it to: (?s:.*/)?(.+)$", re.MULTILINE)
 _UNSAVED = re.compile(r"^(?:Error: )?failed to save: (?:.*: )?(.+)$", re.MULTILINE)
 # What a system says of a place that cannot be written, in Go's words too; all else lies in the chart.
 _NO_PLACE = frozenset(
@@ -223,7 +223,7 @@ class Helm:
         # It says where; others may have archives in the same folder.
         if (saved := _SAVED.search(result.stdout)) is None:
             raise CommandFailed(result.argv, result.status, stdout=result.stdout, stderr=result.stderr)
-        return Path(saved[1])
+        return into / saved[1]  # of a folder in no UTF-8 helm writes another name
 
     def verify(self, archive: Path, keyring: Path) -> None:
         """`helm verify`: that the `.prov` beside `archive` is of it, and by a key in `keyring`. Raises ReleaseError."""

@@ -209,8 +209,8 @@ def store(plan: Plan, rendered: Rendered, folder: Path) -> Path:
             fresh, old = Path(scratch) / "new", Path(scratch) / "old"
             fresh.mkdir()
             for name, text in {one.file: one.text for one in rendered.renders}.items():
-                (fresh / name).write_text(text)
-            (fresh / "index.json").write_text(json.dumps(index, indent=2) + "\n")
+                (fresh / name).write_text(text, encoding="utf-8")
+            (fresh / "index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
             with held():
                 if folder.exists():
                     folder.rename(old)

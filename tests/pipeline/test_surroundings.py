@@ -104,6 +104,8 @@ class TestLocale:
             file.write("words: grüße → 世界\n")
         with (cli.chart / "templates" / "NOTES.txt").open("a", encoding="utf-8") as file:
             file.write("→ ok\n")
+        words = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: words}\ndata: {words: "{{ .Values.words }}"}\n'
+        (cli.chart / "templates" / "words.yaml").write_text(words, encoding="utf-8")
         cli.on_chart(task).fine()
         ports = ("release.json", "release-notes.md")  # each run's registry has a port of its own
         wanted = {name: data for name, data in snapshot(cli.dist).items() if not name.endswith(ports)}
@@ -130,8 +132,10 @@ class TestPlaces:
         dist = folder / "dist"
         for task in ("lint", "template", "kubeconform-check"):
             cli(task, "--chart", chart, "--values", values, GATI_DIST=str(dist)).fine()
-        places = {"GATI_DIST": str(dist), "GATI_EMBEDDED_REGISTRY": str(folder / "registry")}
-        cli("release", "--chart", chart, **places).fine()
+        (folder / "t\nmp").mkdir()
+        places = {"GATI_DIST": dist, "GATI_EMBEDDED_REGISTRY": folder / "registry", "TMPDIR": folder / "t\nmp"}
+        cli("release", "--chart", chart, **{key: str(place) for key, place in places.items()}).fine()
+        assert list((folder / "t\nmp").iterdir()) == []
 
     def test_no_home(self, cli: Cli) -> None:
         done = shell(cli, 'env -u HOME -u XDG_CONFIG_HOME "$@"', "package", "--chart", cli.chart)
