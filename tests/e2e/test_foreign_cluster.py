@@ -74,6 +74,18 @@ def namespaces(api: Api) -> set[str]:
     return {item["metadata"]["name"] for item in api.list("Namespace")}
 
 
+def namespaces_before(api: Api) -> set[str]:
+    """Those that there are once what other tests made has gone: a namespace ends for as long as its pods do."""
+
+    def going() -> list[str]:
+        return [one["metadata"]["name"] for one in api.list("Namespace") if "deletionTimestamp" in one["metadata"]]
+
+    api.wait(
+        lambda: not going() or None, what="the namespaces of other tests to go", deadline=90, state=lambda: str(going())
+    )
+    return namespaces(api)
+
+
 def nodes(api: Api) -> list[object]:
     return [(node["metadata"]["name"], node["spec"]) for node in api.list("Node")]
 
@@ -83,7 +95,7 @@ def run(command: list[str], foreign: Foreign) -> subprocess.CompletedProcess[str
 
 
 def test_it_says_what_it_would_touch_and_asks_first(foreign: Foreign, api: Api) -> None:
-    before = namespaces(api)
+    before = namespaces_before(api)
     result = run(foreign.command("--scenario=upgrade"), foreign)
     assert result.returncode == USAGE
     assert f"the context {foreign.context}, in new namespaces gati-e2e-*" in result.stdout
@@ -92,7 +104,7 @@ def test_it_says_what_it_would_touch_and_asks_first(foreign: Foreign, api: Api) 
 
 
 def test_it_leaves_the_cluster_as_it_was(foreign: Foreign, api: Api) -> None:
-    before, closed = namespaces(api), nodes(api)
+    before, closed = namespaces_before(api), nodes(api)
     result = run(foreign.command("--scenario=disruption", "--yes"), foreign)
     assert result.returncode == 0, result.stderr
     report = json.loads((foreign.dist / "e2e" / "report.json").read_text())
@@ -103,7 +115,7 @@ def test_it_leaves_the_cluster_as_it_was(foreign: Foreign, api: Api) -> None:
 
 
 def test_ctrl_c_removes_its_namespaces(foreign: Foreign, api: Api) -> None:
-    before = namespaces(api)
+    before = namespaces_before(api)
     process = subprocess.Popen(
         foreign.command("--scenario=upgrade", "--yes"),
         cwd=ROOT,
@@ -175,7 +187,7 @@ def test_too_few_rights_are_told_before_anything_is_made(
     foreign: Foreign, made: KindCluster, api: Api, forgotten: None, tmp_path: Path
 ) -> None:
     looking = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}
-    before = namespaces(api)
+    before = namespaces_before(api)
     poor = of_few_rights(api, made, foreign, [looking], tmp_path)
     result = run(poor.command("--scenario=uninstall", "--yes"), poor)
     assert result.returncode == OUTSIDE
@@ -222,7 +234,7 @@ def test_objects_outside_of_its_namespace_are_refused_unless_allowed(
         shutil.copy(ROOT / file, tmp_path)
     chart = tmp_path / "helm" / "gati"
     (chart / "templates" / "wide.yaml").write_text(json.dumps(document))
-    before = namespaces(api)
+    before = namespaces_before(api)
     command = foreign.command("--scenario=uninstall", "--yes", f"--chart={chart}")
     result = run(command, foreign)
     assert result.returncode == OUTSIDE
@@ -277,7 +289,7 @@ def put_into_namespaces(api: Api, word: str, document: dict[str, Any]) -> Iterat
 def test_what_an_administrator_does_not_allow_is_the_cause(
     foreign: Foreign, api: Api, document: dict[str, Any], cause: str
 ) -> None:
-    before = namespaces(api)
+    before = namespaces_before(api)
     with put_into_namespaces(api, "-uninstall-objects", document):
         result = run(foreign.command("--scenario=uninstall", "--yes"), foreign)
     assert result.returncode == FINDING
@@ -288,7 +300,7 @@ def test_what_an_administrator_does_not_allow_is_the_cause(
 def test_an_api_server_that_is_away_for_20_seconds_is_waited_for(
     foreign: Foreign, made: KindCluster, api: Api, runner: Runner
 ) -> None:
-    before = namespaces(api)
+    before = namespaces_before(api)
     (plane,) = (node.name for node in made.nodes if not node.worker)
     with subprocess.Popen(
         foreign.command("--scenario=upgrade", "--yes"),
