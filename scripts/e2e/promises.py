@@ -241,7 +241,9 @@ def policies_fit(lab: Lab, namespace: str, objects: str) -> str:
         return "no policies"
     pods = (*lab.pods(objects), *hook_pods(lab, namespace))
     places = {labels_of(pod).get(_COMPONENT, ""): Place.of(pod, objects) for pod in pods}
-    places["*"] = Place({}, "somewhere-else", {})
+    # A stranger has an address of the pods' network, as each of these has.
+    address = next((place.address for place in places.values() if place.address), "")
+    places["*"] = Place({}, "somewhere-else", {}, address)
     names = Place({"k8s-app": "kube-dns"}, "kube-system", {"dns": 53})
     for way in lab.subject.flows:
         source, target, port = _way(way, places)

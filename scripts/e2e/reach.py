@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from scripts.chart.pods import selects
@@ -16,15 +17,19 @@ _NAME = "kubernetes.io/metadata.name"
 
 @dataclass(frozen=True)
 class Place:
-    """Where traffic begins or ends: a pod's labels, its namespace, and the ports that it opens by name."""
+    """Where traffic begins or ends: a pod's labels, its namespace, the ports that it opens by name, and its address.
+
+    Without an `address`, "", no block of addresses is about it.
+    """
 
     labels: Labels
     namespace: str
     ports: Mapping[str | int, int]
+    address: str = ""
 
     @classmethod
     def of(cls, pod: Mapping[str, Any], namespace: str) -> Place:
-        return cls(labels_of(pod), namespace, open_ports([pod]))
+        return cls(labels_of(pod), namespace, open_ports([pod]), (pod.get("status") or {}).get("podIP", ""))
 
 
 def allowed(policies: Iterable[Policy], source: Place, target: Place, port: int, protocol: str = "TCP") -> bool:
@@ -75,14 +80,20 @@ def _is_port(given: Mapping[str, Any], target: Place, port: int, protocol: str) 
 
 
 def _is_peer(given: Mapping[str, Any], namespace: str, peer: Place) -> bool:
-    """True for a pod that a peer of a rule is; an `ipBlock` is for those outside of the cluster."""
-    if "ipBlock" in given:
-        return False
+    """True for a pod that a peer of a rule is. An `ipBlock` is meant for others, and lets in whose address it has."""
+    if block := given.get("ipBlock"):
+        return _within(peer.address, block["cidr"]) and not any(
+            _within(peer.address, part) for part in block.get("except", ())
+        )
     if "namespaceSelector" in given:
         space = selects(given["namespaceSelector"], {_NAME: peer.namespace})
     else:
         space = peer.namespace == namespace
     return space and selects(given.get("podSelector"), peer.labels)
+
+
+def _within(address: str, block: str) -> bool:
+    return bool(address) and ip_address(address) in ip_network(block, strict=False)
 
 
 def guards(budget: Mapping[str, Any], labels: Labels) -> bool:

@@ -73,6 +73,16 @@ def run_tests(lab: Lab, journal: Journal, rollout: Rollout, what: str) -> None:
         return
     with journal.step(f"{what}: helm test"):
         rollout.test(deadline=lab.deadline)
+    if lab.subject.careful:
+        with journal.step(f"{what}: the pods of the tests are gone"):
+            demand_tests_gone(lab, rollout.namespace)
+
+
+def demand_tests_gone(lab: Lab, namespace: str) -> None:
+    """Of tests that passed nothing stays, which an uninstall would leave. Raises Broken."""
+    tests = (hook for hook in lab.manifest(namespace, hooks=True) if any("test" in event for event in hook.hook))
+    left = [f"{test.kind} {test.name}" for test in tests if lab.live(test, namespace)]
+    demand(not left, "what tested stays after it passed", "helm.sh/hook-delete-policy: hook-succeeded", ", ".join(left))
 
 
 def demand_unharmed(lab: Lab, journal: Journal, what: str, namespace: str) -> None:

@@ -51,7 +51,11 @@ def read_refusal(text: str, *, release: str, namespace: str) -> Cause | None:
     if found := _APPLYING.search(text):
         name, kind, why = found.groups()
         if "conflict occurred" in found.group(0):
-            message = f"another field manager owns what the chart sets: {first_line(why)}"
+            stale = "object has been modified" in why
+            what = (
+                "it is not what the chart takes it for" if stale else "another field manager owns what the chart sets"
+            )
+            message = f"{what}: {first_line(why)}"
             run = f"kubectl --namespace={namespace} get {kind.lower()} {name} --show-managed-fields --output=yaml"
             return Cause("conflict", f"{kind} {name}", message, run)
         return refusal(why, f"{kind} {name}", namespace)

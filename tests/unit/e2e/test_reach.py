@@ -9,7 +9,7 @@ import pytest
 from scripts.chart.pods import selects
 from scripts.e2e.reach import Place, allowed
 
-FRONT = Place({"app": "front"}, "space", {"http": 8080})
+FRONT = Place({"app": "front"}, "space", {"http": 8080}, "10.244.0.9")
 BACK = Place({"app": "back"}, "space", {"grpc": 50051})
 STRANGER = Place({"app": "front"}, "elsewhere", {})
 
@@ -43,7 +43,9 @@ IN = policy("back", ingress=[{"from": [peer("front")], "ports": [{"port": 50051}
         ([policy("back", ingress=[{"ports": [{"port": 9}]}])], False),
         ([policy("back", ingress=[{"ports": [{"port": 50000, "endPort": 50100}]}])], True),
         ([policy("back", ingress=[{"ports": [{"port": 50051, "protocol": "UDP"}]}])], False),
-        ([policy("back", ingress=[{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}])], False),
+        ([policy("back", ingress=[{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}])], True),
+        ([policy("back", ingress=[{"from": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}])], False),
+        ([policy("back", ingress=[{"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}])], False),
         ([policy("back", policyTypes=["Egress"])], True),
         ([policy("other", ingress=[])], True),
     ],
