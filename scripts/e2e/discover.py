@@ -12,6 +12,7 @@ from scripts.core.errors import ConfigError
 from scripts.e2e.subject import Question, Subject
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+ROUTES = frozenset({"Ingress", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute"})
 _OTHERS = ("Job", "CronJob", "Pod", "ReplicaSet")
 _HTTP_PORTS = (80, 3000, 5000, 8000, 8080, 8081, 8888, 9090)
 _TLS_PORTS = (443, 8443)
@@ -19,6 +20,14 @@ _GRPC_PORTS = (50051,)
 # What is there for those who watch and run the application, and not for its clients: of Services, of ports.
 _ASIDE = re.compile(r"metrics|exporter|webhook|admission|\b(?:admin|internal|management)\b")
 _FOR_OTHERS = re.compile(r"metric|monitor|admin|internal|management|health|probe|debug|pprof|webhook")
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Whom a Service is for, by what names it: the API server calls those `inside`, clients come to those `outside`."""
+
+    inside: frozenset[str] = frozenset()
+    outside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -74,15 +83,19 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
     """What the rendered `documents` say, with what `subject` tells laid over. Raises ConfigError for what is not there.
 
     Asked is a Service with a port that its pods' readiness probe asks, HTTP before gRPC before TCP; else one with a
-    port that leads to an open port of pods. What is for clients goes before what is for those who watch, and a Service
-    with an address before one without. The load is told why where there is none.
+    port that leads to an open port of pods. What an Ingress or a route leads to goes before the rest, what is for
+    clients before what is for those who watch, and a Service with an address before one without. The load is told why
+    where there is none.
     """
     every = list(documents)
     own = [document for document in every if not document.hook]
     workloads = {f"{document.kind}/{document.name}": document.data for document in own if document.kind in WORKLOADS}
     services = [document.data for document in own if document.kind == "Service"]
-    called = frozenset(name for document in every for name in _called(document.data))
-    question, lack = _question(services, workloads, subject, called)
+    calls = Calls(
+        frozenset(name for document in every for name in _called(document.data)),
+        frozenset(name for document in own if document.kind in ROUTES for name, _ in routed(document.data["spec"])),
+    )
+    question, lack = _question(services, workloads, subject, calls)
     chosen = next((one for one in services if question and one["metadata"]["name"] == question.service), {})
     if absent := [name for name in subject.backs if name not in workloads]:
         raise ConfigError(
@@ -136,9 +149,9 @@ def _question(
     services: Sequence[Mapping[str, Any]],
     workloads: Mapping[str, Mapping[str, Any]],
     subject: Subject,
-    called: frozenset[str] = frozenset(),
+    calls: Calls = Calls(),
 ) -> tuple[Question | None, str]:
-    """What is asked, or None and why there is nothing to ask; `called` is for the API server. Raises ConfigError."""
+    """What is asked, or None and why there is nothing to ask. Raises ConfigError."""
     named = [one for one in services if one["metadata"]["name"] == subject.service]
     if subject.service and not named:
         raise ConfigError(
@@ -146,7 +159,7 @@ def _question(
             expected=", ".join(one["metadata"]["name"] for one in services) or "no Service is rendered",
         )
     choices = sorted(
-        (choice for service in named or services for choice in _choices(service, workloads, subject, called)),
+        (choice for service in named or services for choice in _choices(service, workloads, subject, calls)),
         key=lambda choice: choice[0],
     )
     if choices:
@@ -161,7 +174,7 @@ def _choices(
     service: Mapping[str, Any],
     workloads: Mapping[str, Mapping[str, Any]],
     subject: Subject,
-    called: frozenset[str],
+    calls: Calls,
 ) -> Iterator[tuple[tuple[int, ...], Question]]:
     """Each port of a Service that may be asked, with its rank: the lowest is the best."""
     spec = service.get("spec") or {}
@@ -192,8 +205,8 @@ def _choices(
         )
         order = ("http", "https", "grpc", "tcp").index(protocol)
         name, headless = question.service, spec.get("clusterIP") == "None"
-        aside = name in called or _ASIDE.search(name) or _FOR_OTHERS.search(question.port)
-        yield (bool(aside), headless, not probe, order, len(name), number), question
+        aside = name in calls.inside or _ASIDE.search(name) or _FOR_OTHERS.search(question.port)
+        yield (bool(aside), name not in calls.outside, headless, not probe, order, len(name), number), question
 
 
 def _called(data: Mapping[str, Any]) -> Iterator[str]:
@@ -203,6 +216,24 @@ def _called(data: Mapping[str, Any]) -> Iterator[str]:
     ends.append((((spec.get("conversion") or {}).get("webhook") or {}).get("clientConfig") or {}).get("service"))
     ends.append(spec.get("service") if data.get("kind") == "APIService" else None)
     return (end["name"] for end in ends if end)
+
+
+def routed(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The Services that an Ingress, or a route of the Gateway API, leads to, each with its port by name or number."""
+    for end in ends_of_ingress(spec):
+        if "service" in end:
+            yield end["service"]["name"], end["service"].get("port") or {}
+    for rule in spec.get("rules") or ():
+        for ref in rule.get("backendRefs") or ():
+            if not (ref.get("namespace") or ref.get("group")) and ref.get("kind", "Service") == "Service":
+                yield ref["name"], {"number": ref.get("port")}
+
+
+def ends_of_ingress(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Where the paths of an Ingress lead, and what else comes to it; {} where there is no default."""
+    for rule in spec.get("rules") or ():
+        yield from (path["backend"] for path in (rule.get("http") or {}).get("paths") or ())
+    yield spec.get("defaultBackend") or {}
 
 
 def _protocol(port: Mapping[str, Any], probe: Mapping[str, Any]) -> str:

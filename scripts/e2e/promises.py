@@ -14,7 +14,7 @@ from scripts.cluster.api import Api
 from scripts.cluster.objects import Object, conditions, is_passing, labels_of, open_ports
 from scripts.core.errors import ApiError, ClusterError, ConfigError
 from scripts.core.waiting import until
-from scripts.e2e.discover import WORKLOADS
+from scripts.e2e.discover import ROUTES, WORKLOADS, ends_of_ingress, routed
 from scripts.e2e.lab import Lab
 from scripts.e2e.reach import Place, allowed, guards
 from scripts.e2e.report import Broken
@@ -33,7 +33,6 @@ _METRIC = re.compile(r"\b([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{")
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9-]*)\.([a-z0-9-]+)\.svc(?:\.[a-z.]+[a-z])?(?::(\d+))?")
 _FORWARDED = re.compile(r"\b(?:services?|svc)/([a-z][a-z0-9-]*)(?:\s+\d*:(\d+))?")
 _IN_NAMESPACE = re.compile(r"(?:--namespace|-n)[ =]([a-z0-9-]+)")
-_ROUTES = frozenset({"Ingress", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute"})
 _REFUSED = "connection refused"  # the API server's word where nobody takes a connection
 _JOB = re.compile(r'\bjob="([^"]*)"')
 _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)[ {]", re.MULTILINE)
@@ -162,7 +161,7 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
                     if "podSelector" in peer and "namespaceSelector" not in peer:
                         ports = _ports([rule]) if "to" in rule else []
                         wrong += _leads(lab, f"{_label(document)}, peer", peer["podSelector"], ports, pods)
-        elif document.kind in _ROUTES:
+        elif document.kind in ROUTES:
             wrong += _routed(_label(document), spec, documents)
         if lab.subject.careful:
             wrong += _too_wide(document, documents)
@@ -212,22 +211,9 @@ def _routed(what: str, spec: Mapping[str, Any], documents: Iterable[Document]) -
         for document in documents
         if document.kind == "Service"
     }
-    rules = spec.get("rules") or ()
-    ends = [path["backend"] for rule in rules for path in (rule.get("http") or {}).get("paths") or ()]
-    ends.append(spec.get("defaultBackend") or {})
-    backends = [
-        *(end["service"] for end in ends if "service" in end),
-        *(
-            {"name": ref["name"], "port": {"number": ref.get("port")}}
-            for rule in rules
-            for ref in rule.get("backendRefs") or ()
-            if not (ref.get("namespace") or ref.get("group")) and ref.get("kind", "Service") == "Service"
-        ),
-    ]
-    if not any(ends) and what.startswith("Ingress "):
+    if what.startswith("Ingress ") and not any(ends_of_ingress(spec)):
         yield f"{what} leads to no Service"
-    for backend in backends:
-        name, port = backend["name"], backend["port"]
+    for name, port in routed(spec):
         known = [(entry.get("name"), entry["port"]) for entry in services.get(name, ())]
         if not any(port.get("name", "") == own or port.get("number") == number for own, number in known):
             yield f"{what} leads to port {port} of Service {name}, which has {known or 'no ports or is not there'}"

@@ -98,6 +98,11 @@ kind: MutatingWebhookConfiguration
 metadata: {name: hook}
 webhooks: [{name: a.b.c, clientConfig: {service: {name: app}}}, {name: d.e.f, clientConfig: {url: "https://g"}}]
 """
+ENTERED = """apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: in}
+spec: {rules: [{http: {paths: [{path: /, backend: {service: {name: app-public, port: {name: http}}}}]}}]}
+"""
 CLIENT, PEER = "{name: client, port: 9092, targetPort: web}", "{name: http, port: 8222, targetPort: 8222}"
 
 
@@ -122,10 +127,14 @@ CLIENT, PEER = "{name: client, port: 9092, targetPort: web}", "{name: http, port
             [HOOKED, service(PEER, name="app"), service(PEER, name="app-public")],
             "http / of Service app-public, port http",
         ),
+        (
+            [ENTERED, service(PEER, name="app"), service(PEER, name="app-public")],
+            "http / of Service app-public, port http",
+        ),
     ],
     ids=[
         *("has an address", "for clients", "for clients without an address", "the shorter name", "not for admins"),
-        "not for the API server",
+        *("not for the API server", "behind an Ingress"),
     ],
 )
 def test_what_clients_ask_goes_before_what_peers_and_those_who_watch_ask(services: list[str], asked: str) -> None:
