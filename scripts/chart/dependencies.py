@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint
 from scripts.chart.source import Chart, read_chart, read_yaml
 from scripts.core import yaml_read
+from scripts.core.committed import placed
 from scripts.core.errors import ChartError, CommandFailed, CommandTimeout
 from scripts.core.paths import line_of, shown
 from scripts.core.waiting import locked
@@ -136,11 +138,11 @@ def demand_dependencies(chart: Chart) -> None:
         raise ChartError(f"{shown(file)}:{line or 1}: {one.message}", run=f"helm dependency update {shown(chart.path)}")
 
 
-def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -> None:
+def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -> bool:
     """Have helm fetch the dependencies that are missing, by Chart.lock where there is one; into charts/, as it does.
 
-    Those that lie in a folder are packed anew where that has changed. Nothing is done where all are there. Raises
-    ChartError with helm's words.
+    Those that lie in a folder are packed anew where that has changed. Nothing is done, and False returned, where all
+    are there. Raises ChartError with helm's words.
     """
     for folder in local_dependencies(chart):
         if (folder / "Chart.yaml").is_file() and folder != chart.path.resolve():
@@ -150,6 +152,20 @@ def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -
         if told := outdated(chart):
             say(f"fetching the dependencies of {chart.name}: {'; '.join(told)}")
             _build(chart, helm)
+        return bool(told)
+
+
+def fetched_anew(chart: Chart, helm: Helm, root: Path, into: Path) -> Path:
+    """The folder with what helm fetches for `chart`, in a copy of what names it below `into`, as if nothing were there.
+
+    What lies around the chart below `root` is linked. Raises ChartError with helm's words.
+    """
+    copy = placed(root, chart.path, into)
+    for name in ("Chart.yaml", "Chart.lock", "requirements.yaml", "requirements.lock"):
+        if (chart.path / name).is_file():
+            shutil.copyfile(chart.path / name, copy / name)
+    _build(replace(chart, path=copy), helm)
+    return copy / "charts"
 
 
 def outdated(chart: Chart) -> tuple[str, ...]:

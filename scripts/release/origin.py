@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from scripts.chart.archive import pack, read_members
-from scripts.chart.dependencies import fetched_archives, local_dependencies
+from scripts.chart.archive import changed_files, pack, read_members
+from scripts.chart.dependencies import fetched_anew, fetched_archives, local_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import Committed, placed, read_committed
@@ -23,16 +23,19 @@ from scripts.core.errors import ChartError, telling
 from scripts.core.git import LINK, Entry, Repository, find_repository
 from scripts.core.owner import temporary
 from scripts.core.paths import shown
+from scripts.core.words import some
 
 _ANY_TIME = 315532800  # seconds since 1970; of archives that are compared and thrown away
 _POINTER = b"version https://git-lfs.github.com/spec/"
 FILTERED = "filtered"
 FETCHED = "fetched"
+_OTHER, _UNNAMED, _UNASKED = "not what its repository serves", "no dependency of Chart.lock", "cannot be fetched anew"
 IGNORED, UNTRACKED = "ignored by git", "not tracked by git"
 _SPARSE, _ABSENT, _SUBMODULE, _LINKED = "sparse", "absent", "in a submodule", "linked"
 _UNMERGED, _OUTSIDE = "unmerged", "outside of the repository"
 _SKIPPED, _ASSUMED, _POINTED = "(skip-worktree)", "assumed unchanged", "a pointer"
 _INSIDE = "the inside of a repository"
+_NOTHING: Mapping[Path, str] = {}
 STASH = "git stash --include-untracked, or git commit"
 _REMEDIES = {  # by what a kind of difference has in its words
     _OUTSIDE: "keep {} in the repository",
@@ -46,6 +49,9 @@ _REMEDIES = {  # by what a kind of difference has in its words
     _POINTED: "git lfs untrack {}, and commit the file itself",
     FILTERED: "release from a clone that has no such filter",
     _INSIDE: "name .git in .helmignore",
+    _OTHER: "git clean --force -x -- {}",
+    _UNNAMED: "git clean --force -x -- {}",
+    _UNASKED: "see that its repository can be reached, or git add --force {} and commit, which makes it yours",
     IGNORED: "name {} in .helmignore, or git add --force it and commit",
 }
 
@@ -110,8 +116,10 @@ class Origin:
 
 
 @contextlib.contextmanager
-def origin_of(config: Config, helm: Helm, *, allow_dirty: bool = False) -> Iterator[Origin]:
-    """What the chart at `config.chart` is packed from, until the block ends.
+def origin_of(
+    config: Config, helm: Helm, *, allow_dirty: bool = False, wrong: Mapping[Path, str] = _NOTHING
+) -> Iterator[Origin]:
+    """What the chart at `config.chart` is packed from, until the block ends; `wrong` is what `not_as_served` found.
 
     It is the commit at HEAD where nothing differs but for what git itself changes on the way to this clone (line ends,
     keywords, filters), so that every clone gives the same archive; else, and where `allow_dirty` finds any difference,
@@ -124,7 +132,7 @@ def origin_of(config: Config, helm: Helm, *, allow_dirty: bool = False) -> Itera
         yield Origin(chart, config.changelog, repository, commit, (), {})
         return
     with committed_copy(config, repository, commit) as copy:
-        found = differences(config, helm, repository, copy)
+        found = differences(config, helm, repository, copy, wrong=wrong)
         counting = [difference for difference in found if not difference.fetched]
         if any(not difference.benign for difference in counting) or (allow_dirty and counting):
             yield Origin(chart, config.changelog, repository, commit, found, {})
@@ -181,11 +189,18 @@ def committed_copy(
 
 
 def differences(
-    config: Config, helm: Helm, repository: Repository, copy: Copy, *, but: Collection[Path] = ()
+    config: Config,
+    helm: Helm,
+    repository: Repository,
+    copy: Copy,
+    *,
+    but: Collection[Path] = (),
+    wrong: Mapping[Path, str] = _NOTHING,
 ) -> tuple[Difference, ...]:
     """How the archive of the folder differs from that of the commit, by .helmignore, and whether the changelog does.
 
-    The files `but` are passed over. Raises ChartError where helm refuses the folder.
+    The files `but` are passed over, `wrong` is what `not_as_served` found. Raises ChartError where helm refuses the
+    folder.
     """
     ours, theirs, refusal = dict[str, bytes](), dict[str, bytes](), None
     if not _alike(config.chart, copy.folder, copy.held):  # then what .helmignore leaves out does not count
@@ -202,9 +217,9 @@ def differences(
         if copy.held.files.get(name, b"").startswith(_POINTER):
             found[judge.place(name)] = f"{FILTERED} by git-lfs: the commit holds {_POINTED}"
     chart = read_chart(config.chart)
-    for path in (judge.place(f"charts/{file.name}") for file in fetched_archives(chart)):
-        if found.get(path) in (IGNORED, UNTRACKED):
-            found[path] = f"{FETCHED} as Chart.yaml says"
+    for file in fetched_archives(chart):
+        if found.get(path := judge.place(f"charts/{file.name}")) in (IGNORED, UNTRACKED):
+            found[path] = wrong.get(file, f"{FETCHED} as Chart.yaml says")
     changelog = _of_changelog(config, repository, judge)
     spared = set(map(os.path.realpath, but))
     told = [
@@ -213,7 +228,7 @@ def differences(
         if kind and os.path.realpath(repository.root / path) not in spared
     ]
     for folder in local_dependencies(chart):
-        told += _of_dependency(config, helm, repository, copy.commit, folder)
+        told += _of_dependency(config, helm, repository, copy.commit, folder, wrong)
     leave = [place.resolve() for place in (config.dist, config.embedded_registry)]
     others = [one for one in told if not any((repository.root / one.path).is_relative_to(place) for place in leave)]
     if all(one.benign or one.fetched for one in others):  # else the folder is packed, and they with it
@@ -227,15 +242,47 @@ def differences(
 
 
 def _of_dependency(
-    config: Config, helm: Helm, repository: Repository, commit: str, folder: Path
+    config: Config, helm: Helm, repository: Repository, commit: str, folder: Path, wrong: Mapping[Path, str]
 ) -> tuple[Difference, ...]:
     """How the folder of a `file://` dependency, which is packed with the chart, differs from what `commit` holds."""
     if not folder.is_relative_to(repository.root):
         return (Difference(shown(folder), _OUTSIDE),)
     own = replace(config, chart=folder, changelog=folder / "no changelog")
     with committed_copy(own, repository, commit) as copy:
-        found = differences(own, helm, repository, copy)
+        found = differences(own, helm, repository, copy, wrong=wrong)
     return tuple(difference for difference in found if not difference.fetched)
+
+
+def not_as_served(config: Config, helm: Helm, *, fresh: bool = False) -> Mapping[Path, str]:
+    """The archives in charts/ that no commit holds and that are not what helm fetches now, each with what is wrong.
+
+    So are those of its `file://` dependencies. Nothing is fetched where there are none, or they are `fresh`.
+    """
+    chart, repository = read_chart(config.chart), find_repository(config.chart, helm.runner)
+    if repository is None or repository.commit() is None:
+        return _NOTHING
+    inside = repository.inside(chart.path)
+    tracked = {posixpath.relpath(path, inside) for path in repository.flags(chart.path)}
+    there = [] if fresh else [one for one in fetched_archives(chart) if f"charts/{one.name}" not in tracked]
+    wrong: dict[Path, str] = {}
+    with temporary("fetched") as scratch:
+        try:
+            anew = fetched_anew(chart, helm, repository.root, scratch) if there else scratch
+            wrong.update({file: told for file in there if (told := _unlike(file, anew / file.name))})
+        except ChartError as error:
+            wrong.update(dict.fromkeys(there, f"{_UNASKED}: {error.found}"))
+    for folder in local_dependencies(chart):
+        if folder.is_relative_to(repository.root) and (folder / "Chart.yaml").is_file():
+            wrong.update(not_as_served(replace(config, chart=folder), helm))
+    return wrong
+
+
+def _unlike(file: Path, anew: Path) -> str:
+    """How an archive differs from the one fetched `anew`, by the files in it; "" where it does not."""
+    if not anew.is_file():
+        return _UNNAMED
+    lines = changed_files(anew.read_bytes(), file.read_bytes())
+    return f"{_OTHER}: {', '.join(some(lines, 3))}" if lines else ""
 
 
 class _Judge:

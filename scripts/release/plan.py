@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import Package, chart_metadata, load_package
@@ -57,7 +58,7 @@ from scripts.release.bump import (
 from scripts.release.evidence import NAMES, changes_of, collect, expected
 from scripts.release.judging import base_of, judge_release
 from scripts.release.notes import notes, notes_file
-from scripts.release.origin import Difference, Origin, committed_copy, differences, origin_of
+from scripts.release.origin import Difference, Origin, committed_copy, differences, not_as_served, origin_of
 from scripts.release.package import build, midnight, release_time, store
 from scripts.release.pgp import with_prov
 from scripts.release.places import Place, places
@@ -141,15 +142,15 @@ def prepared(
         demand_request(part=options.part, pre=options.pre)
     demand_key(work.config)
     chart = read_chart(work.config.chart)
-    if not dry_run:
-        provide_dependencies(chart, work.helm, work.say)
+    fresh = not dry_run and provide_dependencies(chart, work.helm, work.say)
+    wrong = not_as_served(work.config, work.helm, fresh=fresh)
     serve = registry_in_use if dry_run else registry_for
     with (
         contextlib.nullcontext() if dry_run else alone(work),
         contextlib.ExitStack() as copies,
         serve(work) as registry,
     ):
-        yield Release(work, options, copies, registry, today or release_day())
+        yield Release(work, options, copies, registry, today or release_day(), wrong)
 
 
 class Release:
@@ -162,10 +163,11 @@ class Release:
         copies: contextlib.ExitStack,
         registry: Registry | None,
         today: date,
+        wrong: Mapping[Path, str],
     ) -> None:
         self._work, self._config, self._say = work, work.config, work.say
         self._options, self._registry, self._helm = options, registry, work.helm
-        self._copies, self._today = copies, today
+        self._copies, self._today, self._wrong = copies, today, wrong
         self._patience = 0.0
         self._proofs: tuple[str, ...] = ()
         self._raised_from: str | None = None  # the commit on which ours was made
@@ -333,7 +335,8 @@ class Release:
         if bump is not None and repository is not None and commit is not None:
             origin, epoch = self._raised(bump, repository, commit), midnight(bump.date)
         else:
-            origin = self._copies.enter_context(origin_of(config, helm, allow_dirty=self._options.allow_dirty))
+            dirty = self._options.allow_dirty
+            origin = self._copies.enter_context(origin_of(config, helm, allow_dirty=dirty, wrong=self._wrong))
             with origin.telling():
                 epoch = release_time(origin.config(config), origin.chart)
         with origin.telling():
@@ -358,7 +361,7 @@ class Release:
             )
         with committed_copy(self._config, repository, commit) as head:
             own = own_files(bump)
-            found = differences(self._config, self._helm, repository, head, but=own)
+            found = differences(self._config, self._helm, repository, head, but=own, wrong=self._wrong)
         told = {repository.root / difference.path for difference in found}
         others = [path for path in changed(self._config, repository) if (repository.root / path) not in {*told, *own}]
         wrong = [difference for difference in found if not difference.fetched]

@@ -35,7 +35,7 @@ from scripts.registry.client import LAG, Client, Found, connect
 from scripts.registry.credentials import login_address
 from scripts.registry.reference import Reference, Registry
 from scripts.release.bump import uncommitted
-from scripts.release.origin import origin_of
+from scripts.release.origin import not_as_served, origin_of
 from scripts.release.verify import demand_same_version
 from scripts.workspace import Workspace
 
@@ -180,8 +180,8 @@ def refusal(registry: Registry, package: Package, archive: bytes, helm: Helm) ->
 
 def demand_committed(work: Workspace) -> None:
     """Raises GitError where the chart's archive is not made of what HEAD holds; outside of git there is no HEAD."""
-    with origin_of(work.config, work.helm) as origin:
-        if found := [difference for difference in origin.differences if not difference.benign]:
+    with origin_of(work.config, work.helm, wrong=not_as_served(work.config, work.helm)) as origin:
+        if found := [difference for difference in origin.differences if not (difference.benign or difference.fetched)]:
             raise uncommitted(found)
 
 

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
+import io
 import os
+import re
 import shlex
 import shutil
 import stat
 import subprocess
+import tarfile
+import threading
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
 from scripts.chart.archive import read_members
+from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.source import read_chart
 from scripts.checks.baseline import earlier_chart
 from scripts.core.errors import ChangelogError, ChartError, GitError, OutputError, SecretError
 from scripts.core.git import find_repository
 from scripts.release.bump import demand_clean
-from scripts.release.package import package
+from scripts.release.package import UNDATED, package
 from scripts.release.plan import Options, prepared
+from scripts.release.publish import demand_committed
 from tests.release.conftest import CHANGELOG, Project, write_chart
 
 Change = Callable[[Project], object]
@@ -328,6 +336,77 @@ def test_dependencies_that_are_fetched_are_packed_as_the_commit_holds_their_fold
     with pytest.raises(GitError, match=r"needed \(outside of the repository\)") as told:
         project.release()
     assert "keep" in str(told.value.run)
+
+
+@pytest.fixture
+def needy(project: Project, tmp_path: Path) -> Iterator[tuple[Project, Path]]:
+    """The project with a dependency that is fetched from a repository, whose folder is served while the test runs."""
+    served, needed = tmp_path / "served", tmp_path / "needed"
+    write_chart(needed)
+    (needed / "templates/map.yaml").unlink()
+    (needed / "Chart.yaml").write_text("apiVersion: v2\nname: needed\nversion: 1.0.0\n")
+    served.mkdir()
+    work = project.work
+    work.helm.package(needed, served, epoch=UNDATED)
+    subprocess.run((work.helm.path, "repo", "index", served), check=True, capture_output=True)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(served))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        chart_yaml = project.root / "chart/Chart.yaml"
+        wanted = f"dependencies: [{{name: needed, version: ^1.0.0, repository: '{url}'}}]\n"
+        chart_yaml.write_text(chart_yaml.read_text() + wanted)
+        (project.root / ".gitignore").write_text("dist\nchart/charts\n/.registry/\n")
+        provide_dependencies(read_chart(project.config.chart), work.helm, lambda _: None)
+        project.commit("Need another one")
+        yield project, served
+        server.shutdown()
+
+
+def repacked(file: Path, **changes: bytes) -> None:
+    """The archive packed by another program, with other content in the files named (without their ending)."""
+    members = read_members(file.read_bytes(), "it")
+    with tarfile.open(file, "w:gz", compresslevel=1) as tar:
+        for name, content in members.items():
+            data = changes.get(PurePosixPath(name).stem, content)
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+def test_what_helm_has_fetched_is_what_its_repository_serves(needy: tuple[Project, Path]) -> None:
+    project, served = needy
+    archive = project.root / "chart/charts/needed-1.0.0.tgz"
+
+    def possible(*, dry_run: bool = True, **options: Any) -> tuple[str, ...]:
+        with prepared(project.work, Options(**options), dry_run=dry_run) as ready:
+            ready.demand_possible()
+            return tuple(map(str, ready.facts.dirty))
+
+    repacked(archive)  # what is in it counts
+    demand_committed(project.work)
+    repacked(archive, values=b"replicas: 7\n", Chart=b"apiVersion: v2\nname: needed\nversion: 1.0.0\nicon: a\n")
+    words = r"chart/charts/needed-1.0.0.tgz (not what its repository serves: ~ needed/Chart.yaml, ~ needed/values.yaml)"
+    for refused in (lambda: demand_committed(project.work), lambda: possible(part="minor")):
+        with pytest.raises(GitError, match=re.escape(words)) as told:
+            refused()
+        assert "git clean --force -x -- chart/charts/needed-1.0.0.tgz" in str(told.value.run)
+    assert possible(allow_dirty=True) == (words,)
+    project.git("clean", "-fxq", "--", str(archive))
+    assert possible(dry_run=False) == ()  # which fetches it
+
+    second = Path(shutil.copy(archive, archive.with_name("needed-1.1.0.tgz")))
+    repacked(second, Chart=b"apiVersion: v2\nname: needed\nversion: 1.1.0\n")
+    with pytest.raises(GitError, match=r"charts/needed-1.1.0.tgz \(no dependency of Chart.lock\)"):
+        demand_committed(project.work)
+    second.unlink()
+    (served / "index.yaml").unlink()
+    with pytest.raises(GitError, match=r"needed-1.0.0.tgz \(cannot be fetched anew: .*404") as told:
+        demand_committed(project.work)
+    assert "git add --force chart/charts/needed-1.0.0.tgz and commit" in str(told.value.run)
+    project.git("add", "--force", str(archive))
+    project.git("commit", "--quiet", "--message", "Keep it")
+    demand_committed(project.work)  # nothing is asked
 
 
 def test_what_git_ignores_by_the_way_to_it_can_be_raised(project: Project) -> None:
