@@ -195,6 +195,7 @@ def releasable(changelog: Changelog, version: str = "") -> Section:
                 f"{changelog.source}:{entry.line}: the entry stands under no kind of change",
                 expected=f"a heading '### KIND' above it, KIND one of {kinds}",
                 found=f"### {entry.kind}" if entry.kind else "no heading",
+                run="move the entry below such a heading",
             )
     return replace(unreleased, entries=tuple(told.values()))
 

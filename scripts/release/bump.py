@@ -160,7 +160,8 @@ def plan_bump(
     parse(old, f"{shown(file)}:{line_of(file, ['version'])}: version")
     new = bump(old, part, pre=pre) if part is not None else version or ""
     tagged, published = tuple(tagged), tuple(published)
-    _refuse_old(chart.name, old, new, part, highest(in_line(tagged, old, new)), highest(in_line(published, old, new)))
+    there = highest(in_line(tagged, old, new)), highest(in_line(published, old, new))
+    _refuse_old(chart.name, old, new, part, pre, *there)
 
     changes, history, notes = _history(config, new, tag_name(chart.name, new), date, read)
     dated = changes is not None
@@ -326,7 +327,9 @@ def _metadata(file: Path, read: Read) -> tuple[str, dict[str, Any]]:
     return text, load(text) or {}
 
 
-def _refuse_old(name: str, old: str, new: str, part: str | None, tagged: str | None, published: str | None) -> None:
+def _refuse_old(
+    name: str, old: str, new: str, part: str | None, pre: str | None, tagged: str | None, published: str | None
+) -> None:
     """A version is given once and rises on its line; build metadata does not make a version higher."""
     for latest, where in (
         (old, f"the chart in the tree is {old}"),
@@ -334,12 +337,13 @@ def _refuse_old(name: str, old: str, new: str, part: str | None, tagged: str | N
         (published, f"{published} is published"),
     ):
         if latest is not None and parse(new) <= parse(latest):
-            top = highest(version for version in (old, tagged, published) if version)
+            top = highest(version for version in (old, tagged, published) if version) or old
+            ways = [bump(top, part or step(old, new), pre=word) for word in (pre, None)]
             raise VersionError(
                 f"{new} is not above the latest version of {name}",
                 expected=f"a version above {latest}, as {in_words(old, new)}",
                 found=where,
-                run=f"invoke version-bump --version {bump(top or old, part or step(old, new))}",
+                run=f"invoke version-bump --version {next(way for way in ways if parse(way) > parse(top))}",
             )
 
 

@@ -228,10 +228,13 @@ def test_an_older_line_is_mended_beside_a_newer_one(project: Config) -> None:
         ({"part": "minor"}, "the git tag demo-1.3.0", "1.4.0"),
         ({"part": "major"}, "the git tag demo-2.0.0", "3.0.0"),
         ({"version": "1.3.1"}, "1.3.1 is published", "1.4.0"),
+        ({"part": "minor", "pre": "rc"}, "the git tag demo-1.3.0", "1.4.0-rc.1"),
+        ({"part": "patch", "pre": "rc", "published": ["1.2.1-rc.4"]}, "1.2.1-rc.4 is published", "1.2.1-rc.5"),
+        ({"part": "patch", "pre": "beta", "published": ["1.2.1-rc.4"]}, "1.2.1-rc.4 is published", "1.2.1"),
     )
     for options, found, way in cases:
         with pytest.raises(VersionError) as told:
-            plan_bump(project, date=DAY, **newer, **options)
+            plan_bump(project, date=DAY, **{**newer, **options})
         assert (told.value.found, told.value.run) == (found, f"invoke version-bump --version {way}")
     with pytest.raises(VersionError, match=r"1\.2\.1 is published"):
         plan_bump(project, date=DAY, part="patch", published=["1.2.1"])
