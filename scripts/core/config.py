@@ -17,6 +17,8 @@ from typing import Any
 from scripts.core.errors import SAME_COMMAND, ConfigError
 from scripts.core.files import demand_settled, read_any, sha256
 
+_NO = ("0", "false", "no", "")  # as the value of a variable that is a switch
+
 
 @dataclass(frozen=True)
 class Config:
@@ -213,7 +215,8 @@ def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overr
 
 def demand_registry(config: Config, environ: Mapping[str, str] = os.environ) -> None:
     """Raises ConfigError where a CI job would publish to nowhere: no registry is configured, nor the embedded meant."""
-    if environ.get("CI", "").lower() not in ("", "0", "false") and not (config.registry or config.embedded_meant):
+    ci = environ.get("CI", "").lower() not in _NO  # CI systems say true, 1 or their own name
+    if ci and not (config.registry or config.embedded_meant):
         raise ConfigError(
             "no registry is configured, and what a CI job publishes to the embedded one is gone with the job",
             expected="registry in [tool.gati], GATI_REGISTRY or --registry oci://host/path",
@@ -315,8 +318,8 @@ def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
     if wanted == "bool":
         if isinstance(value, bool):
             return value
-        if isinstance(value, str) and value.lower() in {"1", "true", "yes", "0", "false", "no", ""}:
-            return value.lower() in {"1", "true", "yes"}
+        if isinstance(value, str) and value.lower() in {"1", "true", "yes", *_NO}:
+            return value.lower() not in _NO
     if wanted.startswith("tuple"):
         parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
         if isinstance(parts, list) and all(isinstance(part, str) for part in parts):

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, sha256
 from scripts.core import json_read
-from scripts.core.errors import RegistryError
+from scripts.core.errors import SAME_COMMAND, RegistryError
 from scripts.core.interrupt import pause
 from scripts.core.waiting import until
 from scripts.registry.challenges import authorize, read_challenges, refused
@@ -45,6 +45,25 @@ _MOST_REFERRERS = 1000
 _MOST_PAGES, _MOST_TAGS, _LISTING = 1000, 100_000, 120.0  # of a list of tags; the last in seconds
 LAG = 30.0  # seconds within which a registry serves what was just written to it
 _POLL = 0.5  # seconds between two looks
+# What a refused push says, and what helps; the first that fits, since a quota may be told as something that is denied.
+_PUSH_WAYS = [
+    (re.compile(said), way)
+    for said, way in (
+        (r"name[ _]unknown|repository name not known", "make the repository {repository} first, as {host} wants it"),
+        (
+            r"(http|code) 413",
+            "have what stands before {host} let larger bodies through (nginx: client_max_body_size)",
+        ),
+        (
+            r"(http|code) 507|quota|of storage|storage limit|insufficient storage|no space",
+            f"make room at {{host}}: a larger quota, or old versions fewer, then {SAME_COMMAND}",
+        ),
+        (r"(http|code) 4(09|12)|immutable", "look who has written to {repository}; a version that is out is raised"),
+        ("401|403|unauthorized|denied|forbidden", "helm registry login {host} as somebody who may push there"),
+        (r"(http|code) 429|too ?many", f"wait until {{host}} takes more requests, then {SAME_COMMAND}"),
+        (r"(http|code) 4\d\d", f"see that {{host}} takes charts there (OCI artifacts), or {CORRECT}"),
+    )
+]
 
 
 @dataclass(frozen=True)
@@ -299,19 +318,14 @@ class Client:
 
     def push_refusal(self, repository: str, words: str) -> RegistryError:
         """Why nothing can be pushed to `repository`, from what the registry or helm says."""
-        host, run, low = self.registry.host, None, words.lower()
+        host, low = self.registry.host, re.sub(r'"https?://[^"]*"', "", words.lower())  # with its names and digests
         offered = read_challenges(self._welcome.challenges) if self._welcome is not None else ()
         first = offered[0].scheme if offered else "bearer"
-        if "name_unknown" in low or "name unknown" in low or "repository name not known" in low:
-            run = f"make the repository {repository} first, as {host} wants it"
-            if re.search(r"\.dkr[.-]ecr[.-]", host):
-                run = f"aws ecr create-repository --repository-name {repository}"
-        elif "http 413" in low or "status code 413" in low:
-            run = f"have what stands before {host} let larger bodies through (nginx: client_max_body_size)"
+        run = next((way.format(host=host, repository=repository) for said, way in _PUSH_WAYS if said.search(low)), None)
+        if "name_unknown" in low and re.search(r"\.dkr[.-]ecr[.-]", host):
+            run = f"aws ecr create-repository --repository-name {repository}"
         elif "401" in low and self._authorization and first not in ("basic", "bearer"):
             run = f"have {host} offer Basic or Bearer first: helm reads no challenge but the first, which is {first}"
-        elif any(sign in low for sign in ("401", "403", "unauthorized", "denied", "forbidden")):
-            run = f"helm registry login {host} as somebody who may push there"
         return RegistryError(f"{host} takes nothing in {repository}", found=words, run=run)
 
     # -- asking --------------------------------------------------------------------------------
@@ -485,5 +499,9 @@ def connect(registry: Registry, *, push: bool = False, sleep: Callable[[float], 
     """
     with contextlib.closing(Transport(registry, sleep)) as transport:
         client = Client(registry, transport, push=push)
-        client.ping()
-        yield client
+        try:
+            client.ping()
+            yield client
+        except RegistryError as error:
+            error.run = error.run or f"look at {registry.host} and at what stands before it, then {SAME_COMMAND}"
+            raise

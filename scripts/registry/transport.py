@@ -471,6 +471,8 @@ def _connection_error(error: Exception, host: str, url: str, proxy: str | None) 
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         kind = Transient if "temporary" in words.lower() else RegistryError
         return kind(f"the name {host} cannot be resolved", found=words, run=_LOOK)
+    if isinstance(error, http.ProtocolError) and not isinstance(causes[-1], ConnectionResetError):
+        return Transient(f"{host} breaks off in the middle of its answer{by}", found=words, run=_LOOK)
     if isinstance(error, http.ProtocolError | http.NewConnectionError | OSError):
         return Transient(f"{host} cannot be reached{by}", found=words, run=_LOOK)
     return RegistryError(f"{shown_url(url)} cannot be asked", found=words)

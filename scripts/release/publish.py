@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -44,6 +45,7 @@ _MINORS = [f"1.{minor}" for minor in range(16, 100)]  # helm renders for any, al
 _SHOWN = 40  # lines of a difference
 _PUSH, _SLOWEST = 300.0, 256 << 10  # seconds for a push, and bytes a second that a large one has to go with
 _ATTEMPTS = 3  # for a push that fails and is not refused: what is there already is not sent again
+_LATER = re.compile(r"status code (408|429|50[0-689])")  # which a push may get past
 _SETTLE, _LONGEST_SETTLE = 1.0, 30.0  # seconds, at least and at most, until somebody who pushed beside us has ended
 
 
@@ -121,7 +123,8 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
                     say("the push was reported as failed, but the registry holds the chart")
                     break
                 failure = _push_failure(error, reference, client)
-                if failure.run or isinstance(error, CommandTimeout) or attempt == _ATTEMPTS:
+                final = failure.run and not _LATER.search(failure.found or "")
+                if final or isinstance(error, CommandTimeout) or attempt == _ATTEMPTS:
                     raise failure from error
                 say(f"pushing again, since it failed: {failure.found}")
                 pause(attempt)

@@ -184,7 +184,9 @@ def test_a_variable_that_means_nothing_is_refused(tmp_path: Path, name: str, exp
     [
         ("true", "", True),
         ("1", "", True),
+        ("woodpecker", "", True),
         ("false", "", False),
+        ("No", "", False),
         ("", "", False),
         ("true", "embedded", False),
         ("true", "oci://x/y", False),

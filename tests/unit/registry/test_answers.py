@@ -12,7 +12,7 @@ from scripts.registry.challenges import refused
 from scripts.registry.client import Client, _like_a_registry, _says_unknown
 from scripts.registry.credentials import Credentials
 from scripts.registry.reference import Registry
-from scripts.registry.transport import Answer
+from scripts.registry.transport import Answer, Transport
 
 VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 DENIED = b'{"errors": [{"code": "DENIED"}]}'
@@ -77,3 +77,31 @@ def test_who_is_refused_hears_why() -> None:
     assert told.message == "a.example refuses the login of me (a file)"
     told = refused(replace(registry, credentials=replace(known, username="")), denied)
     assert told.message == "a.example refuses the login of a token (a file)"
+
+
+PUT = 'PUT "https://a.example/v2/x/demo/manifests/sha256:4030401d/denied/quota": response status code '
+
+
+@pytest.mark.parametrize(
+    ("words", "run"),
+    [
+        ("HTTP 404, NAME_UNKNOWN: repository name not known to registry", "make the repository x/demo first"),
+        (f"{PUT}413: Request Entity Too Large", "client_max_body_size"),
+        (f"{PUT}507: Insufficient Storage", "make room at a.example"),
+        (f"{PUT}403: denied: adding 2 KiB of storage resource will exceed the configured upper limit", "make room"),
+        (f"{PUT}409: Conflict", "a version that is out is raised"),
+        (f"{PUT}412: Failed to process request due to 'demo:1.2.0' configured as immutable.", "who has written to"),
+        (f"{PUT}400: tag invalid: cannot be overwritten because the repository is immutable", "who has written to"),
+        (f"{PUT}401: Unauthorized", "helm registry login a.example"),
+        (f"{PUT}403: denied: permission_denied: write_package", "helm registry login a.example"),
+        (f"{PUT}429: Too Many Requests", "wait until a.example takes more requests, then the same command again"),
+        (f"{PUT}400: manifest invalid", "see that a.example takes charts there (OCI artifacts), or correct registry"),
+        (f"{PUT}405: Method Not Allowed", "takes charts there"),
+        (f"{PUT}422: Unprocessable Entity", "takes charts there"),
+        (f"{PUT}500: Internal Server Error", "None"),  # which is tried again
+        (f"{PUT}502: Bad Gateway", "None"),
+    ],
+)
+def test_who_may_not_push_hears_what_helps(words: str, run: str) -> None:
+    registry = Registry("oci://a.example/x")
+    assert run in str(Client(registry, Transport(registry)).push_refusal("x/demo", words).run)
