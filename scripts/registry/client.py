@@ -231,6 +231,8 @@ class Client:
         while query is not None:
             seen.add(query)
             answer = self._ask(path, repository, query=query)
+            if answer is None and query:
+                raise RegistryError(f"{repository}: the list of tags goes on to a page that is not there")
             if answer is None:
                 break
             tags.update(dict.fromkeys(_tags(repository, answer)))
@@ -257,7 +259,7 @@ class Client:
             answer = self._send("GET", url, reference.repository, accept=INDEX_TYPE, query=query)
             if answer.status == 404 and self._log_in(reference.repository):
                 answer = self._send("GET", url, reference.repository, accept=INDEX_TYPE, query=query)
-            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if answer.status in (400, 404, 405, 406, 501) or (answer.status == 200 and kind != INDEX_TYPE):
                 index = self.manifest(replace(reference, version=referrers_tag(digest)))
                 return () if index is None else _descriptors(reference, index.content)

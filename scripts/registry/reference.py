@@ -12,7 +12,7 @@ from scripts.core.config import demand_no_login
 from scripts.core.errors import REFUSED, ConfigError, RegistryError, ReleaseError
 from scripts.registry.credentials import Credentials
 
-_PREFIX = re.compile(r"^oci://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::(?P<port>\d{1,5}))?(?:/(?P<path>.+?))?/?$")
+_PREFIX = re.compile(r"^(?i:oci)://(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(?::(?P<port>\d{1,5}))?(?:/.*)?$")
 _PATH = re.compile(r"^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$")
 _TAG = re.compile(r"^\w[\w.-]{0,127}$", re.ASCII)
 CORRECT = "correct registry in [tool.gati], GATI_REGISTRY or --registry"
@@ -57,7 +57,7 @@ class Registry:
     def __post_init__(self) -> None:
         demand_no_login(self.prefix, "the registry's name")
         match = _PREFIX.match(self.prefix)
-        if match is None or int(match["port"] or 1) > 65535 or (match["path"] and not _PATH.match(match["path"])):
+        if match is None or int(match["port"] or 1) > 65535 or (self.path and not _PATH.match(self.path)):
             raise ConfigError(
                 f"{self.prefix!r} is no registry that charts can be published to",
                 expected="oci://host[:port][/path], the path in lower case",
@@ -67,12 +67,12 @@ class Registry:
     @property
     def host(self) -> str:
         """Host and port, as they stand in the prefix."""
-        return self.prefix.removeprefix("oci://").partition("/")[0]
+        return self.prefix[len("oci://") :].partition("/")[0]
 
     @property
     def path(self) -> str:
-        """What follows the host, "" when nothing does."""
-        return self.prefix.removeprefix("oci://").partition("/")[2].strip("/")
+        """What follows the host, "" when nothing does; of two slashes one counts, as helm has it."""
+        return "/".join(filter(None, self.prefix[len("oci://") :].split("/")[1:]))
 
     @property
     def remote(self) -> str:

@@ -45,6 +45,7 @@ _AUTHORITIES = (
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 
 
@@ -329,13 +330,8 @@ def tls_context(registry: Registry, environ: Mapping[str, str]) -> ssl.SSLContex
     if registry.ca_file is None:
         _load_authorities(context, *usual)
     else:
-        try:
-            context.load_verify_locations(registry.ca_file)
-        except (OSError, ssl.SSLError) as error:
-            found = error.strerror if error.strerror and not isinstance(error, ssl.SSLError) else "no certificate in it"
-            raise ConfigError(
-                f"{registry.ca_file} is no file of authorities", found=found, run="correct registry_ca"
-            ) from error
+        if found := _unread(context, registry.ca_file):
+            raise ConfigError(f"{registry.ca_file} is no file of authorities", found=found, run="correct registry_ca")
     if registry.cert_file is not None or registry.key_file is not None:
         _load_identity(context, registry)
     return context
@@ -361,8 +357,7 @@ def _load_authorities(context: ssl.SSLContext, file: str | None, folders: str | 
         context.load_default_certs()
         return
     for candidate in (file,) if file else _AUTHORITIES:
-        with contextlib.suppress(OSError, ssl.SSLError):
-            context.load_verify_locations(candidate)
+        if not _unread(context, Path(candidate)):
             break
     if not folders:
         for folder in (folder for folder in _FOLDERS if Path(folder).is_dir()):
@@ -370,8 +365,20 @@ def _load_authorities(context: ssl.SSLContext, file: str | None, folders: str | 
         return
     for place in map(Path, folders.split(":")):
         for found in sorted(place.iterdir()) if place.is_dir() else ():
-            with contextlib.suppress(OSError, ssl.SSLError):  # what is no certificate is passed over
-                context.load_verify_locations(found)
+            _unread(context, found)
+
+
+def _unread(context: ssl.SSLContext, file: Path) -> str | None:
+    """Trust the certificates in `file`, and pass over what is none, as Go does; why there is not one."""
+    try:
+        text = file.read_text(encoding="latin-1")
+    except OSError as error:
+        return error.strerror
+    before = context.cert_store_stats()["x509"]
+    for block in _CERTIFICATE.findall(text):
+        with contextlib.suppress(ssl.SSLError):
+            context.load_verify_locations(cadata=block)
+    return None if context.cert_store_stats()["x509"] > before else "no certificate in it"
 
 
 def _load_identity(context: ssl.SSLContext, registry: Registry) -> None:

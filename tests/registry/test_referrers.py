@@ -222,7 +222,7 @@ def test_pages_of_the_list_are_followed_and_end(monkeypatch: pytest.MonkeyPatch)
         page = int(request.path.partition("page=")[2] or 0)
         body = json.dumps({"manifests": [{"digest": f"sha256:{page:064x}"}]}).encode()
         more = {"Link": f'<?page={page + 1}>; rel="next"'} if page < 2 or "endless" in request.path else {}
-        return Reply(200, body, {"Content-Type": INDEX_TYPE, **more})
+        return Reply(200, body, {"Content-Type": INDEX_TYPE.upper() if page else INDEX_TYPE, **more})
 
     with scripted(answer) as server:
         registry = Registry(f"oci://{server.host}/charts")

@@ -398,6 +398,10 @@ class TestVersions:
         with pytest.raises(RegistryError, match="the list of tags has no end"):
             self.versions(itertools.repeat(same))
 
+    def test_a_page_that_is_not_there_is_no_end(self) -> None:
+        with pytest.raises(RegistryError, match="the list of tags goes on to a page that is not there"):
+            self.versions(itertools.chain([next(self.pages(["1.0.0"], [])), oci_error(404, "NAME_UNKNOWN")]))
+
     def test_something_else(self) -> None:
         with pytest.raises(RegistryError, match="no list of tags"):
             self.versions(iter([page(200)]))

@@ -341,7 +341,9 @@ class TestTrust:
     def test_a_file(
         self, there: Internet, helm: Helm, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:  # fmt: skip
-        monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+        damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+        (tmp_path / "bundle").write_text(f"{damaged}{authority.ca.read_text()}")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "bundle"))
         assert self.trusted(helm, Registry(f"oci://{HOST}/team"), tmp_path)
 
     def test_a_folder(
