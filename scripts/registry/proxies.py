@@ -31,7 +31,9 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     except ValueError:
         pass
     raise ConfigError(  # its value may hold a password
-        f"{name} holds no proxy", expected="scheme://host:port, the scheme one of " + ", ".join(_SCHEMES)
+        f"{name} holds no proxy",
+        expected="scheme://host:port, the scheme one of " + ", ".join(_SCHEMES),
+        run=f"correct {name}, or unset it",
     )
 
 

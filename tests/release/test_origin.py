@@ -29,6 +29,7 @@ from scripts.checks.baseline import earlier_chart
 from scripts.core.errors import ChangelogError, ChartError, GitError, OutputError, SecretError
 from scripts.core.git import find_repository
 from scripts.release.bump import demand_clean
+from scripts.release.origin import Difference, not_as_served
 from scripts.release.package import UNDATED, package
 from scripts.release.plan import Options, prepared
 from scripts.release.publish import demand_committed
@@ -378,8 +379,8 @@ def test_what_helm_has_fetched_is_what_its_repository_serves(needy: tuple[Projec
     project, served = needy
     archive = project.root / "chart/charts/needed-1.0.0.tgz"
 
-    def possible(*, dry_run: bool = True, **options: Any) -> tuple[str, ...]:
-        with prepared(project.work, Options(**options), dry_run=dry_run) as ready:
+    def possible(**options: Any) -> tuple[str, ...]:
+        with prepared(project.work, Options(**options), dry_run=True) as ready:
             ready.demand_possible()
             return tuple(map(str, ready.facts.dirty))
 
@@ -393,20 +394,19 @@ def test_what_helm_has_fetched_is_what_its_repository_serves(needy: tuple[Projec
         assert "git clean --force -x -- chart/charts/needed-1.0.0.tgz" in str(told.value.run)
     assert possible(allow_dirty=True) == (words,)
     project.git("clean", "-fxq", "--", str(archive))
-    assert possible(dry_run=False) == ()  # which fetches it
+    provide_dependencies(read_chart(project.config.chart), project.work.helm, lambda _: None)
 
     second = Path(shutil.copy(archive, archive.with_name("needed-1.1.0.tgz")))
-    repacked(second, Chart=b"apiVersion: v2\nname: needed\nversion: 1.1.0\n")
-    with pytest.raises(GitError, match=r"charts/needed-1.1.0.tgz \(no dependency of Chart.lock\)"):
-        demand_committed(project.work)
+    assert not_as_served(project.config, project.work.helm) == {second: "no dependency of Chart.lock"}
     second.unlink()
     (served / "index.yaml").unlink()
-    with pytest.raises(GitError, match=r"needed-1.0.0.tgz \(cannot be fetched anew: .*404") as told:
-        demand_committed(project.work)
-    assert "git add --force chart/charts/needed-1.0.0.tgz and commit" in str(told.value.run)
+    ((file, told_why),) = not_as_served(project.config, project.work.helm).items()
+    assert file == archive
+    assert re.match("cannot be fetched anew: .*404", told_why)
+    remedy = Difference(str(archive), told_why).remedy
+    assert remedy.startswith("see that its repository can be reached, or git add --force")
     project.git("add", "--force", str(archive))
-    project.git("commit", "--quiet", "--message", "Keep it")
-    demand_committed(project.work)  # nothing is asked
+    assert not_as_served(project.config, project.work.helm) == {}  # nothing is asked
 
 
 def test_what_git_ignores_by_the_way_to_it_can_be_raised(project: Project) -> None:
