@@ -76,6 +76,10 @@ def telling(places: Mapping[str, str]) -> Iterator[None]:
         raise
 
 
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What reading a document of others raises where it has not the shape that it should have."""
+
+
 class UsageError(ReleaseError):
     """A command was called in a way that cannot be meant."""
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, sha256
 from scripts.core import json_read
-from scripts.core.errors import SAME_COMMAND, RegistryError
+from scripts.core.errors import MALFORMED, SAME_COMMAND, RegistryError
 from scripts.core.interrupt import pause
 from scripts.core.waiting import until
 from scripts.registry.challenges import authorize, read_challenges, refused
@@ -82,7 +82,7 @@ class Found:
             if _DIGEST.match(layer["digest"]):
                 return layer["digest"], int(layer["size"])
             raise ValueError(layer["digest"])
-        except (ValueError, KeyError, TypeError, OverflowError):
+        except MALFORMED:
             raise NoChartError(
                 f"{self.digest} is no chart", expected=f"a manifest with one layer {LAYER_TYPE}", found=self.media_type
             ) from None
@@ -95,7 +95,7 @@ class Found:
             digests = tuple(dict.fromkeys(str(entry["digest"]) for entry in json_read.load(self.content)["manifests"]))
             if len(digests) <= _MOST_LISTED and all(map(_DIGEST.match, digests)):
                 return digests
-        except (ValueError, KeyError, TypeError):
+        except MALFORMED:
             pass
         raise NoChartError(f"{self.digest} is no chart", expected="an index of at most 50 manifests")
 
@@ -466,7 +466,7 @@ def holds_referrers(tag: str) -> bool:
 
 
 def _descriptors(reference: Reference, index: bytes) -> tuple[dict[str, Any], ...]:
-    with contextlib.suppress(ValueError, KeyError, TypeError):
+    with contextlib.suppress(*MALFORMED):
         found = json_read.load(index)["manifests"]
         if all(_DIGEST.match(one["digest"]) for one in found):
             return tuple(found)

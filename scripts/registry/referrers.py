@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts.chart.manifest_digest import MANIFEST_TYPE, descriptor, sha256
 from scripts.core import json_read
-from scripts.core.errors import RegistryError
+from scripts.core.errors import MALFORMED, RegistryError
 from scripts.core.interrupt import pause
 from scripts.registry.client import INDEX_TYPE, Client, Found, referrers_tag
 from scripts.registry.reference import Reference
@@ -157,7 +157,7 @@ def read_referrer(client: Client, reference: Reference, subject: str, digest: st
         return Referrer(digest, "unreadable", problem=error.message)
     if manifest is None:
         return Referrer(digest, "unreadable", problem="its manifest is not in the registry")
-    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+    with contextlib.suppress(*MALFORMED):
         raw = json_read.load(manifest.content)
         kind = str(raw.get("artifactType") or raw["config"]["mediaType"])
         key = key_of(kind, {str(name): str(value) for name, value in (raw.get("annotations") or {}).items()})

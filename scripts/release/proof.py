@@ -14,6 +14,7 @@ from scripts.chart.manifest_digest import CONFIG_TYPE, PROV_TYPE, pushed_config,
 from scripts.core import json_read
 from scripts.core.errors import (
     FINDING,
+    MALFORMED,
     REFUSED,
     ChartError,
     ConfigError,
@@ -43,6 +44,7 @@ REQUIRABLE = ("signature", "e2e", "provenance", "sbom", "verdict", "record", "ch
 _ROWS = {PROVENANCE: "provenance", TEST_RESULT: "e2e", BOM_TYPE: "sbom", VERDICT: "verdict", RECORD: "record"}
 _ROWS |= {CHANGES: "changelog"}
 _STATEMENTS = (PROVENANCE, TEST_RESULT)
+_SIGNED = (SIGNATURE, BOM, *_STATEMENTS)
 _LISTED = 5  # of what differs
 
 
@@ -187,7 +189,7 @@ def _layers(subject: _Subject) -> Check:
     try:
         content = subject.client.blob(subject.reference, str(config["digest"]), int(config["size"]))
         differs = json_read.load(content) != json_read.load(pushed_config(told_by))
-    except (RegistryError, ValueError, KeyError, TypeError) as error:
+    except (RegistryError, *MALFORMED) as error:
         return Check("layers", FAILED, f"the config cannot be read: {error}".splitlines()[0])
     if differs:
         return Check("layers", FAILED, "the manifest's config says something else of the chart than its Chart.yaml")
@@ -234,7 +236,7 @@ def _attached_checks(subject: _Subject, demand: Demand) -> Iterator[Check]:
     for key, row in _ROWS.items():
         yield _row(subject, key, row, pieces.get(key, []), signatures, byproducts)
     if demand.rebuild or "rebuild" in demand.require:
-        yield _rebuild(subject, provenances)
+        yield _rebuild(subject, believed)
     if strange:
         yield Check("others", UNCHECKED, f"not of this toolkit: {', '.join(strange)}")
 
@@ -258,7 +260,7 @@ def _row(
                 _demand_bound(piece, key, signatures, byproducts)
             except _Wrong as wrong:
                 fault = str(wrong)
-            except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+            except MALFORMED as error:
                 fault = f"it is no {NAMES[key]} ({type(error).__name__}: {error})"
         if fault:
             return Check(row, FAILED, f"{piece.name}: {fault}")
@@ -295,11 +297,11 @@ class _Signatures:
                     raise ValueError(piece.fault)
                 signed = read_bundle(piece.content)
                 _demand_subject(signed.statement, subject.digest)
-            except (ValueError, _Wrong, KeyError, TypeError, AttributeError) as error:
+            except (_Wrong, *MALFORMED) as error:
                 self._broken.append(f"{piece.name}: {error}")
                 continue
             self._bundles.append((piece, signed))
-            if trust:
+            if trust and signed.predicate_type in _SIGNED:
                 if fault := fault_of(subject.work, signed, subject.digest, trust):
                     self._refused.setdefault(signed.predicate_type, []).append(f"{piece.name}: {fault}")
                 else:
@@ -381,7 +383,7 @@ def _statements(subject: _Subject, pieces: Iterable[_Piece]) -> list[dict[str, A
     for piece in pieces:
         try:
             found.append(_statement(subject, piece.content, PROVENANCE))
-        except (_Wrong, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (_Wrong, *MALFORMED):
             continue
     return found
 
@@ -389,7 +391,7 @@ def _statements(subject: _Subject, pieces: Iterable[_Piece]) -> list[dict[str, A
 def _byproducts(told: Mapping[str, Any]) -> Iterator[str]:
     try:
         yield from [str(one["digest"]["sha256"]) for one in told["predicate"]["runDetails"]["byproducts"]]
-    except (KeyError, TypeError, AttributeError):
+    except MALFORMED:
         return
 
 
@@ -436,12 +438,15 @@ def _bill(subject: _Subject, content: bytes) -> str:
     hashes = [one["content"] for one in bill["metadata"]["component"]["hashes"]]
     if subject.package.sha256 not in hashes:
         raise _Wrong(f"it is about another archive: sha256 {', '.join(hashes)}")
+    sets, minors = rendered_with(bill)
     try:
-        fresh = make_sbom(subject.work, subject.package, subject.archive, *rendered_with(bill))
+        fresh = make_sbom(subject.work, subject.package, subject.archive, minors)
     except (ChartError, ValuesError, ConfigError) as error:
         raise _Wrong(f"the chart cannot be rendered as it says: {error.message}") from error
     said, there = (_components(one) for one in (bill, fresh))
-    differing = [f"it has {_words(one)}, which is not there" for one in sorted(said - there)]
+    own, _ = rendered_with(fresh)
+    differing = [f"it is of {', '.join(sets)}, in place of {', '.join(own)}"] if sets != own else []
+    differing += [f"it has {_words(one)}, which is not there" for one in sorted(said - there)]
     differing += [f"it lacks {_words(one)}" for one in sorted(there - said)]
     if differing:
         raise _Wrong("; ".join(some(differing, _LISTED)))
@@ -503,7 +508,7 @@ _CHECKS: Mapping[str, Callable[[_Subject, bytes], str]] = {
 def _rebuild(subject: _Subject, provenances: list[dict[str, Any]]) -> Check:
     """Whether the commit that the provenance names gives the published bytes."""
     if not provenances:
-        return Check("rebuild", ABSENT, "no provenance says of which commit it was made")
+        return Check("rebuild", ABSENT, "no provenance that is believed says of which commit it was made")
     try:
         url, commit = commit_of(provenances[0])
         if commit is None or url is None:
@@ -512,7 +517,7 @@ def _rebuild(subject: _Subject, provenances: list[dict[str, Any]]) -> Check:
         data, notes = rebuilt(subject.work, url, commit, definition)
     except ReleaseError as error:
         return Check("rebuild", FAILED, " ".join(f"{error.message}: {error.found or ''}".split()).removesuffix(":"))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except MALFORMED as error:
         return Check("rebuild", FAILED, f"the provenance lacks a parameter ({type(error).__name__}: {error})")
     if data == subject.archive:
         return Check("rebuild", PASSED, f"{commit[:12]} gives the same {len(data)} bytes")
@@ -529,7 +534,7 @@ def _pgp(subject: _Subject, demand: Demand) -> Iterator[Check]:
         return
     try:
         prov = subject.client.blob(subject.reference, str(layers[0]["digest"]), int(layers[0]["size"]))
-    except (RegistryError, ValueError, KeyError, TypeError) as error:
+    except (RegistryError, *MALFORMED) as error:
         yield Check("pgp", FAILED, f"the .prov cannot be read: {error}".splitlines()[0])
         return
     fault = fault_of_prov(subject.work, subject.archive, subject.package.path.name, prov, demand.keyring)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,16 +28,14 @@ _SUBCHART = re.compile(r"^[^/]+/(?:charts/[^/]+/)+Chart\.yaml$")
 _CONTAINERS = frozenset({"containers", "initContainers", "ephemeralContainers"})
 
 
-def make_sbom(
-    work: Workspace, package: Package, archive: bytes, sets: Iterable[str] = (), minors: Sequence[str] = ()
-) -> dict[str, Any]:
+def make_sbom(work: Workspace, package: Package, archive: bytes, minors: Sequence[str] = ()) -> dict[str, Any]:
     """The bill of `package`, whose bytes are `archive`, as CycloneDX; made of these alone. Raises as `rendered_images`.
 
-    `sets` and `minors`: as another bill was made.
+    `minors`: as another bill was made.
     """
     _, metadata = chart_metadata(archive, package.path.name)
     members = read_members(archive, package.path.name)
-    sets, minors, images, refused = rendered_images(work, archive, sets, minors)
+    sets, minors, images, refused = rendered_images(work, archive, minors)
     root = f"{package.name}-{package.version}"
     files = [
         {"bom-ref": f"file:{name}", "type": "file", "name": name, "hashes": [_hash(sha256(data))]}
@@ -86,19 +84,19 @@ def rendered_with(bom: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def rendered_images(
-    work: Workspace, archive: bytes, sets: Iterable[str] = (), minors: Sequence[str] = ()
+    work: Workspace, archive: bytes, minors: Sequence[str] = ()
 ) -> tuple[list[str], list[str], dict[str, list[str]], dict[str, str]]:
     """What the chart in `archive` deploys: the values sets and minors it was rendered with, the images, each with the
     sets that deploy it, and why sets were refused.
 
-    Without `sets` and `minors`: its own sets, for the oldest and the newest minor. Each on a cluster that serves none
+    Its own sets; without `minors` for the oldest and the newest one. Each on a cluster that serves none
     of the APIs that templates ask for, and on one that serves all. Raises ChartError, ConfigError.
     """
     images: dict[str, list[str]] = {}
     refused: dict[str, str] = {}
     with temporary("sbom") as scratch:
         folder = unpack(archive, scratch)
-        chart = read_chart(folder, tuple(name for name in sets if name != _NO_FILE))
+        chart = read_chart(folder)
         plan = make_plan(chart, schemas_of(work.having(**_NEUTRAL)).minors(), kube_versions=minors)
         ends = tuple(dict.fromkeys((*plan.kube_versions[:1], *plan.kube_versions[-1:])))
         asked = tuple(sorted({part for api in plan.contents.asked for part in (api, "/".join(api.split("/")[:2]))}))
@@ -124,7 +122,6 @@ def rendered_images(
 
 _NEUTRAL: dict[str, Any] = {"schema_folders": (), "crds": (), "crd_modules": ()}
 """A bill says the same wherever it is made: what a project configures is not known to those who only have the chart."""
-_NO_FILE = "no values file"  # what the matrix calls the set of a chart without one
 
 
 def _images(value: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from scripts.core import json_read
 from scripts.core.command import SIGNING_PASSWORDS
 from scripts.core.config import Config
-from scripts.core.errors import CommandFailed, ConfigError, ToolError
+from scripts.core.errors import MALFORMED, CommandFailed, ConfigError, ToolError
 from scripts.core.owner import temporary
 from scripts.registry.referrers import BUNDLE_PREDICATE, Attachment
 from scripts.release.statements import MEDIA_TYPE, STATEMENT_TYPE
@@ -63,7 +63,11 @@ class Trust:
 
 @dataclass(frozen=True)
 class Signed:
-    """A bundle as it says: the statement in it, and by what it was signed ("key" or "certificate"). Not yet checked."""
+    """A bundle as it says: the statement in it, and by what it was signed ("key" or "certificate"). Not yet checked.
+
+    `content` is the bundle written anew, of what was read alone: cosign reads its older form as well, and would believe
+    the signature on a statement that stands beside this one.
+    """
 
     predicate_type: str
     statement: Mapping[str, Any]
@@ -143,8 +147,10 @@ def read_bundle(content: bytes) -> Signed:
             raise ValueError(f"its payload is {envelope['payloadType']}")
         statement = json_read.load(base64.b64decode(envelope["payload"], validate=True))
         by = "key" if "publicKey" in raw["verificationMaterial"] else "certificate"
-        return Signed(str(statement["predicateType"]), statement, by, content)
-    except (KeyError, TypeError, AttributeError) as error:
+        told = {name: envelope[name] for name in ("payload", "payloadType", "signatures")}
+        own = {name: raw[name] for name in ("mediaType", "verificationMaterial")} | {"dsseEnvelope": told}
+        return Signed(str(statement["predicateType"]), statement, by, json.dumps(own).encode())
+    except MALFORMED as error:
         raise ValueError(f"it is no bundle with a statement ({type(error).__name__}: {error})") from error
 
 
@@ -193,7 +199,7 @@ def _expired(signed: Signed) -> str:
         own = material.get("certificate") or material["x509CertificateChain"]["certificates"][0]
         begin, end = _validity(base64.b64decode(own["rawBytes"]))
         used = [datetime.fromtimestamp(int(one["integratedTime"]), UTC) for one in material.get("tlogEntries") or ()]
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, StopIteration):
+    except (*MALFORMED, StopIteration):
         return ""  # of a key, or of what is no certificate
     if late := [each for each in used if not begin <= each <= end]:
         when, first, last = (f"{each:%Y-%m-%d %H:%M}" for each in (late[0], begin, end))

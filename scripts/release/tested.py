@@ -9,7 +9,7 @@ from typing import Any
 
 from scripts.core import json_read
 from scripts.core.config import Config
-from scripts.core.errors import REFUSED, FindingsError, ReleaseError
+from scripts.core.errors import MALFORMED, REFUSED, FindingsError, ReleaseError
 from scripts.core.files import read_any, sha256
 from scripts.core.paths import shown
 
@@ -44,7 +44,7 @@ def read_tested(config: Config) -> Tested | None:
     data = read_any(file, ReleaseError, shown(file), run=RUN, code=REFUSED)
     try:
         return None if data is None else parse_report(data)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         found = f"{type(error).__name__}: {error}"
         raise ReleaseError(f"{shown(file)} is no report of e2e", found=found, run=RUN, code=REFUSED) from error
 
@@ -87,8 +87,8 @@ def _faults(raw: Mapping[str, Any], scenarios: Mapping[str, Mapping[str, Any]]) 
 
 def scenario_faults(scenarios: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """The same of its scenarios alone: their states, and the requests that were lost."""
-    if not scenarios:
-        yield "it has no scenario"
+    if all(one["state"] == UNTESTED for one in scenarios.values()):
+        yield "it has no scenario that was tried"
     for name, one in scenarios.items():
         if one["state"] == UNTESTED:
             continue  # the chart has not what it takes, and `skipped` says so

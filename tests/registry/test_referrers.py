@@ -283,18 +283,22 @@ def test_what_is_listed_and_is_none_has_a_reason(crane: Served, packed: Package)
         attach(client, reference, subject, THINGS[:1], WHEN)
         other = replace(subject, content=subject.content + b" ", digest=sha256(subject.content + b" "))
         stranger = manifest_of(other, THINGS[1], WHEN)
+        endless = manifest_of(subject, THINGS[1], WHEN).replace(
+            b'"size":2,"annotations"', b'"size":1e999,"annotations"'
+        )
         for data in (b"{}", THINGS[1].content):
             client.put_blob(reference.repository, data)
-        client.put_manifest(reference.repository, sha256(stranger), stranger)
+        for data in (stranger, endless):
+            client.put_manifest(reference.repository, sha256(data), data)
         tag = replace(reference, version=referrers_tag(subject.digest))
         index = client.manifest(tag)
         assert index is not None
         told = json.loads(index.content)
         told["manifests"] += [
-            {"mediaType": MANIFEST_TYPE, "digest": sha256(stranger), "size": len(stranger)},
+            *({"mediaType": MANIFEST_TYPE, "digest": sha256(one), "size": len(one)} for one in (stranger, endless)),
             {"mediaType": MANIFEST_TYPE, "digest": subject.digest, "size": len(subject.content)},
         ]
         client.put_manifest(reference.repository, tag.tag, json.dumps(told).encode(), INDEX_TYPE)
         problems = {one.digest: one.problem for one in attached(client, reference, subject.digest)}
     assert problems[sha256(stranger)] == f"it is attached to {other.digest}"
-    assert problems[subject.digest] == "its manifest is none of a referrer"
+    assert problems[subject.digest] == problems[sha256(endless)] == "its manifest is none of a referrer"

@@ -66,7 +66,9 @@ def verify(words: argparse.Namespace) -> None:
     except ValueError as error:
         sys.exit(f"Error: loading verifier from key opts: loading public key: {error}")
     assert isinstance(key, ec.EllipticCurvePublicKey)
-    envelope = json.loads(Path(words.bundle).read_bytes())["dsseEnvelope"]
+    told = json.loads(Path(words.bundle).read_bytes())
+    older = told.get("base64Signature")  # cosign reads its older form, too, and whatever stands beside it
+    envelope = json.loads(base64.b64decode(older)) if older else told["dsseEnvelope"]
     payload = base64.b64decode(envelope["payload"])
     try:
         key.verify(base64.b64decode(envelope["signatures"][0]["sig"]), signed_bytes(payload), ec.ECDSA(hashes.SHA256()))

@@ -216,6 +216,12 @@ def test_a_tampered_bill_fails(shelf: Shelf) -> None:
     )
 
 
+def test_a_bill_of_other_values_sets_than_the_charts_fails(shelf: Shelf) -> None:
+    sets = [{"name": "gati:values", "value": name} for name in ("values.yaml", "/etc/hostname")]
+    shelf.replace(BOM_TYPE, changed(**{"metadata/properties": sets}))
+    assert "/etc/hostname, in place of values.yaml, values-prod.yaml" in shelf.detail("sbom")
+
+
 def test_a_bill_that_says_the_same_in_other_bytes_is_not_the_one_of_the_provenance(shelf: Shelf) -> None:
     shelf.replace(BOM_TYPE, lambda content: content + b"\n")
     assert "the provenance names another one" in shelf.detail("sbom")

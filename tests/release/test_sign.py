@@ -152,6 +152,28 @@ def test_all_of_it_written_anew_by_one_without_the_key_fails(signed: Signed, she
     assert "no provenance that is believed names it" in shelf.detail("record", trust=trust)
 
 
+def test_a_statement_beside_the_signed_one_in_the_same_bundle_fails(signed: Signed, shelf: Shelf) -> None:
+    def forged(content: bytes) -> bytes:
+        told, evil = json.loads(content), shelf.contents()[PROVENANCE]
+        older = base64.b64encode(json.dumps(told["dsseEnvelope"]).encode()).decode()
+        return json.dumps(
+            told
+            | {"base64Signature": older}
+            | {"dsseEnvelope": told["dsseEnvelope"] | {"payload": base64.b64encode(evil).decode()}}
+        ).encode()
+
+    where = "predicate/buildDefinition/resolvedDependencies/0/digest/gitCommit"
+    shelf.replace(PROVENANCE, changed(**{where: "e" * 40}))
+    shelf.replace(f"signed {PROVENANCE}", forged)
+    assert "it is not signed by" in shelf.detail("provenance", trust=Trust(key=str(signed.key)))
+
+
+def test_only_what_the_signed_provenance_names_is_fetched(signed: Signed, shelf: Shelf) -> None:
+    material = "predicate/buildDefinition/resolvedDependencies/0/uri"
+    shelf.replace(PROVENANCE, changed(**{material: f"git+file:///nowhere@{'e' * 40}"}))
+    assert shelf.states(trust=Trust(key=str(signed.key)), rebuild=True)["rebuild"] == "not there"
+
+
 def test_a_bundle_of_another_digest_or_with_another_payload_fails(signed: Signed, shelf: Shelf) -> None:
     def other(content: bytes) -> bytes:
         told = json.loads(content)
@@ -164,12 +186,13 @@ def test_a_bundle_of_another_digest_or_with_another_payload_fails(signed: Signed
     assert "another digest: sha256:666" in shelf.detail("signature", trust=Trust(key=str(signed.key)))
 
 
-def test_what_cosign_attests_beside_ours_spoils_nothing(signed: Signed, shelf: Shelf) -> None:
+@pytest.mark.parametrize("kind", ["https://example.org/scan/v1", "a\0b", "\ud800", "x" * 3_000_000])
+def test_what_cosign_attests_beside_ours_spoils_nothing(signed: Signed, shelf: Shelf, kind: str) -> None:
     told = json.loads(shelf.contents()[f"signed {PROVENANCE}"])
     payload = json.loads(base64.b64decode(told["dsseEnvelope"]["payload"]))
-    payload |= {"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://example.org/scan/v1"}
+    payload |= {"_type": "https://in-toto.io/Statement/v0.1", "predicateType": kind}
     told["dsseEnvelope"]["payload"] = base64.b64encode(json.dumps(payload).encode()).decode()
-    shelf.add(BUNDLE, json.dumps(told).encode(), **{BUNDLE_PREDICATE: payload["predicateType"]})
+    shelf.add(BUNDLE, json.dumps(told).encode(), **{BUNDLE_PREDICATE: "https://example.org/scan/v1"})
     shelf.prove(trust=Trust(key=str(signed.key)), require=("signature", "provenance")).demand()
 
 

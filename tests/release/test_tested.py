@@ -66,6 +66,7 @@ def test_a_bump_says_that_the_new_archive_has_to_be_tested_first(project: Projec
         ({"scenarios": [scenario("install", state="void")]}, "install void"),
         ({"scenarios": [scenario("selfcheck", requests=3000)]}, "lost no request"),
         ({"scenarios": []}, "no scenario"),
+        ({"scenarios": [scenario("rollback", state="untested")]}, "no scenario"),
         ({"left_out": ["rollback"]}, "left out: rollback"),
     ],
 )
