@@ -27,20 +27,23 @@ _TELLING |= {"allocateLoadBalancerNodePorts", "attachRequired", "hostUsers", "st
 # Lists of which the order tells nothing.
 _SETS = frozenset({"tolerations", "topologySpreadConstraints", "volumeMounts", "metrics", "tls", "drop"})
 _SETS |= {"add", "hostnames", "dnsNames", "loadBalancerSourceRanges", "externalIPs", "finalizers", "resourceNames"}
+_SELECTORS = frozenset({"podSelector", "namespaceSelector", "objectSelector", "labelSelector"})
 _AMOUNTS = frozenset({"requests", "limits", "hard", "capacity", "max", "min", "default", "defaultRequest"})
 _PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
 _PROBE |= {"initialDelaySeconds": 0}
+_QUESTIONS = ("livenessProbe", "readinessProbe", "startupProbe")
 _BACKEND = {"group": "", "kind": "Service", "weight": 1}
 _POLICIES = {"selectPolicy": "Max"}
 _FILE_MODE = {"defaultMode": 0o644}
 # What is written anyway in a part of an object, or in each item of a list, of that name.
 _INSIDE: Mapping[str, Mapping[str, Any]] = {
-    "livenessProbe": _PROBE, "readinessProbe": _PROBE, "startupProbe": _PROBE,
+    **dict.fromkeys(_QUESTIONS, _PROBE),
     "httpGet": {"scheme": "HTTP", "path": "/"}, "fieldRef": {"apiVersion": "v1"}, "resourceFieldRef": {"divisor": "0"},
     "serviceAccountToken": {"expirationSeconds": 3600}, "tolerations": {"operator": "Equal"},
     "configMap": _FILE_MODE, "secret": _FILE_MODE, "projected": _FILE_MODE, "downwardAPI": _FILE_MODE,
     "scaleDown": {**_POLICIES, "stabilizationWindowSeconds": 300}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io"},
-    "scaleUp": {**_POLICIES, "stabilizationWindowSeconds": 0}, "service": {"port": 443}, "rules": {"scope": "*"},
+    "scaleUp": {**_POLICIES, "stabilizationWindowSeconds": 0}, "service": {"port": 443},
+    "path": {"type": "PathPrefix", "value": "/"}, "matches": {"path": {}}, "rules": {"scope": "*", "matches": [{}]},
     "webhooks": {"failurePolicy": "Fail", "matchPolicy": "Equivalent", "timeoutSeconds": 10,
                  "reinvocationPolicy": "Never", "namespaceSelector": {}, "objectSelector": {}},
     "parentRefs": {"group": "gateway.networking.k8s.io", "kind": "Gateway"}, "backendRefs": _BACKEND,
@@ -115,7 +118,7 @@ def normalised(group: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]
         _drop(job.get("spec"), _SPEC["batch", "Job"])
     pod = pod_spec(kind, item)
     if isinstance(pod, dict):
-        _pod(pod, restart=kind not in ("Job", "CronJob"))
+        _pod(pod, restart=kind not in ("Job", "CronJob"), loose=kind not in ("Job", "Pod"))
     return item
 
 
@@ -152,6 +155,8 @@ def _lean(value: Any, known: bool, loose: bool, name: str = "") -> Any:
             item = _lean(item, known, loose, key)
             if item or key not in _EMPTY:
                 lean[key] = item
+        if name in _SELECTORS and loose == known:
+            _plain(lean)
         if known and name in _INSIDE:
             _drop(lean, _INSIDE[name])
         return lean
@@ -159,6 +164,20 @@ def _lean(value: Any, known: bool, loose: bool, name: str = "") -> Any:
         return value
     items = [_lean(item, known, loose, name if name in _INSIDE else "") for item in value]
     return sorted(items, key=repr) if name in _SETS and loose == known else items
+
+
+def _plain(selector: dict[str, Any]) -> None:
+    """A label that may have one value stands among those that are simply named."""
+    labels = selector.setdefault("matchLabels", {})
+    for one in _dicts(selector.get("matchExpressions")):
+        key, values = str(one.get("key")), one.get("values")
+        single = one.get("operator") == "In" and isinstance(values, list) and len(values) == 1
+        if single and isinstance(labels, dict) and labels.get(key, values[0]) == values[0]:
+            labels[key] = values[0]
+            selector["matchExpressions"] = [other for other in selector["matchExpressions"] if other != one]
+    for key in ("matchLabels", "matchExpressions"):
+        if not selector.get(key):
+            selector.pop(key, None)
 
 
 def _drop(data: Any, defaults: Mapping[str, Any]) -> None:
@@ -196,7 +215,7 @@ def _service(spec: dict[str, Any]) -> None:
             port.pop("targetPort", None)
 
 
-def _pod(pod: dict[str, Any], *, restart: bool) -> None:
+def _pod(pod: dict[str, Any], *, restart: bool, loose: bool) -> None:
     _drop(pod, _POD)
     if restart:
         _drop(pod, {"restartPolicy": "Always"})
@@ -204,8 +223,16 @@ def _pod(pod: dict[str, Any], *, restart: bool) -> None:
         _drop(container, _CONTAINER)
         latest = re.search(r":(?!latest$)[^/:]+$|@", str(container.get("image"))) is None
         _drop(container, {"imagePullPolicy": "Always" if latest else "IfNotPresent"})
+        names = {}
         for port in _dicts(container.get("ports")):
             _drop(port, {"protocol": "TCP"})
+            if loose and "protocol" not in port and "name" in port:
+                names[port.get("containerPort")] = port["name"]
+        for asked in _QUESTIONS:
+            for how in ("httpGet", "tcpSocket"):
+                where = (container.get(asked) or {}).get(how)
+                if isinstance(where, dict) and where.get("port") in names:
+                    where["port"] = names[where["port"]]
         if isinstance(amounts := container.get("resources"), dict) and isinstance(amounts.get("limits"), dict):
             amounts["requests"] = {**amounts["limits"], **(amounts.get("requests") or {})}
 

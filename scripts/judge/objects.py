@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -146,6 +147,7 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
         return
     group, kind = _MOVED_GROUPS.get(old.identity.group, {}).get(old.kind, old.identity.group), old.kind
     was, now = (normalised(group, kind, side.data) for side in (old, new))
+    _in_sight((old, new), (was, now), (before, after))
     if hooks[0]:  # helm makes a hook anew each time, so nothing of it is immutable
         yield from _judge_hook(about, kind, was, now, scene, new)
         return
@@ -181,6 +183,53 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
             level, meaning = judge_field(kind, change, bears=scene.noise.bears(change))
         one, other = _masked(kind, change)
         yield Reason(level, f"{about} {change.path}", one, other, meaning)
+
+
+def _in_sight(sides: Sequence[Document], bodies: Sequence[dict[str, Any]], renders: Sequence[Manifests]) -> None:
+    """Bring both sides of an object to one form where other objects decide what it means.
+
+    Pods that get what their account says need not say it, and a number of pods that is all of them is 100 %.
+    """
+    for one, body, render in zip(sides, bodies, renders, strict=True):
+        pod = pod_spec(one.kind, body) if one.kind not in ("Job", "Pod") else None  # of which that would be refused
+        if isinstance(pod, dict) and pod.get(_TOKEN) == _account(one, pod, render).get(_TOKEN, True):
+            del pod[_TOKEN]
+    counts = {_pods(one, render) for one, render in zip(sides, renders, strict=True)}
+    (count,) = counts if len(counts) == 1 else (None,)
+    places = [immutable.at(body, path) for body in bodies for path in ("spec", "spec.strategy.rollingUpdate")]
+    for place in places if count else ():
+        for key in ("maxUnavailable", "minAvailable"):
+            if isinstance(place, dict) and isinstance(place.get(key), int) and place[key] >= count:
+                place[key] = "100%"
+
+
+_TOKEN = "automountServiceAccountToken"  # noqa: S105 - a field
+
+
+def _account(document: Document, pod: Mapping[str, Any], render: Manifests) -> Mapping[str, Any]:
+    name = pod.get("serviceAccountName", "default")
+    found = (one for one in render.all("ServiceAccount") if (one.name, one.namespace) == (name, document.namespace))
+    return next((one.data for one in found), {})
+
+
+def _pods(document: Document, render: Manifests) -> int | None:
+    """How many pods a Deployment has, or a budget is about; None where that is not said."""
+    near = [document] if document.kind == "Deployment" else []
+    if document.kind == "PodDisruptionBudget":
+        wanted = immutable.at(document.data, "spec.selector.matchLabels")
+        near = [
+            one
+            for one in render
+            if one.namespace == document.namespace
+            and network.matches(wanted, immutable.at(one.data, "spec.template.metadata.labels") or {})
+        ]
+    counts = [
+        immutable.at(one.data, "spec.replicas") if "replicas" in (one.data.get("spec") or {}) else 1
+        for one in near
+        if one.kind in ("Deployment", "StatefulSet", "ReplicaSet") and not _scaler(one, render)
+    ]
+    known = counts and len(counts) == len(near) and all(isinstance(one, int) for one in counts)
+    return sum(counts) if known else None
 
 
 def _refusal(kind: str, path: str) -> str:
@@ -234,6 +283,31 @@ def _structured(
         yield from network.judge_ingress(old, new, before, after)
     elif kind in network.ROUTES:
         yield from network.judge_route(old, new)
+    elif kind.endswith("WebhookConfiguration"):
+        yield from _asked(old, new)
+
+
+def _asked(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Found]:
+    """Webhooks that must answer, and are asked about more than before."""
+    known = {one.get("name"): _of(one, "rules") for one in _of(old, "webhooks")}
+    for one in _of(new, "webhooks"):
+        was = known.get(one.get("name"), [])
+        more = [rule for rule in _of(one, "rules") if not _questions(rule) <= set().union(*map(_questions, was))]
+        if _fails_closed([{**one, "rules": more}]):
+            yield "major", f"webhooks[{one.get('name')}].rules", was or None, one["rules"], _MUST_ANSWER
+
+
+_MUST_ANSWER = "while the webhook is away, the API server refuses what it asks it about"
+
+
+def _of(item: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    return [one for one in item.get(key) or () if isinstance(one, Mapping)]
+
+
+def _questions(rule: Mapping[str, Any]) -> set[tuple[Any, ...]]:
+    """What a rule of a webhook asks about: group, version, resource and operation."""
+    keys = ("apiGroups", "apiVersions", "resources", "operations")
+    return set(itertools.product(*(map(str, rule.get(key) or ["*"]) for key in keys)))
 
 
 def _told(kind: str, path: str, told: list[str], old: Document) -> bool:
@@ -450,8 +524,8 @@ def _judge_fresh(document: Document, old: Manifests, new: Manifests) -> Iterator
         closes = network.added_policy_closes(document, old)
         level = "major" if closes else "minor"
         meaning = "traffic that it does not name is refused from now on" if closes else "more traffic is let through"
-    elif kind.endswith("WebhookConfiguration") and _fails_closed(document):
-        level, meaning = "major", "while the webhook is away, the API server refuses what it asks it about"
+    elif kind.endswith("WebhookConfiguration") and _fails_closed(_of(document.data, "webhooks")):
+        level, meaning = "major", _MUST_ANSWER
     elif kind == "ResourceQuota":
         level, meaning = "major", "pods and objects beyond it are refused from now on"
     elif rights.governs(document):
@@ -459,13 +533,12 @@ def _judge_fresh(document: Document, old: Manifests, new: Manifests) -> Iterator
     yield Reason(level, about, None, kind, meaning)
 
 
-def _fails_closed(document: Document) -> bool:
+def _fails_closed(webhooks: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a webhook must answer before objects of what is built in, or of any kind, are taken."""
-    webhooks = [one for one in document.data.get("webhooks") or () if isinstance(one, Mapping)]
     return any(
         group == "*" or BUILT_IN.match(str(group))
         for one in webhooks
         if one.get("failurePolicy") != "Ignore"
-        for rule in one.get("rules") or ()
+        for rule in _of(one, "rules")
         for group in rule.get("apiGroups") or ()
     )

@@ -64,6 +64,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         {"spec": {"metrics": [{"type": "Resource"}, {"type": "Pods"}], "behavior": {"scaleDown": {"policies": []}}}},
     ),
     "PriorityClass": ("scheduling.k8s.io/v1", {"value": 5}),
+    "ServiceAccount": ("v1", {}),
 }
 
 
@@ -282,6 +283,8 @@ def test_an_image_that_an_operator_is_told_is_judged_as_one(key: str, old: str, 
 
 
 _POD = "{spec: {template: {spec: {containers: [{name: a, image: 'x/a:1.0.0', %s}]}}}}"
+_PORTS = "ports: [{name: u, containerPort: 1, protocol: UDP}, {name: d, containerPort: 1}], "
+_IN_B = "{key: a, operator: In, values: [b]}"
 
 
 @pytest.mark.parametrize(
@@ -300,7 +303,10 @@ _POD = "{spec: {template: {spec: {containers: [{name: a, image: 'x/a:1.0.0', %s}
                "env: [{name: A, valueFrom: {resourceFieldRef: {resource: a, divisor: '0'}}}]"),
               ("tty: false", "securityContext: {privileged: false}"),
               ("livenessProbe: {grpc: {port: 1}}", "livenessProbe: {grpc: {port: 1, service: ''}}"),
+              *((_PORTS + f"livenessProbe: {{{how}: {{port: d}}}}", _PORTS + f"livenessProbe: {{{how}: {{port: 1}}}}")
+                for how in ("httpGet", "tcpSocket")),
           )),
+        ("Deployment", "{}", "{spec: {template: {spec: {automountServiceAccountToken: true}}}}"),
         ("CronJob", "{}", "{spec: {jobTemplate: {spec: {backoffLimit: 6, completions: 1}}}}"),
         ("StatefulSet", "{spec: {volumeClaimTemplates: [{spec: {resources: {requests: {storage: 1Gi}}}}]}}",
          "{spec: {volumeClaimTemplates: [{spec: {resources: {requests: {storage: 1024Mi}}}}]}}"),
@@ -314,6 +320,11 @@ _POD = "{spec: {template: {spec: {containers: [{name: a, image: 'x/a:1.0.0', %s}
         ("HTTPRoute", "{spec: {hostnames: [a, b]}}", "{spec: {hostnames: [b, a]}}"),
         ("HTTPRoute", "{}", "{spec: {parentRefs: [{kind: Gateway, name: g}],"
          " rules: [{backendRefs: [{group: '', kind: Service, name: x, port: 80, weight: 1}]}]}}"),
+        *(("HTTPRoute", "{}", f"{{spec: {{rules: [{{matches: [{match}], backendRefs: [{{name: x, port: 80}}]}}]}}}}")
+          for match in ("{}", "{path: {value: /}}", "{path: {type: PathPrefix, value: /}}")),
+        ("NetworkPolicy", "{}", "{spec: {podSelector: {matchLabels: null, matchExpressions: [" + _IN_B + "]}}}"),
+        ("ValidatingWebhookConfiguration", "{webhooks: [{name: a, objectSelector: {matchLabels: {a: b}}}]}",
+         "{webhooks: [{name: a, objectSelector: {matchExpressions: [" + _IN_B + "]}}]}"),
         ("Certificate", "{spec: {dnsNames: [a, b]}}", "{spec: {dnsNames: [b, a]}}"),
         ("LimitRange", "{}", "{spec: {limits: [{type: Container, max: {cpu: 2000m}, min: {cpu: '1'}}]}}"),
         ("CSIDriver", "{}", "{spec: {attachRequired: true, volumeLifecycleModes: [Persistent]}}"),
@@ -335,12 +346,20 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
     [
         ("ConfigMap", "{data: {a: ''}}", "{data: {a: null}}", "minor"),
         ("Deployment", "{}", "{spec: {template: {spec: {enableServiceLinks: false}}}}", "minor"),
-        ("Job", "{}", "{spec: {template: {spec: {shareProcessNamespace: false}}}}", "major"),  # refused
+        *(("Job", "{}", f"{{spec: {{template: {{spec: {{{field}: {value}}}}}}}}}", "major")  # refused
+          for field, value in (("shareProcessNamespace", "false"), ("automountServiceAccountToken", "true"))),
         ("PersistentVolumeClaim", "{}", "{spec: {storageClassName: ''}}", "major"),
         ("StatefulSet", "{}", "{spec: {ordinals: {start: 1}}}", "major"),
         ("DaemonSet", "{spec: {updateStrategy: {rollingUpdate: {maxUnavailable: 2}}}}",
          "{spec: {updateStrategy: {rollingUpdate: {maxUnavailable: 3}}}}", "minor"),
         ("Deployment", "{}", "{spec: {paused: true}}", "major"),
+        ("Deployment", "{}", "{spec: {selector: {matchLabels: null, matchExpressions: [" + _IN_B + "]}}}", "major"),
+        ("Deployment", "{spec: {replicas: 2}}",
+         "{spec: {replicas: 2, strategy: {rollingUpdate: {maxUnavailable: 2}}}}", "major"),
+        ("Deployment", "{spec: {replicas: 2, strategy: {rollingUpdate: {maxUnavailable: 2}}}}",
+         "{spec: {replicas: 2, strategy: {rollingUpdate: {maxUnavailable: 3}}}}", "none"),
+        ("Deployment", "{spec: {replicas: 3}}",
+         "{spec: {replicas: 3, strategy: {rollingUpdate: {maxUnavailable: 2}}}}", "minor"),
         ("Deployment", _POD % "ports: [{name: a, containerPort: 1, hostPort: 1}]",
          _POD % "ports: [{name: a, containerPort: 1}]", "major"),
         ("Deployment", "{spec: {template: {spec: {initContainers: [{name: b}, {name: c}]}}}}",
@@ -348,6 +367,13 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
         ("PodDisruptionBudget", "{}", "{spec: {maxUnavailable: 100%}}", "major"),
         ("ValidatingWebhookConfiguration", "{webhooks: [{name: a, failurePolicy: Ignore}]}",
          "{webhooks: [{name: a}]}", "major"),
+        *(("ValidatingWebhookConfiguration", "{}", f"{{webhooks: [{hook}]}}", level)
+          for hook, level in (
+              ("{name: a, rules: [{apiGroups: [''], resources: [pods, secrets]}]}", "major"),
+              ("{name: a, failurePolicy: Ignore, rules: [{apiGroups: [''], resources: [pods, secrets]}]}", "minor"),
+              ("{name: a, rules: [{apiGroups: [''], resources: [pods]}, {apiGroups: [x.io]}]}", "minor"),
+              ("{name: a, rules: [{apiGroups: [''], resources: [pods]}, {apiGroups: []}]}", "minor"),
+          )),
         ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: ['*.b']}}", "minor"),
         ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: null}}", "minor"),
         ("HTTPRoute", "{spec: {parentRefs: [{name: g, sectionName: s}]}}", "{}", "minor"),
@@ -398,6 +424,38 @@ def test_what_finds_nothing_any_more(kind: str) -> None:
     old, new = (make(kind, changes=f"{{spec: {{selector: {{matchLabels: {{a: {label}}}}}}}}}") for label in "bc")
     (reason,) = judge([*others, old], [*others, new])
     assert (reason.level, reason.about) == ("major", f"{kind}/x spec.selector")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "replicas", "level"),
+    [
+        ("maxUnavailable: 1", "maxUnavailable: 2", 2, "major"),  # a drain takes them all
+        ("maxUnavailable: 1", "maxUnavailable: 2", 3, "minor"),
+        (
+            "maxUnavailable: null, minAvailable: 1",
+            "maxUnavailable: null, minAvailable: 2",
+            2,
+            "major",
+        ),  # a drain waits without an end
+        ("maxUnavailable: null, minAvailable: 1", "maxUnavailable: null, minAvailable: 2", None, "minor"),
+    ],
+)
+def test_a_budget_of_all_pods(old: str, new: str, replicas: int | None, level: str) -> None:
+    pods = [make("Deployment", changes=f"{{spec: {{replicas: {replicas or 2}}}}}")]
+    if replicas is None:
+        pods.append(make("HorizontalPodAutoscaler", changes="{spec: {scaleTargetRef: {kind: Deployment, name: x}}}"))
+    sides = [
+        [*pods, make("PodDisruptionBudget", changes=f"{{spec: {{selector: {{matchLabels: {{a: b}}}}, {spec}}}}}")]
+        for spec in (old, new)
+    ]
+    assert highest(one.level for one in judge(*sides)) == level
+
+
+def test_a_token_that_the_account_holds_back_is_given() -> None:
+    account = make("ServiceAccount", changes="{automountServiceAccountToken: false}", name="default")
+    given = "{spec: {template: {spec: {automountServiceAccountToken: true}}}}"
+    pods = [make("Deployment", changes=one) for one in ("{}", given)]
+    assert [one.level for one in judge([account, pods[0]], [account, pods[1]])] == ["minor"]
 
 
 def test_a_new_webhook_that_must_answer() -> None:
