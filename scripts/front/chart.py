@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from scripts.workspace import Workspace
 
 
+_SEVERAL = ("all_ changed",)
+
+
 def over_charts(work: Workspace, changed: str | None, stage: Stage, junit: str | None = None) -> Shown:
     """Several charts: a table of them all, and an error that names those that failed."""
     from scripts import present
@@ -25,7 +28,13 @@ def over_charts(work: Workspace, changed: str | None, stage: Stage, junit: str |
     fleet.demand_all(parts)
 
 
-@command(example="--json", keys=CHART, working_on="checking the chart's sources", strict="Fail on warnings too.")
+@command(
+    example="--json",
+    keys=CHART,
+    apart=_SEVERAL,
+    working_on="checking the chart's sources",
+    strict="Fail on warnings too.",
+)
 def lint(
     work: Workspace, values: Many = None, strict: bool = False, all_: bool = False, changed: str | None = None
 ) -> Shown:
@@ -45,7 +54,13 @@ def lint(
     stage.demand_clean(outcome, strict=strict)
 
 
-@command(example="--kube-version 1.30", keys=CHART, working_on="rendering", dry_run="Render, and write nothing.")
+@command(
+    example="--kube-version 1.30",
+    keys=CHART,
+    apart=_SEVERAL,
+    working_on="rendering",
+    dry_run="Render, and write nothing.",
+)
 def template(
     work: Workspace,
     values: Many = None,
@@ -82,6 +97,7 @@ def template(
     keys=REGISTRY,
     working_on="rendering both versions",
     from_="The earlier chart: VERSION, git:REVISION, oci://..., an archive or folder (default: the last of the line).",
+    apart=("json html",),
     to="The later one, named in the same ways (default: the chart in the tree).",
     html="Print a page for a browser.",
 )
@@ -114,6 +130,7 @@ def diff(
     "kubeconform-check",
     example="--kube-version 1.30",
     keys=CHART,
+    apart=_SEVERAL,
     working_on="rendering and checking",
     junit="Write the verdict to this file as JUnit XML, too.",
 )
@@ -153,6 +170,7 @@ def kubeconform_check(
     working_on="rendering both versions",
     from_="The version to judge from: VERSION, git:REVISION, oci://..., an archive (default: the last of the line).",
     against="A git revision, as a pull request's base: what differs from it must have a higher version.",
+    apart=("json markdown",),
     markdown="Print Markdown, for a pull request's comment.",
 )
 def judge(

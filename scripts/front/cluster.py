@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 @command(
     example="--scenario upgrade --scenario rollback --dry-run",
     keys=CHART,
+    apart=("kubernetes kube_context", "selfcheck scenario"),
     scenario="Only this scenario; repeatable (--dry-run names them).",
     from_="What to upgrade from, with commas: last:N (default: last:1), versions, archives (.tgz), commits (git:REV).",
     latency="How many times slower than before a rollout may make half, or 99 of 100, of the requests (default: 10).",
@@ -45,14 +46,11 @@ def e2e(
 ) -> Shown:
     """Install, upgrade, roll back and disrupt the packaged chart on a kind cluster, and count lost requests."""
     from scripts import present
-    from scripts.core.errors import ConfigError
     from scripts.e2e import columns as several
     from scripts.e2e import run as smoke
 
-    if kube_context and kubernetes:
-        raise ConfigError("--kubernetes and --kube-context exclude each other: that cluster is not ours")
     columns = several.chosen_columns(work, kubernetes, helm)
-    chosen = tuple(dict.fromkeys((*(scenario or ()), *(["selfcheck"] if selfcheck else []))))
+    chosen = ("selfcheck",) if selfcheck else tuple(dict.fromkeys(scenario or ()))
     options = smoke.Options(
         scenarios=chosen,
         sources=from_,
@@ -135,12 +133,15 @@ def rollout(
     """Install, upgrade or roll back a release, wait for it, and say first why it fails."""
     from scripts import present
     from scripts.core.config import whole_number
+    from scripts.core.errors import UsageError
     from scripts.e2e.alongside import Witness
     from scripts.rollout.operate import Order, operate, preview
 
     number, seconds = whole_number(revision, "--revision"), whole_number(deadline, "--deadline", least=1)
     files = tuple(Path(file) for file in values or ())
     order = Order(verb, chart, release, namespace, kube_context, files, number, seconds, undo, force_conflicts)
+    if service and not ledger:
+        raise UsageError("--service stands behind --ledger, which is not given", run="--ledger http://HOST/PATH")
     witness = Witness(work, ledger, service) if ledger else None
     if dry_run:
         yield preview(work, order)

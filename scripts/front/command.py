@@ -14,7 +14,7 @@ import select
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,7 @@ def command(
     working_on: str = "",
     at_once: bool = False,
     positional: tuple[str, ...] | None = None,
+    apart: tuple[str, ...] = (),
     example: str = "",
     **helps: str,
 ) -> Callable[[Callable[..., Shown]], Ours]:
@@ -69,8 +70,8 @@ def command(
 
     `example` are words that may follow the task's name, to end its help with.
     What it yields is printed. `working_on` says on a terminal what the time goes into; `at_once` prints JSON before
-    the task has ended. `positional` may be given without a flag, which is by Invoke's rule what has no default. An
-    expected failure becomes its message and exit code, Ctrl-C becomes 130.
+    the task has ended. `positional` may be given without a flag, which is by Invoke's rule what has no default. Of the
+    flags in each text of `apart` one may be given. An expected failure becomes its message and exit code, Ctrl-C 130.
     """
 
     def decorate(body: Callable[..., Shown]) -> Ours:
@@ -88,6 +89,7 @@ def command(
             overrides = {key: None if (value := given.pop(key)) is False else value for key in keys}
             show = Show(name or body.__name__, json=json, working_on=working_on, at_once=at_once)
             with told(show, typed):
+                _demand_apart(apart, spoken)
                 _demand_own_dry_run(ctx)
                 work = _open(ctx, overrides, typed)
                 show.redact = work.runner.redact
@@ -130,6 +132,15 @@ def _demand_own_dry_run(ctx: Context) -> None:
 
     if ctx.config.run.dry:
         raise UsageError("--dry is Invoke's own flag, and our tasks know no such", run=f"{SAME_COMMAND} --dry-run")
+
+
+def _demand_apart(apart: Iterable[str], spoken: Mapping[str, Any]) -> None:
+    """Raises UsageError where two flags of one word of `apart` were given, of which one would be passed over."""
+    from scripts.core.errors import UsageError
+
+    for words in apart:
+        if (both := [f"--{_flag(each)}" for each in words.split() if each in spoken])[1:]:
+            raise UsageError(f"{' and '.join(both)} exclude each other", run=f"leave out {both[0]}")
 
 
 def demand_parsed(tasks: Collection) -> None:

@@ -82,6 +82,7 @@ def _named(words: list[str]) -> bool:
     example="--json",
     keys=REGISTRY,
     working_on="reading the published chart back",
+    apart=("reference registry",),
     positional=("reference",) if _named(sys.argv) else (),
     reference="oci://host/path/chart[:VERSION|@DIGEST], to look at that (default: compare dist/ with the registry).",
     require="What has to be there and pass: signature, e2e, provenance, sbom, rebuild, ...; repeatable, or with commas",
@@ -177,6 +178,7 @@ def version_bump(
 @command(
     example="--dry-run --allow-dirty",
     keys=(*REGISTRY, "signing_key"),
+    apart=("all_ changed",),
     signing_key="Sign with this: a file, env://NAME, a KMS reference, or keyless (default: [tool.gati] signing_key).",
     bump="First raise this part of the version, and commit: major, minor, patch or prerelease.",
     pre="Raise it to a candidate called so: with rc, minor of 1.3.2 is 1.4.0-rc.1.",

@@ -45,6 +45,9 @@ class Order:
             raise ConfigError(
                 f"there is no operation {self.verb!r}", expected=", ".join(VERBS), run="invoke --help rollout"
             )
+        odd = {"values": self.values, "undo": self.undo} if self.verb == "rollback" else {"revision": self.revision}
+        if given := [f"--{flag}" for flag, value in odd.items() if value]:
+            raise ConfigError(f"{self.verb} goes without {' and '.join(given)}", run=f"leave out {given[0]}")
         if missing := [file for file in self.values if not file.is_file()]:
             raise ConfigError(f"no values file at {missing[0]}", run="correct --values")
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.parser.context import ParserContext
 from invoke.program import Program
 from invoke.tasks import Task
@@ -75,3 +77,23 @@ def test_what_is_no_typo_leads_to_the_help(namespace: Collection) -> None:
     at = next(one for one in contexts if one.name == "rollout")
     message = "'rollout' did not receive required positional arguments: 'verb'"
     assert advice(message, at, Program().initial_context, contexts) == "invoke --help rollout"
+
+
+@pytest.mark.parametrize(
+    ("task", "flags"),
+    [
+        ("judge", "json markdown"),
+        ("diff", "json html"),
+        *((task, "all_ changed") for task in ("lint", "template", "kubeconform-check", "release")),
+        ("verify", "reference registry"),
+        ("e2e", "kubernetes kube_context"),
+        ("e2e", "selfcheck scenario"),
+    ],
+)
+def test_flags_that_cannot_be_meant_together_are_refused(namespace: Collection, task: str, flags: str) -> None:
+    body = namespace[task].body
+    given = {each.name: each.default for each in list(inspect.signature(body).parameters.values())[1:]}
+    one, other = (flag.rstrip("_").replace("_", "-") for flag in flags.split())
+    with pytest.raises(Exit, match=f"--{one} and --{other} exclude each other") as refused:
+        body(Context(), **given | dict.fromkeys(flags.split(), "x"))
+    assert refused.value.code == 2

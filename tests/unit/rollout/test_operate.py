@@ -63,7 +63,15 @@ def test_what_helm_would_refuse_is_refused_before_a_cluster_is_asked(
 
 
 @pytest.mark.parametrize(
-    "order", [{"verb": "remove"}, {"verb": "install", "values": (Path("/nowhere.yaml"),)}], ids=str
+    "order",
+    [
+        {"verb": "remove"},
+        {"verb": "install", "values": (Path("/nowhere.yaml"),)},
+        {"verb": "upgrade", "revision": 3},
+        {"verb": "rollback", "undo": True},
+        {"verb": "rollback", "values": (Path(__file__),)},
+    ],
+    ids=str,
 )
 def test_what_cannot_be_done_is_refused_at_once(order: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
