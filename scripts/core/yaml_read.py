@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 import re
 from typing import Any
@@ -53,7 +54,16 @@ def loader() -> Any:
     """The loader class for those who need more than one document, nodes, or rules of their own."""
     import yaml
 
-    made: Any = type("HelmLoader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {"yaml_implicit_resolvers": {}})
+    base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    def construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:
+        found = base.construct_mapping(loader, node, deep)
+        if {*map(type, found)} <= {str}:
+            return found
+        return {key if isinstance(key, str) else json.dumps(key): value for key, value in found.items()}
+
+    members = {"yaml_implicit_resolvers": {}, "construct_mapping": construct_mapping}  # y, as a key, is "true"
+    made: Any = type("HelmLoader", (base,), members)
     for kind, (pattern, first) in _SCALARS.items():
         made.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})\\Z"), list(first))
     made.add_constructor("tag:yaml.org,2002:bool", lambda _, node: str(node.value).lower() in _TRUE)

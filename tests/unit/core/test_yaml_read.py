@@ -72,11 +72,13 @@ PLAIN = (
 def test_plain_scalars_are_what_helm_takes_them_for(work: Workspace, tmp_path: Path) -> None:
     (tmp_path / "templates").mkdir()
     (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: plain\nversion: 0.1.0\n")
-    (tmp_path / "templates" / "all.yaml").write_text("all: {{ .Values.all | toJson }}")
-    (tmp_path / "values.yaml").write_text("all:\n" + "".join(f"- {text}\n" for text in PLAIN))
+    (tmp_path / "templates" / "all.yaml").write_text("all: {{ list .Values.all .Values.keys | toJson }}")
+    keys = "keys: {y: 1, 017: 2, 1.50: 3, off: {no: 4}}\n"  # and texts are what keys become
+    (tmp_path / "values.yaml").write_text("all:\n" + "".join(f"- {text}\n" for text in PLAIN) + keys)
     rendered = work.helm.template(tmp_path, release="plain", namespace="plain")
-    taken = json.loads(rendered[rendered.index("[") :])
+    taken, named = json.loads(rendered[rendered.index("[") :])
     ours = load((tmp_path / "values.yaml").read_text())["all"]
+    assert load(keys)["keys"] == named
     told = {
         text: (value, theirs)
         for text, value, theirs in zip(PLAIN, ours, taken, strict=True)
