@@ -170,10 +170,10 @@ def _plain(selector: dict[str, Any]) -> None:
     """A label that may have one value stands among those that are simply named."""
     labels = selector.setdefault("matchLabels", {})
     for one in _dicts(selector.get("matchExpressions")):
-        key, values = str(one.get("key")), one.get("values")
-        single = one.get("operator") == "In" and isinstance(values, list) and len(values) == 1
-        if single and isinstance(labels, dict) and labels.get(key, values[0]) == values[0]:
-            labels[key] = values[0]
+        key, values = str(one.get("key")), one.get("values") if one.get("operator") == "In" else None
+        if isinstance(values, list) and len(values) == 1 and isinstance(labels, dict):
+            if labels.setdefault(key, values[0]) != values[0]:
+                continue  # it matches nothing
             selector["matchExpressions"] = [other for other in selector["matchExpressions"] if other != one]
     for key in ("matchLabels", "matchExpressions"):
         if not selector.get(key):

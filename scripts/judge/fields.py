@@ -83,7 +83,7 @@ def judge_field(kind: str, change: FieldChange, *, bears: bool = False) -> tuple
         return _label(kind, change, *key)
     if re.search(rf"{_C}\.image$", change.path) and isinstance(change.old, str) and isinstance(change.new, str):
         return judge_image(change.old, change.new)
-    if re.search(r"\.\w*[iI]mage$", change.path) and is_tagged(change.old) and is_tagged(change.new):
+    if re.search(r"\.\w*[iI]mage(Name)?$", change.path) and is_tagged(change.old) and is_tagged(change.new):
         return judge_image(change.old, change.new)  # of what an operator runs
     if given := _handed_on(change):
         return given

@@ -212,6 +212,6 @@ def _dependency(old: Side, new: Side, was: Mapping[str, Any], now: Mapping[str, 
         one, other = was.get(key), now.get(key)
         if one == other:
             continue
-        if key == "condition" and not one:
+        if key in ("condition", "tags") and not one:
             level, meaning = "minor", "it can be switched off"
         yield Reason(level, f"{about}.{key}", one, other, meaning)

@@ -324,15 +324,15 @@ def added_policy_closes(policy: Document, before: Manifests) -> bool:
 
 
 def selects_none(document: Document, manifests: Manifests) -> bool:
-    """Whether a policy or a budget is about no pod that the chart makes, or a monitor about no Service of it."""
-    spec, monitor = document.data.get("spec") or {}, document.kind == "ServiceMonitor"
+    """Whether a policy, a budget or a monitor is about no pod that the chart makes, or about no Service of it."""
+    spec, monitor = document.data.get("spec") or {}, document.kind.endswith("Monitor")
     selector = spec.get("podSelector" if document.kind == "NetworkPolicy" else "selector") or {}
     if selector.get("matchExpressions"):
         return False
     labels = selector.get("matchLabels") or {}
     near = [one for one in manifests if monitor or one.namespace == document.namespace]
     sides = [one.data if one.kind == "Service" else None for one in near]
-    sides = sides if monitor else [pod_template(one.kind, one.data) for one in near]
+    sides = sides if document.kind == "ServiceMonitor" else [pod_template(one.kind, one.data) for one in near]
     found = [(side.get("metadata") or {}).get("labels") or {} for side in sides if side is not None]
     return not any(labels.items() <= one.items() for one in found)
 

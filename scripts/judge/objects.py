@@ -32,7 +32,7 @@ _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", 
 _HEADLESS_NAMES = frozenset({"PodDisruptionBudget", "NetworkPolicy", "HorizontalPodAutoscaler", "Job"})
 _ALIKE = 0.6  # share of equal lines from which two objects of one kind are one that was renamed
 _AMOUNT = re.compile(r"\.sizeLimit$")
-_FINDING = ("PodDisruptionBudget", "ServiceMonitor")
+_FINDING = ("PodDisruptionBudget", "ServiceMonitor", "PodMonitor")
 _HASHED = re.compile(r"-[0-9a-f]{7,64}$")
 
 _GONE: Mapping[str, str] = {

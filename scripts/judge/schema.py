@@ -17,10 +17,12 @@ Path = tuple[str, ...]
 _ALL = frozenset({"null", "boolean", "object", "array", "number", "integer", "string"})
 _NOTES = frozenset(
     {"$schema", "$id", "id", "$comment", "title", "description", "default", "examples", "example", "deprecated"}
-    | {"readOnly", "writeOnly", "definitions", "$defs", "$anchor", "externalDocs", "x-kubernetes-list-type"}
-    | {"x-kubernetes-list-map-keys", "x-kubernetes-map-type", "nullable", "x-kubernetes-int-or-string"}
+    | {"readOnly", "writeOnly", "definitions", "$defs", "$anchor", "externalDocs"}
+    | {"x-kubernetes-map-type", "nullable", "x-kubernetes-int-or-string"}
 )
-_FREE: Mapping[str, tuple[Any, ...]] = {"pattern": ("", ".*", "^.*$"), "unevaluatedProperties": (True, {})}
+_FREE: Mapping[str, tuple[Any, ...]] = {
+    "pattern": ("", ".*", "^.*$"), "unevaluatedProperties": (True, {}), "x-kubernetes-list-type": ("atomic",),
+}  # fmt: skip
 """What refuses nothing, as if it were not there."""
 NEVER: Schema = {"not": {}}
 """The schema that takes nothing."""
@@ -41,6 +43,7 @@ _OPAQUE: tuple[str, ...] = (
 )
 _OPAQUE += ("unevaluatedProperties", "unevaluatedItems", "dependentSchemas", "$ref", "allOf", "contentEncoding")
 _OPAQUE += ("contentMediaType", "x-kubernetes-validations")
+_OPAQUE += ("x-kubernetes-list-type", "x-kubernetes-list-map-keys")
 _MOST = 200  # depth of schemas inside schemas
 
 
@@ -135,7 +138,9 @@ class Inlined:
         return read
 
     def _custom(self, schema: Schema, read: dict[str, Any]) -> None:
-        """What OpenAPI and Kubernetes have beside JSON schema."""
+        """What OpenAPI and Kubernetes have beside JSON schema; and without `if` nothing follows."""
+        for word in ("then", "else") if "if" not in read else ():
+            read.pop(word, None)
         if schema.get("x-kubernetes-int-or-string"):
             read["type"] = ["integer", "string"]
         if schema.get("nullable") and "type" in read:

@@ -176,7 +176,8 @@ def _renamed(new: Side, reads: _Reads, was: Path, now: Path, old: Any, value: An
 def _removed(new: Side, reads: _Reads, path: Path, value: Any) -> Reason:
     about = f"values {key_text(path)}"
     if _accepted(new, reads, path):
-        return Reason("minor", about, value, None, "has no default any more; it can still be set")
+        level: Level = "minor" if value is not None else "patch"  # null is what it has now, too
+        return Reason(level, about, value, None, "has no default any more; it can still be set")
     if _refused(new, path):
         return Reason("major", about, value, None, "a values file that sets it is refused: take it out there")
     return Reason("major", about, value, None, "a values file that sets it has no effect any more")

@@ -32,6 +32,11 @@ def definition(spec: dict[str, Any]) -> Document:
             "fields that are not named any more are dropped from objects that have them",
         ),
         ({"type": "string"}, {"type": "string", "maxLength": 5}, "objects with what was taken before may be refused"),
+        (
+            {"type": "array", "x-kubernetes-list-type": "atomic"},
+            {"type": "array", "x-kubernetes-list-type": "set"},
+            "objects with what was taken before may be refused",
+        ),
     ],
 )
 def test_what_objects_may_say_no_longer(old: dict[str, Any], new: dict[str, Any], meaning: str) -> None:

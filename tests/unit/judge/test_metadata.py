@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from scripts.judge.metadata import judge_metadata
@@ -11,4 +13,21 @@ from scripts.judge.side import Side
 @pytest.mark.parametrize(("old", "new", "level"), [("v1", "v2", "patch"), ("v2", "v1", "minor")])
 def test_the_form_of_the_chart_is_nothing_that_an_installation_notices(old: str, new: str, level: str) -> None:
     before, after = (Side({"name": "x", "version": "1.0.0", "apiVersion": form}, {}) for form in (old, new))
+    assert [reason.level for reason in judge_metadata(before, after)] == [level]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "level"),
+    [
+        ({}, {"tags": ["a"]}, "minor"),  # nobody could switch it by them
+        ({"tags": ["a"]}, {"tags": ["b"]}, "major"),
+        ({}, {"condition": "s.on"}, "minor"),
+        ({"condition": "s.on"}, {}, "major"),
+    ],
+)
+def test_another_switch_of_a_dependency(old: dict[str, Any], new: dict[str, Any], level: str) -> None:
+    before, after = (
+        Side({"name": "x", "version": "1.0.0", "dependencies": [{"name": "s", "version": "1.0.0", **one}]}, {})
+        for one in (old, new)
+    )
     assert [reason.level for reason in judge_metadata(before, after)] == [level]

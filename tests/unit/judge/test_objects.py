@@ -65,6 +65,9 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "PriorityClass": ("scheduling.k8s.io/v1", {"value": 5}),
     "ServiceAccount": ("v1", {}),
+    "ResourceClaimTemplate": ("resource.k8s.io/v1", {}),
+    "PodMonitor": ("monitoring.coreos.com/v1", {}),
+    "Cluster": ("postgresql.cnpg.io/v1", {}),
 }
 
 
@@ -352,6 +355,8 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
         ("StatefulSet", "{}", "{spec: {ordinals: {start: 1}}}", "major"),
         ("DaemonSet", "{spec: {updateStrategy: {rollingUpdate: {maxUnavailable: 2}}}}",
          "{spec: {updateStrategy: {rollingUpdate: {maxUnavailable: 3}}}}", "minor"),
+        ("ResourceClaimTemplate", "{}", "{spec: {spec: {devices: {requests: [{name: a}]}}}}", "major"),
+        ("Cluster", "{spec: {imageName: 'a/b:1.0.0'}}", "{spec: {imageName: 'a/b:2.0.0'}}", "major"),
         ("Deployment", "{}", "{spec: {paused: true}}", "major"),
         ("Deployment", "{}", "{spec: {selector: {matchLabels: null, matchExpressions: [" + _IN_B + "]}}}", "major"),
         ("Deployment", "{spec: {replicas: 2}}",
@@ -418,7 +423,7 @@ def test_a_backend_by_the_name_of_its_port_or_its_number() -> None:
     assert judge([make("Service"), ingress(named)], [make("Service"), ingress(other)])[0].level == "minor"
 
 
-@pytest.mark.parametrize("kind", ["PodDisruptionBudget", "ServiceMonitor"])
+@pytest.mark.parametrize("kind", ["PodDisruptionBudget", "ServiceMonitor", "PodMonitor"])
 def test_what_finds_nothing_any_more(kind: str) -> None:
     others = [make("Deployment"), make("Service", labels={"a": "b"})]
     old, new = (make(kind, changes=f"{{spec: {{selector: {{matchLabels: {{a: {label}}}}}}}}}") for label in "bc")

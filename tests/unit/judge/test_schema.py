@@ -27,6 +27,7 @@ SAME = [
     ({"enum": ["a", 1]}, {"oneOf": [{"const": "a", "title": "words"}, {"const": 1}]}),
     ({"enum": ["a", "b", "c"]}, {"anyOf": [{"enum": ["a", "b"]}, {"enum": ["b", "c"]}]}),
     (True, {}),
+    ({"type": "string"}, {"type": "string", "then": {"maxLength": 3}, "else": False}),
     ({"type": "object", "required": ["a", "b"]}, {"type": "object", "required": ["b", "a"]}),
     ({"type": "boolean"}, {"enum": [True, False]}),
 ]

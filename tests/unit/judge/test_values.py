@@ -119,3 +119,11 @@ def test_a_default_that_went_from_a_map(template: str, level: str) -> None:
 def test_a_schema_that_stands_elsewhere_as_a_whole() -> None:
     before, after = (side("1.2.0", {}, {"$ref": f"https://{host}/schema.json"}) for host in ("one", "other"))
     assert [(one.level, one.about) for one in judge_values(before, after)] == [("minor", "schema $ref")]
+
+
+def test_a_default_of_null_that_went() -> None:
+    template = {"a": "{{ .Values.port | default 80 }}"}
+    sides = [
+        Side({"name": "x", "version": "1.2.0"}, {"values.yaml": one}, None, template) for one in ({"port": None}, {})
+    ]
+    assert [reason.level for reason in judge_values(*sides)] == ["patch"]
