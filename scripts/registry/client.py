@@ -173,10 +173,9 @@ class Client:
         )
         if answer is None:
             raise RegistryError(f"{reference}: its layer {digest} is not in the registry", found="BLOB_UNKNOWN")
-        if sha256(answer.body) != digest:
-            raise RegistryError(
-                f"{reference}: its layer is damaged in the registry", expected=digest, found=sha256(answer.body)
-            )
+        expected, found = f"{digest}, {size} bytes", f"{sha256(answer.body)}, {len(answer.body)} bytes"
+        if found != expected:
+            raise RegistryError(f"{reference}: its layer is damaged in the registry", expected=expected, found=found)
         return answer.body
 
     def layer(self, reference: Reference, found: Found, *, patience: float = 0) -> tuple[str, int]:

@@ -180,13 +180,12 @@ def _chart(
 
 def _layers(subject: _Subject) -> Check:
     """Whether the manifest's config says of the chart what the archive says itself."""
-    manifest = json_read.load(subject.chart.content)
     told = f"sha256 {subject.package.sha256}, {subject.package.size} bytes"
-    config = manifest.get("config", {})
-    if config.get("mediaType") != CONFIG_TYPE:
-        return Check("layers", FAILED, f"the config is {config.get('mediaType')}, not {CONFIG_TYPE}")
     told_by, _ = chart_metadata(subject.archive, subject.package.path.name)
     try:
+        config = json_read.load(subject.chart.content)["config"]
+        if config["mediaType"] != CONFIG_TYPE:
+            return Check("layers", FAILED, f"the config is {config['mediaType']}, not {CONFIG_TYPE}")
         content = subject.client.blob(subject.reference, str(config["digest"]), int(config["size"]))
         differs = json_read.load(content) != json_read.load(pushed_config(told_by))
     except (RegistryError, *MALFORMED) as error:

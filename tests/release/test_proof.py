@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -204,6 +205,26 @@ def test_a_statement_about_another_digest_fails(shelf: Shelf) -> None:
     assert "another digest: sha256:111" in shelf.detail("provenance")
     with pytest.raises(FindingsError, match="not what it should be: provenance, e2e"):
         shelf.prove().demand()
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        *(("config", value, "cannot be read") for value in (None, [], "x")),
+        ("config/size", "x", "cannot be read"),
+        ("layers/0/size", 1, "damaged"),
+    ],
+)
+def test_a_manifest_of_another_form_is_told(shelf: Shelf, place: str, value: Any, told: str) -> None:
+    with shelf.client() as client:
+        content = changed(**{place: value})(shelf.subject(client).content)
+        digest = f"sha256:{sha256(content)}"
+        client.put_manifest(shelf.reference.repository, digest, content)
+    try:
+        found = "\n".join(one.detail for one in shelf.prove(None, digest).checks if one.state == "failed")
+    except RegistryError as error:
+        found = error.message
+    assert told in found
 
 
 def test_a_tampered_bill_fails(shelf: Shelf) -> None:
