@@ -20,6 +20,7 @@ from scripts.core.paths import shown
 from scripts.core.semver import parse
 from scripts.judge.diff import Diff, diff_charts
 from scripts.judge.exceptions import read_exceptions
+from scripts.judge.metadata import lasting
 from scripts.judge.renders import render_both
 from scripts.judge.side import read_side
 from scripts.judge.verdict import Verdict, make_verdict
@@ -133,13 +134,15 @@ def demand_raised(work: Workspace, against: str) -> None:
 
 
 def differing_files(old: Chart, new: Chart, helm: Helm) -> tuple[str, ...]:
-    """The packed files that differ, one line a file; Chart.yaml is not among them where only the version differs."""
+    """The packed files that differ, one line a file; Chart.yaml is not among them where only the version differs, and
+    what is raised with it."""
     try:
         with workers(helm.runner) as pool:
             lines = changed_files(*pool.map(lambda chart: pack(helm, chart.path, EPOCH), (old, new)))
     except ChartError as error:
         return (f"files that cannot be packed: {error.message}",)
-    same = [{key: value for key, value in chart.metadata.items() if key != "version"} for chart in (old, new)]
+    told = [{key: lasting(value) for key, value in chart.metadata.items() if key != "version"} for chart in (old, new)]
+    same = [{key: value for key, value in side.items() if value is not None} for side in told]
     return tuple(
         line
         for line in lines

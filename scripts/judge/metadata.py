@@ -35,13 +35,13 @@ def judge_metadata(old: Side, new: Side, known: Sequence[str] = ()) -> Iterator[
         yield Reason("minor", "Chart.yaml deprecated", was.get("deprecated"), now.get("deprecated"), meaning)
     yield from _dependencies(old, new)
     for key in _SAID:
-        if _lasting(was.get(key)) != _lasting(now.get(key)):
+        if lasting(was.get(key)) != lasting(now.get(key)):
             yield Reason(
                 "patch", f"Chart.yaml {key}", _brief(was.get(key)), _brief(now.get(key)), "says something else"
             )
 
 
-def _lasting(value: Any) -> Any:
+def lasting(value: Any) -> Any:
     """Annotations without those that a raise of the version writes anew."""
     if not isinstance(value, Mapping):
         return value

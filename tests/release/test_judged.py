@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.core.errors import FindingsError
+from scripts.core.errors import FindingsError, PartError
 from scripts.release.judging import AUTO, judged_bump
 from tests.release.conftest import Project
 
@@ -49,6 +49,12 @@ def test_the_judge_chooses_the_part_and_refuses_a_lesser_one(project: Project) -
         judged_bump(project.work, part="patch")
     assert judged_bump(project.work, part=AUTO).new == "2.0.0"
     assert judged_bump(project.work, version="3.0.0").new == "3.0.0"
+
+
+def test_an_entry_about_nothing_that_changed_raises_no_version(project: Project) -> None:
+    project.release(tag=True)
+    with pytest.raises(PartError, match=r"nothing of demo differs from 1\.2\.0"):
+        judged_bump(project.work, part=AUTO)
 
 
 def test_the_first_version_has_nothing_to_be_judged_from(project: Project) -> None:

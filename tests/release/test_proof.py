@@ -210,7 +210,7 @@ def test_a_statement_about_another_digest_fails(shelf: Shelf) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "told"),
     [
-        *(("config", value, "cannot be read") for value in (None, [], "x")),
+        *(("config", value, "cannot be read") for value in (None, list[str](), "x")),
         ("config/size", "x", "cannot be read"),
         ("layers/0/size", 1, "damaged"),
     ],
