@@ -80,7 +80,7 @@ _WORDS = (
 )  # fmt: skip
 _ACTION = re.compile(r"(\{\{.*?\}\})")
 _TEXT = re.compile(r'"[^"]*"')
-_TOLD = re.compile(r'fail (\(printf )?"[^"]*"')  # to a person
+_TOLD = re.compile(r'(fail (\(printf (\(print )?)?|^\s+)"[^"]*"')  # to a person
 
 
 def of_chart(chart: Path) -> list[Mutant]:
