@@ -24,8 +24,9 @@ _SAID = {"$schema", "title", "description", "definitions"}
 _KNOWN = _SAID | {
     *("$ref", "type", "enum", "const", "examples", "anyOf"),
     *("properties", "required", "additionalProperties", "patternProperties", "contentMediaType"),
+    *("minProperties", "maxProperties"),
     *("items", "minItems", "maxItems", "uniqueItems"),
-    *("pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum"),
+    *("pattern", "format", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum"),
 }
 
 
@@ -100,6 +101,8 @@ def of(schema: Schema) -> st.SearchStrategy[Any]:
 
 
 def _string(schema: Schema) -> st.SearchStrategy[str]:
+    if "format" in schema:
+        return st.ip_addresses(v=int(schema["format"].removeprefix("ipv"))).map(str)
     shortest, longest = schema.get("minLength", 0), schema.get("maxLength", 300)
     if "pattern" not in schema:
         return st.text(_TYPED, min_size=shortest, max_size=min(longest, 40))
@@ -136,10 +139,12 @@ def _object(schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
         required = set(schema.get("required", ()))
         known = {key: of(child) for key, child in schema["properties"].items()}
         known = {key: child for key, child in known.items() if key in required or not child.is_empty}
-        return st.fixed_dictionaries(
+        drawn = st.fixed_dictionaries(
             {key: known[key] for key in known if key in required},
             optional={key: known[key] for key in known if key not in required},
         )
+        least, most = schema.get("minProperties", 0), schema.get("maxProperties", len(known))
+        return drawn.filter(lambda found: least <= len(found) <= most)
     return st.dictionaries(of({"type": "string"}), of(schema["additionalProperties"]), max_size=3)
 
 

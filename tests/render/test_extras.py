@@ -186,6 +186,15 @@ class TestExtraObjects:
         text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Values.ingress.name }}-more\n"
         assert render({"extraObjects": [text]}).one("ConfigMap", f"{INGRESS}-more")
 
+    def test_text_may_hold_comments_and_line_ends_of_any_system(self) -> None:
+        parts = [
+            f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x{n}\ndata:\n  a: |\n    # kept" for n in range(2)
+        ]
+        text = "# ours\n---\n" + "\n--- # the second\n".join(parts)
+        for written in (text, text.replace("\n", "\r\n")):
+            docs = render({"extraObjects": [written]})
+            assert [docs.one("ConfigMap", f"x{n}")["data"] for n in range(2)] == [{"a": "# kept"}] * 2
+
     def test_several_stay_apart(self) -> None:
         extras = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"x{n}"}} for n in range(3)]
         docs = render({"extraObjects": extras})

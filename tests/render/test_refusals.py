@@ -17,7 +17,7 @@ SCRATCH = {"name": "tmp", "emptyDir": {}}
 
 # (values, the keys that the message names, options of the render)
 DISK = {"name": "twice", "emptyDir": {}}
-MOUNT = {"name": "twice", "mountPath": "/twice"}
+MOUNT = {"name": "tmp", "mountPath": "/twice"}
 VARIABLE = {"name": "TWICE", "value": "x"}
 SIDECAR: dict[str, Any] = {"name": "side", "image": "x:1"}
 CRON = {"type": "cron", "metadata": {"timezone": "UTC"}}
@@ -174,7 +174,7 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ),
     ({"ingress": {"extraVolumes": [SCRATCH]}}, ("ingress.extraVolumes", "tmp"), {}),
     (
-        {"routeManager": {"extraVolumeMounts": [{"name": "more", "mountPath": "/etc/gati/routes/"}]}},
+        {"routeManager": {"extraVolumeMounts": [{"name": "routes", "mountPath": "/etc/gati/routes/"}]}},
         ("routeManager.extraVolumeMounts", "/etc/gati/routes"),
         {},
     ),
@@ -183,7 +183,38 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         ("securityContext.appArmorProfile", "1.30"),
         {"kube_version": "1.29.0"},
     ),
+    (
+        {"ingress": {"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}},
+        ("ingress.lifecycle.preStop.sleep", "1.30"),
+        {"kube_version": "1.29.0"},
+    ),
+    (
+        {"routeManager": {"initContainers": [{**SIDECAR, "restartPolicy": "Always"}]}},
+        ("routeManager.initContainers side.restartPolicy", "1.29"),
+        {"kube_version": "1.28.0"},
+    ),
+    (
+        {"ingress": {"extraEnv": [{"name": "A", "valueFrom": {"fileKeyRef": {"key": "a"}}}]}},
+        ("ingress.extraEnv's fileKeyRef", "1.35"),
+        {"kube_version": "1.34.0"},
+    ),
     ({"extraObjects": ["just words"]}, ("extraObjects",), {}),
+    (
+        {
+            "externalIngress": {
+                "enabled": True,
+                "className": "alb",
+                "annotations": {"kubernetes.io/ingress.class": "nginx"},
+            }
+        },
+        ("externalIngress.className", "kubernetes.io/ingress.class"),
+        {},
+    ),
+    (
+        {"externalIngress": {"enabled": True, "hosts": [{"host": "a.b", "paths": [{"path": "/a//b"}]}]}},
+        ("externalIngress.hosts", "/a//b"),
+        {},
+    ),
     ({"extraObjects": [{"kind": "ConfigMap", "metadata": {"name": "x"}}]}, ("extraObjects", "apiVersion"), {}),
     ({"keda": {"enabled": True, "renderMode": "fail"}}, ("keda.enabled", "keda.renderMode", "ScaledObject"), {}),
     (
@@ -292,6 +323,26 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ),
     ({"ingress": {"extraEnv": [{"name": "NONE", "valueFrom": {}}]}}, ("ingress.extraEnv", "NONE")),
     (
+        {"ingress": {"extraContainers": [{**SIDECAR, "livenessProbe": {"periodSeconds": 5}}]}},
+        ("ingress.extraContainers side.livenessProbe names nothing to do",),
+    ),
+    (
+        {"ingress": {"lifecycle": {"preStop": {"httpGet": {"port": "admin"}}}}},
+        ('ingress.lifecycle.preStop.httpGet.port is "admin"',),
+    ),
+    (
+        {"ingress": {"extraContainers": [{**SIDECAR, "resources": {"requests": {"cpu": 2}, "limits": {"cpu": 1}}}]}},
+        ("ingress.extraContainers side.resources.requests.cpu is 2", "limits.cpu 1"),
+    ),
+    ({"networking": {"ipFamilies": ["IPv4", "IPv6"]}}, ('networking.ipFamilyPolicy is ""', "networking.ipFamilies")),
+    (
+        {
+            "tls": {"enabled": True, "secretName": "one", "certManager": {"enabled": True, "issuerRef": {"name": "i"}}},
+            "routeManager": {"tls": {"enabled": True, "secretName": "one", "certManager": {"enabled": True}}},
+        },
+        ("tls.secretName", "routeManager.tls.secretName", "one"),
+    ),
+    (
         {"routeManager": {"extraContainers": [{**SIDECAR, "securityContext": {"privileged": True}}]}},
         ("routeManager.extraContainers side", "allowPrivilegeEscalation"),
     ),
@@ -369,7 +420,7 @@ def test_every_refusal_has_a_case() -> None:
             "multiZone": {"enabled": True},
         },
         {"networking": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]}},
-        {"networking": {"ipFamilies": ["IPv6", "IPv4"]}},
+        {"networking": {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"]}},
         {"pdb": {"enabled": False, "maxUnavailable": 1}},
         {"ingress": {"service": {"type": "NodePort", "nodePort": 30080}}, "tls": {"nodePort": 30080}},
         {"ingress": {"initContainers": [{**SIDECAR, "ports": [{"containerPort": 8080}]}]}},
@@ -388,6 +439,15 @@ def test_every_refusal_has_a_case() -> None:
         },
         {"keda": {"enabled": True, "extraTriggers": [{**CRON, "name": "demand"}, CRON, CRON]}},
         {"tls": {"certManager": {"duration": "1h"}}},
+        {"podSecurityContext": {"appArmorProfile": {"type": ""}}},
+        {
+            "externalIngress": {
+                "enabled": True,
+                "className": "alb",
+                "annotations": {"kubernetes.io/ingress.class": "alb"},
+                "hosts": [{"host": "a.b", "paths": [{"path": "/(a//)?", "pathType": "ImplementationSpecific"}]}],
+            }
+        },
         {"prometheusOperator": {"serviceMonitor": {"enabled": True, "interval": "60s", "scrapeTimeout": "1m"}}},
         {"tolerations": [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}]},
         {"ingress": {"resources": {"requests": {"example.com/gpu": "1"}, "limits": {"example.com/gpu": 1}}}},

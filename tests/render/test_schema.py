@@ -49,7 +49,8 @@ def test_defaults_and_environments_satisfy_it() -> None:
 
 
 PASSED_THROUGH = {"resources", "podSecurityContext", "securityContext"}  # Kubernetes knows more keys than it needs
-CLOSED = [path for path in maps() if path != ("global",)]  # open on purpose: see TestParentChart
+# One place of each; `global` is open on purpose: see TestParentChart.
+CLOSED = list({id(schema_at(path)): path for path in maps() if path != ("global",)}.values())
 
 
 @pytest.mark.parametrize("path", CLOSED, ids=lambda path: ".".join(path) or "top")
@@ -146,6 +147,81 @@ def test_a_port_is_a_port(path: str, value: Any) -> None:
 def test_a_value_out_of_range_is_refused_and_named(path: str, value: Any) -> None:
     message = render_error(nested(tuple(path.split(".")), value))
     assert path.split(".")[-1] in message
+
+
+# What the API server refuses of the objects that a user gives in full.
+OF_KUBERNETES: list[tuple[str, Any]] = [
+    ("podSecurityContext.seLinuxChangePolicy", "Sometimes"),
+    ("podSecurityContext.sysctls", [{"name": "net ipv4", "value": "1"}]),
+    ("securityContext.procMount", "Unmasked"),
+    ("ingress.service.loadBalancerClass", "a/b/c"),
+    ("ingress.service.loadBalancerSourceRanges", [":::/8"]),
+    ("ingress.config", {"..": "x"}),
+    ("ingress.config", {"..data": "x"}),
+    ("tls.caBundle.key", ".."),
+    ("ingress.dnsConfig.nameservers", ["dns.example.com"]),
+    ("ingress.dnsConfig.nameservers", ["10.0.0.1"] * 4),
+    ("ingress.dnsConfig.searches", ["Example.com"]),
+    ("ingress.hostAliases", [{"ip": "10.0.0.1", "hostnames": ["*.example.com"]}]),
+    ("ingress.hostAliases", [{"ip": ":::"}]),
+    ("externalIngress.hosts", [{"host": "10.0.0.1"}]),
+    ("ingress.extraVolumes", [{"name": "two", "emptyDir": {}, "configMap": {"name": "a"}}]),
+    ("ingress.extraEnvFrom", [{}]),
+    ("ingress.extraEnvFrom", [{"secretRef": {}}]),
+    ("ingress.extraEnv", [{"name": "A", "valueFrom": {"fieldRef": {}, "secretKeyRef": {}}}]),
+    ("ingress.extraContainers", [{"name": "a", "image": "b", "ports": [{"containerPort": "9"}]}]),
+    ("ingress.extraContainers", [{"name": "a", "image": "b", "imagePullPolicy": "always"}]),
+    ("ingress.extraContainers", [{"name": "a", "image": "b", "resources": {"limits": {"cpu": "lots"}}}]),
+    ("ingress.initContainers", [{"name": "a", "image": "b", "securityContext": {"runAsRoot": True}}]),
+    ("ingress.livenessProbe.custom", {"httpGet": {"path": "/"}}),
+    ("ingress.livenessProbe.custom", {"tcpSocket": {"port": 0}}),
+    ("ingress.livenessProbe.custom", {"sleep": {"seconds": 1}}),
+    ("ingress.lifecycle.preStop", {"grpc": {"port": 1}}),
+    ("ingress.lifecycle.preStop", {"httpGet": {"path": "/"}}),
+    ("routeManager.livenessProbe.custom", {"grpc": {"port": "grpc"}}),
+    ("ingress.livenessProbe.custom", {"tcpSocket": {"port": 1}, "periodSeconds": "10"}),
+    ("ingress.resources.requests", {"gpu": 1}),
+    ("ingress.resources", {"claims": [{"name": "gpu"}]}),
+    ("ingress.hpa.metrics", [{"type": "pods"}]),
+    (
+        "ingress.topologySpreadConstraints",
+        [{"maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "Maybe"}],
+    ),
+    ("prometheusOperator.serviceMonitor.relabelings", [{"source_labels": ["a"]}]),
+    ("prometheusOperator.serviceMonitor.metricRelabelings", [{"action": "rename"}]),
+    ("networkPolicy.ingress.from", [{}]),
+    ("networkPolicy.ingress.from", [{"podSelector": {}, "ipBlock": {"cidr": "10.0.0.0/8"}}]),
+    ("networkPolicy.ingress.from", [{"podSelector": {"app": "x"}}]),
+    ("networkPolicy.ingress.extraEgress", [{"ports": [{"port": 443, "protocol": "tcp"}]}]),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), OF_KUBERNETES, ids=str)
+def test_what_the_api_server_refuses_is_refused_at_its_place(path: str, value: Any) -> None:
+    place = path.split(".")
+    values = merged(DEFAULTS, nested(tuple(place), value))
+    errors = jsonschema.Draft7Validator(SCHEMA, format_checker=jsonschema.FormatChecker()).iter_errors(values)
+    assert [error for error in errors if list(error.absolute_path)[: len(place)] == place]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("ingress.strategy.rollingUpdate.maxSurge", "200%"),
+        ("ingress.service.loadBalancerClass", "service.k8s.aws/nlb"),
+        ("ingress.service.loadBalancerSourceRanges", ["1:2:3::4:5:6/64", "::/0", "10.0.0.0/8"]),
+        ("routeManager.routes", [{"upstream": "http://[1:2:3::4:5:6]:80"}]),
+        ("ingress.dnsConfig", {"nameservers": ["fd00::1"], "searches": [".", "svc.cluster.local."]}),
+        ("ingress.config", {".a": "x", "a..b": "x"}),
+        ("httpRoute.parentRefs", [{"name": "public.gateway", "sectionName": "a.b"}]),
+        ("networkPolicy.ingress.from", [{"podSelector": {}, "namespaceSelector": {}}]),
+        ("ingress.resources.limits", {"nvidia.com/gpu": 1, "hugepages-2Mi": "4Mi", "ephemeral-storage": "1Gi"}),
+        ("externalIngress.hosts", [{"host": "1.example"}, {"host": "gati"}, {"host": "*.4a.b2"}]),
+    ],
+    ids=str,
+)
+def test_what_it_takes_is_taken(path: str, value: Any) -> None:
+    jsonschema.validate(merged(DEFAULTS, nested(tuple(path.split(".")), value)), SCHEMA)
 
 
 class TestParentChart:

@@ -194,13 +194,14 @@ def test_no_route_leads_to_the_ingress_by_default() -> None:
     assert INGRESS not in route["upstream"]
 
 
-@pytest.mark.parametrize("roll", [True, False])
-def test_a_changed_route_rolls_the_pods_if_asked_to(roll: bool) -> None:
+@pytest.mark.parametrize(("own", "roll"), [("", True), ("", False), ("mine", True)])
+def test_a_changed_route_rolls_the_pods_that_read_it_if_asked_to(own: str, roll: bool) -> None:
     def template(path: str) -> Any:
-        values = {"routeManager": {"rollOnRoutes": roll, "routes": [{**ROUTE, "path": path}]}}
+        asked = {"rollOnRoutes": roll, "existingRoutesConfigMap": own}
+        values = {"routeManager": {**asked, "routes": [{**ROUTE, "path": path}]}}
         return render(values).one("Deployment", ROUTE_MANAGER)["spec"]["template"]
 
-    assert (template("/a") != template("/b")) == roll
+    assert (template("/a") != template("/b")) == (roll and not own)
 
 
 @pytest.mark.requirement("8.4")
