@@ -188,7 +188,7 @@ class TestExtraObjects:
 
     def test_text_may_hold_comments_and_line_ends_of_any_system(self) -> None:
         parts = [
-            f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x{n}\ndata:\n  a: |\n    # kept" for n in range(2)
+            f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x{n}\ndata:\n  a: |-\n    # kept" for n in range(2)
         ]
         text = "# ours\n---\n" + "\n--- # the second\n".join(parts)
         for written in (text, text.replace("\n", "\r\n")):
