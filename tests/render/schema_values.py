@@ -102,7 +102,7 @@ def of(schema: Schema) -> st.SearchStrategy[Any]:
 
 def _string(schema: Schema) -> st.SearchStrategy[str]:
     if "format" in schema:
-        return st.ip_addresses(v=int(schema["format"].removeprefix("ipv"))).map(str)
+        return st.ip_addresses(v=4 if schema["format"] == "ipv4" else 6).map(str)
     shortest, longest = schema.get("minLength", 0), schema.get("maxLength", 300)
     if "pattern" not in schema:
         return st.text(_TYPED, min_size=shortest, max_size=min(longest, 40))
