@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ _PATIENCE = 600.0  # seconds to wait for another run that fetches the same
 _OUTDATED_LOCK = re.compile(r"can't get a valid version|out of sync")
 # What it says of a repository that cannot be one: no folder, or an address of another kind.
 _NO_REPOSITORY = re.compile(r"directory .* not found|could not find protocol handler")
+_ARCHIVE = "{}-[v0-9]*.tgz"  # what helm calls the archive of a dependency
 _REWRITTEN = ("/Chart.yaml", "/Chart.lock")  # by helm, as it packs
 
 
@@ -74,7 +74,7 @@ def dependencies(chart: Chart) -> tuple[Dependency, ...]:
 def fetched_archives(chart: Chart) -> Iterator[Path]:
     """The archives in charts/ of dependencies that helm fetches, as far as they are there."""
     for one in dependencies(chart):
-        yield from (chart.path / "charts").glob(f"{one.name}-[v0-9]*.tgz") if one.repository else ()
+        yield from (chart.path / "charts").glob(_ARCHIVE.format(one.name)) if one.repository else ()
 
 
 def is_local(chart: Chart, folder: Path) -> bool:
@@ -155,16 +155,29 @@ def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -
         return bool(told)
 
 
-def fetched_anew(chart: Chart, helm: Helm, root: Path, into: Path) -> Path:
-    """The folder with what helm fetches for `chart`, in a copy of what names it below `into`, as if nothing were there.
+def fetched_anew(chart: Chart, helm: Helm, root: Path, into: Path, archives: Collection[Path]) -> Path:
+    """The folder below `into` with what helm fetches for the dependencies that these `archives` are of, by Chart.lock.
 
     What lies around the chart below `root` is linked. Raises ChartError with helm's words.
     """
-    copy = placed(root, chart.path, into)
-    for name in ("Chart.yaml", "Chart.lock", "requirements.yaml", "requirements.lock"):
-        if (chart.path / name).is_file():
-            shutil.copyfile(chart.path / name, copy / name)
-    _build(replace(chart, path=copy), helm)
+    import yaml
+
+    copy, locked = placed(root, chart.path, into), _locked(chart) or {}
+    entries = [
+        {
+            "name": one.name,
+            "alias": f"a{one.index}",
+            "version": next(
+                (each for each in sorted(locked.get(one.name, ())) if admits(one.version, each)), one.version
+            ),
+            "repository": one.repository,
+        }
+        for one in dependencies(chart)
+        if one.repository and any(archive.match(_ARCHIVE.format(one.name)) for archive in archives)
+    ]
+    facts = {"apiVersion": "v2", "name": chart.name, "version": "0.0.0", "dependencies": entries}
+    (copy / "Chart.yaml").write_text(yaml.safe_dump(facts), encoding="utf-8")
+    _build(read_chart(copy), helm)
     return copy / "charts"
 
 
@@ -181,7 +194,7 @@ def _stale(chart: Chart) -> Iterator[str]:
         folder = (chart.path / one.repository.removeprefix("file://")).resolve()
         if not one.repository.startswith("file://") or not (folder / "Chart.yaml").is_file():
             continue
-        for archive in sorted((chart.path / "charts").glob(f"{one.name}-[v0-9]*.tgz")):
+        for archive in sorted((chart.path / "charts").glob(_ARCHIVE.format(one.name))):
             before, now = (
                 {name: data for name, data in contents.files.items() if not name.endswith(_REWRITTEN)}
                 for contents in (read_archived(archive, one.name), read_contents(folder, one.name))

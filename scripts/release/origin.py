@@ -29,7 +29,8 @@ _ANY_TIME = 315532800  # seconds since 1970; of archives that are compared and t
 _POINTER = b"version https://git-lfs.github.com/spec/"
 FILTERED = "filtered"
 FETCHED = "fetched"
-_OTHER, _UNNAMED, _UNASKED = "not what its repository serves", "no dependency of Chart.lock", "cannot be fetched anew"
+_OTHER, _UNNAMED = "not what its repository serves", "not what Chart.lock or Chart.yaml names"
+_UNASKED = "cannot be fetched anew"
 IGNORED, UNTRACKED = "ignored by git", "not tracked by git"
 _SPARSE, _ABSENT, _SUBMODULE, _LINKED = "sparse", "absent", "in a submodule", "linked"
 _UNMERGED, _OUTSIDE = "unmerged", "outside of the repository"
@@ -267,7 +268,7 @@ def not_as_served(config: Config, helm: Helm, *, fresh: bool = False) -> Mapping
     wrong: dict[Path, str] = {}
     with temporary("fetched") as scratch:
         try:
-            anew = fetched_anew(chart, helm, repository.root, scratch) if there else scratch
+            anew = fetched_anew(chart, helm, repository.root, scratch, there) if there else scratch
             wrong.update({file: told for file in there if (told := _unlike(file, anew / file.name))})
         except ChartError as error:
             wrong.update(dict.fromkeys(there, f"{_UNASKED}: {error.found}"))

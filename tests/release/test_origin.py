@@ -355,9 +355,11 @@ def needy(project: Project, tmp_path: Path) -> Iterator[tuple[Project, Path]]:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         chart_yaml = project.root / "chart/Chart.yaml"
-        wanted = f"dependencies: [{{name: needed, version: ^1.0.0, repository: '{url}'}}]\n"
-        chart_yaml.write_text(chart_yaml.read_text() + wanted)
-        (project.root / ".gitignore").write_text("dist\nchart/charts\n/.registry/\n")
+        wanted = f"{{name: kept, version: 1.0.0}}, {{name: needed, version: ^1.0.0, repository: '{url}'}}"
+        chart_yaml.write_text(f"{chart_yaml.read_text()}dependencies: [{wanted}]\n")
+        (kept := project.root / "chart/charts/kept").mkdir(parents=True)
+        (kept / "Chart.yaml").write_text("apiVersion: v2\nname: kept\nversion: 1.0.0\n")
+        (project.root / ".gitignore").write_text("dist\nchart/charts/*.tgz\n/.registry/\n")
         provide_dependencies(read_chart(project.config.chart), work.helm, lambda _: None)
         project.commit("Need another one")
         yield project, served
@@ -397,7 +399,7 @@ def test_what_helm_has_fetched_is_what_its_repository_serves(needy: tuple[Projec
     provide_dependencies(read_chart(project.config.chart), project.work.helm, lambda _: None)
 
     second = Path(shutil.copy(archive, archive.with_name("needed-1.1.0.tgz")))
-    assert not_as_served(project.config, project.work.helm) == {second: "no dependency of Chart.lock"}
+    assert not_as_served(project.config, project.work.helm) == {second: "not what Chart.lock or Chart.yaml names"}
     second.unlink()
     (served / "index.yaml").unlink()
     ((file, told_why),) = not_as_served(project.config, project.work.helm).items()
