@@ -12,6 +12,12 @@ from scripts.core.errors import ConfigError
 from scripts.e2e.subject import Question, Subject
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+# What is told of a load, by the protocol that it can be told of.
+_TOLD_OF = {
+    "http": ("path", "method", "kept_method", "statuses", "proof", "differs", "route"),
+    "grpc": ("grpc_service",),
+    "tcp": ("send", "expect"),
+}
 ROUTES = frozenset({"Ingress", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute"})
 _OTHERS = ("Job", "CronJob", "Pod", "ReplicaSet")
 _HTTP_PORTS = (80, 3000, 5000, 8000, 8080, 8081, 8888, 9090)
@@ -96,6 +102,8 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
         frozenset(name for document in own if document.kind in ROUTES for name, _ in routed(document.data["spec"])),
     )
     question, lack = _question(services, workloads, subject, calls)
+    if question:
+        _demand_spoken(question, subject)
     chosen = next((one for one in services if question and one["metadata"]["name"] == question.service), {})
     if absent := [name for name in subject.backs if name not in workloads]:
         raise ConfigError(
@@ -120,6 +128,19 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
         ),
         lacks=(*([lack] if lack else []), *([] if workloads else ["a workload: nothing runs all the time"])),
     )
+
+
+def _demand_spoken(question: Question, subject: Subject) -> None:
+    """What is told of the answers can be in them. Raises ConfigError."""
+    spoken, unsaid = question.protocol.removesuffix("s"), Subject()
+    for protocol, keys in _TOLD_OF.items():
+        told = [key for key in keys if getattr(subject, key) != getattr(unsaid, key)]
+        if told and protocol != spoken:
+            raise ConfigError(
+                f"[tool.gati.e2e] {told[0]} is about {protocol}, which is not what is asked",
+                expected=f"a Service that speaks {protocol}, or no {told[0]}",
+                found=str(question),
+            )
 
 
 def _fixed(workloads: Iterable[Mapping[str, Any]], services: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -201,6 +201,8 @@ def test_what_a_chart_runs_and_keeps() -> None:
         ({"protocol": "udp"}, "protocol is none"),
         ({"values": "replicas=2"}, "e2e.values.* must be a table"),
         ({"changes": {"a": 1}}, r"e2e.changes.a.* must be a table"),
+        ({"protocol": "tcp", "differs": "version"}, "differs is about http, which is not what is asked"),
+        ({"protocol": "https", "send": "PING"}, "send is about tcp, which is not"),
         ({"service": "app", "port": "no"}, None),
     ],
 )
