@@ -213,7 +213,7 @@ def _registry(work: Workspace) -> Iterator[Line]:
 def _proxy(_: Workspace) -> Iterator[Line]:
     used = {name: value for name in _PROXIES if (value := os.environ.get(name) or os.environ.get(name.lower()))}
     if used:
-        hidden = {name: re.sub(r"//[^/@]*@", "//***@", value) for name, value in used.items()}
+        hidden = {name: re.sub(r"^(\w+://)?.*@", r"\1***@", value) for name, value in used.items()}
         yield Line("proxy", "note", ", ".join(f"{name}={value}" for name, value in hidden.items()))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -24,6 +25,7 @@ SIGNING_PASSWORDS = ("GATI_SIGNING_PASSWORD", "COSIGN_PASSWORD")  # names too; t
 _KEPT = (PASSWORD, *SIGNING_PASSWORDS, "COSIGN_PRIVATE_KEY")
 TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN")
 _ASKING = ("git", "go", "docker-credential-")  # programs that may ask a forge with such a token; no other has it
+_LOGIN = re.compile(r"(https?://)[^/\s]+@")  # a password or a token in an address, as of a remote
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 
@@ -110,10 +112,10 @@ class Runner:
         self._kept[name] = None
 
     def redact(self, text: str) -> str:
-        """`text` with every known secret replaced, the longest first: another may be a part of it."""
+        """`text` with every known secret replaced, the longest first: another may be a part of it; and logins."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
-        return text
+        return _LOGIN.sub(r"\1***@", text)
 
     def run(
         self,

@@ -37,7 +37,6 @@ _WHO = 'git config user.name "..." && git config user.email "..."'
 _LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
 _NO_FILE = re.compile("does not exist in|exists on disk, but not in|(?:Not a valid|invalid) object name|bad file")
 _CLONE, _ASK = 600.0, 30.0  # seconds
-_LOGIN = re.compile(r"//[^@/\s]*@")
 _AT_ONCE = 200  # paths in one command line
 
 
@@ -137,9 +136,7 @@ class Repository:
         except (GitError, CommandTimeout) as error:
             lines = (error.found or error.message).splitlines()
             said = next((line for line in lines if not line.lower().startswith("warning")), lines[-1])
-            raise GitError(
-                f"{name} cannot be asked what it has of the tag {tag}", found=_LOGIN.sub("//", said)
-            ) from error
+            raise GitError(f"{name} cannot be asked what it has of the tag {tag}", found=said) from error
         held = {found: oid for oid, _, found in (line.partition("\t") for line in answer)}
         return Remote(name, held.get(ref), held.get(tagged), held.get(f"{tagged}^{{}}", held.get(tagged)))
 

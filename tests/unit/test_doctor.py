@@ -70,8 +70,9 @@ def test_a_port_that_is_taken_is_told(bare: Workspace) -> None:
 
 def test_a_proxys_password_is_not_shown(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "proxy" not in lines(bare)
-    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@proxy.example:3128")
-    assert lines(bare)["proxy"].found == "HTTPS_PROXY=http://***@proxy.example:3128"
+    for scheme in ("http://", ""):
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}me:sec/r@t@proxy.example:3128")
+        assert lines(bare)["proxy"].found == f"HTTPS_PROXY={scheme}***@proxy.example:3128"
 
 
 def test_tools_that_are_not_built_are_named(bare: Workspace, tmp_path: Path) -> None:
