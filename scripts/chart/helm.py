@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,12 +152,19 @@ class Helm:
         With that address, "" where there is none.
         """
         env = _ENVIRONMENT if any("://" in str(word) for word in argv) else _ALONE
-        result = self.runner.run(argv, env=env, deadline=deadline, check=False)
+        result = self._asked(argv, env, deadline)
         absent = _ABSENT.search(result.stderr + result.stdout) if result.status else None
         if absent is None:
             return result, ""
         again = [*argv, "--skip-schema-validation"]
-        return self.runner.run(again, env=env, deadline=deadline, check=False), absent[1]
+        return self._asked(again, env, deadline), absent[1]
+
+    def _asked(self, argv: Sequence[str | Path], env: Mapping[str, str | None], deadline: float) -> Result:
+        """What came of a command that may refuse. Raises CommandFailed where it was killed, or had no memory left."""
+        result = self.runner.run(argv, env=env, deadline=deadline, check=False)
+        if result.status not in (0, 1):
+            raise CommandFailed(result.argv, result.status, stdout=result.stdout, stderr=result.stderr)
+        return result
 
     def _located(
         self, complaints: Sequence[Complaint], chart: Path, values: Sequence[Path], kube_version: str | None
@@ -214,7 +221,7 @@ class Helm:
         argv: list[str | Path] = [self.path, "package", chart, "--destination", into]
         argv += ["--version", version] if version else []
         argv += ["--app-version", app_version] if app_version else []
-        result = self.runner.run(argv, env=env, deadline=deadline, check=False)
+        result = self._asked(argv, env, deadline)
         if result.status != 0:
             unsaved = _UNSAVED.search(result.stderr)
             if unsaved is not None and unsaved[1] in _NO_PLACE:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.chart.helm import read_complaints, read_lint
-from scripts.core.command import Result
+from scripts.chart.helm import Helm, read_complaints, read_lint
+from scripts.core.command import Result, Runner
+from scripts.core.errors import CommandFailed
 
 
 @pytest.fixture
@@ -185,3 +186,13 @@ def test_lint_lines(chart: Path) -> None:
         ("error", 'say "who"', True),
         ("error", "say what", True),
     ]
+
+
+def test_a_helm_that_is_killed_says_nothing_of_the_chart(chart: Path, tmp_path: Path) -> None:
+    program = tmp_path / "helm"
+    program.write_text("#!/bin/sh\necho 'fatal error: out of memory' >&2; kill -9 $$\n")
+    program.chmod(0o755)
+    helm = Helm(program, Runner())
+    for ask in (lambda: helm.template(chart), lambda: helm.lint(chart), lambda: helm.package(chart, tmp_path, epoch=0)):
+        with pytest.raises(CommandFailed, match="ended with status -9"):
+            ask()
