@@ -10,6 +10,7 @@ from typing import Any
 
 _DEEPEST = 500  # libyaml's loader goes one C call deeper for each level, and crashes the process at 100,000
 _LARGEST = 1_000_000  # values once every alias is followed: ten lines of aliases can stand for billions
+_TAG = "tag:yaml.org,2002:"
 _MARKER = re.compile(r"[-?] ")
 # What a plain scalar is for the reader of Helm and Kubernetes (sigs.k8s.io/yaml), which differs from PyYAML's: 1e3 and
 # 0o17 are numbers, y is true; a date, a lone = and 22:30 are text. By tag: the pattern, and how such a text can begin.
@@ -54,27 +55,42 @@ def loader() -> Any:
     """The loader class for those who need more than one document, nodes, or rules of their own."""
     import yaml
 
-    base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     def construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:
         found = base.construct_mapping(loader, node, deep)
         if {*map(type, found)} <= {str}:
             return found
-        return {key if isinstance(key, str) else json.dumps(key): value for key, value in found.items()}
+        return {key if isinstance(key, str) else json.dumps(key, default=str): value for key, value in found.items()}
 
-    members = {"yaml_implicit_resolvers": {}, "construct_mapping": construct_mapping}  # y, as a key, is "true"
-    made: Any = type("HelmLoader", (base,), members)
+    def flatten_mapping(self: Any, node: Any) -> None:
+        """Copies what `<<` names, of which each can hold the one before it many times."""
+        named = [value for key, value in node.value if key.tag == f"{_TAG}merge"]
+        parts = [one for value in named for one in (value.value if isinstance(value, yaml.SequenceNode) else [value])]
+        merged = vars(self).setdefault("merged", {})
+        if parts and id(node) not in merged:  # else it merges itself
+            merged[id(node)] = 0
+            for part in (each for each in parts if isinstance(each, yaml.MappingNode)):
+                self.flatten_mapping(part)
+            merged[id(node)] = sum(len(part.value) for part in parts)
+            if sum(merged.values()) > _LARGEST:
+                raise yaml.YAMLError("its aliases stand for too much")
+        base.flatten_mapping(self, node)
+
+    own = {"yaml_implicit_resolvers": {}, "construct_mapping": construct_mapping, "flatten_mapping": flatten_mapping}
+    made: Any = type("HelmLoader", (base,), own)  # y, as a key, is "true"
     for kind, (pattern, first) in _SCALARS.items():
-        made.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})\\Z"), list(first))
-    made.add_constructor("tag:yaml.org,2002:bool", lambda _, node: str(node.value).lower() in _TRUE)
+        made.add_implicit_resolver(f"{_TAG}{kind}", re.compile(f"(?:{pattern})\\Z"), list(first))
+    made.add_constructor(f"{_TAG}bool", lambda self, node: self.construct_scalar(node).lower() in _TRUE)
+    made.add_constructor(f"{_TAG}timestamp", made.construct_scalar)
     for kind in ("int", "float"):
-        made.add_constructor(f"tag:yaml.org,2002:{kind}", _number)
+        made.add_constructor(f"{_TAG}{kind}", _number)
     return made
 
 
-def _number(_: Any, node: Any) -> Any:
+def _number(loader: Any, node: Any) -> Any:
     """An int or a float; the text as it stands where it is too large for one, or is none in spite of its tag."""
-    digits = node.value.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan")
+    digits = loader.construct_scalar(node).replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan")
     try:
         if node.tag.endswith(":int"):
             return int(digits, 8 if re.fullmatch(r"[-+]?0[0-7]+", digits) else 0)

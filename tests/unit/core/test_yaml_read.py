@@ -51,6 +51,23 @@ def test_what_stands_for_too_much_is_refused(read: object, text: str) -> None:
         read(text)  # type: ignore[operator]
 
 
+def test_what_merges_into_too_much_is_refused() -> None:
+    levels = "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40))
+    begin = time.monotonic()
+    with pytest.raises(yaml.YAMLError, match="stand for too much"):
+        load("a0: &a0 {k: v}\n" + levels)
+    assert time.monotonic() - begin < 10
+    assert load("a: &a {k: v}\nb: {<<: [*a, *a], l: w}") == {"a": {"k": "v"}, "b": {"k": "v", "l": "w"}}
+    assert load("a: &a\n  <<: *a\n  k: v") == {"a": {"k": "v"}}
+
+
+def test_a_tag_changes_no_kind_and_fails_as_yaml() -> None:
+    assert load("a: !!timestamp 9999-99-99\nb: !!int x") == {"a": "9999-99-99", "b": "x"}
+    for tag in ("int", "float", "bool", "timestamp"):
+        with pytest.raises(yaml.YAMLError):
+            load(f"a: !!{tag} [1]")
+
+
 def test_many_brackets_are_no_depth() -> None:
     assert load("a:\n" + "- [{}]\n" * 2000)["a"][1999] == [{}]
 
