@@ -170,8 +170,8 @@ def demand_parsed(tasks: Collection) -> None:
     try:
         core = Parser(initial=initial, ignore_unknown=True).parse_argv(sys.argv[1:])
         asked, listed, form, named = (core[0].args[name].value for name in ("help", "list", "list-format", "config"))
-        if named:
-            _demand_settings(named)
+        if named and not Path(named).expanduser().is_file():  # which Invoke passes over
+            raise ParseError(f"--config {named} cannot be used: there is no such file")
         if isinstance(listed, str) or form not in ("flat", "nested", "json"):
             raise ParseError(f"No idea what {listed if isinstance(listed, str) else form!r} is!")
         if not core.unparsed and not isinstance(asked, str):
@@ -190,23 +190,6 @@ def demand_parsed(tasks: Collection) -> None:
         show = Show(task or "", json="--json" in sys.argv, working_on="", at_once=False)
         show.end(refusal)
         raise Exit(f"error: {refusal}", code=refusal.code) from None
-
-
-def _demand_settings(file: str) -> None:
-    """Raises ParseError for what is given to Invoke's --config and is no file of settings, which Invoke tells by a
-    traceback, or not at all."""
-    from invoke.config import Config
-    from invoke.exceptions import ParseError
-
-    found = "there is no such file"
-    if Path(file).expanduser().is_file():
-        try:
-            Config(lazy=True, runtime_path=Path(file)).load_runtime()
-        except Exception as error:  # noqa: BLE001 - whatever a YAML, JSON or Python file may do
-            found = str(error)
-        else:
-            return
-    raise ParseError(f"--config {file} cannot be used: {found}")
 
 
 class Typed:

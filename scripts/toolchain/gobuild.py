@@ -14,6 +14,7 @@ import shutil
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -176,7 +177,7 @@ def _unpack(archive: Path, prefix: str, target: Path) -> str:
                         digest.update(chunk)
                         writer.write(chunk)
                 lines.append((info.filename, f"{digest.hexdigest()}  {info.filename}\n"))
-    except (OSError, zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError) as error:
         raise ToolError(f"{archive} is damaged", found=str(error), run="go clean -modcache") from error
     listed = "".join(line for _, line in sorted(lines))
     return "h1:" + base64.b64encode(hashlib.sha256(listed.encode()).digest()).decode()

@@ -20,7 +20,7 @@ import pytest
 from scripts.core.command import Result, Runner
 from scripts.core.errors import ToolError
 from scripts.toolchain.finder import Toolchain
-from scripts.toolchain.gobuild import _rewrite_replaces
+from scripts.toolchain.gobuild import _rewrite_replaces, _unpack
 from scripts.toolchain.pins import PINS, Module, load_pins
 
 FILES = {
@@ -476,3 +476,21 @@ def test_a_cache_that_cannot_be_is_told(machine: Machine, place: str) -> None:
     assert str(folder) in refused.value.message
     assert refused.value.run is not None
     assert "GATI_CACHE_DIR" in refused.value.run
+
+
+def test_a_zip_that_is_damaged_within_is_told_as_that(tmp_path: Path) -> None:
+    file = tmp_path / "m.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("m@v1/go.mod", "module m\n" * 50)
+    whole = file.read_bytes()
+    directory = whole.index(b"PK\1\2")
+    for place in (
+        whole.index(b"go.mod") + 6,
+        directory + 8,
+        directory + 10,
+    ):  # what is packed, encrypted or not, and how
+        data = bytearray(whole)
+        data[place] = 0xFF
+        file.write_bytes(data)
+        with pytest.raises(ToolError, match="is damaged"):
+            _unpack(file, "m@v1/", tmp_path / "unpacked")
