@@ -31,6 +31,13 @@ _BOUNDS: tuple[tuple[str, str, str], ...] = (
     ("minItems", "maxItems", "array"),
     ("minProperties", "maxProperties", "object"),
 )
+_SHAPES: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("properties", "patternProperties", "dependentSchemas"), Mapping),
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "required", "enum"), list),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (int, float)),
+    **{word: (int, float) for low, high, _ in _BOUNDS for word in (low, high)},
+    "type": (str, list),
+}
 _OPAQUE: tuple[str, ...] = (
     "not",
     "if",
@@ -107,9 +114,11 @@ class Inlined:
         for key, value in schema.items():
             if (key in _NOTES and not (key == "default" and self._pruned)) or value in _FREE.get(key, ()):
                 continue
-            if key in ("properties", "patternProperties", "dependentSchemas") and isinstance(value, Mapping):
+            if not _meant(key, value):
+                continue
+            if key in ("properties", "patternProperties", "dependentSchemas"):
                 read[key] = {name: self._read(item, refs, depth + 1) for name, item in value.items()}
-            elif key in ("allOf", "anyOf", "oneOf", "prefixItems") and isinstance(value, list):
+            elif key in ("allOf", "anyOf", "oneOf", "prefixItems"):
                 read[key] = [self._read(item, refs, depth + 1) for item in value]
             elif key == "items" and isinstance(value, list):
                 read["prefixItems"] = [self._read(item, refs, depth + 1) for item in value]
@@ -170,6 +179,12 @@ class Inlined:
         read = self._read(target, (*refs, ref), depth + 1)
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         return read if self._alone else _both(self._read(beside, refs, depth + 1), read)
+
+
+def _meant(key: str, value: Any) -> bool:
+    """Whether a word holds what it can hold; where it does not nobody takes the schema, and the word is passed over."""
+    words = value if key in ("required", "type") and isinstance(value, list) else []
+    return isinstance(value, _SHAPES.get(key, object)) and all(isinstance(word, str) for word in words)
 
 
 def _names(schema: Any) -> Iterator[tuple[str, Any]]:

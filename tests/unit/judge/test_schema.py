@@ -95,6 +95,17 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
     assert {change.what for change in compare(tree, other)} == {"maxItems"}
 
 
+@pytest.mark.parametrize("word", ["properties", "required", "enum", "type", "allOf", "oneOf", "minLength", "maximum"])
+@pytest.mark.parametrize("value", ["x", [1, "a"], {"a": 1}, None])
+def test_a_word_that_holds_what_it_cannot_is_passed_over(word: str, value: Any) -> None:
+    """helm refuses such a schema of values; one of a custom resource nobody has looked at before."""
+    others: list[Any] = [{"properties": {"a": {"minLength": 1, "maximum": 1}}, "required": ["a"]}, {word: [{}]}, {}]
+    for other in others:
+        for sides in (({word: value}, other), (other, {word: value})):
+            compare(*sides)
+            compare(*sides, pruned=True)
+
+
 def test_keys_that_come_and_go() -> None:
     closed = {"additionalProperties": False, "properties": {"a": {"type": "string"}}}
     more = {"additionalProperties": False, "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}
