@@ -123,7 +123,7 @@ def demand_request(
         raise ConfigError("--pre names the pre-release of a part, and no part is given", expected=expected)
     if (part is None) == (version is None):
         told = "is not said" if part is None else "is said twice"
-        expected = f"either --part {'|'.join(PARTS)} or --version X"
+        expected = f"either --part {'|'.join((*PARTS, 'auto'))} or --version X"
         raise ConfigError(f"which version the chart moves to {told}", expected=expected)
     if part is not None:
         demand_part(part, pre)

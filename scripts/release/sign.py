@@ -25,6 +25,7 @@ KEYLESS = "keyless"
 _CONTENT = {"dev.sigstore.bundle.content": "dsse-envelope"}
 _ENV = "env://"
 _PUBLIC = "--key with a public key in PEM"
+_CORRECT = "correct signing_key, or cosign generate-key-pair"
 _TRIAL = "https://example.org/trial/v0"
 _DEADLINE = 120.0  # seconds; a KMS or Fulcio is asked over the network
 # What says that a job can prove who it is; without one cosign would open a browser.
@@ -92,7 +93,7 @@ def demand_key(config: Config, environ: Mapping[str, str] = os.environ) -> None:
         name = key.removeprefix(_ENV)
         raise ConfigError(f"signing_key is {key}, and the environment has no {name}", run=f"set {name} to the key")
     if key != KEYLESS and "://" not in key and not Path(key).is_file():
-        raise ConfigError(f"there is no key at {key}", run="correct signing_key, or cosign generate-key-pair")
+        raise ConfigError(f"there is no key at {key}", run=_CORRECT)
 
 
 def demand_signable(work: Workspace, environ: Mapping[str, str] = os.environ) -> None:
@@ -129,7 +130,8 @@ def sign(work: Workspace, statement: bytes, predicate_type: str, environ: Mappin
         except CommandFailed as error:
             said = (error.stderr.strip().splitlines()[-1:] or ["cosign gives no reason"])[0].removeprefix("Error: ")
             locked = "decrypt" in said or "password" in said
-            run = f"set {SIGNING_PASSWORDS[0]} to the passphrase of {key}" if locked else None
+            run = _CORRECT if "reading key" in said else None
+            run = f"set {SIGNING_PASSWORDS[0]} to the passphrase of {key}" if locked else run
             raise ToolError(f"cosign cannot sign with {key}", found=said, run=run) from error
         except OSError as error:
             raise ToolError("cosign has written no bundle", found=error.strerror) from error

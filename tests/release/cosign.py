@@ -43,7 +43,8 @@ def attest(words: argparse.Namespace) -> None:
     try:
         key = serialization.load_pem_private_key(text, sys.stdin.buffer.read())
     except ValueError:
-        sys.exit("Error: reading key: decrypt: encrypted: decryption failed")
+        fault = "decrypt: encrypted: decryption failed" if b"ENCRYPTED" in text else "invalid pem block"
+        sys.exit(f"Error: reading key: {fault}")
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     payload = Path(words.statement).read_bytes()
     signature = key.sign(signed_bytes(payload), ec.ECDSA(hashes.SHA256()))

@@ -26,7 +26,7 @@ from scripts.registry.referrers import BUNDLE_PREDICATE
 from scripts.release.evidence import RECORD
 from scripts.release.plan import Options, prepared
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
-from scripts.release.sign import BUNDLE, Trust, demand_key, fault_of, read_bundle
+from scripts.release.sign import BUNDLE, Trust, demand_key, demand_signable, fault_of, read_bundle
 from scripts.release.statements import BOM, PROVENANCE, SIGNATURE, STATEMENT_TYPE, TEST_RESULT
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace, open_workspace
@@ -237,6 +237,13 @@ def test_a_key_in_the_environment_and_a_wrong_passphrase(
     monkeypatch.setenv(SIGNING_PASSWORDS[0], PASSWORD)
     own.release()
     assert own.plan()["attach"] == "same"
+
+
+def test_what_is_no_private_key_cannot_sign(signed: Signed, shelf: Shelf) -> None:
+    work = replace(shelf.project.work.having(signing_key=str(signed.key)), tools=signed.tools)
+    with pytest.raises(ToolError, match="cosign cannot sign with") as refused:
+        demand_signable(work, {SIGNING_PASSWORDS[0]: PASSWORD})
+    assert refused.value.run == "correct signing_key, or cosign generate-key-pair"
 
 
 def test_what_signs_is_in_no_other_programs_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
