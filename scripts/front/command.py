@@ -140,7 +140,7 @@ def _demand_apart(apart: Iterable[str], spoken: Mapping[str, Any]) -> None:
 
     for words in apart:
         if (both := [f"--{_flag(each)}" for each in words.split() if each in spoken])[1:]:
-            raise UsageError(f"{' and '.join(both)} exclude each other", run=f"leave out {both[0]}")
+            raise UsageError(f"{' and '.join(both)} exclude each other", run=f"leave out {both[-1]}")
 
 
 def demand_parsed(tasks: Collection) -> None:
