@@ -439,6 +439,7 @@ def test_every_refusal_has_a_case() -> None:
         },
         {"keda": {"enabled": True, "extraTriggers": [{**CRON, "name": "demand"}, CRON, CRON]}},
         {"tls": {"certManager": {"duration": "1h"}}},
+        {"keda": {"renderMode": "fail"}, "httpRoute": {"renderMode": "fail"}},
         {"podSecurityContext": {"appArmorProfile": {"type": ""}}},
         {
             "externalIngress": {
