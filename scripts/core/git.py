@@ -446,14 +446,14 @@ class Repository:
                 run=self._way_out(said),
             ) from error
 
-    def _way_out(self, said: str) -> str | None:
-        """What to run after a git that ended with the words `said`, where they tell."""
+    def _way_out(self, said: str) -> str:
+        """What to run after a git that ended with the words `said`."""
         if "tell me who you are" in said:
             return _WHO
         if "promisor remote" in said:
             return f"make the remote of this partial clone reachable, then {SAME_COMMAND}"
         if (lock := _LOCKED.search(said)) is None:  # of a git that runs, or of one that was killed, which had others
-            return None
+            return f"settle what git names, then {SAME_COMMAND}"
         branch = self._git("rev-parse", "--symbolic-full-name", "HEAD", check=False).stdout.strip()
         places = [self._place("--git-path", f"{name}.lock") for name in ("index", "HEAD", branch)]
         locks = dict.fromkeys([lock[1], *(str(place) for place in places if place.exists())])

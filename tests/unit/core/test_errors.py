@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from scripts.core import errors
-from scripts.core.errors import CommandFailed, CommandTimeout, ReleaseError
+from scripts.core.errors import SAME_COMMAND, CommandFailed, CommandTimeout, ReleaseError
 
 
 def test_only_what_is_given_is_said() -> None:
@@ -19,6 +19,13 @@ def test_lines_are_aligned() -> None:
     assert str(ReleaseError("It failed", expected="one\ntwo\n", found="three", run="four")) == (
         "It failed\n  expected: one\n            two\n  found:    three\n  next:     four"
     )
+
+
+@pytest.mark.parametrize("run", [None, SAME_COMMAND, "git stash", f"git stash, then {SAME_COMMAND}"])
+def test_where_something_was_done_the_same_command_goes_on_and_is_named_once(run: str | None) -> None:
+    error = ReleaseError("It failed", run=run)
+    error.done = "committed"
+    assert error.next in (SAME_COMMAND, f"git stash, then {SAME_COMMAND}")
 
 
 def test_a_failed_command_shows_its_last_words_and_keeps_all() -> None:
