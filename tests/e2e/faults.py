@@ -456,6 +456,30 @@ CASES = (
     case("role-view", "install", "ClusterRole view gives account gati-ingress more rights", wide=_ADMIN),
     case("token", "install", "mounts a token of the API", front('set $pod "automountServiceAccountToken" true')),
     case(
+        "test-left",
+        "install",
+        "what tested stays after it passed: (.|\\n)*Pod gati-ingress-test",
+        Edit("Pod", "gati-ingress-test", 'set .metadata.annotations "helm.sh/hook-delete-policy" "hook-failed"'),
+    ),
+    case(
+        "node-port",
+        "install",
+        "Service gati-ingress has spec.type NodePort, not ClusterIP",
+        service('set $spec "type" "NodePort"'),
+    ),
+    case(
+        "policy-block",
+        "install",
+        "let a stranger ask route-manager",
+        Edit(
+            "NetworkPolicy",
+            BACK,
+            'set $spec "ingress" (append $spec.ingress '
+            '(dict "from" (list (dict "ipBlock" (dict "cidr" "0.0.0.0/0")))))',
+        ),
+        values="prod",
+    ),
+    case(
         "test-token",
         "install",
         "pod gati-ingress-test mounts a token of the API",
@@ -953,8 +977,9 @@ FURTHER = frozenset({
     "asked-elsewhere", "back-port", "back-recreate", "back-unavailable", "binding-dropped", "evicted",
     "hook-goes-on", "hook-leftover", "hpa-dropped", "hpa-request", "init-goes-on", "liveness-path",
     "local-traffic", "min-ready", "missing-config", "monitor-port", "monitor-selects-two", "no-anti-affinity",
-    "notes-port", "paused", "pdb-of-both", "pod-label-missing", "policy-dropped", "policy-peer", "post-start",
-    "priority", "priority-class", "prod-capacity", "pull-policy", "readiness-late", "role-names", "role-of-all",
-    "role-view", "rule-dropped", "rule-job", "short-prestop", "spread-of-others", "spread-of-revisions",
-    "test-dropped", "test-goes-on", "test-token", "tls-mount", "too-big", "two-scalers", "udp",
+    "node-port", "notes-port", "paused", "pdb-of-both", "pod-label-missing", "policy-block", "policy-dropped",
+    "policy-peer", "post-start", "priority", "priority-class", "prod-capacity", "pull-policy", "readiness-late",
+    "role-names", "role-of-all", "role-view", "rule-dropped", "rule-job", "short-prestop", "spread-of-others",
+    "spread-of-revisions", "test-dropped", "test-goes-on", "test-left", "test-token", "tls-mount", "too-big",
+    "two-scalers", "udp",
 })  # fmt: skip
