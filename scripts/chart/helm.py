@@ -19,7 +19,8 @@ from scripts.core.paths import key_text, line_of, list_item, shown
 from scripts.core.yaml_read import load
 
 # A plugin cannot change what is rendered, and looking for plugins takes time.
-_ENVIRONMENT = {"HELM_NO_PLUGINS": "1", **BRIEF_GO}
+# Nothing here is kept in a cluster or a database, which helm would connect to all the same.
+_ENVIRONMENT: dict[str, str | None] = {"HELM_NO_PLUGINS": "1", "HELM_DRIVER": None, **BRIEF_GO}
 # What is here needs no login, and helm, which reads them first, refuses everything where their file is damaged.
 _NOWHERE = "/nonexistent"
 _ALONE = {**_ENVIRONMENT, "HELM_REGISTRY_CONFIG": f"{_NOWHERE}/config.json", "DOCKER_CONFIG": _NOWHERE}

@@ -196,3 +196,13 @@ def test_a_helm_that_is_killed_says_nothing_of_the_chart(chart: Path, tmp_path: 
     for ask in (lambda: helm.template(chart), lambda: helm.lint(chart), lambda: helm.package(chart, tmp_path, epoch=0)):
         with pytest.raises(CommandFailed, match="ended with status -9"):
             ask()
+
+
+def test_where_a_user_keeps_releases_is_of_no_matter(
+    chart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELM_DRIVER", "sql")
+    program = tmp_path / "helm"
+    program.write_text('#!/bin/sh\necho "driver: $HELM_DRIVER"\n')
+    program.chmod(0o755)
+    assert Helm(program, Runner()).template(chart) == "driver: \n"
