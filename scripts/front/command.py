@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 _GIT = re.compile(  # of what is to be run: in prose the name of a thing follows
-    r"\bgit (?=(?:add|am|branch|checkout|cherry-pick|commit|config|fetch|fsck|lfs|log|ls-remote|merge|pull|push|rebase"
-    r"|reset|revert|show|sparse-checkout|stash|submodule|switch|tag|update-index)\b(?! --global))"
+    r"\bgit (?=(?:add|am|branch|checkout|cherry-pick|clean|commit|config|fetch|fsck|lfs|log|ls-remote|merge|pull|push"
+    r"|rebase|reset|revert|show|sparse-checkout|stash|submodule|switch|tag|update-index)\b(?! --global))"
 )
 Many = list[str] | None  # a repeatable flag: invoke gives the list, and makes one only where the default is None
 CHART = ("chart",)

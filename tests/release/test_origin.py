@@ -28,8 +28,9 @@ from scripts.chart.source import read_chart
 from scripts.checks.baseline import earlier_chart
 from scripts.core.errors import ChangelogError, ChartError, GitError, OutputError, SecretError
 from scripts.core.git import find_repository
+from scripts.front.command import Typed
 from scripts.release.bump import demand_clean
-from scripts.release.origin import Difference, not_as_served
+from scripts.release.origin import _REMEDIES, STASH, Difference, not_as_served
 from scripts.release.package import UNDATED, package
 from scripts.release.plan import Options, prepared
 from scripts.release.publish import demand_committed
@@ -409,6 +410,13 @@ def test_what_helm_has_fetched_is_what_its_repository_serves(needy: tuple[Projec
     assert remedy.startswith("see that its repository can be reached, or git add --force")
     project.git("add", "--force", str(archive))
     assert not_as_served(project.config, project.work.helm) == {}  # nothing is asked
+
+
+def test_what_git_is_to_be_run_for_names_the_repository() -> None:
+    typed = Typed("release", {})
+    typed.git = "git -C there"
+    ways = [typed.pasted(way) for way in (STASH, *_REMEDIES.values())]
+    assert [way for way in ways if re.search(r"(?<!\.)\bgit (?!-C there )", way)] == []
 
 
 def test_what_git_ignores_by_the_way_to_it_can_be_raised(project: Project) -> None:
