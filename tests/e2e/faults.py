@@ -458,7 +458,7 @@ CASES = (
     case(
         "test-left",
         "install",
-        "what tested stays after it passed: (.|\\n)*Pod gati-ingress-test",
+        "what tested stays after it passed(.|\\n)*Pod gati-ingress-test",
         Edit("Pod", "gati-ingress-test", 'set .metadata.annotations "helm.sh/hook-delete-policy" "hook-failed"'),
     ),
     case(
