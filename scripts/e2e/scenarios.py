@@ -14,7 +14,6 @@ from scripts.e2e import pods, promises
 from scripts.e2e.data import Data
 from scripts.e2e.k6 import KINDS
 from scripts.e2e.lab import LIGHT, Lab, Published
-from scripts.e2e.ledger import UNEXPLAINED
 from scripts.e2e.promises import demand
 from scripts.e2e.recording import Recording
 from scripts.e2e.report import Journal, Untested
@@ -26,6 +25,7 @@ from scripts.e2e.steps import (
     budget_of,
     certificate,
     delete_pod,
+    demand_explained,
     demand_idempotent,
     demand_images,
     demand_orderly,
@@ -757,10 +757,7 @@ def selfcheck(lab: Lab, journal: Journal) -> None:
     ledger = recording.ledger
     with journal.step("requests were lost, and the ledger says when and why"):
         demand(ledger.failed > 0, "a chart without readiness, preStop and rolling update lost no request")
-        for incident in (incident for incident in ledger.incidents if incident.failed):
-            journal.say("\n".join(incident.lines()))
-            unexplained = incident.causes.get(UNEXPLAINED, 0)
-            demand(2 * unexplained <= incident.failed, "lost requests have no cause", found="\n".join(incident.lines()))
+        demand_explained(ledger.incidents, journal.say)
         journal.detail(f"{ledger.failed} lost in {len(ledger.incidents)} incidents")
     lab.forget(namespace)
 

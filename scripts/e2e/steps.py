@@ -21,10 +21,11 @@ from scripts.core.files import write_atomic
 from scripts.core.progress import Say, silent
 from scripts.e2e import pods, promises
 from scripts.e2e.lab import Lab
+from scripts.e2e.ledger import UNEXPLAINED, Incident
 from scripts.e2e.promises import demand
 from scripts.e2e.reach import guards
 from scripts.e2e.recording import Recording, Unasked
-from scripts.e2e.report import Journal
+from scripts.e2e.report import Journal, Unproven
 from scripts.e2e.subject import answer
 from scripts.e2e.timeline import GONE, KILLED, STOPPING, Event, fewest_ready
 from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
@@ -118,6 +119,18 @@ def demand_ended(events: Iterable[Event]) -> None:
     """No pod had to be killed because it went on when it was told to stop. Raises ClusterError."""
     killed = "\n".join(str(event) for event in events if event.what == KILLED)
     demand(not killed, "pods did not end when they were told to", "an end within their grace", killed, timely=True)
+
+
+def demand_explained(incidents: Iterable[Incident], say: Say) -> None:
+    """Most of what was lost has a cause. Raises Broken, and Unproven where all of that but a stray few have one."""
+    lost = [incident for incident in incidents if incident.failed]
+    for incident in lost:
+        say("\n".join(incident.lines()))
+    dark = [incident for incident in lost if 2 * incident.causes.get(UNEXPLAINED, 0) > incident.failed]
+    told = "lost requests have no cause", None, "\n".join(line for incident in dark for line in incident.lines())
+    demand(2 * sum(one.failed for one in dark) <= sum(one.failed for one in lost), *told)
+    if dark:
+        raise Unproven(told[0], found=told[2])
 
 
 def _demand_enough(workload: str, fewest: int, wanted: int) -> str:

@@ -11,7 +11,9 @@ import pytest
 from scripts.cluster.snapshot import Snapshot
 from scripts.core.errors import ClusterError
 from scripts.e2e import steps
-from scripts.e2e.steps import demand_images, demand_same
+from scripts.e2e.ledger import UNEXPLAINED, Incident
+from scripts.e2e.report import Broken, Unproven
+from scripts.e2e.steps import demand_explained, demand_images, demand_same
 
 
 @pytest.mark.parametrize(
@@ -102,3 +104,17 @@ def test_pods_that_wait_to_be_deleted_are_replaced_one_by_one(monkeypatch: pytes
     lab = SimpleNamespace(api=api, found=found, pods=lambda *_: pods, await_ready=lambda *_: None)
     steps.replace_by_hand(cast("Any", lab), lambda _: None, "shop")
     assert deleted == ([] if kind == "Deployment" else ["web-1", "web-3"])
+
+
+def test_a_stray_loss_without_a_cause_is_measured_again_and_a_ledger_without_causes_is_red() -> None:
+    def lost(count: int, *, dark: int = 0) -> Incident:
+        causes = {"the pod was told to stop": count - dark, UNEXPLAINED: dark}
+        return Incident(0.0, 1.0, count, 0, {"refused": count}, causes, ())
+
+    said: list[str] = []
+    demand_explained([lost(60, dark=20), lost(0)], said.append)
+    assert len(said) == 1
+    with pytest.raises(Unproven, match="lost requests have no cause"):
+        demand_explained([lost(60), lost(5, dark=5)], said.append)
+    with pytest.raises(Broken, match="lost requests have no cause"):
+        demand_explained([lost(5), lost(60, dark=60)], said.append)
