@@ -22,6 +22,7 @@ from scripts.e2e.steps import (
     annotations_of,
     answered_routes,
     await_configured,
+    broken_pods_replaced,
     budget_of,
     certificate,
     delete_pod,
@@ -356,7 +357,8 @@ def rollback(lab: Lab, journal: Journal) -> None:
             target = lab.target(lab.candidate, namespace, image="2", changes=["configuration"])
             rollout.upgrade(target, deadline=lab.deadline)
             changed = bool(differences(before, taken(lab, namespace)))
-            demand(changed or not lab.subject.versioned, "the upgrade changed nothing")
+            runs = lab.subject.versioned and lab.found.workloads
+            demand(changed or not runs, "the upgrade changed nothing")
             if not changed:
                 journal.skip("a rollback that changes anything: the upgrade renders the same objects")
         with journal.step(f"roll back to {source.version}"):
@@ -645,7 +647,10 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
     if running and all(map(waits_for_hands, running)):
         raise Untested("an upgrade that fails: no pod comes of one until another is deleted (OnDelete)")
     data = Data(lab, journal, namespace)
-    with lab.load(journal, namespace, "failed upgrade") as recording:
+    with (
+        lab.load(journal, namespace, "failed upgrade") as recording,
+        broken_pods_replaced(lab, journal, namespace),
+    ):
         before = taken(lab, namespace)
         for what, image, given in ways:
             with journal.step(what):

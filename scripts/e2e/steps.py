@@ -6,7 +6,7 @@ import contextlib
 import math
 import signal
 import ssl
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -19,6 +19,7 @@ from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
 from scripts.core.progress import Say, silent
+from scripts.core.waiting import repeated
 from scripts.e2e import pods, promises
 from scripts.e2e.lab import Lab
 from scripts.e2e.ledger import UNEXPLAINED, Incident
@@ -28,6 +29,7 @@ from scripts.e2e.recording import Recording, Unasked
 from scripts.e2e.report import Journal, Unproven
 from scripts.e2e.subject import answer
 from scripts.e2e.timeline import GONE, KILLED, STOPPING, Event, fewest_ready
+from scripts.rollout.diagnose import left_behind
 from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
 
 # What Kubernetes itself puts into every namespace.
@@ -65,6 +67,23 @@ def replace_by_hand(lab: Lab, say: Say, namespace: str) -> None:
             if labels_of(pod).get(key) != newest:
                 say(f"{name} waits for its pods to be deleted: {pod['metadata']['name']}")
                 delete_pod(lab, namespace, name, pod)
+
+
+@contextlib.contextmanager
+def broken_pods_replaced(lab: Lab, journal: Journal, namespace: str) -> Iterator[None]:
+    """Meanwhile delete, as somebody has to, the pods that StatefulSets leave as they are when they are rolled back."""
+    sets = [name.partition("/")[2] for name in lab.found.workloads if name.startswith("StatefulSet/")]
+
+    def look() -> None:
+        for owner in filter(None, (lab.api.get("StatefulSet", name, namespace) for name in sets)):
+            for pod in (pod for pod in lab.pods(namespace) if left_behind(pod, owner)):
+                name = pod["metadata"]["name"]
+                journal.say(f"StatefulSet {owner['metadata']['name']} waits for its broken pod to be deleted: {name}")
+                lab.api.delete("Pod", name, namespace)
+
+    watching = repeated(look, every=2, name="broken pods", bearing=ClusterError) if sets else contextlib.nullcontext()
+    with watching:
+        yield
 
 
 def run_tests(lab: Lab, journal: Journal, rollout: Rollout, what: str) -> None:

@@ -128,6 +128,21 @@ def suspicions(scene: Scene) -> tuple[Suspicion, ...]:
     return tuple(_Reading(scene).suspicions())
 
 
+def left_behind(pod: Object, owner: Object) -> bool:
+    """Whether a StatefulSet waits for a pod of a revision that it leaves, and which cannot become ready.
+
+    One after the other it replaces pods, and waits for each that is not ready before it replaces any.
+    """
+    spec, status, meta = owner["spec"], owner.get("status", {}), pod["metadata"]
+    ordered = spec.get("podManagementPolicy", "OrderedReady") == "OrderedReady" and _observed(owner)
+    old = labels_of(pod).get("controller-revision-hash") != status.get("updateRevision")
+    owned = any(reference["uid"] == owner["metadata"]["uid"] for reference in meta.get("ownerReferences", ()))
+    if not (ordered and old and owned) or "deletionTimestamp" in meta or is_ready(pod):
+        return False
+    unplaced = conditions(pod).get("PodScheduled", {}).get("status") == "False"
+    return unplaced or any(_wait_reason(one) not in _STARTING_REASONS for one in container_statuses(pod))
+
+
 class _Reading:
     """One reading of a scene: whose the pods are, and what is wrong with them."""
 
@@ -152,6 +167,8 @@ class _Reading:
                 if item["kind"] == "Deployment":
                     yield from self._stalled(item)
                     yield from self._paused(item)
+                if item["kind"] == "StatefulSet":
+                    yield from self._in_the_way(item)
                 yield from self._counting(item)
 
     def unproven(self) -> Iterator[str]:
@@ -421,6 +438,13 @@ class _Reading:
             run = _kubectl(deployment, "rollout", "resume", f"deployment/{_name(deployment)}")
             cause = Cause("paused", _label(deployment), "it is paused, and no pod of its new state is made", run)
             yield Suspicion(cause, SETTLED, deployment["metadata"]["uid"])
+
+    def _in_the_way(self, item: Object) -> Iterator[Suspicion]:
+        """A pod that a StatefulSet waits for, and does not replace."""
+        for pod in (pod for pod in self._pods if left_behind(pod, item)):
+            text = f"pod {_name(pod)} of another revision cannot become ready, and is replaced once somebody deletes it"
+            run = _kubectl(pod, "delete", "pod", _name(pod))
+            yield Suspicion(Cause("unended", _label(item), text, run), STEADY, pod["metadata"]["uid"])
 
     def _counting(self, item: Object) -> Iterator[Suspicion]:
         """Pods that are ready, and count as available a while later."""

@@ -422,6 +422,50 @@ def test_a_pod_that_its_node_has_ended_says_why_once_another_is_ended_too() -> N
     assert worst(replace(one, objects=(*one.objects, other))) < VISIBLE
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, True),
+        ({"podManagementPolicy": "Parallel"}, False),
+        ({"updateRevision": "bad"}, False),
+        ({"ready": "True"}, False),
+        ({"reason": "ContainerCreating"}, False),
+    ],
+    ids=["left behind", "all at a time", "of the revision that is wanted", "ready after all", "starting"],
+)
+def test_a_pod_that_a_stateful_set_waits_for_and_does_not_replace_is_named(change: dict[str, str], told: bool) -> None:
+    meta = {"name": "store", "namespace": "n", "uid": "s", "labels": {"app.kubernetes.io/instance": "app"}}
+    policy = change.get("podManagementPolicy", "OrderedReady")
+    owner = {
+        "kind": "StatefulSet",
+        "metadata": meta,
+        "spec": {"replicas": 2, "podManagementPolicy": policy},
+        "status": {"updateRevision": change.get("updateRevision", "good"), "replicas": 2},
+    }
+    waiting = {"name": "main", "state": {"waiting": {"reason": change.get("reason", "ImagePullBackOff")}}}
+    pod = {
+        "kind": "Pod",
+        "metadata": {
+            "name": "store-1",
+            "namespace": "n",
+            "uid": "p",
+            "labels": {"controller-revision-hash": "bad"},
+            "ownerReferences": [{"uid": "s", "kind": "StatefulSet", "name": "store", "controller": True}],
+        },
+        "spec": {"containers": []},
+        "status": {
+            "phase": "Pending",
+            "containerStatuses": [waiting],
+            "conditions": [{"type": "Ready", "status": change.get("ready", "False")}],
+        },
+    }
+    found = [one for one in suspicions(Scene("app", "n", [owner, pod])) if one.cause.object == "StatefulSet store"]
+    assert [one.cause.run for one in found if "deletes it" in one.cause.message] == (
+        ["kubectl --namespace=n delete pod store-1"] if told else []
+    )
+    assert all(one.patience < VISIBLE for one in found)
+
+
 def test_a_probe_that_waits_long_before_it_asks_is_named() -> None:
     def waits(seen: Scene) -> None:
         of_kind(seen, "Deployment")["status"]["conditions"] = []
