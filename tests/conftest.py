@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from scripts.workspace import Workspace
 from tests.remembered import shared
 
 ROOT = Path(__file__).resolve().parent.parent
+# As at a terminal, whether these tests run there, in the background or by nohup.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.environ["PYTHONDONTWRITEBYTECODE"] = ""  # tests start invoke so often that to compile it each time takes minutes
 
 # The usual profile draws the same values in every run; HYPOTHESIS_PROFILE=thorough draws many new ones.

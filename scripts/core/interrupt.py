@@ -211,10 +211,9 @@ class _Handler:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        told = {number: signal.getsignal(number) for number in ENDING}
-        before = {number: handler for number, handler in told.items() if handler is not signal.SIG_IGN}  # as by nohup
-        for number in before:
-            signal.signal(number, self)
+        # nohup's is heeded. A shell that runs us in the background has Ctrl-C ignored, too, which is ours to obey.
+        heeded = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
+        before = {number: signal.signal(number, self) for number in ENDING if number not in heeded}
         hook = sys.unraisablehook
 
         def swallowed(unraisable: sys.UnraisableHookArgs) -> None:

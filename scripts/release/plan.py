@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import platform
+import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -790,7 +791,7 @@ def _refused_in_full(registry: Registry) -> Iterator[None]:
     try:
         yield
     except RegistryError as error:
-        if error.run is None and "HTTP 4" in (error.found or ""):
+        if re.search(r"HTTP (?:400|404|405|406|415|422)\b", error.found or ""):
             error.message = f"{registry.host} takes nothing that is attached to a chart, as OCI 1.1 has it"
             error.run = "export GATI_ATTACH=false (attach = false in [tool.gati]), which publishes the chart alone"
         raise

@@ -127,15 +127,14 @@ def test_a_clean_up_is_brought_to_its_end() -> None:
     assert done == ["cleaned"]
 
 
-def test_one_that_was_ignored_from_the_start_stays_so() -> None:
-    """By nohup, or by a shell that runs us in the background."""
+def test_nohup_is_heeded_and_a_shell_that_runs_us_in_the_background_is_not() -> None:
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
     try:
         with interruptible(), cleaning("x"):
-            for number in before:
+            signal.raise_signal(signal.SIGHUP)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with pytest.raises(Interrupted), interruptible(), held():
                 signal.raise_signal(number)
-        with pytest.raises(Interrupted), interruptible(), held():
-            signal.raise_signal(signal.SIGTERM)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
