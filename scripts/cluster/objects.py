@@ -43,6 +43,14 @@ def is_passing(item: Mapping[str, Any]) -> bool:
     return item["kind"] == "Job" and (item.get("spec") or {}).get("ttlSecondsAfterFinished") is not None
 
 
+def is_of_another_revision(pod: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:
+    """Whether a pod is not of the revision that its StatefulSet or DaemonSet is to have."""
+    if owner["kind"] == "StatefulSet":
+        return bool(labels_of(pod).get("controller-revision-hash") != owner.get("status", {}).get("updateRevision"))
+    generation = owner["metadata"].get("annotations", {}).get("deprecated.daemonset.template.generation")
+    return bool(labels_of(pod).get("pod-template-generation") != generation)
+
+
 def waits_for_hands(workload: Mapping[str, Any]) -> bool:
     """Whether a change leaves pods of a workload as they are, until somebody deletes them or its partition moves."""
     strategy = workload["spec"].get("updateStrategy") or {}

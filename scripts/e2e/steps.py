@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scripts.chart.manifests import Document
-from scripts.cluster.objects import Object, is_ready, labels_of
+from scripts.cluster.objects import Object, is_of_another_revision, is_ready, labels_of
 from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
@@ -35,7 +35,6 @@ from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
 # What Kubernetes itself puts into every namespace.
 _NATIVE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
 _ENFORCED = "pod-security.kubernetes.io/enforce"
-_GENERATION = "deprecated.daemonset.template.generation"
 _TLS_DEADLINE = 5.0
 _ENDING_DEADLINE = 30.0  # of pods that end, and of the nodes that hear of it
 
@@ -58,13 +57,10 @@ def replace_by_hand(lab: Lab, say: Say, namespace: str) -> None:
         live = lab.api.get(kind, workload, namespace)
         if live is None or (live["spec"].get("updateStrategy") or {}).get("type") != "OnDelete":
             continue
-        if kind == "StatefulSet":
-            key, newest = "controller-revision-hash", live["status"].get("updateRevision", "")
-        else:
-            key, newest = "pod-template-generation", live["metadata"]["annotations"][_GENERATION]
+        owner = {"kind": kind, **live}
         lab.await_ready(namespace)  # helm does not wait for such pods
         for pod in lab.pods(namespace, name):
-            if labels_of(pod).get(key) != newest:
+            if is_of_another_revision(pod, owner):
                 say(f"{name} waits for its pods to be deleted: {pod['metadata']['name']}")
                 delete_pod(lab, namespace, name, pod)
 
@@ -76,7 +72,7 @@ def broken_pods_replaced(lab: Lab, journal: Journal, namespace: str) -> Iterator
 
     def look() -> None:
         for owner in filter(None, (lab.api.get("StatefulSet", name, namespace) for name in sets)):
-            for pod in (pod for pod in lab.pods(namespace) if left_behind(pod, owner)):
+            for pod in (pod for pod in lab.pods(namespace) if left_behind(pod, {"kind": "StatefulSet", **owner})):
                 name = pod["metadata"]["name"]
                 journal.say(f"StatefulSet {owner['metadata']['name']} waits for its broken pod to be deleted: {name}")
                 lab.api.delete("Pod", name, namespace)

@@ -13,7 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scripts.cluster.objects import Object, conditions, container_statuses, event_time, is_hook, is_ready, labels_of
+from scripts.cluster.objects import (
+    Object,
+    conditions,
+    container_statuses,
+    event_time,
+    is_hook,
+    is_of_another_revision,
+    is_ready,
+)
 from scripts.rollout.cause import Cause, first_line, refusal
 
 # Seconds that a state has to last before it counts. All but the last two stay below 15.
@@ -133,11 +141,10 @@ def left_behind(pod: Object, owner: Object) -> bool:
 
     One after the other it replaces pods, and waits for each that is not ready before it replaces any.
     """
-    spec, status, meta = owner["spec"], owner.get("status", {}), pod["metadata"]
+    spec, meta = owner["spec"], pod["metadata"]
     ordered = spec.get("podManagementPolicy", "OrderedReady") == "OrderedReady" and _observed(owner)
-    old = labels_of(pod).get("controller-revision-hash") != status.get("updateRevision")
     owned = any(reference["uid"] == owner["metadata"]["uid"] for reference in meta.get("ownerReferences", ()))
-    if not (ordered and old and owned) or "deletionTimestamp" in meta or is_ready(pod):
+    if not (ordered and owned and is_of_another_revision(pod, owner)) or "deletionTimestamp" in meta or is_ready(pod):
         return False
     unplaced = conditions(pod).get("PodScheduled", {}).get("status") == "False"
     return unplaced or any(_wait_reason(one) not in _STARTING_REASONS for one in container_statuses(pod))
@@ -219,14 +226,10 @@ class _Reading:
                 continue
             if owner["kind"] in ("Deployment", "StatefulSet", "DaemonSet") and not _observed(owner):
                 return True
-            labels = labels_of(item)
             if owner["kind"] == "Deployment":
                 return _revision(item) != _revision(owner)
-            if owner["kind"] == "StatefulSet":
-                return bool(labels.get("controller-revision-hash") != owner["status"].get("updateRevision"))
-            if owner["kind"] == "DaemonSet":
-                generation = owner["metadata"].get("annotations", {}).get("deprecated.daemonset.template.generation")
-                return bool(labels.get("pod-template-generation") != generation)
+            if owner["kind"] in ("StatefulSet", "DaemonSet"):
+                return is_of_another_revision(item, owner)
             return self._outdated(owner)
         return not _observed(item)
 
