@@ -381,10 +381,11 @@ class Lab:
         return read_objects(found)
 
     def make_certificate(self, namespace: str) -> None:
-        """Put a new certificate for the front, and for the nodes' addresses, into the Secret that the subject names."""
+        """Put a new certificate for every Service, and for the nodes' addresses, into the subject's `tls_secret`."""
         chart = self.folder / "certificate"
-        service = self.question.service
-        given = {"addresses": self.addresses(), "names": [service, f"{service}.{namespace}.svc"]}
+        services = [service["metadata"]["name"] for service in self.api.list("Service", namespace)]
+        names = [name for service in services for name in (service, f"{service}.{namespace}.svc")]
+        given = {"addresses": self.addresses(), "names": names}
         write_atomic(chart / "Chart.yaml", "apiVersion: v2\nname: certificate\nversion: 0.0.0\n")
         write_atomic(chart / "templates" / "secret.yaml", _CERTIFICATE.read_bytes())
         write_atomic(chart / "values.yaml", json.dumps(given))
@@ -491,9 +492,11 @@ class Lab:
         rate: int = RATE,
         kinds: Sequence[str] = KINDS,
         must_pass: bool = True,
+        port: str = "",
     ) -> Iterator[Recording | Unasked]:
         """Load the front in `namespace` from outside the pod network while the block runs, and until `enough`.
 
+        `port` names the port of its Service that is asked; "" is the one that was found.
         Where it `must_pass`, the block is left at the end of the step in which requests were lost. The ledger goes
         into `journal` under `name`. Raises ClusterError when it does not pass, and Unproven where the control lost
         too. Where the chart has nothing to ask, or may lose, the journal says so.
@@ -505,7 +508,7 @@ class Lab:
         if self.subject.may_lose and must_pass:
             journal.skip(f"that no request is lost ({name}), for it may: {self.subject.may_lose}")
             must_pass = False
-        outside, targets = self.open(namespace)
+        outside, targets = self.open(namespace, port=port)
         question = self.question
         if question.protocol == "tcp":
             kinds = [kind for kind in kinds if kind == "new"] or ["new"]

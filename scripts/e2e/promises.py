@@ -451,8 +451,8 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     for pod in lab.pods(objects):
         notes = pod["metadata"].get("annotations") or {}
         if notes.get("prometheus.io/scrape") == "true":
-            where = notes.get("prometheus.io/port"), notes.get("prometheus.io/path", "/metrics")
-            names |= _samples(lab, pod, "http", *where)
+            where = (notes.get(f"prometheus.io/{key}") for key in ("scheme", "port", "path"))
+            names |= _samples(lab, pod, *where)
             told.append(f"pod {pod['metadata']['name']} by annotation")
     demand(
         bool(told) or not lab.subject.monitored, "nothing says where the metrics are", "a ServiceMonitor or annotations"
@@ -494,13 +494,13 @@ def _scraped(lab: Lab, what: str, service: Object, endpoint: Mapping[str, Any]) 
     found: set[str] = set()
     for pod in pods:
         number = open_ports([pod]).get(target, target)
-        found |= _samples(lab, pod, endpoint.get("scheme", "http"), number, endpoint.get("path", "/metrics"))
+        found |= _samples(lab, pod, endpoint.get("scheme"), number, endpoint.get("path"))
     return found
 
 
-def _samples(lab: Lab, pod: Object, scheme: str, port: Any, path: str) -> set[str]:
-    """The names of the metrics that a pod tells. Raises ClusterError where it tells none."""
-    meta = pod["metadata"]
+def _samples(lab: Lab, pod: Object, scheme: str | None, port: Any, path: str | None) -> set[str]:
+    """The names of the metrics that a pod tells, by Prometheus' scheme and path. Raises ClusterError without any."""
+    meta, scheme, path = pod["metadata"], scheme or "http", path or "/metrics"
     try:
         text = lab.api.ask_pod(meta["name"], meta["namespace"], port=port, path=path, scheme=scheme)
     except ApiError as error:

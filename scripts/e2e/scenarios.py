@@ -56,7 +56,7 @@ from scripts.rollout.rollout import Revision, RolloutFailed, Target
 
 # Changes that are no upgrade by themselves, and those that have steps of their own.
 _NO_UPGRADES = frozenset({"abrupt", "apart", "external", "init", "labels"})
-_SPECIAL = _NO_UPGRADES | {"routes", "configuration", "scaler", "tls"}
+_SPECIAL = _NO_UPGRADES | {"routes", "configuration", "scaler", "tls", "tls-alone"}
 _UNVERSIONED = 'no value of [tool.gati.e2e.values] has "{version}" in it, as the tag of an image may'
 _FORCE = "--force-conflicts"
 _SEVERAL = 2  # pods from which the loss of one can go unnoticed
@@ -256,10 +256,11 @@ def changes(lab: Lab, journal: Journal) -> None:
     def stale() -> str:
         return pods.stale_mounts(lab.pods(namespace))
 
-    def change(what: str, *more: str) -> None:
+    def change(what: str, *more: str) -> Revision:
         given.extend(more)
+        target = lab.target(lab.candidate, namespace, image=image, changes=given)
         with journal.step(f"upgrade: {what}"):
-            rollout.upgrade(lab.target(lab.candidate, namespace, image=image, changes=given), deadline=lab.deadline)
+            return rollout.upgrade(target, deadline=lab.deadline)
 
     with journal.step(
         "install" + (", with services that stop as soon as they are told to" if "abrupt" in known else "")
@@ -299,14 +300,14 @@ def changes(lab: Lab, journal: Journal) -> None:
                 demand_images(lab, namespace, "2")
         if "scaler" in known:
             with journal.step("the replicas are said by hand, as the guide has it before a scaler takes over"):
-                _scale(lab, namespace, 3)
-            change("a scaler takes over the replicas", "scaler")
-            with journal.step("the scaler chooses four replicas"):
                 _scale(lab, namespace, 4)
+            change("a scaler takes over the replicas", "scaler")
+            with journal.step("the scaler chooses three replicas"):
+                _scale(lab, namespace, 3)
             change("labels and image while the scaler owns the replicas", "labels")
             with journal.step("the replicas that the scaler chose survive the upgrade"):
                 replicas = front_of(lab, namespace)["spec"]["replicas"]
-                demand(replicas == 4, "the upgrade set the replicas back", "4", str(replicas))
+                demand(replicas == 3, "the upgrade set the replicas back", "3", str(replicas))
                 promises.unscaled(lab, namespace)
         for other in sorted(known.keys() - _SPECIAL):
             change(f"{other} alone", other)
@@ -320,6 +321,21 @@ def changes(lab: Lab, journal: Journal) -> None:
             outside, targets = lab.open(namespace, port="https")
             demand(outside.scheme == "https", "the Service does not offer HTTPS", "https", ", ".join(outside.asked))
             journal.detail(f"{len(targets)} nodes; {promises.monitored(lab, namespace, namespace)}")
+        if "tls-alone" in known:
+            name = "TLS alone"
+            with lab.load(journal, namespace, name, port="https", kinds=kinds, enough=300, rate=LIGHT) as recording:
+                notes = change("TLS alone, without the plain port", "tls-alone").notes
+                after_rollout(lab, journal, rollout, recording, name)
+            demand_orderly(lab, journal, recording, namespace, name)
+            with journal.step("TLS alone: monitoring and the notes follow, and the plain port is gone"):
+                told = promises.monitored(lab, namespace, namespace), promises.told(lab, notes, namespace, namespace)
+                journal.detail("; ".join(told))
+                service, plain = lab.question.service, lab.question.port
+                offered = (lab.api.get("Service", service, namespace) or {})["spec"]["ports"]
+                demand(plain not in {port.get("name") for port in offered}, f"Service {service} still has port {plain}")
+        if lab.subject.least_rights:
+            with journal.step("TLS: rights suffice for what it needs too, and are no wider"):
+                journal.detail(promises.rights_fit(lab, namespace, namespace))
         if lab.subject.careful:
             with journal.step("TLS: pods say what they need, with what TLS gives them"):
                 journal.detail(pods.needs_are_said(lab.pods(namespace)))

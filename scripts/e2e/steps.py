@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import signal
 import ssl
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -35,6 +36,7 @@ from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
 # What Kubernetes itself puts into every namespace.
 _NATIVE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
 _ENFORCED = "pod-security.kubernetes.io/enforce"
+_EMPTY = re.compile(r"<nil>|%!\w?\(.*")  # what templates write for what is not there or of another kind
 _TLS_DEADLINE = 5.0
 _ENDING_DEADLINE = 30.0  # of pods that end, and of the nodes that hear of it
 
@@ -246,6 +248,8 @@ def demand_told(lab: Lab, journal: Journal, rollout: Rollout, revision: Revision
     first = next(iter(revision.notes.strip().splitlines()), "")
     where = namespace in first or not lab.subject.notes
     demand(where, "the notes do not say where the release is", namespace, revision.notes or "no notes")
+    empty = _EMPTY.search(revision.notes) if lab.subject.notes else None
+    demand(not empty, "the notes name what has no value", found=empty[0] if empty else "")
     write_atomic(lab.folder / journal.folder / f"notes-{values.replace('/', '-')}.txt", revision.notes)
     journal.detail(f"{first}; {promises.told(lab, revision.notes, rollout.namespace, namespace)}")
 

@@ -125,6 +125,12 @@ value: 5
 """
 
 
+_PLAIN = '(dict "name" "http" "port" 80 "targetPort" "http" "protocol" "TCP")'
+_NOTES = """GATI is in {{{{ .Values.global.namespace }}}}.
+kubectl --namespace {{{{ .Values.global.namespace }}}} port-forward service/gati-ingress 8080:{port}
+"""
+
+
 def hook(when: str, program: str) -> str:
     """A hook's pod that runs `program`."""
     return f"""apiVersion: v1
@@ -287,10 +293,7 @@ CASES = (
         Fault(
             "notes-port",
             (),
-            {
-                "templates/NOTES.txt": "GATI is in {{ .Values.global.namespace }}.\n"
-                "kubectl --namespace {{ .Values.global.namespace }} port-forward service/gati-ingress 8080:8080\n"
-            },
+            {"templates/NOTES.txt": _NOTES.format(port=8080)},
         ),
         "install",
         "the notes name port 8080 of Service gati-ingress",
@@ -846,6 +849,49 @@ CASES = (
         only=("tls",),
     ),
     case(
+        "tls-role",
+        "changes",
+        "account gati-ingress may not read secrets gati-e2e-tls",
+        Edit("Role", FRONT, 'set . "rules" (list (first .rules))'),
+        only=("tls",),
+    ),
+    case(
+        "tls-back-port",
+        "changes",
+        "requests were lost.*by the end of the step: upgrade: TLS",
+        service('and (gt (len $spec.ports) 1) (set $spec "ports" (list (last $spec.ports)))', BACK),
+        only=("tls",),
+    ),
+    case(
+        "plain-stays",
+        "changes",
+        "Service gati-ingress still has port http",
+        service(f'and (ne (first $spec.ports).name "http") (set $spec "ports" (prepend $spec.ports {_PLAIN}))'),
+        only=("tls", "tls-alone"),
+    ),
+    case(
+        "metrics-port-untold",
+        "changes",
+        "Startup probe failed: .*:9102/livez",
+        front('set $main "env" (fromJsonArray (toJson $main.env | replace `"value":"9102"` `"value":"9109"`))'),
+        only=("tls", "tls-alone"),
+    ),
+    Case(
+        Fault("notes-plain", (), {"templates/NOTES.txt": _NOTES.format(port=80)}),
+        "changes",
+        "the notes name port 80 of Service gati-ingress",
+        only=("tls", "tls-alone"),
+    ),
+    case(
+        "annotated-scheme",
+        "install",
+        "does not answer /metrics on port 8080 with metrics",
+        front(
+            'set . "spec" (fromJson (toJson $spec | replace `"checksum/config"` `"prometheus.io/scrape":"true",'
+            '"prometheus.io/scheme":"https","prometheus.io/port":"8080","checksum/config"`))'
+        ),
+    ),
+    case(
         "authorities-hidden",
         "changes",
         "hides what its image has in /etc/ssl/certs",
@@ -974,12 +1020,12 @@ CASES = (
 
 # Siblings of others in the table, told by the same look at another object or field: a session of their own.
 FURTHER = frozenset({
-    "asked-elsewhere", "back-port", "back-recreate", "back-unavailable", "binding-dropped", "evicted",
-    "hook-goes-on", "hook-leftover", "hpa-dropped", "hpa-request", "init-goes-on", "liveness-path",
-    "local-traffic", "min-ready", "missing-config", "monitor-port", "monitor-selects-two", "no-anti-affinity",
-    "node-port", "notes-port", "paused", "pdb-of-both", "pod-label-missing", "policy-block", "policy-dropped",
-    "policy-peer", "post-start", "priority", "priority-class", "prod-capacity", "pull-policy", "readiness-late",
-    "role-names", "role-of-all", "role-view", "rule-dropped", "rule-job", "short-prestop", "spread-of-others",
-    "spread-of-revisions", "test-dropped", "test-goes-on", "test-left", "test-token", "tls-mount", "too-big",
-    "two-scalers", "udp",
+    "annotated-scheme", "asked-elsewhere", "back-port", "back-recreate", "back-unavailable", "binding-dropped",
+    "evicted", "hook-goes-on", "hook-leftover", "hpa-dropped", "hpa-request", "init-goes-on", "liveness-path",
+    "local-traffic", "metrics-port-untold", "min-ready", "missing-config", "monitor-port", "monitor-selects-two",
+    "no-anti-affinity", "node-port", "notes-plain", "notes-port", "paused", "pdb-of-both", "plain-stays",
+    "pod-label-missing", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority", "priority-class",
+    "prod-capacity", "pull-policy", "readiness-late", "role-names", "role-of-all", "role-view", "rule-dropped",
+    "rule-job", "short-prestop", "spread-of-others", "spread-of-revisions", "test-dropped", "test-goes-on", "test-left",
+    "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers", "udp",
 })  # fmt: skip

@@ -204,7 +204,7 @@ def test_the_step_in_which_requests_are_lost_is_the_last(
             recording._close(None, enough=enough, kinds=(), rate=1, latency=10)
 
     monkeypatch.setattr("scripts.e2e.lab.record", record)
-    monkeypatch.setattr(Lab, "open", lambda *_: (None, ["http://node"]))
+    monkeypatch.setattr(Lab, "open", lambda *_, **__: (None, ["http://node"]))
     front_asks, back_asks = (Question(name, "", "http", "/") for name in statuses)
     found = replace(FOUND, question=front_asks, behind=("Deployment/front",), also=(("Deployment/back", back_asks),))
     mine, journal = replace(lab(Cluster()), found=found, folder=tmp_path), Journal("changes", lambda _: None)

@@ -16,6 +16,7 @@ from scripts.chart.manifests import Manifests, read_manifests
 from scripts.core.config import Config
 from scripts.core.errors import ChartError
 from scripts.e2e.sabotage import NEGATIVE_CONTROL, Edit, Fault, drop, sabotage
+from scripts.e2e.subject import merge
 from scripts.toolchain.finder import Toolchain
 from tests.e2e.faults import CASES, FURTHER, Case
 from tests.remembered import shared
@@ -96,7 +97,9 @@ def test_every_fault_of_the_table_changes_the_chart(config: Config, tmp_path: Pa
     sabotage(bad, [case.fault])
     if "templates/NOTES.txt" in case.fault.files:
         return
-    given = config.e2e["changes"]["tls"] if "tls" in case.only else {}
+    given: dict[str, Any] = {}
+    for name in case.only if "tls" in case.only else ():
+        merge(given, config.e2e["changes"][name])
     before, after = (render(chart, case.values, **given) for chart in (good, bad))
     assert without_version({str(d.identity): d.data for d in before}) != without_version(
         {str(d.identity): d.data for d in after}

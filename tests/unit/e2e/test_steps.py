@@ -38,6 +38,14 @@ def test_the_pods_run_the_version_that_was_asked_for(images: list[str], right: b
             demand_images(cast("Any", lab), "shop", "2")
 
 
+@pytest.mark.parametrize("value", ["<nil>", "%!s(int=5)", "%!d(<nil>)"])
+def test_notes_that_name_what_has_no_value(value: str) -> None:
+    revision = SimpleNamespace(notes=f"web is in shop, {value}")
+    lab = SimpleNamespace(subject=SimpleNamespace(notes=True))
+    with pytest.raises(ClusterError, match="the notes name what has no value"):
+        steps.demand_told(*(cast("Any", part) for part in (lab, None, None, revision, "default", "shop")))
+
+
 def test_jobs_named_after_the_revision_may_come_and_go() -> None:
     def job(name: str, image: str = "a") -> dict[str, Any]:
         return {"kind": "Job", "metadata": {"name": name}, "spec": {"image": image}}
