@@ -7,10 +7,11 @@ import errno
 import gzip
 import io
 import json
+import operator
 import re
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -197,7 +198,7 @@ def unpack(data: bytes, into: Path, what: str = "the archive") -> Path:
     return into / root
 
 
-def changed_files(old: bytes, new: bytes) -> tuple[str, ...]:
+def changed_files(old: bytes, new: bytes, alike: Callable[[bytes, bytes], bool] = operator.eq) -> tuple[str, ...]:
     """How the files of two archives differ, one line a file: `+ name`, `- name`, `~ name`."""
     before, after = read_members(old, "the first archive"), read_members(new, "the second archive")
     lines = []
@@ -206,7 +207,7 @@ def changed_files(old: bytes, new: bytes) -> tuple[str, ...]:
             lines.append(f"+ {name}")
         elif name not in after:
             lines.append(f"- {name}")
-        elif before[name] != after[name]:
+        elif not alike(before[name], after[name]):
             lines.append(f"~ {name}")
     return tuple(lines)
 

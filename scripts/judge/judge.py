@@ -134,11 +134,20 @@ def demand_raised(work: Workspace, against: str) -> None:
 
 
 def differing_files(old: Chart, new: Chart, helm: Helm) -> tuple[str, ...]:
-    """The packed files that differ, one line a file; Chart.yaml is not among them where only the version differs, and
-    what is raised with it."""
+    """The packed files that differ, one line a file, and not by the version alone, as a README's badge does; Chart.yaml
+    is not among them where only the version differs, and what is raised with it."""
+
+    def alike(was: bytes, now: bytes) -> bool:
+        raised = was
+        for dash in ("-", "--"):  # as it stands in a badge's address
+            one, other = (chart.version.replace("-", dash).encode() for chart in (old, new))
+            raised = raised.replace(one, other)
+        return now in (was, raised)
+
     try:
         with workers(helm.runner) as pool:
-            lines = changed_files(*pool.map(lambda chart: pack(helm, chart.path, EPOCH), (old, new)))
+            before, after = pool.map(lambda chart: pack(helm, chart.path, EPOCH), (old, new))
+            lines = changed_files(before, after, alike)
     except ChartError as error:
         return (f"files that cannot be packed: {error.message}",)
     told = [{key: lasting(value) for key, value in chart.metadata.items() if key != "version"} for chart in (old, new)]

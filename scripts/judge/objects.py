@@ -419,9 +419,10 @@ def _pairs(gone: Mapping[Key, Document], fresh: Mapping[Key, Document]) -> list[
 def _alike(old: Document, new: Document) -> float:
     """How much of two objects is the same apart from their names, from 0 to 1."""
     bodies: list[list[str]] = []
+    names = "|".join(re.escape(name) for name in sorted((old.name, new.name), key=len, reverse=True))
+    own = re.compile(rf"(?<![A-Za-z0-9])(?:{names})(?![A-Za-z0-9])")
     for side in (old, new):
         flat = [line for line in _lines(normalised(side.identity.group, side.kind, side.data)) if ".name=" not in line]
-        own = re.compile(rf"(?<![A-Za-z0-9]){re.escape(side.name)}(?![A-Za-z0-9])")
         bodies.append([own.sub("NAME", line) for line in flat])
     return difflib.SequenceMatcher(None, bodies[0], bodies[1], autojunk=False).ratio() if all(bodies) else 1.0
 
@@ -441,11 +442,11 @@ def _judge_renamed(old: Document, new: Document, after: Manifests) -> Iterator[R
     elif old.identity.group != new.identity.group:
         meaning = "another API group: deleted and made again, where the cluster has that API"
         yield Reason("major", about, old.api_version, new.api_version, meaning)
+    elif rights.governs(old):
+        yield Reason("patch", about, str(old.identity), str(new.identity), "what it grants is told by account")
     elif old.namespace != new.namespace:
         meaning = "deleted here and made again in another namespace" + _consequence(kind)
         yield Reason("major", about, old.namespace or None, new.namespace or None, f"moved: {meaning}")
-    elif rights.governs(old):
-        yield Reason("patch", about, old.name, new.name, "renamed; what it grants is told by account")
     elif kind in ("ConfigMap", "Secret") and _stem(old.name) == _stem(new.name):
         yield Reason("patch", about, old.name, new.name, "named after its content; the pods follow")
     elif kind == "Job" and re.sub(r"\d+", "", old.name) == re.sub(r"\d+", "", new.name):

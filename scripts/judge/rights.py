@@ -43,7 +43,7 @@ def judge_rights(old: Manifests, new: Manifests, namespace: str) -> Iterator[Rea
     before, after = _Grants(old, namespace), _Grants(new, namespace)
     for subject in sorted({*before.rights, *after.rights}):
         kind, where, name = subject
-        was, now = before.rights.get(subject, ()), after.rights.get(subject, ())
+        was, now = (side.rights.get(subject, side.roles.get(subject, ())) for side in (before, after))
         if kind == "ServiceAccount" and subject not in before.own and subject in after.own and not was:
             continue  # a new account, told as an added object
         if kind == "ServiceAccount" and subject in before.own and subject not in after.own and not now:
@@ -78,6 +78,7 @@ class _Grants:
 
     def __init__(self, manifests: Manifests, namespace: str) -> None:
         self.rights: dict[Subject, list[Right]] = {}
+        self.roles: dict[Subject, list[Right]] = {}
         self.own: set[Subject] = set()
         roles: dict[Subject, Document] = {}
         for document in manifests:
@@ -96,8 +97,9 @@ class _Grants:
         for key, role in roles.items():
             labels = (role.data.get("metadata") or {}).get("labels") or {}
             aggregated = any("rbac.authorization.k8s.io/aggregate-to-" in str(label) for label in labels)
+            self.roles[key] = list(_rules(role, key[1]))
             if key not in bound or aggregated:
-                self.rights[key] = list(_rules(role, key[1]))
+                self.rights[key] = self.roles[key]
 
     def _bind(self, binding: Document, roles: Mapping[Subject, Document], bound: set[Subject], namespace: str) -> None:
         ref = binding.data.get("roleRef") or {}

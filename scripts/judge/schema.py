@@ -34,7 +34,7 @@ _BOUNDS: tuple[tuple[str, str, str], ...] = (
 _SHAPES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("properties", "patternProperties", "dependentSchemas"), Mapping),
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "required", "enum"), list),
-    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (int, float)),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"), (int, float)),
     **{word: (int, float) for low, high, _ in _BOUNDS for word in (low, high)},
     "type": (str, list),
 }
@@ -52,6 +52,7 @@ _OPAQUE += ("unevaluatedProperties", "unevaluatedItems", "dependentSchemas", "$r
 _OPAQUE += ("contentMediaType", "x-kubernetes-validations")
 _OPAQUE += ("x-kubernetes-list-type", "x-kubernetes-list-map-keys")
 _MOST = 200  # depth of schemas inside schemas
+_PAIRED = 16  # alternatives that two lists of them may make together
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,10 @@ def _both(one: Schema, other: Schema) -> Schema:
     """What takes the values that both take; a part that cannot be merged stays under `allOf`."""
     if not one or one == other:
         return other
+    either = [side.get("anyOf", ()) for side in (one, other)]
+    if 0 < len(either[0]) * len(either[1]) <= _PAIRED:
+        rest = [{word: value for word, value in side.items() if word != "anyOf"} for side in (one, other)]
+        return {**_both(rest[0], rest[1]), "anyOf": [_both(this, that) for this in either[0] for that in either[1]]}
     closed = [side for side in (one, other) if not _open(side)]
     if (closed and set(one.get("properties", ())) ^ set(other.get("properties", ()))) or (
         _kept(one) & _kept(other) & ({"not", "if", "anyOf", "oneOf", "patternProperties", "items", "prefixItems"})
@@ -211,7 +216,8 @@ def _both(one: Schema, other: Schema) -> Schema:
     if "type" in one and "type" in other:
         merged["type"] = sorted(_narrow_types(_types(one), _types(other))) or ["never"]
     if "enum" in one and "enum" in other:
-        merged["enum"] = [value for value in one["enum"] if value in other["enum"]]
+        both = {*map(_frozen, one["enum"])} & {*map(_frozen, other["enum"])}
+        merged["enum"] = [value for value in one["enum"] if _frozen(value) in both]
     if "required" in one and "required" in other:
         merged["required"] = sorted({*one["required"], *other["required"]})
     if "properties" in one and "properties" in other:
@@ -249,7 +255,7 @@ def named(schema: Schema, path: Path) -> tuple[Schema, bool]:
 
 
 def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
-    if old == new or len(path) > _MOST:
+    if (old == new and repr(old) == repr(new)) or len(path) > _MOST:  # to Python, True is 1
         return
     if old == NEVER or new == NEVER:
         yield Change(path, "not", _told(old), _told(new), "wider" if old == NEVER else "narrower")
@@ -278,7 +284,11 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     if old.get("default") != new.get("default"):  # which the API server writes
         yield Change(path, "default", old.get("default"), new.get("default"), "wider")
     for key in _OPAQUE:
-        if old.get(key) != new.get(key):
+        if _frozen(old.get(key)) == _frozen(new.get(key)):
+            continue
+        if key in ("then", "else") and _frozen(old.get("if")) == _frozen(new.get("if")):
+            yield from _compare(old.get(key, {}), new.get(key, {}), path)
+        else:
             yield from _unknown(old, new, key, path)
 
 
@@ -306,6 +316,8 @@ def _type_of(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "boolean"
+    if isinstance(value, float) and value.is_integer():
+        return "integer"  # 1.0 is one to JSON schema
     names = ((int, "integer"), (float, "number"), (str, "string"), (list, "array"), (Mapping, "object"))
     return next((name for kind, name in names if isinstance(value, kind)), "string")
 
@@ -353,7 +365,7 @@ def _enums(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
         yield Change(path, "enum", was, now, "wider")
 
 
-_BOTH = {True, False}  # what a boolean may be, as an enumeration
+_BOTH = {"true", "false"}  # what a boolean may be, as an enumeration
 
 
 def _numbers(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
@@ -362,12 +374,21 @@ def _numbers(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
         if was != now:
             told = (old.get(word, old.get(exclusive)), new.get(word, new.get(exclusive)))
             yield Change(path, word, *told, "narrower" if now > was else "wider")
-    one, other = old.get("multipleOf"), new.get("multipleOf")
-    if one != other:
-        if other is not None and not (one and math.isclose(one % other, 0)):
-            yield Change(path, "multipleOf", one, other, "narrower")
-        if one is not None and not (other and math.isclose(other % one, 0)):
-            yield Change(path, "multipleOf", one, other, "wider")
+    one, other = (_step(side) for side in (old, new))
+    if other and not _divides(other, one):
+        yield Change(path, "multipleOf", one, other, "narrower")
+    if one and not _divides(one, other):
+        yield Change(path, "multipleOf", one, other, "wider")
+
+
+def _step(schema: Schema) -> float | None:
+    """What a number has to be a multiple of, None where that refuses nothing, as 1 does of integers."""
+    step = schema.get("multipleOf", 0)
+    return None if step <= 0 or ("number" not in _types(schema) and _divides(step, 1)) else step
+
+
+def _divides(step: float, number: float | None) -> bool:
+    return number is not None and math.isclose(number / step, round(number / step))
 
 
 def _bound(schema: Schema, word: str, exclusive: str, sign: int) -> tuple[float, int]:
@@ -377,8 +398,8 @@ def _bound(schema: Schema, word: str, exclusive: str, sign: int) -> tuple[float,
         bounds.append((sign * schema[word], int(schema.get(exclusive) is True)))
     if isinstance(schema.get(exclusive), int | float) and not isinstance(schema.get(exclusive), bool):
         bounds.append((sign * schema[exclusive], 1))
-    if _types(schema) == {"integer"}:  # above 0 is 1 or more
-        bounds = [(math.floor(number) + 1, 0) if beyond else (number, 0) for number, beyond in bounds]
+    if "number" not in _types(schema):  # above 0 is 1 or more, and so is above 0.5
+        bounds[1:] = [(math.floor(number) + 1 if beyond else math.ceil(number), 0) for number, beyond in bounds[1:]]
     return max(bounds)
 
 
@@ -522,4 +543,6 @@ def _told(schema: Any) -> Any:
 
 
 def _frozen(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else json.dumps(value, sort_keys=True)
+    """Equal where two values are to JSON: 1 is 1.0, and not true."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if number else json.dumps(value, sort_keys=True)

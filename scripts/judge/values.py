@@ -80,7 +80,7 @@ def _keys(old: Side, new: Side) -> Iterator[tuple[Path, Reason]]:
         if len(moved) == 1 and value not in _NOTHING:
             yield from _renamed(new, reads[1], path, moved[0], value, value)
         else:
-            yield path, _removed(new, reads[1], path, value)
+            yield path, _removed(new, *reads, path, value)
     for path, value in fresh.items():
         yield path, Reason("minor", f"values {key_text(path)}", None, value, "a new setting")
     for path in before.keys() | after.keys():
@@ -94,7 +94,7 @@ def _keys(old: Side, new: Side) -> Iterator[tuple[Path, Reason]]:
                 meaning = "no template reads it any more: a values file that sets it has no effect"
                 yield path, Reason("major", f"values {key_text(path)}", was, was, meaning)
         elif was is not _MISSING and now is not _MISSING:
-            yield path, _reshaped(path, was, now)  # a map here, and something else there
+            yield path, _reshaped(path, was, now, *reads)  # a map here, and something else there
 
 
 def _forgotten(old: _Reads, new: _Reads, path: Path) -> bool:
@@ -173,8 +173,10 @@ def _renamed(new: Side, reads: _Reads, was: Path, now: Path, old: Any, value: An
     yield now, Reason("none", f"values {key_text(now)}", None, value, f"was called {key_text(was)}")
 
 
-def _removed(new: Side, reads: _Reads, path: Path, value: Any) -> Reason:
+def _removed(new: Side, before: _Reads, reads: _Reads, path: Path, value: Any) -> Reason:
     about = f"values {key_text(path)}"
+    if not (before.reads(path) or before.spells(path[-1]) or _refused(new, path)):
+        return Reason("patch", about, value, None, "is no longer there; no template read it")
     if _accepted(new, reads, path):
         level: Level = "minor" if value is not None else "patch"  # null is what it has now, too
         return Reason(level, about, value, None, "has no default any more; it can still be set")
@@ -233,9 +235,15 @@ def _shape(value: Any) -> type:
 _SHAPED: tuple[Level, str] = ("major", "has another shape: a values file in the old one is refused or ignored")
 
 
-def _reshaped(path: Path, old: Any, new: Any) -> Reason:
+def _reshaped(path: Path, old: Any, new: Any, before: _Reads, after: _Reads) -> Reason:
     about = f"values {key_text(path)}"
-    if (old in _NOTHING or new in _NOTHING) and list not in (_shape(old), _shape(new)):
+    sides = ((old, before, after), (new, after, before)) if None not in (old, new) else ()
+    keyed = any(  # to the templates of the other side it is no map
+        here.exactly((*path, key)) and not (there.spells(key) or there.writes((*path, key)))
+        for value, here, there in sides
+        for key in (value if isinstance(value, Mapping) else ())
+    )
+    if (old in _NOTHING or new in _NOTHING) and list not in (_shape(old), _shape(new)) and not keyed:
         emptied = new in _NOTHING
         return Reason("minor", about, old, new, "the default is empty now" if emptied else "the default sets keys now")
     return Reason(_SHAPED[0], about, old, new, _SHAPED[1])

@@ -192,6 +192,11 @@ def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
             about = re.sub(r" \([a-z0-9-]+\)", "", reason.about)  # the release's namespace is told where it is another
             key = json.dumps([*replace(reason, about=about).record().values()], default=str, sort_keys=True)
             places.setdefault(key, (reason, []))[1].append(here)
+    for key, (_, where) in [*places.items()]:  # told once where they differ by the cluster's own version
+        if len(minors := {minor for _, minor in where}) == 1:
+            alike = re.sub(rf"(?<![\d.]){re.escape(*minors)}(?!\d)", "MINOR", key)
+            if alike != key:
+                places.setdefault(f"MINOR {alike}", (places.pop(key)[0], []))[1].extend(where)
     found = []
     for reason, where in places.values():
         own = [cell for cell in where if cell in usual]
@@ -210,9 +215,9 @@ def _tested(reason: Reason, rendered: Iterable[Reason]) -> Reason:
 
 
 def _nameless(reason: Reason) -> str:
-    """A reason by all but the names of its object and of what is in it."""
+    """A reason by all but the names of its object and of what is in it; what it was and is may bear them, too."""
     about = re.sub(r"^(\w+)/\S+( \([a-z0-9-]+\))?|(?<=\[)[^\]]*(?=\])", r"\1", reason.about)
-    return json.dumps([*replace(reason, about=about).record().values()], default=str)
+    return f"{reason.level} {about}: {reason.meaning}"
 
 
 _GROUPS = ("Chart.yaml", "values", "schema")

@@ -13,6 +13,7 @@ from scripts.judge.noise import Noise, drawn_fields, drawn_names, steady
 from scripts.judge.objects import Scene, judge_objects
 from scripts.judge.reason import Reason, highest
 
+SERVED = "{spec: {template: {spec: {serviceAccountName: x}}}}"
 POD = {"containers": [{"name": "a", "image": "x/a:1.0.0"}]}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "Job": ("batch/v1", {"spec": {"template": {"spec": {**POD, "restartPolicy": "Never"}}}}),
@@ -48,6 +49,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "PodDisruptionBudget": ("policy/v1", {"spec": {"maxUnavailable": 1}}),
     "ResourceQuota": ("v1", {"spec": {"hard": {"memory": "1Gi"}}}),
     "ClusterRole": ("rbac.authorization.k8s.io/v1", {"rules": []}),
+    "Role": ("rbac.authorization.k8s.io/v1", {"rules": []}),
     "Namespace": ("v1", {}),
     "NetworkPolicy": (
         "networking.k8s.io/v1",
@@ -724,3 +726,23 @@ def test_a_text_that_is_drawn_anew_is_passed_over_in_a_secret() -> None:
     one, other = (Manifests((make("Secret", changes=f"{{data: null, stringData: {{a: {text}}}}}"),)) for text in "xy")
     scene = {"noise": Noise(drawn=drawn_fields([one], [other]))}
     assert not judge(list(one), list(other), **scene)
+
+
+def test_a_binding_that_moves_is_told_by_what_it_grants() -> None:
+    rules = "{rules: [{apiGroups: [''], resources: [pods], verbs: [get]}]}"
+    account = "{subjects: [{kind: ServiceAccount, name: x}]}"
+    role, pods = make("Role", name="a", changes=rules), make("Deployment", changes=SERVED)
+    old, new = (make("RoleBinding", changes=account, **where) for where in ({"namespace": "kube-system"}, {}))
+    found = judge([role, pods, old], [role, pods, new])
+    assert {one.about for one in found if one.level == "minor"} == {"ServiceAccount/x rights"}
+    assert highest(one.level for one in found) == "minor", found
+    unbound = judge([role, pods], [role, pods, new])
+    assert not [one for one in unbound if one.about.startswith("Role/")], "nobody has lost what it grants"
+
+
+def test_an_object_that_drops_a_part_of_its_name_that_others_bear_is_renamed() -> None:
+    old, new = (
+        make("Service", name=name, changes="{spec: {selector: {app: x, release: x}}}", labels={"app": "x", "a": "x"})
+        for name in ("x-x", "x")
+    )
+    assert [one.meaning for one in judge([old], [new])] == ["renamed: clients that call the old name reach nothing"]

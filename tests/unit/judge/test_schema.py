@@ -30,6 +30,11 @@ SAME = [
     ({"type": "string"}, {"type": "string", "then": {"maxLength": 3}, "else": False}),
     ({"type": "object", "required": ["a", "b"]}, {"type": "object", "required": ["b", "a"]}),
     ({"type": "boolean"}, {"enum": [True, False]}),
+    ({"enum": [1]}, {"enum": [1.0]}),
+    ({"type": "integer"}, {"type": "integer", "multipleOf": 1}),
+    ({"type": ["integer", "null"]}, {"type": ["integer", "null"], "multipleOf": 0.1}),
+    ({"type": "integer", "minimum": 1}, {"type": "integer", "minimum": 0.5}),
+    ({"type": ["integer", "null"], "maximum": 1}, {"type": ["integer", "null"], "exclusiveMaximum": 2}),
 ]
 NARROWER = [
     ({"type": "number"}, {"type": "integer"}),
@@ -56,6 +61,16 @@ NARROWER = [
     ({"type": "string"}, {"type": "string", "not": {"const": "x"}}),
     ({"type": "object"}, {"type": "object", "propertyNames": {"maxLength": 3}}),
     ({"type": "object"}, {"type": "object", "dependentRequired": {"a": ["b"]}}),
+    (
+        {"allOf": [{"anyOf": [{"required": [word]}, {"required": [f"{word}Map"]}]} for word in "ab"]},
+        {"required": ["a", "b"]},
+    ),
+    ({"type": "number"}, {"type": "number", "multipleOf": 1}),
+    (
+        {"if": {"required": ["a"]}, "then": {"maxProperties": 3}},
+        {"if": {"required": ["a"]}, "then": {"maxProperties": 2}, "else": False},
+    ),
+    ({"type": "number", "multipleOf": 0.1}, {"type": "number", "multipleOf": 0.3}),
 ]
 
 
@@ -68,6 +83,10 @@ class TestOneKey:
     def test_narrower_one_way_is_wider_the_other(self, wide: Any, narrow: Any) -> None:
         assert effects(wide, narrow) == ["narrower"]
         assert effects(narrow, wide) == ["wider"]
+
+    @pytest.mark.parametrize("word", [lambda value: {"enum": [value]}, lambda value: {"not": {"const": value}}])
+    def test_a_number_is_no_boolean(self, word: Any) -> None:
+        assert effects(word(1), word(True)) == ["narrower", "wider"]
 
     def test_another_pattern_may_be_both(self) -> None:
         assert effects({"type": "string", "pattern": "a"}, {"type": "string", "pattern": "b"}) == ["narrower", "wider"]
@@ -95,8 +114,10 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
     assert {change.what for change in compare(tree, other)} == {"maxItems"}
 
 
-@pytest.mark.parametrize("word", ["properties", "required", "enum", "type", "allOf", "oneOf", "minLength", "maximum"])
-@pytest.mark.parametrize("value", ["x", [1, "a"], {"a": 1}, None])
+@pytest.mark.parametrize(
+    "word", ["properties", "required", "enum", "type", "allOf", "oneOf", "minLength", "maximum", "multipleOf"]
+)
+@pytest.mark.parametrize("value", ["x", [1, "a"], {"a": 1}, None, 0])
 def test_a_word_that_holds_what_it_cannot_is_passed_over(word: str, value: Any) -> None:
     """helm refuses such a schema of values; one of a custom resource nobody has looked at before."""
     others: list[Any] = [{"properties": {"a": {"minLength": 1, "maximum": 1}}, "required": ["a"]}, {word: [{}]}, {}]

@@ -108,10 +108,11 @@ def test_a_key_that_no_template_reads_any_more(old: str, new: str, forgotten: bo
 )
 def test_a_default_that_went_from_a_map(template: str, level: str) -> None:
     sides = [
-        Side(
-            {"name": "x", "version": "1.2.0"}, {"values.yaml": {"resources": {"limits": limits}}}, None, {"a": template}
+        Side({"name": "x", "version": "1.2.0"}, {"values.yaml": {"resources": {"limits": limits}}}, None, {"a": text})
+        for limits, text in (
+            ({"cpu": 1, "memory": 2}, "{{ .Values.resources.limits.cpu }}"),
+            ({"memory": 2}, template),
         )
-        for limits in ({"cpu": 1, "memory": 2}, {"memory": 2})
     ]
     assert [reason.level for reason in judge_values(sides[0], sides[1])] == [level]
 
@@ -127,3 +128,31 @@ def test_a_default_of_null_that_went() -> None:
         Side({"name": "x", "version": "1.2.0"}, {"values.yaml": one}, None, template) for one in ({"port": None}, {})
     ]
     assert [reason.level for reason in judge_values(*sides)] == ["patch"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "templates", "level"),
+    [
+        ({"name": "", "key": "a"}, "", ("{{ .Values.folder.name }}", "{{ .Values.folder }}"), "major"),
+        ("", {"name": ""}, ("{{ .Values.folder }}", "{{ .Values.folder.name }}"), "major"),
+        ({"name": "a"}, "", ("{{ toYaml .Values.folder }}", "{{ toYaml .Values.folder }}"), "minor"),
+        ({"name": "a"}, None, ("{{ .Values.folder.name }}", "{{ (.Values.folder).name }}"), "minor"),
+    ],
+)
+def test_a_map_in_place_of_a_text(old: Any, new: Any, templates: tuple[str, str], level: str) -> None:
+    sides = [
+        Side({"name": "x", "version": "1.2.0"}, {"values.yaml": {"folder": value}}, None, {"a": text})
+        for value, text in zip((old, new), templates, strict=True)
+    ]
+    assert {one.level for one in judge_values(*sides)} == {level}
+
+
+def test_a_key_that_no_template_has_read_is_not_missed() -> None:
+    templates = {"a": "{{ .Values.port }}"}
+    sides = [
+        Side({"name": "x", "version": "1.2.0"}, {"values.yaml": {"port": 1, **more}}, None, templates)
+        for more in ({"autoscaling": {"enabled": False}}, {})
+    ]
+    assert [(one.level, one.meaning) for one in judge_values(*sides)] == [
+        ("patch", "is no longer there; no template read it")
+    ]

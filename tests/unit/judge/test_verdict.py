@@ -28,9 +28,10 @@ def test_a_release_of_another_name_adds_what_it_alone_shows() -> None:
 
 def test_a_part_that_is_named_after_the_release_is_told_once() -> None:
     def pods(name: str, image: str) -> Manifests:
+        container = f"{{name: {name}, image: 'x:{image}', args: [--of={name}{image[2:]}]}}"
         return read_manifests(
             f"apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\n"
-            f"spec: {{template: {{spec: {{containers: [{{name: {name}, image: 'x:{image}'}}]}}}}}}\n"
+            f"spec: {{template: {{spec: {{containers: [{container}]}}}}}}\n"
         )
 
     sides = [Side({"name": "x", "version": version}, {"values.yaml": {}}) for version in ("1.0.0", "2.0.0")]
@@ -39,7 +40,24 @@ def test_a_part_that_is_named_after_the_release_is_told_once() -> None:
         Cell("another", "1.33", pods("another-x", "1.0"), pods("another-x", "1.1"), release="another", further=True),
     ]
     verdict = make_verdict(sides[0], sides[1], cells, source="1.0.0")
-    assert [reason.about for reason in verdict.reasons] == ["Deployment/x spec.template.spec.containers[x].image"]
+    about = "Deployment/x spec.template.spec.containers[x]"
+    assert [reason.about for reason in verdict.reasons] == [f"{about}.args[0]", f"{about}.image"]
+
+
+def test_what_bears_the_version_of_the_cluster_is_told_once() -> None:
+    def pods(host: str, minor: str) -> Manifests:
+        pod = f"{{containers: [{{name: a, image: {host}/x:v{minor}.0}}]}}"
+        return read_manifests(
+            f"apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: x}}\nspec: {{template: {{spec: {pod}}}}}"
+        )
+
+    sides = [Side({"name": "x", "version": version}, {"values.yaml": {}}) for version in ("1.0.0", "2.0.0")]
+    minors = ("1.32", "1.33", "1.34")
+    cells = [Cell("values.yaml", minor, pods("a.io", minor), pods("b.io", minor)) for minor in minors]
+    (reason,) = make_verdict(sides[0], sides[1], cells, source="1.0.0").reasons
+    assert (reason.old, reason.where) == ("a.io/x:v1.32.0", "")
+    alone = [Cell("values.yaml", minor, pods("a.io", "1.33"), pods("b.io", "1.33")) for minor in minors]
+    assert len(make_verdict(sides[0], sides[1], alone, source="1.0.0").reasons) == 1
 
 
 def test_a_default_that_the_tests_alone_use_is_a_patch() -> None:
