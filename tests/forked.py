@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import selectors
 import signal
 import socket
@@ -33,48 +34,93 @@ _LATE = (
 _AT_START = ("PYTHON", "LC_", "LANG", "MALLOC_", "LD_")
 
 
+class Forked:
+    """A process that was forked, with what `subprocess.Popen` has of one."""
+
+    def __init__(self, way: socket.socket) -> None:
+        self._way = way
+        self._answers = way.makefile("rb", buffering=0)  # nothing is read that is not asked for: `wait` looks first
+        self.pid = int(self._answers.readline())
+        self.returncode: int | None = None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit status. Raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            if not select.select([self._way], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+            with self._way, self._answers:
+                self.returncode = int(self._answers.readline())
+        return self.returncode
+
+    def send_signal(self, sig: int) -> None:
+        """To a process that has not ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        if self.returncode is None:
+            os.kill(self.pid, sig)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+Started = Forked | subprocess.Popen[bytes]
+
+
 def run(
     module: str, *argv: str | Path, cwd: Path, env: Mapping[str, str], timeout: float = 90
 ) -> subprocess.CompletedProcess[str]:
     """`python -m module argv` to its end. Raises subprocess.TimeoutExpired."""
-    words = [*map(str, argv)]
-    if not hasattr(os, "pidfd_open") or _settings(env) != _settings(os.environ):
-        whole = (sys.executable, "-m", module, *words)
-        return subprocess.run(
-            whole, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
-        )
-    question = json.dumps({"module": module, "argv": words, "cwd": str(cwd), "env": dict(env)}).encode()
     told: dict[int, str] = {}
 
     def read(number: int) -> None:
         with open(number, encoding="utf-8", newline="") as stream:
             told[number] = stream.read()
 
-    with contextlib.ExitStack() as closing:
-        asked, theirs = socket.socketpair()
-        closing.enter_context(asked)
-        out, err = os.pipe(), os.pipe()
-        readers = [threading.Thread(target=read, args=(number,)) for number in (out[0], err[0])]
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        with theirs:
-            socket.send_fds(_server(), [b"."], [theirs.fileno(), nothing, out[1], err[1]])
-        for number in (nothing, out[1], err[1]):
-            os.close(number)
-        for each in readers:
+    pipes = os.pipe(), os.pipe()
+    readers = [threading.Thread(target=read, args=(out,)) for out, _ in pipes]
+    try:
+        process = start(module, *argv, cwd=cwd, env=env, stdout=pipes[0][1], stderr=pipes[1][1])
+    finally:
+        for each, (_, into) in zip(readers, pipes, strict=True):
+            os.close(into)
             each.start()
-        asked.sendall(len(question).to_bytes(8, "big") + question)
-        answers = closing.enter_context(asked.makefile())
-        pid = int(answers.readline())
-        asked.settimeout(timeout)
-        try:
-            status = int(answers.readline())
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(words, timeout) from None
-        finally:
-            for each in readers:
-                each.join(timeout=30)
-    return subprocess.CompletedProcess(words, status, told[out[0]], told[err[0]])
+    try:
+        status = process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+    finally:
+        for each in readers:
+            each.join(timeout=30)
+    return subprocess.CompletedProcess([*map(str, argv)], status, *(told[out] for out, _ in pipes))
+
+
+def start(
+    module: str,
+    *argv: str | Path,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdout: int,
+    stderr: int,
+    loads: tuple[str, ...] = (),
+) -> Started:
+    """`python -m module argv` beside us, which writes to these files.
+
+    Forked from a process that has loaded the modules `loads`; from the one that has loaded all of ours where none are
+    named, but for an environment that Python reads when it begins.
+    """
+    words, settings = [*map(str, argv)], _settings(env)
+    if not hasattr(os, "pidfd_open") or (not loads and settings != _settings(os.environ)):
+        whole = (sys.executable, "-m", module, *words)
+        return subprocess.Popen(whole, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+    asked, theirs = socket.socketpair()
+    with theirs, Path(os.devnull).open() as nothing:
+        streams = [theirs.fileno(), nothing.fileno(), stdout, stderr]
+        socket.send_fds(_server(tuple(sorted(settings.items())), loads), [b"."], streams)
+    question = json.dumps({"module": module, "argv": words, "cwd": str(cwd), "env": dict(env)}).encode()
+    asked.sendall(len(question).to_bytes(8, "big") + question)
+    return Forked(asked)
 
 
 def _settings(env: Mapping[str, str]) -> dict[str, str]:
@@ -82,12 +128,13 @@ def _settings(env: Mapping[str, str]) -> dict[str, str]:
 
 
 @functools.cache
-def _server() -> socket.socket:
+def _server(settings: tuple[tuple[str, str], ...], loads: tuple[str, ...]) -> socket.socket:
     """The way to the process that forks; it ends when this one does."""
     ours, theirs = socket.socketpair()
     with theirs:
-        argv = (sys.executable, "-m", "tests.forked", str(theirs.fileno()))
-        process = subprocess.Popen(argv, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        argv = (sys.executable, "-m", "tests.forked", str(theirs.fileno()), *loads)
+        env = {name: value for name, value in os.environ.items() if not name.startswith(_AT_START)} | dict(settings)
+        process = subprocess.Popen(argv, cwd=ROOT, env=env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
 
     def end() -> None:
         ours.close()
@@ -98,12 +145,18 @@ def _server() -> socket.socket:
 
 
 def _load() -> None:
-    """All of ours but the front, and what that loads late."""
+    """All of ours but the front, and what that loads late; with a runner that remembers what helm said."""
     import invoke.main  # noqa: F401 - it is there for those that are forked
 
     ours = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in ROOT.glob("scripts/**/[!_]*.py")]
     for name in (*(name for name in ours if not name.startswith("scripts.front.")), *_LATE):
         importlib.import_module(name)
+    from scripts import workspace
+    from scripts.core.config import load_config
+    from tests.remembered import Remembering
+
+    answers = load_config(ROOT).cache_dir / "test-answers"
+    setattr(workspace, "Runner", functools.partial(Remembering, answers))  # noqa: B010 - another class, for mypy
 
 
 def _serve(way: socket.socket) -> Iterator[tuple[str, list[str]]]:
@@ -152,13 +205,16 @@ def _become(there: socket.socket, streams: Sequence[int]) -> tuple[str, list[str
     os.environ.clear()
     os.environ.update(asked["env"])
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as Python itself opens the three
-    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", 1 if "PYTHONUNBUFFERED" in os.environ else -1, closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     return asked["module"], asked["argv"]
 
 
 def main() -> None:
-    _load()
+    for name in sys.argv[2:]:
+        importlib.import_module(name)
+    if not sys.argv[2:]:
+        _load()
     gc.freeze()
     for module, argv in _serve(socket.socket(fileno=int(sys.argv[1]))):
         sys.argv = [module, *argv]

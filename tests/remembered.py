@@ -6,6 +6,7 @@ remembered where none of their files has a word with which a template could ask 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import hashlib
@@ -23,23 +24,24 @@ from scripts.core.errors import CommandFailed
 from scripts.core.files import sha256
 
 _KEPT = 14 * 86_400  # seconds that an answer stays which nobody asks for
-_TASKS = ("template", "lint")
+_TASKS = ("template", "lint", "package")
 # What gives another answer in another run, or another place.
 _CHANCE = re.compile(
     rb"\b(now|ago|date\w*|rand\w*|uuidv4|gen\w+|derivePassword|lookup|getHostByName|shuffle|htpasswd|bcrypt|encryptAES"
     rb"|buildCustomCert)\b|\$ref\"\s*:\s*\"http"
 )
+_UNCLEAR = re.compile(r"[,=\"{]")  # in a word that may name a file among other things
 _PLACE = "\0{}\0"  # in an answer, where it names the folder that was asked about
 
 
 class Remembering(Runner):
-    """A runner that asks `helm template` and `helm lint` of the same chart, and kubeconform for the same texts, once.
+    """A runner that asks `helm template`, `lint` and `package` of a chart, and kubeconform for the same texts, once.
 
     The answers stay in `folder`, which other processes share. While not `remembers` it asks every time.
     """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
+    def __init__(self, folder: Path, **words: Any) -> None:
+        super().__init__(**words)
         self.folder = folder
         self.remembers = True
 
@@ -66,20 +68,26 @@ class Remembering(Runner):
         """As a runner does."""
         question = None
         if self.remembers and cwd is None and log is None and not isinstance(stdin, Path):
-            question = _question([*map(str, argv)], env, stdin)
+            question = _question(self.folder.parent, [*map(str, argv)], env, stdin)
         if question is None:
             return super().run(argv, cwd=cwd, env=env, stdin=stdin, deadline=deadline, check=check, log=log)
         key, folders = question
         file = self.folder / key[:2] / key
+        into = Path(argv[argv.index("--destination") + 1]) if argv[1] == "package" else None
         try:
             told = json.loads(zlib.decompress(file.read_bytes()))
+            for name, data in told.get("made", {}).items():
+                (into or Path()).joinpath(name).write_bytes(base64.b64decode(data))
             os.utime(file)
         except (OSError, ValueError, zlib.error):
             made = super().run(argv, env=env, stdin=stdin, deadline=deadline, check=False)
             told = {"status": made.status, "stdout": made.stdout, "stderr": made.stderr}
             for number, folder in enumerate(folders):
                 told |= {name: told[name].replace(folder, _PLACE.format(number)) for name in ("stdout", "stderr")}
-            _write(file, zlib.compress(json.dumps(told).encode(), 1))
+            if into is not None:
+                told["made"] = {path.name: base64.b64encode(path.read_bytes()).decode() for path in into.glob("*.tgz")}
+            if into is None or told["made"]:  # why none was made may lie in the place for it
+                _write(file, zlib.compress(json.dumps(told).encode(), 1))
         for number, folder in enumerate(folders):
             told |= {name: told[name].replace(_PLACE.format(number), folder) for name in ("stdout", "stderr")}
         result = Result(self._shown(argv), told["status"], told["stdout"], told["stderr"], 0.0, told["stdout"].encode())
@@ -102,15 +110,21 @@ def shared(cache_dir: Path) -> Remembering:
 
 
 def _question(
-    argv: Sequence[str], env: Mapping[str, str | None] | None, stdin: str | bytes | None
+    cache: Path, argv: Sequence[str], env: Mapping[str, str | None] | None, stdin: str | bytes | None
 ) -> tuple[str, list[str]] | None:
     """A digest of all that the answer depends on, and the folders in it; None where that cannot be said."""
     name = Path(argv[0]).name
     if not (name == "helm" and argv[1] in _TASKS) and name != "kubeconform":
         return None
-    words, folders = [argv[0]], list[str]()
+    try:
+        program = Path(argv[0]).stat()
+    except OSError:
+        return None
+    words, folders = [argv[0], str(program.st_size), str(program.st_mtime_ns)], list[str]()
     for word in argv[1:]:
         if not os.path.lexists(word):
+            if _UNCLEAR.search(word) and f"{cache}/schemas/" not in word:  # these are never others
+                return None
             words.append(word)
             continue
         digest = _content(Path(word))
@@ -118,6 +132,8 @@ def _question(
             return None
         words.append(f"{_PLACE.format(len(folders))}{digest}")
         folders.append(word)
+        if not Path(word).is_absolute():
+            words += [word, str(Path.cwd())]  # helm may say either, and what is said stands for this place alone
     charts = [Path(folder) for folder in folders if Path(folder, "Chart.yaml").is_file()]
     if name == "helm" and not any(_is_gati(chart) or _is_steady(chart) for chart in charts):
         return None

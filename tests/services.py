@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from tests import forked
+
 _FOLDERS = ("common", "ingress", "route-manager")
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
+_LOADS = ("gati_ingress.settings", "gati_ingress.server", "gati_route_manager.settings", "gati_route_manager.server")
 _T = TypeVar("_T")
 
 
@@ -27,7 +30,7 @@ def import_path(root: Path, generated: Path) -> tuple[str, ...]:
 class Service:
     """A running service; `log` is the file that it writes to."""
 
-    process: subprocess.Popen[bytes]
+    process: forked.Started
     log: Path
 
     def text(self) -> str:
@@ -50,22 +53,23 @@ Start = Callable[..., Service]
 def starting(path: Sequence[str], folder: Path, *, prefix: Sequence[str] = ()) -> Iterator[Start]:
     """`start("gati_ingress", NAME="value", ...)` runs a service until the block ends; its log is in `folder`.
 
-    `prefix` stands before the command (`taskset ...`).
+    `prefix` stands before the command (`taskset ...`); without one it is forked from a process that has loaded both.
     """
     services: list[Service] = []
 
     def start(module: str, **environ: object) -> Service:
         log = folder / f"{module}-{len(services)}.log"
-        clean = {name: value for name, value in os.environ.items() if name in _KEPT}
-        given = {name: str(value) for name, value in environ.items()}
+        kept = {name: value for name, value in os.environ.items() if name in _KEPT}
+        own = {"PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
+        env = {**kept, **own, **{name: str(value) for name, value in environ.items()}}
+        process: forked.Started
         with log.open("wb") as file:
-            process = subprocess.Popen(
-                (*prefix, sys.executable, "-m", module),
-                env={**clean, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1", **given},
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
+            out = file.fileno()
+            if prefix:
+                argv = (*prefix, sys.executable, "-m", module)
+                process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            else:
+                process = forked.start(module, cwd=Path.cwd(), env=env, stdout=out, stderr=out, loads=_LOADS)
         services.append(Service(process, log))
         return services[-1]
 

@@ -22,6 +22,7 @@ from scripts.registry.reference import Registry
 from scripts.release.package import package
 from scripts.toolchain.finder import Toolchain
 from tests.registry.servers import HTPASSWD, PASSWORD, USER, Authority, free_port, make_authority
+from tests.remembered import shared
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def helm(toolchain: Toolchain, runner: Runner) -> Helm:
-    """The pinned helm."""
-    return Helm(toolchain.path("helm"), runner)
+def helm(toolchain: Toolchain, config: Config) -> Helm:
+    """The pinned helm, which packs the same files once."""
+    return Helm(toolchain.path("helm"), shared(config.cache_dir))
 
 
 @pytest.fixture

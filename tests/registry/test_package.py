@@ -19,7 +19,15 @@ from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.core.errors import ChangelogError, ChartError, OutputError, ValuesError, VersionError
 from scripts.release.package import UNDATED, package
+from scripts.toolchain.finder import Toolchain
 from tests.registry.conftest import repack, write_chart
+
+
+@pytest.fixture
+def helm(toolchain: Toolchain, runner: Runner) -> Helm:
+    """helm itself, which packs anew each time: that is what is asked here."""
+    return Helm(toolchain.path("helm"), runner)
+
 
 PACKAGE_IT = """\
 import sys

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,22 +30,13 @@ POINTS = (*SAID, *FILES)
 RECORDED = "demo.release.json"  # the last file of all
 
 
+def environment(project: Project) -> dict[str, str]:
+    return {**os.environ, "CACHE": str(project.config.cache_dir)}
+
+
 def drive(project: Project, ending: signal.Signals, point: str) -> subprocess.CompletedProcess[str]:
     """A release with --bump minor --tag, in a process of its own, that gets the signal at `point`."""
-    environment = {**os.environ, "CACHE": str(project.config.cache_dir)}
-    return forked.run(DRIVER, ending.name, point, cwd=project.root, env=environment, timeout=300)
-
-
-def command(ending: str, point: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", DRIVER, ending, point)
-
-
-def process(project: Project, root: Path) -> dict[str, Any]:
-    """How the driver of a release is started."""
-    return {
-        "cwd": project.root,
-        "env": {**os.environ, "PYTHONPATH": str(root), "CACHE": str(project.config.cache_dir)},
-    }
+    return forked.run(DRIVER, ending.name, point, cwd=project.root, env=environment(project), timeout=300)
 
 
 def kill(project: Project, ending: signal.Signals, point: str) -> None:
@@ -118,7 +108,7 @@ def descendants(pid: int) -> list[int]:
     return found[1:]
 
 
-def kill_with_all(driver: subprocess.Popen[bytes]) -> None:
+def kill_with_all(driver: forked.Started) -> None:
     """SIGKILL for a driver and all that it has started, at once, as a container or a power cut ends them."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(driver.pid, signal.SIGSTOP)
@@ -128,19 +118,23 @@ def kill_with_all(driver: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(CHAINS))
-@pytest.mark.parametrize("end", [subprocess.Popen.kill, kill_with_all], ids=["alone", "with all"])
+@pytest.mark.parametrize("end", [lambda driver: driver.kill(), kill_with_all], ids=["alone", "with all"])
 def test_killed_at_random_instants_and_run_again(
-    project: Project, root: Path, digest: str, seed: int, end: Callable[[subprocess.Popen[bytes]], None]
+    project: Project, digest: str, seed: int, end: Callable[[forked.Started], None]
 ) -> None:
     draw = random.Random(seed)
     for _ in range(5):
         steps, delay = draw.randrange(4), draw.uniform(0, 0.5)
-        with subprocess.Popen(command("SIGKILL", "never"), **process(project, root), stdout=subprocess.PIPE) as driver:
-            assert driver.stdout is not None
+        out, into = os.pipe()
+        with os.fdopen(out, "rb") as said, os.fdopen(into, "wb") as told:
+            argv, env = (DRIVER, "SIGKILL", "never"), environment(project)
+            driver = forked.start(*argv, cwd=project.root, env=env, stdout=told.fileno(), stderr=2)
+            told.close()
             for _ in range(steps):
-                driver.stdout.readline()
+                said.readline()
             time.sleep(delay)  # the instant is what is tried
             end(driver)
+            driver.wait()
         if driver.returncode == 0:
             break  # it was faster
         assert driver.returncode == -signal.SIGKILL
@@ -160,7 +154,8 @@ kill -KILL $pids
     hook.write_text(script)
     hook.chmod(0o755)
     (project.root / ".git/info/exclude").write_text("killed\n")
-    driver = subprocess.run(command("SIGKILL", "never"), **process(project, root), check=False)
+    env = {**environment(project), "PYTHONPATH": str(root)}  # not what is forked: the hook ends all up to this process
+    driver = subprocess.run((sys.executable, "-m", DRIVER, "SIGKILL", "never"), cwd=project.root, env=env)
     assert driver.returncode == -signal.SIGKILL
     if state == "prepared":  # git leaves its locks, and only who is there knows whether another git has them
         assert list((project.root / ".git").rglob("*.lock"))

@@ -88,6 +88,36 @@ def test_another_chart_and_its_lint_are_remembered(answers: Path, toolchain: Too
     assert kept(answers) == 2
 
 
+def test_what_was_packed_is_written_again(answers: Path, toolchain: Toolchain, other: Path, tmp_path: Path) -> None:
+    helm, made = toolchain.path("helm"), []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        argv = (helm, "package", other, "--destination", folder)
+        told = Remembering(answers).run(argv, env={"SOURCE_DATE_EPOCH": "0"})
+        assert told.stdout.endswith(f"{folder}/other-1.0.0.tgz\n")
+        made.append((folder / "other-1.0.0.tgz").read_bytes())
+    assert made[0] == made[1]
+    assert kept(answers) == 1
+
+
+def test_what_may_name_a_file_among_other_things_is_asked_every_time(
+    answers: Path, toolchain: Toolchain, other: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a,b").write_text("{}")
+    for words in (("--values", f'"{tmp_path}/a,b"'), ("--set-file", f"a={other}/Chart.yaml")):
+        assert "name: 'x'" in ask(answers, toolchain, other, *words).stdout
+    assert kept(answers) == 0
+
+
+def test_an_answer_stands_for_the_place_from_which_it_was_asked(
+    answers: Path, toolchain: Toolchain, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, word in ((other, "."), (other.parent, "other")):
+        monkeypatch.chdir(folder)
+        assert "# Source: other/templates/map.yaml" in ask(answers, toolchain, Path(word)).stdout
+    assert kept(answers) == 2
+
+
 @pytest.mark.parametrize("word", ["randAlphaNum 5", "now", "genCA `a` 1", 'lookup "v1" "Pod" "a" "b"'])
 def test_a_chart_that_asks_for_chance_is_asked_every_time(
     answers: Path, toolchain: Toolchain, other: Path, word: str

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from scripts.chart.kubeversion import parse_constraint, supported
-from scripts.core.command import Runner
-from scripts.core.config import load_config
+from scripts.core.config import Config
 from scripts.core.errors import ChartError
 from scripts.toolchain.finder import Toolchain
+from tests.remembered import shared
 
 KNOWN = tuple(f"1.{minor}" for minor in range(25, 38))
 CONSTRAINTS = [
@@ -50,18 +50,14 @@ CONSTRAINTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def helm() -> Path:
-    return Toolchain(load_config(Path(__file__).parents[3]).cache_dir, Runner()).path("helm")
-
-
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
-def test_the_same_minors_as_helm(constraint: str, helm: Path, tmp_path: Path) -> None:
+def test_the_same_minors_as_helm(constraint: str, config: Config, toolchain: Toolchain, tmp_path: Path) -> None:
     (tmp_path / "Chart.yaml").write_text(f"apiVersion: v2\nname: any\nversion: 0.1.0\nkubeVersion: {constraint!r}\n")
     chosen = {version.rpartition(".")[0]: version for version in supported(constraint, KNOWN)}
     for minor in ("1.26", "1.28", "1.30", "1.31", "1.37"):
-        argv: list[str | Path] = [helm, "template", tmp_path, "--kube-version", chosen.get(minor, f"{minor}.0")]
-        assert (minor in chosen) == (Runner().run(argv, check=False).status == 0), minor
+        asked = chosen.get(minor, f"{minor}.0")
+        argv = (toolchain.path("helm"), "template", tmp_path, "--kube-version", asked)
+        assert (minor in chosen) == (shared(config.cache_dir).run(argv, check=False).status == 0), minor
 
 
 @pytest.mark.parametrize(
