@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import yaml
+
 from scripts.core.errors import ChartError
 from scripts.core.paths import below
 from scripts.core.yaml_read import loader
@@ -76,14 +78,26 @@ class Document:
     @property
     def hook(self) -> frozenset[str]:
         """The events at which helm makes the object (`pre-install`); none for an object of the release itself."""
-        annotations = self._metadata.get("annotations")
-        written = _text(annotations.get("helm.sh/hook")) if isinstance(annotations, Mapping) else ""
+        written = _text(self.annotations.get("helm.sh/hook"))
         return frozenset(event.strip() for event in written.split(",") if event.strip())
 
     @property
+    def annotations(self) -> Mapping[str, Any]:
+        return mapping(self._metadata.get("annotations"))
+
+    @property
     def _metadata(self) -> Mapping[str, Any]:
-        metadata = self.data.get("metadata")
-        return metadata if isinstance(metadata, Mapping) else {}
+        return mapping(self.data.get("metadata"))
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """`value` where it is one; a chart may render anything in the place of one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def mappings(value: Any) -> list[Mapping[str, Any]]:
+    """The mappings in a list."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 @dataclass(frozen=True)
@@ -309,8 +323,6 @@ def _opened(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _load(chunk: str, source: str, line: int, *, strict: bool) -> list[Mapping[str, Any]]:
-    import yaml
-
     place = source or f"line {line} of the rendered text"
     try:
         loaded = [
@@ -336,8 +348,6 @@ def _load(chunk: str, source: str, line: int, *, strict: bool) -> list[Mapping[s
 @functools.cache
 def strict_loader() -> Any:
     """The loader that, like the API server, refuses a key that stands twice."""
-    import yaml
-
     base = loader()
 
     def construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:

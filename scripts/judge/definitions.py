@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scripts.chart.manifests import Document
+from scripts.chart.manifests import Document, mapping, mappings
 from scripts.judge import schema as schemas
 from scripts.judge.reason import Reason
 
@@ -23,7 +23,7 @@ def judge_definition(old: Document, new: Document) -> Iterator[Reason]:
     """What differs for objects of the kind that is defined."""
     about = str(new.identity)
     note = "; helm leaves crds/ alone on an upgrade: kubectl apply it" if in_crds(new) else ""
-    for level, path, was, now, meaning in _changes(_spec(old), _spec(new)):
+    for level, path, was, now, meaning in _changes(*(mapping(side.data.get("spec")) for side in (old, new))):
         yield Reason(level, f"{about} {path}", was, now, meaning + note)
     if in_crds(old) != in_crds(new):
         if in_crds(new):
@@ -37,24 +37,14 @@ def _place(document: Document) -> str:
     return "crds/" if in_crds(document) else "templates/"
 
 
-def _spec(document: Document) -> Mapping[str, Any]:
-    spec = document.data.get("spec")
-    return spec if isinstance(spec, Mapping) else {}
-
-
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any, Any, str]]:
     names = [_names(side.get("names") or {}) for side in (old, new)]
-    if names[0].get("kind") != names[1].get("kind"):
-        yield (
-            "major",
-            "spec.names.kind",
-            names[0].get("kind"),
-            names[1].get("kind"),
-            "objects of the old kind are unknown",
-        )
-    for key in ("shortNames", "singular", "categories", "listKind"):
+    for key in ("kind", "shortNames", "singular", "categories", "listKind"):
+        level, meaning = "minor", "kubectl knows it by other words"
+        if key == "kind":
+            level, meaning = "major", "objects of the old kind are unknown"
         if names[0].get(key) != names[1].get(key):
-            yield "minor", f"spec.names.{key}", names[0].get(key), names[1].get(key), "kubectl knows it by other words"
+            yield level, f"spec.names.{key}", names[0].get(key), names[1].get(key), meaning
     before, after = (_versions(side) for side in (old, new))
     for name in [*before, *(name for name in after if name not in before)]:
         path = f"spec.versions[{name}]"
@@ -78,11 +68,7 @@ def _versions(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The versions by name, also as v1beta1 of definitions wrote them."""
     listed = spec.get("versions") or [{"name": spec.get("version"), "served": True, "storage": True}]
     shared = spec.get("validation")
-    return {
-        str(one.get("name")): {**({"schema": shared} if shared else {}), **one}
-        for one in listed
-        if isinstance(one, Mapping)
-    }
+    return {str(one.get("name")): {**({"schema": shared} if shared else {}), **one} for one in mappings(listed)}
 
 
 def _version(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any, Any, str]]:
@@ -99,9 +85,9 @@ def _version(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
     was, now = ((side.get("subresources") or {}) for side in (old, new))
     for key in sorted({*was, *now}):
         if was.get(key) != now.get(key):
-            level, meaning = ("minor", "a further subresource") if key not in was else (
-                ("major", "who writes it, such as its controller or a scaler, is refused")
-            )  # fmt: skip
+            level, meaning = "major", "who writes it, such as its controller or a scaler, is refused"
+            if key not in was:
+                level, meaning = "minor", "a further subresource"
             yield level, f"{path}.subresources.{key}", was.get(key), now.get(key), meaning
     if old.get("additionalPrinterColumns") != new.get("additionalPrinterColumns"):
         yield "patch", f"{path}.additionalPrinterColumns", None, None, "kubectl get shows other columns"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from scripts.chart.source import Chart
 from scripts.checks.matrix import Spread, spread
 from scripts.core.words import many
 from scripts.judge import schema as schemas
-from scripts.judge.noise import Noise
+from scripts.judge.noise import Noise, leaves, masked
 from scripts.judge.renders import render_both
 from scripts.judge.side import Side, read_side, versions
 from scripts.judge.verdict import Cell, brief
@@ -109,9 +108,8 @@ def diff_charts(
 
     Raises ChartError and ValuesError where one of them cannot be read or rendered.
     """
-    rendered = render_both(
-        work, old[1], new[1], values=values, kube_versions=kube_versions, told=old[0], wholly=False
-    )  # fmt: skip
+    charts = old[1], new[1]
+    rendered = render_both(work, *charts, values=values, kube_versions=kube_versions, told=old[0], wholly=False)
     sides = read_side(old[1].path), read_side(new[1].path)
     noise = Noise(versions(*sides), rendered.drawn.drawn)
     folded: dict[str, int] = {}
@@ -131,49 +129,32 @@ def _objects(cells: Iterable[Cell], noise: Noise, folded: dict[str, int]) -> tup
         here = (cell.values, cell.minor)
         every.append(here)
         found = difference(cell.old, cell.new)
-        for kind, identities in (("+", found.added), ("-", found.removed)):
-            for identity in identities:
-                came.setdefault((kind, identity), []).append(here)  # type: ignore[arg-type]
+        for identity in found.added:
+            came.setdefault(("+", identity), []).append(here)
+        for identity in found.removed:
+            came.setdefault(("-", identity), []).append(here)
         for document in cell.new:
             there.setdefault(document.identity, []).append(here)
         for change in found.changed:
-            for field in (one for part in change.fields for one in _leaves(part)):
+            for field in (one for part in change.fields for one in leaves(part, r"metadata\.(labels|annotations)$")):
                 if why := noise.folds(change.identity, field):
                     folded[why] = folded.get(why, 0) + 1
                     continue
                 key = (field.path, repr(field.old), repr(field.new))
                 changed.setdefault(change.identity, {}).setdefault(key, (field, []))[1].append(here)
-    objects = [
-        Object(kind, identity, None if len(where) == len(every) else spread(where))
-        for (kind, identity), where in came.items()
-    ]
+    objects = [Object(kind, identity, _where(where, every)) for (kind, identity), where in came.items()]
     for identity, fields in changed.items():
-        told = [
-            _masked(identity, Field(one.path, one.old, one.new, _where(where, there[identity])))
+        told = (
+            Field(one.path, was, now, _where(where, there[identity]))
             for one, where in fields.values()
-        ]
+            for was, now in [masked(identity.kind, one.path, one.old, one.new)]
+        )
         objects.append(Object("~", identity, None, tuple(told)))
     return tuple(sorted(objects, key=lambda one: ("-+~".index(one.kind), one.identity)))
 
 
 def _where(cells: list[tuple[str, str]], there: list[tuple[str, str]]) -> Spread | None:
     return None if len(cells) == len(there) else spread(cells)
-
-
-def _leaves(change: FieldChange) -> Iterable[FieldChange]:
-    """Labels and annotations that came or went as a whole, one by one."""
-    if not re.search(r"metadata\.(labels|annotations)$", change.path):
-        return (change,)
-    sides = [side if isinstance(side, Mapping) else {} for side in (change.old, change.new)]
-    return changes(sides[0], sides[1], change.path)
-
-
-def _masked(identity: Identity, field: Field) -> Field:
-    """`field` without the content of a Secret."""
-    if identity.kind != "Secret" or not field.path.startswith(("data", "stringData")):
-        return field
-    old, new = (None if side is None else "***" for side in (field.old, field.new))
-    return Field(field.path, old, new, field.where)
 
 
 def _parts(old: Side, new: Side) -> dict[str, tuple[Field, ...]]:
@@ -184,11 +165,7 @@ def _parts(old: Side, new: Side) -> dict[str, tuple[Field, ...]]:
         for change in schemas.compare(old.schema, new.schema)
     )
     metadata = [{key: value for key, value in side.metadata.items() if key != "version"} for side in (old, new)]
-    return {
-        **settings,
-        "values.schema.json": schema,
-        "Chart.yaml": _fields(*metadata),
-    }
+    return {**settings, "values.schema.json": schema, "Chart.yaml": _fields(*metadata)}
 
 
 def _fields(old: Any, new: Any) -> tuple[Field, ...]:

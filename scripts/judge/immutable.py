@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from scripts.judge.defaults import quantity
 
 Found = tuple[str, Any, Any]
 """Path, old and new value of a field that may not change and does."""
@@ -70,10 +73,6 @@ def _stateful_set(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Fo
     yield from _left_over("spec.updateStrategy", "OnDelete", old, new)
 
 
-def _deployment(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    yield from _left_over("spec.strategy", "Recreate", old, new)
-
-
 def _left_over(path: str, kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
     """A strategy of another type beside the `rollingUpdate` that the API server has written, and nobody takes away."""
     was, now = at(old, path) or {}, at(new, path) or {}
@@ -104,8 +103,6 @@ def _pod(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
 
 
 def _claim(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    from scripts.judge.defaults import quantity
-
     yield from _spec_but(_CLAIM_OPEN, old, new)
     path = "spec.resources.requests.storage"
     before, after = quantity(at(old, path)), quantity(at(new, path))
@@ -149,7 +146,7 @@ def _frozen(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
 Special = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Found]]
 _SPECIAL: Mapping[tuple[str, str], Special] = {
     ("apps", "StatefulSet"): _stateful_set,
-    ("apps", "Deployment"): _deployment,
+    ("apps", "Deployment"): functools.partial(_left_over, "spec.strategy", "Recreate"),
     ("batch", "Job"): _job,
     ("", "Pod"): _pod,
     ("", "PersistentVolumeClaim"): _claim,

@@ -48,7 +48,7 @@ def judge(
     parse(new.version, f"{shown(new.path / 'Chart.yaml')}: version")
     reference = source or (f"{GIT}{against.removeprefix(GIT)}" if against else last_version(work, new))
     if reference is None:
-        raise _nothing_before(new, "--from")
+        raise _nothing_before(new)
     with earlier_chart(work, reference) as old:
         parse(old.version, f"{reference}: version in Chart.yaml")
         return judge_charts(work, old, new, reference, values=values, kube_versions=kube_versions)
@@ -66,7 +66,7 @@ def diff(
     tree = read_chart(work.config.chart)
     reference = source or last_version(work, tree)
     if reference is None:
-        raise _nothing_before(tree, "--from")
+        raise _nothing_before(tree)
     with contextlib.ExitStack() as stack:
         old = stack.enter_context(earlier_chart(work, reference))
         new = stack.enter_context(earlier_chart(work, target)) if target else tree
@@ -74,11 +74,11 @@ def diff(
         return diff_charts(work, *named, values=values, kube_versions=kube_versions)
 
 
-def _nothing_before(chart: Chart, flag: str) -> ConfigError:
+def _nothing_before(chart: Chart) -> ConfigError:
     return ConfigError(
         f"no version of {chart.name} is published or tagged, so there is nothing to compare with",
-        expected=f"{flag} with a version, or with git:REVISION",
-        run=f"git fetch --tags; or {flag} git:REVISION",
+        expected="--from with a version, or with git:REVISION",
+        run="git fetch --tags; or --from git:REVISION",
     )
 
 
@@ -152,8 +152,5 @@ def differing_files(old: Chart, new: Chart, helm: Helm) -> tuple[str, ...]:
         return (f"files that cannot be packed: {error.message}",)
     told = [{key: lasting(value) for key, value in chart.metadata.items() if key != "version"} for chart in (old, new)]
     same = [{key: value for key, value in side.items() if value is not None} for side in told]
-    return tuple(
-        line
-        for line in lines
-        if not (same[0] == same[1] and line.endswith("/Chart.yaml") and line.count("/") == 1)
-    )  # fmt: skip
+    unchanged = same[0] == same[1]
+    return tuple(line for line in lines if not (unchanged and line.endswith("/Chart.yaml") and line.count("/") == 1))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.chart.kubeversion import parse_constraint, supported
+from scripts.chart.manifests import mappings
 from scripts.chart.source import ARTIFACT_HUB
 from scripts.core.errors import ChartError
 from scripts.judge.reason import Level, Reason, numbers, version_level
@@ -84,7 +85,7 @@ def _kubernetes(old: Any, new: Any, known: Sequence[str]) -> Reason:
         patches = _finer(old, new)
     except ChartError as error:
         return Reason("major", about, old, new, f"cannot be compared: {error.message}")
-    newest = max((int(minor.split(".")[1]) for minor in known), default=99)
+    newest = max(map(_number, known), default=99)
     lost = sorted(before - after, key=_number)
     if out := [minor for minor in lost if _number(minor) <= newest]:
         meaning = f"an installation on Kubernetes {_span(out)} cannot be upgraded"
@@ -143,7 +144,7 @@ def _span(minors: Sequence[str]) -> str:
 
 
 def _dependencies(old: Side, new: Side) -> Iterator[Reason]:
-    before, after = (_entries(side.metadata.get("dependencies")) for side in (old, new))
+    before, after = (mappings(side.metadata.get("dependencies")) for side in (old, new))
     pairs, gone, fresh = _paired(before, after)
     for was, now in pairs:
         yield from _dependency(old, new, was, now)
@@ -153,10 +154,6 @@ def _dependencies(old: Side, new: Side) -> Iterator[Reason]:
     for entry in fresh:
         meaning = "another chart comes with this one" + (", where it is switched on" if entry.get("condition") else "")
         yield Reason("minor", f"Chart.yaml dependencies[{_called(entry)}]", None, entry.get("version"), meaning)
-
-
-def _entries(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def _called(entry: Mapping[str, Any]) -> str:

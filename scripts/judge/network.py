@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any, NamedTuple
 
-from scripts.chart.manifests import Document, Manifests
+from scripts.chart.manifests import Document, Manifests, mappings
 from scripts.chart.pods import pod_spec, pod_template
 from scripts.judge.reason import Level
 
@@ -33,7 +33,7 @@ def judge_service(
         missed = _OFFERS.get(one, set()) - _OFFERS.get(other, set())
         words = f"{' and '.join(sorted(missed))} is gone" if missed else "can be reached in a further way"
         yield "major" if missed else "minor", "spec.type", one, other, words
-    yield from _ports(_listed(was.get("ports")), _listed(now.get("ports")))
+    yield from _ports(mappings(was.get("ports")), mappings(now.get("ports")))
     if was.get("selector") != now.get("selector"):
         yield _selector(was.get("selector"), now.get("selector"), old, before)
     yield from _led(old, new, before, after)
@@ -57,10 +57,6 @@ JUDGED = frozenset(
     | {"publishNotReadyAddresses"}
 )
 """The keys of a Service's spec that are judged here."""
-
-
-def _listed(value: Any) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def _ports(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Iterator[Found]:
@@ -92,10 +88,10 @@ def _ports(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -
 
 def _led(old: Mapping[str, Any], new: Mapping[str, Any], before: Manifests, after: Manifests) -> Iterator[Found]:
     """Ports that lead to one of the pods that the new ones do not have, or the running ones not yet."""
-    spec, earlier = new.get("spec") or {}, _listed((old.get("spec") or {}).get("ports"))
+    spec, earlier = new.get("spec") or {}, mappings((old.get("spec") or {}).get("ports"))
     namespace = (new.get("metadata") or {}).get("namespace") or ""
     had, have = (_ports_of_pods(spec.get("selector"), namespace, side) for side in (before, after))
-    for port in _listed(spec.get("ports")):
+    for port in mappings(spec.get("ports")):
         target, path = _target(port), f"spec.ports[{port.get('name') or port.get('port')}].targetPort"
         was = next((_target(one) for one in earlier if _port(one) == _port(port)), target)
         if isinstance(target, str) and (target in had or target != was) and have and target not in have:
@@ -117,8 +113,8 @@ def _ports_of_pods(selector: Any, namespace: str, manifests: Manifests) -> set[A
         told
         for document, template in templates
         if template is not None and matches(selector, (template.get("metadata") or {}).get("labels") or {})
-        for container in _listed((pod_spec(document.kind, document.data) or {}).get("containers"))
-        for port in _listed(container.get("ports"))
+        for container in mappings((pod_spec(document.kind, document.data) or {}).get("containers"))
+        for port in mappings(container.get("ports"))
         for told in (port.get("containerPort"), str(port.get("name") or ""))
     }
 
@@ -199,7 +195,7 @@ def judge_policy(
     elif types[0] - types[1]:
         yield "minor", "spec.policyTypes", sorted(types[0]), sorted(types[1]), "a direction is open"
     for direction, peers in _PEERS.items():
-        before, after = _listed(was.get(direction)), _listed(now.get(direction))
+        before, after = mappings(was.get(direction)), mappings(now.get(direction))
         if before == after or direction.capitalize() not in types[0] & types[1]:
             continue
         lost = [rule for rule in before if not _let(rule, after, peers)]
@@ -216,8 +212,8 @@ def _named_ports(manifests: Manifests) -> dict[str, int]:
     found: dict[str, set[int]] = {}
     for document in manifests:
         spec = pod_spec(document.kind, document.data)
-        for container in _listed((spec or {}).get("containers")):
-            for port in _listed(container.get("ports")):
+        for container in mappings((spec or {}).get("containers")):
+            for port in mappings(container.get("ports")):
                 if isinstance(port.get("name"), str) and isinstance(port.get("containerPort"), int):
                     found.setdefault(port["name"], set()).add(port["containerPort"])
     return {name: numbers.pop() for name, numbers in found.items() if len(numbers) == 1}
@@ -243,7 +239,7 @@ _PEERS = {"ingress": "from", "egress": "to"}
 def _open(spec: Mapping[str, Any], direction: str) -> bool:
     """Whether a rule of a policy lets everything through in a direction."""
     key = direction.lower()
-    return any(not rule.get(_PEERS[key]) and not rule.get("ports") for rule in _listed(spec.get(key)))
+    return any(not rule.get(_PEERS[key]) and not rule.get("ports") for rule in mappings(spec.get(key)))
 
 
 def _let(rule: Mapping[str, Any], rules: Iterable[Mapping[str, Any]], peers: str) -> bool:
@@ -361,7 +357,7 @@ def judge_ingress(
             yield "minor", f"spec.rules[{route}].backend", *told, "requests go to another Service or port"
     if was.get("tls") != now.get("tls"):
         hosts = [
-            {str(host) for entry in _listed(side.get("tls")) for host in entry.get("hosts") or ()}
+            {str(host) for entry in mappings(side.get("tls")) for host in entry.get("hosts") or ()}
             for side in (was, now)
         ]
         lost_hosts = hosts[0] - hosts[1] or (was.get("tls") and not now.get("tls"))
@@ -398,7 +394,7 @@ def judge_route(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Foun
 
 def _matches(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The matches of all rules; a rule without any is for everything."""
-    return [match for rule in _listed(spec.get("rules")) for match in _listed(rule.get("matches")) or [{}]]
+    return [match for rule in mappings(spec.get("rules")) for match in mappings(rule.get("matches")) or [{}]]
 
 
 def _match_in(match: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -460,11 +456,11 @@ def _routes(ingress: Mapping[str, Any], manifests: Manifests) -> dict[_Route, An
         (one.name, port.get("name")): port.get("port")
         for one in manifests.all("Service")
         if one.namespace == namespace
-        for port in _listed((one.data.get("spec") or {}).get("ports"))
+        for port in mappings((one.data.get("spec") or {}).get("ports"))
     }
     found = {}
-    for rule in _listed((ingress.get("spec") or {}).get("rules")):
-        for one in _listed((rule.get("http") or {}).get("paths")) or [{}]:
+    for rule in mappings((ingress.get("spec") or {}).get("rules")):
+        for one in mappings((rule.get("http") or {}).get("paths")) or [{}]:
             backend = one.get("backend") or {}
             service = backend.get("service") or {}
             name, port = service.get("name", backend.get("serviceName")), service.get("port") or {}

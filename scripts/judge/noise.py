@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scripts.chart.manifests import FieldChange, Identity, Manifests, difference
+from scripts.chart.manifests import FieldChange, Identity, Manifests, changes, difference
 from scripts.judge.reason import bears
 
 _KEY = r'(?:\["(?P<quoted>.*)"\]|\.(?P<plain>[\w-]+))$'
@@ -57,6 +57,20 @@ def label_key(path: str) -> tuple[str, str] | None:
     """("labels" or "annotations", key) where `path` leads to one."""
     found = _LABEL.search(path)
     return (found[1], found["quoted"] or found["plain"]) if found else None
+
+
+def masked(kind: str, path: str, old: Any, new: Any) -> tuple[Any, Any]:
+    """What stands at `path` of an object, before and after, without the content of a Secret."""
+    secret = kind == "Secret" and path.startswith(("data", "stringData"))
+    return ("***" if secret and old is not None else old), ("***" if secret and new is not None else new)
+
+
+def leaves(change: FieldChange, maps: str) -> Iterable[FieldChange]:
+    """The keys of labels and annotations that came or went as a whole one by one, at the paths that `maps` finds."""
+    if not re.search(maps, change.path):
+        return (change,)
+    old, new = (side if isinstance(side, Mapping) else {} for side in (change.old, change.new))
+    return changes(old, new, change.path)
 
 
 def drawn_fields(one: Iterable[Manifests], again: Iterable[Manifests]) -> dict[Identity, frozenset[str]]:

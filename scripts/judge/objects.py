@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from scripts.chart.manifests import Document, FieldChange, Manifests, changes
+from scripts.chart.manifests import Document, FieldChange, Manifests, changes, mappings
 from scripts.chart.pods import pod_spec
 from scripts.judge import definitions, immutable, network, rights
 from scripts.judge.defaults import BUILT_IN, normalised, quantity
 from scripts.judge.fields import judge_field
 from scripts.judge.needs import judge_needs
-from scripts.judge.noise import Noise
+from scripts.judge.noise import Noise, leaves, masked
 from scripts.judge.pods import STANDARDS, standard
 from scripts.judge.reason import Level, Reason
 
@@ -69,10 +69,6 @@ _CAME: Mapping[str, str] = {
     "ClusterRole": "who upgrades must hold the rights that it grants",
     "Role": "who upgrades must hold the rights that it grants",
 }
-
-
-_LEFT_TO_SCALER: Level = "patch"
-_SET_BESIDE: Level = "minor"
 TESTED: tuple[Level, str] = ("patch", "helm test asks otherwise")
 """What another test means."""
 
@@ -121,20 +117,11 @@ def _keyed(manifests: Manifests, namespace: str) -> dict[Key, Document]:
 
 def _hook(document: Document) -> str:
     """The hooks that an object is run for, "" where it is a part of the release."""
-    return str(_annotations(document).get("helm.sh/hook") or "")
-
-
-def _annotations(document: Document) -> Mapping[str, Any]:
-    found = (document.data.get("metadata") or {}).get("annotations")
-    return found if isinstance(found, Mapping) else {}
+    return str(document.annotations.get("helm.sh/hook") or "")
 
 
 def _is_test(document: Document) -> bool:
     return {part.strip() for part in _hook(document).split(",")} <= {"test", "test-success", "test-failure"}
-
-
-def _kept(document: Document) -> bool:
-    return _annotations(document).get("helm.sh/resource-policy") == "keep"
 
 
 # -- an object on both sides ----------------------------------------------------------------------
@@ -153,13 +140,11 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
         return
     if kind == definitions.KIND:
         yield from definitions.judge_definition(old, new)
-    told: list[str] = []
-    for path, one, other in immutable.refused(group, kind, was, now):
-        told.append(path)
-        yield Reason("major", f"{about} {path}", one, other, _refusal(kind, path))
-    for level, path, one, other, meaning in _structured(kind, was, now, before, after):
-        told.append(path)
-        yield Reason(level, f"{about} {path}", one, other, meaning)
+    fixed = immutable.refused(group, kind, was, now)
+    found: list[Found] = [("major", path, one, other, _refusal(kind, path)) for path, one, other in fixed]
+    found += _structured(kind, was, now, before, after)
+    yield from (Reason(level, f"{about} {path}", one, other, meaning) for level, path, one, other, meaning in found)
+    told = [path for _, path, *_ in found]
     if kind in _WORKLOADS:
         yield from _secured(about, kind, was, now)
         yield from _selected(about, kind, was, now)
@@ -173,15 +158,15 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
         if _told(kind, change.path, told, old) or scene.noise.folds(new.identity, change):
             continue
         if kind in _WORKLOADS and change.path == "spec.replicas" and scaled:
-            level = _LEFT_TO_SCALER if change.new is None else _SET_BESIDE
-            meaning = (
-                f"left to {scaled}" if change.new is None else f"set beside {scaled}: an upgrade undoes its scaling"
-            )
+            level: Level = "minor"
+            meaning = f"set beside {scaled}: an upgrade undoes its scaling"
+            if change.new is None:
+                level, meaning = "patch", f"left to {scaled}"
         elif change.path == "apiVersion" and not BUILT_IN.match(group):
             level, meaning = "minor", "the operator has to serve this version of its API"
         else:
             level, meaning = judge_field(kind, change, bears=scene.noise.bears(change))
-        one, other = _masked(kind, change)
+        one, other = masked(kind, change.path, change.old, change.new)
         yield Reason(level, f"{about} {change.path}", one, other, meaning)
 
 
@@ -235,14 +220,12 @@ def _pods(document: Document, render: Manifests) -> int | None:
 def _refusal(kind: str, path: str) -> str:
     if kind == "Job":
         return "refused by the API server: the upgrade fails until the Job is deleted"
-    if kind in ("Deployment", "DaemonSet", "StatefulSet", "ReplicaSet"):
-        lasting = "; delete it with --cascade=orphan first" if path != "spec.selector" else ""
-        if lasting:
-            return f"refused by the API server: the upgrade fails until the {kind} is deleted and made again{lasting}"
-        return f"refused by the API server: the upgrade fails until the {kind} is deleted and made again: downtime"
     if kind == "PersistentVolumeClaim":
         return "refused by the API server: the data has to be moved to another claim"
-    return f"refused by the API server: the upgrade fails until the {kind} is deleted and made again"
+    more = ""
+    if kind in ("Deployment", "DaemonSet", "StatefulSet", "ReplicaSet"):
+        more = ": downtime" if path == "spec.selector" else "; delete it with --cascade=orphan first"
+    return f"refused by the API server: the upgrade fails until the {kind} is deleted and made again{more}"
 
 
 def _hooked(about: str, old: str, new: str) -> Reason:
@@ -289,19 +272,16 @@ def _structured(
 
 def _asked(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Found]:
     """Webhooks that must answer, and are asked about more than before."""
-    known = {one.get("name"): _of(one, "rules") for one in _of(old, "webhooks")}
-    for one in _of(new, "webhooks"):
+    known = {one.get("name"): mappings(one.get("rules")) for one in mappings(old.get("webhooks"))}
+    for one in mappings(new.get("webhooks")):
         was = known.get(one.get("name"), [])
-        more = [rule for rule in _of(one, "rules") if not _questions(rule) <= set().union(*map(_questions, was))]
+        asked = set().union(*map(_questions, was))
+        more = [rule for rule in mappings(one.get("rules")) if not _questions(rule) <= asked]
         if _fails_closed([{**one, "rules": more}]):
             yield "major", f"webhooks[{one.get('name')}].rules", was or None, one["rules"], _MUST_ANSWER
 
 
 _MUST_ANSWER = "while the webhook is away, the API server refuses what it asks it about"
-
-
-def _of(item: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    return [one for one in item.get(key) or () if isinstance(one, Mapping)]
 
 
 def _questions(rule: Mapping[str, Any]) -> set[tuple[Any, ...]]:
@@ -330,11 +310,7 @@ def _fields(old: dict[str, Any], new: dict[str, Any]) -> Iterator[FieldChange]:
             continue  # said by one side, and left to helm by the other
         if _AMOUNT.search(change.path) and (was := quantity(change.old)) is not None and was == quantity(change.new):
             continue  # 1Gi is 1024Mi
-        if re.search(r"metadata(\.(labels|annotations))?$", change.path):
-            sides = [side if isinstance(side, Mapping) else {} for side in (change.old, change.new)]
-            yield from changes(sides[0], sides[1], change.path)
-        else:
-            yield change
+        yield from leaves(change, r"metadata(\.(labels|annotations))?$")
 
 
 def _secured(about: str, kind: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Reason]:
@@ -376,13 +352,6 @@ def _scaler(document: Document, manifests: Manifests) -> str:
         if (target.get("kind", "Deployment"), target.get("name")) == (document.kind, document.name):
             return f"{other.kind}/{other.name}"
     return ""
-
-
-def _masked(kind: str, change: FieldChange) -> tuple[Any, Any]:
-    """Old and new, without the content of a Secret."""
-    if kind == "Secret" and change.path.startswith(("data", "stringData")):
-        return tuple(None if side is None else "***" for side in (change.old, change.new))  # type: ignore[return-value]
-    return change.old, change.new
 
 
 # -- renamed, moved, made of another kind ---------------------------------------------------------
@@ -483,7 +452,7 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old
         elif definitions.in_crds(document):
             meaning = "a new installation lacks the definition; where it is, helm leaves it, and nobody keeps it up"
             yield Reason("major", about, document.kind, None, meaning)
-        elif _kept(document):
+        elif document.annotations.get("helm.sh/resource-policy") == "keep":
             yield Reason("minor", about, document.kind, None, "stays in the cluster; the release forgets it")
         elif rights.governs(document):
             yield Reason("patch", about, document.kind, None, "what it granted is told by account")
@@ -525,7 +494,7 @@ def _judge_fresh(document: Document, old: Manifests, new: Manifests) -> Iterator
         closes = network.added_policy_closes(document, old)
         level = "major" if closes else "minor"
         meaning = "traffic that it does not name is refused from now on" if closes else "more traffic is let through"
-    elif kind.endswith("WebhookConfiguration") and _fails_closed(_of(document.data, "webhooks")):
+    elif kind.endswith("WebhookConfiguration") and _fails_closed(mappings(document.data.get("webhooks"))):
         level, meaning = "major", _MUST_ANSWER
     elif kind == "ResourceQuota":
         level, meaning = "major", "pods and objects beyond it are refused from now on"
@@ -540,6 +509,6 @@ def _fails_closed(webhooks: Sequence[Mapping[str, Any]]) -> bool:
         group == "*" or BUILT_IN.match(str(group))
         for one in webhooks
         if one.get("failurePolicy") != "Ignore"
-        for rule in _of(one, "rules")
+        for rule in mappings(one.get("rules"))
         for group in rule.get("apiGroups") or ()
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scripts.chart.manifests import mapping, mappings
+
 _VOLUMES = frozenset({"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim"})
 _VOLUMES |= {"projected", "secret", "image"}
 _CAPABILITIES = frozenset({"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD"})
@@ -24,38 +26,33 @@ def standard(spec: Mapping[str, Any]) -> str:
 
 def _containers(spec: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     for key in ("initContainers", "containers"):
-        for one in spec.get(key) or ():
-            if isinstance(one, Mapping):
-                yield one, _map(one.get("securityContext"))
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+        for one in mappings(spec.get(key)):
+            yield one, mapping(one.get("securityContext"))
 
 
 def _beyond_baseline(spec: Mapping[str, Any]) -> Iterator[bool]:
     yield from (bool(spec.get(key)) for key in ("hostNetwork", "hostPID", "hostIPC"))
-    yield any("hostPath" in _map(volume) for volume in spec.get("volumes") or ())
+    yield any("hostPath" in mapping(volume) for volume in spec.get("volumes") or ())
     for container, context in _containers(spec):
         yield bool(context.get("privileged"))
-        yield any(_map(port).get("hostPort") for port in container.get("ports") or ())
-        yield bool(set(_map(context.get("capabilities")).get("add") or ()) - _CAPABILITIES)
+        yield any(mapping(port).get("hostPort") for port in container.get("ports") or ())
+        yield bool(set(mapping(context.get("capabilities")).get("add") or ()) - _CAPABILITIES)
         yield context.get("procMount") not in (None, "Default")
-    for context in (_map(spec.get("securityContext")), *(context for _, context in _containers(spec))):
-        yield _map(context.get("seccompProfile")).get("type") == "Unconfined"
+    for context in (mapping(spec.get("securityContext")), *(context for _, context in _containers(spec))):
+        yield mapping(context.get("seccompProfile")).get("type") == "Unconfined"
 
 
 def _beyond_restricted(spec: Mapping[str, Any]) -> Iterator[bool]:
-    pod = _map(spec.get("securityContext"))
+    pod = mapping(spec.get("securityContext"))
     for volume in spec.get("volumes") or ():
-        yield bool(set(_map(volume)) - {"name"} - _VOLUMES)
+        yield bool(set(mapping(volume)) - {"name"} - _VOLUMES)
     yield pod.get("runAsUser") == 0
     for _, context in _containers(spec):
         yield context.get("allowPrivilegeEscalation") is not False
         yield context.get("runAsNonRoot", pod.get("runAsNonRoot")) is not True
         yield context.get("runAsUser") == 0
-        profile = _map(context.get("seccompProfile") or pod.get("seccompProfile")).get("type")
+        profile = mapping(context.get("seccompProfile") or pod.get("seccompProfile")).get("type")
         yield profile not in ("RuntimeDefault", "Localhost")
-        capabilities = _map(context.get("capabilities"))
+        capabilities = mapping(context.get("capabilities"))
         yield "ALL" not in (capabilities.get("drop") or ())
         yield bool(set(capabilities.get("add") or ()) - {"NET_BIND_SERVICE"})

@@ -60,11 +60,10 @@ def raised_part(old: str, new: str) -> Level:
     before, after = parse(old), parse(new)
     if after <= before:
         return "none"
-    parts: tuple[Level, ...] = ("major", "minor", "patch")
-    for part in parts:
+    for part in LEVELS[:1:-1]:
         if getattr(before, part) != getattr(after, part):
             return part
-    return "patch"  # from a pre-release to another one, or to its version
+    return "patch"  # or from a pre-release to another one, or to its version
 
 
 def suffices(old: str, new: str, needed: Level) -> bool:

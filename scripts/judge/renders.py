@@ -28,7 +28,7 @@ from scripts.judge.noise import DrawnName, Noise, drawn_fields, drawn_names, ste
 from scripts.judge.objects import Scene, judge_objects
 from scripts.judge.reason import Reason
 from scripts.judge.values import Path as Key
-from scripts.judge.values import flat
+from scripts.judge.values import flat, nested
 from scripts.judge.verdict import Cell
 from scripts.workspace import Workspace
 
@@ -112,10 +112,8 @@ def render_both(
 
     def plan(chart: Chart, minors: Iterable[str] = ()) -> Plan:
         provide_dependencies(chart, work.helm, work.say)
-        known = schemas.minors()
-        return make_plan(
-            chart, known, values=further, kube_versions=minors, clusters=schemas, config=work.config
-        )  # fmt: skip
+        known, config = schemas.minors(), work.config
+        return make_plan(chart, known, values=further, kube_versions=minors, clusters=schemas, config=config)
 
     after = plan(new, kube_versions)
     try:
@@ -125,11 +123,7 @@ def render_both(
     before, after = _common(before, after)
     changed = _changed(before, after)
     after = replace(after, values=before.values)
-    with (
-        temporary("judge") as scratch,
-        contextlib.ExitStack() as stack,
-        workers(work.runner) as pool,
-    ):
+    with temporary("judge") as scratch, contextlib.ExitStack() as stack, workers(work.runner) as pool:
         renders = _Renders(work.helm, pool, scratch, stack, (before.chart.path, after.chart.path))
         olds = renders.of(before)
         if wholly:
@@ -367,7 +361,8 @@ _Try = tuple[Path, Future[Manifests]]
 
 
 def _tried(plan: Plan, keys: Iterable[Key], renders: _Renders) -> _Try:
-    file = renders.file(_on(keys))
+    """With these switches turned on."""
+    file = renders.file(nested(dict.fromkeys(keys, True)))
     return file, renders.newest(plan, [Values("try", (file,))])["try"]
 
 
@@ -391,17 +386,6 @@ def _together(plan: Plan, begun: _Begun, renders: _Renders) -> Iterator[tuple[Se
                 waiting.append((rest, None))
             elif half := len(group) // 2:
                 waiting += [(group[:half], None), (group[half:], None)]
-
-
-def _on(keys: Iterable[Key]) -> dict[str, Any]:
-    """Values that turn on these switches."""
-    tree: dict[str, Any] = {}
-    for key in keys:
-        node = tree
-        for part in key[:-1]:
-            node = node.setdefault(part, {})
-        node[key[-1]] = True
-    return tree
 
 
 # -- settings without an effect -------------------------------------------------------------------

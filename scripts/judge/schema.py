@@ -38,19 +38,11 @@ _SHAPES: Mapping[str, type | tuple[type, ...]] = {
     **{word: (int, float) for low, high, _ in _BOUNDS for word in (low, high)},
     "type": (str, list),
 }
-_OPAQUE: tuple[str, ...] = (
-    "not",
-    "if",
-    "then",
-    "else",
-    "contains",
-    "minContains",
-    "maxContains",
-    "unevaluatedProperties",
+_OPAQUE = (
+    *("not", "if", "then", "else", "contains", "minContains", "maxContains", "unevaluatedProperties"),
+    *("unevaluatedItems", "dependentSchemas", "$ref", "allOf", "contentEncoding", "contentMediaType"),
+    *("x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
 )
-_OPAQUE += ("unevaluatedProperties", "unevaluatedItems", "dependentSchemas", "$ref", "allOf", "contentEncoding")
-_OPAQUE += ("contentMediaType", "x-kubernetes-validations")
-_OPAQUE += ("x-kubernetes-list-type", "x-kubernetes-list-map-keys")
 _MOST = 200  # depth of schemas inside schemas
 _PAIRED = 16  # alternatives that two lists of them may make together
 
@@ -209,7 +201,7 @@ def _both(one: Schema, other: Schema) -> Schema:
         return {**_both(rest[0], rest[1]), "anyOf": [_both(this, that) for this in either[0] for that in either[1]]}
     closed = [side for side in (one, other) if not _open(side)]
     if (closed and set(one.get("properties", ())) ^ set(other.get("properties", ()))) or (
-        _kept(one) & _kept(other) & ({"not", "if", "anyOf", "oneOf", "patternProperties", "items", "prefixItems"})
+        one.keys() & other.keys() & {"not", "if", "anyOf", "oneOf", "patternProperties", "items", "prefixItems"}
     ):
         return {**one, "allOf": [*one.get("allOf", []), other]}
     merged = {**one, **other}
@@ -237,10 +229,6 @@ def _both(one: Schema, other: Schema) -> Schema:
     return merged
 
 
-def _kept(schema: Schema) -> set[str]:
-    return set(schema)
-
-
 def _open(schema: Schema) -> bool:
     return bool(schema.get("additionalProperties", {}) == {})
 
@@ -261,7 +249,7 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
         yield Change(path, "not", _told(old), _told(new), "wider" if old == NEVER else "narrower")
         return
     branched = [side for side in (old, new) if "anyOf" in side or "oneOf" in side]
-    if len(branched) == 1 or (branched and old != new):
+    if branched:
         yield from _branches(old, new, path)
         if len(branched) == 1:
             return
@@ -294,10 +282,15 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
 
 def _unknown(old: Schema, new: Schema, key: str, path: Path) -> Iterator[Change]:
     """A word whose change we cannot weigh: what is there refuses something, what is new refuses something else."""
-    if key in new:
-        yield Change(path, key, _told(old.get(key)), _told(new.get(key)), "narrower")
-    if key in old:
-        yield Change(path, key, _told(old.get(key)), _told(new.get(key)), "wider")
+    yield from _either(path, key, _told(old.get(key)), _told(new.get(key)), narrower=key in new, wider=key in old)
+
+
+def _either(path: Path, what: str, old: Any, new: Any, *, narrower: object, wider: object) -> Iterator[Change]:
+    """A change that refuses what was taken, takes what was refused, or both."""
+    if narrower:
+        yield Change(path, what, old, new, "narrower")
+    if wider:
+        yield Change(path, what, old, new, "wider")
 
 
 def _types(schema: Schema) -> frozenset[str]:
@@ -345,10 +338,7 @@ def _type_changes(
         side.get("type") or (sorted(kinds) if kinds != _ALL - {"integer"} else None)
         for side, kinds in ((old, before), (new, after))
     )
-    if _lost(before, after):
-        yield Change(path, "type", was, now, "narrower")
-    if _lost(after, before):
-        yield Change(path, "type", was, now, "wider")
+    yield from _either(path, "type", was, now, narrower=_lost(before, after), wider=_lost(after, before))
 
 
 def _enums(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
@@ -357,12 +347,9 @@ def _enums(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
         {_frozen(value) for value in side["enum"]} if "enum" in side else _BOTH if _types(side) == {"boolean"} else None
         for side in (old, new)
     )
-    if before is None and after is None:
-        return
-    if after is not None and (before is None or before - after):
-        yield Change(path, "enum", was, now, "narrower")
-    if before is not None and (after is None or after - before):
-        yield Change(path, "enum", was, now, "wider")
+    narrower = after is not None and (before is None or before - after)
+    wider = before is not None and (after is None or after - before)
+    yield from _either(path, "enum", was, now, narrower=narrower, wider=wider)
 
 
 _BOTH = {"true", "false"}  # what a boolean may be, as an enumeration
@@ -375,10 +362,9 @@ def _numbers(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
             told = (old.get(word, old.get(exclusive)), new.get(word, new.get(exclusive)))
             yield Change(path, word, *told, "narrower" if now > was else "wider")
     one, other = (_step(side) for side in (old, new))
-    if other and not _divides(other, one):
-        yield Change(path, "multipleOf", one, other, "narrower")
-    if one and not _divides(one, other):
-        yield Change(path, "multipleOf", one, other, "wider")
+    narrower = other is not None and not _divides(other, one)
+    wider = one is not None and not _divides(one, other)
+    yield from _either(path, "multipleOf", one, other, narrower=narrower, wider=wider)
 
 
 def _step(schema: Schema) -> float | None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from scripts.chart.archive import read_members
 from scripts.chart.source import read_yaml
 from scripts.core import json_read
@@ -86,8 +88,6 @@ def _packed(folder: Path) -> dict[str, Side]:
 
 def _archived(archive: Path) -> Side:
     """A packed dependency; the charts that are packed in it count with it."""
-    import yaml
-
     members = read_members(archive.read_bytes(), str(archive))
     inside = {name.partition("/")[2]: data for name, data in members.items()}
     try:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from scripts.chart.manifests import mappings
 from scripts.core.paths import key_text
 from scripts.judge import schema as schemas
 from scripts.judge.defaults import quantity
@@ -105,8 +106,7 @@ def _forgotten(old: _Reads, new: _Reads, path: Path) -> bool:
 
 def _foreign(side: Side, path: Path) -> bool:
     """Whether a key is read by a dependency, or by helm itself."""
-    entries = side.metadata.get("dependencies") or ()
-    names = {str(one.get("alias") or one.get("name")) for one in entries if isinstance(one, Mapping)}
+    names = {str(one.get("alias") or one.get("name")) for one in mappings(side.metadata.get("dependencies"))}
     return path[0] in {*names, *side.dependencies, "global"}
 
 
@@ -121,10 +121,11 @@ def _tops(ours: Leaves, theirs: Leaves) -> dict[Path, Any]:
         if any(path[:length] in theirs and theirs[path[:length]] != {} for length in range(1, len(top))):
             continue  # a map here, something else there
         found.setdefault(top, {})[path[len(top) :]] = value
-    return {top: _nested(leaves) for top, leaves in found.items()}
+    return {top: nested(leaves) for top, leaves in found.items()}
 
 
-def _nested(leaves: Mapping[Path, Any]) -> Any:
+def nested(leaves: Mapping[Path, Any]) -> Any:
+    """The values of which `flat` makes `leaves`."""
     if () in leaves:
         return leaves[()]
     tree: dict[str, Any] = {}
@@ -204,10 +205,9 @@ def _default_level(
     nothing = [side in _NOTHING for side in (old, new)]
     if _shape(old) is not _shape(new) and None not in (old, new) and (reread or not any(nothing)):
         return _SHAPED
-    if isinstance(old, list) and isinstance(new, list) and old and new:
-        items = [{_shape(item) for item in side} for side in (old, new)]
-        if items[0].isdisjoint(items[1]):
-            return _SHAPED
+    lists = isinstance(old, list) and isinstance(new, list) and old and new
+    if lists and {*map(_shape, old)}.isdisjoint(map(_shape, new)):
+        return _SHAPED
     if all(nothing):
         return "patch", "another way of setting nothing"
     if isinstance(old, str) and isinstance(new, str):
@@ -246,14 +246,11 @@ def _reshaped(path: Path, old: Any, new: Any, before: _Reads, after: _Reads) -> 
     if (old in _NOTHING or new in _NOTHING) and list not in (_shape(old), _shape(new)) and not keyed:
         emptied = new in _NOTHING
         return Reason("minor", about, old, new, "the default is empty now" if emptied else "the default sets keys now")
-    return Reason(_SHAPED[0], about, old, new, _SHAPED[1])
+    level, meaning = _SHAPED
+    return Reason(level, about, old, new, meaning)
 
 
-class _Missing:
-    """Stands for a key that is not there."""
-
-
-_MISSING = _Missing()
+_MISSING = object()  # a key that is not there
 
 
 def _at(values: Any, path: Path) -> Any:
@@ -276,11 +273,9 @@ class _Reads:
         self._paths |= {tuple(re.findall(r'"([^"]+)"', found[1])) for found in _INDEXED.finditer(text)}
         self._actions = [" ".join(found.split()) for found in _ACTION.findall(text)]
         self._words = {word for action in self._actions for found in _WORD.findall(action) for word in found if word}
-        entries = side.metadata.get("dependencies") or ()
-        for entry in entries if isinstance(entries, list) else ():  # what helm itself and the dependencies read
-            if isinstance(entry, Mapping):
-                self._paths |= {tuple(one.strip().split(".")) for one in str(entry.get("condition") or "").split(",")}
-                self._paths.add((str(entry.get("alias") or entry.get("name")),))
+        for entry in mappings(side.metadata.get("dependencies")):  # what helm itself and the dependencies read
+            self._paths |= {tuple(one.strip().split(".")) for one in str(entry.get("condition") or "").split(",")}
+            self._paths.add((str(entry.get("alias") or entry.get("name")),))
         self._paths.add(("global",))
 
     def reads(self, path: Path) -> bool:
@@ -375,8 +370,11 @@ def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[P
         for path, change, level, meaning in listed:
             others = f" (and of {len(same) - 1} other keys)" if len(same) > _FEW else ""
             about = f"schema {schemas.key_of(path) or '(top level)'}"
-            word = "" if change.what == "properties" else f"{change.what}: "
-            yield Reason(level, about, _worded(word, change.old), _worded(word, change.new), meaning + others)
+            was, now = (
+                side if change.what == "properties" or side is None else {change.what: side}
+                for side in (change.old, change.new)
+            )
+            yield Reason(level, about, was, now, meaning + others)
 
 
 def _elsewhere(old: Side, new: Side) -> Iterator[tuple[str, str]]:
@@ -401,10 +399,6 @@ def _referring(schema: Any, documents: Mapping[str, str]) -> Any:
             read["$ref"] = documents.get(document, document) + hash_ + place
         return read
     return [_referring(item, documents) for item in schema] if isinstance(schema, list) else schema
-
-
-def _worded(word: str, value: Any) -> Any:
-    return value if not word or value is None else {word[:-2]: value}
 
 
 def _new_with_default(before: schemas.Schema, old: Side, new: Side, path: Path) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.chart.manifests import Manifests
+from scripts.chart.manifests import Manifests, mapping, mappings
 from scripts.chart.pods import pod_spec, pod_template, referred, selects
 
 Key = tuple[str, str]  # kind and name
@@ -104,8 +104,8 @@ def _sorted(columns: list[list[Key]], links: Iterable[Link]) -> list[list[Key]]:
 
 
 def _links(data: Mapping[str, Any], manifests: Manifests) -> Iterator[Link]:
-    kind, spec = str(data.get("kind")), _map(data.get("spec"))
-    source = (kind, str(_map(data.get("metadata")).get("name")))
+    kind, spec = str(data.get("kind")), mapping(data.get("spec"))
+    source = (kind, str(mapping(data.get("metadata")).get("name")))
     if kind in WORKLOADS:
         for one in referred(pod_spec(kind, data)):
             if one.kind != "RuntimeClass":
@@ -115,40 +115,42 @@ def _links(data: Mapping[str, Any], manifests: Manifests) -> Iterator[Link]:
             yield Link(source, target, how)
     for how, selector, kinds in _selectors(kind, spec):
         terms = {
-            "matchLabels": _map(selector.get("matchLabels")),
-            "matchExpressions": _maps(selector.get("matchExpressions")),
+            "matchLabels": mapping(selector.get("matchLabels")),
+            "matchExpressions": mappings(selector.get("matchExpressions")),
         }
         for other in manifests:
             chosen = pod_template(other.kind, other.data) if other.kind in WORKLOADS else other.data
-            if other.kind in kinds and selects(terms, _map(_map(_map(chosen).get("metadata")).get("labels"))):
+            if other.kind in kinds and selects(terms, mapping(mapping(mapping(chosen).get("metadata")).get("labels"))):
                 yield Link(source, (other.kind, other.name), how)
 
 
 def _named(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[tuple[str, Key]]:
     """What an object that is no workload names: the field, and the object."""
     for field in ("scaleTargetRef", "targetRef"):
-        target = _map(spec.get(field))
+        target = mapping(spec.get(field))
         if target.get("name"):
             yield field, (str(target.get("kind", "Deployment")), str(target["name"]))
-    if role := _map(data.get("roleRef")):
+    if role := mapping(data.get("roleRef")):
         yield "roleRef", (str(role.get("kind")), str(role.get("name", "")))
     if kind.endswith("RoleBinding"):
-        for subject in _maps(data.get("subjects")):
+        for subject in mappings(data.get("subjects")):
             if subject.get("kind") == "ServiceAccount":
                 yield "subjects", ("ServiceAccount", str(subject.get("name")))
     if kind == "Ingress":
-        rules = [path for rule in _maps(spec.get("rules")) for path in _maps(_map(rule.get("http")).get("paths"))]
-        for backend in (_map(spec.get("defaultBackend")), *(_map(rule.get("backend")) for rule in rules)):
-            yield "backend", ("Service", str(_map(backend.get("service")).get("name", "")))
-        for entry in _maps(spec.get("tls")):
+        rules = [
+            path for rule in mappings(spec.get("rules")) for path in mappings(mapping(rule.get("http")).get("paths"))
+        ]
+        for backend in (mapping(spec.get("defaultBackend")), *(mapping(rule.get("backend")) for rule in rules)):
+            yield "backend", ("Service", str(mapping(backend.get("service")).get("name", "")))
+        for entry in mappings(spec.get("tls")):
             yield "tls", ("Secret", str(entry.get("secretName", "")))
-    for parent in _maps(spec.get("parentRefs")):
+    for parent in mappings(spec.get("parentRefs")):
         yield "parentRefs", (str(parent.get("kind", "Gateway")), str(parent.get("name", "")))
-    for rule in _maps(spec.get("rules")):
-        for backend in _maps(rule.get("backendRefs")):
+    for rule in mappings(spec.get("rules")):
+        for backend in mappings(rule.get("backendRefs")):
             yield "backendRefs", (str(backend.get("kind", "Service")), str(backend.get("name", "")))
-    for webhook in _maps(data.get("webhooks")):
-        service = _map(_map(webhook.get("clientConfig")).get("service"))
+    for webhook in mappings(data.get("webhooks")):
+        service = mapping(mapping(webhook.get("clientConfig")).get("service"))
         yield "webhooks", ("Service", str(service.get("name", "")))
 
 
@@ -157,16 +159,8 @@ def _selectors(kind: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, Mappin
     if kind == "Service" and spec.get("selector"):
         yield "selector", {"matchLabels": spec["selector"]}, WORKLOADS
     elif kind == "NetworkPolicy":
-        yield "podSelector", _map(spec.get("podSelector")), WORKLOADS
+        yield "podSelector", mapping(spec.get("podSelector")), WORKLOADS
     elif kind in ("PodDisruptionBudget", "PodMonitor"):
-        yield "selector", _map(spec.get("selector")), WORKLOADS
+        yield "selector", mapping(spec.get("selector")), WORKLOADS
     elif kind == "ServiceMonitor":
-        yield "selector", _map(spec.get("selector")), ("Service",)
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _maps(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+        yield "selector", mapping(spec.get("selector")), ("Service",)
