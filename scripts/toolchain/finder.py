@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterable, Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from scripts.core.command import Runner
 from scripts.core.errors import ReleaseError, ToolError
 from scripts.core.files import sha256
+from scripts.core.parallel import workers
 from scripts.core.progress import Say, silent
 from scripts.toolchain.cache import Cache
 from scripts.toolchain.gobuild import GoBuilder
@@ -87,10 +89,6 @@ class Toolchain:
                 missing.setdefault((tool.module, tool.cgo, tool.tags, tool.ldflags), []).append(tool)
             self._known[name, built] = found or self._entry(tool) / tool.binary
         if missing:
-            from concurrent.futures import as_completed
-
-            from scripts.core.parallel import workers
-
             try:
                 self._go.binary  # noqa: B018 - found or installed once, before the threads ask for it
                 with workers(self._runner, _BUILDS) as pool:

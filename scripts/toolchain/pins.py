@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from semver import Version
+
 from scripts.core.errors import ToolError
 from scripts.core.files import sha256
 
@@ -28,8 +30,6 @@ def said_version(answer: str) -> str:
 
 def within(version: str, accepts: Sequence[str]) -> bool:
     """Whether `version` is in the range of comparisons such as ">=1.2.0". Extra words of a distributor do not count."""
-    from semver import Version
-
     try:
         known = Version.parse(version.partition("+")[0], optional_minor_and_patch=True)
     except ValueError:
@@ -163,22 +163,23 @@ def _minor(version: str) -> str:
     return ".".join(version.removeprefix("v").split(".")[:2])
 
 
-def _with_minor(text: str, version: str) -> str:
-    """`text` with the numbers that `{minor}`, `{minor-1}` and the like stand for."""
-    number = int(_minor(version).partition(".")[2])
-    return re.sub(r"\{minor([-+]\d+)?\}", lambda found: str(number + int(found[1] or 0)), text)
+def _numbered(text: str, version: str) -> str:
+    """`text` with the numbers that `{minor}`, `{minor-1}` and the like, and `{patch}` stand for."""
+    numbers = dict(zip(("minor", "patch"), map(int, re.findall(r"(?<=\.)\d+", version)), strict=False))
+    return re.sub(r"\{(minor|patch)([-+]\d+)?\}", lambda found: str(numbers[found[1]] + int(found[2] or 0)), text)
 
 
 def _module(name: str, entry: Mapping[str, Any]) -> Module:
     plugins = entry.get("plugins")
     chosen = plugins and Plugins(plugins["file"], tuple(plugins["keep"]))
     replace = tuple(entry.get("replace", {}).items())
-    ldflags = tuple(_with_minor(flag, entry["version"]) for flag in entry.get("ldflags", ()))
-    return Module(**{**entry, "name": name, "ldflags": ldflags, "plugins": chosen, "replace": replace})
+    ldflags = tuple(_numbered(flag, entry["version"]) for flag in entry.get("ldflags", ()))
+    local = {"local_replace": _numbered(entry["local_replace"], entry["version"])} if "local_replace" in entry else {}
+    return Module(**{**entry, **local, "name": name, "ldflags": ldflags, "plugins": chosen, "replace": replace})
 
 
 def _tool(name: str, entry: Mapping[str, Any], modules: Mapping[str, Module]) -> Tool:
-    module = modules[entry["module"]]
+    module = modules[entry.get("module", name)]
     names = {"version": module.version, "number": module.version.removeprefix("v")}
 
     def fill(text: str, escape: Callable[[str], str] = str) -> str:
@@ -190,14 +191,14 @@ def _tool(name: str, entry: Mapping[str, Any], modules: Mapping[str, Module]) ->
     return Tool(
         name=name,
         module=module,
-        package=entry["package"],
+        package=entry.get("package", f"cmd/{name}"),
         binary=entry.get("binary", name),
         ldflags=tuple(fill(flag) for flag in entry.get("ldflags", module.ldflags)),
         tags=tuple(entry.get("tags", ())),
         cgo=entry.get("cgo", False),
         version_argv=tuple(entry.get("version_argv", ())),
         version_pattern=fill(pattern, re.escape) if pattern else None,
-        listed=entry.get("listed", True),
-        accepts=tuple(_with_minor(comparison, module.version) for comparison in entry.get("accepts", ())),
+        listed=entry.get("listed", "version_argv" in entry),
+        accepts=tuple(_numbered(comparison, module.version) for comparison in entry.get("accepts", ())),
         folders=tuple(entry.get("folders", ())),
     )
