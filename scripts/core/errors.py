@@ -27,6 +27,10 @@ class ReleaseError(Exception):
     code = FINDING
     """The exit code of the task that it ends."""
 
+    def __init_subclass__(cls, *, code: int | None = None, doctor: str | None = None) -> None:
+        cls.code = cls.code if code is None else code
+        cls.doctor = cls.doctor if doctor is None else doctor
+
     def __init__(
         self,
         message: str,
@@ -80,10 +84,8 @@ MALFORMED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError
 """What reading a document of others raises where it has not the shape that it should have."""
 
 
-class UsageError(ReleaseError):
+class UsageError(ReleaseError, code=USAGE):
     """A command was called in a way that cannot be meant."""
-
-    code = USAGE
 
 
 class ConfigError(UsageError):
@@ -94,76 +96,52 @@ class ChartError(ReleaseError):
     """The chart folder is missing, unreadable or breaks a rule of Chart.yaml."""
 
 
-class SecretError(ChartError):
+class SecretError(ChartError, code=REFUSED):
     """A chart's archive would hold what looks like a secret."""
-
-    code = REFUSED
 
 
 class ValuesError(ReleaseError):
     """A values file is missing, unreadable or refused by the chart."""
 
 
-class VersionError(ReleaseError):
+class VersionError(ReleaseError, code=REFUSED):
     """A version is not semver, or not one that a release may take."""
 
-    code = REFUSED
 
-
-class PartError(VersionError, UsageError):
+class PartError(VersionError, UsageError, code=USAGE):
     """A word that was given is no part of a version, and none that a pre-release can have."""
 
-    code = USAGE
 
-
-class ChangelogError(ReleaseError):
+class ChangelogError(ReleaseError, code=REFUSED):
     """The changelog is missing, unreadable or does not say what a release needs."""
-
-    code = REFUSED
 
 
 class FindingsError(ReleaseError):
     """A check ran to its end and found problems."""
 
 
-class GitError(ReleaseError):
+class GitError(ReleaseError, code=REFUSED):
     """The git repository is not in the state a step needs."""
 
-    code = REFUSED
 
-
-class OutputError(ReleaseError):
+class OutputError(ReleaseError, code=OUTSIDE, doctor="disk"):
     """A file of results cannot be written: the folder is read-only, or the disk is full."""
 
-    code = OUTSIDE
-    doctor = "disk"
 
-
-class RegistryError(ReleaseError):
+class RegistryError(ReleaseError, code=OUTSIDE, doctor="registry"):
     """The OCI registry answered with something that is neither the content nor its absence."""
 
-    code = OUTSIDE
-    doctor = "registry"
 
-
-class ToolError(ReleaseError):
+class ToolError(ReleaseError, code=TOOL, doctor="tools"):
     """A pinned tool can be neither found nor built."""
 
-    code = TOOL
-    doctor = "tools"
 
-
-class EngineError(ReleaseError):
+class EngineError(ReleaseError, code=TOOL, doctor="engine"):
     """The container engine is absent or refused a request."""
 
-    code = TOOL
-    doctor = "engine"
 
-
-class ClusterError(ReleaseError):
+class ClusterError(ReleaseError, code=OUTSIDE):
     """The Kubernetes cluster cannot be made, reached or brought to a state."""
-
-    code = OUTSIDE
 
 
 class ApiError(ClusterError):
@@ -176,13 +154,11 @@ class ApiError(ClusterError):
         super().__init__(message, found=text, run=run)
 
 
-class CommandFailed(ReleaseError):
+class CommandFailed(ReleaseError, code=TOOL):
     """A command ended with a status other than 0.
 
     `argv` is already redacted. `stdout` and `stderr` are whole; the message shows the end of them.
     """
-
-    code = TOOL
 
     def __init__(
         self, argv: Sequence[str], status: int, *, stdout: str = "", stderr: str = "", run: str | None = None
@@ -199,10 +175,8 @@ class CommandFailed(ReleaseError):
         )
 
 
-class CommandTimeout(ReleaseError):
+class CommandTimeout(ReleaseError, code=TOOL):
     """A command was still running at its deadline and was ended."""
-
-    code = TOOL
 
     def __init__(self, argv: Sequence[str], deadline: float, *, stderr: str = "") -> None:
         self.argv = tuple(argv)
