@@ -135,9 +135,12 @@ class Forge:
         with self._session() as talk:
             made = self._find(talk, what)
             if made is None:
-                with _made_meanwhile():
+                try:
                     made = self._make(talk, what)
-                made = made or self._find(talk, what)
+                except ReleaseError as error:
+                    if not re.search(r"HTTP (409|422)", error.found or ""):
+                        raise
+                    made = self._find(talk, what)  # of somebody else, or of a request whose answer was lost
             if made is None:
                 raise self.failure(f"the release {what.tag} is not there after it was made", "")
             for one in made.files:
@@ -265,16 +268,6 @@ class Talk:
         return forge.failure(f"{method} {urlsplit(url).path} is refused", words, run)
 
 
-@contextlib.contextmanager
-def _made_meanwhile() -> Iterator[None]:
-    """Passes over a refusal of what somebody else, or a request whose answer was lost, has made: 409, 422."""
-    try:
-        yield
-    except ReleaseError as error:
-        if not re.search(r"HTTP (409|422)", error.found or ""):
-            raise
-
-
 def _words(answer: Answer) -> str:
     """What a forge says: `message` or `error`, with details where there are some."""
     with contextlib.suppress(ValueError, AttributeError, TypeError):
@@ -289,22 +282,35 @@ def _type_of(name: str) -> str:
     return next((kind for end, kind in _TYPES.items() if name.endswith(end)), "application/octet-stream")
 
 
-def _draft(what: Announced) -> dict[str, Any]:
-    """A release that nobody sees yet, as GitHub and those with an API like its own take it."""
-    return {
-        "tag_name": what.tag,
-        "name": _title(what),
-        "body": what.notes,
-        "draft": True,
-        "prerelease": is_prerelease(what.package.version),
-    }
-
-
 def _title(what: Announced) -> str:
     return f"{what.package.name} {what.package.version}"
 
 
-class GitHub(Forge):
+class _Drafting(Forge):
+    """A forge with GitHub's API for releases, where a draft is one that nobody sees yet."""
+
+    def _find(self, talk: Talk, what: Announced) -> Made | None:
+        found = talk.ask("GET", f"{self.api}/releases/tags/{quote(what.tag)}")
+        drafts = () if found is not None else self._listed(talk)  # which have a draft, too
+        found = found or next((one for one in drafts if one["tag_name"] == what.tag), None)
+        return None if found is None else self._made(found)
+
+    def _listed(self, talk: Talk) -> Iterator[Mapping[str, Any]]:
+        raise NotImplementedError
+
+    def _made(self, found: Mapping[str, Any]) -> Made:
+        raise NotImplementedError
+
+    def _make(self, talk: Talk, what: Announced) -> Made:
+        draft = {"tag_name": what.tag, "name": _title(what), "body": what.notes, "draft": True}
+        draft["prerelease"] = is_prerelease(what.package.version)
+        return self._made(talk.tell("POST", f"{self.api}/releases", draft))
+
+    def _show(self, talk: Talk, made: Made) -> None:
+        talk.tell("PATCH", f"{self.api}/releases/{made.id}", {"draft": False})
+
+
+class GitHub(_Drafting):
     """https://docs.github.com/en/rest/releases: a draft is seen by those who may write alone."""
 
     tokens = ("GITHUB_TOKEN", "GH_TOKEN")
@@ -329,20 +335,14 @@ class GitHub(Forge):
             target = talk.ask("GET", f"{self.api}/git/tags/{target['sha']}")["object"]
         return str(target["sha"])
 
-    def _find(self, talk: Talk, what: Announced) -> Made | None:
-        if (found := talk.ask("GET", f"{self.api}/releases/tags/{quote(what.tag)}")) is not None:
-            return self._made(found)
-        for page in range(1, _PAGES + 1):  # a draft is found in the list alone
-            some = talk.ask("GET", f"{self.api}/releases", query=(("per_page", "100"), ("page", str(page))))
-            for one in some or []:
-                if one["tag_name"] == what.tag:
-                    return self._made(one)
-            if len(some or []) < 100:
+    def _listed(self, talk: Talk) -> Iterator[Mapping[str, Any]]:
+        for page in range(1, _PAGES + 1):
+            some = talk.ask("GET", f"{self.api}/releases", query=(("per_page", "100"), ("page", str(page)))) or []
+            yield from some
+            if len(some) < 100:
                 break
-        return None
 
-    @staticmethod
-    def _made(found: Mapping[str, Any]) -> Made:
+    def _made(self, found: Mapping[str, Any]) -> Made:
         files = tuple(
             File(
                 one["name"],
@@ -356,9 +356,6 @@ class GitHub(Forge):
         )
         return Made(str(found["id"]), files, bool(found["draft"]), str(found["upload_url"]).partition("{")[0])
 
-    def _make(self, talk: Talk, what: Announced) -> Made:
-        return self._made(talk.tell("POST", f"{self.api}/releases", _draft(what)))
-
     def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
         content = (_type_of(name), what.files()[name])
         talk.ask("POST", made.upload, query=(("name", name),), content=content)
@@ -366,11 +363,8 @@ class GitHub(Forge):
     def _drop(self, talk: Talk, file: File) -> None:
         talk.ask("DELETE", f"{self.api}/releases/assets/{file.id}")
 
-    def _show(self, talk: Talk, made: Made) -> None:
-        talk.tell("PATCH", f"{self.api}/releases/{made.id}", {"draft": False})
 
-
-class Gitea(Forge):
+class Gitea(_Drafting):
     """https://docs.gitea.com/api, also of Forgejo."""
 
     tokens = ("GITEA_TOKEN", "FORGEJO_TOKEN")
@@ -386,22 +380,15 @@ class Gitea(Forge):
         found = talk.ask("GET", f"{self.api}/tags/{quote(tag)}")
         return None if found is None else str(found["commit"]["sha"])
 
-    def _find(self, talk: Talk, what: Announced) -> Made | None:
-        if (found := talk.ask("GET", f"{self.api}/releases/tags/{quote(what.tag)}")) is not None:
-            return self._made(found)
-        some = talk.ask("GET", f"{self.api}/releases", query=(("draft", "true"), ("limit", "50")))
-        return next((self._made(one) for one in some or [] if one["tag_name"] == what.tag), None)
+    def _listed(self, talk: Talk) -> Iterator[Mapping[str, Any]]:
+        yield from talk.ask("GET", f"{self.api}/releases", query=(("draft", "true"), ("limit", "50"))) or []
 
-    @staticmethod
-    def _made(found: Mapping[str, Any]) -> Made:
+    def _made(self, found: Mapping[str, Any]) -> Made:
         files = tuple(
             File(one["name"], one["browser_download_url"], one.get("size"), "", str(one["id"]))
             for one in found.get("assets") or []
         )
         return Made(str(found["id"]), files, bool(found["draft"]))
-
-    def _make(self, talk: Talk, what: Announced) -> Made:
-        return self._made(talk.tell("POST", f"{self.api}/releases", _draft(what)))
 
     def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
         border = secrets.token_hex(16)
@@ -414,9 +401,6 @@ class Gitea(Forge):
             head.encode() + what.files()[name] + f"\r\n--{border}--\r\n".encode(),
         )
         talk.ask("POST", f"{self.api}/releases/{made.id}/assets", query=(("name", name),), content=form)
-
-    def _show(self, talk: Talk, made: Made) -> None:
-        talk.tell("PATCH", f"{self.api}/releases/{made.id}", {"draft": False})
 
 
 class GitLab(Forge):

@@ -112,19 +112,6 @@ class Facts:
     notes: tuple[str, ...]
 
     @property
-    def chart(self) -> Chart:
-        return self.origin.chart
-
-    @property
-    def repository(self) -> Repository | None:
-        return self.origin.repository
-
-    @property
-    def commit(self) -> str | None:
-        """The commit that is released; None outside of a git repository."""
-        return self.origin.commit
-
-    @property
     def dirty(self) -> tuple[Difference, ...]:
         """The files that are not packed as the commit holds them, or would not be in this clone."""
         return tuple(difference for difference in self.origin.differences if not difference.fetched)
@@ -176,10 +163,10 @@ class Release:
         self._done: dict[str, str] = {}  # what a step has done that cannot be taken back
         self.facts = self._read_facts()
         self._last = self._recorded()
-        self._base = base_of(work, self.facts.chart, registry)
+        self._base = base_of(work, self.facts.origin.chart, registry)
         self._verdict: Mapping[str, Any] | None = None
         self._judged = ""  # the verdict, in Markdown
-        self._places = places(work, self.facts.repository, registry)
+        self._places = places(work, self.facts.origin.repository, registry)
         self.plan = self._make_plan()
 
     @property
@@ -187,12 +174,16 @@ class Release:
         """What is released."""
         return self.facts.package
 
+    @property
+    def _tag(self) -> str:
+        return tag_name(self.package.name, self.package.version)
+
     def push_command(self) -> str | None:
         """What brings the commit and the tag of the release to where others are; None where nothing does."""
-        repository = self.facts.repository
+        repository = self.facts.origin.repository
         if repository is None or not (self._options.tag or self._options.part):
             return None
-        return repository.push_command(tag_name(self.package.name, self.package.version) if self._options.tag else None)
+        return repository.push_command(self._tag if self._options.tag else None)
 
     @property
     def waiting(self) -> bool:
@@ -235,8 +226,8 @@ class Release:
             raise
 
     def _run(self) -> ReleaseRecord:
-        if self.facts.bump is not None and self.facts.repository is not None:
-            self._raise_version(self.facts.bump, self.facts.repository)
+        if self.facts.bump is not None and self.facts.origin.repository is not None:
+            self._raise_version(self.facts.bump, self.facts.origin.repository)
         else:
             self._try_first()
             self._prepare()
@@ -296,11 +287,11 @@ class Release:
             demand_signable(self._work)
         if self.absent("publish") and self._config.pgp_key:
             with_prov(self._work, facts.package, facts.archive)  # which stays in dist/, and is taken from there
-        if facts.repository is not None and facts.commit is not None and self.absent("bump", "tag"):
-            facts.repository.try_identity()
+        if facts.origin.repository is not None and facts.origin.commit is not None and self.absent("bump", "tag"):
+            facts.origin.repository.try_identity()
             if self.absent("tag"):
-                facts.repository.try_signing("tag.gpgSign")
-                facts.repository.try_tag(tag_name(self.package.name, self.package.version), facts.commit)
+                facts.origin.repository.try_signing("tag.gpgSign")
+                facts.origin.repository.try_tag(self._tag, facts.origin.commit)
         try_writing(record_file(self._config, self.package.name))
 
     def _tell_what_remains(self, error: BaseException) -> None:
@@ -401,22 +392,20 @@ class Release:
 
     def _make_plan(self) -> tuple[Step, ...]:
         """Every step with what is there. Reads only."""
-        package, tag = self.package, tag_name(self.package.name, self.package.version)
+        package = self.package
         published = self._published = self._probe(package)
         attaching = self._attach_step(published) if self._config.attach else None
         there: State = "same" if self._stored(package) else "absent"
         done_here = self._last is not None and self.facts.bump is None
         checked: State = "same" if done_here and (attaching is None or attaching.state != "absent") else "absent"
-        steps = [
-            Step("lint", checked, _say(checked, "check the chart's sources", "these bytes were released from here")),
-            Step("validate", checked, _say(checked, "check what it renders", "these bytes were released from here")),
-            Step("package", there, _say(there, f"write {shown(package.path)}", f"sha256 {package.sha256[:12]}")),
-        ]
+        checks = {"lint": "check the chart's sources", "validate": "check what it renders"}
         if self._base is not None:
-            told = f"see that the version says what changed since {self._base.removeprefix(GIT)}"
-            steps.insert(2, Step("judge", checked, _say(checked, told, "these bytes were released from here")))
-        if self._options.part is not None:
-            steps.insert(0, self._bump_step())
+            checks["judge"] = f"see that the version says what changed since {self._base.removeprefix(GIT)}"
+        released = "these bytes were released from here"
+        steps = [] if self._options.part is None else [self._bump_step()]
+        steps += [Step(name, checked, _say(checked, todo, released)) for name, todo in checks.items()]
+        todo = f"write {shown(package.path)}"
+        steps.append(Step("package", there, _say(there, todo, f"sha256 {package.sha256[:12]}")))
         if self.facts.bump is None:
             steps.append(self._commit_step())
         if "e2e" in self._options.require:
@@ -424,32 +413,30 @@ class Release:
         steps += [attaching] if attaching is not None else []
         steps += [self._publish_step(published), self._verify_step(published, there)]
         if self._options.tag:
-            steps.append(self._tag_step(tag))
+            steps.append(self._tag_step())
         steps += map(self._announce_step, self._places)
-        named = self._last is not None and (self._last.tag == tag or not self._options.tag)
+        named = self._last is not None and (self._last.tag == self._tag or not self._options.tag)
         others = all(step.state == "same" or self._waits(step) for step in steps if step.name != "commit")
         done: State = "same" if named and others else "absent"
-        steps.append(
-            Step("record", done, _say(done, f"write {shown(record_file(self._config, self.package.name))}", "written"))
-        )
-        return tuple(steps)
+        todo = f"write {shown(record_file(self._config, package.name))}"
+        return (*steps, Step("record", done, _say(done, todo, "written")))
 
     def _bump_step(self) -> Step:
         facts = self.facts
         if facts.bump is None:
-            return Step("bump", "same", f"{facts.chart.version} is committed")
+            return Step("bump", "same", f"{facts.origin.chart.version} is committed")
         names = ", ".join(shown(edit.path) for edit in facts.bump.edits)
         return Step("bump", "absent", f"{facts.bump.old} -> {facts.bump.new} in {names}, and commit")
 
     def _commit_step(self) -> Step:
         facts = self.facts
-        if facts.repository is None:
+        if facts.origin.repository is None:
             return Step("commit", "unknown", "in no git repository: the record names no commit")
-        if facts.commit is None and not self._options.allow_dirty:
+        if facts.origin.commit is None and not self._options.allow_dirty:
             error = GitError("no commit holds the chart: the repository has none", run="git add --all && git commit")
             return Step("commit", "different", f"refused after the checks: {error.message}", error)
         if not facts.dirty:
-            return Step("commit", "same", f"{(facts.commit or '')[:12]} holds the chart as it is")
+            return Step("commit", "same", f"{(facts.origin.commit or '')[:12]} holds the chart as it is")
         names = ", ".join(map(str, facts.dirty))
         if self._options.allow_dirty:
             return Step("commit", "different", f"allowed: {names}")
@@ -476,7 +463,7 @@ class Release:
                     reference = self._registry.reference(self.package.name, self.package.version)
                     found = attached(client, reference, published.digest)
             except RegistryError as error:
-                return Step("attach", "unknown", error.message, error)
+                return _stopped("attach", error)
             there = {one.key for one in found}
             self._proofs = tuple(
                 f"{NAMES.get(one.key, one.key.replace('signed', 'signature on', 1))} {one.digest}"
@@ -516,23 +503,22 @@ class Release:
         try:
             verify.verify(self._registry, self.package, digest=published.digest, patience=self._patience)
         except RegistryError as error:
-            return Step("verify", "different" if error.expected else "unknown", error.message, error)
+            return _stopped("verify", error, "different" if error.expected else "unknown")
         return Step("verify", "same", "pulled back: the same bytes")
 
-    def _tag_step(self, tag: str) -> Step:
-        facts = self.facts
-        if facts.repository is None:
-            error = GitError(f"--tag needs a git repository, and {shown(facts.chart.path)} is in none")
-            return Step("tag", "unknown", error.message, error)
+    def _tag_step(self) -> Step:
+        facts, tag = self.facts, self._tag
+        if facts.origin.repository is None:
+            error = GitError(f"--tag needs a git repository, and {shown(facts.origin.chart.path)} is in none")
+            return _stopped("tag", error)
         if facts.dirty and self._options.allow_dirty:
             error = uncommitted(facts.dirty, then="or release without --tag")
             return Step("tag", "unknown", "a tag would name a commit without these changes", error)
-        if facts.commit is None:
-            error = GitError("--tag needs a commit, and the repository has none", run="git commit")
-            return Step("tag", "unknown", error.message, error)
+        if facts.origin.commit is None:
+            return _stopped("tag", GitError("--tag needs a commit, and the repository has none", run="git commit"))
         remote = facts.remote if facts.remote is not None and facts.remote.commit is not None else None
-        tagged, there = facts.repository.tags().get(tag), remote.commit if remote is not None else None
-        wanted = facts.commit if facts.bump is None else None
+        tagged, there = facts.origin.repository.tags().get(tag), remote.commit if remote is not None else None
+        wanted = facts.origin.commit if facts.bump is None else None
         if {tagged, there} <= {None, wanted}:
             if tagged is not None:
                 return Step("tag", "same", f"{tag} is at {tagged[:12]}")
@@ -543,17 +529,17 @@ class Release:
             undo = "raise the version"
         error = GitError(
             f"the git tag {tag} is at another commit",
-            expected=f"no such tag, or one at {facts.commit}",
+            expected=f"no such tag, or one at {facts.origin.commit}",
             found=found,
             run=f"{fetch}git checkout {tag} to release that commit, or {undo}",
         )
-        return Step("tag", "different", error.message, error)
+        return _stopped("tag", error, "different")
 
     def _announce_step(self, place: Place) -> Step:
         try:
             seen = place.look(self._announced())
         except ReleaseError as error:
-            return Step(place.name, "unknown", error.message, error)
+            return _stopped(place.name, error)
         return Step(place.name, seen.state, seen.action, seen.refusal)
 
     def _waits(self, step: Step) -> bool:
@@ -575,12 +561,11 @@ class Release:
                 judged=self._judged,
                 reference=reference,
                 digest=package.manifest_digest,
-                commit=facts.commit,
+                commit=facts.origin.commit,
                 registry=self._where,
             )
         metadata = chart_metadata(facts.archive, package.path.name)[1]
-        tag = tag_name(package.name, package.version)
-        return Announced(package, facts.archive, metadata, tag, facts.commit, told, reference)
+        return Announced(package, facts.archive, metadata, self._tag, facts.origin.commit, told, reference)
 
     def _probe(self, package: Package) -> publishing.Probe:
         if self._registry is None:  # a dry run before anything was published
@@ -590,7 +575,7 @@ class Release:
     def _stored(self, package: Package) -> bool:
         """Whether `dist/` holds the package; another archive is left from earlier, and replaced."""
         try:
-            return load_package(self._config, self.package.name) == package
+            return load_package(self._config, package.name) == package
         except ChartError:
             return False
 
@@ -633,9 +618,8 @@ class Release:
             self._say(outcome.summary())
         if self._base is not None and self.absent("judge"):
             with self._timed("judge", f"judging the step from {self._base}"):
-                verdict = judge_release(
-                    self._work.having(changelog=origin.changelog), origin.chart, self._base, self._registry
-                )
+                dated = self._work.having(changelog=origin.changelog)
+                verdict = judge_release(dated, origin.chart, self._base, self._registry)
                 self._verdict = verdict.record()
                 write_atomic(self._config.result(verdict.chart, "judge.json"), _json(self._verdict))
                 self._judged = markdown(verdict)
@@ -672,10 +656,7 @@ class Release:
         """Attach what is missing to the manifest that the tag names, or will name once it is pushed."""
         facts = self.facts
         reference = registry.reference(package.name, package.version)
-        with (
-            self._timed("attach", "attaching what speaks for the chart"),
-            connect(registry, push=True) as client,
-        ):
+        with self._timed("attach", "attaching what speaks for the chart"), connect(registry, push=True) as client:
             subject = None
             if self._published.digest is not None:
                 subject = client.manifest(reference, digest=self._published.digest)
@@ -712,15 +693,14 @@ class Release:
                 self._say(f"attached {digest}")
 
     def _make_tag(self) -> None:
-        package, repository = self.facts.package, self.facts.repository
-        if repository is not None and self.facts.commit is not None:
-            tag = tag_name(package.name, package.version)
-            remote = self.facts.remote
-            with self._timed("tag", f"tagging {self.facts.commit[:12]} as {tag}"):
+        package, tag, remote = self.package, self._tag, self.facts.remote
+        repository, commit = self.facts.origin.repository, self.facts.origin.commit
+        if repository is not None and commit is not None:
+            with self._timed("tag", f"tagging {commit[:12]} as {tag}"):
                 if remote is not None and remote.commit is not None:
                     repository.take_tag(remote.name, tag)
                 else:
-                    repository.make_tag(tag, f"{package.name} {package.version}", self.facts.commit)
+                    repository.make_tag(tag, f"{package.name} {package.version}", commit)
             self._done["tag"] = f"made the git tag {tag}"
 
     def _announce(self, place: Place) -> None:
@@ -746,11 +726,11 @@ class Release:
             schema_version=SCHEMA_VERSION,
             name=package.name,
             version=package.version,
-            app_version=facts.chart.app_version,
-            commit=facts.commit,
+            app_version=facts.origin.chart.app_version,
+            commit=facts.origin.commit,
             dirty=tuple(difference.path for difference in facts.dirty),
             differences={difference.path: difference.kind for difference in facts.dirty},
-            tag=tag_name(package.name, package.version) if self._options.tag else None,
+            tag=self._tag if self._options.tag else None,
             archive=package.path.name,
             sha256=package.sha256,
             size=package.size,
@@ -805,6 +785,10 @@ def _told_by(remote: Remote, repository: Repository, tag: str, *, named: bool) -
     ours = repository.object(f"refs/tags/{tag}")
     if remote.object is not None and ours not in (None, remote.object):
         yield f"{remote.name} has another tag {tag} than the one here: git fetch --force {remote.name} tag {tag}"
+
+
+def _stopped(name: str, error: ReleaseError, state: State = "unknown") -> Step:
+    return Step(name, state, error.message, error)
 
 
 def _say(state: State, todo: str, there: str) -> str:

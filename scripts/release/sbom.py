@@ -11,6 +11,7 @@ from typing import Any
 from scripts.chart.archive import Package, chart_metadata, read_members, unpack
 from scripts.chart.dependencies import dependencies
 from scripts.chart.kubeversion import minor
+from scripts.chart.manifests import mapping, mappings
 from scripts.chart.source import read_chart
 from scripts.checks.matrix import make_plan
 from scripts.checks.render import render
@@ -18,6 +19,7 @@ from scripts.checks.schemas import schemas_of
 from scripts.core.errors import ChartError, ValuesError
 from scripts.core.files import sha256
 from scripts.core.owner import temporary
+from scripts.core.yaml_read import load_texts
 from scripts.judge.images import parts
 from scripts.workspace import Workspace
 
@@ -128,13 +130,9 @@ def _images(value: Any) -> Iterator[str]:
     """The images of every container in an object, of pod templates in custom resources too, and of volumes."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if key in _CONTAINERS and isinstance(inner, list):
-                found = [one.get("image") for one in inner if isinstance(one, Mapping)]
-            elif key == "volumes" and isinstance(inner, list):
-                volumes = [one.get("image") for one in inner if isinstance(one, Mapping)]
-                found = [one.get("reference") for one in volumes if isinstance(one, Mapping)]
-            else:
-                found = []
+            found = [one.get("image") for one in mappings(inner)] if key in _CONTAINERS else []
+            if key == "volumes":
+                found = [mapping(one.get("image")).get("reference") for one in mappings(inner)]
             yield from (one for one in found if isinstance(one, str) and one)
             yield from _images(inner)
     elif isinstance(value, list):
@@ -185,10 +183,7 @@ def _subcharts(members: Mapping[str, bytes], root: str) -> Iterator[dict[str, An
 
 
 def _metadata(chart_yaml: bytes) -> dict[str, Any]:
-    from scripts.core.yaml_read import load_texts
-
-    loaded = load_texts(chart_yaml)
-    return loaded if isinstance(loaded, dict) else {}
+    return dict(mapping(load_texts(chart_yaml)))
 
 
 def _hash(content: str) -> dict[str, str]:
