@@ -6,16 +6,14 @@ import contextlib
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scripts.cluster.objects import Object, is_ready
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError
+from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand
 from scripts.e2e.report import Journal
-
-if TYPE_CHECKING:
-    from scripts.e2e.lab import Lab
 
 _FILE = ".gati-e2e"
 _DEADLINE = 90.0
@@ -169,24 +167,25 @@ class Data:
         if pod is None:
             raise ClusterError(f"pod {place.pod} is gone while its data is looked at")
         name = f"gati-e2e-data-{secrets.token_hex(3)}"
-        api.create(
-            _helper(name, pod, place, f"{self._lab.images}/ingress:1", ["python3", "-c", script, *words]), namespace
-        )
+        image, command = f"{self._lab.images}/ingress:1", ["python3", "-c", script, *words]
+        api.create(_helper(name, pod, place, image, command), namespace)
 
-        def ended() -> Object | None:
-            live = api.get("Pod", name, namespace) or {"status": {}}
-            return live if live["status"].get("phase") in ("Succeeded", "Failed") else None
+        def status() -> Object:
+            return dict((api.get("Pod", name, namespace) or {}).get("status", {}))
+
+        def ended() -> str | None:
+            phase = status().get("phase")
+            return phase if phase in ("Succeeded", "Failed") else None
 
         def state() -> str:
-            live = api.get("Pod", name, namespace) or {"status": {}}
-            return str(live["status"].get("containerStatuses") or live["status"].get("conditions"))
+            return str(status().get("containerStatuses") or status().get("conditions"))
 
         try:
-            live = api.wait(ended, what=f"pod {name}, which looks at {place}", deadline=_DEADLINE, state=state)
+            phase = api.wait(ended, what=f"pod {name}, which looks at {place}", deadline=_DEADLINE, state=state)
             text = api.logs(name, namespace)
         finally:
             api.delete("Pod", name, namespace, grace=0)
-        if live["status"]["phase"] == "Failed":
+        if phase == "Failed":
             raise ClusterError(f"data cannot be written or read at {place}", found=text)
         return (text or "").strip()
 

@@ -10,49 +10,15 @@ from scripts.chart.manifests import read_manifests
 from scripts.cluster.objects import is_ready, unsettled, waits_for_hands
 from scripts.cluster.snapshot import differences
 from scripts.core.errors import ClusterError
-from scripts.e2e import pods, promises
+from scripts.e2e import pods, promises, steps
 from scripts.e2e.data import Data
 from scripts.e2e.k6 import KINDS
 from scripts.e2e.lab import LIGHT, Lab, Published
 from scripts.e2e.promises import demand
 from scripts.e2e.recording import Recording
 from scripts.e2e.report import Journal, Untested
-from scripts.e2e.steps import (
-    after_rollout,
-    annotations_of,
-    answered_routes,
-    await_configured,
-    broken_pods_replaced,
-    budget_of,
-    certificate,
-    delete_pod,
-    demand_explained,
-    demand_idempotent,
-    demand_images,
-    demand_orderly,
-    demand_restricted,
-    demand_same,
-    demand_spread,
-    demand_told,
-    demand_unharmed,
-    demand_version,
-    drain_node,
-    front_of,
-    is_configured,
-    is_definition,
-    is_kept,
-    is_native,
-    kill_helm,
-    nudge_kubelets,
-    object_of,
-    only_kind,
-    pod_uids,
-    restart,
-    run_tests,
-    taken,
-)
 from scripts.e2e.timeline import fewest_ready
-from scripts.rollout.rollout import Revision, RolloutFailed, Target
+from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
 
 # Changes that are no upgrade by themselves, and those that have steps of their own.
 _NO_UPGRADES = frozenset({"abrupt", "apart", "external", "init", "labels"})
@@ -83,7 +49,7 @@ def dry_run(lab: Lab, journal: Journal) -> None:
     if lab.subject.makes_namespace:
         with journal.step("the chart's own namespace is accepted"):
             target = lab.target(lab.candidate, lab.name("dry-run-objects"))
-            lab.apply_dry(only_kind(lab.template(target, namespace), "Namespace"), namespace)
+            lab.apply_dry(steps.only_kind(lab.template(target, namespace), "Namespace"), namespace)
     lab.forget(namespace)
 
 
@@ -121,12 +87,12 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
         target = lab.target(lab.candidate, objects, values=values, changes=changes)
         with journal.step(f"{values}: it installs, and the notes say where"):
             revision = rollout.install(target, deadline=lab.deadline)
-            demand_told(lab, journal, rollout, revision, values, objects)
+            steps.demand_told(lab, journal, rollout, revision, values, objects)
         with journal.step(f"{values}: every object is there, in its namespace, owned and labelled"):
             mark = _MARK if "labels" in changes else ""
             journal.detail(promises.whole(lab, namespace, objects, values=values, mark=mark))
             if objects != namespace and lab.subject.restricted:
-                demand_restricted(lab, objects)
+                steps.demand_restricted(lab, objects)
         with journal.step(f"{values}: every pod is ready"):
             ready = lab.await_ready(objects)
             journal.detail(", ".join(f"{number} {name}" for name, number in ready.items()))
@@ -135,7 +101,7 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
                 pods.placed(lab.pods(objects, lab.front()), lab.subject.placement)
         if values == lab.subject.spread_with:
             with journal.step(f"{values}: every workload is spread over the zones"):
-                demand_spread(lab, journal, objects)
+                steps.demand_spread(lab, journal, objects)
     with journal.step(f"{values}: what probes ask for answers"):
         journal.detail(pods.probes_answer(lab, objects))
     if lab.subject.careful:
@@ -157,46 +123,59 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
         for kind in lab.skipped():
             journal.skip(f"{kind}, which the cluster does not know")
         journal.detail(promises.monitored(lab, namespace, objects))
-    run_tests(lab, journal, rollout, values)
+    steps.run_tests(lab, journal, rollout, values)
     with journal.step(f"{values}: the same again changes nothing"):
-        demand_idempotent(lab, journal, rollout, target, objects)
+        steps.demand_idempotent(lab, journal, rollout, target, objects)
     with journal.step(f"{values}: replicas have one owner, which is able to scale"):
         journal.detail(f"{promises.unscaled(lab, namespace)}; {promises.scalers_work(lab, objects)}")
     with journal.step(f"{values}: a disruption budget guards the pods, and lets a node be drained"):
         journal.detail(promises.budgets_work(lab, objects))
-    demand_unharmed(lab, journal, values, objects)
+    steps.demand_unharmed(lab, journal, values, objects)
     lab.forget(*{namespace, objects})
+
+
+def _installed(
+    lab: Lab, journal: Journal, purpose: str, chart: Published, step: str = "", *, values: str = "", ready: bool = False
+) -> tuple[str, Rollout, Revision]:
+    """A release of `chart` in a namespace of its own; `step` is what its installation is called in the journal."""
+    namespace = lab.namespace(purpose)
+    rollout = lab.rollout(journal, namespace)
+    with journal.step(step or f"install {chart.version}"):
+        revision = rollout.install(lab.target(chart, namespace, values=values), deadline=lab.deadline)
+        if ready:  # beyond what helm waits for
+            lab.await_ready(namespace)
+    return namespace, rollout, revision
 
 
 def upgrade(lab: Lab, journal: Journal) -> None:
     """From each published version to the candidate, and on to another image and configuration, without a loss."""
     for source in lab.sources:
-        namespace = lab.namespace(f"from-{source.version}")
-        rollout = lab.rollout(journal, namespace)
-        with journal.step(f"install {source.version}"):
-            rollout.install(lab.target(source, namespace), deadline=lab.deadline)
+        namespace, rollout, _ = _installed(lab, journal, f"from-{source.version}", source)
         data = Data(lab, journal, namespace)
         name = f"{source.version} to {lab.candidate.version}"
         _define(lab, journal, source)
         with lab.load(journal, namespace, name) as recording:
-            before = taken(lab, namespace)
+            before = steps.taken(lab, namespace)
             with journal.step(f"upgrade {name}, image 1 to 2"):
                 revision = rollout.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
-                demand_version(revision, lab.candidate.version)
-                if not differences(before, taken(lab, namespace)):
+                steps.demand_version(revision, lab.candidate.version)
+                if not differences(before, steps.taken(lab, namespace)):
                     journal.skip(f"an upgrade that changes anything: {name} renders the same objects")
-            after_rollout(lab, journal, rollout, recording, "the upgrade")
+            steps.after_rollout(lab, journal, rollout, recording, "the upgrade")
             data.demand_there("the upgrade")
             if source == lab.sources[0] and "configuration" in lab.subject.changes:
                 target = lab.target(lab.candidate, namespace, changes=["configuration"])
                 with journal.step(f"upgrade {lab.candidate.version} to itself, image 2 to 1, other configuration"):
                     told = bool(lab.subject.configured_key)
-                    demand(not told or not is_configured(lab, namespace), "the configuration is changed before it was")
+                    demand(
+                        not told or not steps.is_configured(lab, namespace),
+                        "the configuration is changed before it was",
+                    )
                     rollout.upgrade(target, deadline=lab.deadline)
                     if told:
-                        await_configured(lab, namespace)
-                after_rollout(lab, journal, rollout, recording, "the second upgrade")
-        demand_orderly(lab, journal, recording, namespace, name)
+                        steps.await_configured(lab, namespace)
+                steps.after_rollout(lab, journal, rollout, recording, "the second upgrade")
+        steps.demand_orderly(lab, journal, recording, namespace, name)
         if lab.subject.differs and isinstance(recording, Recording):
             with journal.step(f"{name}: the load saw both images"):
                 seen = set(recording.ledger.versions)
@@ -230,17 +209,14 @@ def environments(lab: Lab, journal: Journal) -> None:
 
 def _environment(lab: Lab, journal: Journal, values: str) -> None:
     source = lab.sources[0]
-    namespace = lab.namespace(f"environment-{values}")
-    rollout = lab.rollout(journal, namespace)
-    with journal.step(f"{values}: install {source.version}"):
-        rollout.install(lab.target(source, namespace, values=values), deadline=lab.deadline)
-        lab.await_ready(namespace)
+    step = f"{values}: install {source.version}"
+    namespace, rollout, _ = _installed(lab, journal, f"environment-{values}", source, step, values=values, ready=True)
     with lab.load(journal, namespace, values, enough=300, rate=LIGHT) as recording:
         with journal.step(f"{values}: upgrade {source.version} to {lab.candidate.version}, image 1 to 2"):
             target = lab.target(lab.candidate, namespace, values=values, image="2")
             rollout.upgrade(target, deadline=lab.deadline)
-        after_rollout(lab, journal, rollout, recording, f"{values}: the upgrade")
-    demand_orderly(lab, journal, recording, namespace, values)
+        steps.after_rollout(lab, journal, rollout, recording, f"{values}: the upgrade")
+    steps.demand_orderly(lab, journal, recording, namespace, values)
     lab.forget(namespace)
 
 
@@ -274,30 +250,30 @@ def changes(lab: Lab, journal: Journal) -> None:
         lab.load(journal, namespace, name, kinds=kinds, enough=1500) as recording,
     ):
         if "routes" in known:
-            before = answered_routes(lab, namespace)
-            there = pod_uids(lab, namespace)
+            before = steps.answered_routes(lab, namespace)
+            there = steps.pod_uids(lab, namespace)
             change("the routes alone", "routes")
             with journal.step("the routes arrive, and restart nothing"):
-                nudge_kubelets(lab, namespace)
+                steps.nudge_kubelets(lab, namespace)
                 lab.api.wait(
-                    lambda: True if answered_routes(lab, namespace) - before else None,
+                    lambda: True if steps.answered_routes(lab, namespace) - before else None,
                     what="the changed routes to be answered",
                     deadline=min(_ROUTES_DEADLINE, lab.deadline),
                     state=lambda: "; ".join(
-                        filter(None, [f"answers lead to {', '.join(answered_routes(lab, namespace))}", stale()])
+                        filter(None, [f"answers lead to {', '.join(steps.answered_routes(lab, namespace))}", stale()])
                     ),
                 )
-                demand(there == pod_uids(lab, namespace), "a change of the routes replaced pods")
+                demand(there == steps.pod_uids(lab, namespace), "a change of the routes replaced pods")
         if "configuration" in known:
             change("the configuration alone", "configuration")
         if "configuration" in known and lab.subject.configured_key:
             with journal.step("the pods know the changed configuration"):
-                await_configured(lab, namespace)
+                steps.await_configured(lab, namespace)
         if lab.subject.versioned:
             image = "2"
             change("the image alone")
             with journal.step("the pods run the changed image"):
-                demand_images(lab, namespace, "2")
+                steps.demand_images(lab, namespace, "2")
         if "scaler" in known:
             with journal.step("the replicas are said by hand, as the guide has it before a scaler takes over"):
                 _scale(lab, namespace, 4)
@@ -306,7 +282,7 @@ def changes(lab: Lab, journal: Journal) -> None:
                 _scale(lab, namespace, 3)
             change("labels and image while the scaler owns the replicas", "labels")
             with journal.step("the replicas that the scaler chose survive the upgrade"):
-                replicas = front_of(lab, namespace)["spec"]["replicas"]
+                replicas = steps.front_of(lab, namespace)["spec"]["replicas"]
                 demand(replicas == 3, "the upgrade set the replicas back", "3", str(replicas))
                 promises.unscaled(lab, namespace)
         for other in sorted(known.keys() - _SPECIAL):
@@ -314,8 +290,8 @@ def changes(lab: Lab, journal: Journal) -> None:
         if "tls" in known:
             lab.make_certificate(namespace)
             change("TLS, while the plain port stays", "tls")
-        after_rollout(lab, journal, rollout, recording, "all of them")
-    demand_orderly(lab, journal, recording, namespace, name)
+        steps.after_rollout(lab, journal, rollout, recording, "all of them")
+    steps.demand_orderly(lab, journal, recording, namespace, name)
     if "tls" in known:
         with journal.step("TLS: the Service is answered over HTTPS, by way of what is behind it"):
             outside, targets = lab.open(namespace, port="https")
@@ -325,8 +301,8 @@ def changes(lab: Lab, journal: Journal) -> None:
             name = "TLS alone"
             with lab.load(journal, namespace, name, port="https", kinds=kinds, enough=300, rate=LIGHT) as recording:
                 notes = change("TLS alone, without the plain port", "tls-alone").notes
-                after_rollout(lab, journal, rollout, recording, name)
-            demand_orderly(lab, journal, recording, namespace, name)
+                steps.after_rollout(lab, journal, rollout, recording, name)
+            steps.demand_orderly(lab, journal, recording, namespace, name)
             with journal.step("TLS alone: monitoring and the notes follow, and the plain port is gone"):
                 told = promises.monitored(lab, namespace, namespace), promises.told(lab, notes, namespace, namespace)
                 journal.detail("; ".join(told))
@@ -340,16 +316,16 @@ def changes(lab: Lab, journal: Journal) -> None:
             with journal.step("TLS: pods say what they need, with what TLS gives them"):
                 journal.detail(pods.needs_are_said(lab.pods(namespace)))
             with journal.step("TLS: a new certificate is followed, and replaces no pod"):
-                there, before = pod_uids(lab, namespace), {certificate(target) for target in targets}
+                there, before = steps.pod_uids(lab, namespace), {steps.certificate(target) for target in targets}
                 lab.make_certificate(namespace)
-                nudge_kubelets(lab, namespace)
+                steps.nudge_kubelets(lab, namespace)
                 lab.api.wait(
-                    lambda: None if before & {certificate(target) for target in targets} else True,
+                    lambda: None if before & {steps.certificate(target) for target in targets} else True,
                     what="the new certificate to be served",
                     deadline=min(_ROUTES_DEADLINE, lab.deadline),
                     state=stale,
                 )
-                demand(there == pod_uids(lab, namespace), "a new certificate replaced pods")
+                demand(there == steps.pod_uids(lab, namespace), "a new certificate replaced pods")
     lab.forget(namespace)
 
 
@@ -362,30 +338,27 @@ def _scale(lab: Lab, namespace: str, replicas: int) -> None:
 def rollback(lab: Lab, journal: Journal) -> None:
     """Back to the version before: what is declared is as it was, field by field, and nothing was lost."""
     source = lab.sources[0]
-    namespace = lab.namespace("rollback")
-    rollout = lab.rollout(journal, namespace)
-    with journal.step(f"install {source.version}"):
-        first = rollout.install(lab.target(source, namespace), deadline=lab.deadline)
+    namespace, rollout, first = _installed(lab, journal, "rollback", source)
     data = Data(lab, journal, namespace)
     with lab.load(journal, namespace, "rollback") as recording:
-        before = taken(lab, namespace)
+        before = steps.taken(lab, namespace)
         with journal.step(f"upgrade to {lab.candidate.version}, image and configuration too"):
             target = lab.target(lab.candidate, namespace, image="2", changes=["configuration"])
             rollout.upgrade(target, deadline=lab.deadline)
-            changed = bool(differences(before, taken(lab, namespace)))
+            changed = bool(differences(before, steps.taken(lab, namespace)))
             runs = lab.subject.versioned and lab.found.workloads
             demand(changed or not runs, "the upgrade changed nothing")
             if not changed:
                 journal.skip("a rollback that changes anything: the upgrade renders the same objects")
         with journal.step(f"roll back to {source.version}"):
             revision = rollout.rollback(first.number, deadline=lab.deadline)
-            demand_version(revision, source.version)
-        after_rollout(lab, journal, rollout, recording, "the rollback")
+            steps.demand_version(revision, source.version)
+        steps.after_rollout(lab, journal, rollout, recording, "the rollback")
         with journal.step("every object is as it was before the upgrade"):
-            journal.detail(demand_same(before, taken(lab, namespace)))
-            demand_images(lab, namespace, "1")
+            journal.detail(steps.demand_same(before, steps.taken(lab, namespace)))
+            steps.demand_images(lab, namespace, "1")
         data.demand_there("the rollback")
-    demand_orderly(lab, journal, recording, namespace, "rollback")
+    steps.demand_orderly(lab, journal, recording, namespace, "rollback")
     lab.forget(namespace)
 
 
@@ -394,12 +367,10 @@ def reuse(lab: Lab, journal: Journal) -> None:
     source = lab.sources[0]
     if source == lab.candidate:
         raise Untested("values of the version before: there is none")
-    namespace, values = lab.namespace("reuse"), lab.named(lab.subject.disrupted_with)
-    rollout = lab.rollout(journal, namespace)
-    with journal.step(f"install {source.version} with its {values} values"):
-        first = rollout.install(lab.target(source, namespace, values=values), deadline=lab.deadline)
-        lab.await_ready(namespace)
-        given = lab.values_of(namespace)
+    values = lab.named(lab.subject.disrupted_with)
+    step = f"install {source.version} with its {values} values"
+    namespace, rollout, first = _installed(lab, journal, "reuse", source, step, values=values, ready=True)
+    given = lab.values_of(namespace)
     with lab.load(journal, namespace, "reuse", enough=300, rate=LIGHT) as recording:
         with journal.step(f"upgrade to {lab.candidate.version} with the values file of {source.version}"):
             rollout.upgrade(lab.target(lab.candidate, namespace, values=values, of=source), deadline=lab.deadline)
@@ -409,7 +380,7 @@ def reuse(lab: Lab, journal: Journal) -> None:
                 target = Target(lab.candidate.reference, flags=(flag,), plain_http=True)
                 before = rollout.history()
                 try:
-                    demand_version(rollout.upgrade(target, deadline=lab.deadline), lab.candidate.version)
+                    steps.demand_version(rollout.upgrade(target, deadline=lab.deadline), lab.candidate.version)
                 except RolloutFailed as failure:
                     # This flag hides the new chart's defaults: a schema may refuse that, before anything has begun.
                     if flag != "--reuse-values" or rollout.history() != before:
@@ -418,8 +389,8 @@ def reuse(lab: Lab, journal: Journal) -> None:
                     continue
                 now = lab.values_of(namespace)
                 demand(now == given, f"{flag} changed the values that were given", given, now)
-        after_rollout(lab, journal, rollout, recording, "values of before")
-    demand_orderly(lab, journal, recording, namespace, "reuse")
+        steps.after_rollout(lab, journal, rollout, recording, "values of before")
+    steps.demand_orderly(lab, journal, recording, namespace, "reuse")
     lab.forget(namespace)
 
 
@@ -428,11 +399,7 @@ def hands(lab: Lab, journal: Journal) -> None:
     if not lab.found.workloads:
         raise Untested("what people do to workloads: the chart has none")
     source, front = lab.sources[0], (lab.found.behind or lab.found.workloads)[0]
-    namespace = lab.namespace("hands")
-    rollout = lab.rollout(journal, namespace)
-    with journal.step(f"install {source.version}"):
-        first = rollout.install(lab.target(source, namespace), deadline=lab.deadline)
-        lab.await_ready(namespace)
+    namespace, rollout, first = _installed(lab, journal, "hands", source, ready=True)
     with lab.load(journal, namespace, "hands", enough=300, rate=LIGHT) as recording:
         kind, _, name = front.partition("/")
         declared = next(one.data for one in lab.manifest(namespace) if (one.kind, one.name) == (kind, name))
@@ -455,34 +422,31 @@ def hands(lab: Lab, journal: Journal) -> None:
             words = ("--server-side", "--force-conflicts", "--field-manager=gati-e2e-second")
             lab.kubectl(namespace, "apply", *words, "--filename=-", stdin=json.dumps(part))
             lab.await_ready(namespace)
-        target = lab.target(lab.candidate, namespace, image="2")
-        forced = lab.target(lab.candidate, namespace, image="2", flags=[_FORCE])
+
+        def upgraded(*flags: str) -> None:
+            rollout.upgrade(lab.target(lab.candidate, namespace, image="2", flags=flags), deadline=lab.deadline)
+
+        def rolled_back(*flags: str) -> None:
+            rollout.rollback(first.number, deadline=lab.deadline, flags=flags)
+
         with journal.step(f"upgrade to {lab.candidate.version}"):
-            _go_on(
-                lambda: rollout.upgrade(target, deadline=lab.deadline),
-                lambda: rollout.upgrade(forced, deadline=lab.deadline),
-                journal,
-            )
-            demand_images(lab, namespace, "2")
+            _go_on(upgraded, journal)
+            steps.demand_images(lab, namespace, "2")
         with journal.step(f"roll back to {source.version}"):
-            _go_on(
-                lambda: rollout.rollback(first.number, deadline=lab.deadline),
-                lambda: rollout.rollback(first.number, deadline=lab.deadline, flags=[_FORCE]),
-                journal,
-            )
-            demand_images(lab, namespace, "1")
-        after_rollout(lab, journal, rollout, recording, "the upgrade and the rollback")
+            _go_on(rolled_back, journal)
+            steps.demand_images(lab, namespace, "1")
+        steps.after_rollout(lab, journal, rollout, recording, "the upgrade and the rollback")
     lab.forget(namespace)
 
 
-def _go_on(act: Callable[[], Revision], by_force: Callable[[], Revision], journal: Journal) -> None:
+def _go_on(act: Callable[..., None], journal: Journal) -> None:
     """Do what may meet fields that somebody else owns: it succeeds, or names them, and then does by force."""
     try:
         act()
     except RolloutFailed as error:
         demand(error.cause.kind == "conflict", "it fails for another reason than a conflict", found=str(error))
         journal.detail(f"refused: {error.message}; then by force")
-        by_force()
+        act(_FORCE)
     else:
         journal.detail("nothing stood in its way")
 
@@ -503,22 +467,22 @@ def helms(lab: Lab, journal: Journal) -> None:
             lab.await_ready(namespace)
         data = Data(lab, journal, namespace)
         with lab.load(journal, namespace, f"helm {name}", enough=1500) as recording:
-            before = taken(lab, namespace)
+            before = steps.taken(lab, namespace)
             with journal.step(f"helm {second[1]} upgrades to {lab.candidate.version}, image 1 to 2"):
                 upgraded = keeper.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
-                demand_version(upgraded, lab.candidate.version)
-            after = taken(lab, namespace)
+                steps.demand_version(upgraded, lab.candidate.version)
+            after = steps.taken(lab, namespace)
             with journal.step(f"helm {second[1]} rolls back to {source.version}"):
                 keeper.rollback(revision.number, deadline=lab.deadline)
                 lab.await_settled(namespace)
-                journal.detail(demand_same(before, taken(lab, namespace)))
+                journal.detail(steps.demand_same(before, steps.taken(lab, namespace)))
             with journal.step(f"helm {first[1]} upgrades again"):
                 maker.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
                 lab.await_settled(namespace)
-                journal.detail(demand_same(after, taken(lab, namespace)))
-            after_rollout(lab, journal, maker, recording, f"helm {name}")
+                journal.detail(steps.demand_same(after, steps.taken(lab, namespace)))
+            steps.after_rollout(lab, journal, maker, recording, f"helm {name}")
             data.demand_there(f"helm {name}")
-        demand_orderly(lab, journal, recording, namespace, f"helm {name}")
+        steps.demand_orderly(lab, journal, recording, namespace, f"helm {name}")
         lab.forget(namespace)
 
 
@@ -526,15 +490,12 @@ def disruption(lab: Lab, journal: Journal) -> None:
     """A node goes, pods die, what is behind them restarts: the budget is kept and nothing is lost."""
     if not lab.found.workloads:
         raise Untested("disruptions: the chart has no workload")
-    namespace = lab.namespace("disruption")
-    rollout = lab.rollout(journal, namespace)
     values = lab.named(lab.subject.disrupted_with)
-    with journal.step(f"install with {values} values"):
-        rollout.install(lab.target(lab.candidate, namespace, values=values), deadline=lab.deadline)
-        lab.await_ready(namespace)
+    step = f"install with {values} values"
+    namespace, rollout, _ = _installed(lab, journal, "disruption", lab.candidate, step, values=values, ready=True)
     data = Data(lab, journal, namespace)
     front = lab.found.behind[0] if lab.found.behind else lab.found.workloads[0]
-    budget = budget_of(lab, namespace, front)
+    budget = steps.budget_of(lab, namespace, front)
     alone = len(lab.pods(namespace, front)) < _SEVERAL
     if alone:
         demand(
@@ -545,19 +506,19 @@ def disruption(lab: Lab, journal: Journal) -> None:
     with lab.load(journal, namespace, "disruption", must_pass=not alone) as recording:
         if budget and not alone:
             with journal.step("a node is drained, the budget respected"):
-                drain_node(lab, journal, namespace, front)
+                steps.drain_node(lab, journal, namespace, front)
         elif not front.startswith("DaemonSet/"):
             demand(alone or not lab.subject.careful, f"no disruption budget guards the pods of {front}")
             journal.skip(f"that a drain goes unnoticed: no disruption budget guards the pods of {front}")
         with journal.step("a pod of the front is deleted"):
-            delete_pod(lab, namespace, front)
+            steps.delete_pod(lab, namespace, front)
         for back in lab.subject.backs:
             with journal.step(f"a pod of {back} dies at once"):
-                delete_pod(lab, namespace, back, grace=0)
+                steps.delete_pod(lab, namespace, back, grace=0)
             with journal.step(f"{back} restarts, every pod of it"):
-                restart(lab, namespace, back)
+                steps.restart(lab, namespace, back)
                 lab.await_ready(namespace)
-        after_rollout(lab, journal, rollout, recording, "the disruption")
+        steps.after_rollout(lab, journal, rollout, recording, "the disruption")
     if budget and not alone and isinstance(recording, Recording):
         with journal.step("as many pods were ready at all times as the budget says"):
             least = budget["status"]["desiredHealthy"]
@@ -573,12 +534,9 @@ def outage(lab: Lab, journal: Journal) -> None:
     backs = [back for back in lab.subject.backs if back in lab.found.workloads]
     if not backs:
         raise Untested("an outage of what is behind: [tool.gati.e2e] backs names nothing")
-    namespace = lab.namespace("outage")
-    rollout = lab.rollout(journal, namespace)
-    with journal.step("install"):
-        rollout.install(lab.target(lab.candidate, namespace), deadline=lab.deadline)
+    namespace, rollout, _ = _installed(lab, journal, "outage", lab.candidate, "install")
     names = [back.partition("/")[::2] for back in backs]
-    replicas = [object_of(lab, kind, name, namespace)["spec"].get("replicas", 1) for kind, name in names]
+    replicas = [steps.object_of(lab, kind, name, namespace)["spec"].get("replicas", 1) for kind, name in names]
     with journal.step("what is behind goes, and the front says that it is not ready"):
         for kind, name in names:
             lab.api.patch(kind, name, namespace, {"spec": {"replicas": 0}})
@@ -595,8 +553,8 @@ def outage(lab: Lab, journal: Journal) -> None:
         for (kind, name), count in zip(names, replicas, strict=True):
             lab.api.patch(kind, name, namespace, {"spec": {"replicas": count}})
         lab.await_ready(namespace)
-    run_tests(lab, journal, rollout, "the outage")
-    demand_unharmed(lab, journal, "the outage", namespace)
+    steps.run_tests(lab, journal, rollout, "the outage")
+    steps.demand_unharmed(lab, journal, "the outage", namespace)
     lab.forget(namespace)
 
 
@@ -613,7 +571,7 @@ def _tests_fail(lab: Lab, journal: Journal, namespace: str) -> str:
         name = f"{test.name}-away"
 
         def phase(name: str = name) -> str | None:
-            found = object_of(lab, "Pod", name, namespace)["status"].get("phase")
+            found = steps.object_of(lab, "Pod", name, namespace)["status"].get("phase")
             return found if found in ("Succeeded", "Failed") else None
 
         ended = lab.api.wait(phase, what=f"pod {name} to end", deadline=90)
@@ -635,23 +593,14 @@ def _starts(lab: Lab, target: Target, namespace: str) -> bool:
 
 def failed_upgrade(lab: Lab, journal: Journal) -> None:
     """A bad image is rolled back by itself, a killed helm's upgrade is recovered, and no client notices."""
-    ways = [
-        (what, image, given)
-        for what, image, given, there in (
-            ("an init container that fails keeps the pod from starting", "1", ["init"], "init" in lab.subject.changes),
-            (
-                "an image that never gets ready is rolled back by itself",
-                _MISSING,
-                ["configuration"],
-                lab.subject.versioned,
-            ),
-        )
-        if there
-    ]
+    ways: list[tuple[str, str, list[str]]] = []
+    if "init" in lab.subject.changes:
+        ways.append(("an init container that fails keeps the pod from starting", "1", ["init"]))
+    if lab.subject.versioned:
+        ways.append(("an image that never gets ready is rolled back by itself", _MISSING, ["configuration"]))
     if not ways:
-        raise Untested(
-            'an upgrade that fails: no value of [tool.gati.e2e.values] has "{version}" in it, as an image may'
-        )
+        what = 'no value of [tool.gati.e2e.values] has "{version}" in it, as an image may'
+        raise Untested(f"an upgrade that fails: {what}")
     namespace = lab.namespace("failed-upgrade")
     if lab.subject.versioned and not _starts(lab, lab.target(lab.candidate, namespace, image=_MISSING), namespace):
         raise Untested('an upgrade that fails: no pod that runs all the time has an image with the "{version}" in it')
@@ -659,15 +608,15 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
     with journal.step("install"):
         rollout.install(lab.target(lab.candidate, namespace), deadline=lab.deadline)
     names = [name.partition("/") for name in lab.found.workloads]
-    running = [object_of(lab, kind, name, namespace) for kind, _, name in names]
+    running = [steps.object_of(lab, kind, name, namespace) for kind, _, name in names]
     if running and all(map(waits_for_hands, running)):
         raise Untested("an upgrade that fails: no pod comes of one until another is deleted (OnDelete)")
     data = Data(lab, journal, namespace)
     with (
         lab.load(journal, namespace, "failed upgrade") as recording,
-        broken_pods_replaced(lab, journal, namespace),
+        steps.broken_pods_replaced(lab, journal, namespace),
     ):
-        before = taken(lab, namespace)
+        before = steps.taken(lab, namespace)
         for what, image, given in ways:
             with journal.step(what):
                 target = lab.target(lab.candidate, namespace, image=image, changes=given)
@@ -682,20 +631,20 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
                     raise ClusterError(f"an upgrade that cannot succeed did: {what}")
                 status = rollout.status()
                 demand(status == "deployed", "the release was not rolled back", "deployed", f"{status}: {became}")
-                demand_same(before, taken(lab, namespace))
+                steps.demand_same(before, steps.taken(lab, namespace))
         if lab.subject.versioned:
             with journal.step("helm is killed in the middle of an upgrade"):
-                kill_helm(lab, journal, rollout, lab.target(lab.candidate, namespace, image="2"))
+                steps.kill_helm(lab, journal, rollout, lab.target(lab.candidate, namespace, image="2"))
             with journal.step("the release that it left pending is recovered"):
                 rollout.recover()
                 status = rollout.status()
                 demand(status == "deployed", "the release was not recovered", "deployed", str(status))
-                demand_same(before, taken(lab, namespace))
+                steps.demand_same(before, steps.taken(lab, namespace))
         with journal.step("the same upgrade then succeeds"):
             rollout.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
-        after_rollout(lab, journal, rollout, recording, "the upgrade")
+        steps.after_rollout(lab, journal, rollout, recording, "the upgrade")
         data.demand_there("the upgrades that failed")
-    demand_orderly(lab, journal, recording, namespace, "failed upgrade")
+    steps.demand_orderly(lab, journal, recording, namespace, "failed upgrade")
     lab.forget(namespace)
 
 
@@ -713,7 +662,7 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         # A careful chart leaves nothing but its namespace, whatever an object asks for.
         hooks = [] if lab.subject.careful else list(lab.manifest(namespace, hooks=True))
         leaving = [one for one in documents if one.kind == "Namespace" or not lab.subject.careful]
-        kept = {f"{one.kind}/{one.name}" for one in leaving if _KEEP in annotations_of(one.data)}
+        kept = {f"{one.kind}/{one.name}" for one in leaving if _KEEP in steps.annotations_of(one.data)}
     with journal.step("uninstall"):
         rollout.uninstall(deadline=lab.deadline)
         lab.await_settled(objects)
@@ -723,16 +672,14 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         seen: set[str] = set()
 
         def clean() -> bool | None:
-            items = [item for space in {namespace, objects} for item in lab.api.objects(space) if not is_native(item)]
+            items = [
+                item for space in {namespace, objects} for item in lab.api.objects(space) if not steps.is_native(item)
+            ]
             items = [item for item in items if item["metadata"].get("uid") not in there]
             items += filter(None, (lab.live(one, namespace) for one in documents if one.elsewhere))
-            found = {
-                f"{item['kind']}/{item['metadata']['name']}": unsettled(item)
-                if "deletionTimestamp" in item["metadata"]
-                else ""
-                for item in items
-            }
-            seen.update(name for name in found if is_kept(lab, name, kept, hooks))
+            going = {id(item): unsettled(item) for item in items if "deletionTimestamp" in item["metadata"]}
+            found = {f"{item['kind']}/{item['metadata']['name']}": going.get(id(item), "") for item in items}
+            seen.update(name for name in found if steps.is_kept(lab, name, kept, hooks))
             left.clear()
             left.update({name: why for name, why in sorted(found.items()) if name not in seen})
             return None if left else True
@@ -745,15 +692,12 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         demand(not rollout.history(), "helm still knows the release")
         journal.detail(f"kept: {', '.join(sorted(seen))}" if seen else "")
     with journal.step("nothing outside of its namespaces is left, or was changed"):
-        found = [
-            one
-            for one in differences(outside, lab.cluster_objects(namespace))
-            if not is_definition(lab, kept, str(one))
-        ]
+        changed = differences(outside, lab.cluster_objects(namespace))
+        found = [one for one in changed if not steps.is_definition(lab, kept, str(one))]
         demand(not found, "the release leaves something in the cluster", "no difference", "\n".join(map(str, found)))
     if lab.subject.makes_namespace:
         with journal.step("the namespace that the chart made is kept"):
-            policy = object_of(lab, "Namespace", objects)["metadata"].get("annotations", {}).get(_KEEP)
+            policy = steps.object_of(lab, "Namespace", objects)["metadata"].get("annotations", {}).get(_KEEP)
             demand(policy == "keep", "the namespace is not marked as kept", f"{_KEEP}: keep", str(policy))
     lab.forget(namespace, objects)
 
@@ -765,10 +709,7 @@ def selfcheck(lab: Lab, journal: Journal) -> None:
         raise Untested(f"the negative control: {_UNVERSIONED}")
     if lab.sabotaged is None:
         raise ClusterError("the sabotaged chart was not published")
-    namespace = lab.namespace("selfcheck")
-    rollout = lab.rollout(journal, namespace)
-    with journal.step("install the sabotaged chart"):
-        rollout.install(lab.target(lab.sabotaged, namespace), deadline=lab.deadline)
+    namespace, rollout, _ = _installed(lab, journal, "selfcheck", lab.sabotaged, "install the sabotaged chart")
     load = lab.load(journal, namespace, "selfcheck", must_pass=False)
     with load as recording, journal.step("upgrade it, image 1 to 2"):
         rollout.upgrade(lab.target(lab.sabotaged, namespace, image="2"), deadline=lab.deadline)
@@ -778,7 +719,7 @@ def selfcheck(lab: Lab, journal: Journal) -> None:
     ledger = recording.ledger
     with journal.step("requests were lost, and the ledger says when and why"):
         demand(ledger.failed > 0, "a chart without readiness, preStop and rolling update lost no request")
-        demand_explained(ledger.incidents, journal.say)
+        steps.demand_explained(ledger.incidents, journal.say)
         journal.detail(f"{ledger.failed} lost in {len(ledger.incidents)} incidents")
     lab.forget(namespace)
 
