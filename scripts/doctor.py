@@ -76,20 +76,24 @@ def mend(work: Workspace, lines: tuple[Line, ...]) -> None:
     """
     from scripts.containers import leftovers
 
-    for line in lines:
-        if line.about == "leftovers" and line.level != "ok":
-            leftovers.remove(work)
-        if line.about == "tools" and line.level != "ok":
-            work.tools.paths(state.name for state in work.tools.survey())
-        if line.about == "inotify" and line.level != "ok" and os.access(_INOTIFY, os.W_OK):
-            work.say(f"raising {_INOTIFY} to 1024")
-            _INOTIFY.write_text("1024\n", encoding="utf-8")
+    wrong = {line.about for line in lines if line.level != "ok"}
+    if "inotify" in wrong and os.access(_INOTIFY, os.W_OK):
+        work.say(f"raising {_INOTIFY} to 1024")
+        _INOTIFY.write_text("1024\n", encoding="utf-8")
+    if "tools" in wrong:
+        work.tools.paths(state.name for state in work.tools.survey())
+    if "leftovers" in wrong:
+        leftovers.remove(work)
 
 
 def demand_sound(lines: tuple[Line, ...]) -> None:
     """Raises FindingsError where a line is a problem."""
     if bad := [line.about for line in lines if line.level == "problem"]:
         raise FindingsError("this machine cannot run everything", found=", ".join(bad), run="invoke doctor --fix")
+
+
+def _note(about: str, found: str, wrong: bool, fix: str) -> Line:
+    return Line(about, "note" if wrong else "ok", found, fix if wrong else None)
 
 
 def _python(_: Workspace) -> Iterator[Line]:
@@ -115,7 +119,7 @@ def _memory(_: Workspace) -> Iterator[Line]:
     available = int(re.findall(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)[0]) * 1024
     low = available < _MEMORY
     found = f"{available / _GIB:.1f} GiB available, {os.cpu_count()} processors"
-    yield Line("memory", "note" if low else "ok", found, "a cluster wants 4 GiB: close something" if low else None)
+    yield _note("memory", found, low, "a cluster wants 4 GiB: close something")
 
 
 def _cgroup(_: Workspace) -> Iterator[Line]:
@@ -127,9 +131,8 @@ def _cgroup(_: Workspace) -> Iterator[Line]:
 def _inotify(_: Workspace) -> Iterator[Line]:
     if _INOTIFY.exists():
         limit = int(_INOTIFY.read_text(encoding="utf-8"))
-        low = limit < _INSTANCES
-        fix = "as root: sysctl -w fs.inotify.max_user_instances=1024" if low else None
-        yield Line("inotify", "note" if low else "ok", f"{limit} instances a user", fix)
+        fix = "as root: sysctl -w fs.inotify.max_user_instances=1024"
+        yield _note("inotify", f"{limit} instances a user", limit < _INSTANCES, fix)
 
 
 def _engine(_: Workspace) -> Iterator[Line]:
@@ -141,9 +144,8 @@ def _engine(_: Workspace) -> Iterator[Line]:
     yield Line("engine", "ok", f"{facts['ServerVersion']} on {facts['OperatingSystem']}, {facts['Driver']}")
     if where.exists():
         free = shutil.disk_usage(where).free
-        low = free < _DISK_ENGINE
-        fix = "docker system prune, which asks first" if low else None
-        yield Line("disk: engine", "note" if low else "ok", f"{free / _GIB:.1f} GiB free for {where}", fix)
+        found, fix = f"{free / _GIB:.1f} GiB free for {where}", "docker system prune, which asks first"
+        yield _note("disk: engine", found, free < _DISK_ENGINE, fix)
 
 
 def _ports(work: Workspace) -> Iterator[Line]:
@@ -164,8 +166,7 @@ def _tools(work: Workspace) -> Iterator[Line]:
     missing = [state.name for state in states if state.state != "ready"]
     found = f"{len(states) - len(missing)} of {len(states)} ready"
     found += f"; not yet: {', '.join(missing)}" if missing else ""
-    fix = "invoke tools --build; each is built when it is first needed, too" if missing else None
-    yield Line("tools", "note" if missing else "ok", found, fix)
+    yield _note("tools", found, bool(missing), "invoke tools --build; each is built when it is first needed, too")
 
 
 def _git(work: Workspace) -> Iterator[Line]:
@@ -222,5 +223,5 @@ def _leftovers(work: Workspace) -> Iterator[Line]:
 
     found = leftovers.find(work)
     told = ", ".join(map(str, found[:3])) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
-    fix = "invoke down --all, which leaves alone what belongs to a run that goes on" if found else None
-    yield Line("leftovers", "note" if found else "ok", told or "nothing of runs that were killed", fix)
+    fix = "invoke down --all, which leaves alone what belongs to a run that goes on"
+    yield _note("leftovers", told or "nothing of runs that were killed", bool(found), fix)

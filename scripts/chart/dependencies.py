@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from scripts.chart.archive import read_members
 from scripts.chart.contents import read_archived, read_contents
 from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint
+from scripts.chart.manifests import mappings
 from scripts.chart.source import Chart, read_chart, read_yaml
 from scripts.core import yaml_read
 from scripts.core.committed import placed
@@ -46,6 +49,12 @@ class Objection:
     message: str
     index: int | None = None
     missing: bool = False
+
+    def place(self, chart: Chart) -> tuple[Path, int | None]:
+        """The file that it is about, and the line."""
+        if self.index is None:
+            return locked_in(chart), line_of(locked_in(chart), ["dependencies"])
+        return declared_in(chart), line_of(declared_in(chart), ["dependencies", self.index])
 
 
 def declared_in(chart: Chart) -> Path:
@@ -133,8 +142,7 @@ def demand_dependencies(chart: Chart) -> None:
             run=f"helm dependency build {shown(chart.path)}",
         )
     for one in found:
-        file = locked_in(chart) if one.index is None else declared_in(chart)
-        line = line_of(file, ["dependencies", *([] if one.index is None else [one.index])])
+        file, line = one.place(chart)
         raise ChartError(f"{shown(file)}:{line or 1}: {one.message}", run=f"helm dependency update {shown(chart.path)}")
 
 
@@ -160,21 +168,13 @@ def fetched_anew(chart: Chart, helm: Helm, root: Path, into: Path, archives: Col
 
     What lies around the chart below `root` is linked. Raises ChartError with helm's words.
     """
-    import yaml
-
     copy, locked = placed(root, chart.path, into), _locked(chart) or {}
-    entries = [
-        {
-            "name": one.name,
-            "alias": f"a{one.index}",
-            "version": next(
-                (each for each in sorted(locked.get(one.name, ())) if admits(one.version, each)), one.version
-            ),
-            "repository": one.repository,
-        }
-        for one in dependencies(chart)
-        if one.repository and any(archive.match(_ARCHIVE.format(one.name)) for archive in archives)
-    ]
+    entries = []
+    for one in dependencies(chart):
+        if one.repository and any(archive.match(_ARCHIVE.format(one.name)) for archive in archives):
+            fitting = (each for each in sorted(locked.get(one.name, ())) if admits(one.version, each))
+            entry = {"name": one.name, "alias": f"a{one.index}", "repository": one.repository}
+            entries.append({**entry, "version": next(fitting, one.version)})
     facts = {"apiVersion": "v2", "name": chart.name, "version": "0.0.0", "dependencies": entries}
     (copy / "Chart.yaml").write_text(yaml.safe_dump(facts), encoding="utf-8")
     _build(read_chart(copy), helm)
@@ -272,9 +272,7 @@ def _locked(chart: Chart) -> dict[str, set[str]] | None:
     file = locked_in(chart)
     if not file.is_file():
         return None
-    entries = read_yaml(file, ChartError).get("dependencies")
     locked: dict[str, set[str]] = {}
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict):
-            locked.setdefault(str(entry.get("name")), set()).add(str(entry.get("version")))
+    for entry in mappings(read_yaml(file, ChartError).get("dependencies")):
+        locked.setdefault(str(entry.get("name")), set()).add(str(entry.get("version")))
     return locked

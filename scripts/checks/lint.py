@@ -12,10 +12,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from scripts.chart import artifacthub
 from scripts.chart.changelog import KINDS, kind_of, read_changelog
 from scripts.chart.contents import read_contents
-from scripts.chart.dependencies import declared_in, locked_in, objections, provide_dependencies
+from scripts.chart.dependencies import objections, provide_dependencies
 from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint, supported
 from scripts.chart.source import SEVERAL, Chart, read_chart, read_yaml
@@ -169,11 +171,9 @@ def dependency_rules(chart: Chart) -> Iterator[Finding]:
         yield Finding("error", "dependencies", str(error))
         return
     for one in found:
-        file = locked_in(chart) if one.index is None else declared_in(chart)
         verb = "build" if one.missing else "update"
-        line = line_of(file, ["dependencies", *([] if one.index is None else [one.index])])
         message = f"{one.message} (next: helm dependency {verb} {shown(chart.path)})"
-        yield Finding("error", "dependencies", message, file, line)
+        yield Finding("error", "dependencies", message, *one.place(chart))
 
 
 def yaml_configuration(chart: Chart, config: Config) -> YamlLintConfig:
@@ -194,7 +194,6 @@ def yaml_configuration(chart: Chart, config: Config) -> YamlLintConfig:
 
 def yaml_rules(file: Path, rules: YamlLintConfig) -> Iterator[Finding]:
     """yamllint, by the chart's rules; and that the file holds a mapping, as helm wants it."""
-    import yaml
     from yamllint import linter
 
     try:

@@ -69,10 +69,8 @@ class Process:
 
     def tell(self, sig: int) -> None:
         """Send a signal to the child and all that it started; whether and when it ends is its own affair."""
-        if not self.running():
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._popen.pid, sig)
+        if self.running():
+            _tell_group(self._popen, sig)
 
     def stop(self, sig: int = signal.SIGTERM) -> None:
         """End the child and all that it started; it is gone when this returns."""

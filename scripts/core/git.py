@@ -68,23 +68,24 @@ class Repository:
 
     def commit(self, revision: str = "HEAD") -> str | None:
         """The commit id of `revision`, None where there is none (HEAD of an empty repository too)."""
-        result = self._git(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False
-        )
-        if revision == "HEAD" and result.status:
-            named = self._git("rev-parse", "--verify", "--quiet", "HEAD", check=False).stdout.strip()
-            if named:  # a clone that borrows its objects from a repository that is gone, a disk that lost them
-                raise GitError(f"{named} is missing in {self.root}", run="git fsck")
-        return result.stdout.strip() or None
+        found = self.object(f"{revision}^{{commit}}")
+        if revision == "HEAD" and found is None and (named := self.object("HEAD")):
+            # A clone that borrows its objects from a repository that is gone, a disk that lost them.
+            raise GitError(f"{named} is missing in {self.root}", run="git fsck")
+        return found
 
     def parent(self, revision: str = "HEAD") -> str | None:
         """The first parent's id, None where there is none. Raises GitError where a shallow clone lacks it."""
         parent = self.commit(f"{revision}^")
-        if parent is None and self._git("rev-parse", "--is-shallow-repository").stdout.strip() == "true":
+        if parent is None and self.shallow():
             raise GitError(
                 "the clone is shallow, so what the last commit changed cannot be seen", run="git fetch --deepen=1"
             )
         return parent
+
+    def shallow(self) -> bool:
+        """Whether the clone lacks what led to its commits."""
+        return self._said("rev-parse", "--is-shallow-repository") == "true"
 
     def before(self, action: str) -> str | None:
         """The commit from which `action`, named so in git's own log of HEAD, led to HEAD; None where none did.
@@ -99,12 +100,11 @@ class Repository:
 
     def branch(self) -> str | None:
         """The branch that a commit goes to; None where HEAD is detached."""
-        return self._git("symbolic-ref", "--quiet", "--short", "HEAD", check=False).stdout.strip() or None
+        return self._said("symbolic-ref", "--quiet", "--short", "HEAD") or None
 
     def on_a_branch(self) -> bool:
         """Whether some branch, here or of a remote as it was last fetched, holds the commit at HEAD."""
-        words = ("--count=1", "--contains=HEAD", "refs/heads", "refs/remotes")
-        return bool(self._git("for-each-ref", *words, check=False).stdout.strip())
+        return bool(self._said("for-each-ref", "--count=1", "--contains=HEAD", "refs/heads", "refs/remotes"))
 
     def unfinished(self) -> str | None:
         """What somebody has begun here that the next commit would become part of: merge, rebase and the like."""
@@ -123,7 +123,7 @@ class Repository:
     def remote(self, tag: str) -> Remote | None:
         """Where the branch and `tag` are pushed to, asked over the network; None without a remote. Raises GitError."""
         form = "--format=%(push:remotename)%00%(push:remoteref)"
-        branch = self._git("symbolic-ref", "--quiet", "HEAD", check=False).stdout.strip()
+        branch = self._said("symbolic-ref", "--quiet", "HEAD")
         name, _, ref = self._git("for-each-ref", form, branch or "refs/heads/").stdout.rstrip("\n").partition("\0")
         if not branch or not name:
             name, ref = self._remote() or "", ""
@@ -142,7 +142,10 @@ class Repository:
 
     def lacks(self, commit: str) -> bool:
         """Whether HEAD does not lead to `commit`, which may be unknown here."""
-        return self._git("merge-base", "--is-ancestor", commit, "HEAD", check=False).status != 0
+        return not self._leads(commit, "HEAD")
+
+    def _leads(self, one: str, other: str) -> bool:
+        return self._git("merge-base", "--is-ancestor", one, other, check=False).status == 0
 
     def take_tag(self, remote: str, name: str) -> None:
         """Fetch the tag `name`, which is not here yet. Raises GitError."""
@@ -150,8 +153,7 @@ class Repository:
 
     def object(self, ref: str) -> str | None:
         """The id of the object that `ref` names, a tag's own too; None where there is none."""
-        found = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", ref, check=False)
-        return found.stdout.strip() or None
+        return self._said("rev-parse", "--verify", "--quiet", "--end-of-options", ref) or None
 
     def changes(self) -> tuple[str, ...]:
         """The paths, from the root, that differ from HEAD or are not tracked; ignored files are not among them."""
@@ -230,14 +232,14 @@ class Repository:
         """
         if self.commit(revision) is None:
             raise GitError(f"git knows no revision {revision!r}", run="git log --oneline", code=USAGE)
-        base = self._git("merge-base", "HEAD", revision, check=False).stdout.strip()
+        base = self._said("merge-base", "HEAD", revision)
         if not base:
             raise GitError(
                 f"HEAD and {revision} have no commit in common here",
                 run="git fetch --unshallow, where the clone is a shallow one",
             )
-        words = self._git("diff", "--name-only", "--no-renames", "-z", base, "HEAD").stdout.split("\0")
-        return tuple(sorted({word for word in words if word} | set(self.changes())))
+        words = _words(self._git("diff", "--name-only", "--no-renames", "-z", base, "HEAD"))
+        return tuple(sorted({*words, *self.changes()}))
 
     def tags(self) -> dict[str, str]:
         """Every tag and the object it leads to in the end, a commit as a rule."""
@@ -302,7 +304,7 @@ class Repository:
     def remote_url(self) -> str | None:
         """Where the repository is fetched from: the remote `origin`, or the only one; None without one."""
         name = self._remote()
-        return self._git("remote", "get-url", "--", name, check=False).stdout.strip() or None if name else None
+        return self._said("remote", "get-url", "--", name) or None if name else None
 
     def bad_branch(self, name: str) -> bool:
         """Whether no branch can be called so."""
@@ -317,7 +319,7 @@ class Repository:
         if here is None or there is None or here == there:
             return here or there
         for one, other in ((here, there), (there, here)):
-            if self._git("merge-base", "--is-ancestor", one, other, check=False).status == 0:
+            if self._leads(one, other):
                 return other
         raise GitError(
             f"the branch {branch} and the one of the remote have gone apart",
@@ -371,9 +373,8 @@ class Repository:
         alone = f"git push {remote} tag {tag}"
         if branch is None:
             return alone if tag else None
-        known = self._git("rev-parse", "--verify", "--quiet", "@{upstream}", check=False).status == 0
-        there = "" if known else f" --set-upstream {remote} {branch}"
-        if tag and self._git("cat-file", "-t", f"refs/tags/{tag}", check=False).stdout.strip() == "commit":
+        there = "" if self.object("@{upstream}") else f" --set-upstream {remote} {branch}"
+        if tag and self._said("cat-file", "-t", f"refs/tags/{tag}") == "commit":
             return f"git push{there} && {alone}"  # git lets only annotated tags follow
         return f"git push{' --follow-tags' if tag else ''}{there}"
 
@@ -399,7 +400,7 @@ class Repository:
 
     def try_signing(self, key: str) -> None:
         """Sign what nobody keeps, where the setting `key` (tag.gpgSign) asks for signatures. Raises GitError."""
-        if self._git("config", "--type=bool", "--get", key, check=False).stdout.strip() != "true":
+        if self._said("config", "--type=bool", "--get", key) != "true":
             return
         objects = str(self._place("--git-path", "objects"))
         with temporary("signing") as scratch:
@@ -426,6 +427,10 @@ class Repository:
         except ValueError:
             run = f"keep {path.name} in the repository"
             raise GitError(f"{path} is not inside the git repository {self.root}", run=run) from None
+
+    def _said(self, *words: str) -> str:
+        """What git answers, "" where it fails."""
+        return self._git(*words, check=False).stdout.strip()
 
     def _git(
         self,
@@ -454,7 +459,7 @@ class Repository:
             return f"make the remote of this partial clone reachable, then {SAME_COMMAND}"
         if (lock := _LOCKED.search(said)) is None:  # of a git that runs, or of one that was killed, which had others
             return f"settle what git names, then {SAME_COMMAND}"
-        branch = self._git("rev-parse", "--symbolic-full-name", "HEAD", check=False).stdout.strip()
+        branch = self._said("rev-parse", "--symbolic-full-name", "HEAD")
         places = [self._place("--git-path", f"{name}.lock") for name in ("index", "HEAD", branch)]
         locks = dict.fromkeys([lock[1], *(str(place) for place in places if place.exists())])
         return f"rm {shlex.join(locks)}, once no other git runs there, then {SAME_COMMAND}"
@@ -475,17 +480,12 @@ def cloned(url: str, commit: str, into: Path, runner: Runner) -> Repository:
             f"{url} cannot be cloned", found=_reason(error.stderr), run="git clone, and look at the address"
         ) from error
     repository = Repository(into.resolve(), runner)
-    shallow = runner.run((*plain, "-C", str(into), "rev-parse", "--is-shallow-repository"), env=_ENV, check=False)
-    where = (
-        "that is a shallow clone"
-        if shallow.stdout.strip() == "true"
-        else "nobody has it any longer, or it was never pushed"
-    )
     if repository.commit(commit) != commit:
+        why = "that is a shallow clone" if repository.shallow() else "nobody has it any longer, or it was never pushed"
         fetch = ("-C", str(into), "fetch", "--quiet", "--no-tags", "origin", commit)
         runner.run((*plain, *fetch), env=_ENV, deadline=_CLONE, check=False)
         lost = repository.commit(commit) != commit
-        found = where if lost else "it is there, but on no branch or tag: it was pushed over"
+        found = why if lost else "it is there, but on no branch or tag: it was pushed over"
         raise GitError(f"{url} has no commit {commit}" if lost else f"{commit} was replaced in {url}", found=found)
     runner.run((*plain, "-C", str(into), "checkout", "--quiet", "--detach", commit), env=_ENV, deadline=_CLONE)
     return repository

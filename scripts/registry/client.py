@@ -14,12 +14,12 @@ from urllib.parse import parse_qsl, urlsplit
 from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, sha256
 from scripts.core import json_read
 from scripts.core.errors import MALFORMED, SAME_COMMAND, RegistryError
+from scripts.core.files import write_atomic
 from scripts.core.interrupt import pause
 from scripts.core.waiting import until
 from scripts.registry.challenges import authorize, read_challenges, refused
 from scripts.registry.reference import CORRECT, Reference, Registry, is_loopback
 from scripts.registry.transport import (
-    LARGEST_ANSWER,
     Answer,
     BrokenTls,
     Misled,
@@ -29,6 +29,8 @@ from scripts.registry.transport import (
     shown_url,
     within,
 )
+
+Query = tuple[tuple[str, str], ...]
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 _INDEX_TYPES = (INDEX_TYPE, "application/vnd.docker.distribution.manifest.list.v2+json")
@@ -140,8 +142,7 @@ class Client:
         answer = _patiently(lambda: self._ask(path, reference.repository, accept=", ".join(MANIFEST_TYPES)), patience)
         if answer is None:
             return None
-        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        found = Found(sha256(answer.body), kind, answer.body)
+        kind, found = answer.kind, Found(sha256(answer.body), answer.kind, answer.body)
         told = answer.headers.get("Docker-Content-Digest") or found.digest
         try:
             content = answer.json()
@@ -209,8 +210,6 @@ class Client:
 
     def pull(self, reference: Reference, into: Path) -> Path:
         """The published archive as a file in the folder `into`, checked against the manifest."""
-        from scripts.core.files import write_atomic
-
         found = self.manifest(reference)
         if found is None:
             raise RegistryError(f"{reference} is not published")
@@ -225,8 +224,8 @@ class Client:
         """
         repository = self.registry.repository(chart_name)
         path = f"{repository}/tags/list"
-        query: tuple[tuple[str, str], ...] | None = ()
-        seen, tags, end = set[tuple[tuple[str, str], ...]](), dict[str, None](), time.monotonic() + _LISTING
+        query: Query | None = ()
+        seen, tags, end = set[Query](), dict[str, None](), time.monotonic() + _LISTING
         while query is not None:
             seen.add(query)
             answer = self._ask(path, repository, query=query)
@@ -251,14 +250,14 @@ class Client:
         """
         path = f"{reference.repository}/referrers/{digest}"
         url = self._url(path)
-        query: tuple[tuple[str, str], ...] | None = ()
-        seen, found = set[tuple[tuple[str, str], ...]](), list[dict[str, Any]]()
+        query: Query | None = ()
+        seen, found = set[Query](), list[dict[str, Any]]()
         while query is not None:
             seen.add(query)
             answer = self._send("GET", url, reference.repository, accept=INDEX_TYPE, query=query)
             if answer.status == 404 and self._log_in(reference.repository):
                 answer = self._send("GET", url, reference.repository, accept=INDEX_TYPE, query=query)
-            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            kind = answer.kind
             if answer.status in (400, 404, 405, 406, 501) or (answer.status == 200 and kind != INDEX_TYPE):
                 index = self.manifest(replace(reference, version=referrers_tag(digest)))
                 return () if index is None else _descriptors(reference, index.content)
@@ -338,18 +337,16 @@ class Client:
         self,
         path: str,
         repository: str,
-        *,
-        accept: str = "*/*",
-        query: tuple[tuple[str, str], ...] = (),
-        limit: int = LARGEST_ANSWER,
-        checked: bool = False,
+        **options: Any,
     ) -> Answer | None:
-        """GET, logged in where the registry asks for it. None where it says in OCI's words that nothing is there."""
+        """GET, logged in where the registry asks for it. None where it says in OCI's words that nothing is there.
+
+        `options` are those of `Transport.send`.
+        """
         url = self._url(path)
-        answer = self._send("GET", url, repository, accept=accept, query=query, limit=limit, checked=checked)
+        answer = self._send("GET", url, repository, **options)
         if _says_unknown(answer) and self._log_in(repository):
-            # Some say to a stranger that nothing is there.
-            answer = self._send("GET", url, repository, accept=accept, query=query, limit=limit, checked=checked)
+            answer = self._send("GET", url, repository, **options)  # some say to a stranger that nothing is there
         if answer.status == 200:
             return answer
         if _says_unknown(answer):
@@ -474,7 +471,7 @@ def _descriptors(reference: Reference, index: bytes) -> tuple[dict[str, Any], ..
     )
 
 
-def _next_page(repository: str, answer: Answer) -> tuple[tuple[str, str], ...] | None:
+def _next_page(repository: str, answer: Answer) -> Query | None:
     """The query of the next page, which the Link header names; None on the last one.
 
     Behind a proxy the link may name another scheme, host or folder, and we do not leave for it: the same list is

@@ -59,6 +59,11 @@ class Answer:
     url: str
     challenges: tuple[str, ...] = ()
 
+    @property
+    def kind(self) -> str:
+        """The media type without its parameters."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
     def json(self) -> Any:
         """The body as JSON. Raises ValueError for anything else, however it is made."""
         return json_read.load(self.body)
