@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from scripts.chart.helm import Helm
 from scripts.chart.manifest_digest import pushed_manifest, sha256
 from scripts.core import files, json_read
@@ -119,8 +121,6 @@ def chart_metadata(data: bytes, what: str) -> tuple[tuple[bytes, ...], dict[str,
 
     Raises ChartError naming `what`: no archive, no Chart.yaml in its one folder, or one without name and version.
     """
-    import yaml
-
     members = read_members(data, what)
     found = [content for name, content in members.items() if name.count("/") == 1 and name.endswith("/Chart.yaml")]
     if len(found) != 1:

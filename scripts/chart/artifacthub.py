@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 from scripts.chart.changelog import KINDS
 from scripts.core.yaml_read import load
 
@@ -92,8 +94,6 @@ def _anything(value: str) -> Messages:
 
 def _read_as(value: str, kind: type, word: str) -> tuple[Any, Messages]:
     """The YAML in an annotation where it is of that kind, else None and what is wrong with it."""
-    import yaml
-
     try:
         found = load(value)
     except yaml.MarkedYAMLError as error:

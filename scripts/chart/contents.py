@@ -11,6 +11,8 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import yaml
+
 from scripts.chart.archive import read_members
 from scripts.chart.manifests import strict_loader
 from scripts.core.errors import ChartError
@@ -175,8 +177,6 @@ def _named(files: Mapping[str, bytes], name: str) -> Iterator[tuple[str, bytes]]
 
 
 def _yaml(data: str | bytes) -> Mapping[str, Any]:
-    import yaml
-
     try:
         content = yaml.load(data, Loader=strict_loader())  # noqa: S506 - a safe loader
     except yaml.YAMLError:

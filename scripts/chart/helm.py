@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from scripts.chart.objections import POINTER, read_objection, unescaped
 from scripts.core.command import Result, Runner
 from scripts.core.errors import ChartError, CommandFailed, OutputError, ReleaseError, ValuesError, telling
@@ -187,8 +189,6 @@ class Helm:
         that it knows, and ends where one of them cannot be had.) `near`: the OCI registries are on loopback, and speak
         plain HTTP. Raises CommandFailed.
         """
-        import yaml
-
         where = self.runner.run([self.path, "env", "HELM_REPOSITORY_CONFIG"], env=_ENVIRONMENT, check=False)
         with temporary("repositories") as folder:
             known = folder / "repositories.yaml"
@@ -267,8 +267,6 @@ class Helm:
 
 def _set_up(file: Path, wanted: Iterable[str]) -> list[dict[str, Any]]:
     """The entries of the user's repositories.yaml that `wanted` asks for; none where it cannot be read."""
-    import yaml
-
     asked = {one.removeprefix("@").removeprefix("alias:").rstrip("/") for one in wanted}
     try:
         told = load(file.read_text(encoding="utf-8"))["repositories"]

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import yaml
+
 from scripts.core import files
 from scripts.core.errors import ChartError
 from scripts.core.yaml_read import load_texts
@@ -63,8 +65,6 @@ def descriptor(media_type: str, data: bytes) -> dict[str, Any]:
 
 
 def _metadata(told: Sequence[bytes]) -> dict[str, Any]:
-    import yaml
-
     try:
         # Every field but a few is text to helm, which has quoted what YAML would take for something else.
         raw, *over = map(load_texts, told)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from scripts.core import json_read
 from scripts.core.command import Runner
 from scripts.core.errors import USAGE, ChartError, ReleaseError, ValuesError
@@ -135,8 +137,6 @@ def with_version(
     there is one, follows the version; the tags of its `images` that were the old `appVersion` follow `app_version`.
     Raises ChartError.
     """
-    import yaml
-
     metadata = load(text)
     annotations = metadata.get("annotations") or {}
     wanted: dict[tuple[str, ...], str] = {("version",): version}
@@ -166,8 +166,6 @@ SEVERAL = "holds a further document: helm 3 reads the first one alone, helm 4 al
 
 def read_yaml(file: Path, error_type: type[ReleaseError]) -> dict[str, Any]:
     """The mapping in `file` ({} for an empty file); `error_type` with file:line:column where it is not one."""
-    import yaml
-
     try:
         data = file.read_bytes()
     except OSError as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib.metadata
+import importlib.util
 import json
 import os
 import re
@@ -375,8 +377,6 @@ def _versions(crd: Mapping[str, Any]) -> Iterator[tuple[Kind, Mapping[str, Any]]
 
 @functools.cache
 def _dataset() -> Path:
-    import importlib.util
-
     spec = importlib.util.find_spec("kubernetes_validate")  # found, not imported
     if spec is None or spec.origin is None:
         raise ToolError("the package kubernetes-validate is not installed", run="pip install -e .")
@@ -385,9 +385,7 @@ def _dataset() -> Path:
 
 @functools.cache
 def _dataset_version() -> str:
-    from importlib.metadata import version
-
-    return version("kubernetes-validate")
+    return importlib.metadata.version("kubernetes-validate")
 
 
 def _kubernetes_schema(minor: str, kind: Kind) -> dict[str, Any] | None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from scripts.core.yaml_read import compose
 
 _PLAIN_KEY = re.compile(r"^[\w-]+$")
@@ -49,8 +51,6 @@ def below(path: str, key: str) -> str:
 
 def line_of(file: Path, path: Sequence[str | int]) -> int | None:
     """The line, from 1, on which the key at the end of `path` stands in a YAML file; None when it is not there."""
-    import yaml
-
     try:
         node = compose(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+
+from semver import Version
 
 from scripts.core.errors import FINDING, PartError, VersionError
-
-if TYPE_CHECKING:
-    from semver import Version
 
 PARTS = ("major", "minor", "patch", "prerelease")
 _WORD = re.compile(r"[A-Za-z](?:[A-Za-z-]*[A-Za-z])?")
@@ -21,8 +19,6 @@ def parse(text: str, where: str = "", error: type[VersionError] = VersionError) 
 
     Raises `error`, naming `where`.
     """
-    from semver import Version
-
     try:
         return Version.parse(text.removeprefix("v"))
     except (ValueError, TypeError):

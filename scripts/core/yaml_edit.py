@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode
 
 from scripts.core.errors import ChartError
 from scripts.core.paths import key_text
 from scripts.core.yaml_read import load
-
-if TYPE_CHECKING:
-    from yaml.nodes import Node, ScalarNode
 
 # What a reader of YAML 1.1 or 1.2 takes for a number, a time or a date: 1e3, 0o17, 0x1f, 1_000, 1:30, .5, 2026-11-25.
 _NUMBER = re.compile(
@@ -33,8 +33,6 @@ def set_value(text: str, path: Sequence[str], value: str, *, source: str) -> str
     Text of several lines becomes a literal block. Raises ChartError, naming `source`, where the place is of such
     a kind that it cannot be changed without touching more (flow style, an alias, a key that stands twice).
     """
-    import yaml
-
     try:
         wanted = _with(load(text), path, value)
         fresh = _changed(text, yaml.compose(text, Loader=yaml.SafeLoader), path, value)
@@ -61,8 +59,6 @@ def _with(content: Any, path: Sequence[str], value: str) -> Any:
 
 
 def _changed(text: str, node: Node | None, path: Sequence[str], value: str) -> str:
-    from yaml.nodes import MappingNode, ScalarNode
-
     key: Node | None = None
     for depth, name in enumerate(path):
         if getattr(node, "flow_style", False):
@@ -113,8 +109,6 @@ def _span(text: str, node: ScalarNode, indent: int) -> tuple[int, int]:
 
 def _scalar(text: str, value: str, style: str | None, indent: int) -> str:
     """`value` in the manner of `style`: a block where it has lines, quotes where it needs some."""
-    import yaml
-
     if "\n" in value:
         lines = value.removesuffix("\n").split("\n")
         block = "".join(f"{_line_end(text)}{' ' * (indent + 2)}{line}" if line else _line_end(text) for line in lines)

@@ -8,6 +8,8 @@ import math
 import re
 from typing import Any
 
+import yaml
+
 _DEEPEST = 500  # libyaml's loader goes one C call deeper for each level, and crashes the process at 100,000
 _LARGEST = 1_000_000  # values once every alias is followed: ten lines of aliases can stand for billions
 _TAG = "tag:yaml.org,2002:"
@@ -37,15 +39,11 @@ def load(text: str | bytes) -> Any:
 
 def load_texts(text: str | bytes) -> Any:
     """The same, where every scalar is text as it stands: a version 1.10 stays "1.10"."""
-    import yaml
-
     return _loaded(text, getattr(yaml, "CBaseLoader", yaml.BaseLoader))
 
 
 def compose(text: str) -> Any:
     """The tree of nodes of the one document, which know their lines. Raises yaml.YAMLError."""
-    import yaml
-
     _demand_shallow(text)
     return yaml.compose(text, Loader=loader())
 
@@ -53,8 +51,6 @@ def compose(text: str) -> Any:
 @functools.cache
 def loader() -> Any:
     """The loader class for those who need more than one document, nodes, or rules of their own."""
-    import yaml
-
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     def construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:
@@ -101,8 +97,6 @@ def _number(loader: Any, node: Any) -> Any:
 
 
 def _loaded(text: str | bytes, loader: Any) -> Any:
-    import yaml
-
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8-sig")
@@ -117,8 +111,6 @@ def _loaded(text: str | bytes, loader: Any) -> Any:
 
 def _demand_shallow(text: str) -> None:
     """Raises yaml.YAMLError where values stand more than _DEEPEST deep in each other."""
-    import yaml
-
     widest = max((len(line) - len(line.lstrip()) + len(_MARKER.findall(line)) for line in text.splitlines()), default=0)
     if text.count("[") + text.count("{") + widest < _DEEPEST:
         return

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from scripts.chart import changelog
 from scripts.chart.dependencies import fetched_archives
 from scripts.chart.source import ARTIFACT_HUB, Chart, read_chart, with_version
@@ -244,8 +246,6 @@ def raised_by_head(config: Config, name: str, repository: Repository) -> tuple[s
 
 
 def _version_at(repository: Repository, revision: str, file: Path) -> str | None:
-    import yaml
-
     try:
         version = load(repository.file_at(revision, file) or b"")["version"]
     except (yaml.YAMLError, TypeError, KeyError):
