@@ -28,6 +28,7 @@ from scripts.core.owner import temporary
 from scripts.core.yaml_read import load_texts
 
 RECORD = "package.json"
+UNDATED = 315532800  # seconds since 1970: 1980-01-01, the first day that every archive format can hold
 SCHEMA_VERSION = 1
 _SUBCHART = re.compile(r"/charts/[^/]+(?=/)")
 _LARGEST = 100 << 20  # bytes, unpacked: what helm accepts

@@ -101,11 +101,6 @@ def supported(constraint: str | None, known: Iterable[str]) -> tuple[str, ...]:
     return tuple(versions)
 
 
-def minor(version: str) -> str:
-    """The minor of a version: `1.30` of `v1.30.4`."""
-    return ".".join(version.removeprefix("v").split(".")[:2])
-
-
 def _comparison(operator: str, version: str) -> Comparison:
     numbers, _, prerelease = version.removeprefix("v").partition("+")[0].partition("-")
     parts = [int(part) if part.isdigit() else None for part in numbers.split(".")]

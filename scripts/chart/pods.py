@@ -80,6 +80,11 @@ def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, Any]) -> bo
     )
 
 
+def directions(policy: Mapping[str, Any]) -> set[str]:
+    """What the spec of a NetworkPolicy closes but for its rules: `Ingress`, `Egress`, or both."""
+    return set(policy.get("policyTypes") or ["Ingress", *(["Egress"] if policy.get("egress") else [])])
+
+
 def _holds(term: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
     there, value = term.get("key") in labels, labels.get(str(term.get("key")))
     held = {

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from scripts.chart.contents import INSTALLED_FIRST
-from scripts.chart.kubeversion import minor
 from scripts.checks.matrix import Cell, Plan
+from scripts.core.semver import minor
 
 _MINOR = re.compile(r"(?<![\w.])v?1\.(\d+)")
 _ALL = re.compile(r"\brange\b[^}]*\bAPIVersions\b")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.contents import INSTALLED_FIRST
-from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import Document, Identity, Manifests
 from scripts.chart.objections import POINTER, read_objection
 from scripts.checks.schemas import Kind, Prepared, Schemas
@@ -19,6 +18,7 @@ from scripts.core.errors import CommandFailed
 from scripts.core.owner import temporary
 from scripts.core.parallel import BRIEF_GO, workers
 from scripts.core.paths import key_text
+from scripts.core.semver import minor
 
 _OBJECTION = re.compile(rf"{POINTER}(.*?)(?=\s+- at '|$)")
 _TWICE = re.compile(r'line (\d+): key "(.+)" already set in map')

@@ -12,7 +12,7 @@ from typing import Any
 
 from scripts.chart.contents import Contents, read_contents
 from scripts.chart.dependencies import demand_dependencies, dependencies, is_local, provide_dependencies
-from scripts.chart.kubeversion import minor, supported
+from scripts.chart.kubeversion import supported
 from scripts.chart.source import Chart, check_sources, read_chart, read_yaml
 from scripts.checks.kubeconform import Tolerance
 from scripts.checks.schemas import Schemas, group_of, schemas_of
@@ -20,6 +20,7 @@ from scripts.core.config import Config
 from scripts.core.errors import USAGE, ChartError, ConfigError, ValuesError
 from scripts.core.owner import temporary
 from scripts.core.paths import line_of, shown
+from scripts.core.semver import minor
 from scripts.workspace import Workspace
 
 SCHEMA_VERSION = 1

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scripts.chart.contents import is_definition
-from scripts.chart.kubeversion import minor as minor_of
 from scripts.chart.manifests import Document, read_manifests
 from scripts.core import json_read
 from scripts.core.errors import ConfigError, OutputError, ToolError
 from scripts.core.paths import shown
 from scripts.core.progress import Say, silent
+from scripts.core.semver import minor as minor_of
 from scripts.core.waiting import locked
 from scripts.toolchain.crds import CRD_SETS, Sources, crd_files
 from scripts.toolchain.pins import Module

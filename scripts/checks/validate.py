@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.chart.kubeversion import minor
 from scripts.checks.kubeconform import Kubeconform, Problem
 from scripts.checks.matrix import ASKED, SCHEMA_VERSION, Plan, Spread, read_plan, spans, spread
 from scripts.checks.render import Render, Rendered, render
@@ -15,6 +14,7 @@ from scripts.checks.schemas import schemas_of
 from scripts.core.errors import FindingsError, ReleaseError
 from scripts.core.files import write_atomic
 from scripts.core.junit import Case, Suite, document
+from scripts.core.semver import minor
 from scripts.core.words import many
 from scripts.workspace import Workspace
 

@@ -30,6 +30,11 @@ def parse(text: str, where: str = "", error: type[VersionError] = VersionError) 
         ) from None
 
 
+def minor(version: str) -> str:
+    """The minor of a version: `1.30` of `v1.30.4`."""
+    return ".".join(version.removeprefix("v").split(".")[:2])
+
+
 def is_semver(text: str) -> bool:
     try:
         parse(text)

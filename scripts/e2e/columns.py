@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scripts.chart.kubeversion import minor, supported
+from scripts.chart.kubeversion import supported
 from scripts.chart.source import read_chart
 from scripts.core.errors import ConfigError, FindingsError, ReleaseError
 from scripts.core.files import write_atomic
 from scripts.core.interrupt import stopped
 from scripts.core.junit import document
+from scripts.core.semver import minor
 from scripts.e2e.report import Report
 from scripts.e2e.run import JUNIT, Options, demand_passed, run
 from scripts.release.tested import REPORT

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from scripts.chart.pods import selects
+from scripts.chart.pods import directions, selects
 from scripts.cluster.objects import labels_of, open_ports
 
 Labels = Mapping[str, str]
@@ -47,7 +47,7 @@ def _may(
         policy
         for policy in policies
         if policy["metadata"].get("namespace", own.namespace) == own.namespace
-        and way in _types(policy["spec"])
+        and way in directions(policy["spec"])
         and selects(policy["spec"].get("podSelector"), own.labels)
     ]
     sides = {"Egress": ("egress", "to"), "Ingress": ("ingress", "from")}[way]
@@ -56,10 +56,6 @@ def _may(
         for policy in applying
         for rule in policy["spec"].get(sides[0]) or ()
     )
-
-
-def _types(spec: Mapping[str, Any]) -> Sequence[str]:
-    return spec.get("policyTypes") or ("Ingress", *(["Egress"] if spec.get("egress") else []))
 
 
 def _lets(

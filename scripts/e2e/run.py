@@ -16,7 +16,7 @@ from typing import Any
 from scripts.chart.archive import unpack
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
-from scripts.chart.kubeversion import minor, supported
+from scripts.chart.kubeversion import supported
 from scripts.chart.manifests import Document, read_manifests
 from scripts.chart.source import read_chart
 from scripts.checks.schemas import schemas_of
@@ -36,6 +36,7 @@ from scripts.core.owner import temporary
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.progress import Board, Say, silent
+from scripts.core.semver import minor
 from scripts.core.waiting import locked
 from scripts.e2e.control import Control, control
 from scripts.e2e.discover import NOTHING, Found, discover, home_of

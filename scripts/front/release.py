@@ -208,7 +208,6 @@ def release(
     from scripts.release import plan, several
 
     demand_registry(work.config)
-    work = work.having(require=demand_choices("require", require or work.config.require))
     required = demand_choices("require", require or work.config.require)
     options = plan.Options(part=bump, pre=pre, tag=tag, allow_dirty=allow_dirty, require=required)
     if all_ or changed:

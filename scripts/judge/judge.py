@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from scripts.chart.archive import changed_files, pack
+from scripts.chart.archive import UNDATED, changed_files, pack
 from scripts.chart.changelog import read_changelog
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
@@ -25,8 +25,6 @@ from scripts.judge.renders import render_both
 from scripts.judge.side import read_side
 from scripts.judge.verdict import Verdict, make_verdict
 from scripts.workspace import Workspace
-
-EPOCH = 315532800  # 1980, as the earliest time of an archive; both sides are packed with the same
 
 
 def judge(
@@ -146,7 +144,7 @@ def differing_files(old: Chart, new: Chart, helm: Helm) -> tuple[str, ...]:
 
     try:
         with workers(helm.runner) as pool:
-            before, after = pool.map(lambda chart: pack(helm, chart.path, EPOCH), (old, new))
+            before, after = pool.map(lambda chart: pack(helm, chart.path, UNDATED), (old, new))
             lines = changed_files(before, after, alike)
     except ChartError as error:
         return (f"files that cannot be packed: {error.message}",)

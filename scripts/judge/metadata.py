@@ -9,6 +9,7 @@ from scripts.chart.kubeversion import parse_constraint, supported
 from scripts.chart.manifests import mappings
 from scripts.chart.source import ARTIFACT_HUB
 from scripts.core.errors import ChartError
+from scripts.core.semver import minor
 from scripts.judge.reason import Level, Reason, numbers, version_level
 from scripts.judge.side import Side
 
@@ -107,7 +108,7 @@ def _number(minor: str) -> int:
 
 def _minors(constraint: Any) -> list[str]:
     found = supported(str(constraint) if constraint else None, _MINORS)
-    return [".".join(version.split(".")[:2]) for version in found]
+    return [minor(version) for version in found]
 
 
 def _vendors(constraint: Any) -> bool:

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, Manifests, mappings
-from scripts.chart.pods import pod_spec, pod_template
+from scripts.chart.pods import directions, pod_spec, pod_template
 from scripts.judge.reason import Level
 
 Found = tuple[Level, str, Any, Any, str]
@@ -187,7 +187,7 @@ def judge_policy(
     if was.get("podSelector") != now.get("podSelector"):
         meaning = "holds for other pods: what they were sent may be refused"
         yield "major", "spec.podSelector", was.get("podSelector"), now.get("podSelector"), meaning
-    types = [_directions(side) for side in (was, now)]
+    types = [directions(side) for side in (was, now)]
     types[1] -= {one for one in types[1] - types[0] if _open(now, one)}
     if types[1] - types[0]:
         meaning = "a further direction is closed but for its rules"
@@ -227,10 +227,6 @@ def _numbered(value: Any, ports: Mapping[str, int]) -> Any:
             for key, item in value.items()
         }
     return [_numbered(item, ports) for item in value] if isinstance(value, list) else value
-
-
-def _directions(spec: Mapping[str, Any]) -> set[str]:
-    return set(spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])])
 
 
 _PEERS = {"ingress": "from", "egress": "to"}
@@ -310,11 +306,11 @@ def _port_in(port: Any, other: Any) -> bool:
 def added_policy_closes(policy: Document, before: Manifests) -> bool:
     """Whether a new NetworkPolicy closes what no other one in its namespace had closed."""
     spec = policy.data.get("spec") or {}
-    closed = {one for one in _directions(spec) if not _open(spec, one)}
+    closed = {one for one in directions(spec) if not _open(spec, one)}
     for other in before.all("NetworkPolicy"):
         held = other.data.get("spec") or {}
         covers = held.get("podSelector") in ({}, None, spec.get("podSelector"))
-        if other.namespace == policy.namespace and covers and closed <= _directions(held):
+        if other.namespace == policy.namespace and covers and closed <= directions(held):
             return False
     return bool(closed)
 

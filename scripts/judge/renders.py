@@ -14,7 +14,6 @@ from typing import Any
 
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
-from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import Identity, Manifests
 from scripts.chart.source import Chart, read_yaml
 from scripts.checks.matrix import Plan, Values, make_plan
@@ -24,6 +23,7 @@ from scripts.core.errors import ChartError, ReleaseError, ValuesError
 from scripts.core.owner import temporary
 from scripts.core.parallel import workers
 from scripts.core.paths import key_text, shown
+from scripts.core.semver import minor
 from scripts.judge.noise import DrawnName, Noise, drawn_fields, drawn_names, steady
 from scripts.judge.objects import Scene, judge_objects
 from scripts.judge.reason import Reason

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from scripts.chart.archive import changed_files, pack, read_members
+from scripts.chart.archive import UNDATED, changed_files, pack, read_members
 from scripts.chart.dependencies import fetched_anew, fetched_archives, local_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
@@ -25,7 +25,6 @@ from scripts.core.owner import temporary
 from scripts.core.paths import shown
 from scripts.core.words import some
 
-_ANY_TIME = 315532800  # seconds since 1970; of archives that are compared and thrown away
 _POINTER = b"version https://git-lfs.github.com/spec/"
 FILTERED = "filtered"
 FETCHED = "fetched"
@@ -381,7 +380,7 @@ def _oid(content: bytes, like: Entry | None) -> str:
 
 
 def _packed(helm: Helm, folder: Path) -> dict[str, bytes]:
-    members = read_members(pack(helm, folder, _ANY_TIME), str(folder))
+    members = read_members(pack(helm, folder, UNDATED), str(folder))
     return {name.partition("/")[2]: content for name, content in members.items()}
 
 

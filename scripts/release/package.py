@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from scripts.chart.archive import RECORD, Given, Package, describe, pack, read_members, record_text
+from scripts.chart.archive import RECORD, UNDATED, Given, Package, describe, pack, read_members, record_text
 from scripts.chart.changelog import read_changelog
 from scripts.chart.dependencies import demand_dependencies, provide_dependencies
 from scripts.chart.helm import Helm
@@ -17,8 +17,6 @@ from scripts.core.paths import line_of, shown
 from scripts.core.progress import Say, silent
 from scripts.core.semver import parse
 from scripts.release.origin import origin_of
-
-UNDATED = 315532800  # 1980-01-01, the first day that every archive format can hold
 
 
 def package(

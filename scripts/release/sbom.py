@@ -10,7 +10,6 @@ from typing import Any
 
 from scripts.chart.archive import Package, chart_metadata, read_members, unpack
 from scripts.chart.dependencies import dependencies
-from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import mapping, mappings
 from scripts.chart.source import read_chart
 from scripts.checks.matrix import make_plan
@@ -19,6 +18,7 @@ from scripts.checks.schemas import schemas_of
 from scripts.core.errors import ChartError, ValuesError
 from scripts.core.files import sha256
 from scripts.core.owner import temporary
+from scripts.core.semver import minor
 from scripts.core.yaml_read import load_texts
 from scripts.judge.images import parts
 from scripts.workspace import Workspace

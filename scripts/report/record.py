@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.chart.kubeversion import minor
 from scripts.chart.manifests import read_manifests
 from scripts.chart.source import Chart
 from scripts.core.config import Config
 from scripts.core.errors import ReleaseError
 from scripts.core.paths import shown
+from scripts.core.semver import minor
 from scripts.core.words import many
 from scripts.e2e.k6 import Request
 from scripts.report.inputs import Inputs, read_json, read_junit, shown_texts

@@ -17,6 +17,7 @@ from semver import Version
 
 from scripts.core.errors import ToolError
 from scripts.core.files import sha256
+from scripts.core.semver import minor as minor_of
 
 PINS = Path(__file__).with_name("tools.toml")
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:[-+][0-9A-Za-z.+-]+)?")
@@ -141,7 +142,7 @@ def load_pins(path: Path = PINS, minor: str = "") -> Pins:
     raw = tomllib.loads(path.read_text(encoding="utf-8"))
     try:
         entries, others = raw.get("module", {}), raw.get("minor", {})
-        newest = _minor(entries["kubernetes"]["version"]) if others else ""
+        newest = minor_of(entries["kubernetes"]["version"]) if others else ""
         minors = tuple(sorted((*others, newest), key=lambda name: int(name.partition(".")[2]))) if others else ()
         if minor and minor not in minors:
             raise ToolError(
@@ -156,11 +157,6 @@ def load_pins(path: Path = PINS, minor: str = "") -> Pins:
         return Pins(modules, tools, tuple(raw["go"]["accepts"]), raw["go"]["package"], minors)
     except (KeyError, TypeError) as error:
         raise ToolError(f"{path} has an incomplete entry", found=str(error)) from error
-
-
-def _minor(version: str) -> str:
-    """The minor of a version: "1.29" of "v1.29.15"."""
-    return ".".join(version.removeprefix("v").split(".")[:2])
 
 
 def _numbered(text: str, version: str) -> str:

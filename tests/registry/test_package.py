@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from scripts.chart.archive import Package, load_package, pack, read_members, unpack
+from scripts.chart.archive import UNDATED, Package, load_package, pack, read_members, unpack
 from scripts.chart.helm import Helm
 from scripts.chart.source import read_chart
 from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.core.errors import ChangelogError, ChartError, OutputError, ValuesError, VersionError
-from scripts.release.package import UNDATED, package
+from scripts.release.package import package
 from scripts.toolchain.finder import Toolchain
 from tests.registry.conftest import repack, write_chart
 

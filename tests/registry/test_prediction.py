@@ -10,11 +10,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scripts.chart.archive import describe, pack
+from scripts.chart.archive import UNDATED, describe, pack
 from scripts.chart.helm import Helm
 from scripts.core.config import Config
 from scripts.core.errors import ChartError
-from scripts.release.package import UNDATED
 from scripts.release.publish import probe
 from tests.registry.conftest import Served, write_chart
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from scripts.chart.archive import read_members
+from scripts.chart.archive import UNDATED, read_members
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.source import read_chart
 from scripts.checks.baseline import earlier_chart
@@ -31,7 +31,7 @@ from scripts.core.git import find_repository
 from scripts.front.command import Typed
 from scripts.release.bump import demand_clean
 from scripts.release.origin import _REMEDIES, STASH, Difference, not_as_served
-from scripts.release.package import UNDATED, package
+from scripts.release.package import package
 from scripts.release.plan import Options, prepared
 from scripts.release.publish import demand_committed
 from tests.release.conftest import CHANGELOG, Project, write_chart
