@@ -115,7 +115,10 @@ def _fields(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterat
                 meaning = "objects without it are refused"
             else:
                 meaning = f"objects with what was taken before may be refused ({change.what})"
-            yield "major", where, change.old, change.new, meaning
+            if change.path[:1] == ("status",):
+                yield "minor", where, change.old, change.new, "its controller, which comes with it, writes it otherwise"
+            else:
+                yield "major", where, change.old, change.new, meaning
         else:
             meaning = {"properties": "a new field", "default": "objects that do not say it get the new default"}.get(
                 change.what, f"more is taken than before ({change.what})"

@@ -49,7 +49,8 @@ _RULES: tuple[tuple[str, str, Level, str], ...] = (
     ("Service", r"^spec\.(externalTrafficPolicy|internalTrafficPolicy|sessionAffinity|trafficDistribution)",
      "minor", "connections are spread over the pods otherwise"),
     ("Service", r"^spec\.ip", "minor", "addresses of other IP families"),
-    ("ServiceAccount", r"^(imagePullSecrets|secrets|automount)", "minor", "pods of the account get other secrets"),
+    ("ServiceAccount", r"^(imagePullSecrets|secrets)", "minor", "pods of the account get other secrets"),
+    ("ServiceAccount", r"^automount", "minor", "pods that leave it to the account get a token, or none"),
 )  # fmt: skip
 
 _TAKES_IN = ("port", "protocol", "hostname", "allowedRoutes")  # of a listener, what decides which requests it takes
@@ -63,7 +64,9 @@ _CREDENTIAL = re.compile(
 _HEEDED = re.compile(
     r"^(Service|Ingress|Gateway|HTTPRoute|ServiceAccount|PersistentVolumeClaim|Namespace|StorageClass|IngressClass)$"
 )
-_DESCRIPTIVE = re.compile(r"^(app\.kubernetes\.io/(managed-by|part-of)|helm\.sh/|heritage$|release-name$)")
+_DESCRIPTIVE = re.compile(
+    r"^(app\.kubernetes\.io/(managed-by|part-of|version)|helm\.sh/|chart$|heritage$|release-name$)"
+)
 _INJECTING = re.compile(
     r"^istio-injection$|\bistio\.io/|\b(inject|injection|injector)\b|^azure\.workload\.identity/use$"
 )

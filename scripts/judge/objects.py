@@ -412,7 +412,8 @@ def _judge_renamed(old: Document, new: Document, after: Manifests) -> Iterator[R
         meaning = "another API group: deleted and made again, where the cluster has that API"
         yield Reason("major", about, old.api_version, new.api_version, meaning)
     elif rights.governs(old):
-        yield Reason("patch", about, str(old.identity), str(new.identity), "what it grants is told by account")
+        sides = (str(old.identity), str(new.identity))
+        yield Reason("patch", about, *sides, "renamed, or moved; what it grants is told by account")
     elif old.namespace != new.namespace:
         meaning = "deleted here and made again in another namespace" + _consequence(kind)
         yield Reason("major", about, old.namespace or None, new.namespace or None, f"moved: {meaning}")

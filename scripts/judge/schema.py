@@ -21,7 +21,8 @@ _NOTES = frozenset(
     | {"x-kubernetes-map-type", "nullable", "x-kubernetes-int-or-string"}
 )
 _FREE: Mapping[str, tuple[Any, ...]] = {
-    "pattern": ("", ".*", "^.*$"), "unevaluatedProperties": (True, {}), "x-kubernetes-list-type": ("atomic",),
+    "pattern": ("", ".*", "^.*$"), "required": ([],), "unevaluatedProperties": (True, {}),
+    "x-kubernetes-list-type": ("atomic",),
 }  # fmt: skip
 """What refuses nothing, as if it were not there."""
 NEVER: Schema = {"not": {}}

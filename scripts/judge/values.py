@@ -94,7 +94,7 @@ def _keys(old: Side, new: Side) -> Iterator[tuple[Path, Reason]]:
             elif _forgotten(*reads, path) and not _foreign(new, path):
                 meaning = "no template reads it any more: a values file that sets it has no effect"
                 yield path, Reason("major", f"values {key_text(path)}", was, was, meaning)
-        elif was is not _MISSING and now is not _MISSING:
+        elif not any(side is _MISSING or side == {} for side in (was, now)):  # of a map that is empty now, key by key
             yield path, _reshaped(path, was, now, *reads)  # a map here, and something else there
 
 
@@ -148,7 +148,14 @@ def _renames(gone: Mapping[Path, Any], fresh: Mapping[Path, Any]) -> list[tuple[
             [now for now in likely if now[-1].casefold() == was[-1].casefold()],
             [now for now in likely if now[:-1] == was[:-1] and (telling or _akin(was[-1], now[-1]))],
             [now for now in likely if len(flat(value)) > 1],
-            [now for now in fresh if now not in taken and now[:-1] == was[:-1] and _akin(was[-1], now[-1])],
+            [
+                now
+                for now, other in fresh.items()
+                if now not in taken
+                and now[:-1] == was[:-1]
+                and _akin(was[-1], now[-1])
+                and (None in (value, other) or _form(value) == _form(other))
+            ],
         ):
             if len(choice) == 1:
                 pairs.append((was, choice[0]))
@@ -230,6 +237,10 @@ def _default_level(
 
 def _shape(value: Any) -> type:
     return list if isinstance(value, list) else dict if isinstance(value, Mapping) else str
+
+
+def _form(value: Any) -> tuple[type, bool]:
+    return _shape(value), isinstance(value, bool)
 
 
 _SHAPED: tuple[Level, str] = ("major", "has another shape: a values file in the old one is refused or ignored")

@@ -184,19 +184,21 @@ def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
                     judge_objects(cell.old, cell.new, replace(scene, namespace=cell.release or scene.namespace))
                 )
             found = known[pair]
-        if cell.release:  # all that is no matter of the release's name is told already
-            told = Counter(_nameless(reason) for reason, _ in places.values())
-            here_too = Counter(map(_nameless, found))
-            found = [one for one in found if told[_nameless(one)] < here_too[_nameless(one)]]
+        if cell.further:  # all that is no matter of what it alone turns on, or of the release's name, is told already
+            alike = _nameless if cell.release else _wordless
+            told = Counter(alike(reason) for reason, _ in places.values())
+            here_too = Counter(map(alike, found))
+            found = [one for one in found if told[alike(one)] < here_too[alike(one)]]
         for reason in found:
-            about = re.sub(r" \([a-z0-9-]+\)", "", reason.about)  # the release's namespace is told where it is another
+            # The release's namespace is told where it is another, and a place in a list may be another with each set.
+            about = re.sub(rf" \([a-z0-9-]+\)|{_PLACE}", "", reason.about)
             key = json.dumps([*replace(reason, about=about).record().values()], default=str, sort_keys=True)
             places.setdefault(key, (reason, []))[1].append(here)
     for key, (_, where) in [*places.items()]:  # told once where they differ by the cluster's own version
         if len(minors := {minor for _, minor in where}) == 1:
-            alike = re.sub(rf"(?<![\d.]){re.escape(*minors)}(?!\d)", "MINOR", key)
-            if alike != key:
-                places.setdefault(f"MINOR {alike}", (places.pop(key)[0], []))[1].extend(where)
+            one = re.sub(rf"(?<![\d.]){re.escape(*minors)}(?!\d)", "MINOR", key)
+            if one != key:
+                places.setdefault(f"MINOR {one}", (places.pop(key)[0], []))[1].extend(where)
     found = []
     for reason, where in places.values():
         own = [cell for cell in where if cell in usual]
@@ -217,7 +219,15 @@ def _tested(reason: Reason, rendered: Iterable[Reason]) -> Reason:
 def _nameless(reason: Reason) -> str:
     """A reason by all but the names of its object and of what is in it; what it was and is may bear them, too."""
     about = re.sub(r"^(\w+)/\S+( \([a-z0-9-]+\))?|(?<=\[)[^\]]*(?=\])", r"\1", reason.about)
-    return f"{reason.level} {about}: {reason.meaning}"
+    return _wordless(replace(reason, about=about))
+
+
+def _wordless(reason: Reason) -> str:
+    """A reason by all but what was, and what is, and places in lists."""
+    return f"{reason.level} {re.sub(_PLACE, '', reason.about)}: {reason.meaning}"
+
+
+_PLACE = r"(?<=\[)\d+(?=\])"
 
 
 _GROUPS = ("Chart.yaml", "values", "schema")

@@ -10,8 +10,8 @@ from scripts.chart.manifests import Document
 from scripts.judge.definitions import judge_definition
 
 
-def definition(spec: dict[str, Any]) -> Document:
-    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+def definition(spec: dict[str, Any], field: str = "spec") -> Document:
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {field: spec}}}
     version = {"name": "v1", "served": True, "storage": True, "schema": schema}
     return Document(
         {
@@ -42,6 +42,11 @@ def definition(spec: dict[str, Any]) -> Document:
 def test_what_objects_may_say_no_longer(old: dict[str, Any], new: dict[str, Any], meaning: str) -> None:
     found = [reason for reason in judge_definition(definition(old), definition(new)) if reason.level == "major"]
     assert [reason.meaning.partition(" (")[0] for reason in found] == [meaning]
+
+
+def test_the_status_is_a_matter_of_its_controller() -> None:
+    old, new = (definition(one, "status") for one in ({"type": "string"}, {"type": "string", "maxLength": 5}))
+    assert [reason.level for reason in judge_definition(old, new)] == ["minor"]
 
 
 def test_what_every_object_has_may_be_required() -> None:

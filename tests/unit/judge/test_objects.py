@@ -746,3 +746,11 @@ def test_an_object_that_drops_a_part_of_its_name_that_others_bear_is_renamed() -
         for name in ("x-x", "x")
     )
     assert [one.meaning for one in judge([old], [new])] == ["renamed: clients that call the old name reach nothing"]
+
+
+@pytest.mark.parametrize(("kind", "place"), [("Deployment", "{spec: {template: {metadata: %s}}}"), ("Service", None)])
+@pytest.mark.parametrize("key", ["app.kubernetes.io/version", "chart", "helm.sh/chart"])
+def test_nobody_selects_by_a_label_that_each_version_changes(kind: str, place: str | None, key: str) -> None:
+    said = f"{{labels: {{{key}: x-1}}}}"
+    old = make(kind, changes=place % said if place else f"{{metadata: {said}}}")
+    assert highest(one.level for one in judge([old], [make(kind)])) == "minor"

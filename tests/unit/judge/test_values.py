@@ -156,3 +156,25 @@ def test_a_key_that_no_template_has_read_is_not_missed() -> None:
     assert [(one.level, one.meaning) for one in judge_values(*sides)] == [
         ("patch", "is no longer there; no template read it")
     ]
+
+
+@pytest.mark.parametrize("both", [({"secretName": ""}, {"create": False}), ({"rulesFiles": ["a"]}, {"rulesOver": "a"})])
+def test_what_is_of_another_kind_is_not_called_otherwise(both: tuple[dict[str, Any], ...]) -> None:
+    sides = [side("1.2.0", {"config": one}) for one in both]
+    assert not [one for one in judge_values(*sides) if "is called" in one.meaning]
+
+
+def test_a_schema_that_requires_nothing_is_no_check() -> None:
+    schema = {"properties": {"timeouts": {"type": "object", "required": []}}}
+    bare: dict[str, Any] = {"properties": {}}
+    sides = [side("1.2.0", {"timeouts": {}}, one) for one in (bare, schema)]
+    assert {one.level for one in judge_values(*sides)} == {"minor"}
+
+
+def test_a_map_that_is_empty_now_is_told_key_by_key() -> None:
+    template = {"a": "{{ toYaml .Values.probe }}"}
+    sides = [
+        Side({"name": "x", "version": "1.2.0"}, {"values.yaml": {"probe": probe}}, None, template)
+        for probe in ({"tcpSocket": {"port": 1}}, {})
+    ]
+    assert [one.about for one in judge_values(*sides)] == ["values probe.tcpSocket"]

@@ -74,3 +74,20 @@ def test_a_default_that_the_tests_alone_use_is_a_patch() -> None:
     for kind, level in (("Pod", "patch"), ("Deployment", "major")):
         cell = Cell("values.yaml", "1.33", render(kind, "117.0"), render(kind, "147.0"))
         assert make_verdict(sides[0], sides[1], [cell], source="1.0.0").level == level
+
+
+def test_an_argument_in_another_place_of_the_list_is_told_once() -> None:
+    def pods(*args: str) -> Manifests:
+        pod = f"{{containers: [{{name: a, image: x, args: [{', '.join(args)}]}}]}}"
+        return read_manifests(
+            f"apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: x}}\nspec: {{template: {{spec: {pod}}}}}"
+        )
+
+    sides = [Side({"name": "x", "version": version}, {"values.yaml": {}}) for version in ("1.0.0", "2.0.0")]
+    cells = [
+        Cell("values.yaml", "1.33", pods("--a"), pods("--b")),
+        Cell("tls.enabled on", "1.33", pods("--tls", "--a"), pods("--tls", "--b"), further=True),
+        Cell("c.enabled on", "1.33", pods("--c=a"), pods("--c=b"), further=True),  # another word of the same
+    ]
+    (reason,) = make_verdict(sides[0], sides[1], cells, source="1.0.0").reasons
+    assert (reason.about, reason.where) == ("Deployment/x spec.template.spec.containers[a].args[0]", "")
