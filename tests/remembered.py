@@ -35,7 +35,7 @@ _PLACE = "\0{}\0"  # in an answer, where it names the folder that was asked abou
 
 
 class Remembering(Runner):
-    """A runner that asks `helm template`, `lint` and `package` of a chart, and kubeconform for the same texts, once.
+    """A runner that asks helm for what it makes of a chart alone, and kubeconform for the same texts, once.
 
     The answers stay in `folder`, which other processes share. While not `remembers` it asks every time.
     """
@@ -114,7 +114,7 @@ def _question(
 ) -> tuple[str, list[str]] | None:
     """A digest of all that the answer depends on, and the folders in it; None where that cannot be said."""
     name = Path(argv[0]).name
-    if not (name == "helm" and argv[1] in _TASKS) and name != "kubeconform":
+    if name != "kubeconform" and not (name == "helm" and (argv[1] in _TASKS or "--dry-run=client" in argv)):
         return None
     try:
         program = Path(argv[0]).stat()

@@ -258,12 +258,13 @@ class Difference:
 
 def difference(old: Manifests, new: Manifests) -> Difference:
     """The object-level difference; order of objects and keys does not count, and list items match by `name`."""
-    before = {document.identity: document.data for document in old}
-    after = {document.identity: document.data for document in new}
+    before = {document.identity: document for document in old}
+    after = {document.identity: document for document in new}
     changed = tuple(
         ObjectChange(identity, fields)
         for identity in sorted(before.keys() & after.keys())
-        if (fields := tuple(changes(before[identity], after[identity])))
+        if not before[identity].text or before[identity].text != after[identity].text  # most are the same, by far
+        if (fields := tuple(changes(before[identity].data, after[identity].data)))
     )
     return Difference(
         added=tuple(sorted(after.keys() - before.keys())),

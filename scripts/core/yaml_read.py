@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import pickle
 import re
 from typing import Any
 
@@ -102,11 +103,19 @@ def _loaded(text: str | bytes, loader: Any) -> Any:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise yaml.YAMLError(f"not UTF-8 text: byte {error.start + 1} is {text[error.start]:#04x}") from None
+    return pickle.loads(_kept(text, loader))  # noqa: S301 - written below
+
+
+@functools.lru_cache(32)
+def _kept(text: str, loader: Any) -> bytes:
+    """What the text says, for whoever asks again: a chart's values are read by a dozen parts, and slowly."""
+    import yaml
+
     _demand_shallow(text)
     content = yaml.load(text, Loader=loader)  # noqa: S506 - a safe or a basic loader
     if "*" in text and _size(content, {}) > _LARGEST:
         raise yaml.YAMLError("its aliases stand for too much")
-    return content
+    return pickle.dumps(content)
 
 
 def _demand_shallow(text: str) -> None:

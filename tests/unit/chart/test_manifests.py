@@ -157,3 +157,10 @@ def test_a_new_api_version_is_a_change_of_the_same_object() -> None:
 )
 def test_changed_fields_have_paths(old: dict[str, Any], new: dict[str, Any], line: str) -> None:
     assert difference(manifests(deployment(**old)), manifests(deployment(**new))).lines()[1:] == [f"    {line}"]
+
+
+def test_what_is_written_otherwise_and_means_the_same_is_no_difference() -> None:
+    written = "kind: ConfigMap\napiVersion: v1\nmetadata: {name: a}\ndata: {a: b}\n"
+    again = written.replace("{a: b}", '\n  "a": "b"')
+    assert not difference(read_manifests(written), read_manifests(again))
+    assert difference(read_manifests(written), read_manifests(again.replace('"b"', '"c"')))

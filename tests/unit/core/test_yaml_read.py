@@ -103,3 +103,8 @@ def test_plain_scalars_are_what_helm_takes_them_for(work: Workspace, tmp_path: P
         if value != theirs or isinstance(value, bool) != isinstance(theirs, bool)
     }
     assert told == {}
+
+
+def test_what_is_read_is_the_readers_own() -> None:
+    load("a: [1]")["a"].append(2)
+    assert load("a: [1]") == {"a": [1]}
