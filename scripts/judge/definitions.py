@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scripts.chart.contents import INSTALLED_FIRST
 from scripts.chart.manifests import Document, mapping, mappings
 from scripts.judge import schema as schemas
-from scripts.judge.reason import Reason
+from scripts.judge.reason import Level, Reason
 
 GROUP = "apiextensions.k8s.io"
 KIND = "CustomResourceDefinition"
@@ -16,7 +18,7 @@ _ALWAYS = (("apiVersion",), ("kind",), ("metadata",))  # in every object, whethe
 
 def in_crds(document: Document) -> bool:
     """Whether an object stands in a `crds/` folder: helm installs it once, and never changes or deletes it."""
-    return "/crds/" in f"/{document.source}"
+    return INSTALLED_FIRST.match(document.source) is not None
 
 
 def judge_definition(old: Document, new: Document) -> Iterator[Reason]:
@@ -95,32 +97,39 @@ def _version(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
 
 
 def _fields(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any, Any, str]]:
+    """A reason for each field and word; the same change of many fields is told once."""
     sides = [(side.get("schema") or {}).get("openAPIV3Schema") for side in (old, new)]
-    narrower: set[tuple[schemas.Path, str]] = set()
     changes = schemas.compare(sides[0], sides[1], pruned=True)
+    kept = {(change.path, change.what) for change in changes if change.effect == "narrower"}
+    keyed = {change.path for change in changes if change.what == "x-kubernetes-list-type"}
+    groups: dict[str, list[tuple[Any, str, Any, Any, str]]] = {}
     for change in sorted(changes, key=lambda change: change.effect):  # what is narrower first
-        here = (change.path, change.what)
         if change.what == "required" and change.path in _ALWAYS:
             continue
-        if change.effect == "wider" and here in narrower:
+        if change.effect == "wider" and (change.path, change.what) in kept:
             continue
+        if change.what == "x-kubernetes-list-map-keys" and change.path in keyed:
+            continue  # which says it all
+        level, meaning = _meaning(change)
         where = f"{path} {schemas.key_of(change.path) or '(top level)'}"
-        if change.effect == "narrower":
-            narrower.add(here)
-            if change.what == "properties":
-                meaning = "the field is dropped from objects that have it"
-            elif change.what == "additionalProperties":  # the API server takes what is unknown, and forgets it
-                meaning = "fields that are not named any more are dropped from objects that have them"
-            elif change.what == "required":
-                meaning = "objects without it are refused"
-            else:
-                meaning = f"objects with what was taken before may be refused ({change.what})"
-            if change.path[:1] == ("status",):
-                yield "minor", where, change.old, change.new, "its controller, which comes with it, writes it otherwise"
-            else:
-                yield "major", where, change.old, change.new, meaning
-        else:
-            meaning = {"properties": "a new field", "default": "objects that do not say it get the new default"}.get(
-                change.what, f"more is taken than before ({change.what})"
-            )
-            yield "minor", where, change.old, change.new, meaning
+        same = groups.setdefault(json.dumps([meaning, change.old, change.new], default=str), [])
+        same.append((level, where, change.old, change.new, meaning))
+    for same in groups.values():
+        for level, where, was, now, meaning in same if len(same) <= schemas.FEW else same[:1]:
+            others = f" (and of {len(same) - 1} other fields)" if len(same) > schemas.FEW else ""
+            yield level, where, was, now, meaning + others
+
+
+def _meaning(change: schemas.Change) -> tuple[Level, str]:
+    if change.effect == "wider":
+        return "minor", {"properties": "a new field", "default": "objects that do not say it get the new default"}.get(
+            change.what, f"more is taken than before ({change.what})"
+        )
+    if change.path[:1] == ("status",):
+        return "minor", "its controller, which comes with it, writes it otherwise"
+    return "major", {
+        "properties": "the field is dropped from objects that have it",
+        # The API server takes what is unknown, and forgets it.
+        "additionalProperties": "fields that are not named any more are dropped from objects that have them",
+        "required": "objects without it are refused",
+    }.get(change.what, f"objects with what was taken before may be refused ({change.what})")

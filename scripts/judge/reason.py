@@ -98,13 +98,16 @@ def version_level(old: str | None, new: str | None) -> Level:
     return "major" if after < before and level == "minor" else level
 
 
+_DATE = 1000  # a number alone from which on it is a date, or counts builds
+
+
 def numbers(text: str | None) -> tuple[int, int, int] | None:
     """The three numbers that a version begins with (`v1.2`, `15-alpine`, `1.2.3-rc.1`), None for other text."""
     found = re.match(r"^v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(?=$|[-+._a-z])", str(text or ""))
     if found is None:
         return None
     major, minor, patch = (int(part or 0) for part in found.groups())
-    return major, minor, patch
+    return (major, minor, patch) if found[2] or major < _DATE else None
 
 
 def bears(old: Any, new: Any, versions: Iterable[tuple[str, str]]) -> bool:

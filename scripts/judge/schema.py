@@ -45,6 +45,7 @@ _OPAQUE = (
     *("x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
 )
 _MOST = 200  # depth of schemas inside schemas
+FEW = 3  # keys with the very same change that are told one by one
 _PAIRED = 16  # alternatives that two lists of them may make together
 
 

@@ -33,7 +33,6 @@ _NEAR = 4  # actions after a `with` in which that is looked for
 _TIMING = ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold")
 _REMOTE = re.compile(r'"\$ref": "([a-z]+://[^"#]+)')
 _DIGEST = re.compile(r"sha\d+:[0-9a-f]{64,}")
-_FEW = 3  # keys with the very same change that are told one by one
 _NOTHING: tuple[Any, ...] = ("", None, {}, [])
 
 
@@ -377,9 +376,9 @@ def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[P
         key = (what, str(change.old), str(change.new), meaning)
         groups.setdefault(key, []).append((path, change, level, meaning))
     for same in groups.values():
-        listed = same if len(same) <= _FEW else same[:1]
+        listed = same if len(same) <= schemas.FEW else same[:1]
         for path, change, level, meaning in listed:
-            others = f" (and of {len(same) - 1} other keys)" if len(same) > _FEW else ""
+            others = f" (and of {len(same) - 1} other keys)" if len(same) > schemas.FEW else ""
             about = f"schema {schemas.key_of(path) or '(top level)'}"
             was, now = (
                 side if change.what == "properties" or side is None else {change.what: side}

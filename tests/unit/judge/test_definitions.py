@@ -10,7 +10,7 @@ from scripts.chart.manifests import Document
 from scripts.judge.definitions import judge_definition
 
 
-def definition(spec: dict[str, Any], field: str = "spec") -> Document:
+def definition(spec: dict[str, Any], field: str = "spec", source: str = "x/crds/xs.yaml") -> Document:
     schema = {"openAPIV3Schema": {"type": "object", "properties": {field: spec}}}
     version = {"name": "v1", "served": True, "storage": True, "schema": schema}
     return Document(
@@ -19,7 +19,8 @@ def definition(spec: dict[str, Any], field: str = "spec") -> Document:
             "kind": "CustomResourceDefinition",
             "metadata": {"name": "xs.x.io"},
             "spec": {"group": "x.io", "names": {"kind": "X", "plural": "xs"}, "versions": [version]},
-        }
+        },
+        source,
     )
 
 
@@ -37,11 +38,21 @@ def definition(spec: dict[str, Any], field: str = "spec") -> Document:
             {"type": "array", "x-kubernetes-list-type": "set"},
             "objects with what was taken before may be refused",
         ),
+        (
+            {"type": "array"},
+            {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["a"]},
+            "objects with what was taken before may be refused",
+        ),
+        (
+            {"type": "object", "properties": {name: {"type": "string"} for name in "abcd"}},
+            {"type": "object", "properties": {name: {"type": "string", "maxLength": 5} for name in "abcd"}},
+            "objects with what was taken before may be refused",
+        ),
     ],
 )
 def test_what_objects_may_say_no_longer(old: dict[str, Any], new: dict[str, Any], meaning: str) -> None:
     found = [reason for reason in judge_definition(definition(old), definition(new)) if reason.level == "major"]
-    assert [reason.meaning.partition(" (")[0] for reason in found] == [meaning]
+    assert [reason.meaning.partition(" (")[0].partition(";")[0] for reason in found] == [meaning]
 
 
 def test_the_status_is_a_matter_of_its_controller() -> None:
@@ -65,4 +76,14 @@ def test_what_the_api_server_writes_into_a_definition_is_no_change() -> None:
 
 def test_another_default_of_a_field() -> None:
     (reason,) = judge_definition(definition({"type": "string"}), definition({"type": "string", "default": "a"}))
-    assert (reason.level, reason.meaning) == ("minor", "objects that do not say it get the new default")
+    told = "objects that do not say it get the new default"
+    assert (reason.level, reason.meaning.partition(";")[0]) == ("minor", told)
+
+
+@pytest.mark.parametrize(
+    ("source", "left"),
+    [("x/crds/xs.yaml", True), ("x/charts/y/crds/a/xs.yaml", True), ("x/templates/crds/xs.yaml", False)],
+)
+def test_helm_leaves_what_stands_in_the_chart_s_own_crds(source: str, left: bool) -> None:
+    sides = [definition(one, source=source) for one in ({"type": "string"}, {"type": "string", "maxLength": 5})]
+    assert ["kubectl apply" in reason.meaning for reason in judge_definition(*sides)] == [left]

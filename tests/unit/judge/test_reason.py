@@ -66,6 +66,7 @@ def test_what_is_raised() -> None:
         ("1.2.1", "1.2.0", "patch"),
         ("1.2.0", "1.2.0-alpine", "patch"),
         ("latest", "stable", "minor"),
+        ("2601", "2602", "minor"),  # a date, or the number of a build
         (None, "1.0.0", "minor"),
     ],
 )
