@@ -22,6 +22,8 @@ _SMALL = r"(?:<small>)?"  # around patch versions, by conventional-changelog
 _SECTION = re.compile(rf"^##[ \t]+{_SMALL}(?P<open>\[?)(?P<name>[^\]\s<]+)\]?(?P<rest>.*)$")
 # Versions as generators write them: semantic-release and standard-version at any depth, auto with a day by name.
 _VERSION = re.compile(rf"^#{{1,3}}[ \t]+{_SMALL}(?P<open>\[?)(?P<name>v?\d+\.\d+\.\d+[^\]\s<]*)\]?(?P<rest>.*)$")
+# As git-chglog calls the sections, by tags; those of several charts in one file are not for one of them.
+_TAGGED = re.compile(r"^##[ \t]+\[?(?P<of>[A-Za-z][\w-]*-)v?\d+\.\d+\.\d+")
 _GROUP = re.compile(r"^####?[ \t]+(?P<name>.*?)[ \t#]*$")
 _BOLD = re.compile(r"^\*\*(?P<name>[^*]+?):?\*\*:?[ \t]*$")  # github_changelog_generator's headings
 _ITEM = re.compile(r"^(?P<indent>[ \t]*)(?:[-*+]|\d{1,9}[.)])[ \t]+(?P<text>.*)$")
@@ -130,11 +132,13 @@ def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:
     """
     demand_settled(source, text, ChangelogError)
     sections: list[Section] = []
+    tagged = {found["of"] for _, line in _lines(text) if (found := _TAGGED.match(line))}
+    of = tagged.pop() if len(tagged) == 1 else ""
     group, inside = "", False  # the word of the last ### heading; whether we are under a section of ours
     for number, line in _lines(text):
         if _begins_section(line):
             found = _VERSION.match(line) or _SECTION.match(line)
-            section = _section(found, number, source) if found else None
+            section = _section(found, number, source, of) if found else None
             if inside := section is not None:
                 _refuse_repeated(sections, section, source)
                 sections.append(section)
@@ -176,7 +180,7 @@ def releasable(changelog: Changelog, version: str = "") -> Section:
             f"{changelog.source} has no Unreleased section",
             expected="a heading '## [Unreleased]' above the versions",
             found=changelog.alike,
-            run="write that heading, and below it what changed",
+            run='write that heading, and below it what changed; where a tool does: changelog = "none" in [tool.gati]',
         )
     told = {
         (entry.kind, entry.text): entry
@@ -301,11 +305,11 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def _section(heading: re.Match[str], line: int, source: str) -> Section | None:
+def _section(heading: re.Match[str], line: int, source: str, of: str) -> Section | None:
     name = heading["name"].strip("*_`:")
     if name.casefold() == "unreleased":
         return Section(None, None, line)
-    version = name.removeprefix("v")
+    version = name.removeprefix(of).removeprefix("v")
     if not is_semver(version):
         return None
     date = None

@@ -19,6 +19,7 @@ from scripts.chart.source import Chart, read_chart, read_yaml
 from scripts.core import yaml_read
 from scripts.core.committed import placed
 from scripts.core.errors import ChartError, CommandFailed, CommandTimeout
+from scripts.core.git import why_absent
 from scripts.core.paths import line_of, shown
 from scripts.core.waiting import locked
 
@@ -28,6 +29,7 @@ _PATIENCE = 600.0  # seconds to wait for another run that fetches the same
 _OUTDATED_LOCK = re.compile(r"can't get a valid version|out of sync")
 # What it says of a repository that cannot be one: no folder, or an address of another kind.
 _NO_REPOSITORY = re.compile(r"directory .* not found|could not find protocol handler")
+_LOG = re.compile(r"^level=(?:INFO|WARN) .*\n", re.MULTILINE)  # what it says of links, for one
 _ARCHIVE = "{}-[v0-9]*.tgz"  # what helm calls the archive of a dependency
 _REWRITTEN = ("/Chart.yaml", "/Chart.lock")  # by helm, as it packs
 
@@ -92,12 +94,15 @@ def is_local(chart: Chart, folder: Path) -> bool:
 
 
 def local_dependencies(chart: Chart) -> tuple[Path, ...]:
-    """The folders that `file://` dependencies lie in."""
-    return tuple(
-        (chart.path / one.repository.removeprefix("file://")).resolve()
-        for one in dependencies(chart)
-        if one.repository.startswith("file://")
-    )
+    """The folders that `file://` dependencies lie in, as far as they are there."""
+    return tuple(folder for _, folder in _by_path(chart) if (folder / "Chart.yaml").is_file())
+
+
+def _by_path(chart: Chart) -> Iterator[tuple[Dependency, Path]]:
+    """The `file://` dependencies, each with the folder that it names."""
+    for one in dependencies(chart):
+        if one.repository.startswith("file://"):
+            yield one, (chart.path / one.repository.removeprefix("file://")).resolve()
 
 
 def objections(chart: Chart) -> Iterator[Objection]:
@@ -153,7 +158,7 @@ def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -
     are there. Raises ChartError with helm's words.
     """
     for folder in local_dependencies(chart):
-        if (folder / "Chart.yaml").is_file() and folder != chart.path.resolve():
+        if folder != chart.path.resolve():
             provide_dependencies(read_chart(folder), helm, say)
     what = f"the dependencies of {shown(chart.path)}"
     with locked(chart.path / "Chart.yaml", what=what, deadline=_PATIENCE, say=say, error=ChartError):
@@ -190,9 +195,8 @@ def outdated(chart: Chart) -> tuple[str, ...]:
 
 def _stale(chart: Chart) -> Iterator[str]:
     """The archives in charts/ of dependencies whose folder holds something else by now."""
-    for one in dependencies(chart):
-        folder = (chart.path / one.repository.removeprefix("file://")).resolve()
-        if not one.repository.startswith("file://") or not (folder / "Chart.yaml").is_file():
+    for one, folder in _by_path(chart):
+        if not (folder / "Chart.yaml").is_file():
             continue
         for archive in sorted((chart.path / "charts").glob(_ARCHIVE.format(one.name))):
             before, now = (
@@ -213,10 +217,14 @@ def _build(chart: Chart, helm: Helm) -> None:
         if not locks:  # what lies in folders is held by the commit; helm's lock bears the time, and would be a change
             lock.unlink(missing_ok=True)
     except (CommandFailed, CommandTimeout) as error:
-        said = error.stderr.strip().removeprefix("Error: ")
+        said = _LOG.sub("", error.stderr).strip().removeprefix("Error: ")
         file = declared_in(chart)
         run = "see that the repositories can be reached, then run the same command again, which fetches them"
-        if _NO_REPOSITORY.search(said):
+        lacking = {folder for _, folder in _by_path(chart)}.difference(local_dependencies(chart))
+        absent = (why_absent(folder / "Chart.yaml", helm.runner) for folder in sorted(lacking))
+        if ways := [way for _, way in filter(None, absent) if way]:
+            run = ways[0]
+        elif _NO_REPOSITORY.search(said):
             run = "correct the repository there"
         elif _OUTDATED_LOCK.search(said):
             run = f"helm dependency update {shown(chart.path)}, which brings {locked_in(chart).name} up to date"

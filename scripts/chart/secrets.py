@@ -36,9 +36,12 @@ _HARMLESS = ("*.example", "*.sample", "*.template", "*.dist", "*.pub", "*.tpl")
 _CONTENT = (
     (re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|#)*[A-Za-z0-9+/=]{40}"), "a private key"),
     (re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+(?:Proc-Type|Comment|Version):"), "a private key"),
-    # The same in base64, as Secrets have it: what follows "-----BEGIN ".
+    # The same in base64, as Secrets have it: what follows "-----BEGIN ", and is longer than two lines without a key.
     (
-        re.compile(rb"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJVkFUR|BFQyBQUklWQVRF|BPUEVOU1NIIFBSSVZBVE|BFTkNSWVBURUQg)"),
+        re.compile(
+            rb"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJVkFUR|BFQyBQUklWQVRF|BPUEVOU1NIIFBSSVZBVE|BFTkNSWVBURUQg)"
+            rb"(?:\s*[A-Za-z0-9+/]){100}"
+        ),
         "a private key",
     ),
     (re.compile(rb"PuTTY-User-Key-File-\d"), "a private key"),
@@ -61,7 +64,11 @@ _CONTENT = (
     (re.compile(rb"\b(?:dckr_pat_[A-Za-z0-9_-]{20}|pypi-AgEI[A-Za-z0-9_-]{50}|sk_live_[A-Za-z0-9]{20})"), "a token"),
     (re.compile(rb"(?i)\baws_secret_access_key\s*[:=]\s*[\"']?[A-Za-z0-9/+]{40}\b"), "an access key"),
     (re.compile(rb"\bA[KS]IA[0-9A-Z]{16}\b(?!EXAMPLE)"), "an access key"),
-    (re.compile(rb"https?://[^\s/:@]+:[^\s/:@{}<>$*]{6,}@[\w.-]+"), "an address with a password"),
+    # Words that stand for a password, as YOUR_TOKEN does, are none.
+    (
+        re.compile(rb"https?://[^\s/:@]+:(?!(?:[A-Z_]+|password|secret)@)[^\s/:@{}<>$*]{6,}@[\w.-]+"),
+        "an address with a password",
+    ),
 )
 # As YAML or JSON.
 _KUBECONFIG = tuple(

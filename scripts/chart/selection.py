@@ -73,7 +73,7 @@ def _needed(chart: Chart) -> set[Path]:
     ahead = [chart]
     while ahead:
         for path in local_dependencies(ahead.pop()):
-            if path not in found and (path / "Chart.yaml").is_file():
+            if path not in found:
                 found.add(path)
                 ahead.append(read_chart(path))
     return found

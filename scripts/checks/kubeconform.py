@@ -21,6 +21,7 @@ from scripts.core.paths import key_text
 from scripts.core.semver import minor
 
 _OBJECTION = re.compile(rf"{POINTER}(.*?)(?=\s+- at '|$)")
+_UNSET = re.compile(r"status\.\S+: is required")  # the API server fills it in itself, and drops what stands there
 _TWICE = re.compile(r'line (\d+): key "(.+)" already set in map')
 _ENVIRONMENT = {**BRIEF_GO, "GOMAXPROCS": "1"}  # as many of it run as there are processors
 
@@ -186,8 +187,8 @@ def read_objections(message: str) -> tuple[str, ...]:
     found = _OBJECTION.findall(" ".join(message.split()))
     told = [each for line in found for each in read_objection(*line, unknown="no such field")]
     # A null is as good as nothing, and nobody means one.
-    said = [(key_text(path) or "(top level)", words.replace("want null or ", "want ")) for path, words in told]
-    return tuple(f"{path}: {words}" for path, words in said) or (message,)
+    said = [f"{key_text(path) or '(top level)'}: {words.replace('want null or ', 'want ')}" for path, words in told]
+    return tuple(line for line in said or (message,) if not _UNSET.match(line))
 
 
 def _problem(document: Document, message: str, *, unchecked: bool = False, accepted: str = "") -> Problem:

@@ -25,15 +25,19 @@ _TLS_PORTS = (443, 8443)
 _GRPC_PORTS = (50051,)
 # What is there for those who watch and run the application, and not for its clients: of Services, of ports.
 _ASIDE = re.compile(r"metrics|exporter|webhook|admission|\b(?:admin|internal|management)\b")
-_FOR_OTHERS = re.compile(r"metric|monitor|admin|internal|management|health|probe|debug|pprof|webhook")
+_FOR_OTHERS = re.compile(r"metric|monitor|admin|internal|management|mgn?m?t|telemetry|health|probe|debug|pprof|webhook")
 
 
 @dataclass(frozen=True)
 class Calls:
-    """Whom a Service is for, by what names it: the API server calls those `inside`, clients come to those `outside`."""
+    """Whom a Service is for, by what names it: the API server calls those `inside`, clients come to those `outside`.
+
+    These are with the port, by name or number; at `root` are those of them that clients come to without a path.
+    """
 
     inside: frozenset[str] = frozenset()
-    outside: frozenset[str] = frozenset()
+    outside: frozenset[tuple[str, Any]] = frozenset()
+    root: frozenset[tuple[str, Any]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -89,17 +93,19 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
     """What the rendered `documents` say, with what `subject` tells laid over. Raises ConfigError for what is not there.
 
     Asked is a Service with a port that its pods' readiness probe asks, HTTP before gRPC before TCP; else one with a
-    port that leads to an open port of pods. What an Ingress or a route leads to goes before the rest, what is for
-    clients before what is for those who watch, and a Service with an address before one without. The load is told why
-    where there is none.
+    port that leads to an open port of pods, which may be any number where a container names none. What an Ingress or a
+    route leads to goes before the rest, from `/` first of all, what is for clients before what is for those who watch,
+    and a Service with an address before one without. The load is told why where there is none.
     """
     every = list(documents)
     own = [document for document in every if not document.hook]
     workloads = {f"{document.kind}/{document.name}": document.data for document in own if document.kind in WORKLOADS}
     services = [document.data for document in own if document.kind == "Service"]
+    ways = [way for document in own if document.kind in ROUTES for way in routed(document.data["spec"])]
     calls = Calls(
         frozenset(name for document in every for name in _called(document.data)),
-        frozenset(name for document in own if document.kind in ROUTES for name, _ in routed(document.data["spec"])),
+        frozenset((name, key) for name, port, _ in ways for key in port.values()),
+        frozenset((name, key) for name, port, path in ways for key in port.values() if not path.strip("/(.*)?")),
     )
     question, lack = _question(services, workloads, subject, calls)
     if question:
@@ -227,7 +233,9 @@ def _choices(
         order = ("http", "https", "grpc", "tcp").index(protocol)
         name, headless = question.service, spec.get("clusterIP") == "None"
         aside = name in calls.inside or _ASIDE.search(name) or _FOR_OTHERS.search(question.port)
-        yield (bool(aside), name not in calls.outside, headless, not probe, order, len(name), number), question
+        ends = {(name, port["port"]), (name, question.port)}
+        entered = (ends.isdisjoint(calls.outside), ends.isdisjoint(calls.root))
+        yield (bool(aside), *entered, headless, not probe, order, len(name), number), question
 
 
 def _called(data: Mapping[str, Any]) -> Iterator[str]:
@@ -239,22 +247,24 @@ def _called(data: Mapping[str, Any]) -> Iterator[str]:
     return (end["name"] for end in ends if end)
 
 
-def routed(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The Services that an Ingress, or a route of the Gateway API, leads to, each with its port by name or number."""
-    for end in ends_of_ingress(spec):
+def routed(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+    """Where an Ingress, or a route of the Gateway API, leads: a Service, its port by name or number, and the path."""
+    for path, end in ends_of_ingress(spec):
         if "service" in end:
-            yield end["service"]["name"], end["service"].get("port") or {}
+            yield end["service"]["name"], end["service"].get("port") or {}, path
     for rule in spec.get("rules") or ():
+        matches: Sequence[Mapping[str, Any]] = rule.get("matches") or ({},)
+        path = min(str((match.get("path") or {}).get("value") or "/") for match in matches)
         for ref in rule.get("backendRefs") or ():
             if not (ref.get("namespace") or ref.get("group")) and ref.get("kind", "Service") == "Service":
-                yield ref["name"], {"number": ref.get("port")}
+                yield ref["name"], {"number": ref.get("port")}, path
 
 
-def ends_of_ingress(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def ends_of_ingress(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Where the paths of an Ingress lead, and what else comes to it; {} where there is no default."""
     for rule in spec.get("rules") or ():
-        yield from (path["backend"] for path in (rule.get("http") or {}).get("paths") or ())
-    yield spec.get("defaultBackend") or {}
+        yield from ((path.get("path") or "/", path["backend"]) for path in (rule.get("http") or {}).get("paths") or ())
+    yield "/", spec.get("defaultBackend") or {}
 
 
 def _protocol(port: Mapping[str, Any], probe: Mapping[str, Any]) -> str:
@@ -288,7 +298,7 @@ def _opened(pods: Iterable[Mapping[str, Any]], target: Any) -> bool:
     return any(
         target in (port.get("name"), port.get("containerPort"))
         for container in _containers(pods)
-        for port in container.get("ports") or ()
+        for port in container.get("ports") or ({"containerPort": target if isinstance(target, int) else None},)
     )
 
 

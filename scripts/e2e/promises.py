@@ -211,9 +211,9 @@ def _routed(what: str, spec: Mapping[str, Any], documents: Iterable[Document]) -
         for document in documents
         if document.kind == "Service"
     }
-    if what.startswith("Ingress ") and not any(ends_of_ingress(spec)):
+    if what.startswith("Ingress ") and not any(end for _, end in ends_of_ingress(spec)):
         yield f"{what} leads to no Service"
-    for name, port in routed(spec):
+    for name, port, _ in routed(spec):
         known = [(entry.get("name"), entry["port"]) for entry in services.get(name, ())]
         if not any(port.get("name", "") == own or port.get("number") == number for own, number in known):
             yield f"{what} leads to port {port} of Service {name}, which has {known or 'no ports or is not there'}"

@@ -185,14 +185,14 @@ def foreseen(work: Workspace, options: Options) -> list[str]:
                 chart.path,
                 release=subject.release,
                 namespace="gati-e2e",
-                values=[*([first] if first else []), overlay],
+                values=[*([first] if first else []), *([overlay] if given else [])],
                 kube_version=newest,
                 api_versions=sorted(schemas_of(work).builtin(minor(newest))),
             )
         documents = read_manifests(text, "gati-e2e")
         return replace(discover(documents, subject), home=home_of(documents)).lines()
     except ReleaseError as error:
-        return [f"what is found in its objects cannot be said: {error.message}"]
+        return [f"what is found in its objects cannot be said: {error.message}", *(error.found or "").splitlines()]
 
 
 def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> Report:

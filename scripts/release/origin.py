@@ -272,7 +272,7 @@ def not_as_served(config: Config, helm: Helm, *, fresh: bool = False) -> Mapping
         except ChartError as error:
             wrong.update(dict.fromkeys(there, f"{_UNASKED}: {error.found}"))
     for folder in local_dependencies(chart):
-        if folder.is_relative_to(repository.root) and (folder / "Chart.yaml").is_file():
+        if folder.is_relative_to(repository.root):
             wrong.update(not_as_served(replace(config, chart=folder), helm))
     return wrong
 

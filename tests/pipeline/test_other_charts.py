@@ -235,6 +235,9 @@ def test_a_dry_run_of_the_smoke_test_says_what_it_finds(cli: Cli, tmp_path: Path
     refusing = write_chart(tmp_path / "strict", "strict", map='{{ fail "say a colour" }}')
     told = cli("e2e", "--chart", refusing, "--dry-run").fine()
     assert re.search(r"what is found in its objects cannot be said: .*templates/map\.yaml:1: say a colour", told)
+    (refusing / "values.schema.json").write_text('{"required": ["size", "shape"]}')
+    told = cli("e2e", "--chart", refusing, "--dry-run").fine()
+    assert re.search(r"cannot be said: .*: 2 things are wrong\nshape: is required\nsize: is required", told)
 
 
 def test_a_dry_run_refuses_what_the_smoke_test_does(cli: Cli, tmp_path: Path) -> None:

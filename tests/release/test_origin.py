@@ -340,6 +340,29 @@ def test_dependencies_that_are_fetched_are_packed_as_the_commit_holds_their_fold
     assert "keep" in str(told.value.run)
 
 
+def test_a_dependency_in_charts_does_without_its_folder_or_is_told_how_to_get_it(project: Project) -> None:
+    (kept := project.root / "chart/charts/needed").mkdir(parents=True)
+    (kept / "Chart.yaml").write_text("apiVersion: v2\nname: needed\nversion: 1.0.0\n")
+    chart_yaml = project.root / "chart/Chart.yaml"
+    wanted = "dependencies: [{name: needed, version: 1.0.0, repository: 'file://../sub/needed'}]\n"
+    chart_yaml.write_text(chart_yaml.read_text() + wanted)
+    project.commit("Keep what is needed")
+    assert project.release(part="minor").dirty == ()
+
+    project.git("submodule", "--quiet", "add", str(project.root), "sub")
+    project.commit("Have it in a submodule")
+    project.git("submodule", "--quiet", "deinit", "sub")
+    shutil.rmtree(kept)
+    with pytest.raises(ChartError, match="submodule update --init sub"):
+        provide_dependencies(read_chart(chart_yaml.parent), project.work.helm, print)
+    (kept := project.root / "sub/needed").mkdir(parents=True)
+    (kept / "Chart.yaml").write_text("apiVersion: v2\nname: needed\nversion: 1.0.0\n")
+    chart_yaml.write_text(chart_yaml.read_text().replace("}]", "}, {name: none, version: 1.0.0, repository: 'a://b'}]"))
+    (chart_yaml.parent / "linked").symlink_to("Chart.yaml")  # which helm says before all else
+    with pytest.raises(ChartError, match=r"found:    could not find(?s:.*)correct the repository there"):
+        provide_dependencies(read_chart(chart_yaml.parent), project.work.helm, print)
+
+
 @pytest.fixture
 def needy(project: Project, tmp_path: Path) -> Iterator[tuple[Project, Path]]:
     """The project with a dependency that is fetched from a repository, whose folder is served while the test runs."""
@@ -620,6 +643,7 @@ def test_a_chart_at_the_root(loose: Project) -> None:
     assert project.release(part="minor").dirty == ()
 
 
+NO_KEY = b64encode(b"-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n").decode()
 PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{'A' * 64}\n-----END RSA PRIVATE KEY-----\n"
 
 
@@ -670,8 +694,14 @@ def test_what_looks_like_a_secret_is_refused_by_name(project: Project, name: str
         ("NOTES.md", "Paste it:\n\n-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n"),
         ("files/ca.pem", f"-----BEGIN CERTIFICATE-----\n{'A' * 64}\n-----END CERTIFICATE-----\n"),
         ("templates/_login.tpl", "kind: Config\nclusters: []\nusers:\n- user:\n    token: {{ .Values.token }}\n"),
-        ("templates/ca.yaml", f"caBundle: {b64encode(b'-----BEGIN CERTIFICATE-----').decode()}\n"),
-        ("templates/_url.tpl", "https://{{ .Values.user }}:{{ .Values.password }}@example.org\n"),
+        (
+            "templates/ca.yaml",
+            f"ca: {b64encode(b'-----BEGIN CERTIFICATE-----').decode()}\nkey: {NO_KEY}\nb: {'c' * 99}\n",
+        ),
+        (
+            "templates/_url.tpl",
+            "https://{{ .Values.user }}:{{ .Values.password }}@example.org {{/* https://me:YOUR_TOKEN@a.example */}}\n",
+        ),
     ],
 )
 def test_what_only_speaks_of_secrets_is_packed(project: Project, name: str, content: str) -> None:

@@ -337,6 +337,7 @@ def test_a_candidate_has_its_own_entries_alone() -> None:
         ("## [0.8.0] - 2019-01-01\n\n### 🚀 Features\n\n- a", "0.8.0", "2019-01-01", "added"),
         ("## <small>0.7.1 (2018-08-18)</small>\n\n* a", "0.7.1", "2018-08-18", ""),
         ("## <small>0.7.0</small>\n\n* a", "0.7.0", None, ""),
+        ("## [a-b-0.6.0](https://x)\n\n> 2017-01-01\n\n### Features\n\n* a", "0.6.0", None, "added"),
     ],
     ids=[
         "release-please",
@@ -348,6 +349,7 @@ def test_a_candidate_has_its_own_entries_alone() -> None:
         "git-cliff",
         "conventional-changelog",
         "without a day",
+        "git-chglog",
     ],
 )
 def test_what_generators_write_is_read(text: str, version: str, date: str | None, entry: str) -> None:

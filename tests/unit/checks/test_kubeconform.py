@@ -212,6 +212,7 @@ def test_objections_are_fields() -> None:
         'metadata.labels["a.b/c"]: got number, want string',
     )
     assert read_objections("something else") == ("something else",)
+    assert read_objections("- at '/status': missing properties 'replicas'") == ()
 
 
 class TestStore:

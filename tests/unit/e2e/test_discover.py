@@ -80,6 +80,11 @@ def test_what_is_asked_is_what_the_readiness_probe_asks_else_by_the_port(probe: 
     assert seen.lacks == ()
 
 
+def test_a_container_that_names_no_ports_may_answer_at_any_number() -> None:
+    assert str(found(workload(port=""), service("{port: 80, targetPort: 9}")).question) == "http / of Service app"
+    assert found(workload(port=""), service("{port: 80, targetPort: web}")).question is None
+
+
 def test_a_probed_port_goes_before_others_http_before_the_rest_and_headless_last() -> None:
     probed = workload(port="{name: web, containerPort: 8080}, {containerPort: 9090}", probe="{httpGet: {port: web}}")
     metrics, web = "{name: metrics, port: 9090, targetPort: 9090}", "{name: web, port: 80, targetPort: web}"
@@ -131,10 +136,22 @@ CLIENT, PEER = "{name: client, port: 9092, targetPort: web}", "{name: http, port
             [ENTERED, service(PEER, name="app"), service(PEER, name="app-public")],
             "http / of Service app-public, port http",
         ),
+        (
+            [
+                ENTERED.replace("path: /", "path: /api").replace("app-public", "app"),
+                *(ENTERED, service(PEER), service(PEER, name="app-public")),
+            ],
+            "http / of Service app-public, port http",
+        ),
+        (
+            [ENTERED.replace("http}", "client}"), service(PEER, CLIENT, name="app-public")],
+            "tcp of Service app-public, port client",
+        ),
+        ([service(PEER.replace("http", "telemetry"), CLIENT)], "tcp of Service app, port client"),
     ],
     ids=[
         *("has an address", "for clients", "for clients without an address", "the shorter name", "not for admins"),
-        *("not for the API server", "behind an Ingress"),
+        *("not for the API server", "behind an Ingress", "at its root", "by its port", "not for those who watch"),
     ],
 )
 def test_what_clients_ask_goes_before_what_peers_and_those_who_watch_ask(services: list[str], asked: str) -> None:
