@@ -49,7 +49,7 @@ _CONTENT = (
     (re.compile(rb"\bAGE-SECRET-KEY-1[0-9A-Z]{50}"), "a private key"),
     (re.compile(rb"(?m)^\s*(?:client-key-data|client-certificate-data):\s*[A-Za-z0-9+/=]{40}"), "a kubeconfig"),
     (
-        re.compile(rb'"auths"\s*:\s*\{[^{}]*\{[^{}]*"(?:auth|password|identitytoken)"\s*:\s*"[^"{]'),
+        re.compile(rb'"auths"\s*:\s*\{[^{}]*\{[^{}]*"(?:auth|password|identitytoken)"\s*:\s*"[^"{%]'),
         "a login for a registry",
     ),
     (

@@ -693,7 +693,10 @@ def test_what_looks_like_a_secret_is_refused_by_name(project: Project, name: str
         ("secrets.yaml", "a: ENC[x]\nsops:\n  mac: x\n"),
         ("NOTES.md", "Paste it:\n\n-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n"),
         ("files/ca.pem", f"-----BEGIN CERTIFICATE-----\n{'A' * 64}\n-----END CERTIFICATE-----\n"),
-        ("templates/_login.tpl", "kind: Config\nclusters: []\nusers:\n- user:\n    token: {{ .Values.token }}\n"),
+        (
+            "templates/_login.tpl",
+            "kind: Config\nusers:\nclusters: []\n# {'auths':{%s:{'auth':'%s'}}}\n".replace("'", '"'),
+        ),
         (
             "templates/ca.yaml",
             f"ca: {b64encode(b'-----BEGIN CERTIFICATE-----').decode()}\nkey: {NO_KEY}\nb: {'c' * 99}\n",
