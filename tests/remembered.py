@@ -165,13 +165,11 @@ def _content(path: Path) -> str | None:
     if path.is_file():
         return _digest(path)
     found = hashlib.sha256()
-    for folder, _, names in sorted(os.walk(path)):
-        if Path(folder).is_symlink():
+    for folder, folders, names in sorted(os.walk(path)):
+        if any(Path(folder, name).is_symlink() for name in (*folders, *names)):
             return None
         for name in sorted(names):
             file = Path(folder, name)
-            if file.is_symlink():
-                return None
             found.update(f"{file.relative_to(path)}\0{_digest(file)}\0".encode("utf-8", "surrogateescape"))
     return found.hexdigest()
 
