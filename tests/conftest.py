@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # As at a terminal, whether these tests run there, in the background or by nohup.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# Where this is there jsonschema reads a grammar with it for a second, in each process. Users do not have it.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 os.environ["PYTHONDONTWRITEBYTECODE"] = ""  # tests start invoke so often that to compile it each time takes minutes
 
 # The usual profile draws the same values in every run; HYPOTHESIS_PROFILE=thorough draws many new ones.
