@@ -86,6 +86,14 @@ class Document:
         return mapping(self._metadata.get("annotations"))
 
     @property
+    def labels(self) -> Mapping[str, Any]:
+        return mapping(self._metadata.get("labels"))
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        return mapping(self.data.get("spec"))
+
+    @property
     def _metadata(self) -> Mapping[str, Any]:
         return mapping(self.data.get("metadata"))
 

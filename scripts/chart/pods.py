@@ -72,6 +72,11 @@ def referred(node: Any, how: str = "") -> Iterator[Reference]:
                 yield Reference(kind, str(name), how, keys, value.get("optional") is True)
 
 
+def matches(selector: Any, labels: Mapping[str, Any]) -> bool:
+    """Whether `labels` have all that a plain selector names; an empty one matches nothing."""
+    return isinstance(selector, Mapping) and bool(selector) and selector.items() <= labels.items()
+
+
 def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, Any]) -> bool:
     """Whether a label selector selects what has `labels`; one that is empty selects all."""
     wanted = (selector or {}).get("matchLabels") or {}

@@ -214,7 +214,7 @@ class Schemas:
 
     def _own(self, kinds: set[Kind], definitions: Sequence[Document]) -> tuple[Store | None, set[Kind]]:
         groups = {kind.group for kind in kinds}
-        texts = sorted({one.text for one in definitions if (one.data.get("spec") or {}).get("group") in groups})
+        texts = sorted({one.text for one in definitions if one.spec.get("group") in groups})
         return self._defined(kinds, _digest(*texts), tuple(d.data for d in definitions if d.text in set(texts)))
 
     def _defined(

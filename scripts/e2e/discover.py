@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.chart.manifests import Document
+from scripts.chart.pods import matches
 from scripts.core.errors import ConfigError
 from scripts.e2e.subject import Question, Subject
 
@@ -99,18 +100,18 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
     """
     every = list(documents)
     own = [document for document in every if not document.hook]
-    workloads = {f"{document.kind}/{document.name}": document.data for document in own if document.kind in WORKLOADS}
-    services = [document.data for document in own if document.kind == "Service"]
-    ways = [way for document in own if document.kind in ROUTES for way in routed(document.data["spec"])]
+    workloads = {f"{document.kind}/{document.name}": document for document in own if document.kind in WORKLOADS}
+    services = [document for document in own if document.kind == "Service"]
+    ways = [way for document in own if document.kind in ROUTES for way in routed(document.spec)]
     calls = Calls(
-        frozenset(name for document in every for name in _called(document.data)),
+        frozenset(name for document in every for name in _called(document)),
         frozenset((name, key) for name, port, _ in ways for key in port.values()),
         frozenset((name, key) for name, port, path in ways for key in port.values() if not path.strip("/(.*)?")),
     )
     question, lack = _question(services, workloads, subject, calls)
     if question:
         _demand_spoken(question, subject)
-    chosen = next((one for one in services if question and one["metadata"]["name"] == question.service), {})
+    chosen = next((one for one in services if question and one.name == question.service), None)
     if absent := [name for name in subject.backs if name not in workloads]:
         raise ConfigError(
             f"[tool.gati.e2e] backs names {absent[0]}, which the chart does not render",
@@ -119,13 +120,13 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
     return Found(
         question=question,
         workloads=tuple(workloads),
-        behind=tuple(name for name, data in workloads.items() if _leads(chosen, data)),
+        behind=tuple(name for name, one in workloads.items() if chosen and _leads(chosen, one)),
         claims=tuple(_claims(own)),
         elsewhere=tuple(dict.fromkeys(one.namespace for one in every if one.elsewhere)),
         definitions=tuple(document.name for document in every if document.kind == "CustomResourceDefinition"),
         others=tuple(f"{one.kind}/{one.name}" for one in own if one.kind in _OTHERS),
         hooks=tuple(f"{one.kind}/{one.name} ({', '.join(sorted(one.hook))})" for one in every if one.hook),
-        images=tuple(dict.fromkeys((*subject.images, *(image for one in every for image in _images(one.data))))),
+        images=tuple(dict.fromkeys((*subject.images, *(image for one in every for image in _images(one))))),
         fixed=tuple(dict.fromkeys(_fixed(workloads.values(), services))),
         also=tuple(
             (name, asked)
@@ -149,13 +150,13 @@ def _demand_spoken(question: Question, subject: Subject) -> None:
             )
 
 
-def _fixed(workloads: Iterable[Mapping[str, Any]], services: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def _fixed(workloads: Iterable[Document], services: Iterable[Document]) -> Iterator[str]:
     """What an installation takes of the cluster that no second one can have."""
     for pod in map(_pod, workloads):
         for port in (port for container in _containers([pod]) for port in container.get("ports") or ()):
             if number := port.get("hostPort") or (pod.get("hostNetwork") and port["containerPort"]):
                 yield f"port {number} on the nodes"
-    for spec in (service.get("spec") or {} for service in services):
+    for spec in (service.spec for service in services):
         if spec.get("clusterIP") not in (None, "", "None"):
             yield f"the address {spec['clusterIP']}"
         yield from (f"port {port['nodePort']} on the nodes" for port in spec.get("ports") or () if port.get("nodePort"))
@@ -173,17 +174,14 @@ def home_of(documents: Iterable[Document]) -> str:
 
 
 def _question(
-    services: Sequence[Mapping[str, Any]],
-    workloads: Mapping[str, Mapping[str, Any]],
-    subject: Subject,
-    calls: Calls = Calls(),
+    services: Sequence[Document], workloads: Mapping[str, Document], subject: Subject, calls: Calls = Calls()
 ) -> tuple[Question | None, str]:
     """What is asked, or None and why there is nothing to ask. Raises ConfigError."""
-    named = [one for one in services if one["metadata"]["name"] == subject.service]
+    named = [one for one in services if one.name == subject.service]
     if subject.service and not named:
         raise ConfigError(
             f"[tool.gati.e2e] service names {subject.service}, which the chart does not render",
-            expected=", ".join(one["metadata"]["name"] for one in services) or "no Service is rendered",
+            expected=", ".join(one.name for one in services) or "no Service is rendered",
         )
     choices = sorted(
         (choice for service in named or services for choice in _choices(service, workloads, subject, calls)),
@@ -193,19 +191,16 @@ def _question(
         return choices[0][1], ""
     if not services:
         return None, "a load: the chart has no Service"
-    names = ", ".join(one["metadata"]["name"] for one in services)
+    names = ", ".join(one.name for one in services)
     return None, f"a load: no Service of {names} leads to an open port of a workload"
 
 
 def _choices(
-    service: Mapping[str, Any],
-    workloads: Mapping[str, Mapping[str, Any]],
-    subject: Subject,
-    calls: Calls,
+    service: Document, workloads: Mapping[str, Document], subject: Subject, calls: Calls
 ) -> Iterator[tuple[tuple[int, ...], Question]]:
     """Each port of a Service that may be asked, with its rank: the lowest is the best."""
-    spec = service.get("spec") or {}
-    pods = [_pod(data) for data in workloads.values() if _leads(service, data)]
+    spec = service.spec
+    pods = [_pod(workload) for workload in workloads.values() if _leads(service, workload)]
     for number, port in enumerate(spec.get("ports") or ()):
         told = bool(subject.port) and subject.port in (port.get("name"), str(port.get("port")))
         if port.get("protocol", "TCP") != "TCP" or (subject.port and not told) or not pods:
@@ -216,7 +211,7 @@ def _choices(
             continue
         protocol = subject.protocol or _protocol(port, probe)
         question = Question(
-            service=service["metadata"]["name"],
+            service=service.name,
             port=str(port.get("name") or ""),
             protocol=protocol,
             path=subject.path or "/",
@@ -238,12 +233,12 @@ def _choices(
         yield (bool(aside), *entered, headless, not probe, order, len(name), number), question
 
 
-def _called(data: Mapping[str, Any]) -> Iterator[str]:
+def _called(document: Document) -> Iterator[str]:
     """The Services that the API server calls for an object: of webhooks, conversions, APIs."""
-    spec = data.get("spec") or {}
-    ends = [(hook.get("clientConfig") or {}).get("service") for hook in data.get("webhooks") or ()]
+    spec = document.spec
+    ends = [(hook.get("clientConfig") or {}).get("service") for hook in document.data.get("webhooks") or ()]
     ends.append((((spec.get("conversion") or {}).get("webhook") or {}).get("clientConfig") or {}).get("service"))
-    ends.append(spec.get("service") if data.get("kind") == "APIService" else None)
+    ends.append(spec.get("service") if document.kind == "APIService" else None)
     return (end["name"] for end in ends if end)
 
 
@@ -312,34 +307,32 @@ def _containers(pods: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]
     return (container for pod in pods for container in pod.get("containers") or ())
 
 
-def _pod(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The spec of the pods that an object makes; {} where it makes none."""
-    spec: Mapping[str, Any] = data.get("spec") or {}
-    if data.get("kind") == "Pod":
+def _pod(document: Document) -> Mapping[str, Any]:
+    """The spec of the pods that an object of any kind makes; {} where it makes none."""
+    spec = document.spec
+    if document.kind == "Pod":
         return spec
-    if data.get("kind") == "CronJob":
+    if document.kind == "CronJob":
         spec = (spec.get("jobTemplate") or {}).get("spec") or {}
     return (spec.get("template") or {}).get("spec") or {}
 
 
-def _leads(service: Mapping[str, Any], workload: Mapping[str, Any]) -> bool:
-    """Whether a Service ({}: none) selects the pods of a workload."""
-    wanted: Mapping[str, str] = (service.get("spec") or {}).get("selector") or {}
-    template = (workload.get("spec") or {}).get("template") or {}
-    labels: Mapping[str, str] = (template.get("metadata") or {}).get("labels") or {}
-    return bool(wanted) and wanted.items() <= labels.items()
+def _leads(service: Document, workload: Document) -> bool:
+    """Whether a Service selects the pods of a workload."""
+    template = workload.spec.get("template") or {}
+    return matches(service.spec.get("selector"), (template.get("metadata") or {}).get("labels") or {})
 
 
 def _claims(documents: Iterable[Document]) -> Iterator[str]:
     for document in documents:
         if document.kind == "PersistentVolumeClaim":
             yield f"{document.kind}/{document.name}"
-        for template in (document.data.get("spec") or {}).get("volumeClaimTemplates") or ():
+        for template in document.spec.get("volumeClaimTemplates") or ():
             yield f"{document.kind}/{document.name} ({template['metadata']['name']})"
 
 
-def _images(data: Mapping[str, Any]) -> Iterator[str]:
-    spec = _pod(data)
+def _images(document: Document) -> Iterator[str]:
+    spec = _pod(document)
     for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
         if isinstance(image := container.get("image"), str):
             yield image

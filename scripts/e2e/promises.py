@@ -132,7 +132,7 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
     asked = lab.found.question.service if lab.found.question else ""
     documents = list(lab.manifest(namespace))
     for document in documents:
-        spec = document.data.get("spec") or {}
+        spec = document.spec
         if document.kind == "Service" and spec.get("selector"):
             ports = spec.get("ports") or ()  # of a headless one there may be none
             told = ports if lab.subject.careful else [port for port in ports if _counts(spec, port)]
@@ -172,14 +172,14 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
 
 def _too_wide(document: Document, documents: Iterable[Document]) -> Iterator[str]:
     """Whose pods an object selects that are not its own: of another release of the chart, or of another workload."""
-    spec = document.data.get("spec") or {}
+    spec = document.spec
     selector = spec.get("podSelector") or spec.get("selector")
     if document.kind == "Service" and selector:
         selector = {"matchLabels": selector}
     if document.kind not in _SELECTING or not selector:
         return
     for other in (one for one in documents if one.kind in WORKLOADS):
-        labels = labels_of(other.data["spec"]["template"])
+        labels = labels_of(other.spec["template"])
         if document.kind in WORKLOADS and document is not other and selects(selector, labels):
             yield f"{_label(document)} selects the pods of {_label(other)}"
         if _INSTANCE in labels and selects(selector, {**labels, _INSTANCE: "another"}):
@@ -206,11 +206,7 @@ def _asleep(lab: Lab, namespace: str) -> Iterator[Mapping[str, Any]]:
 
 def _routed(what: str, spec: Mapping[str, Any], documents: Iterable[Document]) -> Iterator[str]:
     """What is wrong with the Services that an Ingress, or a route of the Gateway API, leads to."""
-    services = {
-        document.name: (document.data.get("spec") or {}).get("ports") or ()
-        for document in documents
-        if document.kind == "Service"
-    }
+    services = {document.name: document.spec.get("ports") or () for document in documents if document.kind == "Service"}
     if what.startswith("Ingress ") and not any(end for _, end in ends_of_ingress(spec)):
         yield f"{what} leads to no Service"
     for name, port, _ in routed(spec):
@@ -352,7 +348,7 @@ def unscaled(lab: Lab, namespace: str) -> str:
     owned: dict[tuple[str, str], str] = {}
     for document in documents.values():
         if document.kind in ("HorizontalPodAutoscaler", "ScaledObject"):
-            target = document.data["spec"]["scaleTargetRef"]
+            target = document.spec["scaleTargetRef"]
             key = (target.get("kind", "Deployment"), target["name"])
             there = key in documents or lab.api.get(*key, document.namespace or namespace)
             demand(bool(there), "a scaler scales nothing", "a target that exists", " ".join(key))
@@ -360,7 +356,7 @@ def unscaled(lab: Lab, namespace: str) -> str:
             demand(key not in owned, f"two scalers set the replicas of {' '.join(key)}", "one", both)
             owned[key] = _label(document)
     for key, document in documents.items():
-        said = "replicas" in document.data.get("spec", {})
+        said = "replicas" in document.spec
         demand(not (said and key in owned), f"{_label(document)} sets replicas beside its scaler", "no replicas")
         if lab.subject.careful and document.kind == "Deployment":
             demand(said or key in owned, f"nobody owns the replicas of {_label(document)}", "replicas, or a scaler")
@@ -433,19 +429,19 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     for document in documents:
         if document.kind != "ServiceMonitor":
             continue
-        spaces = document.data["spec"].get("namespaceSelector", {}).get("matchNames") or [document.namespace or objects]
+        spaces = document.spec.get("namespaceSelector", {}).get("matchNames") or [document.namespace or objects]
         services = [
             service
             for space in spaces
             for service in lab.api.list("Service", space)
-            if selects(document.data["spec"].get("selector"), labels_of(service))
+            if selects(document.spec.get("selector"), labels_of(service))
         ]
         found = ", ".join(service["metadata"]["name"] for service in services)
         fits = len(services) == 1 or (bool(services) and not lab.subject.monitored)
         demand(fits, f"{_label(document)} does not match exactly one Service", "one", found or "none")
         for service in services:
             jobs.add(service["metadata"]["name"])
-            for endpoint in document.data["spec"].get("endpoints") or ():
+            for endpoint in document.spec.get("endpoints") or ():
                 names |= _scraped(lab, _label(document), service, endpoint)
         told.append(f"{_label(document)} by {found}")
     for pod in lab.pods(objects):
@@ -459,7 +455,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     )
     for document in documents:
         if document.kind == "PrometheusRule" and jobs:
-            groups = document.data["spec"].get("groups") or ()
+            groups = document.spec.get("groups") or ()
             for rule in (rule for group in groups for rule in group.get("rules") or ()):
                 text = str(rule["expr"])
                 absent = set(_METRIC.findall(text)) - names - {"up"}

@@ -565,7 +565,7 @@ def _tests_fail(lab: Lab, journal: Journal, namespace: str) -> str:
         journal.skip("tests that fail, for the chart has no pods of tests")
     for test in tests:
         meta = {**test.data["metadata"], "name": f"{test.name}-away", "annotations": {}}
-        spec = {**test.data["spec"], "restartPolicy": "Never"}
+        spec = {**test.spec, "restartPolicy": "Never"}
         lab.api.create({**test.data, "metadata": meta, "spec": spec}, namespace)
     for test in tests:
         name = f"{test.name}-away"
@@ -586,7 +586,7 @@ _MISSING = "missing"  # a {version} of which there is no image
 def _starts(lab: Lab, target: Target, namespace: str) -> bool:
     """Whether a workload of `target` has the image that is missing."""
     rendered = read_manifests(lab.template(target, namespace), namespace)
-    pods = [one.data["spec"]["template"]["spec"] for one in rendered if f"{one.kind}/{one.name}" in lab.found.workloads]
+    pods = [one.spec["template"]["spec"] for one in rendered if f"{one.kind}/{one.name}" in lab.found.workloads]
     kinds = ("containers", "initContainers")
     return any(_MISSING in str(each.get("image")) for pod in pods for kind in kinds for each in pod.get(kind) or ())
 

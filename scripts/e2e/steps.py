@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scripts.chart.manifests import Document
+from scripts.chart.pods import matches
 from scripts.cluster.objects import Object, is_of_another_revision, is_ready, labels_of
 from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
@@ -160,7 +161,7 @@ def _services(lab: Lab, namespace: str, workload: str) -> list[str]:
     """The Services that lead to the pods of a workload."""
     pods = [labels_of(pod) for pod in lab.pods(namespace, workload)]
     services = {item["metadata"]["name"]: item["spec"].get("selector") for item in lab.api.list("Service", namespace)}
-    return [name for name, wanted in services.items() if wanted and any(wanted.items() <= own.items() for own in pods)]
+    return [name for name, wanted in services.items() if any(matches(wanted, own) for own in pods)]
 
 
 def _asked_for(lab: Lab, namespace: str, workload: str) -> int:

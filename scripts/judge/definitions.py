@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scripts.chart.contents import INSTALLED_FIRST
-from scripts.chart.manifests import Document, mapping, mappings
+from scripts.chart.manifests import Document, mappings
 from scripts.judge import schema as schemas
 from scripts.judge.reason import Level, Reason
 
@@ -25,7 +25,7 @@ def judge_definition(old: Document, new: Document) -> Iterator[Reason]:
     """What differs for objects of the kind that is defined."""
     about = str(new.identity)
     note = "; helm leaves crds/ alone on an upgrade: kubectl apply it" if in_crds(new) else ""
-    for level, path, was, now, meaning in _changes(*(mapping(side.data.get("spec")) for side in (old, new))):
+    for level, path, was, now, meaning in _changes(*(side.spec for side in (old, new))):
         yield Reason(level, f"{about} {path}", was, now, meaning + note)
     if in_crds(old) != in_crds(new):
         if in_crds(new):

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, Manifests, mappings
-from scripts.chart.pods import directions, pod_spec, pod_template
+from scripts.chart.pods import directions, matches, pod_spec, pod_template
 from scripts.judge.reason import Level
 
 Found = tuple[Level, str, Any, Any, str]
@@ -153,11 +153,6 @@ def _selector(old: Any, new: Any, service: Mapping[str, Any], before: Manifests)
             return "minor", "spec.selector", old, new, "pods of others may match, too: another release of the chart"
         return "patch", "spec.selector", old, new, "the same pods by other labels"
     return "major", "spec.selector", old, new, "other pods are called"
-
-
-def matches(selector: Any, labels: Mapping[str, Any]) -> bool:
-    """Whether `labels` have all that a plain selector names; an empty one matches nothing."""
-    return isinstance(selector, Mapping) and bool(selector) and selector.items() <= labels.items()
 
 
 def _narrowed(path: str, old: Mapping[str, Any], new: Mapping[str, Any], meaning: str) -> Iterator[Found]:
@@ -305,19 +300,17 @@ def _port_in(port: Any, other: Any) -> bool:
 
 def added_policy_closes(policy: Document, before: Manifests) -> bool:
     """Whether a new NetworkPolicy closes what no other one in its namespace had closed."""
-    spec = policy.data.get("spec") or {}
-    closed = {one for one in directions(spec) if not _open(spec, one)}
+    closed = {one for one in directions(policy.spec) if not _open(policy.spec, one)}
     for other in before.all("NetworkPolicy"):
-        held = other.data.get("spec") or {}
-        covers = held.get("podSelector") in ({}, None, spec.get("podSelector"))
-        if other.namespace == policy.namespace and covers and closed <= directions(held):
+        covers = other.spec.get("podSelector") in ({}, None, policy.spec.get("podSelector"))
+        if other.namespace == policy.namespace and covers and closed <= directions(other.spec):
             return False
     return bool(closed)
 
 
 def selects_none(document: Document, manifests: Manifests) -> bool:
     """Whether a policy, a budget or a monitor is about no pod that the chart makes, or about no Service of it."""
-    spec, monitor = document.data.get("spec") or {}, document.kind.endswith("Monitor")
+    spec, monitor = document.spec, document.kind.endswith("Monitor")
     selector = spec.get("podSelector" if document.kind == "NetworkPolicy" else "selector") or {}
     if selector.get("matchExpressions"):
         return False
@@ -452,7 +445,7 @@ def _routes(ingress: Mapping[str, Any], manifests: Manifests) -> dict[_Route, An
         (one.name, port.get("name")): port.get("port")
         for one in manifests.all("Service")
         if one.namespace == namespace
-        for port in mappings((one.data.get("spec") or {}).get("ports"))
+        for port in mappings(one.spec.get("ports"))
     }
     found = {}
     for rule in mappings((ingress.get("spec") or {}).get("rules")):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, FieldChange, Manifests, changes, mappings
-from scripts.chart.pods import pod_spec
+from scripts.chart.pods import matches, pod_spec
 from scripts.judge import definitions, immutable, network, rights
 from scripts.judge.defaults import BUILT_IN, normalised, quantity
 from scripts.judge.fields import judge_field
@@ -206,10 +206,10 @@ def _pods(document: Document, render: Manifests) -> int | None:
             one
             for one in render
             if one.namespace == document.namespace
-            and network.matches(wanted, immutable.at(one.data, "spec.template.metadata.labels") or {})
+            and matches(wanted, immutable.at(one.data, "spec.template.metadata.labels") or {})
         ]
     counts = [
-        immutable.at(one.data, "spec.replicas") if "replicas" in (one.data.get("spec") or {}) else 1
+        immutable.at(one.data, "spec.replicas") if "replicas" in one.spec else 1
         for one in near
         if one.kind in ("Deployment", "StatefulSet", "ReplicaSet") and not _scaler(one, render)
     ]
@@ -487,7 +487,7 @@ def _judge_fresh(document: Document, old: Manifests, new: Manifests) -> Iterator
         level = "patch" if _is_test(document) else "minor"
         meaning = "helm test asks more" if level == "patch" else f"runs at {_hook(document)}"
     elif definitions.in_crds(document):
-        group = (document.data.get("spec") or {}).get("group")
+        group = document.spec.get("group")
         used = any(other.identity.group == group for other in new)
         level = "major" if used else "minor"
         meaning = "helm leaves crds/ alone on an upgrade: kubectl apply it" + (" first, or the upgrade fails" * used)
