@@ -49,7 +49,7 @@ def judged_bump(work: Workspace, *, part: str | None = None, **request: Any) -> 
         needed = _to_raise(verdict, chart.version)
         work.say(f"{verdict.level} since {verdict.version}: {line(verdict.reasons[0])}")
         bump = read_bump(work, part=needed, **request)
-    demand(work, replace(verdict, current=bump.new))
+    demand_raised(work, replace(verdict, current=bump.new))
     return bump
 
 
@@ -70,20 +70,10 @@ def _to_raise(verdict: Verdict, current: str) -> Level:
     return verdict.part
 
 
-def demand(work: Workspace, verdict: Verdict) -> None:
+def demand_raised(work: Workspace, verdict: Verdict) -> None:
     """Raises FindingsError for a version that is raised by too little; one that is raised by more is said."""
     demand_enough(verdict)
     work.say(verdict.summary())
-
-
-def judge_release(work: Workspace, chart: Chart, reference: str, registry: Registry | None) -> Verdict:
-    """The verdict on a chart that is about to be released. `registry` is served already. Raises as `judge`."""
-    return judge(served(work, registry), reference, chart=chart)
-
-
-def base_of(work: Workspace, chart: Chart, registry: Registry | None) -> str | None:
-    """The version that the release of a chart is judged from, None for its first one."""
-    return last_version(served(work, registry), chart, below=True)
 
 
 def served(work: Workspace, registry: Registry | None) -> Workspace:

@@ -18,7 +18,7 @@ from scripts.chart.archive import Package, chart_metadata, load_package
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.source import Chart, read_chart
 from scripts.checks import lint as linting
-from scripts.checks.baseline import GIT, published_versions
+from scripts.checks.baseline import GIT, last_version, published_versions
 from scripts.checks.validate import Validation, check_chart, demand_valid
 from scripts.core.errors import (
     REFUSED,
@@ -36,7 +36,7 @@ from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.semver import tag_name
 from scripts.core.words import many, some
-from scripts.judge.verdict import demand_enough
+from scripts.judge.judge import judge
 from scripts.judge.words import markdown
 from scripts.registry.client import LAG, connect
 from scripts.registry.embedded import registry_for, registry_in_use
@@ -57,7 +57,7 @@ from scripts.release.bump import (
     uncommitted,
 )
 from scripts.release.evidence import NAMES, changes_of, collect, expected
-from scripts.release.judging import base_of, judge_release
+from scripts.release.judging import demand_raised, served
 from scripts.release.notes import notes, notes_file
 from scripts.release.origin import Difference, Origin, committed_copy, differences, not_as_served, origin_of
 from scripts.release.package import build, midnight, release_time, store
@@ -163,7 +163,7 @@ class Release:
         self._done: dict[str, str] = {}  # what a step has done that cannot be taken back
         self.facts = self._read_facts()
         self._last = self._recorded()
-        self._base = base_of(work, self.facts.origin.chart, registry)
+        self._base = last_version(served(work, registry), self.facts.origin.chart, below=True)
         self._verdict: Mapping[str, Any] | None = None
         self._judged = ""  # the verdict, in Markdown
         self._places = places(work, self.facts.origin.repository, registry)
@@ -619,12 +619,11 @@ class Release:
         if self._base is not None and self.absent("judge"):
             with self._timed("judge", f"judging the step from {self._base}"):
                 dated = self._work.having(changelog=origin.changelog)
-                verdict = judge_release(dated, origin.chart, self._base, self._registry)
+                verdict = judge(served(dated, self._registry), self._base, chart=origin.chart)
                 self._verdict = verdict.record()
                 write_atomic(self._config.result(verdict.chart, "judge.json"), _json(self._verdict))
                 self._judged = markdown(verdict)
-                demand_enough(verdict)
-                self._say(verdict.summary())
+                demand_raised(self._work, verdict)
 
     def _demand_clean(self, outcome: linting.Lint) -> None:
         report = self.facts.origin.told(_json(outcome.report()))
