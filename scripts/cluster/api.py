@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from scripts.cluster.objects import Object, event_time
 from scripts.cluster.transport import Login, Transport, open_transport
@@ -181,9 +181,9 @@ class Api:
                 raise
         uid = before["metadata"]["uid"]
 
-        def gone() -> bool | None:
+        def gone() -> bool:
             now = self.get(kind, name, namespace)
-            return True if now is None or now["metadata"]["uid"] != uid else None
+            return now is None or bool(now["metadata"]["uid"] != uid)
 
         if wait is not None:
             self.wait(gone, what=f"{kind} {name} to be gone", deadline=wait)
@@ -330,14 +330,14 @@ class Api:
 
     def wait(
         self,
-        probe: Callable[[], T | None],
+        probe: Callable[[], T | Literal[False] | None],
         *,
         what: str,
         deadline: float,
         interval: float = 0.25,
         state: Callable[[], str] | None = None,
     ) -> T:
-        """Ask `probe` every `interval` seconds until it gives something else than None.
+        """Ask `probe` every `interval` seconds until it gives something else than None or False.
 
         Raises ClusterError after `deadline` seconds, saying `what` was waited for and the last `state`.
         """

@@ -69,10 +69,10 @@ def await_ready(api: Api, kind: str, namespace: str, name: str, *, deadline: flo
     """Wait until all pods of a workload are ready, or until an APIService is available. Raises ClusterError."""
     seen: Object = {}
 
-    def ready() -> bool | None:
+    def ready() -> bool:
         seen.clear()
         seen.update(api.get(kind, name, namespace or None) or {})
-        return True if seen and _ready(seen) else None
+        return bool(seen) and _ready(seen)
 
     def state() -> str:
         said = [

@@ -98,8 +98,8 @@ def _start(api: Api, namespace: str, nodes: Sequence[Object], image: str, port: 
     }
     outside = api.create(service, namespace)["spec"]["ports"][0]["nodePort"]
 
-    def ready() -> bool | None:
-        return True if all(map(is_ready, api.list("Pod", namespace))) else None
+    def ready() -> bool:
+        return all(map(is_ready, api.list("Pod", namespace)))
 
     def state() -> str:
         return ", ".join(

@@ -106,14 +106,14 @@ class Data:
                 lab.api.cordon(node, False)
         with journal.step("the node is back"):
             what = f"node {node} to be ready"
-            lab.api.wait(lambda: is_ready(lab.api.get("Node", node) or {}) or None, what=what, deadline=_DEADLINE)
+            lab.api.wait(lambda: is_ready(lab.api.get("Node", node) or {}), what=what, deadline=_DEADLINE)
         self.demand_there("the loss of a node")
 
-    def _moved(self, node: str, many: int) -> bool | None:
+    def _moved(self, node: str, many: int) -> bool:
         """Whether as many pods as there were are ready on other nodes, and none is anywhere else."""
         pods = self._movable()
         elsewhere = [pod for pod in pods if is_ready(pod) and pod["spec"]["nodeName"] != node]
-        return True if len(elsewhere) == len(pods) >= many else None
+        return len(elsewhere) == len(pods) >= many
 
     def _movable(self) -> list[Object]:
         """The pods that are made anew on another node: a controller's, but for those that belong to their node."""

@@ -205,8 +205,8 @@ class Lab:
                 left[name] = error.found or error.message
         for name in names if wait else ():
 
-            def gone(name: str = name) -> bool | None:
-                return True if api.get("Namespace", name) is None else None
+            def gone(name: str = name) -> bool:
+                return api.get("Namespace", name) is None
 
             if name not in left:
                 try:
@@ -442,9 +442,9 @@ class Lab:
         """Wait until no pod is on its way out: its last seconds are when requests get lost."""
         left: list[Object] = []
 
-        def settled() -> bool | None:
+        def settled() -> bool:
             left[:] = [pod for pod in self.api.list("Pod", namespace) if "deletionTimestamp" in pod["metadata"]]
-            return None if left else True
+            return not left
 
         def state() -> str:
             return ", ".join(pod["metadata"]["name"] for pod in left)
@@ -666,11 +666,11 @@ class _Unmoved(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _connects(place: str) -> bool | None:
+def _connects(place: str) -> bool:
     host, _, port = place.rpartition(":")
     with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=2):
         return True
-    return None
+    return False
 
 
 def _lasting(pod: Object) -> bool:

@@ -145,10 +145,10 @@ def _drawn(lab: Lab, namespace: str) -> str:
     queries = prometheus.panels(board, namespace=namespace, window="1m")
     empty: dict[str, str] = {}
 
-    def drawn() -> bool | None:
+    def drawn() -> bool:
         empty.clear()
         empty.update({name: each for name, each in queries.items() if not prometheus.query(lab.api, each)})
-        return None if empty else True
+        return not empty
 
     lab.api.wait(
         drawn,

@@ -80,9 +80,9 @@ class Outside:
         self.follow()
         seen: list[set[tuple[Any, ...]]] = []
 
-        def agree() -> bool | None:
+        def agree() -> bool:
             seen[:] = [self._places(self._service), self._places(self.name)]
-            return True if seen[0] == seen[1] else None
+            return seen[0] == seen[1]
 
         def state() -> str:
             return json.dumps({self._service: sorted(map(str, seen[0])), "asked": sorted(map(str, seen[1]))})

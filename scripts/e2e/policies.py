@@ -197,9 +197,9 @@ def _await_right(lab: Lab, ways: list[_Way]) -> None:
     """Wait until all ways are as they have to be. Raises ClusterError naming those that are not."""
     wrong: list[_Way] = []
 
-    def right() -> bool | None:
+    def right() -> bool:
         wrong[:] = _wrong(lab, ways)
-        return None if wrong else True
+        return not wrong
 
     lab.api.wait(
         right,

@@ -127,10 +127,10 @@ def _await_scaler(lab: Lab, namespace: str) -> None:
     """Wait until every HPA of a namespace, KEDA's too, has a metric to act on."""
     seen: list[Object] = []
 
-    def active() -> bool | None:
+    def active() -> bool:
         seen[:] = lab.api.list("HorizontalPodAutoscaler", namespace)
         told = [conditions(scaler).get("ScalingActive", {}).get("status") for scaler in seen]
-        return True if seen and set(told) == {"True"} else None
+        return set(told) == {"True"}
 
     lab.api.wait(
         active,
@@ -145,11 +145,11 @@ def _await_measured(lab: Lab, namespace: str) -> str:
     """Wait until each metric of the scaler that KEDA made is above zero; the metrics and their values."""
     seen: dict[str, str] = {}
 
-    def measured() -> bool | None:
+    def measured() -> bool:
         for scaler in lab.api.list("HorizontalPodAutoscaler", namespace):
             metrics = [each["external"] for each in scaler.get("status", {}).get("currentMetrics") or ()]
             seen.update({each["metric"]["name"]: each["current"].get("averageValue", "0") for each in metrics})
-        return True if seen and "0" not in seen.values() else None
+        return bool(seen) and "0" not in seen.values()
 
     lab.api.wait(
         measured,

@@ -256,7 +256,7 @@ def changes(lab: Lab, journal: Journal) -> None:
             with journal.step("the routes arrive, and restart nothing"):
                 steps.nudge_kubelets(lab, namespace)
                 lab.api.wait(
-                    lambda: True if steps.answered_routes(lab, namespace) - before else None,
+                    lambda: bool(steps.answered_routes(lab, namespace) - before),
                     what="the changed routes to be answered",
                     deadline=min(_ROUTES_DEADLINE, lab.deadline),
                     state=lambda: "; ".join(
@@ -320,7 +320,7 @@ def changes(lab: Lab, journal: Journal) -> None:
                 lab.make_certificate(namespace)
                 steps.nudge_kubelets(lab, namespace)
                 lab.api.wait(
-                    lambda: None if before & {steps.certificate(target) for target in targets} else True,
+                    lambda: not before & {steps.certificate(target) for target in targets},
                     what="the new certificate to be served",
                     deadline=min(_ROUTES_DEADLINE, lab.deadline),
                     state=stale,
@@ -541,7 +541,7 @@ def outage(lab: Lab, journal: Journal) -> None:
         for kind, name in names:
             lab.api.patch(kind, name, namespace, {"spec": {"replicas": 0}})
         lab.api.wait(
-            lambda: None if any(map(is_ready, lab.pods(namespace, lab.front()))) else True,
+            lambda: not any(map(is_ready, lab.pods(namespace, lab.front()))),
             what=f"pods of {lab.front()} with nothing behind them to say that they are not ready",
             deadline=_UNREADY_DEADLINE,
         )
@@ -671,7 +671,7 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         left: dict[str, str] = {}  # why each is still there
         seen: set[str] = set()
 
-        def clean() -> bool | None:
+        def clean() -> bool:
             items = [
                 item for space in {namespace, objects} for item in lab.api.objects(space) if not steps.is_native(item)
             ]
@@ -682,7 +682,7 @@ def uninstall(lab: Lab, journal: Journal) -> None:
             seen.update(name for name in found if steps.is_kept(lab, name, kept, hooks))
             left.clear()
             left.update({name: why for name, why in sorted(found.items()) if name not in seen})
-            return None if left else True
+            return not left
 
         def state() -> str:
             return ", ".join(name + (f": {why}" if why else "") for name, why in left.items())

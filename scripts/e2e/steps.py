@@ -318,7 +318,7 @@ def is_configured(lab: Lab, namespace: str) -> bool:
 def await_configured(lab: Lab, namespace: str) -> None:
     """Wait for the changed configuration: right after an upgrade a node may still lead to a pod that is ending."""
     lab.api.wait(
-        lambda: is_configured(lab, namespace) or None,
+        lambda: is_configured(lab, namespace),
         what="the changed configuration to be known to the pods",
         deadline=_ENDING_DEADLINE,
         state=lambda: f"{lab.subject.configured_path} answers without {lab.subject.configured_key}",
@@ -421,9 +421,9 @@ def delete_pod(lab: Lab, namespace: str, workload: str, pod: Object | None = Non
     victim = (pod or pods[0])["metadata"]
     lab.api.delete("Pod", victim["name"], namespace, grace=grace)
 
-    def replaced() -> bool | None:
+    def replaced() -> bool:
         others = [pod for pod in lab.pods(namespace, workload) if pod["metadata"]["uid"] != victim["uid"]]
-        return True if sum(map(is_ready, others)) >= len(pods) else None
+        return sum(map(is_ready, others)) >= len(pods)
 
     lab.api.wait(replaced, what=f"another pod in place of {victim['name']}", deadline=lab.deadline)
 
@@ -443,7 +443,7 @@ def kill_helm(lab: Lab, journal: Journal, rollout: Rollout, target: Target) -> N
     log = lab.folder / journal.folder / "killed.log"
     with lab.runner.start(argv, log=log) as process:
         lab.api.wait(
-            lambda: True if pod_uids(lab, rollout.namespace) - before else None,
+            lambda: bool(pod_uids(lab, rollout.namespace) - before),
             what="a pod of the upgrade",
             deadline=60,
             state=process.log_tail,

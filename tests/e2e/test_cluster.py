@@ -180,7 +180,7 @@ def test_a_watch_sees_a_pod_come_and_go(api: Api, restricted: str) -> None:
         api.create(pod("brief", security=RESTRICTED), restricted)
         running(api, "brief", restricted)
         api.delete("Pod", "brief", restricted, wait=30, grace=0)
-        api.wait(lambda: watch.changes()[-1].type == "DELETED" or None, what="the deletion to be seen", deadline=5)
+        api.wait(lambda: watch.changes()[-1].type == "DELETED", what="the deletion to be seen", deadline=5)
         types = [change.type for change in watch.changes("Pod")]
         times = [change.at for change in watch.changes()]
     assert types[0] == "ADDED"

@@ -21,16 +21,16 @@ def pod(name: str, node: str = "", *, ready: bool = True, owner: str = "Stateful
 @pytest.mark.parametrize(
     ("pods", "moved"),
     [
-        ([pod("a", "two")], None),  # the other one is deleted and not made anew yet
-        ([pod("a", "two"), pod("b", ready=False)], None),  # no node is chosen for it yet
-        ([pod("a", "two"), pod("b", "one")], None),
-        ([pod("a", "two"), pod("b", "three", ready=False)], None),
+        ([pod("a", "two")], False),  # the other one is deleted and not made anew yet
+        ([pod("a", "two"), pod("b", ready=False)], False),  # no node is chosen for it yet
+        ([pod("a", "two"), pod("b", "one")], False),
+        ([pod("a", "two"), pod("b", "three", ready=False)], False),
         ([pod("a", "two"), pod("b", "three")], True),
         ([pod("a", "two"), pod("b", "three"), pod("d", "one", ready=False, owner="DaemonSet")], True),
         ([pod("a", "two"), pod("b", "three"), pod("alone", "one", owner="")], True),
     ],
 )
-def test_the_pods_of_a_lost_node_run_elsewhere(pods: list[dict[str, Any]], moved: bool | None) -> None:
+def test_the_pods_of_a_lost_node_run_elsewhere(pods: list[dict[str, Any]], moved: bool) -> None:
     lab = SimpleNamespace(found=SimpleNamespace(claims=()), pods=lambda _: pods)
     data = Data(cast("Any", lab), cast("Any", None), "shop")
     assert data._moved("one", 2) is moved

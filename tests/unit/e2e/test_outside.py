@@ -42,7 +42,7 @@ class Cluster:
         return ({"endpoints": [{"addresses": ["10.1.0.1"]}], "ports": [*ports, {"name": "more", "port": 9}]},)
 
     def wait(self, probe: Any, *, what: str, deadline: float, state: Any) -> Any:
-        if probe() is None:
+        if not probe():
             raise ClusterError(f"waited for {what}", found=state())
         return True
 
