@@ -13,7 +13,7 @@ from scripts.chart.source import Chart
 from scripts.checks.matrix import Spread, spread
 from scripts.core.words import many
 from scripts.judge import schema as schemas
-from scripts.judge.noise import Noise, leaves, masked
+from scripts.judge.noise import Noise, Places, join_clusters, leaves, masked
 from scripts.judge.renders import render_both
 from scripts.judge.side import Side, read_side, versions
 from scripts.judge.verdict import Cell, brief
@@ -119,10 +119,11 @@ def diff_charts(
 
 def _objects(cells: Iterable[Cell], noise: Noise, folded: dict[str, int]) -> tuple[Object, ...]:
     """Every object that differs in any cell, once."""
-    came: dict[tuple[Kind, Identity], list[tuple[str, str]]] = {}
-    changed: dict[Identity, dict[tuple[str, str, str], tuple[FieldChange, list[tuple[str, str]]]]] = {}
-    there: dict[Identity, list[tuple[str, str]]] = {}
-    every = []
+    came: dict[tuple[Kind, Identity], Places] = {}
+    changed: dict[Identity, dict[str, tuple[FieldChange, Places]]] = {}
+    there: dict[Identity, Places] = {}
+    every: Places = []
+    passed: set[tuple[str, Identity, str]] = set()
     for cell in cells:
         if cell.new is None:
             continue
@@ -138,12 +139,15 @@ def _objects(cells: Iterable[Cell], noise: Noise, folded: dict[str, int]) -> tup
         for change in found.changed:
             for field in (one for part in change.fields for one in leaves(part, r"metadata\.(labels|annotations)$")):
                 if why := noise.folds(change.identity, field):
-                    folded[why] = folded.get(why, 0) + 1
+                    passed.add((why, change.identity, field.path))
                     continue
-                key = (field.path, repr(field.old), repr(field.new))
+                key = repr((field.path, field.old, field.new))
                 changed.setdefault(change.identity, {}).setdefault(key, (field, []))[1].append(here)
     objects = [Object(kind, identity, _where(where, every)) for (kind, identity), where in came.items()]
+    for why, _, _ in passed:
+        folded[why] = folded.get(why, 0) + 1
     for identity, fields in changed.items():
+        join_clusters(fields)
         told = (
             Field(one.path, was, now, _where(where, there[identity]))
             for one, where in fields.values()
@@ -153,7 +157,7 @@ def _objects(cells: Iterable[Cell], noise: Noise, folded: dict[str, int]) -> tup
     return tuple(sorted(objects, key=lambda one: ("-+~".index(one.kind), one.identity)))
 
 
-def _where(cells: list[tuple[str, str]], there: list[tuple[str, str]]) -> Spread | None:
+def _where(cells: Places, there: Places) -> Spread | None:
     return None if len(cells) == len(there) else spread(cells)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from scripts.chart.manifests import FieldChange, Identity, Manifests, changes, difference
 from scripts.judge.reason import bears
@@ -34,7 +34,7 @@ class Noise:
 
     def folds(self, identity: Identity, change: FieldChange) -> str:
         """Why a change is none, "" where it is one."""
-        if change.path in self.drawn.get(identity, ()):
+        if change.path in self.drawn.get(identity, ()) and None not in (change.old, change.new):
             return "drawn anew at each render"
         found = _LABEL.search(change.path) or _FOLLOWS.search(change.path)
         if identity.kind in ("ServiceMonitor", "PodMonitor"):
@@ -166,6 +166,22 @@ def _spelt(value: Any, name: Callable[[re.Match[str]], str], spelt: re.Pattern[s
     if isinstance(value, Mapping):
         return {key: _spelt(item, name, spelt) for key, item in value.items()}
     return [_spelt(item, name, spelt) for item in value] if isinstance(value, list) else value
+
+
+Places = list[tuple[str, str]]
+"""Names of values sets, each with a Kubernetes minor."""
+
+
+T = TypeVar("T")
+
+
+def join_clusters(found: dict[str, tuple[T, Places]]) -> None:
+    """Put what differs by nothing but the minor of its cluster, as an image of kubectl may, with the first of them."""
+    for key, (_, where) in [*found.items()]:
+        if len(minors := {minor for _, minor in where}) == 1:
+            alike = re.sub(rf"(?<![\d.]){re.escape(*minors)}(?!\d)", "MINOR", key)
+            if alike != key:
+                found.setdefault(f"MINOR {alike}", (found.pop(key)[0], []))[1].extend(where)
 
 
 def _replaced(text: str, old: str, new: str) -> Any:

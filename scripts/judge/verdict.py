@@ -15,7 +15,7 @@ from scripts.core.errors import FindingsError
 from scripts.core.words import many, some
 from scripts.judge.exceptions import Exempt, exempted
 from scripts.judge.metadata import judge_metadata
-from scripts.judge.noise import Noise
+from scripts.judge.noise import Noise, Places, join_clusters
 from scripts.judge.objects import TESTED, Scene, judge_objects
 from scripts.judge.reason import LEVELS, Level, Reason, highest, raised_part, required_part, suffices
 from scripts.judge.side import Side, versions
@@ -168,9 +168,9 @@ def brief(value: Any, most: int = 80) -> str:
 
 def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
     """The reasons of every cell, the same ones of several told once with where they hold."""
-    usual: list[tuple[str, str]] = []
+    usual: Places = []
     known: dict[tuple[str, str, str], list[Reason]] = {}
-    places: dict[str, tuple[Reason, list[tuple[str, str]]]] = {}
+    places: dict[str, tuple[Reason, Places]] = {}
     for cell in sorted(cells, key=lambda cell: cell.further):
         here = (cell.values, cell.minor)
         usual += [] if cell.further else [here]
@@ -194,11 +194,7 @@ def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
             about = re.sub(rf" \([a-z0-9-]+\)|{_PLACE}", "", reason.about)
             key = json.dumps([*replace(reason, about=about).record().values()], default=str, sort_keys=True)
             places.setdefault(key, (reason, []))[1].append(here)
-    for key, (_, where) in [*places.items()]:  # told once where they differ by the cluster's own version
-        if len(minors := {minor for _, minor in where}) == 1:
-            one = re.sub(rf"(?<![\d.]){re.escape(*minors)}(?!\d)", "MINOR", key)
-            if one != key:
-                places.setdefault(f"MINOR {one}", (places.pop(key)[0], []))[1].extend(where)
+    join_clusters(places)
     found = []
     for reason, where in places.values():
         own = [cell for cell in where if cell in usual]

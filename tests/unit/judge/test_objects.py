@@ -557,6 +557,9 @@ def test_what_is_drawn_anew_is_found_by_rendering_twice() -> None:
     drawn = drawn_fields([one], [again])
     assert drawn == {Identity("", "Secret", "", "x"): frozenset({"data.a"})}
     assert list(judge_objects(one, next_one, Scene(noise=Noise(drawn=drawn)))) == []
+    other = Manifests((make("Secret", changes="{data: {a: null, b: c}}"),))
+    gone = judge_objects(one, other, Scene(noise=Noise(drawn=drawn)))
+    assert [reason.about for reason in gone] == ["Secret/x data.a", "Secret/x data.b"], "under another key"
 
 
 @pytest.mark.parametrize(
