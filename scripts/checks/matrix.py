@@ -141,7 +141,7 @@ def make_plan(
         versions,
         release,
         ways,
-        tuple(_notes(chart, known, contents)),
+        tuple(_notes(chart, () if kube_versions else known, contents)),
         contents,
         served,
         _tolerance(contents, clusters, config),
@@ -307,7 +307,7 @@ def spans(versions: Sequence[str]) -> str:
 def _notes(chart: Chart, known: Sequence[str], contents: Contents) -> Iterator[str]:
     if not chart.values_files:
         yield f"{chart.name} has no values files: rendered once, as it is"
-    if chart.kube_version is None:
+    if chart.kube_version is None and known:
         yield f"{chart.name} has no kubeVersion: rendered for every known Kubernetes, {spans(known)}"
     if remote := contents.remote_schemas:
         yield f"the schema of the values refers to {', '.join(remote)}: without that, the values are not checked"

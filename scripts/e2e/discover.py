@@ -94,9 +94,9 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
     """What the rendered `documents` say, with what `subject` tells laid over. Raises ConfigError for what is not there.
 
     Asked is a Service with a port that its pods' readiness probe asks, HTTP before gRPC before TCP; else one with a
-    port that leads to an open port of pods, which may be any number where a container names none. What an Ingress or a
-    route leads to goes before the rest, from `/` first of all, what is for clients before what is for those who watch,
-    and a Service with an address before one without. The load is told why where there is none.
+    port that leads to one of pods, which need not name its number. What an Ingress or a route leads to goes before the
+    rest, from `/` first of all, what is for clients before what is for those who watch, and a Service with an address
+    before one without. The load is told why where there is none.
     """
     every = list(documents)
     own = [document for document in every if not document.hook]
@@ -207,7 +207,7 @@ def _choices(
             continue
         target = port.get("targetPort", port["port"])
         probe, opened = _probe(pods, target), _opened(pods, target)
-        if not (probe or opened or told or subject.service):
+        if not (probe or opened or told or subject.service or isinstance(target, int)):
             continue
         protocol = subject.protocol or _protocol(port, probe)
         question = Question(
@@ -230,7 +230,7 @@ def _choices(
         aside = name in calls.inside or _ASIDE.search(name) or _FOR_OTHERS.search(question.port)
         ends = {(name, port["port"]), (name, question.port)}
         entered = (ends.isdisjoint(calls.outside), ends.isdisjoint(calls.root))
-        yield (bool(aside), *entered, headless, not probe, order, len(name), number), question
+        yield (bool(aside), *entered, headless, not probe, not opened, order, len(name), number), question
 
 
 def _called(document: Document) -> Iterator[str]:
@@ -293,7 +293,7 @@ def _opened(pods: Iterable[Mapping[str, Any]], target: Any) -> bool:
     return any(
         target in (port.get("name"), port.get("containerPort"))
         for container in _containers(pods)
-        for port in container.get("ports") or ({"containerPort": target if isinstance(target, int) else None},)
+        for port in container.get("ports") or ()
     )
 
 

@@ -47,6 +47,9 @@ class TestPlan:
         assert [values.name for values in plan.values] == ["values.yaml", "values-prod.yaml"]
         assert plan.kube_versions == ("1.29.0", "1.30.0")
         assert (plan.release, plan.notes) == ("demo", ())
+        (folder / "Chart.yaml").write_text("apiVersion: v2\nname: demo\nversion: 0.1.0\n")
+        assert "has no kubeVersion: rendered for every known" in plan_of(folder).notes[0]
+        assert plan_of(folder, kube_versions=("1.30",)).notes == ()
 
     def test_has_further_files_and_chosen_minors(self, folder: Path) -> None:
         more = folder / "more.yaml"

@@ -80,9 +80,13 @@ def test_what_is_asked_is_what_the_readiness_probe_asks_else_by_the_port(probe: 
     assert seen.lacks == ()
 
 
-def test_a_container_that_names_no_ports_may_answer_at_any_number() -> None:
-    assert str(found(workload(port=""), service("{port: 80, targetPort: 9}")).question) == "http / of Service app"
-    assert found(workload(port=""), service("{port: 80, targetPort: web}")).question is None
+def test_a_container_may_answer_at_a_number_that_it_does_not_name() -> None:
+    for named in ("", "{containerPort: 8080}"):
+        assert (
+            str(found(workload(port=named), service("{port: 80, targetPort: 9}")).question) == "http / of Service app"
+        )
+    both = service("{name: http-a, port: 80, targetPort: 9}", "{name: b, port: 81, targetPort: 8080}")
+    assert str(found(workload(port="{containerPort: 8080}"), both).question) == "tcp of Service app, port b"
 
 
 def test_a_probed_port_goes_before_others_http_before_the_rest_and_headless_last() -> None:
@@ -177,7 +181,7 @@ def test_the_path_of_the_probe_is_asked_where_the_root_is_not_answered() -> None
         ([workload()], ("a load: the chart has no Service",)),
         ([workload(), service("{port: 80}", selector="{app: another}")], ("a load: no Service of app leads to",)),
         ([workload(), service("{port: 53, targetPort: web, protocol: UDP}")], ("a load: no Service of app leads to",)),
-        ([workload(), service("{port: 80, targetPort: 9}")], ("a load: no Service of app leads to",)),
+        ([workload(), service("{port: 80, targetPort: nine}")], ("a load: no Service of app leads to",)),
         (
             ["apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}"],
             ("a load: the chart has no Service", "a workload: nothing runs all the time"),
