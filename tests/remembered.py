@@ -116,11 +116,10 @@ def _question(
     name = Path(argv[0]).name
     if name != "kubeconform" and not (name == "helm" and (argv[1] in _TASKS or "--dry-run=client" in argv)):
         return None
-    try:
-        program = Path(argv[0]).stat()
-    except OSError:
-        return None
-    words, folders = [argv[0], str(program.st_size), str(program.st_mtime_ns)], list[str]()
+    words, folders = [argv[0]], list[str]()
+    if not argv[0].startswith(f"{cache}/"):  # where a tool has its version in its name
+        with contextlib.suppress(OSError):
+            words.append(str(Path(argv[0]).stat().st_mtime_ns))
     for word in argv[1:]:
         if not os.path.lexists(word):
             if _UNCLEAR.search(word) and f"{cache}/schemas/" not in word:  # these are never others

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.chart.manifests import Manifests, read_manifests
+from scripts.chart.manifests import Manifests
 from scripts.checks.kubeconform import Kubeconform
 from scripts.checks.schemas import Schemas
 from scripts.core.config import load_config
 from tests.render.figures import at
-from tests.render.harness import ROOT, Document, pod, runner, tool, toolchain
+from tests.render.harness import PARSER, ROOT, Document, pod, runner, tool, toolchain
 
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 _LABEL_KEY = re.compile(r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
@@ -23,7 +23,7 @@ _LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
 
 def findings(texts: Sequence[str], version: str) -> list[list[str]]:
     """What is wrong with each of several renders for Kubernetes `version`; all are checked in one go."""
-    renders = [read_manifests(text, strict=True) for text in texts]
+    renders = [PARSER.read(text) for text in texts]
     checked = _kubeconform().check(renders, version)
     return [
         [f"{problem.kind}/{problem.name}: {problem.message}" for problem in problems] + _rules(manifests)
