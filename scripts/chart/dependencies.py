@@ -46,11 +46,19 @@ class Dependency:
 
 @dataclass(frozen=True)
 class Objection:
-    """What is wrong with the dependency of that `index`, or with Chart.lock (None). `missing`: it is not there."""
+    """What is wrong with the dependency of that `index`, or with Chart.lock (None). `missing`: it is not there.
+
+    `way` is what helps where helm does not.
+    """
 
     message: str
     index: int | None = None
     missing: bool = False
+    way: str = ""
+
+    def run(self, chart: Chart) -> str:
+        """What to do about it."""
+        return self.way or f"helm dependency {'build' if self.missing else 'update'} {shown(chart.path)}"
 
     def place(self, chart: Chart) -> tuple[Path, int | None]:
         """The file that it is about, and the line."""
@@ -109,10 +117,18 @@ def objections(chart: Chart) -> Iterator[Objection]:
     """What differs between Chart.yaml, Chart.lock and charts/. Raises ChartError for an archive that is damaged."""
     wanted, there, locked = dependencies(chart), _there(chart.path), _locked(chart)
     file, lock_file = declared_in(chart).name, locked_in(chart).name
+    near = {
+        one.index: read_chart(folder).version for one, folder in _by_path(chart) if (folder / "Chart.yaml").is_file()
+    }
     for one in wanted:
         versions = there.get(one.name)
+        held = near.get(one.index, one.version)
+        if apart := bool(one.version) and not admits(one.version, held):
+            told = f"{one.name} in {one.repository} is {held}, not {one.version}"
+            yield Objection(told, one.index, way="correct the version there")
         if not versions:
             yield Objection(f"{one.name} {one.version} is not in charts/".replace("  ", " "), one.index, missing=True)
+        if apart or not versions:
             continue
         if one.version and not any(admits(one.version, version) for version in versions):
             yield Objection(f"{one.name} in charts/ is {', '.join(versions)}, not {one.version}", one.index)
@@ -148,7 +164,7 @@ def demand_dependencies(chart: Chart) -> None:
         )
     for one in found:
         file, line = one.place(chart)
-        raise ChartError(f"{shown(file)}:{line or 1}: {one.message}", run=f"helm dependency update {shown(chart.path)}")
+        raise ChartError(f"{shown(file)}:{line or 1}: {one.message}", run=one.run(chart))
 
 
 def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -> bool:
@@ -222,8 +238,9 @@ def _build(chart: Chart, helm: Helm) -> None:
         run = "see that the repositories can be reached, then run the same command again, which fetches them"
         lacking = {folder for _, folder in _by_path(chart)}.difference(local_dependencies(chart))
         absent = (why_absent(folder / "Chart.yaml", helm.runner) for folder in sorted(lacking))
-        if ways := [way for _, way in filter(None, absent) if way]:
-            run = ways[0]
+        ways = [*(one.way for one in objections(chart)), *(way for _, way in filter(None, absent))]
+        if way := next(filter(None, ways), None):
+            run = way
         elif _NO_REPOSITORY.search(said):
             run = "correct the repository there"
         elif _OUTDATED_LOCK.search(said):

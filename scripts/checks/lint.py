@@ -171,9 +171,7 @@ def dependency_rules(chart: Chart) -> Iterator[Finding]:
         yield Finding("error", "dependencies", str(error))
         return
     for one in found:
-        verb = "build" if one.missing else "update"
-        message = f"{one.message} (next: helm dependency {verb} {shown(chart.path)})"
-        yield Finding("error", "dependencies", message, *one.place(chart))
+        yield Finding("error", "dependencies", f"{one.message} (next: {one.run(chart)})", *one.place(chart))
 
 
 def yaml_configuration(chart: Chart, config: Config) -> YamlLintConfig:

@@ -221,8 +221,8 @@ def test_dependencies_in_the_file_of_helm_2_count(cli: Cli, tmp_path: Path) -> N
     found = cli("lint", "--chart", chart)
     found.refused("is not clean")
     assert "requirements.yaml:1" in found.stdout
-    assert "needed in charts/ is 0.1.0, not 0.2.0" in found.stdout
-    cli("package", "--chart", chart).refused("requirements.yaml:1: needed in charts/ is 0.1.0, not 0.2.0")
+    assert "needed in file://../needed is 0.1.0, not 0.2.0" in found.stdout
+    cli("package", "--chart", chart).refused("requirements.yaml:1: needed in file://../needed is 0.1.0, not 0.2.0")
 
 
 def test_a_dry_run_of_the_smoke_test_says_what_it_finds(cli: Cli, tmp_path: Path) -> None:
@@ -494,6 +494,11 @@ class TestDependencies:
             (text,) = (file.read_text() for file in (cli.dist / "umbrella.manifests").glob("*.yaml"))
             assert f"name: {name}" in text
         assert not (umbrella / "Chart.lock").exists()  # it would be a change that nobody made
+        (base := tmp_path / "base" / "Chart.yaml").write_text(base.read_text().replace("0.1.0", "0.2.0"))
+        told = cli("lint", "--chart", umbrella)
+        assert "base in file://../base is 0.2.0, not 0.1.0 (next: correct the version there)" in told.stdout
+        (tmp_path / "base" / "templates" / "map.yaml").write_text(config_map("third"))
+        cli("template", "--chart", umbrella).refused("can't get a valid version", "next:     correct the version there")
 
     @pytest.mark.parametrize(
         ("repository", "words"), [("file://../none", "none not found"), ("git+https://a.example", "protocol handler")]
