@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 from semver import Version
 
@@ -95,7 +96,7 @@ def final_of(version: str) -> str:
     return str(parse(version).finalize_version())
 
 
-def step(old: str, new: str) -> str:
+def step(old: str, new: str) -> Literal["major", "minor", "patch"]:
     """The part of the version that leads from one to another: the first that differs, and patch at the least."""
     before, after = parse(old), parse(new)
     return "major" if before.major != after.major else "minor" if before.minor != after.minor else "patch"

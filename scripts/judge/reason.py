@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from scripts.core.semver import parse
+from scripts.core.semver import parse, step
 
 Level = Literal["none", "patch", "minor", "major"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -57,13 +57,7 @@ def raised_part(old: str, new: str) -> Level:
 
     A pre-release counts as the version that it leads to.
     """
-    before, after = parse(old), parse(new)
-    if after <= before:
-        return "none"
-    for part in LEVELS[:1:-1]:
-        if getattr(before, part) != getattr(after, part):
-            return part
-    return "patch"  # or from a pre-release to another one, or to its version
+    return step(old, new) if parse(new) > parse(old) else "none"
 
 
 def suffices(old: str, new: str, needed: Level) -> bool:
