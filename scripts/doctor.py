@@ -16,6 +16,7 @@ from typing import Literal
 from scripts.core.errors import FindingsError, ReleaseError
 from scripts.core.git import find_repository
 from scripts.core.parallel import workers
+from scripts.core.words import some
 from scripts.workspace import Workspace
 
 Level = Literal["ok", "note", "problem"]
@@ -222,6 +223,6 @@ def _leftovers(work: Workspace) -> Iterator[Line]:
     from scripts.containers import leftovers
 
     found = leftovers.find(work)
-    told = ", ".join(map(str, found[:3])) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+    told = ", ".join(some(found, 3))
     fix = "invoke down --all, which leaves alone what belongs to a run that goes on"
     yield _note("leftovers", told or "nothing of runs that were killed", bool(found), fix)

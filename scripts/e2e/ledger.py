@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from scripts.cluster.watch import Change
+from scripts.core.words import some
 from scripts.e2e.k6 import KINDS, RATE, Request
 from scripts.e2e.timeline import ENDED, GONE, KILLED, READY, RUNNING, STOPPING, UNREADY, Event, clock, timeline
 
@@ -53,9 +54,7 @@ class Incident:
             + f" ({told})" * bool(told)
         ]
         lines += [f"  because {cause} ({count})" for cause, count in self.causes.items()]
-        lines += [f"    {event}" for event in self.events[:_SHOWN]]
-        more = len(self.events) - _SHOWN
-        return lines + ([f"    ... and {more} events more"] if more > 0 else [])
+        return [*lines, *(f"    {event}" for event in some(self.events, _SHOWN))]
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from scripts.core.files import sha256
 from scripts.core.interrupt import pause
 from scripts.core.owner import temporary
 from scripts.core.progress import Say, silent
+from scripts.core.words import some
 from scripts.registry.client import LAG, Client, Found, connect
 from scripts.registry.credentials import login_address
 from scripts.registry.reference import Reference, Registry
@@ -198,7 +199,7 @@ def check_tree(package: Package, chart: Chart, helm: Helm) -> None:
         lines = changed_files(packed, tree) or ("the same files, packed in another way (by another version of helm?)",)
         raise ChartError(
             f"{package.path} is not the chart in {chart.path}",
-            found="\n".join(_cut(lines)),
+            found="\n".join(some(lines, _SHOWN)),
             run="invoke package",
             code=REFUSED,
         )
@@ -282,7 +283,7 @@ def _other_content(
     return RegistryError(
         f"{reference} is not overwritten: {how}",
         expected=f"nothing, or the archive sha256 {sha256(ours)}",
-        found="\n".join(_cut(tuple(_differences(client, reference, ours, helm)))),
+        found="\n".join(some(_differences(client, reference, ours, helm), _SHOWN)),
         run="invoke version-bump --part patch, or restore the published chart in the tree",
         code=REFUSED,
     )
@@ -348,8 +349,3 @@ def _newest_for_both(*archives: bytes) -> str | None:
             admitted = set(supported(constraint, _MINORS))
             common = admitted if common is None else common & admitted
     return max(common or (), key=lambda version: int(version.split(".")[1]), default=None)
-
-
-def _cut(lines: tuple[str, ...]) -> list[str]:
-    more = len(lines) - _SHOWN
-    return [*lines[:_SHOWN], *([f"... and {more} lines more"] if more > 0 else [])]
