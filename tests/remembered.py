@@ -160,12 +160,16 @@ def _is_steady(chart: Path) -> bool:
 
 
 def _content(path: Path) -> str | None:
-    """The digest of a file, or of every file below a folder with its name; None where a link may lead elsewhere."""
+    """The digest of a file, or of every file below a folder with its name.
+
+    None where a link may lead elsewhere, or a pipe would be waited for.
+    """
     if path.is_file():
         return _digest(path)
     found = hashlib.sha256()
     for folder, folders, names in sorted(os.walk(path)):
-        if any(Path(folder, name).is_symlink() for name in (*folders, *names)):
+        places = [Path(folder, name) for name in (*folders, *names)]
+        if any(one.is_symlink() or not (one.is_dir() or one.is_file()) for one in places):
             return None
         for name in sorted(names):
             file = Path(folder, name)
