@@ -24,7 +24,7 @@ from scripts.core.errors import CommandFailed
 from scripts.core.files import sha256
 
 _KEPT = 14 * 86_400  # seconds that an answer stays which nobody asks for
-_TASKS = ("template", "lint", "package")
+_TASKS, _DRY = ("template", "lint", "package"), "--dry-run=client"
 # What gives another answer in another run, or another place.
 _CHANCE = re.compile(
     rb"\b(now|ago|date\w*|rand\w*|uuidv4|gen\w+|derivePassword|lookup|getHostByName|shuffle|htpasswd|bcrypt|encryptAES"
@@ -114,7 +114,7 @@ def _question(
 ) -> tuple[str, list[str]] | None:
     """A digest of all that the answer depends on, and the folders in it; None where that cannot be said."""
     name = Path(argv[0]).name
-    if name != "kubeconform" and not (name == "helm" and (argv[1] in _TASKS or "--dry-run=client" in argv)):
+    if name != "kubeconform" and not (name == "helm" and (argv[1] in _TASKS or _DRY in argv)):
         return None
     words, folders = [argv[0]], list[str]()
     if not argv[0].startswith(f"{cache}/"):  # where a tool has its version in its name
@@ -122,12 +122,12 @@ def _question(
             words.append(str(Path(argv[0]).stat().st_mtime_ns))
     for word in argv[1:]:
         if not os.path.lexists(word):
-            if _UNCLEAR.search(word) and f"{cache}/schemas/" not in word:  # these are never others
+            if word != _DRY and _UNCLEAR.search(word) and f"{cache}/schemas/" not in word:  # these are never others
                 return None
             words.append(word)
             continue
         digest = _content(Path(word))
-        if digest is None:
+        if digest is None or json.dumps(word)[1:-1] != word:  # it may stand in an answer as JSON spells it
             return None
         words.append(f"{_PLACE.format(len(folders))}{digest}")
         folders.append(word)

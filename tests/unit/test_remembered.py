@@ -109,6 +109,13 @@ def test_what_may_name_a_file_among_other_things_is_asked_every_time(
     assert kept(answers) == 0
 
 
+def test_a_folder_that_an_answer_may_spell_otherwise_is_asked_about_every_time(
+    answers: Path, toolchain: Toolchain, other: Path, tmp_path: Path
+) -> None:
+    ask(answers, toolchain, other.rename(tmp_path / "a\nb"))
+    assert kept(answers) == 0
+
+
 def test_an_answer_stands_for_the_place_from_which_it_was_asked(
     answers: Path, toolchain: Toolchain, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
