@@ -23,6 +23,7 @@ from scripts.core.semver import minor
 _OBJECTION = re.compile(rf"{POINTER}(.*?)(?=\s+- at '|$)")
 _UNSET = re.compile(r"status\.\S+: is required")  # the API server fills it in itself, and drops what stands there
 _TWICE = re.compile(r'line (\d+): key "(.+)" already set in map')
+_READ_IN_TWO_WAYS = "helm takes the last one, Flux and kustomize refuse it"
 _ENVIRONMENT = {**BRIEF_GO, "GOMAXPROCS": "1"}  # as many of it run as there are processors
 
 
@@ -177,7 +178,8 @@ def _objections(reports: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         yield from read_objections(told)
     if told := answers.get("statusError"):
         twice = [
-            f"the key {key!r} stands twice, again in line {line} of the object" for line, key in _TWICE.findall(told)
+            f"the key {key!r} stands twice, again in line {line} of the object: {_READ_IN_TWO_WAYS}"
+            for line, key in _TWICE.findall(told)
         ]
         yield from twice or [" ".join(told.split())]
 

@@ -148,7 +148,7 @@ def demand_valid(outcome: Validation) -> None:
     chart, found = outcome.plan.subject, outcome.problems()
     told = many(len(found), "problem")
     if any(not problem.unchecked for problem, _ in found):
-        raise FindingsError(f"{chart.name} {chart.version} renders objects that Kubernetes would refuse", found=told)
+        raise FindingsError(f"{chart.name} {chart.version} renders objects that are not valid", found=told)
     if found:
         raise FindingsError(
             f"{chart.name} {chart.version} renders objects that are not checked",

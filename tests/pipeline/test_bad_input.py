@@ -175,7 +175,7 @@ class TestObjects:
             "apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: d}\nspec: {endpoints: 1}\n"
         )
         told = cli.on_chart("kubeconform-check", "--kube-version", "1.30", "--junit", tmp_path / "j.xml")
-        told.refused("renders objects that Kubernetes would refuse", "problems")
+        told.refused("renders objects that are not valid", "problems")
         for words in (
             ("ConfigMap/a", "specc: no such field"),
             ("Foo/b", "no schema for example.com/v1 Foo"),

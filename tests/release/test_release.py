@@ -120,7 +120,7 @@ def test_an_object_that_kubernetes_refuses_is_named(project: Project) -> None:
     template = project.root / "chart/templates/map.yaml"
     template.write_text(template.read_text() + "nonsense: true\n")
     project.commit("Add an unknown field")
-    with pytest.raises(FindingsError, match=r"(?s)would refuse.*templates/map.yaml: ConfigMap/demo: .*nonsense"):
+    with pytest.raises(FindingsError, match=r"(?s)not valid.*templates/map.yaml: ConfigMap/demo: .*nonsense"):
         project.release()
     assert project.published() == {}
 

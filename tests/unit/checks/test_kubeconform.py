@@ -157,7 +157,10 @@ class TestNothingIsSkipped:
 
     def test_a_key_that_stands_twice(self, real: Kubeconform) -> None:
         text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {}\ndata: {a: b}\n"
-        assert problems(real, text) == ["ConfigMap/x: the key 'data' stands twice, again in line 5 of the object"]
+        assert problems(real, text) == [
+            "ConfigMap/x: the key 'data' stands twice, again in line 5 of the object: "
+            "helm takes the last one, Flux and kustomize refuse it"
+        ]
 
     def test_a_repeated_object_and_one_without_a_name(self, real: Kubeconform) -> None:
         twice = document("v1", "ConfigMap")

@@ -38,7 +38,7 @@ class TestVerdict:
         outcome = self.outcome(folder)
         ((problem, where),) = outcome.problems()
         assert (problem.message, str(where)) == ("data.k: is wrong", "values.yaml for 1.29 to 1.30")
-        with pytest.raises(FindingsError, match=r"demo 1\.0\.0 renders objects that Kubernetes would refuse"):
+        with pytest.raises(FindingsError, match=r"demo 1\.0\.0 renders objects that are not valid"):
             demand_valid(outcome)
         demand_valid(replace(outcome, checked=()))
 
