@@ -24,7 +24,7 @@ from scripts.core.paths import shown
 from scripts.workspace import Workspace
 
 _BY_TEMPLATE = re.compile(r"/templates/\S+:\d+: ")  # what a template says of values, and no text that is no YAML
-NEEDS = "where it cannot do without values, give some: ci/NAME-values.yaml in the chart, or values in gati.toml"
+NEEDS = "where it cannot do without values, give some: values in gati.toml, ci/NAME-values.yaml, --values in most tasks"
 
 
 @dataclass(frozen=True)
