@@ -103,7 +103,7 @@ def is_local(chart: Chart, folder: Path) -> bool:
 
 def local_dependencies(chart: Chart) -> tuple[Path, ...]:
     """The folders that `file://` dependencies lie in, as far as they are there."""
-    return tuple(folder for _, folder in _by_path(chart) if (folder / "Chart.yaml").is_file())
+    return tuple(folder for _, folder in _near(chart))
 
 
 def _by_path(chart: Chart) -> Iterator[tuple[Dependency, Path]]:
@@ -113,13 +113,16 @@ def _by_path(chart: Chart) -> Iterator[tuple[Dependency, Path]]:
             yield one, (chart.path / one.repository.removeprefix("file://")).resolve()
 
 
+def _near(chart: Chart) -> Iterator[tuple[Dependency, Path]]:
+    """Those of them whose folder is there and holds a chart."""
+    return ((one, folder) for one, folder in _by_path(chart) if (folder / "Chart.yaml").is_file())
+
+
 def objections(chart: Chart) -> Iterator[Objection]:
     """What differs between Chart.yaml, Chart.lock and charts/. Raises ChartError for an archive that is damaged."""
     wanted, there, locked = dependencies(chart), _there(chart.path), _locked(chart)
     file, lock_file = declared_in(chart).name, locked_in(chart).name
-    near = {
-        one.index: read_chart(folder).version for one, folder in _by_path(chart) if (folder / "Chart.yaml").is_file()
-    }
+    near = {one.index: read_chart(folder).version for one, folder in _near(chart)}
     for one in wanted:
         versions = there.get(one.name)
         held = near.get(one.index, one.version)
@@ -211,9 +214,7 @@ def outdated(chart: Chart) -> tuple[str, ...]:
 
 def _stale(chart: Chart) -> Iterator[str]:
     """The archives in charts/ of dependencies whose folder holds something else by now."""
-    for one, folder in _by_path(chart):
-        if not (folder / "Chart.yaml").is_file():
-            continue
+    for one, folder in _near(chart):
         for archive in sorted((chart.path / "charts").glob(_ARCHIVE.format(one.name))):
             before, now = (
                 {name: data for name, data in contents.files.items() if not name.endswith(_REWRITTEN)}
