@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from scripts.checks.between import between
 from scripts.checks.matrix import SCHEMA_VERSION, Cell, Plan, Spread, Values, renderable, spread
 from scripts.core.errors import ChartError, OutputError, ReleaseError, ValuesError
 from scripts.core.interrupt import held
+from scripts.core.owner import temporary
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.workspace import Workspace
@@ -205,8 +205,8 @@ def store(plan: Plan, rendered: Rendered, folder: Path) -> Path:
     dist, index = folder.parent, make_index(plan, rendered)
     try:
         dist.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".manifests-", dir=dist) as scratch:
-            fresh, old = Path(scratch) / "new", Path(scratch) / "old"
+        with temporary("manifests", dist) as scratch:
+            fresh, old = scratch / "new", scratch / "old"
             fresh.mkdir()
             for name, text in {one.file: one.text for one in rendered.renders}.items():
                 (fresh / name).write_text(text, encoding="utf-8")

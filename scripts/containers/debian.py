@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from scripts.core.errors import ToolError
 from scripts.core.files import sha256
-from scripts.core.owner import mark
+from scripts.core.owner import temporary
 from scripts.workspace import Workspace
 
 SUITE = "bookworm"
@@ -67,8 +66,8 @@ def build_rootfs(include: Iterable[str], work: Workspace, *, variant: str = SYST
         )
     work.say(f"building a Debian {SUITE} root file system with {', '.join(packages)}")
     tar.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=tar.parent, prefix=f".building-{mark()}-") as workplace:
-        unfinished = Path(workplace, "rootfs.tar")
+    with temporary("rootfs", tar.parent) as workplace:
+        unfinished = workplace / "rootfs.tar"
         result = work.runner.run(rootfs_argv(packages, os.fspath(unfinished), variant=variant), deadline=_DEADLINE)
         unfinished.replace(tar)
     work.say(f"built {tar.name}: {tar.stat().st_size / 1e6:.0f} MB in {result.seconds:.0f} s")

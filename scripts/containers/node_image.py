@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import tarfile
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from scripts.containers.programs import NFT_LINKS
 from scripts.core.command import Runner
 from scripts.core.errors import ConfigError, ToolError
 from scripts.core.files import sha256
-from scripts.core.owner import mark
+from scripts.core.owner import temporary
 from scripts.core.parallel import workers
 from scripts.core.waiting import locked
 from scripts.workspace import Workspace
@@ -190,12 +189,12 @@ def _build(image: NodeImage, work: Workspace) -> None:
         ]
         binaries = work.tools.paths((*_NODE_BINARIES, *_CONTROL_PLANE), built=True)
         system, proxy_system = (each.result() for each in systems)
-    with tempfile.TemporaryDirectory(dir=work.config.cache_dir, prefix=f"node-image-{mark()}-") as workplace:
-        context = Path(workplace, "context")
+    with temporary("node-image", work.config.cache_dir) as workplace:
+        context = workplace / "context"
         say("packing the control plane's images")
         _lay_out_root(context / "root", binaries, work.tools.source("kind"), image.kubernetes)
         _place(system, context / "rootfs.tar")
-        images = _control_plane_images(Path(workplace), binaries, system, proxy_system, runner, image, context)
+        images = _control_plane_images(workplace, binaries, system, proxy_system, runner, image, context)
         write_images(context / "images.tar", images, architecture=architecture())
         say("assembling the node image")
         runner.run(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.containers.debian import FILES, build_rootfs, rootfs_key
 from scripts.containers.engine import choices, find_image, pulled
 from scripts.containers.image_archive import Image, architecture, write_images, write_layer
 from scripts.core.files import sha256
-from scripts.core.owner import mark
+from scripts.core.owner import temporary
 from scripts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -99,17 +97,17 @@ def built_reference(name: str, work: Workspace) -> str:
 
 def _build(names: list[str], work: Workspace, engine: DockerClient) -> None:
     binaries = work.tools.paths(names, built=True)
-    with tempfile.TemporaryDirectory(dir=work.config.cache_dir, prefix=f"programs-{mark()}-") as folder:
+    with temporary("programs", work.config.cache_dir) as folder:
         images = []
         for name in names:
             program = PROGRAMS[name]
             links = NFT_LINKS if "iptables" in program.packages else None
-            layer = write_layer(Path(folder, f"{name}.tar"), {program.path: binaries[name]}, links)
+            layer = write_layer(folder / f"{name}.tar", {program.path: binaries[name]}, links)
             system = (build_rootfs(program.packages, work, variant=FILES),) if program.packages else ()
             config = {"Entrypoint": [f"/{program.path}"], "User": program.user}
             config["Env"] = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
             images.append(Image(built_reference(name, work), (*system, layer), config))
-        archive = write_images(Path(folder, "images.tar"), images, architecture=architecture())
+        archive = write_images(folder / "images.tar", images, architecture=architecture())
         with archive.open("rb") as stream:
             engine.images.load(stream)
     work.say(f"built the images of {', '.join(names)}")

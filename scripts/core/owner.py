@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,9 +26,16 @@ def owned(what: str) -> str:
 
 
 @contextlib.contextmanager
-def temporary(what: str) -> Iterator[Path]:
-    """A temporary folder of this process, gone after the block."""
-    with tempfile.TemporaryDirectory(prefix=owned(what)) as folder:
+def temporary(what: str, within: Path | None = None) -> Iterator[Path]:
+    """A temporary folder of this process, gone after the block.
+
+    It is hidden in the folder `within` where what is made in it is to be renamed to a place there. Those that were made
+    so by processes that are gone are removed.
+    """
+    for left in within.glob(f".gati-{what}-*") if within else ():
+        if orphaned(left.name.removeprefix(f".gati-{what}-").rpartition("-")[0]):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="." * bool(within) + owned(what), dir=within) as folder:
         yield Path(folder)
 
 

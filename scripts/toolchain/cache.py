@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +12,12 @@ from pathlib import Path
 from scripts.core import json_read
 from scripts.core.errors import ToolError
 from scripts.core.files import sha256, write_atomic
-from scripts.core.owner import mark, orphaned
+from scripts.core.owner import temporary
 from scripts.core.progress import Say, silent
 from scripts.core.waiting import locked
 
 BUILD_DEADLINE = 3600.0  # seconds; Kubernetes' own binaries take 6 minutes on 2 cores that have nothing else to do
 _RECEIPT = "receipt.json"
-_SCRATCH = "build-"
 
 
 @dataclass(frozen=True)
@@ -86,15 +83,10 @@ class Cache:
     def scratch(self) -> Iterator[Path]:
         """A folder beside the entries, so that a finished one can be renamed into place."""
         self.make()
-        for left in self.folder.glob(f"{_SCRATCH}*"):
-            if orphaned(left.name.removeprefix(_SCRATCH).rpartition("-")[0]):
-                shutil.rmtree(left, ignore_errors=True)
         with contextlib.ExitStack() as stack:
             with self._written():
-                folder = stack.enter_context(
-                    tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{mark()}-", dir=self.folder)
-                )
-            yield Path(folder)
+                folder = stack.enter_context(temporary("build", self.folder))
+            yield folder
 
     @contextlib.contextmanager
     def _written(self) -> Iterator[None]:

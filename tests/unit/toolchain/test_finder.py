@@ -145,7 +145,7 @@ class TestBuilt:
         monkeypatch.setenv("PATH", "/bin")
         assert machine.toolchain().paths(("hello", "bye")) == built
         assert machine.built() == 1
-        assert [left.name for left in machine.cache.iterdir() if left.name.startswith("build-")] == []
+        assert list(machine.cache.glob(".gati-*")) == []
 
     def test_not_from_another_module_than_the_pinned_one(self, machine: Machine) -> None:
         machine.pins.write_text(pins_text("h1:" + "A" * 43 + "="))
@@ -210,7 +210,7 @@ class TestBuilt:
             machine.toolchain().path("hello")
         assert "refused" in (caught.value.found or "")
         assert "GOPROXY" in (caught.value.run or "")
-        assert [left.name for left in machine.cache.iterdir() if left.name.startswith("build-")] == []
+        assert list(machine.cache.glob(".gati-*")) == []
 
     @pytest.mark.parametrize(("keep", "has"), [(None, ["one", "two"]), (["two"], ["two"]), ([], [])])
     def test_with_the_plugins_that_are_kept(self, machine: Machine, keep: list[str] | None, has: list[str]) -> None:
