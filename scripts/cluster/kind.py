@@ -22,7 +22,7 @@ from scripts.containers.image_load import load_images
 from scripts.containers.leftovers import remove
 from scripts.containers.node_image import NodeImage, node_image
 from scripts.core.command import Runner
-from scripts.core.errors import ClusterError, CommandFailed, ReleaseError
+from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
 from scripts.core.files import sha256, write_atomic
 from scripts.core.interrupt import cleaning, interruptible, put_right
 from scripts.core.owner import mark
@@ -290,7 +290,8 @@ class _Maker:
         if status != 0:
             seen = seen or obstacle(name, self._runner)
             logs = self._folder / f"{name}.logs"
-            self._runner.run((self._kind, "export", "logs", f"--name={name}", logs), deadline=60, check=False)
+            with contextlib.suppress(CommandTimeout):  # a node that hangs has none to give
+                self._runner.run((self._kind, "export", "logs", f"--name={name}", logs), deadline=60, check=False)
             said = seen.said if seen else last_words(process.log_tail(10_000)) or "no output"
             raise ClusterError(
                 f"the cluster {name} does not come up: {seen}" if seen else f"kind could not create the cluster {name}",
@@ -351,7 +352,8 @@ class _Maker:
         complaint = ""
         if self.volumes(name).is_dir():  # what pods wrote is theirs, and not ours to remove from outside
             emptying = ("docker", "exec", f"{name}-control-plane", "find", SHARED, "-mindepth", "1", "-delete")
-            self._runner.run(emptying, check=False)
+            with contextlib.suppress(CommandTimeout):  # a node that hangs is removed all the same
+                self._runner.run(emptying, check=False)
 
         def gone() -> bool:
             nonlocal empty_since, complaint

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core.command import Runner
+from scripts.core.errors import CommandTimeout
 
 CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 _BRIEF = 5.0  # seconds: what runs longer waits for something, and may come up with its next try
@@ -34,18 +36,22 @@ class Obstacle:
 
 def obstacle(name: str, runner: Runner) -> Obstacle | None:
     """What is seen on the nodes of the cluster `name` that cannot end well; None while nothing is."""
+    with contextlib.suppress(CommandTimeout):  # what does not answer now may still come up
+        return next(_obstacles(name, runner), None)
+    return None
+
+
+def _obstacles(name: str, runner: Runner) -> Iterator[Obstacle]:
     label = f"--filter=label={CLUSTER_LABEL}={name}"
     listed = runner.run(("docker", "ps", "--all", "--format={{.Names}} {{.State}}", label), check=False).stdout
     for line in listed.splitlines():
         node, _, state = line.partition(" ")
         if state in ("exited", "dead"):
             said = runner.run(("docker", "logs", "--tail=8", node), check=False)
-            return Obstacle(node, "the container of the node ended", _telling(said.stdout + said.stderr))
+            yield Obstacle(node, "the container of the node ended", _telling(said.stdout + said.stderr))
         if state == "running":
             seen = runner.run(("docker", "exec", "--interactive", node, "sh", "-s"), stdin=_SCRIPT, check=False)
-            if (found := next(read_ends(seen.stdout, node), None)) is not None:
-                return found
-    return None
+            yield from read_ends(seen.stdout, node)
 
 
 def read_ends(text: str, node: str) -> Iterator[Obstacle]:

@@ -79,12 +79,14 @@ class Transport:
     @contextlib.contextmanager
     def stream(self, path: str, *, query: Mapping[str, str]) -> Iterator[Stream]:
         """The lines of an answer that does not end by itself. Raises ApiError, OSError, HTTPException."""
-        connection = _UnixConnection(self.socket_path)
+        connection = _UnixConnection(self.socket_path, timeout=_REQUEST_DEADLINE)
         try:
             connection.request("GET", _target(path, query), headers={"Accept": "application/json"})
             response = connection.getresponse()
             if response.status != 200:
                 raise _api_error("GET", path, response.status, response.read())
+            if connection.sock is not None:
+                connection.sock.settimeout(None)  # from here on nothing comes for as long as nothing happens
             yield Stream(connection, response)
         finally:
             connection.close()
@@ -157,7 +159,7 @@ def open_transport(kubectl: Path, runner: Runner, login: Login) -> Iterator[Tran
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket. The host name is the one that kubectl proxy lets in."""
 
-    def __init__(self, path: Path, timeout: float | None = None) -> None:
+    def __init__(self, path: Path, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
 

@@ -16,6 +16,7 @@ from scripts.cluster.transport import Stream, Transport
 from scripts.core.errors import ClusterError
 
 _RETRY = 0.5  # seconds between attempts to open a watch again
+_LOST = 60.0  # seconds of such attempts, after which nobody can say what has happened
 
 
 @dataclass(frozen=True)
@@ -125,13 +126,15 @@ class _Collection:
             self._stream.stop()
 
     def _version_lost(self) -> None:
-        """After an error nothing is certain: wait, then list, unless that fails too and the next round tries."""
-        if self._watch._closing.wait(_RETRY):
-            return
-        try:
-            self.list()
-        except (ClusterError, OSError, http.client.HTTPException, ValueError):
-            return
+        """After an error nothing is certain: wait, then list, again and again for a minute."""
+        end = time.monotonic() + _LOST
+        while not self._watch._closing.wait(_RETRY):
+            try:
+                self.list()
+                return
+            except (ClusterError, OSError, http.client.HTTPException, ValueError):
+                if time.monotonic() > end:
+                    raise
 
     def _follow_once(self) -> bool:
         """Read one stream to its end; False when the server says that our version is too old to go on."""

@@ -89,21 +89,14 @@ def plan_services(
     return tuple(PlannedImage(tag, find_image(engine, tag) is not None, base, base_there) for tag in tags)
 
 
-def build_services(
-    work: Workspace,
-    engine: DockerClient,
-    *,
-    services: Iterable[str] = SERVICES,
-    versions: Iterable[str] = VERSIONS,
-) -> tuple[Image, ...]:
+def build_services(work: Workspace, engine: DockerClient, *, versions: Iterable[str] = VERSIONS) -> tuple[Image, ...]:
     """Build every service in every version; what did not change comes from the engine's cache.
 
     Raises EngineError with the end of the build's output, ToolError, CommandFailed.
     """
     base = foundation(work, "python", engine)
     context = _context(work.config.root / "compose", _ca_bundle(work.config))
-    versions = tuple(versions)
-    wanted = [(service, version) for service in services for version in versions]
+    wanted = [(service, version) for service in SERVICES for version in versions]
     tags = [reference(work.config, *each) for each in wanted]
     return tuple(_build(engine, context, tag, *each, base, work.say) for tag, each in zip(tags, wanted, strict=True))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.core.errors import CommandFailed, EngineError, ToolError
+from scripts.core.errors import CommandFailed, CommandTimeout, EngineError, ToolError
 from scripts.core.owner import MARK, orphaned
 from scripts.core.waiting import until
 from scripts.workspace import Workspace
@@ -110,14 +110,9 @@ def _of_engine(work: Workspace) -> Iterator[Leftover]:
 
 
 def _folders(work: Workspace) -> Iterator[Leftover]:
-    places = {
-        Path(tempfile.gettempdir()): "gati-*",
-        work.config.cache_dir: "*-*",
-        work.config.dist / "e2e": "gati-e2e-*",
-    }
-    places[work.config.cache_dir / "debian"] = ".building-*"
-    for place, pattern in places.items():
-        for path in sorted(place.glob(pattern)):
+    cache, dist = work.config.cache_dir, work.config.dist
+    for place in (Path(tempfile.gettempdir()), cache, *cache.glob("*"), dist, dist / "e2e"):
+        for path in sorted(place.glob("*")):
             if _of_nobody(path.name) and (path.is_dir() or path.suffix == ".kubeconfig"):
                 yield Leftover("folder" if path.is_dir() else "file", str(path), str(path))
 
@@ -132,4 +127,5 @@ def _remove(left: Leftover, work: Workspace) -> None:
             Path(left.id).unlink()
     else:
         force = ("--force", "--volumes") if left.kind == "container" else ()
-        work.runner.run(("docker", left.kind, "rm", *force, left.id), deadline=60, check=False)
+        with contextlib.suppress(CommandTimeout):  # it is looked for again; the others are to go, too
+            work.runner.run(("docker", left.kind, "rm", *force, left.id), deadline=60, check=False)

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -43,7 +44,10 @@ def until(
 
 @contextlib.contextmanager
 def repeated(look: Callable[[], object], *, every: float, name: str, bearing: type[ReleaseError]) -> Iterator[None]:
-    """Do `look` every `every` seconds in a thread while the block runs; `bearing` ends one look, and not the next."""
+    """Do `look` every `every` seconds in a thread while the block runs; `bearing` ends one look, and not the next.
+
+    Anything else ends them, and is raised as `bearing` where the block ends well: nobody has looked since.
+    """
     closing = threading.Event()
 
     def run() -> None:
@@ -51,13 +55,15 @@ def repeated(look: Callable[[], object], *, every: float, name: str, bearing: ty
             with contextlib.suppress(bearing):
                 look()
 
-    thread = threading.Thread(target=run, name=name, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        closing.set()
-        thread.join()
+    with ThreadPoolExecutor(1, thread_name_prefix=name) as pool:
+        looking = pool.submit(run)
+        try:
+            yield
+        finally:
+            closing.set()
+    if (error := looking.exception()) is not None:
+        found = f"{type(error).__name__}: {error}"
+        raise bearing(f"what goes on beside it cannot be looked at any more: {name}", found=found) from error
 
 
 @contextlib.contextmanager

@@ -261,13 +261,15 @@ class Transport:
         late, done, mine, end = threading.Event(), threading.Event(), scope(), time.monotonic() + seconds
 
         def watch() -> None:
-            while not done.wait(0.1):  # more than once: a connection may be on its way just now
+            # More than once: a connection may be on its way just now, or be added while we look.
+            while not done.wait(0.1 if mine else max(0.1, end - time.monotonic())):
                 if time.monotonic() < end and not (mine and mine.stopped):
                     continue
                 late.set()
-                for sock in list(self._sockets):
-                    with contextlib.suppress(OSError):
-                        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # a TLS socket's own would say goodbye first
+                with contextlib.suppress(RuntimeError):
+                    for sock in self._sockets:
+                        with contextlib.suppress(OSError):
+                            socket.socket.shutdown(sock, socket.SHUT_RDWR)  # a TLS socket's own says goodbye first
 
         threading.Thread(target=watch, daemon=True).start()
         try:

@@ -59,6 +59,7 @@ class Redaction:
 def collect(
     api: Api,
     folder: Path,
+    home: str,
     *,
     objects: Sequence[Object],
     events: Sequence[Object],
@@ -67,17 +68,23 @@ def collect(
 ) -> None:
     """Write `events.txt`, `describe/KIND-NAME.yaml` and `logs/POD.CONTAINER[.previous].log` into `folder`.
 
+    What is in another namespace than `home` is in a folder of that name below `describe` and `logs`.
     `kept_logs` are logs that were read before, by pod ("namespace/name") and container. A log that cannot be read is
     left out.
     """
+
+    def below(part: str, namespace: str) -> Path:
+        return folder / part / (namespace if namespace != home else "")
+
     ordered = sorted(events, key=event_time)
     _write(folder / "events.txt", "".join(f"{event_line(event)}\n" for event in ordered), redaction)
     for item in objects:
         name = f"{item['kind']}-{item['metadata']['name']}.yaml"
         own = [event for event in ordered if event.get("involvedObject", {}).get("uid") == item["metadata"]["uid"]]
-        _write(folder / "describe" / name, describe(item, own), redaction)
-    for (pod, container), text in kept_logs.items():
-        _write(folder / "logs" / f"{pod.partition('/')[2]}.{container}.log", text, redaction)
+        _write(below("describe", item["metadata"]["namespace"]) / name, describe(item, own), redaction)
+    for (place, container), text in kept_logs.items():
+        namespace, _, pod = place.partition("/")
+        _write(below("logs", namespace) / f"{pod}.{container}.log", text, redaction)
     wanted = [
         (item["metadata"]["namespace"], item["metadata"]["name"], container["name"], previous)
         for item in sorted((item for item in objects if item["kind"] == "Pod"), key=is_ready)[:_PODS]
@@ -92,7 +99,7 @@ def collect(
             text = api.logs(pod, namespace, container=container, previous=previous, tail=_LINES)
             if text is not None:
                 name = f"{pod}.{container}{'.previous' if previous else ''}.log"
-                _write(folder / "logs" / name, text, redaction)
+                _write(below("logs", namespace) / name, text, redaction)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(read, wanted))

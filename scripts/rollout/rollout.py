@@ -301,14 +301,22 @@ class Rollout:
         return replace(self._latest(done), notes=done.said().partition("\nNOTES:\n")[2].strip())
 
     def _operate(self, verb: str, *words: str | Path, deadline: float, rollback: bool = False) -> _Operation:
-        number = 1 + sum(1 for _ in self._evidence.glob("[0-9]*")) if self._evidence.is_dir() else 1
-        operation = _Operation(self, verb, deadline, self._evidence / f"{number:02}-{verb}", rollback=rollback)
+        operation = _Operation(self, verb, deadline, self._place(verb), rollback=rollback)
         # Of these helm's deadline comes later than ours: what is wrong is looked at before it is undone or forgotten.
         # The others only record a failure that they find themselves.
         helms = deadline + (_LATER if verb in ("install", "upgrade", "uninstall") else 0)
         argv = self.command(self._helm, verb, self.release, *words, f"--timeout={helms:.0f}s")
         operation.run(self._runner, argv, self._say)
         return operation
+
+    def _place(self, verb: str) -> Path:
+        """The next folder for evidence; no other process has it, whatever it does to a release of the same name."""
+        number = 0
+        while True:
+            number = max(number, sum(1 for _ in self._evidence.glob("[0-9]*"))) + 1
+            with contextlib.suppress(FileExistsError):
+                (folder := self._evidence / f"{number:02}-{verb}").mkdir(parents=True)
+                return folder
 
     def _latest(self, operation: _Operation) -> Revision:
         revision = replace(self.history()[-1], seconds=operation.seconds)
@@ -403,6 +411,7 @@ class _Operation:
         collect(
             self._rollout.api,
             self._folder,
+            self._rollout.namespace,
             objects=scene.objects,
             events=scene.events,
             kept_logs=view.hook_logs,

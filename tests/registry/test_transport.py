@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,29 @@ class TestTime:
         ):
             sender.send("GET", f"http://{host}/v2/", limit=4000)
         assert time.monotonic() - begin < 10
+
+    def test_an_answer_is_cut_though_another_connection_is_made_just_then(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Growing(weakref.WeakSet[socket.socket]):
+            looks = 0
+
+            def __iter__(self) -> Iterator[socket.socket]:
+                self.looks += 1
+                if self.looks == 1:
+                    raise RuntimeError("Set changed size during iteration")
+                return super().__iter__()
+
+        monkeypatch.setattr(transport, "_WHOLE", 0.1)
+        with (
+            raw(slowly((HEAD, b"\r\n", *itertools.repeat(b"x", 200)))) as host,
+            contextlib.closing(Transport(Registry(f"oci://{host}"))) as sender,
+            pytest.raises(RegistryError, match="has not finished its answer"),
+        ):
+            sender._sockets = Growing()
+            begin = time.monotonic()
+            sender._once("GET", f"http://{host}/v2/", {}, None, 4000)
+        assert time.monotonic() - begin < 2
 
     def test_a_large_answer_has_more_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(transport, "_WHOLE", 0.01)

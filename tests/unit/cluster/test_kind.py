@@ -12,7 +12,7 @@ import pytest
 from scripts.cluster import kind
 from scripts.containers.node_image import NodeImage
 from scripts.core.command import Result, Runner
-from scripts.core.errors import ClusterError, CommandFailed
+from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout
 
 
 class Engine(Runner):
@@ -30,6 +30,8 @@ class Engine(Runner):
             if not self.containers and self.late:
                 self.containers.append(self.late.pop())
             return Result(words, 0, listed, "", 0.0)
+        if words[1] == "exec":
+            raise CommandTimeout(words, 60)
         assert words[1] == "rm"
         if self.stubborn:
             return Result(words, 1, "", "device is busy", 0.0)
@@ -55,6 +57,13 @@ def test_the_kubeconfig_goes_too(tmp_path: Path) -> None:
     (tmp_path / "gati-e2e-1.kubeconfig").touch()
     delete(Engine("control-plane"), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_hangs_is_removed_with_its_volumes(tmp_path: Path) -> None:
+    (tmp_path / "gati-e2e-1.volumes").mkdir()
+    engine = Engine("control-plane")
+    delete(engine, tmp_path)
+    assert (engine.containers, list(tmp_path.iterdir())) == ([], [])
 
 
 def test_one_that_comes_up_late_is_removed_too(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from scripts.cluster.startup import last_words, obstacle, read_ends
 from scripts.core.command import Result, Runner
+from scripts.core.errors import CommandTimeout
 
 ETCD = """== container etcd of pod etcd-a-control-plane ends again and again: 2 times, 0 s
 flag provided but not defined: -experimental-initial-corrupt-check
@@ -96,6 +97,19 @@ class Engine:
         self.asked.append(" ".join(argv[:2]))
         out = self.states if argv[1] == "ps" else self.said if argv[1] in ("exec", "logs") else ""
         return cast(Result, Answer(out))
+
+
+class Stuck(Engine):
+    """Has nodes that do not answer."""
+
+    def run(self, argv: tuple[str, ...], **_: Any) -> Result:
+        if argv[1] == "exec":
+            raise CommandTimeout(argv, 60)
+        return super().run(argv)
+
+
+def test_a_node_that_does_not_answer_is_waited_for() -> None:
+    assert obstacle("a", cast(Runner, Stuck("a-control-plane running\n", ETCD))) is None
 
 
 class Answer:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +67,25 @@ def test_after_an_error_event_the_collection_is_listed_again(server: Server, tra
     with Watch(transport, {"Pod": "/pods"}) as watch:
         until(lambda: len(watch.changes()) > 1, deadline=5, what="the second list")
         assert [change.type for change in watch.changes()] == ["ADDED", "MODIFIED"]
+
+
+def test_a_collection_that_nobody_lists_any_more_is_no_record(
+    server: Server, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.cluster.watch._LOST", 0.1)
+    server.answers = [pods(1), (500, b"")]
+    server.stream = lambda send: send(event("ERROR", {"kind": "Status", "code": 410}))
+    with pytest.raises(ClusterError, match="cannot go on"), Watch(transport, {"Pod": "/pods"}) as watch:
+        until(lambda: watch.changes() and None, deadline=5, what="the end of the record")
+
+
+def test_a_stream_that_does_not_begin_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.cluster.transport._REQUEST_DEADLINE", 0.1)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "s"))
+        silent.listen()
+        with pytest.raises(TimeoutError), Transport(tmp_path / "s").stream("/pods", query={"watch": "true"}):
+            raise AssertionError("it has begun")
 
 
 def test_what_is_gone_from_the_list_was_deleted(server: Server, transport: Transport) -> None:

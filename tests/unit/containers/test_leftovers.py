@@ -8,13 +8,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts.containers import leftovers
+from scripts.core.command import Runner
 from scripts.core.config import Config
-from scripts.core.owner import mark, orphaned, owned
+from scripts.core.errors import CommandTimeout
+from scripts.core.owner import mark, orphaned, owned, temporary
 from scripts.core.waiting import until
 from scripts.workspace import Workspace
 
@@ -76,9 +80,11 @@ def test_programs_and_folders_of_a_killed_process_go(killed: str, work: Workspac
     kubeconfig = work.config.dist / "e2e" / f"gati-e2e-abcdef-{killed}-0a.kubeconfig"
     kubeconfig.parent.mkdir(parents=True)
     kubeconfig.write_text("")
+    (work.config.dist / f".gati-manifests-{killed}-x").mkdir()
+    (work.config.cache_dir / "tools" / f".gati-build-{killed}-x").mkdir(parents=True)
     programs = set(map(str, running("kubectl", killed)))
     found = [left for left in leftovers.find(work) if killed in left.name or left.id in programs]
-    assert sorted(left.kind for left in found) == ["file", "folder", "program"]
+    assert sorted(left.kind for left in found) == ["file", "folder", "folder", "folder", "program"]
     assert running("kubectl", killed), "looking removes nothing"
     removed = leftovers.remove(work)
     assert {str(left) for left in found} <= {str(left) for left in removed}
@@ -87,6 +93,22 @@ def test_programs_and_folders_of_a_killed_process_go(killed: str, work: Workspac
     assert list((tmp_path / "tmp").iterdir()) == [mine]
     assert not kubeconfig.exists()
     assert running("gpg-agent", killed), "what may be meant to stay stays"
+
+
+def test_what_was_not_put_in_its_place_goes_when_the_same_is_made_again(killed: str, tmp_path: Path) -> None:
+    for owner in (killed, mark()):
+        (tmp_path / f".gati-manifests-{owner}-x").mkdir()
+    with temporary("manifests", tmp_path) as folder:
+        there = {folder.name, f".gati-manifests-{mark()}-x"}
+        assert there == {path.name for path in tmp_path.glob(".gati-*")}
+
+
+def test_one_that_the_engine_does_not_remove_in_time_keeps_no_other(work: Workspace) -> None:
+    class Slow(Runner):
+        def run(self, argv: Any, **_: Any) -> Any:
+            raise CommandTimeout(argv, 60)
+
+    leftovers._remove(leftovers.Leftover("container", "a", "a"), replace(work, runner=Slow()))
 
 
 @pytest.mark.skipif(shutil.which("docker") is None, reason="needs an engine")
@@ -117,8 +139,6 @@ def test_a_mark_is_of_this_process_while_it_lasts(killed: str) -> None:
 
 
 def test_checkouts_have_names_of_their_own(config: Config, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     other = replace(config, root=tmp_path)
     assert config.checkout != other.checkout
     assert config.own_images.endswith(config.checkout)

@@ -21,8 +21,25 @@ def test_a_look_that_fails_is_not_the_last_and_the_block_ends_them() -> None:
 
     with repeated(look, every=0.01, name="looks", bearing=ClusterError):
         until(lambda: len(looks) > 2, what="three looks", deadline=10)
-        assert any(thread.name == "looks" for thread in threading.enumerate())
-    assert not any(thread.name == "looks" for thread in threading.enumerate())
+        assert any(thread.name.startswith("looks") for thread in threading.enumerate())
+    assert not any(thread.name.startswith("looks") for thread in threading.enumerate())
+
+
+def test_looks_that_cannot_go_on_fail_what_they_are_for() -> None:
+    looks: list[None] = []
+
+    def look() -> None:
+        looks.append(None)
+        raise KeyError("spec")
+
+    with (
+        pytest.raises(ClusterError, match=r"cannot be looked at any more: looks\n.*KeyError: 'spec'"),
+        repeated(look, every=0.01, name="looks", bearing=ClusterError),
+    ):
+        until(lambda: len(looks) > 0, what="a look", deadline=10)
+    with pytest.raises(ZeroDivisionError), repeated(look, every=0.01, name="looks", bearing=ClusterError):
+        until(lambda: len(looks) > 1, what="another look", deadline=10)
+        _ = 1 / 0
 
 
 def test_who_does_not_wait_is_told_at_once_who_has_it(tmp_path: Path) -> None:

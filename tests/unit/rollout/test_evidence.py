@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import yaml
 
-from scripts.rollout.evidence import Redaction, describe, event_line, last_line
+from scripts.cluster.api import Api
+from scripts.rollout.evidence import Redaction, collect, describe, event_line, last_line
 
 KEY = "-----BEGIN KEY-----\nMIIBOgIBAAJBAKj34GkxFhD9\n-----END KEY-----\n"
 
@@ -44,6 +48,17 @@ def test_a_description_hides_a_secrets_data_and_telling_variables() -> None:
     shown = describe({"kind": "Pod", "metadata": metadata, "spec": {"containers": [{"env": env}]}}, [])
     assert "open sesame" not in shown
     assert "debug" in shown
+
+
+def test_what_two_namespaces_name_alike_is_kept_of_both(tmp_path: Path) -> None:
+    meta = [{"name": "db-0", "namespace": name, "uid": name} for name in ("here", "there")]
+    pods: list[Any] = [{"kind": "Pod", "metadata": one, "spec": {"containers": [{"name": "a"}]}} for one in meta]
+    api = cast(Api, SimpleNamespace(logs=lambda _, namespace, **__: namespace))
+    kept = {("there/db-0", "a"): "there"}
+    collect(api, tmp_path, "here", objects=pods, events=(), kept_logs=kept, redaction=Redaction())
+    for name, place in (("here", "."), ("there", "there")):
+        assert (tmp_path / "logs" / place / "db-0.a.log").read_text() == name
+        assert f"namespace: {name}" in (tmp_path / "describe" / place / "Pod-db-0.yaml").read_text()
 
 
 def test_a_description_ends_with_the_objects_events() -> None:

@@ -246,6 +246,12 @@ def test_a_crash_that_helm_took_for_a_success_is_a_failure(helm: Helm, tmp_path:
     assert "revision 1 is deployed: helm took it for ready" in str(failed.value)
 
 
+def test_two_at_once_have_folders_of_their_own(helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "glob", lambda *_: iter(()))  # the other one makes its folder after we have looked
+    places = [rollout(helm, Cluster(), tmp_path)._place("install").name for _ in range(3)]
+    assert places == ["01-install", "02-install", "03-install"]
+
+
 def test_the_deadline_is_kept_and_explained(helm: Helm, tmp_path: Path) -> None:
     helm.does(WAITS)
     helm.history(FAILED)
