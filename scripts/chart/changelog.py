@@ -132,6 +132,7 @@ def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:
     """
     demand_settled(source, text, ChangelogError)
     sections: list[Section] = []
+    entries, headings = list[list[Entry]](), list[list[tuple[str, int]]]()  # of each section
     tagged = {found["of"] for _, line in _lines(text) if (found := _TAGGED.match(line))}
     of = tagged.pop() if len(tagged) == 1 else ""
     group, inside = "", False  # the word of the last ### heading; whether we are under a section of ours
@@ -142,14 +143,18 @@ def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:
             if inside := section is not None:
                 _refuse_repeated(sections, section, source)
                 sections.append(section)
+                entries.append([])
+                headings.append([])
             group = ""
         elif inside and (heading := _GROUP.match(line) or _BOLD.match(line)):
             group = kind_of(heading["name"])
-            sections[-1] = replace(sections[-1], headings=(*sections[-1].headings, (heading["name"], number)))
+            headings[-1].append((heading["name"], number))
         elif inside and not _LINK.match(line):
-            sections[-1] = _with_line(sections[-1], group, number, line)
+            _add_line(entries[-1], group, number, line)
     meant = (f"line {number}: {line.strip()}" for number, line in _lines(text) if _ALIKE.match(line))
-    return Changelog(source, tuple(sections), next(meant, None))
+    whole = zip(sections, map(tuple, entries), map(tuple, headings), strict=True)
+    told = tuple(replace(section, entries=those, headings=these) for section, those, these in whole)
+    return Changelog(source, told, next(meant, None))
 
 
 def _begins_section(line: str) -> bool:
@@ -256,9 +261,9 @@ def _gathered(text: str, sections: tuple[Section, ...], end: str) -> list[str]:
     markdown = {number for number, _ in _lines(text)}
     for section in sections:
         group: dict[str, None] | None = None
-        entry: list[str] = []
-        for number in range(section.line + 1, _end(text, section) + 2):
-            line = raw[number - 1] if number <= _end(text, section) else "### "
+        entry, last = list[str](), _end(text, section)
+        for number in range(section.line + 1, last + 2):
+            line = raw[number - 1] if number <= last else "### "
             heading = _GROUP.match(line) if number in markdown or line == "### " else None
             item = _ITEM.match(line)
             if heading or (item and len(item["indent"]) < 2):
@@ -329,8 +334,8 @@ def _section(heading: re.Match[str], line: int, source: str, of: str) -> Section
 
 def _refuse_repeated(sections: list[Section], section: Section, source: str) -> None:
     newest = next((earlier.version for earlier in sections if earlier.version), None)
-    for earlier in sections:
-        if earlier.version == section.version in (None, newest):
+    for earlier in sections if section.version in (None, newest) else ():
+        if earlier.version == section.version:
             raise ChangelogError(
                 f"{source}:{section.line}: {section.version or 'Unreleased'} has a section already",
                 found=f"another one on line {earlier.line}",
@@ -338,21 +343,21 @@ def _refuse_repeated(sections: list[Section], section: Section, source: str) -> 
             )
 
 
-def _with_line(section: Section, kind: str, number: int, line: str) -> Section:
-    """`section` with one more line: a new entry, or more words of the last one."""
-    entries = section.entries
+def _add_line(entries: list[Entry], kind: str, number: int, line: str) -> None:
+    """One more line of a section: a new entry, or more words of the last one."""
     item = None if _RULE.match(line) else _ITEM.match(line)
     if item and (len(item["indent"]) < 2 or not entries):
-        return replace(section, entries=(*entries, Entry(kind, item["text"].strip(), number)))
+        entries.append(Entry(kind, item["text"].strip(), number))
+        return
     if not entries or not line.strip() or line.startswith("#") or _RULE.match(line):
-        return section
+        return
     last = entries[-1]
     if last.kind != kind:
-        return section  # words below a heading and above its first entry
+        return  # words below a heading and above its first entry
     text = f"{last.text} {line.strip()}"
     if item:  # an entry below the entry
         text = last.text + (" " if last.text.endswith(":") else "; ") + item["text"].rstrip()
-    return replace(section, entries=(*entries[:-1], replace(last, text=text.strip())))
+    entries[-1] = replace(last, text=text.strip())
 
 
 def _link(lines: list[str], version: str, previous: str | None, tag: str, source: str) -> Released:

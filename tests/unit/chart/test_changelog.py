@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from pathlib import Path
 
 import pytest
@@ -307,6 +308,13 @@ def test_a_promotion_gathers_what_its_candidates_brought(unreleased: str, end: s
     assert released.count("- One") == 2  # the candidate keeps its own
     found = [(entry.kind, entry.text) for entry in releasable(parse(text), "1.3.0").entries]
     assert found == [("added", "One"), ("fixed", "Three in two lines"), ("added", "Two")]
+
+
+def test_a_long_changelog_takes_as_long_as_it_is() -> None:
+    many, begin = "- a\n" * 5000, time.process_time()
+    history = f"# C\n\n## [Unreleased]\n\n### Added\n\n{many}\n## [1.3.0-rc.1]\n\n### Added\n\n{many}"
+    assert release(history, "1.3.0", DAY, tag="v1.3.0").text.count("- a\n") == 5001  # the candidate's, and ours once
+    assert time.process_time() - begin < 2  # seconds; it was forty
 
 
 def test_a_candidate_has_its_own_entries_alone() -> None:
