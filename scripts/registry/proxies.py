@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from scripts.core.errors import ConfigError
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
+_HOST = re.compile(r"[^\s%]+|[\da-f:.]+%.+")  # the latter is an IPv6 address with its zone
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
@@ -26,7 +28,10 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
         return None
     try:
         found = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        if found.hostname and found.scheme in _SCHEMES and found.port != 0:
+        if found.port and found.scheme not in _SCHEMES:
+            found = found._replace(scheme="http")  # which Go speaks to a proxy of any other scheme
+        named = _HOST.fullmatch(found.hostname or "") and not proxy.startswith(" ")
+        if named and found.scheme in _SCHEMES and found.port != 0:
             return found.geturl()
     except ValueError:
         pass
@@ -42,6 +47,7 @@ def _spared(host: str, port: int, no_proxy: str) -> bool:
     host = host.lower()
     try:
         address = ipaddress.ip_address(host)
+        address = getattr(address, "ipv4_mapped", None) or address
     except ValueError:
         address = None
     if host == "localhost" or (address is not None and address.is_loopback):
@@ -54,8 +60,9 @@ def _matches(entry: str, host: str, address: ipaddress.IPv4Address | ipaddress.I
     if entry in ("", "*"):
         return entry == "*"
     try:
-        network = ipaddress.ip_network(entry, strict=False)
-        return address is not None and address in network
+        if "." not in entry.partition("/")[2]:  # of masks it is the length that counts
+            network = ipaddress.ip_network(entry, strict=False)
+            return address is not None and address in network
     except ValueError:
         pass
     name, wanted = entry, ""

@@ -52,6 +52,9 @@ PROXY = "http://proxy:3128"
         ("[2001:db8::1]:5000", "2001:db8::1", True),
         ("[2001:db8::1]:5000", "[2001:db8::1]:5000", True),
         ("[2001:db8::1]", "[2001:db8::1]", False),
+        ("10.1.2.3", "10.0.0.0/255.0.0.0", False),
+        ("[::ffff:10.1.2.3]", "10.0.0.0/8", True),
+        ("[::ffff:127.0.0.1]", "", True),
     ],
 )
 def test_no_proxy(scheme: str, host: str, no_proxy: str, spared: bool) -> None:
@@ -86,6 +89,7 @@ class TestWhere:
             ({"HTTPS_PROXY": "https://u:p@proxy:1"}, "https://u:p@proxy:1"),
             ({"HTTPS_PROXY": "socks5://proxy:1080"}, "socks5://proxy:1080"),
             ({"HTTPS_PROXY": "socks5h://proxy"}, "socks5h://proxy"),
+            ({"HTTPS_PROXY": "ftp://u:p@proxy:3128"}, "http://u:p@proxy:3128"),  # what it does not know is HTTP for Go
         ],
         ids=str,
     )
@@ -96,7 +100,10 @@ class TestWhere:
         assert proxy_for("http://example.com/", {"HTTP_PROXY": PROXY, "REQUEST_METHOD": "GET"}) is None
         assert proxy_for(self.URL, {"HTTPS_PROXY": PROXY, "REQUEST_METHOD": "GET"}) == PROXY
 
-    @pytest.mark.parametrize("value", ["ftp://proxy", "http://", "://x", "http://me:s3cret@proxy:99999", "proxy:x"])
+    @pytest.mark.parametrize(
+        "value",
+        ["ftp://proxy", "http://", "://x", "http://me:s3cret@p:99999", "proxy:x", " http://p:1", "// p:1", "%70:1"],
+    )
     def test_what_is_no_proxy(self, value: str) -> None:
         with pytest.raises(ConfigError, match="HTTPS_PROXY holds no proxy") as caught:
             proxy_for(self.URL, {"HTTPS_PROXY": value})
