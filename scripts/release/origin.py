@@ -23,13 +23,13 @@ from scripts.core.errors import ChartError, telling
 from scripts.core.git import LINK, Entry, Repository, find_repository
 from scripts.core.owner import temporary
 from scripts.core.paths import shown
+from scripts.core.progress import Say
 from scripts.core.words import some
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 FILTERED = "filtered"
 FETCHED = "fetched"
 _OTHER, _UNNAMED = "not what its repository serves", "not what Chart.lock or Chart.yaml names"
-_UNASKED = "cannot be fetched anew"
 IGNORED, UNTRACKED = "ignored by git", "not tracked by git"
 _SPARSE, _ABSENT, _SUBMODULE, _LINKED = "sparse", "absent", "in a submodule", "linked"
 _UNMERGED, _OUTSIDE = "unmerged", "outside of the repository"
@@ -51,7 +51,6 @@ _REMEDIES = {  # by what a kind of difference has in its words
     _INSIDE: "name .git in .helmignore",
     _OTHER: "git clean --force -x -- {}",
     _UNNAMED: "git clean --force -x -- {}",
-    _UNASKED: "see that its repository can be reached, or git add --force {} and commit, which makes it yours",
     IGNORED: "name {} in .helmignore, or git add --force it and commit",
 }
 
@@ -253,10 +252,11 @@ def _of_dependency(
     return tuple(difference for difference in found if not difference.fetched)
 
 
-def not_as_served(config: Config, helm: Helm, *, fresh: bool = False) -> Mapping[Path, str]:
+def not_as_served(config: Config, helm: Helm, say: Say, *, fresh: bool = False) -> Mapping[Path, str]:
     """The archives in charts/ that no commit holds and that are not what helm fetches now, each with what is wrong.
 
-    So are those of its `file://` dependencies. Nothing is fetched where there are none, or they are `fresh`.
+    So are those of its `file://` dependencies. Nothing is fetched where there are none, or they are `fresh`. What helm
+    cannot fetch now is packed as it is, as by helm, and `say` hears of it.
     """
     chart, repository = read_chart(config.chart), find_repository(config.chart, helm.runner)
     if repository is None or repository.commit() is None:
@@ -270,10 +270,11 @@ def not_as_served(config: Config, helm: Helm, *, fresh: bool = False) -> Mapping
             anew = fetched_anew(chart, helm, repository.root, scratch, there) if there else scratch
             wrong.update({file: told for file in there if (told := _unlike(file, anew / file.name))})
         except ChartError as error:
-            wrong.update(dict.fromkeys(there, f"{_UNASKED}: {error.found}"))
+            names = ", ".join(one.name for one in there)
+            say(f"note: it is not known whether {names} in charts/ is as its repository serves it: {error.found}")
     for folder in local_dependencies(chart):
         if folder.is_relative_to(repository.root):
-            wrong.update(not_as_served(replace(config, chart=folder), helm))
+            wrong.update(not_as_served(replace(config, chart=folder), helm, say))
     return wrong
 
 

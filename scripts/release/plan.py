@@ -131,7 +131,7 @@ def prepared(
     demand_key(work.config)
     chart = read_chart(work.config.chart)
     fresh = not dry_run and provide_dependencies(chart, work.helm, work.say)
-    wrong = not_as_served(work.config, work.helm, fresh=fresh)
+    wrong = not_as_served(work.config, work.helm, work.say, fresh=fresh)
     serve = registry_in_use if dry_run else registry_for
     with (
         contextlib.nullcontext() if dry_run else alone(work),

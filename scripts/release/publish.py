@@ -184,7 +184,8 @@ def refusal(registry: Registry, package: Package, archive: bytes, helm: Helm) ->
 
 def demand_committed(work: Workspace) -> None:
     """Raises GitError where the chart's archive is not made of what HEAD holds; outside of git there is no HEAD."""
-    with origin_of(work.config, work.helm, wrong=not_as_served(work.config, work.helm)) as origin:
+    wrong = not_as_served(work.config, work.helm, work.say)
+    with origin_of(work.config, work.helm, wrong=wrong) as origin:
         if found := [difference for difference in origin.differences if not (difference.benign or difference.fetched)]:
             raise uncommitted(found)
 
