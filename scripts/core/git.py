@@ -122,11 +122,8 @@ class Repository:
 
     def remote(self, tag: str) -> Remote | None:
         """Where the branch and `tag` are pushed to, asked over the network; None without a remote. Raises GitError."""
-        form = "--format=%(push:remotename)%00%(push:remoteref)"
         branch = self._said("symbolic-ref", "--quiet", "HEAD")
-        name, _, ref = self._git("for-each-ref", form, branch or "refs/heads/").stdout.rstrip("\n").partition("\0")
-        if not branch or not name:
-            name, ref = self._remote() or "", ""
+        name, ref = self._pushed_to(branch)
         if not name:
             return None
         tagged, ref = f"refs/tags/{tag}", ref or branch
@@ -139,6 +136,13 @@ class Repository:
             raise GitError(f"{name} cannot be asked what it has of the tag {tag}", found=said) from error
         held = {found: oid for oid, _, found in (line.partition("\t") for line in answer)}
         return Remote(name, held.get(ref), held.get(tagged), held.get(f"{tagged}^{{}}", held.get(tagged)))
+
+    def _pushed_to(self, branch: str) -> tuple[str, str]:
+        """The remote that the ref `branch` is pushed to, "" without one, and the ref there, "" where none is said."""
+        form = "--format=%(push:remotename)%00%(push:remoteref)"
+        told = self._git("for-each-ref", form, branch).stdout.rstrip("\n") if branch else ""
+        name, _, ref = told.partition("\0")
+        return (name, ref) if name else (self._remote() or "", "")
 
     def lacks(self, commit: str) -> bool:
         """Whether HEAD does not lead to `commit`, which may be unknown here."""
@@ -275,7 +279,7 @@ class Repository:
 
         `before(message)` is then the commit that it was made on, whatever hooks have added.
         """
-        names = [self.inside(path) for path in paths]
+        names, before = [self.inside(path) for path in paths], self.commit()
         staged = set(_words(self._git("diff-index", "--cached", "--name-only", "--no-renames", "-z", "HEAD", "--")))
         # A commit of the whole index where that is the same: then what a hook adds stands in the index afterwards, too.
         only = ("--", *names) if staged - set(names) else ()
@@ -287,14 +291,18 @@ class Repository:
         try:
             words = ("--quiet", "--cleanup=verbatim", "--message", f"{message}\n")
             self._git("commit", *words, *only, deadline=300, env=env)
+            commit = self.commit()
+            if commit is None or (before is not None and self._leads(commit, before)):
+                raise GitError(
+                    f"git made no commit in {self.root}",
+                    found=f"HEAD is at {commit}: a hook that runs after a commit took it away",
+                    run=f"mend that hook (post-commit, post-rewrite), then {SAME_COMMAND}",
+                )
+            return commit
         except BaseException:
             if not only:
                 self._git("reset", "--quiet", "--", *names, check=False)
             raise
-        commit = self.commit()
-        if commit is None:
-            raise GitError(f"git made no commit in {self.root}")
-        return commit
 
     def make_tag(self, name: str, message: str, commit: str) -> None:
         """Make the annotated tag `name` at `commit`. Raises GitError."""
@@ -367,13 +375,15 @@ class Repository:
 
     def push_command(self, tag: str | None) -> str | None:
         """What pushes HEAD's branch and `tag`; None where there is no place to push to."""
-        remote, branch = self._remote(), self.branch()
-        if remote is None:
+        branch = self.branch()
+        remote, _ = self._pushed_to(f"refs/heads/{branch}" if branch else "")
+        if not remote:
             return None
         alone = f"git push {remote} tag {tag}"
         if branch is None:
             return alone if tag else None
-        there = "" if self.object("@{upstream}") else f" --set-upstream {remote} {branch}"
+        there = "" if self.object("@{push}") else f" {remote} {branch}"  # which git does not know of itself
+        there = there if self.object("@{upstream}") or not there else f" --set-upstream{there}"
         if tag and self._said("cat-file", "-t", f"refs/tags/{tag}") == "commit":
             return f"git push{there} && {alone}"  # git lets only annotated tags follow
         return f"git push{' --follow-tags' if tag else ''}{there}"

@@ -145,6 +145,19 @@ def test_why_there_is_no_commit_is_told_where_nothing_can_be_taken_back(reposito
         repository.make_commit("Second", [repository.root / "other"])
 
 
+@pytest.mark.parametrize("away", ["reset --quiet --soft HEAD~1", "reset --quiet --hard HEAD~1", "switch -qfc b HEAD~1"])
+def test_a_commit_that_a_hook_takes_away_is_none(repository: Repository, away: str) -> None:
+    hook = repository.root / ".git" / "hooks" / "post-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\nunset GIT_INDEX_FILE\ngit {away}\n")
+    hook.chmod(0o755)
+    (repository.root / "other").write_text("y\n")
+    with pytest.raises(GitError, match=r"(?s)git made no commit.*took it away") as refusal:
+        repository.make_commit("Second", [repository.root / "other"])
+    assert "post-commit" in str(refusal.value.run)
+    assert git(repository.root, "diff", "--cached") == ""
+
+
 def test_changes_are_named_from_the_root(repository: Repository) -> None:
     assert repository.changes() == ()
     (repository.root / "chart" / "a b.txt").write_text("two\n")
@@ -197,10 +210,14 @@ def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository,
     git(repository.root, "tag", "light")
     git(repository.root, "branch", "light")
     repository.make_tag("heavy", "heavy", commit)
-    for tag in ("light", "heavy", "heavy"):
+    for tag, default in (("light", "simple"), ("heavy", "simple"), ("heavy", "simple"), ("heavy", "nothing")):
+        git(repository.root, "config", "push.default", default)
         words = str(repository.push_command(tag))
         subprocess.run(words, shell=True, cwd=repository.root, check=True, capture_output=True)
         assert f"refs/tags/{tag}" in git(tmp_path / "theirs", "for-each-ref", "--format=%(refname)")
+    git(repository.root, "remote", "add", "fork", str(tmp_path / "theirs"))
+    git(repository.root, "config", "branch.main.pushRemote", "fork")
+    assert repository.push_command("heavy") == "git push --follow-tags fork main"  # nothing was pushed there yet
     git(repository.root, "switch", "--quiet", "--detach")
     assert repository.push_command("light") == "git push origin tag light"
 
