@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,12 +97,10 @@ class Index:
         name, entry = what.package.name, self._made(what)
         text = text if text and text.strip() else _EMPTY
         wanted = {**self._entries(text), name: [entry, *(self._entries(text).get(name) or [])]}
-        fresh = _inserted(text, name, entry)
-        try:
+        with contextlib.suppress(yaml.YAMLError):
+            fresh = _inserted(text, name, entry)
             if load(fresh) == {**load(text), "entries": load(yaml.safe_dump(wanted))}:
                 return fresh
-        except yaml.YAMLError:
-            pass
         raise ReleaseError(
             f"{INDEX} of {self.store.shown} cannot be added to without writing it anew",
             expected="the form in which helm writes it: a list of versions below each chart, in block style",
@@ -143,26 +142,23 @@ def _inserted(text: str, chart: str, entry: Mapping[str, Any]) -> str:
     """`text` with `entry` below its chart, in the columns that the others stand in."""
     end = "\r\n" if "\r\n" in text else "\n"
     node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
-    top = {key.value: (key, value) for key, value in node.value}
-    key, entries = top["entries"]
-    known = {} if isinstance(entries, yaml.ScalarNode) else {one.value: value for one, value in entries.value}
-    lines = text.splitlines(keepends=True)
+    pair: Any = next((pair for pair in node.value if pair[0].value == "entries"), None)
+    if pair is None:
+        raise yaml.YAMLError("they are merged into the index from elsewhere")
+    key, entries = pair
+    known = {one.value: (one, own) for one, own in entries.value} if isinstance(entries, yaml.MappingNode) else {}
+    place, own = known.get(chart, (entries, None))
+    at, column, replaced, title = place.start_mark, entries.start_mark.column, own is not None, ""
     if not known:  # `entries: {}`, or nothing after it
-        column = key.start_mark.column + 2
-        block = [f"{' ' * key.start_mark.column}entries:{end}", f"{' ' * column}{chart}:{end}"]
-        body = _block(entry, column, end)
-        return "".join([*lines[: key.start_mark.line], *block, *body, *lines[key.start_mark.line + 1 :]])
-    if chart in known and known[chart].value:
-        first = known[chart].value[0]
-        at, column = first.start_mark.line, first.start_mark.column - 2
-        return "".join([*lines[:at], *_block(entry, column, end), *lines[at:]])
-    column = entries.start_mark.column
-    at = entries.start_mark.line
-    if chart in known:
-        own = next(one for one, _ in entries.value if one.value == chart)
-        at = own.start_mark.line
-        return "".join([*lines[:at], f"{' ' * column}{chart}:{end}", *_block(entry, column, end), *lines[at + 1 :]])
-    return "".join([*lines[:at], f"{' ' * column}{chart}:{end}", *_block(entry, column, end), *lines[at:]])
+        at, replaced = key.start_mark, True
+        column, title = at.column + 2, f"{' ' * at.column}entries:{end}"
+    if isinstance(own, yaml.SequenceNode) and own.value:
+        at, replaced = own.value[0].start_mark, False
+        column = at.column - 2
+    else:
+        title += f"{' ' * column}{chart}:{end}"
+    lines = text.splitlines(keepends=True)
+    return "".join([*lines[: at.line], title, *_block(entry, column, end), *lines[at.line + replaced :]])
 
 
 def _block(entry: Mapping[str, Any], column: int, end: str) -> list[str]:

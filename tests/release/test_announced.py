@@ -326,6 +326,8 @@ class TestIndex:
             "apiVersion: v1\nentries: {}\ngenerated: x\n",
             "apiVersion: v1\nentries:\n",
             "apiVersion: v1\nentries:\n  demo: []\n",
+            "apiVersion: v1\nentries:\n  demo: null\n  zoo:\n  - version: 1.0.0\n",
+            "apiVersion: v1\nentries: ~\n",
             "apiVersion: v1\nentries:\n    zoo:\n    - version: 1.0.0\n",
             "apiVersion: v1\r\nentries:\r\n  demo:\r\n  - version: 1.0.0\r\n    urls: [x]\r\n",
             "",
@@ -347,6 +349,8 @@ class TestIndex:
         [
             ("apiVersion: v1\nentries: {demo: [{version: 1.0.0}]}\n", "cannot be added to without writing it anew"),
             ('{"apiVersion":"v1","entries":{}}', "cannot be added to without writing it anew"),
+            ("x: &x\n  entries: {}\n<<: *x\n", "cannot be added to without writing it anew"),
+            ("apiVersion: v1\nentries:\n  zoo: &z\n  - version: 1.0.0\n  demo: *z\n", "cannot be added to without"),
             ("a: [", "is no index of a chart repository"),
             ("[]", "is no index of a chart repository"),
             ("apiVersion: v1\nentries: 3\n", "is no index of a chart repository"),
