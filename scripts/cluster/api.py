@@ -54,15 +54,6 @@ class Kind:
         return f"{root}{scope}/{self.plural}" + (f"/{name}" if name else "")
 
 
-@dataclass(frozen=True)
-class Drain:
-    """How a node was emptied: the pods evicted ("namespace/name"), how often a budget refused, seconds taken."""
-
-    evicted: tuple[str, ...]
-    refusals: int
-    seconds: float
-
-
 @contextlib.contextmanager
 def connect(login: Login, *, kubectl: Path, runner: Runner) -> Iterator[Api]:
     """The API of a cluster. Raises ClusterError."""
@@ -226,20 +217,6 @@ class Api:
         }
         return tuple(sorted(found.values(), key=lambda item: (item["kind"], item["metadata"]["name"])))
 
-    @contextlib.contextmanager
-    def namespace(
-        self, name: str, *, labels: Mapping[str, str] | None = None, wait: float | None = 120
-    ) -> Iterator[str]:
-        """A new namespace, deleted with all that is in it when the block ends. ApiError when it exists already.
-
-        `wait`: seconds in which it must be gone; None waits for nothing.
-        """
-        self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}})
-        try:
-            yield name
-        finally:
-            self.delete("Namespace", name, wait=wait)
-
     # -- pods and nodes ------------------------------------------------------------------------
 
     def logs(
@@ -286,16 +263,16 @@ class Api:
         """Close a node to new pods, or open it again."""
         self.patch("Node", node, None, {"spec": {"unschedulable": unschedulable or None}})
 
-    def drain(self, node: str, *, deadline: float, namespace: str | None = None, cordon: bool = True) -> Drain:
+    def drain(self, node: str, *, deadline: float, namespace: str | None = None, cordon: bool = True) -> float:
         """Cordon a node and evict its pods, as budgets allow, until none is left that is not a daemon's.
 
         With `namespace` only its pods. Without `cordon` the node stays open, and only pods that are there now go.
-        Raises ClusterError when pods are left after `deadline` seconds, naming them.
+        Returns the seconds it took. Raises ClusterError when pods are left after `deadline` seconds, naming them.
         """
         begin = time.monotonic()
         if cordon:
             self.cordon(node)
-        evicted: dict[str, str] = {}
+        evicted = set[str]()
         there: set[str] | None = None
         refusals, left = 0, list[str]()
 
@@ -306,12 +283,11 @@ class Api:
                 there = {pod["metadata"]["uid"] for pod in pods}
             pods = [pod for pod in pods if cordon or pod["metadata"]["uid"] in there]
             left[:] = [f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods]
-            for pod, label in zip(pods, left, strict=True):
-                meta = pod["metadata"]
+            for meta in (pod["metadata"] for pod in pods):
                 if meta["uid"] in evicted or "deletionTimestamp" in meta:
                     continue
                 if self.evict(meta["name"], meta["namespace"]):
-                    evicted[meta["uid"]] = label
+                    evicted.add(meta["uid"])
                 else:
                     refusals += 1
             return not pods
@@ -324,7 +300,7 @@ class Api:
             state=lambda: f"{', '.join(left)}; evictions refused by a budget: {refusals}",
             error=ClusterError,
         )
-        return Drain(tuple(evicted.values()), refusals, time.monotonic() - begin)
+        return time.monotonic() - begin
 
     # -- waits and watches ---------------------------------------------------------------------
 

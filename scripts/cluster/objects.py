@@ -18,6 +18,17 @@ def conditions(item: Mapping[str, Any]) -> dict[str, Object]:
     return {condition["type"]: condition for condition in item.get("status", {}).get("conditions") or ()}
 
 
+def observed(item: Mapping[str, Any]) -> bool:
+    """False while an object's controller has not seen its newest spec: then its status speaks of an older one."""
+    seen = (item.get("status") or {}).get("observedGeneration")
+    return not seen or bool(seen >= item["metadata"].get("generation", 0))
+
+
+def containers_of(pod: Mapping[str, Any]) -> tuple[Object, ...]:
+    """A pod's containers as it declares them, the init containers first."""
+    return (*pod["spec"].get("initContainers", ()), *pod["spec"].get("containers", ()))
+
+
 def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:
     """An object's labels, of which it may have none."""
     return item["metadata"].get("labels") or {}
@@ -63,7 +74,7 @@ def unsettled(item: Mapping[str, Any]) -> str:
     held = set(item["metadata"].get("finalizers") or ()) - _COLLECTED
     if "deletionTimestamp" in item["metadata"] and held:
         return f"it is to go, and waits for who holds it: {', '.join(sorted(held))}"
-    if status.get("observedGeneration", 0) and status["observedGeneration"] < item["metadata"].get("generation", 0):
+    if not observed(item):
         return "its controller has not looked at its newest state"
     if item["kind"] == "Service" and spec.get("type") == "LoadBalancer":
         return "" if (status.get("loadBalancer") or {}).get("ingress") else "no load balancer has given it an address"
@@ -80,7 +91,7 @@ def open_ports(pods: Iterable[Mapping[str, Any]]) -> dict[str | int, int]:
     """The ports that pods say to open, by their numbers and their names. They may open others: a pod need not say."""
     found: dict[str | int, int] = {}
     for pod in pods:
-        for container in (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]):
+        for container in containers_of(pod):
             for port in container.get("ports", ()):
                 number = port["containerPort"]
                 found |= {number: number, port.get("name", number): number}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.cluster.api import Api
-from scripts.cluster.objects import Object, is_hook, is_passing
+from scripts.cluster.objects import Object, containers_of, is_hook, is_passing
 from scripts.core.paths import below
 
 # What the server or a controller writes, anew in every object.
@@ -129,18 +129,18 @@ def _normalised(item: Object, scaled: set[tuple[Any, Any, Any]]) -> Object:
     if item["kind"] == "Job":
         _drop_keys(item, _JOB_LABELS)
     if item["kind"] == "Pod":
-        _without_placement(item["spec"])
+        _without_placement(item)
     if item["kind"] == "Secret" and item.get("type") == "kubernetes.io/service-account-token":
         item.pop("data", None)
     return item
 
 
-def _without_placement(spec: Object) -> None:
+def _without_placement(pod: Object) -> None:
     """Drop where a pod was put, and the name of its token, which is drawn anew for each."""
-    spec.pop("nodeName", None)
-    for volume in spec.get("volumes", ()):
+    pod["spec"].pop("nodeName", None)
+    for volume in pod["spec"].get("volumes", ()):
         volume["name"] = _TOKEN.sub("kube-api-access", volume["name"])
-    for container in (*spec.get("initContainers", ()), *spec.get("containers", ())):
+    for container in containers_of(pod):
         for mount in container.get("volumeMounts", ()):
             mount["name"] = _TOKEN.sub("kube-api-access", mount["name"])
 

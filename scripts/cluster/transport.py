@@ -65,22 +65,26 @@ class Transport:
         """
         raise_if_stopped()
         give_up = time.monotonic() + _PATIENCE
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Accept": accept, **({} if data is None else {"Content-Type": content_type})}
         while True:
             try:
-                status, answer = self._once(method, path, query, body, content_type, accept)
+                with contextlib.closing(_UnixConnection(self.socket_path)) as connection:
+                    connection.request(method, _target(path, query), body=data, headers=headers)
+                    response = connection.getresponse()
+                    answer = response.read()
             except (OSError, http.client.HTTPException) as error:
                 raise ClusterError(f"{method} {path}: the API server gives no answer", found=str(error)) from error
-            if 200 <= status < 300:
+            if 200 <= response.status < 300:
                 return answer
-            if not patient or method != "GET" or status not in _BUSY or time.monotonic() > give_up:
-                raise _api_error(method, path, status, answer)
+            if not patient or method != "GET" or response.status not in _BUSY or time.monotonic() > give_up:
+                raise _api_error(method, path, response.status, answer)
             pause(0.5)
 
     @contextlib.contextmanager
     def stream(self, path: str, *, query: Mapping[str, str]) -> Iterator[Stream]:
         """The lines of an answer that does not end by itself. Raises ApiError, OSError, HTTPException."""
-        connection = _UnixConnection(self.socket_path, timeout=_REQUEST_DEADLINE)
-        try:
+        with contextlib.closing(_UnixConnection(self.socket_path)) as connection:
             connection.request("GET", _target(path, query), headers={"Accept": "application/json"})
             response = connection.getresponse()
             if response.status != 200:
@@ -88,27 +92,6 @@ class Transport:
             if connection.sock is not None:
                 connection.sock.settimeout(None)  # from here on nothing comes for as long as nothing happens
             yield Stream(connection, response)
-        finally:
-            connection.close()
-
-    def _once(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: object,
-        content_type: str,
-        accept: str,
-    ) -> tuple[int, bytes]:
-        connection = _UnixConnection(self.socket_path, timeout=_REQUEST_DEADLINE)
-        try:
-            data = None if body is None else json.dumps(body).encode()
-            headers = {"Accept": accept, **({} if data is None else {"Content-Type": content_type})}
-            connection.request(method, _target(path, query), body=data, headers=headers)
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
 
 
 class Stream:
@@ -159,8 +142,8 @@ def open_transport(kubectl: Path, runner: Runner, login: Login) -> Iterator[Tran
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket. The host name is the one that kubectl proxy lets in."""
 
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=_REQUEST_DEADLINE)
         self._path = path
 
     def connect(self) -> None:

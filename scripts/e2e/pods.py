@@ -8,7 +8,7 @@ from typing import Any
 
 from scripts.chart.pods import selects
 from scripts.cluster.kind import ZONE_LABEL
-from scripts.cluster.objects import Object, container_statuses, event_time, open_ports
+from scripts.cluster.objects import Object, container_statuses, containers_of, event_time, open_ports
 from scripts.core.errors import ApiError
 from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand, takes
@@ -119,7 +119,7 @@ def needs_are_said(pods: Iterable[Object]) -> str:
     """
     count = 0
     for pod in pods:
-        for container in (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]):
+        for container in containers_of(pod):
             what = f"container {container['name']} of pod {pod['metadata']['name']}"
             resources = container.get("resources", {})
             lacking = [

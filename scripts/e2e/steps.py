@@ -410,9 +410,9 @@ def drain_node(lab: Lab, journal: Journal, namespace: str, front: str) -> None:
         demand(lab.api.evict(first["metadata"]["name"], namespace), "the budget allows no eviction at all")
         allowed = lab.api.evict(second["metadata"]["name"], namespace)
         demand(not allowed, "the budget allowed a second eviction while the first pod was not replaced", timely=True)
-        drain = lab.api.drain(node, deadline=lab.deadline, namespace=namespace, cordon=lab.own)
+        seconds = lab.api.drain(node, deadline=lab.deadline, namespace=namespace, cordon=lab.own)
         ready = lab.await_ready(namespace)
-        journal.detail(f"{node}: a second eviction was refused; then {ready}, drained in {drain.seconds:.0f} s")
+        journal.detail(f"{node}: a second eviction was refused; then {ready}, drained in {seconds:.0f} s")
 
 
 def delete_pod(lab: Lab, namespace: str, workload: str, pod: Object | None = None, *, grace: int | None = None) -> None:

@@ -17,10 +17,12 @@ from scripts.cluster.objects import (
     Object,
     conditions,
     container_statuses,
+    containers_of,
     event_time,
     is_hook,
     is_of_another_revision,
     is_ready,
+    observed,
 )
 from scripts.rollout.cause import Cause, first_line, refusal
 
@@ -142,7 +144,7 @@ def left_behind(pod: Object, owner: Object) -> bool:
     One after the other it replaces pods, and waits for each that is not ready before it replaces any.
     """
     spec, meta = owner["spec"], pod["metadata"]
-    ordered = spec.get("podManagementPolicy", "OrderedReady") == "OrderedReady" and _observed(owner)
+    ordered = spec.get("podManagementPolicy", "OrderedReady") == "OrderedReady" and observed(owner)
     owned = any(reference["uid"] == owner["metadata"]["uid"] for reference in meta.get("ownerReferences", ()))
     if not (ordered and owned and is_of_another_revision(pod, owner)) or "deletionTimestamp" in meta or is_ready(pod):
         return False
@@ -224,14 +226,14 @@ class _Reading:
             owner = self._by_uid.get(reference["uid"])
             if owner is None:
                 continue
-            if owner["kind"] in ("Deployment", "StatefulSet", "DaemonSet") and not _observed(owner):
+            if owner["kind"] in ("Deployment", "StatefulSet", "DaemonSet") and not observed(owner):
                 return True
             if owner["kind"] == "Deployment":
                 return _revision(item) != _revision(owner)
             if owner["kind"] in ("StatefulSet", "DaemonSet"):
                 return is_of_another_revision(item, owner)
             return self._outdated(owner)
-        return not _observed(item)
+        return not observed(item)
 
     # -- pods ----------------------------------------------------------------------------------
 
@@ -563,12 +565,6 @@ def _mark(item: Object, condition: Object) -> str:
     return f"{item['metadata']['uid']}:{':'.join(map(str, values))}"
 
 
-def _observed(item: Object) -> bool:
-    """False while the controller has not yet seen the newest spec: then its status speaks of an older one."""
-    observed = item.get("status", {}).get("observedGeneration")
-    return observed is None or observed >= item["metadata"].get("generation", 0)
-
-
 def _revision(item: Object) -> str:
     return str(item["metadata"].get("annotations", {}).get("deployment.kubernetes.io/revision", ""))
 
@@ -633,9 +629,7 @@ def _hook_name(item: Object) -> str:
 
 
 def _image(pod: Object, container: str) -> str:
-    spec = pod["spec"]
-    every = (*spec.get("initContainers", ()), *spec.get("containers", ()))
-    return next((str(item.get("image")) for item in every if item["name"] == container), "")
+    return next((str(item.get("image")) for item in containers_of(pod) if item["name"] == container), "")
 
 
 def _label(item: Object) -> str:

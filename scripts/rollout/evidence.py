@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from scripts.cluster.api import Api
-from scripts.cluster.objects import Object, event_time, is_ready
+from scripts.cluster.objects import Object, containers_of, event_time, is_ready
 from scripts.core.errors import ApiError
 
 _PODS = 30  # whose logs are kept
@@ -88,7 +88,7 @@ def collect(
     wanted = [
         (item["metadata"]["namespace"], item["metadata"]["name"], container["name"], previous)
         for item in sorted((item for item in objects if item["kind"] == "Pod"), key=is_ready)[:_PODS]
-        for container in (*item["spec"].get("initContainers", ()), *item["spec"]["containers"])
+        for container in containers_of(item)
         for previous in (False, True)
         if (f"{item['metadata']['namespace']}/{item['metadata']['name']}", container["name"]) not in kept_logs
     ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from scripts.cluster.api import Api
 
 Object = dict[str, Any]
 
@@ -17,6 +20,21 @@ RESTRICTED = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+
+
+@contextmanager
+def new_namespace(
+    api: Api, name: str, *, labels: Mapping[str, str] | None = None, wait: float | None = 120
+) -> Iterator[str]:
+    """A new namespace, deleted with all that is in it when the block ends.
+
+    `wait`: seconds in which it must be gone; None waits for nothing.
+    """
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}})
+    try:
+        yield name
+    finally:
+        api.delete("Namespace", name, wait=wait)
 
 
 def chart(folder: Path, *documents: Object | str, version: str = "0.1.0") -> Path:

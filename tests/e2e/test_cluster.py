@@ -21,7 +21,7 @@ from scripts.core.command import Runner
 from scripts.core.errors import ApiError
 from scripts.toolchain.crds import CRD_SETS, crd_files
 from scripts.toolchain.finder import Toolchain
-from tests.e2e.charts import PAUSE, RESTRICTED
+from tests.e2e.charts import PAUSE, RESTRICTED, new_namespace
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def restricted(api: Api, request: pytest.FixtureRequest) -> Iterator[str]:
     name = "restricted-" + re.sub(r"[^a-z0-9]+", "-", request.node.name)[:40].strip("-")
-    with api.namespace(name, labels={"pod-security.kubernetes.io/enforce": "restricted"}) as namespace:
+    with new_namespace(api, name, labels={"pod-security.kubernetes.io/enforce": "restricted"}) as namespace:
         yield namespace
 
 
@@ -161,7 +161,7 @@ def test_pod_security_is_enforced(api: Api, restricted: str) -> None:
 
 
 def test_where_it_is_not_enforced_the_same_pod_is_admitted(api: Api) -> None:
-    with api.namespace("unrestricted") as namespace:
+    with new_namespace(api, "unrestricted") as namespace:
         api.create(pod("plain", security=None), namespace)
 
 
@@ -216,7 +216,7 @@ import sys, time
 from pathlib import Path
 from scripts.cluster.kind import cluster
 from scripts.workspace import open_workspace
-from tests.e2e.charts import PAUSE, RESTRICTED
+from tests.e2e.charts import PAUSE, RESTRICTED, new_namespace
 
 say = lambda text: print(text, flush=True)
 with cluster(open_workspace(Path(sys.argv[1]), say=say, dist=Path(sys.argv[2]))):

@@ -199,7 +199,7 @@ def outcomes(
     cases = broken(charts.in_node_images(api.list("Node"), "kube-proxy"))
 
     def run(name: str, case: Broken) -> Outcome:
-        with api.namespace(f"broken-{name}", labels=case.labels) as namespace:
+        with charts.new_namespace(api, f"broken-{name}", labels=case.labels) as namespace:
             if case.quota:
                 api.create(case.quota, namespace)
                 time.sleep(1)  # the quota's status is its controller's; no condition tells that it is enforced

@@ -12,6 +12,7 @@ from scripts.chart.manifests import Document, Manifests
 from scripts.cluster.api import Api
 from scripts.core.errors import ApiError
 from scripts.judge.objects import Scene, judge_objects
+from tests.e2e.charts import new_namespace
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 NAMESPACE = "judged"
@@ -149,7 +150,7 @@ def before(kind: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def there(api: Api) -> Iterator[None]:
     """Every object in the cluster, gone afterwards."""
-    with api.namespace(NAMESPACE):
+    with new_namespace(api, NAMESPACE):
         for kind in yaml.safe_load(OBJECTS):
             api.apply(before(kind))
         yield

@@ -12,6 +12,7 @@ from scripts.cluster.kind import KindCluster
 from scripts.cluster.snapshot import differences, take
 from scripts.core.command import Result, Runner
 from scripts.toolchain.finder import Toolchain
+from tests.e2e.charts import new_namespace
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -29,7 +30,7 @@ def helm(made: KindCluster, toolchain: Toolchain, runner: Runner) -> Callable[..
 
 @pytest.mark.parametrize(("apply", "leaks"), [("false", True), ("true", False)], ids=["client-side", "server-side"])
 def test_a_leaked_container_is_named(api: Api, helm: Callable[..., Result], apply: str, leaks: bool) -> None:
-    with api.namespace(f"leaky-{apply}", labels={"pod-security.kubernetes.io/enforce": "restricted"}) as space:
+    with new_namespace(api, f"leaky-{apply}", labels={"pod-security.kubernetes.io/enforce": "restricted"}) as space:
         common = (f"--namespace={space}", f"--server-side={apply}")
         helm("install", "leaky", str(CHART), *common, "--wait", "--timeout=60s")
         before = take(api, [space])

@@ -59,7 +59,7 @@ def test_what_is_wrong_in_another_namespace_is_seen(rollout: Operate, api: Api, 
     elsewhere = deployment(spec=pod_spec(container(image="registry.invalid/none:9")))
     elsewhere["metadata"]["namespace"] = "operated-elsewhere"
     broken = charts.chart(tmp_path / "broken", elsewhere)
-    with api.namespace("operated-elsewhere"):
+    with charts.new_namespace(api, "operated-elsewhere"):
         begin = time.monotonic()
         failed = rollout("install", f"--chart={broken}", "--release=far")
     assert failed.returncode != 0

@@ -94,7 +94,7 @@ def listening(api: Api) -> dict[str, Any]:
 @pytest.fixture
 def namespace(api: Api, request: pytest.FixtureRequest) -> Iterator[str]:
     name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name.lower())[-50:].strip("-")
-    with api.namespace(name, wait=None) as namespace:
+    with charts.new_namespace(api, name, wait=None) as namespace:
         yield namespace
 
 

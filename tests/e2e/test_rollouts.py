@@ -28,7 +28,7 @@ NEVER = {"tcpSocket": {"port": 1}, "periodSeconds": 1}  # nothing listens there
 @pytest.fixture
 def namespace(api: Api, request: pytest.FixtureRequest) -> Iterator[str]:
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name)[:50].strip("-")
-    with api.namespace(name, wait=None) as namespace:  # no other test looks at it
+    with charts.new_namespace(api, name, wait=None) as namespace:  # no other test looks at it
         yield namespace
 
 
