@@ -33,7 +33,7 @@ class Outside:
         self._api = api
         self._namespace = namespace
         self._service = service
-        self.name = f"{PREFIX}{service}"[:63].rstrip("-")
+        self.name = f"{PREFIX}{service}{port and f'-{port}'}"[:63].rstrip("-")
         self._lock = threading.Lock()
         self._shown: Object = {}
         self._asked: list[str] = []

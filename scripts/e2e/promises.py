@@ -34,6 +34,8 @@ _ADDRESS = re.compile(r"\b([a-z][a-z0-9-]*)\.([a-z0-9-]+)\.svc(?:\.[a-z.]+[a-z])
 _FORWARDED = re.compile(r"\b(?:services?|svc)/([a-z][a-z0-9-]*)(?:\s+\d*:(\d+))?")
 _IN_NAMESPACE = re.compile(r"(?:--namespace|-n)[ =]([a-z0-9-]+)")
 _REFUSED = "connection refused"  # the API server's word where nobody takes a connection
+_DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 _JOB = re.compile(r'\bjob="([^"]*)"')
 _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)[ {]", re.MULTILINE)
 
@@ -93,7 +95,7 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
         if label not in rendered:
             wrong.append(f"{label} is not rendered")
         elif field and (found := answer(rendered[label], path)) != value:
-            wrong.append(f"{label} has {path} {found or 'unset'}, not {value}")
+            wrong.append(f"{label} has {path} {found or 'unset'}, not {value or 'unset'}")
     wrong += [
         f"hook {_label(hook)} is in namespace {hook.namespace}"
         for hook in hooks
@@ -122,7 +124,21 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
             wrong.append(f"pod {meta['name']} lacks the common label or annotation {mark}")
     demand(bool(documents), "the release has no objects")
     demand(not wrong, "the release is not whole", "every object in its place, owned by the release", "\n".join(wrong))
+    for document in documents:
+        _await_available(lab, document, objects)
     return f"{len(documents)} objects"
+
+
+def _await_available(lab: Lab, document: Document, objects: str) -> None:
+    """An object that says whether it is available, as an APIService does, says that it is."""
+    said: Object = {}
+
+    def available() -> bool:
+        said.update(conditions(lab.live(document, objects) or {}).get("Available", {}))
+        return said.get("status") != "False"
+
+    what = f"{_label(document)} to be available"
+    until(available, what=what, deadline=_SYNC_DEADLINE, state=lambda: str(said.get("message")), error=ClusterError)
 
 
 def selected(lab: Lab, namespace: str, objects: str) -> str:
@@ -161,6 +177,10 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
                     if "podSelector" in peer and "namespaceSelector" not in peer:
                         ports = _ports([rule]) if "to" in rule else []
                         wrong += _leads(lab, f"{_label(document)}, peer", peer["podSelector"], ports, pods)
+        elif document.kind == "EndpointSlice":
+            service = labels_of(document.data).get("kubernetes.io/service-name")
+            if any(one.kind == "Service" and one.name == service and one.spec.get("selector") for one in documents):
+                wrong.append(f"{_label(document)} adds places to Service {service}, which finds its pods by a selector")
         elif document.kind in ROUTES:
             wrong += _routed(_label(document), spec, documents)
         if lab.subject.careful:
@@ -442,6 +462,9 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
         for service in services:
             jobs.add(service["metadata"]["name"])
             for endpoint in document.spec.get("endpoints") or ():
+                every, longest = (_seconds(endpoint.get(key)) for key in ("interval", "scrapeTimeout"))
+                what = f"{_label(document)} lets a scrape take longer than its interval: its operator passes it over"
+                demand(not every or longest <= every, what, f"at most {every:g} s", f"{longest:g} s")
                 names |= _scraped(lab, _label(document), service, endpoint)
         told.append(f"{_label(document)} by {found}")
     for pod in lab.pods(objects):
@@ -473,6 +496,11 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
                 )
             told.append(_label(document))
     return ", ".join(told) or "no monitoring"
+
+
+def _seconds(duration: str | None) -> float:
+    """A duration of Prometheus, such as 1m30s; 0 without one."""
+    return sum(int(number) * _UNITS[unit] for number, unit in _DURATION.findall(duration or ""))
 
 
 def _scraped(lab: Lab, what: str, service: Object, endpoint: Mapping[str, Any]) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from scripts.chart.manifests import read_manifests
 from scripts.cluster.objects import is_ready, unsettled, waits_for_hands
@@ -22,7 +22,7 @@ from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
 
 # Changes that are no upgrade by themselves, and those that have steps of their own.
 _NO_UPGRADES = frozenset({"abrupt", "apart", "external", "init", "labels"})
-_SPECIAL = _NO_UPGRADES | {"routes", "configuration", "scaler", "tls", "tls-alone"}
+_SPECIAL = _NO_UPGRADES | {"routes", "configuration", "scaler", "tls", "tls-redirect", "tls-alone"}
 _UNVERSIONED = 'no value of [tool.gati.e2e.values] has "{version}" in it, as the tag of an image may'
 _FORCE = "--force-conflicts"
 _SEVERAL = 2  # pods from which the loss of one can go unnoticed
@@ -229,9 +229,6 @@ def changes(lab: Lab, journal: Journal) -> None:
     rollout = lab.rollout(journal, namespace)
     given, image = ["abrupt"], "1"
 
-    def stale() -> str:
-        return pods.stale_mounts(lab.pods(namespace))
-
     def change(what: str, *more: str) -> Revision:
         given.extend(more)
         target = lab.target(lab.candidate, namespace, image=image, changes=given)
@@ -260,7 +257,13 @@ def changes(lab: Lab, journal: Journal) -> None:
                     what="the changed routes to be answered",
                     deadline=min(_ROUTES_DEADLINE, lab.deadline),
                     state=lambda: "; ".join(
-                        filter(None, [f"answers lead to {', '.join(steps.answered_routes(lab, namespace))}", stale()])
+                        filter(
+                            None,
+                            [
+                                f"answers lead to {', '.join(steps.answered_routes(lab, namespace))}",
+                                pods.stale_mounts(lab.pods(namespace)),
+                            ],
+                        )
                     ),
                 )
                 demand(there == steps.pod_uids(lab, namespace), "a change of the routes replaced pods")
@@ -293,40 +296,54 @@ def changes(lab: Lab, journal: Journal) -> None:
         steps.after_rollout(lab, journal, rollout, recording, "all of them")
     steps.demand_orderly(lab, journal, recording, namespace, name)
     if "tls" in known:
-        with journal.step("TLS: the Service is answered over HTTPS, by way of what is behind it"):
-            outside, targets = lab.open(namespace, port="https")
-            demand(outside.scheme == "https", "the Service does not offer HTTPS", "https", ", ".join(outside.asked))
-            journal.detail(f"{len(targets)} nodes; {promises.monitored(lab, namespace, namespace)}")
-        if "tls-alone" in known:
-            name = "TLS alone"
-            with lab.load(journal, namespace, name, port="https", kinds=kinds, enough=300, rate=LIGHT) as recording:
+        _over_https(lab, journal, rollout, change, kinds)
+    lab.forget(namespace)
+
+
+def _over_https(
+    lab: Lab, journal: Journal, rollout: Rollout, change: Callable[..., Revision], kinds: Sequence[str]
+) -> None:
+    """Clients change over to HTTPS: plain HTTP sends them there, then goes, and a new certificate is followed."""
+    namespace = rollout.namespace
+    with journal.step("TLS: the Service is answered over HTTPS, by way of what is behind it"):
+        outside, targets = lab.open(namespace, port="https")
+        demand(outside.scheme == "https", "the Service does not offer HTTPS", "https", ", ".join(outside.asked))
+        journal.detail(f"{len(targets)} nodes; {promises.monitored(lab, namespace, namespace)}")
+    if later := lab.subject.changes.keys() & {"tls-redirect", "tls-alone"}:
+        name = "TLS in place of plain HTTP"
+        with lab.load(journal, namespace, name, port="https", kinds=kinds, enough=300, rate=LIGHT) as recording:
+            if "tls-redirect" in later:
+                change("TLS, and plain HTTP is sent to it", "tls-redirect")
+                with journal.step("plain HTTP is sent to HTTPS"):
+                    journal.detail(steps.demand_redirected(lab, namespace))
+            if "tls-alone" in later:
                 notes = change("TLS alone, without the plain port", "tls-alone").notes
-                steps.after_rollout(lab, journal, rollout, recording, name)
-            steps.demand_orderly(lab, journal, recording, namespace, name)
+            steps.after_rollout(lab, journal, rollout, recording, name)
+        steps.demand_orderly(lab, journal, recording, namespace, name)
+        if "tls-alone" in later:
             with journal.step("TLS alone: monitoring and the notes follow, and the plain port is gone"):
                 told = promises.monitored(lab, namespace, namespace), promises.told(lab, notes, namespace, namespace)
                 journal.detail("; ".join(told))
                 service, plain = lab.question.service, lab.question.port
                 offered = (lab.api.get("Service", service, namespace) or {})["spec"]["ports"]
                 demand(plain not in {port.get("name") for port in offered}, f"Service {service} still has port {plain}")
-        if lab.subject.least_rights:
-            with journal.step("TLS: rights suffice for what it needs too, and are no wider"):
-                journal.detail(promises.rights_fit(lab, namespace, namespace))
-        if lab.subject.careful:
-            with journal.step("TLS: pods say what they need, with what TLS gives them"):
-                journal.detail(pods.needs_are_said(lab.pods(namespace)))
-            with journal.step("TLS: a new certificate is followed, and replaces no pod"):
-                there, before = steps.pod_uids(lab, namespace), {steps.certificate(target) for target in targets}
-                lab.make_certificate(namespace)
-                steps.nudge_kubelets(lab, namespace)
-                lab.api.wait(
-                    lambda: not before & {steps.certificate(target) for target in targets},
-                    what="the new certificate to be served",
-                    deadline=min(_ROUTES_DEADLINE, lab.deadline),
-                    state=stale,
-                )
-                demand(there == steps.pod_uids(lab, namespace), "a new certificate replaced pods")
-    lab.forget(namespace)
+    if lab.subject.least_rights:
+        with journal.step("TLS: rights suffice for what it needs too, and are no wider"):
+            journal.detail(promises.rights_fit(lab, namespace, namespace))
+    if lab.subject.careful:
+        with journal.step("TLS: pods say what they need, with what TLS gives them"):
+            journal.detail(pods.needs_are_said(lab.pods(namespace)))
+        with journal.step("TLS: a new certificate is followed, and replaces no pod"):
+            there, before = steps.pod_uids(lab, namespace), {steps.certificate(target) for target in targets}
+            lab.make_certificate(namespace)
+            steps.nudge_kubelets(lab, namespace)
+            lab.api.wait(
+                lambda: not before & {steps.certificate(target) for target in targets},
+                what="the new certificate to be served",
+                deadline=min(_ROUTES_DEADLINE, lab.deadline),
+                state=lambda: pods.stale_mounts(lab.pods(namespace)),
+            )
+            demand(there == steps.pod_uids(lab, namespace), "a new certificate replaced pods")
 
 
 def _scale(lab: Lab, namespace: str, replicas: int) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from scripts.core.waiting import repeated
 from scripts.e2e import pods, promises
 from scripts.e2e.lab import Lab
 from scripts.e2e.ledger import UNEXPLAINED, Incident
+from scripts.e2e.outside import Outside
 from scripts.e2e.promises import demand
 from scripts.e2e.reach import guards
 from scripts.e2e.recording import Recording, Unasked
@@ -329,6 +331,39 @@ def answered_routes(lab: Lab, namespace: str) -> set[str]:
     """Where the answers lead, asked on every node."""
     answers = [lab.ask(target) for target in lab.open(namespace)[1]]
     return {answer(found, lab.subject.route) for found in answers if found is not None}
+
+
+def demand_redirected(lab: Lab, namespace: str) -> str:
+    """Plain HTTP sends a client to the same path at an HTTPS port of the Service, on every node; says where to."""
+    question, place = lab.question, ""
+    outside = Outside(lab.api, namespace, question.service, port=question.port)
+    outside.follow()
+    offered = {port["port"] for port in (lab.api.get("Service", question.service, namespace) or {})["spec"]["ports"]}
+
+    def sent(address: str) -> bool:
+        nonlocal place
+        place = _redirection(f"{address}:{outside.node_port}", question.path)
+        found = urlsplit(place)
+        return (found.scheme, found.path) == ("https", question.path) and (found.port or 443) in offered
+
+    for address in lab.addresses():
+        lab.api.wait(
+            lambda address=address: sent(address),  # type: ignore[misc]
+            what=f"plain HTTP at {address} to be sent to {question.path} at an HTTPS port of {question.service}",
+            deadline=30,
+            state=lambda: f"sent to {place}" if place else "sent nowhere",
+        )
+    return f"to {place}"
+
+
+def _redirection(host: str, path: str) -> str:
+    """Where a client of plain HTTP is sent, "" where nowhere."""
+    with contextlib.closing(HTTPConnection(host, timeout=5)) as connection:
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().getheader("Location") or ""
+        except (OSError, HTTPException):
+            return ""
 
 
 def nudge_kubelets(lab: Lab, namespace: str) -> None:

@@ -224,10 +224,13 @@ def merge(into: dict[str, Any], values: Values) -> dict[str, Any]:
 
 
 def answer(document: Mapping[str, Any], path: str) -> str:
-    """What an answer says at "a.b"; "" where it says nothing there."""
+    """What an answer says at "a.b", or "a.0.b" in a list; "" where it says nothing there."""
     found: Any = document
     for key in path.split("."):
-        found = found.get(key) if isinstance(found, Mapping) else None
+        if isinstance(found, list) and key.isdecimal():
+            found = dict(enumerate(found)).get(int(key))
+        else:
+            found = found.get(key) if isinstance(found, Mapping) else None
     return str(found or "")
 
 

@@ -37,8 +37,8 @@ ENDLESS = math.inf
 _TRIES = 3  # crashes after which a container has waited for others for more than PASSING: 10 s, 20 s, 40 s apart
 
 _RANKS = (
-    *("missing-kind", "admission", "quota", "unschedulable", "image-pull", "config", "mount", "init-container"),
-    *("hook", "job", "crash-loop", "progress", "paused", "unscheduled", "readiness", "unended"),
+    *("missing-kind", "admission", "quota", "unschedulable", "image-pull", "config", "mount", "sandbox"),
+    *("init-container", "hook", "job", "crash-loop", "progress", "paused", "unscheduled", "readiness", "unended"),
 )
 _SELDOM = 60  # seconds from which on a probe's period keeps a container waiting that might be ready
 _SCHEDULER = "default-scheduler"
@@ -47,6 +47,14 @@ _IMAGE_REASONS = frozenset(
     | {"ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed"}
 )
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+_UNMADE = {
+    "FailedMount": "its pod cannot mount a volume",
+    "FailedAttachVolume": "its pod cannot mount a volume",
+    "FailedMapVolume": "its pod cannot mount a volume",
+    "FailedCreatePodSandBox": "its pod cannot begin",
+    "FailedPrepareDynamicResources": "its pod gets no device",
+    "NetworkNotReady": "its pod gets no network",
+}
 _STARTING_REASONS = frozenset({"", "ContainerCreating", "PodInitializing"})
 _FINAL_PULL = re.compile(
     r"not found|manifest unknown|denied|unauthorized|forbidden|no match for platform|no such host|NeverPull",
@@ -252,7 +260,7 @@ class _Reading:
         for init, statuses in ((True, "initContainerStatuses"), (False, "containerStatuses")):
             for container in status.get(statuses, ()):
                 yield from self._container(pod, container, init=init)
-        yield from self._mounts(pod)
+        yield from self._unmade(pod)
         yield from self._unready(pod)
         yield from self._unended(pod)
         root = self._root(pod)
@@ -266,6 +274,8 @@ class _Reading:
         again = sum(one["status"].get("phase") == "Failed" for one in failed) > 1
         said = ": ".join(filter(None, (status.get("reason"), first_line(status.get("message", "")))))
         text = f"its node has ended its pod: {said or 'it says no reason'}"
+        if not said and (target := conditions(pod).get("DisruptionTarget", {})):
+            text = f"its pod was bound to node {pod['spec'].get('nodeName')}, and given up: {target.get('message')}"
         return self._of_pod("crash-loop", pod, text, RETRIED if again else ENDLESS, action="describe")
 
     def _unschedulable(self, pod: Object, message: str) -> Suspicion:
@@ -326,20 +336,22 @@ class _Reading:
         others = (other for other in self._pods if self._root(other)["metadata"]["uid"] != root)
         return any(self._counts(other) and _starting(other) for other in others)
 
-    def _mounts(self, pod: Object) -> Iterator[Suspicion]:
-        """A volume that cannot be mounted: only events tell, and they stay after the volume was."""
+    def _unmade(self, pod: Object) -> Iterator[Suspicion]:
+        """What has to be there before containers are made: only events tell, and they stay after it is there."""
         status = pod.get("status", {})
         containers = container_statuses(pod)
         if status.get("phase") != "Pending" or any(_wait_reason(item) not in _STARTING_REASONS for item in containers):
             return
         events = [event for event in self._events_of(pod) if event.get("reason") != "Scheduled"]
-        if not events or events[-1].get("reason") not in ("FailedMount", "FailedAttachVolume"):
+        what = _UNMADE.get(events[-1].get("reason", "")) if events else None
+        if what is None:
             return
         message = events[-1].get("message", "")
         missing = _MISSING_SOURCE.search(message)
         promised = missing is not None and missing.group("name") in self._scene.promised
-        text = f"its pod cannot mount a volume: {first_line(message)}"
-        yield self._of_pod("mount", pod, text, RETRIED if missing and not promised else PASSING, action="describe")
+        text = f"{what}: {first_line(message)}"
+        kind = "mount" if what == _UNMADE["FailedMount"] else "sandbox"
+        yield self._of_pod(kind, pod, text, RETRIED if missing and not promised else PASSING, action="describe")
 
     def _unready(self, pod: Object) -> Iterator[Suspicion]:
         """A container that runs and is not ready: only the deadline says that this is too long."""

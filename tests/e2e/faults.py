@@ -50,6 +50,12 @@ def service(do: str, name: str = FRONT) -> Edit:
     return Edit("Service", name, do)
 
 
+def _env(name: str, value: str, other: str) -> str:
+    """The expression that gives a variable of the container another value, where it has that one."""
+    named = f'"name":"{name}","value":'
+    return f'set $main "env" (fromJsonArray (toJson $main.env | replace `{named}"{value}"` `{named}"{other}"`))'
+
+
 _PORT = "(first $spec.ports)"
 _LATE = 'set $main "startupProbe" (dict "tcpSocket" (dict "port" 9) "periodSeconds" 1 "failureThreshold" 2)'
 _CLUSTER_ROLE = """apiVersion: rbac.authorization.k8s.io/v1
@@ -115,6 +121,31 @@ metadata:
   name: elsewhere-{{ .Release.Namespace }}
   namespace: default
   annotations: {helm.sh/hook: post-install, helm.sh/hook-delete-policy: "before-hook-creation,hook-succeeded"}
+"""
+_STRAY = """apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: stray
+  namespace: {{ .Values.global.namespace }}
+  labels: {gati-e2e/mark: set, kubernetes.io/service-name: gati-ingress}
+  annotations: {gati-e2e/mark: set}
+addressType: IPv4
+ports: [{name: http, port: 8080, protocol: TCP}]
+endpoints: [{addresses: [10.244.0.250], conditions: {ready: true}}]
+"""
+_API = """apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata:
+  name: v1.{{ .Release.Namespace }}.invalid
+  labels: {gati-e2e/mark: set}
+  annotations: {gati-e2e/mark: set}
+spec:
+  group: {{ .Release.Namespace }}.invalid
+  version: v1
+  groupPriorityMinimum: 100
+  versionPriority: 100
+  insecureSkipTLSVerify: true
+  service: {name: gati-ingress, namespace: {{ .Values.global.namespace }}}
 """
 _PRIORITY = """apiVersion: scheduling.k8s.io/v1
 kind: PriorityClass
@@ -262,6 +293,21 @@ CASES = (
         "Pod gati-ingress-test: (test hook has not ended, for restartPolicy: Always|container test .*Completed)",
         Edit("Pod", "gati-ingress-test", 'set $spec "restartPolicy" "Always"'),
     ),
+    case(
+        "hostname",
+        "install",
+        "its pod cannot begin: .*FQDN",
+        front('set (set $pod "setHostnameAsFQDN" true) "subdomain" (repeat 60 "a")'),
+    ),
+    case("no-such-node", "install", "was bound to node nowhere, and given up", front('set $pod "nodeName" "nowhere"')),
+    case("endpoint-stray", "install", "EndpointSlice stray adds places to Service gati-ingress", stray=_STRAY),
+    case(
+        "external-ip",
+        "install",
+        "Service gati-ingress has spec.externalIPs",
+        service('set $spec "externalIPs" (list "192.0.2.7")'),
+    ),
+    case("api-away", "install", "APIService .* to be available", api=_API),
     case("udp", "install", "no answer; .*gati-ingress: 80 to http by UDP", service(f'set {_PORT} "protocol" "UDP"')),
     case(
         "asked-elsewhere",
@@ -426,6 +472,12 @@ CASES = (
         "install",
         "tells no metrics|does not answer /healthz",
         Edit("ServiceMonitor", FRONT, 'set (first $spec.endpoints) "path" "/healthz"'),
+    ),
+    case(
+        "monitor-slow",
+        "install",
+        "lets a scrape take longer than its interval",
+        Edit("ServiceMonitor", FRONT, 'set (first $spec.endpoints) "scrapeTimeout" "1m"'),
     ),
     case(
         "rule-metric",
@@ -873,7 +925,7 @@ CASES = (
         "metrics-port-untold",
         "changes",
         "Startup probe failed: .*:9102/livez",
-        front('set $main "env" (fromJsonArray (toJson $main.env | replace `"value":"9102"` `"value":"9109"`))'),
+        front(_env("GATI_METRICS_PORT", "9102", "9109")),
         only=("tls", "tls-alone"),
     ),
     Case(
@@ -881,6 +933,20 @@ CASES = (
         "changes",
         "the notes name port 80 of Service gati-ingress",
         only=("tls", "tls-alone"),
+    ),
+    case(
+        "redirect-not",
+        "changes",
+        "plain HTTP(.|\\n)*sent nowhere",
+        front(_env("HTTP_MODE", "redirect", "serve")),
+        only=("tls", "tls-redirect"),
+    ),
+    case(
+        "redirect-port",
+        "changes",
+        "plain HTTP(.|\\n)*sent to https://[^/]*:8443/",
+        front(_env("PUBLIC_HTTPS_PORT", "443", "8443")),
+        only=("tls", "tls-redirect"),
     ),
     case(
         "annotated-scheme",
@@ -1020,6 +1086,8 @@ CASES = (
 
 # Siblings of others in the table, told by the same look at another object or field: a session of their own.
 FURTHER = frozenset({
+    "api-away", "endpoint-stray", "external-ip", "hostname", "monitor-slow", "no-such-node", "redirect-not",
+    "redirect-port",
     "annotated-scheme", "asked-elsewhere", "back-port", "back-recreate", "back-unavailable", "binding-dropped",
     "evicted", "hook-goes-on", "hook-leftover", "hpa-dropped", "hpa-request", "init-goes-on", "liveness-path",
     "local-traffic", "metrics-port-untold", "min-ready", "missing-config", "monitor-port", "monitor-selects-two",

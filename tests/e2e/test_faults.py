@@ -82,9 +82,9 @@ def mixed() -> list[Case]:
 def narrowed(subject: Subject, case: Case) -> Subject:
     """The subject with the changes that a case is about, and with pods of which there is room for several releases.
 
-    A third pod ("apart"), a last upgrade ("tls-alone") and a second one cost more than most have to prove.
+    A third pod ("apart"), the last upgrades ("tls-redirect", "tls-alone") and a second one prove little for their cost.
     """
-    costly = {"apart", "tls-alone", *(["configuration"] if case.scenario == "upgrade" else [])}
+    costly = {"apart", "tls-redirect", "tls-alone", *(["configuration"] if case.scenario == "upgrade" else [])}
     names = (*case.only, "abrupt") if case.only else subject.changes.keys() - costly
     values = json.loads(json.dumps(subject.values))
     for component in ("ingress", "routeManager"):

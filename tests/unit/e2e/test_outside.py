@@ -27,7 +27,7 @@ class Cluster:
 
     def get(self, kind: str, name: str, namespace: str) -> dict[str, Any] | None:
         assert kind == "Service"
-        if name == "gati-e2e-web":
+        if name.startswith("gati-e2e-web"):
             return {"spec": {**self.applied[-1], "ports": [{"nodePort": 30_001}]}} if self.applied else None
         return self.real
 
@@ -138,6 +138,7 @@ def test_another_port_than_the_first_is_asked_by_name(cluster: Cluster) -> None:
     twin.follow()
     assert cluster.applied[-1]["ports"] == [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}]
     assert twin.scheme == "https"
+    assert twin.name != Outside(cast(Api, cluster), "space", "web", port="http").name  # both can be asked at a time
 
 
 @pytest.mark.parametrize(

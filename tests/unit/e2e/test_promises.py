@@ -118,6 +118,16 @@ def test_a_service_that_leads_nowhere(changed: dict[str, Any], told: str) -> Non
     assert told in refused(promises.selected, Cluster(service(**changed), pods=[pod()]), "space", "space")
 
 
+@pytest.mark.parametrize("selector", [LABELS, None])
+def test_places_beside_those_that_a_selector_finds(selector: dict[str, str] | None) -> None:
+    meta = {"name": "stray", "labels": {"kubernetes.io/service-name": "web"}}
+    lab = Cluster(service(selector=selector), {"kind": "EndpointSlice", "metadata": meta}, pods=[pod()])
+    if selector:
+        assert "EndpointSlice stray adds places to Service web" in refused(promises.selected, lab, "space", "space")
+    else:
+        promises.selected(lab, "space", "space")
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
@@ -152,6 +162,11 @@ def test_a_careful_chart_balances_over_none_but_ready_pods(careful: bool, headle
         ("Service web", ""),
         ("Service web spec.clusterIP=None", "Service web has spec.clusterIP 10.0.0.1, not None"),
         ("Service web spec.type=NodePort", "Service web has spec.type unset, not NodePort"),
+        ("Service web spec.externalIPs=", ""),
+        ("Service web spec.clusterIP=", "Service web has spec.clusterIP 10.0.0.1, not unset"),
+        ("Service web spec.ports.0.name=http", ""),
+        ("Service web spec.ports.0.port=81", "Service web has spec.ports.0.port 80, not 81"),
+        ("Service web spec.ports.1.port=81", "Service web has spec.ports.1.port unset, not 81"),
         ("Service other spec.clusterIP=None", "Service other is not rendered"),
     ],
 )
@@ -464,7 +479,7 @@ def front() -> dict[str, Any]:
 
 def test_monitoring_that_works() -> None:
     good = rule('sum(rate(requests_total{job="web"}[5m])) > absent(up{job="web"})')
-    lab = Cluster(monitor(), good, pods=[pod()], Service=[front()], answers=METRICS)
+    lab = Cluster(monitor(interval="1m", scrapeTimeout="60s"), good, pods=[pod()], Service=[front()], answers=METRICS)
     assert promises.monitored(lab, "space", "space") == "ServiceMonitor web by web, PrometheusRule web"
 
 
@@ -473,6 +488,7 @@ def test_monitoring_that_works() -> None:
     [
         ([monitor(port="metrics")], "names a port that Service web does not have"),
         ([monitor(path="/healthz")], "tells no metrics"),
+        ([monitor(interval="1m", scrapeTimeout="1m1s")], "lets a scrape take longer than its interval"),
         ([monitor(), rule('rate(requests{job="web"}[5m])')], "Broken asks for metrics that nobody has"),
         ([monitor(), rule('absent(up{job="gate"})')], "Broken asks for another job"),
         ([], "nothing says where the metrics are"),

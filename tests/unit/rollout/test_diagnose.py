@@ -316,6 +316,19 @@ def test_a_missing_secret_that_a_certificate_will_make_is_waited_for() -> None:
     assert worst(replace(scene("missing-secret"), promised=frozenset({"nowhere"}))) > VISIBLE
 
 
+@pytest.mark.parametrize("later", ["", "Created"])
+def test_a_pod_that_cannot_begin_says_why(later: str) -> None:
+    seen = scene("missing-secret")
+    why = "Failed to create pod sandbox: the host name is too long"
+    events = [{**seen.events[0], "reason": "FailedCreatePodSandBox", "message": why}]
+    events += [{**events[0], "reason": later, "lastTimestamp": "2999-01-01T00:00:00Z"}] if later else []
+    mine = of_kind(seen, "Pod")["metadata"]["uid"]
+    seen = replace(seen, events=[{**one, "involvedObject": {"uid": mine}} for one in events])
+    assert [str(one.cause) for one in suspicions(seen)] == (
+        [] if later else [f"Deployment web: its pod cannot begin: {why}"]
+    )
+
+
 def test_a_mount_that_succeeded_later_is_forgotten() -> None:
     seen = scene("missing-secret")
     pulled = {"reason": "Pulled", "lastTimestamp": "2999-01-01T00:00:00Z", "metadata": {"uid": "pulled"}}
@@ -420,6 +433,18 @@ def test_a_pod_that_its_node_has_ended_says_why_once_another_is_ended_too() -> N
     other = copy.deepcopy(of_kind(one, "Pod"))
     other["metadata"]["uid"] = "another"
     assert worst(replace(one, objects=(*one.objects, other))) < VISIBLE
+
+
+def test_a_pod_for_a_node_that_is_not_there_says_so() -> None:
+    def given_up(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["status"]["conditions"] = []
+        pod = of_kind(seen, "Pod")
+        pod["spec"]["nodeName"] = "nowhere"
+        target = {"type": "DisruptionTarget", "status": "True", "message": "PodGC: node no longer exists"}
+        pod["status"] = {"phase": "Failed", "conditions": [target]}
+
+    told = "Deployment web: its pod was bound to node nowhere, and given up: PodGC: node no longer exists"
+    assert str(only(changed(scene("crash-loop"), given_up)).cause) == told
 
 
 @pytest.mark.parametrize(
