@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -129,7 +129,7 @@ def read_archived(file: Path, name: str) -> Contents:
 
 def _folder(folder: Path, depth: int) -> dict[str, bytes]:
     """The files of the chart in `folder` by their path in it; symlinks are followed, archives in `charts/` opened."""
-    ignored = _ignored(folder)
+    ignored = left_out(folder)
     found: dict[str, bytes] = {}
     for root, folders, files in os.walk(folder, followlinks=True):
         inside = PurePosixPath(Path(root).relative_to(folder).as_posix())
@@ -188,7 +188,7 @@ def _content(file: Path) -> bytes:
     return read_any(file, ChartError) or b""  # none of a symlink to nowhere
 
 
-def _ignored(folder: Path) -> Any:
+def left_out(folder: Path) -> Callable[[str, bool], bool]:
     """`ignored(path, is_folder)` by the folder's `.helmignore`, whose patterns are simpler than git's."""
     file = folder / ".helmignore"
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []

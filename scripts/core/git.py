@@ -562,7 +562,13 @@ def find_repository(path: Path, runner: Runner) -> Repository | None:
         message = f"{path} is in a git repository, and no git can be run"
         raise GitError(message, found=error.found, run="install git", code=TOOL, doctor="git") from error
     if result.status == 0:
-        return Repository(Path(os.fsdecode(result.raw).removesuffix("\n")).resolve(), runner)
+        root = Path(os.fsdecode(result.raw).removesuffix("\n")).resolve()
+        if path.resolve().is_relative_to(root):
+            return Repository(root, runner)
+        elsewhere = f"its files are said to be in {root}"
+        raise GitError(
+            f"git cannot read the repository around {path}", found=elsewhere, run="git config --unset core.worktree"
+        )
     none = "not a git repository" in result.complaint or "must be run in a work tree" in result.complaint
     if none and _around(path) is None:  # else its .git is damaged, or leads nowhere
         return None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from scripts.chart.archive import UNDATED, changed_files, pack, read_members
+from scripts.chart.contents import left_out
 from scripts.chart.dependencies import fetched_anew, fetched_archives, local_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
@@ -210,8 +211,12 @@ def differences(
     judge = _Judge(config.chart, repository, copy.held)
     names = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
     found = {judge.place(name): judge.kind(name) for name in names}
+    ignored = left_out(copy.folder)
     for name, reason in copy.held.missing.items():
-        found.setdefault(judge.place(name), reason)
+        ways = [name, *map(str, PurePosixPath(name).parents[:-1])]
+        there = (config.chart / name).exists()  # or helm refuses it, whoever leaves it out
+        if not (there and any(ignored(way, way != name or (config.chart / name).is_dir()) for way in ways)):
+            found.setdefault(judge.place(name), reason)
     for name in theirs:
         if copy.held.files.get(name, b"").startswith(_POINTER):
             found[judge.place(name)] = f"{FILTERED} by git-lfs: the commit holds {_POINTED}"

@@ -459,8 +459,12 @@ def test_a_clone_whose_objects_are_gone_is_not_taken_for_an_empty_one(project: P
 
 
 def test_what_helm_leaves_out_does_not_matter(project: Project) -> None:
-    (project.root / "chart/.helmignore").write_text("*.swp\n.git\n")
+    (project.root / "chart/.helmignore").write_text("*.swp\n.git\noutside\nparts/\n")
+    (project.root / "chart/outside").symlink_to("/usr/share")
+    (project.root / "chart/parts").mkdir()
+    project.git("update-index", "--add", "--cacheinfo", f"160000,{'a' * 40},chart/parts/one")  # a submodule
     project.commit("Leave out")
+    (project.root / "chart/parts/one").mkdir()
     (project.root / "chart/x.swp").write_text("x")
     assert project.release().dirty == ()
 

@@ -68,7 +68,12 @@ def said_to_have_no_files(root: Path) -> None:
     git(root, "config", "core.bare", "true")
 
 
-@pytest.mark.parametrize("broken", [damaged, leading_nowhere, said_to_have_no_files])
+def said_to_have_its_files_elsewhere(root: Path) -> None:
+    (root / "../other").resolve().mkdir(exist_ok=True)
+    git(root, "config", "core.worktree", "../../other")
+
+
+@pytest.mark.parametrize("broken", [damaged, leading_nowhere, said_to_have_no_files, said_to_have_its_files_elsewhere])
 def test_one_that_is_broken_is_not_none(repository: Repository, broken: Callable[[Path], None]) -> None:
     broken(repository.root)
     with pytest.raises(GitError, match="git cannot read the repository around"):
