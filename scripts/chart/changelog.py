@@ -19,15 +19,16 @@ TOOLKIT = "Toolkit: "
 """What an entry begins with that concerns those who release the chart, and nobody who installs it."""
 
 _SMALL = r"(?:<small>)?"  # around patch versions, by conventional-changelog
-_SECTION = re.compile(rf"^##[ \t]+{_SMALL}(?P<open>\[?)(?P<name>[^\]\s<]+)\]?(?P<rest>.*)$")
+_WORD = r"(?:(?i:version|release)[ \t]+)?"
+_SECTION = re.compile(rf"^##[ \t]+{_SMALL}{_WORD}(?P<open>\[?)(?P<name>[^\]\s<]+)\]?(?P<rest>.*)$")
 # Versions as generators write them: semantic-release and standard-version at any depth, auto with a day by name.
 _VERSION = re.compile(rf"^#{{1,3}}[ \t]+{_SMALL}(?P<open>\[?)(?P<name>v?\d+\.\d+\.\d+[^\]\s<]*)\]?(?P<rest>.*)$")
-# As git-chglog calls the sections, by tags; those of several charts in one file are not for one of them.
-_TAGGED = re.compile(r"^##[ \t]+\[?(?P<of>[A-Za-z][\w-]*-)v?\d+\.\d+\.\d+")
+# As git-chglog and changesets call the sections, by tags; those of several charts in one file are not for one of them.
+_TAGGED = re.compile(r"^##[ \t]+\[?(?P<of>[A-Za-z@][\w@/-]*[-/@])v?\d+\.\d+\.\d+")
 _GROUP = re.compile(r"^####?[ \t]+(?P<name>.*?)[ \t#]*$")
 _BOLD = re.compile(r"^\*\*(?P<name>[^*]+?):?\*\*:?[ \t]*$")  # github_changelog_generator's headings
 _ITEM = re.compile(r"^(?P<indent>[ \t]*)(?:[-*+]|\d{1,9}[.)])[ \t]+(?P<text>.*)$")
-_RULE = re.compile(r"^[ \t]*([-*_])(?:[ \t]*\1){2,}[ \t]*$")
+_RULE = re.compile(r"^[ \t]*(?:([-*_])(?:[ \t]*\1){2,}|</?\w[^>]*>)[ \t]*$")  # or HTML around entries
 _LINK = re.compile(r"^ {0,3}\[(?P<label>[^\]]+)\]:[ \t]*(?P<url>\S+).*$")
 # What generators call the kinds, without the pictures before them.
 _SYNONYMS = {
@@ -45,10 +46,10 @@ _SYNONYMS = {
 }
 _MONTH_FIRST = re.compile(r"\b(?:[A-Z][a-z]{2} )?(?P<month>[A-Z][a-z]{2}) (?P<day>\d{1,2}),? (?P<year>\d{4})\b")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
-_COMPARE = re.compile(r"^(?P<base>.+)/compare/(?P<tag>.+?)\.\.\.(?P<head>.+)$")
-_REPOSITORY = re.compile(r"^(?P<base>https?://[^/]+/.+?)/(?:commits|tree|compare|blob)/(?P<branch>.*?)/?$")
+_COMPARE = re.compile(r"^(?P<base>.+)/compare/(?P<tag>.+?)(?P<to>\.\.\.?)(?P<head>.+)$")
+_REPOSITORY = re.compile(r"^(?P<base>https?://[^/]+/.+?)/(?:commits|tree|compare|blob)/(?P<branch>[^?#%]*?)/?$")
 _TRUNKS = ("HEAD", "main", "master", "trunk", "")
-_ALIKE = re.compile(r"[\W_]*(?:\d\S*[\W_]*)?unreleased\b(?!\]:)", re.IGNORECASE)
+_ALIKE = re.compile(r"[\W_]*(?:v?\d\S*[\W_]*)?unreleased\b(?!\]:)", re.IGNORECASE)
 _CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
 _NUMBERS = re.compile(r"\d+\.\d+\.\d+.*$")
 
@@ -163,7 +164,8 @@ def _begins_section(line: str) -> bool:
 
 def kind_of(heading: str) -> str:
     """The kind of change that a heading means: what is no letter goes from its ends, and a generator's word is ours."""
-    word = re.sub(r"^[^A-Za-z]+|[^A-Za-z)]+$", "", heading).casefold()
+    word = re.sub(r":\w+:|<[^>]*>|\{[^}]*\}", "", heading)  # a picture's name, a comment, an anchor
+    word = re.sub(r"^[^A-Za-z]+|[^A-Za-z)]+$", "", word).casefold()
     return _SYNONYMS.get(word, word or heading.casefold())
 
 
@@ -198,7 +200,7 @@ def releasable(changelog: Changelog, version: str = "") -> Section:
             expected=f"at least one '- entry' under a heading '### KIND', KIND one of {kinds}",
             run="write what changed, as a user of the chart notices it",
         )
-    for entry in unreleased.entries:
+    for entry in told.values():
         if entry.kind not in KINDS:
             raise ChangelogError(
                 f"{changelog.source}:{entry.line}: the entry stands under no kind of change",
@@ -287,7 +289,7 @@ def plain(markdown: str) -> str:
         spans.append(span[0])
         return f"\0{len(spans) - 1}\0"
 
-    text = _CODE.sub(kept, markdown)
+    text = re.sub("<!--.*?-->", "", _CODE.sub(kept, markdown))
     text = re.sub(r"!?\[([^\]]*)\](?:\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\])", r"\1", text)
     text = re.sub(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
     return re.sub("\0(\\d+)\0", lambda found: spans[int(found[1])], " ".join(text.split()))
@@ -311,7 +313,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _section(heading: re.Match[str], line: int, source: str, of: str) -> Section | None:
-    name = heading["name"].strip("*_`:")
+    name = heading["name"].strip("*_`:,()[")
     if name.casefold() == "unreleased":
         return Section(None, None, line)
     version = name.removeprefix(of).removeprefix("v")
@@ -373,14 +375,14 @@ def _link(lines: list[str], version: str, previous: str | None, tag: str, source
         compare = _COMPARE.match(link["url"])
         repository = _REPOSITORY.match(link["url"])
         if compare:
-            base, head = compare["base"], compare["head"]
+            base, to, head = compare.group("base", "to", "head")
             named = _NUMBERS.search(compare["tag"])
             prefix = compare["tag"][: named.start()] if named else None
             new = tag if prefix is None else prefix + version
             old = compare["tag"] if prefix is None or previous is None else prefix + previous
-            own = f"{base}/compare/{old}...{new}"
+            own = f"{base}/compare/{old}{to}{new}"
             later = named and is_semver(named[0]) and parse_version(named[0]) > parse_version(version)
-            moved = link["url"] if later else f"{base}/compare/{new}...{head}"
+            moved = link["url"] if later else f"{base}/compare/{new}{to}{head}"
         elif repository:
             own = f"{repository['base']}/releases/tag/{tag}"
             trunk = repository["branch"] in _TRUNKS

@@ -123,6 +123,7 @@ def test_unreleased_as_people_write_it(heading: str) -> None:
         "Unreleased\n---",
         "## 🚀 Unreleased",
         "## 1.1.0 (unreleased)",
+        "## v1.1.0 / Unreleased",
     ],
 )
 def test_what_is_alike_is_shown_where_unreleased_is_none(heading: str) -> None:
@@ -172,6 +173,11 @@ def test_line_ends_stay() -> None:
             "https://e.org/o/r/compare/demo-2.3.0...HEAD",
             "https://e.org/o/r/compare/demo-2.3.0...demo-1.0.0",
         ),
+        (
+            "https://e.org/o/r/compare/demo-0.9.0..HEAD",
+            "https://e.org/o/r/compare/demo-1.0.0..HEAD",
+            "https://e.org/o/r/compare/demo-0.9.0..demo-1.0.0",
+        ),
     ],
 )
 @pytest.mark.parametrize("end", ["\n", ""], ids=["newline", "no-newline"])
@@ -182,6 +188,10 @@ def test_the_first_version_and_other_ways_of_linking(link: str, unreleased: str,
 
 
 def test_a_changelog_without_links_is_told() -> None:
+    link = "\n[unreleased]: https://e.org/projects/P/repos/r/compare/diff?targetBranch=1.2.0&sourceBranch=HEAD\n"
+    bitbucket = release(f"## Unreleased\n### Added\n- It\n{link}", "1.0.0", DAY, tag="demo-1.0.0")
+    assert bitbucket.text.endswith(link)
+    assert "no link is added for 1.0.0" in bitbucket.notes[0]
     released = release("## Unreleased\n### Added\n- It\n", "1.0.0", DAY, tag="demo-1.0.0")
     assert released.text == "## Unreleased\n\n## 1.0.0 - 2026-02-28\n### Added\n- It\n"
     assert "no link is added for 1.0.0" in released.notes[0]
@@ -195,11 +205,12 @@ def test_a_changelog_without_links_is_told() -> None:
         ("## [Unreleased]\n<!--\n- x\n-->\n", r"C.md:1: nothing stands under Unreleased"),
         ("## [Unreleased]\n- x\n", r"C.md:2: the entry stands under no kind"),
         ("## [Unreleased]\n### Nonsense\n- x\n", r"C.md:3: the entry stands under no kind"),
+        ("## [Unreleased]\n## [2.0.0-rc.1]\n- x\n", r"C.md:3: the entry stands under no kind"),
     ],
 )
 def test_what_cannot_be_released_is_refused(text: str, message: str) -> None:
     with pytest.raises(ChangelogError, match=message) as caught:
-        releasable(parse(text, "C.md"))
+        releasable(parse(text, "C.md"), "2.0.0")
     assert caught.value.expected
     with pytest.raises(ChangelogError, match=message):
         release(text, "2.0.0", DAY, tag="t", source="C.md")
@@ -244,6 +255,7 @@ def test_files(tmp_path: Path) -> None:
         ("**a `__b__`** [`c[d](e)`](https://e.org)", "a `__b__` `c[d](e)`"),
         ("a ` b **c**", "a ` b c"),
         ("2 * 3 ** 4", "2 * 3 ** 4"),
+        ("a <!-- for us --> b `<!-- c -->`", "a b `<!-- c -->`"),
     ],
 )
 def test_plain_words(markdown: str, expected: str) -> None:
@@ -346,6 +358,10 @@ def test_a_candidate_has_its_own_entries_alone() -> None:
         ("## <small>0.7.1 (2018-08-18)</small>\n\n* a", "0.7.1", "2018-08-18", ""),
         ("## <small>0.7.0</small>\n\n* a", "0.7.0", None, ""),
         ("## [a-b-0.6.0](https://x)\n\n> 2017-01-01\n\n### Features\n\n* a", "0.6.0", None, "added"),
+        ("## @a/b@0.5.1\n\n### :bug: Bug Fixes\n\n* a", "0.5.1", None, "fixed"),
+        ("## a/v0.5.0, 2016-02-03\n\n### Added {#added}\n\n* a", "0.5.0", "2016-02-03", "added"),
+        ("## Version 0.4.1 (2016-02-02)\n\n### Added <!-- 1 -->\n\n* a", "0.4.1", "2016-02-02", "added"),
+        ("## **[0.4.0]** - 2016-02-01\n\n### Added\n\n<details>\n\n* a\n\n</details>", "0.4.0", "2016-02-01", "added"),
     ],
     ids=[
         "release-please",
@@ -358,6 +374,10 @@ def test_a_candidate_has_its_own_entries_alone() -> None:
         "conventional-changelog",
         "without a day",
         "git-chglog",
+        "changesets of several",
+        "tags in folders",
+        "in words",
+        "folded",
     ],
 )
 def test_what_generators_write_is_read(text: str, version: str, date: str | None, entry: str) -> None:
