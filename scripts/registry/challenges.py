@@ -163,7 +163,7 @@ def _fetch(
         error = refused(registry, answer)
         raise _Denied(error.message, found=error.found, run=error.run)
     try:
-        body = answer.json()
+        body = {name.lower(): value for name, value in answer.json().items()}
         token = body.get("access_token") or body["token"]
     except (ValueError, KeyError, TypeError, AttributeError):
         token = None

@@ -143,7 +143,7 @@ class Client:
         if answer is None:
             return None
         kind, found = answer.kind, Found(sha256(answer.body), answer.kind, answer.body)
-        told = answer.headers.get("Docker-Content-Digest") or found.digest
+        told = answer.headers.get("Docker-Content-Digest", "").partition(",")[0] or found.digest
         try:
             content = answer.json()
         except ValueError:

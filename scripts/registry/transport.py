@@ -62,7 +62,7 @@ class Answer:
     @property
     def kind(self) -> str:
         """The media type without its parameters."""
-        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return re.split("[;,]", self.headers.get("Content-Type", ""))[0].strip().lower()  # the first, if told twice
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError for anything else, however it is made."""

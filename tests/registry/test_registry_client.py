@@ -23,7 +23,18 @@ from scripts.registry.client import connect
 from scripts.registry.credentials import Credentials
 from scripts.registry.reference import Reference, Registry, is_loopback
 from scripts.release.publish import probe
-from tests.registry.servers import Authority, Reply, Request, Scripted, free_port, oci_error, page, scripted, silent
+from tests.registry.servers import (
+    LINES,
+    Authority,
+    Reply,
+    Request,
+    Scripted,
+    free_port,
+    oci_error,
+    page,
+    scripted,
+    silent,
+)
 
 PAUSE = transport._PAUSE
 MANIFEST = json.dumps(
@@ -104,8 +115,16 @@ class TestTheSameInOtherWords:
             Reply(200, MANIFEST, {"Content-Type": MANIFEST_TYPE, "Docker-Content-Digest": ""}),
             manifest(kind=f"{MANIFEST_TYPE.replace('application', 'Application')}; charset=utf-8"),
             Reply(200, gzip.compress(MANIFEST), {"Content-Type": MANIFEST_TYPE, "Content-Encoding": "gzip"}),
+            Reply(
+                200,
+                MANIFEST,
+                {
+                    "Content-Type": LINES.join([MANIFEST_TYPE] * 2),
+                    "Docker-Content-Digest": LINES.join([sha256(MANIFEST)] * 2),
+                },
+            ),
         ],
-        ids=["no digest", "a type in capitals", "packed for the way"],
+        ids=["no digest", "a type in capitals", "packed for the way", "each header twice"],
     )
     def test_a_manifest(self, reply: Reply) -> None:
         with scripted(routes(tag=reply)) as server:

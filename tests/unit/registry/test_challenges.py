@@ -124,7 +124,8 @@ def fetched(status: int, body: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"token": "abc"}', b'{"access_token": "abc"}', b'{"access_token": "", "token": "abc"}']
+    "body",
+    [b'{"token": "abc"}', b'{"access_token": "abc"}', b'{"access_token": "", "token": "abc"}', b'{"Token": "abc"}'],
 )
 def test_a_token_is_read_under_either_name(body: bytes) -> None:
     assert fetched(200, body) == "abc"
