@@ -91,6 +91,12 @@ def _version(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
             if key not in was:
                 level, meaning = "minor", "a further subresource"
             yield level, f"{path}.subresources.{key}", was.get(key), now.get(key), meaning
+    one, other = ({str(it.get("jsonPath")) for it in mappings(side.get("selectableFields"))} for side in (old, new))
+    if one != other:
+        level, meaning = "minor", "objects can be selected by a further field"
+        if one - other:
+            level, meaning = "major", "who selects objects by it is refused"
+        yield level, f"{path}.selectableFields", sorted(one), sorted(other), meaning
     if old.get("additionalPrinterColumns") != new.get("additionalPrinterColumns"):
         yield "patch", f"{path}.additionalPrinterColumns", None, None, "kubectl get shows other columns"
     yield from _fields(f"{path}.schema", old, new)

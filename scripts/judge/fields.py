@@ -212,6 +212,10 @@ def _label(kind: str, change: FieldChange, what: str, key: str) -> tuple[Level, 
         return _annotation(kind, change, key, inner)
     if key.startswith("pod-security.kubernetes.io/enforce") and kind == "Namespace":
         return _enforced(change)
+    if kind == "ClusterRole" and key.startswith("rbac.authorization.k8s.io/aggregate-to-"):
+        if change.new is None:
+            return "major", "who holds the role that it is gathered into loses what it grants"
+        return "minor", "who holds the role that it is gathered into may do what it grants"
     if change.old is None and _INJECTING.search(key):
         return "minor", "what heeds this label puts more into the pods"
     if change.old in (None, "") and change.new is not None:

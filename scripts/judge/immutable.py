@@ -37,7 +37,6 @@ _FIXED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("resource.k8s.io", "ResourceClaimTemplate"): ("spec",),
     ("apiextensions.k8s.io", "CustomResourceDefinition"): ("spec.scope", "spec.group", "spec.names.plural"),
     ("", "Secret"): ("type",),
-    ("", "PersistentVolume"): ("spec.nodeAffinity",),
 }
 
 
@@ -117,6 +116,8 @@ def _volume(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
     yield from _spec_but(frozenset(plain), old, new)
     if at(old, "spec.volumeMode") != at(new, "spec.volumeMode"):
         yield _pair("spec.volumeMode", old, new)
+    if at(old, "spec.nodeAffinity") not in (None, at(new, "spec.nodeAffinity")):
+        yield _pair("spec.nodeAffinity", old, new)
 
 
 def _service(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
@@ -130,6 +131,9 @@ def _service(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
     was, now = ((side.get("ipFamilies") or [None])[0] for side in (before, after))
     if was and now and was != now:
         yield "spec.ipFamilies", before.get("ipFamilies"), after.get("ipFamilies")
+    was, now = before.get("healthCheckNodePort"), after.get("healthCheckNodePort")
+    if was and now and was != now:
+        yield "spec.healthCheckNodePort", was, now
     was, now = before.get("loadBalancerClass"), after.get("loadBalancerClass")
     if was != now and before.get("type") == after.get("type") == "LoadBalancer":
         yield "spec.loadBalancerClass", was, now

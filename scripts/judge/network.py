@@ -254,10 +254,11 @@ def _peer_in(peer: Any, other: Any) -> bool:
     own = "namespaceSelector" not in other and "namespaceSelector" not in peer
     where = own or ("namespaceSelector" in other and "namespaceSelector" in peer)
     selectors = [(peer.get(key, {}), other.get(key, {})) for key in ("namespaceSelector", "podSelector")]
-    return where and all(_selector_in(*pair) for pair in selectors)
+    return where and all(selector_in(*pair) for pair in selectors)
 
 
-def _selector_in(selector: Any, other: Any) -> bool:
+def selector_in(selector: Any, other: Any) -> bool:
+    """Whether `other` finds all that `selector` finds."""
     labels, theirs = ((side or {}).get("matchLabels") or {} for side in (selector, other))
     held, asked = ((side or {}).get("matchExpressions") or [] for side in (selector, other))
     return theirs.items() <= labels.items() and all(one in held for one in asked)

@@ -271,16 +271,27 @@ def _structured(
 
 
 def _asked(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Found]:
-    """Webhooks that must answer, and are asked about more than before."""
-    known = {one.get("name"): mappings(one.get("rules")) for one in mappings(old.get("webhooks"))}
+    """Webhooks that must answer, and are asked about more than before; and in which form they are asked."""
+    known = mappings(old.get("webhooks"))
     for one in mappings(new.get("webhooks")):
-        was = known.get(one.get("name"), [])
-        asked = set().union(*map(_questions, was))
+        path, renamed = f"webhooks[{one.get('name')}]", {**one, "name": None}
+        was = next((it for it in known if it.get("name") == one.get("name") or {**it, "name": None} == renamed), {})
+        asked = set().union(*map(_questions, mappings(was.get("rules"))))
         more = [rule for rule in mappings(one.get("rules")) if not _questions(rule) <= asked]
         if _fails_closed([{**one, "rules": more}]):
-            yield "major", f"webhooks[{one.get('name')}].rules", was or None, one["rules"], _MUST_ANSWER
+            yield "major", f"{path}.rules", was.get("rules"), one["rules"], _MUST_ANSWER
+        for key in _SPARING if _fails_closed([one]) else ():
+            asks = [{"matchExpressions": side} if isinstance(side := it.get(key), list) else side for it in (one, was)]
+            if was and not network.selector_in(*asks):
+                yield "major", f"{path}.{key}", was.get(key), one.get(key), _MUST_ANSWER
+        forms, now = (side.get("admissionReviewVersions") or [] for side in (was or one, one))
+        if forms != now:
+            meaning = "the API server asks in the first of them that it speaks, and takes no webhook without one"
+            level: Level = "minor" if {"v1", "v1beta1"} & {*now} else "major"
+            yield level, f"{path}.admissionReviewVersions", forms, now, meaning
 
 
+_SPARING = ("namespaceSelector", "objectSelector", "matchConditions")  # what a webhook is not asked about
 _MUST_ANSWER = "while the webhook is away, the API server refuses what it asks it about"
 
 

@@ -95,7 +95,9 @@ class _Grants:
             if document.kind in BINDINGS:
                 self._bind(document, roles, bound, namespace)
         for key, role in roles.items():
-            aggregated = any("rbac.authorization.k8s.io/aggregate-to-" in str(label) for label in role.labels)
+            aggregated = key[0] == "ClusterRole" and any(
+                "rbac.authorization.k8s.io/aggregate-to-" in str(label) for label in role.labels
+            )
             self.roles[key] = list(_rules(role, key[1]))
             if key not in bound or aggregated:
                 self.rights[key] = self.roles[key]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from scripts.chart.manifests import mappings
 from scripts.core.paths import key_text
 
 Schema = Mapping[str, Any]
@@ -32,9 +33,10 @@ _BOUNDS: tuple[tuple[str, str, str], ...] = (
     ("minItems", "maxItems", "array"),
     ("minProperties", "maxProperties", "object"),
 )
+_RULES = "x-kubernetes-validations"
 _SHAPES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("properties", "patternProperties", "dependentSchemas"), Mapping),
-    **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "required", "enum"), list),
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "required", "enum", _RULES), list),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"), (int, float)),
     **{word: (int, float) for low, high, _ in _BOUNDS for word in (low, high)},
     "type": (str, list),
@@ -42,7 +44,7 @@ _SHAPES: Mapping[str, type | tuple[type, ...]] = {
 _OPAQUE = (
     *("not", "if", "then", "else", "contains", "minContains", "maxContains", "unevaluatedProperties"),
     *("unevaluatedItems", "dependentSchemas", "$ref", "allOf", "contentEncoding", "contentMediaType"),
-    *("x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
+    *("x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
 )
 _MOST = 200  # depth of schemas inside schemas
 FEW = 3  # keys with the very same change that are told one by one
@@ -128,6 +130,8 @@ class Inlined:
                 read |= {"dependentSchemas": rest} if rest else {}
             elif key == "const":
                 read["enum"] = [value]
+            elif key == _RULES:  # whose words to a person may be others
+                read[key] = [one.get("rule") for one in mappings(value)]
             else:
                 read[key] = value
         self._custom(schema, read)
@@ -150,12 +154,13 @@ class Inlined:
         if schema.get("nullable") and "type" in read:
             read["type"] = [*_listed(read["type"]), "null"]
         keeps = read.pop("x-kubernetes-preserve-unknown-fields", False)
-        if self._pruned and "properties" in read and "additionalProperties" not in read and not keeps:
+        fields = "properties" in read or read.get("type") == "object"
+        if self._pruned and fields and "additionalProperties" not in read and not keeps:
             read["additionalProperties"] = NEVER
         if self._pruned and isinstance(read.get("required"), list):  # the API server fills in a default beforehand
             named = schema.get("properties")
-            fields = named if isinstance(named, Mapping) else {}
-            filled = {name for name, item in fields.items() if isinstance(item, Mapping) and "default" in item}
+            known = named if isinstance(named, Mapping) else {}
+            filled = {name for name, item in known.items() if isinstance(item, Mapping) and "default" in item}
             read["required"] = [name for name in read["required"] if name not in filled]
 
     def _referred(self, schema: Schema, ref: str, refs: tuple[str, ...], depth: int) -> Schema:
@@ -273,6 +278,9 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
         yield from _objects(old, new, path)
     if old.get("default") != new.get("default"):  # which the API server writes
         yield Change(path, "default", old.get("default"), new.get("default"), "wider")
+    was, now = (side.get(_RULES, []) for side in (old, new))
+    lost, more = ([rule for rule in one if rule not in other] for one, other in ((was, now), (now, was)))
+    yield from _either(path, _RULES, lost or None, more or None, narrower=more, wider=lost)
     for key in _OPAQUE:
         if _frozen(old.get(key)) == _frozen(new.get(key)):
             continue

@@ -32,6 +32,16 @@ def definition(spec: dict[str, Any], field: str = "spec", source: str = "x/crds/
             {"type": "object", "properties": {"a": {"type": "string"}}},
             "fields that are not named any more are dropped from objects that have them",
         ),
+        (
+            {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+            {"type": "object"},
+            "fields that are not named any more are dropped from objects that have them",
+        ),
+        (
+            {"type": "object", "x-kubernetes-validations": [{"rule": "a"}]},
+            {"type": "object", "x-kubernetes-validations": [{"rule": "b"}]},
+            "objects with what was taken before may be refused",
+        ),
         ({"type": "string"}, {"type": "string", "maxLength": 5}, "objects with what was taken before may be refused"),
         (
             {"type": "array", "x-kubernetes-list-type": "atomic"},
@@ -53,6 +63,29 @@ def definition(spec: dict[str, Any], field: str = "spec", source: str = "x/crds/
 def test_what_objects_may_say_no_longer(old: dict[str, Any], new: dict[str, Any], meaning: str) -> None:
     found = [reason for reason in judge_definition(definition(old), definition(new)) if reason.level == "major"]
     assert [reason.meaning.partition(" (")[0].partition(";")[0] for reason in found] == [meaning]
+
+
+@pytest.mark.parametrize(
+    ("new", "levels"),
+    [
+        ([{"rule": "b"}, {"rule": "a", "message": "other words"}], []),
+        ([{"rule": "a"}], ["minor"]),
+        ([{"rule": "a"}, {"rule": "b"}, {"rule": "c"}], ["major"]),
+    ],
+)
+def test_the_rules_of_a_field(new: list[dict[str, str]], levels: list[str]) -> None:
+    rules = ([{"rule": "a"}, {"rule": "b"}], new)
+    old, now = (definition({"type": "object", "x-kubernetes-validations": one}) for one in rules)
+    assert [reason.level for reason in judge_definition(old, now)] == levels
+
+
+def test_fields_that_objects_are_selected_by() -> None:
+    sides = definition({"type": "object"}), definition({"type": "object"})
+    sides[0].data["spec"]["versions"][0]["selectableFields"] = [{"jsonPath": ".spec.a"}]
+    assert [[reason.level for reason in judge_definition(*pair)] for pair in (sides, sides[::-1])] == [
+        ["major"],
+        ["minor"],
+    ]
 
 
 def test_the_status_is_a_matter_of_its_controller() -> None:

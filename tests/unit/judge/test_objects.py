@@ -70,7 +70,9 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "ResourceClaimTemplate": ("resource.k8s.io/v1", {}),
     "PodMonitor": ("monitoring.coreos.com/v1", {}),
     "Cluster": ("postgresql.cnpg.io/v1", {}),
+    "PersistentVolume": ("v1", {}),
 }
+_ASKED = "{%s, rules: [{apiGroups: [''], resources: [pods]}]}"
 
 
 def make(kind: str, *, name: str = "x", changes: str = "{}", **metadata: Any) -> Document:
@@ -380,7 +382,29 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
               ("{name: a, failurePolicy: Ignore, rules: [{apiGroups: [''], resources: [pods, secrets]}]}", "minor"),
               ("{name: a, rules: [{apiGroups: [''], resources: [pods]}, {apiGroups: [x.io]}]}", "minor"),
               ("{name: a, rules: [{apiGroups: [''], resources: [pods]}, {apiGroups: []}]}", "minor"),
+              (_ASKED % "name: b", "minor"),
           )),
+        *(("ValidatingWebhookConfiguration", f"{{webhooks: [{_ASKED % ('name: a, ' + key)}]}}", "{}", level)
+          for key, level in (
+              ("namespaceSelector: {matchLabels: {a: b}}", "major"),
+              ("objectSelector: {matchLabels: {a: b}}", "major"),
+              ("matchConditions: [{name: a, expression: b}]", "major"),
+              ("admissionReviewVersions: [v1]", "major"),  # the API server takes none without
+          )),
+        *(("ValidatingWebhookConfiguration", f"{{webhooks: [{_ASKED % 'name: a, admissionReviewVersions: [v1]'}]}}",
+           f"{{webhooks: [{_ASKED % ('name: a, ' + key)}]}}", level)
+          for key, level in (
+              ("admissionReviewVersions: [v1beta1, v1]", "minor"),
+              ("admissionReviewVersions: [v2]", "major"),
+              ("namespaceSelector: {}, objectSelector: {matchLabels: {a: b}}, admissionReviewVersions: [v1]", "minor"),
+          )),
+        ("ClusterRole", "{metadata: {labels: {rbac.authorization.k8s.io/aggregate-to-edit: 'true'}}}", "{}", "major"),
+        ("ClusterRole", "{}", "{metadata: {labels: {rbac.authorization.k8s.io/aggregate-to-edit: 'true'}}}", "minor"),
+        ("PersistentVolume", "{}", "{spec: {nodeAffinity: {a: b}}}", "minor"),
+        ("PersistentVolume", "{spec: {nodeAffinity: {a: b}}}", "{spec: {nodeAffinity: {a: c}}}", "major"),
+        ("PersistentVolume", "{spec: {nodeAffinity: {a: b}}}", "{}", "major"),
+        ("Service", "{spec: {healthCheckNodePort: 30000}}", "{spec: {healthCheckNodePort: 30001}}", "major"),
+        ("Service", "{spec: {healthCheckNodePort: 30000}}", "{}", "minor"),
         ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: ['*.b']}}", "minor"),
         ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: null}}", "minor"),
         ("HTTPRoute", "{spec: {parentRefs: [{name: g, sectionName: s}]}}", "{}", "minor"),
