@@ -24,7 +24,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Where this is there jsonschema reads a grammar with it for a second, in each process. Users do not have it.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
-os.environ["PYTHONDONTWRITEBYTECODE"] = ""  # tests start invoke so often that to compile it each time takes minutes
+# Tests start invoke so often that to compile it each time takes minutes, and they themselves take seconds to be read.
+os.environ["PYTHONDONTWRITEBYTECODE"], sys.dont_write_bytecode = "", False
 
 # The usual profile draws the same values in every run; HYPOTHESIS_PROFILE=thorough draws many new ones.
 _USUAL = settings(

@@ -114,11 +114,28 @@ def start(
     if not hasattr(os, "pidfd_open") or (not loads and settings != _settings(os.environ)):
         whole = (sys.executable, "-m", module, *words)
         return subprocess.Popen(whole, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+    with Path(os.devnull).open() as nothing:
+        streams = nothing.fileno(), stdout, stderr
+        return _ask(_server(tuple(sorted(settings.items())), loads), module, words, cwd, env, streams)
+
+
+def command(module: str, file: Path) -> tuple[int, ...]:
+    """Have `file` be a program that runs `python -m module` so; descriptors that its caller has to inherit."""
+    if not hasattr(os, "pidfd_open"):
+        return ()
+    way = _server(tuple(sorted(_settings(os.environ).items())), ()).fileno()
+    file.write_text(f"#!/bin/sh\nexec '{sys.executable}' -IS '{__file__}' --ask {way} {module} \"$@\"\n")
+    file.chmod(0o755)
+    return (way,)
+
+
+def _ask(
+    way: socket.socket, module: str, argv: Sequence[str], cwd: Path, env: Mapping[str, str], streams: Sequence[int]
+) -> Forked:
     asked, theirs = socket.socketpair()
-    with theirs, Path(os.devnull).open() as nothing:
-        streams = [theirs.fileno(), nothing.fileno(), stdout, stderr]
-        socket.send_fds(_server(tuple(sorted(settings.items())), loads), [b"."], streams)
-    question = json.dumps({"module": module, "argv": words, "cwd": str(cwd), "env": dict(env)}).encode()
+    with theirs:
+        socket.send_fds(way, [b"."], [theirs.fileno(), *streams])
+    question = json.dumps({"module": module, "argv": argv, "cwd": str(cwd), "env": dict(env)}).encode()
     asked.sendall(len(question).to_bytes(8, "big") + question)
     return Forked(asked)
 
@@ -205,6 +222,10 @@ def _become(there: socket.socket, streams: Sequence[int]) -> tuple[str, list[str
     os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["env"])
+    if (
+        "scripts" in sys.modules and Path("scripts/front").is_dir()
+    ):  # in a copy of the checkout, whose folders are meant
+        sys.modules["scripts"].__path__ = [str(Path("scripts").absolute())]
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as Python itself opens the three
     sys.stdout = open(1, "w", 1 if "PYTHONUNBUFFERED" in os.environ else -1, closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
@@ -212,6 +233,9 @@ def _become(there: socket.socket, streams: Sequence[int]) -> tuple[str, list[str
 
 
 def main() -> None:
+    if sys.argv[1] == "--ask":
+        way, (module, *argv) = socket.socket(fileno=int(sys.argv[2])), sys.argv[3:]
+        sys.exit(_ask(way, module, argv, Path.cwd(), os.environ, (0, 1, 2)).wait())
     for name in sys.argv[2:]:
         importlib.import_module(name)
     if not sys.argv[2:]:

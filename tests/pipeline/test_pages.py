@@ -24,6 +24,7 @@ import pytest
 
 from scripts.chart.source import read_chart
 from scripts.core.config import Config
+from tests import forked
 from tests.pipeline.conftest import INVOKE, Cli
 
 ROOT = Path(__file__).parents[2]
@@ -121,7 +122,9 @@ def test_the_commands_of_a_page_run(page: str, cli: Cli, checkout: Path, tmp_pat
         subprocess.run((*git, *words), check=True)
     subprocess.run((*git, "branch", "--quiet", "--set-upstream-to=origin/main"), check=True)
     env = {name: value for name, value in cli.env.items() if name not in ("GATI_DIST", "GATI_EMBEDDED_REGISTRY")}
-    env["PATH"] = f"{Path(INVOKE).parent}{os.pathsep}{env['PATH']}"
+    (programs := tmp_path / "bin").mkdir()
+    inherited = forked.command("invoke", programs / "invoke")
+    env["PATH"] = os.pathsep.join((str(programs), str(Path(INVOKE).parent), env["PATH"]))
     told = subprocess.run(
         ("bash", "-c", script(page)),
         cwd=work,
@@ -130,6 +133,7 @@ def test_the_commands_of_a_page_run(page: str, cli: Cli, checkout: Path, tmp_pat
         text=True,
         timeout=590,
         stdin=subprocess.DEVNULL,
+        pass_fds=inherited,
     )
     assert told.returncode == 0, told.stderr[-3000:] + told.stdout[-2000:]
     assert "Traceback" not in told.stderr
