@@ -176,7 +176,14 @@ def plan_bump(
     all_edits += _badges(readme, read, (old, new), (str(old_app) if old_app else None, app_version))
     if not is_prerelease(new):  # who installs from a page installs the last final version
         olds = [old, *_finals(old, new, (*tagged, *published, *_sections(config, read)))]
-        all_edits += [_mention((config.project / name).resolve(), read, olds, new) for name in config.version_files]
+        for path in dict.fromkeys((config.project / name).resolve() for name in config.version_files):
+            made = next((edit for edit in all_edits if edit.path == path), None)
+            if made is None:
+                all_edits.append(_mention(path, read(path), olds, new))
+            elif path == readme:  # and Chart.yaml and the changelog say what they have to
+                with contextlib.suppress(ConfigError):  # no version beside the badge
+                    whole = _mention(path, made.after, olds, new).after
+                    all_edits[all_edits.index(made)] = replace(made, after=whole)
     return Bump(chart.name, old, new, date if dated else None, tuple(all_edits), notes)
 
 
@@ -406,9 +413,8 @@ def _badges(readme: Path, read: Read, *pairs: tuple[str | None, str | None]) -> 
     return [Edit(readme, before, text.encode())] if text.encode() != before else []
 
 
-def _mention(path: Path, read: Read, olds: Sequence[str], new: str) -> Edit:
+def _mention(path: Path, before: bytes | None, olds: Sequence[str], new: str) -> Edit:
     """Every mention of the first of `olds` that a file of `version_files` names; one without any has drifted."""
-    before = read(path)
     if before is None:
         raise ConfigError(f"[tool.gati] version_files names {shown(path)}, which is not there")
     text = _decoded(path, before)

@@ -445,6 +445,8 @@ class TestNames:
             ("oci://[::1]:5000/a", "oci://[::1]:5000/a/demo:1.0.0"),
             ("oci://my_registry//a///b", "oci://my_registry/a/b/demo:1.0.0"),
             ("OCI://host:5000/a", "oci://host:5000/a/demo:1.0.0"),
+            ("oci://host:/a", "oci://host/a/demo:1.0.0"),
+            ("oci://[::1]:", "oci://[::1]/demo:1.0.0"),
         ],
     )
     def test_references(self, prefix: str, reference: str) -> None:

@@ -144,6 +144,20 @@ def test_a_version_of_the_toolkit_only_empties_the_annotation(project: Config) -
     assert "about the toolkit" in plan.notes[-1]
 
 
+def test_a_file_that_is_changed_anyway_is_changed_once(project: Config) -> None:
+    """helm-docs' README has a badge, and often how to install; the changelog has the old versions, too."""
+    readme = project.chart / "README.md"
+    badge = "![Version: 1.2.0](https://img.shields.io/badge/Version-1.2.0-x)\n"
+    named = ("chart/README.md", "guide.md", "./guide.md", "CHANGELOG.md", "chart/Chart.yaml")
+    for more in ("", "helm install --version 1.2.0\n"):
+        readme.write_text(badge + more)
+        plan = plan_bump(replace(project, version_files=named), date=DAY, part="minor")
+        assert sorted(edit.path.name for edit in plan.edits) == sorted(set(after(plan)))
+        assert after(plan)["README.md"] == (badge + more).replace("1.2.0", "1.3.0")
+        assert "## [1.2.0]" in after(plan)["CHANGELOG.md"]
+        assert [edit.before for edit in plan.edits if edit.path == readme] == [(badge + more).encode()]
+
+
 def test_a_bare_chart_gets_its_first_annotation(project: Config) -> None:
     (project.chart / "Chart.yaml").write_text("name: demo\nversion: 1.2.0\n")
     text = after(plan_bump(replace(project, version_files=()), date=DAY, part="patch"))["Chart.yaml"]
