@@ -21,6 +21,7 @@ STOOD = 2.0  # seconds from which on the control did not wait for a busy machine
 # refused at once did not wait for the machine, and where neither lost anything, it was slow and no more.
 STRAINED = 0.25
 BEFORE, AFTER = 5.0, 1.0  # seconds around a request in which an event can be its cause
+_TOLD = 5.0  # seconds within which a busy node tells that a container has ended which was told to
 _TOGETHER = 1.0  # seconds between two requests of one incident
 # Linux' nf_conntrack_tcp_timeout_syn_sent: so long a node sends what comes from the same port where it sent a
 # connection that nobody answered, even when the pod there is no more.
@@ -210,8 +211,13 @@ def judge(
     for name, quick in _QUICK.items():
         usual = max(quick, *(getattr(one, name) for one in (before, seen.latency if seen else before)))
         if before.requests and (now := getattr(during, name)) > latency * usual:
+            told = f"{name} {now * 1000:.0f} ms"
+            if seen and now <= seen.latency.p99:
+                why = f"the control: p99 {seen.latency.p99 * 1000:.0f} ms, beside which a {told} tells nothing"
+                void = (*void, Window(ordered[0].at, max(request.end for request in ordered), why))
+                continue
             objections.append(
-                f"requests became slow: {name} {now * 1000:.0f} ms, which is more than {latency:g} times the "
+                f"requests became slow: {told}, which is more than {latency:g} times the "
                 f"{usual * 1000:.0f} ms of before and of the control (at least {quick * 1000:.0f})"
             )
     return Ledger(
@@ -347,10 +353,13 @@ def _reason(request: Request, events: Sequence[Event], service: str, since: floa
         return gap
     places = [event for event in events if event.service == service]
     members = {event.pod for event in places}
-    around = [event for event in events if event.pod in members and begin < event.at <= end]
-    for event in reversed(around):
+    near = [event for event in events if event.pod in members and begin < event.at <= request.end + _TOLD]
+    around = [event for event in near if event.at <= end]
+    for event in (*reversed(around), *near[len(around) :]):
         if not event.service and (event.what.startswith(ENDED) or event.what == GONE):
             told = _last(events, event.pod, STOPPING, before=end)
+            if event.at > end and not told:
+                continue
             how = f", told to stop {event.at - told.at:.1f} s before" if told else " without being told to stop"
             ended = "had to be killed" if event.what == KILLED else "ended"
             return f"pod {event.pod} {ended} at {clock(event.at)}{how}"

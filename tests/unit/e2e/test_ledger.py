@@ -277,6 +277,23 @@ def test_a_pod_that_ended_while_it_was_given_requests() -> None:
     assert why(changes) == "pod a had to be killed at 00:00:19.8, told to stop 0.8 s before"
 
 
+@pytest.mark.parametrize(
+    ("stopping", "ended", "told"),
+    [(19, 24, "a ended at 00:00:24.0"), (19, 26, "b was given"), (22, 24, "b was given")],
+    ids=["told late", "much later", "told to stop later"],
+)
+def test_a_node_may_tell_late_that_a_pod_has_ended(stopping: float, ended: float, told: str) -> None:
+    changes = [
+        endpoints(1, a="ready"),
+        pod(2, "a", type_="ADDED", running=True, ready=True),
+        pod(18, "b", type_="ADDED", running=True, ready=True),
+        endpoints(18, a="ready", b="ready"),
+        pod(stopping, "a", running=True, ready=True, stopping=True),
+        pod(ended, "a", ended=True, stopping=True),
+    ]
+    assert why(changes).startswith(f"pod {told}")
+
+
 def test_a_pod_that_crashed() -> None:
     changes = [
         endpoints(1, a="ready", b="ready"),
@@ -413,6 +430,14 @@ def test_a_rollout_that_slows_requests_is_told() -> None:
     assert judged(*slowed(0.3), seen=quiet, begun=90).objections == ()
     assert judged(*slowed(0.3), seen=quiet, begun=90, latency=2).objections
     assert judged(*slowed(0.8), seen=quiet).objections == (), "without a before there is nothing to compare with"
+
+
+@pytest.mark.parametrize(("seconds", "void"), [(0.22, True), (0.7, False)])
+def test_a_median_that_a_busy_machine_may_have_made_is_measured_again(seconds: float, void: bool) -> None:
+    busy = control(0, 300, *(request(20 + i, seconds=0.6) for i in range(60)))
+    ledger = judged(*(request(100 + i / 50, kind="new", seconds=seconds) for i in range(4000)), seen=busy, begun=90)
+    assert (ledger.void, bool(ledger.objections)) == (void, not void)
+    assert ("the control: p99 600 ms, beside which a median 220 ms tells nothing" in "".join(ledger.lines())) == void
 
 
 def test_a_slower_answer_is_told_on_a_machine_that_has_slow_ones_anyway() -> None:
