@@ -542,6 +542,9 @@ def _samples(lab: Lab, pod: Object, scheme: str | None, port: Any, path: str | N
 def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
     """A component may read the configuration that it uses, may do nothing else, and has no token it did not ask for."""
     told = []
+    for document in lab.manifest(namespace):
+        lasting = document.data.get("type") == "kubernetes.io/service-account-token"
+        demand(not lasting, f"{_label(document)} keeps a token of the API that does not expire", "no such Secret")
     for pod in hook_pods(lab, namespace):
         account = pod["spec"].get("serviceAccountName", "default")
         live = lab.api.get("ServiceAccount", account, objects) or {}

@@ -402,6 +402,8 @@ def reuse(lab: Lab, journal: Journal) -> None:
                     # This flag hides the new chart's defaults: a schema may refuse that, before anything has begun.
                     if flag != "--reuse-values" or rollout.history() != before:
                         raise
+                    if lab.subject.careful and "nil pointer" in str(failure):  # where a schema says what is missing
+                        raise
                     journal.detail(f"refused before anything began: {failure.cause}")
                     continue
                 now = lab.values_of(namespace)

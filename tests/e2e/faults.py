@@ -147,6 +147,15 @@ spec:
   insecureSkipTLSVerify: true
   service: {name: gati-ingress, namespace: {{ .Values.global.namespace }}}
 """
+_TOKEN = """apiVersion: v1
+kind: Secret
+metadata:
+  name: lasting
+  namespace: {{ .Values.global.namespace }}
+  labels: {gati-e2e/mark: set}
+  annotations: {gati-e2e/mark: set, kubernetes.io/service-account.name: gati-ingress}
+type: kubernetes.io/service-account-token
+"""
 _PRIORITY = """apiVersion: scheduling.k8s.io/v1
 kind: PriorityClass
 metadata:
@@ -308,6 +317,7 @@ CASES = (
         service('set $spec "externalIPs" (list "192.0.2.7")'),
     ),
     case("api-away", "install", "APIService .* to be available", api=_API),
+    case("lasting-token", "install", "Secret lasting keeps a token of the API", secret=_TOKEN),
     case("udp", "install", "no answer; .*gati-ingress: 80 to http by UDP", service(f'set {_PORT} "protocol" "UDP"')),
     case(
         "asked-elsewhere",
@@ -1086,14 +1096,14 @@ CASES = (
 
 # Siblings of others in the table, told by the same look at another object or field: a session of their own.
 FURTHER = frozenset({
-    "api-away", "endpoint-stray", "external-ip", "hostname", "monitor-slow", "no-such-node", "redirect-not",
-    "redirect-port",
-    "annotated-scheme", "asked-elsewhere", "back-port", "back-recreate", "back-unavailable", "binding-dropped",
-    "evicted", "hook-goes-on", "hook-leftover", "hpa-dropped", "hpa-request", "init-goes-on", "liveness-path",
-    "local-traffic", "metrics-port-untold", "min-ready", "missing-config", "monitor-port", "monitor-selects-two",
-    "no-anti-affinity", "node-port", "notes-plain", "notes-port", "paused", "pdb-of-both", "plain-stays",
-    "pod-label-missing", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority", "priority-class",
-    "prod-capacity", "pull-policy", "readiness-late", "role-names", "role-of-all", "role-view", "rule-dropped",
-    "rule-job", "short-prestop", "spread-of-others", "spread-of-revisions", "test-dropped", "test-goes-on", "test-left",
-    "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers", "udp",
+    "annotated-scheme", "api-away", "asked-elsewhere", "back-port", "back-recreate", "back-unavailable",
+    "binding-dropped", "endpoint-stray", "evicted", "external-ip", "hook-goes-on", "hook-leftover", "hostname",
+    "hpa-dropped", "hpa-request", "init-goes-on", "lasting-token", "liveness-path", "local-traffic",
+    "metrics-port-untold", "min-ready", "missing-config", "monitor-port", "monitor-selects-two", "monitor-slow",
+    "no-anti-affinity", "no-such-node", "node-port", "notes-plain", "notes-port", "paused", "pdb-of-both",
+    "plain-stays", "pod-label-missing", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority",
+    "priority-class", "prod-capacity", "pull-policy", "readiness-late", "redirect-not", "redirect-port",
+    "role-names", "role-of-all", "role-view", "rule-dropped", "rule-job", "short-prestop", "spread-of-others",
+    "spread-of-revisions", "test-dropped", "test-goes-on", "test-left", "test-token", "tls-back-port", "tls-mount",
+    "tls-role", "too-big", "two-scalers", "udp",
 })  # fmt: skip

@@ -519,6 +519,7 @@ def rights(
     container: dict[str, Any] = CONFIGURED,
     allowed: bool = True,
     hook: dict[str, Any] | None = None,
+    secret: str = "",
     **spec: Any,
 ) -> Cluster:
     meta = {"name": "web", **({"namespace": "space"} if binding == "RoleBinding" else {})}
@@ -527,7 +528,8 @@ def rights(
     test = {"name": "test", "annotations": {"helm.sh/hook": "test"}}
     hooks = [] if hook is None else [{"kind": "Pod", "metadata": test, "spec": {"containers": [], **hook}}]
     given = {binding: [bound], "Role": [role], "allowed": allowed}
-    return Cluster(*hooks, pods=[pod(container=container, **spec)], ServiceAccount=[QUIET], **given)
+    objects = [*hooks, *([{"kind": "Secret", "metadata": {"name": "kept"}, "type": secret}] if secret else [])]
+    return Cluster(*objects, pods=[pod(container=container, **spec)], ServiceAccount=[QUIET], **given)
 
 
 def reading(*names: str, **more: Any) -> dict[str, Any]:
@@ -536,7 +538,8 @@ def reading(*names: str, **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("hook", [None, {"serviceAccountName": "quiet"}, {"automountServiceAccountToken": False}])
 def test_rights_that_fit(hook: dict[str, Any] | None) -> None:
-    assert promises.rights_fit(rights(reading("settings"), hook=hook), "space", "space") == "web: 1 objects"
+    lab = rights(reading("settings"), hook=hook, secret="Opaque")
+    assert promises.rights_fit(lab, "space", "space") == "web: 1 objects"
 
 
 def test_what_a_cluster_gives_everybody_is_not_of_the_release() -> None:
@@ -567,10 +570,11 @@ def test_what_a_cluster_gives_everybody_is_not_of_the_release() -> None:
             )
         ),
         (rights(reading("settings"), hook={}), "pod test mounts a token of the API"),
+        (rights(reading("settings"), secret="kubernetes.io/service-account-token"), "Secret kept keeps a token"),
     ],
     ids=[
         *("another name", "no name", "writing", "pods", "a URL", "too few", "a token"),
-        *("as a user", "as its namespace", "as everybody", "a test's token"),
+        *("as a user", "as its namespace", "as everybody", "a test's token", "a lasting token"),
     ],
 )
 def test_rights_that_do_not(lab: Cluster, told: str) -> None:
