@@ -160,12 +160,13 @@ def demand_dependencies(chart: Chart) -> None:
     """Raises ChartError where charts/ is not as Chart.yaml and Chart.lock say."""
     found = tuple(objections(chart))
     file = declared_in(chart)
-    if missing := [dependencies(chart)[one.index].name for one in found if one.missing and one.index is not None]:
+    missing = [dependencies(chart)[one.index].name for one in found if one.missing and one.index is not None]
+    if missing and not any(one.way for one in found):
         raise ChartError(
             f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: {MISSING}{', '.join(missing)}",
             run=f"helm dependency build {shown(chart.path)}",
         )
-    for one in found:
+    for one in sorted(found, key=lambda one: not one.way):
         file, line = one.place(chart)
         raise ChartError(f"{shown(file)}:{line or 1}: {one.message}", run=one.run(chart))
 
@@ -199,6 +200,9 @@ def fetched_anew(chart: Chart, helm: Helm, root: Path, into: Path, archives: Col
             fitting = (each for each in sorted(locked.get(one.name, ())) if admits(one.version, each))
             entry = {"name": one.name, "alias": f"a{one.index}", "repository": one.repository}
             entries.append({**entry, "version": next(fitting, one.version)})
+    for inside in chart.path.iterdir():
+        if inside.is_dir() and inside.name not in ("charts", ".git"):  # where a `file://` dependency may lie
+            (copy / inside.name).symlink_to(inside)
     facts = {"apiVersion": "v2", "name": chart.name, "version": "0.0.0", "dependencies": entries}
     (copy / "Chart.yaml").write_text(yaml.safe_dump(facts), encoding="utf-8")
     _build(read_chart(copy), helm)
@@ -209,7 +213,8 @@ def outdated(chart: Chart) -> tuple[str, ...]:
     """What `provide_dependencies` would have fetched, in words."""
     if not any(one.repository for one in dependencies(chart)):
         return ()
-    return (*(one.message for one in objections(chart) if one.missing), *_stale(chart))
+    lacking = (one.message for one in objections(chart) if one.missing)
+    return (*dict.fromkeys(lacking), *_stale(chart))  # one under several names is missing once
 
 
 def _stale(chart: Chart) -> Iterator[str]:

@@ -90,11 +90,11 @@ def refuse_secrets(members: Mapping[str, bytes], meant: Iterable[str]) -> None:
             if not any(fnmatch.fnmatchcase(each, pattern) for each in (short, "/".join(whole)) for pattern in allowed):
                 reasons.setdefault(short, why)
     if found := list(reasons.items()):
-        first = found[0][0]
+        first, chart = found[0][0], next(iter(members)).partition("/")[0]
         raise SecretError(
             f"the archive would hold what looks like a secret: {first}",
             expected="nothing secret: what is published is public, and stays so",
-            found="\n".join(some(f"{name} ({why})" for name, why in found)),
+            found="\n".join(some(f"{chart}/{name} ({why})" for name, why in found)),
             run=f"name it in .helmignore; if it is meant: GATI_MEANT_FILES={first}, or meant_files in [tool.gati]",
         )
 

@@ -21,7 +21,7 @@ def selected(config: Config, runner: Runner, *, changed: str | None = None) -> t
 
     In the order of dependency. Raises ConfigError, ChartError, GitError.
     """
-    charts = _ordered(_all(config))
+    charts = _ordered(all_of(config))
     if changed is None:
         return charts
     repository = find_repository(config.project, runner)
@@ -33,12 +33,13 @@ def selected(config: Config, runner: Runner, *, changed: str | None = None) -> t
         path = chart.path.resolve()
         linked = (found.resolve() for found in chart.path.rglob("*") if found.is_symlink())
         own = any(file.is_relative_to(place) for place in (path, *linked) for file in files)
-        if own or not dirty.isdisjoint(_needed(chart)):
+        if own or not dirty.isdisjoint(needed(chart)):
             dirty.add(path)
     return tuple(chart for chart in charts if chart.path.resolve() in dirty)
 
 
-def _all(config: Config) -> tuple[Chart, ...]:
+def all_of(config: Config) -> tuple[Chart, ...]:
+    """The charts of the project, as they are found. Raises ConfigError, ChartError."""
     if not config.charts:
         return (read_chart(config.chart),)
     found: dict[Path, Chart] = {}
@@ -59,7 +60,7 @@ def _all(config: Config) -> tuple[Chart, ...]:
 
 def _ordered(charts: Iterable[Chart]) -> tuple[Chart, ...]:
     by_path = {chart.path.resolve(): chart for chart in charts}
-    graph = {path: _needed(chart) & by_path.keys() for path, chart in by_path.items()}
+    graph = {path: needed(chart) & by_path.keys() for path, chart in by_path.items()}
     try:
         return tuple(by_path[path] for path in TopologicalSorter(graph).static_order())
     except CycleError as error:
@@ -67,7 +68,7 @@ def _ordered(charts: Iterable[Chart]) -> tuple[Chart, ...]:
         raise ChartError("the charts depend on each other in a circle", found=circle) from None
 
 
-def _needed(chart: Chart) -> set[Path]:
+def needed(chart: Chart) -> set[Path]:
     """The charts below which `chart` stands by path, directly or through others."""
     found: set[Path] = set()
     ahead = [chart]

@@ -13,6 +13,7 @@ from typing import Any
 from scripts.chart.contents import Contents, read_contents
 from scripts.chart.dependencies import demand_dependencies, dependencies, is_local, provide_dependencies
 from scripts.chart.kubeversion import supported
+from scripts.chart.selection import needed
 from scripts.chart.source import Chart, check_sources, read_chart, read_yaml
 from scripts.checks.kubeconform import Tolerance
 from scripts.checks.schemas import Schemas, group_of, schemas_of
@@ -246,7 +247,7 @@ def read_plan(work: Workspace, *, values: Iterable[Path] = (), kube_versions: It
 def _test_chart(library: Chart, config: Config) -> Chart | None:
     """The chart of tests that renders `library`: the one of the configuration, or one that depends on it by path.
 
-    Of several, the one that depends on the fewest others.
+    Of several, one that does so itself, and depends on the fewest others.
     """
     if config.test_chart:
         return read_chart(library.path / config.test_chart)
@@ -258,9 +259,9 @@ def _test_chart(library: Chart, config: Config) -> Chart | None:
     for place in dict.fromkeys(places):
         with contextlib.suppress(ChartError):
             user = read_chart(place)
-            if user.metadata.get("type") != "library" and is_local(user, library.path):
+            if user.metadata.get("type") != "library" and library.path.resolve() in needed(user):
                 users.append(user)
-    return min(users, key=lambda user: _others(user, library), default=None)
+    return min(users, key=lambda user: (not is_local(user, library.path), _others(user, library)), default=None)
 
 
 def _others(user: Chart, library: Chart) -> int:

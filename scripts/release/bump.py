@@ -14,13 +14,14 @@ from typing import Any
 import yaml
 
 from scripts.chart import changelog
-from scripts.chart.dependencies import fetched_archives
+from scripts.chart.dependencies import admits, declared_in, dependencies, fetched_archives, is_local
+from scripts.chart.selection import all_of
 from scripts.chart.source import ARTIFACT_HUB, Chart, read_chart, with_version
 from scripts.checks.baseline import published_versions, tagged_versions
 from scripts.core import edits
 from scripts.core.config import Config
 from scripts.core.edits import Edit
-from scripts.core.errors import SAME_COMMAND, ConfigError, GitError, PartError, RegistryError, VersionError
+from scripts.core.errors import SAME_COMMAND, ChartError, ConfigError, GitError, PartError, RegistryError, VersionError
 from scripts.core.files import demand_settled, read_any
 from scripts.core.git import Repository, find_repository
 from scripts.core.paths import line_of, shown
@@ -184,7 +185,17 @@ def plan_bump(
                 with contextlib.suppress(ConfigError):  # no version beside the badge
                     whole = _mention(path, made.after, olds, new).after
                     all_edits[all_edits.index(made)] = replace(made, after=whole)
+    notes = (*notes, *_left_behind(config, chart, new))
     return Bump(chart.name, old, new, date if dated else None, tuple(all_edits), notes)
+
+
+def _left_behind(config: Config, chart: Chart, new: str) -> Iterator[str]:
+    """Which charts of the project do not take the new version of one that they need, as far as they can be read."""
+    with contextlib.suppress(ChartError, ConfigError):
+        for user in all_of(config):
+            for one in dependencies(user) if is_local(user, chart.path) else ():
+                if one.name == chart.name and one.version and not admits(one.version, new):
+                    yield f"{shown(declared_in(user))} asks for {one.name} {one.version}, which {new} is not"
 
 
 def pending_bump(

@@ -497,6 +497,8 @@ class TestDependencies:
         (base := tmp_path / "base" / "Chart.yaml").write_text(base.read_text().replace("0.1.0", "0.2.0"))
         told = cli("lint", "--chart", umbrella)
         assert "base in file://../base is 0.2.0, not 0.1.0 (next: correct the version there)" in told.stdout
+        shutil.rmtree(umbrella / "charts")
+        cli("package", "--dry-run", "--chart", umbrella).refused("is 0.2.0, not 0.1.0", "correct the version there")
         (tmp_path / "base" / "templates" / "map.yaml").write_text(config_map("third"))
         cli("template", "--chart", umbrella).refused("can't get a valid version", "next:     correct the version there")
 
@@ -529,6 +531,11 @@ class TestDependencies:
         told = cli("kubeconform-check", "--chart", library, "--kube-version", "1.30")
         assert "rendered through" in told.stderr
         assert "lib 0.1.0: 1 objects of 1 renders are valid" in told.fine()
+        core = write_chart(tmp_path / "core", "core", "type: library\n")  # that no chart but a library uses
+        file = library / "Chart.yaml"
+        file.write_text(file.read_text() + needs.replace("lib", "core"))
+        told = cli("kubeconform-check", "--chart", core, "--kube-version", "1.30")
+        assert "core 0.1.0: 1 objects of 1 renders are valid" in told.fine()
         assert (cli.dist / "lib.kubeconform.json").is_file()  # where the report looks for it
         (tmp_path / "gati.toml").write_text('charts = ["lib"]\n')
         told = cli("kubeconform-check", "--chart", tmp_path, "--all", "--kube-version", "1.30")

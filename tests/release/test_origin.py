@@ -434,6 +434,18 @@ def test_what_helm_has_fetched_is_what_its_repository_serves(needy: tuple[Projec
     assert said == []  # nothing is asked
 
 
+def test_a_dependency_that_lies_in_the_chart_is_compared(project: Project) -> None:
+    chart, said = project.root / "chart", list[str]()
+    (chart / "inner").mkdir()
+    (chart / "inner" / "Chart.yaml").write_text("apiVersion: v2\nname: inner\nversion: 1.0.0\n")
+    with (chart / "Chart.yaml").open("a") as file:
+        file.write("dependencies: [{name: inner, version: 1.0.0, repository: 'file://./inner'}]\n")
+    project.commit("Need what lies in it")
+    provide_dependencies(read_chart(project.config.chart), project.work.helm, lambda _: None)
+    assert not_as_served(project.work.config, project.work.helm, said.append) == {}
+    assert said == []
+
+
 def test_what_git_is_to_be_run_for_names_the_repository() -> None:
     typed = Typed("release", {})
     typed.git = "git -C there"
@@ -680,7 +692,9 @@ def test_what_looks_like_a_secret_is_refused_by_name(project: Project, name: str
     project.commit("Add it")
     what = name if not name.startswith(".docker/") else ".docker"
     for attempt in (project.release, lambda: digest(project)):
-        with pytest.raises(SecretError, match=rf"(?s)looks like a secret: {what}\n.*GATI_MEANT_FILES={what}"):
+        with pytest.raises(
+            SecretError, match=rf"(?s)looks like a secret: {what}\n.* \w+/{what} .*GATI_MEANT_FILES={what}"
+        ):
             attempt()
     assert project.published() == {}
     assert not project.config.dist.exists()

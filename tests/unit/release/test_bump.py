@@ -136,6 +136,17 @@ def test_without_a_changelog_nobody_is_told_the_old_changes(project: Config) -> 
     assert "no changelog is kept" in plan.notes[0]
 
 
+def test_charts_that_ask_for_the_old_version_are_named(project: Config) -> None:
+    for name, version in (("exact", "1.2.0"), ("open", "^1.2.0")):
+        (folder := project.project / name).mkdir()
+        needs = f"[{{name: demo, version: {version}, repository: 'file://../chart'}}]"
+        (folder / "Chart.yaml").write_text(f"name: {name}\nversion: 1.0.0\ndependencies: {needs}\n")
+    plan = plan_bump(replace(project, charts=("chart", "exact", "open")), date=DAY, part="patch")
+    assert [note for note in plan.notes if "asks for" in note] == [
+        f"{project.project / 'exact' / 'Chart.yaml'} asks for demo 1.2.0, which 1.2.1 is not"
+    ]
+
+
 def test_a_version_of_the_toolkit_only_empties_the_annotation(project: Config) -> None:
     project.changelog.write_text(CHANGELOG.replace("- ", "- Toolkit: "))
     plan = plan_bump(project, date=DAY, part="patch")
