@@ -153,6 +153,8 @@ def with_version(
     if changes is not None:
         entries = [{"kind": kind, "description": description} for kind, description in changes]
         dumped = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=100)
+        if load(dumped) != entries:  # `y` or 1e3, which need quotes for others than PyYAML
+            dumped = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=100, default_style='"')
         wanted["annotations", f"{ARTIFACT_HUB}changes"] = dumped
     for path, value in wanted.items():
         current = metadata if len(path) == 1 else annotations

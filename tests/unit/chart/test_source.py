@@ -8,6 +8,7 @@ import pytest
 
 from scripts.chart.source import check_sources, read_chart, read_yaml, with_version
 from scripts.core.errors import ChartError, ReleaseError, ValuesError
+from scripts.core.yaml_read import load
 
 
 def write(folder: Path, text: str) -> Path:
@@ -91,3 +92,10 @@ def test_only_what_follows_from_the_version_changes() -> None:
         "'false'", "'true'"
     )
     assert with_version(text, "1.0.0") == text
+
+
+def test_an_entry_that_yaml_would_take_for_something_else_stays_text() -> None:
+    words = ["y", "1e3", "0o17", "It"]
+    text = with_version("name: demo\nversion: 1.0.0\n", "1.0.1", changes=[("added", word) for word in words])
+    found = load(load(text)["annotations"]["artifacthub.io/changes"])
+    assert [one["description"] for one in found] == words
