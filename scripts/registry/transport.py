@@ -45,7 +45,13 @@ _AUTHORITIES = (
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_AUTHORITY = "give the authority's file: registry_ca in [tool.gati] or GATI_REGISTRY_CA"
+_UNTRUSTED = {  # what helps, by OpenSSL's number for what is wrong
+    9: "look at the clock of this machine: the certificate is not valid yet",
+    10: "have it renewed (or look at the clock of this machine)",
+    **dict.fromkeys((62, 64), f"ask for the registry by a name that its certificate is for: {CORRECT}"),
+}
+_CERTIFICATE = re.compile(r"^-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL | re.MULTILINE)
 _FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 
 
@@ -306,9 +312,18 @@ class Transport:
 
     def _watched(self, pool: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPConnectionPool]:
         """`pool` with connections whose sockets are noted, so that they can be shut down from outside."""
+        from http.client import CONTINUE, HTTPResponse
+
         sockets, kind = self._sockets, pool.ConnectionCls
 
+        class Final(HTTPResponse):
+            def _read_status(self) -> tuple[str, int, str]:
+                version, status, reason = super()._read_status()  # type: ignore[misc]
+                return version, CONTINUE if 101 < status < 200 else status, reason  # 103: the answer is yet to come
+
         class Watched(kind):  # type: ignore[misc, valid-type]
+            response_class = Final
+
             def _new_conn(self) -> socket.socket:
                 made: socket.socket = super()._new_conn()
                 sockets.add(made)
@@ -354,6 +369,7 @@ def _usual_context(file: str | None, folders: str | None) -> ssl.SSLContext:
 
 def _strict_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers("DEFAULT:@SECLEVEL=1")  # RSA from 1024 bits, as Go
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # what is listed is trusted, whoever has signed it
     context.hostname_checks_common_name = False
     return context
@@ -471,12 +487,10 @@ def _connection_error(error: Exception, host: str, url: str, proxy: str | None) 
     if isinstance(error, http.ProxyError) or (proxy and "Tunnel connection failed" in words):
         refused = re.search(r"Tunnel connection failed: [45]\d\d", words)
         return _proxy_error(host, proxy, words, RegistryError if refused else Transient)
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return RegistryError(
-            f"the certificate of {host} is not trusted",
-            found=words,
-            run="give the authority's file: registry_ca in [tool.gati] or GATI_REGISTRY_CA",
-        )
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            run = _UNTRUSTED.get(cause.verify_code, _AUTHORITY)
+            return RegistryError(f"the certificate of {host} is not trusted", found=words, run=run)
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         return _tls_error(" ".join(str(cause) for cause in causes).lower(), words, host)
     if isinstance(error, http.TimeoutError) and not isinstance(error, http.NewConnectionError):
@@ -499,7 +513,7 @@ def _tls_error(text: str, words: str, host: str) -> RegistryError:
             found=words,
             run="plain HTTP is for loopback, or where asked: plain_http in [tool.gati], GATI_PLAIN_HTTP, --plain-http",
         )
-    if "certificate required" in text or "handshake failure" in text or "bad certificate" in text:
+    if "handshake failure" in text or re.search("alert .*certificate|alert unknown ca", text):
         return RegistryError(
             f"{host} refuses the TLS connection, as one that asks for a client certificate does",
             found=words,

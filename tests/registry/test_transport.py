@@ -82,6 +82,16 @@ def slowly(parts: Iterable[bytes]) -> Callable[[socket.socket], None]:
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
+def test_what_comes_before_an_answer_is_none() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"
+    with (
+        raw(slowly((early, early, HEAD, b"Content-Length: 2\r\n\r\n{}"))) as host,
+        contextlib.closing(Transport(Registry(f"oci://{host}"))) as sender,
+    ):
+        answer = sender.send("GET", f"http://{host}/v2/")
+    assert (answer.status, answer.body) == (200, b"{}")
+
+
 class TestTime:
     @pytest.mark.parametrize(
         "parts",
@@ -398,10 +408,28 @@ class TestTrust:
         assert not self.trusted(helm, registry, tmp_path)
         assert "registry.example.edu:443" in there.tunnels  # it was reached
         with (
-            pytest.raises(RegistryError, match=r"certificate of registry\.example\.edu is not trusted"),
+            pytest.raises(RegistryError, match=r"certificate of registry\.example\.edu is not trusted") as caught,
             connect(registry),
         ):
             pass
+        assert "a name that its certificate is for" in str(caught.value.run)
+
+    @pytest.mark.parametrize(
+        ("code", "run"), [(9, "clock"), (10, "renewed"), (62, "a name"), (64, "a name"), (20, "CA")]
+    )
+    def test_what_helps_a_certificate(self, code: int, run: str) -> None:
+        error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+        error.verify_code = code
+        assert run in str(transport._connection_error(error, HOST, f"https://{HOST}", None).run)
+
+    @pytest.mark.parametrize("alert", ["unknown ca", "certificate expired", "bad certificate", "certificate required"])
+    def test_a_client_certificate_that_is_refused(self, alert: str) -> None:
+        error = ssl.SSLError(1, f"[SSL: TLSV1_ALERT] tlsv1 alert {alert} (_ssl.c:2580)")
+        told = transport._connection_error(error, HOST, f"https://{HOST}", None)
+        assert "registry_cert and registry_key" in str(told.run)
+
+    def test_a_short_key_is_taken_as_by_helm(self) -> None:
+        assert transport.tls_context(Registry(f"oci://{HOST}"), {}).security_level == 1  # RSA of 1024 bits
 
     def test_a_client_certificate(
         self, helm: Helm, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -438,9 +466,11 @@ class TestTrust:
             with pytest.raises(ConfigError, match=words):
                 transport.tls_context(Registry("oci://x", cert_file=cert, key_file=keyfile), {})
 
-    def test_authorities_that_are_none(self, tmp_path: Path) -> None:
+    def test_authorities_that_are_none(self, tmp_path: Path, authority: Authority) -> None:
         (tmp_path / "text").write_text("nothing\n")
-        for name, found in (("gone", "No such file"), ("text", "no certificate in it"), ("", "directory")):
+        (tmp_path / "marked").write_bytes(b"\xef\xbb\xbf" + authority.ca.read_bytes())  # which Go does not read, either
+        none = "no certificate in it"
+        for name, found in (("gone", "No such file"), ("text", none), ("marked", none), ("", "directory")):
             with pytest.raises(ConfigError, match="is no file of authorities") as caught:
                 transport.tls_context(Registry("oci://x", ca_file=tmp_path / name), {})
             assert found in str(caught.value) or name == ""
