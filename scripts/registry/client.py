@@ -40,7 +40,9 @@ _LAYER_TYPES = (LAYER_TYPE, "application/tar+gzip")  # the second one is of char
 _UNKNOWN_CODES = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"}
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 _REFERRERS = re.compile(r"^(sha256-[0-9a-f]{64}(\..+)?|artifacthub\.io)$")
-_NEXT_PAGE = re.compile(r'<([^>]*)>\s*;[^,<]*\brel\s*=\s*"?next"?', re.IGNORECASE)
+_NEXT_PAGE = re.compile(
+    r'<([^>]*)>\s*;(?:[^,<"]|"(?:[^"\\]|\\.)*")*?\brel\s*=\s*(?:next|"(?:[^"]*\s)?next)(?![\w-])', re.IGNORECASE
+)  # RFC 8288: a relation may be one of several, and a title may have commas
 _LARGEST_ARCHIVE = 100 << 20  # bytes, more than what helm unpacks
 _MOST_LISTED = 50  # manifests in an index
 _MOST_REFERRERS = 1000

@@ -8,7 +8,7 @@ import gzip
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -406,6 +406,12 @@ class TestVersions:
 
     def test_of_several_pages(self) -> None:
         assert self.versions(self.pages(["1.0.0", "1.0.1_build"], ["1.1.0"])) == ("1.0.0", "1.0.1+build", "1.1.0")
+
+    @pytest.mark.parametrize("relation", ['rel="prefetch next"', r'title="a, \" b"; rel=next', "rel = Next; x"])
+    def test_a_link_as_rfc_8288_has_it(self, relation: str) -> None:
+        first, last = self.pages(["1.0.0"], ["1.1.0"])
+        more = {"Link": first.headers["Link"].replace('rel="next"', relation)}
+        assert self.versions(iter([replace(first, headers=more), last])) == ("1.0.0", "1.1.0")
 
     def test_none(self) -> None:
         assert self.versions(self.pages(None)) == ()
