@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -18,11 +19,18 @@ def by_invoke() -> bool:
 
 
 def _unread(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What ends the process where no task runs: a reader that has gone from what Invoke prints, and its settings."""
+    """What ends the process where no task runs: a stream that takes nothing of what Invoke prints, and its settings."""
     if isinstance(error, OSError):
-        sys.stderr.write("" if isinstance(error, BrokenPipeError) else f"error: {error}\n")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    elif _ours(trace) or not isinstance(error, Exception):
+        from scripts.core.errors import OUTSIDE
+
+        unread = isinstance(error, BrokenPipeError)
+        with contextlib.suppress(OSError):
+            sys.stderr.write("" if unread else f"error: {error}\n")
+        for number in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        # What Invoke could not say, and would have ended with, where it is that.
+        raise SystemExit(getattr(error.__context__, "code", 128 + signal.SIGPIPE if unread else OUTSIDE))
+    if _ours(trace) or not isinstance(error, Exception):
         sys.__excepthook__(kind, error, trace)
     else:  # what Invoke cannot make of its own settings
         sys.stderr.write(f"error: invoke: {' '.join(str(error).split())[:400] or kind.__name__}\n")
