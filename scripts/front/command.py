@@ -90,7 +90,7 @@ def command(
             show = Show(name or body.__name__, json=json, working_on=working_on, at_once=at_once)
             with told(show, typed):
                 _demand_apart(apart, spoken)
-                _demand_own_dry_run(ctx)
+                _demand_own_dry_run(ctx, "dry_run" in given)
                 work = _open(ctx, overrides, typed)
                 show.redact = work.runner.redact
                 with contextlib.closing(body(work, **given)) as steps:
@@ -126,12 +126,13 @@ def _open(ctx: Context, overrides: dict[str, Any], typed: Typed) -> Workspace:
     return work
 
 
-def _demand_own_dry_run(ctx: Context) -> None:
-    """Raises UsageError for Invoke's --dry, which holds back nothing here."""
+def _demand_own_dry_run(ctx: Context, own: bool) -> None:
+    """Raises UsageError for Invoke's --dry, which holds back nothing here; of its `own` the task may have one."""
     from scripts.core.errors import SAME_COMMAND, UsageError
 
     if ctx.config.run.dry:
-        raise UsageError("--dry is Invoke's own flag, and our tasks know no such", run=f"{SAME_COMMAND} --dry-run")
+        run = f"{SAME_COMMAND} --dry-run" if own else "leave out --dry, or `dry` in Invoke's settings"
+        raise UsageError("--dry is Invoke's own flag, and our tasks know no such", run=run)
 
 
 def _demand_apart(apart: Iterable[str], spoken: Mapping[str, Any]) -> None:

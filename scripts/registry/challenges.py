@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from scripts.core.errors import RegistryError, ToolError
 from scripts.registry.credentials import PASSWORD, USERNAME, Credentials
 from scripts.registry.reference import Registry, is_loopback
-from scripts.registry.transport import Answer, Transport
+from scripts.registry.transport import Answer, Transport, shown_url
 
+_SERVICES = 3  # that are asked for a token, each for as long as any server is
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - HTTP's name for a word
 # A scheme is followed by a parameter, by something opaque, by the next scheme, or by nothing.
 _PARAMETER = re.compile(rf'({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
@@ -65,11 +66,11 @@ def authorize(transport: Transport, registry: Registry, answer: Answer, scope: s
     They are tried in the registry's order. Raises RegistryError with why the first that we speak gave none.
     """
     challenges, login = read_challenges(answer.challenges), registry.credentials
-    failures = []
+    failures = list[RegistryError]()
     for challenge in challenges:
         if challenge.scheme == "basic" and login is not None and login.username and login.password:
             return f"Basic {login.basic()}"
-        if challenge.scheme == "bearer":
+        if challenge.scheme == "bearer" and len(failures) < _SERVICES:
             try:
                 return "Bearer " + _token(transport, registry, answer.url, challenge.parameters, scope)
             except RegistryError as error:
@@ -169,6 +170,6 @@ def _fetch(
         token = None
     if answer.status != 200 or not isinstance(token, str) or not token.isascii() or not token.isprintable():
         raise RegistryError(
-            f"{urlsplit(realm).netloc} gives no token for {registry.host}", found=f"HTTP {answer.status}"
+            f"{urlsplit(shown_url(realm)).netloc} gives no token for {registry.host}", found=f"HTTP {answer.status}"
         )
     return token

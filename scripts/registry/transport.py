@@ -422,13 +422,13 @@ def _load_identity(context: ssl.SSLContext, registry: Registry) -> None:
 
 
 def _parts(url: str, base: str = "") -> SplitResult:
-    """The parts of a URL that was told to us at `base`. Raises RegistryError where it is none."""
+    """The parts of a URL that was told to us at `base`, without a login. Raises RegistryError where it is none."""
     try:
         parts = urlsplit(urljoin(base, url))
         _ = parts.port
     except ValueError as error:
         raise RegistryError("the registry leads to something that is no URL", found=repr(url[:200])) from error
-    return parts
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2])
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
@@ -444,8 +444,7 @@ def within(base: str, url: str) -> str | None:
 
 def shown_url(url: str) -> str:
     """A URL without its query, which may be a signed one, and without a login."""
-    parts = _parts(url)
-    return parts._replace(query="", fragment="", netloc=parts.netloc.rpartition("@")[2]).geturl()[:300]
+    return _parts(url)._replace(query="", fragment="").geturl()[:300]
 
 
 def _retry_after(text: str) -> float | None:

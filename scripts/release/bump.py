@@ -41,7 +41,7 @@ from scripts.core.waiting import locked
 from scripts.core.words import some
 from scripts.core.yaml_read import load
 from scripts.registry.embedded import registry_in_use
-from scripts.release.origin import STASH, Difference
+from scripts.release.origin import STASH, Difference, left_by_runs
 from scripts.workspace import Workspace
 
 Read = Callable[[Path], bytes | None]
@@ -309,14 +309,10 @@ def demand_clean(config: Config, repository: Repository | None) -> None:
 
 def changed(config: Config, repository: Repository) -> tuple[str, ...]:
     """The paths, from the root, that differ from HEAD, but for what runs of ours and helm have left untracked."""
-    fetched = fetched_archives(read_chart(config.chart))
-    ours = [place.resolve() for place in (config.dist, config.embedded_registry, *fetched)]
+    fetched, left = {path.resolve() for path in fetched_archives(read_chart(config.chart))}, left_by_runs(config)
     paths, held = repository.changes(), repository.tree("HEAD") if repository.commit() else {}
-    return tuple(
-        path
-        for path in paths
-        if path in held or not any((repository.root / path).is_relative_to(folder) for folder in ours)
-    )
+    places = {path: repository.root / path for path in paths}
+    return tuple(path for path, place in places.items() if path in held or not (place in fetched or left(place)))
 
 
 def uncommitted(dirty: Sequence[Difference | str], *, then: str = _ALLOWED) -> GitError:

@@ -8,7 +8,8 @@ import os
 import posixpath
 import shlex
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -233,8 +234,8 @@ def differences(
     ]
     for folder in local_dependencies(chart):
         told += _of_dependency(config, helm, repository, copy.commit, folder, wrong)
-    leave = [place.resolve() for place in (config.dist, config.embedded_registry)]
-    others = [one for one in told if not any((repository.root / one.path).is_relative_to(place) for place in leave)]
+    left = left_by_runs(config)
+    others = [one for one in told if one.path in judge.head or not left(repository.root / one.path)]
     if all(one.benign or one.fetched for one in others):  # else the folder is packed, and they with it
         told = others
     if refusal is not None and not told:
@@ -243,6 +244,21 @@ def differences(
         except ChartError:
             raise refusal from None
     return tuple(told)
+
+
+def left_by_runs(config: Config) -> Callable[[Path], bool]:
+    """Whether a file that no commit holds is a result of ours, the embedded registry's, the cache's, or temporary.
+
+    A file of the chart is none, where one of these folders has the chart in it.
+    """
+    chart, results = config.chart.resolve(), [config.dist.resolve(), config.embedded_registry.resolve()]
+    places = (*results, config.cache_dir.resolve(), Path(tempfile.gettempdir()).resolve())
+    apart = [place for place in places if not chart.is_relative_to(place)]
+
+    def left(path: Path) -> bool:
+        return any(map(path.is_relative_to, apart if path.is_relative_to(chart) else (*apart, *results)))
+
+    return left
 
 
 def _of_dependency(
@@ -298,8 +314,8 @@ class _Judge:
         self._chart, self._repository, self._held = chart, repository, held
         self._inside = repository.inside(chart)
         self._flags = repository.flags(chart)
-        self._head = repository.tree("HEAD")
-        self._submodules = tuple(path for path, entry in self._head.items() if entry.mode == "160000")
+        self.head = repository.tree("HEAD")
+        self._submodules = tuple(path for path, entry in self.head.items() if entry.mode == "160000")
 
     def place(self, name: str) -> str:
         """The path of the file `name` of the chart, from the root; of a repository in it, its folder."""
@@ -333,7 +349,7 @@ class _Judge:
 
     def _is_written_link(self, path: str) -> bool:
         """Whether a clone without links (core.symlinks=false) has the target's name in a file instead."""
-        entry, disk = self._head.get(path), self._repository.root / path
+        entry, disk = self.head.get(path), self._repository.root / path
         if entry is None or entry.mode != LINK or disk.is_symlink() or not disk.is_file():
             return False
         return _oid(disk.read_bytes(), entry) == entry.oid
@@ -344,7 +360,7 @@ class _Judge:
 
     def _plain(self, path: str, name: str, exists: bool, content: bytes | None = None) -> str:
         flag = self._flags.get(path, "H")
-        entry = self._head.get(path)
+        entry = self.head.get(path)
         content = self._held.files.get(name, content)
         if content is None and entry is None:
             if path in self._repository.ignored([path]):
@@ -361,7 +377,7 @@ class _Judge:
             return f"{FILTERED} by {used}" if used else ""
         if flag in "Ss":
             return f"changed, which git is told to skip {_SKIPPED}"
-        if twin := next((each for each in self._head if each != path and each.casefold() == path.casefold()), None):
+        if twin := next((each for each in self.head if each != path and each.casefold() == path.casefold()), None):
             return f"changed, where this folder takes it for {twin}"
         return f"changed, and {_ASSUMED}" if flag.islower() else "changed"
 

@@ -305,6 +305,11 @@ class TestRedirects:
                 sender.send("GET", f"http://{server.host}/v2/")
             assert len(server.requests) == 11
 
+    def test_a_login_in_an_address_that_is_led_to_is_not_repeated(self, authority: Authority) -> None:
+        with pytest.raises(RegistryError, match=r"127\.0\.0\.1:1 cannot be reached") as told:
+            self.send("https://me:secret@127.0.0.1:1/there?key=secret", authority=authority)
+        assert "secret" not in str(told.value)
+
     def test_from_tls_to_plain_http(self, authority: Authority) -> None:
         with scripted(lambda _: Reply(200, b"found")) as store:
             there = f"http://{store.host}/blob"

@@ -300,6 +300,25 @@ def test_what_releases_leave_in_a_chart_at_the_root_is_no_part_of_it(project: Pr
     assert not [name for name in packed if name.startswith(("demo/dist", "demo/.registry"))]
 
 
+def test_what_is_temporary_in_a_chart_is_no_part_of_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place := project.root / "chart/tmp").mkdir()
+    (project.root / ".gitignore").write_text("dist\nchart/tmp\n")
+    project.commit("Ignore what is temporary")
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    record = project.release(part="minor", tag=True)
+    assert record.dirty == ()
+    packed = read_members((project.root / "dist/demo-1.3.0.tgz").read_bytes(), "it")
+    assert not [name for name in packed if name.startswith("demo/tmp")]
+
+
+@pytest.mark.parametrize("dist", [".", "chart"])
+def test_a_change_in_a_chart_is_told_where_dist_is_around_it(project: Project, dist: str) -> None:
+    (project.root / "chart/values.yaml").write_text("replicas: 9\n")
+    around = Project(project.work.having(dist=project.root / dist, embedded_registry=project.root / "away"))
+    with pytest.raises(GitError, match="not committed"):
+        around.release()
+
+
 def test_what_excludes_a_tag_is_no_way_to_one(project: Project) -> None:
     (project.root / "chart/values.yaml").write_text("replicas: 9\n")
     for tag in (False, True):

@@ -168,6 +168,7 @@ def test_publishing_to_a_real_registry_is_asked_for(invoke: Invoke, project: Pro
         (("version-bump", "--version", "1.2"), {}, USAGE, "'1.2' is not a semantic version"),
         (("version-bump",), {}, USAGE, "which version the chart moves to is not said"),
         (("release", "--dry"), {}, USAGE, "next:     invoke release --chart chart --dry-run\n"),
+        (("lint", "--dry"), {}, USAGE, "next:     leave out --dry"),
         (("release",), {"CI": "true"}, USAGE, "next:     invoke release --chart chart --registry embedded\n"),
         (("publish",), {"CI": "true"}, USAGE, "no registry is configured"),
         (("release",), {"GATI_REGISTRI": "oci://x/y"}, USAGE, "expected: GATI_REGISTRY\n"),

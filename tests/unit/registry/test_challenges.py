@@ -154,6 +154,14 @@ def test_a_refusal_is_one_by_name(status: int) -> None:
         fetched(status, b"")
 
 
+def test_a_registry_that_names_token_services_without_end_is_asked_a_few_times() -> None:
+    named = tuple(f'Bearer realm="https://me:secret@a.example/{number}"' for number in range(90))
+    asked, service = Answer(401, {}, b"", "https://a.example/v2/", named), Service(200, b"")
+    with pytest.raises(RegistryError, match=r"^a\.example gives no token"):
+        authorize(cast(Transport, service), Registry("oci://a.example/charts"), asked, "x")
+    assert len(service.asked) == 3
+
+
 def test_why_no_token_was_given_is_what_is_told() -> None:
     registry = Registry("oci://a.example/charts")
     asked = Answer(401, {}, b"", "https://a.example/v2/", ('Bearer realm="https://a.example/token",service="b"',))
