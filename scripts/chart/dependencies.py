@@ -24,6 +24,7 @@ from scripts.core.paths import line_of, shown
 from scripts.core.waiting import locked
 
 _PATIENCE = 600.0  # seconds to wait for another run that fetches the same
+_FETCH, _COMPARE = 300.0, 60.0  # seconds for helm to fetch what is missing, and what is there already
 
 # What helm says of a Chart.lock that asks for something else than Chart.yaml, or than what is there by now.
 _OUTDATED_LOCK = re.compile(r"can't get a valid version|out of sync")
@@ -205,7 +206,7 @@ def fetched_anew(chart: Chart, helm: Helm, root: Path, into: Path, archives: Col
             (copy / inside.name).symlink_to(inside)
     facts = {"apiVersion": "v2", "name": chart.name, "version": "0.0.0", "dependencies": entries}
     (copy / "Chart.yaml").write_text(yaml.safe_dump(facts), encoding="utf-8")
-    _build(read_chart(copy), helm)
+    _build(read_chart(copy), helm, deadline=_COMPARE)
     return copy / "charts"
 
 
@@ -229,13 +230,13 @@ def _stale(chart: Chart) -> Iterator[str]:
                 yield f"{shown(folder)} has changed"
 
 
-def _build(chart: Chart, helm: Helm) -> None:
+def _build(chart: Chart, helm: Helm, *, deadline: float = _FETCH) -> None:
     urls = {one.repository for one in dependencies(chart)}
     near = any(re.match(r"oci://(localhost|127\.[\d.]+|\[::1\])[:/]", url) for url in urls)
     lock = locked_in(chart)
     locks = lock.exists() or any(url and not url.startswith("file://") for url in urls)
     try:
-        helm.build_dependencies(chart.path, sorted(urls), near=near)
+        helm.build_dependencies(chart.path, sorted(urls), near=near, deadline=deadline)
         if not locks:  # what lies in folders is held by the commit; helm's lock bears the time, and would be a change
             lock.unlink(missing_ok=True)
     except (CommandFailed, CommandTimeout) as error:

@@ -181,7 +181,7 @@ class Helm:
         return tuple((places.get(c.message) or _written(c, chart)) if c.refused else c for c in complaints)
 
     def build_dependencies(
-        self, chart: Path, repositories: Sequence[str], *, near: bool = False, deadline: float = 300
+        self, chart: Path, repositories: Sequence[str], *, near: bool = False, deadline: float
     ) -> None:
         """`helm dependency build`, which keeps to Chart.lock, with `repositories` known alone, as the user set them up.
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.chart.dependencies import outdated
+import pytest
+
+from scripts.chart.dependencies import fetched_anew, outdated
+from scripts.chart.helm import Helm
 from scripts.chart.source import read_chart
+from scripts.core.command import Runner
 
 
 def test_what_is_missing_under_several_names_is_told_once(tmp_path: Path) -> None:
@@ -13,3 +17,16 @@ def test_what_is_missing_under_several_names_is_told_once(tmp_path: Path) -> Non
     needs = f"dependencies: [{entry('a')}, {entry('b')}]\n"
     (tmp_path / "Chart.yaml").write_text(f"apiVersion: v2\nname: top\nversion: 0.1.0\n{needs}")
     assert outdated(read_chart(tmp_path)) == ("sub 0.1.0 is not in charts/",)
+
+
+def test_what_is_there_is_compared_for_a_minute_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """helm packs it whatever its repository says; where that does not answer, nobody waits for long."""
+    chart, asked = tmp_path / "repository" / "chart", list[float]()
+    chart.mkdir(parents=True)
+    entry = "{name: sub, version: 0.1.0, repository: 'http://x.example'}"
+    (chart / "Chart.yaml").write_text(f"apiVersion: v2\nname: top\nversion: 0.1.0\ndependencies: [{entry}]\n")
+    monkeypatch.setattr(Helm, "build_dependencies", lambda *_, deadline, **__: asked.append(deadline))
+    helm, into = Helm(Path("helm"), Runner()), tmp_path / "into"
+    into.mkdir()
+    fetched_anew(read_chart(chart), helm, chart.parent, into, [chart / "charts/sub-0.1.0.tgz"])
+    assert asked == [60]
