@@ -138,7 +138,8 @@ def parse_published(text: str) -> tuple[str, str, str | None, str | None]:
     bare, at, digest = text.partition("@")
     prefix, _, last = bare.rpartition("/")
     name, colon, tag = last.partition(":")
-    whole = text.startswith("oci://") and prefix.removeprefix("oci:/").strip("/") and name and bool(tag) == bool(colon)
-    if not whole or (at and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest)):
+    whole = text.startswith("oci://") and prefix.removeprefix("oci:/").strip("/") and name
+    tagged = not colon or _TAG.match(tag.replace("+", "_"))
+    if not whole or not tagged or (at and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest)):
         raise ConfigError(f"{text} names no chart", expected="oci://host/path/name, :VERSION or @sha256:... after it")
     return prefix, name, tag.replace("_", "+") or None, digest or None

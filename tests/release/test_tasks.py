@@ -175,6 +175,7 @@ def test_publishing_to_a_real_registry_is_asked_for(invoke: Invoke, project: Pro
         (("publish",), {}, REFUSED, "next:     invoke package --chart chart\n"),
         (("release", "--registry", "oci://127.0.0.1:9/charts"), {}, OUTSIDE, "127.0.0.1:9"),
         (("verify", "oci://127.0.0.1:9/charts/demo:"), {}, USAGE, "names no chart"),
+        (("verify", "oci://127.0.0.1:9/charts/demo:1.0.0:2"), {}, USAGE, "names no chart"),
         (("verify", "oci://127.0.0.1:9/charts/demo@sha256:1"), {}, USAGE, "names no chart"),
         (("verify", "oci://127.0.0.1:9/charts/demo", "--require", "luck"), {}, USAGE, "unknown value"),
         (("verify", "oci://127.0.0.1:9/charts/demo", "--require", "signature"), {}, USAGE, "whose signature"),
