@@ -64,6 +64,8 @@ _CONTENT = (
     (re.compile(rb"\b(?:dckr_pat_[A-Za-z0-9_-]{20}|pypi-AgEI[A-Za-z0-9_-]{50}|sk_live_[A-Za-z0-9]{20})"), "a token"),
     (re.compile(rb"(?i)\baws_secret_access_key\s*[:=]\s*[\"']?[A-Za-z0-9/+]{40}\b"), "an access key"),
     (re.compile(rb"\bA[KS]IA[0-9A-Z]{16}\b(?!EXAMPLE)"), "an access key"),
+    # But for Azurite's, which everybody has.
+    (re.compile(rb"\b(?:AccountKey|SharedAccessKey)=(?!Eby8vdM02xN)[A-Za-z0-9+/]{43,86}="), "an access key"),
     # Words that stand for a password, as YOUR_TOKEN does, are none.
     (
         re.compile(rb"https?://[^\s/:@]+:(?!(?:[A-Z_]+|password|secret)@)[^\s/:@{}<>$*]{6,}@[\w.-]+"),

@@ -701,6 +701,7 @@ PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{'A' * 64}\n-----END RSA PRIVATE KEY---
         ("files/copy.git/config", "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"),
         ("files/prod.tfvars", "a = 1\n"),
         ("templates/tls.yaml", f"kind: Secret\ndata:\n  tls.key: {b64encode(PEM.encode()).decode()}\n"),
+        ("files/azure.txt", f"DefaultEndpointsProtocol=https;AccountName=a;AccountKey={'a' * 86}==\n"),
         ("files/hook.txt", f"https://hooks.slack.com/services/T{'0' * 8}/B{'0' * 8}/{'x' * 24}\n"),
     ],
 )
