@@ -25,7 +25,7 @@ SIGNING_PASSWORDS = ("GATI_SIGNING_PASSWORD", "COSIGN_PASSWORD")  # names too; t
 _KEPT = (PASSWORD, *SIGNING_PASSWORDS, "COSIGN_PRIVATE_KEY")
 TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN")
 _ASKING = ("git", "go", "docker-credential-")  # programs that may ask a forge with such a token; no other has it
-_LOGIN = re.compile(r"(https?://)[^/\s]+@")  # a password or a token in an address, as of a remote
+_LOGIN = re.compile(r"((?:https?|oci)://)[^/\s]+@")  # a password or a token in an address, as of a remote
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 

@@ -119,7 +119,9 @@ class TestSecrets:
         runner = Runner(secrets=["hunter"])
         runner.hide("hunter2\n", "")
         assert runner.redact("hunter2 and hunter") == "*** and ***"
-        assert runner.redact("https://me:p@ss@host/a ssh://git@host") == "https://***@host/a ssh://git@host"
+        for scheme in ("https", "oci"):
+            told = f"{scheme}://me:p@ss@host/a ssh://git@host"
+            assert runner.redact(told) == f"{scheme}://***@host/a ssh://git@host"
 
     def test_the_registrys_password_reaches_no_program(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("GATI_REGISTRY_PASSWORD", "hunter2")
