@@ -388,6 +388,7 @@ def render(view: View | Answer, *, json: bool = False, width: int | None = None)
     from rich.console import Console
 
     console = Console(width=width, highlight=False)
+    console.on_broken_pipe = lambda: None  # type: ignore[method-assign]  # it would exit; who prints this is told
     if width is None and not console.is_terminal:
         console.width = _UNLIMITED
     table = to_table(view)

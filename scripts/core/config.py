@@ -283,7 +283,8 @@ def _read(
 
 def _table(file: Path) -> Mapping[str, Any]:
     """`[tool.gati]` of a pyproject.toml; empty where there is none."""
-    table = _toml(file).get("tool", {}).get("gati", {})
+    tools = _toml(file).get("tool", {})
+    table = tools.get("gati", {}) if isinstance(tools, dict) else tools
     if not isinstance(table, dict):
         raise ConfigError(f"{file}: [tool.gati] must be a table", found=repr(table))
     return table

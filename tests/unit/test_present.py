@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from scripts.core.edits import Edit
 from scripts.present import View, bumped, facts, render, to_json
@@ -28,6 +31,15 @@ def test_a_narrow_table_wraps_and_keeps_every_letter() -> None:
     assert text.count("x") == 50
     assert all(len(line.rstrip()) <= 30 for line in text.splitlines())
     assert "[b]" in text  # no markup
+
+
+def test_a_table_is_made_though_nobody_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stdout", Gone())
+    assert render(VIEW)
 
 
 def test_json_is_the_records() -> None:

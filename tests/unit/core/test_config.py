@@ -101,9 +101,10 @@ def test_a_broken_pyproject_names_the_line(tmp_path: Path) -> None:
     sides = "<<<<<<< HEAD\nchart = 'a'\n=======\nchart = 'b'\n>>>>>>> theirs\n"
     with pytest.raises(ConfigError, match=r"pyproject.toml:\d+: git's conflict markers"):
         load_config(project(tmp_path, sides), environ={})
-    (tmp_path / "pyproject.toml").write_text("[tool]\ngati = 1\n")
-    with pytest.raises(ConfigError, match="must be a table"):
-        load_config(tmp_path, environ={})
+    for text in ("[tool]\ngati = 1\n", "tool = 3\n", "[[tool]]\n"):
+        (tmp_path / "pyproject.toml").write_text(text)
+        with pytest.raises(ConfigError, match="must be a table"):
+            load_config(tmp_path, environ={})
     for endless in (f"http_port = {'9' * 5000}\n", f"e2e = {'[' * 5000}\n"):
         with pytest.raises(ConfigError, match="is not valid TOML"):
             load_config(project(tmp_path, endless), environ={})
