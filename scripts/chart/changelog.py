@@ -28,7 +28,7 @@ _TAGGED = re.compile(r"^##[ \t]+\[?(?P<of>[A-Za-z@][\w@/-]*[-/@])v?\d+\.\d+\.\d+
 _GROUP = re.compile(r"^####?[ \t]+(?P<name>.*?)[ \t#]*$")
 _BOLD = re.compile(r"^\*\*(?P<name>[^*]+?):?\*\*:?[ \t]*$")  # github_changelog_generator's headings
 _ITEM = re.compile(r"^(?P<indent>[ \t]*)(?:[-*+]|\d{1,9}[.)])[ \t]+(?P<text>.*)$")
-_RULE = re.compile(r"^[ \t]*(?:([-*_])(?:[ \t]*\1){2,}|</?\w[^>]*>)[ \t]*$")  # or HTML around entries
+_RULE = re.compile(r"^[ \t]*(?:([-*_])(?:[ \t]*\1){2,}|</?\w[\w-]*(?:\s[^>]*)?/?>)[ \t]*$")  # or HTML around entries
 _LINK = re.compile(r"^ {0,3}\[(?P<label>[^\]]+)\]:[ \t]*(?P<url>\S+).*$")
 # What generators call the kinds, without the pictures before them.
 _SYNONYMS = {

@@ -133,6 +133,11 @@ def test_what_is_alike_is_shown_where_unreleased_is_none(heading: str) -> None:
     assert told.value.found == "line 3: " + heading.partition("\n")[0]
 
 
+def test_an_address_on_a_line_of_its_own_is_words() -> None:
+    (entry,) = releasable(parse("## Unreleased\n### Added\n<p>\n- a\n  <https://x.example>\n<br/>\n</p>\n")).entries
+    assert entry.text == "a <https://x.example>"
+
+
 def test_line_ends_stay() -> None:
     windows = TEXT.replace("\n", "\r\n")
     assert release(windows, "1.2.0", DAY, tag="t").text == release(TEXT, "1.2.0", DAY, tag="t").text.replace(
