@@ -6,6 +6,8 @@ Nothing but invoke and the front is imported before a task runs, so that `invoke
 from __future__ import annotations
 
 import json as json_module
+import shutil
+import textwrap
 from typing import Any
 
 from invoke.collection import Collection
@@ -47,8 +49,13 @@ def overview(_: Context, json: bool = False) -> None:
     if json:
         print(json_module.dumps(shown, indent=2))
         return
+    width = shutil.get_terminal_size().columns
     for title, tasks in shown.items():
-        print("\n".join((title, *(f"  {name:<18} {text}" for name, text in tasks.items()))))
+        lines = (
+            textwrap.fill(text, width, initial_indent=f"  {name:<18} ", subsequent_indent=" " * 21)
+            for name, text in tasks.items()
+        )
+        print(title, *lines, sep="\n")
     print("\n`invoke --help TASK` explains one.")
 
 

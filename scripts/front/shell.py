@@ -73,6 +73,6 @@ def advice(message: str, at: ParserContext | None, initial: ParserContext, conte
             return f"invoke {other}"  # `template --diff`: what it means is a task of its own
         if task == "verify" and "/" in word:
             return f"invoke verify oci://{word.rpartition('://')[2]}"
-        if like := difflib.get_close_matches(word, known, n=1, cutoff=0.75):
+        if like := difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.75):
             return " ".join(["invoke", *([task] if task and word.startswith("-") else []), like[0]])
     return f"invoke --help {task}" if task else "invoke --list"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.core.command import Runner
-from scripts.core.errors import ReleaseError, ToolError
+from scripts.core.errors import ReleaseError, ToolError, UsageError
 from scripts.core.files import sha256
 from scripts.core.parallel import workers
 from scripts.core.progress import Say, silent
@@ -145,7 +145,7 @@ class Toolchain:
         try:
             return self._pins.tools[name]
         except KeyError:
-            raise ToolError(
+            raise UsageError(
                 f"no tool {name!r} is pinned",
                 expected=", ".join(sorted(self._pins.tools)),
                 run="invoke tools",

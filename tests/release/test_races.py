@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,12 +17,14 @@ from scripts.registry.client import connect
 from scripts.registry.reference import Registry
 from scripts.release.plan import Options, prepared
 from scripts.toolchain.finder import Toolchain
+from tests import forked
 from tests.registry.conftest import distribution_of
 from tests.registry.servers import PASSWORD, USER, make_authority
 from tests.release.conftest import TODAY, Project
 
 pytestmark = pytest.mark.timeout(600)  # two releases, one after the other, beside other tests
 ROUNDS = int(os.environ.get("GATI_TEST_ROUNDS", "1"))  # a race is won by chance: the more, the surer
+AT_ONCE = ThreadPoolExecutor(2)
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,9 @@ def clone(project: Project, name: str) -> Project:
     return Project(replace(project.work, config=replace(project.config, root=root, project=root, **moved)))
 
 
-def start(project: Project, shared: Shared, root: Path, *words: str) -> subprocess.Popen[str]:
+def start(project: Project, shared: Shared, root: Path, *words: str) -> Future[subprocess.CompletedProcess[str]]:
     """`invoke release` as a person runs it."""
-    argv = (sys.executable, "-m", "invoke", "--search-root", str(root), "release", "--yes", "--chart", "chart", *words)
+    argv = ("invoke", "--search-root", str(root), "release", "--yes", "--chart", "chart", *words)
     env = {
         **os.environ,
         **shared.settings,
@@ -74,20 +76,15 @@ def start(project: Project, shared: Shared, root: Path, *words: str) -> subproce
         "GATI_EMBEDDED_REGISTRY": str(project.config.embedded_registry),
         "GATI_CACHE_DIR": str(project.config.cache_dir),
     }
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        argv, cwd=project.root, env=env, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True
-    )
+    return AT_ONCE.submit(forked.run, *argv, cwd=project.root, env=env, timeout=900)
 
 
-def both(*running: subprocess.Popen[str]) -> list[tuple[int, str]]:
+def both(*running: Future[subprocess.CompletedProcess[str]]) -> list[tuple[int, str]]:
     """How they ended, and all that they said."""
-    told = []
-    for each in running:
-        out, err = each.communicate(timeout=900)
-        assert "Traceback" not in err, err
-        told.append((each.returncode, out + err))
-    return told
+    ended = [each.result() for each in running]
+    for each in ended:
+        assert "Traceback" not in each.stderr, each.stderr
+    return [(each.returncode, each.stdout + each.stderr) for each in ended]
 
 
 def digests(*projects: Project) -> list[str]:

@@ -41,6 +41,19 @@ def test_who_asks_twice_for_the_help_of_a_flag_gets_it_twice(namespace: Collecti
             assert all(argument.help for argument in task.get_arguments()), task.name
 
 
+def test_the_list_of_tasks_is_as_wide_as_the_terminal(
+    namespace: Collection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = []
+    for width in (60, 200):
+        monkeypatch.setenv("COLUMNS", str(width))
+        namespace["overview"].body(Context())
+        told.append(capsys.readouterr().out)
+        assert max(map(len, told[-1].splitlines())) <= width
+    assert told[0].split() == told[1].split()
+    assert len(told[1].splitlines()) == len(namespace.tasks) + 7  # a line each, six groups, and how to go on
+
+
 def test_every_help_ends_with_an_example_of_its_task(namespace: Collection) -> None:
     def last(task: Task[Any]) -> str:
         return (inspect.getdoc(task) or "").splitlines()[-1]
@@ -55,9 +68,11 @@ def test_every_help_ends_with_an_example_of_its_task(namespace: Collection) -> N
         ("lnt", None, "invoke lint"),
         ("version_bump", None, "invoke version-bump"),
         ("kubeconform", None, "invoke kubeconform-check"),
+        ("E2E", None, "invoke e2e"),
         ("--chrt", "lint", "invoke lint --chart"),
         ("--kube-versions", "template", "invoke template --kube-version"),
         ("--dryrun", "release", "invoke release --dry-run"),
+        ("--DRY-RUN", "release", "invoke release --dry-run"),
         ("--lst", None, "invoke --list"),
         ("xyzzy", None, "invoke --list"),
         ("ghcr.io/x/demo:1.0.0", "verify", "invoke verify oci://ghcr.io/x/demo:1.0.0"),

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from scripts.core.command import Result, Runner
-from scripts.core.errors import ToolError
+from scripts.core.errors import ToolError, UsageError
 from scripts.toolchain.finder import Toolchain
 from scripts.toolchain.gobuild import _rewrite_replaces, _unpack
 from scripts.toolchain.pins import PINS, Module, load_pins
@@ -402,7 +402,7 @@ class TestSource:
 
 
 def test_an_unknown_name_is_told(machine: Machine) -> None:
-    with pytest.raises(ToolError, match="no tool 'helmm' is pinned") as caught:
+    with pytest.raises(UsageError, match="no tool 'helmm' is pinned") as caught:
         machine.toolchain().path("helmm")
     assert caught.value.expected == "bye, hello"
 
