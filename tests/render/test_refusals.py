@@ -20,6 +20,10 @@ DISK = {"name": "twice", "emptyDir": {}}
 MOUNT = {"name": "tmp", "mountPath": "/twice"}
 VARIABLE = {"name": "TWICE", "value": "x"}
 SIDECAR: dict[str, Any] = {"name": "side", "image": "x:1"}
+SHIFTED = {"name": "shifted", "containerPort": 9, "hostPort": 10}
+SYSCTL = {"name": "net.core.somaxconn", "value": "1024"}
+VALUE = {"type": "Value", "value": 1}
+OBJECT = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
 CRON = {"type": "cron", "metadata": {"timezone": "UTC"}}
 CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ({"podLabels": {"app.kubernetes.io/name": "x"}}, ("podLabels", "app.kubernetes.io/name"), {}),
@@ -249,7 +253,7 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {},
     ),
     (
-        {"ingress": {"extraEnv": [{"name": "BOTH", "value": "x", "valueFrom": {"secretKeyRef": {"key": "k"}}}]}},
+        {"ingress": {"extraEnv": [{"name": "BOTH", "value": "x", "valueFrom": {"secretKeyRef": {"name": "n", "key": "k"}}}]}},
         ("ingress.extraEnv", "BOTH", "valueFrom"),
         {},
     ),
@@ -284,6 +288,73 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         ("ingress.tolerations[0]", "Exists with a value"),
         {},
     ),
+    (
+        {"ingress": {"initContainers": [{**SIDECAR, "livenessProbe": {"exec": {}}}]}},
+        ("ingress.initContainers side.livenessProbe", "restartPolicy Always"),
+        {},
+    ),
+    (
+        {"ingress": {"hostNetwork": True, "extraContainers": [{**SIDECAR, "ports": [SHIFTED]}]}},
+        ("ingress.extraContainers side", "hostPort 10", "ingress.hostNetwork"),
+        {},
+    ),
+    (
+        {"ingress": {"readinessProbe": {"custom": {"exec": {}, "terminationGracePeriodSeconds": 5}}}},
+        ("ingress.readinessProbe.custom.terminationGracePeriodSeconds",),
+        {},
+    ),
+    ({"ingress": {"extraVolumeMounts": [{**MOUNT, "subPath": "../y"}]}}, ("ingress.extraVolumeMounts", "../y"), {}),
+    (
+        {"ingress": {"topologySpreadConstraints": [{**BY_ZONE, "minDomains": 2}]}},
+        ("ingress.topologySpreadConstraints", "minDomains"),
+        {},
+    ),
+    (
+        {"podSecurityContext": {"sysctls": [SYSCTL]}, "routeManager": {"hostNetwork": True}},
+        ("podSecurityContext.sysctls", "routeManager.hostNetwork"),
+        {},
+    ),
+    (
+        {"networkPolicy": {"enabled": True, "routeManager": {"extraEgress": [{"ports": [{"endPort": 9}]}]}}},
+        ("networkPolicy.routeManager.extraEgress", "endPort 9 with port none"),
+        {},
+    ),
+    (
+        merged(HPA, {"ingress": {"hpa": {"metrics": [{"type": "Pods", "external": {"target": VALUE}}]}}}),
+        ("ingress.hpa.metrics", "Pods with external"),
+        {},
+    ),
+    (
+        merged(HPA, {"ingress": {"hpa": {"metrics": [{"type": "Pods", "pods": {"target": {"type": "Average"}}}]}}}),
+        ("ingress.hpa.metrics", '"Average"'),
+        {},
+    ),
+    (
+        {"keda": {"enabled": True, "triggerMetadata": {"query": "up"}}},
+        ("keda.triggerMetadata sets query", "keda.query"),
+        {},
+    ),
+    (
+        {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}, {"name": "a", "sectionName": "b"}]}},
+        ("httpRoute.parentRefs", "sectionName"),
+        {},
+    ),
+    (
+        {"tls": {"enabled": True, "certManager": {"enabled": True, "issuerRef": {"name": "a", "kind": "issuer"}}}},
+        ("tls.certManager.issuerRef.kind is issuer", "tls.certManager.issuerRef.group"),
+        {},
+    ),
+    (
+        {"prometheusOperator": {"serviceMonitor": {"enabled": True, "relabelings": [{"sourceLabels": ["a"]}]}}},
+        ("prometheusOperator.serviceMonitor.relabelings", "replace without targetLabel"),
+        {},
+    ),
+    (
+        {"prometheusOperator": {"prometheusRule": {"enabled": True, "extraRules": [{"expr": "1"}]}}},
+        ("prometheusOperator.prometheusRule.extraRules", "alert and record"),
+        {},
+    ),
+    ({"extraObjects": [OBJECT, OBJECT]}, ("extraObjects holds the ConfigMap a twice",), {}),
 ]
 # The same refusals, met in other ways.
 SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
@@ -376,6 +447,29 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ),
     ({"tolerations": [{"value": "b"}]}, ("tolerations[0]", "Equal without a key")),
     ({"tolerations": [{"key": "a", "tolerationSeconds": 5}]}, ("tolerations[0]", "NoExecute")),
+    ({"podSecurityContext": {"sysctls": [SYSCTL, SYSCTL]}}, ("podSecurityContext.sysctls", SYSCTL["name"])),
+    ({"commonLabels": {"true": "x"}}, ("commonLabels has the key true",)),
+    (
+        {"ingress": {"extraContainers": [{**SIDECAR, "ports": [SHIFTED, {**SHIFTED, "containerPort": 8}]}]}},
+        ("ingress.extraContainers side", "the port's name shifted"),
+    ),
+    (
+        {
+            "networkPolicy": {
+                "enabled": True,
+                "ingress": {"extraEgress": [{"ports": [{"port": "http", "endPort": 9}, {"port": 9, "endPort": 8}]}]},
+            }
+        },
+        ("networkPolicy.ingress.extraEgress", "port http"),
+    ),
+    (
+        {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}], "filters": [{"type": "RequestRedirect"}]}},
+        ("httpRoute.filters", "RequestRedirect with nothing"),
+    ),
+    (
+        {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}], "matches": [{"path": {"value": "api"}}]}},
+        ("httpRoute.matches", "path api"),
+    ),
 ]
 
 
@@ -467,6 +561,21 @@ def test_every_refusal_has_a_case() -> None:
         },
         {"ingress": {"image": {"tag": 7, "digest": "sha256:" + "0" * 64}}},
         merged(EVERYTHING, {"ingress": {"prometheus": {"port": 8443}}}),
+        {
+            "extraObjects": [
+                OBJECT,
+                {**OBJECT, "metadata": {"name": "a", "namespace": "b"}},
+                {**OBJECT, "kind": "Secret"},
+            ]
+        },
+        {
+            "httpRoute": {
+                "enabled": True,
+                "parentRefs": [{"name": "a", "port": 80}, {"name": "a", "port": 443}, {"name": "a", "namespace": "b"}],
+                "matches": [{"path": {"type": "RegularExpression", "value": "[a-z]//"}}],
+                "filters": [{"type": "URLRewrite", "urlRewrite": {"hostname": "a.b"}}],
+            }
+        },
     ],
 )
 def test_what_only_looks_wrong_is_let_through(values: dict[str, Any]) -> None:

@@ -149,7 +149,8 @@ def test_a_value_out_of_range_is_refused_and_named(path: str, value: Any) -> Non
     assert path.split(".")[-1] in message
 
 
-# What the API server refuses of the objects that a user gives in full.
+EXISTS = {"matchExpressions": [{"key": "a", "operator": "exists"}]}
+# What the API server refuses of the objects that a user gives in full, or an operator later and in silence.
 OF_KUBERNETES: list[tuple[str, Any]] = [
     ("podSecurityContext.seLinuxChangePolicy", "Sometimes"),
     ("podSecurityContext.sysctls", [{"name": "net ipv4", "value": "1"}]),
@@ -193,6 +194,32 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
     ("networkPolicy.ingress.from", [{"podSelector": {}, "ipBlock": {"cidr": "10.0.0.0/8"}}]),
     ("networkPolicy.ingress.from", [{"podSelector": {"app": "x"}}]),
     ("networkPolicy.ingress.extraEgress", [{"ports": [{"port": 443, "protocol": "tcp"}]}]),
+    ("ingress.extraVolumes", [{"name": "a", "configmap": {"name": "a"}}]),
+    ("ingress.extraVolumeMounts", [{"name": "tmp", "mountPath": "/a", "readonly": True}]),
+    ("ingress.extraContainers", [{"name": "a", "image": "b", "comand": ["c"]}]),
+    ("ingress.extraContainers", [{"name": "a", "image": " b"}]),
+    ("ingress.extraContainers", [{"name": "a", "image": "b", "ports": [{"name": "80", "containerPort": 80}]}]),
+    ("ingress.extraContainers", [{"name": "a", "image": "b", "ports": [{"name": "a--b", "containerPort": 80}]}]),
+    ("ingress.extraEnv", [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.hostname"}}}]),
+    ("ingress.extraEnv", [{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.gpu"}}}]),
+    ("ingress.extraEnv", [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "b"}}}]),
+    ("ingress.extraEnv", [{"name": "A", "valueFrom": {"configMapKeyRef": {"key": "b"}}}]),
+    ("ingress.extraEnvFrom", [{"secretRef": {"name": "Up"}}]),
+    ("affinity.podAffinity", {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 200}]}),
+    ("affinity.nodeAffinity", {"requiredDuringSchedulingIgnoredDuringExecution": []}),
+    ("affinity.nodeAffinity", {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [EXISTS]}}),
+    ("httpRoute.matches", [{"header": []}]),
+    ("httpRoute.matches", [{"method": "get"}]),
+    ("httpRoute.matches", [{"path": {"type": "Prefix", "value": "/"}}]),
+    ("httpRoute.matches", [{"headers": [{"name": "a"}]}]),
+    ("ingress.prometheus.selector", "job=gati"),
+    ("ingress.prometheus.selector", 'job="gati",'),
+    ("prometheusOperator.prometheusRule.extraRules", [{"alert": "A", "expr": "1", "for": "5min"}]),
+    ("prometheusOperator.prometheusRule.extraRules", [{"alert": "A", "expr": "1", "labels": {"team": 5}}]),
+    ("prometheusOperator.prometheusRule.extraRules", [{"alert": "A", "expr": "1", "annotation": {}}]),
+    ("keda.extraTriggers", [{"type": "cron", "metadata": {}, "autenticationRef": {"name": "a"}}]),
+    ("keda.extraTriggers", [{"type": "cron", "metadata": {"a": {"b": "c"}}}]),
+    ("keda.extraTriggers", [{"type": "cron", "metadata": {}, "metricType": "average"}]),
 ]
 
 
@@ -217,6 +244,8 @@ def test_what_the_api_server_refuses_is_refused_at_its_place(path: str, value: A
         ("networkPolicy.ingress.from", [{"podSelector": {}, "namespaceSelector": {}}]),
         ("ingress.resources.limits", {"nvidia.com/gpu": 1, "hugepages-2Mi": "4Mi", "ephemeral-storage": "1Gi"}),
         ("externalIngress.hosts", [{"host": "1.example"}, {"host": "gati"}, {"host": "*.4a.b2"}]),
+        ("ingress.prometheus.selector", r"""job=~"a{2}" , ns!='x',b="\"" """),
+        ("ingress.extraContainers", [{"name": "a", "image": "b", "ports": [{"name": "1-a2-3", "containerPort": 80}]}]),
     ],
     ids=str,
 )
