@@ -192,7 +192,13 @@ def _question(
     if not services:
         return None, "a load: the chart has no Service"
     names = ", ".join(one.name for one in services)
-    return None, f"a load: no Service of {names} leads to an open port of a workload"
+    asleep = any(_leads(one, workload) and _asleep(workload) for one in services for workload in workloads.values())
+    return None, f"a load: no Service of {names} leads to an open port of a workload" + " with replicas" * asleep
+
+
+def _asleep(workload: Document) -> bool:
+    """Whether there are no pods of it until somebody, or a scaler, says how many."""
+    return workload.spec.get("replicas") == 0
 
 
 def _choices(
@@ -200,7 +206,7 @@ def _choices(
 ) -> Iterator[tuple[tuple[int, ...], Question]]:
     """Each port of a Service that may be asked, with its rank: the lowest is the best."""
     spec = service.spec
-    pods = [_pod(workload) for workload in workloads.values() if _leads(service, workload)]
+    pods = [_pod(workload) for workload in workloads.values() if _leads(service, workload) and not _asleep(workload)]
     for number, port in enumerate(spec.get("ports") or ()):
         told = bool(subject.port) and subject.port in (port.get("name"), str(port.get("port")))
         if port.get("protocol", "TCP") != "TCP" or (subject.port and not told) or not pods:

@@ -22,7 +22,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.manifests import Document, Manifests, difference, read_manifests
 from scripts.cluster.api import Api
 from scripts.cluster.kind import PREFIX, ZONE_LABEL
-from scripts.cluster.objects import Object, address_of, is_hook, labels_of, waits_for_hands
+from scripts.cluster.objects import Object, address_of, conditions, is_hook, labels_of, waits_for_hands
 from scripts.cluster.snapshot import Snapshot, read_objects
 from scripts.cluster.transport import Login
 from scripts.core.command import Runner
@@ -434,7 +434,14 @@ class Lab:
             return dict(found) if done and (found or not self.found.workloads) else None
 
         def state() -> str:
-            return ", ".join(f"{name}: {count} ready" for name, count in found.items())
+            ready = [f"{name}: {count} ready" for name, count in found.items()]
+            placed = ((pod, conditions(pod).get("PodScheduled", {})) for pod in self.api.list("Pod", namespace))
+            bare = [
+                f"{pod['metadata']['name']}: {one.get('message')}"
+                for pod, one in placed
+                if one.get("status") == "False"
+            ]
+            return ", ".join((*ready, *bare))
 
         return self.api.wait(ready, what=f"all pods of {namespace} to be ready", deadline=self.deadline, state=state)
 

@@ -253,7 +253,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {},
     ),
     (
-        {"ingress": {"extraEnv": [{"name": "BOTH", "value": "x", "valueFrom": {"secretKeyRef": {"name": "n", "key": "k"}}}]}},
+        {
+            "ingress": {
+                "extraEnv": [{"name": "BOTH", "value": "x", "valueFrom": {"secretKeyRef": {"name": "n", "key": "k"}}}]
+            }
+        },
         ("ingress.extraEnv", "BOTH", "valueFrom"),
         {},
     ),

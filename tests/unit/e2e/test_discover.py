@@ -212,6 +212,13 @@ def test_what_a_chart_runs_and_keeps() -> None:
     assert seen.images == ("spawned:1", "prepare:1", "app:1", "j:1")
 
 
+def test_nobody_is_asked_where_nobody_runs() -> None:
+    """Until a scaler or a person says how many pods there are, as of a chart that begins with none."""
+    seen = found(workload().replace("spec:", "spec:\n  replicas: 0", 1), service("{port: 80, targetPort: web}"))
+    assert (seen.question, seen.workloads) == (None, ("Deployment/app",))
+    assert seen.lacks == ("a load: no Service of app leads to an open port of a workload with replicas",)
+
+
 @pytest.mark.parametrize(
     ("told", "message"),
     [

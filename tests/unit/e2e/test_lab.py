@@ -112,6 +112,13 @@ def test_not_ready(objects: dict[str, Any]) -> None:
         lab(Cluster(**objects)).await_ready("space")
 
 
+def test_what_is_not_ready_for_want_of_a_place_says_so() -> None:
+    placed = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}
+    pod = {"metadata": {"name": "web-1"}, "status": {"conditions": [placed]}}
+    with pytest.raises(ClusterError, match="web: 1 ready, web-1: 0/3 nodes are available"):
+        lab(Cluster(Deployment=[deployment(2, readyReplicas=1)], Pod=[pod])).await_ready("space")
+
+
 def test_a_load_goes_to_the_nodes_that_run_pods() -> None:
     cluster = Cluster(Node=[node("control", taint="NoSchedule"), node("w", zone="b"), node("w2", zone="c")])
     assert lab(cluster).addresses() == ["10.0.0.1", "10.0.0.2"]
