@@ -48,6 +48,7 @@ _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
 _SAID = re.compile(  # of helm's words, by rules of our own
     r"is not a valid SemVer|version \".*\" is invalid$|^appVersion should be of type|^invalid icon URL"
 )
+_OUTDATED = re.compile(r"is deprecated in .*; use (\S+) (\w+)$")
 _URL = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://\S+$")  # helm takes any scheme
 
 
@@ -157,6 +158,9 @@ def helm_rules(
             continue  # said by `dependency_rules`
         if umbrella and complaint.message == "there is no templates/":
             continue
+        newer = _OUTDATED.search(complaint.message)
+        if newer and "/".join(newer.groups()) in read_contents(chart.path, chart.name).asked:
+            continue  # helm serves no kind here, and so renders what the chart has for older clusters
         message = f"{complaint.key}: {complaint.message}" if complaint.key else complaint.message
         message += f" (next: {complaint.run})" if complaint.run else ""
         level = "info" if borne else complaint.level

@@ -268,6 +268,11 @@ def _structured(
         yield from network.judge_route(old, new)
     elif kind.endswith("WebhookConfiguration"):
         yield from _asked(old, new)
+    elif kind == "ValidatingAdmissionPolicyBinding" and "Deny" in (immutable.at(new, "spec.validationActions") or ()):
+        for path in (f"spec.matchResources.{key}" for key in _SPARING[:2]):
+            was, now = (immutable.at(side, path) for side in (old, new))
+            if not network.selector_in(now, was):
+                yield "major", path, was, now, "what the policy forbids is refused in more places from now on"
 
 
 def _asked(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Found]:

@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from yamllint.config import YamlLintConfig
 
 from scripts.chart import artifacthub
+from scripts.chart.helm import Complaint
 from scripts.chart.source import Chart, read_chart
 from scripts.checks.lint import (
     Finding,
@@ -22,6 +24,7 @@ from scripts.checks.lint import (
     chart_rules,
     demand_clean,
     file_rules,
+    helm_rules,
     schema_rules,
     yaml_rules,
 )
@@ -67,6 +70,18 @@ def test_names_that_not_every_system_tells_apart(tmp_path: Path) -> None:
         ("warning", "Files", "files"),
         ("warning", "cafe\u0301", "caf\u00e9"),
     }
+
+
+def test_a_branch_for_older_clusters_is_no_finding(tmp_path: Path) -> None:
+    """`helm lint` serves groups and versions and no kinds, so that it renders what the chart has for older clusters."""
+    chart, helm = chart_of(tmp_path, GOOD), Mock()
+    words = "{0}beta1 {1} is deprecated in v1.21+, unavailable in v1.25+; use {0} {1}".format
+    helm.lint.return_value = [Complaint(words(*kind), "warning") for kind in (("policy/v1", "PDB"), ("x/v1", "Y"))]
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "a.yaml").write_text(
+        '{{ if .Capabilities.APIVersions.Has "policy/v1/PDB" }}a: b{{ end }}'
+    )
+    assert [one.message for one in helm_rules(chart, None, helm, "1.30")] == [words("x/v1", "Y")]
 
 
 def test_a_merge_that_nobody_has_settled_in_any_file(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         "admissionregistration.k8s.io/v1",
         {"webhooks": [{"name": "a", "rules": [{"apiGroups": [""], "resources": ["pods"]}]}]},
     ),
+    "ValidatingAdmissionPolicyBinding": ("admissionregistration.k8s.io/v1", {"spec": {"policyName": "a"}}),
     "RoleBinding": ("rbac.authorization.k8s.io/v1", {"roleRef": {"kind": "Role", "name": "a"}}),
     "HorizontalPodAutoscaler": (
         "autoscaling/v2",
@@ -72,6 +73,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "Cluster": ("postgresql.cnpg.io/v1", {}),
     "PersistentVolume": ("v1", {}),
 }
+_BOUND = "{spec: {validationActions: [%s], matchResources: {namespaceSelector: %s}}}"
 _ASKED = "{%s, rules: [{apiGroups: [''], resources: [pods]}]}"
 
 
@@ -374,6 +376,12 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
         ("Deployment", "{spec: {template: {spec: {initContainers: [{name: b}, {name: c}]}}}}",
          "{spec: {template: {spec: {initContainers: [{name: c}, {name: b}]}}}}", "minor"),
         ("PodDisruptionBudget", "{}", "{spec: {maxUnavailable: 100%}}", "major"),
+        *(("ValidatingAdmissionPolicyBinding", _BOUND % (action, before), _BOUND % (action, after), level)
+          for action, before, after, level in (
+              ("Deny", "{matchLabels: {a: b}}", "{}", "major"),
+              ("Deny", "{}", "{matchLabels: {a: b}}", "minor"),
+              ("Audit", "{matchLabels: {a: b}}", "{}", "minor"),
+          )),
         ("ValidatingWebhookConfiguration", "{webhooks: [{name: a, failurePolicy: Ignore}]}",
          "{webhooks: [{name: a}]}", "major"),
         *(("ValidatingWebhookConfiguration", "{}", f"{{webhooks: [{hook}]}}", level)
