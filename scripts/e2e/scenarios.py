@@ -513,7 +513,11 @@ def disruption(lab: Lab, journal: Journal) -> None:
     step = f"install with {values} values"
     namespace, rollout, _ = _installed(lab, journal, "disruption", lab.candidate, step, values=values, ready=True)
     data = Data(lab, journal, namespace)
-    front = lab.found.behind[0] if lab.found.behind else lab.found.workloads[0]
+    workloads = (*lab.found.behind, *lab.found.workloads)
+    front = next((one for one in workloads if lab.pods(namespace, one)), "")
+    if not front:
+        lab.forget(namespace)
+        raise Untested(f"disruptions: there is no pod of {', '.join(lab.found.workloads)}")
     budget = steps.budget_of(lab, namespace, front)
     alone = len(lab.pods(namespace, front)) < _SEVERAL
     if alone:

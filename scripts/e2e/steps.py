@@ -453,6 +453,7 @@ def drain_node(lab: Lab, journal: Journal, namespace: str, front: str) -> None:
 def delete_pod(lab: Lab, namespace: str, workload: str, pod: Object | None = None, *, grace: int | None = None) -> None:
     """Delete a pod of a workload, by default its first, and wait until as many others are ready as there were."""
     pods = lab.pods(namespace, workload)
+    demand(bool(pods), f"{workload} has no pod to delete")
     victim = (pod or pods[0])["metadata"]
     lab.api.delete("Pod", victim["name"], namespace, grace=grace)
 
