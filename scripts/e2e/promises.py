@@ -402,6 +402,8 @@ def budgets_work(lab: Lab, namespace: str) -> str:
         what = f"PDB {name} to count healthy pods"
         until(counted, what=what, deadline=_SYNC_DEADLINE, state=functools.partial(str, seen), error=ClusterError)
         pods = [pod for pod in lab.pods(namespace) if guards(budget, labels_of(pod))]
+        if not pods and any(guards(budget, labels_of(template)) for template in _asleep(lab, namespace)):
+            continue
         owners = {owner["name"] for pod in pods for owner in pod["metadata"].get("ownerReferences", ())}
         expected = seen.get("expectedPods", 0)
         demand(expected > 0, f"PDB {name} guards no pod", found=f"selector {budget['spec'].get('selector')}")

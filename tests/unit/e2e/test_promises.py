@@ -227,13 +227,16 @@ def test_of_a_named_port_only_pods_that_name_it_are_sent_requests() -> None:
     )
 
 
-def test_a_service_of_a_workload_without_replicas_waits_for_pods() -> None:
+def test_a_service_and_a_budget_of_a_workload_without_replicas_wait_for_pods() -> None:
     asleep = {"metadata": {"name": "web"}, "spec": {"replicas": 0, "template": {"metadata": {"labels": LABELS}}}}
-    lab = Cluster(service(), pods=[], Deployment=[asleep])
+    unused = budget(expectedPods=0, currentHealthy=0, disruptionsAllowed=0)
+    lab = Cluster(service(), pods=[], Deployment=[asleep], PodDisruptionBudget=[unused])
     lab.found = replace(NOTHING, workloads=("Deployment/web",))
     assert promises.selected(lab, "space", "space") == "1 Services and policies"
+    assert promises.budgets_work(lab, "space") == "no budget"
     asleep["spec"]["replicas"] = 1  # type: ignore[index]
     assert "Service web selects no pod" in refused(promises.selected, lab, "space", "space")
+    assert "PDB web guards no pod" in refused(promises.budgets_work, lab, "space")
 
 
 def bare(name: str = "tool") -> dict[str, Any]:
