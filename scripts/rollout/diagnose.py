@@ -350,8 +350,11 @@ class _Reading:
         missing = _MISSING_SOURCE.search(message)
         promised = missing is not None and missing.group("name") in self._scene.promised
         text = f"{what}: {first_line(message)}"
+        patience = RETRIED if missing and not promised else PASSING
         kind = "mount" if what == _UNMADE["FailedMount"] else "sandbox"
-        yield self._of_pod(kind, pod, text, RETRIED if missing and not promised else PASSING, action="describe")
+        if kind == "sandbox" and "deadline exceeded" in message:
+            patience = ENDLESS  # a busy node needs longer than it gives itself, and tries again
+        yield self._of_pod(kind, pod, text, patience, action="describe")
 
     def _unready(self, pod: Object) -> Iterator[Suspicion]:
         """A container that runs and is not ready: only the deadline says that this is too long."""

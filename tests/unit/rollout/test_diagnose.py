@@ -18,7 +18,17 @@ import pytest
 
 from scripts.rollout import diagnose
 from scripts.rollout.cause import Cause
-from scripts.rollout.diagnose import Patience, Scene, Suspicion, marks, ranked, suspicions, unproven
+from scripts.rollout.diagnose import (
+    ENDLESS,
+    PASSING,
+    Patience,
+    Scene,
+    Suspicion,
+    marks,
+    ranked,
+    suspicions,
+    unproven,
+)
 
 Object = dict[str, Any]
 
@@ -316,17 +326,24 @@ def test_a_missing_secret_that_a_certificate_will_make_is_waited_for() -> None:
     assert worst(replace(scene("missing-secret"), promised=frozenset({"nowhere"}))) > VISIBLE
 
 
-@pytest.mark.parametrize("later", ["", "Created"])
-def test_a_pod_that_cannot_begin_says_why(later: str) -> None:
+@pytest.mark.parametrize(
+    ("later", "why", "patience"),
+    [
+        ("", "the host name is too long", PASSING),
+        ("", "context deadline exceeded", ENDLESS),
+        ("Created", "the host name is too long", None),
+    ],
+    ids=["for good", "a busy node", "no more"],
+)
+def test_a_pod_that_cannot_begin_says_why(later: str, why: str, patience: float | None) -> None:
     seen = scene("missing-secret")
-    why = "Failed to create pod sandbox: the host name is too long"
+    why = f"Failed to create pod sandbox: {why}"
     events = [{**seen.events[0], "reason": "FailedCreatePodSandBox", "message": why}]
     events += [{**events[0], "reason": later, "lastTimestamp": "2999-01-01T00:00:00Z"}] if later else []
     mine = of_kind(seen, "Pod")["metadata"]["uid"]
     seen = replace(seen, events=[{**one, "involvedObject": {"uid": mine}} for one in events])
-    assert [str(one.cause) for one in suspicions(seen)] == (
-        [] if later else [f"Deployment web: its pod cannot begin: {why}"]
-    )
+    told = [(f"Deployment web: its pod cannot begin: {why}", patience)] if patience else []
+    assert [(str(one.cause), one.patience) for one in suspicions(seen)] == told
 
 
 def test_a_mount_that_succeeded_later_is_forgotten() -> None:
