@@ -434,14 +434,14 @@ class Lab:
             return dict(found) if done and (found or not self.found.workloads) else None
 
         def state() -> str:
-            ready = [f"{name}: {count} ready" for name, count in found.items()]
+            told = [f"{name}: {count} ready" for name, count in found.items()]
             placed = ((pod, conditions(pod).get("PodScheduled", {})) for pod in self.api.list("Pod", namespace))
             bare = [
                 f"{pod['metadata']['name']}: {one.get('message')}"
                 for pod, one in placed
                 if one.get("status") == "False"
             ]
-            return ", ".join((*ready, *bare))
+            return ", ".join((*told, *bare))
 
         return self.api.wait(ready, what=f"all pods of {namespace} to be ready", deadline=self.deadline, state=state)
 
@@ -573,15 +573,19 @@ class Lab:
                 stack.enter_context(lab.load(journal, namespace, title, enough=300, rate=LIGHT, kinds=["new"]))
             yield
 
+    def offer(self, namespace: str, *, port: str = "") -> tuple[Outside, list[str]]:
+        """Offer the front's Service on every node's address ("address:port"), whether it answers or not."""
+        outside = Outside(self.api, namespace, self.question.service, port=port or self.question.port)
+        outside.follow()
+        return outside, [f"{address}:{outside.node_port}" for address in self.addresses()]
+
     def open(self, namespace: str, *, port: str = "") -> tuple[Outside, list[str]]:
         """Offer the front's Service on every node's address, and wait until all of them answer.
 
         `port` names the port of the Service that is asked; "" is the one that was found.
         """
         question = self.question
-        outside = Outside(self.api, namespace, question.service, port=port or question.port)
-        outside.follow()
-        places = [f"{address}:{outside.node_port}" for address in self.addresses()]
+        outside, places = self.offer(namespace, port=port)
         if question.protocol not in ("http", "https"):
             for place in places:
                 self.api.wait(

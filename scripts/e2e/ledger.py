@@ -177,13 +177,13 @@ def judge(
     ordered = sorted(requests, key=lambda request: request.at)
     events = timeline(changes)
     void: tuple[Window, ...] = ()
+    begin, end = (ordered[0].at, max(request.end for request in ordered)) if ordered else (0.0, 0.0)
     if control is not None and ordered:
-        end = max(request.end for request in ordered)
-        control = [request for request in control if request.end >= ordered[0].at and request.at <= end]
-        void = windows(control, ordered[0].at, ordered[-1].at, rate=rate, slow=STOOD)
+        control = [request for request in control if request.end >= begin and request.at <= end]
+        void = windows(control, begin, ordered[-1].at, rate=rate, slow=STOOD)
         lost = [request for request in ordered if request.failed and not _within(request, void)]
         waited, at_once = ([r for r in lost if (r.seconds >= STRAINED) is long] for long in (True, False))
-        strained = windows(control, ordered[0].at, ordered[-1].at, rate=rate, slow=STRAINED)
+        strained = windows(control, begin, ordered[-1].at, rate=rate, slow=STRAINED)
         excused = [window for window in strained if any(_within(request, (window,)) for request in waited)]
         blamed = [window for window in excused if any(_within(request, (window,)) for request in at_once)]
         void = (*void, *(window for window in excused if window not in blamed))
@@ -214,7 +214,7 @@ def judge(
             told = f"{name} {now * 1000:.0f} ms"
             if seen and now <= seen.latency.p99:
                 why = f"the control: p99 {seen.latency.p99 * 1000:.0f} ms, beside which a {told} tells nothing"
-                void = (*void, Window(ordered[0].at, max(request.end for request in ordered), why))
+                void = (*void, Window(begin, end, why))
                 continue
             objections.append(
                 f"requests became slow: {told}, which is more than {latency:g} times the "
@@ -222,8 +222,8 @@ def judge(
             )
     return Ledger(
         service=service,
-        begin=ordered[0].at if ordered else 0.0,
-        end=max((request.end for request in ordered), default=0.0),
+        begin=begin,
+        end=end,
         requests=len(ordered),
         failed=failed,
         slow=sum(_slow(request) for request in valid),

@@ -14,7 +14,7 @@ from scripts.cluster.objects import Object
 from scripts.cluster.operators import MONITORING, PROMETHEUS
 from scripts.core.errors import ClusterError
 from scripts.e2e.lab import Lab
-from scripts.e2e.promises import demand
+from scripts.e2e.promises import demand, seconds_of
 from scripts.e2e.scene import ready_pods
 
 POD, PORT = f"prometheus-{PROMETHEUS}-0", 9090
@@ -97,8 +97,7 @@ def panels(dashboard: Mapping[str, Any], *, namespace: str, window: str) -> dict
 
 
 def _shorter(duration: str, times: int) -> str:
-    number, unit = int(duration[:-1]), {"s": 1, "m": 60, "h": 3600}[duration[-1]]
-    return f"{max(1, number * unit // times)}s"
+    return f"{max(1, int(seconds_of(duration) // times))}s"
 
 
 def _ask(api: Api, what: str, **words: str) -> Any:

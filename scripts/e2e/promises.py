@@ -101,6 +101,7 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
         for hook in hooks
         if lab.subject.careful and hook.namespace not in ("", namespace, objects)
     ]
+    waiting = []
     for document in documents:
         live = lab.live(document, objects)
         meta = live["metadata"] if live else {}
@@ -108,6 +109,8 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
         owner = notes.get(_OWNER), notes.get("meta.helm.sh/release-namespace")
         if live is None and is_passing(document.data):
             continue
+        if _unavailable(live):
+            waiting.append(document)
         if live is None:
             wrong.append(f"{_label(document)} is not there")
         elif owner != (lab.subject.release, namespace) or labels.get("app.kubernetes.io/managed-by") != "Helm":
@@ -124,21 +127,28 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
             wrong.append(f"pod {meta['name']} lacks the common label or annotation {mark}")
     demand(bool(documents), "the release has no objects")
     demand(not wrong, "the release is not whole", "every object in its place, owned by the release", "\n".join(wrong))
-    for document in documents:
+    for document in waiting:
         _await_available(lab, document, objects)
     return f"{len(documents)} objects"
 
 
 def _await_available(lab: Lab, document: Document, objects: str) -> None:
-    """An object that says whether it is available, as an APIService does, says that it is."""
+    """Wait until an object that says that it is not available, as an APIService may, says so no more."""
     said: Object = {}
 
     def available() -> bool:
-        said.update(conditions(lab.live(document, objects) or {}).get("Available", {}))
-        return said.get("status") != "False"
+        said.clear()
+        said.update(_unavailable(lab.live(document, objects)))
+        return not said
 
     what = f"{_label(document)} to be available"
     until(available, what=what, deadline=_SYNC_DEADLINE, state=lambda: str(said.get("message")), error=ClusterError)
+
+
+def _unavailable(item: Mapping[str, Any] | None) -> Object:
+    """The condition by which an object says that it is not available; {} where it says no such thing."""
+    told = conditions(item or {}).get("Available", {})
+    return told if told.get("status") == "False" else {}
 
 
 def selected(lab: Lab, namespace: str, objects: str) -> str:
@@ -464,7 +474,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
         for service in services:
             jobs.add(service["metadata"]["name"])
             for endpoint in document.spec.get("endpoints") or ():
-                every, longest = (_seconds(endpoint.get(key)) for key in ("interval", "scrapeTimeout"))
+                every, longest = (seconds_of(endpoint.get(key)) for key in ("interval", "scrapeTimeout"))
                 what = f"{_label(document)} lets a scrape take longer than its interval: its operator passes it over"
                 demand(not every or longest <= every, what, f"at most {every:g} s", f"{longest:g} s")
                 names |= _scraped(lab, _label(document), service, endpoint)
@@ -500,7 +510,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     return ", ".join(told) or "no monitoring"
 
 
-def _seconds(duration: str | None) -> float:
+def seconds_of(duration: str | None) -> float:
     """A duration of Prometheus, such as 1m30s; 0 without one."""
     return sum(int(number) * _UNITS[unit] for number, unit in _DURATION.findall(duration or ""))
 

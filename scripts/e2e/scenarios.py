@@ -229,6 +229,10 @@ def changes(lab: Lab, journal: Journal) -> None:
     rollout = lab.rollout(journal, namespace)
     given, image = ["abrupt"], "1"
 
+    def unanswered() -> str:
+        told = f"answers lead to {', '.join(steps.answered_routes(lab, namespace))}"
+        return "; ".join(filter(None, (told, pods.stale_mounts(lab.pods(namespace)))))
+
     def change(what: str, *more: str) -> Revision:
         given.extend(more)
         target = lab.target(lab.candidate, namespace, image=image, changes=given)
@@ -256,15 +260,7 @@ def changes(lab: Lab, journal: Journal) -> None:
                     lambda: bool(steps.answered_routes(lab, namespace) - before),
                     what="the changed routes to be answered",
                     deadline=min(_ROUTES_DEADLINE, lab.deadline),
-                    state=lambda: "; ".join(
-                        filter(
-                            None,
-                            [
-                                f"answers lead to {', '.join(steps.answered_routes(lab, namespace))}",
-                                pods.stale_mounts(lab.pods(namespace)),
-                            ],
-                        )
-                    ),
+                    state=unanswered,
                 )
                 demand(there == steps.pod_uids(lab, namespace), "a change of the routes replaced pods")
         if "configuration" in known:
@@ -324,9 +320,8 @@ def _over_https(
             with journal.step("TLS alone: monitoring and the notes follow, and the plain port is gone"):
                 told = promises.monitored(lab, namespace, namespace), promises.told(lab, notes, namespace, namespace)
                 journal.detail("; ".join(told))
-                service, plain = lab.question.service, lab.question.port
-                offered = (lab.api.get("Service", service, namespace) or {})["spec"]["ports"]
-                demand(plain not in {port.get("name") for port in offered}, f"Service {service} still has port {plain}")
+                plain, names = lab.question.port, {port.get("name") for port in steps.offered_ports(lab, namespace)}
+                demand(plain not in names, f"Service {lab.question.service} still has port {plain}")
     if lab.subject.least_rights:
         with journal.step("TLS: rights suffice for what it needs too, and are no wider"):
             journal.detail(promises.rights_fit(lab, namespace, namespace))
@@ -400,9 +395,9 @@ def reuse(lab: Lab, journal: Journal) -> None:
                     steps.demand_version(rollout.upgrade(target, deadline=lab.deadline), lab.candidate.version)
                 except RolloutFailed as failure:
                     # This flag hides the new chart's defaults: a schema may refuse that, before anything has begun.
-                    if flag != "--reuse-values" or rollout.history() != before:
-                        raise
-                    if lab.subject.careful and "nil pointer" in str(failure):  # where a schema says what is missing
+                    # Where the chart is careful, one says what is missing, and no template falls over it.
+                    fell = lab.subject.careful and "nil pointer" in str(failure)
+                    if flag != "--reuse-values" or rollout.history() != before or fell:
                         raise
                     journal.detail(f"refused before anything began: {failure.cause}")
                     continue

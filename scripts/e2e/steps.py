@@ -26,7 +26,6 @@ from scripts.core.waiting import repeated
 from scripts.e2e import pods, promises
 from scripts.e2e.lab import Lab
 from scripts.e2e.ledger import UNEXPLAINED, Incident
-from scripts.e2e.outside import Outside
 from scripts.e2e.promises import demand
 from scripts.e2e.reach import guards
 from scripts.e2e.recording import Recording, Unasked
@@ -335,25 +334,29 @@ def answered_routes(lab: Lab, namespace: str) -> set[str]:
 
 def demand_redirected(lab: Lab, namespace: str) -> str:
     """Plain HTTP sends a client to the same path at an HTTPS port of the Service, on every node; says where to."""
-    question, place = lab.question, ""
-    outside = Outside(lab.api, namespace, question.service, port=question.port)
-    outside.follow()
-    offered = {port["port"] for port in (lab.api.get("Service", question.service, namespace) or {})["spec"]["ports"]}
+    question, led = lab.question, ""
+    offered = {port["port"] for port in offered_ports(lab, namespace)}
 
-    def sent(address: str) -> bool:
-        nonlocal place
-        place = _redirection(f"{address}:{outside.node_port}", question.path)
-        found = urlsplit(place)
+    def sent(place: str) -> bool:
+        nonlocal led
+        led = _redirection(place, question.path)
+        found = urlsplit(led)
         return (found.scheme, found.path) == ("https", question.path) and (found.port or 443) in offered
 
-    for address in lab.addresses():
+    for place in lab.offer(namespace)[1]:
         lab.api.wait(
-            lambda address=address: sent(address),  # type: ignore[misc]
-            what=f"plain HTTP at {address} to be sent to {question.path} at an HTTPS port of {question.service}",
+            lambda place=place: sent(place),  # type: ignore[misc]
+            what=f"plain HTTP at {place} to be sent to {question.path} at an HTTPS port of {question.service}",
             deadline=30,
-            state=lambda: f"sent to {place}" if place else "sent nowhere",
+            state=lambda: f"sent to {led}" if led else "sent nowhere",
         )
-    return f"to {place}"
+    return f"to {led}"
+
+
+def offered_ports(lab: Lab, namespace: str) -> list[Object]:
+    """The ports of the Service that the load asks, none where it is not there."""
+    live = lab.api.get("Service", lab.question.service, namespace) or {"spec": {}}
+    return list(live["spec"].get("ports") or ())
 
 
 def _redirection(host: str, path: str) -> str:

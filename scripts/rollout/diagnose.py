@@ -47,13 +47,13 @@ _IMAGE_REASONS = frozenset(
     | {"ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed"}
 )
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
-_UNMADE = {
-    "FailedMount": "its pod cannot mount a volume",
-    "FailedAttachVolume": "its pod cannot mount a volume",
-    "FailedMapVolume": "its pod cannot mount a volume",
-    "FailedCreatePodSandBox": "its pod cannot begin",
-    "FailedPrepareDynamicResources": "its pod gets no device",
-    "NetworkNotReady": "its pod gets no network",
+_UNMADE = {  # events of what keeps a pod's containers from being made: which cause, and in which words
+    **dict.fromkeys(
+        ("FailedMount", "FailedAttachVolume", "FailedMapVolume"), ("mount", "its pod cannot mount a volume")
+    ),
+    "FailedCreatePodSandBox": ("sandbox", "its pod cannot begin"),
+    "FailedPrepareDynamicResources": ("sandbox", "its pod gets no device"),
+    "NetworkNotReady": ("sandbox", "its pod gets no network"),
 }
 _STARTING_REASONS = frozenset({"", "ContainerCreating", "PodInitializing"})
 _FINAL_PULL = re.compile(
@@ -343,15 +343,15 @@ class _Reading:
         if status.get("phase") != "Pending" or any(_wait_reason(item) not in _STARTING_REASONS for item in containers):
             return
         events = [event for event in self._events_of(pod) if event.get("reason") != "Scheduled"]
-        what = _UNMADE.get(events[-1].get("reason", "")) if events else None
-        if what is None:
+        found = _UNMADE.get(events[-1].get("reason", "")) if events else None
+        if found is None:
             return
+        kind, what = found
         message = events[-1].get("message", "")
         missing = _MISSING_SOURCE.search(message)
         promised = missing is not None and missing.group("name") in self._scene.promised
         text = f"{what}: {first_line(message)}"
         patience = RETRIED if missing and not promised else PASSING
-        kind = "mount" if what == _UNMADE["FailedMount"] else "sandbox"
         if kind == "sandbox" and "deadline exceeded" in message:
             patience = ENDLESS  # a busy node needs longer than it gives itself, and tries again
         yield self._of_pod(kind, pod, text, patience, action="describe")
