@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +151,7 @@ def helm_rules(
     files = () if values is None or values == chart.path / "values.yaml" else (values,)
     names = () if values is None else (column_name(chart, values),)
     umbrella = bool(chart.metadata.get("dependencies")) and not (chart.path / "templates").is_dir()
+    asked = cache(lambda: read_contents(chart.path, chart.name).asked)
     for complaint in helm.lint(chart.path, values=files, kube_version=kube_version):
         if _SAID.search(complaint.message) or complaint.message == "file does not exist":
             continue  # said by `chart_rules` and `schema_rules`, once
@@ -159,7 +160,7 @@ def helm_rules(
         if umbrella and complaint.message == "there is no templates/":
             continue
         newer = _OUTDATED.search(complaint.message)
-        if newer and "/".join(newer.groups()) in read_contents(chart.path, chart.name).asked:
+        if newer and "/".join(newer.groups()) in asked():
             continue  # helm serves no kind here, and so renders what the chart has for older clusters
         message = f"{complaint.key}: {complaint.message}" if complaint.key else complaint.message
         message += f" (next: {complaint.run})" if complaint.run else ""
