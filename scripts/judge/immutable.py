@@ -33,6 +33,7 @@ _FIXED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("node.k8s.io", "RuntimeClass"): ("handler",),
     ("networking.k8s.io", "IngressClass"): ("spec.controller",),
     ("discovery.k8s.io", "EndpointSlice"): ("addressType",),
+    ("gateway.networking.k8s.io", "GatewayClass"): ("spec.controllerName",),
     ("resource.k8s.io", "ResourceClaim"): ("spec",),
     ("resource.k8s.io", "ResourceClaimTemplate"): ("spec",),
     ("apiextensions.k8s.io", "CustomResourceDefinition"): ("spec.scope", "spec.group", "spec.names.plural"),

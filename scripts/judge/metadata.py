@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.chart.kubeversion import parse_constraint, supported
@@ -83,7 +83,7 @@ def _kubernetes(old: Any, new: Any, known: Sequence[str]) -> Reason:
     try:
         before, after = (set(_minors(one)) for one in (old, new))
         vendors = _vendors(old) and not _vendors(new)
-        patches = _finer(old, new)
+        patches = _finer(old, new, after)
     except ChartError as error:
         return Reason("major", about, old, new, f"cannot be compared: {error.message}")
     newest = max(map(_number, known), default=99)
@@ -117,8 +117,8 @@ def _vendors(constraint: Any) -> bool:
     return any(all(one.prerelease for one in alternative) for alternative in alternatives) or not constraint
 
 
-def _finer(old: Any, new: Any) -> str:
-    """A patch release that `old` admits and `new` does not, though it admits others of the same minor."""
+def _finer(old: Any, new: Any, minors: Collection[str]) -> str:
+    """A patch release that `old` admits and `new` does not, though it admits others of the same of these minors."""
     sides = [parse_constraint(str(one)) if one else ((),) for one in (old, new)]
     named = {
         (one.major or 0, one.minor or 0, (one.patch or 0) + step)
@@ -130,7 +130,7 @@ def _finer(old: Any, new: Any) -> str:
     }
     for version in sorted(named):
         was, now = (any(all(one.admits(version) for one in part) for part in side) for side in sides)
-        if was and not now:
+        if was and not now and f"{version[0]}.{version[1]}" in minors:
             return ".".join(map(str, version))
     return ""
 
@@ -179,6 +179,11 @@ def _paired(
     return pairs, gone, fresh
 
 
+def _switches(key: str, value: Any) -> list[str]:
+    """The settings that switch a dependency: the first condition that is set, whichever tag."""
+    return [one.strip() for one in str(value or "").split(",")] if key == "condition" else sorted(map(str, value or ()))
+
+
 def _dependency(old: Side, new: Side, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Reason]:
     about = f"Chart.yaml dependencies[{_called(was)}]"
     if was.get("name") != now.get("name"):
@@ -208,8 +213,11 @@ def _dependency(old: Side, new: Side, was: Mapping[str, Any], now: Mapping[str, 
     )
     for key, level, meaning in told:
         one, other = was.get(key), now.get(key)
-        if one == other:
+        switches = [_switches(key, side) for side in (one, other)]
+        if one == other or (key in ("condition", "tags") and switches[0] == switches[1]):
             continue
         if key in ("condition", "tags") and not one:
             level, meaning = "minor", "it can be switched off"
+        elif key == "condition" and switches[1][: len(switches[0])] == switches[0]:
+            level, meaning = "minor", "a further setting switches it, where the first is not set"
         yield Reason(level, f"{about}.{key}", one, other, meaning)

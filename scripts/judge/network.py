@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ipaddress import ip_network
+from ipaddress import collapse_addresses, ip_network
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, Manifests, mappings
@@ -37,7 +37,7 @@ def judge_service(
     if was.get("selector") != now.get("selector"):
         yield _selector(was.get("selector"), now.get("selector"), old, before)
     yield from _led(old, new, before, after)
-    yield from _narrowed("spec.loadBalancerSourceRanges", was, now, "who calls from elsewhere is refused")
+    yield from _callers(was, now)
     for key, level, meaning in (
         ("externalName", "major", "the name leads elsewhere"),
         ("loadBalancerIP", "major", "another address outside"),
@@ -155,16 +155,18 @@ def _selector(old: Any, new: Any, service: Mapping[str, Any], before: Manifests)
     return "major", "spec.selector", old, new, "other pods are called"
 
 
-def _narrowed(path: str, old: Mapping[str, Any], new: Mapping[str, Any], meaning: str) -> Iterator[Found]:
-    """A list of who is let in; without it everyone is."""
-    key = path.rpartition(".")[2]
-    was, now = old.get(key) or [], new.get(key) or []
-    if was == now:
-        return
-    narrower = bool(now) and (not was or any(one not in now for one in was))
-    yield "major" if narrower else "minor", path, was or None, now or None, (
-        meaning if narrower else "more callers are let in"
-    )  # fmt: skip
+def _callers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+    """The addresses that a balancer lets in; without any it lets in all."""
+    was, now = (side.get("loadBalancerSourceRanges") or None for side in (old, new))
+    if was != now:
+        sides = [[{"cidr": one} for one in side or ("0.0.0.0/0", "::/0")] for side in (was, now)]
+        level: Level = "major"
+        meaning = "who calls from elsewhere is refused"
+        if _blocks_in(*sides):
+            level, meaning = "minor", "more callers are let in"
+            if _blocks_in(*sides[::-1]):
+                level, meaning = "patch", "lets the same callers in"
+        yield level, "spec.loadBalancerSourceRanges", was, now, meaning
 
 
 # -- network policies -----------------------------------------------------------------------------
@@ -235,21 +237,30 @@ def _open(spec: Mapping[str, Any], direction: str) -> bool:
 
 def _let(rule: Mapping[str, Any], rules: Iterable[Mapping[str, Any]], peers: str) -> bool:
     """Whether all that `rule` lets through is let through by `rules`, pair of a peer and a port by pair."""
-    ours = [(peer, port) for peer in rule.get(peers) or [None] for port in rule.get("ports") or [None]]
-    theirs = [(peer, port) for one in rules for peer in one.get(peers) or [None] for port in one.get("ports") or [None]]
-    return all(any(_peer_in(peer, p) and _port_in(port, q) for p, q in theirs) for peer, port in ours)
+    ours, theirs = (
+        [(peer, port) for one in side for peer in one.get(peers) or [None] for port in one.get("ports") or [None]]
+        for side in ((rule,), rules)
+    )
+    return all(
+        _peer_in(peer, [p for p, q in theirs if _port_in(port, [q])])
+        or _port_in(port, [q for p, q in theirs if _peer_in(peer, [p])])
+        for peer, port in ours
+    )
 
 
-def _peer_in(peer: Any, other: Any) -> bool:
-    """Whether `other` means all that `peer` means; None is everyone."""
-    if other is None or peer == other:
+def _peer_in(peer: Any, others: Sequence[Any]) -> bool:
+    """Whether `others` together mean all that `peer` means; None is everyone."""
+    if None in others or peer in others:
         return True
-    if not isinstance(peer, Mapping) or not isinstance(other, Mapping):
+    if not isinstance(peer, Mapping):
         return False
-    if "ipBlock" in peer and "ipBlock" in other:
-        return _block_in(peer["ipBlock"], other["ipBlock"])
-    if "ipBlock" in peer or "ipBlock" in other:
-        return False
+    known = mappings(others)
+    if "ipBlock" in peer:
+        return _blocks_in([peer["ipBlock"]], [one["ipBlock"] for one in known if "ipBlock" in one])
+    return any(_selected_in(peer, one) for one in known if "ipBlock" not in one)
+
+
+def _selected_in(peer: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     # Without a selector of namespaces it is the policy's own, without one of pods every pod.
     own = "namespaceSelector" not in other and "namespaceSelector" not in peer
     where = own or ("namespaceSelector" in other and "namespaceSelector" in peer)
@@ -264,39 +275,44 @@ def selector_in(selector: Any, other: Any) -> bool:
     return theirs.items() <= labels.items() and all(one in held for one in asked)
 
 
-def _block_in(block: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _blocks_in(blocks: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether every address of `blocks` is in one of `others`, however both are cut up."""
     try:
-        ours, theirs = (ip_network(str(side.get("cidr")), strict=False) for side in (block, other))
-        spared, refused = (
-            [ip_network(str(one), strict=False) for one in side.get("except") or ()] for side in (block, other)
-        )
+        ours, theirs = ([net for block in side for net in _networks(block)] for side in (blocks, others))
     except ValueError:
         return False
-
-    def within(one: Any, wide: Any) -> bool:
-        return bool(one.version == wide.version and one.subnet_of(wide))
-
-    return within(ours, theirs) and all(
-        any(within(one, hole) for hole in spared)
-        for one in refused
-        if one.version == ours.version and one.overlaps(ours)
-    )
+    whole = [wide for version in (4, 6) for wide in collapse_addresses(net for net in theirs if net.version == version)]
+    return all(any(_within(net, wide) for wide in whole) for net in ours)
 
 
-def _port_in(port: Any, other: Any) -> bool:
-    """Whether `other` means all that `port` means; None is every port of every protocol."""
-    if other is None or port == other:
+def _networks(block: Mapping[str, Any]) -> list[Any]:
+    """What a block is made of, without what it spares. Raises ValueError for what is no block."""
+    found: list[Any] = [ip_network(str(block.get("cidr")), strict=False)]
+    for hole in (ip_network(str(one), strict=False) for one in block.get("except") or ()):
+        kept = [net for net in found if not _within(net, hole)]
+        found = [part for net in kept for part in (net.address_exclude(hole) if _within(hole, net) else [net])]
+    return found
+
+
+def _within(net: Any, wide: Any) -> bool:
+    return bool(net.version == wide.version and net.subnet_of(wide))
+
+
+def _port_in(port: Any, others: Sequence[Any]) -> bool:
+    """Whether `others` together mean all that `port` means; None is every port of every protocol."""
+    if None in others or port in others:
         return True
-    if not isinstance(port, Mapping) or not isinstance(other, Mapping):
+    if not isinstance(port, Mapping):
         return False
-    if port.get("protocol", "TCP") != other.get("protocol", "TCP"):
-        return False
-    if other.get("port") is None:
+    first: Any = port.get("port")
+    last: Any = port.get("endPort", first)
+    alike = [one for one in mappings(others) if one.get("protocol", "TCP") == port.get("protocol", "TCP")]
+    if any(one.get("port") is None or one["port"] == first == last for one in alike):
         return True
-    first, least = port.get("port"), other["port"]
-    if not isinstance(first, int) or not isinstance(least, int):
-        return bool(first == least)
-    return bool(least <= first and port.get("endPort", first) <= other.get("endPort", least))
+    spans = [(one["port"], one.get("endPort", one["port"])) for one in alike if isinstance(one["port"], int)]
+    for least, most in sorted(spans) if isinstance(first, int) else ():
+        first = most + 1 if least <= first <= most else first
+    return isinstance(first, int) and first > last
 
 
 def added_policy_closes(policy: Document, before: Manifests) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, FieldChange, Manifests, changes, mappings
 from scripts.chart.pods import matches, pod_spec
-from scripts.judge import definitions, immutable, network, rights
+from scripts.judge import definitions, immutable, invalid, network, rights
 from scripts.judge.defaults import BUILT_IN, normalised, quantity
 from scripts.judge.fields import judge_field
 from scripts.judge.needs import judge_needs
@@ -135,6 +135,7 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
     group, kind = _MOVED_GROUPS.get(old.identity.group, {}).get(old.kind, old.identity.group), old.kind
     was, now = (normalised(group, kind, side.data) for side in (old, new))
     _in_sight((old, new), (was, now), (before, after))
+    yield from _refused(new, old.data)
     if hooks[0]:  # helm makes a hook anew each time, so nothing of it is immutable
         yield from _judge_hook(about, kind, was, now, scene, new)
         return
@@ -215,6 +216,16 @@ def _pods(document: Document, render: Manifests) -> int | None:
     ]
     known = counts and len(counts) == len(near) and all(isinstance(one, int) for one in counts)
     return sum(counts) if known else None
+
+
+def _refused(new: Document, old: Mapping[str, Any]) -> Iterator[Reason]:
+    """What the API server would refuse of an object by itself, and would not before."""
+    if BUILT_IN.match(new.identity.group) and not (_hook(new) and _is_test(new)):
+        known = invalid.refusals(new.kind, old)
+        for path, (value, why) in invalid.refusals(new.kind, new.data).items():
+            was, before = known.get(path, (None, ""))
+            if why and not before:
+                yield Reason("major", f"{new.identity} {path}", was, value, f"refused by the API server: {why}")
 
 
 def _refusal(kind: str, path: str) -> str:
@@ -518,6 +529,7 @@ def _judge_fresh(document: Document, old: Manifests, new: Manifests) -> Iterator
     elif rights.governs(document):
         level, meaning = "patch", "what it grants is told by account"
     yield Reason(level, about, None, kind, meaning)
+    yield from _refused(document, {})
 
 
 def _fails_closed(webhooks: Sequence[Mapping[str, Any]]) -> bool:

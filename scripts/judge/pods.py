@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,13 +12,18 @@ _VOLUMES = frozenset({"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral"
 _VOLUMES |= {"projected", "secret", "image"}
 _CAPABILITIES = frozenset({"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD"})
 _CAPABILITIES |= {"NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}
+_SYSCTLS = re.compile(
+    r"kernel\.shm_rmid_forced|net\.ipv4\.(ping_group_range|ip_(local_port_range|local_reserved_ports|"
+    r"unprivileged_port_start)|tcp_(syncookies|fin_timeout|keepalive_(time|intvl|probes)|[rw]mem))"
+)
+_SELINUX = (None, "", "container_t", "container_init_t", "container_kvm_t", "container_engine_t")
 STANDARDS = ("privileged", "baseline", "restricted")
 
 
 def standard(spec: Mapping[str, Any]) -> str:
     """The strictest standard that a pod spec meets.
 
-    By https://kubernetes.io/docs/concepts/security/pod-security-standards/, but for AppArmor, SELinux and sysctls.
+    By https://kubernetes.io/docs/concepts/security/pod-security-standards/.
     """
     if any(_beyond_baseline(spec)):
         return "privileged"
@@ -39,7 +45,13 @@ def _beyond_baseline(spec: Mapping[str, Any]) -> Iterator[bool]:
         yield bool(set(mapping(context.get("capabilities")).get("add") or ()) - _CAPABILITIES)
         yield context.get("procMount") not in (None, "Default")
     for context in (mapping(spec.get("securityContext")), *(context for _, context in _containers(spec))):
-        yield mapping(context.get("seccompProfile")).get("type") == "Unconfined"
+        yield any(
+            mapping(context.get(key)).get("type") == "Unconfined" for key in ("seccompProfile", "appArmorProfile")
+        )
+        labelled = mapping(context.get("seLinuxOptions"))
+        yield bool(labelled.get("user") or labelled.get("role")) or labelled.get("type") not in _SELINUX
+        yield bool(mapping(context.get("windowsOptions")).get("hostProcess"))
+        yield any(not _SYSCTLS.fullmatch(str(mapping(one).get("name"))) for one in context.get("sysctls") or ())
 
 
 def _beyond_restricted(spec: Mapping[str, Any]) -> Iterator[bool]:

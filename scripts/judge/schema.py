@@ -23,7 +23,7 @@ _NOTES = frozenset(
 )
 _FREE: Mapping[str, tuple[Any, ...]] = {
     "pattern": ("", ".*", "^.*$"), "required": ([],), "unevaluatedProperties": (True, {}),
-    "x-kubernetes-list-type": ("atomic",),
+    "x-kubernetes-list-type": ("atomic",), "minContains": (1,),
 }  # fmt: skip
 """What refuses nothing, as if it were not there."""
 NEVER: Schema = {"not": {}}
@@ -146,9 +146,10 @@ class Inlined:
         return read
 
     def _custom(self, schema: Schema, read: dict[str, Any]) -> None:
-        """What OpenAPI and Kubernetes have beside JSON schema; and without `if` nothing follows."""
-        for word in ("then", "else") if "if" not in read else ():
-            read.pop(word, None)
+        """What OpenAPI and Kubernetes have beside JSON schema; and without `if` nothing follows, nor of it alone."""
+        if "if" not in read or not read.keys() & {"then", "else"}:
+            for word in ("if", "then", "else"):
+                read.pop(word, None)
         if schema.get("x-kubernetes-int-or-string"):
             read["type"] = ["integer", "string"]
         if schema.get("nullable") and "type" in read:
@@ -469,8 +470,12 @@ def _objects(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
         if below(new, name) != NEVER:
             yield Change((*path, name), "required", True, False, "wider")
     yield from _compare(old.get("propertyNames", {}), new.get("propertyNames", {}), (*path, "*"))
-    if old.get("dependentRequired") != new.get("dependentRequired"):
-        yield from _unknown(old, new, "dependentRequired", path)
+    was, now = (
+        {(key, name) for key, names in side.get("dependentRequired", {}).items() for name in names}
+        for side in (old, new)
+    )
+    told = (side.get("dependentRequired") for side in (old, new))
+    yield from _either(path, "dependentRequired", *told, narrower=now - was, wider=was - now)
 
 
 def below(schema: Schema, name: str) -> Schema:

@@ -390,8 +390,9 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
               ("{name: a, failurePolicy: Ignore, rules: [{apiGroups: [''], resources: [pods, secrets]}]}", "minor"),
               ("{name: a, rules: [{apiGroups: [''], resources: [pods]}, {apiGroups: [x.io]}]}", "minor"),
               ("{name: a, rules: [{apiGroups: [''], resources: [pods]}, {apiGroups: []}]}", "minor"),
-              (_ASKED % "name: b", "minor"),
           )),
+        ("ValidatingWebhookConfiguration", f"{{webhooks: [{_ASKED % 'name: a, sideEffects: None'}]}}",
+         f"{{webhooks: [{_ASKED % 'name: b, sideEffects: None'}]}}", "minor"),
         *(("ValidatingWebhookConfiguration", f"{{webhooks: [{_ASKED % ('name: a, ' + key)}]}}", "{}", level)
           for key, level in (
               ("namespaceSelector: {matchLabels: {a: b}}", "major"),
@@ -668,12 +669,46 @@ ONE_POD = "{podSelector: {matchLabels: {a: b, c: d}}}"
         ("[{from: [{ipBlock: {cidr: '::/0'}}]}]", "[{from: [{ipBlock: {cidr: 'fd00::/8'}}]}]"),
         ("[{ports: [{port: 80, endPort: 90}]}]", "[{ports: [{port: 80}, {port: 85, endPort: 90}]}]"),
         ("[{ports: [{protocol: TCP}]}]", "[{ports: [{port: 80}]}]"),
+        ("[{from: [{ipBlock: {cidr: 10.0.0.0/9}}, {ipBlock: {cidr: 10.128.0.0/9}}]}]",
+         "[{from: [{ipBlock: {cidr: 10.64.0.0/10}}]}]"),
     ],
 )  # fmt: skip
 def test_a_policy_that_lets_more_through_refuses_nothing(wide: str, narrow: str) -> None:
     sides = [[make("NetworkPolicy", changes=f"{{spec: {{ingress: {rules}}}}}")] for rules in (narrow, wide)]
     assert [reason.level for reason in judge(sides[0], sides[1])] == ["minor"]
     assert [reason.level for reason in judge(sides[1], sides[0])] == ["major"]
+
+
+@pytest.mark.parametrize(
+    ("whole", "parts"),
+    [
+        ("{cidr: 10.0.0.0/8}", "{cidr: 10.0.0.0/9}}, {ipBlock: {cidr: 10.128.0.0/9}"),
+        ("{cidr: 10.0.0.0/8, except: [10.0.0.0/9]}", "{cidr: 10.128.0.0/9}"),
+        ("{cidr: '::/0', except: ['fd00::/8']}", "{cidr: '::/0', except: ['fd00::/9', 'fd80::/9']}"),
+        ("{cidr: 10.0.0.0/8}}], ports: [{port: 80, endPort: 82}], x: [{y: {}",
+         "{cidr: 10.0.0.0/8}}], ports: [{port: 82}, {port: 80, endPort: 81}], x: [{y: {}"),
+    ],
+)  # fmt: skip
+def test_a_policy_that_is_cut_up_otherwise_lets_the_same_through(whole: str, parts: str) -> None:
+    rules = "{{spec: {{ingress: [{{from: [{{ipBlock: {}}}]}}]}}}}"
+    sides = [[make("NetworkPolicy", changes=rules.format(one))] for one in (whole, parts)]
+    for old, new in (sides, sides[::-1]):
+        assert [reason.level for reason in judge(old, new)] == ["patch"]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "level"),
+    [
+        ("[10.0.0.0/8]", "[10.0.0.0/9, 10.128.0.0/9]", "patch"),
+        ("[10.0.0.0/8]", "[10.0.0.0/7]", "minor"),
+        ("[10.0.0.0/8]", "[]", "minor"),
+        ("[10.0.0.0/8]", "[10.0.0.0/9]", "major"),
+        ("[]", "[10.0.0.0/8]", "major"),
+    ],
+)
+def test_whom_a_balancer_lets_in(was: str, now: str, level: str) -> None:
+    sides = [[make("Service", changes=f"{{spec: {{loadBalancerSourceRanges: {one}}}}}")] for one in (was, now)]
+    assert [reason.level for reason in judge(*sides)] == [level]
 
 
 @pytest.mark.parametrize(

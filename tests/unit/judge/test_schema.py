@@ -61,6 +61,7 @@ NARROWER = [
     ({"type": "string"}, {"type": "string", "not": {"const": "x"}}),
     ({"type": "object"}, {"type": "object", "propertyNames": {"maxLength": 3}}),
     ({"type": "object"}, {"type": "object", "dependentRequired": {"a": ["b"]}}),
+    ({"type": "object", "dependentRequired": {"a": ["b"]}}, {"type": "object", "dependentRequired": {"a": ["b", "c"]}}),
     (
         {"allOf": [{"anyOf": [{"required": [word]}, {"required": [f"{word}Map"]}]} for word in "ab"]},
         {"required": ["a", "b"]},
@@ -157,6 +158,9 @@ def test_a_schema_that_is_named_is_read(ref: str, name: Any) -> None:
         ({"properties": {"a": {}}}, {"properties": {"a": {"pattern": ".*"}}}),
         ({"dependencies": {"a": ["b"], "c": {"required": ["a"]}}},
          {"dependentRequired": {"a": ["b"]}, "dependentSchemas": {"c": {"required": ["a"]}}}),
+        ({}, {"if": {"required": ["a"]}}),
+        ({"contains": {"const": 1}}, {"contains": {"const": 1}, "minContains": 1}),
+        ({"dependentRequired": {"a": ["b", "c"]}}, {"dependentRequired": {"a": ["c", "b"]}}),
     ],
 )  # fmt: skip
 def test_words_that_mean_the_same(one: Any, other: Any) -> None:
