@@ -20,6 +20,7 @@ from scripts.core.paths import matching
 from scripts.core.yaml_edit import set_value
 from scripts.core.yaml_read import load
 
+_FORM = re.compile(rb"^\s*[\"']?__metadata[\"']?:", re.MULTILINE)  # of IBM's console: what a form asks of each value
 ARTIFACT_HUB = "artifacthub.io/"  # what its annotations begin with
 
 
@@ -92,10 +93,9 @@ def _values_files(path: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
                 raise ValuesError(f"no values file of {path} fits {pattern!r}", run="correct [tool.gati] values")
         return tuple(dict.fromkeys(file for pattern in patterns for file in fitting(pattern)))
     # helm's own chart-testing has it so: sets for tests take the place of the bare values, which may not do.
-    return (
-        *(fitting("ci/*-values.yaml", "ci/*-values.yml") or fitting("values.yaml")),
-        *fitting("values-*.yaml", "values-*.yml"),
-    )
+    others = fitting("values-*.yaml", "values-*.yml")
+    sets = (file for file in others if not _FORM.search(read_any(file, ValuesError) or b""))
+    return (*(fitting("ci/*-values.yaml", "ci/*-values.yml") or fitting("values.yaml")), *sets)
 
 
 def check_sources(chart: Chart) -> None:

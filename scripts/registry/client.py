@@ -80,15 +80,17 @@ class Found:
 
     def layer(self) -> tuple[str, int]:
         """Digest and size of the chart archive. Raises NoChartError where the manifest is not a chart's."""
+        found = self.media_type
         try:
             layers = [layer for layer in json_read.load(self.content)["layers"] if layer["mediaType"] in _LAYER_TYPES]
+            found += f" with {len(layers)} of them"
             (layer,) = layers
             if _DIGEST.match(layer["digest"]):
                 return layer["digest"], int(layer["size"])
             raise ValueError(layer["digest"])
         except MALFORMED:
             raise NoChartError(
-                f"{self.digest} is no chart", expected=f"a manifest with one layer {LAYER_TYPE}", found=self.media_type
+                f"{self.digest} is no chart", expected=f"a manifest with one layer {LAYER_TYPE}", found=found
             ) from None
 
     def listed(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from scripts.chart.archive import Package, chart_metadata
 from scripts.chart.manifest_digest import pushed_manifest
 from scripts.chart.manifest_digest import sha256 as digest_of
 from scripts.core.command import SIGNING_PASSWORDS
-from scripts.core.errors import CommandFailed, ConfigError, ReleaseError, ToolError
+from scripts.core.errors import CommandFailed, ReleaseError, ToolError
 from scripts.core.files import sha256, write_atomic
 from scripts.core.owner import temporary
 from scripts.workspace import Workspace
@@ -70,7 +70,7 @@ def with_prov(work: Workspace, package: Package, archive: bytes) -> Package:
 def fault_of_prov(work: Workspace, archive: bytes, name: str, prov: bytes, keyring: str) -> str:
     """Why a `.prov` does not speak for the archive of that name; "" where it does, as far as it was looked at.
 
-    Without a `keyring`: whether it names the archive. With one, helm itself checks it. Raises ToolError, ConfigError.
+    Without a `keyring`: whether it names the archive. With one, helm itself checks it. Raises ToolError.
     """
     text = prov.decode("utf-8", "replace")
     named = {found["name"]: found["sha256"] for found in _NAMED.finditer(text)}
@@ -80,8 +80,6 @@ def fault_of_prov(work: Workspace, archive: bytes, name: str, prov: bytes, keyri
         return f"the .prov names another archive: sha256 {named[name]}"
     if not keyring:
         return ""
-    if not Path(keyring).is_file():
-        raise ConfigError(f"there is no key at {keyring}", expected="--keyring with what gpg --export writes")
     with temporary("pgp") as scratch:
         file = scratch / name
         file.write_bytes(archive)

@@ -74,6 +74,8 @@ class Demand:
             raise UsageError("whose signature is required is not said", run="--key FILE; or --identity with --issuer")
         if "pgp" in self.require and not self.keyring:
             raise UsageError("whose PGP signature is required is not said", run="--keyring FILE")
+        if self.keyring and not Path(self.keyring).is_file():
+            raise ConfigError(f"there is no keyring at {self.keyring}", expected="what gpg --export writes")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from scripts.chart.dependencies import outdated, provide_dependencies
 from scripts.chart.source import Chart
 from scripts.core.errors import ReleaseError, UsageError
+from scripts.registry.client import connect
+from scripts.registry.embedded import registry_in_use
 from scripts.release.plan import Options, prepared
 from scripts.release.publish import State
 from scripts.release.record import ReleaseRecord
@@ -39,7 +41,7 @@ def candidates(work: Workspace, charts: Sequence[Chart], options: Options, *, dr
     for chart in charts:
         if dry_run and (told := outdated(chart)):
             found.append(
-                Candidate(chart, "unknown", f"not known before its dependencies are fetched: {'; '.join(told)}")
+                _unfetched(work.of_chart(chart.path), chart, f"its dependencies are fetched: {'; '.join(told)}")
             )
             continue
         if not dry_run:
@@ -52,6 +54,18 @@ def candidates(work: Workspace, charts: Sequence[Chart], options: Options, *, dr
             refusal = next((one.refusal for one in ready.plan if one.refusal is not None), None)
             found.append(Candidate(chart, step.state, words, refusal if step.state == "absent" else None))
     return tuple(found)
+
+
+def _unfetched(work: Workspace, chart: Chart, fetched: str) -> Candidate:
+    """What a dry run can say of a chart that it does not pack: whether anything is out under its version."""
+    with registry_in_use(work) as registry:
+        if registry is None:
+            return Candidate(chart, "absent", f"push {chart.name}:{chart.version}, once {fetched}")
+        reference = registry.reference(chart.name, chart.version)
+        with connect(registry) as client:
+            if client.manifest(reference) is None:
+                return Candidate(chart, "absent", f"push {reference}, once {fetched}")
+    return Candidate(chart, "unknown", f"{reference} is published: not known whether the same before {fetched}")
 
 
 def demand_possible(plan: Sequence[Candidate]) -> None:

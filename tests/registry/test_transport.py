@@ -278,6 +278,11 @@ class TestShape:
         with pytest.raises(RegistryError, match="is no chart"):
             Found("sha256:x", MANIFEST_TYPE, content).layer()
 
+    def test_of_two_charts_in_one_manifest(self) -> None:
+        layers = [{"mediaType": LAYER_TYPE, "digest": "sha256:" + "0" * 64, "size": 1}] * 2
+        with pytest.raises(RegistryError, match=r"(?s)one layer.*found: .*manifest.v1.json with 2 of them"):
+            Found("sha256:x", MANIFEST_TYPE, json.dumps({"layers": layers}).encode()).layer()
+
     def test_of_an_error(self) -> None:
         for body in (DEEP, b'{"errors": 1}', b'{"errors": [1]}', b'{"errors": [{"code": {}}]}', b"\x1b[31mred\x00\n"):
             with scripted(lambda r, body=body: Reply(200 if r.path == "/v2/" else 418, body)) as server:  # type: ignore[misc]

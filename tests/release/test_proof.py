@@ -307,7 +307,9 @@ def test_whose_signature_is_asked_for_has_to_have_signed(shelf: Shelf, tmp_path:
     for row in ("provenance", "record", "sbom", "changelog"):
         assert re.search("not signed by|no provenance that is believed", shelf.detail(row, trust=Trust(key=str(key))))
     with pytest.raises(FindingsError, match="pgp: not there"):
-        shelf.prove(keyring="own.gpg").demand()
+        shelf.prove(keyring=str(key)).demand()
+    with pytest.raises(ConfigError, match="there is no keyring at own"):
+        shelf.prove(keyring="own.gpg")
 
 
 def test_what_is_required_has_to_be_there(shelf: Shelf) -> None:

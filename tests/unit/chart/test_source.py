@@ -21,6 +21,7 @@ def test_what_is_read(tmp_path: Path) -> None:
     folder = write(tmp_path / "c", "name: demo\nversion: 1.2.3\nappVersion: 7\nkubeVersion: '>=1.28'\n")
     for name in ("values-prod.yaml", "values.yaml", "values-dev.yaml", "values.txt"):
         (folder / name).touch()
+    (folder / "values-metadata.yaml").write_text("replicas:\n  __metadata:\n    label: How many pods\n")  # of a form
     chart = read_chart(folder)
     assert (chart.name, chart.version, chart.app_version, chart.kube_version) == ("demo", "1.2.3", "7", ">=1.28")
     assert [file.name for file in chart.values_files] == ["values.yaml", "values-dev.yaml", "values-prod.yaml"]
