@@ -17,6 +17,7 @@ from scripts.chart.kubeversion import parse_constraint
 from scripts.chart.manifests import mappings
 from scripts.chart.source import Chart, read_chart, read_yaml
 from scripts.core import yaml_read
+from scripts.core.command import Runner
 from scripts.core.committed import placed
 from scripts.core.errors import ChartError, CommandFailed, CommandTimeout
 from scripts.core.git import why_absent
@@ -131,7 +132,11 @@ def objections(chart: Chart) -> Iterator[Objection]:
             told = f"{one.name} in {one.repository} is {held}, not {one.version}"
             yield Objection(told, one.index, way="correct the version there")
         if not versions:
-            yield Objection(f"{one.name} {one.version} is not in charts/".replace("  ", " "), one.index, missing=True)
+            told, way = f"{one.name} {one.version} is not in charts/".replace("  ", " "), None
+            if not one.repository:  # which helm does not fetch
+                held_in = why_absent(chart.path / "charts" / one.name / "Chart.yaml", Runner())
+                told, way = (f"{told}: {held_in[0]}", held_in[1]) if held_in is not None else (told, None)
+            yield Objection(told, one.index, missing=True, way=way or "")
         if apart or not versions:
             continue
         if one.version and not any(admits(one.version, version) for version in versions):

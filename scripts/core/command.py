@@ -27,6 +27,7 @@ TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TO
 _ASKING = ("git", "go", "docker-credential-")  # programs that may ask a forge with such a token; no other has it
 _LOGIN = re.compile(r"((?:https?|oci)://)[^/\s]+@")  # a password or a token in an address, as of a remote
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+_LEFT = 2.0  # seconds that the streams of a child are read once it has ended, which a daemon of it may hold
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class Runner:
                 given, data = stack.enter_context(data.open("rb")), None
             popen = stack.enter_context(self._popen(argv, cwd=cwd, env=env, stdin=given))
             try:
-                out, err = popen.communicate(data, timeout=deadline)
+                out, err = _collected(popen, data, deadline)
             except subprocess.TimeoutExpired as late:
                 _end_group(popen)
                 err = late.stderr or b""
@@ -231,6 +232,23 @@ class Runner:
                 _end_group(popen)
             raise Stopped
         return popen
+
+
+def _collected(popen: subprocess.Popen[bytes], data: bytes | None, deadline: float) -> tuple[bytes, bytes]:
+    """All that a child prints until it ends: not for as long as something that it left behind holds its streams.
+
+    Raises TimeoutExpired.
+    """
+    end, ended = time.monotonic() + deadline, False
+    while True:
+        try:
+            return popen.communicate(data, timeout=min(_LEFT, max(0.0, end - time.monotonic())))
+        except subprocess.TimeoutExpired as late:
+            if ended:
+                return late.output or b"", late.stderr or b""
+            data, ended = None, popen.poll() is not None
+            if not ended and time.monotonic() >= end:
+                raise
 
 
 def _encoded(word: str) -> str | bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import posixpath
@@ -23,17 +24,20 @@ _ENV: Mapping[str, str | None] = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_LITERAL_PATHSPECS": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
     **dict.fromkeys(
         (
             *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE"),
             *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE"),
             *("GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_ATTR_SOURCE"),
+            "GIT_CEILING_DIRECTORIES",
         )
     ),
 }
 # Told by the files themselves, not by what another program last heard of them or by what a user would rather not see.
 _PLAIN = ("-c", "core.fsmonitor=false")
 _WHO = 'git config user.name "..." && git config user.email "..."'
+_GIVEN = re.compile("GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)")
 _LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
 _NO_FILE = re.compile("does not exist in|exists on disk, but not in|(?:Not a valid|invalid) object name|bad file")
 _CLONE, _ASK = 600.0, 30.0  # seconds
@@ -142,7 +146,7 @@ class Repository:
         form = "--format=%(push:remotename)%00%(push:remoteref)"
         told = self._git("for-each-ref", form, branch).stdout.rstrip("\n") if branch else ""
         name, _, ref = told.partition("\0")
-        return (name, ref) if name else (self._remote() or "", "")
+        return (name, ref) if name not in ("", ".") else (self._remote() or "", "")  # the latter: a branch from here
 
     def lacks(self, commit: str) -> bool:
         """Whether HEAD does not lead to `commit`, which may be unknown here."""
@@ -215,11 +219,12 @@ class Repository:
         return {path.removeprefix("./") for path in _words(found)}
 
     def filters(self, paths: Sequence[str]) -> dict[str, str]:
-        """The filters (`filter=NAME` in .gitattributes) that `paths` go through."""
+        """The filters (`filter=NAME` in .gitattributes) that `paths` go through, as far as they are set up here."""
+        set_up = self._said("config", "--name-only", "--get-regexp", r"^filter\.").splitlines()
         names = os.fsencode("".join(f"{path}\0" for path in paths))
         words = iter(_words(self._git("check-attr", "-z", "--stdin", "filter", stdin=names)))
         found = {path: value for path, _, value in zip(words, words, words, strict=True)}
-        return {path: value for path, value in found.items() if value not in ("unspecified", "unset")}
+        return {path: value for path, value in found.items() if any(f".{value}." in name for name in set_up)}
 
     def stored(self, paths: Sequence[str]) -> dict[str, str]:
         """The ids that the files `paths`, from the root, would have in a commit. Raises GitError."""
@@ -242,7 +247,7 @@ class Repository:
                 f"HEAD and {revision} have no commit in common here",
                 run="git fetch --unshallow, where the clone is a shallow one",
             )
-        words = _words(self._git("diff", "--name-only", "--no-renames", "-z", base, "HEAD"))
+        words = _words(self._git("diff-tree", "-r", "--name-only", "--no-renames", "-z", base, "HEAD", "--"))
         return tuple(sorted({*words, *self.changes()}))
 
     def tags(self) -> dict[str, str]:
@@ -376,13 +381,16 @@ class Repository:
     def push_command(self, tag: str | None) -> str | None:
         """What pushes HEAD's branch and `tag`; None where there is no place to push to."""
         branch = self.branch()
-        remote, _ = self._pushed_to(f"refs/heads/{branch}" if branch else "")
+        remote = ""
+        with contextlib.suppress(GitError):  # as of an address that git is told not to take
+            remote, _ = self._pushed_to(self._said("symbolic-ref", "--quiet", "HEAD"))
         if not remote:
             return None
-        alone = f"git push {remote} tag {tag}"
+        remote, alone = shlex.quote(remote), f"git push {shlex.quote(remote)} tag {tag}"
         if branch is None:
             return alone if tag else None
-        there = "" if self.object("@{push}") else f" {remote} {branch}"  # which git does not know of itself
+        known = self._said("rev-parse", "--symbolic-full-name", "@{push}").startswith("refs/remotes/")
+        there = "" if known else f" {remote} {shlex.quote(branch)}"  # which git does not know of itself
         there = there if self.object("@{upstream}") or not there else f" --set-upstream{there}"
         if tag and self._said("cat-file", "-t", f"refs/tags/{tag}") == "commit":
             return f"git push{there} && {alone}"  # git lets only annotated tags follow
@@ -393,10 +401,11 @@ class Repository:
         for name in ("GIT_COMMITTER_IDENT", "GIT_AUTHOR_IDENT"):
             result = self._git("var", name, check=False)
             if result.status != 0:
+                given = " ".join(name for name in os.environ if _GIVEN.match(name))
                 raise GitError(
                     f"git does not know who you are in {self.root}",
                     found=result.stderr.strip()[-400:],
-                    run=_WHO,
+                    run=f"unset {given}" if given else _WHO,
                     doctor="git",
                 )
 
@@ -483,7 +492,7 @@ def cloned(url: str, commit: str, into: Path, runner: Runner) -> Repository:
     """
     plain = ("git", *_PLAIN, "-c", "protocol.ext.allow=never")
     try:
-        quiet = ("clone", "--quiet", "--no-checkout", "--no-hardlinks", "--", url, str(into))
+        quiet = ("clone", "--quiet", "--origin=origin", "--no-checkout", "--no-hardlinks", "--", url, str(into))
         runner.run((*plain, *quiet), env=_ENV, deadline=_CLONE)
     except (CommandFailed, CommandTimeout) as error:
         raise GitError(

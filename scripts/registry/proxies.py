@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -52,7 +53,14 @@ def _spared(host: str, port: int, no_proxy: str) -> bool:
         address = None
     if host == "localhost" or (address is not None and address.is_loopback):
         return True
-    return any(_matches(entry.strip().lower(), host, address, port) for entry in no_proxy.split(","))
+    return any(_matches(_in_ascii(entry.strip().lower()), host, address, port) for entry in no_proxy.split(","))
+
+
+def _in_ascii(entry: str) -> str:
+    """A domain as it is asked for: the name of a registry has no other letters."""
+    with contextlib.suppress(UnicodeError):
+        return ".".join(part.encode("idna").decode() for part in entry.split("."))
+    return entry
 
 
 def _matches(entry: str, host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None, port: int) -> bool:

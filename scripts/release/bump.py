@@ -282,9 +282,12 @@ def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
         yield
         edits.apply([replace(edit, before=_held(edit)) for edit in bump.edits])
         repository.make_commit(commit_message(bump.name, bump.new), [edit.path for edit in bump.edits])
-    except BaseException:
+    except BaseException as error:
         if repository.commit() == head:  # a Ctrl-C may come after the commit
             changed = [edit for edit in bump.edits if _held(edit) != edit.before]
+            if isinstance(error, GitError) and any(_held(edit) != edit.after for edit in changed):  # by a hook
+                way = f"invoke version-bump --version {bump.new}, commit what the hook makes of it"
+                error.run = f"{way}, then invoke release"
             edits.apply([Edit(edit.path, _held(edit), edit.before) for edit in changed])
             for edit in bump.edits:  # of a run that was killed
                 with contextlib.suppress(OSError):
@@ -423,7 +426,8 @@ def _badges(readme: Path, read: Read, *pairs: tuple[str | None, str | None]) -> 
 def _mention(path: Path, before: bytes | None, olds: Sequence[str], new: str) -> Edit:
     """Every mention of the first of `olds` that a file of `version_files` names; one without any has drifted."""
     if before is None:
-        raise ConfigError(f"[tool.gati] version_files names {shown(path)}, which is not there")
+        lacks = "which no commit of the repository holds" if path.exists() else "which is not there"
+        raise ConfigError(f"[tool.gati] version_files names {shown(path)}, {lacks}")
     text = _decoded(path, before)
     for old in olds:
         pattern = rf"(?<![0-9])(?<![0-9]\.){re.escape(old)}(?![0-9]|\.[0-9]|[-+][0-9A-Za-z])"

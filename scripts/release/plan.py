@@ -29,6 +29,7 @@ from scripts.core.errors import (
     GitError,
     RegistryError,
     ReleaseError,
+    VersionError,
 )
 from scripts.core.files import try_writing, write_atomic
 from scripts.core.git import Remote, Repository, find_repository
@@ -273,7 +274,9 @@ class Release:
             )
         if self.facts.package != foreseen:
             self._say("a hook changed the chart that was committed: it is checked and packed again")
-        if self.facts.package != foreseen or self.facts.dirty:
+        remote = self.facts.remote
+        tagged = self._tag in repository.tags() or (remote is not None and remote.commit is not None)
+        if self.facts.package != foreseen or self.facts.dirty or (tagged and self.absent("tag")):  # by a hook, too
             self._last, self.plan = self._recorded(), self._make_plan()
             self.demand_possible()
             self._prepare()
@@ -389,6 +392,13 @@ class Release:
         except ChangelogError as error:
             run = f"{error.run}; or without --bump: invoke release, if {chart.version} is to be released"
             raise ChangelogError(error.message, expected=error.expected, found=error.found, run=run) from None
+        except VersionError as error:
+            with contextlib.suppress(GitError):
+                remote = repository.remote(tag_name(chart.name, chart.version))
+                if remote is not None and remote.head is not None and repository.lacks(remote.head):
+                    has = f"{remote.name} has commits that the branch has not"
+                    error.run = f"git pull --rebase, since {has}, then {SAME_COMMAND}; else {error.run}"
+            raise
 
     def _make_plan(self) -> tuple[Step, ...]:
         """Every step with what is there. Reads only."""

@@ -26,7 +26,7 @@ from scripts.chart.archive import UNDATED, read_members
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.source import read_chart
 from scripts.checks.baseline import earlier_chart
-from scripts.core.errors import ChangelogError, ChartError, GitError, OutputError, SecretError
+from scripts.core.errors import ChangelogError, ChartError, GitError, OutputError, SecretError, VersionError
 from scripts.core.git import find_repository
 from scripts.front.command import Typed
 from scripts.release.bump import demand_clean
@@ -248,6 +248,23 @@ def test_a_chart_that_only_head_has(project: Project, change: Change, found: str
     assert told.value.run.startswith(command)
     subprocess.run(shlex.split(command), cwd=project.root, check=True, capture_output=True)
     assert project.release().dirty == ()
+
+
+def test_a_dependency_whose_submodule_is_not_there_is_told_how_to_get_it(project: Project) -> None:
+    needed = project.root.parent / "needed"
+    needed.mkdir()
+    (needed / "Chart.yaml").write_text("apiVersion: v2\nname: needed\nversion: 1.0.0\n")
+    for words in ("init --quiet", "add --all", "commit --quiet --message x"):
+        subprocess.run(("git", "-C", needed, *words.split()), check=True)
+    add = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(needed))
+    project.git(*add, "chart/charts/needed")
+    with (project.config.chart / "Chart.yaml").open("a") as file:
+        file.write("dependencies:\n  - {name: needed, version: 1.0.0}\n")
+    project.commit("Need it")
+    project.git("submodule", "--quiet", "deinit", "--force", "chart/charts/needed")
+    with pytest.raises(ChartError, match=r"needed 1.0.0 is not in charts/: .* is a submodule that is not") as told:
+        project.release()
+    assert told.value.run == "git submodule update --init chart/charts/needed"
 
 
 def test_a_chart_whose_submodule_is_not_there_or_that_is_called_otherwise(project: Project) -> None:
@@ -578,6 +595,8 @@ def test_the_lock_of_a_killed_git_is_named(project: Project) -> None:
 
 
 def test_a_release_from_a_clone_with_other_line_ends(project: Project) -> None:
+    (project.root / ".gitattributes").write_text("chart/values.yaml filter=nowhere\nchart/Chart.yaml filter\n")
+    project.commit("Have filters that nobody has set up")
     first = project.release(part="minor")
     project.git("reset", "--quiet", "--hard", "HEAD~1")
     for flags in ((), ("--config", "core.safecrlf=true")):
@@ -846,6 +865,27 @@ def test_what_a_hook_commits_after_the_release_belongs_to_it(project: Project, k
             project.release(part="minor")
 
 
+def test_a_tag_that_a_hook_makes_is_the_releases_or_stops_it_before_the_push(project: Project) -> None:
+    hook(project, "post-commit", "git tag demo-1.3.0")
+    record = project.release(part="minor", tag=True)
+    assert record.tag == "demo-1.3.0"
+    assert project.release(part="minor", tag=True) == record
+    (project.root / "CHANGELOG.md").write_text(CHANGELOG.replace("1.2.0", "1.3.0"))
+    project.commit("Say more")
+    hook(project, "post-commit", "git tag demo-1.4.0 HEAD~1")
+    with pytest.raises(GitError, match=r"the git tag demo-1.4.0 is at another commit"):
+        project.release(part="minor", tag=True)
+    assert list(project.published()) == ["1.3.0"]
+
+
+def test_a_hook_that_mends_what_is_committed_and_fails_is_given_its_way(project: Project) -> None:
+    hook(project, "pre-commit", "! grep -q demo-1.3.0 CHANGELOG.md || { echo >> CHANGELOG.md; echo Mended; exit 1; }")
+    with pytest.raises(GitError, match=r"(?s)git commit failed.*Mended") as told:
+        project.release(part="minor")
+    assert str(told.value.run).startswith("invoke version-bump --version 1.3.0, commit what")
+    assert project.git("status", "--porcelain") == ""
+
+
 def test_a_hook_that_changes_the_version_is_refused_after_the_commit(project: Project) -> None:
     hook(project, "pre-commit", "sed -i 's/^version:.*/version: 1.3.7/' chart/Chart.yaml\ngit add chart/Chart.yaml")
     with pytest.raises(GitError, match=r"(?s)hook changed the version.*done: .*committed.*not done: .*publish") as told:
@@ -875,6 +915,10 @@ def test_without_a_name_nothing_is_begun(
     monkeypatch.setenv("EMAIL", "")
     project.git("config", "user.useConfigOnly", "true")
     with pytest.raises(GitError, match=r"(?s)does not know who you are.*git config user.name"):
+        project.release(**options)
+    monkeypatch.setenv("GIT_AUTHOR_DATE", "soon")
+    monkeypatch.setenv("GIT_COMMITTER_NAME", "<>")
+    with pytest.raises(GitError, match=r"next:     unset GIT_AUTHOR_DATE GIT_COMMITTER_NAME"):
         project.release(**options)
     untouched(project)
 
@@ -955,6 +999,18 @@ def test_a_branch_that_is_behind_is_said_before(project: Project) -> None:
     other.git("fetch", "--quiet")
     with prepared(other.work, Options(tag=True), dry_run=True) as ready:
         assert [note for note in ready.facts.notes if "1 commit behind its upstream" in note]
+
+
+def test_a_version_that_others_have_pushed_meanwhile_is_fetched_first(project: Project) -> None:
+    theirs = project.root.parent / "theirs"
+    project.git("clone", "--quiet", "--bare", ".", str(theirs))
+    project.git("remote", "add", "origin", str(theirs))
+    assert project.release(part="minor").version == "1.3.0"
+    project.git("push", "--quiet", "origin", "main")
+    project.git("reset", "--quiet", "--hard", "HEAD~1")
+    with pytest.raises(VersionError, match=r"1.3.0 is not above the latest version of demo") as told:
+        project.release(part="minor")
+    assert str(told.value.run).startswith("git pull --rebase, since origin has commits that the branch has not, then")
 
 
 def test_what_was_done_is_said_when_something_fails_later(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

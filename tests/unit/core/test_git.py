@@ -227,6 +227,58 @@ def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository,
     assert repository.push_command("light") == "git push origin tag light"
 
 
+@pytest.mark.parametrize(
+    ("branch", "remote", "default"),
+    [
+        ("fix/(a)&b'c;d", "origin", "simple"),
+        ("fix", "a&b", "simple"),
+        ("heavy", "fork", "simple"),
+        ("tracking", "origin", "simple"),
+        ("tracking", "origin", "current"),
+    ],
+    ids=["shell", "remote", "called as the tag", "of a branch", "of a branch, current"],
+)
+def test_what_pushes_a_tag_works_whatever_the_names(
+    repository: Repository, tmp_path: Path, branch: str, remote: str, default: str
+) -> None:
+    for name in {"origin" if remote == "fork" else remote, remote}:
+        git(tmp_path, "init", "--quiet", "--bare", f"{name}.git")
+        git(repository.root, "remote", "add", name, str(tmp_path / f"{name}.git"))
+    git(repository.root, "config", "push.default", default)
+    git(repository.root, "switch", "--quiet", "--create", branch, "--track" if branch == "tracking" else "--no-track")
+    if remote == "fork":
+        git(repository.root, "push", "--quiet", "--set-upstream", "origin", branch)
+        git(repository.root, "config", f"branch.{branch}.pushRemote", remote)
+    git(repository.root, "commit", "--quiet", "--allow-empty", "--message", "Release")
+    repository.make_tag("heavy", "heavy", str(repository.commit()))
+    words = str(repository.push_command("heavy"))
+    subprocess.run(words, shell=True, cwd=repository.root, check=True, capture_output=True)
+    there = git(tmp_path / f"{remote}.git", "for-each-ref", "--format=%(refname)").splitlines()
+    assert {f"refs/heads/{branch}", "refs/tags/heavy"} <= set(there)
+
+
+def test_nothing_is_pushed_to_an_address_that_git_is_told_not_to_take(repository: Repository) -> None:
+    git(repository.root, "remote", "add", "origin", "https://me:secret@example.org/x.git")
+    git(repository.root, "config", "transfer.credentialsInUrl", "die")
+    assert repository.push_command("heavy") is None
+    with pytest.raises(GitError, match="plaintext credentials"):
+        repository.remote("heavy")
+
+
+def test_what_has_changed_since_is_told_whatever_a_file_is_called(repository: Repository) -> None:
+    (repository.root / "HEAD").write_text("x")
+    git(repository.root, "add", "--all")
+    git(repository.root, "commit", "--quiet", "--message", "Second")
+    assert repository.changed_since("HEAD~1") == ("HEAD",)
+
+
+def test_a_repository_is_found_whatever_git_is_told_of_where_to_look(
+    repository: Repository, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(repository.root))
+    assert find_repository(repository.root / "chart", runner) == repository
+
+
 def test_without_a_name_git_says_how_to_give_one(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     git(repository.root, "config", "user.useConfigOnly", "true")

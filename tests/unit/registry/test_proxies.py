@@ -55,6 +55,9 @@ PROXY = "http://proxy:3128"
         ("10.1.2.3", "10.0.0.0/255.0.0.0", False),
         ("[::ffff:10.1.2.3]", "10.0.0.0/8", True),
         ("[::ffff:127.0.0.1]", "", True),
+        ("xn--mnchen-3ya.de", "MÜNCHEN.de", True),
+        ("a.xn--mnchen-3ya.de:5000", "x..ü,.münchen.de:5000", True),
+        ("xn--mnchen-3ya.de", "mün chen.de", False),
     ],
 )
 def test_no_proxy(scheme: str, host: str, no_proxy: str, spared: bool) -> None:

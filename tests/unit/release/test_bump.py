@@ -13,7 +13,7 @@ import yaml
 
 from scripts.core.config import Config, load_config
 from scripts.core.errors import ChangelogError, ChartError, ConfigError, ReleaseError, VersionError
-from scripts.release.bump import Bump, plan_bump, release_day
+from scripts.release.bump import Bump, plan_bump, read_disk, release_day
 
 DAY = datetime.date(2026, 2, 28)
 CHART = """\
@@ -230,6 +230,14 @@ def test_files_that_are_refused(
     change(project)
     with pytest.raises(error, match=message):
         plan_bump(project, date=DAY, part="minor")
+
+
+def test_a_page_that_no_commit_holds(project: Config) -> None:
+    def head(path: Path) -> bytes | None:
+        return None if path.name == "guide.md" else read_disk(path)
+
+    with pytest.raises(ConfigError, match=r"guide\.md, which no commit of the repository holds"):
+        plan_bump(project, date=DAY, part="minor", read=head)
 
 
 def test_the_day_is_today_whatever_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
