@@ -337,7 +337,7 @@ def read_lint(result: Result, chart: Path, values: Sequence[Path] = ()) -> tuple
             add(complaint)
     for line in result.stderr.splitlines():
         if found := _LINT_LOG.match(line):
-            add(Complaint(_unquoted(found.group(1)), refused=True))
+            add(Complaint(_unquoted(found.group(1)).strip(), refused=True))
         elif found := _COALESCED.match(line):
             add(Complaint(_unquoted(found.group(1)).removeprefix("warning: "), level="warning"))
     return tuple(complaints.values())

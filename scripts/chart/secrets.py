@@ -93,11 +93,12 @@ def refuse_secrets(members: Mapping[str, bytes], meant: Iterable[str]) -> None:
                 reasons.setdefault(short, why)
     if found := list(reasons.items()):
         first, chart = found[0][0], next(iter(members)).partition("/")[0]
+        way = "take it out of that dependency" if first.startswith("charts/") else "name it in .helmignore"
         raise SecretError(
             f"the archive would hold what looks like a secret: {first}",
             expected="nothing secret: what is published is public, and stays so",
             found="\n".join(some(f"{chart}/{name} ({why})" for name, why in found)),
-            run=f"name it in .helmignore; if it is meant: GATI_MEANT_FILES={first}, or meant_files in [tool.gati]",
+            run=f"{way}; if it is meant: GATI_MEANT_FILES={first}, or meant_files in [tool.gati]",
         )
 
 

@@ -120,8 +120,8 @@ def make_plan(
     known), ValuesError (a file that is missing or no YAML), ConfigError (a version that is not supported).
     """
     release = chart.name if _RELEASE_NAME.fullmatch(chart.name) else "release"
-    if chart.metadata.get("type") == "library":
-        note = f"{chart.name} is a library chart: it renders nothing by itself, and no chart of tests uses it"
+    if library := _library(chart):
+        note = f"{chart.name} {library}: it renders nothing by itself, and no chart of tests uses it"
         return Plan(chart, (), (), release, notes=(note,))
     bare = chart.path / "values.yaml"
     columns = [Values(column_name(chart, file), () if file == bare else (file,)) for file in chart.values_files]
@@ -226,7 +226,7 @@ def read_plan(work: Workspace, *, values: Iterable[Path] = (), kube_versions: It
     chart, library = read_chart(config.chart, config.values), None
     provide_dependencies(chart, work.helm, work.say)
     demand_dependencies(chart)
-    if chart.metadata.get("type") == "library" and (user := _test_chart(chart, config)):
+    if _library(chart) and (user := _test_chart(chart, config)):
         if _others(user, chart):
             provide_dependencies(user, work.helm, work.say)
             demand_dependencies(user)
@@ -235,13 +235,23 @@ def read_plan(work: Workspace, *, values: Iterable[Path] = (), kube_versions: It
         chart, schemas.minors(), values=values, kube_versions=kube_versions, clusters=schemas, config=config
     )
     if library is not None:
-        note = f"{library.name} is a library chart: rendered through {shown(chart.path)}"
+        note = f"{library.name} {_library(library)}: rendered through {shown(chart.path)}"
         with renderable(chart, library) as folder:
             contents = read_contents(folder, chart.name)
         plan = replace(plan, through=library, contents=contents, notes=(note, *plan.notes))
     for note in plan.notes:
         work.say(note)
     return plan
+
+
+def _library(chart: Chart) -> str:
+    """Why a chart is there for others alone: it says so, or is of before charts could. "" where it is not."""
+    if chart.metadata.get("type") == "library":
+        return "is a library chart"
+    templates = [file for file in (chart.path / "templates").rglob("*") if file.is_file()]
+    own = [file for file in templates if not file.name.startswith("_")]
+    more = dependencies(chart) or any((chart.path / name).is_dir() for name in ("charts", "crds"))
+    return "has helpers alone" if templates and not (own or more) else ""
 
 
 def _test_chart(library: Chart, config: Config) -> Chart | None:
@@ -259,7 +269,7 @@ def _test_chart(library: Chart, config: Config) -> Chart | None:
     for place in dict.fromkeys(places):
         with contextlib.suppress(ChartError):
             user = read_chart(place)
-            if user.metadata.get("type") != "library" and library.path.resolve() in needed(user):
+            if not _library(user) and library.path.resolve() in needed(user):
                 users.append(user)
     return min(users, key=lambda user: (not is_local(user, library.path), _others(user, library)), default=None)
 

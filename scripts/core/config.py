@@ -346,11 +346,11 @@ def demand_choices(name: str, words: Iterable[str], where: str = "") -> tuple[st
 
 
 def demand_no_login(address: str, where: str) -> None:
-    """Raises ConfigError for an address that holds a login, which it does not repeat; `@sha256:...` is none.
+    """Raises ConfigError for an address that holds a login, which it does not repeat; a digest is none.
 
     A query and a fragment mean nothing here, and may hold a token.
     """
-    if re.search(r"@(?!sha\d+:)|%40|[?#]", address):
+    if re.search(r"@(?!sha\d+:|[0-9a-f]{64}$)|%40|[?#]", address):
         raise ConfigError(
             f"{where} holds a login, which the command line and logs would show",
             expected="oci://host/path",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -141,8 +142,8 @@ def render_both(
         dropped: tuple[Reason, ...] = ()
         if wholly:
             dropped = tuple(_dropped(before, after, cells, drawn, renders))
-            further_cells, further_drawn, names = _further(before, after, cells, renders, begun)
-            cells += _steadied(further_cells, names)
+            further_cells, further_drawn, more = _further(before, after, cells, renders, begun)
+            cells += _steadied(further_cells, names | more)
             drawn = drawn.and_drawn(further_drawn)
     return Rendered(cells, own, drawn, dropped, before.release)
 
@@ -235,9 +236,11 @@ def _drawn(
         if sides and not (sides[0] or names[0]):
             break
         pairs = []
-        for name, again in renders.newest(plan, plan.values).items():
+        ends = {minor(one): one for one in (plan.kube_versions[0], plan.kube_versions[-1])}  # which may render others
+        again = {end: renders.newest(replace(plan, kube_versions=(one,)), plan.values) for end, one in ends.items()}
+        for name, end in itertools.product([column.name for column in plan.values], ends):
             with contextlib.suppress(ChartError, ValuesError):
-                pairs.append((futures[name, minor(plan.kube_versions[-1])].result(), again.result()))
+                pairs.append((futures[name, end].result(), again[end][name].result()))
         first, second = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         sides.append(drawn_fields(first, second))
         names.append(drawn_names(first, second))

@@ -12,8 +12,9 @@ from typing import Any
 from scripts.chart.source import Chart, read_chart
 from scripts.checks.baseline import last_version
 from scripts.core.edits import FRESH
-from scripts.core.errors import PartError
+from scripts.core.errors import PartError, telling
 from scripts.core.owner import temporary
+from scripts.core.paths import shown
 from scripts.judge.judge import judge
 from scripts.judge.reason import Level
 from scripts.judge.verdict import Verdict, demand_enough, line
@@ -42,7 +43,7 @@ def judged_bump(work: Workspace, *, part: str | None = None, **request: Any) -> 
                 run="git fetch --tags",
             )
         return first
-    with edited(chart, first) as copy:
+    with edited(chart, first) as copy, telling({str(copy.path): shown(chart.path)}):
         verdict = judge(work, reference, chart=copy)
     bump = first
     if part == AUTO:

@@ -26,12 +26,14 @@ from scripts.core.errors import (
 )
 from scripts.core.semver import newest_first
 from scripts.core.words import many, some
+from scripts.judge.verdict import SCHEMA_VERSION as VERDICT_VERSION
 from scripts.registry.client import Client, Found, connect, referrers_tag
 from scripts.registry.reference import Reference, Registry
 from scripts.registry.referrers import Referrer, attached, content_of, read_referrer
 from scripts.release.evidence import CHANGES, NAMES, RECORD, VERDICT
 from scripts.release.pgp import fault_of_prov
 from scripts.release.rebuild import rebuilt
+from scripts.release.record import SCHEMA_VERSION as RECORD_VERSION
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
 from scripts.release.sbom import make_sbom, rendered_with
 from scripts.release.sign import BUNDLE, Signed, Trust, fault_of, read_bundle
@@ -409,6 +411,8 @@ def _provenance(subject: _Subject, content: bytes) -> str:
     told = _statement(subject, content, PROVENANCE)
     definition = told["predicate"]["buildDefinition"]
     builder = told["predicate"]["runDetails"]["builder"]["id"]
+    if not isinstance(builder, str):
+        raise _Wrong(f"it names no builder but {builder!r}")
     if definition["buildType"] != BUILD_TYPE:
         raise _Wrong(f"it is of another kind of build: {definition['buildType']}")
     version = definition["externalParameters"]["version"]
@@ -436,6 +440,9 @@ def _test_result(subject: _Subject, content: bytes) -> str:
 
 def _bill(subject: _Subject, content: bytes) -> str:
     bill = json_read.load(content)
+    form = f"{bill['bomFormat']} {bill['specVersion']}"
+    if not form.startswith("CycloneDX 1."):
+        raise _Wrong(f"it is {form}, and not CycloneDX 1")
     hashes = [one["content"] for one in bill["metadata"]["component"]["hashes"]]
     if subject.package.sha256 not in hashes:
         raise _Wrong(f"it is about another archive: sha256 {', '.join(hashes)}")
@@ -472,17 +479,26 @@ def _words(one: tuple[str, str, str, str]) -> str:
     return f"the {'image' if kind == 'container' else kind} {name}" + (f" {version}" if version else "")
 
 
+def _demand_known(told: Mapping[str, Any], known: int) -> None:
+    if told["schema_version"] > known:
+        raise _Wrong(
+            f"it has schema_version {told['schema_version']}, and this toolkit reads {known}: take a newer one"
+        )
+
+
 def _verdict(subject: _Subject, content: bytes) -> str:
     told = json_read.load(content)
+    _demand_known(told, VERDICT_VERSION)
     if (told["chart"], told["current"]) != (subject.package.name, subject.package.version):
         raise _Wrong(f"it is about {told['chart']} {told['current']}")
-    if not told["enough"]:
+    if told["enough"] is not True:
         raise _Wrong(f"the version was raised by too little: the step from {told['version']} is {told['level']}")
     return f"{told['level']} since {told['version']}, {len(told['reasons'])} reasons"
 
 
 def _record(subject: _Subject, content: bytes) -> str:
     told, package = json_read.load(content), subject.package
+    _demand_known(told, RECORD_VERSION)
     said = (told["name"], told["version"], told["sha256"], told["digest"])
     if said != (package.name, package.version, package.sha256, subject.digest):
         raise _Wrong(f"it is about {told['name']} {told['version']}, {told['digest']}")

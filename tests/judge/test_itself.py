@@ -31,6 +31,18 @@ kind: Job
 metadata: {name: "{{ $.Release.Name }}-{{ $name }}-{{ randAlphaNum 5 | lower }}"}
 spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: "x:1"}]}}}
 {{- end }}{{- end }}
+{{- if semverCompare "<1.34-0" .Capabilities.KubeVersion.Version }}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: "{{ .Release.Name }}-older-{{ randAlphaNum 4 | lower }}"}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: "x:1"}]}}}
+{{- end }}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: "{{ .Release.Name }}-each-{{ randAlphaNum 4 | lower }}"}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: "x:1"}]}}}
 ---
 apiVersion: v1
 kind: Pod
@@ -53,7 +65,7 @@ def test_nothing_differs_from_itself(tmp_path: Path) -> None:
     again = tmp_path / "again" / "drawing"
     shutil.copytree(chart, again)
     work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")  # nothing rendered before is remembered
-    verdict = judge_charts(work, read_chart(chart), read_chart(again), "0.1.0", kube_versions=["1.33"])
+    verdict = judge_charts(work, read_chart(chart), read_chart(again), "0.1.0", kube_versions=["1.33", "1.34"])
     assert [line(reason) for reason in verdict.reasons] == []
 
 

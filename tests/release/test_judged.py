@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.core.errors import FindingsError, PartError
+from scripts.core.errors import ChartError, FindingsError, PartError
+from scripts.core.paths import shown
 from scripts.release.judging import AUTO, judged_bump
 from tests.release.conftest import Project
 
@@ -58,6 +59,15 @@ def test_an_entry_about_nothing_that_changed_raises_no_version(project: Project)
     project.release(tag=True)
     with pytest.raises(PartError, match=r"nothing of demo differs from 1\.2\.0"):
         judged_bump(project.work, part=AUTO)
+
+
+def test_a_refusal_speaks_of_the_chart_and_not_of_the_copy_that_is_judged(project: Project) -> None:
+    project.release(tag=True)
+    with (project.config.chart / "Chart.yaml").open("a") as file:
+        file.write("dependencies: [{name: far, version: 1.0.0, repository: 'file://../far'}]\n")
+    with pytest.raises(ChartError, match="dependencies cannot be fetched") as told:
+        judged_bump(project.work, part="patch", dirty=True)
+    assert str(told.value).startswith(f"{shown(project.config.chart)}/Chart.yaml:")
 
 
 def test_the_first_version_has_nothing_to_be_judged_from(project: Project) -> None:

@@ -24,6 +24,7 @@ import pytest
 
 from scripts.chart.archive import UNDATED, read_members
 from scripts.chart.dependencies import provide_dependencies
+from scripts.chart.secrets import refuse_secrets
 from scripts.chart.source import read_chart
 from scripts.checks.baseline import earlier_chart
 from scripts.core.errors import ChangelogError, ChartError, GitError, OutputError, SecretError, VersionError
@@ -739,6 +740,12 @@ def test_what_looks_like_a_secret_is_refused_by_name(project: Project, name: str
     assert not project.config.dist.exists()
     meant = Project(replace(project.work, config=replace(project.config, meant_files=(what,))))
     assert digest(meant)
+
+
+def test_a_secret_of_a_dependency_is_taken_out_there() -> None:
+    for name, way in ((".env", "name it in .helmignore"), ("charts/sub/.env", "take it out of that dependency")):
+        with pytest.raises(SecretError, match=way):
+            refuse_secrets({"demo/Chart.yaml": b"", f"demo/{name}": b""}, ())
 
 
 @pytest.mark.parametrize(

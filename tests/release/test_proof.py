@@ -283,10 +283,25 @@ def test_what_is_broken_fails_in_its_row(shelf: Shelf, content: bytes) -> None:
     assert {row: states[row] for row in keys.values()} == dict.fromkeys(keys.values(), "failed")
 
 
+@pytest.mark.parametrize(
+    ("key", "change", "why"),
+    [
+        (PROVENANCE, {"predicate/runDetails/builder/id": None}, "it names no builder but None"),
+        (BOM_TYPE, {"bomFormat": "SPDX"}, "it is SPDX 1.6, and not CycloneDX 1"),
+        (BOM_TYPE, {"specVersion": "2.0"}, "it is CycloneDX 2.0"),
+        (RECORD, {"schema_version": 99}, "it has schema_version 99, and this toolkit reads 1"),
+    ],
+)
+def test_what_is_of_another_form_fails_in_its_row(shelf: Shelf, key: str, change: dict[str, Any], why: str) -> None:
+    shelf.replace(key, changed(**change))
+    assert why in shelf.detail({PROVENANCE: "provenance", BOM_TYPE: "sbom", RECORD: "record"}[key])
+
+
 def test_a_record_or_verdict_about_something_else_fails(shelf: Shelf) -> None:
     shelf.replace(RECORD, changed(digest="sha256:" + "3" * 64))
     assert "it is about demo 1.2.0, sha256:333" in shelf.detail("record")
-    told = {"chart": "demo", "current": "9.9.9", "version": "1.0.0", "level": "patch", "enough": True, "reasons": []}
+    told: dict[str, Any] = {"schema_version": 1, "chart": "demo", "current": "9.9.9", "version": "1.0.0"}
+    told |= {"level": "patch", "enough": True, "reasons": []}
     shelf.add(VERDICT, to_bytes(told))
     assert "it is about demo 9.9.9" in shelf.detail("verdict")
 

@@ -175,7 +175,7 @@ def test_lint_lines(chart: Path) -> None:
     )
     stderr = (
         'level=INFO msg="missing required value" message="say \\"who\\""\n'
-        'level=WARN msg="missing required values" message="say what"\n'
+        'level=WARN msg="missing required values" message="\\nsay what"\n'
     )
     complaints = read_lint(Result((), 1, stdout, stderr, 0.0), chart)
     assert [(c.level, str(c), c.refused) for c in complaints] == [

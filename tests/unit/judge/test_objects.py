@@ -254,6 +254,11 @@ def test_a_name_after_the_content_is_no_other_object() -> None:
     assert reason.level == "patch"
 
 
+def test_a_job_of_a_drawn_name_is_another_one_each_time() -> None:
+    jobs = [make("Job", name="x-*", changes=f"{{spec: {{template: {{spec: {{hostname: {one}}}}}}}}}") for one in "ab"]
+    assert [reason.level for reason in judge(jobs[:1], jobs[1:])] == ["minor"]
+
+
 def test_a_job_that_went_has_done_its_work() -> None:
     assert [one.level for one in judge([make("Job")], [])] == ["minor"]
     assert [one.level for one in judge([make("Job", name="x-1-0-0")], [make("Job", name="x-1-1-0")])] == ["patch"]
