@@ -26,6 +26,7 @@ _PROGRAMS = frozenset(
 )
 _SETTLE = 2.0  # seconds for which the engine goes on with what an ended program had asked of it
 _DEADLINE = 120.0
+_MANY = 5  # of one kind, from which on they are counted
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ def remove(work: Workspace) -> tuple[Leftover, ...]:
 
     def gone() -> bool:
         found = find(work)
+        for line in _told([left for left in found if left.id not in removed]):
+            work.say(line)
         for left in found:
-            if left.id not in removed:
-                work.say(f"removing {left}: the run that it belonged to is gone")
             removed[left.id] = left
             _remove(left, work)
         return not found
@@ -67,6 +68,16 @@ def remove(work: Workspace) -> tuple[Leftover, ...]:
             until(lambda: not gone(), what="the engine", deadline=_SETTLE, interval=0.5, error=EngineError)
         until(gone, what="what killed runs left to be gone", deadline=_DEADLINE, interval=0.2, error=EngineError)
     return tuple(removed.values())
+
+
+def _told(found: list[Leftover]) -> Iterator[str]:
+    """A line for each of them, one for all of a kind where they would fill a screen."""
+    for kind in dict.fromkeys(left.kind for left in found):
+        names = [left.name for left in found if left.kind == kind]
+        if len(names) > _MANY:
+            yield f"removing {len(names)} {kind}s: the runs that they belonged to are gone ({names[0]}, ...)"
+        else:
+            yield from (f"removing {kind} {name}: the run that it belonged to is gone" for name in names)
 
 
 def _of_nobody(name: str) -> bool:

@@ -258,21 +258,39 @@ def test_a_failed_push_tells_helms_words(
         publish(crane.registry, packed, chart, Failing(helm.path, runner))
 
 
-@pytest.mark.parametrize(("times", "pushed"), [(2, True), (3, False)])
-def test_a_push_that_fails_is_tried_three_times(
-    crane: Served, packed: Package, chart: Chart, runner: Runner, helm: Helm, times: int, pushed: bool
+@pytest.mark.parametrize(
+    ("words", "times", "pushes"),
+    [
+        ("unexpected status: 502 Bad Gateway", 2, 3),
+        ("unexpected status: 502 Bad Gateway", 3, 3),
+        ("response status code 429: too many requests", 1, 2),
+        ("response status code 403: denied", 1, 1),
+    ],
+)
+def test_a_push_that_fails_is_tried_three_times_and_one_that_is_refused_once(
+    crane: Served,
+    packed: Package,
+    chart: Chart,
+    runner: Runner,
+    helm: Helm,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    times: int,
+    pushes: int,
 ) -> None:
+    monkeypatch.setattr("scripts.release.publish.pause", lambda _: None)
+
     class Failing(Helm):
         def push(self, *given: Any, **named: Any) -> None:
             said.append("pushes")
             if said.count("pushes") <= times:
-                runner.run(["sh", "-c", "echo 'Error: unexpected status: 502 Bad Gateway' >&2; exit 1"])
+                runner.run(["sh", "-c", f"echo 'Error: {words}' >&2; exit 1"])
             super().push(*given, **named)
 
     said: list[str] = []
-    with contextlib.nullcontext() if pushed else pytest.raises(RegistryError, match="502 Bad Gateway"):
+    with contextlib.nullcontext() if times < pushes else pytest.raises(RegistryError, match=words):
         assert publish(crane.registry, packed, chart, Failing(helm.path, runner), said.append).state == "pushed"
-    assert said.count("pushes") == 3
+    assert said.count("pushes") == pushes
 
 
 class TestLogins:

@@ -95,6 +95,18 @@ def test_programs_and_folders_of_a_killed_process_go(killed: str, work: Workspac
     assert running("gpg-agent", killed), "what may be meant to stay stays"
 
 
+@pytest.mark.parametrize(("count", "lines"), [(2, 3), (9, 1)])
+def test_a_screenful_of_one_kind_is_one_line(killed: str, work: Workspace, count: int, lines: int) -> None:
+    for number in range(count):
+        (work.config.dist / f".gati-manifests-{killed}-{number}").mkdir(parents=True)
+    said: list[str] = []
+    leftovers.remove(replace(work, say=said.append))
+    told = [line for line in said if "folder" in line]
+    assert len(told) == lines
+    assert (lines == 1) == (f"removing {count + 1} folders" in told[0]), "with the one that every killed run here has"
+    assert not list(work.config.dist.iterdir())
+
+
 def test_what_was_not_put_in_its_place_goes_when_the_same_is_made_again(killed: str, tmp_path: Path) -> None:
     for owner in (killed, mark()):
         (tmp_path / f".gati-manifests-{owner}-x").mkdir()
