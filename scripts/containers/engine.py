@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.images import Image as EngineImage
 
+    from scripts.workspace import Workspace
+
 _FIRST, _DEADLINE = 30, 600  # seconds without a byte from the engine: at first, and while it builds or pulls
 
 
@@ -102,6 +104,17 @@ def pulled(engine: DockerClient, reference: str, say: Say, otherwise: str = "") 
         say(f"{reference} cannot be pulled ({error.found}); {otherwise}")
         return False
     return True
+
+
+def taken(engine: DockerClient, work: Workspace, remote: str, built: str, how: str = "building it") -> str | None:
+    """The image that serves by `config.images`, held or just pulled; None where the one is to be `built`.
+
+    Raises EngineError where nothing but the registry may give it.
+    """
+    ways = choices(work.config.images, remote, built)
+    if there := next((way for way in ways if find_image(engine, way)), None):
+        return there
+    return remote if remote in ways and pulled(engine, remote, work.say, how if built in ways else "") else None
 
 
 def choices(images: str, remote: str, built: str) -> tuple[str, ...]:

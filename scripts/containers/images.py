@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.containers.debian import FILES, SUITE, SYSTEM, build_rootfs, rootfs_key
-from scripts.containers.engine import canonical, choices, find_image, pulled
+from scripts.containers.engine import canonical, choices, find_image, taken
 from scripts.containers.image_archive import add_bytes
 from scripts.core.config import Config
 from scripts.core.errors import ConfigError, EngineError, ToolError
@@ -106,14 +106,9 @@ def foundation(work: Workspace, name: str, engine: DockerClient) -> str:
 
     "registry" pulls, "build" builds from Debian packages, "auto" takes what is there, else pulls, else builds.
     """
-    config, wanted = work.config, FOUNDATIONS[name]
-    remote, local = _remote(config, name), _local(name)
-    expected = expected_foundation(config, name, engine)
-    if find_image(engine, expected):
-        return expected
-    otherwise = "" if config.images == "registry" else "building it from Debian packages"
-    if config.images != "build" and pulled(engine, remote, work.say, otherwise):
-        return remote
+    wanted, local = FOUNDATIONS[name], _local(name)
+    if image := taken(engine, work, _remote(work.config, name), local, "building it from Debian packages"):
+        return image
     rootfs = build_rootfs(wanted.packages, work, variant=wanted.variant)
     repository, _, tag = local.rpartition(":")
     engine.api.import_image_from_file(os.fspath(rootfs), repository=repository, tag=tag)

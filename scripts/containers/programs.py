@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.containers.debian import FILES, build_rootfs, rootfs_key
-from scripts.containers.engine import choices, find_image, pulled
+from scripts.containers.engine import taken
 from scripts.containers.image_archive import Image, architecture, write_images, write_layer
 from scripts.core.files import sha256
 from scripts.core.owner import temporary
@@ -70,16 +70,12 @@ def program_images(names: Iterable[str], work: Workspace, engine: DockerClient) 
     missing: list[str] = []
     for name in names:
         remote, built = remote_reference(name, work), built_reference(name, work)
-        ways = choices(work.config.images, remote, built)
-        if there := next((way for way in ways if find_image(engine, way)), None):
-            found[name] = there
-        elif remote in ways and pulled(engine, remote, work.say, "building it" if built in ways else ""):
-            found[name] = remote
-        else:
+        if (image := taken(engine, work, remote, built)) is None:
             missing.append(name)
+        found[name] = image or built
     if missing:
         _build(missing, work, engine)
-    return {**found, **{name: built_reference(name, work) for name in missing}}
+    return found
 
 
 def remote_reference(name: str, work: Workspace) -> str:

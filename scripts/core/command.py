@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from scripts.core.errors import CommandFailed, CommandTimeout, ToolError
+from scripts.core.hiding import any_form
 from scripts.core.interrupt import Scope, Stopped, held, raise_if_stopped, scope, stopped
 from scripts.core.owner import MARK, mark
 
@@ -25,7 +27,7 @@ SIGNING_PASSWORDS = ("GATI_SIGNING_PASSWORD", "COSIGN_PASSWORD")  # names too; t
 _KEPT = (PASSWORD, *SIGNING_PASSWORDS, "COSIGN_PRIVATE_KEY")
 TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN")
 _ASKING = ("git", "go", "docker-credential-")  # programs that may ask a forge with such a token; no other has it
-_LOGIN = re.compile(r"((?:https?|oci)://)[^/\s]+@")  # a password or a token in an address, as of a remote
+_LOGIN = re.compile(r"((?:https?|oci|socks5h?)://)[^/\s]+@")  # a password or a token in an address, as of a remote
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 _LEFT = 2.0  # seconds that the streams of a child are read once it has ended, which a daemon of it may hold
 
@@ -96,7 +98,7 @@ class Runner:
 
     def __init__(self, *, echo: Callable[[str], None] | None = None, secrets: Iterable[str] = ()) -> None:
         self._echo = echo
-        self._secrets = set[str]()
+        self._secrets = dict[str, re.Pattern[str]]()
         self.hide(*secrets)
         self._kept: dict[str, None] = dict.fromkeys(_KEPT)
         self._children: dict[subprocess.Popen[bytes], Scope | None] = {}
@@ -104,16 +106,17 @@ class Runner:
 
     def hide(self, *secrets: str) -> None:
         """Add what became known to be secret."""
-        self._secrets.update(form for secret in secrets for form in (secret, secret.strip()) if form)
+        for secret in {secret.strip() for secret in secrets} - {"", *self._secrets}:
+            self._secrets[secret] = re.compile(any_form(secret))
 
     def withhold(self, name: str) -> None:
         """Keep a variable of the environment from every program that is not given it by `env`."""
         self._kept[name] = None
 
     def redact(self, text: str) -> str:
-        """`text` with every known secret replaced, the longest first: another may be a part of it; and logins."""
+        """`text` without logins and every known secret, in all its forms; the longest first: another may be a part."""
         for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
+            text = self._secrets[secret].sub("***", text)
         return _LOGIN.sub(r"\1***@", text)
 
     def run(
@@ -249,6 +252,15 @@ def _collected(popen: subprocess.Popen[bytes], data: bytes | None, deadline: flo
             data, ended = None, popen.poll() is not None
             if not ended and time.monotonic() >= end:
                 raise
+
+
+def installed(name: str, folders: Iterable[str] = ()) -> tuple[Path, ...]:
+    """Each program of that name on PATH, and then in `folders`; the first that is there need not be one that runs."""
+    found: dict[Path, Path] = {}
+    for folder in (*os.get_exec_path(), *folders):
+        if path := shutil.which(name, path=folder):
+            found.setdefault(Path(path).resolve(), Path(path).absolute())
+    return tuple(found.values())
 
 
 def _encoded(word: str) -> str | bytes:

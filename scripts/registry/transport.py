@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 LARGEST_ANSWER = 4 << 20  # bytes, what the specification asks registries to accept as a manifest
 _CONNECT, _READ, _WHOLE = 5.0, 10.0, 60.0  # seconds: to connect, between two packets, for one answer
 _SLOWEST = 256 << 10  # bytes a second that a large answer has to come with
+_SHOWN = 500  # letters of what an answer says
 _HOPS = 10  # redirects, as Go follows
 _ATTEMPTS, _PATIENCE = 4, 25.0  # tries, and seconds after which no further try begins
 _PAUSE = 0.5  # seconds before the second try, twice as many before each further one
@@ -90,9 +91,10 @@ class Answer:
             errors = self.json()["errors"]
             text = "; ".join(f"{error.get('code', '')}: {error.get('message', '')}".strip(": ") for error in errors)
         except (ValueError, KeyError, TypeError, AttributeError):
-            text = self.body[:200].decode("utf-8", "replace")
-        text = "".join(character if character.isprintable() else " " for character in text[:500])
-        return f"HTTP {self.status}, {' '.join(text.split()) or kind}"
+            text = self.body.decode("utf-8", "replace")
+        text = "".join(character if character.isprintable() else " " for character in text[:_SHOWN])
+        words = text.split()[: None if len(text) < _SHOWN else -1]  # no part of a word, which may be a secret
+        return f"HTTP {self.status}, {' '.join(words) or kind}"
 
 
 class Transient(RegistryError):

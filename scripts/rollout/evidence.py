@@ -17,6 +17,7 @@ import yaml
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object, containers_of, event_time, is_ready
 from scripts.core.errors import ApiError
+from scripts.core.hiding import escaped
 
 _PODS = 30  # whose logs are kept
 _LINES = 500  # of each log
@@ -50,7 +51,7 @@ class Redaction:
         longest_first = sorted((word for word in words if len(word) >= _SHORT), key=len, reverse=True)
         if not longest_first:
             return cls()
-        return cls(re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in longest_first)))
+        return cls(re.compile("|".join(rf"(?<!\w){escaped(word)}(?!\w)" for word in longest_first)))
 
     def __call__(self, text: str) -> str:
         return self.pattern.sub("***", text) if self.pattern else text

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.core.command import Runner
+from scripts.core.command import Runner, installed
 from scripts.core.errors import ReleaseError, ToolError, UsageError
 from scripts.core.files import sha256
 from scripts.core.parallel import workers
@@ -153,12 +152,8 @@ class Toolchain:
 
     def _look(self, tool: Tool) -> tuple[Path | None, str]:
         """The binary on PATH or in the tool's own folders that may be taken, or why none is."""
-        found, notes = [], []
-        for folder in (None, *tool.folders):
-            with contextlib.suppress(RuntimeError):  # no home folder
-                path = shutil.which(tool.binary, path=folder and str(Path(folder).expanduser()))
-                found += [path] if path and path not in found else []
-        for path in found:
+        notes = []
+        for path in installed(tool.binary, map(os.path.expanduser, tool.folders)):
             if tool.rule == "none":
                 notes.append(f"{path} is not asked for its version")
                 continue
@@ -168,8 +163,8 @@ class Toolchain:
                 notes.append(f"{path} does not run: {error.found or error.message}")
                 continue
             if answer.status == 0 and tool.admits(answer.stdout):
-                if tool.accepts or tool.built(Path(path)):
-                    return Path(path), ""
+                if tool.accepts or tool.built(path):
+                    return path, ""
                 notes.append(f"{path} says so, but Go has not noted in it that it was built of {tool.module.path}")
                 continue
             said = said_version(answer.stdout) or "of no known version"

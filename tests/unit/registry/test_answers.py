@@ -64,6 +64,11 @@ def test_a_blob_of_no_charts_size_is_not_even_asked_for(size: int) -> None:
         Client.blob(nobody, reference, f"sha256:{'0' * 64}", size)
 
 
+@pytest.mark.parametrize("body", ["refused " + "secret" * 200, '{"errors": [{"message": "refused %s"}]}' % ("y" * 600)])
+def test_no_part_of_a_word_is_told(body: str) -> None:
+    assert answer(401, body.encode()).words() == "HTTP 401, refused"
+
+
 def test_who_is_refused_hears_why() -> None:
     known = Credentials("me", "secret", source="a file")
     failure = ConfigError("the helper is missing", found="no such program", run="install it")

@@ -23,6 +23,7 @@ def test_a_secrets_value_is_replaced_plain_encoded_and_line_by_line() -> None:
     redact = Redaction.for_values([encoded("hunter22"), encoded(KEY)])
     assert redact('login with "hunter22" failed') == 'login with "***" failed'
     assert redact(f"data: {encoded('hunter22')}") == "data: ***"
+    assert Redaction.for_values([encoded('a"b/c d')])('{"url": "u:a%22b%2Fc+d@h", "is": "a\\"b/c d"}').count("***") == 2
     assert "MIIB" not in redact("read MIIBOgIBAAJBAKj34GkxFhD9 from the file")
     assert KEY.strip() not in redact(f"whole: {KEY}")
 

@@ -263,7 +263,7 @@ class TestBuilt:
                 return super().run(argv, **options)
 
         old = script(machine.folder / "old", "go", "echo go1.2")  # too old
-        monkeypatch.setenv("PATH", f"{old.parent}:/bin")
+        monkeypatch.setenv("PATH", str(old.parent))
         for name in ("hello", "bye"):
             machine.toolchain(Installer()).path(name)
         assert Installer.asked == 1  # kept in the cache
@@ -330,6 +330,20 @@ def installed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class TestOnPath:
+    @pytest.mark.parametrize("broken", [b"\x7fELF\x02\x01\x01", b"#!/nonexistent\n", b"", b"#!/bin/sh\nexit 7\n"])
+    @pytest.mark.parametrize("name", ["hello", "go"])
+    def test_the_next_one_is_taken_where_the_first_does_not_run(
+        self, machine: Machine, installed: Path, monkeypatch: pytest.MonkeyPatch, name: str, broken: bytes
+    ) -> None:
+        first = script(machine.folder / "first", name, "")
+        first.write_bytes(broken)
+        monkeypatch.setenv("PATH", f"{first.parent}:{os.environ['PATH']}")
+        if name == "hello":
+            assert machine.toolchain().path("hello") == installed
+        else:
+            assert machine.toolchain().paths(["hello"], built=True)
+            assert not [line for line in machine.said if "PyPI" in line]
+
     def test_the_pinned_version_is_taken(self, machine: Machine, installed: Path) -> None:
         assert machine.toolchain().path("hello") == installed
         assert machine.built() == 0
