@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
 import shutil
 import socket
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,7 @@ _DISK, _DISK_ENGINE = 4 * _GIB, 15 * _GIB  # the tools; and a node image, its la
 _MEMORY = 4 * _GIB  # four nodes with the chart on them
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 _INSTANCES = 512  # two clusters at a time
+_AHEAD = 3600  # seconds that another machine's clock may be ahead of this one's
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
 
@@ -45,12 +49,14 @@ def examine(work: Workspace) -> tuple[Line, ...]:
         _python,
         _disk,
         _memory,
+        _clock,
         _cgroup,
         _inotify,
         _engine,
         _ports,
         _tools,
         _git,
+        _signing_key,
         _registry,
         _proxy,
         _leftovers,
@@ -60,7 +66,7 @@ def examine(work: Workspace) -> tuple[Line, ...]:
         try:
             return list(question(work))
         except (ReleaseError, OSError) as error:
-            about = question.__name__.strip("_")
+            about = question.__name__.strip("_").replace("_", " ")
             if isinstance(error, ReleaseError):
                 found = f"{error.message} ({error.found})" if error.found else error.message
                 return [Line(about, "problem", found, error.run)]
@@ -89,8 +95,9 @@ def mend(work: Workspace, lines: tuple[Line, ...]) -> None:
 
 def demand_sound(lines: tuple[Line, ...]) -> None:
     """Raises FindingsError where a line is a problem."""
-    if bad := [line.about for line in lines if line.level == "problem"]:
-        raise FindingsError("this machine cannot run everything", found=", ".join(bad), run="invoke doctor --fix")
+    if bad := [line for line in lines if line.level == "problem"]:
+        fix = next((line.fix for line in bad if line.fix), None)
+        raise FindingsError("this machine cannot run everything", found=", ".join(one.about for one in bad), run=fix)
 
 
 def _note(about: str, found: str, wrong: bool, fix: str) -> Line:
@@ -102,14 +109,33 @@ def _python(_: Workspace) -> Iterator[Line]:
 
 
 def _disk(work: Workspace) -> Iterator[Line]:
-    for about, folder, wanted in (("cache", work.config.cache_dir, _DISK), ("dist", work.config.dist, _GIB // 10)):
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        free = shutil.disk_usage(there).free
-        writable = os.access(there, os.W_OK)
-        found = f"{free / _GIB:.1f} GiB free for {folder}" + ("" if writable else ", which cannot be written")
-        low = free < wanted or not writable
-        fix = f"make room, or name another folder: GATI_{about.upper()}{'_DIR' if about == 'cache' else ''}=PATH"
-        yield Line(f"disk: {about}", "problem" if low else "ok", found, fix if low else None)
+    folders = {
+        "cache": (work.config.cache_dir, _DISK, "GATI_CACHE_DIR"),
+        "dist": (work.config.dist, _GIB // 10, "GATI_DIST"),
+        "temporary": (Path(os.environ.get("TMPDIR") or tempfile.gettempdir()), _GIB, "TMPDIR"),
+    }
+    for about, (folder, wanted, name) in folders.items():
+        makes = () if about == "temporary" else folder.parents  # which is there, or of no use
+        there = next((path for path in (folder, *makes) if path.exists()), folder)
+        try:
+            with tempfile.TemporaryFile(dir=there):  # to ask for rights alone tells a superuser nothing
+                free = shutil.disk_usage(there).free
+            low, found, fix = free < wanted, f"{free / _GIB:.1f} GiB free for {folder}", "make room, or name"
+        except OSError as error:
+            low, found, fix = True, f"{folder} cannot be written: {error.strerror}", "name"
+        if about == "cache" and os.statvfs(there).f_flag & os.ST_NOEXEC:
+            low, found, fix = True, f"{folder} is on a disk of which no program may be run (noexec)", "name"
+        yield Line(
+            f"disk: {about}", "problem" if low else "ok", found, f"{fix} another folder: {name}=PATH" if low else None
+        )
+
+
+def _clock(work: Workspace) -> Iterator[Line]:
+    argv = ("git", "-C", work.config.chart, "log", "-1", "--format=%ct")
+    with contextlib.suppress(ReleaseError, ValueError):  # what is wrong with git is a line of its own
+        if (ahead := int(work.runner.run(argv, check=False).stdout) - time.time()) > _AHEAD:
+            found = f"{time.strftime('%F %H:%M')}, and the last commit is {ahead / 3600:.0f} hours later"
+            yield Line("clock", "problem", found, "as root: timedatectl set-ntp true, or date --set")
 
 
 def _memory(_: Workspace) -> Iterator[Line]:
@@ -198,6 +224,14 @@ def _git(work: Workspace) -> Iterator[Line]:
         yield Line("signing", "ok", f"tags are signed ({asked['gpg.format'] or 'openpgp'}), which was tried")
 
 
+def _signing_key(work: Workspace) -> Iterator[Line]:
+    from scripts.release.sign import demand_key
+
+    demand_key(work.config)
+    if work.config.signing_key:
+        yield Line("signing key", "ok", work.config.signing_key)
+
+
 def _registry(work: Workspace) -> Iterator[Line]:
     from scripts.chart.source import read_chart
     from scripts.registry.client import connect
@@ -213,8 +247,12 @@ def _registry(work: Workspace) -> Iterator[Line]:
 
 
 def _proxy(_: Workspace) -> Iterator[Line]:
+    from scripts.registry.proxies import proxy_for
+
     used = {name: value for name in _PROXIES if (value := os.environ.get(name) or os.environ.get(name.lower()))}
     if used:
+        for scheme in ("https", "http"):
+            proxy_for(f"{scheme}://registry.example", os.environ)
         hidden = {name: re.sub(r"^(\w+://)?.*@", r"\1***@", value) for name, value in used.items()}
         yield Line("proxy", "note", ", ".join(f"{name}={value}" for name, value in hidden.items()))
 

@@ -20,13 +20,22 @@ from scripts.core.paths import shown
 from scripts.core.progress import Say
 from scripts.core.semver import is_semver, newest_first, parse, tag_name
 from scripts.registry.client import ListingError, connect
-from scripts.registry.embedded import fetch_chart, registry_in_use
+from scripts.registry.embedded import fetch_chart, registry_in_use, served
 from scripts.registry.reference import Registry
 from scripts.workspace import Workspace
 
 GIT = "git:"
 """What a reference to a git revision may begin with, so that it is taken for nothing else."""
 _FORMS = "a version such as 1.4.0, git:REVISION, oci://host/path/name:version, or a chart's archive or folder"
+
+
+@contextlib.contextmanager
+def asked_once(work: Workspace) -> Iterator[Workspace]:
+    """For `last_version` and `earlier_chart`: the embedded registry, where it can be served, is served for both."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(RegistryError):  # which the question tells
+            work = served(work, stack.enter_context(registry_in_use(work)))
+        yield work
 
 
 @contextlib.contextmanager

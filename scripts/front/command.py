@@ -12,8 +12,10 @@ import os
 import re
 import select
 import shlex
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,6 +153,11 @@ def demand_parsed(tasks: Collection) -> None:
     """
     if not by_invoke():
         return
+    if {"--help", "-h"} & set(sys.argv):
+        for each in tasks.tasks.values():  # which Invoke prints as it stands
+            text = inspect.cleandoc(each.__doc__ or "").split("\n\n")
+            width = shutil.get_terminal_size().columns - 2
+            each.__doc__ = "\n\n".join(textwrap.fill(one, width, break_on_hyphens=False) for one in text)
     match sys.argv[1:]:
         case [] | ["--list" | "-l"]:
             return  # nothing in it that could be wrong
@@ -211,6 +218,19 @@ class Typed:
         text = _GIT.sub(lambda _: f"{self.git} ", text)
         text = text.replace(SAME_COMMAND, " ".join(["invoke", self._name, *self._words(self._flags)]))
         return re.sub(r"\binvoke ([a-z][\w-]*)((?: --[\w-]+(?:[ =][^\s,;`]+)?)*)", self._completed, text)
+
+    def corrected(self, failure: ReleaseError) -> str | None:
+        """What to run in place of a call that cannot be meant: its wrong word replaced, or the help."""
+        from scripts.core.errors import USAGE
+        from scripts.core.words import nearest
+
+        line, said = " ".join(self._words(self._flags)), f"{failure.message} {failure.found}"
+        known = re.findall(r"[a-z][\w-]+", failure.expected or "")
+        words = [each for each in re.findall(r"[^ ,']+", line) if each in said and failure.code == USAGE]
+        for word in words:
+            if not word.startswith("-") and word not in known and (like := nearest(word, known)):
+                return f"invoke {self._name} " + re.sub(rf"(?<=[ ,]){re.escape(word)}(?![^ ,])", like, line)
+        return f"invoke --help {self._name}" if words else None
 
     def _completed(self, found: re.Match[str]) -> str:
         modules = [module for name, module in sys.modules.items() if name.startswith(f"{__package__}.")]
@@ -308,7 +328,7 @@ def told(show: Show, typed: Typed) -> Iterator[None]:
                 raise Exit(code=128 + signal.SIGPIPE) from None
             except (ReleaseError, OSError) as error:  # the latter: a full /tmp, a file that may not be read
                 failure = error if isinstance(error, ReleaseError) else OutputError(str(error))
-                failure.run = failure.run and typed.pasted(failure.run)
+                failure.run = typed.pasted(failure.run) if failure.run else typed.corrected(failure)
                 failure.again = typed.pasted(failure.again)
                 try:
                     show.end(failure)

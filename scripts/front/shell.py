@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,6 +59,8 @@ def advice(message: str, at: ParserContext | None, initial: ParserContext, conte
 
     `message` is Invoke's, `at` the task whose flags it was reading, `initial` holds Invoke's own flags.
     """
+    from scripts.core.words import nearest
+
     _, quoted, rest = message.partition("No idea what '")
     task = at.name if at is not None else None
     if quoted:
@@ -73,6 +74,6 @@ def advice(message: str, at: ParserContext | None, initial: ParserContext, conte
             return f"invoke {other}"  # `template --diff`: what it means is a task of its own
         if task == "verify" and "/" in word:
             return f"invoke verify oci://{word.rpartition('://')[2]}"
-        if like := difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.75):
-            return " ".join(["invoke", *([task] if task and word.startswith("-") else []), like[0]])
+        if like := nearest(word, known):
+            return " ".join(["invoke", *([task] if task and word.startswith("-") else []), like])
     return f"invoke --help {task}" if task else "invoke --list"

@@ -11,7 +11,7 @@ from scripts.chart.changelog import read_changelog
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
-from scripts.checks.baseline import GIT, earlier_chart, last_version, stands_at
+from scripts.checks.baseline import GIT, asked_once, earlier_chart, last_version, stands_at
 from scripts.checks.schemas import schemas_of
 from scripts.core.errors import USAGE, ChartError, ConfigError, GitError, VersionError
 from scripts.core.git import find_repository
@@ -44,10 +44,14 @@ def judge(
     """
     new = chart or read_chart(work.config.chart)
     parse(new.version, f"{shown(new.path / 'Chart.yaml')}: version")
-    reference = source or (f"{GIT}{against.removeprefix(GIT)}" if against else last_version(work, new))
-    if reference is None:
-        raise _nothing_before(new)
-    with earlier_chart(work, reference) as old:
+    with contextlib.ExitStack() as stack:
+        reference = source or (f"{GIT}{against.removeprefix(GIT)}" if against else None)
+        if reference is None:
+            work = stack.enter_context(asked_once(work))
+            reference = last_version(work, new)
+        if reference is None:
+            raise _nothing_before(new)
+        old = stack.enter_context(earlier_chart(work, reference))
         parse(old.version, f"{reference}: version in Chart.yaml")
         return judge_charts(work, old, new, reference, values=values, kube_versions=kube_versions)
 
@@ -62,10 +66,11 @@ def diff(
 ) -> Diff:
     """What leads from the chart that `source` names (None: the last version of the line) to `target` (the tree)."""
     tree = read_chart(work.config.chart)
-    reference = source or last_version(work, tree)
-    if reference is None:
-        raise _nothing_before(tree)
     with contextlib.ExitStack() as stack:
+        work = work if source else stack.enter_context(asked_once(work))
+        reference = source or last_version(work, tree)
+        if reference is None:
+            raise _nothing_before(tree)
         old = stack.enter_context(earlier_chart(work, reference))
         new = stack.enter_context(earlier_chart(work, target)) if target else tree
         named = (reference, old), (target or shown(tree.path), new)

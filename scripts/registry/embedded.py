@@ -92,6 +92,13 @@ def registry_in_use(work: Workspace) -> Iterator[Registry | None]:
         yield registry
 
 
+def served(work: Workspace, registry: Registry | None) -> Workspace:
+    """The workspace with a registry that is served already in place of the embedded one."""
+    if registry is None or work.config.registry:
+        return work
+    return work.having(registry=registry.remote, plain_http=registry.plain_http)
+
+
 def fetch_chart(work: Workspace, reference: str, into: Path) -> Path:
     """The folder of a published chart, unpacked below `into`.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from scripts.chart.source import Chart, read_chart
-from scripts.checks.baseline import last_version
+from scripts.checks.baseline import asked_once, last_version
 from scripts.core.edits import FRESH
 from scripts.core.errors import PartError, telling
 from scripts.core.owner import temporary
@@ -18,7 +18,6 @@ from scripts.core.paths import shown
 from scripts.judge.judge import judge
 from scripts.judge.reason import Level
 from scripts.judge.verdict import Verdict, demand_enough, line
-from scripts.registry.reference import Registry
 from scripts.release.bump import Bump, read_bump
 from scripts.workspace import Workspace
 
@@ -32,6 +31,11 @@ def judged_bump(work: Workspace, *, part: str | None = None, **request: Any) -> 
     A bump by more than the verdict asks for is said. Raises as `read_bump` and `judge` do, PartError where nothing has
     changed that a version could be raised for, FindingsError for a bump by less.
     """
+    with asked_once(work) as once:
+        return _judged_bump(once, part, request)
+
+
+def _judged_bump(work: Workspace, part: str | None, request: Mapping[str, Any]) -> Bump:
     first = read_bump(work, part="patch" if part == AUTO else part, **request)
     chart = read_chart(work.config.chart)
     reference = last_version(work, chart)
@@ -75,13 +79,6 @@ def demand_raised(work: Workspace, verdict: Verdict) -> None:
     """Raises FindingsError for a version that is raised by too little; one that is raised by more is said."""
     demand_enough(verdict)
     work.say(verdict.summary())
-
-
-def served(work: Workspace, registry: Registry | None) -> Workspace:
-    """The workspace with a registry that is served already in place of the embedded one."""
-    if registry is None or work.config.registry:
-        return work
-    return work.having(registry=registry.remote, plain_http=registry.plain_http)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from scripts.core.words import many, some
 from scripts.judge.judge import judge
 from scripts.judge.words import markdown
 from scripts.registry.client import LAG, connect
-from scripts.registry.embedded import registry_for, registry_in_use
+from scripts.registry.embedded import registry_for, registry_in_use, served
 from scripts.registry.reference import Registry
 from scripts.registry.referrers import attach, attached, content_of, read_referrer
 from scripts.release import publish as publishing
@@ -58,7 +58,7 @@ from scripts.release.bump import (
     uncommitted,
 )
 from scripts.release.evidence import NAMES, changes_of, collect, expected
-from scripts.release.judging import demand_raised, served
+from scripts.release.judging import demand_raised
 from scripts.release.notes import notes, notes_file
 from scripts.release.origin import Difference, Origin, committed_copy, differences, not_as_served, origin_of
 from scripts.release.package import build, midnight, release_time, store
@@ -219,7 +219,8 @@ class Release:
         """
         self.demand_possible(committed=any(difference.lacking for difference in self.facts.dirty))
         if not self.absent() and self._last is not None:
-            return self._last
+            name = self._served().reference(self.package.name, self.package.version)
+            return replace(self._last, reference=str(name))  # the embedded registry had another port
         try:
             return self._run()
         except BaseException as error:

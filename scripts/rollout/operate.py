@@ -42,9 +42,7 @@ class Order:
 
     def __post_init__(self) -> None:
         if self.verb not in VERBS:
-            raise ConfigError(
-                f"there is no operation {self.verb!r}", expected=", ".join(VERBS), run="invoke --help rollout"
-            )
+            raise ConfigError(f"there is no operation {self.verb!r}", expected=", ".join(VERBS))
         odd = {"values": self.values, "undo": self.undo} if self.verb == "rollback" else {"revision": self.revision}
         if given := [f"--{flag}" for flag, value in odd.items() if value]:
             raise ConfigError(f"{self.verb} goes without {' and '.join(given)}", run=f"leave out {given[0]}")

@@ -144,11 +144,7 @@ class Toolchain:
         try:
             return self._pins.tools[name]
         except KeyError:
-            raise UsageError(
-                f"no tool {name!r} is pinned",
-                expected=", ".join(sorted(self._pins.tools)),
-                run="invoke tools",
-            ) from None
+            raise UsageError(f"no tool {name!r} is pinned", expected=", ".join(sorted(self._pins.tools))) from None
 
     def _look(self, tool: Tool) -> tuple[Path | None, str]:
         """The binary on PATH or in the tool's own folders that may be taken, or why none is."""

@@ -261,6 +261,13 @@ class TestUsage:
             (("registry", "--port", "70000"), "--port is not usable"),
             (("up", "--replicas", "some", "--dry-run"), "--replicas is not usable"),
             (("template", "--kube-version", "1.2"), "is not rendered for Kubernetes 1.2"),
+            (("template", "--kube-version", "1.99"), "next:     invoke --help template"),
+            (("e2e", "--helm", "5", "--dry-run"), "next:     invoke --help e2e"),
+            (("e2e", "--scenario", "install", "--scenario", "upgrad", "--dry-run"), "--scenario upgrade --dry-run"),
+            (("version-bump", "--part", "minro"), "next:     invoke version-bump --part minor\n"),
+            (("tools", "--only", "hlem"), "next:     invoke tools --only helm\n"),
+            (("verify", "--require", "e2e,provenence"), "next:     invoke verify --require e2e,provenance\n"),
+            (("rollout", "instal"), "next:     invoke rollout --verb install\n"),
             (("publish", "--registry", "ghcr.io/x"), "is no registry that charts can be published to"),
         ],
     )

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,10 @@ def test_release_prints_the_plan_and_then_nothing_to_do(invoke: Invoke, project:
     assert again.returncode == 0, again.stderr
     assert "nothing to do" in again.stdout
     assert "absent" not in again.stdout
+    at = re.findall(r"^embedded registry at (\S+),", again.stderr, re.MULTILINE)
+    assert [f"oci://{host}/charts/demo:1.2.0" in again.stdout for host in at] == [True]  # of this run, and served once
+    judged = invoke("judge")
+    assert (judged.returncode, judged.stderr.count("embedded registry at")) == (0, 1), judged.stderr
 
 
 def test_findings_are_told_with_their_place(invoke: Invoke, project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -47,7 +48,7 @@ def test_what_is_missing_is_a_problem_with_its_fix(bare: Workspace) -> None:
     assert found["registry"].level == "note"
     with pytest.raises(FindingsError, match="cannot run everything") as refusal:
         demand_sound(tuple(found.values()))
-    assert refusal.value.found == "engine, git"
+    assert (refusal.value.found, refusal.value.run) == ("engine, git", found["engine"].fix)
 
 
 def test_the_registry_is_asked_and_not_guessed(bare: Workspace) -> None:
@@ -57,6 +58,33 @@ def test_the_registry_is_asked_and_not_guessed(bare: Workspace) -> None:
         found = lines(bare.having(registry=f"oci://{host}/charts"))["registry"]
     assert found.level == "problem"
     assert host in found.found
+
+
+@pytest.mark.parametrize(
+    ("about", "variable", "value", "words"),
+    [
+        ("disk: cache", "GATI_CACHE_DIR", "/proc/nowhere", "cannot be written: No such file"),
+        ("disk: cache", "GATI_CACHE_DIR", __file__, "cannot be written: Not a directory"),
+        ("disk: temporary", "TMPDIR", "/nowhere", "cannot be written: No such file"),
+        ("signing key", "GATI_SIGNING_KEY", "/nowhere", "there is no key at /nowhere"),
+        ("proxy", "HTTPS_PROXY", "ftp://proxy.example", "HTTPS_PROXY holds no proxy"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_cause(
+    bare: Workspace, monkeypatch: pytest.MonkeyPatch, about: str, variable: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    key, given = variable.removeprefix("GATI_").lower(), Path(value) if "DIR" in variable else value
+    found = lines(bare.having(**{key: given}) if variable.startswith("GATI_") else bare)[about]
+    assert (found.level, words in found.found, found.fix is None) == ("problem", True, False)
+
+
+def test_a_clock_behind_the_last_commit_is_told(bare: Workspace) -> None:
+    git = ("git", "-C", bare.config.chart, "-c", "user.name=me", "-c", "user.email=me@example.com")
+    for date, told in (("2020-01-01T00:00:00Z", False), ("2099-01-01T00:00:00Z", True)):
+        words = ("commit", "--quiet", "--no-gpg-sign", "--allow-empty", "--message=x")
+        subprocess.run((*git, *words), env={**os.environ, "GIT_COMMITTER_DATE": date}, check=True)
+        assert ("clock" in lines(bare)) is told
 
 
 def test_a_port_that_is_taken_is_told(bare: Workspace) -> None:
@@ -71,7 +99,7 @@ def test_a_port_that_is_taken_is_told(bare: Workspace) -> None:
 def test_a_proxys_password_is_not_shown(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "proxy" not in lines(bare)
     for scheme in ("http://", ""):
-        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}me:sec/r@t@proxy.example:3128")
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}me:sec:r@t@proxy.example:3128")
         assert lines(bare)["proxy"].found == f"HTTPS_PROXY={scheme}***@proxy.example:3128"
 
 
