@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,6 +22,7 @@ INSTALLED_FIRST = re.compile(r"[^/]+/(charts/[^/]+/)*crds/")  # definitions, whi
 _ASKED = re.compile(r"APIVersions\.Has\s*\(?\s*[\"`]([\w.-]+(?:/[\w.-]+){0,2})[\"`]")
 _REMOTE = re.compile(rb'"\$ref"\s*:\s*"(https?://[^"#]+)')
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_SIGN = re.compile(r"\[\^?(?:\\.|[^\]\\])+\]|\\.|.", re.DOTALL)  # of a pattern
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _ACTION_LINE = re.compile(r"^.*\{\{.*\n?", re.MULTILINE)
 _DOCUMENT = re.compile(r"^---.*$", re.MULTILINE)
@@ -191,20 +192,29 @@ def _content(file: Path) -> bytes:
 def left_out(folder: Path) -> Callable[[str, bool], bool]:
     """`ignored(path, is_folder)` by the folder's `.helmignore`, whose patterns are simpler than git's."""
     file = folder / ".helmignore"
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
-    patterns = ["templates/.?*", *(line.strip() for line in lines if line.strip() and not line.startswith(("#", "!")))]
+    lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines() if file.is_file() else []
+    patterns = ["templates/.?*", *(line for line in map(str.strip, lines) if not line.startswith(("#", "!")))]
+    rules = []
+    for pattern, bare in ((each, each.removesuffix("/")) for each in patterns):
+        with contextlib.suppress(re.error):  # as of [z-a], which is no sign at all
+            rules.append((re.compile(_as_go(bare.removeprefix("/"))), "/" in bare, pattern != bare))
 
     def ignored(path: str, is_folder: bool) -> bool:
-        for pattern in patterns:
-            if pattern.endswith("/") and not is_folder:
-                continue
-            bare = pattern.strip("/")
-            whole = "/" in bare or pattern.startswith("/")
-            if fnmatch(path if whole else path.rpartition("/")[2], bare):
-                return True
-        return False
+        name = path.rpartition("/")[2]
+        return any(
+            rule.fullmatch(path if whole else name) for rule, whole, folders in rules if is_folder or not folders
+        )
 
     return ignored
+
+
+def _as_go(pattern: str) -> str:
+    """The regular expression of a pattern as Go has it, where `*` and `?` stop at a slash."""
+    signs = {"*": "[^/]*", "?": "[^/]"}
+    return "".join(
+        signs.get(each) or (each.replace("[", r"\[")[1:] if each[1:] and each[0] == "[" else re.escape(each[-1]))
+        for each in _SIGN.findall(pattern)
+    )
 
 
 def _renders(file: str, text: str) -> bool:

@@ -29,7 +29,7 @@ TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TO
 _ASKING = ("git", "go", "docker-credential-")  # programs that may ask a forge with such a token; no other has it
 _LOGIN = re.compile(r"((?:https?|oci|socks5h?)://)[^/\s]+@")  # a password or a token in an address, as of a remote
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
-_LEFT = 2.0  # seconds that the streams of a child are read once it has ended, which a daemon of it may hold
+_LEFT = 1.0  # seconds that the streams of a child are read once it has ended, which a daemon of it may hold
 
 
 @dataclass(frozen=True)
@@ -248,10 +248,19 @@ def _collected(popen: subprocess.Popen[bytes], data: bytes | None, deadline: flo
             return popen.communicate(data, timeout=min(_LEFT, max(0.0, end - time.monotonic())))
         except subprocess.TimeoutExpired as late:
             if ended:
-                return late.output or b"", late.stderr or b""
+                return (late.output or b"") + _waiting(popen.stdout), (late.stderr or b"") + _waiting(popen.stderr)
             data, ended = None, popen.poll() is not None
             if not ended and time.monotonic() >= end:
                 raise
+
+
+def _waiting(stream: IO[bytes] | None) -> bytes:
+    """What can be read of a stream at once: all that a child which has ended wrote to it."""
+    if stream is not None and not stream.closed:
+        os.set_blocking(stream.fileno(), False)
+        with contextlib.suppress(BlockingIOError):
+            return os.read(stream.fileno(), 1 << 20)
+    return b""
 
 
 def installed(name: str, folders: Iterable[str] = ()) -> tuple[Path, ...]:

@@ -120,7 +120,9 @@ class Repository:
         return next((name for name, file in begun if (folder / file).exists()), None)
 
     def behind(self) -> int:
-        """How many commits the branch lacks that its upstream has, as the last fetch saw it; 0 without an upstream."""
+        """How many commits the branch lacks that its upstream has, as the last fetch saw it; 0 without one."""
+        if not self._elsewhere("@{upstream}"):
+            return 0
         count = self._git("rev-list", "--count", "HEAD..@{upstream}", "--", check=False)
         return int(count.stdout) if count.status == 0 else 0
 
@@ -147,6 +149,10 @@ class Repository:
         told = self._git("for-each-ref", form, branch).stdout.rstrip("\n") if branch else ""
         name, _, ref = told.partition("\0")
         return (name, ref) if name not in ("", ".") else (self._remote() or "", "")  # the latter: a branch from here
+
+    def _elsewhere(self, branch: str) -> bool:
+        """Whether `branch` is one of a remote: a branch may track one from here, too."""
+        return self._said("rev-parse", "--symbolic-full-name", branch).startswith("refs/remotes/")
 
     def lacks(self, commit: str) -> bool:
         """Whether HEAD does not lead to `commit`, which may be unknown here."""
@@ -389,8 +395,8 @@ class Repository:
         remote, alone = shlex.quote(remote), f"git push {shlex.quote(remote)} tag {tag}"
         if branch is None:
             return alone if tag else None
-        known = self._said("rev-parse", "--symbolic-full-name", "@{push}").startswith("refs/remotes/")
-        there = "" if known else f" {remote} {shlex.quote(branch)}"  # which git does not know of itself
+        # Which git does not know of itself.
+        there = "" if self._elsewhere("@{push}") else f" {remote} {shlex.quote(branch)}"
         there = there if self.object("@{upstream}") or not there else f" --set-upstream{there}"
         if tag and self._said("cat-file", "-t", f"refs/tags/{tag}") == "commit":
             return f"git push{there} && {alone}"  # git lets only annotated tags follow

@@ -145,11 +145,12 @@ def public_url(repository: Repository, metadata: Mapping[str, Any]) -> str | Non
         return next((str(url) for url in metadata.get("sources") or () if "://" in str(url)), None)
     scheme, there, rest = remote.rpartition("://")
     if scheme in ("", "file"):
-        scp = re.fullmatch(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)", remote) if not there else None
+        plain = re.sub(r"^\[(.+):\d+\]:", r"\1:", remote)  # with a port
+        scp = re.fullmatch(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)", plain) if not there else None
         if scp is None:  # a folder, from the root where it is not whole
             return f"file://{(repository.root / rest).resolve()}"
         return f"https://{scp[1]}/{scp[2].removeprefix('/').removesuffix('.git')}"
-    host, _, path = rest.partition("/")
+    host, _, path = re.split("[?#]", rest)[0].partition("/")  # a token may come after the path, too
     host, path = host.rpartition("@")[2], path.rstrip("/").removesuffix(".git")
     if "ssh" in scheme:
         host, scheme = re.sub(r":\d+$", "", host), "https"

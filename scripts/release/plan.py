@@ -338,7 +338,8 @@ class Release:
         with origin.telling():
             package, archive = build(origin.config(config), origin.chart, helm, epoch)
         notes, remote = list(self._notes(repository)), None
-        if repository is not None and (self._options.part or self._options.tag):
+        asked = made is None or self.facts.remote is not None  # one that did not answer is not waited for twice
+        if repository is not None and asked and (self._options.part or self._options.tag):
             tag = tag_name(package.name, package.version)
             try:
                 remote = repository.remote(tag)

@@ -28,7 +28,7 @@ from scripts.chart.secrets import refuse_secrets
 from scripts.chart.source import read_chart
 from scripts.checks.baseline import earlier_chart
 from scripts.core.errors import ChangelogError, ChartError, GitError, OutputError, SecretError, VersionError
-from scripts.core.git import find_repository
+from scripts.core.git import Repository, find_repository
 from scripts.front.command import Typed
 from scripts.release.bump import demand_clean
 from scripts.release.origin import _REMEDIES, STASH, not_as_served
@@ -1018,6 +1018,18 @@ def test_a_version_that_others_have_pushed_meanwhile_is_fetched_first(project: P
     with pytest.raises(VersionError, match=r"1.3.0 is not above the latest version of demo") as told:
         project.release(part="minor")
     assert str(told.value.run).startswith("git pull --rebase, since origin has commits that the branch has not, then")
+
+
+def test_a_remote_that_does_not_answer_is_asked_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+
+    def remote(self: Repository, tag: str) -> None:
+        asked.append(tag)
+        raise GitError("origin cannot be asked", found="nothing within 30 s")
+
+    monkeypatch.setattr(Repository, "remote", remote)
+    project.release(part="minor", tag=True)
+    assert asked == ["demo-1.3.0"]
 
 
 def test_what_was_done_is_said_when_something_fails_later(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

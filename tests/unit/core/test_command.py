@@ -62,11 +62,13 @@ class TestRun:
     def test_nothing_is_read_from_our_stdin(self, runner: Runner) -> None:
         assert runner.run(("cat",)).stdout == ""
 
+    @pytest.mark.parametrize("held", ["", "2>/dev/null", ">/dev/null"])
     def test_what_a_child_leaves_behind_is_not_waited_for(
-        self, runner: Runner, monkeypatch: pytest.MonkeyPatch
+        self, runner: Runner, monkeypatch: pytest.MonkeyPatch, held: str
     ) -> None:
         monkeypatch.setattr(command, "_LEFT", 0.1)
-        result = runner.run(("sh", "-c", "cat; echo told >&2; sleep 5 & exit 3"), stdin="in" * 100_000, check=False)
+        code = f"cat; echo told >&2; sleep 5 {held} & exit 3"
+        result = runner.run(("sh", "-c", code), stdin="in" * 100_000, check=False)
         assert (result.status, result.stdout, result.stderr) == (3, "in" * 100_000, "told\n")
         assert result.seconds < 4
 

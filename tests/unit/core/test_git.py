@@ -249,6 +249,15 @@ def test_what_pushes_a_tag_works_whatever_the_names(
     if remote == "fork":
         git(repository.root, "push", "--quiet", "--set-upstream", "origin", branch)
         git(repository.root, "config", f"branch.{branch}.pushRemote", remote)
+    git(
+        repository.root,
+        "branch",
+        "--quiet",
+        "--force",
+        "main",
+        git(repository.root, "commit-tree", "-m", "On", "HEAD^{tree}"),
+    )
+    assert repository.behind() == 0  # of `main`, that is; nothing of a remote
     git(repository.root, "commit", "--quiet", "--allow-empty", "--message", "Release")
     repository.make_tag("heavy", "heavy", str(repository.commit()))
     words = str(repository.push_command("heavy"))

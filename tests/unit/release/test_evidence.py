@@ -31,6 +31,8 @@ class Told(Repository):
         ("git+ssh://git@example.com/team/charts.git/", "https://example.com/team/charts"),
         ("https://someone:s3cret@example.com/team/charts.git", "https://example.com/team/charts"),
         ("https://example.com:8443/team/charts/", "https://example.com:8443/team/charts"),
+        ("https://example.com/team/charts.git?private_token=s3cret#x", "https://example.com/team/charts"),
+        ("[git@example.com:2222]:team/charts.git", "https://example.com/team/charts"),
         ("ftp://someone:s3cret@example.com/charts.git", "ftp://example.com/charts"),
         ("git://example.com/charts", "git://example.com/charts"),
         ("/srv/a b/charts.git", "file:///srv/a b/charts.git"),
