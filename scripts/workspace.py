@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -57,6 +58,9 @@ class Workspace:
 def open_workspace(root: Path, *, say: Say = silent, echo: Say | None = None, **overrides: Any) -> Workspace:
     """The workspace of the project at `root`; `echo` receives each command line that runs. Raises ConfigError."""
     config = load_config(root, **overrides)
+    if Path(tempfile.gettempdir()).resolve().is_relative_to(config.chart):  # which would hold our copies
+        tempfile.tempdir = str(config.cache_dir / "tmp")
+        Path(tempfile.tempdir).mkdir(parents=True, exist_ok=True)
     runner = Runner(echo=echo, secrets=(os.environ.get(name, "") for name in (PASSWORD, *SIGNING_PASSWORDS, *TOKENS)))
     if config.signing_key.startswith("env://"):
         name = config.signing_key.removeprefix("env://")
