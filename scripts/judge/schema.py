@@ -96,6 +96,7 @@ class Inlined:
         self._root, self._pruned = root, pruned
         draft = str(root.get("$schema", "")) if isinstance(root, Mapping) else ""
         self._named = dict(_names(root))
+        self._known: dict[tuple[str, tuple[str, ...]], Schema] = {}  # what a reference leads to, read once
         self._alone = bool(re.search(r"draft-0[3-7]", draft))  # where `$ref` hides what stands beside it
         self.schema: Schema = self._read(root, ())
 
@@ -177,7 +178,9 @@ class Inlined:
                 target = target[part]
             else:
                 return {"$ref": ref}
-        read = self._read(target, (*refs, ref), depth + 1)
+        if (ref, refs) not in self._known:
+            self._known[ref, refs] = self._read(target, (*refs, ref), depth + 1)
+        read = self._known[ref, refs]
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         return read if self._alone else _both(self._read(beside, refs, depth + 1), read)
 
