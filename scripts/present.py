@@ -284,7 +284,10 @@ def released(ready: Release, record: ReleaseRecord | None) -> Answer:
     records = {"plan": plan(ready).records, "release": record and dataclasses.asdict(record)}
     if record is None:
         return Answer("dry run: nothing is done", records)
-    shown = {key: getattr(record, key) for key in ("reference", "digest", "sha256", "commit", "tag")}
+    shown = {
+        "reference": ready.reference,
+        **{key: getattr(record, key) for key in ("digest", "sha256", "commit", "tag")},
+    }
     lines = [f"{key:<9}  {value}" for key, value in shown.items() if value is not None]
     lines.append("released" if ready.absent() else "nothing to do: this is released already")
     return Answer("\n".join(lines), records)

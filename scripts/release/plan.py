@@ -9,7 +9,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,11 @@ class Release:
     def _tag(self) -> str:
         return tag_name(self.package.name, self.package.version)
 
+    @property
+    def reference(self) -> str:
+        """Where it is: the embedded registry had another port when the record was written."""
+        return str(self._served().reference(self.package.name, self.package.version))
+
     def push_command(self) -> str | None:
         """What brings the commit and the tag of the release to where others are; None where nothing does."""
         repository = self.facts.origin.repository
@@ -219,8 +224,7 @@ class Release:
         """
         self.demand_possible(committed=any(difference.lacking for difference in self.facts.dirty))
         if not self.absent() and self._last is not None:
-            name = self._served().reference(self.package.name, self.package.version)
-            return replace(self._last, reference=str(name))  # the embedded registry had another port
+            return self._last
         try:
             return self._run()
         except BaseException as error:
