@@ -257,7 +257,8 @@ class _Maker:
         names = self._runner.run((self._kind, "get", "clusters"), deadline=60).stdout.split()
         mine = [name for name in names if name.startswith(self._prefix + _KEPT)]
         if mine or keep:
-            self._lock(stack)
+            lock, what = self._folder / ".kept-cluster.lock", "the cluster that this checkout kept"
+            stack.enter_context(locked(lock, what=what, deadline=0, error=ClusterError))
         for name in mine:
             if name == self.kept_name and self._answers(name):
                 return name
@@ -379,11 +380,6 @@ class _Maker:
         )
         self.kubeconfig(name).unlink(missing_ok=True)
         shutil.rmtree(self.volumes(name), ignore_errors=True)
-
-    def _lock(self, stack: contextlib.ExitStack) -> None:
-        """One run at a time on a kept cluster."""
-        lock = self._folder / ".kept-cluster.lock"
-        stack.enter_context(locked(lock, what="the cluster that this checkout kept", deadline=0, error=ClusterError))
 
     def _answers(self, name: str) -> bool:
         kubeconfig = self.kubeconfig(name)

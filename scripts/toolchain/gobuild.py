@@ -186,19 +186,8 @@ def _pip_argv(target: Path, requirement: str) -> list[str | os.PathLike[str]]:
     """The installer at hand: an environment made by uv has no pip."""
     import importlib.util
 
-    if importlib.util.find_spec("pip") is not None:
-        return [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--target",
-            target,
-            requirement,
-        ]
-    return ["uv", "pip", "install", "--quiet", "--no-deps", "--target", target, requirement]
+    pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") is not None else ["uv", "pip"]
+    return [*pip, "install", "--quiet", "--no-deps", "--target", target, requirement]
 
 
 def _rewrite_replaces(go_mod: Path, module: Module) -> None:
