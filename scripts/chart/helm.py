@@ -64,6 +64,7 @@ _KINDS = {
 }
 _LOOKED_FOR = re.compile(r'^failing loading "file:///([^"]+)".*')
 _NOT_FOUND = re.compile(r'^json-pointer in "file:///values.schema.json(#[^"]*)" not found$')
+_MOST = 64 << 20  # letters of one render
 # What helm says of a .helmignore, which it does not name.
 _IGNORE = {
     "double-star (**) syntax is not supported": "double-star (**) syntax is not supported",
@@ -128,6 +129,12 @@ class Helm:
         if result.status != 0:
             with telling({str(Path(chart)): str(chart)}):  # an address is no path
                 raise _refusal(read_complaints(result.stderr, Path(chart), values), Path(chart))
+        if len(result.stdout) > _MOST:
+            raise ChartError(
+                f"{chart} renders {len(result.stdout) >> 20} MiB",
+                expected=f"at most {_MOST >> 20} MiB: helm keeps a release in a Secret, which holds 1 MiB, packed",
+                run="look for a range or a repeat in its templates that goes too far",
+            )
         return result.stdout
 
     def lint(

@@ -8,7 +8,7 @@ import pytest
 
 from scripts.chart.helm import Helm, read_complaints, read_lint
 from scripts.core.command import Result, Runner
-from scripts.core.errors import CommandFailed
+from scripts.core.errors import CommandFailed, ReleaseError
 
 
 @pytest.fixture
@@ -206,3 +206,13 @@ def test_where_a_user_keeps_releases_is_of_no_matter(
     program.write_text('#!/bin/sh\necho "driver: $HELM_DRIVER"\n')
     program.chmod(0o755)
     assert Helm(program, Runner()).template(chart) == "driver: \n"
+
+
+def test_a_render_that_no_release_can_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "helm"
+    program.write_text("#!/bin/sh\nhead -c $((3 << 20)) /dev/zero\n")
+    program.chmod(0o755)
+    assert len(Helm(program, Runner()).template(tmp_path)) == 3 << 20
+    monkeypatch.setattr("scripts.chart.helm._MOST", 2 << 20)
+    with pytest.raises(ReleaseError, match="renders 3 MiB"):
+        Helm(program, Runner()).template(tmp_path)
