@@ -372,6 +372,8 @@ class _Judge:
             return "changed, no regular file"
         if not exists:
             return f"{_SPARSE}: not checked out" if flag in "Ss" else _ABSENT
+        if content is not None and (self._repository.root / path).read_bytes() == content:
+            return ""  # also where git would keep it otherwise, were it added anew
         if content is not None and self._repository.stored([path])[path] == _oid(content, entry):
             used = self._repository.filters([path]).get(path)
             return f"{FILTERED} by {used}" if used else ""

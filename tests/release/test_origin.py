@@ -611,6 +611,15 @@ def test_a_release_from_a_clone_with_other_line_ends(project: Project) -> None:
         assert other.git("status", "--porcelain") == ""
 
 
+def test_a_changelog_with_line_ends_that_git_would_not_keep_today(project: Project) -> None:
+    (project.root / "CHANGELOG.md").write_bytes(CHANGELOG.replace("\n", "\r\n").encode())
+    project.commit("Write it elsewhere")
+    project.git("config", "core.autocrlf", "input")
+    assert project.release(part="minor").version == "1.3.0"
+    assert b"## [1.3.0] - 2026-11-25\r\n" in (project.root / "CHANGELOG.md").read_bytes()
+    assert project.plan()["commit"] == "same"
+
+
 def test_links_inside_of_the_repository_are_followed(project: Project) -> None:
     (project.root / "LICENSE").write_text("free\n")
     (project.root / "lib").mkdir()
