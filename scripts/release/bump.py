@@ -277,13 +277,12 @@ def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
 
     Raises GitError, OutputError.
     """
-    head = repository.commit()
     try:
         yield
         edits.apply([replace(edit, before=_held(edit)) for edit in bump.edits])
         repository.make_commit(commit_message(bump.name, bump.new), [edit.path for edit in bump.edits])
     except BaseException as error:
-        if repository.commit() == head:  # a Ctrl-C may come after the commit
+        if _version_at(repository, "HEAD", bump.edits[0].path) != bump.new:  # a Ctrl-C may come after the commit
             changed = [edit for edit in bump.edits if _held(edit) != edit.before]
             if isinstance(error, GitError) and any(_held(edit) != edit.after for edit in changed):  # by a hook
                 way = f"invoke version-bump --version {bump.new}, commit what the hook makes of it"

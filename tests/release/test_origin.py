@@ -894,6 +894,13 @@ def test_a_tag_that_a_hook_makes_is_the_releases_or_stops_it_before_the_push(pro
     assert list(project.published()) == ["1.3.0"]
 
 
+def test_a_hook_that_commits_in_the_middle_leaves_nothing_of_ours(project: Project) -> None:
+    hook(project, "pre-commit", "git update-ref HEAD $(git commit-tree -p HEAD -m Nested HEAD^{tree})")
+    with pytest.raises(GitError, match=r"(?s)git commit failed.*cannot lock ref"):
+        project.release(part="minor")
+    assert project.git("status", "--porcelain") == ""
+
+
 def test_a_hook_that_mends_what_is_committed_and_fails_is_given_its_way(project: Project) -> None:
     hook(project, "pre-commit", "! grep -q demo-1.3.0 CHANGELOG.md || { echo >> CHANGELOG.md; echo Mended; exit 1; }")
     with pytest.raises(GitError, match=r"(?s)git commit failed.*Mended") as told:
