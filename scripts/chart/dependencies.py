@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -99,8 +100,10 @@ def fetched_archives(chart: Chart) -> Iterator[Path]:
 
 
 def is_local(chart: Chart, folder: Path) -> bool:
-    """Whether `chart` depends on the chart in `folder` by its path."""
-    return any(place == folder.resolve() for place in local_dependencies(chart))
+    """Whether `chart` depends on the chart in `folder` by its path, be that a copy with links to what is beside it."""
+    urls = (one.repository for one in dependencies(chart) if one.repository.startswith("file://"))
+    ways = [chart.path / url.removeprefix("file://") for url in urls]
+    return any(os.path.normpath(way) == os.path.normpath(folder) or way.resolve() == folder.resolve() for way in ways)
 
 
 def local_dependencies(chart: Chart) -> tuple[Path, ...]:

@@ -38,8 +38,11 @@ def over(work: Workspace, charts: Sequence[Chart], stage: Stage) -> tuple[Part, 
     """`stage` of every chart, in parallel; one that fails stops none of the others."""
 
     def one(chart: Chart) -> Part:
+        def say(text: str) -> None:
+            work.say(text if chart.name in text else f"{chart.name}: {text}")
+
         try:
-            return stage(work.of_chart(chart.path))
+            return stage(replace(work.of_chart(chart.path), say=say))
         except ReleaseError as error:
             suites = (validate.unchecked(error, chart.name),)
             return Part(chart, "failed", tuple(str(error).splitlines()), error=error, suites=suites)

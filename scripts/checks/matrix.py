@@ -235,7 +235,7 @@ def read_plan(work: Workspace, *, values: Iterable[Path] = (), kube_versions: It
         chart, schemas.minors(), values=values, kube_versions=kube_versions, clusters=schemas, config=config
     )
     if library is not None:
-        note = f"{library.name} {_library(library)}: rendered through {shown(chart.path)}"
+        note = f"{library.name} {_library(library)}: rendered through {shown(chart.path.resolve())}"
         with renderable(chart, library) as folder:
             contents = read_contents(folder, chart.name)
         plan = replace(plan, through=library, contents=contents, notes=(note, *plan.notes))
@@ -269,7 +269,8 @@ def _test_chart(library: Chart, config: Config) -> Chart | None:
     for place in dict.fromkeys(places):
         with contextlib.suppress(ChartError):
             user = read_chart(place)
-            if not _library(user) and library.path.resolve() in needed(user):
+            used = is_local(user, library.path) or library.path.resolve() in needed(user)
+            if used and not _library(user):
                 users.append(user)
     return min(users, key=lambda user: (not is_local(user, library.path), _others(user, library)), default=None)
 

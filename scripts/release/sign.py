@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from scripts.release.statements import MEDIA_TYPE, STATEMENT_TYPE
 from scripts.workspace import Workspace
 
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+_FORMS = re.compile(r"application/vnd\.dev\.sigstore\.bundle(\.v0\.3\+json|\+json;version=0\.[123])")
 KEYLESS = "keyless"
 _CONTENT = {"dev.sigstore.bundle.content": "dsse-envelope"}
 _ENV = "env://"
@@ -147,6 +149,8 @@ def read_bundle(content: bytes) -> Signed:
         envelope = raw["dsseEnvelope"]
         if envelope["payloadType"] != MEDIA_TYPE:
             raise ValueError(f"its payload is {envelope['payloadType']}")
+        if not _FORMS.fullmatch(str(raw["mediaType"])):
+            raise ValueError(f"its form is {raw['mediaType']}, which cosign does not read")
         statement = json_read.load(base64.b64decode(envelope["payload"], validate=True))
         by = "key" if "publicKey" in raw["verificationMaterial"] else "certificate"
         told = {name: envelope[name] for name in ("payload", "payloadType", "signatures")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -357,3 +358,13 @@ def test_a_certificate_that_was_not_valid_when_it_was_used_is_named(
     fault = fault_of(replace(work, tools=signed.tools), told, "sha256:" + "7" * 64, trust)
     assert fault.startswith(words)
     assert len(fault) > len(words) + 20, "and what cosign says"
+
+
+@pytest.mark.parametrize("form", ["application/vnd.dev.sigstore.bundle.v0.9+json", "application/json", None])
+def test_a_bundle_of_another_form_is_told_as_that(form: Any) -> None:
+    payload = base64.b64encode(b'{"predicateType": "a"}').decode()
+    envelope = {"payload": payload, "payloadType": cosign.KIND, "signatures": []}
+    bundle = {"mediaType": BUNDLE, "verificationMaterial": {}, "dsseEnvelope": envelope}
+    assert read_bundle(json.dumps(bundle).encode()).predicate_type == "a"
+    with pytest.raises(ValueError, match=f"its form is {re.escape(str(form))}"):
+        read_bundle(json.dumps({**bundle, "mediaType": form}).encode())

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.chart.dependencies import fetched_anew, outdated
+from scripts.chart.dependencies import fetched_anew, is_local, outdated
 from scripts.chart.helm import Helm
 from scripts.chart.source import read_chart
 from scripts.core.command import Runner
+from scripts.core.committed import placed
 
 
 def test_what_is_missing_under_several_names_is_told_once(tmp_path: Path) -> None:
@@ -30,3 +31,17 @@ def test_what_is_there_is_compared_for_a_minute_at_most(tmp_path: Path, monkeypa
     into.mkdir()
     fetched_anew(read_chart(chart), helm, chart.parent, into, [chart / "charts/sub-0.1.0.tgz"])
     assert asked == [60]
+
+
+def test_a_copy_is_depended_on_by_what_is_linked_beside_it(tmp_path: Path) -> None:
+    """As a release checks a library: the commit's, and the charts around it that use it."""
+    uses = "dependencies: [{name: lib, version: 1.0.0, repository: 'file://../../charts/lib'}]\n"
+    for name, more in (("charts/lib", ""), ("tests/user", uses)):
+        (folder := tmp_path / "root" / name).mkdir(parents=True)
+        (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: {folder.name}\nversion: 1.0.0\n{more}")
+    (tmp_path / "copies").mkdir()
+    copy = placed(tmp_path / "root", tmp_path / "root/charts/lib", tmp_path / "copies")
+    user = read_chart(tmp_path / "copies/tests/user")
+    assert is_local(user, copy)
+    assert is_local(user, tmp_path / "root/charts/lib")
+    assert not is_local(user, tmp_path / "copies/charts")
