@@ -65,7 +65,7 @@ def deploy(names: Iterable[str], made: KindCluster, api: Api, work: Workspace) -
     work.say(f"deployed {', '.join(wanted)}")
 
 
-def await_ready(api: Api, kind: str, namespace: str, name: str, *, deadline: float = _DEADLINE) -> None:
+def await_ready(api: Api, kind: str, namespace: str, name: str) -> None:
     """Wait until all pods of a workload are ready, or until an APIService is available. Raises ClusterError."""
     seen: Object = {}
 
@@ -81,7 +81,7 @@ def await_ready(api: Api, kind: str, namespace: str, name: str, *, deadline: flo
         ]
         return "\n".join((json.dumps(seen.get("status", {})), *said))
 
-    api.wait(ready, what=f"{kind} {name} to be ready", deadline=deadline, interval=0.5, state=state)
+    api.wait(ready, what=f"{kind} {name} to be ready", deadline=_DEADLINE, interval=0.5, state=state)
 
 
 def _ready(seen: Object) -> bool:

@@ -12,6 +12,7 @@ from scripts.core.command import Runner
 from scripts.core.errors import CommandTimeout
 
 CLUSTER_LABEL = "io.x-k8s.kind.cluster"
+_LINES = 6  # of what is said
 _BRIEF = 5.0  # seconds: what runs longer waits for something, and may come up with its next try
 _SCRIPT = Path(__file__).with_name("startup.sh")  # is run on a node
 _NO_CAUSE = re.compile(r"\s|Usage:|goroutine |created by |\S+\(.*\)$")  # usage and stacks are indented, or calls
@@ -63,15 +64,15 @@ def read_ends(text: str, node: str) -> Iterator[Obstacle]:
             yield Obstacle(node, found[1], _telling(said))
 
 
-def _telling(text: str, lines: int = 6) -> str:
+def _telling(text: str) -> str:
     """The lines that say what is wrong, the last of them last: no usage, no stack; where none does, the last of all."""
     said = [line for line in text.splitlines() if line.strip() and not _NO_CAUSE.match(line)]
-    return "\n".join(([line for line in said if _WRONG.search(line)] or said)[-lines:])
+    return "\n".join(([line for line in said if _WRONG.search(line)] or said)[-_LINES:])
 
 
-def last_words(log: str, lines: int = 6) -> str:
+def last_words(log: str) -> str:
     """What kind's log says at its end: without the places in the source, and without what kubeadm does step by step."""
     frames = re.compile(r"^\S+\n\t\S+:\d+\n?", re.MULTILINE)  # kind and kubeadm print where an error came through
     told = frames.sub("", re.split(r"^Stack Trace:", log, maxsplit=1, flags=re.MULTILINE)[0])
     kept = [line for line in told.splitlines() if line.strip() and not re.match(r"[IW]\d{4} ", line)]
-    return "\n".join(kept[-lines:])
+    return "\n".join(kept[-_LINES:])

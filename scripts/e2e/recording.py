@@ -47,12 +47,12 @@ class Recording:
         self._cut = False
         self._ledger: Ledger | None = None
 
-    def wait_for(self, count: int, *, deadline: float = 120) -> None:
+    def wait_for(self, count: int) -> None:
         """Go on until `count` requests came to an end. Raises ClusterError, ToolError (k6 is gone)."""
         until(
             lambda: len(self._load.requests()) >= count,
             what=f"{count} requests to end",
-            deadline=deadline,
+            deadline=120,
             state=lambda: f"{len(self._load.requests())} ended",
             error=ClusterError,
         )

@@ -158,12 +158,12 @@ def line(reason: Reason) -> str:
     return f"{reason.about}{step}: {reason.meaning}{where}"
 
 
-def brief(value: Any, most: int = 80) -> str:
+def brief(value: Any) -> str:
     """A value in a few words."""
     if value is None:
         return "(absent)"
     text = value if isinstance(value, str) and value and "\n" not in value else json.dumps(value, default=str)
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:

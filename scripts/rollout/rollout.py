@@ -7,8 +7,8 @@ import json
 import re
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -56,19 +56,13 @@ _LOGGED = frozenset({"crash-loop", "init-container", "hook", "job", "readiness",
 
 @dataclass(frozen=True)
 class Target:
-    """What is installed: `chart` is an archive or an `oci://host/path@sha256:...`; `sets` goes to `--set`.
-
-    Secrets belong into a file of `values`: a command line can be read by every user of the machine.
-    """
+    """What is installed: `chart` is a folder, an archive or an `oci://host/path@sha256:...`."""
 
     chart: str | Path
     values: tuple[Path, ...] = ()
-    sets: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     """Further flags of helm's, such as --reuse-values."""
     plain_http: bool = False
-    ca_file: Path | None = None
-    registry_config: Path | None = None
 
     def arguments(self) -> list[str | Path]:
         """The chart and the flags that describe it, as helm takes them."""
@@ -76,12 +70,7 @@ class Target:
 
     def options(self) -> list[str | Path]:
         """The flags but for those of values files."""
-        words: list[str | Path] = [word for key, value in self.sets.items() for word in ("--set", f"{key}={value}")]
-        words += self.flags
-        words += ["--plain-http"] if self.plain_http else []
-        words += ["--ca-file", self.ca_file] if self.ca_file else []
-        words += ["--registry-config", self.registry_config] if self.registry_config else []
-        return words
+        return [*self.flags, *(["--plain-http"] if self.plain_http else [])]
 
 
 @dataclass(frozen=True)
@@ -212,7 +201,7 @@ class Rollout:
         """
         return self._operate("uninstall", self._wait, "--cascade=foreground", deadline=deadline).seconds
 
-    def recover(self, *, deadline: float = 300) -> Revision | None:
+    def recover(self) -> Revision | None:
         """Bring back a release that a killed helm left pending: to the last revision that was deployed.
 
         None when nothing is pending. Raises RolloutFailed with the command to run where no revision was ever deployed.
@@ -225,7 +214,7 @@ class Rollout:
             found = "no revision of it was ever deployed: there is none to go back to"
             raise RolloutFailed(self.pending(revisions), found=found, evidence=self._evidence)
         self._say(f"release {self.release} is {revisions[-1].status}: rolling back to revision {served[-1].number}")
-        return self.rollback(served[-1].number, deadline=deadline)
+        return self.rollback(served[-1].number)
 
     # -- questions -----------------------------------------------------------------------------
 

@@ -136,7 +136,7 @@ def rollout(helm: Helm, cluster: Cluster, tmp_path: Path, **login: Any) -> Rollo
 
 def test_helm_is_asked_for_exactly_this(helm: Helm, tmp_path: Path) -> None:
     app = rollout(helm, Cluster(), tmp_path, kubeconfig=Path("/k"), context="c")
-    target = Target("oci://host/app@sha256:1", (Path("/v.yaml"),), {"a.b": "1"}, plain_http=True)
+    target = Target("oci://host/app@sha256:1", (Path("/v.yaml"),), ("--set", "a.b=1"), plain_http=True)
     app.install(target, deadline=100)
     app.upgrade(Target(Path("/app.tgz")), deadline=100, rollback_on_failure=True)
     app.rollback(1, deadline=100)
