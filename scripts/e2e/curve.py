@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from scripts.cluster.watch import Change
 from scripts.e2e.k6 import Request
 
 SCHEMA_VERSION = 1
+_LATE = 800  # from where on words end at their mark
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,32 @@ class Curve:
         def x(second: float) -> float:
             return round(60 + second / max(1.0, self.end - self.begin) * 920, 1)
 
+        marks = [(at - self.begin, what) for at, what in self.marks]
         template = jinja2.Environment(autoescape=True, trim_blocks=True, keep_trailing_newline=True).from_string(
             Path(__file__).with_name("curve.svg.j2").read_text(encoding="utf-8")
         )
         return template.render(
             title=self.title,
+            late=_LATE,
             x=x,
             end=self.end - self.begin,
-            marks=[(at - self.begin, what) for at, what in self.marks],
+            marks=[(at, what, row) for (at, what), row in zip(marks, _rows(marks, x), strict=True)],
             replicas=[(at - self.begin, wanted, ready) for at, wanted, ready in self.replicas],
             most=max((max(wanted, ready) for _, wanted, ready in self.replicas), default=1) or 1,
             sent=self.seconds(),
             lost=self.lost,
         )
+
+
+def _rows(marks: Iterable[tuple[float, str]], x: Callable[[float], float]) -> Iterator[int]:
+    """For each mark the row of seven in which the fewest words are in its way."""
+    taken: list[list[tuple[float, float]]] = [[] for _ in range(7)]
+    for at, what in marks:
+        width = 6.5 * len(what) + 6
+        left = x(at) - width if x(at) > _LATE else x(at)
+        ways = [sum(left < end and begin < left + width for begin, end in row) for row in taken]
+        yield (row := ways.index(min(ways)))
+        taken[row].append((left, left + width))
 
 
 def curve(

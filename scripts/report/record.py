@@ -271,12 +271,13 @@ def _machine() -> dict[str, Any]:
 
 
 def _verdict(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The state of the whole, a line for each gate, and the first cause: the first thing that failed, in its words."""
+    """The state of the whole, a line for each gate, and the first cause in its words: what failed, or is absent."""
     rows = list(_lines(record))
     states = [row["state"] for row in rows]
-    state = "failed" if "failed" in states else "incomplete" if "absent" in states else "passed"
-    first = next((f"{row['gate']}: {row['cause']}" for row in rows if row["state"] == "failed"), "")
-    return {"state": state, "first": first, "rows": rows}
+    worst = next((one for one in ("failed", "absent") if one in states), "passed")
+    state = "incomplete" if worst == "absent" else worst
+    told = (f"{row['gate']}: {row['cause'] or row['what']}" for row in rows if row["state"] == worst != "passed")
+    return {"state": state, "first": next(told, ""), "rows": rows}
 
 
 def _failed(scenarios: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -104,6 +104,14 @@ def test_a_narrow_window_need_not_be_moved_sideways(show: Open) -> None:
     assert show("narrow").evaluate("document.documentElement.scrollWidth") <= SHOWN["narrow"][0]
 
 
+def test_what_is_folded_is_printed(show: Open) -> None:
+    page = show("narrow")
+    assert page.locator("#verdict").evaluate("one => one.offsetWidth <= one.parentNode.clientWidth")
+    assert not page.locator("#availability details ol li").first.is_visible()
+    page.emulate_media(media="print")
+    assert page.locator("#availability details ol li").first.is_visible()
+
+
 def test_a_timeline_zooms_by_mouse_and_keyboard(show: Open) -> None:
     page = show()
     box = page.locator(".timeline").first

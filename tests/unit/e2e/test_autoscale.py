@@ -59,6 +59,19 @@ def test_a_curve_is_a_picture_that_shows_all_of_it(drawn: Curve) -> None:
     assert wanted.get("points") != ready.get("points")
 
 
+def test_what_is_said_of_a_curve_is_in_nobodys_way() -> None:
+    times = (0, 14, 14, 22, 26, 28, 28, 138, 138, 138, 138, 238, 250, 250, 255)
+    marks = tuple((at, f"{at}: demand brings it back") for at in times)
+    texts = ElementTree.fromstring(Curve("", 0, 255, (), (), marks).svg()).iter(f"{SVG}text")
+    rows: dict[float, list[tuple[float, float]]] = {}
+    for each in (one for one in texts if ":" in (one.text or "")):
+        at, width = float(each.attrib["x"]), 6 * len(each.text or "")
+        left = at - width if each.get("text-anchor") == "end" else at
+        row = rows.setdefault(float(each.attrib["y"]), [])
+        assert all(end <= left or left + width <= begin for begin, end in row), each.text
+        row.append((left, left + width))
+
+
 @pytest.mark.parametrize("replicas", [(), ((100.0, 0, 0),)])
 def test_nothing_at_all_can_be_drawn(replicas: tuple[tuple[float, int, int], ...]) -> None:
     ElementTree.fromstring(Curve("nothing", 100, 100, replicas, (), ()).svg())

@@ -54,6 +54,7 @@ def test_nothing_is_fetched_from_elsewhere(full: Config) -> None:
         assert tag != "img" or attrs["alt"]
         assert (attrs.get("href") or "#").startswith(("#", "data:,"))
     assert "default-src 'none'" in page
+    assert "</i>not ready</li>" in page  # which is not the colour of what stops
     assert "url(" not in page
     assert "@import" not in page
 

@@ -117,6 +117,12 @@ def test_what_is_no_result_of_this_chart_is_absent(
     assert {row["gate"] for row in rows if row["state"] == "absent"} == gates
 
 
+def test_the_first_gate_that_is_absent_is_the_cause_where_none_failed(project: Config) -> None:
+    verdict = recorded(project)["verdict"]
+    assert (verdict["state"], verdict["first"].split(":")[0]) == ("incomplete", "release")
+    assert verdict["first"].endswith("invoke release")
+
+
 def test_a_load_whose_requests_are_gone_or_cut_off_hides_nothing(full: Config) -> None:
     requests = full.dist / "e2e" / "scenario-0" / "load.requests.jsonl"
     requests.write_bytes(requests.read_bytes()[:-20])
