@@ -12,7 +12,9 @@ from scripts.core.config import demand_no_login
 from scripts.core.errors import REFUSED, ConfigError, RegistryError, ReleaseError
 from scripts.registry.credentials import Credentials
 
-_PREFIX = re.compile(r"^(?i:oci)://(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(?::(?P<port>\d{0,5}))?(?:/.*)?$")
+_PREFIX = re.compile(
+    r"^(?i:oci)://(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:]*:[0-9a-fA-F:.]*\])(?::(?P<port>\d{0,9}))?(?:/.*)?$"
+)
 _PATH = re.compile(r"^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$")
 _TAG = re.compile(r"^\w[\w.-]{0,127}$", re.ASCII)
 CORRECT = "correct registry in [tool.gati], GATI_REGISTRY or --registry"

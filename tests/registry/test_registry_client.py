@@ -436,7 +436,8 @@ class TestNames:
     @pytest.mark.parametrize(
         "prefix",
         ["ghcr.io/x", "https://ghcr.io/x", "oci://", "oci:///x", "oci://host/Upper", "oci://host:x/y", "oci:/host/x",
-         "oci://host/a..b", "oci://host/x:1.0.0", "oci://host/x y", "oci://host:65536/x", "oci://[::1]:99999/x"],
+         "oci://host/a..b", "oci://host/x:1.0.0", "oci://host/x y", "oci://host:65536/x", "oci://[::1]:99999/x",
+         "oci://[127.0.0.1]/x"],
     )  # fmt: skip
     def test_no_registry(self, prefix: str) -> None:
         with pytest.raises(ConfigError, match="is no registry that charts can be published to"):
@@ -449,6 +450,7 @@ class TestNames:
             ("oci://ghcr.io/", "oci://ghcr.io/demo:1.0.0"),
             ("oci://ghcr.io/a/b-c/", "oci://ghcr.io/a/b-c/demo:1.0.0"),
             ("oci://[::1]:5000/a", "oci://[::1]:5000/a/demo:1.0.0"),
+            ("oci://[::ffff:127.0.0.1]:005000/a", "oci://[::ffff:127.0.0.1]:005000/a/demo:1.0.0"),
             ("oci://my_registry//a///b", "oci://my_registry/a/b/demo:1.0.0"),
             ("OCI://host:5000/a", "oci://host:5000/a/demo:1.0.0"),
             ("oci://host:/a", "oci://host/a/demo:1.0.0"),
