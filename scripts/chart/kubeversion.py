@@ -31,6 +31,7 @@ class Comparison:
         given = tuple(part for part in (self.major, self.minor, self.patch) if part is not None)
         same = version[: len(given)] == given  # open parts match anything
         exact = same and not self.prerelease
+        covered = exact or (same and len(given) < 3)  # 1.30.x-0 is all of 1.30
         match self.operator:
             case ">":
                 # With open parts: above everything that they cover. 1.30.0 is above 1.30.0-0.
@@ -40,7 +41,7 @@ class Comparison:
             case "<":
                 return version < low
             case "<=" | "=<":
-                return version < low or exact
+                return version < low or covered
             case "!=":
                 return not exact
             case "~" | "~>":
@@ -48,7 +49,7 @@ class Comparison:
             case "^":
                 return self._caret(version, low, given)
             case _:
-                return exact
+                return covered
 
     @staticmethod
     def _caret(version: tuple[int, int, int], low: tuple[int, int, int], given: tuple[int, ...]) -> bool:
