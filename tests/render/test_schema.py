@@ -184,6 +184,10 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
     ("ingress.resources.requests", {"gpu": 1}),
     ("ingress.resources", {"claims": [{"name": "gpu"}]}),
     ("ingress.hpa.metrics", [{"type": "pods"}]),
+    ("ingress.hpa.metrics", [{"type": "Pods", "pods": "x"}]),
+    ("ingress.hpa.metrics", [{"type": "Pods", "pods": {"target": {"type": 5}}}]),
+    ("httpRoute.filters", [{"type": 5}]),
+    ("networkPolicy.ingress.from", [{"podSelector": {"matchLabels": {"a": 1}}}]),
     (
         "ingress.topologySpreadConstraints",
         [{"maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "Maybe"}],

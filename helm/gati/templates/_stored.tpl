@@ -83,6 +83,17 @@ serviceAccountToken: {expirationSeconds: 3600}
 {{- end -}}
 {{- end }}
 
+{{/* A duration, as Prometheus and Go write it, in seconds. */}}
+{{- define "gati.seconds" -}}
+{{- $seconds := 0.0 -}}
+{{- $units := dict "y" 31536000 "w" 604800 "d" 86400 "h" 3600 "m" 60 "s" 1 "ms" 0.001 -}}
+{{- range regexFindAll "[0-9]+[a-z]+" (. | default "") -1 -}}
+{{- $unit := regexFind "[a-z]+" . -}}
+{{- $seconds = addf $seconds (mulf (trimSuffix $unit . | float64) (get $units $unit)) -}}
+{{- end -}}
+{{- $seconds -}}
+{{- end }}
+
 {{/* A quantity as a plain number, to be compared. */}}
 {{- define "gati.amount" -}}
 {{- $text := include "gati.pods" . -}}
