@@ -69,7 +69,7 @@ def examine(work: Workspace) -> tuple[Line, ...]:
             about = question.__name__.strip("_").replace("_", " ")
             if isinstance(error, ReleaseError):
                 found = f"{error.message} ({error.found})" if error.found else error.message
-                return [Line(about, "problem", found, error.run)]
+                return [Line(about, "problem", work.runner.redact(found), error.run)]
             return [Line(about, "problem", str(error))]
 
     with workers(work.runner, len(questions)) as pool:

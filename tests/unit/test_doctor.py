@@ -10,11 +10,12 @@ import subprocess
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from scripts.containers import leftovers
-from scripts.core.errors import FindingsError, ToolError
+from scripts.core.errors import FindingsError, RegistryError, ToolError
 from scripts.core.owner import owned
 from scripts.doctor import Line, demand_sound, examine, mend
 from scripts.workspace import Workspace
@@ -101,6 +102,15 @@ def test_a_proxys_password_is_not_shown(bare: Workspace, monkeypatch: pytest.Mon
     for scheme in ("http://", ""):
         monkeypatch.setenv("HTTPS_PROXY", f"{scheme}me:sec:r@t@proxy.example:3128")
         assert lines(bare)["proxy"].found == f"HTTPS_PROXY={scheme}***@proxy.example:3128"
+
+
+def test_a_password_in_what_failed_is_not_shown(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: object) -> NoReturn:
+        raise RegistryError("refused", found="login a%22b")
+
+    bare.runner.hide('a"b')
+    monkeypatch.setattr("scripts.registry.embedded.registry_for", refused)
+    assert lines(bare.having(registry="oci://h/x"))["registry"].found == "refused (login ***)"
 
 
 def test_tools_that_are_not_built_are_named(bare: Workspace, tmp_path: Path) -> None:
