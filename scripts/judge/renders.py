@@ -236,7 +236,10 @@ def _drawn(
         if sides and not (sides[0] or names[0]):
             break
         pairs = []
-        ends = {minor(one): one for one in (plan.kube_versions[0], plan.kube_versions[-1])}  # which may render others
+        ends = {minor(one): one for one in plan.kube_versions[-1:]}
+        oldest = plan.kube_versions[0]
+        if not _objects(futures, minor(oldest)) <= _objects(futures, *ends):
+            ends[minor(oldest)] = oldest
         again = {end: renders.newest(replace(plan, kube_versions=(one,)), plan.values) for end, one in ends.items()}
         for name, end in itertools.product([column.name for column in plan.values], ends):
             with contextlib.suppress(ChartError, ValuesError):
@@ -249,6 +252,15 @@ def _drawn(
     common = sides[0].keys() & sides[1].keys()
     drawn = {identity: sides[0][identity] & sides[1][identity] for identity in common}
     return Noise(drawn=drawn), names[0] & names[1]
+
+
+def _objects(futures: Mapping[Place, Future[Manifests]], end: str) -> set[Identity]:
+    """All that is rendered for a Kubernetes minor."""
+    found = set()
+    for (_, place), future in futures.items():
+        with contextlib.suppress(ChartError, ValuesError):
+            found |= {document.identity for document in (future.result() if place == end else ())}
+    return found
 
 
 def _steadied(cells: Iterable[Cell], names: set[DrawnName]) -> tuple[Cell, ...]:
