@@ -26,7 +26,8 @@ _TOGETHER = 1.0  # seconds between two requests of one incident
 # Linux' nf_conntrack_tcp_timeout_syn_sent: so long a node sends what comes from the same port where it sent a
 # connection that nobody answered, even when the pod there is no more.
 _TRACKED = 120.0
-LATENCY = 10.0  # times as long as before, or as the control's meanwhile: what the median and p99 may not exceed
+# What the median and p99 may not exceed: times as long as before, less what the control took then, or as the control.
+LATENCY = 10.0
 # Seconds below which nobody minds that something takes longer than before. A busy machine lengthens p99, before and
 # during, so far that a slower answer hides in it; the median it leaves alone.
 _QUICK = {"median": 0.02, "p99": 0.05}
@@ -208,8 +209,10 @@ def judge(
     if len(ordered) < enough:
         objections.append(f"{len(ordered)} requests came to an end, which is fewer than {enough} and proves nothing")
     objections += [f"no request used a {kind} connection" for kind in kinds if ordered and not counts.get(kind)]
+    earlier = measure(one for one in control or () if begun is not None and one.end <= begun)
     for name, quick in _QUICK.items():
-        usual = max(quick, *(getattr(one, name) for one in (before, seen.latency if seen else before)))
+        own = getattr(before, name) - getattr(earlier, name)  # what the machine adds is no measure of the chart
+        usual = max(quick, own, getattr(seen.latency, name) if seen else 0)
         if before.requests and (now := getattr(during, name)) > latency * usual:
             told = f"{name} {now * 1000:.0f} ms"
             if seen and now <= seen.latency.p99:
@@ -218,7 +221,8 @@ def judge(
                 continue
             objections.append(
                 f"requests became slow: {told}, which is more than {latency:g} times the "
-                f"{usual * 1000:.0f} ms of before and of the control (at least {quick * 1000:.0f})"
+                f"{usual * 1000:.0f} ms of before, less what the control took then, and of the control (at least "
+                f"{quick * 1000:.0f})"
             )
     return Ledger(
         service=service,

@@ -442,7 +442,8 @@ CASES = (
         "pdb-blocks",
         "install",
         "blocks every drain",
-        Edit("PodDisruptionBudget", FRONT, 'set (unset $spec "maxUnavailable") "minAvailable" "100%"'),
+        Edit("PodDisruptionBudget", BACK, 'set (unset $spec "maxUnavailable") "minAvailable" "100%"'),
+        values="staging",
     ),
     case(
         "pdb-of-both",

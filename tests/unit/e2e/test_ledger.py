@@ -449,6 +449,15 @@ def test_a_slower_answer_is_told_on_a_machine_that_has_slow_ones_anyway() -> Non
     assert told.startswith("requests became slow: median 300 ms, which is more than 10 times the 20 ms")
 
 
+@pytest.mark.parametrize(("machine", "told"), [(0.04, True), (0.0, False)])
+def test_what_the_machine_added_before_gives_a_chart_no_leave_to_be_slow(machine: float, told: bool) -> None:
+    seen = control(0, 300, *(request(i / 50, seconds=machine) for i in range(4000)))
+    busy = [request(i / 50, kind="new", seconds=0.06) for i in range(4000)]
+    slower = [request(100 + i / 50, kind="new", seconds=0.5) for i in range(4000)]
+    assert bool(judged(*busy, *slower, seen=seen, begun=90).objections) == told
+    assert judged(*busy, seen=seen, begun=90).objections == ()
+
+
 def test_what_slows_the_control_too_is_no_fault() -> None:
     assert judged(*slowed(0.8), seen=control(0, 300, *slowed(0.8)), begun=90).objections == ()
 
