@@ -154,11 +154,10 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
         told.append("spec.selector")
         one, other = (immutable.at(side, "spec.selector") for side in (was, now))
         yield Reason("major", f"{about} spec.selector", one, other, f"finds none any more: {_GONE[kind]}")
-    scaled = _scaler(new, after)
     for change in _fields(was, now):
         if _told(kind, change.path, told, old) or scene.noise.folds(new.identity, change):
             continue
-        if kind in _WORKLOADS and change.path == "spec.replicas" and scaled:
+        if kind in _WORKLOADS and change.path == "spec.replicas" and (scaled := _scaler(new, after)):
             level: Level = "minor"
             meaning = f"set beside {scaled}: an upgrade undoes its scaling"
             if change.new is None:

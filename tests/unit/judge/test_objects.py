@@ -496,6 +496,17 @@ def test_a_budget_of_all_pods(old: str, new: str, replicas: int | None, level: s
     assert highest(one.level for one in judge(*sides)) == level
 
 
+def test_a_number_of_pods_beside_what_scales_them() -> None:
+    scaler = make("HorizontalPodAutoscaler", changes="{spec: {scaleTargetRef: {kind: Deployment, name: x}}}")
+    bare, said = make("Deployment"), make("Deployment", changes="{spec: {replicas: 2}}")
+    (sets,), (leaves,) = judge([bare, scaler], [said, scaler]), judge([said, scaler], [bare, scaler])
+    assert (sets.level, sets.meaning) == (
+        "minor",
+        "set beside HorizontalPodAutoscaler/x: an upgrade undoes its scaling",
+    )
+    assert (leaves.level, leaves.meaning) == ("patch", "left to HorizontalPodAutoscaler/x")
+
+
 def test_a_token_that_the_account_holds_back_is_given() -> None:
     account = make("ServiceAccount", changes="{automountServiceAccountToken: false}", name="default")
     given = "{spec: {template: {spec: {automountServiceAccountToken: true}}}}"
