@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from scripts.core.command import Result, Runner
-from scripts.core.errors import SAME_COMMAND, TOOL, USAGE, CommandFailed, CommandTimeout, GitError, ToolError
+from scripts.core.errors import OUTSIDE, SAME_COMMAND, TOOL, USAGE, CommandFailed, CommandTimeout, GitError, ToolError
 from scripts.core.owner import temporary
 
 LINK, SUBMODULE = "120000", "160000"  # modes in a tree
@@ -470,10 +470,13 @@ class Repository:
             return self.runner.run(argv, env={**_ENV, **(env or {})}, check=check, deadline=deadline, stdin=stdin)
         except CommandFailed as error:
             said = error.stderr.strip() or error.stdout.strip() or "git gives no reason: it may have been a hook"
+            full = "No space left on device" in said
             raise GitError(
                 f"git {next(word for word in words if not word.startswith('-'))} failed in {self.root}",
                 found="\n".join(said.splitlines()[-8:]),
-                run=self._way_out(said),
+                run="make room there, or set TMPDIR" if full else self._way_out(said),
+                code=OUTSIDE if full else None,
+                doctor="disk" if full else None,
             ) from error
 
     def _way_out(self, said: str) -> str:

@@ -55,6 +55,18 @@ def test_where_there_is_none(tmp_path: Path, runner: Runner, monkeypatch: pytest
     assert find_repository(tmp_path, runner) is None
 
 
+def test_a_full_disk_is_none_of_the_repositorys_faults(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (fake := tmp_path / "full" / "git").parent.mkdir()
+    fake.write_text("#!/bin/sh\necho 'fatal: unable to write file x: No space left on device' >&2; exit 128\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(fake.parent))
+    with pytest.raises(GitError) as told:
+        repository.changes()
+    assert (told.value.code, told.value.doctor, told.value.run) == (4, "disk", "make room there, or set TMPDIR")
+
+
 def damaged(root: Path) -> None:
     (root / ".git/HEAD").write_text("")
 
