@@ -470,7 +470,7 @@ class Repository:
             return self.runner.run(argv, env={**_ENV, **(env or {})}, check=check, deadline=deadline, stdin=stdin)
         except CommandFailed as error:
             said = error.stderr.strip() or error.stdout.strip() or "git gives no reason: it may have been a hook"
-            full = "No space left on device" in said
+            full = re.search("No space left on device|unable to write", said)  # the latter of files, without a reason
             raise GitError(
                 f"git {next(word for word in words if not word.startswith('-'))} failed in {self.root}",
                 found="\n".join(said.splitlines()[-8:]),

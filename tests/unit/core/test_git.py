@@ -55,11 +55,12 @@ def test_where_there_is_none(tmp_path: Path, runner: Runner, monkeypatch: pytest
     assert find_repository(tmp_path, runner) is None
 
 
+@pytest.mark.parametrize("said", ["fatal: cannot write x: No space left on device", "error: unable to write file x"])
 def test_a_full_disk_is_none_of_the_repositorys_faults(
-    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
     (fake := tmp_path / "full" / "git").parent.mkdir()
-    fake.write_text("#!/bin/sh\necho 'fatal: unable to write file x: No space left on device' >&2; exit 128\n")
+    fake.write_text(f"#!/bin/sh\necho '{said}' >&2; exit 128\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(fake.parent))
     with pytest.raises(GitError) as told:
