@@ -17,9 +17,11 @@ from tests.e2e.charts import new_namespace
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 NAMESPACE = "judged"
 
-_POD = "{containers: [{name: a, image: 'localhost/none:1'}]}"
+_MAIN = "name: a, image: 'localhost/none:1'"
+_POD = f"{{containers: [{{{_MAIN}}}]}}"
 _TEMPLATE = f"{{metadata: {{labels: {{a: b}}}}, spec: {_POD}}}"
 _TASK = f"{{spec: {{restartPolicy: Never, {_POD[1:-1]}}}}}"
+_HOOK = "{name: a.example.com, sideEffects: None, admissionReviewVersions: [v1], clientConfig: {url: 'https://a.b'}}"
 OBJECTS = f"""
 Deployment: {{apiVersion: apps/v1, spec: {{replicas: 0, selector: {{matchLabels: {{a: b}}}}, template: {_TEMPLATE}}}}}
 DaemonSet: {{apiVersion: apps/v1, spec: {{selector: {{matchLabels: {{a: b}}}}, template: {_TEMPLATE}}}}}
@@ -66,9 +68,15 @@ NetworkPolicy: {{apiVersion: networking.k8s.io/v1, spec: {{podSelector: {{}}, po
 Ingress:
   apiVersion: networking.k8s.io/v1
   spec: {{ingressClassName: one, defaultBackend: {{service: {{name: a, port: {{number: 80}}}}}}}}
+HorizontalPodAutoscaler:
+  apiVersion: autoscaling/v2
+  spec: {{scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: a}}, maxReplicas: 2}}
+ValidatingWebhookConfiguration:
+  apiVersion: admissionregistration.k8s.io/v1
+  webhooks: [{_HOOK}]
 """
 _CLUSTER_WIDE = {"PersistentVolume", "ClusterRoleBinding", "StorageClass", "PriorityClass", "IngressClass"}
-_CLUSTER_WIDE |= {"RuntimeClass", "CSIDriver"}
+_CLUSTER_WIDE |= {"RuntimeClass", "CSIDriver", "ValidatingWebhookConfiguration"}
 CHANGES = [
     ("Deployment", "{spec: {selector: {matchLabels: {a: c}}, template: {metadata: {labels: {a: c}}}}}"),
     ("Deployment", "{spec: {template: {metadata: {labels: {a: c}}}}}"),
@@ -130,6 +138,37 @@ CHANGES = [
     ("PodDisruptionBudget", "{spec: {selector: {matchLabels: {a: c}}}}"),
     ("NetworkPolicy", "{spec: {podSelector: {matchLabels: {a: b}}}}"),
     ("Ingress", "{spec: {ingressClassName: two}}"),
+    ("Deployment", "{spec: {strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 0}}}}"),
+    ("Deployment", "{spec: {strategy: {type: Recreate, rollingUpdate: {maxSurge: 1}}}}"),
+    ("DaemonSet", "{spec: {updateStrategy: {rollingUpdate: {maxSurge: 1}}}}"),
+    ("DaemonSet", "{spec: {updateStrategy: {rollingUpdate: {maxUnavailable: 0}}}}"),
+    ("DaemonSet", "{spec: {updateStrategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}}}"),
+    ("PodDisruptionBudget", "{spec: {maxUnavailable: 1}}"),
+    ("Service", "{spec: {ports: [{name: a, port: 1}, {port: 2}]}}"),
+    ("Service", "{spec: {ports: [{name: a, port: 1}, {name: a, port: 2}]}}"),
+    ("Service", "{spec: {ports: [{port: 1}]}}"),
+    ("CronJob", "{spec: {jobTemplate: {spec: {template: {spec: {restartPolicy: Always}}}}}}"),
+    ("Deployment", "{spec: {template: {spec: {restartPolicy: Never}}}}"),
+    ("HorizontalPodAutoscaler", "{spec: {minReplicas: 3}}"),
+    ("HorizontalPodAutoscaler", "{spec: {minReplicas: 2}}"),
+    ("ValidatingWebhookConfiguration", f"{{webhooks: [{_HOOK.replace('None', 'Some')}]}}"),
+    ("ValidatingWebhookConfiguration", f"{{webhooks: [{_HOOK.replace('None', 'NoneOnDryRun')}]}}"),
+    ("ValidatingWebhookConfiguration", f"{{webhooks: [{_HOOK.replace('None', 'None, timeoutSeconds: 31')}]}}"),
+    *(
+        ("Deployment", f"{{spec: {{template: {{spec: {{containers: [{{{_MAIN}, {more}}}]}}}}}}}}")
+        for more in (
+            "livenessProbe: {exec: {command: [a]}, tcpSocket: {port: 1}}",
+            "readinessProbe: {periodSeconds: 5}",
+            "livenessProbe: {exec: {command: [a]}, successThreshold: 2}",
+            "readinessProbe: {exec: {command: [a]}, successThreshold: 2}",
+            "lifecycle: {preStop: {exec: {command: [a]}, sleep: {seconds: 1}}}",
+            "resources: {limits: {cpu: 1}, requests: {cpu: 1100m}}",
+            "resources: {limits: {cpu: 1}, requests: {cpu: 1000m, memory: 1Gi}}",
+            "env: [{name: e, value: a, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]",
+            "volumeMounts: [{name: v, mountPath: /v}]",
+            "ports: [{name: p, containerPort: 80}, {name: p, containerPort: 81}]",
+        )
+    ),
 ]  # fmt: skip
 
 
