@@ -135,8 +135,8 @@ def load(
         running = Load(process, results)
         until(
             lambda: bool(running.requests()),
-            what="the load to send the first request",
-            deadline=_START_DEADLINE,
+            what="the first request of the load to be answered or given up",
+            deadline=_START_DEADLINE + timeout,
             interval=0.05,
             state=process.log_tail,
             error=ToolError,

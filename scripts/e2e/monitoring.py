@@ -56,6 +56,8 @@ def monitoring(lab: Lab, journal: Journal) -> None:
             journal.detail(prometheus.find_targets(lab, its.namespace))
         group = lab.question.service
         with its.step("the rules are loaded"):
+            odd = prometheus.unread(lab.api, _rule(lab, its.namespace))
+            demand(not odd, "rules cannot be read", "expressions of Prometheus", odd)
             rules = _await(lab, lambda: prometheus.rules(lab.api, group), "the rules to be loaded")
             names, sick = {rule["name"] for rule in rules}, [rule for rule in rules if rule["health"] == "err"]
             demand(names == declared, "rules are missing", found=str(names))

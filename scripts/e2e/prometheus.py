@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object
 from scripts.cluster.operators import MONITORING, PROMETHEUS
-from scripts.core.errors import ClusterError
+from scripts.core.errors import ApiError, ClusterError
 from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand, seconds_of
 from scripts.e2e.scene import ready_pods
@@ -65,6 +65,17 @@ def find_targets(lab: Lab, namespace: str) -> str:
 def rules(api: Api, group: str) -> list[Object]:
     """The rules of a group, with their `health` and `state`; none where it is not loaded."""
     return [rule for each in _ask(api, "rules")["groups"] if each["name"] == group for rule in each["rules"]]
+
+
+def unread(api: Api, rule: Object) -> str:
+    """What Prometheus cannot read of a PrometheusRule, which its operator leaves out without a word; "" for nothing."""
+    found = []
+    for each in (each for group in rule["spec"]["groups"] for each in group["rules"]):
+        try:
+            _ask(api, "format_query", query=str(each["expr"]))
+        except ApiError as error:
+            found.append(f"{each.get('alert') or each.get('record')}: {error.text}")
+    return "\n".join(found)
 
 
 def alerts(api: Api, *states: str) -> set[str]:
