@@ -585,6 +585,8 @@ def test_every_refusal_has_a_case() -> None:
                 "hosts": [{"host": "a.b", "paths": [{"path": "/(a//)?", "pathType": "ImplementationSpecific"}]}],
             }
         },
+        {"keda": {"enabled": True}, "ingress": {"prometheus": None}},
+        {"externalIngress": {"enabled": True}, "tls": None},
         monitor("60s", "1m"),
         monitor("1d12h", "36h"),
         monitor("15s", None),
