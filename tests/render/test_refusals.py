@@ -28,10 +28,6 @@ CRON = {"type": "cron", "metadata": {"timezone": "UTC"}}
 MANAGER_TLS = {"tls": {"enabled": True, "certManager": {"enabled": True}}}
 
 
-def policy(block: dict[str, Any]) -> dict[str, Any]:
-    return {"networkPolicy": {"enabled": True, "ingress": {"from": [{"ipBlock": block}]}}}
-
-
 def monitor(interval: str, timeout: str | None) -> dict[str, Any]:
     times = {"interval": interval, "scrapeTimeout": timeout}
     return {"prometheusOperator": {"serviceMonitor": {"enabled": True, **times}}}
@@ -371,23 +367,9 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {},
     ),
     ({"extraObjects": [OBJECT, OBJECT]}, ("extraObjects holds the ConfigMap a twice",), {}),
-    (
-        {"ingress": {"service": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.1.2.3/24"]}}},
-        ("ingress.service.loadBalancerSourceRanges", "10.1.2.3/24"),
-        {},
-    ),
-    (
-        policy({"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}),
-        ("networkPolicy.ingress excepts 11.0.0.0/16",),
-        {"kube_version": "1.35.0"},
-    ),
 ]
 # The same refusals, met in other ways.
 SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
-    (policy({"cidr": "2001:db8:8000::/32"}), ("networkPolicy.ingress holds 2001:db8:8000::/32",)),
-    (policy({"cidr": "10.0.0.0/8", "except": ["10.1.0.1/16"]}), ("networkPolicy.ingress holds 10.1.0.1/16",)),
-    (policy({"cidr": "fd00::/8", "except": ["fd00::/8"]}), ("networkPolicy.ingress excepts fd00::/8",)),
-    (policy({"cidr": "::/0", "except": ["10.0.0.0/8"]}), ("networkPolicy.ingress excepts 10.0.0.0/8",)),
     (monitor("1w", "8d"), ("prometheusOperator.serviceMonitor.scrapeTimeout is 8d",)),
     (monitor("08s", "9s"), ("prometheusOperator.serviceMonitor.scrapeTimeout is 9s",)),
     (
@@ -590,8 +572,6 @@ def test_every_refusal_has_a_case() -> None:
         monitor("60s", "1m"),
         monitor("1d12h", "36h"),
         monitor("15s", None),
-        policy({"cidr": "0.0.0.0/0", "except": ["10.0.0.128/25", "1.2.3.4/32"]}),
-        policy({"cidr": "2001:db8:8000::/33", "except": ["2001:db8:8000::1/128"]}),
         {"tolerations": [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}]},
         {"ingress": {"resources": {"requests": {"example.com/gpu": "1"}, "limits": {"example.com/gpu": 1}}}},
         {"pdb": {"minAvailable": "", "maxUnavailable": 1}},

@@ -110,22 +110,6 @@ spec:
     {{- end }}
 {{- end }}
 
-{{/* The bits of a CIDR's address, with a / where its prefix ends. */}}
-{{- define "gati.bits" -}}
-{{- $cut := regexFind "[0-9]+$" . | int -}}
-{{- $bits := list -}}
-{{- $address := trimSuffix (printf "/%d" $cut) . -}}
-{{- if contains ":" $address -}}
-{{- $none := sub 8 (splitList ":" $address | compact | len) | int -}}
-{{- range replace "::" (repeat $none "0:" | print ":") $address | splitList ":" | compact -}}
-{{- $bits = print "0x" . | int64 | printf "%016b" | append $bits -}}
-{{- end -}}
-{{- else -}}
-{{- range splitList "." $address }}{{ $bits = int . | printf "%08b" | append $bits }}{{ end -}}
-{{- end -}}
-{{- substr 0 $cut (join "" $bits) }}/{{ substr $cut -1 (join "" $bits) -}}
-{{- end }}
-
 {{/* The egress rule for name resolution: a list of one. */}}
 {{- define "gati.network.dns" -}}
 - ports:
