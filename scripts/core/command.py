@@ -28,6 +28,7 @@ _KEPT = (PASSWORD, *SIGNING_PASSWORDS, "COSIGN_PRIVATE_KEY")
 TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN")
 _ASKING = ("git", "go", "docker-credential-")  # programs that may ask a forge with such a token; no other has it
 _LOGIN = re.compile(r"((?:https?|oci|socks5h?)://)[^/\s]+@")  # a password or a token in an address, as of a remote
+_TOKEN = re.compile(r"([?&](?:\w+_)?token=)[^&\s'\"]+")  # the same in its query
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 _LEFT = 1.0  # seconds that the streams of a child are read once it has ended, which a daemon of it may hold
 
@@ -117,7 +118,7 @@ class Runner:
         """`text` without logins and every known secret, in all its forms; the longest first: another may be a part."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = self._secrets[secret].sub("***", text)
-        return _LOGIN.sub(r"\1***@", text)
+        return _TOKEN.sub(r"\1***", _LOGIN.sub(r"\1***@", text))
 
     def run(
         self,

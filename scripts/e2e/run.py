@@ -27,7 +27,6 @@ from scripts.cluster.transport import Login
 from scripts.containers import leftovers
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.core.command import Runner
-from scripts.core.config import Config
 from scripts.core.errors import ChartError, ConfigError, FindingsError, ReleaseError
 from scripts.core.files import write_atomic
 from scripts.core.git import find_repository
@@ -59,7 +58,16 @@ from scripts.e2e.report import (
 )
 from scripts.e2e.sabotage import NEGATIVE_CONTROL, Fault, sabotage
 from scripts.e2e.scenarios import ON_REQUEST, SCENARIOS
-from scripts.e2e.sources import USUAL, check_sources, find_sources, named, push_archive, values_sets, with_sets
+from scripts.e2e.sources import (
+    USUAL,
+    check_sources,
+    demand_here,
+    find_sources,
+    named,
+    push_archive,
+    values_sets,
+    with_sets,
+)
 from scripts.e2e.subject import Subject, read_subject
 from scripts.registry.embedded import embedded
 from scripts.registry.reference import Registry
@@ -135,11 +143,16 @@ def read_latency(text: str) -> float:
         raise ConfigError(f"--latency {text} is no number", expected="how many times slower, from 1") from None
 
 
-def plan(config: Config, options: Options) -> list[str]:
-    """What a run would do, line by line; nothing is changed, built or asked. Raises ChartError, ConfigError."""
+def plan(work: Workspace, options: Options) -> list[str]:
+    """What a run would do, line by line; nothing is changed, built or asked. Raises ChartError, ConfigError, GitError.
+
+    What it would begin with and is not here is told; whether a version is published only the run finds out.
+    """
+    config = work.config
     chart = read_chart(config.chart)
     if chart.metadata.get("type") == "library":
         raise ChartError(f"{chart.name} is a library chart: it cannot be installed", run="test a chart that uses it")
+    demand_here(work, options.sources, chart.name)
     subject = read_subject(config.e2e, chart.name)
     where = (
         f"on the cluster of the context {options.context}, in new namespaces {PREFIX}*; no node is closed, nothing "

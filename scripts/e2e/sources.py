@@ -14,7 +14,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.core.errors import ChartError, ConfigError, GitError, RegistryError
 from scripts.core.files import sha256, write_atomic
-from scripts.core.git import find_repository
+from scripts.core.git import Repository, find_repository
 from scripts.core.semver import is_semver, parse
 from scripts.e2e.lab import DEFAULT, Published
 from scripts.registry.client import connect as ask_registry
@@ -36,6 +36,15 @@ def check_sources(wanted: str) -> None:
     for word in _words(wanted):
         if not word.startswith(_COMMIT) and not word.endswith(_ARCHIVE):
             how_many(word)
+
+
+def demand_here(work: Workspace, wanted: str, name: str) -> None:
+    """Raises GitError or ChartError for a commit or an archive of the chart `name` that is not there."""
+    for word in _words(wanted):
+        if word.startswith(_COMMIT):
+            _commit(work, word.removeprefix(_COMMIT))
+        elif word.endswith(_ARCHIVE):
+            _version_in(Path(word), name)
 
 
 def find_sources(
@@ -132,14 +141,20 @@ def _words(wanted: str) -> list[str]:
     return words
 
 
-def _of_commit(work: Workspace, revision: str, into: Path) -> tuple[str, Path]:
-    """The chart as a commit has it, packed; its version says which, since it need not differ from the candidate's."""
+def _commit(work: Workspace, revision: str) -> tuple[Repository, str]:
+    """The repository and the id of a commit. Raises GitError where there is none."""
     repository = find_repository(work.config.chart, work.runner)
     if repository is None:
         raise GitError(f"{work.config.chart} is in no git repository", run=f"leave {_COMMIT}{revision} out of --from")
     commit = repository.commit(revision)
     if commit is None:
         raise GitError(f"--from {_COMMIT}{revision}: there is no such commit", run="git fetch, or name another one")
+    return repository, commit
+
+
+def _of_commit(work: Workspace, revision: str, into: Path) -> tuple[str, Path]:
+    """The chart as a commit has it, packed; its version says which, since it need not differ from the candidate's."""
+    repository, commit = _commit(work, revision)
     with committed_copy(work.config, repository, commit) as copy:
         old = read_chart(copy.folder)
         provide_dependencies(old, work.helm, work.say)

@@ -61,7 +61,7 @@ def e2e(
         images=images,
         helms=tuple(dict.fromkeys(column.helm for column in columns)),
     )
-    plan = smoke.plan(work.config, options)
+    plan = smoke.plan(work, options)
     if dry_run or kube_context:
         plan += ["columns: " + "; ".join(map(str, columns))] if len(columns) > 1 else []
         yield "\n".join([*plan, *(smoke.foreseen(work, options) if dry_run else [])])

@@ -143,6 +143,7 @@ class TestSecrets:
         for scheme in ("https", "oci"):
             told = f"{scheme}://me:p@ss@host/a ssh://git@host"
             assert runner.redact(told) == f"{scheme}://***@host/a ssh://git@host"
+        assert runner.redact("'https://host/a?private_token=glpat-1&b=2'") == "'https://host/a?private_token=***&b=2'"
 
     @pytest.mark.parametrize(
         "form",

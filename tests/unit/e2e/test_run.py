@@ -13,7 +13,6 @@ import pytest
 from scripts.chart.manifests import read_manifests
 from scripts.cluster.api import Api
 from scripts.core.command import Runner
-from scripts.core.config import Config
 from scripts.core.errors import ClusterError, ConfigError, FindingsError, RegistryError, ReleaseError
 from scripts.e2e.control import Control
 from scripts.e2e.discover import NOTHING
@@ -25,6 +24,7 @@ from scripts.e2e.run import Options, attempt, demand_passed, plan, vanishing
 from scripts.e2e.scenarios import SCENARIOS
 from scripts.e2e.sources import choose
 from scripts.e2e.subject import Subject
+from scripts.workspace import Workspace
 
 PUBLISHED = ("0.1.0", "0.10.0", "0.2.0", "0.9.0", "1.0.0-rc.1", "latest")
 FIRST = "0.1.0"
@@ -83,8 +83,16 @@ def test_a_cluster_that_is_not_ours_cannot_be_kept() -> None:
         Options(keep=True, context="production")
 
 
-def test_the_plan_says_what_happens_to_somebody_elses_cluster(config: Config) -> None:
-    text = "\n".join(plan(config, Options(scenarios=("upgrade",), context="staging")))
+@pytest.mark.parametrize(
+    ("sources", "why"), [("last:1,git:HAED", "no such commit"), ("gone-0.1.0.tgz", "there is no such archive")]
+)
+def test_a_source_that_is_not_here_is_told_before_anything_is_made(work: Workspace, sources: str, why: str) -> None:
+    with pytest.raises(ReleaseError, match=why):
+        plan(work, Options(sources=sources))
+
+
+def test_the_plan_says_what_happens_to_somebody_elses_cluster(work: Workspace) -> None:
+    text = "\n".join(plan(work, Options(scenarios=("upgrade",), context="staging")))
     assert "the context staging, in new namespaces gati-e2e-*" in text
     assert "no node is closed" in text
     assert "kind cluster" not in text
