@@ -13,11 +13,11 @@ Say = Callable[[str], None]
 
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-_STEERING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
+_STEERING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)")
 
 
 def plain(text: str) -> str:
-    """A text from elsewhere without colours, and with a sign in place of other control characters."""
+    """A text from elsewhere without colours, and with a sign in place of what else steers a terminal or turns text."""
     return _STEERING.sub("\ufffd", _ANSI.sub("", text))
 
 

@@ -13,6 +13,7 @@ from scripts.core.progress import Board, plain
         ("a\tb\nc\r\nd \u00fc \U0001f600", "a\tb\nc\r\nd \u00fc \U0001f600"),
         ("\x1b[31;1mred\x1b[0m", "red"),
         ("\x1b]0;title\x07", "\ufffd]0;title\ufffd"),
+        ("a\u202egpj.exe", "a\ufffdgpj.exe"),
         ("over\rwritten", "over\ufffdwritten"),
         ("\x9b31m \x00", "\ufffd31m \ufffd"),
     ],
