@@ -101,9 +101,8 @@ def fetched_archives(chart: Chart) -> Iterator[Path]:
 
 def is_local(chart: Chart, folder: Path) -> bool:
     """Whether `chart` depends on the chart in `folder` by its path, be that a copy with links to what is beside it."""
-    urls = (one.repository for one in dependencies(chart) if one.repository.startswith("file://"))
-    ways = [chart.path / url.removeprefix("file://") for url in urls]
-    return any(os.path.normpath(way) == os.path.normpath(folder) or way.resolve() == folder.resolve() for way in ways)
+    there = os.path.normpath(folder), folder.resolve()
+    return any(os.path.normpath(way) == there[0] or way.resolve() == there[1] for _, way in _by_path(chart))
 
 
 def local_dependencies(chart: Chart) -> tuple[Path, ...]:
@@ -112,15 +111,16 @@ def local_dependencies(chart: Chart) -> tuple[Path, ...]:
 
 
 def _by_path(chart: Chart) -> Iterator[tuple[Dependency, Path]]:
-    """The `file://` dependencies, each with the folder that it names."""
+    """The `file://` dependencies, each with the way to the folder that it names."""
     for one in dependencies(chart):
         if one.repository.startswith("file://"):
-            yield one, (chart.path / one.repository.removeprefix("file://")).resolve()
+            yield one, chart.path / one.repository.removeprefix("file://")
 
 
 def _near(chart: Chart) -> Iterator[tuple[Dependency, Path]]:
     """Those of them whose folder is there and holds a chart."""
-    return ((one, folder) for one, folder in _by_path(chart) if (folder / "Chart.yaml").is_file())
+    found = ((one, way.resolve()) for one, way in _by_path(chart))
+    return ((one, folder) for one, folder in found if (folder / "Chart.yaml").is_file())
 
 
 def objections(chart: Chart) -> Iterator[Objection]:
@@ -136,9 +136,9 @@ def objections(chart: Chart) -> Iterator[Objection]:
             yield Objection(told, one.index, way="correct the version there")
         if not versions:
             told, way = f"{one.name} {one.version} is not in charts/".replace("  ", " "), None
-            if not one.repository:  # which helm does not fetch
-                held_in = why_absent(chart.path / "charts" / one.name / "Chart.yaml", Runner())
-                told, way = (f"{told}: {held_in[0]}", held_in[1]) if held_in is not None else (told, None)
+            inside = chart.path / "charts" / one.name / "Chart.yaml"
+            if not one.repository and (absent := why_absent(inside, Runner())):  # helm does not fetch it
+                told, way = f"{told}: {absent[0]}", absent[1]
             yield Objection(told, one.index, missing=True, way=way or "")
         if apart or not versions:
             continue
@@ -251,7 +251,7 @@ def _build(chart: Chart, helm: Helm, *, deadline: float = _FETCH) -> None:
         said = _LOG.sub("", error.stderr).strip().removeprefix("Error: ")
         file = declared_in(chart)
         run = "see that the repositories can be reached, then run the same command again, which fetches them"
-        lacking = {folder for _, folder in _by_path(chart)}.difference(local_dependencies(chart))
+        lacking = {way.resolve() for _, way in _by_path(chart)}.difference(local_dependencies(chart))
         absent = (why_absent(folder / "Chart.yaml", helm.runner) for folder in sorted(lacking))
         ways = [*(one.way for one in objections(chart)), *(way for _, way in filter(None, absent))]
         if way := next(filter(None, ways), None):

@@ -49,24 +49,25 @@ def monitoring(lab: Lab, journal: Journal) -> None:
         with its.step("install with ServiceMonitor, rules and dashboard"):
             its.rollout.install(its.target(DEFAULT, _VALUES), deadline=lab.deadline)
         with its.step("each alert has a cause that is made here"):
-            declared = {rule["alert"] for rule in _rule(lab, its.namespace)["spec"]["groups"][0]["rules"]}
+            rule = _rule(lab, its.namespace)
+            declared = {each["alert"] for each in rule["spec"]["groups"][0]["rules"]}
             caused = {name for names in _CAUSES.values() for name in names}
             demand(caused == declared, "alerts and causes differ", str(sorted(caused)), str(sorted(declared)))
         with its.step("each pod is a target, once, by the ServiceMonitor alone"):
             journal.detail(prometheus.find_targets(lab, its.namespace))
         group = lab.question.service
         with its.step("the rules are loaded"):
-            odd = prometheus.unread(lab.api, _rule(lab, its.namespace))
+            odd = prometheus.unread(lab.api, rule)
             demand(not odd, "rules cannot be read", "expressions of Prometheus", odd)
             rules = _await(lab, lambda: prometheus.rules(lab.api, group), "the rules to be loaded")
-            names, sick = {rule["name"] for rule in rules}, [rule for rule in rules if rule["health"] == "err"]
+            names, sick = {each["name"] for each in rules}, [each for each in rules if each["health"] == "err"]
             demand(names == declared, "rules are missing", found=str(names))
             demand(not sick, "rules cannot be evaluated", found=json.dumps(sick))
             journal.detail(", ".join(sorted(names)))
         _, targets = lab.open(its.namespace)
         with its.load("calm", targets, CALM), its.step("every panel of the dashboard has data"):
             journal.detail(_drawn(lab, its.namespace))
-        hurried = prometheus.hurried(_rule(lab, its.namespace), name=f"hurried-{its.namespace}", times=_TIMES)
+        hurried = prometheus.hurried(rule, name=f"hurried-{its.namespace}", times=_TIMES)
         lab.api.apply(hurried)
         _alerts(lab, its, targets, hurried["metadata"]["name"])
     lab.forget(its.namespace)

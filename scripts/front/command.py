@@ -224,9 +224,11 @@ class Typed:
         from scripts.core.errors import USAGE
         from scripts.core.words import nearest
 
+        if failure.code != USAGE:
+            return None
         line, said = " ".join(self._words(self._flags)), f"{failure.message} {failure.found}"
         known = re.findall(r"[a-z][\w-]+", failure.expected or "")
-        words = [each for each in re.findall(r"[^ ,']+", line) if each in said and failure.code == USAGE]
+        words = [each for each in re.findall(r"[^ ,']+", line) if each in said]
         for word in words:
             if not word.startswith("-") and word not in known and (like := nearest(word, known)):
                 return f"invoke {self._name} " + re.sub(rf"(?<=[ ,]){re.escape(word)}(?![^ ,])", like, line)

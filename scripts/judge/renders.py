@@ -258,8 +258,9 @@ def _objects(futures: Mapping[Place, Future[Manifests]], end: str) -> set[Identi
     """All that is rendered for a Kubernetes minor."""
     found = set()
     for (_, place), future in futures.items():
-        with contextlib.suppress(ChartError, ValuesError):
-            found |= {document.identity for document in (future.result() if place == end else ())}
+        if place == end:
+            with contextlib.suppress(ChartError, ValuesError):
+                found |= {document.identity for document in future.result()}
     return found
 
 
