@@ -131,9 +131,9 @@ def _disk(work: Workspace) -> Iterator[Line]:
 
 
 def _clock(work: Workspace) -> Iterator[Line]:
-    argv = ("git", "-C", work.config.chart, "log", "-1", "--format=%ct")
-    with contextlib.suppress(ReleaseError, ValueError):  # what is wrong with git is a line of its own
-        if (ahead := int(work.runner.run(argv, check=False).stdout) - time.time()) > _AHEAD:
+    with contextlib.suppress(ReleaseError):  # what is wrong with git is a line of its own
+        repository = find_repository(work.config.chart, work.runner)
+        if repository is not None and (ahead := repository.committed() - time.time()) > _AHEAD:
             found = f"{time.strftime('%F %H:%M')}, and the last commit is {ahead / 3600:.0f} hours later"
             yield Line("clock", "problem", found, "as root: timedatectl set-ntp true, or date --set")
 
