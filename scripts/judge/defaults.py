@@ -19,8 +19,8 @@ _EMPTY = frozenset(
     | {"httpHeaders"}
 )
 # Maps whose keys are people's own: an empty text in them is a value.
-_OWN = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "selector", "parameters", "volumeAttributes"})
-_OWN |= {"data", "binaryData", "stringData"}
+OWN = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "selector", "parameters", "volumeAttributes"})
+OWN |= {"data", "binaryData", "stringData"}
 # What does not mean the same when it is left out.
 _TELLING = frozenset({"automountServiceAccountToken", "enableServiceLinks", "allowPrivilegeEscalation", "runAsNonRoot"})
 _TELLING |= {"allocateLoadBalancerNodePorts", "attachRequired", "hostUsers", "storageClassName", "ready", "serving"}
@@ -71,7 +71,7 @@ _SPEC: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("apps", "Deployment"): {"replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600, "paused": False}
     | {"minReadySeconds": 0},
     ("apps", "StatefulSet"): {"replicas": 1, "revisionHistoryLimit": 10, "podManagementPolicy": "OrderedReady"}
-    | {"minReadySeconds": 0, "persistentVolumeClaimRetentionPolicy": {}},
+    | {"minReadySeconds": 0, "persistentVolumeClaimRetentionPolicy": {}, "ordinals": {"start": 0}},
     ("apps", "DaemonSet"): {"revisionHistoryLimit": 10, "minReadySeconds": 0},
     ("batch", "Job"): {"parallelism": 1, "completions": 1, "backoffLimit": 6, "suspend": False}
     | {"completionMode": "NonIndexed", "manualSelector": False},
@@ -147,7 +147,7 @@ def _lean(value: Any, known: bool, loose: bool, name: str = "") -> Any:
     if isinstance(value, dict):  # what is read from YAML; a tenth of the time that asking for a Mapping takes
         if name in _AMOUNTS:
             return {key: _amount(item) for key, item in value.items() if item is not None}
-        bare = loose and name not in _OWN
+        bare = loose and name not in OWN
         lean = {}
         for key, item in value.items():
             if item is None or (bare and (item is False or item == "") and key not in _TELLING):

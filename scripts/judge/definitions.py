@@ -32,7 +32,9 @@ def judge_definition(old: Document, new: Document) -> Iterator[Reason]:
             meaning = "helm deletes what leaves its templates, and with the definition every object of its kind"
         else:
             meaning = "helm refuses to take over a definition that it has not made: the upgrade fails"
-        yield Reason("major", about, _place(old), _place(new), meaning)
+        kept = in_crds(new) and old.annotations.get("helm.sh/resource-policy") == "keep"
+        meaning = "stays in the cluster; the release forgets it" if kept else meaning
+        yield Reason("minor" if kept else "major", about, _place(old), _place(new), meaning)
 
 
 def _place(document: Document) -> str:

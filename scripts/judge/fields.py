@@ -213,7 +213,7 @@ def _label(kind: str, change: FieldChange, what: str, key: str) -> tuple[Level, 
     if key.startswith("pod-security.kubernetes.io/enforce") and kind == "Namespace":
         return _enforced(change)
     if kind == "ClusterRole" and key.startswith("rbac.authorization.k8s.io/aggregate-to-"):
-        if change.new is None:
+        if change.new in (None, "false"):
             return "major", "who holds the role that it is gathered into loses what it grants"
         return "minor", "who holds the role that it is gathered into may do what it grants"
     if change.old is None and _INJECTING.search(key):
@@ -238,6 +238,8 @@ def _annotation(kind: str, change: FieldChange, key: str, inner: bool) -> tuple[
         return "patch", "another way of naming its class"  # another class is judged as `spec.ingressClassName`
     if key in ("helm.sh/hook", "helm.sh/hook-weight"):
         return "minor", "runs at another moment"
+    if key == "kubernetes.io/service-account.name":
+        return "major", "the token of another account, or of none"
     if inner and re.match(r"(prometheus\.io/|sidecar\.|linkerd\.io/|\w+\.istio\.io/)", key):
         return "minor", "what watches over the pods does so otherwise"
     if _HEEDED.search(kind) and not inner:

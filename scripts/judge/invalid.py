@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from scripts.chart.manifests import mapping, mappings
 from scripts.chart.pods import pod_spec
-from scripts.judge.defaults import quantity
+from scripts.judge.defaults import OWN, quantity
 
 Checked = Iterator[tuple[str, Any, str]]
 """Path, what stands there, and why that is refused ("" where it is not)."""
@@ -17,6 +18,27 @@ _WHERE = {"CronJob": "spec.jobTemplate.spec.template.spec", "Pod": "spec"}
 _RESTARTS = {"Job": ("OnFailure", "Never"), "CronJob": ("OnFailure", "Never"), "Pod": ("Always", "OnFailure", "Never")}
 _HANDLERS = {"exec", "httpGet", "tcpSocket", "grpc", "sleep"}
 _NONE = (0, "0", "0%")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"), "small letters, digits and '-'"
+_AMOUNT = re.compile(r"\+?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?\d+)?", re.ASCII), "it is no amount"
+_KEY = re.compile(r"[-.\w]{1,253}", re.ASCII)
+# What a field may be, by its name or that of what it stands in, wherever that is in a pod; and how one says it.
+_FIELDS: Mapping[str, tuple[Collection[Any] | re.Pattern[str], str]] = {
+    "containerPort": (range(1, 65536), "1 to 65535"), "hostPort": (range(65536), "0 to 65535"),
+    "defaultMode": (range(0o1000), "0 to 0777"), "mode": (range(0o1000), "0 to 0777"),
+    "maxSkew": (range(1, 2**31), "1 or more"), "weight": (range(1, 101), "1 to 100"),
+    "expirationSeconds": (range(600, 2**32), "600 or more"),
+    "imagePullPolicy": (("Always", "IfNotPresent", "Never"), "Always, IfNotPresent or Never"),
+    "whenUnsatisfiable": (("DoNotSchedule", "ScheduleAnyway"), "DoNotSchedule or ScheduleAnyway"),
+    "subPath": (re.compile(r"(?!/|\.\.(/|$)|.*/\.\.(/|$)).*"), "it leads out of the volume"),
+    **dict.fromkeys(("containers.name", "initContainers.name", "volumes.name"), _NAME),
+    "ports.name": (re.compile(r"(?=.{1,15}$)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*"), "15 small letters and '-' at most"),
+    **dict.fromkeys(("limits.*", "requests.*"), _AMOUNT),
+    "labels.*": (re.compile(r"(?=.{1,63}$)([A-Za-z0-9][-\w.]*)?[A-Za-z0-9]", re.ASCII), "63 letters, digits, -_."),
+}  # fmt: skip
+_BALANCED = ("loadBalancerClass", "loadBalancerSourceRanges")
+_HELD = {"kubernetes.io/tls": {"tls.crt", "tls.key"}, "kubernetes.io/dockerconfigjson": {".dockerconfigjson"}}
+_HELD["kubernetes.io/ssh-auth"] = {"ssh-privatekey"}
+_OWNER = "kubernetes.io/service-account.name"
 
 
 def refusals(kind: str, data: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
@@ -25,6 +47,24 @@ def refusals(kind: str, data: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
 
 
 def _checked(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Checked:
+    about = mapping(data.get("metadata"))
+    yield from _fields("metadata.labels", about.get("labels"), "labels")
+    if kind in ("ConfigMap", "Secret"):
+        keys = {str(key) for part in ("data", "stringData", "binaryData") for key in mapping(data.get(part))}
+        missing = _HELD.get(str(data.get("type")), set()) - keys if kind == "Secret" else set()
+        odd = [f"{key!r} is no key of one" for key in sorted(keys) if not _KEY.fullmatch(key)]
+        yield "data", sorted(keys), (odd or [f"its type asks for {key}" for key in sorted(missing)] or [""])[0]
+        if data.get("type") == "kubernetes.io/service-account-token":
+            told = mapping(about.get("annotations")).get(_OWNER)
+            yield "metadata.annotations", told, "" if told else f"its type asks for {_OWNER}"
+    elif kind == "Role":
+        urls = [rule["nonResourceURLs"] for rule in mappings(data.get("rules")) if rule.get("nonResourceURLs")]
+        yield "rules", urls, "addresses are granted by a ClusterRole" if urls else ""
+    elif kind == "CronJob":
+        name = about.get("name")
+        yield "metadata.name", name, "52 letters at most: those of its Jobs are longer" if len(str(name)) > 52 else ""
+        times = spec.get("schedule")
+        yield "spec.schedule", times, "" if _scheduled(str(times)) or times is None else "it is no schedule of cron"
     if kind in ("Deployment", "DaemonSet"):
         yield from _replaced(kind, spec)
     elif kind == "HorizontalPodAutoscaler":
@@ -39,6 +79,12 @@ def _checked(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Che
         names = [port.get("name") for port in ports]
         told = "each of several ports has a name of its own" if len({*names} - {None}) < len(ports) > 1 else ""
         yield "spec.ports", names, told
+        inner = (spec.get("type") or "ClusterIP") == "ClusterIP" and not spec.get("externalIPs")
+        told = "it is of a LoadBalancer" if spec.get("type") != "LoadBalancer" else ""
+        yield from ((f"spec.{key}", spec.get(key), told if spec.get(key) else "") for key in _BALANCED)
+        outer = {f"spec.ports[{one.get('name') or one.get('port')}].nodePort": one.get("nodePort") for one in ports}
+        outer["spec.externalTrafficPolicy"] = spec.get("externalTrafficPolicy")
+        yield from ((path, told, "a ClusterIP has none" if inner and told else "") for path, told in outer.items())
         outside = spec.get("clusterIP") == "None" and spec.get("type") in ("NodePort", "LoadBalancer")
         yield "spec.clusterIP", spec.get("clusterIP"), f"a {spec.get('type')} has an address" if outside else ""
     elif kind.endswith("WebhookConfiguration") and str(data.get("apiVersion")).endswith("/v1"):
@@ -48,6 +94,13 @@ def _checked(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Che
             yield f"{path}.timeoutSeconds", wait, "" if isinstance(wait, int) and 0 < wait <= 30 else "1 to 30"
     if isinstance(pod := pod_spec(kind, data), Mapping):
         yield from _pod(kind, data, pod)
+
+
+def _scheduled(text: str) -> bool:
+    words = re.sub(r"^(CRON_)?TZ=\S+ ", "", text).split()
+    most = zip(words, (59, 23, 31, 12, 7), strict=False)
+    fits = (int(number) <= top for word, top in most for number in re.findall(r"\d+", re.split("[/#]", word)[0]))
+    return text.startswith("@") or (len(words) == 5 and all(fits))
 
 
 def _replaced(kind: str, spec: Mapping[str, Any]) -> Checked:
@@ -63,13 +116,30 @@ def _replaced(kind: str, spec: Mapping[str, Any]) -> Checked:
     if strategy.get("type", "RollingUpdate") != "RollingUpdate":
         why = "rollingUpdate is of another type" if rolling else ""
     yield f"spec.{key}.rollingUpdate", rolling or None, why
+    ready, wait = spec.get("minReadySeconds") or 0, spec.get("progressDeadlineSeconds") or 600
+    late = isinstance(ready, int) and isinstance(wait, int) and ready >= wait
+    told = "it is not above minReadySeconds" if late and kind == "Deployment" else ""
+    yield "spec.progressDeadlineSeconds", wait, told
 
 
 def _pod(kind: str, data: Mapping[str, Any], pod: Mapping[str, Any]) -> Checked:
     path = _WHERE.get(kind, "spec.template.spec")
     policy, allowed = pod.get("restartPolicy") or "Always", _RESTARTS.get(kind, ("Always",))
     yield f"{path}.restartPolicy", policy, "" if policy in allowed else " or ".join(allowed)
+    if kind not in _RESTARTS:
+        limit = pod.get("activeDeadlineSeconds")
+        yield f"{path}.activeDeadlineSeconds", limit, "that is of Jobs" if limit else ""
+    wanted, odd = mappings(pod.get("tolerations")), ""
+    for one in wanted:
+        odd = "Exists has no value" if one.get("operator") == "Exists" and one.get("value") else odd
+        if one.get("tolerationSeconds") is not None and one.get("effect") != "NoExecute":
+            odd = "tolerationSeconds are of NoExecute"
+    yield f"{path}.tolerations", wanted, odd
+    yield from _fields(path, pod)
     volumes, claims = mappings(pod.get("volumes")), mappings(mapping(data.get("spec")).get("volumeClaimTemplates"))
+    both = [*mappings(pod.get("initContainers")), *mappings(pod.get("containers"))]
+    twice = [str(one.get("name")) for one in both if _several(one, both)]
+    yield f"{path}.containers", twice, f"{twice[0]} stands there twice" if twice else ""
     for one in volumes:
         sources = sorted(key for key, value in one.items() if isinstance(value, Mapping))
         told = "one volume of one source" if len(sources) > 1 or _several(one, volumes) else ""
@@ -77,14 +147,29 @@ def _pod(kind: str, data: Mapping[str, Any], pod: Mapping[str, Any]) -> Checked:
     known = {str(one.get("name")) for one in (*volumes, *(mapping(claim.get("metadata")) for claim in claims))}
     for key in ("initContainers", "containers"):
         for one in mappings(pod.get(key)):
-            yield from _container(f"{path}.{key}[{one.get('name')}]", one, known)
+            grace = pod.get("terminationGracePeriodSeconds", 30)
+            yield from _container(f"{path}.{key}[{one.get('name')}]", one, known, grace)
+
+
+def _fields(path: str, node: Any, within: str = "") -> Checked:
+    """Each field of a pod, or below it, that may be one of few things; `within` is the name of what it stands in."""
+    for index, one in enumerate(node if isinstance(node, list) else ()):
+        yield from _fields(f"{path}[{mapping(one).get('name') or index}]", one, within)
+    for key, value in mapping(node).items():
+        names = (key, f"{within}.{key}", f"{within}.*")
+        allowed, told = next((_FIELDS[name] for name in names if name in _FIELDS), (None, ""))
+        if allowed is not None and value not in (None, ""):
+            fits = allowed.fullmatch(str(value)) if isinstance(allowed, re.Pattern) else value in allowed
+            yield f"{path}.{key}", value, "" if fits else told
+        elif key not in OWN:
+            yield from _fields(f"{path}.{key}", value, key)
 
 
 def _several(one: Mapping[str, Any], others: list[Mapping[str, Any]]) -> bool:
     return len([other for other in others if other.get("name") == one.get("name")]) > 1
 
 
-def _container(path: str, one: Mapping[str, Any], volumes: set[str]) -> Checked:
+def _container(path: str, one: Mapping[str, Any], volumes: set[str], grace: Any) -> Checked:
     asked = {f"{path}.{key}": one.get(key) for key in ("livenessProbe", "readinessProbe", "startupProbe")}
     asked |= {f"{path}.lifecycle.{key}": mapping(one.get("lifecycle")).get(key) for key in ("preStop", "postStart")}
     for where, how in asked.items():
@@ -93,13 +178,17 @@ def _container(path: str, one: Mapping[str, Any], volumes: set[str]) -> Checked:
             told = "" if len(ways) == 1 else "it is one of exec, httpGet, tcpSocket, grpc, sleep"
             if how.get("successThreshold", 1) != 1 and not where.endswith("readinessProbe"):
                 told = "successThreshold is 1"
+            rest = mapping(how.get("sleep")).get("seconds")
+            if isinstance(rest, int) and isinstance(grace, int) and rest > grace:
+                told = f"it sleeps for longer than the {grace} s that a pod has to end"
             yield where, how, told
     amounts = mapping(one.get("resources"))
     limits = mapping(amounts.get("limits"))
     for name, amount in mapping(amounts.get("requests")).items():
         wanted, most = quantity(amount), quantity(limits.get(name))
         over = wanted is not None and most is not None and wanted > most
-        yield f"{path}.resources.requests.{name}", amount, f"it is above the limit, {limits.get(name)}" if over else ""
+        if over:
+            yield f"{path}.resources.requests.{name}", amount, f"it is above the limit, {limits.get(name)}"
     for each in mappings(one.get("env")):
         both = each.get("value") not in (None, "") and each.get("valueFrom") is not None
         yield f"{path}.env[{each.get('name')}]", each, "value beside valueFrom" if both else ""

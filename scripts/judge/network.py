@@ -272,7 +272,20 @@ def selector_in(selector: Any, other: Any) -> bool:
     """Whether `other` finds all that `selector` finds."""
     labels, theirs = ((side or {}).get("matchLabels") or {} for side in (selector, other))
     held, asked = ((side or {}).get("matchExpressions") or [] for side in (selector, other))
-    return theirs.items() <= labels.items() and all(one in held for one in asked)
+    return theirs.items() <= labels.items() and all(_implied(one, labels, held) for one in asked)
+
+
+def _implied(asked: Mapping[str, Any], labels: Mapping[str, Any], held: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all that has `labels` and meets `held` meets `asked`."""
+    key, how, values = str(asked.get("key")), asked.get("operator"), {*(asked.get("values") or ())}
+    terms = [{"operator": "In", "values": [labels[key]]}] if key in labels else []
+    for term in [*terms, *(one for one in held if one.get("key") == key)]:
+        kind, known = term.get("operator"), {*(term.get("values") or ())}
+        if kind == "In" and {"In": known <= values, "NotIn": not known & values, "Exists": True}.get(str(how)):
+            return True
+        if kind == how and (how != "NotIn" or values <= known) and (how != "In" or known <= values):
+            return True
+    return False
 
 
 def _blocks_in(blocks: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from scripts.chart.manifests import mappings
 from scripts.core.paths import key_text
@@ -19,7 +21,7 @@ _ALL = frozenset({"null", "boolean", "object", "array", "number", "integer", "st
 _NOTES = frozenset(
     {"$schema", "$id", "id", "$comment", "title", "description", "default", "examples", "example", "deprecated"}
     | {"readOnly", "writeOnly", "definitions", "$defs", "$anchor", "externalDocs"}
-    | {"x-kubernetes-map-type", "nullable", "x-kubernetes-int-or-string"}
+    | {"x-kubernetes-map-type", "nullable", "x-kubernetes-int-or-string", "contentEncoding", "contentMediaType"}
 )
 _FREE: Mapping[str, tuple[Any, ...]] = {
     "pattern": ("", ".*", "^.*$"), "required": ([],), "unevaluatedProperties": (True, {}),
@@ -32,6 +34,7 @@ _BOUNDS: tuple[tuple[str, str, str], ...] = (
     ("minLength", "maxLength", "string"),
     ("minItems", "maxItems", "array"),
     ("minProperties", "maxProperties", "object"),
+    ("minContains", "maxContains", "array"),
 )
 _RULES = "x-kubernetes-validations"
 _SHAPES: Mapping[str, type | tuple[type, ...]] = {
@@ -42,10 +45,12 @@ _SHAPES: Mapping[str, type | tuple[type, ...]] = {
     "type": (str, list),
 }
 _OPAQUE = (
-    *("not", "if", "then", "else", "contains", "minContains", "maxContains", "unevaluatedProperties"),
-    *("unevaluatedItems", "dependentSchemas", "$ref", "allOf", "contentEncoding", "contentMediaType"),
-    *("x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
+    *("not", "contains", "unevaluatedProperties", "unevaluatedItems", "dependentSchemas", "$ref"),
+    *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-embedded-resource"),
 )
+_CONDITION = ("if", "then", "else")
+_ELSEWHERE = frozenset({"allOf", "anyOf", "oneOf", "if", "$ref", "dependentSchemas", "additionalProperties"})
+"""What may name keys beside `properties`, for all that `unevaluatedProperties` knows."""
 _MOST = 200  # depth of schemas inside schemas
 FEW = 3  # keys with the very same change that are told one by one
 _PAIRED = 16  # alternatives that two lists of them may make together
@@ -112,8 +117,8 @@ class Inlined:
         for key, value in schema.items():
             if (key in _NOTES and not (key == "default" and self._pruned)) or value in _FREE.get(key, ()):
                 continue
-            if not _meant(key, value):
-                continue
+            if not _meant(key, value) or (key == "format" and not (self._alone or self._pruned)):
+                continue  # since 2019 a format is only said
             if key in ("properties", "patternProperties", "dependentSchemas"):
                 read[key] = {name: self._read(item, refs, depth + 1) for name, item in value.items()}
             elif key in ("allOf", "anyOf", "oneOf", "prefixItems"):
@@ -122,7 +127,7 @@ class Inlined:
                 read["prefixItems"] = [self._read(item, refs, depth + 1) for item in value]
             elif key == "additionalItems":
                 read["items"] = self._read(value, refs, depth + 1)
-            elif key in ("items", "additionalProperties", "propertyNames", "not", "if", "then", "else", "contains"):
+            elif key in ("items", "additionalProperties", "propertyNames", "not", "contains", *_CONDITION):
                 read[key] = self._read(value, refs, depth + 1)
             elif key == "dependencies" and isinstance(value, Mapping):  # that of two words
                 needed = {name: item for name, item in value.items() if isinstance(item, list)}
@@ -144,12 +149,19 @@ class Inlined:
                 read = dict(_both(read, {"enum": plain}))
         for part in read.pop("allOf", []):
             read = dict(_both(read, part))
+        if "unevaluatedProperties" in read and not read.keys() & _ELSEWHERE:
+            read["additionalProperties"] = self._read(read.pop("unevaluatedProperties"), refs, depth + 1)
+        for pattern in _FREE["pattern"]:  # of every key, then
+            if (part := read.get("patternProperties", {}).pop(pattern, None)) is not None:
+                for word in ("properties", "patternProperties"):
+                    read[word] = {name: _both(item, part) for name, item in read.get(word, {}).items()}
+                read["additionalProperties"] = part
         return read
 
     def _custom(self, schema: Schema, read: dict[str, Any]) -> None:
         """What OpenAPI and Kubernetes have beside JSON schema; and without `if` nothing follows, nor of it alone."""
         if "if" not in read or not read.keys() & {"then", "else"}:
-            for word in ("if", "then", "else"):
+            for word in _CONDITION:
                 read.pop(word, None)
         if schema.get("x-kubernetes-int-or-string"):
             read["type"] = ["integer", "string"]
@@ -170,7 +182,7 @@ class Inlined:
         target = self._named.get(ref) or (self._named.get(document) if document else self._root)
         if target is None or ref in refs:  # elsewhere, or inside itself
             return {"$ref": ref}
-        for part in pointer.split("/")[1:]:
+        for part in unquote(pointer).split("/")[1:]:
             part = part.replace("~1", "/").replace("~0", "~")
             if isinstance(target, list) and part.isdigit() and int(part) < len(target):
                 target = target[int(part)]
@@ -285,13 +297,23 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     was, now = (side.get(_RULES, []) for side in (old, new))
     lost, more = ([rule for rule in one if rule not in other] for one, other in ((was, now), (now, was)))
     yield from _either(path, _RULES, lost or None, more or None, narrower=more, wider=lost)
+    lost, more = (
+        [one for one in _demands(side) if one not in _demands(other)] for side, other in ((old, new), (new, old))
+    )
+    if len(lost) == len(more) == 1 and lost[0].get("if") == more[0].get("if", {}):
+        for key in _CONDITION[1:]:
+            yield from _compare(lost[0].get(key, {}), more[0].get(key, {}), path)
+    else:
+        yield from _either(path, "allOf", _told(lost or None), _told(more or None), narrower=more, wider=lost)
     for key in _OPAQUE:
-        if _frozen(old.get(key)) == _frozen(new.get(key)):
-            continue
-        if key in ("then", "else") and _frozen(old.get("if")) == _frozen(new.get("if")):
-            yield from _compare(old.get(key, {}), new.get(key, {}), path)
-        else:
+        if _frozen(old.get(key)) != _frozen(new.get(key)):
             yield from _unknown(old, new, key, path)
+
+
+def _demands(schema: Schema) -> list[Schema]:
+    """What holds beside the rest, in any order: what `allOf` could not be merged of, and what follows an `if`."""
+    condition = {key: schema[key] for key in _CONDITION if key in schema}
+    return [*schema.get("allOf", ()), *([condition] if condition else [])]
 
 
 def _unknown(old: Schema, new: Schema, key: str, path: Path) -> Iterator[Change]:
@@ -358,7 +380,7 @@ def _type_changes(
 def _enums(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     was, now = old.get("enum"), new.get("enum")
     before, after = (
-        {_frozen(value) for value in side["enum"]} if "enum" in side else _BOTH if _types(side) == {"boolean"} else None
+        {_frozen(value) for value in side["enum"]} if "enum" in side else _WHOLE.get(_types(side))
         for side in (old, new)
     )
     narrower = after is not None and (before is None or before - after)
@@ -366,7 +388,8 @@ def _enums(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     yield from _either(path, "enum", was, now, narrower=narrower, wider=wider)
 
 
-_BOTH = {"true", "false"}  # what a boolean may be, as an enumeration
+# All that is of a type, as an enumeration.
+_WHOLE = {frozenset({"boolean"}): {"true", "false"}, frozenset({"null"}): {"null"}}
 
 
 def _numbers(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
@@ -420,7 +443,7 @@ def _or_nothing(pattern: str) -> str:
 
 
 def _limit(old: Schema, new: Schema, word: str, path: Path, *, lower: bool) -> Iterator[Change]:
-    open_end = 0 if lower else math.inf
+    open_end = int(word == "minContains") if lower else math.inf
     was, now = old.get(word, open_end), new.get(word, open_end)
     if was != now:
         yield Change(path, word, old.get(word), new.get(word), "narrower" if (now > was) == lower else "wider")
@@ -504,6 +527,9 @@ def _branches(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     """`anyOf` and `oneOf`: each branch of the one must fit into a branch of the other."""
     before, after = _split(old), _split(new)
     word = "oneOf" if "oneOf" in old or "oneOf" in new else "anyOf"
+    both = [_told([one for pair in _shared(side) for one in pair] or None) for side in (old, new)]
+    twice = len(_shared(new)) - len(_shared(old))
+    yield from _either(path, word, *both, narrower=twice > 0, wider=twice < 0)
     gone = [branch for branch in before if not any(_fits(branch, other) for other in after)]
     fresh = [branch for branch in after if not any(_fits(branch, other) for other in before)]
     if len(gone) == len(fresh) == 1:
@@ -515,6 +541,24 @@ def _branches(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
         yield Change(path, word, [_told(branch) for branch in gone], _told(fresh or None), "narrower")
     if fresh:
         yield Change(path, word, _told(gone or None), [_told(branch) for branch in fresh], "wider")
+
+
+def _shared(schema: Schema) -> list[tuple[Schema, Schema]]:
+    """The alternatives of a `oneOf` of which a value may be both, and is refused then."""
+    beside = {key: schema[key] for key in ("type", "properties") if key in schema}
+    branches = [_both(beside, branch) for branch in schema.get("oneOf", ())]
+    return [pair for pair in itertools.combinations(branches, 2) if not _apart(*pair)]
+
+
+def _apart(one: Schema, other: Schema) -> bool:
+    """Whether no value is of both: by their types, their choices, or a key that both must have, or one cannot."""
+    if not _narrow_types(_types(one), _types(other)) or NEVER in (one, other):
+        return True
+    if "enum" in one and "enum" in other:
+        return not {*map(_frozen, one["enum"])} & {*map(_frozen, other["enum"])}
+    needed = [{*side.get("required", ())} for side in (one, other)]
+    told = _types(one) | _types(other) == {"object"}
+    return told and any(_apart(below(one, name), below(other, name)) for name in needed[0] | needed[1])
 
 
 def _fits(part: Schema, whole: Schema) -> bool:

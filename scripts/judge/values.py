@@ -27,6 +27,7 @@ _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _ASKING = re.compile(
     r"[{(|\s](?:if|with|range|default|coalesce|ternary|hasKey|get|dig|empty|or|and|not|eq|ne|kindIs|typeIs|compact)\s"
 )
+_DEFINED, _CALLED = re.compile(r'define "([^"]+)"'), re.compile(r'(?:include|template) "([^"]+)"')
 _PAIRS = re.compile(r"range \$\w+, \$\w+ :?= ")  # every key and value of a map
 _DOT = re.compile(r"\btoYaml \.(?!\w)")  # of what a `with` before it leads to
 _NEAR = 4  # actions after a `with` in which that is looked for
@@ -278,6 +279,12 @@ class _Reads:
         texts = [*side.templates.values()]
         for part in side.dependencies.values():
             texts += part.templates.values()
+        self._ranges: dict[str, set[str]] = {}  # what each helper goes through, by the helper's name
+        for text in texts:
+            name = ""
+            for action in _ACTION.findall(text):
+                name = found[1] if (found := _DEFINED.search(action)) else name
+                self._ranges.setdefault(name, set()).update([" ".join(action.split())] if "range " in action else ())
         text = "\n".join(texts)
         self._paths = {tuple(found[1].split(".")[1:]) for found in _REFERENCE.finditer(text)}
         self._paths |= {tuple(re.findall(r'"([^"]+)"', found[1])) for found in _INDEXED.finditer(text)}
@@ -297,9 +304,11 @@ class _Reads:
         return any(found[: len(path)] == path for found in self._paths)
 
     def actions(self, path: Path) -> frozenset[str]:
-        """The actions that name the last key of a path, of whatever it is."""
+        """The actions that name the last key of a path, of whatever it is, and what helpers that get it go through."""
         name = re.compile(rf"\.{re.escape(path[-1])}(?![\w-])|\"{re.escape(path[-1])}\"")
-        return frozenset(action for action in self._actions if name.search(action))
+        found = [action for action in self._actions if name.search(action)]
+        helpers = {helper for action in found for helper in _CALLED.findall(action)}
+        return frozenset(found).union(*(self._ranges.get(helper, ()) for helper in helpers))
 
     def may_lack(self, path: Path) -> bool:
         """Whether a template may do something sensible without a key: it asks for it, or passes on the map it is in."""

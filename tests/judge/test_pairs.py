@@ -50,6 +50,7 @@ def test_a_key_that_is_checked_from_now_on(known: Any, value: Any, schema: Any, 
 _READS = (
     "{{ .Values.image }} {{ with .Values.list }}{{ toYaml . }}{{ end }} {{ .Values.port }} {{ if .Values.on }}{{ end }}"
 )
+_HELPER = '{{ define "h" }}{{ %s }}{{ range .more }}{{ end }}{{ end }}{{ include "h" .Values.list }}' + _READS
 _HAS = {"image": "a", "list": [], "port": 80, "on": True}
 
 
@@ -58,13 +59,16 @@ _HAS = {"image": "a", "list": [], "port": 80, "on": True}
     [
         ({"list": {}}, _READS, "patch"),  # who sets it as before gets what he got
         ({"list": {}}, _READS.replace("with .Values.list", "range $k, $v := .Values.list"), "major"),
+        ({"list": {}}, _HELPER % "range $k, $v := .", "major"),
+        ({"list": {}}, _HELPER % "with .", "patch"),  # where the helper goes over it is the same
         ({"list": {"a": 1}}, _READS, "major"),
         ({"list": ["a"]}, _READS, "minor"),
         ({"port": ""}, _READS, "minor"),
     ],
 )
 def test_a_default_of_another_shape(values: dict[str, Any], templates: str, level: str) -> None:
-    sides = State("1.0.0", "", _HAS, templates=_READS), State("2.0.0", "", {**_HAS, **values}, templates=templates)
+    before = _HELPER % "with ." if "include" in templates else _READS
+    sides = State("1.0.0", "", _HAS, templates=before), State("2.0.0", "", {**_HAS, **values}, templates=templates)
     assert Pair("", "", "", "", "", *sides).judge().level == level
 
 

@@ -120,3 +120,10 @@ def test_another_default_of_a_field() -> None:
 def test_helm_leaves_what_stands_in_the_chart_s_own_crds(source: str, left: bool) -> None:
     sides = [definition(one, source=source) for one in ({"type": "string"}, {"type": "string", "maxLength": 5})]
     assert ["kubectl apply" in reason.meaning for reason in judge_definition(*sides)] == [left]
+
+
+@pytest.mark.parametrize(("kept", "level"), [({}, "major"), ({"helm.sh/resource-policy": "keep"}, "minor")])
+def test_a_definition_that_leaves_the_templates_is_deleted_but_where_it_is_kept(kept: Any, level: str) -> None:
+    old, new = (definition({}, source=source) for source in ("x/templates/xs.yaml", "x/crds/xs.yaml"))
+    old.data["metadata"]["annotations"] = kept
+    assert [reason.level for reason in judge_definition(old, new)] == [level]

@@ -34,6 +34,15 @@ CONTAINER = "spec.template.spec.containers[c]"
         ("CronJob", "{jobTemplate: {spec: {template: {spec: {}}}}}", f"spec.jobTemplate.{RESTART}"),
         ("Deployment", "{template: {spec: {restartPolicy: Never}}}", RESTART),
         ("StatefulSet", "{volumeClaimTemplates: [{metadata: {name: w}}]}", ""),
+        ("Deployment", "{minReadySeconds: 60, progressDeadlineSeconds: 60}", "spec.progressDeadlineSeconds"),
+        ("Service", "{externalTrafficPolicy: Local}", "spec.externalTrafficPolicy"),
+        ("Service", "{type: NodePort, externalTrafficPolicy: Local, ports: [{port: 1, nodePort: 30080}]}", ""),
+        ("Service", "{loadBalancerSourceRanges: [a]}", "spec.loadBalancerSourceRanges"),
+        ("Service", "{ports: [{port: 1, nodePort: 30080}]}", "spec.ports[1].nodePort"),
+        ("CronJob", "{schedule: '61 * * * *'}", "spec.schedule"),
+        ("CronJob", "{schedule: '* * * *'}", "spec.schedule"),
+        ("CronJob", "{schedule: 'TZ=UTC */5 1-3,7 * JAN MON#2'}", ""),
+        ("CronJob", "{schedule: '@every 90m'}", ""),
     ],
 )  # fmt: skip
 def test_what_is_refused(kind: str, spec: str, path: str) -> None:
@@ -57,6 +66,41 @@ def test_what_is_refused(kind: str, spec: str, path: str) -> None:
         ("containerPort: 80}", "containerPort: 80}, {name: p, containerPort: 81}", ".ports"),
         ("emptyDir: {}", "emptyDir: {}, secret: {}", "spec.template.spec.volumes[v]"),
         ("emptyDir: {}}", "emptyDir: {}}, {name: v, secret: {}}", "spec.template.spec.volumes[v]"),
+        ("name: p,", "name: a-name-far-too-long,", ".ports[a-name-far-too-long].name"),
+        ("containerPort: 80", "containerPort: 65536", ".ports[p].containerPort"),
+        ("containerPort: 80", "containerPort: 80, hostPort: 65535", None),
+        ("{cpu: 1}", "{cpu: 1, memory: 512MB}", ".resources.limits.memory"),
+        ("{cpu: 1}", "{cpu: -1}", ".resources.limits.cpu"),
+        ("image: a", "image: a, imagePullPolicy: always", ".imagePullPolicy"),
+        (
+            "emptyDir: {}",
+            "configMap: {name: a, defaultMode: 644}",
+            "spec.template.spec.volumes[v].configMap.defaultMode",
+        ),
+        ("emptyDir: {}", "configMap: {name: a, defaultMode: 0644}", None),
+        ("mountPath: /v", "mountPath: /v, subPath: a/../b", ".volumeMounts[v].subPath"),
+        ("mountPath: /v", "mountPath: /v, subPath: a..b", None),
+        ("ports: [", "lifecycle: {preStop: {sleep: {seconds: 31}}}, ports: [", ".lifecycle.preStop"),
+        ("ports: [", "lifecycle: {preStop: {sleep: {seconds: 30}}}, ports: [", None),
+        ("containers: [", "activeDeadlineSeconds: 9, containers: [", "spec.template.spec.activeDeadlineSeconds"),
+        (
+            "containers: [",
+            "tolerations: [{operator: Exists, value: a}], containers: [",
+            "spec.template.spec.tolerations",
+        ),
+        (
+            "containers: [",
+            "tolerations: [{key: a, tolerationSeconds: 9}], containers: [",
+            "spec.template.spec.tolerations",
+        ),
+        ("containers: [", "hostNetwork: true, containers: [", None),
+        ("name: c,", "name: C_1,", "spec.template.spec.containers[C_1].name"),
+        ("containers: [", "initContainers: [{name: c}], containers: [", "spec.template.spec.containers"),
+        (
+            "containers: [",
+            "topologySpreadConstraints: [{maxSkew: 0}], containers: [",
+            "spec.template.spec.topologySpreadConstraints[0].maxSkew",
+        ),
     ],
 )
 def test_what_is_refused_of_a_pod(old: str, new: str, path: str | None) -> None:
@@ -64,6 +108,26 @@ def test_what_is_refused_of_a_pod(old: str, new: str, path: str | None) -> None:
     found = refusals("StatefulSet", {"spec": yaml.safe_load(POD.replace(old, new))})
     told = f"{CONTAINER}{path}" if path and path.startswith(".") else path
     assert [where for where, (_, why) in found.items() if why] == ([told] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "path"),
+    [
+        ("Secret", "{type: kubernetes.io/tls, data: {tls.crt: ''}, stringData: {key: ''}}", "data"),
+        ("Secret", "{type: kubernetes.io/tls, data: {tls.crt: ''}, stringData: {tls.key: ''}}", ""),
+        ("Secret", "{type: kubernetes.io/service-account-token}", "metadata.annotations"),
+        ("ConfigMap", "{data: {a/b: c}}", "data"),
+        ("ConfigMap", "{metadata: {labels: {a: b c}}}", "metadata.labels.a"),
+        ("ConfigMap", "{metadata: {labels: {a: ''}}}", ""),
+        ("CronJob", "{metadata: {name: " + "c" * 53 + "}}", "metadata.name"),
+        ("Role", "{rules: [{nonResourceURLs: [/a]}]}", "rules"),
+        ("ClusterRole", "{rules: [{nonResourceURLs: [/a]}]}", ""),
+    ],
+)
+def test_what_is_refused_beside_a_spec(kind: str, data: str, path: str) -> None:
+    assert [where for where, (_, why) in refusals(kind, yaml.safe_load(data)).items() if why] == (
+        [path] if path else []
+    )
 
 
 def test_a_webhook_says_that_it_has_no_side_effects() -> None:

@@ -414,7 +414,12 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
           )),
         ("ClusterRole", "{metadata: {labels: {rbac.authorization.k8s.io/aggregate-to-edit: 'true'}}}", "{}", "major"),
         ("ClusterRole", "{}", "{metadata: {labels: {rbac.authorization.k8s.io/aggregate-to-edit: 'true'}}}", "minor"),
+        ("ClusterRole", "{metadata: {labels: {rbac.authorization.k8s.io/aggregate-to-edit: 'true'}}}",
+         "{metadata: {labels: {rbac.authorization.k8s.io/aggregate-to-edit: 'false'}}}", "major"),
+        ("Secret", "{metadata: {annotations: {kubernetes.io/service-account.name: a}}}",
+         "{metadata: {annotations: {kubernetes.io/service-account.name: b}}}", "major"),
         ("PersistentVolume", "{}", "{spec: {nodeAffinity: {a: b}}}", "minor"),
+        ("StatefulSet", "{}", "{spec: {ordinals: {start: 0}}}", "none"),
         ("PersistentVolume", "{spec: {nodeAffinity: {a: b}}}", "{spec: {nodeAffinity: {a: c}}}", "major"),
         ("PersistentVolume", "{spec: {nodeAffinity: {a: b}}}", "{}", "major"),
         ("Service", "{spec: {healthCheckNodePort: 30000}}", "{spec: {healthCheckNodePort: 30001}}", "major"),
@@ -687,6 +692,15 @@ ONE_POD = "{podSelector: {matchLabels: {a: b, c: d}}}"
         ("[{ports: [{protocol: TCP}]}]", "[{ports: [{port: 80}]}]"),
         ("[{from: [{ipBlock: {cidr: 10.0.0.0/9}}, {ipBlock: {cidr: 10.128.0.0/9}}]}]",
          "[{from: [{ipBlock: {cidr: 10.64.0.0/10}}]}]"),
+        *((f"[{{from: [{{podSelector: {{matchExpressions: [{{key: a, {wide}}}]}}}}]}}]",
+           f"[{{from: [{{podSelector: {narrow}}}]}}]")
+          for wide, narrow in (
+              ("operator: In, values: [b, c]", "{matchLabels: {a: b}}"),
+              ("operator: NotIn, values: [c]", "{matchLabels: {a: b}}"),
+              ("operator: Exists", "{matchExpressions: [{key: a, operator: In, values: [b, c]}]}"),
+              ("operator: NotIn, values: [c]", "{matchExpressions: [{key: a, operator: NotIn, values: [c, d]}]}"),
+              ("operator: DoesNotExist", "{matchLabels: {c: d}, matchExpressions: [{key: a, operator: DoesNotExist}]}"),
+          )),
     ],
 )  # fmt: skip
 def test_a_policy_that_lets_more_through_refuses_nothing(wide: str, narrow: str) -> None:
@@ -723,7 +737,8 @@ def test_a_policy_that_is_cut_up_otherwise_lets_the_same_through(whole: str, par
     ],
 )
 def test_whom_a_balancer_lets_in(was: str, now: str, level: str) -> None:
-    sides = [[make("Service", changes=f"{{spec: {{loadBalancerSourceRanges: {one}}}}}")] for one in (was, now)]
+    more = "{{spec: {{type: LoadBalancer, loadBalancerSourceRanges: {}}}}}"
+    sides = [[make("Service", changes=more.format(one))] for one in (was, now)]
     assert [reason.level for reason in judge(*sides)] == [level]
 
 

@@ -35,6 +35,28 @@ SAME = [
     ({"type": ["integer", "null"]}, {"type": ["integer", "null"], "multipleOf": 0.1}),
     ({"type": "integer", "minimum": 1}, {"type": "integer", "minimum": 0.5}),
     ({"type": ["integer", "null"], "maximum": 1}, {"type": ["integer", "null"], "exclusiveMaximum": 2}),
+    ({"patternProperties": {".*": {"type": "string"}}}, {"additionalProperties": {"type": "string"}}),
+    (
+        {"properties": {"a": {"type": "string", "maxLength": 3}}, "additionalProperties": {"type": "string"}},
+        {"properties": {"a": {"maxLength": 3}}, "patternProperties": {"": {"type": "string"}}},
+    ),
+    ({"patternProperties": {".*": {}}}, {"patternProperties": {"^.*$": {}}, "additionalProperties": False}),
+    ({"type": "null"}, {"const": None}),
+    ({"type": "string"}, {"type": "string", "contentEncoding": "base64", "contentMediaType": "text/plain"}),
+    ({"type": "string"}, {"type": "string", "format": "ipv4"}),  # which is checked by draft 7 alone
+    (
+        {"allOf": [{"if": {"required": [one]}, "then": {"required": ["x"]}} for one in "ab"]},
+        {"allOf": [{"if": {"required": [one]}, "then": {"required": ["x"]}} for one in "ba"]},
+    ),
+    (
+        {"properties": {"a": {}}, "additionalProperties": False},
+        {"properties": {"a": {}}, "unevaluatedProperties": False},
+    ),
+    ({"oneOf": [{"enum": ["a"]}, {"type": "object"}]}, {"anyOf": [{"enum": ["a"]}, {"type": "object"}]}),
+    (
+        {"type": "object", "oneOf": [{"required": ["t"], "properties": {"t": {"const": one}}} for one in "ab"]},
+        {"type": "object", "anyOf": [{"required": ["t"], "properties": {"t": {"const": one}}} for one in "ab"]},
+    ),
 ]
 NARROWER = [
     ({"type": "number"}, {"type": "integer"}),
@@ -58,6 +80,22 @@ NARROWER = [
         {"type": "object", "additionalProperties": False},
     ),
     ({"type": "string", "pattern": "^(a+)?$"}, {"type": "string", "pattern": "^a+$"}),
+    ({"anyOf": [{"type": "integer"}, {"type": "number"}]}, {"oneOf": [{"type": "integer"}, {"type": "number"}]}),
+    ({"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}, {"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}),
+    ({"oneOf": [{"type": "number"}]}, {"oneOf": [{"type": "number"}, {"type": "integer"}]}),
+    ({"contains": {}, "maxContains": 2}, {"contains": {}, "maxContains": 1}),
+    (
+        {"properties": {"a": {}, "b": {}}, "unevaluatedProperties": False},
+        {"properties": {"a": {}}, "unevaluatedProperties": False},
+    ),
+    (
+        {"if": {"required": ["a"]}, "then": {"required": ["x"]}},
+        {"allOf": [{"if": {"required": [one]}, "then": {"required": ["x"]}} for one in "ba"]},
+    ),
+    (
+        {"if": {"required": ["a"]}, "then": {"properties": {"k": {}}}},
+        {"if": {"required": ["a"]}, "then": {"properties": {"k": {"type": "string"}}}},
+    ),
     ({"type": "string"}, {"type": "string", "not": {"const": "x"}}),
     ({"type": "object"}, {"type": "object", "propertyNames": {"maxLength": 3}}),
     ({"type": "object"}, {"type": "object", "dependentRequired": {"a": ["b"]}}),
