@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import grpc
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from gati_common.exposition import exposition
 from prometheus_client import Counter
 
@@ -20,7 +20,9 @@ from gati_ingress.settings import Settings
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _MOST_DELAY = 10.0  # seconds
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")  # one that may stand in a Location
+# RFC 3986: what an absolute target asks, and a host beside its port.
+_ABSOLUTE = re.compile(r"[^/]+//([^/?#]*)")
+_HOST = re.compile(r"((?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]+\])(?::\d*)?", re.ASCII)
 # What a refusal of route-manager means to the client. Everything else is a fault of ours: 502.
 _STATUS = {
     grpc.StatusCode.NOT_FOUND: 404,
@@ -90,11 +92,8 @@ class Ingress:
 
     async def resolve(self, request: web.Request) -> web.Response:
         """Where route-manager sends this request, and who said so."""
-        host = _host(request)
-        if not host.isprintable():  # bytes that are no text, which the contract cannot carry
-            return _json(400, {"error": "expected a Host header of text", "pod": self._settings.pod})
         try:
-            answer = await self._resolver.resolve(host, request.rel_url.raw_path)
+            answer = await self._resolver.resolve(_host(request), request.rel_url.raw_path)
         except grpc.aio.AioRpcError as error:
             return _json(_STATUS.get(error.code(), 502), {"error": error.details(), "pod": self._settings.pod})
         return _json(
@@ -111,7 +110,7 @@ class Ingress:
     async def redirect(self, request: web.Request) -> web.Response:
         """The same address over HTTPS."""
         host, path = _host(request), request.rel_url.raw_path_qs
-        if not _HOST.fullmatch(host) or not path.startswith("/"):
+        if not host or not path.startswith("/"):
             return _json(400, {"error": "expected a Host header and a path", "pod": self._settings.pod})
         port = "" if self._settings.public_https_port == 443 else f":{self._settings.public_https_port}"
         location = f"https://{host}{port}{path}"
@@ -160,7 +159,8 @@ class Ingress:
         return counted
 
     async def _close_politely(self, request: web.Request, response: web.StreamResponse) -> None:
-        if self.draining or request.protocol.old:
+        faulty = request.version < HttpVersion11 and "Transfer-Encoding" in request.headers  # RFC 9112, 6.1
+        if self.draining or request.protocol.old or faulty:
             response.force_close()
             response.headers["Connection"] = "close"  # aiohttp has laid out its headers before it calls this
 
@@ -175,6 +175,7 @@ def _json(status: int, body: dict[str, object], headers: dict[str, str] | None =
 
 
 def _host(request: web.Request) -> str:
-    """The Host header without its port; empty when there is none."""
-    host = request.headers.get("Host", "")
-    return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
+    """The host asked for, without its port: that of an absolute target or of the Host header; empty where none is."""
+    absolute = _ABSOLUTE.match(request.raw_path)
+    found = _HOST.fullmatch(absolute[1] if absolute else request.headers.get("Host", ""))
+    return found[1] if found else ""

@@ -114,6 +114,38 @@ def test_what_is_no_request_is_400_and_no_stack_in_the_log(stack: Any, sent: byt
     assert "Traceback" not in ingress.text()
 
 
+_HOSTS = {
+    **dict.fromkeys(("api.example.com:", "API.example.com:080"), "api-v1"),
+    **dict.fromkeys(("[::1]:80", "a_b", "a!$&'()*+,;=~%41"), "echo"),
+    **dict.fromkeys(("a b", "a/b", "a?b", "a#b", "u@a", "a:x", "a:1:1", "[::1]x", "[zz]", '<a>"', "a%zz", "é"), ""),
+}
+
+
+def test_the_host_is_that_of_an_absolute_target_and_one_that_is_none_is_400(stack: Any) -> None:
+    """RFC 9112, 3.2: whoever stands in front may go by the one and this by the other otherwise."""
+    _, port, _ = stack()
+    heads = {f"GET /v1 HTTP/1.1\r\nHost: {host}": api for host, api in _HOSTS.items()}
+    heads["GET http://api.example.com/v1 HTTP/1.1\r\nHost: a"] = "api-v1"
+    heads["GET https://API.example.com:8443/v1?x HTTP/1.1\r\nHost: a"] = "api-v1"
+    heads["GET http://[::1]/v1 HTTP/1.1\r\nHost: api.example.com"] = "echo"
+    heads["GET http://u@api.example.com/v1 HTTP/1.1\r\nHost: a"] = ""
+    for head, api in heads.items():
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            client.sendall(f"{head}\r\nConnection: close\r\n\r\n".encode())
+            said = b"".join(iter(lambda client=client: client.recv(4096), b""))  # type: ignore[misc]
+        assert said.split()[1] == (b"200" if api else b"400"), head
+        assert f"http://{api}:8080".encode() in said or not api, head
+
+
+def test_a_framing_that_http_1_0_has_not_ends_the_connection(stack: Any) -> None:
+    _, port, _ = stack()
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        head = b"POST / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client.sendall(head + b"0\r\n\r\n")
+        said = b"".join(iter(lambda: client.recv(4096), b""))
+    assert b"\r\nConnection: close\r\n" in said
+
+
 def test_no_route_for_a_path_that_grows_on_its_way_is_404(stack: Any, routes_file: Any) -> None:
     """What gRPC escapes is three times as long, and more than 8 KiB of it was no answer at all."""
     routes_file.write_text("routes: [{host: a, upstream: 'http://a'}]")
