@@ -24,6 +24,7 @@ _IMAGE = re.compile(
     r"^(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*"
     r"(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$"
 )
+_BEYOND = "has a field that Artifact Hub does not read:"
 _FINGERPRINT = re.compile(r"^[0-9A-Fa-f]{40}$")
 
 
@@ -52,8 +53,8 @@ def objections(annotations: Mapping[str, Any], version: str) -> Iterator[Objecti
                 name, f"Artifact Hub knows no such annotation; it knows {', '.join(sorted(_RULES))}", ignored=True
             )
         else:
-            ignored = name == f"{PREFIX}license"  # shown as it stands
-            yield from (Objection(name, message, line, ignored) for line, message in rule(value))
+            shown = name == f"{PREFIX}license"  # as it stands
+            yield from (Objection(name, message, line, shown or _BEYOND in message) for line, message in rule(value))
     prerelease = as_text(annotations.get(f"{PREFIX}prerelease"))
     if prerelease and (prerelease[0] in "tT1") != ("-" in version.partition("+")[0]):
         message = f"is {prerelease!r}, but the version is {version}"
@@ -126,7 +127,7 @@ def _fields(entry: Any, required: tuple[str, ...], optional: tuple[str, ...] = (
             yield f"needs {name}, as text"
     for name in entry:
         if name not in (*required, *optional):
-            yield f"has an unknown field {name!r}"
+            yield f"{_BEYOND} {name!r}"
     if isinstance(entry.get("url"), str) and not _URL.match(entry["url"]):
         yield f"has a url that is none: {entry['url']!r}"
 

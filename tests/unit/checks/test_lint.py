@@ -126,6 +126,7 @@ class TestChart:
             ("license: Apache-2.0", "license: a b", "warning", 11, "SPDX"),
             ("license: Apache-2.0", "licence: MIT", "warning", 11, "knows no such annotation"),
             ("kind: added", "kind: new", "error", 13, "'new', not one of added"),
+            ("kind: added", "kind: added\n      by: me", "warning", 13, "does not read: 'by'"),
             ("description: All", "descriptions: All", "error", 13, "needs description"),
             ("    - kind: added\n      description: All\n", "    - kind: [\n", "error", 14, "not valid YAML"),
         ],
