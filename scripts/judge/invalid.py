@@ -20,7 +20,14 @@ _HANDLERS = {"exec", "httpGet", "tcpSocket", "grpc", "sleep"}
 _NONE = (0, "0", "0%")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"), "small letters, digits and '-'"
 _AMOUNT = re.compile(r"\+?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?\d+)?", re.ASCII), "it is no amount"
-_KEY = re.compile(r"[-.\w]{1,253}", re.ASCII)
+_KEY = re.compile(r"(?!\.$|\.\.)[-.\w]{1,253}", re.ASCII)
+# The fields of a schedule: least, most, names. No time zone: that is another field's.
+_CRON = (
+    *((0, 59, ""), (0, 23, ""), (1, 31, "")),
+    *((1, 12, "jan feb mar apr may jun jul aug sep oct nov dec"), (0, 6, "sun mon tue wed thu fri sat")),
+)
+_TIMES = {f"@{name}" for name in ("yearly", "annually", "monthly", "weekly", "daily", "midnight", "hourly")}
+_EVERY = re.compile(r"@every (\d+(\.\d+)?(ns|us|ms|s|m|h))+")
 # What a field may be, by its name or that of what it stands in, wherever that is in a pod; and how one says it.
 _FIELDS: Mapping[str, tuple[Collection[Any] | re.Pattern[str], str]] = {
     "containerPort": (range(1, 65536), "1 to 65535"), "hostPort": (range(65536), "0 to 65535"),
@@ -97,10 +104,25 @@ def _checked(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Che
 
 
 def _scheduled(text: str) -> bool:
-    words = re.sub(r"^(CRON_)?TZ=\S+ ", "", text).split()
-    most = zip(words, (59, 23, 31, 12, 7), strict=False)
-    fits = (int(number) <= top for word, top in most for number in re.findall(r"\d+", re.split("[/#]", word)[0]))
-    return text.startswith("@") or (len(words) == 5 and all(fits))
+    words = text.lower().split()
+    if text.startswith("@"):
+        return text in _TIMES or bool(_EVERY.fullmatch(text))
+    return len(words) == 5 and all(map(_within, words, _CRON))
+
+
+def _within(word: str, field: tuple[int, int, str]) -> bool:
+    """Whether a word of a schedule, like `*/5` or `mon-fri,0`, is one for its field."""
+    low, high, names = field
+    known = {name: low + index for index, name in enumerate(names.split())}
+    known |= {str(number): number for number in range(low, high + 1)} | {"*": low, "?": low}
+    for part in word.split(","):
+        span, *steps = part.split("/")
+        ends = [known.get(end.lstrip("0") or "0", -1) for end in span.split("-")]
+        if -1 in ends or len(ends) > 2 or ends != sorted(ends) or len(steps) > 1:
+            return False
+        if steps and not re.fullmatch("0*[1-9][0-9]*", steps[0]):
+            return False
+    return True
 
 
 def _replaced(kind: str, spec: Mapping[str, Any]) -> Checked:
