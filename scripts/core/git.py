@@ -54,8 +54,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Remote:
-    """What the remote `name` holds now: the `head` of the branch that ours is pushed to, and of a tag its `object` and
-    the `commit` that this leads to; None where it has none."""
+    """What the remote `name`, or the address that is pushed to in its place, holds now: the `head` of the branch that
+    ours is pushed to, and of a tag its `object` and the `commit` that this leads to; None where it has none."""
 
     name: str
     head: str | None
@@ -132,7 +132,16 @@ class Repository:
         name, ref = self._pushed_to(branch)
         if not name:
             return None
-        tagged, ref = f"refs/tags/{tag}", ref or branch
+        asked = [self._ask(place, tag, ref or branch) for place in self._places(name)]
+        return next((one for one in asked if one.object), asked[0])
+
+    def _places(self, name: str) -> list[str]:
+        """The remote `name` itself, or the addresses that git pushes to in its place (`pushurl`, more than one)."""
+        fetched, pushed = (self._said("remote", "get-url", *way, "--", name) for way in ((), ("--push", "--all")))
+        return [name] if pushed == fetched else pushed.splitlines()
+
+    def _ask(self, name: str, tag: str, ref: str) -> Remote:
+        tagged = f"refs/tags/{tag}"
         wanted = (tagged, f"{tagged}^{{}}", *([ref] if ref else []))
         try:
             answer = self._git("ls-remote", "--quiet", "--", name, *wanted, deadline=_ASK).stdout.splitlines()
@@ -396,7 +405,10 @@ class Repository:
             remote, _ = self._pushed_to(self._said("symbolic-ref", "--quiet", "HEAD"))
         if not remote:
             return None
+        mirror = self._said("config", "--type=bool", "--get", f"remote.{remote}.mirror") == "true"
         remote, alone = shlex.quote(remote), f"git push {shlex.quote(remote)} tag {tag}"
+        if mirror:  # git takes no names for one, and pushes all
+            return f"git push {remote}"
         if branch is None:
             return alone if tag else None
         # Which git does not know of itself.
@@ -596,4 +608,6 @@ def find_repository(path: Path, runner: Runner) -> Repository | None:
         return None
     said = result.stderr.strip()
     way = next((line.strip() for line in said.splitlines() if line.strip().startswith("git config --global")), None)
+    bare = "git config core.bare false" if "must be run in a work tree" in said else None
+    way = way or bare or f"settle what git names, then {SAME_COMMAND}"
     raise GitError(f"git cannot read the repository around {path}", found=said, run=way)

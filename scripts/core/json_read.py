@@ -12,3 +12,11 @@ def load(data: str | bytes) -> Any:
         return json.loads(data)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def first(text: str) -> Any:
+    """The first value in `text`, whatever follows it, as a decoder of Go reads it. Raises ValueError."""
+    try:
+        return json.JSONDecoder().raw_decode(text.lstrip(" \t\r\n"))[0]
+    except RecursionError:
+        raise ValueError("nested too deeply") from None

@@ -149,7 +149,7 @@ class Client:
         kind, found = answer.kind, Found(sha256(answer.body), answer.kind, answer.body)
         told = answer.headers.get("Docker-Content-Digest", "").partition(",")[0] or found.digest
         try:
-            content = answer.json()
+            content = json_read.load(answer.body)
         except ValueError:
             content = None
         if kind not in MANIFEST_TYPES or not isinstance(content, dict) or "schemaVersion" not in content:

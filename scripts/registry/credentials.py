@@ -100,7 +100,7 @@ def login_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
 def _from_file(file: Path, host: str, runner: Runner) -> Credentials | None:
     try:
         text = file.read_text(encoding="utf-8")
-        content: Any = json_read.load(text) if text.strip() else {}
+        content: Any = json_read.first(text) if text.strip() else {}
     except (FileNotFoundError, NotADirectoryError):
         content = {}
     except (OSError, ValueError) as error:

@@ -50,6 +50,7 @@ _AUTHORITY = "give the authority's file: registry_ca in [tool.gati] or GATI_REGI
 _UNTRUSTED = {  # what helps, by OpenSSL's number for what is wrong
     9: "look at the clock of this machine: the certificate is not valid yet",
     10: "have it renewed (or look at the clock of this machine)",
+    26: "have it issued for servers, too: serverAuth among the uses of its key (extendedKeyUsage)",
     **dict.fromkeys((62, 64), f"ask for the registry by a name that its certificate is for: {CORRECT}"),
 }
 _CERTIFICATE = re.compile(r"^-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL | re.MULTILINE)
@@ -72,8 +73,8 @@ class Answer:
         return re.split("[;,]", self.headers.get("Content-Type", ""))[0].strip().lower()  # the first, if told twice
 
     def json(self) -> Any:
-        """The body as JSON. Raises ValueError for anything else, however it is made."""
-        return json_read.load(self.body)
+        """The body as JSON, whatever follows it. Raises ValueError for anything else, however it is made."""
+        return json_read.first(self.body.decode("utf-8", "replace"))
 
     def codes(self) -> set[str]:
         """The error codes of an OCI error body; empty for any other body."""
@@ -332,6 +333,9 @@ class Transport:
                 return made
 
             def connect(self) -> None:
+                host = getattr(self, "_tunnel_host", None) or self.host
+                if "_" in host:  # which OpenSSL finds under no wildcard, and Go does
+                    self.assert_hostname = host
                 super().connect()
                 sockets.add(self.sock)
 
@@ -481,6 +485,7 @@ def _ready(answer: Answer) -> Answer:
 def _connection_error(error: Exception, host: str, url: str, proxy: str | None) -> RegistryError:
     """What went wrong below HTTP, and whether another try can help."""
     from urllib3 import exceptions as http
+    from urllib3.util.ssl_match_hostname import CertificateError
 
     causes = _causes(error)
     words = str(causes[-1]) or type(causes[-1]).__name__
@@ -489,8 +494,8 @@ def _connection_error(error: Exception, host: str, url: str, proxy: str | None) 
         refused = re.search(r"Tunnel connection failed: [45]\d\d", words)
         return _proxy_error(host, proxy, words, RegistryError if refused else Transient)
     for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            run = _UNTRUSTED.get(cause.verify_code, _AUTHORITY)
+        if isinstance(cause, ssl.SSLCertVerificationError | CertificateError):
+            run = _UNTRUSTED.get(getattr(cause, "verify_code", 62), _AUTHORITY)
             return RegistryError(f"the certificate of {host} is not trusted", found=words, run=run)
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         return _tls_error(" ".join(str(cause) for cause in causes).lower(), words, host)

@@ -257,7 +257,17 @@ class TestShape:
         ):
             client.versions("demo")
 
-    @pytest.mark.parametrize("body", [DEEP, b"", b"{}", b"[]", b"1", b'{"layers": []}', b'"schemaVersion"'])
+    def test_of_what_follows_a_list_of_tags(self) -> None:
+        body = b' {"tags": ["1.0.0"]}\n<!-- \xff, and no JSON -->'
+        with (
+            scripted(lambda r: Reply(200, body if "tags" in r.path else b"{}")) as server,
+            connect(Registry(f"oci://{server.host}", True)) as client,
+        ):
+            assert list(client.versions("demo")) == ["1.0.0"]
+
+    @pytest.mark.parametrize(
+        "body", [DEEP, b"", b"{}", b"[]", b"1", b'{"layers": []}', b'"schemaVersion"', b'{"schemaVersion": 2} {}']
+    )
     def test_of_a_manifest(self, body: bytes) -> None:
         reply = Reply(200, body, {"Content-Type": MANIFEST_TYPE})
         with scripted(lambda r: reply if "manifests" in r.path else Reply(200, b"{}")) as server:
@@ -424,8 +434,20 @@ class TestTrust:
             pass
         assert "a name that its certificate is for" in str(caught.value.run)
 
+    def test_under_a_name_with_an_underscore(
+        self, there: Internet, helm: Helm, authority: Authority, tmp_path: Path
+    ) -> None:
+        for name, known in (("a_b.example.com", True), ("a_b.example.edu", False)):
+            assert self.trusted(helm, Registry(f"oci://{name}/team", ca_file=authority.ca), tmp_path) is known
+        with (
+            pytest.raises(RegistryError, match=r"certificate of a_b\.example\.edu is not trusted") as caught,
+            connect(Registry("oci://a_b.example.edu/team", ca_file=authority.ca)),
+        ):
+            pass
+        assert "a name that its certificate is for" in str(caught.value.run)
+
     @pytest.mark.parametrize(
-        ("code", "run"), [(9, "clock"), (10, "renewed"), (62, "a name"), (64, "a name"), (20, "CA")]
+        ("code", "run"), [(9, "clock"), (10, "renewed"), (62, "a name"), (64, "a name"), (20, "CA"), (26, "serverAuth")]
     )
     def test_what_helps_a_certificate(self, code: int, run: str) -> None:
         error = ssl.SSLCertVerificationError(1, "certificate verify failed")

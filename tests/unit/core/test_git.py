@@ -153,6 +153,22 @@ def test_what_the_remote_holds_of_a_branch_without_upstream_and_of_none(reposito
     assert repository.remote("v1") == Remote("origin", None, commit, commit)
 
 
+@pytest.mark.parametrize("way", ["pushurl", "two pushurls", "pushInsteadOf", "two urls"])
+def test_a_tag_is_asked_for_where_it_would_be_pushed_to(repository: Repository, tmp_path: Path, way: str) -> None:
+    commit, (theirs, fork) = str(repository.commit()), (str(tmp_path / name) for name in ("theirs", "fork"))
+    for name in (theirs, fork):
+        git(tmp_path, "init", "--quiet", "--bare", name)
+    git(repository.root, "remote", "add", "origin", theirs)
+    git(repository.root, "push", "--quiet", fork, "main", "HEAD:refs/tags/v1")
+    pushed = {"pushurl": [fork], "two pushurls": [theirs, fork], "two urls": [fork]}.get(way, [])
+    for address in pushed:
+        git(repository.root, "config", "--add", f"remote.origin.{'url' if way == 'two urls' else 'pushurl'}", address)
+    if way == "pushInsteadOf":
+        git(repository.root, "config", f"url.{fork}.pushInsteadOf", theirs)
+    assert repository.remote("v1") == Remote(fork, commit, commit, commit)
+    repository.take_tag(fork, "v1")
+
+
 def test_why_there_is_no_commit_is_told_where_nothing_can_be_taken_back(repository: Repository) -> None:
     hook = repository.root / ".git" / "hooks" / "pre-commit"
     hook.parent.mkdir(exist_ok=True)
@@ -238,6 +254,21 @@ def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository,
     assert repository.push_command("heavy") == "git push --follow-tags fork main"  # nothing was pushed there yet
     git(repository.root, "switch", "--quiet", "--detach")
     assert repository.push_command("light") == "git push origin tag light"
+
+
+@pytest.mark.parametrize("way", ["", "--set-upstream", "--detach"])
+def test_what_pushes_to_a_mirror_names_nothing(repository: Repository, tmp_path: Path, way: str) -> None:
+    git(tmp_path, "init", "--quiet", "--bare", "theirs")
+    git(repository.root, "remote", "add", "origin", str(tmp_path / "theirs"))
+    if way == "--set-upstream":
+        git(repository.root, "push", "--quiet", way, "origin", "main")
+    if way == "--detach":
+        git(repository.root, "switch", "--quiet", way)
+    git(repository.root, "config", "remote.origin.mirror", "true")
+    git(repository.root, "tag", "light")
+    words = str(repository.push_command("light"))
+    subprocess.run(words, shell=True, cwd=repository.root, check=True, capture_output=True)
+    assert "refs/tags/light" in git(tmp_path / "theirs", "for-each-ref", "--format=%(refname)")
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,14 @@ class TestOrder:
         assert found is not None
         assert (found.username, found.password) == ("env", "e")
 
+    def test_what_follows_the_object_is_passed_over_as_by_helm(self, home: Path) -> None:
+        write(home, "helm", {"auths": {HOST: auth("me", "x")}})
+        (file,) = home.rglob("config.json")
+        file.write_text(file.read_text() + "}\n")
+        found = find(home)
+        assert found is not None
+        assert found.username == "me"
+
     def test_the_places_that_the_environment_names(self, home: Path) -> None:
         for name, variable, where in (
             ("a", "HELM_REGISTRY_CONFIG", "a.json"),
