@@ -153,7 +153,8 @@ def load_pins(path: Path = PINS, minor: str = "") -> Pins:
         for name, entry in others.get(minor, {}).items():
             entries[name] = entries[entry] if isinstance(entry, str) else {**entries[name], **entry}
         modules = {name: _module(name, entry) for name, entry in entries.items()}
-        tools = {name: _tool(name, entry, modules) for name, entry in raw.get("tool", {}).items()}
+        several = ((name, entry) for names, entry in raw.get("tool", {}).items() for name in names.split())
+        tools = {name: _tool(name, entry, modules) for name, entry in several}
         return Pins(modules, tools, tuple(raw["go"]["accepts"]), raw["go"]["package"], minors)
     except (KeyError, TypeError) as error:
         raise ToolError(f"{path} has an incomplete entry", found=str(error)) from error
@@ -176,7 +177,7 @@ def _module(name: str, entry: Mapping[str, Any]) -> Module:
 
 def _tool(name: str, entry: Mapping[str, Any], modules: Mapping[str, Module]) -> Tool:
     module = modules[entry.get("module", name)]
-    names = {"version": module.version, "number": module.version.removeprefix("v")}
+    names = {"name": name, "version": module.version, "number": module.version.removeprefix("v")}
 
     def fill(text: str, escape: Callable[[str], str] = str) -> str:
         for key, value in names.items():
@@ -187,7 +188,7 @@ def _tool(name: str, entry: Mapping[str, Any], modules: Mapping[str, Module]) ->
     return Tool(
         name=name,
         module=module,
-        package=entry.get("package", f"cmd/{name}"),
+        package=fill(entry.get("package", "cmd/{name}")),
         binary=entry.get("binary", name),
         ldflags=tuple(fill(flag) for flag in entry.get("ldflags", module.ldflags)),
         tags=tuple(entry.get("tags", ())),
