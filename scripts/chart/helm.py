@@ -115,7 +115,6 @@ class Helm:
         kube_version: str | None = None,
         api_versions: Sequence[str] = (),
         definitions: bool = True,
-        deadline: float = 180,
     ) -> str:
         """The rendered text, with `definitions` that of `crds/` too; `flags` are further ones of helm's.
 
@@ -125,7 +124,7 @@ class Helm:
         argv: list[str | Path] = [self.path, "template", release, chart, "--namespace", namespace, *flags]
         argv += [*(["--include-crds"] if definitions else []), *_options(values, kube_version)]
         argv += [word for name in api_versions for word in ("--api-versions", name)]
-        result, _ = self._validating(argv, deadline)
+        result, _ = self._validating(argv)
         if result.status != 0:
             with telling({str(Path(chart)): str(chart)}):  # an address is no path
                 raise _refusal(read_complaints(result.stderr, Path(chart), values), Path(chart))
@@ -138,14 +137,14 @@ class Helm:
         return result.stdout
 
     def lint(
-        self, chart: Path, *, values: Sequence[Path] = (), kube_version: str | None = None, deadline: float = 180
+        self, chart: Path, *, values: Sequence[Path] = (), kube_version: str | None = None
     ) -> tuple[Complaint, ...]:
         """What `helm lint --strict` finds; also a `fail` or `required` that it lets pass while linting.
 
         Raises CommandFailed where helm refuses and gives no reason.
         """
         argv: list[str | Path] = [self.path, "lint", chart, "--strict", *_options(values, kube_version)]
-        result, absent = self._validating(argv, deadline)
+        result, absent = self._validating(argv)
         complaints = read_lint(result, chart, values)
         if absent:
             message = f"refers to {absent}, which cannot be fetched: values are not checked; keep a copy in the chart"
@@ -156,7 +155,7 @@ class Helm:
             raise CommandFailed(result.argv, result.status, stdout=result.stdout, stderr=result.stderr)
         return complaints
 
-    def _validating(self, argv: Sequence[str | Path], deadline: float) -> tuple[Result, str]:
+    def _validating(self, argv: Sequence[str | Path], deadline: float = 180) -> tuple[Result, str]:
         """What a command says; said again without the schema of the values, where that refers to an absent address.
 
         With that address, "" where there is none.
@@ -166,8 +165,7 @@ class Helm:
         absent = _ABSENT.search(result.stderr + result.stdout) if result.status else None
         if absent is None:
             return result, ""
-        again = [*argv, "--skip-schema-validation"]
-        return self._asked(again, env, deadline), absent[1]
+        return self._asked([*argv, "--skip-schema-validation"], env, deadline), absent[1]
 
     def _asked(self, argv: Sequence[str | Path], env: Mapping[str, str | None], deadline: float) -> Result:
         """What came of a command that may refuse. Raises CommandFailed where it was killed, or had no memory left."""

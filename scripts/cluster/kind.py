@@ -218,10 +218,10 @@ def read_nodes(items: Iterable[Mapping[str, Any]]) -> tuple[Node, ...]:
     return tuple(sorted(nodes, key=lambda node: node.name))
 
 
-def inotify_hint(limit: Path = _INOTIFY) -> str | None:
+def inotify_hint() -> str | None:
     """What to run where several clusters on one machine are short of inotify instances; None where they are not."""
     with contextlib.suppress(OSError, ValueError):
-        if int(limit.read_text(encoding="utf-8")) < _INOTIFY_ENOUGH:
+        if int(_INOTIFY.read_text(encoding="utf-8")) < _INOTIFY_ENOUGH:
             return (
                 "delete other kind clusters, or as root: sysctl -w fs.inotify.max_user_instances=1024; then try again"
             )

@@ -160,19 +160,13 @@ class CommandFailed(ReleaseError, code=TOOL):
     `argv` is already redacted. `stdout` and `stderr` are whole; the message shows the end of them.
     """
 
-    def __init__(
-        self, argv: Sequence[str], status: int, *, stdout: str = "", stderr: str = "", run: str | None = None
-    ) -> None:
+    def __init__(self, argv: Sequence[str], status: int, *, stdout: str = "", stderr: str = "") -> None:
         self.argv = tuple(argv)
         self.status = status
         self.stdout = stdout
         self.stderr = stderr
         words = (stderr.strip() or stdout.strip()).splitlines()[-12:]
-        super().__init__(
-            f"{' '.join(self.argv)} ended with status {status}",
-            found="\n".join(words) or "no output",
-            run=run,
-        )
+        super().__init__(f"{' '.join(self.argv)} ended with status {status}", found="\n".join(words) or "no output")
 
 
 class CommandTimeout(ReleaseError, code=TOOL):

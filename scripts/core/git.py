@@ -78,9 +78,9 @@ class Repository:
             raise GitError(f"{named} is missing in {self.root}", run="git fsck")
         return found
 
-    def parent(self, revision: str = "HEAD") -> str | None:
-        """The first parent's id, None where there is none. Raises GitError where a shallow clone lacks it."""
-        parent = self.commit(f"{revision}^")
+    def parent(self) -> str | None:
+        """The id of HEAD's first parent, None where there is none. Raises GitError where a shallow clone lacks it."""
+        parent = self.commit("HEAD^")
         if parent is None and self.shallow():
             raise GitError(
                 "the clone is shallow, so what the last commit changed cannot be seen", run="git fetch --deepen=1"

@@ -109,8 +109,6 @@ def _loaded(text: str | bytes, loader: Any) -> Any:
 @functools.lru_cache(32)
 def _kept(text: str, loader: Any) -> bytes:
     """What the text says, for whoever asks again: a chart's values are read by a dozen parts, and slowly."""
-    import yaml
-
     _demand_shallow(text)
     content = yaml.load(text, Loader=loader)  # noqa: S506 - a safe or a basic loader
     if "*" in text and _size(content, {}) > _LARGEST:

@@ -127,13 +127,13 @@ def fetch_chart(work: Workspace, reference: str, into: Path) -> Path:
 
 
 @contextlib.contextmanager
-def embedded(folder: Path, work: Workspace, *, port: int = 0, lock_deadline: float = _LOCK) -> Iterator[Registry]:
-    """crane's registry over `folder` on 127.0.0.1 (`port` 0: a free one), stopped at the end of the block.
+def embedded(folder: Path, work: Workspace) -> Iterator[Registry]:
+    """crane's registry over `folder` on a free port of 127.0.0.1, stopped at the end of the block.
 
     crane keeps blobs in the folder and manifests in memory only, so they are put back at the start and noted at
     the end; what is damaged is dropped. Raises RegistryError where another run serves the folder, or the start fails.
     """
-    with _serving(folder, work, port, lock_deadline) as (registry, _):
+    with _serving(folder, work, 0) as (registry, _):
         yield registry
 
 
@@ -142,7 +142,7 @@ def serve(folder: Path, work: Workspace, *, port: int = 0) -> Generator[tuple[Re
 
     Goes on until it is closed. Raises RegistryError when the server ends.
     """
-    with _serving(folder, work, port, _LOCK) as (registry, process):
+    with _serving(folder, work, port) as (registry, process):
         pulls = [
             f"helm pull oci://{registry.host}/{each.repository} --version {each.tag.replace('_', '+')} --plain-http"
             for each in _noted(folder, work.say)
@@ -160,11 +160,11 @@ def serve(folder: Path, work: Workspace, *, port: int = 0) -> Generator[tuple[Re
 
 
 @contextlib.contextmanager
-def _serving(folder: Path, work: Workspace, port: int, lock_deadline: float) -> Iterator[tuple[Registry, Process]]:
+def _serving(folder: Path, work: Workspace, port: int) -> Iterator[tuple[Registry, Process]]:
     import requests
 
     say, binary = work.say, work.tools.path("crane")
-    with _owned(folder, say, lock_deadline), temporary("registry") as scratch:
+    with _owned(folder, say), temporary("registry") as scratch:
         _sweep(folder)
         log = scratch / "registry.log"
         argv: list[str | Path] = [binary, "registry", "serve", "--disk", folder, "--address", f"127.0.0.1:{port}"]
@@ -186,7 +186,7 @@ def joined(folder: Path, work: Workspace) -> Iterator[Registry]:
     import requests
 
     host = _served_at(folder)
-    with _owned(folder / "joined", work.say, _LOCK, f"the embedded registry at {host}"), requests.Session() as session:
+    with _owned(folder / "joined", work.say, f"the embedded registry at {host}"), requests.Session() as session:
         session.trust_env = False
         work.say(f"embedded registry at {host}, served by `invoke registry`")
         try:
@@ -222,7 +222,7 @@ class _Manifest:
 
 
 @contextlib.contextmanager
-def _owned(folder: Path, say: Say, deadline: float, what: str = "") -> Iterator[None]:
+def _owned(folder: Path, say: Say, what: str = "") -> Iterator[None]:
     """The folder, for this run alone; `what` says what it stands for."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -231,7 +231,7 @@ def _owned(folder: Path, say: Say, deadline: float, what: str = "") -> Iterator[
     with locked(
         folder / ".lock",
         what=what or f"the embedded registry in {folder}",
-        deadline=deadline,
+        deadline=_LOCK,
         say=say,
         error=RegistryError,
         run="wait for it to end, or give another folder: embedded_registry, GATI_EMBEDDED_REGISTRY",

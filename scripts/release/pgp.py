@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,26 +20,19 @@ _NAMED = re.compile(r"^  ?(?P<name>\S+\.tgz): sha256:(?P<sha256>[0-9a-f]{64})\s*
 _DEADLINE = 120.0  # seconds; a smart card asks for a touch
 
 
-def make_prov(work: Workspace, package: Package, archive: bytes, environ: Mapping[str, str] = os.environ) -> bytes:
+def make_prov(work: Workspace, package: Package, archive: bytes) -> bytes:
     """The `.prov` of `package`, whose bytes are `archive`, signed by gpg with the key `pgp_key`.
 
     The passphrase goes to gpg's stdin; without one gpg asks its agent. Raises ToolError.
     """
     (chart_yaml, *_), _ = chart_metadata(archive, package.path.name)
     text = f"{chart_yaml.decode().rstrip()}\n\n...\nfiles:\n  {package.path.name}: sha256:{package.sha256}\n"
-    password = next((environ[name] for name in SIGNING_PASSWORDS if name in environ), None)
+    password = next((os.environ[name] for name in SIGNING_PASSWORDS if name in os.environ), None)
     with temporary("pgp") as scratch:
         file, made = scratch / "message", scratch / "message.asc"
         file.write_text(text, encoding="utf-8")
-        argv: list[str | Path] = [
-            "gpg",
-            "--batch",
-            "--yes",
-            "--digest-algo",
-            "SHA512",
-            "--local-user",
-            work.config.pgp_key,
-        ]
+        argv: list[str | Path] = ["gpg", "--batch", "--yes", "--digest-algo", "SHA512"]
+        argv += ["--local-user", work.config.pgp_key]
         argv += ["--pinentry-mode", "loopback", "--passphrase-fd", "0"] if password is not None else []
         argv += ["--output", made, "--clearsign", file]
         try:

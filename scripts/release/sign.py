@@ -116,16 +116,7 @@ def sign(work: Workspace, statement: bytes, predicate_type: str, environ: Mappin
     with temporary("sign") as scratch:
         told, bundle = scratch / "statement.json", scratch / "bundle.json"
         told.write_bytes(statement)
-        argv: list[str | Path] = [
-            work.tools.path("cosign"),
-            "attest-blob",
-            "--yes",
-            "--statement",
-            told,
-            "--bundle",
-            bundle,
-            *how,
-        ]
+        argv = (work.tools.path("cosign"), "attest-blob", "--yes", "--statement", told, "--bundle", bundle, *how)
         try:
             work.runner.run(argv, env=env, stdin=password, deadline=_DEADLINE)
             content = bundle.read_bytes()
@@ -178,15 +169,8 @@ def fault_of(work: Workspace, signed: Signed, digest: str, trust: Trust) -> str:
         bundle = scratch / "bundle.json"
         bundle.write_bytes(signed.content)
         about = ["--type", signed.predicate_type, "--digest", digest.removeprefix("sha256:"), "--digestAlg", "sha256"]
-        argv: list[str | Path] = [
-            work.tools.path("cosign"),
-            "verify-blob-attestation",
-            "--bundle",
-            bundle,
-            *about,
-            *how,
-        ]
-        answer = work.runner.run(argv, stdin="", deadline=_DEADLINE, check=False)
+        argv: list[str | Path] = [work.tools.path("cosign"), "verify-blob-attestation", "--bundle", bundle]
+        answer = work.runner.run([*argv, *about, *how], stdin="", deadline=_DEADLINE, check=False)
     if answer.status == 0:
         return ""
     words = [line for line in answer.stderr.strip().splitlines() if line.strip()] or ["cosign gives no reason"]
