@@ -72,6 +72,8 @@ class Plan:
     through: Chart | None = None
     given: bool = False
     """Whether somebody gave values: then the chart may refuse its values.yaml alone, which is a note."""
+    upgrade: bool = False
+    """Whether templates hear that they are rendered for an upgrade, and not for an installation."""
 
     @property
     def subject(self) -> Chart:

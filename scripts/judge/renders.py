@@ -228,7 +228,7 @@ def _drawn(
     renders: _Renders,
 ) -> tuple[Noise, set[DrawnName]]:
     """The fields that differ from render to render on both sides, such as generated passwords; and such names."""
-    if not before.kube_versions or not (_draws(before.chart.path) and _draws(after.chart.path)):
+    if not before.kube_versions or not (_does(before, _DRAWING) and _does(after, _DRAWING)):
         return Noise(), set()
     sides: list[dict[Identity, frozenset[str]]] = []
     names: list[set[DrawnName]] = []
@@ -281,12 +281,15 @@ _DRAWING = re.compile(
 _ACTION = re.compile(rb"\{\{.*?\}\}", re.DOTALL)  # of a template, wherever it stands: values may be one
 
 
-def _draws(folder: Path) -> bool:
-    """Whether anything in a chart, or in what is packed in it, may differ from render to render."""
-    for file in folder.rglob("*"):
-        if file.suffix == ".tgz":
+_ASKING = re.compile(rb"\.Release\.Is(Install|Upgrade)\b")
+
+
+def _does(plan: Plan, what: re.Pattern[bytes], *, packed: bool = True) -> bool:
+    """Whether anything in a chart, or in what is packed in it as far as that may be, does this in its templates."""
+    for file in plan.chart.path.rglob("*"):
+        if file.suffix == ".tgz" and packed:
             return True
-        if file.is_file() and _DRAWING.search(b"\n".join(_ACTION.findall(file.read_bytes()))):
+        if file.is_file() and what.search(b"\n".join(_ACTION.findall(file.read_bytes()))):
             return True
     return False
 
@@ -302,13 +305,14 @@ _TRIES = 12  # renders to find out which switches go together
 
 @dataclass(frozen=True)
 class _Begun:
-    """What is rendered of the switches that are `off`, and of a release of another name: its own name's twice
-    where it draws."""
+    """What is rendered of the switches that are `off`, of a release of another name (its own name's twice where it
+    draws), and of an upgrade where the templates ask for that."""
 
     off: tuple[Key, ...]
     first: _Try | None
     draws: bool
     elsewhere: Sequence[Future[Manifests]]
+    upgraded: Sequence[Future[Manifests]]
 
 
 def _begun(before: Plan, after: Plan, renders: _Renders) -> _Begun | None:
@@ -317,10 +321,14 @@ def _begun(before: Plan, after: Plan, renders: _Renders) -> _Begun | None:
         return None
     values = flat(read_yaml(own, ValuesError)).items()
     off = tuple(key for key, value in values if value is False and key[-1] in _SWITCHES)
-    draws = _draws(before.chart.path)
+    draws = _does(before, _DRAWING) and _does(after, _DRAWING)
     others = [replace(plan, release=_OTHER) for plan in (before, after, *[before] * draws)]
-    elsewhere = [renders.newest(plan, [_DEFAULTS])[_DEFAULTS.name] for plan in others]
-    return _Begun(off, _tried(before, off, renders) if off else None, draws, elsewhere)
+    asks = any(_does(plan, _ASKING, packed=False) for plan in (before, after))
+    upgrades = [replace(plan, upgrade=True) for plan in (before, after) if asks]
+    elsewhere, upgraded = (
+        [renders.newest(plan, [_DEFAULTS])[_DEFAULTS.name] for plan in plans] for plans in (others, upgrades)
+    )
+    return _Begun(off, _tried(before, off, renders) if off else None, draws, elsewhere, upgraded)
 
 
 def _further(
@@ -329,7 +337,8 @@ def _further(
     """Both charts with every switch of the old one's values.yaml turned on, as far as it takes them at once.
 
     And the new one with the whole of the old values.yaml as a values file, as many keep a copy of it; and both with
-    their defaults as a release of another name. Beside them the fields and names that the old one draws in these.
+    their defaults as a release of another name, and as an upgrade. Beside them the fields and names that the old one
+    draws in these.
     """
     if begun is None:
         return [], {}, set()
@@ -352,6 +361,9 @@ def _further(
         old = begun.elsewhere[0].result()
         found.append(_cell(f"release {_OTHER}", newest, old, begun.elsewhere[1], renders, _OTHER))
         twice += [(old, one) for one in begun.elsewhere[2:]]
+    if begun.upgraded:
+        with contextlib.suppress(ChartError, ValuesError):  # it looks for what only a cluster has
+            found.append(_cell("an upgrade", newest, begun.upgraded[0].result(), begun.upgraded[1], renders))
     pairs = []
     for old, one in twice:
         with contextlib.suppress(ChartError, ValuesError):

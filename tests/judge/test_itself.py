@@ -149,3 +149,23 @@ def test_a_refusal_says_all_that_is_wrong_in_the_same_words_everywhere(tmp_path:
         "values.yaml:2: b: no such key in values.schema.json",
         "values set a.enabled on": "a: no such key in values.schema.json",
     }
+
+
+def test_what_is_drawn_no_longer_and_what_an_upgrade_takes_away_are_told(tmp_path: Path) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {drawn: {{ %s }}}\n"
+    conf = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"
+    charts = [tmp_path / name / "drawing" for name in ("one", "again")]
+    for chart, value, given in zip(charts, ("randAlpha 9", '"x"'), (conf, _AT_FIRST % conf), strict=True):
+        (chart / "templates").mkdir(parents=True)
+        (chart / "Chart.yaml").write_text("apiVersion: v2\nname: drawing\nversion: 0.1.0\n")
+        (chart / "values.yaml").write_text("")
+        (chart / "templates" / "all.yaml").write_text(f"{secret % value}---\n{given}")
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
+    verdict = judge_charts(work, read_chart(charts[0]), read_chart(charts[1]), "one", kube_versions=["1.33"])
+    assert [(reason.level, reason.about) for reason in verdict.reasons[:2]] == [
+        ("major", "ConfigMap/c"),
+        ("minor", "Secret/s data.drawn"),
+    ]
+
+
+_AT_FIRST = "{{ if .Release.IsInstall }}%s{{ end }}"
