@@ -26,6 +26,7 @@ SERVICE: str = pb.DESCRIPTOR.services_by_name["RouteManager"].full_name
 _LONGEST_HOST = 253  # characters of a DNS name; each of its labels is looked up
 _MOST_SAID = 200  # characters of a path in an answer: what is longer than 8 KiB there reaches no client
 _MOST_CALLS = 4096  # at a time, of 20 KiB each; streams of the health service stay open for minutes
+_MOST_OF_ONE = 1024  # of one connection, so that none takes the others' place
 _OPTIONS = (
     # A Service address pins a connection to one pod: bounded ages make clients look for new ones.
     ("grpc.max_connection_age_ms", 300_000),
@@ -33,6 +34,7 @@ _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.max_receive_message_length", 64 * 1024),
+    ("grpc.max_concurrent_streams", _MOST_OF_ONE),
     ("grpc.so_reuseport", 0),
 )
 

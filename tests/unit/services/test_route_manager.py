@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import signal
 import socket
+import struct
 import time
 import urllib.error
 import urllib.request
@@ -26,7 +28,8 @@ SERVICE = "gati.routes.v1.RouteManager"
 
 @contextlib.contextmanager
 def client(port: int) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    own = (("grpc.use_local_subchannel_pool", 1),)  # a connection of its own
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=own) as channel:
         grpc.channel_ready_future(channel).result(timeout=10)
         yield channel
 
@@ -94,9 +97,10 @@ def test_a_host_of_many_labels_takes_no_memory(start_route_manager: Any) -> None
 
 def test_calls_that_stay_open_are_bounded(start_route_manager: Any) -> None:
     service, port = start_route_manager()
-    with client(port) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        watches = [stub.Watch(health_pb2.HealthCheckRequest(service=f"s{number}")) for number in range(5000)]
+    with contextlib.ExitStack() as stack:
+        channels = [stack.enter_context(client(port)) for _ in range(5)]
+        stubs = [health_pb2_grpc.HealthStub(channel) for channel in channels]
+        watches = [stubs[n % 5].Watch(health_pb2.HealthCheckRequest(service=f"s{n}")) for n in range(5000)]
 
         def refused(watch: Any) -> Any:
             try:
@@ -114,10 +118,20 @@ def test_calls_that_stay_open_are_bounded(start_route_manager: Any) -> None:
 
         def answers() -> bool:
             with contextlib.suppress(grpc.RpcError):
-                return bool(resolve(channel, "a", "/").upstream)
+                return bool(resolve(channels[0], "a", "/").upstream)
             return False
 
         wait_for(answers, "an answer after the calls are gone", service.text)
+
+
+def test_one_connection_does_not_take_the_place_of_all(start_route_manager: Any) -> None:
+    """Thousands of calls on one, each over before it said anything, had others refused for seconds."""
+    _, port = start_route_manager()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as caller:
+        caller.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+        said = caller.recv(4096)
+    settings = dict(struct.iter_unpack(">HI", said[9 : 9 + int.from_bytes(said[:3], "big")]))
+    assert 256 < settings.get(3, 4096) <= 1024  # SETTINGS_MAX_CONCURRENT_STREAMS; ingress has 256 requests at once
 
 
 @pytest.mark.parametrize("accept", ["application/openmetrics-text;version=abc", "text/plain;version=x;escaping=y"])
@@ -262,6 +276,25 @@ def test_a_message_that_is_none_is_one_line_in_the_log(start_route_manager: Any,
         assert f"[{method}]: Error parsing message" in line
     metrics = scraped(service.port(r"metrics on port (\d+)"))
     assert metrics["gati_route_manager_undecodable_total"] == len(calls)
+
+
+def test_a_caller_that_is_gone_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """In the middle of its answer; a process meets it only now and then."""
+    from gati_common.logs import tell_undecodable_in_a_line
+
+    seen = list[bool]()
+    tell_undecodable_in_a_line(lambda: seen.append(True))
+    log = logging.getLogger("grpc._cython.cygrpc")
+    try:
+        raise grpc.aio.InternalError("execute_batch")
+    except grpc.aio.InternalError:
+        log.exception("raised in core")
+    finally:
+        log.removeFilter(log.filters[-1])
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert record.getMessage() == "raised in core: execute_batch"
+    assert not seen
 
 
 def test_told_to_stop_abruptly_it_ends_as_it_stands(start_route_manager: Any) -> None:
