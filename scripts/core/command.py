@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -143,8 +144,11 @@ class Runner:
             if isinstance(data, Path):
                 given, data = stack.enter_context(data.open("rb")), None
             popen = stack.enter_context(self._popen(argv, cwd=cwd, env=env, stdin=given))
+            if popen.stdin is not None:
+                _feed(popen.stdin, data or b"")
+                popen.stdin = None
             try:
-                out, err = _collected(popen, data, deadline)
+                out, err = _collected(popen, deadline)
             except subprocess.TimeoutExpired as late:
                 _end_group(popen)
                 err = late.stderr or b""
@@ -238,7 +242,17 @@ class Runner:
         return popen
 
 
-def _collected(popen: subprocess.Popen[bytes], data: bytes | None, deadline: float) -> tuple[bytes, bytes]:
+def _feed(pipe: IO[bytes], data: bytes) -> None:
+    """Give a child its stdin beside us: `communicate` sends no more of it once one of its time-outs has passed."""
+
+    def write() -> None:
+        with contextlib.suppress(OSError), pipe:  # a child may end without having read it
+            pipe.write(data)
+
+    threading.Thread(target=write, daemon=True).start()
+
+
+def _collected(popen: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
     """All that a child prints until it ends: not for as long as something that it left behind holds its streams.
 
     Raises TimeoutExpired.
@@ -246,11 +260,11 @@ def _collected(popen: subprocess.Popen[bytes], data: bytes | None, deadline: flo
     end, ended = time.monotonic() + deadline, False
     while True:
         try:
-            return popen.communicate(data, timeout=min(_LEFT, max(0.0, end - time.monotonic())))
+            return popen.communicate(timeout=min(_LEFT, max(0.0, end - time.monotonic())))
         except subprocess.TimeoutExpired as late:
             if ended:
                 return (late.output or b"") + _waiting(popen.stdout), (late.stderr or b"") + _waiting(popen.stderr)
-            data, ended = None, popen.poll() is not None
+            ended = popen.poll() is not None
             if not ended and time.monotonic() >= end:
                 raise
 

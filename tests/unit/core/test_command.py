@@ -72,6 +72,16 @@ class TestRun:
         assert (result.status, result.stdout, result.stderr) == (3, "in" * 100_000, "told\n")
         assert result.seconds < 4
 
+    def test_all_of_stdin_is_given_however_late_it_is_read(
+        self, runner: Runner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(command, "_LEFT", 0.05)
+        given = "in" * 100_000
+        assert runner.run(("sh", "-c", "sleep 0.3; cat"), stdin=given, deadline=5).stdout == given
+
+    def test_a_child_need_not_read_its_stdin(self, runner: Runner) -> None:
+        assert runner.run(("sh", "-c", "echo done"), stdin="in" * 100_000).stdout == "done\n"
+
     def test_the_environment_is_laid_over_ours(self, runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("KEPT", "1")
         monkeypatch.setenv("TAKEN", "1")
