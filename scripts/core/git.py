@@ -76,6 +76,8 @@ class Repository:
         if revision == "HEAD" and found is None and (named := self.object("HEAD")):
             # A clone that borrows its objects from a repository that is gone, a disk that lost them.
             raise GitError(f"{named} is missing in {self.root}", run="git fsck")
+        if revision == "HEAD" and found is None and "broken" in (said := self._git("log", "-1", check=False).complaint):
+            raise GitError(f"HEAD cannot be read in {self.root}", found=said, run="git fsck")
         return found
 
     def parent(self) -> str | None:

@@ -38,7 +38,7 @@ _UNMERGED, _OUTSIDE = "unmerged", "outside of the repository"
 _SKIPPED, _ASSUMED, _POINTED = "(skip-worktree)", "assumed unchanged", "a pointer"
 _INSIDE = "the inside of a repository"
 _NOTHING: Mapping[Path, str] = {}
-STASH = "git stash --include-untracked, or git commit"
+STASH = "git add --all && git stash, or git commit"  # with --include-untracked it takes nothing that is to be added
 _REMEDIES = {  # by what a kind of difference has in its words
     _OUTSIDE: "keep {} in the repository",
     _SPARSE: "git sparse-checkout disable",

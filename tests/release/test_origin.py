@@ -149,6 +149,11 @@ def unmerged(project: Project) -> None:
         project.git("stash", "pop")
 
 
+def to_be_added(project: Project) -> None:
+    (project.root / "chart/new.txt").write_text("x")
+    project.git("add", "--intent-to-add", "chart/new.txt")
+
+
 def staged(project: Project) -> None:
     (project.root / "chart/new.txt").write_text("x")
     project.git("add", "--all")
@@ -157,6 +162,7 @@ def staged(project: Project) -> None:
 DIFFERENCES: dict[str, tuple[Change, str]] = {
     "ignored": (write("chart/keep.tmp"), r"chart/keep.tmp \(ignored by git\)"),
     "untracked": (write("chart/é a\nb.txt"), r"chart/é a\s+b.txt \(not tracked by git\)"),
+    "to be added": (to_be_added, r"chart/new.txt \(added, not committed\)"),
     "staged": (staged, r"chart/new.txt \(added, not committed\)"),
     "changed": (write("chart/values.yaml", "replicas: 3\n"), r"chart/values.yaml \(changed\)"),
     "absent": (lambda project: (project.root / "chart/values.yaml").unlink(), r"chart/values.yaml \(absent\)"),
@@ -289,7 +295,8 @@ def test_a_chart_whose_submodule_is_not_there_or_that_is_called_otherwise(projec
         ("assumed", "update-index --no-assume-unchanged chart/values.yaml"),
         ("skipped", "update-index --no-skip-worktree chart/values.yaml"),
         ("submodule", "submodule update --init --recursive"),
-        ("untracked", "stash --include-untracked"),
+        ("untracked", "add --all && git stash"),
+        ("to be added", "add --all && git stash"),
     ],
 )
 def test_what_is_to_be_run_takes_the_difference_away(project: Project, kind: str, command: str) -> None:
@@ -298,7 +305,8 @@ def test_what_is_to_be_run_takes_the_difference_away(project: Project, kind: str
         project.release()
     assert told.value.run is not None
     assert told.value.run.startswith(f"git {command}")
-    project.git(*command.split())
+    for words in command.split(" && git "):
+        project.git(*words.split())
     if kind in ("assumed", "skipped"):  # git sees the change again, which is committed or dropped
         project.git("checkout", "HEAD", "--", "chart")
     assert project.release().dirty == ()

@@ -262,7 +262,7 @@ def test_what_git_is_to_do_is_said_for_where_the_chart_is(project: Project, root
     assert told("version-bump", "--part", "patch").endswith(
         f'next: {git} commit --all --message "Release demo 1.2.1" && invoke release\n'
     )
-    assert f"next:     {git} stash --include-untracked, or {git} commit, or" in told("release")
+    assert f"next:     {git} add --all && {git} stash, or {git} commit, or" in told("release")
     project.git("checkout", "--quiet", "--detach", "HEAD")
     project.git("stash")
     assert f"make one: {git} switch --create NAME\n" in told("release", "--bump", "patch", "--dry-run")

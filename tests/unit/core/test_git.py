@@ -256,6 +256,15 @@ def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository,
     assert repository.push_command("light") == "git push origin tag light"
 
 
+@pytest.mark.parametrize("left", ["", "\0" * 41, "garbage\n"], ids=["empty", "zeros", "garbage"])
+def test_a_branch_that_a_power_cut_left_is_not_one_without_commits(repository: Repository, left: str) -> None:
+    (repository.root / ".git/refs/heads/main").write_text(left)
+    with pytest.raises(GitError, match=r"(?s)HEAD cannot be read in.*broken.*git fsck"):
+        repository.commit()
+    git(repository.root, "symbolic-ref", "HEAD", "refs/heads/new")
+    assert repository.commit() is None
+
+
 @pytest.mark.parametrize("way", ["", "--set-upstream", "--detach"])
 def test_what_pushes_to_a_mirror_names_nothing(repository: Repository, tmp_path: Path, way: str) -> None:
     git(tmp_path, "init", "--quiet", "--bare", "theirs")
