@@ -23,6 +23,7 @@ Leaves = Mapping[Path, Any]
 _REFERENCE = re.compile(r"\.Values((?:\.[A-Za-z_]\w*)*)")
 _INDEXED = re.compile(r"index\s+[$.\w]*\.Values((?:\s+\"[^\"]+\")+)")
 _WORD = re.compile(r"\.([A-Za-z_]\w*)|\"([A-Za-z_]\w*)\"")  # a field of something, or a name that is given on
+_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _ASKING = re.compile(
     r"[{(|\s](?:if|with|range|default|coalesce|ternary|hasKey|get|dig|empty|or|and|not|eq|ne|kindIs|typeIs|compact)\s"
@@ -279,6 +280,7 @@ class _Reads:
         texts = [*side.templates.values()]
         for part in side.dependencies.values():
             texts += part.templates.values()
+        texts = [_COMMENT.sub("", text) for text in texts]
         self._ranges: dict[str, set[str]] = {}  # what each helper goes through, by the helper's name
         for text in texts:
             name = ""

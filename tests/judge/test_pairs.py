@@ -72,6 +72,13 @@ def test_a_default_of_another_shape(values: dict[str, Any], templates: str, leve
     assert Pair("", "", "", "", "", *sides).judge().level == level
 
 
+def test_what_stands_in_a_comment_is_not_read() -> None:
+    comment = _READS.replace("{{ .Values.port }}", "{{- /*\nport: {{ .Values.port }}\n*/}}")
+    has = {key: value for key, value in _HAS.items() if key != "port"}
+    sides = State("1.0.0", "", _HAS, templates=_READS), State("2.0.0", "", has, templates=comment)
+    assert Pair("", "", "", "", "", *sides).judge().level == "major"
+
+
 def test_items_of_another_shape() -> None:
     sides = (State(version, "", {"hosts": hosts}) for version, hosts in (("1.0.0", ["a"]), ("2.0.0", [{"host": "a"}])))
     assert Pair("", "", "", "", "", *sides).judge().level == "major"
