@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts.chart.archive import Package, chart_metadata, read_members, unpack
 from scripts.chart.dependencies import dependencies
-from scripts.chart.manifests import mapping, mappings
+from scripts.chart.manifests import mapping
 from scripts.chart.source import read_chart
 from scripts.checks.matrix import make_plan
 from scripts.checks.render import render
@@ -27,7 +27,15 @@ MEDIA_TYPE = "application/vnd.cyclonedx+json"
 SPEC_VERSION = "1.6"
 _OURS = "gati:"  # what the names of our own properties begin with
 _SUBCHART = re.compile(r"^[^/]+/(?:charts/[^/]+/)+Chart\.yaml$")
-_CONTAINERS = frozenset({"containers", "initContainers", "ephemeralContainers"})
+_TOLD = frozenset({"args", "command", "value", "annotations"})
+_OWN = frozenset({"data", "binaryData", "stringData", "labels"})  # whose keys are people's
+_WORD = re.compile(r"[\w./:@-]+", re.ASCII)
+_PATH, _DIGEST = r"[a-z0-9][\w.-]*(?::\d+)?(?:/[\w.-]+)+", "@sha256:[0-9a-f]{64}"
+_VERSION = r":v?\d+(?:\.\d+)+[\w.-]*"
+# An image with a version or a digest, or with any word that is no port of a host with a dot in it.
+_REFERENCE = re.compile(
+    rf"{_PATH}{_VERSION}|{_PATH}(?:{_VERSION})?{_DIGEST}|[\w-]+\.{_PATH}:(?!\d+$)\w[\w.-]*(?:{_DIGEST})?", re.ASCII
+)
 
 
 def make_sbom(work: Workspace, package: Package, archive: bytes, minors: Sequence[str] = ()) -> dict[str, Any]:
@@ -127,17 +135,20 @@ _NEUTRAL: dict[str, Any] = {"schema_folders": (), "crds": (), "crd_modules": ()}
 
 
 def _images(value: Any) -> Iterator[str]:
-    """The images of every container in an object, of pod templates in custom resources too, and of volumes."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            found = [one.get("image") for one in mappings(inner)] if key in _CONTAINERS else []
-            if key == "volumes":
-                found = [mapping(one.get("image")).get("reference") for one in mappings(inner)]
-            yield from (one for one in found if isinstance(one, str) and one)
+    """The images that an object names: of containers, volumes and custom resources, and for what else is started later
+    in arguments, variables and annotations, where a text is one beyond doubt."""
+    for key, inner in value.items() if isinstance(value, Mapping) else ():
+        if key in ("image", "imageName"):
+            one = inner.get("reference") if isinstance(inner, Mapping) else inner
+            yield from [one] if isinstance(one, str) and _WORD.fullmatch(one) else []
+        elif key in _TOLD:
+            texts = inner.values() if isinstance(inner, Mapping) else inner if isinstance(inner, list) else [inner]
+            told = (text.partition("=")[2] or text for text in texts if isinstance(text, str))
+            yield from (text for text in told if _REFERENCE.fullmatch(text))
+        if key not in _OWN:
             yield from _images(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _images(inner)
+    for inner in value if isinstance(value, list) else ():
+        yield from _images(inner)
 
 
 def _image(image: str, sets: Sequence[str]) -> dict[str, Any]:

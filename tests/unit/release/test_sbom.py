@@ -1,0 +1,33 @@
+"""Which images a bill names of an object."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from scripts.release.sbom import _images
+
+DIGEST = "@sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{spec: {template: {spec: {initContainers: [{image: a}], containers: [{image: b:1}]}}}}", ["a", "b:1"]),
+        ("{spec: {volumes: [{image: {reference: e.io/data:1}}]}}", ["e.io/data:1"]),
+        (f"{{kind: KafkaConnect, spec: {{image: e.io/kafka{DIGEST}}}}}", [f"e.io/kafka{DIGEST}"]),
+        ("{kind: Cluster, spec: {imageName: 'e.io/pg:17'}}", ["e.io/pg:17"]),
+        ("{kind: Thing, spec: {image: {repository: e.io/x, tag: a}, text: {image: a picture}}}", []),
+        ("{args: ['--reloader=e.io/r:v1.2.3', --engine, org/engine:v1.6.1]}", ["e.io/r:v1.2.3", "org/engine:v1.6.1"]),
+        ("{env: [{name: RELATED, value: 'localhost:5000/a/b:1.0'}]}", ["localhost:5000/a/b:1.0"]),
+        (f"{{env: [{{value: 'e.io/a:latest'}}, {{value: 'a/b{DIGEST}'}}]}}", ["e.io/a:latest", f"a/b{DIGEST}"]),
+        ("{metadata: {annotations: {proxy: 'docker.io/istio/proxyv2:1.25'}}}", ["docker.io/istio/proxyv2:1.25"]),
+        (
+            "{args: ['--at=web.default.svc:8080', 'http://a.b/c:1', 'a:b', 'ns/key:tls.crt', 'a.b/c:80', '1.2.3.4/8']}",
+            [],
+        ),
+        ("{kind: ConfigMap, data: {image: 'e.io/a:1'}, metadata: {labels: {image: 'b'}}}", []),
+    ],
+)
+def test_the_images_of_an_object(text: str, expected: list[str]) -> None:
+    assert list(_images(yaml.safe_load(text))) == expected
