@@ -358,13 +358,16 @@ class _Reading:
 
     def _unready(self, pod: Object) -> Iterator[Suspicion]:
         """A container that runs and is not ready: only the deadline says that this is too long."""
-        for container in pod.get("status", {}).get("containerStatuses", ()):
+        status, sidecars = pod.get("status", {}), _sidecars(pod)
+        beside = [one for one in status.get("initContainerStatuses", ()) if one["name"] in sidecars]
+        for container in (*beside, *status.get("containerStatuses", ())):
             if "running" in container.get("state", {}) and not container.get("ready"):
                 said = [e.get("message", "") for e in self._events_of(pod) if e.get("reason") == "Unhealthy"]
                 if container.get("started"):  # by then its startup probe had passed
                     said = [message for message in said if not message.startswith("Startup")]
                 why = [first_line(said[-1]) if said else "no probe has passed yet", *_seldom(pod, container["name"])]
-                text = f"container {container['name']} runs and is not ready: {'; '.join(why)}"
+                label = f"{'init ' if container in beside else ''}container {container['name']}"
+                text = f"{label} runs and is not ready: {'; '.join(why)}"
                 yield self._of_pod("readiness", pod, text, ENDLESS, container=container["name"])
         gated = conditions(pod).get("Ready", {})
         if gated.get("status") == "False" and gated.get("reason") == "ReadinessGatesNotReady":
@@ -373,7 +376,7 @@ class _Reading:
 
     def _unended(self, pod: Object) -> Iterator[Suspicion]:
         """What has to end before others go on, and runs: only the deadline says that this is too long."""
-        goes_on = {one["name"] for one in pod["spec"].get("initContainers", ()) if one.get("restartPolicy") == "Always"}
+        goes_on = _sidecars(pod)
         for container in pod.get("status", {}).get("initContainerStatuses", ()):
             name = container["name"]
             if "running" in container.get("state", {}) and name not in goes_on:
@@ -507,7 +510,11 @@ def ended_for(events: Iterable[Object], container: str) -> str:
         found.group(1)
         for event in ordered
         if event.get("reason") == "Killing"
-        and (found := re.match(rf"Container {re.escape(container)} failed (\w+) probe", event.get("message", "")))
+        and (
+            found := re.match(
+                rf"(?:Init c|C)ontainer {re.escape(container)} failed (\w+) probe", event.get("message", "")
+            )
+        )
     ]
     if not probes:
         return ""
@@ -628,9 +635,15 @@ def _held_back(pod: Object, scheduled: Object) -> str:
     return f"no scheduler {name} looks at it" if not (scheduled or node or name == _SCHEDULER) else ""
 
 
+def _sidecars(pod: Object) -> set[str]:
+    """The init containers that do not end, and that others wait for until they have started."""
+    return {one["name"] for one in pod["spec"].get("initContainers", ()) if one.get("restartPolicy") == "Always"}
+
+
 def _seldom(pod: Object, name: str) -> Iterator[str]:
     """Which of a container's probes ask late, or seldom."""
-    spec: Object = next((one for one in pod["spec"]["containers"] if one["name"] == name), {})
+    both = (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"])
+    spec: Object = next((one for one in both if one["name"] == name), {})
     for kind in ("startupProbe", "readinessProbe"):
         probe = spec.get(kind) or {}
         if delay := probe.get("initialDelaySeconds"):

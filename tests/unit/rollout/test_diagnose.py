@@ -189,6 +189,27 @@ def test_what_should_have_ended_is_named_at_the_deadline(name: str, statuses: st
     assert all((one.patience, bool(one.container)) == (math.inf, True) for one in found)
 
 
+@pytest.mark.parametrize(
+    ("reason", "message", "told"),
+    [
+        ("", "", "runs and is not ready: no probe has passed yet; its startupProbe asks every 60 s"),
+        ("Killing", "Init container prepare failed startup probe", "is restarted by its startup probe"),
+    ],
+)
+def test_a_sidecar_that_does_not_start_is_named(reason: str, message: str, told: str) -> None:
+    def go_on(seen: Scene) -> None:
+        pod = of_kind(seen, "Pod")
+        pod["spec"]["initContainers"][0] |= {"restartPolicy": "Always", "startupProbe": {"periodSeconds": 60}}
+        now = {"state": {"running": {}}, "lastState": {}, "restartCount": 0, "ready": False, "started": False}
+        pod["status"]["initContainerStatuses"][0] |= now
+
+    seen = changed(scene("init-container"), go_on)
+    about = {"uid": of_kind(seen, "Pod")["metadata"]["uid"], "fieldPath": "spec.initContainers{prepare}"}
+    event = {"metadata": {"uid": "e"}, "reason": reason, "message": message, "involvedObject": about}
+    found = [str(one.cause) for one in suspicions(replace(seen, events=[event]))]
+    assert f"Deployment web: init container prepare {told}" in found
+
+
 def test_a_container_whose_post_start_hook_fails_is_explained_by_it() -> None:
     seen = scene("crash-loop")
     pod = of_kind(seen, "Pod")
