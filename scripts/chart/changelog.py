@@ -137,7 +137,11 @@ def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:
     tagged = {found["of"] for _, line in _lines(text) if (found := _TAGGED.match(line))}
     of = tagged.pop() if len(tagged) == 1 else ""
     group, inside = "", False  # the word of the last ### heading; whether we are under a section of ours
+    blank, apart = False, False  # of the line before; whether a paragraph of its own stands below the last entry
     for number, line in _lines(text):
+        if line.strip():
+            apart = not _ITEM.match(line) and (apart or (blank and not line[0].isspace()))
+        blank = not line.strip()
         if _begins_section(line):
             found = _VERSION.match(line) or _SECTION.match(line)
             section = _section(found, number, source, of) if found else None
@@ -150,7 +154,7 @@ def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:
         elif inside and (heading := _GROUP.match(line) or _BOLD.match(line)):
             group = kind_of(heading["name"])
             headings[-1].append((heading["name"], number))
-        elif inside and not _LINK.match(line):
+        elif inside and not apart and not _LINK.match(line):
             _add_line(entries[-1], group, number, line)
     meant = (f"line {number}: {line.strip()}" for number, line in _lines(text) if _ALIKE.match(line))
     whole = zip(sections, map(tuple, entries), map(tuple, headings), strict=True)
@@ -186,7 +190,7 @@ def releasable(changelog: Changelog, version: str = "") -> Section:
         raise ChangelogError(
             f"{changelog.source} has no Unreleased section",
             expected="a heading '## [Unreleased]' above the versions",
-            found=changelog.alike,
+            found=changelog.alike or next((f"line {it.line}: {it.version}" for it in changelog.sections), "no version"),
             run='write that heading, and below it what changed; where a tool does: changelog = "none" in [tool.gati]',
         )
     told = {

@@ -133,6 +133,13 @@ def test_what_is_alike_is_shown_where_unreleased_is_none(heading: str) -> None:
     assert told.value.found == "line 3: " + heading.partition("\n")[0]
 
 
+@pytest.mark.parametrize(("text", "found"), [("# C\n\n## [1.0.0] (2024-01-01)\n", "line 3: 1.0.0"), ("", "no version")])
+def test_what_stands_first_is_shown_where_nothing_is_alike(text: str, found: str) -> None:
+    with pytest.raises(ChangelogError, match="has no Unreleased section") as told:
+        releasable(parse(text))
+    assert told.value.found == found
+
+
 def test_an_address_on_a_line_of_its_own_is_words() -> None:
     (entry,) = releasable(parse("## Unreleased\n### Added\n<p>\n- a\n  <https://x.example>\n<br/>\n</p>\n")).entries
     assert entry.text == "a <https://x.example>"
@@ -389,6 +396,15 @@ def test_what_generators_write_is_read(text: str, version: str, date: str | None
     (section,) = parse(f"# Changelog\n\n{text}\n").sections
     assert (section.version, section.date and section.date.isoformat()) == (version, date)
     assert [(one.kind, one.text) for one in section.entries] == [(entry, "a")]
+
+
+def test_a_paragraph_below_the_entries_is_none_of_their_words() -> None:
+    text = (
+        "## [Unreleased]\n\n### Added\n\n- One\nand its lazy end\n\n  with more\n- Two\n\nThanks\nto all\n\n* Three\n\n"
+        '**Full Changelog**: https://e.org/o/r/compare/v1...v2\n\n<a name="1.0.0"></a>\n## [1.0.0]\n'
+    )
+    texts = [entry.text for entry in parse(text).sections[0].entries]
+    assert texts == ["One and its lazy end with more", "Two", "Three"]
 
 
 def test_of_an_old_version_that_stands_twice_the_first_section_counts() -> None:
