@@ -117,6 +117,23 @@ def test_no_key_stands_twice() -> None:
         assert everything(**values)  # the parser refuses a key that stands twice
 
 
+@pytest.mark.requirement("19.2")
+def test_what_the_chart_says_itself_gives_way_to_the_user() -> None:
+    """But for selectors, where that is refused, checksums, and the policy that keeps the namespace."""
+    level, scrape = "pod-security.kubernetes.io/enforce", "prometheus.io/scrape"
+    docs = everything(
+        commonLabels={level: "baseline"},
+        commonAnnotations={scrape: "false"},
+        prometheusOperator={"enabled": False},
+        dashboard={"enabled": True, "labels": {"app.kubernetes.io/component": "grafana"}},
+    )
+    assert docs.one("Namespace", "gati")["metadata"]["labels"][level] == "baseline"
+    for doc in docs.all("Deployment"):
+        assert doc["spec"]["template"]["metadata"]["annotations"][scrape] == "false"
+    board = docs.one("ConfigMap", "gati-ingress-dashboard")
+    assert board["metadata"]["labels"]["app.kubernetes.io/component"] == "grafana"
+
+
 @pytest.mark.requirement("19.1", "19.2")
 def test_values_that_are_no_strings_become_strings() -> None:
     given = {"number": 1048576, "flag": True}

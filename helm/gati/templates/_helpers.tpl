@@ -143,7 +143,7 @@ name: {{ .name | quote }}
 {{- if not .clusterScoped }}
 namespace: {{ .namespace | default (include "gati.namespace" .root) | quote }}
 {{- end }}
-{{- include "gati.strings" (list .root "labels" $labels .root.Values.commonLabels .labels $component) }}
+{{- include "gati.strings" (list .root "labels" $labels .root.Values.commonLabels $component .labels) }}
 {{- include "gati.strings" (list .root "annotations" .root.Values.commonAnnotations .annotations) }}
 {{- end }}
 

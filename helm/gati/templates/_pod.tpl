@@ -34,7 +34,7 @@ spec:
       {{- $own := dict "app.kubernetes.io/part-of" "gati" }}
       {{- include "gati.strings" (concat (list .root "labels" $own) $given) | trim | nindent 6 }}
       {{- /* The user's own win over the chart's, but for the checksums. */}}
-      {{- $given = list $values.commonAnnotations .annotations $values.podAnnotations .values.podAnnotations }}
+      {{- $given = list .annotations $values.commonAnnotations $values.podAnnotations .values.podAnnotations }}
       {{- with include "gati.strings" (concat (list .root "annotations") $given (list .checksums)) | trimAll " \n" }}
       {{- . | nindent 6 }}
       {{- end }}

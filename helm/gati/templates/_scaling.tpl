@@ -52,6 +52,20 @@ minAvailable: {{ $least }}
 {{- end -}}
 {{- end }}
 
+{{/* A PodDisruptionBudget. Takes the component's context with "budget", one line. */}}
+{{- define "gati.podDisruptionBudget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "gati.componentMetadata" . | nindent 2 }}
+spec:
+  {{ .budget }}
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "gati.selectorLabels" . | nindent 6 }}
+{{- end }}
+
 {{/* How many ingress pods the budget lets go at the minimum of replicas; percentages round up, as in the cluster. */}}
 {{- define "gati.ingress.budgetAllows" -}}
 {{- $min := include "gati.ingress.minReplicas" . | int -}}
