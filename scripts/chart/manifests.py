@@ -108,6 +108,15 @@ def mappings(value: Any) -> list[Mapping[str, Any]]:
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
+def nodes(value: Any) -> Iterator[Any]:
+    """Every mapping in `value`: one before those in it, which are looked for once it was dealt with."""
+    if isinstance(value, Mapping):
+        yield value
+        value = [*value.values()]
+    for item in value if isinstance(value, list) else ():
+        yield from nodes(item)
+
+
 @dataclass(frozen=True)
 class Manifests:
     """The objects of one render, in the order in which they were rendered. `parts` make up the rendered text."""

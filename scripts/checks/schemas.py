@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scripts.chart.contents import is_definition
-from scripts.chart.manifests import Document, read_manifests
+from scripts.chart.manifests import Document, nodes, read_manifests
 from scripts.core import json_read
 from scripts.core.errors import ConfigError, OutputError, ToolError
 from scripts.core.paths import shown
@@ -456,11 +456,11 @@ def _flat_schema(minor: str, kind: Kind) -> Any:
 
 def _with_definitions(schema: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
     needed: dict[str, Any] = {}
-    ahead = set(_references(schema))
+    ahead = _references(schema)
     while ahead:
         name = ahead.pop()
         needed[name] = _slim(definitions[name])
-        ahead |= set(_references(needed[name])) - needed.keys()
+        ahead |= _references(needed[name]) - needed.keys()
     return {**schema, "$defs": needed}
 
 
@@ -477,16 +477,8 @@ def _slim(schema: Any, names: bool = False) -> Any:
     return [_slim(item) for item in schema] if isinstance(schema, list) else schema
 
 
-def _references(schema: Any) -> Iterator[str]:
-    if isinstance(schema, dict):
-        for key, value in schema.items():
-            if key == "$ref" and isinstance(value, str):
-                yield value.rpartition("/")[2]
-            else:
-                yield from _references(value)
-    elif isinstance(schema, list):
-        for item in schema:
-            yield from _references(item)
+def _references(schema: Any) -> set[str]:
+    return {ref.rpartition("/")[2] for node in nodes(schema) if isinstance(ref := node.get("$ref"), str)}
 
 
 # -- Custom resources ----------------------------------------------------------------------------

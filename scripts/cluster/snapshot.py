@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scripts.chart.manifests import nodes
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object, containers_of, is_hook, is_passing
 from scripts.core.paths import below
@@ -127,7 +128,9 @@ def _normalised(item: Object, scaled: set[tuple[Any, Any, Any]]) -> Object:
     if (item["kind"], meta["name"], meta.get("namespace")) in scaled:
         item.get("spec", {}).pop("replicas", None)  # the autoscaler's, not the release's
     if item["kind"] == "Job":
-        _drop_keys(item, _JOB_LABELS)
+        for node in nodes(item):
+            for label in _JOB_LABELS & node.keys():
+                del node[label]
     if item["kind"] == "Pod":
         _without_placement(item)
     if item["kind"] == "Secret" and item.get("type") == "kubernetes.io/service-account-token":
@@ -143,17 +146,6 @@ def _without_placement(pod: Object) -> None:
     for container in containers_of(pod):
         for mount in container.get("volumeMounts", ()):
             mount["name"] = _TOKEN.sub("kube-api-access", mount["name"])
-
-
-def _drop_keys(value: Any, names: frozenset[str]) -> None:
-    if isinstance(value, dict):
-        for name in names & value.keys():
-            del value[name]
-        for item in value.values():
-            _drop_keys(item, names)
-    elif isinstance(value, list):
-        for item in value:
-            _drop_keys(item, names)
 
 
 def _compare(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from scripts.chart.manifests import FieldChange, Identity, Manifests, changes, difference
+from scripts.chart.manifests import FieldChange, Identity, Manifests, changes, difference, nodes
 from scripts.judge.reason import bears
 
 _KEY = r'(?:\["(?P<quoted>.*)"\]|\.(?P<plain>[\w-]+))$'
@@ -119,14 +119,7 @@ def drawn_names(one: Iterable[Manifests], again: Iterable[Manifests]) -> set[Dra
 
 def _called(value: Any) -> Iterator[str]:
     """Every name in an object, its own and those of its containers, volumes and the like."""
-    if isinstance(value, Mapping):
-        if isinstance(value.get("name"), str):
-            yield value["name"]
-        for item in value.values():
-            yield from _called(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _called(item)
+    return (node["name"] for node in nodes(value) if isinstance(node.get("name"), str))
 
 
 def _drawn_part(one: str, other: str) -> tuple[str, int, str] | None:

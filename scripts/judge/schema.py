@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote
 
-from scripts.chart.manifests import mappings
+from scripts.chart.manifests import mappings, nodes
 from scripts.core.paths import key_text
 
 Schema = Mapping[str, Any]
@@ -205,13 +205,10 @@ def _meant(key: str, value: Any) -> bool:
 
 def _names(schema: Any) -> Iterator[tuple[str, Any]]:
     """The schemas inside of one that have a name of their own, as a `$ref` spells it."""
-    if isinstance(schema, Mapping):
+    for node in nodes(schema):
         for key in ("$id", "id", "$anchor"):
-            if isinstance(name := schema.get(key), str):
-                yield f"#{name}" if key == "$anchor" else name, schema
-    if isinstance(schema, Mapping | list):
-        for part in schema.values() if isinstance(schema, Mapping) else schema:
-            yield from _names(part)
+            if isinstance(name := node.get(key), str):
+                yield f"#{name}" if key == "$anchor" else name, node
 
 
 def _both(one: Schema, other: Schema) -> Schema:
