@@ -32,45 +32,41 @@ _NAMES = (
     ),
 )
 _HARMLESS = ("*.example", "*.sample", "*.template", "*.dist", "*.pub", "*.tpl")
-# By content. What a comment or a page quotes has no key after its heading.
+# By content: why, and the patterns. What a comment or a page quotes has no key after its heading.
 _CONTENT = (
-    (re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|#)*[A-Za-z0-9+/=]{40}"), "a private key"),
-    (re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+(?:Proc-Type|Comment|Version):"), "a private key"),
-    # The same in base64, as Secrets have it: what follows "-----BEGIN ", and is longer than two lines without a key.
     (
-        re.compile(
-            rb"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJVkFUR|BFQyBQUklWQVRF|BPUEVOU1NIIFBSSVZBVE|BFTkNSWVBURUQg)"
-            rb"(?:\s*[A-Za-z0-9+/]){100}"
-        ),
         "a private key",
+        rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|#)*[A-Za-z0-9+/=]{40}",
+        rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+(?:Proc-Type|Comment|Version):",
+        # The same in base64, as Secrets have it: what follows "-----BEGIN ", longer than two lines without a key.
+        rb"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJVkFUR|BFQyBQUklWQVRF|BPUEVOU1NIIFBSSVZBVE|BFTkNSWVBURUQg)"
+        rb"(?:\s*[A-Za-z0-9+/]){100}",
+        rb"PuTTY-User-Key-File-\d",
     ),
-    (re.compile(rb"PuTTY-User-Key-File-\d"), "a private key"),
-    (re.compile(rb"^\s*repositoryformatversion\s*=", re.MULTILINE), _REPOSITORY),
-    (re.compile(rb"\bAGE-SECRET-KEY-1[0-9A-Z]{50}"), "a private key"),
-    (re.compile(rb"(?m)^\s*(?:client-key-data|client-certificate-data):\s*[A-Za-z0-9+/=]{40}"), "a kubeconfig"),
+    (_REPOSITORY, rb"(?m)^\s*repositoryformatversion\s*="),
+    ("a private key", rb"\bAGE-SECRET-KEY-1[0-9A-Z]{50}"),
+    ("a kubeconfig", rb"(?m)^\s*(?:client-key-data|client-certificate-data):\s*[A-Za-z0-9+/=]{40}"),
     (
-        re.compile(rb'"auths"\s*:\s*\{[^{}]*\{[^{}]*"(?:auth|password|identitytoken)"\s*:\s*"[^"{%]'),
         "a login for a registry",
+        rb'"auths"\s*:\s*\{[^{}]*\{[^{}]*"(?:auth|password|identitytoken)"\s*:\s*"[^"{%]',
     ),
     (
-        re.compile(
-            rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60}|gl(?:pat|rt|dt|ptt)-[A-Za-z0-9_-]{20})"
-        ),
         "a token",
+        rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60}|gl(?:pat|rt|dt|ptt)-[A-Za-z0-9_-]{20})",
+        rb"https://hooks\.slack\.com/services/T\w{8,}/B\w{8,}/\w{20}",
+        rb"\b(?:sk-(?:proj|ant)-[\w-]{40}|dop_v1_[0-9a-f]{64}|SG\.[\w-]{22}\.[\w-]{43})",
+        rb"\b(?:xox[abprs]-[A-Za-z0-9-]{20}|npm_[A-Za-z0-9]{36}|hvs\.[A-Za-z0-9_-]{24})",
+        rb"\b(?:dckr_pat_[A-Za-z0-9_-]{20}|pypi-AgEI[A-Za-z0-9_-]{50}|sk_live_[A-Za-z0-9]{20})",
     ),
-    (re.compile(rb"https://hooks\.slack\.com/services/T\w{8,}/B\w{8,}/\w{20}"), "a token"),
-    (re.compile(rb"\b(?:sk-(?:proj|ant)-[\w-]{40}|dop_v1_[0-9a-f]{64}|SG\.[\w-]{22}\.[\w-]{43})"), "a token"),
-    (re.compile(rb"\b(?:xox[abprs]-[A-Za-z0-9-]{20}|npm_[A-Za-z0-9]{36}|hvs\.[A-Za-z0-9_-]{24})"), "a token"),
-    (re.compile(rb"\b(?:dckr_pat_[A-Za-z0-9_-]{20}|pypi-AgEI[A-Za-z0-9_-]{50}|sk_live_[A-Za-z0-9]{20})"), "a token"),
-    (re.compile(rb"(?i)\baws_secret_access_key\s*[:=]\s*[\"']?[A-Za-z0-9/+]{40}\b"), "an access key"),
-    (re.compile(rb"\bA[KS]IA[0-9A-Z]{16}\b(?!EXAMPLE)"), "an access key"),
-    # But for Azurite's, which everybody has.
-    (re.compile(rb"\b(?:AccountKey|SharedAccessKey)=(?!Eby8vdM02xN)[A-Za-z0-9+/]{43,86}="), "an access key"),
-    # Words that stand for a password, as YOUR_TOKEN does, are none.
     (
-        re.compile(rb"https?://[^\s/:@]+:(?!(?:[A-Z_]+|password|secret)@)[^\s/:@{}<>$*]{6,}@[\w.-]+"),
-        "an address with a password",
+        "an access key",
+        rb"(?i)\baws_secret_access_key\s*[:=]\s*[\"']?[A-Za-z0-9/+]{40}\b",
+        rb"\bA[KS]IA[0-9A-Z]{16}\b(?!EXAMPLE)",
+        # But for Azurite's, which everybody has.
+        rb"\b(?:AccountKey|SharedAccessKey)=(?!Eby8vdM02xN)[A-Za-z0-9+/]{43,86}=",
     ),
+    # Words that stand for a password, as YOUR_TOKEN does, are none.
+    ("an address with a password", rb"https?://[^\s/:@]+:(?!(?:[A-Z_]+|password|secret)@)[^\s/:@{}<>$*]{6,}@[\w.-]+"),
 )
 # As YAML or JSON.
 _KUBECONFIG = tuple(
@@ -117,6 +113,4 @@ def _reasons(parts: list[str], content: bytes) -> Iterator[tuple[str, str]]:
                 yield name, why
     if "templates" not in parts and all(line.search(content) for line in _KUBECONFIG):  # which a template fills in
         yield name, "a kubeconfig"
-    for pattern, why in _CONTENT:
-        if pattern.search(content):
-            yield name, why
+    yield from ((name, why) for why, *patterns in _CONTENT if any(re.search(pattern, content) for pattern in patterns))

@@ -103,14 +103,8 @@ def _of_engine(work: Workspace) -> Iterator[Leftover]:
     for kind, form in forms.items():
         every = ("--all",) if kind == "container" else ()
         for label in _LABELS:
-            argv = (
-                "docker",
-                kind,
-                "ls",
-                *every,
-                f"--filter=label={label}",
-                f'--format={form}\t{{{{.Label "{label}"}}}}',
-            )
+            shown = f'--format={form}\t{{{{.Label "{label}"}}}}'
+            argv = ("docker", kind, "ls", *every, f"--filter=label={label}", shown)
             try:
                 lines = work.runner.run(argv, deadline=30).stdout.splitlines()
             except (CommandFailed, ToolError):  # no engine: then it has nothing of ours

@@ -171,16 +171,9 @@ class Stack:
 
     def _compose(self, version: str, *words: str, images: Mapping[str, str] | None = None) -> Result:
         folder = self.work.config.root / "compose"
-        files = ["docker-compose.yml", *(("docker-compose.replicas.yml",) if self.replicas > 1 else ())]
-        argv: list[str | Path] = [
-            self.work.tools.path("compose"),
-            "--project-name",
-            self.project,
-            "--progress",
-            "plain",
-        ]
-        for name in files:
-            argv += ["--file", folder / name]
+        argv: list[str | Path] = [self.work.tools.path("compose"), "--project-name", self.project]
+        argv += ["--progress", "plain", "--file", folder / "docker-compose.yml"]
+        argv += ["--file", folder / "docker-compose.replicas.yml"] if self.replicas > 1 else []
         environment = {
             "GATI_VERSION": version,
             "GATI_IMAGE_PREFIX": self.work.config.own_images,

@@ -159,15 +159,8 @@ class Runner:
                 _end_group(popen)
                 raise
         raise_if_stopped()  # one that was ended with its scope did not fail
-        result = Result(
-            shown,
-            popen.returncode,
-            _text(out),
-            self.redact(_text(err)),
-            time.monotonic() - begin,
-            out,
-            _text(err),
-        )
+        took, said = time.monotonic() - begin, _text(err)
+        result = Result(shown, popen.returncode, _text(out), self.redact(said), took, out, said)
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a", encoding="utf-8") as file:
