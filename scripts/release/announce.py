@@ -36,12 +36,13 @@ class Announced:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What is at a place. `action` is what would be done there, or what there is; `refusal` stops the release.
+class Step:
+    """One row of a release's plan, such as a place: only where it is `absent` is `action` still to be done.
 
-    A place that is "unknown" without a refusal waits for something that is not ours to do, which `action` names.
+    `refusal` stops the release. A place that is "unknown" without one waits for what is not ours to do.
     """
 
+    name: str
     state: State
     action: str
     refusal: ReleaseError | None = None

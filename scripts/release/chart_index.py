@@ -21,7 +21,7 @@ from scripts.core.git import Repository
 from scripts.core.paths import shown
 from scripts.core.waiting import locked
 from scripts.core.yaml_read import load
-from scripts.release.announce import Announced, Look
+from scripts.release.announce import Announced, Step
 
 INDEX = "index.yaml"
 _BRANCH = "git:"
@@ -40,7 +40,7 @@ class Index:
     def name(self) -> str:
         return "index"
 
-    def look(self, what: Announced) -> Look:
+    def look(self, what: Announced) -> Step:
         """What the index, and the file it leads to, have of the version."""
         text = self._text()
         archive = what.package.path.name
@@ -53,8 +53,9 @@ class Index:
         beside = [str(url) for url in (entry or {}).get("urls") or []]
         if entry is None or (there is None and urljoin(self.url, archive) in beside):
             self.store.demand_free()
-            return Look("absent", f"add {what.package.name} {what.package.version} to {INDEX} of {self.store.shown}")
-        return Look("same", f"{INDEX} of {self.store.shown} has {ours[:19]}")
+            version = f"{what.package.name} {what.package.version}"
+            return Step(self.name, "absent", f"add {version} to {INDEX} of {self.store.shown}")
+        return Step(self.name, "same", f"{INDEX} of {self.store.shown} has {ours[:19]}")
 
     def announce(self, what: Announced) -> str:
         """Put the archive where the index leads to, then the entry into the index."""
@@ -114,7 +115,7 @@ class Index:
         more = {"created": package.created, "digest": package.sha256, "urls": [urljoin(self.url, package.path.name)]}
         return dict(sorted({**what.metadata, **more}.items()))
 
-    def _different(self, what: str, found: str, expected: str) -> Look:
+    def _different(self, what: str, found: str, expected: str) -> Step:
         error = ReleaseError(
             f"{what} in {self.store.shown} has other content",
             expected=expected,
@@ -122,7 +123,7 @@ class Index:
             run="raise the version; what is served already is not changed",
             code=REFUSED,
         )
-        return Look("different", error.message, error)
+        return Step(self.name, "different", error.message, error)
 
     def _broken(self, found: str) -> ReleaseError:
         what = f"{INDEX} of {self.store.shown}"

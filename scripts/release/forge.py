@@ -17,7 +17,7 @@ from scripts.core.files import sha256
 from scripts.core.semver import is_prerelease
 from scripts.registry.reference import Registry, is_loopback
 from scripts.registry.transport import Answer, Transport
-from scripts.release.announce import Announced, Look
+from scripts.release.announce import Announced, Step
 
 _FORM = re.compile(r"(?P<kind>github|gitlab|gitea):(?P<url>https?://[^/\s@]+/)?(?P<project>[\w.-]+(?:/[\w.-]+)+)/?")
 _LARGEST = 100 << 20  # bytes of a file
@@ -94,13 +94,12 @@ class Forge:
         """Whose releases these are, for a person."""
         return f"{urlsplit(self.url).netloc}/{self.project}"
 
-    def look(self, what: Announced) -> Look:
+    def look(self, what: Announced) -> Step:
         """What the forge has of the version."""
         with self._session() as talk:
             commit = self._tagged(talk, what.tag)
             if commit is None:
-                wait = f"waits for the tag {what.tag}: push it, then {SAME_COMMAND}"
-                return Look("unknown", wait)
+                return Step(self.name, "unknown", f"waits for the tag {what.tag}: push it, then {SAME_COMMAND}")
             if what.commit is not None and commit != what.commit:
                 error = ReleaseError(
                     f"the tag {what.tag} of {self.shown} is at another commit",
@@ -109,10 +108,11 @@ class Forge:
                     run=f"git ls-remote --tags, and release the commit that {what.tag} names",
                     code=REFUSED,
                 )
-                return Look("different", error.message, error)
+                return Step(self.name, "different", error.message, error)
             made = self._find(talk, what)
             if made is None:
-                return Look("absent", f"make the release {what.tag} of {self.shown}, with {len(what.files())} files")
+                todo = f"make the release {what.tag} of {self.shown}, with {len(what.files())} files"
+                return Step(self.name, "absent", todo)
             wrong = [name for name, content in what.files().items() if self._differs(talk, made, name, content)]
             if wrong:
                 error = ReleaseError(
@@ -122,13 +122,12 @@ class Forge:
                     run="see who has put them there; a version that is out is raised, not repaired",
                     code=REFUSED,
                 )
-                return Look("different", error.message, error)
+                return Step(self.name, "different", error.message, error)
             missing = self._missing(made, what)
             if made.draft or missing:
-                return Look(
-                    "absent", f"finish the release {what.tag} of {self.shown}: {', '.join(missing) or 'show it'}"
-                )
-        return Look("same", f"{what.tag} of {self.shown} has {len(what.files())} files of ours")
+                left = ", ".join(missing) or "show it"
+                return Step(self.name, "absent", f"finish the release {what.tag} of {self.shown}: {left}")
+        return Step(self.name, "same", f"{what.tag} of {self.shown} has {len(what.files())} files of ours")
 
     def announce(self, what: Announced) -> str:
         """Make the release unseen, give it its files, and show it; what is there already is taken."""

@@ -21,7 +21,7 @@ from scripts.core.paths import shown
 from scripts.core.yaml_read import load
 from scripts.registry.client import Client, connect
 from scripts.registry.reference import Reference, Registry
-from scripts.release.announce import Announced, Look
+from scripts.release.announce import Announced, Step
 from scripts.release.chart_index import Store
 
 FILE = "artifacthub-repo.yml"
@@ -43,7 +43,7 @@ class Hub:
     def name(self) -> str:
         return "artifacthub"
 
-    def look(self, what: Announced) -> Look:
+    def look(self, what: Announced) -> Step:
         """Which places lack the file, or have an older one; one of another repository's is refused."""
         lacking = []
         for place, there in self._there(what):
@@ -57,9 +57,9 @@ class Hub:
                     run=f"correct {shown(self.source)}, or take the other one away",
                     code=REFUSED,
                 )
-                return Look("different", error.message, error)
+                return Step(self.name, "different", error.message, error)
             lacking.append(f"{'put' if there is None else 'renew'} {FILE} of {place}")
-        return Look("absent", "; ".join(lacking)) if lacking else Look("same", f"{FILE} is there")
+        return Step(self.name, "absent", "; ".join(lacking)) if lacking else Step(self.name, "same", f"{FILE} is there")
 
     def announce(self, what: Announced) -> str:
         """Put the file where it is not, or is another one."""

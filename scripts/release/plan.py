@@ -45,7 +45,7 @@ from scripts.registry.reference import Registry
 from scripts.registry.referrers import attach, attached, content_of, read_referrer
 from scripts.release import publish as publishing
 from scripts.release import verify
-from scripts.release.announce import Announced
+from scripts.release.announce import Announced, Step
 from scripts.release.bump import (
     Bump,
     alone,
@@ -86,16 +86,6 @@ class Options:
     pre: str | None = None
     require: tuple[str, ...] = ()
     """What has to be shown beforehand, as in the configuration."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One row of the plan. Only a step that is `absent` has an action; `refusal` says why others stop the release."""
-
-    name: str
-    state: State
-    action: str
-    refusal: ReleaseError | None = None
 
 
 @dataclass(frozen=True)
@@ -249,7 +239,9 @@ class Release:
             self._make_tag()
         for place in self._places:
             if self.absent(place.name):
-                self._announce(place)
+                with self._timed(place.name, f"announcing {self.package.version}: {place.name}"):
+                    self._done[place.name] = place.announce(self._announced())
+                    self._say(self._done[place.name])
         self._check_again()
         write_atomic(notes_file(self._config, self.package.name), self._announced().notes)
         record = self._record(publication)
@@ -553,10 +545,9 @@ class Release:
 
     def _announce_step(self, place: Place) -> Step:
         try:
-            seen = place.look(self._announced())
+            return place.look(self._announced())
         except ReleaseError as error:
             return _stopped(place.name, error)
-        return Step(place.name, seen.state, seen.action, seen.refusal)
 
     def _waits(self, step: Step) -> bool:
         return step.state == "unknown" and step.refusal is None and step.name in {one.name for one in self._places}
@@ -717,11 +708,6 @@ class Release:
                 else:
                     repository.make_tag(tag, f"{package.name} {package.version}", commit)
             self._done["tag"] = f"made the git tag {tag}"
-
-    def _announce(self, place: Place) -> None:
-        with self._timed(place.name, f"announcing {self.package.version}: {place.name}"):
-            self._done[place.name] = place.announce(self._announced())
-            self._say(self._done[place.name])
 
     def _check_again(self) -> None:
         """Ask every step once more. Raises ReleaseError for one that is not done."""
