@@ -37,6 +37,7 @@ def crd_files(name: str, sources: Sources) -> tuple[Path, ...]:
             f"the module pinned as {name} holds no custom resource definitions",
             expected=f"*.yaml with a CustomResourceDefinition in {_FOLDERS[name]}/",
             found=f"none in {folder}",
-            run=f"look where this version keeps them and change scripts/crds.py, or pin another version of {name}",
+            run="look where this version keeps them and change scripts/toolchain/crds.py, "
+            f"or pin another version of {name}",
         )
     return files

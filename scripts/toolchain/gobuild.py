@@ -212,6 +212,6 @@ def _drop_plugins(go_file: Path, keep: Iterable[str]) -> None:
     if wanted:
         raise ToolError(
             f"{go_file.name} imports no {', '.join(sorted(wanted))}",
-            run="compare the plugins in scripts/tools.toml with those of the pinned version",
+            run="compare the plugins in scripts/toolchain/tools.toml with those of the pinned version",
         )
     go_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
