@@ -180,15 +180,11 @@ class Api:
             self.wait(gone, what=f"{kind} {name} to be gone", deadline=wait)
         return True
 
-    def objects(self, namespace: str) -> tuple[Object, ...]:
-        """Every object of every kind in `namespace`, sorted by kind and name; events and measurements left out."""
-        return self._all(namespace)
+    def objects(self, namespace: str | None) -> tuple[Object, ...]:
+        """Every object of every kind in `namespace`, sorted by kind and name; events and measurements left out.
 
-    def cluster_objects(self) -> tuple[Object, ...]:
-        """Every object that stands outside of namespaces, as far as we may list them, sorted by kind and name."""
-        return self._all(None)
-
-    def _all(self, namespace: str | None) -> tuple[Object, ...]:
+        With None those that stand outside of namespaces, as far as we may list them.
+        """
         preferred = {(kind.group, kind.plural): kind for kind in reversed(self.kinds(refresh=True))}
         kinds = [
             kind

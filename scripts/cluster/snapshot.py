@@ -176,11 +176,8 @@ def _entries(old: list[Any], new: list[Any]) -> tuple[dict[str, Any], dict[str, 
                 keyed.append(entries)
         if len(keyed) == 2:
             return keyed[0], keyed[1]
-    return dict(_by_position(old)), dict(_by_position(new))
-
-
-def _by_position(items: list[Any]) -> Iterator[tuple[str, Any]]:
-    return ((str(index), item) for index, item in enumerate(items))
+    olds, news = ({str(index): item for index, item in enumerate(items)} for items in (old, new))
+    return olds, news
 
 
 def _short(value: Any) -> str:

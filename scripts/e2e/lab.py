@@ -372,7 +372,7 @@ class Lab:
         On a cluster that is not ours only those that are marked as the release's: somebody else changes the others.
         """
         found = []
-        for item in self.api.cluster_objects():
+        for item in self.api.objects(None):
             if item["kind"] in _MOVING:
                 continue
             notes = item["metadata"].get("annotations") or {}

@@ -680,7 +680,7 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         # A careful chart leaves nothing but its namespace, whatever an object asks for.
         hooks = [] if lab.subject.careful else list(lab.manifest(namespace, hooks=True))
         leaving = [one for one in documents if one.kind == "Namespace" or not lab.subject.careful]
-        kept = {f"{one.kind}/{one.name}" for one in leaving if _KEEP in steps.annotations_of(one.data)}
+        kept = {f"{one.kind}/{one.name}" for one in leaving if _KEEP in one.annotations}
     with journal.step("uninstall"):
         rollout.uninstall(deadline=lab.deadline)
         lab.await_settled(objects)

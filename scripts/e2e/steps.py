@@ -7,12 +7,11 @@ import math
 import re
 import signal
 import ssl
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from http.client import HTTPConnection, HTTPException
-from typing import Any
 from urllib.parse import urlsplit
 
 from scripts.chart.manifests import Document
@@ -388,11 +387,6 @@ def certificate(url: str) -> str:
 def is_native(item: Object) -> bool:
     """Whether Kubernetes itself puts the object into every namespace."""
     return (item["kind"], item["metadata"]["name"]) in _NATIVE
-
-
-def annotations_of(item: Mapping[str, Any]) -> Mapping[str, str]:
-    """What an object is annotated with, {} without."""
-    return (item.get("metadata") or {}).get("annotations") or {}
 
 
 def is_kept(lab: Lab, name: str, kept: Iterable[str], hooks: Iterable[Document]) -> bool:
