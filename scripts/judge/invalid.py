@@ -98,7 +98,7 @@ def _checked(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Che
         for one in mappings(data.get("webhooks")):
             path, effects, wait = f"webhooks[{one.get('name')}]", one.get("sideEffects"), one.get("timeoutSeconds", 10)
             yield f"{path}.sideEffects", effects, "" if effects in ("None", "NoneOnDryRun") else "None or NoneOnDryRun"
-            yield f"{path}.timeoutSeconds", wait, "" if isinstance(wait, int) and 0 < wait <= 30 else "1 to 30"
+            yield f"{path}.timeoutSeconds", wait, "" if wait is None or wait in range(1, 31) else "1 to 30"
     if isinstance(pod := pod_spec(kind, data), Mapping):
         yield from _pod(kind, data, pod)
 
@@ -135,7 +135,7 @@ def _replaced(kind: str, spec: Mapping[str, Any]) -> Checked:
         why = "maxSurge and maxUnavailable are both 0"
     elif kind == "DaemonSet" and not any(idle):
         why = "maxSurge beside maxUnavailable"
-    if strategy.get("type", "RollingUpdate") != "RollingUpdate":
+    if (strategy.get("type") or "RollingUpdate") != "RollingUpdate":
         why = "rollingUpdate is of another type" if rolling else ""
     yield f"spec.{key}.rollingUpdate", rolling or None, why
     ready, wait = spec.get("minReadySeconds") or 0, spec.get("progressDeadlineSeconds") or 600
@@ -198,7 +198,7 @@ def _container(path: str, one: Mapping[str, Any], volumes: set[str], grace: Any)
         if isinstance(how, Mapping) and how:
             ways = [key for key in _HANDLERS & how.keys() if how[key] is not None]
             told = "" if len(ways) == 1 else "it is one of exec, httpGet, tcpSocket, grpc, sleep"
-            if how.get("successThreshold", 1) != 1 and not where.endswith("readinessProbe"):
+            if (how.get("successThreshold") or 1) != 1 and not where.endswith("readinessProbe"):
                 told = "successThreshold is 1"
             rest = mapping(how.get("sleep")).get("seconds")
             if isinstance(rest, int) and isinstance(grace, int) and rest > grace:

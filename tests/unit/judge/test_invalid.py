@@ -20,6 +20,7 @@ CONTAINER = "spec.template.spec.containers[c]"
         ("Deployment", "{strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 0%}}}", "spec.strategy.rollingUpdate"),
         ("Deployment", "{strategy: {type: Recreate, rollingUpdate: {maxSurge: 1}}}", "spec.strategy.rollingUpdate"),
         ("Deployment", "{strategy: {rollingUpdate: {maxUnavailable: 0}}}", ""),
+        ("Deployment", "{strategy: {type: null, rollingUpdate: {maxSurge: 1}}}", ""),
         ("DaemonSet", "{updateStrategy: {rollingUpdate: {maxUnavailable: 0}}}", "spec.updateStrategy.rollingUpdate"),
         ("DaemonSet", "{updateStrategy: {rollingUpdate: {maxSurge: 1}}}", "spec.updateStrategy.rollingUpdate"),
         ("DaemonSet", "{updateStrategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}}", ""),
@@ -63,6 +64,7 @@ def test_what_is_refused(kind: str, spec: str, path: str) -> None:
         ("ports: [", "readinessProbe: {periodSeconds: 5}, ports: [", ".readinessProbe"),
         ("ports: [", "livenessProbe: {exec: {}, successThreshold: 2}, ports: [", ".livenessProbe"),
         ("ports: [", "readinessProbe: {exec: {}, successThreshold: 2}, ports: [", None),
+        ("ports: [", "livenessProbe: {exec: {}, successThreshold: null}, ports: [", None),  # which is not there
         ("ports: [", "lifecycle: {preStop: {exec: {}, sleep: {}}}, ports: [", ".lifecycle.preStop"),
         ("limits: {cpu: 1}", "limits: {cpu: 1}, requests: {cpu: 1100m}", ".resources.requests.cpu"),
         ("limits: {cpu: 1}", "limits: {cpu: 1}, requests: {cpu: 1000m, memory: 1Gi}", None),
@@ -138,7 +140,10 @@ def test_what_is_refused_beside_a_spec(kind: str, data: str, path: str) -> None:
 
 
 def test_a_webhook_says_that_it_has_no_side_effects() -> None:
-    for more, path in (("", ".sideEffects"), (", sideEffects: None, timeoutSeconds: 31", ".timeoutSeconds")):
+    for more, path in (
+        (", timeoutSeconds: null", ".sideEffects"),
+        (", sideEffects: None, timeoutSeconds: 31", ".timeoutSeconds"),
+    ):
         hooks = yaml.safe_load(f"{{apiVersion: admissionregistration.k8s.io/v1, webhooks: [{{name: a{more}}}]}}")
         found = refusals("MutatingWebhookConfiguration", hooks)
         assert [where for where, (_, why) in found.items() if why] == [f"webhooks[a]{path}"]
