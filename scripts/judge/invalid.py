@@ -178,7 +178,7 @@ def _fields(path: str, node: Any, within: str = "") -> Checked:
     for index, one in enumerate(node if isinstance(node, list) else ()):
         yield from _fields(f"{path}[{mapping(one).get('name') or index}]", one, within)
     for key, value in mapping(node).items():
-        names = (key, f"{within}.{key}", f"{within}.*")
+        names = (f"{within}.{key}", f"{within}.*", key)
         allowed, told = next((_FIELDS[name] for name in names if name in _FIELDS), (None, ""))
         if allowed is not None and value not in (None, ""):
             fits = allowed.fullmatch(str(value)) if isinstance(allowed, re.Pattern) else value in allowed

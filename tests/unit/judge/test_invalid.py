@@ -127,7 +127,7 @@ def test_what_is_refused_of_a_pod(old: str, new: str, path: str | None) -> None:
         ("ConfigMap", "{data: {a/b: c}}", "data"),
         ("ConfigMap", "{data: {..a: c}}", "data"),
         ("ConfigMap", "{metadata: {labels: {a: b c}}}", "metadata.labels.a"),
-        ("ConfigMap", "{metadata: {labels: {a: ''}}}", ""),
+        ("ConfigMap", "{metadata: {labels: {a: '', mode: privileged}}}", ""),
         ("CronJob", "{metadata: {name: " + "c" * 53 + "}}", "metadata.name"),
         ("Role", "{rules: [{nonResourceURLs: [/a]}]}", "rules"),
         ("ClusterRole", "{rules: [{nonResourceURLs: [/a]}]}", ""),
