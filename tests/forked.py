@@ -30,6 +30,14 @@ _LATE = (
     *("docker", "jinja2", "jsonschema", "requests", "rich.live", "rich.table", "tenacity", "urllib3", "yamllint"),
     "tests.release.conftest",
 )
+# What is waited for another's sake, and there is no other: tries after a failure, a look at what was pushed. A process
+# that has PATIENT in its environment waits as a person's does.
+HASTE = {
+    "scripts.registry.transport._PAUSE": 0.02,
+    "scripts.release.publish._PAUSE": 0.02,
+    "scripts.release.publish._SETTLE": 0.05,
+    "scripts.release.publish._LONGEST_SETTLE": 0.1,
+}
 # What Python reads when it begins, and a fork cannot: with other ones a process is started.
 _AT_START = ("PYTHON", "LC_", "LANG", "MALLOC_", "LD_")
 
@@ -226,6 +234,10 @@ def _become(there: socket.socket, streams: Sequence[int]) -> tuple[str, list[str
         "scripts" in sys.modules and Path("scripts/front").is_dir()
     ):  # in a copy of the checkout, whose folders are meant
         sys.modules["scripts"].__path__ = [str(Path("scripts").absolute())]
+    for way, seconds in HASTE.items() if "PATIENT" not in os.environ else ():
+        place, _, name = way.rpartition(".")
+        if place in sys.modules:
+            setattr(sys.modules[place], name, seconds)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as Python itself opens the three
     sys.stdout = open(1, "w", 1 if "PYTHONUNBUFFERED" in os.environ else -1, closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115

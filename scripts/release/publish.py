@@ -46,6 +46,7 @@ _MINORS = [f"1.{minor}" for minor in range(16, 100)]  # helm renders for any, al
 _SHOWN = 40  # lines of a difference
 _PUSH, _SLOWEST = 300.0, 256 << 10  # seconds for a push, and bytes a second that a large one has to go with
 _ATTEMPTS = 3  # for a push that fails and is not refused: what is there already is not sent again
+_PAUSE = 1.0  # seconds before the second of them, twice as many before the third
 _LATER = re.compile(r"status code (408|429|50[0-689])")  # which a push may get past
 _SETTLE, _LONGEST_SETTLE = 1.0, 30.0  # seconds, at least and at most, until somebody who pushed beside us has ended
 
@@ -128,7 +129,7 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
                 if final or isinstance(error, CommandTimeout) or attempt == _ATTEMPTS:
                     raise failure from error
                 say(f"pushing again, since it failed: {failure.found}")
-                pause(attempt)
+                pause(_PAUSE * attempt)
         settle = 0 if registry.alone else min(max(_SETTLE, time.monotonic() - begin), _LONGEST_SETTLE)
         after = _settled(client, reference, package, settle)
         if after.state == "different":

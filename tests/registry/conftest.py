@@ -21,6 +21,7 @@ from scripts.registry.credentials import Credentials
 from scripts.registry.reference import Registry
 from scripts.release.package import package
 from scripts.toolchain.finder import Toolchain
+from tests.forked import HASTE
 from tests.registry.servers import HTPASSWD, PASSWORD, USER, Authority, free_port, make_authority
 from tests.remembered import shared
 
@@ -57,9 +58,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
     """See `quick`."""
-    monkeypatch.setattr("scripts.registry.transport._PAUSE", 0.02)
-    monkeypatch.setattr("scripts.release.publish._SETTLE", 0.05)
-    monkeypatch.setattr("scripts.release.publish._LONGEST_SETTLE", 0.1)
+    for name, seconds in HASTE.items():
+        monkeypatch.setattr(name, seconds)
 
 
 @pytest.fixture

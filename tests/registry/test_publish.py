@@ -18,7 +18,7 @@ from scripts.chart.archive import Package
 from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.core.command import Runner
-from scripts.core.config import Config
+from scripts.core.config import Config, load_config
 from scripts.core.errors import ChartError, RegistryError
 from scripts.registry.client import connect
 from scripts.registry.credentials import Credentials
@@ -169,11 +169,17 @@ def test_a_signature_beside_the_archive_is_not_pushed(crane: Served, packed: Pac
     assert publish(crane.registry, packed, chart, helm).digest == packed.manifest_digest
 
 
-def test_an_archive_above_20_mib(served: Served, project: Config, helm: Helm) -> None:
-    noise = random.Random(7)
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory, toolchain: Toolchain) -> Package:
+    """An archive above 20 MiB."""
+    folder, noise = tmp_path_factory.mktemp("large"), random.Random(7)
+    write_chart(folder / "chart")
     for number in range(5):  # helm takes no file above 5 MiB
-        (project.chart / f"noise-{number}.bin").write_bytes(noise.randbytes(5_000_000))
-    large = repack(project, helm)
+        (folder / "chart" / f"noise-{number}.bin").write_bytes(noise.randbytes(5_000_000))
+    return repack(load_config(folder, environ={}, chart=folder / "chart"), Helm(toolchain.path("helm"), Runner()))
+
+
+def test_an_archive_above_20_mib(served: Served, large: Package, helm: Helm) -> None:
     assert large.size > 20 << 20
     seen = publish(served.registry, large, None, helm)
     assert verify(served.registry, large, digest=seen.digest).size == large.size

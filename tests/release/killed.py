@@ -18,6 +18,7 @@ from scripts.release.plan import Options, prepared
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
 from tests.release.conftest import TODAY
+from tests.remembered import shared
 
 
 def main() -> None:
@@ -37,7 +38,8 @@ def main() -> None:
         return result
 
     Path.replace = replace_and_die  # type: ignore[method-assign, assignment]
-    runner = Runner()
+    # At a point nothing of helm is on its way; at an instant it may be, and is really asked.
+    runner = Runner() if point == "never" else shared(Path(os.environ["CACHE"]))
     config = replace(load_config(Path.cwd(), environ={}), cache_dir=Path(os.environ["CACHE"]))
     work = Workspace(config, runner, Toolchain(config.cache_dir, runner), say)
     with interruptible(), prepared(work, Options("minor", tag=True), today=TODAY) as ready:

@@ -72,6 +72,7 @@ def start(project: Project, shared: Shared, root: Path, *words: str) -> Future[s
     env = {
         **os.environ,
         **shared.settings,
+        "PATIENT": "yes",
         "GATI_DIST": str(project.config.dist),
         "GATI_EMBEDDED_REGISTRY": str(project.config.embedded_registry),
         "GATI_CACHE_DIR": str(project.config.cache_dir),

@@ -115,7 +115,8 @@ class Helm:
 
 
 @pytest.fixture
-def helm(tmp_path: Path) -> Helm:
+def helm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Helm:
+    monkeypatch.setattr("scripts.rollout.rollout._LOOK", 0.05)  # what is looked at is there at once
     return Helm(tmp_path)
 
 
@@ -198,7 +199,7 @@ def test_a_helm_that_fails_and_rolls_back_by_itself_is_left_alone(helm: Helm, tm
     """Told to end now, it would begin a second rollback and be gone in the middle of it."""
     told = 'trap "echo told >> $LOG" TERM'
     helm.does(
-        f"{told}; echo 'level=WARN msg=\"upgrade failed\"'; sleep 4; echo 'Error: pre-upgrade hooks failed'; exit 1"
+        f"{told}; echo 'level=WARN msg=\"upgrade failed\"'; sleep 2; echo 'Error: pre-upgrade hooks failed'; exit 1"
     )
     helm.history({**DEPLOYED, "status": "superseded"}, FAILED, BACK)
     with pytest.raises(RolloutFailed, match="Job migrate: pre-upgrade hook failed") as failed:
@@ -269,7 +270,7 @@ def test_what_is_not_ready_may_wait_for_another_that_is_not(
     monkeypatch.setattr("scripts.rollout.rollout.suspicions", lambda _: (*found, *found))
     helm.does(WAITS)
     with pytest.raises(RolloutFailed, match=r"^Deployment a: is not ready; Deployment b: is not ready\n"):
-        rollout(helm, Cluster(), tmp_path).install(Target("/app.tgz"), deadline=1)
+        rollout(helm, Cluster(), tmp_path).install(Target("/app.tgz"), deadline=0.3)
 
 
 STILL = "resource Deployment/here/{} still exists. status: {}, message: Resource scheduled for deletion"
@@ -302,7 +303,7 @@ def test_what_keeps_an_object_of_an_uninstall_is_named(helm: Helm, tmp_path: Pat
     with pytest.raises(
         RolloutFailed, match=r"ConfigMap it: it is to go, and waits for who holds it: example.com/never"
     ):
-        rollout(helm, Cluster(), tmp_path).uninstall(deadline=1)
+        rollout(helm, Cluster(), tmp_path).uninstall(deadline=0.3)
 
 
 @pytest.mark.parametrize(
@@ -335,9 +336,9 @@ def test_what_helm_waits_for_beside_pods_is_named(
     cluster = Cluster()
     cluster.status = status
     with pytest.raises(RolloutFailed) as failed:
-        rollout(helm, cluster, tmp_path).install(Target("/app.tgz"), deadline=1)
+        rollout(helm, cluster, tmp_path).install(Target("/app.tgz"), deadline=0.3)
     first = str(failed.value).splitlines()[0]
-    assert first == f"{kind} it: {told}" if told else first.startswith("Release app: was not ready after 1 s")
+    assert first == f"{kind} it: {told}" if told else first.startswith("Release app: was not ready after 0 s")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -185,17 +186,22 @@ def test_a_change_of_authorities_loses_no_request(secured: Any, trusting: Any, t
     bundle.write_bytes(cert.read_bytes())
     ingress, http_port = trusting(port, GATI_CA_BUNDLE=bundle, ROUTE_TIMEOUT_SECONDS=3)
     wait_for(lambda: ready(http_port), "readiness", ingress.text)
-    end = time.monotonic() + 7  # longer than the old connection is kept
+    enough = threading.Event()
 
     def ask(client: int) -> set[tuple[int, bool]]:
         seen = set()
-        while time.monotonic() < end:  # paths of their own, so that a call is always under way
+        while not enough.wait(0.005):  # paths of their own, so that a call is always under way
             seen.add((get(http_port, f"/{client}")[0], ready(http_port)))
         return seen
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         clients = [pool.submit(ask, client) for client in range(8)]
-        replace(bundle, bundle.read_bytes() + other.read_bytes())
+        try:
+            replace(bundle, bundle.read_bytes() + other.read_bytes())
+            wait_for(lambda: "new connections trust it" in ingress.text(), "the change", ingress.text)
+            time.sleep(4.5)  # for longer than the old connection is kept
+        finally:
+            enough.set()
         assert set().union(*(each.result() for each in clients)) == {(200, True)}
     assert ingress.text().count("new connections trust it") == 1
 
