@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from scripts.core.errors import FindingsError, ReleaseError
-from scripts.core.git import find_repository
+from scripts.core.git import find_repository, unlocking
 from scripts.core.parallel import workers
 from scripts.core.words import some
 from scripts.workspace import Workspace
@@ -29,6 +29,7 @@ _DISK, _DISK_ENGINE = 4 * _GIB, 15 * _GIB  # the tools; and a node image, its la
 _MEMORY = 4 * _GIB  # four nodes with the chart on them
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 _INSTANCES = 512  # two clusters at a time
+_GIT = (2, 31)  # whose rev-parse knows --path-format
 _AHEAD = 3600  # seconds that another machine's clock may be ahead of this one's
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
@@ -201,6 +202,10 @@ def _git(work: Workspace) -> Iterator[Line]:
     if repository is None:
         yield Line("git", "note", f"{work.config.chart} is in no git repository: nothing can be committed or tagged")
         return
+    told = work.runner.run(("git", "--version"), check=False).stdout
+    if (version := re.search(r"(\d+)\.(\d+)", told)) and (int(version[1]), int(version[2])) < _GIT:
+        wanted = ".".join(map(str, _GIT))
+        yield Line("git version", "problem", told.strip(), f"install git {wanted} or newer")
     keys = ("user.name", "user.email", "tag.gpgSign", "gpg.format")
     argv = ("git", "-C", repository.root, "config", "--get")
     asked = {key: work.runner.run((*argv, key), check=False).stdout.strip() for key in keys}
@@ -208,6 +213,8 @@ def _git(work: Workspace) -> Iterator[Line]:
     found = f"{asked['user.name']} <{asked['user.email']}>" if named else "no identity to commit or tag with"
     fix = None if named else 'git config user.name "..." and git config user.email "..."'
     yield Line("git", "ok" if named else "problem", found, fix)
+    if locks := repository.locks():
+        yield Line("git locks", "note", f"{locks[0]}: a git is at work, or was killed", unlocking(locks))
     signs = asked["tag.gpgSign"].lower() in ("true", "yes", "on", "1")
     if not signs:
         yield Line("signing", "ok", "tags are not signed")

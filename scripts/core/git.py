@@ -505,10 +505,18 @@ class Repository:
             return f"make the remote of this partial clone reachable, then {SAME_COMMAND}"
         if (lock := _LOCKED.search(said)) is None:  # of a git that runs, or of one that was killed, which had others
             return f"settle what git names, then {SAME_COMMAND}"
+        return f"{unlocking(dict.fromkeys([lock[1], *self.locks()]))}, then {SAME_COMMAND}"
+
+    def locks(self) -> tuple[str, ...]:
+        """The files by which a git that commits keeps others away, and which one that was killed has left."""
         branch = self._said("rev-parse", "--symbolic-full-name", "HEAD")
         places = [self._place("--git-path", f"{name}.lock") for name in ("index", "HEAD", branch)]
-        locks = dict.fromkeys([lock[1], *(str(place) for place in places if place.exists())])
-        return f"rm {shlex.join(locks)}, once no other git runs there, then {SAME_COMMAND}"
+        return tuple(str(place) for place in places if place.exists())
+
+
+def unlocking(locks: Iterable[str]) -> str:
+    """What takes away the `locks` of a git that was killed."""
+    return f"rm {shlex.join(locks)}, once no other git runs there"
 
 
 def cloned(url: str, commit: str, into: Path, runner: Runner) -> Repository:

@@ -52,7 +52,8 @@ def test_what_is_missing_is_a_problem_with_its_fix(bare: Workspace) -> None:
     assert (refusal.value.found, refusal.value.run) == ("engine, git", found["engine"].fix)
 
 
-def test_the_registry_is_asked_and_not_guessed(bare: Workspace) -> None:
+def test_the_registry_is_asked_and_not_guessed(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.registry.transport._PAUSE", 0.02)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{closed.getsockname()[1]}"
@@ -86,6 +87,20 @@ def test_a_clock_behind_the_last_commit_is_told(bare: Workspace) -> None:
         words = ("commit", "--quiet", "--no-gpg-sign", "--allow-empty", "--message=x")
         subprocess.run((*git, *words), env={**os.environ, "GIT_COMMITTER_DATE": date}, check=True)
         assert ("clock" in lines(bare)) is told
+
+
+def test_what_git_cannot_do_is_told(bare: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not {"git version", "git locks"} & lines(bare).keys()
+    (tmp_path / ".git" / "index.lock").touch()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && echo git version 2.30.2 || exec {shutil.which("git")} "$@"\n'
+    )
+    (tmp_path / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    found = lines(bare)
+    assert found["git version"] == Line("git version", "problem", "git version 2.30.2", "install git 2.31 or newer")
+    assert found["git locks"].fix == f"rm {tmp_path}/.git/index.lock, once no other git runs there"
 
 
 def test_a_port_that_is_taken_is_told(bare: Workspace) -> None:
