@@ -96,7 +96,7 @@ def _sessions() -> Iterator[str]:
 
 
 def _keys() -> Iterator[str]:
-    """Each key of `[tool.gati]` with its default and the words below it in the code."""
+    """Each key of `[tool.gati]` with its default, as TOML has it, and the words below it in the code."""
     tree = ast.parse(inspect.getsource(config.Config))
     (owner,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
     yield "| key | default | meaning |"
@@ -107,7 +107,8 @@ def _keys() -> Iterator[str]:
         if node.target.id in config._NO_KEYS:
             continue
         said = ast.get_docstring(ast.Module([after], [])) if after is not None else None
-        default = ast.unparse(node.value) if node.value is not None else ""
+        value = getattr(config.Config, node.target.id, {})  # which dataclasses keep no factory's results in
+        default = json.dumps("" if value == Path() else value, default=str)
         text = " ".join((said or "").split()).replace("|", "\\|")
         yield f"| `{node.target.id}` | `{default}` | {text} |"
     yield ""

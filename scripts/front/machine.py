@@ -31,7 +31,7 @@ def tools(work: Workspace, build: bool = False, only: Many = None, dry_run: bool
     example="--json",
     keys=REGISTRY,
     working_on="looking at this machine",
-    fix="Do what is safe: build tools, raise limits.",
+    fix="Do what is safe: build tools, raise limits, remove what killed runs left.",
 )
 def doctor(work: Workspace, fix: bool = False) -> Shown:
     """Look at what the toolkit needs of this machine; each line with its fix."""
