@@ -156,6 +156,11 @@ def last_version(work: Workspace, chart: Chart, *, below: bool = False) -> str |
                             return version
     except RegistryError as error:
         work.say(f"the registry cannot be asked, so the git tags are: {error.message}")
+    return last_tagged(work, chart, below=below)
+
+
+def last_tagged(work: Workspace, chart: Chart, *, below: bool = False) -> str | None:
+    """The same by the git tags alone."""
     tagged = tagged_versions(chart, find_repository(chart.path, work.runner))
     return next((f"{GIT}{tag_name(chart.name, one)}" for one in _of_the_line(tagged, chart.version, below)), None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import shutil
@@ -17,7 +18,12 @@ MARK = "GATI_OWNER"  # the variable that every program which we start carries, a
 
 def mark() -> str:
     """Names this process: this machine, its number, when it began. Letters, digits and dashes."""
-    return f"{_machine()}-{os.getpid()}-{_began(os.getpid())}"
+    return _mark_of(os.getpid())
+
+
+@functools.cache  # asked for each program that is started
+def _mark_of(number: int) -> str:
+    return f"{_machine()}-{number}-{_began(number)}"
 
 
 def owned(what: str) -> str:

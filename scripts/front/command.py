@@ -47,7 +47,7 @@ CHART = ("chart",)
 REGISTRY = ("chart", "registry", "plain_http")
 HELP = {
     "chart": "Chart folder (default: [tool.gati] chart).",
-    "registry": "oci://host/path to publish to (default: [tool.gati] registry; empty: the embedded one).",
+    "registry": "oci://host/path where the charts are (default: [tool.gati] registry; empty: the embedded one).",
     "plain_http": "Speak HTTP to a registry that is not on loopback.",
     "json": "Print JSON for a machine to read.",
     "values": "A further values file, beside the chart's own; repeatable.",
@@ -185,9 +185,10 @@ def demand_parsed(tasks: Collection) -> None:
         if not core.unparsed and not isinstance(asked, str):
             return  # no task is named, and to read them all takes a tenth of what `invoke --list` does
         contexts = tasks.to_contexts()
-        parser = Parser(initial=initial, contexts=contexts)
-        parser.parse_argv(core.unparsed)
-        if isinstance(asked, str) and asked not in parser.contexts:
+        names = [name for one in contexts for name in (one.name, *one.aliases)]
+        meant = [one for one in contexts if {one.name, *one.aliases} & {*core.unparsed}]  # it copies all it is given
+        Parser(initial=initial, contexts=meant).parse_argv(core.unparsed)
+        if isinstance(asked, str) and asked not in names:
             raise ParseError(f"No idea what {asked!r} is!")
     except (ParseError, ValueError) as error:  # the latter, of Invoke's own flags, comes as Python says it
         at, said = getattr(error, "context", None), str(error)

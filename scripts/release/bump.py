@@ -176,7 +176,9 @@ def plan_bump(
     readme = (config.chart / "README.md").resolve()
     all_edits += _badges(readme, read, (old, new), (str(old_app) if old_app else None, app_version))
     if not is_prerelease(new):  # who installs from a page installs the last final version
-        olds = [old, *_finals(old, new, (*tagged, *published, *_sections(config, read)))]
+        olds = [old]
+        if is_prerelease(old):  # while it is a candidate, such pages name the final versions
+            olds += _finals(new, (*tagged, *published, *_sections(config, read)))
         for path in dict.fromkeys((config.project / name).resolve() for name in config.version_files):
             made = next((edit for edit in all_edits if edit.path == path), None)
             if made is None:
@@ -312,7 +314,8 @@ def demand_clean(config: Config, repository: Repository | None) -> None:
 def changed(config: Config, repository: Repository) -> tuple[str, ...]:
     """The paths, from the root, that differ from HEAD, but for what runs of ours and helm have left untracked."""
     fetched, left = {path.resolve() for path in fetched_archives(read_chart(config.chart))}, left_by_runs(config)
-    paths, held = repository.changes(), repository.tree("HEAD") if repository.commit() else {}
+    paths = repository.changes()
+    held = repository.tree("HEAD") if paths and repository.commit() else {}
     places = {path: repository.root / path for path in paths}
     return tuple(path for path, place in places.items() if path in held or not (place in fetched or left(place)))
 
@@ -371,10 +374,8 @@ def in_words(old: str, new: str) -> str:
     return f"it continues the line {after.major}" + (f".{after.minor}" if part == "patch" else "")
 
 
-def _finals(old: str, new: str, versions: Iterable[str]) -> list[str]:
-    """The final versions below `new`, the highest first: what pages for users name while `old` is a candidate."""
-    if not is_prerelease(old):
-        return []
+def _finals(new: str, versions: Iterable[str]) -> list[str]:
+    """The final versions below `new`, the highest first."""
     known = {each for each in versions if is_semver(each) and not is_prerelease(each) and parse(each) < parse(new)}
     return sorted(known, key=parse, reverse=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import posixpath
@@ -22,7 +23,7 @@ from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import Committed, placed, read_committed
 from scripts.core.config import Config
 from scripts.core.errors import ChartError, telling
-from scripts.core.git import LINK, Entry, Repository, find_repository
+from scripts.core.git import LINK, SUBMODULE, Entry, Repository, find_repository
 from scripts.core.owner import temporary
 from scripts.core.paths import shown
 from scripts.core.progress import Say
@@ -162,10 +163,17 @@ class Copy:
 
 @contextlib.contextmanager
 def committed_copy(
-    config: Config, repository: Repository, commit: str, edits: Mapping[Path, bytes] | None = None
+    config: Config,
+    repository: Repository,
+    commit: str,
+    edits: Mapping[Path, bytes] | None = None,
+    held: Committed | None = None,
 ) -> Iterator[Copy]:
-    """The chart and the changelog of `config` as `commit` holds them with the content `edits` laid over."""
-    held = read_committed(repository, commit, config.chart)
+    """The chart and the changelog of `config` as `commit` holds them with the content `edits` laid over.
+
+    `held` is what the commit says of the chart, where that is known.
+    """
+    held = held or read_committed(repository, commit, config.chart)
     with temporary("committed") as scratch:
         folder = held.write(placed(repository.root, config.chart, scratch))
         if config.changelog.is_relative_to(config.chart):
@@ -279,12 +287,14 @@ def not_as_served(config: Config, helm: Helm, say: Say, *, fresh: bool = False) 
     So are those of its `file://` dependencies. Nothing is fetched where there are none, or they are `fresh`. What helm
     cannot fetch now is packed as it is, as by helm, and `say` hears of it.
     """
-    chart, repository = read_chart(config.chart), find_repository(config.chart, helm.runner)
+    chart = read_chart(config.chart)
+    there, near = [] if fresh else [*fetched_archives(chart)], local_dependencies(chart)
+    repository = find_repository(config.chart, helm.runner) if there or near else None
     if repository is None or repository.commit() is None:
         return _NOTHING
     inside = repository.inside(chart.path)
     tracked = {posixpath.relpath(path, inside) for path in repository.flags(chart.path)}
-    there = [] if fresh else [one for one in fetched_archives(chart) if f"charts/{one.name}" not in tracked]
+    there = [one for one in there if f"charts/{one.name}" not in tracked]
     wrong: dict[Path, str] = {}
     with temporary("fetched") as scratch:
         try:
@@ -293,7 +303,7 @@ def not_as_served(config: Config, helm: Helm, say: Say, *, fresh: bool = False) 
         except ChartError as error:
             names = ", ".join(one.name for one in there)
             say(f"note: it is not known whether {names} in charts/ is as its repository serves it: {error.found}")
-    for folder in local_dependencies(chart):
+    for folder in near:
         if folder.is_relative_to(repository.root):
             wrong.update(not_as_served(replace(config, chart=folder), helm, say))
     return wrong
@@ -314,8 +324,11 @@ class _Judge:
         self._chart, self._repository, self._held = chart, repository, held
         self._inside = repository.inside(chart)
         self._flags = repository.flags(chart)
-        self.head = repository.tree("HEAD")
-        self._submodules = tuple(path for path, entry in self.head.items() if entry.mode == "160000")
+
+    @functools.cached_property
+    def head(self) -> Mapping[str, Entry]:
+        """All that the commit holds, which is asked where something differs."""
+        return self._repository.tree("HEAD")
 
     def place(self, name: str) -> str:
         """The path of the file `name` of the chart, from the root; of a repository in it, its folder."""
@@ -338,7 +351,8 @@ class _Judge:
         for missing, reason in self._held.missing.items():
             if name == missing or name.startswith(f"{missing}/"):
                 return reason
-        if any(path == submodule or path.startswith(f"{submodule}/") for submodule in self._submodules):
+        submodules = [each for each, entry in self.head.items() if entry.mode == SUBMODULE]
+        if any(path == submodule or path.startswith(f"{submodule}/") for submodule in submodules):
             return f"{_SUBMODULE} that is not as the commit names it"
         disk = self._chart / name
         real = Path(os.path.realpath(disk))  # also of a link that leads to itself
@@ -360,9 +374,8 @@ class _Judge:
 
     def _plain(self, path: str, name: str, exists: bool, content: bytes | None = None) -> str:
         flag = self._flags.get(path, "H")
-        entry = self.head.get(path)
         content = self._held.files.get(name, content)
-        if content is None and entry is None:
+        if content is None and path not in self.head:
             if path in self._repository.ignored([path]):
                 return IGNORED
             return "added, not committed" if path in self._flags else UNTRACKED
@@ -374,7 +387,7 @@ class _Judge:
             return f"{_SPARSE}: not checked out" if flag in "Ss" else _ABSENT
         if content is not None and (self._repository.root / path).read_bytes() == content:
             return ""  # also where git would keep it otherwise, were it added anew
-        if content is not None and self._repository.stored([path])[path] == _oid(content, entry):
+        if content is not None and self._repository.stored([path])[path] == _oid(content, self.head.get(path)):
             used = self._repository.filters([path]).get(path)
             return f"{FILTERED} by {used}" if used else ""
         if flag in "Ss":

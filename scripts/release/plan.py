@@ -18,7 +18,7 @@ from scripts.chart.archive import Package, chart_metadata, load_package
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.source import Chart, read_chart
 from scripts.checks import lint as linting
-from scripts.checks.baseline import GIT, last_version, published_versions
+from scripts.checks.baseline import GIT, last_tagged, last_version, published_versions
 from scripts.checks.validate import Validation, check_chart, demand_valid
 from scripts.core.errors import (
     REFUSED,
@@ -43,6 +43,7 @@ from scripts.registry.client import LAG, connect
 from scripts.registry.embedded import registry_for, registry_in_use, served
 from scripts.registry.reference import Registry
 from scripts.registry.referrers import attach, attached, content_of, read_referrer
+from scripts.registry.transport import Transient
 from scripts.release import publish as publishing
 from scripts.release import verify
 from scripts.release.announce import Announced, Step
@@ -154,11 +155,14 @@ class Release:
         self._done: dict[str, str] = {}  # what a step has done that cannot be taken back
         self.facts = self._read_facts()
         self._last = self._recorded()
-        self._base = last_version(served(work, registry), self.facts.origin.chart, below=True)
+        # A registry that cannot be reached is tried several times, which takes long enough once.
+        self._published = self._probe(self.facts.package)
+        last = last_tagged if isinstance(self._published.error, Transient) else last_version
+        self._base = last(served(work, registry), self.facts.origin.chart, below=True)
         self._verdict: Mapping[str, Any] | None = None
         self._judged = ""  # the verdict, in Markdown
         self._places = places(work, self.facts.origin.repository, registry)
-        self.plan = self._make_plan()
+        self.plan = self._make_plan(self._published)
 
     @property
     def package(self) -> Package:
@@ -314,25 +318,26 @@ class Release:
     def _read_facts(self, made: Bump | None = None) -> Facts:
         """What there is now; `made` is a raise of the version that was just committed."""
         config, helm = self._config, self._helm
-        repository = find_repository(config.chart, self._work.runner)
-        commit = repository.commit() if repository else None
         bump = None
         if self._options.part is not None and made is None:
+            repository = find_repository(config.chart, self._work.runner)
+            commit = repository.commit() if repository else None
             if repository is None or commit is None:
                 raise GitError(
                     f"--bump makes a commit, but {shown(config.chart)} is in no git repository that has one",
                     run=f"invoke version-bump --part {self._options.part}, then invoke release",
                 )
             bump = self._pending(read_chart(config.chart), repository, self._options.part)
-        if bump is not None and repository is not None and commit is not None:
-            origin, epoch = self._raised(bump, repository, commit), midnight(bump.date)
-        else:
+            if bump is not None:
+                origin, epoch = self._raised(bump, repository, commit), midnight(bump.date)
+        if bump is None:
             dirty = self._options.allow_dirty
             origin = self._copies.enter_context(origin_of(config, helm, allow_dirty=dirty, wrong=self._wrong))
             with origin.telling():
                 epoch = release_time(origin.config(config), origin.chart)
         with origin.telling():
             package, archive = build(origin.config(config), origin.chart, helm, epoch)
+        repository = origin.repository
         notes, remote = list(self._notes(repository)), None
         asked = made is None or self.facts.remote is not None  # one that did not answer is not waited for twice
         if repository is not None and asked and (self._options.part or self._options.tag):
@@ -367,7 +372,7 @@ class Release:
                 found="\n".join(passed),
                 run=" && ".join(f"git update-index --no-{flag} {shlex.join(passed)}" for flag in _PASSED),
             )
-        copy = committed_copy(self._config, repository, commit, bump.committed)
+        copy = committed_copy(self._config, repository, commit, bump.committed, head.held)
         return self._copies.enter_context(copy).origin(repository, found)
 
     def _notes(self, repository: Repository | None) -> tuple[str, ...]:
@@ -398,10 +403,10 @@ class Release:
                     error.run = f"git pull --rebase, since {has}, then {SAME_COMMAND}; else {error.run}"
             raise
 
-    def _make_plan(self) -> tuple[Step, ...]:
-        """Every step with what is there. Reads only."""
+    def _make_plan(self, published: publishing.Probe | None = None) -> tuple[Step, ...]:
+        """Every step with what is there; `published` is what the registry has just said. Reads only."""
         package = self.package
-        published = self._published = self._probe(package)
+        published = self._published = published or self._probe(package)
         attaching = self._attach_step(published) if self._config.attach else None
         there: State = "same" if self._stored(package) else "absent"
         done_here = self._last is not None and self.facts.bump is None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts.chart.archive import read_members
+from scripts.core.command import Runner
 from scripts.core.errors import (
     OUTSIDE,
     ChangelogError,
@@ -22,6 +25,7 @@ from scripts.core.errors import (
     VersionError,
 )
 from scripts.registry.embedded import registry_for
+from scripts.registry.transport import Answer, Transport
 from scripts.release.bump import read_bump
 from scripts.release.plan import Options, prepared
 from scripts.release.proof import Demand, prove
@@ -60,6 +64,14 @@ def test_a_second_run_has_nothing_to_do(project: Project) -> None:
     assert project.release(tag=True, say=said.append) == first
     assert [line for line in said if not line.startswith("embedded registry")] == []
     assert project.files() == before
+
+
+def test_git_is_asked_once_for_what_a_commit_holds(project: Project) -> None:
+    asked: list[str] = []
+    own = Project(replace(project.work, runner=Runner(echo=asked.append)))
+    own.release(part="minor")
+    lines = [line for line in asked if " ls-tree " in line or " --filters " in line]
+    assert sorted(lines) == sorted(set(lines)) != []
 
 
 def test_what_was_lost_is_done_again_and_nothing_else(project: Project) -> None:
@@ -271,10 +283,20 @@ def test_another_chart_under_the_same_version_is_refused(project: Project) -> No
     assert (project.config.dist / "demo-1.2.0.tgz").read_bytes() == archive
 
 
-def test_an_unreachable_registry_is_refused_and_leaves_the_tree(project: Project) -> None:
+def test_an_unreachable_registry_is_refused_and_leaves_the_tree(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     away = Project(project.work.having(registry="oci://127.0.0.1:9/charts"))
     before = project.files()
+    once, tries = Transport._once, list[str]()
+
+    def counted(self: Transport, method: str, url: str, *more: Any) -> Answer:
+        tries.append(url)
+        return once(self, method, url, *more)
+
+    monkeypatch.setattr(Transport, "_once", counted)
     assert away.plan()["publish"] == "unknown"
+    assert tries == ["https://127.0.0.1:9/v2/"] * 4  # and not once more for what was published before
     for part in (None, "minor"):
         with pytest.raises(RegistryError, match=r"127\.0\.0\.1:9"):
             away.release(part=part)
