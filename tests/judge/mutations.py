@@ -193,7 +193,7 @@ def _all() -> Iterator[Mutation]:
         "patch",
         "files",
         "renders the same",
-        text(f"{INGRESS}/pdb-ingress.yaml", "apiVersion: policy/v1", "# a budget\napiVersion: policy/v1"),
+        text(f"{INGRESS}/servicemonitor-ingress.yaml", "apiVersion:", "# a monitor\napiVersion:"),
     )
     yield one(
         "a description in Chart.yaml",
