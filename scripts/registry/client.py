@@ -467,7 +467,7 @@ def holds_referrers(tag: str) -> bool:
 
 def _descriptors(reference: Reference, index: bytes) -> tuple[dict[str, Any], ...]:
     with contextlib.suppress(*MALFORMED):
-        found = json_read.load(index)["manifests"]
+        found = json_read.load(index).get("manifests") or ()  # null is how Go writes none
         if all(_DIGEST.match(one["digest"]) for one in found):
             return tuple(found)
     raise RegistryError(

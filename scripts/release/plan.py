@@ -472,7 +472,7 @@ class Release:
         wanted, there = self._expected(), set[str]()
         if published.state == "same" and published.digest is not None and self._registry is not None:
             try:
-                with connect(self._registry, push=True) as client:
+                with _refused_in_full(self._registry), connect(self._registry, push=True) as client:
                     reference = self._registry.reference(self.package.name, self.package.version)
                     found = attached(client, reference, published.digest)
             except RegistryError as error:
@@ -673,10 +673,12 @@ class Release:
                 subject = client.manifest(reference, digest=self._published.digest)
             if subject is None:
                 subject = publishing.stage(client, reference, package, facts.archive)
+            with _refused_in_full(registry):
+                there = {one.key: one.digest for one in attached(client, reference, subject.digest)}
             kept = {
-                one.key: content_of(client, reference, read_referrer(client, reference, subject.digest, one.digest))
-                for one in attached(client, reference, subject.digest)
-                if one.key in NAMES
+                key: content_of(client, reference, read_referrer(client, reference, subject.digest, digest))
+                for key, digest in there.items()
+                if key in NAMES
             }
             found, statements = collect(
                 self._work,
@@ -691,7 +693,6 @@ class Release:
             )
             new = [one for one in found if one.key not in kept]
             if self._config.signing_key:
-                there = {one.key for one in attached(client, reference, subject.digest)}
                 self._say(f"signing with {self._config.signing_key}")
                 new += [
                     sign(self._work, told, kind) for kind, told in statements.items() if f"signed {kind}" not in there
@@ -777,7 +778,8 @@ def _refused_in_full(registry: Registry) -> Iterator[None]:
     try:
         yield
     except RegistryError as error:
-        if re.search(r"HTTP (?:400|404|405|406|415|422)\b", error.found or ""):
+        refused = re.search(r"HTTP (?:400|404|405|406|415|422)\b", error.found or "")
+        if refused or "/referrers/" in error.message:  # 403, where the chart's own manifest could be asked for
             error.message = f"{registry.host} takes nothing that is attached to a chart, as OCI 1.1 has it"
             error.run = "export GATI_ATTACH=false (attach = false in [tool.gati]), which publishes the chart alone"
         raise

@@ -194,6 +194,14 @@ def test_a_registry_without_the_api_is_looked_into_by_the_tag(status: int, body:
         assert any(one.path.endswith("/manifests/sha256-" + "0" * 64) for one in server.requests)
 
 
+@pytest.mark.parametrize("body", [b'{"schemaVersion": 2, "manifests": null}', b"{}"])
+def test_an_empty_list_as_go_may_write_it(body: bytes) -> None:
+    with scripted(about(200, body, INDEX_TYPE)) as server:
+        registry = Registry(f"oci://{server.host}/charts")
+        with connect(registry) as client:
+            assert client.referrers(registry.reference("demo", "1.0.0"), "sha256:" + "0" * 64) == ()
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [

@@ -31,7 +31,7 @@ from scripts.release.plan import Options, prepared
 from scripts.release.proof import Demand, prove
 from scripts.report.inputs import objection
 from tests.registry.quirks import Quirks, Quirky
-from tests.registry.servers import scripted
+from tests.registry.servers import Reply, scripted
 from tests.release.conftest import TODAY, Project, write_chart
 
 
@@ -479,6 +479,18 @@ def test_a_registry_that_takes_charts_alone(project: Project, status: int) -> No
         record = alone.release(part="minor")
         assert registry.tags("team/demo") == ["1.3.0"]
         assert alone.release(part="minor") == record
+
+
+def test_a_registry_that_does_not_let_anybody_list_what_is_attached(project: Project) -> None:
+    registry = Quirky(Quirks(challenges=()))
+    with scripted(lambda r: Reply(403) if "/referrers/" in r.path else registry.answer(r)) as server:
+        there = Project(project.work.having(registry=f"oci://{server.host}/team"))
+        for alone in (False, True):  # the second finds the chart published
+            with pytest.raises(RegistryError, match=r"takes nothing that is attached.*\n.*HTTP 403") as told:
+                there.release()
+            assert str(told.value.run).startswith("export GATI_ATTACH=false")
+            assert registry.tags("team/demo") == ["1.2.0"] * alone
+            Project(there.work.having(attach=False)).release()
 
 
 def test_a_registry_whose_tags_are_written_once(project: Project) -> None:
