@@ -510,11 +510,7 @@ def ended_for(events: Iterable[Object], container: str) -> str:
         found.group(1)
         for event in ordered
         if event.get("reason") == "Killing"
-        and (
-            found := re.match(
-                rf"(?:Init c|C)ontainer {re.escape(container)} failed (\w+) probe", event.get("message", "")
-            )
-        )
+        and (found := re.search(rf"ontainer {re.escape(container)} failed (\w+) probe", event.get("message", "")))
     ]
     if not probes:
         return ""
