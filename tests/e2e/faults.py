@@ -291,6 +291,13 @@ CASES = (
         front(f'set $pod "initContainers" (list {_ENDLESS})'),
     ),
     case(
+        "sidecar-startup",
+        "install",
+        "init container wait is restarted by its startup probe",
+        front(f'set $pod "initContainers" (list (set {_ENDLESS} "restartPolicy" "Always"))'),
+        front(_LATE.replace("$main", "(first $pod.initContainers)")),
+    ),
+    case(
         "hook-goes-on",
         "install",
         "Pod migrate: post-install hook has not ended",
@@ -1011,6 +1018,12 @@ CASES = (
         hook=hook("pre-upgrade", "raise SystemExit('the database is away')"),
     ),
     case(
+        "rollback-hook",
+        "failed-upgrade",
+        "pending-rollback: .*could not be undone: Pod migrate: pre-rollback hook failed",
+        hook=hook("pre-rollback", "raise SystemExit('the database is away')"),
+    ),
+    case(
         "prestop-fails",
         "changes",
         "FailedPreStopHook|requests were lost",
@@ -1103,8 +1116,8 @@ FURTHER = frozenset({
     "metrics-port-untold", "min-ready", "missing-config", "monitor-port", "monitor-selects-two", "monitor-slow",
     "no-anti-affinity", "no-such-node", "node-port", "notes-plain", "notes-port", "paused", "pdb-of-both",
     "plain-stays", "pod-label-missing", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority",
-    "priority-class", "prod-capacity", "pull-policy", "readiness-late", "redirect-not", "redirect-port",
-    "role-names", "role-of-all", "role-view", "rule-dropped", "rule-job", "short-prestop", "spread-of-others",
-    "spread-of-revisions", "test-dropped", "test-goes-on", "test-left", "test-token", "tls-back-port", "tls-mount",
-    "tls-role", "too-big", "two-scalers", "udp",
+    "priority-class", "prod-capacity", "pull-policy", "readiness-late", "redirect-not", "redirect-port", "role-names",
+    "role-of-all", "role-view", "rollback-hook", "rule-dropped", "rule-job", "short-prestop", "sidecar-startup",
+    "spread-of-others", "spread-of-revisions", "test-dropped", "test-goes-on", "test-left", "test-token",
+    "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers", "udp",
 })  # fmt: skip
