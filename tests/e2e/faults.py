@@ -315,7 +315,12 @@ CASES = (
         "its pod cannot begin: .*FQDN",
         front('set (set $pod "setHostnameAsFQDN" true) "subdomain" (repeat 60 "a")'),
     ),
-    case("no-such-node", "install", "was bound to node nowhere, and given up", front('set $pod "nodeName" "nowhere"')),
+    case(
+        "no-such-node",
+        "install",
+        "node nowhere, and given up|no kubelet of node nowhere",
+        front('set $pod "nodeName" "nowhere"'),
+    ),
     case("endpoint-stray", "install", "EndpointSlice stray adds places to Service gati-ingress", stray=_STRAY),
     case(
         "external-ip",
