@@ -525,10 +525,10 @@ def cloned(url: str, commit: str, into: Path, runner: Runner) -> Repository:
     Raises GitError where there is no such repository, where it no longer has the commit, and where it has it but on no
     branch or tag: then somebody has pushed something else in its place.
     """
-    plain = ("git", *_PLAIN, "-c", "protocol.ext.allow=never")
+    plain = ("git", *_PLAIN, "-c", "protocol.ext.allow=never", "-c", f"core.hooksPath={os.devnull}")
     try:
-        quiet = ("clone", "--quiet", "--origin=origin", "--no-checkout", "--no-hardlinks", "--", url, str(into))
-        runner.run((*plain, *quiet), env=_ENV, deadline=_CLONE)
+        quiet = ("clone", "--quiet", "--template=", "--origin=origin", "--no-checkout", "--no-hardlinks")
+        runner.run((*plain, *quiet, "--", url, str(into)), env=_ENV, deadline=_CLONE)
     except (CommandFailed, CommandTimeout) as error:
         raise GitError(
             f"{url} cannot be cloned", found=_reason(error.stderr), run="git clone, and look at the address"

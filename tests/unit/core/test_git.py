@@ -359,6 +359,12 @@ def test_a_clone_has_the_commit_checked_out_or_says_where_it_went(
     git(repository.root, "commit", "--quiet", "--all", "--amend", "--message", "Instead")
     second = str(repository.commit())
     url = repository.root.as_uri()
+    hooks = tmp_path / "template" / "hooks"
+    hooks.mkdir(parents=True)
+    (hooks / "post-checkout").write_text("#!/bin/sh\nexit 1\n")
+    (hooks / "post-checkout").chmod(0o755)
+    git(repository.root, "config", "--global", "core.hooksPath", str(hooks))
+    git(repository.root, "config", "--global", "init.templateDir", str(hooks.parent))
     made = cloned(url, second, tmp_path / "one", runner)
     assert (made.commit(), (tmp_path / "one" / "other").read_text()) == (second, "y\n")
     with pytest.raises(GitError, match=f"{first} was replaced in ") as refusal:
