@@ -112,7 +112,7 @@ MUTANTS: dict[str, list[Mutant]] = {
     "keda-maximum": [default("ingress.hpa.maxReplicas", "11")],
     "keda-minimum-zero": [Mutant(SCALING, "\n0\n", "\n1\n")],
     "pdb-minimum": [default("pdb.minAvailable", "0"), default("pdb.minAvailable", "50%")],
-    "pdb-eviction": [Mutant("templates/ingress/pdb-ingress.yaml", "AlwaysAllow", "IfHealthyBudget")],
+    "pdb-eviction": [Mutant("templates/_scaling.tpl", "AlwaysAllow", "IfHealthyBudget")],
     "zone-key": [default("multiZone.zoneLabel", "failure-domain.beta.kubernetes.io/zone")],
     "zone-skew": [Mutant("templates/_pod.tpl", '"maxSkew" 1', '"maxSkew" 2')],
     "zone-revision": [Mutant("templates/_pod.tpl", ' "matchLabelKeys" (list "pod-template-hash")', "")],
