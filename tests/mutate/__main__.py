@@ -22,7 +22,7 @@ from tests.mutate.targets import RENDER, TARGETS
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 GOALS = {CHART: 97.0, CODE: 95.0}
-MOST = {CHART: 120, CODE: 110}
+MOST = {CHART: 85, CODE: 85}  # what there is time for where no answer of helm is remembered
 NOTHING = "no fault"
 SHARDS = 2  # one for a core
 
