@@ -144,10 +144,10 @@ class Runner:
             if isinstance(data, Path):
                 given, data = stack.enter_context(data.open("rb")), None
             popen = stack.enter_context(self._popen(argv, cwd=cwd, env=env, stdin=given))
-            if popen.stdin is not None:
-                _feed(popen.stdin, data or b"")
-                popen.stdin = None
             try:
+                if popen.stdin is not None:
+                    _feed(popen.stdin, data or b"")
+                    popen.stdin = None
                 out, err = _collected(popen, deadline)
             except subprocess.TimeoutExpired as late:
                 _end_group(popen)
