@@ -63,6 +63,7 @@ class _Renders:
         self._helm, self._pool, self._scratch, self._stack = helm, pool, scratch, stack
         self._places = [str(place) for path in charts for place in (path, shown(path))]
         self._written = 0
+        self._actions: dict[Path, bytes] = {}
 
     def why(self, error: ReleaseError) -> str:
         """What a chart is refused for, by the names of its own files: the same on every machine."""
@@ -81,6 +82,16 @@ class _Renders:
         """A plan's chart with these values sets, by name, for the newest of its Kubernetes versions."""
         part = replace(plan, values=tuple(columns), kube_versions=plan.kube_versions[-1:], ways=())
         return {name: future for (name, _), future in self.of(part).items()}
+
+    def does(self, plan: Plan, what: re.Pattern[bytes], *, packed: bool = True) -> bool:
+        """Whether anything in a chart, or in what is packed in it as far as that may be, does this in its templates."""
+        chart = plan.chart.path
+        if packed and any(chart.rglob("*.tgz")):
+            return True
+        if chart not in self._actions:  # asked several times, of files that nobody changes meanwhile
+            texts = [file.read_bytes() for file in chart.rglob("*") if file.is_file()]
+            self._actions[chart] = b"\n".join(action for text in texts for action in _ACTION.findall(text))
+        return what.search(self._actions[chart]) is not None
 
     def file(self, values: Any) -> Path:
         """A values file that says this."""
@@ -228,7 +239,7 @@ def _drawn(
     renders: _Renders,
 ) -> tuple[Noise, set[DrawnName]]:
     """The fields that differ from render to render on both sides, such as generated passwords; and such names."""
-    if not before.kube_versions or not (_does(before, _DRAWING) and _does(after, _DRAWING)):
+    if not before.kube_versions or not (renders.does(before, _DRAWING) and renders.does(after, _DRAWING)):
         return Noise(), set()
     sides: list[dict[Identity, frozenset[str]]] = []
     names: list[set[DrawnName]] = []
@@ -284,16 +295,6 @@ _ACTION = re.compile(rb"\{\{.*?\}\}", re.DOTALL)  # of a template, wherever it s
 _ASKING = re.compile(rb"\.Release\.Is(Install|Upgrade)\b")
 
 
-def _does(plan: Plan, what: re.Pattern[bytes], *, packed: bool = True) -> bool:
-    """Whether anything in a chart, or in what is packed in it as far as that may be, does this in its templates."""
-    for file in plan.chart.path.rglob("*"):
-        if file.suffix == ".tgz" and packed:
-            return True
-        if file.is_file() and what.search(b"\n".join(_ACTION.findall(file.read_bytes()))):
-            return True
-    return False
-
-
 # -- what values.yaml leaves off ------------------------------------------------------------------
 
 _COPY = "a copy of values.yaml"
@@ -321,9 +322,9 @@ def _begun(before: Plan, after: Plan, renders: _Renders) -> _Begun | None:
         return None
     values = flat(read_yaml(own, ValuesError)).items()
     off = tuple(key for key, value in values if value is False and key[-1] in _SWITCHES)
-    draws = _does(before, _DRAWING) and _does(after, _DRAWING)
+    draws = renders.does(before, _DRAWING) and renders.does(after, _DRAWING)
     others = [replace(plan, release=_OTHER) for plan in (before, after, *[before] * draws)]
-    asks = any(_does(plan, _ASKING, packed=False) for plan in (before, after))
+    asks = any(renders.does(plan, _ASKING, packed=False) for plan in (before, after))
     upgrades = [replace(plan, upgrade=True) for plan in (before, after) if asks]
     elsewhere, upgraded = (
         [renders.newest(plan, [_DEFAULTS])[_DEFAULTS.name] for plan in plans] for plans in (others, upgrades)

@@ -524,9 +524,10 @@ def _branches(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     """`anyOf` and `oneOf`: each branch of the one must fit into a branch of the other."""
     before, after = _split(old), _split(new)
     word = "oneOf" if "oneOf" in old or "oneOf" in new else "anyOf"
-    both = [_told([one for pair in _shared(side) for one in pair] or None) for side in (old, new)]
-    twice = len(_shared(new)) - len(_shared(old))
-    yield from _either(path, word, *both, narrower=twice > 0, wider=twice < 0)
+    pairs = [_shared(side) for side in (old, new)]
+    told = [_told([one for pair in side for one in pair] or None) for side in pairs]
+    more = len(pairs[1]) - len(pairs[0])
+    yield from _either(path, word, *told, narrower=more > 0, wider=more < 0)
     gone = [branch for branch in before if not any(_fits(branch, other) for other in after)]
     fresh = [branch for branch in after if not any(_fits(branch, other) for other in before)]
     if len(gone) == len(fresh) == 1:

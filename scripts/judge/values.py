@@ -286,7 +286,8 @@ class _Reads:
             name = ""
             for action in _ACTION.findall(text):
                 name = found[1] if (found := _DEFINED.search(action)) else name
-                self._ranges.setdefault(name, set()).update([" ".join(action.split())] if "range " in action else ())
+                if "range " in action:
+                    self._ranges.setdefault(name, set()).add(" ".join(action.split()))
         text = "\n".join(texts)
         self._paths = {tuple(found[1].split(".")[1:]) for found in _REFERENCE.finditer(text)}
         self._paths |= {tuple(re.findall(r'"([^"]+)"', found[1])) for found in _INDEXED.finditer(text)}
