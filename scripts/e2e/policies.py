@@ -220,7 +220,7 @@ def _await_wrong(lab: Lab, ways: list[_Way]) -> str:
         return both or None
 
     try:
-        wrong = lab.api.wait(found, what="a way to be wrong", deadline=_FOLLOW / 3)
+        wrong = lab.api.wait(found, what="a way to be wrong", deadline=_FOLLOW)
     except ClusterError:
         return ""
     return "no more: " + "; ".join(sorted(map(str, wrong)))

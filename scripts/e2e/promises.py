@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -36,6 +37,7 @@ _IN_NAMESPACE = re.compile(r"(?:--namespace|-n)[ =]([a-z0-9-]+)")
 _REFUSED = "connection refused"  # the API server's word where nobody takes a connection
 _DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+_DASHBOARD = "grafana_dashboard"  # the label by which Grafana's sidecar finds one, where it is not told another
 _JOB = re.compile(r'\bjob="([^"]*)"')
 _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)[ {]", re.MULTILINE)
 
@@ -489,25 +491,31 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
         bool(told) or not lab.subject.monitored, "nothing says where the metrics are", "a ServiceMonitor or annotations"
     )
     for document in documents:
-        if document.kind == "PrometheusRule" and jobs:
-            groups = document.spec.get("groups") or ()
-            for rule in (rule for group in groups for rule in group.get("rules") or ()):
-                text = str(rule["expr"])
-                absent = set(_METRIC.findall(text)) - names - {"up"}
-                demand(
-                    not absent,
-                    f"{_label(document)}: {rule.get('alert')} asks for metrics that nobody has",
-                    found=", ".join(sorted(absent)),
-                )
-                strange = set(_JOB.findall(text)) - jobs
-                demand(
-                    not strange,
-                    f"{_label(document)}: {rule.get('alert')} asks for another job",
-                    ", ".join(jobs),
-                    ", ".join(strange),
-                )
-            told.append(_label(document))
+        asked = list(_queries(document)) if jobs and lab.subject.monitored else []  # others may ask of other exporters
+        for who, text in asked:
+            absent = set(_METRIC.findall(text)) - names - {"up"}
+            what = f"{_label(document)}: {who} asks for metrics that nobody has"
+            demand(not absent, what, found=", ".join(sorted(absent)))
+            strange = set(_JOB.findall(text)) - jobs
+            what = f"{_label(document)}: {who} asks for another job"
+            demand(not strange, what, ", ".join(jobs), ", ".join(strange))
+        told += [_label(document)] if asked else []
     return ", ".join(told) or "no monitoring"
+
+
+def _queries(document: Document) -> Iterator[tuple[str, str]]:
+    """What Prometheus is asked, and by whom: each rule, each panel of the dashboards that Grafana's sidecar finds."""
+    if document.kind == "PrometheusRule":
+        for group in document.spec.get("groups") or ():
+            yield from ((str(rule.get("alert")), str(rule["expr"])) for rule in group.get("rules") or ())
+    if document.kind == "ConfigMap" and _DASHBOARD in labels_of(document.data):
+        for name, text in (document.data.get("data") or {}).items():
+            try:
+                panels = json.loads(text).get("panels") or ()
+            except ValueError as error:
+                raise Broken(f"{_label(document)}: dashboard {name} is no JSON", found=str(error)) from error
+            for panel in panels:
+                yield from ((panel.get("title"), target.get("expr", "")) for target in panel.get("targets") or ())
 
 
 def seconds_of(duration: str | None) -> float:

@@ -519,6 +519,12 @@ CASES = (
         Edit("PrometheusRule", FRONT, 'set (first (first $spec.groups).rules) "expr" "absent(up{job=\\"gati\\"})"'),
     ),
     case(
+        "dashboard",
+        "install",
+        "dashboard gati.json is no JSON",
+        Edit("ConfigMap", "gati-ingress-dashboard", 'set .data "gati.json" "{"'),
+    ),
+    case(
         "role-verb", "install", "more rights than it uses", Edit("Role", FRONT, 'set (first .rules) "verbs" (list "*")')
     ),
     case(
@@ -1116,8 +1122,8 @@ CASES = (
 # Siblings of others in the table, told by the same look at another object or field: a session of their own.
 FURTHER = frozenset({
     "annotated-scheme", "api-away", "asked-elsewhere", "back-port", "back-recreate", "back-unavailable",
-    "binding-dropped", "endpoint-stray", "evicted", "external-ip", "hook-goes-on", "hook-leftover", "hostname",
-    "hpa-dropped", "hpa-request", "init-goes-on", "lasting-token", "liveness-path", "local-traffic",
+    "binding-dropped", "dashboard", "endpoint-stray", "evicted", "external-ip", "hook-goes-on", "hook-leftover",
+    "hostname", "hpa-dropped", "hpa-request", "init-goes-on", "lasting-token", "liveness-path", "local-traffic",
     "metrics-port-untold", "min-ready", "missing-config", "monitor-port", "monitor-selects-two", "monitor-slow",
     "no-anti-affinity", "no-such-node", "node-port", "notes-plain", "notes-port", "paused", "pdb-of-both",
     "plain-stays", "pod-label-missing", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority",

@@ -475,6 +475,11 @@ def rule(text: str) -> dict[str, Any]:
     return {"kind": "PrometheusRule", "metadata": {"name": "web"}, "spec": {"groups": groups}}
 
 
+def board(text: str) -> dict[str, Any]:
+    meta = {"name": "boards", "labels": {"grafana_dashboard": "1"}}
+    return {"kind": "ConfigMap", "metadata": meta, "data": {"web.json": text}}
+
+
 def front() -> dict[str, Any]:
     item = service()
     return {**item, "metadata": {**item["metadata"], "namespace": "space"}}
@@ -494,6 +499,11 @@ def test_monitoring_that_works() -> None:
         ([monitor(interval="1m", scrapeTimeout="1m1s")], "lets a scrape take longer than its interval"),
         ([monitor(), rule('rate(requests{job="web"}[5m])')], "Broken asks for metrics that nobody has"),
         ([monitor(), rule('absent(up{job="gate"})')], "Broken asks for another job"),
+        ([monitor(), board("{")], "dashboard web.json is no JSON"),
+        (
+            [monitor(), board('{"panels": [{"title": "Rate", "targets": [{"expr": "rate(requests{}[5m])"}]}]}')],
+            "ConfigMap boards: Rate asks for metrics that nobody has",
+        ),
         ([], "nothing says where the metrics are"),
     ],
 )
