@@ -53,7 +53,7 @@ _RULES: tuple[tuple[str, str, Level, str], ...] = (
     ("ServiceAccount", r"^automount", "minor", "pods that leave it to the account get a token, or none"),
 )  # fmt: skip
 
-_TAKES_IN = ("port", "protocol", "hostname", "allowedRoutes")  # of a listener, what decides which requests it takes
+_TAKES_IN = ("port", "protocol", "hostname")  # of a listener, what decides which requests it takes
 _NO_DRAIN = {("maxUnavailable", "0"), ("maxUnavailable", "0%"), ("minAvailable", "100%")}
 _WHOLE_DRAIN = {("minAvailable", "0"), ("minAvailable", "0%"), ("maxUnavailable", "100%")}
 # What people and other charts read of a Secret that a chart makes; in capitals it is an application's own environment.

@@ -39,6 +39,7 @@ _FIELDS: Mapping[str, tuple[Collection[Any] | re.Pattern[str], str]] = {
     "subPath": (re.compile(r"(?!/|\.\.(/|$)|.*/\.\.(/|$)).*"), "it leads out of the volume"),
     **dict.fromkeys(("containers.name", "initContainers.name", "volumes.name"), _NAME),
     "ports.name": (re.compile(r"(?=.{1,15}$)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*"), "15 small letters and '-' at most"),
+    **dict.fromkeys(("env.name", "envFrom.prefix"), (re.compile("[ -<>-~]+"), "printable signs other than '='")),
     **dict.fromkeys(("limits.*", "requests.*"), _AMOUNT),
     "labels.*": (re.compile(r"(?=.{1,63}$)([A-Za-z0-9][-\w.]*)?[A-Za-z0-9]", re.ASCII), "63 letters, digits, -_."),
 }  # fmt: skip
@@ -171,6 +172,11 @@ def _pod(kind: str, data: Mapping[str, Any], pod: Mapping[str, Any]) -> Checked:
         for one in mappings(pod.get(key)):
             grace = pod.get("terminationGracePeriodSeconds", 30)
             yield from _container(f"{path}.{key}[{one.get('name')}]", one, known, grace)
+    for one in mappings(pod.get("containers")) if pod.get("hostNetwork") else ():
+        for index, port in enumerate(mappings(one.get("ports"))):
+            if port.get("hostPort") not in (None, 0, port.get("containerPort")):
+                where = f"{path}.containers[{one.get('name')}].ports[{port.get('name') or index}].hostPort"
+                yield where, port["hostPort"], "beside hostNetwork it is the containerPort"
 
 
 def _fields(path: str, node: Any, within: str = "") -> Checked:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import collapse_addresses, ip_network
 from typing import Any, NamedTuple
 
-from scripts.chart.manifests import Document, Manifests, mappings
+from scripts.chart.manifests import Document, Manifests, mapping, mappings
 from scripts.chart.pods import directions, matches, pod_spec, pod_template
 from scripts.judge.reason import Level
 
@@ -409,6 +409,37 @@ def judge_route(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Foun
         gone = [host for host in hosts[0] if not any(_host_in(host, other) for other in hosts[1])]
         words = "requests for other hosts are no longer served" if gone else "further hosts are served"
         yield "major" if gone else "minor", "spec.hostnames", was.get("hostnames"), now.get("hostnames"), words
+
+
+# The routes that a listener takes which names no kinds; of other protocols that is the controller's to say.
+_WEB = frozenset({"HTTPRoute", "GRPCRoute"})
+_BY_PROTOCOL = {"HTTP": _WEB, "HTTPS": _WEB, "TCP": frozenset({"TCPRoute"}), "UDP": frozenset({"UDPRoute"})}
+
+
+def judge_listeners(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+    """Which routes the listeners of a Gateway take, by kind and by namespace."""
+    before, after = (
+        {one.get("name"): one for one in mappings(mapping(side.get("spec")).get("listeners"))} for side in (old, new)
+    )
+    for name in [name for name in after if name in before]:
+        was, now = (mapping(side[name].get("allowedRoutes")) for side in (before, after))
+        kinds = [{str(one.get("kind")) for one in mappings(side.get("kinds"))} for side in (was, now)]
+        usual = _BY_PROTOCOL.get(str(before[name].get("protocol")), {"any"})
+        (one, here), (other, there) = (
+            (places.get("from") or "Same", places.get("selector"))
+            for places in (mapping(side.get("namespaces")) for side in (was, now))
+        )
+        apart = one != other or (one == "Selector" and not selector_in(here, there))
+        fewer = (kinds[1] and not (kinds[0] or usual) <= kinds[1]) or (apart and one != "None" and other != "All")
+        if was != now:
+            meaning = "routes that it took are no longer taken" if fewer else "it takes routes otherwise"
+            yield (
+                "major" if fewer else "minor",
+                f"spec.listeners[{name}].allowedRoutes",
+                was or None,
+                now or None,
+                meaning,
+            )
 
 
 def _matches(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from scripts.chart.manifests import Document, FieldChange, Manifests, changes, mappings
+from scripts.chart.manifests import Document, FieldChange, Manifests, changes, mapping, mappings
 from scripts.chart.pods import matches, pod_spec
 from scripts.judge import definitions, immutable, invalid, network, rights
 from scripts.judge.defaults import BUILT_IN, normalised, quantity
@@ -146,6 +146,8 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
     found += _structured(kind, was, now, before, after)
     yield from (Reason(level, f"{about} {path}", one, other, meaning) for level, path, one, other, meaning in found)
     told = [path for _, path, *_ in found]
+    if definitions.in_crds(new):  # where helm deletes nothing
+        told.append('metadata.annotations["helm.sh/resource-policy"]')
     if kind in _WORKLOADS:
         yield from _secured(about, kind, was, now)
         yield from _selected(about, kind, was, now)
@@ -276,6 +278,12 @@ def _structured(
         yield from network.judge_ingress(old, new, before, after)
     elif kind in network.ROUTES:
         yield from network.judge_route(old, new)
+    elif kind == "Gateway":
+        yield from network.judge_listeners(old, new)
+    elif kind == "HorizontalPodAutoscaler":
+        for lacking in sorted(_unmeasured(new, after) - _unmeasured(old, before)):
+            meaning = "it takes a share of what is not asked for: nothing scales the pods, unless a LimitRange asks"
+            yield "major", "spec.metrics", None, lacking, meaning
     elif kind.endswith("WebhookConfiguration"):
         yield from _asked(old, new)
     elif kind == "ValidatingAdmissionPolicyBinding" and "Deny" in (immutable.at(new, "spec.validationActions") or ()):
@@ -283,6 +291,30 @@ def _structured(
             was, now = (immutable.at(side, path) for side in (old, new))
             if not network.selector_in(now, was):
                 yield "major", path, was, now, "what the policy forbids is refused in more places from now on"
+
+
+def _unmeasured(scaler: Mapping[str, Any], manifests: Manifests) -> set[str]:
+    """The requests that an HPA takes a share of and containers of its pods do not have."""
+    spec = mapping(scaler.get("spec"))
+    metrics = [mapping(one.get("resource") or one.get("containerResource")) for one in mappings(spec.get("metrics"))]
+    shares = [one for one in metrics if mapping(one.get("target")).get("averageUtilization")]
+    target = mapping(spec.get("scaleTargetRef"))
+    pods = (
+        mapping(pod_spec(one.kind, one.data))
+        for one in manifests
+        if (one.kind, one.name) == (target.get("kind"), target.get("name"))
+    )
+    amounts = {
+        str(one.get("name")): [mapping(mapping(one.get("resources")).get(part)) for part in ("requests", "limits")]
+        for pod in pods
+        for one in mappings(pod.get("containers"))
+    }
+    return {
+        f"requests.{share.get('name')} of {name}"
+        for share in (shares if metrics else [{"name": "cpu"}])  # which it takes by itself
+        for name, held in amounts.items()
+        if share.get("container", name) == name and not any(share.get("name") in part for part in held)
+    }
 
 
 def _asked(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Found]:

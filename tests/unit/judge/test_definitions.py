@@ -8,6 +8,7 @@ import pytest
 
 from scripts.chart.manifests import Document
 from scripts.judge.definitions import judge_definition
+from tests.unit.judge.test_objects import judge
 
 
 def definition(spec: dict[str, Any], field: str = "spec", source: str = "x/crds/xs.yaml") -> Document:
@@ -126,4 +127,4 @@ def test_helm_leaves_what_stands_in_the_chart_s_own_crds(source: str, left: bool
 def test_a_definition_that_leaves_the_templates_is_deleted_but_where_it_is_kept(kept: Any, level: str) -> None:
     old, new = (definition({}, source=source) for source in ("x/templates/xs.yaml", "x/crds/xs.yaml"))
     old.data["metadata"]["annotations"] = kept
-    assert [reason.level for reason in judge_definition(old, new)] == [level]
+    assert {reason.level for reason in judge([old], [new])} == {level}

@@ -102,6 +102,14 @@ def test_what_is_refused(kind: str, spec: str, path: str) -> None:
             "spec.template.spec.tolerations",
         ),
         ("containers: [", "hostNetwork: true, containers: [", None),
+        (POD, POD.replace("containers:", "hostNetwork: true, containers:").replace("80", "80, hostPort: 80"), None),
+        (
+            POD,
+            POD.replace("containers:", "hostNetwork: true, containers:").replace("80", "80, hostPort: 81"),
+            ".ports[p].hostPort",
+        ),
+        ("ports: [", "env: [{name: 'a=b', value: c}], ports: [", ".env[a=b].name"),
+        ("ports: [", "env: [{name: a.b-C_1}], envFrom: [{prefix: a_}], ports: [", None),
         ("name: c,", "name: C_1,", "spec.template.spec.containers[C_1].name"),
         ("containers: [", "initContainers: [{name: c}], containers: [", "spec.template.spec.containers"),
         (

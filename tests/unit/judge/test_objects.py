@@ -236,6 +236,51 @@ def test_a_listener_of_a_gateway(key: str, value: str, level: str) -> None:
     assert {reason.level for reason in judge(*sides)} == {level}
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "level"),
+    [
+        ("", "kinds: [{kind: GRPCRoute}]", "major"),
+        ("", "kinds: [{kind: GRPCRoute}, {kind: HTTPRoute}]", "minor"),
+        ("kinds: [{kind: GRPCRoute}]", "", "minor"),
+        ("kinds: [{kind: GRPCRoute}]", "kinds: [{kind: HTTPRoute}, {kind: GRPCRoute}]", "minor"),
+        ("kinds: [{kind: GRPCRoute}, {kind: HTTPRoute}]", "kinds: [{kind: HTTPRoute}]", "major"),
+        ("namespaces: {from: Same}", "namespaces: {from: All}", "minor"),
+        ("namespaces: {from: All}", "", "major"),
+        ("", "namespaces: {from: None}", "major"),
+        ("", "namespaces: {from: Selector, selector: {matchLabels: {a: b}}}", "major"),
+        (
+            "namespaces: {from: Selector, selector: {matchLabels: {a: b}}}",
+            "namespaces: {from: Selector, selector: {}}",
+            "minor",
+        ),
+    ],
+)
+def test_the_routes_that_a_listener_takes(old: str, new: str, level: str) -> None:
+    listener = "{{spec: {{listeners: [{{name: a, port: 80, protocol: HTTP, allowedRoutes: {{{0}}}}}]}}}}"
+    (reason,) = judge(*([make("Gateway", changes=listener.format(side))] for side in (old, new)))
+    assert (reason.level, reason.about) == (level, "Gateway/x spec.listeners[a].allowedRoutes")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "old", "new", "lacking"),
+    [
+        ("", "{requests: {cpu: 1}}", "{requests: {memory: 1}}", ["requests.cpu of c"]),
+        ("", "{requests: {cpu: 1}}", "{limits: {cpu: 1}}", []),
+        ("", "{}", "{}", []),  # it never scaled
+        ("{name: memory, target: {averageUtilization: 80}}", "{requests: {memory: 1}}", "{}", ["requests.memory of c"]),
+        ("{name: memory, target: {averageValue: 80}}", "{requests: {memory: 1}}", "{}", []),
+        ("{name: cpu, container: d, target: {averageUtilization: 80}}", "{requests: {cpu: 1}}", "{}", []),
+    ],
+)
+def test_a_scaler_by_share_of_what_is_not_asked_for(metrics: str, old: str, new: str, lacking: list[str]) -> None:
+    listed = f"[{{type: Resource, resource: {metrics}}}]" if metrics else "null"
+    spec = f"{{scaleTargetRef: {{kind: Deployment, name: x}}, metrics: {listed}}}"
+    scaler = make("HorizontalPodAutoscaler", changes=f"{{spec: {spec}}}")
+    pods = "{{spec: {{template: {{spec: {{containers: [{{name: c, image: a, resources: {0}}}]}}}}}}}}"
+    sides = [[scaler, make("Deployment", changes=pods.format(side))] for side in (old, new)]
+    assert [one.new for one in judge(*sides) if one.about == "HorizontalPodAutoscaler/x spec.metrics"] == lacking
+
+
 def test_an_object_that_says_its_namespace_is_the_same() -> None:
     assert judge([make("ConfigMap")], [make("ConfigMap", namespace="here")], namespace="here") == []
     (moved,) = judge([make("ConfigMap")], [make("ConfigMap", namespace="there")], namespace="here")
