@@ -183,7 +183,9 @@ def fleet(parts: Iterable[Part]) -> View:
     """The same check of several charts: one row a chart, and below it what was found in it where it failed."""
     rows: list[tuple[str, ...]] = []
     for part in (parts := tuple(parts)):
-        rows.append((f"{part.chart.name} {part.chart.version}", "ok" if part.error is None else "FAILED", part.verdict))
+        rows.append(
+            (f"{part.chart.name} {part.chart.version}".strip(), "ok" if part.error is None else "FAILED", part.verdict)
+        )
         rows += [("", "", line) for line in part.found if part.error is not None]
     records = [
         {"name": part.chart.name, "path": part.chart.path, "ok": part.error is None, "verdict": part.verdict,
@@ -264,7 +266,7 @@ def proof(found: Proof) -> View:
 
 def candidates(found: Iterable[Candidate]) -> View:
     """`invoke release --changed`, before: one row a chart, in the order in which they are released."""
-    rows = tuple((f"{one.chart.name} {one.chart.version}", one.state, one.words) for one in found)
+    rows = tuple((f"{one.chart.name} {one.chart.version}".strip(), one.state, one.words) for one in found)
     columns = ("chart", "state", "action")
     title = "Releases" if rows else "no chart differs"
     return View(title, columns, rows, {"charts": [dict(zip(columns, row, strict=True)) for row in rows]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -10,7 +11,7 @@ from scripts.chart.dependencies import local_dependencies
 from scripts.chart.source import Chart, read_chart
 from scripts.core.command import Runner
 from scripts.core.config import Config
-from scripts.core.errors import ChartError, ConfigError, GitError
+from scripts.core.errors import ChartError, ConfigError, GitError, ValuesError
 from scripts.core.git import find_repository
 from scripts.core.paths import matching, shown
 
@@ -39,7 +40,10 @@ def selected(config: Config, runner: Runner, *, changed: str | None = None) -> t
 
 
 def all_of(config: Config) -> tuple[Chart, ...]:
-    """The charts of the project, as they are found. Raises ConfigError, ChartError."""
+    """The charts of the project, as they are found. Raises ConfigError, ChartError.
+
+    Of several one that cannot be read is there with its place for a name: who looks into it is told why.
+    """
     if not config.charts:
         return (read_chart(config.chart),)
     found: dict[Path, Chart] = {}
@@ -50,12 +54,19 @@ def all_of(config: Config) -> tuple[Chart, ...]:
                 f"[tool.gati] charts: no chart fits {pattern!r}",
                 expected=f"folders with a Chart.yaml below {shown(config.project)}",
             )
-        found |= {folder.resolve(): read_chart(folder) for folder in folders}
+        found |= {folder.resolve(): _read(folder) for folder in folders}
     names: dict[str, Chart] = {}
     for chart in found.values():
         if (other := names.setdefault(chart.name, chart)) is not chart:
             raise ChartError(f"two charts are called {chart.name}", found=f"{shown(other.path)}, {shown(chart.path)}")
     return tuple(found.values())
+
+
+def _read(folder: Path) -> Chart:
+    try:
+        return read_chart(folder)
+    except (ChartError, ValuesError):
+        return Chart(folder, shown(folder), "", None, None, {}, ())
 
 
 def _ordered(charts: Iterable[Chart]) -> tuple[Chart, ...]:
@@ -73,8 +84,9 @@ def needed(chart: Chart) -> set[Path]:
     found: set[Path] = set()
     ahead = [chart]
     while ahead:
-        for path in local_dependencies(ahead.pop()):
-            if path not in found:
-                found.add(path)
-                ahead.append(read_chart(path))
+        with contextlib.suppress(ChartError):  # which is told to whoever looks into that one
+            for path in local_dependencies(ahead.pop()):
+                if path not in found:
+                    found.add(path)
+                    ahead.append(_read(path))
     return found

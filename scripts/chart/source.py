@@ -18,7 +18,7 @@ from scripts.core.files import demand_settled, read_any
 from scripts.core.git import why_absent
 from scripts.core.paths import matching
 from scripts.core.yaml_edit import set_value
-from scripts.core.yaml_read import load
+from scripts.core.yaml_read import load, load_merged
 
 _FORM = re.compile(rb"^\s*[\"']?__metadata[\"']?:", re.MULTILINE)  # of IBM's console: what a form asks of each value
 ARTIFACT_HUB = "artifacthub.io/"  # what its annotations begin with
@@ -163,22 +163,20 @@ def with_version(
     return text
 
 
-SEVERAL = "holds a further document: helm 3 reads the first one alone, helm 4 all of them"
-
-
 def read_yaml(file: Path, error_type: type[ReleaseError]) -> dict[str, Any]:
-    """The mapping in `file` ({} for an empty file); `error_type` with file:line:column where it is not one."""
+    """The mapping in `file` ({} for an empty file); `error_type` with file:line:column where it is not one.
+
+    Of values (ValuesError) several documents count, laid over each other.
+    """
     try:
         data = file.read_bytes()
     except OSError as error:
         raise error_type(f"{file} cannot be read", found=error.strerror) from error
     try:
-        content = load(data)
+        content = (load_merged if error_type is ValuesError else load)(data)
     except yaml.MarkedYAMLError as error:
         demand_settled(str(file), data, error_type)
         mark = error.problem_mark
-        if mark and error.problem == "but found another document":
-            raise error_type(f"{file}:{mark.line + 1}: {SEVERAL}", run="keep one document in it") from error
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
         raise error_type(f"{place}: not valid YAML", found=error.problem, run="correct that line") from error
     except yaml.YAMLError as error:

@@ -20,7 +20,7 @@ from scripts.chart.contents import read_contents
 from scripts.chart.dependencies import objections, provide_dependencies
 from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint, supported
-from scripts.chart.source import SEVERAL, Chart, read_chart, read_yaml
+from scripts.chart.source import Chart, read_chart, read_yaml
 from scripts.checks.matrix import column_name
 from scripts.checks.schemas import Schemas
 from scripts.core import json_read
@@ -217,11 +217,12 @@ def yaml_rules(file: Path, rules: YamlLintConfig) -> Iterator[Finding]:
     if not any(problem.desc.startswith("syntax error") for problem in problems):
         try:
             read_yaml(file, ValuesError)
+            compose(text)
         except ValuesError as error:
-            place, several, _ = error.message.partition(f": {SEVERAL}")
-            line = int(place.rpartition(":")[2]) if several else None
-            what = SEVERAL if several else f"{error.message.rpartition(': ')[2]}, but a {error.found}"
-            yield Finding("error", "values", what, file, line)
+            yield Finding("error", "values", f"{error.message.rpartition(': ')[2]}, but a {error.found}", file)
+        except yaml.MarkedYAMLError as error:  # of what was read just now
+            what = "holds a further document: helm 3 reads the first one alone, helm 4 lays it over that"
+            yield Finding("warning", "values", what, file, error.problem_mark.line + 1 if error.problem_mark else None)
 
 
 def file_rules(chart: Chart) -> Iterator[Finding]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import math
 import pickle
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -36,6 +38,21 @@ def load(text: str | bytes) -> Any:
     Raises yaml.YAMLError, for what is nested too deep or grows too large as well.
     """
     return _loaded(text, loader())
+
+
+def load_merged(text: str | bytes) -> Any:
+    """The documents in `text` laid over each other, as Helm 4 reads values."""
+    return _loaded(text, loader(), several=True)
+
+
+def merge(into: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay `values` over `into`, map by map, as helm does; returns `into`."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            merge(into[key], value)
+        else:
+            into[key] = copy.deepcopy(value)
+    return into
 
 
 def load_texts(text: str | bytes) -> Any:
@@ -97,23 +114,30 @@ def _number(loader: Any, node: Any) -> Any:
     return node.value if math.isinf(number) and "inf" not in digits else number
 
 
-def _loaded(text: str | bytes, loader: Any) -> Any:
+def _loaded(text: str | bytes, loader: Any, *, several: bool = False) -> Any:
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise yaml.YAMLError(f"not UTF-8 text: byte {error.start + 1} is {text[error.start]:#04x}") from None
-    return pickle.loads(_kept(text, loader))  # noqa: S301 - written below
+    return pickle.loads(_kept(text, loader, several))  # noqa: S301 - written below
 
 
 @functools.lru_cache(32)
-def _kept(text: str, loader: Any) -> bytes:
+def _kept(text: str, loader: Any, several: bool) -> bytes:
     """What the text says, for whoever asks again: a chart's values are read by a dozen parts, and slowly."""
     _demand_shallow(text)
-    content = yaml.load(text, Loader=loader)  # noqa: S506 - a safe or a basic loader
-    if "*" in text and _size(content, {}) > _LARGEST:
+    read = yaml.load_all if several else lambda *given: [yaml.load(*given)]  # noqa: S506 - a safe or a basic loader
+    contents = [*read(text, loader)]
+    if "*" in text and _size(contents, {}) > _LARGEST:
         raise yaml.YAMLError("its aliases stand for too much")
-    return pickle.dumps(content)
+    return pickle.dumps(functools.reduce(_over, contents, None))
+
+
+def _over(below: Any, above: Any) -> Any:
+    if isinstance(below, dict) and isinstance(above, dict):
+        return merge(below, above)
+    return below if above is None or not isinstance(below, dict | None) else above
 
 
 def _demand_shallow(text: str) -> None:

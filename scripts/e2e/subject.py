@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from scripts.core.errors import ConfigError
+from scripts.core.yaml_read import merge
 
 Values = Mapping[str, Any]
 PROTOCOLS = ("http", "https", "grpc", "tcp")
@@ -211,16 +211,6 @@ def _placement(values: Values) -> Iterator[tuple[str, Any]]:
             yield key, value
         elif isinstance(value, Mapping):
             yield from _placement(value)
-
-
-def merge(into: dict[str, Any], values: Values) -> dict[str, Any]:
-    """Lay `values` over `into`, map by map, as helm does; returns `into`."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            merge(into[key], value)
-        else:
-            into[key] = copy.deepcopy(value)
-    return into
 
 
 def answer(document: Mapping[str, Any], path: str) -> str:

@@ -14,7 +14,7 @@ from scripts.chart.archive import read_members
 from scripts.chart.source import read_yaml
 from scripts.core import json_read
 from scripts.core.errors import ChartError, ValuesError
-from scripts.core.yaml_read import load
+from scripts.core.yaml_read import load_merged
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _archived(archive: Path) -> Side:
     inside = {name.partition("/")[2]: data for name, data in members.items()}
     try:
         read = {
-            name: load(inside[name]) or {} for name in ("Chart.yaml", "values.yaml") if name in inside
+            name: load_merged(inside[name]) or {} for name in ("Chart.yaml", "values.yaml") if name in inside
         }  # fmt: skip
     except yaml.YAMLError as error:
         raise ChartError(f"{archive}: not valid YAML", found=str(error).splitlines()[0]) from error

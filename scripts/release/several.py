@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from scripts.chart.dependencies import outdated, provide_dependencies
 from scripts.chart.source import Chart
-from scripts.core.errors import ReleaseError, UsageError
+from scripts.core.errors import ChartError, ConfigError, ReleaseError, UsageError, ValuesError
 from scripts.registry.client import connect
-from scripts.registry.embedded import registry_in_use
+from scripts.registry.embedded import registry_in_use, served
+from scripts.registry.reference import Registry
 from scripts.release.plan import Options, prepared
 from scripts.release.publish import State
 from scripts.release.record import ReleaseRecord
@@ -20,7 +23,7 @@ from scripts.workspace import Workspace
 class Candidate:
     """A chart with what the registry holds of its version. Only one that is `absent` is released.
 
-    `refusal` is why that one cannot be.
+    `refusal` is why that one, or what cannot be read, cannot be.
     """
 
     chart: Chart
@@ -36,24 +39,36 @@ def refuse_bump(options: Options) -> None:
 
 
 def candidates(work: Workspace, charts: Sequence[Chart], options: Options, *, dry_run: bool) -> tuple[Candidate, ...]:
-    """What is to be done, in the order of `charts`; all but a `dry_run` fetches dependencies. Raises as `prepared`."""
-    found = []
-    for chart in charts:
-        if dry_run and (told := outdated(chart)):
-            found.append(
-                _unfetched(work.of_chart(chart.path), chart, f"its dependencies are fetched: {'; '.join(told)}")
-            )
-            continue
-        if not dry_run:
-            provide_dependencies(chart, work.helm, work.say)
-        with prepared(work.of_chart(chart.path), options, dry_run=True) as ready:
-            step = next(step for step in ready.plan if step.name == "publish")
-            if step.state == "unknown":
-                ready.demand_possible(committed=False)
-            words = f"{step.action}: raise the version" if step.state == "different" else step.action
-            refusal = next((one.refusal for one in ready.plan if one.refusal is not None), None)
-            found.append(Candidate(chart, step.state, words, refusal if step.state == "absent" else None))
+    """What is to be done, in the order of `charts`; all but a `dry_run` fetches dependencies.
+
+    One that cannot be read or packed is refused, and stops none of the others. Raises as `prepared` else.
+    """
+    found, at_hand = [], dict[Path, Registry | None]()
+    with contextlib.ExitStack() as stack:
+        for chart in charts:
+            try:
+                own = work.of_chart(chart.path)
+                if (folder := own.config.embedded_registry) not in at_hand and not own.config.registry:
+                    at_hand[folder] = stack.enter_context(registry_in_use(own))
+                if not dry_run:
+                    provide_dependencies(chart, work.helm, work.say)
+                own = served(own, at_hand.get(folder))
+                found.append(_candidate(own, chart, options, outdated(chart) if dry_run else ()))
+            except (ChartError, ConfigError, ValuesError) as error:
+                found.append(Candidate(chart, "unknown", error.message, error))
     return tuple(found)
+
+
+def _candidate(work: Workspace, chart: Chart, options: Options, unfetched: Sequence[str]) -> Candidate:
+    if unfetched:
+        return _unfetched(work, chart, f"its dependencies are fetched: {'; '.join(unfetched)}")
+    with prepared(work, options, dry_run=True) as ready:
+        step = next(step for step in ready.plan if step.name == "publish")
+        if step.state == "unknown":
+            ready.demand_possible(committed=False)
+        words = f"{step.action}: raise the version" if step.state == "different" else step.action
+        refusal = next((one.refusal for one in ready.plan if one.refusal is not None), None)
+        return Candidate(chart, step.state, words, refusal if step.state == "absent" else None)
 
 
 def _unfetched(work: Workspace, chart: Chart, fetched: str) -> Candidate:

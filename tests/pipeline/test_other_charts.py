@@ -607,16 +607,21 @@ class TestLint:
         told = cli("judge", "--chart", chart, "--from", before).fine()
         assert "vee v0.1.0 -> v0.2.0: nothing differs" in told
 
-    def test_says_that_two_documents_are_read_in_two_ways(self, cli: Cli, tmp_path: Path) -> None:
-        chart = write_chart(tmp_path / "two", "two", map=config_map("{{ .Values.name }}"))
+    def test_reads_two_documents_as_helm_does_and_says_so(self, cli: Cli, tmp_path: Path) -> None:
+        chart = write_chart(
+            tmp_path / "two", "two", map=config_map("{{ .Values.name }}{{ .Values.at.a }}{{ .Values.at.b }}")
+        )
         (chart / "ci").mkdir()
-        (chart / "ci" / "a-values.yaml").write_text("name: first\n---\nname: second\n")
-        told = "a-values.yaml:2: holds a further document: helm 3 reads the first one alone, helm 4 all of them"
-        for task in ("template", "kubeconform-check", "package"):
-            cli(task, "--chart", chart).refused(told, "keep one document")
-        found = cli("lint", "--chart", chart)
-        found.refused("is not clean")
-        assert "a-values.yaml:2" in found.stdout
+        (chart / "ci" / "a-values.yaml").write_text("name: x\nat: {a: 1}\n---\nat: {b: 2}\n")
+        for task in ("template", "kubeconform-check", "package", "release --dry-run --allow-dirty"):
+            cli(*task.split(), "--chart", chart).fine()
+        told = "a-values.yaml:3: holds a further document: helm 3 reads the first one alone, helm 4 lays it over that"
+        found = json.loads(cli("lint", "--chart", chart, "--json").fine())["findings"]
+        assert [one["level"] for one in found if f"{one['file']}:{one['line']}: {one['message']}".endswith(told)] == [
+            "warning"
+        ]
+        (chart / "ci" / "a-values.yaml").write_text("name: x\n---\n- 1\n")
+        cli("template", "--chart", chart).refused("a-values.yaml: not a mapping")
 
 
 class Charts:
@@ -693,6 +698,29 @@ class TestManyCharts:
         }
         assert found == {"base": "0", "top": "0", "other": "1"}
 
+    @pytest.mark.parametrize(
+        ("file", "text", "told"),
+        [
+            ("Chart.yaml", "name: [base\n", "Chart.yaml:2:1: not valid YAML"),
+            ("requirements.yaml", "dependencies: [\n", "requirements.yaml:2:1: not valid YAML"),
+            ("gati.toml", "changelog = 1\n", "changelog"),
+        ],
+    )
+    def test_one_that_cannot_be_read_stops_none_of_the_others(
+        self, cli: Cli, tmp_path: Path, file: str, text: str, told: str
+    ) -> None:
+        charts = Charts(cli, tmp_path / "project")
+        (charts.project / "charts" / "other" / file).write_text(text)
+        charts.commit("start")
+        for task in ("lint", "template", "kubeconform-check", "release --dry-run"):
+            found = cli(*task.split(), "--all", "--chart", charts.project)
+            assert "base 0.1.0" in found.stdout, found
+            assert "top 0.1.0" in found.stdout, found
+            found.refused()
+            assert re.search(r"other( 0.1.0)? +(FAILED|unknown) ", found.stdout), found
+            assert told in found.stdout + found.stderr, found
+        assert charts.names("lint", "--changed", "start") == []
+
     def test_none_is_released_where_one_cannot_be(self, cli: Cli, tmp_path: Path) -> None:
         charts = Charts(cli, tmp_path / "project")
         dry = cli("release", "--all", "--dry-run", "--chart", charts.project).fine()
@@ -719,7 +747,9 @@ class TestManyCharts:
         charts.write("base", config_map("changed"))
         charts.raise_to("base", "0.2.0")
         charts.commit("raised")
-        dry = cli("release", "--changed", "start", "--dry-run", "--chart", charts.project).fine()
+        told = cli("release", "--changed", "start", "--dry-run", "--chart", charts.project)
+        dry = told.fine()
+        assert told.stderr.count("embedded registry at") == 1
         assert "base 0.2.0" in dry
         assert re.search(r"top 0.1.0 +unknown .*0.1.0 is published: not known whether the same before its depend", dry)
         changed = ("release", "--changed", "start", "--chart", str(charts.project))

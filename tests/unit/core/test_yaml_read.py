@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.core.yaml_read import compose, load, load_texts
+from scripts.core.yaml_read import compose, load, load_merged, load_texts
 from scripts.workspace import Workspace
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -25,7 +25,21 @@ def test_values_and_texts() -> None:
     assert load("a: &x [1]\nb: *x") == {"a": [1], "b": [1]}
 
 
-@pytest.mark.parametrize("read", [load, load_texts, compose])
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", None),
+        ("a: 1\n", {"a": 1}),
+        ("---\na: {b: 1, c: 1}\n---\n---\na: {c: 2}\nd: 3\n", {"a": {"b": 1, "c": 2}, "d": 3}),
+        ("a: 1\n---\n[1]\n", [1]),
+        ("[1]\n---\na: 1\n", [1]),
+    ],
+)
+def test_documents_are_laid_over_each_other(text: str, found: object) -> None:
+    assert load_merged(text) == found
+
+
+@pytest.mark.parametrize("read", [load, load_merged, load_texts, compose])
 @pytest.mark.parametrize(
     "text",
     [

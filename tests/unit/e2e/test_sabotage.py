@@ -15,8 +15,8 @@ from scripts.chart.helm import Helm
 from scripts.chart.manifests import Manifests, Parser, read_manifests
 from scripts.core.config import Config
 from scripts.core.errors import ChartError
+from scripts.core.yaml_read import merge
 from scripts.e2e.sabotage import NEGATIVE_CONTROL, Edit, Fault, drop, sabotage
-from scripts.e2e.subject import merge
 from scripts.toolchain.finder import Toolchain
 from tests.e2e.faults import CASES, FURTHER, Case
 from tests.remembered import shared
