@@ -44,7 +44,7 @@ def new_chart(work: Workspace, path: Path, *, toolkit: str = TOOLKIT, dry_run: b
 
     `toolkit` is how a workflow names this repository. Raises UsageError, ChartError, OutputError, CommandFailed.
     """
-    path = path.absolute()
+    path = path.resolve()  # as git names the root of the repository
     if path.is_file():
         raise UsageError(f"{shown(path)} is a file", expected="the folder of a chart, or of one that is to be")
     files: dict[Path, bytes | str] = {}
@@ -92,8 +92,7 @@ def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, by
     there = next(folder for folder in (path, *path.parents) if folder.is_dir())
     repository = find_repository(there, work.runner)
     root = repository.root if repository is not None else path
-    chart_folder = path.relative_to(root).as_posix() if path.is_relative_to(root) else "."
-    workflow = _filled("workflow.yml", name=name, chart=chart_folder, toolkit=toolkit)
+    workflow = _filled("workflow.yml", name=name, chart=path.relative_to(root).as_posix(), toolkit=toolkit)
     yield root / ".github" / "workflows" / f"{name}.yml", workflow
 
 

@@ -56,7 +56,7 @@ def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
         elif not reference.startswith(GIT) and reference.endswith(".tgz"):
             path = _unpacked(Path(reference), folder)
         else:
-            path = _exported(work, reference.removeprefix(GIT), folder)
+            path = _exported(work, reference, folder)
         with telling({str(path): reference} if path.is_relative_to(folder) else {}):
             yield read_chart(path)
 
@@ -75,14 +75,18 @@ def _unpacked(archive: Path, into: Path) -> Path:
     return unpack(data, into, str(archive))
 
 
-def _exported(work: Workspace, revision: str, into: Path) -> Path:
+def _exported(work: Workspace, reference: str, into: Path) -> Path:
+    revision = reference.removeprefix(GIT)
     repository = find_repository(work.config.chart, work.runner)
     if repository is None:
         raise GitError(
             f"{shown(work.config.chart)} is in no git repository, so {revision!r} is no revision of it",
             expected=_FORMS,
         )
-    if repository.commit(revision) is not None and not stands_at(work, repository, revision):
+    if repository.commit(revision) is None:
+        run = "git log --oneline" if revision != reference else None  # else another form may be meant
+        raise GitError(f"git knows no revision {revision!r}", expected=_FORMS, run=run, code=USAGE)
+    if not stands_at(work, repository, revision):
         raise GitError(
             f"there is no chart at {shown(work.config.chart)} in the git revision {revision!r}",
             run=f"git log --oneline -- {shown(work.config.chart)}",

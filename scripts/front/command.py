@@ -82,12 +82,13 @@ def command(
         flags = [inspect.Parameter("json", kind, default=False)]
         flags += [inspect.Parameter(key, kind, default=False if key == "plain_http" else None) for key in keys]
         flags += [each.replace(kind=kind) for each in own]
+        bare = positional if positional is not None else [each.name for each in own if each.default is each.empty]
 
         @functools.wraps(body)
         def run(ctx: Context, *, json: bool, **given: Any) -> None:
             said = {"json": json, **given}
             spoken = {each.name: value for each in flags if (value := said[each.name]) not in (each.default, [])}
-            typed = Typed(name or body.__name__, spoken)
+            typed = Typed(name or body.__name__, spoken, bare)
             overrides = {key: None if (value := given.pop(key)) is False else value for key in keys}
             show = Show(name or body.__name__, json=json, working_on=working_on, at_once=at_once)
             with told(show, typed):
@@ -195,7 +196,8 @@ def demand_parsed(tasks: Collection) -> None:
         said = said if isinstance(error, ParseError) else f"-T and -D want a whole number: {said}"
         task = at.name if at is not None else None
         words = re.sub(r"<\w+: ([\w-]+)[^>]*>", lambda found: f"--{_flag(found[1])}", said)
-        refusal = UsageError(words, run=advice(said, at, initial, contexts))
+        run = advice(said, at, initial, contexts) if isinstance(error, ParseError) else "invoke --help"
+        refusal = UsageError(words, run=run)
         show = Show(task or "", json="--json" in sys.argv, working_on="", at_once=False)
         show.end(refusal)
         raise Exit(f"error: {refusal}", code=refusal.code) from None
@@ -204,13 +206,13 @@ def demand_parsed(tasks: Collection) -> None:
 class Typed:
     """The task that was called and the flags that were given, so that what is said to be run next has them as well.
 
-    `git` is how git is called for the chart's repository.
+    Those in `bare` need not be named. `git` is how git is called for the chart's repository.
     """
 
     git = "git"
 
-    def __init__(self, name: str, flags: Mapping[str, Any]) -> None:
-        self._name, self._flags = name, flags
+    def __init__(self, name: str, flags: Mapping[str, Any], bare: Iterable[str] = ()) -> None:
+        self._name, self._flags, self._bare = name, flags, tuple(bare)
 
     def pasted(self, text: str) -> str:
         """`text` with whole command lines: what was typed, and its flags where another task of ours takes them."""
@@ -229,10 +231,10 @@ class Typed:
             return None
         line, said = " ".join(self._words(self._flags)), f"{failure.message} {failure.found}"
         known = re.findall(r"[a-z][\w-]+", failure.expected or "")
-        words = [each for each in re.findall(r"[^ ,']+", line) if each in said]
+        words = [each for each in re.findall(r"[^ ,:']+", line) if each in said]
         for word in words:
             if not word.startswith("-") and word not in known and (like := nearest(word, known)):
-                return f"invoke {self._name} " + re.sub(rf"(?<=[ ,]){re.escape(word)}(?![^ ,])", like, line)
+                return f"invoke {self._name} " + re.sub(rf"(?<![^ ,]){re.escape(word)}(?![^ ,:])", like, line)
         return f"invoke --help {self._name}" if words else None
 
     def _completed(self, found: re.Match[str]) -> str:
@@ -248,7 +250,8 @@ class Typed:
                 yield f"--{_flag(key)}" if value else f"--no-{_flag(key)}"
             else:
                 for each in value if isinstance(value, list) else [value]:
-                    yield f"--{_flag(key)} {shlex.quote(str(each))}"
+                    word = shlex.quote(str(each))
+                    yield word if key in self._bare else f"--{_flag(key)} {word}"
 
 
 def _flag(parameter: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,7 +74,7 @@ def advice(message: str, at: ParserContext | None, initial: ParserContext, conte
         if (other := word.lstrip("-").partition("=")[0]) in [one.name for one in contexts] and word.startswith("-"):
             return f"invoke {other}"  # `template --diff`: what it means is a task of its own
         if task == "verify" and "/" in word:
-            return f"invoke verify oci://{word.rpartition('://')[2]}"
+            return f"invoke verify oci://{re.sub(r'^[a-z]+:/+', '', word)}"
         if like := nearest(word, known):
             return " ".join(["invoke", *([task] if task and word.startswith("-") else []), like])
     return f"invoke --help {task}" if task else "invoke --list"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tarfile
@@ -17,7 +18,9 @@ def test_a_chart_from_nothing_is_checked_and_released(cli: Cli, tmp_path: Path) 
     repository = tmp_path / "repository"
     subprocess.run(("git", "init", "--quiet", repository), check=True)
     chart = repository / "charts" / "shop"
-    told = json.loads(cli("new-chart", chart, "--toolkit", "me/toolkit@v1", "--json").fine())
+    (tmp_path / "link").symlink_to(repository)
+    spoken = os.path.relpath(tmp_path / "link" / "charts" / "shop", cli.checkout)  # as from beside it
+    told = json.loads(cli("new-chart", spoken, "--toolkit", "me/toolkit@v1", "--json").fine())
     assert told["kept"] == []
     workflow = (repository / ".github" / "workflows" / "shop.yml").read_text()
     assert "chart: charts/shop\n" in workflow

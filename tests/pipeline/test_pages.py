@@ -115,7 +115,7 @@ def test_the_commands_of_a_page_run(page: str, cli: Cli, checkout: Path, tmp_pat
     shutil.copytree(checkout, work, symlinks=True)
     home = Path(cli.env["HOME"])
     home.mkdir()
-    (home / ".gitconfig").write_text("[user]\nname = me\nemail = me@example.com\n[init]\ndefaultBranch = main\n")
+    (home / ".gitconfig").write_text("[user]\nname = me\nemail = me@example.com\n")
     git = ("git", "-C", work)
     subprocess.run(("git", "clone", "--quiet", "--bare", work, tmp_path / "work" / "origin.git"), check=True)
     for words in (("remote", "add", "origin", "../origin.git"), ("fetch", "--quiet", "origin")):

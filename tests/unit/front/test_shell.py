@@ -76,6 +76,7 @@ def test_every_help_ends_with_an_example_of_its_task(namespace: Collection) -> N
         ("--lst", None, "invoke --list"),
         ("xyzzy", None, "invoke --list"),
         ("ghcr.io/x/demo:1.0.0", "verify", "invoke verify oci://ghcr.io/x/demo:1.0.0"),
+        ("oci:/ghcr.io/x/demo:1.0.0", "verify", "invoke verify oci://ghcr.io/x/demo:1.0.0"),
         ("--xyzzy", "lint", "invoke --help lint"),
         ("--diff", "template", "invoke diff"),
         ("--diff=HEAD", "template", "invoke diff"),
