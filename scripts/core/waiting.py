@@ -17,6 +17,7 @@ from scripts.core.interrupt import pause
 from scripts.core.progress import Say, silent
 
 T = TypeVar("T")
+_HEARTBEAT = 30.0  # seconds until a wait is heard of again: a CI job that is silent is ended by some
 
 
 def until(
@@ -78,21 +79,22 @@ def locked(
 ) -> Iterator[None]:
     """Have `path` locked, a folder or a file (made where there is none), against all others on this machine.
 
-    Whoever has to wait for `what` is told once who has it. Raises `error` after `deadline` seconds; OSError where the
-    file cannot be made. A process that ends, however it does, has no locks any more.
+    Whoever has to wait for `what` is told who has it, and again every half minute. Raises `error` after `deadline`
+    seconds; OSError where the file cannot be made. A process that ends, however it does, has no locks any more.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDONLY if path.exists() else os.O_RDWR | os.O_CREAT, 0o666)
-    told = False
+    begin, due = time.monotonic(), 0.0
 
     def mine() -> bool:
-        nonlocal told
+        nonlocal due
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        if not told and deadline > 0:
-            say(f"waiting for {holder(path)}, which has {what}")
-            told = True
+        waited = time.monotonic() - begin
+        if deadline > 0 and waited >= due:
+            say(f"waiting for {holder(path)}, which has {what}" + (f": {due:.0f} s" if due else ""))
+            due += _HEARTBEAT
         return False
 
     def state() -> str:

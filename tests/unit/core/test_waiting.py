@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.core.errors import ClusterError
+from scripts.core import waiting
+from scripts.core.errors import ClusterError, ReleaseError
 from scripts.core.waiting import locked, repeated, until
 
 
@@ -50,3 +51,16 @@ def test_who_does_not_wait_is_told_at_once_who_has_it(tmp_path: Path) -> None:
     ):
         raise AssertionError("it was ours")
     assert refused.value.found == f"process {os.getpid()} has it"
+
+
+def test_who_waits_for_a_lock_is_heard_of_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_HEARTBEAT", 0.1)
+    lock, said = tmp_path / "lock", list[str]()
+    with (
+        locked(lock, what="the build", deadline=0),
+        pytest.raises(ReleaseError),
+        locked(lock, what="the build", deadline=0.5, say=said.append),
+    ):
+        raise AssertionError("it was ours")
+    assert len(said) > 2
+    assert all(line.startswith(said[0]) for line in said)
