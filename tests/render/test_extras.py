@@ -154,6 +154,19 @@ class TestHook:
         assert test["spec"]["affinity"] == {"nodeAffinity": node}
         assert docs.one("Deployment", INGRESS)["spec"]["template"]["spec"]["affinity"] == affinity
 
+    def test_a_service_mesh_takes_them_in_or_leaves_them_out_by_keys_of_their_own(self) -> None:
+        """A proxy beside a pod that ends may keep it from ending: what the components have is not theirs."""
+        asked = {"podLabels": {"inject": True}, "podAnnotations": {"mesh": "in", "helm.sh/hook": "pre-install"}}
+        component = {"podLabels": {"served": "x"}, "podAnnotations": {"served": "x"}}
+        docs = render({"tests": asked, "ingress": component, **component, "commonLabels": {"inject": "common"}})
+        assert len(docs.all("Pod")) == 2
+        for doc in docs.all("Pod"):
+            metadata = doc["metadata"]
+            assert metadata["labels"]["inject"] == "true"
+            assert metadata["annotations"]["mesh"] == "in"
+            assert metadata["annotations"]["helm.sh/hook"] == "test"
+            assert "served" not in {**metadata["labels"], **metadata["annotations"]}
+
     def test_they_can_be_off(self) -> None:
         assert not render({"tests": {"enabled": False}}).all("Pod")
 

@@ -98,7 +98,9 @@ def test_selectors_hold_nothing_that_changes_with_a_release() -> None:
 
 @pytest.mark.requirement("19.5")
 @pytest.mark.parametrize("key", ["app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"])
-@pytest.mark.parametrize("where", ["commonLabels", "podLabels", "ingress.podLabels", "routeManager.podLabels"])
+@pytest.mark.parametrize(
+    "where", ["commonLabels", "podLabels", "ingress.podLabels", "routeManager.podLabels", "tests.podLabels"]
+)
 def test_overriding_a_selector_label_is_refused(key: str, where: str) -> None:
     selected = render().one("Deployment", INGRESS)["spec"]["selector"]["matchLabels"]
     if key not in selected:

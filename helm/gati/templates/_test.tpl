@@ -7,7 +7,9 @@ Takes the component's context with "url".
 {{- define "gati.testPod" -}}
 {{- $policies := dict "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" -}}
 {{- $_ := set $policies "helm.sh/hook-output-log-policy" "hook-failed" -}}
-{{- $hook := merge (dict "helm.sh/hook" "test") $policies -}}
+{{- $tests := .root.Values.tests -}}
+{{- $hook := merge (dict "helm.sh/hook" "test") $policies ($tests.podAnnotations | default dict) -}}
+{{- $meta := dict "root" .root "component" "test" "annotations" $hook "labels" $tests.podLabels -}}
 {{- $name := include "gati.suffixed" (list (include "gati.name" .) "test") -}}
 {{- $place := dict "Values" (pick .root.Values "nodeSelector" "tolerations") -}}
 {{- $affinity := (include "gati.placement" . | fromYaml).affinity | default dict -}}
@@ -22,7 +24,7 @@ Takes the component's context with "url".
 apiVersion: v1
 kind: Pod
 metadata:
-  {{- include "gati.metadata" (dict "root" .root "component" "test" "name" $name "annotations" $hook) | nindent 2 }}
+  {{- include "gati.metadata" (set $meta "name" $name) | nindent 2 }}
 spec:
   restartPolicy: OnFailure
   activeDeadlineSeconds: 60
