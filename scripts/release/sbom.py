@@ -27,7 +27,7 @@ MEDIA_TYPE = "application/vnd.cyclonedx+json"
 SPEC_VERSION = "1.6"
 _OURS = "gati:"  # what the names of our own properties begin with
 _SUBCHART = re.compile(r"^[^/]+/(?:charts/[^/]+/)+Chart\.yaml$")
-_TOLD = frozenset({"args", "command", "value", "annotations"})
+_TOLD = frozenset({"args", "command", "value", "annotations", "data", "stringData"})
 _OWN = frozenset({"data", "binaryData", "stringData", "labels"})  # whose keys are people's
 _WORD = re.compile(r"[\w./:@-]+", re.ASCII)
 _PATH, _DIGEST = r"[a-z0-9][\w.-]*(?::\d+)?(?:/[\w.-]+)+", "@sha256:[0-9a-f]{64}"
@@ -35,6 +35,13 @@ _VERSION = r":v?\d+(?:\.\d+)+[\w.-]*"
 # An image with a version or a digest, or with any word that is no port of a host with a dot in it.
 _REFERENCE = re.compile(
     rf"{_PATH}{_VERSION}|{_PATH}(?:{_VERSION})?{_DIGEST}|[\w-]+\.{_PATH}:(?!\d+$)\w[\w.-]*(?:{_DIGEST})?", re.ASCII
+)
+
+# The same as a program's configuration has it, by a key that says so: there any tag will do.
+_CONFIGURED = re.compile(
+    r"""^[ \t"'-]*[\w.-]*[iI]mage(?:Name)?["']?[ \t]*[:=][ \t]*["']?"""
+    rf"""((?:{_PATH}|[a-z0-9][\w.-]*):\w[\w.-]*(?:{_DIGEST})?)["', \t\r]*$""",
+    re.ASCII | re.MULTILINE,
 )
 
 
@@ -136,15 +143,16 @@ _NEUTRAL: dict[str, Any] = {"schema_folders": (), "crds": (), "crd_modules": ()}
 
 def _images(value: Any) -> Iterator[str]:
     """The images that an object names: of containers, volumes and custom resources, and for what else is started later
-    in arguments, variables and annotations, where a text is one beyond doubt."""
+    in arguments, variables, annotations and the texts of ConfigMaps, where it is one beyond doubt."""
     for key, inner in value.items() if isinstance(value, Mapping) else ():
         if key in ("image", "imageName"):
             one = inner.get("reference") if isinstance(inner, Mapping) else inner
             yield from [one] if isinstance(one, str) and _WORD.fullmatch(one) else []
         elif key in _TOLD:
             texts = inner.values() if isinstance(inner, Mapping) else inner if isinstance(inner, list) else [inner]
-            told = (text.partition("=")[2] or text for text in texts if isinstance(text, str))
-            yield from (text for text in told if _REFERENCE.fullmatch(text))
+            for text in (one for one in texts if isinstance(one, str)):
+                told = text.partition("=")[2] or text
+                yield from [told] if _REFERENCE.fullmatch(told) else _CONFIGURED.findall(text) if key in _OWN else []
         if key not in _OWN:
             yield from _images(inner)
     for inner in value if isinstance(value, list) else ():

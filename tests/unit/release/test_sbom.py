@@ -26,6 +26,17 @@ DIGEST = "@sha256:" + "a" * 64
             "{args: ['--at=web.default.svc:8080', 'http://a.b/c:1', 'a:b', 'ns/key:tls.crt', 'a.b/c:80', '1.2.3.4/8']}",
             [],
         ),
+        ("{kind: ConfigMap, data: {agent: 'e.io/a:1.2', b: 'web:80', c: 'e.io/c:8080'}}", ["e.io/a:1.2"]),
+        (
+            """data: {a: "- image: 'e.io/a:x'\\n  imagePullPolicy: Always\\nbImage: o/b:latest\\n"}""",
+            ["e.io/a:x", "o/b:latest"],
+        ),
+        ("""data: {a: "runner.image = o/a:1\\r\\n", b: "{\\n  \\"image\\": \\"o/b:2\\",\\n"}""", ["o/a:1", "o/b:2"]),
+        (
+            """data: {a: "# image: o/a:1\\nimage: nginx\\nimage: data:image/png;base64,AA\\nimage: http://a.b/c:1"}""",
+            [],
+        ),
+        ("""data: {a: "images:\\n  a: b\\nbackground-image: url(o/a:1)\\nimage: '{{ .x }}:1'"}""", []),
         ("{kind: ConfigMap, data: {image: 'e.io/a:1'}, metadata: {labels: {image: 'b'}}}", []),
     ],
 )
