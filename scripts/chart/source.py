@@ -177,6 +177,9 @@ def read_yaml(file: Path, error_type: type[ReleaseError]) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         demand_settled(str(file), data, error_type)
         mark = error.problem_mark
+        if mark and error.problem == "but found another document":
+            told = f"{file}:{mark.line + 1}: holds a further document, which helm does not read"
+            raise error_type(told, run="take it out") from error
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
         raise error_type(f"{place}: not valid YAML", found=error.problem, run="correct that line") from error
     except yaml.YAMLError as error:
