@@ -382,14 +382,21 @@ def working(text: str, board: Board | None = None) -> Iterator[None]:
     from rich.spinner import Spinner
 
     from scripts import present
+    from scripts.core.interrupt import held
 
     console, spinner = Console(stderr=True), Spinner("dots", text)
 
     def drawn() -> Any:
         return present.live(spinner, board.rows if board is not None else (), console.height)
 
-    with Live(get_renderable=drawn, console=console, refresh_per_second=4, transient=True):
+    live = Live(get_renderable=drawn, console=console, refresh_per_second=4, transient=True)
+    try:
+        with held():  # a signal amid it would leave the terminal without its cursor
+            live.start()
         yield
+    finally:
+        with held():
+            live.stop()
 
 
 def demand_approval(question: str, *, yes: bool) -> None:

@@ -104,6 +104,32 @@ def test_a_terminal_sees_it_change_and_keeps_the_lines_alone() -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("shown", [False, True], ids=["begins", "ends"])
+def test_a_signal_as_it_begins_or_ends_leaves_the_terminal_its_cursor(shown: bool) -> None:
+    master, slave = pty.openpty()
+    run = f"""
+import os, signal
+from rich.console import Console
+from scripts.core.interrupt import interruptible
+from scripts.front.command import working
+show = Console.show_cursor
+def signalled(console, on=True):
+    if on is {shown}:
+        os.kill(os.getpid(), signal.SIGINT)
+    return show(console, on)
+Console.show_cursor = signalled
+with interruptible(), working("working"):
+    pass
+"""
+    env = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run((sys.executable, "-c", run), stderr=slave, env=env, cwd=ROOT, timeout=60, check=False)
+    os.close(slave)
+    text = os.read(master, 65536).decode()
+    os.close(master)
+    assert done.returncode != 0
+    assert text.rpartition("\x1b[?25")[2].startswith("h")
+
+
 def test_a_log_gets_the_lines_alone() -> None:
     told = subprocess.run(
         (sys.executable, "-c", RUN), input="\n\n", cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
