@@ -27,8 +27,6 @@ Level = Literal["ok", "note", "problem"]
 _GIB = 1024**3
 _DISK, _DISK_ENGINE = 4 * _GIB, 15 * _GIB  # the tools; and a node image, its layers and four running nodes
 _MEMORY = 4 * _GIB  # four nodes with the chart on them
-_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
-_INSTANCES = 512  # two clusters at a time
 _GIT = (2, 31)  # whose rev-parse knows --path-format
 _AHEAD = 3600  # seconds that another machine's clock may be ahead of this one's
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -82,12 +80,13 @@ def mend(work: Workspace, lines: tuple[Line, ...]) -> None:
 
     Raises ReleaseError.
     """
+    from scripts.cluster.kind import INOTIFY
     from scripts.containers import leftovers
 
     wrong = {line.about for line in lines if line.level != "ok"}
-    if "inotify" in wrong and os.access(_INOTIFY, os.W_OK):
-        work.say(f"raising {_INOTIFY} to 1024")
-        _INOTIFY.write_text("1024\n", encoding="utf-8")
+    if "inotify" in wrong and os.access(INOTIFY, os.W_OK):
+        work.say(f"raising {INOTIFY} to 1024")
+        INOTIFY.write_text("1024\n", encoding="utf-8")
     if "tools" in wrong:
         work.tools.paths(state.name for state in work.tools.survey())
     if "leftovers" in wrong:
@@ -157,10 +156,11 @@ def _cgroup(_: Workspace) -> Iterator[Line]:
 
 
 def _inotify(_: Workspace) -> Iterator[Line]:
-    if _INOTIFY.exists():
-        limit = int(_INOTIFY.read_text(encoding="utf-8"))
-        fix = "as root: sysctl -w fs.inotify.max_user_instances=1024"
-        yield _note("inotify", f"{limit} instances a user", limit < _INSTANCES, fix)
+    from scripts.cluster.kind import INOTIFY, INOTIFY_ENOUGH, INOTIFY_FIX
+
+    if INOTIFY.exists():
+        limit = int(INOTIFY.read_text(encoding="utf-8"))
+        yield _note("inotify", f"{limit} instances a user", limit < INOTIFY_ENOUGH, INOTIFY_FIX)
 
 
 def _engine(_: Workspace) -> Iterator[Line]:

@@ -42,9 +42,9 @@ _CONTENT = (
         rb"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJVkFUR|BFQyBQUklWQVRF|BPUEVOU1NIIFBSSVZBVE|BFTkNSWVBURUQg)"
         rb"(?:\s*[A-Za-z0-9+/]){100}",
         rb"PuTTY-User-Key-File-\d",
+        rb"\bAGE-SECRET-KEY-1[0-9A-Z]{50}",
     ),
     (_REPOSITORY, rb"(?m)^\s*repositoryformatversion\s*="),
-    ("a private key", rb"\bAGE-SECRET-KEY-1[0-9A-Z]{50}"),
     ("a kubeconfig", rb"(?m)^\s*(?:client-key-data|client-certificate-data):\s*[A-Za-z0-9+/=]{40}"),
     (
         "a login for a registry",

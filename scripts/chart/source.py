@@ -41,6 +41,11 @@ class Chart:
         """The file name that `helm package` gives."""
         return f"{self.name}-{self.version}.tgz"
 
+    @property
+    def is_library(self) -> bool:
+        """Whether it renders nothing by itself, and cannot be installed."""
+        return self.metadata.get("type") == "library"
+
 
 def read_chart(path: Path, values: Sequence[str] = ()) -> Chart:
     """The chart in the folder `path`, rendered with the files that the patterns `values` name.

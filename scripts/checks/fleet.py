@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,7 +53,7 @@ def over(work: Workspace, charts: Sequence[Chart], stage: Stage) -> tuple[Part, 
 def linted(work: Workspace, *, values: Iterable[Path], strict: bool) -> Part:
     """`invoke lint` of one of several charts."""
     outcome = lint.lint(work, values=values)
-    _keep(work, outcome.chart, "lint.json", outcome.report())
+    files.write_json(work.config.result(outcome.chart.name, "lint.json"), outcome.report())
     told = tuple(f"{one.level}: {one.place or one.check}: {one.message}" for one in outcome.findings)
     counts = ", ".join(many(n, level) for level in lint.LEVELS[:2] if (n := outcome.count(level)))
     return _judged(
@@ -77,7 +76,7 @@ def checked(work: Workspace, *, values: Iterable[Path], kube_versions: Sequence[
     """`invoke kubeconform-check` of one of several charts."""
     outcome = validate.check_chart(work, values=values, kube_versions=kube_versions)
     chart, problems = outcome.plan.subject, outcome.problems()
-    _keep(work, chart, "kubeconform.json", outcome.report())
+    files.write_json(work.config.result(chart.name, "kubeconform.json"), outcome.report())
     told = tuple(f"{one.source}: {one.kind}/{one.name}: {one.message} ({where})" for one, where in problems)
     verdict = (
         f"{len(problems)} problems" if problems else f"{outcome.objects} objects of {len(outcome.checked)} renders"
@@ -99,7 +98,3 @@ def _judged(chart: Chart, verdict: str, told: tuple[str, ...], report: Any, dema
     except FindingsError as error:
         return Part(chart, verdict, told or tuple(str(error).splitlines()), report, error)
     return Part(chart, verdict, told, report)
-
-
-def _keep(work: Workspace, chart: Chart, what: str, report: Any) -> None:
-    files.write_atomic(work.config.result(chart.name, what), json.dumps(report, indent=2, default=str) + "\n")

@@ -273,7 +273,7 @@ def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
         yield found("warning", f"apiVersion is {metadata.get('apiVersion')!r}; Helm 3 and later write v2", "apiVersion")
     if not isinstance(metadata.get("description"), str) or not metadata["description"].strip():
         yield found("warning", "description is missing", "description")
-    if chart.app_version is None and metadata.get("type") != "library":
+    if chart.app_version is None and not chart.is_library:
         yield found("warning", "appVersion is missing: nobody sees which release of the application this is")
     elif chart.app_version is not None and (not isinstance(metadata["appVersion"], str) or _numberlike(file)):
         yield found("error", f"appVersion {metadata['appVersion']!r} must be quoted to stay text", "appVersion")

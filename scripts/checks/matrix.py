@@ -248,7 +248,7 @@ def read_plan(work: Workspace, *, values: Iterable[Path] = (), kube_versions: It
 
 def _library(chart: Chart) -> str:
     """Why a chart is there for others alone: it says so, or is of before charts could. "" where it is not."""
-    if chart.metadata.get("type") == "library":
+    if chart.is_library:
         return "is a library chart"
     templates = [file for file in (chart.path / "templates").rglob("*") if file.is_file()]
     own = [file for file in templates if not file.name.startswith("_")]

@@ -45,8 +45,9 @@ _JOIN_DEADLINE = 60.0
 _DELETE_DEADLINE = 90.0
 _SETTLE = 3.0
 _READY_DEADLINE = 120.0
-_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
-_INOTIFY_ENOUGH = 512  # a node uses about 20
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_ENOUGH = 512  # two clusters at a time: a node uses about 20
+INOTIFY_FIX = "as root: sysctl -w fs.inotify.max_user_instances=1024"
 _REFUSES_CGROUP_V1 = "1.31.0"  # the first kubelet that can be told not to, and does as of 1.35
 _CGROUP_V2 = Path("/sys/fs/cgroup/cgroup.controllers")
 
@@ -221,10 +222,8 @@ def read_nodes(items: Iterable[Mapping[str, Any]]) -> tuple[Node, ...]:
 def inotify_hint() -> str | None:
     """What to run where several clusters on one machine are short of inotify instances; None where they are not."""
     with contextlib.suppress(OSError, ValueError):
-        if int(_INOTIFY.read_text(encoding="utf-8")) < _INOTIFY_ENOUGH:
-            return (
-                "delete other kind clusters, or as root: sysctl -w fs.inotify.max_user_instances=1024; then try again"
-            )
+        if int(INOTIFY.read_text(encoding="utf-8")) < INOTIFY_ENOUGH:
+            return f"delete other kind clusters, or {INOTIFY_FIX}; then try again"
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import re
 import stat
@@ -81,6 +82,11 @@ def write_atomic(path: Path, data: bytes | str, *, error: type[ReleaseError] = O
     finally:
         with contextlib.suppress(OSError):
             fresh.unlink()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace `path` by `value` as JSON that a person can read. Raises OutputError."""
+    write_atomic(path, json.dumps(value, indent=2, default=str) + "\n")
 
 
 def try_writing(path: Path) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from scripts.core.errors import ConfigError, FindingsError, ReleaseError
-from scripts.core.files import write_atomic
+from scripts.core.files import write_json
 from scripts.core.interrupt import pause
 from scripts.e2e.discover import discover
 from scripts.e2e.k6 import KINDS, Load, load
@@ -70,7 +69,7 @@ class Witness:
                 self.ledger = judge(
                     running.all(), watch.changes(), service, since=since, begun=begun, enough=1, kinds=kinds, rate=_RATE
                 )
-                write_atomic(folder / "ledger.json", json.dumps(self.ledger.report(), indent=1) + "\n")
+                write_json(folder / "ledger.json", self.ledger.report())
                 self.work.say("\n".join(self.ledger.lines()))
 
     def demand_kept(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from scripts.chart.kubeversion import supported
 from scripts.chart.source import read_chart
 from scripts.core.errors import ConfigError, FindingsError, ReleaseError
-from scripts.core.files import write_atomic
+from scripts.core.files import write_atomic, write_json
 from scripts.core.interrupt import stopped
 from scripts.core.junit import document
 from scripts.core.semver import minor
@@ -133,7 +132,7 @@ def run_columns(work: Workspace, options: Options, columns: Sequence[Column]) ->
             work.say(f"{column}: {error}")
     found = Columns(reports, errors)
     if len(columns) > 1:
-        write_atomic(work.config.dist / REPORT, json.dumps(found.to_dict(), indent=1) + "\n")
+        write_json(work.config.dist / REPORT, found.to_dict())
         suites = [suite for column, report in reports.items() for suite in report.suites(column.name)]
         write_atomic(work.config.dist / REPORT.parent / JUNIT, document("e2e", suites))
     return found

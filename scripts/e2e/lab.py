@@ -27,7 +27,7 @@ from scripts.cluster.snapshot import Snapshot, read_objects
 from scripts.cluster.transport import Login
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError, CommandFailed
-from scripts.core.files import write_atomic
+from scripts.core.files import write_atomic, write_json
 from scripts.e2e.control import Control
 from scripts.e2e.discover import Found
 from scripts.e2e.k6 import KINDS
@@ -272,7 +272,7 @@ class Lab:
             namespace=namespace, images=self.images, version=image, changes=changes, knows=self.knows
         )
         file = self.folder / "values" / f"{namespace}-{secrets.token_hex(3)}.yaml"
-        write_atomic(file, json.dumps(overlay, indent=1))
+        write_json(file, overlay)
         chosen = (of or chart).values.get(values or self.chosen[0])
         files = (*([chosen] if chosen else []), file)
         return Target(chart.reference, values=files, flags=tuple(flags), plain_http=True)
@@ -388,7 +388,7 @@ class Lab:
         given = {"addresses": self.addresses(), "names": names}
         write_atomic(chart / "Chart.yaml", "apiVersion: v2\nname: certificate\nversion: 0.0.0\n")
         write_atomic(chart / "templates" / "secret.yaml", _CERTIFICATE.read_bytes())
-        write_atomic(chart / "values.yaml", json.dumps(given))
+        write_json(chart / "values.yaml", given)
         text = Helm(self.tools.helm, self.runner).template(chart, release=self.subject.tls_secret)
         secret = read_manifests(text).one("Secret").data
         self.api.apply(dict(secret), namespace)
@@ -550,7 +550,7 @@ class Lab:
         finally:
             if recording is not None and recording.closed:
                 ledger = journal.ledgers[name] = recording.ledger
-                write_atomic(results.with_name(f"{name}.ledger.json"), json.dumps(ledger.report(), indent=1) + "\n")
+                write_json(results.with_name(f"{name}.ledger.json"), ledger.report())
         with journal.step(f"no request is lost, none becomes slow: {name}"):
             journal.detail(ledger.summary())
             if ledger.objections and must_pass:

@@ -28,7 +28,7 @@ from scripts.containers import leftovers
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.core.command import Runner
 from scripts.core.errors import ChartError, ConfigError, FindingsError, ReleaseError
-from scripts.core.files import write_atomic
+from scripts.core.files import write_atomic, write_json
 from scripts.core.git import find_repository
 from scripts.core.interrupt import interruptible, put_right, stopped
 from scripts.core.owner import temporary
@@ -150,7 +150,7 @@ def plan(work: Workspace, options: Options) -> list[str]:
     """
     config = work.config
     chart = read_chart(config.chart)
-    if chart.metadata.get("type") == "library":
+    if chart.is_library:
         raise ChartError(f"{chart.name} is a library chart: it cannot be installed", run="test a chart that uses it")
     demand_here(work, options.sources, chart.name)
     subject = read_subject(config.e2e, chart.name)
@@ -319,7 +319,7 @@ def results(work: Workspace, folder: Path, left: Iterable[str], expected: Iterab
 
 def write(folder: Path, report: Report) -> None:
     """Write the report of a run, for machines."""
-    write_atomic(folder / REPORT.name, json.dumps(report.to_dict(), indent=1) + "\n")
+    write_json(folder / REPORT.name, report.to_dict())
     write_atomic(folder / JUNIT, report.junit())
 
 

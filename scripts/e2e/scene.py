@@ -12,7 +12,7 @@ from typing import Any
 from scripts.cluster.objects import Object, is_ready
 from scripts.cluster.watch import Watch
 from scripts.core.errors import ClusterError
-from scripts.core.files import write_atomic
+from scripts.core.files import write_atomic, write_json
 from scripts.e2e.curve import curve
 from scripts.e2e.k6 import TIMEOUT, Load, Request, load
 from scripts.e2e.lab import Lab
@@ -58,7 +58,7 @@ class Scene:
         files = []
         for number, change in enumerate(changes):
             file = self._lab.folder / "values" / f"{self.namespace}-{time.time_ns()}-{number}.yaml"
-            write_atomic(file, json.dumps(change))
+            write_json(file, change)
             files.append(file)
         return replace(target, values=(*target.values, *files))
 
@@ -146,7 +146,7 @@ class Scene:
             begin=self._begin,
         )
         folder = self._lab.folder / self._journal.folder
-        write_atomic(folder / "curve.json", json.dumps(drawn.to_dict(), indent=1) + "\n")
+        write_json(folder / "curve.json", drawn.to_dict())
         write_atomic(folder / "curve.svg", drawn.svg())
 
 

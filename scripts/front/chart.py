@@ -50,7 +50,7 @@ def lint(
         return
     outcome = stage.lint(work, values=extra)
     yield present.lint(outcome)
-    files.write_atomic(work.config.result(outcome.chart.name, "lint.json"), present.to_json(outcome.report()))
+    files.write_json(work.config.result(outcome.chart.name, "lint.json"), outcome.report())
     stage.demand_clean(outcome, strict=strict)
 
 
@@ -123,7 +123,7 @@ def diff(
     yield present.compared(found, as_html=html)
     work.say("next: invoke template, for all that the chart renders; invoke judge, for the part to raise")
     name = read_chart(work.config.chart).name
-    files.write_atomic(work.config.result(name, "diff.json"), present.to_json(found.record()))
+    files.write_json(work.config.result(name, "diff.json"), found.record())
 
 
 @command(
@@ -158,8 +158,7 @@ def kubeconform_check(
         validate.write_junit(junit, [validate.unchecked(error)])
         raise
     yield present.problems(outcome)
-    file = work.config.result(outcome.plan.subject.name, "kubeconform.json")
-    files.write_atomic(file, present.to_json(outcome.report()))
+    files.write_json(work.config.result(outcome.plan.subject.name, "kubeconform.json"), outcome.report())
     validate.write_junit(junit, validate.suites(outcome))
     validate.demand_valid(outcome)
 
@@ -192,6 +191,6 @@ def judge(
     further = map(Path, values or ())
     verdict = stage.judge(work, from_, against=against, values=further, kube_versions=kube_version or ())
     yield present.judged(verdict, as_markdown=markdown)
-    files.write_atomic(work.config.result(verdict.chart, "judge.json"), present.to_json(verdict.record()))
+    files.write_json(work.config.result(verdict.chart, "judge.json"), verdict.record())
     if against or verdict.current != verdict.version:
         demand_enough(verdict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import time
@@ -47,7 +46,7 @@ def grouped(name: str, write: Callable[[str], None], *, of: System) -> Iterator[
 
 def annotate(marks: Iterable[Mark], write: Callable[[str], None], dist: Path, *, of: System) -> None:
     """Put findings where the system shows them: GitHub reads them from the log, GitLab from a file in `dist`."""
-    from scripts.core.files import sha256, write_atomic
+    from scripts.core.files import sha256, write_json
 
     marks = tuple(marks)
     if of == "github":
@@ -69,7 +68,7 @@ def annotate(marks: Iterable[Mark], write: Callable[[str], None], dist: Path, *,
             }
             for mark in marks
         ]
-        write_atomic(dist / QUALITY, json.dumps(issues, indent=2) + "\n")
+        write_json(dist / QUALITY, issues)
 
 
 def summarize(markdown: str, environ: Mapping[str, str] | None = None) -> None:

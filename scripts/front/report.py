@@ -39,7 +39,7 @@ def report(work: Workspace, compare: str | None = None, open_: bool = False, pic
         made["comparison"] = comparing.compare(earlier, made)
     target = work.config.dist / "report.html"
     files.write_atomic(target, page.draw(made))
-    files.write_atomic(target.with_suffix(".json"), present.to_json(made) + "\n")
+    files.write_json(target.with_suffix(".json"), made)
     if picture:
         files.write_atomic(Path(picture), page.picture(made))
     ci_log.summarize(page.head(made))

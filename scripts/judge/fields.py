@@ -9,6 +9,7 @@ from typing import Any
 from scripts.chart.manifests import FieldChange
 from scripts.judge.defaults import quantity
 from scripts.judge.images import is_tagged, judge_image
+from scripts.judge.invalid import OWNER
 from scripts.judge.network import ROUTES
 from scripts.judge.noise import label_key
 from scripts.judge.reason import Level
@@ -238,7 +239,7 @@ def _annotation(kind: str, change: FieldChange, key: str, inner: bool) -> tuple[
         return "patch", "another way of naming its class"  # another class is judged as `spec.ingressClassName`
     if key in ("helm.sh/hook", "helm.sh/hook-weight"):
         return "minor", "runs at another moment"
-    if key == "kubernetes.io/service-account.name":
+    if key == OWNER:
         return "major", "the token of another account, or of none"
     if inner and re.match(r"(prometheus\.io/|sidecar\.|linkerd\.io/|\w+\.istio\.io/)", key):
         return "minor", "what watches over the pods does so otherwise"

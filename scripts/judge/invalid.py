@@ -46,7 +46,7 @@ _FIELDS: Mapping[str, tuple[Collection[Any] | re.Pattern[str], str]] = {
 _BALANCED = ("loadBalancerClass", "loadBalancerSourceRanges")
 _HELD = {"kubernetes.io/tls": {"tls.crt", "tls.key"}, "kubernetes.io/dockerconfigjson": {".dockerconfigjson"}}
 _HELD["kubernetes.io/ssh-auth"] = {"ssh-privatekey"}
-_OWNER = "kubernetes.io/service-account.name"
+OWNER = "kubernetes.io/service-account.name"  # whose token a Secret holds
 
 
 def refusals(kind: str, data: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
@@ -63,8 +63,8 @@ def _checked(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Che
         odd = [f"{key!r} is no key of one" for key in sorted(keys) if not _KEY.fullmatch(key)]
         yield "data", sorted(keys), (odd or [f"its type asks for {key}" for key in sorted(missing)] or [""])[0]
         if data.get("type") == "kubernetes.io/service-account-token":
-            told = mapping(about.get("annotations")).get(_OWNER)
-            yield "metadata.annotations", told, "" if told else f"its type asks for {_OWNER}"
+            told = mapping(about.get("annotations")).get(OWNER)
+            yield "metadata.annotations", told, "" if told else f"its type asks for {OWNER}"
     elif kind == "Role":
         urls = [rule["nonResourceURLs"] for rule in mappings(data.get("rules")) if rule.get("nonResourceURLs")]
         yield "rules", urls, "addresses are granted by a ClusterRole" if urls else ""

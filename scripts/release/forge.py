@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -390,16 +389,10 @@ class Gitea(_Drafting):
         return Made(str(found["id"]), files, bool(found["draft"]))
 
     def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
-        border = secrets.token_hex(16)
-        head = (
-            f'--{border}\r\nContent-Disposition: form-data; name="attachment"; filename="{name}"\r\n'
-            f"Content-Type: {_type_of(name)}\r\n\r\n"
-        )
-        form = (
-            f"multipart/form-data; boundary={border}",
-            head.encode() + what.files()[name] + f"\r\n--{border}--\r\n".encode(),
-        )
-        talk.ask("POST", f"{self.api}/releases/{made.id}/assets", query=(("name", name),), content=form)
+        from urllib3 import encode_multipart_formdata
+
+        form, kind = encode_multipart_formdata({"attachment": (name, what.files()[name], _type_of(name))})
+        talk.ask("POST", f"{self.api}/releases/{made.id}/assets", query=(("name", name),), content=(kind, form))
 
 
 class GitLab(Forge):

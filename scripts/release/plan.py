@@ -31,7 +31,7 @@ from scripts.core.errors import (
     ReleaseError,
     VersionError,
 )
-from scripts.core.files import try_writing, write_atomic
+from scripts.core.files import try_writing, write_atomic, write_json
 from scripts.core.git import Remote, Repository, find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
@@ -633,7 +633,7 @@ class Release:
                 dated = self._work.having(changelog=origin.changelog)
                 verdict = judge(served(dated, self._registry), self._base, chart=origin.chart)
                 self._verdict = verdict.record()
-                write_atomic(self._config.result(verdict.chart, "judge.json"), _json(self._verdict))
+                write_json(self._config.result(verdict.chart, "judge.json"), self._verdict)
                 self._judged = markdown(verdict)
                 demand_raised(self._work, verdict)
 

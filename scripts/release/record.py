@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from scripts.core import json_read
 from scripts.core.config import Config
-from scripts.core.files import read_file, write_atomic
+from scripts.core.files import read_file, write_json
 
 SCHEMA_VERSION = 1
 EMBEDDED = "embedded"  # stands for the registry on loopback, whose port changes from run to run
@@ -62,4 +61,4 @@ def read_record(config: Config, chart: str) -> ReleaseRecord | None:
 
 def write_record(config: Config, record: ReleaseRecord) -> None:
     """Replace the record. Raises OutputError."""
-    write_atomic(record_file(config, record.name), json.dumps(asdict(record), indent=2) + "\n")
+    write_json(record_file(config, record.name), asdict(record))
