@@ -1,0 +1,319 @@
+"""What the scenarios decide for themselves: what is skipped and why, and what a failure of a step means."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from scripts.core.errors import ClusterError
+from scripts.e2e import scenarios, steps
+from scripts.e2e.lab import Published
+from scripts.e2e.recording import Unasked
+from scripts.e2e.report import Broken, Untested
+from scripts.e2e.subject import Subject
+from scripts.rollout.cause import Cause
+from scripts.rollout.rollout import Revision, RolloutFailed, Target
+from tests.unit.e2e.world import Given, Object, World, journal, web
+
+OLD = Published("web", "0.9.0", "sha256:9", "")
+IMAGES = {"web": {"image": "{images}/web:{version}"}}
+
+
+class Release:
+    """A release whose history is written down; `fails` says which operation does, and with what cause."""
+
+    namespace, release = "shop", "web"
+
+    def __init__(self, fails: Callable[[str, Any], RolloutFailed | None] = lambda *_: None) -> None:
+        self.fails = fails
+        self.revisions = [Revision(1, "deployed", "web-0.9.0", "")]
+        self.acts: list[str] = []
+
+    def _act(self, what: str, target: Any, **_: Any) -> Revision:
+        self.acts.append(what)
+        if (failure := self.fails(what, target)) is not None:
+            raise failure
+        self.revisions.append(Revision(len(self.revisions) + 1, "deployed", "web-1.0.0", ""))
+        return self.revisions[-1]
+
+    def install(self, target: Any, **more: Any) -> Revision:
+        return self._act("install", target, **more)
+
+    def upgrade(self, target: Any, **more: Any) -> Revision:
+        return self._act("upgrade", target, **more)
+
+    def rollback(self, number: int, **more: Any) -> Revision:
+        return self._act("rollback", number, **more)
+
+    def history(self) -> tuple[Revision, ...]:
+        return tuple(self.revisions)
+
+    def status(self) -> str:
+        return self.revisions[-1].status
+
+
+class Stage(Given):
+    """A lab on which a release is rolled out, loaded by nobody."""
+
+    def __init__(self, world: World, release: Release, *documents: Object, **more: Any) -> None:
+        super().__init__(world, *documents, **more)
+        self.release, self.given = release, "replicas: 2"
+        self.forgotten: list[str] = []
+
+    def rollout(self, *_: Any, **__: Any) -> Any:
+        return self.release
+
+    def namespace(self, purpose: str) -> str:
+        return "shop"
+
+    def target(self, chart: Published, namespace: str, **more: Any) -> Target:
+        return Target(chart.reference, flags=(more.get("image", ""), *more.get("changes", ())))
+
+    def values_of(self, namespace: str) -> str:
+        return self.given
+
+    def forget(self, *names: str) -> None:
+        self.forgotten += names
+
+    @contextlib.contextmanager
+    def load(self, *_: Any, **__: Any) -> Iterator[Unasked]:
+        yield Unasked()
+
+
+@pytest.fixture(autouse=True)
+def _after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "after_rollout", lambda *_: None)
+
+
+def failed(kind: str, told: str = "it is refused") -> RolloutFailed:
+    return RolloutFailed(Cause(kind, "Deployment web", told), found="", evidence=Path())
+
+
+# -- values of before ------------------------------------------------------------------------------
+
+
+def reused(release: Release, *, careful: bool = False, given: str = "") -> Stage:
+    stage = Stage(World(), release, subject=Subject("web", careful=careful), found=web())
+    stage.sources = (OLD,)
+    told = iter(["replicas: 2", given or "replicas: 2", "replicas: 2"])
+    stage.values_of = lambda _: next(told)  # type: ignore[method-assign]
+    return stage
+
+
+def refusing(flag: str, told: str, *, begun: bool = False) -> Release:
+    release = Release()
+
+    def fails(what: str, target: Any) -> RolloutFailed | None:
+        if what != "upgrade" or flag not in target.flags:
+            return None
+        release.revisions += [Revision(9, "failed", "web-1.0.0", "")] * begun
+        return failed("schema", told)
+
+    release.fails = fails
+    return release
+
+
+def test_values_of_before_stay_by_both_flags() -> None:
+    told, stage = journal(), reused(Release())
+    scenarios.reuse(stage, told)
+    assert [step.name.rpartition("with ")[2] for step in told.steps][2:] == [
+        "--reset-then-reuse-values",
+        "--reuse-values",
+    ]
+    assert stage.release.acts == ["install", "upgrade", "rollback", "upgrade", "rollback", "upgrade"]
+    assert stage.forgotten == ["shop"]
+
+
+def test_new_defaults_that_are_hidden_may_be_refused_before_anything_begins() -> None:
+    told = journal()
+    scenarios.reuse(reused(refusing("--reuse-values", "image is required"), careful=True), told)
+    assert told.steps[-1].detail.startswith("refused before anything began: Deployment web")
+
+
+@pytest.mark.parametrize(
+    ("release", "careful"),
+    [
+        (refusing("--reset-then-reuse-values", "image is required"), False),
+        (refusing("--reuse-values", "image is required", begun=True), False),
+        (refusing("--reuse-values", "nil pointer evaluating"), True),
+    ],
+    ids=["the flag that hides nothing", "after it began", "a template of a careful chart falls over it"],
+)
+def test_any_other_refusal_of_values_of_before_fails(release: Release, careful: bool) -> None:
+    with pytest.raises(RolloutFailed):
+        scenarios.reuse(reused(release, careful=careful), journal())
+
+
+def test_values_that_a_flag_changes_are_told() -> None:
+    with pytest.raises(Broken, match="--reset-then-reuse-values changed the values"):
+        scenarios.reuse(reused(Release(), given="replicas: 1"), journal())
+
+
+def test_without_a_version_before_there_are_no_values_of_it() -> None:
+    with pytest.raises(Untested, match="there is none"):
+        scenarios.reuse(Stage(World(), Release(), found=web()), journal())
+
+
+# -- fields that somebody else owns ----------------------------------------------------------------
+
+
+def test_a_conflict_is_gone_over_by_force_alone() -> None:
+    told, flags = journal(), list[tuple[str, ...]]()
+
+    def act(*given: str) -> None:
+        flags.append(given)
+        if not given:
+            raise failed("conflict")
+
+    with told.step("upgrade"):
+        scenarios._go_on(act, told)
+    assert flags == [(), ("--force-conflicts",)]
+    assert told.steps[0].detail == "refused: Deployment web: it is refused; then by force"
+
+    def broken(*_: str) -> None:
+        raise failed("quota")
+
+    with pytest.raises(Broken, match="another reason than a conflict"):
+        scenarios._go_on(broken, told)
+
+
+# -- upgrades that fail ----------------------------------------------------------------------------
+
+
+def test_what_cannot_be_made_to_fail_is_said() -> None:
+    with pytest.raises(Untested, match="no value of"):
+        scenarios.failed_upgrade(Stage(World(), Release(), found=web()), journal())
+    stage = Stage(World(), Release(), found=web(), subject=Subject("web", values=IMAGES))
+    rendered = {"kind": "Deployment", "metadata": {"name": "web"}, "apiVersion": "apps/v1"}
+    for image, starts in (("here/web:missing", True), ("here/web:1", False)):
+        spec = {"template": {"spec": {"containers": [{"image": image}]}}}
+        stage.template = lambda *_, spec=spec, **__: json.dumps({**rendered, "spec": spec})  # type: ignore[method-assign, misc]
+        assert scenarios._starts(stage, Target(""), "shop") is starts
+    with pytest.raises(Untested, match="no pod that runs all the time has an image"):
+        scenarios.failed_upgrade(stage, journal())
+
+
+def waiting(kind: str = "OnDelete") -> Object:
+    meta = {"name": "web", "namespace": "shop"}
+    return {"kind": "Deployment", "metadata": meta, "spec": {"updateStrategy": {"type": kind}}}
+
+
+@pytest.mark.parametrize(
+    ("fails", "status", "told"),
+    [
+        (True, "failed", "the release was not rolled back"),
+        (False, "deployed", "an upgrade that cannot succeed did"),
+    ],
+)
+def test_an_upgrade_that_fails_ends_where_it_began(fails: bool, status: str, told: str) -> None:
+    release = Release(lambda what, _: failed("image-pull") if fails and what == "upgrade" else None)
+    pod = {"kind": "Pod", "metadata": {"name": "web-1", "namespace": "shop", "uid": "1"}, "spec": {}}
+    changes: Any = {"init": {"initContainers": []}}
+    stage = Stage(World(waiting("RollingUpdate"), pod), release, found=web(), subject=Subject("web", changes=changes))
+    release.status = lambda: status  # type: ignore[method-assign]
+    with pytest.raises(ClusterError, match=told), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steps, "taken", lambda *_: None)
+        scenarios.failed_upgrade(stage, journal())
+
+
+def test_pods_that_are_replaced_by_hand_do_not_fail_by_themselves() -> None:
+    changes: Any = {"init": {"initContainers": []}}
+    stage = Stage(World(waiting()), Release(), found=web(), subject=Subject("web", changes=changes))
+    with pytest.raises(Untested, match="until another is deleted"):
+        scenarios.failed_upgrade(stage, journal())
+
+
+# -- what is behind, and its tests -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_test_of_the_chart_fails_while_what_it_tests_is_away(phase: str) -> None:
+    hook = {"helm.sh/hook": "test"}
+    test = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ask", "annotations": hook, "labels": {"a": "b"}}}
+    world = World(become=lambda item: {**item, "status": {"phase": phase}})
+    stage = Stage(world, Release(), {**test, "spec": {"containers": []}}, found=web())
+    if phase == "Failed":
+        assert scenarios._tests_fail(stage, journal(), "shop") == "ask"
+        assert world.done == ["create Pod ask-away", "delete Pod ask-away"]
+    else:
+        with pytest.raises(Broken, match="test ask passes while what it tests is away"):
+            scenarios._tests_fail(stage, journal(), "shop")
+
+
+def test_without_pods_of_tests_none_is_expected_to_fail() -> None:
+    told = journal()
+    assert scenarios._tests_fail(Stage(World(), Release(), found=web()), told, "shop") == ""
+    assert told.skipped == ["tests that fail, for the chart has no pods of tests"]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "told"),
+    [
+        (scenarios.outage, "backs names nothing"),
+        (scenarios.changes, "tells none"),
+        (scenarios.environments, "default is all there is"),
+        (scenarios.helms, "names one alone"),
+        (scenarios.selfcheck, "no value of"),
+    ],
+)
+def test_what_a_chart_has_not_is_untested_and_says_what_it_takes(scenario: Callable[..., None], told: str) -> None:
+    with pytest.raises(Untested, match=told):
+        scenario(Stage(World(), Release(), found=web()), journal())
+
+
+@pytest.mark.parametrize("scenario", [scenarios.hands, scenarios.disruption])
+def test_without_a_workload_nothing_can_be_done_to_it(scenario: Callable[..., None]) -> None:
+    with pytest.raises(Untested, match="the chart has no"):
+        scenario(Stage(World(), Release()), journal())
+
+
+# -- definitions -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "crds", "applied", "skipped"),
+    [
+        ("a", "a", "", False, False),
+        ("", "", "", False, False),
+        ("a", "b", "", False, True),
+        ("a", "b", "applied", True, False),
+    ],
+)
+def test_definitions_are_applied_where_the_chart_says_so(
+    old: str, new: str, crds: str, applied: bool, skipped: bool
+) -> None:
+    told, stage = journal(), Stage(World(), Release(), subject=Subject("web", crds=crds), found=web())
+    stage.definitions_of = lambda chart: new if chart is stage.candidate else old  # type: ignore[method-assign]
+    scenarios._define(stage, told, OLD)
+    assert bool(stage.commands) is applied
+    assert bool(told.skipped) is skipped
+    if applied:
+        assert "--field-manager=helm" in stage.commands[0]
+
+
+def test_objects_of_kinds_that_the_chart_itself_defines_are_not_asked_for_yet() -> None:
+    own = {"apiVersion": "own.example/v1", "kind": "Widget", "metadata": {"name": "w"}}
+    plain = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}
+    text = "\n---\n".join(f"# Source: a\n{json.dumps(one)}" for one in (own, plain))
+    told = journal()
+    assert scenarios._known(Stage(World(), Release(), found=web()), told, text) == text
+    stage = Stage(World(), Release(), found=web(definitions=("widgets.own.example",)))
+    assert json.loads(scenarios._known(stage, told, text).partition("\n")[2]) == plain
+    assert told.skipped == ["that the API server takes Widget w before the definitions are installed"]
+
+
+def test_a_dry_run_tells_what_is_deprecated_and_refuses_pods_that_are_not_restricted() -> None:
+    stage = cast("Any", Stage(World(), Release(), found=web()))
+    stage.template = lambda *_, **__: "# Source: a\n{}"
+    stage.apply_dry = lambda *_: "Warning: v1beta1 is deprecated in v1.30\nWarning: else"
+    told = journal()
+    scenarios.dry_run(stage, told)
+    assert told.steps[0].detail == "1 objects; 1 of an API that is deprecated: Warning: v1beta1 is deprecated in v1.30"
+    stage.apply_dry = lambda *_: 'Warning: would violate PodSecurity "restricted:latest"'
+    with pytest.raises(Broken, match="pods break Pod Security"):
+        scenarios.dry_run(stage, journal())
