@@ -30,7 +30,7 @@ def scaler(status: Object) -> Object:
 
 def on(*items: Object, changes: tuple[Change, ...] = ()) -> Scene:
     lab = Given(World(*items), found=web())
-    lab.rollout = lambda *_, **__: None  # type: ignore[method-assign, assignment, return-value]
+    lab.rollout = lambda *_, **__: None  # type: ignore[method-assign, assignment]
     watch = SimpleNamespace(
         changes=lambda *kinds: [one for one in changes if one.object["kind"] in (kinds or one.object["kind"])]
     )

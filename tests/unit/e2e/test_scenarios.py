@@ -101,7 +101,7 @@ def reused(release: Release, *, careful: bool = False, given: str = "") -> Stage
     stage = Stage(World(), release, subject=Subject("web", careful=careful), found=web())
     stage.sources = (OLD,)
     told = iter(["replicas: 2", given or "replicas: 2", "replicas: 2"])
-    stage.values_of = lambda _: next(told)  # type: ignore[method-assign]
+    stage.values_of = lambda namespace: next(told)  # type: ignore[method-assign]
     return stage
 
 
@@ -192,7 +192,7 @@ def test_what_cannot_be_made_to_fail_is_said() -> None:
     rendered = {"kind": "Deployment", "metadata": {"name": "web"}, "apiVersion": "apps/v1"}
     for image, starts in (("here/web:missing", True), ("here/web:1", False)):
         spec = {"template": {"spec": {"containers": [{"image": image}]}}}
-        stage.template = lambda *_, spec=spec, **__: json.dumps({**rendered, "spec": spec})  # type: ignore[method-assign, misc]
+        stage.template = lambda *_, spec=spec, **__: json.dumps({**rendered, "spec": spec})  # type: ignore[method-assign]
         assert scenarios._starts(stage, Target(""), "shop") is starts
     with pytest.raises(Untested, match="no pod that runs all the time has an image"):
         scenarios.failed_upgrade(stage, journal())

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from scripts.chart.manifests import Document
 from scripts.cluster.snapshot import Snapshot
 from scripts.core.errors import ClusterError
-from scripts.e2e import steps
+from scripts.e2e import pods, steps
 from scripts.e2e.ledger import UNEXPLAINED, Incident
 from scripts.e2e.report import Broken, Unproven
 from scripts.e2e.steps import demand_explained, demand_images, demand_same
+from scripts.e2e.subject import Question, Subject
+from scripts.rollout.rollout import Revision
+from tests.unit.e2e.world import Given, Object, World, journal, web
 
 
 @pytest.mark.parametrize(
@@ -126,3 +132,185 @@ def test_a_stray_loss_without_a_cause_is_measured_again_and_a_ledger_without_cau
         demand_explained([lost(60), lost(5, dark=5)], said.append)
     with pytest.raises(Broken, match="lost requests have no cause"):
         demand_explained([lost(5), lost(60, dark=60)], said.append)
+
+
+# -- on objects that are given ---------------------------------------------------------------------
+
+
+def workload(kind: str = "Deployment", **spec: Any) -> Object:
+    given = {"replicas": 4, **spec}
+    return {"kind": kind, "metadata": {"name": "web", "namespace": "shop"}, "spec": given, "status": {}}
+
+
+def one(name: str, *, ready: bool = True, labels: Any = None, **spec: Any) -> Object:
+    meta = {"name": name, "namespace": "shop", "uid": f"uid-{name}", "labels": labels or {"app": "web"}}
+    status = {"conditions": [{"type": "Ready", "status": str(ready)}]}
+    return {"kind": "Pod", "metadata": meta, "spec": spec, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "fewest"),
+    [
+        ("Deployment", {"strategy": {"type": "RollingUpdate"}}, 4),
+        ("Deployment", {"strategy": {"rollingUpdate": {"maxUnavailable": 1}}}, 3),
+        ("Deployment", {"strategy": {"rollingUpdate": {"maxUnavailable": "25%"}}}, 3),
+        ("Deployment", {"strategy": {"rollingUpdate": {"maxUnavailable": "10%"}}}, 4),
+        ("Deployment", {"strategy": {"type": "Recreate"}}, 0),
+        ("StatefulSet", {"updateStrategy": {"type": "RollingUpdate"}}, 3),
+        ("StatefulSet", {"updateStrategy": {"rollingUpdate": {"maxUnavailable": 2}}}, 2),
+    ],
+)
+def test_the_fewest_pods_that_a_rollout_may_leave(kind: str, spec: dict[str, Any], fewest: int) -> None:
+    lab = Given(World(workload(kind, **spec)), found=web())
+    assert steps._asked_for(lab, "shop", f"{kind}/web") == fewest
+    lab.subject = Subject("web", careful=True)
+    assert steps._asked_for(lab, "shop", f"{kind}/web") == 4
+    target = {"spec": {"scaleTargetRef": {"name": "web"}, "minReplicas": 2}, "metadata": {"name": "web"}}
+    lab.world.items.append({"kind": "HorizontalPodAutoscaler", **target})
+    assert steps._asked_for(lab, "shop", f"{kind}/web") == 2
+
+
+def test_another_chart_than_the_one_that_was_rolled_out() -> None:
+    steps.demand_version(Revision(2, "deployed", "web-1.2.3", ""), "1.2.3")
+    for wrong in (Revision(2, "deployed", "web-1.2.2", ""), Revision(2, "failed", "web-1.2.3", "")):
+        with pytest.raises(Broken, match="another chart is deployed"):
+            steps.demand_version(wrong, "1.2.3")
+
+
+def guarding(allowed: bool) -> Given:
+    class Guarded(World):
+        def __init__(self, *items: Object) -> None:
+            super().__init__(*items)
+            self.evicted: list[str] = []
+
+        def evict(self, pod: str, namespace: str) -> bool:
+            self.evicted.append(pod)
+            return allowed or len(self.evicted) == 1
+
+        def drain(self, node: str, **more: Any) -> float:
+            assert more["cordon"] is True
+            self.done.append(f"drain {node}")
+            return 3.0
+
+    budget = {"kind": "PodDisruptionBudget", "metadata": {"name": "web", "namespace": "shop"}}
+    node = {"kind": "Node", "metadata": {"name": "one"}, "spec": {}}
+    world = Guarded(
+        one("web-1", nodeName="one"),
+        one("web-2", nodeName="two"),
+        {**budget, "spec": {"selector": {"matchLabels": {"app": "web"}}}},
+        node,
+    )
+    return Given(world, found=web())
+
+
+def test_a_drain_respects_the_budget_and_opens_the_node_again() -> None:
+    lab, told = guarding(False), journal()
+    assert (steps.budget_of(lab, "shop", "Deployment/web") or {})["metadata"]["name"] == "web"
+    assert steps.budget_of(lab, "shop", "Deployment/other") is None
+    with told.step("drain"):
+        steps.drain_node(lab, told, "shop", "Deployment/web")
+    assert [line.partition(" {")[0] for line in lab.world.done] == ["patch Node one", "drain one", "patch Node one"]
+    assert told.steps[0].detail == "one: a second eviction was refused; then {}, drained in 3 s"
+    lab = guarding(True)
+    with pytest.raises(ClusterError, match="the budget allowed a second eviction"):
+        steps.drain_node(lab, journal(), "shop", "Deployment/web")
+    assert lab.world.done[-1].startswith("patch Node one")
+
+
+def test_a_deleted_pod_is_waited_for_until_another_is_ready_in_its_place() -> None:
+    lab = Given(World(one("web-1"), one("web-2")), found=web())
+    delete = lab.world.delete
+
+    def replaced(kind: str, name: str, namespace: str | None = None, **more: Any) -> bool:
+        lab.world.items.append(one("web-3"))
+        return delete(kind, name, namespace, **more)
+
+    lab.world.delete = replaced  # type: ignore[method-assign]
+    steps.delete_pod(lab, "shop", "Deployment/web")
+    assert [pod["metadata"]["name"] for pod in lab.pods("shop")] == ["web-2", "web-3"]
+    lab.deadline = 0
+    lab.world.delete = delete  # type: ignore[method-assign]
+    with pytest.raises(ClusterError, match="another pod in place of web-2"):
+        steps.delete_pod(lab, "shop", "Deployment/web")
+    with pytest.raises(Broken, match="Deployment/none has no pod to delete"):
+        steps.delete_pod(lab, "shop", "Deployment/none")
+
+
+def test_a_restart_is_what_kubectl_makes_of_it() -> None:
+    lab = Given(World(workload()), found=web())
+    steps.restart(lab, "shop", "Deployment/web")
+    assert "kubectl.kubernetes.io/restartedAt" in lab.world.done[0]
+    assert steps.front_of(lab, "shop")["metadata"]["name"] == "web"
+    with pytest.raises(ClusterError, match="there is no Deployment gone in shop"):
+        steps.object_of(lab, "Deployment", "gone", "shop")
+
+
+def labelled(space: str, zone: str) -> Object:
+    labels = {"topology.kubernetes.io/zone": zone}
+    return {"kind": "Node", "metadata": {"name": space, "labels": labels}, "spec": {}, "status": {}}
+
+
+def test_pods_are_in_as_many_zones_as_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pods, "spread_is_asked_for", lambda _: None)
+    nodes = [labelled(f"node-{zone}", zone) for zone in "abc"]
+    told = journal()
+    with told.step("spread"):
+        spread = World(*nodes, one("web-1", nodeName="node-a"), one("web-2", nodeName="node-c"), one("web-3"))
+        steps.demand_spread(Given(spread, found=web()), told, "shop")
+    assert told.steps[0].detail == "Deployment/web in a, c"
+    crowded = World(*nodes, one("web-1", nodeName="node-a"), one("web-2", nodeName="node-a"))
+    with pytest.raises(Broken, match="Deployment/web is not spread"):
+        steps.demand_spread(Given(crowded, found=web()), journal(), "shop")
+    with pytest.raises(Broken, match="has not three zones"):
+        steps.demand_spread(Given(World(*nodes[:2], one("web-1", nodeName="node-a")), found=web()), journal(), "shop")
+
+
+def test_what_an_uninstall_leaves_on_purpose() -> None:
+    hooks = [Document({"kind": "Job", "metadata": {"name": "seed", "annotations": {"helm.sh/hook": "post-install"}}})]
+    lab = Given(World(), found=web(claims=("StatefulSet/db",)), subject=Subject("web", left=("Secret/made-*",)))
+    kept = {"ConfigMap/keep"}
+    for name in ("Secret/made-1", "ConfigMap/keep", "Job/seed", "PersistentVolumeClaim/data-db-0"):
+        assert steps.is_kept(lab, name, kept, hooks)
+    assert not steps.is_kept(lab, "Secret/other", kept, hooks)
+    assert not steps.is_kept(Given(World(), found=web()), "PersistentVolumeClaim/data-db-0", (), ())
+    assert steps.is_native({"kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt"}})
+    defined = Given(World(), found=web(definitions=("widgets.own.example",)))
+    assert steps.is_definition(defined, (), "CustomResourceDefinition widgets.own.example is new")
+    assert not steps.is_definition(defined, (), "ClusterRole web is new")
+
+
+def test_tests_that_passed_leave_nothing() -> None:
+    hook = {"metadata": {"name": "ask", "annotations": {"helm.sh/hook": "test"}, "labels": {}}, "kind": "Pod"}
+    steps.demand_tests_gone(Given(World(), hook, found=web()), "shop")
+    with pytest.raises(Broken, match="what tested stays after it passed"):
+        steps.demand_tests_gone(Given(World(one("ask")), hook, found=web()), "shop")
+
+
+def test_plain_http_is_sent_to_https_at_the_same_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Redirecting(BaseHTTPRequestHandler):
+        led = "https://127.0.0.1/shop"
+
+        def do_GET(self) -> None:
+            self.send_response(301)
+            self.send_header("Location", self.led)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    service = {"kind": "Service", "metadata": {"name": "web", "namespace": "shop"}, "spec": {"ports": [{"port": 443}]}}
+    question = Question("web", path="/shop")
+    lab = Given(World(service), found=web(question=question))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        place = f"127.0.0.1:{server.server_port}"
+        lab.offer = lambda *_, **__: (None, [place])  # type: ignore[method-assign, assignment]
+        assert steps.demand_redirected(lab, "shop") == "to https://127.0.0.1/shop"
+        assert steps._redirection("127.0.0.1:1", "/") == ""
+        waited = lab.api.wait
+        monkeypatch.setattr(lab.api, "wait", lambda probe, **more: waited(probe, **{**more, "deadline": 0}))
+        for wrong in ("https://127.0.0.1/elsewhere", "http://127.0.0.1/shop", "https://127.0.0.1:8443/shop"):
+            Redirecting.led = wrong
+            with pytest.raises(ClusterError, match="to be sent to /shop at an HTTPS port of web"):
+                steps.demand_redirected(lab, "shop")
+        server.shutdown()
