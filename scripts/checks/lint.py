@@ -219,7 +219,8 @@ def yaml_rules(file: Path, rules: YamlLintConfig) -> Iterator[Finding]:
             read_yaml(file, ValuesError)
             compose(text)
         except ValuesError as error:
-            yield Finding("error", "values", f"{error.message.rpartition(': ')[2]}, but a {error.found}", file)
+            what = error.message.rpartition(": ")[2]
+            yield Finding("error", "values", f"{what}{', but a' if 'mapping' in what else ':'} {error.found}", file)
         except yaml.MarkedYAMLError as error:  # of what was read just now
             what = "holds a further document: helm 3 reads the first one alone, helm 4 lays it over that"
             yield Finding("warning", "values", what, file, error.problem_mark.line + 1 if error.problem_mark else None)

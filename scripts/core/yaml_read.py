@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
 
 _DEEPEST = 500  # libyaml's loader goes one C call deeper for each level, and crashes the process at 100,000
 _LARGEST = 1_000_000  # values once every alias is followed: ten lines of aliases can stand for billions
 _TAG = "tag:yaml.org,2002:"
 _MARKER = re.compile(r"[-?] ")
+_ANCHOR = re.compile(r"(?<![^\s\[{,:-])&([^\s\[\]{},&]+)")
 # What a plain scalar is for the reader of Helm and Kubernetes (sigs.k8s.io/yaml), which differs from PyYAML's: 1e3 and
 # 0o17 are numbers, y is true; a date, a lone = and 22:30 are text. By tag: the pattern, and how such a text can begin.
 _SCALARS = {
@@ -91,8 +93,29 @@ def loader() -> Any:
                 raise yaml.YAMLError("its aliases stand for too much")
         base.flatten_mapping(self, node)
 
-    own = {"yaml_implicit_resolvers": {}, "construct_mapping": construct_mapping, "flatten_mapping": flatten_mapping}
-    made: Any = type("HelmLoader", (base,), own)  # y, as a key, is "true"
+    def begin(self: Any, stream: Any) -> None:
+        base.__init__(self, stream)
+        text = stream.decode(errors="replace") if isinstance(stream, bytes) else stream
+        names = _ANCHOR.findall(text) if isinstance(text, str) and "&" in text else []
+        self.anchors, self.composer = {}, base if len(names) == len({*names}) else Composer  # in C, which is quick
+
+    def compose_node(self: Any, parent: Any, index: Any) -> Any:
+        """An anchor may be set anew, which PyYAML refuses."""
+        if not self.check_event(yaml.AliasEvent):
+            self.anchors.pop(self.peek_event().anchor, None)
+        return Composer.compose_node(self, parent, index)
+
+    def composed(self: Any, name: str) -> Any:
+        try:
+            return getattr(self.composer, name)(self)
+        except RecursionError:  # which is not in C
+            raise yaml.YAMLError("nested too deep for anchors that are set anew") from None
+
+    names = ("check_node", "get_node", "get_single_node")
+    own: dict[str, Any] = {name: functools.partialmethod(composed, name) for name in names}
+    own |= {"yaml_implicit_resolvers": {}, "__init__": begin, "compose_node": compose_node}
+    own |= {"construct_mapping": construct_mapping, "flatten_mapping": flatten_mapping}
+    made: Any = type("HelmLoader", (base, Composer), own)  # y, as a key, is "true"
     for kind, (pattern, first) in _SCALARS.items():
         made.add_implicit_resolver(f"{_TAG}{kind}", re.compile(f"(?:{pattern})\\Z"), list(first))
     made.add_constructor(f"{_TAG}bool", lambda self, node: self.construct_scalar(node).lower() in _TRUE)

@@ -25,6 +25,15 @@ def test_values_and_texts() -> None:
     assert load("a: &x [1]\nb: *x") == {"a": [1], "b": [1]}
 
 
+def test_an_anchor_may_be_set_anew() -> None:
+    assert load("a: &x {k: 1}\nb: *x\nc: &x [2]\nd: *x\n") == {"a": {"k": 1}, "b": {"k": 1}, "c": [2], "d": [2]}
+    assert load_merged("a: &x 1\nb: &x 2\n---\nc: &x 3\nd: *x\n") == {"a": 1, "b": 2, "c": 3, "d": 3}
+    assert compose("a: &x 1\nb: &x 2\n") is not None
+    for text, told in (("c: *y", "undefined alias"), ("c: " + "[" * 450 + "]" * 450, "too deep")):
+        with pytest.raises(yaml.YAMLError, match=told):
+            load(f"a: &x 1\nb: &x 2\n{text}\n")
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
