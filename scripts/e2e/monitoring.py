@@ -70,7 +70,6 @@ def monitoring(lab: Lab, journal: Journal) -> None:
         hurried = prometheus.hurried(rule, name=f"hurried-{its.namespace}", times=_TIMES)
         lab.api.apply(hurried)
         _alerts(lab, its, targets, hurried["metadata"]["name"])
-    lab.forget(its.namespace)
 
 
 def _alerts(lab: Lab, its: Scene, targets: list[str], group: str) -> None:

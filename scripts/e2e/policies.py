@@ -90,7 +90,6 @@ def policies(lab: Lab, journal: Journal) -> None:
         for name in sorted(each["metadata"]["name"] for each in lab.api.list("NetworkPolicy", its.namespace)):
             with its.step(f"without the policy {name} something is wrong"):
                 journal.detail(_matters(lab, its, name, ways))
-    lab.forget(its.namespace)
 
 
 def _enforced(lab: Lab, namespace: str) -> dict[str, str]:

@@ -409,6 +409,7 @@ def attempt(
         own = lab.attempt(number)
         try:
             scenarios[name](own, journal)
+            own.forget_all()
         except Untested as failure:
             state = UNTESTED
             journal.skip(failure.message)

@@ -41,7 +41,6 @@ def hpa(lab: Lab, journal: Journal) -> None:
                 its.await_replicas(lambda ready: ready >= 4, "at least four pods under load")
             with its.step("without load it goes back to two"):
                 its.await_replicas(lambda ready: ready == 2, "two pods again", deadline=_WINDOW + SCALER_DEADLINE)
-    lab.forget(its.namespace)
 
 
 def keda(lab: Lab, journal: Journal) -> None:
@@ -100,7 +99,6 @@ def keda(lab: Lab, journal: Journal) -> None:
                 its.rollout.upgrade(its.target(DEFAULT, quick, by_hpa), deadline=lab.deadline)
                 its.await_replicas(lambda ready: ready >= 2, "the HPA's minimum of two pods")
                 _demand_never_fewer(its, 1, since)
-    lab.forget(its.namespace)
 
 
 def dev(lab: Lab, journal: Journal) -> None:
@@ -120,7 +118,6 @@ def dev(lab: Lab, journal: Journal) -> None:
         with its.step("the client leaves: back to rest"):
             lab.api.delete("Pod", "client", its.namespace, grace=0)
             its.await_replicas(lambda ready: ready == 0, "no pod again", deadline=_WINDOW + SCALER_DEADLINE)
-    lab.forget(its.namespace)
 
 
 def _await_scaler(lab: Lab, namespace: str) -> None:

@@ -50,7 +50,6 @@ def dry_run(lab: Lab, journal: Journal) -> None:
         with journal.step("the chart's own namespace is accepted"):
             target = lab.target(lab.candidate, lab.name("dry-run-objects"))
             lab.apply_dry(steps.only_kind(lab.template(target, namespace), "Namespace"), namespace)
-    lab.forget(namespace)
 
 
 def _known(lab: Lab, journal: Journal, text: str) -> str:
@@ -296,7 +295,6 @@ def changes(lab: Lab, journal: Journal) -> None:
     steps.demand_orderly(lab, journal, recording, namespace, name)
     if "tls" in known:
         _over_https(lab, journal, rollout, change, kinds)
-    lab.forget(namespace)
 
 
 def _over_https(
@@ -374,7 +372,6 @@ def rollback(lab: Lab, journal: Journal) -> None:
             steps.demand_images(lab, namespace, "1")
         data.demand_there("the rollback")
     steps.demand_orderly(lab, journal, recording, namespace, "rollback")
-    lab.forget(namespace)
 
 
 def reuse(lab: Lab, journal: Journal) -> None:
@@ -408,7 +405,6 @@ def reuse(lab: Lab, journal: Journal) -> None:
                 demand(now == given, f"{flag} changed the values that were given", given, now)
         steps.after_rollout(lab, journal, rollout, recording, "values of before")
     steps.demand_orderly(lab, journal, recording, namespace, "reuse")
-    lab.forget(namespace)
 
 
 def hands(lab: Lab, journal: Journal) -> None:
@@ -453,7 +449,6 @@ def hands(lab: Lab, journal: Journal) -> None:
             _go_on(rolled_back, journal)
             steps.demand_images(lab, namespace, "1")
         steps.after_rollout(lab, journal, rollout, recording, "the upgrade and the rollback")
-    lab.forget(namespace)
 
 
 def _go_on(act: Callable[..., None], journal: Journal) -> None:
@@ -547,7 +542,6 @@ def disruption(lab: Lab, journal: Journal) -> None:
             told = f"at least {least}", str(fewest)
             demand(fewest >= least, "too few pods of the front were ready at a time", *told, timely=True)
     data.lose_nodes()
-    lab.forget(namespace)
 
 
 def outage(lab: Lab, journal: Journal) -> None:
@@ -576,7 +570,6 @@ def outage(lab: Lab, journal: Journal) -> None:
         lab.await_ready(namespace)
     steps.run_tests(lab, journal, rollout, "the outage")
     steps.demand_unharmed(lab, journal, "the outage", namespace)
-    lab.forget(namespace)
 
 
 def _tests_fail(lab: Lab, journal: Journal, namespace: str) -> str:
@@ -666,7 +659,6 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
         steps.after_rollout(lab, journal, rollout, recording, "the upgrade")
         data.demand_there("the upgrades that failed")
     steps.demand_orderly(lab, journal, recording, namespace, "failed upgrade")
-    lab.forget(namespace)
 
 
 def uninstall(lab: Lab, journal: Journal) -> None:
@@ -720,7 +712,6 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         with journal.step("the namespace that the chart made is kept"):
             policy = steps.object_of(lab, "Namespace", objects)["metadata"].get("annotations", {}).get(_KEEP)
             demand(policy == "keep", "the namespace is not marked as kept", f"{_KEEP}: keep", str(policy))
-    lab.forget(namespace, objects)
 
 
 def selfcheck(lab: Lab, journal: Journal) -> None:
@@ -742,7 +733,6 @@ def selfcheck(lab: Lab, journal: Journal) -> None:
         demand(ledger.failed > 0, "a chart without readiness, preStop and rolling update lost no request")
         steps.demand_explained(ledger.incidents, journal.say)
         journal.detail(f"{ledger.failed} lost in {len(ledger.incidents)} incidents")
-    lab.forget(namespace)
 
 
 SCENARIOS: Mapping[str, Callable[[Lab, Journal], None]] = {

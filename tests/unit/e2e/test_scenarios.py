@@ -126,7 +126,6 @@ def test_values_of_before_stay_by_both_flags() -> None:
         "--reuse-values",
     ]
     assert stage.release.acts == ["install", "upgrade", "rollback", "upgrade", "rollback", "upgrade"]
-    assert stage.forgotten == ["shop"]
 
 
 def test_new_defaults_that_are_hidden_may_be_refused_before_anything_begins() -> None:
