@@ -16,6 +16,7 @@ from scripts.e2e.lab import DEFAULT, Lab
 from scripts.e2e.promises import demand
 from scripts.e2e.report import Journal
 from scripts.e2e.scene import CALM, Scene, scene
+from scripts.e2e.steps import scale
 
 T = TypeVar("T")
 
@@ -128,13 +129,11 @@ def _calls(lab: Lab, name: str, targets: list[str]) -> Iterator[None]:
 @contextlib.contextmanager
 def _without(lab: Lab, namespace: str, workload: str) -> Iterator[None]:
     """A workload ("Deployment/name") scaled to zero, and back."""
-    kind, _, name = workload.partition("/")
-    before = (lab.api.get(kind, name, namespace) or {})["spec"]["replicas"]
-    lab.api.patch(kind, name, namespace, {"spec": {"replicas": 0}})
+    before = scale(lab, namespace, workload, 0)
     try:
         yield
     finally:
-        lab.api.patch(kind, name, namespace, {"spec": {"replicas": before}})
+        scale(lab, namespace, workload, before)
 
 
 def _drawn(lab: Lab, namespace: str) -> str:

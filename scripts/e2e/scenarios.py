@@ -283,7 +283,7 @@ def changes(lab: Lab, journal: Journal) -> None:
                 _scale(lab, namespace, 3)
             change("labels and image while the scaler owns the replicas", "labels")
             with journal.step("the replicas that the scaler chose survive the upgrade"):
-                replicas = steps.front_of(lab, namespace)["spec"]["replicas"]
+                replicas = steps.workload_of(lab, lab.front(), namespace)["spec"]["replicas"]
                 demand(replicas == 3, "the upgrade set the replicas back", "3", str(replicas))
                 promises.unscaled(lab, namespace)
         for other in sorted(known.keys() - _SPECIAL):
@@ -343,8 +343,7 @@ def _over_https(
 
 
 def _scale(lab: Lab, namespace: str, replicas: int) -> None:
-    kind, _, name = lab.front().partition("/")
-    lab.api.patch(kind, name, namespace, {"spec": {"replicas": replicas}})
+    steps.scale(lab, namespace, lab.front(), replicas)
     lab.await_ready(namespace)
 
 
@@ -550,11 +549,8 @@ def outage(lab: Lab, journal: Journal) -> None:
     if not backs:
         raise Untested("an outage of what is behind: [tool.gati.e2e] backs names nothing")
     namespace, rollout, _ = _installed(lab, journal, "outage", lab.candidate, "install")
-    names = [back.partition("/")[::2] for back in backs]
-    replicas = [steps.object_of(lab, kind, name, namespace)["spec"].get("replicas", 1) for kind, name in names]
     with journal.step("what is behind goes, and the front says that it is not ready"):
-        for kind, name in names:
-            lab.api.patch(kind, name, namespace, {"spec": {"replicas": 0}})
+        replicas = {back: steps.scale(lab, namespace, back, 0) for back in backs}
         lab.api.wait(
             lambda: not any(map(is_ready, lab.pods(namespace, lab.front()))),
             what=f"pods of {lab.front()} with nothing behind them to say that they are not ready",
@@ -565,8 +561,8 @@ def outage(lab: Lab, journal: Journal) -> None:
     with journal.step("the chart's tests fail now"):
         journal.detail(_tests_fail(lab, journal, namespace))
     with journal.step("what is behind comes again, and all is well by itself"):
-        for (kind, name), count in zip(names, replicas, strict=True):
-            lab.api.patch(kind, name, namespace, {"spec": {"replicas": count}})
+        for back, count in replicas.items():
+            steps.scale(lab, namespace, back, count)
         lab.await_ready(namespace)
     steps.run_tests(lab, journal, rollout, "the outage")
     steps.demand_unharmed(lab, journal, "the outage", namespace)
@@ -621,8 +617,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
     rollout = lab.rollout(journal, namespace)
     with journal.step("install"):
         rollout.install(lab.target(lab.candidate, namespace), deadline=lab.deadline)
-    names = [name.partition("/") for name in lab.found.workloads]
-    running = [steps.object_of(lab, kind, name, namespace) for kind, _, name in names]
+    running = [steps.workload_of(lab, name, namespace) for name in lab.found.workloads]
     if running and all(map(waits_for_hands, running)):
         raise Untested("an upgrade that fails: no pod comes of one until another is deleted (OnDelete)")
     data = Data(lab, journal, namespace)

@@ -169,11 +169,10 @@ def _asked_for(lab: Lab, namespace: str, workload: str) -> int:
 
     A careful chart goes without none.
     """
-    kind, _, name = workload.partition("/")
-    live = object_of(lab, kind, name, namespace)
-    wanted = live["status"].get("desiredNumberScheduled") if kind == "DaemonSet" else live["spec"]["replicas"]
+    live, daemons = workload_of(lab, workload, namespace), workload.startswith("DaemonSet/")
+    wanted = live["status"].get("desiredNumberScheduled") if daemons else live["spec"]["replicas"]
     for scaler in lab.api.list("HorizontalPodAutoscaler", namespace):
-        if scaler["spec"]["scaleTargetRef"]["name"] == name:
+        if scaler["spec"]["scaleTargetRef"]["name"] == live["metadata"]["name"]:
             wanted = scaler["spec"].get("minReplicas", 1)
     return int(wanted or 0) - (0 if lab.subject.careful else _spared(live, int(wanted or 0)))
 
@@ -190,10 +189,18 @@ def _spared(workload: Object, wanted: int) -> int:
     return max(least, wanted * int(text[:-1]) // 100 if text.endswith("%") else int(text))
 
 
-def front_of(lab: Lab, namespace: str) -> Object:
-    """The workload behind the Service that the load asks, as it is."""
-    kind, _, name = lab.front().partition("/")
+def workload_of(lab: Lab, workload: str, namespace: str) -> Object:
+    """A workload ("Deployment/name") as it is. Raises ClusterError where it is not there."""
+    kind, _, name = workload.partition("/")
     return object_of(lab, kind, name, namespace)
+
+
+def scale(lab: Lab, namespace: str, workload: str, replicas: int) -> int:
+    """Have a workload ask for so many pods; how many it asked for."""
+    kind, _, name = workload.partition("/")
+    before = workload_of(lab, workload, namespace)["spec"].get("replicas", 1)
+    lab.api.patch(kind, name, namespace, {"spec": {"replicas": replicas}})
+    return int(before)
 
 
 def demand_version(revision: Revision, version: str) -> None:

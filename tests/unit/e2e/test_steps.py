@@ -240,7 +240,8 @@ def test_a_restart_is_what_kubectl_makes_of_it() -> None:
     lab = Given(World(workload()), found=web())
     steps.restart(lab, "shop", "Deployment/web")
     assert "kubectl.kubernetes.io/restartedAt" in lab.world.done[0]
-    assert steps.front_of(lab, "shop")["metadata"]["name"] == "web"
+    assert steps.scale(lab, "shop", "Deployment/web", 1) == 4
+    assert steps.workload_of(lab, "Deployment/web", "shop")["spec"]["replicas"] == 1
     with pytest.raises(ClusterError, match="there is no Deployment gone in shop"):
         steps.object_of(lab, "Deployment", "gone", "shop")
 
