@@ -24,13 +24,14 @@ _ENV: Mapping[str, str | None] = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_LITERAL_PATHSPECS": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": f"{os.devnull}/none",
     "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
     **dict.fromkeys(
         (
             *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE"),
-            *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE"),
+            *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE"),
             *("GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_ATTR_SOURCE"),
-            "GIT_CEILING_DIRECTORIES",
+            *("GIT_CEILING_DIRECTORIES", "GIT_CONFIG"),
         )
     ),
 }
@@ -174,7 +175,8 @@ class Repository:
 
     def take_tag(self, remote: str, name: str) -> None:
         """Fetch the tag `name`, which is not here yet. Raises GitError."""
-        self._git("fetch", "--quiet", "--no-tags", "--", remote, f"refs/tags/{name}:refs/tags/{name}", deadline=_CLONE)
+        words = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules")
+        self._git(*words, "--", remote, f"refs/tags/{name}:refs/tags/{name}", deadline=_CLONE)
 
     def object(self, ref: str) -> str | None:
         """The id of the object that `ref` names, a tag's own too; None where there is none."""
@@ -309,12 +311,12 @@ class Repository:
         staged = set(_words(self._git("diff-index", "--cached", "--name-only", "--no-renames", "-z", "HEAD", "--")))
         # A commit of the whole index where that is the same: then what a hook adds stands in the index afterwards, too.
         only = ("--", *names) if staged - set(names) else ()
-        if not only:
-            self._git("add", "--force", "--", *names)  # tracked, whatever is ignored around them
         env: dict[str, str | None] = {"GIT_REFLOG_ACTION": message}
         if not only:  # what hooks run finds the names as patterns again
             env |= {"GIT_LITERAL_PATHSPECS": None, "GIT_NO_REPLACE_OBJECTS": None}
         try:
+            if not only:  # whatever is ignored around them, or is outside of a sparse checkout
+                self._git("update-index", "--add", "--", *names)
             words = ("--quiet", "--cleanup=verbatim", "--message", f"{message}\n")
             self._git("commit", *words, *only, deadline=300, env=env)
             commit = self.commit()
@@ -445,9 +447,10 @@ class Repository:
         """Sign what nobody keeps, where the setting `key` (tag.gpgSign) asks for signatures. Raises GitError."""
         if self._said("config", "--type=bool", "--get", key) != "true":
             return
-        objects = str(self._place("--git-path", "objects"))
+        # Quoted, or a colon would part it.
+        objects = str(self._place("--git-path", "objects")).replace("\\", "\\\\").replace('"', '\\"')
         with temporary("signing") as scratch:
-            env = {"GIT_OBJECT_DIRECTORY": str(scratch), "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects}
+            env = {"GIT_OBJECT_DIRECTORY": str(scratch), "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{objects}"'}
             words = ("commit-tree", "--gpg-sign", "-m", "trial", "HEAD^{tree}")
             result = self._git(*words, check=False, env=env, deadline=300)
         if result.status != 0:
@@ -610,14 +613,21 @@ def find_repository(path: Path, runner: Runner) -> Repository | None:
         if path.resolve().is_relative_to(root):
             return Repository(root, runner)
         elsewhere = f"its files are said to be in {root}"
-        raise GitError(
-            f"git cannot read the repository around {path}", found=elsewhere, run="git config --unset core.worktree"
-        )
+        run = f"{_setting('core.worktree', path, runner)} --unset core.worktree"
+        raise GitError(f"git cannot read the repository around {path}", found=elsewhere, run=run)
     none = "not a git repository" in result.complaint or "must be run in a work tree" in result.complaint
     if none and _around(path) is None:  # else its .git is damaged, or leads nowhere
         return None
     said = result.stderr.strip()
     way = next((line.strip() for line in said.splitlines() if line.strip().startswith("git config --global")), None)
-    bare = "git config core.bare false" if "must be run in a work tree" in said else None
-    way = way or bare or f"settle what git names, then {SAME_COMMAND}"
+    if "must be run in a work tree" in said:
+        way = f"{_setting('core.bare', path, runner)} core.bare false"
+    way = way or f"settle what git names, then {SAME_COMMAND}"
     raise GitError(f"git cannot read the repository around {path}", found=said, run=way)
+
+
+def _setting(name: str, path: Path, runner: Runner) -> str:
+    """The `git config` that changes `name` where it is set, which may be for one working tree alone."""
+    told = runner.run(("git", "-C", str(path), "config", "--show-scope", "--get", name), env=_ENV, check=False)
+    scope = told.stdout.partition("\t")[0]
+    return "git config" if scope in ("", "local") else f"git config --{scope}"

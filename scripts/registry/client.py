@@ -314,7 +314,8 @@ class Client:
             answer = self._send("POST", url, repository)
             location = answer.headers.get("Location", "")
             if answer.status == 202 and location and (there := within(url, location)):
-                self._send("DELETE", there, repository)
+                with contextlib.suppress(RegistryError):  # to delete may be a right of its own
+                    self._send("DELETE", there, repository)
         except (Transient, Misled):
             return
         if answer.status in (401, 403) or answer.codes() & {"NAME_UNKNOWN", "DENIED", "UNAUTHORIZED"}:

@@ -196,6 +196,14 @@ class Release:
         remote = self.facts.remote
         return self._options.tag and remote is not None and remote.object is None
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the version is out, and not all is done that comes after: a run was killed, or had to wait."""
+        record, package = read_record(self._config, self.package.name), self.package
+        told = record is not None and (record.version, record.sha256) == (package.version, package.sha256)
+        after = self.absent("tag", *(place.name for place in self._places)) or not (told or self.absent("package"))
+        return self._published.state == "same" and after and not any(step.refusal for step in self.plan)
+
     def absent(self, *names: str) -> bool:
         """Whether one of these steps, or without names any, is still to be done."""
         return any(step.state == "absent" for step in self.plan if not names or step.name in names)

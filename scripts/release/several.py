@@ -1,4 +1,4 @@
-"""Releases several charts, each whose version is not out yet, those first that others depend on."""
+"""Releases several charts, each whose version is not out yet or not finished, those first that others depend on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scripts.workspace import Workspace
 
 @dataclass(frozen=True)
 class Candidate:
-    """A chart with what the registry holds of its version. Only one that is `absent` is released.
+    """A chart with what the registry holds of its version. Only one that is `absent`, or not finished, is released.
 
     `refusal` is why that one, or what cannot be read, cannot be.
     """
@@ -68,6 +68,8 @@ def _candidate(work: Workspace, chart: Chart, options: Options, unfetched: Seque
             ready.demand_possible(committed=False)
         words = f"{step.action}: raise the version" if step.state == "different" else step.action
         refusal = next((one.refusal for one in ready.plan if one.refusal is not None), None)
+        if ready.unfinished:
+            return Candidate(chart, "absent", f"{words}: finish its release")
         return Candidate(chart, step.state, words, refusal if step.state == "absent" else None)
 
 

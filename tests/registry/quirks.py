@@ -50,6 +50,9 @@ class Quirks:
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/push-oci-artifact.html)."""
     denies_push_scope: bool = False
     """The token service refuses in whole who asks for more than is theirs (GCR, docker/hub-feedback#1771)."""
+    deletes: bool = True
+    """Who may push may delete, too, as which giving up an upload counts (distribution,
+    https://distribution.github.io/distribution/spec/auth/scope/); else the token service refuses in whole who asks."""
     read_only: bool = False
     """The login may pull and not push (https://distribution.github.io/distribution/spec/auth/scope/)."""
     lists: bool = True
@@ -132,7 +135,7 @@ class Quirky:
         if not known and not told.anonymous:
             return oci_error(401, "UNAUTHORIZED")
         scopes = query.get("scope", []) + (form["scope"][0].split() if "scope" in form else [])
-        if told.denies_push_scope and any("push" in scope for scope in scopes):
+        if (told.denies_push_scope and "push" in str(scopes)) or (not told.deletes and "delete" in str(scopes)):
             return oci_error(403, "DENIED")
         may = ["pull"] if told.read_only or not known else ["pull", "push"]
         granted = {}
@@ -233,6 +236,9 @@ class Quirky:
 
     def _put(self, request: Request, repository: str, kind: str, last: str) -> Reply:
         query = parse_qs(urlsplit(request.path).query)
+        if request.method == "DELETE" and not self.quirks.deletes:
+            wanted = f'{BEARER},scope="repository:{repository}:delete"'
+            return oci_error(401, "UNAUTHORIZED", **{"WWW-Authenticate": wanted})
         if request.method == "DELETE":
             return Reply(204)
         if request.method == "POST":

@@ -308,6 +308,12 @@ class TestBeforeThePush:
             demand_push(at(f"oci://{HOST}/team"), packed)
         assert words in str(caught.value.run)
 
+    def test_who_may_push_need_not_delete(
+        self, world: Callable[[Quirks], Internet], at: Callable[[str], Registry], packed: Package
+    ) -> None:
+        world(Quirks(deletes=False))
+        demand_push(at(f"oci://{HOST}/team"), packed)
+
     def test_ecr_has_its_command(
         self, world: Callable[[Quirks], Internet], at: Callable[[str], Registry], logins: Callable[[Any], None],
         packed: Package,

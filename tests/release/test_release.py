@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from scripts.chart.archive import read_members
+from scripts.chart.source import read_chart
 from scripts.core.command import Runner
 from scripts.core.errors import (
     OUTSIDE,
@@ -29,6 +30,7 @@ from scripts.registry.transport import Answer, Transport
 from scripts.release.bump import read_bump
 from scripts.release.plan import Options, prepared
 from scripts.release.proof import Demand, prove
+from scripts.release.several import candidates, release_all
 from scripts.report.inputs import objection
 from tests.registry.quirks import Quirks, Quirky
 from tests.registry.servers import Reply, scripted
@@ -83,6 +85,24 @@ def test_what_was_lost_is_done_again_and_nothing_else(project: Project) -> None:
     assert not [line for line in said if line.startswith("pushing")]
     (project.config.dist / "demo.release.json").write_text("{")
     assert {name for name, state in project.plan().items() if state == "absent"} == {"lint", "validate", "record"}
+
+
+def test_of_several_charts_those_that_are_not_finished_are_gone_on_with(project: Project) -> None:
+    charts, asked = [read_chart(project.config.chart)], Options(tag=True)
+
+    def release() -> list[str]:
+        found = candidates(project.work, charts, asked, dry_run=False)
+        return [record.digest for record in release_all(project.work, found, asked)]
+
+    first = release()
+    assert release() == []
+    (project.config.dist / "demo.release.json").unlink()  # it was killed before that was written
+    assert release() == first
+    project.git("tag", "--delete", "demo-1.2.0")  # it was killed before that was made
+    assert release() == first
+    assert project.git("tag") == "demo-1.2.0"
+    project.git("commit", "--quiet", "--allow-empty", "--message", "Something else")
+    assert release() == []
 
 
 def test_a_dry_run_leaves_no_trace(project: Project) -> None:

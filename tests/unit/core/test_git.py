@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -93,6 +95,18 @@ def test_one_that_is_broken_is_not_none(repository: Repository, broken: Callable
         find_repository(repository.root / "chart", repository.runner)
 
 
+@pytest.mark.parametrize("scope", ["--local", "--worktree"])
+@pytest.mark.parametrize(("name", "value"), [("core.bare", "true"), ("core.worktree", "/usr")])
+def test_what_is_to_be_run_brings_its_files_back(repository: Repository, name: str, value: str, scope: str) -> None:
+    git(repository.root, "config", "extensions.worktreeConfig", "true")
+    git(repository.root, "config", "--unset", "core.bare")
+    git(repository.root, "config", scope, name, value)
+    with pytest.raises(GitError) as told:
+        find_repository(repository.root, repository.runner)
+    subprocess.run(shlex.split(str(told.value.run)), cwd=repository.root, check=True)
+    assert find_repository(repository.root, repository.runner) == repository
+
+
 def test_a_hooks_environment_does_not_lead_elsewhere(
     repository: Repository, runner: Runner, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +124,8 @@ def test_commits(repository: Repository) -> None:
     for nothing in ("nonsense", "--version", "HEAD~9"):
         assert repository.commit(nothing) is None
     git(repository.root, "commit", "--allow-empty", "--quiet", "--message", "Second")
+    (repository.root / ".git" / "info").mkdir(exist_ok=True)
+    (repository.root / ".git" / "info" / "grafts").write_text(f"{repository.commit()}\n")  # no clone would have it
     assert repository.parent() == first
 
 
@@ -223,6 +239,29 @@ def test_a_commit_takes_the_named_files_only(repository: Repository) -> None:
     assert commit == repository.commit()
     assert git(repository.root, "show", "--format=", "--name-only") == "chart/a b.txt"
     assert repository.changes() == ("other",)
+
+
+def test_a_commit_takes_what_is_there_in_a_sparse_checkout(repository: Repository) -> None:
+    git(repository.root, "sparse-checkout", "set", "--no-cone", "/chart/")
+    (repository.root / "other").write_text("two\n")
+    repository.make_commit("Second", [repository.root / "other"])
+    assert git(repository.root, "show", "HEAD:other") == "two"
+    assert repository.changes() == ()
+
+
+def test_a_tag_is_fetched_and_no_submodule(repository: Repository, tmp_path: Path) -> None:
+    inner, clone, near = tmp_path / "inner", tmp_path / "clone", ("-c", "protocol.file.allow=always")
+    git(tmp_path, "clone", "--quiet", str(repository.root), str(inner))
+    git(repository.root, *near, "submodule", "--quiet", "add", str(inner), "inner")
+    git(repository.root, "commit", "--quiet", "--message", "Second")
+    git(tmp_path, *near, "clone", "--quiet", "--recursive", str(repository.root), str(clone))
+    inner.rename(tmp_path / "gone")
+    git(clone, "config", "submodule.recurse", "true")
+    git(repository.root, "tag", "v1")
+    found = find_repository(clone, repository.runner)
+    assert found is not None
+    found.take_tag("origin", "v1")
+    assert list(found.tags()) == ["v1"]
 
 
 def test_tags_lead_to_commits(repository: Repository) -> None:
@@ -394,14 +433,30 @@ def test_nothing_is_known_of_a_path_where_nothing_is_committed(tmp_path: Path, r
     assert why_absent(tmp_path / "chart", runner) is None
 
 
-def test_a_signature_is_tried_only_where_it_is_asked_for(repository: Repository) -> None:
+def test_a_signature_is_tried_only_where_it_is_asked_for(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     git(repository.root, "config", "gpg.program", "false")
     repository.try_signing("tag.gpgSign")
     git(repository.root, "config", "tag.gpgSign", "false")
     repository.try_signing("tag.gpgSign")
     git(repository.root, "config", "tag.gpgSign", "true")
+    monkeypatch.setenv("GIT_CONFIG", os.devnull)  # which only `git config` looks at
     with pytest.raises(GitError, match="git cannot sign"):
         repository.try_signing("tag.gpgSign")
+
+
+def test_a_signature_is_tried_in_a_folder_of_any_name(tmp_path: Path, runner: Runner) -> None:
+    root = tmp_path / 'a:b "c\\d'
+    git(tmp_path, "init", "--quiet", str(root))
+    git(root, "commit", "--allow-empty", "--quiet", "--message", "First")
+    (gpg := tmp_path / "gpg").write_text("#!/bin/sh\ncat >&2\necho '[GNUPG:] SIG_CREATED D' >&2\necho signature\n")
+    gpg.chmod(0o755)
+    for name, value in {"gpg.program": str(gpg), "user.signingKey": "key", "tag.gpgSign": "true"}.items():
+        git(root, "config", name, value)
+    found = find_repository(root, runner)
+    assert found is not None
+    found.try_signing("tag.gpgSign")
 
 
 def test_where_it_is_fetched_from(repository: Repository) -> None:
