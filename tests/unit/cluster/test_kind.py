@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,3 +139,72 @@ def test_an_old_cluster_does_without_what_it_refuses(
     else:
         maker._define("x")
         assert told == said
+
+
+# -- what is asked for, and what is read of it -----------------------------------------------------
+
+
+def image(kubernetes: str = "v1.37.2", *, has_cni: bool = False) -> NodeImage:
+    return NodeImage("gati/node:1", kubernetes, has_cni=has_cni)
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "cgroup_v1", "patched"),
+    [("v1.37.2", True, True), ("v1.31.0", True, True), ("v1.30.9", True, False), ("v1.37.2", False, False)],
+)
+def test_a_cluster_has_a_worker_in_each_zone_and_bears_an_old_cgroup(
+    kubernetes: str, cgroup_v1: bool, patched: bool
+) -> None:
+    asked = kind.kind_config(image(kubernetes), cgroup_v1=cgroup_v1, volumes=Path("/volumes"))
+    first, *workers = asked["nodes"]
+    assert first["role"] == "control-plane"
+    assert [node["labels"][kind.ZONE_LABEL] for node in workers] == ["a", "b", "c"]
+    assert all(node["extraMounts"][0]["hostPath"] == "/volumes" for node in asked["nodes"])
+    assert asked["networking"]["disableDefaultCNI"] is True
+    assert ("kubeadmConfigPatches" in asked) is patched
+    bare = kind.kind_config(image(has_cni=True), cgroup_v1=False)
+    assert bare["networking"]["disableDefaultCNI"] is False
+    assert not any("extraMounts" in node for node in bare["nodes"])
+
+
+def item(name: str, *addresses: str, pods: str | None = "10.244.1.0/24", zone: str = "") -> dict[str, Any]:
+    told = [{"type": "Hostname", "address": name}, *({"type": "InternalIP", "address": one} for one in addresses)]
+    labels = {kind.ZONE_LABEL: zone} if zone else {}
+    meta = {"name": name, "labels": labels}
+    return {"metadata": meta, "spec": {"podCIDR": pods} if pods else {}, "status": {"addresses": told}}
+
+
+def test_a_node_counts_once_it_has_an_address_and_a_range_of_pods() -> None:
+    late = (item("none"), item("six", "fc00::2"), item("bare", "172.18.0.9", pods=None))
+    found = kind.read_nodes([item("two", "fc00::3", "172.18.0.3", zone="a"), item("one", "172.18.0.2"), *late])
+    assert [(node.name, node.address, node.worker) for node in found] == [
+        ("one", "172.18.0.2", False),
+        ("two", "172.18.0.3", True),
+    ]
+
+
+def test_a_node_is_led_to_the_pods_of_every_other_and_last_takes_its_own_network() -> None:
+    one, two = kind.read_nodes([item("one", "172.18.0.2"), item("two", "172.18.0.3", pods="10.244.2.0/24")])
+    lines = kind.network_script(one, [two]).splitlines()
+    assert "ip route replace 10.244.2.0/24 via 172.18.0.3" in lines
+    assert "ip route replace unreachable 10.244.1.0/24" in lines
+    told = next(line for line in lines if line.startswith("{"))
+    assert json.loads(told)["plugins"][0]["ipam"]["ranges"] == [[{"subnet": "10.244.1.0/24"}]]
+    assert lines[-1].startswith("mv ")
+
+
+@pytest.mark.parametrize(("limit", "told"), [("128", True), ("512", False), ("", False), (None, False)])
+def test_a_low_limit_of_inotify_is_told_with_its_fix(
+    limit: str | None, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind, "INOTIFY", tmp_path / "limit")
+    if limit is not None:
+        (tmp_path / "limit").write_text(limit)
+    assert bool(kind.inotify_hint()) is told
+    assert not told or "sysctl -w fs.inotify.max_user_instances=1024" in str(kind.inotify_hint())
+
+
+def test_macos_is_told_where_its_nodes_are() -> None:
+    kind.demand_reachable_nodes("linux")
+    with pytest.raises(ClusterError, match="cannot be reached from macOS"):
+        kind.demand_reachable_nodes("darwin")

@@ -12,7 +12,7 @@ import pytest
 from scripts.chart.manifests import Document, Manifests
 from scripts.cluster.api import Api
 from scripts.core.command import Runner
-from scripts.core.errors import ApiError, ClusterError
+from scripts.core.errors import ApiError, ClusterError, ConfigError
 from scripts.e2e import pods, promises
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
@@ -592,3 +592,57 @@ def test_what_a_cluster_gives_everybody_is_not_of_the_release() -> None:
 )
 def test_rights_that_do_not(lab: Cluster, told: str) -> None:
     assert told in refused(promises.rights_fit, lab, "space", "space")
+
+
+# -- what policies let through, as they are written ------------------------------------------------
+
+
+def component(name: str, address: str) -> dict[str, Any]:
+    labels = {"app.kubernetes.io/component": name, "app": name}
+    made = pod(name)
+    return {**made, "metadata": {**made["metadata"], "labels": labels}, "status": {"podIP": address}}
+
+
+def policy(of: str, **spec: Any) -> dict[str, Any]:
+    wanted = {"podSelector": {"matchLabels": {"app": of}}, **spec}
+    return {"kind": "NetworkPolicy", "metadata": {"name": of, "namespace": "space"}, "spec": wanted}
+
+
+FROM_FRONT = {"from": [{"podSelector": {"matchLabels": {"app": "front"}}}], "ports": [{"port": 8080}]}
+NAMES = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+TO_BACK = {"to": [{"podSelector": {"matchLabels": {"app": "back"}}}], "ports": [{"port": 8080}]}
+
+
+def walled(*policies: dict[str, Any], flow: str = "front -> back:8080", barred: str = "* -> back:8080") -> Cluster:
+    lab = Cluster(*policies, pods=[component("front", "10.0.0.1"), component("back", "10.0.0.2")])
+    lab.subject = replace(SUBJECT, flows=(flow,), barred=(barred,))
+    return lab
+
+
+def test_policies_that_fit() -> None:
+    back, front = policy("back", ingress=[FROM_FRONT]), policy("front", egress=[TO_BACK, NAMES], policyTypes=["Egress"])
+    assert promises.policies_fit(walled(back, front), "space", "space") == "2 policies, 1 ways open, 1 barred"
+    assert promises.policies_fit(walled(), "space", "space") == "no policies"
+
+
+@pytest.mark.parametrize(
+    ("policies", "told"),
+    [
+        ([policy("back", ingress=[])], "the policies keep front from back"),
+        (
+            [policy("back", ingress=[FROM_FRONT]), policy("front", egress=[TO_BACK], policyTypes=["Egress"])],
+            "keep front from asking for names",
+        ),
+        ([policy("back", ingress=[{}])], "the policies let a stranger ask back"),
+    ],
+)
+def test_policies_that_do_not_fit(policies: list[dict[str, Any]], told: str) -> None:
+    assert told in refused(promises.policies_fit, walled(*policies), "space", "space")
+
+
+@pytest.mark.parametrize(
+    ("flow", "told"), [("front -> gone:80", "there is no component gone"), ("front -> back", "back names no port")]
+)
+def test_a_way_between_what_there_is_not(flow: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        promises.policies_fit(walled(policy("back", ingress=[]), flow=flow), "space", "space")
