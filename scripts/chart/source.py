@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from scripts.core.command import Runner
 from scripts.core.errors import USAGE, ChartError, ReleaseError, ValuesError
 from scripts.core.files import demand_settled, read_any
 from scripts.core.git import why_absent
-from scripts.core.paths import matching
+from scripts.core.paths import matching, shown
 from scripts.core.yaml_edit import set_value
 from scripts.core.yaml_read import load, load_merged
 
@@ -166,6 +166,13 @@ def with_version(
         if current.get(path[-1]) != value or path[-1] == "appVersion":  # which may be there, and need quotes
             text = set_value(text, path, value, source=source)
     return text
+
+
+def demand_values(files: Iterable[Path]) -> None:
+    """Raises ValuesError for a values file that is not there."""
+    for file in files:
+        if not file.is_file():
+            raise ValuesError(f"no values file at {shown(file)}", run="correct --values", code=USAGE)
 
 
 def read_yaml(file: Path, error_type: type[ReleaseError]) -> dict[str, Any]:

@@ -20,12 +20,12 @@ from scripts.chart.contents import read_contents
 from scripts.chart.dependencies import objections, provide_dependencies
 from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint, supported
-from scripts.chart.source import Chart, read_chart, read_yaml
+from scripts.chart.source import Chart, demand_values, read_chart, read_yaml
 from scripts.checks.matrix import column_name
 from scripts.checks.schemas import Schemas
 from scripts.core import json_read
 from scripts.core.config import Config
-from scripts.core.errors import USAGE, ChangelogError, ChartError, ConfigError, FindingsError, ReleaseError, ValuesError
+from scripts.core.errors import ChangelogError, ChartError, ConfigError, FindingsError, ReleaseError, ValuesError
 from scripts.core.files import UNSETTLED, read_file, unsettled
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
@@ -103,9 +103,7 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
     config, chart = work.config, read_chart(work.config.chart, work.config.values)
     helm, known = work.helm, Schemas(config.cache_dir, work.tools).minors()
     extra = tuple(values)
-    for file in extra:
-        if not file.is_file():
-            raise ValuesError(f"no values file at {shown(file)}", run="correct --values", code=USAGE)
+    demand_values(extra)
     bare = [file for file in (chart.path / "values.yaml",) if file.is_file()]
     sources = tuple(dict.fromkeys((chart.path / "Chart.yaml", *bare, *chart.values_files, *extra)))
     broken = {file for file in sources if _broken(file)}

@@ -14,11 +14,11 @@ from scripts.chart.contents import Contents, read_contents
 from scripts.chart.dependencies import demand_dependencies, dependencies, is_local, provide_dependencies
 from scripts.chart.kubeversion import supported
 from scripts.chart.selection import needed
-from scripts.chart.source import Chart, check_sources, read_chart, read_yaml
+from scripts.chart.source import Chart, check_sources, demand_values, read_chart, read_yaml
 from scripts.checks.kubeconform import Tolerance
 from scripts.checks.schemas import Schemas, group_of, schemas_of
 from scripts.core.config import Config
-from scripts.core.errors import USAGE, ChartError, ConfigError, ValuesError
+from scripts.core.errors import ChartError, ConfigError, ValuesError
 from scripts.core.owner import temporary
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import minor
@@ -129,11 +129,10 @@ def make_plan(
     columns = [Values(column_name(chart, file), () if file == bare else (file,)) for file in chart.values_files]
     columns = columns or [Values("values.yaml" if bare.is_file() else "no values file")]
     columns += (further := [Values(shown(file), (file,)) for file in values])
-    for column in columns:
-        for file in column.files:
-            if not file.is_file():
-                raise ValuesError(f"no values file at {shown(file)}", run="correct --values", code=USAGE)
-            read_yaml(file, ValuesError)
+    files = [file for column in columns for file in column.files]
+    demand_values(files)
+    for file in files:
+        read_yaml(file, ValuesError)
     check_sources(chart)
     versions = _versions(chart, known, kube_versions)
     contents = read_contents(chart.path, chart.name)

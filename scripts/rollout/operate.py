@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.chart.source import read_chart
+from scripts.chart.source import demand_values, read_chart
 from scripts.cluster.api import connect
 from scripts.cluster.transport import Login
 from scripts.core.errors import ConfigError
@@ -46,8 +46,7 @@ class Order:
         odd = {"values": self.values, "undo": self.undo} if self.verb == "rollback" else {"revision": self.revision}
         if given := [f"--{flag}" for flag, value in odd.items() if value]:
             raise ConfigError(f"{self.verb} goes without {' and '.join(given)}", run=f"leave out {given[0]}")
-        if missing := [file for file in self.values if not file.is_file()]:
-            raise ConfigError(f"no values file at {missing[0]}", run="correct --values")
+        demand_values(self.values)
 
 
 def named(work: Workspace, order: Order) -> tuple[str, str, str]:

@@ -139,6 +139,14 @@ def test_every_exit_code_is_documented() -> None:
     assert {each.code for each in classes if each is not errors.ReleaseError} <= codes - {errors.STOPPED}
 
 
+def test_the_sentence_of_a_first_change_is_raised_at_one_place() -> None:
+    asked = re.search(r'^grep -rn "(.+)" scripts tests docs$', (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert asked is not None
+    for folder, kind, most in (("scripts", "py", 1), ("tests", "py", 9), ("docs", "md", 1)):
+        found = sum(file.read_text().count(asked[1]) for file in (ROOT / folder).rglob(f"*.{kind}"))
+        assert 1 <= found <= most, folder
+
+
 def test_artifact_hub_is_told_what_the_changelog_says(config: Config) -> None:
     """As a raise of the version leaves it; a change that joins a version before it is published goes into both."""
     chart, history = read_chart(config.chart), read_changelog(config.changelog)

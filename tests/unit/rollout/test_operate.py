@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from scripts.core.errors import ConfigError
+from scripts.core.errors import USAGE, ConfigError, ValuesError
 from scripts.rollout.operate import Order, _last_served, named, operate, preview
 from scripts.rollout.rollout import Revision, Rollout
 from scripts.workspace import Workspace
@@ -74,8 +74,9 @@ def test_what_helm_would_refuse_is_refused_before_a_cluster_is_asked(
     ids=str,
 )
 def test_what_cannot_be_done_is_refused_at_once(order: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises((ConfigError, ValuesError)) as refusal:
         Order(**order)
+    assert refusal.value.code == USAGE
 
 
 def history(*statuses: str) -> Rollout:
