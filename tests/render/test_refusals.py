@@ -24,6 +24,7 @@ SHIFTED = {"name": "shifted", "containerPort": 9, "hostPort": 10}
 SYSCTL = {"name": "net.core.somaxconn", "value": "1024"}
 VALUE = {"type": "Value", "value": 1}
 OBJECT = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+FIELD = {"name": "canary", "value": "1"}
 CRON = {"type": "cron", "metadata": {"timezone": "UTC"}}
 MANAGER_TLS = {"tls": {"enabled": True, "certManager": {"enabled": True}}}
 
@@ -78,6 +79,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ),
     ({"tls": {"enabled": True, "certManager": {"enabled": True}}}, ("tls.certManager.issuerRef.name",), {}),
     ({"httpRoute": {"enabled": True}}, ("httpRoute.parentRefs",), {}),
+    (
+        {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}], "matches": [{"path": {"value": "/a b"}}]}},
+        ("httpRoute.matches", '"/a b"', "%XX"),
+        {},
+    ),
     ({"externalIngress": {"enabled": True, "hosts": None}}, ("externalIngress.hosts",), {}),
     ({"fullnameOverride": "x", "ingress": {"name": "x-route-manager"}}, ("ingress.name", "routeManager.name"), {}),
     ({"nameOverride": "2", "fullnameOverride": ""}, ("nameOverride", "ingress.name"), {"release": "1"}),
@@ -301,7 +307,7 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {},
     ),
     (
-        {"ingress": {"initContainers": [{**SIDECAR, "livenessProbe": {"exec": {}}}]}},
+        {"ingress": {"initContainers": [{**SIDECAR, "livenessProbe": {"exec": {"command": ["x"]}}}]}},
         ("ingress.initContainers side.livenessProbe", "restartPolicy Always"),
         {},
     ),
@@ -311,7 +317,7 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {},
     ),
     (
-        {"ingress": {"readinessProbe": {"custom": {"exec": {}, "terminationGracePeriodSeconds": 5}}}},
+        {"ingress": {"readinessProbe": {"custom": {"exec": {"command": ["x"]}, "terminationGracePeriodSeconds": 5}}}},
         ("ingress.readinessProbe.custom.terminationGracePeriodSeconds",),
         {},
     ),
@@ -494,6 +500,10 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}], "matches": [{"path": {"value": "api"}}]}},
         ("httpRoute.matches", "path api"),
     ),
+    (
+        {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}], "matches": [{"queryParams": [FIELD, FIELD]}]}},
+        ("httpRoute.matches", "queryParams canary", "twice"),
+    ),
 ]
 
 
@@ -600,7 +610,10 @@ def test_every_refusal_has_a_case() -> None:
             "httpRoute": {
                 "enabled": True,
                 "parentRefs": [{"name": "a", "port": 80}, {"name": "a", "port": 443}, {"name": "a", "namespace": "b"}],
-                "matches": [{"path": {"type": "RegularExpression", "value": "[a-z]//"}}],
+                "matches": [
+                    {"path": {"type": "RegularExpression", "value": "[a-z]//"}, "headers": [FIELD]},
+                    {"path": {"value": "/a%20b;v=1"}, "headers": [FIELD], "queryParams": [FIELD]},
+                ],
                 "filters": [{"type": "URLRewrite", "urlRewrite": {"hostname": "a.b"}}],
             }
         },

@@ -149,7 +149,11 @@ def test_a_value_out_of_range_is_refused_and_named(path: str, value: Any) -> Non
     assert path.split(".")[-1] in message
 
 
-EXISTS = {"matchExpressions": [{"key": "a", "operator": "exists"}]}
+def selector(operator: str, *values: str) -> dict[str, Any]:
+    given = {"values": list(values)} if values else {}
+    return {"matchExpressions": [{"key": "a", "operator": operator, **given}]}
+
+
 # What the API server refuses of the objects that a user gives in full, or an operator later and in silence.
 OF_KUBERNETES: list[tuple[str, Any]] = [
     ("podSecurityContext.seLinuxChangePolicy", "Sometimes"),
@@ -211,7 +215,21 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
     ("ingress.extraEnvFrom", [{"secretRef": {"name": "Up"}}]),
     ("affinity.podAffinity", {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 200}]}),
     ("affinity.nodeAffinity", {"requiredDuringSchedulingIgnoredDuringExecution": []}),
-    ("affinity.nodeAffinity", {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [EXISTS]}}),
+    *(
+        ("affinity.nodeAffinity", {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}})
+        for term in (selector("exists"), selector("In"), selector("Exists", "b"), selector("Gt", "1", "2"))
+    ),
+    *(
+        ("networkPolicy.ingress.from", [{"podSelector": expressions}])
+        for expressions in (selector("NotIn"), selector("DoesNotExist", "b"), selector("Gt", "1"))
+    ),
+    ("ingress.lifecycle.postStart", {"exec": {"command": "/app/warm"}}),
+    ("ingress.livenessProbe.custom", {"exec": {}}),
+    ("ingress.livenessProbe.custom", {"httpGet": {"port": 80, "httpHeaders": [{"name": "a", "value": 1}]}}),
+    ("ingress.extraEnvFrom", [{"prefix": "A=", "secretRef": {"name": "a"}}]),
+    ("ingress.hpa.metrics", [{"type": "Pods", "pods": {"target": {"type": "AverageValue", "averageValue": "many"}}}]),
+    ("prometheusOperator.prometheusRule.extraRules", [{"alert": "A", "expr": ""}]),
+    ("keda.extraTriggers", [{"type": "cron", "metadata": {"a": 2**53}}]),  # as 2**53 + 1 arrives
     ("httpRoute.matches", [{"header": []}]),
     ("httpRoute.matches", [{"method": "get"}]),
     ("httpRoute.matches", [{"path": {"type": "Prefix", "value": "/"}}]),
@@ -246,6 +264,14 @@ def test_what_the_api_server_refuses_is_refused_at_its_place(path: str, value: A
         ("ingress.config", {".a": "x", "a..b": "x"}),
         ("httpRoute.parentRefs", [{"name": "public.gateway", "sectionName": "a.b"}]),
         ("networkPolicy.ingress.from", [{"podSelector": {}, "namespaceSelector": {}}]),
+        (
+            "networkPolicy.ingress.from",
+            [{"podSelector": selector("In", "b", "c")}, {"podSelector": selector("Exists")}],
+        ),
+        (
+            "affinity.nodeAffinity",
+            {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [selector("Lt", "-4")]}},
+        ),
         ("ingress.resources.limits", {"nvidia.com/gpu": 1, "hugepages-2Mi": "4Mi", "ephemeral-storage": "1Gi"}),
         ("externalIngress.hosts", [{"host": "1.example"}, {"host": "gati"}, {"host": "*.4a.b2"}]),
         ("ingress.prometheus.selector", r"""job=~"a{2}" , ns!='x',b="\"" """),
