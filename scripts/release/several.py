@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scripts.chart.dependencies import outdated, provide_dependencies
 from scripts.chart.source import Chart
-from scripts.core.errors import ChartError, ConfigError, ReleaseError, UsageError, ValuesError
+from scripts.core.errors import OUTSIDE, TOOL, ReleaseError, UsageError
 from scripts.registry.client import connect
 from scripts.registry.embedded import registry_in_use, served
 from scripts.registry.reference import Registry
@@ -54,7 +54,9 @@ def candidates(work: Workspace, charts: Sequence[Chart], options: Options, *, dr
                     provide_dependencies(chart, work.helm, work.say)
                 own = served(own, at_hand.get(folder))
                 found.append(_candidate(own, chart, options, outdated(chart) if dry_run else ()))
-            except (ChartError, ConfigError, ValuesError) as error:
+            except ReleaseError as error:
+                if error.code in (OUTSIDE, TOOL):  # which is a matter of all of them
+                    raise
                 found.append(Candidate(chart, "unknown", error.message, error))
     return tuple(found)
 

@@ -725,6 +725,11 @@ class TestManyCharts:
         charts = Charts(cli, tmp_path / "project")
         dry = cli("release", "--all", "--dry-run", "--chart", charts.project).fine()
         assert re.search(r"top 0.1.0 +absent +push top:0.1.0, once its dependencies are fetched: base", dry)
+        charts.raise_to("other", "1.0-SNAPSHOT")
+        told = cli("release", "--all", "--dry-run", "--chart", charts.project)
+        told.refused("'1.0-SNAPSHOT' is not a semantic version")
+        assert re.search(r"top 0.1.0 +absent ", told.stdout), told
+        charts.raise_to("other", "0.1.0")
         charts.told("lint", "--all")
         charts.commit("other-0.1.0")
         charts.commit_nothing()
