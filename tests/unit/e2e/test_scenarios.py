@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from scripts.cluster.snapshot import Snapshot
 from scripts.core.errors import ClusterError
 from scripts.e2e import scenarios, steps
 from scripts.e2e.lab import Published
 from scripts.e2e.recording import Unasked
-from scripts.e2e.report import Broken, Untested
+from scripts.e2e.report import Broken, Journal, Untested
 from scripts.e2e.subject import Subject
 from scripts.rollout.cause import Cause
 from scripts.rollout.rollout import Revision, RolloutFailed, Target
@@ -76,6 +78,12 @@ class Stage(Given):
 
     def values_of(self, namespace: str) -> str:
         return self.given
+
+    def definitions_of(self, chart: Published) -> str:
+        return ""
+
+    def await_settled(self, namespace: str) -> None:
+        pass
 
     def forget(self, *names: str) -> None:
         self.forgotten += names
@@ -316,3 +324,167 @@ def test_a_dry_run_tells_what_is_deprecated_and_refuses_pods_that_are_not_restri
     stage.apply_dry = lambda *_: 'Warning: would violate PodSecurity "restricted:latest"'
     with pytest.raises(Broken, match="pods break Pod Security"):
         scenarios.dry_run(stage, journal())
+
+
+# -- what is done in which order -------------------------------------------------------------------
+
+
+def made(item: Object) -> Object:
+    ready = {"conditions": [{"type": "Ready", "status": "True"}], "phase": "Running"}
+    return {**item, "status": ready}
+
+
+def member(name: str = "web-1", image: str = "here/web:1", **spec: Any) -> Object:
+    meta = {"name": name, "namespace": "shop", "uid": name, "labels": {"app": "web"}}
+    return made({"kind": "Pod", "metadata": meta, "spec": {"containers": [{"name": "m", "image": image}], **spec}})
+
+
+def front(replicas: int = 2) -> Object:
+    meta = {"name": "web", "namespace": "shop"}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {"replicas": replicas}}
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is declared stays as it is, and what the pods run is not looked at; the calls of both."""
+    calls: list[str] = []
+    state = Snapshot({"1": {"kind": "Secret", "metadata": {"name": "s"}}})
+    monkeypatch.setattr(steps, "taken", lambda *_: state)
+    monkeypatch.setattr(steps, "demand_images", lambda lab, namespace, version: calls.append(f"image {version}"))
+    return calls
+
+
+def names(told: Journal) -> list[str]:
+    return [step.name for step in told.steps]
+
+
+def test_each_version_before_is_upgraded_and_an_upgrade_that_changes_nothing_is_said(quiet: list[str]) -> None:
+    told, stage = journal(), Stage(World(), Release(), found=web())
+    stage.sources = (OLD, replace(OLD, version="0.8.0"))
+    scenarios.upgrade(stage, told)
+    assert names(told) == [
+        "install 0.9.0",
+        "upgrade 0.9.0 to 1.0.0, image 1 to 2",
+        "install 0.8.0",
+        "upgrade 0.8.0 to 1.0.0, image 1 to 2",
+    ]
+    assert [line.partition(": ")[0] for line in told.skipped] == ["an upgrade that changes anything"] * 2
+    assert stage.forgotten == ["shop", "shop"]  # room for the next version
+
+
+def test_a_configuration_that_is_changed_before_it_was_proves_nothing(
+    quiet: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: Any = {"configuration": {"a": 1}}
+    subject = Subject("web", changes=changes, configured_key="a", configured_path="a")
+    stage = Stage(World(), Release(), found=web(), subject=subject)
+    monkeypatch.setattr(steps, "is_configured", lambda *_: True)
+    with pytest.raises(Broken, match="the configuration is changed before it was"):
+        scenarios.upgrade(stage, journal())
+
+
+def test_further_values_are_upgraded_one_after_the_other(quiet: list[str]) -> None:
+    told, stage = journal(), Stage(World(), Release(), found=web())
+    stage.chosen = ("default", "dev", "prod")
+    scenarios.environments(stage, told)
+    assert names(told) == [
+        *("dev: install 1.0.0", "dev: upgrade 1.0.0 to 1.0.0, image 1 to 2"),
+        *("prod: install 1.0.0", "prod: upgrade 1.0.0 to 1.0.0, image 1 to 2"),
+    ]
+
+
+def test_a_rollback_goes_to_the_revision_that_was_installed(quiet: list[str]) -> None:
+    release = Release()
+    release.revisions = []
+    acts = release.rollback
+
+    def rolled_back(number: int, **more: Any) -> Revision:
+        assert number == 1
+        return replace(acts(number, **more), chart="web-0.9.0")
+
+    release.rollback = rolled_back  # type: ignore[method-assign]
+    told, stage = journal(), Stage(World(), release, found=web())
+    stage.sources = (OLD,)
+    scenarios.rollback(stage, told)
+    assert names(told)[-1] == "every object is as it was before the upgrade"
+    assert told.steps[-1].detail == "1 objects are equal"
+    assert (release.acts, quiet) == (["install", "upgrade", "rollback"], ["image 1"])
+
+
+def test_what_people_do_comes_between_two_revisions(quiet: list[str]) -> None:
+    told, stage = journal(), Stage(World(member()), Release(), front(), found=web())
+    stage.sources = (OLD,)
+    scenarios.hands(stage, told)
+    assert [words[0] for words in stage.commands] == ["scale", "set", "annotate", "apply", "apply"]
+    assert "--replicas=3" in stage.commands[0]
+    assert "--field-manager=gati-e2e-second" in stage.commands[-1]
+    assert quiet == ["image 2", "image 1"]
+    assert told.steps[-1].detail == "nothing stood in its way"
+
+
+def test_a_release_changes_hands_both_ways(quiet: list[str]) -> None:
+    told, stage = journal(), Stage(World(), Release(), found=web())
+    with pytest.raises(Untested):
+        scenarios.helms(stage, told)
+    stage.other = (Path("helm3"), 3)
+    scenarios.helms(stage, told)
+    assert [name.partition(" to ")[0] for name in names(told)] == [
+        *("helm 4 installs 1.0.0", "helm 3 upgrades", "helm 3 rolls back", "helm 4 upgrades again"),
+        *("helm 3 installs 1.0.0", "helm 4 upgrades", "helm 4 rolls back", "helm 3 upgrades again"),
+    ]
+
+
+def test_one_pod_alone_is_missed_and_without_a_budget_a_drain_is(
+    quiet: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone: list[str] = []
+    monkeypatch.setattr(steps, "delete_pod", lambda lab, namespace, workload, **_: gone.append(workload))
+    told, back = journal(), "Deployment/store"
+    stage = Stage(World(member(), front()), Release(), found=web(), subject=Subject("web", backs=("Deployment/web",)))
+    scenarios.disruption(stage, told)
+    assert gone == ["Deployment/web"] * 2
+    assert [line.partition(":")[0] for line in told.skipped] == [
+        "that the loss of a pod goes unnoticed",
+        "that a drain goes unnoticed",
+    ]
+    assert names(told)[-1] == "Deployment/web restarts, every pod of it"
+    with pytest.raises(Untested, match="there is no pod of Deployment/web"):
+        scenarios.disruption(Stage(World(), Release(), found=web(), subject=Subject("web", backs=(back,))), journal())
+
+
+def test_what_is_behind_goes_and_comes_again_with_as_many_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(front(3))
+    stage = Stage(world, Release(), found=web(), subject=Subject("web", backs=("Deployment/web",)))
+    for check in ("run_tests", "demand_unharmed"):
+        monkeypatch.setattr(steps, check, lambda *_: None)
+    told = journal()
+    scenarios.outage(stage, told)
+    asked = [line.rpartition("'replicas': ")[2].rstrip("}") for line in world.done if line.startswith("patch")]
+    assert asked == ["0", "3"]
+    assert told.steps[2].detail == "0 probes"
+
+
+def test_an_uninstall_leaves_what_is_kept_and_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = {"helm.sh/resource-policy": "keep"}
+    kept = {"kind": "Secret", "metadata": {"name": "kept", "annotations": keep, "uid": "k", "namespace": "shop"}}
+    stray = {"kind": "ConfigMap", "metadata": {"name": "stray", "uid": "x", "namespace": "shop"}}
+    root = {"kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt", "uid": "r", "namespace": "shop"}}
+    world, release = World(), Release()
+    stage = Stage(world, release, kept, found=web())
+    world.objects = lambda namespace: world.items if namespace else ()  # type: ignore[method-assign, assignment, return-value]
+
+    def uninstall(**_: Any) -> None:
+        world.items += [kept, root]
+        release.revisions = []
+
+    release.uninstall = uninstall  # type: ignore[attr-defined]
+    told = journal()
+    scenarios.uninstall(stage, told)
+    assert told.steps[-2].detail == "kept: Secret/kept"
+    world.items = []
+    release.uninstall = lambda **_: world.items.append(stray)  # type: ignore[attr-defined]
+    wait = world.wait
+    monkeypatch.setattr(world, "wait", lambda probe, **more: wait(probe, **{**more, "deadline": 0}))
+    with pytest.raises(ClusterError, match="every object of the release to be gone") as late:
+        scenarios.uninstall(stage, journal())
+    assert "ConfigMap/stray" in str(late.value)
