@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scripts.core.config import load_config
-from scripts.core.errors import ConfigError, FindingsError
+from scripts.core.errors import ClusterError, ConfigError, FindingsError, ReleaseError
+from scripts.e2e import columns
 from scripts.e2e.columns import Column, Columns, chosen_columns, demand_all_passed
-from scripts.e2e.report import FAILED, PASSED, UNTESTED, Outcome, Report
+from scripts.e2e.report import FAILED, PASSED, UNTESTED, Outcome, Report, Step
+from scripts.e2e.run import Options
 from scripts.workspace import Workspace, open_workspace
 
 REPORT = Report(
@@ -84,3 +87,51 @@ def test_one_column_that_fails_or_does_not_begin_fails_the_whole() -> None:
         with pytest.raises(FindingsError, match="columns failed") as told:
             demand_all_passed(found)
         assert name in told.value.message
+
+
+# -- one run after the other -----------------------------------------------------------------------
+
+
+def ran(monkeypatch: pytest.MonkeyPatch, *answers: Report | ReleaseError) -> list[str]:
+    """Has a run end as told; where each wrote its results, and with which helm it was."""
+    told: list[str] = []
+    left = iter(answers)
+
+    def run(work: Workspace, options: Options) -> Report:
+        told.append(f"{work.config.dist.name} helm {options.helm} of {options.helms}")
+        answer = next(left)
+        if isinstance(answer, ReleaseError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(columns, "run", run)
+    return told
+
+
+def test_each_column_has_a_folder_of_its_own_and_one_that_does_not_begin_is_told(
+    work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    work = replace(work.having(dist=tmp_path / "dist"), say=said.append)
+    stepped = replace(REPORT, outcomes=(Outcome("upgrade", PASSED, 5.0, (Step("install", 1.0),)),))
+    told = ran(monkeypatch, ClusterError("no cluster"), stepped)
+    found = columns.run_columns(work, Options(), (OLD, NEW))
+    assert told == ["kubernetes-1.29-helm-4 helm 4 of (4, 3)", "kubernetes-newest-helm-3 helm 3 of (4, 3)"]
+    assert (list(found.reports), found.errors) == ([NEW], {OLD: "no cluster"})
+    assert "Kubernetes 1.29, helm 4: no cluster" in said
+    written = json.loads((tmp_path / "dist" / "e2e" / "report.json").read_text())
+    assert written["passed"] is False
+    assert written["columns"][OLD.name] == {"passed": False, "error": "no cluster"}
+    assert f"e2e.{NEW.name}.upgrade" in (tmp_path / "dist" / "e2e" / "junit.xml").read_text()
+    with pytest.raises(FindingsError, match=r"1 of 2 columns failed: Kubernetes 1\.29, helm 4 \(it did not begin\)"):
+        demand_all_passed(found)
+
+
+def test_one_column_alone_is_a_plain_run(work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = work.having(dist=tmp_path / "dist")
+    told = ran(monkeypatch, REPORT, ClusterError("no cluster"))
+    demand_all_passed(columns.run_columns(work, Options(), (OLD,)))
+    assert told == ["dist helm 4 of (4,)"]
+    assert not (tmp_path / "dist").exists()
+    with pytest.raises(ClusterError, match="no cluster"):
+        columns.run_columns(work, Options(), (OLD,))

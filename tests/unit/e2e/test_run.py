@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import pytest
 
 from scripts.chart.manifests import read_manifests
 from scripts.cluster.api import Api
-from scripts.core.command import Runner
+from scripts.core.command import Result, Runner
 from scripts.core.errors import ClusterError, ConfigError, FindingsError, RegistryError, ReleaseError
+from scripts.e2e import run as smoke
 from scripts.e2e.control import Control
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.k6 import Request
 from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.ledger import judge
-from scripts.e2e.report import FAILED, PASSED, VOID, Journal, LoadFailed, Outcome, Report, Step, Unproven
+from scripts.e2e.report import FAILED, PASSED, STOPPED, VOID, Journal, LoadFailed, Outcome, Report, Step, Unproven
 from scripts.e2e.run import Options, attempt, demand_passed, plan, vanishing
 from scripts.e2e.scenarios import SCENARIOS
 from scripts.e2e.sources import choose
@@ -257,3 +260,100 @@ def test_an_api_that_a_later_minor_has_no_more_is_told_once() -> None:
     later = {"1.24": frozenset({"policy/v1beta1/PodDisruptionBudget", "v1/Service"}), "1.25": frozenset({"v1/Service"})}
     told = vanishing(read_manifests("\n---\n".join(texts)), lambda group: group in ("", "policy"), later)
     assert told == ["goes away: policy/v1beta1/PodDisruptionBudget, as of Kubernetes 1.25"]
+
+
+# -- around the scenarios --------------------------------------------------------------------------
+
+
+def test_results_of_before_go_but_for_what_is_not_run_again(work: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "e2e"
+    for name in ("upgrade", "install", "values"):
+        (folder / name).mkdir(parents=True)
+    smoke.write(folder, REPORT)
+    assert smoke.typical(folder / "report.json") == {"install": 12.5}
+    with smoke.results(work, folder, ["upgrade"], ["upgrade", "install"]) as workplace:
+        assert workplace.is_dir()
+        with pytest.raises(ConfigError, match="has the results in"), smoke.alone(folder):
+            pass
+        assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["install"]
+        assert not (folder / "report.json").exists()
+        assert [row.typical for row in work.board.rows if row.name == "install"] == [12.5]
+    assert not workplace.exists()
+    assert smoke.typical(folder / "report.json") == {}
+
+
+def test_scenarios_that_run_side_by_side_each_say_how_they_went(
+    work: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def attempt(lab: Any, name: str, say: Any, note: Any, **more: Any) -> None:
+        note(Outcome(name, FAILED if name == "upgrade" else PASSED, 1.0, (), error="lost" if name == "upgrade" else ""))
+
+    monkeypatch.setattr(smoke, "attempt", attempt)
+    outcomes = smoke.to_begin(["install", "upgrade", "rollback"])
+    smoke.go(cast("Any", None), outcomes, ["install", "upgrade", "uninstall"], replace(work, say=said.append), 2)
+    assert {name: one.state for name, one in outcomes.items()} == {
+        "install": PASSED,
+        "upgrade": FAILED,
+        "rollback": STOPPED,
+    }
+    assert outcomes["rollback"].error == "it did not begin"
+    assert any(line.endswith("\nlost") for line in said)
+
+
+def test_how_the_control_fared_over_the_whole_run() -> None:
+    class Lossy:
+        def between(self, begin: float, end: float) -> list[Request]:
+            return [Request(begin + at, 0.01, "new", "t", 0 if at == 2 else 200, behind="pod") for at in range(4)]
+
+    class Gone:
+        def between(self, *_: float) -> list[Request]:
+            raise ClusterError("the load ended")
+
+    fared = smoke._fared(cast("Any", Lossy()), time.time() - 10)
+    assert (fared["there"], fared["requests"], fared["failed"]) == (True, 4, 1)
+    assert smoke._fared(cast("Any", Gone()), 0.0) == {"there": True, "error": "the load ended"}
+
+
+HOME = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: fixed}
+spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: []}}}
+"""
+
+
+@pytest.mark.parametrize("makes", [False, True])
+def test_a_chart_that_is_always_in_one_namespace(makes: bool) -> None:
+    text = HOME + ("---\nkind: Namespace\nmetadata: {name: fixed}\n" if makes else "")
+    lab = cast("Any", SimpleNamespace(candidate=None, target=lambda *_: None, template=lambda *_, **__: text))
+    if makes:
+        with pytest.raises(ConfigError, match="the chart makes the namespace fixed"):
+            smoke.settled(lab)
+    else:
+        home, documents = smoke.settled(lab)
+        assert (home, [one.name for one in documents]) == ("fixed", ["web"])
+
+
+def test_images_that_the_engine_holds_are_brought_and_the_others_are_told() -> None:
+    class Engine(Runner):
+        def run(self, argv: Any, **_: Any) -> Result:
+            return Result(tuple(argv), 0 if argv[-1] == "here" else 1, "", "", 0.0)
+
+    loaded: list[str] = []
+    own = cast("Any", SimpleNamespace(load_images=loaded.extend))
+    told = smoke._bring_images(own, replace(NOTHING, images=("here", "there")), Engine())
+    assert (loaded, told) == (["here"], "images that the nodes pull themselves: there")
+    assert smoke._bring_images(own, replace(NOTHING, images=("here",)), Engine()) == ""
+
+
+def test_a_limit_on_slowness_is_a_number_from_one() -> None:
+    assert smoke.read_latency("2.5") == 2.5
+    assert smoke.read_latency("") > 1
+    with pytest.raises(ConfigError, match="is no number"):
+        smoke.read_latency("much")
+    with pytest.raises(ConfigError, match=r"--latency 0\.5 is no limit"):
+        Options(latency=0.5)
+    assert "helms" in Options(helms=(3, 4)).wanted
+    assert "helms" not in Options().wanted
