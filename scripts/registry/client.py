@@ -43,6 +43,7 @@ _REFERRERS = re.compile(r"^(sha256-[0-9a-f]{64}(\..+)?|artifacthub\.io)$")
 _NEXT_PAGE = re.compile(
     r'<([^>]*)>\s*;(?:[^,<"]|"(?:[^"\\]|\\.)*")*?\brel\s*=\s*(?:next|"(?:[^"]*\s)?next)(?![\w-])', re.IGNORECASE
 )  # RFC 8288: a relation may be one of several, and a title may have commas
+_UNRELATED = re.compile(r"\s*<([^>]*)>(?!.*\brel\s*=)", re.IGNORECASE)  # says of no page which one it is
 _LARGEST_ARCHIVE = 100 << 20  # bytes, more than what helm unpacks
 _MOST_LISTED = 50  # manifests in an index
 _MOST_REFERRERS = 1000
@@ -483,7 +484,7 @@ def _next_page(repository: str, answer: Answer) -> Query | None:
     asked of the same registry, and only the query says where it goes on.
     """
     link = answer.headers.get("Link", "")
-    match = _NEXT_PAGE.search(link)
+    match = _NEXT_PAGE.search(link) or _UNRELATED.match(link)
     if match is None:
         if "next" not in link.lower():
             return None

@@ -413,6 +413,11 @@ class TestVersions:
         more = {"Link": first.headers["Link"].replace('rel="next"', relation)}
         assert self.versions(iter([replace(first, headers=more), last])) == ("1.0.0", "1.1.0")
 
+    def test_a_link_without_a_relation_is_the_next_page_as_to_helm(self) -> None:
+        first, last = self.pages(["1.0.0"], ["1.1.0"])
+        bare = {"Link": first.headers["Link"].partition(";")[0]}
+        assert self.versions(iter([replace(first, headers=bare), last])) == ("1.0.0", "1.1.0")
+
     def test_none(self) -> None:
         assert self.versions(self.pages(None)) == ()
         assert self.versions(iter([oci_error(404, "NAME_UNKNOWN")])) == ()
