@@ -53,3 +53,35 @@ metadata: {name: wide}
     with pytest.raises(ClusterError, match="the chart puts objects outside of its namespace") as refused:
         preflight(cast("Any", lab), cluster_objects=False)
     assert refused.value.found == "ClusterRole wide, ConfigMap theirs in kube-system"
+
+
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        (set(), ""),
+        ({("", "pods", "log", "get")}, '- {apiGroups: [""], resources: [pods/log], verbs: [get]}'),
+        ({("apps", "deployments", "", "patch")}, '- {apiGroups: ["apps"], resources: [deployments], verbs: [patch]}'),
+    ],
+)
+def test_a_cluster_that_does_not_let_us_says_the_rules_that_it_lacks(refused: set[tuple[str, ...]], told: str) -> None:
+    def may(review: str, spec: dict[str, Any]) -> bool:
+        asked = spec["resourceAttributes"]
+        key = tuple(asked[part] for part in ("group", "resource", "subresource", "verb"))
+        return review == "SelfSubjectAccessReview" and key not in refused
+
+    def kind(name: str, **_: Any) -> Any:
+        group = "apps" if name in ("Deployment", "ReplicaSet") else ""
+        return SimpleNamespace(group=group, plural=f"{name.lower()}s", namespaced=True)
+
+    text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}"
+    api = SimpleNamespace(kind=kind, may=may)
+    lab = SimpleNamespace(
+        chosen=("default",), candidate=None, render=lambda *_, **__: read_manifests(text, "here"), api=api
+    )
+    lab.is_outside = partial(Lab.is_outside, cast("Any", lab))
+    if not told:
+        preflight(cast("Any", lab), cluster_objects=False)
+        return
+    with pytest.raises(ClusterError, match="does not let us run on it") as missing:
+        preflight(cast("Any", lab), cluster_objects=False)
+    assert (missing.value.expected or "").splitlines()[1:] == [told]

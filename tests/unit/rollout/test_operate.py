@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,8 +11,9 @@ from typing import Any, cast
 import pytest
 
 from scripts.core.errors import USAGE, ConfigError, ValuesError
+from scripts.rollout import operate as module
 from scripts.rollout.operate import Order, _last_served, named, operate, preview
-from scripts.rollout.rollout import Revision, Rollout
+from scripts.rollout.rollout import Revision, Rollout, Target
 from scripts.workspace import Workspace
 
 
@@ -91,3 +94,56 @@ def test_a_rollback_passes_over_revisions_that_never_stood() -> None:
         _last_served(history("failed", "failed"))
     with pytest.raises(ConfigError, match="no revision to go back to"):
         _last_served(history())
+
+
+@pytest.mark.parametrize(
+    ("order", "done"),
+    [
+        ({"verb": "install"}, ["namespace edge", "install (None,) undo False"]),
+        ({"verb": "upgrade", "undo": True, "force": True}, ["upgrade ('--force-conflicts',) undo True"]),
+        ({"verb": "rollback", "revision": 3}, ["rollback 3 ()"]),
+        ({"verb": "rollback", "force": True}, ["rollback 1 ('--force-conflicts',)"]),
+    ],
+    ids=lambda value: value.get("verb") if isinstance(value, dict) else "",
+)
+def test_an_order_is_carried_out_while_something_runs_beside_it(
+    order: dict[str, Any], done: list[str], work: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts: list[str] = []
+
+    class Played:
+        release = namespace = "edge"
+
+        def __init__(self, *_: Any, **given: Any) -> None:
+            assert given["evidence"].parts[-2:] == ("rollout", "edge")
+
+        def install(self, target: Target, *, deadline: float, rollback_on_failure: bool) -> str:
+            acts.append(f"install {target.flags or (None,)} undo {rollback_on_failure}")
+            return "made"
+
+        def upgrade(self, target: Target, *, deadline: float, rollback_on_failure: bool) -> str:
+            acts.append(f"upgrade {target.flags} undo {rollback_on_failure}")
+            return "made"
+
+        def rollback(self, revision: int, *, deadline: float, flags: tuple[str, ...]) -> str:
+            acts.append(f"rollback {revision} {flags}")
+            return "made"
+
+        def history(self) -> tuple[Revision, ...]:
+            return history("superseded", "failed").history()
+
+    api = SimpleNamespace(
+        get=lambda *_: None, create=lambda document: acts.append(f"namespace {document['metadata']['name']}")
+    )
+    tools = SimpleNamespace(paths=lambda names: {name: Path(name) for name in names})
+    monkeypatch.setattr(module, "connect", lambda *_, **__: contextlib.nullcontext(api))
+    monkeypatch.setattr(module, "Rollout", Played)
+    beside: list[Any] = []
+
+    def witness(rollout: Any) -> contextlib.AbstractContextManager[None]:
+        beside.append(rollout)
+        return contextlib.nullcontext()
+
+    own = replace(work, tools=cast("Any", tools))
+    made = operate(own, Order(chart="oci://h/edge:1.0.0", **order), witness)
+    assert (cast("Any", made), acts, len(beside)) == ("made", done, 1)
