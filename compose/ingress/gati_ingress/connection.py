@@ -40,6 +40,14 @@ class Connection(web.RequestHandler):
             self._deadline.cancel()
             self._deadline = None
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client that says no more may wait for its answer still, but for TLS, which ends as a whole."""
+        under_way = bool(self._messages) or self._waiter is None
+        if under_way:
+            self._end = self._lingering_time = 0.0
+            self.close()
+        return under_way and self.transport is not None and self.transport.get_extra_info("sslcontext") is None
+
     def _cut_off(self) -> None:
         if self.transport is not None:
             self.transport.write(_TOO_LATE)

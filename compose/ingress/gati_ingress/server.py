@@ -100,5 +100,5 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 
 def _worth_a_trace(record: logging.LogRecord) -> bool:
-    """Not what a client sent that is no HTTP: it has its 400, and could fill the log with our stack."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    """Not what a client sent that is no HTTP, or that it went away: both could fill the log with our stack."""
+    return not (record.exc_info and isinstance(record.exc_info[1], (HttpProcessingError, ConnectionError)))

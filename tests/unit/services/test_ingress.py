@@ -374,6 +374,25 @@ def test_connections_are_kept_and_idle_ones_closed(stack: Any) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize("more", ["", "Expect: 100-continue\r\nContent-Length: 4\r\n"])
+def test_a_client_that_says_no_more_gets_its_answer(stack: Any, more: str) -> None:
+    """It closed its half of the connection alone."""
+    ingress, port, _ = stack()
+    for sent, answer in (
+        (f"GET / HTTP/1.1\r\nHost: a\r\n{more}\r\n", b"200"),
+        ("GET / HTTP/1.1\r\nHo", b""),
+        ("", b""),
+    ):
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            client.sendall(sent.encode())
+            client.shutdown(socket.SHUT_WR)
+            said = b"".join(iter(lambda client=client: client.recv(4096), b""))  # type: ignore[misc]
+        assert bool(said) == bool(answer)
+        assert answer in said
+        assert b"\r\nConnection: close\r\n" in said or not answer
+    assert "Traceback" not in ingress.text()
+
+
 def test_a_request_head_that_never_ends_is_cut_off(stack: Any) -> None:
     _, port, _ = stack(KEEPALIVE_SECONDS=0.5)
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
