@@ -274,9 +274,11 @@ class Repository:
         return tuple(sorted({*words, *self.changes()}))
 
     def tags(self) -> dict[str, str]:
-        """Every tag and the object it leads to in the end, a commit as a rule."""
-        lines = self._git("show-ref", "--tags", "--dereference", check=False).stdout.splitlines()  # 1 without a tag
-        told = (line.partition(" refs/tags/") for line in lines)
+        """Every tag and the object it leads to in the end, a commit as a rule. Raises GitError."""
+        words = ("show-ref", "--tags", "--dereference")
+        if (result := self._git(*words, check=False)).status > 1:  # 1 without a tag
+            self._git(*words)  # which says why: one that leads nowhere keeps git from naming the others
+        told = (line.partition(" refs/tags/") for line in result.stdout.splitlines())
         return {name.removesuffix("^{}"): oid for oid, _, name in told}  # the last line of a tag is where it leads
 
     def file_at(self, revision: str, path: Path, *, as_checkout: bool = False) -> bytes | None:

@@ -276,6 +276,13 @@ def test_tags_lead_to_commits(repository: Repository) -> None:
         repository.make_tag("demo-1.0.0", "again", commit)
 
 
+def test_a_tag_that_a_power_cut_left_is_not_taken_for_none(repository: Repository) -> None:
+    git(repository.root, "tag", "v1")
+    (repository.root / ".git" / "refs" / "tags" / "v2").write_text("")
+    with pytest.raises(GitError, match="refs/tags/v2"):
+        repository.tags()
+
+
 def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository, tmp_path: Path) -> None:
     commit = str(repository.commit())
     git(tmp_path, "init", "--quiet", "--bare", "theirs")
