@@ -117,17 +117,19 @@ def _disk(work: Workspace) -> Iterator[Line]:
     for about, (folder, wanted, name) in folders.items():
         makes = () if about == "temporary" else folder.parents  # which is there, or of no use
         there = next((path for path in (folder, *makes) if path.exists()), folder)
+        level: Level = "problem"
         try:
             with tempfile.TemporaryFile(dir=there):  # to ask for rights alone tells a superuser nothing
                 free = shutil.disk_usage(there).free
-            low, found, fix = free < wanted, f"{free / _GIB:.1f} GiB free for {folder}", "make room, or name"
+            found, fix = f"{free / _GIB:.1f} GiB free for {folder}", "make room, or name"
+            level = "problem" if free < wanted else "ok"
         except OSError as error:
-            low, found, fix = True, f"{folder} cannot be written: {error.strerror}", "name"
+            found, fix = f"{folder} cannot be written: {error.strerror}", "name"
+            if about == "cache" and folder.is_dir() and any(folder.iterdir()):  # filled elsewhere, it is read from
+                level = "note"
         if about == "cache" and os.statvfs(there).f_flag & os.ST_NOEXEC:
-            low, found, fix = True, f"{folder} is on a disk of which no program may be run (noexec)", "name"
-        yield Line(
-            f"disk: {about}", "problem" if low else "ok", found, f"{fix} another folder: {name}=PATH" if low else None
-        )
+            level, found, fix = "problem", f"{folder} is on a disk of which no program may be run (noexec)", "name"
+        yield Line(f"disk: {about}", level, found, f"{fix} another folder: {name}=PATH" if level != "ok" else None)
 
 
 def _clock(work: Workspace) -> Iterator[Line]:

@@ -92,7 +92,9 @@ def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, by
     there = next(folder for folder in (path, *path.parents) if folder.is_dir())
     repository = find_repository(there, work.runner)
     root = repository.root if repository is not None else path
-    workflow = _filled("workflow.yml", name=name, chart=path.relative_to(root).as_posix(), toolkit=toolkit)
+    branch = repository.main_branch() if repository is not None else "main"
+    place = path.relative_to(root).as_posix()
+    workflow = _filled("workflow.yml", name=name, branch=branch, chart=place, toolkit=toolkit)
     yield root / ".github" / "workflows" / f"{name}.yml", workflow
 
 

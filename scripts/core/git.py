@@ -109,6 +109,13 @@ class Repository:
         """The branch that a commit goes to; None where HEAD is detached."""
         return self._said("symbolic-ref", "--quiet", "--short", "HEAD") or None
 
+    def main_branch(self) -> str:
+        """The branch that the remote calls its own; else main or master, where there is one, or the one at hand."""
+        remote = self._remote()
+        theirs = self._said("symbolic-ref", "--quiet", "--short", f"refs/remotes/{remote}/HEAD").partition("/")[2]
+        usual = (name for name in ("main", "master") if self.commit(f"refs/heads/{name}"))
+        return theirs or next(usual, None) or self.branch() or "main"
+
     def on_a_branch(self) -> bool:
         """Whether some branch, here or of a remote as it was last fetched, holds the commit at HEAD."""
         return bool(self._said("for-each-ref", "--count=1", "--contains=HEAD", "refs/heads", "refs/remotes"))

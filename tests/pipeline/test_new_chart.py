@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_chart_from_nothing_is_checked_and_released(cli: Cli, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
-    subprocess.run(("git", "init", "--quiet", repository), check=True)
+    subprocess.run(("git", "init", "--quiet", "--initial-branch", "trunk", repository), check=True)
     chart = repository / "charts" / "shop"
     (tmp_path / "link").symlink_to(repository)
     spoken = os.path.relpath(tmp_path / "link" / "charts" / "shop", cli.checkout)  # as from beside it
@@ -24,6 +24,7 @@ def test_a_chart_from_nothing_is_checked_and_released(cli: Cli, tmp_path: Path) 
     assert told["kept"] == []
     workflow = (repository / ".github" / "workflows" / "shop.yml").read_text()
     assert "chart: charts/shop\n" in workflow
+    assert 'branches: ["trunk"]\n' in workflow
     assert "uses: me/toolkit@v1\n" in workflow
     cli("lint", "--chart", chart).fine()
     packed = json.loads(cli("package", "--chart", chart, "--json").fine())

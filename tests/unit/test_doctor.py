@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -79,6 +80,21 @@ def test_what_is_wrong_is_named_with_its_cause(
     key, given = variable.removeprefix("GATI_").lower(), Path(value) if "DIR" in variable else value
     found = lines(bare.having(**{key: given}) if variable.startswith("GATI_") else bare)[about]
     assert (found.level, words in found.found, found.fix is None) == ("problem", True, False)
+
+
+@pytest.mark.parametrize(("filled", "level"), [(False, "problem"), (True, "note")])
+def test_a_cache_that_is_only_read_from_is_enough(
+    bare: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, filled: bool, level: str
+) -> None:
+    cache = tmp_path / "cache"
+    (cache / "tools" if filled else cache).mkdir(parents=True)
+
+    def sealed(*, dir: Path) -> NoReturn:  # noqa: A002
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), dir)
+
+    monkeypatch.setattr("scripts.doctor.tempfile.TemporaryFile", sealed)
+    found = lines(bare.having(cache_dir=cache))["disk: cache"]
+    assert (found.level, "cannot be written: Read-only" in found.found) == (level, True)
 
 
 def test_a_clock_behind_the_last_commit_is_told(bare: Workspace) -> None:

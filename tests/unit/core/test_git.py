@@ -483,6 +483,17 @@ def test_a_checkout_writes_the_named_files_of_a_commit_and_no_others(repository:
     assert (into / "chart" / "a b.txt").read_text() == "one\n"
 
 
+def test_the_branch_that_a_remote_calls_its_own_is_the_main_one(repository: Repository) -> None:
+    git = ("git", "-C", repository.root)
+    subprocess.run((*git, "switch", "--quiet", "--create", "feature"), check=True)
+    assert repository.main_branch() == "main"
+    subprocess.run((*git, "branch", "--move", "main", "stable"), check=True)
+    assert repository.main_branch() == "feature"
+    subprocess.run((*git, "remote", "add", "origin", "."), check=True)
+    subprocess.run((*git, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/release/1"), check=True)
+    assert repository.main_branch() == "release/1"
+
+
 def test_a_branch_that_is_checked_out_is_not_written_to(repository: Repository) -> None:
     repository.demand_free("pages")
     with pytest.raises(GitError, match="the branch main is checked out"):
