@@ -32,6 +32,7 @@ ON = {
     "routeManager": {"replicaCount": 2},
     "networkPolicy": {"enabled": True},
     "prometheusOperator": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}},
+    "dashboard": {"enabled": True},
     "multiZone": {"enabled": True},
     "tls": {"enabled": True},
     "commonLabels": {"gati-e2e/mark": "set"},
