@@ -100,7 +100,7 @@ class Subject:
     spread_with: str = ""
     """The values set with which the pods of each workload must be spread over the zones."""
     monitored: bool = False
-    """Whether there must be metrics: a ServiceMonitor, or annotations."""
+    """Whether there must be metrics (a ServiceMonitor, or annotations), and rules and dashboards ask for no others."""
     least_rights: bool = False
     """Whether accounts may do nothing but read the configuration that their pods use."""
     careful: bool = False
