@@ -137,7 +137,7 @@ class TestTime:
             sender._sockets = Growing()
             begin = time.monotonic()
             sender._once("GET", f"http://{host}/v2/", {}, None, 4000)
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 5  # of the ten that all would take
 
     def test_a_large_answer_has_more_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(transport, "_WHOLE", 0.01)

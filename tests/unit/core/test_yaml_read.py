@@ -61,10 +61,10 @@ def test_documents_are_laid_over_each_other(text: str, found: object) -> None:
     ids=["lists", "maps", "compact", "indented", "a line each"],
 )
 def test_what_is_nested_deep_is_refused(read: object, text: str) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(yaml.YAMLError):
         read(text)  # type: ignore[operator]
-    assert time.monotonic() - begin < 10
+    assert time.process_time() - begin < 10
 
 
 @pytest.mark.parametrize("read", [load, load_texts])
@@ -76,10 +76,10 @@ def test_what_stands_for_too_much_is_refused(read: object, text: str) -> None:
 
 def test_what_merges_into_too_much_is_refused() -> None:
     levels = "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40))
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(yaml.YAMLError, match="stand for too much"):
         load("a0: &a0 {k: v}\n" + levels)
-    assert time.monotonic() - begin < 10
+    assert time.process_time() - begin < 10
     assert load("a: &a {k: v}\nb: {<<: [*a, *a], l: w}") == {"a": {"k": "v"}, "b": {"k": "v", "l": "w"}}
     assert load("a: &a\n  <<: *a\n  k: v") == {"a": {"k": "v"}}
 

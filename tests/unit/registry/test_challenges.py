@@ -57,9 +57,9 @@ def test_anything_can_be_read(header: str) -> None:
 
 @pytest.mark.parametrize("part", ['"', 'a="', "a=", "Bearer ", "\\", ", ", "x "])
 def test_a_long_header_is_read_in_bounded_time(part: str) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     read_challenges([part * (60_000 // len(part))])
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize(
