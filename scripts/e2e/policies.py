@@ -18,6 +18,7 @@ from scripts.e2e.prometheus import find_targets
 from scripts.e2e.promises import demand
 from scripts.e2e.report import Journal
 from scripts.e2e.scene import Scene, client, ready_pods, scene
+from scripts.e2e.steps import pods_of_tests
 
 _FOLLOW = 45.0  # seconds until a changed policy is in force, and pods that it keeps from each other have noticed
 _PORT = 8080
@@ -122,8 +123,8 @@ def _ways(lab: Lab, its: Scene, addresses: dict[str, str], monitor: str) -> list
     instance = {key: value for key, value in ingress["metadata"]["labels"].items() if key.startswith("app.kubernetes")}
     lab.api.create(_server(lab, {**instance, "app.kubernetes.io/component": "other"}, "odd"), its.namespace)
     # A pod of `helm test` may ask before the policies know it: one that has its labels stays.
-    tests = [hook for hook in lab.manifest(its.namespace, hooks=True) if hook.kind == "Pod" and "test" in hook.hook]
-    lab.api.create(_server(lab, tests[0].data["metadata"]["labels"], "test"), its.namespace)
+    tested = pods_of_tests(lab, its.namespace)[0].data["metadata"]["labels"]
+    lab.api.create(_server(lab, tested, "test"), its.namespace)
     _address(lab, its.namespace, "test")
     ends = {
         "the ingress": (f"{front}.{its.namespace}.svc", 80),

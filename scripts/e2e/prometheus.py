@@ -13,6 +13,7 @@ from scripts.cluster.api import Api
 from scripts.cluster.objects import Object
 from scripts.cluster.operators import MONITORING, PROMETHEUS
 from scripts.core.errors import ApiError, ClusterError
+from scripts.e2e import promises
 from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand, seconds_of
 from scripts.e2e.scene import ready_pods
@@ -100,10 +101,9 @@ def panels(dashboard: Mapping[str, Any], *, namespace: str, window: str) -> dict
     """The queries of a Grafana dashboard by panel, as Grafana asks them of one namespace and every job."""
     values = {"namespace": namespace, "job": ".+", "__rate_interval": window}
     found = {}
-    for panel in dashboard["panels"]:
-        for number, target in enumerate(panel.get("targets", ())):
-            expression = re.sub(r"\$\{?(\w+)\}?", lambda name: values[name[1]], target["expr"])
-            found[f"{panel['title']} {number + 1}"] = expression
+    for title, asked in promises.panels(dashboard):
+        for number, text in enumerate(asked, 1):
+            found[f"{title} {number}"] = re.sub(r"\$\{?(\w+)\}?", lambda name: values[name[1]], text)
     return found
 
 

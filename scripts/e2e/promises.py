@@ -511,11 +511,17 @@ def _queries(document: Document) -> Iterator[tuple[str, str]]:
     if document.kind == "ConfigMap" and _DASHBOARD in labels_of(document.data):
         for name, text in (document.data.get("data") or {}).items():
             try:
-                panels = json.loads(text).get("panels") or ()
+                board = json.loads(text)
             except ValueError as error:
                 raise Broken(f"{_label(document)}: dashboard {name} is no JSON", found=str(error)) from error
-            for panel in panels:
-                yield from ((panel.get("title"), target.get("expr", "")) for target in panel.get("targets") or ())
+            for title, asked in panels(board):
+                yield from ((title, one) for one in asked)
+
+
+def panels(dashboard: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """The panels of a Grafana dashboard: the title, and what it asks Prometheus."""
+    for panel in dashboard.get("panels") or ():
+        yield str(panel.get("title")), [one["expr"] for one in panel.get("targets") or () if "expr" in one]
 
 
 def seconds_of(duration: str | None) -> float:

@@ -570,7 +570,7 @@ def outage(lab: Lab, journal: Journal) -> None:
 
 def _tests_fail(lab: Lab, journal: Journal, namespace: str) -> str:
     """Each test of the chart fails while what it tests is away; it is run as helm does, but once."""
-    tests = [item for item in lab.manifest(namespace, hooks=True) if item.kind == "Pod" and "test" in item.hook]
+    tests = steps.pods_of_tests(lab, namespace)
     if not tests:
         journal.skip("tests that fail, for the chart has no pods of tests")
     for test in tests:

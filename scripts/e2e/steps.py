@@ -97,6 +97,11 @@ def run_tests(lab: Lab, journal: Journal, rollout: Rollout, what: str) -> None:
             demand_tests_gone(lab, rollout.namespace)
 
 
+def pods_of_tests(lab: Lab, namespace: str) -> list[Document]:
+    """The pods of `helm test`, as the installed release renders them."""
+    return [hook for hook in lab.manifest(namespace, hooks=True) if hook.kind == "Pod" and "test" in hook.hook]
+
+
 def demand_tests_gone(lab: Lab, namespace: str) -> None:
     """Of tests that passed nothing stays, which an uninstall would leave. Raises Broken."""
     tests = (hook for hook in lab.manifest(namespace, hooks=True) if any("test" in event for event in hook.hook))
