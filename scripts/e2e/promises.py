@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import promql_parser
+
 from scripts.chart.manifests import Document
 from scripts.chart.pods import PULL_SECRETS, pod_template, referred, selects
 from scripts.cluster.api import Api
@@ -28,8 +30,8 @@ _OWNER = "meta.helm.sh/release-name"
 _COMPONENT, _INSTANCE = "app.kubernetes.io/component", "app.kubernetes.io/instance"
 _SELECTING = frozenset({"Service", "NetworkPolicy", "PodDisruptionBudget", *WORKLOADS})
 _SYNC_DEADLINE = 40.0  # seconds for a controller to have looked at what is new; an HPA is looked at every 15
-# Names in an expression that stand before what selects series: metrics, unless they are functions.
-_METRIC = re.compile(r"\b([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{")
+_VARIABLE = re.compile(r"\$\{?\w+(?::\w+)?\}?")  # Grafana's, in what a panel asks
+_ANY = "1m"  # what stands for one: a text, a number or a length of time
 # Where a chart's notes say how to reach a Service: by its name in the cluster, or by `kubectl port-forward`.
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9-]*)\.([a-z0-9-]+)\.svc(?:\.[a-z.]+[a-z])?(?::(\d+))?")
 _FORWARDED = re.compile(r"\b(?:services?|svc)/([a-z][a-z0-9-]*)(?:\s+\d*:(\d+))?")
@@ -38,7 +40,6 @@ _REFUSED = "connection refused"  # the API server's word where nobody takes a co
 _DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 _DASHBOARD = "grafana_dashboard"  # the label by which Grafana's sidecar finds one, where it is not told another
-_JOB = re.compile(r'\bjob="([^"]*)"')
 _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)[ {]", re.MULTILINE)
 
 
@@ -490,13 +491,16 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     demand(
         bool(told) or not lab.subject.monitored, "nothing says where the metrics are", "a ServiceMonitor or annotations"
     )
-    for document in documents:
-        asked = list(_queries(document)) if jobs and lab.subject.monitored else []  # others may ask of other exporters
+    asking = documents if jobs and lab.subject.monitored else []  # others may ask of other exporters
+    names |= {"up", *(rule["record"] for document in asking for rule in _rules_of(document) if "record" in rule)}
+    for document in asking:
+        asked = list(_queries(document))
         for who, text in asked:
-            absent = set(_METRIC.findall(text)) - names - {"up"}
+            series = _series(f"{_label(document)}: {who}", text)
+            absent = series.keys() - names
             what = f"{_label(document)}: {who} asks for metrics that nobody has"
             demand(not absent, what, found=", ".join(sorted(absent)))
-            strange = set(_JOB.findall(text)) - jobs
+            strange = set().union(*series.values()) - jobs - {_ANY}
             what = f"{_label(document)}: {who} asks for another job"
             demand(not strange, what, ", ".join(jobs), ", ".join(strange))
         told += [_label(document)] if asked else []
@@ -505,9 +509,8 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
 
 def _queries(document: Document) -> Iterator[tuple[str, str]]:
     """What Prometheus is asked, and by whom: each rule, each panel of the dashboards that Grafana's sidecar finds."""
-    if document.kind == "PrometheusRule":
-        for group in document.spec.get("groups") or ():
-            yield from ((str(rule.get("alert")), str(rule["expr"])) for rule in group.get("rules") or ())
+    for rule in _rules_of(document):
+        yield str(rule.get("alert") or rule.get("record")), str(rule["expr"])
     if document.kind == "ConfigMap" and _DASHBOARD in labels_of(document.data):
         for name, text in (document.data.get("data") or {}).items():
             try:
@@ -516,6 +519,30 @@ def _queries(document: Document) -> Iterator[tuple[str, str]]:
                 raise Broken(f"{_label(document)}: dashboard {name} is no JSON", found=str(error)) from error
             for title, asked in panels(board):
                 yield from ((title, one) for one in asked)
+
+
+def _rules_of(document: Document) -> Iterator[Mapping[str, Any]]:
+    """The rules of a PrometheusRule, of all groups; none of another kind of object."""
+    groups = document.spec.get("groups") or () if document.kind == "PrometheusRule" else ()
+    return (rule for group in groups for rule in group.get("rules") or ())
+
+
+def _series(who: str, expression: str) -> dict[str, set[str]]:
+    """The metrics that an expression of Prometheus asks for, each with the jobs of which it does. Raises Broken."""
+    found: dict[str, set[str]] = {}
+
+    def visit(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.VectorSelector):
+            equal = [one for one in node.matchers.matchers if one.op == promql_parser.MatchOp.Equal]
+            named = node.name or next((one.value for one in equal if one.name == "__name__"), "")
+            found.setdefault(named, set()).update(one.value for one in equal if one.name == "job")
+
+    try:
+        promql_parser.walk(promql_parser.parse(_VARIABLE.sub(_ANY, expression)), visit)
+    except ValueError as error:
+        raise Broken(f"{who} asks what Prometheus cannot read", found=f"{error}: {expression}") from error
+    found.pop("", None)  # a selector of labels alone
+    return found
 
 
 def panels(dashboard: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:

@@ -509,7 +509,7 @@ CASES = (
         Edit(
             "PrometheusRule",
             FRONT,
-            'set (index (first $spec.groups).rules 1) "expr" "rate(gati_requests{code=\\"500\\"}[5m]) > 1"',
+            'set (index (first $spec.groups).rules 1) "expr" "sum(rate(gati_requests[5m])) by (code) > 1"',
         ),
     ),
     case(

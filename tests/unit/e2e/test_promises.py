@@ -486,9 +486,13 @@ def front() -> dict[str, Any]:
 
 
 def test_monitoring_that_works() -> None:
-    good = rule('sum(rate(requests_total{job="web"}[5m])) > absent(up{job="web"})')
-    lab = Cluster(monitor(interval="1m", scrapeTimeout="60s"), good, pods=[pod()], Service=[front()], answers=METRICS)
-    assert promises.monitored(lab, "space", "space") == "ServiceMonitor web by web, PrometheusRule web"
+    good = rule('sum(rate(requests_total{job="web"}[5m])) > absent(up{job="web"}) or web:rate > 1')
+    good["spec"]["groups"][0]["rules"].append({"record": "web:rate", "expr": "rate(requests_total[5m])"})
+    drawn = '{"expr": "sum(rate(requests_total{job=\\"$job\\", pod=~\\"${pod:regex}\\"}[$__rate_interval])) by (code)"}'
+    told = (monitor(interval="1m", scrapeTimeout="60s"), good, board(f'{{"panels": [{{"targets": [{drawn}]}}]}}'))
+    lab = Cluster(*told, pods=[pod()], Service=[front()], answers=METRICS)
+    said = "ServiceMonitor web by web, PrometheusRule web, ConfigMap boards"
+    assert promises.monitored(lab, "space", "space") == said
 
 
 @pytest.mark.parametrize(
@@ -498,6 +502,9 @@ def test_monitoring_that_works() -> None:
         ([monitor(path="/healthz")], "tells no metrics"),
         ([monitor(interval="1m", scrapeTimeout="1m1s")], "lets a scrape take longer than its interval"),
         ([monitor(), rule('rate(requests{job="web"}[5m])')], "Broken asks for metrics that nobody has"),
+        ([monitor(), rule("sum(rate(requests[5m])) by (job) > 1")], "Broken asks for metrics that nobody has"),
+        ([monitor(), rule('{__name__="requests"} unless on (pod) up')], "Broken asks for metrics that nobody has"),
+        ([monitor(), rule("sum(rate(requests_total[5m])")], "Broken asks what Prometheus cannot read"),
         ([monitor(), rule('absent(up{job="gate"})')], "Broken asks for another job"),
         ([monitor(), board("{")], "dashboard web.json is no JSON"),
         (
