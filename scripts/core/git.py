@@ -40,6 +40,7 @@ _PLAIN = ("-c", "core.fsmonitor=false")
 _WHO = 'git config user.name "..." && git config user.email "..."'
 _GIVEN = re.compile("GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)")
 _LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
+_NOWHERE = re.compile(r"bad ref refs/tags/(\S+) \((0+\))?")
 _NO_FILE = re.compile("does not exist in|exists on disk, but not in|(?:Not a valid|invalid) object name|bad file")
 _CLONE, _ASK = 600.0, 30.0  # seconds
 _AT_ONCE = 200  # paths in one command line
@@ -127,7 +128,10 @@ class Repository:
             *(("merge", "MERGE_HEAD"), ("cherry-pick", "CHERRY_PICK_HEAD"), ("revert", "REVERT_HEAD")),
         )
         folder = self._place("--absolute-git-dir")
-        return next((name for name, file in begun if (folder / file).exists()), None)
+        steps = folder / "sequencer" / "todo"  # what stays between two picks of several
+        several = steps.read_text(errors="replace").partition(" ")[0] if steps.is_file() else ""
+        between = {"pick": "cherry-pick", "revert": "revert"}.get(several)
+        return next((name for name, file in begun if (folder / file).exists()), between)
 
     def behind(self) -> int:
         """How many commits the branch lacks that its upstream has, as the last fetch saw it; 0 without one."""
@@ -515,6 +519,9 @@ class Repository:
             return _WHO
         if "promisor remote" in said:
             return f"make the remote of this partial clone reachable, then {SAME_COMMAND}"
+        if (tag := _NOWHERE.search(said)) is not None:
+            file = str(self._place("--git-path", f"refs/tags/{tag[1]}"))  # of which git knows no tag to delete
+            return f"{shlex.join(['rm', file] if tag[2] else ['git', 'tag', '--delete', tag[1]])}, then {SAME_COMMAND}"
         if (lock := _LOCKED.search(said)) is None:  # of a git that runs, or of one that was killed, which had others
             return f"settle what git names, then {SAME_COMMAND}"
         return f"{unlocking(dict.fromkeys([lock[1], *self.locks()]))}, then {SAME_COMMAND}"
@@ -630,7 +637,10 @@ def find_repository(path: Path, runner: Runner) -> Repository | None:
     said = result.stderr.strip()
     way = next((line.strip() for line in said.splitlines() if line.strip().startswith("git config --global")), None)
     if "must be run in a work tree" in said:
-        way = f"{_setting('core.bare', path, runner)} core.bare false"
+        told = runner.run(("git", "-C", str(path), "worktree", "list", "--porcelain"), env=_ENV, check=False).stdout
+        trees = [line.removeprefix("worktree ") for line in told.splitlines() if line.startswith("worktree ")][1:]
+        bare = f"{_setting('core.bare', path, runner)} core.bare false"
+        way = f"cd {shlex.quote(trees[0])}, which is checked out, then {SAME_COMMAND}" if trees else bare
     way = way or f"settle what git names, then {SAME_COMMAND}"
     raise GitError(f"git cannot read the repository around {path}", found=said, run=way)
 

@@ -93,6 +93,7 @@ class Answer:
             text = "; ".join(f"{error.get('code', '')}: {error.get('message', '')}".strip(": ") for error in errors)
         except (ValueError, KeyError, TypeError, AttributeError):
             text = self.body.decode("utf-8", "replace")
+            text = "" if {"\0", "\ufffd"} & set(text) and "text" not in kind else text  # as of an archive
         text = "".join(character if character.isprintable() else " " for character in text[:_SHOWN])
         words = text.split()[: None if len(text) < _SHOWN else -1]  # no part of a word, which may be a secret
         return f"HTTP {self.status}, {' '.join(words) or kind}"

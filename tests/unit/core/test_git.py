@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.command import Runner
-from scripts.core.errors import GitError
+from scripts.core.errors import SAME_COMMAND, GitError
 from scripts.core.git import Remote, Repository, cloned, find_repository, why_absent
 
 
@@ -105,6 +105,38 @@ def test_what_is_to_be_run_brings_its_files_back(repository: Repository, name: s
         find_repository(repository.root, repository.runner)
     subprocess.run(shlex.split(str(told.value.run)), cwd=repository.root, check=True)
     assert find_repository(repository.root, repository.runner) == repository
+
+
+def test_above_the_working_trees_of_a_bare_clone_one_of_them_is_named(
+    repository: Repository, runner: Runner, tmp_path: Path
+) -> None:
+    top = tmp_path / "top"
+    git(tmp_path, "clone", "--quiet", "--bare", ".", str(top / ".bare"))
+    (top / ".git").write_text("gitdir: ./.bare\n")
+    git(top, "worktree", "add", "--quiet", "my work", "main")
+    with pytest.raises(GitError, match="must be run in a work tree") as told:
+        find_repository(top, runner)
+    command, _, then = str(told.value.run).partition(", ")
+    assert (shlex.split(command), then) == (
+        ["cd", str(top / "my work")],
+        f"which is checked out, then {SAME_COMMAND}",
+    )
+
+
+@pytest.mark.parametrize("action", ["cherry-pick", "revert"])
+def test_between_two_of_several_picks_one_is_in_the_middle(repository: Repository, action: str) -> None:
+    for number in range(4):
+        (repository.root / "other").write_text(f"{number}\n")
+        git(repository.root, "commit", "--quiet", "--all", "--message", f"Say {number}")
+    if action == "cherry-pick":
+        git(repository.root, "checkout", "--quiet", "--detach", "HEAD~4")
+    with pytest.raises(subprocess.CalledProcessError):
+        git(repository.root, action, "main~1", "main~2")
+    git(repository.root, "commit", "--quiet", "--all", "--allow-empty", "--message", "Settled")
+    assert git(repository.root, "status", "--porcelain") == ""
+    assert repository.unfinished() == action
+    git(repository.root, action, "--quit")
+    assert repository.unfinished() is None
 
 
 def test_a_hooks_environment_does_not_lead_elsewhere(
@@ -276,11 +308,15 @@ def test_tags_lead_to_commits(repository: Repository) -> None:
         repository.make_tag("demo-1.0.0", "again", commit)
 
 
-def test_a_tag_that_a_power_cut_left_is_not_taken_for_none(repository: Repository) -> None:
+@pytest.mark.parametrize("content", ["", f"{'1' * 40}\n"])
+def test_a_tag_that_a_power_cut_left_is_not_taken_for_none(repository: Repository, content: str) -> None:
     git(repository.root, "tag", "v1")
-    (repository.root / ".git" / "refs" / "tags" / "v2").write_text("")
-    with pytest.raises(GitError, match="refs/tags/v2"):
+    (repository.root / ".git" / "refs" / "tags" / "v'2").write_text(content)
+    with pytest.raises(GitError, match="refs/tags/v'2") as told:
         repository.tags()
+    command, _, then = str(told.value.run).partition(", ")
+    subprocess.run(shlex.split(command), cwd=repository.root, check=True)
+    assert (list(repository.tags()), then) == (["v1"], f"then {SAME_COMMAND}")
 
 
 def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository, tmp_path: Path) -> None:

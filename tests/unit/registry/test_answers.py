@@ -69,6 +69,12 @@ def test_no_part_of_a_word_is_told(body: str) -> None:
     assert answer(401, body.encode()).words() == "HTTP 401, refused"
 
 
+def test_what_is_no_text_is_told_by_its_kind() -> None:
+    said = answer(206, b"\x1f\x8b\x08\x00\x81words", **{"Content-Type": "application/gzip"}).words()
+    assert said == "HTTP 206, application/gzip"
+    assert answer(500, "não".encode("latin-1"), **{"Content-Type": "text/plain"}).words() == "HTTP 500, n\ufffdo"
+
+
 def test_who_is_refused_hears_why() -> None:
     known = Credentials("me", "secret", source="a file")
     failure = ConfigError("the helper is missing", found="no such program", run="install it")
