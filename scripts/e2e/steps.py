@@ -287,7 +287,8 @@ def demand_spread(lab: Lab, journal: Journal, namespace: str) -> None:
 def demand_idempotent(lab: Lab, journal: Journal, rollout: Rollout, target: Target, namespace: str) -> None:
     """The same chart with the same values: a new revision, and nothing else but Jobs, which may be named after it.
 
-    Left out, and said, are objects that the chart renders anew each time, but not pods that it replaces for that.
+    Left out, and said, are objects that a chart renders anew each time that is not `careful`, but not pods that it
+    replaces for that.
     """
     before, pods = taken(lab, namespace), lab.pods(namespace)
     try:
@@ -301,9 +302,10 @@ def demand_idempotent(lab: Lab, journal: Journal, rollout: Rollout, target: Targ
     drawn: list[str] = []
     if replaced or any(differences(before, after)):
         drawn = lab.drawn(target, rollout.namespace)
-    if drawn:
+    forgiven = () if lab.subject.careful else drawn
+    if forgiven:
         journal.skip(f"that the same again changes nothing of what is rendered anew each time: {', '.join(drawn)}")
-    demand_same(before, after, but="Job", drawn=drawn)
+    demand_same(before, after, but="Job", drawn=forgiven)
     reason = lab.subject.may_replace
     if replaced and reason:
         journal.skip(f"that the same again replaces no pod, for it may: {reason}")

@@ -146,6 +146,16 @@ def suspicions(scene: Scene) -> tuple[Suspicion, ...]:
     return tuple(_Reading(scene).suspicions())
 
 
+def unforgiven(scene: Scene) -> Scene:
+    """The scene with what was wrong when the operation began, but for what hooks left and what was told of it then."""
+    hooks = {item["metadata"]["uid"] for item in scene.objects if is_hook(item)}
+    over = {event["metadata"]["uid"] for event in scene.events}
+    for item in scene.objects:
+        owners = {reference["uid"] for reference in item["metadata"].get("ownerReferences", ())}
+        over |= {item["metadata"]["uid"]} if hooks & {item["metadata"]["uid"], *owners} else set()
+    return replace(scene, known=scene.known & over)
+
+
 def left_behind(pod: Object, owner: Object) -> bool:
     """Whether a StatefulSet waits for a pod of a revision that it leaves, and which cannot become ready.
 
@@ -177,7 +187,8 @@ class _Reading:
             if self._counts(pod):
                 yield from self._pod(pod)
         for item in self._scene.objects:
-            if item["kind"] != "Pod" and self._ours(self._root(item)) and not self._outdated(item):
+            owned = item["kind"] == "Job" and item["metadata"].get("ownerReferences")  # helm waits for no CronJob's
+            if item["kind"] != "Pod" and not owned and self._ours(self._root(item)) and not self._outdated(item):
                 yield from self._refused_pods(item)
                 if item["kind"] == "Job":
                     yield from self._job(item)
@@ -223,7 +234,7 @@ class _Reading:
         root = self._root(pod)
         if pod["metadata"]["uid"] in self._scene.known or "deletionTimestamp" in pod["metadata"]:
             return False
-        waited_for = root["kind"] not in ("Job", "CronJob") or is_hook(root)
+        waited_for = root["kind"] != "Job" or is_hook(root)
         return waited_for and self._ours(root) and not self._outdated(pod)
 
     def _outdated(self, item: Object) -> bool:

@@ -23,7 +23,7 @@ from scripts.core.parallel import BRIEF_GO
 from scripts.core.paths import list_item
 from scripts.core.progress import Say
 from scripts.rollout.cause import Cause, read_refusal
-from scripts.rollout.diagnose import AT_ONCE, Patience, Suspicion, ranked, suspicions, unproven
+from scripts.rollout.diagnose import AT_ONCE, Patience, Suspicion, ranked, suspicions, unforgiven, unproven
 from scripts.rollout.evidence import Redaction, collect, last_line
 from scripts.rollout.view import View
 
@@ -394,6 +394,9 @@ class _Operation:
         suspicion = suspicion or next(iter(every), None)
         if suspicion is None and (other := self._rollout.unsettled()):
             suspicion = Suspicion(other, AT_ONCE, other.object)
+        if suspicion is None and (older := ranked(suspicions(unforgiven(scene)))):
+            message = f"{older[0].cause.message}; it was so before this {self.verb}"
+            suspicion = replace(older[0], cause=replace(older[0].cause, message=message))
         if suspicion is not None:
             message = self._in_full(suspicion, every, view, scene.objects)
             suspicion = replace(suspicion, cause=replace(suspicion.cause, message=message))

@@ -27,6 +27,7 @@ from scripts.rollout.diagnose import (
     marks,
     ranked,
     suspicions,
+    unforgiven,
     unproven,
 )
 
@@ -107,6 +108,15 @@ def test_a_recorded_failure_is_named_in_time(name: str, kind: str, line: str) ->
 def test_what_was_there_before_is_not_blamed_on_the_operation(name: str) -> None:
     before = scene(name)
     assert suspicions(replace(before, known=marks(before.objects, before.events))) == ()
+
+
+@pytest.mark.parametrize("name", ["image-pull", "crash-loop", "too-big", "pod-security", "missing-secret", "hook"])
+def test_what_was_wrong_before_may_be_asked_for_but_not_what_hooks_left(name: str) -> None:
+    seen = scene(name)
+    before = unforgiven(replace(seen, known=marks(seen.objects, seen.events)))
+    assert {str(one.cause) for one in suspicions(before)} == (
+        set() if name == "hook" else {str(one.cause) for one in suspicions(replace(seen, events=()))}
+    )
 
 
 @pytest.mark.parametrize("name", ["image-pull", "crash-loop", "quota", "pod-security"])
@@ -556,6 +566,20 @@ def test_a_hook_may_fail_once() -> None:
         of_kind(seen, "Job")["status"] = {"failed": 1, "active": 1}
 
     assert worst(changed(scene("hook-that-retries"), once)) == math.inf
+
+
+def test_a_job_of_a_cron_job_is_not_waited_for() -> None:
+    def owned(seen: Scene) -> None:
+        job = of_kind(seen, "Job")
+        job["metadata"]["annotations"] = {}
+        job["metadata"]["labels"]["app.kubernetes.io/instance"] = seen.release
+        job["status"]["conditions"] = [{"type": "Failed", "status": "True", "message": "too often"}]
+        job["metadata"]["ownerReferences"] = owner
+
+    owner: list[Object] = []
+    assert "Job migrate: the job failed" in str(only(changed(scene("hook"), owned)).cause)
+    owner.append({"kind": "CronJob", "name": "nightly", "uid": "u", "controller": True})
+    assert suspicions(changed(scene("hook"), owned)) == ()
 
 
 def test_a_job_that_is_no_hook_may_fail_as_often_as_it_says() -> None:

@@ -253,6 +253,23 @@ def test_two_at_once_have_folders_of_their_own(helm: Helm, tmp_path: Path, monke
     assert places == ["01-install", "02-install", "03-install"]
 
 
+def test_what_was_wrong_before_explains_what_nothing_new_does(
+    helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a workload that the upgrade leaves as it is, and that was not ready before."""
+    later = Recording.changes
+
+    def at_once(recording: Recording) -> tuple[Change, ...]:
+        recording._calls += 1
+        return later(recording) if recording._calls == 1 else ()
+
+    monkeypatch.setattr(Recording, "changes", at_once)
+    helm.does("echo 'Error: UPGRADE FAILED: resource Deployment/x/web not ready. status: InProgress'; exit 1")
+    helm.history(DEPLOYED, FAILED)
+    with pytest.raises(RolloutFailed, match="Deployment web: container main .*; it was so before this upgrade"):
+        rollout(helm, Cluster("crash-loop", restartCount=4), tmp_path).upgrade(Target("/app.tgz"))
+
+
 def test_the_deadline_is_kept_and_explained(helm: Helm, tmp_path: Path) -> None:
     helm.does(WAITS)
     helm.history(FAILED)
