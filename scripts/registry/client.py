@@ -251,7 +251,8 @@ class Client:
     def referrers(self, reference: Reference, digest: str) -> tuple[dict[str, Any], ...]:
         """The descriptors of what says of itself that it is about the manifest `digest`, none where nothing is there.
 
-        A registry without the API for it has them in an index at a tag that is named after the digest.
+        A registry without the API for it has them in an index at a tag that is named after the digest; so has one whose
+        API answers and lists nothing.
         """
         path = f"{reference.repository}/referrers/{digest}"
         url = self._url(path)
@@ -264,14 +265,15 @@ class Client:
                 answer = self._send("GET", url, reference.repository, accept=INDEX_TYPE, query=query)
             kind = answer.kind
             if answer.status in (400, 404, 405, 406, 501) or (answer.status == 200 and kind != INDEX_TYPE):
-                index = self.manifest(replace(reference, version=referrers_tag(digest)))
-                return () if index is None else _descriptors(reference, index.content)
+                break
             if answer.status != 200:
                 raise self._refusal(answer, path)
             found += _descriptors(reference, answer.body)
             query = _next_page(reference.repository, answer)
             if query in seen or len(seen) >= _MOST_PAGES or len(found) > _MOST_REFERRERS:
                 raise RegistryError(f"{reference}: the list of what is attached has no end", found=f"{len(found)}")
+        if not found and (index := self.manifest(replace(reference, version=referrers_tag(digest)))) is not None:
+            found = [*_descriptors(reference, index.content)]
         return tuple(found)
 
     # -- writing -------------------------------------------------------------------------------

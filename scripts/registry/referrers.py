@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scripts.chart.manifest_digest import MANIFEST_TYPE, descriptor, sha256
 from scripts.core import json_read
-from scripts.core.errors import MALFORMED, RegistryError
+from scripts.core.errors import MALFORMED, SAME_COMMAND, RegistryError
 from scripts.core.interrupt import pause
-from scripts.registry.client import INDEX_TYPE, Client, Found, referrers_tag
+from scripts.core.progress import Say, silent
+from scripts.registry.client import INDEX_TYPE, LAG, Client, Found, referrers_tag
 from scripts.registry.reference import Reference
 
 EMPTY_TYPE, _EMPTY = "application/vnd.oci.empty.v1+json", b"{}"
@@ -79,15 +81,20 @@ def manifest_of(subject: Found, attachment: Attachment, created: str) -> bytes:
 
 
 def attach(
-    client: Client, reference: Reference, subject: Found, attachments: Iterable[Attachment], created: str
+    client: Client,
+    reference: Reference,
+    subject: Found,
+    attachments: Iterable[Attachment],
+    created: str,
+    say: Say = silent,
 ) -> tuple[str, ...]:
     """Attach what is not attached yet to `subject` in the repository of `reference`; the digests of what was written.
 
-    Raises RegistryError.
+    Raises RegistryError, also where the registry takes it and does not list it.
     """
     repository = reference.repository
     there = {one["digest"] for one in client.referrers(reference, subject.digest)}
-    written, unnoted, put = [], [], set[bytes]()
+    entries, unnoted, put = dict[str, dict[str, Any]](), list[str](), set[bytes]()
     for attachment in attachments:
         manifest = manifest_of(subject, attachment, created)
         digest = sha256(manifest)
@@ -96,15 +103,37 @@ def attach(
         for data in {_EMPTY, attachment.content} - put:
             client.put_blob(repository, data)
             put.add(data)
-        noted = client.put_manifest(repository, digest, manifest)
-        written.append(digest)
-        if not noted:
-            annotations = json_read.load(manifest)["annotations"]
-            entry = {**descriptor(MANIFEST_TYPE, manifest), "artifactType": attachment.kind, "annotations": annotations}
-            unnoted.append(entry)
+        if not client.put_manifest(repository, digest, manifest):
+            unnoted.append(digest)
+        annotations = json_read.load(manifest)["annotations"]
+        kind = {"artifactType": attachment.kind}
+        entries[digest] = {**descriptor(MANIFEST_TYPE, manifest), **kind, "annotations": annotations}
     if unnoted:
-        _note(client, reference, subject.digest, unnoted)
-    return tuple(written)
+        _note(client, reference, subject.digest, [entries[digest] for digest in unnoted])
+    if lacking := _unlisted(client, reference, subject.digest, entries, LAG):
+        tag = referrers_tag(subject.digest)
+        _note(client, reference, subject.digest, [entries[digest] for digest in lacking])
+        if _unlisted(client, reference, subject.digest, entries):
+            raise RegistryError(
+                f"{client.registry.host} does not list all that is attached to {reference}",
+                expected=f"{', '.join(lacking)} in its list of referrers, within {LAG:g} s",
+                run=f"{SAME_COMMAND}, once it does",
+            )
+        say(f"note: {client.registry.host} lists nothing as attached, though it took it: it is listed at the tag {tag}")
+    return tuple(entries)
+
+
+def _unlisted(
+    client: Client, reference: Reference, subject: str, written: Collection[str], patience: float = 0
+) -> list[str]:
+    """Those of `written` that are not listed as attached to `subject` within `patience` seconds."""
+    end = time.monotonic() + patience
+    while written:
+        there = {one["digest"] for one in client.referrers(reference, subject)}
+        if not (lacking := [digest for digest in written if digest not in there]) or time.monotonic() >= end:
+            return lacking
+        pause(_SETTLE)
+    return []
 
 
 def _note(client: Client, reference: Reference, digest: str, entries: list[dict[str, Any]]) -> None:

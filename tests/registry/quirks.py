@@ -13,7 +13,7 @@ import json
 import select
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -80,6 +80,12 @@ class Quirks:
     refuses_artifacts: int = 0
     """What is answered to a manifest of another type than images and charts: 415 by Docker Hub before 2023
     (docker/hub-feedback#2311), 400 by Quay (https://docs.quay.io/guides/oci-artifacts.html, allowed types)."""
+    referrers: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] | None = None
+    """What the API for referrers lists of what there is; without it there is none, as before 1.1. Nothing, by those
+    that answer it and keep no list (https://github.com/opencontainers/distribution-spec/blob/main/spec.md, category
+    Listing Referrers, has a registry that has nothing, too, answer 200 and an empty list)."""
+    notes_subjects: bool = False
+    """A manifest's subject is said to be noted (OCI-Subject, the same, category Pushing Manifests with Subject)."""
     immutable: bool = False
     """A tag is written once (ECR, https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html)."""
     push_fails: int = 0
@@ -200,7 +206,16 @@ class Quirky:
 
     def _get(self, request: Request, repository: str, kind: str, last: str) -> Reply:
         told = self.quirks
-        if kind == "referrers":  # before 1.1 there is no API for them
+        if kind == "referrers" and told.referrers is not None:
+            held = {digest(content): json.loads(content) for _, content in self.manifests.values()}
+            listed = [
+                {"digest": name, "artifactType": one["artifactType"], "annotations": one["annotations"]}
+                for name, one in held.items()
+                if one.get("subject", {}).get("digest") == last
+            ]
+            index = {"schemaVersion": 2, "manifests": told.referrers(listed)}
+            return Reply(200, json.dumps(index).encode(), {"Content-Type": "application/vnd.oci.image.index.v1+json"})
+        if kind == "referrers":
             return Reply(404, b"404 page not found", {"Content-Type": "text/plain"})
         if kind == "tags":
             return self._list(request, repository) if told.lists else oci_error(403, "DENIED")
@@ -259,7 +274,9 @@ class Quirky:
             self.late.setdefault(name, self.quirks.lag)
         if self.quirks.push_fails and last != found:
             return Reply(self.quirks.push_fails, b"<html>time-out</html>", {"Content-Type": "text/html"})
-        return Reply(201, b"", {"Docker-Content-Digest": found, "Location": f"/v2/{repository}/manifests/{found}"})
+        noted = {"OCI-Subject": "noted"} if told.notes_subjects and b'"subject"' in request.body else {}
+        place = f"/v2/{repository}/manifests/{found}"
+        return Reply(201, b"", {"Docker-Content-Digest": found, "Location": place, **noted})
 
 
 def digest(content: bytes) -> str:

@@ -19,12 +19,14 @@ from scripts.chart.manifest_digest import MANIFEST_TYPE, sha256
 from scripts.core.command import Runner
 from scripts.core.errors import RegistryError
 from scripts.registry import client as client_module
+from scripts.registry import referrers as referrers_module
 from scripts.registry.client import INDEX_TYPE, Client, Found, connect, referrers_tag
 from scripts.registry.reference import Reference, Registry
 from scripts.registry.referrers import PREDICATE, Attachment, attach, attached, content_of, manifest_of, read_referrer
 from scripts.release.publish import publish, stage
 from scripts.toolchain.finder import Toolchain
 from tests.registry.conftest import Served, wait_until_served
+from tests.registry.quirks import Quirks, Quirky
 from tests.registry.servers import PASSWORD, USER, Reply, Request, free_port, oci_error, scripted
 
 WHEN = "2026-11-01T00:00:00Z"
@@ -192,6 +194,54 @@ def test_a_registry_without_the_api_is_looked_into_by_the_tag(status: int, body:
         with connect(registry) as client:
             assert client.referrers(registry.reference("demo", "1.0.0"), "sha256:" + "0" * 64) == ()
         assert any(one.path.endswith("/manifests/sha256-" + "0" * 64) for one in server.requests)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not listed at once is not waited for."""
+    monkeypatch.setattr(referrers_module, "LAG", 0.05)
+    monkeypatch.setattr(referrers_module, "_SETTLE", 0.01)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("notes", [True, False])
+def test_what_an_api_takes_and_never_lists_is_listed_at_the_tag(packed: Package, notes: bool) -> None:
+    quirky = Quirky(Quirks(challenges=(), referrers=lambda _: [], notes_subjects=notes))
+    said: list[str] = []
+    with scripted(quirky.answer) as server, connect(Registry(f"oci://{server.host}/charts"), push=True) as client:
+        reference, subject = staged(client, packed)
+        attach(client, reference, subject, THINGS, WHEN, said.append)
+        found = [one.key for one in attached(client, reference, subject.digest)]
+        assert found == ["application/vnd.example.record", "urn:1", "urn:2"]
+        assert attach(client, reference, subject, THINGS, WHEN) == ()
+    assert len(said) == notes
+    assert all(
+        f"lists nothing as attached, though it took it: it is listed at the tag {referrers_tag(subject.digest)}" in line
+        for line in said
+    )
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_an_api_lists_in_part_is_refused(packed: Package) -> None:
+    quirky = Quirky(Quirks(challenges=(), referrers=lambda there: there[:1], notes_subjects=True))
+    with scripted(quirky.answer) as server, connect(Registry(f"oci://{server.host}/charts"), push=True) as client:
+        reference, subject = staged(client, packed)
+        with pytest.raises(RegistryError, match=f"{server.host} does not list all that is attached to") as told:
+            attach(client, reference, subject, THINGS, WHEN)
+    assert str(told.value.expected).count("sha256:") == 2
+
+
+def test_what_an_api_lists_late_is_waited_for(packed: Package, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(referrers_module, "_SETTLE", 0.01)
+    answers = iter([False, False, False, True])
+    quirky = Quirky(
+        Quirks(challenges=(), referrers=lambda there: there if next(answers, True) else [], notes_subjects=True)
+    )
+    with scripted(quirky.answer) as server, connect(Registry(f"oci://{server.host}/charts"), push=True) as client:
+        reference, subject = staged(client, packed)
+        assert len(attach(client, reference, subject, THINGS, WHEN)) == len(THINGS)
+        assert len(attached(client, reference, subject.digest)) == len(THINGS)
+    assert quirky.tags("charts/demo") == []
 
 
 @pytest.mark.parametrize("body", [b'{"schemaVersion": 2, "manifests": null}', b"{}"])
