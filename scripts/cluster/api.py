@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import operator
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -314,6 +315,26 @@ class Api:
         Raises ClusterError after `deadline` seconds, saying `what` was waited for and the last `state`.
         """
         return until(probe, what=what, deadline=deadline, interval=interval, state=state, error=ClusterError)
+
+    def observe(
+        self,
+        look: Callable[[], T],
+        good: Callable[[T], bool] = operator.not_,
+        *,
+        what: str,
+        deadline: float,
+        told: Callable[[T], str],
+        interval: float = 0.25,
+    ) -> T:
+        """Look until what is seen is `good`, by default nothing, and return it; else `told` says what was seen last."""
+        seen: list[T] = []
+
+        def probe() -> bool:
+            seen[:] = [look()]
+            return good(seen[0])
+
+        self.wait(probe, what=what, deadline=deadline, interval=interval, state=lambda: told(seen[0]))
+        return seen[0]
 
     @contextlib.contextmanager
     def watch(self, kinds: Sequence[str], namespace: str | None = None) -> Iterator[Watch]:

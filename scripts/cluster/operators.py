@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from scripts.chart.manifests import read_manifests
 from scripts.cluster.api import Api
 from scripts.cluster.kind import SERVICE_SUBNET, KindCluster
-from scripts.cluster.objects import Object
+from scripts.cluster.objects import Object, conditions
 from scripts.containers import engine
 from scripts.containers.programs import program_images
 from scripts.core.parallel import workers
@@ -67,27 +68,24 @@ def deploy(names: Iterable[str], made: KindCluster, api: Api, work: Workspace) -
 
 def await_ready(api: Api, kind: str, namespace: str, name: str) -> None:
     """Wait until all pods of a workload are ready, or until an APIService is available. Raises ClusterError."""
-    seen: Object = {}
 
-    def ready() -> bool:
-        seen.clear()
-        seen.update(api.get(kind, name, namespace or None) or {})
-        return bool(seen) and _ready(seen)
-
-    def state() -> str:
+    def told(seen: Object | None) -> str:
         said = [
             f"{pod['metadata']['name']}: {json.dumps(pod['status'].get('containerStatuses', pod['status']))[:600]}"
             for pod in (api.list("Pod", namespace) if namespace else ())
         ]
-        return "\n".join((json.dumps(seen.get("status", {})), *said))
+        return "\n".join((json.dumps((seen or {}).get("status", {})), *said))
 
-    api.wait(ready, what=f"{kind} {name} to be ready", deadline=_DEADLINE, interval=0.5, state=state)
+    look = functools.partial(api.get, kind, name, namespace or None)
+    api.observe(look, _ready, what=f"{kind} {name} to be ready", deadline=_DEADLINE, interval=0.5, told=told)
 
 
-def _ready(seen: Object) -> bool:
+def _ready(seen: Object | None) -> bool:
+    if not seen:
+        return False
     status, spec = seen.get("status", {}), seen["spec"]
     if "service" in spec:  # an APIService
-        return any(each["type"] == "Available" and each["status"] == "True" for each in status.get("conditions", ()))
+        return conditions(seen).get("Available", {}).get("status") == "True"
     if "numberReady" in status:
         return bool(status["numberReady"] == status["desiredNumberScheduled"] > 0)
     return bool(status.get("readyReplicas", 0) == spec.get("replicas", 1) > 0)

@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 
 from scripts.core.errors import ConfigError, FindingsError, ReleaseError
 from scripts.core.files import write_json
-from scripts.core.interrupt import pause
 from scripts.e2e.discover import discover
-from scripts.e2e.k6 import KINDS, Load, load
+from scripts.e2e.k6 import KINDS, load
 from scripts.e2e.ledger import Ledger, judge
 from scripts.e2e.subject import Question, Subject
 from scripts.e2e.timeline import WATCHED
@@ -59,11 +58,11 @@ class Witness:
             running = stack.enter_context(
                 load(k6, self.work.runner, [target], results, question=question, kinds=kinds, rate=_RATE)
             )
-            _go_on(running, _BEFORE)
+            running.go_on(time.time() + _BEFORE)
             begun = time.time()
             try:
                 yield
-                _go_on(running, _AFTER)
+                running.go_on(time.time() + _AFTER)
             finally:
                 stack.close()
                 self.ledger = judge(
@@ -76,14 +75,6 @@ class Witness:
         """Raises FindingsError where requests were lost or became slow."""
         if self.ledger is not None and self.ledger.objections:
             raise FindingsError("the rollout was noticed: " + "; ".join(self.ledger.objections))
-
-
-def _go_on(running: Load, seconds: float) -> None:
-    """Let a load go on. Raises ToolError where it has ended."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        running.requests()
-        pause(0.2)
 
 
 def _service(rollout: Rollout) -> str:

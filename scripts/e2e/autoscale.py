@@ -17,7 +17,6 @@ from scripts.containers.images import foundation
 from scripts.core.config import Config
 from scripts.core.errors import ConfigError
 from scripts.core.interrupt import interruptible, put_right
-from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.monitoring import monitoring
 from scripts.e2e.policies import policies
@@ -106,7 +105,6 @@ def run(work: Workspace, options: Options) -> Report:
             images=work.config.own_images,
             own=True,
             subject=read_subject(work.config.e2e, chart.name),
-            found=NOTHING,
             login=login,
             chosen=_SETS,
             door=door,

@@ -5,25 +5,20 @@ What the control loses, the machine lost: a node that stood still, packets that 
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object, address_of, is_ready
-from scripts.core.command import Runner
-from scripts.core.errors import ReleaseError
-from scripts.core.interrupt import pause
-from scripts.core.progress import Say
 from scripts.core.yaml_read import load as load_yaml
-from scripts.e2e.k6 import TIMEOUT, Load, Request, load
+from scripts.e2e.k6 import TIMEOUT, Load, Request
 from scripts.e2e.subject import Question
 
 _PORTS = range(21_000, 29_000)  # below those of NodePorts
 _NAME = "control"
-_QUESTION = Question("control", proof="pod", kept_method="POST")
+QUESTION = Question("control", proof="pod", kept_method="POST")
 _READY_DEADLINE = 120.0
 _POD = Path(__file__).with_name("control.yaml")
 
@@ -40,46 +35,18 @@ class Control:
 
         `certain` waits until each of them has an outcome. Raises ToolError where the load on it ended by itself.
         """
-        while certain and time.time() < end + TIMEOUT + 0.5:
-            self._load.requests()
-            pause(0.2)
+        if certain:
+            self._load.go_on(end + TIMEOUT + 0.5)
         return [request for request in self._load.requests() if request.end >= begin and request.at <= end]
 
 
-@contextlib.contextmanager
-def control(
-    api: Api,
-    k6: Path,
-    runner: Runner,
-    *,
-    namespace: str,
-    nodes: Sequence[Object],
-    image: str,
-    number: int,
-    results: Path,
-    rate: int,
-    say: Say,
-) -> Iterator[Control | None]:
-    """Put a server on every one of `nodes` into `namespace`, and the load on them while the block runs.
+def start(api: Api, namespace: str, nodes: Sequence[Object], image: str, number: int) -> list[str]:
+    """Put a server on every one of `nodes` into `namespace`; the URLs to load. Raises ApiError, ClusterError.
 
     Half of the requests go straight to the servers, half to a NodePort of them, which leads from any node to any.
-    `image` is one with Python that the nodes can have, `number` whatever tells this run from another. None, with a
-    word to `say`, where the cluster does not let us.
+    `image` is one with Python that the nodes can have, `number` whatever tells this run from another.
     """
     port = _PORTS[number % len(_PORTS)]
-    with contextlib.ExitStack() as stack:
-        try:
-            targets = _start(api, namespace, nodes, image, port)
-            running = stack.enter_context(load(k6, runner, targets, results, question=_QUESTION, rate=rate))
-        except ReleaseError as error:
-            say(f"there is no control, so every loss counts as the chart's: {error.message}: {error.found or ''}")
-            yield None
-            return
-        yield Control(running)
-
-
-def _start(api: Api, namespace: str, nodes: Sequence[Object], image: str, port: int) -> list[str]:
-    """The URLs of the servers, once all of them run. Raises ApiError, ClusterError."""
     labels = {"pod-security.kubernetes.io/enforce": "privileged"}  # the network of the host
     api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
     # A pod is refused until the namespace has its account.
@@ -98,13 +65,11 @@ def _start(api: Api, namespace: str, nodes: Sequence[Object], image: str, port: 
     }
     outside = api.create(service, namespace)["spec"]["ports"][0]["nodePort"]
 
-    def ready() -> bool:
-        return all(map(is_ready, api.list("Pod", namespace)))
-
-    def state() -> str:
-        return ", ".join(
-            f"{pod['metadata']['name']} {pod['status'].get('phase')}" for pod in api.list("Pod", namespace)
-        )
-
-    api.wait(ready, what="the control's servers to run", deadline=_READY_DEADLINE, state=state)
-    return [f"http://{address}:{number}/" for number in (port, outside) for address in addresses]
+    api.observe(
+        lambda: api.list("Pod", namespace),
+        lambda pods: all(map(is_ready, pods)),
+        what="the control's servers to run",
+        deadline=_READY_DEADLINE,
+        told=lambda pods: ", ".join(f"{pod['metadata']['name']} {pod['status'].get('phase')}" for pod in pods),
+    )
+    return [f"http://{address}:{place}/" for place in (port, outside) for address in addresses]

@@ -170,22 +170,18 @@ class Data:
         image, command = f"{self._lab.images}/ingress:1", ["python3", "-c", script, *words]
         api.create(_helper(name, pod, place, image, command), namespace)
 
-        def status() -> Object:
-            return dict((api.get("Pod", name, namespace) or {}).get("status", {}))
-
-        def ended() -> str | None:
-            phase = status().get("phase")
-            return phase if phase in ("Succeeded", "Failed") else None
-
-        def state() -> str:
-            return str(status().get("containerStatuses") or status().get("conditions"))
-
         try:
-            phase = api.wait(ended, what=f"pod {name}, which looks at {place}", deadline=_DEADLINE, state=state)
+            status = api.observe(
+                lambda: (api.get("Pod", name, namespace) or {}).get("status", {}),
+                lambda status: status.get("phase") in ("Succeeded", "Failed"),
+                what=f"pod {name}, which looks at {place}",
+                deadline=_DEADLINE,
+                told=lambda status: str(status.get("containerStatuses") or status.get("conditions")),
+            )
             text = api.logs(name, namespace)
         finally:
             api.delete("Pod", name, namespace, grace=0)
-        if phase == "Failed":
+        if status["phase"] == "Failed":
             raise ClusterError(f"data cannot be written or read at {place}", found=text)
         return (text or "").strip()
 

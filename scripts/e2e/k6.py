@@ -9,12 +9,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core.command import Process, Runner
 from scripts.core.errors import ToolError
+from scripts.core.interrupt import pause
 from scripts.core.waiting import until
 from scripts.e2e.subject import Question
 
@@ -85,11 +86,13 @@ class Load:
             data = file.read()
             whole = data[: data.rfind(b"\n") + 1]
             self._read += len(whole)
-            self._requests += read_requests(whole.decode().splitlines())
+            self._requests += [Request(**json.loads(line)) for line in whole.decode().splitlines() if line]
 
-    def _stop(self) -> None:
-        self._process.stop(signal.SIGINT)
-        self._follow()
+    def go_on(self, end: float) -> None:
+        """Let it go on until a time (seconds since 1970). Raises ToolError where it has ended."""
+        while time.time() < end:
+            self.requests()
+            pause(0.1)
 
 
 @contextlib.contextmanager
@@ -144,9 +147,5 @@ def load(
         try:
             yield running
         finally:
-            running._stop()
-
-
-def read_requests(lines: Iterable[str]) -> list[Request]:
-    """The requests that `availability.js` wrote."""
-    return [Request(**json.loads(line)) for line in lines if line]
+            process.stop(signal.SIGINT)
+            running._follow()

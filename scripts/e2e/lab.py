@@ -29,7 +29,7 @@ from scripts.core.command import Runner
 from scripts.core.errors import ClusterError, CommandFailed
 from scripts.core.files import write_atomic, write_json
 from scripts.e2e.control import Control
-from scripts.e2e.discover import Found
+from scripts.e2e.discover import NOTHING, Found
 from scripts.e2e.k6 import KINDS
 from scripts.e2e.ledger import ENOUGH, LATENCY
 from scripts.e2e.outside import Outside
@@ -107,7 +107,7 @@ class Lab:
     images: str
     own: bool
     subject: Subject
-    found: Found
+    found: Found = NOTHING
     major: int = 4
     other: tuple[Path, int] | None = None
     control: Control | None = None
@@ -123,11 +123,9 @@ class Lab:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _namespaces: list[str] = field(default_factory=list, repr=False)
 
-    @contextlib.contextmanager
-    def every_node(self) -> Iterator[None]:
+    def every_node(self) -> contextlib.AbstractContextManager[object]:
         """A time in which no scenario closes a node, for who counts on all of them; several may have it at once."""
-        with self._shares:
-            yield
+        return self._shares
 
     @contextlib.contextmanager
     def fewer_nodes(self) -> Iterator[None]:
@@ -357,13 +355,13 @@ class Lab:
 
     def apply_dry(self, text: str, namespace: str) -> str:
         """`kubectl apply --dry-run=server` of manifests; the warnings. Raises Broken with what the server refuses."""
-        argv: list[str | Path] = [self.tools.kubectl, "apply", "--dry-run=server", "--filename=-"]
-        argv += [f"--namespace={namespace}", *self.login.flags("--context")]
+        words = ("apply", "--dry-run=server", "--filename=-", f"--namespace={namespace}")
+        argv = [str(self.tools.kubectl), *words, *self.login.flags("--context")]
         result = self.runner.run(argv, stdin=text, deadline=120, check=False)
         if result.status and _REFUSED.search(result.stderr):
             raise Broken("the API server refuses what the chart renders", found=result.stderr)
         if result.status:
-            raise CommandFailed([str(word) for word in argv], result.status, stderr=result.stderr)
+            raise CommandFailed(argv, result.status, stderr=result.stderr)
         return result.stderr
 
     def cluster_objects(self, namespace: str) -> Snapshot:
@@ -371,14 +369,13 @@ class Lab:
 
         On a cluster that is not ours only those that are marked as the release's: somebody else changes the others.
         """
-        found = []
-        for item in self.api.objects(None):
-            if item["kind"] in _MOVING:
-                continue
+
+        def belongs(item: Object) -> bool:
             notes = item["metadata"].get("annotations") or {}
-            if notes.get("meta.helm.sh/release-namespace", namespace if self.own else "") == namespace:
-                found.append(item)
-        return read_objects(found)
+            owner = notes.get("meta.helm.sh/release-namespace", namespace if self.own else "")
+            return item["kind"] not in _MOVING and bool(owner == namespace)
+
+        return read_objects(list(filter(belongs, self.api.objects(None))))
 
     def make_certificate(self, namespace: str) -> None:
         """Put a new certificate for every Service, and for the nodes' addresses, into the subject's `tls_secret`."""
@@ -410,10 +407,9 @@ class Lab:
 
     def await_ready(self, namespace: str) -> dict[str, int]:
         """Wait until each workload runs as many ready pods as it or its scaler asks for; their numbers by name."""
-        found: dict[str, int] = {}
 
-        def ready() -> dict[str, int] | None:
-            found.clear()
+        def look() -> tuple[dict[str, int], bool]:
+            found: dict[str, int] = {}
             scalers = {
                 scaler["spec"]["scaleTargetRef"]["name"]: scaler["spec"].get("minReplicas", 1)
                 for scaler in self.api.list("HorizontalPodAutoscaler", namespace)
@@ -431,35 +427,34 @@ class Lab:
                 counts = {status.get(key, 0) for key in (keys[::2] if waits_for_hands(workload) else keys)}
                 done = done and counts == {wanted}
                 done = done and status.get("observedGeneration") == workload["metadata"]["generation"]
-            return dict(found) if done and (found or not self.found.workloads) else None
+            return found, done and bool(found or not self.found.workloads)
 
-        def state() -> str:
-            told = [f"{name}: {count} ready" for name, count in found.items()]
-            placed = ((pod, conditions(pod).get("PodScheduled", {})) for pod in self.api.list("Pod", namespace))
+        def told(seen: tuple[dict[str, int], bool]) -> str:
+            ready = [f"{name}: {count} ready" for name, count in seen[0].items()]
             bare = [
                 f"{pod['metadata']['name']}: {one.get('message')}"
-                for pod, one in placed
-                if one.get("status") == "False"
+                for pod in self.api.list("Pod", namespace)
+                if (one := conditions(pod).get("PodScheduled", {})).get("status") == "False"
             ]
-            return ", ".join((*told, *bare))
+            return ", ".join((*ready, *bare))
 
-        return self.api.wait(ready, what=f"all pods of {namespace} to be ready", deadline=self.deadline, state=state)
+        what = f"all pods of {namespace} to be ready"
+        return self.api.observe(look, lambda seen: seen[1], what=what, deadline=self.deadline, told=told)[0]
 
     def await_settled(self, namespace: str) -> None:
         """Wait until no pod is on its way out: its last seconds are when requests get lost."""
-        left: list[Object] = []
 
-        def settled() -> bool:
-            left[:] = [pod for pod in self.api.list("Pod", namespace) if "deletionTimestamp" in pod["metadata"]]
-            return not left
+        def leaving() -> list[Object]:
+            return [pod for pod in self.api.list("Pod", namespace) if "deletionTimestamp" in pod["metadata"]]
 
-        def state() -> str:
-            return ", ".join(pod["metadata"]["name"] for pod in left)
-
-        settled()
-        grace = max((pod["metadata"].get("deletionGracePeriodSeconds") or 0 for pod in left), default=0)
-        what = "the pods before to be gone"
-        self.api.wait(settled, what=what, deadline=_GONE_DEADLINE + grace, interval=0.5, state=state)
+        grace = max((pod["metadata"].get("deletionGracePeriodSeconds") or 0 for pod in leaving()), default=0)
+        self.api.observe(
+            leaving,
+            what="the pods before to be gone",
+            deadline=_GONE_DEADLINE + grace,
+            interval=0.5,
+            told=lambda left: ", ".join(pod["metadata"]["name"] for pod in left),
+        )
 
     def nodes(self) -> list[Object]:
         """The nodes on which pods can run."""
@@ -527,10 +522,7 @@ class Lab:
             with record(
                 self.tools.k6,
                 self.runner,
-                self.api,
                 outside,
-                namespace=namespace,
-                service=question.service,
                 targets=targets,
                 results=results,
                 question=question,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -86,7 +85,7 @@ def _alerts(lab: Lab, its: Scene, targets: list[str], group: str) -> None:
         for what, names in _CAUSES.items():
             wanted = {f"Hurried{name}" for name in names}
             with its.step(f"{what}: {', '.join(names)}"), causes[what]:
-                _await(lab, functools.partial(_fire, lab, wanted), f"{', '.join(wanted)} to fire")
+                _await(lab, lambda wanted=wanted: wanted <= _firing(lab), f"{', '.join(wanted)} to fire")  # type: ignore[misc]
             with its.step(f"{what} no more: it clears"):
                 _await(lab, lambda: not _firing(lab), f"{', '.join(wanted)} to clear")
 
@@ -101,10 +100,6 @@ def _no_trace(lab: Lab, namespace: str) -> Iterator[None]:
             for found in lab.api.list(kind, MONITORING):
                 if namespace in json.dumps(found["spec"]):
                     lab.api.delete(kind, found["metadata"]["name"], MONITORING)
-
-
-def _fire(lab: Lab, wanted: set[str]) -> bool:
-    return wanted <= _firing(lab)
 
 
 def _firing(lab: Lab, *more: str) -> set[str]:
@@ -144,19 +139,12 @@ def _drawn(lab: Lab, namespace: str) -> str:
         for text in item["data"].values()
     )
     queries = prometheus.panels(board, namespace=namespace, window="1m")
-    empty: dict[str, str] = {}
-
-    def drawn() -> bool:
-        empty.clear()
-        empty.update({name: each for name, each in queries.items() if not prometheus.query(lab.api, each)})
-        return not empty
-
-    lab.api.wait(
-        drawn,
+    lab.api.observe(
+        lambda: {name: each for name, each in queries.items() if not prometheus.query(lab.api, each)},
         what="every panel to have data",
         deadline=_FOUND_DEADLINE,
         interval=1,
-        state=lambda: "\n".join(f"{name}: {each}" for name, each in empty.items()),
+        told=lambda empty: "\n".join(f"{name}: {each}" for name, each in empty.items()),
     )
     return f"{len(queries)} queries"
 

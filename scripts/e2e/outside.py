@@ -30,8 +30,8 @@ class Outside:
 
     def __init__(self, api: Api, namespace: str, service: str, *, port: str = "") -> None:
         self._port = port
-        self._api = api
-        self._namespace = namespace
+        self.api = api
+        self.namespace = namespace
         self._service = service
         self.name = f"{PREFIX}{service}{port and f'-{port}'}"[:63].rstrip("-")
         self._lock = threading.Lock()
@@ -50,21 +50,20 @@ class Outside:
     def follow(self) -> None:
         """Make the twin what the Service is now. Raises ApiError, ClusterError."""
         with self._lock:
-            real = self._api.get("Service", self._service, self._namespace)
+            real = self.api.get("Service", self._service, self.namespace)
             shown = _twin(real, self._port, self._number)
             if shown == self._shown:
                 return
             self._number = self._number or (shown["ports"][0]["port"] if real else 0)
-            if not self.node_port and (made := self._api.get("Service", self.name, self._namespace)):
+            if not self.node_port and (made := self.api.get("Service", self.name, self.namespace)):
                 self.node_port = made["spec"]["ports"][0]["nodePort"]  # of an offer before: whoever asks it goes on
             if self.node_port:
                 for port in shown["ports"][:1]:
                     port["nodePort"] = self.node_port
             document = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": self.name}, "spec": shown}
-            made = self._api.apply(document, self._namespace)
-            self.node_port = made["spec"]["ports"][0]["nodePort"]
+            port = self.api.apply(document, self.namespace)["spec"]["ports"][0]
+            self.node_port = port["nodePort"]
             self._shown = _twin(real, self._port, self._number)
-            port = made["spec"]["ports"][0]
             tls = "https" in (port.get("name"), port.get("appProtocol")) or port["port"] == 443
             self.scheme = "https" if tls else "http"
             self._asked.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {describe(self._service, real)}")
@@ -78,19 +77,16 @@ class Outside:
     def demand_same(self) -> str:
         """The places behind the twin are those behind the Service; what they are in words. Raises ClusterError."""
         self.follow()
-        seen: list[set[tuple[Any, ...]]] = []
-
-        def agree() -> bool:
-            seen[:] = [self._places(self._service), self._places(self.name)]
-            return seen[0] == seen[1]
-
-        def state() -> str:
-            return json.dumps({self._service: sorted(map(str, seen[0])), "asked": sorted(map(str, seen[1]))})
-
-        self._api.wait(
-            agree, what=f"the load to ask what Service {self._service} asks", deadline=_AGREE_DEADLINE, state=state
+        real, _ = self.api.observe(
+            lambda: (self._places(self._service), self._places(self.name)),
+            lambda seen: seen[0] == seen[1],
+            what=f"the load to ask what Service {self._service} asks",
+            deadline=_AGREE_DEADLINE,
+            told=lambda seen: json.dumps(
+                {self._service: sorted(map(str, seen[0])), "asked": sorted(map(str, seen[1]))}
+            ),
         )
-        return f"{len(seen[0])} places behind Service {self._service}"
+        return f"{len(real)} places behind Service {self._service}"
 
     def _places(self, service: str) -> set[tuple[Any, ...]]:
         """Every ready address and port behind a Service, of the port that is asked."""
@@ -98,7 +94,7 @@ class Outside:
         labels = f"kubernetes.io/service-name={service}"
         return {
             (address, port["port"])
-            for part in self._api.list("EndpointSlice", self._namespace, labels=labels)
+            for part in self.api.list("EndpointSlice", self.namespace, labels=labels)
             for endpoint in part.get("endpoints") or ()
             if (endpoint.get("conditions") or {}).get("ready") is not False
             for address in endpoint["addresses"]

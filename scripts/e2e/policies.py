@@ -195,17 +195,11 @@ def _matters(lab: Lab, its: Scene, name: str, ways: list[_Way]) -> str:
 
 def _await_right(lab: Lab, ways: list[_Way]) -> None:
     """Wait until all ways are as they have to be. Raises ClusterError naming those that are not."""
-    wrong: list[_Way] = []
-
-    def right() -> bool:
-        wrong[:] = _wrong(lab, ways)
-        return not wrong
-
-    lab.api.wait(
-        right,
+    lab.api.observe(
+        lambda: _wrong(lab, ways),
         what="the policies to be in force",
         deadline=_FOLLOW,
-        state=lambda: "not true: " + "; ".join(map(str, wrong)),
+        told=lambda wrong: "not true: " + "; ".join(map(str, wrong)),
     )
 
 
@@ -242,11 +236,11 @@ def _wrong(lab: Lab, ways: Iterable[_Way]) -> list[_Way]:
 
 def _address(lab: Lab, namespace: str, name: str) -> str:
 
-    def running() -> Object | None:
-        pod = lab.api.get("Pod", name, namespace) or {}
-        return pod if pod.get("status", {}).get("phase") == "Running" else None
-
-    def state() -> str:
-        return json.dumps((lab.api.get("Pod", name, namespace) or {}).get("status", {}))
-
-    return str(lab.api.wait(running, what=f"pod {name} to run", deadline=60, state=state)["status"]["podIP"])
+    status = lab.api.observe(
+        lambda: (lab.api.get("Pod", name, namespace) or {}).get("status", {}),
+        lambda status: status.get("phase") == "Running",
+        what=f"pod {name} to run",
+        deadline=60,
+        told=json.dumps,
+    )
+    return str(status["podIP"])

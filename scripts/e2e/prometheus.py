@@ -44,19 +44,17 @@ def targets(api: Api, namespace: str) -> list[Object]:
 def find_targets(lab: Lab, namespace: str) -> str:
     """Wait until the targets of the namespace are its ready pods, each once and up; how they were found."""
 
-    seen: list[Object] = []
+    def good(seen: list[Object]) -> bool:
+        pods = sorted(pod["metadata"]["name"] for pod in ready_pods(lab, namespace, lab.front()))
+        return sorted(each["labels"]["pod"] for each in seen) == pods and all(each["health"] == "up" for each in seen)
 
-    def found() -> list[Object] | None:
-        pods = {pod["metadata"]["name"] for pod in ready_pods(lab, namespace, lab.front())}
-        seen[:] = targets(lab.api, namespace)
-        names = sorted(target["labels"]["pod"] for target in seen)
-        return seen if names == sorted(pods) and all(target["health"] == "up" for target in seen) else None
-
-    def state() -> str:
+    def told(seen: list[Object]) -> str:
         return "\n".join(f"{each['scrapeUrl']}: {each['health']} {each['lastError']}" for each in seen) or "no target"
 
     what = "each ready pod to be a target once, and up"
-    scraped = lab.api.wait(found, what=what, deadline=FOLLOW, interval=1, state=state)
+    scraped = lab.api.observe(
+        lambda: targets(lab.api, namespace), good, what=what, deadline=FOLLOW, interval=1, told=told
+    )
     pools = {target["scrapePool"] for target in scraped}
     by_monitor = all(pool.startswith("serviceMonitor/") for pool in pools)
     demand(by_monitor and len(pools) == 1, "targets are found otherwise", "one ServiceMonitor", str(pools))

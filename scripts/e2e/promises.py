@@ -13,10 +13,8 @@ import promql_parser
 
 from scripts.chart.manifests import Document
 from scripts.chart.pods import PULL_SECRETS, pod_template, referred, selects
-from scripts.cluster.api import Api
 from scripts.cluster.objects import Object, conditions, is_passing, labels_of, open_ports
 from scripts.core.errors import ApiError, ClusterError, ConfigError
-from scripts.core.waiting import until
 from scripts.e2e.discover import ROUTES, WORKLOADS, ends_of_ingress, routed
 from scripts.e2e.lab import Lab
 from scripts.e2e.reach import Place, allowed, guards
@@ -137,15 +135,12 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
 
 def _await_available(lab: Lab, document: Document, objects: str) -> None:
     """Wait until an object that says that it is not available, as an APIService may, says so no more."""
-    said: Object = {}
-
-    def available() -> bool:
-        said.clear()
-        said.update(_unavailable(lab.live(document, objects)))
-        return not said
-
-    what = f"{_label(document)} to be available"
-    until(available, what=what, deadline=_SYNC_DEADLINE, state=lambda: str(said.get("message")), error=ClusterError)
+    lab.api.observe(
+        lambda: _unavailable(lab.live(document, objects)),
+        what=f"{_label(document)} to be available",
+        deadline=_SYNC_DEADLINE,
+        told=lambda said: str(said.get("message")),
+    )
 
 
 def _unavailable(item: Mapping[str, Any] | None) -> Object:
@@ -357,7 +352,13 @@ def scalers_work(lab: Lab, namespace: str) -> str:
                 f"a request of {', '.join(sorted(wanted))}",
                 f"no request of {', '.join(sorted(lacking))}",
             )
-        seen = _conditions_of(lab.api, "HorizontalPodAutoscaler", name, namespace, "AbleToScale")
+        seen = lab.api.observe(
+            lambda name=name: conditions(lab.api.get("HorizontalPodAutoscaler", name, namespace) or {}),  # type: ignore[misc]
+            lambda seen: "AbleToScale" in seen,
+            what=f"HorizontalPodAutoscaler {name} to say AbleToScale",
+            deadline=_SYNC_DEADLINE,
+            told=", ".join,
+        )
         able = seen["AbleToScale"]
         demand(
             able["status"] == "True",
@@ -404,16 +405,14 @@ def budgets_work(lab: Lab, namespace: str) -> str:
     told, guarded = [], set[str]()
     for budget in lab.api.list("PodDisruptionBudget", namespace):
         name = budget["metadata"]["name"]
-        seen: Object = {}
-
-        def counted(name: str = name, seen: Object = seen) -> bool:
-            live = lab.api.get("PodDisruptionBudget", name, namespace) or {}
-            seen.update(live.get("status", {}))
-            new = seen.get("observedGeneration", 0) < live.get("metadata", {}).get("generation", 0)
-            return not new and seen.get("currentHealthy", 0) >= seen.get("expectedPods", 0)
-
-        what = f"PDB {name} to count healthy pods"
-        until(counted, what=what, deadline=_SYNC_DEADLINE, state=functools.partial(str, seen), error=ClusterError)
+        live = lab.api.observe(
+            functools.partial(lab.api.get, "PodDisruptionBudget", name, namespace),
+            _counted,
+            what=f"PDB {name} to count healthy pods",
+            deadline=_SYNC_DEADLINE,
+            told=lambda live: str((live or {}).get("status", {})),
+        )
+        seen = (live or {}).get("status", {})
         pods = [pod for pod in lab.pods(namespace) if guards(budget, labels_of(pod))]
         if not pods and any(guards(budget, labels_of(template)) for template in _asleep(lab, namespace)):
             continue
@@ -442,14 +441,10 @@ def budgets_work(lab: Lab, namespace: str) -> str:
     return ", ".join(told) or "no budget"
 
 
-def _conditions_of(api: Api, kind: str, name: str, namespace: str, wanted: str) -> dict[str, Object]:
-    """The conditions of an object, once the one that is `wanted` is there."""
-
-    def told() -> dict[str, Object] | None:
-        found = conditions(api.get(kind, name, namespace) or {})
-        return found if wanted in found else None
-
-    return until(told, what=f"{kind} {name} to say {wanted}", deadline=_SYNC_DEADLINE, error=ClusterError)
+def _counted(budget: Object | None) -> bool:
+    status = (budget or {}).get("status", {})
+    new = status.get("observedGeneration", 0) < (budget or {}).get("metadata", {}).get("generation", 0)
+    return not new and bool(status.get("currentHealthy", 0) >= status.get("expectedPods", 0))
 
 
 # -- monitoring ------------------------------------------------------------------------------------

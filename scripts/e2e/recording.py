@@ -7,11 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scripts.cluster.api import Api
 from scripts.cluster.watch import Watch
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError, ToolError
-from scripts.core.interrupt import pause
 from scripts.core.waiting import until
 from scripts.e2e.control import Control
 from scripts.e2e.k6 import KINDS, Load, load
@@ -81,9 +79,7 @@ class Recording:
 
     def _begin(self) -> None:
         """What comes now is under test; what was until now is what it is compared with."""
-        while time.time() < self._load.begin + _BEFORE:
-            self._load.requests()
-            pause(0.1)
+        self._load.go_on(self._load.begin + _BEFORE)
         self._begun = time.time()
 
     def _close(self, control: Control | None, *, enough: int, kinds: Sequence[str], rate: int, latency: float) -> None:
@@ -115,11 +111,8 @@ class Recording:
 def record(
     k6: Path,
     runner: Runner,
-    api: Api,
     outside: Outside,
     *,
-    namespace: str,
-    service: str,
     targets: Sequence[str],
     results: Path,
     question: Question,
@@ -129,17 +122,17 @@ def record(
     kinds: Sequence[str] = KINDS,
     latency: float = LATENCY,
 ) -> Iterator[Recording]:
-    """Load `targets` (of `outside`, the twin of `service` in `namespace`) while the block runs; watch its pods.
+    """Load `targets` (of `outside`, the twin of the Service that is asked) while the block runs; watch its pods.
 
     `question` is what they are asked. The block begins some seconds later, so that there is a before. The file
     `results` receives every request.
     Raises ToolError, ApiError, ClusterError.
     """
-    with api.watch(WATCHED, namespace) as watch, contextlib.ExitStack() as stack:
+    with outside.api.watch(WATCHED, outside.namespace) as watch, contextlib.ExitStack() as stack:
         since = time.time()
         stack.enter_context(outside.followed())
         running = stack.enter_context(load(k6, runner, targets, results, question=question, kinds=kinds, rate=rate))
-        recording = Recording(service, running, watch, outside, since)
+        recording = Recording(question.service, running, watch, outside, since)
         recording._begin()
         try:
             yield recording

@@ -37,8 +37,9 @@ from scripts.core.paths import shown
 from scripts.core.progress import Board, Say, silent
 from scripts.core.semver import minor
 from scripts.core.waiting import locked
-from scripts.e2e.control import Control, control
-from scripts.e2e.discover import NOTHING, Found, discover, home_of
+from scripts.e2e.control import QUESTION, Control, start
+from scripts.e2e.discover import Found, discover, home_of
+from scripts.e2e.k6 import load
 from scripts.e2e.lab import CONTROL, RATE, Lab, Published, Tools
 from scripts.e2e.ledger import LATENCY, STOOD, measure, stall, windows
 from scripts.e2e.preflight import preflight
@@ -248,7 +249,6 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
             latency=options.latency,
             own=own is not None,
             subject=charts.subject,
-            found=NOTHING,
             login=login,
             chosen=charts.sets,
         )
@@ -305,8 +305,12 @@ def results(work: Workspace, folder: Path, left: Iterable[str], expected: Iterab
     """The folder of results, for this run alone, and another one for what is thrown away after the block.
 
     What an earlier run of the scenarios `left` has left is removed; those `expected` have a row, with the usual time.
+    Raises ConfigError saying who has it.
     """
-    with alone(folder), temporary(folder.name) as workplace:
+    elsewhere = "wait for it to end, or let this one write elsewhere: GATI_DIST=/another/folder"
+    what = f"the results in {shown(folder)}"
+    alone = locked(folder / ".lock", what=what, deadline=0, error=ConfigError, run=elsewhere)
+    with alone, temporary(folder.name) as workplace:
         usual = typical(folder / REPORT.name)
         for name in expected:
             work.board.expect(name, usual.get(name))
@@ -321,13 +325,6 @@ def write(folder: Path, report: Report) -> None:
     """Write the report of a run, for machines."""
     write_json(folder / REPORT.name, report.to_dict())
     write_atomic(folder / JUNIT, report.junit())
-
-
-def alone(folder: Path) -> contextlib.AbstractContextManager[None]:
-    """The folder of results, for this run alone. Raises ConfigError saying who has it."""
-    elsewhere = "wait for it to end, or let this one write elsewhere: GATI_DIST=/another/folder"
-    what = f"the results in {shown(folder)}"
-    return locked(folder / ".lock", what=what, deadline=0, error=ConfigError, run=elsewhere)
 
 
 def demand_passed(report: Report, folder: str = "e2e") -> None:
@@ -466,26 +463,22 @@ def _lost(lab: Lab, journal: Journal) -> str:
 
 @contextlib.contextmanager
 def controlled(lab: Lab, say: Say, seen: dict[str, object]) -> Iterator[Control | None]:
-    """The control of the run; `seen` receives how it fared."""
-    begin = time.time()
-    results = lab.folder / "control.requests.jsonl"
-    with control(
-        lab.api,
-        lab.tools.k6,
-        lab.runner,
-        namespace=lab.name(CONTROL),
-        nodes=lab.nodes(),
-        image=f"{lab.images}/{SERVICES[0]}:{VERSIONS[0]}",
-        number=int(lab.run, 16),
-        results=results,
-        rate=RATE,
-        say=say,
-    ) as running:
+    """The control of the run; `seen` receives how it fared. None, and a word to `say`, where there can be none."""
+    begin, namespace, nodes = time.time(), lab.name(CONTROL), lab.nodes()
+    image, results = f"{lab.images}/{SERVICES[0]}:{VERSIONS[0]}", lab.folder / "control.requests.jsonl"
+    with contextlib.ExitStack() as stack:
+        try:
+            targets = start(lab.api, namespace, nodes, image, int(lab.run, 16))
+            way = load(lab.tools.k6, lab.runner, targets, results, question=QUESTION, rate=RATE)
+            running = Control(stack.enter_context(way))
+        except ReleaseError as error:
+            say(f"there is no control, so every loss counts as the chart's: {error.message}: {error.found or ''}")
+            yield None
+            return
         try:
             yield running
         finally:
-            if running is not None:
-                seen |= _fared(running, begin)
+            seen |= _fared(running, begin)
 
 
 def _fared(running: Control, begin: float) -> dict[str, object]:
@@ -507,11 +500,10 @@ def _fared(running: Control, begin: float) -> dict[str, object]:
 
 
 def _about(lab: Lab, own: KindCluster | None, options: Options) -> dict[str, object]:
-    about: dict[str, object] = {"kubernetes": lab.api.version, "context": options.context, "name": ""}
-    about["helm"] = options.helm
-    if own is not None:
-        about |= {"name": own.name, "reused": own.reused, "seconds": round(own.seconds, 3), "nodes": len(own.nodes)}
-    return about
+    about = {"kubernetes": lab.api.version, "context": options.context, "name": "", "helm": options.helm}
+    if own is None:
+        return about
+    return about | {"name": own.name, "reused": own.reused, "seconds": round(own.seconds, 3), "nodes": len(own.nodes)}
 
 
 def toolkit_facts(work: Workspace) -> dict[str, object]:

@@ -9,7 +9,7 @@ from string import Template
 from typing import Any
 
 from scripts.chart.manifests import read_manifests
-from scripts.cluster.objects import Object, conditions
+from scripts.cluster.objects import conditions
 from scripts.cluster.operators import await_ready
 from scripts.core.errors import ClusterError
 from scripts.core.waiting import until
@@ -122,19 +122,13 @@ def dev(lab: Lab, journal: Journal) -> None:
 
 def _await_scaler(lab: Lab, namespace: str) -> None:
     """Wait until every HPA of a namespace, KEDA's too, has a metric to act on."""
-    seen: list[Object] = []
-
-    def active() -> bool:
-        seen[:] = lab.api.list("HorizontalPodAutoscaler", namespace)
-        told = [conditions(scaler).get("ScalingActive", {}).get("status") for scaler in seen]
-        return set(told) == {"True"}
-
-    lab.api.wait(
-        active,
+    lab.api.observe(
+        lambda: lab.api.list("HorizontalPodAutoscaler", namespace),
+        lambda seen: {conditions(scaler).get("ScalingActive", {}).get("status") for scaler in seen} == {"True"},
         what="the scaler to be able to act",
         deadline=SCALER_DEADLINE,
         interval=0.5,
-        state=lambda: "\n".join(json.dumps(scaler.get("status", {})) for scaler in seen) or "there is none",
+        told=lambda seen: "\n".join(json.dumps(scaler.get("status", {})) for scaler in seen) or "there is none",
     )
 
 
@@ -142,18 +136,19 @@ def _await_measured(lab: Lab, namespace: str) -> str:
     """Wait until each metric of the scaler that KEDA made is above zero; the metrics and their values."""
     seen: dict[str, str] = {}
 
-    def measured() -> bool:
+    def look() -> dict[str, str]:
         for scaler in lab.api.list("HorizontalPodAutoscaler", namespace):
             metrics = [each["external"] for each in scaler.get("status", {}).get("currentMetrics") or ()]
             seen.update({each["metric"]["name"]: each["current"].get("averageValue", "0") for each in metrics})
-        return bool(seen) and "0" not in seen.values()
+        return seen
 
-    lab.api.wait(
-        measured,
+    lab.api.observe(
+        look,
+        lambda seen: bool(seen) and "0" not in seen.values(),
         what="every query of KEDA to count requests",
         deadline=SCALER_DEADLINE / 2,
         interval=1,
-        state=lambda: json.dumps(seen),
+        told=json.dumps,
     )
     return json.dumps(seen)
 

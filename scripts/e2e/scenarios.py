@@ -676,10 +676,9 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         lab.await_settled(objects)
         journal.detail(f"{len(documents)} objects")
     with journal.step("nothing is left but what is kept on purpose"):
-        left: dict[str, str] = {}  # why each is still there
         seen: set[str] = set()
 
-        def clean() -> bool:
+        def left() -> dict[str, str]:  # why each is still there
             items = [
                 item for space in {namespace, objects} for item in lab.api.objects(space) if not steps.is_native(item)
             ]
@@ -688,15 +687,15 @@ def uninstall(lab: Lab, journal: Journal) -> None:
             going = {id(item): unsettled(item) for item in items if "deletionTimestamp" in item["metadata"]}
             found = {f"{item['kind']}/{item['metadata']['name']}": going.get(id(item), "") for item in items}
             seen.update(name for name in found if steps.is_kept(lab, name, kept, hooks))
-            left.clear()
-            left.update({name: why for name, why in sorted(found.items()) if name not in seen})
-            return not left
-
-        def state() -> str:
-            return ", ".join(name + (f": {why}" if why else "") for name, why in left.items())
+            return {name: why for name, why in sorted(found.items()) if name not in seen}
 
         # What Kubernetes derives from them, such as EndpointSlices, goes a moment later.
-        lab.api.wait(clean, what="every object of the release to be gone", deadline=30, state=state)
+        lab.api.observe(
+            left,
+            what="every object of the release to be gone",
+            deadline=30,
+            told=lambda left: ", ".join(name + (f": {why}" if why else "") for name, why in left.items()),
+        )
         demand(not rollout.history(), "helm still knows the release")
         journal.detail(f"kept: {', '.join(sorted(seen))}" if seen else "")
     with journal.step("nothing outside of its namespaces is left, or was changed"):

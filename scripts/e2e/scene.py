@@ -18,6 +18,7 @@ from scripts.e2e.k6 import TIMEOUT, Load, Request, load
 from scripts.e2e.lab import Lab
 from scripts.e2e.ledger import judge
 from scripts.e2e.report import Journal, LoadFailed
+from scripts.e2e.steps import object_of
 from scripts.e2e.timeline import WATCHED, fewest_ready, timeline
 from scripts.rollout.rollout import Target
 
@@ -55,12 +56,11 @@ class Scene:
     def target(self, values: str, *changes: Mapping[str, Any]) -> Target:
         """The candidate with a values file, and `changes` laid over it."""
         target = self._lab.target(self._lab.candidate, self.namespace, values=values)
-        files = []
         for number, change in enumerate(changes):
             file = self._lab.folder / "values" / f"{self.namespace}-{time.time_ns()}-{number}.yaml"
             write_json(file, change)
-            files.append(file)
-        return replace(target, values=(*target.values, *files))
+            target = replace(target, values=(*target.values, file))
+        return target
 
     @contextlib.contextmanager
     def load(self, name: str, targets: Sequence[str], rate: int, *, timeout: float = TIMEOUT) -> Iterator[Load]:
@@ -70,15 +70,8 @@ class Scene:
         results = self._lab.folder / self._journal.folder / f"{name.replace(' ', '-')}.requests.jsonl"
         self._marks.append((since, f"{name}: {2 * rate}/s"))
         try:
-            with load(
-                self._lab.tools.k6,
-                self._lab.runner,
-                targets,
-                results,
-                question=self._lab.question,
-                rate=rate,
-                timeout=timeout,
-            ) as running:
+            k6, question = self._lab.tools.k6, self._lab.question
+            with load(k6, self._lab.runner, targets, results, question=question, rate=rate, timeout=timeout) as running:
                 yield running
         finally:
             if running is not None:
@@ -86,7 +79,7 @@ class Scene:
                 self._requests += running.all()
                 ledger = self._journal.ledgers[name] = judge(
                     running.all(),
-                    [change for change in self._watch.changes() if change.object["kind"] in WATCHED],
+                    self._watch.changes(),
                     self._lab.question.service,
                     since=since,
                     enough=1,
@@ -98,27 +91,17 @@ class Scene:
                 found = "\n".join(ledger.lines())
                 raise LoadFailed(f"{name}: {'; '.join(ledger.objections)}", found=found, run=f"see {results}")
 
-    def deployment(self) -> Object:
-        """The front's Deployment as it is now."""
-        found = self._lab.api.get("Deployment", self._lab.question.service, self.namespace)
-        if found is None:
-            raise ClusterError(f"there is no Deployment {self._lab.question.service}")
-        return found
+    def await_replicas(self, enough: Callable[[int], bool], what: str, *, deadline: float = SCALER_DEADLINE) -> None:
+        """Wait until as many pods as are wanted are ready and there, and they are `enough`; say how many, and when."""
+        begin = time.monotonic()
 
-    def await_replicas(
-        self, enough: Callable[[int], bool], what: str, *, deadline: float = SCALER_DEADLINE
-    ) -> dict[str, int]:
-        """Wait until as many pods as are wanted are ready and there, and they are `enough`; how many, and when."""
-        begin, seen = time.monotonic(), dict[str, int]()
-
-        def reached() -> dict[str, int] | None:
-            found = self.deployment()
+        def look() -> dict[str, int]:
+            found = object_of(self._lab, "Deployment", self._lab.question.service, self.namespace)
             status = found.get("status", {})
-            seen.update(wanted=found["spec"]["replicas"], ready=status.get("readyReplicas", 0))
-            settled = seen["wanted"] == seen["ready"] == status.get("replicas", 0)
-            return dict(seen) if settled and enough(seen["ready"]) else None
+            counts = {"wanted": found["spec"]["replicas"], "ready": status.get("readyReplicas", 0)}
+            return {**counts, "there": status.get("replicas", 0)}
 
-        def state() -> str:
+        def told(seen: dict[str, int]) -> str:
             scalers = self._lab.api.list("HorizontalPodAutoscaler", self.namespace)
             said = [
                 f"{scaler['metadata']['name']}: {json.dumps(scaler.get('status', {}))}"
@@ -126,25 +109,20 @@ class Scene:
             ]
             return "\n".join((json.dumps(seen), *said))
 
-        self._lab.api.wait(reached, what=what, deadline=deadline, interval=0.5, state=state)
+        def good(seen: dict[str, int]) -> bool:
+            return len({*seen.values()}) == 1 and enough(seen["ready"])
+
+        seen = self._lab.api.observe(look, good, what=what, deadline=deadline, interval=0.5, told=told)
         self._journal.detail(f"{seen['ready']} pods after {time.monotonic() - begin:.0f} s")
-        return dict(seen)
 
     def fewest(self, since: float) -> int:
         """The smallest number of pods that were ready behind the front's Service from `since` on."""
-        changes = [change for change in self._watch.changes() if change.object["kind"] in WATCHED]
-        return fewest_ready(timeline(changes), self._lab.question.service, since=since)
+        return fewest_ready(timeline(self._watch.changes()), self._lab.question.service, since=since)
 
     def draw(self, title: str) -> None:
         """Write the curve beside the results of the scenario."""
-        drawn = curve(
-            title,
-            self._watch.changes("Deployment"),
-            self._lab.question.service,
-            self._requests,
-            self._marks,
-            begin=self._begin,
-        )
+        changes, name = self._watch.changes("Deployment"), self._lab.question.service
+        drawn = curve(title, changes, name, self._requests, self._marks, begin=self._begin)
         folder = self._lab.folder / self._journal.folder
         write_json(folder / "curve.json", drawn.to_dict())
         write_atomic(folder / "curve.svg", drawn.svg())

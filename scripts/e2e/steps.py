@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import re
 import signal
@@ -350,18 +351,17 @@ def demand_redirected(lab: Lab, namespace: str) -> str:
     question, led = lab.question, ""
     offered = {port["port"] for port in offered_ports(lab, namespace)}
 
-    def sent(place: str) -> bool:
-        nonlocal led
-        led = _redirection(place, question.path)
+    def right(led: str) -> bool:
         found = urlsplit(led)
         return (found.scheme, found.path) == ("https", question.path) and (found.port or 443) in offered
 
     for place in lab.offer(namespace)[1]:
-        lab.api.wait(
-            lambda place=place: sent(place),  # type: ignore[misc]
+        led = lab.api.observe(
+            functools.partial(_redirection, place, question.path),
+            right,
             what=f"plain HTTP at {place} to be sent to {question.path} at an HTTPS port of {question.service}",
             deadline=30,
-            state=lambda: f"sent to {led}" if led else "sent nowhere",
+            told=lambda led: f"sent to {led}" if led else "sent nowhere",
         )
     return f"to {led}"
 

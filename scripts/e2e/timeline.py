@@ -35,7 +35,7 @@ _SIGKILL = {"exitCode": 137, "reason": "Error"}  # of a container that this sign
 
 
 def timeline(changes: Iterable[Change]) -> tuple[Event, ...]:
-    """What happened to pods and to their places behind Services, out of the objects as they were seen.
+    """What happened to pods and to their places behind Services, out of the objects as they were seen, of any kind.
 
     The state of what was there when the watch began is told as events of that time.
     """
@@ -45,7 +45,7 @@ def timeline(changes: Iterable[Change]) -> tuple[Event, ...]:
     for change in changes:
         if change.object["kind"] == "Pod":
             events += _pod_events(change, pods)
-        else:
+        elif change.object["kind"] == "EndpointSlice":
             events += _endpoint_events(change, places)
     return tuple(sorted(events, key=lambda event: event.at))
 
@@ -110,20 +110,16 @@ def fewest_ready(
 
     A pod counts no more after an event of `leaving`: without UNREADY, only where somebody took it away.
     """
-    ready: set[str] = set()
-    fewest: int | None = None
-    for event in events:
-        if event.service != service:
-            continue
-        if fewest is None and event.at >= since:
-            fewest = len(ready)
+    ready, counts = set[str](), list[int]()
+    for event in (event for event in events if event.service == service):
+        before = len(ready)
         if event.what == READY:
             ready.add(event.pod)
         elif event.what in leaving:
             ready.discard(event.pod)
         if event.at >= since:
-            fewest = min(len(ready), fewest if fewest is not None else len(ready))
-    return len(ready) if fewest is None else fewest
+            counts += (before, len(ready))
+    return min(counts, default=len(ready))
 
 
 def clock(at: float) -> str:

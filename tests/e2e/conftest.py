@@ -15,7 +15,6 @@ from scripts.cluster.transport import Login
 from scripts.containers import engine
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.core.command import Runner
-from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.run import controlled, discovered, push_faulty, rendered
 from scripts.e2e.sabotage import Fault
@@ -103,7 +102,6 @@ def smoke(made: KindCluster, api: Api, work: Workspace, tmp_path_factory: pytest
             images=work.config.own_images,
             own=True,
             subject=subject,
-            found=NOTHING,
             chosen=tuple(sets),
             login=Login(made.kubeconfig),
             deadline=150,

@@ -202,8 +202,8 @@ def test_the_step_in_which_requests_are_lost_is_the_last(
     statuses = {"front": front, "back": back}
 
     @contextlib.contextmanager
-    def record(*_: object, service: str, enough: int, **__: object) -> Iterator[Recording]:
-        watch, outside = SimpleNamespace(changes=lambda: ()), SimpleNamespace(asked=())
+    def record(*_: object, question: Question, enough: int, **__: object) -> Iterator[Recording]:
+        watch, outside, service = SimpleNamespace(changes=lambda: ()), SimpleNamespace(asked=()), question.service
         recording = Recording(service, cast(Any, Load(statuses[service])), cast(Any, watch), cast(Any, outside), 0.0)
         try:
             yield recording

@@ -41,10 +41,10 @@ class Cluster:
         ports = [{"name": "http", "port": port} for port in self.places[name]]
         return ({"endpoints": [{"addresses": ["10.1.0.1"]}], "ports": [*ports, {"name": "more", "port": 9}]},)
 
-    def wait(self, probe: Any, *, what: str, deadline: float, state: Any) -> Any:
-        if not probe():
-            raise ClusterError(f"waited for {what}", found=state())
-        return True
+    def observe(self, look: Any, good: Any, *, what: str, deadline: float, told: Any) -> Any:
+        if not good(seen := look()):
+            raise ClusterError(f"waited for {what}", found=told(seen))
+        return seen
 
 
 @pytest.fixture

@@ -69,6 +69,8 @@ class Objects:
             return None
         return next((item for item in self.list(kind) if item["metadata"]["name"] == name), None)
 
+    observe, wait = Api.observe, Api.wait
+
     def kinds(self) -> tuple[()]:
         return ()
 

@@ -273,7 +273,7 @@ def test_results_of_before_go_but_for_what_is_not_run_again(work: Workspace, tmp
     assert smoke.typical(folder / "report.json") == {"install": 12.5}
     with smoke.results(work, folder, ["upgrade"], ["upgrade", "install"]) as workplace:
         assert workplace.is_dir()
-        with pytest.raises(ConfigError, match="has the results in"), smoke.alone(folder):
+        with pytest.raises(ConfigError, match="has the results in"), smoke.results(work, folder, [], []):
             pass
         assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["install"]
         assert not (folder / "report.json").exists()

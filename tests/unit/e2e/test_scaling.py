@@ -38,13 +38,13 @@ def on(*items: Object, changes: tuple[Change, ...] = ()) -> Scene:
 
 
 def test_replicas_are_there_once_as_many_are_ready_as_are_wanted_and_none_is_on_its_way_out() -> None:
-    assert on(deployment(4, 4)).await_replicas(lambda ready: ready >= 4, "four") == {"wanted": 4, "ready": 4}
+    on(deployment(4, 4)).await_replicas(lambda ready: ready >= 4, "four", deadline=0)
     for item in (deployment(4, 3), deployment(3, 3), deployment(4, 4, there=5)):
         with pytest.raises(ClusterError, match="four pods") as late:
             on(item, scaler({"desiredReplicas": 4})).await_replicas(lambda ready: ready >= 4, "four pods", deadline=0)
         assert '{"desiredReplicas": 4}' in str(late.value)
     with pytest.raises(ClusterError, match="there is no Deployment web"):
-        on().deployment()
+        on().await_replicas(lambda _: True, "some")
 
 
 def condition(status: str) -> Object:
