@@ -96,15 +96,13 @@ def chosen_columns(work: Workspace, kubernetes: str, helms: str) -> tuple[Column
         name = {_OLDEST: admitted[0], _NEWEST: admitted[-1]}.get(word, word.removeprefix("v")) if word else ""
         if kubernetes and name not in admitted:
             found = "not pinned" if name not in known else "which the chart does not admit"
-            raise ConfigError(
-                f"--kubernetes {word}: {found}", expected=f"{_OLDEST}, {_NEWEST}, or one of {', '.join(admitted)}"
-            )
+            expected = f"{_OLDEST}, {_NEWEST}, or one of {', '.join(admitted)}"
+            raise ConfigError(f"--kubernetes {word}: {found}", expected=expected)
         minors.append("" if name == known[-1] else name)
     majors = [word.strip() for word in helms.split(",")] if helms else ["4"]
     if other := [word for word in majors if word not in ("3", "4")]:
-        raise ConfigError(
-            f"--helm {other[0]} is none that is pinned", expected="3, 4, or both with a comma between them"
-        )
+        expected = "3, 4, or both with a comma between them"
+        raise ConfigError(f"--helm {other[0]} is none that is pinned", expected=expected)
     return tuple(dict.fromkeys(Column(name, int(major)) for name in minors for major in majors))
 
 

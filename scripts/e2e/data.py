@@ -33,9 +33,8 @@ class Place:
     node: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.path} of pod {self.pod} (claim {self.claim or 'none'}{', ' + self.within if self.within else ''})"
-        )
+        within = f", {self.within}" if self.within else ""
+        return f"{self.path} of pod {self.pod} (claim {self.claim or 'none'}{within})"
 
 
 class Data:
@@ -96,11 +95,8 @@ class Data:
                 for pod in lab.pods(self._namespace):
                     if pod["spec"].get("nodeName") == node:
                         lab.api.delete("Pod", pod["metadata"]["name"], self._namespace, grace=0)
-                lab.api.wait(
-                    lambda: self._moved(node, many),
-                    what=f"the pods of {node} to run elsewhere",
-                    deadline=lab.deadline,
-                )
+                what = f"the pods of {node} to run elsewhere"
+                lab.api.wait(lambda: self._moved(node, many), what=what, deadline=lab.deadline)
                 self._demand_elsewhere(node)
             finally:
                 lab.api.cordon(node, False)
@@ -151,14 +147,8 @@ class Data:
                     claim = claims.get(mount["name"], "")
                     if claim and not mount.get("readOnly") and (claim, mount["mountPath"]) not in seen:
                         seen.add((claim, mount["mountPath"]))
-                        yield Place(
-                            pod["metadata"]["name"],
-                            container["name"],
-                            mount["mountPath"],
-                            claim,
-                            mount.get("subPath", ""),
-                            spec["nodeName"],
-                        )
+                        place = (pod["metadata"]["name"], container["name"], mount["mountPath"])
+                        yield Place(*place, claim, mount.get("subPath", ""), spec["nodeName"])
 
     def _run(self, place: Place, script: str, *words: str) -> str:
         """Run a script where a container sees its data, as who it runs; what it says. Raises ClusterError."""

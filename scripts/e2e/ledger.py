@@ -51,12 +51,10 @@ class Incident:
     def lines(self) -> list[str]:
         """For a person: when, how many, why, and what happened meanwhile."""
         told = ", ".join(f"{count} x {error}" for error, count in self.errors.items())
-        lines = [
-            f"{clock(self.begin)} to {clock(self.end)}: {self.failed} lost, {self.slow} slow"
-            + f" ({told})" * bool(told)
-        ]
-        lines += [f"  because {cause} ({count})" for cause, count in self.causes.items()]
-        return [*lines, *(f"    {event}" for event in some(self.events, _SHOWN))]
+        when = f"{clock(self.begin)} to {clock(self.end)}: {self.failed} lost, {self.slow} slow"
+        causes = (f"  because {cause} ({count})" for cause, count in self.causes.items())
+        events = (f"    {event}" for event in some(self.events, _SHOWN))
+        return [when + f" ({told})" * bool(told), *causes, *events]
 
 
 @dataclass(frozen=True)
@@ -137,15 +135,10 @@ class Ledger:
     def summary(self) -> str:
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.kinds.items())
         before = f", before: p99 {self.before.p99 * 1000:.0f} ms" if self.before.requests else ""
-        control = (
-            f"; control: {self.control.failed} lost, p99 {self.control.latency.p99 * 1000:.0f} ms"
-            if self.control
-            else ""
-        )
-        return (
-            f"{self.requests} requests ({kinds}) in {self.end - self.begin:.0f} s: "
-            f"{self.failed} lost, {self.slow} slow; {self.during}{before}{control}"
-        )
+        of = self.control
+        control = f"; control: {of.failed} lost, p99 {of.latency.p99 * 1000:.0f} ms" if of else ""
+        sent = f"{self.requests} requests ({kinds}) in {self.end - self.begin:.0f} s"
+        return f"{sent}: {self.failed} lost, {self.slow} slow; {self.during}{before}{control}"
 
     def lines(self) -> list[str]:
         """For a person: the summary, the objections, what is void, each incident."""
@@ -191,16 +184,10 @@ def judge(
     valid = [request for request in ordered if not _within(request, void)]
     before = measure(request for request in valid if begun is not None and request.end <= begun)
     during = measure(request for request in valid if begun is None or request.end > begun)
-    seen = (
-        Control(
-            len(control),
-            sum(request.failed for request in control),
-            measure(request for request in control if not _within(request, void)),
-            stall(control, rate),
-        )
-        if control is not None
-        else None
-    )
+    seen = None
+    if control is not None:
+        latencies = measure(request for request in control if not _within(request, void))
+        seen = Control(len(control), sum(one.failed for one in control), latencies, stall(control, rate))
     counts = Counter(request.kind for request in ordered)
     failed = sum(request.failed for request in valid)
     objections = []
@@ -261,15 +248,9 @@ def windows(
 
     Each is wide enough for what follows of it.
     """
-    found = [
-        (
-            request.at - _LEAD,
-            request.end + _TRAIL,
-            f"{request.target} {_error(request) if request.failed else 'was slow'}",
-        )
-        for request in control
-        if request.failed or request.seconds >= slow
-    ]
+    bad = [request for request in control if request.failed or request.seconds >= slow]
+    whys = [f"{request.target} {_error(request) if request.failed else 'was slow'}" for request in bad]
+    found = [(one.at - _LEAD, one.end + _TRAIL, why) for one, why in zip(bad, whys, strict=True)]
     found += [
         (first - _LEAD, last + _TRAIL, "nothing was sent")
         for first, last in _gaps([begin, *(request.at for request in control), end], rate)
@@ -389,10 +370,8 @@ def _stale(request: Request, events: Sequence[Event], service: str, since: float
     for event in reversed(events):
         ended = not event.service and (event.what.startswith(ENDED) or event.what == GONE)
         if ended and event.pod in members and begin < event.at <= request.end:
-            return (
-                f"a node still sent it to a pod that is no more, like one before from the same port: "
-                f"{event.pod} ended at {clock(event.at)}"
-            )
+            told = "a node still sent it to a pod that is no more, like one before from the same port"
+            return f"{told}: {event.pod} ended at {clock(event.at)}"
     return None
 
 

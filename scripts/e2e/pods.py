@@ -16,9 +16,7 @@ from scripts.rollout.cause import first_line
 from scripts.rollout.diagnose import container_of, ended_for
 
 # A probe that cannot be run passes for one that was not asked: the kubelet goes on as if all were well.
-_ABSENT = re.compile(
-    r"probe errored.*(?:no such file or directory|executable file not found|permission denied)", re.DOTALL
-)
+_ABSENT = re.compile(r"(?s)probe errored.*(?:no such file or directory|executable file not found|permission denied)")
 _TELLING = {
     "readinessProbe": "when it is ready",
     "startupProbe": "when it has begun",
@@ -59,10 +57,8 @@ def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
                 times = "once" if count == 1 else f"{count} times"
                 reason = f": it {killed}" if killed else f": {why[-1]}" if why else ""
                 told.add((uid, status["name"]))
-                lines.append(
-                    f"container {status['name']} of pod {name} was restarted {times}, "
-                    f"exit code {ended.get('exitCode')}{reason}"
-                )
+                what = f"container {status['name']} of pod {name} was restarted {times}"
+                lines.append(f"{what}, exit code {ended.get('exitCode')}{reason}")
     for uid, own in by_pod.items():
         name = own[0].get("involvedObject", {}).get("name")
         for container in sorted({container_of(event) for event in own}):
@@ -171,13 +167,8 @@ def placed(pods: Sequence[Object], wanted: Mapping[str, Any]) -> None:
     """The pods carry the placement that the values ask for."""
     for pod in pods:
         for key, value in wanted.items():
-            found = pod["spec"].get(key)
-            demand(
-                _within(value, found),
-                f"pod {pod['metadata']['name']} ignores {key} of the values",
-                str(value),
-                str(found),
-            )
+            found, what = pod["spec"].get(key), f"pod {pod['metadata']['name']} ignores {key} of the values"
+            demand(_within(value, found), what, str(value), str(found))
 
 
 def _within(wanted: Any, found: Any) -> bool:

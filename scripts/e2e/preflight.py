@@ -42,17 +42,15 @@ def preflight(lab: Lab, *, cluster_objects: bool) -> None:
     documents = [
         document for values in lab.chosen for document in lab.render(lab.candidate, "gati-e2e-preflight", values=values)
     ]
-    outside = sorted(
-        {
-            f"{document.kind} {document.name}" + (f" in {document.namespace}" if document.elsewhere else "")
-            for document in documents
-            if lab.is_outside(document)
-        }
-    )
+    outside = {
+        f"{document.kind} {document.name}" + (f" in {document.namespace}" if document.elsewhere else "")
+        for document in documents
+        if lab.is_outside(document)
+    }
     if outside and not cluster_objects:
         raise ClusterError(
             "the chart puts objects outside of its namespace, and this cluster is not ours",
-            found=", ".join(outside),
+            found=", ".join(sorted(outside)),
             run="look at them, and allow them with --cluster-objects",
         )
     kinds = {(document.kind, document.api_version) for document in documents}

@@ -108,16 +108,15 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
         meta = live["metadata"] if live else {}
         notes, labels = meta.get("annotations", {}), meta.get("labels", {})
         owner = notes.get(_OWNER), notes.get("meta.helm.sh/release-namespace")
+        manager = labels.get("app.kubernetes.io/managed-by")
         if live is None and is_passing(document.data):
             continue
         if _unavailable(live):
             waiting.append(document)
         if live is None:
             wrong.append(f"{_label(document)} is not there")
-        elif owner != (lab.subject.release, namespace) or labels.get("app.kubernetes.io/managed-by") != "Helm":
-            wrong.append(
-                f"{_label(document)} belongs to {owner}, managed by {labels.get('app.kubernetes.io/managed-by')}"
-            )
+        elif owner != (lab.subject.release, namespace) or manager != "Helm":
+            wrong.append(f"{_label(document)} belongs to {owner}, managed by {manager}")
         elif lab.subject.careful and meta.get("namespace", objects) != objects:
             wrong.append(f"{_label(document)} is in namespace {meta['namespace']}")
         elif mark and not (mark in labels and mark in notes):
@@ -346,12 +345,8 @@ def scalers_work(lab: Lab, namespace: str) -> str:
         for container in (template.get("spec") or {}).get("containers") or ():
             resources = container.get("resources", {})  # a limit alone is the request of the pod
             lacking = wanted - resources.get("requests", {}).keys() - resources.get("limits", {}).keys()
-            demand(
-                not lacking,
-                f"HPA {name} cannot measure container {container['name']}",
-                f"a request of {', '.join(sorted(wanted))}",
-                f"no request of {', '.join(sorted(lacking))}",
-            )
+            asked = f"a request of {', '.join(sorted(wanted))}", f"no request of {', '.join(sorted(lacking))}"
+            demand(not lacking, f"HPA {name} cannot measure container {container['name']}", *asked)
         seen = lab.api.observe(
             lambda name=name: conditions(lab.api.get("HorizontalPodAutoscaler", name, namespace) or {}),  # type: ignore[misc]
             lambda seen: "AbleToScale" in seen,
@@ -360,18 +355,12 @@ def scalers_work(lab: Lab, namespace: str) -> str:
             told=", ".join,
         )
         able = seen["AbleToScale"]
-        demand(
-            able["status"] == "True",
-            f"HPA {name} is not able to scale",
-            found=f"{able.get('reason')}: {able.get('message')}",
-        )
+        why = f"{able.get('reason')}: {able.get('message')}"
+        demand(able["status"] == "True", f"HPA {name} is not able to scale", found=why)
         active = seen.get("ScalingActive", {"status": "Unknown"})
         measured = any(kind.group == _METRICS_API for kind in lab.api.kinds())
-        demand(
-            not measured or active["status"] == "True",
-            f"HPA {name} does not scale",
-            found=f"{active.get('reason')}: {active.get('message')}",
-        )
+        why = f"{active.get('reason')}: {active.get('message')}"
+        demand(not measured or active["status"] == "True", f"HPA {name} does not scale", found=why)
         told.append(f"HPA {name}" + ("" if measured else " (the cluster has no metrics)"))
     return ", ".join(told) or "no HPA"
 
@@ -421,13 +410,8 @@ def budgets_work(lab: Lab, namespace: str) -> str:
         demand(expected > 0, f"PDB {name} guards no pod", found=f"selector {budget['spec'].get('selector')}")
         alone = len(owners) == 1 or not lab.subject.careful
         demand(alone, f"PDB {name} guards pods of several workloads", "one", ", ".join(sorted(owners)))
-        allowed = seen.get("disruptionsAllowed", 0)
-        demand(
-            allowed > 0,
-            f"PDB {name} blocks every drain",
-            "at least one pod may go while all are well",
-            f"{allowed} of {expected}",
-        )
+        allowed, least = seen.get("disruptionsAllowed", 0), "at least one pod may go while all are well"
+        demand(allowed > 0, f"PDB {name} blocks every drain", least, f"{allowed} of {expected}")
         freed = not lab.subject.careful or budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow"
         demand(freed, f"PDB {name} keeps pods that are not ready on their node", "AlwaysAllow")
         guarded |= {pod["metadata"]["name"] for pod in pods}
@@ -460,12 +444,8 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
         if document.kind != "ServiceMonitor":
             continue
         spaces = document.spec.get("namespaceSelector", {}).get("matchNames") or [document.namespace or objects]
-        services = [
-            service
-            for space in spaces
-            for service in lab.api.list("Service", space)
-            if selects(document.spec.get("selector"), labels_of(service))
-        ]
+        near = (service for space in spaces for service in lab.api.list("Service", space))
+        services = [service for service in near if selects(document.spec.get("selector"), labels_of(service))]
         found = ", ".join(service["metadata"]["name"] for service in services)
         fits = len(services) == 1 or (bool(services) and not lab.subject.monitored)
         demand(fits, f"{_label(document)} does not match exactly one Service", "one", found or "none")
@@ -483,9 +463,8 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
             where = (notes.get(f"prometheus.io/{key}") for key in ("scheme", "port", "path"))
             names |= _samples(lab, pod, *where)
             told.append(f"pod {pod['metadata']['name']} by annotation")
-    demand(
-        bool(told) or not lab.subject.monitored, "nothing says where the metrics are", "a ServiceMonitor or annotations"
-    )
+    there = bool(told) or not lab.subject.monitored
+    demand(there, "nothing says where the metrics are", "a ServiceMonitor or annotations")
     asking = documents if jobs and lab.subject.monitored else []  # others may ask of other exporters
     names |= {"up", *(rule["record"] for document in asking for rule in _rules_of(document) if "record" in rule)}
     for document in asking:
@@ -576,9 +555,8 @@ def _samples(lab: Lab, pod: Object, scheme: str | None, port: Any, path: str | N
     try:
         text = lab.api.ask_pod(meta["name"], meta["namespace"], port=port, path=path, scheme=scheme)
     except ApiError as error:
-        raise ClusterError(
-            f"pod {meta['name']} does not answer {path} on port {port} with metrics", found=error.text
-        ) from error
+        what = f"pod {meta['name']} does not answer {path} on port {port} with metrics"
+        raise ClusterError(what, found=error.text) from error
     names = set(_SAMPLE.findall(text))
     demand(bool(names), f"pod {meta['name']} tells no metrics", f"samples on port {port}, {path}", text[:200])
     return names
@@ -604,17 +582,11 @@ def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
     bound = _rules(lab, objects, by_account)
     for account, pods in by_account.items():
         for pod in pods:
-            volumes = pod["spec"].get("volumes", ())
-            tokens = [
-                source
-                for volume in volumes
-                for source in volume.get("projected", {}).get("sources", ())
-                if "serviceAccountToken" in source
-            ]
-            _demand_no_token(pod, given=bool(tokens))
+            volumes = (volume.get("projected", {}) for volume in pod["spec"].get("volumes", ()))
+            sources = (source for volume in volumes for source in volume.get("sources", ()))
+            _demand_no_token(pod, given=any("serviceAccountToken" in source for source in sources))
         used = _used(pods)
-        rules = bound.get(account, [])
-        for where, rule in rules:
+        for where, rule in bound.get(account, []):
             for resource in rule.get("resources", ["(a URL)"]):
                 wide = (
                     resource not in used
@@ -623,21 +595,16 @@ def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
                     or not rule.get("resourceNames")
                     or not used[resource].issuperset(rule["resourceNames"])
                 )
-                demand(
-                    not wide,
-                    f"{where} gives account {account} more rights than it uses",
-                    f"get, list, watch of {sorted(used.get(resource, ()))}",
-                    f"{', '.join(rule['verbs'])} of {resource} {rule.get('resourceNames', '(all)')}",
-                )
+                told_of = f"get, list, watch of {sorted(used.get(resource, ()))}"
+                given = f"{', '.join(rule['verbs'])} of {resource} {rule.get('resourceNames', '(all)')}"
+                demand(not wide, f"{where} gives account {account} more rights than it uses", told_of, given)
         for resource, names in used.items():
             for name in sorted(names):
                 asked = {"namespace": objects, "verb": "get", "resource": resource, "name": name}
                 review = {"user": f"system:serviceaccount:{objects}:{account}", "resourceAttributes": asked}
-                demand(
-                    lab.api.may("LocalSubjectAccessReview", review, objects),
-                    f"account {account} may not read {resource} {name}, which its pods use",
-                    found="its Roles lack it",
-                )
+                may = lab.api.may("LocalSubjectAccessReview", review, objects)
+                what = f"account {account} may not read {resource} {name}, which its pods use"
+                demand(may, what, found="its Roles lack it")
         told.append(f"{account}: {sum(map(len, used.values()))} objects")
     return ", ".join(told)
 

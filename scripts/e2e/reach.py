@@ -50,11 +50,11 @@ def _may(
         and way in directions(policy["spec"])
         and selects(policy["spec"].get("podSelector"), own.labels)
     ]
-    sides = {"Egress": ("egress", "to"), "Ingress": ("ingress", "from")}[way]
+    side = {"Egress": "to", "Ingress": "from"}[way]
     return not applying or any(
-        _lets(rule, sides[1], policy, peer, target, port, protocol)
+        _lets(rule, side, policy, peer, target, port, protocol)
         for policy in applying
-        for rule in policy["spec"].get(sides[0]) or ()
+        for rule in policy["spec"].get(way.lower()) or ()
     )
 
 

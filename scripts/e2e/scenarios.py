@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from scripts.chart.manifests import read_manifests
-from scripts.cluster.objects import is_ready, unsettled, waits_for_hands
+from scripts.cluster.objects import containers_of, is_ready, unsettled, waits_for_hands
 from scripts.cluster.snapshot import differences
 from scripts.core.errors import ClusterError
 from scripts.e2e import pods, promises, steps
@@ -26,6 +27,7 @@ _SPECIAL = _NO_UPGRADES | {"routes", "configuration", "scaler", "tls", "tls-redi
 _UNVERSIONED = 'no value of [tool.gati.e2e.values] has "{version}" in it, as the tag of an image may'
 _FORCE = "--force-conflicts"
 _SEVERAL = 2  # pods from which the loss of one can go unnoticed
+_IS_NAMESPACE = re.compile(r"^kind: Namespace$", re.MULTILINE)
 _KEEP = "helm.sh/resource-policy"
 _MARK = "gati-e2e/mark"  # the label and annotation that the change "labels" sets
 _APART = 3  # nodes that the change "apart" takes
@@ -49,7 +51,8 @@ def dry_run(lab: Lab, journal: Journal) -> None:
     if lab.subject.makes_namespace:
         with journal.step("the chart's own namespace is accepted"):
             target = lab.target(lab.candidate, lab.name("dry-run-objects"))
-            lab.apply_dry(steps.only_kind(lab.template(target, namespace), "Namespace"), namespace)
+            parts = lab.template(target, namespace).split("\n---\n")
+            lab.apply_dry("\n---\n".join(part for part in parts if _IS_NAMESPACE.search(part)), namespace)
 
 
 def _known(lab: Lab, journal: Journal, text: str) -> str:
@@ -169,10 +172,8 @@ def upgrade(lab: Lab, journal: Journal) -> None:
                 target = lab.target(lab.candidate, namespace, changes=["configuration"])
                 with journal.step(f"upgrade {lab.candidate.version} to itself, image 2 to 1, other configuration"):
                     told = bool(lab.subject.configured_key)
-                    demand(
-                        not told or not steps.is_configured(lab, namespace),
-                        "the configuration is changed before it was",
-                    )
+                    early = told and steps.is_configured(lab, namespace)
+                    demand(not early, "the configuration is changed before it was")
                     rollout.upgrade(target, deadline=lab.deadline)
                     if told:
                         steps.await_configured(lab, namespace)
@@ -241,9 +242,8 @@ def changes(lab: Lab, journal: Journal) -> None:
         with journal.step(f"upgrade: {what}"):
             return rollout.upgrade(target, deadline=lab.deadline)
 
-    with journal.step(
-        "install" + (", with services that stop as soon as they are told to" if "abrupt" in known else "")
-    ):
+    abruptly = ", with services that stop as soon as they are told to" if "abrupt" in known else ""
+    with journal.step(f"install{abruptly}"):
         rollout.install(lab.target(lab.candidate, namespace, changes=given), deadline=lab.deadline)
     # A connection that is kept ends with such a server, and a request on it too: a new one must never meet it.
     kinds = ["new"] if "abrupt" in known else list(KINDS)
@@ -438,19 +438,16 @@ def hands(lab: Lab, journal: Journal) -> None:
         def upgraded(*flags: str) -> None:
             rollout.upgrade(lab.target(lab.candidate, namespace, image="2", flags=flags), deadline=lab.deadline)
 
-        def rolled_back(*flags: str) -> None:
-            rollout.rollback(first.number, deadline=lab.deadline, flags=flags)
-
         with journal.step(f"upgrade to {lab.candidate.version}"):
             _go_on(upgraded, journal)
             steps.demand_images(lab, namespace, "2")
         with journal.step(f"roll back to {source.version}"):
-            _go_on(rolled_back, journal)
+            _go_on(lambda *flags: rollout.rollback(first.number, deadline=lab.deadline, flags=flags), journal)
             steps.demand_images(lab, namespace, "1")
         steps.after_rollout(lab, journal, rollout, recording, "the upgrade and the rollback")
 
 
-def _go_on(act: Callable[..., None], journal: Journal) -> None:
+def _go_on(act: Callable[..., object], journal: Journal) -> None:
     """Do what may meet fields that somebody else owns: it succeeds, or names them, and then does by force."""
     try:
         act()
@@ -513,10 +510,8 @@ def disruption(lab: Lab, journal: Journal) -> None:
     budget = steps.budget_of(lab, namespace, front)
     alone = len(lab.pods(namespace, front)) < _SEVERAL
     if alone:
-        demand(
-            not lab.subject.careful or values != lab.subject.disrupted_with,
-            f"the loss of the one pod of {front} is noticed",
-        )
+        missed = lab.subject.careful and values == lab.subject.disrupted_with
+        demand(not missed, f"the loss of the one pod of {front} is noticed")
         journal.skip(f"that the loss of a pod goes unnoticed: {front} has one pod")
     with lab.load(journal, namespace, "disruption", must_pass=not alone) as recording:
         if budget and not alone:
@@ -531,7 +526,7 @@ def disruption(lab: Lab, journal: Journal) -> None:
             with journal.step(f"a pod of {back} dies at once"):
                 steps.delete_pod(lab, namespace, back, grace=0)
             with journal.step(f"{back} restarts, every pod of it"):
-                steps.restart(lab, namespace, back)
+                lab.kubectl(namespace, "rollout", "restart", back)
                 lab.await_ready(namespace)
         steps.after_rollout(lab, journal, rollout, recording, "the disruption")
     if budget and not alone and isinstance(recording, Recording):
@@ -596,9 +591,8 @@ _MISSING = "missing"  # a {version} of which there is no image
 def _starts(lab: Lab, target: Target, namespace: str) -> bool:
     """Whether a workload of `target` has the image that is missing."""
     rendered = read_manifests(lab.template(target, namespace), namespace)
-    pods = [one.spec["template"]["spec"] for one in rendered if f"{one.kind}/{one.name}" in lab.found.workloads]
-    kinds = ("containers", "initContainers")
-    return any(_MISSING in str(each.get("image")) for pod in pods for kind in kinds for each in pod.get(kind) or ())
+    pods = [one.spec["template"] for one in rendered if f"{one.kind}/{one.name}" in lab.found.workloads]
+    return any(_MISSING in str(each.get("image")) for pod in pods for each in containers_of(pod))
 
 
 def failed_upgrade(lab: Lab, journal: Journal) -> None:

@@ -9,7 +9,6 @@ import re
 import signal
 import ssl
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from http.client import HTTPConnection, HTTPException
@@ -190,8 +189,7 @@ def _spared(workload: Object, wanted: int) -> int:
     if strategy.get("type") == "Recreate":
         return wanted
     least = 0 if "strategy" in spec else 1  # a StatefulSet replaces one at a time, and a DaemonSet too
-    given = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", least)
-    text = str(given)
+    text = str((strategy.get("rollingUpdate") or {}).get("maxUnavailable", least))
     return max(least, wanted * int(text[:-1]) // 100 if text.endswith("%") else int(text))
 
 
@@ -211,12 +209,8 @@ def scale(lab: Lab, namespace: str, workload: str, replicas: int) -> int:
 
 def demand_version(revision: Revision, version: str) -> None:
     """That chart is what is deployed."""
-    demand(
-        revision.version == version and revision.status == "deployed",
-        "another chart is deployed",
-        f"{version}, deployed",
-        f"{revision.chart}, {revision.status}",
-    )
+    there = (revision.version, revision.status) == (version, "deployed")
+    demand(there, "another chart is deployed", f"{version}, deployed", f"{revision.chart}, {revision.status}")
 
 
 def demand_images(lab: Lab, namespace: str, version: str) -> None:
@@ -231,13 +225,12 @@ def demand_images(lab: Lab, namespace: str, version: str) -> None:
 
 def taken(lab: Lab, namespace: str) -> Snapshot:
     """What is declared in a namespace, but for what the chart's pods make themselves."""
-    found = take(lab.api, [namespace])
-    own = {
-        key: item
-        for key, item in found.objects.items()
-        if not any(fnmatch(f"{item['kind']}/{item['metadata']['name']}", pattern) for pattern in lab.subject.left)
-    }
-    return replace(found, objects=own)
+    found = take(lab.api, [namespace]).objects.items()
+    return Snapshot({key: one for key, one in found if not _left(lab, f"{one['kind']}/{one['metadata']['name']}")})
+
+
+def _left(lab: Lab, name: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in lab.subject.left)
 
 
 def demand_same(before: Snapshot, after: Snapshot, *, but: str = "", drawn: Container[str] = ()) -> str:
@@ -276,11 +269,10 @@ def demand_spread(lab: Lab, journal: Journal, namespace: str) -> None:
         found = [pod for pod in lab.pods(namespace, component) if pod["spec"].get("nodeName")]  # a scaler may add some
         where = [lab.zone_of(pod["spec"]["nodeName"]) for pod in found]
         wanted = min(len(zones), len(found))
-        demand(
-            len(set(where)) == wanted, f"{component} is not spread", f"pods in {wanted} zones", ", ".join(sorted(where))
-        )
+        there = ", ".join(sorted(where))
+        demand(len(set(where)) == wanted, f"{component} is not spread", f"pods in {wanted} zones", there)
         pods.spread_is_asked_for(found)
-        told.append(f"{component} in {', '.join(sorted(where))}")
+        told.append(f"{component} in {there}")
     demand(not lab.own or len(zones) == 3, "the cluster has not three zones", found=", ".join(sorted(zones)))
     journal.detail("; ".join(told))
 
@@ -300,9 +292,7 @@ def demand_idempotent(lab: Lab, journal: Journal, rollout: Rollout, target: Targ
         raise
     after, now = taken(lab, namespace), pod_uids(lab, namespace)
     replaced = [pod["metadata"]["name"] for pod in pods if pod["metadata"]["uid"] not in now]
-    drawn: list[str] = []
-    if replaced or any(differences(before, after)):
-        drawn = lab.drawn(target, rollout.namespace)
+    drawn = lab.drawn(target, rollout.namespace) if replaced or differences(before, after) else []
     forgiven = () if lab.subject.careful else drawn
     if forgiven:
         journal.skip(f"that the same again changes nothing of what is rendered anew each time: {', '.join(drawn)}")
@@ -408,11 +398,9 @@ def is_kept(lab: Lab, name: str, kept: Iterable[str], hooks: Iterable[Document])
 
     These leave the claims of a StatefulSet, and what a hook made that is not deleted.
     """
+    claimed = name.startswith("PersistentVolumeClaim/") and bool(lab.found.claims)
     made = {f"{hook.kind}/{hook.name}" for hook in hooks}
-    told = any(fnmatch(name, pattern) for pattern in lab.subject.left)
-    return (
-        told or name in kept or name in made or (name.startswith("PersistentVolumeClaim/") and bool(lab.found.claims))
-    )
+    return claimed or name in {*kept, *made} or _left(lab, name)
 
 
 def is_definition(lab: Lab, kept: Iterable[str], difference: str) -> bool:
@@ -429,20 +417,13 @@ def object_of(lab: Lab, kind: str, name: str, namespace: str | None = None) -> O
     return found
 
 
-def only_kind(text: str, kind: str) -> str:
-    return "\n---\n".join(part for part in text.split("\n---\n") if f"\nkind: {kind}\n" in f"\n{part}\n")
-
-
 # -- what is done ----------------------------------------------------------------------------------
 
 
 def budget_of(lab: Lab, namespace: str, workload: str) -> Object | None:
     """The disruption budget that guards the pods of a workload."""
-    pods = lab.pods(namespace, workload)
-    for budget in lab.api.list("PodDisruptionBudget", namespace):
-        if pods and guards(budget, labels_of(pods[0])):
-            return budget
-    return None
+    pods, budgets = lab.pods(namespace, workload), lab.api.list("PodDisruptionBudget", namespace)
+    return next((budget for budget in budgets if pods and guards(budget, labels_of(pods[0]))), None)
 
 
 def drain_node(lab: Lab, journal: Journal, namespace: str, front: str) -> None:
@@ -473,14 +454,6 @@ def delete_pod(lab: Lab, namespace: str, workload: str, pod: Object | None = Non
         return sum(map(is_ready, others)) >= len(pods)
 
     lab.api.wait(replaced, what=f"another pod in place of {victim['name']}", deadline=lab.deadline)
-
-
-def restart(lab: Lab, namespace: str, workload: str) -> None:
-    """What `kubectl rollout restart` does."""
-    annotations = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat()}
-    change = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-    kind, _, name = workload.partition("/")
-    lab.api.patch(kind, name, namespace, change)
 
 
 def kill_helm(lab: Lab, journal: Journal, rollout: Rollout, target: Target) -> None:

@@ -237,10 +237,8 @@ def test_a_deleted_pod_is_waited_for_until_another_is_ready_in_its_place() -> No
         steps.delete_pod(lab, "shop", "Deployment/none")
 
 
-def test_a_restart_is_what_kubectl_makes_of_it() -> None:
+def test_a_workload_is_scaled_and_says_what_it_was() -> None:
     lab = Given(World(workload()), found=web())
-    steps.restart(lab, "shop", "Deployment/web")
-    assert "kubectl.kubernetes.io/restartedAt" in lab.world.done[0]
     assert steps.scale(lab, "shop", "Deployment/web", 1) == 4
     assert steps.workload_of(lab, "Deployment/web", "shop")["spec"]["replicas"] == 1
     with pytest.raises(ClusterError, match="there is no Deployment gone in shop"):
