@@ -48,6 +48,10 @@ class Kind:
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    def of(self, item: Object) -> Object:
+        """An item of a list, which does not say itself what it is."""
+        return {"apiVersion": self.api_version, "kind": self.name, **item}
+
     def path(self, namespace: str | None = None, name: str | None = None) -> str:
         """The path of the collection (of one namespace when the kind has them) or of one object."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
@@ -112,7 +116,7 @@ class Api:
         """The objects of a kind in `namespace` (None: in all), narrowed by selectors as kubectl takes them."""
         found = self.kind(kind)
         answer = self._get(found.path(namespace), labelSelector=labels, fieldSelector=fields)
-        return tuple({"apiVersion": found.api_version, "kind": found.name, **item} for item in answer["items"])
+        return tuple(map(found.of, answer["items"]))
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """One object, or None when there is none of that name."""
@@ -146,8 +150,7 @@ class Api:
         """
         kind, space = self._place(document, namespace)
         query = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
-        if dry_run:
-            query["dryRun"] = "All"
+        query |= {"dryRun": "All"} if dry_run else {}
         path = kind.path(space, document["metadata"]["name"])
         return self._send("PATCH", path, document, query, "application/apply-patch+yaml")
 
@@ -204,11 +207,7 @@ class Api:
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(listed, kinds))
         found = {
-            item["metadata"].get("uid", kind.name + item["metadata"]["name"]): {
-                "apiVersion": kind.api_version,
-                "kind": kind.name,
-                **item,
-            }
+            item["metadata"].get("uid", kind.name + item["metadata"]["name"]): kind.of(item)
             for kind, items in zip(kinds, answers, strict=True)  # of two groups that share objects the first wins
             for item in items
         }
@@ -242,11 +241,7 @@ class Api:
 
     def evict(self, pod: str, namespace: str) -> bool:
         """Ask for a pod's eviction; False when a disruption budget does not allow it now."""
-        body = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": pod, "namespace": namespace},
-        }
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace}}
         try:
             self._send("POST", f"{self.kind('Pod').path(namespace, pod)}/eviction", body)
         except ApiError as error:
@@ -351,8 +346,7 @@ class Api:
 
     def _get(self, path: str, **query: str | None) -> Object:
         given = {key: value for key, value in query.items() if value is not None}
-        answer: Object = json.loads(self._transport.request("GET", path, query=given))
-        return answer
+        return cast("Object", json.loads(self._transport.request("GET", path, query=given)))
 
     def _send(
         self,
@@ -362,9 +356,8 @@ class Api:
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Object:
-        data = self._transport.request(method, path, query=query, body=body, content_type=content_type)
-        answer: Object = json.loads(data)
-        return answer
+        answer = self._transport.request(method, path, query=query, body=body, content_type=content_type)
+        return cast("Object", json.loads(answer))
 
 
 def read_kinds(discovery: Mapping[str, Any]) -> tuple[Kind, ...]:
@@ -386,9 +379,6 @@ def read_kinds(discovery: Mapping[str, Any]) -> tuple[Kind, ...]:
 
 def _evictable(pod: Mapping[str, Any]) -> bool:
     """True for a pod that a drain must move: neither finished, nor a daemon's, nor a node's own."""
-    meta = pod["metadata"]
-    if pod["status"].get("phase") in {"Succeeded", "Failed"}:
-        return False
-    if "kubernetes.io/config.mirror" in meta.get("annotations", {}):
-        return False
-    return all(owner["kind"] != "DaemonSet" for owner in meta.get("ownerReferences", ()))
+    meta, ended = pod["metadata"], pod["status"].get("phase") in {"Succeeded", "Failed"}
+    daemons = any(owner["kind"] == "DaemonSet" for owner in meta.get("ownerReferences", ()))
+    return not (ended or daemons or "kubernetes.io/config.mirror" in meta.get("annotations", {}))

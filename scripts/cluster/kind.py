@@ -236,9 +236,8 @@ class _Maker:
         self._kind = toolchain.path("kind")
         self._document = kind_config(image, cgroup_v1=not _CGROUP_V2.exists())
         self._prefix = f"{PREFIX}{work.config.checkout}-"
-        recipe = json.dumps(
-            [self._document, Path(__file__).read_text(encoding="utf-8"), *map(toolchain.version, CRD_SETS)]
-        )
+        own = Path(__file__).read_text(encoding="utf-8")
+        recipe = json.dumps([self._document, own, *map(toolchain.version, CRD_SETS)])
         self.kept_name = f"{self._prefix}{_KEPT}{sha256(recipe)[:8]}"
 
     def fresh_name(self) -> str:
@@ -270,9 +269,8 @@ class _Maker:
 
         Raises ClusterError with what ends again and again on a node, as soon as that is seen.
         """
-        self._say(
-            f"creating cluster {name}: Kubernetes {self._image.kubernetes}, a control plane and {len(ZONES)} workers"
-        )
+        what = f"Kubernetes {self._image.kubernetes}, a control plane and {len(ZONES)} workers"
+        self._say(f"creating cluster {name}: {what}")
         self.volumes(name).mkdir(parents=True, exist_ok=True)
         document = kind_config(self._image, cgroup_v1=not _CGROUP_V2.exists(), volumes=self.volumes(name))
         log, asked = self._folder / f"{name}.create.log", self._folder / f"{name}.kind.json"
@@ -309,9 +307,8 @@ class _Maker:
         timeout = f"--timeout={_READY_DEADLINE:.0f}s"
         try:
             self._kubectl(name, "wait", "node", "--all", "--for=condition=Ready", timeout)
-            self._kubectl(
-                name, "wait", "deployment/coredns", "--namespace=kube-system", "--for=condition=Available", timeout
-            )
+            dns = ("deployment/coredns", "--namespace=kube-system", "--for=condition=Available")
+            self._kubectl(name, "wait", *dns, timeout)
         except CommandFailed as error:
             seen = self._kubectl(name, "get", "nodes,pods", "--all-namespaces", "--output=wide")
             raise ClusterError(
@@ -357,10 +354,8 @@ class _Maker:
 
         def gone() -> bool:
             nonlocal empty_since, complaint
-            containers = self._runner.run(
-                ("docker", "ps", "--all", "--quiet", f"--filter=label={CLUSTER_LABEL}={name}")
-            ).stdout.split()
-            if containers:
+            listing = ("docker", "ps", "--all", "--quiet", f"--filter=label={CLUSTER_LABEL}={name}")
+            if containers := self._runner.run(listing).stdout.split():
                 removal = self._runner.run(("docker", "rm", "--force", "--volumes", *containers), check=False)
                 complaint = removal.stderr.strip() or ", ".join(containers)
                 empty_since = None
@@ -395,16 +390,16 @@ class _Maker:
 
     def _connect(self, name: str) -> None:
         """Lay the pod network of an image that brings none."""
-        nodes: tuple[Node, ...] = ()
+        nodes: list[Node] = []
+        number = len(self._document["nodes"])
 
         def joined() -> bool:
-            nonlocal nodes
-            nodes = self._nodes(name)
-            return len(nodes) == len(self._document["nodes"])
+            nodes[:] = self._nodes(name)
+            return len(nodes) == number
 
         until(
             joined,
-            what=f"{len(self._document['nodes'])} nodes of {name} to join and be given pod addresses",
+            what=f"{number} nodes of {name} to join and be given pod addresses",
             deadline=_JOIN_DEADLINE,
             interval=0.3,
             state=lambda: ", ".join(node.name for node in nodes) or "none",

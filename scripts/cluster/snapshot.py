@@ -68,8 +68,7 @@ def take(api: Api, namespaces: Sequence[str]) -> Snapshot:
     """
     found: list[Object] = []
     for namespace in namespaces:
-        found += [item for item in (api.get("Namespace", namespace),) if item is not None]
-        found += api.objects(namespace)
+        found += (*filter(None, [api.get("Namespace", namespace)]), *api.objects(namespace))
     return read_objects(found)
 
 

@@ -166,11 +166,9 @@ def _target(path: str, query: Mapping[str, str] | None) -> str:
 def _api_error(method: str, path: str, status: int, answer: bytes) -> ApiError:
     """The Status object that the server explains itself with, or the text of something in between."""
     text = answer.decode("utf-8", "replace").strip()
-    document: Any = {}
+    document: dict[str, Any] = {}
     with contextlib.suppress(ValueError):
-        document = json.loads(text)
-    if not isinstance(document, dict):
-        document = {}
+        document = found if isinstance(found := json.loads(text), dict) else {}
     far = not document and re.match(r"dial |EOF|tls: |x509: |(read|write) (tcp|udp) ", text)
     return ApiError(
         "the Kubernetes API cannot be reached" if far else f"{method} {path} was answered with {status}",

@@ -52,10 +52,8 @@ def read_refusal(text: str, *, release: str, namespace: str) -> Cause | None:
         name, kind, why = found.groups()
         if "conflict occurred" in found.group(0):
             stale = "object has been modified" in why
-            what = (
-                "it is not what the chart takes it for" if stale else "another field manager owns what the chart sets"
-            )
-            message = f"{what}: {first_line(why)}"
+            taken, owned = "it is not what the chart takes it for", "another field manager owns what the chart sets"
+            message = f"{taken if stale else owned}: {first_line(why)}"
             run = f"kubectl --namespace={namespace} get {kind.lower()} {name} --show-managed-fields --output=yaml"
             return Cause("conflict", f"{kind} {name}", message, run)
         return refusal(why, f"{kind} {name}", namespace)

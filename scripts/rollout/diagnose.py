@@ -219,6 +219,10 @@ class _Reading:
                 return self._root(self._by_uid[owner["uid"]])
         return item
 
+    def _of(self, root: Object) -> list[Object]:
+        """The pods that are of an owner, whoever stands in between."""
+        return [pod for pod in self._pods if self._root(pod)["metadata"]["uid"] == root["metadata"]["uid"]]
+
     def _ours(self, root: Object) -> bool:
         meta = root["metadata"]
         annotations, labels = meta.get("annotations", {}), meta.get("labels", {})
@@ -280,9 +284,9 @@ class _Reading:
 
     def _put_out(self, pod: Object) -> Suspicion:
         """A pod that its node has given up, and that stays while another takes its place: the same may befall that."""
-        status, root = pod["status"], self._root(pod)["metadata"]["uid"]
-        failed = [one for one in self._pods if self._root(one)["metadata"]["uid"] == root and self._counts(one)]
-        again = sum(one["status"].get("phase") == "Failed" for one in failed) > 1
+        status = pod["status"]
+        others = (one for one in self._of(self._root(pod)) if self._counts(one))
+        again = sum(one["status"].get("phase") == "Failed" for one in others) > 1
         said = ": ".join(filter(None, (status.get("reason"), first_line(status.get("message", "")))))
         text = f"its node has ended its pod: {said or 'it says no reason'}"
         if not said and (target := conditions(pod).get("DisruptionTarget", {})):
@@ -343,9 +347,8 @@ class _Reading:
 
     def _dependency_may_come(self, pod: Object) -> bool:
         """True while another part of the release is starting, which a container that crashes may be waiting for."""
-        root = self._root(pod)["metadata"]["uid"]
-        others = (other for other in self._pods if self._root(other)["metadata"]["uid"] != root)
-        return any(self._counts(other) and _starting(other) for other in others)
+        own = self._of(self._root(pod))
+        return any(self._counts(other) and _starting(other) for other in self._pods if other not in own)
 
     def _unmade(self, pod: Object) -> Iterator[Suspicion]:
         """What has to be there before containers are made: only events tell, and they stay after it is there."""
@@ -353,12 +356,11 @@ class _Reading:
         containers = container_statuses(pod)
         if status.get("phase") != "Pending" or any(_wait_reason(item) not in _STARTING_REASONS for item in containers):
             return
-        events = [event for event in self._events_of(pod) if event.get("reason") != "Scheduled"]
-        found = _UNMADE.get(events[-1].get("reason", "")) if events else None
-        if found is None:
+        event = [{}, *(one for one in self._events_of(pod) if one.get("reason") != "Scheduled")][-1]
+        kind, what = _UNMADE.get(event.get("reason", ""), ("", ""))
+        if not kind:
             return
-        kind, what = found
-        message = events[-1].get("message", "")
+        message = event.get("message", "")
         missing = _MISSING_SOURCE.search(message)
         promised = missing is not None and missing.group("name") in self._scene.promised
         text = f"{what}: {first_line(message)}"
@@ -435,8 +437,7 @@ class _Reading:
         # A Job may try 6 times, 10, 20, 40... seconds apart: a hook that failed twice in a row is not waited for.
         if job["metadata"]["uid"] in self._scene.known or not (final or (hook and times > 1)):
             return
-        pods = [pod for pod in self._pods if self._root(pod)["metadata"]["uid"] == job["metadata"]["uid"]]
-        how, pod, container = _last_failure(pods)
+        how, pod, container = _last_failure(self._of(job))
         if failed.get("reason") == "DeadlineExceeded":
             how = f"{how}; {failed.get('message')}" if how else str(failed.get("message"))
         how = how or str(failed.get("message") or f"failed {times} times")
@@ -450,10 +451,8 @@ class _Reading:
         progress = conditions(deployment).get("Progressing", {})
         if progress.get("reason") != "ProgressDeadlineExceeded" or _mark(deployment, progress) in self._scene.known:
             return
-        why: list[Suspicion] = []
-        for pod in self._pods:
-            if self._counts(pod) and self._root(pod)["metadata"]["uid"] == deployment["metadata"]["uid"]:
-                why += self._pod(pod)
+        own = (pod for pod in self._of(deployment) if self._counts(pod))
+        why = [found for pod in own for found in self._pod(pod)]
         limit = deployment["spec"].get("progressDeadlineSeconds", 600)
         text = f"no progress for {limit} s (progressDeadlineSeconds)"
         run = _kubectl(deployment, "describe", "deployment", _name(deployment))
@@ -580,10 +579,8 @@ def _kubectl(item: Object, *words: str) -> str:
 
 def _log_command(pod: Object, container: str) -> str:
     """What prints the log of a container that has failed: of its last run where it is to run again."""
-    again = any(
-        item["name"] == container and _wait_reason(item) == "CrashLoopBackOff" for item in container_statuses(pod)
-    )
-    return _kubectl(pod, "logs", _name(pod), f"--container={container}", *(("--previous",) if again else ()))
+    again = any(one["name"] == container and _wait_reason(one) == "CrashLoopBackOff" for one in container_statuses(pod))
+    return _kubectl(pod, "logs", _name(pod), f"--container={container}", *["--previous"] * again)
 
 
 # -- reading objects ---------------------------------------------------------------------------
@@ -623,12 +620,9 @@ def _wait_reason(container: Object) -> str:
 
 def _crash(container: Object) -> Mapping[str, Any] | None:
     """How a container that is to run, and does not, ended; None where it runs, waits for something else or is done."""
-    state = container.get("state", {})
-    if _wait_reason(container) == "CrashLoopBackOff":
-        ended: Mapping[str, Any] = container.get("lastState", {}).get("terminated", {})
-        return ended
-    ended = state.get("terminated", {})
-    return ended if ended.get("exitCode") else None
+    looped = _wait_reason(container) == "CrashLoopBackOff"
+    ended: Mapping[str, Any] = container.get("lastState" if looped else "state", {}).get("terminated", {})
+    return ended if looped or ended.get("exitCode") else None
 
 
 def _held_back(pod: Object, scheduled: Object) -> str:
@@ -649,8 +643,7 @@ def _sidecars(pod: Object) -> set[str]:
 
 def _seldom(pod: Object, name: str) -> Iterator[str]:
     """Which of a container's probes ask late, or seldom."""
-    both = (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"])
-    spec: Object = next((one for one in both if one["name"] == name), {})
+    spec: Object = next((one for one in containers_of(pod) if one["name"] == name), {})
     for kind in ("startupProbe", "readinessProbe"):
         probe = spec.get(kind) or {}
         if delay := probe.get("initialDelaySeconds"):

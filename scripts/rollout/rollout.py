@@ -8,7 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -129,6 +129,7 @@ class RolloutFailed(ClusterError):
         ReleaseError.__init__(self, str(cause), found=found, run=cause.run or None)
 
 
+@dataclass
 class Rollout:
     """The release `release` in `namespace` of the cluster that `api` speaks to.
 
@@ -137,33 +138,23 @@ class Rollout:
     chart puts objects into: they are watched, too. Where it is None they are looked for in what helm keeps.
     """
 
-    def __init__(
-        self,
-        helm: Path,
-        runner: Runner,
-        api: Api,
-        *,
-        namespace: str,
-        release: str,
-        evidence: Path,
-        say: Say,
-        login: Login,
-        also: Sequence[str] | None = None,
-        major: int = 4,
-    ) -> None:
-        self.namespace = namespace
-        self.release = release
-        self.namespaces = tuple(dict.fromkeys((namespace, *(also or ()))))
-        self._told = also is not None
-        self.api = api
-        self._helm = helm
-        self._wait, self._undo = (
-            ("--wait", "--atomic") if major < _WATCHES else ("--wait=watcher", "--rollback-on-failure")
-        )
-        self._runner = runner
-        self._evidence = evidence
-        self._say = say
-        self.login = login
+    helm: Path
+    runner: Runner
+    api: Api
+    _: KW_ONLY
+    namespace: str
+    release: str
+    evidence: Path
+    say: Say
+    login: Login
+    also: Sequence[str] | None = None
+    major: int = 4
+
+    def __post_init__(self) -> None:
+        self.namespaces = tuple(dict.fromkeys((self.namespace, *(self.also or ()))))
+        self._told = self.also is not None
+        old = self.major < _WATCHES
+        self._wait, self._undo = ("--wait", "--atomic") if old else ("--wait=watcher", "--rollback-on-failure")
 
     # -- operations ----------------------------------------------------------------------------
 
@@ -212,17 +203,17 @@ class Rollout:
         served = [revision for revision in revisions if revision.served]
         if not served:
             found = "no revision of it was ever deployed: there is none to go back to"
-            raise RolloutFailed(self.pending(revisions), found=found, evidence=self._evidence)
-        self._say(f"release {self.release} is {revisions[-1].status}: rolling back to revision {served[-1].number}")
+            raise RolloutFailed(self.pending(revisions), found=found, evidence=self.evidence)
+        self.say(f"release {self.release} is {revisions[-1].status}: rolling back to revision {served[-1].number}")
         return self.rollback(served[-1].number)
 
     # -- questions -----------------------------------------------------------------------------
 
     def history(self) -> tuple[Revision, ...]:
         """The revisions, oldest first; empty when there is no such release."""
-        argv = self.command(self._helm, "history", self.release, "--output=json")
+        argv = self.command(self.helm, "history", self.release, "--output=json")
         try:
-            result = self._runner.run(argv, env={**_ENVIRONMENT, **BRIEF_GO}, deadline=_QUERY_DEADLINE)
+            result = self.runner.run(argv, env={**_ENVIRONMENT, **BRIEF_GO}, deadline=_QUERY_DEADLINE)
         except CommandFailed as error:
             if "release: not found" in error.stderr:
                 return ()
@@ -234,7 +225,7 @@ class Rollout:
 
     def manifest(self) -> Manifests:
         """The objects of the newest revision, as helm keeps them."""
-        return kept(self._runner, self._helm, self.release, self.namespace, self.login)
+        return kept(self.runner, self.helm, self.release, self.namespace, self.login)
 
     def elsewhere(self) -> tuple[str, ...]:
         """The namespaces of objects of the newest revision that nobody told of, once; they are `namespaces` then."""
@@ -273,9 +264,8 @@ class Rollout:
         last = revisions[-1]
         served = [str(revision.number) for revision in revisions if revision.served]
         way = ("rollback", self.release, served[-1], "--wait") if served else ("uninstall", self.release, "--wait")
-        message = (
-            f"revision {last.number} is {last.status} since {last.updated}: another helm works on it or was killed"
-        )
+        how = "another helm works on it or was killed"
+        message = f"revision {last.number} is {last.status} since {last.updated}: {how}"
         return Cause("pending", f"Release {self.release}", message, " ".join(map(str, self.command("helm", *way))))
 
     def command(self, helm: str | Path, *words: str | Path) -> list[str | Path]:
@@ -290,52 +280,54 @@ class Rollout:
         return replace(self._latest(done), notes=done.said().partition("\nNOTES:\n")[2].strip())
 
     def _operate(self, verb: str, *words: str | Path, deadline: float, rollback: bool = False) -> _Operation:
-        operation = _Operation(self, verb, deadline, self._place(verb), rollback=rollback)
+        operation = _Operation(self, verb, deadline, self._place(verb), rollback)
         # Of these helm's deadline comes later than ours: what is wrong is looked at before it is undone or forgotten.
         # The others only record a failure that they find themselves.
         helms = deadline + (_LATER if verb in ("install", "upgrade", "uninstall") else 0)
-        argv = self.command(self._helm, verb, self.release, *words, f"--timeout={helms:.0f}s")
-        operation.run(self._runner, argv, self._say)
+        argv = self.command(self.helm, verb, self.release, *words, f"--timeout={helms:.0f}s")
+        operation.run(argv)
         return operation
 
     def _place(self, verb: str) -> Path:
         """The next folder for evidence; no other process has it, whatever it does to a release of the same name."""
         number = 0
         while True:
-            number = max(number, sum(1 for _ in self._evidence.glob("[0-9]*"))) + 1
+            number = max(number, sum(1 for _ in self.evidence.glob("[0-9]*"))) + 1
             with contextlib.suppress(FileExistsError):
-                (folder := self._evidence / f"{number:02}-{verb}").mkdir(parents=True)
+                (folder := self.evidence / f"{number:02}-{verb}").mkdir(parents=True)
                 return folder
 
     def _latest(self, operation: _Operation) -> Revision:
         revision = replace(self.history()[-1], seconds=operation.seconds)
-        what = (
-            f"{operation.verb} of {self.release} in {self.namespace}: revision {revision.number} is {revision.status}"
-        )
-        self._say(f"{what}, {operation.seconds:.0f} s")
+        what = f"{operation.verb} of {self.release} in {self.namespace}"
+        self.say(f"{what}: revision {revision.number} is {revision.status}, {operation.seconds:.0f} s")
         return revision
 
 
+@dataclass
 class _Operation:
-    """One run of helm, watched. `seconds` is how long it took to its end, or until its failure was known."""
+    """One run of helm, watched. `seconds` is how long it took to its end, or until its failure was known.
 
-    def __init__(self, rollout: Rollout, verb: str, deadline: float, folder: Path, *, rollback: bool) -> None:
-        self.verb = verb
-        self.seconds = 0.0
-        self._believed = False
-        """True where helm took a release that fails for a success."""
-        self._rollout = rollout
-        self._deadline = deadline
-        self._folder = folder
-        self._rollback = rollback
-        self._reuses = False
-        self._log = folder / "helm.log"
+    `_believed` is True where helm took a release that fails for a success.
+    """
+
+    _rollout: Rollout
+    verb: str
+    _deadline: float
+    _folder: Path
+    _rollback: bool
+    seconds: float = 0.0
+    _believed: bool = False
+    _reuses: bool = False
+
+    def __post_init__(self) -> None:
+        self._log = self._folder / "helm.log"
 
     def said(self) -> str:
         """What helm printed, both streams."""
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
 
-    def run(self, runner: Runner, argv: Sequence[str | Path], say: Say) -> None:
+    def run(self, argv: Sequence[str | Path]) -> None:
         """Run helm until it ends, something is seen that cannot end well, or the deadline has passed.
 
         Raises RolloutFailed.
@@ -344,9 +336,9 @@ class _Operation:
         self._reuses = _REUSES in argv
         with (
             View(rollout.api, rollout.namespaces, rollout.release) as view,
-            runner.start(argv, log=self._log, env=_ENVIRONMENT) as process,
+            rollout.runner.start(argv, log=self._log, env=_ENVIRONMENT) as process,
         ):
-            stands, suspicion = self._follow(process, view, begin + self._deadline, say)
+            stands, suspicion = self._follow(process, view, begin + self._deadline)
             self.seconds = time.monotonic() - begin
             if stands:
                 return
@@ -357,7 +349,7 @@ class _Operation:
             self._end(process)
         self._fail(suspicion, progress, redaction, by_itself=by_itself)
 
-    def _follow(self, process: Process, view: View, end: float, say: Say) -> tuple[bool, Suspicion | None]:
+    def _follow(self, process: Process, view: View, end: float) -> tuple[bool, Suspicion | None]:
         """True where all went well, and else what is seen that cannot end well, if it is that which ends the wait."""
         patience, news = Patience(), time.monotonic() + _NEWS
         look = time.monotonic() + _ELSEWHERE
@@ -383,7 +375,7 @@ class _Operation:
                 return False, due[0]
             if now > news:
                 news += _NEWS
-                say(f"{self.verb} of {self._rollout.release}: {view.progress()}")
+                self._rollout.say(f"{self.verb} of {self._rollout.release}: {view.progress()}")
         return False, None
 
     def _examine(self, view: View, suspicion: Suspicion | None, redaction: Redaction) -> Suspicion | None:
