@@ -24,7 +24,11 @@ def judge_metadata(old: Side, new: Side, known: Sequence[str] = ()) -> Iterator[
     if was.get("name") != now.get("name"):
         meaning = "another chart: installations do not find it as their next version, and default names differ"
         yield Reason("major", "Chart.yaml name", was.get("name"), now.get("name"), meaning)
-    yield from _types(was.get("type") or "application", now.get("type") or "application")
+    one, other = (side.get("type") or "application" for side in (was, now))
+    if one != other:
+        library = other == "library"
+        meaning = "a library cannot be installed: no installation can be upgraded" if library else "it can be installed"
+        yield Reason("major" if library else "minor", "Chart.yaml type", one, other, meaning)
     if was.get("apiVersion") != now.get("apiVersion"):
         level: Level = "patch" if now.get("apiVersion") == "v2" else "minor"
         meaning = "Helm 3 and later read both" if level == "patch" else "read by another rule of helm"
@@ -38,9 +42,9 @@ def judge_metadata(old: Side, new: Side, known: Sequence[str] = ()) -> Iterator[
     yield from _dependencies(old, new)
     for key in _SAID:
         if lasting(was.get(key)) != lasting(now.get(key)):
-            yield Reason(
-                "patch", f"Chart.yaml {key}", _brief(was.get(key)), _brief(now.get(key)), "says something else"
-            )
+            # Of annotations the keys, since they hold whole changelogs.
+            one, other = (sorted(it) if isinstance(it, Mapping) else it for it in (was.get(key), now.get(key)))
+            yield Reason("patch", f"Chart.yaml {key}", one, other, "says something else")
 
 
 def lasting(value: Any) -> Any:
@@ -48,18 +52,6 @@ def lasting(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {name: text for name, text in value.items() if name not in _RAISED} or None
-
-
-def _brief(value: Any) -> Any:
-    """The keys of a long map, since annotations hold whole changelogs."""
-    return sorted(value) if isinstance(value, Mapping) else value
-
-
-def _types(old: str, new: str) -> Iterator[Reason]:
-    if old != new:
-        library = new == "library"
-        meaning = "a library cannot be installed: no installation can be upgraded" if library else "it can be installed"
-        yield Reason("major" if library else "minor", "Chart.yaml type", old, new, meaning)
 
 
 def _application(old: str | None, new: str | None) -> Iterator[Reason]:
@@ -81,7 +73,7 @@ def _application(old: str | None, new: str | None) -> Iterator[Reason]:
 def _kubernetes(old: Any, new: Any, known: Sequence[str]) -> Reason:
     about = "Chart.yaml kubeVersion"
     try:
-        before, after = (set(_minors(one)) for one in (old, new))
+        before, after = ({minor(one) for one in supported(str(side) if side else None, _MINORS)} for side in (old, new))
         vendors = _vendors(old) and not _vendors(new)
         patches = _finer(old, new, after)
     except ChartError as error:
@@ -104,11 +96,6 @@ def _kubernetes(old: Any, new: Any, known: Sequence[str]) -> Reason:
 
 def _number(minor: str) -> int:
     return int(minor.split(".")[1])
-
-
-def _minors(constraint: Any) -> list[str]:
-    found = supported(str(constraint) if constraint else None, _MINORS)
-    return [minor(version) for version in found]
 
 
 def _vendors(constraint: Any) -> bool:
@@ -195,10 +182,8 @@ def _dependency(old: Side, new: Side, was: Mapping[str, Any], now: Mapping[str, 
         yield Reason("major", f"{about}.alias", _called(was), _called(now), meaning)
     # What is packed is what is installed; the constraint alone says less.
     packed = [side.dependencies.get(str(was.get("name"))) for side in (old, new)]
-    found = [
-        str(side.version if side else entry.get("version", ""))
-        for side, entry in zip(packed, (was, now), strict=True)
-    ]  # fmt: skip
+    both = zip(packed, (was, now), strict=True)
+    found = [str(side.version if side else entry.get("version", "")) for side, entry in both]
     if found[0] != found[1]:
         level = version_level(*(one.lstrip("^~>=< ") for one in found))
         words = {"major": "a version of it that may break what worked", "minor": "a version of it with new features"}

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, Manifests, mapping, mappings
 from scripts.chart.pods import directions, matches, pod_spec, pod_template
+from scripts.judge.immutable import at
 from scripts.judge.reason import Level
 
 Found = tuple[Level, str, Any, Any, str]
@@ -47,9 +48,9 @@ def judge_service(
             yield level, f"spec.{key}", was.get(key), now.get(key), meaning  # type: ignore[misc]
     lost = [one for one in was.get("externalIPs") or () if one not in (now.get("externalIPs") or ())]
     if was.get("externalIPs") != now.get("externalIPs"):
-        yield ("major" if lost else "minor"), "spec.externalIPs", was.get("externalIPs"), now.get("externalIPs"), (
-            "an address outside is gone" if lost else "a further address outside"
-        )  # fmt: skip
+        meaning = "an address outside is gone" if lost else "a further address outside"
+        told = was.get("externalIPs"), now.get("externalIPs")
+        yield "major" if lost else "minor", "spec.externalIPs", *told, meaning
 
 
 JUDGED = frozenset(
@@ -89,7 +90,7 @@ def _ports(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -
 def _led(old: Mapping[str, Any], new: Mapping[str, Any], before: Manifests, after: Manifests) -> Iterator[Found]:
     """Ports that lead to one of the pods that the new ones do not have, or the running ones not yet."""
     spec, earlier = new.get("spec") or {}, mappings((old.get("spec") or {}).get("ports"))
-    namespace = (new.get("metadata") or {}).get("namespace") or ""
+    namespace = at(new, "metadata.namespace") or ""
     had, have = (_ports_of_pods(spec.get("selector"), namespace, side) for side in (before, after))
     for port in mappings(spec.get("ports")):
         target, path = _target(port), f"spec.ports[{port.get('name') or port.get('port')}].targetPort"
@@ -112,7 +113,7 @@ def _ports_of_pods(selector: Any, namespace: str, manifests: Manifests) -> set[A
     return {
         told
         for document, template in templates
-        if template is not None and matches(selector, (template.get("metadata") or {}).get("labels") or {})
+        if template is not None and matches(selector, at(template, "metadata.labels") or {})
         for container in mappings((pod_spec(document.kind, document.data) or {}).get("containers"))
         for port in mappings(container.get("ports"))
         for told in (port.get("containerPort"), str(port.get("name") or ""))
@@ -133,18 +134,16 @@ def _port_fields(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> I
     for key, level, meaning in told:
         if old.get(key) != new.get(key):
             gentle = key in ("name", "nodePort") and old.get(key) is None
-            yield "minor" if gentle else level, f"{path}.{key}", old.get(key), new.get(key), (
-                "has a name now" if gentle and key == "name" else meaning
-            )  # fmt: skip
+            meaning = "has a name now" if gentle and key == "name" else meaning
+            yield "minor" if gentle else level, f"{path}.{key}", old.get(key), new.get(key), meaning
 
 
 def _selector(old: Any, new: Any, service: Mapping[str, Any], before: Manifests) -> Found:
     """Another selector: pods of the old version that it does not match get no traffic until they are replaced."""
-    namespace = (service.get("metadata") or {}).get("namespace")
+    namespace = at(service, "metadata.namespace") or ""
     for document in before:
-        template = pod_template(document.kind, document.data)
-        labels = ((template or {}).get("metadata") or {}).get("labels") or {}
-        if document.namespace != (namespace or "") or not matches(old, labels):
+        labels = at(pod_template(document.kind, document.data), "metadata.labels") or {}
+        if document.namespace != namespace or not matches(old, labels):
             continue
         if not matches(new, labels):
             meaning = "the pods that run do not match: no traffic until new ones are ready"
@@ -160,13 +159,11 @@ def _callers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
     was, now = (side.get("loadBalancerSourceRanges") or None for side in (old, new))
     if was != now:
         sides = [[{"cidr": one} for one in side or ("0.0.0.0/0", "::/0")] for side in (was, now)]
-        level: Level = "major"
-        meaning = "who calls from elsewhere is refused"
+        told: tuple[Level, str] = ("major", "who calls from elsewhere is refused")
         if _blocks_in(*sides):
-            level, meaning = "minor", "more callers are let in"
-            if _blocks_in(*sides[::-1]):
-                level, meaning = "patch", "lets the same callers in"
-        yield level, "spec.loadBalancerSourceRanges", was, now, meaning
+            same = _blocks_in(*sides[::-1])
+            told = ("patch", "lets the same callers in") if same else ("minor", "more callers are let in")
+        yield told[0], "spec.loadBalancerSourceRanges", was, now, told[1]
 
 
 # -- network policies -----------------------------------------------------------------------------
@@ -348,7 +345,7 @@ def selects_none(document: Document, manifests: Manifests) -> bool:
     near = [one for one in manifests if monitor or one.namespace == document.namespace]
     sides = [one.data if one.kind == "Service" else None for one in near]
     sides = sides if document.kind == "ServiceMonitor" else [pod_template(one.kind, one.data) for one in near]
-    found = [(side.get("metadata") or {}).get("labels") or {} for side in sides if side is not None]
+    found = (at(side, "metadata.labels") or {} for side in sides if side is not None)
     return not any(labels.items() <= one.items() for one in found)
 
 
@@ -375,14 +372,11 @@ def judge_ingress(
             told = before[route], after[route]
             yield "minor", f"spec.rules[{route}].backend", *told, "requests go to another Service or port"
     if was.get("tls") != now.get("tls"):
-        hosts = [
-            {str(host) for entry in mappings(side.get("tls")) for host in entry.get("hosts") or ()}
-            for side in (was, now)
-        ]
-        lost_hosts = hosts[0] - hosts[1] or (was.get("tls") and not now.get("tls"))
-        yield "major" if lost_hosts else "minor", "spec.tls", was.get("tls"), now.get("tls"), (
-            "hosts are no longer served with TLS" if lost_hosts else "other certificates are served"
-        )  # fmt: skip
+        told = was.get("tls"), now.get("tls")
+        hosts = [{str(host) for one in mappings(side) for host in one.get("hosts") or ()} for side in told]
+        fewer = hosts[0] - hosts[1] or (told[0] and not told[1])
+        meaning = "hosts are no longer served with TLS" if fewer else "other certificates are served"
+        yield "major" if fewer else "minor", "spec.tls", *told, meaning
     if was.get("defaultBackend") != now.get("defaultBackend"):
         told = was.get("defaultBackend"), now.get("defaultBackend")
         yield "major" if told[0] else "minor", "spec.defaultBackend", *told, "all other requests go elsewhere"
@@ -390,8 +384,8 @@ def judge_ingress(
 
 def _ingress_class(ingress: Mapping[str, Any]) -> Any:
     """The class of an Ingress: its field, or the annotation that was there before there was that."""
-    annotations = (ingress.get("metadata") or {}).get("annotations") or {}
-    return (ingress.get("spec") or {}).get("ingressClassName") or annotations.get("kubernetes.io/ingress.class")
+    annotations = at(ingress, "metadata.annotations") or {}
+    return at(ingress, "spec.ingressClassName") or annotations.get("kubernetes.io/ingress.class")
 
 
 ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
@@ -433,13 +427,8 @@ def judge_listeners(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[
         fewer = (kinds[1] and not (kinds[0] or usual) <= kinds[1]) or (apart and one != "None" and other != "All")
         if was != now:
             meaning = "routes that it took are no longer taken" if fewer else "it takes routes otherwise"
-            yield (
-                "major" if fewer else "minor",
-                f"spec.listeners[{name}].allowedRoutes",
-                was or None,
-                now or None,
-                meaning,
-            )
+            path = f"spec.listeners[{name}].allowedRoutes"
+            yield "major" if fewer else "minor", path, was or None, now or None, meaning
 
 
 def _matches(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -501,7 +490,7 @@ def _beyond(ours: Iterable[_Route], theirs: Iterable[_Route]) -> list[_Route]:
 
 def _routes(ingress: Mapping[str, Any], manifests: Manifests) -> dict[_Route, Any]:
     """What an Ingress serves, and what serves it: a Service and the number of its port."""
-    namespace = (ingress.get("metadata") or {}).get("namespace") or ""
+    namespace = at(ingress, "metadata.namespace") or ""
     numbers = {
         (one.name, port.get("name")): port.get("port")
         for one in manifests.all("Service")
@@ -509,7 +498,7 @@ def _routes(ingress: Mapping[str, Any], manifests: Manifests) -> dict[_Route, An
         for port in mappings(one.spec.get("ports"))
     }
     found = {}
-    for rule in mappings((ingress.get("spec") or {}).get("rules")):
+    for rule in mappings(at(ingress, "spec.rules")):
         for one in mappings((rule.get("http") or {}).get("paths")) or [{}]:
             backend = one.get("backend") or {}
             service = backend.get("service") or {}

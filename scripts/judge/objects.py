@@ -63,6 +63,11 @@ _RENAMED: Mapping[str, str] = {
     "Namespace": "the old namespace is deleted, and all that is in it",
     "ScaledObject": "KEDA refuses a second one for the same workload: the upgrade fails",
 }
+_MOVED: Mapping[str, str] = {
+    "Service": ": clients that call the old name reach nothing",
+    "PersistentVolumeClaim": ": a new, empty volume",
+    **dict.fromkeys(_WORKLOADS, ": downtime"),
+}
 _CAME: Mapping[str, str] = {
     "PodDisruptionBudget": "a drain may have to wait for it",
     "HorizontalPodAutoscaler": "the number of pods follows the load from now on",
@@ -130,7 +135,11 @@ def _is_test(document: Document) -> bool:
 def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifests, scene: Scene) -> Iterator[Reason]:
     about, hooks = str(new.identity), (_hook(old), _hook(new))
     if bool(hooks[0]) != bool(hooks[1]):
-        yield _hooked(about, *hooks)
+        meaning = "is a hook no longer: helm refuses to take over an object that a hook left"
+        if hooks[1]:
+            meaning = "becomes a hook: helm deletes the object of the release, and makes it when the hook runs"
+        one, other = (f"helm.sh/hook: {hook}" if hook else None for hook in hooks)
+        yield Reason("major", about, one, other, meaning)
         return
     group, kind = _MOVED_GROUPS.get(old.identity.group, {}).get(old.kind, old.identity.group), old.kind
     was, now = (normalised(group, kind, side.data) for side in (old, new))
@@ -142,16 +151,14 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
     if kind == definitions.KIND:
         yield from definitions.judge_definition(old, new)
     fixed = immutable.refused(group, kind, was, now) if "*" not in new.name else ()  # drawn: another one each time
-    found: list[Found] = [("major", path, one, other, _refusal(kind, path)) for path, one, other in fixed]
+    found: list[network.Found] = [("major", path, one, other, _refusal(kind, path)) for path, one, other in fixed]
     found += _structured(kind, was, now, before, after)
     yield from (Reason(level, f"{about} {path}", one, other, meaning) for level, path, one, other, meaning in found)
     told = [path for _, path, *_ in found]
     if definitions.in_crds(new):  # where helm deletes nothing
         told.append('metadata.annotations["helm.sh/resource-policy"]')
     if kind in _WORKLOADS:
-        yield from _secured(about, kind, was, now)
-        yield from _selected(about, kind, was, now)
-        yield from _reordered(about, kind, was, now)
+        yield from _judge_workload(about, kind, was, now)
     if kind in _FINDING and not network.selects_none(old, before) and network.selects_none(new, after):
         told.append("spec.selector")
         one, other = (immutable.at(side, "spec.selector") for side in (was, now))
@@ -240,14 +247,6 @@ def _refusal(kind: str, path: str) -> str:
     return f"refused by the API server: the upgrade fails until the {kind} is deleted and made again{more}"
 
 
-def _hooked(about: str, old: str, new: str) -> Reason:
-    if new:
-        meaning = "becomes a hook: helm deletes the object of the release, and makes it when the hook runs"
-        return Reason("major", about, None, f"helm.sh/hook: {new}", meaning)
-    meaning = "is a hook no longer: helm refuses to take over an object that a hook left"
-    return Reason("major", about, f"helm.sh/hook: {old}", None, meaning)
-
-
 def _judge_hook(
     about: str, kind: str, old: dict[str, Any], new: dict[str, Any], scene: Scene, document: Document
 ) -> Iterator[Reason]:
@@ -264,12 +263,9 @@ def _judge_hook(
         yield Reason(level, f"{about} {change.path}", change.old, change.new, meaning)
 
 
-Found = tuple[Level, str, Any, Any, str]
-
-
 def _structured(
     kind: str, old: dict[str, Any], new: dict[str, Any], before: Manifests, after: Manifests
-) -> Iterator[Found]:
+) -> Iterator[network.Found]:
     if kind == "Service":
         yield from network.judge_service(old, new, before, after)
     elif kind == "NetworkPolicy":
@@ -317,7 +313,7 @@ def _unmeasured(scaler: Mapping[str, Any], manifests: Manifests) -> set[str]:
     }
 
 
-def _asked(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Found]:
+def _asked(old: dict[str, Any], new: dict[str, Any]) -> Iterator[network.Found]:
     """Webhooks that must answer, and are asked about more than before; and in which form they are asked."""
     known = mappings(old.get("webhooks"))
     for one in mappings(new.get("webhooks")):
@@ -354,11 +350,9 @@ def _told(kind: str, path: str, told: list[str], old: Document) -> bool:
         return True
     if kind == "Service":
         return re.split(r"[.\[]", path.removeprefix("spec."))[0] in network.JUDGED and path.startswith("spec.")
-    if kind == "NetworkPolicy" or kind == "Ingress":
+    if kind in ("NetworkPolicy", "Ingress", definitions.KIND):
         return path.startswith("spec")
-    if kind == definitions.KIND:
-        return path.startswith("spec")
-    return rights.governs(old) and rights.field_of(path)
+    return rights.governs(old) and path.startswith(rights.JUDGED)
 
 
 def _fields(old: dict[str, Any], new: dict[str, Any]) -> Iterator[FieldChange]:
@@ -371,30 +365,21 @@ def _fields(old: dict[str, Any], new: dict[str, Any]) -> Iterator[FieldChange]:
         yield from leaves(change, r"metadata(\.(labels|annotations))?$")
 
 
-def _secured(about: str, kind: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Reason]:
-    pods = [pod_spec(kind, side) for side in (old, new)]
-    was, now = (standard(pod) if isinstance(pod, Mapping) else "restricted" for pod in pods)
-    if STANDARDS.index(now) < STANDARDS.index(was):
-        meaning = f"a namespace that enforces {was} refuses the pods"
-        yield Reason("major", f"{about} Pod Security", was, now, meaning)
-
-
-def _selected(about: str, kind: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Reason]:
-    """A workload whose selector does not match its own pods is refused."""
-    sides = []
-    for side in (old, new):
-        wanted = immutable.at(side, "spec.selector.matchLabels")
-        labels = immutable.at(side, "spec.template.metadata.labels") or {}
-        sides.append(not isinstance(wanted, Mapping) or wanted.items() <= labels.items())
-    if sides[0] and not sides[1]:
+def _judge_workload(about: str, kind: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Reason]:
+    """What the pods need of their namespace, whether the selector matches them, and what starts before what."""
+    pods = [mapping(pod_spec(kind, side)) for side in (old, new)]
+    one, other = map(standard, pods)
+    if STANDARDS.index(other) < STANDARDS.index(one):
+        meaning = f"a namespace that enforces {one} refuses the pods"
+        yield Reason("major", f"{about} Pod Security", one, other, meaning)
+    path = "spec.template.metadata.labels"
+    labels = immutable.at(old, path), immutable.at(new, path)
+    wanted = [immutable.at(side, "spec.selector.matchLabels") for side in (old, new)]
+    both = zip(wanted, labels, strict=True)
+    fits = [not isinstance(one, Mapping) or one.items() <= (own or {}).items() for one, own in both]
+    if fits == [True, False]:
         meaning = "the selector does not match the pods: refused by the API server, the upgrade fails"
-        path = "spec.template.metadata.labels"
-        yield Reason("major", f"{about} {path}", immutable.at(old, path), immutable.at(new, path), meaning)
-
-
-def _reordered(about: str, kind: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Reason]:
-    """Containers that were started before one and are started after it now."""
-    pods = [pod_spec(kind, side) or {} for side in (old, new)]
+        yield Reason("major", f"{about} {path}", *labels, meaning)
     names = [[one.get("name") for one in pod.get("initContainers") or ()] for pod in pods]
     was, now = ([name for name in side if name in names[0] and name in names[1]] for side in names)
     if was != now:
@@ -473,9 +458,9 @@ def _judge_renamed(old: Document, new: Document, after: Manifests) -> Iterator[R
         sides = (str(old.identity), str(new.identity))
         yield Reason("patch", about, *sides, "renamed, or moved; what it grants is told by account")
     elif old.namespace != new.namespace:
-        meaning = "deleted here and made again in another namespace" + _consequence(kind)
-        yield Reason("major", about, old.namespace or None, new.namespace or None, f"moved: {meaning}")
-    elif kind in ("ConfigMap", "Secret") and _stem(old.name) == _stem(new.name):
+        meaning = "moved: deleted here and made again in another namespace" + _MOVED.get(kind, "")
+        yield Reason("major", about, old.namespace or None, new.namespace or None, meaning)
+    elif kind in ("ConfigMap", "Secret") and _HASHED.sub("", old.name) == _HASHED.sub("", new.name):
         yield Reason("patch", about, old.name, new.name, "named after its content; the pods follow")
     elif kind == "Job" and re.sub(r"\d+", "", old.name) == re.sub(r"\d+", "", new.name):
         yield Reason("patch", about, old.name, new.name, "named after a version: runs anew with each")
@@ -486,23 +471,11 @@ def _judge_renamed(old: Document, new: Document, after: Manifests) -> Iterator[R
         yield Reason("major", about, old.name, new.name, f"renamed: {meaning}")
 
 
-def _consequence(kind: str) -> str:
-    if kind in _WORKLOADS:
-        return ": downtime"
-    return {
-        "Service": ": clients that call the old name reach nothing",
-        "PersistentVolumeClaim": ": a new, empty volume",
-    }.get(kind, "")
-
-
-def _stem(name: str) -> str:
-    return _HASHED.sub("", name)
-
-
 # -- gone and added -------------------------------------------------------------------------------
 
 
 def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old: Manifests) -> Iterator[Reason]:
+    known = all(BUILT_IN.match(one.identity.group) for one in old)  # of the pods that operators make nothing is
     for key, document in gone.items():
         about = str(document.identity)
         if _hook(document):
@@ -515,7 +488,9 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old
             yield Reason("minor", about, document.kind, None, "stays in the cluster; the release forgets it")
         elif rights.governs(document):
             yield Reason("patch", about, document.kind, None, "what it granted is told by account")
-        elif document.kind in ("NetworkPolicy", "PodDisruptionBudget") and _is_idle(document, old):
+        elif (
+            document.kind in ("NetworkPolicy", "PodDisruptionBudget") and known and network.selects_none(document, old)
+        ):
             yield Reason("patch", about, document.kind, None, "is deleted; it was about no pod of the chart")
         elif document.kind == "Job":
             yield Reason("minor", about, document.kind, None, "is deleted, and nothing does its work any more")
@@ -524,11 +499,6 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old
             yield Reason("major", about, document.kind, other.kind, meaning)
         else:
             yield Reason("major", about, document.kind, None, _GONE.get(document.kind, "is deleted"))
-
-
-def _is_idle(document: Document, old: Manifests) -> bool:
-    """Whether no pod heeds it; of what operators make nothing is known."""
-    return all(BUILT_IN.match(one.identity.group) for one in old) and network.selects_none(document, old)
 
 
 def _replacement(key: Key, fresh: Mapping[Key, Document]) -> Document | None:

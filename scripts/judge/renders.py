@@ -180,7 +180,8 @@ def _changed(before: Plan, after: Plan) -> dict[str, Values]:
     found = {}
     for column in before.values:
         other = own.get(column.name)
-        if other is not None and _content(other) != _content(column):
+        content = [file.read_bytes() for file in column.files]
+        if other is not None and [file.read_bytes() for file in other.files] != content:
             found[column.name] = Values(f"{column.name}{_NOW}", other.files)
     return found
 
@@ -194,13 +195,7 @@ def _plain(name: str) -> str:
 
 def _is_own(cell: Cell, cells: Sequence[Cell]) -> bool:
     """Whether both versions are rendered with what each has of a values set."""
-    return _NOW in cell.values or not any(
-        _NOW in other.values and _plain(other.values) == cell.values for other in cells
-    )
-
-
-def _content(column: Values) -> list[bytes]:
-    return [file.read_bytes() for file in column.files]
+    return _NOW in cell.values or not any(other.values == f"{cell.values}{_NOW}" for other in cells)
 
 
 def _cells(

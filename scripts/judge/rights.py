@@ -52,10 +52,9 @@ def judge_rights(old: Manifests, new: Manifests, namespace: str) -> Iterator[Rea
         lost, gained = _beyond(was, now), _beyond(now, was)
         own = subject in before.own
         if lost:
-            meaning = (
-                "what ran under this account beside the chart is refused" if own else "who relies on it is refused"
-            )
-            yield Reason("minor" if own else "major", about, _told(lost), _told(gained), f"may do less: {meaning}")
+            whom = "what ran under this account beside the chart" if own else "who relies on it"
+            meaning = f"may do less: {whom} is refused"
+            yield Reason("minor" if own else "major", about, _told(lost), _told(gained), meaning)
         if gained and was:
             meaning = "may do more; who upgrades must hold these rights to grant them"
             yield Reason("minor", about, _told(lost), _told(gained), meaning)
@@ -139,6 +138,5 @@ def governs(document: Document) -> bool:
     return document.kind in (*ROLES, *BINDINGS) and document.api_version.startswith(GROUP)
 
 
-def field_of(path: str) -> bool:
-    """Whether a field of such an object is judged here."""
-    return path.startswith(("rules", "subjects", "roleRef"))
+JUDGED = ("rules", "subjects", "roleRef")
+"""What the fields of such an object that are judged here begin with."""

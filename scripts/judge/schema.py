@@ -236,12 +236,11 @@ def _both(one: Schema, other: Schema) -> Schema:
         names = dict.fromkeys([*one["properties"], *other["properties"]])
         sides = (one["properties"], other["properties"])
         merged["properties"] = {name: _both(*(side.get(name, {}) for side in sides)) for name in names}
-    for key in ("minimum", "exclusiveMinimum", *(low for low, _, _ in _BOUNDS)):
-        if key in one and key in other:
-            merged[key] = max(one[key], other[key])
-    for key in ("maximum", "exclusiveMaximum", *(high for _, high, _ in _BOUNDS)):
-        if key in one and key in other:
-            merged[key] = min(one[key], other[key])
+    ends = [(low, high) for low, high, _ in _BOUNDS]
+    for bounds in (("minimum", "maximum"), ("exclusiveMinimum", "exclusiveMaximum"), *ends):
+        for key, stricter in zip(bounds, (max, min), strict=True):
+            if key in one and key in other:
+                merged[key] = stricter(one[key], other[key])
     for key in ("pattern", "format", "multipleOf"):
         if key in one and key in other and one[key] != other[key]:
             merged[key] = one[key]

@@ -48,9 +48,8 @@ def read_side(folder: Path) -> Side:
     """The chart in `folder`. Raises ChartError, ValuesError with file and line."""
     metadata = read_yaml(folder / "Chart.yaml", ChartError)
     files = [file for file in (folder / "values.yaml", *sorted(folder.glob("values-*.yaml"))) if file.is_file()]
-    schema, file = None, folder / "values.schema.json"
-    if file.is_file():
-        schema = read_schema(file.read_bytes(), str(file))
+    file = folder / "values.schema.json"
+    schema = read_schema(file.read_bytes(), str(file)) if file.is_file() else None
     texts = {
         name.relative_to(folder).as_posix(): name.read_text(encoding="utf-8", errors="replace")
         for name in sorted((folder / "templates").rglob("*"))
@@ -91,15 +90,13 @@ def _archived(archive: Path) -> Side:
     members = read_members(archive.read_bytes(), str(archive))
     inside = {name.partition("/")[2]: data for name, data in members.items()}
     try:
-        read = {
-            name: load_merged(inside[name]) or {} for name in ("Chart.yaml", "values.yaml") if name in inside
-        }  # fmt: skip
+        read = {name: load_merged(inside.get(name, b"")) or {} for name in ("Chart.yaml", "values.yaml")}
     except yaml.YAMLError as error:
         raise ChartError(f"{archive}: not valid YAML", found=str(error).splitlines()[0]) from error
     schema = inside.get("values.schema.json")
     return Side(
-        read.get("Chart.yaml", {}),
-        {"values.yaml": read.get("values.yaml", {})},
+        read["Chart.yaml"],
+        {"values.yaml": read["values.yaml"]},
         read_schema(schema, f"{archive}: values.schema.json") if schema else None,
         {name: data.decode(errors="replace") for name, data in inside.items() if re.search(r"(^|/)templates/", name)},
     )

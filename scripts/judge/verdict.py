@@ -79,10 +79,9 @@ class Verdict:
             return f"{said}; the version is not raised yet"
         if not self.enough:
             return f"{said}; the version is raised by {_part(self.raised)} only"
-        above = LEVELS.index(self.raised) > LEVELS.index(self.part)
-        return (
-            f"{said}; the version is raised by more, {_part(self.raised)}" if above else f"{said}, and so it is raised"
-        )
+        if LEVELS.index(self.raised) > LEVELS.index(self.part):
+            return f"{said}; the version is raised by more, {_part(self.raised)}"
+        return f"{said}, and so it is raised"
 
     def record(self) -> dict[str, Any]:
         return {
@@ -143,10 +142,10 @@ def demand_enough(verdict: Verdict) -> None:
         return
     needed = [reason for reason in verdict.reasons if reason.level == verdict.level]
     raised = "is not raised above" if verdict.raised == "none" else "is raised by too little above"
+    why = f", since the step is {verdict.level} as of 1.0" if verdict.part != verdict.level else ""
     raise FindingsError(
         f"{verdict.chart} {verdict.current} {raised} {verdict.version}",
-        expected=f"its {verdict.part} part, or a higher one"
-        + (f", since the step is {verdict.level} as of 1.0" if verdict.part != verdict.level else ""),
+        expected=f"its {verdict.part} part, or a higher one{why}",
         found="\n".join(some(map(line, needed))),
         run=f"invoke version-bump --part {verdict.part}; or say in the changelog why it counts as less (RELEASING.md)",
     )
