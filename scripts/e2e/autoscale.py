@@ -16,12 +16,12 @@ from scripts.containers import engine
 from scripts.containers.images import foundation
 from scripts.core.config import Config
 from scripts.core.errors import ConfigError
-from scripts.core.interrupt import interruptible, put_right
+from scripts.core.interrupt import interruptible
 from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.monitoring import monitoring
 from scripts.e2e.policies import policies
 from scripts.e2e.report import Journal, Report
-from scripts.e2e.run import bring_services, discovered, go, rendered, results, to_begin, toolkit_facts, write
+from scripts.e2e.run import bring_services, carry_out, discovered, go, rendered, results, to_begin
 from scripts.e2e.scaling import dev, hpa, keda
 from scripts.e2e.sources import carried_values
 from scripts.e2e.subject import read_subject
@@ -113,17 +113,12 @@ def run(work: Workspace, options: Options) -> Report:
             lab.sweep()
         lab.found = discovered(lab, rendered(lab))
         outcomes = to_begin(options.scenarios)
-        with put_right(lambda: lab.clean(api, wait=False) if options.keep else None, work.say):
-            try:
-                go(lab, outcomes, SCENARIOS, work, len(outcomes), attempts=1, scenarios=SCENARIOS)
-            finally:
-                report = Report(
-                    candidate=candidate.facts,
-                    sources=(),
-                    cluster={"kubernetes": api.version, "name": made.name, "seconds": round(made.seconds, 3)},
-                    seconds=time.monotonic() - begin,
-                    outcomes=tuple(outcomes.values()),
-                    toolkit=toolkit_facts(work),
-                )
-                write(folder, report)
-    return report
+        return carry_out(
+            work,
+            lab,
+            outcomes,
+            lambda: go(lab, outcomes, SCENARIOS, work, len(outcomes), attempts=1, scenarios=SCENARIOS),
+            lambda: lab.clean(api, wait=False) if options.keep else None,
+            begin=begin,
+            cluster={"kubernetes": api.version, "name": made.name, "seconds": round(made.seconds, 3)},
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
 import re
@@ -21,7 +22,7 @@ from typing import Any
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import Document, Manifests, difference, read_manifests
 from scripts.cluster.api import Api
-from scripts.cluster.kind import PREFIX, ZONE_LABEL
+from scripts.cluster.kind import PREFIX
 from scripts.cluster.objects import Object, address_of, conditions, is_hook, labels_of, waits_for_hands
 from scripts.cluster.snapshot import Snapshot, read_objects
 from scripts.cluster.transport import Login
@@ -460,14 +461,6 @@ class Lab:
         """The nodes on which pods can run."""
         return [node for node in self.api.list("Node") if _open(node)]
 
-    def zones(self) -> set[str]:
-        """The zones of the nodes on which pods can run."""
-        return {labels_of(node).get(ZONE_LABEL, "") for node in self.nodes()} - {""}
-
-    def zone_of(self, node: str) -> str:
-        found = self.api.get("Node", node) or {"metadata": {}}
-        return str(labels_of(found).get(ZONE_LABEL, ""))
-
     # -- load ----------------------------------------------------------------------------------
 
     @property
@@ -592,11 +585,12 @@ class Lab:
         question = self._settled(question, urls[0])
         targets = [url + question.path for url in urls]
         for target in targets:
-            status, found = self.api.wait(
-                lambda target=target: self._answer(target, question),  # type: ignore[misc]
+            status, found = self.api.observe(
+                functools.partial(_status, target),
+                lambda seen: seen[0] in question.statuses,
                 what=f"{target} to answer from outside of the pod network",
                 deadline=30,
-                state=lambda target=target: f"{_said(target)}; {outside.asked[-1]}",  # type: ignore[misc]
+                told=lambda seen: f"{_said(seen[0])}; {outside.asked[-1]}",
             )
             if question.proof and not answer(found, question.proof):
                 raise ClusterError(
@@ -618,14 +612,9 @@ class Lab:
                 return None
 
             what = f"{question} or {question.otherwise} to be answered from outside of the pod network"
-            question = self.api.wait(chosen, what=what, deadline=30, state=lambda: _said(f"{url}/"))
+            question = self.api.wait(chosen, what=what, deadline=30, state=lambda: _said(_status(f"{url}/")[0]))
             self.found = replace(self.found, question=question)
         return question
-
-    @staticmethod
-    def _answer(url: str, question: Question) -> tuple[int, dict[str, Any]] | None:
-        status, found = _status(url)
-        return (status, found) if status in question.statuses else None
 
     def addresses(self) -> list[str]:
         """The addresses of the nodes on which pods can run."""
@@ -637,8 +626,7 @@ class Lab:
         return found if 200 <= status < 300 else None
 
 
-def _said(url: str) -> str:
-    status = _status(url)[0]
+def _said(status: int) -> str:
     return f"status {status}" if status else "no answer"
 
 

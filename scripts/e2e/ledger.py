@@ -379,19 +379,15 @@ def _gap(request: Request, events: Sequence[Event], service: str) -> str | None:
     """The time without any ready pod behind `service` that the request falls into."""
     ready: set[str] = set()
     empty_since: Event | None = None
-    for event in events:
-        if event.service != service:
-            continue
+    for event in (event for event in events if event.service == service):
         if event.what == READY:
             if empty_since is not None and empty_since.at <= request.end and event.at >= request.at - AFTER:
                 return _no_pod(service, empty_since, event.at)
             ready.add(event.pod)
             empty_since = None
-        else:
-            had = bool(ready)
-            ready.discard(event.pod)
-            if had and not ready:
-                empty_since = event
+        elif event.pod in ready:
+            ready.remove(event.pod)
+            empty_since = empty_since if ready else event
     if empty_since is not None and empty_since.at <= request.end:
         return _no_pod(service, empty_since, None)
     return None

@@ -74,7 +74,7 @@ def monitoring(lab: Lab, journal: Journal) -> None:
 
 def _alerts(lab: Lab, its: Scene, targets: list[str], group: str) -> None:
     slow = [f"{target}playground/delay?seconds=2" for target in targets]
-    causes = {
+    causes: dict[str, contextlib.AbstractContextManager[object]] = {
         "requests become slow": _calls(lab, "slow", slow),
         "route-manager goes": _without(lab, its.namespace, lab.subject.backs[0]),
         "the ingress goes": _without(lab, its.namespace, lab.front()),
@@ -113,12 +113,10 @@ def _quiet(lab: Lab, group: str) -> bool:
     return bool(rules) and all(rule["health"] == "ok" for rule in rules) and not _firing(lab, "pending")
 
 
-@contextlib.contextmanager
-def _calls(lab: Lab, name: str, targets: list[str]) -> Iterator[None]:
+def _calls(lab: Lab, name: str, targets: list[str]) -> contextlib.AbstractContextManager[object]:
     """Requests of whatever fate."""
     results = lab.folder / "monitoring" / f"{name}.requests.jsonl"
-    with load(lab.tools.k6, lab.runner, targets, results, question=lab.question, rate=CALM):
-        yield
+    return load(lab.tools.k6, lab.runner, targets, results, question=lab.question, rate=CALM)
 
 
 @contextlib.contextmanager

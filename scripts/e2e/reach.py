@@ -51,20 +51,14 @@ def _may(
         and selects(policy["spec"].get("podSelector"), own.labels)
     ]
     side = {"Egress": "to", "Ingress": "from"}[way]
-    return not applying or any(
-        _lets(rule, side, policy, peer, target, port, protocol)
-        for policy in applying
-        for rule in policy["spec"].get(way.lower()) or ()
-    )
-
-
-def _lets(
-    rule: Mapping[str, Any], side: str, policy: Policy, peer: Place, target: Place, port: int, protocol: str
-) -> bool:
-    ports, peers = rule.get("ports"), rule.get(side)
-    return (not ports or any(_is_port(given, target, port, protocol) for given in ports)) and (
-        not peers or any(_is_peer(given, policy["metadata"].get("namespace", ""), peer) for given in peers)
-    )
+    for policy in applying:
+        space = policy["metadata"].get("namespace", "")
+        for rule in policy["spec"].get(way.lower()) or ():
+            ports, peers = rule.get("ports"), rule.get(side)
+            right = not ports or any(_is_port(given, target, port, protocol) for given in ports)
+            if right and (not peers or any(_is_peer(given, space, peer) for given in peers)):
+                return True
+    return not applying
 
 
 def _is_port(given: Mapping[str, Any], target: Place, port: int, protocol: str) -> bool:

@@ -264,8 +264,8 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
             stack.enter_context(provided(lab.api, own.volumes))
         for note in notes:
             work.say(note)
-        about, toolkit = _about(lab, own, options), toolkit_facts(work)
-        outcomes = to_begin(options.wanted)
+        about = _about(lab, own, options)
+        outcomes = to_begin(name for name in SCENARIOS if name in options.wanted)
         seen: dict[str, object] = {"there": False}
         stays = own is None or on is not None or options.keep
 
@@ -275,28 +275,48 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
                 with connected() as api:  # the other one may have been ended with everything else
                     lab.clean(api, wait=own is None)
 
-        with put_right(clean, work.say):
-            try:
-                if own is None:
-                    preflight(lab, cluster_objects=options.cluster_objects)
-                with controlled(lab, work.say, seen) as lab.control:
-                    go(lab, outcomes, [_FIRST], work)
-                    # What lies outside of namespaces is in the way of another release, and a node that is lost is
-                    # lost for all.
-                    go(lab, outcomes, _ORDER, work, 1 if lab.found.exclusive or lab.found.claims else _LANES)
-            finally:
-                report = Report(
-                    candidate=charts.candidate.facts,
-                    sources=tuple(source.facts for source in charts.sources),
-                    cluster=about,
-                    seconds=time.monotonic() - begin,
-                    outcomes=tuple(outcomes[name] for name in SCENARIOS if name in outcomes),
-                    control=seen,
-                    toolkit=toolkit,
-                    left_out=tuple(name for name in options.every if name not in outcomes),
-                    found=tuple(notes),
-                )
-                write(folder, report)
+        def act() -> None:
+            if own is None:
+                preflight(lab, cluster_objects=options.cluster_objects)
+            with controlled(lab, work.say, seen) as lab.control:
+                go(lab, outcomes, [_FIRST], work)
+                # What lies outside of namespaces is in the way of another release, and a node that is lost is lost
+                # for all.
+                go(lab, outcomes, _ORDER, work, 1 if lab.found.exclusive or lab.found.claims else _LANES)
+
+        left_out = tuple(name for name in options.every if name not in outcomes)
+        facts = {"cluster": about, "control": seen, "left_out": left_out, "found": tuple(notes)}
+        return carry_out(work, lab, outcomes, act, clean, begin=begin, **facts)
+
+
+def carry_out(
+    work: Workspace,
+    lab: Lab,
+    outcomes: Mapping[str, Outcome],
+    act: Callable[[], None],
+    clean: Callable[[], None],
+    *,
+    begin: float,
+    **facts: Any,
+) -> Report:
+    """Do `act`, which fills `outcomes`, then `clean`, and write the report, whatever becomes of both.
+
+    `begin` is that of the run, `facts` are further fields of the report.
+    """
+    toolkit = toolkit_facts(work)  # nothing can be asked for it once everything is stopped
+    with put_right(clean, work.say):
+        try:
+            act()
+        finally:
+            report = Report(
+                candidate=lab.candidate.facts,
+                sources=tuple(source.facts for source in lab.sources),
+                seconds=time.monotonic() - begin,
+                outcomes=tuple(outcomes.values()),
+                toolkit=toolkit,
+                **facts,
+            )
+            write(lab.folder, report)
     return report
 
 

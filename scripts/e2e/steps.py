@@ -8,7 +8,7 @@ import math
 import re
 import signal
 import ssl
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from http.client import HTTPConnection, HTTPException
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from scripts.chart.manifests import Document
 from scripts.chart.pods import matches
+from scripts.cluster.kind import ZONE_LABEL
 from scripts.cluster.objects import Object, is_of_another_revision, is_ready, labels_of
 from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
@@ -68,8 +69,7 @@ def replace_by_hand(lab: Lab, say: Say, namespace: str) -> None:
                 delete_pod(lab, namespace, name, pod)
 
 
-@contextlib.contextmanager
-def broken_pods_replaced(lab: Lab, journal: Journal, namespace: str) -> Iterator[None]:
+def broken_pods_replaced(lab: Lab, journal: Journal, namespace: str) -> contextlib.AbstractContextManager[None]:
     """Meanwhile delete, as somebody has to, the pods that StatefulSets leave as they are when they are rolled back."""
     sets = [name.partition("/")[2] for name in lab.found.workloads if name.startswith("StatefulSet/")]
 
@@ -80,9 +80,7 @@ def broken_pods_replaced(lab: Lab, journal: Journal, namespace: str) -> Iterator
                 journal.say(f"StatefulSet {owner['metadata']['name']} waits for its broken pod to be deleted: {name}")
                 lab.api.delete("Pod", name, namespace)
 
-    watching = repeated(look, every=2, name="broken pods", bearing=ClusterError) if sets else contextlib.nullcontext()
-    with watching:
-        yield
+    return repeated(look, every=2, name="broken pods", bearing=ClusterError) if sets else contextlib.nullcontext()
 
 
 def run_tests(lab: Lab, journal: Journal, rollout: Rollout, what: str) -> None:
@@ -263,11 +261,12 @@ def demand_told(lab: Lab, journal: Journal, rollout: Rollout, revision: Revision
 
 def demand_spread(lab: Lab, journal: Journal, namespace: str) -> None:
     """The pods of each workload are in as many zones as they can be, because they ask for it."""
-    zones = lab.zones()
+    zones = {labels_of(node).get(ZONE_LABEL, "") for node in lab.nodes()} - {""}
+    by_node = {node["metadata"]["name"]: labels_of(node).get(ZONE_LABEL, "") for node in lab.api.list("Node")}
     told = []
     for component in lab.found.workloads:
         found = [pod for pod in lab.pods(namespace, component) if pod["spec"].get("nodeName")]  # a scaler may add some
-        where = [lab.zone_of(pod["spec"]["nodeName"]) for pod in found]
+        where = [by_node.get(pod["spec"]["nodeName"], "") for pod in found]
         wanted = min(len(zones), len(found))
         there = ", ".join(sorted(where))
         demand(len(set(where)) == wanted, f"{component} is not spread", f"pods in {wanted} zones", there)

@@ -85,15 +85,10 @@ def _endpoint_events(change: Change, known: dict[str, dict[str, str]]) -> Iterat
     meta = change.object["metadata"]
     service = meta.get("labels", {}).get("kubernetes.io/service-name", "")
     now: dict[str, str] = {}
-    if change.type != "DELETED":
-        for endpoint in change.object.get("endpoints") or ():
-            pod = (endpoint.get("targetRef") or {}).get("name") or endpoint["addresses"][0]
-            conditions = endpoint.get("conditions") or {}
-            if conditions.get("terminating"):
-                state = STOPPING
-            else:
-                state = UNREADY if conditions.get("ready") is False else READY
-            now[pod] = state
+    for endpoint in change.object.get("endpoints") or () if change.type != "DELETED" else ():
+        pod = (endpoint.get("targetRef") or {}).get("name") or endpoint["addresses"][0]
+        told = endpoint.get("conditions") or {}
+        now[pod] = STOPPING if told.get("terminating") else UNREADY if told.get("ready") is False else READY
     before = known.get(meta["uid"], {})
     known[meta["uid"]] = now
     for pod, state in now.items():

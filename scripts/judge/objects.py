@@ -33,6 +33,7 @@ _HEADLESS_NAMES = frozenset({"PodDisruptionBudget", "NetworkPolicy", "Horizontal
 _ALIKE = 0.6  # share of equal lines from which two objects of one kind are one that was renamed
 _AMOUNT = re.compile(r"\.sizeLimit$")
 _FINDING = ("PodDisruptionBudget", "ServiceMonitor", "PodMonitor")
+_CHOOSING = ("NetworkPolicy", "PodDisruptionBudget")
 _HASHED = re.compile(r"-[0-9a-f]{7,64}$")
 
 _GONE: Mapping[str, str] = {
@@ -488,9 +489,7 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old
             yield Reason("minor", about, document.kind, None, "stays in the cluster; the release forgets it")
         elif rights.governs(document):
             yield Reason("patch", about, document.kind, None, "what it granted is told by account")
-        elif (
-            document.kind in ("NetworkPolicy", "PodDisruptionBudget") and known and network.selects_none(document, old)
-        ):
+        elif known and document.kind in _CHOOSING and network.selects_none(document, old):
             yield Reason("patch", about, document.kind, None, "is deleted; it was about no pod of the chart")
         elif document.kind == "Job":
             yield Reason("minor", about, document.kind, None, "is deleted, and nothing does its work any more")
