@@ -120,7 +120,7 @@ def cluster(work: Workspace, *, keep: bool = False) -> Iterator[KindCluster]:
         name = maker.kept(stack, keep=keep)
         reused = name is not None
         if name is None:
-            name = maker.kept_name if keep else maker.fresh_name()
+            name = maker.kept_name if keep else maker.fresh_name
         complete = reused
 
         def end() -> None:
@@ -239,10 +239,8 @@ class _Maker:
         own = Path(__file__).read_text(encoding="utf-8")
         recipe = json.dumps([self._document, own, *map(toolchain.version, CRD_SETS)])
         self.kept_name = f"{self._prefix}{_KEPT}{sha256(recipe)[:8]}"
-
-    def fresh_name(self) -> str:
-        """A name that says whose the cluster is: one that outlives its process belongs to nobody."""
-        return f"{self._prefix}{mark()}-{secrets.token_hex(1)}"
+        # It says whose the cluster is: one that outlives its process belongs to nobody.
+        self.fresh_name = f"{self._prefix}{mark()}-{secrets.token_hex(1)}"
 
     def kubeconfig(self, name: str) -> Path:
         return self._folder / f"{name}.kubeconfig"

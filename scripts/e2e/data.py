@@ -41,9 +41,7 @@ class Data:
     """What was written into every volume of the pods in `namespace`, when this was made; nothing without claims."""
 
     def __init__(self, lab: Lab, journal: Journal, namespace: str) -> None:
-        self._lab = lab
-        self._journal = journal
-        self._namespace = namespace
+        self._lab, self._journal, self._namespace = lab, journal, namespace
         self._written: dict[Place, str] = {}
         if not lab.found.claims:
             return
@@ -81,11 +79,9 @@ class Data:
         if not self._written:
             return
         lab, journal = self._lab, self._journal
-        if not lab.own:
-            journal.skip("the loss of a node, for the nodes are not ours")
-            return
-        if any(self._bound(place) for place in self._written):
-            journal.skip("the loss of a node, for the volumes are bound to their nodes")
+        if not lab.own or any(map(self._bound, self._written)):
+            whose = "volumes are bound to their nodes" if lab.own else "nodes are not ours"
+            journal.skip(f"the loss of a node, for the {whose}")
             return
         node = next(iter(self._written)).node
         with journal.step("a node is lost, and its pods run elsewhere"), _paused(lab.runner, node):

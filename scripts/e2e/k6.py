@@ -61,8 +61,7 @@ class Load:
     """A load that is on; `requests` are all that came to an end so far, in the order in which they did."""
 
     def __init__(self, process: Process, results: Path) -> None:
-        self._process = process
-        self._results = results
+        self._process, self._results = process, results
         self._read = 0
         self._reading = threading.Lock()  # scenarios side by side ask what the control's load got
         self._requests: list[Request] = []

@@ -29,10 +29,7 @@ class Outside:
     """
 
     def __init__(self, api: Api, namespace: str, service: str, *, port: str = "") -> None:
-        self._port = port
-        self.api = api
-        self.namespace = namespace
-        self._service = service
+        self.api, self.namespace, self._service, self._port = api, namespace, service, port
         self.name = f"{PREFIX}{service}{port and f'-{port}'}"[:63].rstrip("-")
         self._lock = threading.Lock()
         self._shown: Object = {}

@@ -36,11 +36,8 @@ class Recording:
     """A load that is on and recorded; `ledger` is there once the block of `record` has ended."""
 
     def __init__(self, service: str, running: Load, watch: Watch, outside: Outside, since: float) -> None:
-        self._service = service
-        self._load = running
-        self._watch = watch
-        self._outside = outside
-        self._since = since
+        self._service, self._load, self._watch = service, running, watch
+        self._outside, self._since = outside, since
         self._begun: float | None = None
         self._cut = False
         self._ledger: Ledger | None = None

@@ -172,18 +172,15 @@ class Journal:
     """What one scenario does, written down as it goes."""
 
     def __init__(self, scenario: str, say: Say, *, attempt: int = 1, board: Board | None = None) -> None:
-        self.scenario = scenario
-        self._board, self._step = board or Board(), ""
+        self.scenario, self._say, self._board = scenario, say, board or Board()
         self.folder = scenario if attempt == 1 else f"{scenario}.{attempt}"
         """Where results of this attempt go."""
-        self.restarts: list[str] = []
-        self.skipped: list[str] = []
+        self.restarts, self.skipped = list[str](), list[str]()
         self.steps: list[Step] = []
         self.ledgers: dict[str, Ledger] = {}
         self.begun = self.since = time.time()
         """When the scenario, and from when on what the step that is on looks at, began (seconds since 1970)."""
-        self._say = say
-        self._detail = ""
+        self._step = self._detail = ""
         self._looks: list[Callable[[], None]] = []
 
     @contextlib.contextmanager
@@ -213,9 +210,8 @@ class Journal:
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
         """A part of the scenario; a ReleaseError in it is noted and goes on."""
-        self._detail, begin = "", time.monotonic()
-        self.since = time.time()
-        self._step = name
+        self._step, self._detail = name, ""
+        self.since, begin = time.time(), time.monotonic()
         self._board.doing(self.scenario, name)
         try:
             yield

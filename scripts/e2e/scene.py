@@ -37,9 +37,7 @@ class Scene:
     """A release under load in `namespace`: every request, every change of its replicas, and what was done when."""
 
     def __init__(self, lab: Lab, journal: Journal, namespace: str, watch: Watch) -> None:
-        self._lab = lab
-        self._journal = journal
-        self._watch = watch
+        self._lab, self._journal, self._watch = lab, journal, watch
         self._requests: list[Request] = []
         self._marks: list[tuple[float, str]] = []
         self._begin = time.time()

@@ -201,18 +201,16 @@ def named(
 def carried_values(archive: Path, sets: Iterable[str], into: Path) -> dict[str, Path | None]:
     """The values files in an archive by the names of their sets: "prod" of values-prod.yaml."""
     members = read_members(archive.read_bytes(), str(archive))
+    inside = {member.partition("/")[2]: data for member, data in members.items()}
     found: dict[str, Path | None] = {}
     for name in sets:
         if name == DEFAULT:
             found[name] = None
             continue
         choices = (f"{stem}{end}" for stem in (f"values-{name}", name) for end in (".yaml", ".yml"))
-        for choice in choices:
-            content = next((data for member, data in members.items() if member.partition("/")[2] == choice), None)
-            if content is not None:
-                found[name] = into / choice
-                write_atomic(into / choice, content)
-                break
+        if choice := next((one for one in choices if one in inside), ""):
+            found[name] = into / choice
+            write_atomic(into / choice, inside[choice])
     return found
 
 

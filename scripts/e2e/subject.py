@@ -217,10 +217,9 @@ def answer(document: Mapping[str, Any], path: str) -> str:
     """What an answer says at "a.b", or "a.0.b" in a list; "" where it says nothing there."""
     found: Any = document
     for key in path.split("."):
-        if isinstance(found, list) and key.isdecimal():
-            found = dict(enumerate(found)).get(int(key))
-        else:
-            found = found.get(key) if isinstance(found, Mapping) else None
+        if isinstance(found, list):
+            found = {str(place): one for place, one in enumerate(found)}
+        found = found.get(key) if isinstance(found, Mapping) else None
     return str(found or "")
 
 

@@ -22,14 +22,11 @@ class View:
     """The objects of a release's namespaces, from when the view is opened to the end of the `with` block."""
 
     def __init__(self, api: Api, namespaces: Sequence[str], release: str) -> None:
-        self._api = api
-        self._namespaces = namespaces
-        self._release = release
+        self._api, self._namespaces, self._release = api, namespaces, release
         self._stack = contextlib.ExitStack()
         self._watches: list[Watch] = []
         self._read: list[int] = []
-        self._objects: dict[str, Object] = {}
-        self._gone: dict[str, Object] = {}
+        self._objects, self._gone = dict[str, Object](), dict[str, Object]()
         self._known: frozenset[str] = frozenset()
         self._kinds: tuple[str, ...] = _WATCHED
         self._opened = ""

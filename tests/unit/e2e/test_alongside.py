@@ -77,7 +77,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, *statuses: int) -> list[Any]:
         now = time.time()
         kinds = itertools.cycle(more["kinds"])
         requests = [Request(now, 0.01, next(kinds), targets[0], status, behind="web-1") for status in statuses]
-        yield SimpleNamespace(all=lambda: requests, requests=lambda: requests)
+        yield SimpleNamespace(all=lambda: requests, go_on=lambda _: None)
 
     monkeypatch.setattr(alongside, "load", load)
     return given
