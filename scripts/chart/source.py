@@ -176,30 +176,35 @@ def demand_values(files: Iterable[Path]) -> None:
 
 
 def read_yaml(file: Path, error_type: type[ReleaseError]) -> dict[str, Any]:
-    """The mapping in `file` ({} for an empty file); `error_type` with file:line:column where it is not one.
-
-    Of values (ValuesError) several documents count, laid over each other.
-    """
+    """The mapping in `file`, as `parse_yaml` reads it."""
     try:
         data = file.read_bytes()
     except OSError as error:
         raise error_type(f"{file} cannot be read", found=error.strerror) from error
+    return parse_yaml(data, str(file), error_type)
+
+
+def parse_yaml(data: bytes, where: str, error_type: type[ReleaseError]) -> dict[str, Any]:
+    """The mapping in `data` ({} for nothing); `error_type` with `where`:line:column where it is not one.
+
+    Of values (ValuesError) several documents count, laid over each other.
+    """
     try:
         content = (load_merged if error_type is ValuesError else load)(data)
     except yaml.MarkedYAMLError as error:
-        demand_settled(str(file), data, error_type)
+        demand_settled(where, data, error_type)
         mark = error.problem_mark
         if mark and error.problem == "but found another document":
-            told = f"{file}:{mark.line + 1}: holds a further document, which helm does not read"
+            told = f"{where}:{mark.line + 1}: holds a further document, which helm does not read"
             raise error_type(told, run="take it out") from error
-        place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
+        place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
         raise error_type(f"{place}: not valid YAML", found=error.problem, run="correct that line") from error
     except yaml.YAMLError as error:
-        raise error_type(f"{file}: not valid YAML", found=str(error).splitlines()[0]) from error
+        raise error_type(f"{where}: not valid YAML", found=str(error).splitlines()[0]) from error
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise error_type(f"{file}: not a mapping", expected="key: value lines", found=type(content).__name__)
+        raise error_type(f"{where}: not a mapping", expected="key: value lines", found=type(content).__name__)
     return content
 
 

@@ -178,6 +178,11 @@ class Schemas:
         """The minors whose Kubernetes knows `kind`."""
         return tuple(m for m in self.minors() if kind.plausible and _kubernetes_schema(m, kind) is not None)
 
+    def lacks(self, minor: str, kind: Kind) -> bool:
+        """Whether `kind` is Kubernetes' own, and not in that minor."""
+        known = kind.plausible and _kubernetes_schema(minor, kind) is not None
+        return not known and self.owned_by_kubernetes(kind.group)
+
     def owned_by_kubernetes(self, group: str) -> bool:
         """Whether kinds of `group` are Kubernetes' own; those of others have a dot, which the API server demands."""
         return "." not in group or any(

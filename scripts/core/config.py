@@ -16,6 +16,7 @@ from typing import Any
 
 from scripts.core.errors import SAME_COMMAND, ConfigError
 from scripts.core.files import demand_settled, read_any, sha256
+from scripts.core.paths import shown
 
 _NO = ("0", "false", "no", "")  # as the value of a variable that is a switch
 
@@ -261,7 +262,7 @@ def _read(
     project: Path, table: Mapping[str, Any], chart: Path, fields: Mapping[str, dataclasses.Field[Any]]
 ) -> tuple[dict[str, Any], set[str]]:
     """The values of a table, those of its `for` that fit the chart laid over them; and the names of the latter."""
-    file = "gati.toml" if (project / "gati.toml").is_file() else "pyproject.toml"
+    file = shown(project / ("gati.toml" if (project / "gati.toml").is_file() else "pyproject.toml"))
     particular = table.get("for", {})
     if not isinstance(particular, dict) or not all(isinstance(value, dict) for value in particular.values()):
         raise ConfigError(f"{file}: `for` must hold a table for each pattern", found=repr(particular))
@@ -277,7 +278,7 @@ def _read(
                 expected=", ".join(sorted(fields)),
                 run=f"correct the key in {file}",
             )
-        values[name] = _value(fields[name], value, f"[tool.gati] {key}")
+        values[name] = _value(fields[name], value, f"{file}: [tool.gati] {key}")
     return values, {key.replace("-", "_") for layer in layers[1:] for key in layer}
 
 

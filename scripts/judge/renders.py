@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +19,9 @@ from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import Identity, Manifests
 from scripts.chart.source import Chart, read_yaml
-from scripts.checks.matrix import Plan, Values, make_plan
+from scripts.checks.matrix import Plan, Values, make_plan, spread
 from scripts.checks.render import NEEDS, submitted
-from scripts.checks.schemas import schemas_of
+from scripts.checks.schemas import Kind, Schemas, schemas_of
 from scripts.core.errors import ChartError, ReleaseError, ValuesError
 from scripts.core.owner import temporary
 from scripts.core.parallel import workers
@@ -64,6 +66,7 @@ class _Renders:
         self._places = [str(place) for path in charts for place in (path, shown(path))]
         self._written = 0
         self._actions: dict[Path, bytes] = {}
+        self._revised: dict[Path, Path] = {}
 
     def why(self, error: ReleaseError) -> str:
         """What a chart is refused for, by the names of its own files: the same on every machine."""
@@ -92,6 +95,17 @@ class _Renders:
             texts = [file.read_bytes() for file in chart.rglob("*") if file.is_file()]
             self._actions[chart] = b"\n".join(action for text in texts for action in _ACTION.findall(text))
         return what.search(self._actions[chart]) is not None
+
+    def again(self, plan: Plan) -> Plan:
+        """The same for the release's next revision, after which a chart may name objects: to helm it is the first."""
+        chart = plan.chart.path
+        if chart not in self._revised and self.does(plan, _REVISION, packed=False):
+            copy = self._revised[chart] = self._scratch / f"revised-{len(self._revised)}"
+            shutil.copytree(chart, copy, copy_function=shutil.copyfile, ignore_dangling_symlinks=True)
+            for file in copy.rglob("*"):
+                if file.is_file() and _REVISION.search(text := file.read_bytes()):
+                    file.write_bytes(_REVISION.sub(b"2", text))
+        return replace(plan, chart=replace(plan.chart, path=self._revised.get(chart, chart)))
 
     def file(self, values: Any) -> Path:
         """A values file that says this."""
@@ -156,6 +170,7 @@ def render_both(
             further_cells, further_drawn, more = _further(before, after, cells, renders, begun)
             cells += _steadied(further_cells, names | more)
             drawn = drawn.and_drawn(further_drawn)
+            dropped += tuple(_unserved(cells, schemas, after.tolerance.unproven))
     return Rendered(cells, own, drawn, dropped, before.release)
 
 
@@ -246,7 +261,8 @@ def _drawn(
         oldest = plan.kube_versions[0]
         if not _objects(futures, minor(oldest)) <= _objects(futures, *ends):
             ends[minor(oldest)] = oldest
-        again = {end: renders.newest(replace(plan, kube_versions=(one,)), plan.values) for end, one in ends.items()}
+        other = renders.again(plan)
+        again = {end: renders.newest(replace(other, kube_versions=(one,)), plan.values) for end, one in ends.items()}
         for name, end in itertools.product([column.name for column in plan.values], ends):
             with contextlib.suppress(ChartError, ValuesError):
                 pairs.append((futures[name, end].result(), again[end][name].result()))
@@ -280,13 +296,13 @@ def _steadied(cells: Iterable[Cell], names: set[DrawnName]) -> tuple[Cell, ...]:
 # What gives something else at each call, in templates or in values that are templates.
 _DRAWING = re.compile(
     rb"\brand[A-Z]|\bgen(?:CA|SelfSigned|Signed|PrivateKey)|uuidv4|\b(?:now|ago|htpasswd|bcrypt|encryptAES|shuffle)\b"
+    rb"|\.Release\.Revision\b"
     rb"|^(?!.*\b(?:has|len|sortAlpha)\b).*[(|]-?\s*(?:keys|values)\s",
     re.MULTILINE,
 )
 
 _ACTION = re.compile(rb"\{\{.*?\}\}", re.DOTALL)  # of a template, wherever it stands: values may be one
-
-
+_REVISION = re.compile(rb"\$?[\w.]*\.Release\.Revision\b")
 _ASKING = re.compile(rb"\.Release\.Is(Install|Upgrade)\b")
 
 
@@ -301,8 +317,8 @@ _TRIES = 12  # renders to find out which switches go together
 
 @dataclass(frozen=True)
 class _Begun:
-    """What is rendered of the switches that are `off`, of a release of another name (its own name's twice where it
-    draws), and of an upgrade where the templates ask for that."""
+    """What is rendered of the switches that are `off`, of a release of another name, and of an upgrade where the
+    templates ask for that; the old chart's twice where it draws."""
 
     off: tuple[Key, ...]
     first: _Try | None
@@ -318,9 +334,10 @@ def _begun(before: Plan, after: Plan, renders: _Renders) -> _Begun | None:
     values = flat(read_yaml(own, ValuesError)).items()
     off = tuple(key for key, value in values if value is False and key[-1] in _SWITCHES)
     draws = renders.does(before, _DRAWING) and renders.does(after, _DRAWING)
-    others = [replace(plan, release=_OTHER) for plan in (before, after, *[before] * draws)]
+    plans = (before, after, *([renders.again(before)] if draws else ()))
+    others = [replace(plan, release=_OTHER) for plan in plans]
     asks = any(renders.does(plan, _ASKING, packed=False) for plan in (before, after))
-    upgrades = [replace(plan, upgrade=True) for plan in (before, after) if asks]
+    upgrades = [replace(plan, upgrade=True) for plan in plans if asks]
     elsewhere, upgraded = (
         [renders.newest(plan, [_DEFAULTS])[_DEFAULTS.name] for plan in plans] for plans in (others, upgrades)
     )
@@ -344,7 +361,8 @@ def _further(
         more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
         sets.append((f"{', '.join(map(key_text, keys[:_NAMED]))}{more} on", file, old))
     columns = [Values(name, (file,)) for name, file, _ in sets]
-    futures, again = renders.newest(after, columns), renders.newest(before, columns if begun.draws else ())
+    futures = renders.newest(after, columns)
+    again = renders.newest(renders.again(before), columns if begun.draws else ())
     found = [_cell(name, newest, old, futures[name], renders) for name, _, old in sets]
     if any(cell.values == _COPY and cell.new is None for cell in found):
         # A null in it, which takes away what a dependency sets, is no null in a chart's own values.yaml.
@@ -359,7 +377,9 @@ def _further(
         twice += [(old, one) for one in begun.elsewhere[2:]]
     if begun.upgraded:
         with contextlib.suppress(ChartError, ValuesError):  # it looks for what only a cluster has
-            found.append(_cell("an upgrade", newest, begun.upgraded[0].result(), begun.upgraded[1], renders))
+            old = begun.upgraded[0].result()
+            found.append(_cell("an upgrade", newest, old, begun.upgraded[1], renders))
+            twice += [(old, one) for one in begun.upgraded[2:]]
     pairs = []
     for old, one in twice:
         with contextlib.suppress(ChartError, ValuesError):
@@ -410,6 +430,33 @@ def _together(plan: Plan, begun: _Begun, renders: _Renders) -> Iterator[tuple[Se
                 waiting.append((rest, None))
             elif half := len(group) // 2:
                 waiting += [(group[:half], None), (group[half:], None)]
+
+
+# -- what the cluster does not serve --------------------------------------------------------------
+
+
+def _unserved(cells: Sequence[Cell], schemas: Schemas, unproven: Container[str]) -> Iterator[Reason]:
+    """Objects whose API no Kubernetes of their cell serves, where it serves all of the old version's.
+
+    What of Kubernetes' own is asked for by its `unproven` version alone is there for helm, and for no cluster.
+    """
+
+    @functools.cache
+    def lacks(minor: str, kind: Kind) -> bool:
+        return kind.api_version not in unproven and schemas.lacks(minor, kind)
+
+    found: dict[tuple[str, str], list[Place]] = {}
+    for cell in cells:
+        old, new = (
+            {str(one.identity): one.api_version for one in side if lacks(cell.minor, Kind(one.api_version, one.kind))}
+            for side in (cell.old, cell.new or ())
+        )
+        for one in {} if old else new.items():
+            found.setdefault(one, []).append((cell.values, cell.minor))
+    for (about, api_version), where in found.items():
+        told = "" if len(where) == len(cells) else str(spread(where))
+        meaning = "Kubernetes does not serve this API: the installation, or the upgrade, fails"
+        yield Reason("major", f"{about} apiVersion", None, api_version, meaning, told)
 
 
 # -- settings without an effect -------------------------------------------------------------------

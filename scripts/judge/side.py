@@ -8,13 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scripts.chart.archive import read_members
-from scripts.chart.source import read_yaml
+from scripts.chart.source import parse_yaml, read_yaml
 from scripts.core import json_read
 from scripts.core.errors import ChartError, ValuesError
-from scripts.core.yaml_read import load_merged
 
 
 @dataclass(frozen=True)
@@ -89,14 +86,14 @@ def _archived(archive: Path) -> Side:
     """A packed dependency; the charts that are packed in it count with it."""
     members = read_members(archive.read_bytes(), str(archive))
     inside = {name.partition("/")[2]: data for name, data in members.items()}
-    try:
-        read = {name: load_merged(inside.get(name, b"")) or {} for name in ("Chart.yaml", "values.yaml")}
-    except yaml.YAMLError as error:
-        raise ChartError(f"{archive}: not valid YAML", found=str(error).splitlines()[0]) from error
+    metadata, values = (
+        parse_yaml(inside.get(name, b""), f"{archive}: {name}", error)
+        for name, error in (("Chart.yaml", ChartError), ("values.yaml", ValuesError))
+    )
     schema = inside.get("values.schema.json")
     return Side(
-        read["Chart.yaml"],
-        {"values.yaml": read["values.yaml"]},
+        metadata,
+        {"values.yaml": values},
         read_schema(schema, f"{archive}: values.schema.json") if schema else None,
         {name: data.decode(errors="replace") for name, data in inside.items() if re.search(r"(^|/)templates/", name)},
     )

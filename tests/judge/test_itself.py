@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.chart.source import read_chart
+from scripts.chart.source import Chart, read_chart
 from scripts.core.errors import ChartError
 from scripts.judge.diff import diff_charts
 from scripts.judge.judge import judge_charts
@@ -169,3 +169,46 @@ def test_what_is_drawn_no_longer_and_what_an_upgrade_takes_away_are_told(tmp_pat
 
 
 _AT_FIRST = "{{ if .Release.IsInstall }}%s{{ end }}"
+
+
+def test_what_is_named_after_the_revision_is_made_anew_and_not_refused(tmp_path: Path) -> None:
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
+    job = (
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: load-{{ .Release.Revision }}}\nspec:\n"
+        '  template: {spec: {restartPolicy: Never, containers: [{name: main, image: "x:1.0.0"}]}}\n'
+    )
+    charts = _one_template(tmp_path, job, job.replace("x:1.0.0", "x:1.0.1"))
+    verdict = judge_charts(work, *charts, "1.0.0", kube_versions=["1.33"])
+    image = "Job/load-* spec.template.spec.containers[main].image"
+    assert [(one.level, one.about) for one in verdict.reasons] == [("patch", image)]
+
+
+def test_what_no_cluster_serves_is_refused_unless_it_was_there_or_is_asked_for(tmp_path: Path) -> None:
+    def policy(more: str = "", end: str = "") -> str:
+        return f"{more}\napiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata: {{name: p}}\nspec: {{}}\n{end}"
+
+    own = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---"
+    asked = '{{ if .Capabilities.APIVersions.Has "policy/v1beta1" }}'
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
+    for number, (old, new, level) in enumerate(
+        (
+            (own, policy(own), "major"),
+            (policy(own), policy(f"{own}\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: b}}\n---"), "minor"),
+            (own, policy(f"{own}\n{asked}", "{{ end }}"), "minor"),
+        )
+    ):
+        charts = _one_template(tmp_path / str(number), old, new)
+        verdict = judge_charts(work, *charts, "1.0.0", kube_versions=["1.33", "1.34"])
+        about = ["PodSecurityPolicy/p apiVersion"] * (level == "major")
+        assert (verdict.level, [one.about for one in verdict.reasons if one.level == "major"]) == (level, about)
+
+
+def _one_template(folder: Path, old: str, new: str) -> tuple[Chart, Chart]:
+    charts = []
+    for number, text in enumerate((old, new)):
+        chart = folder / str(number) / "one"
+        (chart / "templates").mkdir(parents=True)
+        (chart / "Chart.yaml").write_text("apiVersion: v2\nname: one\nversion: 1.0.0\n")
+        (chart / "templates" / "all.yaml").write_text(text)
+        charts.append(read_chart(chart))
+    return charts[0], charts[1]

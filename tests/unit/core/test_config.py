@@ -116,6 +116,10 @@ def test_a_file_beside_the_chart_is_read_or_refused(tmp_path: Path) -> None:
     file = folder / "gati.toml"
     file.write_text("http_port = 1\n", encoding="utf-8-sig")
     assert load_config(tmp_path, environ={}, chart=folder).http_port == 1
+    for text, told in (("http_port = 'x'\n", "http_port is not usable"), ("http = 1\n", "has no key")):
+        file.write_text(text)
+        with pytest.raises(ConfigError, match=rf"demo/gati.toml: \[tool.gati\] {told}"):
+            load_config(tmp_path, environ={}, chart=folder)
     file.unlink()
     file.symlink_to("nowhere")
     with pytest.raises(ConfigError, match="is not valid TOML"):
