@@ -88,19 +88,25 @@ def read_chart(path: Path, values: Sequence[str] = ()) -> Chart:
 
 
 def _values_files(path: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
-    def fitting(*names: str) -> list[Path]:
-        found = {file for name in names for file in matching(path, name) if file.is_file()}
-        return sorted(found, key=lambda file: (file.name != "values.yaml", file))
-
     if patterns:
         for pattern in patterns:
-            if not fitting(pattern):
+            if not _fitting(path, pattern):
                 raise ValuesError(f"no values file of {path} fits {pattern!r}", run="correct [tool.gati] values")
-        return tuple(dict.fromkeys(file for pattern in patterns for file in fitting(pattern)))
+        return tuple(dict.fromkeys(file for pattern in patterns for file in _fitting(path, pattern)))
     # helm's own chart-testing has it so: sets for tests take the place of the bare values, which may not do.
-    others = fitting("values-*.yaml", "values-*.yml")
-    sets = (file for file in others if not _FORM.search(read_any(file, ValuesError) or b""))
-    return (*(fitting("ci/*-values.yaml", "ci/*-values.yml") or fitting("values.yaml")), *sets)
+    tests = _fitting(path, "ci/*-values.yaml", "ci/*-values.yml")
+    return (*(tests or _fitting(path, "values.yaml")), *values_sets(path))
+
+
+def values_sets(path: Path) -> tuple[Path, ...]:
+    """Each `values-*.yaml` in a chart's folder, but for those that hold no values."""
+    files = _fitting(path, "values-*.yaml", "values-*.yml")
+    return tuple(file for file in files if not _FORM.search(read_any(file, ValuesError) or b""))
+
+
+def _fitting(path: Path, *names: str) -> list[Path]:
+    found = {file for name in names for file in matching(path, name) if file.is_file()}
+    return sorted(found, key=lambda file: (file.name != "values.yaml", file))
 
 
 def check_sources(chart: Chart) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import read_members
-from scripts.chart.source import parse_yaml, read_yaml
+from scripts.chart.source import parse_yaml, read_yaml, values_sets
 from scripts.core import json_read
 from scripts.core.errors import ChartError, ValuesError
 
@@ -44,7 +44,7 @@ class Side:
 def read_side(folder: Path) -> Side:
     """The chart in `folder`. Raises ChartError, ValuesError with file and line."""
     metadata = read_yaml(folder / "Chart.yaml", ChartError)
-    files = [file for file in (folder / "values.yaml", *sorted(folder.glob("values-*.yaml"))) if file.is_file()]
+    files = [file for file in (folder / "values.yaml", *values_sets(folder)) if file.is_file()]
     file = folder / "values.schema.json"
     schema = read_schema(file.read_bytes(), str(file)) if file.is_file() else None
     texts = {

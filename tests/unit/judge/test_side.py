@@ -33,3 +33,11 @@ def test_a_dependency_with_two_documents_in_its_chart_yaml_is_refused_in_either_
         shutil.rmtree(inside)
     with pytest.raises(ChartError, match=FURTHER):
         read_side(tmp_path)
+
+
+def test_what_a_form_asks_is_no_values_file(tmp_path: Path) -> None:
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: top\nversion: 1.0.0\n")
+    (tmp_path / "values.yaml").write_text("a: 1\n")
+    (tmp_path / "values-prod.yml").write_text("a: 2\n")
+    (tmp_path / "values-metadata.yaml").write_text("a:\n  __metadata: {label: A, type: number}\n")
+    assert read_side(tmp_path).settings == {"values.yaml": {"a": 1}, "values-prod.yml": {"a": 2}}
