@@ -28,10 +28,9 @@ def judge_definition(old: Document, new: Document) -> Iterator[Reason]:
     for level, path, was, now, meaning in _changes(*(side.spec for side in (old, new))):
         yield Reason(level, f"{about} {path}", was, now, meaning + note)
     if in_crds(old) != in_crds(new):
+        meaning = "helm refuses to take over a definition that it has not made: the upgrade fails"
         if in_crds(new):
             meaning = "helm deletes what leaves its templates, and with the definition every object of its kind"
-        else:
-            meaning = "helm refuses to take over a definition that it has not made: the upgrade fails"
         kept = in_crds(new) and old.annotations.get("helm.sh/resource-policy") == "keep"
         meaning = "stays in the cluster; the release forgets it" if kept else meaning
         yield Reason("minor" if kept else "major", about, _place(old), _place(new), meaning)
@@ -77,10 +76,9 @@ def _versions(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def _version(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any, Any, str]]:
     if bool(old.get("served")) != bool(new.get("served")):
-        if new.get("served"):
-            yield "minor", f"{path}.served", False, True, "the version is served again"
-        else:
-            yield "major", f"{path}.served", True, False, "objects that are written in this version are refused"
+        on = bool(new.get("served"))
+        meaning = "the version is served again" if on else "objects that are written in this version are refused"
+        yield "minor" if on else "major", f"{path}.served", not on, on, meaning
     if bool(old.get("storage")) != bool(new.get("storage")):
         meaning = "objects are stored in another version; stored ones have to be written anew before the old one goes"
         yield "minor", f"{path}.storage", old.get("storage"), new.get("storage"), meaning
@@ -95,10 +93,9 @@ def _version(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
             yield level, f"{path}.subresources.{key}", was.get(key), now.get(key), meaning
     one, other = ({str(it.get("jsonPath")) for it in mappings(side.get("selectableFields"))} for side in (old, new))
     if one != other:
-        level, meaning = "minor", "objects can be selected by a further field"
-        if one - other:
-            level, meaning = "major", "who selects objects by it is refused"
-        yield level, f"{path}.selectableFields", sorted(one), sorted(other), meaning
+        lost, told = one - other, (sorted(one), sorted(other))
+        meaning = "who selects objects by it is refused" if lost else "objects can be selected by a further field"
+        yield "major" if lost else "minor", f"{path}.selectableFields", *told, meaning
     if old.get("additionalPrinterColumns") != new.get("additionalPrinterColumns"):
         yield "patch", f"{path}.additionalPrinterColumns", None, None, "kubectl get shows other columns"
     yield from _fields(f"{path}.schema", old, new)

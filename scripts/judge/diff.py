@@ -149,9 +149,8 @@ def _objects(cells: Iterable[Cell], noise: Noise, folded: dict[str, int]) -> tup
     for identity, fields in changed.items():
         join_clusters(fields)
         told = (
-            Field(one.path, was, now, _where(where, there[identity]))
+            Field(one.path, *masked(identity.kind, one.path, one.old, one.new), _where(where, there[identity]))
             for one, where in fields.values()
-            for was, now in [masked(identity.kind, one.path, one.old, one.new)]
         )
         objects.append(Object("~", identity, None, tuple(told)))
     return tuple(sorted(objects, key=lambda one: ("-+~".index(one.kind), one.identity)))
@@ -198,7 +197,5 @@ def as_html(diff: Diff) -> str:
     """A page that stands by itself."""
     classes = {"+": "plus", "-": "minus", "~": "tilde", " ": "field", "f": "folded"}
     title = html.escape(f"{diff.old} to {diff.new}")
-    body = (
-        f'<div class="{classes.get(line[:1], "folded")}">{html.escape(line.strip())}</div>' for line in diff.lines()
-    )
-    return _HEAD.format(title=title) + "\n".join(body)
+    told = ((classes.get(line[:1], "folded"), html.escape(line.strip())) for line in diff.lines())
+    return _HEAD.format(title=title) + "\n".join(f'<div class="{kind}">{text}</div>' for kind, text in told)

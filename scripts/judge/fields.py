@@ -195,11 +195,10 @@ def _ended(kind: str, path: str, new: Any) -> str | None:
         return "no pod runs any more"
     if kind == "CronJob" and path == "spec.suspend" and new is True:
         return "runs no more"
-    if kind == "PodDisruptionBudget" and (path.removeprefix("spec."), str(new)) in _NO_DRAIN:
+    drained = (path.removeprefix("spec."), str(new)) if kind == "PodDisruptionBudget" else ()
+    if drained in _NO_DRAIN:
         return "a drain can take no pod any more, and waits without an end"
-    if kind == "PodDisruptionBudget" and (path.removeprefix("spec."), str(new)) in _WHOLE_DRAIN:
-        return "a drain may take all pods at once"
-    return None
+    return "a drain may take all pods at once" if drained in _WHOLE_DRAIN else None
 
 
 def _had(path: str, old: Any, field: str) -> bool:

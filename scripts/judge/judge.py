@@ -154,6 +154,5 @@ def differing_files(old: Chart, new: Chart, helm: Helm) -> tuple[str, ...]:
     except ChartError as error:
         return (f"files that cannot be packed: {error.message}",)
     told = [{key: lasting(value) for key, value in chart.metadata.items() if key != "version"} for chart in (old, new)]
-    same = [{key: value for key, value in side.items() if value is not None} for side in told]
-    unchanged = same[0] == same[1]
-    return tuple(line for line in lines if not (unchanged and line.endswith("/Chart.yaml") and line.count("/") == 1))
+    was, now = ({key: value for key, value in side.items() if value is not None} for side in told)
+    return tuple(line for line in lines if not (was == now and line.endswith("/Chart.yaml") and line.count("/") == 1))

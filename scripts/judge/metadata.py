@@ -35,7 +35,9 @@ def judge_metadata(old: Side, new: Side, known: Sequence[str] = ()) -> Iterator[
         yield Reason(level, "Chart.yaml apiVersion", was.get("apiVersion"), now.get("apiVersion"), meaning)
     yield from _application(old.app_version, new.app_version)
     if was.get("kubeVersion") != now.get("kubeVersion"):
-        yield _kubernetes(was.get("kubeVersion"), now.get("kubeVersion"), known)
+        told = was.get("kubeVersion"), now.get("kubeVersion")
+        level, meaning = _kubernetes(*told, known)
+        yield Reason(level, "Chart.yaml kubeVersion", *told, meaning)
     if bool(was.get("deprecated")) != bool(now.get("deprecated")):
         meaning = "the chart is given up: look for another one" if now.get("deprecated") else "the chart is kept again"
         yield Reason("minor", "Chart.yaml deprecated", was.get("deprecated"), now.get("deprecated"), meaning)
@@ -70,28 +72,26 @@ def _application(old: str | None, new: str | None) -> Iterator[Reason]:
     yield Reason(level, "Chart.yaml appVersion", old, new, meaning)
 
 
-def _kubernetes(old: Any, new: Any, known: Sequence[str]) -> Reason:
-    about = "Chart.yaml kubeVersion"
+def _kubernetes(old: Any, new: Any, known: Sequence[str]) -> tuple[Level, str]:
     try:
         before, after = ({minor(one) for one in supported(str(side) if side else None, _MINORS)} for side in (old, new))
         vendors = _vendors(old) and not _vendors(new)
         patches = _finer(old, new, after)
     except ChartError as error:
-        return Reason("major", about, old, new, f"cannot be compared: {error.message}")
+        return "major", f"cannot be compared: {error.message}"
     newest = max(map(_number, known), default=99)
     lost = sorted(before - after, key=_number)
     if out := [minor for minor in lost if _number(minor) <= newest]:
-        meaning = f"an installation on Kubernetes {_span(out)} cannot be upgraded"
-        return Reason("major", about, old, new, meaning)
+        return "major", f"an installation on Kubernetes {_span(out)} cannot be upgraded"
     if vendors:
-        return Reason("major", about, old, new, "builds of vendors, such as v1.33.4-gke.1036000, are refused")
+        return "major", "builds of vendors, such as v1.33.4-gke.1036000, are refused"
     if patches:
-        return Reason("major", about, old, new, f"an installation on Kubernetes {patches} cannot be upgraded")
+        return "major", f"an installation on Kubernetes {patches} cannot be upgraded"
     if lost:
-        return Reason("minor", about, old, new, f"Kubernetes {_span(lost)} will be refused when it is there")
+        return "minor", f"Kubernetes {_span(lost)} will be refused when it is there"
     if after - before or (_vendors(new) and not _vendors(old)):
-        return Reason("minor", about, old, new, "more clusters are admitted")
-    return Reason("patch", about, old, new, "admits the same Kubernetes versions")
+        return "minor", "more clusters are admitted"
+    return "patch", "admits the same Kubernetes versions"
 
 
 def _number(minor: str) -> int:

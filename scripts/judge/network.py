@@ -46,10 +46,10 @@ def judge_service(
     ):
         if was.get(key) != now.get(key):
             yield level, f"spec.{key}", was.get(key), now.get(key), meaning  # type: ignore[misc]
-    lost = [one for one in was.get("externalIPs") or () if one not in (now.get("externalIPs") or ())]
-    if was.get("externalIPs") != now.get("externalIPs"):
+    told = was.get("externalIPs"), now.get("externalIPs")
+    if told[0] != told[1]:
+        lost = [one for one in told[0] or () if one not in (told[1] or ())]
         meaning = "an address outside is gone" if lost else "a further address outside"
-        told = was.get("externalIPs"), now.get("externalIPs")
         yield "major" if lost else "minor", "spec.externalIPs", *told, meaning
 
 
@@ -68,7 +68,7 @@ def _ports(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -
     gone = [port for number, port in before.items() if number not in after]
     fresh = [port for number, port in after.items() if number not in before]
     for port in gone:
-        path = f"spec.ports[{port.get('name') or port.get('port')}]"
+        path = _place(port)
         follower = next((one for one in fresh if port.get("name") and one.get("name") == port.get("name")), None)
         if follower is None and len(gone) == len(fresh) == 1:
             follower = fresh[0]
@@ -80,11 +80,13 @@ def _ports(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -
         else:
             yield "major", path, _port(port), None, "clients that call this port reach nothing"
     for port in fresh:
-        path = f"spec.ports[{port.get('name') or port.get('port')}]"
-        yield "minor", path, None, _port(port), "a further port is offered"
+        yield "minor", _place(port), None, _port(port), "a further port is offered"
     for number in before.keys() & after.keys():
-        port = before[number]
-        yield from _port_fields(f"spec.ports[{port.get('name') or port.get('port')}]", port, after[number])
+        yield from _port_fields(_place(before[number]), before[number], after[number])
+
+
+def _place(port: Mapping[str, Any]) -> str:
+    return f"spec.ports[{port.get('name') or port.get('port')}]"
 
 
 def _led(old: Mapping[str, Any], new: Mapping[str, Any], before: Manifests, after: Manifests) -> Iterator[Found]:
@@ -93,7 +95,7 @@ def _led(old: Mapping[str, Any], new: Mapping[str, Any], before: Manifests, afte
     namespace = at(new, "metadata.namespace") or ""
     had, have = (_ports_of_pods(spec.get("selector"), namespace, side) for side in (before, after))
     for port in mappings(spec.get("ports")):
-        target, path = _target(port), f"spec.ports[{port.get('name') or port.get('port')}].targetPort"
+        target, path = _target(port), f"{_place(port)}.targetPort"
         was = next((_target(one) for one in earlier if _port(one) == _port(port)), target)
         if isinstance(target, str) and (target in had or target != was) and have and target not in have:
             meaning = "no port of the pods is called so: clients reach nothing"

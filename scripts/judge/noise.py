@@ -73,10 +73,14 @@ def leaves(change: FieldChange, maps: str) -> Iterable[FieldChange]:
     return changes(old, new, change.path)
 
 
-def drawn_fields(one: Iterable[Manifests], again: Iterable[Manifests]) -> dict[Identity, frozenset[str]]:
-    """What differs between two renders of the same chart with the same values."""
+Pairs = Iterable[tuple[Manifests, Manifests]]
+"""Two renders each of the same chart with the same values."""
+
+
+def drawn_fields(pairs: Pairs) -> dict[Identity, frozenset[str]]:
+    """What differs between two renders."""
     fields: dict[Identity, set[str]] = {}
-    for first, second in zip(one, again, strict=True):
+    for first, second in pairs:
         for change in difference(first, second).changed:
             paths = {found.path for found in change.fields}
             paths |= {re.sub("^stringData", "data", path) for path in paths if change.identity.kind == "Secret"}
@@ -100,18 +104,16 @@ class DrawnName:
         return f"{found[1]}*{self.tail}" if found else name
 
 
-def drawn_names(one: Iterable[Manifests], again: Iterable[Manifests]) -> set[DrawnName]:
+def drawn_names(pairs: Pairs) -> set[DrawnName]:
     """What is called otherwise in the second of two renders, objects and parts of them, where the rest of both names
     is the same."""
     found = set()
-    for first, second in zip(one, again, strict=True):
+    for first, second in pairs:
         apart = difference(first, second)
         before, after = ({document.identity: document.data for document in side} for side in (first, second))
-        pairs = [(change.identity, change.identity) for change in apart.changed]
-        for was in apart.removed:
-            alike = [now for now in apart.added if was[:3] == now[:3] and _drawn_part(was.name, now.name)]
-            pairs += [(was, now) for now in alike]
-        for was, now in pairs:
+        same = [(change.identity, change.identity) for change in apart.changed]
+        both = ((was, now) for was in apart.removed for now in apart.added if was[:3] == now[:3])
+        for was, now in (*same, *(one for one in both if _drawn_part(one[0].name, one[1].name))):
             called = zip(_called(before[was]), _called(after[now]), strict=False)
             found |= {DrawnName(was.kind, *part) for each, other in called if (part := _drawn_part(each, other))}
     return found

@@ -266,9 +266,8 @@ def _drawn(
         for name, end in itertools.product([column.name for column in plan.values], ends):
             with contextlib.suppress(ChartError, ValuesError):
                 pairs.append((futures[name, end].result(), again[end][name].result()))
-        first, second = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        sides.append(drawn_fields(first, second))
-        names.append(drawn_names(first, second))
+        sides.append(drawn_fields(pairs))
+        names.append(drawn_names(pairs))
     if len(sides) == 1:
         return Noise(), set()
     common = sides[0].keys() & sides[1].keys()
@@ -384,8 +383,7 @@ def _further(
     for old, one in twice:
         with contextlib.suppress(ChartError, ValuesError):
             pairs.append((old, one.result()))
-    first, second = [old for old, _ in pairs], [new for _, new in pairs]
-    return found, drawn_fields(first, second), drawn_names(first, second)
+    return found, drawn_fields(pairs), drawn_names(pairs)
 
 
 _DEFAULTS = Values("values.yaml")

@@ -327,12 +327,9 @@ def _either(path: Path, what: str, old: Any, new: Any, *, narrower: object, wide
 
 def _types(schema: Schema) -> frozenset[str]:
     """The types that a schema takes; "number" holds the integers."""
-    if "type" in schema:
-        found = frozenset(_listed(schema["type"]))
-    elif "enum" in schema:
+    if "enum" in schema and "type" not in schema:
         return frozenset(_type_of(value) for value in schema["enum"])
-    else:
-        found = _ALL
+    found = frozenset(_listed(schema["type"])) if "type" in schema else _ALL
     return found - {"integer"} if "number" in found else found
 
 
@@ -447,8 +444,8 @@ def _limit(old: Schema, new: Schema, word: str, path: Path, *, lower: bool) -> I
 
 def _items(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     if old.get("uniqueItems", False) != new.get("uniqueItems", False):
-        effect: Literal["narrower", "wider"] = "narrower" if new.get("uniqueItems") else "wider"
-        yield Change(path, "uniqueItems", old.get("uniqueItems"), new.get("uniqueItems"), effect)
+        was, now = old.get("uniqueItems"), new.get("uniqueItems")
+        yield Change(path, "uniqueItems", was, now, "narrower" if now else "wider")
     first = [side.get("prefixItems", []) for side in (old, new)]
     rest = [side.get("items", {}) for side in (old, new)]
     for index in range(max(map(len, first))):
@@ -488,9 +485,8 @@ def _objects(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     needed = [set(side.get("required", ())) for side in (old, new)]
     for name in sorted(needed[1] - needed[0]):
         yield Change((*path, name), "required", False, True, "narrower")
-    for name in sorted(needed[0] - needed[1]):
-        if below(new, name) != NEVER:
-            yield Change((*path, name), "required", True, False, "wider")
+    for name in (name for name in sorted(needed[0] - needed[1]) if below(new, name) != NEVER):
+        yield Change((*path, name), "required", True, False, "wider")
     yield from _compare(old.get("propertyNames", {}), new.get("propertyNames", {}), (*path, "*"))
     was, now = (
         {(key, name) for key, names in side.get("dependentRequired", {}).items() for name in names}

@@ -174,10 +174,8 @@ def _renamed(new: Side, reads: _Reads, was: Path, now: Path, old: Any, value: An
         meaning = f"is called {key_text(now)} now; the old name is still read"
         yield was, Reason("minor", about, old, value, meaning)
     else:
-        refused = _refused(new, was)
-        meaning = f"is called {key_text(now)} now: a values file that sets the old name " + (
-            "is refused until it follows" if refused else "has no effect until it follows"
-        )
+        then = "is refused" if _refused(new, was) else "has no effect"
+        meaning = f"is called {key_text(now)} now: a values file that sets the old name {then} until it follows"
         yield was, Reason("major", about, old, value, meaning)
     yield now, Reason("none", f"values {key_text(now)}", None, value, f"was called {key_text(was)}")
 
@@ -258,8 +256,7 @@ def _reshaped(path: Path, old: Any, new: Any, before: _Reads, after: _Reads) -> 
     if (old in _NOTHING or new in _NOTHING) and list not in (_shape(old), _shape(new)) and not keyed:
         emptied = new in _NOTHING
         return Reason("minor", about, old, new, "the default is empty now" if emptied else "the default sets keys now")
-    level, meaning = _SHAPED
-    return Reason(level, about, old, new, meaning)
+    return Reason(_SHAPED[0], about, old, new, _SHAPED[1])
 
 
 _MISSING = object()  # a key that is not there
@@ -277,10 +274,8 @@ class _Reads:
     """What the templates of a chart and of its dependencies read of the values, as far as their text tells."""
 
     def __init__(self, side: Side) -> None:
-        texts = [*side.templates.values()]
-        for part in side.dependencies.values():
-            texts += part.templates.values()
-        texts = [_COMMENT.sub("", text) for text in texts]
+        parts = (side, *side.dependencies.values())
+        texts = [_COMMENT.sub("", text) for part in parts for text in part.templates.values()]
         self._ranges: dict[str, set[str]] = {}  # what each helper goes through, by the helper's name
         for text in texts:
             name = ""
@@ -348,9 +343,8 @@ def _whole_schema(old: Side, changes: Sequence[schemas.Change]) -> Reason:
     keys = ", ".join(dict.fromkeys(narrow))
     if not narrow and not closed:
         return Reason("patch", "schema", None, "values.schema.json", "a schema that refuses nothing")
-    return Reason(
-        "major", "schema", None, keys or "values.schema.json", "values are checked: what was taken is refused"
-    )
+    meaning = "values are checked: what was taken is refused"
+    return Reason("major", "schema", None, keys or "values.schema.json", meaning)
 
 
 def _checks(old: Side, change: schemas.Change) -> bool:

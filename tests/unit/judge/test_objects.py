@@ -653,7 +653,7 @@ def test_who_selects_by_the_version_follows_it(kind: str, at: str, told: bool) -
 
 def test_what_is_drawn_anew_is_found_by_rendering_twice() -> None:
     one, again, next_one = (Manifests((make("Secret", changes=f"{{data: {{a: {n}}}}}"),)) for n in ("b", "c", "d"))
-    drawn = drawn_fields([one], [again])
+    drawn = drawn_fields([(one, again)])
     assert drawn == {Identity("", "Secret", "", "x"): frozenset({"data.a"})}
     assert list(judge_objects(one, next_one, Scene(noise=Noise(drawn=drawn)))) == []
     other = Manifests((make("Secret", changes="{data: {a: null, b: c}}"),))
@@ -674,7 +674,7 @@ def test_what_is_drawn_anew_is_found_by_rendering_twice() -> None:
 )
 def test_a_name_that_is_drawn_anew_is_no_other_name(names: tuple[str, str], now: str, same: bool) -> None:
     one, again = (Manifests((make("Job", name=name),)) for name in names)
-    drawn = drawn_names([one], [again])
+    drawn = drawn_names([(one, again)])
     head = "other-" * now.startswith("other-")
     old, new = (steady(Manifests((make("Job", name=name),)), drawn) for name in (head + names[0], now))
     assert (list(judge_objects(old, new, Scene())) == []) == same
@@ -686,7 +686,7 @@ def test_a_drawn_name_is_the_same_wherever_it_stands() -> None:
         reads = f"{{spec: {{template: {{spec: {{containers: [{{name: a, args: ['--job={name}']}}]}}}}}}}}"
         return Manifests((make("Job", name=name, changes=pod), make("Deployment", changes=reads)))
 
-    drawn = drawn_names([of("a-x9y8z")], [of("a-k1l2m")])
+    drawn = drawn_names([(of("a-x9y8z"), of("a-k1l2m"))])
     old, new = (steady(of(name), drawn) for name in ("a-x9y8z", "a-q7q7q"))
     assert list(judge_objects(old, new, Scene())) == []
 
@@ -697,7 +697,7 @@ def test_a_part_of_an_object_may_be_called_by_another_drawn_word() -> None:
         return Manifests((make("Job", name=name, changes=pod),))
 
     for name in ("a-{}-test", "a"):
-        drawn = drawn_names([of(name.format("aaaaa"), "a-bbbbb-test")], [of(name.format("ccccc"), "a-ddddd-test")])
+        drawn = drawn_names([(of(name.format("aaaaa"), "a-bbbbb-test"), of(name.format("ccccc"), "a-ddddd-test"))])
         sides = (of(name.format("eeeee"), "a-fffff-test"), of(name.format("ggggg"), "a-hhhhh-test"))
         old, new = (steady(side, drawn) for side in sides)
         assert list(judge_objects(old, new, Scene())) == [], name
@@ -870,7 +870,7 @@ def test_a_service_that_leads_to_a_port_that_running_pods_lack(target: str, port
 
 def test_a_text_that_is_drawn_anew_is_passed_over_in_a_secret() -> None:
     one, other = (Manifests((make("Secret", changes=f"{{data: null, stringData: {{a: {text}}}}}"),)) for text in "xy")
-    scene = {"noise": Noise(drawn=drawn_fields([one], [other]))}
+    scene = {"noise": Noise(drawn=drawn_fields([(one, other)]))}
     assert not judge(list(one), list(other), **scene)
 
 
