@@ -146,11 +146,10 @@ def kind_config(image: NodeImage, *, cgroup_v1: bool, volumes: Path | None = Non
 
     Every node has the folder `volumes` of this machine.
     """
-    networking: dict[str, Any] = {"podSubnet": _POD_SUBNET, "disableDefaultCNI": not image.has_cni}
     document: dict[str, Any] = {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
-        "networking": networking,
+        "networking": {"podSubnet": _POD_SUBNET, "disableDefaultCNI": not image.has_cni},
         "nodes": [
             {"role": "control-plane", "image": image.reference},
             *({"role": "worker", "image": image.reference, "labels": {ZONE_LABEL: zone}} for zone in ZONES),
@@ -170,21 +169,10 @@ def network_script(node: Node, others: Sequence[Node]) -> str:
     A pair of interfaces a pod (ptp) with an address of the node's own range, a route to the range of every other
     node, and the node's own address for what leaves the pod network. Network policies are not enforced.
     """
-    plugins = {
-        "cniVersion": "1.0.0",
-        "name": "gati",
-        "plugins": [
-            {
-                "type": "ptp",
-                "ipam": {
-                    "type": "host-local",
-                    "ranges": [[{"subnet": node.pod_subnet}]],
-                    "routes": [{"dst": "0.0.0.0/0"}],
-                },
-            },
-            {"type": "portmap", "capabilities": {"portMappings": True}},
-        ],
-    }
+    ranges = {"ranges": [[{"subnet": node.pod_subnet}]], "routes": [{"dst": "0.0.0.0/0"}]}
+    pair = {"type": "ptp", "ipam": {"type": "host-local", **ranges}}
+    ports = {"type": "portmap", "capabilities": {"portMappings": True}}
+    plugins = {"cniVersion": "1.0.0", "name": "gati", "plugins": [pair, ports]}
     outside = f"POSTROUTING -s {node.pod_subnet} ! -d {_POD_SUBNET} -j MASQUERADE"
     lost = f"POSTROUTING -d {SERVICE_SUBNET} -j DROP"
     return "\n".join(
@@ -231,8 +219,7 @@ class _Maker:
     def __init__(self, work: Workspace, image: NodeImage) -> None:
         self._folder = work.config.dist / "e2e"
         self._toolchain = toolchain = work.tools
-        self._runner, self._say = work.runner, work.say
-        self._image = image
+        self._runner, self._say, self._image = work.runner, work.say, image
         self._kind = toolchain.path("kind")
         self._document = kind_config(image, cgroup_v1=not _CGROUP_V2.exists())
         self._prefix = f"{PREFIX}{work.config.checkout}-"

@@ -112,18 +112,14 @@ def _key(item: Object) -> str:
 def _normalised(item: Object, scaled: set[tuple[Any, Any, Any]]) -> Object:
     item = copy.deepcopy(item)
     item.pop("status", None)
-    meta = {key: value for key, value in item["metadata"].items() if key not in _METADATA}
+    meta = item["metadata"] = {key: value for key, value in item["metadata"].items() if key not in _METADATA}
     if "deletionTimestamp" in meta:
         meta["deletionTimestamp"] = "(it is being deleted)"
-    annotations = {key: value for key, value in meta.get("annotations", {}).items() if key not in _ANNOTATIONS}
-    meta.pop("annotations", None)
-    if annotations:
+    notes = meta.pop("annotations", {})
+    if annotations := {key: value for key, value in notes.items() if key not in _ANNOTATIONS}:
         meta["annotations"] = annotations
-    if "ownerReferences" in meta:
-        meta["ownerReferences"] = [
-            {key: value for key, value in owner.items() if key != "uid"} for owner in meta["ownerReferences"]
-        ]
-    item["metadata"] = meta
+    for owner in meta.get("ownerReferences", ()):
+        owner.pop("uid", None)
     if (item["kind"], meta["name"], meta.get("namespace")) in scaled:
         item.get("spec", {}).pop("replicas", None)  # the autoscaler's, not the release's
     if item["kind"] == "Job":

@@ -86,9 +86,8 @@ class _Collection:
     """The objects of one kind: listed, then followed; listed again where the server lost the thread."""
 
     def __init__(self, watch: Watch, kind: str, path: str) -> None:
-        self._watch = watch
+        self._watch, self._path = watch, path
         self._kind = kind.partition(".")[0]
-        self._path = path
         self._objects: dict[str, dict[str, Any]] = {}
         self._version = ""
         self._stream: Stream | None = None

@@ -52,17 +52,13 @@ def start(api: Api, namespace: str, nodes: Sequence[Object], image: str, number:
     # A pod is refused until the namespace has its account.
     account = "the account of a new namespace"
     api.wait(lambda: api.get("ServiceAccount", "default", namespace), what=account, deadline=_READY_DEADLINE)
-    addresses = [address_of(node) for node in nodes]
+    places = {node["metadata"]["name"]: address_of(node) for node in nodes}
     template = Template(_POD.read_text(encoding="utf-8"))
-    for node, address in zip((node["metadata"]["name"] for node in nodes), addresses, strict=True):
+    for node, address in places.items():
         words = {"name": f"{_NAME}-{node}"[:253], "node": node, "address": address, "image": image, "port": port}
         api.create(load_yaml(template.substitute(words)), namespace)
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": _NAME},
-        "spec": {"type": "NodePort", "selector": {"app": _NAME}, "ports": [{"port": 80, "targetPort": port}]},
-    }
+    spec = {"type": "NodePort", "selector": {"app": _NAME}, "ports": [{"port": 80, "targetPort": port}]}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": _NAME}, "spec": spec}
     outside = api.create(service, namespace)["spec"]["ports"][0]["nodePort"]
 
     api.observe(
@@ -72,4 +68,4 @@ def start(api: Api, namespace: str, nodes: Sequence[Object], image: str, number:
         deadline=_READY_DEADLINE,
         told=lambda pods: ", ".join(f"{pod['metadata']['name']} {pod['status'].get('phase')}" for pod in pods),
     )
-    return [f"http://{address}:{place}/" for place in (port, outside) for address in addresses]
+    return [f"http://{address}:{number}/" for number in (port, outside) for address in places.values()]

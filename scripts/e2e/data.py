@@ -189,6 +189,9 @@ def _helper(name: str, pod: Object, place: Place, image: str, command: list[str]
         **{key: value for key, value in (container.get("securityContext") or {}).items() if key.startswith("runAs")},
     }
     mount = {"name": "data", "mountPath": "/data", **({"subPath": place.within} if place.within else {})}
+    helper: Object = {"name": "data", "image": image, "imagePullPolicy": "IfNotPresent", "command": command}
+    helper |= {"volumeMounts": [mount], "securityContext": user}
+    helper |= {"resources": {"requests": {"cpu": "10m", "memory": "32Mi"}}}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -201,17 +204,7 @@ def _helper(name: str, pod: Object, place: Place, image: str, command: list[str]
             "securityContext": spec.get("securityContext") or {},
             "tolerations": [{"operator": "Exists"}],
             "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": place.claim}}],
-            "containers": [
-                {
-                    "name": "data",
-                    "image": image,
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": command,
-                    "volumeMounts": [mount],
-                    "securityContext": user,
-                    "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
-                }
-            ],
+            "containers": [helper],
         },
     }
 

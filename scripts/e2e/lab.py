@@ -202,16 +202,12 @@ class Lab:
                 api.delete("Namespace", name)
             except ClusterError as error:  # the others are removed all the same
                 left[name] = error.found or error.message
-        for name in names if wait else ():
-
-            def gone(name: str = name) -> bool:
-                return api.get("Namespace", name) is None
-
-            if name not in left:
-                try:
-                    api.wait(gone, what=f"namespace {name} to be gone", deadline=max(0.0, end - time.monotonic()))
-                except ClusterError as error:
-                    left[name] = error.message
+        for name in (name for name in names if wait and name not in left):
+            look, what = functools.partial(api.get, "Namespace", name), f"namespace {name} to be gone"
+            try:
+                api.observe(look, what=what, deadline=max(0.0, end - time.monotonic()), told=lambda _: "it is there")
+            except ClusterError as error:
+                left[name] = error.message
         if left:
             raise ClusterError(
                 f"{len(left)} of {len(names)} namespaces of the run are left",

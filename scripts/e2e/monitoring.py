@@ -131,11 +131,8 @@ def _without(lab: Lab, namespace: str, workload: str) -> Iterator[None]:
 
 def _drawn(lab: Lab, namespace: str) -> str:
     """Wait until every query of the dashboard returns data."""
-    board = next(
-        json.loads(text)
-        for item in lab.api.list("ConfigMap", namespace, labels="grafana_dashboard=1")
-        for text in item["data"].values()
-    )
+    maps = lab.api.list("ConfigMap", namespace, labels="grafana_dashboard=1")
+    board = next(json.loads(text) for item in maps for text in item["data"].values())
     queries = prometheus.panels(board, namespace=namespace, window="1m")
     lab.api.observe(
         lambda: {name: each for name, each in queries.items() if not prometheus.query(lab.api, each)},

@@ -103,13 +103,8 @@ def _enforced(lab: Lab, namespace: str) -> dict[str, str]:
         _await_right(lab, [_Way(f"{namespace}/stranger", "the upstream", addresses["upstream"], _PORT, open)])
 
     await_stranger(open=True)
-    deny = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": "deny"},
-        "spec": {"podSelector": {"matchLabels": _UPSTREAM}, "policyTypes": ["Ingress"]},
-    }
-    lab.api.create(deny, namespace)
+    deny = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "deny"}}
+    lab.api.create({**deny, "spec": {"podSelector": {"matchLabels": _UPSTREAM}, "policyTypes": ["Ingress"]}}, namespace)
     await_stranger(open=False)
     lab.api.delete("NetworkPolicy", "deny", namespace)
     await_stranger(open=True)

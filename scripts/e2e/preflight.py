@@ -58,8 +58,7 @@ def preflight(lab: Lab, *, cluster_objects: bool) -> None:
         *(right for kind, part, verbs in _OURS for right in _rights(lab.api.kind(kind), part, verbs)),
         *(right for kind, version in kinds for right in _rights(lab.api.kind(kind, api_version=version), "", _OWNED)),
     }
-    missing = _missing(lab, sorted(wanted))
-    if missing:
+    if missing := _missing(lab, sorted(wanted)):
         raise ClusterError(
             "this cluster does not let us run on it",
             expected="a ClusterRole that also has these rules, bound to who we are\n" + rules(missing),

@@ -185,12 +185,9 @@ def foreseen(work: Workspace, options: Options) -> list[str]:
         chart = read_chart(config.chart, config.values)
         subject = read_subject(config.e2e, chart.name)
         newest = supported(chart.kube_version, work.tools.minors)[-1]
+        images = options.images or config.own_images
         given = subject.overlay(
-            namespace="gati-e2e",
-            images=options.images or config.own_images,
-            version=VERSIONS[0],
-            changes=(),
-            knows=lambda _: False,
+            namespace="gati-e2e", images=images, version=VERSIONS[0], changes=(), knows=lambda _: False
         )
         with temporary("e2e") as folder:
             (overlay := folder / "values.json").write_text(json.dumps(given))
@@ -355,9 +352,9 @@ def demand_passed(report: Report, folder: str = "e2e") -> None:
     void = [outcome.scenario for outcome in report.failed if outcome.state == VOID]
     failed = [outcome.scenario for outcome in report.failed if outcome.state != VOID]
     if failed:
+        also = f"; the machine did not let measure: {', '.join(void)}" if void else ""
         raise FindingsError(
-            f"{len(failed)} of {len(report.outcomes)} scenarios failed: {', '.join(failed)}"
-            + (f"; the machine did not let measure: {', '.join(void)}" if void else ""),
+            f"{len(failed)} of {len(report.outcomes)} scenarios failed: {', '.join(failed)}{also}",
             run=f"look into dist/{folder}: report.json, and a folder of evidence for each scenario",
         )
     if void:
@@ -382,12 +379,7 @@ def to_begin(names: Iterable[str]) -> dict[str, Outcome]:
 
 
 def go(
-    lab: Lab,
-    outcomes: dict[str, Outcome],
-    names: Iterable[str],
-    work: Workspace,
-    lanes: int = 1,
-    **more: Any,
+    lab: Lab, outcomes: dict[str, Outcome], names: Iterable[str], work: Workspace, lanes: int = 1, **more: Any
 ) -> None:
     """Run those of the scenarios `names` that are in `outcomes`, so many at a time, and put there how each went."""
 

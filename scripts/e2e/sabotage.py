@@ -98,17 +98,12 @@ def sabotage(chart: Path, faults: Sequence[Fault]) -> str:
     for number, path in enumerate(templates):
         text, defined = _apart(path.read_text(encoding="utf-8"))
         path.write_text(defined + _WRAPPED.format(number=number, text=text), encoding="utf-8")
-    (chart / "templates").mkdir(exist_ok=True)
-    edits = "".join(
-        _EDIT.format(kind=edit.kind, name=edit.name, do=edit.do) for fault in faults for edit in fault.edits
-    )
-    (chart / "templates" / "_fault.tpl").write_text(
-        f'{{{{- define "fault.edit" }}}}\n{edits}{{{{- end }}}}\n', encoding="utf-8"
-    )
-    for fault in faults:
-        for name, text in fault.files.items():
-            (chart / name).parent.mkdir(exist_ok=True)
-            (chart / name).write_text(text, encoding="utf-8")
+
+    edits = "".join(_EDIT.format(**vars(edit)) for fault in faults for edit in fault.edits)
+    files = {"templates/_fault.tpl": f'{{{{- define "fault.edit" }}}}\n{edits}{{{{- end }}}}\n'}
+    for name, text in (pair for some in (files, *(fault.files for fault in faults)) for pair in some.items()):
+        (chart / name).parent.mkdir(exist_ok=True)
+        (chart / name).write_text(text, encoding="utf-8")
     version = f"0.0.0-{faults[0].name if len(faults) == 1 else 'sabotaged'}"  # short: labels hold it beside the name
     file = chart / "Chart.yaml"
     text, count = _VERSION.subn(f"version: {version}", file.read_text(encoding="utf-8"))

@@ -316,14 +316,10 @@ class _Reading:
         reason, message = waiting.get("reason", ""), waiting.get("message", "")
         if reason in _IMAGE_REASONS:
             final = reason == "InvalidImageName" or _FINAL_PULL.search(f"{reason} {message}")
-            yield self._of_pod(
-                "image-pull",
-                pod,
-                f'{label} cannot pull image "{_image(pod, name)}": {_pull_reason(reason, message)}',
-                SETTLED if final else RETRIED,
-                container=name,
-                action="describe",
-            )
+            image = next((str(one.get("image")) for one in containers_of(pod) if one["name"] == name), "")
+            text = f'{label} cannot pull image "{image}": {_pull_reason(reason, message)}'
+            patience = SETTLED if final else RETRIED
+            yield self._of_pod("image-pull", pod, text, patience, container=name, action="describe")
         elif reason in _CONFIG_REASONS:
             missing = _MISSING_SOURCE.search(message)
             patience = PASSING if missing and missing.group("name") in self._scene.promised else RETRIED
@@ -352,9 +348,8 @@ class _Reading:
 
     def _unmade(self, pod: Object) -> Iterator[Suspicion]:
         """What has to be there before containers are made: only events tell, and they stay after it is there."""
-        status = pod.get("status", {})
-        containers = container_statuses(pod)
-        if status.get("phase") != "Pending" or any(_wait_reason(item) not in _STARTING_REASONS for item in containers):
+        begun = any(_wait_reason(one) not in _STARTING_REASONS for one in container_statuses(pod))
+        if begun or pod.get("status", {}).get("phase") != "Pending":
             return
         event = [{}, *(one for one in self._events_of(pod) if one.get("reason") != "Scheduled")][-1]
         kind, what = _UNMADE.get(event.get("reason", ""), ("", ""))
@@ -606,12 +601,10 @@ def _lacks_pods(item: Object) -> bool:
 
 def _starting(pod: Object) -> bool:
     """True for a pod that has a node, is not ready, and has shown nothing wrong."""
-    status = pod.get("status", {})
-    if status.get("phase") not in ("Pending", "Running") or is_ready(pod):
-        return False
+    going = pod.get("status", {}).get("phase") in ("Pending", "Running") and not is_ready(pod)
     containers = container_statuses(pod)
     healthy = all(_wait_reason(item) in _STARTING_REASONS and not item.get("restartCount") for item in containers)
-    return healthy and conditions(pod).get("PodScheduled", {}).get("status") == "True"
+    return going and healthy and conditions(pod).get("PodScheduled", {}).get("status") == "True"
 
 
 def _wait_reason(container: Object) -> str:
@@ -654,10 +647,6 @@ def _seldom(pod: Object, name: str) -> Iterator[str]:
 
 def _hook_name(item: Object) -> str:
     return str(item["metadata"]["annotations"].get("helm.sh/hook", ""))
-
-
-def _image(pod: Object, container: str) -> str:
-    return next((str(item.get("image")) for item in containers_of(pod) if item["name"] == container), "")
 
 
 def _label(item: Object) -> str:
