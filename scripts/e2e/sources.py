@@ -56,19 +56,20 @@ def find_sources(
     version that is not published, or fewer than N, is an error and not skipped.
     Raises ConfigError, RegistryError, ChartError, GitError.
     """
-    words = _words(wanted)
     archives = sorted((work.config.project / folder).glob(f"{chart.name}-*{_ARCHIVE}")) if folder else []
     frozen = {file.stem.removeprefix(f"{chart.name}-"): file for file in archives}
     if folder and not frozen:
         raise ChartError(f"there is no archive of {chart.name} in {folder}", expected="the first published one")
     found: dict[str, Path] = {}
-    for word in words:
+    named = []
+    for word in _words(wanted):
         if word.startswith(_COMMIT):
             version, file = _of_commit(work, word.removeprefix(_COMMIT), into)
             found[version] = file
         elif word.endswith(_ARCHIVE):
             found[_version_in(Path(word), chart.name)] = Path(word)
-    named = [word for word in words if not word.startswith(_COMMIT) and not word.endswith(_ARCHIVE)]
+        else:
+            named.append(word)
     if not named and not frozen:
         return found
     with contextlib.ExitStack() as stack:

@@ -120,9 +120,8 @@ def _fields(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterat
         same = groups.setdefault(json.dumps([meaning, change.old, change.new], default=str), [])
         same.append((level, where, change.old, change.new, meaning))
     for same in groups.values():
-        for level, where, was, now, meaning in same if len(same) <= schemas.FEW else same[:1]:
-            others = f" (and of {len(same) - 1} other fields)" if len(same) > schemas.FEW else ""
-            yield level, where, was, now, meaning + others
+        listed, others = schemas.few(same, "fields")
+        yield from ((level, where, was, now, meaning + others) for level, where, was, now, meaning in listed)
 
 
 def _meaning(change: schemas.Change) -> tuple[Level, str]:

@@ -50,11 +50,10 @@ def _whole(repository: str) -> str:
 
 def judge_tag(old: str, new: str) -> tuple[Level, str]:
     """The same for tags alone."""
-    level = version_level(old, new)
-    if numbers(old) is None or numbers(new) is None:
+    level, before, after = version_level(old, new), numbers(old), numbers(new)
+    if before is None or after is None:
         return level, "a tag that is no version: nothing tells how far the image has changed"
-    before, after = numbers(old), numbers(new)
-    way = "back to" if before and after and after < before else "to"
+    way = "back to" if after < before else "to"
     return level, {
         "major": f"the image goes {way} a version that may break what worked with the old one",
         "minor": f"the image goes {way} a version with other features",

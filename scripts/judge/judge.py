@@ -45,12 +45,8 @@ def judge(
     new = chart or read_chart(work.config.chart)
     parse(new.version, f"{shown(new.path / 'Chart.yaml')}: version")
     with contextlib.ExitStack() as stack:
-        reference = source or (f"{GIT}{against.removeprefix(GIT)}" if against else None)
-        if reference is None:
-            work = stack.enter_context(asked_once(work))
-            reference = last_version(work, new)
-        if reference is None:
-            raise _nothing_before(new)
+        named = source or (f"{GIT}{against.removeprefix(GIT)}" if against else None)
+        work, reference = _before(work, named, new, stack)
         old = stack.enter_context(earlier_chart(work, reference))
         parse(old.version, f"{reference}: version in Chart.yaml")
         return judge_charts(work, old, new, reference, values=values, kube_versions=kube_versions)
@@ -67,18 +63,19 @@ def diff(
     """What leads from the chart that `source` names (None: the last version of the line) to `target` (the tree)."""
     tree = read_chart(work.config.chart)
     with contextlib.ExitStack() as stack:
-        work = work if source else stack.enter_context(asked_once(work))
-        reference = source or last_version(work, tree)
-        if reference is None:
-            raise _nothing_before(tree)
+        work, reference = _before(work, source, tree, stack)
         old = stack.enter_context(earlier_chart(work, reference))
         new = stack.enter_context(earlier_chart(work, target)) if target else tree
         named = (reference, old), (target or shown(tree.path), new)
         return diff_charts(work, *named, values=values, kube_versions=kube_versions)
 
 
-def _nothing_before(chart: Chart) -> ConfigError:
-    return ConfigError(
+def _before(work: Workspace, named: str | None, chart: Chart, stack: contextlib.ExitStack) -> tuple[Workspace, str]:
+    """What a chart is compared with: what is `named`, else the last version of its line; and who asks for it."""
+    work = work if named else stack.enter_context(asked_once(work))
+    if reference := named or last_version(work, chart):
+        return work, reference
+    raise ConfigError(
         f"no version of {chart.name} is published or tagged, so there is nothing to compare with",
         expected="--from with a version, or with git:REVISION",
         run="git fetch --tags; or --from git:REVISION",

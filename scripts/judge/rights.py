@@ -44,13 +44,11 @@ def judge_rights(old: Manifests, new: Manifests, namespace: str) -> Iterator[Rea
     for subject in sorted({*before.rights, *after.rights}):
         kind, where, name = subject
         was, now = (side.rights.get(subject, side.roles.get(subject, ())) for side in (before, after))
-        if kind == "ServiceAccount" and subject not in before.own and subject in after.own and not was:
-            continue  # a new account, told as an added object
-        if kind == "ServiceAccount" and subject in before.own and subject not in after.own and not now:
-            continue  # an account that went, told as a removed object
+        own = subject in before.own
+        if kind == "ServiceAccount" and own is not (subject in after.own) and not (now if own else was):
+            continue  # an account that came or went, told as an object
         about = f"{kind}/{name}" + (f" ({where})" if where not in ("", namespace) else "") + " rights"
         lost, gained = _beyond(was, now), _beyond(now, was)
-        own = subject in before.own
         if lost:
             whom = "what ran under this account beside the chart" if own else "who relies on it"
             meaning = f"may do less: {whom} is refused"

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import unquote
 
 from scripts.chart.manifests import mappings, nodes
@@ -16,6 +16,7 @@ from scripts.core.paths import key_text
 
 Schema = Mapping[str, Any]
 Path = tuple[str, ...]
+T = TypeVar("T")
 
 _ALL = frozenset({"null", "boolean", "object", "array", "number", "integer", "string"})
 _NOTES = frozenset(
@@ -52,7 +53,7 @@ _CONDITION = ("if", "then", "else")
 _ELSEWHERE = frozenset({"allOf", "anyOf", "oneOf", "if", "$ref", "dependentSchemas", "additionalProperties"})
 """What may name keys beside `properties`, for all that `unevaluatedProperties` knows."""
 _MOST = 200  # depth of schemas inside schemas
-FEW = 3  # keys with the very same change that are told one by one
+_FEW = 3  # keys with the very same change that are told one by one
 _PAIRED = 16  # alternatives that two lists of them may make together
 
 
@@ -68,6 +69,11 @@ class Change:
     old: Any
     new: Any
     effect: Literal["narrower", "wider"]
+
+
+def few(same: list[T], what: str) -> tuple[list[T], str]:
+    """Those of the very same changes that are told, and a word about the others."""
+    return (same, "") if len(same) <= _FEW else (same[:1], f" (and of {len(same) - 1} other {what})")
 
 
 def key_of(path: Path) -> str:

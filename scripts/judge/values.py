@@ -382,9 +382,8 @@ def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[P
         key = (what, str(change.old), str(change.new), meaning)
         groups.setdefault(key, []).append((path, change, level, meaning))
     for same in groups.values():
-        listed = same if len(same) <= schemas.FEW else same[:1]
+        listed, others = schemas.few(same, "keys")
         for path, change, level, meaning in listed:
-            others = f" (and of {len(same) - 1} other keys)" if len(same) > schemas.FEW else ""
             about = f"schema {schemas.key_of(path) or '(top level)'}"
             was, now = (
                 side if change.what == "properties" or side is None else {change.what: side}
