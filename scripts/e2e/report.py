@@ -90,17 +90,8 @@ class Outcome:
         ledgers = {name: ledger.report() for name, ledger in self.ledgers.items()}
         for ledger in ledgers.values():
             del ledger["events"]
-        return {
-            "scenario": self.scenario,
-            "state": self.state,
-            "seconds": round(self.seconds, 3),
-            "steps": [asdict(step) for step in self.steps],
-            "ledgers": ledgers,
-            "error": self.error,
-            "restarts": list(self.restarts),
-            "skipped": list(self.skipped),
-            "void": [outcome.to_dict() for outcome in self.void],
-        }
+        told = {"seconds": round(self.seconds, 3), "steps": [asdict(step) for step in self.steps], "ledgers": ledgers}
+        return {**vars(self), **told, "void": [outcome.to_dict() for outcome in self.void]}
 
 
 @dataclass(frozen=True)
@@ -127,19 +118,9 @@ class Report:
         return tuple(outcome for outcome in self.outcomes if outcome.state not in (PASSED, UNTESTED))
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "passed": not self.failed,
-            "seconds": round(self.seconds, 3),
-            "candidate": dict(self.candidate),
-            "sources": [dict(source) for source in self.sources],
-            "cluster": dict(self.cluster),
-            "control": dict(self.control),
-            "toolkit": dict(self.toolkit),
-            "left_out": list(self.left_out),
-            "found": list(self.found),
-            "scenarios": [outcome.to_dict() for outcome in self.outcomes],
-        }
+        told: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "passed": not self.failed, **vars(self)}
+        scenarios = [outcome.to_dict() for outcome in told.pop("outcomes")]
+        return {**told, "seconds": round(self.seconds, 3), "scenarios": scenarios}
 
     def junit(self) -> str:
         """JUnit XML: a suite a scenario, a case a promise. What is void is an error of the machine, no failure."""

@@ -52,18 +52,10 @@ def keda(lab: Lab, journal: Journal) -> None:
             "prometheusOperator": {"serviceMonitor": {"enabled": True, "namespace": "", "interval": "5s"}},
         }
         by_hpa = {"ingress": {"hpa": {"enabled": True}}}
-        by_keda = {
-            "keda": {
-                "enabled": True,
-                "scaleToZero": True,
-                "requestsPerSecond": 25,
-                "serverAddress": prometheus.ADDRESS,
-                "activationQuery": demanded,
-                "pollingInterval": 5,
-                "cooldownPeriod": 20,
-                "initialCooldownPeriod": 120,  # Prometheus knows nothing of the door yet
-            }
-        }
+        rate = {"requestsPerSecond": 25, "serverAddress": prometheus.ADDRESS, "activationQuery": demanded}
+        # In the initial one Prometheus knows nothing of the door yet.
+        pace = {"pollingInterval": 5, "cooldownPeriod": 20, "initialCooldownPeriod": 120}
+        by_keda = {"keda": {"enabled": True, "scaleToZero": True, **rate, **pace}}
         # The scaler raises what is still rendered to its higher minimum, and owns the number from then on.
         handover = {"ingress": {"hpa": {"enabled": True, "minReplicas": 3, "handover": True}}}
         with its.step("install without a scaler"):

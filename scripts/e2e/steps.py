@@ -461,12 +461,8 @@ def kill_helm(lab: Lab, journal: Journal, rollout: Rollout, target: Target) -> N
     argv = rollout.command(lab.tools.helm, "upgrade", rollout.release, *target.arguments(), "--wait")
     log = lab.folder / journal.folder / "killed.log"
     with lab.runner.start(argv, log=log) as process:
-        lab.api.wait(
-            lambda: bool(pod_uids(lab, rollout.namespace) - before),
-            what="a pod of the upgrade",
-            deadline=60,
-            state=process.log_tail,
-        )
+        what, state = "a pod of the upgrade", process.log_tail
+        lab.api.wait(lambda: bool(pod_uids(lab, rollout.namespace) - before), what=what, deadline=60, state=state)
         process.stop(signal.SIGKILL)
     status = rollout.status()
     demand(status == "pending-upgrade", "the killed helm left no pending upgrade", "pending-upgrade", str(status))
