@@ -141,7 +141,7 @@ def lint(outcome: Lint) -> View | Answer:
     if not outcome.findings:
         return Answer(outcome.summary(), outcome.report())
     return View(
-        f"{outcome.chart.name} {outcome.chart.version}",
+        outcome.chart.title,
         ("level", "where", "what", "with", "check"),
         tuple((f.level, f.place, f.message, ", ".join(f.values), f.check) for f in outcome.findings),
         outcome.report(),
@@ -183,9 +183,7 @@ def fleet(parts: Iterable[Part]) -> View:
     """The same check of several charts: one row a chart, and below it what was found in it where it failed."""
     rows: list[tuple[str, ...]] = []
     for part in (parts := tuple(parts)):
-        rows.append(
-            (f"{part.chart.name} {part.chart.version}".strip(), "ok" if part.error is None else "FAILED", part.verdict)
-        )
+        rows.append((part.chart.title, "ok" if part.error is None else "FAILED", part.verdict))
         rows += [("", "", line) for line in part.found if part.error is not None]
     records = [
         {"name": part.chart.name, "path": part.chart.path, "ok": part.error is None, "verdict": part.verdict,
@@ -255,7 +253,7 @@ def after_release(config: Config, ready: Release, record: ReleaseRecord) -> str:
 def plan(ready: Release) -> View:
     columns = ("step", "state", "action")
     rows = tuple((step.name, step.state, step.action) for step in ready.plan)
-    title = f"Release of {ready.package.name} {ready.package.version}"
+    title = f"Release of {ready.package.title}"
     return View(title, columns, rows, [dict(zip(columns, row, strict=True)) for row in rows])
 
 
@@ -266,7 +264,7 @@ def proof(found: Proof) -> View:
 
 def candidates(found: Iterable[Candidate]) -> View:
     """`invoke release --changed`, before: one row a chart, in the order in which they are released."""
-    rows = tuple((f"{one.chart.name} {one.chart.version}".strip(), one.state, one.words) for one in found)
+    rows = tuple((one.chart.title, one.state, one.words) for one in found)
     columns = ("chart", "state", "action")
     title = "Releases" if rows else "no chart differs"
     return View(title, columns, rows, {"charts": [dict(zip(columns, row, strict=True)) for row in rows]})

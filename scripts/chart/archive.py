@@ -69,16 +69,18 @@ class Package:
     """The `.prov` that is pushed beside the archive, of which `manifest_digest` then speaks too."""
 
     @property
+    def title(self) -> str:
+        """What a person calls it: `NAME VERSION`."""
+        return f"{self.name} {self.version}"
+
+    @property
     def epoch(self) -> int:
         """`created` in seconds since 1970."""
         return int(datetime.fromisoformat(self.created).timestamp())
 
 
 def pack(helm: Helm, chart: Path, epoch: int, given: Given | None = None) -> bytes:
-    """The archive of the chart folder: the same bytes for the same files, whatever their times, modes or owner.
-
-    Raises ChartError with helm's words, or where helm left an incomplete file (a full disk).
-    """
+    """The archive of the chart folder: the same bytes for the same files, whatever their times. Raises ChartError."""
     with temporary("package") as folder:
         data = helm.package(chart, folder, epoch=epoch, **(asdict(given) if given else {})).read_bytes()
     members = read_members(data, "the archive that helm wrote")
@@ -230,10 +232,7 @@ def record_text(package: Package) -> str:
 
 
 def load_package(config: Config, name: str) -> Package:
-    """The package of the chart `name` that `invoke package` left in `dist/`.
-
-    Raises ChartError when there is none, its record is unreadable, or the archive is not the recorded one.
-    """
+    """The package that `invoke package` left in `dist/`. Raises ChartError for none, or one that is not as recorded."""
     file = config.result(name, RECORD)
     again = "invoke package"
     try:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from scripts.chart.changelog import KINDS
-from scripts.core.yaml_read import load
+from scripts.core.yaml_read import flaw_of, load
 
 PREFIX = "artifacthub.io/"
 CATEGORIES = (
@@ -97,11 +97,9 @@ def _read_as(value: str, kind: type, word: str) -> tuple[Any, Messages]:
     """The YAML in an annotation where it is of that kind, else None and what is wrong with it."""
     try:
         found = load(value)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line if error.problem_mark else 0
-        return None, iter([(line, f"is not valid YAML: {error.problem or 'not valid YAML'}")])
     except yaml.YAMLError as error:
-        return None, iter([(0, f"is not valid YAML: {error}")])
+        line = getattr(getattr(error, "problem_mark", None), "line", 0)
+        return None, iter([(line, f"is not valid YAML: {flaw_of(error)}")])
     return (found, iter(())) if isinstance(found, kind) else (None, iter([(0, f"must be a {word}")]))
 
 

@@ -56,10 +56,7 @@ _NUMBERS = re.compile(r"\d+\.\d+\.\d+.*$")
 
 @dataclass(frozen=True)
 class Entry:
-    """One change: `kind` is one of KINDS, or the heading's own word where it is none of them ("" without one).
-
-    The usual generators' words for kinds count as those.
-    """
+    """One change: `kind` is one of KINDS, for generators' words too; else the heading's own, "" without one."""
 
     kind: str
     text: str
@@ -68,10 +65,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Section:
-    """The part under one `##` heading. `version` is None for Unreleased; `line` counts from 1.
-
-    `headings` are its `###` headings as (word, line).
-    """
+    """The part under a `##` heading; `version` None: Unreleased. `headings` are its `###` headings as (word, line)."""
 
     version: str | None
     date: datetime.date | None
@@ -180,10 +174,7 @@ def release_date(text: str, version: str) -> datetime.date | None:
 
 
 def releasable(changelog: Changelog, version: str = "") -> Section:
-    """Unreleased, fit for the release of `version`, which has the entries of its candidates too, each once.
-
-    Raises ChangelogError when there is no Unreleased, nothing to release, or an entry under no known kind.
-    """
+    """Unreleased and the candidates of `version`, each entry once. Raises ChangelogError for none, or no known kind."""
     kinds = ", ".join(kind.capitalize() for kind in KINDS)
     unreleased = changelog.unreleased
     if unreleased is None:
@@ -367,10 +358,7 @@ def _add_line(entries: list[Entry], kind: str, number: int, line: str) -> None:
 
 
 def _link(lines: list[str], version: str, previous: str | None, tag: str, source: str) -> Released:
-    """Point the `[unreleased]` link at `tag...HEAD` and add the version's own below it.
-
-    One that leads to another branch, or starts from a later version of one, is left alone.
-    """
+    """Point the `[unreleased]` link at `tag...HEAD`, unless it leads elsewhere, and add the version's own below it."""
     for index, line in enumerate(lines):
         link = _LINK.match(line.rstrip("\r\n"))
         if link is None or link["label"].casefold() != "unreleased":

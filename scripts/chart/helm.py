@@ -139,10 +139,7 @@ class Helm:
     def lint(
         self, chart: Path, *, values: Sequence[Path] = (), kube_version: str | None = None
     ) -> tuple[Complaint, ...]:
-        """What `helm lint --strict` finds; also a `fail` or `required` that it lets pass while linting.
-
-        Raises CommandFailed where helm refuses and gives no reason.
-        """
+        """What `helm lint --strict` finds, and each `fail` that it lets pass. Raises CommandFailed without a reason."""
         argv: list[str | Path] = [self.path, "lint", chart, "--strict", *_options(values, kube_version)]
         result, absent = self._validating(argv)
         complaints = read_lint(result, chart, values)
@@ -219,10 +216,7 @@ class Helm:
         app_version: str | None = None,
         deadline: float = 60,
     ) -> Path:
-        """The archive that helm makes of `chart` in the folder `into`; its entries carry the time `epoch` (seconds).
-
-        `version` and `app_version` take the place of those in Chart.yaml. Raises ChartError with helm's words.
-        """
+        """The archive that helm makes in the folder `into`, at `epoch` (seconds). Raises ChartError, OutputError."""
         env = {**_ALONE, "SOURCE_DATE_EPOCH": str(epoch), "TZ": "UTC"}
         argv: list[str | Path] = [self.path, "package", chart, "--destination", into]
         argv += ["--version", version] if version else []

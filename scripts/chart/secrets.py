@@ -76,10 +76,7 @@ _KUBECONFIG = tuple(
 
 
 def refuse_secrets(members: Mapping[str, bytes], meant: Iterable[str]) -> None:
-    """Raises SecretError naming the `members` of an archive that look like secrets, but for those that `meant` names.
-
-    `meant` are names below the chart's folder, or patterns of such names.
-    """
+    """Raises SecretError naming `members` that look like secrets, but for those that `meant` (names, patterns) has."""
     allowed = tuple(pattern.rstrip("/") for pattern in meant)
     reasons: dict[str, str] = {}
     for name, content in members.items():

@@ -18,7 +18,7 @@ from scripts.core.files import demand_settled, read_any
 from scripts.core.git import why_absent
 from scripts.core.paths import matching, shown
 from scripts.core.yaml_edit import set_value
-from scripts.core.yaml_read import load, load_merged
+from scripts.core.yaml_read import flaw_of, load, load_merged
 
 _FORM = re.compile(rb"^\s*[\"']?__metadata[\"']?:", re.MULTILINE)  # of IBM's console: what a form asks of each value
 ARTIFACT_HUB = "artifacthub.io/"  # what its annotations begin with
@@ -35,6 +35,11 @@ class Chart:
     kube_version: str | None
     metadata: Mapping[str, Any]
     values_files: tuple[Path, ...]
+
+    @property
+    def title(self) -> str:
+        """What a person calls it: `NAME VERSION`."""
+        return f"{self.name} {self.version}".strip()
 
     @property
     def archive_name(self) -> str:
@@ -197,16 +202,15 @@ def parse_yaml(data: bytes, where: str, error_type: type[ReleaseError]) -> dict[
     """
     try:
         content = (load_merged if error_type is ValuesError else load)(data)
-    except yaml.MarkedYAMLError as error:
+    except yaml.YAMLError as error:
         demand_settled(where, data, error_type)
-        mark = error.problem_mark
-        if mark and error.problem == "but found another document":
+        if (mark := getattr(error, "problem_mark", None)) is None:
+            raise error_type(f"{where}: not valid YAML", found=flaw_of(error)) from error
+        if flaw_of(error) == "but found another document":
             told = f"{where}:{mark.line + 1}: holds a further document, which helm does not read"
             raise error_type(told, run="take it out") from error
-        place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
-        raise error_type(f"{place}: not valid YAML", found=error.problem, run="correct that line") from error
-    except yaml.YAMLError as error:
-        raise error_type(f"{where}: not valid YAML", found=str(error).splitlines()[0]) from error
+        place = f"{where}:{mark.line + 1}:{mark.column + 1}"
+        raise error_type(f"{place}: not valid YAML", found=flaw_of(error), run="correct that line") from error
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -130,10 +130,7 @@ def tagged_versions(chart: Chart, repository: Repository | None) -> tuple[str, .
 
 
 def published_versions(chart: Chart, registry: Registry | None, say: Say, *, push: bool = True) -> tuple[str, ...]:
-    """The versions of `chart` in the registry; none where there is no registry, or it lists them to nobody like us.
-
-    `push`: asked by somebody who is about to push. Raises RegistryError.
-    """
+    """The versions in the registry; none where it lists them to nobody. `push`: for a push. Raises RegistryError."""
     if registry is None:
         return ()
     with connect(registry, push=push) as client:

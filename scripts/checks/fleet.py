@@ -13,18 +13,22 @@ from scripts.core import files
 from scripts.core.errors import FindingsError, ReleaseError
 from scripts.core.junit import Suite
 from scripts.core.parallel import workers
-from scripts.core.words import many
 from scripts.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Part:
-    """What came of one chart: `verdict` in a line, `found` in several, `report` for a machine, `error` if it failed."""
+    """What came of one chart: `verdict` in a line, `found` in several, the whole `outcome`, its `report` for a machine.
+
+    `finish` keeps what was found, and raises where that is not as it should be; `error` is why a chart failed.
+    """
 
     chart: Chart
     verdict: str
-    found: tuple[str, ...] = ()
+    found: Sequence[str] = ()
+    outcome: Any = None
     report: Any = None
+    finish: Callable[[], None] = lambda: None
     error: ReleaseError | None = None
     suites: tuple[Suite, ...] = ()
     """The verdict for JUnit, of a check that gives one."""
@@ -40,49 +44,58 @@ def over(work: Workspace, charts: Sequence[Chart], stage: Stage) -> tuple[Part, 
         def say(text: str) -> None:
             work.say(text if chart.name in text else f"{chart.name}: {text}")
 
+        part = Part(chart, "failed")
         try:
-            return stage(replace(work.of_chart(chart.path), say=say))
+            part = stage(replace(work.of_chart(chart.path), say=say))
+            part.finish()
         except ReleaseError as error:
-            suites = (validate.unchecked(error, chart.name),)
-            return Part(chart, "failed", tuple(str(error).splitlines()), error=error, suites=suites)
+            found = (isinstance(error, FindingsError) and part.found) or str(error).splitlines()
+            suites = part.suites or (validate.unchecked(error, chart.name),)
+            return replace(part, found=found, error=error, suites=suites)
+        return part
 
     with workers(work.runner) as pool:
         return tuple(pool.map(one, charts))
 
 
 def linted(work: Workspace, *, values: Iterable[Path], strict: bool) -> Part:
-    """`invoke lint` of one of several charts."""
+    """`invoke lint` of a chart."""
     outcome = lint.lint(work, values=values)
-    files.write_json(work.config.result(outcome.chart.name, "lint.json"), outcome.report())
-    told = tuple(f"{one.level}: {one.place or one.check}: {one.message}" for one in outcome.findings)
-    counts = ", ".join(many(n, level) for level in lint.LEVELS[:2] if (n := outcome.count(level)))
-    return _judged(
-        outcome.chart, counts or "clean", told, outcome.report(), lambda: lint.demand_clean(outcome, strict=strict)
-    )
+
+    def finish() -> None:
+        files.write_json(work.config.result(outcome.chart.name, "lint.json"), outcome.report())
+        outcome.demand(strict=strict)
+
+    told = [f"{one.level}: {one.place or one.check}: {one.message}" for one in outcome.findings]
+    verdict = ", ".join(outcome.counts()) or "clean"
+    return Part(outcome.chart, verdict, told, outcome, outcome.report(), finish)
 
 
 def rendered(work: Workspace, *, values: Iterable[Path], kube_versions: Sequence[str], dry_run: bool) -> Part:
-    """`invoke template` of one of several charts."""
+    """`invoke template` of a chart."""
     plan = matrix.read_plan(work, values=values, kube_versions=kube_versions)
     outcome = render.render(plan, work)
     if not dry_run:
         render.store(plan, outcome, work.config.result(plan.subject.name, "manifests"))
+    for note in outcome.notes():
+        work.say(f"note: {note}")
     objects = sum(len(one.manifests) for one in outcome.renders)
     verdict = f"{objects} objects of {len(outcome.renders)} renders"
-    return Part(plan.subject, verdict, outcome.notes(), render.make_index(plan, outcome))
+    return Part(plan.subject, verdict, outcome=outcome, report=render.make_index(plan, outcome))
 
 
 def checked(work: Workspace, *, values: Iterable[Path], kube_versions: Sequence[str]) -> Part:
-    """`invoke kubeconform-check` of one of several charts."""
+    """`invoke kubeconform-check` of a chart."""
     outcome = validate.check_chart(work, values=values, kube_versions=kube_versions)
-    chart, problems = outcome.plan.subject, outcome.problems()
-    files.write_json(work.config.result(chart.name, "kubeconform.json"), outcome.report())
-    told = tuple(f"{one.source}: {one.kind}/{one.name}: {one.message} ({where})" for one, where in problems)
-    verdict = (
-        f"{len(problems)} problems" if problems else f"{outcome.objects} objects of {len(outcome.checked)} renders"
-    )
-    part = _judged(chart, verdict, told, outcome.report(), lambda: validate.demand_valid(outcome))
-    return replace(part, suites=tuple(validate.suites(outcome)))
+    chart, told = outcome.plan.subject, outcome.told()
+
+    def finish() -> None:
+        files.write_json(work.config.result(chart.name, "kubeconform.json"), outcome.report())
+        outcome.demand()
+
+    verdict = f"{len(told)} problems" if told else f"{outcome.objects} objects of {len(outcome.checked)} renders"
+    suites = tuple(validate.suites(outcome))
+    return Part(chart, verdict, told, outcome, outcome.report(), finish, suites=suites)
 
 
 def demand_all(parts: Sequence[Part]) -> None:
@@ -90,11 +103,3 @@ def demand_all(parts: Sequence[Part]) -> None:
     if failed := [part for part in parts if part.error is not None]:
         names = ", ".join(part.chart.name for part in failed)
         raise FindingsError(f"{len(failed)} of {len(parts)} charts failed", found=names)
-
-
-def _judged(chart: Chart, verdict: str, told: tuple[str, ...], report: Any, demand: Callable[[], None]) -> Part:
-    try:
-        demand()
-    except FindingsError as error:
-        return Part(chart, verdict, told or tuple(str(error).splitlines()), report, error)
-    return Part(chart, verdict, told, report)

@@ -32,7 +32,7 @@ from scripts.core.paths import line_of, shown
 from scripts.core.semver import is_semver
 from scripts.core.words import many
 from scripts.core.yaml_edit import is_numberlike
-from scripts.core.yaml_read import compose
+from scripts.core.yaml_read import compose, flaw_of, load_merged
 from scripts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -69,6 +69,9 @@ class Finding:
             return ""
         return f"{shown(self.file)}:{self.line}" if self.line else shown(self.file)
 
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.file else self.message
+
 
 @dataclass(frozen=True)
 class Lint:
@@ -82,7 +85,16 @@ class Lint:
         return sum(finding.level == level for finding in self.findings)
 
     def summary(self) -> str:
-        return f"{self.chart.name} {self.chart.version}: no findings in {', '.join(map(shown, self.checked))}"
+        return f"{self.chart.title}: no findings in {', '.join(map(shown, self.checked))}"
+
+    def counts(self) -> list[str]:
+        """How many errors and warnings there are, in words."""
+        return [many(count, level) for level in LEVELS[:2] if (count := self.count(level))]
+
+    def demand(self, *, strict: bool = False) -> None:
+        """Raises FindingsError when there is an error, or when `strict` a warning."""
+        if self.count("error") or (strict and self.count("warning")):
+            raise FindingsError(f"{self.chart.title} is not clean", found=" and ".join(self.counts()))
 
     def report(self) -> dict[str, Any]:
         """As JSON: `dist/<chart>.lint.json` and `--json`."""
@@ -96,10 +108,7 @@ class Lint:
 
 
 def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
-    """Every check of the chart at `config.chart`, in parallel; `values` are further files to check it with.
-
-    Raises ChartError where there is no readable chart, ValuesError for a file of `values` that is not there.
-    """
+    """Every check of the chart, in parallel, with the files `values` too. Raises ChartError, ValuesError."""
     config, chart = work.config, read_chart(work.config.chart, work.config.values)
     helm, known = work.helm, Schemas(config.cache_dir, work.tools).minors()
     extra = tuple(values)
@@ -132,14 +141,6 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
         futures = [pool.submit(lambda job: tuple(job()), job) for job in jobs]
         found = [finding for future in futures for finding in future.result()]
     return Lint(chart, _merged(found, config.lint_errors), sources)
-
-
-def demand_clean(outcome: Lint, *, strict: bool = False) -> None:
-    """Raises FindingsError when there is an error in `outcome`, or when `strict` a warning."""
-    counts = {level: outcome.count(level) for level in ("error", "warning")}
-    if counts["error"] or (strict and counts["warning"]):
-        told = " and ".join(many(count, level) for level, count in counts.items() if count)
-        raise FindingsError(f"{outcome.chart.name} {outcome.chart.version} is not clean", found=told)
 
 
 def helm_rules(
@@ -178,10 +179,7 @@ def dependency_rules(chart: Chart) -> Iterator[Finding]:
 
 
 def yaml_configuration(chart: Chart, config: Config) -> YamlLintConfig:
-    """yamllint's rules: those of the configuration, or the nearest at or above the chart, or what no YAML may be.
-
-    Raises ConfigError.
-    """
+    """yamllint's rules: as configured, else of the nearest file, else what no YAML may be. Raises ConfigError."""
     from yamllint.config import YamlLintConfig, YamlLintConfigError
 
     named = [config.project / config.yamllint] if config.yamllint else []
@@ -214,11 +212,14 @@ def yaml_rules(file: Path, rules: YamlLintConfig) -> Iterator[Finding]:
         yield Finding(problem.level or "error", "yamllint", message, file, problem.line)
     if not any(problem.desc.startswith("syntax error") for problem in problems):
         try:
-            read_yaml(file, ValuesError)
+            if not isinstance(content := load_merged(text), dict | None):
+                yield Finding("error", "values", f"not a mapping, but a {type(content).__name__}", file)
+                return
+        except yaml.YAMLError as error:
+            yield Finding("error", "values", f"not valid YAML: {flaw_of(error)}", file)
+            return
+        try:
             compose(text)
-        except ValuesError as error:
-            what = error.message.rpartition(": ")[2]
-            yield Finding("error", "values", f"{what}{', but a' if 'mapping' in what else ':'} {error.found}", file)
         except yaml.MarkedYAMLError as error:  # of what was read just now
             what = "holds a further document: helm 3 reads the first one alone, helm 4 lays it over that"
             yield Finding("warning", "values", what, file, error.problem_mark.line + 1 if error.problem_mark else None)

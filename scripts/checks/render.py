@@ -63,10 +63,7 @@ class Rendered:
 
 
 def render(plan: Plan, work: Workspace) -> Rendered:
-    """The whole matrix, by values and then by version.
-
-    Raises ChartError or ValuesError telling each distinct refusal once, with the renders that it stops.
-    """
+    """The whole matrix. Raises ChartError or ValuesError telling each refusal once, with the renders that it stops."""
     with workers(work.runner) as pool, submitted(plan, work.helm, pool) as futures:
         return gathered(plan, futures)
 
@@ -198,10 +195,7 @@ def make_index(plan: Plan, rendered: Rendered) -> dict[str, Any]:
 
 
 def store(plan: Plan, rendered: Rendered, folder: Path) -> Path:
-    """Write `folder`: a file for each distinct render, named by content, and `index.json`.
-
-    The folder is replaced as a whole or left as it was. Raises OutputError where it cannot be written.
-    """
+    """Replace `folder` as a whole: a file a distinct render, named by content, and `index.json`. Raises OutputError."""
     dist, index = folder.parent, make_index(plan, rendered)
     try:
         dist.mkdir(parents=True, exist_ok=True)

@@ -309,10 +309,7 @@ class Store:
         return self._sums().get(name, "")
 
     def ensure(self, wanted: Mapping[str, Callable[[], Any]]) -> None:
-        """Have each file of `wanted`, made by its function when it is absent or not what was written.
-
-        Raises ToolError where the folder cannot be written.
-        """
+        """Have each file of `wanted`, made where it is absent or not what was written. Raises ToolError."""
         if not self._unsound(wanted):
             return
         try:

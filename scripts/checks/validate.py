@@ -49,14 +49,11 @@ class Validation:
     def summary(self) -> str:
         chart, renders = self.plan.subject, len(self.checked)
         if not renders:
-            return f"{chart.name} {chart.version}: nothing is rendered, so nothing is checked"
+            return f"{chart.title}: nothing is rendered, so nothing is checked"
         minors = spans([minor(version) for version in self.plan.kube_versions])
         seen = {one.values for one in self.checked}
         names = ", ".join(values.name for values in self.plan.values if values.name in seen)
-        return (
-            f"{chart.name} {chart.version}: {self.objects} objects of {renders} renders are valid "
-            f"({names}; Kubernetes {minors})"
-        )
+        return f"{chart.title}: {self.objects} objects of {renders} renders are valid ({names}; Kubernetes {minors})"
 
     def lines(self) -> list[str]:
         accepted: dict[str, list[tuple[str, str]]] = {}
@@ -78,6 +75,31 @@ class Validation:
                     continue
                 groups.setdefault(problem, []).append((one.values, one.kube_version))
         return tuple((problem, spread(cells)) for problem, cells in groups.items())
+
+    def told(self) -> list[str]:
+        """Each problem, and where it is, on a line."""
+        return [f"{one.source}: {one.kind}/{one.name}: {one.message} ({where})" for one, where in self.problems()]
+
+    def demand(self) -> None:
+        """Raises FindingsError when an object has a problem, or there is none at all."""
+        title, found = self.plan.subject.title, self.problems()
+        told = many(len(found), "problem")
+        if any(not problem.unchecked for problem, _ in found):
+            raise FindingsError(f"{title} renders objects that are not valid", found=told)
+        if found:
+            raise FindingsError(
+                f"{title} renders objects that are not checked",
+                expected="a schema of every kind",
+                found=told,
+                run="name their definitions in [tool.gati] crds, crd_modules or schema_folders, or them in skip_kinds",
+            )
+        if self.checked and not any(one.objects for one in self.checked):
+            raise FindingsError(
+                f"{title} renders no object, so nothing is checked",
+                expected="values with which it renders something",
+                found=", ".join(self.unreached) or "no template that could",
+                run="write ci/<name>-values.yaml in the chart, or name a file with --values",
+            )
 
     def report(self) -> dict[str, Any]:
         """As JSON: `dist/<chart>.kubeconform.json` and `--json`."""
@@ -140,28 +162,6 @@ def _borne(renders: Sequence[Render], found: Sequence[tuple[Problem, ...]]) -> I
             if side.way == ASKED and one.unchecked and one not in elsewhere
             else one
             for one in problems
-        )
-
-
-def demand_valid(outcome: Validation) -> None:
-    """Raises FindingsError when an object of `outcome` has a problem, or there is none at all."""
-    chart, found = outcome.plan.subject, outcome.problems()
-    told = many(len(found), "problem")
-    if any(not problem.unchecked for problem, _ in found):
-        raise FindingsError(f"{chart.name} {chart.version} renders objects that are not valid", found=told)
-    if found:
-        raise FindingsError(
-            f"{chart.name} {chart.version} renders objects that are not checked",
-            expected="a schema of every kind",
-            found=told,
-            run="name their definitions in [tool.gati] crds, crd_modules or schema_folders, or them in skip_kinds",
-        )
-    if outcome.checked and not any(one.objects for one in outcome.checked):
-        raise FindingsError(
-            f"{chart.name} {chart.version} renders no object, so nothing is checked",
-            expected="values with which it renders something",
-            found=", ".join(outcome.unreached) or "no template that could",
-            run="write ci/<name>-values.yaml in the chart, or name a file with --values",
         )
 
 

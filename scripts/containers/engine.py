@@ -91,10 +91,7 @@ def pull(engine: DockerClient, reference: str) -> EngineImage:
 
 
 def pulled(engine: DockerClient, reference: str, say: Say, otherwise: str = "") -> bool:
-    """Pull `reference`; where it cannot be had, and something is done `otherwise`, that is said: False.
-
-    Raises EngineError where there is no other way.
-    """
+    """Pull `reference`; False, and said, where that fails and it is made `otherwise`. Raises EngineError."""
     say(f"pulling {reference}")
     try:
         pull(engine, canonical(reference))

@@ -23,10 +23,7 @@ class Image:
 
 
 def write_layer(target: Path, files: Mapping[str, Path], links: Mapping[str, str] | None = None) -> Path:
-    """A layer at `target`: executable `files` (path in the image -> file here) and symbolic `links` (path -> target).
-
-    Owned by root and dated 1970, so that the same content gives the same bytes.
-    """
+    """A layer of executable `files` (path in it -> file here) and `links`: the same content gives the same bytes."""
     with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as tar:
         for name, source in sorted(files.items()):
             entry = tarfile.TarInfo(name)
@@ -41,10 +38,7 @@ def write_layer(target: Path, files: Mapping[str, Path], links: Mapping[str, str
 
 
 def write_images(target: Path, images: Iterable[Image], *, architecture: str) -> Path:
-    """The archive of `images` at `target`; a layer that several share is written once.
-
-    `architecture` as Go names it: amd64, arm64.
-    """
+    """The archive of `images`, a shared layer once; `architecture` as Go names it (amd64, arm64)."""
     digests: dict[Path, str] = {}
     manifest = []
     with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as tar:

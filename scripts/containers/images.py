@@ -90,10 +90,7 @@ def plan_services(
 
 
 def build_services(work: Workspace, engine: DockerClient, *, versions: Iterable[str] = VERSIONS) -> tuple[Image, ...]:
-    """Build every service in every version; what did not change comes from the engine's cache.
-
-    Raises EngineError with the end of the build's output, ToolError, CommandFailed.
-    """
+    """Build every service in every version, by the engine's cache. Raises EngineError, ToolError, CommandFailed."""
     base = foundation(work, "python", engine)
     context = _context(work.config.root / "compose", _ca_bundle(work.config))
     wanted = [(service, version) for service in SERVICES for version in versions]

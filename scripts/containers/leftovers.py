@@ -42,10 +42,7 @@ class Leftover:
 
 
 def find(work: Workspace) -> tuple[Leftover, ...]:
-    """What runs left that are gone, of every checkout on this machine; programs first, then what they had made.
-
-    Where no engine answers there is nothing of it to be found.
-    """
+    """What runs left that are gone, of every checkout here: programs first, then what they had made."""
     return (*_programs(), *_of_engine(work), *_folders(work))
 
 

@@ -53,10 +53,7 @@ _KIND_FILES = "images/base/files"
 
 @dataclass(frozen=True)
 class NodeImage:
-    """A node image that the engine holds.
-
-    `kubernetes` is its version ("v1.37.2"); `has_cni` tells whether kind finds a pod network in it.
-    """
+    """A node image of the engine: its Kubernetes ("v1.37.2"), and whether kind finds a pod network in it."""
 
     reference: str
     kubernetes: str

@@ -82,10 +82,7 @@ class Stack:
             raise
 
     def preview(self, version: str, *, build: bool = True) -> tuple[str, ...]:
-        """What `up` would start, a line each; nothing is changed.
-
-        Raises EngineError when a port is taken, or an image is missing that nobody is going to `build`.
-        """
+        """What `up` would start, a line each. Raises EngineError for a port that is taken, or a missing image."""
         if not build:
             self._require_images(version)
         self._require_ports()

@@ -246,10 +246,7 @@ def _feed(pipe: IO[bytes], data: bytes) -> None:
 
 
 def _collected(popen: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
-    """All that a child prints until it ends: not for as long as something that it left behind holds its streams.
-
-    Raises TimeoutExpired.
-    """
+    """All that a child prints until it ends, whoever still holds its streams then. Raises TimeoutExpired."""
     end, ended = time.monotonic() + deadline, False
     while True:
         try:

@@ -135,10 +135,7 @@ class _Tree:
 
 
 def read_committed(repository: Repository, revision: str, folder: Path, *, as_checkout: bool = False) -> Committed:
-    """`folder`, inside of `repository`, in `revision`: content as it is kept, or `as_checkout` as this clone has it.
-
-    Raises GitError where there is no such revision, or a filter of the checkout fails.
-    """
+    """`folder` in `revision`: content as it is kept, or `as_checkout` as this clone has it. Raises GitError."""
     commit = repository.commit(revision)
     if commit is None:
         raise GitError(f"git knows no revision {revision!r}", run="git log --oneline", code=USAGE)

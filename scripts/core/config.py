@@ -162,10 +162,7 @@ _OF_ONE_CHART = (
 
 
 def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
-    """The configuration of the chart that is named, or of the project at `root`; an override of None is none.
-
-    Raises ConfigError for an unknown key or a value of the wrong type, naming the key.
-    """
+    """The configuration of the chart that is named, or of the project at `root`. Raises ConfigError naming the key."""
     environ = os.environ if environ is None else environ
     fields = {field.name: field for field in dataclasses.fields(Config) if field.name not in _NO_KEYS}
     texts = {name: field for name, field in fields.items() if not str(field.type).startswith("Mapping")}
@@ -347,10 +344,7 @@ def demand_choices(name: str, words: Iterable[str], where: str = "") -> tuple[st
 
 
 def demand_no_login(address: str, where: str) -> None:
-    """Raises ConfigError for an address that holds a login, which it does not repeat; a digest is none.
-
-    A query and a fragment mean nothing here, and may hold a token.
-    """
+    """Raises ConfigError for an address with a login (a digest is none), or with a query, which may hold a token."""
     if re.search(r"@(?!sha\d+:|[0-9a-f]{64}$)|%40|[?#]", address):
         raise ConfigError(
             f"{where} holds a login, which the command line and logs would show",

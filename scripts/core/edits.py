@@ -45,10 +45,7 @@ def diff(edits: Iterable[Edit]) -> str:
 
 
 def apply(edits: Sequence[Edit]) -> None:
-    """Write every edit, or none: a failure leaves all files as they were, and a Ctrl-C waits for the last of them.
-
-    Raises OutputError when a file cannot be written, or is no longer what the edit was made from.
-    """
+    """Write every edit, or none, on a Ctrl-C too. Raises OutputError, also for a file that was changed meanwhile."""
     with contextlib.ExitStack() as staged:
         for edit in edits:
             staged.enter_context(_staged(edit))

@@ -155,10 +155,7 @@ class ApiError(ClusterError):
 
 
 class CommandFailed(ReleaseError, code=TOOL):
-    """A command ended with a status other than 0.
-
-    `argv` is already redacted. `stdout` and `stderr` are whole; the message shows the end of them.
-    """
+    """A command ended with a status other than 0; `argv` is redacted, and the message shows the end of what it said."""
 
     def __init__(self, argv: Sequence[str], status: int, *, stdout: str = "", stderr: str = "") -> None:
         self.argv = tuple(argv)

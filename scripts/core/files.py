@@ -59,10 +59,7 @@ def sha256(content: bytes | str | Path) -> str:
 
 
 def write_atomic(path: Path, data: bytes | str, *, error: type[ReleaseError] = OutputError) -> None:
-    """Replace `path` by `data`, so that a reader sees the old file or the new one and never a part.
-
-    Missing folders are made. Raises `error` (read-only, full, no folder) and leaves what was there.
-    """
+    """Replace `path` by `data` as a whole, its folder made, or leave what was there and raise `error`."""
     content = data.encode() if isinstance(data, str) else data
     fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

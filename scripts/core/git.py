@@ -96,10 +96,7 @@ class Repository:
         return self._said("rev-parse", "--is-shallow-repository") == "true"
 
     def before(self, action: str) -> str | None:
-        """The commit from which `action`, named so in git's own log of HEAD, led to HEAD; None where none did.
-
-        What hooks of a commit do, such as another commit, is part of its action.
-        """
+        """The commit from which `action`, as git's log of HEAD names it, with its hooks led to HEAD; None for none."""
         form = ("--walk-reflogs", "--no-show-signature", "--max-count=1000", "-z", "--format=tformat:%H %gs")
         steps = [line.partition(" ") for line in _words(self._git("log", *form, "HEAD", "--", check=False))]
         head = self.commit()
@@ -269,10 +266,7 @@ class Repository:
         return found
 
     def changed_since(self, revision: str) -> tuple[str, ...]:
-        """The paths, from the root, that differ from the merge base of HEAD and `revision`; `changes` are among them.
-
-        Raises GitError where there is no such revision, or no such base.
-        """
+        """The paths, from the root, that differ from the merge base with `revision`, and `changes`. Raises GitError."""
         if self.commit(revision) is None:
             raise GitError(f"git knows no revision {revision!r}", run="git log --oneline", code=USAGE)
         base = self._said("merge-base", "HEAD", revision)
@@ -316,10 +310,7 @@ class Repository:
         return _reason(result.stderr) if result.status else ""
 
     def make_commit(self, message: str, paths: Sequence[Path]) -> str:
-        """Commit the content of `paths`, and nothing else that is staged; the commit's id. Raises GitError.
-
-        `before(message)` is then the commit that it was made on, whatever hooks have added.
-        """
+        """Commit the content of `paths`, and nothing else that is staged; the commit's id. Raises GitError."""
         names, before = [self.inside(path) for path in paths], self.commit()
         staged = set(_words(self._git("diff-index", "--cached", "--name-only", "--no-renames", "-z", "HEAD", "--")))
         # A commit of the whole index where that is the same: then what a hook adds stands in the index afterwards, too.
@@ -360,10 +351,7 @@ class Repository:
         return self._git("check-ref-format", "--branch", name, check=False).status != 0
 
     def head_of(self, branch: str) -> str | None:
-        """The last commit of a branch: here, or where it is behind or absent, of the remote as it was last fetched.
-
-        Raises GitError where the two have gone apart.
-        """
+        """The last commit of a branch, here or as last fetched. Raises GitError where the two have gone apart."""
         here, there = self.commit(f"refs/heads/{branch}"), self._remote_head(branch)
         if here is None or there is None or here == there:
             return here or there
@@ -382,10 +370,7 @@ class Repository:
             raise GitError(f"the branch {branch} is checked out", run="git switch to another branch there")
 
     def add_to_branch(self, branch: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:
-        """Commit `files` on top of `head`, and have the branch lead there; no working tree and no index is touched.
-
-        Raises GitError where the branch is checked out, or has moved meanwhile.
-        """
+        """Commit `files` on top of `head` of a branch; no working tree and no index is touched. Raises GitError."""
         self.demand_free(branch)
         with temporary("index") as scratch:
             env = {"GIT_INDEX_FILE": f"{scratch}/index"}

@@ -103,10 +103,7 @@ def interruptible(say: Say = silent) -> Iterator[None]:
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """In this block signals to end wait; they take effect at its end. For moments, not for anything that waits.
-
-    Unlike a signal mask, this is not passed on to a program that is started in the block.
-    """
+    """In this block signals to end wait, in this process alone; for moments, not for anything that waits."""
     with _deferred(None):
         yield
 

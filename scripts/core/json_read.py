@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 
-def load(data: str | bytes) -> Any:
+def load(data: str | bytes, **options: Any) -> Any:
     """What `data` says. Raises ValueError, of which UnicodeDecodeError and json.JSONDecodeError are kinds."""
     try:
-        return json.loads(data)
+        return json.loads(data, **options)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

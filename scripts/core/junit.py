@@ -14,10 +14,7 @@ _FORBIDDEN = re.compile("[\ud800-\udfff\ufffe\uffff]")  # what no XML 1.0 docume
 
 @dataclass(frozen=True)
 class Case:
-    """One test: it failed where there are `failures`, `output` is what it has to say. `seconds` None: not measured.
-
-    One that is `skipped` says in `output` why.
-    """
+    """One test: it failed where there are `failures`; `output` is what it has to say, or why it is `skipped`."""
 
     name: str
     failures: tuple[str, ...] = ()
@@ -28,10 +25,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Suite:
-    """Tests that belong together; `classname` is how readers group them, by default its `name`.
-
-    With `errors` what failed did so for want of a verdict, which is another thing than a failure.
-    """
+    """Tests that belong together, under `classname` or else `name`; with `errors` they failed for want of a verdict."""
 
     name: str
     cases: tuple[Case, ...]

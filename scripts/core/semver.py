@@ -16,10 +16,7 @@ _TOKEN = "rc"  # noqa: S105 - the word before a pre-release's number
 
 
 def parse(text: str, where: str = "", error: type[VersionError] = VersionError) -> Version:
-    """`text` as a semantic version (https://semver.org/spec/v2.0.0.html), of which helm bears a leading v.
-
-    Raises `error`, naming `where`.
-    """
+    """`text` as a semantic version (https://semver.org); helm bears a leading v. Raises `error`, naming `where`."""
     try:
         return Version.parse(text.removeprefix("v"))
     except (ValueError, TypeError):

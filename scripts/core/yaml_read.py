@@ -35,10 +35,7 @@ _TRUE = frozenset({"y", "yes", "true", "on"})
 
 
 def load(text: str | bytes) -> Any:
-    """The one document in `text`, as Helm reads it.
-
-    Raises yaml.YAMLError, for what is nested too deep or grows too large as well.
-    """
+    """The one document in `text`, as Helm reads it. Raises yaml.YAMLError, also for what is too deep or too large."""
     return _loaded(text, loader())
 
 
@@ -66,6 +63,11 @@ def compose(text: str) -> Any:
     """The tree of nodes of the one document, which know their lines. Raises yaml.YAMLError."""
     _demand_shallow(text)
     return yaml.compose(text, Loader=loader())
+
+
+def flaw_of(error: yaml.YAMLError) -> str:
+    """What is wrong, in a line, without the place."""
+    return getattr(error, "problem", None) or str(error).splitlines()[0]
 
 
 @functools.cache

@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.front.command import CHART, REGISTRY, Many, command, say
+from scripts.front.command import CHART, REGISTRY, Many, command
 
 if TYPE_CHECKING:
-    from scripts.checks.fleet import Stage
+    from scripts.checks.fleet import Part, Stage
     from scripts.front.command import Shown
+    from scripts.present import Answer, View
     from scripts.workspace import Workspace
 
 
 _SEVERAL = ("all_ changed",)
 
 
-def over_charts(work: Workspace, changed: str | None, stage: Stage, junit: str | None = None) -> Shown:
-    """Several charts: a table of them all, and an error that names those that failed."""
+def found_by(
+    work: Workspace,
+    stage: Stage,
+    view: Callable[[Part], View | Answer],
+    all_: bool,
+    changed: str | None,
+    junit: str | None = None,
+) -> Shown:
+    """What `stage` finds of the chart; of several a table of them all, and an error that names those that failed."""
     from scripts import present
     from scripts.chart.selection import selected
     from scripts.checks import fleet, validate
+    from scripts.core.errors import ReleaseError
 
-    parts = fleet.over(work, selected(work.config, work.runner, changed=changed), stage)
-    validate.write_junit(junit, (suite for part in parts for suite in part.suites))
-    yield present.fleet(parts)
-    fleet.demand_all(parts)
+    if all_ or changed:
+        parts = fleet.over(work, selected(work.config, work.runner, changed=changed), stage)
+        validate.write_junit(junit, (suite for part in parts for suite in part.suites))
+        yield present.fleet(parts)
+        fleet.demand_all(parts)
+        return
+    try:
+        part = stage(work)
+    except ReleaseError as error:
+        validate.write_junit(junit, [validate.unchecked(error)])
+        raise
+    yield view(part)
+    validate.write_junit(junit, part.suites)
+    part.finish()
 
 
 @command(
@@ -41,17 +62,10 @@ def lint(
     """Check the chart's sources: helm lint, YAML, Chart.yaml, values, changelog."""
     from scripts import present
     from scripts.checks import fleet
-    from scripts.checks import lint as stage
-    from scripts.core import files
 
     extra = [Path(file) for file in values or ()]
-    if all_ or changed:
-        yield from over_charts(work, changed, lambda one: fleet.linted(one, values=extra, strict=strict))
-        return
-    outcome = stage.lint(work, values=extra)
-    yield present.lint(outcome)
-    files.write_json(work.config.result(outcome.chart.name, "lint.json"), outcome.report())
-    stage.demand_clean(outcome, strict=strict)
+    stage = functools.partial(fleet.linted, values=extra, strict=strict)
+    yield from found_by(work, stage, lambda part: present.lint(part.outcome), all_, changed)
 
 
 @command(
@@ -74,22 +88,13 @@ def template(
     It is for reading one version whole; `invoke diff` shows what differs between two.
     """
     from scripts import present
-    from scripts.checks import fleet, matrix, render
+    from scripts.checks import fleet
 
-    files, minors = [Path(file) for file in values or ()], kube_version or ()
-    if all_ or changed:
-        yield from over_charts(
-            work, changed, lambda one: fleet.rendered(one, values=files, kube_versions=minors, dry_run=dry_run)
-        )
-        return
-    plan = matrix.read_plan(work, values=files, kube_versions=minors)
-    rendered = render.render(plan, work)
-    if not dry_run:
-        render.store(plan, rendered, work.config.result(plan.subject.name, "manifests"))
-    for note in rendered.notes():
-        say(f"note: {note}")
-    yield present.matrix(rendered, render.make_index(plan, rendered))
-    work.say("next: invoke diff, for what differs from the last version alone")
+    extra, minors = [Path(file) for file in values or ()], kube_version or ()
+    stage = functools.partial(fleet.rendered, values=extra, kube_versions=minors, dry_run=dry_run)
+    yield from found_by(work, stage, lambda part: present.matrix(part.outcome, part.report), all_, changed)
+    if not (all_ or changed):
+        work.say("next: invoke diff, for what differs from the last version alone")
 
 
 @command(
@@ -144,23 +149,11 @@ def kubeconform_check(
 ) -> Shown:
     """Check every rendered object against the schemas of every supported Kubernetes."""
     from scripts import present
-    from scripts.checks import fleet, validate
-    from scripts.core import files
-    from scripts.core.errors import ReleaseError
+    from scripts.checks import fleet
 
     extra, minors = [Path(file) for file in values or ()], kube_version or ()
-    if all_ or changed:
-        yield from over_charts(work, changed, lambda one: fleet.checked(one, values=extra, kube_versions=minors), junit)
-        return
-    try:
-        outcome = validate.check_chart(work, values=extra, kube_versions=minors)
-    except ReleaseError as error:
-        validate.write_junit(junit, [validate.unchecked(error)])
-        raise
-    yield present.problems(outcome)
-    files.write_json(work.config.result(outcome.plan.subject.name, "kubeconform.json"), outcome.report())
-    validate.write_junit(junit, validate.suites(outcome))
-    validate.demand_valid(outcome)
+    stage = functools.partial(fleet.checked, values=extra, kube_versions=minors)
+    yield from found_by(work, stage, lambda part: present.problems(part.outcome), all_, changed, junit)
 
 
 @command(

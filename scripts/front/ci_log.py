@@ -71,12 +71,11 @@ def annotate(marks: Iterable[Mark], write: Callable[[str], None], dist: Path, *,
         write_json(dist / QUALITY, issues)
 
 
-def summarize(markdown: str, environ: Mapping[str, str] | None = None) -> None:
+def summarize(markdown: str) -> None:
     """Add `markdown` to the summary of the job, where the system around us has one. Raises OutputError."""
     from scripts.core.errors import OutputError
 
-    file = (os.environ if environ is None else environ).get("GITHUB_STEP_SUMMARY")
-    if not file:
+    if not (file := os.environ.get("GITHUB_STEP_SUMMARY")):
         return
     try:
         with Path(file).open("a", encoding="utf-8") as summary:

@@ -211,12 +211,11 @@ def release(
     required = demand_choices("require", require or work.config.require)
     options = plan.Options(part=bump, pre=pre, tag=tag, allow_dirty=allow_dirty, require=required)
     if all_ or changed:
-        several.refuse_bump(options)
         charts = selected(work.config, work.runner, changed=changed)
         found = several.candidates(work, charts, options, dry_run=dry_run)
         yield present.candidates(found)
         several.demand_possible(found)
-        names = ", ".join(f"{one.chart.name} {one.chart.version}" for one in found if one.state == "absent")
+        names = ", ".join(one.chart.title for one in found if one.state == "absent")
         if names and not dry_run:
             if where := work.config.registry:
                 demand_approval(f"Publish {names} to {where}?", yes=yes)
@@ -232,9 +231,8 @@ def release(
         if not dry_run:
             ready.demand_possible(committed=False)
             if ready.absent("publish") and (where := work.config.registry):
-                question = f"Publish {ready.package.name} {ready.package.version} to {where}?"
-                demand_approval(question, yes=yes)
-            with working(f"releasing {ready.package.name} {ready.package.version}"):
+                demand_approval(f"Publish {ready.package.title} to {where}?", yes=yes)
+            with working(f"releasing {ready.package.title}"):
                 record = ready.run()
         yield present.released(ready, record)
         if record is not None and (ready.absent() or ready.waiting or ready.unpushed):

@@ -61,10 +61,7 @@ def merged_scopes(*scopes: str) -> tuple[str, ...]:
 
 
 def authorize(transport: Transport, registry: Registry, answer: Answer, scope: str) -> str:
-    """The Authorization header that the challenges of `answer` ask for, to be sent to the registry alone.
-
-    They are tried in the registry's order. Raises RegistryError with why the first that we speak gave none.
-    """
+    """The Authorization header that `answer` asks for, to be sent to the registry alone. Raises RegistryError."""
     challenges, login = read_challenges(answer.challenges), registry.credentials
     failures = list[RegistryError]()
     for challenge in challenges:

@@ -139,10 +139,7 @@ class Client:
             self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
 
     def manifest(self, reference: Reference, *, digest: str | None = None, patience: float = 0) -> Found | None:
-        """The manifest of the tag (or of `digest`); None only where the registry itself says that there is none.
-
-        It is looked for again for `patience` seconds, which is for what was written a moment ago.
-        """
+        """The manifest of the tag or `digest`, looked for for `patience` seconds; None only if the registry says so."""
         path = f"{reference.repository}/manifests/{digest or reference.tag}"
         answer = _patiently(lambda: self._ask(path, reference.repository, accept=", ".join(MANIFEST_TYPES)), patience)
         if answer is None:
@@ -307,10 +304,7 @@ class Client:
         return bool(answer.headers.get("OCI-Subject"))
 
     def demand_push(self, chart_name: str) -> None:
-        """Raises RegistryError where the registry says that this login may not write.
-
-        An upload is opened and given up again, which writes nothing. Any other trouble is left to the push.
-        """
+        """Raises RegistryError where this login may not write, by an upload that is opened and given up again."""
         repository = self.registry.repository(chart_name)
         url = self._url(f"{repository}/blobs/uploads/")
         try:
@@ -347,10 +341,7 @@ class Client:
         repository: str,
         **options: Any,
     ) -> Answer | None:
-        """GET, logged in where the registry asks for it. None where it says in OCI's words that nothing is there.
-
-        `options` are those of `Transport.send`.
-        """
+        """GET with `options` of `Transport.send`; None where the registry says in OCI's words that nothing is there."""
         url = self._url(path)
         answer = self._send("GET", url, repository, **options)
         if _says_unknown(answer) and self._log_in(repository):
@@ -462,10 +453,7 @@ def referrers_tag(digest: str) -> str:
 
 
 def holds_referrers(tag: str) -> bool:
-    """Whether a tag is no version, but says what is attached to one, or of Artifact Hub who publishes.
-
-    (With a suffix: cosign's older form.)
-    """
+    """Whether a tag is no version, but says what is attached to one (cosign's older form, too), or who publishes."""
     return bool(_REFERRERS.match(tag))
 
 

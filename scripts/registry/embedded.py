@@ -138,10 +138,7 @@ def embedded(folder: Path, work: Workspace) -> Iterator[Registry]:
 
 
 def serve(folder: Path, work: Workspace, *, port: int = 0) -> Generator[tuple[Registry, tuple[str, ...]], None, None]:
-    """The same registry for other runs too, once it answers, and the command lines that pull what it holds.
-
-    Goes on until it is closed. Raises RegistryError when the server ends.
-    """
+    """The same for others too, until it is closed, and the commands that pull what it holds. Raises RegistryError."""
     with _serving(folder, work, port) as (registry, process):
         pulls = [
             f"helm pull oci://{registry.host}/{each.repository} --version {each.tag.replace('_', '+')} --plain-http"

@@ -124,10 +124,7 @@ def is_loopback(host: str) -> bool:
 
 
 def parse_reference(text: str) -> tuple[str, str, str, str | None]:
-    """Prefix, chart, version and digest of "oci://host/path/name:version", or with "@sha256:..." after it.
-
-    Raises ConfigError.
-    """
+    """Prefix, chart, version and digest of "oci://host/path/name:version[@sha256:...]". Raises ConfigError."""
     prefix, name, version, digest = parse_published(text)
     if version is None:
         raise ConfigError(f"{text} names no version", expected="oci://host/path/name:version")

@@ -264,10 +264,7 @@ class Transport:
 
     @contextlib.contextmanager
     def _cut_after(self, seconds: float) -> Iterator[threading.Event]:
-        """Shuts the connections down after `seconds`, however slowly they still deliver; the event says that it did.
-
-        So it does as soon as the work of this worker thread is stopped.
-        """
+        """Shuts connections down after `seconds`, or once this worker's work is stopped; the event says that it did."""
         late, done, mine, end = threading.Event(), threading.Event(), scope(), time.monotonic() + seconds
 
         def watch() -> None:
@@ -348,10 +345,7 @@ class Transport:
 
 
 def tls_context(registry: Registry, environ: Mapping[str, str]) -> ssl.SSLContext:
-    """What helm trusts: `ca_file` alone where it is given, else SSL_CERT_FILE and SSL_CERT_DIR, else the system's.
-
-    Raises ConfigError for a file that holds no authorities, and for a client certificate that cannot be used.
-    """
+    """What helm trusts: `ca_file` alone, else SSL_CERT_FILE and SSL_CERT_DIR, else the system's. Raises ConfigError."""
     usual = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
     if (registry.ca_file, registry.cert_file, registry.key_file) == (None, None, None):
         return _usual_context(*usual)

@@ -46,3 +46,8 @@ class Step:
     state: State
     action: str
     refusal: ReleaseError | None = None
+
+
+def stopped(name: str, error: ReleaseError, state: State = "different") -> Step:
+    """The step that stops the release by `error`."""
+    return Step(name, state, error.message, error)

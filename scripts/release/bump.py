@@ -275,10 +275,7 @@ def _version_at(repository: Repository, revision: str, file: Path) -> str | None
 
 @contextlib.contextmanager
 def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
-    """Makes the edits of `bump` and their commit at the end of the block; where one of these fails all is taken back.
-
-    Raises GitError, OutputError.
-    """
+    """Makes the edits and their commit at the end of the block, or takes all back. Raises GitError, OutputError."""
     try:
         yield
         edits.apply([replace(edit, before=_held(edit)) for edit in bump.edits])

@@ -21,7 +21,7 @@ from scripts.core.git import Repository
 from scripts.core.paths import shown
 from scripts.core.waiting import locked
 from scripts.core.yaml_read import load
-from scripts.release.announce import Announced, Step
+from scripts.release.announce import Announced, Step, stopped
 
 INDEX = "index.yaml"
 _BRANCH = "git:"
@@ -53,8 +53,7 @@ class Index:
         beside = [str(url) for url in (entry or {}).get("urls") or []]
         if entry is None or (there is None and urljoin(self.url, archive) in beside):
             self.store.demand_free()
-            version = f"{what.package.name} {what.package.version}"
-            return Step(self.name, "absent", f"add {version} to {INDEX} of {self.store.shown}")
+            return Step(self.name, "absent", f"add {what.package.title} to {INDEX} of {self.store.shown}")
         return Step(self.name, "same", f"{INDEX} of {self.store.shown} has {ours[:19]}")
 
     def announce(self, what: Announced) -> str:
@@ -123,7 +122,7 @@ class Index:
             run="raise the version; what is served already is not changed",
             code=REFUSED,
         )
-        return Step(self.name, "different", error.message, error)
+        return stopped(self.name, error)
 
     def _broken(self, found: str) -> ReleaseError:
         what = f"{INDEX} of {self.store.shown}"

@@ -16,7 +16,7 @@ from scripts.core.files import sha256
 from scripts.core.semver import is_prerelease
 from scripts.registry.reference import Registry, is_loopback
 from scripts.registry.transport import Answer, Transport
-from scripts.release.announce import Announced, Step
+from scripts.release.announce import Announced, Step, stopped
 
 _FORM = re.compile(r"(?P<kind>github|gitlab|gitea):(?P<url>https?://[^/\s@]+/)?(?P<project>[\w.-]+(?:/[\w.-]+)+)/?")
 _LARGEST = 100 << 20  # bytes of a file
@@ -47,10 +47,7 @@ class Made:
 
 
 def read_forge(text: str, environ: Mapping[str, str], runner: Runner) -> Forge:
-    """The forge that `text` names, as `github:OWNER/NAME` or `gitlab:https://git.example.org/GROUP/NAME`.
-
-    Raises ConfigError for anything else, and where the environment has no token for it.
-    """
+    """The forge that `text` names, as `github:OWNER/NAME`. Raises ConfigError, also where there is no token for it."""
     found = _FORM.fullmatch(text)
     if found is None or (found["kind"] != "gitlab" and found["project"].count("/") > 1):
         raise ConfigError(
@@ -107,7 +104,7 @@ class Forge:
                     run=f"git ls-remote --tags, and release the commit that {what.tag} names",
                     code=REFUSED,
                 )
-                return Step(self.name, "different", error.message, error)
+                return stopped(self.name, error)
             made = self._find(talk, what)
             if made is None:
                 todo = f"make the release {what.tag} of {self.shown}, with {len(what.files())} files"
@@ -121,7 +118,7 @@ class Forge:
                     run="see who has put them there; a version that is out is raised, not repaired",
                     code=REFUSED,
                 )
-                return Step(self.name, "different", error.message, error)
+                return stopped(self.name, error)
             missing = self._missing(made, what)
             if made.draft or missing:
                 left = ", ".join(missing) or "show it"
@@ -280,10 +277,6 @@ def _type_of(name: str) -> str:
     return next((kind for end, kind in _TYPES.items() if name.endswith(end)), "application/octet-stream")
 
 
-def _title(what: Announced) -> str:
-    return f"{what.package.name} {what.package.version}"
-
-
 class _Drafting(Forge):
     """A forge with GitHub's API for releases, where a draft is one that nobody sees yet."""
 
@@ -300,7 +293,7 @@ class _Drafting(Forge):
         raise NotImplementedError
 
     def _make(self, talk: Talk, what: Announced) -> Made:
-        draft = {"tag_name": what.tag, "name": _title(what), "body": what.notes, "draft": True}
+        draft = {"tag_name": what.tag, "name": what.package.title, "body": what.notes, "draft": True}
         draft["prerelease"] = is_prerelease(what.package.version)
         return self._made(talk.tell("POST", f"{self.api}/releases", draft))
 
@@ -422,7 +415,7 @@ class GitLab(Forge):
             self._keep(talk, what, name)  # before anybody sees the release
         value = {
             "tag_name": what.tag,
-            "name": _title(what),
+            "name": what.package.title,
             "description": what.notes,
             "assets": {"links": [self._link(what, name) for name in files]},
         }
@@ -442,7 +435,7 @@ class GitLab(Forge):
             talk.ask("PUT", url, content=(_type_of(name), content))
         elif there != content:
             raise ReleaseError(
-                f"the package {what.package.name} {what.package.version} of {self.shown} has other content",
+                f"the package {what.package.title} of {self.shown} has other content",
                 expected=f"sha256 {sha256(content)} as {name}",
                 found=f"sha256 {sha256(there)}",
                 run="see who has put it there; a version that is out is raised, not repaired",

@@ -21,7 +21,7 @@ from scripts.core.paths import shown
 from scripts.core.yaml_read import load
 from scripts.registry.client import Client, connect
 from scripts.registry.reference import Reference, Registry
-from scripts.release.announce import Announced, Step
+from scripts.release.announce import Announced, Step, stopped
 from scripts.release.chart_index import Store
 
 FILE = "artifacthub-repo.yml"
@@ -57,7 +57,7 @@ class Hub:
                     run=f"correct {shown(self.source)}, or take the other one away",
                     code=REFUSED,
                 )
-                return Step(self.name, "different", error.message, error)
+                return stopped(self.name, error)
             lacking.append(f"{'put' if there is None else 'renew'} {FILE} of {place}")
         return Step(self.name, "absent", "; ".join(lacking)) if lacking else Step(self.name, "same", f"{FILE} is there")
 

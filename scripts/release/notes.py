@@ -22,11 +22,8 @@ def notes_file(config: Config, chart: str) -> Path:
 def notes(
     package: Package, *, changelog: Path, judged: str, reference: str, digest: str, commit: str | None, registry: str
 ) -> str:
-    """The notes as Markdown. `judged` is the verdict in Markdown, "" where there is none; `changelog` may be absent.
-
-    Raises ChangelogError.
-    """
-    parts = [f"# {package.name} {package.version}\n"]
+    """The notes as Markdown, with the verdict (`judged`) and what a `changelog` says. Raises ChangelogError."""
+    parts = [f"# {package.title}\n"]
     if told := changes(changelog, package.version):
         parts.append(told)
     if judged:

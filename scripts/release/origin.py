@@ -169,10 +169,7 @@ def committed_copy(
     edits: Mapping[Path, bytes] | None = None,
     held: Committed | None = None,
 ) -> Iterator[Copy]:
-    """The chart and the changelog of `config` as `commit` holds them with the content `edits` laid over.
-
-    `held` is what the commit says of the chart, where that is known.
-    """
+    """The chart and changelog as `commit` holds them (`held`, where that is known), the content `edits` laid over."""
     held = held or read_committed(repository, commit, config.chart)
     with temporary("committed") as scratch:
         folder = held.write(placed(repository.root, config.chart, scratch))

@@ -21,10 +21,7 @@ _DEADLINE = 120.0  # seconds; a smart card asks for a touch
 
 
 def make_prov(work: Workspace, package: Package, archive: bytes) -> bytes:
-    """The `.prov` of `package`, whose bytes are `archive`, signed by gpg with the key `pgp_key`.
-
-    The passphrase goes to gpg's stdin; without one gpg asks its agent. Raises ToolError.
-    """
+    """The `.prov` of `package`, signed by gpg, whose stdin or agent has the passphrase. Raises ToolError."""
     (chart_yaml, *_), _ = chart_metadata(archive, package.path.name)
     text = f"{chart_yaml.decode().rstrip()}\n\n...\nfiles:\n  {package.path.name}: sha256:{package.sha256}\n"
     password = next((os.environ[name] for name in SIGNING_PASSWORDS if name in os.environ), None)
@@ -45,10 +42,7 @@ def make_prov(work: Workspace, package: Package, archive: bytes) -> bytes:
 
 
 def with_prov(work: Workspace, package: Package, archive: bytes) -> Package:
-    """`package` with its `.prov`: the one in `dist/`, where that is of these bytes, else a new one, kept there.
-
-    Raises ToolError, OutputError.
-    """
+    """`package` with its `.prov`, which is kept in `dist/` and taken from there. Raises ToolError, OutputError."""
     file = package.path.with_name(f"{package.path.name}.prov")
     prov = file.read_bytes() if file.is_file() else b""
     if fault_of_prov(work, archive, package.path.name, prov, ""):

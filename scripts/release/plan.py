@@ -19,7 +19,7 @@ from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.source import Chart, read_chart
 from scripts.checks import lint as linting
 from scripts.checks.baseline import GIT, last_tagged, last_version, published_versions
-from scripts.checks.validate import Validation, check_chart, demand_valid
+from scripts.checks.validate import Validation, check_chart
 from scripts.core.errors import (
     REFUSED,
     SAME_COMMAND,
@@ -46,7 +46,7 @@ from scripts.registry.referrers import attach, attached, content_of, read_referr
 from scripts.registry.transport import Transient
 from scripts.release import publish as publishing
 from scripts.release import verify
-from scripts.release.announce import Announced, Step
+from scripts.release.announce import Announced, Step, stopped
 from scripts.release.bump import (
     Bump,
     alone,
@@ -490,7 +490,7 @@ class Release:
                     reference = self._registry.reference(self.package.name, self.package.version)
                     found = attached(client, reference, published.digest)
             except RegistryError as error:
-                return _stopped("attach", error)
+                return stopped("attach", error, "unknown")
             there = {one.key for one in found}
             self._proofs = tuple(
                 f"{NAMES.get(one.key, one.key.replace('signed', 'signature on', 1))} {one.digest}"
@@ -530,19 +530,20 @@ class Release:
         try:
             verify.verify(self._registry, self.package, digest=published.digest, patience=self._patience)
         except RegistryError as error:
-            return _stopped("verify", error, "different" if error.expected else "unknown")
+            return stopped("verify", error, "different" if error.expected else "unknown")
         return Step("verify", "same", "pulled back: the same bytes")
 
     def _tag_step(self) -> Step:
         facts, tag = self.facts, self._tag
         if facts.origin.repository is None:
             error = GitError(f"--tag needs a git repository, and {shown(facts.origin.chart.path)} is in none")
-            return _stopped("tag", error)
+            return stopped("tag", error, "unknown")
         if facts.dirty and self._options.allow_dirty:
             error = uncommitted(facts.dirty, then="or release without --tag")
             return Step("tag", "unknown", "a tag would name a commit without these changes", error)
         if facts.origin.commit is None:
-            return _stopped("tag", GitError("--tag needs a commit, and the repository has none", run="git commit"))
+            error = GitError("--tag needs a commit, and the repository has none", run="git commit")
+            return stopped("tag", error, "unknown")
         remote = facts.remote if facts.remote is not None and facts.remote.commit is not None else None
         tagged, there = facts.origin.repository.tags().get(tag), remote.commit if remote is not None else None
         wanted = facts.origin.commit if facts.bump is None else None
@@ -560,13 +561,13 @@ class Release:
             found=found,
             run=f"{fetch}git checkout {tag} to release that commit, or {undo}",
         )
-        return _stopped("tag", error, "different")
+        return stopped("tag", error)
 
     def _announce_step(self, place: Place) -> Step:
         try:
             return place.look(self._announced())
         except ReleaseError as error:
-            return _stopped(place.name, error)
+            return stopped(place.name, error, "unknown")
 
     def _waits(self, step: Step) -> bool:
         return step.state == "unknown" and step.refusal is None and step.name in {one.name for one in self._places}
@@ -638,9 +639,12 @@ class Release:
             with workers(self._work.runner) as one, workers(self._work.runner) as other:
                 lint = one.submit(linting.lint, work)
                 validation = other.submit(check_chart, work)
-                self._demand_clean(lint.result())
+                found = lint.result().findings
+                for each in (each for each in found if each.level != "error"):
+                    self._say(f"{each.level}: {origin.told(str(each))}")
+                self._demand("lint", lint.result(), [str(each) for each in found if each.level == "error"])
                 outcome = validation.result()
-            self._demand_valid(outcome)
+            self._demand("kubeconform-check", outcome, outcome.told())
             self._say(outcome.summary())
         if self._base is not None and self.absent("judge"):
             with self._timed("judge", f"judging the step from {self._base}"):
@@ -651,22 +655,14 @@ class Release:
                 self._judged = markdown(verdict)
                 demand_raised(self._work, verdict)
 
-    def _demand_clean(self, outcome: linting.Lint) -> None:
+    def _demand(self, check: str, outcome: linting.Lint | Validation, lines: Sequence[str]) -> None:
+        """Keep what a check has found. Raises FindingsError, which tells it: no table stands above."""
         report = self.facts.origin.told(_json(outcome.report()))
-        write_atomic(self._config.result(outcome.chart.name, "lint.json"), report)
-        told = [(f.level, f"{f.place}: {f.message}" if f.place else f.message) for f in outcome.findings]
-        for level, line in told:
-            if level != "error":
-                self._say(f"{level}: {self.facts.origin.told(line)}")
-        with _in_full([line for level, line in told if level == "error"], "invoke lint"):
-            linting.demand_clean(outcome)
-
-    def _demand_valid(self, outcome: Validation) -> None:
-        report = self.facts.origin.told(_json(outcome.report()))
-        write_atomic(self._config.result(outcome.plan.subject.name, "kubeconform.json"), report)
-        lines = [f"{p.source}: {p.kind}/{p.name}: {p.message} ({where})" for p, where in outcome.problems()]
-        with _in_full(lines, "invoke kubeconform-check"):
-            demand_valid(outcome)
+        write_atomic(self._config.result(self.package.name, f"{check.removesuffix('-check')}.json"), report)
+        try:
+            outcome.demand()
+        except FindingsError as error:
+            raise FindingsError(error.message, found="\n".join(some(lines, 20)), run=f"invoke {check}") from None
 
     def _publish(self) -> Publication:
         facts, registry, package = self.facts, self._served(), self.package
@@ -726,7 +722,7 @@ class Release:
                 if remote is not None and remote.commit is not None:
                     repository.take_tag(remote.name, tag)
                 else:
-                    repository.make_tag(tag, f"{package.name} {package.version}", commit)
+                    repository.make_tag(tag, package.title, commit)
             self._done["tag"] = f"made the git tag {tag}"
 
     def _check_again(self) -> None:
@@ -778,15 +774,6 @@ class Release:
 
 
 @contextlib.contextmanager
-def _in_full(lines: Sequence[str], run: str) -> Iterator[None]:
-    """Has the refusal of a check tell what was found, since no table stands above it."""
-    try:
-        yield
-    except FindingsError as error:
-        raise FindingsError(error.message, found="\n".join(some(lines, 20)), run=run) from None
-
-
-@contextlib.contextmanager
 def _refused_in_full(registry: Registry) -> Iterator[None]:
     """Has a registry's refusal of an attachment say that helm's own push may be all that it takes."""
     try:
@@ -807,10 +794,6 @@ def _told_by(remote: Remote, repository: Repository, tag: str, *, named: bool) -
     ours = repository.object(f"refs/tags/{tag}")
     if remote.object is not None and ours not in (None, remote.object):
         yield f"{remote.name} has another tag {tag} than the one here: git fetch --force {remote.name} tag {tag}"
-
-
-def _stopped(name: str, error: ReleaseError, state: State = "unknown") -> Step:
-    return Step(name, state, error.message, error)
 
 
 def _say(state: State, todo: str, there: str) -> str:

@@ -176,9 +176,8 @@ def _chart(
     except ChartError as error:
         raise RegistryError(f"{reference} holds no chart", found=error.message, code=FINDING) from error
     version = version or held.version
-    if (held.name, held.version) != (name, version):
-        expected, other = f"{name} {version}", f"{held.name} {held.version}"
-        raise RegistryError(f"{reference} holds another chart", expected=expected, found=other, code=FINDING)
+    if held.title != (expected := f"{name} {version}"):
+        raise RegistryError(f"{reference} holds another chart", expected=expected, found=held.title, code=FINDING)
     return registry.reference(name, version), found, replace(held, path=Path(f"{name}-{version}.tgz")), archive
 
 

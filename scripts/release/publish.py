@@ -53,10 +53,7 @@ _SETTLE, _LONGEST_SETTLE = 1.0, 30.0  # seconds, at least and at most, until som
 
 @dataclass(frozen=True)
 class Probe:
-    """What a registry holds under a package's version. `digest` is that of its manifest; `detail` says it in words.
-
-    `error` is the cause where the state is unknown.
-    """
+    """What a registry holds of a version: its manifest's `digest`, in words (`detail`), why it is unknown (`error`)."""
 
     state: State
     reference: str
@@ -75,10 +72,7 @@ class Publication:
 
 
 def probe(registry: Registry, package: Package, *, patience: float = 0) -> Probe:
-    """Ask what stands under the package's version. Raises nothing that a registry does: that is state "unknown".
-
-    What was published a moment ago is looked for again for `patience` seconds.
-    """
+    """Ask, for `patience` seconds, what stands under the version; what a registry does wrong is state "unknown"."""
     reference = registry.reference(package.name, package.version)
     try:
         with connect(registry, push=True) as client:
@@ -152,10 +146,7 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
 
 
 def stage(client: Client, reference: Reference, package: Package, archive: bytes) -> Found:
-    """Upload what the version's tag is to name, under its digest alone: so that things are attached before it is seen.
-
-    Raises RegistryError.
-    """
+    """Upload what the tag is to name, by its digest alone: to attach to before it is seen. Raises RegistryError."""
     told, _ = chart_metadata(archive, str(package.path))
     manifest = pushed_manifest(archive, told, package.created, package.prov)
     for data in (pushed_config(told), archive, *([package.prov] if package.prov is not None else [])):
@@ -256,10 +247,7 @@ def push(client: Client, archive: Path, epoch: int, helm: Helm, prov: bytes | No
 
 
 def _logins(registry: Registry) -> str:
-    """A registry config file for helm with the one login that is needed.
-
-    Without one it says so, since helm would ask the system's keychain where a file says nothing.
-    """
+    """A file for helm with the one login; without one it says so, since helm would ask the system's keychain."""
     login, entry = registry.credentials, {}
     if login is not None:
         entry = {

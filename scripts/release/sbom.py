@@ -93,10 +93,7 @@ def make_sbom(work: Workspace, package: Package, archive: bytes, minors: Sequenc
 
 
 def rendered_with(bom: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The values sets and the Kubernetes minors that a bill says it was made with.
-
-    Raises KeyError, TypeError, AttributeError where it is none of ours.
-    """
+    """The values sets and minors that a bill was made with. Raises KeyError, TypeError, AttributeError."""
     return _property(bom["metadata"], "values"), _property(bom["metadata"], "kubernetes")
 
 

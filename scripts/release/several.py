@@ -32,17 +32,14 @@ class Candidate:
     refusal: ReleaseError | None = None
 
 
-def refuse_bump(options: Options) -> None:
-    """Raises UsageError: one raise of the version is one chart's."""
-    if options.part is not None:
-        raise UsageError("--bump raises the version of one chart", run="invoke version-bump --chart CHART, and commit")
-
-
 def candidates(work: Workspace, charts: Sequence[Chart], options: Options, *, dry_run: bool) -> tuple[Candidate, ...]:
     """What is to be done, in the order of `charts`; all but a `dry_run` fetches dependencies.
 
-    One that cannot be read or packed is refused, and stops none of the others. Raises as `prepared` else.
+    One that cannot be read or packed is refused, and stops none of the others. Raises as `prepared` else, and
+    UsageError where a version is to be raised.
     """
+    if options.part is not None:
+        raise UsageError("--bump raises the version of one chart", run="invoke version-bump --chart CHART, and commit")
     found, at_hand = [], dict[Path, Registry | None]()
     with contextlib.ExitStack() as stack:
         for chart in charts:
@@ -113,7 +110,7 @@ def release_all(work: Workspace, plan: Sequence[Candidate], options: Options) ->
     with contextlib.ExitStack() as stack:
         for one in plan:
             if one.state == "absent":
-                work.say(f"releasing {one.chart.name} {one.chart.version}")
+                work.say(f"releasing {one.chart.title}")
                 own = work.of_chart(one.chart.path)
                 embedded = _embedded(own, at_hand, stack, registry_for)
                 with prepared(own, options, registry=embedded) as ready:

@@ -152,10 +152,7 @@ def read_bundle(content: bytes) -> Signed:
 
 
 def fault_of(work: Workspace, signed: Signed, digest: str, trust: Trust) -> str:
-    """Why the signature on a statement about the manifest `digest` is not believed; "" where it is.
-
-    Raises ToolError where cosign cannot be had, ConfigError for a key that is none.
-    """
+    """Why a signature about the manifest `digest` is not believed; "" where it is. Raises ToolError, ConfigError."""
     how: list[str] = []
     if trust.key:
         how += ["--key", trust.key, "--insecure-ignore-tlog=true"]

@@ -37,10 +37,7 @@ class Source:
 
 
 def statement(package: Package, digest: str, predicate_type: str, predicate: Any) -> dict[str, Any]:
-    """A statement about the manifest `digest` ("sha256:...") and the archive that it names.
-
-    The names are the chart's, and no registry's: a copy elsewhere has the same statements.
-    """
+    """A statement about a manifest and its archive by the chart's names: a copy in any registry has the same."""
     return {
         "_type": STATEMENT_TYPE,
         "subject": [
@@ -60,10 +57,7 @@ def provenance(
     dependencies: Iterable[Mapping[str, Any]],
     byproducts: Iterable[Attachment],
 ) -> dict[str, Any]:
-    """SLSA's provenance: all that is needed to make the same bytes again, and the sha256 of what is attached beside it.
-
-    It has no times and no number of a run, so that a second run says the same.
-    """
+    """SLSA's provenance: what makes the same bytes again, without times; and the sha256 of what is attached beside."""
     materials = []
     if source.commit is not None:
         uri = {"uri": f"git+{source.url}@{source.commit}"} if source.url else {"name": "a repository without a remote"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scripts.chart.archive import Package, load_package
 from scripts.chart.source import Chart, read_chart
@@ -69,12 +69,12 @@ def packaged(work: Workspace) -> tuple[Package, Chart]:
 
 def demand_same_version(package: Package, chart: Chart) -> None:
     """Raises ChartError where `dist/` holds another version than the tree."""
-    version = (package.given and package.given.version) or chart.version
-    if (package.name, package.version) != (chart.name, version):
+    expected = replace(chart, version=(package.given and package.given.version) or chart.version).title
+    if package.title != expected:
         raise ChartError(
             f"{package.path} is not the chart in {chart.path}",
-            expected=f"{chart.name} {version}",
-            found=f"{package.name} {package.version}",
+            expected=expected,
+            found=package.title,
             run="invoke package",
             code=REFUSED,
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from scripts.core import json_read
 from scripts.core.files import read_file
 from scripts.core.paths import shown
 
@@ -72,11 +73,7 @@ _LONGEST = 18  # digits of a number
 
 def read_json(file: Path) -> Any:
     """What a file of JSON says. Raises OSError, and ValueError also for what is nested too deeply or is no number."""
-    try:
-        told = json.loads(read_file(file), parse_int=_number, parse_constant=_number)
-        return shown_texts(told)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    return shown_texts(json_read.load(read_file(file), parse_int=_number, parse_constant=_number))
 
 
 def _number(text: str) -> int:

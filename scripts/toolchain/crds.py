@@ -25,10 +25,7 @@ class Sources(Protocol):
 
 
 def crd_files(name: str, sources: Sources) -> tuple[Path, ...]:
-    """The definition files of the set `name` (one of CRD_SETS), sorted; read only, one definition each.
-
-    Raises ToolError when the module cannot be had, is not what was pinned, or holds no definition.
-    """
+    """The definition files of one of CRD_SETS, sorted. Raises ToolError, also where its module holds none."""
     folder = sources.source(name) / _FOLDERS[name]
     # The folders also carry kustomizations and admission policies.
     files = tuple(path for path in sorted(folder.glob("*.yaml")) if _KIND_LINE in path.read_text(encoding="utf-8"))

@@ -38,11 +38,7 @@ class ToolState:
 
 
 class Toolchain:
-    """The pinned tools of one machine. `cache` is the user's cache folder of this project.
-
-    `say` receives progress lines. `path` and `paths` are safe to call from several processes at once:
-    one builds, the others wait for it.
-    """
+    """The pinned tools, in the user's `cache`; of several processes that ask for one, one builds, the others wait."""
 
     def __init__(
         self,

@@ -135,10 +135,7 @@ class Pins:
 
 
 def load_pins(path: Path = PINS, minor: str = "") -> Pins:
-    """Read the pins, those for a Kubernetes `minor` in place of the others.
-
-    Raises ToolError where an entry is incomplete or names an unknown module, and for a minor without pins.
-    """
+    """The pins, or those for a Kubernetes `minor`. Raises ToolError for one without pins, or an incomplete entry."""
     raw = tomllib.loads(path.read_text(encoding="utf-8"))
     try:
         entries, others = raw.get("module", {}), raw.get("minor", {})

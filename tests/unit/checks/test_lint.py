@@ -22,7 +22,6 @@ from scripts.checks.lint import (
     Lint,
     changelog_rules,
     chart_rules,
-    demand_clean,
     file_rules,
     helm_rules,
     schema_rules,
@@ -310,10 +309,10 @@ class TestVerdict:
     ) -> None:
         outcome = self.outcome(tmp_path, *levels)
         if told is None:
-            demand_clean(outcome, strict=strict)
+            outcome.demand(strict=strict)
             return
         with pytest.raises(FindingsError, match=r"demo 1\.2\.3 is not clean") as caught:
-            demand_clean(outcome, strict=strict)
+            outcome.demand(strict=strict)
         assert caught.value.found == told
 
     def test_as_json(self, tmp_path: Path) -> None:

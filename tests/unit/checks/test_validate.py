@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from scripts.checks.kubeconform import Problem
-from scripts.checks.validate import Checked, Validation, demand_valid, suites, unchecked, write_junit
+from scripts.checks.validate import Checked, Validation, suites, unchecked, write_junit
 from scripts.core.errors import FindingsError
 from scripts.core.junit import Suite
 from tests.unit.checks.demo import plan_of
@@ -39,8 +39,8 @@ class TestVerdict:
         ((problem, where),) = outcome.problems()
         assert (problem.message, str(where)) == ("data.k: is wrong", "values.yaml for 1.29 to 1.30")
         with pytest.raises(FindingsError, match=r"demo 1\.0\.0 renders objects that are not valid"):
-            demand_valid(outcome)
-        demand_valid(replace(outcome, checked=()))
+            outcome.demand()
+        replace(outcome, checked=()).demand()
 
     def test_as_junit(self, folder: Path) -> None:
         root = written(folder, suites(self.outcome(folder)))
