@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.contents import INSTALLED_FIRST
-from scripts.chart.manifests import Document, Identity, Manifests
+from scripts.chart.manifests import Document, Identity, Manifests, mapping
 from scripts.chart.objections import POINTER, read_objection
 from scripts.checks.schemas import Kind, Prepared, Schemas
 from scripts.core.command import Runner
@@ -69,10 +69,6 @@ class Kubeconform:
     schemas: Schemas
     tolerance: Tolerance = Tolerance()
     unrendered: Callable[[Collection[str]], Iterable[Mapping[str, Any]]] = lambda _: ()
-
-    def check(self, renders: Sequence[Manifests], kube_version: str) -> tuple[tuple[Problem, ...], ...]:
-        """The problems of each of `renders` under Kubernetes `kube_version`, in the order given."""
-        return self.judge({kube_version: renders})[kube_version]
 
     def judge(self, renders: Mapping[str, Sequence[Manifests]]) -> dict[str, tuple[tuple[Problem, ...], ...]]:
         """The problems of each of the renders under each Kubernetes version, in the order given.
@@ -159,7 +155,7 @@ def _problems(
             lacks = " and ".join(key for key in ("apiVersion", "kind") if not document.data.get(key))
             yield _problem(document, f"is no object: it has no {lacks}")
             continue
-        if not document.name and not _named_later(document):
+        if not document.name and not mapping(document.data.get("metadata")).get("generateName"):
             yield _problem(document, "metadata.name is missing")
         if reason := tolerance.kinds.get(str(_kind(document))):
             yield _problem(document, "not checked", unchecked=True, accepted=reason)
@@ -200,8 +196,3 @@ def _problem(document: Document, message: str, *, unchecked: bool = False, accep
 
 def _kind(document: Document) -> Kind:
     return Kind(document.api_version, document.kind)
-
-
-def _named_later(document: Document) -> bool:
-    metadata = document.data.get("metadata")
-    return isinstance(metadata, Mapping) and bool(metadata.get("generateName"))

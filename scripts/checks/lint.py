@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
@@ -226,11 +226,14 @@ def yaml_rules(file: Path, rules: YamlLintConfig) -> Iterator[Finding]:
 
 
 def file_rules(chart: Chart) -> Iterator[Finding]:
-    """The rules about all files of the chart, which are read once."""
+    """The rules about all files of the chart, which are read once: their names, and no merge that is not settled."""
     with contextlib.suppress(ChartError):  # which is told elsewhere
         files = read_contents(chart.path, chart.name).files
         yield from _name_rules(chart, files)
-        yield from _merge_rules(chart, files)
+        for name, data in files.items():
+            file = chart.path / name.partition("/")[2]
+            if (line := unsettled(data)) is not None and file.is_file():
+                yield Finding("error", "merge", UNSETTLED, file, line)
 
 
 def _name_rules(chart: Chart, files: Iterable[str]) -> Iterator[Finding]:
@@ -244,14 +247,6 @@ def _name_rules(chart: Chart, files: Iterable[str]) -> Iterator[Finding]:
             first, *others = sorted(name.partition("/")[2] for name in names)
             message = f"on macOS and Windows it is the same as {', '.join(others)}"
             yield Finding("warning", "chart", message, chart.path / first)
-
-
-def _merge_rules(chart: Chart, files: Mapping[str, bytes]) -> Iterator[Finding]:
-    """Whether a file of the chart holds both sides of a merge."""
-    for name, data in files.items():
-        file = chart.path / name.partition("/")[2]
-        if (line := unsettled(data)) is not None and file.is_file():
-            yield Finding("error", "merge", UNSETTLED, file, line)
 
 
 def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:

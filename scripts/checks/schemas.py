@@ -85,20 +85,7 @@ class Prepared:
 
 
 def schemas_of(work: Workspace) -> Schemas:
-    """The schemas that the pinned tools and the configuration bring, kept in the user's cache. Raises ConfigError."""
-    return Schemas(work.config.cache_dir, work.tools, further=further_of(work), say=work.say)
-
-
-@dataclass(frozen=True)
-class Further:
-    """What the configuration adds: folders of JSON schemas, and files of definitions."""
-
-    folders: tuple[Path, ...] = ()
-    files: tuple[Path, ...] = ()
-
-
-def further_of(work: Workspace) -> Further:
-    """What `schema_folders`, `crds` and `crd_modules` name. Raises ConfigError, ToolError for a module."""
+    """The schemas of the pinned tools and the configuration, in the user's cache. Raises ConfigError, ToolError."""
     config = work.config
     folders = [_there(config.project / name, "schema_folders") for name in config.schema_folders]
     places = [_there(config.project / name, "crds") for name in config.crds]
@@ -111,7 +98,7 @@ def further_of(work: Workspace) -> Further:
         source = work.tools.unpacked(Module(path.replace("/", "-"), path, version, h1))
         places.append(_there(source / folder, "crd_modules"))
     files = [file for place in places for file in (sorted(place.rglob("*.y*ml")) if place.is_dir() else [place])]
-    return Further(tuple(folders), tuple(files))
+    return Schemas(config.cache_dir, work.tools, folders, files, say=work.say)
 
 
 def _there(path: Path, key: str) -> Path:
@@ -120,21 +107,18 @@ def _there(path: Path, key: str) -> Path:
     return path
 
 
-_NO_MORE = Further()
-
-
 class Schemas:
     """The schemas of Kubernetes' own kinds, of the pinned operators' and of those that a chart defines itself.
 
-    `cache` is the user's cache folder of this project. Safe for several threads and processes at once:
-    a file is written whole or not at all, and one whose content is not what was written is made anew.
+    `cache` is the user's cache folder, `folders` and `files` are the configuration's. Safe for several threads and
+    processes: a file is written whole or not at all, and one whose content is not what was written is made anew.
     """
 
-    def __init__(self, cache: Path, sources: Sources, *, further: Further = _NO_MORE, say: Say = silent) -> None:
+    def __init__(
+        self, cache: Path, sources: Sources, folders: Sequence[Path] = (), files: Sequence[Path] = (), say: Say = silent
+    ) -> None:
         self._root = cache / "schemas"
-        self._sources = sources
-        self._further = further
-        self._say = say
+        self._sources, self._folders, self._files, self._say = sources, folders, files, say
 
     def minors(self) -> tuple[str, ...]:
         """The Kubernetes minors whose schemas are at hand, oldest first: `1.25`, ..."""
@@ -200,19 +184,17 @@ class Schemas:
 
     def operators(self) -> frozenset[str]:
         """What the pinned operators serve, as `group/version` and `group/version/Kind`."""
-        kinds = self._operator_index(self._operator_store())
-        return frozenset({kind.api_version for kind in kinds} | {kind.path for kind in kinds})
+        return _names(self._operator_index(self._operator_store()))
 
     def defined(self) -> frozenset[str]:
         """What the definitions of the configuration serve, as `group/version` and `group/version/Kind`."""
-        kinds = self._further_definitions
-        return frozenset({kind.api_version for kind in kinds} | {kind.path for kind in kinds})
+        return _names(self._further_definitions)
 
     @functools.cached_property
     def _further_definitions(self) -> Mapping[Kind, tuple[Path, Mapping[str, Any]]]:
         return {
             kind: (file, schema)
-            for file in self._further.files
+            for file in self._files
             for crd in read_definitions(file)
             for kind, schema in _versions(crd)
         }
@@ -241,7 +223,7 @@ class Schemas:
             if kind in self._further_definitions:
                 file, schema = self._further_definitions[kind]
                 given[kind] = file, functools.partial(_crd_schema, kind, schema)
-            elif file_of := next((f for folder in self._further.folders if (f := _schema_in(folder, kind))), None):
+            elif file_of := next((f for folder in self._folders if (f := _schema_in(folder, kind))), None):
                 given[kind] = file_of, functools.partial(_read_schema, file_of)
         if not given:
             return None, set()
@@ -291,6 +273,10 @@ class Schemas:
 
     def _store(self, name: str) -> Store:
         return Store(self._root / name, self._say)
+
+
+def _names(kinds: Iterable[Kind]) -> frozenset[str]:
+    return frozenset(name for kind in kinds for name in (kind.api_version, kind.path))
 
 
 class Store:

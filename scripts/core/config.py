@@ -161,9 +161,8 @@ _OF_ONE_CHART = (
 """What a project says for its charts, and not for one that lies elsewhere and has no file of its own."""
 
 
-def load_config(root: Path, *, environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
+def load_config(root: Path, *, environ: Mapping[str, str] = os.environ, **overrides: Any) -> Config:
     """The configuration of the chart that is named, or of the project at `root`. Raises ConfigError naming the key."""
-    environ = os.environ if environ is None else environ
     fields = {field.name: field for field in dataclasses.fields(Config) if field.name not in _NO_KEYS}
     texts = {name: field for name, field in fields.items() if not str(field.type).startswith("Mapping")}
     _refuse_unknown(environ, texts)

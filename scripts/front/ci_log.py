@@ -19,9 +19,8 @@ _GITLAB = {"error": "major", "warning": "minor", "info": "info"}
 QUALITY = "code-quality.json"  # GitLab's `artifacts: reports: codequality:`
 
 
-def system(environ: Mapping[str, str] | None = None) -> System:
+def system(environ: Mapping[str, str] = os.environ) -> System:
     """Whose log this is, as the environment says; "" for a person's terminal and for every other system."""
-    environ = os.environ if environ is None else environ
     if environ.get("GITHUB_ACTIONS") == "true":
         return "github"
     return "gitlab" if environ.get("GITLAB_CI") == "true" else ""

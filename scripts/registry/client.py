@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -210,6 +210,13 @@ class Client:
         digest, size = self.layer(reference, found, patience=patience)
         return self.blob(reference, digest, size, patience=patience)
 
+    def served(self, reference: Reference, found: Found, *, patience: float = 0) -> bytes:
+        """The archive of what the tag names. Raises RegistryError where its digest does not name the same."""
+        named = self.manifest(reference, digest=found.digest, patience=patience)
+        if named is None or named.content != found.content:
+            raise RegistryError(f"{reference}: the registry does not serve {found.digest} by its digest")
+        return self.archive(reference, found, patience=patience)
+
     def pull(self, reference: Reference, into: Path) -> Path:
         """The published archive as a file in the folder `into`, checked against the manifest."""
         found = self.manifest(reference)
@@ -224,25 +231,17 @@ class Client:
 
         Raises ListingError where this login may not list them, or nobody may.
         """
-        repository = self.registry.repository(chart_name)
-        path = f"{repository}/tags/list"
-        query: Query | None = ()
-        seen, tags, end = set[Query](), dict[str, None](), time.monotonic() + _LISTING
-        while query is not None:
-            seen.add(query)
+        repository, tags = self.registry.repository(chart_name), dict[str, None]()
+        path, what = f"{repository}/tags/list", f"{repository}: the list of tags"
+
+        def page(query: Query) -> Answer | None:
             answer = self._ask(path, repository, query=query)
             if answer is None and query:
-                raise RegistryError(f"{repository}: the list of tags goes on to a page that is not there")
-            if answer is None:
-                break
-            tags.update(dict.fromkeys(_tags(repository, answer)))
-            query = _next_page(repository, answer)
-            if query in seen or len(seen) >= _MOST_PAGES or len(tags) > _MOST_TAGS or time.monotonic() > end:
-                raise RegistryError(
-                    f"{repository}: the list of tags has no end",
-                    expected=f"at most {_MOST_TAGS} tags on {_MOST_PAGES} pages within {_LISTING:g} s, each page once",
-                    found=f"{len(tags)} tags on {len(seen)} pages, and another one after them",
-                )
+                raise RegistryError(f"{what} goes on to a page that is not there")
+            tags.update(dict.fromkeys(_tags(repository, answer) if answer else ()))
+            return answer
+
+        _read_all(page, what, tags, _MOST_TAGS, "tags")
         return tuple(tag.replace("_", "+") for tag in tags if not holds_referrers(tag))
 
     def referrers(self, reference: Reference, digest: str) -> tuple[dict[str, Any], ...]:
@@ -252,25 +251,22 @@ class Client:
         API answers and lists nothing.
         """
         path = f"{reference.repository}/referrers/{digest}"
-        url = self._url(path)
-        query: Query | None = ()
-        seen, found = set[Query](), list[dict[str, Any]]()
-        while query is not None:
-            seen.add(query)
+        url, found = self._url(path), list[dict[str, Any]]()
+
+        def page(query: Query) -> Answer | None:
             answer = self._send("GET", url, reference.repository, accept=INDEX_TYPE, query=query)
             if answer.status == 404 and self._log_in(reference.repository):
                 answer = self._send("GET", url, reference.repository, accept=INDEX_TYPE, query=query)
-            kind = answer.kind
-            if answer.status in (400, 404, 405, 406, 501) or (answer.status == 200 and kind != INDEX_TYPE):
-                break
+            if answer.status in (400, 404, 405, 406, 501) or (answer.status == 200 and answer.kind != INDEX_TYPE):
+                return None
             if answer.status != 200:
                 raise self._refusal(answer, path)
-            found += _descriptors(reference, answer.body)
-            query = _next_page(reference.repository, answer)
-            if query in seen or len(seen) >= _MOST_PAGES or len(found) > _MOST_REFERRERS:
-                raise RegistryError(f"{reference}: the list of what is attached has no end", found=f"{len(found)}")
+            found.extend(_descriptors(reference, answer.body))
+            return answer
+
+        _read_all(page, f"{reference}: the list of what is attached", found, _MOST_REFERRERS, "attachments")
         if not found and (index := self.manifest(replace(reference, version=referrers_tag(digest)))) is not None:
-            found = [*_descriptors(reference, index.content)]
+            found.extend(_descriptors(reference, index.content))
         return tuple(found)
 
     # -- writing -------------------------------------------------------------------------------
@@ -467,7 +463,22 @@ def _descriptors(reference: Reference, index: bytes) -> tuple[dict[str, Any], ..
     )
 
 
-def _next_page(repository: str, answer: Answer) -> Query | None:
+def _read_all(page: Callable[[Query], Answer | None], what: str, things: Sized, most: int, noun: str) -> None:
+    """Have `page` read each page of the list `what` into `things`, until it gives None or there is no further one."""
+    query: Query | None = ()
+    seen, end = set[Query](), time.monotonic() + _LISTING
+    while query is not None and (answer := page(query)) is not None:
+        seen.add(query)
+        query = _next_page(what, answer)
+        if query in seen or len(seen) >= _MOST_PAGES or len(things) > most or time.monotonic() > end:
+            raise RegistryError(
+                f"{what} has no end",
+                expected=f"at most {most} {noun} on {_MOST_PAGES} pages within {_LISTING:g} s, each page once",
+                found=f"{len(things)} {noun} on {len(seen)} pages, and another one after them",
+            )
+
+
+def _next_page(what: str, answer: Answer) -> Query | None:
     """The query of the next page, which the Link header names; None on the last one.
 
     Behind a proxy the link may name another scheme, host or folder, and we do not leave for it: the same list is
@@ -478,11 +489,11 @@ def _next_page(repository: str, answer: Answer) -> Query | None:
     if match is None:
         if "next" not in link.lower():
             return None
-        raise RegistryError(f"{repository}: the list of tags goes on in a way that cannot be read", found=link[:300])
+        raise RegistryError(f"{what} goes on in a way that cannot be read", found=link[:300])
     with contextlib.suppress(ValueError):
         if query := tuple(parse_qsl(urlsplit(match.group(1)).query, keep_blank_values=True)):
             return query
-    raise RegistryError(f"{repository}: the list of tags goes on nowhere", found=link[:300])
+    raise RegistryError(f"{what} goes on nowhere", found=link[:300])
 
 
 @contextlib.contextmanager

@@ -54,14 +54,13 @@ def login_in_environment(environ: Mapping[str, str]) -> Credentials | None:
     return Credentials(username, password, f"{USERNAME} and {PASSWORD}")
 
 
-def find_credentials(host: str, runner: Runner, *, environ: Mapping[str, str] | None = None) -> Credentials | None:
+def find_credentials(host: str, runner: Runner, *, environ: Mapping[str, str] = os.environ) -> Credentials | None:
     """The login for `host` ("ghcr.io", "127.0.0.1:5000"), or None.
 
     The environment comes first, then helm's file, then docker's; a file's credential helper is asked by stdin.
     What fails is passed over where another place has a login. Raises ConfigError (half a login in the environment,
     an unreadable file), RegistryError and ToolError (a helper fails, or is missing).
     """
-    environ = os.environ if environ is None else environ
     if (login := login_in_environment(environ)) is not None:
         return login
     failures: list[ReleaseError] = []

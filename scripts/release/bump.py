@@ -80,21 +80,46 @@ def alone(work: Workspace) -> contextlib.AbstractContextManager[None]:
     return locked(work.config.project, what=what, deadline=_PATIENCE, say=work.say, error=GitError)
 
 
-def read_bump(
-    work: Workspace,
-    *,
-    part: str | None = None,
-    version: str | None = None,
-    pre: str | None = None,
-    app_version: str | None = None,
-    dirty: bool = False,
-) -> Bump:
+@dataclass(frozen=True)
+class Request:
+    """What a chart's version is to become: one `part` raised, to a candidate called `pre`, or exactly `version`.
+
+    Raises UsageError for a step that nobody can mean, before anything is asked or read.
+    """
+
+    part: str | None = None
+    version: str | None = None
+    pre: str | None = None
+    app_version: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.pre is not None and self.part is None:
+            expected = "the part as well: --bump of release, --part of version-bump"
+            raise ConfigError("--pre names the pre-release of a part, and no part is given", expected=expected)
+        if (self.part is None) == (self.version is None):
+            told = "is not said" if self.part is None else "is said twice"
+            expected = f"either --part {'|'.join((*PARTS, 'auto'))} or --version X"
+            raise ConfigError(f"which version the chart moves to {told}", expected=expected)
+        if self.part is not None:
+            demand_part(self.part, self.pre)
+        if self.version is not None:
+            parse(self.version, "--version", PartError)
+        if self.app_version is not None and not _TAG.fullmatch(self.app_version):
+            raise ConfigError(
+                "--app-version cannot be the tag of an image", expected="such as 1.4.0", found=repr(self.app_version)
+            )
+
+    def raised(self, version: str) -> str:
+        """The version that follows `version`."""
+        return bump(version, self.part, pre=self.pre) if self.part is not None else self.version or ""
+
+
+def read_bump(work: Workspace, request: Request, *, dirty: bool = False) -> Bump:
     """The bump of the chart as it lies there, above those of its line that are tagged or published; nothing is written.
 
     A registry that cannot be asked is said and not compared with. Raises as `plan_bump`, and GitError for changes that
     are not committed unless `dirty`.
     """
-    demand_request(part=part, version=version, pre=pre, app_version=app_version)
     chart = read_chart(work.config.chart)
     repository = find_repository(chart.path, work.runner)
     if not dirty:
@@ -105,76 +130,43 @@ def read_bump(
             published = published_versions(chart, registry, work.say)
     except RegistryError as error:
         work.say(f"the registry cannot be asked, so its versions are not compared: {error.message}")
-    return plan_bump(
-        work.config,
-        date=release_day(),
-        part=part,
-        version=version,
-        pre=pre,
-        app_version=app_version,
-        tagged=tagged_versions(chart, repository),
-        published=published,
-    )
-
-
-def demand_request(
-    *, part: str | None, version: str | None = None, pre: str | None = None, app_version: str | None = None
-) -> None:
-    """Raises UsageError for a step to another version that nobody can mean, before anything is asked or read."""
-    if pre is not None and part is None:
-        expected = "the part as well: --bump of release, --part of version-bump"
-        raise ConfigError("--pre names the pre-release of a part, and no part is given", expected=expected)
-    if (part is None) == (version is None):
-        told = "is not said" if part is None else "is said twice"
-        expected = f"either --part {'|'.join((*PARTS, 'auto'))} or --version X"
-        raise ConfigError(f"which version the chart moves to {told}", expected=expected)
-    if part is not None:
-        demand_part(part, pre)
-    if version is not None:
-        parse(version, "--version", PartError)
-    if app_version is not None and not _TAG.fullmatch(app_version):
-        raise ConfigError(
-            "--app-version cannot be the tag of an image", expected="such as 1.4.0", found=repr(app_version)
-        )
+    tagged = tagged_versions(chart, repository)
+    return plan_bump(work.config, request, date=release_day(), tagged=tagged, published=published)
 
 
 def plan_bump(
     config: Config,
+    request: Request,
     *,
     date: datetime.date,
-    part: str | None = None,
-    version: str | None = None,
-    pre: str | None = None,
-    app_version: str | None = None,
     tagged: Iterable[str] = (),
     published: Iterable[str] = (),
     read: Read = read_disk,
 ) -> Bump:
-    """How the chart at `config.chart` gets its next version: one `part` raised, or exactly `version`.
+    """How the chart at `config.chart` gets the version of `request`; nothing is written.
 
-    Nothing is written. `pre` makes it a candidate. `tagged` and `published` are versions of the chart that exist
-    already; `read` gives what the files hold, the disk by default. Raises ChartError, VersionError (not a version, or
-    not above those of its line), ChangelogError (nothing to release), ConfigError.
+    `tagged` and `published` are versions of the chart that exist already; `read` gives what the files hold. Raises
+    ChartError, VersionError (not a version, or not above those of its line), ChangelogError (nothing to release),
+    ConfigError.
     """
-    demand_request(part=part, version=version, pre=pre, app_version=app_version)
     chart, file = read_chart(config.chart), (config.chart / "Chart.yaml").resolve()
     before, metadata = _metadata(file, read)
     old = str(metadata.get("version"))
     parse(old, f"{shown(file)}:{line_of(file, ['version'])}: version")
-    new = bump(old, part, pre=pre) if part is not None else version or ""
+    new = request.raised(old)
     tagged, published = tuple(tagged), tuple(published)
     there = highest(in_line(tagged, old, new)), highest(in_line(published, old, new))
-    _refuse_old(chart.name, old, new, part, pre, *there)
+    _refuse_old(chart.name, old, new, request, *there)
 
     changes, history, notes = _history(config, new, tag_name(chart.name, new), date, read)
     dated = changes is not None
     if changes is None and f"{ARTIFACT_HUB}changes" in (metadata.get("annotations") or {}):
         changes = []  # those of the version before are not this one's
-    after = with_version(before, new, app_version=app_version, changes=changes, source=shown(file))
+    after = with_version(before, new, app_version=request.app_version, changes=changes, source=shown(file))
     all_edits = [Edit(file, before.encode(), after.encode()), *history]
     old_app = metadata.get("appVersion")
     readme = (config.chart / "README.md").resolve()
-    all_edits += _badges(readme, read, (old, new), (str(old_app) if old_app else None, app_version))
+    all_edits += _badges(readme, read, (old, new), (str(old_app) if old_app else None, request.app_version))
     if not is_prerelease(new):  # who installs from a page installs the last final version
         olds = [old]
         if is_prerelease(old):  # while it is a candidate, such pages name the final versions
@@ -204,19 +196,17 @@ def pending_bump(
     config: Config,
     chart: Chart,
     repository: Repository,
-    part: str,
+    request: Request,
     published: Iterable[str],
     today: datetime.date,
-    pre: str | None = None,
 ) -> Bump | None:
-    """The raise of `part` that leads from HEAD to a commit of the new version; None where HEAD is that commit.
+    """The raise that leads from HEAD to a commit of the new version; None where HEAD is that commit.
 
     A run that was killed may have made some of the edits, or all: that is the same bump. Raises as `plan_bump` does.
     """
-    demand_part(part, pre)
     if (raised := raised_by_head(config, chart.name, repository)) is not None:
         before, now = raised
-        if bump(before, part, pre=pre) == now:
+        if request.raised(before) == now:
             return None
         if not is_prerelease(now):
             raise VersionError(
@@ -230,7 +220,7 @@ def pending_bump(
         def head(path: Path) -> bytes | None:
             return repository.file_at("HEAD", path, as_checkout=as_checkout)
 
-        return plan_bump(config, date=day, part=part, pre=pre, tagged=tagged, published=published, read=head)
+        return plan_bump(config, request, date=day, tagged=tagged, published=published, read=head)
 
     step, history = plan(today), read_disk(config.changelog)
     if history is not None:
@@ -343,9 +333,7 @@ def _metadata(file: Path, read: Read) -> tuple[str, dict[str, Any]]:
     return text, load(text) or {}
 
 
-def _refuse_old(
-    name: str, old: str, new: str, part: str | None, pre: str | None, tagged: str | None, published: str | None
-) -> None:
+def _refuse_old(name: str, old: str, new: str, request: Request, tagged: str | None, published: str | None) -> None:
     """A version is given once and rises on its line; build metadata does not make a version higher."""
     for latest, where in (
         (old, f"the chart in the tree is {old}"),
@@ -354,7 +342,7 @@ def _refuse_old(
     ):
         if latest is not None and parse(new) <= parse(latest):
             top = highest(version for version in (old, tagged, published) if version) or old
-            ways = [bump(top, part or step(old, new), pre=word) for word in (pre, None)]
+            ways = [bump(top, request.part or step(old, new), pre=word) for word in (request.pre, None)]
             raise VersionError(
                 f"{new} is not above the latest version of {name}",
                 expected=f"a version above {latest}, as {in_words(old, new)}",

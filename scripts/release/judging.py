@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,44 +18,40 @@ from scripts.core.paths import shown
 from scripts.judge.judge import judge
 from scripts.judge.reason import Level
 from scripts.judge.verdict import Verdict, demand_enough, line
-from scripts.release.bump import Bump, read_bump
+from scripts.release.bump import Bump, Request, read_bump
 from scripts.workspace import Workspace
 
 AUTO = "auto"
 """In place of a part: the one that the verdict asks for."""
 
 
-def judged_bump(work: Workspace, *, part: str | None = None, **request: Any) -> Bump:
+def judged_bump(work: Workspace, *, part: str | None = None, dirty: bool = False, **request: Any) -> Bump:
     """As `read_bump`, held against the verdict on what changed since the last version; `part` may be AUTO.
 
     A bump by more than the verdict asks for is said. Raises as `read_bump` and `judge` do, PartError where nothing has
     changed that a version could be raised for, FindingsError for a bump by less.
     """
-    with asked_once(work) as once:
-        return _judged_bump(once, part, request)
-
-
-def _judged_bump(work: Workspace, part: str | None, request: Mapping[str, Any]) -> Bump:
-    first = read_bump(work, part="patch" if part == AUTO else part, **request)
-    chart = read_chart(work.config.chart)
-    reference = last_version(work, chart)
-    if reference is None:
+    with asked_once(work) as work:
+        first = read_bump(work, Request("patch" if part == AUTO else part, **request), dirty=dirty)
+        chart = read_chart(work.config.chart)
+        reference = last_version(work, chart)
+        if reference is None:
+            if part == AUTO:
+                raise PartError(
+                    f"no version of {chart.name} is published or tagged, so there is nothing to judge from",
+                    expected="--part major, minor or patch",
+                    run="git fetch --tags",
+                )
+            return first
+        with edited(chart, first) as copy, telling({str(copy.path): shown(chart.path)}):
+            verdict = judge(work, reference, chart=copy)
+        bump = first
         if part == AUTO:
-            raise PartError(
-                f"no version of {chart.name} is published or tagged, so there is nothing to judge from",
-                expected="--part major, minor or patch",
-                run="git fetch --tags",
-            )
-        return first
-    with edited(chart, first) as copy, telling({str(copy.path): shown(chart.path)}):
-        verdict = judge(work, reference, chart=copy)
-    bump = first
-    if part == AUTO:
-        needed = _to_raise(verdict, chart.version)
-        work.say(f"{verdict.level} since {verdict.version}: {line(verdict.reasons[0])}")
-        bump = read_bump(work, part=needed, **request)
-    demand_raised(work, replace(verdict, current=bump.new))
-    return bump
+            needed = _to_raise(verdict, chart.version)
+            work.say(f"{verdict.level} since {verdict.version}: {line(verdict.reasons[0])}")
+            bump = read_bump(work, Request(needed, **request), dirty=dirty)
+        demand_raised(work, replace(verdict, current=bump.new))
+        return bump
 
 
 def _to_raise(verdict: Verdict, current: str) -> Level:

@@ -9,7 +9,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,10 @@ from scripts.release import verify
 from scripts.release.announce import Announced, Step, stopped
 from scripts.release.bump import (
     Bump,
+    Request,
     alone,
     bumped,
     changed,
-    demand_request,
     own_files,
     pending_bump,
     release_day,
@@ -66,7 +66,7 @@ from scripts.release.package import build, midnight, release_time, store
 from scripts.release.pgp import with_prov
 from scripts.release.places import Place, places
 from scripts.release.publish import Publication, State
-from scripts.release.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read_record, record_file, write_record
+from scripts.release.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read_record, record_file
 from scripts.release.sign import demand_key, demand_signable, sign
 from scripts.release.statements import BOM, PROVENANCE, SIGNATURE, TEST_RESULT
 from scripts.release.tested import Tested, demand_tested, read_tested
@@ -125,7 +125,7 @@ def prepared(
     (the embedded registry), and for a raise of the version GitError, VersionError and ChangelogError.
     """
     if options.part is not None or options.pre is not None:
-        demand_request(part=options.part, pre=options.pre)
+        Request(options.part, pre=options.pre)
     demand_key(work.config)
     chart = read_chart(work.config.chart)
     fresh = not dry_run and provide_dependencies(chart, work.helm, work.say)
@@ -263,8 +263,9 @@ class Release:
         self._check_again()
         write_atomic(notes_file(self._config, self.package.name), self._announced().notes)
         record = self._record(publication)
-        self._say(f"writing {shown(record_file(self._config, record.name))}")
-        write_record(self._config, record)
+        file = record_file(self._config, record.name)
+        self._say(f"writing {shown(file)}")
+        write_json(file, asdict(record))
         return record
 
     def _raise_version(self, bump: Bump, repository: Repository) -> None:
@@ -405,7 +406,8 @@ class Release:
     def _pending(self, chart: Chart, repository: Repository, part: str) -> Bump | None:
         try:
             published = published_versions(chart, self._registry, self._say)
-            return pending_bump(self._config, chart, repository, part, published, self._today, self._options.pre)
+            request = Request(part, pre=self._options.pre)
+            return pending_bump(self._config, chart, repository, request, published, self._today)
         except ChangelogError as error:
             run = f"{error.run}; or without --bump: invoke release, if {chart.version} is to be released"
             raise ChangelogError(error.message, expected=error.expected, found=error.found, run=run) from None

@@ -167,10 +167,7 @@ def _chart(
         raise RegistryError(
             f"{reference} is not what the reference says", expected=digest, found=found.digest, code=FINDING
         )
-    served = client.manifest(reference, digest=found.digest)
-    if served is None or served.content != found.content:
-        raise RegistryError(f"{reference}: the registry does not serve {found.digest} by its digest")
-    archive = client.archive(reference, found)
+    archive = client.served(reference, found)
     try:
         held = describe(Path(f"{name}-{version}.tgz"), archive, 0)
     except ChartError as error:

@@ -27,7 +27,7 @@ from scripts.core.errors import (
 )
 from scripts.registry.embedded import registry_for
 from scripts.registry.transport import Answer, Transport
-from scripts.release.bump import read_bump
+from scripts.release.bump import Request, read_bump
 from scripts.release.plan import Options, prepared
 from scripts.release.proof import Demand, prove
 from scripts.release.several import candidates, release_all
@@ -192,13 +192,13 @@ def test_what_an_earlier_run_has_left_is_nobodys_change(project: Project) -> Non
     changelog = project.root / "CHANGELOG.md"
     changelog.write_text(changelog.read_text().replace("## [Unreleased]", "## [Unreleased]\n\n### Fixed\n\n- It"))
     project.git("commit", "--quiet", "--all", "--message", "Write what is fixed")
-    assert read_bump(project.work, part="patch").new == "1.3.1"
+    assert read_bump(project.work, Request("patch")).new == "1.3.1"
     (project.root / "dist/notes.txt").write_text("")
     project.git("add", "--force", "dist/notes.txt")
     project.git("commit", "--quiet", "--message", "Keep notes there")
     (project.root / "dist/notes.txt").write_text("mine\n")
     with pytest.raises(GitError, match=r"dist/notes\.txt"):
-        read_bump(project.work, part="patch")
+        read_bump(project.work, Request("patch"))
 
 
 def test_other_files_may_be_uncommitted(project: Project) -> None:

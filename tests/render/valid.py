@@ -24,7 +24,7 @@ _LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
 def findings(texts: Sequence[str], version: str) -> list[list[str]]:
     """What is wrong with each of several renders for Kubernetes `version`; all are checked in one go."""
     renders = [PARSER.read(text) for text in texts]
-    checked = _kubeconform().check(renders, version)
+    checked = _kubeconform().judge({version: renders})[version]
     return [
         [f"{problem.kind}/{problem.name}: {problem.message}" for problem in problems] + _rules(manifests)
         for manifests, problems in zip(renders, checked, strict=True)

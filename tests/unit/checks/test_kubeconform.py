@@ -25,7 +25,7 @@ def real(config: Config, toolchain: Toolchain, runner: Runner) -> Kubeconform:
 
 def problems(checker: Kubeconform, *texts: str, version: str = "1.30.0") -> list[str]:
     """What is wrong with a render of these objects."""
-    (found,) = checker.check([read_manifests("\n---\n".join(texts))], version)
+    (found,) = checker.judge({version: [read_manifests("\n---\n".join(texts))]})[version]
     return [f"{problem.kind}/{problem.name}: {problem.message}" for problem in found]
 
 
@@ -150,9 +150,9 @@ class TestNothingIsSkipped:
         text = document("apiextensions.k8s.io/v1", "CustomResourceDefinition", "boxes.example.com", spec={})
         head = "---\n# Source: a/{}\n".format
         crds = "\n".join((head("crds/b.yaml"), text, head("charts/b/crds/b.yaml"), text))
-        (found,) = real.check([read_manifests(crds)], "1.36.0")
+        (found,) = real.judge({"1.36.0": [read_manifests(crds)]})["1.36.0"]
         assert [one.accepted for one in found if "twice" in one.message] == ["helm takes the first one in crds/"]
-        (found,) = real.check([read_manifests(f"{crds}\n{head('templates/b.yaml')}{text}")], "1.36.0")
+        (found,) = real.judge({"1.36.0": [read_manifests(f"{crds}\n{head('templates/b.yaml')}{text}")]})["1.36.0"]
         assert [one.accepted for one in found if "twice" in one.message] == ["helm takes the first one in crds/", ""]
 
     def test_a_key_that_stands_twice(self, real: Kubeconform) -> None:

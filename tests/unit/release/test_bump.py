@@ -13,9 +13,11 @@ import yaml
 
 from scripts.core.config import Config, load_config
 from scripts.core.errors import ChangelogError, ChartError, ConfigError, ReleaseError, VersionError
-from scripts.release.bump import Bump, plan_bump, read_disk, release_day
+from scripts.release import bump as stage
+from scripts.release.bump import Bump, Request, read_disk, release_day
 
 DAY = datetime.date(2026, 2, 28)
+OTHERS = ("tagged", "published", "read")
 CHART = """\
 apiVersion: v2
 name: demo
@@ -55,6 +57,11 @@ README = (
     "![Version: 1.2.0](https://img.shields.io/badge/Version-1.2.0-informational)\n"
     "![AppVersion: 7.0](https://img.shields.io/badge/AppVersion-7.0-informational)\n"
 )
+
+
+def plan_bump(config: Config, *, date: datetime.date, **given: Any) -> Bump:
+    others = {name: given.pop(name) for name in OTHERS if name in given}
+    return stage.plan_bump(config, Request(**given), date=date, **others)
 
 
 @pytest.fixture
