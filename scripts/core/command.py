@@ -31,6 +31,7 @@ _ASKING = ("git", "go", "docker-credential-")  # programs that may ask a forge w
 _LOGIN = re.compile(r"((?:https?|oci|socks5h?)://)[^/\s]+@")  # a password or a token in an address, as of a remote
 _TOKEN = re.compile(r"([?&](?:\w+_)?token=)[^&\s'\"]+")  # the same in its query
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+_MOST = 256 << 20  # bytes that a child may print: what goes on without end would take all memory
 _LEFT = 1.0  # seconds that the streams of a child are read once it has ended, which a daemon of it may hold
 
 
@@ -148,7 +149,7 @@ class Runner:
                 if popen.stdin is not None:
                     _feed(popen.stdin, data or b"")
                     popen.stdin = None
-                out, err = _collected(popen, deadline)
+                out, err = _collected(popen, shown[0], deadline)
             except subprocess.TimeoutExpired as late:
                 _end_group(popen)
                 err = late.stderr or b""
@@ -245,13 +246,16 @@ def _feed(pipe: IO[bytes], data: bytes) -> None:
     threading.Thread(target=write, daemon=True).start()
 
 
-def _collected(popen: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
-    """All that a child prints until it ends, whoever still holds its streams then. Raises TimeoutExpired."""
+def _collected(popen: subprocess.Popen[bytes], program: str, deadline: float) -> tuple[bytes, bytes]:
+    """All that a child prints until it ends, whoever still holds its streams then. Raises TimeoutExpired, ToolError."""
     end, ended = time.monotonic() + deadline, False
     while True:
         try:
             return popen.communicate(timeout=min(_LEFT, max(0.0, end - time.monotonic())))
         except subprocess.TimeoutExpired as late:
+            if len(late.output or b"") + len(late.stderr or b"") > _MOST:
+                name, found = Path(program).name, f"more than {_MOST >> 20} MiB, and no end"
+                raise ToolError(f"{name} prints without end", found=found, run=f"type -a {name}") from None
             if ended:
                 return (late.output or b"") + _waiting(popen.stdout), (late.stderr or b"") + _waiting(popen.stderr)
             ended = popen.poll() is not None

@@ -79,6 +79,15 @@ class TestRun:
         given = "in" * 100_000
         assert runner.run(("sh", "-c", "sleep 0.3; cat"), stdin=given, deadline=5).stdout == given
 
+    def test_what_prints_without_end_is_ended_before_it_takes_all_memory(
+        self, runner: Runner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(command, "_LEFT", 0.05)
+        monkeypatch.setattr(command, "_MOST", 1 << 20)
+        with pytest.raises(ToolError, match="yes prints without end") as refused:
+            runner.run(("yes",), deadline=20)
+        assert (refused.value.found, refused.value.run) == ("more than 1 MiB, and no end", "type -a yes")
+
     def test_a_child_need_not_read_its_stdin(self, runner: Runner) -> None:
         assert runner.run(("sh", "-c", "echo done"), stdin="in" * 100_000).stdout == "done\n"
 
