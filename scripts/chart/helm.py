@@ -153,10 +153,7 @@ class Helm:
         return complaints
 
     def _validating(self, argv: Sequence[str | Path], deadline: float = 180) -> tuple[Result, str]:
-        """What a command says; said again without the schema of the values, where that refers to an absent address.
-
-        With that address, "" where there is none.
-        """
+        """What a command says, and the absent address in a schema of values, without which it was said again; or ""."""
         env = _ENVIRONMENT if any("://" in str(word) for word in argv) else _ALONE
         result = self._asked(argv, env, deadline)
         absent = _ABSENT.search(result.stderr + result.stdout) if result.status else None
@@ -251,10 +248,7 @@ class Helm:
         key_file: Path | None = None,
         deadline: float = 300,
     ) -> None:
-        """Upload `archive` below `remote` ("oci://host/path"), with the logins in the file `registry_config` alone.
-
-        The manifest gets the archive's modification time. Raises CommandFailed, CommandTimeout.
-        """
+        """Upload `archive` below `remote` by the logins of `registry_config`. Raises CommandFailed, CommandTimeout."""
         argv: list[str | Path] = [self.path, "push", archive, remote, "--registry-config", registry_config]
         argv += ["--plain-http"] if plain_http else []
         for flag, file in (("--ca-file", ca_file), ("--cert-file", cert_file), ("--key-file", key_file)):

@@ -83,10 +83,7 @@ def parse_constraint(text: str) -> tuple[tuple[Comparison, ...], ...]:
 
 
 def supported(constraint: str | None, known: Iterable[str]) -> tuple[str, ...]:
-    """A version `major.minor.patch` for each minor of `known` (`1.28`, ...) of which a patch release is admitted.
-
-    It is the first such patch, mostly 0. No constraint admits all. Raises ChartError for a malformed one.
-    """
+    """A version for each minor of `known` of which a patch is admitted: the first such, mostly 0. Raises ChartError."""
     alternatives = parse_constraint(constraint) if constraint else ((),)
     versions = []
     for name in known:

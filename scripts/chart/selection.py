@@ -40,10 +40,7 @@ def selected(config: Config, runner: Runner, *, changed: str | None = None) -> t
 
 
 def all_of(config: Config) -> tuple[Chart, ...]:
-    """The charts of the project, as they are found. Raises ConfigError, ChartError.
-
-    Of several one that cannot be read is there with its place for a name: who looks into it is told why.
-    """
+    """The charts of the project; of several, one that is unreadable bears its place. Raises ConfigError, ChartError."""
     if not config.charts:
         return (read_chart(config.chart),)
     found: dict[Path, Chart] = {}

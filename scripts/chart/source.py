@@ -115,11 +115,7 @@ def _fitting(path: Path, *names: str) -> list[Path]:
 
 
 def check_sources(chart: Chart) -> None:
-    """See that the values files are YAML and values.schema.json is JSON: helm names no line, or does not look.
-
-    Nor does it see what git left of a merge, where that is text in a template. Raises ValuesError, ChartError with
-    file and line.
-    """
+    """See that values and schema are YAML and JSON, and no merge is in templates. Raises ValuesError, ChartError."""
     for file in chart.values_files:
         read_yaml(file, ValuesError)
     for file in sorted((chart.path / "templates").rglob("*")):

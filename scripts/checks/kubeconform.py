@@ -51,10 +51,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What is not held against a chart. `kinds` are not checked, for a reason; `unproven` only where no schema is.
-
-    The keys are `group/version Kind` in the one, `group/version` in the other.
-    """
+    """What is borne, and why: `kinds` (group/version Kind) unchecked, `unproven` (group/version) without a schema."""
 
     kinds: Mapping[str, str] = field(default_factory=dict)
     unproven: Mapping[str, str] = field(default_factory=dict)

@@ -409,10 +409,7 @@ def _broken(file: Path) -> bool:
 
 
 def _merged(findings: Iterable[Finding], errors: Collection[str]) -> tuple[Finding, ...]:
-    """Each finding once, with all the values files that have it, worst first and then by place.
-
-    The warnings of the checks `errors` are errors. Messages are cut, since a value may be a whole file.
-    """
+    """Each finding once, with all its values files, worst first; warnings of checks `errors` raised, messages cut."""
     groups: dict[Finding, list[str]] = {}
     for finding in findings:
         level = "error" if finding.level == "warning" and finding.check in errors else finding.level

@@ -256,10 +256,7 @@ def _library(chart: Chart) -> str:
 
 
 def _test_chart(library: Chart, config: Config) -> Chart | None:
-    """The chart of tests that renders `library`: the one of the configuration, or one that depends on it by path.
-
-    Of several, one that does so itself, and depends on the fewest others.
-    """
+    """The chart of tests that renders `library`: as configured, else one that depends on it by path, on few others."""
     if config.test_chart:
         return read_chart(library.path / config.test_chart)
     near = [library.path, library.path.parent, library.path.parent.parent]

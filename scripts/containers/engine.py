@@ -104,10 +104,7 @@ def pulled(engine: DockerClient, reference: str, say: Say, otherwise: str = "") 
 
 
 def taken(engine: DockerClient, work: Workspace, remote: str, built: str, how: str = "building it") -> str | None:
-    """The image that serves by `config.images`, held or just pulled; None where the one is to be `built`.
-
-    Raises EngineError where nothing but the registry may give it.
-    """
+    """The image that serves by `config.images`, held or just pulled; None: it is to be `built`. Raises EngineError."""
     ways = choices(work.config.images, remote, built)
     if there := next((way for way in ways if find_image(engine, way)), None):
         return there

@@ -17,11 +17,7 @@ _CTR = ("ctr", "--namespace=k8s.io", "images")
 
 
 def load_images(references: Iterable[str], nodes: Sequence[str], runner: Runner, *, deadline: float) -> tuple[str, ...]:
-    """Put images of the local engine on `nodes` (container names); those that are there already cost nothing.
-
-    Returns the references that some node lacked. Raises EngineError for an image the engine does not hold,
-    CommandFailed, CommandTimeout after `deadline` seconds.
-    """
+    """Put images on the `nodes` that lack them; those images. Raises EngineError, CommandFailed, CommandTimeout."""
     wanted = {reference: _engine_id(reference, runner) for reference in dict.fromkeys(references)}
     with workers(runner) as pool:
         missing = dict(zip(nodes, pool.map(lambda node: _missing(node, wanted, runner), nodes), strict=True))

@@ -16,11 +16,7 @@ _DEEPEST = 40  # links on the way to one file, as the system has it
 
 @dataclass(frozen=True)
 class Committed:
-    """The files of a folder in a commit, by their names below it.
-
-    `paths` says where in the repository each stands, those of submodules left out; `missing` names what the commit
-    points to and does not hold, with the reason.
-    """
+    """The files of a folder in a commit by name, where in the repository each stands, and why what is `missing` is."""
 
     files: Mapping[str, bytes]
     paths: Mapping[str, str]

@@ -287,10 +287,7 @@ class Repository:
         return {name.removesuffix("^{}"): oid for oid, _, name in told}  # the last line of a tag is where it leads
 
     def file_at(self, revision: str, path: Path, *, as_checkout: bool = False) -> bytes | None:
-        """The content of `path` in `revision`, None where there is none; `as_checkout` with this clone's line ends.
-
-        Raises GitError where there is something that cannot be read, as in a partial clone without its remote.
-        """
+        """The content of `path` in `revision`, or None; `as_checkout`: by this clone's line ends. Raises GitError."""
         return self.content(revision, self.inside(path), form="--filters" if as_checkout else "blob")
 
     def content(self, revision: str, path: str, *, form: str = "blob") -> bytes | None:
@@ -597,11 +594,7 @@ def _words(result: Result) -> Iterator[str]:
 
 
 def find_repository(path: Path, runner: Runner) -> Repository | None:
-    """The git working tree that the folder `path` is in; None where there is none.
-
-    Raises GitError when git refuses the repository (one that belongs to somebody else, for example), and where there
-    is a repository, and no git that could say what it holds.
-    """
+    """The git working tree around `path`, None for none. Raises GitError where git refuses it, or is missing."""
     try:
         result = runner.run(("git", "-C", str(path), "rev-parse", "--show-toplevel"), env=_ENV, check=False)
     except ToolError as error:

@@ -110,10 +110,7 @@ def held() -> Iterator[None]:
 
 @contextlib.contextmanager
 def cleaning(what: str) -> Iterator[None]:
-    """In this block a clean-up is brought to its end: a signal to end says that, and takes effect afterwards.
-
-    `what` is what is done, such as "deleting the cluster x". The third signal ends the process here too.
-    """
+    """In this block the clean-up `what` is brought to its end: a signal has that said, and takes effect afterwards."""
     with _deferred(what):
         yield
 

@@ -100,10 +100,7 @@ def step(old: str, new: str) -> Literal["major", "minor", "patch"]:
 
 
 def in_line(versions: Iterable[str], old: str, new: str) -> tuple[str, ...]:
-    """Those of `versions` that are of the line on which `old` leads to `new`; words that are no versions are not.
-
-    A patch stays within its minor, a minor within its major, so that an older line can be mended beside a newer one.
-    """
+    """Those of `versions` on the line on which `old` leads to `new`: patches stay in a minor, minors in a major."""
     kept = PARTS.index(step(old, new))
     wanted = parse(new).to_tuple()[:kept]
     return tuple(text for text in versions if is_semver(text) and parse(text).to_tuple()[:kept] == wanted)

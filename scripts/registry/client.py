@@ -227,10 +227,7 @@ class Client:
         return path
 
     def versions(self, chart_name: str) -> tuple[str, ...]:
-        """The published versions of a chart, in the registry's order; none where there is no such repository.
-
-        Raises ListingError where this login may not list them, or nobody may.
-        """
+        """The published versions, in the registry's order. Raises ListingError where it lists them to nobody of us."""
         repository, tags = self.registry.repository(chart_name), dict[str, None]()
         path, what = f"{repository}/tags/list", f"{repository}: the list of tags"
 

@@ -52,10 +52,7 @@ def registry_for(work: Workspace) -> Iterator[Registry]:
 
 
 def configured(config: Config, runner: Runner) -> Registry:
-    """The registry that the configuration names, with the login for it. Raises ConfigError.
-
-    Where no login can be looked up the registry says so itself, but only when it is asked for one.
-    """
+    """The configured registry with its login; why none can be looked up matters once it asks. Raises ConfigError."""
     files = (config.registry_ca, config.registry_cert, config.registry_key)
     ca, cert, key = (Path(name) if name else None for name in files)
     bare = Registry(config.registry, config.plain_http, ca, cert_file=cert, key_file=key)

@@ -71,10 +71,7 @@ def collect(
     tested: Tested | None,
     kept: Mapping[str, bytes],
 ) -> tuple[tuple[Attachment, ...], dict[str, bytes]]:
-    """All of it about the manifest `digest`, and the statements to sign, by the type of their predicate.
-
-    What is attached already (`kept`, by its key) stays as it is. Raises ChartError, ChangelogError.
-    """
+    """All about the manifest `digest`, what is `kept` as it is; and what to sign. Raises ChartError, ChangelogError."""
     found: list[Attachment] = []
 
     def add(kind: str, title: str, content: bytes, media: str = "", revision: str | None = None) -> bytes:

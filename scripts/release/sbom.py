@@ -46,10 +46,7 @@ _CONFIGURED = re.compile(
 
 
 def make_sbom(work: Workspace, package: Package, archive: bytes, minors: Sequence[str] = ()) -> dict[str, Any]:
-    """The bill of `package`, whose bytes are `archive`, as CycloneDX; made of these alone. Raises as `rendered_images`.
-
-    `minors`: as another bill was made.
-    """
+    """The CycloneDX bill of `package`, of these bytes alone; `minors` of another bill. Raises as `rendered_images`."""
     _, metadata = chart_metadata(archive, package.path.name)
     members = read_members(archive, package.path.name)
     sets, minors, images, refused = rendered_images(work, archive, minors)

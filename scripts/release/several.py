@@ -21,10 +21,7 @@ from scripts.workspace import Workspace
 
 @dataclass(frozen=True)
 class Candidate:
-    """A chart with what the registry holds of its version. Only one that is `absent`, or not finished, is released.
-
-    `refusal` is why that one, or what cannot be read, cannot be.
-    """
+    """A chart, what the registry holds of its version, and why it cannot be released; what is `absent` is released."""
 
     chart: Chart
     state: State

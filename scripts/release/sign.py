@@ -37,10 +37,7 @@ _OFFLINE = ("--tlog-upload=false", "--use-signing-config=false")  # a key needs 
 
 @dataclass(frozen=True)
 class Trust:
-    """Whose signature is believed: a `key` (file, KMS reference), or an `identity` and its `issuer` as certified.
-
-    `root` is a file of sigstore's trusted root, for other authorities than the public ones.
-    """
+    """Whose signature is believed: a `key`, or an `identity` and its `issuer`, by sigstore's `root` or another one."""
 
     key: str = ""
     identity: str = ""

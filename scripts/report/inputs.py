@@ -19,10 +19,7 @@ _SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
 @dataclass
 class Inputs:
-    """The results in `dist` of one chart, to which `flags` lead our tasks.
-
-    `gaps` collects what is not covered, in words, each with its command.
-    """
+    """The results in `dist` of a chart that `flags` lead our tasks to; `gaps` says in words what is not covered."""
 
     dist: Path
     name: str

@@ -23,10 +23,7 @@ _BUILDS = 2  # modules at a time: one downloads, links or lists its packages whi
 
 @dataclass(frozen=True)
 class ToolState:
-    """One row of `invoke tools`: `state` is ready, not built or damaged; `where` a path or None.
-
-    `rule` says which binaries on PATH are taken beside the pinned one, `note` why one that is there was not.
-    """
+    """A row of `invoke tools`: its `state`; the `rule` by which PATH may give it, and why it did not (`note`)."""
 
     name: str
     version: str
