@@ -16,7 +16,8 @@ from scripts.chart.helm import Helm
 from scripts.chart.manifests import Manifests, Parser
 from scripts.checks.between import between
 from scripts.checks.matrix import SCHEMA_VERSION, Cell, Plan, Spread, Values, renderable, spread
-from scripts.core.errors import ChartError, OutputError, ReleaseError, ValuesError
+from scripts.core.errors import ChartError, ReleaseError, ValuesError
+from scripts.core.files import writing
 from scripts.core.interrupt import held
 from scripts.core.owner import temporary
 from scripts.core.parallel import workers
@@ -197,7 +198,7 @@ def make_index(plan: Plan, rendered: Rendered) -> dict[str, Any]:
 def store(plan: Plan, rendered: Rendered, folder: Path) -> Path:
     """Replace `folder` as a whole: a file a distinct render, named by content, and `index.json`. Raises OutputError."""
     dist, index = folder.parent, make_index(plan, rendered)
-    try:
+    with writing(f"{shown(folder)} cannot be written", shown(dist)):
         dist.mkdir(parents=True, exist_ok=True)
         with temporary("manifests", dist) as scratch:
             fresh, old = scratch / "new", scratch / "old"
@@ -209,10 +210,4 @@ def store(plan: Plan, rendered: Rendered, folder: Path) -> Path:
                 if folder.exists():
                     folder.rename(old)
                 fresh.rename(folder)
-    except OSError as error:
-        raise OutputError(
-            f"{shown(folder)} cannot be written",
-            found=error.strerror or str(error),
-            run=f"make room or correct the permissions of {shown(dist)}, then run the same command again",
-        ) from error
     return folder

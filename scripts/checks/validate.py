@@ -55,7 +55,8 @@ class Validation:
         names = ", ".join(values.name for values in self.plan.values if values.name in seen)
         return f"{chart.title}: {self.objects} objects of {renders} renders are valid ({names}; Kubernetes {minors})"
 
-    def lines(self) -> list[str]:
+    def noted(self) -> list[str]:
+        """What is borne, and what the verdict leaves out."""
         accepted: dict[str, list[tuple[str, str]]] = {}
         for one in self.checked:
             for problem in one.problems:
@@ -64,7 +65,7 @@ class Validation:
                     told = f"{problem.kind}/{problem.name} {what}: {problem.accepted}"
                     accepted.setdefault(told, []).append((one.values, one.kube_version))
         told_once = [f"{message} ({spread(cells)})" for message, cells in accepted.items()]
-        return [self.summary(), *(f"note: {line}" for line in (*told_once, *self.notes))]
+        return [f"note: {line}" for line in (*told_once, *self.notes)]
 
     def problems(self) -> tuple[tuple[Problem, Spread], ...]:
         """Each distinct problem once, with the renders that have it."""
@@ -121,7 +122,7 @@ class Validation:
                 }
                 for problem, where in self.problems()
             ],
-            "notes": self.lines()[1:],
+            "notes": self.noted(),
             "unreached": self.unreached,
         }
 
@@ -132,7 +133,7 @@ def check_chart(work: Workspace, *, values: Iterable[Path] = (), kube_versions: 
     path = work.tools.paths(("helm", "kubeconform"))["kubeconform"]
     checker = Kubeconform(path, work.runner, schemas_of(work), plan.tolerance, plan.contents.definitions)
     outcome = validate(plan, render(plan, work), checker)
-    for note in outcome.lines()[1:]:
+    for note in outcome.noted():
         work.say(note)
     return outcome
 

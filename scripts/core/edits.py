@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core.errors import OutputError
+from scripts.core.files import writing
 from scripts.core.interrupt import held
 from scripts.core.paths import shown
 
@@ -112,13 +113,5 @@ def _swap(edits: Sequence[Edit]) -> None:
         raise
 
 
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"{shown(path)} cannot be written; nothing is changed",
-            found=error.strerror or str(error),
-            run=f"make room or correct the permissions of {shown(path.parent)}, then run the same command again",
-        ) from error
+def _told(path: Path) -> contextlib.AbstractContextManager[None]:
+    return writing(f"{shown(path)} cannot be written; nothing is changed", shown(path.parent))

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,24 +59,31 @@ def sha256(content: bytes | str | Path) -> str:
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
+@contextlib.contextmanager
+def writing(
+    message: str, folder: object, *, expected: str | None = None, error: type[ReleaseError] = OutputError
+) -> Iterator[None]:
+    """Has an OSError of the block told by `message`, with what helps in `folder`. Raises `error`."""
+    try:
+        yield
+    except OSError as cause:
+        run = f"make room or correct the permissions of {folder}, then run the same command again"
+        raise error(message, expected=expected, found=cause.strerror or str(cause), run=run) from cause
+
+
 def write_atomic(path: Path, data: bytes | str, *, error: type[ReleaseError] = OutputError) -> None:
     """Replace `path` by `data` as a whole, its folder made, or leave what was there and raise `error`."""
     content = data.encode() if isinstance(data, str) else data
     fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    wanted = f"a folder that can be written, with {max(1, len(content) // 1024)} KiB free"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as cause:
-        raise error(
-            f"{path} cannot be written",
-            expected=f"a folder that can be written, with {max(1, len(content) // 1024)} KiB free",
-            found=cause.strerror or str(cause),
-            run=f"make room or correct the permissions of {path.parent}, then run the same command again",
-        ) from cause
+        with writing(f"{path} cannot be written", path.parent, expected=wanted, error=error):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with fresh.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(path)
     finally:
         with contextlib.suppress(OSError):
             fresh.unlink()

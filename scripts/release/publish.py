@@ -98,13 +98,17 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
         check_tree(package, chart, helm)
     reference = registry.reference(package.name, package.version)
     with connect(registry, push=True) as client:
+
+        def refused(how: str) -> RegistryError:
+            return _other_content(client, reference, package.path.read_bytes(), helm, how)
+
         begin = time.monotonic()
         before = _probe(client, reference, package)
         if before.digest is not None and before.state == "same":
             say(before.detail)
             return Publication(str(reference), before.digest, "same")
         if before.state == "different":
-            raise _other_content(client, reference, package.path.read_bytes(), helm)
+            raise refused("it is published with other content")
         say(f"pushing {reference}")
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -113,8 +117,7 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
             except (CommandFailed, CommandTimeout) as error:
                 after = _probe(client, reference, package, LAG if isinstance(error, CommandTimeout) else 0)
                 if after.state == "different":
-                    how = "meanwhile somebody else has published"
-                    raise _other_content(client, reference, package.path.read_bytes(), helm, how) from error
+                    raise refused("meanwhile somebody else has published") from error
                 if after.state == "same":
                     say("the push was reported as failed, but the registry holds the chart")
                     break
@@ -127,8 +130,7 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
         settle = 0 if registry.alone else min(max(_SETTLE, time.monotonic() - begin), _LONGEST_SETTLE)
         after = _settled(client, reference, package, settle)
         if after.state == "different":
-            ours = package.path.read_bytes()
-            raise _other_content(client, reference, ours, helm, "while we pushed, somebody else has published")
+            raise refused("while we pushed, somebody else has published")
         if after.digest is None:
             raise RegistryError(
                 f"{reference} is not there after the push",
