@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import platform
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -67,11 +66,6 @@ def write_images(target: Path, images: Iterable[Image], *, architecture: str) ->
             )
         add_bytes(tar, "manifest.json", json.dumps(manifest).encode())
     return target
-
-
-def architecture() -> str:
-    """The architecture of this machine as Go names it."""
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
 def add_bytes(tar: tarfile.TarFile, name: str, data: bytes, mode: int = 0o644) -> None:

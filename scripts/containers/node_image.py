@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from scripts.containers.debian import FILES, SYSTEM, build_rootfs, rootfs_key
 from scripts.containers.engine import canonical, connect, find_image, pulled
-from scripts.containers.image_archive import Image, architecture, write_images, write_layer
+from scripts.containers.image_archive import Image, write_images, write_layer
 from scripts.containers.programs import NFT_LINKS
 from scripts.core.command import Runner
 from scripts.core.errors import ConfigError, ToolError
@@ -24,6 +24,7 @@ from scripts.core.files import sha256
 from scripts.core.owner import temporary
 from scripts.core.parallel import workers
 from scripts.core.waiting import locked
+from scripts.toolchain.gobuild import architecture
 from scripts.workspace import Workspace
 
 if TYPE_CHECKING:

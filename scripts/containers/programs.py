@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from scripts.containers.debian import FILES, build_rootfs, rootfs_key
 from scripts.containers.engine import taken
-from scripts.containers.image_archive import Image, architecture, write_images, write_layer
+from scripts.containers.image_archive import Image, write_images, write_layer
 from scripts.core.files import sha256
 from scripts.core.owner import temporary
+from scripts.toolchain.gobuild import architecture
 from scripts.workspace import Workspace
 
 if TYPE_CHECKING:

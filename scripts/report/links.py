@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Manifests, mapping, mappings
 from scripts.chart.pods import pod_spec, pod_template, referred, selects
@@ -28,8 +27,7 @@ _COLUMN = {kind: number for number, kinds in enumerate(_COLUMNS) for kind in kin
 _SWEEPS = 4
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(NamedTuple):
     """One object names another; `how` says by which field."""
 
     source: Key
@@ -37,53 +35,22 @@ class Link:
     how: str
 
 
-@dataclass(frozen=True)
-class Node:
-    """An object and its place: `column` and `row` count from 0. `there` is False where the render lacks it."""
-
-    key: Key
-    column: int
-    row: int
-    template: str
-    there: bool
-
-
-@dataclass(frozen=True)
-class Picture:
-    """The objects of a render and what leads from one to the other."""
-
-    nodes: tuple[Node, ...]
-    links: tuple[Link, ...]
-
-    def record(self) -> dict[str, Any]:
-        return {
-            "nodes": [
-                {"kind": node.key[0], "name": node.key[1], "column": node.column, "row": node.row,
-                 "template": node.template, "there": node.there}
-                for node in self.nodes
-            ],
-            "links": [
-                {"from": "/".join(link.source), "to": "/".join(link.target), "how": link.how} for link in self.links
-            ],
-        }  # fmt: skip
-
-
-def picture(manifests: Manifests) -> Picture:
-    """Every object of `manifests`, and every one that they name and do not hold."""
-    objects = {(one.kind, one.name): one for one in manifests}
+def picture(manifests: Manifests) -> dict[str, Any]:
+    """Every object of `manifests`, and every one that they name and do not hold, each with its place; and the links."""
+    objects = {(one.kind, one.name): one.source for one in manifests}
     links = tuple(dict.fromkeys(link for one in manifests for link in _links(one.data, manifests)))
-    keys = list(dict.fromkeys((*objects, *(link.target for link in links))))
     columns: dict[int, list[Key]] = {}
-    for key in keys:
+    for key in dict.fromkeys((*objects, *(link.target for link in links))):
         columns.setdefault(_COLUMN.get(key[0], 0), []).append(key)
-    used = sorted(columns)
-    order = _sorted([columns[number] for number in used], links)
-    nodes = tuple(
-        Node(key, column, row, objects[key].source if key in objects else "", key in objects)
-        for column, some in enumerate(order)
-        for row, key in enumerate(some)
-    )
-    return Picture(nodes, links)
+    order = _sorted([columns[number] for number in sorted(columns)], links)
+    return {
+        "nodes": [
+            {"kind": key[0], "name": key[1], "column": column, "row": row,
+             "template": objects.get(key, ""), "there": key in objects}
+            for column, some in enumerate(order) for row, key in enumerate(some)
+        ],
+        "links": [{"from": "/".join(link.source), "to": "/".join(link.target), "how": link.how} for link in links],
+    }  # fmt: skip
 
 
 def _sorted(columns: list[list[Key]], links: Iterable[Link]) -> list[list[Key]]:

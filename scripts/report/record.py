@@ -143,7 +143,7 @@ def _objects(inputs: Inputs) -> dict[str, Any]:
         except (OSError, ValueError, ReleaseError) as error:
             inputs.gaps.append(f"{render['file']} cannot be read: {error}")
             continue
-        one = {"values": [render["values"]], "kubernetes": minor(newest), **shown_texts(picture(manifests).record())}
+        one = {"values": [render["values"]], "kubernetes": minor(newest), **shown_texts(picture(manifests))}
         seen[render["file"]] = one
         pictures.append(one)
     inputs.gaps += [f"{refused['message']} (not rendered)" for refused in index["refused"]]
@@ -280,8 +280,8 @@ def _verdict(record: Mapping[str, Any]) -> dict[str, Any]:
     return {"state": state, "first": next(told, ""), "rows": rows}
 
 
-def _failed(scenarios: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [one for one in scenarios if one["state"] != "passed"]
+def _failed(scenarios: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [f"{one['scenario']} {one['state']}: {one['error']}" for one in scenarios if one["state"] != "passed"]
 
 
 def _total(scenarios: Sequence[Mapping[str, Any]], what: str) -> int:
@@ -311,16 +311,14 @@ def _lines(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     reasons = many(len(judge.get("reasons", ())), "reason")
     yield line("judge", judge, f"{judge.get('level')}, {reasons}, from {judge.get('version')}", *low)
     scenarios = smoke.get("scenarios", ())
-    bad = [f"{one['scenario']} {one['state']}: {one['error']}" for one in _failed(scenarios)]
     asked, lost = _total(scenarios, "requests"), _total(scenarios, "failed")
     meant = _total([one for one in scenarios if one["scenario"] == SABOTAGED], "failed")
     told = f"{many(len(scenarios), 'scenario')}, {many(asked, 'request')}, {lost - meant} lost"
-    yield line(
-        "smoke test", smoke, told + (f"; {meant} more of the sabotaged chart, as it must" if meant else ""), *bad
-    )
+    told += f"; {meant} more of the sabotaged chart, as it must" if meant else ""
+    yield line("smoke test", smoke, told, *_failed(scenarios))
     if (scaling := record["scaling"])["state"] == "there":
-        bad = [f"{one['scenario']} {one['state']}: {one['error']}" for one in _failed(scaling["scenarios"])]
-        yield line("scaling", scaling, f"{many(len(scaling['scenarios']), 'scenario')} with operators", *bad)
+        proven = scaling["scenarios"]
+        yield line("scaling", scaling, f"{many(len(proven), 'scenario')} with operators", *_failed(proven))
     if mutants["state"] == "there":
         yield line("mutants", mutants, mutants["summary"], *mutants["objections"])
     if (faults := record["faults"])["state"] == "there":

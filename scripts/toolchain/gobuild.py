@@ -32,7 +32,6 @@ _NETWORK = (
     *("GOPATH", "GOMODCACHE", "GOCACHE", "GOTMPDIR"),
 )
 _LARGEST = 1 << 30  # bytes of a module, unpacked: twice what Go accepts
-_ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 class GoBuilder:
@@ -111,8 +110,7 @@ class GoBuilder:
         """What Go is told, in place of what the user's environment and `go env -w` say."""
         argv: list[str | os.PathLike[str]] = [self.binary, "env", "-json", *_NETWORK]
         network = json.loads(self._runner.run(argv, env=_unset(), deadline=20).stdout)
-        system, machine = platform.system().lower(), platform.machine()
-        target = {"GOOS": system, "GOARCH": _ARCHITECTURES.get(machine, machine)}
+        target = {"GOOS": platform.system().lower(), "GOARCH": architecture()}
         fixed = {"GOENV": "off", "GOTOOLCHAIN": "local", "GOWORK": "off", **target, **_MEMORY}
         return {**_unset(), **{name: value or None for name, value in network.items()}, **fixed}
 
@@ -144,6 +142,11 @@ class GoBuilder:
             result = self._runner.run([go, "env", "GOVERSION"], env=_unset(), deadline=20)
             return result.stdout.strip().removeprefix("go").partition("-")[0].partition(" ")[0]
         return ""
+
+
+def architecture() -> str:
+    """The architecture of this machine as Go names it."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
 def _unset() -> dict[str, str | None]:

@@ -25,7 +25,7 @@ def thing(kind: str, **body: Any) -> dict[str, Any]:
 
 
 def links(*objects: dict[str, Any]) -> set[tuple[str, str, str]]:
-    made = picture(read_manifests("".join(f"---\n{yaml.safe_dump(one)}" for one in objects))).record()
+    made = picture(read_manifests("".join(f"---\n{yaml.safe_dump(one)}" for one in objects)))
     return {(link["from"], link["how"], link["to"]) for link in made["links"]}
 
 
@@ -92,8 +92,9 @@ def test_labels_that_do_not_fit_are_no_reference(selector: dict[str, Any]) -> No
 
 
 def test_what_nobody_renders_is_marked() -> None:
-    nodes = picture(read_manifests(yaml.safe_dump(workload(serviceAccountName="s")))).nodes
-    assert {(node.key, node.there) for node in nodes} == {(("Deployment", "a"), True), (("ServiceAccount", "s"), False)}
+    nodes = picture(read_manifests(yaml.safe_dump(workload(serviceAccountName="s"))))["nodes"]
+    there = {(node["kind"], node["name"], node["there"]) for node in nodes}
+    assert there == {("Deployment", "a", True), ("ServiceAccount", "s", False)}
 
 
 def test_sixty_objects_have_a_place_each_and_few_rows() -> None:
@@ -106,11 +107,11 @@ def test_sixty_objects_have_a_place_each_and_few_rows() -> None:
              "metadata": {"name": f"h{number}"}},
         )
     ]  # fmt: skip
-    nodes = picture(read_manifests("".join(f"---\n{yaml.safe_dump(one)}" for one in objects))).nodes
-    places = [(node.column, node.row) for node in nodes]
+    nodes = picture(read_manifests("".join(f"---\n{yaml.safe_dump(one)}" for one in objects)))["nodes"]
+    places = [(node["column"], node["row"]) for node in nodes]
     assert len(places) == len(set(places)) == 60
     assert max(row for _, row in places) == 19
-    belong = {number: {node.row for node in nodes if node.key[1][1:] == str(number)} for number in range(20)}
+    belong = {number: {node["row"] for node in nodes if node["name"][1:] == str(number)} for number in range(20)}
     assert all(len(rows) == 1 for rows in belong.values()), "what belongs together stands in one row"
 
 
