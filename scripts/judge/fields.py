@@ -54,6 +54,7 @@ _RULES: tuple[tuple[str, str, Level, str], ...] = (
     ("ServiceAccount", r"^automount", "minor", "pods that leave it to the account get a token, or none"),
 )  # fmt: skip
 
+_HOSTS = "spec.template.spec.hostNetwork"  # what every port of a pod is one of its node by
 _TAKES_IN = ("port", "protocol", "hostname")  # of a listener, what decides which requests it takes
 _NO_DRAIN = {("maxUnavailable", "0"), ("maxUnavailable", "0%"), ("minAvailable", "100%")}
 _WHOLE_DRAIN = {("minAvailable", "0"), ("minAvailable", "0%"), ("maxUnavailable", "100%")}
@@ -133,7 +134,7 @@ def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:
         return "major", "who reads it by this key (another chart, a person) finds nothing"
     if re.search(r"\.volumes\[[^\]]+\]", path) and _had(path, old, "persistentVolumeClaim"):
         return "major", "the data stays behind in the old volume"
-    if re.search(r"\.ports\[[^\]]+\]", path) and _had(path, old, "hostPort"):
+    if (re.search(r"\.ports\[[^\]]+\]", path) and _had(path, old, "hostPort")) or (path, old) == (_HOSTS, True):
         return "major", "clients that call this port of the nodes reach nothing"
     if path.startswith("spec.persistentVolumeClaimRetentionPolicy") and "Delete" in str(new):
         return "major", "volumes are deleted with their pods, or with the workload"
@@ -151,6 +152,10 @@ def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:
         if path == "spec.gatewayClassName":
             return "major", "another controller serves it, at another address"
         return "minor", "requests are led otherwise"
+    if kind == "ReferenceGrant" and path.startswith("spec"):
+        if old is not None or path.endswith(".name"):
+            return "major", "what it let refer to objects here is refused"
+        return "minor", "more may refer to objects here"
     if kind == "ResourceQuota" and path.startswith("spec.hard"):
         return _limited(change)
     if kind == "LimitRange" and (bound := re.search(r"\.(max|min|maxLimitRequestRatio)(\.[^.]+)?$", path)):
@@ -238,6 +243,8 @@ def _annotation(kind: str, change: FieldChange, key: str, inner: bool) -> tuple[
         return "patch", "another way of naming its class"  # another class is judged as `spec.ingressClassName`
     if key in ("helm.sh/hook", "helm.sh/hook-weight"):
         return "minor", "runs at another moment"
+    if key.endswith(".kubernetes.io/is-default-class") and change.old == "true":
+        return "major", "what names no class gets none from now on"
     if key == OWNER:
         return "major", "the token of another account, or of none"
     if inner and re.match(r"(prometheus\.io/|sidecar\.|linkerd\.io/|\w+\.istio\.io/)", key):

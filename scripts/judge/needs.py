@@ -1,4 +1,4 @@
-"""Owns what pods wait for that no chart makes: Secrets, ConfigMaps, volumes, classes, accounts, to be made first."""
+"""Owns what pods wait for that is not there: Secrets, volumes, classes, accounts to be made first, keys, ports."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scripts.chart.manifests import Document, Identity, Manifests
+from scripts.chart.manifests import Document, Identity, Manifests, mapping, mappings, nodes
 from scripts.chart.pods import NAMES, PULL_SECRETS, REFERENCES, Reference, pod_spec, referred
+from scripts.judge.immutable import at
+from scripts.judge.network import ports_of_pods
 from scripts.judge.reason import Reason
 
 _EVERYWHERE = re.compile(
@@ -31,13 +33,36 @@ def judge_needs(old: Manifests, new: Manifests) -> Iterator[Reason]:
                 continue
             meaning = "the chart does not make it: pods do not start before somebody does"
             yield Reason("major", f"{document.identity} needs", None, f"{kind}/{name}", meaning)
-    lacked = set(_lacking(old))
-    for identity, key in dict.fromkeys(_lacking(new)):
-        if identity in known and (identity, key) not in lacked:
-            yield Reason("major", f"{identity} needs", None, key, "the chart makes it without this key: no pod starts")
+    lacked = {found[:2] for found in _lacking(old)}
+    for identity, what, meaning in dict.fromkeys(_lacking(new)):
+        if identity in known and (identity, what) not in lacked:
+            yield Reason("major", f"{identity} needs", None, what, meaning)
 
 
-def _lacking(manifests: Manifests) -> Iterator[tuple[Identity, str]]:
+def _lacking(manifests: Manifests) -> Iterator[tuple[Identity, str, str]]:
+    """What objects ask for that is of the chart itself and not there, and what comes of that."""
+    for identity, key in _keyless(manifests):
+        yield identity, key, "the chart makes it without this key: no pod starts"
+    for one in manifests:
+        for container in mappings(mapping(pod_spec(one.kind, one.data)).get("containers")):
+            named = {port.get("name") for port in mappings(container.get("ports"))}
+            for port in _ports([value for key, value in container.items() if key.endswith("Probe")]):
+                if port not in named:
+                    told = f"port {port} of {container.get('name')}"
+                    yield one.identity, told, "no port of the container is called so: its probe fails"
+        if one.kind == "PodMonitor" and (had := ports_of_pods(at(one.data, "spec.selector.matchLabels"), manifests)):
+            for port in _ports(one.spec.get("podMetricsEndpoints")):
+                if port not in had:
+                    yield one.identity, f"port {port}", "no port of the pods is called so: Prometheus scrapes nothing"
+
+
+def _ports(value: Any) -> Iterator[str]:
+    """The ports that are asked for by name."""
+    found = (node.get("port") for node in nodes(value))
+    return (port for port in found if isinstance(port, str) and not port.isdigit())
+
+
+def _keyless(manifests: Manifests) -> Iterator[tuple[Identity, str]]:
     """The keys that containers ask for and the chart's own ConfigMaps and Secrets have not, by workload."""
     made: dict[Need, set[str]] = {}
     for one in manifests:

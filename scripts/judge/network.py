@@ -93,7 +93,8 @@ def _led(old: Mapping[str, Any], new: Mapping[str, Any], before: Manifests, afte
     """Ports that lead to one of the pods that the new ones do not have, or the running ones not yet."""
     spec, earlier = new.get("spec") or {}, mappings((old.get("spec") or {}).get("ports"))
     namespace = at(new, "metadata.namespace") or ""
-    had, have = (_ports_of_pods(spec.get("selector"), namespace, side) for side in (before, after))
+    near = ([one for one in side if one.namespace == namespace] for side in (before, after))
+    had, have = (ports_of_pods(spec.get("selector"), side) for side in near)
     for port in mappings(spec.get("ports")):
         target, path = _target(port), f"{_place(port)}.targetPort"
         was = next((_target(one) for one in earlier if _port(one) == _port(port)), target)
@@ -109,9 +110,9 @@ def _target(port: Mapping[str, Any]) -> Any:
     return port.get("targetPort", port.get("port"))
 
 
-def _ports_of_pods(selector: Any, namespace: str, manifests: Manifests) -> set[Any]:
+def ports_of_pods(selector: Any, manifests: Iterable[Document]) -> set[Any]:
     """The ports of the pods that a plain selector matches, by number and by name ("" for one without)."""
-    templates = ((one, pod_template(one.kind, one.data)) for one in manifests if one.namespace == namespace)
+    templates = ((one, pod_template(one.kind, one.data)) for one in manifests)
     return {
         told
         for document, template in templates

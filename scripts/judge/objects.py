@@ -183,19 +183,20 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
 def _in_sight(sides: Sequence[Document], bodies: Sequence[dict[str, Any]], renders: Sequence[Manifests]) -> None:
     """Bring both sides of an object to one form where other objects decide what it means.
 
-    Pods that get what their account says need not say it, and a number of pods that is all of them is 100 %.
+    Pods that get what their account says need not say it, and a number of pods that is all of them is 100 %; of how
+    many may go where their number is the same.
     """
     for one, body, render in zip(sides, bodies, renders, strict=True):
         pod = pod_spec(one.kind, body) if one.kind not in ("Job", "Pod") else None  # of which that would be refused
         if isinstance(pod, dict) and pod.get(_TOKEN) == _account(one, pod, render).get(_TOKEN, True):
             del pod[_TOKEN]
-    counts = {_pods(one, render) for one, render in zip(sides, renders, strict=True)}
-    (count,) = counts if len(counts) == 1 else (None,)
-    places = [immutable.at(body, path) for body in bodies for path in ("spec", "spec.strategy.rollingUpdate")]
-    for place in places if count else ():
-        for key in ("maxUnavailable", "minAvailable"):
-            if isinstance(place, dict) and isinstance(place.get(key), int) and place[key] >= count:
-                place[key] = "100%"
+    counts = [_pods(one, render) for one, render in zip(sides, renders, strict=True)]
+    for body, count in zip(bodies, counts, strict=True):
+        keys = ("minAvailable", "maxUnavailable") if len({*counts}) == 1 else ("minAvailable",)
+        for place in (immutable.at(body, path) for path in ("spec", "spec.strategy.rollingUpdate")):
+            for key in keys if count else ():
+                if isinstance(place, dict) and isinstance(place.get(key), int) and place[key] >= (count or 0):
+                    place[key] = "100%"
 
 
 _TOKEN = "automountServiceAccountToken"  # noqa: S105 - a field
@@ -381,10 +382,29 @@ def _judge_workload(about: str, kind: str, old: dict[str, Any], new: dict[str, A
     if fits == [True, False]:
         meaning = "the selector does not match the pods: refused by the API server, the upgrade fails"
         yield Reason("major", f"{about} {path}", *labels, meaning)
+    kept, keeps = (_kept(side, pod) for side, pod in zip((old, new), pods, strict=True))
+    for place, folder in kept.items():
+        if keeps.get(place, folder) != folder:
+            meaning = "the data stays behind in the old folder of the volume"
+            yield Reason("major", f"{about} {place}", folder, keeps[place], meaning)
     names = [[one.get("name") for one in pod.get("initContainers") or ()] for pod in pods]
     was, now = ([name for name in side if name in names[0] and name in names[1]] for side in names)
     if was != now:
         yield Reason("minor", f"{about} spec.template.spec.initContainers", was, now, "run in another order")
+
+
+def _kept(workload: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, str]:
+    """Which folder of a claim stands where in the containers."""
+    claims = {one.get("name") for one in mappings(pod.get("volumes")) if one.get("persistentVolumeClaim")}
+    claims |= {
+        immutable.at(one, "metadata.name") for one in mappings(immutable.at(workload, "spec.volumeClaimTemplates"))
+    }
+    return {
+        f"containers[{one.get('name')}] {mount.get('mountPath')}": str(mount.get("subPath") or "")
+        for one in mappings(pod.get("containers"))
+        for mount in mappings(one.get("volumeMounts"))
+        if mount.get("name") in claims and "subPathExpr" not in mount
+    }
 
 
 def _scaler(document: Document, manifests: Manifests) -> str:

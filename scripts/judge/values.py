@@ -54,10 +54,33 @@ def judge_values(old: Side, new: Side) -> Iterator[Reason]:
     else:
         yield from _schema(old, new, changes, set(told))
     yield from _files(old, new)
+    if new.metadata.get("type") == "library":
+        yield from _helpers(old, new)
     for name in old.dependencies.keys() & new.dependencies.keys():
         for reason in judge_values(old.dependencies[name], new.dependencies[name]):
             word, _, key = reason.about.partition(" ")
             yield replace(reason, about=f"{word} {name}.{key}" if key else f"charts/{name} {word}")
+
+
+def _helpers(old: Side, new: Side) -> Iterator[Reason]:
+    """What other charts include of a library."""
+    was, now = (
+        {name: " ".join(body.split()) for text in side.templates.values() for name, body in _defined(text)}
+        for side in (old, new)
+    )
+    for name in sorted({*was, *now}):
+        about = f"helper {name}"
+        if name not in now:
+            yield Reason("major", about, was[name], None, "a chart that includes it cannot be rendered")
+        elif was.get(name) != now[name]:
+            meaning = "a further helper" if name not in was else "what includes it may be rendered otherwise"
+            yield Reason("minor", about, was.get(name), now[name], meaning)
+
+
+def _defined(text: str) -> Iterator[tuple[str, str]]:
+    """The helpers in a template by name, each with what follows up to the next one."""
+    _, *parts = re.split(r'\{\{-?\s*define\s+["`]([^"`]+)["`]\s*-?\}\}', _COMMENT.sub("", text))
+    return zip(parts[::2], parts[1::2], strict=True)
 
 
 def flat(values: Any, path: Path = ()) -> dict[Path, Any]:

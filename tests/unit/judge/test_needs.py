@@ -103,3 +103,22 @@ def test_a_key_that_a_volume_takes_from_the_charts_own_configmap(volume: str) ->
     old, new = (render(volumes=f"{{name: v, {volume % key}}}", more=made) for key in "ab")
     told = [one.new for one in judge_objects(old, new, Scene()) if one.about == "Deployment/x needs"]
     assert told == ["ConfigMap/settings b"]
+
+
+PROBED = "ports: [{{name: {}, containerPort: 80}}], readinessProbe: {{httpGet: {{port: http}}}}"
+MONITOR = """apiVersion: monitoring.coreos.com/v1
+kind: PodMonitor
+metadata: {name: m}
+spec: {selector: {matchLabels: {a: b}}, podMetricsEndpoints: [{port: http}]}
+"""
+
+
+def test_a_port_that_is_asked_for_by_a_name_that_it_has_no_more() -> None:
+    labelled = "{{template: {{metadata: {{labels: {{a: b}}}}, spec:"
+    old, new = (
+        read_manifests(POD.replace("{{template: {{spec:", labelled).format(container=one, volumes="", more=MONITOR))
+        for one in (PROBED.format("http"), PROBED.format("web"))
+    )
+    found = [(one.about, one.new) for one in judge_objects(old, new, Scene()) if one.about.endswith("needs")]
+    assert found == [("Deployment/x needs", "port http of a"), ("PodMonitor/m needs", "port http")]
+    assert not [one for one in judge_objects(new, new, Scene()) if one.about.endswith("needs")]

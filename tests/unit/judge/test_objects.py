@@ -72,8 +72,13 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "PodMonitor": ("monitoring.coreos.com/v1", {}),
     "Cluster": ("postgresql.cnpg.io/v1", {}),
     "PersistentVolume": ("v1", {}),
+    "ReferenceGrant": (
+        "gateway.networking.k8s.io/v1beta1",
+        {"spec": {"from": [{"namespace": "a"}], "to": [{"kind": "Service"}]}},
+    ),
 }
 _BOUND = "{spec: {validationActions: [%s], matchResources: {namespaceSelector: %s}}}"
+_DEFAULT = "{metadata: {annotations: {storageclass.kubernetes.io/is-default-class: '%s'}}}"
 _ASKED = "{%s, rules: [{apiGroups: [''], resources: [pods]}]}"
 
 
@@ -472,6 +477,12 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
         ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: ['*.b']}}", "minor"),
         ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: null}}", "minor"),
         ("HTTPRoute", "{spec: {parentRefs: [{name: g, sectionName: s}]}}", "{}", "minor"),
+        ("StorageClass", _DEFAULT % "true", _DEFAULT % "false", "major"),
+        ("StorageClass", _DEFAULT % "false", _DEFAULT % "true", "minor"),
+        ("Deployment", "{spec: {template: {spec: {hostNetwork: true}}}}", "{}", "major"),
+        ("ReferenceGrant", "{spec: {from: [{namespace: a}, {namespace: b}]}}", "{}", "major"),
+        ("ReferenceGrant", "{}", "{spec: {to: [{kind: Service, name: x}]}}", "major"),
+        ("ReferenceGrant", "{}", "{spec: {from: [{namespace: a}, {namespace: b}]}}", "minor"),
     ],
 )  # fmt: skip
 def test_what_means_something_else(kind: str, old: str, new: str, level: str) -> None:
@@ -542,6 +553,29 @@ def test_a_budget_of_all_pods(old: str, new: str, replicas: int | None, level: s
     sides = [
         [*pods, make("PodDisruptionBudget", changes=f"{{spec: {{selector: {{matchLabels: {{a: b}}}}, {spec}}}}}")]
         for spec in (old, new)
+    ]
+    assert highest(one.level for one in judge(*sides)) == level
+
+
+def test_fewer_pods_than_a_budget_keeps_and_one() -> None:
+    budget = "{spec: {maxUnavailable: null, minAvailable: 2, selector: {matchLabels: {a: b}}}}"
+    sides = [
+        [make("Deployment", changes=f"{{spec: {{replicas: {count}}}}}"), make("PodDisruptionBudget", changes=budget)]
+        for count in (3, 2)
+    ]
+    assert [one.about for one in judge(*sides) if one.level == "major"] == ["PodDisruptionBudget/x spec.minAvailable"]
+    assert [one.level for one in judge(*sides[::-1])] == ["minor", "minor"]
+
+
+@pytest.mark.parametrize(("folder", "level"), [("b", "major"), ("a", "none")])
+def test_another_folder_of_a_claim(folder: str, level: str) -> None:
+    pod = (
+        "{volumes: [{name: d, persistentVolumeClaim: {claimName: d}}], containers: "
+        "[{name: a, image: 'x/a:1.0.0', volumeMounts: [{name: d, mountPath: /data, subPath: FOLDER}]}]}"
+    )
+    sides = [
+        [make("Deployment", changes=f"{{spec: {{template: {{spec: {pod.replace('FOLDER', sub)}}}}}}}")]
+        for sub in ("a", folder)
     ]
     assert highest(one.level for one in judge(*sides)) == level
 

@@ -178,3 +178,15 @@ def test_a_map_that_is_empty_now_is_told_key_by_key() -> None:
         for probe in ({"tcpSocket": {"port": 1}}, {})
     ]
     assert [one.about for one in judge_values(*sides)] == ["values probe.tcpSocket"]
+
+
+def test_the_helpers_of_a_library_are_what_others_include() -> None:
+    old, new = (
+        Side({"name": "x", "version": "1.0.0", "type": "library"}, {}, templates={"templates/_x.tpl": text})
+        for text in (
+            '{{- define "x.a" -}}a{{ end }}{{ define "x.b" }}b{{ end }}{{/* c */}}{{ define "x.c" }}c{{ end }}',
+            '{{ define "x.a" }}a{{ end }}\n{{ define `x.b` }}B{{ end }}{{ define "x.d" }}d{{ end }}',
+        )
+    )
+    told = [(one.level, one.about) for one in judge_values(old, new)]
+    assert told == [("minor", "helper x.b"), ("major", "helper x.c"), ("minor", "helper x.d")]
