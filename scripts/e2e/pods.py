@@ -28,14 +28,6 @@ _HASH = "pod-template-hash"
 _HANGS = 300  # seconds for which a container that hangs may be left so
 
 
-def unharmed(lab: Lab, namespace: str) -> str:
-    """No container was restarted or told to by a probe: what needs a second try is not ready, whatever is said."""
-    pods = lab.pods(namespace)
-    found = restarts(pods, lab.api.events(namespace))
-    demand(not found, "a container was restarted", "none", "\n".join(found), timely=True)
-    return f"{sum(len(container_statuses(pod)) for pod in pods)} containers, none restarted"
-
-
 def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
     """The containers that were restarted, or that a probe or a hook of theirs ended, as far as it can be seen.
 

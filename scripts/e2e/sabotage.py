@@ -98,7 +98,6 @@ def sabotage(chart: Path, faults: Sequence[Fault]) -> str:
     for number, path in enumerate(templates):
         text, defined = _apart(path.read_text(encoding="utf-8"))
         path.write_text(defined + _WRAPPED.format(number=number, text=text), encoding="utf-8")
-
     edits = "".join(_EDIT.format(**vars(edit)) for fault in faults for edit in fault.edits)
     files = {"templates/_fault.tpl": f'{{{{- define "fault.edit" }}}}\n{edits}{{{{- end }}}}\n'}
     for name, text in (pair for some in (files, *(fault.files for fault in faults)) for pair in some.items()):

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from scripts.chart.manifests import Document
 from scripts.chart.pods import matches
 from scripts.cluster.kind import ZONE_LABEL
-from scripts.cluster.objects import Object, is_of_another_revision, is_ready, labels_of
+from scripts.cluster.objects import Object, container_statuses, is_of_another_revision, is_ready, labels_of
 from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
@@ -108,11 +108,17 @@ def demand_tests_gone(lab: Lab, namespace: str) -> None:
 
 
 def demand_unharmed(lab: Lab, journal: Journal, what: str, namespace: str) -> None:
-    """No container was restarted, whenever it was; restarts are kept for the report."""
-    journal.restarts += pods.restarts(lab.pods(namespace), lab.api.events(namespace))
+    """No container was restarted or told to by a probe: what needs a second try is not ready, whatever is said.
+
+    Restarts are kept for the report.
+    """
+    there = lab.pods(namespace)
+    found = pods.restarts(there, lab.api.events(namespace))
+    journal.restarts += found
     with journal.step(f"{what}: no container was restarted"):
         journal.since = journal.begun  # whenever it was
-        journal.detail(pods.unharmed(lab, namespace))
+        demand(not found, "a container was restarted", "none", "\n".join(found), timely=True)
+        journal.detail(f"{sum(len(container_statuses(pod)) for pod in there)} containers, none restarted")
 
 
 def demand_orderly(lab: Lab, journal: Journal, recording: Recording | Unasked, namespace: str, what: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from scripts.chart.manifests import nodes
 from scripts.core.errors import ConfigError
 from scripts.core.yaml_read import merge
 
@@ -155,7 +156,8 @@ class Subject:
     @property
     def placement(self) -> Values:
         """Where the change "apart" wants pods."""
-        return dict(_placement(self.changes.get("apart", {})))
+        found = (pair for node in nodes(self.changes.get("apart", {})) for pair in node.items())
+        return {key: value for key, value in found if key in ("affinity", "nodeSelector", "tolerations")}
 
     @property
     def versioned(self) -> bool:
@@ -203,14 +205,6 @@ def _tables(value: Any, depth: int, key: str) -> Any:
     for name, inner in value.items() if depth else ():
         _tables(inner, depth - 1, f"{key}.{name}")
     return value
-
-
-def _placement(values: Values) -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if key in ("affinity", "nodeSelector", "tolerations"):
-            yield key, value
-        elif isinstance(value, Mapping):
-            yield from _placement(value)
 
 
 def answer(document: Mapping[str, Any], path: str) -> str:

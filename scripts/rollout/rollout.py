@@ -7,13 +7,13 @@ import json
 import re
 import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 from scripts.chart.helm import read_complaints
-from scripts.chart.manifests import Manifests, read_manifests
+from scripts.chart.manifests import Document, Manifests, read_manifests
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object, dead_ends, unsettled
 from scripts.cluster.transport import Login
@@ -240,19 +240,17 @@ class Rollout:
 
     def unsettled(self) -> Cause | None:
         """The first object of the release, other than pods and what makes them, that says it is not ready yet."""
+        documents: Iterable[Document] = ()
         with contextlib.suppress(CommandFailed):  # helm has kept nothing
-            return next(self._unsettled(), None)
-        return None
-
-    def _unsettled(self) -> Iterator[Cause]:
-        for document in self.manifest():
+            documents = self.manifest()
+        for document in documents:
             with contextlib.suppress(ClusterError):  # gone, of a kind that is gone, or not ours to read
                 live = self.api.current(document.data, self.namespace)
                 if live is not None and (why := unsettled({"kind": document.kind, **live})):
-                    label = f"{document.kind} {document.name}"
                     where = f"--namespace={document.namespace or self.namespace}"
-                    kind = document.kind.lower()
-                    yield Cause("unsettled", label, why, f"kubectl {where} describe {kind} {document.name}")
+                    run = f"kubectl {where} describe {document.kind.lower()} {document.name}"
+                    return Cause("unsettled", f"{document.kind} {document.name}", why, run)
+        return None
 
     def status(self) -> str | None:
         """The status of the newest revision ("deployed", "failed", "pending-upgrade"), None without a release."""
