@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -115,6 +115,15 @@ def nodes(value: Any) -> Iterator[Any]:
         value = [*value.values()]
     for item in value if isinstance(value, list) else ():
         yield from nodes(item)
+
+
+def mapped(value: Any, change: Callable[[str, str], Any], key: str = "") -> Any:
+    """The same with every text in it changed, by the key that it stands under, alone or in a list, and by itself."""
+    if isinstance(value, Mapping):
+        return {name: mapped(item, change, name) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [mapped(item, change, key) for item in value]
+    return change(key, value) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)

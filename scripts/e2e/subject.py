@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from scripts.chart.manifests import nodes
+from scripts.chart.manifests import mapped, nodes
 from scripts.core.errors import ConfigError
 from scripts.core.yaml_read import merge
 
@@ -219,11 +219,10 @@ def answer(document: Mapping[str, Any], path: str) -> str:
 
 def filled(value: Any, words: Mapping[str, str]) -> Any:
     """`value` with its {words} replaced; other braces stay what they are."""
-    if isinstance(value, Mapping):
-        return {key: filled(item, words) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [filled(item, words) for item in value]
-    if isinstance(value, str):
-        for word, text in words.items():
-            value = value.replace("{" + word + "}", text)
-    return value
+
+    def fill(_: str, text: str) -> str:
+        for word, told in words.items():
+            text = text.replace("{" + word + "}", told)
+        return text
+
+    return mapped(value, fill)

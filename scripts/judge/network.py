@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import collapse_addresses, ip_network
 from typing import Any, NamedTuple
 
-from scripts.chart.manifests import Document, Manifests, mapping, mappings
+from scripts.chart.manifests import Document, Manifests, mapped, mapping, mappings
 from scripts.chart.pods import directions, matches, pod_spec, pod_template
 from scripts.judge.immutable import at
 from scripts.judge.reason import Level
@@ -218,12 +218,7 @@ def _named_ports(manifests: Manifests) -> dict[str, int]:
 
 def _numbered(value: Any, ports: Mapping[str, int]) -> Any:
     """A policy with numbers in place of the names of ports."""
-    if isinstance(value, Mapping):
-        return {
-            key: ports.get(item, item) if key == "port" and isinstance(item, str) else _numbered(item, ports)
-            for key, item in value.items()
-        }
-    return [_numbered(item, ports) for item in value] if isinstance(value, list) else value
+    return mapped(value, lambda key, text: ports.get(text, text) if key == "port" else text)
 
 
 _PEERS = {"ingress": "from", "egress": "to"}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from scripts.chart.manifests import FieldChange, Identity, Manifests, changes, difference, nodes
+from scripts.chart.manifests import FieldChange, Identity, Manifests, changes, difference, mapped, nodes
 from scripts.judge.reason import bears
 
 _KEY = r'(?:\["(?P<quoted>.*)"\]|\.(?P<plain>[\w-]+))$'
@@ -148,19 +148,11 @@ def steady(manifests: Manifests, drawn: Iterable[DrawnName]) -> Manifests:
     if not names:
         return manifests
     spelt = re.compile("|".join(map(re.escape, sorted(names, key=len, reverse=True))))
-    return Manifests(
-        tuple(replace(one, data=_spelt(one.data, lambda found: names[found[0]], spelt)) for one in manifests),
-        manifests.parts,
-    )
 
+    def spell(_: str, text: str) -> str:
+        return spelt.sub(lambda found: names[found[0]], text)
 
-def _spelt(value: Any, name: Callable[[re.Match[str]], str], spelt: re.Pattern[str]) -> Any:
-    """`value` with every text that `spelt` finds in it replaced."""
-    if isinstance(value, str):
-        return spelt.sub(name, value)
-    if isinstance(value, Mapping):
-        return {key: _spelt(item, name, spelt) for key, item in value.items()}
-    return [_spelt(item, name, spelt) for item in value] if isinstance(value, list) else value
+    return Manifests(tuple(replace(one, data=mapped(one.data, spell)) for one in manifests), manifests.parts)
 
 
 Places = list[tuple[str, str]]

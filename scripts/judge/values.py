@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from scripts.chart.manifests import mappings
+from scripts.chart.manifests import mapped, mappings
 from scripts.core.paths import key_text
 from scripts.judge import schema as schemas
 from scripts.judge.defaults import quantity
@@ -430,13 +430,12 @@ def _elsewhere(old: Side, new: Side) -> Iterator[tuple[str, str]]:
 
 def _referring(schema: Any, documents: Mapping[str, str]) -> Any:
     """A schema with other documents in its references."""
-    if isinstance(schema, Mapping):
-        read = {key: _referring(item, documents) for key, item in schema.items()}
-        if isinstance(ref := schema.get("$ref"), str):
-            document, hash_, place = ref.partition("#")
-            read["$ref"] = documents.get(document, document) + hash_ + place
-        return read
-    return [_referring(item, documents) for item in schema] if isinstance(schema, list) else schema
+
+    def refer(key: str, text: str) -> str:
+        document, hash_, place = text.partition("#")
+        return documents.get(document, document) + hash_ + place if key == "$ref" else text
+
+    return mapped(schema, refer)
 
 
 def _new_with_default(before: schemas.Schema, old: Side, new: Side, path: Path) -> bool:
