@@ -71,8 +71,7 @@ def exempted(reasons: Iterable[Reason], exceptions: Sequence[Exempt]) -> tuple[l
     """The reasons with the levels that the changelog gives them, and a note for an exception that nothing needs."""
     told, used = [], set[Exempt]()
     for reason in reasons:
-        exempt = next((one for one in exceptions if one.holds(reason)), None)
-        if exempt is not None:
+        if exempt := next((one for one in exceptions if one.holds(reason)), None):
             used.add(exempt)
             words = f"{reason.meaning} (counts as {exempt.level} by the changelog, because {exempt.why})"
             reason = replace(reason, level=exempt.level, meaning=words)

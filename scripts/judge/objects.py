@@ -188,8 +188,11 @@ def _in_sight(sides: Sequence[Document], bodies: Sequence[dict[str, Any]], rende
     """
     for one, body, render in zip(sides, bodies, renders, strict=True):
         pod = pod_spec(one.kind, body) if one.kind not in ("Job", "Pod") else None  # of which that would be refused
-        if isinstance(pod, dict) and pod.get(_TOKEN) == _account(one, pod, render).get(_TOKEN, True):
-            del pod[_TOKEN]
+        if isinstance(pod, dict) and _TOKEN in pod:
+            name = (pod.get("serviceAccountName", "default"), one.namespace)
+            accounts = {(it.name, it.namespace): it.data for it in render.all("ServiceAccount")}
+            if pod[_TOKEN] == accounts.get(name, {}).get(_TOKEN, True):
+                del pod[_TOKEN]
     counts = [_pods(one, render) for one, render in zip(sides, renders, strict=True)]
     for body, count in zip(bodies, counts, strict=True):
         keys = ("minAvailable", "maxUnavailable") if len({*counts}) == 1 else ("minAvailable",)
@@ -200,12 +203,6 @@ def _in_sight(sides: Sequence[Document], bodies: Sequence[dict[str, Any]], rende
 
 
 _TOKEN = "automountServiceAccountToken"  # noqa: S105 - a field
-
-
-def _account(document: Document, pod: Mapping[str, Any], render: Manifests) -> Mapping[str, Any]:
-    name = pod.get("serviceAccountName", "default")
-    found = (one for one in render.all("ServiceAccount") if (one.name, one.namespace) == (name, document.namespace))
-    return next((one.data for one in found), {})
 
 
 def _pods(document: Document, render: Manifests) -> int | None:

@@ -163,7 +163,9 @@ def render_both(
         cells = _cells(before, after, olds, news, told, renders)
         drawn, names = _drawn(before, after, olds, news, renders)
         cells = _steadied(cells, names)
-        own = tuple(replace(cell, values=_plain(cell.values)) for cell in cells if _is_own(cell, cells))
+        newer = {_plain(cell.values) for cell in cells if _NOW in cell.values}  # rendered with what each has of these
+        both = (cell for cell in cells if _NOW in cell.values or cell.values not in newer)
+        own = tuple(replace(cell, values=_plain(cell.values)) for cell in both)
         dropped: tuple[Reason, ...] = ()
         if wholly:
             dropped = tuple(_dropped(before, after, cells, drawn, renders))
@@ -206,11 +208,6 @@ _NOW = " as it is now"
 
 def _plain(name: str) -> str:
     return name.replace(_NOW, "")
-
-
-def _is_own(cell: Cell, cells: Sequence[Cell]) -> bool:
-    """Whether both versions are rendered with what each has of a values set."""
-    return _NOW in cell.values or not any(other.values == f"{cell.values}{_NOW}" for other in cells)
 
 
 def _cells(

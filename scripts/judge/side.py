@@ -70,16 +70,13 @@ def read_schema(data: bytes, where: str) -> Mapping[str, Any] | None:
 
 def _packed(folder: Path) -> dict[str, Side]:
     """The charts in `charts/`, as folders or archives, by the name in their Chart.yaml."""
-    found = {}
-    for part in sorted((folder / "charts").glob("*")):
-        if (part / "Chart.yaml").is_file():
-            side = read_side(part)
-        elif part.suffix == ".tgz":
-            side = _archived(part)
-        else:
-            continue
-        found[str(side.metadata.get("name", part.name))] = side
-    return found
+    parts = sorted((folder / "charts").glob("*"))
+    sides = [
+        (part, read_side(part) if part.is_dir() else _archived(part))
+        for part in parts
+        if (part / "Chart.yaml").is_file() or part.suffix == ".tgz"
+    ]
+    return {str(side.metadata.get("name", part.name)): side for part, side in sides}
 
 
 def _archived(archive: Path) -> Side:

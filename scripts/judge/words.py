@@ -56,9 +56,7 @@ def _row(reason: Reason) -> str:
 
 def code(text: str) -> str:
     """`text` as code in a cell of a table, whatever it holds; "" for what is not there."""
-    if text == "(absent)":
-        return ""
-    return "<code>" + _escaped(text) + "</code>"
+    return "" if text == "(absent)" else f"<code>{_escaped(text)}</code>"
 
 
 def _escaped(text: str) -> str:
