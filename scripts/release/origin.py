@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import json
 import os
 import posixpath
 import shlex
@@ -49,7 +50,7 @@ _REMEDIES = {  # by what a kind of difference has in its words
     _UNMERGED: "settle {} in an editor, git add it, and git commit",
     _SKIPPED: "git update-index --no-skip-worktree {}",
     _ASSUMED: "git update-index --no-assume-unchanged {}",
-    _POINTED: "git lfs untrack {}, and commit the file itself",
+    _POINTED: "add the line '{1} !filter !diff !merge' to .gitattributes, git add --renormalize {0}, and git commit",
     FILTERED: "release from a clone that has no such filter",
     _INSIDE: "name .git in .helmignore",
     _OTHER: "git clean --force -x -- {}",
@@ -76,7 +77,7 @@ class Difference:
     def remedy(self) -> str:
         """What takes the difference away."""
         way = next((way for words, way in _REMEDIES.items() if words in self.kind), STASH)
-        return way.format(shlex.quote(self.path))
+        return way.format(shlex.quote(self.path), json.dumps(self.path, ensure_ascii=False))
 
     @property
     def fetched(self) -> bool:

@@ -498,6 +498,26 @@ def test_what_git_is_to_be_run_for_names_the_repository() -> None:
     assert [way for way in ways if re.search(r"(?<!\.)\bgit (?!-C there )", way)] == []
 
 
+def test_a_file_is_taken_out_of_git_lfs_by_what_is_to_be_run(project: Project) -> None:
+    project.git("config", "filter.lfs.clean", "echo version https://git-lfs.github.com/spec/v1")
+    attributes = project.root / ".gitattributes"
+    attributes.write_text(
+        "chart/*.bin filter=lfs diff=lfs merge=lfs -text\n"
+    )  # no name, which is all that untrack takes
+    (project.root / "chart/a b.bin").write_bytes(b"\0all")
+    project.commit("Track it")
+    with pytest.raises(GitError, match="a pointer") as told:
+        project.release(part="minor")
+    line, command = re.findall(r"add the line '(.+)' to .gitattributes, (git .+), and git commit", str(told.value.run))[
+        0
+    ]
+    attributes.write_text(f"{attributes.read_text()}{line}\n")
+    subprocess.run(shlex.split(command), cwd=project.root, check=True)
+    project.git("commit", "--quiet", "--all", "--message", "Hold it")
+    assert project.git("show", "HEAD:chart/a b.bin").endswith("all")
+    assert project.release(part="minor").dirty == ()
+
+
 def test_what_git_ignores_by_the_way_to_it_can_be_raised(project: Project) -> None:
     (project.root / ".git/info/exclude").write_text("chart\nCHANGELOG.md\n")
     assert project.release(part="minor", tag=True).version == "1.3.0"
