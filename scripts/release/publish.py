@@ -47,7 +47,7 @@ _SHOWN = 40  # lines of a difference
 _PUSH, _SLOWEST = 300.0, 256 << 10  # seconds for a push, and bytes a second that a large one has to go with
 _ATTEMPTS = 3  # for a push that fails and is not refused: what is there already is not sent again
 _PAUSE = 1.0  # seconds before the second of them, twice as many before the third
-_LATER = re.compile(r"status code (408|429|50[0-689])")  # which a push may get past
+_LATER = re.compile(r"status code (401|408|429|50[0-689])")  # which a push may get past; 401 is a token that expired
 _SETTLE, _LONGEST_SETTLE = 1.0, 30.0  # seconds, at least and at most, until somebody who pushed beside us has ended
 
 

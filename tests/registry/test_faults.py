@@ -40,6 +40,7 @@ from tests.registry.servers import (
     Reply,
     Request,
     free_port,
+    oci_error,
     page,
     scripted,
     signed_token,
@@ -179,6 +180,10 @@ def is_tagging(request: Request) -> bool:
     return request.method == "PUT" and request.path == TAG
 
 
+def is_upload(request: Request) -> bool:
+    return request.method == "PUT" and "/blobs/" in request.path
+
+
 def is_any(_: Request) -> bool:
     return True
 
@@ -242,6 +247,7 @@ BORNE: Mapping[str, Fault] = {
     "connections closed without an answer": meddling(first(1, is_write, cut)),
     "the answer to the tag is lost": meddling(lost_answer),
     "504 after the tag was written": meddling(gateway_timeout),
+    "a token expires before the archive": meddling(first(1, is_upload, lambda: oci_error(401, "UNAUTHORIZED"))),
     "tokens expire": lambda route, authority: setattr(route, "meddle", expired(route, authority)),
 }
 # What is refused, with the words that say so.
