@@ -30,8 +30,8 @@ _SAVED = re.compile(r"^Successfully packaged chart and saved it to: (?s:.*/)?(.+
 _UNSAVED = re.compile(r"^(?:Error: )?failed to save: (?:.*: )?(.+)$", re.MULTILINE)
 # What a system says of a place that cannot be written, in Go's words too; all else lies in the chart.
 _NO_PLACE = frozenset(
-    os.strerror(code).lower()
-    for code in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOENT)
+    os.strerror(getattr(errno, name)).lower()
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EACCES", "EPERM", "EROFS", "EIO", "ENOENT")
 )
 _HINT = re.compile(r"\n*Use --debug flag to render out invalid YAML\s*$")
 _LINT_LINE = re.compile(r"^\[(INFO|WARNING|ERROR)\] ?(.*?): ?(.*)$")

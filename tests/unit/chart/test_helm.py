@@ -8,7 +8,7 @@ import pytest
 
 from scripts.chart.helm import Helm, read_complaints, read_lint
 from scripts.core.command import Result, Runner
-from scripts.core.errors import CommandFailed, ReleaseError
+from scripts.core.errors import CommandFailed, OutputError, ReleaseError
 
 
 @pytest.fixture
@@ -216,3 +216,13 @@ def test_a_render_that_no_release_can_hold_is_refused(tmp_path: Path, monkeypatc
     monkeypatch.setattr("scripts.chart.helm._MOST", 2 << 20)
     with pytest.raises(ReleaseError, match="renders 3 MiB"):
         Helm(program, Runner()).template(tmp_path)
+
+
+@pytest.mark.parametrize("reason", ["no space left on device", "file too large"])
+def test_what_a_folder_does_not_take_is_no_fault_of_the_chart(tmp_path: Path, reason: str) -> None:
+    helm = tmp_path / "helm"
+    helm.write_text(f"#!/bin/sh\necho 'Error: failed to save: write /x/demo.tgz: {reason}' >&2\nexit 1\n")
+    helm.chmod(0o755)
+    with pytest.raises(OutputError, match="helm cannot write") as refused:
+        Helm(helm, Runner()).package(tmp_path, tmp_path, epoch=0)
+    assert refused.value.found == reason
