@@ -6,7 +6,6 @@ import contextlib
 import errno
 import gzip
 import io
-import json
 import operator
 import re
 import tarfile
@@ -228,7 +227,7 @@ def record_text(package: Package) -> str:
         "created": package.created,
         **({"given": asdict(package.given)} if package.given else {}),
     }
-    return json.dumps(record, indent=2) + "\n"
+    return files.to_json(record)
 
 
 def load_package(config: Config, name: str) -> Package:

@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from scripts.chart.changelog import KINDS
+from scripts.chart.source import ARTIFACT_HUB
 from scripts.core.yaml_read import flaw_of, load
 
-PREFIX = "artifacthub.io/"
 CATEGORIES = (
     "ai-machine-learning", "database", "integration-delivery", "monitoring-logging",
     "networking", "security", "skip-prediction", "storage", "streaming-messaging",
@@ -41,24 +41,24 @@ class Objection:
 def objections(annotations: Mapping[str, Any], version: str) -> Iterator[Objection]:
     """All that is wrong with the annotations of a chart of `version`; other annotations are left alone."""
     for name, given in annotations.items():
-        if not isinstance(name, str) or not name.startswith(PREFIX):
+        if not isinstance(name, str) or not name.startswith(ARTIFACT_HUB):
             continue
         value = as_text(given)
         if value is None:
             yield Objection(name, f"must be text (quoted), is {type(given).__name__}")
             continue
-        rule = _RULES.get(name.removeprefix(PREFIX))
+        rule = _RULES.get(name.removeprefix(ARTIFACT_HUB))
         if rule is None:
             yield Objection(
                 name, f"Artifact Hub knows no such annotation; it knows {', '.join(sorted(_RULES))}", ignored=True
             )
         else:
-            shown = name == f"{PREFIX}license"  # as it stands
+            shown = name == f"{ARTIFACT_HUB}license"  # as it stands
             yield from (Objection(name, message, line, shown or _BEYOND in message) for line, message in rule(value))
-    prerelease = as_text(annotations.get(f"{PREFIX}prerelease"))
+    prerelease = as_text(annotations.get(f"{ARTIFACT_HUB}prerelease"))
     if prerelease and (prerelease[0] in "tT1") != ("-" in version.partition("+")[0]):
         message = f"is {prerelease!r}, but the version is {version}"
-        yield Objection(f"{PREFIX}prerelease", message, ignored=True)  # it may be a pre-release for other reasons
+        yield Objection(f"{ARTIFACT_HUB}prerelease", message, ignored=True)  # it may be a pre-release for other reasons
 
 
 def as_text(value: Any) -> str | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from scripts.containers.debian import FILES, SYSTEM, build_rootfs, rootfs_key
 from scripts.containers.engine import canonical, connect, find_image, pulled
 from scripts.containers.image_archive import Image, write_images, write_layer
-from scripts.containers.programs import NFT_LINKS
+from scripts.containers.programs import NFT_LINKS, PATH
 from scripts.core.command import Runner
 from scripts.core.errors import ConfigError, ToolError
 from scripts.core.files import sha256
@@ -45,7 +45,6 @@ _NODE_BINARIES = {
     **{name: f"opt/cni/bin/{name}" for name in ("host-local", "loopback", "ptp", "portmap")},
 }
 _CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "coredns", "kube-proxy")
-_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Raise it with every change to the functions below, or to image_archive, that makes another image of the same inputs.
 _LAYOUT = 1
 _DOCKERFILE = Path(__file__).with_name("node.Dockerfile")
@@ -128,7 +127,7 @@ def built_reference(work: Workspace) -> str:
         "binaries": {name: toolchain.key(name) for name in (*_NODE_BINARIES, *_CONTROL_PLANE, "kind")},
         "rootfs": [rootfs_key(_PACKAGES), rootfs_key(_PROXY_PACKAGES, variant=FILES)],
         "dockerfile": _DOCKERFILE.read_text(encoding="utf-8"),
-        "layout": [_LAYOUT, _NODE_BINARIES, _CONTROL_PLANE, _PATH, _KIND_FILES],
+        "layout": [_LAYOUT, _NODE_BINARIES, _CONTROL_PLANE, PATH, _KIND_FILES],
     }
     key = sha256(json.dumps(recipe, sort_keys=True))[:12]
     return f"{work.config.own_images}/node:{toolchain.version('kubeadm')}-{key}"
@@ -235,7 +234,7 @@ def _control_plane_images(
         files = {f"usr/local/bin/{component}": binaries[component]}
         proxy = component == "kube-proxy"
         layer = write_layer(workplace / f"{component}.tar", files, NFT_LINKS if proxy else None)
-        config: dict[str, object] = {"Env": [_PATH]}
+        config: dict[str, object] = {"Env": [PATH]}
         if component == "coredns":  # the one that is started with arguments only
             config["Entrypoint"] = [f"/usr/local/bin/{component}"]
         images.append(Image(by_component[component], (*((proxy_system,) if proxy else ()), layer), config))

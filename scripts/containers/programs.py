@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 _ROOT = "0"
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Debian's files of a package come without the alternatives that its set-up script would make.
 NFT_LINKS = {
     f"usr/sbin/{family}{verb}": f"{family}-nft{verb}"
@@ -101,8 +102,7 @@ def _build(names: list[str], work: Workspace, engine: DockerClient) -> None:
             links = NFT_LINKS if "iptables" in program.packages else None
             layer = write_layer(folder / f"{name}.tar", {program.path: binaries[name]}, links)
             system = (build_rootfs(program.packages, work, variant=FILES),) if program.packages else ()
-            config = {"Entrypoint": [f"/{program.path}"], "User": program.user}
-            config["Env"] = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+            config = {"Entrypoint": [f"/{program.path}"], "User": program.user, "Env": [PATH]}
             images.append(Image(built_reference(name, work), (*system, layer), config))
         archive = write_images(folder / "images.tar", images, architecture=architecture())
         with archive.open("rb") as stream:

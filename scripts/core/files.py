@@ -89,9 +89,14 @@ def write_atomic(path: Path, data: bytes | str, *, error: type[ReleaseError] = O
             fresh.unlink()
 
 
+def to_json(value: Any) -> str:
+    """`value` as JSON that a person can read."""
+    return json.dumps(value, indent=2, default=str) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Replace `path` by `value` as JSON that a person can read. Raises OutputError."""
-    write_atomic(path, json.dumps(value, indent=2, default=str) + "\n")
+    """Replace `path` by `value` as JSON. Raises OutputError."""
+    write_atomic(path, to_json(value))
 
 
 def try_writing(path: Path) -> None:

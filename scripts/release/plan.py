@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import platform
 import re
 import shlex
@@ -31,7 +30,7 @@ from scripts.core.errors import (
     ReleaseError,
     VersionError,
 )
-from scripts.core.files import try_writing, write_atomic, write_json
+from scripts.core.files import to_json, try_writing, write_atomic, write_json
 from scripts.core.git import Remote, Repository, find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
@@ -659,7 +658,7 @@ class Release:
 
     def _demand(self, check: str, outcome: linting.Lint | Validation, lines: Sequence[str]) -> None:
         """Keep what a check has found. Raises FindingsError, which tells it: no table stands above."""
-        report = self.facts.origin.told(_json(outcome.report()))
+        report = self.facts.origin.told(to_json(outcome.report()))
         write_atomic(self._config.result(self.package.name, f"{check.removesuffix('-check')}.json"), report)
         try:
             outcome.demand()
@@ -804,7 +803,3 @@ def _say(state: State, todo: str, there: str) -> str:
 
 def _time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, default=str) + "\n"
