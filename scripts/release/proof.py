@@ -217,6 +217,8 @@ def _attached_checks(subject: _Subject, demand: Demand) -> Iterator[Check]:
     strange: list[str] = []
     for one in attached(subject.client, subject.reference, subject.digest):
         read = read_referrer(subject.client, subject.reference, subject.digest, one.digest)
+        if read.problem and not read.kind:  # then the list alone tells what it was
+            read = replace(one, problem=read.problem)
         if read.key not in NAMES and read.kind != BUNDLE:
             strange.append(f"{one.digest[:19]} ({read.problem or read.kind})")
             continue

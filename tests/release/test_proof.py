@@ -24,7 +24,7 @@ from scripts.core.errors import ConfigError, FindingsError, RegistryError, Usage
 from scripts.core.files import sha256
 from scripts.registry.client import referrers_tag
 from scripts.registry.embedded import registry_for
-from scripts.registry.referrers import PREDICATE
+from scripts.registry.referrers import PREDICATE, Referrer, read_referrer
 from scripts.release.evidence import CHANGES, RECORD, VERDICT
 from scripts.release.plan import Options, prepared
 from scripts.release.proof import Demand
@@ -206,6 +206,15 @@ def test_what_is_not_of_ours_is_named(shelf: Shelf) -> None:
     checks = {one.check: one for one in shelf.prove().checks}
     assert "application/vnd.example.scan" in checks["others"].detail
     assert checks["others"].state == "not checked"
+
+
+def test_what_is_listed_and_cannot_be_read_fails_in_its_row(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*words: Any) -> Referrer:
+        found = read_referrer(*words)
+        return Referrer(found.digest, "unreadable", problem="damaged") if found.key == BOM_TYPE else found
+
+    monkeypatch.setattr("scripts.release.proof.read_referrer", read)
+    assert shelf.detail("sbom").endswith(": damaged")
 
 
 def test_a_statement_about_another_digest_fails(shelf: Shelf) -> None:
