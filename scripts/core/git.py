@@ -504,14 +504,17 @@ class Repository:
         if (tag := _NOWHERE.search(said)) is not None:
             file = str(self._place("--git-path", f"refs/tags/{tag[1]}"))  # of which git knows no tag to delete
             return f"{shlex.join(['rm', file] if tag[2] else ['git', 'tag', '--delete', tag[1]])}, then {SAME_COMMAND}"
-        if (lock := _LOCKED.search(said)) is None:  # of a git that runs, or of one that was killed, which had others
+        # Of a git that runs, or of one that was killed, which had others; with reftable it is not named.
+        named, unnamed = _LOCKED.findall(said)[:1], "cannot lock references" in said
+        if not (locks := [*named, *self.locks()] if named or unnamed else []):
             return f"settle what git names, then {SAME_COMMAND}"
-        return f"{unlocking(dict.fromkeys([lock[1], *self.locks()]))}, then {SAME_COMMAND}"
+        return f"{unlocking(dict.fromkeys(locks))}, then {SAME_COMMAND}"
 
     def locks(self) -> tuple[str, ...]:
         """The files by which a git that commits keeps others away, and which one that was killed has left."""
         branch = self._said("rev-parse", "--symbolic-full-name", "HEAD")
-        places = [self._place("--git-path", f"{name}.lock") for name in ("index", "HEAD", branch)]
+        names = ("index", "HEAD", branch, "reftable/tables.list")
+        places = [self._place("--git-path", f"{name}.lock") for name in names]
         return tuple(str(place) for place in places if place.exists())
 
 

@@ -319,6 +319,23 @@ def test_a_tag_that_a_power_cut_left_is_not_taken_for_none(repository: Repositor
     assert (list(repository.tags()), then) == (["v1"], f"then {SAME_COMMAND}")
 
 
+def test_the_lock_of_reftable_which_git_does_not_name_is_found(repository: Repository) -> None:
+    hook = repository.root / ".git/hooks/reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'fatal: prepare: cannot lock references' >&2; exit 1\n")
+    hook.chmod(0o755)
+    (lock := repository.root / ".git/reftable/tables.list.lock").parent.mkdir()
+    lock.touch()
+    for run in (
+        f"rm {lock}, once no other git runs there, then {SAME_COMMAND}",
+        f"settle what git names, then {SAME_COMMAND}",
+    ):
+        with pytest.raises(GitError, match="cannot lock references") as told:
+            repository.try_tag("demo-1.0.0", str(repository.commit()))
+        assert told.value.run == run
+        lock.unlink(missing_ok=True)
+
+
 def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository, tmp_path: Path) -> None:
     commit = str(repository.commit())
     git(tmp_path, "init", "--quiet", "--bare", "theirs")
