@@ -60,11 +60,9 @@ class Objection:
     way: str = ""
 
     def run(self, chart: Chart) -> str:
-        """What to do about it."""
         return self.way or f"helm dependency {'build' if self.missing else 'update'} {shown(chart.path)}"
 
     def place(self, chart: Chart) -> tuple[Path, int | None]:
-        """The file that it is about, and the line."""
         if self.index is None:
             return locked_in(chart), line_of(locked_in(chart), ["dependencies"])
         return declared_in(chart), line_of(declared_in(chart), ["dependencies", self.index])

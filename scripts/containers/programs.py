@@ -81,7 +81,6 @@ def program_images(names: Iterable[str], work: Workspace, engine: DockerClient) 
 
 
 def remote_reference(name: str, work: Workspace) -> str:
-    """The program's image in a registry."""
     version = work.tools.version(name)
     return PROGRAMS[name].remote.format(version=version, number=version.removeprefix("v"), config=work.config)
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -262,17 +262,6 @@ class Stack:
             found="\n".join(said or complaint[-3:]),
             run="correct the cause, then run invoke up again",
         )
-
-
-@contextlib.contextmanager
-def running(stack: Stack, version: str) -> Iterator[Stack]:
-    """The stack at `version` for the block; taken down at its end, whatever happened."""
-    try:
-        stack.up(version)
-        yield stack
-    finally:
-        with cleaning(f"taking down the stack {stack.project}"):
-            stack.down()
 
 
 def _ailment(container: Container) -> str | None:

@@ -64,7 +64,6 @@ class Process:
         return self._popen.pid
 
     def running(self) -> bool:
-        """True while the child has not ended."""
         return self._popen.poll() is None
 
     def wait(self, deadline: float) -> int | None:

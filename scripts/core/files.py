@@ -90,7 +90,6 @@ def write_atomic(path: Path, data: bytes | str, *, error: type[ReleaseError] = O
 
 
 def to_json(value: Any) -> str:
-    """`value` as JSON that a person can read."""
     return json.dumps(value, indent=2, default=str) + "\n"
 
 

@@ -61,7 +61,6 @@ class Board:
             self._rows[name] = replace(row, state="runs", doing=what, begun=begun, seconds=None)
 
     def ended(self, name: str, state: str) -> None:
-        """It has ended in `state`."""
         with self._lock:
             row = self._rows.get(name, Row(name))
             seconds = None if row.begun is None else time.monotonic() - row.begun
@@ -69,6 +68,5 @@ class Board:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """The rows, in the order in which they were named."""
         with self._lock:
             return tuple(self._rows.values())

@@ -92,8 +92,7 @@ def command(
             overrides = {key: None if (value := given.pop(key)) is False else value for key in keys}
             show = Show(name or body.__name__, json=json, working_on=working_on, at_once=at_once)
             with told(show, typed):
-                _demand_apart(apart, spoken)
-                _demand_own_dry_run(ctx, "dry_run" in given)
+                _demand_meant(ctx, apart, spoken, dry_run="dry_run" in given)
                 work = _open(ctx, overrides, typed)
                 show.redact = work.runner.redact
                 with contextlib.closing(body(work, **given)) as steps:
@@ -129,19 +128,16 @@ def _open(ctx: Context, overrides: dict[str, Any], typed: Typed) -> Workspace:
     return work
 
 
-def _demand_own_dry_run(ctx: Context, own: bool) -> None:
-    """Raises UsageError for Invoke's --dry, which holds back nothing here; of its `own` the task may have one."""
+def _demand_meant(ctx: Context, apart: Iterable[str], spoken: Mapping[str, Any], *, dry_run: bool) -> None:
+    """Raises UsageError for a flag that would be passed over: Invoke's --dry, and of each text of `apart` the second.
+
+    `dry_run`: the task has a flag of its own for that.
+    """
     from scripts.core.errors import SAME_COMMAND, UsageError
 
     if ctx.config.run.dry:
-        run = f"{SAME_COMMAND} --dry-run" if own else "leave out --dry, or `dry` in Invoke's settings"
+        run = f"{SAME_COMMAND} --dry-run" if dry_run else "leave out --dry, or `dry` in Invoke's settings"
         raise UsageError("--dry is Invoke's own flag, and our tasks know no such", run=run)
-
-
-def _demand_apart(apart: Iterable[str], spoken: Mapping[str, Any]) -> None:
-    """Raises UsageError where two flags of one word of `apart` were given, of which one would be passed over."""
-    from scripts.core.errors import UsageError
-
     for words in apart:
         if (both := [f"--{_flag(each)}" for each in words.split() if each in spoken])[1:]:
             raise UsageError(f"{' and '.join(both)} exclude each other", run=f"leave out {both[-1]}")

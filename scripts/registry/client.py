@@ -198,7 +198,6 @@ class Client:
         return charts[0] if charts else found
 
     def is_chart(self, reference: Reference) -> bool:
-        """Whether what stands under the tag is a chart."""
         found = self.manifest(reference)
         try:
             return found is not None and bool(self.layer(reference, found))
@@ -432,7 +431,6 @@ def _says_unknown(answer: Answer) -> bool:
 
 
 def _tags(repository: str, answer: Answer) -> list[str]:
-    """The tags on one page of the list."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
         tags = answer.json()["tags"]
         if tags is None or (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):

@@ -110,7 +110,6 @@ class Request:
             )
 
     def raised(self, version: str) -> str:
-        """The version that follows `version`."""
         return bump(version, self.part, pre=self.pre) if self.part is not None else self.version or ""
 
 
@@ -284,7 +283,6 @@ def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
 
 
 def _held(edit: Edit) -> bytes:
-    """What the file of an edit holds now."""
     return read_disk(edit.path) or b""
 
 
@@ -324,8 +322,6 @@ def release_day() -> datetime.date:
 
 
 def _metadata(file: Path, read: Read) -> tuple[str, dict[str, Any]]:
-    """A Chart.yaml as text and as what it says."""
-
     data = read(file)
     if data is None:
         raise GitError(f"{shown(file)} is not committed", run=f"git add {shlex.quote(str(file))} && git commit")
@@ -366,7 +362,6 @@ def _finals(new: str, versions: Iterable[str]) -> list[str]:
 
 
 def _sections(config: Config, read: Read) -> list[str]:
-    """The versions that the changelog has."""
     data = read(config.changelog)
     history = changelog.parse(_decoded(config.changelog, data)) if data is not None else None
     return [section.version for section in history.sections if section.version] if history else []

@@ -75,7 +75,6 @@ class Difference:
 
     @property
     def remedy(self) -> str:
-        """What takes the difference away."""
         way = next((way for words, way in _REMEDIES.items() if words in self.kind), STASH)
         return way.format(shlex.quote(self.path), json.dumps(self.path, ensure_ascii=False))
 
@@ -409,7 +408,6 @@ def _of_changelog(config: Config, repository: Repository, judge: _Judge) -> dict
 
 
 def _oid(content: bytes, like: Entry | None) -> str:
-    """The id that git gives `content`."""
     algorithm = hashlib.sha256 if like is not None and len(like.oid) == 64 else hashlib.sha1
     return algorithm(b"blob %d\0" % len(content) + content).hexdigest()
 

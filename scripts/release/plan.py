@@ -171,7 +171,6 @@ class Release:
 
     @property
     def package(self) -> Package:
-        """What is released."""
         return self.facts.package
 
     @property
@@ -574,7 +573,6 @@ class Release:
         return step.state == "unknown" and step.refusal is None and step.name in {one.name for one in self._places}
 
     def _announced(self) -> Announced:
-        """What is told to every place."""
         facts, package = self.facts, self.package
         reference = f"{package.name}:{package.version}"
         if self._registry is not None:

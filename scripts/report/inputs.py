@@ -53,7 +53,6 @@ class Inputs:
         return told
 
     def absent(self, why: str, command: str) -> dict[str, Any]:
-        """A section without a content."""
         command = self.command(command)
         if not self.flags or command.startswith("invoke "):  # nox tests this project and its own chart
             self.gaps.append(f"{why}; `{command}` makes it")

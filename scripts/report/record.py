@@ -258,7 +258,6 @@ def _scaling(inputs: Inputs) -> dict[str, Any]:
 
 
 def _machine() -> dict[str, Any]:
-    """The machine on which the page is made."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "system": platform.system(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from scripts.containers import engine as engines
 from scripts.containers.images import Image, build_services
 from scripts.containers.stack import Stack
+from scripts.core.interrupt import cleaning
 from scripts.core.owner import mark
 from scripts.workspace import Workspace
 from tests.registry.servers import free_port
@@ -20,6 +22,17 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 MakeStack = Callable[..., Stack]
+
+
+@contextlib.contextmanager
+def running(stack: Stack, version: str) -> Iterator[Stack]:
+    """The stack at `version` for the block; taken down at its end, whatever happened."""
+    try:
+        stack.up(version)
+        yield stack
+    finally:
+        with cleaning(f"taking down the stack {stack.project}"):
+            stack.down()
 
 
 def tell(text: str) -> None:

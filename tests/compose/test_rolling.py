@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import requests
 
-from scripts.containers.stack import Stack, running
+from scripts.containers.stack import Stack
 from scripts.core.command import Runner
 from scripts.e2e.k6 import Request, load
 from scripts.e2e.subject import Question
 from scripts.toolchain.finder import Toolchain
-from tests.compose.conftest import MakeStack
+from tests.compose.conftest import MakeStack, running
 
 RATE = 30  # requests a second on new connections, and as many on kept ones
 QUESTION = Question("", proof="routeManager.pod", kept_method="POST")

@@ -15,10 +15,10 @@ import pytest
 import requests
 from docker.models.containers import Container
 
-from scripts.containers.stack import Stack, running
+from scripts.containers.stack import Stack
 from scripts.core.command import Argv, Result, Runner
 from scripts.core.errors import EngineError
-from tests.compose.conftest import MakeStack
+from tests.compose.conftest import MakeStack, running
 from tests.contract import generate
 from tests.services import wait_for
 
