@@ -224,7 +224,7 @@ def _choices(
             otherwise="" if subject.path else str(probe.get("httpGet", {}).get("path") or ""),
             method=subject.method,
             kept_method=subject.kept_method or subject.method,
-            statuses=subject.statuses or (200,),
+            statuses=subject.statuses,
             proof=subject.proof,
             version=subject.differs or "version",
             send=subject.send,

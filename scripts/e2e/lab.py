@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,10 @@ _MOVING = frozenset(
 )
 _SHARES = 8  # scenarios at a time that may count on every node
 _CERTIFICATE = Path(__file__).with_name("certificate.tpl")
+
+# What may be answered where that is not told; where nothing is, it may be asked who comes, or for another method.
+_ANSWERS, _GUARDED = range(200, 400), (401, 403, 405)
+_TOLD = "what is asked and which answer counts can be told: path, statuses under [tool.gati.e2e]"
 
 
 @dataclass(frozen=True)
@@ -597,20 +601,27 @@ class Lab:
         return outside, targets
 
     def _settled(self, question: Question, url: str) -> Question:
-        """The question with the path that answers, where the chart does not tell one; it stays so."""
-        if question.otherwise:
+        """The question with the path and the status that answer, where they are not told; it stays so."""
+        if question.statuses and not question.otherwise:
+            return question
+        paths = dict.fromkeys((question.path, question.otherwise or question.path))
 
-            def chosen() -> Question | None:
-                for path in (question.path, question.otherwise):
-                    status = _status(url + path)[0]
-                    if 200 <= status < 400:
-                        return replace(question, path=path, otherwise="", statuses=(status,))
-                return None
+        def chosen(seen: Iterable[tuple[str, int]]) -> Question | None:
+            for right in (question.statuses,) if question.statuses else (_ANSWERS, _GUARDED):
+                for path, status in seen:
+                    if status in right:
+                        return replace(question, path=path, otherwise="", statuses=question.statuses or (status,))
+            return None
 
-            what = f"{question} or {question.otherwise} to be answered from outside of the pod network"
-            question = self.api.wait(chosen, what=what, deadline=30, state=lambda: _said(_status(f"{url}/")[0]))
-            self.found = replace(self.found, question=question)
-        return question
+        seen = self.api.observe(
+            lambda: [(path, _status(url + path)[0]) for path in paths],
+            lambda seen: chosen(seen) is not None,
+            what=f"{question} to be answered from outside of the pod network",
+            deadline=30,
+            told=lambda seen: f"{', '.join(f'{path}: {_said(status)}' for path, status in seen)}; {_TOLD}",
+        )
+        self.found = replace(self.found, question=chosen(seen))
+        return self.question
 
     def addresses(self) -> list[str]:
         """The addresses of the nodes on which pods can run."""

@@ -20,10 +20,10 @@ PROTOCOLS = ("http", "https", "grpc", "tcp")
 class Question:
     """How the chart is asked: the Service, its port ("" is the first one), and what counts as an answer.
 
-    `path`, `method`, `statuses` are for HTTP, and `otherwise` the path where the first one is not answered. A TCP
-    server is sent `send` once it is connected to, and has to answer with something that begins with `expect`; gRPC is
-    asked for the health of `grpc_service`. `proof` is where the JSON of an answer says who behind the pod that was
-    asked gave it, `version` where it says of which version it is.
+    `path`, `method`, `statuses` (none: to be found) are for HTTP, and `otherwise` the path where the first one is not
+    answered. A TCP server is sent `send` once it is connected to, and has to answer with something that begins with
+    `expect`; gRPC is asked for the health of `grpc_service`. `proof` is where the JSON of an answer says who behind the
+    pod that was asked gave it, `version` where it says of which version it is.
     """
 
     service: str
@@ -69,7 +69,7 @@ class Subject:
     kept_method: str = ""
     """How it asks on connections that are kept, where a client may send a POST only once; `method` without it."""
     statuses: tuple[int, ...] = ()
-    """The statuses that are an answer. Found: 200, or what the path answers before anything is changed."""
+    """The statuses that are an answer. Found: what the path answers before anything is changed."""
     send: str = ""
     """What a TCP server is sent."""
     expect: str = ""

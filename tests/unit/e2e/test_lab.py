@@ -234,3 +234,35 @@ def test_the_step_in_which_requests_are_lost_is_the_last(
         run()
     assert "never" not in [step.name for step in journal.steps]
     assert "proves nothing" not in journal.steps[-1].error
+
+
+@pytest.mark.parametrize(
+    ("answers", "told", "asked"),
+    [
+        ({"/": 200, "/ready": 200}, {}, ("/", 200)),
+        ({"/": 302, "/ready": 200}, {}, ("/", 302)),
+        ({"/": 404, "/ready": 204}, {}, ("/ready", 204)),
+        ({"/": 401, "/ready": 200}, {}, ("/ready", 200)),
+        ({"/": 401, "/ready": 500}, {}, ("/", 401)),
+        ({"/": 405}, {"otherwise": ""}, ("/", 405)),
+        ({"/": 200, "/ready": 418}, {"statuses": (418,)}, ("/ready", 418)),
+    ],
+)
+def test_a_path_and_a_status_that_are_not_told_are_found(
+    monkeypatch: pytest.MonkeyPatch, answers: dict[str, int], told: dict[str, Any], asked: tuple[str, int]
+) -> None:
+    """Who needs a login, or another method, answers nevertheless."""
+    monkeypatch.setattr("scripts.e2e.lab._status", lambda url: (answers[url.removeprefix("http://web")], {}))
+    made = lab(Cluster())
+    found = made._settled(Question("web", **{"statuses": (), "otherwise": "/ready", **told}), "http://web")
+    assert (found.path, *found.statuses) == asked
+    assert made.question == found
+
+
+@pytest.mark.parametrize("status", [0, 400, 404, 503])
+def test_what_is_no_answer_is_told_with_what_can_be_said_of_it(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    at_once = Cluster.wait
+    monkeypatch.setattr(Cluster, "wait", lambda self, probe, **words: at_once(self, probe, **{**words, "deadline": 0}))
+    monkeypatch.setattr("scripts.e2e.lab._status", lambda url: (status, {}))
+    with pytest.raises(ClusterError, match=r"/: (status \d+|no answer); .*path, statuses under \[tool\.gati\.e2e\]"):
+        lab(Cluster())._settled(Question("web", statuses=()), "http://web")
