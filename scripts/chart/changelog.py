@@ -76,10 +76,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Changelog:
-    """The sections of a changelog, in the file's order; `source` names the file in messages.
-
-    `alike` is the first line that may be meant for Unreleased where there is none, with its number.
-    """
+    """The sections of `source` in its order; `alike` is the first line that may be meant for an Unreleased it lacks."""
 
     source: str
     sections: tuple[Section, ...]

@@ -204,10 +204,7 @@ class Parser:
         self._known: dict[str, tuple[str, tuple[tuple[Mapping[str, Any], str], ...]]] = {}
 
     def read(self, text: str) -> Manifests:
-        """The objects in what `helm template` printed; empty documents are dropped and lists are opened.
-
-        Raises ChartError naming the template (or the line of `text`) when a document is not YAML or not a mapping.
-        """
+        """The objects in what `helm template` printed, lists opened. Raises ChartError naming a template of none."""
         documents: list[Document] = []
         parts: list[str] = []
         line, source = 1, ""

@@ -74,10 +74,7 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True)
 class Prepared:
-    """Where kubeconform finds the schemas of one minor (for `-schema-location`), and which kinds have none.
-
-    `sums` are checksums of the schemas: what obeys a schema in one minor obeys an equal one in another.
-    """
+    """Where kubeconform finds a minor's schemas, which kinds have none, and `sums`: what obeys one obeys its equal."""
 
     locations: tuple[str, ...]
     missing: frozenset[Kind]

@@ -48,11 +48,7 @@ def rootfs_key(include: Iterable[str], *, variant: str = SYSTEM) -> str:
 
 
 def build_rootfs(include: Iterable[str], work: Workspace, *, variant: str = SYSTEM) -> Path:
-    """A tar file of a minimal Debian with the packages `include`; made once, then found in the cache folder.
-
-    Needs root, mmdebstrap and a Debian package archive. Raises ToolError when mmdebstrap is missing,
-    CommandFailed or CommandTimeout when the archive does not deliver.
-    """
+    """A minimal Debian with the packages `include`, a tar file. Raises ToolError, CommandFailed, CommandTimeout."""
     packages = tuple(sorted(set(include)))
     tar = work.config.cache_dir / "debian" / f"{SUITE}-{rootfs_key(packages, variant=variant)}.tar"
     if tar.exists():

@@ -99,10 +99,7 @@ def build_services(work: Workspace, engine: DockerClient, *, versions: Iterable[
 
 
 def foundation(work: Workspace, name: str, engine: DockerClient) -> str:
-    """A reference of one of FOUNDATIONS that the engine holds, by `config.images`.
-
-    "registry" pulls, "build" builds from Debian packages, "auto" takes what is there, else pulls, else builds.
-    """
+    """A reference of FOUNDATIONS that the engine holds: pulled, or built of Debian packages, by `config.images`."""
     wanted, local = FOUNDATIONS[name], _local(name)
     if image := taken(engine, work, _remote(work.config, name), local, "building it from Debian packages"):
         return image

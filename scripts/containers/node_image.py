@@ -78,11 +78,7 @@ def plan(work: Workspace) -> NodePlan:
 
 
 def node_image(work: Workspace) -> NodeImage:
-    """The image to run nodes from, by `config.images`: "registry" pulls, "build" builds.
-
-    "auto" takes what the engine holds, else pulls, else builds. Instant once the image is there.
-    Raises EngineError (no engine, no registry), ToolError, CommandFailed.
-    """
+    """The image for nodes: held, pulled or built, by `config.images`. Raises EngineError, ToolError, CommandFailed."""
     config, say = work.config, work.say
     choices = _choices(work, built_reference(work))
     with connect() as engine:

@@ -63,11 +63,7 @@ PROGRAMS = {
 
 
 def program_images(names: Iterable[str], work: Workspace, engine: DockerClient) -> dict[str, str]:
-    """References of the images of PROGRAMS that the engine holds, by name; by `config.images`.
-
-    "registry" pulls, "build" builds, "auto" takes what is there, else pulls, else builds. Raises EngineError,
-    ToolError, CommandFailed.
-    """
+    """Images of PROGRAMS, held, pulled or built by `config.images`. Raises EngineError, ToolError, CommandFailed."""
     found: dict[str, str] = {}
     missing: list[str] = []
     for name in names:

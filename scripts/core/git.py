@@ -524,11 +524,7 @@ def unlocking(locks: Iterable[str]) -> str:
 
 
 def cloned(url: str, commit: str, into: Path, runner: Runner) -> Repository:
-    """A clone of the repository at `url` in the new folder `into`, with `commit` checked out.
-
-    Raises GitError where there is no such repository, where it no longer has the commit, and where it has it but on no
-    branch or tag: then somebody has pushed something else in its place.
-    """
+    """A clone of `url` in `into` at `commit`. Raises GitError, also for one on no branch or tag: it was pushed over."""
     plain = ("git", *_PLAIN, "-c", "protocol.ext.allow=never", "-c", f"core.hooksPath={os.devnull}")
     try:
         quiet = ("clone", "--quiet", "--template=", "--origin=origin", "--no-checkout", "--no-hardlinks")

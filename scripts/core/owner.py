@@ -33,11 +33,7 @@ def owned(what: str) -> str:
 
 @contextlib.contextmanager
 def temporary(what: str, within: Path | None = None) -> Iterator[Path]:
-    """A temporary folder of this process, gone after the block.
-
-    It is hidden in the folder `within` where what is made in it is to be renamed to a place there. Those that were made
-    so by processes that are gone are removed.
-    """
+    """A temporary folder of this process, for the block; hidden in `within`, where those of dead ones are removed."""
     for left in within.glob(f".gati-{what}-*") if within else ():
         if orphaned(left.name.removeprefix(f".gati-{what}-").rpartition("-")[0]):
             shutil.rmtree(left, ignore_errors=True)

@@ -45,10 +45,7 @@ def until(
 
 @contextlib.contextmanager
 def repeated(look: Callable[[], object], *, every: float, name: str, bearing: type[ReleaseError]) -> Iterator[None]:
-    """Do `look` every `every` seconds in a thread while the block runs; `bearing` ends one look, and not the next.
-
-    Anything else ends them, and is raised as `bearing` where the block ends well: nobody has looked since.
-    """
+    """Do `look` every `every` seconds beside the block; `bearing` ends one look, anything else all, and is raised."""
     closing = threading.Event()
 
     def run() -> None:

@@ -23,10 +23,7 @@ _HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io"}
 
 @dataclass(frozen=True)
 class Credentials:
-    """A login: `username` and `password`, or a token in their place. `source` says where it was found.
-
-    An `identity_token` is exchanged for the tokens of requests, an `access_token` is one already.
-    """
+    """A login: `username` and `password`, or a token, to be exchanged (`identity_token`) or used; found in `source`."""
 
     username: str
     password: str = field(repr=False)

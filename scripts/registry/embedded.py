@@ -37,11 +37,7 @@ _PORT = re.compile(r"serving on port (\d+)")
 
 @contextlib.contextmanager
 def registry_for(work: Workspace) -> Iterator[Registry]:
-    """The registry to publish to: the configured one with its login, or the embedded one, served until the block ends.
-
-    Where `invoke registry` serves the embedded one, that is used, by one run at a time. Raises ConfigError,
-    RegistryError.
-    """
+    """The configured registry, or the embedded one, `invoke registry`'s too. Raises ConfigError, RegistryError."""
     config = work.config
     if not config.registry:
         folder = config.embedded_registry
@@ -97,11 +93,7 @@ def served(work: Workspace, registry: Registry | None) -> Workspace:
 
 
 def fetch_chart(work: Workspace, reference: str, into: Path) -> Path:
-    """The folder of a published chart, unpacked below `into`.
-
-    `reference` is a version of the configured chart in the configured registry, or "oci://host/path/name:version".
-    Raises RegistryError (not published, or no registry), ConfigError, ChartError.
-    """
+    """A published chart below `into`, by version or reference. Raises RegistryError, ConfigError, ChartError."""
     if reference.startswith("oci://"):
         prefix, name, version, _ = parse_reference(reference)
         work = work.having(registry=prefix)

@@ -15,10 +15,7 @@ _HOST = re.compile(r"[^\s%]+|[\da-f:.]+%.+")  # the latter is an IPv6 address wi
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy that HTTPS_PROXY or HTTP_PROXY names for `url`; None where NO_PROXY spares its host, or none is set.
-
-    This machine itself is never asked through a proxy. Raises ConfigError where the variable holds no proxy.
-    """
+    """The proxy that the environment names for `url`; None for this machine, NO_PROXY, or none. Raises ConfigError."""
     parts = urlsplit(url)
     name = f"{parts.scheme.upper()}_PROXY"
     if name == "HTTP_PROXY" and environ.get("REQUEST_METHOD"):

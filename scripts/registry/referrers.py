@@ -44,10 +44,7 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Referrer:
-    """What a registry says is attached: the manifest's `digest`, what it is (`key`), and the descriptor of its file.
-
-    `problem` says why it cannot be read, "" where it can.
-    """
+    """What is attached: its manifest's `digest`, what it is (`key`), its file, why it cannot be read (`problem`)."""
 
     digest: str
     key: str

@@ -90,10 +90,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the plan is made from. `package` is the chart as it will be packed from `origin`, `archive` its bytes.
-
-    `bump` is a raise of the version that is not committed yet, and `notes` what a person should know beforehand.
-    """
+    """What the plan is made from: `package` and `archive`, a `bump` that is not committed yet, `notes` for a person."""
 
     origin: Origin
     bump: Bump | None

@@ -25,10 +25,7 @@ BUILD_TYPE = "https://github.com/gati-gateway/gati/chart-release/v1"
 
 @dataclass(frozen=True)
 class Source:
-    """What a chart was packed from: the repository's address, the commit, and where in it things lie.
-
-    `url` is None where nobody else can fetch from it, and `commit` where no commit holds what was packed.
-    """
+    """What a chart was packed from: the address (None: nobody can fetch there), the commit or None, where it lies."""
 
     url: str | None
     commit: str | None

@@ -23,10 +23,7 @@ RUN = "invoke e2e"
 
 @dataclass(frozen=True)
 class Tested:
-    """What a report says. `sha256` is the tested archive's, `report` the sha256 of the report itself.
-
-    `scenarios` has the state, the requests and the losses of each; `faults` say why it is no proof, none where it is.
-    """
+    """What a report says: the archive's `sha256`, its own (`report`), each scenario's state and losses, `faults`."""
 
     sha256: str
     report: str

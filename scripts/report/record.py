@@ -28,10 +28,7 @@ _CONTROL = "control.requests.jsonl"
 
 
 def make_record(config: Config, chart: Chart, flags: str = "") -> dict[str, Any]:
-    """Everything that the page shows, as JSON. What is absent is told in its section and under `uncovered`.
-
-    `flags` are those that lead our tasks to the chart: ` --chart PATH`.
-    """
+    """All that the page shows, as JSON, what is absent told in its place; `flags` lead our tasks to the chart."""
     inputs = Inputs(config.dist, config.result(chart.name, "").name.rstrip("."), chart.version, flags)
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,

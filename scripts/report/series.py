@@ -34,10 +34,7 @@ def places(begin: float, end: float) -> tuple[float, int]:
 
 
 def counted(requests: Sequence[Request], begin: float, end: float) -> dict[str, list[Any]]:
-    """Requests, losses, and the latency (milliseconds; None without a request) in each place, by when it was sent.
-
-    `requests` are in the order in which they were sent.
-    """
+    """Requests, losses and latencies (ms; None for none) in each place, by when `requests`, in order, were sent."""
     width, count = places(begin, end)
     times: list[list[float]] = [[] for _ in range(count)]
     lost = [0] * count
