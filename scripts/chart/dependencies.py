@@ -196,10 +196,7 @@ def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -
 
 
 def fetched_anew(chart: Chart, helm: Helm, root: Path, into: Path, archives: Collection[Path]) -> Path:
-    """The folder below `into` with what helm fetches for the dependencies that these `archives` are of, by Chart.lock.
-
-    What lies around the chart below `root` is linked. Raises ChartError with helm's words.
-    """
+    """The folder with what helm fetches for the dependencies of these `archives`, by Chart.lock. Raises ChartError."""
     copy, locked = placed(root, chart.path, into), _locked(chart) or {}
     entries = []
     for one in dependencies(chart):

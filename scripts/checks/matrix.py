@@ -219,10 +219,7 @@ def _with_versions(names: Iterable[str]) -> frozenset[str]:
 
 
 def read_plan(work: Workspace, *, values: Iterable[Path] = (), kube_versions: Iterable[str] = ()) -> Plan:
-    """The matrix of the chart at `config.chart`; what the chart lacks is said. Raises as `make_plan` does.
-
-    A library chart is rendered through the chart of tests that uses it. Dependencies that are missing are fetched.
-    """
+    """The matrix of the chart, of a library by its chart of tests, dependencies fetched. Raises as `make_plan` does."""
     schemas, config = schemas_of(work), work.config
     chart, library = read_chart(config.chart, config.values), None
     provide_dependencies(chart, work.helm, work.say)

@@ -96,10 +96,7 @@ class Stack:
         )
 
     def roll(self, version: str) -> None:
-        """Replace each container of another version: start a new one, wait until it is used, stop the old one.
-
-        Needs the balancer (`replicas` of 2 or more). Raises EngineError; containers not replaced by then keep serving.
-        """
+        """Replace, behind the balancer, each container of another version. Raises EngineError; the others serve on."""
         self._require_images(version)
         for service in _ROLL_ORDER:
             count = len(self.containers(service))
@@ -130,10 +127,7 @@ class Stack:
         return sorted(found, key=lambda container: str(container.attrs["Created"]))
 
     def _change(self, version: str) -> None:
-        """Bring what runs to `version` in order, where it is of the same shape as what is wanted.
-
-        A single container is replaced in its place, and is away for as long as the new one needs to start.
-        """
+        """Bring what runs to `version`, one after the other; a single container is away while the new one starts."""
         balanced = bool(self.containers("balancer"))
         if self.replicas > 1 and balanced and len(self.containers("ingress")) > 1:
             self.roll(version)

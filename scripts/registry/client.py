@@ -493,10 +493,7 @@ def _next_page(what: str, answer: Answer) -> Query | None:
 
 @contextlib.contextmanager
 def connect(registry: Registry, *, push: bool = False, sleep: Callable[[float], None] = pause) -> Iterator[Client]:
-    """A client whose connections are closed at the end of the block. Raises RegistryError where no server answers.
-
-    With `push` it asks as somebody who will write, since some registries say only to those that nothing is there.
-    """
+    """A client for the block, with `push` as who will write, to whom some say more. Raises RegistryError."""
     with contextlib.closing(Transport(registry, sleep)) as transport:
         client = Client(registry, transport, push=push)
         try:

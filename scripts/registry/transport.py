@@ -118,10 +118,7 @@ class BrokenTls(Transient):
 
 
 class Transport:
-    """Connections to one registry and to where it leads; all is closed by `close`.
-
-    Every request ends within a bounded time, and raises RegistryError with the cause where it has no answer.
-    """
+    """Connections to one registry and to where it leads; each request ends in bounded time. Raises RegistryError."""
 
     def __init__(self, registry: Registry, sleep: Callable[[float], None] = pause) -> None:
         self._registry = registry

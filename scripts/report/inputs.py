@@ -28,10 +28,7 @@ class Inputs:
     gaps: list[str] = field(default_factory=list)
 
     def read(self, file: Path, what: str, command: str) -> dict[str, Any]:
-        """The content of a file that holds `what`, as its schema has it, with `state` "there".
-
-        Else `state` is "absent", and `why` and `command` say what to do about it.
-        """
+        """What a file holds, by its schema, with `state` "there"; else "absent", with `why` and a `command` for it."""
         try:
             told = read_json(file)
         except FileNotFoundError:

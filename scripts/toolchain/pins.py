@@ -97,10 +97,7 @@ class Tool:
         return within(said_version(answer), self.accepts)
 
     def built(self, binary: Path) -> bool:
-        """Whether Go has noted in `binary` that it was built of the pinned module, and of no other version of it.
-
-        Go knows none ("(devel)") where it builds the source as it was checked out.
-        """
+        """Whether Go has noted in `binary` that it was built of the pinned module, by version or as checked out."""
         noted = re.compile(rb"\nmod\t%s\t(\S+)" % re.escape(self.module.path.encode()))
         with (
             contextlib.suppress(OSError, ValueError),  # it may be run, but not be read; or is empty
