@@ -255,7 +255,23 @@ def main() -> None:
     gc.freeze()
     for module, argv in _serve(socket.socket(fileno=int(sys.argv[1]))):
         sys.argv = [module, *argv]
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        except SystemExit as ended:
+            if ended.code is None or isinstance(ended.code, int):
+                _end(ended.code or 0)
+            raise
+        _end(0)
+
+
+def _end(status: int) -> None:
+    """End as Python does, but for giving back all that was loaded, for which what was shared with others is copied."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # what cannot be flushed is Python's own to tell
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status & 0xFF)
 
 
 if __name__ == "__main__":
