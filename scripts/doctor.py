@@ -194,7 +194,7 @@ def _ports(work: Workspace) -> Iterator[Line]:
 def _tools(work: Workspace) -> Iterator[Line]:
     states = work.tools.survey()
     missing = [state.name for state in states if state.state != "ready"]
-    found = f"{len(states) - len(missing)} of {len(states)} ready"
+    found = f"{len(states) - len(missing)} ready"  # not of how many: some are shown once they are there
     found += f"; not yet: {', '.join(missing)}" if missing else ""
     yield _note("tools", found, bool(missing), "invoke tools --build; each is built when it is first needed, too")
 

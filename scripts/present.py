@@ -6,6 +6,7 @@ import dataclasses
 import json as json_module
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -199,7 +200,7 @@ def compared(found: Diff, *, as_html: bool = False) -> Answer:
     from scripts.judge import diff
 
     lines = found.lines()
-    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         lines = diff.coloured(lines)
     return Answer(diff.as_html(found) if as_html else "\n".join(lines), found.record())
 
@@ -358,25 +359,23 @@ def to_table(view: View) -> RenderableType:
     return table
 
 
-def _stacked(view: View) -> Iterable[RenderableType]:
-    """`view` for a narrow terminal: a line a row, and below it what is long."""
-    from rich.padding import Padding
-    from rich.table import Table
+def _stacked(view: View, width: int) -> Iterable[RenderableType]:
+    """`view` for a narrow terminal: a line a row, and below it what is long. A path stays whole, to be copied."""
     from rich.text import Text
 
-    main = [index for index, name in enumerate(view.columns) if name not in view.below]
-    widths = [max((len(row[index]) for row in view.rows), default=0) for index in main]
+    def filled(lead: str, text: str) -> Text:
+        whole = textwrap.TextWrapper(width, initial_indent=lead, subsequent_indent=" " * len(lead))
+        whole.break_long_words = whole.break_on_hyphens = False
+        return Text(whole.fill(text) or lead)
+
+    *first, last = (index for index, name in enumerate(view.columns) if name not in view.below)
+    widths = {index: max((len(row[index]) for row in view.rows), default=0) for index in first}
     yield Text(view.title, style="bold")
     for row in view.rows:
-        line = Table.grid(padding=(0, 2, 0, 0))
-        for width in widths[:-1]:
-            line.add_column(width=width)
-        line.add_column(overflow="fold")
-        line.add_row(*(_plain(row[index]) for index in main))
-        yield line
+        yield filled("".join(f"{row[index]:<{widths[index]}}  " for index in first), row[last])
         for name, cell in zip(view.columns, row, strict=True):
             if name in view.below and cell:
-                yield Padding(Text(f"{name}: {cell}", overflow="fold"), (0, 0, 0, 4))
+                yield filled("    ", f"{name}: {cell}")
 
 
 def render(view: View | Answer, *, json: bool = False, width: int | None = None) -> str:
@@ -399,8 +398,8 @@ def render(view: View | Answer, *, json: bool = False, width: int | None = None)
         console.width
     )
     with console.capture() as capture:
-        for part in _stacked(view) if narrow else (table,):
-            console.print(part)
+        for part in _stacked(view, console.width) if narrow else (table,):
+            console.print(part, soft_wrap=narrow)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 

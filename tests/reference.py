@@ -22,7 +22,7 @@ VARIABLES = {
     "GATI_BIND": "The address that the compose stack publishes its ports on.",
     "GITHUB_ACTIONS, GITLAB_CI": "Set by the CI system: lines are grouped, findings are put at their places.",
     "GITHUB_STEP_SUMMARY": "Set by GitHub: `invoke report` adds its head to the job's summary.",
-    "NO_COLOR": "Set to anything: `invoke diff` prints no colours.",
+    "NO_COLOR": "Set and not empty: no colours. Where `TERM` is `dumb`, neither colours nor a view that moves.",
     "HYPOTHESIS_PROFILE": "`thorough`: the tests draw many more examples.",
 }
 CODES = {

@@ -25,7 +25,8 @@ def _unread(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
         unread = isinstance(error, BrokenPipeError)
         with contextlib.suppress(OSError):
-            sys.stderr.write("" if unread else f"error: {error}\n")
+            where = "" if error.filename else "stdout cannot be written: "  # what Invoke prints has no name
+            sys.stderr.write("" if unread else f"error: {where}{error}\n")
         for number in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
         # What Invoke could not say, and would have ended with, where it is that.

@@ -290,7 +290,7 @@ class Show:
                 break
             if not self._json:
                 text = self._answer if isinstance(self._answer, str) else present.render(self._answer)
-                print(text, flush=True)
+                _print(text)
             elif self._at_once:
                 self.end()
         if not self._at_once:
@@ -305,7 +305,19 @@ class Show:
         answer = self._answer
         records = {"text": answer} if isinstance(answer, str) else getattr(answer, "records", None)
         text = present.to_json(records if error is None else present.failure(error, records))
-        print(text if error is None else self.redact(text), flush=True)
+        _print(text if error is None else self.redact(text))
+
+
+def _print(text: str) -> None:
+    """Results, on stdout. Raises OutputError where that takes nothing, BrokenPipeError where nobody reads it."""
+    from scripts.core.errors import OutputError
+
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError("the results cannot be written to stdout", found=error.strerror) from error
 
 
 @contextlib.contextmanager
@@ -335,7 +347,7 @@ def told(show: Show, typed: Typed) -> Iterator[None]:
                 try:
                     show.end(failure)
                     sys.stdout.flush()
-                except OSError:  # where results go is what is full
+                except (OSError, OutputError):  # where results go is what is full
                     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 raise Exit(f"error: {plain(show.redact(str(failure)))}", code=failure.code) from None
     except KeyboardInterrupt as stop:

@@ -6,11 +6,12 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from scripts.core.edits import Edit
-from scripts.present import View, bumped, facts, render, to_json
+from scripts.present import View, bumped, compared, facts, render, to_json
 from scripts.release.bump import Bump
 
 VIEW = View("Things", ("name", "what"), (("a", "x" * 50), ("[b]", "y")), [{"name": "a"}, {"name": "[b]"}])
@@ -76,3 +77,32 @@ def test_a_narrow_terminal_gets_what_is_long_on_lines_of_its_own() -> None:
         f"    {where}",
         "kubeconform  ready",
     ]
+
+
+def test_a_path_stays_whole_on_a_narrow_terminal() -> None:
+    where = "/home/me/a/folder/of/a/name/that/is/long"
+    rows = (("disk", f"30 GiB free for {where}", ""), ("tools", "", f"look at {where} and remove it"))
+    view = View("Machine", ("what", "found", "fix"), rows, [], below=("fix",))
+    assert render(view, width=24).splitlines() == [
+        "Machine",
+        "disk   30 GiB free for",
+        f"       {where}",
+        "tools",
+        "    fix: look at",
+        f"    {where}",
+        "    and remove it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("told", "coloured"),
+    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_what_differs_has_colours_on_a_terminal_that_is_to_show_them(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, str], coloured: bool
+) -> None:
+    for name, value in {"NO_COLOR": None, "TERM": "xterm", **told}.items():
+        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    found = SimpleNamespace(lines=lambda: ["+ new"], record=dict)
+    assert ("\x1b[" in compared(found).text) is coloured  # type: ignore[arg-type]
