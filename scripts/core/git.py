@@ -514,8 +514,9 @@ class Repository:
         """The files by which a git that commits keeps others away, and which one that was killed has left."""
         branch = self._said("rev-parse", "--symbolic-full-name", "HEAD")
         names = ("index", "HEAD", branch, "reftable/tables.list")
-        places = [self._place("--git-path", f"{name}.lock") for name in names]
-        return tuple(str(place) for place in places if place.exists())
+        # Not as absolute ones, for which git wants folders on the way: with reftable `refs/heads` is a file.
+        places = [self.root / self._said("rev-parse", "--git-path", f"{name}.lock") for name in names]
+        return tuple(str(place) for place in places if place.is_file())
 
 
 def unlocking(locks: Iterable[str]) -> str:

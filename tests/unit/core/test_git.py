@@ -324,16 +324,26 @@ def test_the_lock_of_reftable_which_git_does_not_name_is_found(repository: Repos
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\necho 'fatal: prepare: cannot lock references' >&2; exit 1\n")
     hook.chmod(0o755)
-    (lock := repository.root / ".git/reftable/tables.list.lock").parent.mkdir()
+    commit, lock = repository.commit(), repository.root / ".git/reftable/tables.list.lock"
+    lock.parent.mkdir()
     lock.touch()
     for run in (
         f"rm {lock}, once no other git runs there, then {SAME_COMMAND}",
         f"settle what git names, then {SAME_COMMAND}",
     ):
         with pytest.raises(GitError, match="cannot lock references") as told:
-            repository.try_tag("demo-1.0.0", str(repository.commit()))
+            repository.try_tag("demo-1.0.0", str(commit))
         assert told.value.run == run
         lock.unlink(missing_ok=True)
+
+
+def test_a_repository_of_reftable_has_its_locks_named(tmp_path: Path, runner: Runner) -> None:
+    if subprocess.run(("git", "init", "--quiet", "--ref-format=reftable", tmp_path), capture_output=True).returncode:
+        pytest.skip("git knows no reftable before 2.45")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "First")
+    lock = tmp_path / ".git/reftable/tables.list.lock"
+    lock.touch()
+    assert Repository(tmp_path, runner).locks() == (str(lock),)  # there, refs/heads is a file
 
 
 def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository, tmp_path: Path) -> None:
