@@ -49,10 +49,7 @@ class Dependency:
 
 @dataclass(frozen=True)
 class Objection:
-    """What is wrong with the dependency of that `index`, or with Chart.lock (None). `missing`: it is not there.
-
-    `way` is what helps where helm does not.
-    """
+    """What is wrong with a dependency (`index`), or Chart.lock; `missing`: not there; `way`: what helps, not helm."""
 
     message: str
     index: int | None = None

@@ -116,11 +116,7 @@ class Helm:
         api_versions: Sequence[str] = (),
         definitions: bool = True,
     ) -> str:
-        """The rendered text, with `definitions` that of `crds/` too; `flags` are further ones of helm's.
-
-        Raises ValuesError where the chart's schema refuses the values, ChartError for everything else,
-        with file, line and helm's words.
-        """
+        """The rendered text, by `definitions` of `crds/` too. Raises ValuesError for refused values, or ChartError."""
         argv: list[str | Path] = [self.path, "template", release, chart, "--namespace", namespace, *flags]
         argv += [*(["--include-crds"] if definitions else []), *_options(values, kube_version)]
         argv += [word for name in api_versions for word in ("--api-versions", name)]

@@ -67,10 +67,7 @@ class Toolchain:
         return self.paths((name,))[name]
 
     def paths(self, names: Iterable[str], *, built: bool = False) -> dict[str, Path]:
-        """Several binaries; those of one module are built by one `go build`, modules side by side. Raises ToolError.
-
-        With `built` none is taken from PATH: they become a part of something that is named by their pins.
-        """
+        """Several binaries, modules built side by side; `built`: none of PATH, as pins name them. Raises ToolError."""
         wanted = {name: self._pin(name) for name in names}
         missing: dict[tuple[Any, ...], list[Tool]] = {}
         for name, tool in wanted.items():
