@@ -198,7 +198,7 @@ def _ended(kind: str, path: str, new: Any) -> str | None:
     """What a field puts an end to, by being set to that; None where it goes on."""
     if kind in ("Deployment", "StatefulSet", "ReplicaSet") and path == "spec.replicas" and new == 0:
         return "no pod runs any more"
-    if kind == "CronJob" and path == "spec.suspend" and new is True:
+    if kind in ("CronJob", "Job") and path == "spec.suspend" and new is True:
         return "runs no more"
     drained = (path.removeprefix("spec."), str(new)) if kind == "PodDisruptionBudget" else ()
     if drained in _NO_DRAIN:
@@ -245,6 +245,8 @@ def _annotation(kind: str, change: FieldChange, key: str, inner: bool) -> tuple[
         return "minor", "runs at another moment"
     if key.endswith(".kubernetes.io/is-default-class") and change.old == "true":
         return "major", "what names no class gets none from now on"
+    if key.startswith("autoscaling.keda.sh/paused") and change.new not in (None, "false"):
+        return "major", "nothing scales the pods any more"
     if key == OWNER:
         return "major", "the token of another account, or of none"
     if inner and re.match(r"(prometheus\.io/|sidecar\.|linkerd\.io/|\w+\.istio\.io/)", key):

@@ -72,6 +72,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "PodMonitor": ("monitoring.coreos.com/v1", {}),
     "Cluster": ("postgresql.cnpg.io/v1", {}),
     "PersistentVolume": ("v1", {}),
+    "ScaledObject": ("keda.sh/v1alpha1", {}),
     "ReferenceGrant": (
         "gateway.networking.k8s.io/v1beta1",
         {"spec": {"from": [{"namespace": "a"}], "to": [{"kind": "Service"}]}},
@@ -478,6 +479,10 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
         ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: null}}", "minor"),
         ("HTTPRoute", "{spec: {parentRefs: [{name: g, sectionName: s}]}}", "{}", "minor"),
         ("StorageClass", _DEFAULT % "true", _DEFAULT % "false", "major"),
+        ("Job", "{}", "{spec: {suspend: true}}", "major"),
+        ("Job", "{spec: {suspend: true}}", "{}", "minor"),
+        ("ScaledObject", "{}", "{metadata: {annotations: {autoscaling.keda.sh/paused: 'true'}}}", "major"),
+        ("ScaledObject", "{}", "{metadata: {annotations: {autoscaling.keda.sh/paused: 'false'}}}", "patch"),
         ("StorageClass", _DEFAULT % "false", _DEFAULT % "true", "minor"),
         ("Deployment", "{spec: {template: {spec: {hostNetwork: true}}}}", "{}", "major"),
         ("ReferenceGrant", "{spec: {from: [{namespace: a}, {namespace: b}]}}", "{}", "major"),
