@@ -22,7 +22,6 @@ from scripts.registry.reference import CORRECT, Reference, Registry, is_loopback
 from scripts.registry.transport import (
     Answer,
     BrokenTls,
-    Misled,
     NoTls,
     Transient,
     Transport,
@@ -305,7 +304,7 @@ class Client:
             if answer.status == 202 and location and (there := within(url, location)):
                 with contextlib.suppress(RegistryError):  # to delete may be a right of its own
                     self._send("DELETE", there, repository)
-        except (Transient, Misled):
+        except Transient:
             return
         if answer.status in (401, 403) or answer.codes() & {"NAME_UNKNOWN", "DENIED", "UNAUTHORIZED"}:
             raise self.push_refusal(repository, answer.words())

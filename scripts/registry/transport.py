@@ -105,10 +105,6 @@ class Transient(RegistryError):
     after: float | None = None
 
 
-class Misled(RegistryError):
-    """The other side leads a request to where it is not sent."""
-
-
 class NoTls(RegistryError):
     """The other side speaks no TLS."""
 
@@ -206,7 +202,7 @@ class Transport:
             parts = _parts(there, here)
             safe = parts.scheme == "https" or (parts.scheme == "http" and (checked or first.scheme == "http"))
             if method != "GET" or not there or not safe:
-                raise Misled(
+                raise RegistryError(
                     f"{first.netloc} leads a {method} to a place where it is not sent",
                     expected="an answer" + (", or a redirect to https://..." if method == "GET" else ""),
                     found=f"HTTP {answer.status} from {shown_url(here)} to {shown_url(there) if there else 'nowhere'}",

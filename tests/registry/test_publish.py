@@ -429,6 +429,18 @@ def test_who_may_not_push_hears_of_it_before_anything_is_written(packed: Package
         assert [one.path for one in server.requests if one.method == "POST"] == ["/v2/charts/demo/blobs/uploads/"]
 
 
+def test_an_upload_that_is_led_in_a_circle_is_none_that_helm_waits_for(packed: Package) -> None:
+    def answer(request: Request) -> Reply:
+        return Reply(308, b"", {"Location": "/v2/again"}) if request.method == "POST" else Reply(200)
+
+    with (
+        scripted(answer) as server,
+        pytest.raises(RegistryError, match="leads a POST to a place where it is not sent") as told,
+    ):
+        demand_push(Registry(f"oci://{server.host}/charts"), packed)
+    assert str(told.value.found).endswith("to /v2/again")
+
+
 def test_the_right_to_push_is_asked_for_and_not_that_to_pull_alone(packed: Package) -> None:
     def answer(request: Request) -> Reply:
         if request.path.startswith("/token"):
