@@ -171,3 +171,13 @@ def test_print_cuts_nothing_off(show: Open) -> None:
         .filter(one => one.getBoundingClientRect().right > innerWidth)
         .map(one => `${one.closest('section')?.id} ${one.tagName}`)"""
     assert page.evaluate(wide) == []
+
+
+@pytest.mark.parametrize(("name", "dark"), [("light", False), ("dark", True)])
+def test_a_curve_is_as_dark_as_the_page(show: Open, name: str, dark: bool) -> None:
+    corner = """one => {
+        const canvas = document.createElement("canvas").getContext("2d");
+        canvas.drawImage(one, 0, 0);
+        return canvas.getImageData(1, 1, 1, 1).data[0];
+    }"""
+    assert (show(name).locator(".curve").first.evaluate(corner) < 128) is dark
