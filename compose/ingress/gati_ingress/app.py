@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import grpc
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from gati_common.exposition import exposition
 from prometheus_client import Counter
 
@@ -59,7 +59,7 @@ class Ingress:
     def application(self, rest: Handler | None, *, management: bool) -> web.Application:
         """The aiohttp application of a port: readiness, where it is the place for it `management`, and `rest` for all
         other paths. Probes and metrics are outside of the gate, so load cannot fail them."""
-        app = web.Application()
+        app = web.Application(middlewares=[_spoken])
         app.router.add_get("/healthz", self.healthz)
         if management:
             app.router.add_get("/livez", self.livez)
@@ -160,9 +160,21 @@ class Ingress:
 
     async def _close_politely(self, request: web.Request, response: web.StreamResponse) -> None:
         faulty = request.version < HttpVersion11 and "Transfer-Encoding" in request.headers  # RFC 9112, 6.1
-        if self.draining or request.protocol.old or faulty:
+        unmet = response.status == 417  # whether the body comes is the client's guess
+        if self.draining or request.protocol.old or faulty or unmet:
             response.force_close()
             response.headers["Connection"] = "close"  # aiohttp has laid out its headers before it calls this
+
+
+@web.middleware
+async def _spoken(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuses what only looks like HTTP/1, which aiohttp would answer in its own version."""
+    if request._message.version in (HttpVersion10, HttpVersion11):  # `version` would keep what it has said once
+        return await handler(request)
+    request._version = HttpVersion11
+    response = _json(505, {"error": "expected HTTP/1.0 or HTTP/1.1"})
+    response.force_close()
+    return response
 
 
 def _json(status: int, body: dict[str, object], headers: dict[str, str] | None = None) -> web.Response:

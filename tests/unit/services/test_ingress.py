@@ -393,6 +393,26 @@ def test_a_client_that_says_no_more_gets_its_answer(stack: Any, more: str) -> No
     assert "Traceback" not in ingress.text()
 
 
+@pytest.mark.parametrize(
+    ("version", "more", "answer"),
+    [
+        ("2.0", "", b"HTTP/1.1 505 "),
+        ("0.9", "", b"HTTP/1.1 505 "),
+        ("1.1", "Expect: a-reply\r\n", b"HTTP/1.1 417 "),
+        ("1.1", "Expect: a-reply\r\nContent-Length: 4\r\n", b"HTTP/1.1 417 "),
+    ],
+)
+def test_what_cannot_be_met_ends_the_connection(stack: Any, version: str, more: str, answer: bytes) -> None:
+    """A version that is not spoken here, and an expectation, after which nobody knows whether the body comes."""
+    _, port, _ = stack(FEATURE_PLAYGROUND="true")
+    for path in ("/", "/healthz", "/playground/delay?seconds=0"):
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            client.sendall(f"GET {path} HTTP/{version}\r\nHost: a\r\n{more}\r\n".encode())
+            said = client.recv(4096)
+        assert said.startswith(answer)
+        assert b"\r\nConnection: close\r\n" in said
+
+
 def test_a_request_head_that_never_ends_is_cut_off(stack: Any) -> None:
     _, port, _ = stack(KEEPALIVE_SECONDS=0.5)
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
