@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -230,20 +232,34 @@ class TestNotes:
         for key in ("httpRoute.enabled", "serviceMonitor.enabled", "prometheusRule.enabled", "certManager.enabled"):
             assert key in warnings
 
+    @pytest.mark.parametrize("path", ["/healthz", "/up?deep=1&quiet", "/it's;$(date)`"])
+    def test_a_command_asks_for_the_path_that_is_given(self, path: str) -> None:
+        text = notes({"ingress": {"readinessProbe": {"path": path}}})
+        (line,) = [line for line in text.splitlines() if "curl" in line]
+        word = shlex.split(line, comments=True)[-1]
+        assert unquote(word) == f"http://localhost:8080{path}"
+        assert path != "/healthz" or "'" not in line
+
+    def test_route_manager_is_forwarded_at_the_port_that_the_ingress_calls(self) -> None:
+        text = notes({"routeManager": {"tls": {"enabled": True, "servicePort": 50055, "grpc": "health"}}})
+        assert "port-forward service/route-manager 50051:50055" in text
+
     def test_every_host_has_its_scheme_and_paths(self) -> None:
         paths = [{"path": "/a", "pathType": "Prefix"}, {"path": "/b", "pathType": "Exact"}]
         hosts = [
             {"host": "safe.example.com", "paths": paths},
             {"host": "one.wild.example.com", "paths": paths[:1]},
             {"host": "plain.example.com"},
+            {"paths": paths[:1]},
         ]
-        tls = [{"secretName": "c", "hosts": ["safe.example.com", "*.wild.example.com"]}]
+        tls = [{"secretName": "c", "hosts": ["safe.example.com", "*.wild.example.com"]}, {"secretName": "any"}]
         text = notes({"externalIngress": {"enabled": True, "hosts": hosts, "tls": tls}})
         for url in (
             "https://safe.example.com/a",
             "https://safe.example.com/b",
             "https://one.wild.example.com/a",
             "http://plain.example.com/",
+            "https://ADDRESS-OF-THE-INGRESS/a",
         ):
             assert f"    {url}\n" in text
 

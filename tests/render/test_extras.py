@@ -67,6 +67,21 @@ class TestPrometheusRule:
         assert "GatiIngressDown" not in [rule["alert"] for rule in rules]
         assert "GatiIngressDown" not in self.alerts(**monitor, keda={"enabled": True, "scaleToZero": True})
 
+    @pytest.mark.parametrize(
+        ("given", "used"),
+        [
+            ('job="a # b: c"', 'job="a # b: c"'),
+            ('\njob="a",\n  env="b"\n', 'job="a",   env="b"'),
+            (" \n", 'namespace="gati"'),
+        ],
+    )
+    def test_a_selector_is_what_it_was_however_it_is_written(self, given: str, used: str) -> None:
+        docs = render(merged(RULES, {"ingress": {"prometheus": {"selector": given}}}))
+        (group,) = docs.one("PrometheusRule")["spec"]["groups"]
+        assert all(f"{{{used}" in rule["expr"].replace("{ ", "{") for rule in group["rules"])
+        named = [rule["alert"] for rule in group["rules"]]
+        assert ("GatiIngressDown" in named) == bool(given.strip())
+
 
 class TestDashboard:
     def test_off_by_default(self) -> None:

@@ -23,10 +23,15 @@ SIDECAR: dict[str, Any] = {"name": "side", "image": "x:1"}
 SHIFTED = {"name": "shifted", "containerPort": 9, "hostPort": 10}
 SYSCTL = {"name": "net.core.somaxconn", "value": "1024"}
 VALUE = {"type": "Value", "value": 1}
+MEAN = {"type": "AverageValue", "averageValue": 1}
 OBJECT = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
 FIELD = {"name": "canary", "value": "1"}
 CRON = {"type": "cron", "metadata": {"timezone": "UTC"}}
 MANAGER_TLS = {"tls": {"enabled": True, "certManager": {"enabled": True}}}
+
+
+def measured(kind: str, **part: Any) -> dict[str, Any]:
+    return merged(HPA, {"ingress": {"hpa": {"metrics": [{"type": kind, kind[0].lower() + kind[1:]: part}]}}})
 
 
 def monitor(interval: str, timeout: str | None) -> dict[str, Any]:
@@ -338,13 +343,27 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {},
     ),
     (
-        merged(HPA, {"ingress": {"hpa": {"metrics": [{"type": "Pods", "external": {"target": VALUE}}]}}}),
+        merged(
+            HPA,
+            {
+                "ingress": {
+                    "hpa": {"metrics": [{"type": "Pods", "external": {"metric": {"name": "a"}, "target": VALUE}}]}
+                }
+            },
+        ),
         ("ingress.hpa.metrics", "Pods with external"),
         {},
     ),
     (
-        merged(HPA, {"ingress": {"hpa": {"metrics": [{"type": "Pods", "pods": {"target": {"type": "Average"}}}]}}}),
-        ("ingress.hpa.metrics", '"Average"'),
+        measured("Pods", metric={"name": "a"}, target={"type": "AverageValue"}),
+        ("ingress.hpa.metrics", '"AverageValue" without its value', "averageValue"),
+        {},
+    ),
+    (measured("Pods", metric={"name": "a"}, target=VALUE), ("ingress.hpa.metrics", "Value in pods"), {}),
+    (measured("ContainerResource", name="cpu", target=MEAN), ("containerResource without container",), {}),
+    (
+        {"global": {"imageRegistry": f"mirror.example.com/{'a' * 240}"}},
+        ("ingress.image.repository", "global.imageRegistry", "255"),
         {},
     ),
     (
@@ -382,6 +401,7 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         {"tls": {"enabled": True, "certManager": {"enabled": True, "issuerRef": {"name": "a", "kind": None}}}},
         ("tls.certManager.issuerRef.kind is nothing",),
     ),
+    ({"ingress": {"lifecycle": {"postStart": {"sleep": {"seconds": 60}}}}}, ("lifecycle.postStart sleeps for 60",)),
     ({"tls": None, "routeManager": MANAGER_TLS}, ("tls.certManager.issuerRef.name", "routeManager.tls.certManager")),
     ({"extraObjects": [{**OBJECT, "apiVersion": 1}]}, ("extraObjects", '"apiVersion":1')),
     ({"extraObjects": [{**OBJECT, "metadata": "a"}]}, ("extraObjects", '"metadata":"a"')),

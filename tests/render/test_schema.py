@@ -154,6 +154,9 @@ def selector(operator: str, *values: str) -> dict[str, Any]:
     return {"matchExpressions": [{"key": "a", "operator": operator, **given}]}
 
 
+LONG = "a" * 1100
+NODE = {"key": "metadata.name", "operator": "In", "values": ["node.example"]}
+TARGET = {"type": "AverageValue", "averageValue": "1"}
 # What the API server refuses of the objects that a user gives in full, or an operator later and in silence.
 OF_KUBERNETES: list[tuple[str, Any]] = [
     ("podSecurityContext.seLinuxChangePolicy", "Sometimes"),
@@ -242,6 +245,40 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
     ("keda.extraTriggers", [{"type": "cron", "metadata": {}, "autenticationRef": {"name": "a"}}]),
     ("keda.extraTriggers", [{"type": "cron", "metadata": {"a": {"b": "c"}}}]),
     ("keda.extraTriggers", [{"type": "cron", "metadata": {}, "metricType": "average"}]),
+    *(
+        (key, {f"{prefix}/b": "c"})
+        for key in ("commonLabels", "commonAnnotations")
+        for prefix in ("a..b", "a-.b", LONG)
+    ),
+    *(("ingress.priorityClassName", name) for name in ("a..b", "a.-b")),
+    ("global.imagePullSecrets", ["a..b"]),
+    ("ingress.tolerations", [{"key": "a", "value": "b c"}]),
+    *(
+        ("affinity.nodeAffinity", {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}})
+        for term in (
+            selector("In", "b c"),
+            *({"matchFields": [field]} for field in (NODE | {"key": "b"}, NODE | {"values": ["b", "c"]})),
+            {"matchFields": [NODE | {"values": ["b c"]}]},
+        )
+    ),
+    ("networkPolicy.ingress.from", [{"podSelector": selector("In", "b c")}]),
+    ("networkPolicy.ingress.extraEgress", [{"ports": [{"port": "443"}]}]),
+    ("ingress.livenessProbe.custom", {"httpGet": {"port": 80, "httpHeaders": [{"name": "a.b", "value": "c"}]}}),
+    *(("tls.certManager.issuerRef.kind", kind) for kind in ("a: b", "Issuer\nb", " ")),
+    *(("tls.certManager.issuerRef.group", group) for group in ("a: b", "{{ .a }}", "a..b")),
+    *(
+        ("ingress.hpa.metrics", [{"type": "Pods", "pods": {"metric": {"name": name}, "target": TARGET}}])
+        for name in ("", " ", "a/b", "50%", "..")
+    ),
+    ("ingress.hpa.metrics", [{"type": "Pods", "pod": {"metric": {"name": "a"}, "target": TARGET}}]),
+    ("ingress.hpa.metrics", [{"type": "Pods", "pods": {"metric": {"name": "a"}, "target": {"type": "Average"}}}]),
+    *((f"keda.{key}", " ") for key in ("query", "activationQuery")),
+    *(("prometheusOperator.prometheusRule.extraRules", [{"alert": "A", "expr": blank}]) for blank in (" ", "\n")),
+    ("prometheusOperator.prometheusRule.extraRules", [{"alert": " ", "expr": "1"}]),
+    ("securityContext.seLinuxOptions", {"levels": "s0"}),
+    ("podSecurityContext.windowsOptions", {"runAsUser": "a"}),
+    ("ingress.extraContainers", [{"name": "a", "image": "b", "volumeDevices": [{"name": "c"}]}]),
+    ("ingress.extraContainers", [{"name": "a", "image": "b", "resizePolicy": [{"resourceName": "gpu"}]}]),
 ]
 
 
@@ -272,6 +309,17 @@ def test_what_the_api_server_refuses_is_refused_at_its_place(path: str, value: A
             "affinity.nodeAffinity",
             {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [selector("Lt", "-4")]}},
         ),
+        (
+            "affinity.nodeAffinity",
+            {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": [NODE]}]}},
+        ),
+        ("commonLabels", {"a.b-c.d--e.example.com/F_g": "", "0.1.2.3.4.5.6.7.8.9.example/x": "y"}),
+        ("tls.certManager.issuerRef", {"name": "a", "kind": "AWSPCAClusterIssuer", "group": "awspca.cert-manager.io"}),
+        (
+            "ingress.hpa.metrics",
+            [{"type": "External", "external": {"metric": {"name": "a.b|c", "selector": {}}, "target": TARGET}}],
+        ),
+        ("securityContext.seLinuxOptions", {"level": "s0:c1,c2", "type": "spc_t"}),
         ("ingress.resources.limits", {"nvidia.com/gpu": 1, "hugepages-2Mi": "4Mi", "ephemeral-storage": "1Gi"}),
         ("externalIngress.hosts", [{"host": "1.example"}, {"host": "gati"}, {"host": "*.4a.b2"}]),
         ("ingress.prometheus.selector", r"""job=~"a{2}" , ns!='x',b="\"" """),
