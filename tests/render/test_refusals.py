@@ -367,6 +367,15 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {},
     ),
     (
+        {
+            "ingress": {
+                "service": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0/8", "192.168.1.10/24"]}
+            }
+        },
+        ("ingress.service", "192.168.1.10/24"),
+        {},
+    ),
+    (
         {"keda": {"enabled": True, "triggerMetadata": {"query": "up"}}},
         ("keda.triggerMetadata sets query", "keda.query"),
         {},
@@ -402,6 +411,10 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         ("tls.certManager.issuerRef.kind is nothing",),
     ),
     ({"ingress": {"lifecycle": {"postStart": {"sleep": {"seconds": 60}}}}}, ("lifecycle.postStart sleeps for 60",)),
+    (
+        {"networkPolicy": {"enabled": True, "dns": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.2.3/31"]}}]}},
+        ("networkPolicy holds the network 10.1.2.3/31",),
+    ),
     ({"tls": None, "routeManager": MANAGER_TLS}, ("tls.certManager.issuerRef.name", "routeManager.tls.certManager")),
     ({"extraObjects": [{**OBJECT, "apiVersion": 1}]}, ("extraObjects", '"apiVersion":1')),
     ({"extraObjects": [{**OBJECT, "metadata": "a"}]}, ("extraObjects", '"metadata":"a"')),
@@ -587,6 +600,7 @@ def test_every_refusal_has_a_case() -> None:
         },
         {"keda": {"enabled": True, "extraTriggers": [{**CRON, "name": "demand"}, CRON, CRON]}},
         {"tls": {"certManager": {"duration": "1h"}}},
+        {"networkPolicy": {"enabled": True, "dns": [{"ipBlock": {"cidr": "10.1.2.3/32", "except": ["0.0.0.0/0"]}}]}},
         {"keda": {"renderMode": "fail"}, "httpRoute": {"renderMode": "fail"}},
         {"podSecurityContext": {"appArmorProfile": {"type": ""}}},
         {
@@ -641,3 +655,9 @@ def test_every_refusal_has_a_case() -> None:
 )
 def test_what_only_looks_wrong_is_let_through(values: dict[str, Any]) -> None:
     assert render(values)
+
+
+def test_a_network_that_an_older_cluster_takes_is_let_through_there_and_kept() -> None:
+    values = {"networkPolicy": {"enabled": True, "dns": [{"ipBlock": {"cidr": "10.1.2.3/8"}}]}}
+    assert render(values, kube_version="1.35.0")
+    assert render(values, upgrade=True)
