@@ -306,6 +306,8 @@ class Client:
                     self._send("DELETE", there, repository)
         except Transient:
             return
+        if answer.status == 401 and self._authorization.get(repository, "").startswith("Basic"):
+            raise refused(self.registry, answer)  # as a wrong password is, where anybody may read
         if answer.status in (401, 403) or answer.codes() & {"NAME_UNKNOWN", "DENIED", "UNAUTHORIZED"}:
             raise self.push_refusal(repository, answer.words())
 

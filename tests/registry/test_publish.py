@@ -29,7 +29,7 @@ from scripts.release.verify import verify
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
 from tests.registry.conftest import Served, repack, write_chart
-from tests.registry.servers import PASSWORD, USER, Authority, Reply, Request, scripted
+from tests.registry.servers import PASSWORD, USER, Authority, Reply, Request, oci_error, scripted
 
 
 @pytest.fixture(params=["crane", "distribution"])
@@ -427,6 +427,15 @@ def test_who_may_not_push_hears_of_it_before_anything_is_written(packed: Package
         else:
             demand_push(registry, packed)
         assert [one.path for one in server.requests if one.method == "POST"] == ["/v2/charts/demo/blobs/uploads/"]
+
+
+def test_a_wrong_password_is_told_as_one_where_anybody_may_read(packed: Package) -> None:
+    basic = oci_error(401, "UNAUTHORIZED", **{"WWW-Authenticate": 'Basic realm="x"'})
+    with scripted(lambda request: basic if request.method == "POST" else Reply(200)) as server:
+        login = Credentials("me", "wrong", source="the environment")
+        registry = Registry(f"oci://{server.host}/charts", credentials=login)
+        with pytest.raises(RegistryError, match=r"refuses the login of me \(the environment\)"):
+            demand_push(registry, packed)
 
 
 def test_an_upload_that_is_led_in_a_circle_is_none_that_helm_waits_for(packed: Package) -> None:
