@@ -157,12 +157,11 @@ class Schemas:
 
     def served_by(self, kind: Kind) -> tuple[str, ...]:
         """The minors whose Kubernetes knows `kind`."""
-        return tuple(m for m in self.minors() if kind.plausible and _kubernetes_schema(m, kind) is not None)
+        return tuple(m for m in self.minors() if self.knows(m, kind))
 
-    def lacks(self, minor: str, kind: Kind) -> bool:
-        """Whether `kind` is Kubernetes' own, and not in that minor."""
-        known = kind.plausible and _kubernetes_schema(minor, kind) is not None
-        return not known and self.owned_by_kubernetes(kind.group)
+    def knows(self, minor: str, kind: Kind) -> bool:
+        """Whether that minor's Kubernetes has `kind`."""
+        return kind.plausible and _kubernetes_schema(minor, kind) is not None
 
     def owned_by_kubernetes(self, group: str) -> bool:
         """Whether kinds of `group` are Kubernetes' own; those of others have a dot, which the API server demands."""

@@ -9,7 +9,7 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import Identity, Manifests
 from scripts.chart.source import Chart, read_yaml
+from scripts.checks.kubeconform import Tolerance
 from scripts.checks.matrix import Plan, Values, make_plan, spread
 from scripts.checks.render import NEEDS, submitted
 from scripts.checks.schemas import Kind, Schemas, schemas_of
@@ -172,7 +173,7 @@ def render_both(
             further_cells, further_drawn, more = _further(before, after, cells, renders, begun)
             cells += _steadied(further_cells, names | more)
             drawn = drawn.and_drawn(further_drawn)
-            dropped += tuple(_unserved(cells, schemas, after.tolerance.unproven))
+            dropped += tuple(_unserved(cells, schemas, after.tolerance))
     return Rendered(cells, own, drawn, dropped, before.release)
 
 
@@ -430,15 +431,14 @@ def _together(plan: Plan, begun: _Begun, renders: _Renders) -> Iterator[tuple[Se
 # -- what the cluster does not serve --------------------------------------------------------------
 
 
-def _unserved(cells: Sequence[Cell], schemas: Schemas, unproven: Container[str]) -> Iterator[Reason]:
-    """Objects whose API no Kubernetes of their cell serves, where it serves all of the old version's.
-
-    What of Kubernetes' own is asked for by its `unproven` version alone is there for helm, and for no cluster.
-    """
+def _unserved(cells: Sequence[Cell], schemas: Schemas, tolerance: Tolerance) -> Iterator[Reason]:
+    """Objects whose API no Kubernetes of their cell serves, where it serves all of the old version's."""
+    ours = functools.cache(schemas.owned_by_kubernetes)
 
     @functools.cache
     def lacks(minor: str, kind: Kind) -> bool:
-        return kind.api_version not in unproven and schemas.lacks(minor, kind)
+        borne = kind.api_version in tolerance.unproven or str(kind) in tolerance.kinds
+        return not borne and ours(kind.group) and not schemas.knows(minor, kind)
 
     found: dict[tuple[str, str], list[Place]] = {}
     for cell in cells:

@@ -201,6 +201,9 @@ def test_what_no_cluster_serves_is_refused_unless_it_was_there_or_is_asked_for(t
         verdict = judge_charts(work, *charts, "1.0.0", kube_versions=["1.33", "1.34"])
         about = ["PodSecurityPolicy/p apiVersion"] * (level == "major")
         assert (verdict.level, [one.about for one in verdict.reasons if one.level == "major"]) == (level, about)
+    borne = work.having(skip_kinds=("policy/v1beta1 PodSecurityPolicy: our clusters serve it",))
+    verdict = judge_charts(borne, *_one_template(tmp_path / "borne", own, policy(own)), "1.0.0", kube_versions=["1.33"])
+    assert verdict.level == "minor"
 
 
 def _one_template(folder: Path, old: str, new: str) -> tuple[Chart, Chart]:
