@@ -8,7 +8,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ from scripts.release.package import build, midnight, release_time, store
 from scripts.release.pgp import with_prov
 from scripts.release.places import Place, places
 from scripts.release.publish import Publication, State
-from scripts.release.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read_record, record_file
+from scripts.release.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read_record, record_file, write_record
 from scripts.release.sign import demand_key, demand_signable, sign
 from scripts.release.statements import BOM, PROVENANCE, SIGNATURE, TEST_RESULT
 from scripts.release.tested import Tested, demand_tested, read_tested
@@ -258,9 +258,8 @@ class Release:
         self._check_again()
         write_atomic(notes_file(self._config, self.package.name), self._announced().notes)
         record = self._record(publication)
-        file = record_file(self._config, record.name)
-        self._say(f"writing {shown(file)}")
-        write_json(file, asdict(record))
+        self._say(f"writing {shown(record_file(self._config, record.name))}")
+        write_record(self._config, record)
         return record
 
     def _raise_version(self, bump: Bump, repository: Repository) -> None:

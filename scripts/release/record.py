@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from scripts.core import json_read
 from scripts.core.config import Config
-from scripts.core.files import read_file
+from scripts.core.files import read_file, write_json
 
 SCHEMA_VERSION = 1
 EMBEDDED = "embedded"  # stands for the registry on loopback, whose port changes from run to run
@@ -57,3 +57,8 @@ def read_record(config: Config, chart: str) -> ReleaseRecord | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return record if record.schema_version == SCHEMA_VERSION else None
+
+
+def write_record(config: Config, record: ReleaseRecord) -> None:
+    """Replace the record. Raises OutputError."""
+    write_json(record_file(config, record.name), asdict(record))
