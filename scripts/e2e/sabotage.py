@@ -79,8 +79,8 @@ RECREATE = Fault(
     [
         Edit("Deployment", "", 'set $spec "strategy" (dict "type" "Recreate")'),
         Edit("DaemonSet", "", f'set $spec "updateStrategy" {_ALL_AT_ONCE}'),
-        # These are replaced one at a time whatever is said, so each is killed where it stands.
-        Edit("StatefulSet", "", 'set $spec "updateStrategy" (dict "type" "RollingUpdate")'),
+        # An older Kubernetes replaces these one at a time whatever is said, so each is killed where it stands, too.
+        Edit("StatefulSet", "", f'set $spec "updateStrategy" {_ALL_AT_ONCE}'),
         Edit("StatefulSet", "", 'set $pod "terminationGracePeriodSeconds" 0'),
     ],
 )

@@ -107,15 +107,9 @@ class Facts:
 
 @contextlib.contextmanager
 def prepared(
-    work: Workspace,
-    options: Options,
-    *,
-    dry_run: bool = False,
-    today: date | None = None,
-    registry: Registry | None = None,
+    work: Workspace, options: Options, *, dry_run: bool = False, today: date | None = None
 ) -> Iterator[Release]:
-    """A release whose facts are read, with its registry (or the one given) at hand until the block ends; nothing is
-    done yet.
+    """A release whose facts are read, with its registry at hand until the block ends; nothing is done yet.
 
     A dry run does not even make the folder of the embedded registry. Raises ChartError, ConfigError, RegistryError
     (the embedded registry), and for a raise of the version GitError, VersionError and ChangelogError.
@@ -130,9 +124,9 @@ def prepared(
     with (
         contextlib.nullcontext() if dry_run else alone(work),
         contextlib.ExitStack() as copies,
-        contextlib.nullcontext(registry) if registry else serve(work) as there,
+        serve(work) as registry,
     ):
-        yield Release(work, options, copies, there, today or release_day(), wrong)
+        yield Release(work, options, copies, registry, today or release_day(), wrong)
 
 
 class Release:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from scripts.chart.dependencies import outdated, provide_dependencies
 from scripts.chart.source import Chart
 from scripts.core.errors import OUTSIDE, TOOL, ReleaseError, UsageError
 from scripts.registry.client import connect
-from scripts.registry.embedded import registry_for, registry_in_use, served
+from scripts.registry.embedded import registry_in_use, served
 from scripts.registry.reference import Registry
 from scripts.release.plan import Options, prepared
 from scripts.release.publish import State
@@ -42,30 +42,17 @@ def candidates(work: Workspace, charts: Sequence[Chart], options: Options, *, dr
         for chart in charts:
             try:
                 own = work.of_chart(chart.path)
-                embedded = _embedded(own, at_hand, stack, registry_in_use)
+                if (folder := own.config.embedded_registry) not in at_hand and not own.config.registry:
+                    at_hand[folder] = stack.enter_context(registry_in_use(own))
                 if not dry_run:
                     provide_dependencies(chart, work.helm, work.say)
-                own = served(own, embedded)
+                own = served(own, at_hand.get(folder))
                 found.append(_candidate(own, chart, options, outdated(chart) if dry_run else ()))
             except ReleaseError as error:
                 if error.code in (OUTSIDE, TOOL):  # which is a matter of all of them
                     raise
                 found.append(Candidate(chart, "unknown", error.message, error))
     return tuple(found)
-
-
-_Serve = Callable[[Workspace], contextlib.AbstractContextManager[Registry | None]]
-
-
-def _embedded(
-    own: Workspace, at_hand: dict[Path, Registry | None], stack: contextlib.ExitStack, serve: _Serve
-) -> Registry | None:
-    """The embedded registry of one chart, served once for all charts that use it; None where it uses another one."""
-    if own.config.registry:
-        return None
-    if (folder := own.config.embedded_registry) not in at_hand:
-        at_hand[folder] = stack.enter_context(serve(own))
-    return at_hand[folder]
 
 
 def _candidate(work: Workspace, chart: Chart, options: Options, unfetched: Sequence[str]) -> Candidate:
@@ -103,14 +90,11 @@ def demand_possible(plan: Sequence[Candidate]) -> None:
 
 def release_all(work: Workspace, plan: Sequence[Candidate], options: Options) -> tuple[ReleaseRecord, ...]:
     """Release what is absent, one after the other; the first that fails is the last. Raises as `Release.run` does."""
-    records, at_hand = [], dict[Path, Registry | None]()
-    with contextlib.ExitStack() as stack:
-        for one in plan:
-            if one.state == "absent":
-                work.say(f"releasing {one.chart.title}")
-                own = work.of_chart(one.chart.path)
-                embedded = _embedded(own, at_hand, stack, registry_for)
-                with prepared(own, options, registry=embedded) as ready:
-                    ready.demand_possible(committed=False)
-                    records.append(ready.run())
+    records = []
+    for one in plan:
+        if one.state == "absent":
+            work.say(f"releasing {one.chart.title}")
+            with prepared(work.of_chart(one.chart.path), options) as ready:
+                ready.demand_possible(committed=False)
+                records.append(ready.run())
     return tuple(records)

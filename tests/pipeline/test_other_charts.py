@@ -767,7 +767,6 @@ class TestManyCharts:
         told = cli(*changed)
         assert told.status == 0, told
         assert re.findall(r"releasing (\S+ \S+)", told.stderr) == ["base 0.2.0", "top 0.2.0"], told
-        assert told.stderr.count("embedded registry at") == 2  # to look, and to publish
         records = {file.name: json.loads(file.read_text())["version"] for file in cli.dist.glob("*.release.json")}
         assert records == {"base.release.json": "0.2.0", "other.release.json": "0.1.0", "top.release.json": "0.2.0"}
         assert "releasing" not in cli(*changed).stderr
