@@ -99,6 +99,7 @@ class Contents:
 
     @property
     def remote_schemas(self) -> tuple[str, ...]:
+        """The addresses that schemas of values refer to."""
         texts = [data for name, data in self.files.items() if name.endswith("/values.schema.json")]
         found = [url.decode(errors="replace") for text in texts for url in _REMOTE.findall(text)]
         return tuple(dict.fromkeys(found))

@@ -104,6 +104,7 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 
 def mappings(value: Any) -> list[Mapping[str, Any]]:
+    """The mappings in a list."""
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
@@ -157,6 +158,7 @@ class Manifests:
         return Manifests(documents, self.parts[:end])
 
     def followed_by(self, other: Manifests) -> Manifests:
+        """These, and then those of `other`."""
         return Manifests(self.documents + other.documents, self.parts + other.parts)
 
     def __iter__(self) -> Iterator[Document]:
@@ -166,6 +168,7 @@ class Manifests:
         return len(self.documents)
 
     def all(self, kind: str) -> tuple[Document, ...]:
+        """Every object of `kind`."""
         return tuple(document for document in self.documents if document.kind == kind)
 
     def one(self, kind: str, name: str | None = None) -> Document:

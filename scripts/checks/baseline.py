@@ -123,6 +123,7 @@ def stands_at(work: Workspace, repository: Repository, revision: str) -> bool:
 
 
 def tagged_versions(chart: Chart, repository: Repository | None) -> tuple[str, ...]:
+    """The versions of `chart` that git tags name."""
     prefix = tag_name(chart.name, "")
     tags = repository.tags() if repository else {}
     return tuple(name.removeprefix(prefix) for name in tags if name.startswith(prefix))

@@ -60,6 +60,7 @@ class ReleaseError(Exception):
 
     @property
     def next(self) -> str | None:
+        """The command that goes on from here."""
         if self.done and not (self.run or "").endswith(self.again):
             return f"{self.run}, then {self.again}" if self.run else self.again
         return self.run

@@ -214,7 +214,7 @@ def answer(document: Mapping[str, Any], path: str) -> str:
         if isinstance(found, list):
             found = {str(place): one for place, one in enumerate(found)}
         found = found.get(key) if isinstance(found, Mapping) else None
-    return str(found or "")
+    return str(found) if found or isinstance(found, int) else ""  # 0 and false are answers
 
 
 def filled(value: Any, words: Mapping[str, str]) -> Any:

@@ -91,7 +91,7 @@ def _endpoint_events(change: Change, known: dict[str, dict[str, str]]) -> Iterat
         now[pod] = STOPPING if told.get("terminating") else UNREADY if told.get("ready") is False else READY
     before = known.get(meta["uid"], {})
     known[meta["uid"]] = now
-    for pod, state in now.items():
+    for pod, state in sorted(now.items(), key=lambda one: one[1] != READY):  # at once: nobody is missing in between
         if before.get(pod) != state:
             yield Event(change.at, pod, state, service)
     for pod in sorted(before.keys() - now.keys()):

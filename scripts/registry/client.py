@@ -197,6 +197,7 @@ class Client:
         return charts[0] if charts else found
 
     def is_chart(self, reference: Reference) -> bool:
+        """Whether what stands under the tag is a chart."""
         found = self.manifest(reference)
         try:
             return found is not None and bool(self.layer(reference, found))

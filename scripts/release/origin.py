@@ -75,6 +75,7 @@ class Difference:
 
     @property
     def remedy(self) -> str:
+        """What takes the difference away."""
         way = next((way for words, way in _REMEDIES.items() if words in self.kind), STASH)
         return way.format(shlex.quote(self.path), json.dumps(self.path, ensure_ascii=False))
 

@@ -124,8 +124,8 @@ def test_places_behind_a_service_come_turn_and_go() -> None:
     assert told == [
         (1, "a", "not ready", SERVICE),
         (2, "a", READY, SERVICE),
-        (3, "a", STOPPING, SERVICE),
         (3, "b", READY, SERVICE),
+        (3, "a", STOPPING, SERVICE),
         (4, "a", GONE, SERVICE),
     ]
 
@@ -142,6 +142,12 @@ def test_the_fewest_ready_pods_are_counted_from_a_time_on() -> None:
     assert fewest_ready(events, SERVICE, since=6) == 2
     assert fewest_ready(events, SERVICE, since=0) == 0
     assert fewest_ready(events, SERVICE, since=99) == 3
+
+
+def test_a_pod_that_goes_as_another_comes_is_not_missing() -> None:
+    """The EndpointSlice may say both in one change, and whose turn is first there is chance."""
+    events = timeline([endpoints(1, a="ready", b="ready"), endpoints(5, a="terminating", b="ready", c="ready")])
+    assert fewest_ready(events, SERVICE, since=2) == 2
 
 
 # -- the verdict -----------------------------------------------------------------------------------

@@ -166,6 +166,8 @@ def test_a_careful_chart_balances_over_none_but_ready_pods(careful: bool, headle
         ("Service web spec.type=NodePort", "Service web has spec.type unset, not NodePort"),
         ("Service web spec.externalIPs=", ""),
         ("Service web spec.clusterIP=", "Service web has spec.clusterIP 10.0.0.1, not unset"),
+        ("Service web spec.healthCheckNodePort=0", ""),
+        ("Service web spec.publishNotReadyAddresses=False", ""),
         ("Service web spec.ports.0.name=http", ""),
         ("Service web spec.ports.0.port=81", "Service web has spec.ports.0.port 80, not 81"),
         ("Service web spec.ports.1.port=81", "Service web has spec.ports.1.port unset, not 81"),
@@ -173,7 +175,8 @@ def test_a_careful_chart_balances_over_none_but_ready_pods(careful: bool, headle
     ],
 )
 def test_what_a_values_set_must_render(wanted: str, told: str) -> None:
-    lab = Cluster(service(clusterIP="10.0.0.1"), pods=[pod()])
+    given = {"healthCheckNodePort": 0, "publishNotReadyAddresses": False, "externalIPs": []}
+    lab = Cluster(service(clusterIP="10.0.0.1", **given), pods=[pod()])
     lab.subject = Subject("gati", objects={"all": [wanted]})
     text = refused(promises.whole, lab, "space", "space", values="prod")
     assert (told or "Service web is not there") in text
