@@ -425,7 +425,7 @@ CASES = (
     case(
         "rendered-anew",
         "install",
-        "objects are not what they were(.|\\n)*ConfigMap gati-ingress-config data.STARTED",
+        "objects are not what they were(.|\\n)*ConfigMap gati-ingress-config: data.STARTED",
         Edit("ConfigMap", "gati-ingress-config", 'set .data "STARTED" (randAlphaNum 8)'),
     ),
     case(
