@@ -380,15 +380,14 @@ class _Operation:
         """Keep the evidence, before anything is undone; returns what explains the failure, as far as objects tell."""
         view.join(self._rollout.elsewhere())
         scene = view.scene(with_gone=True)
-        every = ranked(suspicions(scene))
+        every, older = ranked(suspicions(scene)), ""
         suspicion = suspicion or next(iter(every), None)
         if suspicion is None and (other := self._rollout.unsettled()):
             suspicion = Suspicion(other, AT_ONCE, other.object)
-        if suspicion is None and (older := ranked(suspicions(unforgiven(scene)))):
-            message = f"{older[0].cause.message}; it was so before this {self.verb}"
-            suspicion = replace(older[0], cause=replace(older[0].cause, message=message))
+        if suspicion is None and (before := ranked(suspicions(unforgiven(scene)))):
+            suspicion, older = before[0], f"; it was so before this {self.verb}"
         if suspicion is not None:
-            message = self._in_full(suspicion, every, view, scene.objects)
+            message = self._in_full(suspicion, every, view, scene.objects) + older
             suspicion = replace(suspicion, cause=replace(suspicion.cause, message=message))
         collect(
             self._rollout.api,

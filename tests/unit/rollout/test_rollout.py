@@ -266,7 +266,8 @@ def test_what_was_wrong_before_explains_what_nothing_new_does(
     monkeypatch.setattr(Recording, "changes", at_once)
     helm.does("echo 'Error: UPGRADE FAILED: resource Deployment/x/web not ready. status: InProgress'; exit 1")
     helm.history(DEPLOYED, FAILED)
-    with pytest.raises(RolloutFailed, match=r"Deployment web: container main .*; it was so before this upgrade"):
+    told = r"Deployment web: container main .*: the last line; it was so before this upgrade"
+    with pytest.raises(RolloutFailed, match=told):
         rollout(helm, Cluster("crash-loop", restartCount=4), tmp_path).upgrade(Target("/app.tgz"))
 
 
