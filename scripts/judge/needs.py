@@ -33,8 +33,9 @@ def judge_needs(old: Manifests, new: Manifests) -> Iterator[Reason]:
                 continue
             meaning = "the chart does not make it: pods do not start before somebody does"
             yield Reason("major", f"{document.identity} needs", None, f"{kind}/{name}", meaning)
-    lacked = {found[:2] for found in _lacking(old)}
-    for identity, what, meaning in dict.fromkeys(_lacking(new)):
+    lacking = dict.fromkeys(_lacking(new))
+    lacked = {found[:2] for found in _lacking(old)} if lacking else ()
+    for identity, what, meaning in lacking:
         if identity in known and (identity, what) not in lacked:
             yield Reason("major", f"{identity} needs", None, what, meaning)
 

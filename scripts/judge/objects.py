@@ -228,10 +228,11 @@ def _pods(document: Document, render: Manifests) -> int | None:
 def _refused(new: Document, old: Mapping[str, Any]) -> Iterator[Reason]:
     """What the API server would refuse of an object by itself, and would not before."""
     if BUILT_IN.match(new.identity.group) and not (_hook(new) and _is_test(new)):
-        known = invalid.refusals(new.kind, old)
-        for path, (value, why) in invalid.refusals(new.kind, new.data).items():
+        refused = {path: found for path, found in invalid.refusals(new.kind, new.data).items() if found[1]}
+        known = invalid.refusals(new.kind, old) if refused else {}
+        for path, (value, why) in refused.items():
             was, before = known.get(path, (None, ""))
-            if why and not before:
+            if not before:
                 yield Reason("major", f"{new.identity} {path}", was, value, f"refused by the API server: {why}")
 
 

@@ -443,11 +443,12 @@ def _unserved(cells: Sequence[Cell], schemas: Schemas, tolerance: Tolerance) -> 
     found: dict[tuple[str, str], list[Place]] = {}
     for cell in cells:
         old, new = (
-            {str(one.identity): one.api_version for one in side if lacks(cell.minor, Kind(one.api_version, one.kind))}
+            (one for one in side if lacks(cell.minor, Kind(one.api_version, one.kind)))
             for side in (cell.old, cell.new or ())
         )
-        for one in {} if old else new.items():
-            found.setdefault(one, []).append((cell.values, cell.minor))
+        fresh = {(str(one.identity), one.api_version) for one in new}
+        for each in sorted(fresh) if fresh and next(old, None) is None else ():
+            found.setdefault(each, []).append((cell.values, cell.minor))
     for (about, api_version), where in found.items():
         told = "" if len(where) == len(cells) else str(spread(where))
         meaning = "Kubernetes does not serve this API: the installation, or the upgrade, fails"
