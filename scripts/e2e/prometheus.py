@@ -101,7 +101,7 @@ def panels(dashboard: Mapping[str, Any], *, namespace: str, window: str) -> dict
     found = {}
     for title, asked in promises.panels(dashboard):
         for number, text in enumerate(asked, 1):
-            found[f"{title} {number}"] = re.sub(r"\$\{?(\w+)\}?", lambda name: values[name[1]], text)
+            found[f"{title} {number}"] = promises.VARIABLE.sub(lambda name: values[name[1]], text)
     return found
 
 

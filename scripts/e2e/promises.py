@@ -28,7 +28,7 @@ _OWNER = "meta.helm.sh/release-name"
 _COMPONENT, _INSTANCE = "app.kubernetes.io/component", "app.kubernetes.io/instance"
 _SELECTING = frozenset({"Service", "NetworkPolicy", "PodDisruptionBudget", *WORKLOADS})
 _SYNC_DEADLINE = 40.0  # seconds for a controller to have looked at what is new; an HPA is looked at every 15
-_VARIABLE = re.compile(r"\$\{?\w+(?::\w+)?\}?")  # Grafana's, in what a panel asks
+VARIABLE = re.compile(r"\$\{?(\w+)(?::\w+)?\}?")  # Grafana's, in what a panel asks
 _ANY = "1m"  # what stands for one: a text, a number or a length of time
 # Where a chart's notes say how to reach a Service: by its name in the cluster, or by `kubectl port-forward`.
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9-]*)\.([a-z0-9-]+)\.svc(?:\.[a-z.]+[a-z])?(?::(\d+))?")
@@ -512,7 +512,7 @@ def _series(who: str, expression: str) -> dict[str, set[str]]:
             found.setdefault(named, set()).update(one.value for one in equal if one.name == "job")
 
     try:
-        promql_parser.walk(promql_parser.parse(_VARIABLE.sub(_ANY, expression)), visit)
+        promql_parser.walk(promql_parser.parse(VARIABLE.sub(_ANY, expression)), visit)
     except ValueError as error:
         raise Broken(f"{who} asks what Prometheus cannot read", found=f"{error}: {expression}") from error
     found.pop("", None)  # a selector of labels alone
