@@ -98,7 +98,7 @@ def command(
                 with contextlib.closing(body(work, **given)) as steps:
                     show.all(steps, work.config.dist)
 
-        run.__doc__ = f"{body.__doc__}\n\nExample: {f'invoke {name or body.__name__} {example}'.strip()}"
+        run.__doc__ = f"{inspect.getdoc(body)}\n\nExample: {f'invoke {name or body.__name__} {example}'.strip()}"
         run.keys, run.task = keys, name or body.__name__  # type: ignore[attr-defined]
         run.__signature__ = inspect.Signature([work, *flags])  # type: ignore[attr-defined]
         texts = {**HELP, **helps}

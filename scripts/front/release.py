@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     example="--json",
     keys=CHART,
     version="The chart's version, in place of a placeholder in Chart.yaml.",
-    app_version="The appVersion, likewise.",
+    app_version="The appVersion, in place of a placeholder in Chart.yaml.",
     dry_run="Pack, say what comes of it, and write nothing.",
 )
 def package(
@@ -85,9 +85,9 @@ def _named(words: list[str]) -> bool:
     apart=("reference registry",),
     positional=("reference",) if _named(sys.argv) else (),
     reference="oci://host/path/chart[:VERSION|@DIGEST], to look at that (default: compare dist/ with the registry).",
-    require="What has to be there and pass: signature, e2e, provenance, sbom, rebuild, ...; repeatable, or with commas",
+    require="What has to be there and pass: signature, e2e, provenance, sbom, rebuild, ...; repeatable, or by commas.",
     key="Whose signature is believed: a public key, as a file or a KMS reference.",
-    identity="The same of a certificate: who signed, such as the address of a workflow; needs --issuer.",
+    identity="Whose certificate is believed: who signed, such as the address of a workflow; needs --issuer.",
     issuer="Who says so: the OIDC issuer, such as https://token.actions.githubusercontent.com.",
     trusted_root="Sigstore's trusted root, for other authorities than the public ones.",
     keyring="The PGP keys whose .prov is believed, as gpg --export writes them.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,16 @@ def test_every_help_ends_with_an_example_of_its_task(namespace: Collection) -> N
 
     for task in namespace.tasks.values():
         assert last(task).startswith(f"Example: invoke {task.name}"), task.name
+
+
+def test_a_help_is_whole_sentences_that_need_none_before_them(namespace: Collection) -> None:
+    for task in namespace.tasks.values():
+        paragraphs = (inspect.getdoc(task) or "").split("\n\n")
+        assert not [one for one in paragraphs if one.startswith(" ")], f"further in: {task.name}"
+        for argument in task.get_arguments():  # which Invoke lists by the alphabet
+            text = argument.help or ""
+            assert text.endswith((".", ").")), (task.name, argument.name, text)
+            assert not re.search(r"(?i)^the same|likewise", text), (task.name, argument.name, text)
 
 
 @pytest.mark.parametrize(
