@@ -166,12 +166,11 @@ def demand_parsed(tasks: Collection) -> None:
             sys.exit()
     from invoke.exceptions import ParseError
     from invoke.parser import Parser
-    from invoke.parser.context import ParserContext
     from invoke.program import Program
 
     from scripts.core.errors import UsageError
 
-    initial, contexts = Program().initial_context, list[ParserContext]()
+    initial = Program().initial_context
     try:
         core = Parser(initial=initial, ignore_unknown=True).parse_argv(sys.argv[1:])
         asked, listed, form, named = (core[0].args[name].value for name in ("help", "list", "list-format", "config"))
@@ -181,10 +180,9 @@ def demand_parsed(tasks: Collection) -> None:
             raise ParseError(f"No idea what {listed if isinstance(listed, str) else form!r} is!")
         if not core.unparsed and not isinstance(asked, str):
             return  # no task is named, and to read them all takes a tenth of what `invoke --list` does
-        contexts = tasks.to_contexts()
-        names = [name for one in contexts for name in (one.name, *one.aliases)]
-        meant = [one for one in contexts if {one.name, *one.aliases} & {*core.unparsed}]  # it copies all it is given
-        Parser(initial=initial, contexts=meant).parse_argv(core.unparsed)
+        names = {name for each, aliases in tasks.task_names.items() for name in (each, *aliases)}
+        meant = Collection(*(tasks[name] for name in names.intersection(core.unparsed)))  # it copies all it is given
+        Parser(initial=initial, contexts=meant.to_contexts()).parse_argv(core.unparsed)
         if isinstance(asked, str) and asked not in names:
             raise ParseError(f"No idea what {asked!r} is!")
     except (ParseError, ValueError) as error:  # the latter, of Invoke's own flags, comes as Python says it
@@ -192,7 +190,7 @@ def demand_parsed(tasks: Collection) -> None:
         said = said if isinstance(error, ParseError) else f"-T and -D want a whole number: {said}"
         task = at.name if at is not None else None
         words = re.sub(r"<\w+: ([\w-]+)[^>]*>", lambda found: f"--{_flag(found[1])}", said)
-        run = advice(said, at, initial, contexts) if isinstance(error, ParseError) else "invoke --help"
+        run = advice(said, at, initial, tasks.to_contexts()) if isinstance(error, ParseError) else "invoke --help"
         refusal = UsageError(words, run=run)
         show = Show(task or "", json="--json" in sys.argv, working_on="", at_once=False)
         show.end(refusal)
