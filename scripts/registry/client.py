@@ -269,16 +269,14 @@ class Client:
 
     def put_blob(self, repository: str, data: bytes) -> str:
         """Upload `data`; its digest."""
-        digest, url = sha256(data), self._url(f"{repository}/blobs/uploads/")
-        answer = self._send("POST", url, repository)
+        digest, (answer, there) = sha256(data), self._open_upload(repository)
         if answer.status == 202:
-            told = answer.headers.get("Location", "")
-            there = within(url, told) if told else None
             if there is None:
+                told = answer.headers.get("Location", "")
                 raise RegistryError(
                     f"{self.registry.host} has uploads go where they are not sent",
-                    expected=f"a Location at the registry that answers {shown_url(url)}",
-                    found=shown_url(told) if told else "none",
+                    expected=f"a Location at {self._url('')}",
+                    found=shown_url(told, answer.url) if told else "none",
                     run="have what stands before the registry pass on its host and scheme (X-Forwarded-Proto)",
                 )
             content = ("application/octet-stream", data)
@@ -298,11 +296,9 @@ class Client:
     def demand_push(self, chart_name: str) -> None:
         """Raises RegistryError where this login may not write, by an upload that is opened and given up again."""
         repository = self.registry.repository(chart_name)
-        url = self._url(f"{repository}/blobs/uploads/")
         try:
-            answer = self._send("POST", url, repository)
-            location = answer.headers.get("Location", "")
-            if answer.status == 202 and location and (there := within(url, location)):
+            answer, there = self._open_upload(repository)
+            if answer.status == 202 and there is not None:
                 with contextlib.suppress(RegistryError):  # to delete may be a right of its own
                     self._send("DELETE", there, repository)
         except Transient:
@@ -311,6 +307,13 @@ class Client:
             raise refused(self.registry, answer)  # as a wrong password is, where anybody may read
         if answer.status in (401, 403) or answer.codes() & {"NAME_UNKNOWN", "DENIED", "UNAUTHORIZED"}:
             raise self.push_refusal(repository, answer.words())
+
+    def _open_upload(self, repository: str) -> tuple[Answer, str | None]:
+        """What the registry says to an upload, and where that goes on; None where this is not at the registry."""
+        url = self._url(f"{repository}/blobs/uploads/")
+        answer = self._send("POST", url, repository)
+        told = answer.headers.get("Location", "")
+        return answer, within(url, told, answer.url) if told else None
 
     def push_refusal(self, repository: str, words: str) -> RegistryError:
         """Why nothing can be pushed to `repository`, from what the registry or helm says."""

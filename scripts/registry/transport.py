@@ -144,9 +144,9 @@ class Transport:
 
         `as_it_is` takes any answer, also one that asks for patience or leads elsewhere.
 
-        `limit` bounds the body in bytes. A GET is led on by redirects, but never from TLS to plain HTTP unless the
-        body is `checked` against a digest. `authorization` goes to the origin of `url` alone, and `form`, or `content`
-        (its type and bytes), nowhere else.
+        `limit` bounds the body in bytes. What has no body of its own is led on by redirects that keep the method, but
+        never from TLS to plain HTTP unless the answer's body is `checked` against a digest. `authorization` goes to the
+        origin of `url` alone, and `form`, or `content` (its type and bytes), nowhere else.
         """
         import tenacity
 
@@ -201,10 +201,11 @@ class Transport:
             there = answer.headers.get("Location", "")
             parts = _parts(there, here)
             safe = parts.scheme == "https" or (parts.scheme == "http" and (checked or first.scheme == "http"))
-            if method != "GET" or not there or not safe:
+            kept = method == "GET" or (body is None and answer.status in (307, 308))  # by others, Go asks with a GET
+            if not kept or not there or not safe:
                 raise RegistryError(
                     f"{first.netloc} leads a {method} to a place where it is not sent",
-                    expected="an answer" + (", or a redirect to https://..." if method == "GET" else ""),
+                    expected="an answer" + (", or a redirect to https://..." if kept else ""),
                     found=f"HTTP {answer.status} from {shown_url(here)} to {shown_url(there) if there else 'nowhere'}",
                 )
             here = parts._replace(fragment="").geturl()
@@ -430,15 +431,15 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
     return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def within(base: str, url: str) -> str | None:
-    """The URL that `url`, told at `base`, means there; None where it is of another server."""
-    parts = _parts(url, base)
+def within(base: str, url: str, told_at: str = "") -> str | None:
+    """The URL that `url`, told at `base` or where that has led, means; None where that is another server."""
+    parts = _parts(url, told_at or base)
     return parts.geturl() if _origin(parts) == _origin(_parts(base)) else None
 
 
-def shown_url(url: str) -> str:
-    """A URL without its query, which may be a signed one, and without a login."""
-    return _parts(url)._replace(query="", fragment="").geturl()[:300]
+def shown_url(url: str, base: str = "") -> str:
+    """A URL, told at `base`, without its query, which may be a signed one, and without a login."""
+    return _parts(url, base)._replace(query="", fragment="").geturl()[:300]
 
 
 def _retry_after(text: str) -> float | None:

@@ -109,6 +109,7 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
             return Publication(str(reference), before.digest, "same")
         if before.state == "different":
             raise refused("it is published with other content")
+        client.demand_push(package.name)  # helm follows an upload that is led in a circle until it is ended
         say(f"pushing {reference}")
         for attempt in range(1, _ATTEMPTS + 1):
             try:

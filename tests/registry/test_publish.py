@@ -29,6 +29,7 @@ from scripts.release.verify import verify
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
 from tests.registry.conftest import Served, repack, write_chart
+from tests.registry.quirks import Quirks, Quirky
 from tests.registry.servers import PASSWORD, USER, Authority, Reply, Request, oci_error, scripted
 
 
@@ -438,16 +439,37 @@ def test_a_wrong_password_is_told_as_one_where_anybody_may_read(packed: Package)
             demand_push(registry, packed)
 
 
-def test_an_upload_that_is_led_in_a_circle_is_none_that_helm_waits_for(packed: Package) -> None:
+def test_an_upload_that_is_led_in_a_circle_is_none_that_helm_waits_for(packed: Package, helm: Helm) -> None:
     def answer(request: Request) -> Reply:
-        return Reply(308, b"", {"Location": "/v2/again"}) if request.method == "POST" else Reply(200)
+        if request.method == "POST":
+            return Reply(308, b"", {"Location": "/v2/again"})
+        return Reply(200) if request.path == "/v2/" else oci_error(404, "NAME_UNKNOWN")
 
-    with (
-        scripted(answer) as server,
-        pytest.raises(RegistryError, match="leads a POST to a place where it is not sent") as told,
-    ):
-        demand_push(Registry(f"oci://{server.host}/charts"), packed)
-    assert str(told.value.found).endswith("to /v2/again")
+    with scripted(answer) as server, pytest.raises(RegistryError, match="leads on without an end"):
+        publish(Registry(f"oci://{server.host}/charts"), packed, None, helm)
+    assert "Helm" not in str([request.headers.get("user-agent") for request in server.requests])
+
+
+@pytest.mark.parametrize(("status", "words"), [(307, None), (308, None), (302, "leads a POST to a place")])
+def test_an_upload_that_is_led_elsewhere_in_the_registry_goes_there_as_with_helm(
+    status: int, words: str | None, packed: Package, helm: Helm
+) -> None:
+    quirky = Quirky(Quirks(challenges=()))
+
+    def answer(request: Request) -> Reply:
+        if request.method == "POST" and not request.path.startswith("/moved"):
+            return Reply(status, b"", {"Location": f"/moved{request.path}"})
+        return quirky.answer(replace(request, path=request.path.removeprefix("/moved")))
+
+    with scripted(answer) as server:
+        registry = Registry(f"oci://{server.host}/charts")
+        if words is not None:
+            with pytest.raises(RegistryError, match=words):
+                demand_push(registry, packed)
+            return
+        with connect(registry, push=True) as client:
+            client.put_blob("charts/demo", b"what is attached")
+        assert publish(registry, packed, None, helm).state == "pushed"
 
 
 def test_the_right_to_push_is_asked_for_and_not_that_to_pull_alone(packed: Package) -> None:
