@@ -43,14 +43,18 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
 def _spared(host: str, port: int, no_proxy: str) -> bool:
     """Whether `host` is asked without a proxy."""
     host = host.lower()
-    try:
-        address = ipaddress.ip_address(host)
-        address = getattr(address, "ipv4_mapped", None) or address
-    except ValueError:
-        address = None
+    address = _address(host)
     if host == "localhost" or (address is not None and address.is_loopback):
         return True
     return any(_matches(_in_ascii(entry.strip().lower()), host, address, port) for entry in no_proxy.split(","))
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that `name` is, of IPv4 where IPv6 only holds one; None for a name."""
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(name)
+        return getattr(address, "ipv4_mapped", None) or address
+    return None
 
 
 def _in_ascii(entry: str) -> str:
@@ -62,11 +66,13 @@ def _in_ascii(entry: str) -> str:
 
 def _matches(entry: str, host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None, port: int) -> bool:
     """Whether one entry of NO_PROXY means this host: `*`, an address, a network, or a domain with what is below it."""
-    if entry in ("", "*"):
+    if entry in ("", "*") or "%" in entry:  # Go takes no zone there
         return entry == "*"
     try:
         if "." not in entry.partition("/")[2]:  # of masks it is the length that counts
             network = ipaddress.ip_network(entry, strict=False)
+            if mapped := getattr(network.network_address, "ipv4_mapped", None):
+                network = ipaddress.ip_network((mapped, network.prefixlen - 96))
             return address is not None and address in network
     except ValueError:
         pass
@@ -77,7 +83,7 @@ def _matches(entry: str, host: str, address: ipaddress.IPv4Address | ipaddress.I
     if not name or (wanted and wanted != str(port)):
         return False
     if address is not None:
-        return name == str(address)
+        return _address(name) == address
     below = name.removeprefix("*") if name.startswith("*.") else name
     if below.startswith("."):
         return host.endswith(below)
