@@ -227,7 +227,12 @@ class Client:
 
     def versions(self, chart_name: str) -> tuple[str, ...]:
         """The published versions, in the registry's order. Raises ListingError where it lists them to nobody of us."""
-        repository, tags = self.registry.repository(chart_name), dict[str, None]()
+        tags = self.tags(self.registry.repository(chart_name))
+        return tuple(tag.replace("_", "+") for tag in tags if not holds_referrers(tag))
+
+    def tags(self, repository: str) -> tuple[str, ...]:
+        """The same of all tags of a repository."""
+        tags = dict[str, None]()
         path, what = f"{repository}/tags/list", f"{repository}: the list of tags"
 
         def page(query: Query) -> Answer | None:
@@ -238,7 +243,7 @@ class Client:
             return answer
 
         _read_all(page, what, tags, _MOST_TAGS, "tags")
-        return tuple(tag.replace("_", "+") for tag in tags if not holds_referrers(tag))
+        return tuple(tags)
 
     def referrers(self, reference: Reference, digest: str) -> tuple[dict[str, Any], ...]:
         """The descriptors of what says of itself that it is about the manifest `digest`, none where nothing is there.

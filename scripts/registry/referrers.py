@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -107,10 +108,11 @@ def attach(
         entries[digest] = {**descriptor(MANIFEST_TYPE, manifest), **kind, "annotations": annotations}
     if unnoted:
         _note(client, reference, subject.digest, [entries[digest] for digest in unnoted])
-    if lacking := _unlisted(client, reference, subject.digest, entries, LAG):
+    patience = 0 if entries and _lists_none(client, repository) else LAG
+    if lacking := _unlisted(client, reference, subject.digest, entries, patience):
         tag = referrers_tag(subject.digest)
         _note(client, reference, subject.digest, [entries[digest] for digest in lacking])
-        if _unlisted(client, reference, subject.digest, entries):
+        if _unlisted(client, reference, subject.digest, entries, LAG):
             raise RegistryError(
                 f"{client.registry.host} does not list all that is attached to {reference}",
                 expected=f"{', '.join(lacking)} in its list of referrers, within {LAG:g} s",
@@ -120,8 +122,15 @@ def attach(
     return tuple(entries)
 
 
+def _lists_none(client: Client, repository: str) -> bool:
+    """Whether a tag has had to list what is attached to an earlier version, as `attach` leaves it."""
+    with contextlib.suppress(RegistryError):
+        return any(re.fullmatch("sha256-[0-9a-f]{64}", tag) for tag in client.tags(repository))
+    return False
+
+
 def _unlisted(
-    client: Client, reference: Reference, subject: str, written: Collection[str], patience: float = 0
+    client: Client, reference: Reference, subject: str, written: Collection[str], patience: float
 ) -> list[str]:
     """Those of `written` that are not listed as attached to `subject` within `patience` seconds."""
     end = time.monotonic() + patience

@@ -88,10 +88,12 @@ class Answer:
         kind = self.headers.get("Content-Type", "no content type").partition(";")[0]
         if "html" in kind:
             return f"HTTP {self.status}, a page ({kind})"
-        try:
-            errors = self.json()["errors"]
+        text = ""
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            told = self.json()
+            errors = told.get("errors", [told])  # zot gives one by itself
             text = "; ".join(f"{error.get('code', '')}: {error.get('message', '')}".strip(": ") for error in errors)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        if not text:
             text = self.body.decode("utf-8", "replace")
             text = "" if {"\0", "\ufffd"} & set(text) and "text" not in kind else text  # as of an archive
         text = "".join(character if character.isprintable() else " " for character in text[:_SHOWN])

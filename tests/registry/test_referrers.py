@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -219,6 +220,23 @@ def test_what_an_api_takes_and_never_lists_is_listed_at_the_tag(packed: Package,
         f"lists nothing as attached, though it took it: it is listed at the tag {referrers_tag(subject.digest)}" in line
         for line in said
     )
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_api_that_has_listed_nothing_before_is_not_waited_for(
+    packed: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quirky = Quirky(Quirks(challenges=(), referrers=lambda _: [], notes_subjects=True))
+    with scripted(quirky.answer) as server, connect(Registry(f"oci://{server.host}/charts"), push=True) as client:
+        reference, subject = staged(client, packed)
+        attach(client, reference, subject, THINGS, WHEN)
+        later = replace(subject, content=subject.content + b" ", digest=sha256(subject.content + b" "))
+        client.put_manifest(reference.repository, later.digest, later.content)
+        monkeypatch.setattr(referrers_module, "LAG", 1000.0)
+        begin = time.monotonic()
+        assert len(attach(client, reference, later, THINGS, WHEN)) == len(THINGS)
+        assert len(attached(client, reference, later.digest)) == len(THINGS)
+    assert time.monotonic() - begin < 60
 
 
 @pytest.mark.usefixtures("impatient")

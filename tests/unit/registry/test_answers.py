@@ -69,6 +69,12 @@ def test_no_part_of_a_word_is_told(body: str) -> None:
     assert answer(401, body.encode()).words() == "HTTP 401, refused"
 
 
+def test_an_error_by_itself_is_told_as_one_in_a_list() -> None:
+    alone = b'{"code":"UNAUTHORIZED","message":"authentication required","detail":{"description":"The access"}}'
+    assert answer(401, alone).words() == "HTTP 401, UNAUTHORIZED: authentication required"
+    assert answer(502, b'{"details": "no"}').words() == 'HTTP 502, {"details": "no"}'
+
+
 def test_what_is_no_text_is_told_by_its_kind() -> None:
     said = answer(206, b"\x1f\x8b\x08\x00\x81words", **{"Content-Type": "application/gzip"}).words()
     assert said == "HTTP 206, application/gzip"
