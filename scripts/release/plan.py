@@ -567,10 +567,10 @@ class Release:
         reference = f"{package.name}:{package.version}"
         if self._registry is not None:
             reference = str(self._registry.reference(package.name, package.version))
-        file = notes_file(self._config, package.name)
+        file, told = notes_file(self._config, package.name), ""
         if self._last is not None and not self._judged and file.is_file():
             told = file.read_text(encoding="utf-8")
-        else:
+        if not told.startswith(f"# {package.title}\n"):  # as of another project with the same dist/
             told = notes(
                 package,
                 changelog=facts.origin.changelog,

@@ -11,6 +11,8 @@ from scripts.registry.client import connect
 from scripts.registry.reference import Registry
 from scripts.workspace import Workspace
 
+_WHAT_DIFFERS = "invoke publish, which says what differs and overwrites nothing"
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -43,6 +45,7 @@ def verify(registry: Registry, package: Package, *, digest: str | None = None, p
                 f"{reference} is not what was packaged",
                 expected=f"digest {expected}",
                 found=f"digest {tagged.digest}",
+                run=_WHAT_DIFFERS,
                 code=FINDING,
             )
         if client.served(reference, tagged, patience=patience) != packed:
@@ -51,6 +54,7 @@ def verify(registry: Registry, package: Package, *, digest: str | None = None, p
                 f"{reference} holds another archive",
                 expected=f"sha256 {package.sha256}",
                 found=f"sha256 {layer}",
+                run=_WHAT_DIFFERS,
                 code=FINDING,
             )
     return Verification(str(reference), expected, package.sha256, package.size)

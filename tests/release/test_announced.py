@@ -503,6 +503,15 @@ def test_notes_say_what_changed_what_it_means_and_how_to_get_it(project: Project
     assert f"| digest | `{record.digest}` |" in notes
 
 
+def test_notes_that_another_project_has_left_in_dist_are_not_announced(announced: Project, forge: Any) -> None:
+    announced.release(tag=True)
+    (announced.config.dist / "release-notes.md").write_text("# other 1.2.0\n\nSomething else\n")
+    push_tag(announced, forge)
+    announced.release(tag=True)
+    (made,) = forge.shown()
+    assert str(made.get("body") or made["description"]).startswith("# demo 1.2.0\n")
+
+
 def test_the_links_of_a_changelog_are_no_change(tmp_path: Path) -> None:
     file = tmp_path / "CHANGELOG.md"
     file.write_text("# C\n\n## [1.0.0] - 2026-01-01\n\n### Fixed\n\n- It [x]\n\n[1.0.0]: https://example.org\n")
