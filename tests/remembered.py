@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
-import hashlib
 import json
 import os
 import re
@@ -116,7 +115,7 @@ def _question(
     name = Path(argv[0]).name
     if name != "kubeconform" and not (name == "helm" and (argv[1] in _TASKS or _DRY in argv)):
         return None
-    words, folders = [argv[0]], list[str]()
+    words, folders, charts = [argv[0]], list[str](), list[tuple[Path, str]]()
     if not argv[0].startswith(f"{cache}/"):  # where a tool has its version in its name
         with contextlib.suppress(OSError):
             words.append(str(Path(argv[0]).stat().st_mtime_ns))
@@ -126,15 +125,16 @@ def _question(
                 return None
             words.append(word)
             continue
-        digest = _content(Path(word))
+        digest = _content(word)
         if digest is None or json.dumps(word)[1:-1] != word:  # it may stand in an answer as JSON spells it
             return None
         words.append(f"{_PLACE.format(len(folders))}{digest}")
         folders.append(word)
+        if Path(word, "Chart.yaml").is_file():
+            charts.append((Path(word), digest))
         if not Path(word).is_absolute():
             words += [word, str(Path.cwd())]  # helm may say either, and what is said stands for this place alone
-    charts = [Path(folder) for folder in folders if Path(folder, "Chart.yaml").is_file()]
-    if name == "helm" and not any(_is_gati(chart) or _is_steady(chart) for chart in charts):
+    if name == "helm" and not any(_is_gati(chart) or _is_steady(chart, digest) for chart, digest in charts):
         return None
     data = stdin.encode() if isinstance(stdin, str) else stdin or b""
     around = [(key, value) for key, value in os.environ.items() if key.startswith("HELM_") and "_HOME" not in key]
@@ -153,38 +153,42 @@ def _is_gati(folder: Path) -> bool:
         return False
 
 
-def _is_steady(chart: Path) -> bool:
+@functools.lru_cache(1000)
+def _is_steady(chart: Path, _content: str) -> bool:
     """Whether no file of it, an archive of a dependency least of all, can bring in time, chance or another place."""
     files = [file for file in chart.rglob("*") if file.is_file()]
     return not any(file.suffix == ".tgz" or _CHANCE.search(file.read_bytes()) for file in files)
 
 
-def _content(path: Path) -> str | None:
+def _content(path: str) -> str | None:
     """The digest of a file, or of every file below a folder with its name.
 
     None where a link may lead elsewhere, or a pipe would be waited for.
     """
-    if path.is_file():
-        return _digest(path)
-    found = hashlib.sha256()
-    for folder, folders, names in sorted(os.walk(path)):
-        places = [Path(folder, name) for name in (*folders, *names)]
-        if any(one.is_symlink() or not (one.is_dir() or one.is_file()) for one in places):
-            return None
-        for name in sorted(names):
-            file = Path(folder, name)
-            found.update(f"{file.relative_to(path)}\0{_digest(file)}\0".encode("utf-8", "surrogateescape"))
-    return found.hexdigest()
+    place = Path(path)
+    if not place.is_dir():
+        return _digest_of(path, *_state(place.stat())) if place.is_file() else None
+    files, folders = list[tuple[str, str, str]](), [path]
+    for folder in folders:
+        with os.scandir(folder) as entries:
+            for one in entries:
+                if one.is_dir(follow_symlinks=False):
+                    folders.append(one.path)
+                elif one.is_file(follow_symlinks=False):
+                    files.append((folder, one.name, _digest_of(one.path, *_state(one.stat()))))
+                else:
+                    return None
+    lines = (f"{folder[len(path) + 1 :]}/{name}\0{digest}\0".lstrip("/") for folder, name, digest in sorted(files))
+    return sha256("".join(lines).encode("utf-8", "surrogateescape"))
 
 
-def _digest(file: Path) -> str:
-    state = file.stat()
-    return _digest_of(file, state.st_ino, state.st_size, state.st_mtime_ns)
+def _state(state: os.stat_result) -> tuple[int, ...]:
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 @functools.lru_cache(10_000)
-def _digest_of(file: Path, *_state: int) -> str:
-    return sha256(file.read_bytes())
+def _digest_of(file: str, *_state: int) -> str:
+    return sha256(Path(file).read_bytes())
 
 
 def _write(file: Path, data: bytes) -> None:

@@ -70,15 +70,17 @@ def render(plan: Plan, work: Workspace) -> Rendered:
 
 
 @contextlib.contextmanager
-def submitted(plan: Plan, helm: Helm, pool: Executor) -> Iterator[Mapping[Cell, Future[Manifests]]]:
-    """Every render of the matrix, under way in `pool` while the block lasts.
+def submitted(
+    plan: Plan, helm: Helm, pool: Executor, parser: Parser | None = None
+) -> Iterator[Mapping[Cell, Future[Manifests]]]:
+    """Every render of the matrix, under way in `pool` while the block lasts; `parser` may be that of other renders.
 
     A chart whose templates cannot look at the cluster is rendered once for all of its versions, and one that can is
     not for those that lie `between` two others with the same outcome. Values that obey their schema once do so for
     every version, so that it is not asked again: it takes a seventh of helm's time. Nor are the definitions in
     `crds/`, which values alone may switch off: half of the time where they are large.
     """
-    parser = Parser(plan.release)
+    parser = parser or Parser(plan.release)
     defines = any(map(INSTALLED_FIRST.match, plan.contents.files))
     first: dict[Values, tuple[Future[bool], Future[Manifests]]] = {}
     """Of each values set what was begun first: whether helm takes it, known before it is read, and what came of it."""

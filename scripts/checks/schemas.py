@@ -165,9 +165,11 @@ class Schemas:
 
     def owned_by_kubernetes(self, group: str) -> bool:
         """Whether kinds of `group` are Kubernetes' own; those of others have a dot, which the API server demands."""
-        return "." not in group or any(
-            name.rpartition("/")[2] and group_of(name) == group for m in self.minors() for name in self.builtin(m)
-        )
+        return "." not in group or group in self._own_groups
+
+    @functools.cached_property
+    def _own_groups(self) -> frozenset[str]:
+        return frozenset(group_of(name) for m in self.minors() for name in self.builtin(m))
 
     def builtin(self, minor: str) -> frozenset[str]:
         """What a cluster of that minor serves by itself, as `group/version` and `group/version/Kind`.

@@ -17,7 +17,7 @@ from typing import Any
 
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
-from scripts.chart.manifests import Identity, Manifests
+from scripts.chart.manifests import Identity, Manifests, Parser
 from scripts.chart.source import Chart, read_yaml
 from scripts.checks.kubeconform import Tolerance
 from scripts.checks.matrix import Plan, Values, make_plan, spread
@@ -66,7 +66,8 @@ class _Renders:
         self._helm, self._pool, self._scratch, self._stack = helm, pool, scratch, stack
         self._places = [str(place) for path in charts for place in (path, shown(path))]
         self._written = 0
-        self._actions: dict[Path, bytes] = {}
+        self._parser = functools.cache(Parser)  # both charts render most of their objects alike, and several times
+        self._acts = functools.cache(_acts)  # asked several times, of files that nobody changes meanwhile
         self._revised: dict[Path, Path] = {}
 
     def why(self, error: ReleaseError) -> str:
@@ -79,7 +80,8 @@ class _Renders:
 
     def of(self, plan: Plan) -> dict[Place, Future[Manifests]]:
         """Every render of a plan, under way."""
-        futures = self._stack.enter_context(submitted(plan, self._helm, self._pool))
+        asked = submitted(plan, self._helm, self._pool, self._parser(plan.release))
+        futures = self._stack.enter_context(asked)
         return {(cell.name, minor(cell.kube_version)): future for cell, future in futures.items()}
 
     def newest(self, plan: Plan, columns: Iterable[Values]) -> dict[str, Future[Manifests]]:
@@ -90,12 +92,7 @@ class _Renders:
     def does(self, plan: Plan, what: re.Pattern[bytes], *, packed: bool = True) -> bool:
         """Whether anything in a chart, or in what is packed in it as far as that may be, does this in its templates."""
         chart = plan.chart.path
-        if packed and any(chart.rglob("*.tgz")):
-            return True
-        if chart not in self._actions:  # asked several times, of files that nobody changes meanwhile
-            texts = [file.read_bytes() for file in chart.rglob("*") if file.is_file()]
-            self._actions[chart] = b"\n".join(action for text in texts for action in _ACTION.findall(text))
-        return what.search(self._actions[chart]) is not None
+        return (packed and any(chart.rglob("*.tgz"))) or self._acts(chart, what)
 
     def again(self, plan: Plan) -> Plan:
         """The same for the release's next revision, after which a chart may name objects: to helm it is the first."""
@@ -114,6 +111,11 @@ class _Renders:
         file = self._scratch / f"values-{self._written}.json"
         file.write_text(json.dumps(values))
         return file
+
+
+def _acts(chart: Path, what: re.Pattern[bytes]) -> bool:
+    texts = (file.read_bytes() for file in chart.rglob("*") if file.is_file())
+    return any(what.search(b"\n".join(_ACTION.findall(text))) for text in texts)
 
 
 def render_both(
@@ -433,12 +435,11 @@ def _together(plan: Plan, begun: _Begun, renders: _Renders) -> Iterator[tuple[Se
 
 def _unserved(cells: Sequence[Cell], schemas: Schemas, tolerance: Tolerance) -> Iterator[Reason]:
     """Objects whose API no Kubernetes of their cell serves, where it serves all of the old version's."""
-    ours = functools.cache(schemas.owned_by_kubernetes)
 
     @functools.cache
     def lacks(minor: str, kind: Kind) -> bool:
         borne = kind.api_version in tolerance.unproven or str(kind) in tolerance.kinds
-        return not borne and ours(kind.group) and not schemas.knows(minor, kind)
+        return not borne and schemas.owned_by_kubernetes(kind.group) and not schemas.knows(minor, kind)
 
     found: dict[tuple[str, str], list[Place]] = {}
     for cell in cells:

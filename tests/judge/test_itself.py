@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from scripts.chart import manifests
 from scripts.chart.source import Chart, read_chart
+from scripts.checks.schemas import Schemas
 from scripts.core.errors import ChartError
 from scripts.judge.diff import diff_charts
 from scripts.judge.judge import judge_charts
@@ -84,6 +88,40 @@ def test_a_copy_of_the_values_that_neither_takes_says_nothing(tmp_path: Path) ->
     work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
     verdict = judge_charts(work, read_chart(chart), read_chart(again), "0.1.0", kube_versions=["1.33"])
     assert [line(reason) for reason in verdict.reasons] == []
+
+
+def test_what_both_render_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Counter[str]()
+
+    def counting(whose: Any, name: str) -> None:
+        own = getattr(whose, name)
+
+        def count(*given: Any, **named: Any) -> Any:
+            asked.update([f"{name} {next(each for each in given if isinstance(each, str))}"])
+            return own(*given, **named)
+
+        monkeypatch.setattr(whose, name, count)
+
+    counting(manifests, "_load")
+    counting(Schemas, "builtin")
+    monkeypatch.setattr("scripts.core.parallel.cores", lambda: 1)  # two threads may read the same at once
+    charts = []
+    for place in ("one", "other"):
+        chart = tmp_path / place / "alike"
+        (chart / "templates").mkdir(parents=True)
+        (chart / "Chart.yaml").write_text("apiVersion: v2\nname: alike\nversion: 0.1.0\n")
+        (chart / "values.yaml").write_text("a: {enabled: false}\n")
+        (chart / "templates" / "all.yaml").write_text(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Values.a.enabled }}-a}\n"
+            + "".join(f"---\napiVersion: x.example.org/v1\nkind: {kind}\nmetadata: {{name: a}}\n" for kind in "BCDE")
+        )
+        charts.append(read_chart(chart))
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
+    judge_charts(work, charts[0], charts[1], "0.1.0", kube_versions=["1.33"])
+    texts = {what: times for what, times in asked.items() if what.startswith("_load")}
+    assert len(texts) == 6
+    assert max(texts.values()) <= 2, "more than once for each name of the release"
+    assert asked["builtin 1.28"] <= 2, "what Kubernetes serves, for each kind"
 
 
 def test_a_values_file_that_differs_beside_drawn_fields_is_told(tmp_path: Path) -> None:
