@@ -274,18 +274,9 @@ class Client:
 
     def put_blob(self, repository: str, data: bytes) -> str:
         """Upload `data`; its digest."""
-        digest, (answer, there) = sha256(data), self._open_upload(repository)
-        if answer.status == 202:
-            if there is None:
-                told = answer.headers.get("Location", "")
-                raise RegistryError(
-                    f"{self.registry.host} has uploads go where they are not sent",
-                    expected=f"a Location at {self._url('')}",
-                    found=shown_url(told, answer.url) if told else "none",
-                    run="have what stands before the registry pass on its host and scheme (X-Forwarded-Proto)",
-                )
-            content = ("application/octet-stream", data)
-            answer = self._send("PUT", there, repository, query=(("digest", digest),), content=content)
+        digest, there = sha256(data), self._open_upload(repository)
+        content = ("application/octet-stream", data)
+        answer = self._send("PUT", there, repository, query=(("digest", digest),), content=content)
         if answer.status != 201:
             raise self.push_refusal(repository, answer.words())
         return digest
@@ -302,23 +293,29 @@ class Client:
         """Raises RegistryError where this login may not write, by an upload that is opened and given up again."""
         repository = self.registry.repository(chart_name)
         try:
-            answer, there = self._open_upload(repository)
-            if answer.status == 202 and there is not None:
-                with contextlib.suppress(RegistryError):  # to delete may be a right of its own
-                    self._send("DELETE", there, repository)
+            there = self._open_upload(repository)
         except Transient:
             return
-        if answer.status == 401 and self._authorization.get(repository, "").startswith("Basic"):
-            raise refused(self.registry, answer)  # as a wrong password is, where anybody may read
-        if answer.status in (401, 403) or answer.codes() & {"NAME_UNKNOWN", "DENIED", "UNAUTHORIZED"}:
-            raise self.push_refusal(repository, answer.words())
+        with contextlib.suppress(RegistryError):  # to delete may be a right of its own
+            self._send("DELETE", there, repository)
 
-    def _open_upload(self, repository: str) -> tuple[Answer, str | None]:
-        """What the registry says to an upload, and where that goes on; None where this is not at the registry."""
+    def _open_upload(self, repository: str) -> str:
+        """Where an upload goes on. Raises RegistryError for what helm refuses, too."""
         url = self._url(f"{repository}/blobs/uploads/")
         answer = self._send("POST", url, repository)
+        if answer.status == 401 and self._authorization.get(repository, "").startswith("Basic"):
+            raise refused(self.registry, answer)  # as a wrong password is, where anybody may read
+        if answer.status != 202:
+            raise self.push_refusal(repository, answer.words())
         told = answer.headers.get("Location", "")
-        return answer, within(url, told, answer.url) if told else None
+        if not told or (there := within(url, told, answer.url)) is None:
+            raise RegistryError(
+                f"{self.registry.host} has uploads go where they are not sent",
+                expected=f"a Location at {self._url('')}",
+                found=shown_url(told, answer.url) if told else "none",
+                run="have what stands before the registry pass on its host and scheme (X-Forwarded-Proto)",
+            )
+        return there
 
     def push_refusal(self, repository: str, words: str) -> RegistryError:
         """Why nothing can be pushed to `repository`, from what the registry or helm says."""

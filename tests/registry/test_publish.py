@@ -414,16 +414,25 @@ class TestVerify:
             verify(crane.registry, packed)
 
 
-@pytest.mark.parametrize(("status", "refused"), [(202, False), (403, True)])
-def test_who_may_not_push_hears_of_it_before_anything_is_written(packed: Package, status: int, refused: bool) -> None:
+@pytest.mark.parametrize(
+    ("status", "location", "words"),
+    [
+        (202, "/v2/upload", None),
+        (202, "https://registry.example.com/v2/upload", "has uploads go where they are not sent"),  # a wrong http.host
+        (403, "", "takes nothing in"),
+        (405, "", "takes nothing in"),  # as of one that is only read for a while
+    ],
+)
+def test_who_may_not_push_hears_of_it_before_anything_is_written(
+    packed: Package, status: int, location: str, words: str | None
+) -> None:
     def answer(request: Request) -> Reply:
-        words = b'{"errors": [{"code": "DENIED"}]}' if refused else b""
-        return Reply(status, words) if request.method == "POST" else Reply(200)
+        return Reply(status, b"", {"Location": location}) if request.method == "POST" else Reply(200)
 
     with scripted(answer) as server:
         registry = Registry(f"oci://{server.host}/charts")
-        if refused:
-            with pytest.raises(RegistryError, match="takes nothing in"):
+        if words is not None:
+            with pytest.raises(RegistryError, match=words):
                 demand_push(registry, packed)
         else:
             demand_push(registry, packed)
@@ -478,7 +487,7 @@ def test_the_right_to_push_is_asked_for_and_not_that_to_pull_alone(packed: Packa
             return Reply(200, b'{"token": "abc"}')
         if request.headers.get("authorization") != "Bearer abc":
             return Reply(401, b"", {"WWW-Authenticate": f'Bearer realm="http://{server.host}/token",service="b"'})
-        return Reply(202)
+        return Reply(202, b"", {"Location": "/v2/upload"})
 
     with scripted(answer) as server:
         demand_push(Registry(f"oci://{server.host}/charts"), packed)
