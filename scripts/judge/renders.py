@@ -9,11 +9,11 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
@@ -57,6 +57,21 @@ class Rendered:
 _SEVERAL = re.compile(r": \d+ things are wrong$")
 
 
+_Found = TypeVar("_Found")
+
+
+class _Inside(Executor):
+    """Does each thing at once: in a pool's own thread, nothing can wait for that pool."""
+
+    def submit(self, fn: Callable[..., _Found], /, *args: Any, **kwargs: Any) -> Future[_Found]:
+        future: Future[_Found] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - told to who asks for the result
+            future.set_exception(error)
+        return future
+
+
 class _Renders:
     """Renders plans in one pool of threads, with files of values in one folder."""
 
@@ -65,7 +80,7 @@ class _Renders:
     ) -> None:
         self._helm, self._pool, self._scratch, self._stack = helm, pool, scratch, stack
         self._places = [str(place) for path in charts for place in (path, shown(path))]
-        self._written = 0
+        self._numbers = itertools.count(1)
         self._parser = functools.cache(Parser)  # both charts render most of their objects alike, and several times
         self._acts = functools.cache(_acts)  # asked several times, of files that nobody changes meanwhile
         self._revised: dict[Path, Path] = {}
@@ -89,6 +104,12 @@ class _Renders:
         part = replace(plan, values=tuple(columns), kube_versions=plan.kube_versions[-1:], ways=())
         return {name: future for (name, _), future in self.of(part).items()}
 
+    def job(self, work: Callable[..., _Found], *args: Any) -> Future[_Found]:
+        """What several renders are for of which one follows from another, under way as one piece: it is given these."""
+        inside = copy.copy(self)
+        inside._pool = _Inside()
+        return self._pool.submit(work, *args, inside)
+
     def does(self, plan: Plan, what: re.Pattern[bytes], *, packed: bool = True) -> bool:
         """Whether anything in a chart, or in what is packed in it as far as that may be, does this in its templates."""
         chart = plan.chart.path
@@ -107,8 +128,7 @@ class _Renders:
 
     def file(self, values: Any) -> Path:
         """A values file that says this."""
-        self._written += 1
-        file = self._scratch / f"values-{self._written}.json"
+        file = self._scratch / f"values-{next(self._numbers)}.json"
         file.write_text(json.dumps(values))
         return file
 
@@ -154,25 +174,28 @@ def render_both(
     after = replace(after, values=before.values)
     with temporary("judge") as scratch, contextlib.ExitStack() as stack, workers(work.runner) as pool:
         renders = _Renders(work.helm, pool, scratch, stack, (before.chart.path, after.chart.path))
+        draws = bool(before.kube_versions) and all(renders.does(plan, _DRAWING) for plan in (before, after))
+        again = [renders.again(before)] if wholly and draws else []
         olds = renders.of(before)
-        if wholly:
+        switched = renders.job(_switched, before, after, again) if wholly else None  # early, since it takes the longest
+        if switched:
             ends = tuple(dict.fromkeys((*after.kube_versions[:1], *after.kube_versions[-1:])))
             further_plan = replace(after, values=tuple(changed.values()), kube_versions=ends, ways=())
             news = {**renders.of(after), **renders.of(further_plan)}
-            begun = _begun(before, after, renders)  # before anybody waits
+            beside = _beside(before, after, again, olds, news, renders)  # before anybody waits
         else:
             after = replace(after, values=tuple(changed.get(column.name, column) for column in before.values))
             news = renders.of(after)
         cells = _cells(before, after, olds, news, told, renders)
-        drawn, names = _drawn(before, after, olds, news, renders)
+        drawn, names = _drawn(before, after, olds, news, renders) if draws else (Noise(), set[DrawnName]())
         cells = _steadied(cells, names)
         newer = {_plain(cell.values) for cell in cells if _NOW in cell.values}  # rendered with what each has of these
         both = (cell for cell in cells if _NOW in cell.values or cell.values not in newer)
         own = tuple(replace(cell, values=_plain(cell.values)) for cell in both)
         dropped: tuple[Reason, ...] = ()
-        if wholly:
+        if switched:
             dropped = tuple(_dropped(before, after, cells, drawn, renders))
-            further_cells, further_drawn, more = _further(before, after, cells, renders, begun)
+            further_cells, further_drawn, more = _further(before, (*beside, *switched.result()), renders)
             cells += _steadied(further_cells, names | more)
             drawn = drawn.and_drawn(further_drawn)
             dropped += tuple(_unserved(cells, schemas, after.tolerance))
@@ -249,8 +272,6 @@ def _drawn(
     renders: _Renders,
 ) -> tuple[Noise, set[DrawnName]]:
     """The fields that differ from render to render on both sides, such as generated passwords; and such names."""
-    if not before.kube_versions or not (renders.does(before, _DRAWING) and renders.does(after, _DRAWING)):
-        return Noise(), set()
     sides: list[dict[Identity, frozenset[str]]] = []
     names: list[set[DrawnName]] = []
     for plan, futures in ((before, olds), (after, news)):
@@ -315,78 +336,71 @@ _TRIES = 12  # renders to find out which switches go together
 
 
 @dataclass(frozen=True)
-class _Begun:
-    """What is rendered of the switches that are `off`, of a release of another name, and of an upgrade where the
-    templates ask for that; the old chart's twice where it draws."""
+class _Pair:
+    """What both charts render for something beside their values sets; `again` is the old one's where it draws."""
 
-    off: tuple[Key, ...]
-    first: _Try | None
-    draws: bool
-    elsewhere: Sequence[Future[Manifests]]
-    upgraded: Sequence[Future[Manifests]]
-
-
-def _begun(before: Plan, after: Plan, renders: _Renders) -> _Begun | None:
-    own = before.chart.path / "values.yaml"
-    if not before.kube_versions or not own.is_file():
-        return None
-    values = flat(read_yaml(own, ValuesError)).items()
-    off = tuple(key for key, value in values if value is False and key[-1] in _SWITCHES)
-    draws = renders.does(before, _DRAWING) and renders.does(after, _DRAWING)
-    plans = (before, after, *([renders.again(before)] if draws else ()))
-    others = [replace(plan, release=_OTHER) for plan in plans]
-    asks = any(renders.does(plan, _ASKING, packed=False) for plan in (before, after))
-    upgrades = [replace(plan, upgrade=True) for plan in plans if asks]
-    elsewhere, upgraded = (
-        [renders.newest(plan, [_DEFAULTS])[_DEFAULTS.name] for plan in plans] for plans in (others, upgrades)
-    )
-    return _Begun(off, _tried(before, off, renders) if off else None, draws, elsewhere, upgraded)
-
-
-def _further(
-    before: Plan, after: Plan, cells: Sequence[Cell], renders: _Renders, begun: _Begun | None
-) -> tuple[list[Cell], dict[Identity, frozenset[str]], set[DrawnName]]:
-    """Both charts with every switch of the old one's values.yaml turned on, as far as it takes them at once.
-
-    And the new one with the whole of the old values.yaml as a values file, as many keep a copy of it; and both with
-    their defaults as a release of another name, and as an upgrade. Beside them the fields and names that the old one
-    draws in these.
-    """
-    if begun is None:
-        return [], {}, set()
-    own, newest = before.chart.path / "values.yaml", minor(before.kube_versions[-1])
-    sets = [(_COPY, own, cell.old) for cell in cells if (cell.values, cell.minor) == ("values.yaml", newest)]
-    for keys, file, old in _together(before, begun, renders):
-        more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
-        sets.append((f"{', '.join(map(key_text, keys[:_NAMED]))}{more} on", file, old))
-    columns = [Values(name, (file,)) for name, file, _ in sets]
-    futures = renders.newest(after, columns)
-    again = renders.newest(renders.again(before), columns if begun.draws else ())
-    found = [_cell(name, newest, old, futures[name], renders) for name, _, old in sets]
-    if any(cell.values == _COPY and cell.new is None for cell in found):
-        # A null in it, which takes away what a dependency sets, is no null in a chart's own values.yaml.
-        try:
-            renders.newest(before, columns[:1])[_COPY].result()
-        except (ChartError, ValuesError):
-            found.pop(0)
-    twice = [(old, again[name]) for name, _, old in sets if begun.draws]
-    with contextlib.suppress(ChartError, ValuesError):  # it can be installed under its own name alone
-        old = begun.elsewhere[0].result()
-        found.append(_cell(f"release {_OTHER}", newest, old, begun.elsewhere[1], renders, _OTHER))
-        twice += [(old, one) for one in begun.elsewhere[2:]]
-    if begun.upgraded:
-        with contextlib.suppress(ChartError, ValuesError):  # it looks for what only a cluster has
-            old = begun.upgraded[0].result()
-            found.append(_cell("an upgrade", newest, old, begun.upgraded[1], renders))
-            twice += [(old, one) for one in begun.upgraded[2:]]
-    pairs = []
-    for old, one in twice:
-        with contextlib.suppress(ChartError, ValuesError):
-            pairs.append((old, one.result()))
-    return found, drawn_fields(pairs), drawn_names(pairs)
+    name: str
+    old: Future[Manifests]
+    new: Future[Manifests]
+    again: Sequence[Future[Manifests]] = ()
+    release: str = ""
 
 
 _DEFAULTS = Values("values.yaml")
+
+
+def _beside(
+    before: Plan,
+    after: Plan,
+    again: Sequence[Plan],
+    olds: Mapping[Place, Future[Manifests]],
+    news: Mapping[Place, Future[Manifests]],
+    renders: _Renders,
+) -> list[_Pair]:
+    """The new chart with the whole of the old values.yaml as a values file, as many keep a copy of it; and both with
+    their defaults as a release of another name, and as an upgrade, where either asks for that: to one that does not,
+    it is an installation."""
+    own = before.chart.path / "values.yaml"
+    if not before.kube_versions or not own.is_file():
+        return []
+    place = _DEFAULTS.name, minor(before.kube_versions[-1])
+    asking = [renders.does(plan, _ASKING, packed=False) for plan in (before, after)]
+
+    def one(plan: Plan, column: Values = _DEFAULTS, **changes: Any) -> Future[Manifests]:
+        return renders.newest(replace(plan, **changes), [column])[column.name]
+
+    pairs = []
+    if place in olds:
+        whole = Values(_COPY, (own,))
+        pairs.append(_Pair(_COPY, olds[place], one(after, whole), [one(plan, whole) for plan in again]))
+    old, new, *more = (one(plan, release=_OTHER) for plan in (before, after, *again))
+    pairs.append(_Pair(f"release {_OTHER}", old, new, more, _OTHER))
+    if any(asking):
+        old, new = (
+            futures[place] if place in futures and not asks else one(plan, upgrade=True)
+            for plan, futures, asks in zip((before, after), (olds, news), asking, strict=True)
+        )
+        pairs.append(_Pair("an upgrade", old, new, [one(plan, upgrade=True) for plan in again]))
+    return pairs
+
+
+def _further(
+    before: Plan, pairs: Iterable[_Pair], renders: _Renders
+) -> tuple[list[Cell], dict[Identity, frozenset[str]], set[DrawnName]]:
+    """The cells of all of these, and the fields and names that the old chart draws in them."""
+    newest = minor(before.kube_versions[-1]) if before.kube_versions else ""
+    found, drawn = [], []
+    for pair in pairs:
+        with contextlib.suppress(ChartError, ValuesError):  # one name alone, or what only a cluster has
+            old = pair.old.result()
+            cell = _cell(pair.name, newest, old, pair.new, renders, pair.release)
+            if pair.name == _COPY and cell.new is None:
+                # A null in it, which takes away what a dependency sets, is no null in a chart's own values.yaml.
+                file = before.chart.path / "values.yaml"
+                renders.newest(before, [Values(_COPY, (file,))])[_COPY].result()
+            found.append(cell)
+            drawn += [(old, one.result()) for one in pair.again]
+    return found, drawn_fields(drawn), drawn_names(drawn)
 
 
 def _cell(
@@ -398,36 +412,38 @@ def _cell(
         return Cell(name, version, old, None, renders.why(error), release=release, further=True)
 
 
-_Try = tuple[Path, Future[Manifests]]
-"""A values file, and what it renders."""
-
-
-def _tried(plan: Plan, keys: Iterable[Key], renders: _Renders) -> _Try:
-    """With these switches turned on."""
-    file = renders.file(nested(dict.fromkeys(keys, True)))
-    return file, renders.newest(plan, [Values("try", (file,))])["try"]
-
-
-def _together(plan: Plan, begun: _Begun, renders: _Renders) -> Iterator[tuple[Sequence[Key], Path, Manifests]]:
-    """The switches in as few groups as the chart takes, each with its values file and what it renders.
+def _switched(before: Plan, after: Plan, again: Sequence[Plan], renders: _Renders) -> list[_Pair]:
+    """Both charts with every switch of the old one's values.yaml turned on, in as few groups as that takes.
 
     What a refusal speaks of is left out, where it names that; else the group is halved.
     """
-    waiting = [(begun.off, begun.first)] if begun.off else []
+    own = before.chart.path / "values.yaml"
+    if not before.kube_versions or not own.is_file():
+        return []
+    values = flat(read_yaml(own, ValuesError)).items()
+    off = tuple(key for key, value in values if value is False and key[-1] in _SWITCHES)
+    waiting, pairs = [off] if off else [], []
     for _ in range(_TRIES):
         if not waiting:
-            return
-        group, first = waiting.pop(0)
-        file, future = first or _tried(plan, group, renders)
+            break
+        group = waiting.pop(0)
+        more = f" and {len(group) - _NAMED} more" if len(group) > _NAMED else ""
+        name = f"{', '.join(map(key_text, group[:_NAMED]))}{more} on"
+        column = Values(name, (renders.file(nested(dict.fromkeys(group, True))),))
+        old = renders.newest(before, [column])[name]
         try:
-            yield group, file, future.result()
+            old.result()
         except (ChartError, ValuesError) as error:
             named = tuple(key for key in group if f"{key_text(key[:-1])}." in str(error) or key_text(key) in str(error))
             rest = tuple(key for key in group if key not in named)
             if named and rest:
-                waiting.append((rest, None))
+                waiting.append(rest)
             elif half := len(group) // 2:
-                waiting += [(group[:half], None), (group[half:], None)]
+                waiting += [group[:half], group[half:]]
+        else:
+            new, *drawn = (renders.newest(plan, [column])[name] for plan in (after, *again))
+            pairs.append(_Pair(name, old, new, drawn))
+    return pairs
 
 
 # -- what the cluster does not serve --------------------------------------------------------------
