@@ -147,15 +147,14 @@ def serve(folder: Path, work: Workspace, *, port: int = 0) -> Generator[tuple[Re
 
 @contextlib.contextmanager
 def _serving(folder: Path, work: Workspace, port: int) -> Iterator[tuple[Registry, Process]]:
-    import requests
+    import urllib3
 
     say, binary = work.say, work.tools.path("crane")
     with _owned(folder, say), temporary("registry") as scratch:
         _sweep(folder)
         log = scratch / "registry.log"
         argv: list[str | Path] = [binary, "registry", "serve", "--disk", folder, "--address", f"127.0.0.1:{port}"]
-        with work.runner.start(argv, log=log) as process, requests.Session() as session:
-            session.trust_env = False
+        with work.runner.start(argv, log=log) as process, urllib3.PoolManager() as session:
             base = f"http://127.0.0.1:{_served_port(process, log)}"
             _restore(session, base, folder, say)
             say(f"embedded registry at {base.removeprefix('http://')}, kept in {folder}")
@@ -169,11 +168,10 @@ def _serving(folder: Path, work: Workspace, port: int) -> Iterator[tuple[Registr
 @contextlib.contextmanager
 def joined(folder: Path, work: Workspace) -> Iterator[Registry]:
     """The embedded registry that another process serves, for this run alone among those that use it."""
-    import requests
+    import urllib3
 
     host = _served_at(folder)
-    with _owned(folder / "joined", work.say, f"the embedded registry at {host}"), requests.Session() as session:
-        session.trust_env = False
+    with _owned(folder / "joined", work.say, f"the embedded registry at {host}"), urllib3.PoolManager() as session:
         work.say(f"embedded registry at {host}, served by `invoke registry`")
         try:
             yield Registry(f"oci://{host}/{PREFIX}", plain_http=True, alone=True)
@@ -268,7 +266,7 @@ def _restore(session: Any, base: str, folder: Path, say: Say) -> None:
             say(f"embedded registry: {where} is dropped, since {broken[0]} is damaged")
             continue
         url = f"{base}/v2/{manifest.repository}/manifests/{manifest.tag}"
-        _call(session, "PUT", url, data=manifest.content.encode(), headers={"Content-Type": manifest.media_type})
+        _call(session, "PUT", url, body=manifest.content.encode(), headers={"Content-Type": manifest.media_type})
 
 
 def _noted(folder: Path, say: Say) -> list[_Manifest]:
@@ -295,8 +293,8 @@ def _note(session: Any, base: str, folder: Path) -> None:
             for one in answer.json().get("manifests", ()):  # of what is attached to a chart: before the index of it
                 part = ask(f"{repository}/manifests/{one['digest']}")
                 kind = part.headers["Content-Type"]
-                manifests.append(_Manifest(repository, one["digest"], kind, part.content.decode()))
-            manifests.append(_Manifest(repository, tag, answer.headers["Content-Type"], answer.content.decode()))
+                manifests.append(_Manifest(repository, one["digest"], kind, part.data.decode()))
+            manifests.append(_Manifest(repository, tag, answer.headers["Content-Type"], answer.data.decode()))
     record = {"schema_version": _SCHEMA_VERSION, "manifests": [asdict(manifest) for manifest in manifests]}
     text = json.dumps(record, indent=1) + "\n"
     file = folder / _MANIFESTS
@@ -306,13 +304,14 @@ def _note(session: Any, base: str, folder: Path) -> None:
 
 def _call(session: Any, method: str, url: str, **content: Any) -> Any:
     """One request to our own server, which has no excuse. Raises RegistryError."""
-    import requests
+    import urllib3
 
     try:
-        answer = session.request(method, url, timeout=10, **content)
-        answer.raise_for_status()
-    except requests.RequestException as error:
+        answer = session.request(method, url, timeout=10, retries=False, **content)
+    except urllib3.exceptions.HTTPError as error:
         raise RegistryError("the embedded registry fails", found=str(error)) from error
+    if answer.status >= 400:
+        raise RegistryError("the embedded registry fails", found=f"HTTP {answer.status} from {url}")
     return answer
 
 

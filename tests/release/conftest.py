@@ -127,7 +127,8 @@ def left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """See `alone`; what there is in its place stands in `tmp_path`."""
     for name in ("GATI_REGISTRY_USERNAME", "GATI_REGISTRY_PASSWORD", "GATI_REGISTRY", "SOURCE_DATE_EPOCH", "CI"):
         monkeypatch.delenv(name, raising=False)
-    (tmp_path / "gitconfig").write_text("[user]\nname = Tester\nemail = tester@example.org\n")
+    alone = "[maintenance]\nauto = false\n"  # for which each commit would start a process
+    (tmp_path / "gitconfig").write_text(f"[user]\nname = Tester\nemail = tester@example.org\n{alone}")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))

@@ -78,6 +78,7 @@ def test_the_job_that_releases_on_gitlab_runs_alone_and_has_all_tags() -> None:
     job = read(GITLAB)["release"]
     assert job["resource_group"] == "release"
     assert job["variables"]["GIT_DEPTH"] == "0"
+    assert not [line for line in job["script"] if "https://" in line], "GitLab may have a port, a path, or no TLS"
 
 
 def test_the_action_runs_its_inputs_from_the_environment_only() -> None:

@@ -139,6 +139,11 @@ def test_a_front_imports_nothing_of_ours_before_it_is_used() -> None:
     assert not ours(parsed(ROOT / "noxfile.py"))
 
 
+def test_requests_is_loaded_for_the_engine_alone() -> None:
+    users = {name for name in MODULES if "requests" in {one.split(".")[0] for one in imports(parsed(FILES[name]))}}
+    assert users == {"containers/engine", "containers/stack"}
+
+
 def test_only_tasks_use_the_front() -> None:
     others = [file for file in [*FILES.values(), *SCRIPTS.glob("*.py")] if file.parent.name != "front"]
     assert not [file for file in others if any(name.startswith("front") for name in ours(parsed(file)))]
