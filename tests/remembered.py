@@ -168,17 +168,20 @@ def _content(path: str) -> str | None:
     place = Path(path)
     if not place.is_dir():
         return _digest_of(path, *_state(place.stat())) if place.is_file() else None
-    files, folders = list[tuple[str, str, str]](), [path]
+    files, folders = list[tuple[str, str, os.DirEntry[str]]](), [path]
     for folder in folders:
         with os.scandir(folder) as entries:
             for one in entries:
                 if one.is_dir(follow_symlinks=False):
                     folders.append(one.path)
                 elif one.is_file(follow_symlinks=False):
-                    files.append((folder, one.name, _digest_of(one.path, *_state(one.stat()))))
+                    files.append((folder, one.name, one))
                 else:
                     return None
-    lines = (f"{folder[len(path) + 1 :]}/{name}\0{digest}\0".lstrip("/") for folder, name, digest in sorted(files))
+    lines = (
+        f"{folder[len(path) + 1 :]}/{name}\0{_digest_of(file.path, *_state(file.stat()))}\0".lstrip("/")
+        for folder, name, file in sorted(files, key=lambda found: found[:2])
+    )
     return sha256("".join(lines).encode("utf-8", "surrogateescape"))
 
 
