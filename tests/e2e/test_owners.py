@@ -77,9 +77,12 @@ def listening(api: Api) -> dict[str, Any]:
         probe = {"custom": {"tcpSocket": {"port": port}, "periodSeconds": 1}}
         return {
             "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
-            "command": ["etcd", "--data-dir=/tmp/data", "--listen-peer-urls=http://localhost:2380", *urls],
+            "command": ["etcd", "--data-dir=/data", "--listen-peer-urls=http://localhost:2380", *urls],
             **dict.fromkeys(("startupProbe", "readinessProbe", "livenessProbe"), probe),
             "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}},
+            # etcd writes 64 MiB at once, the limit of /tmp: the kubelet evicts such pods when it looks at them in time
+            "extraVolumes": [{"name": "data", "emptyDir": {}}],
+            "extraVolumeMounts": [{"name": "data", "mountPath": "/data"}],
         }
 
     return {
