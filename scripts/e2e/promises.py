@@ -443,8 +443,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     for document in documents:
         if document.kind != "ServiceMonitor":
             continue
-        spaces = document.spec.get("namespaceSelector", {}).get("matchNames") or [document.namespace or objects]
-        near = (service for space in spaces for service in lab.api.list("Service", space))
+        near = (service for space in _spaces(document, objects) for service in lab.api.list("Service", space))
         services = [service for service in near if selects(document.spec.get("selector"), labels_of(service))]
         found = ", ".join(service["metadata"]["name"] for service in services)
         fits = len(services) == 1 or (bool(services) and not lab.subject.monitored)
@@ -457,6 +456,10 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
                 demand(not every or longest <= every, what, f"at most {every:g} s", f"{longest:g} s")
                 names |= _scraped(lab, _label(document), service, endpoint)
         told.append(f"{_label(document)} by {found}")
+    for document in documents:
+        if document.kind == "PodMonitor":
+            names |= _monitored_pods(lab, document, objects)
+            told.append(_label(document))
     for pod in lab.pods(objects):
         notes = pod["metadata"].get("annotations") or {}
         if notes.get("prometheus.io/scrape") == "true":
@@ -464,7 +467,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
             names |= _samples(lab, pod, *where)
             told.append(f"pod {pod['metadata']['name']} by annotation")
     there = bool(told) or not lab.subject.monitored
-    demand(there, "nothing says where the metrics are", "a ServiceMonitor or annotations")
+    demand(there, "nothing says where the metrics are", "a ServiceMonitor, a PodMonitor or annotations")
     asking = documents if jobs and lab.subject.monitored else []  # others may ask of other exporters
     names |= {"up", *(rule["record"] for document in asking for rule in _rules_of(document) if "record" in rule)}
     for document in asking:
@@ -542,10 +545,42 @@ def _scraped(lab: Lab, what: str, service: Object, endpoint: Mapping[str, Any]) 
     selector = {"matchLabels": spec.get("selector")}
     pods = [pod for pod in lab.pods(meta["namespace"]) if selects(selector, labels_of(pod))]
     demand(bool(pods), f"{what} finds no pod behind Service {meta['name']}")
+    return _taken(lab, what, pods, target, endpoint)
+
+
+def _spaces(monitor: Document, objects: str) -> Sequence[str]:
+    """The namespaces that a monitor looks at."""
+    return monitor.spec.get("namespaceSelector", {}).get("matchNames") or [monitor.namespace or objects]
+
+
+def _monitored_pods(lab: Lab, monitor: Document, objects: str) -> set[str]:
+    """The metrics at the endpoints of a PodMonitor: of every pod that it selects."""
+    near = (pod for space in _spaces(monitor, objects) for pod in lab.pods(space))
+    pods = [pod for pod in near if selects(monitor.spec.get("selector"), labels_of(pod))]
+    demand(bool(pods), f"{_label(monitor)} finds no pod")
+    found: set[str] = set()
+    for endpoint in monitor.spec.get("podMetricsEndpoints") or ():
+        port = endpoint.get("port") or endpoint.get("portNumber") or endpoint.get("targetPort", "")
+        known = open_ports(pods)
+        what = f"{_label(monitor)} names a port that its pods do not have"
+        demand(port in known or isinstance(port, int), what, ", ".join(map(str, known)), str(port))
+        found |= _taken(lab, _label(monitor), pods, port, endpoint)
+    return found
+
+
+def _taken(lab: Lab, what: str, pods: Sequence[Object], port: Any, endpoint: Mapping[str, Any]) -> set[str]:
+    """The metrics that Prometheus takes from `pods` by an endpoint of a monitor: those that its rules do not drop."""
     found: set[str] = set()
     for pod in pods:
-        number = open_ports([pod]).get(target, target)
+        number = open_ports([pod]).get(port, port)
         found |= _samples(lab, pod, endpoint.get("scheme"), number, endpoint.get("path"))
+    for rule in endpoint.get("metricRelabelings") or ():
+        drops, keeps = ((rule.get("action") or "").lower() == action for action in ("drop", "keep"))
+        if (drops or keeps) and rule.get("sourceLabels") == ["__name__"]:  # others hang on what each series is labelled
+            with contextlib.suppress(re.error):  # Go's syntax is wider
+                fits = re.compile(rule.get("regex") or ".*").fullmatch
+                found = {name for name in found if bool(fits(name)) is keeps}
+    demand(bool(found), f"{what} drops every metric of its pods")
     return found
 
 

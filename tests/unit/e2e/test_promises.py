@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -475,6 +475,15 @@ def monitor(**endpoint: Any) -> dict[str, Any]:
     return {"kind": "ServiceMonitor", "metadata": {"name": "web"}, "spec": spec}
 
 
+def dropping(action: str, names: str) -> dict[str, Any]:
+    return monitor(metricRelabelings=[{"action": action, "sourceLabels": ["__name__"], "regex": names}])
+
+
+def of_pods(selected: Mapping[str, str] = LABELS, **endpoint: Any) -> dict[str, Any]:
+    spec = {"selector": {"matchLabels": selected}, "podMetricsEndpoints": [{"port": "http", **endpoint}]}
+    return {"kind": "PodMonitor", "metadata": {"name": "web"}, "spec": spec}
+
+
 def rule(text: str) -> dict[str, Any]:
     groups = [{"rules": [{"alert": "Broken", "expr": text}]}]
     return {"kind": "PrometheusRule", "metadata": {"name": "web"}, "spec": {"groups": groups}}
@@ -516,12 +525,28 @@ def test_monitoring_that_works() -> None:
             [monitor(), board('{"panels": [{"title": "Rate", "targets": [{"expr": "rate(requests{}[5m])"}]}]}')],
             "ConfigMap boards: Rate asks for metrics that nobody has",
         ),
+        ([dropping("drop", "requests_.*")], "ServiceMonitor web drops every metric"),
+        ([dropping("Keep", "requests"), dropping("keep", "up")], "ServiceMonitor web drops every metric"),
+        ([of_pods({"app": "other"})], "PodMonitor web finds no pod"),
+        ([of_pods(port="metrics")], "PodMonitor web names a port that its pods do not have"),
+        ([of_pods(path="/healthz")], "tells no metrics"),
         ([], "nothing says where the metrics are"),
     ],
 )
 def test_monitoring_that_does_not(documents: list[dict[str, Any]], told: str) -> None:
     lab = Cluster(*documents, pods=[pod()], Service=[front()], answers=METRICS)
     assert told in refused(promises.monitored, lab, "space", "space")
+
+
+def test_a_monitor_of_pods_asks_those_it_selects() -> None:
+    lab = Cluster(of_pods(), pods=[pod()], answers=METRICS)
+    assert promises.monitored(lab, "space", "space") == "PodMonitor web"
+
+
+@pytest.mark.parametrize("rules", [("drop", "go_.*"), ("keep", "requests.*"), ("replace", "(.*)"), ("drop", r"\pL+")])
+def test_what_a_monitor_keeps_is_there(rules: tuple[str, str]) -> None:
+    lab = Cluster(dropping(*rules), pods=[pod()], Service=[front()], answers=METRICS)
+    assert promises.monitored(lab, "space", "space") == "ServiceMonitor web by web"
 
 
 @pytest.mark.parametrize("services", [[], [front(), front()]], ids=["none", "two"])
