@@ -16,7 +16,7 @@ from scripts.judge import schema as schemas
 from scripts.judge.noise import Noise, Places, join_clusters, leaves, masked
 from scripts.judge.renders import render_both
 from scripts.judge.side import Side, read_side, versions
-from scripts.judge.verdict import Cell, brief
+from scripts.judge.verdict import Cell, briefs
 from scripts.workspace import Workspace
 
 SCHEMA_VERSION = 1
@@ -33,7 +33,7 @@ class Field:
     where: Spread | None = None
 
     def __str__(self) -> str:
-        told = f"{self.path}: {brief(self.old)} -> {brief(self.new)}"
+        told = f"{self.path}: {' -> '.join(briefs(self.old, self.new))}"
         return f"{told} (with {self.where})" if self.where else told
 
     def record(self) -> dict[str, Any]:

@@ -536,10 +536,13 @@ def _branches(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
         if inside:
             yield from inside
             return
+    one, other = _told(gone or None), _told(fresh or None)
+    if one == other:  # their types alone would read alike
+        one, other = gone, fresh
     if gone:
-        yield Change(path, word, [_told(branch) for branch in gone], _told(fresh or None), "narrower")
+        yield Change(path, word, one, other, "narrower")
     if fresh:
-        yield Change(path, word, _told(gone or None), [_told(branch) for branch in fresh], "wider")
+        yield Change(path, word, one, other, "wider")
 
 
 def _shared(schema: Schema) -> list[tuple[Schema, Schema]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -153,16 +154,29 @@ def demand_enough(verdict: Verdict) -> None:
 
 def line(reason: Reason) -> str:
     where = f" (with {reason.where})" if reason.where else ""
-    step = "" if reason.old is None and reason.new is None else f": {brief(reason.old)} -> {brief(reason.new)}"
+    step = "" if reason.old is None and reason.new is None else f": {' -> '.join(briefs(reason.old, reason.new))}"
     return f"{reason.about}{step}: {reason.meaning}{where}"
 
 
-def brief(value: Any) -> str:
-    """A value in a few words."""
+def briefs(old: Any, new: Any) -> tuple[str, str]:
+    """Two values in a few words each; where these would read alike, by their types, and from where they differ."""
+    texts = [_text(old), _text(new)]
+    if texts[0] == texts[1]:
+        texts = [json.dumps(value, default=str) for value in (old, new)]
+    if _cut(texts[0]) == _cut(texts[1]) and texts[0] != texts[1]:
+        same = len([*itertools.takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False))])
+        texts = [f"...{text[max(0, same - 20) :]}" for text in texts]
+    return _cut(texts[0]), _cut(texts[1])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _text(value: Any) -> str:
     if value is None:
         return "(absent)"
-    text = value if isinstance(value, str) and value and "\n" not in value else json.dumps(value, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return value if isinstance(value, str) and value and "\n" not in value else json.dumps(value, default=str)
 
 
 def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:

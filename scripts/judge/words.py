@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from scripts.judge.reason import LEVELS, Reason
-from scripts.judge.verdict import Verdict, brief, line
+from scripts.judge.verdict import Verdict, briefs, line
 
 _MARKS = {"major": "🔴", "minor": "🟡", "patch": "🟢", "none": "⚪"}
 _MOST = 60_000  # characters of a comment; GitHub takes 65,536
@@ -50,7 +50,7 @@ def _by_level(verdict: Verdict) -> Iterator[tuple[str, list[Reason]]]:
 
 def _row(reason: Reason) -> str:
     where = f" (with {reason.where})" if reason.where else ""
-    cells = (code(reason.about), code(brief(reason.old)), code(brief(reason.new)), _escaped(reason.meaning + where))
+    cells = (*map(code, (reason.about, *briefs(reason.old, reason.new))), _escaped(reason.meaning + where))
     return f"| {' | '.join(cells)} |"
 
 

@@ -254,3 +254,16 @@ def test_what_was_taken_and_is_refused_is_found(old: Any, new: Any, value: Any) 
     taken, refused = (Draft202012Validator(side).is_valid(value) for side in (old, new))
     if taken and not refused:
         assert "narrower" in effects(old, new)
+
+
+def test_branches_do_not_read_alike() -> None:
+    def either(most: int) -> Any:
+        keys = {
+            key: {"type": "string", "minLength": most, "maxLength": most} for key in ("name", "namespace", "labels")
+        }
+        branches = [{"type": "object", "required": [one], "properties": {one: {}, **keys}} for one in "ab"]
+        return {"properties": {"k": {"anyOf": branches}}}
+
+    found = [change for change in compare(either(9), either(8)) if change.what == "anyOf"]
+    assert found
+    assert all(change.old != change.new for change in found)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from scripts.judge.reason import Reason
-from scripts.judge.verdict import Verdict
+from scripts.judge.verdict import Verdict, briefs
 from scripts.judge.words import lines, markdown
 
 REASONS = (
@@ -25,6 +27,19 @@ def test_for_a_terminal() -> None:
         "demo 0.2.0 -> 0.2.1: major (2 reasons) as of 1.0; in 0.2.0 that is the minor part; "
         "the version is raised by its patch part only",
     ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (f"^{'a' * 90}b$", f"^{'a' * 90}c$", f"...{'a' * 20}b$ -> ...{'a' * 20}c$"),
+        ({"pattern": "a" * 90}, {"pattern": "a" * 99}, f'...{"a" * 20}"}} -> ...{"a" * 29}"}}'),
+        (80, "80", '80 -> "80"'),
+        ("a" * 90, "b" * 90, f"{'a' * 77}... -> {'b' * 77}..."),
+    ],
+)
+def test_what_differs_does_not_read_alike(old: object, new: object, told: str) -> None:
+    assert " -> ".join(briefs(old, new)) == told
 
 
 def test_markdown_shows_text_as_it_is() -> None:
