@@ -129,13 +129,12 @@ class Client:
 
     def ping(self) -> None:
         """Make sure that a server answers, whatever; on loopback also find out whether it speaks TLS."""
-        try:
-            self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
-        except (NoTls, BrokenTls):
-            if not is_loopback(self.registry.host):
-                raise
+        if not self.plain_http and is_loopback(self.registry.host):
+            with contextlib.suppress(NoTls, BrokenTls):
+                self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
+                return
             self.plain_http = True
-            self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
+        self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
 
     def manifest(self, reference: Reference, *, digest: str | None = None, patience: float = 0) -> Found | None:
         """The manifest of the tag or `digest`, looked for for `patience` seconds; None only if the registry says so."""

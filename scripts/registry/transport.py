@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
+import itertools
 import os
 import re
 import socket
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 
 LARGEST_ANSWER = 4 << 20  # bytes, what the specification asks registries to accept as a manifest
 _CONNECT, _READ, _WHOLE = 5.0, 10.0, 60.0  # seconds: to connect, between two packets, for one answer
-_SLOWEST = 256 << 10  # bytes a second that a large answer has to come with
+_LONGER = 3  # times as long is waited for packets when that was too short once: some are slow each time
+_SLOWEST = 256 << 10  # bytes a second that a large answer, or what is sent, has to go with
 _SHOWN = 500  # letters of what an answer says
 _HOPS = 10  # redirects, as Go follows
 _ATTEMPTS, _PATIENCE = 4, 25.0  # tries, and seconds after which no further try begins
@@ -170,13 +173,20 @@ class Transport:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         if content is not None:
             headers["Content-Type"], body = content
+        if body is not None:
+            headers["Content-Length"] = str(len(body))
+        # What was sent is put in its place before it is answered, and is not to be sent again meanwhile.
+        first = _READ if content is None else _WHOLE
+        waits = itertools.chain((first,), itertools.repeat(max(first, _READ * _LONGER)))
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient), wait=wait, stop=enough, sleep=self._sleep, reraise=True
         )
         try:
             if as_it_is:
-                return retrying(self._once, method, url, headers, body, limit)
-            return retrying(self._follow, method, url, headers, authorization, body, limit, checked)
+                return retrying(lambda: self._once(method, url, headers, body, limit, next(waits)))
+            return retrying(
+                lambda: self._follow(method, url, headers, authorization, body, limit, checked, next(waits))
+            )
         except Transient as error:
             tries = retrying.statistics["attempt_number"]
             error.found = f"{error.found} (tried {many(tries, 'time')})"
@@ -191,13 +201,14 @@ class Transport:
         body: bytes | None,
         limit: int,
         checked: bool,
+        read: float,
     ) -> Answer:
         first, here = _parts(url), url
         for _ in range(_HOPS + 1):
             login = (
                 {"Authorization": authorization} if authorization and _origin(_parts(here)) == _origin(first) else {}
             )
-            answer = _ready(self._once(method, here, {**headers, **login}, body, limit))
+            answer = _ready(self._once(method, here, {**headers, **login}, body, limit, read))
             if answer.status not in (301, 302, 303, 307, 308):
                 return answer
             there = answer.headers.get("Location", "")
@@ -213,11 +224,13 @@ class Transport:
             here = parts._replace(fragment="").geturl()
         raise RegistryError(f"{first.netloc} leads on without an end", expected=f"at most {_HOPS} redirects", found=url)
 
-    def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int) -> Answer:
+    def _once(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int, read: float
+    ) -> Answer:
         import urllib3
 
         scheme, host = _parts(url)[:2]
-        deadline = _WHOLE + limit / _SLOWEST
+        deadline = _WHOLE + (limit + len(body or b"")) / _SLOWEST
         proxy = proxy_for(url, os.environ)
         try:
             with (
@@ -227,11 +240,11 @@ class Transport:
                         method,
                         url,
                         headers=headers,
-                        body=body,
+                        body=io.BytesIO(body) if body is not None else None,  # in parts, each in the time for one
                         redirect=False,
                         retries=False,
                         preload_content=False,
-                        timeout=urllib3.Timeout(connect=_CONNECT, read=_READ),
+                        timeout=urllib3.Timeout(connect=_CONNECT, read=read),
                     )
                 ) as response,
             ):
@@ -249,7 +262,7 @@ class Transport:
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise_if_stopped()
             if not late.is_set():
-                raise _connection_error(error, host, url, proxy) from error
+                raise _connection_error(error, host, url, proxy, read) from error
         if late.is_set():  # an answer without a length may look whole
             raise Transient(f"{host} has not finished its answer after {deadline:.3g} s", found=shown_url(url))
         if answer.status == 407 and proxy:
@@ -473,7 +486,7 @@ def _ready(answer: Answer) -> Answer:
     raise failure
 
 
-def _connection_error(error: Exception, host: str, url: str, proxy: str | None) -> RegistryError:
+def _connection_error(error: Exception, host: str, url: str, proxy: str | None, read: float = _READ) -> RegistryError:
     """What went wrong below HTTP, and whether another try can help."""
     from urllib3 import exceptions as http
     from urllib3.util.ssl_match_hostname import CertificateError
@@ -491,7 +504,7 @@ def _connection_error(error: Exception, host: str, url: str, proxy: str | None) 
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         return _tls_error(" ".join(str(cause) for cause in causes).lower(), words, host)
     if isinstance(error, http.TimeoutError) and not isinstance(error, http.NewConnectionError):
-        waited = f"nothing within {_CONNECT:g} s (connect) or {_READ:g} s (read)"
+        waited = f"nothing within {_CONNECT:g} s (connect) or {read:g} s (read)"
         return Transient(f"{host} does not answer{by}", found=waited, run=_LOOK)
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         kind = Transient if "temporary" in words.lower() else RegistryError

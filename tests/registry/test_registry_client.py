@@ -279,6 +279,17 @@ class TestPlainHttp:
             assert client.plain_http
             assert client.manifest(Reference(server.host, "demo", "1.0.0")) is not None
 
+    def test_a_connection_that_breaks_is_no_lack_of_tls(self) -> None:
+        breaks = iter([True])
+
+        def answer(_: Request) -> Reply:
+            if next(breaks, False):
+                raise ConnectionError
+            return Reply(200)
+
+        with scripted(answer) as server, connect(Registry(f"oci://{server.host}"), sleep=Waits()) as client:
+            assert client.plain_http
+
     def test_is_refused_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "is_loopback", lambda _: False)
         refused = pytest.raises(RegistryError, match="does not speak TLS")

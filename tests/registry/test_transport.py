@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import itertools
 import json
 import socket
@@ -29,7 +30,7 @@ from scripts.registry import transport
 from scripts.registry.client import Found, connect
 from scripts.registry.credentials import Credentials
 from scripts.registry.reference import Registry
-from scripts.registry.transport import Transport
+from scripts.registry.transport import Answer, Transient, Transport
 from tests.registry.quirks import HOST, Internet, Quirks, internet
 from tests.registry.servers import PASSWORD, USER, Authority, Reply, Request, make_authority, scripted
 
@@ -136,7 +137,7 @@ class TestTime:
         ):
             sender._sockets = Growing()
             begin = time.monotonic()
-            sender._once("GET", f"http://{host}/v2/", {}, None, 4000)
+            sender._once("GET", f"http://{host}/v2/", {}, None, 4000, 10.0)
         assert time.monotonic() - begin < 5  # of the ten that all would take
 
     def test_a_large_answer_has_more_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,6 +145,42 @@ class TestTime:
         parts = (HEAD, b"Content-Length: 4\r\n\r\n", *(b"1", b"2", b"3", b"4"))
         with raw(slowly(parts)) as host, contextlib.closing(Transport(Registry(f"oci://{host}"))) as sender:
             assert sender.send("GET", f"http://{host}/v2/", limit=10 << 20).body == b"1234"
+
+    def test_what_is_sent_goes_in_parts_that_have_the_time_of_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        parts: list[int] = []
+        send = http.client.HTTPConnection.send
+
+        def noted(self: http.client.HTTPConnection, data: bytes) -> None:
+            parts.append(len(data))
+            send(self, data)
+
+        monkeypatch.setattr(http.client.HTTPConnection, "send", noted)
+        content = b"x" * (1 << 20)
+        with (
+            scripted(lambda _: Reply(200)) as server,
+            contextlib.closing(Transport(Registry(f"oci://{server.host}"))) as sender,
+        ):
+            sender.send("PUT", f"http://{server.host}/v2/", content=("text/plain", content))
+            assert server.requests[0].body == content
+        assert max(parts) < 1 << 17
+
+    @pytest.mark.parametrize(("content", "first"), [(None, transport._READ), (("text/plain", b"x"), transport._WHOLE)])
+    def test_a_server_that_is_slow_each_time_is_waited_for(
+        self, content: tuple[str, bytes] | None, first: float, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waited: list[float] = []
+
+        def once(_: Transport, *words: Any) -> Answer:
+            waited.append(words[-1])
+            if len(waited) == 1:
+                raise Transient("it is slow")
+            return Answer(200, {}, b"", "http://a/")
+
+        monkeypatch.setattr(Transport, "_once", once)
+        monkeypatch.setattr(transport, "_ATTEMPTS", 2)
+        sender = Transport(Registry("oci://a"), sleep=lambda _: None)
+        assert sender.send("PUT" if content else "GET", "http://a/", content=content).status == 200
+        assert waited == [first, max(first, 3 * transport._READ)]
 
     def test_a_body_that_is_cut_is_no_answer(self) -> None:
         parts = (HEAD, b"Content-Length: 400\r\n\r\n", b"{}")
