@@ -163,10 +163,11 @@ def _where(cells: Places, there: Places) -> Spread | None:
 def _parts(old: Side, new: Side) -> dict[str, tuple[Field, ...]]:
     names = dict.fromkeys(["values.yaml", *old.settings, *new.settings])
     settings = {name: _fields(old.settings.get(name, {}), new.settings.get(name, {})) for name in names}
-    schema = tuple(
+    found = (
         Field(f"{schemas.key_of(change.path) or '(top level)'} {change.what}", change.old, change.new)
         for change in schemas.compare(old.schema, new.schema)
     )
+    schema = tuple({str(one): one for one in found}.values())  # what is narrower and wider is one change here
     metadata = [{key: value for key, value in side.metadata.items() if key != "version"} for side in (old, new)]
     return {**settings, "values.schema.json": schema, "Chart.yaml": _fields(*metadata)}
 
@@ -177,14 +178,22 @@ def _fields(old: Any, new: Any) -> tuple[Field, ...]:
 
 _STYLES = {"+": "32", "-": "31", "~": "33"}  # of terminals: green, red, yellow
 _HEAD = """<!doctype html>
+<html lang="en">
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ font: 14px/1.5 ui-monospace, monospace; margin: 2rem; color: #1f2328; background: #fff }}
+:root {{ color-scheme: light dark; --text: #1f2328; --page: #fff; --plus: #1a6b30; --minus: #b3261e; --tilde: #7a4b00 }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --text: #e6e9ed; --page: #14171b; --plus: #6fd08c; --minus: #ff8f86; --tilde: #f0b860 }}
+}}
+body {{ font: 14px/1.5 ui-monospace, monospace; margin: 2rem 1rem; overflow-wrap: anywhere }}
+body {{ color: var(--text); background: var(--page) }}
 h1 {{ font-size: 16px }}
-.plus {{ color: #1a7f37 }} .minus {{ color: #cf222e }} .tilde {{ color: #9a6700 }} .field {{ margin-left: 2rem }}
-.folded {{ color: #59636e }}
+.plus {{ color: var(--plus) }} .minus {{ color: var(--minus) }} .tilde {{ color: var(--tilde) }}
+.field {{ margin-left: 2rem }} .folded {{ opacity: .8 }}
 </style>
+<main>
 <h1>{title}</h1>
 """
 
@@ -198,4 +207,6 @@ def as_html(diff: Diff) -> str:
     classes = {"+": "plus", "-": "minus", "~": "tilde", " ": "field", "f": "folded"}
     title = html.escape(f"{diff.old} to {diff.new}")
     told = ((classes.get(line[:1], "folded"), html.escape(line.strip())) for line in diff.lines())
-    return _HEAD.format(title=title) + "\n".join(f'<div class="{kind}">{text}</div>' for kind, text in told)
+    return (
+        _HEAD.format(title=title) + "\n".join(f'<div class="{kind}">{text}</div>' for kind, text in told) + "\n</main>"
+    )

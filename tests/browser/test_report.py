@@ -6,10 +6,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
+from scripts.chart.manifests import Identity
+from scripts.judge.diff import Diff, Field, Kind, Object, as_html
 from scripts.report.page import SECTIONS, draw
 from tests.unit.report.conftest import full, project, recorded  # noqa: F401 - fixtures
 
@@ -102,6 +104,27 @@ def test_axe_finds_nothing_serious(show: Open, name: str) -> None:
 
 def test_a_narrow_window_need_not_be_moved_sideways(show: Open) -> None:
     assert show("narrow").evaluate("document.documentElement.scrollWidth") <= SHOWN["narrow"][0]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_page_of_a_diff_is_for_anybody(browser: Browser, tmp_path: Path, name: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    there = Identity("apps", "Deployment", "", "a-name-of-a-deployment-that-has-no-end-where-it-could-be-folded")
+    objects = tuple(Object(kind, there, None, (Field("spec.a", "b" * 60, "c" * 60),)) for kind in get_args(Kind))
+    file = tmp_path / "diff.html"
+    file.write_text(as_html(Diff("0.1.0", "helm/a", objects, {}, {"labels": 2})), encoding="utf-8")
+    width, height = SHOWN[name]
+    dark = name == "dark"
+    with browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", is_mobile=width < 400
+    ) as context:
+        page = context.new_page()
+        page.goto(file.as_uri())
+        assert [one["id"] for one in Axe().run(page).response["violations"]] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        red, *_ = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g)")
+        assert (int(red) < 99) is dark
 
 
 def test_what_is_folded_is_printed(show: Open) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from functools import partial
@@ -142,6 +143,22 @@ def test_a_values_file_that_differs_beside_drawn_fields_is_told(tmp_path: Path) 
     work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
     found = diff_charts(work, ("old", read_chart(chart)), ("new", read_chart(again)), kube_versions=["1.33"])
     assert [str(field) for one in found.objects for field in one.fields] == ["stringData.word: *** -> ***"]
+
+
+def test_a_line_of_a_diff_stands_once(tmp_path: Path) -> None:
+    charts = []
+    for place, most in (("one", 9), ("other", 8)):
+        chart = tmp_path / place / "either"
+        (chart / "templates").mkdir(parents=True)
+        (chart / "Chart.yaml").write_text("apiVersion: v2\nname: either\nversion: 0.1.0\n")
+        key = {"minLength": most, "maxLength": most}
+        branches = [{"required": [one], "properties": {one: key}} for one in "ab"]
+        schema = {"properties": {"k": {"type": "object", "anyOf": branches}}}
+        (chart / "values.schema.json").write_text(json.dumps(schema))
+        charts.append(read_chart(chart))
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
+    lines = diff_charts(work, ("old", charts[0]), ("new", charts[1]), kube_versions=["1.33"]).lines()
+    assert len(lines) == len(set(lines)) == 3
 
 
 @pytest.mark.parametrize(
