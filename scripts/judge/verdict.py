@@ -161,7 +161,7 @@ def line(reason: Reason) -> str:
 def briefs(old: Any, new: Any) -> tuple[str, str]:
     """Two values in a few words each; where these would read alike, by their types, and from where they differ."""
     texts = [_text(old), _text(new)]
-    if texts[0] == texts[1]:
+    if texts[0] == texts[1] and old != new:
         texts = [json.dumps(value, default=str) for value in (old, new)]
     if _cut(texts[0]) == _cut(texts[1]) and texts[0] != texts[1]:
         same = len([*itertools.takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False))])
