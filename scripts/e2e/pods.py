@@ -148,6 +148,9 @@ def spread_is_asked_for(pods: Sequence[Object]) -> None:
             mixed = what == "a spread" and _HASH in meta["labels"] and not any(_HASH in _keys(term) for term in own)
             told = f"pod {meta['name']} asks for a spread that counts the pods of the revision before"
             demand(not mixed, told, f"matchLabelKeys: [{_HASH}], or a rollout leaves it uneven")
+            skew, most = min(term.get("maxSkew", 1) for term in own), max(1, len(pods) - 1)
+            told = f"pod {meta['name']} asks for {what} that lets all {len(pods)} pods be in one zone"
+            demand(skew <= most, told, f"maxSkew: {most} at most", str(skew))
 
 
 def _keys(term: Mapping[str, Any]) -> Iterable[str]:

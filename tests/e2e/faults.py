@@ -516,6 +516,17 @@ CASES = (
         Edit("ServiceMonitor", FRONT, 'set (first $spec.endpoints) "scrapeTimeout" "1m"'),
     ),
     case(
+        "monitor-drops",
+        "install",
+        "ServiceMonitor gati-ingress drops every metric",
+        Edit(
+            "ServiceMonitor",
+            FRONT,
+            'set (first $spec.endpoints) "metricRelabelings" '
+            '(list (dict "action" "drop" "sourceLabels" (list "__name__") "regex" "[a-z].*"))',
+        ),
+    ),
+    case(
         "rule-metric",
         "install",
         "asks for metrics that nobody has",
@@ -732,6 +743,13 @@ CASES = (
         "install",
         "asks for a spread over the zones of other pods than its own",
         front('set (first $pod.topologySpreadConstraints).labelSelector "matchLabels" (dict "tier" "none")'),
+        values="prod",
+    ),
+    case(
+        "spread-wide",
+        "install",
+        "lets all 3 pods be in one zone",
+        front('set (first $pod.topologySpreadConstraints) "maxSkew" 5'),
         values="prod",
     ),
     case(
@@ -1137,12 +1155,12 @@ FURTHER = frozenset({
     "annotated-scheme", "api-away", "asked-elsewhere", "back-port", "back-recreate", "back-unavailable",
     "binding-dropped", "dashboard", "endpoint-stray", "evicted", "external-ip", "hook-goes-on", "hook-leftover",
     "hostname", "hpa-dropped", "hpa-request", "init-goes-on", "keda-min", "lasting-token", "liveness-path",
-    "local-traffic", "metrics-port-untold", "min-ready", "missing-config", "monitor-port", "monitor-selects-two",
-    "monitor-slow", "no-anti-affinity", "no-such-node", "node-port", "notes-plain", "notes-port", "paused",
-    "pdb-of-both", "plain-stays", "pod-label-missing", "policy-block", "policy-dropped", "policy-peer",
-    "post-start", "priority", "priority-class", "prod-capacity", "pull-policy", "readiness-late", "redirect-not",
-    "redirect-port", "rendered-anew", "role-names", "role-of-all", "role-view", "rollback-hook", "rule-dropped",
-    "rule-job", "short-prestop", "sidecar-startup", "spread-of-others", "spread-of-revisions", "test-dropped",
-    "test-goes-on", "test-left", "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers",
-    "udp",
+    "local-traffic", "metrics-port-untold", "min-ready", "missing-config", "monitor-drops", "monitor-port",
+    "monitor-selects-two", "monitor-slow", "no-anti-affinity", "no-such-node", "node-port", "notes-plain",
+    "notes-port", "paused", "pdb-of-both", "plain-stays", "pod-label-missing", "policy-block", "policy-dropped",
+    "policy-peer", "post-start", "priority", "priority-class", "prod-capacity", "pull-policy", "readiness-late",
+    "redirect-not", "redirect-port", "rendered-anew", "role-names", "role-of-all", "role-view", "rollback-hook",
+    "rule-dropped", "rule-job", "short-prestop", "sidecar-startup", "spread-of-others", "spread-of-revisions",
+    "spread-wide", "test-dropped", "test-goes-on", "test-left", "test-token", "tls-back-port", "tls-mount",
+    "tls-role", "too-big", "two-scalers", "udp",
 })  # fmt: skip

@@ -127,6 +127,14 @@ def test_a_spread_that_counts_the_pods_of_the_revision_before() -> None:
     pods.spread_is_asked_for([one])
 
 
+def test_a_spread_that_lets_all_be_in_one_zone() -> None:
+    one = pod(spec=spread())
+    one["spec"]["topologySpreadConstraints"][0]["maxSkew"] = 3
+    pods.spread_is_asked_for([one] * 4)
+    with pytest.raises(ClusterError, match="lets all 3 pods be in one zone"):
+        pods.spread_is_asked_for([one] * 3)
+
+
 def test_placement_is_what_the_values_ask_for() -> None:
     wanted = {"nodeSelector": {"a": "b"}, "tolerations": [{"key": "x"}]}
     placed = {"nodeSelector": {"a": "b", "c": "d"}, "tolerations": [{"key": "y"}, {"key": "x", "operator": "Exists"}]}
