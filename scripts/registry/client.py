@@ -129,12 +129,20 @@ class Client:
 
     def ping(self) -> None:
         """Make sure that a server answers, whatever; on loopback also find out whether it speaks TLS."""
+        broken: BrokenTls | None = None
         if not self.plain_http and is_loopback(self.registry.host):
-            with contextlib.suppress(NoTls, BrokenTls):
+            try:
                 self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
                 return
+            except NoTls:
+                pass
+            except BrokenTls as error:  # as of who asks for a client certificate, too
+                broken = error
             self.plain_http = True
-        self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
+        try:
+            self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
+        except RegistryError as error:
+            raise broken or error from None
 
     def manifest(self, reference: Reference, *, digest: str | None = None, patience: float = 0) -> Found | None:
         """The manifest of the tag or `digest`, looked for for `patience` seconds; None only if the registry says so."""
