@@ -62,8 +62,9 @@ def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, by
     if (path / "Chart.yaml").exists():
         chart = read_chart(path)
         name, version, values = chart.name, chart.version, _values(path)
+        tested = any(file.parent == path / "ci" for file in chart.values_files)
     else:
-        name, version = path.name, "0.1.0"
+        name, version, tested = path.name, "0.1.0", False
         if not _NAME.fullmatch(name):
             raise UsageError(
                 f"{name!r} is no name of a chart", expected="small letters, digits, and - between them", found=name
@@ -86,8 +87,9 @@ def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, by
     yield path / "gati.toml", _filled("gati.toml")
     today = datetime.datetime.now(datetime.UTC).date()
     yield path / "CHANGELOG.md", _filled("CHANGELOG.md", version=version, today=today)
-    yield path / "ci" / "default-values.yaml", "# The chart as it is.\n{}\n"
-    if isinstance(values.get("replicaCount"), int):
+    if not tested:  # else its maintainers know what it needs, and bare values may not do
+        yield path / "ci" / "default-values.yaml", "# The chart as it is, with what it cannot do without.\n{}\n"
+    if not tested and isinstance(values.get("replicaCount"), int):
         yield path / "ci" / "replicas-values.yaml", "# Enough that one pod may go.\nreplicaCount: 2\n"
     there = next(folder for folder in (path, *path.parents) if folder.is_dir())
     repository = find_repository(there, work.runner)

@@ -372,7 +372,10 @@ def _beside(
     pairs = []
     if place in olds:
         whole = Values(_COPY, (own,))
-        pairs.append(_Pair(_COPY, olds[place], one(after, whole), [one(plan, whole) for plan in again]))
+        # A null in it, which takes away what is below, is no null in a chart's own values.yaml.
+        nulls = None in flat(read_yaml(own, ValuesError)).values()
+        old = one(before, whole) if nulls else olds[place]
+        pairs.append(_Pair(_COPY, old, one(after, whole), [one(plan, whole) for plan in again]))
     old, new, *more = (one(plan, release=_OTHER) for plan in (before, after, *again))
     pairs.append(_Pair(f"release {_OTHER}", old, new, more, _OTHER))
     if any(asking):
@@ -393,12 +396,7 @@ def _further(
     for pair in pairs:
         with contextlib.suppress(ChartError, ValuesError):  # one name alone, or what only a cluster has
             old = pair.old.result()
-            cell = _cell(pair.name, newest, old, pair.new, renders, pair.release)
-            if pair.name == _COPY and cell.new is None:
-                # A null in it, which takes away what a dependency sets, is no null in a chart's own values.yaml.
-                file = before.chart.path / "values.yaml"
-                renders.newest(before, [Values(_COPY, (file,))])[_COPY].result()
-            found.append(cell)
+            found.append(_cell(pair.name, newest, old, pair.new, renders, pair.release))
             drawn += [(old, one.result()) for one in pair.again]
     return found, drawn_fields(drawn), drawn_names(drawn)
 

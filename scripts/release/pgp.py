@@ -35,9 +35,9 @@ def make_prov(work: Workspace, package: Package, archive: bytes) -> bytes:
         try:
             work.runner.run(argv, stdin=password or "", deadline=_DEADLINE)
         except CommandFailed as error:
-            words = error.stderr.strip().splitlines()[-1:] or ["gpg gives no reason"]
+            said = (error.stderr.strip().splitlines()[-1:] or ["gpg gives no reason"])[0]
             run = f"gpg --list-secret-keys; {SIGNING_PASSWORDS[0]} is its passphrase"
-            raise ToolError(f"gpg cannot sign with {work.config.pgp_key}", found=words[0], run=run) from error
+            raise ToolError(f"gpg cannot sign with {work.config.pgp_key}", found=said, run=run, doctor="") from error
         return made.read_bytes()
 
 

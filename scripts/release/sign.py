@@ -122,7 +122,7 @@ def sign(work: Workspace, statement: bytes, predicate_type: str, environ: Mappin
             locked = "decrypt" in said or "password" in said
             run = _CORRECT if "reading key" in said else None
             run = f"set {SIGNING_PASSWORDS[0]} to the passphrase of {key}" if locked else run
-            raise ToolError(f"cosign cannot sign with {key}", found=said, run=run) from error
+            raise ToolError(f"cosign cannot sign with {key}", found=said, run=run, doctor="") from error
         except OSError as error:
             raise ToolError("cosign has written no bundle", found=error.strerror) from error
     annotations = {**_CONTENT, BUNDLE_PREDICATE: predicate_type}

@@ -95,6 +95,17 @@ def test_a_copy_of_the_values_that_neither_takes_says_nothing(tmp_path: Path) ->
     assert [line(reason) for reason in verdict.reasons] == []
 
 
+def test_a_copy_of_the_values_in_which_a_null_takes_away_a_key_says_nothing(tmp_path: Path) -> None:
+    text = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {has: "{{ hasKey .Values.a "key" }}"}\n'
+    charts = _one_template(tmp_path, text, text)
+    for chart in charts:
+        (chart.path / "values.yaml").write_text("a: {key: null, other: 1}\n")
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
+    old, new = (read_chart(chart.path) for chart in charts)
+    verdict = judge_charts(work, old, new, "1.0.0", kube_versions=["1.33"])
+    assert [line(reason) for reason in verdict.reasons] == []
+
+
 def test_what_both_render_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Counter[str]()
 

@@ -55,6 +55,13 @@ def test_what_is_there_stays(cli: Cli) -> None:
     assert snapshot(cli.chart) == after
 
 
+def test_a_chart_with_values_sets_of_its_own_gets_none(cli: Cli) -> None:
+    (cli.chart / "ci").mkdir()
+    (cli.chart / "ci" / "test-values.yml").write_text("provider: one\n")
+    cli("new-chart", cli.chart).fine()
+    assert [file.name for file in (cli.chart / "ci").iterdir()] == ["test-values.yml"]
+
+
 def test_where_no_chart_can_be_is_refused(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "note").write_text("x")

@@ -245,6 +245,7 @@ def test_what_is_no_private_key_cannot_sign(signed: Signed, shelf: Shelf) -> Non
     with pytest.raises(ToolError, match="cosign cannot sign with") as refused:
         demand_signable(work, {SIGNING_PASSWORDS[0]: PASSWORD})
     assert refused.value.run == "correct signing_key, or cosign generate-key-pair"
+    assert "invoke doctor" not in str(refused.value)  # the tool is there, and has answered
 
 
 def test_what_signs_is_in_no_other_programs_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
