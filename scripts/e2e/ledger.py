@@ -11,7 +11,19 @@ from typing import Any
 from scripts.cluster.watch import Change
 from scripts.core.words import some
 from scripts.e2e.k6 import KINDS, RATE, Request
-from scripts.e2e.timeline import ENDED, GONE, KILLED, READY, RUNNING, STOPPING, UNREADY, Event, clock, timeline
+from scripts.e2e.timeline import (
+    ENDED,
+    GONE,
+    HOOK_FAILED,
+    KILLED,
+    READY,
+    RUNNING,
+    STOPPING,
+    UNREADY,
+    Event,
+    clock,
+    timeline,
+)
 
 ENOUGH = 3000  # requests below which a load proves nothing
 SLOW = 1.0  # seconds from which a request is told, though it is not lost
@@ -347,7 +359,8 @@ def _reason(request: Request, events: Sequence[Event], service: str, since: floa
                 continue
             how = f", told to stop {event.at - told.at:.1f} s before" if told else " without being told to stop"
             ended = "had to be killed" if event.what == KILLED else "ended"
-            return f"pod {event.pod} {ended} at {clock(event.at)}{how}"
+            hook = f", and {HOOK_FAILED}" if _last(events, event.pod, HOOK_FAILED, before=end + _TOLD) else ""
+            return f"pod {event.pod} {ended} at {clock(event.at)}{how}{hook}"
     for event in reversed(around):
         if event.service == service and event.what == READY:
             started = _last(events, event.pod, RUNNING, before=end)

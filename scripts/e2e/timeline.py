@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scripts.cluster.watch import Change
 
-WATCHED = ("Pod", "EndpointSlice")  # the kinds that a timeline is made of
+WATCHED = ("Pod", "EndpointSlice", "Event")  # the kinds that a timeline is made of
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Event:
 CREATED, SCHEDULED, RUNNING, READY, UNREADY = "created", "scheduled", "running", "ready", "not ready"
 STOPPING, ENDED, GONE = "told to stop", "its container ended", "gone"
 KILLED = f"{ENDED}, killed, for it did not when it was told to"
+HOOK_FAILED = "its preStop hook failed"
 _SIGKILL = {"exitCode": 137, "reason": "Error"}  # of a container that this signal ended, and not for its memory
 
 
@@ -47,6 +48,8 @@ def timeline(changes: Iterable[Change]) -> tuple[Event, ...]:
             events += _pod_events(change, pods)
         elif change.object["kind"] == "EndpointSlice":
             events += _endpoint_events(change, places)
+        elif change.object.get("reason") == "FailedPreStopHook" and change.type == "ADDED":
+            events.append(Event(change.at, change.object["involvedObject"]["name"], HOOK_FAILED))
     return tuple(sorted(events, key=lambda event: event.at))
 
 
