@@ -92,7 +92,7 @@ def attach(
     """
     repository = reference.repository
     there = {one["digest"] for one in client.referrers(reference, subject.digest)}
-    entries, unnoted, put = dict[str, dict[str, Any]](), list[str](), set[bytes]()
+    entries, titles, unnoted, put = dict[str, dict[str, Any]](), dict[str, str](), list[str](), set[bytes]()
     for attachment in attachments:
         manifest = manifest_of(subject, attachment, created)
         digest = sha256(manifest)
@@ -104,7 +104,7 @@ def attach(
         if not client.put_manifest(repository, digest, manifest):
             unnoted.append(digest)
         annotations = json_read.load(manifest)["annotations"]
-        kind = {"artifactType": attachment.kind}
+        kind, titles[digest] = {"artifactType": attachment.kind}, attachment.title
         entries[digest] = {**descriptor(MANIFEST_TYPE, manifest), **kind, "annotations": annotations}
     if unnoted:
         _note(client, reference, subject.digest, [entries[digest] for digest in unnoted])
@@ -119,6 +119,8 @@ def attach(
                 run=f"{SAME_COMMAND}, once it does",
             )
         say(f"note: {client.registry.host} lists nothing as attached, though it took it: it is listed at the tag {tag}")
+    for digest, title in titles.items():
+        say(f"attached {title}: {digest}")
     return tuple(entries)
 
 

@@ -699,9 +699,7 @@ class Release:
             else:
                 self._say("note: it is not signed: no signing_key is configured")
             with _refused_in_full(registry):
-                written = attach(client, reference, subject, new, package.created, self._say)
-            for digest in written:
-                self._say(f"attached {digest}")
+                attach(client, reference, subject, new, package.created, self._say)
 
     def _make_tag(self) -> None:
         package, tag, remote = self.package, self._tag, self.facts.remote

@@ -215,6 +215,9 @@ def test_what_an_api_takes_and_never_lists_is_listed_at_the_tag(packed: Package,
         found = [one.key for one in attached(client, reference, subject.digest)]
         assert found == ["application/vnd.example.record", "urn:1", "urn:2"]
         assert attach(client, reference, subject, THINGS, WHEN) == ()
+    told = [line.partition(": ")[0] for line in said if line.startswith("attached ")]
+    assert told == [f"attached {one.title}" for one in THINGS]
+    said = [line for line in said if not line.startswith("attached ")]
     assert len(said) == notes
     assert all(
         f"lists nothing as attached, though it took it: it is listed at the tag {referrers_tag(subject.digest)}" in line
