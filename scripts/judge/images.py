@@ -27,7 +27,7 @@ def is_tagged(text: Any) -> bool:
 def judge_image(old: str, new: str) -> tuple[Level, str]:
     """The level of a change from one image to another, and what it means."""
     (was, old_tag, old_digest), (now, new_tag, new_digest) = parts(old), parts(new)
-    if _whole(was) != _whole(now):
+    if not same_repository(was, now):
         words = "the image comes from elsewhere: mirrors and pull secrets have to know it"
         level = version_level(old_tag, new_tag) if old_tag != new_tag else "none"
         return ("major", f"{words}; its version is another major one") if level == "major" else ("minor", words)
@@ -36,6 +36,11 @@ def judge_image(old: str, new: str) -> tuple[Level, str]:
     if old_digest and not new_digest:
         return "minor", "the image is no longer held by its digest"
     return "patch", "another build of the same version"
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Whether both are names of the same repository, as `a/b` is one of `docker.io/a/b`."""
+    return _whole(one) == _whole(other)
 
 
 def _whole(repository: str) -> str:

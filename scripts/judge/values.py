@@ -13,7 +13,7 @@ from scripts.chart.manifests import mapped, mappings
 from scripts.core.paths import key_text
 from scripts.judge import schema as schemas
 from scripts.judge.defaults import quantity
-from scripts.judge.images import is_tagged, judge_image, judge_tag
+from scripts.judge.images import is_tagged, judge_image, judge_tag, same_repository
 from scripts.judge.reason import Level, Reason, bears
 from scripts.judge.side import Side, versions
 
@@ -242,6 +242,8 @@ def _default_level(
     if isinstance(old, str) and isinstance(new, str):
         if name.casefold() in ("tag", "imagetag") and old and new:
             return judge_tag(old, new)
+        if name.casefold().endswith("repository") and old and new and same_repository(old, new):
+            return "patch", "another name of the same image"
         if name.casefold().endswith("image") and is_tagged(old) and is_tagged(new):
             return judge_image(old, new)
         if (name.casefold() == "digest" and old and new) or (_DIGEST.fullmatch(old) and _DIGEST.fullmatch(new)):

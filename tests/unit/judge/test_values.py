@@ -26,6 +26,8 @@ def side(version: str, values: dict[str, Any], schema: dict[str, Any] | None = N
         ("reloaderImage", "x/reloader:v0.8.1", "x/reloader:v0.8.2", "patch"),
         ("reloaderImage", "x/reloader:v1.8.1", "x/reloader:v1.9.0", "minor"),
         ("reloaderImage", "reloader", "other", "minor"),
+        ("repository", "x/reloader", "docker.io/x/reloader", "patch"),
+        ("repository", "x/reloader", "quay.io/x/reloader", "minor"),
         ("port", 80, "80", "patch"),
         ("on", True, "true", "patch"),
         ("on", 1, True, "minor"),
