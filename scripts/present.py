@@ -57,7 +57,8 @@ class Mark:
 class View:
     """The same answer twice: `records` for JSON, `columns` and `rows` for a table; `marks` for a CI system.
 
-    Where a terminal is too narrow for the table, the columns named in `below` stand on lines of their own.
+    Where a terminal is too narrow for the table, the columns named in `below` stand on lines of their own; without
+    such columns, where it is too narrow for a word of it.
     """
 
     title: str
@@ -394,9 +395,8 @@ def render(view: View | Answer, *, json: bool = False, width: int | None = None)
     if width is None and not console.is_terminal:
         console.width = _UNLIMITED
     table = to_table(view)
-    narrow = bool(view.below) and console.measure(table, options=console.options.update(width=_UNLIMITED)).maximum > (
-        console.width
-    )
+    needed = console.measure(table, options=console.options.update(width=_UNLIMITED))
+    narrow = (needed.maximum if view.below else needed.minimum) > console.width
     with console.capture() as capture:
         for part in _stacked(view, console.width) if narrow else (table,):
             console.print(part, soft_wrap=narrow)

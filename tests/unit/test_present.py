@@ -14,7 +14,7 @@ from scripts.core.edits import Edit
 from scripts.present import View, bumped, compared, facts, render, to_json
 from scripts.release.bump import Bump
 
-VIEW = View("Things", ("name", "what"), (("a", "x" * 50), ("[b]", "y")), [{"name": "a"}, {"name": "[b]"}])
+VIEW = View("Things", ("name", "what"), (("a", "xxxxx " * 10), ("[b]", "y")), [{"name": "a"}, {"name": "[b]"}])
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,13 @@ def test_a_narrow_terminal_gets_what_is_long_on_lines_of_its_own() -> None:
         f"    {where}",
         "kubeconform  ready",
     ]
+
+
+def test_a_path_stays_whole_in_a_table_without_such_lines() -> None:
+    path = "/home/someone/a-folder-with-a-long-name/dist/gati-0.2.0.tgz"
+    view = View("Release", ("step", "state", "action"), (("package", "absent", f"write {path}"),), [])
+    assert path in render(view, width=40).splitlines()[-1].split()
+    assert render(view, width=78).splitlines()[1].split() == ["step", "state", "action"]
 
 
 def test_a_path_stays_whole_on_a_narrow_terminal() -> None:
