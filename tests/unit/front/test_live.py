@@ -46,8 +46,9 @@ def drawn(rows: tuple[Row, ...], width: int = 80, height: int = 24) -> list[str]
     return console.file.getvalue().splitlines()
 
 
-def test_what_runs_stands_first_with_what_it_does_how_long_and_what_is_usual() -> None:
+def test_what_runs_stands_first_with_what_it_does_how_long_and_what_is_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)  # a busy machine takes a second between two lines
     rows = (
         Row("done", "passed", begun=now - 30, seconds=29.6, typical=31),
         Row("later", typical=58),
