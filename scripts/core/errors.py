@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 SAME_COMMAND = "the same command again"  # for which the front writes what was typed
 FINDING, USAGE, REFUSED, OUTSIDE, TOOL, STOPPED = 1, 2, 3, 4, 5, 130
@@ -78,6 +80,15 @@ def telling(places: Mapping[str, str]) -> Iterator[None]:
                 text = text.replace(copy, place)
             setattr(error, part, text)
         raise
+
+
+def limit(error: OSError) -> dict[str, Any]:
+    """What a refusal says, by the words of ReleaseError, where no file is to blame but what runs us; else nothing."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return {"run": f"ulimit -n 1024, then {SAME_COMMAND}", "doctor": ""}
+    if error.errno == errno.ENOENT and error.filename is None:  # as the system says it of the current folder alone
+        return {"found": "the current folder is gone", "run": "cd to a folder that is there", "doctor": ""}
+    return {}
 
 
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)

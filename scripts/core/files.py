@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts.core.errors import OutputError, ReleaseError
+from scripts.core.errors import OutputError, ReleaseError, limit
 
 UNSETTLED = "git's conflict markers stand here, from <<<<<<< to >>>>>>>, of a merge that nobody has settled"
 _ROOM = 64 << 10  # bytes, more than any record
@@ -68,7 +68,8 @@ def writing(
         yield
     except OSError as cause:
         run = f"make room or correct the permissions of {folder}, then run the same command again"
-        raise error(message, expected=expected, found=cause.strerror or str(cause), run=run) from cause
+        told: dict[str, Any] = {"found": cause.strerror or str(cause), "run": run, **limit(cause)}
+        raise error(message, expected=expected, **told) from cause
 
 
 def write_atomic(path: Path, data: bytes | str, *, error: type[ReleaseError] = OutputError) -> None:

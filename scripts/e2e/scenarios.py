@@ -723,10 +723,21 @@ def selfcheck(lab: Lab, journal: Journal) -> None:
         journal.detail(f"{ledger.failed} lost in {len(ledger.incidents)} incidents")
 
 
-_EVERY = (
-    *(dry_run, install, upgrade, environments, changes, rollback, reuse, hands, helms),
-    *(disruption, outage, failed_upgrade, uninstall, selfcheck),
-)
-SCENARIOS: Mapping[str, Callable[[Lab, Journal], None]] = {one.__name__.replace("_", "-"): one for one in _EVERY}
+SCENARIOS: Mapping[str, Callable[[Lab, Journal], None]] = {
+    "dry-run": dry_run,
+    "install": install,
+    "upgrade": upgrade,
+    "environments": environments,
+    "changes": changes,
+    "rollback": rollback,
+    "reuse": reuse,
+    "hands": hands,
+    "helms": helms,
+    "disruption": disruption,
+    "outage": outage,
+    "failed-upgrade": failed_upgrade,
+    "uninstall": uninstall,
+    "selfcheck": selfcheck,
+}
 ON_REQUEST = ("reuse", "hands", "helms")
 """The scenarios about an operator's habits more than about a chart: `--scenario` asks for them."""

@@ -321,7 +321,7 @@ def _print(text: str) -> None:
 @contextlib.contextmanager
 def told(show: Show, typed: Typed) -> Iterator[None]:
     """Tells what ends the block: an expected failure by its message and exit code, a signal by 128 and its number."""
-    from scripts.core.errors import OUTSIDE, OutputError, ReleaseError
+    from scripts.core.errors import OUTSIDE, OutputError, ReleaseError, limit
     from scripts.core.progress import plain
 
     if sys.platform == "win32":
@@ -339,7 +339,7 @@ def told(show: Show, typed: Typed) -> Iterator[None]:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 raise Exit(code=128 + signal.SIGPIPE) from None
             except (ReleaseError, OSError) as error:  # the latter: a full /tmp, a file that may not be read
-                failure = error if isinstance(error, ReleaseError) else OutputError(str(error))
+                failure = error if isinstance(error, ReleaseError) else OutputError(str(error), **limit(error))
                 failure.run = typed.pasted(failure.run) if failure.run else typed.corrected(failure)
                 failure.again = typed.pasted(failure.again)
                 try:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from scripts.core.command import Runner, installed
 from scripts.core.errors import CommandFailed, ReleaseError, ToolError
+from scripts.core.files import writing
 from scripts.core.progress import Say
 from scripts.core.waiting import repeated
 from scripts.toolchain.cache import BUILD_DEADLINE, Cache
@@ -162,7 +163,7 @@ def _unpack(archive: Path, prefix: str, target: Path) -> str:
     """
     lines, size = [], 0
     try:
-        with zipfile.ZipFile(archive) as zipped:
+        with writing(f"{archive} cannot be unpacked", target, error=ToolError), zipfile.ZipFile(archive) as zipped:
             for info in zipped.infolist():
                 name = info.filename.removeprefix(prefix)
                 if name == info.filename or {"", ".", ".."} & set(name.split("/")):
@@ -179,7 +180,7 @@ def _unpack(archive: Path, prefix: str, target: Path) -> str:
                         digest.update(chunk)
                         writer.write(chunk)
                 lines.append((info.filename, f"{digest.hexdigest()}  {info.filename}\n"))
-    except (OSError, zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError) as error:
         raise ToolError(f"{archive} is damaged", found=str(error), run="go clean -modcache") from error
     listed = "".join(line for _, line in sorted(lines))
     return "h1:" + base64.b64encode(hashlib.sha256(listed.encode()).digest()).decode()

@@ -125,6 +125,18 @@ class TestRun:
         with pytest.raises(ToolError, match="cannot be started"):
             runner.run((tmp_path / "text",))
 
+    def test_too_few_open_files_are_told_as_that(self) -> None:
+        code = (
+            "import resource; from scripts.core.command import Runner\n"
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
+            "try: Runner().run(('true',))\n"
+            "except Exception as error: print(error)"
+        )
+        told = Runner().run((sys.executable, "-c", code), cwd=Path(__file__).parents[3]).stdout
+        assert "true cannot be started" in told
+        assert "next:     ulimit -n 1024, then the same command again" in told
+        assert "doctor" not in told
+
     def test_the_deadline_ends_the_whole_family(
         self, runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -54,3 +54,12 @@ def test_each_task_explains_itself(root: Path, task: str, flag: str) -> None:
         f"Usage: inv[oke] [--core-opts] {task} [--options] [other tasks here ...]",
     )
     assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+def test_a_current_folder_that_is_gone_is_told_in_one_message(root: Path) -> None:
+    gone = 'cd "$(mktemp -d)" && rmdir "$PWD" && exec "$@"'
+    call = ("sh", "-c", gone, "sh", sys.executable, "-m", "invoke", "-r", str(root), "lint")
+    ended = subprocess.run(call, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (4, False)
+    assert "the current folder is gone" in ended.stderr
+    assert "next:     cd to a folder that is there" in ended.stderr

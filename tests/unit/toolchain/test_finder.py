@@ -493,6 +493,16 @@ def test_a_cache_that_cannot_be_is_told(machine: Machine, place: str) -> None:
     assert "GATI_CACHE_DIR" in refused.value.run
 
 
+def test_a_disk_that_takes_nothing_is_no_damage_of_the_zip(tmp_path: Path) -> None:
+    file, target = tmp_path / "m.zip", tmp_path / "no folder"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("m@v1/go.mod", "module m\n")
+    target.write_text("")
+    with pytest.raises(ToolError, match="cannot be unpacked") as refused:
+        _unpack(file, "m@v1/", target)
+    assert refused.value.run == f"make room or correct the permissions of {target}, then run the same command again"
+
+
 def test_a_zip_that_is_damaged_within_is_told_as_that(tmp_path: Path) -> None:
     file = tmp_path / "m.zip"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
