@@ -157,3 +157,9 @@ def test_artifact_hub_is_told_what_the_changelog_says(config: Config) -> None:
     assert [(change["kind"], change["description"]) for change in told] == [
         (entry.kind, plain(entry.text)) for entry in section.entries if not entry.text.startswith(TOOLKIT)
     ]
+
+
+def test_every_folder_of_tests_has_its_place() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where things are")[2]
+    folders = {f"tests/{file.parent.name}" for file in ROOT.glob("tests/*/*.py")}
+    assert folders - set(re.findall(r"`(tests/\w+)`", table)) == set()
