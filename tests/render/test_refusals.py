@@ -25,6 +25,7 @@ SYSCTL = {"name": "net.core.somaxconn", "value": "1024"}
 VALUE = {"type": "Value", "value": 1}
 MEAN = {"type": "AverageValue", "averageValue": 1}
 OBJECT = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+RULE = {"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}
 FIELD = {"name": "canary", "value": "1"}
 CRON = {"type": "cron", "metadata": {"timezone": "UTC"}}
 MANAGER_TLS = {"tls": {"enabled": True, "certManager": {"enabled": True}}}
@@ -37,6 +38,10 @@ def measured(kind: str, **part: Any) -> dict[str, Any]:
 def monitor(interval: str, timeout: str | None) -> dict[str, Any]:
     times = {"interval": interval, "scrapeTimeout": timeout}
     return {"prometheusOperator": {"serviceMonitor": {"enabled": True, **times}}}
+
+
+def divided(resource: str, divisor: str) -> dict[str, Any]:
+    return {"name": resource, "valueFrom": {"resourceFieldRef": {"resource": resource, "divisor": divisor}}}
 
 
 CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
@@ -217,7 +222,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {"kube_version": "1.28.0"},
     ),
     (
-        {"ingress": {"extraEnv": [{"name": "A", "valueFrom": {"fileKeyRef": {"key": "a"}}}]}},
+        {
+            "ingress": {
+                "extraEnv": [{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "tmp", "path": "a", "key": "b"}}}]
+            }
+        },
         ("ingress.extraEnv's fileKeyRef", "1.35"),
         {"kube_version": "1.34.0"},
     ),
@@ -401,6 +410,22 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {},
     ),
     ({"extraObjects": [OBJECT, OBJECT]}, ("extraObjects holds the ConfigMap a twice",), {}),
+    (
+        {
+            "networkPolicy": {
+                "enabled": True,
+                "ingress": {"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}]},
+            }
+        },
+        ("networkPolicy leaves 11.0.0.0/16 out of 10.0.0.0/8", "except"),
+        {},
+    ),
+    ({"ingress": {"extraEnv": [divided("limits.cpu", "1k")]}}, ("ingress.extraEnv divides limits.cpu 1k",), {}),
+    (
+        {"ingress": {"extraContainers": [{**SIDECAR, "restartPolicyRules": [RULE]}]}},
+        ("ingress.extraContainers side has restartPolicyRules without restartPolicy",),
+        {},
+    ),
 ]
 # The same refusals, met in other ways.
 SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
@@ -415,6 +440,23 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         {"networkPolicy": {"enabled": True, "dns": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.2.3/31"]}}]}},
         ("networkPolicy holds the network 10.1.2.3/31",),
     ),
+    *(
+        (
+            {"networkPolicy": {"enabled": True, "routeManager": {"extraFrom": [{"ipBlock": block}]}}},
+            (f"networkPolicy {what}",),
+        )
+        for block, what in (
+            ({"cidr": "fd00::1/8"}, "holds the network fd00::1/8"),
+            ({"cidr": "10.0.0.0/8", "except": ["10.0.0.0/8"]}, "leaves 10.0.0.0/8 out of 10.0.0.0/8"),
+            ({"cidr": "::/0", "except": ["fd00::/8", "10.0.0.0/8"]}, "leaves 10.0.0.0/8 out of ::/0"),
+        )
+    ),
+    (measured("Pods", metric={"name": "a"}, target={"type": "AverageValue", "averageValue": "0m"}), ("its value",)),
+    (
+        {"ingress": {"extraContainers": [{**SIDECAR, "volumeDevices": [{"name": "disk", "devicePath": "/dev/x"}]}]}},
+        ("ingress.extraContainers side.volumeDevices", "disk", "ingress.extraVolumes"),
+    ),
+    ({"ingress": {"extraEnv": [divided("limits.memory", "1m")]}}, ("ingress.extraEnv divides limits.memory 1m",)),
     ({"tls": None, "routeManager": MANAGER_TLS}, ("tls.certManager.issuerRef.name", "routeManager.tls.certManager")),
     ({"extraObjects": [{**OBJECT, "apiVersion": 1}]}, ("extraObjects", '"apiVersion":1')),
     ({"extraObjects": [{**OBJECT, "metadata": "a"}]}, ("extraObjects", '"metadata":"a"')),
@@ -600,7 +642,18 @@ def test_every_refusal_has_a_case() -> None:
         },
         {"keda": {"enabled": True, "extraTriggers": [{**CRON, "name": "demand"}, CRON, CRON]}},
         {"tls": {"certManager": {"duration": "1h"}}},
-        {"networkPolicy": {"enabled": True, "dns": [{"ipBlock": {"cidr": "10.1.2.3/32", "except": ["0.0.0.0/0"]}}]}},
+        {
+            "networkPolicy": {
+                "enabled": True,
+                "dns": [
+                    {"ipBlock": {"cidr": "10.1.2.3/32"}},
+                    {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}},
+                    {"ipBlock": {"cidr": "FE80::/10", "except": ["fe80:0::7:8/128", "fe80::/11"]}},
+                    {"ipBlock": {"cidr": "::2:3:4:5:6:7:8/128"}},
+                ],
+            }
+        },
+        {"ingress": {"extraEnv": [divided("limits.cpu", "1m"), divided("requests.memory", "1Mi")]}},
         {"keda": {"renderMode": "fail"}, "httpRoute": {"renderMode": "fail"}},
         {"podSecurityContext": {"appArmorProfile": {"type": ""}}},
         {

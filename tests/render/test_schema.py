@@ -157,6 +157,25 @@ def selector(operator: str, *values: str) -> dict[str, Any]:
 LONG = "a" * 1100
 NODE = {"key": "metadata.name", "operator": "In", "values": ["node.example"]}
 TARGET = {"type": "AverageValue", "averageValue": "1"}
+LACKING: list[dict[str, Any]] = [
+    {"configMap": {}},
+    {"configMap": {"name": "a", "items": [{"key": "k", "path": "../x"}]}},
+    {"configMap": {"name": "a", "defaultMode": "0444"}},
+    {"secret": {"name": "a"}},
+    {"secret": {"secretName": "a", "defaultMode": 512}},
+    {"persistentVolumeClaim": {"name": "a"}},
+    {"emptyDir": {"size": "1Gi"}},
+    {"hostPath": {"path": "/a", "type": "directory"}},
+    {"nfs": {"server": "a", "path": "b"}},
+    {"csi": {"driver": "a b"}},
+    {"image": {"reference": "a", "pullPolicy": "always"}},
+    {"ephemeral": {"spec": {}}},
+    {"ephemeral": {"volumeClaimTemplate": {"spec": {"storage": "1Gi"}}}},
+    {"downwardAPI": {"items": [{"path": "a", "fieldRef": {"fieldPath": "spec.nodeName"}}]}},
+    {"projected": {"sources": [{"secret": {"secretName": "a"}}]}},
+    {"projected": {"sources": [{"serviceAccountToken": {"path": "a", "expirationSeconds": 60}}]}},
+    {"projected": {"sources": [{"secret": {"name": "a"}, "configMap": {"name": "a"}}]}},
+]
 # What the API server refuses of the objects that a user gives in full, or an operator later and in silence.
 OF_KUBERNETES: list[tuple[str, Any]] = [
     ("podSecurityContext.seLinuxChangePolicy", "Sometimes"),
@@ -194,6 +213,20 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
     ("ingress.hpa.metrics", [{"type": "Pods", "pods": "x"}]),
     ("ingress.hpa.metrics", [{"type": "Pods", "pods": {"target": {"type": 5}}}]),
     ("httpRoute.filters", [{"type": 5}]),
+    *(
+        ("httpRoute.filters", [{"type": part[0].upper() + part[1:], part: given}])
+        for part, given in (
+            ("requestHeaderModifier", {"set": [{"name": "a", "vale": "b"}]}),
+            ("responseHeaderModifier", {"delete": ["a"]}),
+            ("requestRedirect", {"schema": "https"}),
+            ("requestRedirect", {"statusCode": 200}),
+            ("urlRewrite", {"hostname": "*.example.com"}),
+            ("urlRewrite", {"path": {"type": "ReplaceFullPath"}}),
+            ("urlRewrite", {"path": "/a"}),
+            ("urlRewrite", {"path": {"type": "Prefix"}}),
+            ("extensionRef", {"name": "a"}),
+        )
+    ),
     ("networkPolicy.ingress.from", [{"podSelector": {"matchLabels": {"a": 1}}}]),
     (
         "ingress.topologySpreadConstraints",
@@ -238,7 +271,8 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
     ("httpRoute.matches", [{"path": {"type": "Prefix", "value": "/"}}]),
     ("httpRoute.matches", [{"headers": [{"name": "a"}]}]),
     ("ingress.prometheus.selector", "job=gati"),
-    ("ingress.prometheus.selector", 'job="gati",'),
+    ("ingress.prometheus.selector", 'job="gati",,'),
+    ("ingress.prometheus.selector", 'job="gati" ns="x"'),
     ("prometheusOperator.prometheusRule.extraRules", [{"alert": "A", "expr": "1", "for": "5min"}]),
     ("prometheusOperator.prometheusRule.extraRules", [{"alert": "A", "expr": "1", "labels": {"team": 5}}]),
     ("prometheusOperator.prometheusRule.extraRules", [{"alert": "A", "expr": "1", "annotation": {}}]),
@@ -279,6 +313,17 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
     ("podSecurityContext.windowsOptions", {"runAsUser": "a"}),
     ("ingress.extraContainers", [{"name": "a", "image": "b", "volumeDevices": [{"name": "c"}]}]),
     ("ingress.extraContainers", [{"name": "a", "image": "b", "resizePolicy": [{"resourceName": "gpu"}]}]),
+    *(
+        ("ingress.extraContainers", [{"name": "a", "image": image}])
+        for image in ("", "a:b:c", "a:", "a@b", "http://a/b")
+    ),
+    (
+        "ingress.extraContainers",
+        [{"name": "a", "image": "b", "restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart"}]}],
+    ),
+    ("ingress.extraVolumeMounts", [{"name": "tmp", "mountPath": "/a", "bindMountOptions": {"noexec": True}}]),
+    ("ingress.extraEnv", [{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "tmp", "path": "a"}}}]),
+    *(("ingress.extraVolumes", [{"name": "a", **source}]) for source in LACKING),
 ]
 
 
@@ -299,6 +344,17 @@ def test_what_the_api_server_refuses_is_refused_at_its_place(path: str, value: A
         ("routeManager.routes", [{"upstream": "http://[1:2:3::4:5:6]:80"}]),
         ("ingress.dnsConfig", {"nameservers": ["fd00::1"], "searches": [".", "svc.cluster.local."]}),
         ("ingress.config", {".a": "x", "a..b": "x"}),
+        (
+            "httpRoute.filters",
+            [
+                {
+                    "type": "URLRewrite",
+                    "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}},
+                },
+                {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"remove": ["a"], "add": []}},
+                {"type": "CORS", "cors": {"allowOrigins": ["*"]}},
+            ],
+        ),
         ("httpRoute.parentRefs", [{"name": "public.gateway", "sectionName": "a.b"}]),
         ("networkPolicy.ingress.from", [{"podSelector": {}, "namespaceSelector": {}}]),
         (
@@ -319,10 +375,63 @@ def test_what_the_api_server_refuses_is_refused_at_its_place(path: str, value: A
             "ingress.hpa.metrics",
             [{"type": "External", "external": {"metric": {"name": "a.b|c", "selector": {}}, "target": TARGET}}],
         ),
+        ("tolerations", [{"key": "a", "operator": "", "value": "b", "effect": ""}]),
         ("securityContext.seLinuxOptions", {"level": "s0:c1,c2", "type": "spc_t"}),
         ("ingress.resources.limits", {"nvidia.com/gpu": 1, "hugepages-2Mi": "4Mi", "ephemeral-storage": "1Gi"}),
         ("externalIngress.hosts", [{"host": "1.example"}, {"host": "gati"}, {"host": "*.4a.b2"}]),
         ("ingress.prometheus.selector", r"""job=~"a{2}" , ns!='x',b="\"" """),
+        ("ingress.prometheus.selector", ' job="gati" ,\n'),
+        ("commonLabels", {"a" * 64 + "." + "b" * 64 + "/x": "y"}),
+        *(
+            ("ingress.extraContainers", [{"name": "a", "image": image}])
+            for image in ("a", "h:5000/a/b", "[::1]:5000/a:1", "h:5/a:1@sha256:" + "0" * 64, "A.b/c@sha256:" + "f" * 64)
+        ),
+        (
+            "ingress.extraContainers",
+            [
+                {
+                    "name": "a",
+                    "image": "b",
+                    "restartPolicy": "Never",
+                    "restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "NotIn", "values": [0, 3]}}],
+                }
+            ],
+        ),
+        ("ingress.extraVolumeMounts", [{"name": "tmp", "mountPath": "/a", "bindMountOptions": ["noexec"]}]),
+        *(
+            ("ingress.extraVolumes", [{"name": "a", **source}])
+            for source in (
+                {"configMap": {"name": "a", "optional": True, "items": [{"key": "k", "path": "a/.b/..c", "mode": 0}]}},
+                {"secret": {"secretName": "a.b", "defaultMode": 0o400}},
+                {"persistentVolumeClaim": {"claimName": "a", "readOnly": True}},
+                {"emptyDir": {"medium": "HugePages-2Mi", "sizeLimit": "1Gi"}},
+                {"hostPath": {"path": "/a"}},
+                {"nfs": {"server": "10.0.0.1", "path": "/a b"}},
+                {
+                    "csi": {
+                        "driver": "csi.example.com",
+                        "nodePublishSecretRef": {"name": "a"},
+                        "volumeAttributes": {"a": "b"},
+                    }
+                },
+                {"image": {"reference": "h:5000/a:1"}},
+                {"ephemeral": {"volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {}}}}},
+                {
+                    "projected": {
+                        "sources": [
+                            {"serviceAccountToken": {"path": "token", "audience": "a", "expirationSeconds": 600}},
+                            {
+                                "downwardAPI": {
+                                    "items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels['a/b']"}}]
+                                }
+                            },
+                            {"clusterTrustBundle": {"name": "a", "path": "ca.pem"}},
+                        ]
+                    }
+                },
+                {"azureFile": {"shareName": "a", "secretName": "b"}},
+            )
+        ),
         ("ingress.extraContainers", [{"name": "a", "image": "b", "ports": [{"name": "1-a2-3", "containerPort": 80}]}]),
     ],
     ids=str,

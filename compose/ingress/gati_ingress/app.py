@@ -32,7 +32,13 @@ _STATUS = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: 503,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
-
+_UNSPOKEN = b"""HTTP/1.1 505 HTTP Version Not Supported\r
+Content-Type: application/json\r
+Content-Length: 42\r
+Connection: close\r
+\r
+{"error":"expected HTTP/1.0 or HTTP/1.1"}
+"""
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -169,12 +175,12 @@ class Ingress:
 @web.middleware
 async def _spoken(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuses what only looks like HTTP/1, which aiohttp would answer in its own version."""
-    if request._message.version in (HttpVersion10, HttpVersion11):  # `version` would keep what it has said once
+    if request.version in (HttpVersion10, HttpVersion11):
         return await handler(request)
-    request._version = HttpVersion11
-    response = _json(505, {"error": "expected HTTP/1.0 or HTTP/1.1"})
-    response.force_close()
-    return response
+    if request.transport:  # past aiohttp, whose answers bear the version of their request
+        request.transport.write(_UNSPOKEN)
+        request.transport.close()
+    return web.Response(status=505)
 
 
 def _json(status: int, body: dict[str, object], headers: dict[str, str] | None = None) -> web.Response:

@@ -48,7 +48,8 @@ a ServiceMonitor and the usual jobs for annotated pods label them; what stands b
 {{- $pods := printf "%s-[a-z0-9]+-[a-z0-9]+" $name -}}
 {{- if gt (len $name) 46 }}{{ $pods = printf "%s-" $name | trunc 58 | printf "%s[a-z0-9]+(-[a-z0-9]+)?" }}{{ end -}}
 {{- $found := printf "namespace=%q,pod=~%q" (include "gati.namespace" .) $pods -}}
-{{- regexReplaceAll `[\r\n]` ((.Values.ingress.prometheus).selector | default "") " " | trim | default $found -}}
+{{- $given := regexReplaceAll `[\r\n]` ((.Values.ingress.prometheus).selector | default "") " " -}}
+{{- trim $given | trimSuffix "," | default $found -}}
 {{- end }}
 
 {{/* The labels of an alert. Its expression leaves none that tell one installation from another, and alerts with the

@@ -152,3 +152,16 @@ spec:
       {{- include "gati.selectorLabels" . | nindent 6 }}
   policyTypes: {{ .types | default (list "Ingress" "Egress") | toJson }}
 {{- end }}
+
+{{/* The bits of an address as text of 0 and 1. A group that `::` stands for is 0. */}}
+{{- define "gati.bits" -}}
+{{- if contains ":" . -}}
+{{- $given := regexFindAll "[^:]+" . -1 -}}
+{{- $zeros := repeat (len $given | sub 8 | max 0 | int) "0 " -}}
+{{- range replace "::" (print " " $zeros) . | replace ":" " " | splitList " " | compact -}}
+{{- print "0x" . | int | printf "%016b" -}}
+{{- end -}}
+{{- else -}}
+{{- range splitList "." . }}{{ int . | printf "%08b" }}{{ end -}}
+{{- end -}}
+{{- end }}
