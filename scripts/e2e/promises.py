@@ -14,7 +14,7 @@ import promql_parser
 from scripts.chart.manifests import Document
 from scripts.chart.pods import PULL_SECRETS, pod_template, referred, selects
 from scripts.cluster.objects import Object, conditions, is_passing, labels_of, open_ports
-from scripts.core.errors import ApiError, ClusterError, ConfigError
+from scripts.core.errors import MALFORMED, ApiError, ClusterError, ConfigError
 from scripts.e2e.discover import ROUTES, WORKLOADS, ends_of_ingress, routed
 from scripts.e2e.lab import Lab
 from scripts.e2e.reach import Place, allowed, guards
@@ -494,7 +494,7 @@ def _queries(document: Document) -> Iterator[tuple[str, str]]:
                 board = json.loads(text)
             except ValueError as error:
                 raise Broken(f"{_label(document)}: dashboard {name} is no JSON", found=str(error)) from error
-            for title, asked in panels(board):
+            for title, asked in panels(board, f"{_label(document)}: {name}"):
                 yield from ((title, one) for one in asked)
 
 
@@ -522,10 +522,15 @@ def _series(who: str, expression: str) -> dict[str, set[str]]:
     return found
 
 
-def panels(dashboard: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """The panels of a Grafana dashboard: the title, and what it asks Prometheus."""
-    for panel in dashboard.get("panels") or ():
-        yield str(panel.get("title")), [one["expr"] for one in panel.get("targets") or () if "expr" in one]
+def panels(dashboard: Mapping[str, Any], label: str = "the dashboard") -> list[tuple[str, list[str]]]:
+    """The panels of a Grafana dashboard: the title, and what it asks Prometheus. Raises Broken."""
+    try:
+        return [
+            (str(panel.get("title")), [str(one["expr"]) for one in panel.get("targets") or () if "expr" in one])
+            for panel in dashboard.get("panels") or ()
+        ]
+    except MALFORMED as error:
+        raise Broken(f"{label} is no dashboard of Grafana", found=str(error)) from error
 
 
 def seconds_of(duration: str | None) -> float:

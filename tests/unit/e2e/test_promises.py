@@ -521,6 +521,8 @@ def test_monitoring_that_works() -> None:
         ([monitor(), rule("sum(rate(requests_total[5m])")], "Broken asks what Prometheus cannot read"),
         ([monitor(), rule('absent(up{job="gate"})')], "Broken asks for another job"),
         ([monitor(), board("{")], "dashboard web.json is no JSON"),
+        ([monitor(), board("[]")], "ConfigMap boards: web.json is no dashboard of Grafana"),
+        ([monitor(), board('{"panels": ["rate"]}')], "ConfigMap boards: web.json is no dashboard of Grafana"),
         (
             [monitor(), board('{"panels": [{"title": "Rate", "targets": [{"expr": "rate(requests{}[5m])"}]}]}')],
             "ConfigMap boards: Rate asks for metrics that nobody has",
