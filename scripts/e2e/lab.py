@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -606,21 +606,23 @@ class Lab:
             return question
         paths = dict.fromkeys((question.path, question.otherwise or question.path))
 
-        def chosen(seen: Iterable[tuple[str, int]]) -> Question | None:
+        def asked() -> tuple[dict[str, int], Question | None]:
+            seen = {path: _status(url + path)[0] for path in paths}
             for right in (question.statuses,) if question.statuses else (_ANSWERS, _GUARDED):
-                for path, status in seen:
+                for path, status in seen.items():
                     if status in right:
-                        return replace(question, path=path, otherwise="", statuses=question.statuses or (status,))
-            return None
+                        counts = question.statuses or (status,)
+                        return seen, replace(question, path=path, otherwise="", statuses=counts)
+            return seen, None
 
-        seen = self.api.observe(
-            lambda: [(path, _status(url + path)[0]) for path in paths],
-            lambda seen: chosen(seen) is not None,
+        _, settled = self.api.observe(
+            asked,
+            lambda found: found[1] is not None,
             what=f"{question} to be answered from outside of the pod network",
             deadline=30,
-            told=lambda seen: f"{', '.join(f'{path}: {_said(status)}' for path, status in seen)}; {_TOLD}",
+            told=lambda found: f"{', '.join(f'{path}: {_said(status)}' for path, status in found[0].items())}; {_TOLD}",
         )
-        self.found = replace(self.found, question=chosen(seen))
+        self.found = replace(self.found, question=settled)
         return self.question
 
     def addresses(self) -> list[str]:

@@ -95,15 +95,19 @@ def run_tests(lab: Lab, journal: Journal, rollout: Rollout, what: str) -> None:
             demand_tests_gone(lab, rollout.namespace)
 
 
+def _tests(lab: Lab, namespace: str) -> list[Document]:
+    """What `helm test` makes, as the installed release renders it: hooks of `test` and of the older `test-success`."""
+    return [hook for hook in lab.manifest(namespace, hooks=True) if {"test", "test-success"}.intersection(hook.hook)]
+
+
 def pods_of_tests(lab: Lab, namespace: str) -> list[Document]:
-    """The pods of `helm test`, as the installed release renders them."""
-    return [hook for hook in lab.manifest(namespace, hooks=True) if hook.kind == "Pod" and "test" in hook.hook]
+    """The pods of `helm test`."""
+    return [test for test in _tests(lab, namespace) if test.kind == "Pod"]
 
 
 def demand_tests_gone(lab: Lab, namespace: str) -> None:
     """Of tests that passed nothing stays, which an uninstall would leave. Raises Broken."""
-    tests = (hook for hook in lab.manifest(namespace, hooks=True) if any("test" in event for event in hook.hook))
-    left = [f"{test.kind} {test.name}" for test in tests if lab.live(test, namespace)]
+    left = [f"{test.kind} {test.name}" for test in _tests(lab, namespace) if lab.live(test, namespace)]
     demand(not left, "what tested stays after it passed", "helm.sh/hook-delete-policy: hook-succeeded", ", ".join(left))
 
 

@@ -69,7 +69,8 @@ def _pod_events(change: Change, known: dict[str, set[str]]) -> Iterator[Event]:
     ends = [container.get("state", {}).get("terminated") for container in containers]
     if ends and (restarts or all(ends)):
         killed = STOPPING in states and any(_SIGKILL.items() <= end.items() for end in ends if end)
-        states.add(KILLED if killed else f"{ENDED} (restart {restarts})" if restarts else ENDED)
+        ended = f"{ENDED} (restart {restarts})" if restarts else ENDED
+        states.add(KILLED if killed else ended)
     if change.type == "DELETED":
         states.add(GONE)
     before = known.get(meta["uid"])
@@ -91,7 +92,8 @@ def _endpoint_events(change: Change, known: dict[str, dict[str, str]]) -> Iterat
     for endpoint in change.object.get("endpoints") or () if change.type != "DELETED" else ():
         pod = (endpoint.get("targetRef") or {}).get("name") or endpoint["addresses"][0]
         told = endpoint.get("conditions") or {}
-        now[pod] = STOPPING if told.get("terminating") else UNREADY if told.get("ready") is False else READY
+        serving = UNREADY if told.get("ready") is False else READY
+        now[pod] = STOPPING if told.get("terminating") else serving
     before = known.get(meta["uid"], {})
     known[meta["uid"]] = now
     for pod, state in sorted(now.items(), key=lambda one: one[1] != READY):  # at once: nobody is missing in between

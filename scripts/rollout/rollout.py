@@ -115,17 +115,13 @@ def kept(runner: Runner, helm: Path, release: str, namespace: str, login: Login,
 class RolloutFailed(ClusterError):
     """An operation on a release did not succeed. The first line of `str(error)` is the cause.
 
-    `evidence` is the folder with events, objects and logs; `seconds` is how long it took to find out; `rolled_back`
-    is the revision that serves again where the release was rolled back for this failure.
+    `evidence` is the folder with events, objects and logs; `seconds` is how long it took to find out.
     """
 
-    def __init__(
-        self, cause: Cause, *, found: str, evidence: Path, seconds: float = 0.0, rolled_back: int | None = None
-    ) -> None:
+    def __init__(self, cause: Cause, *, found: str, evidence: Path, seconds: float = 0.0) -> None:
         self.cause = cause
         self.evidence = evidence
         self.seconds = seconds
-        self.rolled_back = rolled_back
         ReleaseError.__init__(self, str(cause), found=found, run=cause.run or None)
 
 
@@ -452,7 +448,7 @@ class _Operation:
         login = " ".join(("kubectl", *self._rollout.login.flags("--context")))
         run = re.sub(r"^kubectl\b", login.replace("\\", r"\\"), cause.run)
         cause = Cause(cause.kind, cause.object, redaction(cause.message), run)
-        rolled_back, state = self._aftermath()
+        state = self._aftermath()
         self._log.write_text(redaction(self.said()), encoding="utf-8")
         (self._folder / "cause.txt").write_text(f"{cause}\n", encoding="utf-8")
         release = f"{self.verb} of release {self._rollout.release} in namespace {self._rollout.namespace}"
@@ -462,7 +458,6 @@ class _Operation:
             found=f"{release} failed after {taken}\n{state}\nevents, objects and logs are in {self._folder}",
             evidence=self._folder,
             seconds=self.seconds,
-            rolled_back=rolled_back,
         )
 
     def _refused(self) -> Cause | None:
@@ -484,26 +479,26 @@ class _Operation:
         message = f"was not ready after {self._deadline:.0f} s, and nothing in the cluster says why: {progress}"
         return Cause("deadline", label, message, f"read {self._folder / 'events.txt'}")
 
-    def _aftermath(self) -> tuple[int | None, str]:
-        """The revision that serves again after a rollback, and what became of the release in words."""
+    def _aftermath(self) -> str:
+        """What became of the release, in words; after a rollback, which revision serves again."""
         revisions = self._rollout.history()
         if not revisions:
-            return None, "nothing of the release is left"
+            return "nothing of the release is left"
         last = revisions[-1]
         state = f"revision {last.number} is {last.status}" + (": helm took it for ready" if self._believed else "")
         if not self._rollback:
-            return None, state
+            return state
         if last.status == "deployed" and not self._believed:
-            return last.number, f"rolled back: revision {last.number} serves ({last.description})"
+            return f"rolled back: revision {last.number} serves ({last.description})"
         return self._undo([revision for revision in revisions if revision.served and revision != last], state)
 
-    def _undo(self, served: Sequence[Revision], state: str) -> tuple[int | None, str]:
+    def _undo(self, served: Sequence[Revision], state: str) -> str:
         """The rollback that was asked for, where helm did not come to it or did not end it."""
         try:
             if not served:
                 self._rollout.uninstall(deadline=self._deadline)
-                return None, "nothing of the release is left: it was uninstalled by a second helm"
+                return "nothing of the release is left: it was uninstalled by a second helm"
             again = self._rollout.rollback(served[-1].number, deadline=self._deadline)
         except RolloutFailed as error:
-            return None, f"{state}, and could not be undone: {error.cause}"
-        return again.number, f"rolled back by a second helm: revision {again.number} serves ({again.description})"
+            return f"{state}, and could not be undone: {error.cause}"
+        return f"rolled back by a second helm: revision {again.number} serves ({again.description})"
