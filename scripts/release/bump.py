@@ -57,7 +57,7 @@ class Bump:
     """A chart's step from version `old` to `new`: the `edits` that make it, and `notes` for a person.
 
     `date` is the one that the changelog gives the version, None without a changelog. `committed` has the files as a
-    commit will hold them, where a checkout changes line ends.
+    commit will hold them, where a checkout changes line ends; `found` as they were when this was planned.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Bump:
     edits: tuple[Edit, ...]
     notes: tuple[str, ...] = ()
     committed: Mapping[Path, bytes] = field(default_factory=dict)
+    found: Mapping[Path, bytes] = field(default_factory=dict)
 
 
 def read_disk(path: Path) -> bytes | None:
@@ -227,7 +228,11 @@ def pending_bump(
         if written not in (None, today):
             step = plan(written)  # killed yesterday
     committed = plan(step.date or today, as_checkout=False)
-    return replace(step, committed={edit.path: edit.after for edit in committed.edits})
+    return replace(
+        step,
+        committed={edit.path: edit.after for edit in committed.edits},
+        found={edit.path: _held(edit) for edit in step.edits},
+    )
 
 
 def own_files(bump: Bump) -> list[Path]:
@@ -264,14 +269,20 @@ def _version_at(repository: Repository, revision: str, file: Path) -> str | None
 
 @contextlib.contextmanager
 def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
-    """Makes the edits and their commit at the end of the block, or takes all back. Raises GitError, OutputError."""
+    """Makes the edits and their commit at the end of the block, or takes all back. Raises GitError, OutputError.
+
+    What a person has written meanwhile stays as it is.
+    """
+    begun = False
     try:
         yield
-        edits.apply([replace(edit, before=_held(edit)) for edit in bump.edits])
+        edits.apply([replace(edit, before=bump.found[edit.path]) for edit in bump.edits])
+        begun = True
         repository.make_commit(commit_message(bump.name, bump.new), [edit.path for edit in bump.edits])
     except BaseException as error:
         if _version_at(repository, "HEAD", bump.edits[0].path) != bump.new:  # a Ctrl-C may come after the commit
-            changed = [edit for edit in bump.edits if _held(edit) != edit.before]
+            found = ((edit, _held(edit)) for edit in bump.edits)
+            changed = [edit for edit, now in found if now == edit.after or (begun and now != edit.before)]
             if isinstance(error, GitError) and any(_held(edit) != edit.after for edit in changed):  # by a hook
                 way = f"invoke version-bump --version {bump.new}, commit what the hook makes of it"
                 error.run = f"{way}, then invoke release"

@@ -261,10 +261,14 @@ class Release:
         self._say(f"raising {bump.name} from {bump.old} to {bump.new}")
         for note in bump.notes:
             self._say(f"note: {note}")
-        before = repository.commit()
+        before = self.facts.origin.commit
         with bumped(bump, repository):
             self._try_first()
             self._prepare()
+            if (now := repository.commit()) != before:
+                raise GitError(
+                    "HEAD has moved while the new version was checked", expected=before, found=now, run=SAME_COMMAND
+                )
         self._raised_from = before
         self._done["bump"] = f"committed {(repository.commit() or '')[:12]}, which raises {bump.name} to {bump.new}"
         foreseen = self.facts.package

@@ -27,13 +27,21 @@ from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.secrets import refuse_secrets
 from scripts.chart.source import read_chart
 from scripts.checks.baseline import earlier_chart
-from scripts.core.errors import ChangelogError, ChartError, GitError, OutputError, SecretError, VersionError
+from scripts.core.errors import (
+    ChangelogError,
+    ChartError,
+    GitError,
+    OutputError,
+    ReleaseError,
+    SecretError,
+    VersionError,
+)
 from scripts.core.git import Repository, find_repository
 from scripts.front.command import Typed
 from scripts.release.bump import demand_clean
 from scripts.release.origin import _REMEDIES, STASH, not_as_served
 from scripts.release.package import package
-from scripts.release.plan import Options, prepared
+from scripts.release.plan import Options, Release, prepared
 from scripts.release.publish import demand_committed
 from tests.release.conftest import CHANGELOG, Project, write_chart
 
@@ -943,6 +951,44 @@ def test_a_hook_that_changes_the_version_is_refused_after_the_commit(project: Pr
         project.release(part="minor")
     assert told.value.done is not None
     assert project.published() == {}
+
+
+def while_checking(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Has somebody else `act` while a release checks the chart."""
+    prepare = Release._prepare
+
+    def meddled(release: Release) -> None:
+        prepare(release)
+        act()
+
+    monkeypatch.setattr(Release, "_prepare", meddled)
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["by the edit", "by something else"])
+def test_what_a_person_writes_while_the_chart_is_checked_is_kept(
+    project: Project, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    file = project.root / "CHANGELOG.md"
+    written = file.read_text().replace("- A second replica", "- A second replica\n- Written meanwhile")
+
+    def act() -> None:
+        file.write_text(written)
+        if refused:
+            raise ChartError("a check")
+
+    while_checking(monkeypatch, act)
+    with pytest.raises(ReleaseError, match=r"a check|CHANGELOG\.md was changed by another program"):
+        project.release(part="minor")
+    assert file.read_text() == written
+    assert project.git("status", "--porcelain") == "M CHANGELOG.md"
+
+
+def test_a_bump_is_not_put_on_commits_that_were_not_checked(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    while_checking(monkeypatch, lambda: project.git("commit", "--quiet", "--allow-empty", "--message", "Meanwhile"))
+    with pytest.raises(GitError, match="HEAD has moved while the new version was checked"):
+        project.release(part="minor")
+    assert project.git("log", "--format=%s", "--max-count=1") == "Meanwhile"
+    assert project.git("status", "--porcelain") == ""
 
 
 def test_a_hook_sees_the_files_in_the_index(project: Project) -> None:
