@@ -15,7 +15,7 @@ from typing import NoReturn
 from scripts.chart.helm import read_complaints
 from scripts.chart.manifests import Document, Manifests, read_manifests
 from scripts.cluster.api import Api
-from scripts.cluster.objects import Object, dead_ends, unsettled
+from scripts.cluster.objects import Object, dead_ends, is_passing, unsettled
 from scripts.cluster.transport import Login
 from scripts.core.command import Process, Runner
 from scripts.core.errors import ApiError, ClusterError, CommandFailed, ReleaseError
@@ -234,17 +234,24 @@ class Rollout:
         self.namespaces += more
         return more
 
-    def unsettled(self) -> Cause | None:
-        """The first object of the release, other than pods and what makes them, that says it is not ready yet."""
+    def unsettled(self, *, made: bool = False) -> Cause | None:
+        """The first object of the release, other than pods and what makes them, that says it is not ready yet.
+
+        Or, where all were `made`, that is not there any more.
+        """
         documents: Iterable[Document] = ()
         with contextlib.suppress(CommandFailed):  # helm has kept nothing
             documents = self.manifest()
         for document in documents:
             with contextlib.suppress(ClusterError):  # gone, of a kind that is gone, or not ours to read
                 live = self.api.current(document.data, self.namespace)
-                if live is not None and (why := unsettled({"kind": document.kind, **live})):
-                    where = f"--namespace={document.namespace or self.namespace}"
-                    run = f"kubectl {where} describe {document.kind.lower()} {document.name}"
+                where = f"kubectl --namespace={document.namespace or self.namespace}"
+                run, why = f"{where} describe {document.kind.lower()} {document.name}", ""
+                if live is not None:
+                    why = unsettled({"kind": document.kind, **live})
+                elif made and not is_passing(document.data):
+                    run, why = f"{where} events", "it is not there: it was not made, or somebody has deleted it since"
+                if why:
                     return Cause("unsettled", f"{document.kind} {document.name}", why, run)
         return None
 
@@ -378,7 +385,7 @@ class _Operation:
         scene = view.scene(with_gone=True)
         every, older = ranked(suspicions(scene)), ""
         suspicion = suspicion or next(iter(every), None)
-        if suspicion is None and (other := self._rollout.unsettled()):
+        if suspicion is None and (other := self._rollout.unsettled(made=self.verb in _MAKING)):
             suspicion = Suspicion(other, AT_ONCE, other.object)
         if suspicion is None and (before := ranked(suspicions(unforgiven(scene)))):
             suspicion, older = before[0], f"; it was so before this {self.verb}"

@@ -67,7 +67,7 @@ class Cluster:
         self._container = container
         self.log = "the last line\n"
         self.services: tuple[dict[str, Any], ...] = ()
-        self.status: dict[str, Any] = {}
+        self.status: dict[str, Any] | None = {}
 
     def kinds(self) -> tuple[Any, ...]:
         return ()
@@ -82,8 +82,8 @@ class Cluster:
         assert (kind, fields) == ("Secret", "type!=helm.sh/release.v1")
         return ({"data": {"password": base64.b64encode(PASSWORD.encode()).decode()}},)
 
-    def current(self, document: dict[str, Any], namespace: str) -> dict[str, Any]:
-        return {**document, "status": self.status}
+    def current(self, document: dict[str, Any], namespace: str) -> dict[str, Any] | None:
+        return None if self.status is None else {**document, "status": self.status}
 
     def logs(self, pod: str, namespace: str, **options: Any) -> str | None:
         return None if options.get("previous") else self.log
@@ -356,6 +356,26 @@ def test_what_helm_waits_for_beside_pods_is_named(
         rollout(helm, cluster, tmp_path).install(Target("/app.tgz"), deadline=0.3)
     first = str(failed.value).splitlines()[0]
     assert first == f"{kind} it: {told}" if told else first.startswith("Release app: was not ready after 0 s")
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({"apiVersion": "v1", "kind": "Service"}, "Service it: it is not there"),
+        ({"apiVersion": "batch/v1", "kind": "Job", "spec": {"ttlSecondsAfterFinished": 1}}, "Release app: was not"),
+    ],
+    ids=["for good", "once it has ended"],
+)
+def test_what_is_gone_meanwhile_is_named(helm: Helm, tmp_path: Path, document: dict[str, Any], told: str) -> None:
+    """As what a controller, or the garbage collector for an owner that is none, deletes while helm waits for it."""
+    helm.does(WAITS)
+    helm.history(FAILED)
+    text = json.dumps({**document, "metadata": {"name": "it"}})
+    (tmp_path / "manifest.yaml").write_text(text, encoding="utf-8")
+    cluster = Cluster()
+    cluster.status = None
+    with pytest.raises(RolloutFailed, match=told):
+        rollout(helm, cluster, tmp_path).install(Target("/app.tgz"), deadline=0.3)
 
 
 @pytest.mark.parametrize(
