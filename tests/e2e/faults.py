@@ -860,6 +860,28 @@ CASES = (
         front('set $main.lifecycle.preStop.sleep "seconds" 1'),
     ),
     case(
+        "owner-gone",
+        "install",
+        "Service gati-ingress: it is not there",
+        service(
+            'set .metadata "ownerReferences" (list (dict "apiVersion" "v1" "kind" "ConfigMap" "name" "gone" '
+            '"uid" "5d0b2d9e-0000-0000-0000-000000000000"))'
+        ),
+    ),
+    case(
+        "policy-all-ports",
+        "install",
+        "the policies let ingress ask route-manager",
+        Edit("NetworkPolicy", BACK, 'set $spec "ingress" (list (dict "from" (first $spec.ingress).from))'),
+        values="prod",
+    ),
+    case(
+        "ingress-host",
+        "install",
+        "Ingress gati-ingress has spec.rules.0.host elsewhere.invalid",
+        Edit("Ingress", FRONT, 'set (first $spec.rules) "host" "elsewhere.invalid"'),
+    ),
+    case(
         "unavailable",
         "upgrade",
         "too few pods were ready|requests were lost",
@@ -1154,13 +1176,13 @@ CASES = (
 FURTHER = frozenset({
     "annotated-scheme", "api-away", "asked-elsewhere", "back-port", "back-recreate", "back-unavailable",
     "binding-dropped", "dashboard", "endpoint-stray", "evicted", "external-ip", "hook-goes-on", "hook-leftover",
-    "hostname", "hpa-dropped", "hpa-request", "init-goes-on", "keda-min", "lasting-token", "liveness-path",
-    "local-traffic", "metrics-port-untold", "min-ready", "missing-config", "monitor-drops", "monitor-port",
-    "monitor-selects-two", "monitor-slow", "no-anti-affinity", "no-such-node", "node-port", "notes-plain",
-    "notes-port", "paused", "pdb-of-both", "plain-stays", "pod-label-missing", "policy-block", "policy-dropped",
-    "policy-peer", "post-start", "priority", "priority-class", "prod-capacity", "pull-policy", "readiness-late",
-    "redirect-not", "redirect-port", "rendered-anew", "role-names", "role-of-all", "role-view", "rollback-hook",
-    "rule-dropped", "rule-job", "short-prestop", "sidecar-startup", "spread-of-others", "spread-of-revisions",
-    "spread-wide", "test-dropped", "test-goes-on", "test-left", "test-token", "tls-back-port", "tls-mount",
-    "tls-role", "too-big", "two-scalers", "udp",
+    "hostname", "hpa-dropped", "hpa-request", "ingress-host", "init-goes-on", "keda-min", "lasting-token",
+    "liveness-path", "local-traffic", "metrics-port-untold", "min-ready", "missing-config", "monitor-drops",
+    "monitor-port", "monitor-selects-two", "monitor-slow", "no-anti-affinity", "no-such-node", "node-port",
+    "notes-plain", "notes-port", "owner-gone", "paused", "pdb-of-both", "plain-stays", "pod-label-missing",
+    "policy-all-ports", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority", "priority-class",
+    "prod-capacity", "pull-policy", "readiness-late", "redirect-not", "redirect-port", "rendered-anew",
+    "role-names", "role-of-all", "role-view", "rollback-hook", "rule-dropped", "rule-job", "short-prestop",
+    "sidecar-startup", "spread-of-others", "spread-of-revisions", "spread-wide", "test-dropped", "test-goes-on",
+    "test-left", "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers", "udp",
 })  # fmt: skip
