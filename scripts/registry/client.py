@@ -38,7 +38,8 @@ _LAYER_TYPES = (LAYER_TYPE, "application/tar+gzip")  # the second one is of char
 # Only a registry that answers with one of these says that something is not there. The last is Harbor's.
 _UNKNOWN_CODES = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"}
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
-_REFERRERS = re.compile(r"^(sha256-[0-9a-f]{64}(\..+)?|artifacthub\.io)$")
+_REFERRERS_TAG = "sha256-[0-9a-f]{64}"
+_REFERRERS = re.compile(rf"^({_REFERRERS_TAG}(\..+)?|artifacthub\.io)$")
 _NEXT_PAGE = re.compile(
     r'<([^>]*)>\s*;(?:[^,<"]|"(?:[^"\\]|\\.)*")*?\brel\s*=\s*(?:next|"(?:[^"]*\s)?next)(?![\w-])', re.IGNORECASE
 )  # RFC 8288: a relation may be one of several, and a title may have commas
@@ -455,6 +456,11 @@ def _tags(repository: str, answer: Answer) -> list[str]:
 def referrers_tag(digest: str) -> str:
     """The tag whose index lists what is attached to the manifest `digest`, where a registry has no API for that."""
     return digest.replace(":", "-")
+
+
+def is_referrers_tag(tag: str) -> bool:
+    """Whether a tag is one that `referrers_tag` makes."""
+    return re.fullmatch(_REFERRERS_TAG, tag) is not None
 
 
 def holds_referrers(tag: str) -> bool:

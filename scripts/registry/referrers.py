@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from scripts.core import json_read
 from scripts.core.errors import MALFORMED, SAME_COMMAND, RegistryError
 from scripts.core.interrupt import pause
 from scripts.core.progress import Say, silent
-from scripts.registry.client import INDEX_TYPE, LAG, Client, Found, referrers_tag
+from scripts.registry.client import INDEX_TYPE, LAG, Client, Found, is_referrers_tag, referrers_tag
 from scripts.registry.reference import Reference
 
 EMPTY_TYPE, _EMPTY = "application/vnd.oci.empty.v1+json", b"{}"
@@ -103,8 +102,9 @@ def attach(
             put.add(data)
         if not client.put_manifest(repository, digest, manifest):
             unnoted.append(digest)
+        titles[digest] = attachment.title
         annotations = json_read.load(manifest)["annotations"]
-        kind, titles[digest] = {"artifactType": attachment.kind}, attachment.title
+        kind = {"artifactType": attachment.kind}
         entries[digest] = {**descriptor(MANIFEST_TYPE, manifest), **kind, "annotations": annotations}
     if unnoted:
         _note(client, reference, subject.digest, [entries[digest] for digest in unnoted])
@@ -127,7 +127,7 @@ def attach(
 def _lists_none(client: Client, repository: str) -> bool:
     """Whether a tag has had to list what is attached to an earlier version, as `attach` leaves it."""
     with contextlib.suppress(RegistryError):
-        return any(re.fullmatch("sha256-[0-9a-f]{64}", tag) for tag in client.tags(repository))
+        return any(map(is_referrers_tag, client.tags(repository)))
     return False
 
 
