@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from scripts.chart.pods import selects
@@ -12,6 +14,7 @@ from scripts.cluster.objects import Object, container_statuses, containers_of, e
 from scripts.core.errors import ApiError
 from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand, takes
+from scripts.judge.defaults import quantity
 from scripts.rollout.cause import first_line
 from scripts.rollout.diagnose import container_of, ended_for
 
@@ -151,6 +154,24 @@ def spread_is_asked_for(pods: Sequence[Object]) -> None:
             skew, most = min(term.get("maxSkew", 1) for term in own), max(1, len(pods) - 1)
             told = f"pod {meta['name']} asks for {what} that lets all {len(pods)} pods be in one zone"
             demand(skew <= most, told, f"maxSkew: {most} at most", str(skew))
+
+
+def fits(node: Object, pod: Object, others: Iterable[Object]) -> bool:
+    """Whether a node has room for another pod like this one, beside those of `others` that it has."""
+    there = [one for one in others if one["spec"].get("nodeName") == node["metadata"]["name"]]
+    asked = [_asked(one) for one in (pod, *there)]
+    room = {key: quantity(amount) or 0 for key, amount in node["status"]["allocatable"].items()}
+    return all(sum(one.get(key, 0) for one in asked) <= room.get(key, 0) for key in asked[0])
+
+
+def _asked(pod: Object) -> Mapping[str, Decimal]:
+    """What a pod takes of its node, by what its containers that go on ask for; itself is one of the node's `pods`."""
+    asked = defaultdict(Decimal, pods=Decimal(1))
+    lasting = [one for one in pod["spec"].get("initContainers", ()) if one.get("restartPolicy") == "Always"]
+    for container in (*pod["spec"].get("containers", ()), *lasting):
+        for key, amount in container.get("resources", {}).get("requests", {}).items():
+            asked[key] += quantity(amount) or Decimal()
+    return asked
 
 
 def _keys(term: Mapping[str, Any]) -> Iterable[str]:

@@ -22,14 +22,14 @@ from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
 from scripts.core.progress import Say, silent
-from scripts.core.waiting import repeated
+from scripts.core.waiting import repeated, until
 from scripts.e2e import pods, promises
 from scripts.e2e.lab import Lab
 from scripts.e2e.ledger import UNEXPLAINED, Incident
 from scripts.e2e.promises import demand
 from scripts.e2e.reach import guards
 from scripts.e2e.recording import Recording, Unasked
-from scripts.e2e.report import Journal, Unproven
+from scripts.e2e.report import Journal, Unproven, Untested
 from scripts.e2e.subject import answer
 from scripts.e2e.timeline import GONE, KILLED, STOPPING, Event, fewest_ready
 from scripts.rollout.diagnose import left_behind
@@ -40,6 +40,7 @@ _NATIVE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
 _ENFORCED = "pod-security.kubernetes.io/enforce"
 _EMPTY = re.compile(r"<nil>|%!\w?\(.*")  # what templates write for what is not there or of another kind
 _TLS_DEADLINE = 5.0
+_PLACINGS = 3  # of a pod, for another scenario's may take the room that was seen
 _ENDING_DEADLINE = 30.0  # of pods that end, and of the nodes that hear of it
 
 
@@ -270,20 +271,44 @@ def demand_told(lab: Lab, journal: Journal, rollout: Rollout, revision: Revision
 
 
 def demand_spread(lab: Lab, journal: Journal, namespace: str) -> None:
-    """The pods of each workload are in as many zones as they can be, because they ask for it."""
+    """The pods of each workload are in as many zones as they can be, because they ask for it.
+
+    They ask softly, so a zone that is full at that moment is passed over. Of two pods in one zone, one is placed anew
+    as soon as a zone that has none has room; where none gets room, that is said, and there is no verdict.
+    """
     zones = {labels_of(node).get(ZONE_LABEL, "") for node in lab.nodes()} - {""}
     by_node = {node["metadata"]["name"]: labels_of(node).get(ZONE_LABEL, "") for node in lab.api.list("Node")}
     told = []
     for component in lab.found.workloads:
-        found = [pod for pod in lab.pods(namespace, component) if pod["spec"].get("nodeName")]  # a scaler may add some
-        where = [by_node.get(pod["spec"]["nodeName"], "") for pod in found]
-        wanted = min(len(zones), len(found))
-        there = ", ".join(sorted(where))
-        demand(len(set(where)) == wanted, f"{component} is not spread", f"pods in {wanted} zones", there)
-        pods.spread_is_asked_for(found)
+        for left in reversed(range(_PLACINGS)):
+            found = [pod for pod in lab.pods(namespace, component) if pod["spec"].get("nodeName")]  # a scaler may add
+            where = [by_node.get(pod["spec"]["nodeName"], "") for pod in found]
+            wanted, there = min(len(zones), len(found)), ", ".join(sorted(where))
+            pods.spread_is_asked_for(found)
+            if len(set(where)) == wanted:
+                break
+            demand(left > 0, f"{component} is not spread", f"pods in {wanted} zones", there)
+            double = next(pod for pod, zone in zip(found, where, strict=True) if where.count(zone) > 1)
+            if not _gets_room(lab, double, zones.difference(where)):
+                journal.skip(f"that {component} is in {wanted} zones: there is no room in others than {there}")
+                break
+            delete_pod(lab, namespace, component, double)
         told.append(f"{component} in {there}")
     demand(not lab.own or len(zones) == 3, "the cluster has not three zones", found=", ".join(sorted(zones)))
     journal.detail("; ".join(told))
+
+
+def _gets_room(lab: Lab, pod: Object, zones: Container[str]) -> bool:
+    """Whether a node of these zones gets room for another pod like this one while pods end that are on their way."""
+    nodes = [node for node in lab.nodes() if labels_of(node).get(ZONE_LABEL, "") in zones]
+
+    def look() -> bool:
+        there = [one for one in lab.api.list("Pod") if one["status"].get("phase") not in ("Succeeded", "Failed")]
+        return any(pods.fits(node, pod, there) for node in nodes)
+
+    with contextlib.suppress(Untested):
+        return until(look, what="room", deadline=_ENDING_DEADLINE, interval=0.5, error=Untested)
+    return False
 
 
 def demand_idempotent(lab: Lab, journal: Journal, rollout: Rollout, target: Target, namespace: str) -> None:

@@ -127,15 +127,13 @@ def quantity(value: Any) -> Decimal | None:
     found = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?\d+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|u|n)?", str(value))
     if found is None or isinstance(value, bool):
         return None
-    powers = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6, "m": -1, "u": -2, "n": -3}
+    powers = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6, "m": -1, "u": -2, "n": -3}
     unit = found[2] or ""
     try:
         number = Decimal(found[1])
     except InvalidOperation:
         return None
     factor = Decimal(1024) ** powers[unit[0]] if unit.endswith("i") else Decimal(1000) ** powers[unit]
-    if unit == "Ki":
-        factor = Decimal(1024)
     return number * factor
 
 

@@ -131,6 +131,7 @@ def judge(old: list[Document], new: list[Document], **scene: Any) -> list[Reason
         ("ConfigMap", "{data: {a: c}}", "minor"),
         ("ConfigMap", "{metadata: {annotations: {a: b}}}", "patch"),
         ("PersistentVolumeClaim", "{spec: {resources: {requests: {storage: 2048Mi}}}}", "none"),
+        ("PersistentVolumeClaim", "{spec: {resources: {requests: {storage: 2097152Ki}}}}", "none"),
         ("Secret", "{data: null, stringData: {a: a}}", "none"),
         ("Secret", "{stringData: {a: b}}", "minor"),
         ("Deployment", "{spec: {template: {spec: {containers: [{name: a, image: 'docker.io/x/a:1.0.0'}]}}}}", "patch"),
