@@ -10,6 +10,9 @@ Object = dict[str, Any]
 
 # What helm waits for in an object of any kind: those of operators follow it.
 _UNSETTLED = frozenset({("Ready", "False"), ("Ready", "Unknown"), ("Available", "False"), ("Stalled", "True")})
+# Of a namespace that is to go.
+_UNSETTLED |= {("NamespaceContentRemaining", "True"), ("NamespaceDeletionContentFailure", "True")}
+_UNSETTLED |= {("NamespaceDeletionDiscoveryFailure", "True"), ("NamespaceFinalizersRemaining", "True")}
 
 _COLLECTED = frozenset({"foregroundDeletion", "orphan"})  # finalizers of the garbage collector
 

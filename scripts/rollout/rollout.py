@@ -241,7 +241,7 @@ class Rollout:
         """
         documents: Iterable[Document] = ()
         with contextlib.suppress(CommandFailed):  # helm has kept nothing
-            documents = self.manifest()
+            documents = sorted(self.manifest(), key=lambda one: one.kind == "Namespace")  # it waits for what is in it
         for document in documents:
             with contextlib.suppress(ClusterError):  # gone, of a kind that is gone, or not ours to read
                 live = self.api.current(document.data, self.namespace)

@@ -323,6 +323,21 @@ def test_what_keeps_an_object_of_an_uninstall_is_named(helm: Helm, tmp_path: Pat
         rollout(helm, Cluster(), tmp_path).uninstall(deadline=0.3)
 
 
+def test_a_namespace_that_is_slow_to_go_is_named_after_what_it_waits_for(helm: Helm, tmp_path: Path) -> None:
+    helm.does(WAITS)
+    going = {"name": "it", "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    left = {"type": "NamespaceContentRemaining", "status": "True", "message": "pods. has 2 resource instances"}
+    cluster = Cluster()
+    cluster.status = {"conditions": [left]}
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": going}
+    held = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**going, "finalizers": ["example.com/never"]}}
+    for documents, told in (((space,), "Namespace it: .*pods. has 2"), ((space, held), "ConfigMap it: .*never")):
+        text = "\n---\n".join(map(json.dumps, documents))
+        (tmp_path / "manifest.yaml").write_text(text, encoding="utf-8")
+        with pytest.raises(RolloutFailed, match=told):
+            rollout(helm, cluster, tmp_path).uninstall(deadline=0.3)
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "status", "told"),
     [
