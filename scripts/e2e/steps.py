@@ -284,7 +284,6 @@ def demand_spread(lab: Lab, journal: Journal, namespace: str) -> None:
             found = [pod for pod in lab.pods(namespace, component) if pod["spec"].get("nodeName")]  # a scaler may add
             where = [by_node.get(pod["spec"]["nodeName"], "") for pod in found]
             wanted, there = min(len(zones), len(found)), ", ".join(sorted(where))
-            pods.spread_is_asked_for(found)
             if len(set(where)) == wanted:
                 break
             demand(left > 0, f"{component} is not spread", f"pods in {wanted} zones", there)
@@ -293,6 +292,7 @@ def demand_spread(lab: Lab, journal: Journal, namespace: str) -> None:
                 journal.skip(f"that {component} is in {wanted} zones: there is no room in others than {there}")
                 break
             delete_pod(lab, namespace, component, double)
+        pods.spread_is_asked_for(found)
         told.append(f"{component} in {there}")
     demand(not lab.own or len(zones) == 3, "the cluster has not three zones", found=", ".join(sorted(zones)))
     journal.detail("; ".join(told))
