@@ -10,7 +10,7 @@ Object = dict[str, Any]
 
 # What helm waits for in an object of any kind: those of operators follow it.
 _UNSETTLED = frozenset({("Ready", "False"), ("Ready", "Unknown"), ("Available", "False"), ("Stalled", "True")})
-# Of a namespace that is to go.
+# Of a namespace that is to go:
 _UNSETTLED |= {("NamespaceContentRemaining", "True"), ("NamespaceDeletionContentFailure", "True")}
 _UNSETTLED |= {("NamespaceDeletionDiscoveryFailure", "True"), ("NamespaceFinalizersRemaining", "True")}
 
@@ -30,6 +30,16 @@ def observed(item: Mapping[str, Any]) -> bool:
 def containers_of(pod: Mapping[str, Any]) -> tuple[Object, ...]:
     """A pod's containers as it declares them, the init containers first."""
     return (*pod["spec"].get("initContainers", ()), *pod["spec"].get("containers", ()))
+
+
+def sidecars(pod: Mapping[str, Any]) -> set[str]:
+    """The init containers that do not end, and that others wait for until they have started, by name."""
+    return {one["name"] for one in pod["spec"].get("initContainers", ()) if one.get("restartPolicy") == "Always"}
+
+
+def has_ended(pod: Mapping[str, Any]) -> bool:
+    """Whether none of a pod's containers runs any more, or will."""
+    return pod["status"].get("phase") in ("Succeeded", "Failed")
 
 
 def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts.chart.pods import selects
 from scripts.cluster.kind import ZONE_LABEL
-from scripts.cluster.objects import Object, container_statuses, containers_of, event_time, open_ports
+from scripts.cluster.objects import Object, container_statuses, containers_of, event_time, open_ports, sidecars
 from scripts.core.errors import ApiError
 from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand, takes
@@ -167,8 +167,8 @@ def fits(node: Object, pod: Object, others: Iterable[Object]) -> bool:
 def _asked(pod: Object) -> Mapping[str, Decimal]:
     """What a pod takes of its node, by what its containers that go on ask for; itself is one of the node's `pods`."""
     asked = defaultdict(Decimal, pods=Decimal(1))
-    lasting = [one for one in pod["spec"].get("initContainers", ()) if one.get("restartPolicy") == "Always"]
-    for container in (*pod["spec"].get("containers", ()), *lasting):
+    ending = {one["name"] for one in pod["spec"].get("initContainers", ())} - sidecars(pod)
+    for container in (one for one in containers_of(pod) if one["name"] not in ending):
         for key, amount in container.get("resources", {}).get("requests", {}).items():
             asked[key] += quantity(amount) or Decimal()
     return asked

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from scripts.chart.manifests import Document
 from scripts.chart.pods import matches
 from scripts.cluster.kind import ZONE_LABEL
-from scripts.cluster.objects import Object, container_statuses, is_of_another_revision, is_ready, labels_of
+from scripts.cluster.objects import Object, container_statuses, has_ended, is_of_another_revision, is_ready, labels_of
 from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
@@ -303,7 +303,7 @@ def _gets_room(lab: Lab, pod: Object, zones: Container[str]) -> bool:
     nodes = [node for node in lab.nodes() if labels_of(node).get(ZONE_LABEL, "") in zones]
 
     def look() -> bool:
-        there = [one for one in lab.api.list("Pod") if one["status"].get("phase") not in ("Succeeded", "Failed")]
+        there = [one for one in lab.api.list("Pod") if not has_ended(one)]
         return any(pods.fits(node, pod, there) for node in nodes)
 
     with contextlib.suppress(Untested):

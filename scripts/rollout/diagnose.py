@@ -23,6 +23,7 @@ from scripts.cluster.objects import (
     is_of_another_revision,
     is_ready,
     observed,
+    sidecars,
 )
 from scripts.rollout.cause import Cause, first_line, refusal
 
@@ -366,8 +367,8 @@ class _Reading:
 
     def _unready(self, pod: Object) -> Iterator[Suspicion]:
         """A container that runs and is not ready: only the deadline says that this is too long."""
-        status, sidecars = pod.get("status", {}), _sidecars(pod)
-        beside = [one for one in status.get("initContainerStatuses", ()) if one["name"] in sidecars]
+        status, goes_on = pod.get("status", {}), sidecars(pod)
+        beside = [one for one in status.get("initContainerStatuses", ()) if one["name"] in goes_on]
         for container in (*beside, *status.get("containerStatuses", ())):
             if "running" in container.get("state", {}) and not container.get("ready"):
                 said = [e.get("message", "") for e in self._events_of(pod) if e.get("reason") == "Unhealthy"]
@@ -384,7 +385,7 @@ class _Reading:
 
     def _unended(self, pod: Object) -> Iterator[Suspicion]:
         """What has to end before others go on, and runs: only the deadline says that this is too long."""
-        goes_on = _sidecars(pod)
+        goes_on = sidecars(pod)
         for container in pod.get("status", {}).get("initContainerStatuses", ()):
             name = container["name"]
             if "running" in container.get("state", {}) and name not in goes_on:
@@ -627,11 +628,6 @@ def _held_back(pod: Object, scheduled: Object) -> str:
     if node and not pod.get("status", {}).get("startTime"):
         return f"no kubelet of node {node} has taken it"
     return f"no scheduler {name} looks at it" if not (scheduled or node or name == _SCHEDULER) else ""
-
-
-def _sidecars(pod: Object) -> set[str]:
-    """The init containers that do not end, and that others wait for until they have started."""
-    return {one["name"] for one in pod["spec"].get("initContainers", ()) if one.get("restartPolicy") == "Always"}
 
 
 def _seldom(pod: Object, name: str) -> Iterator[str]:
