@@ -222,6 +222,10 @@ class _Handler:
         sys.unraisablehook = swallowed
         try:
             yield
+        except RuntimeError as error:  # by Python 3.11, where it came while a class was made
+            if isinstance(error.__cause__, Interrupted):
+                raise error.__cause__ from None
+            raise
         finally:
             sys.unraisablehook = hook
             for number, previous in before.items():

@@ -100,6 +100,15 @@ def test_one_that_lands_in_a_destructor_comes_again(root: Path) -> None:
     assert (done.stdout, done.stderr) == (f"arrived {int(signal.SIGTERM)}\n", "")
 
 
+def test_one_that_comes_while_a_class_is_made_is_no_error_of_the_class() -> None:
+    class Field:
+        def __set_name__(self, owner: type, name: str) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="SIGTERM"), interruptible():
+        type("Config", (), {"field": Field()})
+
+
 def test_held_until_the_end_of_the_block() -> None:
     done = []
     with pytest.raises(KeyboardInterrupt), interruptible():
