@@ -61,24 +61,21 @@ def _staged(edit: Edit) -> Iterator[None]:
     Its name is always the same, so that what a killed process left is taken for what it is, and locked, so that two
     processes at once do not write into each other's.
     """
-    with _told(edit.path):
-        handle = os.open(edit.fresh, os.O_RDWR | os.O_CREAT, 0o666)
-    with os.fdopen(handle, "wb") as file:
-        if not _lock(handle):
+    with _told(edit.path), os.fdopen(os.open(edit.fresh, os.O_RDWR | os.O_CREAT, 0o666), "wb") as file:
+        if not _lock(file.fileno()):
             raise _changed(edit)
         try:
-            with _told(edit.path):
-                if not _same(handle, edit.fresh) or edit.path.read_bytes() != edit.before:
-                    raise _changed(edit)
-                file.truncate(0)
-                file.write(edit.after)
-                file.flush()
-                os.fsync(handle)
-                shutil.copymode(edit.path, edit.fresh)
+            if not _same(file.fileno(), edit.fresh) or edit.path.read_bytes() != edit.before:
+                raise _changed(edit)
+            file.truncate(0)
+            file.write(edit.after)
+            file.flush()
+            os.fsync(file.fileno())
+            shutil.copymode(edit.path, edit.fresh)
             yield
         finally:
             with contextlib.suppress(OSError):
-                if _same(handle, edit.fresh):
+                if _same(file.fileno(), edit.fresh):
                     edit.fresh.unlink()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import stat
 from pathlib import Path
@@ -54,6 +55,19 @@ def test_a_file_that_cannot_be_written_stops_all(
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OutputError, match=r"(?s)b cannot be written; nothing is changed.*No space left"):
         apply(edits)
+    assert contents(tmp_path) == {"a": b"old\n", "b": b"old\n"}
+
+
+def test_a_disk_without_room_stops_all(edits: list[Edit], tmp_path: Path) -> None:
+    """What the system takes no more of is written again when the file is closed, and refused again."""
+    large = Edit(edits[1].path, edits[1].before, b"new\n" * 1024)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"b cannot be written; nothing is changed"):
+            apply([edits[0], large])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert contents(tmp_path) == {"a": b"old\n", "b": b"old\n"}
 
 
