@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
+
+import yaml
 
 from scripts.chart.source import read_chart
 from scripts.core.errors import ChartError, UsageError
@@ -55,7 +59,7 @@ def new_chart(work: Workspace, path: Path, *, toolkit: str = TOOLKIT, dry_run: b
     if not dry_run:
         for file in written:
             write_atomic(file, files[file])
-    return NewChart(path, written, kept, f"invoke lint --chart {shown(path)}")
+    return NewChart(path, written, kept, f"invoke lint --chart {shlex.quote(shown(path))}")
 
 
 def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, bytes | str]]:
@@ -96,13 +100,23 @@ def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, by
     root = repository.root if repository is not None else path
     branch = repository.main_branch() if repository is not None else "main"
     place = path.relative_to(root).as_posix()
-    workflow = _filled("workflow.yml", name=name, branch=branch, chart=place, toolkit=toolkit)
+    named = {"name": _scalar(name), "chart": _scalar(place), "toolkit": _scalar(toolkit)}
+    workflow = _filled("workflow.yml", branch=json.dumps(branch, ensure_ascii=False), **named)
     yield root / ".github" / "workflows" / f"{name}.yml", workflow
 
 
 def _filled(name: str, /, **words: object) -> str:
     """A file to begin with, where `$word` stands for one of `words`."""
     return Template((_STARTER / name).read_text(encoding="utf-8")).safe_substitute(words)
+
+
+def _scalar(text: str) -> str:
+    """`text` as YAML reads it for that very text: with quotes where it has to be."""
+    try:
+        plain = load(f"a: {text}") == {"a": text}
+    except yaml.YAMLError:
+        plain = False
+    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def _values(folder: Path) -> Mapping[str, Any]:

@@ -31,6 +31,7 @@ _SCALARS = {
     ),
     "merge": (r"<<", "<"),
 }
+_BASE: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _TRUE = frozenset({"y", "yes", "true", "on"})
 
 
@@ -56,12 +57,11 @@ def merge(into: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 def load_texts(text: str | bytes) -> Any:
     """The same, where every scalar is text as it stands: a version 1.10 stays "1.10"."""
-    return _loaded(text, getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+    return _loaded(text, _BASE)
 
 
 def compose(text: str) -> Any:
     """The tree of nodes of the one document, which know their lines. Raises yaml.YAMLError."""
-    _demand_shallow(text)
     return yaml.compose(text, Loader=loader())
 
 
@@ -98,6 +98,7 @@ def loader() -> Any:
     def begin(self: Any, stream: Any) -> None:
         base.__init__(self, stream)
         text = stream.decode(errors="replace") if isinstance(stream, bytes) else stream
+        _demand_shallow(text)
         names = _ANCHOR.findall(text) if isinstance(text, str) and "&" in text else []
         self.anchors, self.composer = {}, base if len(names) == len({*names}) else Composer  # in C, which is quick
 
@@ -171,7 +172,7 @@ def _demand_shallow(text: str) -> None:
     if text.count("[") + text.count("{") + widest < _DEEPEST:
         return
     depth = 0
-    for event in yaml.parse(text, Loader=loader()):
+    for event in yaml.parse(text, Loader=_BASE):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):

@@ -61,18 +61,23 @@ class Inputs:
 
 
 _UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_LONGEST = 18  # digits of a number
+_MOST = 2**53  # above it not every whole number is a float, and a time is none that a clock shows
 
 
 def read_json(file: Path) -> Any:
     """What a file of JSON says. Raises OSError, and ValueError also for what is nested too deeply or is no number."""
-    return shown_texts(json_read.load(read_file(file), parse_int=_number, parse_constant=_number))
+    return shown_texts(json_read.load(read_file(file), parse_int=_whole, parse_float=_real, parse_constant=_real))
 
 
-def _number(text: str) -> int:
-    if len(text) > _LONGEST:
-        raise ValueError(f"{text[:_LONGEST]}... is a number that no run leaves")
-    return int(text)
+def _whole(text: str) -> int:
+    return int(_real(text))
+
+
+def _real(text: str) -> float:
+    number = float(text)
+    if not abs(number) < _MOST:
+        raise ValueError(f"{text[:20]} is a number that no run leaves")
+    return number
 
 
 def shown_texts(value: Any) -> Any:
@@ -104,7 +109,7 @@ def read_junit(file: Path) -> list[dict[str, Any]]:
     """The suites of a JUnit file: how many cases, and those that did not pass. Raises OSError, ValueError."""
     try:
         root = ElementTree.parse(file).getroot()  # noqa: S314 - what a test of ours wrote, and expat bounds entities
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError) as error:  # the latter of an encoding that nobody knows
         raise ValueError(str(error)) from error
     suites = []
     for suite in root.iter("testsuite"):
@@ -114,7 +119,7 @@ def read_junit(file: Path) -> list[dict[str, Any]]:
             {
                 "name": suite.get("name", ""),
                 "cases": len(cases),
-                "seconds": float(suite.get("time") or 0),
+                "seconds": _real(suite.get("time") or "0"),
                 "failed": [
                     {"name": case.get("name", ""), "kind": kind, "message": told.get("message") or (told.text or "")}
                     for case, kind, told in bad
@@ -122,4 +127,4 @@ def read_junit(file: Path) -> list[dict[str, Any]]:
                 ],
             }
         )
-    return suites
+    return list(shown_texts(suites))

@@ -27,7 +27,7 @@ SECTIONS = {
 }
 _BOX = (196, 34)  # the size of an object's box; what lies between two of them
 _GAP = (70, 10)
-_LETTERS = 27  # of a name that fit into a box
+_LETTERS = 24  # of a name that fit into a box, in the widest of the usual fonts
 _LANE = 24  # height of a pod's lane, and of its place behind a Service
 _TOP = 142  # where the lanes begin
 _LONGEST = 160  # characters of a value that are shown
@@ -151,7 +151,7 @@ def _picture(one: Mapping[str, Any]) -> dict[str, Any]:
         places[f"{node['kind']}/{node['name']}"] = (x, y)
         where = node["template"] or ("the render" if node["there"] else "no template: it is no part of the render")
         words = f"{node['kind']}/{node['name']}, from {where}"
-        label = node["name"] if len(node["name"]) <= _LETTERS else f"{node['name'][:15]}…{node['name'][-11:]}"
+        label = node["name"] if len(node["name"]) <= _LETTERS else f"{node['name'][:13]}…{node['name'][-10:]}"
         nodes.append({**node, "x": x, "y": y, "width": width, "height": height, "label": label, "words": words})
     links = []
     for link in one["links"]:

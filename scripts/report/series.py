@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts.core import json_read
 from scripts.e2e.k6 import Request
 from scripts.e2e.timeline import ENDED, GONE, READY, RUNNING, STOPPING, UNREADY, clock
 
@@ -17,11 +17,13 @@ _EVENTS = 250  # spans and marks that one timeline shows; the ledger has all of 
 
 
 def read_load(file: Path) -> list[Request]:
-    """The requests that a load left, in the order in which they were sent; a line that was cut off is left out."""
+    """The requests that a load left, in the order in which they were sent; a line that is none is left out."""
     found = []
     for line in file.read_bytes().splitlines():
         try:
-            found.append(Request(**json.loads(line)))
+            one = Request(**json_read.load(line))
+            if math.isfinite(one.end):
+                found.append(one)
         except (ValueError, TypeError):
             continue
     return sorted(found, key=lambda one: one.at)

@@ -179,6 +179,14 @@ def test_every_mark_has_its_words(show: Open) -> None:
         assert page.locator(marks).count() > 0, marks
 
 
+def test_the_name_of_an_object_stays_in_its_box(show: Open) -> None:
+    page = show()
+    right = "one => { const box = one.getBBox(); return box.x + box.width; }"
+    for node in page.locator("#objects details[open] > .scroll .node").all():
+        name = node.locator("text").last
+        assert name.evaluate(right) <= node.locator("rect").evaluate(right), name.inner_html()
+
+
 def test_print_shows_what_is_folded(show: Open) -> None:
     page = show()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

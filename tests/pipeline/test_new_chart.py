@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import tarfile
 from pathlib import Path
+
+import pytest
+import yaml
 
 from tests.pipeline.conftest import Cli, snapshot
 
@@ -41,6 +45,26 @@ def test_a_chart_from_nothing_is_checked_and_released(cli: Cli, tmp_path: Path) 
     assert released["release"]["version"] == "0.1.0"
 
 
+@pytest.mark.parametrize("place", ["a: b #c/shop", "charts/1234"])
+def test_a_path_of_any_letters_is_named_as_it_is(cli: Cli, tmp_path: Path, place: str) -> None:
+    subprocess.run(("git", "init", "--quiet", tmp_path / "it"), check=True)
+    chart = tmp_path / "it" / place
+    told = json.loads(cli("new-chart", chart, "--toolkit", "me/x@v1 # mine", "--json").fine())
+    assert told["next"] == shlex.join(["invoke", "lint", "--chart", str(chart)])
+    workflow = yaml.safe_load((tmp_path / "it" / ".github" / "workflows" / f"{chart.name}.yml").read_text())
+    assert workflow["name"] == chart.name
+    ours = [step for step in workflow["jobs"]["check"]["steps"] if "chart" in step.get("with", {})]
+    assert [step["with"]["chart"] for step in ours] == [place, place]
+    assert {step["uses"] for step in ours} == {"me/x@v1 # mine"}
+
+
+def test_its_workflow_makes_the_report_of_what_failed_too() -> None:
+    steps = yaml.safe_load((ROOT / "scripts" / "starter" / "workflow.yml").read_text())["jobs"]["check"]["steps"]
+    last = [step for step in steps if step.get("if") == "always()"]
+    assert [step["with"].get("run") for step in last] == ["report", None]
+    assert last[1]["with"]["path"] == "dist/report.html"
+
+
 def test_what_is_there_stays(cli: Cli) -> None:
     (cli.chart / "CHANGELOG.md").write_text("mine\n")
     before = snapshot(cli.chart)
@@ -72,7 +96,7 @@ def test_where_no_chart_can_be_is_refused(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_its_workflow_pins_what_ours_pins() -> None:
-    pinned = re.compile(r"uses: (actions/checkout@\S+ # \S+)")
+    pinned = re.compile(r"uses: (actions/(?:checkout|upload-artifact)@\S+ # \S+)")
     ours = set(pinned.findall((ROOT / ".github" / "workflows" / "ci.yml").read_text()))
     theirs = set(pinned.findall((ROOT / "scripts" / "starter" / "workflow.yml").read_text()))
     assert theirs == ours

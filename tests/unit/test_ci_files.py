@@ -58,6 +58,13 @@ def test_every_session_exists() -> None:
     assert named <= known
 
 
+def test_on_gitlab_the_report_is_kept_whatever_failed() -> None:
+    job = read(GITLAB)["e2e"]
+    assert job["artifacts"]["when"] == "always"
+    assert "dist/report.html" in job["artifacts"]["paths"]
+    assert re.search(r"\breport\b.*invoke", job["after_script"][-1])
+
+
 def sessions(job: dict[str, Any]) -> list[str]:
     return list(job.get("strategy", {}).get("matrix", {}).get("session", ()))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.core.yaml_read import compose, load, load_merged, load_texts
+from scripts.core.yaml_read import compose, load, load_merged, load_texts, loader
 from scripts.workspace import Workspace
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -48,7 +48,11 @@ def test_documents_are_laid_over_each_other(text: str, found: object) -> None:
     assert load_merged(text) == found
 
 
-@pytest.mark.parametrize("read", [load, load_merged, load_texts, compose])
+def load_all(text: str) -> list[object]:
+    return [*yaml.load_all(text, loader())]
+
+
+@pytest.mark.parametrize("read", [load, load_merged, load_texts, compose, load_all])
 @pytest.mark.parametrize(
     "text",
     [

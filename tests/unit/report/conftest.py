@@ -35,7 +35,7 @@ spec:
     metadata: {labels: {app: front}}
     spec:
       serviceAccountName: front
-      containers: [{name: a, envFrom: [{secretRef: {name: elsewhere}}]}]
+      containers: [{name: a, envFrom: [{secretRef: {name: somewhere-nobody-among-us-mounts}}]}]
 """
 
 
@@ -77,7 +77,8 @@ def full(project: Config) -> Config:
         "gati.diff.json": {
             "schema_version": 1, "from": "gati 1.2.2", "to": "gati 1.2.3", "folded": {},
             "objects": [{"change": "changed", "group": "", "kind": "Service", "namespace": "", "name": "front",
-                         "fields": [{"path": "spec.ports", "old": 1, "new": 2}]}],
+                         "fields": [{"path": "spec.ports", "old": 1, "new": 2},
+                                    {"path": "spec.externalName", "old": None, "new": "w" * 120}]}],
         },
         "gati.package.json": {"version": VERSION, "manifest_digest": DIGEST},
         "gati.release.json": {

@@ -15,7 +15,7 @@ from tests.unit.report.conftest import recorded
 
 
 @pytest.mark.parametrize(
-    "content", ["[" * 100_000, '{"schema_version": 1' + "0" * 400 + "}", '{"a": NaN}', "\ufeff", "{"]
+    "content", ["[" * 100_000, '{"schema_version": 1' + "0" * 400 + "}", '{"a": NaN}', '{"a": 1e17}', "\ufeff", "{"]
 )
 def test_what_is_no_json_of_ours_is_said(content: str, full: Config, tmp_path: Path) -> None:
     for name in ("gati.lint.json", "e2e/report.json", "gati.package.json", "autoscale/policies/curve.json"):
@@ -24,6 +24,33 @@ def test_what_is_no_json_of_ours_is_said(content: str, full: Config, tmp_path: P
     (file := tmp_path / "report.json").write_text(content)
     with pytest.raises(UsageError, match="is no earlier report"):
         read_earlier(file)
+
+
+@pytest.mark.parametrize(
+    "line", ["[" * 100_000, '{"at": "soon"}', '{"seconds": null}', '{"at": NaN}', '{"seconds": 1e999}']
+)
+def test_a_request_that_no_load_leaves_is_left_out(line: str, full: Config) -> None:
+    for name in ("control", "scenario-0/load"):
+        file = full.dist / "e2e" / f"{name}.requests.jsonl"
+        first, *rest = file.read_text().splitlines()
+        torn = json.dumps({**json.loads(first), **json.loads(line)}) if line.startswith("{") else line
+        file.write_text("\n".join([torn, *rest]))
+    scenario = recorded(full)["availability"]["scenarios"][0]
+    assert sum(scenario["loads"][0]["series"]["requests"]) == 199
+
+
+@pytest.mark.parametrize(
+    "text", ['<?xml version="1.0" encoding="none"?><testsuite/>', '<testsuite time="inf"/>', '<testsuite time="soon"/>']
+)
+def test_what_is_no_junit_is_said(text: str, full: Config) -> None:
+    (full.dist / "x.xml").write_text(text)
+    assert any("x.xml cannot be read as JUnit" in gap for gap in recorded(full)["uncovered"])
+
+
+def test_manifests_of_no_kubernetes_are_not_what_we_write(full: Config) -> None:
+    file = full.dist / "gati.manifests" / "index.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "kube_versions": [], "renders": []}))
+    assert "kube_versions" in recorded(full)["objects"]["why"]
 
 
 def test_bytes_that_are_no_text(full: Config) -> None:
@@ -36,6 +63,7 @@ def test_what_steers_a_terminal_or_is_no_character_is_not_shown(full: Config) ->
     told = json.loads(file.read_text())
     told["scenarios"][1]["scenario"] = told["left_out"][0] = "a\x00\x1b[31m\u202e\ud800"
     file.write_text(json.dumps(told))
+    (full.dist / "x.xml").write_text('<testsuite name="&#x202e;"/>')
     page = draw(recorded(full))
     assert page.encode()
     assert not set(page) & set("\x00\x1b\u202e")
