@@ -28,6 +28,8 @@ OBJECT = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
 RULE = {"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}
 FIELD = {"name": "canary", "value": "1"}
 CRON = {"type": "cron", "metadata": {"timezone": "UTC"}}
+REDIRECT = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}
+REWRITE = {"type": "URLRewrite", "urlRewrite": {"hostname": "a.b"}}
 MANAGER_TLS = {"tls": {"enabled": True, "certManager": {"enabled": True}}}
 
 
@@ -40,8 +42,8 @@ def monitor(interval: str, timeout: str | None) -> dict[str, Any]:
     return {"prometheusOperator": {"serviceMonitor": {"enabled": True, **times}}}
 
 
-def divided(resource: str, divisor: str) -> dict[str, Any]:
-    return {"name": resource, "valueFrom": {"resourceFieldRef": {"resource": resource, "divisor": divisor}}}
+def routed(*filters: dict[str, Any]) -> dict[str, Any]:
+    return {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}], "filters": list(filters)}}
 
 
 CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
@@ -420,10 +422,29 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         ("networkPolicy leaves 11.0.0.0/16 out of 10.0.0.0/8", "except"),
         {},
     ),
-    ({"ingress": {"extraEnv": [divided("limits.cpu", "1k")]}}, ("ingress.extraEnv divides limits.cpu 1k",), {}),
     (
         {"ingress": {"extraContainers": [{**SIDECAR, "restartPolicyRules": [RULE]}]}},
         ("ingress.extraContainers side has restartPolicyRules without restartPolicy",),
+        {},
+    ),
+    (
+        {"ingress": {"extraVolumeMounts": [{**MOUNT, "recursiveReadOnly": "Enabled"}]}},
+        ("ingress.extraVolumeMounts", "recursiveReadOnly", "readOnly"),
+        {},
+    ),
+    (
+        {"ingress": {"topologySpreadConstraints": [{**BY_ZONE, "matchLabelKeys": ["a"]}]}},
+        ("ingress.affinity or topologySpreadConstraints", "matchLabelKeys without labelSelector"),
+        {},
+    ),
+    (
+        {"keda": {"enabled": True, "extraTriggers": [{**CRON, "useCachedMetrics": True}]}},
+        ("keda.extraTriggers", "useCachedMetrics of a cron trigger"),
+        {},
+    ),
+    (
+        {"ingress": {"hostAliases": [{"ip": "::ffff:10.0.0.1"}]}},
+        ("ingress.hostAliases", "::ffff:10.0.0.1", "1.36"),
         {},
     ),
 ]
@@ -456,7 +477,46 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         {"ingress": {"extraContainers": [{**SIDECAR, "volumeDevices": [{"name": "disk", "devicePath": "/dev/x"}]}]}},
         ("ingress.extraContainers side.volumeDevices", "disk", "ingress.extraVolumes"),
     ),
-    ({"ingress": {"extraEnv": [divided("limits.memory", "1m")]}}, ("ingress.extraEnv divides limits.memory 1m",)),
+    (
+        {
+            "ingress": {
+                "extraVolumes": [{"name": "disk", "persistentVolumeClaim": {"claimName": "a"}}],
+                "extraContainers": [
+                    {
+                        **SIDECAR,
+                        "volumeMounts": [{"name": "tmp", "mountPath": "/a"}],
+                        "volumeDevices": [{"name": "disk", "devicePath": "/a"}],
+                    }
+                ],
+            }
+        },
+        ("ingress.extraContainers side.volumeMounts", "ingress.extraContainers side.volumeDevices", "the path /a"),
+    ),
+    (
+        {"ingress": {"strategy": {"rollingUpdate": {"maxUnavailable": "00%", "maxSurge": "000%"}}}},
+        ("ingress.strategy.rollingUpdate",),
+    ),
+    (routed(REDIRECT, REDIRECT), ("httpRoute.filters", "RequestRedirect")),
+    (routed(REDIRECT, REWRITE), ("httpRoute.filters", "RequestRedirect or URLRewrite")),
+    (
+        {"ingress": {"service": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["::ffff:a00:0/104"]}}},
+        ("ingress.service", "::ffff:a00:0/104"),
+    ),
+    (
+        {"networkPolicy": {"enabled": True, "dns": [{"ipBlock": {"cidr": "0:0:0:0:0:ffff:a00:0/104"}}]}},
+        ("networkPolicy", "0:0:0:0:0:ffff:a00:0/104"),
+    ),
+    ({"routeManager": {"dnsConfig": {"nameservers": ["0::FFFF:a00:1"]}}}, ("routeManager.dnsConfig", "0::FFFF:a00:1")),
+    (
+        {
+            "affinity": {
+                "podAntiAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "a", "mismatchLabelKeys": ["b"]}]
+                }
+            }
+        },
+        ("ingress.affinity", "labelSelector"),
+    ),
     ({"tls": None, "routeManager": MANAGER_TLS}, ("tls.certManager.issuerRef.name", "routeManager.tls.certManager")),
     ({"extraObjects": [{**OBJECT, "apiVersion": 1}]}, ("extraObjects", '"apiVersion":1')),
     ({"extraObjects": [{**OBJECT, "metadata": "a"}]}, ("extraObjects", '"metadata":"a"')),
@@ -653,7 +713,9 @@ def test_every_refusal_has_a_case() -> None:
                 ],
             }
         },
-        {"ingress": {"extraEnv": [divided("limits.cpu", "1m"), divided("requests.memory", "1Mi")]}},
+        routed(*[{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "b", "port": 80}}}] * 2, REWRITE),
+        {"ingress": {"extraVolumeMounts": [{**MOUNT, "recursiveReadOnly": "Disabled"}]}},
+        {"ingress": {"service": {"annotations": {"a": "::ffff:10.0.0.1"}}}},
         {"keda": {"renderMode": "fail"}, "httpRoute": {"renderMode": "fail"}},
         {"podSecurityContext": {"appArmorProfile": {"type": ""}}},
         {
@@ -710,7 +772,8 @@ def test_what_only_looks_wrong_is_let_through(values: dict[str, Any]) -> None:
     assert render(values)
 
 
-def test_a_network_that_an_older_cluster_takes_is_let_through_there_and_kept() -> None:
-    values = {"networkPolicy": {"enabled": True, "dns": [{"ipBlock": {"cidr": "10.1.2.3/8"}}]}}
+@pytest.mark.parametrize("network", ["10.1.2.3/8", "::ffff:a00:0/104"])
+def test_a_network_that_an_older_cluster_takes_is_let_through_there_and_kept(network: str) -> None:
+    values = {"networkPolicy": {"enabled": True, "dns": [{"ipBlock": {"cidr": network}}]}}
     assert render(values, kube_version="1.35.0")
     assert render(values, upgrade=True)

@@ -154,6 +154,10 @@ def selector(operator: str, *values: str) -> dict[str, Any]:
     return {"matchExpressions": [{"key": "a", "operator": operator, **given}]}
 
 
+def divided(resource: str, divisor: str) -> dict[str, Any]:
+    return {"path": "a", "resourceFieldRef": {"containerName": "b", "resource": resource, "divisor": divisor}}
+
+
 LONG = "a" * 1100
 NODE = {"key": "metadata.name", "operator": "In", "values": ["node.example"]}
 TARGET = {"type": "AverageValue", "averageValue": "1"}
@@ -175,6 +179,35 @@ LACKING: list[dict[str, Any]] = [
     {"projected": {"sources": [{"secret": {"secretName": "a"}}]}},
     {"projected": {"sources": [{"serviceAccountToken": {"path": "a", "expirationSeconds": 60}}]}},
     {"projected": {"sources": [{"secret": {"name": "a"}, "configMap": {"name": "a"}}]}},
+    {"downwardAPI": {"items": [divided("limits.cpu", "1k")]}},
+    {"projected": {"sources": [{"downwardAPI": {"items": [divided("limits.memory", "1m")]}}]}},
+    *(
+        {"projected": {"sources": [{"clusterTrustBundle": {"path": "a", **bundle}}]}}
+        for bundle in (
+            {"nmae": "a"},
+            {"name": "a", "signerName": "a.b/c"},
+            {"signerName": "a"},
+            {"name": "a", "path": "/"},
+        )
+    ),
+    *(
+        {"projected": {"sources": [{"podCertificate": {"signerName": "a.b/c", **certificate}}]}}
+        for certificate in ({"keyType": "ED25519"}, {"keyType": "RSA1024", "keyPath": "a"})
+    ),
+    *(
+        {"ephemeral": {"volumeClaimTemplate": {"spec": {"accessModes": [mode], "resources": resources}}}}
+        for mode, resources in (("RWO", {"requests": {"storage": "1Gi"}}), ("ReadWriteOnce", {}))
+    ),
+    {"hostPath": {"path": "/a/../b"}},
+    {"azureFile": {"secretName": "a"}},
+    {"iscsi": {"iqn": "iqn.2001-04.com.example:a", "lun": 0}},
+]
+NO_CORS: list[dict[str, Any]] = [
+    {"allowOrgins": []},
+    {"allowOrigins": ["*", "https://a.b"]},
+    {"allowOrigins": ["a.b"]},
+    {"allowMethods": ["get"]},
+    {"maxAge": 0},
 ]
 # What the API server refuses of the objects that a user gives in full, or an operator later and in silence.
 OF_KUBERNETES: list[tuple[str, Any]] = [
@@ -225,8 +258,14 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
             ("urlRewrite", {"path": "/a"}),
             ("urlRewrite", {"path": {"type": "Prefix"}}),
             ("extensionRef", {"name": "a"}),
+            ("requestMirror", {"backendRef": {"name": "a"}}),
+            ("requestMirror", {"backendRef": {"nmae": "a", "port": 80}}),
+            ("requestMirror", {"backendRef": {"name": "a", "port": 80}, "percent": 101}),
+            ("requestMirror", {"backendRef": {"name": "a", "port": 80}, "percent": 1, "fraction": {"numerator": 1}}),
         )
     ),
+    *(("httpRoute.filters", [{"type": kind, "cors": {}}]) for kind in ("", "Cors")),
+    *(("httpRoute.filters", [{"type": "CORS", "cors": cors}]) for cors in NO_CORS),
     ("networkPolicy.ingress.from", [{"podSelector": {"matchLabels": {"a": 1}}}]),
     (
         "ingress.topologySpreadConstraints",
@@ -245,7 +284,10 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
     ("ingress.extraContainers", [{"name": "a", "image": "b", "ports": [{"name": "80", "containerPort": 80}]}]),
     ("ingress.extraContainers", [{"name": "a", "image": "b", "ports": [{"name": "a--b", "containerPort": 80}]}]),
     ("ingress.extraEnv", [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.hostname"}}}]),
-    ("ingress.extraEnv", [{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.gpu"}}}]),
+    *(
+        ("ingress.extraEnv", [{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": what, "divisor": divisor}}}])
+        for what, divisor in (("limits.gpu", 1), ("limits.cpu", "1k"), ("limits.memory", "1m"))
+    ),
     ("ingress.extraEnv", [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "b"}}}]),
     ("ingress.extraEnv", [{"name": "A", "valueFrom": {"configMapKeyRef": {"key": "b"}}}]),
     ("ingress.extraEnvFrom", [{"secretRef": {"name": "Up"}}]),
@@ -306,11 +348,22 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
     ),
     ("ingress.hpa.metrics", [{"type": "Pods", "pod": {"metric": {"name": "a"}, "target": TARGET}}]),
     ("ingress.hpa.metrics", [{"type": "Pods", "pods": {"metric": {"name": "a"}, "target": {"type": "Average"}}}]),
+    (
+        "ingress.hpa.metrics",
+        [{"type": "Pods", "pods": {"metric": {"name": "a", "selector": {"a": "b"}}, "target": TARGET}}],
+    ),
+    *(("keda.extraTriggers", [{"type": "a", "metadata": {}, "authenticationRef": who}]) for who in ({}, {"name": ""})),
     *((f"keda.{key}", " ") for key in ("query", "activationQuery")),
     *(("prometheusOperator.prometheusRule.extraRules", [{"alert": "A", "expr": blank}]) for blank in (" ", "\n")),
     ("prometheusOperator.prometheusRule.extraRules", [{"alert": " ", "expr": "1"}]),
     ("securityContext.seLinuxOptions", {"levels": "s0"}),
     ("podSecurityContext.windowsOptions", {"runAsUser": "a"}),
+    ("podSecurityContext.windowsOptions", {"hostProcess": True}),
+    *(("securityContext.seccompProfile", {"type": "Localhost", "localhostProfile": path}) for path in ("/a", "../a")),
+    *(
+        ("ingress.extraContainers", [{"name": "a", "image": "b", "volumeDevices": [{"name": "c", "devicePath": path}]}])
+        for path in ("/dev/../a", "..")
+    ),
     ("ingress.extraContainers", [{"name": "a", "image": "b", "volumeDevices": [{"name": "c"}]}]),
     ("ingress.extraContainers", [{"name": "a", "image": "b", "resizePolicy": [{"resourceName": "gpu"}]}]),
     *(
@@ -352,7 +405,11 @@ def test_what_the_api_server_refuses_is_refused_at_its_place(path: str, value: A
                     "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}},
                 },
                 {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"remove": ["a"], "add": []}},
-                {"type": "CORS", "cors": {"allowOrigins": ["*"]}},
+                {"type": "CORS", "cors": {"allowOrigins": ["*"], "allowMethods": ["GET", "PUT"], "maxAge": 60}},
+                {
+                    "type": "RequestMirror",
+                    "requestMirror": {"backendRef": {"name": "a", "port": 80}, "fraction": {"numerator": 1}},
+                },
             ],
         ),
         ("httpRoute.parentRefs", [{"name": "public.gateway", "sectionName": "a.b"}]),
@@ -415,7 +472,15 @@ def test_what_the_api_server_refuses_is_refused_at_its_place(path: str, value: A
                     }
                 },
                 {"image": {"reference": "h:5000/a:1"}},
-                {"ephemeral": {"volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {}}}}},
+                {"hostPath": {"path": "/..a/b../.c/..."}},
+                {
+                    "ephemeral": {
+                        "volumeClaimTemplate": {
+                            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+                        }
+                    }
+                },
+                {"downwardAPI": {"items": [divided("limits.cpu", "1m"), divided("requests.memory", "1Mi")]}},
                 {
                     "projected": {
                         "sources": [
@@ -426,6 +491,8 @@ def test_what_the_api_server_refuses_is_refused_at_its_place(path: str, value: A
                                 }
                             },
                             {"clusterTrustBundle": {"name": "a", "path": "ca.pem"}},
+                            {"clusterTrustBundle": {"signerName": "a.b/c", "labelSelector": {}, "path": "ca.pem"}},
+                            {"podCertificate": {"signerName": "a.b/c", "keyType": "ED25519", "keyPath": "key.pem"}},
                         ]
                     }
                 },
