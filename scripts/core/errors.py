@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -163,6 +164,21 @@ class ApiError(ClusterError):
         self.reason = reason
         self.text = text
         super().__init__(message, found=text, run=run)
+
+
+def unforeseen(error: Exception) -> ReleaseError:
+    """What a task ends with where the system refuses what nobody thought of. Raises one that is a fault of ours."""
+    if isinstance(error, OSError):
+        if error.errno == errno.ENAMETOOLONG:
+            return UsageError("a name is longer than this system takes", found=f"{str(error.filename)[:80]}...")
+        # Who writes a file that has a place of its own tells of that place: what is left are temporary ones.
+        full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        room = {"run": f"make room in {tempfile.gettempdir()}, or set TMPDIR, then {SAME_COMMAND}"} if full else {}
+        return OutputError(str(error), **{**room, **limit(error)})
+    if isinstance(error, MemoryError) or "start new thread" in str(error):
+        run = f"raise what a process may have of memory and threads (ulimit -v, ulimit -u), then {SAME_COMMAND}"
+        return ReleaseError(f"the machine gives no more: {str(error) or 'memory'}", run=run, code=OUTSIDE)
+    raise error
 
 
 class CommandFailed(ReleaseError, code=TOOL):

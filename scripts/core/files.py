@@ -73,8 +73,11 @@ def writing(
 
 
 def write_atomic(path: Path, data: bytes | str, *, error: type[ReleaseError] = OutputError) -> None:
-    """Replace `path` by `data` as a whole, its folder made, or leave what was there and raise `error`."""
-    content = data.encode() if isinstance(data, str) else data
+    """Replace `path` by `data` as a whole, its folder made, or leave what was there and raise `error`.
+
+    What UTF-8 has no form for, as bytes in the name of a file that are no text, is written as an escape.
+    """
+    content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     wanted = f"a folder that can be written, with {max(1, len(content) // 1024)} KiB free"
     try:

@@ -601,7 +601,8 @@ def find_repository(path: Path, runner: Runner) -> Repository | None:
         if _around(path) is None:
             return None
         message = f"{path} is in a git repository, and no git can be run"
-        raise GitError(message, found=error.found, run="install git", code=TOOL, doctor="git") from error
+        run = "install git" if isinstance(error.__cause__, FileNotFoundError) else error.run
+        raise GitError(message, found=error.found, run=run, code=TOOL, doctor="git") from error
     if result.status == 0:
         root = Path(os.fsdecode(result.raw).removesuffix("\n")).resolve()
         if path.resolve().is_relative_to(root):

@@ -321,7 +321,7 @@ def _print(text: str) -> None:
 @contextlib.contextmanager
 def told(show: Show, typed: Typed) -> Iterator[None]:
     """Tells what ends the block: an expected failure by its message and exit code, a signal by 128 and its number."""
-    from scripts.core.errors import OUTSIDE, OutputError, ReleaseError, limit
+    from scripts.core.errors import OUTSIDE, OutputError, ReleaseError, unforeseen
     from scripts.core.progress import plain
 
     if sys.platform == "win32":
@@ -338,8 +338,8 @@ def told(show: Show, typed: Typed) -> Iterator[None]:
             except BrokenPipeError:  # nobody reads our results any more
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 raise Exit(code=128 + signal.SIGPIPE) from None
-            except (ReleaseError, OSError) as error:  # the latter: a full /tmp, a file that may not be read
-                failure = error if isinstance(error, ReleaseError) else OutputError(str(error), **limit(error))
+            except (ReleaseError, OSError, RuntimeError, MemoryError) as error:
+                failure = error if isinstance(error, ReleaseError) else unforeseen(error)
                 failure.run = typed.pasted(failure.run) if failure.run else typed.corrected(failure)
                 failure.again = typed.pasted(failure.again)
                 try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 
 import pytest
 
 from scripts.core import errors
-from scripts.core.errors import SAME_COMMAND, CommandFailed, CommandTimeout, ReleaseError
+from scripts.core.errors import OUTSIDE, SAME_COMMAND, USAGE, CommandFailed, CommandTimeout, ReleaseError, unforeseen
 
 
 def test_only_what_is_given_is_said() -> None:
@@ -26,6 +27,26 @@ def test_where_something_was_done_the_same_command_goes_on_and_is_named_once(run
     error = ReleaseError("It failed", run=run)
     error.done = "committed"
     assert error.next in (SAME_COMMAND, f"git stash, then {SAME_COMMAND}")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "run"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), OUTSIDE, "make room in "),
+        (OSError(errno.EMFILE, "Too many open files", "file"), OUTSIDE, "ulimit -n 1024"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 5000), USAGE, ""),
+        (RuntimeError("can't start new thread"), OUTSIDE, "ulimit -u"),
+        (MemoryError(), OUTSIDE, "ulimit -v"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_what_helps(error: Exception, code: int, run: str) -> None:
+    told = unforeseen(error)
+    assert (told.code, run in str(told.run)) == (code, True)
+
+
+def test_a_fault_of_ours_stays_one() -> None:
+    with pytest.raises(RuntimeError, match="dictionary changed size"):
+        unforeseen(RuntimeError("dictionary changed size during iteration"))
 
 
 def test_a_failed_command_shows_its_last_words_and_keeps_all() -> None:

@@ -19,6 +19,12 @@ def test_writes_text_and_bytes_and_makes_folders(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["text"]
 
 
+def test_what_is_no_text_is_written_as_an_escape(tmp_path: Path) -> None:
+    """As the name of a file may hold it."""
+    write_atomic(tmp_path / "text", f"{os.fsdecode(bytes([0xFF]))} é")
+    assert (tmp_path / "text").read_text(encoding="utf-8") == "\\udcff é"
+
+
 def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
     old = os.umask(0o027)
     try:

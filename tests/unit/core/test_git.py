@@ -51,8 +51,9 @@ def test_where_there_is_none(tmp_path: Path, runner: Runner, monkeypatch: pytest
     assert empty is not None
     assert (empty.commit(), empty.tags(), empty.changes()) == (None, {}, ())
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(GitError, match="is in a git repository, and no git can be run"):  # what is committed, then?
-        find_repository(tmp_path, runner)
+    with pytest.raises(GitError, match="is in a git repository, and no git can be run") as told:
+        find_repository(tmp_path, runner)  # what is committed, then?
+    assert told.value.run == "install git"
     (tmp_path / ".git").rename(tmp_path / "gone")
     assert find_repository(tmp_path, runner) is None
 
