@@ -12,7 +12,7 @@ from scripts.cluster.operators import MONITORING
 from scripts.e2e import prometheus
 from scripts.e2e.k6 import load
 from scripts.e2e.lab import DEFAULT, Lab
-from scripts.e2e.promises import demand
+from scripts.e2e.promises import DASHBOARD, demand
 from scripts.e2e.report import Journal
 from scripts.e2e.scene import CALM, Scene, scene
 from scripts.e2e.steps import scale
@@ -130,10 +130,11 @@ def _without(lab: Lab, namespace: str, workload: str) -> Iterator[None]:
 
 
 def _drawn(lab: Lab, namespace: str) -> str:
-    """Wait until every query of the dashboard returns data."""
-    maps = lab.api.list("ConfigMap", namespace, labels="grafana_dashboard=1")
-    board = next(json.loads(text) for item in maps for text in item["data"].values())
-    queries = prometheus.panels(board, namespace=namespace, window="1m")
+    """Wait until every query of the dashboards returns data."""
+    queries: dict[str, str] = {}
+    for boards in lab.api.list("ConfigMap", namespace, labels=f"{DASHBOARD}=1"):
+        queries |= prometheus.panels(boards, namespace=namespace, window="1m")
+    demand(bool(queries), "no dashboard asks Prometheus for anything")
     lab.api.observe(
         lambda: {name: each for name, each in queries.items() if not prometheus.query(lab.api, each)},
         what="every panel to have data",

@@ -95,11 +95,11 @@ def hurried(rule: Object, *, name: str, times: int) -> Object:
     return {"apiVersion": rule["apiVersion"], "kind": rule["kind"], "metadata": metadata, "spec": spec}
 
 
-def panels(dashboard: Mapping[str, Any], *, namespace: str, window: str) -> dict[str, str]:
-    """The queries of a Grafana dashboard by panel, as Grafana asks them of one namespace and every job."""
+def panels(boards: Mapping[str, Any], *, namespace: str, window: str) -> dict[str, str]:
+    """The queries of the dashboards in a ConfigMap by panel, as Grafana asks them of one namespace and every job."""
     values = {"namespace": namespace, "job": ".+", "__rate_interval": window}
     found = {}
-    for title, asked in promises.panels(dashboard):
+    for title, asked in promises.panels(boards):
         for number, text in enumerate(asked, 1):
             found[f"{title} {number}"] = promises.VARIABLE.sub(lambda name: values[name[1]], text)
     return found

@@ -37,7 +37,7 @@ _IN_NAMESPACE = re.compile(r"(?:--namespace|-n)[ =]([a-z0-9-]+)")
 _REFUSED = "connection refused"  # the API server's word where nobody takes a connection
 _DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
-_DASHBOARD = "grafana_dashboard"  # the label by which Grafana's sidecar finds one, where it is not told another
+DASHBOARD = "grafana_dashboard"  # the label by which Grafana's sidecar finds one, where it is not told another
 _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)[ {]", re.MULTILINE)
 
 
@@ -441,6 +441,9 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     jobs: set[str] = set()
     told = []
     for document in documents:
+        if document.kind == "PodMonitor":
+            names |= _monitored_pods(lab, document, objects)
+            told.append(_label(document))
         if document.kind != "ServiceMonitor":
             continue
         near = (service for space in _spaces(document, objects) for service in lab.api.list("Service", space))
@@ -456,10 +459,6 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
                 demand(not every or longest <= every, what, f"at most {every:g} s", f"{longest:g} s")
                 names |= _scraped(lab, _label(document), service, endpoint)
         told.append(f"{_label(document)} by {found}")
-    for document in documents:
-        if document.kind == "PodMonitor":
-            names |= _monitored_pods(lab, document, objects)
-            told.append(_label(document))
     for pod in lab.pods(objects):
         notes = pod["metadata"].get("annotations") or {}
         if notes.get("prometheus.io/scrape") == "true":
@@ -488,14 +487,9 @@ def _queries(document: Document) -> Iterator[tuple[str, str]]:
     """What Prometheus is asked, and by whom: each rule, each panel of the dashboards that Grafana's sidecar finds."""
     for rule in _rules_of(document):
         yield str(rule.get("alert") or rule.get("record")), str(rule["expr"])
-    if document.kind == "ConfigMap" and _DASHBOARD in labels_of(document.data):
-        for name, text in (document.data.get("data") or {}).items():
-            try:
-                board = json.loads(text)
-            except ValueError as error:
-                raise Broken(f"{_label(document)}: dashboard {name} is no JSON", found=str(error)) from error
-            for title, asked in panels(board, f"{_label(document)}: {name}"):
-                yield from ((title, one) for one in asked)
+    if document.kind == "ConfigMap" and DASHBOARD in labels_of(document.data):
+        for title, asked in panels(document.data):
+            yield from ((title, one) for one in asked)
 
 
 def _rules_of(document: Document) -> Iterator[Mapping[str, Any]]:
@@ -522,15 +516,18 @@ def _series(who: str, expression: str) -> dict[str, set[str]]:
     return found
 
 
-def panels(dashboard: Mapping[str, Any], label: str = "the dashboard") -> list[tuple[str, list[str]]]:
-    """The panels of a Grafana dashboard: the title, and what it asks Prometheus. Raises Broken."""
-    try:
-        return [
-            (str(panel.get("title")), [str(one["expr"]) for one in panel.get("targets") or () if "expr" in one])
-            for panel in dashboard.get("panels") or ()
-        ]
-    except MALFORMED as error:
-        raise Broken(f"{label} is no dashboard of Grafana", found=str(error)) from error
+def panels(boards: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """The panels of the Grafana dashboards in a ConfigMap: the title, and what it asks Prometheus. Raises Broken."""
+    for name, text in (boards.get("data") or {}).items():
+        try:
+            found = [
+                (str(panel.get("title")), [str(one["expr"]) for one in panel.get("targets") or () if "expr" in one])
+                for panel in json.loads(text).get("panels") or ()
+            ]
+        except MALFORMED as error:
+            what = f"ConfigMap {boards['metadata']['name']}: {name} is no dashboard of Grafana"
+            raise Broken(what, found=str(error)) from error
+        yield from found
 
 
 def seconds_of(duration: str | None) -> float:

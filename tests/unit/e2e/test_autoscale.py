@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -14,7 +16,9 @@ from scripts.core.errors import ConfigError
 from scripts.e2e.autoscale import SCENARIOS, Options, plan
 from scripts.e2e.curve import Curve, curve
 from scripts.e2e.k6 import Request
+from scripts.e2e.monitoring import _drawn
 from scripts.e2e.prometheus import hurried, panels
+from scripts.e2e.report import Broken
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -93,20 +97,30 @@ def test_a_hurried_rule_is_another_one_with_shorter_times() -> None:
     assert RULE["spec"]["groups"][0]["name"] == "own"
 
 
+GRAFANA = {"namespace": "edge", "window": "1m"}
+
+
+def boards(*panels: dict[str, Any]) -> dict[str, Any]:
+    """A ConfigMap with a dashboard of these panels."""
+    return {"metadata": {"name": "web"}, "data": {"web.json": json.dumps({"panels": panels})}}
+
+
 def test_the_queries_of_a_dashboard_are_asked_as_grafana_does() -> None:
-    board = {
-        "panels": [
-            {"title": "text"},
-            {"title": "Rate", "targets": [{"expr": 'rate(x{namespace="$namespace",job=~"${job}"}[$__rate_interval])'}]},
-        ]
-    }
-    found = panels(board, namespace="edge", window="1m")
+    asked = 'rate(x{namespace="$namespace",job=~"${job}"}[$__rate_interval])'
+    found = panels(boards({"title": "text"}, {"title": "Rate", "targets": [{"expr": asked}]}), **GRAFANA)
     assert found == {"Rate 1": 'rate(x{namespace="edge",job=~".+"}[1m])'}
 
 
 def test_a_variable_that_nobody_knows_is_an_error() -> None:
     with pytest.raises(KeyError):
-        panels({"panels": [{"title": "x", "targets": [{"expr": "$unknown"}]}]}, namespace="a", window="1m")
+        panels(boards({"title": "x", "targets": [{"expr": "$unknown"}]}), **GRAFANA)
+
+
+@pytest.mark.parametrize("maps", [[], [{"metadata": {"name": "web"}, "data": {"web.json": "{"}}], [boards({})]])
+def test_a_dashboard_that_asks_nothing_is_told(maps: list[dict[str, Any]]) -> None:
+    lab: Any = SimpleNamespace(api=SimpleNamespace(list=lambda *_, **__: maps))
+    with pytest.raises(Broken, match="dashboard"):
+        _drawn(lab, "edge")
 
 
 def test_the_plan_names_every_scenario(config: Config) -> None:

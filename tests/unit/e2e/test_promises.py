@@ -520,7 +520,7 @@ def test_monitoring_that_works() -> None:
         ([monitor(), rule('{__name__="requests"} unless on (pod) up')], "Broken asks for metrics that nobody has"),
         ([monitor(), rule("sum(rate(requests_total[5m])")], "Broken asks what Prometheus cannot read"),
         ([monitor(), rule('absent(up{job="gate"})')], "Broken asks for another job"),
-        ([monitor(), board("{")], "dashboard web.json is no JSON"),
+        ([monitor(), board("{")], "ConfigMap boards: web.json is no dashboard of Grafana"),
         ([monitor(), board("[]")], "ConfigMap boards: web.json is no dashboard of Grafana"),
         ([monitor(), board('{"panels": ["rate"]}')], "ConfigMap boards: web.json is no dashboard of Grafana"),
         (
