@@ -35,10 +35,17 @@ def until(
     Raises `error` after `deadline` seconds, saying `what` was waited for and the last `state`; what `probe` raises
     ends the wait at once. In a worker whose work is stopped, it raises Stopped.
     """
+    if (answer := patiently(probe, deadline, interval)) is None:
+        raise error(f"waited {deadline:g} s for {what}", found=str(state()) if state else None, run=run)
+    return answer
+
+
+def patiently(probe: Callable[[], T | Literal[False] | None], deadline: float, interval: float) -> T | None:
+    """The same, None after `deadline` seconds; with 0 of them it is asked once."""
     end = time.monotonic() + deadline
     while (answer := probe()) is None or answer is False:
-        if time.monotonic() > end:
-            raise error(f"waited {deadline:g} s for {what}", found=str(state()) if state else None, run=run)
+        if time.monotonic() >= end:
+            return None
         pause(interval)
     return answer
 

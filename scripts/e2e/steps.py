@@ -22,14 +22,14 @@ from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
 from scripts.core.progress import Say, silent
-from scripts.core.waiting import repeated, until
+from scripts.core.waiting import patiently, repeated
 from scripts.e2e import pods, promises
 from scripts.e2e.lab import Lab
 from scripts.e2e.ledger import UNEXPLAINED, Incident
 from scripts.e2e.promises import demand
 from scripts.e2e.reach import guards
 from scripts.e2e.recording import Recording, Unasked
-from scripts.e2e.report import Journal, Unproven, Untested
+from scripts.e2e.report import Journal, Unproven
 from scripts.e2e.subject import answer
 from scripts.e2e.timeline import GONE, KILLED, STOPPING, Event, fewest_ready
 from scripts.rollout.diagnose import left_behind
@@ -306,9 +306,7 @@ def _gets_room(lab: Lab, pod: Object, zones: Container[str]) -> bool:
         there = [one for one in lab.api.list("Pod") if not has_ended(one)]
         return any(pods.fits(node, pod, there) for node in nodes)
 
-    with contextlib.suppress(Untested):
-        return until(look, what="room", deadline=_ENDING_DEADLINE, interval=0.5, error=Untested)
-    return False
+    return bool(patiently(look, _ENDING_DEADLINE, 0.5))
 
 
 def demand_idempotent(lab: Lab, journal: Journal, rollout: Rollout, target: Target, namespace: str) -> None:

@@ -16,7 +16,7 @@ from scripts.core import json_read
 from scripts.core.errors import MALFORMED, SAME_COMMAND, RegistryError
 from scripts.core.files import write_atomic
 from scripts.core.interrupt import pause
-from scripts.core.waiting import until
+from scripts.core.waiting import patiently
 from scripts.registry.challenges import authorize, read_challenges, refused
 from scripts.registry.reference import CORRECT, Reference, Registry, is_loopback
 from scripts.registry.transport import (
@@ -148,7 +148,8 @@ class Client:
     def manifest(self, reference: Reference, *, digest: str | None = None, patience: float = 0) -> Found | None:
         """The manifest of the tag or `digest`, looked for for `patience` seconds; None only if the registry says so."""
         path = f"{reference.repository}/manifests/{digest or reference.tag}"
-        answer = _patiently(lambda: self._ask(path, reference.repository, accept=", ".join(MANIFEST_TYPES)), patience)
+        kinds = ", ".join(MANIFEST_TYPES)
+        answer = patiently(lambda: self._ask(path, reference.repository, accept=kinds), patience, _POLL)
         if answer is None:
             return None
         kind, found = answer.kind, Found(sha256(answer.body), answer.kind, answer.body)
@@ -178,9 +179,8 @@ class Client:
                 f"{reference}: a blob of {size} bytes is not a chart", expected=f"at most {_LARGEST_ARCHIVE}"
             )
         path = f"{reference.repository}/blobs/{digest}"
-        answer = _patiently(
-            lambda: self._ask(path, reference.repository, limit=max(size, 1 << 16), checked=True), patience
-        )
+        limit = max(size, 1 << 16)
+        answer = patiently(lambda: self._ask(path, reference.repository, limit=limit, checked=True), patience, _POLL)
         if answer is None:
             raise RegistryError(f"{reference}: its layer {digest} is not in the registry", found="BLOB_UNKNOWN")
         expected, found = f"{digest}, {size} bytes", f"{sha256(answer.body)}, {len(answer.body)} bytes"
@@ -416,19 +416,6 @@ class Client:
                 found=answer.words(),
             )
         return RegistryError(f"{host} answers {self._url(path)} with something unexpected", found=answer.words())
-
-
-class _Absent(RegistryError):
-    """Nothing is there, and we have waited for it."""
-
-
-def _patiently(ask: Callable[[], Answer | None], patience: float) -> Answer | None:
-    """What `ask` answers in the end, when it has been given `patience` seconds to find something."""
-    with contextlib.suppress(_Absent):
-        return (
-            until(ask, what="what was written", deadline=patience, interval=_POLL, error=_Absent) if patience else ask()
-        )
-    return None
 
 
 def _like_a_registry(welcome: Answer) -> bool:
