@@ -1,9 +1,11 @@
-"""Owns what every reader of a manifest knows of pods: where their spec is, what it names, and what selects them."""
+"""Owns what every reader of a manifest knows of pods: their spec, what it names, what selects it, its amounts."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 # What a pod spec names, by the field: an object that says more of it, or its name alone.
@@ -83,6 +85,21 @@ def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, Any]) -> bo
     return all(labels.get(key) == value for key, value in wanted.items()) and all(
         _holds(term, labels) for term in (selector or {}).get("matchExpressions") or ()
     )
+
+
+def quantity(value: Any) -> Decimal | None:
+    """A Kubernetes quantity (`500m`, `1Gi`, 2) as a number, None for what is none."""
+    found = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?\d+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|u|n)?", str(value))
+    if found is None or isinstance(value, bool):
+        return None
+    powers = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6, "m": -1, "u": -2, "n": -3}
+    unit = found[2] or ""
+    try:
+        number = Decimal(found[1])
+    except InvalidOperation:
+        return None
+    factor = Decimal(1024) ** powers[unit[0]] if unit.endswith("i") else Decimal(1000) ** powers[unit]
+    return number * factor
 
 
 def directions(policy: Mapping[str, Any]) -> set[str]:

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from scripts.chart.pods import selects
+from scripts.chart.pods import quantity, selects
 from scripts.cluster.kind import ZONE_LABEL
 from scripts.cluster.objects import Object, container_statuses, containers_of, event_time, open_ports, sidecars
 from scripts.core.errors import ApiError
 from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand, takes
-from scripts.judge.defaults import quantity
 from scripts.rollout.cause import first_line
 from scripts.rollout.diagnose import container_of, ended_for
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from scripts.chart.pods import pod_spec
+from scripts.chart.pods import pod_spec, quantity
 
 # What may be left empty or left out with the same meaning. `emptyDir: {}` and `podSelector: {}` are not among them.
 _EMPTY = frozenset(
@@ -120,21 +119,6 @@ def normalised(group: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]
     if isinstance(pod, dict):
         _pod(pod, restart=kind not in ("Job", "CronJob"), loose=kind not in ("Job", "Pod"))
     return item
-
-
-def quantity(value: Any) -> Decimal | None:
-    """A Kubernetes quantity (`500m`, `1Gi`, 2) as a number, None for what is none."""
-    found = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?\d+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|u|n)?", str(value))
-    if found is None or isinstance(value, bool):
-        return None
-    powers = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6, "m": -1, "u": -2, "n": -3}
-    unit = found[2] or ""
-    try:
-        number = Decimal(found[1])
-    except InvalidOperation:
-        return None
-    factor = Decimal(1024) ** powers[unit[0]] if unit.endswith("i") else Decimal(1000) ** powers[unit]
-    return number * factor
 
 
 def _lean(value: Any, known: bool, loose: bool, name: str = "") -> Any:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.chart.manifests import FieldChange
-from scripts.judge.defaults import quantity
+from scripts.chart.pods import quantity
 from scripts.judge.images import is_tagged, judge_image
 from scripts.judge.invalid import OWNER
 from scripts.judge.network import ROUTES

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from scripts.judge.defaults import quantity
+from scripts.chart.pods import quantity
 
 Found = tuple[str, Any, Any]
 """Path, old and new value of a field that may not change and does."""

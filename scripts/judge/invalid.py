@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from scripts.chart.manifests import mapping, mappings
-from scripts.chart.pods import pod_spec
-from scripts.judge.defaults import OWN, quantity
+from scripts.chart.pods import pod_spec, quantity
+from scripts.judge.defaults import OWN
 
 Checked = Iterator[tuple[str, Any, str]]
 """Path, what stands there, and why that is refused ("" where it is not)."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, FieldChange, Manifests, changes, mapping, mappings
-from scripts.chart.pods import matches, pod_spec
+from scripts.chart.pods import matches, pod_spec, quantity
 from scripts.judge import definitions, immutable, invalid, network, rights
-from scripts.judge.defaults import BUILT_IN, normalised, quantity
+from scripts.judge.defaults import BUILT_IN, normalised
 from scripts.judge.fields import judge_field
 from scripts.judge.needs import judge_needs
 from scripts.judge.noise import Noise, leaves, masked

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.chart.manifests import mapped, mappings
+from scripts.chart.pods import quantity
 from scripts.core.paths import key_text
 from scripts.judge import schema as schemas
-from scripts.judge.defaults import quantity
 from scripts.judge.images import is_tagged, judge_image, judge_tag, same_repository
 from scripts.judge.reason import Level, Reason, bears
 from scripts.judge.side import Side, versions
