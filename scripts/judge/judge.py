@@ -44,8 +44,11 @@ def judge(
     """
     new = chart or read_chart(work.config.chart)
     parse(new.version, f"{shown(new.path / 'Chart.yaml')}: version")
+    named = source or (f"{GIT}{against.removeprefix(GIT)}" if against else None)
+    if against and named and not source and not _stands(work, against):
+        told = f"{new.name} is not in {against}: a first version has nothing to be judged from"
+        return Verdict(new.name, named, new.version, new.version, "none", "none", (), (told,))
     with contextlib.ExitStack() as stack:
-        named = source or (f"{GIT}{against.removeprefix(GIT)}" if against else None)
         work, reference = _before(work, named, new, stack)
         old = stack.enter_context(earlier_chart(work, reference))
         parse(old.version, f"{reference}: version in Chart.yaml")
@@ -115,11 +118,8 @@ def demand_raised(work: Workspace, against: str) -> None:
     Raises VersionError where it is not above that one, GitError for a revision there is not.
     """
     chart, revision = read_chart(work.config.chart), against.removeprefix(GIT)
-    repository = find_repository(chart.path, work.runner)
-    if repository is None or repository.commit(revision) is None:
-        raise GitError(f"git knows no revision {revision!r}", run="git fetch origin; git log --oneline", code=USAGE)
-    if not stands_at(work, repository, revision):
-        return  # a new chart
+    if not _stands(work, revision):
+        return
     with earlier_chart(work, f"{GIT}{revision}") as old:
         for side in (old, chart):
             provide_dependencies(side, work.helm, work.say)
@@ -131,6 +131,15 @@ def demand_raised(work: Workspace, against: str) -> None:
                 found=f"{chart.version}, and other files:\n" + "\n".join(files[:10]),
                 run="invoke version-bump --part auto",
             )
+
+
+def _stands(work: Workspace, against: str) -> bool:
+    """Whether the chart is in a git revision; else it is a new one. Raises GitError for a revision there is not."""
+    revision = against.removeprefix(GIT)
+    repository = find_repository(work.config.chart, work.runner)
+    if repository is None or repository.commit(revision) is None:
+        raise GitError(f"git knows no revision {revision!r}", run="git fetch origin; git log --oneline", code=USAGE)
+    return stands_at(work, repository, revision)
 
 
 def differing_files(old: Chart, new: Chart, helm: Helm) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ import pytest
 
 from scripts.core.errors import ChartError, FindingsError, PartError
 from scripts.core.paths import shown
+from scripts.judge.judge import demand_raised, judge
 from scripts.release.judging import AUTO, judged_bump
-from tests.release.conftest import Project
+from tests.release.conftest import Project, write_chart
 
 UNRELEASED = "## [Unreleased]\n"
 
@@ -75,6 +76,15 @@ def test_the_first_version_has_nothing_to_be_judged_from(project: Project) -> No
     project.release()
     another_name(project)
     assert project.plan(part="minor")["judge"] == "absent"
+
+
+def test_a_chart_that_a_pull_request_adds_is_a_first_version(project: Project) -> None:
+    write_chart(project.root / "fresh")
+    work = project.work.having(chart=project.root / "fresh")
+    demand_raised(work, "HEAD")
+    verdict = judge(work, against="HEAD")
+    assert (verdict.level, verdict.part, verdict.source) == ("none", "none", "git:HEAD")
+    assert verdict.notes == ("demo is not in HEAD: a first version has nothing to be judged from",)
 
 
 def test_a_version_with_a_leading_v_is_judged_from_the_one_before(project: Project) -> None:
