@@ -162,7 +162,7 @@ def last_version(work: Workspace, chart: Chart, *, below: bool = False) -> str |
 
 def last_tagged(work: Workspace, chart: Chart, *, below: bool = False) -> str | None:
     """The same by the git tags alone."""
-    tagged = tagged_versions(chart, find_repository(chart.path, work.runner))
+    tagged = tagged_versions(chart, find_repository(work.config.chart, work.runner))
     return next((f"{GIT}{tag_name(chart.name, one)}" for one in _of_the_line(tagged, chart.version, below)), None)
 
 

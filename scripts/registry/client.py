@@ -107,6 +107,10 @@ class Found:
         raise NoChartError(f"{self.digest} is no chart", expected="an index of at most 50 manifests")
 
 
+class DamagedError(RegistryError):
+    """What a registry serves is not what its digest names, or is not there any more."""
+
+
 class NoChartError(RegistryError):
     """Something else than a chart is there, such as the application's image, which may have the chart's name."""
 
@@ -165,7 +169,7 @@ class Client:
                 found=answer.words(),
             )
         if found.digest != (digest or told) or (told != found.digest and told.startswith("sha256:")):
-            raise RegistryError(
+            raise DamagedError(
                 f"{reference}: the manifest is not the one that its digest names",
                 expected=digest or told,
                 found=found.digest,
@@ -182,10 +186,10 @@ class Client:
         limit = max(size, 1 << 16)
         answer = patiently(lambda: self._ask(path, reference.repository, limit=limit, checked=True), patience, _POLL)
         if answer is None:
-            raise RegistryError(f"{reference}: its layer {digest} is not in the registry", found="BLOB_UNKNOWN")
+            raise DamagedError(f"{reference}: its layer {digest} is not in the registry", found="BLOB_UNKNOWN")
         expected, found = f"{digest}, {size} bytes", f"{sha256(answer.body)}, {len(answer.body)} bytes"
         if found != expected:
-            raise RegistryError(f"{reference}: its layer is damaged in the registry", expected=expected, found=found)
+            raise DamagedError(f"{reference}: its layer is damaged in the registry", expected=expected, found=found)
         return answer.body
 
     def layer(self, reference: Reference, found: Found, *, patience: float = 0) -> tuple[str, int]:
@@ -221,7 +225,7 @@ class Client:
         """The archive of what the tag names. Raises RegistryError where its digest does not name the same."""
         named = self.manifest(reference, digest=found.digest, patience=patience)
         if named is None or named.content != found.content:
-            raise RegistryError(f"{reference}: the registry does not serve {found.digest} by its digest")
+            raise DamagedError(f"{reference}: the registry does not serve {found.digest} by its digest")
         return self.archive(reference, found, patience=patience)
 
     def pull(self, reference: Reference, into: Path) -> Path:

@@ -27,7 +27,7 @@ from scripts.core.errors import (
 from scripts.core.semver import newest_first
 from scripts.core.words import many, some
 from scripts.judge.verdict import SCHEMA_VERSION as VERDICT_VERSION
-from scripts.registry.client import Client, Found, connect, referrers_tag
+from scripts.registry.client import Client, DamagedError, Found, connect, referrers_tag
 from scripts.registry.reference import Reference, Registry
 from scripts.registry.referrers import Referrer, attached, content_of, read_referrer
 from scripts.release.evidence import CHANGES, NAMES, RECORD, VERDICT
@@ -128,11 +128,16 @@ def prove(
 ) -> Proof:
     """Check the version, or the digest, or else the newest version of a chart in `registry`.
 
-    What is wrong with the chart itself is an error; what is wrong with what speaks for it, a row that failed. Raises
+    What is no such chart is an error; what is damaged, or wrong with what speaks for it, a row that failed. Raises
     RegistryError, UsageError, ToolError.
     """
     with connect(registry) as client:
-        reference, found, package, archive = _chart(client, registry, name, version, digest)
+        try:
+            reference, found, package, archive = _chart(client, registry, name, version, digest)
+        except DamagedError as error:
+            damaged = Check("digest", FAILED, f"{error.message} ({error.found or 'none'})")
+            named = f":{version}" if version else f"@{digest}" if digest else ""
+            return Proof(f"{registry.remote}/{name}{named}", digest or "", "", 0, (damaged,), demand.require)
         subject = _Subject(work, client, reference, found, client.of_chart(reference, found), package, archive)
         checks = [
             Check("digest", PASSED, f"{reference} is {found.digest}"),

@@ -78,6 +78,19 @@ def test_the_first_version_has_nothing_to_be_judged_from(project: Project) -> No
     assert project.plan(part="minor")["judge"] == "absent"
 
 
+def test_what_only_a_tag_names_is_judged_from_too(project: Project) -> None:
+    project.git("tag", "demo-1.2.0")
+    another_name(project)
+    heading = f"{UNRELEASED}\n## [1.2.1] - 2026-11-20\n"
+    for file, was, now in (("chart/Chart.yaml", "1.2.0", "1.2.1"), ("CHANGELOG.md", UNRELEASED, heading)):
+        path = project.root / file
+        path.write_text(path.read_text().replace(was, now, 1))
+    project.commit("Raise by hand")
+    with pytest.raises(FindingsError, match="raised by too little"):
+        project.release()
+    assert project.published() == {}
+
+
 def test_a_chart_that_a_pull_request_adds_is_a_first_version(project: Project) -> None:
     write_chart(project.root / "fresh")
     work = project.work.having(chart=project.root / "fresh")

@@ -150,9 +150,9 @@ def test_another_release_of_the_same_commit_attaches_the_same_bytes(shelf: Shelf
     shelf.project.git("clone", "--quiet", str(shelf.project.root), str(clone))
     own = load_config(clone, environ={}, dist=shelf.project.config.dist)
     work = replace(shelf.project.work, config=replace(own, cache_dir=shelf.project.config.cache_dir))
-    with prepared(work, Options(), today=TODAY) as ready:
-        ready.run()
     with registry_for(work) as registry:
+        with prepared(work.having(registry=registry.prefix), Options(), today=TODAY) as ready:
+            ready.run()
         found = Shelf(shelf.project, registry).contents()
     assert {key for key, content in shelf.contents().items() if found[key] != content} == {PROVENANCE}
     ours, theirs = (json.loads(one[PROVENANCE])["predicate"] for one in (shelf.contents(), found))
@@ -215,6 +215,20 @@ def test_what_is_listed_and_cannot_be_read_fails_in_its_row(shelf: Shelf, monkey
 
     monkeypatch.setattr("scripts.release.proof.read_referrer", read)
     assert shelf.detail("sbom").endswith(": damaged")
+
+
+def test_what_is_damaged_in_the_registry_fails_as_its_digest(shelf: Shelf) -> None:
+    (file,) = shelf.project.root.rglob(shelf.prove().sha256)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + b"?")
+    try:
+        proof = shelf.prove(require=("sbom",))
+    finally:
+        file.write_bytes(whole)
+    assert [(one.check, one.state) for one in proof.checks] == [("digest", "failed")]
+    assert proof.checks[0].detail.endswith("is not in the registry (BLOB_UNKNOWN)"), "as crane's has it"
+    with pytest.raises(FindingsError, match=r"demo:1\.2\.0 is not what it should be: digest"):
+        proof.demand()
 
 
 def test_a_statement_about_another_digest_fails(shelf: Shelf) -> None:
