@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json as json_module
 import os
+import shlex
 import sys
 import textwrap
 import time
@@ -235,10 +236,13 @@ def bumped(plan: Bump, *, dry_run: bool) -> Answer:
 
 def pulling(config: Config, reference: str) -> str:
     """What comes after a publication, as a line of progress: the command that pulls it."""
+    from scripts.chart.helm import connecting
+
     if not config.registry:
         return "next: invoke registry"
     name, _, version = reference.rpartition(":")
-    return f"next: helm pull {name} --version {version}{' --plain-http' if config.plain_http else ''}"
+    flags = connecting(config.plain_http, config.registry_ca, config.registry_cert, config.registry_key)
+    return f"next: {shlex.join(['helm', 'pull', name, '--version', version.replace('_', '+'), *map(str, flags)])}"
 
 
 def after_release(config: Config, ready: Release, record: ReleaseRecord) -> str:

@@ -49,7 +49,7 @@ def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
     if "://" in reference:
         demand_no_login(reference, "the earlier chart's address")
     with temporary("earlier") as folder:
-        if reference.startswith("oci://") or (is_semver(reference) and not _is_tag(work, reference)):
+        if reference[:6].lower() == "oci://" or (is_semver(reference) and not _is_tag(work, reference)):
             path = fetch_chart(work, reference, folder)
         elif not reference.startswith(GIT) and (Path(reference) / "Chart.yaml").is_file():
             path = Path(reference).resolve()

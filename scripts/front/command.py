@@ -213,8 +213,8 @@ class Typed:
         from scripts.core.errors import SAME_COMMAND
 
         text = _GIT.sub(lambda _: f"{self.git} ", text)
-        text = text.replace(SAME_COMMAND, " ".join(["invoke", self._name, *self._words(self._flags)]))
-        return re.sub(r"\binvoke ([a-z][\w-]*)((?: --[\w-]+(?:[ =][^\s,;`]+)?)*)", self._completed, text)
+        text = re.sub(r"\binvoke ([a-z][\w-]*)((?: --[\w-]+(?:[ =][^\s,;`]+)?)*)", self._completed, text)
+        return text.replace(SAME_COMMAND, " ".join(["invoke", self._name, *self._words(self._flags)]))
 
     def corrected(self, failure: ReleaseError) -> str | None:
         """What to run in place of a call that cannot be meant: its wrong word replaced, or the help."""

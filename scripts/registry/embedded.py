@@ -49,9 +49,7 @@ def registry_for(work: Workspace) -> Iterator[Registry]:
 
 def configured(config: Config, runner: Runner) -> Registry:
     """The configured registry with its login; why none can be looked up matters once it asks. Raises ConfigError."""
-    files = (config.registry_ca, config.registry_cert, config.registry_key)
-    ca, cert, key = (Path(name) if name else None for name in files)
-    bare = Registry(config.registry, config.plain_http, ca, cert_file=cert, key_file=key)
+    bare = _bare(config)
     if (login := login_in_environment(os.environ)) is None:
         try:
             login = find_credentials(bare.host, runner)
@@ -62,16 +60,21 @@ def configured(config: Config, runner: Runner) -> Registry:
     return replace(bare, credentials=login)
 
 
+def _bare(config: Config) -> Registry:
+    files = (config.registry_ca, config.registry_cert, config.registry_key)
+    ca, cert, key = (Path(name) if name else None for name in files)
+    return Registry(config.registry, config.plain_http, ca, cert_file=cert, key_file=key)
+
+
 def as_spoken(work: Workspace) -> Config:
     """The configuration, with `plain_http` where a registry on this machine speaks no TLS: helm has to be told."""
     config = work.config
     if not config.registry or config.plain_http:
         return config
-    registry = configured(config, work.runner)
-    with contextlib.suppress(RegistryError):
-        if is_loopback(registry.host):
-            with connect(registry) as client:
-                return replace(config, plain_http=client.plain_http)
+    registry = _bare(config)  # a login takes a while to look up, and is not asked for here
+    if is_loopback(registry.host):
+        with contextlib.suppress(RegistryError), connect(registry) as client:
+            return replace(config, plain_http=client.plain_http)
     return config
 
 
@@ -94,7 +97,7 @@ def served(work: Workspace, registry: Registry | None) -> Workspace:
 
 def fetch_chart(work: Workspace, reference: str, into: Path) -> Path:
     """A published chart below `into`, by version or reference. Raises RegistryError, ConfigError, ChartError."""
-    if reference.startswith("oci://"):
+    if reference[:6].lower() == "oci://":
         prefix, name, version, _ = parse_reference(reference)
         work = work.having(registry=prefix)
     else:

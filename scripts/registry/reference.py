@@ -134,6 +134,7 @@ def parse_reference(text: str) -> tuple[str, str, str, str | None]:
 def parse_published(text: str) -> tuple[str, str, str | None, str | None]:
     """The same of a reference that may leave out the version, or have the digest in its place. Raises ConfigError."""
     demand_no_login(text, "the reference")
+    text = re.sub("(?i)^oci://", "oci://", text)  # a scheme is written as one likes
     bare, at, digest = text.partition("@")
     prefix, _, last = bare.rpartition("/")
     name, colon, tag = last.partition(":")

@@ -39,6 +39,7 @@ _SHOWN = 500  # letters of what an answer says
 _HOPS = 10  # redirects, as Go follows
 _ATTEMPTS, _PATIENCE = 4, 25.0  # tries, and seconds after which no further try begins
 _PAUSE = 0.5  # seconds before the second try, twice as many before each further one
+_PROXIES = "correct HTTPS_PROXY, HTTP_PROXY or NO_PROXY"
 _LOOK = f"see that the registry runs and can be reached from here, or {CORRECT}"
 # Where Go looks for authorities; the folders are searched beside the first file that is there.
 _AUTHORITIES = (
@@ -471,7 +472,7 @@ def _by(proxy: str | None) -> str:
 
 
 def _proxy_error(host: str, proxy: str | None, words: str, kind: type[RegistryError] = RegistryError) -> RegistryError:
-    return kind(f"{host} cannot be reached{_by(proxy)}", found=words, run="correct HTTPS_PROXY, HTTP_PROXY or NO_PROXY")
+    return kind(f"{host} cannot be reached{_by(proxy)}", found=words, run=_PROXIES)
 
 
 def _ready(answer: Answer) -> Answer:
@@ -493,7 +494,7 @@ def _connection_error(error: Exception, host: str, url: str, proxy: str | None, 
 
     causes = _causes(error)
     words = str(causes[-1]) or type(causes[-1]).__name__
-    by = _by(proxy)
+    by, look = _by(proxy), f"{_PROXIES}; or {_LOOK}" if proxy else _LOOK
     if isinstance(error, http.ProxyError) or (proxy and "Tunnel connection failed" in words):
         refused = re.search(r"Tunnel connection failed: [45]\d\d", words)
         return _proxy_error(host, proxy, words, RegistryError if refused else Transient)
@@ -505,14 +506,14 @@ def _connection_error(error: Exception, host: str, url: str, proxy: str | None, 
         return _tls_error(" ".join(str(cause) for cause in causes).lower(), words, host)
     if isinstance(error, http.TimeoutError) and not isinstance(error, http.NewConnectionError):
         waited = f"nothing within {_CONNECT:g} s (connect) or {read:g} s (read)"
-        return Transient(f"{host} does not answer{by}", found=waited, run=_LOOK)
+        return Transient(f"{host} does not answer{by}", found=waited, run=look)
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         kind = Transient if "temporary" in words.lower() else RegistryError
         return kind(f"the name {host} cannot be resolved", found=words, run=_LOOK)
     if isinstance(error, http.ProtocolError) and not isinstance(causes[-1], ConnectionResetError):
-        return Transient(f"{host} breaks off in the middle of its answer{by}", found=words, run=_LOOK)
+        return Transient(f"{host} breaks off in the middle of its answer{by}", found=words, run=look)
     if isinstance(error, http.ProtocolError | http.NewConnectionError | OSError):
-        return Transient(f"{host} cannot be reached{by}", found=words, run=_LOOK)
+        return Transient(f"{host} cannot be reached{by}", found=words, run=look)
     return RegistryError(f"{shown_url(url)} cannot be asked", found=words)
 
 

@@ -664,7 +664,7 @@ class Release:
         if self.absent("attach"):
             self._attach(registry, package)
         with self._timed("publish", f"publishing to {registry.remote}"):
-            return publishing.publish(registry, package, None, self._helm, self._say)
+            return publishing.publish(registry, package, None, self._helm, self._say, tried=True)
 
     def _attach(self, registry: Registry, package: Package) -> None:
         """Attach what is missing to the manifest that the tag names, or will name once it is pushed."""

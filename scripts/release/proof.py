@@ -158,7 +158,9 @@ def _chart(
         known = newest_first(client.versions(name))
         version = next((one for one in known if client.is_chart(registry.reference(name, one))), None)
         if version is None:
-            raise RegistryError(f"{registry.remote}/{name} has no version", code=REFUSED)
+            raise RegistryError(
+                f"{registry.remote}/{name} has no version", run="correct the name, or invoke publish", code=REFUSED
+            )
     reference = registry.reference(name, version or "0")
     found = client.manifest(reference, digest=digest if version is None else None)
     if found is None:

@@ -87,12 +87,14 @@ def demand_push(registry: Registry, package: Package) -> None:
         client.demand_push(package.name)
 
 
-def publish(registry: Registry, package: Package, chart: Chart | None, helm: Helm, say: Say = silent) -> Publication:
+def publish(
+    registry: Registry, package: Package, chart: Chart | None, helm: Helm, say: Say = silent, *, tried: bool = False
+) -> Publication:
     """Push `package` where the registry holds nothing under its version, and see that the tag then names it.
 
-    `chart` is the folder that the package was made from; None where the caller has just made it. Raises ChartError
-    (the archive is not the chart in the tree), RegistryError (something else is published, the registry's state is
-    unknown, or the push fails).
+    `chart` is the folder that the package was made from; None where the caller has just made it. `tried` says that
+    `demand_push` was called. Raises ChartError (the archive is not the chart in the tree), RegistryError (something
+    else is published, the registry's state is unknown, or the push fails).
     """
     if chart is not None:
         check_tree(package, chart, helm)
@@ -109,7 +111,8 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
             return Publication(str(reference), before.digest, "same")
         if before.state == "different":
             raise refused("it is published with other content")
-        client.demand_push(package.name)  # helm follows an upload that is led in a circle until it is ended
+        if not tried:
+            client.demand_push(package.name)  # helm follows an upload that is led in a circle until it is ended
         say(f"pushing {reference}")
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -127,6 +130,8 @@ def publish(registry: Registry, package: Package, chart: Chart | None, helm: Hel
                 if final or isinstance(error, CommandTimeout) or attempt == _ATTEMPTS:
                     raise failure from error
                 say(f"pushing again, since it failed: {failure.found}")
+                if "not found" in (failure.found or ""):  # by helm, which looks once for what it has just written
+                    client.manifest(reference, digest=package.manifest_digest, patience=LAG)
                 pause(_PAUSE * attempt)
         settle = 0 if registry.alone else min(max(_SETTLE, time.monotonic() - begin), _LONGEST_SETTLE)
         after = _settled(client, reference, package, settle)

@@ -103,10 +103,11 @@ class TestLogin:
         helper = home / "bin" / "docker-credential-test"
         answer = json.dumps({"Username": USER, "Secret": PASSWORD})
         asked = f'read host; [ "$1 $host" = "get {served.registry.host}" ] || exit 9'
-        helper.write_text(f"#!/bin/sh\n{asked}\necho {shlex.quote(answer)}\n")
+        helper.write_text(f"#!/bin/sh\n{asked}\necho once >>{home}/asked\necho {shlex.quote(answer)}\n")
         helper.chmod(0o755)
         (home / "config.json").write_text(json.dumps({"credHelpers": {served.registry.host: "test"}}))
         assert states(cli, **remote, PATH=f"{home}/bin:{os.environ['PATH']}") == ["pushed", "same"]
+        assert (home / "asked").read_text() == 3 * "once\n"  # by each run
         helper.write_text("#!/bin/sh\necho boom >&2; exit 1\n")
         told = cli.on_chart("publish", **remote, PATH=f"{home}/bin:{os.environ['PATH']}")
         told.refused("docker-credential-test gives no login", "status 1")

@@ -140,7 +140,7 @@ def test_the_registry_is_served_until_it_is_stopped(cli: Cli, tmp_path: Path, to
         # Other runs use what is served: to read, and to publish, which stays when this one is killed.
         assert f"embedded registry at {urlsplit(prefix).netloc}, served by" in cli.on_chart("verify").stderr
         reference = f"{prefix}/made:0.1.0"
-        assert json.loads(cli("verify", reference, "--json").fine())["reference"] == reference
+        assert json.loads(cli("verify", reference.replace("oci", "OCI"), "--json").fine())["reference"] == reference
         (cli.chart / "Chart.yaml").write_text((cli.chart / "Chart.yaml").read_text().replace("0.1.0", "0.2.0"))
         cli.on_chart("package").fine()
         cli.on_chart("publish").fine()

@@ -59,6 +59,13 @@ def test_absent_pushed_same(served: Served, packed: Package, chart: Chart, helm:
     assert (seen.digest, seen.sha256, seen.size) == (packed.manifest_digest, packed.sha256, packed.size)
 
 
+def test_authorities_that_are_configured_do_not_make_plain_http_tls(
+    crane: Served, packed: Package, helm: Helm, authority: Authority
+) -> None:
+    registry = Registry(crane.registry.remote, ca_file=authority.ca)
+    assert publish(registry, packed, None, helm).state == "pushed"
+
+
 def test_a_chart_in_an_index_is_read_as_helm_reads_it(
     crane: Served, packed: Package, chart: Chart, helm: Helm, tmp_path: Path, work: Workspace
 ) -> None:

@@ -414,6 +414,20 @@ class TestLag:
         with pytest.raises(RegistryError, match="is not there after the push"):
             publish(at(f"oci://{HOST}/team"), packed, chart, Forgotten(helm.path, helm.runner))
 
+    def test_what_helm_has_written_is_waited_for_before_it_is_pushed_again(
+        self,
+        world: Callable[[Quirks], Internet],
+        at: Callable[[str], Registry],
+        packed: Package,
+        chart: Chart,
+        helm: Helm,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """helm looks once, and tags nothing then."""
+        world(Quirks(lag=10))
+        monkeypatch.setattr("scripts.registry.client._POLL", 0.01)
+        assert publish(at(f"oci://{HOST}/team"), packed, chart, helm).state == "pushed"
+
     def test_a_push_that_takes_too_long_is_looked_for(
         self,
         world: Callable[[Quirks], Internet],
@@ -476,6 +490,10 @@ class TestProxies:
         seen = probe(at(f"oci://{HOST}/team"), packed)
         assert "cannot be reached through the proxy 127.0.0.1" in str(seen.error)
         assert "407" in str(seen.error)
+        monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")
+        seen = probe(at(f"oci://{HOST}/team"), packed)
+        assert "through the proxy 127.0.0.1:1" in str(seen.error)
+        assert "next:     correct HTTPS_PROXY" in str(seen.error)
         assert "wr0ng" not in str(seen.error)
 
     def test_that_refuse_plain_http(self, packed: Package, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -519,6 +519,7 @@ def test_a_registry_whose_tags_are_written_once(project: Project) -> None:
         there = Project(project.work.having(registry=f"oci://{server.host}/team"))
         record = there.release(part="minor")
         assert there.release(part="minor") == record
+    assert [one.method for one in server.requests].count("DELETE") == 1  # of the upload by which the right is tried
 
 
 def test_images_of_the_charts_name_are_no_versions_to_judge_from(project: Project) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from scripts.core.config import Config
 from scripts.core.edits import Edit
-from scripts.present import View, bumped, compared, facts, render, to_json
+from scripts.present import View, bumped, compared, facts, pulling, render, to_json
 from scripts.release.bump import Bump
 
 VIEW = View("Things", ("name", "what"), (("a", "xxxxx " * 10), ("[b]", "y")), [{"name": "a"}, {"name": "[b]"}])
@@ -52,6 +53,17 @@ def test_facts_are_never_folded_and_leave_out_what_is_not_there() -> None:
     found = Found("n", "sha256:" + "0" * 300, error=ValueError("x"))
     assert facts(found).text == f"long name  n\ndigest     sha256:{'0' * 300}"
     assert facts(found).records == {"long_name": "n", "digest": found.digest}
+
+
+def test_what_is_pulled_next_is_asked_as_it_was_published() -> None:
+    config = Config(Path("/"), registry="oci://host/x", registry_ca="/a b/ca.crt")
+    assert pulling(config, "oci://host/x/demo:1.0.0") == (
+        "next: helm pull oci://host/x/demo --version 1.0.0 --ca-file '/a b/ca.crt'"
+    )
+    assert " --version 1.0.0+b.1 " in pulling(config, "oci://host/x/demo:1.0.0_b.1")  # in which helm takes no `_`
+    assert pulling(replace(config, plain_http=True), "oci://host/x/demo:1.0.0").endswith(
+        " --version 1.0.0 --plain-http"
+    )
 
 
 def test_a_bump_is_shown_as_a_diff_or_in_one_line(tmp_path: Path) -> None:

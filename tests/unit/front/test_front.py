@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.core.errors import USAGE
+import scripts.front.release  # noqa: F401 - what its tasks take
+from scripts.core.errors import SAME_COMMAND, USAGE
+from scripts.front.command import Typed
 
 _AS_INVOKE = "import sys; sys.dont_write_bytecode = True; import scripts.front; print(sys.dont_write_bytecode)"
 
@@ -54,6 +56,15 @@ def test_each_task_explains_itself(root: Path, task: str, flag: str) -> None:
         f"Usage: inv[oke] [--core-opts] {task} [--options] [other tasks here ...]",
     )
     assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+def test_the_same_command_is_what_was_typed() -> None:
+    """Beside it, other commands get those flags that they take."""
+    typed = Typed("publish", {"json": True, "chart": "a chart", "registry": "oci://host/path", "plain_http": True})
+    assert typed.pasted(f"invoke package, then {SAME_COMMAND}") == (
+        "invoke package --chart 'a chart', then "
+        "invoke publish --json --chart 'a chart' --registry oci://host/path --plain-http"
+    )
 
 
 def test_a_current_folder_that_is_gone_is_told_in_one_message(root: Path) -> None:

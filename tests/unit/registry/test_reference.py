@@ -11,6 +11,7 @@ from scripts.registry.reference import parse_reference
 def test_a_reference_with_a_digest_holds_no_login() -> None:
     digest = "sha256:" + "0" * 64
     assert parse_reference(f"oci://host:5000/a/b:1.2.3_4@{digest}") == ("oci://host:5000/a", "b", "1.2.3+4", digest)
+    assert parse_reference("OCI://host/b:1.2.3") == ("oci://host", "b", "1.2.3", None)  # as helm takes it
     with pytest.raises(ConfigError, match="names no chart"):
         parse_reference(f"oci://host:5000/a/b@{'0' * 64}")
 
