@@ -191,6 +191,8 @@ def demand_parsed(tasks: Collection) -> None:
         task = at.name if at is not None else None
         words = re.sub(r"<\w+: ([\w-]+)[^>]*>", lambda found: f"--{_flag(found[1])}", said)
         run = advice(said, at, initial, tasks.to_contexts()) if isinstance(error, ParseError) else "invoke --help"
+        if {"--help", "-h"} & set(sys.argv):  # who asks what a task does is not told to run it
+            run = re.sub(r"^invoke ([a-z][\w-]*)$", r"invoke --help \1", run)
         refusal = UsageError(words, run=run)
         show = Show(task or "", json="--json" in sys.argv, working_on="", at_once=False)
         show.end(refusal)
@@ -390,9 +392,11 @@ def working(text: str, board: Board | None = None) -> Iterator[None]:
     from scripts import present
     from scripts.core.interrupt import held
 
-    console, spinner = Console(stderr=True), Spinner("dots", text)
+    console, spinner, ended = Console(stderr=True), Spinner("dots", text), False
 
     def drawn() -> Any:
+        if ended:
+            return ""  # Live draws once more as it stops
         return present.live(spinner, board.rows if board is not None else (), console.height)
 
     live = Live(get_renderable=drawn, console=console, refresh_per_second=4, transient=True)
@@ -401,6 +405,7 @@ def working(text: str, board: Board | None = None) -> Iterator[None]:
             live.start()
         yield
     finally:
+        ended = True
         with held():
             live.stop()
 

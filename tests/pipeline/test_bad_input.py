@@ -249,6 +249,7 @@ class TestUsage:
             (("lint", "--nope"), "No idea what '--nope' is!"),
             (("nope",), "No idea what 'nope' is!"),
             (("--help", "nope"), "No idea what 'nope' is!"),
+            (("--help", "relase"), "next:     invoke --help release\n"),
             (("--list", "nope"), "No idea what 'nope' is!"),
             (("--list", "--list-format", "xml"), "No idea what 'xml' is!"),
             (("--config", "/nope.yaml", "lint"), "--config /nope.yaml cannot be used: there is no such file"),

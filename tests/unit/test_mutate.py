@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import itertools
+import tomllib
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +15,7 @@ from scripts.report.inputs import objection
 from tests.mutate import __main__ as mutate
 from tests.mutate.generate import CHART, CODE, Mutant, of_chart, of_code
 from tests.mutate.hunt import TIME_OUT, UNMADE, Hunt, of_mutant
+from tests.mutate.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,6 +43,13 @@ def test_each_is_one_fault(chosen: list[Mutant]) -> None:
             lines = set(after.splitlines()) ^ set(before.splitlines())
             assert len(lines) <= 8, one.change
         assert (before == after) == (one.change == mutate.NOTHING), one.change
+
+
+def test_those_that_are_argued_for_are_faults_that_there_are() -> None:
+    chart, code = ROOT / "helm" / "gati", (of_code(ROOT / one.file, ROOT, one.functions) for one in TARGETS)
+    known = {one.id for one in (*of_chart(chart), *itertools.chain.from_iterable(code))}
+    argued = tomllib.loads((ROOT / "tests" / "mutate" / "equivalent.toml").read_text())
+    assert set(argued) - known == set()
 
 
 def test_a_default_that_is_wrong_is_still_yaml(chosen: list[Mutant]) -> None:

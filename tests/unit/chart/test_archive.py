@@ -189,6 +189,15 @@ def test_the_largest_that_is_unpacked_is_a_limit_and_not_beyond(monkeypatch: pyt
         read_members(data, "it")
 
 
+def test_what_a_folder_claims_to_hold_may_reach_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.chart.archive._LARGEST", 1 << 20)
+    folder = tarfile.TarInfo("demo")
+    folder.type, folder.size = tarfile.DIRTYPE, 1 << 20
+    with tarfile.open(fileobj=(made := io.BytesIO()), mode="w:gz") as tar:
+        tar.addfile(folder)
+    assert read_members(made.getvalue(), "it") == {}
+
+
 def test_files_of_one_folder_are_unpacked_side_by_side(tmp_path: Path) -> None:
     texts = {"demo/Chart.yaml": GOOD, "demo/templates/a.yaml": "a", "demo/templates/b.yaml": "b"}
     folder = unpack(tgz(texts), tmp_path / "into", "it")

@@ -131,6 +131,17 @@ with interruptible(), working("working"):
     assert text.rpartition("\x1b[?25")[2].startswith("h")
 
 
+def test_what_takes_no_time_is_not_seen() -> None:
+    """As what follows the last table of a task."""
+    master, slave = pty.openpty()
+    run = 'from scripts.front.command import working\nwith working("looking"):\n    pass\n'
+    subprocess.run((sys.executable, "-c", run), stderr=slave, env={**os.environ, "TERM": "xterm"}, cwd=ROOT, check=True)
+    os.close(slave)
+    text = os.read(master, 65536).decode()
+    os.close(master)
+    assert STEERING.sub("", text).strip() == ""
+
+
 def test_a_log_gets_the_lines_alone() -> None:
     told = subprocess.run(
         (sys.executable, "-c", RUN), input="\n\n", cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
