@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What is loaded late, where it is needed.
 _LATE = (
     *("docker", "jinja2", "jsonschema", "netrc", "requests", "rich._emoji_codes", "rich.live", "rich.table"),
-    *("tenacity", "urllib3", "webbrowser", "yamllint.linter"),
+    *("urllib3", "webbrowser", "yamllint.linter"),
     "tests.release.conftest",
 )
 # What is waited for another's sake, and there is no other: tries after a failure, a look at what was pushed. A process

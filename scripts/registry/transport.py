@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import itertools
 import os
 import re
 import socket
@@ -154,44 +153,31 @@ class Transport:
         never from TLS to plain HTTP unless the answer's body is `checked` against a digest. `authorization` goes to the
         origin of `url` alone, and `form`, or `content` (its type and bytes), nowhere else.
         """
-        import tenacity
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            asked = error.after if isinstance(error, Transient) else None
-            return asked if asked is not None else _PAUSE * 2 ** (state.attempt_number - 1)
-
-        def enough(state: tenacity.RetryCallState) -> bool:
-            spent = state.seconds_since_start or 0.0
-            return state.attempt_number >= _ATTEMPTS or spent + state.upcoming_sleep > _PATIENCE
-
         headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": "gati-release-toolkit"}
         if query:
             url, _ = urldefrag(url)
             url += ("&" if urlsplit(url).query else "?") + urlencode(query)
-        body = urlencode(form).encode() if form is not None else None
-        if body is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        # What was sent is put in its place before it is answered, and is not to be sent again meanwhile.
+        read, body = _READ if content is None else _WHOLE, None
+        if form is not None:
+            content = "application/x-www-form-urlencoded", urlencode(form).encode()
         if content is not None:
             headers["Content-Type"], body = content
-        if body is not None:
             headers["Content-Length"] = str(len(body))
-        # What was sent is put in its place before it is answered, and is not to be sent again meanwhile.
-        first = _READ if content is None else _WHOLE
-        waits = itertools.chain((first,), itertools.repeat(max(first, _READ * _LONGER)))
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Transient), wait=wait, stop=enough, sleep=self._sleep, reraise=True
-        )
-        try:
-            if as_it_is:
-                return retrying(lambda: self._once(method, url, headers, body, limit, next(waits)))
-            return retrying(
-                lambda: self._follow(method, url, headers, authorization, body, limit, checked, next(waits))
-            )
-        except Transient as error:
-            tries = retrying.statistics["attempt_number"]
-            error.found = f"{error.found} (tried {many(tries, 'time')})"
-            raise
+        begin, tries = time.monotonic(), 0
+        while True:
+            tries += 1
+            try:
+                if as_it_is:
+                    return self._once(method, url, headers, body, limit, read)
+                return self._follow(method, url, headers, authorization, body, limit, checked, read)
+            except Transient as error:
+                wait = error.after if error.after is not None else _PAUSE * 2 ** (tries - 1)
+                if tries == _ATTEMPTS or time.monotonic() - begin + wait > _PATIENCE:
+                    error.found = f"{error.found} (tried {many(tries, 'time')})"
+                    raise
+            self._sleep(wait)
+            read = max(read, _READ * _LONGER)
 
     def _follow(
         self,
