@@ -603,8 +603,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
     if lab.subject.versioned:
         ways.append(("an image that never gets ready is rolled back by itself", _MISSING, ["configuration"]))
     if not ways:
-        what = 'no value of [tool.gati.e2e.values] has "{version}" in it, as an image may'
-        raise Untested(f"an upgrade that fails: {what}")
+        raise Untested(f"an upgrade that fails: {_UNVERSIONED}")
     namespace = lab.namespace("failed-upgrade")
     if lab.subject.versioned and not _starts(lab, lab.target(lab.candidate, namespace, image=_MISSING), namespace):
         raise Untested('an upgrade that fails: no pod that runs all the time has an image with the "{version}" in it')

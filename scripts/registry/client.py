@@ -19,15 +19,7 @@ from scripts.core.interrupt import pause
 from scripts.core.waiting import patiently
 from scripts.registry.challenges import authorize, read_challenges, refused
 from scripts.registry.reference import CORRECT, Reference, Registry, is_loopback
-from scripts.registry.transport import (
-    Answer,
-    BrokenTls,
-    NoTls,
-    Transient,
-    Transport,
-    shown_url,
-    within,
-)
+from scripts.registry.transport import Answer, BrokenTls, NoTls, Transient, Transport, shown_url, within
 
 Query = tuple[tuple[str, str], ...]
 
@@ -51,24 +43,18 @@ _MOST_PAGES, _MOST_TAGS, _LISTING = 1000, 100_000, 120.0  # of a list of tags; t
 LAG = 30.0  # seconds within which a registry serves what was just written to it
 _POLL = 0.5  # seconds between two looks
 # What a refused push says, and what helps; the first that fits, since a quota may be told as something that is denied.
-_PUSH_WAYS = [
-    (re.compile(said), way)
-    for said, way in (
-        (r"name[ _]unknown|repository name not known", "make the repository {repository} first, as {host} wants it"),
-        (
-            r"(http|code) 413",
-            "have what stands before {host} let larger bodies through (nginx: client_max_body_size)",
-        ),
-        (
-            r"(http|code) 507|quota|of storage|storage limit|insufficient storage|no space",
-            f"make room at {{host}}: a larger quota, or old versions fewer, then {SAME_COMMAND}",
-        ),
-        (r"(http|code) 4(09|12)|immutable", "look who has written to {repository}; a version that is out is raised"),
-        ("401|403|unauthorized|denied|forbidden", "helm registry login {host} as somebody who may push there"),
-        (r"(http|code) 429|too ?many", f"wait until {{host}} takes more requests, then {SAME_COMMAND}"),
-        (r"(http|code) 4\d\d", f"see that {{host}} takes charts there (OCI artifacts), or {CORRECT}"),
-    )
-]
+_PUSH_WAYS = (
+    (r"name[ _]unknown|repository name not known", "make the repository {repository} first, as {host} wants it"),
+    (r"(http|code) 413", "have what stands before {host} let larger bodies through (nginx: client_max_body_size)"),
+    (
+        r"(http|code) 507|quota|of storage|storage limit|insufficient storage|no space",
+        f"make room at {{host}}: a larger quota, or old versions fewer, then {SAME_COMMAND}",
+    ),
+    (r"(http|code) 4(09|12)|immutable", "look who has written to {repository}; a version that is out is raised"),
+    ("401|403|unauthorized|denied|forbidden", "helm registry login {host} as somebody who may push there"),
+    (r"(http|code) 429|too ?many", f"wait until {{host}} takes more requests, then {SAME_COMMAND}"),
+    (r"(http|code) 4\d\d", f"see that {{host}} takes charts there (OCI artifacts), or {CORRECT}"),
+)
 
 
 @dataclass(frozen=True)
@@ -334,7 +320,8 @@ class Client:
         host, low = self.registry.host, re.sub(r'"https?://[^"]*"', "", words.lower())  # with its names and digests
         offered = read_challenges(self._welcome.challenges) if self._welcome is not None else ()
         first = offered[0].scheme if offered else "bearer"
-        run = next((way.format(host=host, repository=repository) for said, way in _PUSH_WAYS if said.search(low)), None)
+        ways = (way.format(host=host, repository=repository) for said, way in _PUSH_WAYS if re.search(said, low))
+        run = next(ways, None)
         if "name_unknown" in low and re.search(r"\.dkr[.-]ecr[.-]", host):
             run = f"aws ecr create-repository --repository-name {repository}"
         elif "401" in low and self._authorization and first not in ("basic", "bearer"):
@@ -346,12 +333,7 @@ class Client:
     def _url(self, path: str) -> str:
         return f"{'http' if self.plain_http else 'https'}://{self.registry.api_host}/v2/{path}"
 
-    def _ask(
-        self,
-        path: str,
-        repository: str,
-        **options: Any,
-    ) -> Answer | None:
+    def _ask(self, path: str, repository: str, **options: Any) -> Answer | None:
         """GET with `options` of `Transport.send`; None where the registry says in OCI's words that nothing is there."""
         url = self._url(path)
         answer = self._send("GET", url, repository, **options)

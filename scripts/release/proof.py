@@ -250,12 +250,7 @@ def _attached_checks(subject: _Subject, demand: Demand) -> Iterator[Check]:
 
 
 def _row(
-    subject: _Subject,
-    key: str,
-    row: str,
-    pieces: list[_Piece],
-    signatures: _Signatures,
-    byproducts: set[str] | None,
+    subject: _Subject, key: str, row: str, pieces: list[_Piece], signatures: _Signatures, byproducts: set[str] | None
 ) -> Check:
     if not pieces:
         return Check(row, ABSENT, f"no {NAMES[key]} is attached")

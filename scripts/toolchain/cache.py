@@ -61,17 +61,10 @@ class Cache:
     @contextlib.contextmanager
     def lock(self, entry: Path) -> Iterator[None]:
         """The right to make `entry`, for this process alone. Raises ToolError, also after half an hour."""
+        lock, what = entry.with_name(f"{entry.name}.lock"), f"the build of {entry.name}"
         with contextlib.ExitStack() as stack:
             with self._written():
-                stack.enter_context(
-                    locked(
-                        entry.with_name(f"{entry.name}.lock"),
-                        what=f"the build of {entry.name}",
-                        deadline=BUILD_DEADLINE,
-                        say=self.say,
-                        error=ToolError,
-                    )
-                )
+                stack.enter_context(locked(lock, what=what, deadline=BUILD_DEADLINE, say=self.say, error=ToolError))
             yield
 
     def make(self) -> None:

@@ -37,15 +37,7 @@ class ToolState:
 class Toolchain:
     """The pinned tools, in the user's `cache`; of several processes that ask for one, one builds, the others wait."""
 
-    def __init__(
-        self,
-        cache: Path,
-        runner: Runner,
-        *,
-        say: Say = silent,
-        pins: Path = PINS,
-        minor: str = "",
-    ) -> None:
+    def __init__(self, cache: Path, runner: Runner, *, say: Say = silent, pins: Path = PINS, minor: str = "") -> None:
         self._cache = Cache(cache, say)
         self._runner = runner
         self._say = say
