@@ -72,10 +72,14 @@ class View:
 
 @dataclass(frozen=True)
 class Answer:
-    """The same answer twice where a person reads lines: `text`, and `records` for JSON."""
+    """The same answer twice where a person reads lines: `text`, and `records` for JSON.
+
+    `coloured`: what steers the terminal in the text is ours.
+    """
 
     text: str
     records: Any
+    coloured: bool = False
 
 
 def failure(error: ReleaseError, records: Any = None) -> dict[str, Any]:
@@ -201,10 +205,12 @@ def compared(found: Diff, *, as_html: bool = False) -> Answer:
     """`invoke diff`: what differs, an object and a field a line."""
     from scripts.judge import diff
 
-    lines = found.lines()
+    if as_html:
+        return Answer(diff.as_html(found), found.record())
+    lines = list(map(plain, found.lines()))
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         lines = diff.coloured(lines)
-    return Answer(diff.as_html(found) if as_html else "\n".join(lines), found.record())
+    return Answer("\n".join(lines), found.record(), coloured=True)
 
 
 def judged(verdict: Verdict, *, as_markdown: bool = False) -> Answer:
@@ -383,17 +389,19 @@ def _stacked(view: View, width: int) -> Iterable[RenderableType]:
                 yield filled("    ", f"{name}: {cell}")
 
 
-def render(view: View | Answer, *, json: bool = False, width: int | None = None) -> str:
-    """The text of `view`: JSON, or lines, or a table `width` columns wide.
+def render(view: View | Answer | str, *, width: int | None = None) -> str:
+    """The text of `view`: lines, or a table `width` columns wide; nothing from elsewhere steers the terminal in it.
 
     None is the terminal's width, and no limit where there is no terminal: a log is searched for whole paths.
     """
-    if json:
-        return to_json(view.records)
+    if isinstance(view, str):
+        return plain(view)
     if isinstance(view, Answer):
-        return view.text
+        return view.text if view.coloured else plain(view.text)
     from rich.console import Console
 
+    rows = tuple(tuple(map(plain, row)) for row in view.rows)
+    view = dataclasses.replace(view, title=plain(view.title), rows=rows)
     console = Console(width=width, highlight=False)
     console.on_broken_pipe = lambda: None  # type: ignore[method-assign]  # it would exit; who prints this is told
     if width is None and not console.is_terminal:

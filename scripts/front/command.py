@@ -289,8 +289,7 @@ class Show:
                 self._answer = before
                 break
             if not self._json:
-                text = self._answer if isinstance(self._answer, str) else present.render(self._answer)
-                _print(text)
+                _print(present.render(self._answer))
             elif self._at_once:
                 self.end()
         if not self._at_once:

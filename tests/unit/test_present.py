@@ -12,7 +12,7 @@ import pytest
 
 from scripts.core.config import Config
 from scripts.core.edits import Edit
-from scripts.present import View, bumped, compared, facts, pulling, render, to_json
+from scripts.present import Answer, View, bumped, compared, facts, pulling, render, to_json
 from scripts.release.bump import Bump
 
 VIEW = View("Things", ("name", "what"), (("a", "xxxxx " * 10), ("[b]", "y")), [{"name": "a"}, {"name": "[b]"}])
@@ -45,7 +45,7 @@ def test_a_table_is_made_though_nobody_reads_it(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_json_is_the_records() -> None:
-    assert json.loads(render(VIEW, json=True)) == VIEW.records
+    assert json.loads(to_json(VIEW.records)) == VIEW.records
     assert json.loads(to_json({"path": Path("/a")})) == {"path": "/a"}
 
 
@@ -73,7 +73,7 @@ def test_a_bump_is_shown_as_a_diff_or_in_one_line(tmp_path: Path) -> None:
     assert preview.endswith("note: mind this")
     done = bumped(plan, dry_run=False).text
     assert done == f"demo 1.0.0 -> 1.1.0: {tmp_path}/Chart.yaml\nnote: mind this"
-    record = json.loads(render(bumped(plan, dry_run=True), json=True))
+    record = json.loads(to_json(bumped(plan, dry_run=True).records))
     assert (record["new"], record["written"], record["notes"]) == ("1.1.0", False, ["mind this"])
 
 
@@ -111,6 +111,16 @@ def test_a_path_stays_whole_on_a_narrow_terminal() -> None:
         f"    {where}",
         "    and remove it",
     ]
+
+
+@pytest.mark.parametrize("width", [10, 80])
+def test_what_comes_from_elsewhere_steers_no_terminal(width: int) -> None:
+    """As the name of a chart that somebody is asked to look at."""
+    odd = "a \x1b[31mred\x07 name"
+    shown = [render(one, width=width) for one in (odd, Answer(odd, None), View(odd, ("a", "b"), ((odd, odd),), []))]
+    found = SimpleNamespace(lines=lambda: [odd], record=dict)
+    shown.append(render(compared(found)))  # type: ignore[arg-type]
+    assert all("red\ufffd" in text and not {"\x1b", "\x07"} & set(text) for text in shown)
 
 
 @pytest.mark.parametrize(
