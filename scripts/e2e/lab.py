@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import http.client
 import json
 import re
 import secrets
@@ -12,12 +11,12 @@ import socket
 import ssl
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import Document, Manifests, difference, read_manifests
@@ -585,8 +584,8 @@ class Lab:
         question = self._settled(question, urls[0])
         targets = [url + question.path for url in urls]
         for target in targets:
-            status, found = self.api.observe(
-                functools.partial(_status, target),
+            status, _, found = self.api.observe(
+                functools.partial(asked, target),
                 lambda seen: seen[0] in question.statuses,
                 what=f"{target} to answer from outside of the pod network",
                 deadline=30,
@@ -606,8 +605,8 @@ class Lab:
             return question
         paths = dict.fromkeys((question.path, question.otherwise or question.path))
 
-        def asked() -> tuple[dict[str, int], Question | None]:
-            seen = {path: _status(url + path)[0] for path in paths}
+        def answers() -> tuple[dict[str, int], Question | None]:
+            seen = {path: asked(url + path)[0] for path in paths}
             for right in (question.statuses,) if question.statuses else (_ANSWERS, _GUARDED):
                 for path, status in seen.items():
                     if status in right:
@@ -616,7 +615,7 @@ class Lab:
             return seen, None
 
         _, settled = self.api.observe(
-            asked,
+            answers,
             lambda found: found[1] is not None,
             what=f"{question} to be answered from outside of the pod network",
             deadline=30,
@@ -631,7 +630,7 @@ class Lab:
 
     def ask(self, url: str) -> dict[str, Any] | None:
         """The JSON that the front answers with, None while it does not."""
-        status, found = _status(url)
+        status, _, found = asked(url)
         return found if 200 <= status < 300 else None
 
 
@@ -639,31 +638,27 @@ def _said(status: int) -> str:
     return f"status {status}" if status else "no answer"
 
 
-def _status(url: str) -> tuple[int, dict[str, Any]]:
-    """The status of an answer, redirects not followed, and its JSON, {} where it is none; 0 without an answer."""
-    unchecked = ssl.create_default_context()
-    unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE  # the certificate of a test is nobody's
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unchecked), _Unmoved()
-    )
-    try:
-        with opener.open(url, timeout=5) as reply:
-            status, text = reply.status, reply.read(_LARGEST)
-    except urllib.error.HTTPError as error:
-        return error.code, {}
-    except (OSError, ValueError, http.client.HTTPException):
-        return 0, {}
+def asked(url: str) -> tuple[int, str, dict[str, Any]]:
+    """The status of an answer, where it sends a client on, "" for nowhere, and its JSON, {} for none; 0 for no answer.
+
+    No proxy is asked, and no redirect followed.
+    """
+    place, status, led, text = urlsplit(url), 0, "", b""
+    if place.scheme == "https":
+        unchecked = ssl.create_default_context()
+        unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE  # the certificate of a test is nobody's
+        connection: HTTPConnection = HTTPSConnection(place.netloc, timeout=5, context=unchecked)
+    else:
+        connection = HTTPConnection(place.netloc, timeout=5)
+    with contextlib.closing(connection), contextlib.suppress(OSError, ValueError, HTTPException):
+        connection.request("GET", place._replace(scheme="", netloc="").geturl() or "/", headers={"Connection": "close"})
+        reply = connection.getresponse()
+        text = reply.read(_LARGEST) if 200 <= reply.status < 300 else b""
+        status, led = reply.status, reply.getheader("Location") or ""
     with contextlib.suppress(ValueError):
         if isinstance(found := json.loads(text), dict):
-            return status, found
-    return status, {}
-
-
-class _Unmoved(urllib.request.HTTPRedirectHandler):
-    """Leaves a redirect the answer that it is."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
+            return status, led, found
+    return status, led, {}
 
 
 def _connects(place: str) -> bool:

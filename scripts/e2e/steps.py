@@ -11,7 +11,6 @@ import ssl
 from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 from fnmatch import fnmatch
-from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
 from scripts.chart.manifests import Document
@@ -24,7 +23,7 @@ from scripts.core.files import write_atomic
 from scripts.core.progress import Say, silent
 from scripts.core.waiting import patiently, repeated
 from scripts.e2e import pods, promises
-from scripts.e2e.lab import Lab
+from scripts.e2e.lab import Lab, asked
 from scripts.e2e.ledger import UNEXPLAINED, Incident
 from scripts.e2e.promises import demand
 from scripts.e2e.reach import guards
@@ -379,12 +378,12 @@ def demand_redirected(lab: Lab, namespace: str) -> str:
 
     for place in lab.offer(namespace)[1]:
         led = lab.api.observe(
-            functools.partial(_redirection, place, question.path),
-            right,
+            functools.partial(asked, f"http://{place}{question.path}"),
+            lambda seen: right(seen[1]),
             what=f"plain HTTP at {place} to be sent to {question.path} at an HTTPS port of {question.service}",
             deadline=30,
-            told=lambda led: f"sent to {led}" if led else "sent nowhere",
-        )
+            told=lambda seen: f"sent to {seen[1]}" if seen[1] else "sent nowhere",
+        )[1]
     return f"to {led}"
 
 
@@ -392,16 +391,6 @@ def offered_ports(lab: Lab, namespace: str) -> list[Object]:
     """The ports of the Service that the load asks, none where it is not there."""
     live = lab.api.get("Service", lab.question.service, namespace) or {"spec": {}}
     return list(live["spec"].get("ports") or ())
-
-
-def _redirection(host: str, path: str) -> str:
-    """Where a client of plain HTTP is sent, "" where nowhere."""
-    with contextlib.closing(HTTPConnection(host, timeout=5)) as connection:
-        try:
-            connection.request("GET", path)
-            return connection.getresponse().getheader("Location") or ""
-        except (OSError, HTTPException):
-            return ""
 
 
 def nudge_kubelets(lab: Lab, namespace: str) -> None:

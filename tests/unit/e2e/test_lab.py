@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,7 +18,7 @@ from scripts.core.command import Runner
 from scripts.core.errors import ClusterError
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.k6 import Request
-from scripts.e2e.lab import Lab, Published, Tools
+from scripts.e2e.lab import Lab, Published, Tools, asked
 from scripts.e2e.recording import Recording
 from scripts.e2e.report import Journal, LoadFailed
 from scripts.e2e.subject import Question, Subject
@@ -252,17 +253,41 @@ def test_a_path_and_a_status_that_are_not_told_are_found(
     monkeypatch: pytest.MonkeyPatch, answers: dict[str, int], told: dict[str, Any], asked: tuple[str, int]
 ) -> None:
     """Who needs a login, or another method, answers nevertheless."""
-    monkeypatch.setattr("scripts.e2e.lab._status", lambda url: (answers[url.removeprefix("http://web")], {}))
+    monkeypatch.setattr("scripts.e2e.lab.asked", lambda url: (answers[url.removeprefix("http://web")], "", {}))
     made = lab(Cluster())
     found = made._settled(Question("web", **{"statuses": (), "otherwise": "/ready", **told}), "http://web")
     assert (found.path, *found.statuses) == asked
     assert made.question == found
 
 
+def test_what_answers_is_asked_without_a_proxy_and_not_led_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Answering(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # which keeps a connection open, where nobody says otherwise
+
+        def do_GET(self) -> None:
+            status, _, more = self.path.removeprefix("/").partition("?")
+            self.send_response(int(status))
+            self.send_header("Location", "/200")
+            self.end_headers()
+            self.wfile.write(more.encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        place = f"http://127.0.0.1:{server.server_port}"
+        found = [asked(f"{place}/{path}") for path in ('200?{"pod":1}', "200?[]", "302", '404?{"pod":1}')]
+        server.shutdown()
+    assert found == [(200, "/200", {"pod": 1}), (200, "/200", {}), (302, "/200", {}), (404, "/200", {})]
+    assert asked("https://127.0.0.1:1/") == (0, "", {})
+
+
 @pytest.mark.parametrize("status", [0, 400, 404, 503])
 def test_what_is_no_answer_is_told_with_what_can_be_said_of_it(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     at_once = Cluster.wait
     monkeypatch.setattr(Cluster, "wait", lambda self, probe, **words: at_once(self, probe, **{**words, "deadline": 0}))
-    monkeypatch.setattr("scripts.e2e.lab._status", lambda url: (status, {}))
+    monkeypatch.setattr("scripts.e2e.lab.asked", lambda url: (status, "", {}))
     with pytest.raises(ClusterError, match=r"/: (status \d+|no answer); .*path, statuses under \[tool\.gati\.e2e\]"):
         lab(Cluster())._settled(Question("web", statuses=()), "http://web")

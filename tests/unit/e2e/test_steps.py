@@ -14,6 +14,7 @@ from scripts.chart.manifests import Document
 from scripts.cluster.snapshot import Snapshot
 from scripts.core.errors import ClusterError
 from scripts.e2e import pods, steps
+from scripts.e2e.lab import asked
 from scripts.e2e.ledger import UNEXPLAINED, Incident
 from scripts.e2e.report import Broken, Unproven
 from scripts.e2e.steps import demand_explained, demand_images, demand_same
@@ -339,7 +340,7 @@ def test_plain_http_is_sent_to_https_at_the_same_path(monkeypatch: pytest.Monkey
         place = f"127.0.0.1:{server.server_port}"
         lab.offer = lambda *_, **__: (None, [place])  # type: ignore[method-assign, assignment]
         assert steps.demand_redirected(lab, "shop") == "to https://127.0.0.1/shop"
-        assert steps._redirection("127.0.0.1:1", "/") == ""
+        assert asked("http://127.0.0.1:1/") == (0, "", {})
         waited = lab.api.wait
         monkeypatch.setattr(lab.api, "wait", lambda probe, **more: waited(probe, **{**more, "deadline": 0}))
         for wrong in ("https://127.0.0.1/elsewhere", "http://127.0.0.1/shop", "https://127.0.0.1:8443/shop"):
