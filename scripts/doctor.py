@@ -7,7 +7,6 @@ import os
 import platform
 import re
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -179,16 +178,13 @@ def _engine(_: Workspace) -> Iterator[Line]:
 
 
 def _ports(work: Workspace) -> Iterator[Line]:
+    from scripts.containers.stack import taken
+
     for key in ("http_port", "grpc_port"):
         port = int(getattr(work.config, key))
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-                yield Line(f"port {port}", "ok", "free for `invoke up`")
-            except OSError as error:
-                fix = f"invoke down, or GATI_{key.upper()}=PORT"
-                yield Line(f"port {port}", "note", error.strerror or str(error), fix)
+        why = taken(port)
+        fix = f"invoke down, or GATI_{key.upper()}=PORT"
+        yield _note(f"port {port}", why or "free for `invoke up`", why is not None, fix)
 
 
 def _tools(work: Workspace) -> Iterator[Line]:

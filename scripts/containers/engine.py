@@ -73,32 +73,24 @@ def canonical(reference: str) -> str:
     return f"{head}{slash}{tail.partition(':')[0]}@{digest}"
 
 
-def pull(engine: DockerClient, reference: str) -> EngineImage:
-    """Pull `reference`, written `name:tag` or `name@sha256:...`. Raises EngineError with the engine's reason."""
-    from docker.errors import APIError, NotFound
+def pulled(engine: DockerClient, reference: str, say: Say, otherwise: str = "") -> bool:
+    """Pull `reference`, written `name:tag` or `name@sha256:...`; False, and said, where that fails and it is made
+    `otherwise`. Raises EngineError with the engine's reason.
+    """
+    from docker.errors import APIError
 
-    name, at, digest = reference.partition("@")
+    say(f"pulling {reference}")
+    name, at, digest = canonical(reference).partition("@")
     if not at:
         name, _, digest = name.rpartition(":")
     try:
-        return engine.images.pull(name, tag=digest)
-    except (APIError, NotFound) as error:
-        raise EngineError(
-            f"the image {reference} cannot be pulled",
-            found=(error.explanation or str(error)).strip(),
-            run="GATI_IMAGES=build builds it from Debian packages instead",
-        ) from None
-
-
-def pulled(engine: DockerClient, reference: str, say: Say, otherwise: str = "") -> bool:
-    """Pull `reference`; False, and said, where that fails and it is made `otherwise`. Raises EngineError."""
-    say(f"pulling {reference}")
-    try:
-        pull(engine, canonical(reference))
-    except EngineError as error:
+        engine.images.pull(name, tag=digest)
+    except APIError as error:
+        found = (error.explanation or str(error)).strip()
         if not otherwise:
-            raise
-        say(f"{reference} cannot be pulled ({error.found}); {otherwise}")
+            run = "GATI_IMAGES=build builds it from Debian packages instead"
+            raise EngineError(f"the image {reference} cannot be pulled", found=found, run=run) from None
+        say(f"{reference} cannot be pulled ({found}); {otherwise}")
         return False
     return True
 

@@ -217,13 +217,7 @@ class Stack:
             if any(binding["HostPort"] == str(port) for binding in bindings):
                 ours = container.labels.get(_PROJECT_LABEL) == self.project
                 return None if ours else f"container {container.name}"
-        with contextlib.closing(socket.socket()) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                return f"another program ({error.strerror})"
-        return None
+        return (why := taken(port)) and f"another program ({why})"
 
     def _until_balanced(self, service: str, count: int) -> None:
         """Wait until the balancer uses `count` servers of `service`: healthy is not yet found by name."""
@@ -256,6 +250,17 @@ class Stack:
             found="\n".join(said or complaint[-3:]),
             run="correct the cause, then run invoke up again",
         )
+
+
+def taken(port: int) -> str | None:
+    """Why nothing can listen on a port of this machine; None where something can."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
 
 
 def _ailment(container: Container) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
+from docker.errors import APIError
 
 from scripts.containers import engine as engines
 from scripts.containers import programs
@@ -21,21 +22,25 @@ class Engine:
     held: set[str] = field(default_factory=set)
     registry: set[str] = field(default_factory=set)
 
+    @property
+    def images(self) -> Engine:
+        return self
+
+    def pull(self, name: str, *, tag: str) -> None:
+        reference = f"{name}{'@' if tag.startswith('sha256:') else ':'}{tag}"
+        if reference not in self.registry:
+            raise APIError("500 Server Error", explanation="no route\n")
+        self.held.add(reference)
+
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     engine = Engine()
 
-    def pull(_: object, reference: str) -> None:
-        if reference not in engine.registry:
-            raise EngineError(f"{reference} cannot be pulled", found="no route")
-        engine.held.add(reference)
-
     def build(names: list[str], work: Workspace, _: object) -> None:
         engine.held |= {built_reference(name, work) for name in names}
 
     monkeypatch.setattr(engines, "find_image", lambda _, reference: reference if reference in engine.held else None)
-    monkeypatch.setattr(engines, "pull", pull)
     monkeypatch.setattr(programs, "_build", build)
     return engine
 
@@ -70,5 +75,5 @@ def test_the_setting_decides(work: Workspace, engine: Engine) -> None:
     engine.registry.add(pulled)
     assert images(["prometheus"], work.having(images="build"), engine) == {"prometheus": built}
     assert images(["prometheus"], work.having(images="registry"), engine) == {"prometheus": pulled}
-    with pytest.raises(EngineError, match="cannot be pulled"):
+    with pytest.raises(EngineError, match=r"cannot be pulled\n  found:    no route\n  next:     GATI_IMAGES=build"):
         images(["kube-router"], work.having(images="registry"), engine)
