@@ -185,10 +185,10 @@ def _served(
 ) -> tuple[tuple[str, ...], dict[tuple[str, str], tuple[str, ...]]]:
     """The further ways to render, and what the clusters of each minor and way serve."""
     builtin = {minor(version): clusters.builtin(minor(version)) for version in versions}
-    own = frozenset(config.api_versions) | clusters.defined() | _with_versions(contents.installed_first)
+    own = frozenset(config.api_versions) | clusters.defined() | with_versions(contents.installed_first)
     operators = clusters.operators()
     foreign = frozenset(name for name in contents.asked if not clusters.owned_by_kubernetes(group_of(name)))
-    guessed = _with_versions(foreign - operators - own)
+    guessed = with_versions(foreign - operators - own)
     ways = {"": operators}
     if foreign or contents.asks_indirectly:
         ways[WITHOUT] = frozenset()
@@ -213,7 +213,7 @@ def _tolerance(contents: Contents, clusters: Schemas | None, config: Config) -> 
     return Tolerance(skipped, unproven)
 
 
-def _with_versions(names: Iterable[str]) -> frozenset[str]:
+def with_versions(names: Iterable[str]) -> frozenset[str]:
     """`names`, and of each `group/version/Kind` its `group/version` too."""
     return frozenset(part for name in names for part in (name, "/".join(name.split("/")[:2])))
 

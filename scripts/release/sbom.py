@@ -12,7 +12,7 @@ from scripts.chart.archive import Package, chart_metadata, read_members, unpack
 from scripts.chart.dependencies import dependencies
 from scripts.chart.manifests import mapping
 from scripts.chart.source import read_chart
-from scripts.checks.matrix import make_plan
+from scripts.checks.matrix import make_plan, with_versions
 from scripts.checks.render import render
 from scripts.checks.schemas import schemas_of
 from scripts.core.errors import ChartError, ValuesError
@@ -110,7 +110,7 @@ def rendered_images(
         chart = read_chart(folder)
         plan = make_plan(chart, schemas_of(work.having(**_NEUTRAL)).minors(), kube_versions=minors)
         ends = tuple(dict.fromkeys((*plan.kube_versions[:1], *plan.kube_versions[-1:])))
-        asked = tuple(sorted({part for api in plan.contents.asked for part in (api, "/".join(api.split("/")[:2]))}))
+        asked = tuple(sorted(with_versions(plan.contents.asked)))
         ways = [
             replace(plan, kube_versions=ends, served={(minor(one), ""): apis for one in ends}) for apis in ((), asked)
         ]
