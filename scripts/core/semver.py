@@ -34,11 +34,7 @@ def minor(version: str) -> str:
 
 
 def is_semver(text: str) -> bool:
-    try:
-        parse(text)
-    except VersionError:
-        return False
-    return True
+    return Version.is_valid(text.removeprefix("v"))
 
 
 def bump(version: str, part: str, *, pre: str | None = None) -> str:
