@@ -32,6 +32,7 @@ PREFIX = "charts"  # the path below the host, as most registries want one
 _MANIFESTS, _SERVED = "manifests.json", "served.json"
 _SCHEMA_VERSION = 1
 _START, _LOCK = 15.0, 120.0  # seconds to wait for the server, and for another run that has the folder
+_ELSEWHERE = "give another folder: embedded_registry, GATI_EMBEDDED_REGISTRY"
 _PORT = re.compile(r"serving on port (\d+)")
 
 
@@ -131,6 +132,9 @@ def embedded(folder: Path, work: Workspace) -> Iterator[Registry]:
 
 def serve(folder: Path, work: Workspace, *, port: int = 0) -> Generator[tuple[Registry, tuple[str, ...]], None, None]:
     """The same for others too, until it is closed, and the commands that pull what it holds. Raises RegistryError."""
+    if (host := _served_at(folder)) is not None:
+        found = f"oci://{host}/{PREFIX}"
+        raise RegistryError(f"{folder} is served already", found=found, run=f"use that, or {_ELSEWHERE}", code=REFUSED)
     with _serving(folder, work, port) as (registry, process):
         pulls = [
             f"helm pull oci://{registry.host}/{each.repository} --version {each.tag.replace('_', '+')} --plain-http"
@@ -221,7 +225,7 @@ def _owned(folder: Path, say: Say, what: str = "") -> Iterator[None]:
         deadline=_LOCK,
         say=say,
         error=RegistryError,
-        run="wait for it to end, or give another folder: embedded_registry, GATI_EMBEDDED_REGISTRY",
+        run=f"wait for it to end, or {_ELSEWHERE}",
     ):
         yield
 
@@ -244,7 +248,8 @@ def _served_port(process: Process, log: Path) -> int:
         if (match := _PORT.search(log.read_text(encoding="utf-8", errors="replace"))) is not None:
             return int(match.group(1))
         if not process.running():
-            raise RegistryError("the embedded registry does not start", found=process.log_tail())
+            run = "invoke registry --port 0, which takes a free one" if "in use" in process.log_tail() else None
+            raise RegistryError("the embedded registry does not start", found=process.log_tail(), run=run)
         return None
 
     return until(

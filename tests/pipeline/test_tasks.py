@@ -137,6 +137,9 @@ def test_the_registry_is_served_until_it_is_stopped(cli: Cli, tmp_path: Path, to
         argv: list[str | Path] = [toolchain.path("helm"), *pull[1:], "--destination", tmp_path]
         assert subprocess.run(argv, env=cli.env, capture_output=True, text=True).returncode == 0
         assert (tmp_path / "made-0.1.0.tgz").read_bytes() == (cli.dist / "made-0.1.0.tgz").read_bytes()
+        cli("registry", "--port", "0").refused("is served already", prefix)
+        other = cli("registry", "--port", str(urlsplit(prefix).port), GATI_EMBEDDED_REGISTRY=str(tmp_path / "other"))
+        other.refused("does not start", "invoke registry --port 0")
         # Other runs use what is served: to read, and to publish, which stays when this one is killed.
         assert f"embedded registry at {urlsplit(prefix).netloc}, served by" in cli.on_chart("verify").stderr
         reference = f"{prefix}/made:0.1.0"
