@@ -325,7 +325,9 @@ def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
     try:
         changelog = read_changelog(config.changelog)
     except ChangelogError as error:
-        yield Finding("error", "changelog", str(error))
+        file, told = config.changelog, str(error)
+        placed = re.match(rf"{re.escape(str(file))}:(\d+): ", told)
+        yield Finding("error", "changelog", told[placed.end() if placed else 0 :], file, placed and int(placed[1]))
         return
     if config.changelog.name == "none":
         return

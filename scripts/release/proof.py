@@ -135,7 +135,7 @@ def prove(
         try:
             reference, found, package, archive = _chart(client, registry, name, version, digest)
         except DamagedError as error:
-            damaged = Check("digest", FAILED, f"{error.message} ({error.found or 'none'})")
+            damaged = Check("digest", FAILED, ": ".join(filter(None, (error.message, error.found))))
             named = f":{version}" if version else f"@{digest}" if digest else ""
             return Proof(f"{registry.remote}/{name}{named}", digest or "", "", 0, (damaged,), demand.require)
         subject = _Subject(work, client, reference, found, client.of_chart(reference, found), package, archive)

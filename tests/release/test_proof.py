@@ -226,7 +226,7 @@ def test_what_is_damaged_in_the_registry_fails_as_its_digest(shelf: Shelf) -> No
     finally:
         file.write_bytes(whole)
     assert [(one.check, one.state) for one in proof.checks] == [("digest", "failed")]
-    assert proof.checks[0].detail.endswith("is not in the registry (BLOB_UNKNOWN)"), "as crane's has it"
+    assert proof.checks[0].detail.endswith("is not in the registry: BLOB_UNKNOWN"), "as crane's has it"
     with pytest.raises(FindingsError, match=r"demo:1\.2\.0 is not what it should be: digest"):
         proof.demand()
 

@@ -267,6 +267,13 @@ class TestChangelog:
         findings = list(changelog_rules(chart_of(tmp_path, GOOD), replace(config, changelog=file)))
         assert [one.level for one in findings] == ([level] if level else [])
 
+    def test_what_cannot_be_read_has_its_place(self, tmp_path: Path, config: Config) -> None:
+        file = tmp_path / "CHANGELOG.md"
+        file.write_text("# Changelog\n\n## [1.2.3] - 2026-02-31\n")
+        (finding,) = changelog_rules(chart_of(tmp_path, GOOD), replace(config, changelog=file))
+        assert (finding.file, finding.line) == (file, 3)
+        assert finding.message.startswith("2026-02-31 is no date")
+
     @pytest.mark.parametrize(
         ("unreleased", "found"),
         [
