@@ -46,6 +46,11 @@ def test_every_section_is_there_with_or_without_results(project: Config, full: C
         assert len(ids) == len(set(ids))
 
 
+def test_between_which_two_the_objects_differ_is_said(full: Config) -> None:
+    """The judge's verdict beside it may be of two others: of a line that was mended since."""
+    assert "Objects from gati 1.2.2 to gati 1.2.3:" in draw(recorded(full))
+
+
 def test_nothing_is_fetched_from_elsewhere(full: Config) -> None:
     page = draw(recorded(full))
     for tag, attrs in Read(page).tags:
