@@ -85,7 +85,7 @@ def refusals(file: Path) -> list[str]:
         if not isinstance(node, ast.Call) or not node.args:
             continue
         called = getattr(node.func, "attr", getattr(node.func, "id", ""))  # to spell all of it takes long
-        if called.endswith("Error") and not hasattr(builtins, ast.unparse(node.func)):
+        if called.endswith(("Error", "Transient", "Tls")) and not hasattr(builtins, ast.unparse(node.func)):
             words = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else [node.args[0]]
             parts = [str(word.value) if isinstance(word, ast.Constant) else "..." for word in words]
             found.append("".join(parts).replace("git ... failed in", "git commit failed in"))
