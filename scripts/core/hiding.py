@@ -8,6 +8,7 @@ from html.entities import codepoint2name
 from itertools import groupby
 
 _ENOUGH = 6  # letters of base64, which nothing else is likely to hold
+_SHORT = 4  # bytes, below which a secret is a part of many words: masked in these it would be told by them
 _EMPTY = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")  # what is shown as a gap, if at all
 _GAP = r"[\s\ufffd]{1,99}+|\+|%(?:25)*[012][0-9a-f]|\\{1,16}+(?:u00[012][0-9a-f]|x[012][0-9a-f]|[tnr])|&#x?\d+;"
 
@@ -20,7 +21,8 @@ def any_form(secret: str) -> str:
         own = coded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
         if len(own) >= _ENOUGH:
             forms.append(re.sub("[+/]", "(?:[+/_-]|%2[BbFf])", own) + r"[\w+/-]?=*")
-    return "|".join(forms)
+    every = "|".join(forms)
+    return every if len(data) >= _SHORT else rf"(?<!\w)(?:{every})(?!\w)"
 
 
 def escaped(secret: str) -> str:

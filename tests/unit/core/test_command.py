@@ -198,6 +198,10 @@ class TestSecrets:
         told = Runner(secrets=[secret]).redact(f"before {form(secret)} after")
         assert re.fullmatch(r"before \S{0,6}\*\*\*\S{0,3} after", told), told
 
+    def test_of_a_letter_or_two_are_masked_as_words_alone(self) -> None:
+        told = Runner(secrets=["at"]).redact("cosign generate-key-pair at HOST: 'at', pw=at, http://me:at@host")
+        assert told == "cosign generate-key-pair *** HOST: '***', pw=***, http://***@host"
+
     def test_take_no_time_to_be_looked_for(self) -> None:
         runner = Runner(secrets=["\\" * 20 + "!", " \t" * 20 + "!", "%" * 30])
         begin = time.monotonic()
