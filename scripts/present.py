@@ -84,7 +84,10 @@ class Answer:
 
 def failure(error: ReleaseError, records: Any = None) -> dict[str, Any]:
     """What ended a task, for a machine; the members of `records`, which it had found by then, stand beside it."""
-    told: dict[str, Any] = {"class": type(error).__name__, "code": error.code, "message": error.message}
+    from scripts.core import errors
+
+    kind = next(each for each in type(error).__mro__ if each.__module__ == errors.__name__)  # not one of a module's own
+    told: dict[str, Any] = {"class": kind.__name__, "code": error.code, "message": error.message}
     told |= {"expected": error.expected, "found": error.found, "next": error.next}
     told |= {"done": error.done, "left": error.left} if error.done else {}
     told |= {"doctor": error.doctor} if error.doctor else {}

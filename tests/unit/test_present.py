@@ -12,7 +12,8 @@ import pytest
 
 from scripts.core.config import Config
 from scripts.core.edits import Edit
-from scripts.present import Answer, View, bumped, compared, facts, pulling, render, to_json
+from scripts.core.errors import RegistryError
+from scripts.present import Answer, View, bumped, compared, facts, failure, pulling, render, to_json
 from scripts.release.bump import Bump
 
 VIEW = View("Things", ("name", "what"), (("a", "xxxxx " * 10), ("[b]", "y")), [{"name": "a"}, {"name": "[b]"}])
@@ -53,6 +54,13 @@ def test_facts_are_never_folded_and_leave_out_what_is_not_there() -> None:
     found = Found("n", "sha256:" + "0" * 300, error=ValueError("x"))
     assert facts(found).text == f"long name  n\ndigest     sha256:{'0' * 300}"
     assert facts(found).records == {"long_name": "n", "digest": found.digest}
+
+
+def test_a_failure_is_of_a_class_that_others_may_know() -> None:
+    class Inner(RegistryError):
+        """What only a module of ours tells apart."""
+
+    assert failure(Inner("x"))["error"]["class"] == "RegistryError"
 
 
 def test_what_is_pulled_next_is_asked_as_it_was_published() -> None:
