@@ -22,7 +22,7 @@ CORRECT = "correct registry in [tool.gati], GATI_REGISTRY or --registry"
 
 @dataclass(frozen=True)
 class Reference:
-    """One version of a chart in a registry. `str` gives what `helm pull` takes."""
+    """One version of a chart in a registry, or its digest. `str` gives what `helm pull` takes."""
 
     host: str
     repository: str
@@ -34,7 +34,7 @@ class Reference:
         return self.version.replace("+", "_")
 
     def __str__(self) -> str:
-        return f"oci://{self.host}/{self.repository}:{self.tag}"
+        return f"oci://{self.host}/{self.repository}{'@' if ':' in self.version else ':'}{self.tag}"
 
 
 @dataclass(frozen=True)

@@ -162,12 +162,12 @@ def _chart(
                 f"{registry.remote}/{name} has no version", run="correct the name, or invoke publish", code=REFUSED
             )
     reference = registry.reference(name, version or "0")
+    reference = reference if version else replace(reference, version=str(digest))
     found = client.manifest(reference, digest=digest if version is None else None)
     if found is None:
-        there = f"{registry.remote}/{name}"
         raise RegistryError(
-            f"{reference if version else f'{there}@{digest}'} is not published",
-            run=f"invoke verify {there}, which takes the last version that is there",
+            f"{reference} is not published",
+            run=f"invoke verify {registry.remote}/{name}, which takes the last version that is there",
             code=REFUSED,
         )
     if digest is not None and found.digest != digest:

@@ -218,13 +218,15 @@ def test_what_is_listed_and_cannot_be_read_fails_in_its_row(shelf: Shelf, monkey
 
 
 def test_what_is_damaged_in_the_registry_fails_as_its_digest(shelf: Shelf) -> None:
-    (file,) = shelf.project.root.rglob(shelf.prove().sha256)
+    told = shelf.prove()
+    (file,) = shelf.project.root.rglob(told.sha256)
     whole = file.read_bytes()
     file.write_bytes(whole[:-1] + b"?")
     try:
-        proof = shelf.prove(require=("sbom",))
+        proof, other = shelf.prove(require=("sbom",)), shelf.prove(version=None, digest=told.digest)
     finally:
         file.write_bytes(whole)
+    assert f"demo@{told.digest}: its layer" in other.checks[0].detail
     assert [(one.check, one.state) for one in proof.checks] == [("digest", "failed")]
     assert proof.checks[0].detail.endswith("is not in the registry: BLOB_UNKNOWN"), "as crane's has it"
     with pytest.raises(FindingsError, match=r"demo:1\.2\.0 is not what it should be: digest"):
