@@ -232,6 +232,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         ("ingress.extraEnv's fileKeyRef", "1.35"),
         {"kube_version": "1.34.0"},
     ),
+    (
+        {"ingress": {"extraVolumeMounts": [{**MOUNT, "bindMountOptions": ["noexec"]}]}},
+        ("ingress.extraVolumeMounts's bindMountOptions", "1.37"),
+        {"kube_version": "1.36.0"},
+    ),
     ({"extraObjects": ["just words"]}, ("extraObjects",), {}),
     (
         {
@@ -770,6 +775,48 @@ def test_every_refusal_has_a_case() -> None:
 )
 def test_what_only_looks_wrong_is_let_through(values: dict[str, Any]) -> None:
     assert render(values)
+
+
+CLAIM = {"accessModes": ["ReadWriteOnce"], "volumeAttributesClassName": "a", "resources": {"requests": {"storage": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("source", "field", "version"),
+    [
+        ({"projected": {"sources": [{"clusterTrustBundle": {"name": "a", "path": "b"}}]}}, "clusterTrustBundle", 29),
+        ({"ephemeral": {"volumeClaimTemplate": {"spec": CLAIM}}}, "volumeAttributesClassName", 29),
+        ({"image": {"reference": "a"}}, "image", 31),
+        (
+            {
+                "projected": {
+                    "sources": [{"podCertificate": {"signerName": "a.b/c", "keyType": "ED25519", "keyPath": "d"}}]
+                }
+            },
+            "podCertificate",
+            34,
+        ),
+        ({"configMap": {"name": "a", "defaultUser": 1}}, "defaultUser", 37),
+        ({"secret": {"secretName": "a", "items": [{"key": "b", "path": "c", "mode": 256, "user": 1}]}}, "user", 37),
+        ({"emptyDir": {"mode": 448}}, "mode", 37),
+    ],
+)
+def test_a_field_that_an_older_cluster_lacks_is_refused_there(source: dict[str, Any], field: str, version: int) -> None:
+    values = {"ingress": {"extraVolumes": [{"name": "a", **source}]}}
+    message = render_error(values, kube_version=f"1.{version - 1}.0")
+    assert f"ingress.extraVolumes' {field} needs Kubernetes 1.{version}" in message
+    assert render(values, kube_version=f"1.{version}.0")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"configMap": {"name": "a", "items": [{"key": "image", "path": "b", "mode": 256}]}},
+        {"csi": {"driver": "a", "volumeAttributes": {"image": "b", "user": "1"}}},
+        {"cephfs": {"monitors": ["a"], "user": "admin"}},
+    ],
+)
+def test_a_field_that_only_sounds_young_is_let_through(source: dict[str, Any]) -> None:
+    assert render({"ingress": {"extraVolumes": [{"name": "a", **source}]}}, kube_version="1.28.0")
 
 
 @pytest.mark.parametrize("network", ["10.1.2.3/8", "::ffff:a00:0/104"])
