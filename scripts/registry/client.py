@@ -295,7 +295,7 @@ class Client:
         except Transient:
             return
         with contextlib.suppress(RegistryError):  # to delete may be a right of its own
-            self._send("DELETE", there, repository)
+            self._send("DELETE", there, repository, most=1)
 
     def _open_upload(self, repository: str) -> str:
         """Where an upload goes on. Raises RegistryError for what helm refuses, too."""

@@ -144,8 +144,9 @@ class Transport:
         limit: int = LARGEST_ANSWER,
         checked: bool = False,
         as_it_is: bool = False,
+        most: int = _ATTEMPTS,
     ) -> Answer:
-        """One request, tried again where that can help: no answer, 408, 429 and 5xx.
+        """One request, made `most` times at most where that can help: no answer, 408, 429 and 5xx.
 
         `as_it_is` takes any answer, also one that asks for patience or leads elsewhere.
 
@@ -173,7 +174,7 @@ class Transport:
                 return self._follow(method, url, headers, authorization, body, limit, checked, read)
             except Transient as error:
                 wait = error.after if error.after is not None else _PAUSE * 2 ** (tries - 1)
-                if tries == _ATTEMPTS or time.monotonic() - begin + wait > _PATIENCE:
+                if tries == most or time.monotonic() - begin + wait > _PATIENCE:
                     error.found = f"{error.found} (tried {many(tries, 'time')})"
                     raise
             self._sleep(wait)

@@ -446,6 +446,13 @@ def test_who_may_not_push_hears_of_it_before_anything_is_written(
         assert [one.path for one in server.requests if one.method == "POST"] == ["/v2/charts/demo/blobs/uploads/"]
 
 
+def test_an_upload_that_cannot_be_given_up_is_left_at_once(packed: Package) -> None:
+    place = {"Location": "/v2/upload"}
+    with scripted(lambda request: Reply({"POST": 202, "DELETE": 503}.get(request.method, 200), b"", place)) as server:
+        demand_push(Registry(f"oci://{server.host}/charts"), packed)
+        assert [one.method for one in server.requests].count("DELETE") == 1
+
+
 def test_a_wrong_password_is_told_as_one_where_anybody_may_read(packed: Package) -> None:
     basic = oci_error(401, "UNAUTHORIZED", **{"WWW-Authenticate": 'Basic realm="x"'})
     with scripted(lambda request: basic if request.method == "POST" else Reply(200)) as server:
