@@ -184,7 +184,7 @@ _HEAD = """<!doctype html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; --text: #1f2328; --page: #fff; --plus: #1a6b30; --minus: #b3261e; --tilde: #7a4b00 }}
-@media (prefers-color-scheme: dark) {{
+@media screen and (prefers-color-scheme: dark) {{
   :root {{ --text: #e6e9ed; --page: #14171b; --plus: #6fd08c; --minus: #ff8f86; --tilde: #f0b860 }}
 }}
 body {{ font: 14px/1.5 ui-monospace, monospace; margin: 2rem 1rem; overflow-wrap: anywhere }}

@@ -202,6 +202,15 @@ def test_print_cuts_nothing_off(show: Open) -> None:
         .filter(one => one.getBoundingClientRect().right > innerWidth)
         .map(one => `${one.closest('section')?.id} ${one.tagName}`)"""
     assert page.evaluate(wide) == []
+    broken = "[...document.querySelectorAll('.state')].filter(one => one.getClientRects().length > 1).length"
+    assert page.evaluate(broken) == 0
+
+
+def test_a_dark_page_is_printed_in_dark_ink(show: Open) -> None:
+    page = show("dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    red, *_ = page.evaluate("getComputedStyle(document.body).color.match(/[0-9]+/g)")
+    assert int(red) < 99
 
 
 @pytest.mark.parametrize(("name", "dark"), [("light", False), ("dark", True)])
