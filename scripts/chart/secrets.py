@@ -60,9 +60,9 @@ _CONTENT = (
     ),
     (
         "an access key",
-        rb"(?i)\baws_secret_access_key\s*[:=]\s*[\"']?[A-Za-z0-9/+]{40}\b",
-        rb"\bA[KS]IA[0-9A-Z]{16}\b(?!EXAMPLE)",
-        # But for Azurite's, which everybody has.
+        # But for what AWS writes in its own pages, and Azurite's, which everybody has.
+        rb"(?i)\baws_secret_access_key\s*[:=]\s*[\"']?[A-Za-z0-9/+]{40}\b(?<!EXAMPLEKEY)",
+        rb"\bA[KS]IA[0-9A-Z]{16}\b(?<!EXAMPLE)",
         rb"\b(?:AccountKey|SharedAccessKey)=(?!Eby8vdM02xN)[A-Za-z0-9+/]{43,86}=",
     ),
     # Words that stand for a password, as YOUR_TOKEN does, are none.

@@ -813,6 +813,7 @@ def test_a_secret_of_a_dependency_is_taken_out_there() -> None:
             "templates/_url.tpl",
             "https://{{ .Values.user }}:{{ .Values.password }}@example.org {{/* https://me:YOUR_TOKEN@a.example */}}\n",
         ),
+        ("README.md", f"accessKey: AKIA{'A' * 9}EXAMPLE\naws_secret_access_key: {'a' * 30}EXAMPLEKEY\n"),
     ],
 )
 def test_what_only_speaks_of_secrets_is_packed(project: Project, name: str, content: str) -> None:
