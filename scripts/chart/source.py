@@ -21,6 +21,7 @@ from scripts.core.yaml_edit import set_value
 from scripts.core.yaml_read import flaw_of, load, load_merged
 
 _FORM = re.compile(rb"^\s*[\"']?__metadata[\"']?:", re.MULTILINE)  # of IBM's console: what a form asks of each value
+_RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")  # which a namespace may have, too
 ARTIFACT_HUB = "artifacthub.io/"  # what its annotations begin with
 
 
@@ -40,6 +41,11 @@ class Chart:
     def title(self) -> str:
         """What a person calls it: `NAME VERSION`."""
         return f"{self.name} {self.version}".strip()
+
+    @property
+    def release(self) -> str:
+        """What a release of it is called: as the chart is, where helm takes that for one."""
+        return self.name if _RELEASE_NAME.fullmatch(self.name) else "release"
 
     @property
     def archive_name(self) -> str:

@@ -27,7 +27,6 @@ from scripts.workspace import Workspace
 SCHEMA_VERSION = 1
 WITHOUT, ASKED = "without operators", "with every API asked for"
 """Further ways to render: what templates do for an operator's cluster is seen on one without it, and the reverse."""
-_RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -121,10 +120,9 @@ def make_plan(
     cluster serves. A library chart gives an empty plan. Raises ChartError (a `kubeVersion` that admits nothing
     known), ValuesError (a file that is missing or no YAML), ConfigError (a version that is not supported).
     """
-    release = chart.name if _RELEASE_NAME.fullmatch(chart.name) else "release"
     if library := _library(chart):
         note = f"{chart.name} {library}: it renders nothing by itself, and no chart of tests uses it"
-        return Plan(chart, (), (), release, notes=(note,))
+        return Plan(chart, (), (), chart.release, notes=(note,))
     bare = chart.path / "values.yaml"
     columns = [Values(column_name(chart, file), () if file == bare else (file,)) for file in chart.values_files]
     columns = columns or [Values("values.yaml" if bare.is_file() else "no values file")]
@@ -141,7 +139,7 @@ def make_plan(
         chart,
         tuple(columns),
         versions,
-        release,
+        chart.release,
         ways,
         tuple(_notes(chart, () if kube_versions else known, contents)),
         contents,

@@ -104,7 +104,7 @@ def run(work: Workspace, options: Options) -> Report:
             sources=(),
             images=work.config.own_images,
             own=True,
-            subject=read_subject(work.config.e2e, chart.name),
+            subject=read_subject(work.config.e2e, chart.release),
             login=login,
             chosen=_SETS,
             door=door,

@@ -154,7 +154,7 @@ def plan(work: Workspace, options: Options) -> list[str]:
     if chart.is_library:
         raise ChartError(f"{chart.name} is a library chart: it cannot be installed", run="test a chart that uses it")
     demand_here(work, options.sources, chart.name)
-    subject = read_subject(config.e2e, chart.name)
+    subject = read_subject(config.e2e, chart.release)
     where = (
         f"on the cluster of the context {options.context}, in new namespaces {PREFIX}*; no node is closed, nothing "
         "outside of these namespaces is changed, and they are removed at the end"
@@ -183,7 +183,7 @@ def foreseen(work: Workspace, options: Options) -> list[str]:
     config = work.config
     try:
         chart = read_chart(config.chart, config.values)
-        subject = read_subject(config.e2e, chart.name)
+        subject = read_subject(config.e2e, chart.release)
         newest = supported(chart.kube_version, work.tools.minors)[-1]
         images = options.images or config.own_images
         given = subject.overlay(
@@ -543,7 +543,7 @@ def _published(work: Workspace, options: Options, workplace: Path) -> Iterator[_
     config, helm = work.config, work.helm
     chart = read_chart(config.chart, config.values)
     provide_dependencies(chart, helm, work.say)
-    subject, sets = read_subject(config.e2e, chart.name), values_sets(chart)
+    subject, sets = read_subject(config.e2e, chart.release), values_sets(chart)
     candidate = package(config, chart, helm, work.say)
     older = find_sources(work, options.sources, chart, candidate.version, subject.archives, workplace)
     with embedded(workplace / "registry", replace(work, say=silent)) as registry:

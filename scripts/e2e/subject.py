@@ -55,7 +55,7 @@ class Subject:
     """
 
     release: str = ""
-    """The name of the release; the chart's, where it is not told."""
+    """The name of the release; the chart's, where it is not told and helm takes that for one."""
     service: str = ""
     """The Service that the load asks. Found: the one with a port that its pods' readiness probe asks."""
     port: str = ""
@@ -165,8 +165,8 @@ class Subject:
         return "{version}" in repr(self.values)
 
 
-def read_subject(table: Values, name: str) -> Subject:
-    """The subject that a table of configuration describes, of the chart called `name`. Raises ConfigError."""
+def read_subject(table: Values, release: str) -> Subject:
+    """The subject that a table of configuration describes; `release` where it names none. Raises ConfigError."""
     known = {each.name: each for each in dataclasses.fields(Subject)}
     given: dict[str, Any] = {}
     for key, value in table.items():
@@ -179,7 +179,7 @@ def read_subject(table: Values, name: str) -> Subject:
     for key, allowed in (("protocol", PROTOCOLS), ("crds", ("told", "applied"))):
         if given.get(key, allowed[0]) not in allowed:
             raise ConfigError(f"[tool.gati.e2e] {key} is none", expected=", ".join(allowed), found=repr(given[key]))
-    return Subject(**{"release": name, **given})
+    return Subject(**{"release": release, **given})
 
 
 def _value(wanted: str, value: Any, key: str) -> Any:

@@ -83,7 +83,7 @@ def smoke(made: KindCluster, api: Api, work: Workspace, tmp_path_factory: pytest
         build_services(work, client)
     made.load_images(reference(work.config, service, version) for service in SERVICES for version in VERSIONS)
     chart = read_chart(work.config.chart)
-    subject, sets = read_subject(work.config.e2e, chart.name), values_sets(chart)
+    subject, sets = read_subject(work.config.e2e, chart.release), values_sets(chart)
     packaged = package(work.config, chart, work.helm, work.say)
     first = min((root / subject.archives).glob("*.tgz"))
     with embedded(workplace / "registry", work) as registry:
