@@ -20,7 +20,7 @@ from scripts.chart.source import Chart, read_chart, read_yaml
 from scripts.core import yaml_read
 from scripts.core.command import Runner
 from scripts.core.committed import placed
-from scripts.core.errors import ChartError, CommandFailed, CommandTimeout
+from scripts.core.errors import OUTSIDE, ChartError, CommandFailed, CommandTimeout
 from scripts.core.git import why_absent
 from scripts.core.paths import line_of, shown
 from scripts.core.waiting import locked
@@ -242,21 +242,20 @@ def _build(chart: Chart, helm: Helm, *, deadline: float = _FETCH) -> None:
     except (CommandFailed, CommandTimeout) as error:
         said = _LOG.sub("", error.stderr).strip().removeprefix("Error: ")
         file = declared_in(chart)
-        run = "see that the repositories can be reached, then run the same command again, which fetches them"
         lacking = {way.resolve() for _, way in _by_path(chart)}.difference(local_dependencies(chart))
         absent = (why_absent(folder / "Chart.yaml", helm.runner) for folder in sorted(lacking))
         ways = [*(one.way for one in objections(chart)), *(way for _, way in filter(None, absent))]
-        if way := next(filter(None, ways), None):
-            run = way
-        elif _NO_REPOSITORY.search(said):
-            run = "correct the repository there"
-        elif _OUTDATED_LOCK.search(said):
-            run = f"helm dependency update {shown(chart.path)}, which brings {locked_in(chart).name} up to date"
+        way = next(filter(None, ways), "")
+        if not way and _NO_REPOSITORY.search(said):
+            way = "correct the repository there"
+        elif not way and _OUTDATED_LOCK.search(said):
+            way = f"helm dependency update {shown(chart.path)}, which brings {locked_in(chart).name} up to date"
         raise ChartError(
             f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: the dependencies cannot be fetched: "
             + "; ".join(outdated(chart)),
             found=said or str(error),
-            run=run,
+            run=way or "see that the repositories can be reached, then run the same command again, which fetches them",
+            code=None if way else OUTSIDE,
         ) from error
 
 

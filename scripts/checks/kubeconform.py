@@ -18,7 +18,6 @@ from scripts.core.errors import CommandFailed
 from scripts.core.owner import temporary
 from scripts.core.parallel import BRIEF_GO, workers
 from scripts.core.paths import key_text
-from scripts.core.semver import minor
 
 _OBJECTION = re.compile(rf"{POINTER}(.*?)(?=\s+- at '|$)")
 _UNSET = re.compile(r"status\.\S+: is required")  # the API server fills it in itself, and drops what stands there
@@ -98,7 +97,7 @@ class Kubeconform:
         verdicts = {}
         for version, several in renders.items():
             reports = {text: answers[home[sums]][text] for text, sums in wanted[version].items()}
-            missing = {kind: self._no_schema(kind, version) for kind in prepared[version].missing}
+            missing = {kind: self._no_schema(kind) for kind in prepared[version].missing}
             verdicts[version] = tuple(tuple(_problems(one, reports, missing, self.tolerance)) for one in several)
         return verdicts
 
@@ -123,12 +122,12 @@ class Kubeconform:
             raise CommandFailed(result.argv, result.status, stdout=result.stdout, stderr=result.stderr) from None
         return reports
 
-    def _no_schema(self, kind: Kind, kube_version: str) -> Callable[[Document], Problem]:
-        """Makes the problem of an object of a kind that there is no schema for."""
+    def _no_schema(self, kind: Kind) -> Callable[[Document], Problem]:
+        """Makes the problem of an object of a kind that there is no schema for: the same one for each Kubernetes."""
         accepted = self.tolerance.unproven.get(kind.api_version, "")
         served = self.schemas.served_by(kind)
         if served:
-            message = f"Kubernetes {minor(kube_version)} has no {kind}; known in {', '.join(served)}"
+            message = f"this Kubernetes has no {kind}; known in {', '.join(served)}"
             return lambda document: _problem(document, message, unchecked=bool(accepted), accepted=accepted)
         if self.schemas.owned_by_kubernetes(kind.group) and not accepted:
             return lambda document: _problem(document, f"no schema, since no known Kubernetes has {kind}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -135,8 +136,8 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
             partial(helm_rules, chart, file, helm, newest, borne=bool(extra) and file in (None, *bare))
             for file in columns or [None]
         ] + jobs
-    rules = yaml_configuration(chart, config)
-    jobs += [partial(yaml_rules, file, rules) for file in sources]
+    rules, home = yaml_configuration(chart, config)
+    jobs += [partial(yaml_rules, file, rules, home) for file in sources]
     with workers(work.runner) as pool:
         futures = [pool.submit(lambda job: tuple(job()), job) for job in jobs]
         found = [finding for future in futures for finding in future.result()]
@@ -151,11 +152,14 @@ def helm_rules(
     names = () if values is None else (column_name(chart, values),)
     umbrella = bool(chart.metadata.get("dependencies")) and not (chart.path / "templates").is_dir()
     asked = cache(lambda: read_contents(chart.path, chart.name).asked)
-    for complaint in helm.lint(chart.path, values=files, kube_version=kube_version):
+    complaints = helm.lint(chart.path, values=files, kube_version=kube_version)
+    lacking = any(complaint.message.startswith(MISSING) for complaint in complaints)
+    for complaint in complaints:
         if _SAID.search(complaint.message) or complaint.message == "file does not exist":
             continue  # said by `chart_rules` and `schema_rules`, once
-        if complaint.message.startswith(MISSING):
-            continue  # said by `dependency_rules`
+        of_template = complaint.refused or (complaint.file and chart.path / "templates" in complaint.file.parents)
+        if complaint.message.startswith(MISSING) or (lacking and of_template):
+            continue  # said by `dependency_rules`; a template that asks for what is missing fails by that
         if umbrella and complaint.message == "there is no templates/":
             continue
         newer = _OUTDATED.search(complaint.message)
@@ -178,20 +182,25 @@ def dependency_rules(chart: Chart) -> Iterator[Finding]:
         yield Finding("error", "dependencies", f"{one.message} (next: {one.run(chart)})", *one.place(chart))
 
 
-def yaml_configuration(chart: Chart, config: Config) -> YamlLintConfig:
-    """yamllint's rules: as configured, else of the nearest file, else what no YAML may be. Raises ConfigError."""
+def yaml_configuration(chart: Chart, config: Config) -> tuple[YamlLintConfig, Path]:
+    """yamllint's rules: as configured, else of the nearest file, else what no YAML may be. Raises ConfigError.
+
+    And the folder from which they say what they ignore.
+    """
     from yamllint.config import YamlLintConfig, YamlLintConfigError
 
     named = [config.project / config.yamllint] if config.yamllint else []
     near = [folder / name for folder in (chart.path, *chart.path.parents) for name in YAMLLINT]
     file = next((file for file in (named or near) if named or file.is_file()), None)
     try:
-        return YamlLintConfig(_SYNTAX) if file is None else YamlLintConfig(file=str(file))
+        if file is None:
+            return YamlLintConfig(_SYNTAX), chart.path
+        return YamlLintConfig(file=str(file)), config.project if named else file.parent
     except (YamlLintConfigError, OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{shown(file) if file else 'yamllint'} cannot be used", found=str(error)) from error
 
 
-def yaml_rules(file: Path, rules: YamlLintConfig) -> Iterator[Finding]:
+def yaml_rules(file: Path, rules: YamlLintConfig, home: Path) -> Iterator[Finding]:
     """yamllint, by the chart's rules; and that the file holds a mapping, as helm wants it."""
     from yamllint import linter
 
@@ -200,7 +209,7 @@ def yaml_rules(file: Path, rules: YamlLintConfig) -> Iterator[Finding]:
         if (begins := unsettled(text)) is not None:
             yield Finding("error", "merge", UNSETTLED, file, begins)
             return
-        problems = list(linter.run(text, rules, str(file)))
+        problems = list(linter.run(text, rules, os.path.relpath(file, home)))
     except UnicodeDecodeError as error:
         yield Finding("error", "yamllint", f"is not UTF-8 text ({error.reason})", file)
         return
@@ -336,7 +345,8 @@ def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
         return
     own = chart.version.removeprefix("v")
     if changelog.section(own) is None:
-        message = f"has no entry for version {chart.version} (expected a heading `## [{chart.version}] - date`)"
+        heading = f'a heading `## [{chart.version}] - date`; or changelog = "none" in [tool.gati]'
+        message = f"has no entry for version {chart.version} (expected {heading})"
         yield Finding("error", "changelog", message, config.changelog)
     kinds = ", ".join(kind.capitalize() for kind in KINDS)
     for section in changelog.sections:

@@ -203,7 +203,7 @@ def render_both(
 
 
 def _of(told: str, error: ReleaseError, *, hint: bool = False) -> ReleaseError:
-    return type(error)(f"{told} cannot be rendered: {error}", run=NEEDS if hint else None)
+    return type(error)(f"{told} cannot be rendered: {error}", run=NEEDS if hint else None, code=error.code)
 
 
 def _common(before: Plan, after: Plan) -> tuple[Plan, Plan]:

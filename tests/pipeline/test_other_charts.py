@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 import pytest
 
 from scripts.chart.archive import read_members
+from scripts.core.errors import FINDING, OUTSIDE
 from scripts.toolchain.finder import Toolchain
 from tests.pipeline.conftest import Cli, snapshot
 
@@ -188,8 +189,23 @@ def test_dependencies_are_fetched_from_where_chart_yaml_says(
         (chart / "Chart.yaml").write_text((chart / "Chart.yaml").read_text().replace("^0.1.0", "^0.2.0"))
         cli("template", "--chart", chart).refused("cannot be fetched: needed ^0.2.0 is not in charts/")
     # helm looks at an index before it looks at the lock; a registry has none.
-    way = "see that the repositories" if place is http_repository else "brings Chart.lock up to date"
-    cli("template", "--chart", chart).refused("the dependencies cannot be fetched", way)
+    way, code = "brings Chart.lock up to date", FINDING
+    if place is http_repository:
+        way, code = "see that the repositories", OUTSIDE
+    cli("template", "--chart", chart).refused("the dependencies cannot be fetched", way, code=code)
+
+
+def test_what_a_missing_dependency_brings_with_it_is_no_finding(cli: Cli, tmp_path: Path) -> None:
+    """Templates that ask for what it has fail; where it stands is said once."""
+    wanted = "dependencies: [{name: needed, version: 0.1.0, repository: 'http://127.0.0.1:9'}]\n"
+    chart = write_chart(tmp_path / "parent", "parent", wanted, own='{{ fail "no" }}{{ include "needed.object" . }}\n')
+    told = cli("lint", "--chart", chart, "--json")
+    errors = [one["message"] for one in json.loads(told.stdout)["findings"] if one["level"] == "error"]
+    assert len(errors) == 1
+    assert errors[0].startswith("needed 0.1.0 is not in charts/ (next: ")
+    later = write_chart(tmp_path / "later", "parent", map=config_map("a"))
+    for words in (("kubeconform-check", "--chart", chart), ("diff", "--chart", later, "--from", chart)):
+        cli(*words).refused("the dependencies cannot be fetched", "can be reached", code=OUTSIDE)
 
 
 def test_repositories_of_the_user_that_the_chart_does_not_name_are_not_asked(
@@ -230,7 +246,7 @@ def test_a_dry_run_of_the_smoke_test_says_what_it_finds(cli: Cli, tmp_path: Path
     told = cli.on_chart("e2e", "--dry-run").fine()
     assert "load: http / of Service made, port http" in told
     assert "workloads: Deployment/" in told
-    bare = write_chart(tmp_path / "bare", "bare", map=config_map("bare"))
+    bare = write_chart(tmp_path / "bare", "bare_one", map=config_map("bare"))  # no name of a release
     told = cli("e2e", "--chart", bare, "--dry-run").fine()
     assert "not found: a load: the chart has no Service" in told
     refusing = write_chart(tmp_path / "strict", "strict", map='{{ fail "say a colour" }}')
@@ -589,6 +605,9 @@ class TestLint:
         assert "trailing spaces" in cli("lint", "--chart", chart).fine()
         (chart / "gati.toml").write_text('lint_errors = ["yamllint"]\n')
         cli("lint", "--chart", chart).refused("is not clean")
+        with (chart / ".yamllint").open("a") as rules:
+            rules.write("ignore: /values.yaml\n")  # from the folder of the rules
+        cli("lint", "--chart", chart).fine()
 
     def test_bears_what_helm_bears(self, cli: Cli, tmp_path: Path) -> None:
         chart = write_chart(tmp_path / "vee", "vee", map=config_map("a"))

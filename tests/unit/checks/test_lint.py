@@ -222,14 +222,14 @@ class TestSources:
     def test_of_yaml(self, tmp_path: Path, rules: YamlLintConfig, content: bytes, line: int | None, words: str) -> None:
         file = tmp_path / "values.yaml"
         file.write_bytes(content)
-        findings = list(yaml_rules(file, rules))
+        findings = list(yaml_rules(file, rules, tmp_path))
         assert any(one.line == line and words in one.message and one.file == file for one in findings), findings
         assert all(one.level == "error" for one in findings)
 
     def test_good_ones(self, tmp_path: Path, rules: YamlLintConfig) -> None:
         for content in ("", "a: 1\n", "# nothing\n"):
             (tmp_path / "values.yaml").write_text(content)
-            assert list(yaml_rules(tmp_path / "values.yaml", rules)) == []
+            assert list(yaml_rules(tmp_path / "values.yaml", rules, tmp_path)) == []
 
     @pytest.mark.parametrize(
         ("content", "line", "words"),
