@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.core.errors import OutputError
+from scripts.core.errors import REFUSED, SAME_COMMAND, OutputError
 from scripts.core.files import writing
 from scripts.core.interrupt import held
 from scripts.core.paths import shown
@@ -80,7 +80,8 @@ def _staged(edit: Edit) -> Iterator[None]:
 
 
 def _changed(edit: Edit) -> OutputError:
-    return OutputError(f"{shown(edit.path)} was changed by another program", run="run the same command again")
+    told = f"{shown(edit.path)} was changed by another program"
+    return OutputError(told, run=SAME_COMMAND, code=REFUSED, doctor="")
 
 
 def _lock(handle: int) -> bool:

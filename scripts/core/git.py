@@ -275,8 +275,11 @@ class Repository:
                 f"HEAD and {revision} have no commit in common here",
                 run="git fetch --unshallow, where the clone is a shallow one",
             )
-        words = _words(self._git("diff-tree", "-r", "--name-only", "--no-renames", "-z", base, "HEAD", "--"))
-        return tuple(sorted({*words, *self.changes()}))
+        return tuple(sorted({*self.committed_since(base), *self.changes()}))
+
+    def committed_since(self, commit: str) -> set[str]:
+        """The paths, from the root, in which HEAD differs from `commit`. Raises GitError."""
+        return {*_words(self._git("diff-tree", "-r", "--name-only", "--no-renames", "-z", commit, "HEAD", "--"))}
 
     def tags(self) -> dict[str, str]:
         """Every tag and the object it leads to in the end, a commit as a rule. Raises GitError."""
@@ -332,6 +335,10 @@ class Repository:
             if not only:
                 self._git("reset", "--quiet", "--", *names, check=False)
             raise
+
+    def go_back(self, commit: str) -> None:
+        """Take HEAD back to `commit`, and what was committed since; what else is changed stays. Raises GitError."""
+        self._git("reset", "--quiet", "--keep", commit)
 
     def make_tag(self, name: str, message: str, commit: str) -> None:
         """Make the annotated tag `name` at `commit`. Raises GitError."""

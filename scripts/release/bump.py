@@ -23,7 +23,7 @@ from scripts.core.config import Config
 from scripts.core.edits import Edit
 from scripts.core.errors import SAME_COMMAND, ChartError, ConfigError, GitError, PartError, RegistryError, VersionError
 from scripts.core.files import demand_settled, read_any
-from scripts.core.git import Repository, find_repository
+from scripts.core.git import SUBMODULE, Repository, find_repository
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import (
     PARTS,
@@ -41,7 +41,7 @@ from scripts.core.waiting import locked
 from scripts.core.words import some
 from scripts.core.yaml_read import load
 from scripts.registry.embedded import registry_in_use
-from scripts.release.origin import STASH, Difference, left_by_runs
+from scripts.release.origin import OTHER_SUBMODULE, Difference, left_by_runs
 from scripts.workspace import Workspace
 
 Read = Callable[[Path], bytes | None]
@@ -271,14 +271,15 @@ def _version_at(repository: Repository, revision: str, file: Path) -> str | None
 def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
     """Makes the edits and their commit at the end of the block, or takes all back. Raises GitError, OutputError.
 
-    What a person has written meanwhile stays as it is.
+    So it does where a hook has kept something out of the commit. What a person has written meanwhile stays as it is.
     """
-    begun = False
+    begun, before = False, repository.commit()
     try:
         yield
         edits.apply([replace(edit, before=bump.found[edit.path]) for edit in bump.edits])
         begun = True
         repository.make_commit(commit_message(bump.name, bump.new), [edit.path for edit in bump.edits])
+        _demand_held(bump, repository, before or "")
     except BaseException as error:
         if _version_at(repository, "HEAD", bump.edits[0].path) != bump.new:  # a Ctrl-C may come after the commit
             found = ((edit, _held(edit)) for edit in bump.edits)
@@ -291,6 +292,20 @@ def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
                 with contextlib.suppress(OSError):
                     edit.fresh.unlink()
         raise
+
+
+def _demand_held(bump: Bump, repository: Repository, before: str) -> None:
+    """Raises GitError, and goes back to the commit `before`, where a hook kept edits or the version out of ours."""
+    there = repository.committed_since(before)
+    wrong = [f"{shown(edit.path)} as it was" for edit in bump.edits if repository.inside(edit.path) not in there]
+    if (version := _version_at(repository, "HEAD", bump.edits[0].path)) != bump.new or wrong:
+        repository.go_back(before)
+        raise GitError(
+            "a hook changed the version that was committed",
+            expected=f"{bump.new} in {', '.join(shown(edit.path) for edit in bump.edits)}",
+            found="\n".join(wrong or [str(version)]),
+            run=f"mend the hook, then {SAME_COMMAND}",
+        )
 
 
 def _held(edit: Edit) -> bytes:
@@ -307,18 +322,20 @@ def demand_clean(config: Config, repository: Repository | None) -> None:
         raise uncommitted(dirty)
 
 
-def changed(config: Config, repository: Repository) -> tuple[str, ...]:
-    """The paths, from the root, that differ from HEAD, but for what runs of ours and helm have left untracked."""
+def changed(config: Config, repository: Repository) -> tuple[Difference, ...]:
+    """The files that differ from HEAD, but for what runs of ours and helm have left untracked."""
     fetched, left = {path.resolve() for path in fetched_archives(read_chart(config.chart))}, left_by_runs(config)
     paths = repository.changes()
     held = repository.tree("HEAD") if paths and repository.commit() else {}
     places = {path: repository.root / path for path in paths}
-    return tuple(path for path, place in places.items() if path in held or not (place in fetched or left(place)))
+    found = [path for path, place in places.items() if path in held or not (place in fetched or left(place))]
+    modules = {path for path in found if path in held and held[path].mode == SUBMODULE}
+    return tuple(Difference(path, OTHER_SUBMODULE if path in modules else "") for path in found)
 
 
-def uncommitted(dirty: Sequence[Difference | str], *, then: str = _ALLOWED) -> GitError:
+def uncommitted(dirty: Sequence[Difference], *, then: str = _ALLOWED) -> GitError:
     """The refusal of a working tree in which the files `dirty` differ from HEAD; `then` ends what is to be run."""
-    ways = dict.fromkeys(each.remedy if isinstance(each, Difference) else STASH for each in dirty)
+    ways = dict.fromkeys(each.remedy for each in dirty)
     return GitError(
         "the working tree has changes that are not committed",
         expected="a clean tree, so that a commit says what was released",

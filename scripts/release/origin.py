@@ -39,12 +39,14 @@ _SPARSE, _ABSENT, _SUBMODULE, _LINKED = "sparse", "absent", "in a submodule", "l
 _UNMERGED, _OUTSIDE = "unmerged", "outside of the repository"
 _SKIPPED, _ASSUMED, _POINTED = "(skip-worktree)", "assumed unchanged", "a pointer"
 _INSIDE = "the inside of a repository"
+OTHER_SUBMODULE = f"{_SUBMODULE} that is not as the commit names it"
 _NOTHING: Mapping[Path, str] = {}
 STASH = "git add --all && git stash, or git commit"  # with --include-untracked it takes nothing that is to be added
 _REMEDIES = {  # by what a kind of difference has in its words
     _OUTSIDE: "keep {} in the repository",
     _SPARSE: "git sparse-checkout disable",
     _ABSENT: "git checkout HEAD -- {}",
+    OTHER_SUBMODULE: "git submodule update --init --recursive, once what was changed there is stashed",
     _SUBMODULE: "git submodule update --init --recursive",
     _LINKED: "commit what {} is linked to, or the file itself",
     _UNMERGED: "settle {} in an editor, git add it, and git commit",
@@ -61,7 +63,7 @@ _REMEDIES = {  # by what a kind of difference has in its words
 
 @dataclass(frozen=True)
 class Difference:
-    """A file, from the root, that is not in the archive as the commit holds it: `kind` says why."""
+    """A file, from the root, that is not as the commit holds it: `kind` says why, where the archive differs by it."""
 
     path: str
     kind: str
@@ -85,7 +87,7 @@ class Difference:
         return self.kind.startswith(FETCHED)
 
     def __str__(self) -> str:
-        return f"{self.path} ({self.kind})"
+        return f"{self.path} ({self.kind})" if self.kind else self.path
 
 
 @dataclass(frozen=True)
@@ -206,8 +208,8 @@ def differences(
 ) -> tuple[Difference, ...]:
     """How the archive of the folder differs from that of the commit, by .helmignore, and whether the changelog does.
 
-    The files `but` are passed over, `wrong` is what `not_as_served` found. Raises ChartError where helm refuses the
-    folder.
+    The files `but` are passed over where no filter stands between, `wrong` is what `not_as_served` found. Raises
+    ChartError where helm refuses the folder.
     """
     ours, theirs, refusal = dict[str, bytes](), dict[str, bytes](), None
     if not _alike(config.chart, copy.folder, copy.held):  # then what .helmignore leaves out does not count
@@ -236,7 +238,7 @@ def differences(
     told = [
         Difference(path, kind, kind.startswith(FILTERED) and not kind.endswith(_POINTED))
         for path, kind in sorted({**changelog, **found}.items())
-        if kind and os.path.realpath(repository.root / path) not in spared
+        if kind and (kind.startswith(FILTERED) or os.path.realpath(repository.root / path) not in spared)
     ]
     for folder in local_dependencies(chart):
         told += _of_dependency(config, helm, repository, copy.commit, folder, wrong)
@@ -351,7 +353,7 @@ class _Judge:
                 return reason
         submodules = [each for each, entry in self.head.items() if entry.mode == SUBMODULE]
         if any(path == submodule or path.startswith(f"{submodule}/") for submodule in submodules):
-            return f"{_SUBMODULE} that is not as the commit names it"
+            return OTHER_SUBMODULE
         disk = self._chart / name
         real = Path(os.path.realpath(disk))  # also of a link that leads to itself
         linked = f"{_LINKED} to {os.path.relpath(real, disk.parent)}: " if real != disk else ""

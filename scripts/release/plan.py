@@ -269,18 +269,12 @@ class Release:
                 raise GitError(
                     "HEAD has moved while the new version was checked", expected=before, found=now, run=SAME_COMMAND
                 )
+            self._demand_as_head(bump, repository)  # somebody may have written something meanwhile
         self._raised_from = before
         self._done["bump"] = f"committed {(repository.commit() or '')[:12]}, which raises {bump.name} to {bump.new}"
         foreseen = self.facts.package
         self.facts = self._read_facts(bump)
-        if self.facts.package.version != bump.new:
-            raise GitError(
-                "a hook changed the version that was committed",
-                expected=bump.new,
-                found=self.facts.package.version,
-                run="git show HEAD",
-            )
-        if self.facts.package != foreseen:
+        if self.facts.package != foreseen and not self.facts.dirty:
             self._say("a hook changed the chart that was committed: it is checked and packed again")
         remote = self.facts.remote
         tagged = self._tag in repository.tags() or (remote is not None and remote.commit is not None)
@@ -364,14 +358,8 @@ class Release:
                 f"a git {begun} is not finished here, and the commit of the new version would become part of it",
                 run=f"git {begun} --continue, or git {begun} --abort, then {SAME_COMMAND}",
             )
-        with committed_copy(self._config, repository, commit) as head:
-            own = own_files(bump)
-            found = differences(self._config, self._helm, repository, head, but=own, wrong=self._wrong)
-        told = {repository.root / difference.path for difference in found}
-        others = [path for path in changed(self._config, repository) if (repository.root / path) not in {*told, *own}]
-        wrong = [difference for difference in found if not difference.fetched]
-        if wrong or others:
-            raise uncommitted([*wrong, *others], then=f"then {SAME_COMMAND}")
+        self._head = self._copies.enter_context(committed_copy(self._config, repository, commit))
+        found = self._demand_as_head(bump, repository)
         flags = repository.flags(*(edit.path for edit in bump.edits))
         if passed := sorted(path for path, letter in flags.items() if letter != "H"):
             raise GitError(
@@ -379,8 +367,19 @@ class Release:
                 found="\n".join(passed),
                 run=" && ".join(f"git update-index --no-{flag} {shlex.join(passed)}" for flag in _PASSED),
             )
-        copy = committed_copy(self._config, repository, commit, bump.committed, head.held)
+        copy = committed_copy(self._config, repository, commit, bump.committed, self._head.held)
         return self._copies.enter_context(copy).origin(repository, found)
+
+    def _demand_as_head(self, bump: Bump, repository: Repository) -> tuple[Difference, ...]:
+        """What was fetched into the chart. Raises GitError where anything but the files of `bump` is not as in HEAD."""
+        own = own_files(bump)
+        found = differences(self._config, self._helm, repository, self._head, but=own, wrong=self._wrong)
+        apart = {*own, *(repository.root / difference.path for difference in found)}
+        others = [one for one in changed(self._config, repository) if repository.root / one.path not in apart]
+        wrong = [difference for difference in found if not difference.fetched]
+        if wrong or others:
+            raise uncommitted([*wrong, *others], then=f"then {SAME_COMMAND}")
+        return found
 
     def _notes(self, repository: Repository | None) -> tuple[str, ...]:
         """What a person should know before a commit or a tag is made that may have nowhere to go."""
@@ -551,7 +550,7 @@ class Release:
             undo = "raise the version"
         error = GitError(
             f"the git tag {tag} is at another commit",
-            expected=f"no such tag, or one at {facts.origin.commit}",
+            expected=f"no such tag, or one at {wanted}" if wanted else "no such tag",
             found=found,
             run=f"{fetch}git checkout {tag} to release that commit, or {undo}",
         )

@@ -85,14 +85,17 @@ def flagged(flag: str) -> Change:
     return change
 
 
-def filtered(project: Project) -> None:
-    (project.root / ".gitattributes").write_text("chart/values.yaml filter=swap\n")
-    project.commit("Filter")
-    project.git("config", "filter.swap.smudge", "sed s/2/9/")
-    project.git("config", "filter.swap.clean", "sed s/9/2/")
-    (project.root / "chart/values.yaml").unlink()
-    project.git("checkout", "--", ".")
-    assert (project.root / "chart/values.yaml").read_text() == "replicas: 9\n"
+def filtered(name: str, kept: str, here: str) -> Change:
+    def change(project: Project) -> None:
+        (project.root / ".gitattributes").write_text(f"{name} filter=swap\n")
+        project.commit("Filter")
+        project.git("config", "filter.swap.smudge", f"sed 's/{kept}/{here}/'")
+        project.git("config", "filter.swap.clean", f"sed 's/{here}/{kept}/'")
+        (project.root / name).unlink()
+        project.git("checkout", "--", ".")
+        assert here in (project.root / name).read_text()
+
+    return change
 
 
 def linked_outside(project: Project) -> None:
@@ -179,7 +182,8 @@ DIFFERENCES: dict[str, tuple[Change, str]] = {
     "sparse": (sparse, r"chart/templates/map.yaml \(sparse: not checked out\)"),
     "case": (taken_for_another, r"chart/templates/_A.tpl \(changed, where this folder takes it for .*/_a.tpl\)"),
     "unmerged": (unmerged, r"chart/words.txt \(unmerged\)"),
-    "filtered": (filtered, r"chart/values.yaml \(filtered by swap\)"),
+    "filtered": (filtered("chart/values.yaml", "2", "9"), r"chart/values.yaml \(filtered by swap\)"),
+    "filtered changelog": (filtered("CHANGELOG.md", "The chart", "Ours"), r"CHANGELOG.md \(filtered by swap\)"),
     "pointer": (
         lambda project: (
             write("chart/big", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")(project),
@@ -946,11 +950,23 @@ def test_a_hook_that_mends_what_is_committed_and_fails_is_given_its_way(project:
     assert project.git("status", "--porcelain") == ""
 
 
-def test_a_hook_that_changes_the_version_is_refused_after_the_commit(project: Project) -> None:
-    hook(project, "pre-commit", "sed -i 's/^version:.*/version: 1.3.7/' chart/Chart.yaml\ngit add chart/Chart.yaml")
-    with pytest.raises(GitError, match=r"(?s)hook changed the version.*done: .*committed.*not done: .*publish") as told:
-        project.release(part="minor")
-    assert told.value.done is not None
+@pytest.mark.parametrize(
+    "script",
+    [
+        "sed -i 's/^version:.*/version: 1.3.7/' chart/Chart.yaml\ngit add chart/Chart.yaml",
+        "git reset --quiet -- chart/Chart.yaml",
+        "git reset --quiet -- CHANGELOG.md",
+    ],
+    ids=["another version", "no version", "no changelog"],
+)
+def test_a_commit_that_a_hook_makes_another_one_is_taken_back(project: Project, script: str) -> None:
+    head = project.git("rev-parse", "HEAD")
+    hook(project, "pre-commit", script)
+    with pytest.raises(GitError, match=r"hook changed the version") as told:
+        project.release(part="minor", tag=True)
+    assert told.value.done is None
+    assert project.git("rev-parse", "HEAD") == head
+    assert project.git("status", "--porcelain") == ""
     assert project.published() == {}
 
 
@@ -978,10 +994,31 @@ def test_what_a_person_writes_while_the_chart_is_checked_is_kept(
             raise ChartError("a check")
 
     while_checking(monkeypatch, act)
-    with pytest.raises(ReleaseError, match=r"a check|CHANGELOG\.md was changed by another program"):
+    with pytest.raises(ReleaseError, match=r"a check|(?s:not committed.*CHANGELOG\.md)"):
         project.release(part="minor")
     assert file.read_text() == written
     assert project.git("status", "--porcelain") == "M CHANGELOG.md"
+
+
+def test_another_file_that_a_person_changes_meanwhile_is_found_before_the_commit(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, file = project.git("rev-parse", "HEAD"), project.config.chart / "values.yaml"
+    while_checking(monkeypatch, lambda: file.write_text("replicas: 3\n"))
+    with pytest.raises(GitError, match=r"(?s)not committed.*values\.yaml \(changed\)"):
+        project.release(part="minor")
+    assert project.git("rev-parse", "HEAD") == head
+    assert project.git("status", "--porcelain") == "M chart/values.yaml"
+
+
+def test_a_submodule_of_the_repository_is_told_how_to_become_as_it_was(project: Project) -> None:
+    with_submodule(project)
+    project.git("mv", "chart/files", "files")
+    project.commit("Move it out of the chart")
+    (project.root / "files/x.txt").write_text("y")
+    with pytest.raises(GitError, match=r"not committed(?s:.*)files \(in a submodule that is not") as told:
+        project.plan(part="minor")
+    assert str(told.value.run).startswith("git submodule update --init --recursive, once")
 
 
 def test_a_bump_is_not_put_on_commits_that_were_not_checked(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
