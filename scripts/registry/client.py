@@ -384,7 +384,9 @@ class Client:
         listing = path.endswith("/tags/list")
         if listing and (answer.status in (401, 403, 405, 501) or "UNSUPPORTED" in answer.codes()):
             return ListingError(
-                f"{host} does not list the versions in {path[: -len('/tags/list')]}", found=answer.words()
+                f"{host} does not list the versions in {path[: -len('/tags/list')]}",
+                found=answer.words(),
+                run=refused(self.registry, answer).run if answer.status in (401, 403) else None,
             )
         if answer.status == 401:
             return refused(self.registry, answer)

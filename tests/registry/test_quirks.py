@@ -375,8 +375,9 @@ class TestLists:
         there = world(Quirks(lists=False))
         there.registry.add(REPOSITORY, "1.0.0")
         with connect(at(f"oci://{HOST}/team")) as client:
-            with pytest.raises(ListingError, match="does not list the versions in team/demo"):
+            with pytest.raises(ListingError, match="does not list the versions in team/demo") as told:
                 client.versions("demo")
+            assert (told.value.run or "").startswith(f"helm registry login {HOST}")
             assert client.manifest(at(f"oci://{HOST}/team").reference("demo", "1.0.0")) is not None
 
     def test_forbidden_is_said_to_who_raises_a_version(
