@@ -31,6 +31,7 @@ _NAMES = (
         "decrypted secrets",
     ),
 )
+_PARTS = ("Chart.yaml", "values.yaml", "values.schema.json", "templates/", "crds/")  # without which it is another chart
 _HARMLESS = ("*.example", "*.sample", "*.template", "*.dist", "*.pub", "*.tpl")
 # By content: why, and the patterns. What a comment or a page quotes has no key after its heading.
 _CONTENT = (
@@ -86,7 +87,8 @@ def refuse_secrets(members: Mapping[str, bytes], meant: Iterable[str]) -> None:
                 reasons.setdefault(short, why)
     if found := list(reasons.items()):
         first, chart = found[0][0], next(iter(members)).partition("/")[0]
-        way = "take it out of that dependency" if first.startswith("charts/") else "name it in .helmignore"
+        ways = (("charts/", "take it out of that dependency"), (_PARTS, "take it out of that file"))
+        way = next((way for begin, way in ways if first.startswith(begin)), "name it in .helmignore")
         raise SecretError(
             f"the archive would hold what looks like a secret: {first}",
             expected="nothing secret: what is published is public, and stays so",

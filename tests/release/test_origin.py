@@ -791,10 +791,14 @@ def test_what_looks_like_a_secret_is_refused_by_name(project: Project, name: str
     assert digest(meant)
 
 
-def test_a_secret_of_a_dependency_is_taken_out_there() -> None:
-    for name, way in ((".env", "name it in .helmignore"), ("charts/sub/.env", "take it out of that dependency")):
+def test_a_secret_is_taken_out_of_what_cannot_be_left_out() -> None:
+    for name, way in (
+        (".env", "name it in .helmignore"),
+        ("charts/sub/.env", "take it out of that dependency"),
+        ("values.yaml", "take it out of that file"),
+    ):
         with pytest.raises(SecretError, match=way):
-            refuse_secrets({"demo/Chart.yaml": b"", f"demo/{name}": b""}, ())
+            refuse_secrets({"demo/Chart.yaml": b"", f"demo/{name}": b"token: ghp_" + b"a" * 36}, ())
 
 
 @pytest.mark.parametrize(
