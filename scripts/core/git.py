@@ -420,9 +420,10 @@ class Repository:
         # Which git does not know of itself.
         there = "" if self._elsewhere("@{push}") else f" {remote} {shlex.quote(branch)}"
         there = there if self.object("@{upstream}") or not there else f" --set-upstream{there}"
+        first = "git pull --no-rebase && " if self.behind() else ""  # a rebase would leave the tag at another commit
         if tag and self._said("cat-file", "-t", f"refs/tags/{tag}") == "commit":
-            return f"git push{there} && {alone}"  # git lets only annotated tags follow
-        return f"git push{' --follow-tags' if tag else ''}{there}"
+            return f"{first}git push{there} && {alone}"  # git lets only annotated tags follow
+        return f"{first}git push{' --follow-tags' if tag else ''}{there}"
 
     def try_identity(self) -> None:
         """Make sure that git knows who makes a commit or a tag. Raises GitError."""

@@ -366,6 +366,23 @@ def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository,
     assert repository.push_command("light") == "git push origin tag light"
 
 
+def test_what_pushes_from_behind_the_upstream_keeps_the_tag_in_the_branch(
+    repository: Repository, tmp_path: Path
+) -> None:
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "theirs")
+    git(repository.root, "remote", "add", "origin", str(tmp_path / "theirs"))
+    git(repository.root, "commit", "--quiet", "--allow-empty", "--message", "Theirs")
+    git(repository.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    git(repository.root, "reset", "--quiet", "--hard", "HEAD^")
+    git(repository.root, "commit", "--quiet", "--allow-empty", "--message", "Release")
+    commit = str(repository.commit())
+    repository.make_tag("heavy", "heavy", commit)
+    words = f"GIT_EDITOR=true; export GIT_EDITOR; {repository.push_command('heavy')}"
+    subprocess.run(words, shell=True, cwd=repository.root, check=True, capture_output=True)
+    assert git(tmp_path / "theirs", "rev-parse", "heavy^{commit}").strip() == commit
+    git(tmp_path / "theirs", "merge-base", "--is-ancestor", "heavy", "main")
+
+
 @pytest.mark.parametrize("left", ["", "\0" * 41, "garbage\n"], ids=["empty", "zeros", "garbage"])
 def test_a_branch_that_a_power_cut_left_is_not_one_without_commits(repository: Repository, left: str) -> None:
     (repository.root / ".git/refs/heads/main").write_text(left)
