@@ -131,6 +131,21 @@ with interruptible(), working("working"):
     assert text.rpartition("\x1b[?25")[2].startswith("h")
 
 
+def test_what_goes_on_is_seen_while_it_does() -> None:
+    master, slave = pty.openpty()
+    run = 'import sys\nfrom scripts.front.command import working\nwith working("looking"):\n    sys.stdin.read()\n'
+    argv, env = (sys.executable, "-c", run), {**os.environ, "TERM": "xterm"}
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=slave, env=env, cwd=ROOT) as process:
+        os.close(slave)
+        text = ""
+        while "looking" not in text:  # the test's time limit is its deadline
+            text += os.read(master, 65536).decode()
+        process.communicate()
+        text += os.read(master, 65536).decode()
+    os.close(master)
+    assert text.endswith("\x1b[1A\x1b[2K")  # gone
+
+
 def test_what_takes_no_time_is_not_seen() -> None:
     """As what follows the last table of a task."""
     master, slave = pty.openpty()
