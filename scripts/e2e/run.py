@@ -379,24 +379,45 @@ def to_begin(names: Iterable[str]) -> dict[str, Outcome]:
 
 
 def go(
-    lab: Lab, outcomes: dict[str, Outcome], names: Iterable[str], work: Workspace, lanes: int = 1, **more: Any
+    lab: Lab,
+    outcomes: dict[str, Outcome],
+    names: Iterable[str],
+    work: Workspace,
+    lanes: int = 1,
+    *,
+    attempts: int = _ATTEMPTS,
+    scenarios: Mapping[str, Callable[[Lab, Journal], None]] = SCENARIOS,
 ) -> None:
-    """Run those of the scenarios `names` that are in `outcomes`, so many at a time, and put there how each went."""
+    """Run those of the scenarios `names` that are in `outcomes`, so many at a time, and put there how each went.
 
-    def one(name: str) -> None:
+    Those in which the control lost too are run again once the others have ended, one at a time: the load of the others
+    is a part of what was in the way.
+    """
+
+    def again(outcome: Outcome, number: int) -> bool:
+        return outcome.state == VOID and number < attempts
+
+    def one(name: str, number: int) -> None:
+        last = outcomes[name]
+        void = (*last.void, replace(last, void=())) if number > 1 else ()
+
         def note(outcome: Outcome) -> None:
-            outcomes[name] = outcome
+            outcomes[name] = replace(outcome, void=void)
 
         try:
-            attempt(lab, name, work.say, note, board=work.board, **more)
+            attempt(lab, name, work.say, note, number=number, scenarios=scenarios, board=work.board)
         finally:
             outcome = outcomes[name]
             work.board.ended(name, outcome.state)
-            work.say(outcome.line() + (f"\n{outcome.error}" if outcome.error else ""))
+            then = f"; measured again later ({number} of {attempts})" if again(outcome, number) else ""
+            work.say(outcome.line() + then + (f"\n{outcome.error}" if outcome.error else ""))
 
-    with workers(work.runner, lanes) as pool:
-        for done in as_completed([pool.submit(one, name) for name in names if name in outcomes]):
-            done.result()
+    left = [name for name in names if name in outcomes]
+    for number in range(1, attempts + 1):
+        with workers(work.runner, lanes) as pool:
+            for done in as_completed([pool.submit(one, name, number) for name in left]):
+                done.result()
+        lanes, left = 1, [name for name in left if again(outcomes[name], number)]
 
 
 def attempt(
@@ -405,56 +426,47 @@ def attempt(
     say: Say,
     note: Callable[[Outcome], None],
     *,
-    attempts: int = _ATTEMPTS,
+    number: int = 1,
     scenarios: Mapping[str, Callable[[Lab, Journal], None]] = SCENARIOS,
     board: Board | None = None,
 ) -> None:
-    """Run a scenario, and again while the control lost too, at most `attempts` times; `note` is told how it went."""
-    void: list[Outcome] = []
-    while True:
-        number = len(void) + 1
-        journal = Journal(name, say, attempt=number, board=board)
-        begin, state, error = time.monotonic(), PASSED, ""
-        own = lab.attempt(number)
-        try:
-            scenarios[name](own, journal)
-            own.forget_all()
-        except Untested as failure:
-            state = UNTESTED
-            journal.skip(failure.message)
-        except Unproven as failure:
-            state, error = VOID, str(failure)
-        except ReleaseError as failure:
-            state, error = STOPPED if stopped() else FAILED, str(failure)
-            if state == FAILED and not _certain(failure) and (lost := _lost(lab, journal)):
-                state, error = VOID, f"{error}\nbut meanwhile {lost}"
-        except KeyboardInterrupt:
-            state, error = STOPPED, "it was stopped"
-            raise
-        except BaseException as failure:
-            state, error = FAILED, f"{type(failure).__name__}: {failure}"
-            raise
-        finally:
-            outcome = Outcome(
-                scenario=name,
-                state=state,
-                seconds=time.monotonic() - begin,
-                steps=tuple(journal.steps),
-                ledgers=journal.ledgers,
-                error=error,
-                void=tuple(void),
-                restarts=tuple(journal.restarts),
-                skipped=tuple(journal.skipped),
-            )
-            lab.adopt(own)
-            note(outcome)
-        if state != VOID or number >= attempts:
-            if state != PASSED and lab.found.exclusive:
-                own.forget_all()  # what is left would be in the way of the next one
-            return
-        say(f"{name}: void, and measured again ({number} of {attempts}): {error}")
+    """Run a scenario, for the time that is numbered; `note` is told how it went: void where the control lost too."""
+    journal = Journal(name, say, attempt=number, board=board)
+    begin, state, error = time.monotonic(), PASSED, ""
+    own = lab.attempt(number)
+    try:
+        scenarios[name](own, journal)
         own.forget_all()
-        void.append(replace(outcome, void=()))
+    except Untested as failure:
+        state = UNTESTED
+        journal.skip(failure.message)
+    except Unproven as failure:
+        state, error = VOID, str(failure)
+    except ReleaseError as failure:
+        state, error = STOPPED if stopped() else FAILED, str(failure)
+        if state == FAILED and not _certain(failure) and (lost := _lost(lab, journal)):
+            state, error = VOID, f"{error}\nbut meanwhile {lost}"
+    except KeyboardInterrupt:
+        state, error = STOPPED, "it was stopped"
+        raise
+    except BaseException as failure:
+        state, error = FAILED, f"{type(failure).__name__}: {failure}"
+        raise
+    finally:
+        outcome = Outcome(
+            scenario=name,
+            state=state,
+            seconds=time.monotonic() - begin,
+            steps=tuple(journal.steps),
+            ledgers=journal.ledgers,
+            error=error,
+            restarts=tuple(journal.restarts),
+            skipped=tuple(journal.skipped),
+        )
+        lab.adopt(own)
+        note(outcome)
+    if state == VOID or (state != PASSED and lab.found.exclusive):
+        own.forget_all()  # what is left would be in the way of the next one
 
 
 def _certain(failure: ReleaseError) -> bool:

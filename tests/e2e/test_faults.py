@@ -19,7 +19,7 @@ import pytest
 
 from scripts.core.files import write_atomic
 from scripts.e2e.report import FAILED, Outcome
-from scripts.e2e.run import attempt
+from scripts.e2e.run import go, to_begin
 from scripts.e2e.subject import Subject
 from scripts.workspace import Workspace
 from tests.e2e.conftest import Smoke
@@ -43,7 +43,7 @@ def outcomes(smoke: Smoke, work: Workspace, request: pytest.FixtureRequest) -> I
     lock = threading.Lock()
 
     def run(case: Case) -> Outcome:
-        number, seen, begin = NAMES.index(case.fault.name), list[Outcome](), time.monotonic()
+        number, outcomes, begin = NAMES.index(case.fault.name), to_begin([case.scenario]), time.monotonic()
         lab = replace(
             smoke.lab,
             candidate=smoke.faulty(case.fault),
@@ -54,12 +54,13 @@ def outcomes(smoke: Smoke, work: Workspace, request: pytest.FixtureRequest) -> I
             subject=narrowed(smoke.lab.subject, case),
             _namespaces=[],
         )
-        attempt(lab, case.scenario, work.say, seen.append)
+        go(lab, outcomes, [case.scenario], work)
         lab.forget_all()
+        outcome = outcomes[case.scenario]
         with lock:
-            table[case.fault.name] = replace(seen[-1], seconds=time.monotonic() - begin)
+            table[case.fault.name] = replace(outcome, seconds=time.monotonic() - begin)
             write_table(work.config.dist, table)
-        return seen[-1]
+        return outcome
 
     given = (item.callspec.params for item in request.session.items if hasattr(item, "callspec"))
     asked = {params["case"].fault.name for params in given if "case" in params}

@@ -15,7 +15,7 @@ import pytest
 from scripts.cluster.kind import KindCluster
 from scripts.core.command import Runner
 from scripts.e2e.report import FAILED, PASSED, Outcome
-from scripts.e2e.run import attempt
+from scripts.e2e.run import go, to_begin
 from scripts.e2e.sabotage import NO_PRESTOP, NO_READINESS, Fault
 from scripts.workspace import Workspace
 from tests.e2e.conftest import Smoke
@@ -88,11 +88,11 @@ def outcome(smoke: Smoke, made: KindCluster, runner: Runner, work: Workspace) ->
         if fault is not None:
             lab = replace(lab, candidate=smoke.faulty(fault))
         node = next(node.name for node in made.nodes if node.worker)
-        seen: list[Outcome] = []
+        outcomes = to_begin([scenario])
         with noisy(replace(smoke, lab=lab), runner, node, noise, label):
-            attempt(lab, scenario, work.say, seen.append)
+            go(lab, outcomes, [scenario], work)
         lab.forget_all()
-        return seen[-1]
+        return outcomes[scenario]
 
     return run
 

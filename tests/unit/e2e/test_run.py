@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +18,7 @@ from scripts.chart.manifests import read_manifests
 from scripts.cluster.api import Api
 from scripts.core.command import Result, Runner
 from scripts.core.errors import ClusterError, ConfigError, FindingsError, RegistryError, ReleaseError
+from scripts.core.progress import Board
 from scripts.e2e import run as smoke
 from scripts.e2e.control import Control
 from scripts.e2e.discover import NOTHING
@@ -23,7 +26,7 @@ from scripts.e2e.k6 import Request
 from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.ledger import judge
 from scripts.e2e.report import FAILED, PASSED, STOPPED, VOID, Journal, LoadFailed, Outcome, Report, Step, Unproven
-from scripts.e2e.run import Options, attempt, demand_passed, plan, vanishing
+from scripts.e2e.run import Options, demand_passed, go, plan, to_begin, vanishing
 from scripts.e2e.scenarios import SCENARIOS
 from scripts.e2e.sources import choose
 from scripts.e2e.subject import Subject
@@ -206,13 +209,14 @@ def attempts(monkeypatch: pytest.MonkeyPatch, control: Held | None, *errors: Rel
         cast(Api, Nowhere()), Runner(), tools, Path(), chart, (), "web", True, Subject(), NOTHING, control=control
     )
     others = [lab.name("control"), lab.name("another-scenario")]
-    seen: list[Outcome] = []
-    attempt(lab, "upgrade", lambda _: None, seen.append)
+    outcomes = to_begin(["upgrade"])
+    go(lab, outcomes, ["upgrade"], cast("Any", SimpleNamespace(runner=Runner(), say=lambda _: None, board=Board())))
+    outcome = outcomes["upgrade"]
     assert len(set(runs)) == len(runs), "an attempt went into the namespaces of another"
-    done = len(seen[-1].void) + (seen[-1].state == PASSED)
+    done = len(outcome.void) + (outcome.state in (PASSED, VOID))
     assert len(removed) == done, "what a void attempt made, or one that passed, is not removed"
     assert not set(others) & set(removed), "an attempt removed what others are at work in"
-    return seen[-1]
+    return outcome
 
 
 SLOW, LOST, VOIDED = ClusterError("waited 60 s"), LoadFailed("3 lost"), Unproven("the control lost too")
@@ -300,6 +304,41 @@ def test_scenarios_that_run_side_by_side_each_say_how_they_went(
     }
     assert outcomes["rollback"].error == "it did not begin"
     assert any(line.endswith("\nlost") for line in said)
+
+
+def test_what_is_void_is_measured_again_alone_when_the_others_have_ended(work: Workspace) -> None:
+    met, both = threading.Condition(), threading.Barrier(2)
+    at_work, beside = set[str](), dict[str, list[set[str]]]()
+
+    def scenario(name: str, voids: int) -> Callable[[Any, Journal], None]:
+        def run(lab: Any, journal: Journal) -> None:
+            first = name not in beside
+            with met:
+                at_work.add(name)
+                met.notify_all()
+                met.wait_for(lambda: len(at_work) == 2, timeout=10 if first else 0.3)
+                beside.setdefault(name, []).append(set(at_work))
+            if first:
+                both.wait(10)
+            at_work.discard(name)
+            if len(beside[name]) <= voids:
+                raise Unproven("the control lost too")
+
+        return run
+
+    lab: Any = SimpleNamespace(adopt=lambda _: None, forget_all=lambda: None)
+    lab.attempt = lambda _: lab
+    outcomes = smoke.to_begin(["changes", "upgrade"])
+    scenarios = {"changes": scenario("changes", 1), "upgrade": scenario("upgrade", 2)}
+    smoke.go(lab, outcomes, scenarios, work, 2, scenarios=scenarios)
+    assert {name: (one.state, len(one.void)) for name, one in outcomes.items()} == {
+        "changes": (PASSED, 1),
+        "upgrade": (PASSED, 2),
+    }
+    assert beside == {
+        "changes": [{"changes", "upgrade"}, {"changes"}],
+        "upgrade": [{"changes", "upgrade"}, {"upgrade"}, {"upgrade"}],
+    }
 
 
 def test_how_the_control_fared_over_the_whole_run() -> None:
