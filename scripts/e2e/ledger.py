@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -45,6 +45,7 @@ LATENCY = 10.0
 _QUICK = {"median": 0.02, "p99": 0.05}
 # What the machine did to a request shows a moment before and some seconds after: a probe failed, a call was given up.
 _LEAD, _TRAIL = 2.0, 5.0
+_TAKEN_AWAY = 10.0  # seconds after that until which a pod is taken away for probes that were not answered in it
 _SHOWN = 12  # events of an incident in a text for a person
 
 
@@ -186,7 +187,8 @@ def judge(
     begin, end = (ordered[0].at, max(request.end for request in ordered)) if ordered else (0.0, 0.0)
     if control is not None and ordered:
         control = [request for request in control if request.end >= begin and request.at <= end]
-        void = windows(control, begin, ordered[-1].at, rate=rate, slow=STOOD)
+        stood = windows(control, begin, ordered[-1].at, rate=rate, slow=STOOD)
+        void = tuple(_lasting(window, events) for window in stood)
         lost = [request for request in ordered if request.failed and not _within(request, void)]
         waited, at_once = ([r for r in lost if (r.seconds >= STRAINED) is long] for long in (True, False))
         strained = windows(control, begin, ordered[-1].at, rate=rate, slow=STRAINED)
@@ -279,6 +281,23 @@ def windows(
         Window(first, last, "the control: " + ", ".join(f"{count} x {why}" for why, count in whys.most_common(3)))
         for first, last, whys in merged
     )
+
+
+def _lasting(window: Window, events: Iterable[Event]) -> Window:
+    """The window, until the pods that it took away, as probes went unanswered in it, are back or told to go.
+
+    One that was told to stop before went for another reason, and one that stays away is no matter of the machine.
+    """
+    end, stopping, away = window.end, set[str](), set[str]()
+    for event in (one for one in events if not one.service):
+        if event.what in (READY, STOPPING) and event.pod in away:
+            away.remove(event.pod)
+            end = max(end, event.at + _TRAIL)
+        elif event.what == UNREADY and event.pod not in stopping and window.begin <= event.at <= end + _TAKEN_AWAY:
+            away.add(event.pod)
+        if event.what == STOPPING:
+            stopping.add(event.pod)
+    return replace(window, end=end)
 
 
 def stall(requests: Sequence[Request], rate: int) -> float:

@@ -424,6 +424,32 @@ def test_a_window_is_wide_enough_for_what_follows_of_it() -> None:
     assert judged(request(27.5, status=503), seen=seen).failed
 
 
+@pytest.mark.parametrize(
+    ("away", "more", "void"),
+    [
+        (26.0, {}, True),
+        (36.0, {}, True),
+        (38.0, {}, False),
+        (26.0, {"stopping": True}, False),
+        (26.0, {"back": False}, False),
+    ],
+    ids=["unanswered probe", "told late", "long after it", "told to stop", "it stays away"],
+)
+def test_a_window_lasts_until_the_pods_that_it_took_away_are_ready_again(
+    away: float, more: dict[str, Any], void: bool
+) -> None:
+    stopping, back = more.get("stopping", False), more.get("back", True)
+    changes = [
+        pod(1, "a", running=True, ready=True),
+        *([pod(22, "a", running=True, ready=True, stopping=True)] if stopping else []),
+        pod(away, "a", running=True, stopping=stopping),
+        *([pod(45, "a", running=True, ready=True, restarts=1, stopping=stopping)] if back else []),
+    ]
+    lost, seen = request(40, status=503), control(0, 300, request(20, seconds=2))
+    ledger = judge([*steady(0, 300), lost], changes, SERVICE, control=seen, rate=10)
+    assert (ledger.void, ledger.failed) == (void, 0 if void else 1)
+
+
 def test_without_a_control_every_loss_counts() -> None:
     ledger = judge([*steady(0, 300), REFUSED], [], SERVICE)
     assert (ledger.failed, ledger.control) == (1, None)
