@@ -21,7 +21,7 @@ from tests.e2e.charts import Object, container, deployment, pod_spec
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 DEADLINE = 300.0  # of each rollout
-LIMIT = 60.0  # seconds until its failure must be known: half a minute is what a slow machine takes for helm alone
+LIMIT = 30.0  # seconds until its failure must be known
 ABSENT = "registry.invalid/gati/none:9"  # .invalid resolves nowhere, whatever the network
 PASSWORD = "correct-horse-battery"  # of a Secret in a chart
 

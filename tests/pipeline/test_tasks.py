@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -95,7 +96,7 @@ def test_a_second_run_needs_no_network(cli: Cli) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_a_terminal_shows_that_we_are_at_work(cli: Cli) -> None:
+def test_a_terminal_shows_that_we_are_at_work(cli: Cli, tmp_path: Path) -> None:
     """On a terminal stderr has a spinner, which is gone at the end; the result is on stdout all the same."""
     ours, theirs = pty.openpty()
     argv = (INVOKE, "package", "--chart", cli.chart, "--dry-run"), (INVOKE, "lint", "--chart", cli.chart)
@@ -106,6 +107,18 @@ def test_a_terminal_shows_that_we_are_at_work(cli: Cli) -> None:
         )
         assert "made" in done.stdout
         shown += os.read(ours, 1 << 16).decode() if select.select([ours], [], [], 0)[0] else ""
+    cli.on_chart("package").fine()
+    (folder := tmp_path / "registry").mkdir()
+    env = {**cli.env, "TERM": "xterm", "GATI_EMBEDDED_REGISTRY": str(folder)}
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # which the task waits for
+        publishing = (INVOKE, "publish", "--chart", cli.chart)
+        with subprocess.Popen(publishing, cwd=cli.checkout, env=env, stdout=subprocess.PIPE, stderr=theirs) as process:
+            while " publishing" not in shown:  # the test's time limit is its deadline
+                shown += os.read(ours, 1 << 16).decode()
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert b"made" in process.communicate()[0]
+    shown += os.read(ours, 1 << 16).decode() if select.select([ours], [], [], 0)[0] else ""
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0  # the cursor is hidden, and shown again
     os.close(ours)
     os.close(theirs)
