@@ -21,7 +21,7 @@ from scripts.core.progress import Say
 from scripts.core.semver import is_semver, newest_first, parse, tag_name
 from scripts.registry.client import ListingError, connect
 from scripts.registry.embedded import fetch_chart, registry_in_use, served
-from scripts.registry.reference import Registry
+from scripts.registry.reference import Registry, is_reference
 from scripts.workspace import Workspace
 
 GIT = "git:"
@@ -49,7 +49,7 @@ def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
     if "://" in reference:
         demand_no_login(reference, "the earlier chart's address")
     with temporary("earlier") as folder:
-        if reference[:6].lower() == "oci://" or (is_semver(reference) and not _is_tag(work, reference)):
+        if is_reference(reference) or (is_semver(reference) and not _is_tag(work, reference)):
             path = fetch_chart(work, reference, folder)
         elif not reference.startswith(GIT) and (Path(reference) / "Chart.yaml").is_file():
             path = Path(reference).resolve()

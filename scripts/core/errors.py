@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -168,6 +167,8 @@ class ApiError(ClusterError):
 
 def unforeseen(error: Exception) -> ReleaseError:
     """What a task ends with where the system refuses what nobody thought of. Raises one that is a fault of ours."""
+    import tempfile
+
     if isinstance(error, OSError):
         if error.errno == errno.ENAMETOOLONG:
             return UsageError("a name is longer than this system takes", found=f"{str(error.filename)[:80]}...")

@@ -426,9 +426,9 @@ def attempt(
     say: Say,
     note: Callable[[Outcome], None],
     *,
-    number: int = 1,
-    scenarios: Mapping[str, Callable[[Lab, Journal], None]] = SCENARIOS,
-    board: Board | None = None,
+    number: int,
+    scenarios: Mapping[str, Callable[[Lab, Journal], None]],
+    board: Board,
 ) -> None:
     """Run a scenario, for the time that is numbered; `note` is told how it went: void where the control lost too."""
     journal = Journal(name, say, attempt=number, board=board)

@@ -75,7 +75,9 @@ def publish(work: Workspace, allow_dirty: bool = False, dry_run: bool = False) -
 
 def _named(words: list[str]) -> bool:
     """Whether a reference stands by itself on the command line: with Invoke no positional argument may be absent."""
-    return any(word[:6].lower() == "oci://" and before != "--registry" for before, word in itertools.pairwise(words))
+    from scripts.registry.reference import is_reference
+
+    return any(is_reference(word) and before != "--registry" for before, word in itertools.pairwise(words))
 
 
 @command(

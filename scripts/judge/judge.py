@@ -44,12 +44,13 @@ def judge(
     """
     new = chart or read_chart(work.config.chart)
     parse(new.version, f"{shown(new.path / 'Chart.yaml')}: version")
-    named = source or (f"{GIT}{against.removeprefix(GIT)}" if against else None)
-    if against and named and not source and not _stands(work, against):
-        told = f"{new.name} is not in {against}: a first version has nothing to be judged from"
-        return Verdict(new.name, named, new.version, new.version, "none", "none", (), (told,))
+    if against and not source:
+        source = f"{GIT}{against.removeprefix(GIT)}"
+        if not _stands(work, against):
+            told = f"{new.name} is not in {against}: a first version has nothing to be judged from"
+            return Verdict(new.name, source, new.version, new.version, "none", "none", (), (told,))
     with contextlib.ExitStack() as stack:
-        work, reference = _before(work, named, new, stack)
+        work, reference = _before(work, source, new, stack)
         old = stack.enter_context(earlier_chart(work, reference))
         parse(old.version, f"{reference}: version in Chart.yaml")
         return judge_charts(work, old, new, reference, values=values, kube_versions=kube_versions)

@@ -25,7 +25,7 @@ from scripts.core.progress import Say
 from scripts.core.waiting import locked, until
 from scripts.registry.client import connect, holds_referrers
 from scripts.registry.credentials import find_credentials, login_in_environment
-from scripts.registry.reference import Registry, is_loopback, parse_reference
+from scripts.registry.reference import Registry, is_loopback, is_reference, parse_reference
 from scripts.workspace import Workspace
 
 PREFIX = "charts"  # the path below the host, as most registries want one
@@ -98,7 +98,7 @@ def served(work: Workspace, registry: Registry | None) -> Workspace:
 
 def fetch_chart(work: Workspace, reference: str, into: Path) -> Path:
     """A published chart below `into`, by version or reference. Raises RegistryError, ConfigError, ChartError."""
-    if reference[:6].lower() == "oci://":
+    if is_reference(reference):
         prefix, name, version, _ = parse_reference(reference)
         work = work.having(registry=prefix)
     else:

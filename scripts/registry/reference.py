@@ -131,10 +131,15 @@ def parse_reference(text: str) -> tuple[str, str, str, str | None]:
     return prefix, name, version, digest
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text names a place in a registry: a scheme is written as one likes."""
+    return text[:6].lower() == "oci://"
+
+
 def parse_published(text: str) -> tuple[str, str, str | None, str | None]:
     """The same of a reference that may leave out the version, or have the digest in its place. Raises ConfigError."""
     demand_no_login(text, "the reference")
-    text = re.sub("(?i)^oci://", "oci://", text)  # a scheme is written as one likes
+    text = f"oci://{text[6:]}" if is_reference(text) else text
     bare, at, digest = text.partition("@")
     prefix, _, last = bare.rpartition("/")
     name, colon, tag = last.partition(":")
