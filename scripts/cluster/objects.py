@@ -134,17 +134,21 @@ def container_statuses(pod: Mapping[str, Any]) -> tuple[Object, ...]:
 
 
 def event_time(event: Mapping[str, Any]) -> float:
-    """When an event happened last, in seconds since 1970; 0 where it does not say so in a form that is known.
-
-    Texts would not do: some have fractions of a second and some do not, and "05.1Z" sorts before "05Z".
-    """
+    """When an event happened last; see `moment`."""
     series = event.get("series") or {}
-    text = (
+    return moment(
         series.get("lastObservedTime")
         or event.get("lastTimestamp")
         or event.get("eventTime")
         or event.get("metadata", {}).get("creationTimestamp")
     )
+
+
+def moment(text: Any) -> float:
+    """A time that an object tells, in seconds since 1970; 0 where it has none in a form that is known.
+
+    Texts would not do: some have fractions of a second and some do not, and "05.1Z" sorts before "05Z".
+    """
     try:
         return datetime.fromisoformat(text).timestamp()
     except (TypeError, ValueError):

@@ -22,6 +22,7 @@ from scripts.cluster.objects import (
     is_hook,
     is_of_another_revision,
     is_ready,
+    moment,
     observed,
     sidecars,
 )
@@ -34,6 +35,8 @@ STEADY = 10.0  # the scheduler and the controllers have tried several times
 RETRIED = 12.0  # the kubelet tries again after 10 s
 PASSING = 60.0  # it may well pass by itself
 ENDLESS = math.inf
+
+_PROOF, _PROOF_AT_MOST = 4.0, 12.0  # seconds that a container without a probe has to run before it is believed
 
 _TRIES = 3  # crashes after which a container has waited for others for more than PASSING: 10 s, 20 s, 40 s apart
 
@@ -134,12 +137,14 @@ def marks(objects: Iterable[Object], events: Iterable[Object]) -> frozenset[str]
     return frozenset(found)
 
 
-def unproven(scene: Scene) -> frozenset[str]:
+def unproven(scene: Scene) -> dict[str, float]:
     """Containers that count as ready because they run, no probe having asked them; each run of one is another.
 
-    helm takes them for ready in the moment in which they start, and they may crash in the next.
+    helm takes them for ready in the moment in which they start, and they may crash in the next: each is given with
+    the seconds that it has to be seen running before it is believed. That is as long as its start took: where nodes
+    are slow, a program gets to its crash later, and the kubelet to telling of it.
     """
-    return frozenset(_Reading(scene).unproven())
+    return dict(_Reading(scene).unproven())
 
 
 def suspicions(scene: Scene) -> tuple[Suspicion, ...]:
@@ -200,16 +205,20 @@ class _Reading:
                     yield from self._in_the_way(item)
                 yield from self._counting(item)
 
-    def unproven(self) -> Iterator[str]:
+    def unproven(self) -> Iterator[tuple[str, float]]:
         for pod in self._pods:
+            begun = moment(conditions(pod).get("Initialized", {}).get("lastTransitionTime"))
             probed = {
                 container["name"]
                 for container in pod["spec"].get("containers", ())
                 if "readinessProbe" in container or "startupProbe" in container
             }
             for container in pod.get("status", {}).get("containerStatuses", ()) if self._counts(pod) else ():
-                if container["name"] not in probed and "running" in container.get("state", {}):
-                    yield f"{pod['metadata']['uid']}/{container['name']}/{container.get('restartCount', 0)}"
+                running = container.get("state", {}).get("running")
+                if container["name"] not in probed and running is not None:
+                    took = moment(running.get("startedAt")) - begun
+                    key = f"{pod['metadata']['uid']}/{container['name']}/{container.get('restartCount', 0)}"
+                    yield key, min(max(took, _PROOF), _PROOF_AT_MOST)
 
     # -- whose it is ---------------------------------------------------------------------------
 

@@ -32,7 +32,6 @@ _QUERY_DEADLINE = 30.0
 _LOOK = 0.3  # seconds between two looks at what was seen
 _NEWS = 30.0  # seconds between two lines of progress
 _ELSEWHERE = 5.0  # seconds until a release that is not ready is looked for in other namespaces too
-_PROOF = 4.0  # seconds that a container without a probe has to run before it is believed
 _LATER = 30.0  # seconds by which helm's own deadline is later than ours
 _ENDING = 20.0  # seconds for helm to record a failure and end
 _WATCHES = 4  # the first major of helm that watches what it waits for, and rolls back under another name
@@ -365,11 +364,12 @@ class _Operation:
             view.refresh()
             scene, now = view.scene(), time.monotonic()
             found = suspicions(scene)
-            running = {key: running.get(key, now) for key in unproven(scene)}
+            proofs = unproven(scene)
+            running = {key: running.get(key, now) for key in proofs}
             if status == 0:
                 # helm is content with a container that has just begun to run; what crashes then is looked at.
                 found = tuple(one for one in found if one.cause.kind in _UNSEEN)
-                proven = all(now - since >= _PROOF for since in running.values())
+                proven = all(now - since >= proofs[key] for key, since in running.items())
                 if self.verb not in _MAKING or (proven and not found):
                     return True, None
             if due := patience.due(found, now):

@@ -300,22 +300,32 @@ def test_one_restart_is_no_crash_loop() -> None:
     assert worst(changed(scene("crash-loop"), restarted)) == math.inf
 
 
+def running(seen: Scene, *, restarts: int = 0, seconds: int | None = None) -> Scene:
+    """The scene with its container running and ready, `seconds` after its pod could begin it."""
+
+    def change(seen: Scene) -> None:
+        status = of_kind(seen, "Pod")["status"]
+        state = {} if seconds is None else {"startedAt": f"2026-01-01T00:01:{seconds:02}Z"}
+        status["conditions"] = [{"type": "Initialized", "lastTransitionTime": "2026-01-01T00:01:00Z"}]
+        status["containerStatuses"][0].update(restartCount=restarts, ready=True, state={"running": state})
+
+    return changed(seen, change)
+
+
 def test_a_container_that_no_probe_asked_is_not_proven_and_each_run_anew() -> None:
-    def run(count: int) -> Callable[[Scene], None]:
-        def change(seen: Scene) -> None:
-            status = of_kind(seen, "Pod")["status"]["containerStatuses"][0]
-            status.update(restartCount=count, ready=True, state={"running": {}})
-
-        return change
-
     def probe(seen: Scene) -> None:
-        run(0)(seen)
         of_kind(seen, "Pod")["spec"]["containers"][0]["readinessProbe"] = {"httpGet": {"port": 80}}
 
     seen = scene("crash-loop")
-    assert unproven(seen) == frozenset()
-    assert len(unproven(changed(seen, run(0))) | unproven(changed(seen, run(1)))) == 2
-    assert unproven(changed(seen, probe)) == frozenset()
+    assert unproven(seen) == {}
+    assert len(unproven(running(seen)) | unproven(running(seen, restarts=1))) == 2
+    assert unproven(changed(running(seen), probe)) == {}
+
+
+@pytest.mark.parametrize(("took", "proof"), [(None, 4), (1, 4), (9, 9), (50, 12)])
+def test_a_container_that_started_slowly_has_to_run_for_longer(took: int | None, proof: float) -> None:
+    (seconds,) = unproven(running(scene("crash-loop"), seconds=took)).values()
+    assert seconds == proof
 
 
 def test_the_second_crash_is_given_its_backoff_and_the_third_is_not() -> None:
