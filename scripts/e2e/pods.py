@@ -105,7 +105,7 @@ def probes_answer(lab: Lab, namespace: str, *, kinds: Iterable[str] = _TELLING) 
 def needs_are_said(pods: Iterable[Object]) -> str:
     """Every container says what it asks for, what it may take of memory and, where it opens a port, how it is.
 
-    And it writes nothing into its image.
+    And it writes nothing into its image, which a node without it may pull.
     """
     count = 0
     for pod in pods:
@@ -118,6 +118,8 @@ def needs_are_said(pods: Iterable[Object]) -> str:
                 if name not in resources.get(side, {})
             ]
             demand(not lacking, f"{what} does not say what it needs", found=f"no {', '.join(lacking)}")
+            pulled = container.get("imagePullPolicy") != "Never"
+            demand(pulled, f"{what} runs only where its image is already", "a policy that pulls", "Never")
             fixed = container.get("securityContext", {}).get("readOnlyRootFilesystem") is True
             demand(fixed, f"{what} can write into its image", "readOnlyRootFilesystem: true")
             mounts = [one["mountPath"] for one in container.get("volumeMounts", ())]

@@ -438,7 +438,8 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     """What a monitor or an annotation points at exists and answers with metrics; rules ask for those that there are."""
     documents = list(lab.manifest(namespace))
     names: set[str] = set()
-    jobs: set[str] = set()
+    targets: dict[str, set[str]] = {"job": set(), "namespace": set()}  # the labels that Prometheus gives them
+    relabelled: set[str] = set()
     told = []
     for document in documents:
         if document.kind == "PodMonitor":
@@ -452,8 +453,10 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
         fits = len(services) == 1 or (bool(services) and not lab.subject.monitored)
         demand(fits, f"{_label(document)} does not match exactly one Service", "one", found or "none")
         for service in services:
-            jobs.add(service["metadata"]["name"])
+            targets["job"].add(service["metadata"]["name"])
+            targets["namespace"].add(service["metadata"]["namespace"])
             for endpoint in document.spec.get("endpoints") or ():
+                relabelled |= {rule.get("targetLabel") for rule in endpoint.get("relabelings") or ()}
                 every, longest = (seconds_of(endpoint.get(key)) for key in ("interval", "scrapeTimeout"))
                 what = f"{_label(document)} lets a scrape take longer than its interval: its operator passes it over"
                 demand(not every or longest <= every, what, f"at most {every:g} s", f"{longest:g} s")
@@ -467,7 +470,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
             told.append(f"pod {pod['metadata']['name']} by annotation")
     there = bool(told) or not lab.subject.monitored
     demand(there, "nothing says where the metrics are", "a ServiceMonitor, a PodMonitor or annotations")
-    asking = documents if jobs and lab.subject.monitored else []  # others may ask of other exporters
+    asking = documents if targets["job"] and lab.subject.monitored else []  # others may ask of other exporters
     names |= {"up", *(rule["record"] for document in asking for rule in _rules_of(document) if "record" in rule)}
     for document in asking:
         asked = list(_queries(document))
@@ -476,9 +479,10 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
             absent = series.keys() - names
             what = f"{_label(document)}: {who} asks for metrics that nobody has"
             demand(not absent, what, found=", ".join(sorted(absent)))
-            strange = set().union(*series.values()) - jobs - {_ANY}
-            what = f"{_label(document)}: {who} asks for another job"
-            demand(not strange, what, ", ".join(jobs), ", ".join(strange))
+            for one in (matcher for matchers in series.values() for matcher in matchers):
+                known = set() if one.name in relabelled else targets.get(one.name, set())
+                what = f"{_label(document)}: {who} asks for another {one.name}"
+                demand(not known or _fits(one, known), what, ", ".join(sorted(known)), one.value)
         told += [_label(document)] if asked else []
     return ", ".join(told) or "no monitoring"
 
@@ -498,15 +502,26 @@ def _rules_of(document: Document) -> Iterator[Mapping[str, Any]]:
     return (rule for group in groups for rule in group.get("rules") or ())
 
 
-def _series(who: str, expression: str) -> dict[str, set[str]]:
-    """The metrics that an expression of Prometheus asks for, each with the jobs of which it does. Raises Broken."""
-    found: dict[str, set[str]] = {}
+def _fits(matcher: promql_parser.Matcher, known: Iterable[str]) -> bool:
+    """Whether what a rule or a panel asks of a label is met by one of its values."""
+    if _ANY in matcher.value or matcher.op not in (promql_parser.MatchOp.Equal, promql_parser.MatchOp.Re):
+        return True
+    try:
+        pattern = re.compile(matcher.value if matcher.op == promql_parser.MatchOp.Re else re.escape(matcher.value))
+    except re.error:  # Go's syntax is wider
+        return True
+    return any(pattern.fullmatch(one) for one in known)
+
+
+def _series(who: str, expression: str) -> dict[str, list[promql_parser.Matcher]]:
+    """The metrics that an expression of Prometheus asks for, each with what is asked of its labels. Raises Broken."""
+    found: dict[str, list[promql_parser.Matcher]] = {}
 
     def visit(node: promql_parser.Expr) -> None:
         if isinstance(node, promql_parser.VectorSelector):
-            equal = [one for one in node.matchers.matchers if one.op == promql_parser.MatchOp.Equal]
-            named = node.name or next((one.value for one in equal if one.name == "__name__"), "")
-            found.setdefault(named, set()).update(one.value for one in equal if one.name == "job")
+            asked = node.matchers.matchers
+            names = (one.value for one in asked if one.name == "__name__" and one.op == promql_parser.MatchOp.Equal)
+            found.setdefault(node.name or next(names, ""), []).extend(asked)
 
     try:
         promql_parser.walk(promql_parser.parse(VARIABLE.sub(_ANY, expression)), visit)

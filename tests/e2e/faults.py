@@ -543,6 +543,17 @@ CASES = (
         Edit("PrometheusRule", FRONT, 'set (first (first $spec.groups).rules) "expr" "absent(up{job=\\"gati\\"})"'),
     ),
     case(
+        "rule-namespace",
+        "install",
+        "asks for another namespace",
+        Edit(
+            "PrometheusRule",
+            FRONT,
+            'set (index (first $spec.groups).rules 1) "expr" '
+            '"rate(gati_ingress_requests_total{namespace=\\"gati\\"}[5m]) > 1"',
+        ),
+    ),
+    case(
         "dashboard",
         "install",
         "dashboard gati.json is no JSON",
@@ -668,6 +679,9 @@ CASES = (
     ),
     case("priority", "install", "no PriorityClass with name nothing", back('set $pod "priorityClassName" "nothing"')),
     case("pull-policy", "install", "cannot pull image", back('set $main "imagePullPolicy" "Always"')),
+    case(
+        "never-pulled", "install", "runs only where its image is already", front('set $main "imagePullPolicy" "Never"')
+    ),
     case(
         "policy-dropped",
         "install",
@@ -1178,11 +1192,11 @@ FURTHER = frozenset({
     "binding-dropped", "dashboard", "endpoint-stray", "evicted", "external-ip", "hook-goes-on", "hook-leftover",
     "hostname", "hpa-dropped", "hpa-request", "ingress-host", "init-goes-on", "keda-min", "lasting-token",
     "liveness-path", "local-traffic", "metrics-port-untold", "min-ready", "missing-config", "monitor-drops",
-    "monitor-port", "monitor-selects-two", "monitor-slow", "no-anti-affinity", "no-such-node", "node-port",
-    "notes-plain", "notes-port", "owner-gone", "paused", "pdb-of-both", "plain-stays", "pod-label-missing",
+    "monitor-port", "monitor-selects-two", "monitor-slow", "never-pulled", "no-anti-affinity", "no-such-node",
+    "node-port", "notes-plain", "notes-port", "owner-gone", "paused", "pdb-of-both", "plain-stays", "pod-label-missing",
     "policy-all-ports", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority", "priority-class",
-    "prod-capacity", "pull-policy", "readiness-late", "redirect-not", "redirect-port", "rendered-anew",
-    "role-names", "role-of-all", "role-view", "rollback-hook", "rule-dropped", "rule-job", "short-prestop",
+    "prod-capacity", "pull-policy", "readiness-late", "redirect-not", "redirect-port", "rendered-anew", "role-names",
+    "role-of-all", "role-view", "rollback-hook", "rule-dropped", "rule-job", "rule-namespace", "short-prestop",
     "sidecar-startup", "spread-of-others", "spread-of-revisions", "spread-wide", "test-dropped", "test-goes-on",
     "test-left", "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers", "udp",
 })  # fmt: skip

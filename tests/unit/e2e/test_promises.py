@@ -520,6 +520,8 @@ def test_monitoring_that_works() -> None:
         ([monitor(), rule('{__name__="requests"} unless on (pod) up')], "Broken asks for metrics that nobody has"),
         ([monitor(), rule("sum(rate(requests_total[5m])")], "Broken asks what Prometheus cannot read"),
         ([monitor(), rule('absent(up{job="gate"})')], "Broken asks for another job"),
+        ([monitor(), rule('up{job=~"gate|we"} == 0')], "Broken asks for another job"),
+        ([monitor(), rule('rate(requests_total{namespace="gati"}[5m])')], "Broken asks for another namespace"),
         ([monitor(), board("{")], "ConfigMap boards: web.json is no dashboard of Grafana"),
         ([monitor(), board("[]")], "ConfigMap boards: web.json is no dashboard of Grafana"),
         ([monitor(), board('{"panels": ["rate"]}')], "ConfigMap boards: web.json is no dashboard of Grafana"),
@@ -538,6 +540,21 @@ def test_monitoring_that_works() -> None:
 def test_monitoring_that_does_not(documents: list[dict[str, Any]], told: str) -> None:
     lab = Cluster(*documents, pods=[pod()], Service=[front()], answers=METRICS)
     assert told in refused(promises.monitored, lab, "space", "space")
+
+
+@pytest.mark.parametrize(
+    ("relabelled", "asked"),
+    [
+        ("", 'job=~"we.*"'),
+        ("", 'namespace!="other", job=~"$job|gate"'),
+        ("", r'job=~"\\pL+"'),
+        ("namespace", 'namespace="other"'),
+    ],
+)
+def test_rules_that_ask_for_what_there_is(relabelled: str, asked: str) -> None:
+    given = monitor(relabelings=[{"targetLabel": relabelled}] if relabelled else [])
+    lab = Cluster(given, rule(f"up{{{asked}}} == 0"), pods=[pod()], Service=[front()], answers=METRICS)
+    assert promises.monitored(lab, "space", "space") == "ServiceMonitor web by web, PrometheusRule web"
 
 
 def test_a_monitor_of_pods_asks_those_it_selects() -> None:
