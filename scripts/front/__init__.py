@@ -46,7 +46,12 @@ def _ours(trace: TracebackType | None) -> bool:
 
 sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)  # Invoke would have all of us compiled at every start
 sys.excepthook = _unread  # as early as anything of ours is loaded
-if by_invoke() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a task takes it: Invoke would end with 1, a check's finding
+if by_invoke():
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Until a task takes it: Invoke would end with 1, a check's finding.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # What starts us may have left these so: a child that failed would seem to do well, and a signal to end would wait.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
     sys.stdout.reconfigure(line_buffering=True)  # so that a reader's going is seen here, and not when Python ends

@@ -153,7 +153,7 @@ def demand_parsed(tasks: Collection) -> None:
     if {"--help", "-h"} & set(sys.argv):
         for each in tasks.tasks.values():  # which Invoke prints as it stands
             text = inspect.cleandoc(each.__doc__ or "").split("\n\n")
-            width = shutil.get_terminal_size().columns - 2
+            width = max(1, shutil.get_terminal_size().columns - 2)
             each.__doc__ = "\n\n".join(textwrap.fill(one, width, break_on_hyphens=False) for one in text)
     match sys.argv[1:]:
         case [] | ["--list" | "-l"]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.core.errors import OUTSIDE, USAGE
+from scripts.core.errors import FINDING, OUTSIDE, USAGE
 from scripts.core.waiting import locked
 from tests.pipeline.conftest import INVOKE, Cli, snapshot
 
@@ -74,6 +74,24 @@ class TestSignals:
         _, stderr = process.communicate(timeout=20)
         assert process.returncode == status, stderr
         assert "Traceback" not in stderr
+
+    def test_what_who_starts_us_ignores_or_blocks_is_heeded(self, cli: Cli) -> None:
+        values = cli.chart.with_name("refused.yaml")
+        values.write_text("image: text\n", encoding="utf-8")
+        left = "signal(SIGCHLD, SIG_IGN), pthread_sigmask(SIG_BLOCK, [SIGTERM]), os.execv(sys.argv[1], sys.argv[1:])"
+        start = (sys.executable, "-c", f"import os, sys; from signal import *; {left}", INVOKE)
+        words = (*start, "template", "--chart", cli.chart, "--values", values)
+        done = subprocess.run(words, cwd=cli.checkout, env=cli.env, capture_output=True, text=True, timeout=90)
+        assert done.returncode == FINDING, done
+        argv = (*start, "registry", "--port", "0")
+        with subprocess.Popen(argv, cwd=cli.checkout, env=cli.env, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("oci://127.0.0.1:")
+            process.terminate()
+            try:
+                assert process.wait(timeout=20) == 143
+            finally:
+                process.kill()
 
     def test_the_registry_ends_when_its_server_died(self, cli: Cli) -> None:
         process = cli.start("registry", "--port", "0")

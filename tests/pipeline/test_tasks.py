@@ -39,6 +39,7 @@ def test_every_flag_has_help(cli: Cli) -> None:
         assert [flag for flag, rest in flags if not rest.strip()] == [], name
     for name in MUTATING:
         assert "--dry-run" in helps[name], name
+    assert cli("--help", "lint", COLUMNS="1").fine()
 
 
 class TestDryRun:
