@@ -476,7 +476,8 @@ def _unserved(cells: Sequence[Cell], schemas: Schemas, tolerance: Tolerance) -> 
 def _dropped(before: Plan, after: Plan, cells: Sequence[Cell], drawn: Noise, renders: _Renders) -> Iterator[Reason]:
     """Settings of a values file that changed what the old chart rendered, and do not change what the new one does.
 
-    Asked only of a file with which the two versions differ in another way than they do without it.
+    Asked only of a file with which the two versions differ in another way than they do without it, and of keys that
+    values.yaml no longer has.
     """
     if not before.kube_versions:
         return
@@ -486,6 +487,8 @@ def _dropped(before: Plan, after: Plan, cells: Sequence[Cell], drawn: Noise, ren
     usual = _told(plain, before.release, drawn) if plain else set()
     file = after.chart.path / "values.yaml"
     defaults = flat(read_yaml(file, ValuesError)) if file.is_file() else {}
+    if plain is not None and plain.new is not None:
+        yield from _overruled(before, after, plain.old, plain.new, defaults, renders)
     for column in before.values:
         cell = here.get(column.name)
         if cell is None or cell.new is None or len(column.files) != 1:
@@ -502,6 +505,33 @@ def _dropped(before: Plan, after: Plan, cells: Sequence[Cell], drawn: Noise, ren
         for key in sorted(idle - still):
             meaning = f"{column.name} sets it: it had an effect, and has none any more"
             yield Reason("major", f"values {key_text(key)}", leaves[key], leaves[key], meaning)
+
+
+def _overruled(
+    before: Plan, after: Plan, was: Manifests, now: Manifests, defaults: Mapping[Key, Any], renders: _Renders
+) -> Iterator[Reason]:
+    """Keys that left values.yaml and that a template names still, after one that has a default and so always wins."""
+    file = before.chart.path / "values.yaml"
+    gone = {
+        key: value
+        for key, value in (flat(read_yaml(file, ValuesError)) if file.is_file() else {}).items()
+        if key not in defaults
+        and isinstance(value, str | int | float)
+        and renders.does(after, re.compile(rb"\b%s\b" % re.escape(key[-1]).encode()), packed=False)
+    }
+    trees = {key: nested({key: _another(value)}) for key, value in gone.items()}
+    idle = _alike(after, now, trees, renders)
+    still = _alike(before, was, {key: trees[key] for key in idle}, renders)
+    for key in sorted(idle - still):
+        meaning = "a values file that sets it has no effect any more"
+        yield Reason("major", f"values {key_text(key)}", gone[key], None, meaning)
+
+
+def _another(value: str | float) -> str | float:
+    """A value of the same type."""
+    if isinstance(value, bool):
+        return not value
+    return f"{value}x" if isinstance(value, str) else value + 1
 
 
 def _suspect(leaf: Any, reasons: Iterable[Reason]) -> bool:

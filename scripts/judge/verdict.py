@@ -112,7 +112,7 @@ def make_verdict(
     namespace: str = "default",
     known: Sequence[str] = (),
     drawn: Noise | None = None,
-    further: Iterable[Reason] = (),
+    further: Sequence[Reason] = (),
     exempt: Sequence[Exempt] = (),
     initial: bool = True,
     files: Callable[[], Sequence[str]] = tuple,
@@ -125,7 +125,8 @@ def make_verdict(
     """
     noise = replace(drawn or Noise(), versions=versions(old, new))
     rendered = _cell_reasons(cells, Scene(namespace, noise))
-    values = (_tested(reason, rendered) for reason in judge_values(old, new))
+    shown = {reason.about for reason in further}  # of these the renders tell more than the texts
+    values = (_tested(reason, rendered) for reason in judge_values(old, new) if reason.about not in shown)
     reasons = [*judge_metadata(old, new, known), *values, *further, *rendered]
     reasons = [reason for reason in reasons if reason.level != "none"]
     if not reasons and (differing := ", ".join(files())):

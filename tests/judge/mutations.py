@@ -649,6 +649,19 @@ def _all() -> Iterator[Mutation]:
         _everywhere("ingress.replicaCount", "ingress.replicas"),
     )
     yield one(
+        "a key renamed, and the old one read where the new one is empty",
+        "major",
+        "values revisionHistoryLimit",
+        "the new one has a default, which always wins",
+        text("values.yaml", "\nrevisionHistoryLimit: ", "\nhistoryLimit: "),
+        schema(lambda s: s["properties"].update(historyLimit=s["properties"]["revisionHistoryLimit"])),
+        text(
+            "templates/_pod.tpl",
+            ".root.Values.revisionHistoryLimit",
+            "(.root.Values.historyLimit | default .root.Values.revisionHistoryLimit)",
+        ),
+    )
+    yield one(
         "a key added",
         "minor",
         "values ingress.greeting",
