@@ -153,7 +153,7 @@ _NO_KEYS = {"root", "project", "embedded_meant"}
 _VARIABLES = re.compile(r"GATI_(REGISTRY_USERNAME|REGISTRY_PASSWORD|SIGNING_PASSWORD|OWNER|BIND|TEST_\w+)")
 _CHOICES = {"images": ("auto", "registry", "build"), "require": ("e2e",)}
 _FILES = ("registry_ca", "registry_cert", "registry_key", "ca_bundle", "signing_key")  # names of files, or "" for none
-_NO_FILE = re.compile(r"keyless|\w+://.*")  # what stands for a key that is in no file
+_NO_FILE = re.compile(r"(keyless|\w+://.*)?")  # what stands for a key that is in no file, or for none
 _OF_ONE_CHART = (
     "values", "test_chart", "api_versions", "schema_folders", "crds", "crd_modules", "skip_kinds", "yamllint",
     "lint_errors", "e2e",
@@ -174,6 +174,7 @@ def load_config(root: Path, *, environ: Mapping[str, str] = os.environ, **overri
     for name, value in overrides.items():
         if value is not None:
             flag = _value(fields[name], value, f"--{name.replace('_', '-')}")
+            flag = _file(Path.cwd(), flag, name) if name in _FILES else flag
             given[name] = Path.cwd() / flag if isinstance(flag, Path) else flag
     home = _table(root / "pyproject.toml")
     own = (root / str(home.get("chart", Config.chart))).resolve()
@@ -199,8 +200,8 @@ def load_config(root: Path, *, environ: Mapping[str, str] = os.environ, **overri
     if "cache_dir" not in {**table, **given}:
         values["cache_dir"] = _user_cache()
     for name, base, source in ((name, *place) for place in ((project, values), (root, given)) for name in _FILES):
-        if source.get(name) and not _NO_FILE.fullmatch(source[name]):
-            source[name] = str(base / _expanded(source[name], name))
+        if name in source:
+            source[name] = _file(base, source[name], name)
     if given.get("changelog") == Path("none"):
         given["changelog"] = project / "none"
     values |= {**given, "chart": chart}
@@ -359,6 +360,11 @@ def _expanded(value: str | Path, where: str) -> Path:
         raise ConfigError(
             f"{where} begins with ~, and there is no home folder", found=str(value), run="write the whole path"
         ) from None
+
+
+def _file(base: Path, name: str, where: str) -> str:
+    """The whole name of a file, where it is one, that is named from `base`."""
+    return name if _NO_FILE.fullmatch(name) else str(base / _expanded(name, where))
 
 
 def whole_number(value: Any, where: str, *, least: int = 0, most: int | None = None) -> int:

@@ -44,6 +44,9 @@ def test_paths_start_at_the_root_but_in_flags_here(tmp_path: Path, monkeypatch: 
     assert load_config(root, environ={}).chart == root / "a"
     assert load_config(root, environ={"GATI_CHART": "b"}).chart == root / "b"
     assert load_config(root, environ={}, chart="c").chart == here / "c"
+    assert load_config(root, environ={"GATI_SIGNING_KEY": "k"}).signing_key == str(root / "k")
+    for key, meant in (("k", str(here / "k")), ("env://K", "env://K"), ("", "")):
+        assert load_config(root, environ={}, signing_key=key).signing_key == meant
     assert load_config(root, environ={"GATI_DIST": "~/d"}).dist == Path("~/d").expanduser().resolve()
 
 
