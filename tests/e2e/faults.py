@@ -556,7 +556,7 @@ CASES = (
     case(
         "dashboard",
         "install",
-        "dashboard gati.json is no JSON",
+        "gati.json is no dashboard of Grafana",
         Edit("ConfigMap", "gati-ingress-dashboard", 'set .data "gati.json" "{"'),
     ),
     case(
