@@ -75,21 +75,29 @@ def examine(work: Workspace) -> tuple[Line, ...]:
 
 
 def mend(work: Workspace, lines: tuple[Line, ...]) -> None:
-    """Do what is safe: build the missing tools, raise the limit on inotify where we may, remove what killed runs left.
+    """Do what is safe: raise the limit on inotify where we may, build the missing tools, remove what killed runs left.
 
-    Raises ReleaseError.
+    What fails is said, and the rest is done.
     """
     from scripts.cluster.kind import INOTIFY
     from scripts.containers import leftovers
 
-    wrong = {line.about for line in lines if line.level != "ok"}
-    if "inotify" in wrong and os.access(INOTIFY, os.W_OK):
-        work.say(f"raising {INOTIFY} to 1024")
-        INOTIFY.write_text("1024\n", encoding="utf-8")
-    if "tools" in wrong:
-        work.tools.paths(state.name for state in work.tools.survey())
-    if "leftovers" in wrong:
-        leftovers.remove(work)
+    def raise_limit() -> None:
+        if os.access(INOTIFY, os.W_OK):
+            work.say(f"raising {INOTIFY} to 1024")
+            INOTIFY.write_text("1024\n", encoding="utf-8")
+
+    fixes: dict[str, Callable[[], object]] = {
+        "inotify": raise_limit,
+        "tools": lambda: work.tools.paths(state.name for state in work.tools.survey()),
+        "leftovers": lambda: leftovers.remove(work),
+    }
+    for line in lines:
+        try:
+            if line.level != "ok" and line.about in fixes:
+                fixes[line.about]()
+        except (ReleaseError, OSError) as error:
+            work.say(f"note: {line.about}: {error}")
 
 
 def demand_sound(lines: tuple[Line, ...]) -> None:

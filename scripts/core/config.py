@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import os
 import re
 import tomllib
@@ -17,6 +16,7 @@ from typing import Any
 from scripts.core.errors import SAME_COMMAND, ConfigError
 from scripts.core.files import demand_settled, read_any, sha256
 from scripts.core.paths import shown
+from scripts.core.words import meant
 
 _NO = ("0", "false", "no", "")  # as the value of a variable that is a switch
 
@@ -61,7 +61,7 @@ class Config:
     yamllint: str = ""
     """The rules for YAML. Empty: the nearest `.yamllint[.yaml|.yml]` at or above the chart; else syntax alone."""
     lint_errors: tuple[str, ...] = ()
-    """Checks whose warnings are errors: helm, chart, artifacthub, yamllint, dependencies, changelog."""
+    """Checks whose warnings are errors: helm, chart, values, yamllint, changelog."""
     changelog: Path = Path("CHANGELOG.md")
     """The chart's changelog; `none` where it has none. Other charts than `chart` have their own in their folder."""
     version_files: tuple[str, ...] = ()
@@ -151,7 +151,11 @@ EMBEDDED = "embedded"  # in place of an address, the registry on loopback
 _NO_KEYS = {"root", "project", "embedded_meant"}
 # Further variables of ours: the login, what our processes tell each other, the compose file, and the tests.
 _VARIABLES = re.compile(r"GATI_(REGISTRY_USERNAME|REGISTRY_PASSWORD|SIGNING_PASSWORD|OWNER|BIND|TEST_\w+)")
-_CHOICES = {"images": ("auto", "registry", "build"), "require": ("e2e",)}
+_CHOICES = {
+    "images": ("auto", "registry", "build"),
+    "require": ("e2e",),
+    "lint_errors": ("helm", "chart", "values", "yamllint", "changelog"),
+}
 _FILES = ("registry_ca", "registry_cert", "registry_key", "ca_bundle", "signing_key")  # names of files, or "" for none
 _NO_FILE = re.compile(r"(keyless|\w+://.*)?")  # what stands for a key that is in no file, or for none
 _OF_ONE_CHART = (
@@ -227,10 +231,9 @@ def _refuse_unknown(environ: Mapping[str, str], fields: Mapping[str, Any]) -> No
     known = {f"GATI_{name.upper()}" for name in fields}
     for name in sorted(environ):
         if name.startswith("GATI_") and name not in known and not _VARIABLES.fullmatch(name):
-            near = difflib.get_close_matches(name, known, n=1)
             raise ConfigError(
                 f"the environment sets {name}, which means nothing",
-                expected=near[0] if near else ", ".join(sorted(known)),
+                expected=meant(name, known),
                 run=f"unset {name}",
             )
 
@@ -264,19 +267,18 @@ def _read(
     if not isinstance(particular, dict) or not all(isinstance(value, dict) for value in particular.values()):
         raise ConfigError(f"{file}: `for` must hold a table for each pattern", found=repr(particular))
     place = os.path.relpath(chart, project)
-    layers = [{key: value for key, value in table.items() if key != "for"}]
-    layers += [value for pattern, value in particular.items() if fnmatch(place, pattern)]
+    layers = [(True, {key: value for key, value in table.items() if key != "for"})]
+    layers += [(fnmatch(place, pattern), value) for pattern, value in particular.items()]
     values = {}
-    for key, value in (pair for layer in layers for pair in layer.items()):
+    for fits, key, value in ((fits, *pair) for fits, layer in layers for pair in layer.items()):
         name = key.replace("-", "_")
         if name not in fields:
-            raise ConfigError(
-                f"{file}: [tool.gati] has no key {key!r}",
-                expected=", ".join(sorted(fields)),
-                run=f"correct the key in {file}",
-            )
-        values[name] = _value(fields[name], value, f"{file}: [tool.gati] {key}")
-    return values, {key.replace("-", "_") for layer in layers[1:] for key in layer}
+            run = "leave out the heading [tool.gati]" if key == "tool" else f"correct the key in {file}"
+            raise ConfigError(f"{file}: [tool.gati] has no key {key!r}", expected=meant(name, fields), run=run)
+        read = _value(fields[name], value, f"{file}: [tool.gati] {key}")
+        if fits:
+            values[name] = read
+    return values, {key.replace("-", "_") for fits, layer in layers[1:] if fits for key in layer}
 
 
 def _table(file: Path) -> Mapping[str, Any]:

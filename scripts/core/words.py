@@ -19,4 +19,11 @@ def some(things: Iterable[object], most: int = 10) -> list[str]:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The one of `known` that somebody may have meant who wrote `word`."""
-    return next(iter(difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.75)), None)
+    names = {each.lower(): each for each in known}
+    return next((names[one] for one in difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.75)), None)
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """What is expected in place of `word`: the one of `known` that is like it, or all of them."""
+    known = sorted(known)
+    return nearest(word, known) or ", ".join(known)

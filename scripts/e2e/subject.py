@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from scripts.chart.manifests import mapped, nodes
 from scripts.core.errors import ConfigError
+from scripts.core.words import meant
 from scripts.core.yaml_read import merge
 
 Values = Mapping[str, Any]
@@ -171,10 +171,7 @@ def read_subject(table: Values, release: str) -> Subject:
     given: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            raise ConfigError(
-                f"[tool.gati.e2e] has no key {key!r}", expected=near[0] if near else ", ".join(sorted(known))
-            )
+            raise ConfigError(f"[tool.gati.e2e] has no key {key!r}", expected=meant(key, known))
         given[key] = _value(str(known[key].type), value, key)
     for key, allowed in (("protocol", PROTOCOLS), ("crds", ("told", "applied"))):
         if given.get(key, allowed[0]) not in allowed:

@@ -194,7 +194,7 @@ def demand_parsed(tasks: Collection) -> None:
         if {"--help", "-h"} & set(sys.argv):  # who asks what a task does is not told to run it
             run = re.sub(r"^invoke ([a-z][\w-]*)$", r"invoke --help \1", run)
         refusal = UsageError(words, run=run)
-        show = Show(task or "", json="--json" in sys.argv, working_on="", at_once=False)
+        show = Show(task or "", json=bool({"--json", "-j"} & set(sys.argv)), working_on="", at_once=False)
         show.end(refusal)
         raise Exit(f"error: {refusal}", code=refusal.code) from None
 

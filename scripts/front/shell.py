@@ -71,6 +71,8 @@ def advice(message: str, at: ParserContext | None, initial: ParserContext, conte
             known = [
                 str(flag) for flag in (*(at.flags if at is not None else ()), *initial.flags) if flag.startswith("--")
             ]
+            if at is None and any(word in one.flags for one in contexts):
+                return f"invoke TASK {word}"  # Invoke's own flags alone come before a task
         if (other := word.lstrip("-").partition("=")[0]) in [one.name for one in contexts] and word.startswith("-"):
             return f"invoke {other}"  # `template --diff`: what it means is a task of its own
         if task == "verify" and "/" in word:

@@ -265,6 +265,7 @@ class TestUsage:
             (("template", "--kube-version", "1.99"), "next:     invoke --help template"),
             (("e2e", "--helm", "5", "--dry-run"), "next:     invoke --help e2e"),
             (("e2e", "--scenario", "install", "--scenario", "upgrad", "--dry-run"), "--scenario upgrade --dry-run"),
+            (("version-bump", "--part", "atuo"), "next:     invoke version-bump --part auto\n"),
             (("version-bump", "--part", "minro"), "next:     invoke version-bump --part minor\n"),
             (("tools", "--only", "hlem"), "next:     invoke tools --only helm\n"),
             (("verify", "--require", "e2e,provenence"), "next:     invoke verify --require e2e,provenance\n"),
@@ -284,9 +285,10 @@ class TestUsage:
         assert "Traceback" not in told.stderr
         assert told.stdout == ""
 
+    @pytest.mark.parametrize("json_", ["--json", "-j"])
     @pytest.mark.parametrize("argv", [("lint", "--nope"), ("nope",), ("diff", "--from")], ids=" ".join)
-    def test_is_an_object_for_a_machine(self, cli: Cli, argv: tuple[str, ...]) -> None:
-        told = cli(argv[0], "--json", *argv[1:])
+    def test_is_an_object_for_a_machine(self, cli: Cli, argv: tuple[str, ...], json_: str) -> None:
+        told = cli(argv[0], json_, *argv[1:])
         error = json.loads(told.stdout)["error"]
         assert (error["class"], error["code"], told.status) == ("UsageError", USAGE, USAGE)
         assert error["next"] == ("invoke --list" if argv == ("nope",) else f"invoke --help {argv[0]}")

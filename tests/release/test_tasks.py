@@ -169,7 +169,7 @@ def test_publishing_to_a_real_registry_is_asked_for(invoke: Invoke, project: Pro
         (("release", "--pre", "rc"), {}, USAGE, "expected: the part as well: --bump of release"),
         (("version-bump", "--part", "minor", "--version", "2.0.0"), {}, USAGE, "is said twice"),
         (("package", "--version", "1"), {}, USAGE, "--version: '1' is not a semantic version"),
-        (("version-bump", "--part", "nope"), {}, USAGE, "'nope' is not a part of a version"),
+        (("version-bump", "--part", "nope"), {}, USAGE, "patch | prerelease, for version-bump also auto\n"),
         (("version-bump", "--version", "1.2"), {}, USAGE, "'1.2' is not a semantic version"),
         (("version-bump",), {}, USAGE, "which version the chart moves to is not said"),
         (("release", "--dry"), {}, USAGE, "next:     invoke release --chart chart --dry-run\n"),

@@ -169,6 +169,21 @@ def test_what_killed_runs_left_is_named_and_removed(bare: Workspace, monkeypatch
         shutil.rmtree(left, ignore_errors=True)
 
 
+def test_a_fix_that_fails_is_said_and_keeps_no_other_from_being_done(
+    bare: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise ToolError("vegeta cannot be built")
+
+    done: list[Workspace] = []
+    said: list[str] = []
+    monkeypatch.setattr("scripts.toolchain.finder.Toolchain.paths", fail)
+    monkeypatch.setattr(leftovers, "remove", done.append)
+    mend(replace(bare, say=said.append), (Line("tools", "note", ""), Line("leftovers", "note", "")))
+    assert ["vegeta cannot be built" in text for text in said] == [True]
+    assert done
+
+
 @pytest.mark.parametrize(("program", "level"), [("true", "problem"), ("false", "problem")])
 def test_a_signature_is_tried_and_not_guessed(bare: Workspace, program: str, level: str) -> None:
     git = ("git", "-C", bare.config.chart, "-c", "user.name=me", "-c", "user.email=me@example.com")

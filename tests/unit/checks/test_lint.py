@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from yamllint.config import YamlLintConfig
 from scripts.chart import artifacthub
 from scripts.chart.helm import Complaint
 from scripts.chart.source import Chart, read_chart
+from scripts.checks import lint
 from scripts.checks.lint import (
     Finding,
     Lint,
@@ -27,7 +30,7 @@ from scripts.checks.lint import (
     schema_rules,
     yaml_rules,
 )
-from scripts.core.config import Config
+from scripts.core.config import _CHOICES, Config
 from scripts.core.errors import FindingsError
 
 KNOWN = ("1.28", "1.29", "1.30")
@@ -326,3 +329,8 @@ class TestVerdict:
         report = self.outcome(tmp_path, "error", "info").report()
         assert (report["errors"], report["warnings"], report["notes"]) == (1, 0, 1)
         assert report["findings"][0]["message"] == "is error"
+
+
+def test_each_check_that_warns_may_have_its_warnings_be_errors() -> None:
+    warns = re.findall(r'Finding\((?:"warning"|level|problem\.level or "error"), "(\w+)"', inspect.getsource(lint))
+    assert set(warns) == set(_CHOICES["lint_errors"])

@@ -82,6 +82,8 @@ def test_what_is_said_beside_a_chart_or_for_it_is_true_of_it(tmp_path: Path) -> 
         ("chart = ''\n", {}, {}, r"\[tool.gati\] chart has the wrong type"),
         ("version_files = 'x y'\nregistry = 1\n", {}, {}, r"\[tool.gati\] registry has the wrong type"),
         ("version_files = [1]\n", {}, {}, r"\[tool.gati\] version_files has the wrong type"),
+        ("lint_errors = ['heml']\n", {}, {}, r"\[tool.gati\] lint_errors has an unknown value"),
+        ("[tool.gati.for.'elsewhere']\nchrat = 'x'\n", {}, {}, r"\[tool.gati\] has no key 'chrat'"),
         ("images = 'maybe'\n", {}, {}, r"\[tool.gati\] images has an unknown value"),
         ('dist = "a\\u0000"\n', {}, {}, r"\[tool.gati\] dist has the wrong type"),
         ('charts = ["a\\u0000"]\n', {}, {}, r"\[tool.gati\] charts has the wrong type"),
@@ -123,6 +125,10 @@ def test_a_file_beside_the_chart_is_read_or_refused(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(ConfigError, match=rf"demo/gati.toml: \[tool.gati\] {told}"):
             load_config(tmp_path, environ={}, chart=folder)
+    file.write_text("[tool.gati]\nhttp_port = 1\n")
+    with pytest.raises(ConfigError, match="has no key 'tool'") as caught:
+        load_config(tmp_path, environ={}, chart=folder)
+    assert caught.value.run == "leave out the heading [tool.gati]"
     file.unlink()
     file.symlink_to("nowhere")
     with pytest.raises(ConfigError, match="is not valid TOML"):
@@ -177,7 +183,7 @@ def test_a_project_elsewhere_has_its_changelog_beside_its_own_file(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("GATI_REGISTRI", "GATI_REGISTRY"), ("GATI_", "GATI_"), ("GATI_WHATEVER", "GATI_CHART")]
+    ("name", "expected"), [("GATI_REGISTRI", "GATI_REGISTRY"), ("GATI_", "GATI_"), ("GATI_NOPE", "GATI_CHART")]
 )
 def test_a_variable_that_means_nothing_is_refused(tmp_path: Path, name: str, expected: str) -> None:
     with pytest.raises(ConfigError, match=f"the environment sets {name}, which means nothing") as told:

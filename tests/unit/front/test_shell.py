@@ -85,6 +85,7 @@ def test_a_help_is_whole_sentences_that_need_none_before_them(namespace: Collect
         ("--dryrun", "release", "invoke release --dry-run"),
         ("--DRY-RUN", "release", "invoke release --dry-run"),
         ("--lst", None, "invoke --list"),
+        ("--json", None, "invoke TASK --json"),
         ("xyzzy", None, "invoke --list"),
         ("ghcr.io/x/demo:1.0.0", "verify", "invoke verify oci://ghcr.io/x/demo:1.0.0"),
         ("oci:/ghcr.io/x/demo:1.0.0", "verify", "invoke verify oci://ghcr.io/x/demo:1.0.0"),
