@@ -50,12 +50,12 @@ def overview(_: Context, json: bool = False) -> None:
         print(json_module.dumps(shown, indent=2))
         return
     width = shutil.get_terminal_size().columns
+    whole = textwrap.TextWrapper(width, subsequent_indent=" " * 21, break_long_words=False, break_on_hyphens=False)
     for title, tasks in shown.items():
-        lines = (
-            textwrap.fill(text, width, initial_indent=f"  {name:<18} ", subsequent_indent=" " * 21)
-            for name, text in tasks.items()
-        )
-        print(title, *lines, sep="\n")
+        print(title)
+        for name, text in tasks.items():
+            whole.initial_indent = f"  {name:<18} "
+            print(whole.fill(text))
     print("\n`invoke --help TASK` explains one.")
 
 

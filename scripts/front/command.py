@@ -151,10 +151,11 @@ def demand_parsed(tasks: Collection) -> None:
     if not by_invoke():
         return
     if {"--help", "-h"} & set(sys.argv):
+        width = max(1, shutil.get_terminal_size().columns - 2)
+        whole = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
         for each in tasks.tasks.values():  # which Invoke prints as it stands
             text = inspect.cleandoc(each.__doc__ or "").split("\n\n")
-            width = max(1, shutil.get_terminal_size().columns - 2)
-            each.__doc__ = "\n\n".join(textwrap.fill(one, width, break_on_hyphens=False) for one in text)
+            each.__doc__ = "\n\n".join(whole.fill(one) for one in text)
     match sys.argv[1:]:
         case [] | ["--list" | "-l"]:
             return  # nothing in it that could be wrong
@@ -193,7 +194,9 @@ def demand_parsed(tasks: Collection) -> None:
         run = advice(said, at, initial, tasks.to_contexts()) if isinstance(error, ParseError) else "invoke --help"
         if {"--help", "-h"} & set(sys.argv):  # who asks what a task does is not told to run it
             run = re.sub(r"^invoke ([a-z][\w-]*)$", r"invoke --help \1", run)
-        refusal = UsageError(words, run=run)
+        flags = [(word, at.flags[word]) for word in sys.argv if word in at.flags] if at is not None else ()
+        twice = [word for word, of in flags if of.takes_value and of.kind is not list and sys.argv.count(word) > 1]
+        refusal = UsageError(words, expected=f"{twice[0]} once" if twice else None, run=run)
         show = Show(task or "", json=bool({"--json", "-j"} & set(sys.argv)), working_on="", at_once=False)
         show.end(refusal)
         raise Exit(f"error: {refusal}", code=refusal.code) from None
@@ -391,7 +394,7 @@ def working(text: str, board: Board | None = None) -> Iterator[None]:
     from scripts import present
     from scripts.core.interrupt import held
 
-    console, spinner, ended = Console(stderr=True), Spinner("dots", text), False
+    console, spinner, ended = Console(stderr=True, soft_wrap=True), Spinner("dots", text), False  # a path stays whole
 
     def drawn() -> Any:
         if ended:

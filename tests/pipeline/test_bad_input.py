@@ -256,6 +256,7 @@ class TestUsage:
             (("--config", "/etc/passwd", "lint"), "error: invoke: Config files of type"),
             (("template", "--diff", "HEAD"), "next:     invoke diff"),
             (("diff", "--from"), "Flag --from needed value and was not given one"),
+            (("lint", "-c", "a", "-c", "b"), "No idea what 'b' is!\n  expected: -c once\n"),
             (("release", "--require"), "Flag --require needed value and was not given one"),
             (("lint", "-T", "soon"), "next:     invoke --help\n"),
             (("registry", "--port", "abc"), "--port is not usable"),

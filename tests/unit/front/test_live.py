@@ -146,6 +146,18 @@ def test_what_goes_on_is_seen_while_it_does() -> None:
     assert text.endswith("\x1b[1A\x1b[2K")  # gone
 
 
+def test_a_path_that_is_said_stays_whole_on_a_narrow_terminal() -> None:
+    master, slave = pty.openpty()
+    path = "/".join(["folder"] * 20)
+    run = f'from scripts.front.command import say, working\nwith working("looking"):\n    say("see {path}")\n'
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "40"}
+    subprocess.run((sys.executable, "-c", run), stderr=slave, env=env, cwd=ROOT, check=True)
+    os.close(slave)
+    text = os.read(master, 65536).decode()
+    os.close(master)
+    assert f"see {path}\r\n" in STEERING.sub("", text)
+
+
 def test_what_takes_no_time_is_not_seen() -> None:
     """As what follows the last table of a task."""
     master, slave = pty.openpty()
