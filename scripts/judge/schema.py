@@ -465,11 +465,11 @@ def _objects(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     for name in [*old_keys, *(name for name in new_keys if name not in old_keys)]:
         before, after = below(old, name), below(new, name)
         inside = (*path, name)
-        if name not in new_keys and after == NEVER and before != NEVER:
-            yield Change(inside, "properties", _told(before), None, "narrower")
+        if after == NEVER:
+            if before != NEVER:
+                yield Change(inside, "properties", _told(before), None, "narrower")
         elif name not in old_keys and (before == NEVER or (before == {} and _open(old))):
-            if after != NEVER:
-                yield Change(inside, "properties", None, _told(after), "wider")
+            yield Change(inside, "properties", None, _told(after), "wider")
         elif name not in new_keys and after == {}:
             yield Change(inside, "properties", _told(before), None, "wider")
         else:

@@ -45,14 +45,15 @@ def judge_values(old: Side, new: Side) -> Iterator[Reason]:
         yield Reason(level, "schema $ref", was, now, "what values may be is said there, which is not read here")
         new = replace(new, schema=_referring(new.schema, {now: was}))
     changes = schemas.compare(old.schema, new.schema) if old.schema != new.schema else ()
+    reads = _Reads(old), _Reads(new)
     told: dict[Path, Reason] = {}
-    for path, reason in _keys(old, new):
+    for path, reason in _keys(old, new, reads):
         told.setdefault(path, reason)
     yield from told.values()
     if (old.schema is None) != (new.schema is None):
-        yield _whole_schema(old, changes)
+        yield _whole_schema(old, reads[0], changes)
     else:
-        yield from _schema(old, new, changes, set(told))
+        yield from _schema(old, new, reads[0], changes, set(told))
     yield from _files(old, new)
     if new.metadata.get("type") == "library":
         yield from _helpers(old, new)
@@ -93,10 +94,9 @@ def flat(values: Any, path: Path = ()) -> dict[Path, Any]:
 # -- keys and defaults ----------------------------------------------------------------------------
 
 
-def _keys(old: Side, new: Side) -> Iterator[tuple[Path, Reason]]:
+def _keys(old: Side, new: Side, reads: tuple[_Reads, _Reads]) -> Iterator[tuple[Path, Reason]]:
     """What happened to each key of values.yaml."""
     before, after = flat(old.values), flat(new.values)
-    reads = _Reads(old), _Reads(new)
     gone, fresh = _tops(before, after), _tops(after, before)
     for was, now in _renames(gone, fresh):
         yield from _renamed(new, reads[1], was, now, gone.pop(was), fresh.pop(now))
@@ -120,6 +120,10 @@ def _keys(old: Side, new: Side) -> Iterator[tuple[Path, Reason]]:
                 yield path, Reason("major", f"values {key_text(path)}", was, was, meaning)
         elif not any(side is _MISSING or side == {} for side in (was, now)):  # of a map that is empty now, key by key
             yield path, _reshaped(path, was, now, *reads)  # a map here, and something else there
+    for path in sorted(_Reads(replace(old, metadata={}, dependencies={})).optional(before) - after.keys()):
+        if _forgotten(*reads, path) and not _foreign(old, path):
+            meaning = "no template reads it any more: a values file that sets it has no effect"
+            yield path, Reason("major", f"values {key_text(path)}", None, None, meaning)
 
 
 def _forgotten(old: _Reads, new: _Reads, path: Path) -> bool:
@@ -322,6 +326,12 @@ class _Reads:
         """Whether a template reads the key, something below it, or a map that it is in."""
         return any(found == path[: len(found)] or found[: len(path)] == path for found in self._paths)
 
+    def optional(self, values: Leaves) -> set[Path]:
+        """The keys that a template names and the values do not have, as a former name that is still honoured."""
+        known = {path[:length] for path in values for length in range(1, len(path) + 1)}
+        text = "\n".join(self._actions)
+        return {path for path in self._paths if path and path not in known and f".Values.{'.'.join(path)}" in text}
+
     def exactly(self, path: Path) -> bool:
         """Whether a template names the key itself, or something below it."""
         return any(found[: len(path)] == path for found in self._paths)
@@ -358,11 +368,11 @@ class _Reads:
 # -- the schema -----------------------------------------------------------------------------------
 
 
-def _whole_schema(old: Side, changes: Sequence[schemas.Change]) -> Reason:
+def _whole_schema(old: Side, reads: _Reads, changes: Sequence[schemas.Change]) -> Reason:
     """A schema that came, or went, as a whole."""
     if old.schema is not None:
         return Reason("minor", "schema", "values.schema.json", None, "no value is checked any more")
-    found = (change for change in changes if change.effect == "narrower" or _checks(old, change))
+    found = (change for change in changes if change.effect == "narrower" or _checks(old, reads, change))
     narrow = [schemas.key_of(change.path) for change in found if change.path]
     closed = any(change.what == "additionalProperties" and change.new is False for change in changes)
     keys = ", ".join(dict.fromkeys(narrow))
@@ -372,10 +382,11 @@ def _whole_schema(old: Side, changes: Sequence[schemas.Change]) -> Reason:
     return Reason("major", "schema", None, keys or "values.schema.json", meaning)
 
 
-def _checks(old: Side, change: schemas.Change) -> bool:
+def _checks(old: Side, reads: _Reads, change: schemas.Change) -> bool:
     """Whether a key that could be set before, to anything, gets a schema that refuses something."""
     value = _at(old.values, change.path)
-    return change.what == "properties" and change.old is None and value is not _MISSING and _binds(change.new, value)
+    known = value is not _MISSING or reads.exactly(change.path)
+    return change.what == "properties" and change.old is None and known and _binds(change.new, value)
 
 
 def _binds(schema: Any, value: Any) -> bool:
@@ -387,7 +398,9 @@ def _binds(schema: Any, value: Any) -> bool:
     return bool(rest) or any(_binds(item, value[name]) for name, item in inner if name in value)
 
 
-def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[Path]) -> Iterator[Reason]:
+def _schema(
+    old: Side, new: Side, reads: _Reads, changes: Sequence[schemas.Change], told: set[Path]
+) -> Iterator[Reason]:
     """A reason for each key and word of the schema; the same change of many keys is told once."""
     groups: dict[tuple[str, str, str, str], list[tuple[Path, schemas.Change, Level, str]]] = {}
     before = schemas.Inlined(old.schema).schema
@@ -401,7 +414,7 @@ def _schema(old: Side, new: Side, changes: Sequence[schemas.Change], told: set[P
             continue
         if what == "required" and change.effect == "narrower" and _new_with_default(before, old, new, path):
             continue
-        level, meaning = _schema_level(old, change)
+        level, meaning = _schema_level(old, reads, change)
         if level == "major" and what == "required" and _filled(old, new, path):
             level, meaning = "patch", "must be there, as its default is: no template did without it"
         key = (what, str(change.old), str(change.new), meaning)
@@ -452,12 +465,12 @@ def _filled(old: Side, new: Side, path: Path) -> bool:
     return all(value not in (_MISSING, None) for value in defaults) and not _Reads(old).may_lack(path)
 
 
-def _schema_level(old: Side, change: schemas.Change) -> tuple[Level, str]:
+def _schema_level(old: Side, reads: _Reads, change: schemas.Change) -> tuple[Level, str]:
     what, narrower = change.what, change.effect == "narrower"
     if what == "properties":
         if narrower:
             return "major", "a values file that sets it is refused: take it out there"
-        if _checks(old, change):
+        if _checks(old, reads, change):
             return "major", "is checked from now on: a values file with another kind of value is refused"
         return ("minor", "a new setting") if change.new is not None else ("patch", "is no longer checked")
     if not narrower:

@@ -72,6 +72,8 @@ NARROWER = [
     ({"type": "array", "items": {"type": ["string", "integer"]}}, {"type": "array", "items": {"type": "string"}}),
     ({"type": "array"}, {"type": "array", "uniqueItems": True}),
     ({"type": "object", "additionalProperties": {"type": "string"}}, {"type": "object", "additionalProperties": False}),
+    ({"properties": {"a": {}}}, {"properties": {"a": {}, "b": False}}),
+    ({"properties": {"a": {}}}, {"properties": {"a": False}}),
     ({"type": "object", "properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}, "required": ["a"]}),
     ({"oneOf": [{"type": "string"}, {"type": "integer"}]}, {"oneOf": [{"type": "string"}]}),
     ({"anyOf": [{"type": "string"}, {"type": "object"}]}, {"type": "object"}),

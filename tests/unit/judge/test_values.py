@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -122,6 +123,18 @@ def test_a_default_that_went_from_a_map(template: str, level: str) -> None:
 def test_a_schema_that_stands_elsewhere_as_a_whole() -> None:
     before, after = (side("1.2.0", {}, {"$ref": f"https://{host}/schema.json"}) for host in ("one", "other"))
     assert [(one.level, one.about) for one in judge_values(before, after)] == [("minor", "schema $ref")]
+
+
+def test_a_key_that_values_never_had_and_a_template_honoured() -> None:
+    """As the former name of another, which goes a version later, or one that is only named where it is read."""
+    texts = "{{ .Values.was | default .Values.port }} # or .Values.said", "{{ .Values.port }}"
+    values = {"port": 80}
+    old, new = (replace(side("1.0.0", values), templates={"a": text}) for text in texts)
+    assert [(one.level, one.about) for one in judge_values(old, new)] == [("major", "values was")]
+    assert [*judge_values(old, old)] == [*judge_values(new, old)] == []
+    checked = replace(old, schema={"properties": {"was": {"type": "integer"}}})
+    found = judge_values(replace(old, schema={}), checked)
+    assert [(one.level, one.about) for one in found] == [("major", "schema was")]
 
 
 def test_a_default_of_null_that_went() -> None:
