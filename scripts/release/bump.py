@@ -438,9 +438,11 @@ def _mention(path: Path, before: bytes | None, olds: Sequence[str], new: str) ->
         raise ConfigError(f"[tool.gati] version_files names {shown(path)}, {lacks}")
     text = _decoded(path, before)
     for old in olds:
-        pattern = rf"(?<![0-9])(?<![0-9]\.){re.escape(old)}(?![0-9]|\.[0-9]|[-+][0-9A-Za-z])"
-        after, count = re.subn(pattern, new, text)
-        if count:
+        name = rf"(?<![0-9])(?<![0-9]\.){re.escape(old)}"
+        # In the address of a badge a colour follows, and is no pre-release, which begins with two hyphens there.
+        after, badges = re.subn(rf"(/badge/[^/\s]*?){name}(?=-[^-])", rf"\g<1>{new}", text)
+        after, count = re.subn(rf"{name}(?![0-9]|\.[0-9]|(--?|\+)[0-9A-Za-z])", new, after)
+        if badges or count:
             return Edit(path, before, after.encode())
     raise ConfigError(
         f"{shown(path)} does not name the version {olds[0]}",

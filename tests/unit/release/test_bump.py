@@ -72,7 +72,8 @@ def project(tmp_path: Path) -> Config:
         "chart/Chart.yaml": CHART,
         "chart/README.md": README,
         "CHANGELOG.md": CHANGELOG,
-        "guide.md": "demo-1.2.0.tgz, VERSION=1.2.0; not 11.2.0, 1.2.0.1, 1.2.0-rc.1 or 3.1.2.0.\n",
+        "guide.md": "![chart 1.2.0](x/badge/chart-1.2.0-blue), not x/badge/y-1.2.0--rc.1-blue or y-11.2.0-blue\n"
+        "demo-1.2.0.tgz, VERSION=1.2.0; not 11.2.0, 1.2.0.1, 1.2.0-rc.1 or 3.1.2.0.\n",
         "pyproject.toml": '[tool.gati]\nchart = "chart"\nversion_files = ["guide.md"]\n',
     }
     for name, text in files.items():
@@ -103,7 +104,10 @@ def test_every_place_is_changed(project: Config) -> None:
     ]
     assert "## [Unreleased]\n\n## [1.3.0] - 2026-02-28\n\n### Added\n" in text["CHANGELOG.md"]
     assert text["README.md"] == README.replace("1.2.0", "1.3.0").replace("7.0", "7.1")
-    assert text["guide.md"] == "demo-1.3.0.tgz, VERSION=1.3.0; not 11.2.0, 1.2.0.1, 1.2.0-rc.1 or 3.1.2.0.\n"
+    assert text["guide.md"] == (
+        "![chart 1.3.0](x/badge/chart-1.3.0-blue), not x/badge/y-1.2.0--rc.1-blue or y-11.2.0-blue\n"
+        "demo-1.3.0.tgz, VERSION=1.3.0; not 11.2.0, 1.2.0.1, 1.2.0-rc.1 or 3.1.2.0.\n"
+    )
 
 
 @pytest.mark.parametrize(("old", "new"), [("1.2.0", "v1.3.0"), ("v1.2.0", "v1.3.0"), ("v1.2.0", "1.3.0")])
