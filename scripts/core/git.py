@@ -87,7 +87,8 @@ class Repository:
         parent = self.commit("HEAD^")
         if parent is None and self.shallow():
             raise GitError(
-                "the clone is shallow, so what the last commit changed cannot be seen", run="git fetch --deepen=1"
+                "the clone is shallow, so what the last commit changed cannot be seen",
+                run=f"git fetch --deepen=1, then {SAME_COMMAND}",
             )
         return parent
 
@@ -420,7 +421,8 @@ class Repository:
         # Which git does not know of itself.
         there = "" if self._elsewhere("@{push}") else f" {remote} {shlex.quote(branch)}"
         there = there if self.object("@{upstream}") or not there else f" --set-upstream{there}"
-        first = "git pull --no-rebase && " if self.behind() else ""  # a rebase would leave the tag at another commit
+        # A rebase would leave the tag elsewhere; merge.ff may allow no merge, and fetch.pruneTags takes the tag away.
+        first = "git pull --no-rebase --ff --no-prune && " if self.behind() else ""
         if tag and self._said("cat-file", "-t", f"refs/tags/{tag}") == "commit":
             return f"{first}git push{there} && {alone}"  # git lets only annotated tags follow
         return f"{first}git push{' --follow-tags' if tag else ''}{there}"
@@ -441,10 +443,11 @@ class Repository:
     def try_tag(self, name: str, commit: str) -> None:
         """Make sure that the tag `name` could be made now; nothing of the trial stays. Raises GitError."""
         trial = f"start\ncreate refs/tags/{name} {commit}\nprepare\nabort\n"
-        result = self._git("update-ref", "--stdin", stdin=trial, check=False)
-        if result.status != 0:
-            said = result.stderr.strip()
-            raise GitError(f"the git tag {name} cannot be made in {self.root}", found=said, run=self._way_out(said))
+        try:
+            self._git("update-ref", "--stdin", stdin=trial)
+        except GitError as error:
+            error.message = f"the git tag {name} cannot be made in {self.root}"
+            raise
 
     def try_signing(self, key: str) -> None:
         """Sign what nobody keeps, where the setting `key` (tag.gpgSign) asks for signatures. Raises GitError."""

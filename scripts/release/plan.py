@@ -178,7 +178,8 @@ class Release:
         repository = self.facts.origin.repository
         if repository is None or not (self._options.tag or self._options.part):
             return None
-        return repository.push_command(self._tag if self._options.tag else None)
+        there = self.facts.remote is not None and self.facts.remote.object is not None
+        return repository.push_command(self._tag if self._options.tag and not there else None)
 
     @property
     def waiting(self) -> bool:
@@ -389,7 +390,7 @@ class Release:
             if not self._options.part and repository.on_a_branch():
                 return ()
             what = "the commit belongs to no branch until you make one: git switch --create NAME"
-            return (f"HEAD is detached: {what if self._options.part else 'the tag is at a commit of no branch'}",)
+            return (f"HEAD is detached: {what if self._options.part else 'the tag is at a commit of no branch here'}",)
         behind = repository.behind()
         words = f"the branch is {many(behind, 'commit')} behind its upstream, so that git push will be refused"
         return (f"{words}: git pull --rebase first",) if behind else ()

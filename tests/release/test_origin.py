@@ -1128,7 +1128,23 @@ def test_a_head_without_a_branch_is_said_before(project: Project) -> None:
             assert ready.facts.notes == ()
     assert project.release(part="patch").version == "1.2.1"
     with prepared(project.work, Options(tag=True), dry_run=True) as ready:
-        assert ready.facts.notes == ("HEAD is detached: the tag is at a commit of no branch",)
+        assert ready.facts.notes == ("HEAD is detached: the tag is at a commit of no branch here",)
+
+
+def test_a_tag_that_the_remote_has_is_not_pushed_again(project: Project) -> None:
+    theirs = project.root.parent / "theirs"
+    project.git("clone", "--quiet", "--bare", ".", str(theirs))
+    project.git("remote", "add", "origin", str(theirs))
+    project.release(tag=True)
+    for tagged, push in ((False, "git push --follow-tags --set-upstream origin main"), (True, "git push")):
+        with prepared(project.work, Options(tag=True), dry_run=True) as ready:
+            assert ready.push_command() == push
+        if not tagged:
+            project.git(*shlex.split(push)[1:])
+    project.git("tag", "--force", "demo-1.2.0", "HEAD")  # as a workflow for a tag has it, which git would not push
+    project.git("switch", "--quiet", "--detach")
+    with prepared(project.work, Options(tag=True), dry_run=True) as ready:
+        assert ready.push_command() is None
 
 
 def test_a_branch_that_is_behind_is_said_before(project: Project) -> None:

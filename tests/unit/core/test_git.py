@@ -66,9 +66,10 @@ def test_a_full_disk_is_none_of_the_repositorys_faults(
     fake.write_text(f"#!/bin/sh\necho '{said}' >&2; exit 128\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(fake.parent))
-    with pytest.raises(GitError) as told:
-        repository.changes()
-    assert (told.value.code, told.value.doctor, told.value.run) == (4, "disk", "make room there, or set TMPDIR")
+    for asked in (repository.changes, lambda: repository.try_tag("demo-1.3.0", "0" * 40)):
+        with pytest.raises(GitError) as told:
+            asked()
+        assert (told.value.code, told.value.doctor, told.value.run) == (4, "disk", "make room there, or set TMPDIR")
 
 
 def damaged(root: Path) -> None:
@@ -366,9 +367,12 @@ def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository,
     assert repository.push_command("light") == "git push origin tag light"
 
 
+@pytest.mark.parametrize("settings", [(), ("merge.ff only",), ("fetch.prune true", "fetch.pruneTags true")])
 def test_what_pushes_from_behind_the_upstream_keeps_the_tag_in_the_branch(
-    repository: Repository, tmp_path: Path
+    repository: Repository, tmp_path: Path, settings: tuple[str, ...]
 ) -> None:
+    for setting in settings:
+        git(repository.root, "config", *setting.split())
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "theirs")
     git(repository.root, "remote", "add", "origin", str(tmp_path / "theirs"))
     git(repository.root, "commit", "--quiet", "--allow-empty", "--message", "Theirs")
