@@ -57,14 +57,14 @@ def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 def test_every_released_version_is_kept() -> None:
-    """The one that Chart.yaml names is, once something has come after it."""
+    """The one that Chart.yaml names has to be once something has come after it."""
     history = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     unreleased, _, older = history.partition("## [Unreleased]")[2].partition("\n## ")
     current = read_chart(CHART).version
     released = re.findall(r"^(?:## )?\[(\d[^\]]*)\] - ", older, re.MULTILINE)
     wanted = {version for version in released if version != current or unreleased.strip()}
-    assert wanted == {str(version_of(archive)) for archive in ARCHIVES} & set(released)
     assert wanted
+    assert wanted <= {str(version_of(archive)) for archive in ARCHIVES}
 
 
 @pytest.mark.parametrize("archive", ARCHIVES, ids=lambda archive: archive.name)
