@@ -334,9 +334,10 @@ def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
     try:
         changelog = read_changelog(config.changelog)
     except ChangelogError as error:
-        file, told = config.changelog, str(error)
-        placed = re.match(rf"{re.escape(str(file))}:(\d+): ", told)
-        yield Finding("error", "changelog", told[placed.end() if placed else 0 :], file, placed and int(placed[1]))
+        told = str(error).removeprefix(str(config.changelog))  # which stands in a column of its own, as the line does
+        placed = re.match(r":(\d+):", told)
+        message = told[placed.end() if placed else 0 :].strip()
+        yield Finding("error", "changelog", message, config.changelog, placed and int(placed[1]))
         return
     if config.changelog.name == "none":
         return

@@ -107,7 +107,10 @@ def _swap(edits: Sequence[Edit]) -> None:
             done.append(edit)
     except OutputError:
         for edit in done:
-            edit.path.write_bytes(edit.before)
+            with writing(f"{shown(edit.path)} is changed, and cannot be taken back", shown(edit.path.parent)):
+                edit.fresh.write_bytes(edit.before)  # beside it: a disk that is full would leave a part
+                shutil.copymode(edit.path, edit.fresh)
+                edit.fresh.replace(edit.path)
         raise
 
 

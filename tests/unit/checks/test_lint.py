@@ -276,6 +276,10 @@ class TestChangelog:
         (finding,) = changelog_rules(chart_of(tmp_path, GOOD), replace(config, changelog=file))
         assert (finding.file, finding.line) == (file, 3)
         assert finding.message.startswith("2026-02-31 is no date")
+        file.write_bytes(b"\xff")
+        (finding,) = changelog_rules(chart_of(tmp_path, GOOD), replace(config, changelog=file))
+        assert (finding.file, finding.line) == (file, None)
+        assert finding.message.startswith("cannot be read")
 
     @pytest.mark.parametrize(
         ("unreleased", "found"),

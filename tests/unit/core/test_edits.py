@@ -58,6 +58,26 @@ def test_a_file_that_cannot_be_written_stops_all(
     assert contents(tmp_path) == {"a": b"old\n", "b": b"old\n"}
 
 
+def test_what_cannot_be_taken_back_is_whole_and_told(
+    edits: list[Edit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, before = Path.replace, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def full(self: Path, target: Path) -> Path:
+        if Path(target).name == "b":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+            raise OSError(28, "No space left on device")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    try:
+        with pytest.raises(OutputError, match="a is changed, and cannot be taken back"):
+            apply(edits)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (edits[0].path.read_bytes(), edits[1].path.read_bytes()) == (b"new\n", b"old\n")
+
+
 def test_a_disk_without_room_stops_all(edits: list[Edit], tmp_path: Path) -> None:
     """What the system takes no more of is written again when the file is closed, and refused again."""
     large = Edit(edits[1].path, edits[1].before, b"new\n" * 1024)
