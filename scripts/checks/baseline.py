@@ -93,7 +93,8 @@ def _exported(work: Workspace, reference: str, into: Path) -> Path:
         )
     held = read_committed(repository, revision, work.config.chart, as_checkout=True)
     path = held.write(placed(repository.root, work.config.chart, into))
-    _bring_local(repository, revision, path, into)
+    with telling({str(path): reference}):
+        _bring_local(repository, revision, path, into)
     return path
 
 

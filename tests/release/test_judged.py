@@ -71,6 +71,16 @@ def test_a_refusal_speaks_of_the_chart_and_not_of_the_copy_that_is_judged(projec
     assert str(told.value).startswith(f"{shown(project.config.chart)}/Chart.yaml:")
 
 
+def test_a_chart_that_was_broken_is_named_by_its_revision(project: Project) -> None:
+    file = project.config.chart / "Chart.yaml"
+    sound = file.read_text()
+    for text, subject in (("[", "Break it"), (sound, "Mend it")):
+        file.write_text(text)
+        project.commit(subject)
+    with pytest.raises(ChartError, match=r"^git:HEAD~1/Chart\.yaml:2:1: not valid YAML"):
+        demand_raised(project.work, "HEAD~1")
+
+
 def test_the_first_version_has_nothing_to_be_judged_from(project: Project) -> None:
     assert "judge" not in project.plan()
     project.release()
