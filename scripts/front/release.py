@@ -52,6 +52,7 @@ def publish(work: Workspace, allow_dirty: bool = False, dry_run: bool = False) -
     from scripts import present
     from scripts.core.config import demand_registry
     from scripts.registry import embedded
+    from scripts.registry.client import LAG
     from scripts.release import publish as stage
     from scripts.release import verify as check
 
@@ -68,7 +69,7 @@ def publish(work: Workspace, allow_dirty: bool = False, dry_run: bool = False) -
                 raise seen.error
             return
         published = stage.publish(where, made, None, work.helm, work.say)
-        check.verify(where, made, digest=published.digest)
+        check.verify(where, made, digest=published.digest, patience=LAG)
     yield present.facts(published)
     work.say(present.pulling(embedded.as_spoken(work), published.reference))
 

@@ -86,7 +86,7 @@ def authorize(transport: Transport, registry: Registry, answer: Answer, scope: s
 def refused(registry: Registry, answer: Answer) -> RegistryError:
     """Says that the login, or that there is none, is not enough for `answer`."""
     host, login = registry.host, registry.credentials
-    again = f"helm registry login {host}, or set {USERNAME} and {PASSWORD}"
+    again = f"{registry.login_command}, or set {USERNAME} and {PASSWORD}"
     if login is None and (why := registry.login_failure) is not None:
         return RegistryError(
             f"{host} asks for a login, and none can be looked up",
@@ -167,6 +167,7 @@ def _fetch(
         token = None
     if answer.status != 200 or not isinstance(token, str) or not token.isascii() or not token.isprintable():
         raise RegistryError(
-            f"{urlsplit(shown_url(realm)).netloc} gives no token for {registry.host}", found=f"HTTP {answer.status}"
+            f"{urlsplit(shown_url(realm)).netloc} gives no token for {registry.host}",
+            found=f"HTTP {answer.status}, {', '.join(answer.codes()) or answer.kind or 'no content type'}",
         )
     return token

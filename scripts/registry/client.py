@@ -51,7 +51,7 @@ _PUSH_WAYS = (
         f"make room at {{host}}: a larger quota, or old versions fewer, then {SAME_COMMAND}",
     ),
     (r"(http|code) 4(09|12)|immutable", "look who has written to {repository}; a version that is out is raised"),
-    ("401|403|unauthorized|denied|forbidden", "helm registry login {host} as somebody who may push there"),
+    (r"(http|code) 40[13]|unauthorized|denied|forbidden", "{login} as somebody who may push there"),
     (r"(http|code) 429|too ?many", f"wait until {{host}} takes more requests, then {SAME_COMMAND}"),
     (r"(http|code) 4\d\d", f"see that {{host}} takes charts there (OCI artifacts), or {CORRECT}"),
 )
@@ -110,7 +110,6 @@ class Client:
 
     def __init__(self, registry: Registry, transport: Transport, *, push: bool = False) -> None:
         self.registry = registry
-        self.plain_http = registry.plain_http
         self._transport = transport
         self._actions = "pull,push" if push else "pull"
         self._authorization: dict[str, str] = {}
@@ -121,7 +120,7 @@ class Client:
     def ping(self) -> None:
         """Make sure that a server answers, whatever; on loopback also find out whether it speaks TLS."""
         broken: BrokenTls | None = None
-        if not self.plain_http and is_loopback(self.registry.host):
+        if not self.registry.plain_http and is_loopback(self.registry.host):
             try:
                 self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
                 return
@@ -129,7 +128,7 @@ class Client:
                 pass
             except BrokenTls as error:  # as of who asks for a client certificate, too
                 broken = error
-            self.plain_http = True
+            self.registry = replace(self.registry, plain_http=True)
         try:
             self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
         except RegistryError as error:
@@ -320,18 +319,19 @@ class Client:
         host, low = self.registry.host, re.sub(r'"https?://[^"]*"', "", words.lower())  # with its names and digests
         offered = read_challenges(self._welcome.challenges) if self._welcome is not None else ()
         first = offered[0].scheme if offered else "bearer"
-        ways = (way.format(host=host, repository=repository) for said, way in _PUSH_WAYS if re.search(said, low))
+        names = {"host": host, "repository": repository, "login": self.registry.login_command}
+        ways = (way.format(**names) for said, way in _PUSH_WAYS if re.search(said, low))
         run = next(ways, None)
         if "name_unknown" in low and re.search(r"\.dkr[.-]ecr[.-]", host):
             run = f"aws ecr create-repository --repository-name {repository}"
-        elif "401" in low and self._authorization and first not in ("basic", "bearer"):
+        elif re.search("(http|code) 401", low) and self._authorization and first not in ("basic", "bearer"):
             run = f"have {host} offer Basic or Bearer first: helm reads no challenge but the first, which is {first}"
         return RegistryError(f"{host} takes nothing in {repository}", found=words, run=run)
 
     # -- asking --------------------------------------------------------------------------------
 
     def _url(self, path: str) -> str:
-        return f"{'http' if self.plain_http else 'https'}://{self.registry.api_host}/v2/{path}"
+        return f"{'http' if self.registry.plain_http else 'https'}://{self.registry.api_host}/v2/{path}"
 
     def _ask(self, path: str, repository: str, **options: Any) -> Answer | None:
         """GET with `options` of `Transport.send`; None where the registry says in OCI's words that nothing is there."""

@@ -135,10 +135,12 @@ def _members(file: Path, content: Any) -> tuple[dict[str, Any], dict[str, Any], 
 
 
 def _names(keys: Iterable[str], host: str) -> list[str]:
-    """Those of `keys` that mean `host`, the best first: as it is, else with a scheme or port, else with a path."""
-    wanted = _HUB_HOSTS if host.lower() in _HUB_HOSTS else {_bare(host)[0]}
-    meant = [(key, path) for key in keys for name, path in (_bare(key),) if name in wanted]
-    return [key for key, _ in sorted(meant, key=lambda item: (item[0] not in (host, _DOCKER_HUB), item[1]))]
+    """Those of `keys` that mean `host`, the best first: helm's own, else with a scheme or port, else with a path."""
+    asked = login_address(host)
+    own, _ = _bare(asked)
+    wanted = _HUB_HOSTS if own in _HUB_HOSTS else {own}
+    meant = [(key, *_bare(key)) for key in keys if _bare(key)[0] in wanted]
+    return [key for key, _, _ in sorted(meant, key=lambda found: (found[0] != asked, found[2], found[1] != own))]
 
 
 def _bare(key: str) -> tuple[str, bool]:
@@ -154,7 +156,13 @@ def _native_helper() -> str:
     return name if shutil.which(f"docker-credential-{name}") else ""
 
 
+def _folded(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of an object by their names as Go matches them, whatever their case."""
+    return {name.lower(): member for name, member in value.items()}
+
+
 def _from_entry(entry: Mapping[str, Any], where: str) -> Credentials | None:
+    entry = _folded(entry)
     username, password = entry.get("username") or "", entry.get("password") or ""
     if entry.get("auth"):
         try:
@@ -183,8 +191,8 @@ def _from_helper(helper: str, host: str, runner: Runner) -> Credentials | None:
         known = said and "secret" not in said.lower()
         raise RegistryError(f"{name} gives no login for {host}", found=said if known else f"status {result.status}")
     try:
-        answer = json_read.load(result.stdout)
-        username, secret = answer.get("Username") or "", answer["Secret"]
+        answer = _folded(json_read.load(result.stdout))
+        username, secret = answer.get("username") or "", answer["secret"]
         if not isinstance(username, str) or not isinstance(secret, str):
             raise TypeError
     except (ValueError, KeyError, TypeError, AttributeError):

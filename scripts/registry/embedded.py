@@ -75,7 +75,7 @@ def as_spoken(work: Workspace) -> Config:
     registry = _bare(config)  # a login takes a while to look up, and is not asked for here
     if is_loopback(registry.host):
         with contextlib.suppress(RegistryError), connect(registry) as client:
-            return replace(config, plain_http=client.plain_http)
+            return replace(config, plain_http=client.registry.plain_http)
     return config
 
 

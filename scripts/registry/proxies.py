@@ -12,6 +12,7 @@ from scripts.core.errors import ConfigError
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 _HOST = re.compile(r"[^\s%]+|[\da-f:.]+%.+")  # the latter is an IPv6 address with its zone
+_LOGIN = re.compile(r"(?:[\w.~!$&'()*+,;=:@-]|%[\da-f]{2})*", re.ASCII | re.IGNORECASE)  # Go reads no other one
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
@@ -28,14 +29,14 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
         found = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         if found.port and found.scheme not in _SCHEMES:
             found = found._replace(scheme="http")  # which Go speaks to a proxy of any other scheme
-        named = _HOST.fullmatch(found.hostname or "") and not proxy.startswith(" ")
-        if named and found.scheme in _SCHEMES and found.port != 0:
+        named = _HOST.fullmatch(found.hostname or "") and _LOGIN.fullmatch(found.netloc.rpartition("@")[0])
+        if named and proxy.isprintable() and not proxy.startswith(" ") and found.scheme in _SCHEMES and found.port != 0:
             return found.geturl()
     except ValueError:
         pass
     raise ConfigError(  # its value may hold a password
         f"{name} holds no proxy",
-        expected="scheme://host:port, the scheme one of " + ", ".join(_SCHEMES),
+        expected=f"scheme://host:port, the scheme one of {', '.join(_SCHEMES)}, and a login's other letters as %XX",
         run=f"correct {name}, or unset it",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -85,6 +86,14 @@ class Registry:
     def api_host(self) -> str:
         """Where the registry's API answers: Docker Hub's is not at the name that charts are published under."""
         return "registry-1.docker.io" if self.host == "docker.io" else self.host
+
+    @property
+    def login_command(self) -> str:
+        """What to run for a login that helm and we find."""
+        from scripts.chart.helm import connecting  # which is a lot for who asks for a name
+
+        flags = connecting(self.plain_http, self.ca_file, self.cert_file, self.key_file)
+        return shlex.join(["helm", "registry", "login", self.host, *map(str, flags)])
 
     def repository(self, chart_name: str) -> str:
         """The repository of a chart. Raises RegistryError where its name cannot be one."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urldefrag, urlencode, urljoin, urlsplit
 
 from scripts.core import json_read
-from scripts.core.errors import ConfigError, RegistryError
+from scripts.core.errors import SAME_COMMAND, ConfigError, RegistryError
 from scripts.core.interrupt import pause, raise_if_stopped, scope
 from scripts.core.words import many
 from scripts.registry.proxies import proxy_for
@@ -238,7 +238,8 @@ class Transport:
             ):
                 content = bytearray()
                 if not response.get_redirect_location():  # whose body nobody needs
-                    for chunk in response.stream(1 << 16, decode_content=True):
+                    packed = response.headers.get("Content-Encoding", "").lower() == "gzip"  # Go unpacks no other
+                    for chunk in response.stream(1 << 16, decode_content=packed):
                         content += chunk
                         if len(content) > limit:
                             raise RegistryError(
@@ -469,7 +470,9 @@ def _ready(answer: Answer) -> Answer:
     after = _retry_after(answer.headers.get("Retry-After", ""))
     later = f", to be asked again after {after:.0f} s" if after else ""
     found = f"{answer.words()} from {shown_url(answer.url)}{later}"
-    failure = Transient(f"{_parts(answer.url).netloc} is not able to answer now", found=found)
+    host = _parts(answer.url).netloc
+    run = f"wait until {host} takes more requests, then {SAME_COMMAND}" if answer.status == 429 else None
+    failure = Transient(f"{host} is not able to answer now", found=found, run=run)
     failure.after = after
     raise failure
 
@@ -482,13 +485,16 @@ def _connection_error(error: Exception, host: str, url: str, proxy: str | None, 
     causes = _causes(error)
     words = str(causes[-1]) or type(causes[-1]).__name__
     by, look = _by(proxy), f"{_PROXIES}; or {_LOOK}" if proxy else _LOOK
-    if isinstance(error, http.ProxyError) or (proxy and "Tunnel connection failed" in words):
-        refused = re.search(r"Tunnel connection failed: [45]\d\d", words)
-        return _proxy_error(host, proxy, words, RegistryError if refused else Transient)
+    proxied = isinstance(error, http.ProxyError) or (proxy and "Tunnel connection failed" in words)
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError | CertificateError):
             run = _UNTRUSTED.get(getattr(cause, "verify_code", 62), _AUTHORITY)
+            if proxied:
+                host, run = by.removeprefix(" through "), f"{_AUTHORITY}; or {_PROXIES}"
             return RegistryError(f"the certificate of {host} is not trusted", found=words, run=run)
+    if proxied:
+        refused = re.search(r"Tunnel connection failed: [45]\d\d", words)
+        return _proxy_error(host, proxy, words, RegistryError if refused else Transient)
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         return _tls_error(" ".join(str(cause) for cause in causes).lower(), words, host)
     if isinstance(error, http.TimeoutError) and not isinstance(error, http.NewConnectionError):

@@ -246,7 +246,7 @@ def push(client: Client, archive: Path, epoch: int, helm: Helm, prov: bytes | No
             copy,
             registry.remote,
             registry_config=logins,
-            plain_http=client.plain_http,
+            plain_http=registry.plain_http,
             ca_file=registry.ca_file,
             cert_file=registry.cert_file,
             key_file=registry.key_file,

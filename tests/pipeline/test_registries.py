@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import shlex
@@ -19,7 +20,18 @@ from scripts.registry.reference import Registry
 from scripts.toolchain.finder import Toolchain
 from tests.pipeline.conftest import Cli
 from tests.registry.conftest import Served, distribution_of
-from tests.registry.servers import PASSWORD, USER, Authority, make_authority, oci_error, page, scripted
+from tests.registry.quirks import Quirks, Quirky
+from tests.registry.servers import (
+    PASSWORD,
+    USER,
+    Authority,
+    Reply,
+    Request,
+    make_authority,
+    oci_error,
+    page,
+    scripted,
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +66,8 @@ def states(cli: Cli, **env: str) -> list[str]:
 class TestLogin:
     def test_none_is_told_with_the_way_to_get_one(self, cli: Cli, remote: dict[str, str], served: Served) -> None:
         told = cli.on_chart("publish", **remote)
-        told.refused("asks for a login, and none is known", f"helm registry login {served.registry.host}")
+        login = f"helm registry login {served.registry.host} --ca-file {remote['GATI_REGISTRY_CA']}"
+        told.refused("asks for a login, and none is known", f"{login}, or set")
         wrong = {**remote, **LOGIN, "GATI_REGISTRY_PASSWORD": "wr0ng-secret"}
         error = cli.on_chart("publish", **wrong).refused("refuses the login of publisher")
         assert "wr0ng-secret" not in error
@@ -141,6 +154,21 @@ class TestLogin:
             assert secret not in told.stdout + told.stderr
 
 
+def test_a_replica_that_does_not_know_at_first(cli: Cli) -> None:
+    """Whoever asks hears by turns that nothing is there, also after the push was seen."""
+    cli.on_chart("package").fine()
+    there, turns = Quirky(Quirks(challenges=())), itertools.cycle([oci_error(404, "MANIFEST_UNKNOWN"), None])
+
+    def answer(request: Request) -> Reply:
+        reply = there.answer(request)
+        held = request.method == "GET" and request.path.endswith("/manifests/0.1.0") and reply.status == 200
+        return (next(turns) if held else None) or reply
+
+    with scripted(answer) as server:
+        told = cli.on_chart("publish", "--json", "--registry", f"oci://{server.host}/x")
+    assert json.loads(told.fine())["state"] == "pushed"
+
+
 class TestUnknown:
     """Whatever does not say clearly that the version is absent keeps us from pushing."""
 
@@ -148,7 +176,7 @@ class TestUnknown:
         ("reply", "words"),
         [
             (oci_error(403, "DENIED"), ("does not let someone without a login look at", "DENIED")),
-            (oci_error(401, "UNAUTHORIZED"), ("asks for a login, and none is known",)),
+            (oci_error(401, "UNAUTHORIZED"), ("asks for a login, and none is known", " --plain-http, or set GATI_")),
             (page(404), ("answers 404 in words that are not a registry's",)),
             (page(200), ("the answer is not a manifest",)),
         ],

@@ -228,6 +228,7 @@ class TestRetries:
         with scripted(routes(tag=busy)) as server, pytest.raises(RegistryError) as caught:
             ask(server)
         assert "to be asked again after 3600 s" in str(caught.value.found)
+        assert caught.value.run == f"wait until {server.host} takes more requests, then the same command again"
 
     @pytest.mark.parametrize("status", [401, 403, 404, 400, 501])
     def test_not_where_it_cannot_help(self, status: int) -> None:
@@ -276,7 +277,7 @@ class TestUnreachable:
 class TestPlainHttp:
     def test_is_found_on_loopback(self) -> None:
         with scripted(routes(tag=manifest())) as server, connect(Registry(f"oci://{server.host}")) as client:
-            assert client.plain_http
+            assert client.registry.plain_http
             assert client.manifest(Reference(server.host, "demo", "1.0.0")) is not None
 
     def test_a_connection_that_breaks_is_no_lack_of_tls(self) -> None:
@@ -288,7 +289,7 @@ class TestPlainHttp:
             return Reply(200)
 
         with scripted(answer) as server, connect(Registry(f"oci://{server.host}"), sleep=Waits()) as client:
-            assert client.plain_http
+            assert client.registry.plain_http
 
     def test_is_refused_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "is_loopback", lambda _: False)

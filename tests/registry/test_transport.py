@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3.exceptions
 
 from scripts.chart.archive import Package
 from scripts.chart.helm import Helm
@@ -234,6 +235,17 @@ class TestSize:
             pytest.raises(RegistryError, match="sends more than it may"),
         ):
             sender.send("GET", f"http://{server.host}/v2/")
+
+    @pytest.mark.parametrize("kind", ["x-gzip", "deflate", "aws-chunked"])
+    def test_what_go_does_not_unpack_is_left_as_it_is(self, kind: str) -> None:
+        import gzip
+
+        body = gzip.compress(b"an archive")
+        with (
+            scripted(lambda _: Reply(200, body, {"Content-Encoding": kind})) as server,
+            contextlib.closing(Transport(Registry(f"oci://{server.host}"))) as sender,
+        ):
+            assert sender.send("GET", f"http://{server.host}/v2/").body == body
 
     def test_the_body_of_a_redirect_is_not_read(self) -> None:
         def send(client: socket.socket) -> None:
@@ -490,6 +502,13 @@ class TestTrust:
         error = ssl.SSLCertVerificationError(1, "certificate verify failed")
         error.verify_code = code
         assert run in str(transport._connection_error(error, HOST, f"https://{HOST}", None).run)
+
+    def test_of_a_proxy(self) -> None:
+        error = urllib3.exceptions.ProxyError("", ssl.SSLCertVerificationError(1, "certificate verify failed"))
+        told = transport._connection_error(error, HOST, f"https://{HOST}", "https://me:s3cret@proxy:1")
+        assert told.message == "the certificate of the proxy proxy:1 is not trusted"
+        assert "registry_ca" in str(told.run)
+        assert not isinstance(told, transport.Transient)
 
     @pytest.mark.parametrize("alert", ["unknown ca", "certificate expired", "bad certificate", "certificate required"])
     def test_a_client_certificate_that_is_refused(self, alert: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -111,6 +112,8 @@ PUT = 'PUT "https://a.example/v2/x/demo/manifests/sha256:4030401d/denied/quota":
         (f"{PUT}400: tag invalid: cannot be overwritten because the repository is immutable", "who has written to"),
         (f"{PUT}401: Unauthorized", "helm registry login a.example"),
         (f"{PUT}403: denied: permission_denied: write_package", "helm registry login a.example"),
+        ("HTTP 400, MANIFEST_INVALID: refused by rule 14017, request 94039", "takes charts there"),
+        (f"{PUT}404: blob unknown to registry: map[digest:sha256:4010403]", "takes charts there"),
         (f"{PUT}429: Too Many Requests", "wait until a.example takes more requests, then the same command again"),
         (f"{PUT}400: manifest invalid", "see that a.example takes charts there (OCI artifacts), or correct registry"),
         (f"{PUT}405: Method Not Allowed", "takes charts there"),
@@ -122,3 +125,20 @@ PUT = 'PUT "https://a.example/v2/x/demo/manifests/sha256:4030401d/denied/quota":
 def test_who_may_not_push_hears_what_helps(words: str, run: str) -> None:
     registry = Registry("oci://a.example/x")
     assert run in str(Client(registry, Transport(registry)).push_refusal("x/demo", words).run)
+
+
+@pytest.mark.parametrize(
+    ("registry", "command"),
+    [
+        (Registry("oci://a.example/x"), "helm registry login a.example"),
+        (Registry("oci://[::1]:5000", plain_http=True), "helm registry login '[::1]:5000' --plain-http"),
+        (
+            Registry("oci://a.example/x", ca_file=Path("c a"), cert_file=Path("c"), key_file=Path("k")),
+            "helm registry login a.example --ca-file 'c a' --cert-file c --key-file k",
+        ),
+    ],
+)
+def test_the_command_for_a_login_can_be_run(registry: Registry, command: str) -> None:
+    denied = Client(registry, Transport(registry)).push_refusal("x/demo", f"{PUT}403: denied")
+    assert denied.run == f"{command} as somebody who may push there"
+    assert str(refused(registry, answer(401, DENIED)).run).startswith(f"{command}, or set ")

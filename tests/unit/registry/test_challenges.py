@@ -132,20 +132,22 @@ def test_a_token_is_read_under_either_name(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body"),
+    ("status", "body", "found"),
     [
-        (200, b'{"token": 7}'),
-        (200, b'{"token": "a\\u00e9"}'),
-        (200, b'{"token": "a\\nb"}'),
-        (200, b"[]"),
-        (200, b"{}"),
-        (200, b"{"),
-        (500, b'{"token": "abc"}'),
+        (200, b'{"token": 7}', "no content type"),
+        (200, b'{"token": "a\\u00e9"}', "no content type"),
+        (200, b'{"token": "a\\nb"}', "no content type"),
+        (200, b"[]", "no content type"),
+        (200, b"{}", "no content type"),
+        (200, b"{", "no content type"),
+        (404, b'{"errors": [{"code": "NOT_FOUND"}]}', "NOT_FOUND"),
+        (500, b'{"token": "abc"}', "no content type"),
     ],
 )
-def test_what_is_no_token_is_not_sent(status: int, body: bytes) -> None:
-    with pytest.raises(RegistryError, match=r"gives no token for a\.example"):
+def test_what_is_no_token_is_not_sent(status: int, body: bytes, found: str) -> None:
+    with pytest.raises(RegistryError, match=r"gives no token for a\.example") as caught:
         fetched(status, body)
+    assert caught.value.found == f"HTTP {status}, {found}"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])

@@ -92,6 +92,11 @@ class TestEntries:
         assert found.password == "a:b:c"
         assert base64.b64decode(found.basic()).decode() == "u:a:b:c"
 
+    def test_names_of_members_in_any_case(self, home: Path) -> None:
+        write(home, "docker", {"auths": {HOST: {"Auth": auth("u", "s")["auth"], "IdentityToken": "tok"}}})
+        assert (found := find(home)) is not None
+        assert (found.username, found.password, found.identity_token) == ("u", "s", "tok")
+
     def test_an_identity_token(self, home: Path) -> None:
         write(home, "docker", {"auths": {HOST: {"identitytoken": "tok"}}})
         found = find(home)
@@ -142,6 +147,14 @@ class TestEntries:
         write(home, "docker", {"auths": {key: auth("hub", "x")}})
         assert (found := find(home, host)) is not None
         assert found.username == "hub"
+        other = {name: auth(name, "x") for name in ("docker.io", "registry-1.docker.io", "index.docker.io")}
+        hub = {
+            "https://index.docker.io/v1/access-token": auth("token", "x"),
+            "https://index.docker.io/v1/": auth("hub", "x"),
+        }
+        write(home, "docker", {"auths": {**other, **hub}})
+        assert (found := find(home, host)) is not None
+        assert found.username == ("index.docker.io" if host == "index.docker.io" else "hub")  # as helm
         assert login_address("docker.io") == login_address("registry-1.docker.io") == "https://index.docker.io/v1/"
 
     def test_a_token_that_is_one_already(self, home: Path) -> None:
@@ -231,7 +244,7 @@ class TestHelpers:
     @pytest.mark.parametrize("settings", [{"credHelpers": {HOST: "fake"}}, {"credsStore": "fake"}])
     def test_is_asked_by_stdin(self, home: Path, helper: Path, settings: Mapping[str, Any]) -> None:
         write(home, "docker", settings)
-        self.answer(helper, json.dumps({"ServerURL": HOST, "Username": "u", "Secret": "s"}))
+        self.answer(helper, json.dumps({"serverUrl": HOST, "username": "u", "Secret": "s"}))
         assert find(home) == Credentials("u", "s", "docker-credential-fake")
         assert Path(f"{helper}.asked").read_text() == f"{HOST}get\n"
 

@@ -97,6 +97,7 @@ class TestWhere:
             ({"HTTPS_PROXY": "proxy"}, "http://proxy"),
             ({"HTTPS_PROXY": "http://[::1]:3128"}, "http://[::1]:3128"),
             ({"HTTPS_PROXY": "https://u:p@proxy:1"}, "https://u:p@proxy:1"),
+            ({"HTTPS_PROXY": "http://u:p@s:$%5E!@proxy:1"}, "http://u:p@s:$%5E!@proxy:1"),
             ({"HTTPS_PROXY": "socks5://proxy:1080"}, "socks5://proxy:1080"),
             ({"HTTPS_PROXY": "socks5h://proxy"}, "socks5h://proxy"),
             ({"HTTPS_PROXY": "ftp://u:p@proxy:3128"}, "http://u:p@proxy:3128"),  # what it does not know is HTTP for Go
@@ -112,7 +113,20 @@ class TestWhere:
 
     @pytest.mark.parametrize(
         "value",
-        ["ftp://proxy", "http://", "://x", "http://me:s3cret@p:99999", "proxy:x", " http://p:1", "// p:1", "%70:1"],
+        [
+            "ftp://proxy",
+            "http://",
+            "://x",
+            "http://me:s3cret@p:99999",
+            "proxy:x",
+            " http://p:1",
+            "// p:1",
+            "%70:1",
+            "http://me:s3cret^@p:1",
+            "http://me:s3cret%@p:1",
+            "http://me:s3cret\u00fc@p:1",
+            "http://p:1\n",
+        ],
     )
     def test_what_is_no_proxy(self, value: str) -> None:
         with pytest.raises(ConfigError, match="HTTPS_PROXY holds no proxy") as caught:
