@@ -237,8 +237,7 @@ def pending_bump(
 
 def own_files(bump: Bump) -> list[Path]:
     """The files that a run which was killed may have left as they are: with the edits of `bump`, or without them."""
-    ours = [edit for edit in bump.edits if read_disk(edit.path) in (edit.before, edit.after)]
-    return [path for edit in ours for path in (edit.path, edit.fresh)]
+    return [edit.path for edit in bump.edits if read_disk(edit.path) in (edit.before, edit.after)]
 
 
 def raised_by_head(config: Config, name: str, repository: Repository) -> tuple[str, str] | None:

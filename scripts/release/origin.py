@@ -23,6 +23,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import Committed, placed, read_committed
 from scripts.core.config import Config
+from scripts.core.edits import Edit
 from scripts.core.errors import ChartError, telling
 from scripts.core.git import LINK, SUBMODULE, Entry, Repository, find_repository
 from scripts.core.owner import temporary
@@ -257,11 +258,15 @@ def differences(
 def left_by_runs(config: Config) -> Callable[[Path], bool]:
     """Whether a file that no commit holds is a result of ours, the embedded registry's, the cache's, or temporary.
 
-    A file of the chart is none, where one of these folders has the chart in it.
+    A file of the chart is none, where one of these folders has the chart in it; what a killed raise of the version has
+    left beside the files that it changes is one.
     """
     chart, results = config.chart.resolve(), [config.dist.resolve(), config.embedded_registry.resolve()]
     places = (*results, config.cache_dir.resolve(), Path(tempfile.gettempdir()).resolve())
     apart = [place for place in places if not chart.is_relative_to(place)]
+    versions = map(config.project.joinpath, config.version_files)
+    raised = (chart / "Chart.yaml", chart / "README.md", config.changelog, *versions)
+    apart += [Edit(path.resolve(), b"", b"").fresh for path in raised]
 
     def left(path: Path) -> bool:
         return any(map(path.is_relative_to, apart if path.is_relative_to(chart) else (*apart, *results)))

@@ -349,6 +349,15 @@ def test_what_is_temporary_in_a_chart_is_no_part_of_it(project: Project, monkeyp
     assert not [name for name in packed if name.startswith("demo/tmp")]
 
 
+def test_what_a_killed_bump_was_writing_is_no_part_of_a_chart(project: Project) -> None:
+    for name in ("chart/.Chart.yaml.new", ".CHANGELOG.md.new"):
+        (project.root / name).write_text("name: de")
+    demand_clean(project.config, find_repository(project.root, project.runner))
+    assert project.release(tag=True).dirty == ()
+    packed = read_members((project.root / "dist/demo-1.2.0.tgz").read_bytes(), "it")
+    assert "demo/.Chart.yaml.new" not in packed
+
+
 @pytest.mark.parametrize("dist", [".", "chart"])
 def test_a_change_in_a_chart_is_told_where_dist_is_around_it(project: Project, dist: str) -> None:
     (project.root / "chart/values.yaml").write_text("replicas: 9\n")
