@@ -66,7 +66,7 @@ def read_chart(path: Path, values: Sequence[str] = ()) -> Chart:
     Whether the version is semver is lint's question, not this one's.
     """
     file = path / "Chart.yaml"
-    for name in (".helmignore", "values.schema.json"):  # which helm opens, and would wait at a pipe
+    for name in (".helmignore", "values.yaml", "values.schema.json"):  # which helm opens, and would wait at a pipe
         if (path / name).exists() and not (path / name).is_file():
             raise ChartError(f"{path / name} is no regular file", run="make it one, or take it out")
     if not file.is_file():

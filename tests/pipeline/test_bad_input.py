@@ -232,7 +232,7 @@ class TestDist:
         assert not cli.registry.exists()
 
 
-@pytest.mark.parametrize("name", ["pipe", "values.schema.json", ".helmignore", "templates/pipe.yaml"])
+@pytest.mark.parametrize("name", ["pipe", "values.yaml", "values.schema.json", ".helmignore", "templates/pipe.yaml"])
 @pytest.mark.parametrize("task", ["lint", "template"])
 def test_a_pipe_in_the_chart_is_not_waited_for(cli: Cli, task: str, name: str) -> None:
     (cli.chart / name).unlink(missing_ok=True)
