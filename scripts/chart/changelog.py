@@ -40,6 +40,8 @@ _SYNONYMS = {
     **dict.fromkeys(("dependencies", "dependency updates", "miscellaneous chores"), "changed"),
     **dict.fromkeys(("change", "changes", "all changes", "improvement", "improvements"), "changed"),
     **dict.fromkeys(("merged pull requests", "documentation", "build system", "chores", "styles", "tests"), "changed"),
+    **dict.fromkeys(("continuous integration", "miscellaneous tasks", "styling", "testing"), "changed"),
+    **dict.fromkeys(("refactors", "docs", "revert", "other", "other changes"), "changed"),
     **dict.fromkeys(("deprecations", "deprecation"), "deprecated"),
     **dict.fromkeys(("removals", "removal"), "removed"),
     **dict.fromkeys(("security fixes", "vulnerabilities"), "security"),

@@ -228,9 +228,9 @@ class Parser:
     def _objects(self, body: str, source: str, line: int) -> tuple[str, tuple[tuple[Mapping[str, Any], str], ...]]:
         if body not in self._known:
             loaded = _load(body, source, line, strict=self._strict) if body.strip() else []
-            opened = [item for data in loaded for item in _opened(data)]
-            as_it_is = len(loaded) == len(opened) == 1 and opened[0] is loaded[0]
-            self._known[body] = body, tuple((one, body if as_it_is else json.dumps(one)) for one in opened)
+            objects = [item for data in loaded for item in opened(data)]
+            as_it_is = len(loaded) == len(objects) == 1 and objects[0] is loaded[0]
+            self._known[body] = body, tuple((one, body if as_it_is else json.dumps(one)) for one in objects)
         return self._known[body]
 
 
@@ -333,7 +333,7 @@ def _shown(value: Any) -> str:
     return "(absent)" if value is None else json.dumps(value, default=str)
 
 
-def _opened(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def opened(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The objects in `data`: itself, or those of a `List` or a `PodList`, whose items may leave out what they are."""
     kind = _text(data.get("kind"))
     if not kind.endswith("List") or not isinstance(data.get("items"), list):
@@ -343,7 +343,7 @@ def _opened(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         if isinstance(item, Mapping):
             said = item.get("kind") or item.get("apiVersion")
             inferred = {"apiVersion": data.get("apiVersion"), "kind": kind.removesuffix("List")}
-            yield from _opened(item if said else {**inferred, **item})
+            yield from opened(item if said else {**inferred, **item})
 
 
 def _load(chunk: str, source: str, line: int, *, strict: bool) -> list[Mapping[str, Any]]:

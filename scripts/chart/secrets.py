@@ -33,6 +33,8 @@ _NAMES = (
 )
 _PARTS = ("Chart.yaml", "values.yaml", "values.schema.json", "templates/", "crds/")  # without which it is another chart
 _HARMLESS = ("*.example", "*.sample", "*.template", "*.dist", "*.pub", "*.tpl")
+# What is no secret by its name: what is encrypted, and a definition, whose file begins with its group.
+_PUBLIC = re.compile(rb"^sops:\s*$|^kind: (?:SealedSecret|CustomResourceDefinition)\b", re.MULTILINE)
 # By content: why, and the patterns. What a comment or a page quotes has no key after its heading.
 _CONTENT = (
     (
@@ -104,9 +106,9 @@ def _reasons(parts: list[str], content: bytes) -> Iterator[tuple[str, str]]:
             yield "/".join(parts[:count]), _FOLDERS[part.lower()]
             return
     last, name = parts[-1].lower(), "/".join(parts)
-    sealed = re.search(rb"^sops:\s*$|^kind: SealedSecret\b", content, re.MULTILINE) is not None
+    public = _PUBLIC.search(content) is not None
     plain = any(fnmatch.fnmatchcase(last, pattern) for pattern in _HARMLESS)
-    if not (plain or sealed or "templates" in parts):
+    if not (plain or public or "templates" in parts):
         for patterns, why in _NAMES:
             if any(fnmatch.fnmatchcase(last, pattern) for pattern in patterns):
                 yield name, why

@@ -15,14 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from scripts.chart.contents import is_definition
-from scripts.chart.manifests import Document, nodes, read_manifests
+from scripts.chart.manifests import Document, nodes, opened
 from scripts.core import json_read
 from scripts.core.errors import ConfigError, OutputError, ToolError
+from scripts.core.files import read_file
 from scripts.core.paths import shown
 from scripts.core.progress import Say, silent
 from scripts.core.semver import minor as minor_of
 from scripts.core.waiting import locked
+from scripts.core.yaml_read import flaw_of, loader
 from scripts.toolchain.crds import CRD_SETS, Sources, crd_files
 from scripts.toolchain.pins import Module
 from scripts.workspace import Workspace
@@ -94,7 +98,8 @@ def schemas_of(work: Workspace) -> Schemas:
         path, version, folder, h1 = found.groups()
         source = work.tools.unpacked(Module(path.replace("/", "-"), path, version, h1))
         places.append(_there(source / folder, "crd_modules"))
-    files = [file for place in places for file in (sorted(place.rglob("*.y*ml")) if place.is_dir() else [place])]
+    within = (sorted(place.rglob("*.y*ml")) if place.is_dir() else [place] for place in places)
+    files = [file for found in within for file in found if not file.is_dir()]
     return Schemas(config.cache_dir, work.tools, folders, files, say=work.say)
 
 
@@ -343,10 +348,15 @@ class Store:
 
 
 def read_definitions(file: Path) -> tuple[Mapping[str, Any], ...]:
-    """The CustomResourceDefinition objects in a YAML file. Raises ChartError when it cannot be read."""
-    return tuple(
-        document.data for document in read_manifests(file.read_text(encoding="utf-8")).all("CustomResourceDefinition")
-    )
+    """The CustomResourceDefinitions in a YAML file, beside patches of them or without any. Raises ConfigError."""
+    try:
+        documents = list(yaml.load_all(read_file(file), Loader=loader()))
+    except (OSError, yaml.YAMLError) as error:
+        found = flaw_of(error) if isinstance(error, yaml.YAMLError) else error.strerror
+        ways = "name files with definitions as a cluster takes them, such as what `helm template` makes of a template"
+        raise ConfigError(f"no definitions can be read from {shown(file)}", found=found, run=ways) from error
+    objects = (each for document in documents if isinstance(document, Mapping) for each in opened(document))
+    return tuple(each for each in objects if is_definition(each))
 
 
 def _versions(crd: Mapping[str, Any]) -> Iterator[tuple[Kind, Mapping[str, Any]]]:
@@ -354,7 +364,8 @@ def _versions(crd: Mapping[str, Any]) -> Iterator[tuple[Kind, Mapping[str, Any]]
     spec = crd["spec"]
     for version in spec.get("versions", ()):
         if version.get("served", True):
-            schema = version.get("schema", {}).get("openAPIV3Schema", {"x-kubernetes-preserve-unknown-fields": True})
+            schema = (version.get("schema") or {}).get("openAPIV3Schema")
+            schema = schema or {"x-kubernetes-preserve-unknown-fields": True}
             yield Kind(f"{spec['group']}/{version['name']}", spec["names"]["kind"]), schema
 
 

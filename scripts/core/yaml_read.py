@@ -67,7 +67,8 @@ def compose(text: str) -> Any:
 
 def flaw_of(error: yaml.YAMLError) -> str:
     """What is wrong, in a line, without the place."""
-    return getattr(error, "problem", None) or str(error).splitlines()[0]
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return "a map stands for a key, as {{ ... }} without quotes does" if problem == "found unhashable key" else problem
 
 
 @functools.cache

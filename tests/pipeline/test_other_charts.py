@@ -486,6 +486,23 @@ class TestSchemas:
         (chart / "gati.toml").write_text('skip_kinds = ["Box"]\n')
         cli(*check).refused("skip_kinds cannot be used", "group/version Kind: why")
 
+    def test_a_folder_of_definitions_may_hold_what_changes_them(self, cli: Cli, tmp_path: Path) -> None:
+        chart = write_chart(tmp_path / "box", "box", box=self.CUSTOM)
+        crds = tmp_path / "config" / "crd"
+        (crds / "patches.yaml").mkdir(parents=True)
+        (crds / "box.yaml").write_text(self.DEFINITION)
+        (crds / "kustomization.yaml").write_text("resources: [box.yaml]\n")
+        (crds / "patches.yaml" / "hook.yaml").write_text(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: boxes.example.com}\n"
+            "spec: {conversion: {strategy: None}}\n"
+        )
+        (crds / "patches.yaml" / "scope.yaml").write_text("- {op: remove, path: /spec/scope}\n")
+        (chart / "gati.toml").write_text('crds = ["../config/crd"]\n')
+        check = ("kubeconform-check", "--chart", chart, "--kube-version", "1.30")
+        assert "spec.size: got string, want integer" in cli(*check).stdout
+        (crds / "template.yaml").write_text("{{- if .Values.crds }}\nkind: CustomResourceDefinition\n{{- end }}\n")
+        cli(*check).refused("no definitions can be read from", "config/crd/template.yaml", code=2)
+
     def test_definitions_in_an_archived_dependency_count(self, cli: Cli, tmp_path: Path) -> None:
         chart = write_chart(tmp_path / "box", "box", "dependencies: [{name: defs, version: 0.1.0}]\n", box=self.CUSTOM)
         defs = write_chart(tmp_path / "defs", "defs", map=config_map("d"))

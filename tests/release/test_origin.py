@@ -815,6 +815,7 @@ def test_a_secret_is_taken_out_of_what_cannot_be_left_out() -> None:
     [
         ("files/.env.example", "A=b\n"),
         ("templates/secrets.yaml", "a: 1\n"),
+        ("crds/secrets.example.com_vaults.yaml", "---\napiVersion: x\nkind: CustomResourceDefinition\n"),
         ("secrets.yaml", "a: ENC[x]\nsops:\n  mac: x\n"),
         ("NOTES.md", "Paste it:\n\n-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n"),
         ("files/ca.pem", f"-----BEGIN CERTIFICATE-----\n{'A' * 64}\n-----END CERTIFICATE-----\n"),

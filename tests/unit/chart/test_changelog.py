@@ -10,6 +10,7 @@ import pytest
 
 from scripts.chart.changelog import (
     Entry,
+    kind_of,
     parse,
     plain,
     read_changelog,
@@ -350,6 +351,13 @@ def test_a_candidate_has_its_own_entries_alone() -> None:
         release(empty, "1.3.0-rc.3", DAY, tag="v1.3.0-rc.3")
     with pytest.raises(ChangelogError, match="nothing stands under Unreleased"):
         release(empty, "1.4.0", DAY, tag="v1.4.0")
+
+
+@pytest.mark.parametrize(
+    "heading", ["⚙️ Miscellaneous Tasks", "🎨 Styling", "🧪 Testing", "◀️ Revert", "💼 Other", "Continuous Integration"]
+)
+def test_a_generators_further_headings_are_kinds_of_change(heading: str) -> None:
+    assert kind_of(heading) == "changed"
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_a_chart_may_lack_values_and_versions_of_others(tmp_path: Path) -> None:
         ("name: demo\nversion: ''\n", r"version is missing"),
         ("- name\n", r"Chart.yaml: not a mapping"),
         ("name: demo\nversion: [1\n", r"Chart.yaml:3:1: not valid YAML"),
+        ("name: {{ .Name }}\nversion: 1.0.0\n", r"(?s)Chart.yaml:1:8: not valid YAML.*\{\{ \.\.\. \}\} without quotes"),
         ("name: demo\n\tversion: 1\n", r"Chart.yaml:2:1: not valid YAML"),
         ("name: demo\nversion: 1.0.0\n---\nversion: 2.0.0\n", r"Chart.yaml:3: holds a further document, which helm"),
         (
