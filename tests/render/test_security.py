@@ -140,7 +140,14 @@ class TestNetworkPolicy:
         assert peers[1]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "test"
 
     @pytest.mark.parametrize(
-        ("values", "metrics"), [({}, 8080), ({"tls": {"enabled": True}}, 8080), (OWN_PORT, 9102)], ids=str
+        ("values", "metrics"),
+        [
+            ({}, 8080),
+            ({"tls": {"enabled": True}}, 8080),
+            ({"tls": {"enabled": True, "http": "none"}}, 8080),
+            (OWN_PORT, 9102),
+        ],
+        ids=str,
     )
     def test_metrics_open_no_way_around_the_callers(self, values: dict[str, Any], metrics: int) -> None:
         caller = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "edge"}}}
