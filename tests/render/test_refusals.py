@@ -30,6 +30,9 @@ FIELD = {"name": "canary", "value": "1"}
 CRON = {"type": "cron", "metadata": {"timezone": "UTC"}}
 REDIRECT = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}
 REWRITE = {"type": "URLRewrite", "urlRewrite": {"hostname": "a.b"}}
+BY_PREFIX = {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}
+RECORD = {"record": "a:b", "expr": "up"}
+FILE = {"secret": {"name": "a", "items": [{"key": "b", "path": "c"}]}}
 MANAGER_TLS = {"tls": {"enabled": True, "certManager": {"enabled": True}}}
 
 
@@ -42,8 +45,18 @@ def monitor(interval: str, timeout: str | None) -> dict[str, Any]:
     return {"prometheusOperator": {"serviceMonitor": {"enabled": True, **times}}}
 
 
-def routed(*filters: dict[str, Any]) -> dict[str, Any]:
-    return {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}], "filters": list(filters)}}
+def relabelled(**rule: Any) -> dict[str, Any]:
+    return {"prometheusOperator": {"serviceMonitor": {"enabled": True, "metricRelabelings": [rule]}}}
+
+
+def routed(*filters: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}], "filters": list(filters), **more}}
+
+
+def with_volume(**source: Any) -> dict[str, Any]:
+    """The ingress with a volume that a sidecar has as a device."""
+    device = {**SIDECAR, "volumeDevices": [{"name": "disk", "devicePath": "/dev/disk"}]}
+    return {"ingress": {"extraVolumes": [{"name": "disk", **source}], "extraContainers": [device]}}
 
 
 CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
@@ -416,6 +429,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         ("prometheusOperator.prometheusRule.extraRules", "alert and record"),
         {},
     ),
+    (
+        routed({"type": "URLRewrite", "urlRewrite": BY_PREFIX}, matches=[{"path": {"type": "Exact", "value": "/a"}}]),
+        ("httpRoute.filters", "httpRoute.matches has Exact"),
+        {},
+    ),
     ({"extraObjects": [OBJECT, OBJECT]}, ("extraObjects holds the ConfigMap a twice",), {}),
     (
         {
@@ -641,6 +659,28 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         ("httpRoute.matches", "path api"),
     ),
     (
+        routed({"type": "RequestRedirect", "requestRedirect": BY_PREFIX}, matches=[{"path": {"value": "/a"}}, {}]),
+        ("httpRoute.filters", "httpRoute.matches has PathPrefix and PathPrefix"),
+    ),
+    (with_volume(emptyDir={}), ("ingress.extraContainers side.volumeDevices", '"disk"', "are none")),
+    (
+        {"ingress": {"extraVolumes": [{"name": "a", "projected": {"sources": [FILE, FILE]}}]}},
+        ("ingress.extraVolumes", 'the file "path":"c"'),
+    ),
+    (
+        {"ingress": {"resources": {"requests": {"hugepages-2Mi": "2Mi"}, "limits": {"hugepages-2Mi": "4Mi"}}}},
+        ("ingress.resources.requests.hugepages-2Mi is 2Mi", '"4Mi"'),
+    ),
+    (
+        relabelled(action="LabelDrop", sourceLabels=["a"]),
+        ("serviceMonitor.metricRelabelings", "to labeldrop with more"),
+    ),
+    (relabelled(targetLabel="a", regex="*.b"), ("serviceMonitor.metricRelabelings", '"*.b", which is no regex')),
+    (
+        {"prometheusOperator": {"prometheusRule": {"enabled": True, "extraRules": [{**RECORD, "for": "5m"}]}}},
+        ("prometheusOperator.prometheusRule.extraRules", '"for":"5m"', "alert alone"),
+    ),
+    (
         {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}], "matches": [{"queryParams": [FIELD, FIELD]}]}},
         ("httpRoute.matches", "queryParams canary", "twice"),
     ),
@@ -720,6 +760,12 @@ def test_every_refusal_has_a_case() -> None:
         },
         routed(*[{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "b", "port": 80}}}] * 2, REWRITE),
         {"ingress": {"extraVolumeMounts": [{**MOUNT, "recursiveReadOnly": "Disabled"}]}},
+        with_volume(persistentVolumeClaim={"claimName": "a"}),
+        {"ingress": {"extraVolumes": [{"name": name, "projected": {"sources": [FILE]}} for name in "ab"]}},
+        {"ingress": {"resources": {kind: {"hugepages-2Mi": "4Mi"} for kind in ("requests", "limits")}}},
+        routed({"type": "URLRewrite", "urlRewrite": BY_PREFIX}, matches=[{"method": "GET"}]),
+        relabelled(action="labeldrop", regex="a|b", sourceLabels=[]),
+        {"prometheusOperator": {"prometheusRule": {"enabled": True, "extraRules": [{**RECORD, "labels": {"a": "b"}}]}}},
         {"ingress": {"service": {"annotations": {"a": "::ffff:10.0.0.1"}}}},
         {"keda": {"renderMode": "fail"}, "httpRoute": {"renderMode": "fail"}},
         {"podSecurityContext": {"appArmorProfile": {"type": ""}}},
