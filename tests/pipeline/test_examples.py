@@ -50,7 +50,8 @@ def test_every_task_has_its_example_here(cli: Cli) -> None:
 def test_an_example_runs(cli: Cli, task: str) -> None:
     told = cli(*example(cli, task))
     assert "Traceback" not in told.stderr
-    assert told.status == 0 or told.status in MAY_BE.get(task, ()), told
+    nothing_yet = task == "version-bump" and "nothing stands under Unreleased" in told.stderr  # right after a release
+    assert told.status == 0 or told.status in MAY_BE.get(task, ()) or nothing_yet, told
 
 
 def test_the_examples_that_stand_on_each_other(cli: Cli) -> None:
