@@ -43,7 +43,7 @@ def test_a_part_is_raised(version: str, part: str, expected: str) -> None:
 def test_an_unknown_part_is_refused(part: str) -> None:
     with pytest.raises(VersionError, match="not a part") as caught:
         bump("1.2.3", part)
-    assert caught.value.expected == "major | minor | patch | prerelease"
+    assert caught.value.expected == "major | minor | patch | prerelease, for version-bump also auto"
 
 
 @pytest.mark.parametrize(
