@@ -22,6 +22,7 @@ from scripts.e2e.report import Broken
 from scripts.e2e.subject import answer
 
 _READING = frozenset({"get", "list", "watch"})
+_BINDINGS = ("RoleBinding", "ClusterRoleBinding")
 _METRICS_API = "metrics.k8s.io"
 _SEVERAL = 2  # pods from which on a budget has something to guard
 _OWNER = "meta.helm.sh/release-name"
@@ -618,7 +619,10 @@ def _samples(lab: Lab, pod: Object, scheme: str | None, port: Any, path: str | N
 
 
 def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
-    """A component may read the configuration that it uses, may do nothing else, and has no token it did not ask for."""
+    """A component may read the configuration that it uses, may do nothing else, and has no token it did not ask for.
+
+    Nobody else may do anything by the release's doing.
+    """
     told = []
     for document in lab.manifest(namespace):
         lasting = document.data.get("type") == "kubernetes.io/service-account-token"
@@ -655,7 +659,23 @@ def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
                 what = f"account {account} may not read {resource} {name}, which its pods use"
                 demand(may, what, found="its Roles lack it")
         told.append(f"{account}: {sum(map(len, used.values()))} objects")
+    strange = "\n".join(_strangers(lab, namespace, objects))
+    demand(not strange, "a binding gives rights to who is no account of the release's pods", found=strange)
     return ", ".join(told)
+
+
+def _strangers(lab: Lab, namespace: str, objects: str) -> Iterator[str]:
+    """Whom the release's bindings give rights beside the accounts of its pods, and those that its hooks name."""
+    documents = [*lab.manifest(namespace), *lab.manifest(namespace, hooks=True)]
+    accounts = {
+        (pod.get("spec") or {}).get("serviceAccountName", "" if document.hook else "default")
+        for document in documents
+        if (pod := pod_template(document.kind, document.data))
+    }
+    for document in documents:
+        for subject in document.data.get("subjects") or () if document.kind in _BINDINGS else ():
+            if not any(_means(subject, account, objects) for account in accounts):
+                yield f"{_label(document)}: {subject['kind']} {subject['name']}"
 
 
 def _demand_no_token(pod: Object, *, given: bool) -> None:

@@ -164,6 +164,7 @@ def upgrade(lab: Lab, journal: Journal) -> None:
             with journal.step(f"upgrade {name}, image 1 to 2"):
                 revision = rollout.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
                 steps.demand_version(revision, lab.candidate.version)
+                steps.demand_images(lab, namespace, "2")
                 if not differences(before, steps.taken(lab, namespace)):
                     journal.skip(f"an upgrade that changes anything: {name} renders the same objects")
             steps.after_rollout(lab, journal, rollout, recording, "the upgrade")

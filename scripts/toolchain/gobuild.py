@@ -87,7 +87,7 @@ class GoBuilder:
                 f"{wanted} is not the module that is pinned",
                 expected=module.h1,
                 found=found,
-                run="go clean -modcache; if it stays so, compare with the checksum database before changing what is pinned",
+                run="go clean -modcache; if it stays so, compare with the checksum database before changing the pin",
             )
 
     def _go(

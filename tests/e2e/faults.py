@@ -84,6 +84,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
 subjects: [{kind: ServiceAccount, name: gati-ingress, namespace: {{ .Values.global.namespace }}}]
 """
 _OF_ALL = _ADMIN.replace("kind: ServiceAccount, name: gati-ingress, namespace: {{ .Values.global.namespace }}", _ALL)
+_OF_DEFAULT = _ADMIN.replace("name: gati-ingress,", "name: default,")
 # An ingress that starts as quickly as ever, and takes its time for each request.
 _LAZY = """
 import asyncio, sys
@@ -572,6 +573,7 @@ CASES = (
         "role-names", "install", "more rights than it uses", Edit("Role", BACK, 'unset (first .rules) "resourceNames"')
     ),
     case("role-of-all", "install", "ClusterRole view gives account gati-ingress more rights", wide=_OF_ALL),
+    case("binding-stranger", "install", "RoleBinding wide: ServiceAccount default", wide=_OF_DEFAULT),
     case("role-view", "install", "ClusterRole view gives account gati-ingress more rights", wide=_ADMIN),
     case("token", "install", "mounts a token of the API", front('set $pod "automountServiceAccountToken" true')),
     case(
@@ -937,8 +939,14 @@ CASES = (
     case(
         "image-fixed",
         "upgrade",
-        "the load did not see the change",
-        front('set $main "image" (regexReplaceAll ":2$" $main.image ":1")'),
+        "a pod runs another image",
+        front('set $main "image" (regexReplaceAll ":[^:]+$" $main.image ":1")'),
+    ),
+    case(
+        "back-image-fixed",
+        "upgrade",
+        "a pod runs another image",
+        back('set $main "image" (regexReplaceAll ":[^:]+$" $main.image ":1")'),
     ),
     case(
         "checksum",
@@ -1188,15 +1196,16 @@ CASES = (
 
 # Siblings of others in the table, told by the same look at another object or field: a session of their own.
 FURTHER = frozenset({
-    "annotated-scheme", "api-away", "asked-elsewhere", "back-port", "back-recreate", "back-unavailable",
-    "binding-dropped", "dashboard", "endpoint-stray", "evicted", "external-ip", "hook-goes-on", "hook-leftover",
-    "hostname", "hpa-dropped", "hpa-request", "ingress-host", "init-goes-on", "keda-min", "lasting-token",
-    "liveness-path", "local-traffic", "metrics-port-untold", "min-ready", "missing-config", "monitor-drops",
-    "monitor-port", "monitor-selects-two", "monitor-slow", "never-pulled", "no-anti-affinity", "no-such-node",
-    "node-port", "notes-plain", "notes-port", "owner-gone", "paused", "pdb-of-both", "plain-stays", "pod-label-missing",
-    "policy-all-ports", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority", "priority-class",
-    "prod-capacity", "pull-policy", "readiness-late", "redirect-not", "redirect-port", "rendered-anew", "role-names",
-    "role-of-all", "role-view", "rollback-hook", "rule-dropped", "rule-job", "rule-namespace", "short-prestop",
-    "sidecar-startup", "spread-of-others", "spread-of-revisions", "spread-wide", "test-dropped", "test-goes-on",
-    "test-left", "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers", "udp",
+    "annotated-scheme", "api-away", "asked-elsewhere", "back-image-fixed", "back-port", "back-recreate",
+    "back-unavailable", "binding-dropped", "binding-stranger", "dashboard", "endpoint-stray", "evicted", "external-ip",
+    "hook-goes-on", "hook-leftover", "hostname", "hpa-dropped", "hpa-request", "ingress-host", "init-goes-on",
+    "keda-min", "lasting-token", "liveness-path", "local-traffic", "metrics-port-untold", "min-ready", "missing-config",
+    "monitor-drops", "monitor-port", "monitor-selects-two", "monitor-slow", "never-pulled", "no-anti-affinity",
+    "no-such-node", "node-port", "notes-plain", "notes-port", "owner-gone", "paused", "pdb-of-both", "plain-stays",
+    "pod-label-missing", "policy-all-ports", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority",
+    "priority-class", "prod-capacity", "pull-policy", "readiness-late", "redirect-not", "redirect-port",
+    "rendered-anew", "role-names", "role-of-all", "role-view", "rollback-hook", "rule-dropped", "rule-job",
+    "rule-namespace", "short-prestop", "sidecar-startup", "spread-of-others", "spread-of-revisions", "spread-wide",
+    "test-dropped", "test-goes-on", "test-left", "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big",
+    "two-scalers", "udp",
 })  # fmt: skip

@@ -578,6 +578,7 @@ def test_a_monitor_that_does_not_match_one_service(services: list[dict[str, Any]
 
 MINE = {"kind": "ServiceAccount", "name": "web", "namespace": "space"}
 QUIET = {"metadata": {"name": "quiet"}, "automountServiceAccountToken": False}
+TOKENLESS = {"automountServiceAccountToken": False}
 CONFIGURED = {"envFrom": [{"configMapRef": {"name": "settings"}}]}
 
 
@@ -592,12 +593,18 @@ def rights(
     **spec: Any,
 ) -> Cluster:
     meta = {"name": "web", **({"namespace": "space"} if binding == "RoleBinding" else {})}
-    bound = {"metadata": meta, "roleRef": {"kind": "Role", "name": "web"}, "subjects": [subject]}
+    bound: dict[str, Any] = {"metadata": meta, "roleRef": {"kind": "Role", "name": "web"}, "subjects": [subject]}
     role = {"metadata": {"name": "web"}, "rules": list(rules)}
     test = {"name": "test", "annotations": {"helm.sh/hook": "test"}}
     hooks = [] if hook is None else [{"kind": "Pod", "metadata": test, "spec": {"containers": [], **hook}}]
     given = {binding: [bound], "Role": [role], "allowed": allowed}
     objects = [*hooks, *([{"kind": "Secret", "metadata": {"name": "kept"}, "type": secret}] if secret else [])]
+    workload = {
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {"template": pod(container=container, **spec)},
+    }
+    objects += [workload, {"kind": binding, **bound}]
     return Cluster(*objects, pods=[pod(container=container, **spec)], ServiceAccount=[QUIET], **given)
 
 
@@ -605,7 +612,7 @@ def reading(*names: str, **more: Any) -> dict[str, Any]:
     return {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": list(names), "verbs": ["get"], **more}
 
 
-@pytest.mark.parametrize("hook", [None, {"serviceAccountName": "quiet"}, {"automountServiceAccountToken": False}])
+@pytest.mark.parametrize("hook", [None, {"serviceAccountName": "quiet"}, TOKENLESS])
 def test_rights_that_fit(hook: dict[str, Any] | None) -> None:
     lab = rights(reading("settings"), hook=hook, secret="Opaque")
     assert promises.rights_fit(lab, "space", "space") == "web: 1 objects"
@@ -638,12 +645,17 @@ def test_what_a_cluster_gives_everybody_is_not_of_the_release() -> None:
                 ("Group", "system:authenticated"),
             )
         ),
+        *(
+            (rights(reading("settings"), subject={"kind": kind, "name": name}, hook=TOKENLESS), f"{kind} {name}")
+            for kind, name in (("ServiceAccount", "default"), ("Group", "system:serviceaccounts:elsewhere"))
+        ),
         (rights(reading("settings"), hook={}), "pod test mounts a token of the API"),
         (rights(reading("settings"), secret="kubernetes.io/service-account-token"), "Secret kept keeps a token"),
     ],
     ids=[
         *("another name", "no name", "writing", "pods", "a URL", "too few", "a token"),
-        *("as a user", "as its namespace", "as everybody", "a test's token", "a lasting token"),
+        *("as a user", "as its namespace", "as everybody", "another account", "another namespace"),
+        *("a test's token", "a lasting token"),
     ],
 )
 def test_rights_that_do_not(lab: Cluster, told: str) -> None:
