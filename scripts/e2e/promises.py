@@ -73,9 +73,8 @@ def told(lab: Lab, notes: str, namespace: str, objects: str) -> str:
     return f"{len(named)} Services named"
 
 
-def hook_pods(lab: Lab, namespace: str) -> list[Object]:
-    """The pods that the hooks of the installed release start, as they are rendered: few stay to be looked at."""
-    hooks = lab.manifest(namespace, hooks=True)
+def hook_pods(hooks: Iterable[Document]) -> list[Object]:
+    """The pods that the hooks of a release start, as they are rendered: few stay to be looked at."""
     found = ((hook.name, pod_template(hook.kind, hook.data)) for hook in hooks)
     return [{**pod, "metadata": {"name": name, **(pod.get("metadata") or {})}} for name, pod in found if pod]
 
@@ -151,7 +150,7 @@ def _unavailable(item: Mapping[str, Any] | None) -> Object:
 
 def selected(lab: Lab, namespace: str, objects: str) -> str:
     """Every selector of a Service or a policy selects pods, and what it leads to is a port that they open."""
-    pods = [*lab.pods(objects), *hook_pods(lab, namespace)]
+    pods = [*lab.pods(objects), *hook_pods(lab.manifest(namespace, hooks=True))]
     wrong: list[str] = []
     asked = lab.found.question.service if lab.found.question else ""
     documents = list(lab.manifest(namespace))
@@ -249,7 +248,7 @@ def policies_fit(lab: Lab, namespace: str, objects: str) -> str:
     policies = [document.data for document in rendered if document.kind == "NetworkPolicy"]
     if not policies:
         return "no policies"
-    pods = (*lab.pods(objects), *hook_pods(lab, namespace))
+    pods = (*lab.pods(objects), *hook_pods(lab.manifest(namespace, hooks=True)))
     places = {labels_of(pod).get(_COMPONENT, ""): Place.of(pod, objects) for pod in pods}
     # A stranger has an address of the pods' network, as each of these has.
     address = next((place.address for place in places.values() if place.address), "")
@@ -503,15 +502,16 @@ def _rules_of(document: Document) -> Iterator[Mapping[str, Any]]:
     return (rule for group in groups for rule in group.get("rules") or ())
 
 
-def _fits(matcher: promql_parser.Matcher, known: Iterable[str]) -> bool:
+def _fits(matcher: promql_parser.Matcher, known: set[str]) -> bool:
     """Whether what a rule or a panel asks of a label is met by one of its values."""
-    if _ANY in matcher.value or matcher.op not in (promql_parser.MatchOp.Equal, promql_parser.MatchOp.Re):
+    if _ANY in matcher.value:
         return True
-    try:
-        pattern = re.compile(matcher.value if matcher.op == promql_parser.MatchOp.Re else re.escape(matcher.value))
-    except re.error:  # Go's syntax is wider
-        return True
-    return any(pattern.fullmatch(one) for one in known)
+    if matcher.op == promql_parser.MatchOp.Equal:
+        return matcher.value in known
+    if matcher.op == promql_parser.MatchOp.Re:
+        with contextlib.suppress(re.error):  # Go's syntax is wider
+            return any(re.fullmatch(matcher.value, one) for one in known)
+    return True
 
 
 def _series(who: str, expression: str) -> dict[str, list[promql_parser.Matcher]]:
@@ -623,11 +623,11 @@ def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
 
     Nobody else may do anything by the release's doing.
     """
-    told = []
-    for document in lab.manifest(namespace):
+    told, documents, hooks = [], lab.manifest(namespace), lab.manifest(namespace, hooks=True)
+    for document in documents:
         lasting = document.data.get("type") == "kubernetes.io/service-account-token"
         demand(not lasting, f"{_label(document)} keeps a token of the API that does not expire", "no such Secret")
-    for pod in hook_pods(lab, namespace):
+    for pod in hook_pods(hooks):
         account = pod["spec"].get("serviceAccountName", "default")
         live = lab.api.get("ServiceAccount", account, objects) or {}
         mounts = pod["spec"].get("automountServiceAccountToken", live.get("automountServiceAccountToken", True))
@@ -659,14 +659,13 @@ def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
                 what = f"account {account} may not read {resource} {name}, which its pods use"
                 demand(may, what, found="its Roles lack it")
         told.append(f"{account}: {sum(map(len, used.values()))} objects")
-    strange = "\n".join(_strangers(lab, namespace, objects))
+    strange = "\n".join(_strangers([*documents, *hooks], objects))
     demand(not strange, "a binding gives rights to who is no account of the release's pods", found=strange)
     return ", ".join(told)
 
 
-def _strangers(lab: Lab, namespace: str, objects: str) -> Iterator[str]:
-    """Whom the release's bindings give rights beside the accounts of its pods, and those that its hooks name."""
-    documents = [*lab.manifest(namespace), *lab.manifest(namespace, hooks=True)]
+def _strangers(documents: Sequence[Document], namespace: str) -> Iterator[str]:
+    """Whom a release's bindings give rights beside the accounts of its pods, and those that its hooks name."""
     accounts = {
         (pod.get("spec") or {}).get("serviceAccountName", "" if document.hook else "default")
         for document in documents
@@ -674,7 +673,7 @@ def _strangers(lab: Lab, namespace: str, objects: str) -> Iterator[str]:
     }
     for document in documents:
         for subject in document.data.get("subjects") or () if document.kind in _BINDINGS else ():
-            if not any(_means(subject, account, objects) for account in accounts):
+            if not any(_means(subject, account, namespace) for account in accounts):
                 yield f"{_label(document)}: {subject['kind']} {subject['name']}"
 
 

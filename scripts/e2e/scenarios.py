@@ -108,7 +108,8 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
         journal.detail(pods.probes_answer(lab, objects))
     if lab.subject.careful:
         with journal.step(f"{values}: pods say what they need"):
-            journal.detail(pods.needs_are_said([*lab.pods(objects), *promises.hook_pods(lab, namespace)]))
+            hooks = promises.hook_pods(lab.manifest(namespace, hooks=True))
+            journal.detail(pods.needs_are_said([*lab.pods(objects), *hooks]))
     with journal.step(f"{values}: policies let through what is needed, and nothing else"):
         journal.detail(promises.policies_fit(lab, namespace, objects))
     with journal.step(f"{values}: selectors select, and lead to open ports"):

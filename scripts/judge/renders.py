@@ -485,8 +485,7 @@ def _dropped(before: Plan, after: Plan, cells: Sequence[Cell], drawn: Noise, ren
     here = {cell.values: cell for cell in cells if cell.minor == newest and cell.new is not None}
     plain = next((here[column.name] for column in before.values if not column.files and column.name in here), None)
     usual = _told(plain, before.release, drawn) if plain else set()
-    file = after.chart.path / "values.yaml"
-    defaults = flat(read_yaml(file, ValuesError)) if file.is_file() else {}
+    defaults = _defaults(after)
     if plain is not None and plain.new is not None:
         yield from _overruled(before, after, plain.old, plain.new, defaults, renders)
     for column in before.values:
@@ -511,10 +510,9 @@ def _overruled(
     before: Plan, after: Plan, was: Manifests, now: Manifests, defaults: Mapping[Key, Any], renders: _Renders
 ) -> Iterator[Reason]:
     """Keys that left values.yaml and that a template names still, after one that has a default and so always wins."""
-    file = before.chart.path / "values.yaml"
     gone = {
         key: value
-        for key, value in (flat(read_yaml(file, ValuesError)) if file.is_file() else {}).items()
+        for key, value in _defaults(before).items()
         if key not in defaults
         and isinstance(value, str | int | float)
         and renders.does(after, re.compile(rb"\b%s\b" % re.escape(key[-1]).encode()), packed=False)
@@ -525,6 +523,11 @@ def _overruled(
     for key in sorted(idle - still):
         meaning = "a values file that sets it has no effect any more"
         yield Reason("major", f"values {key_text(key)}", gone[key], None, meaning)
+
+
+def _defaults(plan: Plan) -> dict[Key, Any]:
+    file = plan.chart.path / "values.yaml"
+    return flat(read_yaml(file, ValuesError)) if file.is_file() else {}
 
 
 def _another(value: str | float) -> str | float:

@@ -415,7 +415,7 @@ def _schema(
         if what == "required" and change.effect == "narrower" and _new_with_default(before, old, new, path):
             continue
         level, meaning = _schema_level(old, reads, change)
-        if level == "major" and what == "required" and _filled(old, new, path):
+        if level == "major" and what == "required" and _filled(old, new, reads, path):
             level, meaning = "patch", "must be there, as its default is: no template did without it"
         key = (what, str(change.old), str(change.new), meaning)
         groups.setdefault(key, []).append((path, change, level, meaning))
@@ -459,10 +459,10 @@ def _new_with_default(before: schemas.Schema, old: Side, new: Side, path: Path) 
     return not known and _at(new.values, path) not in (_MISSING, None)
 
 
-def _filled(old: Side, new: Side, path: Path) -> bool:
+def _filled(old: Side, new: Side, reads: _Reads, path: Path) -> bool:
     """Whether a key that is required now has a default on both sides, and null for it gave nothing that works."""
     defaults = [_at(side.values, path) for side in (old, new)]
-    return all(value not in (_MISSING, None) for value in defaults) and not _Reads(old).may_lack(path)
+    return all(value not in (_MISSING, None) for value in defaults) and not reads.may_lack(path)
 
 
 def _schema_level(old: Side, reads: _Reads, change: schemas.Change) -> tuple[Level, str]:

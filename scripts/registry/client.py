@@ -19,7 +19,7 @@ from scripts.core.interrupt import pause
 from scripts.core.waiting import patiently
 from scripts.registry.challenges import authorize, read_challenges, refused
 from scripts.registry.reference import CORRECT, Reference, Registry, is_loopback
-from scripts.registry.transport import Answer, BrokenTls, NoTls, Transient, Transport, shown_url, within
+from scripts.registry.transport import TOO_MANY, Answer, BrokenTls, NoTls, Transient, Transport, shown_url, within
 
 Query = tuple[tuple[str, str], ...]
 
@@ -52,7 +52,7 @@ _PUSH_WAYS = (
     ),
     (r"(http|code) 4(09|12)|immutable", "look who has written to {repository}; a version that is out is raised"),
     (r"(http|code) 40[13]|unauthorized|denied|forbidden", "{login} as somebody who may push there"),
-    (r"(http|code) 429|too ?many", f"wait until {{host}} takes more requests, then {SAME_COMMAND}"),
+    (r"(http|code) 429|too ?many", TOO_MANY),
     (r"(http|code) 4\d\d", f"see that {{host}} takes charts there (OCI artifacts), or {CORRECT}"),
 )
 

@@ -38,6 +38,7 @@ _SHOWN = 500  # letters of what an answer says
 _HOPS = 10  # redirects, as Go follows
 _ATTEMPTS, _PATIENCE = 4, 25.0  # tries, and seconds after which no further try begins
 _PAUSE = 0.5  # seconds before the second try, twice as many before each further one
+TOO_MANY = f"wait until {{host}} takes more requests, then {SAME_COMMAND}"  # to whom a registry answers 429
 _PROXIES = "correct HTTPS_PROXY, HTTP_PROXY or NO_PROXY"
 _LOOK = f"see that the registry runs and can be reached from here, or {CORRECT}"
 # Where Go looks for authorities; the folders are searched beside the first file that is there.
@@ -455,8 +456,12 @@ def _retry_after(text: str) -> float | None:
     return None
 
 
+def _named(proxy: str) -> str:
+    return f"the proxy {urlsplit(proxy).netloc.rpartition('@')[2]}"
+
+
 def _by(proxy: str | None) -> str:
-    return f" through the proxy {urlsplit(proxy).netloc.rpartition('@')[2]}" if proxy else ""
+    return f" through {_named(proxy)}" if proxy else ""
 
 
 def _proxy_error(host: str, proxy: str | None, words: str, kind: type[RegistryError] = RegistryError) -> RegistryError:
@@ -471,7 +476,7 @@ def _ready(answer: Answer) -> Answer:
     later = f", to be asked again after {after:.0f} s" if after else ""
     found = f"{answer.words()} from {shown_url(answer.url)}{later}"
     host = _parts(answer.url).netloc
-    run = f"wait until {host} takes more requests, then {SAME_COMMAND}" if answer.status == 429 else None
+    run = TOO_MANY.format(host=host) if answer.status == 429 else None
     failure = Transient(f"{host} is not able to answer now", found=found, run=run)
     failure.after = after
     raise failure
@@ -489,8 +494,8 @@ def _connection_error(error: Exception, host: str, url: str, proxy: str | None, 
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError | CertificateError):
             run = _UNTRUSTED.get(getattr(cause, "verify_code", 62), _AUTHORITY)
-            if proxied:
-                host, run = by.removeprefix(" through "), f"{_AUTHORITY}; or {_PROXIES}"
+            if proxied and proxy:
+                host, run = _named(proxy), f"{_AUTHORITY}; or {_PROXIES}"
             return RegistryError(f"the certificate of {host} is not trusted", found=words, run=run)
     if proxied:
         refused = re.search(r"Tunnel connection failed: [45]\d\d", words)

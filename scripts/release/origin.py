@@ -23,7 +23,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import Committed, placed, read_committed
 from scripts.core.config import Config
-from scripts.core.edits import Edit
+from scripts.core.edits import FRESH
 from scripts.core.errors import ChartError, telling
 from scripts.core.git import LINK, SUBMODULE, Entry, Repository, find_repository
 from scripts.core.owner import temporary
@@ -266,7 +266,7 @@ def left_by_runs(config: Config) -> Callable[[Path], bool]:
     apart = [place for place in places if not chart.is_relative_to(place)]
     versions = map(config.project.joinpath, config.version_files)
     raised = (chart / "Chart.yaml", chart / "README.md", config.changelog, *versions)
-    apart += [Edit(path.resolve(), b"", b"").fresh for path in raised]
+    apart += [path.with_name(FRESH.format(path.name)) for path in map(Path.resolve, raised)]
 
     def left(path: Path) -> bool:
         return any(map(path.is_relative_to, apart if path.is_relative_to(chart) else (*apart, *results)))

@@ -599,13 +599,10 @@ def rights(
     hooks = [] if hook is None else [{"kind": "Pod", "metadata": test, "spec": {"containers": [], **hook}}]
     given = {binding: [bound], "Role": [role], "allowed": allowed}
     objects = [*hooks, *([{"kind": "Secret", "metadata": {"name": "kept"}, "type": secret}] if secret else [])]
-    workload = {
-        "kind": "Deployment",
-        "metadata": {"name": "web"},
-        "spec": {"template": pod(container=container, **spec)},
-    }
+    made = pod(container=container, **spec)
+    workload = {"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": made}}
     objects += [workload, {"kind": binding, **bound}]
-    return Cluster(*objects, pods=[pod(container=container, **spec)], ServiceAccount=[QUIET], **given)
+    return Cluster(*objects, pods=[made], ServiceAccount=[QUIET], **given)
 
 
 def reading(*names: str, **more: Any) -> dict[str, Any]:
