@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json as json_module
 import shutil
-import textwrap
 from typing import Any
 
 from invoke.collection import Collection
@@ -49,13 +48,13 @@ def overview(_: Context, json: bool = False) -> None:
     if json:
         print(json_module.dumps(shown, indent=2))
         return
+    from scripts.core.words import filled
+
     width = shutil.get_terminal_size().columns
-    whole = textwrap.TextWrapper(width, subsequent_indent=" " * 21, break_long_words=False, break_on_hyphens=False)
     for title, tasks in shown.items():
         print(title)
         for name, text in tasks.items():
-            whole.initial_indent = f"  {name:<18} "
-            print(whole.fill(text))
+            print(filled(text, width, f"  {name:<18} ", " " * 21))
     print("\n`invoke --help TASK` explains one.")
 
 

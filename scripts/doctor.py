@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from scripts.core.errors import FindingsError, ReleaseError
+from scripts.core.errors import MALFORMED, FindingsError, GitError, ReleaseError
 from scripts.core.git import find_repository, unlocking
 from scripts.core.parallel import workers
 from scripts.core.words import some
@@ -63,7 +63,7 @@ def examine(work: Workspace) -> tuple[Line, ...]:
     def answer(question: Callable[[Workspace], Iterator[Line]]) -> list[Line]:
         try:
             return list(question(work))
-        except (ReleaseError, OSError) as error:
+        except (ReleaseError, OSError, *MALFORMED) as error:  # the last of what no machine of ours has said
             about = question.__name__.strip("_").replace("_", " ")
             if isinstance(error, ReleaseError):
                 found = f"{error.message} ({error.found})" if error.found else error.message
@@ -212,29 +212,26 @@ def _git(work: Workspace) -> Iterator[Line]:
     if (version := re.search(r"(\d+)\.(\d+)", told)) and (int(version[1]), int(version[2])) < _GIT:
         wanted = ".".join(map(str, _GIT))
         yield Line("git version", "problem", told.strip(), f"install git {wanted} or newer")
-    keys = ("user.name", "user.email", "tag.gpgSign", "gpg.format")
-    argv = ("git", "-C", repository.root, "config", "--get")
-    asked = {key: work.runner.run((*argv, key), check=False).stdout.strip() for key in keys}
-    named = asked["user.name"] and asked["user.email"]
-    found = f"{asked['user.name']} <{asked['user.email']}>" if named else "no identity to commit or tag with"
-    fix = None if named else 'git config user.name "..." and git config user.email "..."'
-    yield Line("git", "ok" if named else "problem", found, fix)
+    try:
+        yield Line("git", "ok", repository.try_identity())
+    except GitError as error:
+        yield Line("git", "problem", "no identity to commit or tag with", error.run)
     if locks := repository.locks():
         yield Line("git locks", "note", f"{locks[0]}: a git is at work, or was killed", unlocking(locks))
-    signs = asked["tag.gpgSign"].lower() in ("true", "yes", "on", "1")
-    if not signs:
+    if not repository.signs():
         yield Line("signing", "ok", "tags are not signed")
         return
-    if work.runner.run(("git", "-C", repository.root, "rev-parse", "--verify", "HEAD"), check=False).status != 0:
+    if repository.commit() is None:
         yield Line("signing", "note", "tags are signed; there is no commit yet to try it on")
         return
     try:
-        repository.try_signing("tag.gpgSign")
+        repository.try_signing()
     except ReleaseError as error:
         why = (error.found or "").splitlines()[-1:] or [error.message]
         yield Line("signing", "problem", f"{error.message}: {why[0]}", error.run)
     else:
-        yield Line("signing", "ok", f"tags are signed ({asked['gpg.format'] or 'openpgp'}), which was tried")
+        form = repository.setting("gpg.format") or "openpgp"
+        yield Line("signing", "ok", f"tags are signed ({form}), which was tried")
 
 
 def _signing_key(work: Workspace) -> Iterator[Line]:

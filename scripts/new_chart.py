@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from scripts.chart.source import read_chart
-from scripts.core.errors import ChartError, UsageError
+from scripts.chart.source import read_chart, read_yaml
+from scripts.core.errors import ChartError, UsageError, ValuesError
 from scripts.core.files import write_atomic
 from scripts.core.git import find_repository
 from scripts.core.owner import temporary
@@ -46,7 +46,8 @@ class NewChart:
 def new_chart(work: Workspace, path: Path, *, toolkit: str = TOOLKIT, dry_run: bool = False) -> NewChart:
     """Write what is missing at `path`, the folder of a chart; where there is none, the chart that helm begins with.
 
-    `toolkit` is how a workflow names this repository. Raises UsageError, ChartError, OutputError, CommandFailed.
+    `toolkit` is how a workflow names this repository. Raises UsageError, ChartError, ValuesError, OutputError,
+    CommandFailed.
     """
     path = path.resolve()  # as git names the root of the repository
     if path.is_file():
@@ -121,5 +122,4 @@ def _scalar(text: str) -> str:
 
 def _values(folder: Path) -> Mapping[str, Any]:
     file = folder / "values.yaml"
-    found = load(file.read_text(encoding="utf-8")) if file.is_file() else None
-    return found if isinstance(found, Mapping) else {}
+    return read_yaml(file, ValuesError) if file.is_file() else {}

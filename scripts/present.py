@@ -7,7 +7,6 @@ import json as json_module
 import os
 import shlex
 import sys
-import textwrap
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.core.paths import shown
 from scripts.core.progress import plain
-from scripts.core.words import many
+from scripts.core.words import filled, many
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -377,19 +376,17 @@ def _stacked(view: View, width: int) -> Iterable[RenderableType]:
     """`view` for a narrow terminal: a line a row, and below it what is long. A path stays whole, to be copied."""
     from rich.text import Text
 
-    def filled(lead: str, text: str) -> Text:
-        whole = textwrap.TextWrapper(width, initial_indent=lead, subsequent_indent=" " * len(lead))
-        whole.break_long_words = whole.break_on_hyphens = False
-        return Text(whole.fill(text) or lead)
+    def led(lead: str, text: str) -> Text:
+        return Text(filled(text, width, lead, " " * len(lead)) or lead)
 
     *first, last = (index for index, name in enumerate(view.columns) if name not in view.below)
     widths = {index: max((len(row[index]) for row in view.rows), default=0) for index in first}
     yield Text(view.title, style="bold")
     for row in view.rows:
-        yield filled("".join(f"{row[index]:<{widths[index]}}  " for index in first), row[last])
+        yield led("".join(f"{row[index]:<{widths[index]}}  " for index in first), row[last])
         for name, cell in zip(view.columns, row, strict=True):
             if name in view.below and cell:
-                yield filled("    ", f"{name}: {cell}")
+                yield led("    ", f"{name}: {cell}")
 
 
 def render(view: View | Answer | str, *, width: int | None = None) -> str:

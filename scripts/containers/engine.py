@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from scripts.core.command import WITHHELD
 from scripts.core.errors import EngineError
 from scripts.core.progress import Say
 
@@ -30,7 +31,9 @@ def connect() -> Iterator[DockerClient]:
     host = _host()
     try:
         tls: Any = kwargs_from_env().get("tls", False)  # DOCKER_TLS_VERIFY and DOCKER_CERT_PATH
-        client = docker.DockerClient(base_url=host, timeout=_FIRST, tls=tls)
+        # A pull asks the user's credential helper, which docker gives the environment with these laid over it.
+        hidden = dict.fromkeys(WITHHELD, "")
+        client = docker.DockerClient(base_url=host, timeout=_FIRST, tls=tls, credstore_env=hidden)
         client.api.timeout = _DEADLINE
     except (DockerException, RequestException) as error:
         raise absent(host, error) from None

@@ -25,7 +25,7 @@ from scripts.core.owner import MARK, mark
 Argv = Sequence[str | os.PathLike[str]]
 PASSWORD = "GATI_REGISTRY_PASSWORD"  # noqa: S105 - the name; no program that we run is given its value
 SIGNING_PASSWORDS = ("GATI_SIGNING_PASSWORD", "COSIGN_PASSWORD")  # names too; the first is ours, the second cosign's
-_KEPT = (PASSWORD, *SIGNING_PASSWORDS, "COSIGN_PRIVATE_KEY")
+WITHHELD = (PASSWORD, *SIGNING_PASSWORDS, "COSIGN_PRIVATE_KEY")
 TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN")
 _ASKING = ("git", "go", "docker-credential-")  # programs that may ask a forge with such a token; no other has it
 _LOGIN = re.compile(r"((?:https?|oci|socks5h?)://)[^/\s]+@")  # a password or a token in an address, as of a remote
@@ -102,7 +102,7 @@ class Runner:
         self._echo = echo
         self._secrets = dict[str, re.Pattern[str]]()
         self.hide(*secrets)
-        self._kept: dict[str, None] = dict.fromkeys(_KEPT)
+        self._kept: dict[str, None] = dict.fromkeys(WITHHELD)
         self._children: dict[subprocess.Popen[bytes], Scope | None] = {}
         weakref.finalize(self, _end_all, self._children)
 
@@ -114,6 +114,15 @@ class Runner:
     def withhold(self, name: str) -> None:
         """Keep a variable of the environment from every program that is not given it by `env`."""
         self._kept[name] = None
+
+    @contextlib.contextmanager
+    def withholding(self) -> Iterator[None]:
+        """Keep them in this block from a program, too, that a library starts by itself."""
+        held = {name: os.environ.pop(name) for name in (*self._kept, *TOKENS) if name in os.environ}
+        try:
+            yield
+        finally:
+            os.environ.update(held)
 
     def redact(self, text: str) -> str:
         """`text` without logins and every known secret, in all its forms; the longest first: another may be a part."""

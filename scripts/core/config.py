@@ -196,13 +196,13 @@ def load_config(root: Path, *, environ: Mapping[str, str] = os.environ, **overri
             values.pop("e2e", None)
         if not chart.is_relative_to(project):
             values = {name: value for name, value in values.items() if name not in _OF_ONE_CHART}
+    if "cache_dir" not in values | given:
+        values["cache_dir"] = _user_cache()
     for name, field in fields.items():
         if field.type == "Path":
             # What no file says is the toolkit's own business, and stays in its checkout; but for the changelog.
             ours = name not in values and name != "changelog"
             values[name] = (root if ours else project) / values.get(name, field.default)
-    if "cache_dir" not in {**table, **given}:
-        values["cache_dir"] = _user_cache()
     for name, base, source in ((name, *place) for place in ((project, values), (root, given)) for name in _FILES):
         if name in source:
             source[name] = _file(base, source[name], name)

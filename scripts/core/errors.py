@@ -86,7 +86,10 @@ def limit(error: OSError) -> dict[str, Any]:
     """What a refusal says, by the words of ReleaseError, where no file is to blame but what runs us; else nothing."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return {"run": f"ulimit -n 1024, then {SAME_COMMAND}", "doctor": ""}
-    if error.errno == errno.ENOENT and error.filename is None:  # as the system says it of the current folder alone
+    if error.errno == errno.ENOENT and error.filename is None:
+        if "temporary directory" in str(error):  # as Python names all that it has tried
+            return {"run": f"make room in one of them, or set TMPDIR, then {SAME_COMMAND}"}
+        # As the system says it of the current folder alone.
         return {"found": "the current folder is gone", "run": "cd to a folder that is there", "doctor": ""}
     return {}
 

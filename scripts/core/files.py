@@ -75,22 +75,35 @@ def writing(
 def write_atomic(path: Path, data: bytes | str, *, error: type[ReleaseError] = OutputError) -> None:
     """Replace `path` by `data` as a whole, its folder made, or leave what was there and raise `error`.
 
-    What UTF-8 has no form for, as bytes in the name of a file that are no text, is written as an escape.
+    A link stays, and what it leads to is replaced; a device or a pipe is written to. What UTF-8 has no form for, as
+    bytes in the name of a file that are no text, is written as an escape.
     """
     content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    real = Path(os.path.realpath(path))
+    fresh = real.with_name(f".{real.name}.{os.getpid()}.tmp")
     wanted = f"a folder that can be written, with {max(1, len(content) // 1024)} KiB free"
     try:
         with writing(f"{path} cannot be written", path.parent, expected=wanted, error=error):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not path.is_file():
+                with os.fdopen(_opened(path), "wb") as file:
+                    file.write(content)
+                return
+            real.parent.mkdir(parents=True, exist_ok=True)
             with fresh.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            fresh.replace(path)
+            fresh.replace(real)
     finally:
         with contextlib.suppress(OSError):
             fresh.unlink()
+
+
+def _opened(path: Path) -> int:
+    """A device, or a pipe that somebody reads: nobody is waited for who would."""
+    handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    os.set_blocking(handle, True)
+    return handle
 
 
 def to_json(value: Any) -> str:

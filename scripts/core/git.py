@@ -412,7 +412,7 @@ class Repository:
             remote, _ = self._pushed_to(self._said("symbolic-ref", "--quiet", "HEAD"))
         if not remote:
             return None
-        mirror = self._said("config", "--type=bool", "--get", f"remote.{remote}.mirror") == "true"
+        mirror = self.setting(f"remote.{remote}.mirror", "--type=bool") == "true"
         remote, alone = shlex.quote(remote), f"git push {shlex.quote(remote)} tag {tag}"
         if mirror:  # git takes no names for one, and pushes all
             return f"git push {remote}"
@@ -427,8 +427,8 @@ class Repository:
             return f"{first}git push{there} && {alone}"  # git lets only annotated tags follow
         return f"{first}git push{' --follow-tags' if tag else ''}{there}"
 
-    def try_identity(self) -> None:
-        """Make sure that git knows who makes a commit or a tag. Raises GitError."""
+    def try_identity(self) -> str:
+        """Make sure that git knows who makes a commit or a tag, and say who does. Raises GitError."""
         for name in ("GIT_COMMITTER_IDENT", "GIT_AUTHOR_IDENT"):
             result = self._git("var", name, check=False)
             if result.status != 0:
@@ -439,6 +439,7 @@ class Repository:
                     run=f"unset {given}" if given else _WHO,
                     doctor="git",
                 )
+        return result.stdout.rpartition(">")[0] + ">"
 
     def try_tag(self, name: str, commit: str) -> None:
         """Make sure that the tag `name` could be made now; nothing of the trial stays. Raises GitError."""
@@ -449,9 +450,13 @@ class Repository:
             error.message = f"the git tag {name} cannot be made in {self.root}"
             raise
 
-    def try_signing(self, key: str) -> None:
-        """Sign what nobody keeps, where the setting `key` (tag.gpgSign) asks for signatures. Raises GitError."""
-        if self._said("config", "--type=bool", "--get", key) != "true":
+    def signs(self) -> bool:
+        """Whether the tags that are made here are signed."""
+        return self.setting("tag.gpgSign", "--type=bool") == "true"
+
+    def try_signing(self) -> None:
+        """Sign what nobody keeps, where tags are signed. Raises GitError."""
+        if not self.signs():
             return
         # Quoted, or a colon would part it.
         objects = str(self._place("--git-path", "objects")).replace("\\", "\\\\").replace('"', '\\"')
@@ -461,9 +466,9 @@ class Repository:
             result = self._git(*words, check=False, env=env, deadline=300)
         if result.status != 0:
             raise GitError(
-                f"{key} asks for signatures, and git cannot sign in {self.root}",
+                f"tag.gpgSign asks for signatures, and git cannot sign in {self.root}",
                 found="\n".join(result.stderr.strip().splitlines()[-8:]),
-                run=f"git config user.signingKey KEY, or git config {key} false",
+                run="git config user.signingKey KEY, or git config tag.gpgSign false",
                 doctor="signing",
             )
 
@@ -479,6 +484,10 @@ class Repository:
         except ValueError:
             run = f"keep {path.name} in the repository"
             raise GitError(f"{path} is not inside the git repository {self.root}", run=run) from None
+
+    def setting(self, key: str, *form: str) -> str:
+        """What is configured here as `key`, "" for nothing."""
+        return self._said("config", *form, "--get", key)
 
     def _said(self, *words: str) -> str:
         """What git answers, "" where it fails."""

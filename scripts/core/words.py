@@ -1,8 +1,9 @@
-"""Owns how a number of things is said, and which of many words is like one."""
+"""Owns how a number of things is said, how a text is laid in lines, and which of many words is like one."""
 
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable
 
 
@@ -15,6 +16,12 @@ def some(things: Iterable[object], most: int = 10) -> list[str]:
     """The first of many things in words, and how many there are more."""
     words = list(map(str, things))
     return [*words[:most], *([f"and {len(words) - most} more"] if len(words) > most else [])]
+
+
+def filled(text: str, width: int, first: str = "", later: str = "") -> str:
+    """`text` in lines of `width`, where each word stays whole, to be copied; they begin with `first` and `later`."""
+    whole = textwrap.TextWrapper(max(1, width), first, later, break_long_words=False, break_on_hyphens=False)
+    return whole.fill(text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -15,7 +15,6 @@ import shlex
 import shutil
 import signal
 import sys
-import textwrap
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
+from invoke.program import Program
 from invoke.tasks import Task, task
 
 from scripts.front import by_invoke
-from scripts.front.shell import Ours, advice
+from scripts.front.shell import Ours, advice, columns
 
 if TYPE_CHECKING:
     from scripts.core.errors import ReleaseError
@@ -150,12 +150,14 @@ def demand_parsed(tasks: Collection) -> None:
     """
     if not by_invoke():
         return
+    Program.print_columns = columns  # type: ignore[assignment, method-assign]
     if {"--help", "-h"} & set(sys.argv):
-        width = max(1, shutil.get_terminal_size().columns - 2)
-        whole = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+        from scripts.core.words import filled
+
+        width = shutil.get_terminal_size().columns - 2
         for each in tasks.tasks.values():  # which Invoke prints as it stands
             text = inspect.cleandoc(each.__doc__ or "").split("\n\n")
-            each.__doc__ = "\n\n".join(whole.fill(one) for one in text)
+            each.__doc__ = "\n\n".join(filled(one, width) for one in text)
     match sys.argv[1:]:
         case [] | ["--list" | "-l"]:
             return  # nothing in it that could be wrong
@@ -167,7 +169,6 @@ def demand_parsed(tasks: Collection) -> None:
             sys.exit()
     from invoke.exceptions import ParseError
     from invoke.parser import Parser
-    from invoke.program import Program
 
     from scripts.core.errors import UsageError
 
@@ -175,7 +176,7 @@ def demand_parsed(tasks: Collection) -> None:
     try:
         core = Parser(initial=initial, ignore_unknown=True).parse_argv(sys.argv[1:])
         asked, listed, form, named = (core[0].args[name].value for name in ("help", "list", "list-format", "config"))
-        if named and not Path(named).expanduser().is_file():  # which Invoke passes over
+        if named and not Path(os.path.expanduser(named)).is_file():  # noqa: PTH111 - Invoke's; it passes over such a one
             raise ParseError(f"--config {named} cannot be used: there is no such file")
         if isinstance(listed, str) or form not in ("flat", "nested", "json"):
             raise ParseError(f"No idea what {listed if isinstance(listed, str) else form!r} is!")
@@ -426,5 +427,5 @@ def demand_approval(question: str, *, yes: bool) -> None:
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     while not select.select([sys.stdin], [], [], 0.5)[0]:
         pass  # a Ctrl-C at the very moment at which a read begins would not end it
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if sys.stdin.buffer.readline().strip().lower() not in (b"y", b"yes"):  # who answers may type no text at all
         raise ReleaseError("nothing was done: the answer was no", code=REFUSED)

@@ -78,7 +78,7 @@ def _named(words: list[str]) -> bool:
     """Whether a reference stands by itself on the command line: with Invoke no positional argument may be absent."""
     from scripts.registry.reference import is_reference
 
-    return any(is_reference(word) and before != "--registry" for before, word in itertools.pairwise(words))
+    return any(is_reference(word) and before not in ("--registry", "-r") for before, word in itertools.pairwise(words))
 
 
 @command(

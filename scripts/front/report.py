@@ -44,5 +44,6 @@ def report(work: Workspace, compare: str | None = None, open_: bool = False, pic
         files.write_atomic(Path(picture), page.picture(made))
     ci_log.summarize(page.head(made))
     yield present.reported(made, target)
-    if open_ and not webbrowser.open(target.resolve().as_uri()):
-        work.say(f"no browser is found here: open {target} in yours")
+    with work.runner.withholding():
+        if open_ and not webbrowser.open(target.resolve().as_uri()):
+            work.say(f"no browser is found here: open {target} in yours")

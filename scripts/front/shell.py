@@ -1,14 +1,16 @@
-"""Gives short flags one meaning in every task, and a word that nobody knows the one that is like it."""
+"""Gives short flags one meaning in every task, a word that nobody knows the one that is like it, and help its room."""
 
 from __future__ import annotations
 
 import copy
 import re
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
 from invoke.parser.argument import Argument
 from invoke.parser.context import ParserContext
+from invoke.program import Program
 from invoke.tasks import Task
 
 # A short flag means the same wherever it is taken.
@@ -22,6 +24,7 @@ SHORT = {
     "values": "v",
     "yes": "y",
 }
+_ROOM = 26  # columns, with the gaps, that a description wants
 
 
 class _Flag(Argument):
@@ -53,6 +56,23 @@ class Ours(Task[Any]):
         opts = super().arg_opts(name, default, taken_names)
         short = SHORT.get(opts["names"][0])
         return {**opts, "names": [opts["names"][0], *([short] if short else [])]}
+
+
+_beside = Program.print_columns
+
+
+def columns(program: Program, tuples: Sequence[tuple[str, str | None]]) -> None:
+    """As Invoke has it, for flags and tasks and what they do: below them where a terminal has no room beside."""
+    from scripts.core.words import filled
+
+    width = shutil.get_terminal_size().columns
+    if width >= max(len(name) for name, _ in tuples) + _ROOM:
+        _beside(program, tuples)
+        return
+    for name, text in tuples:
+        print(f"  {name}")
+        print(filled(text or "", width, " " * 6, " " * 6))
+    print()
 
 
 def advice(message: str, at: ParserContext | None, initial: ParserContext, contexts: Sequence[ParserContext]) -> str:

@@ -296,7 +296,7 @@ class Release:
         if facts.origin.repository is not None and facts.origin.commit is not None and self.absent("bump", "tag"):
             facts.origin.repository.try_identity()
             if self.absent("tag"):
-                facts.origin.repository.try_signing("tag.gpgSign")
+                facts.origin.repository.try_signing()
                 facts.origin.repository.try_tag(self._tag, facts.origin.commit)
         try_writing(record_file(self._config, self.package.name))
 

@@ -253,6 +253,7 @@ class TestUsage:
             (("--list", "nope"), "No idea what 'nope' is!"),
             (("--list", "--list-format", "xml"), "No idea what 'xml' is!"),
             (("--config", "/nope.yaml", "lint"), "--config /nope.yaml cannot be used: there is no such file"),
+            (("--config", "~nobody-here/x", "lint"), "--config ~nobody-here/x cannot be used: there is no such file"),
             (("--config", "/etc/passwd", "lint"), "error: invoke: Config files of type"),
             (("template", "--diff", "HEAD"), "next:     invoke diff"),
             (("diff", "--from"), "Flag --from needed value and was not given one"),

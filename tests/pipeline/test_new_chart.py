@@ -86,6 +86,15 @@ def test_a_chart_with_values_sets_of_its_own_gets_none(cli: Cli) -> None:
     assert [file.name for file in (cli.chart / "ci").iterdir()] == ["test-values.yml"]
 
 
+@pytest.mark.parametrize(
+    ("values", "words"), [(b"a: [\n", "not valid YAML"), (b"- a\n", "not a mapping"), (b"\xff", "not UTF-8")]
+)
+def test_values_that_cannot_be_read_are_named(cli: Cli, values: bytes, words: str) -> None:
+    (cli.chart / "values.yaml").write_bytes(values)
+    cli("new-chart", cli.chart).refused("values.yaml", words)
+    assert not (cli.chart / "gati.toml").exists()
+
+
 def test_where_no_chart_can_be_is_refused(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "note").write_text("x")

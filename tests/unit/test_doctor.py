@@ -28,6 +28,9 @@ def bare(work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wo
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    given = {"COUNT": "1", "KEY_0": "user.useConfigOnly", "VALUE_0": "true"}  # or git makes one up from the host's name
+    for name, value in given.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -51,6 +54,19 @@ def test_what_is_missing_is_a_problem_with_its_fix(bare: Workspace) -> None:
     with pytest.raises(FindingsError, match="cannot run everything") as refusal:
         demand_sound(tuple(found.values()))
     assert (refusal.value.found, refusal.value.run) == ("engine, git", found["engine"].fix)
+
+
+def test_who_commits_is_asked_of_git(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may be told by the environment, as in CI, and not by the settings."""
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "Me")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "me@example.com")
+    assert lines(bare)["git"] == Line("git", "ok", "Me <me@example.com>")
+
+
+def test_a_machine_that_answers_otherwise_is_a_line(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.doctor.re.findall", lambda *_: [])
+    assert lines(bare)["memory"].level == "problem"
 
 
 def test_the_registry_is_asked_and_not_guessed(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -220,6 +220,16 @@ class TestSecrets:
         assert "hunter2" not in Runner().run(("env",)).stdout
         assert "hunter2" in Runner().run((tmp_path / "git",)).stdout
 
+    def test_are_kept_from_what_a_library_starts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        names = ("GITHUB_TOKEN", "GATI_REGISTRY_PASSWORD", "MINE")
+        for name in names:
+            monkeypatch.setenv(name, "hunter2")
+        runner = Runner()
+        runner.withhold("MINE")
+        with runner.withholding():
+            assert b"hunter2" not in subprocess.run(("env",), capture_output=True, check=True).stdout
+        assert {os.environ[name] for name in names} == {"hunter2"}
+
 
 class TestStart:
     def test_runs_until_the_block_ends(self, runner: Runner, tmp_path: Path) -> None:

@@ -37,6 +37,13 @@ def test_the_last_of_the_three_wins(tmp_path: Path) -> None:
     assert (config.registry, config.plain_http) == ("oci://flag/x", True)
 
 
+@pytest.mark.parametrize(
+    "table", ['cache_dir = "c"\n', 'cache-dir = "c"\n', '[tool.gati.for."helm/*"]\ncache_dir = "c"\n']
+)
+def test_a_cache_that_is_named_is_the_one_that_is_used(tmp_path: Path, table: str) -> None:
+    assert load_config(project(tmp_path, table), environ={}).cache_dir == tmp_path / "c"
+
+
 def test_paths_start_at_the_root_but_in_flags_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root, here = project(tmp_path, 'chart = "a"\n'), tmp_path / "below"
     here.mkdir()

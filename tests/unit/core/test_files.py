@@ -47,6 +47,25 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("elsewhere/file")
+    for text in ("one", "two"):
+        write_atomic(tmp_path / "link", text)
+        assert (tmp_path / "elsewhere" / "file").read_text() == text
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_pipe_stays_one_and_is_written_to(tmp_path: Path) -> None:
+    """As /dev/stdout may be, and /dev/null, which whoever is root would take from the machine."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="pipe cannot be written"):  # nobody reads it
+        write_atomic(tmp_path / "pipe", "x")
+    with os.fdopen(os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        write_atomic(tmp_path / "pipe", "x")
+        assert reader.read() == b"x"
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "dist").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):

@@ -529,13 +529,13 @@ def test_a_signature_is_tried_only_where_it_is_asked_for(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git(repository.root, "config", "gpg.program", "false")
-    repository.try_signing("tag.gpgSign")
+    repository.try_signing()
     git(repository.root, "config", "tag.gpgSign", "false")
-    repository.try_signing("tag.gpgSign")
+    repository.try_signing()
     git(repository.root, "config", "tag.gpgSign", "true")
     monkeypatch.setenv("GIT_CONFIG", os.devnull)  # which only `git config` looks at
     with pytest.raises(GitError, match="git cannot sign"):
-        repository.try_signing("tag.gpgSign")
+        repository.try_signing()
 
 
 def test_a_signature_is_tried_in_a_folder_of_any_name(tmp_path: Path, runner: Runner) -> None:
@@ -548,7 +548,7 @@ def test_a_signature_is_tried_in_a_folder_of_any_name(tmp_path: Path, runner: Ru
         git(root, "config", name, value)
     found = find_repository(root, runner)
     assert found is not None
-    found.try_signing("tag.gpgSign")
+    found.try_signing()
 
 
 def test_where_it_is_fetched_from(repository: Repository) -> None:

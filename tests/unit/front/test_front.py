@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
 
-import scripts.front.release  # noqa: F401 - what its tasks take
 from scripts.core.errors import SAME_COMMAND, USAGE
+from scripts.front import release
 from scripts.front.command import Typed
 
 _AS_INVOKE = "import sys; sys.dont_write_bytecode = True; import scripts.front; print(sys.dont_write_bytecode)"
@@ -56,6 +59,50 @@ def test_each_task_explains_itself(root: Path, task: str, flag: str) -> None:
         f"Usage: inv[oke] [--core-opts] {task} [--options] [other tasks here ...]",
     )
     assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("width", [36, 40, 80])
+def test_what_explains_a_task_has_its_room_on_any_terminal(root: Path, width: int) -> None:
+    """By Invoke's own reading it stands beside the longest flag, where a narrow one has a letter's room, or none."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, width))
+    environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    argv = [sys.executable, "-m", "invoke", "--help", "template"]
+    with subprocess.Popen(argv, cwd=root, env=environ, stdout=theirs, stderr=theirs) as shown:
+        os.close(theirs)
+        text = ""
+        with contextlib.suppress(OSError):  # at its end
+            while chunk := os.read(ours, 65536):
+                text += chunk.decode()
+    os.close(ours)
+    lines = text.split("Options:")[1].splitlines()
+    assert (shown.returncode, "Render, and write nothing." in " ".join(text.split())) == (0, True)
+    assert len(lines) < 40
+    assert max(map(len, lines)) <= max(width, 37)  # a flag stays whole
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"), [(b"\xff\n", "the answer was no"), (b"n\n", "the answer was no"), (b"Yes\n", "done")]
+)
+def test_a_question_takes_any_answer(root: Path, typed: bytes, word: str) -> None:
+    ours, theirs = pty.openpty()
+    code = "from scripts.front.command import demand_approval; demand_approval('Do it?', yes=False); print('done')"
+    argv, environ = [sys.executable, "-c", code], {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    pipe, same = subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(argv, cwd=root, env=environ, stdin=theirs, stdout=pipe, stderr=same) as asking:
+        os.write(ours, typed)
+        told = asking.communicate(timeout=60)[0].decode()
+    os.close(theirs)
+    os.close(ours)
+    assert word in told.splitlines()[-1], told
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [("oci://h/x", True), ("--json OCI://h/x", True), ("--registry oci://h", False), ("-r oci://h", False)],
+)
+def test_a_registry_is_no_reference_to_a_chart(words: str, *, named: bool) -> None:
+    assert release._named(["invoke", "verify", *words.split()]) is named
 
 
 def test_the_same_command_is_what_was_typed() -> None:
