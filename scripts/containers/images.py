@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import tarfile
@@ -17,6 +18,7 @@ from scripts.containers.engine import canonical, choices, find_image, taken
 from scripts.containers.image_archive import add_bytes
 from scripts.core.config import Config
 from scripts.core.errors import ConfigError, EngineError, ToolError
+from scripts.core.files import sha256
 from scripts.core.progress import Say
 from scripts.workspace import Workspace
 
@@ -27,6 +29,7 @@ SERVICES = ("ingress", "route-manager")
 VERSIONS = ("1", "2")
 ABRUPT = "-abrupt"  # ends the name of a version that does not drain: SIGTERM ends it as it stands
 _CA_BUNDLE = "ca-bundle.crt"  # the name that the Dockerfiles look for
+_RECIPE = "gati.recipe"  # label: the digest of what an image is made of, by which other checkouts find it
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _STEP = re.compile(r"Step (\d+)/(\d+) : (\S+)")
 
@@ -90,12 +93,14 @@ def plan_services(
 
 
 def build_services(work: Workspace, engine: DockerClient, *, versions: Iterable[str] = VERSIONS) -> tuple[Image, ...]:
-    """Build every service in every version, by the engine's cache. Raises EngineError, ToolError, CommandFailed."""
+    """Every service in every version: what the engine holds of the same sources, whoever built it, else built.
+
+    Raises EngineError, ToolError, CommandFailed.
+    """
     base = foundation(work, "python", engine)
-    context = _context(work.config.root / "compose", _ca_bundle(work.config))
     wanted = [(service, version) for service in SERVICES for version in versions]
     tags = [reference(work.config, *each) for each in wanted]
-    return tuple(_build(engine, context, tag, *each, base, work.say) for tag, each in zip(tags, wanted, strict=True))
+    return tuple(_built(work, engine, tag, *each, base) for tag, each in zip(tags, wanted, strict=True))
 
 
 def foundation(work: Workspace, name: str, engine: DockerClient) -> str:
@@ -125,25 +130,33 @@ def _local(name: str) -> str:
     return f"gati/base-{name}:{SUITE}-{rootfs_key(wanted.packages, variant=wanted.variant)}"
 
 
-def _build(engine: DockerClient, context: bytes, tag: str, service: str, version: str, base: str, say: Say) -> Image:
+def _built(work: Workspace, engine: DockerClient, tag: str, service: str, version: str, base: str) -> Image:
     begin = time.monotonic()
-    output: list[str] = []
-    answers = engine.api.build(
-        fileobj=io.BytesIO(context),
-        custom_context=True,
-        dockerfile=f"{service}/Dockerfile",
-        tag=tag,
-        buildargs={"BASE": base, "VERSION": version, "STOP_MODE": "abrupt" if version.endswith(ABRUPT) else "drain"},
-        use_config_proxy=True,
-        rm=True,
-        forcerm=True,
-        decode=True,
-    )
-    for answer in answers:
-        _follow(answer, tag, output, say)
+    folder = work.config.root / "compose"
+    arguments = {"BASE": base, "VERSION": version, "STOP_MODE": "abrupt" if version.endswith(ABRUPT) else "drain"}
+    made_of = json.dumps([arguments, str(engine.images.get(base).id)]).encode()
+    recipe = sha256(made_of + _context(folder, service))  # without the authorities, which leave nothing in the image
+    if held := engine.images.list(filters={"label": f"{_RECIPE}={recipe}"}):
+        held[0].tag(*tag.rsplit(":", 1))
+    else:
+        output: list[str] = []
+        answers = engine.api.build(
+            fileobj=io.BytesIO(_context(folder, service, _ca_bundle(work.config))),
+            custom_context=True,
+            dockerfile=f"{service}/Dockerfile",
+            tag=tag,
+            buildargs=arguments,
+            labels={_RECIPE: recipe},
+            use_config_proxy=True,
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        for answer in answers:
+            _follow(answer, tag, output, work.say)
     built = engine.images.get(tag)
     seconds = time.monotonic() - begin
-    say(f"{tag}: {built.attrs['Size'] / 1e6:.0f} MB in {seconds:.1f} s")
+    work.say(f"{tag}: {built.attrs['Size'] / 1e6:.0f} MB in {seconds:.1f} s")
     return Image(tag, str(built.id), int(built.attrs["Size"]), seconds)
 
 
@@ -160,12 +173,12 @@ def _follow(answer: Mapping[str, Any], tag: str, output: list[str], say: Say) ->
         say(f"{tag}: step {step[1]} of {step[2]}")
 
 
-def _context(folder: Path, ca_bundle: Path | None) -> bytes:
-    """The build context as a tar file: what the two Dockerfiles copy, with fixed times and owners, so that the
-    engine's cache sees a change only where the content changed."""
+def _context(folder: Path, service: str, ca_bundle: Path | None = None) -> bytes:
+    """The build context as a tar file: what a service's Dockerfile copies, with fixed times and owners, so that it
+    changes only where the content did."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for part in ("common", "proto", *SERVICES):
+        for part in ("common", "proto", service):
             for path in sorted((folder / part).rglob("*")):
                 if path.is_file() and "__pycache__" not in path.parts:
                     mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
