@@ -21,6 +21,8 @@ NAMES = {
 }
 PULL_SECRETS = "imagePullSecrets"
 _PLACES = ("env", "envFrom", "volumes")
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod")
+"""The kinds that have pods."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,7 @@ def pod_template(kind: str, data: Mapping[str, Any]) -> Any:
     if kind == "CronJob" and isinstance(spec, Mapping):
         spec = (spec.get("jobTemplate") or {}).get("spec")
     template = spec.get("template") if isinstance(spec, Mapping) else None
-    workload = kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob")
-    return template if workload and isinstance(template, Mapping) else None
+    return template if kind in WORKLOADS and isinstance(template, Mapping) else None
 
 
 def pod_spec(kind: str, data: Mapping[str, Any]) -> Any:

@@ -48,6 +48,7 @@ _INSIDE: Mapping[str, Mapping[str, Any]] = {
     "parentRefs": {"group": "gateway.networking.k8s.io", "kind": "Gateway"}, "backendRefs": _BACKEND,
     "listeners": {"allowedRoutes": {"namespaces": {"from": "Same"}}}, "certificateRefs": {"kind": "Secret"},
     "tls": {"mode": "Terminate"},
+    "annotations": {"helm.sh/hook-weight": "0", "helm.sh/hook-delete-policy": "before-hook-creation"},
 }  # fmt: skip
 _CONTAINER: dict[str, Any] = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
 _CONTAINER |= {"stdin": False, "stdinOnce": False, "tty": False}

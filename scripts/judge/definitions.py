@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scripts.chart.contents import INSTALLED_FIRST
 from scripts.chart.manifests import Document, mappings
 from scripts.judge import schema as schemas
-from scripts.judge.reason import Level, Reason
+from scripts.judge.reason import Found, Level, Reason
 
 GROUP = "apiextensions.k8s.io"
 KIND = "CustomResourceDefinition"
@@ -40,12 +39,11 @@ def _place(document: Document) -> str:
     return "crds/" if in_crds(document) else "templates/"
 
 
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any, Any, str]]:
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
     names = [_names(side.get("names") or {}) for side in (old, new)]
     for key in ("kind", "shortNames", "singular", "categories", "listKind"):
-        level, meaning = "minor", "kubectl knows it by other words"
-        if key == "kind":
-            level, meaning = "major", "objects of the old kind are unknown"
+        level: Level = "major" if key == "kind" else "minor"
+        meaning = "objects of the old kind are unknown" if key == "kind" else "kubectl knows it by other words"
         if names[0].get(key) != names[1].get(key):
             yield level, f"spec.names.{key}", names[0].get(key), names[1].get(key), meaning
     before, after = (_versions(side) for side in (old, new))
@@ -74,7 +72,7 @@ def _versions(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {str(one.get("name")): {**({"schema": shared} if shared else {}), **one} for one in mappings(listed)}
 
 
-def _version(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any, Any, str]]:
+def _version(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
     if bool(old.get("served")) != bool(new.get("served")):
         on = bool(new.get("served"))
         meaning = "the version is served again" if on else "objects that are written in this version are refused"
@@ -87,9 +85,9 @@ def _version(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
     was, now = ((side.get("subresources") or {}) for side in (old, new))
     for key in sorted({*was, *now}):
         if was.get(key) != now.get(key):
-            level, meaning = "major", "who writes it, such as its controller or a scaler, is refused"
-            if key not in was:
-                level, meaning = "minor", "a further subresource"
+            level: Level = "major" if key in was else "minor"
+            meaning = "who writes it, such as its controller or a scaler, is refused"
+            meaning = meaning if key in was else "a further subresource"
             yield level, f"{path}.subresources.{key}", was.get(key), now.get(key), meaning
     one, other = ({str(it.get("jsonPath")) for it in mappings(side.get("selectableFields"))} for side in (old, new))
     if one != other:
@@ -101,30 +99,20 @@ def _version(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
     yield from _fields(f"{path}.schema", old, new)
 
 
-def _fields(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any, Any, str]]:
+def _fields(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
     """A reason for each field and word; the same change of many fields is told once."""
     sides = [(side.get("schema") or {}).get("openAPIV3Schema") for side in (old, new)]
     changes = schemas.compare(sides[0], sides[1], pruned=True)
-    kept = {(change.path, change.what) for change in changes if change.effect == "narrower"}
-    keyed = {change.path for change in changes if change.what == "x-kubernetes-list-type"}
-    groups: dict[str, list[tuple[Any, str, Any, Any, str]]] = {}
-    for change in sorted(changes, key=lambda change: change.effect):  # what is narrower first
-        if change.what == "required" and change.path in _ALWAYS:
-            continue
-        if change.effect == "wider" and (change.path, change.what) in kept:
-            continue
-        if change.what == "x-kubernetes-list-map-keys" and change.path in keyed:
-            continue  # which says it all
-        level, meaning = _meaning(change)
-        where = f"{path} {schemas.key_of(change.path) or '(top level)'}"
-        same = groups.setdefault(json.dumps([meaning, change.old, change.new], default=str), [])
-        same.append((level, where, change.old, change.new, meaning))
-    for same in groups.values():
-        listed, others = schemas.few(same, "fields")
-        yield from ((level, where, was, now, meaning + others) for level, where, was, now, meaning in listed)
+    keyed = {change.path for change in changes if change.what == "x-kubernetes-list-type"}  # which says it all
+    for change, level, meaning in schemas.judged(changes, lambda one: _meaning(one, keyed), "fields"):
+        yield level, f"{path} {schemas.key_of(change.path) or '(top level)'}", change.old, change.new, meaning
 
 
-def _meaning(change: schemas.Change) -> tuple[Level, str]:
+def _meaning(change: schemas.Change, keyed: set[schemas.Path]) -> tuple[Level, str] | None:
+    if change.what == "required" and change.path in _ALWAYS:
+        return None
+    if change.what == "x-kubernetes-list-map-keys" and change.path in keyed:
+        return None
     if change.effect == "wider":
         return "minor", {"properties": "a new field", "default": "objects that do not say it get the new default"}.get(
             change.what, f"more is taken than before ({change.what})"

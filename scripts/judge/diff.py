@@ -137,7 +137,7 @@ def _objects(cells: Iterable[Cell], noise: Noise, folded: dict[str, int]) -> tup
         for document in cell.new:
             there.setdefault(document.identity, []).append(here)
         for change in found.changed:
-            for field in (one for part in change.fields for one in leaves(part, r"metadata\.(labels|annotations)$")):
+            for field in (one for part in change.fields for one in leaves(part)):
                 if why := noise.folds(change.identity, field):
                     passed.add((why, change.identity, field.path))
                     continue

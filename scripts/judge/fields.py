@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.chart.manifests import FieldChange
-from scripts.chart.pods import quantity
+from scripts.chart.pods import WORKLOADS, quantity
 from scripts.judge.images import is_tagged, judge_image
 from scripts.judge.invalid import OWNER
 from scripts.judge.network import ROUTES
 from scripts.judge.noise import label_key
 from scripts.judge.reason import Level
 
-_WORKLOADS = r"Deployment|StatefulSet|DaemonSet|ReplicaSet|Job|CronJob|Pod"
+_WORKLOADS = "|".join(WORKLOADS)
 _C = r"(?:initC|c)ontainers\[[^\]]+\]"
 
 # (kinds, path, level, meaning): the first that matches holds.
@@ -225,7 +225,7 @@ def _label(kind: str, change: FieldChange, what: str, key: str) -> tuple[Level, 
         return "minor", "what heeds this label puts more into the pods"
     if change.old in (None, "") and change.new is not None:
         return "patch", "a further label" if change.old is None else "a label has a value now"
-    pod = inner and re.search(_WORKLOADS, kind) is not None
+    pod = inner and kind in WORKLOADS
     if pod or (_SELECTED.search(kind) and not inner):
         if _DESCRIPTIVE.search(key):
             return "minor", "a label that describes; who selects by it finds nothing"

@@ -18,6 +18,7 @@ from scripts.core.git import find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.semver import parse
+from scripts.core.words import some
 from scripts.judge.diff import Diff, diff_charts
 from scripts.judge.exceptions import read_exceptions
 from scripts.judge.metadata import lasting
@@ -114,9 +115,9 @@ def judge_charts(
 
 
 def demand_raised(work: Workspace, against: str) -> None:
-    """What a pull request has to show: where the chart is another one than in the git revision, so is its version.
+    """What a pull request has to show: where the chart is another one than in the git revision, its version is above.
 
-    Raises VersionError where it is not above that one, GitError for a revision there is not.
+    Raises VersionError where it is not, be it lowered alone, and GitError for a revision there is not.
     """
     chart, revision = read_chart(work.config.chart), against.removeprefix(GIT)
     if not _stands(work, revision):
@@ -124,13 +125,14 @@ def demand_raised(work: Workspace, against: str) -> None:
     with earlier_chart(work, f"{GIT}{revision}") as old:
         for side in (old, chart):
             provide_dependencies(side, work.helm, work.say)
-        files = differing_files(old, chart, work.helm)
-        if files and parse(chart.version) <= parse(old.version):
+        files, lowered = differing_files(old, chart, work.helm), parse(chart.version) < parse(old.version)
+        bump = "invoke version-bump --part auto"
+        if lowered or (files and parse(chart.version) == parse(old.version)):
             raise VersionError(
-                f"{chart.name} is another one than in {revision}, and its version is not raised",
+                f"{chart.name} is another one than in {revision}, and its version is not raised above {old.version}",
                 expected=f"a version above {old.version}",
-                found=f"{chart.version}, and other files:\n" + "\n".join(files[:10]),
-                run="invoke version-bump --part auto",
+                found="\n".join([chart.version + ", and other files:" * bool(files), *some(files)]),
+                run=f"put {old.version} back; then {bump}" if lowered else bump,
             )
 
 

@@ -6,47 +6,48 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.chart.kubeversion import parse_constraint, supported
-from scripts.chart.manifests import mappings
 from scripts.chart.source import ARTIFACT_HUB
 from scripts.core.errors import ChartError
 from scripts.core.semver import minor
 from scripts.judge.reason import Level, Reason, numbers, version_level
-from scripts.judge.side import Side
+from scripts.judge.side import Side, called
 
 _SAID = ("description", "keywords", "home", "sources", "maintainers", "icon", "annotations")
 _RAISED = frozenset(f"{ARTIFACT_HUB}{name}" for name in ("changes", "prerelease", "containsSecurityUpdates"))
+_USUAL = {"type": "application", "deprecated": False}
 _MINORS = tuple(f"1.{minor}" for minor in range(100))  # those that are not out yet, too
 
 
 def judge_metadata(old: Side, new: Side, known: Sequence[str] = ()) -> Iterator[Reason]:
     """What differs in Chart.yaml. `known` are the Kubernetes minors that are out (`1.30`), by which it is judged."""
-    was, now = old.metadata, new.metadata
-    if was.get("name") != now.get("name"):
-        meaning = "another chart: installations do not find it as their next version, and default names differ"
-        yield Reason("major", "Chart.yaml name", was.get("name"), now.get("name"), meaning)
-    one, other = (side.get("type") or "application" for side in (was, now))
-    if one != other:
-        library = other == "library"
-        meaning = "a library cannot be installed: no installation can be upgraded" if library else "it can be installed"
-        yield Reason("major" if library else "minor", "Chart.yaml type", one, other, meaning)
-    if was.get("apiVersion") != now.get("apiVersion"):
-        level: Level = "patch" if now.get("apiVersion") == "v2" else "minor"
-        meaning = "Helm 3 and later read both" if level == "patch" else "read by another rule of helm"
-        yield Reason(level, "Chart.yaml apiVersion", was.get("apiVersion"), now.get("apiVersion"), meaning)
     yield from _application(old.app_version, new.app_version)
-    if was.get("kubeVersion") != now.get("kubeVersion"):
-        told = was.get("kubeVersion"), now.get("kubeVersion")
-        level, meaning = _kubernetes(*told, known)
-        yield Reason(level, "Chart.yaml kubeVersion", *told, meaning)
-    if bool(was.get("deprecated")) != bool(now.get("deprecated")):
-        meaning = "the chart is given up: look for another one" if now.get("deprecated") else "the chart is kept again"
-        yield Reason("minor", "Chart.yaml deprecated", was.get("deprecated"), now.get("deprecated"), meaning)
     yield from _dependencies(old, new)
-    for key in _SAID:
-        if lasting(was.get(key)) != lasting(now.get(key)):
+    for key in ("name", "type", "apiVersion", "kubeVersion", "deprecated", *_SAID):
+        was, now = (lasting(side.metadata.get(key)) or _USUAL.get(key) for side in (old, new))
+        if was != now:
+            level, meaning = _meaning(key, was, now, known)
             # Of annotations the keys, since they hold whole changelogs.
-            one, other = (sorted(it) if isinstance(it, Mapping) else it for it in (was.get(key), now.get(key)))
-            yield Reason("patch", f"Chart.yaml {key}", one, other, "says something else")
+            told = [sorted(one) if isinstance(one, Mapping) else one for one in (was, now)]
+            yield Reason(level, f"Chart.yaml {key}", told[0], told[1], meaning)
+
+
+def _meaning(key: str, old: Any, new: Any, known: Sequence[str]) -> tuple[Level, str]:
+    match key:
+        case "name":
+            meaning = "another chart: installations do not find it as their next version, and default names differ"
+            return "major", meaning
+        case "type" if new == "library":
+            return "major", "a library cannot be installed: no installation can be upgraded"
+        case "type":
+            return "minor", "it can be installed"
+        case "apiVersion":
+            return ("patch", "Helm 3 and later read both") if new == "v2" else ("minor", "read by another rule of helm")
+        case "kubeVersion":
+            return _kubernetes(old, new, known)
+        case "deprecated":
+            return "minor", "the chart is given up: look for another one" if new else "the chart is kept again"
+        case _:
+            return "patch", "says something else"
 
 
 def lasting(value: Any) -> Any:
@@ -132,21 +133,15 @@ def _span(minors: Sequence[str]) -> str:
 
 
 def _dependencies(old: Side, new: Side) -> Iterator[Reason]:
-    before, after = (mappings(side.metadata.get("dependencies")) for side in (old, new))
-    pairs, gone, fresh = _paired(before, after)
+    pairs, gone, fresh = _paired(old.listed, new.listed)
     for was, now in pairs:
         yield from _dependency(old, new, was, now)
     for entry in gone:
         meaning = "what it installed is deleted, and its settings are refused or ignored"
-        yield Reason("major", f"Chart.yaml dependencies[{_called(entry)}]", entry.get("version"), None, meaning)
+        yield Reason("major", f"Chart.yaml dependencies[{called(entry)}]", entry.get("version"), None, meaning)
     for entry in fresh:
         meaning = "another chart comes with this one" + (", where it is switched on" if entry.get("condition") else "")
-        yield Reason("minor", f"Chart.yaml dependencies[{_called(entry)}]", None, entry.get("version"), meaning)
-
-
-def _called(entry: Mapping[str, Any]) -> str:
-    """The name under which a dependency's values stand."""
-    return str(entry.get("alias") or entry.get("name"))
+        yield Reason("minor", f"Chart.yaml dependencies[{called(entry)}]", None, entry.get("version"), meaning)
 
 
 Entries = list[Mapping[str, Any]]
@@ -157,7 +152,7 @@ def _paired(
 ) -> tuple[list[tuple[Mapping[str, Any], Mapping[str, Any]]], Entries, Entries]:
     """The same dependencies on both sides: by what they are called, then by the chart that they are."""
     pairs, gone, fresh = [], list(before), list(after)
-    for key in (_called, lambda entry: str(entry.get("name"))):
+    for key in (called, lambda entry: str(entry.get("name"))):
         for was in list(gone):
             if (now := next((one for one in fresh if key(one) == key(was)), None)) is not None:
                 pairs.append((was, now))
@@ -172,14 +167,14 @@ def _switches(key: str, value: Any) -> list[str]:
 
 
 def _dependency(old: Side, new: Side, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Reason]:
-    about = f"Chart.yaml dependencies[{_called(was)}]"
+    about = f"Chart.yaml dependencies[{called(was)}]"
     if was.get("name") != now.get("name"):
         meaning = "another chart under the same name: its settings and objects are others"
         yield Reason("major", about, was.get("name"), now.get("name"), meaning)
         return
-    if _called(was) != _called(now):
-        meaning = f"its values stand under {_called(now)} now: a values file that sets the old key has no effect"
-        yield Reason("major", f"{about}.alias", _called(was), _called(now), meaning)
+    if called(was) != called(now):
+        meaning = f"its values stand under {called(now)} now: a values file that sets the old key has no effect"
+        yield Reason("major", f"{about}.alias", called(was), called(now), meaning)
     # What is packed is what is installed; the constraint alone says less.
     packed = [side.dependencies.get(str(was.get("name"))) for side in (old, new)]
     both = zip(packed, (was, now), strict=True)

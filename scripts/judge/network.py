@@ -10,10 +10,7 @@ from typing import Any, NamedTuple
 from scripts.chart.manifests import Document, Manifests, mapped, mapping, mappings
 from scripts.chart.pods import directions, matches, pod_spec, pod_template
 from scripts.judge.immutable import at
-from scripts.judge.reason import Level
-
-Found = tuple[Level, str, Any, Any, str]
-"""Level, path, old, new, meaning."""
+from scripts.judge.reason import Found, Level
 
 # What a type of Service offers to those who call it.
 _OFFERS = {
@@ -112,15 +109,18 @@ def _target(port: Mapping[str, Any]) -> Any:
 
 def ports_of_pods(selector: Any, manifests: Iterable[Document]) -> set[Any]:
     """The ports of the pods that a plain selector matches, by number and by name ("" for one without)."""
-    templates = ((one, pod_template(one.kind, one.data)) for one in manifests)
     return {
         told
-        for document, template in templates
-        if template is not None and matches(selector, at(template, "metadata.labels") or {})
-        for container in mappings((pod_spec(document.kind, document.data) or {}).get("containers"))
-        for port in mappings(container.get("ports"))
+        for one in manifests
+        if matches(selector, at(pod_template(one.kind, one.data), "metadata.labels") or {})
+        for port in _pod_ports(one)
         for told in (port.get("containerPort"), str(port.get("name") or ""))
     }
+
+
+def _pod_ports(document: Document) -> Iterator[Mapping[str, Any]]:
+    for container in mappings(mapping(pod_spec(document.kind, document.data)).get("containers")):
+        yield from mappings(container.get("ports"))
 
 
 def _port(port: Mapping[str, Any]) -> Any:
@@ -162,11 +162,10 @@ def _callers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
     was, now = (side.get("loadBalancerSourceRanges") or None for side in (old, new))
     if was != now:
         sides = [[{"cidr": one} for one in side or ("0.0.0.0/0", "::/0")] for side in (was, now)]
-        told: tuple[Level, str] = ("major", "who calls from elsewhere is refused")
-        if _blocks_in(*sides):
-            same = _blocks_in(*sides[::-1])
-            told = ("patch", "lets the same callers in") if same else ("minor", "more callers are let in")
-        yield told[0], "spec.loadBalancerSourceRanges", was, now, told[1]
+        if not _blocks_in(*sides):
+            yield "major", "spec.loadBalancerSourceRanges", was, now, "who calls from elsewhere is refused"
+        elif not _blocks_in(*sides[::-1]):
+            yield "minor", "spec.loadBalancerSourceRanges", was, now, "more callers are let in"
 
 
 # -- network policies -----------------------------------------------------------------------------
@@ -200,19 +199,14 @@ def judge_policy(
             yield "major", f"spec.{direction}", lost, after, "traffic that was let through is refused"
         elif any(not _let(rule, before, peers) for rule in after):
             yield "minor", f"spec.{direction}", before, after, "more traffic is let through"
-        else:
-            yield "patch", f"spec.{direction}", before, after, "lets the same traffic through"
 
 
 def _named_ports(manifests: Manifests) -> dict[str, int]:
     """The ports of all pods by name, without those of which pods mean different ones."""
     found: dict[str, set[int]] = {}
-    for document in manifests:
-        spec = pod_spec(document.kind, document.data)
-        for container in mappings((spec or {}).get("containers")):
-            for port in mappings(container.get("ports")):
-                if isinstance(port.get("name"), str) and isinstance(port.get("containerPort"), int):
-                    found.setdefault(port["name"], set()).add(port["containerPort"])
+    for port in (port for document in manifests for port in _pod_ports(document)):
+        if isinstance(port.get("name"), str) and isinstance(port.get("containerPort"), int):
+            found.setdefault(port["name"], set()).add(port["containerPort"])
     return {name: numbers.pop() for name, numbers in found.items() if len(numbers) == 1}
 
 

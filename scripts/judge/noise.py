@@ -65,9 +65,9 @@ def masked(kind: str, path: str, old: Any, new: Any) -> tuple[Any, Any]:
     return ("***" if secret and old is not None else old), ("***" if secret and new is not None else new)
 
 
-def leaves(change: FieldChange, maps: str) -> Iterable[FieldChange]:
-    """The keys of labels and annotations that came or went as a whole one by one, at the paths that `maps` finds."""
-    if not re.search(maps, change.path):
+def leaves(change: FieldChange) -> Iterable[FieldChange]:
+    """The keys of labels and annotations that came or went as a whole one by one."""
+    if not re.search(r"metadata(\.(labels|annotations))?$", change.path):
         return (change,)
     old, new = (side if isinstance(side, Mapping) else {} for side in (change.old, change.new))
     return changes(old, new, change.path)

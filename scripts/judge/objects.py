@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, FieldChange, Manifests, changes, mapping, mappings
-from scripts.chart.pods import matches, pod_spec, quantity
+from scripts.chart.pods import WORKLOADS, matches, pod_spec, quantity
 from scripts.judge import definitions, immutable, invalid, network, rights
 from scripts.judge.defaults import BUILT_IN, normalised
 from scripts.judge.fields import judge_field
 from scripts.judge.needs import judge_needs
 from scripts.judge.noise import Noise, leaves, masked
 from scripts.judge.pods import STANDARDS, standard
-from scripts.judge.reason import Level, Reason
+from scripts.judge.reason import Found, Level, Reason
 
 # One kind that moved from one API group to another is the same object to the API server.
 _MOVED_GROUPS = {"extensions": {"Deployment": "apps", "DaemonSet": "apps", "ReplicaSet": "apps"}}
@@ -28,8 +28,7 @@ _CLUSTER_WIDE = frozenset(
     | {"MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "GatewayClass"}
     | {"VolumeAttributesClass", "ClusterIssuer", "Node"}
 )
-_WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"})
-_HEADLESS_NAMES = frozenset({"PodDisruptionBudget", "NetworkPolicy", "HorizontalPodAutoscaler", "Job"})
+_UNCALLED = ("PodDisruptionBudget", "NetworkPolicy", "HorizontalPodAutoscaler", "Job")  # by whose names nobody asks
 _ALIKE = 0.6  # share of equal lines from which two objects of one kind are one that was renamed
 _AMOUNT = re.compile(r"\.sizeLimit$")
 _FINDING = ("PodDisruptionBudget", "ServiceMonitor", "PodMonitor")
@@ -67,13 +66,11 @@ _RENAMED: Mapping[str, str] = {
 _MOVED: Mapping[str, str] = {
     "Service": ": clients that call the old name reach nothing",
     "PersistentVolumeClaim": ": a new, empty volume",
-    **dict.fromkeys(_WORKLOADS, ": downtime"),
+    **dict.fromkeys(WORKLOADS, ": downtime"),
 }
 _CAME: Mapping[str, str] = {
     "PodDisruptionBudget": "a drain may have to wait for it",
     "HorizontalPodAutoscaler": "the number of pods follows the load from now on",
-    "ClusterRole": "who upgrades must hold the rights that it grants",
-    "Role": "who upgrades must hold the rights that it grants",
 }
 TESTED: tuple[Level, str] = ("patch", "helm test asks otherwise")
 """What another test means."""
@@ -121,23 +118,23 @@ def _keyed(manifests: Manifests, namespace: str) -> dict[Key, Document]:
     return found
 
 
-def _hook(document: Document) -> str:
-    """The hooks that an object is run for, "" where it is a part of the release."""
-    return str(document.annotations.get("helm.sh/hook") or "")
+def _events(document: Document) -> str:
+    """The events that a hook is run at, in one order; "" for a part of the release."""
+    return ", ".join(sorted(document.hook))
 
 
 def _is_test(document: Document) -> bool:
-    return {part.strip() for part in _hook(document).split(",")} <= {"test", "test-success", "test-failure"}
+    return bool(document.hook) and document.hook <= {"test", "test-success", "test-failure"}
 
 
 # -- an object on both sides ----------------------------------------------------------------------
 
 
 def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifests, scene: Scene) -> Iterator[Reason]:
-    about, hooks = str(new.identity), (_hook(old), _hook(new))
-    if bool(hooks[0]) != bool(hooks[1]):
+    about, hooks = str(new.identity), (_events(old), _events(new))
+    if bool(old.hook) != bool(new.hook):
         meaning = "is a hook no longer: helm refuses to take over an object that a hook left"
-        if hooks[1]:
+        if new.hook:
             meaning = "becomes a hook: helm deletes the object of the release, and makes it when the hook runs"
         one, other = (f"helm.sh/hook: {hook}" if hook else None for hook in hooks)
         yield Reason("major", about, one, other, meaning)
@@ -146,19 +143,21 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
     was, now = (normalised(group, kind, side.data) for side in (old, new))
     _in_sight((old, new), (was, now), (before, after))
     yield from _refused(new, old.data)
-    if hooks[0]:  # helm makes a hook anew each time, so nothing of it is immutable
+    if old.hook:  # helm makes a hook anew each time, so nothing of it is immutable
+        for body, events in zip((was, now), hooks, strict=True):
+            body["metadata"]["annotations"]["helm.sh/hook"] = events
         yield from _judge_hook(about, kind, was, now, scene, new)
         return
     if kind == definitions.KIND:
         yield from definitions.judge_definition(old, new)
     fixed = immutable.refused(group, kind, was, now) if "*" not in new.name else ()  # drawn: another one each time
-    found: list[network.Found] = [("major", path, one, other, _refusal(kind, path)) for path, one, other in fixed]
+    found: list[Found] = [("major", path, one, other, _refusal(kind, path)) for path, one, other in fixed]
     found += _structured(kind, was, now, before, after)
     yield from (Reason(level, f"{about} {path}", one, other, meaning) for level, path, one, other, meaning in found)
     told = [path for _, path, *_ in found]
     if definitions.in_crds(new):  # where helm deletes nothing
         told.append('metadata.annotations["helm.sh/resource-policy"]')
-    if kind in _WORKLOADS:
+    if kind in WORKLOADS:
         yield from _judge_workload(about, kind, was, now)
     if kind in _FINDING and not network.selects_none(old, before) and network.selects_none(new, after):
         told.append("spec.selector")
@@ -167,7 +166,7 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
     for change in _fields(was, now):
         if _told(kind, change.path, told, old) or scene.noise.folds(new.identity, change):
             continue
-        if kind in _WORKLOADS and change.path == "spec.replicas" and (scaled := _scaler(new, after)):
+        if kind in WORKLOADS and change.path == "spec.replicas" and (scaled := _scaler(new, after)):
             level: Level = "minor"
             meaning = f"set beside {scaled}: an upgrade undoes its scaling"
             if change.new is None:
@@ -188,11 +187,11 @@ def _in_sight(sides: Sequence[Document], bodies: Sequence[dict[str, Any]], rende
     """
     for one, body, render in zip(sides, bodies, renders, strict=True):
         pod = pod_spec(one.kind, body) if one.kind not in ("Job", "Pod") else None  # of which that would be refused
-        if isinstance(pod, dict) and _TOKEN in pod:
+        if isinstance(pod, dict) and rights.TOKEN in pod:
             name = (pod.get("serviceAccountName", "default"), one.namespace)
             accounts = {(it.name, it.namespace): it.data for it in render.all("ServiceAccount")}
-            if pod[_TOKEN] == accounts.get(name, {}).get(_TOKEN, True):
-                del pod[_TOKEN]
+            if pod[rights.TOKEN] == accounts.get(name, {}).get(rights.TOKEN, True):
+                del pod[rights.TOKEN]
     counts = [_pods(one, render) for one, render in zip(sides, renders, strict=True)]
     for body, count in zip(bodies, counts, strict=True):
         keys = ("minAvailable", "maxUnavailable") if len({*counts}) == 1 else ("minAvailable",)
@@ -200,9 +199,6 @@ def _in_sight(sides: Sequence[Document], bodies: Sequence[dict[str, Any]], rende
             for key in keys if count else ():
                 if isinstance(place, dict) and isinstance(place.get(key), int) and place[key] >= (count or 0):
                     place[key] = "100%"
-
-
-_TOKEN = "automountServiceAccountToken"  # noqa: S105 - a field
 
 
 def _pods(document: Document, render: Manifests) -> int | None:
@@ -227,7 +223,7 @@ def _pods(document: Document, render: Manifests) -> int | None:
 
 def _refused(new: Document, old: Mapping[str, Any]) -> Iterator[Reason]:
     """What the API server would refuse of an object by itself, and would not before."""
-    if BUILT_IN.match(new.identity.group) and not (_hook(new) and _is_test(new)):
+    if BUILT_IN.match(new.identity.group) and not _is_test(new):
         refused = {path: found for path, found in invalid.refusals(new.kind, new.data).items() if found[1]}
         known = invalid.refusals(new.kind, old) if refused else {}
         for path, (value, why) in refused.items():
@@ -265,7 +261,7 @@ def _judge_hook(
 
 def _structured(
     kind: str, old: dict[str, Any], new: dict[str, Any], before: Manifests, after: Manifests
-) -> Iterator[network.Found]:
+) -> Iterator[Found]:
     if kind == "Service":
         yield from network.judge_service(old, new, before, after)
     elif kind == "NetworkPolicy":
@@ -313,7 +309,7 @@ def _unmeasured(scaler: Mapping[str, Any], manifests: Manifests) -> set[str]:
     }
 
 
-def _asked(old: dict[str, Any], new: dict[str, Any]) -> Iterator[network.Found]:
+def _asked(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Found]:
     """Webhooks that must answer, and are asked about more than before; and in which form they are asked."""
     known = mappings(old.get("webhooks"))
     for one in mappings(new.get("webhooks")):
@@ -362,7 +358,7 @@ def _fields(old: dict[str, Any], new: dict[str, Any]) -> Iterator[FieldChange]:
             continue  # said by one side, and left to helm by the other
         if _AMOUNT.search(change.path) and (was := quantity(change.old)) is not None and was == quantity(change.new):
             continue  # 1Gi is 1024Mi
-        yield from leaves(change, r"metadata(\.(labels|annotations))?$")
+        yield from leaves(change)
 
 
 def _judge_workload(about: str, kind: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Reason]:
@@ -437,7 +433,7 @@ def _pairs(gone: Mapping[Key, Document], fresh: Mapping[Key, Document]) -> list[
         for was in gone
         for now in left
         if was not in taken and (was.group, was.kind) == (now.group, now.kind)
-        and bool(_hook(gone[was])) == bool(_hook(fresh[now]))
+        and bool(gone[was].hook) == bool(fresh[now].hook)
     ]  # fmt: skip
     for score, was, now in sorted(scored, key=lambda one: (-one[0], one[1], one[2])):
         if score >= _ALIKE and was not in taken and now in left:
@@ -468,7 +464,7 @@ def _lines(value: Any, path: str = "") -> list[str]:
 
 def _judge_renamed(old: Document, new: Document, after: Manifests) -> Iterator[Reason]:
     about, kind = str(old.identity), old.kind
-    if _hook(old):
+    if old.hook:
         yield Reason("patch" if _is_test(old) else "minor", about, old.name, new.name, "a hook has another name")
     elif old.identity.group != new.identity.group:
         meaning = "another API group: deleted and made again, where the cluster has that API"
@@ -483,10 +479,10 @@ def _judge_renamed(old: Document, new: Document, after: Manifests) -> Iterator[R
         yield Reason("patch", about, old.name, new.name, "named after its content; the pods follow")
     elif kind == "Job" and re.sub(r"\d+", "", old.name) == re.sub(r"\d+", "", new.name):
         yield Reason("patch", about, old.name, new.name, "named after a version: runs anew with each")
-    elif kind in _HEADLESS_NAMES:
+    elif kind in _UNCALLED:
         yield Reason("minor", about, old.name, new.name, "renamed: deleted and made again")
     else:
-        meaning = _RENAMED.get(kind, "deleted and made again" + (": downtime" if kind in _WORKLOADS else ""))
+        meaning = _RENAMED.get(kind, "deleted and made again" + (": downtime" if kind in WORKLOADS else ""))
         yield Reason("major", about, old.name, new.name, f"renamed: {meaning}")
 
 
@@ -497,8 +493,8 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old
     known = all(BUILT_IN.match(one.identity.group) for one in old)  # of the pods that operators make nothing is
     for key, document in gone.items():
         about = str(document.identity)
-        if _hook(document):
-            what = "helm test asks less" if _is_test(document) else f"nothing runs {_hook(document)} any more"
+        if document.hook:
+            what = "helm test asks less" if _is_test(document) else f"nothing runs {_events(document)} any more"
             yield Reason("patch" if _is_test(document) else "minor", about, document.kind, None, what)
         elif definitions.in_crds(document):
             meaning = "a new installation lacks the definition; where it is, helm leaves it, and nobody keeps it up"
@@ -511,7 +507,7 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old
             yield Reason("patch", about, document.kind, None, "is deleted; it was about no pod of the chart")
         elif document.kind == "Job":
             yield Reason("minor", about, document.kind, None, "is deleted, and nothing does its work any more")
-        elif key.kind in _WORKLOADS and (other := _replacement(key, fresh)):
+        elif key.kind in WORKLOADS and (other := _replacement(key, fresh)):
             meaning = f"deleted, and made again as a {other.kind}: downtime"
             yield Reason("major", about, document.kind, other.kind, meaning)
         else:
@@ -520,7 +516,7 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old
 
 def _replacement(key: Key, fresh: Mapping[Key, Document]) -> Document | None:
     """A workload of another kind under the same name."""
-    alike = (now for now in fresh if now.kind in _WORKLOADS and now[2:] == key[2:])
+    alike = (now for now in fresh if now.kind in WORKLOADS and now[2:] == key[2:])
     return next((fresh[now] for now in alike), None)
 
 
@@ -528,9 +524,9 @@ def _judge_fresh(document: Document, old: Manifests, new: Manifests) -> Iterator
     about, kind = str(document.identity), document.kind
     level: Level = "minor"
     meaning = _CAME.get(kind, "is new")
-    if _hook(document):
+    if document.hook:
         level = "patch" if _is_test(document) else "minor"
-        meaning = "helm test asks more" if level == "patch" else f"runs at {_hook(document)}"
+        meaning = "helm test asks more" if level == "patch" else f"runs at {_events(document)}"
     elif definitions.in_crds(document):
         group = document.spec.get("group")
         used = any(other.identity.group == group for other in new)

@@ -13,6 +13,10 @@ Level = Literal["none", "patch", "minor", "major"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
+Found = tuple[Level, str, Any, Any, str]
+"""What is a reason once it is known of what: level, path, old, new, meaning."""
+
+
 @dataclass(frozen=True)
 class Reason:
     """One thing that somebody notices. `about` is an object (and field), a key, or a line of Chart.yaml.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from scripts.chart.manifests import Document, Manifests
+from scripts.chart.manifests import Document, Manifests, mappings
 from scripts.chart.pods import pod_spec
-from scripts.judge.reason import Reason
+from scripts.judge.reason import Level, Reason
 
 GROUP = "rbac.authorization.k8s.io"
 ROLES = ("Role", "ClusterRole")
@@ -36,6 +36,7 @@ class Right(NamedTuple):
 
 
 Subject = tuple[str, str, str]
+TOKEN = "automountServiceAccountToken"  # noqa: S105 - a field of accounts and of pods
 
 
 def judge_rights(old: Manifests, new: Manifests, namespace: str) -> Iterator[Reason]:
@@ -50,9 +51,12 @@ def judge_rights(old: Manifests, new: Manifests, namespace: str) -> Iterator[Rea
         about = f"{kind}/{name}" + (f" ({where})" if where not in ("", namespace) else "") + " rights"
         lost, gained = _beyond(was, now), _beyond(now, was)
         if lost:
+            level: Level = "minor" if own else "major"
             whom = "what ran under this account beside the chart" if own else "who relies on it"
             meaning = f"may do less: {whom} is refused"
-            yield Reason("minor" if own else "major", about, _told(lost), _told(gained), meaning)
+            if own and not now and not before.images.get(subject, set()).isdisjoint(after.images.get(subject, ())):
+                level, meaning = "major", "may do nothing any more: its pods, of the same image as before, are refused"
+            yield Reason(level, about, _told(lost), _told(gained), meaning)
         if gained and was:
             meaning = "may do more; who upgrades must hold these rights to grant them"
             yield Reason("minor", about, _told(lost), _told(gained), meaning)
@@ -77,14 +81,22 @@ class _Grants:
         self.rights: dict[Subject, list[Right]] = {}
         self.roles: dict[Subject, list[Right]] = {}
         self.own: set[Subject] = set()
+        self.images: dict[Subject, set[str]] = {}
+        """What runs under an account, with a token to ask the API server by."""
         roles: dict[Subject, Document] = {}
+        tokens = {(one.namespace, one.name): one.data.get(TOKEN, True) for one in manifests.all("ServiceAccount")}
         for document in manifests:
             where = document.namespace or namespace
             if document.kind == "ServiceAccount":
                 self.own.add(("ServiceAccount", where, document.name))
             pod = pod_spec(document.kind, document.data)
             if isinstance(pod, Mapping):
-                self.own.add(("ServiceAccount", where, str(pod.get("serviceAccountName") or "default")))
+                account = str(pod.get("serviceAccountName") or "default")
+                subject = ("ServiceAccount", where, account)
+                self.own.add(subject)
+                if pod.get(TOKEN, tokens.get((document.namespace, account), True)):
+                    images = {str(one.get("image")) for one in mappings(pod.get("containers"))}
+                    self.images.setdefault(subject, set()).update(images)
             if document.kind in ROLES:
                 roles[document.kind, where if document.kind == "Role" else "", document.name] = document
         bound: set[Subject] = set()

@@ -6,17 +6,17 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from scripts.chart.manifests import mappings, nodes
 from scripts.core.paths import key_text
+from scripts.judge.reason import Level
 
 Schema = Mapping[str, Any]
 Path = tuple[str, ...]
-T = TypeVar("T")
 
 _ALL = frozenset({"null", "boolean", "object", "array", "number", "integer", "string"})
 _NOTES = frozenset(
@@ -46,7 +46,7 @@ _SHAPES: Mapping[str, type | tuple[type, ...]] = {
     "type": (str, list),
 }
 _OPAQUE = (
-    *("not", "contains", "unevaluatedProperties", "unevaluatedItems", "dependentSchemas", "$ref"),
+    *("contains", "unevaluatedProperties", "unevaluatedItems", "dependentSchemas", "$ref"),
     *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-embedded-resource"),
 )
 _CONDITION = ("if", "then", "else")
@@ -71,9 +71,30 @@ class Change:
     effect: Literal["narrower", "wider"]
 
 
-def few(same: list[T], what: str) -> tuple[list[T], str]:
-    """Those of the very same changes that are told, and a word about the others."""
-    return (same, "") if len(same) <= _FEW else (same[:1], f" (and of {len(same) - 1} other {what})")
+Judged = tuple[Change, Level, str]
+"""A change, its level, and what it means."""
+
+
+def judged(
+    changes: Iterable[Change], judge: Callable[[Change], tuple[Level, str] | None], things: str
+) -> Iterator[Judged]:
+    """What `judge` says of each change, None for nothing; the very same of many `things` is told once.
+
+    What is narrower here and wider there is narrower.
+    """
+    pairs: dict[tuple[Path, str], Change] = {}
+    for change in changes:
+        here = (change.path, change.what)
+        if here not in pairs or change.effect == "narrower":
+            pairs[here] = change
+    groups: dict[tuple[str, ...], list[Judged]] = {}
+    for change in pairs.values():
+        if said := judge(change):
+            key = (change.what, str(change.old), str(change.new), said[1])
+            groups.setdefault(key, []).append((change, *said))
+    for same in groups.values():
+        others = f" (and of {len(same) - 1} other {things})" if len(same) > _FEW else ""
+        yield from ((change, level, meaning + others) for change, level, meaning in (same[:1] if others else same))
 
 
 def key_of(path: Path) -> str:
@@ -166,7 +187,7 @@ class Inlined:
 
     def _custom(self, schema: Schema, read: dict[str, Any]) -> None:
         """What OpenAPI and Kubernetes have beside JSON schema; and without `if` nothing follows, nor of it alone."""
-        if "if" not in read or not read.keys() & {"then", "else"}:
+        if "if" not in read or not (read.get("then") or read.get("else")):
             for word in _CONDITION:
                 read.pop(word, None)
         if schema.get("x-kubernetes-int-or-string"):
@@ -186,7 +207,9 @@ class Inlined:
     def _referred(self, schema: Schema, ref: str, refs: tuple[str, ...], depth: int) -> Schema:
         document, _, pointer = ref.partition("#")
         target = self._named.get(ref) or (self._named.get(document) if document else self._root)
-        if target is None or ref in refs:  # elsewhere, or inside itself
+        if ref in refs:  # inside itself: as far up, whatever that is called
+            return {"$ref": f"itself, {len(refs) - refs.index(ref)} up"}
+        if target is None:  # elsewhere
             return {"$ref": ref}
         for part in unquote(pointer).split("/")[1:]:
             part = part.replace("~1", "/").replace("~0", "~")
@@ -226,8 +249,11 @@ def _both(one: Schema, other: Schema) -> Schema:
         rest = [{word: value for word, value in side.items() if word != "anyOf"} for side in (one, other)]
         return {**_both(rest[0], rest[1]), "anyOf": [_both(this, that) for this in either[0] for that in either[1]]}
     closed = [side for side in (one, other) if not _open(side)]
-    if (closed and set(one.get("properties", ())) ^ set(other.get("properties", ()))) or (
-        one.keys() & other.keys() & {"not", "if", "anyOf", "oneOf", "patternProperties", "items", "prefixItems"}
+    lists = [side.keys() & {"items", "prefixItems"} for side in (one, other)]
+    if (
+        (closed and set(one.get("properties", ())) ^ set(other.get("properties", ())))
+        or (all(lists) and "prefixItems" in lists[0] | lists[1])
+        or one.keys() & other.keys() & {"not", "if", "anyOf", "oneOf", "patternProperties"}
     ):
         return {**one, "allOf": [*one.get("allOf", []), other]}
     merged = {**one, **other}
@@ -247,6 +273,9 @@ def _both(one: Schema, other: Schema) -> Schema:
         for key, stricter in zip(bounds, (max, min), strict=True):
             if key in one and key in other:
                 merged[key] = stricter(one[key], other[key])
+    for key in ("items", "additionalProperties"):
+        if key in one and key in other:
+            merged[key] = _both(one[key], other[key])
     for key in ("pattern", "format", "multipleOf"):
         if key in one and key in other and one[key] != other[key]:
             merged[key] = one[key]
@@ -302,11 +331,17 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     lost, more = (
         [one for one in _demands(side) if one not in _demands(other)] for side, other in ((old, new), (new, old))
     )
-    if len(lost) == len(more) == 1 and lost[0].get("if") == more[0].get("if", {}):
-        for key in _CONDITION[1:]:
-            yield from _compare(lost[0].get(key, {}), more[0].get(key, {}), path)
-    else:
-        yield from _either(path, "allOf", _told(lost or None), _told(more or None), narrower=more, wider=lost)
+    for one in [one for one in lost if "if" in one]:
+        if other := next((other for other in more if other.get("if") == one["if"]), None):
+            lost.remove(one)
+            more.remove(other)
+            for key in _CONDITION[1:]:
+                yield from _compare(one.get(key, {}), other.get(key, {}), path)
+    yield from _either(path, "allOf", _told(lost or None), _told(more or None), narrower=more, wider=lost)
+    was, now = (side.get("not", NEVER) for side in (old, new))
+    found = {change.effect for change in _compare(now, was, path)}  # the more the one takes, the less the other
+    told = _told(old.get("not")), _told(new.get("not"))
+    yield from _either(path, "not", *told, narrower="narrower" in found, wider="wider" in found)
     for key in _OPAQUE:
         if _frozen(old.get(key)) != _frozen(new.get(key)):
             yield from _unknown(old, new, key, path)
@@ -493,7 +528,8 @@ def _objects(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
         yield Change((*path, name), "required", False, True, "narrower")
     for name in (name for name in sorted(needed[0] - needed[1]) if below(new, name) != NEVER):
         yield Change((*path, name), "required", True, False, "wider")
-    yield from _compare(old.get("propertyNames", {}), new.get("propertyNames", {}), (*path, "*"))
+    keys = [{"type": "string", **side.get("propertyNames", {})} for side in (old, new)]
+    yield from _compare(keys[0], keys[1], (*path, "*"))
     was, now = (
         {(key, name) for key, names in side.get("dependentRequired", {}).items() for name in names}
         for side in (old, new)

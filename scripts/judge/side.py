@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import read_members
+from scripts.chart.manifests import mappings
 from scripts.chart.source import parse_yaml, read_yaml, values_sets
 from scripts.core import json_read
 from scripts.core.errors import ChartError, ValuesError
+
+_SCHEMA = "values.schema.json"
+_FILES = ("Chart.yaml", "requirements.yaml", "values.yaml", _SCHEMA)  # the second of the days of Helm 2
 
 
 @dataclass(frozen=True)
@@ -40,19 +44,57 @@ class Side:
     def values(self) -> Mapping[str, Any]:
         return self.settings.get("values.yaml", {})
 
+    @property
+    def listed(self) -> list[Mapping[str, Any]]:
+        """The entries of Chart.yaml's `dependencies`."""
+        return mappings(self.metadata.get("dependencies"))
+
+    @property
+    def subcharts(self) -> dict[str, Side]:
+        """The charts in `charts/` by the key of their values, of which one that is listed twice has two."""
+        keys = {
+            name: [called(one) for one in self.listed if one.get("name") == name] or [name]
+            for name in self.dependencies
+        }
+        return {key: side for name, side in self.dependencies.items() for key in keys[name]}
+
+
+def called(entry: Mapping[str, Any]) -> str:
+    """The key under which the values of a dependency stand."""
+    return str(entry.get("alias") or entry.get("name"))
+
 
 def read_side(folder: Path) -> Side:
     """The chart in `folder`. Raises ChartError, ValuesError with file and line."""
-    metadata = read_yaml(folder / "Chart.yaml", ChartError)
-    files = [file for file in (folder / "values.yaml", *values_sets(folder)) if file.is_file()]
-    file = folder / "values.schema.json"
-    schema = read_schema(file.read_bytes(), str(file)) if file.is_file() else None
-    texts = {
-        name.relative_to(folder).as_posix(): name.read_text(encoding="utf-8", errors="replace")
-        for name in sorted((folder / "templates").rglob("*"))
-        if name.is_file()
-    }
-    return Side(metadata, {file.name: read_yaml(file, ValuesError) for file in files}, schema, texts, _packed(folder))
+    side, more = _read(folder), {file.name: read_yaml(file, ValuesError) for file in values_sets(folder)}
+    return replace(side, settings={**side.settings, **more})
+
+
+def _read(chart: Path) -> Side:
+    """A chart, in a folder or an archive, without further values files; what is packed in an archive counts with it."""
+    if chart.is_dir():
+        where, places = f"{chart}/", (*(chart / name for name in _FILES), *sorted((chart / "templates").rglob("*")))
+        files = {file.relative_to(chart).as_posix(): file.read_bytes() for file in places if file.is_file()}
+    else:
+        where, members = f"{chart}: ", read_members(chart.read_bytes(), str(chart))
+        files = {name.partition("/")[2]: data for name, data in members.items()}
+    metadata, older, values = (
+        parse_yaml(files.get(name, b""), where + name, error)
+        for name, error in zip(_FILES, (ChartError, ChartError, ValuesError), strict=False)
+    )
+    schema = files.get(_SCHEMA)
+    inner = (
+        _read(one)
+        for one in sorted((chart / "charts").glob("*"))
+        if (one / "Chart.yaml").is_file() or one.suffix == ".tgz"
+    )
+    return Side(
+        {**metadata, **older},
+        {"values.yaml": values},
+        read_schema(schema, where + _SCHEMA) if schema else None,
+        {name: data.decode(errors="replace") for name, data in files.items() if re.search(r"(^|/)templates/", name)},
+        {str(side.metadata.get("name")): side for side in inner},
+    )
 
 
 def read_schema(data: bytes, where: str) -> Mapping[str, Any] | None:
@@ -66,34 +108,6 @@ def read_schema(data: bytes, where: str) -> Mapping[str, Any] | None:
     if not isinstance(schema, Mapping):
         raise ChartError(f"{where}: not a JSON schema", expected="an object", found=type(schema).__name__)
     return schema
-
-
-def _packed(folder: Path) -> dict[str, Side]:
-    """The charts in `charts/`, as folders or archives, by the name in their Chart.yaml."""
-    parts = sorted((folder / "charts").glob("*"))
-    sides = [
-        (part, read_side(part) if part.is_dir() else _archived(part))
-        for part in parts
-        if (part / "Chart.yaml").is_file() or part.suffix == ".tgz"
-    ]
-    return {str(side.metadata.get("name", part.name)): side for part, side in sides}
-
-
-def _archived(archive: Path) -> Side:
-    """A packed dependency; the charts that are packed in it count with it."""
-    members = read_members(archive.read_bytes(), str(archive))
-    inside = {name.partition("/")[2]: data for name, data in members.items()}
-    metadata, values = (
-        parse_yaml(inside.get(name, b""), f"{archive}: {name}", error)
-        for name, error in (("Chart.yaml", ChartError), ("values.yaml", ValuesError))
-    )
-    schema = inside.get("values.schema.json")
-    return Side(
-        metadata,
-        {"values.yaml": values},
-        read_schema(schema, f"{archive}: values.schema.json") if schema else None,
-        {name: data.decode(errors="replace") for name, data in inside.items() if re.search(r"(^|/)templates/", name)},
-    )
 
 
 def versions(old: Side, new: Side) -> tuple[tuple[str, str], ...]:

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from scripts.chart.manifests import mapped, mappings
+from scripts.chart.manifests import mapped, mapping
 from scripts.chart.pods import quantity
 from scripts.core.paths import key_text
+from scripts.core.yaml_read import merge
 from scripts.judge import schema as schemas
 from scripts.judge.images import is_tagged, judge_image, judge_tag, same_repository
 from scripts.judge.reason import Level, Reason, bears
-from scripts.judge.side import Side, versions
+from scripts.judge.side import Side, called, versions
 
 Path = tuple[str, ...]
 Leaves = Mapping[Path, Any]
@@ -47,7 +48,8 @@ def judge_values(old: Side, new: Side) -> Iterator[Reason]:
     changes = schemas.compare(old.schema, new.schema) if old.schema != new.schema else ()
     reads = _Reads(old), _Reads(new)
     told: dict[Path, Reason] = {}
-    for path, reason in _keys(old, new, reads):
+    before, after, inner = _apart(old, new)
+    for path, reason in _keys(before, after, reads):
         told.setdefault(path, reason)
     yield from told.values()
     if (old.schema is None) != (new.schema is None):
@@ -57,10 +59,28 @@ def judge_values(old: Side, new: Side) -> Iterator[Reason]:
     yield from _files(old, new)
     if new.metadata.get("type") == "library":
         yield from _helpers(old, new)
-    for name in old.dependencies.keys() & new.dependencies.keys():
-        for reason in judge_values(old.dependencies[name], new.dependencies[name]):
+    for name, sides in inner.items():
+        for reason in judge_values(sides[0], sides[1]):
             word, _, key = reason.about.partition(" ")
             yield replace(reason, about=f"{word} {name}.{key}" if key else f"charts/{name} {word}")
+
+
+def _apart(old: Side, new: Side) -> tuple[Side, Side, dict[str, list[Side]]]:
+    """Both sides without the defaults that they give to charts in `charts/` of both; and these charts, by the key of
+    their values, with those defaults."""
+    parents, inner = [dict(side.values) for side in (old, new)], {}
+    for key in sorted(old.subcharts.keys() & new.subcharts.keys()):
+        inner[key] = [side.subcharts[key] for side in (old, new)]
+        known = {name for sub in inner[key] for name in sub.values}
+        for number, values in enumerate(parents):
+            given = mapping(values.pop(key, None))
+            if rest := {name: value for name, value in given.items() if name not in known}:
+                values[key] = rest  # such as the switch that is the parent's to read
+            sub = inner[key][number]
+            laid = merge(merge({}, sub.values), {name: given[name] for name in given.keys() - rest.keys()})
+            inner[key][number] = replace(sub, settings={**sub.settings, "values.yaml": laid})
+    old, new = (replace(side, settings={"values.yaml": one}) for side, one in zip((old, new), parents, strict=True))
+    return old, new, inner
 
 
 def _helpers(old: Side, new: Side) -> Iterator[Reason]:
@@ -134,8 +154,7 @@ def _forgotten(old: _Reads, new: _Reads, path: Path) -> bool:
 
 def _foreign(side: Side, path: Path) -> bool:
     """Whether a key is read by a dependency, or by helm itself."""
-    names = {str(one.get("alias") or one.get("name")) for one in mappings(side.metadata.get("dependencies"))}
-    return path[0] in {*names, *side.dependencies, "global"}
+    return path[0] in {*map(called, side.listed), *side.subcharts, "global"}
 
 
 def _tops(ours: Leaves, theirs: Leaves) -> dict[Path, Any]:
@@ -256,7 +275,8 @@ def _default_level(
             return "patch", "bears the version"
     if None not in (old, new) and str(old).casefold() == str(new).casefold():
         return "patch", "the same, written as another type"
-    if quantity(old) is not None and quantity(old) == quantity(new) and "resources" in path:
+    binary = all(str(side).endswith("i") for side in (old, new))  # 1Gi, which means the same wherever it stands
+    if quantity(old) is not None and quantity(old) == quantity(new) and ("resources" in path or binary):
         return "patch", "the same amount in another unit"
     if name in _TIMING and len(path) > 1 and path[-2].endswith("robe"):
         return "patch", "the kubelet asks at other times"
@@ -317,9 +337,9 @@ class _Reads:
         self._paths |= {tuple(re.findall(r'"([^"]+)"', found[1])) for found in _INDEXED.finditer(text)}
         self._actions = [" ".join(found.split()) for found in _ACTION.findall(text)]
         self._words = {word for action in self._actions for found in _WORD.findall(action) for word in found if word}
-        for entry in mappings(side.metadata.get("dependencies")):  # what helm itself and the dependencies read
+        for entry in side.listed:  # what helm itself and the dependencies read
             self._paths |= {tuple(one.strip().split(".")) for one in str(entry.get("condition") or "").split(",")}
-            self._paths.add((str(entry.get("alias") or entry.get("name")),))
+            self._paths.add((called(entry),))
         self._paths.add(("global",))
 
     def reads(self, path: Path) -> bool:
@@ -402,32 +422,22 @@ def _schema(
     old: Side, new: Side, reads: _Reads, changes: Sequence[schemas.Change], told: set[Path]
 ) -> Iterator[Reason]:
     """A reason for each key and word of the schema; the same change of many keys is told once."""
-    groups: dict[tuple[str, str, str, str], list[tuple[Path, schemas.Change, Level, str]]] = {}
     before = schemas.Inlined(old.schema).schema
-    pairs: dict[tuple[Path, str], schemas.Change] = {}
-    for change in changes:
-        here = (change.path, change.what)
-        if here not in pairs or change.effect == "narrower":  # what is narrower here and wider there is narrower
-            pairs[here] = change
-    for (path, what), change in pairs.items():
-        if what == "properties" and path in told:
-            continue
-        if what == "required" and change.effect == "narrower" and _new_with_default(before, old, new, path):
-            continue
-        level, meaning = _schema_level(old, reads, change)
-        if level == "major" and what == "required" and _filled(old, new, reads, path):
-            level, meaning = "patch", "must be there, as its default is: no template did without it"
-        key = (what, str(change.old), str(change.new), meaning)
-        groups.setdefault(key, []).append((path, change, level, meaning))
-    for same in groups.values():
-        listed, others = schemas.few(same, "keys")
-        for path, change, level, meaning in listed:
-            about = f"schema {schemas.key_of(path) or '(top level)'}"
-            was, now = (
-                side if change.what == "properties" or side is None else {change.what: side}
-                for side in (change.old, change.new)
-            )
-            yield Reason(level, about, was, now, meaning + others)
+
+    def judge(change: schemas.Change) -> tuple[Level, str] | None:
+        path, demands = change.path, change.what == "required" and change.effect == "narrower"
+        if (change.what == "properties" and path in told) or (demands and _new_with_default(before, old, new, path)):
+            return None
+        if demands and _filled(old, new, reads, path):
+            return "patch", "must be there, as its default is: no template did without it"
+        return _schema_level(old, reads, change)
+
+    for change, level, meaning in schemas.judged(changes, judge, "keys"):
+        was, now = (
+            side if change.what == "properties" or side is None else {change.what: side}
+            for side in (change.old, change.new)
+        )
+        yield Reason(level, f"schema {schemas.key_of(change.path) or '(top level)'}", was, now, meaning)
 
 
 def _elsewhere(old: Side, new: Side) -> Iterator[tuple[str, str]]:

@@ -76,12 +76,12 @@ class Verdict:
         count = many(len(self.reasons), "reason")
         custom = f" as of 1.0; in {self.version} that is the {self.part} part" if self.part != self.level else ""
         said = f"{head}{self.level} ({count}){custom}"
-        if self.current == self.version:
-            return f"{said}; the version is not raised yet"
+        if self.raised == "none":
+            return f"{said}; the version is not raised{' yet' * (self.current == self.version)}"
         if not self.enough:
-            return f"{said}; the version is raised by {_part(self.raised)} only"
+            return f"{said}; the version is raised by its {self.raised} part only"
         if LEVELS.index(self.raised) > LEVELS.index(self.part):
-            return f"{said}; the version is raised by more, {_part(self.raised)}"
+            return f"{said}; the version is raised by more, its {self.raised} part"
         return f"{said}, and so it is raised"
 
     def record(self) -> dict[str, Any]:
@@ -97,10 +97,6 @@ class Verdict:
             "reasons": [reason.record() for reason in self.reasons],
             "notes": list(self.notes),
         }
-
-
-def _part(level: Level) -> str:
-    return "nothing" if level == "none" else f"its {level} part"
 
 
 def make_verdict(
@@ -130,7 +126,7 @@ def make_verdict(
     reasons = [*judge_metadata(old, new, known), *values, *further, *rendered]
     reasons = [reason for reason in reasons if reason.level != "none"]
     if not reasons and (differing := ", ".join(files())):
-        reasons = [Reason("patch", "files", None, differing, "nothing that is rendered with any values set differs")]
+        reasons = [Reason("patch", "files", None, differing, "what is rendered means the same with every values set")]
     reasons, notes = exempted(reasons, exempt)
     level = highest(reason.level for reason in reasons)
     part = required_part(old.version, level, initial=initial)

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Manifests, mapping, mappings
-from scripts.chart.pods import pod_spec, pod_template, referred, selects
+from scripts.chart.pods import WORKLOADS, pod_spec, pod_template, referred, selects
 
 Key = tuple[str, str]  # kind and name
 
-WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod")
 # Left to right: who is asked from outside, who chooses pods, the pods, what they use, who may do what.
 _COLUMNS = (
     ("Ingress", "Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "ServiceMonitor"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.core.errors import ChartError, FindingsError, PartError
+from scripts.core.errors import ChartError, FindingsError, PartError, VersionError
 from scripts.core.paths import shown
 from scripts.judge.judge import demand_raised, judge
 from scripts.release.judging import AUTO, judged_bump
@@ -69,6 +69,19 @@ def test_a_refusal_speaks_of_the_chart_and_not_of_the_copy_that_is_judged(projec
     with pytest.raises(ChartError, match="dependencies cannot be fetched") as told:
         judged_bump(project.work, part="patch", dirty=True)
     assert str(told.value).startswith(f"{shown(project.config.chart)}/Chart.yaml:")
+
+
+def test_a_chart_whose_version_is_below_that_of_the_base_is_refused(project: Project) -> None:
+    demand_raised(project.work, "HEAD")
+    file = project.config.chart / "Chart.yaml"
+    file.write_text(file.read_text().replace("version: 1.2.0", "version: 1.1.9"))
+    with pytest.raises(VersionError, match=r"its version is not raised above 1\.2\.0") as told:
+        demand_raised(project.work, "HEAD")
+    assert (told.value.expected, told.value.found) == ("a version above 1.2.0", "1.1.9")
+    assert told.value.run == "put 1.2.0 back; then invoke version-bump --part auto"
+    (project.config.chart / "templates" / "more.yaml").write_text("")
+    with pytest.raises(VersionError, match=r"(?s)is not raised above 1\.2\.0.*1\.1\.9, and other files:\n.*more\.yaml"):
+        demand_raised(project.work, "HEAD")
 
 
 def test_a_chart_that_was_broken_is_named_by_its_revision(project: Project) -> None:

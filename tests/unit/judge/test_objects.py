@@ -626,6 +626,15 @@ def test_a_hook_is_made_anew_each_time() -> None:
     assert [one.level for one in judge([make("Job")], hooks[:1])] == ["major"]
 
 
+def test_a_hook_in_other_words_is_the_same() -> None:
+    plain = {"helm.sh/hook": "pre-install,pre-upgrade"}
+    said = {"helm.sh/hook-weight": "0", "helm.sh/hook-delete-policy": "before-hook-creation"}
+    words = ({**plain, **said}, {"helm.sh/hook": "pre-upgrade, pre-install"}, {"helm.sh/hook": "pre-install"})
+    old, same, more, other = (make("Job", annotations=one) for one in (plain, *words))
+    assert judge([old], [same]) == judge([same], [old]) == judge([old], [more]) == []
+    assert [one.level for one in judge([old], [other])] == ["minor"]
+
+
 def test_the_content_of_a_secret_is_not_told() -> None:
     (reason,) = judge([make("Secret")], [make("Secret", changes="{data: {a: Yg==}}")])
     assert (reason.old, reason.new) == ("***", "***")
@@ -808,13 +817,13 @@ def test_a_policy_that_is_cut_up_otherwise_lets_the_same_through(whole: str, par
     rules = "{{spec: {{ingress: [{{from: [{{ipBlock: {}}}]}}]}}}}"
     sides = [[make("NetworkPolicy", changes=rules.format(one))] for one in (whole, parts)]
     for old, new in (sides, sides[::-1]):
-        assert [reason.level for reason in judge(old, new)] == ["patch"]
+        assert judge(old, new) == []
 
 
 @pytest.mark.parametrize(
     ("was", "now", "level"),
     [
-        ("[10.0.0.0/8]", "[10.0.0.0/9, 10.128.0.0/9]", "patch"),
+        ("[10.0.0.0/8]", "[10.0.0.0/9, 10.128.0.0/9]", "none"),
         ("[10.0.0.0/8]", "[10.0.0.0/7]", "minor"),
         ("[10.0.0.0/8]", "[]", "minor"),
         ("[10.0.0.0/8]", "[10.0.0.0/9]", "major"),
@@ -824,7 +833,7 @@ def test_a_policy_that_is_cut_up_otherwise_lets_the_same_through(whole: str, par
 def test_whom_a_balancer_lets_in(was: str, now: str, level: str) -> None:
     more = "{{spec: {{type: LoadBalancer, loadBalancerSourceRanges: {}}}}}"
     sides = [[make("Service", changes=more.format(one))] for one in (was, now)]
-    assert [reason.level for reason in judge(*sides)] == [level]
+    assert [reason.level for reason in judge(*sides)] == [level] * (level != "none")
 
 
 @pytest.mark.parametrize(
@@ -924,6 +933,22 @@ def test_a_binding_that_moves_is_told_by_what_it_grants() -> None:
     assert highest(one.level for one in found) == "minor", found
     unbound = judge([role, pods], [role, pods, new])
     assert not [one for one in unbound if one.about.startswith("Role/")], "nobody has lost what it grants"
+
+
+@pytest.mark.parametrize(
+    ("image", "token", "level"),
+    [("x/a:1.0.0", None, "major"), ("x/a:2.0.0", None, "minor"), ("x/a:1.0.0", False, "minor")],
+    ids=["the same program", "a program that may ask nothing", "without a token"],
+)
+def test_an_account_that_loses_all_rights_leaves_its_pods_without(image: str, token: bool | None, level: str) -> None:
+    """As where `rbac.create` is off from now on."""
+    account = "{subjects: [{kind: ServiceAccount, name: x}]}"
+    role = make("Role", name="a", changes="{rules: [{apiGroups: [''], resources: [pods], verbs: [get]}]}")
+    spec = {"serviceAccountName": "x", "containers": [{"name": "a", "image": image}]}
+    told = {**spec, **({} if token is None else {"automountServiceAccountToken": token})}
+    after = make("Deployment", changes=json.dumps({"spec": {"template": {"spec": told}}}))
+    found = judge([make("Deployment", changes=SERVED), role, make("RoleBinding", changes=account)], [after])
+    assert [one.level for one in found if one.about == "ServiceAccount/x rights"] == [level]
 
 
 def test_an_object_that_drops_a_part_of_its_name_that_others_bear_is_renamed() -> None:

@@ -57,6 +57,20 @@ SAME = [
         {"type": "object", "oneOf": [{"required": ["t"], "properties": {"t": {"const": one}}} for one in "ab"]},
         {"type": "object", "anyOf": [{"required": ["t"], "properties": {"t": {"const": one}}} for one in "ab"]},
     ),
+    ({"not": {"enum": ["a", "b"]}}, {"not": {"enum": ["b", "a"]}}),
+    ({}, {"if": {"required": ["a"]}, "then": True}),
+    (
+        {"type": "object", "propertyNames": {"maxLength": 3}},
+        {"propertyNames": {"type": "string", "maxLength": 3}, "type": "object"},
+    ),
+    (
+        {"type": "array", "items": {"type": "string"}, "allOf": [{"items": {"minLength": 1}}]},
+        {"type": "array", "items": {"type": "string", "minLength": 1}},
+    ),
+    (
+        {"allOf": [{"properties": {"a": {}}, "additionalProperties": one} for one in (False, True)]},
+        {"properties": {"a": {}}, "additionalProperties": False},
+    ),
 ]
 NARROWER = [
     ({"type": "number"}, {"type": "integer"}),
@@ -99,6 +113,11 @@ NARROWER = [
         {"if": {"required": ["a"]}, "then": {"properties": {"k": {"type": "string"}}}},
     ),
     ({"type": "string"}, {"type": "string", "not": {"const": "x"}}),
+    ({"not": {"enum": ["a"]}}, {"not": {"enum": ["a", "b"]}}),
+    (
+        {"allOf": [{"if": {"required": [one]}, "then": {"required": ["x"]}} for one in "ab"]},
+        {"allOf": [{"if": {"required": [one]}, "then": {"required": ["x", "y"]}} for one in "ba"]},
+    ),
     ({"type": "object"}, {"type": "object", "propertyNames": {"maxLength": 3}}),
     ({"type": "object"}, {"type": "object", "dependentRequired": {"a": ["b"]}}),
     ({"type": "object", "dependentRequired": {"a": ["b"]}}, {"type": "object", "dependentRequired": {"a": ["b", "c"]}}),
@@ -153,6 +172,17 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
     assert compare(tree, tree) == ()
     other = {**tree, "definitions": {"t": {"items": {"$ref": "#/definitions/t"}, "maxItems": 3}}}
     assert {change.what for change in compare(tree, other)} == {"maxItems"}
+
+
+def test_a_schema_that_refers_to_itself_may_call_itself_otherwise() -> None:
+    def tree(name: str, inside: Any, word: str = "$defs") -> Any:
+        node = {"properties": {"value": inside, "next": {"$ref": f"#/{word}/{name}"}}}
+        return {"properties": {"k": {"$ref": f"#/{word}/{name}"}}, word: {name: node}}
+
+    old = tree("a", {"type": "string"})
+    assert compare(old, tree("b", {"type": "string"}, "definitions")) == ()
+    (change,) = compare(old, tree("b", {"type": ["string", "null"]}))
+    assert (key_of(change.path), change.effect) == ("k.value", "wider")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.errors import ChartError
-from scripts.judge.side import read_side
+from scripts.judge.side import called, read_side
 
 FURTHER = r"Chart.yaml:4: holds a further document"
 
@@ -33,6 +33,12 @@ def test_a_dependency_with_two_documents_in_its_chart_yaml_is_refused_in_either_
         shutil.rmtree(inside)
     with pytest.raises(ChartError, match=FURTHER):
         read_side(tmp_path)
+
+
+def test_what_a_chart_of_helm_2_depends_on_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v1\nname: top\nversion: 1.0.0\n")
+    (tmp_path / "requirements.yaml").write_text("dependencies: [{name: sub, alias: inner, version: 1.0.0}]\n")
+    assert [called(one) for one in read_side(tmp_path).listed] == ["inner"]
 
 
 def test_what_a_form_asks_is_no_values_file(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ def side(version: str, values: dict[str, Any], schema: dict[str, Any] | None = N
         ("reloaderImage", "reloader", "other", "minor"),
         ("repository", "x/reloader", "docker.io/x/reloader", "patch"),
         ("repository", "x/reloader", "quay.io/x/reloader", "minor"),
+        ("size", "1Gi", "1024Mi", "patch"),
+        ("size", "1k", "1000", "minor"),  # to some a thousand, to some 1024
         ("port", 80, "80", "patch"),
         ("on", True, "true", "patch"),
         ("on", 1, True, "minor"),
@@ -193,6 +195,34 @@ def test_a_map_that_is_empty_now_is_told_key_by_key() -> None:
         for probe in ({"tcpSocket": {"port": 1}}, {})
     ]
     assert [one.about for one in judge_values(*sides)] == ["values probe.tcpSocket"]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ({}, {}, [("minor", "values cache.port", 1, 2)]),
+        ({"port": 7}, {"port": 7}, []),  # what the parent sets is what an installation has
+        ({}, {"port": 1}, []),
+        ({"port": 1}, {}, [("minor", "values cache.port", 1, 2)]),
+        ({"port": 7}, {"port": 8}, [("minor", "values cache.port", 7, 8)]),
+        ({"port": 1, "on": True}, {"port": 1, "on": False}, [("minor", "values cache.on", True, False)]),
+    ],
+)
+def test_a_default_that_a_chart_gives_to_a_chart_in_it(was: Any, now: Any, told: list[Any]) -> None:
+    listed = [{"name": "redis", "alias": "cache", "version": "*", "condition": "cache.on"}]
+    template = {"templates/a.yaml": "{{ .Values.port }} {{ toYaml .Values.more }}"}
+    sides = [
+        Side(
+            {"name": "x", "version": version, "dependencies": listed},
+            {"values.yaml": {"cache": given}},
+            dependencies={
+                "redis": Side({"name": "redis"}, {"values.yaml": {"port": port, "more": {}}}, templates=template)
+            },
+        )
+        for version, port, given in (("1.0.0", 1, was), ("1.1.0", 2, now))
+    ]
+    found = judge_values(sides[0], sides[1])
+    assert [(one.level, one.about, one.old, one.new) for one in found] == told
 
 
 def test_the_helpers_of_a_library_are_what_others_include() -> None:

@@ -29,6 +29,11 @@ def test_for_a_terminal() -> None:
     ]
 
 
+def test_a_version_that_is_lowered_is_not_raised() -> None:
+    assert replace(VERDICT, current="0.1.9").summary().endswith("; the version is not raised")
+    assert replace(VERDICT, current="0.2.0").summary().endswith("; the version is not raised yet")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
