@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import functools
 import os
@@ -29,6 +30,8 @@ _DOCUMENT = re.compile(r"^---.*$", re.MULTILINE)
 _GROUP = re.compile(r"^\s+group: *[\"']?([\w.-]+)", re.MULTILINE)
 _KIND = re.compile(r"^\s+kind: *[\"']?(\w+)", re.MULTILINE)
 _VERSION = re.compile(r"^\s+(?:- +)?name: *[\"']?(v\d+(?:(?:alpha|beta)\d+)?)[\"']?\s*$", re.MULTILINE)
+_PACKED = re.compile(r"(charts/[^/._][^/]*/)*charts/[^/._][^/]*\.tgz")
+_HIDDEN = re.compile(r"(charts/[^/]+/)*charts/[._]")
 _DEEPEST = 8  # charts in charts: a symlink may lead round in a circle
 
 
@@ -120,7 +123,7 @@ class Contents:
 
 def read_contents(folder: Path, name: str) -> Contents:
     """All of the chart `name` in `folder`. Raises ChartError for an archive in it that is damaged."""
-    return Contents(dict(_named(_folder(folder, 0), name)))
+    return Contents(dict(_named(dict(_opened(_folder(folder), folder, 0)), name)))
 
 
 def read_archived(file: Path, name: str) -> Contents:
@@ -128,36 +131,34 @@ def read_archived(file: Path, name: str) -> Contents:
     return Contents(dict(_named(dict(_archive(file, _content(file), 0)), name)))
 
 
-def _folder(folder: Path, depth: int) -> dict[str, bytes]:
-    """The files of the chart in `folder` by their path in it; symlinks are followed, archives in `charts/` opened."""
+def _folder(folder: Path) -> dict[str, bytes]:
+    """The files of the chart in `folder` by their path in it; symlinks are followed.
+
+    Its own .helmignore alone counts, also in `charts/`.
+    """
     ignored = left_out(folder)
     found: dict[str, bytes] = {}
     for root, folders, files in os.walk(folder, followlinks=True):
         inside = PurePosixPath(Path(root).relative_to(folder).as_posix())
         deep = len(inside.parts) > 4 * _DEEPEST
         paths = {name: str(inside / name) for name in (*folders, *files)}
-        folders[:] = sorted(
-            name for name in folders if not deep and paths[name] != "charts" and not ignored(paths[name], True)
-        )
+        folders[:] = sorted(name for name in folders if not deep and not ignored(paths[name], True))
         found |= {paths[name]: _content(folder / paths[name]) for name in files if not ignored(paths[name], False)}
-    entries = sorted((folder / "charts").iterdir()) if (folder / "charts").is_dir() and depth < _DEEPEST else ()
-    for entry in entries:
-        if entry.name.startswith((".", "_")):
-            continue
-        if (entry / "Chart.yaml").is_file():
-            found |= {f"charts/{entry.name}/{name}": data for name, data in _folder(entry, depth + 1).items()}
-        elif entry.suffix == ".tgz" and entry.is_file():
-            found |= {f"charts/{entry.name}/{name}": data for name, data in _archive(entry, _content(entry), depth + 1)}
     return found
 
 
-def _archive(where: Path | str, data: bytes, depth: int) -> Iterator[tuple[str, bytes]]:
-    for name, content in read_members(data, str(where)).items():
-        inside = name.partition("/")[2]
-        if re.fullmatch(r"charts/[^/]+\.tgz", inside) and depth < _DEEPEST:
-            yield from ((f"{inside}/{below}", found) for below, found in _archive(name, content, depth + 1))
-        else:
-            yield inside, content
+def _archive(where: Path, data: bytes, depth: int) -> Iterator[tuple[str, bytes]]:
+    members = {name.partition("/")[2]: content for name, content in read_members(data, str(where)).items()}
+    return _opened(members, where, depth)
+
+
+def _opened(files: Mapping[str, bytes], where: Path, depth: int) -> Iterator[tuple[str, bytes]]:
+    """`files` of a chart with the archives in `charts/` opened; what is hidden there is none of it."""
+    for name, data in files.items():
+        if _PACKED.fullmatch(name) and depth < _DEEPEST:
+            yield from ((f"{name}/{below}", found) for below, found in _archive(where / name, data, depth + 1))
+        elif not _HIDDEN.match(name):
+            yield name, data
 
 
 def _named(files: Mapping[str, bytes], name: str) -> Iterator[tuple[str, bytes]]:
@@ -186,7 +187,8 @@ def _yaml(data: str | bytes) -> Mapping[str, Any]:
 
 
 def _content(file: Path) -> bytes:
-    return read_any(file, ChartError) or b""  # none of a symlink to nowhere
+    """As helm reads it, which drops a byte order mark, also as it packs; nothing of a symlink to nowhere."""
+    return (read_any(file, ChartError) or b"").removeprefix(codecs.BOM_UTF8)
 
 
 def left_out(folder: Path) -> Callable[[str, bool], bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,12 @@ from typing import Any
 
 import yaml
 
-from scripts.chart.archive import read_members
-from scripts.chart.contents import read_archived, read_contents
+from scripts.chart.archive import chart_metadata
+from scripts.chart.contents import left_out, read_archived, read_contents
 from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint
 from scripts.chart.manifests import mappings
 from scripts.chart.source import Chart, read_chart, read_yaml
-from scripts.core import yaml_read
 from scripts.core.command import Runner
 from scripts.core.committed import placed
 from scripts.core.errors import OUTSIDE, ChartError, CommandFailed, CommandTimeout
@@ -123,13 +123,17 @@ def objections(chart: Chart) -> Iterator[Objection]:
     wanted, there, locked = dependencies(chart), _there(chart.path), _locked(chart)
     file, lock_file = declared_in(chart).name, locked_in(chart).name
     near = {one.index: read_chart(folder).version for one, folder in _near(chart)}
+    hidden = tuple(_hidden(chart.path))
     for one in wanted:
         versions = there.get(one.name)
         held = near.get(one.index, one.version)
         if apart := bool(one.version) and not admits(one.version, held):
             told = f"{one.name} in {one.repository} is {held}, not {one.version}"
             yield Objection(told, one.index, way="correct the version there")
-        if not versions:
+        if not versions and any(entry.name == one.name or entry.match(_ARCHIVE.format(one.name)) for entry in hidden):
+            told = f"{one.name} in charts/ is what .helmignore leaves out"
+            yield Objection(told, one.index, way="correct .helmignore")
+        elif not versions:
             told, way = f"{one.name} {one.version} is not in charts/".replace("  ", " "), None
             inside = chart.path / "charts" / one.name / "Chart.yaml"
             if not one.repository and (absent := why_absent(inside, Runner())):  # helm does not fetch it
@@ -156,15 +160,15 @@ def objections(chart: Chart) -> Iterator[Objection]:
             yield Objection(f"{lock_file} does not have {one.name}")
         elif one.version and not any(admits(one.version, version) for version in locked[one.name]):
             yield Objection(f"{lock_file} has {one.name} {', '.join(sorted(locked[one.name]))}, not {one.version}")
-    for name in locked.keys() - {one.name for one in wanted}:
+    for name in sorted(locked.keys() - {one.name for one in wanted}):
         yield Objection(f"{lock_file} has {name}, which {file} does not")
 
 
 def demand_dependencies(chart: Chart) -> None:
     """Raises ChartError where charts/ is not as Chart.yaml and Chart.lock say."""
     found = tuple(objections(chart))
-    file = declared_in(chart)
-    missing = [dependencies(chart)[one.index].name for one in found if one.missing and one.index is not None]
+    file, names = declared_in(chart), {one.index: one.name for one in dependencies(chart)}
+    missing = dict.fromkeys(names[one.index] for one in found if one.missing and one.index is not None)
     if missing and not any(one.way for one in found):
         raise ChartError(
             f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: {MISSING}{', '.join(missing)}",
@@ -190,6 +194,18 @@ def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -
             say(f"fetching the dependencies of {chart.name}: {'; '.join(told)}")
             _build(chart, helm)
         return bool(told)
+
+
+def lend(chart: Chart, charts: Path) -> None:
+    """Put the archives of the folder `charts` that the lock of `chart` names into its own, so that none is fetched."""
+    there, locked = _there(chart.path), _locked(chart) or {}
+    for one in dependencies(chart):
+        if one.name in there or not one.repository or one.repository.startswith("file://"):
+            continue  # what lies in a folder is packed anew
+        for archive in (charts / f"{one.name}-{version}.tgz" for version in locked.get(one.name, ())):
+            if archive.is_file():
+                (chart.path / "charts").mkdir(exist_ok=True)
+                shutil.copyfile(archive, chart.path / "charts" / archive.name)
 
 
 def fetched_anew(chart: Chart, helm: Helm, root: Path, into: Path, archives: Collection[Path]) -> Path:
@@ -282,20 +298,25 @@ def admits(constraint: str, version: str) -> bool:
 
 
 def _there(folder: Path) -> dict[str, dict[str, None]]:
-    """The versions of each chart in charts/, by name."""
+    """The versions of each chart that helm finds in charts/, by name."""
     found: dict[str, dict[str, None]] = {}
-    charts = folder / "charts"
-    for entry in sorted(charts.iterdir()) if charts.is_dir() else ():
+    for entry in sorted({*(folder / "charts").glob("*")}.difference(_hidden(folder))):
         metadata: Mapping[str, Any] | None = None
         if (entry / "Chart.yaml").is_file():
             metadata = read_yaml(entry / "Chart.yaml", ChartError)
         elif entry.suffix == ".tgz" and entry.is_file():
-            members = read_members(entry.read_bytes(), shown(entry))
-            text = next((data for name, data in members.items() if re.fullmatch(r"[^/]+/Chart\.yaml", name)), b"")
-            metadata = yaml_read.load(text)
-        if isinstance(metadata, dict) and metadata.get("name"):
+            _, metadata = chart_metadata(entry.read_bytes(), shown(entry))
+        if metadata and metadata.get("name"):
             found.setdefault(str(metadata["name"]), {})[str(metadata.get("version"))] = None
     return found
+
+
+def _hidden(folder: Path) -> Iterator[Path]:
+    """What in charts/ helm passes over, by the chart's .helmignore."""
+    ignored = left_out(folder)
+    for entry in (folder / "charts").glob("*"):
+        if ignored("charts", True) or ignored(f"charts/{entry.name}", entry.is_dir()):
+            yield entry
 
 
 def _locked(chart: Chart) -> dict[str, set[str]] | None:

@@ -71,7 +71,8 @@ _IGNORE = {
     "syntax error in pattern": "syntax error in pattern",
     "Chart.yaml file is missing": "Chart.yaml is among what it ignores",
 }
-_INVALID = re.compile(r"^validation: chart\.metadata\.(\w+) (.*)$", re.DOTALL)
+_INVALID = re.compile(r"^validation: (chart\.metadata\.)?((\S+).*)$", re.DOTALL)
+_NO_CHART = re.compile(r"^error unpacking subchart (\S+) in \S+: (.*)$", re.DOTALL)
 MISSING = "dependencies are missing in charts/: "
 _REQUIRES = re.compile(r"^chart requires kubeVersion: (.*) which is incompatible with Kubernetes (\S+)$")
 
@@ -316,7 +317,10 @@ def read_complaints(text: str, chart: Path, values: Sequence[Path] = ()) -> tupl
     if found := _REQUIRES.match(text):
         return (_at(chart, "kubeVersion", f"requires Kubernetes {found.group(1)}, which {found.group(2)} is not"),)
     if found := _INVALID.match(text):
-        return (_at(chart, found.group(1), f"{found.group(1)} {found.group(2)}"),)
+        field, message, first = found.groups()
+        return (_at(chart, "dependencies" if "dependenc" in message and not field else first, message),)
+    if found := _NO_CHART.match(text):
+        return (Complaint(found[2], file=chart / "charts" / found[1]),)
     return (Complaint(text or "helm gives no reason"),)
 
 

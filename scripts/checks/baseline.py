@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.chart.archive import unpack
-from scripts.chart.dependencies import dependencies
+from scripts.chart.dependencies import dependencies, lend
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import placed, read_committed
 from scripts.core.config import demand_no_login
@@ -95,6 +95,7 @@ def _exported(work: Workspace, reference: str, into: Path) -> Path:
     path = held.write(placed(repository.root, work.config.chart, into))
     with telling({str(path): reference}):
         _bring_local(repository, revision, path, into)
+        lend(read_chart(path), work.config.chart / "charts")
     return path
 
 

@@ -27,6 +27,7 @@ from scripts.workspace import Workspace
 SCHEMA_VERSION = 1
 WITHOUT, ASKED = "without operators", "with every API asked for"
 """Further ways to render: what templates do for an operator's cluster is seen on one without it, and the reverse."""
+_API = re.compile(r"([a-z0-9.-]+/)?v[a-z0-9]+(/[A-Z]\w*)?")
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,10 @@ def make_plan(
     for file in files:
         read_yaml(file, ValuesError)
     check_sources(chart)
+    for name in config.api_versions:
+        if not _API.fullmatch(name):
+            form = "group/version or group/version/Kind, as policy/v1/PodDisruptionBudget"
+            raise ConfigError("[tool.gati] api_versions cannot be used", expected=form, found=name)
     versions = _versions(chart, known, kube_versions)
     contents = read_contents(chart.path, chart.name)
     ways, served = _served(contents, versions, clusters, config) if clusters and contents.asks_for_apis else ((), {})
@@ -183,7 +188,7 @@ def _served(
 ) -> tuple[tuple[str, ...], dict[tuple[str, str], tuple[str, ...]]]:
     """The further ways to render, and what the clusters of each minor and way serve."""
     builtin = {minor(version): clusters.builtin(minor(version)) for version in versions}
-    own = frozenset(config.api_versions) | clusters.defined() | with_versions(contents.installed_first)
+    own = with_versions((*config.api_versions, *contents.installed_first)) | clusters.defined()
     operators = clusters.operators()
     foreign = frozenset(name for name in contents.asked if not clusters.owned_by_kubernetes(group_of(name)))
     guessed = with_versions(foreign - operators - own)

@@ -11,6 +11,7 @@ from semver import Version
 from scripts.core.errors import FINDING, PartError, VersionError
 
 PARTS = ("major", "minor", "patch", "prerelease")
+_BORNE = ": helm packs it, and passes over it where it looks for the newest version in a registry"
 _WORD = re.compile(r"[A-Za-z](?:[A-Za-z-]*[A-Za-z])?")
 _TOKEN = "rc"  # noqa: S105 - the word before a pre-release's number
 
@@ -125,8 +126,10 @@ def _flaw(text: str) -> str | None:
         return "an empty version"
     numbers = text.split("-")[0].split("+")[0].split(".")
     if all(number.isascii() and number.isdigit() for number in numbers):
-        if len(numbers) != 3:
-            return f"{len(numbers)} number{'s' if len(numbers) > 1 else ''} instead of three"
+        if len(numbers) > 3:
+            return f"{len(numbers)} numbers instead of three"
+        if len(numbers) < 3:
+            return f"{len(numbers)} number{'s' * (len(numbers) > 1)} instead of three{_BORNE}"
         if any(len(number) > 1 and number.startswith("0") for number in numbers):
-            return "a number with a leading zero"
+            return f"a number with a leading zero{_BORNE}"
     return None

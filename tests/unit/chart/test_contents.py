@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.chart.contents import left_out
+from scripts.chart.contents import left_out, read_contents
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,21 @@ def test_what_helm_leaves_out(tmp_path: Path, pattern: str, path: str, ignored: 
     """Each row is what the pinned helm packs."""
     (tmp_path / ".helmignore").write_text(f"{pattern}\n", encoding="utf-8")
     assert left_out(tmp_path)(path, False) is ignored
+
+
+def test_the_charts_own_helmignore_counts_for_the_charts_in_it_too(tmp_path: Path) -> None:
+    """So it is where helm loads or packs a folder: those of the charts in charts/ are not asked."""
+    for name in (".helmignore", "templates/x.yaml", "charts/sub/templates/x.yaml", "charts/sub/templates/y.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("y.yaml\n")
+    (tmp_path / "charts/sub/.helmignore").write_text("x.yaml\n")
+    (tmp_path / "charts/_draft").mkdir()
+    (tmp_path / "charts/_draft/Chart.yaml").write_text("name: draft\n")
+    found = [name for name in read_contents(tmp_path, "top").files if name.endswith(".yaml")]
+    assert found == ["top/templates/x.yaml", "top/charts/sub/templates/x.yaml"]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    """Else what helm packs of a folder differs from the folder for ever."""
+    (tmp_path / "NOTES.txt").write_bytes(b"\xef\xbb\xbfhello")
+    assert read_contents(tmp_path, "top").files == {"top/NOTES.txt": b"hello"}

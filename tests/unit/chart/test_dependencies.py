@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from scripts.chart.dependencies import fetched_anew, is_local, outdated
+from scripts.chart.dependencies import demand_dependencies, fetched_anew, is_local, lend, objections, outdated
 from scripts.chart.helm import Helm
 from scripts.chart.source import read_chart
 from scripts.core.command import Runner
 from scripts.core.committed import placed
+from scripts.core.errors import ChartError
 
 
 def test_what_is_missing_under_several_names_is_told_once(tmp_path: Path) -> None:
@@ -45,3 +48,55 @@ def test_a_copy_is_depended_on_by_what_is_linked_beside_it(tmp_path: Path) -> No
     assert is_local(user, copy)
     assert is_local(user, tmp_path / "root/charts/lib")
     assert not is_local(user, tmp_path / "copies/charts")
+
+
+def chart_with(folder: Path, *entries: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = f"apiVersion: v2\nname: top\nversion: 0.1.0\ndependencies: [{', '.join(entries)}]\n"
+    (folder / "Chart.yaml").write_text(facts)
+    return folder
+
+
+def packed(file: Path, metadata: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(file, "w:gz") as tar:
+        info = tarfile.TarInfo("sub/Chart.yaml")
+        info.size = len(metadata)
+        tar.addfile(info, io.BytesIO(metadata.encode()))
+
+
+SUB = "{name: sub, version: 0.1.0, repository: 'https://x.example'}"
+
+
+def test_an_entry_that_is_none_does_not_hide_which_one_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ChartError, match=r"(?m)are missing in charts/: sub$"):
+        demand_dependencies(read_chart(chart_with(tmp_path, "null", SUB, SUB.replace("}", ", alias: b}"))))
+
+
+def test_a_packed_dependency_that_says_nothing_sensible_is_named(tmp_path: Path) -> None:
+    packed(tmp_path / "charts/sub-0.1.0.tgz", "a: {{ b }}: c")
+    with pytest.raises(ChartError, match=r"charts/sub-0.1.0.tgz: its Chart.yaml is not valid YAML"):
+        tuple(objections(read_chart(chart_with(tmp_path, SUB))))
+
+
+@pytest.mark.parametrize("pattern", ["*.tgz", "charts/", "charts/sub-*"])
+def test_what_helmignore_hides_is_not_fetched_again(tmp_path: Path, pattern: str) -> None:
+    packed(tmp_path / "charts/sub-0.1.0.tgz", "name: sub\nversion: 0.1.0\n")
+    (tmp_path / ".helmignore").write_text(f"{pattern}\n")
+    chart = read_chart(chart_with(tmp_path, SUB))
+    assert outdated(chart) == ()
+    with pytest.raises(ChartError, match=r"sub in charts/ is what \.helmignore leaves out") as caught:
+        demand_dependencies(chart)
+    assert caught.value.run == "correct .helmignore"
+
+
+def test_an_earlier_state_gets_what_its_lock_names(tmp_path: Path) -> None:
+    near = "{name: near, version: 0.1.0, repository: 'file://../near'}"
+    old = chart_with(tmp_path / "old", SUB, near)
+    locks = [f"- {{name: {name}, version: 0.1.0, repository: x}}" for name in ("sub", "near")]
+    (old / "Chart.lock").write_text("dependencies:\n" + "\n".join(locks))
+    for name in ("sub-0.1.0.tgz", "sub-0.2.0.tgz", "near-0.1.0.tgz"):
+        packed(tmp_path / "charts" / name, "name: sub\nversion: 0.1.0\n")
+    lend(read_chart(old), tmp_path / "charts")
+    assert [file.name for file in (old / "charts").iterdir()] == ["sub-0.1.0.tgz"]
+    assert outdated(read_chart(old)) == ("near 0.1.0 is not in charts/",)

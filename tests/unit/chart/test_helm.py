@@ -102,6 +102,14 @@ SCHEMA = "Error: values don't meet the specifications of the schema(s) in the fo
             "demo/Chart.yaml:5: dependencies are missing in charts/: redis, other",
         ),
         ('Error: validation: chart.metadata.version "x" is invalid', 'demo/Chart.yaml:3: version "x" is invalid'),
+        (
+            'Error: validation: more than one dependency with name or alias "q"',
+            'demo/Chart.yaml:5: more than one dependency with name or alias "q"',
+        ),
+        (
+            "Error: error unpacking subchart README.md in demo: Chart.yaml file is missing",
+            "demo/charts/README.md: Chart.yaml file is missing",
+        ),
         (SCHEMA + "- at '/image/tag': got a, want b\n", "demo/values.yaml:3: image.tag: got a, want b"),
         (SCHEMA + "- at '/hosts/0/host': got a, want b\n", "demo/values.yaml:5: hosts[0].host: got a, want b"),
         (

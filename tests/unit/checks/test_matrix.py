@@ -17,6 +17,7 @@ from scripts.chart.source import read_chart
 from scripts.checks.matrix import WITHOUT, make_plan, spans, spread
 from scripts.checks.render import Rendered, store, submitted
 from scripts.checks.schemas import Schemas
+from scripts.core.config import Config
 from scripts.core.errors import ChartError, ConfigError, OutputError, ValuesError
 from scripts.core.interrupt import interruptible
 from tests.unit.checks.demo import KNOWN, config_map, plan_of, render
@@ -50,6 +51,18 @@ class TestPlan:
         (folder / "Chart.yaml").write_text("apiVersion: v2\nname: demo\nversion: 0.1.0\n")
         assert "has no kubeVersion: rendered for every known" in plan_of(folder).notes[0]
         assert plan_of(folder, kube_versions=("1.30",)).notes == ()
+
+    @pytest.mark.parametrize("name", ["Foo", "foo", "foo/v1/", "foo.example/Box", "v1/pod", "V1"])
+    def test_what_is_no_api_is_told_and_never_passed_on(self, folder: Path, name: str) -> None:
+        with pytest.raises(ConfigError, match="api_versions cannot be used") as caught:
+            make_plan(read_chart(folder), KNOWN, config=Config(Path(), api_versions=(name,)))
+        assert caught.value.found == name
+
+    def test_who_serves_a_kind_serves_its_version(self, folder: Path) -> None:
+        (folder / "templates/a.yaml").write_text('{{ .Capabilities.APIVersions.Has "box.example/v1" }}')
+        config = Config(Path(), api_versions=("box.example/v1/Box", "v2"))
+        plan = make_plan(read_chart(folder), KNOWN, clusters=Keda(), config=config)
+        assert {"box.example/v1", "box.example/v1/Box"} <= {*plan.apis(plan.cells()[0])}
 
     def test_has_further_files_and_chosen_minors(self, folder: Path) -> None:
         more = folder / "more.yaml"

@@ -46,15 +46,18 @@ def test_an_unknown_part_is_refused(part: str) -> None:
     assert caught.value.expected == "major | minor | patch | prerelease, for version-bump also auto"
 
 
+BORNE = ": helm packs it, and passes over it where it looks for the newest version in a registry"
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
         ("", "an empty version"),
         ("V1.2.3", None),
-        ("1.2", "2 numbers instead of three"),
-        ("1", "1 number instead of three"),
+        ("1.16-SNAPSHOT", f"2 numbers instead of three{BORNE}"),
+        ("1", f"1 number instead of three{BORNE}"),
         ("1.2.3.4", "4 numbers instead of three"),
-        ("1.02.3", "a number with a leading zero"),
+        ("1.02.3", f"a number with a leading zero{BORNE}"),
         ("1.2.x", None),
         ("1.2.3-", None),
         ("1.2.3-01", None),
