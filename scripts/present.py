@@ -163,12 +163,15 @@ def problems(outcome: Validation) -> View | Answer:
     if not outcome.problems():
         return Answer(outcome.summary(), outcome.report())
     rows = tuple(
-        (problem.source, f"{problem.kind}/{problem.name}", problem.message, str(spread))
-        for problem, spread in outcome.problems()
+        (problem.source, problem.called, problem.message, str(spread)) for problem, spread in outcome.problems()
     )
     folder = shown(outcome.plan.chart.path)  # a template's name begins with that of the chart
     marks = tuple(
-        Mark("error", f"{name}: {what} (with {where})", f"{folder}/{source.partition('/')[2]}" if source else "")
+        Mark(
+            "error",
+            f"{': '.join(filter(None, (name, what)))} (with {where})",
+            f"{folder}/{source.partition('/')[2]}" if source else "",
+        )
         for source, name, what, where in rows
     )
     return View("Problems", ("template", "object", "what", "with"), rows, outcome.report(), marks)

@@ -160,8 +160,9 @@ def objections(chart: Chart) -> Iterator[Objection]:
             yield Objection(f"{lock_file} does not have {one.name}")
         elif one.version and not any(admits(one.version, version) for version in locked[one.name]):
             yield Objection(f"{lock_file} has {one.name} {', '.join(sorted(locked[one.name]))}, not {one.version}")
+    way = "" if wanted else f"rm {shown(locked_in(chart))}"  # which helm leaves as it is where nothing is wanted
     for name in sorted(locked.keys() - {one.name for one in wanted}):
-        yield Objection(f"{lock_file} has {name}, which {file} does not")
+        yield Objection(f"{lock_file} has {name}, which {file} does not", way=way)
 
 
 def demand_dependencies(chart: Chart) -> None:

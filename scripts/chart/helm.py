@@ -361,7 +361,7 @@ def _lint_complaints(
     message = message.strip()
     if place == "values.yaml" and (
         _SCHEMA_LINE.match(message)
-        or re.match(r"failing loading|json-pointer in|.* is not valid against meta", message)
+        or re.match(r"failing loading|json-pointer in|.* is not valid against meta|invalid character", message)
     ):
         return _schema_complaints(message, chart, values)
     if message == "directory does not exist":

@@ -35,11 +35,11 @@ _PARTS = ("Chart.yaml", "values.yaml", "values.schema.json", "templates/", "crds
 _HARMLESS = ("*.example", "*.sample", "*.template", "*.dist", "*.pub", "*.tpl")
 # What is no secret by its name: what is encrypted, and a definition, whose file begins with its group.
 _PUBLIC = re.compile(rb"^sops:\s*$|^kind: (?:SealedSecret|CustomResourceDefinition)\b", re.MULTILINE)
-# By content: why, and the patterns. What a comment or a page quotes has no key after its heading.
+# By content: why, and the patterns. What a comment or a page quotes has no key after its heading, or dots in it.
 _CONTENT = (
     (
         "a private key",
-        rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|#)*[A-Za-z0-9+/=]{40}",
+        rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?![^-]*\.\.\.)(?:\s|\\n|#)*[A-Za-z0-9+/=]{40}",
         rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+(?:Proc-Type|Comment|Version):",
         # The same in base64, as Secrets have it: what follows "-----BEGIN ", longer than two lines without a key.
         rb"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJVkFUR|BFQyBQUklWQVRF|BPUEVOU1NIIFBSSVZBVE|BFTkNSWVBURUQg)"

@@ -43,6 +43,11 @@ class Problem:
     namespace: str = ""
 
     @property
+    def called(self) -> str:
+        """The object for a person, "" for what has neither kind nor name."""
+        return f"{self.kind}/{self.name}" if self.kind or self.name else ""
+
+    @property
     def label(self) -> str:
         """What it is a problem of, as an object's identity is written."""
         return str(Identity("", self.kind, self.namespace, self.name))
@@ -50,10 +55,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What is borne, and why: `kinds` (group/version Kind) unchecked, `unproven` (group/version) without a schema."""
+    """What is borne, and why: `kinds` (group/version Kind) unchecked, `unproven` (group/version) without a schema, and
+    `parts`, documents that are no objects.
+    """
 
     kinds: Mapping[str, str] = field(default_factory=dict)
     unproven: Mapping[str, str] = field(default_factory=dict)
+    parts: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,7 +157,8 @@ def _problems(
     for document in manifests:
         if not document.kind or not document.api_version:
             lacks = " and ".join(key for key in ("apiVersion", "kind") if not document.data.get(key))
-            yield _problem(document, f"is no object: it has no {lacks}")
+            borne = tolerance.parts
+            yield _problem(document, f"is no object: it has no {lacks}", unchecked=bool(borne), accepted=borne)
             continue
         if not document.name and not mapping(document.data.get("metadata")).get("generateName"):
             yield _problem(document, "metadata.name is missing")

@@ -239,7 +239,8 @@ def read_plan(work: Workspace, *, values: Iterable[Path] = (), kube_versions: It
         note = f"{library.name} {_library(library)}: rendered through {shown(chart.path.resolve())}"
         with renderable(chart, library) as folder:
             contents = read_contents(folder, chart.name)
-        plan = replace(plan, through=library, contents=contents, notes=(note, *plan.notes))
+        tolerance = replace(plan.tolerance, parts="a chart of tests may render parts of objects")
+        plan = replace(plan, through=library, contents=contents, tolerance=tolerance, notes=(note, *plan.notes))
     for note in plan.notes:
         work.say(note)
     return plan

@@ -25,6 +25,7 @@ from scripts.core.paths import shown
 from scripts.workspace import Workspace
 
 _BY_TEMPLATE = re.compile(r"/templates/\S+:\d+: ")  # what a template says of values, and no text that is no YAML
+_ANOTHER = "name a chart of tests that can do without further values: test_chart in [tool.gati]"
 NEEDS = "where it cannot do without values, give some: values in gati.toml, ci/NAME-values.yaml, --values in most tasks"
 
 
@@ -147,7 +148,7 @@ def gathered(plan: Plan, futures: Mapping[Cell, Future[Manifests]]) -> Rendered:
             bare = not cell.values.files
             borne = bool(cell.way) or (bare and plan.given)
             if bare and not cell.way and (isinstance(error, ValuesError) or _BY_TEMPLATE.search(error.message)):
-                hint = NEEDS
+                hint = _ANOTHER if plan.through else NEEDS
             refusals.setdefault((borne, str(error)), (error, []))[1].append((cell.name, cell.kube_version))
     stopping = [(error, cells) for (borne, _), (error, cells) in refusals.items() if not borne]
     if stopping:

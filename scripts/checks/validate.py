@@ -62,7 +62,7 @@ class Validation:
             for problem in one.problems:
                 if problem.accepted:
                     what = "is not checked" if problem.unchecked else problem.message
-                    told = f"{problem.kind}/{problem.name} {what}: {problem.accepted}"
+                    told = f"{problem.called or problem.source} {what}: {problem.accepted}"
                     accepted.setdefault(told, []).append((one.values, one.kube_version))
         told_once = [f"{message} ({spread(cells)})" for message, cells in accepted.items()]
         return [f"note: {line}" for line in (*told_once, *self.notes)]
@@ -79,7 +79,8 @@ class Validation:
 
     def told(self) -> list[str]:
         """Each problem, and where it is, on a line."""
-        return [f"{one.source}: {one.kind}/{one.name}: {one.message} ({where})" for one, where in self.problems()]
+        found = ((": ".join(filter(None, (one.source, one.called, one.message))), at) for one, at in self.problems())
+        return [f"{told} ({where})" for told, where in found]
 
     def demand(self) -> None:
         """Raises FindingsError when an object has a problem, or there is none at all."""

@@ -563,10 +563,17 @@ class TestDependencies:
         library = write_chart(tmp_path / "lib", "lib", "type: library\n")
         (library / "templates" / "_map.tpl").write_text('{{- define "lib.map" }}' + config_map("made") + "{{ end }}")
         needs = "dependencies: [{name: lib, version: 0.1.0, repository: 'file://../lib'}]\n"
-        write_chart(tmp_path / "user", "user", needs, map='{{ include "lib.map" . }}\n')
+        user = write_chart(tmp_path / "user", "user", needs, map='{{ include "lib.map" . }}\n', part="a: {{ 1 }}\n")
         told = cli("kubeconform-check", "--chart", library, "--kube-version", "1.30")
         assert "rendered through" in told.stderr
+        assert "user/templates/part.yaml is not checked: a chart of tests may render parts of objects" in told.stderr
         assert "lib 0.1.0: 1 objects of 1 renders are valid" in told.fine()
+        told = cli("kubeconform-check", "--chart", user, "--kube-version", "1.30")
+        assert re.search(r"user/templates/part.yaml +is no object: it has no apiVersion and kind", told.stdout)
+        (user / "templates" / "part.yaml").write_text('{{ required "a is needed" .Values.a }}')
+        told = cli("kubeconform-check", "--chart", library, "--kube-version", "1.30")
+        told.refused("a is needed", "name a chart of tests that can do without further values: test_chart")
+        (user / "templates" / "part.yaml").unlink()
         core = write_chart(tmp_path / "core", "core", "type: library\n")  # that no chart but a library uses
         file = library / "Chart.yaml"
         file.write_text(file.read_text() + needs.replace("lib", "core"))

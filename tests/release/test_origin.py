@@ -818,6 +818,7 @@ def test_a_secret_is_taken_out_of_what_cannot_be_left_out() -> None:
         ("crds/secrets.example.com_vaults.yaml", "---\napiVersion: x\nkind: CustomResourceDefinition\n"),
         ("secrets.yaml", "a: ENC[x]\nsops:\n  mac: x\n"),
         ("NOTES.md", "Paste it:\n\n-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n"),
+        ("README.md", PEM.replace("A\n", "A\n...\n")),
         ("files/ca.pem", f"-----BEGIN CERTIFICATE-----\n{'A' * 64}\n-----END CERTIFICATE-----\n"),
         (
             "templates/_login.tpl",

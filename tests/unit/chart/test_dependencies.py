@@ -100,3 +100,11 @@ def test_an_earlier_state_gets_what_its_lock_names(tmp_path: Path) -> None:
     lend(read_chart(old), tmp_path / "charts")
     assert [file.name for file in (old / "charts").iterdir()] == ["sub-0.1.0.tgz"]
     assert outdated(read_chart(old)) == ("near 0.1.0 is not in charts/",)
+
+
+def test_a_lock_that_nothing_needs_is_to_go(tmp_path: Path) -> None:
+    """`helm dependency update` leaves it there."""
+    (tmp_path / "Chart.lock").write_text("dependencies: [{name: sub, version: 0.1.0, repository: x}]\n")
+    with pytest.raises(ChartError, match=r"Chart\.lock has sub, which Chart\.yaml does not") as caught:
+        demand_dependencies(read_chart(chart_with(tmp_path)))
+    assert caught.value.run == f"rm {tmp_path / 'Chart.lock'}"

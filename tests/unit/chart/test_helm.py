@@ -171,6 +171,13 @@ def test_what_lint_says_more_than_once_is_told_once(chart: Path) -> None:
     ]
 
 
+def test_a_mark_before_the_schema_is_told_at_its_file(chart: Path) -> None:
+    """Which a render does without, and linting does not."""
+    told = read_lint(Result((), 1, "[ERROR] values.yaml: invalid character 'ï' looking for value\n", "", 0.0), chart)
+    words = "cannot be used: invalid character 'ï' looking for value"
+    assert [str(one) for one in told] == [f"demo/values.schema.json: {words}"]
+
+
 def test_lint_lines(chart: Path) -> None:
     stdout = (
         "==> Linting demo\n"
