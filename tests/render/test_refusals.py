@@ -849,7 +849,28 @@ CLAIM = {"accessModes": ["ReadWriteOnce"], "volumeAttributesClassName": "a", "re
 def test_a_field_that_an_older_cluster_lacks_is_refused_there(source: dict[str, Any], field: str, version: int) -> None:
     values = {"ingress": {"extraVolumes": [{"name": "a", **source}]}}
     message = render_error(values, kube_version=f"1.{version - 1}.0")
-    assert f"ingress.extraVolumes' {field} needs Kubernetes 1.{version}" in message
+    assert f"ingress.extraVolumes's {field} needs Kubernetes 1.{version}" in message
+    assert render(values, kube_version=f"1.{version}.0")
+
+
+@pytest.mark.parametrize(
+    ("values", "named", "version"),
+    [
+        ({"podSecurityContext": {"supplementalGroupsPolicy": "Strict"}}, "supplementalGroupsPolicy", 33),
+        ({"podSecurityContext": {"seLinuxChangePolicy": "Recursive"}}, "seLinuxChangePolicy", 33),
+        ({"ingress": {"extraEnv": [{"name": "2FA"}]}}, "ingress.extraEnv's name 2FA", 32),
+        (
+            {"routeManager": {"initContainers": [{**SIDECAR, "env": [{"name": "a b"}]}]}},
+            "routeManager.initContainers side.env's name a b",
+            32,
+        ),
+    ],
+)
+def test_what_an_older_cluster_leaves_out_or_refuses_is_refused_there(
+    values: dict[str, Any], named: str, version: int
+) -> None:
+    """By the release from which its feature gate is on, not that of the field."""
+    assert f"{named} needs Kubernetes 1.{version}" in render_error(values, kube_version=f"1.{version - 1}.0")
     assert render(values, kube_version=f"1.{version}.0")
 
 

@@ -159,7 +159,7 @@ namespace: {{ .namespace | default (include "gati.namespace" .root) | quote }}
 {{- $image := .values.image -}}
 {{- $repository := $image.repository -}}
 {{- with (.root.Values.global).imageRegistry -}}
-{{- $repository = regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "" | printf "%s/%s" (trimSuffix "/" .) -}}
+{{- $repository = regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "" | print . "/" -}}
 {{- end -}}
 {{- if $image.digest -}}
 {{ $repository }}@{{ $image.digest }}
