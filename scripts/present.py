@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json as json_module
 import os
 import shlex
@@ -405,17 +406,16 @@ def render(view: View | Answer | str, *, width: int | None = None) -> str:
 
     rows = tuple(tuple(map(plain, row)) for row in view.rows)
     view = dataclasses.replace(view, title=plain(view.title), rows=rows)
-    console = Console(width=width, highlight=False)
-    console.on_broken_pipe = lambda: None  # type: ignore[method-assign]  # it would exit; who prints this is told
+    text = io.StringIO()  # for who prints this to write, and to be told where that fails
+    console = Console(file=text, force_terminal=sys.stdout.isatty() or None, width=width, highlight=False)
     if width is None and not console.is_terminal:
         console.width = _UNLIMITED
     table = to_table(view)
     needed = console.measure(table, options=console.options.update(width=_UNLIMITED))
     narrow = (needed.maximum if view.below else needed.minimum) > console.width
-    with console.capture() as capture:
-        for part in _stacked(view, console.width) if narrow else (table,):
-            console.print(part, soft_wrap=narrow)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+    for part in _stacked(view, console.width) if narrow else (table,):
+        console.print(part, soft_wrap=narrow)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def _plain(cell: str) -> str:

@@ -50,6 +50,11 @@ class TestStreams:
         unread = shell(cli, '{ "$@"; echo "status $?" >&2; } | true', *argv, PYTHONUNBUFFERED="")
         assert unread.stderr in ("status 141\n", "status 0\n"), unread
 
+    @pytest.mark.parametrize("argv", [("tools",), ("tools", "--json"), ("--list",)])
+    def test_that_can_only_be_read(self, cli: Cli, argv: tuple[str, ...]) -> None:
+        done = shell(cli, '"$@" 1</dev/null', *argv)
+        assert (done.returncode, done.stderr.count("stdout")) == (OUTSIDE, 1), done
+
     @pytest.mark.parametrize(("argv", "status"), [(("lint", "--chart", "/nowhere"), USAGE), (("lint", "--no"), USAGE)])
     def test_an_error_that_cannot_be_said_has_its_exit_code(self, cli: Cli, argv: tuple[str, ...], status: int) -> None:
         for stream in ("/dev/full", "/dev/null <&2"):
