@@ -25,18 +25,17 @@ def connect() -> Iterator[DockerClient]:
     """The engine that DOCKER_HOST or the current docker context names. Raises EngineError when none answers."""
     import docker
     from docker.errors import APIError, DockerException
-    from docker.utils import kwargs_from_env
     from requests import RequestException
 
-    host = _host()
+    place: dict[str, Any] = {"base_url": os.environ.get("DOCKER_HOST")}
     try:
-        tls: Any = kwargs_from_env().get("tls", False)  # DOCKER_TLS_VERIFY and DOCKER_CERT_PATH
+        place |= _place()
         # A pull asks the user's credential helper, which docker gives the environment with these laid over it.
         hidden = dict.fromkeys(WITHHELD, "")
-        client = docker.DockerClient(base_url=host, timeout=_FIRST, tls=tls, credstore_env=hidden)
+        client = docker.DockerClient(timeout=_FIRST, credstore_env=hidden, **place)
         client.api.timeout = _DEADLINE
     except (DockerException, RequestException) as error:
-        raise absent(host, error) from None
+        raise absent(place["base_url"], error) from None
     with contextlib.closing(client):
         try:
             yield client
@@ -86,16 +85,18 @@ def pulled(engine: DockerClient, reference: str, say: Say, otherwise: str = "") 
     name, at, digest = canonical(reference).partition("@")
     if not at:
         name, _, digest = name.rpartition(":")
-    try:
-        engine.images.pull(name, tag=digest)
+    try:  # what fails once the engine has begun, such as a disk that is full, is told among its steps
+        steps = engine.api.pull(name, tag=digest, stream=True, decode=True)
+        found = next((str(step["error"]) for step in steps if "error" in step), "").strip()
     except APIError as error:
         found = (error.explanation or str(error)).strip()
-        if not otherwise:
-            run = "GATI_IMAGES=build builds it from Debian packages instead"
-            raise EngineError(f"the image {reference} cannot be pulled", found=found, run=run) from None
-        say(f"{reference} cannot be pulled ({found}); {otherwise}")
-        return False
-    return True
+    if not found:
+        return True
+    if not otherwise:
+        run = "GATI_IMAGES=build builds it from Debian packages instead"
+        raise EngineError(f"the image {reference} cannot be pulled", found=found, run=run)
+    say(f"{reference} cannot be pulled ({found}); {otherwise}")
+    return False
 
 
 def taken(engine: DockerClient, work: Workspace, remote: str, built: str, how: str = "building it") -> str | None:
@@ -111,16 +112,17 @@ def choices(images: str, remote: str, built: str) -> tuple[str, ...]:
     return {"registry": (remote,), "build": (built,), "auto": (remote, built)}[images]
 
 
-def _host() -> str | None:
-    """DOCKER_HOST first, as the docker command does, then the context chosen by `docker context use`."""
-    if host := os.environ.get("DOCKER_HOST"):
-        return host
+def _place() -> dict[str, Any]:
+    """Where the docker command finds its engine, too: at DOCKER_HOST, else by DOCKER_CONTEXT or the context in use."""
     from docker.context import ContextAPI
+    from docker.utils import kwargs_from_env
 
+    if os.environ.get("DOCKER_HOST"):
+        return dict(kwargs_from_env())
     with contextlib.suppress(Exception):  # an unreadable docker configuration is no reason not to try the socket
-        context = ContextAPI.get_current_context()
-        return str(context.Host) if context and context.Host else None
-    return None
+        if (context := ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT"))) and context.Host:
+            return {"base_url": context.Host, "tls": context.TLSConfig}
+    return {}
 
 
 def _root_cause(error: object) -> str:
@@ -130,6 +132,7 @@ def _root_cause(error: object) -> str:
         ("PermissionError", "this user may not use the socket (is the user in group docker?)"),
         ("Connection refused", "the connection was refused"),
         ("Name or service not known", "there is no such host"),
+        ("ssh://", "behind ssh it is another machine's, whose files and ports are not these"),
         ("timed out", "nothing answered in time"),
     ):
         if sign in text:

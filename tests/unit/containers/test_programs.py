@@ -26,11 +26,14 @@ class Engine:
     def images(self) -> Engine:
         return self
 
-    def pull(self, name: str, *, tag: str) -> None:
+    api = images
+
+    def pull(self, name: str, *, tag: str, stream: bool, decode: bool) -> list[dict[str, str]]:
         reference = f"{name}{'@' if tag.startswith('sha256:') else ':'}{tag}"
         if reference not in self.registry:
             raise APIError("500 Server Error", explanation="no route\n")
         self.held.add(reference)
+        return [{"status": "Pull complete"}]
 
 
 @pytest.fixture
