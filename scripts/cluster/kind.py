@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from scripts.cluster.objects import labels_of
-from scripts.cluster.provided import SHARED
 from scripts.cluster.startup import CLUSTER_LABEL, Obstacle, last_words, obstacle
 from scripts.containers.image_load import load_images
-from scripts.containers.leftovers import remove
+from scripts.containers.leftovers import SHARED, empty_shared, remove
 from scripts.containers.node_image import NodeImage, node_image
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
@@ -332,10 +331,8 @@ class _Maker:
         """
         empty_since: float | None = None
         complaint = ""
-        if self.volumes(name).is_dir():  # what pods wrote is theirs, and not ours to remove from outside
-            emptying = ("docker", "exec", f"{name}-control-plane", "find", SHARED, "-mindepth", "1", "-delete")
-            with contextlib.suppress(CommandTimeout):  # a node that hangs is removed all the same
-                self._runner.run(emptying, check=False)
+        if self.volumes(name).is_dir():
+            empty_shared(f"{name}-control-plane", self._runner)
 
         def gone() -> bool:
             nonlocal empty_since, complaint

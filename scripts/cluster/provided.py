@@ -9,10 +9,10 @@ from pathlib import Path
 
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object
+from scripts.containers.leftovers import SHARED
 from scripts.core.errors import ClusterError
 from scripts.core.waiting import repeated
 
-SHARED = "/gati-volumes"  # where every node has the folder of volumes
 _CLASS = "gati-shared"
 _PREFIX = "gati-"  # of the names of volumes
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"

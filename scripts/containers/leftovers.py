@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.core.command import Runner
 from scripts.core.errors import CommandFailed, CommandTimeout, EngineError, ToolError
 from scripts.core.owner import MARK, orphaned
 from scripts.core.waiting import until
@@ -27,6 +29,7 @@ _PROGRAMS = frozenset(
 _SETTLE = 2.0  # seconds for which the engine goes on with what an ended program had asked of it
 _DEADLINE = 120.0
 _MANY = 5  # of one kind, from which on they are counted
+SHARED = "/gati-volumes"  # where every node of a cluster of ours has the folder of volumes
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,23 @@ def remove(work: Workspace) -> tuple[Leftover, ...]:
             _remove(left, work)
         return not found
 
-    until(gone, what="what killed runs left to be gone", deadline=_DEADLINE, interval=0.2, error=EngineError)
+    def there() -> str:
+        return ", ".join(map(str, find(work)))
+
+    what = "what killed runs left to be gone"
+    wait = functools.partial(until, gone, what=what, deadline=_DEADLINE, interval=0.2, state=there, error=EngineError)
+    wait()
     if any(left.kind == "program" for left in removed.values()):
         with contextlib.suppress(EngineError):
             until(lambda: not gone(), what="the engine", deadline=_SETTLE, interval=0.5, error=EngineError)
-        until(gone, what="what killed runs left to be gone", deadline=_DEADLINE, interval=0.2, error=EngineError)
+        wait()
     return tuple(removed.values())
+
+
+def empty_shared(node: str, runner: Runner) -> None:
+    """Delete what pods wrote to volumes, by a node: it is theirs, and not ours to remove from outside."""
+    with contextlib.suppress(CommandTimeout):  # a node that hangs is removed all the same
+        runner.run(("docker", "exec", node, "find", SHARED, "-mindepth", "1", "-delete"), check=False)
 
 
 def _told(found: list[Leftover]) -> Iterator[str]:
@@ -128,6 +142,9 @@ def _remove(left: Leftover, work: Workspace) -> None:
         with contextlib.suppress(OSError):
             Path(left.id).unlink()
     else:
-        force = ("--force", "--volumes") if left.kind == "container" else ()
+        force: tuple[str, ...] = ()
+        if left.kind == "container":
+            force = ("--force", "--volumes")
+            empty_shared(left.id, work.runner)
         with contextlib.suppress(CommandTimeout):  # it is looked for again; the others are to go, too
             work.runner.run(("docker", left.kind, "rm", *force, left.id), deadline=60, check=False)

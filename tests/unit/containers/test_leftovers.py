@@ -17,7 +17,7 @@ import pytest
 from scripts.containers import leftovers
 from scripts.core.command import Runner
 from scripts.core.config import Config
-from scripts.core.errors import CommandTimeout
+from scripts.core.errors import CommandTimeout, EngineError
 from scripts.core.owner import mark, orphaned, owned, temporary
 from scripts.core.waiting import until
 from scripts.workspace import Workspace
@@ -121,6 +121,32 @@ def test_one_that_the_engine_does_not_remove_in_time_keeps_no_other(work: Worksp
             raise CommandTimeout(argv, 60)
 
     leftovers._remove(leftovers.Leftover("container", "a", "a"), replace(work, runner=Slow()))
+
+
+def test_what_pods_wrote_is_deleted_by_the_node_that_is_removed_next(work: Workspace) -> None:
+    """It is root's, or somebody's who is nobody here: who runs this may have no right to."""
+
+    class Engine(Runner):
+        def run(self, argv: Any, **_: Any) -> Any:
+            asked.append(argv[1:])
+
+    asked: list[tuple[str, ...]] = []
+    leftovers._remove(leftovers.Leftover("container", "a", "a"), replace(work, runner=Engine()))
+    leftovers._remove(leftovers.Leftover("network", "n", "n"), replace(work, runner=Engine()))
+    assert asked == [
+        ("exec", "a", "find", leftovers.SHARED, "-mindepth", "1", "-delete"),
+        ("container", "rm", "--force", "--volumes", "a"),
+        ("network", "rm", "n"),
+    ]
+
+
+def test_what_cannot_be_removed_is_named(killed: str, work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "_DEADLINE", 0.3)
+    monkeypatch.setattr(leftovers, "_remove", lambda *_: None)
+    (work.config.dist / f".gati-manifests-{killed}-x").mkdir(parents=True)
+    with pytest.raises(EngineError, match="what killed runs left to be gone") as refusal:
+        leftovers.remove(work)
+    assert f"folder {work.config.dist}/.gati-manifests-{killed}-x" in str(refusal.value)
 
 
 @pytest.mark.skipif(shutil.which("docker") is None, reason="needs an engine")
