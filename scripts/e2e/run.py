@@ -654,11 +654,15 @@ def discovered(lab: Lab, documents: Sequence[Document]) -> Found:
 
 
 def _bring_images(own: KindCluster, found: Found, runner: Runner) -> str:
-    """Load the images that the local engine holds; which the nodes have to pull, in words, "" for none."""
+    """Load the images that the local engine holds; which the nodes have to pull, in words, "" for none.
+
+    Those named by a digest are among the latter: what the engine saves has another one.
+    """
     here = [
         image
         for image in found.images
-        if runner.run(("docker", "image", "inspect", "--format={{.Id}}", image), check=False).status == 0
+        if "@" not in image
+        and runner.run(("docker", "image", "inspect", "--format={{.Id}}", image), check=False).status == 0
     ]
     own.load_images(here)
     rest = [image for image in found.images if image not in here]
