@@ -124,7 +124,8 @@ def dead_ends(service: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> 
         opened = open_ports([pod])
         for port in spec.get("ports") or ():
             if (target := port.get("targetPort", port["port"])) not in opened:
-                yield f"{name} leads to port {target}, which its pods do not name: {', '.join(map(str, opened))}"
+                named = ", ".join(map(str, opened)) or "they name none"
+                yield f"{name} leads to port {target}, which its pods do not name: {named}"
 
 
 def container_statuses(pod: Mapping[str, Any]) -> tuple[Object, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 
 _NO_SUCH_KIND = re.compile(r'no matches for kind "([^"]+)" in version "([^"]+)"')
@@ -59,7 +60,7 @@ def read_refusal(text: str, *, release: str, namespace: str) -> Cause | None:
         return refusal(why, f"{kind} {name}", namespace)
     if found := _REFUSED.search(text):
         return refusal(text[found.start() :], f"{_singular(found.group(1))} {found.group(2)}", namespace)
-    if "denied the request: " in text:
+    if "denied the request:" in text:
         return refusal(text, f"Release {release}", namespace)
     return None
 
@@ -76,9 +77,10 @@ def refusal(message: str, label: str, namespace: str) -> Cause:
     if found := re.match(r'violates PodSecurity "([^"]+)": (.*)', why):
         run = f"kubectl get namespace {namespace} --show-labels"
         return Cause("admission", label, f"Pod Security {found.group(1)} refuses it: {found.group(2)}", run)
-    if found := re.search(r'admission webhook "([^"]+)" denied the request: (.*)', why):
+    if found := re.search(r'admission webhook "([^"]+)" denied the request:(.*)', message, re.DOTALL):
         run = "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"
-        return Cause("admission", label, f"admission webhook {found.group(1)} refuses it: {found.group(2)}", run)
+        said = textwrap.shorten(found.group(2), 400, placeholder=" ...")  # policy engines begin with an empty line
+        return Cause("admission", label, f"admission webhook {found.group(1)} refuses it: {said}", run)
     if why.startswith("User "):
         return Cause("admission", label, f"{why[0].lower()}{why[1:]}", f"{kubectl} auth can-i --list")
     return Cause("admission", label, f"the API server refuses it: {why}", f"{kubectl} get events")

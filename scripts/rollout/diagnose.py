@@ -73,8 +73,9 @@ _MISSING_SOURCE = re.compile(
 _PASSING_PLACE = re.compile(
     r"were unschedulable|node\.kubernetes\.io/(?:not-ready|unreachable|unschedulable)|unbound immediate"
 )
+_PREEMPTION = r"\.? (?:no new claims to deallocate, )?preemption: "
 _HOPELESS = re.compile(
-    r"^0/(\d+) nodes are available:.*\. preemption: 0/\1 nodes are available: \1 Preemption is not", re.DOTALL
+    rf"^0/(\d+) nodes are available:.*{_PREEMPTION}0/\1 nodes are available: \1 Preemption is not", re.DOTALL
 )
 
 
@@ -276,8 +277,8 @@ class _Reading:
             yield self._put_out(pod)
             return
         scheduled = conditions(pod).get("PodScheduled", {})
-        if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
-            yield self._unschedulable(pod, scheduled.get("message", ""))
+        if scheduled.get("status") == "False" and scheduled.get("reason") in ("Unschedulable", "SchedulerError"):
+            yield self._unschedulable(pod, scheduled)
             return
         if held := _held_back(pod, scheduled):
             yield self._of_pod("unscheduled", pod, f"its pod is on no node: {held}", ENDLESS, action="describe")
@@ -288,9 +289,8 @@ class _Reading:
         yield from self._unmade(pod)
         yield from self._unready(pod)
         yield from self._unended(pod)
-        root = self._root(pod)
-        if status.get("phase") == "Failed" and is_hook(root) and root["kind"] == "Pod":
-            yield self._failed_hook_pod(pod)
+        if status.get("phase") == "Failed" and not pod["metadata"].get("ownerReferences"):
+            yield self._failed_pod(pod)
 
     def _put_out(self, pod: Object) -> Suspicion:
         """A pod that its node has given up, and that stays while another takes its place: the same may befall that."""
@@ -303,12 +303,14 @@ class _Reading:
             text = f"its pod was bound to node {pod['spec'].get('nodeName')}, and given up: {target.get('message')}"
         return self._of_pod("crash-loop", pod, text, RETRIED if again else ENDLESS, action="describe")
 
-    def _unschedulable(self, pod: Object, message: str) -> Suspicion:
-        reasons = re.sub(r"(?s)\.? (?:no new claims to deallocate, )?preemption: .*$", "", message).rstrip(".")
+    def _unschedulable(self, pod: Object, scheduled: Object) -> Suspicion:
+        message = scheduled.get("message", "")
+        passing = scheduled["reason"] == "SchedulerError" or _PASSING_PLACE.search(message)
+        reasons = re.sub(rf"(?s){_PREEMPTION}.*$", "", message).rstrip(".")
         patience = STEADY
         if any(event.get("reason") == "TriggeredScaleUp" for event in self._events_of(pod)):
             patience = ENDLESS  # an autoscaler makes a node for it
-        elif _PASSING_PLACE.search(message) or (self._room_may_come() and not _HOPELESS.match(message)):
+        elif passing or (self._room_may_come() and not _HOPELESS.match(message)):
             patience = PASSING
         return self._of_pod("unschedulable", pod, f"no node takes its pod: {reasons}", patience, action="describe")
 
@@ -325,6 +327,9 @@ class _Reading:
         waiting = container.get("state", {}).get("waiting", {})
         reason, message = waiting.get("reason", ""), waiting.get("message", "")
         if reason in _IMAGE_REASONS:
+            if ": " not in message:  # while it waits to try again, a kubelet before 1.32 leaves the why to the event
+                said = _messages(self._events_of(pod), name, "Failed")
+                message = next((text for text in reversed(said) if "Failed to pull image" in text), message)
             final = reason == "InvalidImageName" or _FINAL_PULL.search(f"{reason} {message}")
             image = next((str(one.get("image")) for one in containers_of(pod) if one["name"] == name), "")
             text = f'{label} cannot pull image "{image}": {_pull_reason(reason, message)}'
@@ -380,16 +385,18 @@ class _Reading:
         beside = [one for one in status.get("initContainerStatuses", ()) if one["name"] in goes_on]
         for container in (*beside, *status.get("containerStatuses", ())):
             if "running" in container.get("state", {}) and not container.get("ready"):
-                said = [e.get("message", "") for e in self._events_of(pod) if e.get("reason") == "Unhealthy"]
+                said = _messages(self._events_of(pod), container["name"], "Unhealthy")
                 if container.get("started"):  # by then its startup probe had passed
                     said = [message for message in said if not message.startswith("Startup")]
                 why = [first_line(said[-1]) if said else "no probe has passed yet", *_seldom(pod, container["name"])]
                 label = f"{'init ' if container in beside else ''}container {container['name']}"
                 text = f"{label} runs and is not ready: {'; '.join(why)}"
                 yield self._of_pod("readiness", pod, text, ENDLESS, container=container["name"])
-        gated = conditions(pod).get("Ready", {})
-        if gated.get("status") == "False" and gated.get("reason") == "ReadinessGatesNotReady":
-            text = f"nobody has opened a readiness gate of its pod: {gated.get('message', '')}"
+        ready, every = conditions(pod).get("Ready", {}), status.get("containerStatuses", ())
+        if ready.get("status") == "False" and every and all(container.get("ready") for container in every):
+            text = f"node {pod['spec'].get('nodeName')} of its pod does not answer"
+            if ready.get("reason") == "ReadinessGatesNotReady":
+                text = f"nobody has opened a readiness gate of its pod: {ready.get('message', '')}"
             yield self._of_pod("readiness", pod, text, ENDLESS, action="describe")
 
     def _unended(self, pod: Object) -> Iterator[Suspicion]:
@@ -406,10 +413,12 @@ class _Reading:
             text = f"{_hook_name(root)} hook has not ended{again}"
             yield self._of_pod("unended", pod, text, ENDLESS, container=pod["spec"]["containers"][0]["name"])
 
-    def _failed_hook_pod(self, pod: Object) -> Suspicion:
+    def _failed_pod(self, pod: Object) -> Suspicion:
+        """A pod that nobody makes anew, a hook or not."""
         how, _, container = _last_failure([pod])
         how = how or pod["status"].get("message") or pod["status"].get("reason") or "its pod failed"
-        return self._of_pod("hook", pod, f"{_hook_name(pod)} hook failed: {how}", SETTLED, container=container)
+        kind, what = ("hook", f"{_hook_name(pod)} hook") if is_hook(pod) else ("job", "the pod")
+        return self._of_pod(kind, pod, f"{what} failed: {how}", SETTLED, container=container)
 
     # -- owners --------------------------------------------------------------------------------
 
@@ -516,25 +525,22 @@ def container_of(event: Object) -> str:
     return path.partition("{")[2].rstrip("}")
 
 
-def ended_for(events: Iterable[Object], container: str) -> str:
+def ended_for(events: Sequence[Object], container: str) -> str:
     """Why the kubelet ends a container, by the `events` of its pod: a probe and what it was told, a hook; or ""."""
-    ordered = sorted(events, key=event_time)
-    if any(one.get("reason") == "FailedPostStartHook" and container_of(one) == container for one in ordered):
+    if _messages(events, container, "FailedPostStartHook"):
         return "is restarted, for its postStart hook failed"
-    probes = [
-        found.group(1)
-        for event in ordered
-        if event.get("reason") == "Killing"
-        and (found := re.search(rf"ontainer {re.escape(container)} failed (\w+) probe", event.get("message", "")))
-    ]
+    sign = re.compile(rf"ontainer {re.escape(container)} failed (\w+) probe")
+    probes = [found[1] for text in _messages(events, container, "Killing") if (found := sign.search(text))]
     if not probes:
         return ""
-    told = [
-        first_line(event.get("message", ""))
-        for event in ordered
-        if event.get("reason") == "Unhealthy" and event.get("message", "").lower().startswith(probes[-1])
-    ]
-    return f"is restarted by its {probes[-1]} probe" + (f": {told[-1]}" if told else "")
+    told = [text for text in _messages(events, container, "Unhealthy") if text.lower().startswith(probes[-1])]
+    return f"is restarted by its {probes[-1]} probe" + (f": {first_line(told[-1])}" if told else "")
+
+
+def _messages(events: Sequence[Object], container: str, reason: str) -> list[str]:
+    """What the events of a pod say of a `reason`, those of another container left out, the oldest first."""
+    own = (one for one in events if one.get("reason") == reason and container_of(one) in ("", container))
+    return [str(one.get("message", "")) for one in sorted(own, key=event_time)]
 
 
 def _pull_reason(reason: str, message: str) -> str:
@@ -543,6 +549,8 @@ def _pull_reason(reason: str, message: str) -> str:
         return "that is no image name"
     if reason == "ErrImageNeverPull":
         return "it is not on the node, and imagePullPolicy is Never"
+    if found := re.search(r"no match for platform[^:]*", message):
+        return found.group()
     if re.search(r"not found|manifest unknown", message):
         return "not found"
     if re.search(r"denied|unauthorized|forbidden", message, re.IGNORECASE):
@@ -636,7 +644,16 @@ def _held_back(pod: Object, scheduled: Object) -> str:
     node, name = pod["spec"].get("nodeName"), pod["spec"].get("schedulerName", _SCHEDULER)
     if node and not pod.get("status", {}).get("startTime"):
         return f"no kubelet of node {node} has taken it"
-    return f"no scheduler {name} looks at it" if not (scheduled or node or name == _SCHEDULER) else ""
+    if node or scheduled:
+        return ""
+    claims = [
+        one["persistentVolumeClaim"]["claimName"]
+        for one in pod["spec"].get("volumes", ())
+        if one.get("persistentVolumeClaim")
+    ]
+    if name == _SCHEDULER and claims:
+        return f"{name} waits for the volumes of {', '.join(claims)}"
+    return f"no scheduler {name} looks at it"
 
 
 def _seldom(pod: Object, name: str) -> Iterator[str]:

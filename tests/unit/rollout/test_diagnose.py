@@ -292,6 +292,118 @@ def test_a_pull_that_is_tried_again_after_ten_seconds_has_the_time() -> None:
     assert str(only(gone).cause).endswith(": not found")
 
 
+@pytest.mark.parametrize(
+    ("reason", "message", "told"),
+    [
+        (
+            "ErrImagePull",
+            'failed to pull and unpack image "docker.io/me/x:9": no match for platform in manifest: not found',
+            "no match for platform in manifest",
+        ),
+        (
+            "ErrImagePull",
+            "rpc error: code = Unknown desc = pull access denied, repository does not exist or may require"
+            " authorization: server message: insufficient_scope: authorization failed",
+            "access denied",
+        ),
+        (
+            "ErrImagePull",
+            'Head "https://r.example/v2/x/manifests/9": tls: failed to verify certificate: x509: certificate signed by'
+            " unknown authority",
+            "x509: certificate signed by unknown authority",
+        ),
+        (
+            "ErrImagePull",
+            'Head "https://10.0.0.1:5000/v2/": http: server gave HTTP response to HTTPS client',
+            "http: server gave HTTP response to HTTPS client",
+        ),
+        (
+            "ErrImagePull",
+            "429 Too Many Requests - Server message: toomanyrequests: You have reached your unauthenticated pull rate"
+            " limit.",
+            "toomanyrequests: You have reached your unauthenticated pull rate limit.",
+        ),
+        (
+            "ImagePullBackOff",
+            'Back-off pulling image "x": ErrImagePull: dial tcp 10.0.0.1:443: connect: connection refused',
+            "connect: connection refused",
+        ),
+        ("ErrImageNeverPull", 'Container image "x" is not present with pull policy of Never', "it is not on the node"),
+        ("InvalidImageName", 'Failed to apply default image tag "x:y:z": invalid reference', "that is no image name"),
+    ],
+)
+def test_each_kind_of_pull_that_fails_has_its_words(reason: str, message: str, told: str) -> None:
+    line = str(only(changed(scene("image-pull"), waiting(reason, message))).cause)
+    assert line.partition('"registry.invalid/gati/none:9": ')[2].startswith(told)
+
+
+def test_while_a_pull_waits_the_event_of_its_container_says_why() -> None:
+    """As of a kubelet before 1.32, whose state has no cause then."""
+    seen = changed(scene("image-pull"), waiting("ImagePullBackOff", 'Back-off pulling image "x"'))
+    about = {"uid": of_kind(seen, "Pod")["metadata"]["uid"]}
+    names = {"main": "lookup registry.invalid on 10.96.0.10:53: no such host", "other": "x:9: not found"}
+    events = [
+        {
+            "metadata": {"uid": name},
+            "reason": "Failed",
+            "message": f'Failed to pull image "x": rpc error: code = Unknown desc = {why}',
+            "involvedObject": {**about, "fieldPath": f"spec.containers{{{name}}}"},
+        }
+        for name, why in names.items()
+    ]
+    events.append({**events[0], "message": "Error: ImagePullBackOff", "metadata": {"uid": "later"}})
+    found = only(replace(seen, events=events))
+    assert str(found.cause).endswith(": no such host: registry.invalid")
+    assert found.patience < 5
+    assert str(only(replace(seen, events=())).cause).endswith(': Back-off pulling image "x"')
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "patience"),
+    [
+        ("CreateContainerConfigError", 'configmap "app" not found', "retried"),
+        ("CreateContainerConfigError", "couldn't find key a.yaml in ConfigMap shop/app", "retried"),
+        ("CreateContainerConfigError", "couldn't find key password in Secret shop/db", "retried"),
+        (
+            "CreateContainerConfigError",
+            'container has runAsNonRoot and image will run as root (pod: "web-1_shop(u)", container: main)',
+            "settled",
+        ),
+        (
+            "CreateContainerConfigError",
+            "container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root (pod: x)",
+            "settled",
+        ),
+        ("CreateContainerError", 'failed to prepare subPath for volumeMount "data" of container "main"', "retried"),
+        (
+            "RunContainerError",
+            'failed to create containerd task: exec: "nope": executable file not found in $PATH: unknown',
+            "retried",
+        ),
+    ],
+)
+def test_a_container_that_cannot_be_created_says_why(reason: str, message: str, patience: str) -> None:
+    found = only(changed(scene("missing-key"), waiting(reason, message)))
+    assert str(found.cause) == f"Deployment web: container main cannot be created: {message}"
+    assert found.patience == getattr(diagnose, patience.upper())
+
+
+@pytest.mark.parametrize(
+    ("ended", "told"),
+    [
+        ({"exitCode": 137, "reason": "OOMKilled"}, "exit code 137 (OOMKilled)"),
+        (
+            {"exitCode": 128, "reason": "StartError", "message": 'exec: "nope": not found in $PATH: unknown\n'},
+            'exit code 128 (StartError): exec: "nope": not found in $PATH: unknown',
+        ),
+        ({"exitCode": 1, "reason": "Error"}, "exit code 1"),
+    ],
+)
+def test_how_a_container_ended_is_told(ended: Object, told: str) -> None:
+    seen = changed(scene("crash-loop"), waiting("CrashLoopBackOff", restartCount=3, lastState={"terminated": ended}))
+    assert str(only(seen).cause) == f"Deployment web: container main has crashed 4 times: {told}"
+
+
 def test_one_restart_is_no_crash_loop() -> None:
     def restarted(seen: Scene) -> None:
         status = of_kind(seen, "Pod")["status"]["containerStatuses"][0]
@@ -387,6 +499,25 @@ def test_a_pod_that_cannot_begin_says_why(later: str, why: str, patience: float 
     assert [(str(one.cause), one.patience) for one in suspicions(seen)] == told
 
 
+@pytest.mark.parametrize(
+    ("reason", "message", "soon"),
+    [
+        ("FailedMount", 'MountVolume.SetUp failed for volume "a" : configmap "app" not found', True),
+        ("FailedMount", 'MountVolume.SetUp failed for volume "a" : references non-existent config key: a.yaml', True),
+        ("FailedMount", 'MountVolume.SetUp failed for volume "a" : references non-existent secret key: key', True),
+        ("FailedMount", 'MountVolume.SetUp failed for volume "a" : hostPath type check failed: /a is no file', False),
+        ("FailedAttachVolume", 'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) b', False),
+    ],
+)
+def test_a_volume_that_cannot_be_mounted_says_why(reason: str, message: str, soon: bool) -> None:
+    seen = scene("missing-secret")
+    event = {**seen.events[0], "reason": reason, "message": message}
+    event["involvedObject"] = {"uid": of_kind(seen, "Pod")["metadata"]["uid"]}
+    found = only(replace(seen, events=[event]))
+    assert str(found.cause) == f"Deployment web: its pod cannot mount a volume: {message}"
+    assert (found.patience < VISIBLE) == soon
+
+
 def test_a_mount_that_succeeded_later_is_forgotten() -> None:
     seen = scene("missing-secret")
     pulled = {"reason": "Pulled", "lastTimestamp": "2999-01-01T00:00:00Z", "metadata": {"uid": "pulled"}}
@@ -425,6 +556,43 @@ def test_a_closed_node_may_open_again(message: str) -> None:
     assert worst(changed(scene("unschedulable"), scheduler_says(message))) > VISIBLE
 
 
+@pytest.mark.parametrize(
+    "why",
+    [
+        "1 node(s) had untolerated taint {dedicated: gpu}, 3 node(s) didn't match Pod's node affinity/selector",
+        "4 node(s) didn't match pod anti-affinity rules",
+        "4 node(s) didn't have free ports for the requested pod ports",
+        "4 node(s) had volume node affinity conflict",
+        "4 node(s) didn't find available persistent volumes to bind",
+        'persistentvolumeclaim "data" not found',
+    ],
+)
+@pytest.mark.parametrize("tail", [". preemption: ", ". no new claims to deallocate, preemption: "])
+def test_what_keeps_every_node_from_taking_a_pod_is_told_alone(why: str, tail: str) -> None:
+    """However a scheduler ends its message: that of 1.28 with two dots, and of some with claims of devices."""
+    message = (
+        f"0/4 nodes are available: {why}{tail}0/4 nodes are available: 4 Preemption is not helpful for scheduling.."
+    )
+    seen = changed(scene("unschedulable"), scheduler_says(message))
+    assert str(only(seen).cause) == f"Deployment web: no node takes its pod: 0/4 nodes are available: {why}"
+    ending = pod_of_another(seen)
+    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert worst(with_pod(seen, ending)) < VISIBLE, "no pod that goes makes room"
+
+
+def test_a_scheduler_that_fails_is_told_and_may_try_again() -> None:
+    def fail(seen: Scene) -> None:
+        scheduler_says('running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded')(seen)
+        (condition,) = of_kind(seen, "Pod")["status"]["conditions"]
+        condition["reason"] = "SchedulerError"
+
+    found = only(changed(scene("unschedulable"), fail))
+    assert (found.patience, found.cause.message) == (
+        PASSING,
+        'no node takes its pod: running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded',
+    )
+
+
 def test_an_autoscaler_that_makes_a_node_is_waited_for_to_the_deadline() -> None:
     seen = scene("unschedulable")
     uid = of_kind(seen, "Pod")["metadata"]["uid"]
@@ -446,9 +614,15 @@ def test_a_container_that_is_not_ready_yet_is_only_explained() -> None:
     [
         ({"schedulingGates": [{"name": "a.b/c"}]}, {"reason": "SchedulingGated"}, "opened its scheduling gate a.b/c"),
         ({"schedulerName": "mine"}, None, "no scheduler mine looks at it"),
+        ({}, None, "no scheduler default-scheduler looks at it"),
+        (
+            {"volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": "data-web-0"}}, {"name": "b"}]},
+            None,
+            "default-scheduler waits for the volumes of data-web-0",
+        ),
         ({"nodeName": "gone"}, None, "no kubelet of node gone has taken it"),
     ],
-    ids=["gate", "scheduler", "node"],
+    ids=["gate", "scheduler", "no scheduler", "volume that waits for its first consumer", "node"],
 )
 def test_a_pod_that_no_scheduler_looks_at_says_why(
     spec: dict[str, Any], condition: dict[str, str] | None, said: str
@@ -476,6 +650,46 @@ def test_a_readiness_gate_that_nobody_opens_is_named() -> None:
         status["conditions"] = [one for one in status["conditions"] if one["type"] != "Ready"] + [ready]
 
     assert "a.b/c" in only(changed(scene("never-ready"), gated)).cause.message
+
+
+def test_a_pod_whose_node_is_lost_says_so() -> None:
+    """Its containers stay as the kubelet told them last; the condition alone is taken back, without a reason."""
+
+    def lose(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["status"]["conditions"] = []
+        pod = of_kind(seen, "Pod")
+        pod["spec"]["nodeName"] = "worker"
+        pod["status"]["containerStatuses"][0].update(ready=True)
+        for condition in pod["status"]["conditions"]:
+            if condition["type"] == "Ready":
+                condition.pop("reason"), condition.pop("message")
+
+    found = only(changed(scene("never-ready"), lose))
+    assert (found.cause.message, found.patience) == ("node worker of its pod does not answer", math.inf)
+
+
+def test_what_another_container_of_the_pod_answered_explains_nothing() -> None:
+    def beside(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["status"]["conditions"] = []
+        for event in seen.events:
+            event["involvedObject"]["fieldPath"] = "spec.containers{proxy}"
+
+    assert only(changed(scene("never-ready"), beside)).cause.message.endswith("no probe has passed yet")
+
+
+@pytest.mark.parametrize("owned", [False, True])
+def test_a_pod_that_nobody_makes_anew_says_how_it_failed(owned: bool) -> None:
+    def alone(seen: Scene) -> None:
+        (pod,) = (item for item in seen.objects if item["metadata"]["name"] == "probe")
+        pod["metadata"]["annotations"] = {
+            "meta.helm.sh/release-name": "app",
+            "meta.helm.sh/release-namespace": seen.namespace,
+        }
+        if owned:  # by an operator, which may well know what to do
+            pod["metadata"]["ownerReferences"] = [{"uid": "w", "kind": "Workflow", "name": "w", "controller": True}]
+
+    found = [str(one.cause) for one in suspicions(changed(scene("helm-test"), alone))]
+    assert found == ([] if owned else ["Pod probe: the pod failed: container main exit code 1"])
 
 
 def test_a_pod_that_its_node_has_ended_says_why_once_another_is_ended_too() -> None:
@@ -535,9 +749,10 @@ def test_a_pod_that_a_stateful_set_waits_for_and_does_not_replace_is_named(chang
             "labels": {"controller-revision-hash": "bad"},
             "ownerReferences": [{"uid": "s", "kind": "StatefulSet", "name": "store", "controller": True}],
         },
-        "spec": {"containers": []},
+        "spec": {"containers": [], "nodeName": "worker"},
         "status": {
             "phase": "Pending",
+            "startTime": "2026-01-01T00:00:00Z",
             "containerStatuses": [waiting],
             "conditions": [{"type": "Ready", "status": change.get("ready", "False")}],
         },
@@ -601,6 +816,62 @@ def test_a_job_that_is_no_hook_may_fail_as_often_as_it_says() -> None:
         }
 
     assert worst(changed(scene("hook-that-retries"), plain)) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            'pods "web-1" is forbidden: [maximum cpu usage per Container is 100m, but limit is 1, maximum memory usage'
+            " per Container is 64Mi, but limit is 1Gi]",
+            "the API server refuses it: [maximum cpu usage per Container is 100m, but limit is 1, maximum memory usage"
+            " per Container is 64Mi, but limit is 1Gi]",
+        ),
+        (
+            'pods "web-1" is forbidden: failed quota: tight: must specify limits.cpu for: main',
+            "quota tight is not met: must specify limits.cpu for: main",
+        ),
+        (
+            'admission webhook "validate.kyverno.svc-fail" denied the request: \n\nresource Pod/shop/web-1 was blocked'
+            " due to the following policies \n\nteam:\n  check: 'validation error: the label `team` is required'\n",
+            "admission webhook validate.kyverno.svc-fail refuses it: resource Pod/shop/web-1 was blocked due to the"
+            " following policies team: check: 'validation error: the label `team` is required'",
+        ),
+        (
+            'Internal error occurred: failed calling webhook "v.example": failed to call webhook: Post'
+            ' "https://v.example.svc:443/?timeout=10s": no endpoints available for service "v"',
+            'the API server refuses it: Internal error occurred: failed calling webhook "v.example": failed to call'
+            ' webhook: Post "https://v.example.svc:443/?timeout=10s": no endpoints available for service "v"',
+        ),
+        (
+            "pods \"web-1\" is forbidden: ValidatingAdmissionPolicy 'tags' with binding 'all' denied request: no tag",
+            "the API server refuses it: ValidatingAdmissionPolicy 'tags' with binding 'all' denied request: no tag",
+        ),
+        (
+            'pods "web-1" is forbidden: error looking up service account shop/web: serviceaccount "web" not found',
+            'the API server refuses it: error looking up service account shop/web: serviceaccount "web" not found',
+        ),
+        (
+            'pods "web-1" is forbidden: no PriorityClass with name urgent was found',
+            "the API server refuses it: no PriorityClass with name urgent was found",
+        ),
+        (
+            'Pod "web-1" is invalid: spec.containers[0].resources.requests: Invalid value: "1": must be less than or'
+            " equal to cpu limit of 500m",
+            'the API server refuses it: spec.containers[0].resources.requests: Invalid value: "1": must be less than or'
+            " equal to cpu limit of 500m",
+        ),
+    ],
+    ids=["LimitRange", "quota", "kyverno", "webhook", "policy", "account", "priority", "invalid"],
+)
+def test_whoever_refuses_a_pod_is_named_with_the_reason(message: str, told: str) -> None:
+    def refuse(seen: Scene) -> None:
+        for condition in of_kind(seen, "ReplicaSet")["status"]["conditions"]:
+            condition["message"] = message
+
+    found = only(changed(scene("pod-security"), refuse))
+    assert str(found.cause) == f"Deployment web: {told}"
+    assert found.patience < VISIBLE
 
 
 def test_a_refused_pod_that_was_created_after_all_is_forgotten() -> None:
