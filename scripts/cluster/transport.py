@@ -24,6 +24,11 @@ _START_DEADLINE = 20.0  # seconds for `kubectl proxy` to listen
 _REQUEST_DEADLINE = 30.0
 _BUSY = frozenset({429, 502, 503, 504})  # what a reading request is sent again for
 _PATIENCE = 10.0  # seconds to keep trying while the server is busy or not there
+# By these helm would go to another cluster than kubectl does, or as somebody else: both are to follow the kubeconfig.
+_HELMS_OWN = (
+    *("HELM_KUBECONTEXT", "HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBEASUSER", "HELM_KUBEASGROUPS"),
+    *("HELM_KUBECAFILE", "HELM_KUBETLS_SERVER_NAME", "HELM_KUBEINSECURE_SKIP_TLS_VERIFY"),
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,8 @@ def open_transport(kubectl: Path, runner: Runner, login: Login) -> Iterator[Tran
     kubectl does the login, so that certificates, tokens and credential plugins all work. Raises ClusterError
     when it cannot start, for example where there is no such context.
     """
+    for name in _HELMS_OWN:
+        runner.withhold(name)
     with temporary("api") as folder:
         path = folder / "api.sock"
         argv = [str(kubectl), "proxy", f"--unix-socket={path}", *login.flags("--context")]

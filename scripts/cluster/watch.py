@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import threading
@@ -17,6 +18,7 @@ from scripts.core.errors import ClusterError
 
 _RETRY = 0.5  # seconds between attempts to open a watch again
 _LOST = 60.0  # seconds of such attempts, after which nobody can say what has happened
+_BROKEN = (ClusterError, OSError, http.client.HTTPException, ValueError)
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,10 @@ class _Collection:
         """Record changes until the watch is closed; a broken stream is opened again where it stopped."""
         try:
             while not self._watch._closing.is_set():
-                try:
+                complete = False
+                with contextlib.suppress(*_BROKEN):
                     complete = self._follow_once()
-                    if not complete and not self._watch._closing.is_set():
-                        self.list()
-                except (ClusterError, OSError, http.client.HTTPException, ValueError):
+                if not complete:
                     self._version_lost()
         except Exception as error:  # noqa: BLE001 - whatever ends this thread is told where the record is read
             if not self._watch._closing.is_set():
@@ -125,13 +126,13 @@ class _Collection:
             self._stream.stop()
 
     def _version_lost(self) -> None:
-        """After an error nothing is certain: wait, then list, again and again for a minute."""
+        """Nothing is certain any more: wait, then list, again and again for a minute."""
         end = time.monotonic() + _LOST
         while not self._watch._closing.wait(_RETRY):
             try:
                 self.list()
                 return
-            except (ClusterError, OSError, http.client.HTTPException, ValueError):
+            except _BROKEN:
                 if time.monotonic() > end:
                     raise
 

@@ -16,7 +16,7 @@ import yaml
 
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object, containers_of, event_time, is_ready
-from scripts.core.errors import ApiError
+from scripts.core.errors import ClusterError
 from scripts.core.hiding import escaped
 
 _PODS = 30  # whose logs are kept
@@ -37,7 +37,7 @@ class Redaction:
         """For the Secrets of `namespaces` that we may read; those of helm itself are no secrets of a service."""
         secrets: list[Object] = []
         for namespace in namespaces:
-            with contextlib.suppress(ApiError):  # who may not read them cannot name them
+            with contextlib.suppress(ClusterError):  # who may not read them cannot name them
                 secrets += api.list("Secret", namespace, fields=f"type!={_HELMS_OWN}")
         return cls.for_values(value for secret in secrets for value in (secret.get("data") or {}).values())
 
@@ -96,7 +96,7 @@ def collect(
 
     def read(place: tuple[str, str, str, bool]) -> None:
         namespace, pod, container, previous = place
-        with contextlib.suppress(ApiError):  # the pod may be gone by now
+        with contextlib.suppress(ClusterError):  # the pod may be gone by now
             text = api.logs(pod, namespace, container=container, previous=previous, tail=_LINES)
             if text is not None:
                 name = f"{pod}.{container}{'.previous' if previous else ''}.log"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.chart.source import demand_values, read_chart
-from scripts.cluster.api import connect
+from scripts.cluster.api import Api, connect
 from scripts.cluster.transport import Login
-from scripts.core.errors import ConfigError
+from scripts.core.errors import ApiError, ConfigError
 from scripts.rollout.rollout import Revision, Rollout, Target
 from scripts.workspace import Workspace
 
@@ -82,7 +83,7 @@ def preview(work: Workspace, order: Order) -> str:
     words += ["--rollback-on-failure"] if order.undo else []
     words += [_FORCE] if order.force else []
     context = [f"--kube-context={order.context}"] if order.context else []
-    return " ".join(["helm", order.verb, release, *words, f"--namespace={namespace}", *context, "--wait"])
+    return shlex.join(["helm", order.verb, release, *words, f"--namespace={namespace}", *context, "--wait"])
 
 
 def operate(
@@ -99,7 +100,7 @@ def operate(
     tools = work.tools.paths(("helm", "kubectl"))
     login = Login(context=order.context or None)
     with connect(login, kubectl=tools["kubectl"], runner=work.runner) as api:
-        if order.verb == "install" and api.get("Namespace", namespace) is None:
+        if order.verb == "install" and not _is_there(api, namespace):
             api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         rollout = Rollout(
             tools["helm"],
@@ -120,6 +121,16 @@ def operate(
         with beside(rollout):
             target = Target(chart, order.values, flags=flags)
             return act(target, deadline=order.deadline, rollback_on_failure=order.undo)
+
+
+def _is_there(api: Api, namespace: str) -> bool:
+    """Whether there is such a namespace; where that is not ours to see helm says what is wrong with it."""
+    try:
+        return api.get("Namespace", namespace) is not None
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return True
 
 
 def _last_served(rollout: Rollout) -> int:

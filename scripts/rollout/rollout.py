@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shlex
 import signal
 import time
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ from scripts.cluster.api import Api
 from scripts.cluster.objects import Object, dead_ends, is_passing, unsettled
 from scripts.cluster.transport import Login
 from scripts.core.command import Process, Runner
-from scripts.core.errors import ApiError, ClusterError, CommandFailed, ReleaseError
+from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
 from scripts.core.parallel import BRIEF_GO
 from scripts.core.paths import list_item
 from scripts.core.progress import Say
@@ -226,7 +227,7 @@ class Rollout:
         """The namespaces of objects of the newest revision that nobody told of, once; they are `namespaces` then."""
         more: tuple[str, ...] = ()
         if not self._told:
-            with contextlib.suppress(CommandFailed):  # helm has kept nothing yet
+            with contextlib.suppress(CommandFailed, CommandTimeout):  # helm has kept nothing yet, or cannot tell
                 named = dict.fromkeys(one.namespace for one in self.manifest() if one.elsewhere)
                 more = tuple(name for name in named if name not in self.namespaces)
                 self._told = True
@@ -239,7 +240,7 @@ class Rollout:
         Or, where all were `made`, that is not there any more.
         """
         documents: Iterable[Document] = ()
-        with contextlib.suppress(CommandFailed):  # helm has kept nothing
+        with contextlib.suppress(CommandFailed, CommandTimeout):  # helm has kept nothing, or cannot tell
             documents = sorted(self.manifest(), key=lambda one: one.kind == "Namespace")  # it waits for what is in it
         for document in documents:
             with contextlib.suppress(ClusterError):  # gone, of a kind that is gone, or not ours to read
@@ -266,7 +267,7 @@ class Rollout:
         way = ("rollback", self.release, served[-1], "--wait") if served else ("uninstall", self.release, "--wait")
         how = "another helm works on it or was killed"
         message = f"revision {last.number} is {last.status} since {last.updated}: {how}"
-        return Cause("pending", f"Release {self.release}", message, " ".join(map(str, self.command("helm", *way))))
+        return Cause("pending", f"Release {self.release}", message, shlex.join(map(str, self.command("helm", *way))))
 
     def command(self, helm: str | Path, *words: str | Path) -> list[str | Path]:
         """A command line of helm for this release's namespace and cluster."""
@@ -410,7 +411,7 @@ class _Operation:
             namespace, _, pod = suspicion.pod.partition("/")
             text = view.hook_logs.get((suspicion.pod, suspicion.container))
             for previous in (False, True):  # the newest run may not have said anything yet
-                with contextlib.suppress(ApiError):  # the pod may be gone
+                with contextlib.suppress(ClusterError):  # the pod may be gone
                     text = text or self._rollout.api.logs(
                         pod, namespace, container=suspicion.container, previous=previous, tail=20
                     )
@@ -428,7 +429,7 @@ class _Operation:
         release, found = self._rollout.release, list[str]()
         pods = [item for item in objects if item["kind"] == "Pod"]
         for namespace in self._rollout.namespaces:
-            with contextlib.suppress(ApiError):  # who may not read them is told the rest
+            with contextlib.suppress(ClusterError):  # who may not read them is told the rest
                 for service in self._rollout.api.list("Service", namespace):
                     notes = service["metadata"].get("annotations") or {}
                     if notes.get("meta.helm.sh/release-name") == release:
@@ -452,7 +453,7 @@ class _Operation:
             cause = suspicion.cause
         if cause is None:
             cause = self._unexplained(progress, by_itself=by_itself)
-        login = " ".join(("kubectl", *self._rollout.login.flags("--context")))
+        login = shlex.join(("kubectl", *self._rollout.login.flags("--context")))
         run = re.sub(r"^kubectl\b", login.replace("\\", r"\\"), cause.run)
         cause = Cause(cause.kind, cause.object, redaction(cause.message), run)
         state = self._aftermath()
@@ -488,7 +489,10 @@ class _Operation:
 
     def _aftermath(self) -> str:
         """What became of the release, in words; after a rollback, which revision serves again."""
-        revisions = self._rollout.history()
+        try:
+            revisions = self._rollout.history()
+        except ReleaseError as error:  # as where the API server is away: the cause is told all the same
+            return f"what became of the release is not known: {error.message}"
         if not revisions:
             return "nothing of the release is left"
         last = revisions[-1]
@@ -506,6 +510,6 @@ class _Operation:
                 self._rollout.uninstall(deadline=self._deadline)
                 return "nothing of the release is left: it was uninstalled by a second helm"
             again = self._rollout.rollback(served[-1].number, deadline=self._deadline)
-        except RolloutFailed as error:
-            return f"{state}, and could not be undone: {error.cause}"
+        except ReleaseError as error:
+            return f"{state}, and could not be undone: {error.message}"
         return f"rolled back by a second helm: revision {again.number} serves ({again.description})"

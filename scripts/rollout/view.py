@@ -10,7 +10,7 @@ from typing import Self
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object, container_statuses, is_hook
 from scripts.cluster.watch import Watch
-from scripts.core.errors import ApiError
+from scripts.core.errors import ClusterError
 from scripts.rollout.diagnose import Scene, marks
 
 _WATCHED = ("Pod", "Event", "Job", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet")
@@ -35,7 +35,14 @@ class View:
 
     def __enter__(self) -> Self:
         known = any(f"{kind.name}.{kind.group}" == _CERTIFICATE for kind in self._api.kinds())
-        self._kinds = (*_WATCHED, _CERTIFICATE) if known else _WATCHED
+        reading = {
+            "group": "cert-manager.io",
+            "resource": "certificates",
+            "verb": "watch",
+            "namespace": self._namespaces[0],
+        }
+        if known and self._api.may("SelfSubjectAccessReview", {"resourceAttributes": reading}):
+            self._kinds = (*_WATCHED, _CERTIFICATE)
         with contextlib.ExitStack() as stack:
             self._stack, self._opened = stack, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             self._watch(self._namespaces)
@@ -122,7 +129,7 @@ class View:
                 container = status["name"]
                 key = (f"{meta['namespace']}/{meta['name']}", container)
                 if status.get("state", {}).get("terminated", {}).get("exitCode") and key not in self.hook_logs:
-                    with contextlib.suppress(ApiError):  # it may be gone already
+                    with contextlib.suppress(ClusterError):  # it may be gone already
                         text = self._api.logs(meta["name"], meta["namespace"], container=container, tail=_LOG_LINES)
                         if text is not None:
                             self.hook_logs[key] = text

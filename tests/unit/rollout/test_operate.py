@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import pytest
 
-from scripts.core.errors import USAGE, ConfigError, ValuesError
+from scripts.core.errors import USAGE, ApiError, ConfigError, ValuesError
 from scripts.rollout import operate as module
-from scripts.rollout.operate import Order, _last_served, named, operate, preview
+from scripts.rollout.operate import Order, _is_there, _last_served, named, operate, preview
 from scripts.rollout.rollout import Revision, Rollout, Target
 from scripts.workspace import Workspace
 
@@ -94,6 +94,15 @@ def test_a_rollback_passes_over_revisions_that_never_stood() -> None:
         _last_served(history("failed", "failed"))
     with pytest.raises(ConfigError, match="no revision to go back to"):
         _last_served(history())
+
+
+@pytest.mark.parametrize(("status", "there"), [(403, True), (500, None)])
+def test_a_namespace_that_is_not_ours_to_see_is_helms_to_judge(status: int, there: bool | None) -> None:
+    def get(*_: Any) -> None:
+        raise ApiError("refused", status=status, reason="", text="")
+
+    with contextlib.nullcontext() if there else pytest.raises(ApiError):
+        assert _is_there(cast("Any", SimpleNamespace(get=get)), "shop") is there
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,9 +18,11 @@ import pytest
 from scripts.cluster.transport import Login
 from scripts.cluster.watch import Change
 from scripts.core.command import Runner
+from scripts.core.errors import ClusterError
 from scripts.rollout.cause import Cause
 from scripts.rollout.diagnose import Suspicion
 from scripts.rollout.rollout import Rollout, RolloutFailed, Target
+from scripts.rollout.view import View
 
 RECORDED = Path(__file__).parent / "recorded"
 DEPLOYED = {
@@ -268,6 +271,50 @@ def test_what_was_wrong_before_explains_what_nothing_new_does(
     told = r"Deployment web: container main .*: the last line; it was so before this upgrade"
     with pytest.raises(RolloutFailed, match=told):
         rollout(helm, Cluster("crash-loop", restartCount=4), tmp_path).upgrade(Target("/app.tgz"))
+
+
+def test_the_cause_is_told_where_nobody_can_say_what_became_of_the_release(helm: Helm, tmp_path: Path) -> None:
+    """As where the API server is away once helm has ended."""
+    helm.does(WAITS)
+    (tmp_path / "history.json").unlink()
+    with pytest.raises(RolloutFailed, match="cannot pull image") as failed:
+        rollout(helm, Cluster("image-pull"), tmp_path, kubeconfig=Path("/k k")).upgrade(Target("/app.tgz"))
+    assert "what became of the release is not known: " in str(failed.value)
+    assert failed.value.cause.run.startswith("kubectl '--kubeconfig=/k k' --namespace=")
+    assert (failed.value.evidence / "cause.txt").exists()
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_certificates_are_looked_at_by_whom_it_is_allowed(may: bool) -> None:
+    """Few who roll out may see them, and without them no more is lost than a while of patience."""
+    asked: list[Any] = []
+
+    class Known(Cluster):
+        def kinds(self) -> tuple[Any, ...]:
+            return (SimpleNamespace(name="Certificate", group="cert-manager.io"),)
+
+        def may(self, review: str, spec: dict[str, Any]) -> bool:
+            asked.append(spec["resourceAttributes"])
+            return may
+
+        @contextlib.contextmanager
+        def watch(self, kinds: Sequence[str], namespace: str | None = None) -> Iterator[Recording]:
+            asked.append("Certificate.cert-manager.io" in kinds)
+            yield Recording(None, {})
+
+    with View(Known(), ["here"], "app"):  # type: ignore[arg-type]
+        rule = {"group": "cert-manager.io", "resource": "certificates", "verb": "watch", "namespace": "here"}
+        assert asked == [rule, may]
+
+
+def test_a_log_that_cannot_be_had_hides_no_cause(helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unanswered(*_: Any, **__: Any) -> str:
+        raise ClusterError("the API server gives no answer")
+
+    monkeypatch.setattr(Cluster, "logs", unanswered)
+    helm.does(WAITS)
+    with pytest.raises(RolloutFailed, match="init container prepare"):
+        rollout(helm, Cluster("init-container"), tmp_path).upgrade(Target("/app.tgz"))
 
 
 def test_the_deadline_is_kept_and_explained(helm: Helm, tmp_path: Path) -> None:
