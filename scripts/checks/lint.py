@@ -26,19 +26,11 @@ from scripts.checks.matrix import column_name
 from scripts.checks.schemas import Schemas
 from scripts.core import json_read
 from scripts.core.config import Config
-from scripts.core.errors import (
-    ChangelogError,
-    ChartError,
-    ConfigError,
-    FindingsError,
-    ReleaseError,
-    ValuesError,
-    VersionError,
-)
+from scripts.core.errors import ChangelogError, ChartError, ConfigError, FindingsError, ReleaseError, ValuesError
 from scripts.core.files import UNSETTLED, read_file, unsettled
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
-from scripts.core.semver import parse
+from scripts.core.semver import flaw, is_semver
 from scripts.core.words import many
 from scripts.core.yaml_edit import is_numberlike
 from scripts.core.yaml_read import compose, flaw_of, load_merged
@@ -275,15 +267,11 @@ def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
         line = line_of(file, key) if key else None
         return Finding(level, "chart", message, file, line + below if line else None)
 
-    try:
-        parse(chart.version)
-    except VersionError as error:
-        reason = f": {error.found}" if error.found else ""
-        message = f"version {chart.version!r} is no semantic version (1.2.3, 1.2.3-rc.1){reason}"
-        yield found("error", message, "version")
-    else:
-        if chart.version.startswith("v"):
-            yield found("warning", f"version {chart.version!r} has a leading v, which helm bears", "version")
+    if not is_semver(chart.version):
+        message = f"version {chart.version!r} is no semantic version (1.2.3, 1.2.3-rc.1)"
+        yield found("error", ": ".join(filter(None, (message, flaw(chart.version)))), "version")
+    elif chart.version.startswith("v"):
+        yield found("warning", f"version {chart.version!r} has a leading v, which helm bears", "version")
     if not _CHART_NAME.match(chart.name):
         yield found("error", f"name {chart.name!r} must be lower-case letters, digits and single . _ -", "name")
     if metadata.get("apiVersion") != "v2":

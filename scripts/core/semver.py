@@ -24,7 +24,7 @@ def parse(text: str, where: str = "", error: type[VersionError] = VersionError) 
         raise error(
             f"{where + ': ' if where else ''}{text!r} is not a semantic version",
             expected="MAJOR.MINOR.PATCH, such as 1.4.0, 1.4.0-rc.1 or 1.4.0+build.5",
-            found=_flaw(text),
+            found=flaw(text),
             code=FINDING if error is VersionError else None,
         ) from None
 
@@ -120,8 +120,8 @@ def tag_name(chart: str, version: str) -> str:
     return f"{chart}-{version}"
 
 
-def _flaw(text: str) -> str | None:
-    """What is wrong, where it is one of the usual slips."""
+def flaw(text: str) -> str | None:
+    """What is wrong with a version, where it is one of the usual slips."""
     if not text:
         return "an empty version"
     numbers = text.split("-")[0].split("+")[0].split(".")
