@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from scripts.toolchain.finder import ToolState
 
 _UNLIMITED = 10_000  # columns
+_ROOM = 12  # columns that the last one has to have beside the others
 
 
 @dataclass(frozen=True)
@@ -385,9 +386,13 @@ def _stacked(view: View, width: int) -> Iterable[RenderableType]:
 
     *first, last = (index for index, name in enumerate(view.columns) if name not in view.below)
     widths = {index: max((len(row[index]) for row in view.rows), default=0) for index in first}
+    beside = sum(widths.values()) + 2 * len(widths) + _ROOM <= width
     yield Text(view.title, style="bold")
     for row in view.rows:
-        yield led("".join(f"{row[index]:<{widths[index]}}  " for index in first), row[last])
+        if beside:
+            yield led("".join(f"{row[index]:<{widths[index]}}  " for index in first), row[last])
+        else:
+            yield Text(filled("  ".join(row[index] for index in (*first, last) if row[index]), width, "", "  "))
         for name, cell in zip(view.columns, row, strict=True):
             if name in view.below and cell:
                 yield led("    ", f"{name}: {cell}")

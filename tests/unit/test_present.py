@@ -106,6 +106,20 @@ def test_a_path_stays_whole_in_a_table_without_such_lines() -> None:
     assert render(view, width=78).splitlines()[1].split() == ["step", "state", "action"]
 
 
+def test_where_the_columns_have_no_room_beside_each_other_a_row_goes_on_below_itself() -> None:
+    path = "/folder/with/a/name"
+    rows = (("warning", path, "it claims to work everywhere", "chart"), ("info", "", "an icon is recommended", "helm"))
+    view = View("Lint", ("level", "where", "what", "check"), rows, [])
+    assert render(view, width=30).splitlines() == [
+        "Lint",
+        f"warning  {path}",
+        "  it claims to work everywhere",
+        "  chart",
+        "info  an icon is recommended",
+        "  helm",
+    ]
+
+
 def test_a_path_stays_whole_on_a_narrow_terminal() -> None:
     where = "/home/me/a/folder/of/a/name/that/is/long"
     rows = (("disk", f"30 GiB free for {where}", ""), ("tools", "", f"look at {where} and remove it"))
