@@ -21,7 +21,7 @@ from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.monitoring import monitoring
 from scripts.e2e.policies import policies
 from scripts.e2e.report import Journal, Report
-from scripts.e2e.run import bring_services, carry_out, discovered, go, rendered, results, to_begin
+from scripts.e2e.run import bring_services, carry_out, discovered, go, results, to_begin
 from scripts.e2e.scaling import dev, hpa, keda
 from scripts.e2e.sources import carried_values
 from scripts.e2e.subject import read_subject
@@ -111,7 +111,7 @@ def run(work: Workspace, options: Options) -> Report:
         )
         if made.reused:
             lab.sweep()
-        lab.found = discovered(lab, rendered(lab))
+        lab.found = discovered(lab, list(lab.render(lab.candidate)))
         outcomes = to_begin(options.scenarios)
         return carry_out(
             work,

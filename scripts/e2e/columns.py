@@ -11,7 +11,7 @@ from scripts.chart.source import read_chart
 from scripts.core.errors import ConfigError, FindingsError, ReleaseError
 from scripts.core.files import write_atomic, write_json
 from scripts.core.interrupt import stopped
-from scripts.core.junit import document
+from scripts.core.junit import Case, Suite, document
 from scripts.core.semver import minor
 from scripts.e2e.report import Report
 from scripts.e2e.run import JUNIT, Options, demand_passed, run
@@ -132,6 +132,7 @@ def run_columns(work: Workspace, options: Options, columns: Sequence[Column]) ->
     if len(columns) > 1:
         write_json(work.config.dist / REPORT, found.to_dict())
         suites = [suite for column, report in reports.items() for suite in report.suites(column.name)]
+        suites += [Suite(one.name, (Case("it begins", (why,)),), errors=True) for one, why in errors.items()]
         write_atomic(work.config.dist / REPORT.parent / JUNIT, document("e2e", suites))
     return found
 

@@ -193,7 +193,7 @@ def _question(
         return None, "a load: the chart has no Service"
     names = ", ".join(one.name for one in services)
     asleep = any(_leads(one, workload) and _asleep(workload) for one in services for workload in workloads.values())
-    return None, f"a load: no Service of {names} leads to an open port of a workload" + " with replicas" * asleep
+    return None, f"a load: no Service of {names} leads to an open TCP port of a workload" + " with replicas" * asleep
 
 
 def _asleep(workload: Document) -> bool:
@@ -213,6 +213,7 @@ def _choices(
             continue
         target = port.get("targetPort", port["port"])
         probe, opened = _probe(pods, target), _opened(pods, target)
+        get = probe.get("httpGet", {})
         if not (probe or opened or told or subject.service or isinstance(target, int)):
             continue
         protocol = subject.protocol or _protocol(port, probe)
@@ -221,7 +222,8 @@ def _choices(
             port=str(port.get("name") or ""),
             protocol=protocol,
             path=subject.path or "/",
-            otherwise="" if subject.path else str(probe.get("httpGet", {}).get("path") or ""),
+            otherwise="" if subject.path else str(get.get("path") or ""),
+            headers=tuple((one["name"], one.get("value") or "") for one in get.get("httpHeaders") or ()),
             method=subject.method,
             kept_method=subject.kept_method or subject.method,
             statuses=subject.statuses,
@@ -310,7 +312,10 @@ def _number(container: Mapping[str, Any], port: Any) -> Any:
 
 
 def _containers(pods: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    return (container for pod in pods for container in pod.get("containers") or ())
+    """Those that run all the time, sidecars too."""
+    for pod in pods:
+        yield from pod.get("containers") or ()
+        yield from (one for one in pod.get("initContainers") or () if one.get("restartPolicy") == "Always")
 
 
 def _pod(document: Document) -> Mapping[str, Any]:

@@ -126,6 +126,7 @@ def load(
         "METHOD": question.method,
         "KEPT_METHOD": question.kept_method,
         "STATUSES": ",".join(map(str, question.statuses)),
+        "HEADERS": json.dumps(dict(question.headers)),
         "GRPC_SERVICE": question.grpc_service,
     }
     argv += [word for name, value in given.items() for word in ("--env", f"{name}={value}")]

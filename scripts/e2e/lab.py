@@ -26,7 +26,7 @@ from scripts.cluster.objects import Object, address_of, conditions, is_hook, lab
 from scripts.cluster.snapshot import Snapshot, read_objects
 from scripts.cluster.transport import Login
 from scripts.core.command import Runner
-from scripts.core.errors import ClusterError, CommandFailed
+from scripts.core.errors import ClusterError, CommandFailed, ReleaseError
 from scripts.core.files import write_atomic, write_json
 from scripts.e2e.control import Control
 from scripts.e2e.discover import NOTHING, Found
@@ -163,14 +163,18 @@ class Lab:
     def forget(self, *names: str) -> None:
         """Begin to remove namespaces whose scenario is over, so that their pods make room."""
         for name in names:
-            if self.found.outside or self.found.home:
-                self._uninstall(name)
-            if self._lent(self.api, name):
-                for service in self.api.list("Service", name):
-                    if service["metadata"]["name"].startswith(PREFIX):  # the twin that the load asked
-                        self.api.delete("Service", service["metadata"]["name"], name)
-            else:
+            if self._vacate(self.api, name):
                 self.api.delete("Namespace", name, wait=_CLEAN_DEADLINE if self.found.exclusive else None)
+
+    def _vacate(self, api: Api, name: str) -> bool:
+        """Take out of a namespace, and of the cluster, what would not go with it; whether it is to go itself."""
+        if self.found.outside or self.found.home:
+            self._uninstall(name)
+        lent = self._lent(api, name)
+        for service in api.list("Service", name) if lent else ():
+            if service["metadata"]["name"].startswith(PREFIX):  # the twin that the load asked
+                api.delete("Service", service["metadata"]["name"], name)
+        return not lent
 
     def _lent(self, api: Api, name: str) -> bool:
         """Whether a namespace was there before the run, which is so where a chart is always in one of the cluster's."""
@@ -197,14 +201,19 @@ class Lab:
         self.forget(*self._namespaces)
 
     def clean(self, api: Api, *, wait: bool) -> None:
-        """Remove every namespace of the run; `wait` until they are gone. Raises ClusterError naming those left."""
-        end, left = time.monotonic() + _CLEAN_DEADLINE, dict[str, str]()
-        names = [name for name in dict.fromkeys(self._namespaces) if not self._lent(api, name)]
-        for name in names:
+        """Remove every namespace of the run and what its releases have outside; `wait` until they are gone.
+
+        Raises ClusterError naming those left.
+        """
+        left, names = dict[str, str](), list[str]()
+        for name in dict.fromkeys(self._namespaces):
             try:
-                api.delete("Namespace", name)
-            except ClusterError as error:  # the others are removed all the same
+                if self._vacate(api, name):
+                    names.append(name)
+                    api.delete("Namespace", name)
+            except ReleaseError as error:  # the others are removed all the same
                 left[name] = error.found or error.message
+        end = time.monotonic() + _CLEAN_DEADLINE
         for name in (name for name in names if wait and name not in left):
             look, what = functools.partial(api.get, "Namespace", name), f"namespace {name} to be gone"
             try:
@@ -318,9 +327,10 @@ class Lab:
         """The values set of that name where it is tested, else the first one."""
         return values if values in self.chosen else self.chosen[0]
 
-    def render(self, chart: Published, namespace: str, *, values: str = "") -> Manifests:
-        """The objects that helm renders of `chart` for this cluster, without asking it."""
-        return read_manifests(self.template(self.target(chart, namespace, values=values), namespace), namespace)
+    def render(self, chart: Published, namespace: str = "gati-e2e", *, values: str = "") -> Manifests:
+        """The objects that helm renders of `chart` for this cluster, definitions in crds/ too, without asking it."""
+        target = self.target(chart, namespace, values=values)
+        return read_manifests(self.template(target, namespace, definitions=True), namespace)
 
     def drawn(self, target: Target, namespace: str) -> list[str]:
         """The objects ("Secret web") that two renders of one and the same differ in: passwords, dates, names."""
@@ -585,7 +595,7 @@ class Lab:
         targets = [url + question.path for url in urls]
         for target in targets:
             status, _, found = self.api.observe(
-                functools.partial(asked, target),
+                functools.partial(asked, target, question.headers),
                 lambda seen: seen[0] in question.statuses,
                 what=f"{target} to answer from outside of the pod network",
                 deadline=30,
@@ -606,7 +616,7 @@ class Lab:
         paths = dict.fromkeys((question.path, question.otherwise or question.path))
 
         def answers() -> tuple[dict[str, int], Question | None]:
-            seen = {path: asked(url + path)[0] for path in paths}
+            seen = {path: asked(url + path, question.headers)[0] for path in paths}
             for right in (question.statuses,) if question.statuses else (_ANSWERS, _GUARDED):
                 for path, status in seen.items():
                     if status in right:
@@ -630,7 +640,7 @@ class Lab:
 
     def ask(self, url: str) -> dict[str, Any] | None:
         """The JSON that the front answers with, None while it does not."""
-        status, _, found = asked(url)
+        status, _, found = asked(url, self.question.headers)
         return found if 200 <= status < 300 else None
 
 
@@ -638,11 +648,12 @@ def _said(status: int) -> str:
     return f"status {status}" if status else "no answer"
 
 
-def asked(url: str) -> tuple[int, str, dict[str, Any]]:
+def asked(url: str, headers: Sequence[tuple[str, str]] = ()) -> tuple[int, str, dict[str, Any]]:
     """The status of an answer, where it sends a client on, "" for nowhere, and its JSON, {} for none; 0 for no answer.
 
     No proxy is asked, and no redirect followed.
     """
+    sent = {**dict(headers), "Connection": "close"}
     place, status, led, text = urlsplit(url), 0, "", b""
     if place.scheme == "https":
         unchecked = ssl.create_default_context()
@@ -651,7 +662,7 @@ def asked(url: str) -> tuple[int, str, dict[str, Any]]:
     else:
         connection = HTTPConnection(place.netloc, timeout=5)
     with contextlib.closing(connection), contextlib.suppress(OSError, ValueError, HTTPException):
-        connection.request("GET", place._replace(scheme="", netloc="").geturl() or "/", headers={"Connection": "close"})
+        connection.request("GET", place._replace(scheme="", netloc="").geturl() or "/", headers=sent)
         reply = connection.getresponse()
         text = reply.read(_LARGEST) if 200 <= reply.status < 300 else b""
         status, led = reply.status, reply.getheader("Location") or ""

@@ -252,7 +252,7 @@ def measure(requests: Iterable[Request]) -> Latency:
     times = sorted(request.seconds for request in requests)
     if not times:
         return Latency(0, 0.0, 0.0, 0.0)
-    return Latency(len(times), _quantile(times, 0.5), _quantile(times, 0.99), times[-1])
+    return Latency(len(times), quantile(times, 0.5), quantile(times, 0.99), times[-1])
 
 
 def windows(
@@ -445,5 +445,6 @@ def _slow(request: Request) -> bool:
     return not request.failed and request.seconds >= SLOW
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """What a share of the times in `ordered` do not exceed."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -148,11 +148,13 @@ def _drawn(lab: Lab, namespace: str) -> str:
 def _rule(lab: Lab, namespace: str) -> Object:
     """The chart's PrometheusRule of a release, which stands in another namespace."""
     own = f'namespace="{namespace}"'
-    return next(
+    found = [
         rule
         for rule in lab.api.list("PrometheusRule", MONITORING)
         if any(own in each["expr"] for each in rule["spec"]["groups"][0]["rules"])
-    )
+    ]
+    demand(bool(found), "the release has no PrometheusRule", "one that asks for its namespace")
+    return found[0]
 
 
 def _await(lab: Lab, probe: Callable[[], T | None], what: str) -> T:

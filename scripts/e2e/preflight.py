@@ -39,9 +39,7 @@ class Right:
 
 def preflight(lab: Lab, *, cluster_objects: bool) -> None:
     """Raises ClusterError with the rules that are missing, and for objects outside of namespaces unless allowed."""
-    documents = [
-        document for values in lab.chosen for document in lab.render(lab.candidate, "gati-e2e-preflight", values=values)
-    ]
+    documents = [one for values in lab.chosen for one in lab.render(lab.candidate, values=values)]
     outside = {
         f"{document.kind} {document.name}" + (f" in {document.namespace}" if document.elsewhere else "")
         for document in documents
@@ -53,11 +51,14 @@ def preflight(lab: Lab, *, cluster_objects: bool) -> None:
             found=", ".join(sorted(outside)),
             run="look at them, and allow them with --cluster-objects",
         )
-    kinds = {(document.kind, document.api_version) for document in documents}
-    wanted = {
-        *(right for kind, part, verbs in _OURS for right in _rights(lab.api.kind(kind), part, verbs)),
-        *(right for kind, version in kinds for right in _rights(lab.api.kind(kind, api_version=version), "", _OWNED)),
-    }
+    definitions = [document.spec for document in documents if document.kind == "CustomResourceDefinition"]
+    own = {(spec["group"], spec["names"]["kind"]): spec["names"]["plural"] for spec in definitions}
+    wanted = {right for kind, part, verbs in _OURS for right in _rights(lab.api.kind(kind), part, verbs)}
+    for kind, version in {(document.kind, document.api_version) for document in documents}:
+        group = version.rpartition("/")[0]
+        # A kind that the chart defines the cluster need not know yet.
+        plural = own.get((group, kind)) or lab.api.kind(kind, api_version=version).plural
+        wanted |= {Right(group, plural, verb) for verb in _OWNED}
     if missing := _missing(lab, sorted(wanted)):
         raise ClusterError(
             "this cluster does not let us run on it",

@@ -27,7 +27,7 @@ from scripts.cluster.transport import Login
 from scripts.containers import leftovers
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.core.command import Runner
-from scripts.core.errors import ChartError, ConfigError, FindingsError, ReleaseError
+from scripts.core.errors import ChartError, ConfigError, FindingsError, ReleaseError, ToolError
 from scripts.core.files import write_atomic, write_json
 from scripts.core.git import find_repository
 from scripts.core.interrupt import interruptible, put_right, stopped
@@ -39,7 +39,7 @@ from scripts.core.semver import minor
 from scripts.core.waiting import locked
 from scripts.e2e.control import QUESTION, Control, start
 from scripts.e2e.discover import Found, discover, home_of
-from scripts.e2e.k6 import load
+from scripts.e2e.k6 import Request, load
 from scripts.e2e.lab import CONTROL, RATE, Lab, Published, Tools
 from scripts.e2e.ledger import LATENCY, STOOD, measure, stall, windows
 from scripts.e2e.preflight import preflight
@@ -480,7 +480,10 @@ def _lost(lab: Lab, journal: Journal) -> str:
     if lab.control is None:
         return ""
     begin, end = max(journal.since - _BEFORE_STEP, lab.control.begin), time.time()
-    found = windows(lab.control.between(begin, end), begin, end, rate=RATE, slow=STOOD)
+    seen: Sequence[Request] = ()
+    with contextlib.suppress(ToolError):  # it ended: nothing is known of the machine
+        seen = lab.control.between(begin, end)
+    found = windows(seen, begin, end, rate=RATE, slow=STOOD)
     void = sum(min(window.end, end) - max(window.begin, begin) for window in found)
     return "; ".join(map(str, found)) if void > _EXCUSING * (end - begin) else ""
 
@@ -606,10 +609,10 @@ def settled(lab: Lab) -> tuple[str, list[Document]]:
 
     Raises ConfigError where the chart makes that namespace itself, so that no release can be in it.
     """
-    documents = rendered(lab)
+    documents = list(lab.render(lab.candidate))
     if not (home := home_of(documents)):
         return "", documents
-    documents = rendered(lab, home)
+    documents = list(lab.render(lab.candidate, home))
     if any(one.kind == "Namespace" and one.name == home for one in documents):
         raise ConfigError(
             f"the chart makes the namespace {home} and puts its workloads there, wherever the release is",
@@ -617,12 +620,6 @@ def settled(lab: Lab) -> tuple[str, list[Document]]:
             run='name the value that says where: [tool.gati.e2e.values] KEY = "{namespace}"',
         )
     return home, documents
-
-
-def rendered(lab: Lab, namespace: str = "gati-e2e") -> list[Document]:
-    """What the candidate renders on this cluster with its first values set, definitions in crds/ too."""
-    target = lab.target(lab.candidate, namespace)
-    return list(read_manifests(lab.template(target, namespace, definitions=True), namespace))
 
 
 def vanishing(

@@ -414,9 +414,11 @@ def hands(lab: Lab, journal: Journal) -> None:
         raise Untested("what people do to workloads: the chart has none")
     source, front = lab.sources[0], (lab.found.behind or lab.found.workloads)[0]
     namespace, rollout, first = _installed(lab, journal, "hands", source, ready=True)
+    kind, _, name = front.partition("/")
+    declared = next((one.data for one in lab.manifest(namespace) if (one.kind, one.name) == (kind, name)), None)
+    if declared is None:
+        raise Untested(f"what people do to {front}: {source.version} has none")
     with lab.load(journal, namespace, "hands", enough=300, rate=LIGHT) as recording:
-        kind, _, name = front.partition("/")
-        declared = next(one.data for one in lab.manifest(namespace) if (one.kind, one.name) == (kind, name))
         if replicas := (declared.get("spec") or {}).get("replicas"):
             with journal.step("a person scales"):
                 lab.kubectl(namespace, "scale", front, f"--replicas={int(replicas) + 1}")

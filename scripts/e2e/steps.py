@@ -378,7 +378,7 @@ def demand_redirected(lab: Lab, namespace: str) -> str:
 
     for place in lab.offer(namespace)[1]:
         led = lab.api.observe(
-            functools.partial(asked, f"http://{place}{question.path}"),
+            functools.partial(asked, f"http://{place}{question.path}", question.headers),
             lambda seen: right(seen[1]),
             what=f"plain HTTP at {place} to be sent to {question.path} at an HTTPS port of {question.service}",
             deadline=30,

@@ -20,10 +20,10 @@ PROTOCOLS = ("http", "https", "grpc", "tcp")
 class Question:
     """How the chart is asked: the Service, its port ("" is the first one), and what counts as an answer.
 
-    `path`, `method`, `statuses` (none: to be found) are for HTTP, and `otherwise` the path where the first one is not
-    answered. A TCP server is sent `send` once it is connected to, and has to answer with something that begins with
-    `expect`; gRPC is asked for the health of `grpc_service`. `proof` is where the JSON of an answer says who behind the
-    pod that was asked gave it, `version` where it says of which version it is.
+    `path`, `method`, `statuses` (none: to be found) and `headers` are for HTTP, and `otherwise` the path where the
+    first one is not answered. A TCP server is sent `send` once it is connected to, and has to answer with something
+    that begins with `expect`; gRPC is asked for the health of `grpc_service`. `proof` is where the JSON of an answer
+    says who behind the pod that was asked gave it, `version` where it says of which version it is.
     """
 
     service: str
@@ -39,6 +39,7 @@ class Question:
     expect: str = ""
     grpc_service: str = ""
     otherwise: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         what = f" {self.path}" if self.protocol in ("http", "https") else ""

@@ -16,7 +16,7 @@ from scripts.containers import engine
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.core.command import Runner
 from scripts.e2e.lab import Lab, Published, Tools
-from scripts.e2e.run import controlled, discovered, push_faulty, rendered
+from scripts.e2e.run import controlled, discovered, push_faulty
 from scripts.e2e.sabotage import Fault
 from scripts.e2e.sources import push_archive, values_sets
 from scripts.e2e.subject import read_subject
@@ -106,7 +106,7 @@ def smoke(made: KindCluster, api: Api, work: Workspace, tmp_path_factory: pytest
             login=Login(made.kubeconfig),
             deadline=150,
         )
-        lab.found = discovered(lab, rendered(lab))
+        lab.found = discovered(lab, list(lab.render(lab.candidate)))
 
         def faulty(fault: Fault) -> Published:
             return push_faulty(registry, work.helm, packaged.path, [fault], workplace)

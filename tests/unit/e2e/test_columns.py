@@ -122,7 +122,10 @@ def test_each_column_has_a_folder_of_its_own_and_one_that_does_not_begin_is_told
     written = json.loads((tmp_path / "dist" / "e2e" / "report.json").read_text())
     assert written["passed"] is False
     assert written["columns"][OLD.name] == {"passed": False, "error": "no cluster"}
-    assert f"e2e.{NEW.name}.upgrade" in (tmp_path / "dist" / "e2e" / "junit.xml").read_text()
+    junit = (tmp_path / "dist" / "e2e" / "junit.xml").read_text()
+    assert f"e2e.{NEW.name}.upgrade" in junit
+    assert f'classname="{OLD.name}" name="it begins"' in junit
+    assert '<error message="no cluster">no cluster</error>' in junit
     with pytest.raises(FindingsError, match=r"1 of 2 columns failed: Kubernetes 1\.29, helm 4 \(it did not begin\)"):
         demand_all_passed(found)
 

@@ -175,6 +175,22 @@ def test_the_path_of_the_probe_is_asked_where_the_root_is_not_answered() -> None
     assert (question.path, question.otherwise, question.statuses, question.kept_method) == ("/told", "", (204,), "HEAD")
 
 
+def test_the_headers_of_the_probe_are_sent_for_a_server_may_answer_no_other_host() -> None:
+    headers = "httpHeaders: [{name: Host, value: shop.example}, {name: X-Probe}]"
+    probe = f"{{httpGet: {{path: /ready, port: web, {headers}}}}}"
+    question = found(workload(probe=probe), service("{port: 80, targetPort: web}")).question
+    assert question is not None
+    assert question.headers == (("Host", "shop.example"), ("X-Probe", ""))
+
+
+def test_a_sidecar_may_be_what_answers() -> None:
+    beside = "{name: proxy, image: p, restartPolicy: Always, ports: [{name: in, containerPort: 9}]}"
+    text = workload(port="{}").replace("initContainers: [", f"initContainers: [{beside}, ")
+    assert str(found(text, service("{port: 80, targetPort: in}")).question) == "http / of Service app"
+    ends = text.replace("restartPolicy: Always, ", "")
+    assert found(ends, service("{port: 80, targetPort: in}")).question is None
+
+
 @pytest.mark.parametrize(
     ("texts", "lacks"),
     [
@@ -216,7 +232,7 @@ def test_nobody_is_asked_where_nobody_runs() -> None:
     """Until a scaler or a person says how many pods there are, as of a chart that begins with none."""
     seen = found(workload().replace("spec:", "spec:\n  replicas: 0", 1), service("{port: 80, targetPort: web}"))
     assert (seen.question, seen.workloads) == (None, ("Deployment/app",))
-    assert seen.lacks == ("a load: no Service of app leads to an open port of a workload with replicas",)
+    assert seen.lacks == ("a load: no Service of app leads to an open TCP port of a workload with replicas",)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +255,7 @@ def test_what_is_told_is_read_strictly(told: dict[str, Any], message: str | None
         return found(workload(), service("{port: 80, targetPort: web}"), subject=read_subject(told, "app"))
 
     if message is None:
-        assert read().lacks == ("a load: no Service of app leads to an open port of a workload",)
+        assert read().lacks == ("a load: no Service of app leads to an open TCP port of a workload",)
         return
     with pytest.raises(ConfigError, match=message):
         read()

@@ -151,6 +151,28 @@ def test_one_namespace_that_cannot_be_removed_leaves_no_other_behind() -> None:
     assert caught.value.run == "kubectl delete namespace gati-e2e-b"
 
 
+@pytest.mark.parametrize("found", [{"outside": ("ClusterRole/wide",)}, {"home": "fixed"}, {}])
+def test_a_run_that_is_stopped_leaves_nothing_of_its_releases_outside_of_its_namespaces(found: dict[str, Any]) -> None:
+    """The removal of a namespace takes no ClusterRole away, and one that was there before stays."""
+
+    class Helm(Runner):
+        def run(self, argv: Any, **_: Any) -> Any:
+            done.append(f"{argv[1]} in {argv[4]}")
+
+    class Lived(Cluster):
+        def get(self, kind: str, name: str, *_: Any, **__: Any) -> dict[str, Any]:
+            return {"metadata": {"name": name, "labels": {} if name == "fixed" else {"gati-e2e/run": made.run}}}
+
+    done: list[str] = []
+    twins = [{"metadata": {"name": name}} for name in ("web", "gati-e2e-web")]
+    cluster = Lived(Service=twins)
+    made = replace(lab(cluster), runner=Helm(), found=replace(FOUND, **found))
+    made._namespaces.extend(["gati-e2e-a", "fixed"] if "home" in found else ["gati-e2e-a"])
+    made.clean(cluster, wait=False)
+    assert done == [f"uninstall in {name}" for name in made._namespaces if found]
+    assert cluster.deleted == ["gati-e2e-a", *(["gati-e2e-web"] if "home" in found else [])]
+
+
 def test_nobody_counts_on_every_node_while_one_is_closed() -> None:
     """Two may count at a time; who closes a node waits for both, and a third one for it."""
     mine, events = lab(Cluster()), list[str]()
@@ -253,7 +275,7 @@ def test_a_path_and_a_status_that_are_not_told_are_found(
     monkeypatch: pytest.MonkeyPatch, answers: dict[str, int], told: dict[str, Any], asked: tuple[str, int]
 ) -> None:
     """Who needs a login, or another method, answers nevertheless."""
-    monkeypatch.setattr("scripts.e2e.lab.asked", lambda url: (answers[url.removeprefix("http://web")], "", {}))
+    monkeypatch.setattr("scripts.e2e.lab.asked", lambda url, _: (answers[url.removeprefix("http://web")], "", {}))
     made = lab(Cluster())
     found = made._settled(Question("web", **{"statuses": (), "otherwise": "/ready", **told}), "http://web")
     assert (found.path, *found.statuses) == asked
@@ -265,6 +287,7 @@ def test_what_answers_is_asked_without_a_proxy_and_not_led_on(monkeypatch: pytes
         protocol_version = "HTTP/1.1"  # which keeps a connection open, where nobody says otherwise
 
         def do_GET(self) -> None:
+            hosts.append(self.headers["Host"])
             status, _, more = self.path.removeprefix("/").partition("?")
             self.send_response(int(status))
             self.send_header("Location", "/200")
@@ -274,12 +297,15 @@ def test_what_answers_is_asked_without_a_proxy_and_not_led_on(monkeypatch: pytes
         def log_message(self, *_: Any) -> None:
             pass
 
+    hosts: list[str | None] = []
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         place = f"http://127.0.0.1:{server.server_port}"
         found = [asked(f"{place}/{path}") for path in ('200?{"pod":1}', "200?[]", "302", '404?{"pod":1}')]
+        assert asked(f"{place}/204", [("Host", "shop.example")])[0] == 204
         server.shutdown()
+    assert hosts == [*[place.removeprefix("http://")] * 4, "shop.example"]
     assert found == [(200, "/200", {"pod": 1}), (200, "/200", {}), (302, "/200", {}), (404, "/200", {})]
     assert asked("https://127.0.0.1:1/") == (0, "", {})
 
@@ -288,6 +314,6 @@ def test_what_answers_is_asked_without_a_proxy_and_not_led_on(monkeypatch: pytes
 def test_what_is_no_answer_is_told_with_what_can_be_said_of_it(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     at_once = Cluster.wait
     monkeypatch.setattr(Cluster, "wait", lambda self, probe, **words: at_once(self, probe, **{**words, "deadline": 0}))
-    monkeypatch.setattr("scripts.e2e.lab.asked", lambda url: (status, "", {}))
+    monkeypatch.setattr("scripts.e2e.lab.asked", lambda url, _: (status, "", {}))
     with pytest.raises(ClusterError, match=r"/: (status \d+|no answer); .*path, statuses under \[tool\.gati\.e2e\]"):
         lab(Cluster())._settled(Question("web", statuses=()), "http://web")

@@ -60,6 +60,24 @@ def test_a_probe_that_asks_for_what_is_not(probe: dict[str, Any], told: str) -> 
         asked(pod(livenessProbe=probe), "http:8080/livez")
 
 
+def test_a_probe_that_is_sent_elsewhere_is_content_and_one_with_headers_is_the_kubelets() -> None:
+    class Leading(Cluster):
+        status = 302
+
+        def ask_pod(self, pod: str, namespace: str, *, port: int, path: str, scheme: str) -> str:
+            raise ApiError("no", status=self.status, reason="", text="moved")
+
+    def ask(**more: Any) -> str:
+        only = pod(livenessProbe={"httpGet": {"path": "/", "port": "http", **more}})
+        return pods.probes_answer(cast(Lab, Leading(only)), "space")
+
+    assert ask() == "1 probes"
+    Leading.status = 400
+    assert ask(httpHeaders=[{"name": "Host", "value": "shop.example"}]) == "1 probes"
+    with pytest.raises(ClusterError, match="gets no answer from /"):
+        ask()
+
+
 NEEDS = {"requests": {"cpu": "1", "memory": "1Mi"}, "limits": {"memory": "1Mi"}}
 FIXED = {"readOnlyRootFilesystem": True}
 PROBES: dict[str, Any] = {"startupProbe": {}, "readinessProbe": {}, "livenessProbe": {"periodSeconds": 10}}
@@ -187,3 +205,40 @@ def test_what_a_change_does_not_reach_is_told() -> None:
     found["spec"]["containers"][0]["volumeMounts"] = mounts
     told = pods.stale_mounts([found, found])
     assert told == "container main has /tls/tls.crt by subPath, which no change reaches"
+
+
+def asking(cpu: str, **more: Any) -> dict[str, Any]:
+    return {"name": f"asks-{cpu}", "resources": {"requests": {"cpu": cpu}}, **more}
+
+
+@pytest.mark.parametrize(
+    ("spec", "room"),
+    [
+        ({"containers": [asking("300m"), asking("200m")]}, "500m"),
+        ({"initContainers": [asking("2")], "containers": [asking("1")]}, "2"),
+        ({"initContainers": [asking("1")], "containers": [asking("2")]}, "2"),
+        ({"initContainers": [asking("1", restartPolicy="Always")], "containers": [asking("2")]}, "3"),
+        ({"initContainers": [asking("1", restartPolicy="Always"), asking("3")], "containers": [asking("2")]}, "4"),
+        ({"initContainers": [asking("3"), asking("1", restartPolicy="Always")], "containers": [asking("2")]}, "3"),
+        ({"resources": {"requests": {"cpu": "4"}}, "containers": [asking("1"), {"name": "free"}]}, "4"),
+        ({"overhead": {"cpu": "250m"}, "containers": [asking("1")]}, "1250m"),
+    ],
+    ids=[
+        "all",
+        "init",
+        "less init",
+        "sidecar",
+        "beside a sidecar",
+        "before a sidecar",
+        "the pod itself",
+        "its runtime",
+    ],
+)
+def test_a_node_has_room_as_the_scheduler_counts(spec: dict[str, Any], room: str) -> None:
+    def node(cpu: str) -> dict[str, Any]:
+        return {"metadata": {"name": "one"}, "status": {"allocatable": {"cpu": cpu, "pods": "9"}}}
+
+    one = {"spec": spec}
+    assert pods.fits(node(room), one, [])
+    assert not pods.fits(node(room), one, [{"spec": {"nodeName": "one", "containers": [asking("1m")]}}])
+    assert pods.fits(node(room), one, [{"spec": {"nodeName": "two", "containers": [asking("1m")]}}])

@@ -85,3 +85,40 @@ def test_a_cluster_that_does_not_let_us_says_the_rules_that_it_lacks(refused: se
     with pytest.raises(ClusterError, match="does not let us run on it") as missing:
         preflight(cast("Any", lab), cluster_objects=False)
     assert (missing.value.expected or "").splitlines()[1:] == [told]
+
+
+def test_definitions_are_objects_outside_and_what_they_define_need_not_be_known_yet() -> None:
+    text = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: gates.example.com}
+spec: {group: example.com, names: {kind: Gate, plural: gates}}
+---
+apiVersion: example.com/v1
+kind: Gate
+metadata: {name: front}
+"""
+
+    def kind(name: str, **_: Any) -> Any:
+        if name == "Gate":
+            raise ClusterError("the cluster knows no kind example.com/v1 Gate")
+        return SimpleNamespace(group="", plural=f"{name.lower()}s", namespaced=name != "CustomResourceDefinition")
+
+    def may(_: str, spec: dict[str, Any]) -> bool:
+        return (spec["resourceAttributes"]["resource"], spec["resourceAttributes"]["verb"]) != ("gates", "delete")
+
+    lab = SimpleNamespace(
+        chosen=("default",),
+        candidate=None,
+        render=lambda *_, **__: read_manifests(text, "here"),
+        api=SimpleNamespace(kind=kind, may=may),
+    )
+    lab.is_outside = partial(Lab.is_outside, cast("Any", lab))
+    with pytest.raises(ClusterError) as refused:
+        preflight(cast("Any", lab), cluster_objects=False)
+    assert refused.value.found == "CustomResourceDefinition gates.example.com"
+    with pytest.raises(ClusterError, match="does not let us run on it") as missing:
+        preflight(cast("Any", lab), cluster_objects=True)
+    assert (missing.value.expected or "").splitlines()[1:] == [
+        '- {apiGroups: ["example.com"], resources: [gates], verbs: [delete]}'
+    ]

@@ -17,7 +17,7 @@ import pytest
 from scripts.chart.manifests import read_manifests
 from scripts.cluster.api import Api
 from scripts.core.command import Result, Runner
-from scripts.core.errors import ClusterError, ConfigError, FindingsError, RegistryError, ReleaseError
+from scripts.core.errors import ClusterError, ConfigError, FindingsError, RegistryError, ReleaseError, ToolError
 from scripts.core.progress import Board
 from scripts.e2e import run as smoke
 from scripts.e2e.control import Control
@@ -182,6 +182,13 @@ class Held(Control):
         return [*seen, bad] if self.attempt in self._lost else seen
 
 
+class Over(Held):
+    """A control that ended by itself."""
+
+    def between(self, begin: float, end: float, *, certain: bool = False) -> list[Request]:
+        raise ToolError("the load ended before it was told to")
+
+
 def attempts(monkeypatch: pytest.MonkeyPatch, control: Held | None, *errors: ReleaseError | None) -> Outcome:
     """What becomes of a scenario that raises `errors`, one an attempt."""
 
@@ -240,6 +247,13 @@ def test_what_fails_while_the_control_loses_is_measured_again_and_may_be_red(mon
     outcome = attempts(monkeypatch, Held(1), SLOW, SLOW)
     assert (outcome.state, len(outcome.void)) == (FAILED, 1)
     assert "but meanwhile void from" in outcome.void[0].error
+
+
+def test_a_control_that_ended_excuses_and_ends_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it would have seen nobody knows: neither red nor green, and the failure is not hidden by its own."""
+    outcome = attempts(monkeypatch, Over(), SLOW, SLOW, SLOW)
+    assert (outcome.state, len(outcome.void)) == (VOID, 2)
+    assert outcome.error.startswith("waited 60 s")
 
 
 def test_a_load_that_lost_while_the_control_held_is_red_whatever_came_after(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +380,7 @@ spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, s
 @pytest.mark.parametrize("makes", [False, True])
 def test_a_chart_that_is_always_in_one_namespace(makes: bool) -> None:
     text = HOME + ("---\nkind: Namespace\nmetadata: {name: fixed}\n" if makes else "")
-    lab = cast("Any", SimpleNamespace(candidate=None, target=lambda *_: None, template=lambda *_, **__: text))
+    lab = cast("Any", SimpleNamespace(candidate=None, render=lambda *_: read_manifests(text)))
     if makes:
         with pytest.raises(ConfigError, match="the chart makes the namespace fixed"):
             smoke.settled(lab)
