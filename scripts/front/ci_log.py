@@ -77,7 +77,7 @@ def summarize(markdown: str) -> None:
     if not (file := os.environ.get("GITHUB_STEP_SUMMARY")):
         return
     try:
-        with Path(file).open("a", encoding="utf-8") as summary:
+        with Path(file).open("a", encoding="utf-8", errors="backslashreplace") as summary:
             summary.write(markdown)
     except OSError as error:
         raise OutputError(f"the job's summary {file} cannot be written", found=str(error)) from error

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.core.errors import UsageError
+from scripts.core.errors import MALFORMED, UsageError
 from scripts.core.paths import shown
 from scripts.report.inputs import objection, read_json
 
@@ -16,12 +16,14 @@ def read_earlier(place: Path) -> dict[str, Any]:
     file = place / "report.json" if place.is_dir() else place
     try:
         told = read_json(file)
-    except (OSError, ValueError) as error:
-        flaw = getattr(error, "strerror", None) or str(error)
-    else:
         flaw = objection("report", told)
         if not flaw:
+            _figures(told)
             return dict(told)
+    except OSError as error:
+        flaw = error.strerror or str(error)
+    except MALFORMED as error:
+        flaw = f"{type(error).__name__}: {error}"
     raise UsageError(
         f"{shown(file)} is no earlier report",
         expected="the report.json that `invoke report` wrote, or its folder",
@@ -46,24 +48,29 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _figures(record: Mapping[str, Any]) -> dict[str, float]:
+    """The figures of a report by their names. Raises one of MALFORMED where it has another shape."""
     found: dict[str, float] = {}
+
+    def figure(what: str, value: float, digits: int = 4) -> None:
+        found[what] = round(value, digits)
+
     for step in record["release"].get("steps", ()):
-        found[f"release, {step['name']}: seconds"] = step["seconds"]
+        figure(f"release, {step['name']}: seconds", step["seconds"])
     for one in record["availability"].get("scenarios", ()):
         name = one["scenario"]
-        found[f"{name}: seconds"] = round(one["seconds"], 1)
+        figure(f"{name}: seconds", one["seconds"], 1)
         for load in one["loads"]:
             if load["state"] == "absent" or load["attempt"] != one["attempts"]:
                 continue
             where = f"{name}, {load['name']}"
-            found[f"{where}: requests"] = load["requests"]
-            found[f"{where}: lost"] = load["failed"]
+            figure(f"{where}: requests", load["requests"])
+            figure(f"{where}: lost", load["failed"])
             for share in ("median", "p99", "longest"):
-                found[f"{where}: {share}, ms"] = round(load["during"][share] * 1000, 1)
+                figure(f"{where}: {share}, ms", load["during"][share] * 1000, 1)
     for one in record.get("scaling", {}).get("scenarios", ()):  # which reports of before have not
-        found[f"{one['scenario']}, with operators: seconds"] = round(one["seconds"], 1)
+        figure(f"{one['scenario']}, with operators: seconds", one["seconds"], 1)
         if one["curve"]:
-            found[f"{one['scenario']}, with operators: lost"] = one["curve"]["lost"]
-    for figure in record["figures"].get("figures", ()):
-        found[f"{figure['name']}, {figure['unit']}"] = round(figure["value"], 3)
+            figure(f"{one['scenario']}, with operators: lost", one["curve"]["lost"])
+    for one in record["figures"].get("figures", ()):
+        figure(f"{one['name']}, {one['unit']}", one["value"], 3)
     return found

@@ -27,15 +27,19 @@ class Inputs:
     flags: str = ""
     gaps: list[str] = field(default_factory=list)
 
-    def read(self, file: Path, what: str, command: str) -> dict[str, Any]:
-        """What a file holds, by its schema, with `state` "there"; else "absent", with `why` and a `command` for it."""
+    def read(self, file: Path, what: str, command: str, *, unread: str = "") -> dict[str, Any]:
+        """What a file holds, by its schema, with `state` "there"; else "absent", with `why` and a `command` for it.
+
+        Of what is by the key `unread` there may be too much to be held against the schema: it is left out, but at the
+        top, where it may be whatever it is.
+        """
         try:
-            told = read_json(file)
+            told = read_json(file, unread)
         except FileNotFoundError:
             return self.absent(f"there is no {shown(file)}", command)
         except (OSError, ValueError) as error:
             return self.absent(f"{shown(file)} cannot be read: {error}", command)
-        flaw = objection(what, told)
+        flaw = objection(what, {**told, unread: []} if unread and unread in told else told)
         if flaw:
             return self.absent(f"{shown(file)} is not what this version of the toolkit writes: {flaw}", command)
         return {**told, "state": "there"}
@@ -64,9 +68,15 @@ _UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 _MOST = 2**53  # above it not every whole number is a float, and a time is none that a clock shows
 
 
-def read_json(file: Path) -> Any:
-    """What a file of JSON says. Raises OSError, and ValueError also for what is nested too deeply or is no number."""
-    return shown_texts(json_read.load(read_file(file), parse_int=_whole, parse_float=_real, parse_constant=_real))
+def read_json(file: Path, unread: str = "") -> Any:
+    """What a file of JSON says; lists by the key `unread` below its top are empty.
+
+    Raises OSError, and ValueError also for what is nested too deeply or is no number.
+    """
+    told = json_read.load(read_file(file), parse_int=_whole, parse_float=_real, parse_constant=_real)
+    if not isinstance(told, dict):
+        return shown_texts(told)
+    return {shown_texts(key): shown_texts(item, unread) for key, item in told.items()}
 
 
 def _whole(text: str) -> int:
@@ -80,13 +90,16 @@ def _real(text: str) -> float:
     return number
 
 
-def shown_texts(value: Any) -> Any:
-    """`value` with a mark in place of what steers a terminal, turns text around, or is no character."""
+def shown_texts(value: Any, unread: str = "") -> Any:
+    """`value` with a mark in place of what steers a terminal, turns text around, or is no character.
+
+    Lists by the key `unread` are empty.
+    """
     if isinstance(value, str):
-        return _UNSHOWN.sub("\ufffd", value)
+        return value if value.isprintable() else _UNSHOWN.sub("\ufffd", value)
     if isinstance(value, dict):
-        return {shown_texts(key): shown_texts(item) for key, item in value.items()}
-    return [shown_texts(item) for item in value] if isinstance(value, list) else value
+        return {shown_texts(key): [] if key == unread else shown_texts(item, unread) for key, item in value.items()}
+    return [shown_texts(item, unread) for item in value] if isinstance(value, list) else value
 
 
 def objection(what: str, told: Any) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import functools
 import json
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from scripts.core.errors import UsageError
 from scripts.core.words import many
-from scripts.e2e.timeline import clock
-from scripts.report.record import SABOTAGED
+from scripts.e2e.timeline import Event, clock
+from scripts.release.tested import NEGATIVE_CONTROL
+from scripts.report.record import is_sabotaged
+from scripts.report.series import lanes
 
 SECTIONS = {
     "release": "The release",
@@ -31,29 +34,80 @@ _LETTERS = 24  # of a name that fit into a box, in the widest of the usual fonts
 _LANE = 24  # height of a pod's lane, and of its place behind a Service
 _TOP = 142  # where the lanes begin
 _LONGEST = 160  # characters of a value that are shown
+_MOST = 1_950_000  # bytes of the page
+# The part of them that is filled when lists and tables begin to be left out, then pictures; loads have the rest.
+_TEXTS, _PICTURES = 0.5, 0.75
+_EVENTS = (250, 120, 60, 30, 15, 5)  # of a load, and of its incidents and windows: the most that there is room for
+_EVENT = 300  # bytes of one, drawn and in words, about: where all of them cannot fit they need not be drawn to know it
 _WIDTH = 880  # of a picture that stands by itself: a README's column
+
+
+class _Parts:
+    """Parts of a page that come into it when the rest is known, each as full as there is room for."""
+
+    def __init__(self) -> None:
+        self._mark = f"<!-- {secrets.token_hex(8)} -->"
+        self._parts: list[list[Callable[[], str]]] = []
+
+    def put(self, file: str, *ways: Callable[[], str]) -> Any:
+        """The place of a part, in the first of its `ways` that there is room for; else the words that `file` has it."""
+        from markupsafe import Markup
+
+        words = '<p class="absent">Left out, for want of room on this page: <code>{}</code> has it.</p>'
+        self._parts.append([*ways, lambda: Markup(words).format(file)])  # noqa: S704 - what is put into it is escaped
+        return Markup(self._mark)  # noqa: S704 - letters of ours
+
+    def filled(self, page: str, most: float) -> str:
+        """`page` with its parts, in so many bytes: those that need less than their share leave more to the others."""
+        drawn, room = [ways[0]() for ways in self._parts], most - _bytes(page)
+        last_first = reversed(range(len(drawn)))  # of those that are as large
+        for place, number in enumerate(sorted(last_first, key=lambda number: _bytes(drawn[number]))):
+            share = room / (len(drawn) - place)
+            for way in self._parts[number][1:]:
+                if _bytes(drawn[number]) > share:
+                    drawn[number] = way()
+            room -= _bytes(drawn[number])
+        pieces = page.split(self._mark)
+        return "".join(text for pair in zip(pieces, [*drawn, ""], strict=True) for text in pair)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="backslashreplace"))
 
 
 def draw(record: Mapping[str, Any]) -> str:
     environment = _environment()
-    lines = environment.get_template("timeline.svg.j2")
+    template = environment.get_template("load.html.j2")
+    texts, pictures, loads = _Parts(), _Parts(), _Parts()
 
-    def timeline(load: Mapping[str, Any], title: str) -> Any:
-        from markupsafe import Markup
+    def text(caller: Callable[[], str]) -> Any:
+        told = caller()
+        return texts.put("report.json", lambda: told)
 
-        return Markup(lines.render(title=title, **_timeline(load)))  # noqa: S704 - made by a template that escapes
+    def drawing(file: str, caller: Callable[[], str]) -> Any:
+        drawn = caller()
+        return pictures.put(file, lambda: drawn)
 
-    pictures = record["objects"].get("pictures", ())
+    every = [load for one in record["availability"].get("scenarios", ()) for load in one["loads"]]
+    lengths = [len(load["events"]) for load in every if load["state"] == "there"]
+    levels = [most for most in _EVENTS if sum(min(most, length) for length in lengths) * _EVENT < _MOST]
+
+    def loaded(load: Mapping[str, Any], title: str) -> Any:
+        def way(most: int) -> Callable[[], str]:
+            return lambda: template.render(load=load, title=title, **_timeline(load, most))
+
+        return loads.put(load["file"], *map(way, levels or _EVENTS[-1:]))
+
     page: str = environment.get_template("page.html.j2").render(
         **{"comparison": None, **record},
         sections=SECTIONS.items(),
-        sizes=[_picture(one) for one in pictures],
-        timeline=timeline,
-        clock=clock,
-        short=_short,
+        sizes=[_picture(one) for one in record["objects"].get("pictures", ())],
+        text=text,
+        drawing=drawing,
+        loaded=loaded,
         inlined=_inlined,
     )
-    return page
+    return loads.filled(pictures.filled(texts.filled(page, _TEXTS * _MOST), _PICTURES * _MOST), _MOST)
 
 
 def _inlined(svg: str) -> str:
@@ -69,16 +123,16 @@ def picture(record: Mapping[str, Any]) -> str:
     for one in record["availability"].get("scenarios", ()):
         loads = [load for load in one["loads"] if load["state"] == "there" and load["attempt"] == one["attempts"]]
         if loads:
-            found[one["scenario"]] = (one, loads[0])
-    shown = [found[name] for name in ("upgrade", SABOTAGED) if name in found] or list(found.values())[:1]
+            found[one["scenario"].rpartition("/")[2]] = (one, loads[0])
+    shown = [found[name] for name in ("upgrade", NEGATIVE_CONTROL) if name in found] or list(found.values())[:1]
     if not shown:
         raise UsageError("there is no load to draw", expected="dist/e2e of a smoke test", run="invoke e2e")
     lines, y, parts = _environment().get_template("lines.svg.j2"), 0, []
     for one, load in shown:
-        drawn = _timeline({**load, "lanes": [lane for lane in load["lanes"] if not lane["service"]]})
+        drawn = _timeline({**load, "events": [event for event in load["events"] if not event["service"]]})
         place = Markup(f'x="16" y="{y + 36}" width="{_WIDTH - 32}"')  # noqa: S704 - numbers alone
         words = f"{load['requests']} requests, {load['failed']} lost, p99 {load['during']['p99'] * 1000:.0f} ms"
-        title = "sabotaged on purpose: it has to lose" if one["scenario"] == SABOTAGED else one["scenario"]
+        title = "sabotaged on purpose: it has to lose" if is_sabotaged(one) else one["scenario"]
         markup = Markup(lines.render(place=place, **drawn))  # noqa: S704 - made by a template that escapes
         parts.append({"title": title, "words": words, "failed": load["failed"], "y": y, "lines": markup})
         y += 36 + drawn["height"]
@@ -108,6 +162,7 @@ def _environment() -> Any:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {"coded": _coded, "many": many}
+    made.globals |= {"clock": clock, "short": _short}
     return made
 
 
@@ -135,11 +190,11 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, most: int = _LONGEST) -> str:
     if value is None:
         return "—"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 
 def _picture(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,8 +225,11 @@ def _picture(one: Mapping[str, Any]) -> dict[str, Any]:
     return {"nodes": nodes, "links": links, "width": right, "height": bottom}
 
 
-def _timeline(load: Mapping[str, Any]) -> dict[str, Any]:
-    """What the drawing of a load needs: paths in places, and what stands in percent of the width."""
+def _timeline(load: Mapping[str, Any], shown: int = _EVENTS[0]) -> dict[str, Any]:
+    """What the drawing of a load needs, with so many events `shown`: paths in places, the rest in percent of its width.
+
+    What a pod was after the last of these is not known here, so no lane goes on from there.
+    """
     series, control = load["series"], load["control_series"]
     begin, width, count = float(load["begin"]), float(load["width"]), int(load["places"])
     whole = width * count
@@ -186,9 +244,10 @@ def _timeline(load: Mapping[str, Any]) -> dict[str, Any]:
     most = max(series["requests"], default=0)
     slow = max((value for name in ("median", "p99") for value in series[name] if value is not None), default=0.0)
     slow = max(slow, 1.0)
-    lanes: list[dict[str, Any]] = []
-    y = _TOP
-    for lane in load["lanes"]:
+    drawn: list[dict[str, Any]] = []
+    events, y = load["events"], _TOP
+    end = load["end"] if len(events) <= shown else float(events[shown]["at"])
+    for lane in lanes(events[:shown], end):
         name = f"behind {lane['service']}" if lane["service"] else lane["pod"]
         about = f"{lane['pod']} behind {lane['service']}" if lane["service"] else lane["pod"]
         spans = [
@@ -200,7 +259,7 @@ def _timeline(load: Mapping[str, Any]) -> dict[str, Any]:
             for each in lane["spans"]
             if each["end"] > begin
         ]
-        lanes.append({"name": name, "y": y, "below": bool(lane["service"]), "spans": spans})
+        drawn.append({"name": name, "y": y, "below": bool(lane["service"]), "spans": spans})
         y += _LANE
     losses = [
         {
@@ -222,8 +281,17 @@ def _timeline(load: Mapping[str, Any]) -> dict[str, Any]:
         "median": _line(series["median"], slow),
         "p99": _line(series["p99"], slow),
         "control_p99": _line(control["p99"], slow),
-        "windows": [{**span(one["begin"], one["end"]), "words": f"void: {one['why']}"} for one in load["windows"]],
-        "lanes": lanes,
+        "windows": [
+            {**span(one["begin"], one["end"]), "words": f"void: {one['why']}"} for one in load["windows"][:shown]
+        ],
+        "lanes": drawn,
+        "events": [str(Event(**event)) for event in events[:shown]],
+        "shown": shown,
+        "left": [
+            many(len(load[kind]) - shown, kind[:-1])
+            for kind in ("events", "incidents", "windows")
+            if load[kind][shown:]
+        ],
         "ticks": quarter,
     }
 

@@ -12,18 +12,18 @@ from typing import Any
 from scripts.chart.manifests import read_manifests
 from scripts.chart.source import Chart
 from scripts.core.config import Config
-from scripts.core.errors import ReleaseError
+from scripts.core.errors import MALFORMED, ReleaseError
 from scripts.core.paths import shown
 from scripts.core.semver import minor
 from scripts.core.words import many
 from scripts.e2e.k6 import Request
+from scripts.release.tested import NEGATIVE_CONTROL, UNTESTED
 from scripts.report.inputs import Inputs, read_json, read_junit, shown_texts
 from scripts.report.links import picture
-from scripts.report.series import counted, lanes, places, read_load, told
+from scripts.report.series import counted, places, read_load
 
 SCHEMA_VERSION = 1
 _STEPS = ("checks", "package", "publish", "verify", "tag")
-SABOTAGED = "selfcheck"  # the scenario that has to lose requests
 _CONTROL = "control.requests.jsonl"
 
 
@@ -140,7 +140,8 @@ def _objects(inputs: Inputs) -> dict[str, Any]:
         except (OSError, ValueError, ReleaseError) as error:
             inputs.gaps.append(f"{render['file']} cannot be read: {error}")
             continue
-        one = {"values": [render["values"]], "kubernetes": minor(newest), **shown_texts(picture(manifests))}
+        one = {"values": [render["values"]], "kubernetes": minor(newest), "file": shown(folder / render["file"])}
+        one |= shown_texts(picture(manifests))
         seen[render["file"]] = one
         pictures.append(one)
     inputs.gaps += [f"{refused['message']} (not rendered)" for refused in index["refused"]]
@@ -167,45 +168,73 @@ def _speaks_of(about: str, thing: str) -> bool:
 
 def _tested(inputs: Inputs, folder: Path, what: str, run: str) -> dict[str, Any]:
     """The report of a run on a cluster in `folder`; absent where it was of another version."""
-    found = inputs.read(folder / "report.json", "e2e", run)
+    found = inputs.read(folder / "report.json", "e2e", run, unread="incidents")
     if found["state"] == "absent" or (tested := found["candidate"].get("version")) == inputs.version:
         return found
     return inputs.absent(f"{what} of {tested}, and the chart is {inputs.version}", run)
 
 
 def _availability(inputs: Inputs) -> dict[str, Any]:
+    """The smoke test, with the scenarios of each of its columns, which go by the column's name before their own."""
     folder = inputs.dist / "e2e"
     found = _tested(inputs, folder, "the smoke test was", "invoke e2e")
     if found["state"] == "absent":
         return found
     if other := _another(inputs, found["candidate"].get("digest", "")):
         return inputs.absent(f"the smoke test was of another archive than the packaged one, {other}", "invoke e2e")
-    control = read_load(folder / _CONTROL) if (folder / _CONTROL).is_file() else []
     if left_out := found.get("left_out"):
         inputs.gaps.append(
             f"the smoke test was not asked for {', '.join(left_out)}; `{inputs.command('invoke e2e')}` runs them all"
         )
-    if not found["control"].get("there"):
-        inputs.gaps.append("the smoke test had no control: every loss counts as the chart's")
-    for one in found["scenarios"]:
-        attempts = [*one["void"], one]
-        one["attempts"] = len(attempts)
-        one["loads"] = []
+    runs: dict[str, dict[str, Any]] = {"": found}
+    scenarios: list[dict[str, Any]] = []
+    for name, column in found.pop("columns", {}).items():
+        runs.pop("", None)
+        file = folder / name / "e2e" / "report.json"
+        run = (
+            {"why": column["error"]}
+            if "error" in column
+            else inputs.read(file, "e2e", "invoke e2e", unread="incidents")
+        )
+        if "why" in run:
+            scenarios.append(
+                {"scenario": name, "state": "failed", "seconds": 0.0, "error": run["why"], "attempts": 1}
+                | {key: [] for key in ("steps", "loads", "skipped", "restarts")}
+            )
+        else:
+            runs[name] = run
+    for name, run in runs.items():
+        scenarios += _scenarios(inputs, folder / name / "e2e" if name else folder, f"{name}/" if name else "", run)
+    return found | {
+        "scenarios": scenarios,
+        "kubernetes": list(dict.fromkeys(run["cluster"]["kubernetes"] for run in runs.values())),
+        "seconds": sum(run["seconds"] for run in runs.values()),
+        "controls": {name: run["control"] for name, run in runs.items()},
+    }
+
+
+def _scenarios(inputs: Inputs, folder: Path, prefix: str, run: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The scenarios of a run whose results are in `folder`, with their loads."""
+    control = read_load(folder / _CONTROL) if (folder / _CONTROL).is_file() else []
+    if not run["control"].get("there"):
+        inputs.gaps.append(f"{prefix.rstrip('/') or 'the smoke test'} had no control: every loss counts as the chart's")
+    for one in run["scenarios"]:
+        attempts = [*one.pop("void"), one]
+        name = prefix + one["scenario"]
+        loads = []
         for number, attempt in enumerate(attempts, start=1):
             where = folder / (one["scenario"] if number == 1 else f"{one['scenario']}.{number}")
-            for name in attempt["ledgers"]:
-                one["loads"].append(_load(inputs, where, name, number, control))
-        inputs.gaps += [f"{one['scenario']}: {what} was not tested" for what in one["skipped"]]
+            loads += [_load(inputs, where, load, number, control) for load in attempt.pop("ledgers")]
+        inputs.gaps += [f"{name}: {what} was not tested" for what in one["skipped"]]
         if one["state"] in ("void", "stopped"):
-            inputs.gaps.append(f"{one['scenario']} is {one['state']}, which proves nothing")
-        del one["ledgers"], one["void"]
-    return found
+            inputs.gaps.append(f"{name} is {one['state']}, which proves nothing")
+        yield {**one, "scenario": name, "attempts": len(attempts), "loads": loads}
 
 
 def _load(inputs: Inputs, folder: Path, name: str, attempt: int, control: Sequence[Request]) -> dict[str, Any]:
-    """A load of a scenario: its ledger without the events, what was counted by time, and the lanes of its pods."""
+    """A load of a scenario: its ledger, and what was counted by time."""
     title, file = {"name": name, "attempt": attempt}, folder / f"{name}.ledger.json"
-    ledger = inputs.read(file, "ledger", "invoke e2e")
+    ledger = inputs.read(file, "ledger", "invoke e2e", unread="events")
     results = folder / f"{name}.requests.jsonl"
     if ledger["state"] == "absent" or not results.is_file():
         if ledger["state"] == "there":
@@ -213,21 +242,22 @@ def _load(inputs: Inputs, folder: Path, name: str, attempt: int, control: Sequen
         return {**title, **ledger}
     begin, end = ledger["begin"], ledger["end"]
     width, count = places(begin, end)
-    events = ledger.pop("events")
-    for incident in ledger["incidents"]:
-        incident.pop("events", None)
-    shown_lanes, left = lanes(events, end)
+    try:
+        events = [
+            {"at": float(one["at"])} | {key: str(one[key]) for key in ("pod", "what", "service")}
+            for one in ledger["events"]
+        ]
+    except MALFORMED as error:
+        return {**title, **inputs.absent(f"{shown(file)} has events that are none: {error}", "invoke e2e")}
     return {
         **title,
         **ledger,
+        "events": events,
         "file": shown(file),
         "width": width,
         "places": count,
         "series": counted(read_load(results), begin, end),
         "control_series": counted(control, begin, end),
-        "lanes": shown_lanes,
-        "events": told(events),
-        "events_left": left,
     }
 
 
@@ -246,6 +276,7 @@ def _scaling(inputs: Inputs) -> dict[str, Any]:
                 "lost": told["lost"],
                 "most": max((each["ready"] for each in told["replicas"]), default=0),
                 "marks": [f"{each['at']:.0f} s: {each['what']}" for each in told["marks"]],
+                "file": shown(folder / one["scenario"] / "curve.svg"),
                 "svg": (folder / one["scenario"] / "curve.svg").read_text(encoding="utf-8"),
             }
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -277,7 +308,15 @@ def _verdict(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _failed(scenarios: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [f"{one['scenario']} {one['state']}: {one['error']}" for one in scenarios if one["state"] != "passed"]
+    """What did not pass; of what was not tried, for the chart has not what it takes, the gaps tell."""
+    tried = [one for one in scenarios if one["state"] != UNTESTED]
+    bad = [f"{one['scenario']} {one['state']}: {one['error']}" for one in tried if one["state"] != "passed"]
+    return bad if tried else ["no scenario was tried"]
+
+
+def is_sabotaged(scenario: Mapping[str, Any]) -> bool:
+    """Whether it is the one that has to lose requests."""
+    return bool(scenario["scenario"].rpartition("/")[2] == NEGATIVE_CONTROL)
 
 
 def _total(scenarios: Sequence[Mapping[str, Any]], what: str) -> int:
@@ -308,7 +347,7 @@ def _lines(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     yield line("judge", judge, f"{judge.get('level')}, {reasons}, from {judge.get('version')}", *low)
     scenarios = smoke.get("scenarios", ())
     asked, lost = _total(scenarios, "requests"), _total(scenarios, "failed")
-    meant = _total([one for one in scenarios if one["scenario"] == SABOTAGED], "failed")
+    meant = _total([one for one in scenarios if is_sabotaged(one)], "failed")
     told = f"{many(len(scenarios), 'scenario')}, {many(asked, 'request')}, {lost - meant} lost"
     told += f"; {meant} more of the sabotaged chart, as it must" if meant else ""
     yield line("smoke test", smoke, told, *_failed(scenarios))

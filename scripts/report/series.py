@@ -10,10 +10,10 @@ from typing import Any
 
 from scripts.core import json_read
 from scripts.e2e.k6 import Request
-from scripts.e2e.timeline import ENDED, GONE, READY, RUNNING, STOPPING, UNREADY, clock
+from scripts.e2e.ledger import quantile
+from scripts.e2e.timeline import ENDED, GONE, READY, RUNNING, STOPPING, UNREADY
 
 _WIDEST = 120  # places on a timeline
-_EVENTS = 250  # spans and marks that one timeline shows; the ledger has all of them
 
 
 def read_load(file: Path) -> list[Request]:
@@ -56,14 +56,13 @@ def counted(requests: Sequence[Request], begin: float, end: float) -> dict[str, 
 
 
 def _share(ordered: Sequence[float], share: float) -> float | None:
-    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) if ordered else None
+    return round(quantile(ordered, share), 2) if ordered else None
 
 
-def lanes(events: Sequence[Mapping[str, Any]], end: float) -> tuple[list[dict[str, Any]], int]:
-    """A lane for each pod, and for its place behind each Service: spans with a state; and how many were left out."""
+def lanes(events: Sequence[Mapping[str, Any]], end: float) -> list[dict[str, Any]]:
+    """A lane for each pod, and for its place behind each Service: spans with a state, the last of them until `end`."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    left = max(0, len(events) - _EVENTS)
-    for event in events[:_EVENTS]:
+    for event in events:
         spans = found.setdefault((str(event["pod"]), str(event["service"])), [])
         at, what = float(event["at"]), str(event["what"])
         if spans:
@@ -73,7 +72,7 @@ def lanes(events: Sequence[Mapping[str, Any]], end: float) -> tuple[list[dict[st
     return [
         {"pod": pod, "service": service, "spans": [span for span in spans if span["end"] > span["begin"]]}
         for (pod, service), spans in sorted(found.items())
-    ], left
+    ]
 
 
 def _state(what: str) -> str:
@@ -82,13 +81,3 @@ def _state(what: str) -> str:
         if what == known:
             return name
     return "ended" if what.startswith(ENDED) else "begun"
-
-
-def told(events: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The events in words, as many as the lanes show."""
-    return [
-        f"{clock(float(event['at']))} {event['pod']}"
-        + (f" behind {event['service']}" if event["service"] else "")
-        + f": {event['what']}"
-        for event in events[:_EVENTS]
-    ]

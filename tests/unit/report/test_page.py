@@ -15,9 +15,9 @@ import pytest
 from scripts.core.config import Config
 from scripts.core.errors import UsageError
 from scripts.report.compare import compare, read_earlier
-from scripts.report.page import SECTIONS, draw, head, picture
+from scripts.report.page import SECTIONS, _Parts, draw, head, picture
 from tests.unit.report.conftest import VERSION, recorded
-from tests.unit.report.made import smoke_test
+from tests.unit.report.made import crowded, smoke_test
 
 SVG = "data:image/svg+xml;base64,"
 
@@ -110,6 +110,15 @@ def test_what_is_no_earlier_report_is_refused(tmp_path: Path, content: str | Non
         read_earlier(tmp_path)
 
 
+def test_a_report_whose_scenarios_have_another_shape_is_refused(full: Config, tmp_path: Path) -> None:
+    earlier = recorded(full)
+    for wrong in ({"scenario": "upgrade", "seconds": 1.0}, {"scenario": "upgrade", "seconds": "soon", "loads": []}):
+        earlier["availability"]["scenarios"] = [wrong]
+        (tmp_path / "report.json").write_text(json.dumps(earlier))
+        with pytest.raises(UsageError, match="is no earlier report"):
+            read_earlier(tmp_path)
+
+
 def test_the_head_is_a_table_that_markdown_reads(full: Config) -> None:
     text = head(recorded(full))
     assert text.startswith(f"## gati {VERSION}: failed\n")
@@ -120,17 +129,56 @@ def test_the_head_is_a_table_that_markdown_reads(full: Config) -> None:
 
 def test_a_large_run_is_drawn_quickly_and_small(project: Config) -> None:
     smoke_test(project.dist, VERSION, scenarios=20, requests=5000)
+    page = quickly(project)
+    assert "20 scenarios, 100000 requests, 3 lost" in page
+    assert "for want of room" not in page
+    assert "more are in" not in page
+
+
+def test_the_largest_run_is_drawn_as_quickly_and_small_and_says_what_is_left_out(project: Config) -> None:
+    crowded(project.dist, VERSION)
+    page = quickly(project)
+    assert len(page.encode()) > 1_500_000, "there is room for more"
+    read = Read(page)
+    assert "20 scenarios, 33320 requests, 1600 lost" in read.text
+    assert read.text.count("fault-") == 200
+    assert sum("Timeline of" in (attrs.get("aria-label") or "") for _, attrs in read.tags) == 120
+    assert re.search(r"\d+ events, \d+ incidents more are in \S+/scenario-0\.2/load 2\.ledger\.json", read.text)
+    assert {f"Objects with values-{number}.yaml" for number in range(6)} <= {
+        attrs.get("aria-label") for _, attrs in read.tags
+    }
+    assert "Left out, for want of room on this page: report.json has it" in read.text
+    ids = {attrs.get("id") for _, attrs in read.tags}
+    assert {str(attrs["href"])[1:] for tag, attrs in read.tags if tag == "a"} <= ids
+
+
+def test_parts_that_need_little_leave_their_room_to_the_first_of_those_that_need_much() -> None:
+    parts = _Parts()
+    large = [parts.put(f"{name}.yaml", (name * 1000).strip) for name in "abcd"]
+    page = "".join(
+        [*large, parts.put("small.yaml", lambda: "s"), parts.put("two.yaml", lambda: "t" * 900, lambda: "t")]
+    )
+    filled = parts.filled(page, 2700)
+    assert len(filled.encode()) <= 2700
+    assert [filled.count(name * 1000) for name in "abcd"] == [1, 1, 0, 0]
+    assert "<code>d.yaml</code> has it" in filled
+    assert re.search("</p>st$", filled)
+    assert "no part" in _Parts().filled("no part", 0)
+
+
+def quickly(config: Config) -> str:
+    """The page of a record that is made of the files within 3 seconds of a processor, of less than 2 MB."""
     page = ""
 
     def seconds() -> float:
         nonlocal page
         begin = time.process_time()
-        page = draw(recorded(project))
+        page = draw(recorded(config))
         return time.process_time() - begin
 
     assert any(seconds() < 3 for _ in range(3)), "the best of three: other work slows it"
     assert len(page.encode()) < 2_000_000
-    assert "20 scenarios, 100000 requests, 3 lost" in page
+    return page
 
 
 def test_a_picture_stands_by_itself_and_says_the_numbers(full: Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,14 @@ import pytest
 
 from scripts.chart.source import read_chart
 from scripts.core.config import Config
+from scripts.core.files import write_atomic
+from scripts.front.ci_log import summarize
 from scripts.report.inputs import objection
+from scripts.report.page import draw, head
 from scripts.report.record import make_record
-from tests.unit.report.conftest import recorded
+from scripts.report.series import lanes
+from tests.unit.report.conftest import VERSION, recorded
+from tests.unit.report.made import ran
 
 COMMANDS = ("release", "lint", "kubeconform-check", "template", "judge", "diff")
 
@@ -57,7 +63,8 @@ def test_a_load_is_counted_second_by_second(full: Config) -> None:
         assert sum(load["series"]["lost"]) == load["failed"] == lost
         assert len(load["series"]["p99"]) == load["places"]
         assert sum(load["control_series"]["requests"]) == 200
-    spans = [span for lane in first["lanes"] if lane["pod"] == "gati-ingress-0-<b>" for span in lane["spans"]]
+    found = lanes(first["events"], first["end"])
+    spans = [span for lane in found if lane["pod"] == "gati-ingress-0-<b>" for span in lane["spans"]]
     assert {(span["what"], span["state"]) for span in spans} >= {("ready", "ready"), ("told to stop", "stopping")}
 
 
@@ -156,3 +163,65 @@ def test_junit_tells_its_failures(full: Config) -> None:
     assert (suite["cases"], suite["seconds"]) == (2, 1.5)
     assert suite["failed"] == [{"name": "x", "kind": "failure", "message": "no <pod>"}]
     assert any("broken.xml cannot be read as JUnit" in gap for gap in record["uncovered"])
+
+
+def test_a_file_may_have_any_name(full: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (b"a|<b>.xml", b"\xff\x1b[2J.xml", b"a\nb.xml"):
+        place = Path(os.fsdecode(os.fsencode(full.dist) + b"/" + name))
+        place.write_text('<testsuite name="a|&lt;b&gt;"><testcase name="x"><error/></testcase></testsuite>')
+    record = recorded(full)
+    assert len(record["gates"]["junit"]) == 3
+    write_atomic(tmp_path / "page.html", draw(record))
+    assert "a|&lt;b&gt;.xml" in (tmp_path / "page.html").read_text()
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    summarize(head(record))
+    assert r"\udcff" in (tmp_path / "summary.md").read_text()
+
+
+def test_what_a_chart_has_not_is_no_failure_and_a_run_that_tried_nothing_no_pass(full: Config) -> None:
+    file = full.dist / "e2e" / "report.json"
+    run = json.loads(file.read_text())
+    lossy, other = run["scenarios"]
+    for scenarios, state, cause in (
+        ([{**lossy, "state": "passed", "error": ""}, {**other, "state": "untested"}], "passed", ""),
+        ([{**other, "state": "untested"}], "failed", "no scenario was tried"),
+    ):
+        file.write_text(json.dumps({**run, "scenarios": scenarios}))
+        record = recorded(full)
+        (row,) = [row for row in record["verdict"]["rows"] if row["gate"] == "smoke test"]
+        assert (row["state"], row["cause"]) == (state, cause)
+        assert "scenario-1: KEDA: the cluster has no such kind was not tested" in record["uncovered"]
+
+
+def test_every_column_of_a_smoke_test_counts(full: Config) -> None:
+    """Not the last one alone, whose scenarios stand at the top of the report."""
+    old, new, never = (f"kubernetes-{minor}-helm-4" for minor in ("1.29", "newest", "1.31"))
+    folder = full.dist / "e2e"
+    lossy = ran(folder / old / "e2e", VERSION, [("upgrade", 3), ("selfcheck", 5)])
+    lossy["cluster"]["kubernetes"] = "v1.29.9"
+    (folder / old / "e2e" / "report.json").write_text(json.dumps(lossy))
+    good = ran(folder / new / "e2e", VERSION, [("upgrade", 0)])
+    columns = {name: {**run, "kubernetes": "", "helm": 4} for name, run in ((old, lossy), (new, good))}
+    columns[never] = {"passed": False, "error": "etcd ends again and again"}
+    (folder / "report.json").write_text(json.dumps({**good, "passed": False, "columns": columns}))
+    record = recorded(full)
+    found = record["availability"]
+    assert [(one["scenario"], one["state"]) for one in found["scenarios"]] == [
+        (never, "failed"), (f"{old}/upgrade", "failed"), (f"{old}/selfcheck", "failed"), (f"{new}/upgrade", "passed")
+    ]  # fmt: skip
+    assert [load["state"] for one in found["scenarios"] for load in one["loads"]] == ["there"] * 3
+    assert (found["kubernetes"], found["seconds"]) == (["v1.29.9", "v1.37.0"], 601.0)
+    (row,) = [row for row in record["verdict"]["rows"] if row["gate"] == "smoke test"]
+    assert (row["state"], row["cause"]) == ("failed", f"{never} failed: etcd ends again and again")
+    assert row["what"] == "4 scenarios, 600 requests, 3 lost; 5 more of the sabotaged chart, as it must"
+    text = draw(record)
+    assert f'id="scenario-{old}/upgrade"' in text
+    assert f"{old}: Control: 200 requests, 0 lost." in text
+
+
+def test_a_lane_goes_no_further_than_the_events_that_are_known(full: Config) -> None:
+    (load, *_) = recorded(full)["availability"]["scenarios"][0]["loads"]
+    few = load["events"][:3]
+    (lane, *_) = lanes(few, few[-1]["at"])
+    assert max(span["end"] for span in lane["spans"]) == few[-1]["at"]
+    assert lanes([], load["end"]) == []
