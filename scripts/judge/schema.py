@@ -417,6 +417,8 @@ def _enums(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
         {_frozen(value) for value in side["enum"]} if "enum" in side else _WHOLE.get(_types(side))
         for side in (old, new)
     )
+    if was is now is None:
+        return  # which is a matter of the types
     narrower = after is not None and (before is None or before - after)
     wider = before is not None and (after is None or after - before)
     yield from _either(path, "enum", was, now, narrower=narrower, wider=wider)

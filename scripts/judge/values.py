@@ -430,6 +430,10 @@ def _schema(
             return None
         if demands and _filled(old, new, reads, path):
             return "patch", "must be there, as its default is: no template did without it"
+        if change.what == "type" and _at(new.values, path) not in (_MISSING, None):
+            was, now = ({side} if isinstance(side, str) else {*(side or ())} for side in (change.old, change.new))
+            if now and was - now == {"null"}:  # which takes the default away before the schema is asked
+                return ("minor", _WIDER) if now - was else None
         return _schema_level(old, reads, change)
 
     for change, level, meaning in schemas.judged(changes, judge, "keys"):
@@ -475,6 +479,9 @@ def _filled(old: Side, new: Side, reads: _Reads, path: Path) -> bool:
     return all(value not in (_MISSING, None) for value in defaults) and not reads.may_lack(path)
 
 
+_WIDER = "more is taken than before"
+
+
 def _schema_level(old: Side, reads: _Reads, change: schemas.Change) -> tuple[Level, str]:
     what, narrower = change.what, change.effect == "narrower"
     if what == "properties":
@@ -484,7 +491,7 @@ def _schema_level(old: Side, reads: _Reads, change: schemas.Change) -> tuple[Lev
             return "major", "is checked from now on: a values file with another kind of value is refused"
         return ("minor", "a new setting") if change.new is not None else ("patch", "is no longer checked")
     if not narrower:
-        return "minor", "more is taken than before"
+        return "minor", _WIDER
     if what == "required":
         if _at(old.values, change.path) in (_MISSING, None):
             return "major", "must be set: a values file without it is refused"

@@ -225,6 +225,22 @@ def test_a_default_that_a_chart_gives_to_a_chart_in_it(was: Any, now: Any, told:
     assert [(one.level, one.about, one.old, one.new) for one in found] == told
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "default", "levels"),
+    [
+        (["boolean", "null"], "boolean", True, []),  # null takes the default away, and the schema sees nothing
+        (["boolean", "null"], "boolean", None, ["major"]),
+        ("null", "boolean", True, ["minor", "minor"]),
+        (["string", "null"], "boolean", True, ["major"]),
+    ],
+)
+def test_a_null_that_the_schema_takes_no_longer(was: Any, now: Any, default: Any, levels: list[str]) -> None:
+    old, new = ({"properties": {"key": {"type": kind}}} for kind in (was, now))
+    first = None if was == "null" else default
+    found = judge_values(side("1.0.0", {"key": first}, old), side("1.0.1", {"key": default}, new))
+    assert [one.level for one in found] == levels
+
+
 def test_the_helpers_of_a_library_are_what_others_include() -> None:
     old, new = (
         Side({"name": "x", "version": "1.0.0", "type": "library"}, {}, templates={"templates/_x.tpl": text})
