@@ -24,6 +24,9 @@ _START_DEADLINE = 20.0  # seconds for `kubectl proxy` to listen
 _REQUEST_DEADLINE = 30.0
 _BUSY = frozenset({429, 502, 503, 504})  # what a reading request is sent again for
 _PATIENCE = 10.0  # seconds to keep trying while the server is busy or not there
+_FAR = re.compile(  # how what kubectl says begins where it does not get to the server
+    r"(dial|proxyconnect|getting credentials:|(net/)?http:|remote error:|tls:|x509:|(read|write) (tcp|udp)) |EOF"
+)
 # By these helm would go to another cluster than kubectl does, or as somebody else: both are to follow the kubeconfig.
 _HELMS_OWN = (
     *("HELM_KUBECONTEXT", "HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBEASUSER", "HELM_KUBEASGROUPS"),
@@ -176,7 +179,7 @@ def _api_error(method: str, path: str, status: int, answer: bytes) -> ApiError:
     document: dict[str, Any] = {}
     with contextlib.suppress(ValueError):
         document = found if isinstance(found := json.loads(text), dict) else {}
-    far = not document and re.match(r"dial |EOF|tls: |x509: |(read|write) (tcp|udp) ", text)
+    far = not document and _FAR.match(text)
     return ApiError(
         "the Kubernetes API cannot be reached" if far else f"{method} {path} was answered with {status}",
         status=status,

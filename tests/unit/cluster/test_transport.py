@@ -72,8 +72,20 @@ def test_a_refusal_in_plain_text_is_told_too(server: Server, transport: Transpor
     assert error.value.reason == ""
 
 
-def test_a_proxy_that_does_not_reach_the_server_is_told_as_that(server: Server, transport: Transport) -> None:
-    server.answers = [(500, b"dial tcp 127.0.0.1:8080: connect: connection refused\n")]
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dial tcp 127.0.0.1:8080: connect: connection refused",
+        "proxyconnect tcp: dial tcp 127.0.0.1:3128: connect: connection refused",
+        "getting credentials: exec: executable aws failed with exit code 255",
+        "remote error: tls: bad certificate",
+        "http: server gave HTTP response to HTTPS client",
+    ],
+)
+def test_a_proxy_that_does_not_reach_the_server_is_told_as_that(
+    server: Server, transport: Transport, text: str
+) -> None:
+    server.answers = [(500, f"{text}\n".encode())]
     with pytest.raises(ApiError, match="cannot be reached") as error:
         transport.request("GET", "/version")
     assert "get-contexts" in str(error.value)
