@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from scripts.core.command import PASSWORD
 from scripts.core.errors import RegistryError, ToolError
-from scripts.registry.credentials import PASSWORD, USERNAME, Credentials
+from scripts.registry.credentials import USERNAME, Credentials
 from scripts.registry.reference import Registry, is_loopback
 from scripts.registry.transport import Answer, Transport, shown_url
 

@@ -18,7 +18,7 @@ from scripts.core.files import write_atomic
 from scripts.core.interrupt import pause
 from scripts.core.waiting import patiently
 from scripts.registry.challenges import authorize, read_challenges, refused
-from scripts.registry.reference import CORRECT, Reference, Registry, is_loopback
+from scripts.registry.reference import CORRECT, DIGEST, Reference, Registry, is_loopback
 from scripts.registry.transport import TOO_MANY, Answer, BrokenTls, NoTls, Transient, Transport, shown_url, within
 
 Query = tuple[tuple[str, str], ...]
@@ -29,7 +29,6 @@ MANIFEST_TYPES = (MANIFEST_TYPE, "application/vnd.docker.distribution.manifest.v
 _LAYER_TYPES = (LAYER_TYPE, "application/tar+gzip")  # the second one is of charts pushed by an early helm 3
 # Only a registry that answers with one of these says that something is not there. The last is Harbor's.
 _UNKNOWN_CODES = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"}
-_DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 _REFERRERS_TAG = "sha256-[0-9a-f]{64}"
 _REFERRERS = re.compile(rf"^({_REFERRERS_TAG}(\..+)?|artifacthub\.io)$")
 _NEXT_PAGE = re.compile(
@@ -72,7 +71,7 @@ class Found:
             layers = [layer for layer in json_read.load(self.content)["layers"] if layer["mediaType"] in _LAYER_TYPES]
             found += f" with {len(layers)} of them"
             (layer,) = layers
-            if _DIGEST.match(layer["digest"]):
+            if DIGEST.fullmatch(layer["digest"]):
                 return layer["digest"], int(layer["size"])
             raise ValueError(layer["digest"])
         except MALFORMED:
@@ -86,7 +85,7 @@ class Found:
             return ()
         try:
             digests = tuple(dict.fromkeys(str(entry["digest"]) for entry in json_read.load(self.content)["manifests"]))
-            if len(digests) <= _MOST_LISTED and all(map(_DIGEST.match, digests)):
+            if len(digests) <= _MOST_LISTED and all(map(DIGEST.fullmatch, digests)):
                 return digests
         except MALFORMED:
             pass
@@ -114,6 +113,7 @@ class Client:
         self._actions = "pull,push" if push else "pull"
         self._authorization: dict[str, str] = {}
         self._welcome: Answer | None = None
+        self._way_out = f"leave out plain_http, if it speaks TLS; or {CORRECT}" if registry.plain_http else CORRECT
 
     # -- questions -----------------------------------------------------------------------------
 
@@ -136,6 +136,7 @@ class Client:
 
     def manifest(self, reference: Reference, *, digest: str | None = None, patience: float = 0) -> Found | None:
         """The manifest of the tag or `digest`, looked for for `patience` seconds; None only if the registry says so."""
+        digest = digest or (reference.version if ":" in reference.version else None)
         path = f"{reference.repository}/manifests/{digest or reference.tag}"
         kinds = ", ".join(MANIFEST_TYPES)
         answer = patiently(lambda: self._ask(path, reference.repository, accept=kinds), patience, _POLL)
@@ -249,12 +250,10 @@ class Client:
         API answers and lists nothing.
         """
         path = f"{reference.repository}/referrers/{digest}"
-        url, found = self._url(path), list[dict[str, Any]]()
+        found = list[dict[str, Any]]()
 
         def page(query: Query) -> Answer | None:
-            answer = self._send("GET", url, reference.repository, accept=INDEX_TYPE, query=query)
-            if answer.status == 404 and self._log_in(reference.repository):
-                answer = self._send("GET", url, reference.repository, accept=INDEX_TYPE, query=query)
+            answer = self._get(path, reference.repository, accept=INDEX_TYPE, query=query)
             if answer.status in (400, 404, 405, 406, 501) or (answer.status == 200 and answer.kind != INDEX_TYPE):
                 return None
             if answer.status != 200:
@@ -326,6 +325,8 @@ class Client:
             run = f"aws ecr create-repository --repository-name {repository}"
         elif re.search("(http|code) 401", low) and self._authorization and first not in ("basic", "bearer"):
             run = f"have {host} offer Basic or Bearer first: helm reads no challenge but the first, which is {first}"
+        elif "code 401" in low and self._authorization.get(repository, "").startswith("Bearer"):  # helm's: we may push
+            run = f"have {host} give tokens that are good for a whole push; or {run}"
         return RegistryError(f"{host} takes nothing in {repository}", found=words, run=run)
 
     # -- asking --------------------------------------------------------------------------------
@@ -335,34 +336,35 @@ class Client:
 
     def _ask(self, path: str, repository: str, **options: Any) -> Answer | None:
         """GET with `options` of `Transport.send`; None where the registry says in OCI's words that nothing is there."""
-        url = self._url(path)
-        answer = self._send("GET", url, repository, **options)
-        if _says_unknown(answer) and self._log_in(repository):
-            answer = self._send("GET", url, repository, **options)  # some say to a stranger that nothing is there
+        answer = self._get(path, repository, **options)
         if answer.status == 200:
             return answer
         if _says_unknown(answer):
             return None
         raise self._refusal(answer, path)
 
+    def _get(self, path: str, repository: str, **options: Any) -> Answer:
+        """GET, where nothing is there also with a login that nobody asked for: some say so to a stranger."""
+        url, welcome = self._url(path), self._welcome
+        answer = self._send("GET", url, repository, **options)
+        stranger = repository not in self._authorization and self.registry.credentials is not None
+        if answer.status == 404 and stranger and welcome and self._log_in(self._url(""), repository, welcome):
+            answer = self._send("GET", url, repository, **options)
+        return answer
+
     def _send(self, method: str, url: str, repository: str, **options: Any) -> Answer:
         """One request with the login of `repository`, which is got when the registry asks for one."""
-        scope = f"repository:{repository}:{self._actions}"
         answer = self._transport.send(method, url, authorization=self._authorization.get(repository), **options)
-        if answer.status == 401 and answer.challenges and within(url, answer.url):
-            self._authorization[repository] = authorize(self._transport, self.registry, answer, scope)
+        if self._log_in(url, repository, answer):
             answer = self._transport.send(method, url, authorization=self._authorization[repository], **options)
         return answer
 
-    def _log_in(self, repository: str) -> bool:
-        """Use a login that is known and was not asked for; False where there is none to use, or it is in use."""
-        welcome = self._welcome
-        if repository in self._authorization or self.registry.credentials is None or welcome is None:
-            return False
-        if welcome.status != 401 or not welcome.challenges or not within(self._url(""), welcome.url):
+    def _log_in(self, url: str, repository: str, answer: Answer) -> bool:
+        """Get the login that `answer`, to `url`, asks for; False where it asks for none, or somebody else does."""
+        if answer.status != 401 or not answer.challenges or not within(url, answer.url):
             return False
         scope = f"repository:{repository}:{self._actions}"
-        self._authorization[repository] = authorize(self._transport, self.registry, welcome, scope)
+        self._authorization[repository] = authorize(self._transport, self.registry, answer, scope)
         return True
 
     def _unlike_a_registry(self, answer: Answer) -> RegistryError | None:
@@ -374,7 +376,7 @@ class Client:
             f"{self.registry.host} is not an OCI registry",
             expected=f"an answer of the OCI distribution API at {self._url('')}",
             found=welcome.words(),
-            run=CORRECT,
+            run=self._way_out,
         )
 
     def _refusal(self, answer: Answer, path: str) -> RegistryError:
@@ -421,8 +423,9 @@ def _says_unknown(answer: Answer) -> bool:
 
 
 def _tags(repository: str, answer: Answer) -> list[str]:
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        tags = answer.json()["tags"]
+    with contextlib.suppress(*MALFORMED):
+        told = answer.json()
+        tags = told.get("tags") if told.get("name") == repository else told["tags"]  # Go may write no member for none
         if tags is None or (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
             return tags or []
     raise RegistryError(f"{repository}: the answer is no list of tags", found=answer.words())
@@ -446,7 +449,7 @@ def holds_referrers(tag: str) -> bool:
 def _descriptors(reference: Reference, index: bytes) -> tuple[dict[str, Any], ...]:
     with contextlib.suppress(*MALFORMED):
         found = json_read.load(index).get("manifests") or ()  # null is how Go writes none
-        if all(_DIGEST.match(one["digest"]) for one in found):
+        if all(DIGEST.fullmatch(one["digest"]) for one in found):
             return tuple(found)
     raise RegistryError(
         f"{reference}: the list of what is attached is none", found=index[:200].decode("utf-8", "replace")

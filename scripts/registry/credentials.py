@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from scripts.core import json_read
-from scripts.core.command import Runner
+from scripts.core.command import PASSWORD, Runner
 from scripts.core.errors import ConfigError, RegistryError, ReleaseError
 
-USERNAME, PASSWORD = "GATI_REGISTRY_USERNAME", "GATI_REGISTRY_PASSWORD"
+USERNAME = "GATI_REGISTRY_USERNAME"
 _DOCKER_HUB = "https://index.docker.io/v1/"  # what docker calls docker.io in its file
 _HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io"}
 
@@ -33,7 +33,7 @@ class Credentials:
 
     def basic(self) -> str:
         """The two as HTTP's Basic scheme sends them and docker's file keeps them."""
-        return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        return base64.b64encode(f"{self.username}:{self.password}".encode(errors="surrogateescape")).decode()
 
 
 def login_in_environment(environ: Mapping[str, str]) -> Credentials | None:
@@ -166,8 +166,8 @@ def _from_entry(entry: Mapping[str, Any], where: str) -> Credentials | None:
     username, password = entry.get("username") or "", entry.get("password") or ""
     if entry.get("auth"):
         try:
-            decoded = base64.b64decode(re.sub(r"[\r\n]", "", entry["auth"]), validate=True).decode()
-            username, password = decoded.rstrip("\0").split(":", 1)
+            decoded = base64.b64decode(re.sub(r"[\r\n]", "", entry["auth"]), validate=True)
+            username, password = decoded.decode(errors="surrogateescape").rstrip("\0").split(":", 1)
         except (ValueError, TypeError) as error:
             raise ConfigError(
                 f"{where} holds a login that cannot be read", expected="base64 of user:password"

@@ -18,14 +18,14 @@ from scripts.chart.source import read_chart
 from scripts.core import json_read
 from scripts.core.command import Process, Runner
 from scripts.core.config import Config
-from scripts.core.errors import REFUSED, RegistryError, ReleaseError
+from scripts.core.errors import REFUSED, ConfigError, RegistryError, ReleaseError
 from scripts.core.files import sha256, write_atomic
 from scripts.core.owner import temporary
 from scripts.core.progress import Say
 from scripts.core.waiting import locked, until
 from scripts.registry.client import connect, holds_referrers
 from scripts.registry.credentials import find_credentials, login_in_environment
-from scripts.registry.reference import Registry, is_loopback, is_reference, parse_reference
+from scripts.registry.reference import Registry, is_loopback, is_reference, parse_published
 from scripts.workspace import Workspace
 
 PREFIX = "charts"  # the path below the host, as most registries want one
@@ -99,12 +99,15 @@ def served(work: Workspace, registry: Registry | None) -> Workspace:
 def fetch_chart(work: Workspace, reference: str, into: Path) -> Path:
     """A published chart below `into`, by version or reference. Raises RegistryError, ConfigError, ChartError."""
     if is_reference(reference):
-        prefix, name, version, _ = parse_reference(reference)
+        prefix, name, version, digest = parse_published(reference)
+        named = digest or version  # in this order, as helm has it
+        if named is None:
+            raise ConfigError(f"{reference} names no version", expected="oci://host/path/name:version")
         work = work.having(registry=prefix)
     else:
-        name, version = read_chart(work.config.chart).name, reference
+        name, named = read_chart(work.config.chart).name, reference
     with registry_for(work) as registry, connect(registry) as client:
-        wanted = registry.reference(name, version)
+        wanted = registry.reference(name, named)
         found = client.manifest(wanted)
         if found is None:
             known = ""

@@ -18,6 +18,7 @@ _PREFIX = re.compile(
 )
 _PATH = re.compile(r"^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$")
 _TAG = re.compile(r"^\w[\w.-]{0,127}$", re.ASCII)
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 CORRECT = "correct registry in [tool.gati], GATI_REGISTRY or --registry"
 
 
@@ -107,9 +108,9 @@ class Registry:
         return name
 
     def reference(self, chart_name: str, version: str) -> Reference:
-        """Where `version` of a chart stands. Raises RegistryError where that can be no reference."""
+        """Where `version` of a chart, or its digest, stands. Raises RegistryError where that can be no reference."""
         reference = Reference(self.host, self.repository(chart_name), version)
-        if not _TAG.match(reference.tag):
+        if not _TAG.match(reference.tag) and not DIGEST.fullmatch(version):
             raise RegistryError(
                 f"{version!r} cannot be a tag in a registry",
                 expected="at most 128 of a-z A-Z 0-9 . _ -",
@@ -132,21 +133,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def parse_reference(text: str) -> tuple[str, str, str, str | None]:
-    """Prefix, chart, version and digest of "oci://host/path/name:version[@sha256:...]". Raises ConfigError."""
-    prefix, name, version, digest = parse_published(text)
-    if version is None:
-        raise ConfigError(f"{text} names no version", expected="oci://host/path/name:version")
-    return prefix, name, version, digest
-
-
 def is_reference(text: str) -> bool:
     """Whether a text names a place in a registry: a scheme is written as one likes."""
     return text[:6].lower() == "oci://"
 
 
 def parse_published(text: str) -> tuple[str, str, str | None, str | None]:
-    """The same of a reference that may leave out the version, or have the digest in its place. Raises ConfigError."""
+    """Prefix, chart, version and digest of "oci://host/path/name[:version][@sha256:...]". Raises ConfigError."""
     demand_no_login(text, "the reference")
     text = f"oci://{text[6:]}" if is_reference(text) else text
     bare, at, digest = text.partition("@")
@@ -154,6 +147,6 @@ def parse_published(text: str) -> tuple[str, str, str | None, str | None]:
     name, colon, tag = last.partition(":")
     whole = text.startswith("oci://") and prefix.removeprefix("oci:/").strip("/") and name
     tagged = not colon or _TAG.match(tag.replace("+", "_"))
-    if not whole or not tagged or (at and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest)):
+    if not whole or not tagged or (at and not DIGEST.fullmatch(digest)):
         raise ConfigError(f"{text} names no chart", expected="oci://host/path/name, :VERSION or @sha256:... after it")
     return prefix, name, tag.replace("_", "+") or None, digest or None

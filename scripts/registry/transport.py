@@ -36,6 +36,7 @@ _LONGER = 3  # times as long is waited for packets when that was too short once:
 _SLOWEST = 256 << 10  # bytes a second that a large answer, or what is sent, has to go with
 _SHOWN = 500  # letters of what an answer says
 _HOPS = 10  # redirects, as Go follows
+_HEADERS = 1000  # lines: Go counts their bytes, and http.client takes a hundred
 _ATTEMPTS, _PATIENCE = 4, 25.0  # tries, and seconds after which no further try begins
 _PAUSE = 0.5  # seconds before the second try, twice as many before each further one
 TOO_MANY = f"wait until {{host}} takes more requests, then {SAME_COMMAND}"  # to whom a registry answers 429
@@ -312,14 +313,15 @@ class Transport:
 
     def _watched(self, pool: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPConnectionPool]:
         """`pool` with connections whose sockets are noted, so that they can be shut down from outside."""
-        from http.client import CONTINUE, HTTPResponse
+        from http import client
 
         sockets, kind = self._sockets, pool.ConnectionCls
+        client._MAXHEADERS = _HEADERS  # type: ignore[attr-defined]
 
-        class Final(HTTPResponse):
+        class Final(client.HTTPResponse):
             def _read_status(self) -> tuple[str, int, str]:
                 version, status, reason = super()._read_status()  # type: ignore[misc]
-                return version, CONTINUE if 101 < status < 200 else status, reason  # 103: the answer is yet to come
+                return version, client.CONTINUE if 101 < status < 200 else status, reason  # 103: one is yet to come
 
         class Watched(kind):  # type: ignore[misc, valid-type]
             response_class = Final
@@ -334,7 +336,8 @@ class Transport:
                 if "_" in host:  # which OpenSSL finds under no wildcard, and Go does
                     self.assert_hostname = host
                 super().connect()
-                sockets.add(self.sock)
+                made: Any = self.sock
+                sockets.add(getattr(made, "socket", made))  # of TLS within TLS, what that goes through
 
         return type(pool.__name__, (pool,), {"ConnectionCls": Watched})
 
@@ -484,6 +487,8 @@ def _ready(answer: Answer) -> Answer:
 
 def _connection_error(error: Exception, host: str, url: str, proxy: str | None, read: float = _READ) -> RegistryError:
     """What went wrong below HTTP, and whether another try can help."""
+    from http.client import HTTPException, IncompleteRead
+
     from urllib3 import exceptions as http
     from urllib3.util.ssl_match_hostname import CertificateError
 
@@ -508,6 +513,8 @@ def _connection_error(error: Exception, host: str, url: str, proxy: str | None, 
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         kind = Transient if "temporary" in words.lower() else RegistryError
         return kind(f"the name {host} cannot be resolved", found=words, run=_LOOK)
+    if isinstance(causes[-1], HTTPException) and not isinstance(causes[-1], IncompleteRead | ConnectionResetError):
+        return Transient(f"{host} does not answer in HTTP/1.1{by}", found=words, run=look)
     if isinstance(error, http.ProtocolError) and not isinstance(causes[-1], ConnectionResetError):
         return Transient(f"{host} breaks off in the middle of its answer{by}", found=words, run=look)
     if isinstance(error, http.ProtocolError | http.NewConnectionError | OSError):

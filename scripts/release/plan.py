@@ -424,9 +424,9 @@ class Release:
             checks["judge"] = f"see that the version says what changed since {self._base.removeprefix(GIT)}"
         released = "these bytes were released from here"
         steps = [] if self._options.part is None else [self._bump_step()]
-        steps += [Step(name, checked, _say(checked, todo, released)) for name, todo in checks.items()]
+        steps += [Step(name, checked, _words(checked, todo, released)) for name, todo in checks.items()]
         todo = f"write {shown(package.path)}"
-        steps.append(Step("package", there, _say(there, todo, f"sha256 {package.sha256[:12]}")))
+        steps.append(Step("package", there, _words(there, todo, f"sha256 {package.sha256[:12]}")))
         if self.facts.bump is None:
             steps.append(self._commit_step())
         if "e2e" in self._options.require:
@@ -440,7 +440,7 @@ class Release:
         others = all(step.state == "same" or self._waits(step) for step in steps if step.name != "commit")
         done: State = "same" if named and others else "absent"
         todo = f"write {shown(record_file(self._config, package.name))}"
-        return (*steps, Step("record", done, _say(done, todo, "written")))
+        return (*steps, Step("record", done, _words(done, todo, "written")))
 
     def _bump_step(self) -> Step:
         facts = self.facts
@@ -787,7 +787,7 @@ def _told_by(remote: Remote, repository: Repository, tag: str, *, named: bool) -
         yield f"{remote.name} has another tag {tag} than the one here: git fetch --force {remote.name} tag {tag}"
 
 
-def _say(state: State, todo: str, there: str) -> str:
+def _words(state: State, todo: str, there: str) -> str:
     return todo if state == "absent" else there
 
 

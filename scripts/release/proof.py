@@ -161,9 +161,8 @@ def _chart(
             raise RegistryError(
                 f"{registry.remote}/{name} has no version", run="correct the name, or invoke publish", code=REFUSED
             )
-    reference = registry.reference(name, version or "0")
-    reference = reference if version else replace(reference, version=str(digest))
-    found = client.manifest(reference, digest=digest if version is None else None)
+    reference = registry.reference(name, version or str(digest))
+    found = client.manifest(reference)
     if found is None:
         raise RegistryError(
             f"{reference} is not published",

@@ -12,6 +12,7 @@ import hashlib
 import json
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -298,21 +299,24 @@ class Internet:
 
 
 @contextlib.contextmanager
-def internet(quirks: Quirks, authority: Authority, *, login: str = "") -> Iterator[Internet]:
-    """A quirky registry with TLS, and a proxy that leads every name to it. `login` is what the proxy asks for."""
-    registry = Quirky(quirks)
-    with scripted(registry.answer, tls=authority.server_context()) as server, _proxy(server, login) as (port, tunnels):
-        yield Internet(f"http://127.0.0.1:{port}", registry, tunnels, login)
+def internet(quirks: Quirks, authority: Authority, *, login: str = "", tls: bool = False) -> Iterator[Internet]:
+    """A quirky registry with TLS, and a proxy, with `tls` too, that leads every name to it and asks for `login`."""
+    registry, context = Quirky(quirks), authority.server_context()
+    with (
+        scripted(registry.answer, tls=context) as server,
+        _proxy(server, login, context if tls else None) as (port, tunnels),
+    ):
+        yield Internet(f"http{'s' if tls else ''}://127.0.0.1:{port}", registry, tunnels, login)
 
 
 @contextlib.contextmanager
-def _proxy(server: Scripted, login: str) -> Iterator[tuple[int, list[str]]]:
+def _proxy(server: Scripted, login: str, tls: ssl.SSLContext | None) -> Iterator[tuple[int, list[str]]]:
     """A proxy that answers CONNECT and speaks SOCKS 5 (RFC 1928), on a free port."""
     tunnels: list[str] = []
     listener = socket.create_server(("127.0.0.1", 0))
 
-    def serve(client: socket.socket) -> None:
-        with client:
+    def serve(accepted: socket.socket) -> None:
+        with tls.wrap_socket(accepted, server_side=True) if tls is not None else accepted as client:
             head = client.recv(1)
             if head == b"\x05":
                 tunnels.append(_socks(client))
@@ -378,7 +382,8 @@ def _join(one: socket.socket, other: socket.socket) -> None:
     """Pass on what comes from either side until one ends."""
     pair: dict[Any, socket.socket] = {one: other, other: one}
     while True:
-        for ready in select.select([one, other], [], [])[0]:
+        pending = [side for side in pair if isinstance(side, ssl.SSLSocket) and side.pending()]
+        for ready in pending or select.select([one, other], [], [])[0]:
             if not (data := ready.recv(1 << 16)):
                 return
             pair[ready].sendall(data)

@@ -56,9 +56,9 @@ def world(
     (tmp_path / "no authorities").mkdir()
     with ExitStack() as stack:
 
-        def start(quirks: Quirks, *, login: str = "") -> Internet:
-            made = stack.enter_context(internet(quirks, authority, login=login))
-            proxy = made.proxy.replace("://", f"://{login}@") if login else made.proxy
+        def start(quirks: Quirks, **proxy_ways: Any) -> Internet:
+            made = stack.enter_context(internet(quirks, authority, **proxy_ways))
+            proxy = made.proxy.replace("://", f"://{made.login}@") if made.login else made.proxy
             for name, value in {
                 "HTTPS_PROXY": proxy,
                 "SSL_CERT_FILE": str(authority.ca),
@@ -113,6 +113,7 @@ CASES = {
     "root leads elsewhere": Case(Quirks(root=301)),
     "reports a failure": Case(Quirks(push_fails=504), False),
     "must exist": Case(Quirks(must_exist=True), False, r"make the repository team/demo first"),
+    "a token for each request": Case(Quirks(token_uses=1), False, "good for a whole push"),
     "may only pull": Case(Quirks(read_only=True), False, "as somebody who may push there"),
     "denies a token to push": Case(Quirks(denies_push_scope=True), False, "as somebody who may push there"),
     "lists nothing": Case(Quirks(lists=False)),
@@ -457,10 +458,17 @@ class TestLag:
 
 
 class TestProxies:
+    @pytest.mark.parametrize("tls", [False, True])
     def test_with_a_login(
-        self, world: Callable[..., Internet], at: Callable[[str], Registry], packed: Package, chart: Chart, helm: Helm
+        self,
+        world: Callable[..., Internet],
+        at: Callable[[str], Registry],
+        packed: Package,
+        chart: Chart,
+        helm: Helm,
+        tls: bool,
     ) -> None:
-        world(Quirks(), login="me:s3cret")
+        world(Quirks(), login="me:s3cret", tls=tls)
         assert publish(at(f"oci://{HOST}/team"), packed, chart, helm).state == "pushed"
 
     @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])

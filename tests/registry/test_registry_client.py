@@ -291,6 +291,15 @@ class TestPlainHttp:
         with scripted(answer) as server, connect(Registry(f"oci://{server.host}"), sleep=Waits()) as client:
             assert client.registry.plain_http
 
+    def test_where_tls_is_spoken(self) -> None:
+        reply = Reply(400, b"Client sent an HTTP request to an HTTPS server.\n", {"Content-Type": "text/plain"})
+        for plain_http, run in ((True, "leave out plain_http"), (False, "correct registry")):
+            with scripted(lambda _: reply) as server, pytest.raises(RegistryError, match="HTTPS server") as caught:
+                registry = Registry(f"oci://{server.host}/charts", plain_http)
+                with connect(registry) as client:
+                    client.versions("demo")
+            assert str(caught.value.run).startswith(run)
+
     def test_is_refused_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "is_loopback", lambda _: False)
         refused = pytest.raises(RegistryError, match="does not speak TLS")
@@ -432,6 +441,7 @@ class TestVersions:
 
     def test_none(self) -> None:
         assert self.versions(self.pages(None)) == ()
+        assert self.versions(iter([Reply(200, b'{"name": "charts/demo"}')])) == ()  # as to helm
         assert self.versions(iter([oci_error(404, "NAME_UNKNOWN")])) == ()
 
     @pytest.mark.parametrize("tags", [[], ["1.0.0"]])

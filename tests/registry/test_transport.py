@@ -32,7 +32,7 @@ from scripts.registry.client import Found, connect
 from scripts.registry.credentials import Credentials
 from scripts.registry.reference import Registry
 from scripts.registry.transport import Answer, Transient, Transport
-from tests.registry.quirks import HOST, Internet, Quirks, internet
+from tests.registry.quirks import HOST, Internet, Quirks, Quirky, internet
 from tests.registry.servers import PASSWORD, USER, Authority, Reply, Request, make_authority, scripted
 
 LOGIN = Credentials(USER, PASSWORD, "the test")
@@ -94,6 +94,25 @@ def test_what_comes_before_an_answer_is_none() -> None:
     assert (answer.status, answer.body) == (200, b"{}")
 
 
+def test_an_answer_may_have_many_headers() -> None:
+    lines = b"".join(b"X-%d: y\r\n" % number for number in range(500))
+    with (
+        raw(slowly((HEAD, lines, b"Content-Length: 2\r\n\r\n{}"))) as host,
+        contextlib.closing(Transport(Registry(f"oci://{host}"))) as sender,
+    ):
+        assert sender.send("GET", f"http://{host}/v2/").headers["X-499"] == "y"
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02F", b"\0\0\x12\4\0\0\0\0\0"])
+def test_what_is_no_answer_at_all(said: bytes) -> None:
+    with (
+        raw(slowly((said,))) as host,
+        contextlib.closing(Transport(Registry(f"oci://{host}"))) as sender,
+        pytest.raises(RegistryError, match=r"does not answer in HTTP/1\.1"),
+    ):
+        sender.send("GET", f"http://{host}/v2/")
+
+
 class TestTime:
     @pytest.mark.parametrize(
         "parts",
@@ -140,6 +159,22 @@ class TestTime:
             begin = time.monotonic()
             sender._once("GET", f"http://{host}/v2/", {}, None, 4000, 10.0)
         assert time.monotonic() - begin < 5  # of the ten that all would take
+
+    def test_an_answer_has_to_end_through_a_proxy_with_tls_too(
+        self, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ended = threading.Event()
+        monkeypatch.setattr(transport, "_WHOLE", 0.5)
+        monkeypatch.setattr(Quirky, "answer", lambda *_: ended.wait(60))
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        registry, begin = Registry(f"oci://{HOST}", ca_file=authority.ca), time.monotonic()
+        with internet(Quirks(), authority, tls=True) as there, contextlib.closing(Transport(registry)) as sender:
+            monkeypatch.setenv("HTTPS_PROXY", there.proxy)
+            with pytest.raises(RegistryError, match=r"has not finished its answer after 0\.5"):
+                sender.send("GET", f"https://{HOST}/v2/", limit=4000)
+            ended.set()
+        assert time.monotonic() - begin < transport._READ / 2
 
     def test_a_large_answer_has_more_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(transport, "_WHOLE", 0.01)
@@ -293,7 +328,7 @@ class TestSize:
 
 DEEP = b"[" * 100_000
 TAGS = [DEEP, b"", b"{", b"[]", b"1", b'{"tags": "abc"}', b'{"tags": {"a": 1}}', b'{"tags": [1]}', b'{"tags": [null]}',
-        b'{"name": "x"}', b"\xff\xfe", b"9" * 5000]  # fmt: skip
+        b'{"name": "x"}', b'{"name": "demo", "tags": 1}', b"\xff\xfe", b"9" * 5000]  # fmt: skip
 
 
 class TestShape:

@@ -12,6 +12,7 @@ import pytest
 
 from scripts.chart.archive import read_members
 from scripts.chart.source import read_chart
+from scripts.checks.baseline import earlier_chart
 from scripts.core.command import Runner
 from scripts.core.errors import (
     OUTSIDE,
@@ -25,7 +26,7 @@ from scripts.core.errors import (
     ReleaseError,
     VersionError,
 )
-from scripts.registry.embedded import registry_for
+from scripts.registry.embedded import fetch_chart, registry_for
 from scripts.registry.transport import Answer, Transport
 from scripts.release.bump import Request, read_bump
 from scripts.release.plan import Options, prepared
@@ -520,6 +521,20 @@ def test_a_registry_whose_tags_are_written_once(project: Project) -> None:
         record = there.release(part="minor")
         assert there.release(part="minor") == record
     assert [one.method for one in server.requests].count("DELETE") == 1  # of the upload by which the right is tried
+
+
+def test_an_earlier_chart_is_the_one_that_a_digest_names(project: Project) -> None:
+    registry = Quirky(Quirks(challenges=()))
+    with scripted(registry.answer) as server:
+        there = Project(project.work.having(registry=f"oci://{server.host}/team"))
+        first = there.release().digest
+        there.release(part="minor")
+        place = f"oci://{server.host}/team/demo"
+        for reference in (f"{place}@{first}", f"{place}:1.3.0@{first}", f"{place}:1.2.0"):
+            with earlier_chart(project.work, reference) as earlier:
+                assert earlier.version == "1.2.0"
+        with pytest.raises(RegistryError, match=f"@sha256:{'0' * 64} is not published"):
+            fetch_chart(project.work, f"{place}:1.3.0@sha256:{'0' * 64}", project.root)
 
 
 def test_images_of_the_charts_name_are_no_versions_to_judge_from(project: Project) -> None:

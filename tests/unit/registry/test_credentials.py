@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,13 @@ class TestEntries:
         assert found is not None
         assert found.password == "a:b:c"
         assert base64.b64decode(found.basic()).decode() == "u:a:b:c"
+
+    def test_a_password_of_any_bytes(self, home: Path) -> None:
+        coded = base64.b64encode(b"me:\xe9\xff").decode()
+        write(home, "helm", {"auths": {HOST: {"auth": coded}}})
+        for environ in ({}, {"GATI_REGISTRY_USERNAME": "me", "GATI_REGISTRY_PASSWORD": os.fsdecode(b"\xe9\xff")}):
+            assert (found := find(home, **environ)) is not None
+            assert found.basic() == coded
 
     def test_names_of_members_in_any_case(self, home: Path) -> None:
         write(home, "docker", {"auths": {HOST: {"Auth": auth("u", "s")["auth"], "IdentityToken": "tok"}}})
