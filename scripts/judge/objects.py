@@ -153,7 +153,8 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
     fixed = immutable.refused(group, kind, was, now) if "*" not in new.name else ()  # drawn: another one each time
     found: list[Found] = [("major", path, one, other, _refusal(kind, path)) for path, one, other in fixed]
     found += _structured(kind, was, now, before, after)
-    yield from (Reason(level, f"{about} {path}", one, other, meaning) for level, path, one, other, meaning in found)
+    for level, path, one, other, meaning in found:
+        yield Reason(level, f"{about} {path}", *masked(kind, path, one, other), meaning)
     told = [path for _, path, *_ in found]
     if definitions.in_crds(new):  # where helm deletes nothing
         told.append('metadata.annotations["helm.sh/resource-policy"]')
@@ -167,7 +168,7 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
         if _told(kind, change.path, told, old) or scene.noise.folds(new.identity, change):
             continue
         if kind in WORKLOADS and change.path == "spec.replicas" and (scaled := _scaler(new, after)):
-            level: Level = "minor"
+            level = "minor"
             meaning = f"set beside {scaled}: an upgrade undoes its scaling"
             if change.new is None:
                 level, meaning = "patch", f"left to {scaled}"
@@ -175,8 +176,7 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
             level, meaning = "minor", "the operator has to serve this version of its API"
         else:
             level, meaning = judge_field(kind, change, bears=scene.noise.bears(change))
-        one, other = masked(kind, change.path, change.old, change.new)
-        yield Reason(level, f"{about} {change.path}", one, other, meaning)
+        yield Reason(level, f"{about} {change.path}", *masked(kind, change.path, change.old, change.new), meaning)
 
 
 def _in_sight(sides: Sequence[Document], bodies: Sequence[dict[str, Any]], renders: Sequence[Manifests]) -> None:
@@ -256,7 +256,7 @@ def _judge_hook(
         else:
             level, meaning = judge_field(kind, change, bears=scene.noise.bears(change))
             level = "minor" if level == "major" else level
-        yield Reason(level, f"{about} {change.path}", change.old, change.new, meaning)
+        yield Reason(level, f"{about} {change.path}", *masked(kind, change.path, change.old, change.new), meaning)
 
 
 def _structured(

@@ -635,9 +635,12 @@ def test_a_hook_in_other_words_is_the_same() -> None:
     assert [one.level for one in judge([old], [other])] == ["minor"]
 
 
-def test_the_content_of_a_secret_is_not_told() -> None:
-    (reason,) = judge([make("Secret")], [make("Secret", changes="{data: {a: Yg==}}")])
-    assert (reason.old, reason.new) == ("***", "***")
+@pytest.mark.parametrize("more", ["{}", "{immutable: true}", "{metadata: {annotations: {helm.sh/hook: pre-upgrade}}}"])
+def test_the_content_of_a_secret_is_not_told(more: str) -> None:
+    plain, other = (yaml.safe_load(more) | {"data": {"a": content}} for content in ("YQ==", "Yg=="))
+    sides = [make("Secret", changes=json.dumps(one)) for one in (plain, other)]
+    told = judge(sides[:1], sides[1:])
+    assert {(reason.old, reason.new) for reason in told} == {("***", "***")}
 
 
 @pytest.mark.parametrize(
