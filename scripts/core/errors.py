@@ -86,6 +86,8 @@ def limit(error: OSError) -> dict[str, Any]:
     """What a refusal says, by the words of ReleaseError, where no file is to blame but what runs us; else nothing."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return {"run": f"ulimit -n 1024, then {SAME_COMMAND}", "doctor": ""}
+    if error.errno == errno.E2BIG:
+        return {"run": f"unset large variables, or ulimit -s 8192, then {SAME_COMMAND}", "doctor": ""}
     if error.errno == errno.ENOENT and error.filename is None:
         if "temporary directory" in str(error):  # as Python names all that it has tried
             return {"run": f"make room in one of them, or set TMPDIR, then {SAME_COMMAND}"}
