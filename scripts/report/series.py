@@ -14,6 +14,7 @@ from scripts.e2e.ledger import quantile
 from scripts.e2e.timeline import ENDED, GONE, READY, RUNNING, STOPPING, UNREADY
 
 _WIDEST = 120  # places on a timeline
+_STATES = {READY: "ready", STOPPING: "stopping", UNREADY: "unready", RUNNING: "unready"}  # the classes of colours
 
 
 def read_load(file: Path) -> list[Request]:
@@ -63,21 +64,14 @@ def lanes(events: Sequence[Mapping[str, Any]], end: float) -> list[dict[str, Any
     """A lane for each pod, and for its place behind each Service: spans with a state, the last of them until `end`."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for event in events:
-        spans = found.setdefault((str(event["pod"]), str(event["service"])), [])
-        at, what = float(event["at"]), str(event["what"])
+        spans = found.setdefault((event["pod"], event["service"]), [])
+        at, what = event["at"], event["what"]
         if spans:
             spans[-1]["end"] = at
         if what != GONE:
-            spans.append({"begin": at, "end": end, "what": what, "state": _state(what)})
+            state = _STATES.get(what, "ended" if what.startswith(ENDED) else "begun")
+            spans.append({"begin": at, "end": end, "what": what, "state": state})
     return [
         {"pod": pod, "service": service, "spans": [span for span in spans if span["end"] > span["begin"]]}
         for (pod, service), spans in sorted(found.items())
     ]
-
-
-def _state(what: str) -> str:
-    """The class of a span's colour."""
-    for known, name in ((READY, "ready"), (STOPPING, "stopping"), (UNREADY, "unready"), (RUNNING, "unready")):
-        if what == known:
-            return name
-    return "ended" if what.startswith(ENDED) else "begun"
