@@ -153,6 +153,9 @@ def objections(chart: Chart) -> Iterator[Objection]:
                 f"{one.name} in charts/ is {', '.join(versions)}, but {lock_file} says {', '.join(sorted(lock))}",
                 one.index,
             )
+        elif len(versions) > sum(each.name == one.name for each in wanted):
+            told = f"{one.name} is in charts/ as {', '.join(versions)}, and helm renders a mix of them"
+            yield Objection(told, one.index, way="take out of charts/ what is not meant")
     if locked is None:
         return
     for one in wanted:

@@ -108,3 +108,15 @@ def test_a_lock_that_nothing_needs_is_to_go(tmp_path: Path) -> None:
     with pytest.raises(ChartError, match=r"Chart\.lock has sub, which Chart\.yaml does not") as caught:
         demand_dependencies(read_chart(chart_with(tmp_path)))
     assert caught.value.run == f"rm {tmp_path / 'Chart.lock'}"
+
+
+def test_more_versions_than_are_asked_for_are_told(tmp_path: Path) -> None:
+    """Of files of one name helm takes one, and all others of each version."""
+    chart = chart_with(tmp_path, SUB, SUB.replace("0.1.0", "~0.3.0").replace("}", ", alias: b}"))
+    for version in ("0.1.0", "0.3.1"):
+        packed(chart / f"charts/sub-{version}.tgz", f"name: sub\nversion: {version}\n")
+    assert not tuple(objections(read_chart(chart)))
+    packed(chart / "charts/sub-0.2.0.tgz", "name: sub\nversion: 0.2.0\n")
+    with pytest.raises(ChartError, match=r"sub is in charts/ as 0\.1\.0, 0\.2\.0, 0\.3\.1, and helm") as caught:
+        demand_dependencies(read_chart(chart))
+    assert caught.value.run == "take out of charts/ what is not meant"
