@@ -35,8 +35,9 @@ _ENV: Mapping[str, str | None] = {
         )
     ),
 }
-# Told by the files themselves, not by what another program last heard of them or by what a user would rather not see.
-_PLAIN = ("-c", "core.fsmonitor=false")
+# Told by the files themselves, not by what another program last heard of them or by what a user would rather not see;
+# and an index of a moment is a whole one, whose other half does not stay in the repository.
+_PLAIN = ("-c", "core.fsmonitor=false", "-c", "core.splitIndex=false")
 _WHO = 'git config user.name "..." && git config user.email "..."'
 _GIVEN = re.compile("GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)")
 _LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
@@ -63,6 +64,10 @@ class Remote:
     head: str | None
     object: str | None
     commit: str | None
+
+    def fetching(self, tag: str) -> str:
+        """What takes its `tag` in place of another one here."""
+        return shlex.join(("git", "fetch", "--force", self.name, "tag", tag))
 
 
 @dataclass(frozen=True)
@@ -110,8 +115,8 @@ class Repository:
 
     def main_branch(self) -> str:
         """The branch that the remote calls its own; else main or master, where there is one, or the one at hand."""
-        remote = self._remote()
-        theirs = self._said("symbolic-ref", "--quiet", "--short", f"refs/remotes/{remote}/HEAD").partition("/")[2]
+        own = f"refs/remotes/{self._remote()}/"
+        theirs = self._said("symbolic-ref", "--quiet", f"{own}HEAD").removeprefix(own)
         usual = (name for name in ("main", "master") if self.commit(f"refs/heads/{name}"))
         return theirs or next(usual, None) or self.branch() or "main"
 
@@ -121,20 +126,20 @@ class Repository:
 
     def unfinished(self) -> str | None:
         """What somebody has begun here that the next commit would become part of: merge, rebase and the like."""
-        begun = (
-            *(("rebase", "rebase-merge"), ("am", "rebase-apply/applying"), ("rebase", "rebase-apply")),
-            *(("merge", "MERGE_HEAD"), ("cherry-pick", "CHERRY_PICK_HEAD"), ("revert", "REVERT_HEAD")),
-        )
+        begun = (("rebase", "rebase-merge"), ("am", "rebase-apply/applying"), ("rebase", "rebase-apply"))
+        heads = (("merge", "MERGE_HEAD"), ("cherry-pick", "CHERRY_PICK_HEAD"), ("revert", "REVERT_HEAD"))
         folder = self._place("--absolute-git-dir")
         steps = folder / "sequencer" / "todo"  # what stays between two picks of several
         several = steps.read_text(errors="replace").partition(" ")[0] if steps.is_file() else ""
         between = {"pick": "cherry-pick", "revert": "revert"}.get(several)
-        return next((name for name, file in begun if (folder / file).exists()), between)
+        found = next((name for name, file in begun if (folder / file).exists()), None)
+        # Which are no files with reftable.
+        return found or next((name for name, head in heads if self.object(head)), between)
 
     def behind(self) -> int:
         """How many commits the branch lacks that its upstream has, as the last fetch saw it; 0 without one."""
-        if not self._elsewhere("@{upstream}"):
-            return 0
+        if not self._said("rev-parse", "--symbolic-full-name", "@{upstream}").startswith("refs/remotes/"):
+            return 0  # a branch may track one from here, too
         count = self._git("rev-list", "--count", "HEAD..@{upstream}", "--", check=False)
         return int(count.stdout) if count.status == 0 else 0
 
@@ -170,10 +175,6 @@ class Repository:
         told = self._git("for-each-ref", form, branch).stdout.rstrip("\n") if branch else ""
         name, _, ref = told.partition("\0")
         return (name, ref) if name not in ("", ".") else (self._remote() or "", "")  # the latter: a branch from here
-
-    def _elsewhere(self, branch: str) -> bool:
-        """Whether `branch` is one of a remote: a branch may track one from here, too."""
-        return self._said("rev-parse", "--symbolic-full-name", branch).startswith("refs/remotes/")
 
     def lacks(self, commit: str) -> bool:
         """Whether HEAD does not lead to `commit`, which may be unknown here."""
@@ -363,10 +364,11 @@ class Repository:
         for one, other in ((here, there), (there, here)):
             if self._leads(one, other):
                 return other
+        theirs = f"{self._remote()}/{branch}"
         raise GitError(
             f"the branch {branch} and the one of the remote have gone apart",
             found=f"{here[:12]} here, {there[:12]} there",
-            run=f"git branch --force {branch} {self._remote()}/{branch}, if nothing of it is yours alone",
+            run=f"{shlex.join(('git', 'branch', '--force', branch, theirs))}, if nothing of it is yours alone",
         )
 
     def demand_free(self, branch: str) -> None:
@@ -394,7 +396,8 @@ class Repository:
         """What brings a branch to where others are; "" where nothing does, or it is there."""
         remote = self._remote()
         there = self._remote_head(branch)
-        return f"git push {remote} {branch}" if remote and there != self.commit(f"refs/heads/{branch}") else ""
+        lacking = remote and there != self.commit(f"refs/heads/{branch}")
+        return shlex.join(("git", "push", str(remote), branch)) if lacking else ""
 
     def _remote(self) -> str | None:
         remotes = self._git("remote").stdout.split()
@@ -405,7 +408,7 @@ class Repository:
         return self.commit(f"refs/remotes/{remote}/{branch}") if remote else None
 
     def push_command(self, tag: str | None) -> str | None:
-        """What pushes HEAD's branch and `tag`; None where there is no place to push to."""
+        """What pushes HEAD's branch, and `tag` once that is there; None where there is no place to push to."""
         branch = self.branch()
         remote = ""
         with contextlib.suppress(GitError):  # as of an address that git is told not to take
@@ -413,19 +416,18 @@ class Repository:
         if not remote:
             return None
         mirror = self.setting(f"remote.{remote}.mirror", "--type=bool") == "true"
-        remote, alone = shlex.quote(remote), f"git push {shlex.quote(remote)} tag {tag}"
         if mirror:  # git takes no names for one, and pushes all
-            return f"git push {remote}"
-        if branch is None:
-            return alone if tag else None
-        # Which git does not know of itself.
-        there = "" if self._elsewhere("@{push}") else f" {remote} {shlex.quote(branch)}"
-        there = there if self.object("@{upstream}") or not there else f" --set-upstream{there}"
+            return shlex.join(("git", "push", remote))
+        steps: list[Sequence[str]] = []
         # A rebase would leave the tag elsewhere; merge.ff may allow no merge, and fetch.pruneTags takes the tag away.
-        first = "git pull --no-rebase --ff --no-prune && " if self.behind() else ""
-        if tag and self._said("cat-file", "-t", f"refs/tags/{tag}") == "commit":
-            return f"{first}git push{there} && {alone}"  # git lets only annotated tags follow
-        return f"{first}git push{' --follow-tags' if tag else ''}{there}"
+        if self.behind():
+            steps.append(("git", "pull", "--no-rebase", "--ff", "--no-prune"))
+        if branch is not None:
+            tracking = () if self.object("@{upstream}") else ("--set-upstream",)
+            steps.append(("git", "push", *tracking, remote, branch))
+        if tag:  # apart: git lets a tag through whose branch is refused, and not every remote can do --atomic
+            steps.append(("git", "push", remote, "tag", tag))
+        return " && ".join(map(shlex.join, steps)) or None
 
     def try_identity(self) -> str:
         """Make sure that git knows who makes a commit or a tag, and say who does. Raises GitError."""
@@ -508,7 +510,7 @@ class Repository:
             said = error.stderr.strip() or error.stdout.strip() or "git gives no reason: it may have been a hook"
             full = re.search("No space left on device|unable to write", said)  # the latter of files, without a reason
             raise GitError(
-                f"git {next(word for word in words if not word.startswith('-'))} failed in {self.root}",
+                f"git {next(word for word in words if word[0] != '-' and '=' not in word)} failed in {self.root}",
                 found="\n".join(said.splitlines()[-8:]),
                 run="make room there, or set TMPDIR" if full else self._way_out(said),
                 code=OUTSIDE if full else None,

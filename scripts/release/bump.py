@@ -222,16 +222,16 @@ def pending_bump(
 
         return plan_bump(config, request, date=day, tagged=tagged, published=published, read=head)
 
-    step, history = plan(today), read_disk(config.changelog)
+    found, history = plan(today), read_disk(config.changelog)
     if history is not None:
-        written = changelog.release_date(_decoded(config.changelog, history), step.new)
+        written = changelog.release_date(_decoded(config.changelog, history), found.new)
         if written not in (None, today):
-            step = plan(written)  # killed yesterday
-    committed = plan(step.date or today, as_checkout=False)
+            found = plan(written)  # killed yesterday
+    committed = plan(found.date or today, as_checkout=False)
     return replace(
-        step,
+        found,
         committed={edit.path: edit.after for edit in committed.edits},
-        found={edit.path: _held(edit) for edit in step.edits},
+        found={edit.path: _held(edit) for edit in found.edits},
     )
 
 

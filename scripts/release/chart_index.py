@@ -15,7 +15,7 @@ import yaml
 from scripts.core import edits
 from scripts.core.config import Config
 from scripts.core.edits import Edit
-from scripts.core.errors import REFUSED, ConfigError, GitError, ReleaseError
+from scripts.core.errors import OUTSIDE, REFUSED, SAME_COMMAND, ConfigError, GitError, ReleaseError
 from scripts.core.files import read_any, sha256, write_atomic
 from scripts.core.git import Repository
 from scripts.core.paths import shown
@@ -180,7 +180,7 @@ class Folder:
         return shown(self.path)
 
     def read(self, name: str) -> bytes | None:
-        return read_any(self.path / name, ReleaseError, shown(self.path / name), code=4)
+        return read_any(self.path / name, ReleaseError, shown(self.path / name), code=OUTSIDE)
 
     def demand_free(self) -> None:
         """A folder is locked while it is written."""
@@ -222,7 +222,7 @@ class Branch:
         head = self.repository.head_of(self.branch)
         for name, content in before.items():
             if (None if head is None else self.repository.content(head, self._at(name))) != content:
-                raise GitError(f"{name} of {self.shown} was changed by another program", run="the same command again")
+                raise GitError(f"{name} of {self.shown} was changed by another program", run=SAME_COMMAND)
         added = {self._at(name): content for name, content in files.items()}
         self.repository.add_to_branch(self.branch, head, added, f"Add {next(iter(files))}")
         return self.repository.push_branch(self.branch)

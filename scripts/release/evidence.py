@@ -16,6 +16,7 @@ from scripts.core.config import Config
 from scripts.core.files import sha256
 from scripts.core.git import Repository
 from scripts.registry.referrers import PREDICATE, Attachment
+from scripts.release import notes
 from scripts.release.origin import Origin
 from scripts.release.record import ReleaseRecord
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
@@ -110,13 +111,8 @@ def changes_of(changelog: Path, version: str) -> str | None:
     section = found.section(version) if found else None
     if section is None or not section.entries:
         return None
-    lines, last = [f"## {section.version}" + (f" - {section.date}" if section.date else "")], None
-    for entry in section.entries:
-        if entry.kind != last:
-            lines += ["", *([f"### {entry.kind.capitalize()}", ""] if entry.kind else [])]
-            last = entry.kind
-        lines.append(f"- {entry.text}")
-    return "\n".join(lines) + "\n"
+    date = f" - {section.date}" if section.date else ""
+    return f"## {section.version}{date}\n\n{notes.changes(changelog, version)}"
 
 
 def source_of(config: Config, origin: Origin, metadata: Mapping[str, Any]) -> Source:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from scripts.core.command import Runner
-from scripts.core.errors import OUTSIDE, REFUSED, SAME_COMMAND, ConfigError, RegistryError, ReleaseError
+from scripts.core.errors import MALFORMED, OUTSIDE, REFUSED, SAME_COMMAND, ConfigError, RegistryError, ReleaseError
 from scripts.core.files import sha256
 from scripts.core.semver import is_prerelease
 from scripts.registry.reference import Registry, is_loopback
@@ -168,7 +168,7 @@ class Forge:
         transport = Transport(Registry(f"oci://{urlsplit(self.url).netloc}"))
         try:
             yield Talk(self, transport)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except MALFORMED as error:
             found = f"{type(error).__name__}: {error}"
             raise self.failure("the answer has not the form that its API documents", found) from error
         finally:

@@ -5,6 +5,7 @@ https://artifacthub.io/docs/topics/repositories/helm-charts says where, and of w
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ import yaml
 
 from scripts.chart.manifest_digest import MANIFEST_TYPE, descriptor
 from scripts.core import json_read
-from scripts.core.errors import REFUSED, ConfigError, RegistryError, ReleaseError
+from scripts.core.errors import MALFORMED, REFUSED, ConfigError, RegistryError, ReleaseError
 from scripts.core.files import read_file
 from scripts.core.paths import shown
 from scripts.core.yaml_read import load
@@ -95,12 +96,10 @@ class Hub:
         found = client.manifest(reference)
         if found is None:
             return None
-        try:
+        with contextlib.suppress(*MALFORMED):
             (layer,) = json_read.load(found.content)["layers"]
             if layer["mediaType"] == _LAYER_TYPE:
                 return client.blob(reference, str(layer["digest"]), int(layer["size"]))
-        except (ValueError, KeyError, TypeError):
-            pass
         raise RegistryError(f"{reference} holds something else than {FILE}", found=found.media_type, code=REFUSED)
 
     def _push(self, client: Client, reference: Reference) -> None:

@@ -547,7 +547,7 @@ class Release:
             return Step("tag", "absent", f"git tag {tag}" if remote is None else f"take {tag} from {remote.name}")
         found, fetch, undo = tagged, "", f"git tag --delete {tag} if it was never pushed"
         if remote is not None and there != wanted:
-            found, fetch = f"{there} at the remote {remote.name}", f"git fetch --force {remote.name} tag {tag} && "
+            found, fetch = f"{there} at the remote {remote.name}", f"{remote.fetching(tag)} && "
             undo = "raise the version"
         error = GitError(
             f"the git tag {tag} is at another commit",
@@ -784,7 +784,7 @@ def _told_by(remote: Remote, repository: Repository, tag: str, *, named: bool) -
         yield f"{remote.name} {words}: git pull --rebase first"
     ours = repository.object(f"refs/tags/{tag}")
     if remote.object is not None and ours not in (None, remote.object):
-        yield f"{remote.name} has another tag {tag} than the one here: git fetch --force {remote.name} tag {tag}"
+        yield f"{remote.name} has another tag {tag} than the one here: {remote.fetching(tag)}"
 
 
 def _words(state: State, todo: str, there: str) -> str:

@@ -38,7 +38,7 @@ from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
 from scripts.release.sbom import make_sbom, rendered_with
 from scripts.release.sign import BUNDLE, Signed, Trust, fault_of, read_bundle
 from scripts.release.statements import BOM, BUILD_TYPE, PROVENANCE, SIGNATURE, STATEMENT_TYPES, TEST_RESULT
-from scripts.release.tested import scenario_faults
+from scripts.release.tested import NEGATIVE_CONTROL, scenario_faults
 from scripts.workspace import Workspace
 
 PASSED, FAILED, ABSENT, UNCHECKED = "passed", "failed", "not there", "not checked"
@@ -428,13 +428,14 @@ def _provenance(subject: _Subject, content: bytes) -> str:
 def _test_result(subject: _Subject, content: bytes) -> str:
     predicate = _statement(subject, content, TEST_RESULT)["predicate"]
     facts = predicate["configuration"][0]["annotations"]
+    passed = [name for name, one in facts["scenarios"].items() if one["state"] == "passed"]
     faults = list(scenario_faults(facts["scenarios"]))
     faults += [f"{name} failed" for name in predicate["failedTests"]]
-    faults += [f"{name} is not told of" for name in predicate["passedTests"] if name not in facts["scenarios"]]
+    faults += [f"it tells of no {name} that passed" for name in predicate["passedTests"] if name not in passed]
     if predicate["result"] != "PASSED" or faults:
         raise _Wrong(f"it says {predicate['result']}, and: {'; '.join(faults) or 'no scenario failed'}")
-    requests = sum(one["requests"] for one in facts["scenarios"].values())
-    return f"{len(facts['scenarios'])} scenarios on Kubernetes {facts['kubernetes']}, {requests} requests, none lost"
+    requests = sum(one["requests"] for name, one in facts["scenarios"].items() if name != NEGATIVE_CONTROL)
+    return f"{many(len(passed), 'scenario')} on Kubernetes {facts['kubernetes']}, {requests} requests, none lost"
 
 
 def _bill(subject: _Subject, content: bytes) -> str:

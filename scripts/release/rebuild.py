@@ -10,7 +10,7 @@ from typing import Any
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.source import read_chart
 from scripts.core.config import Config, demand_no_login
-from scripts.core.errors import FINDING, ChartError, GitError
+from scripts.core.errors import FINDING, ChartError
 from scripts.core.git import cloned
 from scripts.core.owner import temporary
 from scripts.release.origin import origin_of
@@ -40,8 +40,6 @@ def rebuilt(work: Workspace, url: str, commit: str, definition: Mapping[str, Any
         config = replace(Config(root=root), chart=chart, changelog=log, dist=root.parent / "dist")
         provide_dependencies(read_chart(chart), work.helm, work.say)
         with origin_of(config, work.helm) as origin:
-            if not repository.commit():
-                raise GitError(f"{url} has no commit {commit}")
             _, data = build(origin.config(config), origin.chart, work.helm, int(internal["SOURCE_DATE_EPOCH"]))
     return data, notes
 

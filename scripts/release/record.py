@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scripts.core import json_read
 from scripts.core.config import Config
+from scripts.core.errors import MALFORMED
 from scripts.core.files import read_file, write_json
 
 SCHEMA_VERSION = 1
@@ -54,7 +55,7 @@ def read_record(config: Config, chart: str) -> ReleaseRecord | None:
     try:
         raw = json_read.load(read_file(record_file(config, chart)))
         record = ReleaseRecord(**{**raw, "dirty": tuple(raw["dirty"]), "proofs": tuple(raw.get("proofs", ()))})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *MALFORMED):
         return None
     return record if record.schema_version == SCHEMA_VERSION else None
 

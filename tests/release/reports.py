@@ -29,6 +29,7 @@ def report(sha256: str, *, version: str = "1.2.0", **changes: Any) -> dict[str, 
         "scenarios": [
             scenario("install"),
             scenario("upgrade", requests=4000),
+            scenario("autoscale", state="untested"),
             scenario("selfcheck", requests=3000, lost=70),
         ],
         **changes,

@@ -74,7 +74,7 @@ def announced(project: Project, forge: Any) -> Project:
 
 
 def push_tag(project: Project, forge: Forge, tag: str = "demo-1.2.0") -> None:
-    """What `git push --follow-tags` does."""
+    """What pushing the tag does."""
     forge.tags[tag] = project.git("rev-parse", f"{tag}^{{commit}}")
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from scripts.chart.archive import load_package
 from scripts.core.command import SIGNING_PASSWORDS
 from scripts.core.errors import FindingsError, ToolError
 from scripts.registry.client import connect
 from scripts.registry.embedded import registry_for
-from scripts.release.pgp import fault_of_prov
+from scripts.release.pgp import fault_of_prov, with_prov
 from scripts.release.proof import Demand, prove
 from tests.release.conftest import Project
 
@@ -112,6 +113,18 @@ def test_a_prov_that_was_changed_or_is_of_something_else_is_refused(signing: Pro
     assert "another archive" in fault(prov, archive + b"\0")
     assert "does not name" in fault(b"nothing")
     assert "does not name" in fault(b"\xff\xfe")
+
+
+def test_a_prov_of_an_earlier_run_is_kept_where_it_is_by_the_same_key_and_whole(signing: Project, keys: Keys) -> None:
+    signing.release()
+    file, archive = signing.config.dist / "demo-1.2.0.tgz.prov", signing.config.dist / "demo-1.2.0.tgz"
+    package, prov = load_package(signing.config, "demo"), file.read_bytes()
+    assert with_prov(signing.work, package, archive.read_bytes()).prov == prov
+    other = signing.work.having(pgp_key="other@example.org")
+    for work, keyring, left in ((other, keys.other, prov), (signing.work, keys.own, prov[:-200] + prov[-190:])):
+        file.write_bytes(left)
+        made = with_prov(work, package, archive.read_bytes()).prov
+        assert fault_of_prov(work, archive.read_bytes(), archive.name, made or b"", str(keyring)) == ""
 
 
 def test_a_wrong_passphrase_is_said_and_nothing_is_published(signing: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,8 @@ def test_everything_that_speaks_for_the_chart_is_attached_and_passes(shelf: Shel
         "changelog": "passed",
     }
     proof.demand()
+    (tested,) = [one.detail for one in proof.checks if one.check == "e2e"]
+    assert tested.startswith("3 scenarios on Kubernetes v1.37.2, 4000 requests, none lost")  # but by the control
     commit = shelf.project.git("rev-parse", "HEAD")
     record = json.loads(found[RECORD])
     assert (record["commit"], record["digest"]) == (commit, proof.digest)
@@ -287,6 +289,11 @@ def test_a_forged_pass_fails(shelf: Shelf) -> None:
     where = "predicate/configuration/0/annotations/scenarios/upgrade"
     shelf.replace(TEST_RESULT, changed(**{f"{where}/lost": 12}))
     assert "it says PASSED, and: upgrade lost 12 of 4000 requests" in shelf.detail("e2e")
+
+
+def test_a_forged_pass_of_what_was_not_tried_fails(shelf: Shelf) -> None:
+    shelf.replace(TEST_RESULT, changed(**{"predicate/passedTests": ["upgrade", "autoscale", "drain"]}))
+    assert "it tells of no autoscale that passed; it tells of no drain that passed" in shelf.detail("e2e")
 
 
 def test_a_failed_test_result_fails(shelf: Shelf) -> None:

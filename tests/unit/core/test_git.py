@@ -362,9 +362,22 @@ def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository,
         assert f"refs/tags/{tag}" in git(tmp_path / "theirs", "for-each-ref", "--format=%(refname)")
     git(repository.root, "remote", "add", "fork", str(tmp_path / "theirs"))
     git(repository.root, "config", "branch.main.pushRemote", "fork")
-    assert repository.push_command("heavy") == "git push --follow-tags fork main"  # nothing was pushed there yet
+    assert repository.push_command("heavy") == "git push fork main && git push fork tag heavy"
     git(repository.root, "switch", "--quiet", "--detach")
     assert repository.push_command("light") == "git push origin tag light"
+
+
+def test_a_tag_is_not_pushed_without_its_branch(repository: Repository, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    git(tmp_path, "clone", "--quiet", "--bare", str(repository.root), str(theirs))
+    git(repository.root, "remote", "add", "origin", str(theirs))
+    unseen = git(theirs, "commit-tree", "-p", "main", "-m", "Theirs", "main^{tree}").strip()
+    git(theirs, "update-ref", "refs/heads/main", unseen)
+    git(repository.root, "commit", "--quiet", "--allow-empty", "--message", "Release")
+    repository.make_tag("heavy", "heavy", str(repository.commit()))
+    words = str(repository.push_command("heavy"))
+    assert subprocess.run(words, shell=True, cwd=repository.root, capture_output=True).returncode
+    assert git(theirs, "for-each-ref", "refs/tags") == ""
 
 
 @pytest.mark.parametrize("settings", [(), ("merge.ff only",), ("fetch.prune true", "fetch.pruneTags true")])
@@ -563,7 +576,10 @@ def test_a_checkout_writes_the_named_files_of_a_commit_and_no_others(repository:
     (repository.root / "chart" / "a b.txt").write_text("two\n")
     into = tmp_path / "into"
     into.mkdir()
+    git(repository.root, "config", "core.splitIndex", "true")
     repository.checkout("HEAD", ["chart/a b.txt"], into)
+    repository.add_to_branch("pages", None, {"index.yaml": b"entries: {}\n"}, "Add it")
+    assert not [*(repository.root / ".git").glob("sharedindex.*")]  # the half of an index that is gone
     assert [file.relative_to(into).as_posix() for file in into.rglob("*") if file.is_file()] == ["chart/a b.txt"]
     assert (into / "chart" / "a b.txt").read_text() == "one\n"
 
@@ -576,6 +592,8 @@ def test_the_branch_that_a_remote_calls_its_own_is_the_main_one(repository: Repo
     assert repository.main_branch() == "feature"
     subprocess.run((*git, "remote", "add", "origin", "."), check=True)
     subprocess.run((*git, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/release/1"), check=True)
+    assert repository.main_branch() == "release/1"
+    subprocess.run((*git, "branch", "origin/release/1"), check=True)  # for which git shortens the other one less
     assert repository.main_branch() == "release/1"
 
 
