@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from scripts.judge.images import is_tagged, judge_image
 from scripts.judge.invalid import OWNER
 from scripts.judge.network import ROUTES
 from scripts.judge.noise import label_key
-from scripts.judge.reason import Level
+from scripts.judge.reason import Level, bears
 
 _WORKLOADS = "|".join(WORKLOADS)
 _C = r"(?:initC|c)ontainers\[[^\]]+\]"
@@ -79,11 +80,8 @@ _SELECTED = re.compile(
 )
 
 
-def judge_field(kind: str, change: FieldChange, *, bears: bool = False) -> tuple[Level, str]:
-    """The level and the meaning of a changed field, for what is judged by no better rule.
-
-    `bears`: it differs by nothing but the chart's version, or the application's.
-    """
+def judge_field(kind: str, change: FieldChange, versions: Iterable[tuple[str, str]]) -> tuple[Level, str]:
+    """The level and the meaning of a changed field, for what is judged by no better rule. `versions` as for `bears`."""
     if (key := label_key(change.path)) is not None:
         return _label(kind, change, *key)
     if re.search(rf"{_C}\.image$", change.path) and isinstance(change.old, str) and isinstance(change.new, str):
@@ -94,7 +92,7 @@ def judge_field(kind: str, change: FieldChange, *, bears: bool = False) -> tuple
         return given
     if special := _special(kind, change):
         return special
-    if bears:
+    if bears(change.old, change.new, versions):
         return "patch", "bears the version"
     for kinds, path, level, meaning in _RULES:
         if re.fullmatch(kinds, kind) and re.search(path, change.path):

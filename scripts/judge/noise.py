@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from scripts.chart.manifests import FieldChange, Identity, Manifests, changes, difference, mapped, nodes
-from scripts.judge.reason import bears
 
 _KEY = r'(?:\["(?P<quoted>.*)"\]|\.(?P<plain>[\w-]+))$'
 _LABEL = re.compile(rf"(?:^|\.)metadata\.(labels|annotations){_KEY}")
@@ -47,10 +46,6 @@ class Noise:
         old, new = str(change.old), str(change.new)
         carried = any(_replaced(old, *pair) == new for pair in self.versions if pair[0] != pair[1])
         return key if carried or key in _VERSION_KEYS else ""
-
-    def bears(self, change: FieldChange) -> bool:
-        """Whether a text is the same but for a version in it."""
-        return bears(change.old, change.new, self.versions)
 
 
 def label_key(path: str) -> tuple[str, str] | None:

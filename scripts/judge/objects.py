@@ -175,7 +175,7 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
         elif change.path == "apiVersion" and not BUILT_IN.match(group):
             level, meaning = "minor", "the operator has to serve this version of its API"
         else:
-            level, meaning = judge_field(kind, change, bears=scene.noise.bears(change))
+            level, meaning = judge_field(kind, change, scene.noise.versions)
         yield Reason(level, f"{about} {change.path}", *masked(kind, change.path, change.old, change.new), meaning)
 
 
@@ -254,7 +254,7 @@ def _judge_hook(
         elif "hook-delete-policy" in change.path or "hook-output-log-policy" in change.path:
             level, meaning = "patch", "what is left of the hook"
         else:
-            level, meaning = judge_field(kind, change, bears=scene.noise.bears(change))
+            level, meaning = judge_field(kind, change, scene.noise.versions)
             level = "minor" if level == "major" else level
         yield Reason(level, f"{about} {change.path}", *masked(kind, change.path, change.old, change.new), meaning)
 

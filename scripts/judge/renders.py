@@ -395,19 +395,14 @@ def _further(
     found, drawn = [], []
     for pair in pairs:
         with contextlib.suppress(ChartError, ValuesError):  # one name alone, or what only a cluster has
-            old = pair.old.result()
-            found.append(_cell(pair.name, newest, old, pair.new, renders, pair.release))
+            old, new, refusal = pair.old.result(), None, ""
+            try:
+                new = pair.new.result()
+            except (ChartError, ValuesError) as error:
+                refusal = renders.why(error)
+            found.append(Cell(pair.name, newest, old, new, refusal, pair.release, further=True))
             drawn += [(old, one.result()) for one in pair.again]
     return found, drawn_fields(drawn), drawn_names(drawn)
-
-
-def _cell(
-    name: str, version: str, old: Manifests, new: Future[Manifests], renders: _Renders, release: str = ""
-) -> Cell:
-    try:
-        return Cell(name, version, old, new.result(), release=release, further=True)
-    except (ChartError, ValuesError) as error:
-        return Cell(name, version, old, None, renders.why(error), release=release, further=True)
 
 
 def _switched(before: Plan, after: Plan, again: Sequence[Plan], renders: _Renders) -> list[_Pair]:
