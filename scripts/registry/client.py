@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, sha256
 from scripts.core import json_read
-from scripts.core.errors import MALFORMED, SAME_COMMAND, RegistryError
+from scripts.core.errors import FINDING, MALFORMED, SAME_COMMAND, RegistryError
 from scripts.core.files import write_atomic
 from scripts.core.interrupt import pause
 from scripts.core.waiting import patiently
@@ -159,6 +159,15 @@ class Client:
                 f"{reference}: the manifest is not the one that its digest names",
                 expected=digest or told,
                 found=found.digest,
+            )
+        return found
+
+    def named(self, reference: Reference, digest: str | None) -> Found | None:
+        """What stands there, of which the `digest` may be said, too. Raises RegistryError where that is another."""
+        found = self.manifest(reference)
+        if found is not None and digest not in (None, found.digest):
+            raise RegistryError(
+                f"{reference} is not what the reference says", expected=digest, found=found.digest, code=FINDING
             )
         return found
 

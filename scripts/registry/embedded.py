@@ -100,15 +100,14 @@ def fetch_chart(work: Workspace, reference: str, into: Path) -> Path:
     """A published chart below `into`, by version or reference. Raises RegistryError, ConfigError, ChartError."""
     if is_reference(reference):
         prefix, name, version, digest = parse_published(reference)
-        named = digest or version  # in this order, as helm has it
-        if named is None:
+        if (named := version or digest) is None:
             raise ConfigError(f"{reference} names no version", expected="oci://host/path/name:version")
         work = work.having(registry=prefix)
     else:
-        name, named = read_chart(work.config.chart).name, reference
+        name, named, digest = read_chart(work.config.chart).name, reference, None
     with registry_for(work) as registry, connect(registry) as client:
         wanted = registry.reference(name, named)
-        found = client.manifest(wanted)
+        found = client.named(wanted, digest)
         if found is None:
             known = ""
             with contextlib.suppress(RegistryError):  # who may read a chart may not list them everywhere

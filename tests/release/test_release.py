@@ -530,11 +530,15 @@ def test_an_earlier_chart_is_the_one_that_a_digest_names(project: Project) -> No
         first = there.release().digest
         there.release(part="minor")
         place = f"oci://{server.host}/team/demo"
-        for reference in (f"{place}@{first}", f"{place}:1.3.0@{first}", f"{place}:1.2.0"):
+        for reference in (f"{place}@{first}", f"{place}:1.2.0@{first}", f"{place}:1.2.0"):
             with earlier_chart(project.work, reference) as earlier:
                 assert earlier.version == "1.2.0"
-        with pytest.raises(RegistryError, match=f"@sha256:{'0' * 64} is not published"):
-            fetch_chart(project.work, f"{place}:1.3.0@sha256:{'0' * 64}", project.root)
+        for reference, words in (
+            (f"{place}@sha256:{'0' * 64}", "is not published"),
+            (f"{place}:1.3.0@{first}", "is not what the reference says"),  # as helm refuses it, too
+        ):
+            with pytest.raises(RegistryError, match=words):
+                fetch_chart(project.work, reference, project.root)
 
 
 def test_images_of_the_charts_name_are_no_versions_to_judge_from(project: Project) -> None:
