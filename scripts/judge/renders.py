@@ -498,7 +498,8 @@ def _dropped(before: Plan, after: Plan, cells: Sequence[Cell], drawn: Noise, ren
         still = _alike(before, cell.old, {key: tree for key, tree in reduced.items() if key in idle}, renders)
         for key in sorted(idle - still):
             meaning = f"{column.name} sets it: it had an effect, and has none any more"
-            yield Reason("major", f"values {key_text(key)}", leaves[key], leaves[key], meaning)
+            # To what is not told: the file may be an installation's own, with passwords in it.
+            yield Reason("major", f"values {key_text(key)}", None, None, meaning)
 
 
 def _overruled(

@@ -276,6 +276,18 @@ def test_what_no_cluster_serves_is_refused_unless_it_was_there_or_is_asked_for(t
     assert verdict.level == "minor"
 
 
+def test_a_setting_that_has_no_effect_any_more_is_told_without_what_it_is_set_to(tmp_path: Path) -> None:
+    conf = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {word: '%s'}\n"
+    charts = _one_template(tmp_path, conf % "{{ .Values.login.word }}", conf % "none")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("login: {word: s3cret-word}\n")
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
+    verdict = judge_charts(work, *charts, "1.0.0", values=[mine], kube_versions=["1.33"])
+    told = {one.about: one for one in verdict.reasons}
+    assert told["values login.word"].meaning == f"{mine} sets it: it had an effect, and has none any more"
+    assert (told["values login.word"].old, told["values login.word"].new) == (None, None)
+
+
 def _one_template(folder: Path, old: str, new: str) -> tuple[Chart, Chart]:
     charts = []
     for number, text in enumerate((old, new)):
