@@ -376,10 +376,11 @@ def _reason(request: Request, events: Sequence[Event], service: str, since: floa
             told = _last(events, event.pod, STOPPING, before=end)
             if event.at > end and not told:
                 continue
-            how = f", told to stop {event.at - told.at:.1f} s before" if told else " without being told to stop"
-            ended = "had to be killed" if event.what == KILLED else "ended"
+            killed = _last(events, event.pod, KILLED, before=end + _TOLD)  # which may be told just before it is gone
+            at, ended = (killed.at, "had to be killed") if killed else (event.at, "ended")
+            how = f", told to stop {at - told.at:.1f} s before" if told else " without being told to stop"
             hook = f", and {HOOK_FAILED}" if _last(events, event.pod, HOOK_FAILED, before=end + _TOLD) else ""
-            return f"pod {event.pod} {ended} at {clock(event.at)}{how}{hook}"
+            return f"pod {event.pod} {ended} at {clock(at)}{how}{hook}"
     for event in reversed(around):
         if event.service == service and event.what == READY:
             started = _last(events, event.pod, RUNNING, before=end)

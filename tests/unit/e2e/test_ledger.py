@@ -281,6 +281,8 @@ def test_a_pod_that_ended_while_it_was_given_requests() -> None:
     assert why(changes) == "pod a ended at 00:00:19.8, told to stop 0.8 s before"
     changes[3] = pod(19.8, "a", ended=True, stopping=True, code=137)
     assert why(changes) == "pod a had to be killed at 00:00:19.8, told to stop 0.8 s before"
+    changes.insert(4, pod(20.0, "a", type_="DELETED", stopping=True))
+    assert why(changes) == "pod a had to be killed at 00:00:19.8, told to stop 0.8 s before"
     about = {"kind": "Event", "reason": "FailedPreStopHook", "involvedObject": {"name": "a"}}
     changes.append(Change(19.1, "ADDED", about))
     assert why(changes).endswith("told to stop 0.8 s before, and its preStop hook failed")
