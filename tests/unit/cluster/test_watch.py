@@ -51,7 +51,14 @@ def test_a_watch_that_cannot_go_on_is_an_error_of_who_reads_it(
         until(lambda: watch.changes() and None, deadline=5, what="the death to be told")
 
 
-def test_after_an_error_event_the_collection_is_listed_again(server: Server, transport: Transport) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [event("ERROR", {"kind": "Status", "code": 410, "message": "too old resource version"}), b"{"],
+    ids=["an error", "half an event"],
+)
+def test_after_a_stream_that_broke_the_collection_is_listed_again(
+    server: Server, transport: Transport, line: bytes
+) -> None:
     server.answers = [pods(1), pods(2)]
     gone = threading.Event()
 
@@ -61,7 +68,7 @@ def test_after_an_error_event_the_collection_is_listed_again(server: Server, tra
             threading.Event().wait(1)
         else:
             gone.set()
-            send(event("ERROR", {"kind": "Status", "code": 410, "message": "too old resource version"}))
+            send(line)
 
     server.stream = stream
     with Watch(transport, {"Pod": "/pods"}) as watch:

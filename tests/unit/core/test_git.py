@@ -58,6 +58,18 @@ def test_where_there_is_none(tmp_path: Path, runner: Runner, monkeypatch: pytest
     assert find_repository(tmp_path, runner) is None
 
 
+def test_what_came_before_an_action_whose_hooks_commit_too(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = repository.commit()
+    assert repository.before("release demo 1.3.0") is None
+    monkeypatch.setenv("GIT_REFLOG_ACTION", "release demo 1.3.0")
+    for text in ("of us", "of a hook"):
+        git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", text)
+    assert repository.before("release demo 1.3.0") == first
+    assert repository.before("release demo 1.3.1") is None
+
+
 @pytest.mark.parametrize("said", ["fatal: cannot write x: No space left on device", "error: unable to write file x"])
 def test_a_full_disk_is_none_of_the_repositorys_faults(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
