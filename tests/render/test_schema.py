@@ -422,10 +422,6 @@ def test_what_the_api_server_refuses_is_refused_at_its_place(path: str, value: A
             "ingress.hpa.metrics",
             [{"type": "External", "external": {"metric": {"name": "a.b|c", "selector": {}}, "target": TARGET}}],
         ),
-        (
-            "ingress.hpa.metrics",
-            [{"type": "Pods", "pods": {"metric": {"name": "a"}, "target": TARGET | {"value": "1"}}}],
-        ),
         ("tolerations", [{"key": "a", "operator": "", "value": "b", "effect": ""}]),
         ("securityContext.seLinuxOptions", {"level": "s0:c1,c2", "type": "spc_t"}),
         ("ingress.resources.limits", {"nvidia.com/gpu": 1, "hugepages-2Mi": "4Mi", "ephemeral-storage": "1Gi"}),
