@@ -490,10 +490,11 @@ def _dropped(before: Plan, after: Plan, cells: Sequence[Cell], drawn: Noise, ren
         if not (suspected := _told(cell, before.release, drawn) - usual):
             continue
         values = read_yaml(column.files[0], ValuesError)
-        leaves = {
-            key: leaf for key, leaf in flat(values).items() if defaults.get(key) != leaf and _suspect(leaf, suspected)
+        reduced = {
+            key: _without(values, key)
+            for key, leaf in flat(values).items()
+            if defaults.get(key) != leaf and _suspect(leaf, suspected)
         }
-        reduced = {key: _without(values, key) for key in leaves}
         idle = _alike(after, cell.new, reduced, renders)
         still = _alike(before, cell.old, {key: tree for key, tree in reduced.items() if key in idle}, renders)
         for key in sorted(idle - still):
