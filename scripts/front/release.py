@@ -76,6 +76,8 @@ def publish(work: Workspace, allow_dirty: bool = False, dry_run: bool = False) -
 
 def _named(words: list[str]) -> bool:
     """Whether a reference stands by itself on the command line: with Invoke no positional argument may be absent."""
+    if "verify" not in words:  # so that no other task loads what knows a reference
+        return False
     from scripts.registry.reference import is_reference
 
     return any(is_reference(word) and before not in ("--registry", "-r") for before, word in itertools.pairwise(words))

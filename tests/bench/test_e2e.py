@@ -16,14 +16,12 @@ from scripts.cluster import kind as clusters
 from scripts.containers import engine
 from scripts.containers.images import SERVICES, VERSIONS, build_services, reference
 from scripts.containers.node_image import NodeImage, node_image
-from scripts.core.config import Config
 from scripts.core.progress import silent
-from scripts.e2e import k6
-from scripts.e2e.k6 import RATE
+from scripts.e2e.k6 import load
 from scripts.e2e.ledger import ENOUGH
 from scripts.e2e.run import Options, demand_passed, run
+from scripts.e2e.subject import Question
 from scripts.toolchain.crds import CRD_SETS, crd_files
-from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
 from tests.bench.measure import Figures, sample
 
@@ -45,12 +43,11 @@ SERVICE = {
 class ByHand:
     """What a person would type, in a folder for its files."""
 
-    def __init__(self, folder: Path, toolchain: Toolchain, config: Config) -> None:
-        self.config = config
+    def __init__(self, folder: Path, work: Workspace) -> None:
+        self.config, self.toolchain, self.runner = work.config, work.tools, work.runner
         self.name = f"{clusters.PREFIX}bench"
         self.folder = folder
         self.kubeconfig = folder / "kubeconfig"
-        self.toolchain = toolchain
 
     def run(self, *argv: str | Path, stdin: str | None = None) -> str:
         done = subprocess.run([*map(str, argv)], input=stdin, check=True, capture_output=True, text=True, timeout=400)
@@ -109,36 +106,24 @@ class ByHand:
             *("get", "nodes", "--selector=!node-role.kubernetes.io/control-plane"),
             '-ojsonpath={.items[*].status.addresses[?(@.type=="InternalIP")].address}',
         ).split()
-        targets = ",".join(f"http://{address}:{port}/" for address in addresses)
-        requests = self.folder / "requests"
-        load = subprocess.Popen(
-            [
-                *(self.toolchain.path("k6"), "run", "--quiet", "--summary-mode=disabled", "--log-format=raw"),
-                *(f"--console-output={requests}", "--address=", "--env=TIMEOUT=5", f"--env=RATE={RATE}"),
-                *("--env=PROOF=routeManager.pod", "--env=KINDS=new,kept"),
-                *(f"--env=TARGETS={targets}", Path(k6.__file__).with_name("availability.js")),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
+        targets = [f"http://{address}:{port}/" for address in addresses]
+        question = Question("outside", kept_method="POST", proof="routeManager.pod")
+        k6 = self.toolchain.path("k6")
+        with load(k6, self.runner, targets, self.folder / "requests", question=question) as running:
             self.helm("upgrade", candidate, "2")
             self.gone()
             self.helm("upgrade", candidate, "1", playground=True)
             self.gone()
-            while requests.read_bytes().count(b"\n") < ENOUGH:
+            while len(running.requests()) < ENOUGH:
                 time.sleep(0.2)
-        finally:
-            load.terminate()
-            load.wait(timeout=30)
 
     def delete(self) -> None:
         self.run(self.toolchain.path("kind"), "delete", "cluster", f"--name={self.name}")
 
 
 @pytest.fixture
-def by_hand(tmp_path: Path, toolchain: Toolchain, config: Config) -> Iterator[ByHand]:
-    hand = ByHand(tmp_path, toolchain, config)
+def by_hand(tmp_path: Path, work: Workspace) -> Iterator[ByHand]:
+    hand = ByHand(tmp_path, work)
     yield hand
     hand.delete()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +49,18 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=540, help="how long to go on")
     parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds for one fault")
     parser.add_argument("--keep", action="store_true", help="write what was killed down, to be held from now on")
-    parser.add_argument("--shard", help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)  # of a shard
     asked = parser.parse_args(words)
     mutants = [one for one in chosen() if asked.only in one.id]
     if asked.list:
         print("\n".join(f"{one.id}  line {one.line}  {one.change}" for one in mutants))
         return 0
-    if asked.shard:
+    if asked.out:
         from tests.mutate.hunt import hunt
 
-        own = mutants[int(asked.shard) :: SHARDS]
-        tests = [name for target in TARGETS if any(one.file == target.file for one in own) for name in target.tests]
-        tests += [RENDER] if any(one.part == CHART for one in own) else []
+        tests = [name for target in TARGETS if any(one.file == target.file for one in mutants) for name in target.tests]
+        tests += [RENDER] if any(one.part == CHART for one in mutants) else []
+        own = untaken(mutants, asked.out.parent)
         hunt(own, list(dict.fromkeys(tests)), asked.out, asked.seconds, _noticed_before(), asked.patience)
         return 0
     begin = time.monotonic()
@@ -80,6 +80,14 @@ def main(words: Sequence[str]) -> int:
     return 1 if report["objections"] else 0
 
 
+def untaken(mutants: Sequence[Mutant], folder: Path) -> Iterator[Mutant]:
+    """Those that no other shard has taken, each taken when it is asked for: one may take as long as a hundred."""
+    for number, one in enumerate(mutants):
+        with contextlib.suppress(FileExistsError):
+            (folder / f"taken-{number}").touch(exist_ok=False)
+            yield one
+
+
 def hunted(only: str, seconds: float, patience: float = PATIENCE) -> dict[str, dict[str, Any]]:
     """What became of each mutant that there was time for, by its id."""
     with tempfile.TemporaryDirectory(prefix="gati-mutants-") as scratch:
@@ -88,10 +96,7 @@ def hunted(only: str, seconds: float, patience: float = PATIENCE) -> dict[str, d
         argv += ["--patience", str(patience)]
         env = {**os.environ, "PYTEST_MUTANTS": scratch}
         running = [
-            subprocess.Popen(
-                [*argv, "--shard", str(number), "--out", str(out)], cwd=ROOT, env=env, stdout=subprocess.DEVNULL
-            )
-            for number, out in enumerate(outs)
+            subprocess.Popen([*argv, "--out", str(out)], cwd=ROOT, env=env, stdout=subprocess.DEVNULL) for out in outs
         ]
         for process in running:
             process.wait()

@@ -46,7 +46,7 @@ class Hunt:
     `before` says which test noticed a fault the last time, by its id.
     """
 
-    mutants: Sequence[Mutant]
+    mutants: Iterable[Mutant]
     told: Callable[[Outcome], None]
     deadline: float
     before: Mapping[str, str] = field(default_factory=dict)
@@ -198,7 +198,7 @@ def _functions_of(module: types.ModuleType) -> Iterator[types.FunctionType]:
 
 
 def hunt(
-    mutants: Sequence[Mutant],
+    mutants: Iterable[Mutant],
     tests: Sequence[str],
     out: Path,
     seconds: float,

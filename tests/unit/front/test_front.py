@@ -28,6 +28,16 @@ def test_what_is_compiled_is_kept_unless_the_user_forbids_it(root: Path, asked: 
     assert shown.stdout.decode().strip() == str(kept)
 
 
+@pytest.mark.parametrize("words", ["--list", "version-bump --part patch", "publish --registry oci://host/path"])
+def test_the_tasks_are_known_before_anything_that_they_do_is_loaded(root: Path, words: str) -> None:
+    """It is what `invoke --list` and each completion of a shell wait for."""
+    code = "import sys; sys.argv = sys.argv[1:]; import tasks; print(*sys.modules)"
+    argv = [sys.executable, "-c", code, "invoke", *words.split()]
+    loaded = subprocess.run(argv, cwd=root, capture_output=True, text=True, check=True).stdout.split()
+    ours = {name for name in loaded if name.startswith("scripts.") and not name.startswith("scripts.front")}
+    assert ours <= {"scripts.core", "scripts.core.errors"}
+
+
 @pytest.mark.parametrize(("called", "ends"), [("invoke", True), ("invoke/__main__.py", True), ("pytest", False)])
 def test_a_ctrl_c_while_all_is_loaded_ends_invoke_as_a_signal_does(root: Path, called: str, ends: bool) -> None:
     """Invoke would make a KeyboardInterrupt an exit code of 1, which is a check's finding."""
