@@ -40,9 +40,10 @@ def _place(document: Document) -> str:
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+    level: Level
     names = [_names(side.get("names") or {}) for side in (old, new)]
     for key in ("kind", "shortNames", "singular", "categories", "listKind"):
-        level: Level = "major" if key == "kind" else "minor"
+        level = "major" if key == "kind" else "minor"
         meaning = "objects of the old kind are unknown" if key == "kind" else "kubectl knows it by other words"
         if names[0].get(key) != names[1].get(key):
             yield level, f"spec.names.{key}", names[0].get(key), names[1].get(key), meaning
@@ -57,7 +58,11 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
             yield from _version(path, before[name], after[name])
     was, now = (side.get("conversion") or {"strategy": "None"} for side in (old, new))
     if was != now:
-        yield "minor", "spec.conversion", was, now, "versions are converted otherwise"
+        ended = now.get("strategy", "None") == "None" and len(before.keys() & after.keys()) > 1
+        level, meaning = "minor", "versions are converted otherwise"
+        if ended:
+            level, meaning = "major", "what one version calls otherwise than another is dropped: nothing converts it"
+        yield level, "spec.conversion", was, now, meaning
 
 
 def _names(names: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -40,6 +40,8 @@ _RULES: tuple[tuple[str, str, Level, str], ...] = (
     (_WORKLOADS, r"\.(volumes|volumeMounts)", "minor", "other files are in the pods"),
     (_WORKLOADS, r"(initC|c)ontainers\[[^\]]+\]$", "minor", "a container came or went"),
     ("StatefulSet", r"^spec\.ordinals", "major", "pods have other names, and with them new volumes"),
+    ("HorizontalPodAutoscaler|ScaledObject", r"^spec\.scaleTargetRef\.(name|kind)$", "major",
+     "nothing scales the pods of before any more"),
     ("HorizontalPodAutoscaler|ScaledObject|ScaledJob", r"^spec", "minor", "the number of pods follows otherwise"),
     ("PodDisruptionBudget", r"^spec", "minor", "a drain may take another number of pods at once"),
     ("ServiceMonitor|PodMonitor|PrometheusRule|Probe", r"^spec", "minor", "metrics or alerts are others"),
@@ -55,6 +57,7 @@ _RULES: tuple[tuple[str, str, Level, str], ...] = (
     ("ServiceAccount", r"^automount", "minor", "pods that leave it to the account get a token, or none"),
 )  # fmt: skip
 
+ALL_AT_ONCE = "every upgrade from now on stops all pods before new ones start: downtime"
 _HOSTS = "spec.template.spec.hostNetwork"  # what every port of a pod is one of its node by
 _TAKES_IN = ("port", "protocol", "hostname")  # of a listener, what decides which requests it takes
 _NO_DRAIN = {("maxUnavailable", "0"), ("maxUnavailable", "0%"), ("minAvailable", "100%")}
@@ -121,7 +124,7 @@ def _handed_on(change: FieldChange) -> tuple[Level, str] | None:
 def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:
     path, old, new = change.path, change.old, change.new
     if _all_at_once(path, new):
-        return "major", "every upgrade from now on stops all pods before new ones start: downtime"
+        return "major", ALL_AT_ONCE
     if _held_back(path, new):
         return "major", "pods stay as they are until somebody sees to it: no upgrade reaches them by itself"
     if ended := _ended(kind, path, new):
@@ -215,10 +218,6 @@ def _label(kind: str, change: FieldChange, what: str, key: str) -> tuple[Level, 
         return _annotation(kind, change, key, inner)
     if key.startswith("pod-security.kubernetes.io/enforce") and kind == "Namespace":
         return _enforced(change)
-    if kind == "ClusterRole" and key.startswith("rbac.authorization.k8s.io/aggregate-to-"):
-        if change.new in (None, "false"):
-            return "major", "who holds the role that it is gathered into loses what it grants"
-        return "minor", "who holds the role that it is gathered into may do what it grants"
     if change.old is None and _INJECTING.search(key):
         return "minor", "what heeds this label puts more into the pods"
     if change.old in (None, "") and change.new is not None:
@@ -247,8 +246,8 @@ def _annotation(kind: str, change: FieldChange, key: str, inner: bool) -> tuple[
         return "major", "nothing scales the pods any more"
     if key == OWNER:
         return "major", "the token of another account, or of none"
-    if inner and re.match(r"(prometheus\.io/|sidecar\.|linkerd\.io/|\w+\.istio\.io/)", key):
-        return "minor", "what watches over the pods does so otherwise"
+    if inner and "/" in key and not key.startswith("kubectl.kubernetes.io/"):
+        return "minor", "what acts on pods by it (a mesh, an injector, a scaler of nodes) does so otherwise"
     if _HEEDED.search(kind) and not inner:
         return "minor", "the controller, or the cloud, acts on it"
     return "patch", "says something else"

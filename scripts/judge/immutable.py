@@ -74,7 +74,8 @@ def _stateful_set(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Fo
 
 
 def _left_over(path: str, kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    """A strategy of another type beside the `rollingUpdate` that the API server has written, and nobody takes away."""
+    """A strategy of another type beside the `rollingUpdate` that the API server has written, and nobody takes away; but
+    helm 3, which sends what differs of a Deployment's as a whole."""
     was, now = at(old, path) or {}, at(new, path) or {}
     if was.get("type") != kind and now.get("type") == kind and "rollingUpdate" not in was:
         yield path, was or None, now

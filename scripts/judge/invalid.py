@@ -43,6 +43,14 @@ _FIELDS: Mapping[str, tuple[Collection[Any] | re.Pattern[str], str]] = {
     **dict.fromkeys(("limits.*", "requests.*"), _AMOUNT),
     "labels.*": (re.compile(r"(?=.{1,63}$)([A-Za-z0-9][-\w.]*)?[A-Za-z0-9]", re.ASCII), "63 letters, digits, -_."),
 }  # fmt: skip
+# Lists whose items are told apart by these of their fields.
+_BY_HELM_3 = ", which helm 3 alone gets taken"  # what it sends is merged and not applied
+_APART: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("volumeMounts", ("mountPath",), ""), ("volumeDevices", ("devicePath",), ""), ("ports", ("name",), ""),
+    ("ports", ("port", "protocol"), ""), ("ports", ("containerPort", "protocol"), _BY_HELM_3),
+    ("topologySpreadConstraints", ("topologyKey", "whenUnsatisfiable"), ""), ("env", ("name",), _BY_HELM_3),
+    ("imagePullSecrets", ("name",), _BY_HELM_3), ("hostAliases", ("ip",), _BY_HELM_3),
+)  # fmt: skip
 _BALANCED = ("loadBalancerClass", "loadBalancerSourceRanges")
 _HELD = {"kubernetes.io/tls": {"tls.crt", "tls.key"}, "kubernetes.io/dockerconfigjson": {".dockerconfigjson"}}
 _HELD["kubernetes.io/ssh-auth"] = {"ssh-privatekey"}
@@ -87,6 +95,7 @@ def _checked(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Che
         names = [port.get("name") for port in ports]
         told = "each of several ports has a name of its own" if len({*names} - {None}) < len(ports) > 1 else ""
         yield "spec.ports", names, told
+        yield from _twice("spec", spec)
         inner = (spec.get("type") or "ClusterIP") == "ClusterIP" and not spec.get("externalIPs")
         told = "it is of a LoadBalancer" if spec.get("type") != "LoadBalancer" else ""
         yield from ((f"spec.{key}", spec.get(key), told if spec.get(key) else "") for key in _BALANCED)
@@ -159,6 +168,7 @@ def _pod(kind: str, data: Mapping[str, Any], pod: Mapping[str, Any]) -> Checked:
             odd = "tolerationSeconds are of NoExecute"
     yield f"{path}.tolerations", wanted, odd
     yield from _fields(path, pod)
+    yield from _twice(path, pod)
     volumes, claims = mappings(pod.get("volumes")), mappings(mapping(data.get("spec")).get("volumeClaimTemplates"))
     both = [*mappings(pod.get("initContainers")), *mappings(pod.get("containers"))]
     twice = [str(one.get("name")) for one in both if _several(one, both)]
@@ -220,13 +230,16 @@ def _container(path: str, one: Mapping[str, Any], volumes: set[str], grace: Any)
     for each in mappings(one.get("env")):
         both = each.get("value") not in (None, "") and each.get("valueFrom") is not None
         yield f"{path}.env[{each.get('name')}]", each, "value beside valueFrom" if both else ""
-    mounts = mappings(one.get("volumeMounts"))
-    for each in mounts:
+    for each in mappings(one.get("volumeMounts")):
         told = "" if str(each.get("name")) in volumes else "the pod has no such volume"
         yield f"{path}.volumeMounts[{each.get('mountPath')}]", each.get("name"), told
-    for what, names in (
-        ("volumeMounts", [each.get("mountPath") for each in mounts]),
-        ("ports", [each["name"] for each in mappings(one.get("ports")) if each.get("name")]),
-    ):
-        twice = [str(name) for name, times in Counter(names).items() if times > 1]
-        yield f"{path}.{what}", names, f"{', '.join(twice)} stands there twice" if twice else ""
+    yield from _twice(path, one)
+
+
+def _twice(path: str, one: Mapping[str, Any]) -> Checked:
+    """What stands twice in a list of a pod, or of a container."""
+    for what, keys, but in _APART:
+        items = ({"protocol": "TCP", **each} for each in mappings(one.get(what)) if each.get(keys[0]))
+        names = [" ".join(str(each.get(key)) for key in keys) for each in items]
+        if twice := [name for name, times in Counter(names).items() if times > 1]:
+            yield f"{path}.{what}", names, f"{', '.join(twice)} stands there twice{but}"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, Manifests, mapped, mapping, mappings
 from scripts.chart.pods import directions, matches, pod_spec, pod_template
+from scripts.core.paths import below
 from scripts.judge.immutable import at
 from scripts.judge.reason import Found, Level
 
@@ -36,6 +37,8 @@ def judge_service(
         yield _selector(was.get("selector"), now.get("selector"), old, before)
     yield from _led(old, new, before, after)
     yield from _callers(was, now)
+    if one == other == "LoadBalancer":
+        yield from _balancer(*(at(side, "metadata.annotations") or {} for side in (old, new)))
     for key, level, meaning in (
         ("externalName", "major", "the name leads elsewhere"),
         ("loadBalancerIP", "major", "another address outside"),
@@ -166,6 +169,16 @@ def _callers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
             yield "major", "spec.loadBalancerSourceRanges", was, now, "who calls from elsewhere is refused"
         elif not _blocks_in(*sides[::-1]):
             yield "minor", "spec.loadBalancerSourceRanges", was, now, "more callers are let in"
+
+
+def _balancer(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+    """Whether a cloud's balancer can be reached from outside, which clouds read of annotations."""
+    for key in filter(re.compile("load-balancer-(internal|scheme|type)$").search, {**old, **new}):
+        told = old.get(key), new.get(key)
+        inward = [str(one).lower() in ("true", "internal") for one in told]
+        if inward[0] is not inward[1]:
+            meaning = "another balancer, at another address: clients that call the old one reach nothing"
+            yield "major", below("metadata.annotations", key), *told, meaning
 
 
 # -- network policies -----------------------------------------------------------------------------
@@ -366,7 +379,9 @@ def judge_ingress(
     if was.get("tls") != now.get("tls"):
         told = was.get("tls"), now.get("tls")
         hosts = [{str(host) for one in mappings(side) for host in one.get("hosts") or ()} for side in told]
-        fewer = hosts[0] - hosts[1] or (told[0] and not told[1])
+        fewer = (told[0] and not told[1]) or any(
+            not any(_host_in(host, other, labels=1) for other in hosts[1]) for host in hosts[0]
+        )
         meaning = "hosts are no longer served with TLS" if fewer else "other certificates are served"
         yield "major" if fewer else "minor", "spec.tls", *told, meaning
     if was.get("defaultBackend") != now.get("defaultBackend"):
@@ -454,9 +469,11 @@ def _path_in(kind: str, path: str, wide: str, prefix: str) -> bool:
     return wide in ("Prefix", "PathPrefix") and bool(below or not stem)
 
 
-def _host_in(host: str, other: str) -> bool:
-    """Whether the host `other`, with a `*` for what may stand before it, holds all of `host`."""
-    return other in ("*", host) or (other.startswith("*.") and host.endswith(other[1:]))
+def _host_in(host: str, other: str, labels: int = 0) -> bool:
+    """Whether the host `other`, with a `*` for what may stand before it, holds all of `host`; of an Ingress it stands
+    for one label, of the Gateway API for any number (0)."""
+    below = other.startswith("*.") and host.endswith(other[1:])
+    return other in ("*", host) or (below and labels in (0, host.count(".") - other.count(".") + 1))
 
 
 _ANYHOW = "ImplementationSpecific"
@@ -476,7 +493,9 @@ def _beyond(ours: Iterable[_Route], theirs: Iterable[_Route]) -> list[_Route]:
     return sorted(
         one
         for one in ours
-        if not any(_host_in(one.host, two.host) and _path_in(one.how, one.path, two.how, two.path) for two in theirs)
+        if not any(
+            _host_in(one.host, two.host, labels=1) and _path_in(one.how, one.path, two.how, two.path) for two in theirs
+        )
     )
 
 

@@ -13,7 +13,7 @@ from scripts.chart.manifests import Document, FieldChange, Manifests, changes, m
 from scripts.chart.pods import WORKLOADS, matches, pod_spec, quantity
 from scripts.judge import definitions, immutable, invalid, network, rights
 from scripts.judge.defaults import BUILT_IN, normalised
-from scripts.judge.fields import judge_field
+from scripts.judge.fields import ALL_AT_ONCE, judge_field
 from scripts.judge.needs import judge_needs
 from scripts.judge.noise import Noise, leaves, masked
 from scripts.judge.pods import STANDARDS, standard
@@ -104,7 +104,7 @@ def judge_objects(old: Manifests, new: Manifests, scene: Scene) -> Iterator[Reas
         yield from _judge_renamed(gone.pop(was), fresh.pop(now), new)
     yield from _judge_gone(gone, fresh, old)
     for document in fresh.values():
-        yield from _judge_fresh(document, old, new)
+        yield from _judge_fresh(document, old, new, scene.namespace)
     yield from rights.judge_rights(old, new, scene.namespace)
     yield from judge_needs(old, new)
 
@@ -235,6 +235,8 @@ def _refused(new: Document, old: Mapping[str, Any]) -> Iterator[Reason]:
 def _refusal(kind: str, path: str) -> str:
     if kind == "Job":
         return "refused by the API server: the upgrade fails until the Job is deleted"
+    if path == "spec.strategy":  # see `immutable`
+        return f"refused by the API server unless helm 3 sends it: the upgrade fails; else {ALL_AT_ONCE}"
     if kind == "PersistentVolumeClaim":
         return "refused by the API server: the data has to be moved to another claim"
     more = ""
@@ -311,8 +313,14 @@ def _unmeasured(scaler: Mapping[str, Any], manifests: Manifests) -> set[str]:
 
 def _asked(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Found]:
     """Webhooks that must answer, and are asked about more than before; and in which form they are asked."""
-    known = mappings(old.get("webhooks"))
-    for one in mappings(new.get("webhooks")):
+    known, asking = (mappings(side.get("webhooks")) for side in (old, new))
+    gone, fresh = ([it for it in side if it.get("name") not in {one.get("name") for one in other}]
+                   for side, other in ((known, asking), (asking, known)))  # fmt: skip
+    for one in gone if old.get("kind") == "MutatingWebhookConfiguration" else ():
+        if {**one, "name": None} not in [{**it, "name": None} for it in fresh]:
+            meaning = "what it wrote into objects is missing from now on"
+            yield "major", f"webhooks[{one.get('name')}]", one, None, meaning
+    for one in asking:
         path, renamed = f"webhooks[{one.get('name')}]", {**one, "name": None}
         was = next((it for it in known if it.get("name") == one.get("name") or {**it, "name": None} == renamed), {})
         asked = set().union(*map(_questions, mappings(was.get("rules"))))
@@ -470,8 +478,11 @@ def _judge_renamed(old: Document, new: Document, after: Manifests) -> Iterator[R
         meaning = "another API group: deleted and made again, where the cluster has that API"
         yield Reason("major", about, old.api_version, new.api_version, meaning)
     elif rights.governs(old):
+        meaning = "renamed, or moved; what it grants is told by account"
+        if named := ", ".join(rights.gathering(old)):
+            meaning = f"renamed: who is bound to it, and does not hold it by {named}, is bound to nothing"
         sides = (str(old.identity), str(new.identity))
-        yield Reason("patch", about, *sides, "renamed, or moved; what it grants is told by account")
+        yield Reason("minor" if named else "patch", about, *sides, meaning)
     elif old.namespace != new.namespace:
         meaning = "moved: deleted here and made again in another namespace" + _MOVED.get(kind, "")
         yield Reason("major", about, old.namespace or None, new.namespace or None, meaning)
@@ -520,7 +531,7 @@ def _replacement(key: Key, fresh: Mapping[Key, Document]) -> Document | None:
     return next((fresh[now] for now in alike), None)
 
 
-def _judge_fresh(document: Document, old: Manifests, new: Manifests) -> Iterator[Reason]:
+def _judge_fresh(document: Document, old: Manifests, new: Manifests, namespace: str) -> Iterator[Reason]:
     about, kind = str(document.identity), document.kind
     level: Level = "minor"
     meaning = _CAME.get(kind, "is new")
@@ -532,18 +543,38 @@ def _judge_fresh(document: Document, old: Manifests, new: Manifests) -> Iterator
         used = any(other.identity.group == group for other in new)
         level = "major" if used else "minor"
         meaning = "helm leaves crds/ alone on an upgrade: kubectl apply it" + (" first, or the upgrade fails" * used)
+    elif kind in ("Namespace", "ServiceAccount") and document.name in _standing(kind, old, namespace):
+        level, meaning = "major", "it is there already: helm refuses to take it over, and the upgrade fails"
     elif kind == "NetworkPolicy":
         closes = network.added_policy_closes(document, old)
         level = "major" if closes else "minor"
         meaning = "traffic that it does not name is refused from now on" if closes else "more traffic is let through"
     elif kind.endswith("WebhookConfiguration") and _fails_closed(mappings(document.data.get("webhooks"))):
         level, meaning = "major", _MUST_ANSWER
-    elif kind == "ResourceQuota":
-        level, meaning = "major", "pods and objects beyond it are refused from now on"
+    elif kind in _BINDING and (found := [one for one in _set(document, new) if one[0] == "major"]):
+        level, meaning = found[0]
     elif rights.governs(document):
         level, meaning = "patch", "what it grants is told by account"
     yield Reason(level, about, None, kind, meaning)
     yield from _refused(document, {})
+
+
+_BINDING = ("LimitRange", "PodDisruptionBudget", "ResourceQuota", "ValidatingAdmissionPolicyBinding")
+
+
+def _set(document: Document, render: Manifests) -> Iterator[tuple[Level, str]]:
+    """What each field of an object means that nobody had set before."""
+    body = normalised(document.identity.group, document.kind, document.data)
+    _in_sight((document,), (body,), (render,))
+    spec = mapping(body.get("spec"))
+    limits = [dict[str, Any]() for _ in mappings(spec.get("limits"))]
+    for change in changes({"limits": limits} if limits else {}, spec, "spec"):
+        yield judge_field(document.kind, change, ())
+
+
+def _standing(kind: str, old: Manifests, namespace: str) -> set[str]:
+    """The names of a kind that are in the cluster before anybody makes them: where objects are, and what each has."""
+    return {namespace, "default", *(one.namespace for one in old)} if kind == "Namespace" else {"default"}
 
 
 def _fails_closed(webhooks: Sequence[Mapping[str, Any]]) -> bool:

@@ -92,11 +92,13 @@ def version_level(old: str | None, new: str | None) -> Level:
         return "none" if old == new else "patch"  # another build or suffix
     place = next(index for index in range(3) if low[index] != high[index])
     fixed = next((index for index, number in enumerate(low) if number), 2)  # the breaking place of 0.y.z
+    if place == 0 and low[0] >= _DATE:
+        return "minor"  # another year
     level: Level = "major" if place <= fixed else "minor" if place == 1 else "patch"
     return "major" if after < before and level == "minor" else level
 
 
-_DATE = 1000  # a number alone from which on it is a date, or counts builds
+_DATE = 1000  # a first number from which on it is a date; alone it may count builds, too
 
 
 def numbers(text: str | None) -> tuple[int, int, int] | None:

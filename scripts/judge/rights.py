@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from scripts.chart.manifests import Document, Manifests, mappings
-from scripts.chart.pods import pod_spec
+from scripts.chart.manifests import Document, Manifests, mapping, mappings
+from scripts.chart.pods import pod_spec, selects
 from scripts.judge.reason import Level, Reason
 
 GROUP = "rbac.authorization.k8s.io"
@@ -15,7 +17,8 @@ BINDINGS = ("RoleBinding", "ClusterRoleBinding")
 
 
 class Right(NamedTuple):
-    """A verb on a resource; "*" stands for all. `scope` is a namespace, "" for the whole cluster."""
+    """A verb on a resource; "*" stands for all, also of a part, as in "*/scale". `scope` is a namespace, "" for the
+    whole cluster."""
 
     scope: str
     group: str
@@ -31,11 +34,13 @@ class Right(NamedTuple):
     def within(self, other: Right) -> bool:
         """Whether who has `other` has this one."""
         return other.scope in ("", self.scope) and all(
-            theirs in ("*", mine) for mine, theirs in zip(self[1:], other[1:], strict=True)
+            fnmatchcase(mine, theirs) for mine, theirs in zip(self[1:], other[1:], strict=True)
         )
 
 
 Subject = tuple[str, str, str]
+_GATHERING = ("view", "edit", "admin")  # each of these roles of a cluster holds what the ones before it hold
+_GATHERED = re.compile(r"rbac\.authorization\.k8s\.io/aggregate-to-(.+)")
 TOKEN = "automountServiceAccountToken"  # noqa: S105 - a field of accounts and of pods
 
 
@@ -44,12 +49,12 @@ def judge_rights(old: Manifests, new: Manifests, namespace: str) -> Iterator[Rea
     before, after = _Grants(old, namespace), _Grants(new, namespace)
     for subject in sorted({*before.rights, *after.rights}):
         kind, where, name = subject
-        was, now = (side.rights.get(subject, side.roles.get(subject, ())) for side in (before, after))
+        was, now = (side.told(subject) for side in (before, after))
         own = subject in before.own
         if kind == "ServiceAccount" and own is not (subject in after.own) and not (now if own else was):
             continue  # an account that came or went, told as an object
         about = f"{kind}/{name}" + (f" ({where})" if where not in ("", namespace) else "") + " rights"
-        lost, gained = _beyond(was, now), _beyond(now, was)
+        lost, gained = _beyond(was, after.held(subject)), _beyond(now, before.held(subject))
         if lost:
             level: Level = "minor" if own else "major"
             whom = "what ran under this account beside the chart" if own else "who relies on it"
@@ -75,7 +80,8 @@ def _beyond(ours: Iterable[Right], theirs: Iterable[Right]) -> list[Right]:
 
 
 class _Grants:
-    """Who may do what after one render. A role that nobody is bound to counts for itself: others bind to it."""
+    """Who may do what after one render. A role that nobody is bound to, and that is gathered into no other, counts for
+    itself: others bind to it."""
 
     def __init__(self, manifests: Manifests, namespace: str) -> None:
         self.rights: dict[Subject, list[Right]] = {}
@@ -103,13 +109,26 @@ class _Grants:
         for document in manifests:
             if document.kind in BINDINGS:
                 self._bind(document, roles, bound, namespace)
+        gathered = [part for role in roles.values() for part in _parts(role, roles)]
         for key, role in roles.items():
-            aggregated = key[0] == "ClusterRole" and any(
-                "rbac.authorization.k8s.io/aggregate-to-" in str(label) for label in role.labels
-            )
-            self.roles[key] = list(_rules(role, key[1]))
-            if key not in bound or aggregated:
-                self.rights[key] = self.roles[key]
+            rights = self.roles[key] = list(_granted(role, roles, key[1]))
+            if names := gathering(role):
+                lowest = [name for name in _GATHERING if name in names][:1]
+                for name in (*lowest, *(name for name in names if name not in _GATHERING)):
+                    self.rights.setdefault(("ClusterRole", "", name), []).extend(rights)
+            elif key not in bound and role not in gathered:
+                self.rights[key] = rights
+
+    def told(self, subject: Subject) -> list[Right]:
+        """What is granted to one by name."""
+        return self.rights.get(subject, self.roles.get(subject, []))
+
+    def held(self, subject: Subject) -> list[Right]:
+        """The same, with what it has beside."""
+        kind, where, name = subject
+        whole = kind == "ClusterRole" and name in _GATHERING
+        names = _GATHERING[: _GATHERING.index(name) + 1] if whole else (name,)
+        return [right for one in names for right in self.told((kind, where, one))]
 
     def _bind(self, binding: Document, roles: Mapping[Subject, Document], bound: set[Subject], namespace: str) -> None:
         ref = binding.data.get("roleRef") or {}
@@ -118,7 +137,7 @@ class _Grants:
         key = (kind, scope if kind == "Role" else "", name)
         if key in roles:
             bound.add(key)
-            rights = list(_rules(roles[key], scope))
+            rights = list(_granted(roles[key], roles, scope))
         elif name == "cluster-admin":
             rights = [Right(scope, "*", "*", "*", "*")]
         else:
@@ -128,6 +147,24 @@ class _Grants:
                 account = subject.get("kind") == "ServiceAccount"
                 where = str(subject.get("namespace") or namespace) if account else ""
                 self.rights.setdefault((str(subject.get("kind")), where, str(subject.get("name"))), []).extend(rights)
+
+
+def gathering(role: Document) -> list[str]:
+    """The roles of the cluster that a role is gathered into."""
+    found = ((_GATHERED.fullmatch(str(key)), value) for key, value in role.labels.items())
+    return [key[1] for key, value in found if key and value == "true" and role.kind == "ClusterRole"]
+
+
+def _parts(role: Document, roles: Mapping[Subject, Document]) -> list[Document]:
+    """The roles of the chart that a role is gathered from."""
+    selectors = mappings(mapping(role.data.get("aggregationRule")).get("clusterRoleSelectors"))
+    known = roles.values() if selectors else ()
+    return [one for one in known if one.kind == "ClusterRole" and any(selects(it, one.labels) for it in selectors)]
+
+
+def _granted(role: Document, roles: Mapping[Subject, Document], scope: str) -> Iterator[Right]:
+    for one in _parts(role, roles) if role.data.get("aggregationRule") else (role,):
+        yield from _rules(one, scope)
 
 
 def _rules(role: Document, scope: str) -> Iterator[Right]:
@@ -148,5 +185,5 @@ def governs(document: Document) -> bool:
     return document.kind in (*ROLES, *BINDINGS) and document.api_version.startswith(GROUP)
 
 
-JUDGED = ("rules", "subjects", "roleRef")
+JUDGED = ("rules", "subjects", "roleRef", 'metadata.labels["rbac.authorization.k8s.io/aggregate-to-')
 """What the fields of such an object that are judged here begin with."""

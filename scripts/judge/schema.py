@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from scripts.chart.manifests import mappings, nodes
 from scripts.core.paths import key_text
+from scripts.judge.patterns import beyond
 from scripts.judge.reason import Level
 
 Schema = Mapping[str, Any]
@@ -186,7 +187,10 @@ class Inlined:
         return read
 
     def _custom(self, schema: Schema, read: dict[str, Any]) -> None:
-        """What OpenAPI and Kubernetes have beside JSON schema; and without `if` nothing follows, nor of it alone."""
+        """What OpenAPI, Kubernetes and draft 4 have of their own; and without `if` nothing follows, nor of it alone."""
+        for word, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+            if isinstance(read.get(word), bool) and read.pop(word) and bound in read:
+                read[word] = read.pop(bound)
         if "if" not in read or not (read.get("then") or read.get("else")):
             for word in _CONDITION:
                 read.pop(word, None)
@@ -258,7 +262,7 @@ def _both(one: Schema, other: Schema) -> Schema:
         return {**one, "allOf": [*one.get("allOf", []), other]}
     merged = {**one, **other}
     if "type" in one and "type" in other:
-        merged["type"] = sorted(_narrow_types(_types(one), _types(other))) or ["never"]
+        merged["type"] = sorted(_narrow_types(_types(one), _types(other)))
     if "enum" in one and "enum" in other:
         both = {*map(_frozen, one["enum"])} & {*map(_frozen, other["enum"])}
         merged["enum"] = [value for value in one["enum"] if _frozen(value) in both]
@@ -302,6 +306,14 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     if old == NEVER or new == NEVER:
         yield Change(path, "not", _told(old), _told(new), "wider" if old == NEVER else "narrower")
         return
+    if old.get("default") != new.get("default"):  # which the API server writes
+        yield Change(path, "default", old.get("default"), new.get("default"), "wider")
+    was, now = (side.get(_RULES, []) for side in (old, new))
+    lost, more = ([rule for rule in one if rule not in other] for one, other in ((was, now), (now, was)))
+    yield from _either(path, _RULES, lost or None, more or None, narrower=more, wider=lost)
+    if "enum" in old or "enum" in new:
+        yield from _enums(old, new, path)
+        return
     branched = [side for side in (old, new) if "anyOf" in side or "oneOf" in side]
     if branched:
         yield from _branches(old, new, path)
@@ -310,7 +322,6 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     before, after = _types(old), _types(new)
     yield from _type_changes(old, new, before, after, path)
     shared = _narrow_types(before, after) | _narrow_types(after, before)
-    yield from _enums(old, new, path)
     if shared & {"number", "integer"}:
         yield from _numbers(old, new, path)
     if "string" in shared:
@@ -323,11 +334,6 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
         yield from _items(old, new, path)
     if "object" in shared:
         yield from _objects(old, new, path)
-    if old.get("default") != new.get("default"):  # which the API server writes
-        yield Change(path, "default", old.get("default"), new.get("default"), "wider")
-    was, now = (side.get(_RULES, []) for side in (old, new))
-    lost, more = ([rule for rule in one if rule not in other] for one, other in ((was, now), (now, was)))
-    yield from _either(path, _RULES, lost or None, more or None, narrower=more, wider=lost)
     lost, more = (
         [one for one in _demands(side) if one not in _demands(other)] for side, other in ((old, new), (new, old))
     )
@@ -371,7 +377,10 @@ def _types(schema: Schema) -> frozenset[str]:
     if "enum" in schema and "type" not in schema:
         return frozenset(_type_of(value) for value in schema["enum"])
     found = frozenset(_listed(schema["type"])) if "type" in schema else _ALL
-    return found - {"integer"} if "number" in found else found
+    if "number" in found:
+        whole = schema.get("multipleOf") and _divides(1, schema["multipleOf"])
+        return found - {"number"} | {"integer"} if whole else found - {"integer"}
+    return found
 
 
 def _type_of(value: Any) -> str:
@@ -412,20 +421,70 @@ def _type_changes(
 
 
 def _enums(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
-    was, now = old.get("enum"), new.get("enum")
-    before, after = (
-        {_frozen(value) for value in side["enum"]} if "enum" in side else _WHOLE.get(_types(side))
-        for side in (old, new)
-    )
-    if was is now is None:
-        return  # which is a matter of the types
-    narrower = after is not None and (before is None or before - after)
-    wider = before is not None and (after is None or after - before)
-    yield from _either(path, "enum", was, now, narrower=narrower, wider=wider)
+    lost, more = _refused(old, new), _refused(new, old)
+    if lost == [None]:  # which may never be seen
+        yield from _without_null(_types(new), path)
+    told = old.get("enum"), new.get("enum")
+    yield from _either(path, "enum", *told, narrower=lost not in ([], [None]), wider=more != [])
 
 
-# All that is of a type, as an enumeration.
-_WHOLE = {frozenset({"boolean"}): {"true", "false"}, frozenset({"null"}): {"null"}}
+def _without_null(kinds: frozenset[str], path: Path) -> Iterator[Change]:
+    kept = sorted(kinds - {"null"})
+    yield Change(path, "type", [*kept, "null"], kept, "narrower")
+
+
+# -- by the values that are taken ------------------------------------------------------------------
+
+
+_MORE = object()  # a value of very many
+_ENDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_SPELT = re.compile(r"\^\(?([\w-]+(?:\|[\w-]+)*)\)?\$")
+"""A pattern of whole words."""
+
+
+def _refused(part: Schema, whole: Schema) -> list[Any] | None:
+    """The values of `part` that `whole` refuses, of those that decide it; None where values do not."""
+    if len(pieces := _split(part)) > 1:
+        found = [_refused(piece, whole) for piece in pieces]
+        return None if None in found else [value for one in found for value in one or ()]
+    counted = _counted(part)
+    kinds = _types(part) - {"boolean", "null"} if counted is None else frozenset[str]()
+    stepped = any("multipleOf" in node for node in nodes([part, whole]))
+    if kinds - {"integer", "number"} or (kinds and stepped):
+        few = _counted(whole) is not None or _types(whole) <= {"boolean", "null"}
+        return [_MORE] if few else None
+    tried = _probes(part, whole) if counted is None else counted
+    return [value for value in tried if _takes(part, value, True) and not _takes(whole, value, False)]
+
+
+def _counted(schema: Schema) -> list[Any] | None:
+    """All values that a schema may take, where it names them."""
+    if "enum" in schema:
+        return [*schema["enum"]]
+    spelt = _SPELT.fullmatch(str(schema.get("pattern")))
+    return spelt[1].split("|") if spelt and schema.get("type") == "string" else None
+
+
+def _probes(*schemas: Schema) -> list[Any]:
+    """Booleans, null, and numbers at, beside and between all bounds of these schemas."""
+    found: set[float] = {0}
+    for node in nodes([*schemas]):
+        told = [*(node.get(key) for key in _ENDS), *(node["enum"] if isinstance(node.get("enum"), list) else ())]
+        found |= {one for one in told if isinstance(one, int | float) and not isinstance(one, bool)}
+    points = sorted(found)
+    beside = (number for one in points for number in (math.ceil(one) - 1, math.floor(one) + 1))
+    between = ((one + other) / 2 for one, other in itertools.pairwise(points))
+    return [True, False, None, *points, *beside, *between, points[0] - 0.5, points[-1] + 0.5]
+
+
+def _takes(schema: Schema, value: Any, unsure: bool) -> bool:
+    """Whether a schema takes a value; `unsure` where its words cannot be asked, as a reference elsewhere."""
+    import jsonschema  # which takes a while
+
+    try:
+        return jsonschema.Draft202012Validator(schema).is_valid(value)
+    except Exception:  # noqa: BLE001 - of the schema, which nobody has looked at before
+        return unsure
 
 
 def _numbers(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
@@ -452,30 +511,20 @@ def _divides(step: float, number: float | None) -> bool:
 
 def _bound(schema: Schema, word: str, exclusive: str, sign: int) -> tuple[float, int]:
     """The least number that is taken, as (number, 1 where it is itself not taken); a maximum with its sign turned."""
-    bounds = [(-math.inf, 0)]
-    if word in schema:
-        bounds.append((sign * schema[word], int(schema.get(exclusive) is True)))
-    if isinstance(schema.get(exclusive), int | float) and not isinstance(schema.get(exclusive), bool):
-        bounds.append((sign * schema[exclusive], 1))
+    bounds: list[tuple[float, int]] = [(-math.inf, 0)]
+    bounds += [(sign * schema[key], beyond) for beyond, key in enumerate((word, exclusive)) if key in schema]
     if "number" not in _types(schema):  # above 0 is 1 or more, and so is above 0.5
         bounds[1:] = [(math.floor(number) + 1 if beyond else math.ceil(number), 0) for number, beyond in bounds[1:]]
     return max(bounds)
 
 
 def _words(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
-    for word in ("pattern", "format"):
-        was, now = old.get(word), new.get(word)
-        if was is not None and now == _or_nothing(was):
-            yield Change(path, word, was, now, "wider")
-        elif now is not None and was == _or_nothing(now):
-            yield Change(path, word, was, now, "narrower")
-        elif was != now:
-            yield from _unknown(old, new, word, path)
-
-
-def _or_nothing(pattern: str) -> str:
-    """The pattern that takes the empty text as well, as one writes it."""
-    return f"^({pattern.removeprefix('^').removesuffix('$')})?$"
+    if old.get("format") != new.get("format"):
+        yield from _unknown(old, new, "format", path)
+    was, now = old.get("pattern"), new.get("pattern")
+    if was != now:
+        lost, more = (beyond(str(one or ""), str(other or "")) for one, other in ((was, now), (now, was)))
+        yield from _either(path, "pattern", was, now, narrower=lost, wider=more)
 
 
 def _limit(old: Schema, new: Schema, word: str, path: Path, *, lower: bool) -> Iterator[Change]:
@@ -567,8 +616,11 @@ def _branches(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     told = [_told([one for pair in side for one in pair] or None) for side in pairs]
     more = len(pairs[1]) - len(pairs[0])
     yield from _either(path, word, *told, narrower=more > 0, wider=more < 0)
-    gone = [branch for branch in before if not any(_fits(branch, other) for other in after)]
-    fresh = [branch for branch in after if not any(_fits(branch, other) for other in before)]
+    gone = [branch for branch in before if _left_out(branch, new, after)]
+    fresh = [branch for branch in after if _left_out(branch, old, before)]
+    if gone and all(_types(branch) == {"null"} for branch in gone):
+        yield from _without_null(frozenset().union(*map(_types, after)), path)
+        gone = []
     if len(gone) == len(fresh) == 1:
         inside = tuple(_compare(gone[0], fresh[0], path))
         if inside:
@@ -599,6 +651,12 @@ def _apart(one: Schema, other: Schema) -> bool:
     needed = [{*side.get("required", ())} for side in (one, other)]
     told = _types(one) | _types(other) == {"object"}
     return told and any(_apart(below(one, name), below(other, name)) for name in needed[0] | needed[1])
+
+
+def _left_out(branch: Schema, whole: Schema, others: Iterable[Schema]) -> bool:
+    """Whether `whole`, which is made of `others`, refuses something that `branch` takes."""
+    lost = _refused(branch, whole)
+    return bool(lost) if lost is not None else not any(_fits(branch, other) for other in others)
 
 
 def _fits(part: Schema, whole: Schema) -> bool:

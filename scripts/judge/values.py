@@ -127,7 +127,9 @@ def _keys(old: Side, new: Side, reads: tuple[_Reads, _Reads]) -> Iterator[tuple[
         else:
             yield path, _removed(new, *reads, path, value)
     for path, value in fresh.items():
-        yield path, Reason("minor", f"values {key_text(path)}", None, value, "a new setting")
+        known = reads[0].gives(path, value)
+        told: tuple[Level, str] = ("patch", "was the default in a template") if known else ("minor", "a new setting")
+        yield path, Reason(told[0], f"values {key_text(path)}", None, value, told[1])
     for path in before.keys() | after.keys():
         was, now = _at(old.values, path), _at(new.values, path)
         if path in before and path in after:
@@ -231,6 +233,8 @@ def _removed(new: Side, before: _Reads, reads: _Reads, path: Path, value: Any) -
     if not (before.reads(path) or before.spells(path[-1]) or _refused(new, path)):
         return Reason("patch", about, value, None, "is no longer there; no template read it")
     if _accepted(new, reads, path):
+        if reads.gives(path, value):
+            return Reason("patch", about, value, None, "is the default in a template now; it can still be set")
         level: Level = "minor" if value is not None else "patch"  # null is what it has now, too
         return Reason(level, about, value, None, "has no default any more; it can still be set")
     if _refused(new, path):
@@ -362,6 +366,14 @@ class _Reads:
         found = [action for action in self._actions if name.search(action)]
         helpers = {helper for action in found for helper in _CALLED.findall(action)}
         return frozenset(found).union(*(self._ranges.get(helper, ()) for helper in helpers))
+
+    def gives(self, path: Path, value: Any) -> bool:
+        """Whether a template has this very default for a key, by the word of it."""
+        if value in _NOTHING:
+            return False
+        word = value if isinstance(value, str) else json.dumps(value, default=str)
+        default = re.compile(rf"\bdefault\s+([\"`]?){re.escape(word)}\1(?![\w.-])")
+        return any(default.search(action) for action in self.actions(path))
 
     def may_lack(self, path: Path) -> bool:
         """Whether a template may do something sensible without a key: it asks for it, or passes on the map it is in."""

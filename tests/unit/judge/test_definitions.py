@@ -108,6 +108,40 @@ def test_what_the_api_server_writes_into_a_definition_is_no_change() -> None:
     assert [*judge_definition(old, new)] == []
 
 
+@pytest.mark.parametrize(
+    ("versions", "old", "new", "level"),
+    [
+        (2, {"strategy": "Webhook"}, None, "major"),  # what v1 calls a and v2 b is dropped
+        (1, {"strategy": "Webhook"}, {"strategy": "None"}, "minor"),
+        (2, None, {"strategy": "Webhook"}, "minor"),
+    ],
+)
+def test_who_converts_between_versions(versions: int, old: Any, new: Any, level: str) -> None:
+    sides = [definition({"type": "object"}) for _ in range(2)]
+    for side, conversion in zip(sides, (old, new), strict=True):
+        first = side.data["spec"]["versions"][0]
+        side.data["spec"]["versions"] = [{**first, "name": f"v{number}"} for number in range(versions)]
+        side.data["spec"]["conversion"] = conversion
+    assert [reason.level for reason in judge_definition(*sides)] == [level]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "level"),
+    [
+        ("^([0-9]+(s|m|h))+$", "^(0|([0-9]+(ms|s|m|h))+)$", "minor"),
+        ("^(0|([0-9]+(ms|s|m|h))+)$", "^([0-9]+(s|m|h))+$", "major"),
+    ],
+)
+def test_another_pattern_of_a_field(old: str, new: str, level: str) -> None:
+    sides = (definition({"type": "string", "pattern": pattern}) for pattern in (old, new))
+    assert [reason.level for reason in judge_definition(*sides)] == [level]
+
+
+def test_another_default_of_a_field_with_choices() -> None:
+    sides = (definition({"type": "string", "enum": ["a", "b"], "default": word}) for word in "ab")
+    assert [reason.level for reason in judge_definition(*sides)] == ["minor"]
+
+
 def test_another_default_of_a_field() -> None:
     (reason,) = judge_definition(definition({"type": "string"}), definition({"type": "string", "default": "a"}))
     told = "objects that do not say it get the new default"

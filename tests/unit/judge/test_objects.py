@@ -78,6 +78,11 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         {"spec": {"from": [{"namespace": "a"}], "to": [{"kind": "Service"}]}},
     ),
 }
+_GATHERED = (
+    "{metadata: {labels: {rbac.authorization.k8s.io/aggregate-to-%s}},"
+    " rules: [{apiGroups: [x.io], resources: [xs], verbs: [get]}]}"
+)
+_BALANCED = "{spec: {type: %s}, metadata: {annotations: %s}}"
 _BOUND = "{spec: {validationActions: [%s], matchResources: {namespaceSelector: %s}}}"
 _DEFAULT = "{metadata: {annotations: {storageclass.kubernetes.io/is-default-class: '%s'}}}"
 _ASKED = "{%s, rules: [{apiGroups: [''], resources: [pods]}]}"
@@ -464,10 +469,15 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
               ("admissionReviewVersions: [v2]", "major"),
               ("namespaceSelector: {}, objectSelector: {matchLabels: {a: b}}, admissionReviewVersions: [v1]", "minor"),
           )),
-        ("ClusterRole", "{metadata: {labels: {rbac.authorization.k8s.io/aggregate-to-edit: 'true'}}}", "{}", "major"),
-        ("ClusterRole", "{}", "{metadata: {labels: {rbac.authorization.k8s.io/aggregate-to-edit: 'true'}}}", "minor"),
-        ("ClusterRole", "{metadata: {labels: {rbac.authorization.k8s.io/aggregate-to-edit: 'true'}}}",
-         "{metadata: {labels: {rbac.authorization.k8s.io/aggregate-to-edit: 'false'}}}", "major"),
+        *(("ClusterRole", _GATHERED % old, _GATHERED % new, level)
+          for old, new, level in (
+              ("edit: 'true'", "other: 'false'", "major"),
+              ("other: 'false'", "edit: 'true'", "minor"),
+              ("edit: 'true'", "edit: 'false'", "major"),
+              ("view: 'true'", "edit: 'true'", "major"),  # who holds view
+              ("edit: 'true'", "view: 'true'", "minor"),
+              ("monitoring: 'true'", "other: 'false'", "major"),  # a role of somebody else's making
+          )),
         ("Secret", "{metadata: {annotations: {kubernetes.io/service-account.name: a}}}",
          "{metadata: {annotations: {kubernetes.io/service-account.name: b}}}", "major"),
         ("PersistentVolume", "{}", "{spec: {nodeAffinity: {a: b}}}", "minor"),
@@ -477,6 +487,27 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
         ("Service", "{spec: {healthCheckNodePort: 30000}}", "{spec: {healthCheckNodePort: 30001}}", "major"),
         ("Service", "{spec: {healthCheckNodePort: 30000}}", "{}", "minor"),
         ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: ['*.b']}}", "minor"),
+        ("HTTPRoute", "{spec: {hostnames: [c.a.b]}}", "{spec: {hostnames: ['*.b']}}", "minor"),
+        *(("Ingress", f"{{spec: {{tls: [{{hosts: [{old}]}}]}}}}", "{spec: {tls: [{hosts: ['*.b']}]}}", level)
+          for old, level in (("a.b", "minor"), ("c.a.b", "major"))),
+        *(("Service", _BALANCED % (kind, old), _BALANCED % (kind, new), level)
+          for kind, old, new, level in (
+              ("LoadBalancer", "{}", "{service.beta.kubernetes.io/aws-load-balancer-internal: 'true'}", "major"),
+              ("LoadBalancer", "{}", "{networking.gke.io/load-balancer-type: Internal}", "major"),
+              ("LoadBalancer", "{service.beta.kubernetes.io/aws-load-balancer-scheme: internal}",
+               "{service.beta.kubernetes.io/aws-load-balancer-scheme: internet-facing}", "major"),
+              ("LoadBalancer", "{}", "{service.beta.kubernetes.io/aws-load-balancer-type: nlb}", "minor"),
+              ("ClusterIP", "{}", "{service.beta.kubernetes.io/aws-load-balancer-internal: 'true'}", "minor"),
+          )),
+        *(("Deployment", "{}", f"{{spec: {{template: {{metadata: {{annotations: {{{key}}}}}}}}}}}", level)
+          for key, level in (
+              ("vault.hashicorp.com/agent-inject: 'true'", "minor"),
+              ("cluster-autoscaler.kubernetes.io/safe-to-evict: 'false'", "minor"),
+              ("kubectl.kubernetes.io/default-container: a", "patch"),
+              ("rollme: a", "patch"),
+          )),
+        ("HorizontalPodAutoscaler", "{spec: {scaleTargetRef: {kind: Deployment, name: a}}}",
+         "{spec: {scaleTargetRef: {kind: Deployment, name: b}}}", "major"),
         ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: null}}", "minor"),
         ("HTTPRoute", "{spec: {parentRefs: [{name: g, sectionName: s}]}}", "{}", "minor"),
         ("StorageClass", _DEFAULT % "true", _DEFAULT % "false", "major"),
@@ -503,6 +534,7 @@ def test_what_means_something_else(kind: str, old: str, new: str, level: str) ->
         ("host: a.b, path: /x, pathType: Prefix", "host: a.b, path: /x/, pathType: Prefix", "none"),
         ("host: a.b, path: /x, pathType: Prefix", "host: a.b, path: /xy, pathType: Prefix", "major"),
         ("host: a.b, path: /, pathType: Prefix", "host: '*.b', path: /, pathType: Prefix", "minor"),
+        ("host: c.a.b, path: /, pathType: Prefix", "host: '*.b', path: /, pathType: Prefix", "major"),
         ("host: a.b, path: /, pathType: Prefix", "path: /, pathType: Prefix", "minor"),
         ("host: a.b, path: '/.*'", "host: a.b, path: '/.*', pathType: ImplementationSpecific", "none"),
         ("host: a.b, path: '/x(.*)'", "host: a.b, path: /x, pathType: Prefix", "major"),
@@ -609,6 +641,107 @@ def test_a_new_webhook_that_must_answer() -> None:
     assert judge([], [webhook])[0].level == "major"
     own = make("ValidatingWebhookConfiguration", changes="{webhooks: [{name: a, rules: [{apiGroups: [x.io]}]}]}")
     assert judge([], [own])[0].level == "minor"
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "level"),
+    [
+        ("ResourceQuota", "{}", "major"),
+        ("LimitRange", "{}", "major"),
+        ("LimitRange", "{spec: {limits: [{type: Container, default: {cpu: 1}}]}}", "minor"),
+        ("ValidatingAdmissionPolicyBinding", "{spec: {validationActions: [Deny]}}", "major"),
+        ("ValidatingAdmissionPolicyBinding", "{spec: {validationActions: [Warn]}}", "minor"),
+        ("PodDisruptionBudget", "{spec: {maxUnavailable: 0}}", "major"),
+        ("PodDisruptionBudget", "{spec: {maxUnavailable: null, minAvailable: 100%}}", "major"),
+        ("PodDisruptionBudget", "{}", "minor"),
+    ],
+)
+def test_what_is_new_and_binds_what_was_there(kind: str, changes: str, level: str) -> None:
+    assert [one.level for one in judge([], [make(kind, changes=changes)])] == [level]
+
+
+@pytest.mark.parametrize(
+    ("new", "level"),
+    [
+        (("Namespace", "own"), "major"),  # helm has been told to install there
+        (("Namespace", "near"), "major"),
+        (("Namespace", "other"), "minor"),
+        (("ServiceAccount", "default"), "major"),
+        (("ServiceAccount", "other"), "minor"),
+    ],
+)
+def test_what_is_new_to_the_chart_and_stands_in_the_cluster_already(new: tuple[str, str], level: str) -> None:
+    there = make("ConfigMap", namespace="near")
+    found = judge([there], [there, make(new[0], name=new[1])], namespace="own")
+    assert [one.level for one in found] == [level]
+
+
+def test_a_webhook_that_no_longer_writes_into_objects() -> None:
+    rules = ([{"apiGroups": [""], "resources": [name]}] for name in "ab")
+    hooks = [{"name": name, "sideEffects": "None", "rules": rule} for name, rule in zip("ab", rules, strict=True)]
+
+    def config(kind: str, *webhooks: Any) -> list[Document]:
+        return [
+            Document({"kind": kind, "apiVersion": "x.k8s.io/v1", "metadata": {"name": "x"}, "webhooks": [*webhooks]})
+        ]
+
+    def level(kind: str, *webhooks: Any) -> str:
+        return highest(one.level for one in judge(config(kind, *hooks), config(kind, *webhooks)))
+
+    assert level("MutatingWebhookConfiguration", hooks[0]) == "major"
+    assert level("ValidatingWebhookConfiguration", hooks[0]) == "minor"
+    assert level("MutatingWebhookConfiguration", hooks[0], {**hooks[1], "name": "c"}) == "minor"
+
+
+def test_a_role_is_held_by_whom_it_is_gathered_for() -> None:
+    """Whatever the parts are called, and however they are cut up."""
+
+    def role(name: str, verbs: str, label: str = "rbac.authorization.k8s.io/aggregate-to-view") -> Document:
+        rules = f"{{rules: [{{apiGroups: [x.io], resources: [xs], verbs: [{verbs}]}}]}}"
+        return make("ClusterRole", name=name, changes=rules, labels={label: "true"})
+
+    renamed = judge([role("a-view", "get")], [role("b-view", "get")])
+    assert [(one.level, one.about) for one in renamed] == [("minor", "ClusterRole/a-view")]
+    assert (
+        highest(one.level for one in judge([role("a", "get, list")], [role("a", "get"), role("b", "list")])) == "patch"
+    )
+    assert highest(one.level for one in judge([role("a", "get, list")], [role("a", "get")])) == "major"
+    whole = make(
+        "ClusterRole",
+        name="whole",
+        changes="{aggregationRule: {clusterRoleSelectors: [{matchLabels: {part: 'true'}}]}}",
+    )
+    account, binding = make("ServiceAccount"), "{roleRef: {kind: ClusterRole, name: whole}, subjects: [%s]}"
+    bound = make("RoleBinding", changes=binding % "{kind: ServiceAccount, name: x}")
+    parts = (role("a", "get, list", "part"), role("b", "get, list", "part"), role("a", "get", "part"))
+    old, new, less = ([account, bound, whole, part] for part in parts)
+    assert highest(one.level for one in judge(old, new)) == "patch"
+    assert [(one.level, one.about) for one in judge(old, less)] == [("minor", "ServiceAccount/x rights")]
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [("resources: ['*/scale']", "resources: [xs/scale]"), ("resources: ['*']", "resources: [xs/log]")],
+)
+def test_a_right_with_a_star(wide: str, narrow: str) -> None:
+    rules = "{rules: [{apiGroups: [x.io], verbs: [get], %s}]}"
+    one, other = ([make("ClusterRole", changes=rules % side)] for side in (narrow, wide))
+    assert [each.level for each in judge(one, other)] == ["minor"]
+    assert "major" in [each.level for each in judge(other, one)]
+
+
+def test_an_address_with_a_star() -> None:
+    one, other = (
+        [make("ClusterRole", changes=f"{{rules: [{{nonResourceURLs: [{url}], verbs: [get]}}]}}")]
+        for url in ("/metrics", "/*")
+    )
+    assert [each.level for each in judge(one, other)] == ["minor"]
+
+
+def test_a_strategy_that_only_helm_3_can_change() -> None:
+    (reason,) = judge([make("Deployment")], [make("Deployment", changes="{spec: {strategy: {type: Recreate}}}")])
+    assert reason.meaning.startswith("refused by the API server unless helm 3 sends it")
+    assert "downtime" in reason.meaning
 
 
 def test_what_is_kept_is_not_lost() -> None:

@@ -67,6 +67,8 @@ def test_what_is_raised() -> None:
         ("1.2.0", "1.2.0-alpine", "patch"),
         ("latest", "stable", "minor"),
         ("2601", "2602", "minor"),  # a date, or the number of a build
+        ("2024.12.1", "2025.1.0", "minor"),  # another year breaks nothing by itself
+        ("2025.1.0", "2025.1.1", "patch"),
         (None, "1.0.0", "minor"),
     ],
 )

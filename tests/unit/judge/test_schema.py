@@ -58,6 +58,25 @@ SAME = [
         {"type": "object", "anyOf": [{"required": ["t"], "properties": {"t": {"const": one}}} for one in "ab"]},
     ),
     ({"not": {"enum": ["a", "b"]}}, {"not": {"enum": ["b", "a"]}}),
+    ({"type": "integer", "minimum": 1, "maximum": 3}, {"enum": [1, 2, 3]}),
+    ({"enum": ["a", "b", 1]}, {"oneOf": [{"type": "string", "enum": ["a", "b"]}, {"const": 1}]}),
+    ({"enum": ["a", None]}, {"anyOf": [{"const": "a"}, {"type": "null"}]}),
+    ({"type": "string", "enum": ["a", 1]}, {"enum": ["a"]}),
+    ({"type": "string", "pattern": "^(a|b)$"}, {"enum": ["a", "b"]}),
+    ({"type": "string", "pattern": r"^\d+$"}, {"type": "string", "pattern": "^[0-9]+$"}),
+    (
+        {"type": "integer", "minimum": 1, "maximum": 65535},
+        {
+            "anyOf": [
+                {"const": 80},
+                {"type": "integer", "minimum": 1024, "maximum": 65535},
+                {"type": "integer", "minimum": 1, "exclusiveMaximum": 1024},
+            ]
+        },
+    ),
+    ({"type": "integer"}, {"type": "number", "multipleOf": 1}),
+    ({"minimum": 1, "exclusiveMinimum": True}, {"exclusiveMinimum": 1}),
+    ({"minimum": 1, "exclusiveMinimum": False}, {"minimum": 1}),
     ({}, {"if": {"required": ["a"]}, "then": True}),
     (
         {"type": "object", "propertyNames": {"maxLength": 3}},
@@ -96,6 +115,32 @@ NARROWER = [
         {"type": "object", "additionalProperties": False},
     ),
     ({"type": "string", "pattern": "^(a+)?$"}, {"type": "string", "pattern": "^a+$"}),
+    ({"type": "string", "pattern": "^[a-z0-9]{1,5}$"}, {"type": "string", "pattern": "^[a-z]{1,3}$"}),
+    ({"type": "integer", "minimum": 1, "maximum": 10}, {"enum": [1, 2, 3]}),
+    ({"type": "string", "pattern": "^[a-z]$"}, {"enum": ["a", "b"]}),
+    ({"type": "string", "minLength": 1}, {"enum": ["aa", "b"]}),
+    ({"type": "string", "not": {"const": "c"}}, {"enum": ["a", "b"]}),
+    ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, {"enum": ["a", 1]}),
+    ({"oneOf": [{"type": "boolean"}, {"const": "auto"}]}, {"type": "boolean"}),
+    ({"enum": [True, False, "auto"]}, {"type": "boolean"}),
+    (
+        {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+        {"type": "object", "additionalProperties": {"enum": [1, 2]}},
+    ),
+    ({"propertyNames": {"pattern": "^[a-z]$"}}, {"propertyNames": {"enum": ["a", "b"]}}),
+    (
+        {"type": "integer", "minimum": 1, "maximum": 10},
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 5}, {"type": "integer", "minimum": 7, "maximum": 10}]},
+    ),
+    (
+        {"type": "number", "minimum": 0, "maximum": 2},
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 1},
+                {"type": "number", "exclusiveMinimum": 1.1, "maximum": 2},
+            ]
+        },
+    ),
     ({"anyOf": [{"type": "integer"}, {"type": "number"}]}, {"oneOf": [{"type": "integer"}, {"type": "number"}]}),
     ({"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}, {"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}),
     ({"oneOf": [{"type": "number"}]}, {"oneOf": [{"type": "number"}, {"type": "integer"}]}),
@@ -147,6 +192,18 @@ class TestOneKey:
     @pytest.mark.parametrize("word", [lambda value: {"enum": [value]}, lambda value: {"not": {"const": value}}])
     def test_a_number_is_no_boolean(self, word: Any) -> None:
         assert effects(word(1), word(True)) == ["narrower", "wider"]
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ({"enum": [1, 2, 30]}, {"type": "integer", "minimum": 1, "maximum": 10}),
+            ({"enum": ["a", "b1"]}, {"type": "string", "pattern": "^[a-z]$"}),
+            ({"type": "boolean"}, {"enum": ["true", "false"]}),
+            ({"type": "string", "pattern": "(?=a)b"}, {"type": "string", "pattern": "(?=b)a"}),  # nobody knows
+        ],
+    )
+    def test_neither_takes_all_of_the_other(self, one: Any, other: Any) -> None:
+        assert effects(one, other) == effects(other, one) == ["narrower", "wider"]
 
     def test_another_pattern_may_be_both(self) -> None:
         assert effects({"type": "string", "pattern": "a"}, {"type": "string", "pattern": "b"}) == ["narrower", "wider"]

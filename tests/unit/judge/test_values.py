@@ -45,6 +45,23 @@ def test_a_number_in_another_form_is_no_other_default() -> None:
     assert [*judge_values(side("1.0.0", {"port": 80}), side("1.0.1", {"port": 80.0}))] == []
 
 
+@pytest.mark.parametrize(
+    ("value", "template", "level"),
+    [
+        (30, "{{ .Values.wait | default 30 }}", "patch"),  # it can be set as before, and means the same where it is not
+        ("info", '{{ default "info" .Values.wait }}', "patch"),
+        (30, "{{ .Values.wait | default 60 }}", "minor"),
+        (30, "{{ .Values.wait | default 30.5 }}", "minor"),
+        (30, "{{ .Values.wait }}{{ .Values.other | default 30 }}", "minor"),
+    ],
+)
+def test_a_default_between_values_and_a_template(value: Any, template: str, level: str) -> None:
+    named = replace(side("1.0.0", {"wait": value}), templates={"a": "{{ .Values.wait }}"})
+    bare = replace(side("1.0.1", {}), templates={"a": template})
+    for sides in ((named, bare), (bare, named)):
+        assert {one.about: one.level for one in judge_values(*sides)}["values wait"] == level
+
+
 def test_a_key_that_moved_into_a_map_of_its_own() -> None:
     found = [*judge_values(side("1.0.0", {"port": 80}), side("2.0.0", {"service": {"port": 80}}))]
     assert any(one.level == "major" and "is called service.port now" in one.meaning for one in found)
@@ -232,10 +249,14 @@ def test_a_default_that_a_chart_gives_to_a_chart_in_it(was: Any, now: Any, told:
         (["boolean", "null"], "boolean", None, ["major"]),
         ("null", "boolean", True, ["minor", "minor"]),
         (["string", "null"], "boolean", True, ["major"]),
+        ({"enum": [True, None]}, {"enum": [True]}, True, []),
+        ({"enum": [True, None]}, {"enum": [True, False]}, True, ["minor"]),
+        ({"enum": [True, None]}, {"enum": [True]}, None, ["major"]),
+        ({"anyOf": [{"type": "boolean"}, {"type": "null"}]}, {"type": "boolean"}, True, []),
     ],
 )
 def test_a_null_that_the_schema_takes_no_longer(was: Any, now: Any, default: Any, levels: list[str]) -> None:
-    old, new = ({"properties": {"key": {"type": kind}}} for kind in (was, now))
+    old, new = ({"properties": {"key": kind if isinstance(kind, dict) else {"type": kind}}} for kind in (was, now))
     first = None if was == "null" else default
     found = judge_values(side("1.0.0", {"key": first}, old), side("1.0.1", {"key": default}, new))
     assert [one.level for one in found] == levels
