@@ -26,8 +26,16 @@ def filled(text: str, width: int, first: str = "", later: str = "") -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The one of `known` that somebody may have meant who wrote `word`."""
-    names = {each.lower(): each for each in known}
-    return next((names[one] for one in difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.75)), None)
+    names, word = {each.lower(): each for each in known}, word.lower()
+    slips = [one for one in names if _slipped(word, one)]
+    return next((names[one] for one in [*slips, *difflib.get_close_matches(word, names, n=1, cutoff=0.75)]), None)
+
+
+def _slipped(word: str, name: str) -> bool:
+    """Whether one letter of `name` is missing, moved, another or too many, or all are there in another order."""
+    word, name = word.replace("_", "-"), name.replace("_", "-")
+    less, other = ({one, *(one[:at] + one[at + 1 :] for at in range(len(one)))} for one in (word, name))
+    return not less.isdisjoint(other) or sorted(word) == sorted(name)
 
 
 def meant(word: str, known: Iterable[str]) -> str:

@@ -88,9 +88,7 @@ def advice(message: str, at: ParserContext | None, initial: ParserContext, conte
         word = rest.rpartition("' is!")[0]
         known = [str(name) for one in contexts for name in (one.name, *one.aliases)]
         if word.startswith("-"):
-            known = [
-                str(flag) for flag in (*(at.flags if at is not None else ()), *initial.flags) if flag.startswith("--")
-            ]
+            known = [flag for flag in (initial if at is None else at).flags if flag.startswith("--")]
             if at is None and any(word in one.flags for one in contexts):
                 return f"invoke TASK {word}"  # Invoke's own flags alone come before a task
         if (other := word.lstrip("-").partition("=")[0]) in [one.name for one in contexts] and word.startswith("-"):
