@@ -318,7 +318,7 @@ def reported(made: dict[str, Any], target: Path) -> Answer:
     lines = [f"{made['chart']['name']} {made['chart']['version']}: {verdict['state']}"]
     lines += [f"  {row['gate']:<12} {row['state']:<8} {row['what']}" for row in verdict["rows"]]
     lines += [f"first cause: {verdict['first']}"] if verdict["first"] else []
-    lines += [f"{len(made['uncovered'])} things are not covered; the page names them", shown(target)]
+    lines += [f"not covered: {many(len(made['uncovered']), 'thing')}, which the page names", shown(target)]
     return Answer("\n".join(lines), made)
 
 

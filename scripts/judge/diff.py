@@ -53,10 +53,14 @@ class Object:
 
 @dataclass(frozen=True)
 class Diff:
-    """What leads from the chart named `old` to the one named `new`. `folded` counts what is no change, by its name."""
+    """What leads from the chart named `old` to the one named `new`, which is of `version`.
+
+    `folded` counts what is no change, by its name.
+    """
 
     old: str
     new: str
+    version: str
     objects: tuple[Object, ...]
     parts: Mapping[str, tuple[Field, ...]]
     folded: Mapping[str, int]
@@ -82,6 +86,7 @@ class Diff:
             "schema_version": SCHEMA_VERSION,
             "from": self.old,
             "to": self.new,
+            "version": self.version,
             "objects": [
                 {
                     "change": names[one.kind],
@@ -114,7 +119,7 @@ def diff_charts(
     noise = Noise(versions(*sides), rendered.drawn.drawn)
     folded: dict[str, int] = {}
     objects = _objects(rendered.own, noise, folded)
-    return Diff(old[0], new[0], objects, _parts(*sides), folded)
+    return Diff(old[0], new[0], new[1].version, objects, _parts(*sides), folded)
 
 
 def _objects(cells: Iterable[Cell], noise: Noise, folded: dict[str, int]) -> tuple[Object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -18,11 +19,17 @@ _COLUMNS = (
         *("VerticalPodAutoscaler", "PodMonitor"),
     ),
     WORKLOADS,
-    ("ServiceAccount", "ConfigMap", "Secret", "PersistentVolumeClaim", "PriorityClass"),
+    ("ServiceAccount", "ConfigMap", "Secret", "PersistentVolumeClaim", "PriorityClass", "Issuer", "ClusterIssuer"),
     ("RoleBinding", "ClusterRoleBinding"),
     ("Role", "ClusterRole"),
 )
 _COLUMN = {kind: number for number, kinds in enumerate(_COLUMNS) for kind in kinds}
+_FIELDS = {
+    "APIService": {"service": "Service"},
+    "Certificate": {"issuerRef": "Issuer", "secretName": "Secret"},
+    "StatefulSet": {"serviceName": "Service"},
+}
+"""What objects of a kind name, by the field: an object that says more of it, or its name alone."""
 _SWEEPS = 4
 
 
@@ -36,8 +43,20 @@ class Link(NamedTuple):
 
 def picture(manifests: Manifests) -> dict[str, Any]:
     """Every object of `manifests`, and every one that they name and do not hold, each with its place; and the links."""
-    objects = {(one.kind, one.name): one.source for one in manifests}
-    links = tuple(dict.fromkeys(link for one in manifests for link in _links(one.data, manifests)))
+    alike = Counter((one.kind, one.name) for one in manifests)
+
+    def told(key: Key, namespace: str) -> Key:
+        """`key` with its namespace where others have objects of that name, too; what an object names is in its own."""
+        return key if alike[key] < 2 else (key[0], f"{namespace}/{key[1]}".lstrip("/"))
+
+    objects = {told((one.kind, one.name), one.namespace): one.source for one in manifests}
+    links = tuple(
+        dict.fromkeys(
+            Link(told(link.source, one.namespace), told(link.target, one.namespace), link.how)
+            for one in manifests
+            for link in _links(one.data, manifests)
+        )
+    )
     columns: dict[int, list[Key]] = {}
     for key in dict.fromkeys((*objects, *(link.target for link in links))):
         columns.setdefault(_COLUMN.get(key[0], 0), []).append(key)
@@ -84,9 +103,9 @@ def _links(data: Mapping[str, Any], manifests: Manifests) -> Iterator[Link]:
             "matchLabels": mapping(selector.get("matchLabels")),
             "matchExpressions": mappings(selector.get("matchExpressions")),
         }
-        for other in manifests:
+        for other in (one for one in manifests if one.kind in kinds):
             chosen = pod_template(other.kind, other.data) if other.kind in WORKLOADS else other.data
-            if other.kind in kinds and selects(terms, mapping(mapping(mapping(chosen).get("metadata")).get("labels"))):
+            if selects(terms, mapping(mapping(mapping(chosen).get("metadata")).get("labels"))):
                 yield Link(source, (other.kind, other.name), how)
 
 
@@ -118,6 +137,9 @@ def _named(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Itera
     for webhook in mappings(data.get("webhooks")):
         service = mapping(mapping(webhook.get("clientConfig")).get("service"))
         yield "webhooks", ("Service", str(service.get("name", "")))
+    for field, other in _FIELDS.get(kind, {}).items():
+        target = mapping(spec.get(field)) or {"name": spec.get(field)}
+        yield field, (str(target.get("kind", other)), str(target.get("name") or ""))
 
 
 def _selectors(kind: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], tuple[str, ...]]]:

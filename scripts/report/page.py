@@ -33,7 +33,7 @@ _GAP = (70, 10)
 _LETTERS = 24  # of a name that fit into a box, in the widest of the usual fonts
 _LANE = 24  # height of a pod's lane, and of its place behind a Service
 _TOP = 142  # where the lanes begin
-_LONGEST = 160  # characters of a value that are shown
+_LONGEST, _FIRST = 160, 5000  # characters that are shown of a value, and of the first cause
 _MOST = 1_950_000  # bytes of the page
 # The part of them that is filled when lists and tables begin to be left out, then pictures; loads have the rest.
 _TEXTS, _PICTURES = 0.5, 0.75
@@ -101,6 +101,7 @@ def draw(record: Mapping[str, Any]) -> str:
     page: str = environment.get_template("page.html.j2").render(
         **{"comparison": None, **record},
         sections=SECTIONS.items(),
+        longest=_FIRST,
         sizes=[_picture(one) for one in record["objects"].get("pictures", ())],
         text=text,
         drawing=drawing,
@@ -180,7 +181,7 @@ def head(record: Mapping[str, Any]) -> str:
     chart, verdict = record["chart"], record["verdict"]
     lines = [f"## {chart['name']} {chart['version']}: {verdict['state']}", ""]
     if verdict["first"]:
-        lines += ["```", verdict["first"].replace("```", "'''"), "```", ""]
+        lines += ["```", _short(verdict["first"], _FIRST).replace("```", "'''"), "```", ""]
     lines += ["| gate | state | what |", "|---|---|---|"]
     lines += [f"| {_cell(row['gate'])} | {row['state']} | {_cell(row['what'])} |" for row in verdict["rows"]]
     return "\n".join(lines) + "\n"

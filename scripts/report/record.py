@@ -29,7 +29,8 @@ _CONTROL = "control.requests.jsonl"
 
 def make_record(config: Config, chart: Chart, flags: str = "") -> dict[str, Any]:
     """All that the page shows, as JSON, what is absent told in its place; `flags` lead our tasks to the chart."""
-    inputs = Inputs(config.dist, config.result(chart.name, "").name.rstrip("."), chart.version, flags)
+    name, own = config.result(chart.name, "").name.rstrip("."), config.chart == config.root / Config.chart
+    inputs = Inputs(config.dist, name, chart.title, chart.version, flags, own)
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -40,9 +41,9 @@ def make_record(config: Config, chart: Chart, flags: str = "") -> dict[str, Any]
         "changes": _changes(inputs),
         "availability": _availability(inputs),
         "scaling": _scaling(inputs),
-        "mutants": inputs.read(inputs.dist / "mutants.json", "mutants", "nox -s mutate"),
-        "faults": inputs.read(inputs.dist / "faults.json", "faults", "nox -s e2e-faults"),
-        "figures": inputs.read(inputs.dist / "bench.json", "bench", "nox -s bench"),
+        "mutants": inputs.of_project("mutants", "mutate"),
+        "faults": inputs.of_project("faults", "e2e-faults"),
+        "figures": inputs.of_project("bench", "bench"),
         "machine": _machine(),
     }
     record["uncovered"] = inputs.gaps
@@ -112,6 +113,8 @@ def _row(values: str, minors: list[str], problems: list[dict[str, Any]]) -> dict
 def _junit(inputs: Inputs) -> list[dict[str, Any]]:
     files = []
     for file in sorted(inputs.dist.rglob("*.xml")):
+        if file.relative_to(inputs.dist).parts[0] in ("e2e", "autoscale"):
+            continue  # what the report beside it says, which may be another chart's
         try:
             files.append({"file": shown(file), "suites": read_junit(file)})
         except (OSError, ValueError) as error:
@@ -149,8 +152,7 @@ def _objects(inputs: Inputs) -> dict[str, Any]:
 
 
 def _changes(inputs: Inputs) -> dict[str, Any]:
-    verdict = inputs.of_chart("judge", "invoke judge")
-    found = inputs.read(inputs.dist / f"{inputs.name}.diff.json", "diff", "invoke diff")
+    verdict, found = inputs.of_chart("judge", "invoke judge"), inputs.of_chart("diff", "invoke diff")
     reasons = verdict.get("reasons", [])
     rows, taken = [], set()
     for one in found.get("objects", ()):
@@ -167,11 +169,12 @@ def _speaks_of(about: str, thing: str) -> bool:
 
 
 def _tested(inputs: Inputs, folder: Path, what: str, run: str) -> dict[str, Any]:
-    """The report of a run on a cluster in `folder`; absent where it was of another version."""
+    """The report of a run on a cluster in `folder`; absent where it was of another version, or of another chart."""
     found = inputs.read(folder / "report.json", "e2e", run, unread="incidents")
-    if found["state"] == "absent" or (tested := found["candidate"].get("version")) == inputs.version:
+    tested = " ".join(found.get("candidate", {}).get(key, "") for key in ("name", "version"))
+    if found["state"] == "absent" or tested == inputs.title:
         return found
-    return inputs.absent(f"{what} of {tested}, and the chart is {inputs.version}", run)
+    return inputs.absent(f"{what} of {tested}, and the chart is {inputs.title}", run)
 
 
 def _availability(inputs: Inputs) -> dict[str, Any]:
@@ -364,4 +367,4 @@ def _lines(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     for file in gates["junit"]:
         failed = [f"{one['name']}: {one['message']}" for suite in file["suites"] for one in suite["failed"]]
         cases = sum(suite["cases"] for suite in file["suites"])
-        yield line(file["file"], {"state": "there"}, f"{cases} cases", *failed)
+        yield line(file["file"], {"state": "there"}, many(cases, "case"), *failed)

@@ -113,7 +113,7 @@ def test_the_page_of_a_diff_is_for_anybody(browser: Browser, tmp_path: Path, nam
     there = Identity("apps", "Deployment", "", "a-name-of-a-deployment-that-has-no-end-where-it-could-be-folded")
     objects = tuple(Object(kind, there, None, (Field("spec.a", "b" * 60, "c" * 60),)) for kind in get_args(Kind))
     file = tmp_path / "diff.html"
-    file.write_text(as_html(Diff("0.1.0", "helm/a", objects, {}, {"labels": 2})), encoding="utf-8")
+    file.write_text(as_html(Diff("0.1.0", "helm/a", "0.2.0", objects, {}, {"labels": 2})), encoding="utf-8")
     width, height = SHOWN[name]
     dark = name == "dark"
     with browser.new_context(

@@ -42,8 +42,8 @@ spec:
 @pytest.fixture
 def project(tmp_path: Path) -> Config:
     """A chart, and an empty dist/."""
-    folder = tmp_path / "gati"
-    folder.mkdir()
+    folder = tmp_path / Config.chart
+    folder.mkdir(parents=True)
     (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: gati\nversion: {VERSION}\n")
     config = load_config(tmp_path, environ={}, chart=folder)
     return replace(config, dist=tmp_path / "dist")
@@ -75,7 +75,7 @@ def full(project: Config) -> Config:
             "level": "minor", "part": "minor", "enough": False, "reasons": [reason], "notes": [],
         },
         "gati.diff.json": {
-            "schema_version": 1, "from": "gati 1.2.2", "to": "gati 1.2.3", "folded": {},
+            "schema_version": 1, "from": "gati 1.2.2", "to": "gati 1.2.3", "version": VERSION, "folded": {},
             "objects": [{"change": "changed", "group": "", "kind": "Service", "namespace": "", "name": "front",
                          "fields": [{"path": "spec.ports", "old": 1, "new": 2},
                                     {"path": "spec.externalName", "old": None, "new": "w" * 120}]}],

@@ -175,7 +175,7 @@ def crowded(dist: Path, version: str) -> None:
             "level": "minor", "part": "minor", "enough": False, "reasons": reasons, "notes": [],
         },
         "gati.diff.json": {
-            "schema_version": 1, "from": "gati 1.2.2", "to": f"gati {version}", "folded": {},
+            "schema_version": 1, "from": "gati 1.2.2", "to": f"gati {version}", "version": version, "folded": {},
             "objects": [{**changed, "name": f"part-{number}"} for number in range(100)],
         },
         "faults.json": {"schema_version": 1, "faults": [{**fault, "fault": f"fault-{one}"} for one in range(200)]},

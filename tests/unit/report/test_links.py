@@ -71,6 +71,13 @@ def links(*objects: dict[str, Any]) -> set[tuple[str, str, str]]:
             ("Deployment/a", "volumes", "PersistentVolumeClaim/d"),
         ),
         (workload(serviceAccountName="s"), ("Deployment/a", "serviceAccountName", "ServiceAccount/s")),
+        (thing("StatefulSet", spec={"serviceName": "s"}), ("StatefulSet/t", "serviceName", "Service/s")),
+        (thing("APIService", spec={"service": {"name": "s"}}), ("APIService/t", "service", "Service/s")),
+        (thing("Certificate", spec={"secretName": "s"}), ("Certificate/t", "secretName", "Secret/s")),
+        (
+            thing("Certificate", spec={"issuerRef": {"name": "i", "kind": "ClusterIssuer"}}),
+            ("Certificate/t", "issuerRef", "ClusterIssuer/i"),
+        ),
     ],
 )  # fmt: skip
 def test_a_reference_is_found(source: dict[str, Any], expected: tuple[str, str, str]) -> None:
@@ -89,6 +96,17 @@ def test_a_reference_is_found(source: dict[str, Any], expected: tuple[str, str, 
 )
 def test_labels_that_do_not_fit_are_no_reference(selector: dict[str, Any]) -> None:
     assert links(thing("PodDisruptionBudget", spec={"selector": selector}), workload()) == set()
+
+
+def test_objects_of_one_name_in_two_namespaces_are_two() -> None:
+    """As the rights of an operator that works in some namespaces are."""
+    rights = [
+        {**thing(kind, **more), "metadata": {"name": "t", "namespace": namespace}}
+        for namespace in ("one", "two")
+        for kind, more in (("RoleBinding", {"roleRef": {"kind": "Role", "name": "t"}}), ("Role", {}))
+    ]
+    wanted = {(f"RoleBinding/{namespace}/t", "roleRef", f"Role/{namespace}/t") for namespace in ("one", "two")}
+    assert links(*rights) == wanted
 
 
 def test_what_nobody_renders_is_marked() -> None:

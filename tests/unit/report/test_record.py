@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,10 +31,12 @@ def test_an_empty_dist_names_the_command_of_every_section(project: Config) -> No
     for command in (*(f"invoke {name}" for name in COMMANDS), "invoke e2e", "nox -s mutate", "nox -s bench"):
         assert f"`{command}`" in told
     assert objection("report", record) == ""
-    told = "\n".join(make_record(project, read_chart(project.chart), " --chart it")["uncovered"])
+    other = make_record(replace(project, root=project.dist), read_chart(project.chart), " --chart it")
+    told = "\n".join(other["uncovered"])
     for command in (*COMMANDS, "e2e"):
         assert f"`invoke {command} --chart it`" in told
     assert "nox" not in told, "what tests this project is no gap of another chart"
+    assert "the toolkit and its own chart" in other["mutants"]["why"]
 
 
 def test_every_section_is_what_its_file_says(full: Config) -> None:
@@ -90,6 +93,14 @@ def of_another_version(dist: Path) -> None:
     report.write_text(report.read_text().replace("1.2.3", "1.2.4"))
 
 
+def of_another_chart(dist: Path) -> None:
+    """Which has the same version, as charts that are begun alike do, and is not packaged here."""
+    (dist / "gati.package.json").unlink()
+    for folder in ("e2e", "autoscale"):
+        report = dist / folder / "report.json"
+        report.write_text(report.read_text().replace('"name": "gati"', '"name": "other"'))
+
+
 def of_another_archive(dist: Path) -> None:
     file = dist / "gati.package.json"
     file.write_text(file.read_text().replace("sha256:0", "sha256:1"))
@@ -111,6 +122,7 @@ def cut_off(dist: Path) -> None:
     ("spoil", "gates"),
     [
         (of_another_version, {"release", "lint", "schemas", "judge", "smoke test"}),
+        (of_another_chart, {"smoke test"}),
         (of_another_archive, {"release", "smoke test"}),
         (of_another_shape, {"release", "lint", "schemas", "judge", "smoke test"}),
         (cut_off, {"release", "lint", "schemas", "judge", "smoke test"}),
@@ -119,9 +131,16 @@ def cut_off(dist: Path) -> None:
 def test_what_is_no_result_of_this_chart_is_absent(
     full: Config, spoil: Callable[[Path], None], gates: set[str]
 ) -> None:
+    (full.dist / "e2e" / "junit.xml").write_text(
+        '<testsuite><testcase><failure message="lost"/></testcase></testsuite>'
+    )
     spoil(full.dist)
-    rows = recorded(full)["verdict"]["rows"]
-    assert {row["gate"] for row in rows if row["state"] == "absent"} == gates
+    record = recorded(full)
+    rows = {row["gate"]: row["state"] for row in record["verdict"]["rows"]}
+    assert {gate for gate, state in rows.items() if state == "absent"} == gates
+    assert "dist/e2e/junit.xml" not in " ".join(rows), "its report says whose it is"
+    assert (record["changes"]["diff"]["state"] == "absent") == (record["changes"]["judge"]["state"] == "absent")
+    assert (record["scaling"]["state"] == "absent") == (spoil is of_another_chart)
 
 
 def test_the_first_gate_that_is_absent_is_the_cause_where_none_failed(project: Config) -> None:
@@ -158,11 +177,13 @@ def test_junit_tells_its_failures(full: Config) -> None:
         '<testcase name="y"/></testsuite></testsuites>'
     )
     (full.dist / "broken.xml").write_text("<testsuites>")
+    (full.dist / "coverage.xml").write_text('<coverage line-rate="1"/>')
     record = recorded(full)
     (suite,) = record["gates"]["junit"][0]["suites"]
     assert (suite["cases"], suite["seconds"]) == (2, 1.5)
     assert suite["failed"] == [{"name": "x", "kind": "failure", "message": "no <pod>"}]
-    assert any("broken.xml cannot be read as JUnit" in gap for gap in record["uncovered"])
+    for name in ("broken.xml", "coverage.xml"):
+        assert any(f"{name} cannot be read as JUnit" in gap for gap in record["uncovered"])
 
 
 def test_a_file_may_have_any_name(full: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
