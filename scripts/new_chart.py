@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from scripts.chart.contents import left_out
 from scripts.chart.source import read_chart, read_yaml
 from scripts.core.errors import ChartError, UsageError, ValuesError
 from scripts.core.files import write_atomic
@@ -60,6 +61,8 @@ def new_chart(work: Workspace, path: Path, *, toolkit: str = TOOLKIT, dry_run: b
     if not dry_run:
         for file in written:
             write_atomic(file, files[file])
+    if (ignore := path / ".helmignore") in kept and not left_out(path)("gati.toml", False):
+        work.say(f"note: gati.toml will be packed, and a change of it need a version: name it in {shown(ignore)}")
     return NewChart(path, written, kept, f"invoke lint --chart {shlex.quote(shown(path))}")
 
 

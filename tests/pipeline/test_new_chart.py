@@ -71,12 +71,15 @@ def test_what_is_there_stays(cli: Cli) -> None:
     dry = json.loads(cli("new-chart", cli.chart, "--dry-run", "--json").fine())
     assert snapshot(cli.chart) == before
     assert str(cli.chart / "CHANGELOG.md") in dry["kept"]
-    cli("new-chart", cli.chart).fine()
+    told = cli("new-chart", cli.chart)
+    assert "gati.toml will be packed" in told.stderr, "helm's own .helmignore does not name it"
     after = snapshot(cli.chart)
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) >= {"gati.toml", "ci/default-values.yaml", "ci/replicas-values.yaml"}
-    cli("new-chart", cli.chart).fine()
-    assert snapshot(cli.chart) == after
+    with (cli.chart / ".helmignore").open("a") as ignore:
+        ignore.write("*.toml\n")
+    assert "will be packed" not in cli("new-chart", cli.chart).stderr
+    assert snapshot(cli.chart) | {".helmignore": b""} == after | {".helmignore": b""}
 
 
 def test_a_chart_with_values_sets_of_its_own_gets_none(cli: Cli) -> None:
