@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -91,3 +92,21 @@ def test_the_job_that_releases_on_gitlab_runs_alone_and_has_all_tags() -> None:
 def test_the_action_runs_its_inputs_from_the_environment_only() -> None:
     for step in read(ROOT / "action.yml")["runs"]["steps"]:
         assert "${{" not in step["run"]
+
+
+@pytest.mark.parametrize(("registry", "seen"), [("", "its own"), ("oci://ghcr.io/me", "oci://ghcr.io/me")])
+def test_the_action_leaves_the_registry_to_the_chart_where_it_is_told_none(
+    tmp_path: Path, registry: str, seen: str
+) -> None:
+    (invoke := tmp_path / "gati-toolkit" / "bin" / "invoke").parent.mkdir(parents=True)
+    invoke.write_text('#!/bin/sh\necho "${GATI_REGISTRY-its own}: $*"\n')
+    invoke.chmod(0o755)
+    given = {
+        "RUNNER_TEMP": str(tmp_path),
+        "ACTION": "/a",
+        "TASKS": "lint\n\nrelease --yes\n",
+        "GATI_REGISTRY": registry,
+    }
+    run = ("bash", "-ec", read(ROOT / "action.yml")["runs"]["steps"][-1]["run"])
+    told = subprocess.run(run, env={**os.environ, **given}, check=True, capture_output=True, text=True).stdout
+    assert told == f"{seen}: --search-root /a lint\n{seen}: --search-root /a release --yes\n"
