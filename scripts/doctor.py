@@ -18,7 +18,7 @@ from typing import Literal
 from scripts.core.errors import MALFORMED, FindingsError, GitError, ReleaseError
 from scripts.core.git import find_repository, unlocking
 from scripts.core.parallel import workers
-from scripts.core.words import some
+from scripts.core.words import many, some
 from scripts.workspace import Workspace
 
 Level = Literal["ok", "note", "problem"]
@@ -253,7 +253,7 @@ def _registry(work: Workspace) -> Iterator[Line]:
     with registry_for(work) as registry, connect(registry) as client:
         versions = client.versions(read_chart(work.config.chart).name)
         login = f"as {registry.credentials.username}" if registry.credentials else "without a login"
-        yield Line("registry", "ok", f"{registry.host} answers {login}: {len(versions)} versions")
+        yield Line("registry", "ok", f"{registry.host} answers {login}: {many(len(versions), 'version')}")
 
 
 def _proxy(_: Workspace) -> Iterator[Line]:

@@ -20,10 +20,33 @@ VARIABLES = {
     "GATI_SIGNING_PASSWORD": "The passphrase of the key that a release is signed with.",
     "GATI_OWNER": "What our processes tell each other: whose temporary things are whose. Not to be set.",
     "GATI_BIND": "The address that the compose stack publishes its ports on.",
+    "CI": "Set by the CI system: what goes to the embedded registry there has to be meant (`--registry embedded`).",
     "GITHUB_ACTIONS, GITLAB_CI": "Set by the CI system: lines are grouped, findings are put at their places.",
     "GITHUB_STEP_SUMMARY": "Set by GitHub: `invoke report` adds its head to the job's summary.",
+    "GITHUB_TOKEN, GH_TOKEN": "Whose `forge` is GitHub: the token for a release there; it goes to that forge alone.",
+    "GITLAB_TOKEN": "The same for GitLab.",
+    "GITEA_TOKEN, FORGEJO_TOKEN": "The same for Gitea and Forgejo.",
+    "COSIGN_PASSWORD": "In place of GATI_SIGNING_PASSWORD, where that is not set.",
+    "SIGSTORE_ID_TOKEN, ACTIONS_ID_TOKEN_REQUEST_URL, BUILDKITE_AGENT_ACCESS_TOKEN": "By CI, for `keyless`.",
+    "HELM_REGISTRY_CONFIG, HELM_CONFIG_HOME, XDG_CONFIG_HOME, DOCKER_CONFIG": "Where registry logins are, as for helm.",
+    "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "The proxy of registries and forges; in small letters, too.",
+    "SSL_CERT_FILE, SSL_CERT_DIR": "The authorities to believe in place of the system's.",
+    "DOCKER_HOST, DOCKER_CONTEXT": "The container engine, as for docker.",
+    "KUBECONFIG": "The clusters of `--kube-context`, as for kubectl; helm's own `HELM_KUBE...` count, too.",
+    "TMPDIR": "Where temporary files are.",
     "NO_COLOR": "Set and not empty: no colours. Where `TERM` is `dumb`, neither colours nor a view that moves.",
     "HYPOTHESIS_PROFILE": "`thorough`: the tests draw many more examples.",
+}
+FURTHER = {
+    "dist/report.html": "what `invoke report` found, for a person",
+    "dist/NAME-VERSION.tgz": "the archive; `.tgz.prov` beside it is its PGP signature",
+    "dist/NAME.manifests/*.yaml": "a render each",
+    "dist/release-notes.md": "what is new, how to install and verify; of several charts `dist/NAME.release-notes.md`",
+    "dist/code-quality.json": "what `lint` and `kubeconform-check` found, in GitLab's form, where `GITLAB_CI` is set",
+    "dist/e2e/junit.xml": "the smoke test as JUnit: a suite a scenario, a case a step",
+    "dist/e2e/SCENARIO/": "`LOAD.requests.jsonl`, a line a request; of a failed rollout cause, events, objects, logs",
+    "dist/autoscale/": "the same of `invoke autoscale`, with `curve.json` and `curve.svg` of each scenario",
+    "dist/rollout/RELEASE/": "the same of `invoke rollout`; `ledger.json` is of its `--ledger`",
 }
 CODES = {
     0: "what was asked for is done, or was done already",
@@ -56,7 +79,8 @@ def page() -> str:
                 "",
                 *_table("variable", "meaning", VARIABLES),
             ),
-            *("## Files in dist/", "", "NAME is that of the chart. Each has a JSON schema.", "", *_files()),
+            *("## Files in dist/", "", "NAME is that of the chart. Each of these has a JSON schema:", "", *_files()),
+            *("The others:", "", *_table("file", "what it holds", FURTHER)),
             *("## Exit codes", "", *_table("code", "meaning", {str(code): text for code, text in CODES.items()})),
         ]
     )

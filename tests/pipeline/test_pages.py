@@ -152,7 +152,7 @@ def test_every_block_of_commands_is_run_or_says_why_not(page: str) -> None:
             assert file.is_file(), f"{where} is run by {file}, which is not there"
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "SECURITY.md", "CHANGELOG.md", "scripts/README.md", "helm/gati/README.md"])
 def test_links_between_pages_lead_somewhere(page: str) -> None:
     text = re.sub(r"(?ms)^ *```.*?^ *```$", "", (ROOT / page).read_text(encoding="utf-8"))
     for target, anchor in re.findall(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)", text):
@@ -186,11 +186,11 @@ OPTIONS = {
     "helm-extra-set-args helm-lint-extra-args helm-repo-extra-args kubectl-timeout lint-conf namespace print-config "
     "print-logs release-label release-name remote since skip-clean-up skip-helm-dependencies skip-missing-values "
     "target-branch upgrade use-helmignore validate-chart-schema validate-maintainers validate-yaml",
-    "cr": "package-path sign key keyring passphrase-file commit generate-release-notes git-base-url git-repo owner "
-    "git-upload-url release-name-template release-notes-file skip-existing token make-release-latest pre-release push "
-    "packages-with-index pr remote index-path pages-branch pages-index-path index-commit-message "
-    "package-commit-message registry-url username password plain-http insecure-skip-tls-verify ca-file cert-file "
-    "key-file",
+    "cr": "config package-path sign key keyring passphrase-file commit generate-release-notes git-base-url git-repo "
+    "owner git-upload-url release-name-template release-notes-file skip-existing token make-release-latest pre-release "
+    "push packages-with-index pr remote replace-existing sign-commits use-api-asset-url index-path pages-branch "
+    "pages-index-path index-commit-message package-commit-message registry-url username password plain-http "
+    "insecure-skip-tls-verify ca-file cert-file key-file",
 }
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 from scripts.report.inputs import objection
 from tests.pipeline.conftest import Cli
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 
 
 def test_the_results_of_the_tasks_are_on_the_page(cli: Cli, tmp_path: Path) -> None:
@@ -27,6 +31,10 @@ def test_the_results_of_the_tasks_are_on_the_page(cli: Cli, tmp_path: Path) -> N
     summary = tmp_path / "summary.md"
     told = cli.on_chart("report", GITHUB_STEP_SUMMARY=str(summary)).fine()
     assert "first cause: schemas: Service/broken" in told
+    left = [str(file.relative_to(cli.dist.parent)) for file in cli.dist.rglob("*") if file.is_file()]
+    named = re.findall(r"^\| `(dist/\S+)` \|", REFERENCE.read_text(), re.MULTILINE)
+    known = [name.replace("NAME", "made").replace("VERSION", "0.1.0") for name in named]
+    assert [name for name in left if not any(fnmatch(name, one) for one in known)] == []
     page = (cli.dist / "report.html").read_text()
     assert "Service/broken" in page
     assert summary.read_text().startswith("## made 0.1.0: failed\n")
