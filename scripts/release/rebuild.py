@@ -45,8 +45,12 @@ def rebuilt(work: Workspace, url: str, commit: str, definition: Mapping[str, Any
 
 
 def _inside(root: Path, name: str) -> Path:
-    """The path below `root`. Raises ChartError for one that leads out of it."""
-    path = (root / name).resolve()
+    """The path below `root`. Raises ChartError for one that leads out of it, or nowhere."""
+    try:
+        path = (root / name).resolve()
+        path.exists()
+    except (OSError, RuntimeError) as error:  # too long, or in a circle
+        raise ChartError("the provenance leads nowhere in its repository", found=name[:200], code=FINDING) from error
     if not path.is_relative_to(root):
         raise ChartError("the provenance leads out of its repository", found=name, code=FINDING)
     return path

@@ -454,9 +454,12 @@ def test_an_address_that_cannot_be_cloned_fails(shelf: Shelf, url: str) -> None:
     assert not Path("/tmp/owned").exists()
 
 
-def test_a_path_that_leads_out_of_the_clone_fails(shelf: Shelf, source: Callable[..., str]) -> None:
-    shelf.replace(PROVENANCE, changed(**{"predicate/buildDefinition/externalParameters/chart": "../../etc"}))
-    assert "leads out of" in shelf.detail("rebuild", rebuild=True)
+@pytest.mark.parametrize(("path", "told"), [("../../etc", "leads out of"), ("a" * 300, "leads nowhere in")])
+def test_a_path_that_leads_out_of_the_clone_or_nowhere_fails(
+    shelf: Shelf, source: Callable[..., str], path: str, told: str
+) -> None:
+    shelf.replace(PROVENANCE, changed(**{"predicate/buildDefinition/externalParameters/chart": path}))
+    assert told in shelf.detail("rebuild", rebuild=True)
 
 
 def test_what_is_not_published_is_no_row(shelf: Shelf) -> None:

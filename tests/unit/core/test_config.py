@@ -156,6 +156,17 @@ def test_files_that_are_named_begin_at_the_project_or_at_home(tmp_path: Path, mo
     assert config.registry_key == ""
 
 
+@pytest.mark.parametrize("name", ["signing_key", "registry_key", "registry_ca"])
+def test_a_key_in_the_place_of_its_file_is_refused_and_not_told(name: str, tmp_path: Path) -> None:
+    """As one gets it who names the variable that holds the key without the env:// before it."""
+    content = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nc2VjcmV0\n-----END ENCRYPTED PRIVATE KEY-----\n"
+    for given in ({"environ": {f"GATI_{name.upper()}": content}}, {"environ": {}, name: content}):
+        with pytest.raises(ConfigError, match="holds a key or a certificate itself") as told:
+            load_config(tmp_path, **given)
+        assert "c2VjcmV0" not in f"{told.value} {told.value.found} {told.value.run}"
+        assert ("env://NAME" in str(told.value.expected)) is (name == "signing_key")
+
+
 @pytest.mark.parametrize(
     "address",
     [
