@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 _NO_SUCH_KIND = re.compile(r'no matches for kind "([^"]+)" in version "([^"]+)"')
 _EXISTS = re.compile(r'(\w+) "([^"]+)" in namespace "[^"]*" exists and cannot be imported.*?: (.*)', re.DOTALL)
-_APPLYING = re.compile(
-    r"(?:server-side apply failed for|conflict occurred while applying) object (?:\S*/)?(\S+) \S+, Kind=(\w+): (.*)",
+_APPLYING = re.compile(  # on the server, and by helm itself, which is all that its 3 can
+    r"(?:(?:server-side apply failed for|conflict occurred while applying) object (?:\S*/)?(?P<name>\S+) \S+, Kind="
+    r'|cannot patch "(?P<patched>[^"]+)" with kind )(?P<kind>\w+): (?P<why>.*)',
     re.DOTALL,
 )
-_REFUSED = re.compile(r'([\w.]+) "([^"]*)" is (?:forbidden|invalid): ')
+_CONFLICT = re.compile(r"Apply failed with \d+ conflict|object has been modified")
+# Of a kind as a whole that is refused to somebody no name is told.
+_REFUSED = re.compile(r'([\w.]+) (?:"([^"]*)" is (?:forbidden|invalid): |is forbidden: (?=User ))')
+_NEXT = " && "  # what helm writes between two objects that it could not apply
 
 
 @dataclass(frozen=True)
@@ -50,16 +54,17 @@ def read_refusal(text: str, *, release: str, namespace: str) -> Cause | None:
         run = f"kubectl --namespace={namespace} get {kind.lower()} {name} --output=yaml"
         return Cause("ownership", f"{kind} {name}", f"exists and belongs to somebody else: {first_line(why)}", run)
     if found := _APPLYING.search(text):
-        name, kind, why = found.groups()
-        if "conflict occurred" in found.group(0):
+        name, kind, why = found["name"] or found["patched"], found["kind"], found["why"].partition(_NEXT)[0]
+        if _CONFLICT.search(why):
             stale = "object has been modified" in why
             taken, owned = "it is not what the chart takes it for", "another field manager owns what the chart sets"
-            message = f"{taken if stale else owned}: {first_line(why)}"
+            message = f"{taken if stale else owned}: {_in_a_line(why)}"
             run = f"kubectl --namespace={namespace} get {kind.lower()} {name} --show-managed-fields --output=yaml"
             return Cause("conflict", f"{kind} {name}", message, run)
         return refusal(why, f"{kind} {name}", namespace)
     if found := _REFUSED.search(text):
-        return refusal(text[found.start() :], f"{_singular(found.group(1))} {found.group(2)}", namespace)
+        label = f"{_singular(found.group(1))} {found.group(2) or ''}".strip()
+        return refusal(text[found.start() :].partition(_NEXT)[0], label, namespace)
     if "denied the request:" in text:
         return refusal(text, f"Release {release}", namespace)
     return None
@@ -79,11 +84,15 @@ def refusal(message: str, label: str, namespace: str) -> Cause:
         return Cause("admission", label, f"Pod Security {found.group(1)} refuses it: {found.group(2)}", run)
     if found := re.search(r'admission webhook "([^"]+)" denied the request:(.*)', message, re.DOTALL):
         run = "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"
-        said = textwrap.shorten(found.group(2), 400, placeholder=" ...")  # policy engines begin with an empty line
+        said = _in_a_line(found.group(2))  # policy engines begin with an empty one
         return Cause("admission", label, f"admission webhook {found.group(1)} refuses it: {said}", run)
     if why.startswith("User "):
         return Cause("admission", label, f"{why[0].lower()}{why[1:]}", f"{kubectl} auth can-i --list")
     return Cause("admission", label, f"the API server refuses it: {why}", f"{kubectl} get events")
+
+
+def _in_a_line(text: str) -> str:
+    return textwrap.shorten(text, 400, placeholder=" ...")
 
 
 def first_line(text: str) -> str:

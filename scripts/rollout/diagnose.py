@@ -73,6 +73,10 @@ _MISSING_SOURCE = re.compile(
 _PASSING_PLACE = re.compile(
     r"were unschedulable|node\.kubernetes\.io/(?:not-ready|unreachable|unschedulable)|unbound immediate"
 )
+UNTOLD_TAINTS = "untolerated taint(s)"
+"""What a scheduler says of taints in place of which they are, as of Kubernetes 1.34."""
+_NO_VOLUME = re.compile(r"not found|no storage class is set")  # what nobody but a person mends
+_MAKES, _MAKES_NONE = re.compile("Create|ScalingReplicaSet"), ("FailedCreate", "ReplicaSetCreateError")
 _PREEMPTION = r"\.? (?:no new claims to deallocate, )?preemption: "
 _HOPELESS = re.compile(
     rf"^0/(\d+) nodes are available:.*{_PREEMPTION}0/\1 nodes are available: \1 Preemption is not", re.DOTALL
@@ -99,7 +103,8 @@ class Scene:
 
     `objects` are pods, their owners and jobs, each with its `kind`; `events` come in any order. `namespace` is the
     release's; the objects may be in others. `known` are the marks (`marks`) of the moment when the operation began:
-    what was wrong before it is not its fault. `promised` are the names of Secrets that a controller is about to make.
+    what was wrong before it is not its fault. `promised` are the names of Secrets that a controller is about to make,
+    `taints` those of the nodes, where it was asked for them.
     """
 
     release: str
@@ -108,6 +113,7 @@ class Scene:
     events: Sequence[Object] = ()
     known: frozenset[str] = frozenset()
     promised: frozenset[str] = frozenset()
+    taints: Sequence[Object] = ()
 
 
 @dataclass
@@ -195,8 +201,12 @@ class _Reading:
                 yield from self._pod(pod)
         for item in self._scene.objects:
             owned = item["kind"] == "Job" and item["metadata"].get("ownerReferences")  # helm waits for no CronJob's
-            if item["kind"] != "Pod" and not owned and self._ours(self._root(item)) and not self._outdated(item):
+            if item["kind"] == "Pod" or owned or not self._ours(self._root(item)):
+                continue
+            # A Deployment that cannot make its ReplicaSet says so before it says that it has looked at its spec.
+            if item["kind"] == "Deployment" or not self._outdated(item):
                 yield from self._refused_pods(item)
+            if not self._outdated(item):
                 if item["kind"] == "Job":
                     yield from self._job(item)
                 if item["kind"] == "Deployment":
@@ -305,14 +315,36 @@ class _Reading:
 
     def _unschedulable(self, pod: Object, scheduled: Object) -> Suspicion:
         message = scheduled.get("message", "")
+        if UNTOLD_TAINTS in message and (taints := list(dict.fromkeys(self._untolerated(pod)))):
+            message = message.replace(UNTOLD_TAINTS, f"untolerated taint {', '.join(taints)}")
+        volumes = self._claims(pod)
         passing = scheduled["reason"] == "SchedulerError" or _PASSING_PLACE.search(message)
-        reasons = re.sub(rf"(?s){_PREEMPTION}.*$", "", message).rstrip(".")
+        passing = passing and not _NO_VOLUME.search(volumes)
+        reasons = re.sub(rf"(?s){_PREEMPTION}.*$", "", message).rstrip(".") + volumes
         patience = STEADY
         if any(event.get("reason") == "TriggeredScaleUp" for event in self._events_of(pod)):
             patience = ENDLESS  # an autoscaler makes a node for it
         elif passing or (self._room_may_come() and not _HOPELESS.match(message)):
             patience = PASSING
         return self._of_pod("unschedulable", pod, f"no node takes its pod: {reasons}", patience, action="describe")
+
+    def _untolerated(self, pod: Object) -> Iterator[str]:
+        """The taints of nodes that keep a pod away, as schedulers used to tell them."""
+        tolerated = pod["spec"].get("tolerations") or ()
+        for taint in self._scene.taints:
+            if taint.get("effect") != "PreferNoSchedule" and not any(_tolerates(one, taint) for one in tolerated):
+                yield f"{{{taint['key']}: {taint.get('value') or ''}}}"
+
+    def _claims(self, pod: Object) -> str:
+        """What is said of the claims that a pod waits for, each in words after "; "; the newest trouble of each."""
+        namespace, own = pod["metadata"]["namespace"], pod["metadata"]["name"]
+        names = [
+            one["persistentVolumeClaim"]["claimName"] if "persistentVolumeClaim" in one else f"{own}-{one['name']}"
+            for one in pod["spec"].get("volumes", ())
+            if "persistentVolumeClaim" in one or "ephemeral" in one
+        ]
+        told = ((name, told_of(self._scene.events, "PersistentVolumeClaim", name, namespace)) for name in names)
+        return "".join(f"; PersistentVolumeClaim {name}: {why}" for name, why in told if why)
 
     def _room_may_come(self) -> bool:
         """True while a pod is ending, or while a pod is starting whose readiness lets an old pod end."""
@@ -333,6 +365,9 @@ class _Reading:
             final = reason == "InvalidImageName" or _FINAL_PULL.search(f"{reason} {message}")
             image = next((str(one.get("image")) for one in containers_of(pod) if one["name"] == name), "")
             text = f'{label} cannot pull image "{image}": {_pull_reason(reason, message)}'
+            absent = _messages(self._events_of(pod), name, "FailedToRetrieveImagePullSecret")
+            if absent and (found := re.search(r"\((.+?)\)", absent[-1])):
+                text += f"; there is no pull secret {found.group(1)}"
             patience = SETTLED if final else RETRIED
             yield self._of_pod("image-pull", pod, text, patience, container=name, action="describe")
         elif reason in _CONFIG_REASONS:
@@ -429,10 +464,10 @@ class _Reading:
         if item["kind"] == "ReplicaSet":  # its Deployment repeats the condition
             if failure.get("status") == "True" and _mark(item, failure) not in self._scene.known:
                 message = failure.get("message", "")
-        elif item["kind"] in ("StatefulSet", "DaemonSet", "Job") and _lacks_pods(item):
-            created = [event for event in self._events_of(item) if "Create" in event.get("reason", "")]
-            if created and created[-1]["reason"] == "FailedCreate":
-                message = created[-1].get("message", "")
+        elif item["kind"] == "Deployment" or _lacks_pods(item):
+            made = [event for event in self._events_of(item) if _MAKES.search(event.get("reason", ""))]
+            if made and made[-1]["reason"] in _MAKES_NONE:
+                message = made[-1].get("message", "")
         if message:
             root = self._root(item)
             cause = refusal(message, _label(root), root["metadata"]["namespace"])
@@ -517,6 +552,16 @@ class _Reading:
 
 
 # -- words -----------------------------------------------------------------------------------
+
+
+def told_of(events: Iterable[Object], kind: str, name: str, namespace: str) -> str:
+    """What the newest event of an object says, one of trouble before others; "" without any that tells something."""
+    about = {"kind": kind, "name": name, "namespace": namespace}
+    own = [one for one in events if about.items() <= one.get("involvedObject", {}).items()]
+    telling = [one for one in own if not one.get("reason", "").startswith(("WaitFor", "Provisioning"))]
+    troubled = [one for one in own if one.get("type") == "Warning"]
+    newest = max(troubled or telling, key=event_time, default={})
+    return first_line(newest.get("message", ""))
 
 
 def container_of(event: Object) -> str:
@@ -609,6 +654,7 @@ def _revision(item: Object) -> str:
 
 
 def _lacks_pods(item: Object) -> bool:
+    """Whether a StatefulSet, a DaemonSet or a Job has fewer pods than it is to have."""
     status = item.get("status", {})
     if item["kind"] == "StatefulSet":
         return bool(status.get("replicas", 0) < item["spec"].get("replicas", 1))
@@ -634,6 +680,16 @@ def _crash(container: Object) -> Mapping[str, Any] | None:
     looped = _wait_reason(container) == "CrashLoopBackOff"
     ended: Mapping[str, Any] = container.get("lastState" if looped else "state", {}).get("terminated", {})
     return ended if looped or ended.get("exitCode") else None
+
+
+def _tolerates(toleration: Object, taint: Object) -> bool:
+    """Whether a pod with a toleration may be on a node with a taint."""
+    exists = toleration.get("operator") == "Exists"
+    same = exists or (toleration.get("value") or "") == (taint.get("value") or "")
+    key, effect = toleration.get("key"), toleration.get("effect")
+    return same and key in ((taint["key"], "", None) if exists else (taint["key"],)) and effect in (
+        taint.get("effect"), "", None
+    )  # fmt: skip
 
 
 def _held_back(pod: Object, scheduled: Object) -> str:

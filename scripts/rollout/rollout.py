@@ -24,7 +24,7 @@ from scripts.core.parallel import BRIEF_GO
 from scripts.core.paths import list_item
 from scripts.core.progress import Say
 from scripts.rollout.cause import Cause, read_refusal
-from scripts.rollout.diagnose import AT_ONCE, Patience, Suspicion, ranked, suspicions, unforgiven, unproven
+from scripts.rollout.diagnose import AT_ONCE, Patience, Suspicion, ranked, suspicions, told_of, unforgiven, unproven
 from scripts.rollout.evidence import Redaction, collect, last_line
 from scripts.rollout.view import View
 
@@ -75,7 +75,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Revision:
-    """A revision of a release. `chart` is "gati-0.2.0", `updated` a time as helm writes it.
+    """A revision of a release. `chart` is "gati-0.2.0", `updated` a time as helm writes it, `application` its version.
 
     `seconds` is how long helm took and `notes` what it told the user, for an operation of ours.
     """
@@ -87,6 +87,7 @@ class Revision:
     updated: str = ""
     seconds: float = 0.0
     notes: str = ""
+    application: str = ""
 
     @property
     def version(self) -> str:
@@ -215,7 +216,14 @@ class Rollout:
                 return ()
             raise
         return tuple(
-            Revision(row["revision"], row["status"], row["chart"], row["description"], str(row["updated"]))
+            Revision(
+                row["revision"],
+                row["status"],
+                row["chart"],
+                row["description"],
+                updated=str(row["updated"]),
+                application=str(row.get("app_version") or ""),
+            )
             for row in json.loads(result.stdout)
         )
 
@@ -387,7 +395,10 @@ class _Operation:
         every, older = ranked(suspicions(scene)), ""
         suspicion = suspicion or next(iter(every), None)
         if suspicion is None and (other := self._rollout.unsettled(made=self.verb in _MAKING)):
-            suspicion = Suspicion(other, AT_ONCE, other.object)
+            kind, name = other.object.split()
+            said = (told_of(scene.events, kind, name, space) for space in self._rollout.namespaces)
+            why = "".join(f"; {text}" for text in dict.fromkeys(said) if text and text not in other.message)
+            suspicion = Suspicion(replace(other, message=other.message + why), AT_ONCE, other.object)
         if suspicion is None and (before := ranked(suspicions(unforgiven(scene)))):
             suspicion, older = before[0], f"; it was so before this {self.verb}"
         if suspicion is not None:

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
 from scripts.cluster.api import Api
-from scripts.cluster.objects import Object, container_statuses, is_hook
+from scripts.cluster.objects import Object, conditions, container_statuses, is_hook
 from scripts.cluster.watch import Watch
 from scripts.core.errors import ClusterError
-from scripts.rollout.diagnose import Scene, marks
+from scripts.rollout.diagnose import UNTOLD_TAINTS, Scene, marks
 
 _WATCHED = ("Pod", "Event", "Job", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet")
 _CERTIFICATE = "Certificate.cert-manager.io"
 _LOG_LINES = 500
+_NODES = 5.0  # seconds between two looks at the nodes
 
 
 class View:
@@ -29,6 +30,7 @@ class View:
         self._objects, self._gone = dict[str, Object](), dict[str, Object]()
         self._known: frozenset[str] = frozenset()
         self._kinds: tuple[str, ...] = _WATCHED
+        self._taints, self._asked = tuple[Object, ...](), 0.0
         self._opened = ""
         self.hook_logs: dict[tuple[str, str], str] = {}
         """Logs of containers of hooks that failed, by pod ("namespace/name") and container."""
@@ -107,7 +109,19 @@ class View:
             events=self.events,
             known=self._known,
             promised=frozenset(str(item["spec"].get("secretName")) for item in certificates),
+            taints=self._untold_taints(),
         )
+
+    def _untold_taints(self) -> tuple[Object, ...]:
+        """The taints of the nodes where a scheduler says that a pod does not tolerate one, and not which."""
+        places = (conditions(item).get("PodScheduled", {}) for item in self._objects.values() if item["kind"] == "Pod")
+        untold = any(UNTOLD_TAINTS in place.get("message", "") for place in places)
+        if untold and time.monotonic() > self._asked + _NODES:
+            self._asked = time.monotonic()
+            with contextlib.suppress(ClusterError):  # who may not read nodes is told no more than the scheduler says
+                nodes = self._api.list("Node")
+                self._taints = tuple(taint for node in nodes for taint in node["spec"].get("taints") or ())
+        return self._taints if untold else ()
 
     def progress(self) -> str:
         """How far the workloads are, in a line."""

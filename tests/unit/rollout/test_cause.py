@@ -44,6 +44,39 @@ from scripts.rollout.cause import first_line, read_refusal
             "kubectl --namespace=n get deployment web --show-managed-fields --output=yaml",
         ),
         (
+            "Error: UPGRADE FAILED: conflict occurred while applying object n/web apps/v1, Kind=Deployment: Apply"
+            ' failed with 3 conflicts: conflicts with "flux" using apps/v1:\n- .spec.replicas\nconflicts with'
+            ' "kubectl-edit" using apps/v1:\n- .spec.paused\n- .metadata.labels.team && conflict occurred while'
+            ' applying object n/other /v1, Kind=Service: Apply failed with 1 conflict: conflict with "x" using v1: .a',
+            "conflict",
+            "Deployment web: another field manager owns what the chart sets: Apply failed with 3 conflicts: conflicts"
+            ' with "flux" using apps/v1: - .spec.replicas conflicts with "kubectl-edit" using apps/v1: - .spec.paused'
+            " - .metadata.labels.team",
+            "kubectl --namespace=n get deployment web --show-managed-fields --output=yaml",
+        ),
+        (
+            'Error: UPGRADE FAILED: cannot patch "web" with kind Deployment: Operation cannot be fulfilled on'
+            ' deployments.apps "web": the object has been modified; please apply your changes to the latest version',
+            "conflict",
+            "Deployment web: it is not what the chart takes it for: Operation cannot be fulfilled on deployments.apps"
+            ' "web": the object has been modified; please apply your changes to the latest version',
+            "kubectl --namespace=n get deployment web --show-managed-fields --output=yaml",
+        ),
+        (
+            'Error: UPGRADE FAILED: cannot patch "web" with kind Deployment: admission webhook "p.example" denied the'
+            ' request: no && cannot patch "db" with kind StatefulSet: StatefulSet.apps "db" is invalid: no',
+            "admission",
+            "Deployment web: admission webhook p.example refuses it: no",
+            "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
+        ),
+        (
+            'Error: INSTALLATION FAILED: create: failed to create: secrets is forbidden: User "ci" cannot create'
+            ' resource "secrets" in API group "" in the namespace "n"',
+            "admission",
+            'Secret: user "ci" cannot create resource "secrets" in API group "" in the namespace "n"',
+            "kubectl --namespace=n auth can-i --list",
+        ),
+        (
             'Error: INSTALLATION FAILED: unable to continue with install: Service "web" in namespace "n" exists and'
             " cannot be imported into the current release: invalid ownership metadata; label validation error: missing"
             ' key "app.kubernetes.io/managed-by": must be set to "Helm"',
@@ -66,7 +99,10 @@ from scripts.rollout.cause import first_line, read_refusal
             "kubectl --namespace=n auth can-i --list",
         ),
     ],
-    ids=["missing-kind", "quota", "invalid", "conflict", "ownership", "webhook", "rights"],
+    ids=[
+        *("missing-kind", "quota", "invalid", "conflict", "several conflicts", "stale for helm 3", "the first of two"),
+        *("rights to a kind", "ownership", "webhook", "rights"),
+    ],
 )
 def test_helms_words_are_a_cause(text: str, kind: str, line: str, run: str) -> None:
     cause = read_refusal(text, release="app", namespace="n")

@@ -534,6 +534,156 @@ def test_a_pod_without_a_place_is_waited_for_while_another_ends() -> None:
     assert worst(with_pod(seen, ending)) > VISIBLE
 
 
+TAINTED = "0/4 nodes are available: 1 node(s) had untolerated taint(s), 3 Insufficient cpu. preemption: 0/4 nodes are"
+ROLE = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+SOFT = {"key": "soft", "effect": "PreferNoSchedule"}
+LOST = {"key": "node.kubernetes.io/unreachable", "effect": "NoSchedule"}
+OURS = {"key": "dedicated", "value": "gpu", "effect": "NoExecute"}
+
+
+@pytest.mark.parametrize(
+    ("taints", "tolerated", "told", "soon"),
+    [
+        ([], {}, "taint(s),", True),
+        ([ROLE, ROLE, SOFT], {}, "taint {node-role.kubernetes.io/control-plane: },", True),
+        (
+            [ROLE, LOST],
+            {},
+            "taint {node-role.kubernetes.io/control-plane: }, {node.kubernetes.io/unreachable: },",
+            False,
+        ),
+        (
+            [LOST],
+            {"key": LOST["key"], "operator": "Exists", "effect": "NoExecute"},
+            "taint {node.kubernetes.io/unreachable: },",
+            False,
+        ),
+        ([OURS, ROLE], {"operator": "Exists", "effect": "NoSchedule"}, "taint {dedicated: gpu},", True),
+        ([OURS], {"key": "dedicated", "value": "cpu"}, "taint {dedicated: gpu},", True),
+        ([OURS, ROLE], {"key": "dedicated", "value": "gpu"}, "taint {node-role.kubernetes.io/control-plane: },", True),
+    ],
+    ids=[
+        "not ours to see",
+        "for good",
+        "a node is lost",
+        "for other effects",
+        "all of an effect",
+        "another value",
+        "one",
+    ],
+)
+def test_the_taints_that_a_scheduler_keeps_to_itself_are_those_of_the_nodes(
+    taints: list[dict[str, str]], tolerated: dict[str, str], told: str, soon: bool
+) -> None:
+    """As of Kubernetes 1.34, whose tenants shall not read them in a pod."""
+
+    def tolerate(seen: Scene) -> None:
+        of_kind(seen, "Pod")["spec"]["tolerations"] = [tolerated] if tolerated else []
+        scheduler_says(TAINTED)(seen)
+
+    found = only(replace(changed(scene("unschedulable"), tolerate), taints=taints))
+    assert f"1 node(s) had untolerated {told}" in found.cause.message
+    assert (found.patience < VISIBLE) == soon
+
+
+@pytest.mark.parametrize(
+    ("events", "told", "soon"),
+    [
+        ([], "", False),
+        ([("WaitForFirstConsumer", "waiting for first consumer to be created before binding")], "", False),
+        (
+            [("ProvisioningFailed", 'storageclass.storage.k8s.io "fast" not found')],
+            '; PersistentVolumeClaim data: storageclass.storage.k8s.io "fast" not found',
+            True,
+        ),
+        (
+            [("FailedBinding", "no persistent volumes available for this claim and no storage class is set")],
+            "; PersistentVolumeClaim data: no persistent volumes available for this claim and no storage class is set",
+            True,
+        ),
+        (
+            [
+                ("ProvisioningFailed", 'failed to provision volume with StorageClass "a": no disk is left'),
+                ("ExternalProvisioning", "Waiting for a volume to be created either by the external provisioner 'b'"),
+            ],
+            '; PersistentVolumeClaim data: failed to provision volume with StorageClass "a": no disk is left',
+            False,
+        ),
+    ],
+    ids=["nothing", "it waits", "no class", "no default class", "it tries again"],
+)
+def test_a_volume_that_is_not_made_is_told_with_what_its_claim_says(
+    events: list[tuple[str, str]], told: str, soon: bool
+) -> None:
+    def claim(seen: Scene) -> None:
+        source = {"persistentVolumeClaim": {"claimName": "data"}}
+        of_kind(seen, "Pod")["spec"]["volumes"] = [{"name": "a", **source}, {"name": "b", "emptyDir": {}}]
+        scheduler_says("0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.")(seen)
+
+    seen = changed(scene("unschedulable"), claim)
+    about = {"kind": "PersistentVolumeClaim", "name": "data", "namespace": seen.namespace, "uid": "claim"}
+    said = [
+        {
+            "metadata": {"uid": reason},
+            "type": "Warning" if reason == "ProvisioningFailed" else "Normal",
+            "reason": reason,
+            "message": message,
+            "lastTimestamp": f"2026-01-01T00:00:0{number}Z",
+            "involvedObject": about,
+        }
+        for number, (reason, message) in enumerate(events)
+    ]
+    found = only(replace(seen, events=[*seen.events, *said]))
+    assert found.cause.message.partition("PersistentVolumeClaims")[2] == told
+    assert (found.patience < VISIBLE) == soon
+
+
+def test_a_pull_without_its_secret_is_told_so() -> None:
+    """A registry says no more than that it refuses; the kubelet had looked for the login."""
+    seen = changed(scene("image-pull"), waiting("ErrImagePull", "failed to resolve x: pull access denied"))
+    event = {
+        "metadata": {"uid": "e"},
+        "reason": "FailedToRetrieveImagePullSecret",
+        "message": "Unable to retrieve some image pull secrets (regcred, other); attempting to pull the image may not"
+        " succeed.",
+        "involvedObject": {"uid": of_kind(seen, "Pod")["metadata"]["uid"]},
+    }
+    assert str(only(seen).cause).endswith(": access denied")
+    told = str(only(replace(seen, events=[*seen.events, event])).cause)
+    assert told.endswith(": access denied; there is no pull secret regcred, other")
+
+
+@pytest.mark.parametrize("seen_before", [True, False], ids=["an installation", "an upgrade"])
+@pytest.mark.parametrize("made", [False, True])
+def test_a_deployment_that_cannot_make_its_replica_set_says_why(seen_before: bool, made: bool) -> None:
+    """It says so before it says that it has looked at its new spec, and in an event alone where it has no deadline."""
+
+    def refuse(seen: Scene) -> None:
+        deployment = of_kind(seen, "Deployment")
+        deployment["metadata"]["generation"] = 2
+        deployment["status"] = {} if seen_before else {"observedGeneration": 1}
+        seen.objects[:] = [deployment]  # type: ignore[index]
+
+    seen = changed(scene("quota"), refuse)
+    message = (
+        'Failed to create new replica set "web-5d": replicasets.apps "web-5d" is forbidden: exceeded quota: tight, x'
+    )
+    about = {"uid": of_kind(seen, "Deployment")["metadata"]["uid"]}
+    said = [("ReplicaSetCreateError", message), *([("ScalingReplicaSet", "Scaled up")] if made else [])]
+    events = [
+        {
+            "metadata": {"uid": reason},
+            "reason": reason,
+            "message": text,
+            "lastTimestamp": f"2026-01-01T00:00:0{number}Z",
+            "involvedObject": about,
+        }
+        for number, (reason, text) in enumerate(said)
+    ]
+    found = [str(one.cause) for one in suspicions(replace(seen, events=events))]
+    assert found == ([] if made else ["Deployment web: quota tight is exceeded: x"])
+
+
 def test_a_pod_that_no_leaving_pod_helps_is_not_waited_for() -> None:
     seen = scene("unschedulable")
     ending = pod_of_another(seen)

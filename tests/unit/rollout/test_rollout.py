@@ -385,6 +385,50 @@ def test_a_namespace_that_is_slow_to_go_is_named_after_what_it_waits_for(helm: H
             rollout(helm, cluster, tmp_path).uninstall(deadline=0.3)
 
 
+def test_what_is_said_of_an_object_that_is_not_ready_is_told(
+    helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = {"kind": "PersistentVolumeClaim", "name": "data", "namespace": "here", "uid": "c"}
+    event = {"kind": "Event", "metadata": {"uid": "e"}, "reason": "ProvisioningFailed", "involvedObject": about}
+    change = Change(0.0, "ADDED", {**event, "type": "Warning", "message": 'storageclass "fast" not found'})
+    monkeypatch.setattr(Recording, "changes", lambda _: (change,))
+    helm.does(WAITS)
+    helm.history(FAILED)
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": {}}
+    (tmp_path / "manifest.yaml").write_text(json.dumps(claim), encoding="utf-8")
+    cluster = Cluster()
+    cluster.status = {"phase": "Pending"}
+    told = r'^PersistentVolumeClaim data: no volume is bound to it: Pending; storageclass "fast" not found\n'
+    with pytest.raises(RolloutFailed, match=told):
+        rollout(helm, cluster, tmp_path).install(Target("/app.tgz"), deadline=0.3)
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_nodes_are_asked_for_taints_that_a_scheduler_does_not_name(monkeypatch: pytest.MonkeyPatch, may: bool) -> None:
+    asked: list[str] = []
+
+    class Tainted(Cluster):
+        def list(self, kind: str, *_: Any, **__: Any) -> tuple[dict[str, Any], ...]:
+            asked.append(kind)
+            if not may:
+                raise ClusterError("nodes is forbidden")
+            return ({"spec": {"taints": [{"key": "a"}]}}, {"spec": {}})
+
+    def pod(message: str) -> tuple[Change, ...]:
+        scheduled = {"type": "PodScheduled", "status": "False", "message": message}
+        meta = {"uid": "p", "name": "web-1", "namespace": "here", "resourceVersion": message}
+        return (Change(0.0, "MODIFIED", {"kind": "Pod", "metadata": meta, "status": {"conditions": [scheduled]}}),)
+
+    seen = pod("1 Insufficient cpu")
+    monkeypatch.setattr(Recording, "changes", lambda _: seen)
+    with View(Tainted(), ["here"], "app") as view:  # type: ignore[arg-type]
+        assert (view.scene().taints, asked) == ((), [])
+        seen += pod("1 node(s) had untolerated taint(s), 1 Insufficient cpu")
+        view.refresh()
+        found = [view.scene().taints for _ in range(3)]
+    assert (found, asked) == ([({"key": "a"},) if may else ()] * 3, ["Node"])
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "status", "told"),
     [
