@@ -24,10 +24,11 @@ _ANNOTATIONS = frozenset(
     | {"kubectl.kubernetes.io/last-applied-configuration", "endpoints.kubernetes.io/last-change-trigger-time"}
     | {"autoscaling.alpha.kubernetes.io/conditions", "autoscaling.alpha.kubernetes.io/current-metrics"}
 )
+_ASSIGNED = frozenset({"clusterIP", "clusterIPs"})  # of a Service, unless it is to have none; no change can be made
 _JOB_LABELS = frozenset({"controller-uid", "batch.kubernetes.io/controller-uid"})
 # Made by controllers without an owner reference that would say so.
 _DERIVED = frozenset({"Endpoints", "Lease"})
-_HELM_RECORD = "helm.sh/release.v1"
+_HELM_RECORD, _RELEASE = "helm.sh/release.v1", "meta.helm.sh/release-name"
 _TOKEN = re.compile(r"^kube-api-access-\w+$")
 # What tells the entries of a list apart, by the first of these that does.
 _NAMES = ("name", "mountPath", "containerPort", "port", "key", "type", "ip")
@@ -98,7 +99,9 @@ def differences(before: Snapshot, after: Snapshot) -> tuple[Difference, ...]:
 
 
 def _declared(item: Object) -> bool:
-    owned = any(owner.get("controller") for owner in item["metadata"].get("ownerReferences", ()))
+    meta = item["metadata"]
+    owners, ours = meta.get("ownerReferences") or (), _RELEASE in (meta.get("annotations") or {})
+    owned = any(owner.get("controller") or not ours for owner in owners)
     passing = is_passing(item) or (is_hook(item) and item["kind"] in ("Pod", "Job"))  # it is made anew when it is due
     return not owned and not passing and item["kind"] not in _DERIVED and item.get("type") != _HELM_RECORD
 
@@ -122,6 +125,9 @@ def _normalised(item: Object, scaled: set[tuple[Any, Any, Any]]) -> Object:
         owner.pop("uid", None)
     if (item["kind"], meta["name"], meta.get("namespace")) in scaled:
         item.get("spec", {}).pop("replicas", None)  # the autoscaler's, not the release's
+    if item["kind"] == "Service" and item.get("spec", {}).get("clusterIP") != "None":
+        for key in _ASSIGNED & item.get("spec", {}).keys():  # another one, where it was made anew
+            del item["spec"][key]
     if item["kind"] == "Job":
         for node in nodes(item):
             for label in _JOB_LABELS & node.keys():

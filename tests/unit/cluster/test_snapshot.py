@@ -110,6 +110,27 @@ def test_what_controllers_make_of_it_is_left_out() -> None:
     assert compared([workload()], [workload(), derived, record, live("Endpoints", "web", "v1")]) == []
 
 
+@pytest.mark.parametrize("of_helm", [False, True])
+def test_what_another_object_owns_is_not_the_charts_unless_helm_made_it(of_helm: bool) -> None:
+    """As the endpoints of pods that a network keeps, and which name no controller among their owners."""
+    endpoint = live("CiliumEndpoint", "web-12-x", "cilium.io/v2")
+    endpoint["metadata"]["ownerReferences"] = [{"apiVersion": "v1", "kind": "Pod", "name": "web-12-x", "uid": "p"}]
+    if not of_helm:
+        del endpoint["metadata"]["annotations"]
+    assert bool(compared([endpoint], [])) is of_helm
+
+
+def test_the_address_of_a_service_that_was_made_anew_is_another_one() -> None:
+    def service(address: str) -> Object:
+        return live("Service", "web", "v1", spec={"clusterIP": address, "clusterIPs": [address], "type": "ClusterIP"})
+
+    assert compared([service("10.96.0.7")], [service("10.96.0.9")]) == []
+    assert [one.partition(" is ")[0] for one in compared([service("10.96.0.7")], [service("None")])] == [
+        "Service web: spec.clusterIP",
+        "Service web: spec.clusterIPs",
+    ]
+
+
 def test_the_content_of_a_secret_is_compared_and_not_told() -> None:
     before = live("Secret", "login", "v1", type="Opaque", data={"password": "b25l"})
     after = copy.deepcopy(before)
