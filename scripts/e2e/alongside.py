@@ -66,15 +66,25 @@ class Witness:
             finally:
                 stack.close()
                 self.ledger = judge(
-                    running.all(), watch.changes(), service, since=since, begun=begun, enough=1, kinds=kinds, rate=_RATE
+                    running.all(),
+                    watch.changes(),
+                    service,
+                    since=since,
+                    begun=begun,
+                    enough=1,
+                    kinds=kinds,
+                    rate=_RATE,
+                    cut=running.cut,
                 )
                 write_json(folder / "ledger.json", self.ledger.report())
                 self.work.say("\n".join(self.ledger.lines()))
 
     def demand_kept(self) -> None:
-        """Raises FindingsError where requests were lost or became slow."""
-        if self.ledger is not None and self.ledger.objections:
-            raise FindingsError("the rollout was noticed: " + "; ".join(self.ledger.objections))
+        """Raises FindingsError where requests were lost or became slow, or where nobody can say."""
+        if self.ledger is not None and not self.ledger.passed:
+            noticed = "whether the rollout was noticed is not known" if self.ledger.void else "the rollout was noticed"
+            told = self.ledger.objections or map(str, self.ledger.windows)
+            raise FindingsError(f"{noticed}: {'; '.join(told)}")
 
 
 def _service(rollout: Rollout) -> str:

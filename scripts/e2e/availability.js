@@ -24,9 +24,6 @@ function at_path(body, path) {
 }
 
 function note(kind, target, at, answer) {
-  if (answer.error.includes('context canceled')) {
-    return; // under way when we were told to stop: nobody will know what became of it
-  }
   let body = {};
   try {
     body = answer.json() || {};

@@ -33,7 +33,7 @@ function ask(kind, target, close) {
       said = check(target);
     }
     const serves = said.status === grpc.StatusOK && said.message.status === 'SERVING';
-    const error = said.error ? `${said.error.message}` : `health ${said.message && said.message.status}`;
+    const error = said.error ? `status ${said.status}: ${said.error.message}` : `health ${said.message.status}`;
     answer = { status: serves ? 200 : 0, error: serves ? '' : error };
   } catch (error) {
     answer.error = `${error}`;
@@ -42,10 +42,8 @@ function ask(kind, target, close) {
     client.close();
     connected = false;
   }
-  if (!answer.error.includes('context canceled')) {
-    const seconds = Date.now() / 1000 - at;
-    record({ at, kind, target, seconds, ...answer, behind: answer.error ? '' : target });
-  }
+  const seconds = Date.now() / 1000 - at;
+  record({ at, kind, target, seconds, ...answer, behind: answer.error ? '' : target });
 }
 
 export function fresh() {

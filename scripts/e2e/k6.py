@@ -24,6 +24,8 @@ RATE = 60  # requests a second of each kind
 TIMEOUT = 5.0  # seconds after which a request is given up
 _HTTP, _GRPC, _TCP = (Path(__file__).with_name(name) for name in ("availability.js", "availability_grpc.js", "tcp.py"))
 _START_DEADLINE = 30.0
+_CANCELED = "context canceled"  # k6's word for what it gives up because it is to end; a server may use it, too
+_TICK = 0.01  # seconds by which a time of k6's may be rounded
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ class Request:
         return not (self.status == 200 or self.accepted) or bool(self.error) or not self.behind
 
 
+class LoadEnded(ToolError):
+    """What sends the requests ended before it was told to: nothing more is known of the chart."""
+
+
 class Load:
     """A load that is on; `requests` are all that came to an end so far, in the order in which they did."""
 
@@ -66,12 +72,15 @@ class Load:
         self._reading = threading.Lock()  # scenarios side by side ask what the control's load got
         self._requests: list[Request] = []
         self.begin = time.time()
+        self.cut: list[Request] = []
+        """Those that were under way when it was ended, with how long they were by then."""
 
     def requests(self) -> Sequence[Request]:
-        """Raises ToolError when k6 is not running any more."""
+        """Raises LoadEnded when k6 is not running any more, ToolError where it never sent anything."""
         self._follow()
         if not self._process.running():
-            raise ToolError("the load ended before it was told to", found=self._process.log_tail())
+            kind = LoadEnded if self._requests else ToolError
+            raise kind("the load ended before it was told to", found=self._process.log_tail())
         return self._requests
 
     def all(self) -> Sequence[Request]:
@@ -89,9 +98,19 @@ class Load:
 
     def go_on(self, end: float) -> None:
         """Let it go on until a time (seconds since 1970). Raises ToolError where it has ended."""
-        while time.time() < end:
+        end += time.monotonic() - time.time()  # somebody may set the clock meanwhile
+        while time.monotonic() < end:
             self.requests()
             pause(0.1)
+
+    def stop(self) -> None:
+        """End it. What was under way is `cut`, and counts for nothing: nobody will know what became of it."""
+        told = time.time() - _TICK
+        self._process.stop(signal.SIGINT)
+        self._follow()
+        ended = list(self._requests)
+        self.cut = [one for one in ended if one.end >= told and _CANCELED in one.error]
+        self._requests = [one for one in ended if one.end < told or _CANCELED not in one.error]
 
 
 @contextlib.contextmanager
@@ -147,5 +166,4 @@ def load(
         try:
             yield running
         finally:
-            process.stop(signal.SIGINT)
-            running._follow()
+            running.stop()

@@ -26,11 +26,11 @@ from scripts.cluster.objects import Object, address_of, conditions, is_hook, lab
 from scripts.cluster.snapshot import Snapshot, read_objects
 from scripts.cluster.transport import Login
 from scripts.core.command import Runner
-from scripts.core.errors import ClusterError, CommandFailed, ReleaseError
+from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
 from scripts.core.files import write_atomic, write_json
 from scripts.e2e.control import Control
 from scripts.e2e.discover import NOTHING, Found
-from scripts.e2e.k6 import KINDS
+from scripts.e2e.k6 import KINDS, LoadEnded
 from scripts.e2e.ledger import ENOUGH, LATENCY
 from scripts.e2e.outside import Outside
 from scripts.e2e.recording import Recording, Unasked, record
@@ -57,6 +57,7 @@ _MOVING = frozenset(
     {"Namespace", "Node", "CSINode", "VolumeAttachment", "CertificateSigningRequest", "ComponentStatus", "IPAddress"}
     | {"ResourceSlice", "PersistentVolume", "APIService"}
 )
+_FORWARDED = re.compile(r"^Forwarding from 127\.0\.0\.1:(\d+) ", re.MULTILINE)
 _SHARES = 8  # scenarios at a time that may count on every node
 _CERTIFICATE = Path(__file__).with_name("certificate.tpl")
 
@@ -161,19 +162,25 @@ class Lab:
         return name
 
     def forget(self, *names: str) -> None:
-        """Begin to remove namespaces whose scenario is over, so that their pods make room."""
-        for name in names:
-            if self._vacate(self.api, name):
-                self.api.delete("Namespace", name, wait=_CLEAN_DEADLINE if self.found.exclusive else None)
+        """Begin to remove namespaces whose scenario is over, so that their pods make room. Raises ReleaseError."""
+        with contextlib.ExitStack() as stack:
+            for name in names:
+                stack.callback(self._remove, self.api, name, wait=_CLEAN_DEADLINE if self.found.exclusive else None)
 
-    def _vacate(self, api: Api, name: str) -> bool:
-        """Take out of a namespace, and of the cluster, what would not go with it; whether it is to go itself."""
-        if self.found.outside or self.found.home:
-            self._uninstall(name)
+    def _remove(self, api: Api, name: str, *, wait: float | None = None) -> bool:
+        """Begin to remove a namespace, and what would not go with it; whether it is to go itself.
+
+        What fails keeps nothing else from being removed. Raises ClusterError for it.
+        """
         lent = self._lent(api, name)
-        for service in api.list("Service", name) if lent else ():
-            if service["metadata"]["name"].startswith(PREFIX):  # the twin that the load asked
-                api.delete("Service", service["metadata"]["name"], name)
+        with contextlib.ExitStack() as stack:
+            if not lent:
+                stack.callback(api.delete, "Namespace", name, wait=wait)
+            for service in api.list("Service", name) if lent else ():
+                if service["metadata"]["name"].startswith(PREFIX):  # the twin that the load asked
+                    stack.callback(api.delete, "Service", service["metadata"]["name"], name)
+            if self.found.outside or self.found.home:
+                self._uninstall(name)
         return not lent
 
     def _lent(self, api: Api, name: str) -> bool:
@@ -181,11 +188,17 @@ class Lab:
         return name == self.found.home and _RUN_LABEL not in labels_of(api.get("Namespace", name) or {"metadata": {}})
 
     def _uninstall(self, namespace: str) -> None:
-        """Remove the release of a namespace: what it has outside of it stands in the way of the next one."""
+        """Remove the release of a namespace: what it has outside of it stands in the way of the next one.
+
+        Raises ClusterError saying what may be left.
+        """
         words = ("uninstall", self.subject.release, "--namespace", namespace, "--ignore-not-found", "--wait")
-        self.runner.run(
-            (self.tools.helm, *words, *self.login.flags("--kube-context")), deadline=_CLEAN_DEADLINE, check=False
-        )
+        try:
+            self.runner.run((self.tools.helm, *words, *self.login.flags("--kube-context")), deadline=_CLEAN_DEADLINE)
+        except (CommandFailed, CommandTimeout) as error:
+            outside = f", so look for {', '.join(self.found.outside)}" if self.found.outside else ""
+            what = f"helm could not uninstall {self.subject.release} from {namespace}{outside}"
+            raise ClusterError(what, found=error.found or error.message) from error
 
     def attempt(self, number: int) -> Lab:
         """The same lab for one attempt at a scenario, with names of its own for its namespaces."""
@@ -205,14 +218,13 @@ class Lab:
 
         Raises ClusterError naming those left.
         """
-        left, names = dict[str, str](), list[str]()
-        for name in dict.fromkeys(self._namespaces):
+        left, names = dict[str, str](), list(dict.fromkeys(self._namespaces))
+        for name in tuple(names):
             try:
-                if self._vacate(api, name):
-                    names.append(name)
-                    api.delete("Namespace", name)
+                if not self._remove(api, name):
+                    names.remove(name)
             except ReleaseError as error:  # the others are removed all the same
-                left[name] = error.found or error.message
+                left[name] = "; ".join(filter(None, (error.message, error.found)))
         end = time.monotonic() + _CLEAN_DEADLINE
         for name in (name for name in names if wait and name not in left):
             look, what = functools.partial(api.get, "Namespace", name), f"namespace {name} to be gone"
@@ -222,7 +234,7 @@ class Lab:
                 left[name] = error.message
         if left:
             raise ClusterError(
-                f"{len(left)} of {len(names)} namespaces of the run are left",
+                f"{len(left)} of {len(names)} namespaces of the run are left, or what is theirs elsewhere",
                 found="\n".join(f"{name}: {why}" for name, why in left.items()),
                 run=f"kubectl delete namespace {' '.join(left)}",
             )
@@ -537,6 +549,8 @@ class Lab:
                 with journal.looking(recording.demand_unlost) if must_pass else contextlib.nullcontext():
                     yield recording
                 recording.wait_for(enough)
+        except LoadEnded as error:
+            raise Unproven(f"{name}: {error.message}", found=error.found) from error
         except CutShort as cut:
             if cut.by is not recording:
                 raise
@@ -555,7 +569,7 @@ class Lab:
                     run=f"every request is in {results}; where some may be lost, [tool.gati.e2e] may_lose says why",
                 )
             if ledger.windows and not ledger.failed:
-                raise Unproven(f"{name}: the control lost too", found="\n".join(map(str, ledger.windows)))
+                raise Unproven(f"{name}: the machine was in the way", found="\n".join(map(str, ledger.windows)))
 
     @contextlib.contextmanager
     def load_behind(self, journal: Journal, namespace: str, name: str) -> Iterator[None]:
@@ -608,6 +622,26 @@ class Lab:
                     found=f"status {status}: {json.dumps(found)}",
                 )
         return outside, targets
+
+    def ask_past_server(
+        self, pod: Object, *, port: object, path: str, scheme: str, headers: Sequence[tuple[str, str]]
+    ) -> int:
+        """The status that a pod answers a GET with, 0 without an answer. Raises ClusterError where nobody is led there.
+
+        The API server, which leads there too, keeps some headers to itself.
+        """
+        meta, log = pod["metadata"], self.folder / f"forward-{secrets.token_hex(3)}.log"
+        words = ("port-forward", f"--namespace={meta['namespace']}", f"pod/{meta['name']}", f":{port}")
+        with self.runner.start([self.tools.kubectl, *words, *self.login.flags("--context")], log=log) as forward:
+            found = self.api.wait(
+                lambda: _FORWARDED.search(forward.log_tail()) or not forward.running(),
+                what=f"kubectl to lead to port {port} of pod {meta['name']}",
+                deadline=30,
+                state=forward.log_tail,
+            )
+            if not isinstance(found, re.Match):
+                raise ClusterError(f"kubectl leads nobody to pod {meta['name']}", found=forward.log_tail())
+            return asked(f"{scheme}://127.0.0.1:{found[1]}/{path.lstrip('/')}", headers)[0]
 
     def _settled(self, question: Question, url: str) -> Question:
         """The question with the path and the status that answer, where they are not told; it stays so."""

@@ -33,6 +33,9 @@ STOOD = 2.0  # seconds from which on the control did not wait for a busy machine
 # refused at once did not wait for the machine, and where neither lost anything, it was slow and no more.
 STRAINED = 0.25
 BEFORE, AFTER = 5.0, 1.0  # seconds around a request in which an event can be its cause
+# What the machine of the load ran out of, in the system's words: nobody was asked.
+_OWN_LACKS = ("too many open files", "cannot assign requested address", "no buffer space", "cannot allocate memory")
+_DIALING = "Error while dialing"  # of a client of gRPC, which words its own failures as a server does
 _TOLD = 5.0  # seconds within which a busy node tells that a container has ended which was told to
 _TOGETHER = 1.0  # seconds between two requests of one incident
 # Linux' nf_conntrack_tcp_timeout_syn_sent: so long a node sends what comes from the same port where it sent a
@@ -175,11 +178,13 @@ def judge(
     control: Sequence[Request] | None = None,
     asked: Sequence[str] = (),
     latency: float = LATENCY,
+    cut: Sequence[Request] = (),
 ) -> Ledger:
     """The ledger of `requests` that went to `service`, joined to the pod and EndpointSlice `changes` meanwhile.
 
     Changes until `since` tell what there was at the beginning: they are the cause of nothing. `begun` is when what is
-    under test began. `control` are the requests of the control meanwhile, sent `rate` a second of each kind.
+    under test began. `control` are the requests of the control meanwhile, sent `rate` a second of each kind. `cut` are
+    those that were under way when the load was ended.
     """
     ordered = sorted(requests, key=lambda request: request.at)
     events = timeline(changes)
@@ -195,6 +200,7 @@ def judge(
         excused = [window for window in strained if any(_within(request, (window,)) for request in waited)]
         blamed = [window for window in excused if any(_within(request, (window,)) for request in at_once)]
         void = (*void, *(window for window in excused if window not in blamed))
+    void = (*void, *_standstills(ordered, cut, rate))
     valid = [request for request in ordered if not _within(request, void)]
     before = measure(request for request in valid if begun is not None and request.end <= begun)
     during = measure(request for request in valid if begun is None or request.end > begun)
@@ -265,11 +271,36 @@ def windows(
     bad = [request for request in control if request.failed or request.seconds >= slow]
     whys = [f"{request.target} {_error(request) if request.failed else 'was slow'}" for request in bad]
     found = [(one.at - _LEAD, one.end + _TRAIL, why) for one, why in zip(bad, whys, strict=True)]
-    found += [
+    found += _unsent([begin, *(request.at for request in control), end], rate, SLOW)
+    return _merged(found, "the control")
+
+
+def _standstills(load: Sequence[Request], cut: Sequence[Request], rate: int) -> tuple[Window, ...]:
+    """The times in which a load says nothing of whom it asks.
+
+    It was not sent, not on its way for want of something on its own machine, or ended before there was an answer that
+    had taken longer by then than any other.
+    """
+    own = [one for one in load if not one.status and any(word in one.error for word in _OWN_LACKS)]
+    # What a server of gRPC says it ran out of is its own matter.
+    own = [one for one in own if not one.error.startswith("status ") or _DIALING in one.error]
+    found = [(one.at - _LEAD, one.end + _TRAIL, one.error) for one in own]
+    longest = max((one.seconds for one in load if not one.failed), default=0.0)
+    late = [one for one in cut if one.seconds > max(STOOD, longest)]
+    found += [(one.at, one.end, "no answer when it was ended") for one in late]
+    return _merged([*found, *_unsent([one.at for one in load], rate, STOOD)], "the load")
+
+
+def _unsent(times: Iterable[float], rate: int, least: float) -> list[tuple[float, float, str]]:
+    return [
         (first - _LEAD, last + _TRAIL, "nothing was sent")
-        for first, last in _gaps([begin, *(request.at for request in control), end], rate)
-        if last - first >= SLOW
+        for first, last in _gaps(times, rate)
+        if last - first >= least
     ]
+
+
+def _merged(found: Iterable[tuple[float, float, str]], of: str) -> tuple[Window, ...]:
+    """Times with their reasons as windows, of those that overlap one; `of` is what they were seen at."""
     merged: list[tuple[float, float, Counter[str]]] = []
     for first, last, why in sorted(found):
         if merged and first <= merged[-1][1]:
@@ -278,7 +309,7 @@ def windows(
         else:
             merged.append((first, last, Counter([why])))
     return tuple(
-        Window(first, last, "the control: " + ", ".join(f"{count} x {why}" for why, count in whys.most_common(3)))
+        Window(first, last, f"{of}: " + ", ".join(f"{count} x {why}" for why, count in whys.most_common(3)))
         for first, last, whys in merged
     )
 
@@ -377,7 +408,8 @@ def _reason(request: Request, events: Sequence[Event], service: str, since: floa
             if event.at > end and not told:
                 continue
             killed = _last(events, event.pod, KILLED, before=end + _TOLD)  # which may be told just before it is gone
-            at, ended = (killed.at, "had to be killed") if killed else (event.at, "ended")
+            ended = "ended" if event.what == GONE else event.what.removeprefix("its container ")
+            at, ended = (killed.at, "had to be killed") if killed else (event.at, ended)
             how = f", told to stop {at - told.at:.1f} s before" if told else " without being told to stop"
             hook = f", and {HOOK_FAILED}" if _last(events, event.pod, HOOK_FAILED, before=end + _TOLD) else ""
             return f"pod {event.pod} {ended} at {clock(at)}{how}{hook}"

@@ -101,6 +101,7 @@ class Recording:
             control=seen,
             asked=self._outside.asked,
             latency=latency,
+            cut=self._load.cut,
         )
 
 

@@ -360,7 +360,7 @@ def demand_passed(report: Report, folder: str = "e2e") -> None:
     if void:
         raise FindingsError(
             f"{len(void)} of {len(report.outcomes)} scenarios could not be measured in {_ATTEMPTS} attempts, for the "
-            f"control lost as well: {', '.join(void)}",
+            f"machine was in the way: {', '.join(void)}",
             run="look at the load of this machine and at its nodes, and run them again: --scenario",
         )
 
@@ -466,7 +466,10 @@ def attempt(
         lab.adopt(own)
         note(outcome)
     if state == VOID or (state != PASSED and lab.found.exclusive):
-        own.forget_all()  # what is left would be in the way of the next one
+        try:
+            own.forget_all()  # what is left would be in the way of the next one
+        except ReleaseError as failure:  # the run goes on, and tries once more at its end
+            say(f"{name}: {failure}")
 
 
 def _certain(failure: ReleaseError) -> bool:

@@ -17,7 +17,7 @@ from scripts.e2e.curve import curve
 from scripts.e2e.k6 import TIMEOUT, Load, Request, load
 from scripts.e2e.lab import Lab
 from scripts.e2e.ledger import judge
-from scripts.e2e.report import Journal, LoadFailed
+from scripts.e2e.report import Journal, LoadFailed, Unproven
 from scripts.e2e.steps import object_of
 from scripts.e2e.timeline import WATCHED, fewest_ready, timeline
 from scripts.rollout.rollout import Target
@@ -88,6 +88,8 @@ class Scene:
             if ledger.objections:
                 found = "\n".join(ledger.lines())
                 raise LoadFailed(f"{name}: {'; '.join(ledger.objections)}", found=found, run=f"see {results}")
+            if ledger.voided:
+                raise Unproven(f"{name}: the machine was in the way", found="\n".join(map(str, ledger.windows)))
 
     def await_replicas(self, enough: Callable[[int], bool], what: str, *, deadline: float = SCALER_DEADLINE) -> None:
         """Wait until as many pods as are wanted are ready and there, and they are `enough`; say how many, and when."""

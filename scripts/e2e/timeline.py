@@ -69,7 +69,10 @@ def _pod_events(change: Change, known: dict[str, set[str]]) -> Iterator[Event]:
     ends = [container.get("state", {}).get("terminated") for container in containers]
     if ends and (restarts or all(ends)):
         killed = STOPPING in states and any(_SIGKILL.items() <= end.items() for end in ends if end)
-        ended = f"{ENDED} (restart {restarts})" if restarts else ENDED
+        told = [*ends, *(container.get("lastState", {}).get("terminated") for container in containers)]
+        reasons = {status.get("reason"), *(end.get("reason") for end in told if end)} - {None, "Error", "Completed"}
+        why = [*([f"restart {restarts}"] if restarts else []), *sorted(map(str, reasons))]
+        ended = f"{ENDED} ({', '.join(why)})" if why else ENDED
         states.add(KILLED if killed else ended)
     if change.type == "DELETED":
         states.add(GONE)

@@ -67,7 +67,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     return replace(made, tools=cast("Any", SimpleNamespace(path=Path)))
 
 
-def asked(monkeypatch: pytest.MonkeyPatch, *statuses: int) -> list[Any]:
+def asked(monkeypatch: pytest.MonkeyPatch, *statuses: int, error: str = "") -> list[Any]:
     """Has a load get these answers; how it was put on."""
     given: list[Any] = []
 
@@ -76,8 +76,9 @@ def asked(monkeypatch: pytest.MonkeyPatch, *statuses: int) -> list[Any]:
         given.append((list(targets), more["question"], more["kinds"]))
         now = time.time()
         kinds = itertools.cycle(more["kinds"])
-        requests = [Request(now, 0.01, next(kinds), targets[0], status, behind="web-1") for status in statuses]
-        yield SimpleNamespace(all=lambda: requests, go_on=lambda _: None)
+        ends = ((status, "" if status else error) for status in statuses)
+        requests = [Request(now, 0.01, next(kinds), targets[0], *end, behind="web-1") for end in ends]
+        yield SimpleNamespace(all=lambda: requests, cut=[], go_on=lambda _: None)
 
     monkeypatch.setattr(alongside, "load", load)
     return given
@@ -107,6 +108,17 @@ def test_what_was_lost_is_told_whatever_became_of_the_rollout(
     with pytest.raises(FindingsError, match="the rollout was noticed: "):
         witness.demand_kept()
     assert (tmp_path / "rollout" / "web" / "ledger.json").is_file()
+
+
+def test_what_the_machine_of_the_load_lacked_says_nothing_of_a_rollout(
+    work: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(monkeypatch, 200, 0, 200, error="cannot assign requested address")
+    witness = Witness(work, "tcp://web.example:80", "named")
+    with witness.beside(cast("Any", Release())):
+        pass
+    with pytest.raises(FindingsError, match="whether the rollout was noticed is not known: void from"):
+        witness.demand_kept()
 
 
 @pytest.mark.parametrize("text", [None, "", "kind: ConfigMap\napiVersion: v1\nmetadata: {name: a}\n"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,12 +16,12 @@ import pytest
 
 from scripts.cluster.api import Api
 from scripts.core.command import Runner
-from scripts.core.errors import ClusterError
+from scripts.core.errors import ClusterError, CommandFailed
 from scripts.e2e.discover import NOTHING
-from scripts.e2e.k6 import Request
+from scripts.e2e.k6 import LoadEnded, Request
 from scripts.e2e.lab import Lab, Published, Tools, asked
 from scripts.e2e.recording import Recording
-from scripts.e2e.report import Journal, LoadFailed
+from scripts.e2e.report import Journal, LoadFailed, Unproven
 from scripts.e2e.subject import Question, Subject
 
 FOUND = replace(NOTHING, workloads=("Deployment/web",))
@@ -173,6 +174,26 @@ def test_a_run_that_is_stopped_leaves_nothing_of_its_releases_outside_of_its_nam
     assert cluster.deleted == ["gati-e2e-a", *(["gati-e2e-web"] if "home" in found else [])]
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_helm_that_cannot_uninstall_is_told_and_the_rest_is_removed(at_once: bool) -> None:
+    class Helm(Runner):
+        def run(self, argv: Any, **_: Any) -> Any:
+            raise CommandFailed([*map(str, argv)], 1, stderr="Error: Kubernetes cluster unreachable")
+
+    class Empty(Cluster):
+        def get(self, *_: Any, **__: Any) -> None:
+            return None
+
+    cluster = Empty()
+    made = replace(lab(cluster), runner=Helm(), found=replace(FOUND, outside=("ClusterRole/wide",)))
+    made._namespaces.extend(["gati-e2e-a", "gati-e2e-b"])
+    with pytest.raises(ClusterError) as told:
+        made.forget_all() if at_once else made.clean(cluster, wait=False)
+    assert "helm could not uninstall gati from gati-e2e-a, so look for ClusterRole/wide" in str(told.value)
+    assert "Kubernetes cluster unreachable" in str(told.value)
+    assert sorted(cluster.deleted) == ["gati-e2e-a", "gati-e2e-b"]
+
+
 def test_nobody_counts_on_every_node_while_one_is_closed() -> None:
     """Two may count at a time; who closes a node waits for both, and a third one for it."""
     mine, events = lab(Cluster()), list[str]()
@@ -204,6 +225,8 @@ def test_nobody_counts_on_every_node_while_one_is_closed() -> None:
 class Load:
     """A load of which the requests of a second are there whenever somebody looks."""
 
+    cut: Sequence[Request] = ()
+
     def __init__(self, status: int) -> None:
         self.found = [
             Request(at=float(at), seconds=0.1, status=status, kind="new", target="t", pod="p", version="1", behind="b")
@@ -214,6 +237,24 @@ class Load:
         return self.found
 
     all = requests
+
+
+def test_a_load_that_ends_by_itself_proves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As where the machine has no memory for it: that is no fault of the chart."""
+
+    @contextlib.contextmanager
+    def record(*_: object, **__: object) -> Iterator[Recording]:
+        raise LoadEnded("the load ended before it was told to", found="signal: killed")
+        yield
+
+    monkeypatch.setattr("scripts.e2e.lab.record", record)
+    monkeypatch.setattr(Lab, "open", lambda *_, **__: (None, ["http://node"]))
+    mine = replace(lab(Cluster()), found=replace(FOUND, question=Question("web")), folder=tmp_path)
+    with (
+        pytest.raises(Unproven, match="upgrade: the load ended before it was told to"),
+        mine.load(Journal("upgrade", lambda _: None), "space", "upgrade"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(("front", "back"), [(200, 503), (503, 200), (503, 503), (200, 200)])
@@ -308,6 +349,37 @@ def test_what_answers_is_asked_without_a_proxy_and_not_led_on(monkeypatch: pytes
     assert hosts == [*[place.removeprefix("http://")] * 4, "shop.example"]
     assert found == [(200, "/200", {"pod": 1}), (200, "/200", {}), (302, "/200", {}), (404, "/200", {})]
     assert asked("https://127.0.0.1:1/") == (0, "", {})
+
+
+@pytest.mark.parametrize(("leads", "status"), [(True, 200), (True, 404), (False, 0)])
+def test_a_pod_is_asked_past_the_api_server_with_every_header(tmp_path: Path, leads: bool, status: int) -> None:
+    class Particular(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            right = self.headers["Host"] == "shop.example" and self.headers["Authorization"] == "Basic eA=="
+            self.send_response(200 if right and self.path == "/200" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    headers = [("Host", "shop.example"), ("Authorization", "Basic eA==")]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Particular) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        says = f"echo 'Forwarding from 127.0.0.1:{server.server_port} -> 80'; exec sleep 60" if leads else "exit 1"
+        (kubectl := tmp_path / "kubectl").write_text(f"#!/bin/sh\necho $@\n{says}\n", encoding="utf-8")
+        kubectl.chmod(0o755)
+        made = replace(lab(Cluster()), tools=Tools(Path("helm"), kubectl, Path("k6")), folder=tmp_path)
+        pod = {"metadata": {"name": "web-1", "namespace": "space"}}
+        ask = partial(made.ask_past_server, pod, port=80, path=str(status), scheme="http", headers=headers)
+        try:
+            if leads:
+                assert ask() == status
+            else:
+                told = r"kubectl leads nobody to pod web-1\n.*port-forward --namespace=space pod/web-1 :80"
+                with pytest.raises(ClusterError, match=told):
+                    ask()
+        finally:
+            server.shutdown()
 
 
 @pytest.mark.parametrize("status", [0, 400, 404, 503])

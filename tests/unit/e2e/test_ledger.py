@@ -99,7 +99,7 @@ def test_a_restart_of_a_container_is_its_end() -> None:
     [
         ({"code": 137, "stopping": True}, KILLED),
         ({"code": 143, "stopping": True}, ENDED),
-        ({"code": 137, "reason": "OOMKilled", "stopping": True}, ENDED),
+        ({"code": 137, "reason": "OOMKilled", "stopping": True}, f"{ENDED} (OOMKilled)"),
         ({"code": 137}, ENDED),  # nobody told it to stop: it crashed
     ],
 )
@@ -311,7 +311,25 @@ def test_a_pod_that_crashed() -> None:
         pod(2, "a", type_="ADDED", running=True, ready=True),
         pod(19.5, "a", running=True, restarts=1),
     ]
-    assert why(changes) == "pod a ended at 00:00:19.5 without being told to stop"
+    assert why(changes) == "pod a ended (restart 1) at 00:00:19.5 without being told to stop"
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ({"phase": "Failed", "reason": "Evicted"}, "ended (Evicted)"),
+        ({"lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}, "ended (restart 1, OOMKilled)"),
+        ({"lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}, "ended (restart 1)"),
+    ],
+    ids=["a node short of something", "too much memory", "a crash"],
+)
+def test_who_ended_a_pod_that_nobody_told_to_stop(status: dict[str, Any], told: str) -> None:
+    evicted = "phase" in status
+    last = pod(19.5, "a", ended=evicted, running=not evicted, restarts=0 if evicted else 1)
+    place = last.object["status"] if evicted else last.object["status"]["containerStatuses"][0]
+    place.update(status)
+    changes = [endpoints(1, a="ready", b="ready"), pod(2, "a", type_="ADDED", running=True, ready=True), last]
+    assert why(changes) == f"pod a {told} at 00:00:19.5 without being told to stop"
 
 
 def test_a_pod_that_was_given_requests_too_early() -> None:
@@ -493,6 +511,44 @@ def test_what_the_machine_added_before_gives_a_chart_no_leave_to_be_slow(machine
     slower = [request(100 + i / 50, kind="new", seconds=0.5) for i in range(4000)]
     assert bool(judged(*busy, *slower, seen=seen, begun=90).objections) == told
     assert judged(*busy, seen=seen, begun=90).objections == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "void"),
+    [
+        ("dial: unknown errno 24 error with msg `too many open files`", True),
+        ("cannot assign requested address", True),
+        ('connection error: desc = "transport: Error while dialing: dial tcp: no buffer space available"', True),
+        ("status Internal: open /tmp/x: too many open files", False),
+        ("status Unavailable: connection error: Error while dialing: socket: too many open files", True),
+        ("dial: connection refused", False),
+    ],
+    ids=["files", "ports", "buffers", "the server's own files", "of gRPC", "refused"],
+)
+def test_what_the_machine_of_the_load_lacks_is_no_loss_of_the_chart(error: str, void: bool) -> None:
+    ledger = judged(request(20, status=0, error=error), seen=control())
+    assert (ledger.void, ledger.failed, ledger.voided) == (void, 0 if void else 1, 1 if void else 0)
+    assert any("the load: 1 x" in str(window) for window in ledger.windows) == void
+    assert judge([*steady(0, 300), request(20, status=0, error=error)], [], SERVICE, rate=10).void == void
+
+
+@pytest.mark.parametrize(("gap", "void"), [(1.5, False), (3, True)])
+def test_a_load_that_was_not_sent_for_a_while_proves_nothing(gap: float, void: bool) -> None:
+    """Whatever the control did then: in that time nobody asked the chart."""
+    requests = [one for one in steady(0, 310) if not 10 < one.at < 10 + gap]
+    ledger = judge(requests, [], SERVICE, rate=10, control=control(0, 310))
+    assert (ledger.void, ledger.passed) == (void, not void)
+    assert ("the load: 1 x nothing was sent" in "".join(ledger.lines())) == void
+
+
+@pytest.mark.parametrize(("longest", "void"), [(0.01, True), (9.0, False)])
+def test_what_had_no_answer_when_the_load_was_ended_proves_nothing(longest: float, void: bool) -> None:
+    """As what is sent into nowhere in the last seconds, unless answers take as long anyway."""
+    slow = request(50, kind="new", seconds=longest)
+    cut = [request(290 + one, status=0, error="context canceled", seconds=9 - one) for one in range(9)]
+    ledger = judge([*steady(0, 300), slow], [], SERVICE, rate=10, cut=cut)
+    assert (ledger.void, ledger.failed) == (void, 0)
+    assert ("the load: 7 x no answer when it was ended" in "".join(ledger.lines())) == void
 
 
 def test_what_slows_the_control_too_is_no_fault() -> None:

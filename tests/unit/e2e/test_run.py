@@ -355,6 +355,22 @@ def test_what_is_void_is_measured_again_alone_when_the_others_have_ended(work: W
     }
 
 
+def test_what_cannot_be_removed_after_a_scenario_hides_nothing_and_ends_no_run(work: Workspace) -> None:
+    def forget_all() -> None:
+        raise ClusterError("helm could not uninstall web from a")
+
+    def scenario(*_: Any) -> None:
+        raise ClusterError("the first cause")
+
+    lab: Any = SimpleNamespace(adopt=lambda _: None, forget_all=forget_all, control=None)
+    lab.attempt, lab.found = (lambda _: lab), replace(NOTHING, outside=("ClusterRole/wide",))
+    said: list[str] = []
+    outcomes = smoke.to_begin(["install"])
+    smoke.go(lab, outcomes, ["install"], replace(work, say=said.append), scenarios={"install": scenario})
+    assert (outcomes["install"].state, outcomes["install"].error) == (FAILED, "the first cause")
+    assert any("install: helm could not uninstall web from a" in line for line in said)
+
+
 def test_how_the_control_fared_over_the_whole_run() -> None:
     class Lossy:
         def between(self, begin: float, end: float) -> list[Request]:
