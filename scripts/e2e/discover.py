@@ -212,11 +212,11 @@ def _choices(
         if port.get("protocol", "TCP") != "TCP" or (subject.port and not told) or not pods:
             continue
         target = port.get("targetPort", port["port"])
-        probe, opened = _probe(pods, target), _opened(pods, target)
+        probe, opened = probe_of(pods, target), _opened(pods, target)
         get = probe.get("httpGet", {})
         if not (probe or opened or told or subject.service or isinstance(target, int)):
             continue
-        protocol = subject.protocol or _protocol(port, probe)
+        protocol = subject.protocol or protocol_of(port, probe)
         question = Question(
             service=service.name,
             port=str(port.get("name") or ""),
@@ -270,7 +270,7 @@ def ends_of_ingress(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str,
     yield "/", spec.get("defaultBackend") or {}
 
 
-def _protocol(port: Mapping[str, Any], probe: Mapping[str, Any]) -> str:
+def protocol_of(port: Mapping[str, Any], probe: Mapping[str, Any]) -> str:
     """What is spoken at a port of a Service whose pods' readiness probe on it is `probe`, {} without one."""
     told = str(port.get("appProtocol") or "").lower()  # says more than the name, and than the number
     said = told or str(port.get("name") or "").lower()
@@ -287,7 +287,7 @@ def _protocol(port: Mapping[str, Any], probe: Mapping[str, Any]) -> str:
     return "http" if "http" in said or (not probe and port["port"] in _HTTP_PORTS) else "tcp"
 
 
-def _probe(pods: Iterable[Mapping[str, Any]], target: Any) -> Mapping[str, Any]:
+def probe_of(pods: Iterable[Mapping[str, Any]], target: Any) -> Mapping[str, Any]:
     """The readiness probe of a container that asks its port `target` (a name or number); {} where there is none."""
     for container in _containers(pods):
         probe: Mapping[str, Any] = container.get("readinessProbe") or {}

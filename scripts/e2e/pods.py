@@ -28,6 +28,7 @@ _TELLING = {
 _IMAGES_OWN = frozenset({"/", "/bin/", "/etc/", "/etc/ssl/", "/etc/ssl/certs/", "/lib/", "/sbin/", "/usr/"})
 _HASH = "pod-template-hash"
 _HANGS = 300  # seconds for which a container that hangs may be left so
+_BUSY = 10  # seconds for which one that is only busy must be left alone
 
 
 def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
@@ -91,17 +92,25 @@ def probes_answer(lab: Lab, namespace: str, *, kinds: Iterable[str] = _TELLING) 
                     port = probe.get(way, {}).get("port")
                     there = port is None or port in opened or takes(lab, [pod], port)
                     demand(there, f"{what} asks on port {port}, which is not open", ", ".join(map(str, opened)))
-                get = probe.get("httpGet", {})
-                if get and not get.get("httpHeaders"):  # by way of the API server no Host can be asked for
-                    number, path = opened.get(get["port"], get["port"]), get.get("path", "/")
-                    try:
-                        scheme = get.get("scheme", "HTTP").lower()
-                        lab.api.ask_pod(meta["name"], meta["namespace"], port=number, path=path, scheme=scheme)
-                    except ApiError as error:  # a probe is content where it is sent elsewhere
-                        led = 300 <= error.status < 400
-                        demand(led, f"{what} gets no answer from {path}", found=error.text, timely=True)
+                if get := probe.get("httpGet"):
+                    said = _answered(lab, pod, get, opened.get(get["port"], get["port"]))
+                    demand(not said, f"{what} gets no answer from {get.get('path', '/')}", found=said, timely=True)
                 asked += bool(probe)
     return f"{asked} probes"
+
+
+def _answered(lab: Lab, pod: Object, get: Mapping[str, Any], port: Any) -> str:
+    """What a pod has against an HTTP probe, "" where that is content with its answer, as with being sent elsewhere."""
+    path, scheme = get.get("path", "/"), get.get("scheme", "HTTP").lower()
+    if given := get.get("httpHeaders"):  # by way of the API server not all of them would come there
+        headers = [(one["name"], one.get("value") or "") for one in given]
+        status = lab.ask_past_server(pod, port=port, path=path, scheme=scheme, headers=headers)
+        return "" if 200 <= status < 400 else f"status {status}" if status else "no answer"
+    try:
+        lab.api.ask_pod(pod["metadata"]["name"], pod["metadata"]["namespace"], port=port, path=path, scheme=scheme)
+    except ApiError as error:
+        return "" if 300 <= error.status < 400 else error.text
+    return ""
 
 
 def needs_are_said(pods: Iterable[Object]) -> str:
@@ -132,6 +141,8 @@ def needs_are_said(pods: Iterable[Object]) -> str:
             probe = container.get("livenessProbe", {})
             hangs = probe.get("failureThreshold", 3) * probe.get("periodSeconds", 10)
             demand(hangs <= _HANGS, f"{what} may hang for {hangs} s", f"a restart within {_HANGS} s")
+            hasty = bool(probe) and hangs < _BUSY
+            demand(not hasty, f"{what} is restarted when it does not answer for {hangs} s", f"at least {_BUSY} s")
             count += 1
     return f"{count} containers"
 

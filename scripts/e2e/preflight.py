@@ -17,6 +17,7 @@ _OURS = (
     ("Node", "", ("list",)),
     ("Pod", "", ("get", "list", "watch", "create", "delete", "patch")),
     ("Pod", "log", ("get",)),
+    ("Pod", "proxy", ("get",)),
     ("Pod", "eviction", ("create",)),
     ("Service", "", _OWNED),
     ("Secret", "", (*_OWNED, "update")),
@@ -54,6 +55,8 @@ def preflight(lab: Lab, *, cluster_objects: bool) -> None:
     definitions = [document.spec for document in documents if document.kind == "CustomResourceDefinition"]
     own = {(spec["group"], spec["names"]["kind"]): spec["names"]["plural"] for spec in definitions}
     wanted = {right for kind, part, verbs in _OURS for right in _rights(lab.api.kind(kind), part, verbs)}
+    if any("httpHeaders" in repr(document.data) for document in documents):  # of a probe, which is asked as it is
+        wanted |= {*_rights(lab.api.kind("Pod"), "portforward", ("create", "get"))}
     for kind, version in {(document.kind, document.api_version) for document in documents}:
         group = version.rpartition("/")[0]
         # A kind that the chart defines the cluster need not know yet.

@@ -15,9 +15,11 @@ from scripts.chart.manifests import Document
 from scripts.chart.pods import PULL_SECRETS, pod_template, referred, selects
 from scripts.cluster.objects import Object, conditions, is_passing, labels_of, open_ports
 from scripts.core.errors import MALFORMED, ApiError, ClusterError, ConfigError
-from scripts.e2e.discover import ROUTES, WORKLOADS, ends_of_ingress, routed
+from scripts.e2e.discover import ROUTES, WORKLOADS, ends_of_ingress, probe_of, protocol_of, routed
 from scripts.e2e.lab import Lab
 from scripts.e2e.reach import Place, allowed, guards
+from scripts.e2e.references import missing
+from scripts.e2e.relabelling import relabelled, target_of
 from scripts.e2e.report import Broken
 from scripts.e2e.subject import answer
 
@@ -27,6 +29,7 @@ _METRICS_API = "metrics.k8s.io"
 _SEVERAL = 2  # pods from which on a budget has something to guard
 _OWNER = "meta.helm.sh/release-name"
 _COMPONENT, _INSTANCE = "app.kubernetes.io/component", "app.kubernetes.io/instance"
+_VERSION, _UNFIT = "app.kubernetes.io/version", re.compile(r"[^\w.-]")  # what a label cannot have
 _SELECTING = frozenset({"Service", "NetworkPolicy", "PodDisruptionBudget", *WORKLOADS})
 _SYNC_DEADLINE = 40.0  # seconds for a controller to have looked at what is new; an HPA is looked at every 15
 VARIABLE = re.compile(r"\$\{?(\w+)(?::\w+)?\}?")  # Grafana's, in what a panel asks
@@ -35,6 +38,8 @@ _ANY = "1m"  # what stands for one: a text, a number or a length of time
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9-]*)\.([a-z0-9-]+)\.svc(?:\.[a-z.]+[a-z])?(?::(\d+))?")
 _FORWARDED = re.compile(r"\b(?:services?|svc)/([a-z][a-z0-9-]*)(?:\s+\d*:(\d+))?")
 _IN_NAMESPACE = re.compile(r"(?:--namespace|-n)[ =]([a-z0-9-]+)")
+# The words of appProtocol for what a probe asks by.
+_SPOKEN = {"http": ("http", "ws", "h2c"), "https": ("https", "wss"), "grpc": ("grpc", "h2c", "http2")}
 _REFUSED = "connection refused"  # the API server's word where nobody takes a connection
 _DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
@@ -82,11 +87,20 @@ def hook_pods(hooks: Iterable[Document]) -> list[Object]:
 # -- objects ---------------------------------------------------------------------------------------
 
 
-def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = "") -> str:
+def named(lab: Lab, namespace: str, objects: str) -> list[str]:
+    """What the objects name by name is there; of what may be absent, what is."""
+    absent, told = missing(lab, lab.manifest(namespace), objects)
+    demand(not absent, "objects name what is not there", found="\n".join(dict.fromkeys(absent)))
+    return list(dict.fromkeys(told))
+
+
+def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = "", version: str = "") -> str:
     """Every object of the release is there, in its namespace, owned by it and, with `mark`, labelled and annotated.
 
-    With the `values` file of that name no object is missing that the subject names.
+    With the `values` file of that name no object is missing that the subject names. Where a `careful` chart labels
+    objects with a version of the application, it is `version`.
     """
+    version = _UNFIT.sub("_", version)
     documents, hooks = list(lab.manifest(namespace)), list(lab.manifest(namespace, hooks=True))
     rendered = {_label(document): document.data for document in (*documents, *hooks)}
     wrong = []
@@ -119,6 +133,8 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
             wrong.append(f"{_label(document)} belongs to {owner}, managed by {manager}")
         elif lab.subject.careful and meta.get("namespace", objects) != objects:
             wrong.append(f"{_label(document)} is in namespace {meta['namespace']}")
+        elif lab.subject.careful and labels.get(_VERSION, version) != version:
+            wrong.append(f"{_label(document)} has the label {_VERSION} {labels[_VERSION]}, not {version}")
         elif mark and not (mark in labels and mark in notes):
             wrong.append(f"{_label(document)} lacks the common label or annotation {mark}")
     for pod in lab.pods(objects) if mark else ():
@@ -172,6 +188,7 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
             balanced = document.name == asked or (lab.subject.careful and spec.get("clusterIP") != "None")
             if spec.get("publishNotReadyAddresses") and balanced:
                 wrong.append(f"{_label(document)} sends requests to pods that are not ready: publishNotReadyAddresses")
+            wrong += _misspoken(document, chosen) if lab.subject.careful else []
             known = [port for name, port in map(_port, lab.subject.ports) if name == document.name]
             for port in set(known) - {port["port"] for port in ports}:
                 wrong.append(f"{_label(document)} is not on port {port}, where clients look for it")
@@ -195,6 +212,15 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
     told = "pods of this release, and ports that they open"
     demand(not wrong, "a selector leads nowhere, or too far", told, "\n".join(sorted(set(wrong))))
     return f"{sum(document.kind in ('Service', 'NetworkPolicy') for document in documents)} Services and policies"
+
+
+def _misspoken(service: Document, pods: Sequence[Object]) -> Iterator[str]:
+    """The ports of which a Service tells meshes and gateways another protocol than pods are asked by."""
+    for port in service.spec.get("ports") or ():
+        probe = probe_of([pod["spec"] for pod in pods], port.get("targetPort", port["port"]))
+        said, spoken = str(port.get("appProtocol") or ""), protocol_of(port, probe)
+        if said and probe.keys() & {"httpGet", "grpc"} and said.rpartition("/")[2] not in _SPOKEN[spoken]:
+            yield f"{_label(service)} says that port {port['port']} speaks {said}, and its pods are asked by {spoken}"
 
 
 def _too_wide(document: Document, documents: Iterable[Document]) -> Iterator[str]:
@@ -439,7 +465,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     documents = list(lab.manifest(namespace))
     names: set[str] = set()
     targets: dict[str, set[str]] = {"job": set(), "namespace": set()}  # the labels that Prometheus gives them
-    relabelled: set[str] = set()
+    renamed: set[str] = set()
     told = []
     for document in documents:
         if document.kind == "PodMonitor":
@@ -456,7 +482,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
             targets["job"].add(service["metadata"]["name"])
             targets["namespace"].add(service["metadata"]["namespace"])
             for endpoint in document.spec.get("endpoints") or ():
-                relabelled |= {rule.get("targetLabel") for rule in endpoint.get("relabelings") or ()}
+                renamed |= {rule.get("targetLabel") for rule in endpoint.get("relabelings") or ()}
                 every, longest = (seconds_of(endpoint.get(key)) for key in ("interval", "scrapeTimeout"))
                 what = f"{_label(document)} lets a scrape take longer than its interval: its operator passes it over"
                 demand(not every or longest <= every, what, f"at most {every:g} s", f"{longest:g} s")
@@ -480,7 +506,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
             what = f"{_label(document)}: {who} asks for metrics that nobody has"
             demand(not absent, what, found=", ".join(sorted(absent)))
             for one in (matcher for matchers in series.values() for matcher in matchers):
-                known = set() if one.name in relabelled else targets.get(one.name, set())
+                known = set() if one.name in renamed else targets.get(one.name, set())
                 what = f"{_label(document)}: {who} asks for another {one.name}"
                 demand(not known or _fits(one, known), what, ", ".join(sorted(known)), one.value)
         told += [_label(document)] if asked else []
@@ -563,7 +589,7 @@ def _scraped(lab: Lab, what: str, service: Object, endpoint: Mapping[str, Any]) 
     selector = {"matchLabels": spec.get("selector")}
     pods = [pod for pod in lab.pods(meta["namespace"]) if selects(selector, labels_of(pod))]
     demand(bool(pods), f"{what} finds no pod behind Service {meta['name']}")
-    return _taken(lab, what, pods, target, endpoint)
+    return _taken(lab, what, pods, target, endpoint, service)
 
 
 def _spaces(monitor: Document, objects: str) -> Sequence[str]:
@@ -586,18 +612,25 @@ def _monitored_pods(lab: Lab, monitor: Document, objects: str) -> set[str]:
     return found
 
 
-def _taken(lab: Lab, what: str, pods: Sequence[Object], port: Any, endpoint: Mapping[str, Any]) -> set[str]:
+def _taken(
+    lab: Lab, what: str, pods: Sequence[Object], port: Any, endpoint: Mapping[str, Any], service: Object | None = None
+) -> set[str]:
     """The metrics that Prometheus takes from `pods` by an endpoint of a monitor: those that its rules do not drop."""
     found: set[str] = set()
+    kept = False
     for pod in pods:
-        number = open_ports([pod]).get(port, port)
-        found |= _samples(lab, pod, endpoint.get("scheme"), number, endpoint.get("path"))
-    for rule in endpoint.get("metricRelabelings") or ():
-        drops, keeps = ((rule.get("action") or "").lower() == action for action in ("drop", "keep"))
-        if (drops or keeps) and rule.get("sourceLabels") == ["__name__"]:  # others hang on what each series is labelled
-            with contextlib.suppress(re.error):  # Go's syntax is wider
-                fits = re.compile(rule.get("regex") or ".*").fullmatch
-                found = {name for name in found if bool(fits(name)) is keeps}
+        told = target_of(pod, open_ports([pod]).get(port, port), endpoint, service)
+        labels = relabelled(told, endpoint.get("relabelings") or ())
+        if labels is None:
+            continue
+        host, _, number = labels["__address__"].rpartition(":")
+        if host != told["__address__"].rpartition(":")[0]:  # an exporter's, which is told whom to ask
+            return set()
+        kept, where = True, int(number) if number.isdecimal() else number
+        found |= _samples(lab, pod, labels["__scheme__"], where, labels["__metrics_path__"])
+    demand(kept, f"{what} drops every one of its pods")
+    rules = endpoint.get("metricRelabelings") or ()
+    found = {name for name in found if relabelled({"__name__": name}, rules) is not None}
     demand(bool(found), f"{what} drops every metric of its pods")
     return found
 

@@ -92,7 +92,8 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
             steps.demand_told(lab, journal, rollout, revision, values, objects)
         with journal.step(f"{values}: every object is there, in its namespace, owned and labelled"):
             mark = _MARK if "labels" in changes else ""
-            journal.detail(promises.whole(lab, namespace, objects, values=values, mark=mark))
+            told = promises.whole(lab, namespace, objects, values=values, mark=mark, version=revision.application)
+            journal.detail(told)
             if objects != namespace and lab.subject.restricted:
                 steps.demand_restricted(lab, objects)
         with journal.step(f"{values}: every pod is ready"):
@@ -125,6 +126,9 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
     if lab.subject.least_rights:
         with journal.step(f"{values}: rights suffice, and are no wider than what is used"):
             journal.detail(promises.rights_fit(lab, namespace, objects))
+    with journal.step(f"{values}: what objects name is there"):
+        for what in promises.named(lab, namespace, objects):
+            journal.skip(f"what {what}")
     with journal.step(f"{values}: what monitoring selects exists and answers"):
         for kind in lab.skipped():
             journal.skip(f"{kind}, which the cluster does not know")

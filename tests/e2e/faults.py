@@ -85,6 +85,30 @@ subjects: [{kind: ServiceAccount, name: gati-ingress, namespace: {{ .Values.glob
 """
 _OF_ALL = _ADMIN.replace("kind: ServiceAccount, name: gati-ingress, namespace: {{ .Values.global.namespace }}", _ALL)
 _OF_DEFAULT = _ADMIN.replace("name: gati-ingress,", "name: default,")
+_NOWHERE = _ADMIN.replace("name: view", "name: nowhere")
+_CRON = """apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: nightly
+  namespace: {{ .Values.global.namespace }}
+  labels: {gati-e2e/mark: set}
+  annotations: {gati-e2e/mark: set}
+spec:
+  schedule: "0 0 1 1 *"
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          automountServiceAccountToken: false
+          securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+          containers:
+            - name: nightly
+              image: {{ .Values.ingress.image.repository }}:{{ .Values.ingress.image.tag }}
+              command: [python3, -c, pass]
+              envFrom: [{configMapRef: {name: nowhere}}]
+              securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+"""
 # An ingress that starts as quickly as ever, and takes its time for each request.
 _LAZY = """
 import asyncio, sys
@@ -256,14 +280,14 @@ CASES = (
         "container ingress .*restarted by its liveness probe",
         front(
             'set $main "livenessProbe" (dict "exec" (dict "command" (list "python3" "-c" "raise SystemExit(1)")) '
-            '"periodSeconds" 2 "timeoutSeconds" 9 "failureThreshold" 1)'
+            '"periodSeconds" 5 "timeoutSeconds" 9 "failureThreshold" 2)'
         ),
     ),
     case(
         "liveness-cannot-run",
         "install",
         "probe errored.*/bin/nothing",
-        front('set $main "livenessProbe" (dict "exec" (dict "command" (list "/bin/nothing")) "periodSeconds" 1)'),
+        front('set $main "livenessProbe" (dict "exec" (dict "command" (list "/bin/nothing")) "periodSeconds" 4)'),
     ),
     case(
         "never-ready",
@@ -528,6 +552,49 @@ CASES = (
         ),
     ),
     case(
+        "monitor-keeps-none",
+        "install",
+        "ServiceMonitor gati-ingress drops every one of its pods",
+        Edit(
+            "ServiceMonitor",
+            FRONT,
+            'set (first $spec.endpoints) "relabelings" '
+            '(list (dict "action" "keep" "sourceLabels" (list "__meta_kubernetes_pod_label_tier") "regex" "none"))',
+        ),
+    ),
+    case(
+        "monitor-drops-namespace",
+        "install",
+        "ServiceMonitor gati-ingress drops every one of its pods",
+        Edit(
+            "ServiceMonitor",
+            FRONT,
+            'set (first $spec.endpoints) "relabelings" '
+            '(list (dict "action" "drop" "sourceLabels" (list "namespace" "endpoint") "regex" ".*;http"))',
+        ),
+    ),
+    case(
+        "monitor-elsewhere",
+        "install",
+        "does not answer /metrics on port 9 with metrics",
+        Edit(
+            "ServiceMonitor",
+            FRONT,
+            'set (first $spec.endpoints) "relabelings" (list (dict "sourceLabels" (list "__address__") '
+            '"regex" "(.*):.*" "replacement" "$1:9" "targetLabel" "__address__"))',
+        ),
+    ),
+    case(
+        "monitor-secret",
+        "install",
+        "ServiceMonitor gati-ingress names Secret nowhere, which is not there",
+        Edit(
+            "ServiceMonitor",
+            FRONT,
+            'set (first $spec.endpoints) "basicAuth" (dict "username" (dict "name" "nowhere" "key" "user"))',
+        ),
+    ),
+    case(
         "rule-metric",
         "install",
         "asks for metrics that nobody has",
@@ -612,6 +679,41 @@ CASES = (
         "livenessProbe of container route-manager .*asks on port 50052, which is not open",
         back('set $main.livenessProbe.grpc "port" 50052'),
     ),
+    case(
+        "liveness-header",
+        "install",
+        "livenessProbe of container ingress .*gets no answer from /nope",
+        front(
+            'set $main "livenessProbe" (dict "periodSeconds" 100 "httpGet" (dict "path" "/nope" "port" "http" '
+            '"httpHeaders" (list (dict "name" "Host" "value" "shop.example"))))'
+        ),
+    ),
+    case(
+        "app-protocol",
+        "install",
+        "Service route-manager says that port 50051 speaks http, and its pods are asked by grpc",
+        service(f'set {_PORT} "appProtocol" "http"', BACK),
+    ),
+    case(
+        "version-label",
+        "install",
+        "Deployment gati-ingress has the label app.kubernetes.io/version 0.0.1, not",
+        front('set .metadata.labels "app.kubernetes.io/version" "0.0.1"'),
+    ),
+    case(
+        "pull-secret",
+        "install",
+        "Deployment gati-ingress names Secret nowhere, which is not there",
+        front('set $pod "imagePullSecrets" (list (dict "name" "nowhere"))'),
+    ),
+    case(
+        "account-pull-secret",
+        "install",
+        "ServiceAccount route-manager names Secret nowhere, which is not there",
+        Edit("ServiceAccount", BACK, 'set . "imagePullSecrets" (list (dict "name" "nowhere"))'),
+    ),
+    case("cron-config", "install", "CronJob nightly names ConfigMap nowhere, which is not there", cron=_CRON),
+    case("binding-nowhere", "install", "RoleBinding wide names ClusterRole nowhere, which is not there", wide=_NOWHERE),
     case(
         "service-port", "install", "the notes name port 80 of Service gati-ingress", service(f'set {_PORT} "port" 8000')
     ),
@@ -720,6 +822,12 @@ CASES = (
         values="prod",
     ),
     case("no-liveness", "install", "does not say when it hangs", front('unset $main "livenessProbe"')),
+    case(
+        "liveness-hasty",
+        "install",
+        "container route-manager .* is restarted (when it does not answer for 2 s|by its liveness probe)",
+        back('set (set $main.livenessProbe "periodSeconds" 1) "failureThreshold" 2'),
+    ),
     case(
         "liveness-lenient",
         "install",
@@ -1194,18 +1302,21 @@ CASES = (
     ),
 )
 
-# Siblings of others in the table, told by the same look at another object or field: a session of their own.
+# Siblings of others in the table, told by the same look at another object or field, and what the first minutes have no
+# room for: a session of their own.
 FURTHER = frozenset({
-    "annotated-scheme", "api-away", "asked-elsewhere", "back-image-fixed", "back-port", "back-recreate",
-    "back-unavailable", "binding-dropped", "binding-stranger", "dashboard", "endpoint-stray", "evicted", "external-ip",
-    "hook-goes-on", "hook-leftover", "hostname", "hpa-dropped", "hpa-request", "ingress-host", "init-goes-on",
-    "keda-min", "lasting-token", "liveness-path", "local-traffic", "metrics-port-untold", "min-ready", "missing-config",
-    "monitor-drops", "monitor-port", "monitor-selects-two", "monitor-slow", "never-pulled", "no-anti-affinity",
-    "no-such-node", "node-port", "notes-plain", "notes-port", "owner-gone", "paused", "pdb-of-both", "plain-stays",
-    "pod-label-missing", "policy-all-ports", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority",
-    "priority-class", "prod-capacity", "pull-policy", "readiness-late", "redirect-not", "redirect-port",
-    "rendered-anew", "role-names", "role-of-all", "role-view", "rollback-hook", "rule-dropped", "rule-job",
-    "rule-namespace", "short-prestop", "sidecar-startup", "spread-of-others", "spread-of-revisions", "spread-wide",
-    "test-dropped", "test-goes-on", "test-left", "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big",
-    "two-scalers", "udp",
+    "account-pull-secret", "annotated-scheme", "api-away", "app-protocol", "asked-elsewhere", "back-image-fixed",
+    "back-port", "back-recreate", "back-unavailable", "binding-dropped", "binding-nowhere", "binding-stranger",
+    "cron-config", "dashboard", "endpoint-stray", "evicted", "external-ip", "hook-goes-on", "hook-leftover", "hostname",
+    "hpa-dropped", "hpa-request", "ingress-host", "init-goes-on", "keda-min", "lasting-token", "liveness-hasty",
+    "liveness-header", "liveness-path", "local-traffic", "metrics-port-untold", "min-ready", "missing-config",
+    "monitor-drops", "monitor-drops-namespace", "monitor-elsewhere", "monitor-keeps-none", "monitor-port",
+    "monitor-secret", "monitor-selects-two", "monitor-slow", "never-pulled", "no-anti-affinity", "no-such-node",
+    "node-port", "notes-plain", "notes-port", "owner-gone", "paused", "pdb-of-both", "plain-stays", "pod-label-missing",
+    "policy-all-ports", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority", "priority-class",
+    "prod-capacity", "pull-policy", "pull-secret", "readiness-late", "redirect-not", "redirect-port", "rendered-anew",
+    "role-names", "role-of-all", "role-view", "rollback-hook", "rule-dropped", "rule-job", "rule-namespace",
+    "short-prestop", "sidecar-startup", "spread-of-others", "spread-of-revisions", "spread-wide", "test-dropped",
+    "test-goes-on", "test-left", "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers",
+    "udp", "version-label",
 })  # fmt: skip

@@ -60,22 +60,31 @@ def test_a_probe_that_asks_for_what_is_not(probe: dict[str, Any], told: str) -> 
         asked(pod(livenessProbe=probe), "http:8080/livez")
 
 
-def test_a_probe_that_is_sent_elsewhere_is_content_and_one_with_headers_is_the_kubelets() -> None:
+HOST, UNSAID = {"name": "Host", "value": "shop.example"}, {"name": "X-Probe"}
+
+
+@pytest.mark.parametrize("headers", [[], [HOST, UNSAID]], ids=["by the API server", "with its headers, past it"])
+@pytest.mark.parametrize(("status", "told"), [(302, ""), (400, "gets no answer from /"), (0, "gets no answer from /")])
+def test_a_probe_is_asked_as_it_is_and_content_with_being_sent_elsewhere(
+    headers: list[dict[str, str]], status: int, told: str
+) -> None:
     class Leading(Cluster):
-        status = 302
-
         def ask_pod(self, pod: str, namespace: str, *, port: int, path: str, scheme: str) -> str:
-            raise ApiError("no", status=self.status, reason="", text="moved")
+            assert not headers
+            raise ApiError("no", status=status, reason="", text="moved")
 
-    def ask(**more: Any) -> str:
-        only = pod(livenessProbe={"httpGet": {"path": "/", "port": "http", **more}})
-        return pods.probes_answer(cast(Lab, Leading(only)), "space")
+        def ask_past_server(self, pod: dict[str, Any], *, headers: list[tuple[str, str]], **_: Any) -> int:
+            assert headers == [("Host", "shop.example"), ("X-Probe", "")]
+            return status
 
-    assert ask() == "1 probes"
-    Leading.status = 400
-    assert ask(httpHeaders=[{"name": "Host", "value": "shop.example"}]) == "1 probes"
-    with pytest.raises(ClusterError, match="gets no answer from /"):
-        ask()
+    only = pod(
+        livenessProbe={"httpGet": {"path": "/", "port": "http", **({"httpHeaders": headers} if headers else {})}}
+    )
+    if told:
+        with pytest.raises(ClusterError, match=told):
+            pods.probes_answer(cast(Lab, Leading(only)), "space")
+    else:
+        assert pods.probes_answer(cast(Lab, Leading(only)), "space") == "1 probes"
 
 
 NEEDS = {"requests": {"cpu": "1", "memory": "1Mi"}, "limits": {"memory": "1Mi"}}
@@ -98,6 +107,7 @@ def without(kind: str) -> dict[str, Any]:
         (without("startupProbe"), "does not say when it has begun"),
         (without("livenessProbe"), "does not say when it hangs"),
         ({**WHOLE, "livenessProbe": {"periodSeconds": 5, "failureThreshold": 61}}, "may hang for 305 s"),
+        ({**WHOLE, "livenessProbe": {"periodSeconds": 1, "failureThreshold": 9}}, "does not answer for 9 s"),
         ({**WHOLE, "imagePullPolicy": "Never"}, "runs only where its image is already"),
         ({**WHOLE, "volumeMounts": [{"mountPath": "/etc/ssl/certs/"}]}, "hides what its image has in /etc/ssl/certs"),
     ],

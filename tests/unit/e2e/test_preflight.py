@@ -60,6 +60,11 @@ metadata: {name: wide}
     [
         (set(), ""),
         ({("", "pods", "log", "get")}, '- {apiGroups: [""], resources: [pods/log], verbs: [get]}'),
+        ({("", "pods", "proxy", "get")}, '- {apiGroups: [""], resources: [pods/proxy], verbs: [get]}'),
+        (
+            {("", "pods", "portforward", "create")},
+            '- {apiGroups: [""], resources: [pods/portforward], verbs: [create]}',
+        ),
         ({("apps", "deployments", "", "patch")}, '- {apiGroups: ["apps"], resources: [deployments], verbs: [patch]}'),
     ],
 )
@@ -74,6 +79,7 @@ def test_a_cluster_that_does_not_let_us_says_the_rules_that_it_lacks(refused: se
         return SimpleNamespace(group=group, plural=f"{name.lower()}s", namespaced=True)
 
     text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}"
+    text += "\nspec: {template: {spec: {containers: [{livenessProbe: {httpGet: {httpHeaders: [{name: Host}]}}}]}}}"
     api = SimpleNamespace(kind=kind, may=may)
     lab = SimpleNamespace(
         chosen=("default",), candidate=None, render=lambda *_, **__: read_manifests(text, "here"), api=api

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -466,6 +467,7 @@ def test_a_budget_that_does() -> None:
 
 # -- monitoring ------------------------------------------------------------------------------------
 
+POD, ADDRESS = "__meta_kubernetes_pod", {"targetLabel": "__address__"}
 METRICS = {"http:8080/metrics": '# HELP x\nrequests_total{code="200"} 3\n'}
 
 
@@ -477,6 +479,14 @@ def monitor(**endpoint: Any) -> dict[str, Any]:
 
 def dropping(action: str, names: str) -> dict[str, Any]:
     return monitor(metricRelabelings=[{"action": action, "sourceLabels": ["__name__"], "regex": names}])
+
+
+def relabelling(*rules: dict[str, Any], **endpoint: Any) -> dict[str, Any]:
+    return monitor(relabelings=list(rules), **endpoint)
+
+
+def keep(regex: str, *labels: str, action: str = "keep") -> dict[str, Any]:
+    return {"action": action, "sourceLabels": list(labels), "regex": regex}
 
 
 def of_pods(selected: Mapping[str, str] = LABELS, **endpoint: Any) -> dict[str, Any]:
@@ -531,6 +541,27 @@ def test_monitoring_that_works() -> None:
         ),
         ([dropping("drop", "requests_.*")], "ServiceMonitor web drops every metric"),
         ([dropping("Keep", "requests"), dropping("keep", "up")], "ServiceMonitor web drops every metric"),
+        ([relabelling(keep("none", f"{POD}_label_app"))], "ServiceMonitor web drops every one of its pods"),
+        ([relabelling(keep("", f"{POD}_label_tier", action="Drop"))], "ServiceMonitor web drops every one of its pods"),
+        ([relabelling(keep("space;web", "namespace", "service", action="drop"))], "drops every one of its pods"),
+        ([relabelling({"action": "labelmap", "regex": f"{POD}_label_(.+)"}, keep("x", "app"))], "drops every one"),
+        (
+            [relabelling({"sourceLabels": ["pod"], "targetLabel": "it", "replacement": "a$1"}, keep("web-1", "it"))],
+            "drops every one of its pods",
+        ),
+        (
+            [relabelling({"action": "dropequal", "sourceLabels": ["service"], "targetLabel": f"{POD}_label_app"})],
+            "drops every one of its pods",
+        ),
+        (
+            [relabelling({"replacement": "/healthz", "targetLabel": "__metrics_path__"})],
+            "tells no metrics",
+        ),
+        (
+            [relabelling({"sourceLabels": ["__address__"], "regex": "(.*):.*", "replacement": "$1:9", **ADDRESS})],
+            "pod web-1 does not answer /metrics on port 9 with metrics",
+        ),
+        ([of_pods(relabelings=[keep("none", "pod")])], "PodMonitor web drops every one of its pods"),
         ([of_pods({"app": "other"})], "PodMonitor web finds no pod"),
         ([of_pods(port="metrics")], "PodMonitor web names a port that its pods do not have"),
         ([of_pods(path="/healthz")], "tells no metrics"),
@@ -568,10 +599,159 @@ def test_what_a_monitor_keeps_is_there(rules: tuple[str, str]) -> None:
     assert promises.monitored(lab, "space", "space") == "ServiceMonitor web by web"
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        keep("web.*", "pod"),
+        keep("true", f"{POD}_labelpresent_app"),
+        keep("web;http", "service", "__meta_kubernetes_endpoint_port_name"),
+        keep("", f"{POD}_label_tier"),
+        keep("none", "__meta_kubernetes_node_label_zone"),
+        keep(r"\pL+", "pod"),
+        {"action": "keepequal", "sourceLabels": ["service"], "targetLabel": f"{POD}_label_app"},
+        {"action": "hashmod", "sourceLabels": ["__address__"], "targetLabel": "shard", "modulus": 2},
+        {"sourceLabels": ["pod"], "regex": "(w)(?P<rest>.*)", "targetLabel": "it", "replacement": "${rest}$1$3"},
+        {"replacement": "exporter:9115", **ADDRESS},
+        {"action": "labeldrop", "regex": "pod"},
+    ],
+    ids=[
+        *("a name", "a label that is there", "several", "no label", "of what is not known", "what only Go reads"),
+        *("equal", "a share", "groups", "by an exporter", "a label goes"),
+    ],
+)
+def test_rules_that_keep_the_pods(rule: dict[str, Any]) -> None:
+    lab = Cluster(relabelling(rule), pods=[pod()], Service=[front()], answers=METRICS)
+    assert promises.monitored(lab, "space", "space") == "ServiceMonitor web by web"
+
+
 @pytest.mark.parametrize("services", [[], [front(), front()]], ids=["none", "two"])
 def test_a_monitor_that_does_not_match_one_service(services: list[dict[str, Any]]) -> None:
     lab = Cluster(monitor(), pods=[pod()], Service=services, answers=METRICS)
     assert "does not match exactly one Service" in refused(promises.monitored, lab, "space", "space")
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+def workload(kind: str = "Deployment", name: str = "web", **spec: Any) -> dict[str, Any]:
+    template: dict[str, Any] = {"template": {"spec": {"containers": [], **spec}}}
+    given = {"jobTemplate": {"spec": template}} if kind == "CronJob" else template
+    return {"kind": kind, "metadata": {"name": name}, "spec": given}
+
+
+def of(kind: str, **data: Any) -> dict[str, Any]:
+    return {"kind": kind, "metadata": {"name": "web"}, **data}
+
+
+def reading_from(name: str, *, optional: bool = False) -> dict[str, Any]:
+    source = {"name": name, "key": "colour", **({"optional": True} if optional else {})}
+    return {"containers": [{"name": "main", "env": [{"name": "C", "valueFrom": {"configMapKeyRef": source}}]}]}
+
+
+KNOWN: dict[str, list[dict[str, Any]]] = {
+    "ConfigMap": [{"metadata": {"name": "settings"}, "data": {"size": "9"}}],
+    "Secret": [{"metadata": {"name": "login"}, "data": {"user": "eA=="}}],
+    "ServiceAccount": [{"metadata": {"name": "web"}}],
+}
+PULLS: dict[str, Any] = {"imagePullSecrets": [{"name": "gone"}]}
+
+
+@pytest.mark.parametrize(
+    ("document", "told", "careful"),
+    [
+        (workload("CronJob", **reading_from("gone")), "CronJob web names ConfigMap gone, which is not there", False),
+        (workload("CronJob", **reading_from("settings")), "names ConfigMap settings, which lacks colour", False),
+        (workload("CronJob", **reading_from("gone", optional=True)), "", False),
+        (workload("CronJob", serviceAccountName="gone"), "CronJob web names ServiceAccount gone", False),
+        (workload("CronJob", priorityClassName="gone"), "CronJob web names PriorityClass gone", False),
+        (workload(runtimeClassName="gone"), "Deployment web names RuntimeClass gone", False),
+        (workload(**PULLS), "Deployment web names Secret gone", True),
+        (of("ServiceAccount", **PULLS), "ServiceAccount web names Secret gone", True),
+        (of("RoleBinding", roleRef={"kind": "ClusterRole", "name": "gone"}), "names ClusterRole gone", False),
+        (of("StatefulSet", spec={"serviceName": "gone"}), "StatefulSet web names Service gone", True),
+        (of("PersistentVolumeClaim", spec={"storageClassName": "gone"}), "names StorageClass gone", False),
+        (of("PersistentVolumeClaim", spec={"storageClassName": ""}), "", False),
+        (of("Ingress", spec={"tls": [{"secretName": "gone"}, {}]}), "Ingress web names Secret gone", True),
+        (monitor(basicAuth={"username": {"name": "gone", "key": "user"}}), "names Secret gone", False),
+        (monitor(bearerTokenSecret={"name": "login", "key": "token"}), "names Secret login, which lacks token", False),
+        (monitor(bearerTokenSecret={"name": "login", "key": "user"}), "", False),
+        (monitor(tlsConfig={"ca": {"configMap": {"name": "login", "key": "user"}}}), "names ConfigMap login", False),
+        (monitor(authorization={"credentials": {"name": "gone", "key": "a", "optional": True}}), "", False),
+        (
+            {**workload(**reading_from("gone")), "metadata": {"name": "a", "annotations": {"helm.sh/hook": "b"}}},
+            "",
+            False,
+        ),
+    ],
+)
+def test_what_objects_name_is_there(document: dict[str, Any], told: str, careful: bool) -> None:
+    """`careful` are those that others may bring, or do without."""
+    lab = Cluster(document, pods=[], **KNOWN)
+    if told and not careful:
+        assert told in refused(promises.named, lab, "space", "space")
+        return
+    assert [told in one for one in promises.named(lab, "space", "space")] == [True] * bool(told)
+    lab.subject = Subject("gati", careful=True)
+    if told:
+        assert told in refused(promises.named, lab, "space", "space")
+
+
+def test_what_cannot_be_looked_at_is_told_and_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise ApiError("GET /clusterroles was answered with 403", status=403, reason="Forbidden", text="")
+
+    front = of("Ingress", spec={"ingressClassName": "nginx"})
+    lab = Cluster(front, pods=[])
+    lab.subject = Subject("gati", careful=True)
+    assert promises.named(lab, "a", "a") == ["Ingress web names IngressClass nginx, which is not there"]
+    monkeypatch.setattr(Objects, "get", refuse)
+    (told,) = promises.named(lab, "a", "a")
+    assert (
+        told
+        == "Ingress web names IngressClass nginx, which cannot be looked at: GET /clusterroles was answered with 403"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "probe", "wrong"),
+    [
+        ("http", {"grpc": {"port": 8080}}, True),
+        ("kubernetes.io/h2c", {"grpc": {"port": 8080}}, False),
+        ("grpc", {"httpGet": {"port": "http"}}, True),
+        ("https", {"httpGet": {"port": "http"}}, True),
+        ("https", {"httpGet": {"port": "http", "scheme": "HTTPS"}}, False),
+        ("kubernetes.io/ws", {"httpGet": {"port": "http"}}, False),
+        ("redis", {"tcpSocket": {"port": "http"}}, False),
+        ("", {"grpc": {"port": 8080}}, False),
+    ],
+)
+def test_what_a_port_is_said_to_speak_is_what_its_pods_are_asked_by(said: str, probe: Any, wrong: bool) -> None:
+    given = service(ports=[{"port": 80, "targetPort": "http", **({"appProtocol": said} if said else {})}])
+    lab = Cluster(given, pods=[pod(container={"readinessProbe": probe})])
+    assert promises.selected(lab, "space", "space"), "one port may speak several"
+    lab.subject = Subject("gati", careful=True)
+    if wrong:
+        assert f"Service web says that port 80 speaks {said}" in refused(promises.selected, lab, "space", "space")
+    else:
+        promises.selected(lab, "space", "space")
+
+
+@pytest.mark.parametrize(
+    ("label", "careful", "wrong"),
+    [("2.0_a", True, False), ("1.0", True, True), ("1.0", False, False), ("", True, False)],
+)
+def test_objects_are_labelled_with_the_version_of_the_application(label: str, careful: bool, wrong: bool) -> None:
+    notes = {"meta.helm.sh/release-name": "gati", "meta.helm.sh/release-namespace": "space"}
+    labels = {"app.kubernetes.io/managed-by": "Helm", **({"app.kubernetes.io/version": label} if label else {})}
+    live = {"metadata": {"name": "web", "labels": labels, "annotations": notes}}
+    lab = Cluster(service(), pods=[])
+    lab.live = lambda *_: live  # type: ignore[method-assign]
+    lab.subject = Subject("gati", careful=careful)
+    look = partial(promises.whole, lab, "space", "space", values="default", version="2.0+a")
+    if wrong:
+        assert "Service web has the label app.kubernetes.io/version 1.0, not 2.0_a" in refused(look)
+    else:
+        assert look() == "1 objects"
 
 
 # -- rights ----------------------------------------------------------------------------------------
