@@ -19,6 +19,7 @@ from scripts.rollout.diagnose import container_of, ended_for
 
 # A probe that cannot be run passes for one that was not asked: the kubelet goes on as if all were well.
 _ABSENT = re.compile(r"(?s)probe errored.*(?:no such file or directory|executable file not found|permission denied)")
+_HARMS = ("FailedPreStopHook", "Evicted", "Preempted")  # the last two are no drain: the node is short of something
 _TELLING = {
     "readinessProbe": "when it is ready",
     "startupProbe": "when it has begun",
@@ -32,7 +33,7 @@ _BUSY = 10  # seconds for which one that is only busy must be left alone
 
 
 def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
-    """The containers that were restarted, or that a probe or a hook of theirs ended, as far as it can be seen.
+    """The containers that were restarted, or that a probe, a hook of theirs or the node ended, as far as can be seen.
 
     One that is killed is restarted only after its preStop, and its pod may be gone by then.
     """
@@ -61,9 +62,14 @@ def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
             if killed and (uid, container) not in told:
                 lines.append(f"container {container} of pod {name} {killed}")
         absent = [one for one in own if one.get("reason") == "Unhealthy" and _ABSENT.search(one.get("message", ""))]
-        broken = [*absent, *(one for one in own if one.get("reason") == "FailedPreStopHook")]
+        broken = [*absent, *(one for one in own if one.get("reason") in _HARMS)]
         lines += sorted({f"pod {name}: {event['reason']}: {first_line(event.get('message', ''))}" for event in broken})
     return lines
+
+
+def demand_left_alone(found: Sequence[str]) -> None:
+    """Of `restarts` there are none. Raises ClusterError."""
+    demand(not found, "a container was restarted", "none", "\n".join(found), timely=True)
 
 
 def stale_mounts(pods: Iterable[Object]) -> str:
@@ -94,6 +100,8 @@ def probes_answer(lab: Lab, namespace: str, *, kinds: Iterable[str] = _TELLING) 
                     demand(there, f"{what} asks on port {port}, which is not open", ", ".join(map(str, opened)))
                 if get := probe.get("httpGet"):
                     said = _answered(lab, pod, get, opened.get(get["port"], get["port"]))
+                    if said:  # as by one that is on its way out
+                        demand_left_alone(restarts([pod], lab.api.events(namespace)))
                     demand(not said, f"{what} gets no answer from {get.get('path', '/')}", found=said, timely=True)
                 asked += bool(probe)
     return f"{asked} probes"

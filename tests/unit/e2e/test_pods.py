@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -23,12 +23,17 @@ def pod(*, spec: dict[str, Any] | None = None, **container: Any) -> dict[str, An
 class Cluster:
     """One pod, which answers on `paths`."""
 
+    seen: ClassVar[list[dict[str, Any]]] = []
+
     def __init__(self, only: dict[str, Any], *paths: str) -> None:
         self.api = self
         self._pod, self._paths = only, paths
 
     def pods(self, _: str) -> list[dict[str, Any]]:
         return [self._pod]
+
+    def events(self, _: str) -> list[dict[str, Any]]:
+        return self.seen
 
     def ask_pod(self, pod: str, namespace: str, *, port: int, path: str, scheme: str) -> str:
         if f"{scheme}:{port}{path}" not in self._paths:
@@ -58,6 +63,15 @@ def test_probes_that_ask_for_what_is_there() -> None:
 def test_a_probe_that_asks_for_what_is_not(probe: dict[str, Any], told: str) -> None:
     with pytest.raises(ClusterError, match=told):
         asked(pod(livenessProbe=probe), "http:8080/livez")
+
+
+def test_a_pod_that_its_node_puts_out_is_told_before_what_it_no_longer_answers() -> None:
+    class Full(Cluster):
+        seen: ClassVar = [event("Evicted", "Pod ephemeral local storage usage exceeds the total limit of 1Ki.")]
+
+    with pytest.raises(ClusterError) as raised:
+        pods.probes_answer(cast(Lab, Full(pod(livenessProbe={"httpGet": {"path": "/livez", "port": 8080}}))), "space")
+    assert (raised.value.found or "").startswith("pod web-0: Evicted: Pod ephemeral local storage usage exceeds")
 
 
 HOST, UNSAID = {"name": "Host", "value": "shop.example"}, {"name": "X-Probe"}
@@ -190,6 +204,7 @@ def event(reason: str, message: str, **about: str) -> dict[str, Any]:
             ["container main of pod web-0 is restarted by its liveness probe"],
         ),
         (event("FailedPreStopHook", "exec failed"), ["pod web-0: FailedPreStopHook: exec failed"]),
+        (event("Preempted", "Preempted by pod 1 on node a"), ["pod web-0: Preempted: Preempted by pod 1 on node a"]),
         (
             event("Unhealthy", 'Liveness probe errored: exec "/bin/nothing": no such file or directory'),
             ['pod web-0: Unhealthy: Liveness probe errored: exec "/bin/nothing": no such file or directory'],
@@ -197,7 +212,7 @@ def event(reason: str, message: str, **about: str) -> dict[str, Any]:
         (event("Killing", "Stopping container main", fieldPath=MAIN), []),
         (event("Unhealthy", "Readiness probe errored: container is in CONTAINER_EXITED state"), []),
     ],
-    ids=["killed", "hook", "cannot run", "told to stop", "ended"],
+    ids=["killed", "hook", "preempted", "cannot run", "told to stop", "ended"],
 )
 def test_what_became_of_a_pod_that_is_gone_is_told(seen: dict[str, Any], told: list[str]) -> None:
     assert pods.restarts([], [seen]) == told
