@@ -97,7 +97,7 @@ def fetched_archives(chart: Chart) -> Iterator[Path]:
 def is_local(chart: Chart, folder: Path) -> bool:
     """Whether `chart` depends on the chart in `folder` by its path, be that a copy with links to what is beside it."""
     there = os.path.normpath(folder), folder.resolve()
-    return any(os.path.normpath(way) == there[0] or way.resolve() == there[1] for _, way in _by_path(chart))
+    return any(os.path.normpath(way) == there[0] or way.resolve() == there[1] for way in by_path(chart).values())
 
 
 def local_dependencies(chart: Chart) -> tuple[Path, ...]:
@@ -105,16 +105,15 @@ def local_dependencies(chart: Chart) -> tuple[Path, ...]:
     return tuple(folder for _, folder in _near(chart))
 
 
-def _by_path(chart: Chart) -> Iterator[tuple[Dependency, Path]]:
-    """The `file://` dependencies, each with the way to the folder that it names."""
-    for one in dependencies(chart):
-        if one.repository.startswith("file://"):
-            yield one, chart.path / one.repository.removeprefix("file://")
+def by_path(chart: Chart) -> dict[Dependency, Path]:
+    """The `file://` dependencies, each with the way to the folder that it names, whether or not that is there."""
+    found = ((one, one.repository.removeprefix("file://")) for one in dependencies(chart))
+    return {one: chart.path / way for one, way in found if way != one.repository}
 
 
 def _near(chart: Chart) -> Iterator[tuple[Dependency, Path]]:
     """Those of them whose folder is there and holds a chart."""
-    found = ((one, way.resolve()) for one, way in _by_path(chart))
+    found = ((one, way.resolve()) for one, way in by_path(chart).items())
     return ((one, folder) for one, folder in found if (folder / "Chart.yaml").is_file())
 
 
@@ -262,7 +261,7 @@ def _build(chart: Chart, helm: Helm, *, deadline: float = _FETCH) -> None:
     except (CommandFailed, CommandTimeout) as error:
         said = _LOG.sub("", error.stderr).strip().removeprefix("Error: ")
         file = declared_in(chart)
-        lacking = {way.resolve() for _, way in _by_path(chart)}.difference(local_dependencies(chart))
+        lacking = {way.resolve() for way in by_path(chart).values()}.difference(local_dependencies(chart))
         absent = (why_absent(folder / "Chart.yaml", helm.runner) for folder in sorted(lacking))
         ways = [*(one.way for one in objections(chart)), *(way for _, way in filter(None, absent))]
         way = next(filter(None, ways), "")

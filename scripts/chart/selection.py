@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from scripts.chart.dependencies import local_dependencies
+from scripts.chart.dependencies import by_path
 from scripts.chart.source import Chart, read_chart
 from scripts.core.command import Runner
 from scripts.core.config import Config
@@ -29,14 +30,13 @@ def selected(config: Config, runner: Runner, *, changed: str | None = None) -> t
     if repository is None:
         raise GitError(f"{shown(config.project)} is in no git repository, so nothing is known to have changed")
     files = [repository.root / name for name in repository.changed_since(changed)]
-    dirty: set[Path] = set()
-    for chart in charts:  # each after those it depends on
-        path = chart.path.resolve()
-        linked = (found.resolve() for found in chart.path.rglob("*") if found.is_symlink())
-        own = any(file.is_relative_to(place) for place in (path, *linked) for file in files)
-        if own or not dirty.isdisjoint(needed(chart)):
-            dirty.add(path)
-    return tuple(chart for chart in charts if chart.path.resolve() in dirty)
+
+    @functools.cache
+    def differs(folder: Path) -> bool:
+        linked = (found.resolve() for found in folder.rglob("*") if found.is_symlink())
+        return any(file.is_relative_to(place) for place in (folder, *linked) for file in files)
+
+    return tuple(chart for chart in charts if any(map(differs, (chart.path.resolve(), *needed(chart)))))
 
 
 def all_of(config: Config) -> tuple[Chart, ...]:
@@ -77,12 +77,12 @@ def _ordered(charts: Iterable[Chart]) -> tuple[Chart, ...]:
 
 
 def needed(chart: Chart) -> set[Path]:
-    """The charts below which `chart` stands by path, directly or through others."""
+    """The folders that `chart` depends on by path, directly or through others, also where a chart is there no more."""
     found: set[Path] = set()
     ahead = [chart]
     while ahead:
         with contextlib.suppress(ChartError):  # which is told to whoever looks into that one
-            for path in local_dependencies(ahead.pop()):
+            for path in (way.resolve() for way in by_path(ahead.pop()).values()):
                 if path not in found:
                     found.add(path)
                     ahead.append(_read(path))

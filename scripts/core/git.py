@@ -270,7 +270,7 @@ class Repository:
     def changed_since(self, revision: str) -> tuple[str, ...]:
         """The paths, from the root, that differ from the merge base with `revision`, and `changes`. Raises GitError."""
         if self.commit(revision) is None:
-            raise GitError(f"git knows no revision {revision!r}", run="git log --oneline", code=USAGE)
+            raise GitError(f"git knows no revision {revision!r}", run="git fetch origin; git log --oneline", code=USAGE)
         base = self._said("merge-base", "HEAD", revision)
         if not base:
             raise GitError(
