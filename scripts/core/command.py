@@ -27,7 +27,9 @@ PASSWORD = "GATI_REGISTRY_PASSWORD"  # noqa: S105 - the name; no program that we
 SIGNING_PASSWORDS = ("GATI_SIGNING_PASSWORD", "COSIGN_PASSWORD")  # names too; the first is ours, the second cosign's
 WITHHELD = (PASSWORD, *SIGNING_PASSWORDS, "COSIGN_PRIVATE_KEY")
 TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN")
-_ASKING = ("git", "go", "docker-credential-")  # programs that may ask a forge with such a token; no other has it
+# Programs that may ask a forge with such a token, or that start one by what a user set up: a helper that logs in to a
+# registry, a plugin of a kubeconfig. No other has it.
+_ASKING = ("git", "go", "docker", "helm", "kubectl")
 _LOGIN = re.compile(r"((?:https?|oci|socks5h?)://)[^/\s]+@")  # a password or a token in an address, as of a remote
 _TOKEN = re.compile(r"([?&](?:\w+_)?token=)[^&\s'\"]+")  # the same in its query
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
