@@ -57,25 +57,30 @@ class Validation:
 
     def noted(self) -> list[str]:
         """What is borne, and what the verdict leaves out."""
-        accepted: dict[str, list[tuple[str, str]]] = {}
-        for one in self.checked:
-            for problem in one.problems:
-                if problem.accepted:
-                    what = "is not checked" if problem.unchecked else problem.message
-                    told = f"{problem.called or problem.source} {what}: {problem.accepted}"
-                    accepted.setdefault(told, []).append((one.values, one.kube_version))
-        told_once = [f"{message} ({spread(cells)})" for message, cells in accepted.items()]
-        return [f"note: {line}" for line in (*told_once, *self.notes)]
+        borne = []
+        for problem, count, where in self._each(accepted=True):
+            verb = f"and {count - 1} more are" if count > 1 else "is"
+            what = f"{verb} not checked" if problem.unchecked else problem.message
+            borne.append(f"{problem.called or problem.source} {what}: {problem.accepted} ({where})")
+        return [f"note: {line}" for line in (*borne, *self.notes)]
 
     def problems(self) -> tuple[tuple[Problem, Spread], ...]:
-        """Each distinct problem once, with the renders that have it."""
-        groups: dict[Problem, list[tuple[str, str]]] = {}
+        """Each distinct problem once, with the renders that have it; of a kind that is not checked the first object."""
+        return tuple(
+            (replace(problem, message=f"{problem.message} ({count} objects)") if count > 1 else problem, where)
+            for problem, count, where in self._each(accepted=False)
+        )
+
+    def _each(self, *, accepted: bool) -> Iterator[tuple[Problem, int, Spread]]:
+        """The same, and of how many objects of the kind it is true."""
+        groups: dict[Problem, tuple[dict[Problem, None], dict[tuple[str, str], None]]] = {}
         for one in self.checked:
             for problem in one.problems:
-                if problem.accepted:
-                    continue
-                groups.setdefault(problem, []).append((one.values, one.kube_version))
-        return tuple((problem, spread(cells)) for problem, cells in groups.items())
+                if bool(problem.accepted) is accepted:
+                    alike = replace(problem, source="", name="", namespace="") if problem.unchecked else problem
+                    objects, cells = groups.setdefault(alike, ({}, {}))
+                    objects[problem] = cells[one.values, one.kube_version] = None
+        return ((next(iter(objects)), len(objects), spread(cells)) for objects, cells in groups.values())
 
     def told(self) -> list[str]:
         """Each problem, and where it is, on a line."""

@@ -42,6 +42,28 @@ class TestVerdict:
             outcome.demand()
         replace(outcome, checked=()).demand()
 
+    def test_tells_a_kind_without_a_schema_once(self, folder: Path) -> None:
+        told = "not checked: no schema for x/v1 Thing"
+        things = [
+            Problem(f"demo/templates/{name}.yaml", "Thing", name, told, unchecked=True, namespace=name)
+            for name in "abc"
+        ]
+        outcome = Validation(
+            plan_of(folder),
+            (
+                Checked("values.yaml", "1.29.0", ("Thing/a", "Thing/b"), tuple(things[:2])),
+                Checked("values.yaml", "1.30.0", ("Thing/a", "Thing/c"), (things[0], things[2])),
+            ),
+        )
+        where = "values.yaml for 1.29 to 1.30"
+        assert outcome.told() == [f"demo/templates/a.yaml: Thing/a: {told} (3 objects) ({where})"]
+        borne = [
+            replace(one, problems=tuple(replace(each, accepted="why") for each in one.problems))
+            for one in outcome.checked
+        ]
+        noted = replace(outcome, checked=tuple(borne)).noted()
+        assert noted == [f"note: Thing/a and 2 more are not checked: why ({where})"]
+
     def test_as_junit(self, folder: Path) -> None:
         root = written(folder, suites(self.outcome(folder)))
         assert (root.get("tests"), root.get("failures")) == ("4", "2")
