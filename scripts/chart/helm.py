@@ -50,6 +50,8 @@ _MISSING_CHARTS = re.compile(r"found in Chart\.yaml, but missing in charts/ dire
 # What Go's readers of YAML and JSON say, and what it means of Chart.yaml and of what is rendered.
 _UNKNOWN = re.compile(r'json: unknown field "(.+)"$')
 _TWICE = re.compile(r'line (\d+): key "(.+)" already set in map$')
+_NO_TEXT = re.compile(r"appVersion should be of type string")
+_NO_ADDRESS = re.compile(r"invalid (?:icon|source|email|url)[^']*'(.*?)'|each (maintainer)")
 _MISTYPED = re.compile(r"json: cannot unmarshal (\w+) into Go struct field Metadata\.(\w+) of type (\S+)$")
 _NO_OBJECT = re.compile(
     r".*json: cannot unmarshal (\w+) into Go value of type \w+\.(?:SimpleHead|k8sYamlStruct)$", re.DOTALL
@@ -391,6 +393,12 @@ def _of_chart(message: str, chart: Path) -> Complaint | None:
         return _at(chart, found[1], f"helm knows no field {found[1]!r}")
     if found := _TWICE.search(message):
         return replace(_at(chart, "", f"the key {found[2]!r} stands twice"), line=int(found[1]))
+    if _NO_TEXT.match(message):
+        return _at(chart, "appVersion", message, "put it in quotes")
+    if found := _NO_ADDRESS.match(message):
+        lines = (chart / "Chart.yaml").read_text(encoding="utf-8-sig").splitlines()
+        line = next((number for number, text in enumerate(lines, 1) if (found[1] or found[2]) in text), None)
+        return replace(_at(chart, "", message), line=line)
     return None
 
 

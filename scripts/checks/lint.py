@@ -21,6 +21,7 @@ from scripts.chart.contents import read_contents
 from scripts.chart.dependencies import objections, provide_dependencies
 from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint, supported
+from scripts.chart.manifests import mapping
 from scripts.chart.source import Chart, demand_values, read_chart, read_yaml
 from scripts.checks.matrix import column_name
 from scripts.checks.schemas import Schemas
@@ -32,7 +33,6 @@ from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import flaw, is_semver
 from scripts.core.words import many
-from scripts.core.yaml_edit import is_numberlike
 from scripts.core.yaml_read import compose, flaw_of, load_merged
 from scripts.workspace import Workspace
 
@@ -41,16 +41,12 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 YAMLLINT = (".yamllint", ".yamllint.yaml", ".yamllint.yml")
-_SYNTAX = "rules: {key-duplicates: {level: error, forbid-duplicated-merge-keys: false}}"
+_SYNTAX = "rules: {key-duplicates: {level: warning, forbid-duplicated-merge-keys: false}}"  # helm takes the last one
 _LONGEST = 400  # characters of a message: a value may be a whole file
 LEVELS = ("error", "warning", "info")
 _CHART_NAME = re.compile(r"^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*$")  # what registries take
-_EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
-_SAID = re.compile(  # of helm's words, by rules of our own
-    r"is not a valid SemVer|version \".*\" is invalid$|^appVersion should be of type|^invalid icon URL"
-)
+_SAID = re.compile(r"is not a valid SemVer|version \".*\" is invalid$")  # of helm's words, by rules of our own
 _OUTDATED = re.compile(r"is deprecated in .*; use (\S+) (\w+)$")
-_URL = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://\S+$")  # helm takes any scheme
 
 
 @dataclass(frozen=True)
@@ -201,7 +197,7 @@ def yaml_configuration(chart: Chart, config: Config) -> tuple[YamlLintConfig, Pa
 
 
 def yaml_rules(file: Path, rules: YamlLintConfig, home: Path) -> Iterator[Finding]:
-    """yamllint, by the chart's rules; and that the file holds a mapping, as helm wants it."""
+    """That helm can read the file and it holds a mapping; and yamllint, by the chart's rules."""
     from yamllint import linter
 
     try:
@@ -209,29 +205,27 @@ def yaml_rules(file: Path, rules: YamlLintConfig, home: Path) -> Iterator[Findin
         if (begins := unsettled(text)) is not None:
             yield Finding("error", "merge", UNSETTLED, file, begins)
             return
-        problems = list(linter.run(text, rules, os.path.relpath(file, home)))
+        content = load_merged(text)
     except UnicodeDecodeError as error:
         yield Finding("error", "yamllint", f"is not UTF-8 text ({error.reason})", file)
         return
-    except yaml.YAMLError as error:  # a character that no YAML may hold
-        yield Finding("error", "yamllint", f"is not YAML ({str(error).splitlines()[0]})", file)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        yield Finding("error", "yamllint", f"syntax error: {flaw_of(error)}", file, mark and mark.line + 1)
         return
-    for problem in problems:
-        message = f"{problem.desc} ({problem.rule})" if problem.rule else problem.desc
-        yield Finding(problem.level or "error", "yamllint", message, file, problem.line)
-    if not any(problem.desc.startswith("syntax error") for problem in problems):
-        try:
-            if not isinstance(content := load_merged(text), dict | None):
-                yield Finding("error", "values", f"not a mapping, but a {type(content).__name__}", file)
-                return
-        except yaml.YAMLError as error:
-            yield Finding("error", "values", f"not valid YAML: {flaw_of(error)}", file)
-            return
-        try:
-            compose(text)
-        except yaml.MarkedYAMLError as error:  # of what was read just now
-            what = "holds a further document: helm 3 reads the first one alone, helm 4 lays it over that"
-            yield Finding("warning", "values", what, file, error.problem_mark.line + 1 if error.problem_mark else None)
+    if not isinstance(content, dict | None):
+        yield Finding("error", "values", f"not a mapping, but a {type(content).__name__}", file)
+        return
+    with contextlib.suppress(yaml.YAMLError):  # of yamllint's own reader, which takes less than helm's
+        for problem in linter.run(text, rules, os.path.relpath(file, home)):
+            if not problem.desc.startswith("syntax error"):
+                message = f"{problem.desc} ({problem.rule})" if problem.rule else problem.desc
+                yield Finding(problem.level or "error", "yamllint", message, file, problem.line)
+    try:
+        compose(text)
+    except yaml.MarkedYAMLError as error:  # of what was read just now
+        what = "holds a further document: helm 3 reads the first one alone, helm 4 lays it over that"
+        yield Finding("warning", "values", what, file, error.problem_mark.line + 1 if error.problem_mark else None)
 
 
 def file_rules(chart: Chart) -> Iterator[Finding]:
@@ -259,7 +253,7 @@ def _name_rules(chart: Chart, files: Iterable[str]) -> Iterator[Finding]:
 
 
 def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
-    """What a Chart.yaml should say beyond what helm asks for. Wrong is an error, absent a warning."""
+    """What a Chart.yaml should say beyond what helm asks for. Unusable is an error, absent a warning."""
     file = chart.path / "Chart.yaml"
     metadata = chart.metadata
 
@@ -273,33 +267,23 @@ def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
     elif chart.version.startswith("v"):
         yield found("warning", f"version {chart.version!r} has a leading v, which helm bears", "version")
     if not _CHART_NAME.match(chart.name):
-        yield found("error", f"name {chart.name!r} must be lower-case letters, digits and single . _ -", "name")
+        message = f"name {chart.name!r} is taken by no registry: lower-case letters, digits and single . _ - are"
+        yield found("warning", message, "name")
     if metadata.get("apiVersion") != "v2":
         yield found("warning", f"apiVersion is {metadata.get('apiVersion')!r}; Helm 3 and later write v2", "apiVersion")
     if not isinstance(metadata.get("description"), str) or not metadata["description"].strip():
         yield found("warning", "description is missing", "description")
     if chart.app_version is None and not chart.is_library:
         yield found("warning", "appVersion is missing: nobody sees which release of the application this is")
-    elif chart.app_version is not None and (not isinstance(metadata["appVersion"], str) or _numberlike(file)):
-        yield found("error", f"appVersion {metadata['appVersion']!r} must be quoted to stay text", "appVersion")
     yield from _kube_version(chart, known, found)
-    yield from _maintainers(metadata.get("maintainers"), found)
+    if not metadata.get("maintainers"):
+        yield found("warning", "maintainers are missing: nobody knows whom to ask")
     for key in ("icon", "home"):
-        value = metadata.get(key)
-        if value is None or (isinstance(value, str) and re.match(r"^(https?://|data:)\S+$", value)):
-            continue
-        if isinstance(value, str) and (key == "home" or _URL.match(value)):  # which helm takes
-            yield found("warning", f"{key} {value!r} is no address that somebody can open", key)
-        else:
-            yield found("error", f"{key} {value!r} is no address", key)
-    sources = metadata.get("sources", [])
-    for index, source in enumerate(sources if isinstance(sources, list) else ()):
-        if not _URL.match(str(source)):
-            yield found("error", f"sources[{index}] {source!r} is no address", "sources", index)
-    annotations = metadata.get("annotations") or {}
-    if not isinstance(annotations, dict):
-        yield found("error", "annotations must be a mapping", "annotations")
-        return
+        address = str(metadata.get(key) or "")
+        # helm takes an icon of any scheme, says itself what is none, and looks at no home.
+        if address and not re.match(r"(https?://|data:).", address) and (key == "home" or ":" in address):
+            yield found("warning", f"{key} {address!r} is no address that somebody can open", key)
+    annotations = mapping(metadata.get("annotations"))
     for objection in artifacthub.objections(annotations, chart.version):
         value = annotations.get(objection.annotation)
         # The first line of a block of text stands below its key.
@@ -349,7 +333,7 @@ def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
     if changelog.section(own) is None:
         heading = f'a heading `## [{chart.version}] - date`; or changelog = "none" in [tool.gati]'
         message = f"has no entry for version {chart.version} (expected {heading})"
-        yield Finding("error", "changelog", message, config.changelog)
+        yield Finding("warning", "changelog", message, config.changelog)
     kinds = ", ".join(kind.capitalize() for kind in KINDS)
     for section in changelog.sections:
         if section.version not in (None, own):
@@ -362,12 +346,6 @@ def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
             if not entry.kind:
                 message = f"an entry under no kind of change, which is one of {kinds}"
                 yield Finding("warning", "changelog", message, config.changelog, entry.line)
-
-
-def _numberlike(file: Path) -> bool:
-    """Whether the appVersion in a Chart.yaml is text to us and a number to helm, as 1e3 is."""
-    nodes = compose(file.read_text(encoding="utf-8-sig")).value
-    return any(key.value == "appVersion" and not value.style and is_numberlike(value.value) for key, value in nodes)
 
 
 def _kube_version(chart: Chart, known: Sequence[str], found: Callable[..., Finding]) -> Iterator[Finding]:
@@ -384,25 +362,6 @@ def _kube_version(chart: Chart, known: Sequence[str], found: Callable[..., Findi
     elif "-" not in re.sub(r"\s-\s", " ", chart.kube_version):
         message = f"kubeVersion {chart.kube_version!r} refuses vendor builds such as v1.33.4-gke.100; write 1.28.0-0"
         yield found("warning", message, "kubeVersion")
-
-
-def _maintainers(maintainers: Any, found: Callable[..., Finding]) -> Iterator[Finding]:
-    if not maintainers:
-        yield found("warning", "maintainers are missing: nobody knows whom to ask")
-        return
-    if not isinstance(maintainers, list):
-        yield found("error", "maintainers must be a list", "maintainers")
-        return
-    for index, one in enumerate(maintainers):
-        if not isinstance(one, dict) or not isinstance(one.get("name"), str) or not one["name"].strip():
-            yield found("error", f"maintainers[{index}] has no name", "maintainers", index)
-            continue
-        if one.get("email") and not _EMAIL.match(str(one["email"])):
-            yield found(
-                "error", f"maintainers[{index}] has an email that is none: {one['email']!r}", "maintainers", index
-            )
-        if one.get("url") and not re.fullmatch(r"(\S+://)?[^\s/]+\.[^\s/]+(/\S*)?", str(one["url"])):
-            yield found("error", f"maintainers[{index}] has a url that is none: {one['url']!r}", "maintainers", index)
 
 
 def _newest(chart: Chart, known: Sequence[str]) -> str | None:

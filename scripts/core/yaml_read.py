@@ -124,9 +124,16 @@ def loader() -> Any:
         made.add_implicit_resolver(f"{_TAG}{kind}", re.compile(f"(?:{pattern})\\Z"), list(first))
     made.add_constructor(f"{_TAG}bool", lambda self, node: self.construct_scalar(node).lower() in _TRUE)
     made.add_constructor(f"{_TAG}timestamp", made.construct_scalar)
+    made.add_constructor(None, _tagged)
     for kind in ("int", "float"):
         made.add_constructor(f"{_TAG}{kind}", _number)
     return made
+
+
+def _tagged(loader: Any, node: Any) -> Any:
+    """What bears a tag of somebody's own, which helm passes over: a scalar is text then."""
+    kind = "map" if isinstance(node, yaml.MappingNode) else "seq"
+    return node.value if isinstance(node, yaml.ScalarNode) else loader.yaml_constructors[f"{_TAG}{kind}"](loader, node)
 
 
 def _number(loader: Any, node: Any) -> Any:

@@ -151,7 +151,6 @@ class TestSources:
             (add("templates/new.yaml", "x: {{ if }}"), "new.yaml:1  missing value for if"),
             (add("values.schema.json", '{\n"type": }'), "values.schema.json:2  is not valid JSON"),
             (add("values.schema.json", '{"type": "objekt"}'), "is no valid JSON schema"),
-            (add("CHANGELOG.md", "# Changelog\n\n## [9.9.9] - 2026-01-02\n"), "has no entry for version 0.1.0"),
             (
                 add("Chart.yaml", "annotations:\n  artifacthub.io/changes: |\n    - {kind: new, description: x}\n"),
                 "artifacthub.io/changes",

@@ -627,6 +627,8 @@ class TestLint:
         chart = write_chart(tmp_path / "loose", "loose", map=config_map("a"))
         (chart / "values.yaml").write_text("a: 1   \n#no space\n")
         assert "yamllint" not in cli("lint", "--chart", chart).fine()
+        (chart / "values.yaml").write_text("a: 1   \na: 1\n")
+        assert 'duplication of key "a"' in cli("lint", "--chart", chart).fine()  # of which helm takes the last one
         (chart / ".yamllint").write_text("rules: {trailing-spaces: {level: warning}}\n")
         assert "trailing spaces" in cli("lint", "--chart", chart).fine()
         (chart / "gati.toml").write_text('lint_errors = ["yamllint"]\n')
@@ -634,6 +636,10 @@ class TestLint:
         with (chart / ".yamllint").open("a") as rules:
             rules.write("ignore: /values.yaml\n")  # from the folder of the rules
         cli("lint", "--chart", chart).fine()
+        (chart / "CHANGELOG.md").write_text("# Changelog\n\n## [9.9.9] - 2026-01-02\n")
+        assert "has no entry for version 0.1.0" in cli("lint", "--chart", chart).fine()
+        (chart / "gati.toml").write_text('lint_errors = ["changelog"]\n')
+        cli("lint", "--chart", chart).refused("is not clean")
 
     def test_bears_what_helm_bears(self, cli: Cli, tmp_path: Path) -> None:
         chart = write_chart(tmp_path / "vee", "vee", map=config_map("a"))
@@ -742,6 +748,27 @@ class TestManyCharts:
             for suite in ElementTree.parse(file).getroot()
         }
         assert found == {"base": "0", "top": "0", "other": "1"}
+
+    def test_what_is_needed_by_path_counts_wherever_it_is(self, cli: Cli, tmp_path: Path) -> None:
+        """Outside of the charts of the project, behind a link of its own, under another name, or there no more."""
+        charts = Charts(cli, tmp_path / "project")
+        charts.git("init", "--quiet")
+        library = write_chart(charts.project / "libs" / "lib", "lib", map=config_map("lib"))
+        (charts.project / "shared").mkdir()
+        (charts.project / "shared" / "a.txt").write_text("a")
+        (library / "a.txt").symlink_to("../../shared/a.txt")
+        base = charts.project / "charts" / "base" / "Chart.yaml"
+        needs = "dependencies: [{name: lib, version: '*', repository: 'file://../../libs/lib'}]\n"
+        base.write_text(base.read_text() + needs)
+        charts.commit("start")
+        (charts.project / "shared" / "a.txt").write_text("b")
+        assert charts.names("lint", "--changed", "start") == ["base", "top"]
+        charts.commit("linked")
+        charts.git("mv", "charts/other", "charts/renamed")
+        assert charts.names("lint", "--changed", "linked") == ["other"]
+        charts.commit("renamed")
+        charts.git("rm", "--quiet", "-r", "libs")
+        assert charts.names("lint", "--changed", "renamed") == ["base", "top"]
 
     @pytest.mark.parametrize(
         ("file", "text", "told"),

@@ -203,6 +203,23 @@ def test_lint_lines(chart: Path) -> None:
     ]
 
 
+def test_what_lint_says_of_chart_yaml_has_its_line(chart: Path) -> None:
+    (chart / "Chart.yaml").write_text(
+        "name: demo\nappVersion: 1.10\nmaintainers:\n- email: nobody\n- name: a\n  url: 'a b'\nsources: [c.d]\n"
+    )
+    told = {
+        "appVersion should be of type string but it's of type float64": 2,
+        "each maintainer requires a name": 3,
+        "invalid email 'nobody' for maintainer ''": 4,
+        "invalid url 'a b' for maintainer 'a'": 6,
+        "invalid source URL 'c.d'": 7,
+        "invalid icon URL 'that stands nowhere'": None,
+    }
+    complaints = read_lint(Result((), 1, "".join(f"[ERROR] Chart.yaml: {one}\n" for one in told), "", 0.0), chart)
+    assert {one.message: one.line for one in complaints} == told
+    assert complaints[0].run == "put it in quotes"
+
+
 def test_a_helm_that_is_killed_says_nothing_of_the_chart(chart: Path, tmp_path: Path) -> None:
     program = tmp_path / "helm"
     program.write_text("#!/bin/sh\necho 'fatal error: out of memory' >&2; kill -9 $$\n")

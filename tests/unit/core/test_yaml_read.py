@@ -91,6 +91,7 @@ def test_what_merges_into_too_much_is_refused() -> None:
 def test_a_tag_changes_no_kind_and_fails_as_yaml() -> None:
     assert load("a: !!timestamp 9999-99-99\nb: !!int x") == {"a": "9999-99-99", "b": "x"}
     assert load("!!binary aGk=: 1") == {"\"b'hi'\"": 1}
+    assert load("a: !own 5\nb: !own [1, {c: !own d}]\n") == {"a": "5", "b": [1, {"c": "d"}]}  # which helm passes over
     for tag in ("int", "float", "bool", "timestamp"):
         with pytest.raises(yaml.YAMLError):
             load(f"a: !!{tag} [1]")
