@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from scripts.chart.selection import needed
 from scripts.chart.source import Chart, check_sources, demand_values, read_chart, read_yaml
 from scripts.checks.kubeconform import Tolerance
 from scripts.checks.schemas import Schemas, group_of, schemas_of
-from scripts.core.config import Config
+from scripts.core.config import Config, parts
 from scripts.core.errors import ChartError, ConfigError, ValuesError
 from scripts.core.owner import temporary
 from scripts.core.paths import line_of, shown
@@ -27,7 +26,6 @@ from scripts.workspace import Workspace
 SCHEMA_VERSION = 1
 WITHOUT, ASKED = "without operators", "with every API asked for"
 """Further ways to render: what templates do for an operator's cluster is seen on one without it, and the reverse."""
-_API = re.compile(r"([a-z0-9.-]+/)?v[a-z0-9]+(/[A-Z]\w*)?")
 
 
 @dataclass(frozen=True)
@@ -133,10 +131,6 @@ def make_plan(
     for file in files:
         read_yaml(file, ValuesError)
     check_sources(chart)
-    for name in config.api_versions:
-        if not _API.fullmatch(name):
-            form = "group/version or group/version/Kind, as policy/v1/PodDisruptionBudget"
-            raise ConfigError("[tool.gati] api_versions cannot be used", expected=form, found=name)
     versions = _versions(chart, known, kube_versions)
     contents = read_contents(chart.path, chart.name)
     ways, served = _served(contents, versions, clusters, config) if clusters and contents.asks_for_apis else ((), {})
@@ -202,14 +196,10 @@ def _served(
 
 
 def _tolerance(contents: Contents, clusters: Schemas | None, config: Config) -> Tolerance:
-    skipped = {}
+    skipped, unproven = {}, {}
     for entry in config.skip_kinds:
-        kind, separator, reason = (part.strip() for part in entry.partition(": "))
-        if not separator or not reason or not re.fullmatch(r"\S+ \w+", kind):
-            form = "group/version Kind: why it is not checked"
-            raise ConfigError("[tool.gati] skip_kinds cannot be used", expected=form, found=entry)
+        kind, reason = parts("skip_kinds", entry)
         skipped[kind] = reason
-    unproven = {}
     for name in contents.asked:
         if clusters and name.count("/") < 2 and clusters.owned_by_kubernetes(group_of(name)):
             unproven[name] = "helm tells every template that asks that the cluster serves it"

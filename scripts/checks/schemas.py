@@ -20,6 +20,7 @@ import yaml
 from scripts.chart.contents import is_definition
 from scripts.chart.manifests import Document, nodes, opened
 from scripts.core import json_read
+from scripts.core.config import parts
 from scripts.core.errors import ConfigError, OutputError, ToolError
 from scripts.core.files import read_file
 from scripts.core.paths import shown
@@ -27,14 +28,14 @@ from scripts.core.progress import Say, silent
 from scripts.core.semver import minor as minor_of
 from scripts.core.waiting import locked
 from scripts.core.yaml_read import flaw_of, loader
-from scripts.toolchain.crds import CRD_SETS, Sources, crd_files
+from scripts.toolchain.crds import CRD_SETS, crd_files
+from scripts.toolchain.finder import Toolchain
 from scripts.toolchain.pins import Module
 from scripts.workspace import Workspace
 
 # How kubeconform finds the file of a kind; core's group is its version, `v1`.
 TEMPLATE = "{{.ResourceKind}}_{{.Group}}_{{.ResourceAPIVersion}}.json"
 _RECEIPT = "receipt.json"
-_MODULE = re.compile(r"(\S+)@(v\S+?):(\S*) +(h1:\S+)")
 _DEFINITIONS = "/api/_definitions.json#/$defs/"
 _NEEDLESS = ("description", "default", "$id", "$schema")
 # The part of an OpenAPI schema that checks a value and means the same in JSON schema.
@@ -91,11 +92,7 @@ def schemas_of(work: Workspace) -> Schemas:
     folders = [_there(config.project / name, "schema_folders") for name in config.schema_folders]
     places = [_there(config.project / name, "crds") for name in config.crds]
     for entry in config.crd_modules:
-        found = _MODULE.fullmatch(entry)
-        if found is None:
-            form = "PATH@VERSION:FOLDER h1:CHECKSUM, as `go mod download -json PATH@VERSION` tells the Sum"
-            raise ConfigError("[tool.gati] crd_modules cannot be used", expected=form, found=entry)
-        path, version, folder, h1 = found.groups()
+        path, version, folder, h1 = parts("crd_modules", entry)
         source = work.tools.unpacked(Module(path.replace("/", "-"), path, version, h1))
         places.append(_there(source / folder, "crd_modules"))
     within = (sorted(place.rglob("*.y*ml")) if place.is_dir() else [place] for place in places)
@@ -117,10 +114,10 @@ class Schemas:
     """
 
     def __init__(
-        self, cache: Path, sources: Sources, folders: Sequence[Path] = (), files: Sequence[Path] = (), say: Say = silent
+        self, cache: Path, tools: Toolchain, folders: Sequence[Path] = (), files: Sequence[Path] = (), say: Say = silent
     ) -> None:
         self._root = cache / "schemas"
-        self._sources, self._folders, self._files, self._say = sources, folders, files, say
+        self._tools, self._folders, self._files, self._say = tools, folders, files, say
 
     def minors(self) -> tuple[str, ...]:
         """The Kubernetes minors whose schemas are at hand, oldest first: `1.25`, ..."""
@@ -248,8 +245,7 @@ class Schemas:
         return store, found
 
     def _operator_store(self) -> Store:
-        # A module's folder is named by its version and checksum.
-        sources = [self._sources.source(name).name for name in CRD_SETS]
+        sources = [self._tools.module(name).folder for name in CRD_SETS]
         return self._store(f"operators-{_digest(*sources, _dataset_version())}")
 
     def _operator_index(self, store: Store) -> dict[Kind, tuple[str, str]]:
@@ -263,14 +259,14 @@ class Schemas:
         return [
             [*kind, name, file.name]
             for name in CRD_SETS
-            for file in crd_files(name, self._sources)
+            for file in crd_files(name, self._tools)
             for crd in read_definitions(file)
             for kind, _ in _versions(crd)
         ]
 
     def _operator_schema(self, kind: Kind, place: tuple[str, str]) -> Any:
         name, wanted = place
-        (file,) = (file for file in crd_files(name, self._sources) if file.name == wanted)
+        (file,) = (file for file in crd_files(name, self._tools) if file.name == wanted)
         by_kind = {found: version for crd in read_definitions(file) for found, version in _versions(crd)}
         return _crd_schema(kind, by_kind[kind])
 

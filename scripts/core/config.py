@@ -156,6 +156,18 @@ _CHOICES = {
     "require": ("e2e",),
     "lint_errors": ("helm", "chart", "values", "yamllint", "changelog"),
 }
+_FORMS = {
+    "api_versions": (
+        r"(?:[a-z0-9.-]+/)?v[a-z0-9]+(?:/[A-Z]\w*)?",
+        "group/version or group/version/Kind, as policy/v1/PodDisruptionBudget",
+    ),
+    "crd_modules": (
+        r"(\S+)@(v\S+?):(\S*) +(h1:\S+)",
+        "PATH@VERSION:FOLDER h1:CHECKSUM, as `go mod download -json PATH@VERSION` tells the Sum",
+    ),
+    "skip_kinds": (r"(?s)(\S+ \w+)\s*:\s+(.*\S)\s*", "group/version Kind: why it is not checked"),
+}
+"""Lists whose entries have parts, and how a person is told of these."""
 _FILES = ("registry_ca", "registry_cert", "registry_key", "ca_bundle", "signing_key")  # names of files, or "" for none
 _NO_FILE = re.compile(r"(keyless|\w+://.*)?")  # what stands for a key that is in no file, or for none
 _OF_ONE_CHART = (
@@ -335,9 +347,19 @@ def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
     raise ConfigError(f"{where} has the wrong type", expected=wanted, found=repr(value))
 
 
+def parts(name: str, entry: str, where: str = "") -> tuple[str, ...]:
+    """Those of an `entry` of the key `name`. Raises ConfigError for one of another form."""
+    pattern, form = _FORMS[name]
+    if (found := re.fullmatch(pattern, entry)) is None:
+        raise ConfigError(f"{where or name} cannot be used", expected=form, found=entry)
+    return found.groups()
+
+
 def demand_choices(name: str, words: Iterable[str], where: str = "") -> tuple[str, ...]:
     """The `words` of the key `name`, each once. Raises ConfigError for one that it does not know."""
     found = tuple(dict.fromkeys(words))
+    for word in found if name in _FORMS else ():
+        parts(name, word, where)
     allowed = _CHOICES.get(name, found)
     if unknown := [word for word in found if word not in allowed]:
         expected = " or ".join(allowed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import as_completed
@@ -11,11 +12,10 @@ from typing import Any
 
 from scripts.core.command import Runner, installed
 from scripts.core.errors import ReleaseError, ToolError, UsageError
-from scripts.core.files import sha256
 from scripts.core.parallel import workers
 from scripts.core.progress import Say, silent
 from scripts.toolchain.cache import Cache
-from scripts.toolchain.gobuild import GoBuilder
+from scripts.toolchain.gobuild import GoBuilder, checksum
 from scripts.toolchain.pins import PINS, Module, Tool, load_pins, said_version
 
 _BUILDS = 2  # modules at a time: one downloads, links or lists its packages while the other compiles
@@ -44,6 +44,7 @@ class Toolchain:
         self._pins = load_pins(pins, minor)
         self._go = GoBuilder(self._cache, runner, say, self._pins)
         self._known: dict[tuple[str, bool], Path] = {}
+        self._verified = set[Path]()
 
     @property
     def minors(self) -> tuple[str, ...]:
@@ -80,28 +81,35 @@ class Toolchain:
                 raise
         return {name: self._known[name, built] for name in wanted}
 
-    def source(self, name: str) -> Path:
-        """The files of the pinned module `name`, checksum verified, in the cache. Raises ToolError."""
+    def module(self, name: str) -> Module:
+        """The pinned module `name`. Raises ToolError."""
         module = self._pins.modules.get(name)
         if module is None:
             raise ToolError(f"no module {name!r} is pinned", expected=", ".join(sorted(self._pins.modules)))
-        return self.unpacked(module)
+        return module
+
+    def source(self, name: str) -> Path:
+        """The files of the pinned module `name`, checksum verified, in the cache. Raises ToolError."""
+        return self.unpacked(self.module(name))
 
     def unpacked(self, module: Module) -> Path:
         """The files of `module`, checksum verified, in the cache. Raises ToolError."""
-        digest = sha256(f"{module.path}{module.version}{module.h1}")[:12]
-        folder = self._cache.folder / "modules" / f"{module.name}-{module.version}-{digest}"
-        if not folder.is_dir():  # the rename below is the last step, so a folder that exists is whole
-            with self._cache.lock(folder):
-                if not folder.is_dir():
-                    with self._cache.scratch() as scratch:
-                        self._go.unpack(module, scratch / "module")
-                        (scratch / "module").rename(folder)
+        folder = self._cache.folder / "modules" / module.folder
+        if folder not in self._verified and checksum(folder, module) != module.h1:
+            with self._cache.lock(folder), self._cache.scratch() as scratch:
+                if checksum(folder, module) != module.h1:  # another process may have unpacked it
+                    if folder.exists():
+                        self._say(f"{folder} is not what was unpacked: unpacking it anew")
+                    self._go.unpack(module, scratch / "module")
+                    with contextlib.suppress(FileNotFoundError):
+                        folder.rename(scratch / "damaged")
+                    (scratch / "module").rename(folder)
+        self._verified.add(folder)
         return folder
 
     def version(self, name: str) -> str:
         tool = self._pins.tools.get(name)
-        return (tool.module if tool else self._pins.modules[name]).version
+        return (tool.module if tool else self.module(name)).version
 
     def key(self, name: str) -> str:
         """Changes with everything that changes the binary `name` when it is built."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
-import hashlib
 import json
 import os
 import platform
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from scripts.core.command import Runner, installed
 from scripts.core.errors import CommandFailed, ReleaseError, ToolError
-from scripts.core.files import writing
+from scripts.core.files import sha256, writing
 from scripts.core.progress import Say
 from scripts.core.waiting import repeated
 from scripts.toolchain.cache import BUILD_DEADLINE, Cache
@@ -79,12 +78,11 @@ class GoBuilder:
 
     def unpack(self, module: Module, target: Path) -> None:
         """Write the files of `module` to `target`; what was written is what is pinned. Raises ToolError."""
-        wanted = f"{module.path}@{module.version}"
-        answer = json.loads(self._go("mod", "download", "-json", wanted))
-        found = _unpack(Path(answer["Zip"]), f"{wanted}/", target)
-        if found != module.h1:
+        answer = json.loads(self._go("mod", "download", "-json", module.wanted))
+        _unpack(Path(answer["Zip"]), f"{module.wanted}/", target)
+        if (found := checksum(target, module)) != module.h1:
             raise ToolError(
-                f"{wanted} is not the module that is pinned",
+                f"{module.wanted} is not the module that is pinned",
                 expected=module.h1,
                 found=found,
                 run="go clean -modcache; if it stays so, compare with the checksum database before changing the pin",
@@ -156,19 +154,29 @@ def _unset() -> dict[str, str | None]:
     return {**{name: None for name in read if name not in (*_NETWORK, "GOENV")}, "GOTOOLCHAIN": "local"}
 
 
-def _unpack(archive: Path, prefix: str, target: Path) -> str:
-    """Write the files of a module's zip to `target`, and return the checksum of what was written.
+def checksum(folder: Path, module: Module) -> str:
+    """That of the files in `folder` as go.sum has it for `module`; "" where they cannot be read.
 
-    The checksum is go.sum's: https://pkg.go.dev/golang.org/x/mod/sumdb/dirhash#Hash1. Raises ToolError.
+    See https://pkg.go.dev/golang.org/x/mod/sumdb/dirhash#Hash1.
     """
-    lines, size = [], 0
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    files = {f"{module.wanted}/{path.relative_to(folder)}": path for path in found}
+    with contextlib.suppress(OSError):  # as of a link that leads nowhere, or to a folder
+        listed = "".join(f"{sha256(files[name])}  {name}\n" for name in sorted(files))
+        return "h1:" + base64.b64encode(bytes.fromhex(sha256(listed))).decode()
+    return ""
+
+
+def _unpack(archive: Path, prefix: str, target: Path) -> None:
+    """Write the files of a module's zip to `target`. Raises ToolError."""
+    size = 0
     try:
         with writing(f"{archive} cannot be unpacked", target, error=ToolError), zipfile.ZipFile(archive) as zipped:
             for info in zipped.infolist():
                 name = info.filename.removeprefix(prefix)
                 if name == info.filename or {"", ".", ".."} & set(name.split("/")):
                     raise ToolError(f"{archive} is no module's zip", found=info.filename)
-                file, digest = target / name, hashlib.sha256()
+                file = target / name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with zipped.open(info) as reader, file.open("wb") as writer:
                     while chunk := reader.read(1 << 20):
@@ -177,13 +185,9 @@ def _unpack(archive: Path, prefix: str, target: Path) -> str:
                             raise ToolError(
                                 f"{archive} is too large", expected=f"at most {_LARGEST >> 20} MiB unpacked"
                             )
-                        digest.update(chunk)
                         writer.write(chunk)
-                lines.append((info.filename, f"{digest.hexdigest()}  {info.filename}\n"))
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError) as error:
         raise ToolError(f"{archive} is damaged", found=str(error), run="go clean -modcache") from error
-    listed = "".join(line for _, line in sorted(lines))
-    return "h1:" + base64.b64encode(hashlib.sha256(listed.encode()).digest()).decode()
 
 
 def _pip_argv(target: Path, requirement: str) -> list[str | os.PathLike[str]]:

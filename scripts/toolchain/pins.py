@@ -63,6 +63,16 @@ class Module:
     plugins: Plugins | None = None
     replace: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def wanted(self) -> str:
+        """As Go asks for it, and as its zip names each of its files."""
+        return f"{self.path}@{self.version}"
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder that has its files: it changes with what they are to be."""
+        return f"{self.name}-{self.version}-{sha256(f'{self.path}{self.version}{self.h1}')[:12]}"
+
 
 @dataclass(frozen=True)
 class Tool:

@@ -52,12 +52,6 @@ class TestPlan:
         assert "has no kubeVersion: rendered for every known" in plan_of(folder).notes[0]
         assert plan_of(folder, kube_versions=("1.30",)).notes == ()
 
-    @pytest.mark.parametrize("name", ["Foo", "foo", "foo/v1/", "foo.example/Box", "v1/pod", "V1"])
-    def test_what_is_no_api_is_told_and_never_passed_on(self, folder: Path, name: str) -> None:
-        with pytest.raises(ConfigError, match="api_versions cannot be used") as caught:
-            make_plan(read_chart(folder), KNOWN, config=Config(Path(), api_versions=(name,)))
-        assert caught.value.found == name
-
     def test_who_serves_a_kind_serves_its_version(self, folder: Path) -> None:
         (folder / "templates/a.yaml").write_text('{{ .Capabilities.APIVersions.Has "box.example/v1" }}')
         config = Config(Path(), api_versions=("box.example/v1/Box", "v2"))

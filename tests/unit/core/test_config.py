@@ -91,6 +91,14 @@ def test_what_is_said_beside_a_chart_or_for_it_is_true_of_it(tmp_path: Path) -> 
         ("version_files = [1]\n", {}, {}, r"\[tool.gati\] version_files has the wrong type"),
         ("lint_errors = ['heml']\n", {}, {}, r"\[tool.gati\] lint_errors has an unknown value"),
         ("[tool.gati.for.'elsewhere']\nchrat = 'x'\n", {}, {}, r"\[tool.gati\] has no key 'chrat'"),
+        *(
+            (f"api_versions = ['v1', '{name}']\n", {}, {}, r"\[tool.gati\] api_versions cannot be used")
+            for name in ("Foo", "foo", "foo/v1/", "foo.example/Box", "v1/pod", "V1")
+        ),
+        ("", {"GATI_API_VERSIONS": "box.example/v1,Box"}, {}, "^GATI_API_VERSIONS cannot be used"),
+        ("skip_kinds = ['v1 Box']\n", {}, {}, r"\[tool.gati\] skip_kinds cannot be used"),
+        ("[tool.gati.for.'elsewhere']\nskip_kinds = ['Box: why']\n", {}, {}, "skip_kinds cannot be used"),
+        ("crd_modules = ['a.example/b@v1.0.0:crds']\n", {}, {}, r"\[tool.gati\] crd_modules cannot be used"),
         ("images = 'maybe'\n", {}, {}, r"\[tool.gati\] images has an unknown value"),
         ('dist = "a\\u0000"\n', {}, {}, r"\[tool.gati\] dist has the wrong type"),
         ('charts = ["a\\u0000"]\n', {}, {}, r"\[tool.gati\] charts has the wrong type"),

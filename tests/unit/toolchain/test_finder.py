@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -414,6 +414,31 @@ class TestSource:
         assert (folder / "docs" / "crd.yaml").read_text() == FILES["docs/crd.yaml"]
         monkeypatch.setenv("GOPROXY", "off")
         assert machine.toolchain().source("hello") == folder
+
+    @pytest.mark.parametrize(
+        "tamper",
+        [
+            lambda docs: (docs / "crd.yaml").write_text("kind: Other\n"),
+            lambda docs: (docs / "more.yaml").write_text("kind: CustomResourceDefinition\n"),
+            lambda docs: (docs / "crd.yaml").unlink(),
+            lambda docs: (docs / "more").symlink_to(docs.parent / "cmd"),
+            shutil.rmtree,
+        ],
+    )
+    def test_is_used_as_it_was_unpacked_or_not_at_all(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch, tamper: Callable[[Path], object]
+    ) -> None:
+        folder = machine.toolchain().source("hello")
+        tamper(folder / "docs")
+        assert machine.toolchain().source("hello") == folder
+        names = {f"{path.relative_to(folder)}": path.read_text() for path in folder.rglob("*") if path.is_file()}
+        assert names == FILES
+        assert machine.said == [f"{folder} is not what was unpacked: unpacking it anew"]
+        tamper(folder / "docs")
+        monkeypatch.setenv("GOPROXY", "off")
+        monkeypatch.setenv("GOMODCACHE", str(machine.folder / "none"))
+        with pytest.raises(ToolError, match="go mod failed"):
+            machine.toolchain().source("hello")
 
 
 def test_an_unknown_name_is_told(machine: Machine) -> None:
