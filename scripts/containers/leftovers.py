@@ -20,7 +20,8 @@ from scripts.core.waiting import until
 from scripts.workspace import Workspace
 
 # What the engine's things are called after: a kind cluster or a compose project, which may bear a mark.
-_LABELS = ("io.x-k8s.kind.cluster", "com.docker.compose.project")
+_NODE = "io.x-k8s.kind.cluster"
+_LABELS = (_NODE, "com.docker.compose.project")
 _MARKED = re.compile(r"(?<![0-9a-f])(?=([0-9a-f]{6}-\d+-\d+))")
 # Programs of ours that go on by themselves. Others may be meant to stay: a hook's daemon, an agent that keeps a key.
 _PROGRAMS = frozenset(
@@ -34,11 +35,12 @@ SHARED = "/gati-volumes"  # where every node of a cluster of ours has the folder
 
 @dataclass(frozen=True)
 class Leftover:
-    """A thing that belongs to nobody: its `kind`, what it is called, and the `id` that removes it."""
+    """A thing that belongs to nobody: its `kind`, what it is called, the `id` that removes it; `node`: a cluster's."""
 
     kind: str
     name: str
     id: str
+    node: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -122,7 +124,7 @@ def _of_engine(work: Workspace) -> Iterator[Leftover]:
                 return
             for identity, owner in (line.split("\t", 1) for line in lines):
                 if _of_nobody(owner):
-                    yield Leftover(kind, f"{identity} of {owner}", identity)
+                    yield Leftover(kind, f"{identity} of {owner}", identity, label == _NODE)
 
 
 def _folders(work: Workspace) -> Iterator[Leftover]:
@@ -145,6 +147,7 @@ def _remove(left: Leftover, work: Workspace) -> None:
         force: tuple[str, ...] = ()
         if left.kind == "container":
             force = ("--force", "--volumes")
-            empty_shared(left.id, work.runner)
+            if left.node:
+                empty_shared(left.id, work.runner)
         with contextlib.suppress(CommandTimeout):  # it is looked for again; the others are to go, too
             work.runner.run(("docker", left.kind, "rm", *force, left.id), deadline=60, check=False)

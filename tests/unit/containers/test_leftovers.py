@@ -131,12 +131,13 @@ def test_what_pods_wrote_is_deleted_by_the_node_that_is_removed_next(work: Works
             asked.append(argv[1:])
 
     asked: list[tuple[str, ...]] = []
-    leftovers._remove(leftovers.Leftover("container", "a", "a"), replace(work, runner=Engine()))
-    leftovers._remove(leftovers.Leftover("network", "n", "n"), replace(work, runner=Engine()))
+    for left in (("container", "a", "a", True), ("network", "n", "n", True), ("container", "b", "b")):
+        leftovers._remove(leftovers.Leftover(*left), replace(work, runner=Engine()))
     assert asked == [
         ("exec", "a", "find", leftovers.SHARED, "-mindepth", "1", "-delete"),
         ("container", "rm", "--force", "--volumes", "a"),
         ("network", "rm", "n"),
+        ("container", "rm", "--force", "--volumes", "b"),
     ]
 
 
