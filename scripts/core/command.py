@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import weakref
@@ -30,7 +31,10 @@ TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TO
 # Programs that may ask a forge with such a token, or that start one by what a user set up: a helper that logs in to a
 # registry, a plugin of a kubeconfig. No other has it.
 _ASKING = ("git", "go", "docker", "helm", "kubectl")
-_LOGIN = re.compile(r"((?:https?|oci|socks5h?)://)[^/\s]+@")  # a password or a token in an address, as of a remote
+# A password or a token in an address, as of a remote; with a slash in it, too, where no port comes before that.
+_LOGIN = re.compile(
+    r"((?:https?|oci|socks5h?)://)[^/\s]+@|((?<![\w+.-])[\w+.-]{1,20}://)[^/\s:@\[]*:(?!\d*[/\s])(?:[^/\s]+|[^\s@]+)@"
+)
 _TOKEN = re.compile(r"([?&](?:\w+_)?token=)[^&\s'\"]+")  # the same in its query
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 _MOST = 256 << 20  # bytes that a child may print: what goes on without end would take all memory
@@ -132,7 +136,7 @@ class Runner:
             text = self._secrets[secret].sub("***", text)
         if "@" not in text and "token=" not in text:  # as most of the hundreds of words that helm is given
             return text
-        return _TOKEN.sub(r"\1***", _LOGIN.sub(r"\1***@", text))
+        return _TOKEN.sub(r"\1***", _LOGIN.sub(r"\1\2***@", text))
 
     def run(
         self,
@@ -217,7 +221,9 @@ class Runner:
     ) -> subprocess.Popen[bytes]:
         words, program = [_encoded(os.fspath(word)) for word in argv], os.fspath(argv[0])
         tokens = {} if Path(program).name.startswith(_ASKING) else dict.fromkeys(TOKENS)
-        full = {**os.environ, **self._kept, **tokens, MARK: mark(), **(env or {})}
+        # What is named from the current folder, or is not there, we have found another place for.
+        ours = {"TMPDIR": tempfile.tempdir or os.environ.get("TMPDIR"), MARK: mark()}
+        full = {**os.environ, **self._kept, **tokens, **ours, **(env or {})}
         raise_if_stopped()
         try:
             # A session of its own, so that the whole family can be ended and a Ctrl-C on the

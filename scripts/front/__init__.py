@@ -6,10 +6,13 @@ import contextlib
 import os
 import signal
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 _SCRIPTS = str(Path(__file__).parents[1])
+redact: Callable[[str], str] = str  # once a task knows what is secret
 
 
 def by_invoke() -> bool:
@@ -32,7 +35,7 @@ def _unread(kind: type[BaseException], error: BaseException, trace: TracebackTyp
         # What Invoke could not say, and would have ended with, where it is that.
         raise SystemExit(getattr(error.__context__, "code", 128 + signal.SIGPIPE if unread else OUTSIDE))
     if _ours(trace) or not isinstance(error, Exception):
-        sys.__excepthook__(kind, error, trace)
+        sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
     else:  # what Invoke cannot make of its own settings
         sys.stderr.write(f"error: invoke: {' '.join(str(error).split())[:400] or kind.__name__}\n")
         raise SystemExit(2)

@@ -25,7 +25,7 @@ from invoke.exceptions import Exit
 from invoke.program import Program
 from invoke.tasks import Task, task
 
-from scripts.front import by_invoke
+from scripts import front
 from scripts.front.shell import Ours, advice, columns
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def command(
             with told(show, typed):
                 _demand_meant(ctx, apart, spoken, dry_run="dry_run" in given)
                 work = _open(ctx, overrides, typed)
-                show.redact = work.runner.redact
+                front.redact = work.runner.redact
                 with contextlib.closing(body(work, **given)) as steps:
                     show.all(steps, work.config.dist)
 
@@ -148,7 +148,7 @@ def demand_parsed(tasks: Collection) -> None:
 
     Invoke, which reads the tasks and then parses, would end with 1, which here is a check's finding.
     """
-    if not by_invoke():
+    if not front.by_invoke():
         return
     Program.print_columns = columns  # type: ignore[assignment, method-assign]
     if {"--help", "-h"} & set(sys.argv):
@@ -265,7 +265,6 @@ class Show:
         self._name = name
         self._json, self._working_on, self._at_once = json, working_on, at_once
         self._answer: Answer | View | str | None = None
-        self.redact: Callable[[str], str] = str
 
     @property
     def answered_at_once(self) -> bool:
@@ -308,7 +307,7 @@ class Show:
         answer = self._answer
         records = {"text": answer} if isinstance(answer, str) else getattr(answer, "records", None)
         text = present.to_json(records if error is None else present.failure(error, records))
-        _print(text if error is None else self.redact(text))
+        _print(text if error is None else front.redact(text))
 
 
 def _print(text: str) -> None:
@@ -352,7 +351,7 @@ def told(show: Show, typed: Typed) -> Iterator[None]:
                     sys.stdout.flush()
                 except (OSError, OutputError):  # where results go is what is full
                     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-                raise Exit(f"error: {plain(show.redact(str(failure)))}", code=failure.code) from None
+                raise Exit(f"error: {plain(front.redact(str(failure)))}", code=failure.code) from None
     except KeyboardInterrupt as stop:
         code = 128 + getattr(stop, "number", signal.SIGINT)
         stopped = ReleaseError("stopped; what ran was ended and temporary files are gone", code=code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,7 +239,7 @@ Store = Folder | Branch
 def read_index(config: Config, repository: Repository | None) -> Index:
     """The index that the configuration names: a folder, or `git:BRANCH[:FOLDER]`. Raises ConfigError."""
     place, url = config.chart_index, config.chart_index_url
-    if url and not url.startswith(("http://", "https://")):
+    if url and not re.fullmatch(r"https?://[^/@\s]+(/\S*)?", url):  # with a login it would be in the index
         raise ConfigError("chart_index_url is no address", expected="https://host/path", found=repr(url))
     url = url and url.rstrip("/") + "/"
     if not place.startswith(_BRANCH):

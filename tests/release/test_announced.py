@@ -382,6 +382,9 @@ class TestIndex:
         (entry,) = yaml.safe_load((pages / "index.yaml").read_text())["entries"]["demo"]
         assert entry["urls"] == ["https://example.org/charts/demo-1.2.0.tgz"]
         assert set(away.plan().values()) == {"same"}
+        for address in ("https://me:hunter2@example.org/charts", "https://", "example.org"):
+            with pytest.raises(ConfigError, match="chart_index_url is no address"):
+                Project(project.work.having(chart_index=str(pages), chart_index_url=address)).plan()
 
 
 class TestBranch:

@@ -14,10 +14,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -98,6 +100,20 @@ class TestRun:
         assert {"KEPT=1", "GIVEN=2"} <= set(env)
         assert not [line for line in env if line.startswith("TAKEN=")]
 
+    @pytest.mark.parametrize("named", ["a,b", "/nowhere"])
+    def test_temporary_files_have_the_place_that_ours_have(
+        self, runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+    ) -> None:
+        """Whatever folder a child runs in, and where there is none of that name."""
+        (tmp_path / "a,b").mkdir()
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("TMPDIR", named)
+        monkeypatch.setattr("tempfile.tempdir", None)
+        monkeypatch.setattr("tempfile.tempdir", tempfile.gettempdir())  # as every task has it
+        told = runner.run(("sh", "-c", 'cd "$TMPDIR" && pwd'), cwd=Path("/")).stdout.strip()
+        assert told == tempfile.gettempdir()
+        assert (told == str(tmp_path / named)) == (named == "a,b")
+
     def test_in_a_folder(self, runner: Runner, tmp_path: Path) -> None:
         assert runner.run(("pwd", "-P"), cwd=tmp_path).stdout.strip() == str(tmp_path.resolve())
         with pytest.raises(ToolError, match=r"(?s)cannot run in .*nowhere.*no such folder"):
@@ -171,9 +187,10 @@ class TestSecrets:
         runner = Runner(secrets=["hunter"])
         runner.hide("hunter2\n", "")
         assert runner.redact("hunter2 and hunter") == "*** and ***"
-        for scheme in ("https", "oci"):
-            told = f"{scheme}://me:p@ss@host/a ssh://git@host"
-            assert runner.redact(told) == f"{scheme}://***@host/a ssh://git@host"
+        for scheme, password in product(("https", "oci", "ssh", "git+https"), ("p@ss", "p/ss", "4x/2!")):
+            told = f"{scheme}://me:{password}@host/a ssh://git@host oci://[::1]:50/a@sha256:1 http://host:50/a@b"
+            masked = f"{scheme}://***@host/a ssh://git@host oci://[::1]:50/a@sha256:1 http://host:50/a@b"
+            assert runner.redact(told) == masked
         assert runner.redact("'https://host/a?private_token=glpat-1&b=2'") == "'https://host/a?private_token=***&b=2'"
 
     @pytest.mark.parametrize(

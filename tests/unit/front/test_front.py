@@ -46,6 +46,21 @@ def test_a_ctrl_c_while_all_is_loaded_ends_invoke_as_a_signal_does(root: Path, c
     assert (shown.returncode, "KeyboardInterrupt" in shown.stderr) == (-signal.SIGINT, not ends)
 
 
+def test_a_fault_of_ours_tells_no_secret(root: Path) -> None:
+    code = """if True:
+        import os, sys
+        from scripts.checks import fleet
+        def linted(work, **_): raise ValueError("no login: " + os.environ["GATI_REGISTRY_PASSWORD"])
+        fleet.linted, sys.argv = linted, ["invoke", "lint"]
+        from invoke.main import program
+        program.run()"""
+    environ = {**os.environ, "GATI_REGISTRY_USERNAME": "me", "GATI_REGISTRY_PASSWORD": "hunter2"}
+    argv = [sys.executable, "-c", code]
+    shown = subprocess.run(argv, cwd=root, env=environ, capture_output=True, text=True, check=False)
+    assert shown.stderr.startswith("Traceback"), shown
+    assert shown.stderr.endswith("ValueError: no login: ***\n"), shown
+
+
 @pytest.mark.parametrize("text", ["a: [\n", "run: 3\n", "- a\n"])
 def test_settings_that_invoke_cannot_read_are_told_in_one_line(root: Path, tmp_path: Path, text: str) -> None:
     """Those that it reads before us are its own to tell."""
