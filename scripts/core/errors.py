@@ -86,6 +86,8 @@ def limit(error: OSError) -> dict[str, Any]:
     """What a refusal says, by the words of ReleaseError, where no file is to blame but what runs us; else nothing."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return {"run": f"ulimit -n 1024, then {SAME_COMMAND}", "doctor": ""}
+    if error.errno == errno.EFBIG:
+        return {"run": f"ulimit -f unlimited, then {SAME_COMMAND}", "doctor": ""}
     if error.errno == errno.E2BIG:
         return {"run": f"unset large variables, or ulimit -s 8192, then {SAME_COMMAND}", "doctor": ""}
     if error.errno == errno.ENOENT and error.filename is None:
@@ -178,7 +180,7 @@ def unforeseen(error: Exception) -> ReleaseError:
         if error.errno == errno.ENAMETOOLONG:
             return UsageError("a name is longer than this system takes", found=f"{str(error.filename)[:80]}...")
         # Who writes a file that has a place of its own tells of that place: what is left are temporary ones.
-        full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT)
         room = {"run": f"make room in {tempfile.gettempdir()}, or set TMPDIR, then {SAME_COMMAND}"} if full else {}
         return OutputError(str(error), **{**room, **limit(error)})
     if isinstance(error, MemoryError) or "start new thread" in str(error):
