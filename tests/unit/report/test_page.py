@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import re
 import time
@@ -243,3 +244,20 @@ def test_what_speaks_for_a_release_is_on_the_page(full: Config) -> None:
     made = recorded(full)
     assert made["release"]["proofs"][0] in Read(draw(made)).text
     assert not any("no signature" in gap for gap in made["uncovered"])
+
+
+def test_what_is_drawn_stands_out_from_the_page_by_day_and_by_night() -> None:
+    """By the 3:1 that WCAG asks of what is no text."""
+
+    def light(colour: str) -> float:
+        whole = colour if len(colour) == 6 else "".join(one * 2 for one in colour)
+        parts = [int(whole[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05
+
+    file = Path(inspect.getfile(draw)).with_name("colours.css.j2")
+    day, night = (dict(re.findall(r"--(\w+): #(\w+)", text)) for text in file.read_text().split("@media"))
+    for colours in (day, {**day, **night}):
+        for name in ("begun", "ready", "stopping", "ended", "void", "blue", "dim"):
+            one, other = sorted((light(colours[name]), light(colours["page"])))
+            assert other / one >= 3, (name, colours["page"])
