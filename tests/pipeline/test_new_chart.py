@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import tarfile
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,8 @@ def test_a_chart_from_nothing_is_checked_and_released(cli: Cli, tmp_path: Path) 
     assert "chart: charts/shop\n" in workflow
     assert 'branches: ["trunk"]\n' in workflow
     assert "uses: me/toolkit@v1\n" in workflow
+    more = (chart / "gati.toml").read_text() + 'registry = "oci://ghcr.io/me/charts"\n'
+    assert tomllib.loads(more)["registry"], "what is written at its end is no key of a table"
     cli("lint", "--chart", chart).fine()
     packed = json.loads(cli("package", "--chart", chart, "--json").fine())
     with tarfile.open(packed["path"]) as archive:
