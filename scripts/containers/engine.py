@@ -52,7 +52,7 @@ def absent(host: str | None, error: object) -> EngineError:
     return EngineError(
         f"no container engine answers at {host or 'the default socket'}",
         found=_root_cause(error),
-        run="start Docker, then try again; on a bare Debian machine, as root: .ci/engine",
+        run=f"start Docker{', or correct DOCKER_HOST' if host else ''}; on a bare Debian machine, as root: .ci/engine",
     )
 
 

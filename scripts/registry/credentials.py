@@ -43,10 +43,12 @@ def login_in_environment(environ: Mapping[str, str]) -> Credentials | None:
     if not (username or password):
         return None
     if not (username and password):
+        given, other = (USERNAME, PASSWORD) if username else (PASSWORD, USERNAME)
         raise ConfigError(
             "half a registry login is in the environment",
             expected=f"{USERNAME} and {PASSWORD}",
-            found=f"only {USERNAME if username else PASSWORD}",
+            found=f"only {given}",
+            run=f"set {other}, or unset {given}",
         )
     return Credentials(username, password, f"{USERNAME} and {PASSWORD}")
 

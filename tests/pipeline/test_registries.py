@@ -72,6 +72,21 @@ class TestLogin:
         error = cli.on_chart("publish", **wrong).refused("refuses the login of publisher")
         assert "wr0ng-secret" not in error
 
+    def test_the_doctor_asks_with_it(self, cli: Cli, remote: dict[str, str]) -> None:
+        def line(**env: str) -> dict[str, str]:
+            told = json.loads(cli.on_chart("doctor", "--json", **env).stdout)
+            return next(one for one in told["lines"] if one["about"] == "registry")
+
+        assert line(**remote, **LOGIN)["found"].endswith(f"answers as {USER}: 0 versions")
+        for env, words in (
+            (remote, "helm registry login"),
+            ({**remote, **LOGIN, "GATI_REGISTRY_PASSWORD": "wr0ng-secret"}, "helm registry login"),
+            ({**remote, "GATI_REGISTRY_USERNAME": USER}, "set GATI_REGISTRY_PASSWORD, or unset"),
+            ({**remote, "GATI_REGISTRY_CA": ""}, "registry_ca"),
+        ):
+            told = line(**env)
+            assert (told["level"], words in told["fix"]) == ("problem", True), told
+
     def test_of_the_environment(self, cli: Cli, remote: dict[str, str]) -> None:
         assert states(cli, **remote, **LOGIN) == ["pushed", "same"]
         # A full reference is enough to compare with, whatever registry is configured.
