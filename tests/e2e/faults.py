@@ -681,7 +681,7 @@ CASES = (
     ),
     case(
         "liveness-header",
-        "install",
+        "outage",
         "livenessProbe of container ingress .*gets no answer from /nope",
         front(
             'set $main "livenessProbe" (dict "periodSeconds" 100 "httpGet" (dict "path" "/nope" "port" "http" '
