@@ -25,7 +25,16 @@ _TELLING = frozenset({"automountServiceAccountToken", "enableServiceLinks", "all
 _TELLING |= {"allocateLoadBalancerNodePorts", "attachRequired", "hostUsers", "storageClassName", "ready", "serving"}
 # Lists of which the order tells nothing.
 _SETS = frozenset({"tolerations", "topologySpreadConstraints", "volumeMounts", "metrics", "tls", "drop"})
-_SETS |= {"add", "hostnames", "dnsNames", "loadBalancerSourceRanges", "externalIPs", "finalizers", "resourceNames"}
+_SETS |= {
+    "add",
+    "hosts",
+    "hostnames",
+    "dnsNames",
+    "loadBalancerSourceRanges",
+    "externalIPs",
+    "finalizers",
+    "resourceNames",
+}
 _SELECTORS = frozenset({"podSelector", "namespaceSelector", "objectSelector", "labelSelector"})
 _AMOUNTS = frozenset({"requests", "limits", "hard", "capacity", "max", "min", "default", "defaultRequest"})
 _PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
@@ -114,6 +123,9 @@ def normalised(group: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]
     if kind in ("StatefulSet", "DaemonSet") and isinstance(strategy := spec.get("updateStrategy"), dict):
         rolling = {"maxSurge": 0, "maxUnavailable": 1} if kind == "DaemonSet" else {"partition": 0}
         _strategy(spec, "updateStrategy", strategy, rolling)
+    if kind == "HorizontalPodAutoscaler" and (share := spec.pop("targetCPUUtilizationPercentage", None)) is not None:
+        target = {"type": "Utilization", "averageUtilization": share}  # as autoscaling/v1 has it
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
     if kind == "CronJob" and isinstance(job := spec.get("jobTemplate"), dict):
         _drop(job.get("spec"), _SPEC["batch", "Job"])
     pod = pod_spec(kind, item)

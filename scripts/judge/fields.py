@@ -40,8 +40,6 @@ _RULES: tuple[tuple[str, str, Level, str], ...] = (
     (_WORKLOADS, r"\.(volumes|volumeMounts)", "minor", "other files are in the pods"),
     (_WORKLOADS, r"(initC|c)ontainers\[[^\]]+\]$", "minor", "a container came or went"),
     ("StatefulSet", r"^spec\.ordinals", "major", "pods have other names, and with them new volumes"),
-    ("HorizontalPodAutoscaler|ScaledObject", r"^spec\.scaleTargetRef\.(name|kind)$", "major",
-     "nothing scales the pods of before any more"),
     ("HorizontalPodAutoscaler|ScaledObject|ScaledJob", r"^spec", "minor", "the number of pods follows otherwise"),
     ("PodDisruptionBudget", r"^spec", "minor", "a drain may take another number of pods at once"),
     ("ServiceMonitor|PodMonitor|PrometheusRule|Probe", r"^spec", "minor", "metrics or alerts are others"),
@@ -129,6 +127,8 @@ def _special(kind: str, change: FieldChange) -> tuple[Level, str] | None:
         return "major", "pods stay as they are until somebody sees to it: no upgrade reaches them by itself"
     if ended := _ended(kind, path, new):
         return "major", ended
+    if re.fullmatch(r"spec\.scaleTargetRef\.(name|kind)", path) and {old, new} != {None, "Deployment"}:
+        return "major", "nothing scales the pods of before any more"
     if kind in ("Certificate", "ExternalSecret") and path in ("spec.secretName", "spec.target.name") and old:
         return "major", "the Secret of the old name is no longer renewed: who mounts it keeps what was last in it"
     if kind == "Secret" and new is None and _CREDENTIAL.match(path):

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scripts.chart.manifests import Document, Identity, Manifests, mapping, mappings, nodes
-from scripts.chart.pods import NAMES, PULL_SECRETS, REFERENCES, Reference, pod_spec, referred
+from scripts.chart.manifests import Document, Identity, Manifests, mapped, mapping, mappings, nodes
+from scripts.chart.pods import PULL_SECRETS, Reference, pod_spec, referred
 from scripts.judge.immutable import at
 from scripts.judge.network import ports_of_pods
 from scripts.judge.reason import Reason
@@ -90,20 +90,17 @@ def _required(document: Document) -> list[Reference]:
 
 
 def _texts(document: Document) -> list[str]:
-    """All texts of an object but the references of its pods: who spells a name there makes what it names."""
+    """The texts of an object by which a program may make what they name: of pods what containers are told, of others
+    all but whom they select."""
     pods = pod_spec(document.kind, document.data) is not None
     found: list[str] = []
 
-    def read(node: Any) -> None:
-        if isinstance(node, str):
-            found.append(node)
-        elif isinstance(node, list):
-            for item in node:
-                read(item)
-        elif isinstance(node, Mapping):
-            for key, value in node.items():
-                if not (pods and (key in REFERENCES or key in NAMES)):
-                    read(value)
+    def note(key: str, text: str) -> str:
+        if not pods or key in ("command", "args", "value"):
+            found.append(text)
+        return text
 
-    read({key: value for key, value in document.data.items() if key != "metadata"})
+    spec = {key: value for key, value in document.spec.items() if "elector" not in key}
+    rest = {key: value for key, value in document.data.items() if key not in ("metadata", "spec")}
+    mapped([rest, spec], note)
     return found

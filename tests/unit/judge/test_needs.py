@@ -47,6 +47,12 @@ MOUNTED = "{name: b, secret: {secretName: certs}}"
         (render(volumes=MOUNTED, more=SECRET), []),
         (render(volumes=MOUNTED, more="kind: Certificate\nmetadata: {name: x}\nspec: {secretName: certs}\n"), []),
         (render("args: ['--make-secret=certs']", MOUNTED), []),
+        (render("volumeMounts: [{name: certs, mountPath: /certs}]", MOUNTED.replace("b,", "certs,")), ["Secret/certs"]),
+        (
+            render(volumes=MOUNTED, more="kind: Service\nmetadata: {name: x}\nspec: {selector: {a: certs}}\n"),
+            ["Secret/certs"],
+        ),
+        (render(volumes=MOUNTED, more="kind: Ingress\nmetadata: {name: x}\nspec: {tls: [{secretName: certs}]}\n"), []),
     ],
     ids=[
         "volume",
@@ -63,6 +69,9 @@ MOUNTED = "{name: b, secret: {secretName: certs}}"
         "made",
         "operator",
         "itself",
+        "named alike inside",
+        "selected alike",
+        "an operator by an Ingress",
     ],
 )
 def test_what_has_to_be_made_first(new: Manifests, needs: list[str]) -> None:

@@ -388,6 +388,7 @@ _IN_B = "{key: a, operator: In, values: [b]}"
         ("Service", "{spec: {loadBalancerSourceRanges: [a, b]}}", "{spec: {loadBalancerSourceRanges: [b, a]}}"),
         ("Ingress", "{spec: {tls: [{secretName: a}, {secretName: b}]}}",
          "{spec: {tls: [{secretName: b}, {secretName: a}]}}"),
+        ("Ingress", "{spec: {tls: [{hosts: [a, b]}]}}", "{spec: {tls: [{hosts: [b, a]}]}}"),
         ("HTTPRoute", "{spec: {hostnames: [a, b]}}", "{spec: {hostnames: [b, a]}}"),
         ("HTTPRoute", "{}", "{spec: {parentRefs: [{kind: Gateway, name: g}],"
          " rules: [{backendRefs: [{group: '', kind: Service, name: x, port: 80, weight: 1}]}]}}"),
@@ -506,6 +507,14 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
               ("kubectl.kubernetes.io/default-container: a", "patch"),
               ("rollme: a", "patch"),
           )),
+        ("ScaledObject", "{spec: {scaleTargetRef: {name: a}}}",
+         "{spec: {scaleTargetRef: {kind: Deployment, name: a}}}", "minor"),
+        ("ScaledObject", "{spec: {scaleTargetRef: {name: a}}}",
+         "{spec: {scaleTargetRef: {kind: StatefulSet, name: a}}}", "major"),
+        ("HorizontalPodAutoscaler",
+         "{apiVersion: autoscaling/v1, spec: {metrics: null, targetCPUUtilizationPercentage: 8}}",
+         "{spec: {metrics: [{type: Resource, resource: {name: cpu,"
+         " target: {type: Utilization, averageUtilization: 8}}}]}}", "patch"),
         ("HorizontalPodAutoscaler", "{spec: {scaleTargetRef: {kind: Deployment, name: a}}}",
          "{spec: {scaleTargetRef: {kind: Deployment, name: b}}}", "major"),
         ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: null}}", "minor"),
