@@ -6,7 +6,7 @@
 import exec from 'k6/execution';
 import http from 'k6/http';
 
-import { pace, record, targets, timeout } from './pace.js';
+import { begin, pace, record, targets, timeout } from './pace.js';
 
 const proof = __ENV.PROOF ? __ENV.PROOF.split('.') : null; // where an answer says who gave it, behind the server
 const version = __ENV.VERSION_AT.split('.');
@@ -50,7 +50,7 @@ function note(kind, target, at, answer) {
 
 function ask(kind, target, method, headers) {
   const body = method === 'GET' || method === 'HEAD' ? null : '{}';
-  const at = Date.now() / 1000;
+  const at = begin(kind, target);
   const type = body ? { 'Content-Type': 'application/json' } : {};
   const params = { headers: { ...type, ...given, ...headers }, timeout, redirects: 0 };
   note(kind, target, at, http.request(method, target, body, params));

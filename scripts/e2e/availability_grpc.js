@@ -4,7 +4,7 @@
 import exec from 'k6/execution';
 import grpc from 'k6/net/grpc';
 
-import { pace, record, targets, timeout } from './pace.js';
+import { begin, pace, record, targets, timeout } from './pace.js';
 
 const client = new grpc.Client();
 client.load([], 'health.proto');
@@ -23,7 +23,7 @@ function check(target) {
 }
 
 function ask(kind, target, close) {
-  const at = Date.now() / 1000;
+  const at = begin(kind, target);
   let answer = { status: 0, error: '' };
   try {
     let said = check(target);

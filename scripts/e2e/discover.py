@@ -217,12 +217,14 @@ def _choices(
         if not (probe or opened or told or subject.service or isinstance(target, int)):
             continue
         protocol = subject.protocol or protocol_of(port, probe)
+        # Who is taken for a server of gRPC by a name or a number need not tell its health.
+        guessed = protocol == "grpc" and "grpc" not in probe and not (subject.protocol or subject.grpc_service)
         question = Question(
             service=service.name,
             port=str(port.get("name") or ""),
             protocol=protocol,
             path=subject.path or "/",
-            otherwise="" if subject.path else str(get.get("path") or ""),
+            otherwise="tcp" if guessed else "" if subject.path else str(get.get("path") or ""),
             headers=tuple((one["name"], one.get("value") or "") for one in get.get("httpHeaders") or ()),
             method=subject.method,
             kept_method=subject.kept_method or subject.method,

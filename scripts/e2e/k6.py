@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.core.command import Process, Runner
@@ -48,6 +49,8 @@ class Request:
     behind: str = ""
     accepted: bool = False
     """Whether another status than 200 is an answer, too."""
+    user: int = 0
+    """Who asked: one after the other, and never two at a time."""
 
     @property
     def end(self) -> float:
@@ -71,6 +74,8 @@ class Load:
         self._read = 0
         self._reading = threading.Lock()  # scenarios side by side ask what the control's load got
         self._requests: list[Request] = []
+        self._asking: dict[int, Request] = {}
+        self._ended = math.inf
         self.begin = time.time()
         self.cut: list[Request] = []
         """Those that were under way when it was ended, with how long they were by then."""
@@ -94,7 +99,14 @@ class Load:
             data = file.read()
             whole = data[: data.rfind(b"\n") + 1]
             self._read += len(whole)
-            self._requests += [Request(**json.loads(line)) for line in whole.decode().splitlines() if line]
+            for told in map(json.loads, filter(None, whole.decode().splitlines())):
+                one = Request(**{"seconds": math.inf, "status": 0, **told})
+                if "seconds" not in told:
+                    self._asking[one.user] = one
+                    continue
+                self._asking.pop(one.user, None)
+                given_up = one.end >= self._ended and _CANCELED in one.error
+                (self.cut if given_up else self._requests).append(one)
 
     def go_on(self, end: float) -> None:
         """Let it go on until a time (seconds since 1970). Raises ToolError where it has ended."""
@@ -105,12 +117,10 @@ class Load:
 
     def stop(self) -> None:
         """End it. What was under way is `cut`, and counts for nothing: nobody will know what became of it."""
-        told = time.time() - _TICK
+        self._ended = time.time() - _TICK
         self._process.stop(signal.SIGINT)
         self._follow()
-        ended = list(self._requests)
-        self.cut = [one for one in ended if one.end >= told and _CANCELED in one.error]
-        self._requests = [one for one in ended if one.end < told or _CANCELED not in one.error]
+        self.cut += [replace(one, seconds=max(0.0, self._ended - one.at)) for one in self._asking.values()]
 
 
 @contextlib.contextmanager

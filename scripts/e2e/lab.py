@@ -30,7 +30,7 @@ from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, Rel
 from scripts.core.files import write_atomic, write_json
 from scripts.e2e.control import Control
 from scripts.e2e.discover import NOTHING, Found
-from scripts.e2e.k6 import KINDS, LoadEnded
+from scripts.e2e.k6 import KINDS, LoadEnded, load
 from scripts.e2e.ledger import ENOUGH, LATENCY
 from scripts.e2e.outside import Outside
 from scripts.e2e.recording import Recording, Unasked, record
@@ -524,8 +524,11 @@ class Lab:
         if self.subject.may_lose and must_pass:
             journal.skip(f"that no request is lost ({name}), for it may: {self.subject.may_lose}")
             must_pass = False
+        asked_by = self.question.protocol
         outside, targets = self.open(namespace, port=port)
         question = self.question
+        if question.protocol != asked_by:
+            journal.skip(f"more than that Service {question.service} takes connections, for it tells no health by gRPC")
         if question.protocol == "tcp":
             kinds = [kind for kind in kinds if kind == "new"] or ["new"]
             rate *= len(KINDS)
@@ -602,6 +605,8 @@ class Lab:
                     deadline=30,
                     state=lambda: outside.asked[-1],
                 )
+            if question.otherwise:
+                self._settle_health(question, places)
             return outside, places
         scheme = "https" if question.protocol == "https" else outside.scheme
         urls = [f"{scheme}://{place}" for place in places]
@@ -667,6 +672,16 @@ class Lab:
         )
         self.found = replace(self.found, question=settled)
         return self.question
+
+    def _settle_health(self, question: Question, places: Sequence[str]) -> None:
+        """Connect alone to a server of gRPC that says that it does not tell its health; it stays so."""
+        results = self.folder / f"health-{secrets.token_hex(3)}.requests.jsonl"
+        with load(self.tools.k6, self.runner, places, results, question=question, kinds=["new"], rate=LIGHT) as asking:
+            said = asking.requests()[0]
+        unknown = "Unimplemented" in said.error and "HTTP status" not in said.error  # which is a proxy's word
+        if unknown or not said.failed:
+            protocol = question.otherwise if unknown else question.protocol
+            self.found = replace(self.found, question=replace(question, protocol=protocol, otherwise=""))
 
     def addresses(self) -> list[str]:
         """The addresses of the nodes on which pods can run."""

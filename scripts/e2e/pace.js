@@ -1,4 +1,6 @@
 // What the scripts of the load share: how often they ask, whom, and the line that tells of a request.
+import exec from 'k6/execution';
+
 export const targets = __ENV.TARGETS.split(',');
 export const timeout = `${__ENV.TIMEOUT}s`;
 
@@ -17,6 +19,13 @@ export function pace(kind) {
   };
 }
 
+// A user tells that it asks, and what became of it: of what is under way at the end nobody would know otherwise.
+export function begin(kind, target) {
+  const at = Date.now() / 1000;
+  console.log(JSON.stringify({ user: exec.vu.idInTest, at, kind, target }));
+  return at;
+}
+
 export function record(request) {
-  console.log(JSON.stringify(request));
+  console.log(JSON.stringify({ user: exec.vu.idInTest, ...request }));
 }

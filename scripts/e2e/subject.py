@@ -21,9 +21,10 @@ class Question:
     """How the chart is asked: the Service, its port ("" is the first one), and what counts as an answer.
 
     `path`, `method`, `statuses` (none: to be found) and `headers` are for HTTP, and `otherwise` the path where the
-    first one is not answered. A TCP server is sent `send` once it is connected to, and has to answer with something
-    that begins with `expect`; gRPC is asked for the health of `grpc_service`. `proof` is where the JSON of an answer
-    says who behind the pod that was asked gave it, `version` where it says of which version it is.
+    first one is not answered; of gRPC the protocol where no health is told. A TCP server is sent `send` once it is
+    connected to, and has to answer with something that begins with `expect`; gRPC is asked for the health of
+    `grpc_service`. `proof` is where the JSON of an answer says who behind the pod that was asked gave it, `version`
+    where it says of which version it is.
     """
 
     service: str

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from typing import IO
 
 _CLOSED_AT_ONCE = 0.05  # seconds in which a proxy in between gives up a connection that nobody takes
@@ -48,17 +49,21 @@ async def main(results: IO[str], targets: list[str], rate: float, limit: float, 
     """Ask the targets in turn, `rate` times a second."""
     under_way: set[asyncio.Task[None]] = set()
 
-    async def one(target: str) -> None:
-        at = time.time()
-        error = await attempt(target, limit, send, expect)
-        told = {"status": 0 if error else 200, "error": error, "behind": "" if error else target}
-        line = {"at": at, "seconds": time.time() - at, "kind": "new", "target": target, **told}
+    def tell(line: Mapping[str, object]) -> None:
         results.write(json.dumps(line) + "\n")
         results.flush()
 
+    async def one(user: int, target: str) -> None:
+        at = time.time()
+        asked = {"user": user, "at": at, "kind": "new", "target": target}
+        tell(asked)
+        error = await attempt(target, limit, send, expect)
+        told = {"status": 0 if error else 200, "error": error, "behind": "" if error else target}
+        tell({**asked, "seconds": time.time() - at, **told})
+
     begin, number = time.monotonic(), 0
     while True:
-        task = asyncio.create_task(one(targets[number % len(targets)]))
+        task = asyncio.create_task(one(number, targets[number % len(targets)]))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
         number += 1

@@ -77,6 +77,8 @@ UNTOLD_TAINTS = "untolerated taint(s)"
 """What a scheduler says of taints in place of which they are, as of Kubernetes 1.34."""
 _NO_VOLUME = re.compile(r"not found|no storage class is set")  # what nobody but a person mends
 _MAKES, _MAKES_NONE = re.compile("Create|ScalingReplicaSet"), ("FailedCreate", "ReplicaSetCreateError")
+# A busy node needs longer than it gives itself, and tries again; until then it has the first try's name still.
+_BUSY = re.compile(r"deadline exceeded|\bis reserved\b")
 _PREEMPTION = r"\.? (?:no new claims to deallocate, )?preemption: "
 _HOPELESS = re.compile(
     rf"^0/(\d+) nodes are available:.*{_PREEMPTION}0/\1 nodes are available: \1 Preemption is not", re.DOTALL
@@ -375,6 +377,8 @@ class _Reading:
             patience = PASSING if missing and missing.group("name") in self._scene.promised else RETRIED
             if "runAsNonRoot" in message:
                 patience = SETTLED
+            elif _BUSY.search(message):
+                patience = ENDLESS
             text = f"{label} cannot be created: {first_line(message) or reason}"
             yield self._of_pod("config", pod, text, patience, container=name, action="describe")
         elif pod["spec"].get("restartPolicy") != "Never":
@@ -410,8 +414,8 @@ class _Reading:
         promised = missing is not None and missing.group("name") in self._scene.promised
         text = f"{what}: {first_line(message)}"
         patience = RETRIED if missing and not promised else PASSING
-        if kind == "sandbox" and "deadline exceeded" in message:
-            patience = ENDLESS  # a busy node needs longer than it gives itself, and tries again
+        if kind == "sandbox" and _BUSY.search(message):
+            patience = ENDLESS
         yield self._of_pod(kind, pod, text, patience, action="describe")
 
     def _unready(self, pod: Object) -> Iterator[Suspicion]:

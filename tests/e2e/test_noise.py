@@ -62,7 +62,7 @@ def noisy(smoke: Smoke, runner: Runner, node: str, noise: Noise, run: str) -> It
 
     def begun() -> bool:
         files = smoke.lab.folder.rglob("*.requests.jsonl")
-        return any(file.stat().st_size > 60_000 for file in files if file.stat().st_mtime > begin)
+        return any(file.stat().st_size > 90_000 for file in files if file.stat().st_mtime > begin)
 
     def follow() -> None:
         while not closing.wait(0.2):

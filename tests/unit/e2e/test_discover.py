@@ -175,6 +175,23 @@ def test_the_path_of_the_probe_is_asked_where_the_root_is_not_answered() -> None
     assert (question.path, question.otherwise, question.statuses, question.kept_method) == ("/told", "", (204,), "HEAD")
 
 
+@pytest.mark.parametrize(
+    ("probe", "subject", "otherwise"),
+    [
+        ("", SUBJECT, "tcp"),
+        ("{tcpSocket: {port: web}}", SUBJECT, "tcp"),
+        ("{grpc: {port: 8080}}", SUBJECT, ""),
+        ("", replace(SUBJECT, protocol="grpc"), ""),
+        ("", replace(SUBJECT, grpc_service="shop"), ""),
+    ],
+    ids=["by its number", "though it is connected to", "by its probe", "told", "told whose health"],
+)
+def test_who_is_guessed_to_speak_grpc_may_tell_no_health(probe: str, subject: Subject, otherwise: str) -> None:
+    question = found(workload(probe=probe), service("{port: 50051, targetPort: web}"), subject=subject).question
+    assert question is not None
+    assert (question.protocol, question.otherwise) == ("grpc", otherwise)
+
+
 def test_the_headers_of_the_probe_are_sent_for_a_server_may_answer_no_other_host() -> None:
     headers = "httpHeaders: [{name: Host, value: shop.example}, {name: X-Probe}]"
     probe = f"{{httpGet: {{path: /ready, port: web, {headers}}}}}"

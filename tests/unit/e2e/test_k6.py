@@ -20,9 +20,15 @@ class Process:
     def __init__(self, results: Path, *, lives: bool = True) -> None:
         self._results, self._lives = results, lives
 
-    def say(self, error: str, *, ago: float = 0.0) -> None:
+    def say(self, error: str, *, ago: float = 0.0, user: int = 0) -> None:
         """A request that has just ended, or `ago` seconds before now."""
-        line = {"at": time.time() - ago - 1, "seconds": 1, "kind": "kept", "target": "t", "status": 0, "error": error}
+        ended = {"seconds": 1, "kind": "kept", "target": "t", "status": 0, "error": error}
+        line = {"user": user, "at": time.time() - ago - 1, **ended}
+        with self._results.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def begin(self, user: int, *, ago: float) -> None:
+        line = {"user": user, "at": time.time() - ago, "kind": "new", "target": "t"}
         with self._results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -45,6 +51,18 @@ def test_what_is_given_up_at_the_end_is_left_out_and_what_a_server_gave_up_is_no
     load.stop()
     assert [one.error for one in load.all()] == ["status Canceled: context canceled", "connection refused"]
     assert [one.error for one in load.cut] == ['Get "http://t": context canceled']
+
+
+def test_what_is_under_way_at_the_end_is_told_with_how_long_it_was(tmp_path: Path) -> None:
+    process = Process(tmp_path / "requests.jsonl")
+    load = Load(cast("Any", process), tmp_path / "requests.jsonl")
+    process.begin(1, ago=4)
+    process.begin(2, ago=3)
+    process.say("", user=2)
+    assert [one.user for one in load.requests()] == [2]
+    load.stop()
+    assert [(one.user, round(one.seconds)) for one in load.cut if one.user] == [(1, 4)]
+    assert {one.user for one in load.all()} == {0, 2}
 
 
 @pytest.mark.parametrize("begun", [True, False])

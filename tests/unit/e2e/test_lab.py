@@ -323,6 +323,38 @@ def test_a_path_and_a_status_that_are_not_told_are_found(
     assert made.question == found
 
 
+@pytest.mark.parametrize(
+    ("error", "protocol", "otherwise"),
+    [
+        ("status Unimplemented: unknown service grpc.health.v1.Health", "tcp", ""),
+        ("", "grpc", ""),
+        ("status Unimplemented: unexpected HTTP status code received from server: 404 (Not Found)", "grpc", "tcp"),
+        ("status Unavailable: connection refused", "grpc", "tcp"),
+    ],
+    ids=["it tells none", "it tells it", "a proxy's word", "nobody knows yet"],
+)
+def test_a_server_that_tells_no_health_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: str, protocol: str, otherwise: str
+) -> None:
+    @contextlib.contextmanager
+    def load(_: Path, __: Runner, targets: list[str], ___: Path, **more: Any) -> Iterator[Any]:
+        given.append((targets, more["question"].protocol))
+        status, behind = (0, "") if error else (200, "web")
+        yield SimpleNamespace(requests=lambda: [Request(1.0, 0.1, "new", "t", status, error, behind=behind)])
+
+    given: list[Any] = []
+    outside = SimpleNamespace(node_port=30000, asked=["web"], follow=lambda: None)
+    monkeypatch.setattr("scripts.e2e.lab.load", load)
+    monkeypatch.setattr("scripts.e2e.lab.Outside", lambda *_, **__: outside)
+    monkeypatch.setattr("scripts.e2e.lab._connects", lambda _: True)
+    question = Question("web", protocol="grpc", otherwise="tcp")
+    made = replace(lab(Cluster(Node=[node("w")])), found=replace(FOUND, question=question), folder=tmp_path)
+    for _ in range(2):
+        made.open("space")
+    assert (made.question.protocol, made.question.otherwise) == (protocol, otherwise)
+    assert given == [(["10.0.0.1:30000"], "grpc")] * (2 if otherwise else 1)
+
+
 def test_what_answers_is_asked_without_a_proxy_and_not_led_on(monkeypatch: pytest.MonkeyPatch) -> None:
     class Answering(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # which keeps a connection open, where nobody says otherwise

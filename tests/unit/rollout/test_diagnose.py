@@ -374,6 +374,12 @@ def test_while_a_pull_waits_the_event_of_its_container_says_why() -> None:
             "container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root (pod: x)",
             "settled",
         ),
+        ("CreateContainerError", "context deadline exceeded", "endless"),
+        (
+            "CreateContainerError",
+            'failed to reserve container name "main_web-1_shop": name "main_web-1_shop" is reserved for "5d0b"',
+            "endless",
+        ),
         ("CreateContainerError", 'failed to prepare subPath for volumeMount "data" of container "main"', "retried"),
         (
             "RunContainerError",
@@ -484,9 +490,10 @@ def test_a_missing_secret_that_a_certificate_will_make_is_waited_for() -> None:
     [
         ("", "the host name is too long", PASSING),
         ("", "context deadline exceeded", ENDLESS),
+        ("", 'failed to reserve sandbox name "web-1_shop": name "web-1_shop" is reserved for "5d0b"', ENDLESS),
         ("Created", "the host name is too long", None),
     ],
-    ids=["for good", "a busy node", "no more"],
+    ids=["for good", "a busy node", "a busy node again", "no more"],
 )
 def test_a_pod_that_cannot_begin_says_why(later: str, why: str, patience: float | None) -> None:
     seen = scene("missing-secret")
