@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from scripts.core.errors import CommandFailed, CommandTimeout, ToolError, limit
+from scripts.core.errors import CommandFailed, CommandTimeout, ToolError, limit, plainly
 from scripts.core.hiding import any_form
 from scripts.core.interrupt import Scope, Stopped, held, raise_if_stopped, scope, stopped
 from scripts.core.owner import MARK, mark
@@ -246,7 +246,7 @@ class Runner:
                 raise ToolError(f"{program} cannot run in {cwd}", found="no such folder") from error
             raise ToolError(f"{program} is not installed", found="no such program", run="invoke tools") from error
         except (OSError, ValueError) as error:  # the latter: a word that holds a NUL
-            told: dict[str, Any] = {"found": str(error), **(limit(error) if isinstance(error, OSError) else {})}
+            told: dict[str, Any] = {"found": plainly(error), **(limit(error) if isinstance(error, OSError) else {})}
             raise ToolError(f"{program} cannot be started", **told) from error
         if stopped():  # in the moment since we looked: `end` may not have seen this one
             with popen:  # or its pipes stay open for as long as nobody collects them

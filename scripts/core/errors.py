@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -98,6 +99,11 @@ def limit(error: OSError) -> dict[str, Any]:
     return {}
 
 
+def plainly(error: Exception) -> str:
+    """What `error` says, without Python's number for it."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error))
+
+
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 """What reading a document of others raises where it has not the shape that it should have."""
 
@@ -182,7 +188,7 @@ def unforeseen(error: Exception) -> ReleaseError:
         # Who writes a file that has a place of its own tells of that place: what is left are temporary ones.
         full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT)
         room = {"run": f"make room in {tempfile.gettempdir()}, or set TMPDIR, then {SAME_COMMAND}"} if full else {}
-        return OutputError(str(error), **{**room, **limit(error)})
+        return OutputError(plainly(error), **{**room, **limit(error)})
     if isinstance(error, MemoryError) or "start new thread" in str(error):
         run = f"raise what a process may have of memory and threads (ulimit -v, ulimit -u), then {SAME_COMMAND}"
         return ReleaseError(f"the machine gives no more: {str(error) or 'memory'}", run=run, code=OUTSIDE)

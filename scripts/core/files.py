@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts.core.errors import OutputError, ReleaseError, limit
+from scripts.core.errors import OutputError, ReleaseError, limit, telling
 
 UNSETTLED = "git's conflict markers stand here, from <<<<<<< to >>>>>>>, of a merge that nobody has settled"
 _ROOM = 64 << 10  # bytes, more than any record
@@ -119,7 +119,8 @@ def try_writing(path: Path) -> None:
     """Make sure that `path` could be written now: its folder takes files, and has some room. Raises OutputError."""
     trial = path.with_name(f".{path.name}.trial")
     try:
-        write_atomic(trial, b"\0" * _ROOM)
+        with telling({str(trial): str(path)}):
+            write_atomic(trial, b"\0" * _ROOM)
         if path.is_dir():
             raise OutputError(f"{path} cannot be written", expected="a file, or nothing", found="a folder")
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.errors import OutputError
-from scripts.core.files import write_atomic
+from scripts.core.files import try_writing, write_atomic
 
 
 def test_writes_text_and_bytes_and_makes_folders(tmp_path: Path) -> None:
@@ -43,6 +43,8 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match=r"file cannot be written[\s\S]*No space left on device"):
         write_atomic(tmp_path / "file", "new")
+    with pytest.raises(OutputError, match=r"^\S*/file cannot be written"):
+        try_writing(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
