@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Any
 
 from scripts.core import json_read
 from scripts.core.command import PASSWORD, Runner
-from scripts.core.errors import ConfigError, RegistryError, ReleaseError
+from scripts.core.errors import CommandTimeout, ConfigError, RegistryError, ReleaseError
 
 USERNAME = "GATI_REGISTRY_USERNAME"
 _DOCKER_HUB = "https://index.docker.io/v1/"  # what docker calls docker.io in its file
 _HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io"}
+_HELPER = 20.0  # seconds for a credential helper, which may ask a server, or somebody to unlock a keychain
+_SILENT = weakref.WeakKeyDictionary[Runner, set[str]]()  # the helpers that did not answer a task, which asks them once
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,10 @@ def login_in_environment(environ: Mapping[str, str]) -> Credentials | None:
     return Credentials(username, password, f"{USERNAME} and {PASSWORD}")
 
 
-def find_credentials(host: str, runner: Runner, *, environ: Mapping[str, str] = os.environ) -> Credentials | None:
-    """The login for `host` ("ghcr.io", "127.0.0.1:5000"), or None.
+def find_credentials(
+    host: str, runner: Runner, path: str = "", *, environ: Mapping[str, str] = os.environ
+) -> Credentials | None:
+    """The login for `host` ("ghcr.io", "127.0.0.1:5000"), of which one for `path` there is the better one; or None.
 
     The environment comes first, then helm's file, then docker's; a file's credential helper is asked by stdin.
     What fails is passed over where another place has a login. Raises ConfigError (half a login in the environment,
@@ -65,7 +70,7 @@ def find_credentials(host: str, runner: Runner, *, environ: Mapping[str, str] = 
     failures: list[ReleaseError] = []
     for file in login_files(environ):
         try:
-            found = _from_file(file, host, runner)
+            found = _from_file(file, host, path, runner)
         except ReleaseError as error:
             failures.append(error)
             continue
@@ -95,7 +100,7 @@ def login_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
     return helm, docker
 
 
-def _from_file(file: Path, host: str, runner: Runner) -> Credentials | None:
+def _from_file(file: Path, host: str, path: str, runner: Runner) -> Credentials | None:
     try:
         text = file.read_text(encoding="utf-8")
         content: Any = json_read.first(text) if text.strip() else {}
@@ -107,7 +112,7 @@ def _from_file(file: Path, host: str, runner: Runner) -> Credentials | None:
         raise ConfigError(f"{file} cannot be read as a file of registry logins", found=found) from error
     auths, helpers, store = _members(file, content)
     address = login_address(host)
-    named = next((helpers[name] for name in _names(helpers, host)), None)
+    named = next((helpers[name] for name in _names(helpers, host, path)), None)
     helper = named or store or ("" if auths or helpers else _native_helper())
     failure = None
     if helper:
@@ -116,7 +121,7 @@ def _from_file(file: Path, host: str, runner: Runner) -> Credentials | None:
                 return login
         except ReleaseError as error:
             failure = error
-    for name in _names(auths, host):
+    for name in _names(auths, host, path):
         entry = auths[name]
         if isinstance(entry, dict) and (login := _from_entry(entry, f"{file}: {name}")) is not None:
             return login
@@ -136,20 +141,27 @@ def _members(file: Path, content: Any) -> tuple[dict[str, Any], dict[str, Any], 
     )
 
 
-def _names(keys: Iterable[str], host: str) -> list[str]:
-    """Those of `keys` that mean `host`, the best first: helm's own, else with a scheme or port, else with a path."""
+def _names(keys: Iterable[str], host: str, path: str) -> list[str]:
+    """Those of `keys` that mean `host`, the best first: helm's own, else with a scheme or port, else with a path.
+
+    Of paths those are the better ones that `path` lies below, as podman writes them, and of these the longest.
+    """
     asked = login_address(host)
     own, _ = _bare(asked)
     wanted = _HUB_HOSTS if own in _HUB_HOSTS else {own}
-    meant = [(key, *_bare(key)) for key in keys if _bare(key)[0] in wanted]
-    return [key for key, _, _ in sorted(meant, key=lambda found: (found[0] != asked, found[2], found[1] != own))]
+
+    def rank(key: str) -> tuple[bool, bool, int, bool]:
+        name, above = _bare(key)
+        return key != asked, above != "", -len(above) if f"{path}/".startswith(f"{above}/") else 0, name != own
+
+    return sorted((key for key in keys if _bare(key)[0] in wanted), key=rank)
 
 
-def _bare(key: str) -> tuple[str, bool]:
-    """The host of a key in a file of logins, and whether it names more than the registry as a whole."""
+def _bare(key: str) -> tuple[str, str]:
+    """The host of a key in a file of logins, and the path where it names less than the registry as a whole."""
     name = key.removeprefix("https://").removeprefix("http://")
     host, _, path = name.lower().partition("/")
-    return host.removesuffix(":443"), path.strip("/") not in ("", "v1", "v2")
+    return host.removesuffix(":443"), "" if path.strip("/") in ("v1", "v2") else path.strip("/")
 
 
 def _native_helper() -> str:
@@ -185,7 +197,14 @@ def _from_helper(helper: str, host: str, runner: Runner) -> Credentials | None:
     name = f"docker-credential-{helper}"
     if "/" in helper or "\0" in helper:
         raise ConfigError(f"{name!r} is no name of a credential helper", found=repr(helper))
-    result = runner.run([name, "get"], stdin=host, deadline=30, check=False)
+    if name not in (silent := _SILENT.setdefault(runner, set())):
+        try:
+            result = runner.run([name, "get"], stdin=host, deadline=_HELPER, check=False)
+        except CommandTimeout:  # what it said meanwhile may hold anything
+            silent.add(name)
+    if name in silent:
+        found = f"no answer within {_HELPER:g} s: it may wait for a password, or for a server"
+        raise RegistryError(f"{name} gives no login for {host}", found=found)
     if result.status != 0:
         said = "".join(result.stdout.strip().splitlines()[-1:])  # its stderr may hold anything
         if "credentials not found" in said.lower():

@@ -53,7 +53,7 @@ def configured(config: Config, runner: Runner) -> Registry:
     bare = _bare(config)
     if (login := login_in_environment(os.environ)) is None:
         try:
-            login = find_credentials(bare.host, runner)
+            login = find_credentials(bare.host, runner, bare.path)
         except ReleaseError as error:
             return replace(bare, login_failure=error)
     if login is not None:

@@ -34,8 +34,8 @@ def write(home: Path, where: str, content: Any) -> None:
     file.write_text(content if isinstance(content, str) else json.dumps(content))
 
 
-def find(home: Path, host: str = HOST, **environ: str) -> Credentials | None:
-    return find_credentials(host, Runner(), environ={"HOME": str(home), **environ})
+def find(home: Path, host: str = HOST, path: str = "", **environ: str) -> Credentials | None:
+    return find_credentials(host, Runner(), path, environ={"HOME": str(home), **environ})
 
 
 class TestOrder:
@@ -139,6 +139,16 @@ class TestEntries:
             write(home, "docker", {"auths": {key: auth(name, "x") for key, name in names.items()}})
             assert (found := find(home)) is not None
             assert found.username == names.popitem()[1]
+
+    @pytest.mark.parametrize(
+        ("path", "user"),
+        [("", "a"), ("a", "a"), ("b", "b"), ("b/charts", "b/charts"), ("b/charts-too", "b"), ("bb", "a"), ("c/x", "c")],
+    )
+    def test_a_key_with_the_path_of_the_registry_is_the_better_one(self, home: Path, path: str, user: str) -> None:
+        keys = {f"{HOST}/{name}": auth(name, "x") for name in ("a", "b", "b/charts")}
+        write(home, "docker", {"auths": {**keys, f"https://{HOST}/c/": auth("c", "x")}})
+        assert (found := find(home, path=path)) is not None
+        assert found.username == user
 
     @pytest.mark.parametrize("host", ["docker.io", "index.docker.io", "registry-1.docker.io"])
     @pytest.mark.parametrize(
@@ -293,6 +303,24 @@ class TestHelpers:
         with pytest.raises(RegistryError, match=r"gives no login[\s\S]*status 1") as caught:
             find(home)
         assert "s3cret" not in str(caught.value)
+
+    def test_that_does_not_answer_is_named_and_asked_once(
+        self, home: Path, helper: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("scripts.registry.credentials._HELPER", 0.3)
+        helper.write_text(f"#!/bin/sh\necho s3cret >&2; echo once >> {helper}.asked; exec sleep 60\n")
+        for place in ("helm", "docker"):
+            write(home, place, {"credsStore": "fake"})
+        runner = Runner()
+        for _ in range(2):
+            with pytest.raises(RegistryError, match="docker-credential-fake gives no login") as caught:
+                find_credentials(HOST, runner, environ={"HOME": str(home)})
+            assert "no answer within 0.3 s" in str(caught.value)
+            assert "s3cret" not in str(caught.value)
+        assert Path(f"{helper}.asked").read_text() == "once\n"
+        write(home, "docker", {"auths": {HOST: auth("docker", "d")}})
+        assert (found := find_credentials(HOST, runner, environ={"HOME": str(home)})) is not None
+        assert found.username == "docker"
 
     def test_gives_a_token(self, home: Path, helper: Path) -> None:
         write(home, "docker", {"credsStore": "fake"})
