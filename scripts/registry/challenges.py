@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from scripts.core.command import PASSWORD
 from scripts.core.errors import RegistryError, ToolError
 from scripts.registry.credentials import USERNAME, Credentials
-from scripts.registry.reference import Registry, is_loopback
+from scripts.registry.proxies import address_in
+from scripts.registry.reference import Registry
 from scripts.registry.transport import Answer, Transport, shown_url
 
 _SERVICES = 3  # that are asked for a token, each for as long as any server is
@@ -121,20 +122,24 @@ def _token(transport: Transport, registry: Registry, asked: str, parameters: Map
 
 
 def _demand_safe(registry: Registry, scheme: str, realm: str) -> None:
-    """A login is sent over TLS; in the clear only where the registry itself is asked so, or all is on this machine."""
+    """A login is sent where helm sends it, too.
+
+    That is over TLS, in the clear only where the registry itself is asked so, and to no address within a network (as of
+    a cloud's metadata) but to the registry's own.
+    """
     try:
         parts = urlsplit(realm)
-        near = is_loopback(registry.host) and is_loopback(parts.netloc)
-        safe = bool(parts.hostname) and (
-            parts.scheme == "https" or (parts.scheme == "http" and (scheme == "http" or near))
-        )
+        inner = (address := address_in(parts.hostname or "")) is not None and address.is_private
+        near = not inner or parts.hostname == urlsplit(f"//{registry.host}").hostname
+        safe = bool(parts.hostname) and parts.scheme in ("https", scheme) and near
     except ValueError:
         safe = False
     if not safe:
         raise RegistryError(
             f"{registry.host} sends logins to a place that is not safe",
-            expected="https://...",
+            expected=f"https:// and a name, or {registry.host} itself",
             found=realm or "nothing",
+            run=f"have {registry.host} name its token service so (realm): helm sends no login elsewhere, either",
         )
 
 
@@ -163,10 +168,10 @@ def _fetch(
         raise _Denied(error.message, found=error.found, run=error.run)
     try:
         body = {name.lower(): value for name, value in answer.json().items()}
-        token = body.get("access_token") or body["token"]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        token = body.get("access_token") or body.get("token")
+    except (ValueError, AttributeError):
         token = None
-    if answer.status != 200 or not isinstance(token, str) or not token.isascii() or not token.isprintable():
+    if answer.status != 200 or not isinstance(token, str) or not re.fullmatch("[ -~]+", token):
         raise RegistryError(
             f"{urlsplit(shown_url(realm)).netloc} gives no token for {registry.host}",
             found=f"HTTP {answer.status}, {', '.join(answer.codes()) or answer.kind or 'no content type'}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Sized
@@ -18,7 +19,7 @@ from scripts.core.files import write_atomic
 from scripts.core.interrupt import pause
 from scripts.core.waiting import patiently
 from scripts.registry.challenges import authorize, read_challenges, refused
-from scripts.registry.reference import CORRECT, DIGEST, Reference, Registry, is_loopback
+from scripts.registry.reference import CORRECT, DIGEST, Reference, Registry
 from scripts.registry.transport import TOO_MANY, Answer, BrokenTls, NoTls, Transient, Transport, shown_url, within
 
 Query = tuple[tuple[str, str], ...]
@@ -27,12 +28,12 @@ INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 _INDEX_TYPES = (INDEX_TYPE, "application/vnd.docker.distribution.manifest.list.v2+json")
 MANIFEST_TYPES = (MANIFEST_TYPE, "application/vnd.docker.distribution.manifest.v2+json", *_INDEX_TYPES)
 _LAYER_TYPES = (LAYER_TYPE, "application/tar+gzip")  # the second one is of charts pushed by an early helm 3
-# Only a registry that answers with one of these says that something is not there. The last is Harbor's.
-_UNKNOWN_CODES = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"}
+# Only a registry that answers with one of these says that something is not there. The last are Quay's and Harbor's.
+_UNKNOWN_CODES = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "TAG_EXPIRED", "NOT_FOUND"}
 _REFERRERS_TAG = "sha256-[0-9a-f]{64}"
 _REFERRERS = re.compile(rf"^({_REFERRERS_TAG}(\..+)?|artifacthub\.io)$")
 _NEXT_PAGE = re.compile(
-    r'<([^>]*)>\s*;(?:[^,<"]|"(?:[^"\\]|\\.)*")*?\brel\s*=\s*(?:next|"(?:[^"]*\s)?next)(?![\w-])', re.IGNORECASE
+    r"""<([^>]*)>\s*;(?:[^,<"]|"(?:[^"\\]|\\.)*")*?\brel\s*=\s*["']?(?:[^"',;]*\s)?next(?![\w-])""", re.IGNORECASE
 )  # RFC 8288: a relation may be one of several, and a title may have commas
 _UNRELATED = re.compile(r"\s*<([^>]*)>(?!.*\brel\s*=)", re.IGNORECASE)  # says of no page which one it is
 _LARGEST_ARCHIVE = 100 << 20  # bytes, more than what helm unpacks
@@ -49,9 +50,17 @@ _PUSH_WAYS = (
         r"(http|code) 507|quota|of storage|storage limit|insufficient storage|no space",
         f"make room at {{host}}: a larger quota, or old versions fewer, then {SAME_COMMAND}",
     ),
-    (r"(http|code) 4(09|12)|immutable", "look who has written to {repository}; a version that is out is raised"),
+    (r"system is [a-z ]*read.only", f"wait until {{host}} can be written again, then {SAME_COMMAND}"),  # Quay, Harbor
+    (
+        r"(http|code) 4(09|12)|immutab|allow updating",
+        "look who has written to {repository}; a version that is out is raised",
+    ),
     (r"(http|code) 40[13]|unauthorized|denied|forbidden", "{login} as somebody who may push there"),
     (r"(http|code) 429|too ?many", TOO_MANY),
+    (
+        r"unsupported (protocol )?scheme",
+        'have {host} name its token service as helm reads it: Bearer realm="https://..."',
+    ),
     (r"(http|code) 4\d\d", f"see that {{host}} takes charts there (OCI artifacts), or {CORRECT}"),
 )
 
@@ -118,9 +127,10 @@ class Client:
     # -- questions -----------------------------------------------------------------------------
 
     def ping(self) -> None:
-        """Make sure that a server answers, whatever; on loopback also find out whether it speaks TLS."""
+        """Make sure that a server answers, whatever, and find out whether it speaks TLS where nothing else says so."""
         broken: BrokenTls | None = None
-        if not self.registry.plain_http and is_loopback(self.registry.host):
+        if self.registry.may_speak_either:
+            self.registry = replace(self.registry, plain_http=False)
             try:
                 self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
                 return
@@ -142,8 +152,7 @@ class Client:
         answer = patiently(lambda: self._ask(path, reference.repository, accept=kinds), patience, _POLL)
         if answer is None:
             return None
-        kind, found = answer.kind, Found(sha256(answer.body), answer.kind, answer.body)
-        told = answer.headers.get("Docker-Content-Digest", "").partition(",")[0] or found.digest
+        kind, told = answer.kind, answer.headers.get("Docker-Content-Digest", "").partition(",")[0]
         try:
             content = json_read.load(answer.body)
         except ValueError:
@@ -154,13 +163,12 @@ class Client:
                 expected=" or ".join(MANIFEST_TYPES[:1]),
                 found=answer.words(),
             )
-        if found.digest != (digest or told) or (told != found.digest and told.startswith("sha256:")):
-            raise DamagedError(
-                f"{reference}: the manifest is not the one that its digest names",
-                expected=digest or told,
-                found=found.digest,
-            )
-        return found
+        for wanted in filter(None, (digest, told)):
+            if (own := _digest_like(wanted, answer.body)) != wanted:
+                raise DamagedError(
+                    f"{reference}: the manifest is not the one that its digest names", expected=wanted, found=own
+                )
+        return Found(sha256(answer.body), kind, answer.body)
 
     def named(self, reference: Reference, digest: str | None) -> Found | None:
         """What stands there, of which the `digest` may be said, too. Raises RegistryError where that is another."""
@@ -393,7 +401,7 @@ class Client:
         if (doubt := self._unlike_a_registry(answer)) is not None:
             return doubt
         listing = path.endswith("/tags/list")
-        if listing and (answer.status in (401, 403, 405, 501) or "UNSUPPORTED" in answer.codes()):
+        if listing and (answer.status in (401, 403, 404, 405, 501) or "UNSUPPORTED" in answer.codes()):
             return ListingError(
                 f"{host} does not list the versions in {path[: -len('/tags/list')]}",
                 found=answer.words(),
@@ -425,6 +433,12 @@ def _like_a_registry(welcome: Answer) -> bool:
             return bool(header) or not welcome.body.strip() or isinstance(welcome.json(), dict)
         return False
     return bool(welcome.codes() or (welcome.status == 401 and welcome.challenges))
+
+
+def _digest_like(wanted: str, content: bytes) -> str:
+    """The digest of `content` of the kind that is `wanted`, of those that OCI and helm know."""
+    kind = wanted.partition(":")[0]
+    return f"{kind}:{hashlib.new(kind, content).hexdigest()}" if kind in ("sha384", "sha512") else sha256(content)
 
 
 def _says_unknown(answer: Answer) -> bool:

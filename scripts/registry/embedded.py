@@ -25,7 +25,7 @@ from scripts.core.progress import Say
 from scripts.core.waiting import locked, until
 from scripts.registry.client import connect, holds_referrers
 from scripts.registry.credentials import find_credentials, login_in_environment
-from scripts.registry.reference import Registry, is_loopback, is_reference, parse_published
+from scripts.registry.reference import Registry, is_reference, parse_published
 from scripts.workspace import Workspace
 
 PREFIX = "charts"  # the path below the host, as most registries want one
@@ -68,12 +68,9 @@ def _bare(config: Config) -> Registry:
 
 
 def as_spoken(work: Workspace) -> Config:
-    """The configuration, with `plain_http` where a registry on this machine speaks no TLS: helm has to be told."""
+    """The configuration, with `plain_http` as the registry speaks: helm has to be told."""
     config = work.config
-    if not config.registry or config.plain_http:
-        return config
-    registry = _bare(config)  # a login takes a while to look up, and is not asked for here
-    if is_loopback(registry.host):
+    if config.registry and (registry := _bare(config)).may_speak_either:  # a login takes a while to look up
         with contextlib.suppress(RegistryError), connect(registry) as client:
             return replace(config, plain_http=client.registry.plain_http)
     return config

@@ -44,13 +44,13 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
 def _spared(host: str, port: int, no_proxy: str) -> bool:
     """Whether `host` is asked without a proxy."""
     host = host.lower()
-    address = _address(host)
+    address = address_in(host)
     if host == "localhost" or (address is not None and address.is_loopback):
         return True
     return any(_matches(_in_ascii(entry.strip().lower()), host, address, port) for entry in no_proxy.split(","))
 
 
-def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def address_in(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address that `name` is, of IPv4 where IPv6 only holds one; None for a name."""
     with contextlib.suppress(ValueError):
         address = ipaddress.ip_address(name)
@@ -84,7 +84,7 @@ def _matches(entry: str, host: str, address: ipaddress.IPv4Address | ipaddress.I
     if not name or (wanted and wanted != str(port)):
         return False
     if address is not None:
-        return _address(name) == address
+        return address_in(name) == address
     below = name.removeprefix("*") if name.startswith("*.") else name
     if below.startswith("."):
         return host.endswith(below)

@@ -89,6 +89,12 @@ class Registry:
         return "registry-1.docker.io" if self.host == "docker.io" else self.host
 
     @property
+    def may_speak_either(self) -> bool:
+        """Whether TLS is tried before plain HTTP: on loopback, and where files for TLS make helm pass over the wish."""
+        files = self.ca_file or self.cert_file or self.key_file
+        return bool(files) if self.plain_http else is_loopback(self.host)
+
+    @property
     def login_command(self) -> str:
         """What to run for a login that helm and we find."""
         from scripts.chart.helm import connecting  # which is a lot for who asks for a name

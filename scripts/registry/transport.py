@@ -107,9 +107,9 @@ class Answer:
 
 
 class Transient(RegistryError):
-    """A failure that may be gone in a moment. `after` is the time in seconds that the registry asks for."""
+    """A failure that may be gone in a moment. `after` is the time in seconds that the registry asks for, if it does."""
 
-    after: float | None = None
+    after = 0.0
 
 
 class NoTls(RegistryError):
@@ -175,7 +175,7 @@ class Transport:
                     return self._once(method, url, headers, body, limit, read)
                 return self._follow(method, url, headers, authorization, body, limit, checked, read)
             except Transient as error:
-                wait = error.after if error.after is not None else _PAUSE * 2 ** (tries - 1)
+                wait = max(error.after, _PAUSE * 2 ** (tries - 1))  # "0" and a time that is past ask for no haste
                 if tries == most or time.monotonic() - begin + wait > _PATIENCE:
                     error.found = f"{error.found} (tried {many(tries, 'time')})"
                     raise
@@ -295,16 +295,17 @@ class Transport:
             if proxy is None:
                 manager = urllib3.PoolManager(**options)
             else:
-                login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if parts.username else None
+                user, password = unquote(parts.username or ""), unquote(parts.password or "")
+                bare = parts._replace(netloc=parts.netloc.rpartition("@")[2])
                 if parts.scheme.startswith("socks5"):
                     from urllib3.contrib.socks import SOCKSProxyManager
 
                     # Go has the proxy resolve names for socks5, too.
-                    manager = SOCKSProxyManager(parts._replace(scheme="socks5h").geturl(), **options)
+                    there = bare._replace(scheme="socks5h").geturl()
+                    manager = SOCKSProxyManager(there, username=user or None, password=password or None, **options)
                 else:
-                    plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-                    known = urllib3.make_headers(proxy_basic_auth=login) if login else None
-                    manager = urllib3.ProxyManager(plain, proxy_headers=known, proxy_ssl_context=tls, **options)
+                    known = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
+                    manager = urllib3.ProxyManager(bare.geturl(), proxy_headers=known, proxy_ssl_context=tls, **options)
             manager.pool_classes_by_scheme = {
                 scheme: self._watched(kind) for scheme, kind in manager.pool_classes_by_scheme.items()
             }
@@ -355,7 +356,7 @@ def tls_context(registry: Registry, environ: Mapping[str, str]) -> ssl.SSLContex
     if registry.ca_file is None:
         _load_authorities(context, *usual)
     else:
-        if found := _unread(context, registry.ca_file):
+        if found := _unread(context, registry.ca_file, set()):
             raise ConfigError(f"{registry.ca_file} is no file of authorities", found=found, run="correct registry_ca")
     if registry.cert_file is not None or registry.key_file is not None:
         _load_identity(context, registry)
@@ -373,6 +374,7 @@ def _usual_context(file: str | None, folders: str | None) -> ssl.SSLContext:
 def _strict_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_ciphers("DEFAULT:@SECLEVEL=1")  # RSA from 1024 bits, as Go
+    context.options |= 0x4  # OP_LEGACY_SERVER_CONNECT: who knows no secure renegotiation is talked to, as by Go
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # what is listed is trusted, whoever has signed it
     context.hostname_checks_common_name = False
     return context
@@ -382,26 +384,25 @@ def _load_authorities(context: ssl.SSLContext, file: str | None, folders: str | 
     if sys.platform == "darwin":
         context.load_default_certs()
         return
+    known = set[str]()
     for candidate in (file,) if file else _AUTHORITIES:
-        if not _unread(context, Path(candidate)):
+        if not _unread(context, Path(candidate), known):
             break
-    if not folders:
-        for folder in (folder for folder in _FOLDERS if Path(folder).is_dir()):
-            context.load_verify_locations(capath=folder)
-        return
-    for place in map(Path, folders.split(":")):
-        for found in sorted(place.iterdir()) if place.is_dir() else ():
-            _unread(context, found)
+    for place in filter(None, folders.split(":") if folders else _FOLDERS):
+        for found in {os.path.realpath(entry) for entry in Path(place).glob("*")}:  # most are there by two names
+            _unread(context, Path(found), known)
 
 
-def _unread(context: ssl.SSLContext, file: Path) -> str | None:
-    """Trust the certificates in `file`, and pass over what is none, as Go does; why there is not one."""
+def _unread(context: ssl.SSLContext, file: Path, known: set[str]) -> str | None:
+    """Trust the certificates in `file` beside the `known`, passing over what is none, as Go does; why none is new."""
     try:
         text = file.read_text(encoding="latin-1")
     except OSError as error:
         return error.strerror
     before = context.cert_store_stats()["x509"]
-    for block in _CERTIFICATE.findall(text):
+    found = set(_CERTIFICATE.findall(text)) - known
+    known |= found
+    for block in found:
         with contextlib.suppress(ssl.SSLError):
             context.load_verify_locations(cadata=block)
     return None if context.cert_store_stats()["x509"] > before else "no certificate in it"
@@ -450,13 +451,13 @@ def shown_url(url: str, base: str = "") -> str:
     return _parts(url, base)._replace(query="", fragment="").geturl()[:300]
 
 
-def _retry_after(text: str) -> float | None:
-    """Seconds, from a Retry-After header (a number or a date); None where it is absent or neither."""
+def _retry_after(text: str) -> float:
+    """Seconds, from a Retry-After header (a number or a date); none where it is absent, neither, or past."""
     if re.fullmatch(r"\d{1,6}", text.strip()):
         return float(text)
     with contextlib.suppress(ValueError, TypeError, OverflowError):
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    return None
+    return 0.0
 
 
 def _named(proxy: str) -> str:
@@ -528,6 +529,12 @@ def _tls_error(text: str, words: str, host: str) -> RegistryError:
             f"{host} does not speak TLS",
             found=words,
             run="plain HTTP is for loopback, or where asked: plain_http in [tool.gati], GATI_PLAIN_HTTP, --plain-http",
+        )
+    if "application protocol" in text:
+        return RegistryError(
+            f"{host} does not answer in HTTP/1.1, and may speak HTTP/2 alone",
+            found=words,
+            run=f"have {host}, or what stands before it, offer HTTP/1.1 too",
         )
     if "handshake failure" in text or re.search("alert .*certificate|alert unknown ca", text):
         return RegistryError(

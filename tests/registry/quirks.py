@@ -319,7 +319,7 @@ def _proxy(server: Scripted, login: str, tls: ssl.SSLContext | None) -> Iterator
         with tls.wrap_socket(accepted, server_side=True) if tls is not None else accepted as client:
             head = client.recv(1)
             if head == b"\x05":
-                tunnels.append(_socks(client))
+                tunnels.append(_socks(client, login.encode()))
                 pass_on(client)
                 return
             while not head.endswith(b"\r\n\r\n"):
@@ -360,7 +360,7 @@ def _proxy(server: Scripted, login: str, tls: ssl.SSLContext | None) -> Iterator
         thread.join()
 
 
-def _socks(client: socket.socket) -> str:
+def _socks(client: socket.socket, login: bytes) -> str:
     """The host and port that a client of SOCKS asks for by name, granted; its first byte has been read."""
 
     def read(size: int) -> bytes:
@@ -369,8 +369,13 @@ def _socks(client: socket.socket) -> str:
             raise ConnectionResetError("helm ends while it still opens connections that it did not need")
         return found
 
-    read(read(1)[0])
-    client.sendall(b"\x05\x00")
+    offered = read(read(1)[0])
+    assert not login or b"\x02" in offered, "a name and a password (RFC 1929)"
+    client.sendall(b"\x05\x02" if login else b"\x05\x00")
+    if login:
+        read(1)
+        known = read(read(1)[0]) + b":" + read(read(1)[0]) == login
+        client.sendall(b"\x01\x00" if known else b"\x01\x01")
     assert read(4) == b"\x05\x01\x00\x03", "a name, to be looked up by the proxy"
     name = read(read(1)[0]).decode()
     port = int.from_bytes(read(2), "big")

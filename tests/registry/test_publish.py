@@ -22,6 +22,7 @@ from scripts.core.config import Config, load_config
 from scripts.core.errors import ChartError, RegistryError
 from scripts.registry.client import connect
 from scripts.registry.credentials import Credentials
+from scripts.registry.embedded import as_spoken
 from scripts.registry.reference import Registry
 from scripts.release.proof import Demand, prove
 from scripts.release.publish import demand_push, probe, publish
@@ -30,7 +31,7 @@ from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace
 from tests.registry.conftest import Served, repack, write_chart
 from tests.registry.quirks import Quirks, Quirky
-from tests.registry.servers import PASSWORD, USER, Authority, Reply, Request, oci_error, scripted
+from tests.registry.servers import PASSWORD, USER, Authority, Reply, Request, make_authority, oci_error, scripted
 
 
 @pytest.fixture(params=["crane", "distribution"])
@@ -59,10 +60,11 @@ def test_absent_pushed_same(served: Served, packed: Package, chart: Chart, helm:
     assert (seen.digest, seen.sha256, seen.size) == (packed.manifest_digest, packed.sha256, packed.size)
 
 
+@pytest.mark.parametrize("plain_http", [False, True])
 def test_authorities_that_are_configured_do_not_make_plain_http_tls(
-    crane: Served, packed: Package, helm: Helm, authority: Authority
+    crane: Served, packed: Package, helm: Helm, authority: Authority, plain_http: bool
 ) -> None:
-    registry = Registry(crane.registry.remote, ca_file=authority.ca)
+    registry = Registry(crane.registry.remote, plain_http, ca_file=authority.ca)
     assert publish(registry, packed, None, helm).state == "pushed"
 
 
@@ -362,11 +364,22 @@ class TestTls:
             publish(replace(distribution.registry, ca_file=None), packed, chart, helm)
 
     def test_plain_http_where_tls_is_spoken(
-        self, distribution: Served, packed: Package, chart: Chart, helm: Helm
+        self, distribution: Served, packed: Package, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        seen = probe(replace(distribution.registry, plain_http=True), packed)
+        monkeypatch.setenv("SSL_CERT_FILE", str(distribution.registry.ca_file))
+        seen = probe(replace(distribution.registry, ca_file=None, plain_http=True), packed)
         assert seen.state == "unknown"
         assert "is not an OCI registry" in seen.detail
+
+    def test_plain_http_beside_a_file_for_tls_is_tls_where_it_is_spoken_as_with_helm(
+        self, distribution: Served, packed: Package, helm: Helm, work: Workspace, tmp_path: Path
+    ) -> None:
+        registry = replace(distribution.registry, plain_http=True)
+        assert publish(registry, packed, None, helm).state == "pushed"
+        told = work.having(registry=registry.remote, plain_http=True, registry_ca=str(registry.ca_file))
+        assert not as_spoken(told).plain_http
+        with pytest.raises(RegistryError, match="is not trusted"):
+            publish(replace(registry, ca_file=make_authority(tmp_path).ca), packed, None, helm)
 
     def test_the_authority_in_the_environment(
         self,

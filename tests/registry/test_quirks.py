@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -101,6 +102,12 @@ CASES = {
         Quirks(challenges=(f"Negotiate dG9rZW4=, {BEARER}",)), False, "helm reads no challenge but the first"
     ),
     "a word without quotes": Case(Quirks(challenges=(f'bearer  realm="https://{TOKENS}/token" , Service={HOST}',))),
+    "tokens of an address within": Case(
+        Quirks(challenges=('Bearer realm="https://10.1.2.3/token",service="x"',)), False, "a place that is not safe"
+    ),
+    "an address without quotes": Case(
+        Quirks(challenges=(f"Bearer realm=https://{TOKENS}/token,service=x",)), False, "as helm reads it: Bearer realm="
+    ),
     "scope of anything": Case(Quirks(challenges=(f'{BEARER},scope="*"',))),
     "access_token": Case(Quirks(token_member="access_token")),
     "absent is 401 until push": Case(Quirks(hides_absent=401)),
@@ -471,6 +478,7 @@ class TestProxies:
         world(Quirks(), login="me:s3cret", tls=tls)
         assert publish(at(f"oci://{HOST}/team"), packed, chart, helm).state == "pushed"
 
+    @pytest.mark.parametrize("login", ["", "me:s3cret%40%C3%A9:x"])
     @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
     def test_socks(
         self,
@@ -481,9 +489,12 @@ class TestProxies:
         helm: Helm,
         monkeypatch: pytest.MonkeyPatch,
         scheme: str,
+        login: str,
     ) -> None:
-        there = world(Quirks())
-        monkeypatch.setenv("HTTPS_PROXY", there.proxy.replace("http", scheme))
+        there = world(Quirks(), login=unquote(login))
+        monkeypatch.setenv(
+            "HTTPS_PROXY", there.proxy.replace("http://", f"{scheme}://{login}@" if login else f"{scheme}://")
+        )
         assert publish(at(f"oci://{HOST}/team"), packed, chart, helm).state == "pushed"
         assert set(there.tunnels) == {f"{HOST}:443", f"{TOKENS}:443"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import gzip
+import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, sha256
 from scripts.core.errors import REFUSED, ConfigError, RegistryError
 from scripts.registry import client as module
 from scripts.registry import transport
-from scripts.registry.client import connect
+from scripts.registry.client import ListingError, connect
 from scripts.registry.credentials import Credentials
 from scripts.registry.reference import Reference, Registry, is_loopback
 from scripts.release.publish import probe
@@ -40,6 +41,7 @@ PAUSE = transport._PAUSE
 MANIFEST = json.dumps(
     {"schemaVersion": 2, "layers": [{"mediaType": LAYER_TYPE, "digest": sha256(b"chart"), "size": 5}]}
 ).encode()
+SHA512 = f"sha512:{hashlib.sha512(MANIFEST).hexdigest()}"
 PACKAGE = Package(Path("demo-1.0.0.tgz"), "demo", "1.0.0", "0" * 64, 1, sha256(b"manifest"), "1980-01-01T00:00:00Z")
 
 
@@ -80,7 +82,7 @@ def ask(server: Scripted, login: Credentials | None = None, waits: Waits | None 
 
 
 class TestAbsent:
-    @pytest.mark.parametrize("code", ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"])
+    @pytest.mark.parametrize("code", ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "TAG_EXPIRED", "NOT_FOUND"])
     def test_in_a_registrys_words(self, code: str) -> None:
         with scripted(routes(tag=oci_error(404, code))) as server:
             assert ask(server) is None
@@ -123,8 +125,9 @@ class TestTheSameInOtherWords:
                     "Docker-Content-Digest": LINES.join([sha256(MANIFEST)] * 2),
                 },
             ),
+            Reply(200, MANIFEST, {"Content-Type": MANIFEST_TYPE, "Docker-Content-Digest": SHA512}),
         ],
-        ids=["no digest", "a type in capitals", "packed for the way", "each header twice"],
+        ids=["no digest", "a type in capitals", "packed for the way", "each header twice", "a longer digest"],
     )
     def test_a_manifest(self, reply: Reply) -> None:
         with scripted(routes(tag=reply)) as server:
@@ -154,8 +157,9 @@ class TestSomethingElse:
         with scripted(routes(tag=reply)) as server, pytest.raises(RegistryError, match="is not a manifest"):
             ask(server)
 
-    def test_a_manifest_that_is_not_its_digest(self) -> None:
-        headers: dict[str, Any] = {"Docker-Content-Digest": sha256(b"else")}
+    @pytest.mark.parametrize("told", [sha256(b"else"), f"sha512:{'0' * 128}", "md5:0", "else"])
+    def test_a_manifest_that_is_not_its_digest(self, told: str) -> None:
+        headers: dict[str, Any] = {"Docker-Content-Digest": told}
         lie = manifest(**headers)
         with (
             scripted(routes(tag=lie)) as server,
@@ -215,6 +219,15 @@ class TestRetries:
         with scripted(routes(tag=lambda _: next(replies))) as server:
             ask(server, waits=waits)
         assert waits.seconds == [7.0]
+
+    @pytest.mark.parametrize("said", ["0", "-5", "soon", "Thu, 01 Jan 2026 00:00:00 GMT"])
+    def test_waits_as_usual_where_the_registry_asks_for_no_wait(self, said: str) -> None:
+        waits = Waits()
+        busy = oci_error(429, "TOOMANYREQUESTS", **{"Retry-After": said})
+        replies = iter([busy, busy, manifest()])
+        with scripted(routes(tag=lambda _: next(replies))) as server:
+            assert ask(server, waits=waits) is not None
+        assert waits.seconds == [0.5, 1.0]
 
     def test_does_not_wait_for_an_hour(self) -> None:
         waits = Waits()
@@ -301,7 +314,7 @@ class TestPlainHttp:
             assert str(caught.value.run).startswith(run)
 
     def test_is_refused_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "is_loopback", lambda _: False)
+        monkeypatch.setattr("scripts.registry.reference.is_loopback", lambda _: False)
         refused = pytest.raises(RegistryError, match="does not speak TLS")
         with scripted(routes()) as server, refused as caught, connect(Registry(f"oci://{server.host}")):
             pass
@@ -393,7 +406,7 @@ class TestLogins:
     def test_no_login_from_netrc(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "netrc").write_text("default login somebody password secret\n")
         monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-        monkeypatch.setattr(module, "is_loopback", lambda _: False)
+        monkeypatch.setattr("scripts.registry.reference.is_loopback", lambda _: False)
         with scripted(routes(tag=manifest())) as server:
             ask(server)
             assert not any("authorization" in request.headers for request in server.requests)
@@ -428,7 +441,10 @@ class TestVersions:
     def test_of_several_pages(self) -> None:
         assert self.versions(self.pages(["1.0.0", "1.0.1_build"], ["1.1.0"])) == ("1.0.0", "1.0.1+build", "1.1.0")
 
-    @pytest.mark.parametrize("relation", ['rel="prefetch next"', r'title="a, \" b"; rel=next', "rel = Next; x"])
+    @pytest.mark.parametrize(
+        "relation",
+        ['rel="prefetch next"', r'title="a, \" b"; rel=next', "rel = Next; x", "rel='next'", "rel=next, <x>; rel=prev"],
+    )
     def test_a_link_as_rfc_8288_has_it(self, relation: str) -> None:
         first, last = self.pages(["1.0.0"], ["1.1.0"])
         more = {"Link": first.headers["Link"].replace('rel="next"', relation)}
@@ -457,6 +473,11 @@ class TestVersions:
     def test_something_else(self) -> None:
         with pytest.raises(RegistryError, match="no list of tags"):
             self.versions(iter([page(200)]))
+
+    @pytest.mark.parametrize("reply", [Reply(404, b"404 page not found\n"), oci_error(404, "UNSUPPORTED"), Reply(501)])
+    def test_no_list_at_all_is_no_empty_one(self, reply: Reply) -> None:
+        with pytest.raises(ListingError, match="does not list the versions in charts/demo"):
+            self.versions(iter([reply] * 4))
 
 
 class TestNames:

@@ -551,8 +551,31 @@ class TestTrust:
         told = transport._connection_error(error, HOST, f"https://{HOST}", None)
         assert "registry_cert and registry_key" in str(told.run)
 
-    def test_a_short_key_is_taken_as_by_helm(self) -> None:
-        assert transport.tls_context(Registry(f"oci://{HOST}"), {}).security_level == 1  # RSA of 1024 bits
+    def test_who_speaks_http_2_alone_is_told_so(self) -> None:
+        error = ssl.SSLError(1, "[SSL: TLSV1_ALERT_NO_APPLICATION_PROTOCOL] tlsv1 alert no application protocol")
+        told = transport._connection_error(error, HOST, f"https://{HOST}", None)
+        assert told.message == f"{HOST} does not answer in HTTP/1.1, and may speak HTTP/2 alone"
+        assert not isinstance(told, transport.Transient)
+
+    def test_what_lies_beside_the_systems_authorities_is_one_of_them(
+        self, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = make_authority(tmp_path)
+        (tmp_path / "bundle").write_bytes(other.ca.read_bytes())
+        (tmp_path / "certs").mkdir()
+        (tmp_path / "certs" / "bundle.pem").symlink_to(tmp_path / "bundle")
+        (tmp_path / "certs" / "of the house.pem").write_bytes(authority.ca.read_bytes())  # by nobody's hash
+        (tmp_path / "certs" / "circle").symlink_to("circle")
+        monkeypatch.setattr(transport, "_FOLDERS", (str(tmp_path / "gone"), str(tmp_path / "certs")))
+        assert transport.tls_context(Registry("oci://x"), {"SSL_CERT_FILE": "no file"}).cert_store_stats()["x509"] == 2
+        monkeypatch.chdir(tmp_path / "certs")
+        nowhere = {"SSL_CERT_FILE": "no file", "SSL_CERT_DIR": f"{tmp_path}/gone:"}
+        assert transport.tls_context(Registry("oci://x"), nowhere).cert_store_stats()["x509"] == 0
+
+    def test_a_short_key_and_an_old_server_are_taken_as_by_helm(self) -> None:
+        context = transport.tls_context(Registry(f"oci://{HOST}"), {})
+        assert context.security_level == 1  # RSA of 1024 bits
+        assert context.options & 0x4  # a server without secure renegotiation
 
     def test_a_client_certificate(
         self, helm: Helm, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
