@@ -24,6 +24,7 @@ SHIFTED = {"name": "shifted", "containerPort": 9, "hostPort": 10}
 SYSCTL = {"name": "net.core.somaxconn", "value": "1024"}
 VALUE = {"type": "Value", "value": 1}
 MEAN = {"type": "AverageValue", "averageValue": 1}
+OF_SERVICE = {"metric": {"name": "a"}, "describedObject": {"kind": "Service", "name": "b"}}
 OBJECT = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
 RULE = {"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}
 FIELD = {"name": "canary", "value": "1"}
@@ -33,6 +34,8 @@ REWRITE = {"type": "URLRewrite", "urlRewrite": {"hostname": "a.b"}}
 BY_PREFIX = {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}
 RECORD = {"record": "a:b", "expr": "up"}
 FILE = {"secret": {"name": "a", "items": [{"key": "b", "path": "c"}]}}
+COPY = {"backendRef": {"name": "b", "port": 80}}
+RESIZE = {"resourceName": "cpu", "restartPolicy": "RestartContainer"}
 MANAGER_TLS = {"tls": {"enabled": True, "certManager": {"enabled": True}}}
 
 
@@ -51,6 +54,22 @@ def relabelled(**rule: Any) -> dict[str, Any]:
 
 def routed(*filters: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}], "filters": list(filters), **more}}
+
+
+def share(**whose: str) -> dict[str, Any]:
+    return {"resourceFieldRef": {"resource": "limits.cpu", **whose}}
+
+
+def boxed(**part: Any) -> dict[str, Any]:
+    """The ingress with a sidecar, and a volume that is a file system or a device."""
+    disk = {"name": "disk", "persistentVolumeClaim": {"claimName": "a"}}
+    return {"ingress": {"extraVolumes": [disk], "extraContainers": [{**SIDECAR, **part}]}}
+
+
+def chosen(**term: Any) -> dict[str, Any]:
+    """Pods kept apart by a label of theirs that changes with each rollout."""
+    term = {"topologyKey": "a", "labelSelector": {}, **term}
+    return {"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}
 
 
 def with_volume(**source: Any) -> dict[str, Any]:
@@ -174,7 +193,7 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ({"routeManager": {"routes": None}}, ("routeManager.routes",), {}),
     (
         {"routeManager": {"routes": [{"upstream": "http://a"}, {"host": "*", "path": "/", "upstream": "http://b"}]}},
-        ("routeManager.routes[1]", "host *"),
+        ("routeManager.routes", "*/ stands twice"),
         {},
     ),
     (
@@ -297,7 +316,7 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ),
     (
         {"ingress": {"extraContainers": [{**SIDECAR, "ports": [{"containerPort": 8080}]}]}},
-        ("ingress.extraContainers side", "8080/TCP"),
+        ("ingress.extraContainers side", "8080 TCP"),
         {},
     ),
     (
@@ -384,12 +403,10 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {},
     ),
     (
-        measured("Pods", metric={"name": "a"}, target={"type": "AverageValue"}),
-        ("ingress.hpa.metrics", '"AverageValue" without its value', "averageValue"),
+        measured("Pods", metric={"name": "a"}, target=VALUE),
+        ("ingress.hpa.metrics holds pods", '"type":"Value"', "give it averageValue"),
         {},
     ),
-    (measured("Pods", metric={"name": "a"}, target=VALUE), ("ingress.hpa.metrics", "Value in pods"), {}),
-    (measured("ContainerResource", name="cpu", target=MEAN), ("containerResource without container",), {}),
     (
         {"global": {"imageRegistry": f"mirror.example.com/{'a' * 240}"}},
         ("ingress.image.repository", "global.imageRegistry", "255"),
@@ -434,7 +451,7 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         ("httpRoute.filters", "httpRoute.matches has Exact"),
         {},
     ),
-    ({"extraObjects": [OBJECT, OBJECT]}, ("extraObjects holds the ConfigMap a twice",), {}),
+    ({"extraObjects": [OBJECT, OBJECT]}, ("extraObjects", "ConfigMap a stands twice"), {}),
     (
         {
             "networkPolicy": {
@@ -470,6 +487,118 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         ("ingress.hostAliases", "::ffff:10.0.0.1", "1.36"),
         {},
     ),
+    (
+        {"ingress": {"resources": {"limits": {"hugepages-2Mi": "3Mi"}}}},
+        ("ingress.resources.limits.hugepages-2Mi is 3Mi", "a multiple of 2Mi"),
+        {},
+    ),
+    (
+        {"routeManager": {"extraContainers": [{**SIDECAR, "resources": {"limits": {"hugepages-2Mi": "2Mi"}}}]}},
+        ("routeManager.extraContainers side.resources", "cpu or memory"),
+        {},
+    ),
+    (
+        {"ingress": {"extraVolumes": [{"name": "a", "downwardAPI": {"items": [{"path": "b", **share()}]}}]}},
+        ("ingress.extraVolumes a", "resourceFieldRef without containerName"),
+        {},
+    ),
+    (
+        {"ingress": {"extraEnv": [{"name": "A", "valueFrom": share(containerName="gati-ingress")}]}},
+        ("ingress holds a resourceFieldRef", '"gati-ingress"', "its kind: ingress"),
+        {},
+    ),
+    (
+        {"ingress": {"initContainers": [{**SIDECAR, "resizePolicy": [RESIZE]}]}},
+        ("ingress.initContainers side.resizePolicy", "restartPolicy Always"),
+        {},
+    ),
+    (
+        {"ingress": {"extraVolumeMounts": [{**MOUNT, "mountPropagation": "Bidirectional"}]}},
+        ("ingress.extraVolumeMounts", "Bidirectional", "privileged"),
+        {},
+    ),
+    (
+        routed({"type": "RequestMirror", "requestMirror": {**COPY, "fraction": {"numerator": 101}}}),
+        ("httpRoute.filters", "101 of 100"),
+        {},
+    ),
+]
+HASH = "pod-template-hash"
+# The lists that the API server takes for maps or sets, each with two items that it takes for one.
+TWICE: list[tuple[dict[str, Any], str]] = [
+    (boxed(ports=[{"containerPort": 1, "hostPort": 9}, {"containerPort": 2, "hostPort": 9}]), "side.ports"),
+    (boxed(ports=[{"containerPort": 1}, {"containerPort": 1, "name": "a"}]), "side.ports"),
+    (boxed(resizePolicy=[RESIZE, RESIZE | {"restartPolicy": "NotRequired"}]), "side.resizePolicy"),
+    (boxed(volumeDevices=[{"name": "disk", "devicePath": path} for path in ("/a", "/b")]), "side.volumeDevices"),
+    (
+        boxed(
+            volumeDevices=[{"name": "disk", "devicePath": "/a"}],
+            volumeMounts=[{"name": "disk", "mountPath": "/b"}],
+        ),
+        "side.volumeMounts",
+    ),
+    (
+        merged(
+            boxed(ports=[{"containerPort": 1, "hostPort": 9}]),
+            {
+                "ingress": {
+                    "initContainers": [
+                        {
+                            "name": "first",
+                            "image": "x:1",
+                            "restartPolicy": "Always",
+                            "ports": [{"containerPort": 2, "hostPort": 9}],
+                        }
+                    ]
+                }
+            },
+        ),
+        "ingress.initContainers first and ingress.extraContainers side",
+    ),
+    *(
+        (chosen(matchLabelKeys=[HASH], **other), "ingress.affinity.podAntiAffinity")
+        for other in (
+            {"mismatchLabelKeys": [HASH]},
+            {"labelSelector": {"matchLabels": {HASH: "a"}}},
+            {"labelSelector": {"matchExpressions": [{"key": HASH, "operator": "Exists"}]}},
+        )
+    ),
+    (
+        {
+            "routeManager": {
+                "topologySpreadConstraints": [{**BY_ZONE, "labelSelector": {}, "matchLabelKeys": [HASH] * 2}]
+            }
+        },
+        "routeManager.topologySpreadConstraints[0].matchLabelKeys",
+    ),
+    *(
+        (routed({"type": "RequestHeaderModifier", "requestHeaderModifier": given}), "httpRoute.filters[0]")
+        for given in ({"set": [FIELD, FIELD]}, {"add": [FIELD, FIELD]}, {"remove": ["a", "a"]})
+    ),
+    (
+        {
+            "ingress": {
+                "extraVolumes": [
+                    {
+                        "name": "a",
+                        "projected": {
+                            "sources": [
+                                {
+                                    "podCertificate": {
+                                        "signerName": "a.b/c",
+                                        "keyType": "ED25519",
+                                        "keyPath": "k",
+                                        "certificateChainPath": "k",
+                                    }
+                                }
+                            ]
+                        },
+                    }
+                ]
+            }
+        },
+        "ingress.extraVolumes",
+    ),
 ]
 # The same refusals, met in other ways.
 SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
@@ -495,7 +624,11 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
             ({"cidr": "::/0", "except": ["fd00::/8", "10.0.0.0/8"]}, "leaves 10.0.0.0/8 out of ::/0"),
         )
     ),
-    (measured("Pods", metric={"name": "a"}, target={"type": "AverageValue", "averageValue": "0m"}), ("its value",)),
+    (measured("Pods", metric={"name": "a"}, target={"type": "AverageValue"}), ("give it averageValue",)),
+    (measured("External", metric={"name": "a"}, target=VALUE | MEAN), ("external", "give it averageValue or value")),
+    (measured("Resource", name="cpu", target=MEAN | {"averageUtilization": 5}), ("resource", "averageUtilization or")),
+    (measured("Object", **OF_SERVICE, target=VALUE | {"type": "AverageValue"}), ("object", "give it averageValue")),
+    (measured("Object", **OF_SERVICE, target=VALUE | {"type": "Utilization"}), ("object", "give it averageValue")),
     (
         {"ingress": {"extraContainers": [{**SIDECAR, "volumeDevices": [{"name": "disk", "devicePath": "/dev/x"}]}]}},
         ("ingress.extraContainers side.volumeDevices", "disk", "ingress.extraVolumes"),
@@ -556,16 +689,12 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         ("ingress.lifecycle.postStart names exec and httpGet",),
     ),
     (
-        {"ingress": {"extraContainers": [{**SIDECAR, "ports": [{"name": "http", "containerPort": 15001}]}]}},
-        ("ingress.extraContainers side", "http"),
-    ),
-    (
         {
             "routeManager": {
                 "initContainers": [{**SIDECAR, "restartPolicy": "Always", "ports": [{"containerPort": 50051}]}]
             }
         },
-        ("routeManager.initContainers side", "50051/TCP"),
+        ("routeManager.initContainers side", "50051 TCP"),
     ),
     (
         {"ingress": {"extraContainers": [{**SIDECAR, "env": [VARIABLE, VARIABLE]}]}},
@@ -609,7 +738,10 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         {"securityContext": {"capabilities": {"add": ["CAP_SYS_ADMIN"]}}},
         ("CAP_SYS_ADMIN in securityContext.capabilities", "allowPrivilegeEscalation"),
     ),
-    ({"keda": {"enabled": True, "extraTriggers": [{**CRON, "name": "a"}] * 2}}, ("keda.extraTriggers", '"a"')),
+    (
+        {"keda": {"enabled": True, "extraTriggers": [{**CRON, "name": "a"}] * 2}},
+        ("keda.extraTriggers", "the trigger a"),
+    ),
     (
         {
             "tls": {
@@ -638,7 +770,11 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"podSecurityContext": {"sysctls": [SYSCTL, SYSCTL]}}, ("podSecurityContext.sysctls", SYSCTL["name"])),
     ({"commonLabels": {"true": "x"}}, ("commonLabels has the key true",)),
     (
-        {"ingress": {"extraContainers": [{**SIDECAR, "ports": [SHIFTED, {**SHIFTED, "containerPort": 8}]}]}},
+        {
+            "ingress": {
+                "extraContainers": [{**SIDECAR, "ports": [SHIFTED, {**SHIFTED, "containerPort": 8, "hostPort": 8}]}]
+            }
+        },
         ("ingress.extraContainers side", "the port's name shifted"),
     ),
     (
@@ -665,7 +801,7 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     (with_volume(emptyDir={}), ("ingress.extraContainers side.volumeDevices", '"disk"', "are none")),
     (
         {"ingress": {"extraVolumes": [{"name": "a", "projected": {"sources": [FILE, FILE]}}]}},
-        ("ingress.extraVolumes", 'the file "path":"c"'),
+        ("ingress.extraVolumes", 'the file "c"'),
     ),
     (
         {"ingress": {"resources": {"requests": {"hugepages-2Mi": "2Mi"}, "limits": {"hugepages-2Mi": "4Mi"}}}},
@@ -682,7 +818,7 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ),
     (
         {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}], "matches": [{"queryParams": [FIELD, FIELD]}]}},
-        ("httpRoute.matches", "queryParams canary", "twice"),
+        ("httpRoute.matches[0].queryParams", "canary", "twice"),
     ),
 ]
 
@@ -699,6 +835,13 @@ def test_so_does_that_of_its_siblings(values: dict[str, Any], keys: tuple[str, .
     message = render_error(values)
     assert "validate.yaml" in message
     assert not [key for key in keys if key not in message], message
+
+
+@pytest.mark.parametrize(("values", "where"), TWICE, ids=[where for _, where in TWICE])
+def test_what_the_api_takes_for_one_is_refused_twice(values: dict[str, Any], where: str) -> None:
+    message = render_error(values)
+    assert where in message
+    assert "stands twice" in message
 
 
 def test_every_refusal_has_a_case() -> None:
@@ -727,6 +870,31 @@ def test_every_refusal_has_a_case() -> None:
             "ingress": {"topologySpreadConstraints": [{**BY_ZONE, "whenUnsatisfiable": "DoNotSchedule"}]},
             "multiZone": {"enabled": True},
         },
+        # Lists in which the API server takes two of a kind.
+        {"tolerations": [{"operator": "Exists"}] * 2},
+        {"ingress": {"dnsConfig": {"searches": ["a.b"] * 2, "options": [{"name": "rotate"}] * 2}}},
+        {"ingress": {"extraEnvFrom": [{"secretRef": {"name": "a"}}] * 2}},
+        {"securityContext": {"capabilities": {"add": ["NET_ADMIN"] * 2}}},
+        chosen(labelSelector={"matchLabels": {HASH: "a"}}, mismatchLabelKeys=[HASH, HASH]),
+        boxed(ports=[{"containerPort": last, "hostPort": 9, "hostIP": f"10.0.0.{last}"} for last in (1, 2)]),
+        boxed(ports=[{"containerPort": 1, "hostPort": 9, "protocol": protocol} for protocol in ("TCP", "UDP")]),
+        boxed(ports=[{"name": "http", "containerPort": 4180}]),
+        boxed(volumeMounts=[{"name": "disk", "mountPath": path} for path in ("/a", "/b")]),
+        routed({"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [FIELD], "add": [FIELD]}}),
+        # Targets of which the HPA goes by one value.
+        measured("Pods", metric={"name": "a"}, target=VALUE | MEAN),
+        measured("Object", **OF_SERVICE, target=VALUE | MEAN),
+        measured("Resource", name="cpu", target={"type": "Utilization", "averageUtilization": 5, "value": 1}),
+        # Resources of Kubernetes' own, in parts, and what is read of them.
+        {"ingress": {"resources": {"requests": {"a.kubernetes.io/b": "0.5"}}}},
+        {"ingress": {"resources": {"limits": {"example.com/gpu": "1000m", "hugepages-2Mi": "4Mi"}}}},
+        {
+            "ingress": {
+                "extraEnv": [{"name": "A", "valueFrom": share()}, {"name": "B", "value": '"resourceFieldRef":{}'}]
+            }
+        },
+        merged(boxed(), {"ingress": {"extraEnv": [{"name": "A", "valueFrom": share(containerName="side")}]}}),
+        {"ingress": {"initContainers": [{**SIDECAR, "restartPolicy": "Always", "resizePolicy": [RESIZE]}]}},
         {"networking": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]}},
         {"networking": {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"]}},
         {"pdb": {"enabled": False, "maxUnavailable": 1}},
@@ -864,6 +1032,10 @@ def test_a_field_that_an_older_cluster_lacks_is_refused_there(source: dict[str, 
             "routeManager.initContainers side.env's name a b",
             32,
         ),
+        ({"ingress": {"extraEnvFrom": [{"prefix": "2-", "secretRef": {"name": "a"}}]}}, "extraEnvFrom's prefix 2-", 32),
+        ({"ingress": {"dnsConfig": {"searches": ["_tcp.a.b"]}}}, "ingress.dnsConfig's search _tcp.a.b", 33),
+        ({"ingress": {"lifecycle": {"preStop": {"sleep": {"seconds": 0}}}}}, "ingress.lifecycle.preStop.sleep", 33),
+        (boxed(resizePolicy=[RESIZE]), "ingress.extraContainers side.resizePolicy", 33),
     ],
 )
 def test_what_an_older_cluster_leaves_out_or_refuses_is_refused_there(

@@ -150,6 +150,7 @@ def divided(resource: str, divisor: str) -> dict[str, Any]:
 LONG = "a" * 1100
 NODE = {"key": "metadata.name", "operator": "In", "values": ["node.example"]}
 TARGET = {"type": "AverageValue", "averageValue": "1"}
+STORAGE = {"resources": {"requests": {"storage": "1Gi"}}}
 LACKING: list[dict[str, Any]] = [
     {"configMap": {}},
     {"configMap": {"name": "a", "items": [{"key": "k", "path": "../x"}]}},
@@ -158,6 +159,7 @@ LACKING: list[dict[str, Any]] = [
     {"secret": {"secretName": "a", "defaultMode": 512}},
     {"persistentVolumeClaim": {"name": "a"}},
     {"emptyDir": {"size": "1Gi"}},
+    {"emptyDir": {"medium": "memory"}},
     {"hostPath": {"path": "/a", "type": "directory"}},
     {"nfs": {"server": "a", "path": "b"}},
     {"csi": {"driver": "a b"}},
@@ -185,7 +187,15 @@ LACKING: list[dict[str, Any]] = [
     ),
     *(
         {"ephemeral": {"volumeClaimTemplate": {"spec": {"accessModes": [mode], "resources": resources}}}}
-        for mode, resources in (("RWO", {"requests": {"storage": "1Gi"}}), ("ReadWriteOnce", {}))
+        for mode, resources in (
+            ("RWO", {"requests": {"storage": "1Gi"}}),
+            ("ReadWriteOnce", {}),
+            ("ReadWriteOnce", {"requests": {"storage": "0"}}),
+        )
+    ),
+    *(
+        {"ephemeral": {"volumeClaimTemplate": {"metadata": metadata, "spec": {"accessModes": modes, **STORAGE}}}}
+        for metadata, modes in (({"name": "a"}, ["ReadWriteOnce"]), ({}, ["ReadWriteOncePod", "ReadWriteOnce"]))
     ),
     {"hostPath": {"path": "/a/../b"}},
     {"azureFile": {"secretName": "a"}},
@@ -234,7 +244,12 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
     ("ingress.hpa.metrics", [{"type": "pods"}]),
     ("ingress.hpa.metrics", [{"type": "Pods", "pods": "x"}]),
     ("ingress.hpa.metrics", [{"type": "Pods", "pods": {"target": {"type": 5}}}]),
-    ("ingress.hpa.metrics", [{"type": "Resource", "resource": {"name": "cpu", "target": TARGET | {"value": "1"}}}]),
+    ("ingress.hpa.metrics", [{"type": "Pods", "pods": {"target": TARGET}}]),
+    ("ingress.hpa.metrics", [{"type": "Resource", "resource": {"name": "cpu", "target": TARGET | {"value": "0m"}}}]),
+    *(
+        ("ingress.hpa.metrics", [{"type": "ContainerResource", "containerResource": {**which, "target": TARGET}}])
+        for which in ({"name": "cpu"}, {"name": "gpu", "container": "a"})
+    ),
     ("httpRoute.filters", [{"type": 5}]),
     *(
         ("httpRoute.filters", [{"type": part[0].upper() + part[1:], part: given}])
@@ -358,14 +373,19 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
     ("ingress.extraContainers", [{"name": "a", "image": "b", "resizePolicy": [{"resourceName": "gpu"}]}]),
     *(
         ("ingress.extraContainers", [{"name": "a", "image": image}])
-        for image in ("", "a:b:c", "a:", "a@b", "http://a/b")
+        for image in ("", "a:b:c", "a:", "a@b", "http://a/b", "a.b/Team/app:1")
     ),
     (
         "ingress.extraContainers",
         [{"name": "a", "image": "b", "restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart"}]}],
     ),
     ("ingress.extraVolumeMounts", [{"name": "tmp", "mountPath": "/a", "bindMountOptions": {"noexec": True}}]),
-    ("ingress.extraEnv", [{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "tmp", "path": "a"}}}]),
+    ("ingress.extraVolumeMounts", [{"name": "tmp", "mountPath": "/a", "bindMountOptions": ["noatime"]}]),
+    *(
+        ("ingress.extraEnv", [{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "tmp", **file}}}])
+        for file in ({"path": "a"}, {"path": "../a", "key": "b"})
+    ),
+    *(("ingress.resources.limits", {f"hugepages-{size}": "2Mi"}) for size in ("2MB", "0", "large")),
     *(("ingress.extraVolumes", [{"name": "a", **source}]) for source in LACKING),
 ]
 
