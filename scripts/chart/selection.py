@@ -45,7 +45,8 @@ def all_of(config: Config) -> tuple[Chart, ...]:
         return (read_chart(config.chart),)
     found: dict[Path, Chart] = {}
     for pattern in config.charts:
-        folders = [folder for folder in matching(config.project, pattern) if (folder / "Chart.yaml").is_file()]
+        fits = (folder for folder in matching(config.project, pattern) if (folder / "Chart.yaml").is_file())
+        folders = [folder for folder in fits if "**" not in pattern or not _inside(folder)]
         if not folders:
             raise ConfigError(
                 f"[tool.gati] charts: no chart fits {pattern!r}",
@@ -57,6 +58,11 @@ def all_of(config: Config) -> tuple[Chart, ...]:
         if (other := names.setdefault(chart.name, chart)) is not chart:
             raise ChartError(f"two charts are called {chart.name}", found=f"{shown(other.path)}, {shown(chart.path)}")
     return tuple(found.values())
+
+
+def _inside(folder: Path) -> bool:
+    """Whether the chart there is a part of another one, which is not meant where a pattern goes down all folders."""
+    return folder.parent.name == "charts" and (folder.parent.parent / "Chart.yaml").is_file()
 
 
 def _read(folder: Path) -> Chart:

@@ -31,7 +31,7 @@ from scripts.core.errors import ChangelogError, ChartError, ConfigError, Finding
 from scripts.core.files import UNSETTLED, read_file, unsettled
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
-from scripts.core.semver import flaw, is_semver
+from scripts.core.semver import BORNE, flaw, is_semver
 from scripts.core.words import many
 from scripts.core.yaml_read import compose, flaw_of, load_merged
 from scripts.workspace import Workspace
@@ -263,7 +263,9 @@ def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
 
     if not is_semver(chart.version):
         message = f"version {chart.version!r} is no semantic version (1.2.3, 1.2.3-rc.1)"
-        yield found("error", ": ".join(filter(None, (message, flaw(chart.version)))), "version")
+        why = flaw(chart.version) or ""
+        level = "warning" if why.endswith(BORNE) else "error"
+        yield found(level, ": ".join(filter(None, (message, why))), "version")
     elif chart.version.startswith("v"):
         yield found("warning", f"version {chart.version!r} has a leading v, which helm bears", "version")
     if not _CHART_NAME.match(chart.name):

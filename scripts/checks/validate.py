@@ -15,7 +15,7 @@ from scripts.core.errors import FindingsError, ReleaseError
 from scripts.core.files import write_atomic
 from scripts.core.junit import Case, Suite, document
 from scripts.core.semver import minor
-from scripts.core.words import many
+from scripts.core.words import many, some
 from scripts.workspace import Workspace
 
 _NOTHING = Case("renders nothing")
@@ -104,7 +104,7 @@ class Validation:
             raise FindingsError(
                 f"{title} renders no object, so nothing is checked",
                 expected="values with which it renders something",
-                found=", ".join(self.unreached) or "no template that could",
+                found=", ".join(some(self.unreached)) or "no template that could",
                 run="write ci/<name>-values.yaml in the chart, or name a file with --values",
             )
 

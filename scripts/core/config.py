@@ -40,7 +40,10 @@ class Config:
     chart: Path = Path("helm/gati")
     """The folder of the chart."""
     charts: tuple[str, ...] = ()
-    """Folders of charts, as patterns (`charts/*`), for `--all` and `--changed`. Empty: `chart` alone."""
+    """Folders of charts, as patterns (`charts/*`), for `--all` and `--changed`. Empty: `chart` alone.
+
+    `**` goes down all folders, and passes over charts in the `charts/` of another.
+    """
     values: tuple[str, ...] = ()
     """What the chart is rendered with, as patterns in its folder; `values.yaml` stands for no further file.
 
@@ -168,6 +171,14 @@ _FORMS = {
     "skip_kinds": (r"(?s)(\S+ \w+)\s*:\s+(.*\S)\s*", "group/version Kind: why it is not checked"),
 }
 """Lists whose entries have parts, and how a person is told of these."""
+KINDS = {
+    "str": "text",
+    "bool": "true or false",
+    "Path": "a path",
+    "tuple[str, ...]": "a list of texts",
+    "tuple[int, ...]": "a list of numbers",
+}
+"""The types of keys, for a person."""
 _FILES = ("registry_ca", "registry_cert", "registry_key", "ca_bundle", "signing_key")  # names of files, or "" for none
 _NO_FILE = re.compile(r"(keyless|\w+://.*)?")  # what stands for a key that is in no file, or for none
 _OF_ONE_CHART = (
@@ -280,7 +291,7 @@ def _read(
         raise ConfigError(f"{file}: `for` must hold a table for each pattern", found=repr(particular))
     place = os.path.relpath(chart, project)
     layers = [(True, {key: value for key, value in table.items() if key != "for"})]
-    layers += [(fnmatch(place, pattern), value) for pattern, value in particular.items()]
+    layers += [(fnmatch(place, os.path.normpath(pattern)), value) for pattern, value in particular.items()]
     values = {}
     for fits, key, value in ((fits, *pair) for fits, layer in layers for pair in layer.items()):
         name = key.replace("-", "_")
@@ -344,7 +355,7 @@ def _value(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
         if allowed is None or value in allowed:
             return value
         raise ConfigError(f"{where} has an unknown value", expected=" or ".join(allowed), found=repr(value))
-    raise ConfigError(f"{where} has the wrong type", expected=wanted, found=repr(value))
+    raise ConfigError(f"{where} has the wrong type", expected=KINDS[wanted], found=repr(value))
 
 
 def parts(name: str, entry: str, where: str = "") -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from semver import Version
 from scripts.core.errors import FINDING, PartError, VersionError
 
 PARTS = ("major", "minor", "patch", "prerelease")
-_BORNE = ": helm packs it, and passes over it where it looks for the newest version in a registry"
+BORNE = ": helm packs it, and passes over it where it looks for the newest version in a registry"
 _WORD = re.compile(r"[A-Za-z](?:[A-Za-z-]*[A-Za-z])?")
 _TOKEN = "rc"  # noqa: S105 - the word before a pre-release's number
 
@@ -129,7 +129,7 @@ def flaw(text: str) -> str | None:
         if len(numbers) > 3:
             return f"{len(numbers)} numbers instead of three"
         if len(numbers) < 3:
-            return f"{len(numbers)} number{'s' * (len(numbers) > 1)} instead of three{_BORNE}"
+            return f"{len(numbers)} number{'s' * (len(numbers) > 1)} instead of three{BORNE}"
         if any(len(number) > 1 and number.startswith("0") for number in numbers):
-            return f"a number with a leading zero{_BORNE}"
+            return f"a number with a leading zero{BORNE}"
     return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from scripts.chart.manifests import mapped, nodes
+from scripts.core.config import KINDS
 from scripts.core.errors import ConfigError
 from scripts.core.words import meant
 from scripts.core.yaml_read import merge
@@ -194,7 +195,7 @@ def _value(wanted: str, value: Any, key: str) -> Any:
     if key == "port" and type(value) is int:
         value = str(value)
     if not shapes[wanted](value):
-        raise ConfigError(f"[tool.gati.e2e] {key} has the wrong type", expected=wanted, found=repr(value))
+        raise ConfigError(f"[tool.gati.e2e] {key} has the wrong type", expected=KINDS[wanted], found=repr(value))
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -146,7 +146,7 @@ class TestSources:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            (replace("Chart.yaml", "version: 0.1.0", 'version: "1.2"'), "version '1.2' is no semantic version"),
+            (replace("Chart.yaml", "version: 0.1.0", "version: 1.2.3.4"), "version '1.2.3.4' is no semantic version"),
             (lambda chart: (chart / "values-x.yaml").write_bytes(b"a: \xff\n"), "is not UTF-8 text"),
             (add("templates/new.yaml", "x: {{ if }}"), "new.yaml:1  missing value for if"),
             (add("values.schema.json", '{\n"type": }'), "values.schema.json:2  is not valid JSON"),

@@ -758,12 +758,15 @@ class TestManyCharts:
         (charts.project / "shared" / "a.txt").write_text("a")
         (library / "a.txt").symlink_to("../../shared/a.txt")
         base = charts.project / "charts" / "base" / "Chart.yaml"
-        needs = "dependencies: [{name: lib, version: '*', repository: 'file://../../libs/lib'}]\n"
-        base.write_text(base.read_text() + needs)
+        needs = "{name: lib, version: '*', repository: 'file://../../libs/lib'}, {name: inner, version: '*'}"
+        base.write_text(f"{base.read_text()}dependencies: [{needs}]\n")
+        write_chart(base.parent / "charts" / "inner", "inner", map=config_map("inner"))  # which is a part of it
         charts.commit("start")
         (charts.project / "shared" / "a.txt").write_text("b")
         assert charts.names("lint", "--changed", "start") == ["base", "top"]
         charts.commit("linked")
+        (charts.project / "gati.toml").write_text('charts = ["charts/**"]\nchangelog = "none"\n')
+        assert sorted(charts.names("lint", "--all")) == ["base", "other", "top"]
         charts.git("mv", "charts/other", "charts/renamed")
         assert charts.names("lint", "--changed", "linked") == ["other"]
         charts.commit("renamed")

@@ -104,7 +104,8 @@ class TestChart:
     @pytest.mark.parametrize(
         ("old", "new", "level", "line", "words"),
         [
-            ("version: 1.2.3", 'version: "1.2"', "error", 3, "no semantic version"),
+            ("version: 1.2.3", 'version: "1.2"', "warning", 3, "no semantic version"),
+            ("version: 1.2.3", "version: 1.02.3", "warning", 3, "helm packs it"),
             ("version: 1.2.3", "version: v1.2.3", "warning", 3, "has a leading v"),
             ("version: 1.2.3", "version: 1.2.3.4", "error", 3, "no semantic version"),
             ("name: demo", "name: Demo", "warning", 2, "lower-case"),

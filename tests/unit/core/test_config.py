@@ -71,7 +71,7 @@ def test_another_chart_has_its_own_changelog_and_names_its_version_nowhere_else(
 
 
 def test_what_is_said_beside_a_chart_or_for_it_is_true_of_it(tmp_path: Path) -> None:
-    root = project(tmp_path, 'chart = "a"\n[tool.gati.for."b*"]\nchangelog = "docs/B.md"\nversion_files = ["x"]\n')
+    root = project(tmp_path, 'chart = "a"\n[tool.gati.for."./b*/"]\nchangelog = "docs/B.md"\nversion_files = ["x"]\n')
     told = load_config(root, environ={"GATI_CHART": "b"})
     assert (told.changelog, told.version_files) == (root / "docs/B.md", ("x",))
     beside = root / "charts" / "c"
@@ -113,6 +113,7 @@ def test_what_is_wrong_is_named(
     with pytest.raises(ConfigError, match=message) as caught:
         load_config(project(tmp_path, table), environ=environ, **flags)
     assert caught.value.expected
+    assert "tuple" not in caught.value.expected
 
 
 def test_a_broken_pyproject_names_the_line(tmp_path: Path) -> None:
