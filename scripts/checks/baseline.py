@@ -83,18 +83,19 @@ def _exported(work: Workspace, reference: str, into: Path) -> Path:
             f"{shown(work.config.chart)} is in no git repository, so {revision!r} is no revision of it",
             expected=_FORMS,
         )
-    if repository.commit(revision) is None:
+    commit = repository.commit(revision)
+    if commit is None:
         run = "git log --oneline" if revision != reference else None  # else another form may be meant
         raise GitError(f"git knows no revision {revision!r}", expected=_FORMS, run=run, code=USAGE)
-    if not stands_at(work, repository, revision):
+    if not stands_at(work, repository, commit):
         raise GitError(
             f"there is no chart at {shown(work.config.chart)} in the git revision {revision!r}",
             run=f"git log --oneline -- {shown(work.config.chart)}",
         )
-    held = read_committed(repository, revision, work.config.chart, as_checkout=True)
+    held = read_committed(repository, commit, work.config.chart, as_checkout=True)
     path = held.write(placed(repository.root, work.config.chart, into))
     with telling({str(path): reference}):
-        _bring_local(repository, revision, path, into)
+        _bring_local(repository, commit, path, into)
         lend(read_chart(path), work.config.chart / "charts")
     return path
 
@@ -163,9 +164,14 @@ def last_version(work: Workspace, chart: Chart, *, below: bool = False) -> str |
 
 
 def last_tagged(work: Workspace, chart: Chart, *, below: bool = False) -> str | None:
-    """The same by the git tags alone."""
-    tagged = tagged_versions(chart, find_repository(work.config.chart, work.runner))
-    return next((f"{GIT}{tag_name(chart.name, one)}" for one in _of_the_line(tagged, chart.version, below)), None)
+    """The same by the git tags alone; a tag of a time when the chart stood elsewhere is said, and passed over."""
+    repository = find_repository(work.config.chart, work.runner)
+    versions = _of_the_line(tagged_versions(chart, repository), chart.version, below)
+    tags = [tag_name(chart.name, version) for version in versions]
+    found = next((tag for tag in tags if repository is not None and stands_at(work, repository, tag)), None)
+    if tags and tags[0] != found:
+        work.say(f"note: at the git tag {tags[0]} no chart is at {shown(work.config.chart)}: it is not compared with")
+    return f"{GIT}{found}" if found else None
 
 
 def _of_the_line(versions: tuple[str, ...], current: str, below: bool) -> list[str]:

@@ -16,11 +16,12 @@ from scripts.core.command import Result, Runner
 from scripts.core.errors import OUTSIDE, SAME_COMMAND, TOOL, USAGE, CommandFailed, CommandTimeout, GitError, ToolError
 from scripts.core.owner import temporary
 
-LINK, SUBMODULE = "120000", "160000"  # modes in a tree
-# Messages in English, since some are read here; the repository is the one around the path we give, also inside a git
-# hook, which sets the others; names are names, never patterns; objects are themselves; nothing asks questions.
+LINK, SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"  # modes in a tree
+# Messages in English, since some are read here, and UTF-8 all the same for hooks; the repository is the one around the
+# path we give, also inside a git hook, which sets the others; names are names, never patterns; objects are themselves;
+# nothing asks questions.
 _ENV: Mapping[str, str | None] = {
-    "LC_ALL": "C",
+    "LC_ALL": "C.UTF-8",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_LITERAL_PATHSPECS": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
@@ -31,7 +32,7 @@ _ENV: Mapping[str, str | None] = {
             *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE"),
             *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE"),
             *("GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_ATTR_SOURCE"),
-            *("GIT_CEILING_DIRECTORIES", "GIT_CONFIG"),
+            *("GIT_CEILING_DIRECTORIES", "GIT_CONFIG", "LANGUAGE"),
         )
     ),
 }
@@ -41,6 +42,7 @@ _PLAIN = ("-c", "core.fsmonitor=false", "-c", "core.splitIndex=false")
 _WHO = 'git config user.name "..." && git config user.email "..."'
 _GIVEN = re.compile("GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)")
 _LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
+_HEAD = re.compile(r"\+?(HEAD|@)(:|$)")  # at the beginning of what a remote is pushed to
 _NOWHERE = re.compile(r"bad ref refs/tags/(\S+) \((0+\))?")
 _NO_FILE = re.compile("does not exist in|exists on disk, but not in|(?:Not a valid|invalid) object name|bad file")
 _CLONE, _ASK = 600.0, 30.0  # seconds
@@ -79,6 +81,8 @@ class Repository:
 
     def commit(self, revision: str = "HEAD") -> str | None:
         """The commit id of `revision`, None where there is none (HEAD of an empty repository too)."""
+        if revision.startswith(":/"):  # whose words go on to the end
+            revision = self.object(revision) or revision
         found = self.object(f"{revision}^{{commit}}")
         if revision == "HEAD" and found is None and (named := self.object("HEAD")):
             # A clone that borrows its objects from a repository that is gone, a disk that lost them.
@@ -311,18 +315,21 @@ class Repository:
         result = self._git(*words, check=False, deadline=_CLONE)
         return _reason(result.stderr) if result.status else ""
 
-    def make_commit(self, message: str, paths: Sequence[Path]) -> str:
-        """Commit the content of `paths`, and nothing else that is staged; the commit's id. Raises GitError."""
-        names, before = [self.inside(path) for path in paths], self.commit()
+    def make_commit(self, message: str, files: Mapping[Path, bytes]) -> str:
+        """Commit `files`, each with the content that is to be kept, and nothing else that is staged; the commit's id.
+
+        Whatever they hold by now: a person may write them meanwhile. Raises GitError.
+        """
+        names, before = {self.inside(path): content for path, content in files.items()}, self.commit()
         staged = set(_words(self._git("diff-index", "--cached", "--name-only", "--no-renames", "-z", "HEAD", "--")))
         # A commit of the whole index where that is the same: then what a hook adds stands in the index afterwards, too.
-        only = ("--", *names) if staged - set(names) else ()
+        only = ("--", *names) if staged - names.keys() else ()
         env: dict[str, str | None] = {"GIT_REFLOG_ACTION": message}
         if not only:  # what hooks run finds the names as patterns again
             env |= {"GIT_LITERAL_PATHSPECS": None, "GIT_NO_REPLACE_OBJECTS": None}
         try:
             if not only:  # whatever is ignored around them, or is outside of a sparse checkout
-                self._git("update-index", "--add", "--", *names)
+                self._stage(names)
             words = ("--quiet", "--cleanup=verbatim", "--message", f"{message}\n")
             self._git("commit", *words, *only, deadline=300, env=env)
             commit = self.commit()
@@ -337,6 +344,18 @@ class Repository:
             if not only:
                 self._git("reset", "--quiet", "--", *names, check=False)
             raise
+
+    def _stage(self, files: Mapping[str, bytes], env: Mapping[str, str | None] | None = None) -> None:
+        """Put content into the index as it is to be kept: no line end changed, no filter run. Raises GitError."""
+        told = _words(self._git("ls-files", "--stage", "-z", "--", *files, env=env))
+        run = {line.partition("\t")[2] for line in told if line.startswith(_EXECUTABLE)}
+        for path, content in files.items():
+            entry = f"{_EXECUTABLE if path in run else '100644'},{self.keep(content)},{path}"
+            self._git("update-index", "--add", "--cacheinfo", entry, env=env)
+
+    def keep(self, content: bytes) -> str:
+        """Keep `content` among git's objects; its id. Raises GitError."""
+        return self._git("hash-object", "-w", "--stdin", stdin=content).stdout.strip()
 
     def go_back(self, commit: str) -> None:
         """Take HEAD back to `commit`, and what was committed since; what else is changed stays. Raises GitError."""
@@ -382,12 +401,10 @@ class Repository:
         with temporary("index") as scratch:
             env = {"GIT_INDEX_FILE": f"{scratch}/index"}
             self._git("read-tree", *([head] if head else ["--empty"]), env=env)
-            for path, data in files.items():
-                blob = self._git("hash-object", "-w", "--stdin", stdin=data).stdout.strip()
-                self._git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=env)
+            self._stage(files, env)
             tree = self._git("write-tree", env=env).stdout.strip()
-        parents = ("-p", head) if head else ()
-        commit = self._git("commit-tree", tree, *parents, "-m", message, deadline=300).stdout.strip()
+        words = (*(("-p", head) if head else ()), *(("--gpg-sign",) if self.signs("commit") else ()))
+        commit = self._git("commit-tree", tree, *words, "-m", message, deadline=300).stdout.strip()
         old = self.commit(f"refs/heads/{branch}") or "0" * len(commit)
         self._git("update-ref", "-m", message, f"refs/heads/{branch}", commit, old)
         return commit
@@ -424,7 +441,9 @@ class Repository:
             steps.append(("git", "pull", "--no-rebase", "--ff", "--no-prune"))
         if branch is not None:
             tracking = () if self.object("@{upstream}") else ("--set-upstream",)
-            steps.append(("git", "push", *tracking, remote, branch))
+            pushed = self._said("config", "--get-all", f"remote.{remote}.push").splitlines()
+            head = next(filter(_HEAD.match, pushed), branch)  # as for Gerrit: git finds no branch in that by its name
+            steps.append(("git", "push", *tracking, remote, head))
         if tag:  # apart: git lets a tag through whose branch is refused, and not every remote can do --atomic
             steps.append(("git", "push", remote, "tag", tag))
         return " && ".join(map(shlex.join, steps)) or None
@@ -452,13 +471,13 @@ class Repository:
             error.message = f"the git tag {name} cannot be made in {self.root}"
             raise
 
-    def signs(self) -> bool:
-        """Whether the tags that are made here are signed."""
-        return self.setting("tag.gpgSign", "--type=bool") == "true"
+    def signs(self, what: str = "tag") -> bool:
+        """Whether the tags, or the commits, that are made here are signed."""
+        return self.setting(f"{what}.gpgSign", "--type=bool") == "true"
 
-    def try_signing(self) -> None:
-        """Sign what nobody keeps, where tags are signed. Raises GitError."""
-        if not self.signs():
+    def try_signing(self, what: str = "tag") -> None:
+        """Sign what nobody keeps, where tags, or commits, are signed. Raises GitError."""
+        if not self.signs(what):
             return
         # Quoted, or a colon would part it.
         objects = str(self._place("--git-path", "objects")).replace("\\", "\\\\").replace('"', '\\"')
@@ -468,9 +487,9 @@ class Repository:
             result = self._git(*words, check=False, env=env, deadline=300)
         if result.status != 0:
             raise GitError(
-                f"tag.gpgSign asks for signatures, and git cannot sign in {self.root}",
+                f"{what}.gpgSign asks for signatures, and git cannot sign in {self.root}",
                 found="\n".join(result.stderr.strip().splitlines()[-8:]),
-                run="git config user.signingKey KEY, or git config tag.gpgSign false",
+                run=f"git config user.signingKey KEY, or git config {what}.gpgSign false",
                 doctor="signing",
             )
 

@@ -140,9 +140,10 @@ def _stands(work: Workspace, against: str) -> bool:
     """Whether the chart is in a git revision; else it is a new one. Raises GitError for a revision there is not."""
     revision = against.removeprefix(GIT)
     repository = find_repository(work.config.chart, work.runner)
-    if repository is None or repository.commit(revision) is None:
+    commit = repository.commit(revision) if repository is not None else None
+    if repository is None or commit is None:
         raise GitError(f"git knows no revision {revision!r}", run="git fetch origin; git log --oneline", code=USAGE)
-    return stands_at(work, repository, revision)
+    return stands_at(work, repository, commit)
 
 
 def differing_files(old: Chart, new: Chart, helm: Helm) -> tuple[str, ...]:

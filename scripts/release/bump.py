@@ -38,10 +38,9 @@ from scripts.core.semver import (
     tag_name,
 )
 from scripts.core.waiting import locked
-from scripts.core.words import some
 from scripts.core.yaml_read import load
 from scripts.registry.embedded import registry_in_use
-from scripts.release.origin import OTHER_SUBMODULE, Difference, left_by_runs
+from scripts.release.origin import OTHER_SUBMODULE, Difference, left_by_runs, uncommitted
 from scripts.workspace import Workspace
 
 Read = Callable[[Path], bytes | None]
@@ -49,7 +48,6 @@ Read = Callable[[Path], bytes | None]
 
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)  # what an image's tag may be
 _PATIENCE = 600.0  # seconds to wait for another command that changes the project
-_ALLOWED = f"or {SAME_COMMAND} --allow-dirty"
 
 
 @dataclass(frozen=True)
@@ -270,26 +268,38 @@ def _version_at(repository: Repository, revision: str, file: Path) -> str | None
 def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
     """Makes the edits and their commit at the end of the block, or takes all back. Raises GitError, OutputError.
 
-    So it does where a hook has kept something out of the commit. What a person has written meanwhile stays as it is.
+    So it does where a hook has kept something out of the commit. What a person has written meanwhile stays as it is, or
+    where it is in the way, as an object of git's.
     """
     begun, before = False, repository.commit()
     try:
         yield
         edits.apply([replace(edit, before=bump.found[edit.path]) for edit in bump.edits])
         begun = True
-        repository.make_commit(commit_message(bump.name, bump.new), [edit.path for edit in bump.edits])
+        _commit(bump, repository)
         _demand_held(bump, repository, before or "")
     except BaseException as error:
         if _version_at(repository, "HEAD", bump.edits[0].path) != bump.new:  # a Ctrl-C may come after the commit
-            found = ((edit, _held(edit)) for edit in bump.edits)
-            changed = [edit for edit, now in found if now == edit.after or (begun and now != edit.before)]
-            if isinstance(error, GitError) and any(_held(edit) != edit.after for edit in changed):  # by a hook
-                way = f"invoke version-bump --version {bump.new}, commit what the hook makes of it"
-                error.run = f"{way}, then invoke release"
-            edits.apply([Edit(edit.path, _held(edit), edit.before) for edit in changed])
+            now = [(edit, _held(edit)) for edit in bump.edits]
+            changed = [(edit, held) for edit, held in now if held == edit.after or (begun and held != edit.before)]
+            edits.apply([Edit(edit.path, held, edit.before) for edit, held in changed])
             for edit in bump.edits:  # of a run that was killed
                 with contextlib.suppress(OSError):
                     edit.fresh.unlink()
+            for edit, held in changed:
+                if held != edit.after and isinstance(error, GitError):  # by a hook, or by a person
+                    kept = f"git cat-file blob {repository.keep(held)}"
+                    error.found = f"{error.found}\n{shown(edit.path)} as it was: {kept}"
+        raise
+
+
+def _commit(bump: Bump, repository: Repository) -> None:
+    try:
+        repository.make_commit(commit_message(bump.name, bump.new), bump.committed)
+    except GitError as error:
+        if "fatal: " not in (error.found or ""):  # it was a hook that ended it, which may not like the message
+            way = f"invoke version-bump --version {bump.new}, commit that as the hook wants it"
+            error.run = f"{way}, then {SAME_COMMAND}"
         raise
 
 
@@ -322,25 +332,21 @@ def demand_clean(config: Config, repository: Repository | None) -> None:
 
 
 def changed(config: Config, repository: Repository) -> tuple[Difference, ...]:
-    """The files that differ from HEAD, but for what runs of ours and helm have left untracked."""
+    """The files that differ from HEAD, byte for byte, but for what runs of ours and helm have left untracked."""
     fetched, left = {path.resolve() for path in fetched_archives(read_chart(config.chart))}, left_by_runs(config)
     paths = repository.changes()
     held = repository.tree("HEAD") if paths and repository.commit() else {}
     places = {path: repository.root / path for path in paths}
-    found = [path for path, place in places.items() if path in held or not (place in fetched or left(place))]
-    modules = {path for path in found if path in held and held[path].mode == SUBMODULE}
+    modules = {path for path in places if path in held and held[path].mode == SUBMODULE}
+    kept = repository.blobs(held[path].oid for path in places if path in held and path not in modules)
+
+    def counts(path: str, place: Path) -> bool:
+        if path not in held:
+            return not (place in fetched or left(place))
+        return not place.is_file() or place.read_bytes() != kept.get(held[path].oid)
+
+    found = [path for path, place in places.items() if counts(path, place)]
     return tuple(Difference(path, OTHER_SUBMODULE if path in modules else "") for path in found)
-
-
-def uncommitted(dirty: Sequence[Difference], *, then: str = _ALLOWED) -> GitError:
-    """The refusal of a working tree in which the files `dirty` differ from HEAD; `then` ends what is to be run."""
-    ways = dict.fromkeys(each.remedy for each in dirty)
-    return GitError(
-        "the working tree has changes that are not committed",
-        expected="a clean tree, so that a commit says what was released",
-        found="\n".join(some(dirty)),
-        run=f"{'; '.join(list(ways)[:3])}, {then}",
-    )
 
 
 def release_day() -> datetime.date:

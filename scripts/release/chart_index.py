@@ -218,6 +218,8 @@ class Branch:
 
     def demand_free(self) -> None:
         self.repository.demand_free(self.branch)
+        self.repository.try_identity()
+        self.repository.try_signing("commit")
 
     def write(self, before: Mapping[str, bytes | None], files: Mapping[str, bytes]) -> str:
         head = self.repository.head_of(self.branch)

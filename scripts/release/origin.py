@@ -8,10 +8,11 @@ import hashlib
 import json
 import os
 import posixpath
+import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -24,7 +25,7 @@ from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import Committed, placed, read_committed
 from scripts.core.config import Config
 from scripts.core.edits import FRESH
-from scripts.core.errors import ChartError, telling
+from scripts.core.errors import SAME_COMMAND, ChartError, GitError, telling
 from scripts.core.git import LINK, SUBMODULE, Entry, Repository, find_repository
 from scripts.core.owner import temporary
 from scripts.core.paths import shown
@@ -41,6 +42,7 @@ _UNMERGED, _OUTSIDE = "unmerged", "outside of the repository"
 _SKIPPED, _ASSUMED, _POINTED = "(skip-worktree)", "assumed unchanged", "a pointer"
 _INSIDE = "the inside of a repository"
 OTHER_SUBMODULE = f"{_SUBMODULE} that is not as the commit names it"
+_ALLOWED = f"or {SAME_COMMAND} --allow-dirty"
 _NOTHING: Mapping[Path, str] = {}
 STASH = "git add --all && git stash, or git commit"  # with --include-untracked it takes nothing that is to be added
 _REMEDIES = {  # by what a kind of difference has in its words
@@ -49,12 +51,12 @@ _REMEDIES = {  # by what a kind of difference has in its words
     _ABSENT: "git checkout HEAD -- {}",
     OTHER_SUBMODULE: "git submodule update --init --recursive, once what was changed there is stashed",
     _SUBMODULE: "git submodule update --init --recursive",
-    _LINKED: "commit what {} is linked to, or the file itself",
     _UNMERGED: "settle {} in an editor, git add it, and git commit",
     _SKIPPED: "git update-index --no-skip-worktree {}",
     _ASSUMED: "git update-index --no-assume-unchanged {}",
     _POINTED: "add the line '{1} !filter !diff !merge' to .gitattributes, git add --renormalize {0}, and git commit",
     FILTERED: "release from a clone that has no such filter",
+    _LINKED: "commit what {2} is linked to, or the file itself",
     _INSIDE: "name .git in .helmignore",
     _OTHER: "git clean --force -x -- {}",
     _UNNAMED: "git clean --force -x -- {}",
@@ -70,17 +72,20 @@ class Difference:
     kind: str
     benign: bool = False
     """True where git makes the difference in this clone, and the commit's content is the one to pack."""
+    real: str = ""
+    """Where links lead from `path`, where the commit has a file there."""
 
     @property
     def lacking(self) -> bool:
         """True where the folder has less than the commit, so that there is no use in checking it."""
-        return self.kind.startswith((_ABSENT, _SPARSE, _SUBMODULE))
+        return re.match(f"({_LINKED} to .*: )?({_ABSENT}|{_SPARSE}|{_SUBMODULE})", self.kind) is not None
 
     @property
     def remedy(self) -> str:
         """What takes the difference away."""
         way = next((way for words, way in _REMEDIES.items() if words in self.kind), STASH)
-        return way.format(shlex.quote(self.path), json.dumps(self.path, ensure_ascii=False))
+        real = self.real or self.path
+        return way.format(shlex.quote(real), json.dumps(real, ensure_ascii=False), shlex.quote(self.path))
 
     @property
     def fetched(self) -> bool:
@@ -119,6 +124,17 @@ class Origin:
     def telling(self) -> AbstractContextManager[None]:
         """Has the refusals of the block speak of the places that a person knows."""
         return telling(self.copies)
+
+
+def uncommitted(dirty: Sequence[Difference], *, then: str = _ALLOWED) -> GitError:
+    """The refusal of a working tree in which the files `dirty` differ from HEAD; `then` ends what is to be run."""
+    ways = dict.fromkeys(each.remedy for each in dirty)
+    return GitError(
+        "the working tree has changes that are not committed",
+        expected="a clean tree, so that a commit says what was released",
+        found="\n".join(some(dirty)),
+        run=f"{'; '.join(list(ways)[:3])}, {then}",
+    )
 
 
 @contextlib.contextmanager
@@ -237,7 +253,7 @@ def differences(
     changelog = _of_changelog(config, repository, judge)
     spared = set(map(os.path.realpath, but))
     told = [
-        Difference(path, kind, kind.startswith(FILTERED) and not kind.endswith(_POINTED))
+        Difference(path, kind, kind.startswith(FILTERED) and not kind.endswith(_POINTED), judge.real(path))
         for path, kind in sorted({**changelog, **found}.items())
         if kind and (kind.startswith(FILTERED) or os.path.realpath(repository.root / path) not in spared)
     ]
@@ -247,6 +263,8 @@ def differences(
     others = [one for one in told if one.path in judge.head or not left(repository.root / one.path)]
     if all(one.benign or one.fetched for one in others):  # else the folder is packed, and they with it
         told = others
+    if refusal is not None and (lacking := [one for one in told if one.lacking]):
+        raise uncommitted(lacking, then=f"then {SAME_COMMAND}") from refusal
     if refusal is not None and not told:
         try:
             _packed(helm, copy.folder)  # where only the checkout cannot be packed, the commit is what is packed
@@ -328,7 +346,11 @@ class _Judge:
     def __init__(self, chart: Path, repository: Repository, held: Committed) -> None:
         self._chart, self._repository, self._held = chart, repository, held
         self._inside = repository.inside(chart)
-        self._flags = repository.flags(chart)
+
+    @functools.cached_property
+    def _flags(self) -> Mapping[str, str]:
+        """Those of all files: links may lead out of the chart, and the changelog need not be in it."""
+        return self._repository.flags()
 
     @functools.cached_property
     def head(self) -> Mapping[str, Entry]:
@@ -344,6 +366,11 @@ class _Judge:
             here = [f"charts/{path.name}" for path in self._chart.glob(f"{first}-*.tgz")]
             name = next(iter([*here, *(each for each in self._held.files if each.startswith(f"{first}-"))]), name)
         return name if self._inside == "." else posixpath.join(self._inside, name)
+
+    def real(self, path: str) -> str:
+        """Where links lead from `path`, from the root, where the commit has a file there; else nowhere."""
+        place = os.path.relpath(os.path.realpath(self._repository.root / path), self._repository.root)
+        return place if place in self.head else ""
 
     def kind(self, name: str) -> str:
         """What makes the difference; "" where it is none but line ends and keywords."""

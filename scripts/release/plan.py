@@ -55,12 +55,19 @@ from scripts.release.bump import (
     own_files,
     pending_bump,
     release_day,
-    uncommitted,
 )
 from scripts.release.evidence import NAMES, changes_of, collect, expected
 from scripts.release.judging import demand_raised
 from scripts.release.notes import notes, notes_file
-from scripts.release.origin import Difference, Origin, committed_copy, differences, not_as_served, origin_of
+from scripts.release.origin import (
+    Difference,
+    Origin,
+    committed_copy,
+    differences,
+    not_as_served,
+    origin_of,
+    uncommitted,
+)
 from scripts.release.package import build, midnight, release_time, store
 from scripts.release.pgp import with_prov
 from scripts.release.places import Place, places
@@ -360,7 +367,7 @@ class Release:
                 run=f"git {begun} --continue, or git {begun} --abort, then {SAME_COMMAND}",
             )
         self._head = self._copies.enter_context(committed_copy(self._config, repository, commit))
-        found = self._demand_as_head(bump, repository)
+        found = self._demand_as_head(bump, repository, changed(self._config, repository))
         flags = repository.flags(*(edit.path for edit in bump.edits))
         if passed := sorted(path for path, letter in flags.items() if letter != "H"):
             raise GitError(
@@ -371,12 +378,15 @@ class Release:
         copy = committed_copy(self._config, repository, commit, bump.committed, self._head.held)
         return self._copies.enter_context(copy).origin(repository, found)
 
-    def _demand_as_head(self, bump: Bump, repository: Repository) -> tuple[Difference, ...]:
-        """What was fetched into the chart. Raises GitError where anything but the files of `bump` is not as in HEAD."""
+    def _demand_as_head(
+        self, bump: Bump, repository: Repository, dirty: Sequence[Difference] = ()
+    ) -> tuple[Difference, ...]:
+        """What was fetched into the chart. Raises GitError where anything of it, or that is `dirty`, but the files of
+        `bump` is not as in HEAD."""
         own = own_files(bump)
         found = differences(self._config, self._helm, repository, self._head, but=own, wrong=self._wrong)
-        apart = {*own, *(repository.root / difference.path for difference in found)}
-        others = [one for one in changed(self._config, repository) if repository.root / one.path not in apart]
+        apart = {*own, *(repository.root / place for one in found for place in (one.path, one.real))}
+        others = [one for one in dirty if repository.root / one.path not in apart]
         wrong = [difference for difference in found if not difference.fetched]
         if wrong or others:
             raise uncommitted([*wrong, *others], then=f"then {SAME_COMMAND}")

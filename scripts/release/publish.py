@@ -36,8 +36,7 @@ from scripts.core.words import some
 from scripts.registry.client import LAG, Client, Found, connect
 from scripts.registry.credentials import login_address
 from scripts.registry.reference import Reference, Registry
-from scripts.release.bump import uncommitted
-from scripts.release.origin import not_as_served, origin_of
+from scripts.release.origin import not_as_served, origin_of, uncommitted
 from scripts.release.verify import demand_same_version
 from scripts.workspace import Workspace
 

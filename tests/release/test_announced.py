@@ -435,6 +435,23 @@ class TestBranch:
         assert list(there.published()) == ["1.2.0"]
         assert project.git("rev-list", "--count", "gh-pages") == "1"
 
+    def test_is_signed_as_commits_are_or_refused_before_the_push(self, project: Project, tmp_path: Path) -> None:
+        there, key = self.branch(project), tmp_path / "id"
+        for name, value in {"gpg.format": "ssh", "user.signingKey": f"{key}.pub", "commit.gpgSign": "true"}.items():
+            project.git("config", name, value)
+        with pytest.raises(GitError, match=r"commit\.gpgSign asks for signatures, and git cannot sign"):
+            there.release()
+        assert there.published() == {}
+        subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)), check=True)
+        there.release()
+        assert "gpgsig" in project.git("cat-file", "commit", "gh-pages")
+
+    def test_is_committed_to_by_somebody(self, project: Project, tmp_path: Path) -> None:
+        (tmp_path / "gitconfig").write_text("[user]\nuseConfigOnly = true\n")
+        with pytest.raises(GitError, match="git does not know who you are"):
+            self.branch(project).release()
+        assert project.published() == {}
+
     @pytest.mark.parametrize("text", ["git:", "git:a b", "git:x:../y", "git:x:/y"])
     def test_that_is_none(self, project: Project, text: str) -> None:
         with pytest.raises(ConfigError, match="chart_index names no branch"):

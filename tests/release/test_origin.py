@@ -14,7 +14,7 @@ import subprocess
 import tarfile
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
@@ -27,6 +27,7 @@ from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.secrets import refuse_secrets
 from scripts.chart.source import read_chart
 from scripts.checks.baseline import earlier_chart
+from scripts.core import edits
 from scripts.core.errors import (
     ChangelogError,
     ChartError,
@@ -38,7 +39,7 @@ from scripts.core.errors import (
 )
 from scripts.core.git import Repository, find_repository
 from scripts.front.command import Typed
-from scripts.release.bump import demand_clean
+from scripts.release.bump import Request, demand_clean, read_bump
 from scripts.release.origin import _REMEDIES, STASH, not_as_served
 from scripts.release.package import package
 from scripts.release.plan import Options, Release, prepared
@@ -322,6 +323,77 @@ def test_what_is_to_be_run_takes_the_difference_away(project: Project, kind: str
     if kind in ("assumed", "skipped"):  # git sees the change again, which is committed or dropped
         project.git("checkout", "HEAD", "--", "chart")
     assert project.release().dirty == ()
+
+
+@pytest.mark.parametrize("part", [None, "minor"])
+@pytest.mark.parametrize(
+    ("way", "words", "command"),
+    [
+        ("absent", "absent", "checkout HEAD -- lib/LICENSE"),
+        ("sparse", "sparse: not checked out", "sparse-checkout disable"),
+        ("--assume-unchanged", "changed, and assumed unchanged", "update-index --no-assume-unchanged lib/LICENSE"),
+        ("--skip-worktree", r"changed, which git is told to skip .*", "update-index --no-skip-worktree lib/LICENSE"),
+    ],
+)
+def test_what_a_link_leads_to_is_named_with_its_kind(
+    project: Project, part: str | None, way: str, words: str, command: str
+) -> None:
+    file = project.root / "lib/LICENSE"
+    file.parent.mkdir()
+    file.write_text("free\n")
+    (project.root / "chart/LICENSE").symlink_to("../lib/LICENSE")
+    project.commit("Link")
+    if way == "sparse":
+        project.git("sparse-checkout", "set", "--no-cone", "/*", "!/lib/")
+    elif way == "absent":
+        file.unlink()
+    else:
+        file.write_text("mine\n")
+        project.git("update-index", way, "lib/LICENSE")
+    with pytest.raises(GitError, match=rf"chart/LICENSE \(linked to ../lib/LICENSE: {words}\)") as told:
+        project.release(part=part)
+    assert str(told.value.run).startswith(f"git {command}, ")
+    project.git(*command.split())
+    project.git("checkout", "HEAD", "--", "lib")
+    assert project.release(part=part).dirty == ()
+
+
+@pytest.mark.parametrize("way", ["assume-unchanged", "skip-worktree"])
+def test_a_changelog_that_git_passes_over_is_told(project: Project, way: str) -> None:
+    write("CHANGELOG.md", f"{CHANGELOG}\nx\n")(project)
+    project.git("update-index", f"--{way}", "CHANGELOG.md")
+    with pytest.raises(GitError, match=r"CHANGELOG.md \(changed, (and assumed|which git is told)") as told:
+        project.release(part="minor")
+    assert str(told.value.run).startswith(f"git update-index --no-{way} CHANGELOG.md, ")
+
+
+def test_results_that_are_committed_do_not_stop_the_next_release(project: Project) -> None:
+    (project.root / ".gitignore").write_text("/.registry/\n")
+    project.commit("Serve dist/")
+    project.release()
+    project.commit("Keep what was released")
+    assert project.release(part="minor").dirty == ()
+
+
+def test_what_git_would_keep_otherwise_today_is_no_change(project: Project) -> None:
+    for name in ("notes.txt", "chart/notes.txt"):
+        (project.root / name).write_bytes(b"one\r\n")
+    project.commit("Write it elsewhere")
+    (project.root / ".gitattributes").write_text("*.txt text\n")
+    project.git("add", ".gitattributes")
+    project.git("commit", "--quiet", "--message", "Want other line ends")
+    for name in ("notes.txt", "chart/notes.txt"):
+        os.utime(project.root / name, (1, 1))
+    (project.root / "chart/values.yaml").chmod(0o755)
+    assert project.git("status", "--porcelain").split() == [
+        "M",
+        "chart/notes.txt",
+        "M",
+        "chart/values.yaml",
+        "M",
+        "notes.txt",
+    ]
+    assert project.release(part="minor").dirty == ()
 
 
 def test_what_releases_leave_in_a_chart_at_the_root_is_no_part_of_it(project: Project) -> None:
@@ -961,8 +1033,50 @@ def test_a_hook_that_mends_what_is_committed_and_fails_is_given_its_way(project:
     hook(project, "pre-commit", "! grep -q demo-1.3.0 CHANGELOG.md || { echo >> CHANGELOG.md; echo Mended; exit 1; }")
     with pytest.raises(GitError, match=r"(?s)git commit failed.*Mended") as told:
         project.release(part="minor")
-    assert str(told.value.run).startswith("invoke version-bump --version 1.3.0, commit what")
+    assert str(told.value.run).startswith("invoke version-bump --version 1.3.0, commit that as the hook wants it")
     assert project.git("status", "--porcelain") == ""
+    mended = re.search(r"CHANGELOG.md as it was: git (cat-file blob \w+)", str(told.value))
+    assert mended is not None  # by the hook, or by a person while it ran
+    assert "## [1.3.0]" in project.git(*mended[1].split())
+
+
+def test_a_hook_that_wants_another_message_gets_a_commit_of_ones_own(project: Project) -> None:
+    hook(project, "commit-msg", 'grep -qE "^chore: " "$1" || { echo "type may not be empty"; exit 1; }')
+    with pytest.raises(GitError, match="type may not be empty") as told:
+        project.release(part="minor", tag=True)
+    assert str(told.value.run).startswith("invoke version-bump --version 1.3.0, commit that as the hook wants it, then")
+    untouched(project)
+    edits.apply(read_bump(project.work, Request(version="1.3.0")).edits)
+    project.commit("chore: release 1.3.0")
+    assert project.release(part="minor", tag=True).commit == project.git("rev-parse", "demo-1.3.0^{commit}")
+
+
+@pytest.mark.parametrize("name", ["chart/Chart.yaml", "CHANGELOG.md"])
+def test_what_a_person_writes_just_before_the_commit_is_kept_and_not_in_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    file = project.root / name
+    written, make = file.read_bytes() + b"# Mine\n", Repository.make_commit
+
+    def late(repository: Repository, message: str, files: Mapping[Path, bytes]) -> str:
+        file.write_bytes(written)
+        return make(repository, message, files)
+
+    monkeypatch.setattr(Repository, "make_commit", late)
+    with pytest.raises(GitError, match=rf"not committed(?s:.*){name} \(changed\)") as told:
+        project.release(part="minor")
+    assert "raises demo to 1.3.0" in str(told.value.done)
+    assert file.read_bytes() == written
+    assert "Mine" not in project.git("show", f"HEAD:{name}")
+    project.git("checkout", "--", name)
+    assert project.release(part="minor").version == "1.3.0"
+
+
+def test_a_hook_knows_more_letters_than_ascii(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    hook(project, "pre-commit", "locale charmap > ../letters")
+    project.release(part="minor")
+    assert (project.root.parent / "letters").read_text() == "UTF-8\n"
 
 
 @pytest.mark.parametrize(

@@ -343,6 +343,16 @@ def test_nothing_unreleased_says_what_to_do(project: Project) -> None:
         project.release(part="minor")
 
 
+def test_a_tag_of_when_the_chart_stood_elsewhere_is_said_and_passed_over(project: Project) -> None:
+    project.git("tag", "demo-1.2.0")
+    project.git("mv", "chart", "helm")
+    project.commit("Move")
+    moved, said = Project(project.work.having(chart=project.root / "helm")), list[str]()
+    assert moved.release(part="minor", say=said.append).version == "1.3.0"
+    assert any(line.startswith("note: at the git tag demo-1.2.0 no chart is at ") for line in said)
+    assert "judge" not in moved.plan()
+
+
 def test_without_a_changelog(project: Project) -> None:
     (project.root / "CHANGELOG.md").unlink()
     project.commit("Keep no changelog")

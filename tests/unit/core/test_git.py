@@ -238,7 +238,7 @@ def test_why_there_is_no_commit_is_told_where_nothing_can_be_taken_back(reposito
     hook.chmod(0o755)
     (repository.root / "other").write_text("y\n")
     with pytest.raises(GitError, match="the hook says no"):
-        repository.make_commit("Second", [repository.root / "other"])
+        repository.make_commit("Second", {repository.root / "other": b"two\n"})
 
 
 @pytest.mark.parametrize("away", ["reset --quiet --soft HEAD~1", "reset --quiet --hard HEAD~1", "switch -qfc b HEAD~1"])
@@ -249,7 +249,7 @@ def test_a_commit_that_a_hook_takes_away_is_none(repository: Repository, away: s
     hook.chmod(0o755)
     (repository.root / "other").write_text("y\n")
     with pytest.raises(GitError, match=r"(?s)git made no commit.*took it away") as refusal:
-        repository.make_commit("Second", [repository.root / "other"])
+        repository.make_commit("Second", {repository.root / "other": b"two\n"})
     assert "post-commit" in str(refusal.value.run)
     assert git(repository.root, "diff", "--cached") == ""
 
@@ -281,8 +281,8 @@ def test_a_commit_takes_the_named_files_only(repository: Repository) -> None:
     for name in ("chart/a b.txt", "other"):
         (repository.root / name).write_text("two\n")
     git(repository.root, "add", "other")
-    commit = repository.make_commit("Second", [repository.root / "chart" / "a b.txt"])
-    assert commit == repository.commit()
+    commit = repository.make_commit("Second", {repository.root / "chart" / "a b.txt": b"two\n"})
+    assert commit == repository.commit() == repository.commit(":/Sec")
     assert git(repository.root, "show", "--format=", "--name-only") == "chart/a b.txt"
     assert repository.changes() == ("other",)
 
@@ -290,7 +290,7 @@ def test_a_commit_takes_the_named_files_only(repository: Repository) -> None:
 def test_a_commit_takes_what_is_there_in_a_sparse_checkout(repository: Repository) -> None:
     git(repository.root, "sparse-checkout", "set", "--no-cone", "/chart/")
     (repository.root / "other").write_text("two\n")
-    repository.make_commit("Second", [repository.root / "other"])
+    repository.make_commit("Second", {repository.root / "other": b"two\n"})
     assert git(repository.root, "show", "HEAD:other") == "two"
     assert repository.changes() == ()
 
@@ -377,6 +377,26 @@ def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository,
     assert repository.push_command("heavy") == "git push fork main && git push fork tag heavy"
     git(repository.root, "switch", "--quiet", "--detach")
     assert repository.push_command("light") == "git push origin tag light"
+
+
+@pytest.mark.parametrize(
+    "push", ["HEAD:refs/for/main", "+HEAD:refs/for/main", "@:refs/for/main", "refs/heads/*:refs/for/*"]
+)
+def test_what_pushes_for_review_goes_where_the_remote_is_said_to_be_pushed_to(
+    repository: Repository, tmp_path: Path, push: str
+) -> None:
+    theirs = tmp_path / "theirs"
+    git(tmp_path, "clone", "--quiet", "--bare", str(repository.root), str(theirs))
+    update = theirs / "hooks/update"
+    update.write_text("#!/bin/sh\n[ $1 != refs/heads/main ]\n")
+    update.chmod(0o755)
+    git(repository.root, "remote", "add", "origin", str(theirs))
+    git(repository.root, "config", "remote.origin.push", push)
+    git(repository.root, "commit", "--quiet", "--allow-empty", "--message", "Release")
+    repository.make_tag("heavy", "heavy", str(repository.commit()))
+    words = str(repository.push_command("heavy"))
+    subprocess.run(words, shell=True, cwd=repository.root, check=True, capture_output=True)
+    assert git(theirs, "rev-parse", "refs/for/main", "heavy^{commit}").split() == [repository.commit()] * 2
 
 
 def test_a_tag_is_not_pushed_without_its_branch(repository: Repository, tmp_path: Path) -> None:
@@ -502,7 +522,7 @@ def test_without_a_name_git_says_how_to_give_one(repository: Repository, monkeyp
     git(repository.root, "config", "user.useConfigOnly", "true")
     (repository.root / "other").write_text("two\n")
     with pytest.raises(GitError, match="git commit failed") as caught:
-        repository.make_commit("Second", [repository.root / "other"])
+        repository.make_commit("Second", {repository.root / "other": b"two\n"})
     assert caught.value.run is not None
     assert "git config user.email" in caught.value.run
 
