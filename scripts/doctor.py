@@ -18,6 +18,7 @@ from typing import Literal
 from scripts.core.errors import MALFORMED, FindingsError, GitError, ReleaseError
 from scripts.core.git import find_repository, unlocking
 from scripts.core.parallel import workers
+from scripts.core.paths import shown
 from scripts.core.words import many, some
 from scripts.workspace import Workspace
 
@@ -53,6 +54,7 @@ def examine(work: Workspace) -> tuple[Line, ...]:
         _engine,
         _ports,
         _tools,
+        _chart,
         _git,
         _signing_key,
         _registry,
@@ -203,7 +205,15 @@ def _tools(work: Workspace) -> Iterator[Line]:
     yield _note("tools", found, bool(missing), "invoke tools --build; each is built when it is first needed, too")
 
 
+def _chart(work: Workspace) -> Iterator[Line]:
+    from scripts.chart.source import read_chart
+
+    yield Line("chart", "ok", f"{read_chart(work.config.chart).title} in {shown(work.config.chart)}")
+
+
 def _git(work: Workspace) -> Iterator[Line]:
+    if not work.config.chart.is_dir():
+        return  # as the line of the chart says
     repository = find_repository(work.config.chart, work.runner)
     if repository is None:
         yield Line("git", "note", f"{work.config.chart} is in no git repository: nothing can be committed or tagged")

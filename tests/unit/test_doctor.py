@@ -56,6 +56,13 @@ def test_what_is_missing_is_a_problem_with_its_fix(bare: Workspace) -> None:
     assert (refusal.value.found, refusal.value.run) == ("engine, git", found["engine"].fix)
 
 
+def test_a_chart_that_is_not_there_is_told_as_that(bare: Workspace) -> None:
+    assert lines(bare)["chart"].found.startswith("demo 1.0.0 in ")
+    found = lines(bare.having(chart=Path("/nowhere")))
+    assert [about for about, line in found.items() if line.level == "problem"] == ["engine", "chart"]
+    assert "no chart at /nowhere" in found["chart"].found
+
+
 def test_who_commits_is_asked_of_git(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who may be told by the environment, as in CI, and not by the settings."""
     for who in ("AUTHOR", "COMMITTER"):
