@@ -52,6 +52,13 @@ def test_between_which_two_the_objects_differ_is_said(full: Config) -> None:
     assert "Objects from gati 1.2.2 to gati 1.2.3:" in draw(recorded(full))
 
 
+def test_the_part_to_raise_is_said_in_a_sentence(full: Config) -> None:
+    record = recorded(full)
+    assert ": minor, so the minor part has to be raised." in Read(draw(record)).text
+    record["changes"]["judge"] |= {"level": "none", "part": "none"}
+    assert ": none, so no part has to be raised." in Read(draw(record)).text
+
+
 def test_nothing_is_fetched_from_elsewhere(full: Config) -> None:
     page = draw(recorded(full))
     for tag, attrs in Read(page).tags:
