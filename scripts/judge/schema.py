@@ -438,8 +438,6 @@ def _without_null(kinds: frozenset[str], path: Path) -> Iterator[Change]:
 
 _MORE = object()  # a value of very many
 _ENDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-_SPELT = re.compile(r"\^\(?([\w-]+(?:\|[\w-]+)*)\)?\$")
-"""A pattern of whole words."""
 
 
 def _refused(part: Schema, whole: Schema) -> list[Any] | None:
@@ -447,22 +445,32 @@ def _refused(part: Schema, whole: Schema) -> list[Any] | None:
     if len(pieces := _split(part)) > 1:
         found = [_refused(piece, whole) for piece in pieces]
         return None if None in found else [value for one in found for value in one or ()]
-    counted = _counted(part)
-    kinds = _types(part) - {"boolean", "null"} if counted is None else frozenset[str]()
+    kinds = frozenset[str]() if "enum" in part else _types(part) - {"boolean", "null"}
     stepped = any("multipleOf" in node for node in nodes([part, whole]))
     if kinds - {"integer", "number"} or (kinds and stepped):
-        few = _counted(whole) is not None or _types(whole) <= {"boolean", "null"}
-        return [_MORE] if few else None
-    tried = _probes(part, whole) if counted is None else counted
+        if not _longer(part, [whole]):
+            return []
+        return [_MORE] if "enum" in whole or _types(whole) <= {"boolean", "null"} else None
+    tried = part["enum"] if "enum" in part else _probes(part, whole)
     return [value for value in tried if _takes(part, value, True) and not _takes(whole, value, False)]
 
 
-def _counted(schema: Schema) -> list[Any] | None:
-    """All values that a schema may take, where it names them."""
-    if "enum" in schema:
-        return [*schema["enum"]]
-    spelt = _SPELT.fullmatch(str(schema.get("pattern")))
-    return spelt[1].split("|") if spelt and schema.get("type") == "string" else None
+def _longer(part: Schema, others: Iterable[Schema]) -> bool:
+    """Whether `part` is not known to take texts alone that one of `others` takes."""
+    own, spelt = _spelt(part), [text for one in others if (text := _spelt(one)) is not None]
+    return own is None or not spelt or beyond(own, "|".join(f"(?:{text})" for text in spelt))
+
+
+def _spelt(schema: Schema) -> str | None:
+    """The pattern of a schema that takes texts, and asks no more of them; None for any other."""
+    if schema.keys() <= {"type", "pattern"} and schema.get("type") == "string":
+        return str(schema.get("pattern", ""))
+    words: list[Any] = schema["enum"] if schema.keys() <= {"type", "enum"} and "enum" in schema else [None]
+    return _whole(words) if all(isinstance(word, str) for word in words) else None
+
+
+def _whole(words: Iterable[str]) -> str:
+    return f"^({'|'.join(map(re.escape, words))})$"
 
 
 def _probes(*schemas: Schema) -> list[Any]:
@@ -563,8 +571,8 @@ def _objects(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     patterns = [side.get("patternProperties", {}) for side in (old, new)]
     rest = [side.get("additionalProperties", {}) for side in (old, new)]
     for pattern in dict.fromkeys([*patterns[0], *patterns[1]]):
-        pair = [side.get(pattern, other) for side, other in zip(patterns, rest, strict=True)]
-        yield from _compare(pair[0], pair[1], (*path, f"/{pattern}/"))
+        if beyond(pattern, _whole({**old_keys, **new_keys})):  # else each of its names has been compared
+            yield from _compare(_called(old, pattern), _called(new, pattern), (*path, f"/{pattern}/"))
     if rest[0] != rest[1]:
         if NEVER in rest or {} in rest:
             was, now = (True if side == {} else False if side == NEVER else _told(side) for side in rest)
@@ -599,6 +607,14 @@ def below(schema: Schema, name: str) -> Schema:
         return found
     rest: Schema = schema.get("additionalProperties", {})
     return rest
+
+
+def _called(schema: Schema, pattern: str) -> Schema:
+    """What a schema says of keys of which a pattern matches the names."""
+    known: Schema = schema.get("patternProperties", {})
+    wider = (one for one in known if one == pattern or not beyond(pattern, one))
+    found: Schema = known[name] if (name := next(wider, None)) is not None else schema.get("additionalProperties", {})
+    return found
 
 
 def _matches(pattern: str, name: str) -> bool:
@@ -653,10 +669,12 @@ def _apart(one: Schema, other: Schema) -> bool:
     return told and any(_apart(below(one, name), below(other, name)) for name in needed[0] | needed[1])
 
 
-def _left_out(branch: Schema, whole: Schema, others: Iterable[Schema]) -> bool:
+def _left_out(branch: Schema, whole: Schema, others: Sequence[Schema]) -> bool:
     """Whether `whole`, which is made of `others`, refuses something that `branch` takes."""
     lost = _refused(branch, whole)
-    return bool(lost) if lost is not None else not any(_fits(branch, other) for other in others)
+    if lost is not None:
+        return bool(lost)
+    return _longer(branch, others) and not any(_fits(branch, other) for other in others)
 
 
 def _fits(part: Schema, whole: Schema) -> bool:

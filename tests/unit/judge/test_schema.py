@@ -74,6 +74,16 @@ SAME = [
             ]
         },
     ),
+    (
+        {"type": "object", "properties": {key: {"type": "null"} for key in "ab"}, "additionalProperties": False},
+        {"type": "object", "patternProperties": {"^(a|b)$": {"type": "null"}}, "additionalProperties": False},
+    ),
+    ({"patternProperties": {"^[a-z]+$": {"maxLength": 3}}}, {"patternProperties": {"^([a-z])+$": {"maxLength": 3}}}),
+    ({"type": "string", "pattern": "^(a|b)"}, {"type": "string", "anyOf": [{"pattern": "^a"}, {"pattern": "^b"}]}),
+    (
+        {"anyOf": [{"enum": ["auto"]}, {"type": "string", "pattern": "^[0-9]+$"}]},
+        {"type": "string", "pattern": "^(auto|[0-9]+)$"},
+    ),
     ({"type": "integer"}, {"type": "number", "multipleOf": 1}),
     ({"minimum": 1, "exclusiveMinimum": True}, {"exclusiveMinimum": 1}),
     ({"minimum": 1, "exclusiveMinimum": False}, {"minimum": 1}),
@@ -115,6 +125,14 @@ NARROWER = [
         {"type": "object", "additionalProperties": False},
     ),
     ({"type": "string", "pattern": "^(a+)?$"}, {"type": "string", "pattern": "^a+$"}),
+    (
+        {"type": "object", "patternProperties": {"^[ab]": {"type": "string"}}, "additionalProperties": False},
+        {"type": "object", "patternProperties": {"^a": {"type": "string"}}, "additionalProperties": False},
+    ),
+    (
+        {"anyOf": [{"enum": ["auto", "off"]}, {"type": "string", "pattern": "^[0-9]+$"}]},
+        {"type": "string", "pattern": "^(auto|[0-9]+)$"},
+    ),
     ({"type": "string", "pattern": "^[a-z0-9]{1,5}$"}, {"type": "string", "pattern": "^[a-z]{1,3}$"}),
     ({"type": "integer", "minimum": 1, "maximum": 10}, {"enum": [1, 2, 3]}),
     ({"type": "string", "pattern": "^[a-z]$"}, {"enum": ["a", "b"]}),
