@@ -128,7 +128,7 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
             journal.detail(promises.rights_fit(lab, namespace, objects))
     with journal.step(f"{values}: what objects name is there"):
         for what in promises.named(lab, namespace, objects):
-            journal.skip(f"what {what}")
+            journal.skip(what)
     with journal.step(f"{values}: what monitoring selects exists and answers"):
         for kind in lab.skipped():
             journal.skip(f"{kind}, which the cluster does not know")

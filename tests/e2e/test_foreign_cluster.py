@@ -357,5 +357,6 @@ def test_a_cluster_without_operators_runs_what_it_can(foreign: Foreign, without_
         "PrometheusRule.monitoring.coreos.com, which the cluster does not know",
         "ServiceMonitor.monitoring.coreos.com, which the cluster does not know",
         "ScaledObject.keda.sh, which the cluster does not know",
+        "Ingress gati-ingress names IngressClass none, which is not there",
     }
     assert "not tested: " in result.stdout
