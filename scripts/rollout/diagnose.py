@@ -319,7 +319,7 @@ class _Reading:
         message = scheduled.get("message", "")
         if UNTOLD_TAINTS in message and (taints := list(dict.fromkeys(self._untolerated(pod)))):
             message = message.replace(UNTOLD_TAINTS, f"untolerated taint {', '.join(taints)}")
-        volumes = self._claims(pod)
+        volumes = self._claims(pod) if "PersistentVolumeClaim" in message else ""
         passing = scheduled["reason"] == "SchedulerError" or _PASSING_PLACE.search(message)
         passing = passing and not _NO_VOLUME.search(volumes)
         reasons = re.sub(rf"(?s){_PREEMPTION}.*$", "", message).rstrip(".") + volumes

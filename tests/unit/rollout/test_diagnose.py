@@ -640,9 +640,12 @@ def test_a_volume_that_is_not_made_is_told_with_what_its_claim_says(
         }
         for number, (reason, message) in enumerate(events)
     ]
-    found = only(replace(seen, events=[*seen.events, *said]))
+    seen = replace(seen, events=[*seen.events, *said])
+    found = only(seen)
     assert found.cause.message.partition("PersistentVolumeClaims")[2] == told
     assert (found.patience < VISIBLE) == soon
+    full = only(changed(seen, scheduler_says("0/3 nodes are available: 3 Insufficient cpu.")))
+    assert "PersistentVolumeClaim" not in full.cause.message, "what was said of a volume that is bound by now"
 
 
 def test_a_pull_without_its_secret_is_told_so() -> None:
