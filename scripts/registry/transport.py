@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urldefrag, urlencode, urljoin, urlsplit
 
 from scripts.core import json_read
-from scripts.core.errors import SAME_COMMAND, ConfigError, RegistryError
+from scripts.core.errors import SAME_COMMAND, ConfigError, RegistryError, plainly
 from scripts.core.interrupt import pause, raise_if_stopped, scope
 from scripts.core.words import many
 from scripts.registry.proxies import proxy_for
@@ -494,7 +494,7 @@ def _connection_error(error: Exception, host: str, url: str, proxy: str | None, 
     from urllib3.util.ssl_match_hostname import CertificateError
 
     causes = _causes(error)
-    words = str(causes[-1]) or type(causes[-1]).__name__
+    words = plainly(causes[-1]) or type(causes[-1]).__name__
     by, look = _by(proxy), f"{_PROXIES}; or {_LOOK}" if proxy else _LOOK
     proxied = isinstance(error, http.ProxyError) or (proxy and "Tunnel connection failed" in words)
     for cause in causes:

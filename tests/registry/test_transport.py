@@ -408,6 +408,7 @@ class TestRedirects:
         with pytest.raises(RegistryError, match=r"127\.0\.0\.1:1 cannot be reached") as told:
             self.send("https://me:secret@127.0.0.1:1/there?key=secret", authority=authority)
         assert "secret" not in str(told.value)
+        assert str(told.value.found).startswith("Connection refused")
 
     def test_from_tls_to_plain_http(self, authority: Authority) -> None:
         with scripted(lambda _: Reply(200, b"found")) as store:
