@@ -99,7 +99,7 @@ def limit(error: OSError) -> dict[str, Any]:
     return {}
 
 
-def plainly(error: Exception) -> str:
+def plainly(error: BaseException) -> str:
     """What `error` says, without Python's number for it."""
     return re.sub(r"^\[Errno -?\d+\] ", "", str(error))
 

@@ -16,7 +16,7 @@ from types import FrameType
 from scripts.core.errors import ReleaseError
 from scripts.core.progress import Say, silent
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _LIMIT = 3  # signals, after which nothing is waited for any more
 _SLICE = 0.1  # seconds within which a worker notices that its work is stopped
 
@@ -91,7 +91,7 @@ def interruptible(say: Say = silent) -> Iterator[None]:
     """In this block the first signal to end arrives as Interrupted, so that `finally` clauses run.
 
     A second one only says, by `say`, what is being cleaned up: it must not leave half a cluster behind. The third ends
-    the process, whatever it does. A block inside of another changes nothing.
+    the process, whatever it does, and so does a SIGQUIT at once. A block inside of another changes nothing.
     """
     if _foreign_thread() or _installed() is not None:
         yield
@@ -172,7 +172,7 @@ class _Handler:
             self._act()
 
     def _act(self) -> None:
-        if len(self.numbers) >= _LIMIT:
+        if len(self.numbers) >= _LIMIT or signal.SIGQUIT in self.numbers:
             self._end()
         if not self._blocks and not self._arrived:
             self._arrived = True

@@ -67,18 +67,19 @@ def test_three_always_end_it(root: Path, block: str) -> None:
     assert "ended at once" in done.stdout
 
 
-def test_what_ran_is_ended_with_the_third(root: Path) -> None:
+@pytest.mark.parametrize("numbers", ["SIGINT SIGTERM SIGINT", "SIGQUIT"])
+def test_what_ran_is_ended_with_the_third_and_with_one_that_means_at_once(root: Path, numbers: str) -> None:
     done = outcome(
-        """
+        f"""
         runner = Runner()
         print(runner._popen(['sleep', '60'], stdin=None, stdout=2, stderr=2).pid, flush=True)
         with interruptible(), cleaning("x"):
-            for _ in range(3):
-                os.kill(os.getpid(), signal.SIGINT)
+            for name in {numbers.split()}:
+                os.kill(os.getpid(), getattr(signal, name))
         """,
         root,
     )
-    assert done.returncode == -signal.SIGINT, done
+    assert done.returncode == -getattr(signal, numbers.partition(" ")[0]), done
     assert not Path(f"/proc/{int(done.stdout)}").exists()
 
 
