@@ -174,6 +174,10 @@ class TestEntries:
         assert (found := find(home, host)) is not None
         assert found.username == ("index.docker.io" if host == "index.docker.io" else "hub")  # as helm
         assert login_address("docker.io") == login_address("registry-1.docker.io") == "https://index.docker.io/v1/"
+        write(home, "docker", {"auths": other})
+        found = find(home, "docker.io")
+        assert found is not None
+        assert found.username == "index.docker.io", "the name that docker itself asks with comes before the others"
 
     def test_a_token_that_is_one_already(self, home: Path) -> None:
         write(home, "docker", {"auths": {HOST: {"registrytoken": "tok"}}})
