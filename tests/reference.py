@@ -44,7 +44,8 @@ FURTHER = {
     "dist/release-notes.md": "what is new, how to install and verify; of several charts `dist/NAME.release-notes.md`",
     "dist/code-quality.json": "what `lint` and `kubeconform-check` found, in GitLab's form, where `GITLAB_CI` is set",
     "dist/e2e/junit.xml": "the smoke test as JUnit: a suite a scenario, a case a step",
-    "dist/e2e/SCENARIO/": "`LOAD.requests.jsonl`, a line a request; of a failed rollout cause, events, objects, logs",
+    "dist/e2e/SCENARIO/": "`LOAD.requests.jsonl`, a line when a request begins and one when it has ended; of a failed"
+    " rollout cause, events, objects, logs",
     "dist/autoscale/": "the same of `invoke autoscale`, with `curve.json` and `curve.svg` of each scenario",
     "dist/rollout/RELEASE/": "the same of `invoke rollout`; `ledger.json` is of its `--ledger`",
 }

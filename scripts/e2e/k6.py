@@ -138,7 +138,8 @@ def load(
     """Load `targets` (in turn) with `rate` requests a second of each of `kinds` while the block runs.
 
     They are URLs for HTTP and `host:port` for all else; `question` says what is asked, and what is an answer.
-    `results` is the file that receives a line for each request. The block begins when the first request has ended.
+    `results` is the file that receives a line when a request begins, and one when it has ended. The block begins when
+    the first one has.
     Raises ToolError when it does not start or ends by itself.
     """
     results.parent.mkdir(parents=True, exist_ok=True)
