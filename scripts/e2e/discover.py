@@ -26,7 +26,7 @@ _TLS_PORTS = (443, 8443)
 _GRPC_PORTS = (50051,)
 # What is there for those who watch and run the application, and not for its clients: of Services, of ports.
 _ASIDE = re.compile(r"metrics|exporter|webhook|admission|\b(?:admin|internal|management)\b")
-_FOR_OTHERS = re.compile(r"metric|monitor|admin|internal|management|mgn?m?t|telemetry|health|probe|debug|pprof|webhook")
+_FOR_OTHERS = re.compile(r"metric|monitor|admin|internal|manage|mgn?m?t|telemetry|health|probe|debug|pprof|webhook")
 
 
 @dataclass(frozen=True)

@@ -152,10 +152,12 @@ CLIENT, PEER = "{name: client, port: 9092, targetPort: web}", "{name: http, port
             "tcp of Service app-public, port client",
         ),
         ([service(PEER.replace("http", "telemetry"), CLIENT)], "tcp of Service app, port client"),
+        ([service(PEER.replace("http", "manage"), CLIENT)], "tcp of Service app, port client"),
     ],
     ids=[
         *("has an address", "for clients", "for clients without an address", "the shorter name", "not for admins"),
         *("not for the API server", "behind an Ingress", "at its root", "by its port", "not for those who watch"),
+        "nor for those who run it",
     ],
 )
 def test_what_clients_ask_goes_before_what_peers_and_those_who_watch_ask(services: list[str], asked: str) -> None:
