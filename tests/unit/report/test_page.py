@@ -107,6 +107,9 @@ def test_a_comparison_has_the_figures_of_both(full: Config) -> None:
     assert rows["scenario-1: seconds"] == (41.2, None, None)
     text = Read(draw({**now, "comparison": compared})).text
     assert "scenario-0, load: p99, ms" in text
+    assert ", another chart, made at" not in text
+    other = {**compared, "chart": {"name": "other", "version": VERSION}}
+    assert f"With other {VERSION}, another chart, made at" in Read(draw({**now, "comparison": other})).text
     assert "+20.3" in text
 
 
