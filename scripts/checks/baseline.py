@@ -50,7 +50,12 @@ def earlier_chart(work: Workspace, reference: str) -> Iterator[Chart]:
         demand_no_login(reference, "the earlier chart's address")
     with temporary("earlier") as folder:
         if is_reference(reference) or (is_semver(reference) and not _is_tag(work, reference)):
-            path = fetch_chart(work, reference, folder)
+            try:
+                path = fetch_chart(work, reference, folder)
+            except RegistryError as error:
+                if tag := _tag_of(work, reference):
+                    error.run = f"give {GIT}{tag} in its place, which is its tag in git"
+                raise
         elif not reference.startswith(GIT) and (Path(reference) / "Chart.yaml").is_file():
             path = Path(reference).resolve()
         elif not reference.startswith(GIT) and reference.endswith(".tgz"):
@@ -65,6 +70,14 @@ def _is_tag(work: Workspace, version: str) -> bool:
     """Whether `version`, with a leading v as most tags of git have it, is one here."""
     repository = find_repository(work.config.chart, work.runner) if version.startswith("v") else None
     return repository is not None and repository.commit(version) is not None
+
+
+def _tag_of(work: Workspace, version: str) -> str | None:
+    """The git tag of a version of the chart, None where there is none."""
+    repository = find_repository(work.config.chart, work.runner) if is_semver(version) else None
+    if repository is None or version not in tagged_versions(chart := read_chart(work.config.chart), repository):
+        return None
+    return tag_name(chart.name, version)
 
 
 def _unpacked(archive: Path, into: Path) -> Path:

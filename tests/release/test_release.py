@@ -564,3 +564,13 @@ def test_images_of_the_charts_name_are_no_versions_to_judge_from(project: Projec
         registry.add("team/demo", "2.0.0")
         with registry_for(there.work) as served:
             assert prove(there.work, served, "demo", None, None, Demand()) == newest
+
+
+def test_a_version_that_git_alone_has_is_asked_for_by_its_tag(project: Project) -> None:
+    for tag, expected in (("other-1.2.0", "a git revision to compare with"), ("demo-1.2.0", "give git:demo-1.2.0 in")):
+        project.git("tag", tag)
+        with pytest.raises(RegistryError, match="is not published") as refused, earlier_chart(project.work, "1.2.0"):
+            pass
+        assert expected in str(refused.value.run)
+    with earlier_chart(project.work, "git:demo-1.2.0") as earlier:
+        assert earlier.version == "1.2.0"
