@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from scripts.core.errors import CommandFailed, CommandTimeout, ToolError, limit, plainly
+from scripts.core.errors import CommandFailed, CommandTimeout, ToolError, last_words, limit, plainly
 from scripts.core.hiding import any_form
 from scripts.core.interrupt import Scope, Stopped, held, raise_if_stopped, scope, stopped
 from scripts.core.owner import MARK, mark
@@ -90,7 +90,7 @@ class Process:
     def log_tail(self, lines: int = 12) -> str:
         """The last `lines` of what the child printed."""
         with contextlib.suppress(OSError):
-            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+            return last_words(self.log.read_text(encoding="utf-8", errors="replace"), lines)
         return ""
 
 

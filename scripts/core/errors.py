@@ -195,6 +195,12 @@ def unforeseen(error: Exception) -> ReleaseError:
     raise error
 
 
+def last_words(text: str, lines: int = 12) -> str:
+    """The last `lines` of what a program said; where Go ended it, those before its stacks."""
+    told = re.split(r"^(?:runtime stack:|goroutine \d+ .*:)$", text, maxsplit=1, flags=re.MULTILINE)[0]
+    return "\n".join((told.strip() or text.strip()).splitlines()[-lines:])
+
+
 class CommandFailed(ReleaseError, code=TOOL):
     """A command ended with a status other than 0; `argv` is redacted, and the message shows the end of what it said."""
 
@@ -203,8 +209,8 @@ class CommandFailed(ReleaseError, code=TOOL):
         self.status = status
         self.stdout = stdout
         self.stderr = stderr
-        words = (stderr.strip() or stdout.strip()).splitlines()[-12:]
-        super().__init__(f"{' '.join(self.argv)} ended with status {status}", found="\n".join(words) or "no output")
+        words = last_words(stderr) or last_words(stdout) or "no output"
+        super().__init__(f"{' '.join(self.argv)} ended with status {status}", found=words)
 
 
 class CommandTimeout(ReleaseError, code=TOOL):
@@ -216,5 +222,5 @@ class CommandTimeout(ReleaseError, code=TOOL):
         self.stderr = stderr
         super().__init__(
             f"{' '.join(self.argv)} was still running after {deadline:g} s and was ended",
-            found="\n".join(stderr.strip().splitlines()[-12:]) or None,
+            found=last_words(stderr) or None,
         )

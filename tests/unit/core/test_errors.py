@@ -60,6 +60,9 @@ def test_a_failed_command_shows_its_last_words_and_keeps_all() -> None:
     assert error.stderr == stderr
     assert "out" in str(CommandFailed(("helm",), 1, stdout="out"))
     assert "no output" in str(CommandFailed(("helm",), 1))
+    for why, stacks in (("fatal error: out of memory", "runtime stack:"), ("panic: nil", "goroutine 1 [running]:")):
+        crash = f"{why}\n\n{stacks}\n" + "main.main()\n\tmain.go:3\n" * 20
+        assert CommandFailed(("helm",), 2, stderr=crash).found == why
 
 
 def test_a_timeout_says_for_how_long() -> None:
