@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from scripts.core.command import Runner
 from scripts.core.errors import MALFORMED, OUTSIDE, REFUSED, SAME_COMMAND, ConfigError, RegistryError, ReleaseError
 from scripts.core.files import sha256
-from scripts.core.semver import is_prerelease
+from scripts.core.semver import highest, is_prerelease
 from scripts.registry.reference import Registry, is_loopback
 from scripts.registry.transport import Answer, Transport
 from scripts.release.announce import Announced, Step, stopped
@@ -144,7 +144,7 @@ class Forge:
             for name in self._missing(made, what):
                 self._add(talk, made, what, name)
             if made.draft:
-                self._show(talk, made)
+                self._show(talk, made, what)
         return f"{what.tag} is a release of {self.shown}"
 
     @staticmethod
@@ -209,7 +209,7 @@ class Forge:
     def _drop(self, talk: Talk, file: File) -> None:
         """Remove a file that was not sent whole."""
 
-    def _show(self, talk: Talk, made: Made) -> None:
+    def _show(self, talk: Talk, made: Made, what: Announced) -> None:
         """Let others see what was a draft."""
 
 
@@ -297,8 +297,12 @@ class _Drafting(Forge):
         draft["prerelease"] = is_prerelease(what.package.version)
         return self._made(talk.tell("POST", f"{self.api}/releases", draft))
 
-    def _show(self, talk: Talk, made: Made) -> None:
-        talk.tell("PATCH", f"{self.api}/releases/{made.id}", {"draft": False})
+    def _show(self, talk: Talk, made: Made, what: Announced) -> None:
+        talk.tell("PATCH", f"{self.api}/releases/{made.id}", {"draft": False, **self._beside(talk, what)})
+
+    def _beside(self, _: Talk, __: Announced) -> Mapping[str, str]:
+        """What else is said when a release is shown."""
+        return {}
 
 
 class GitHub(_Drafting):
@@ -346,6 +350,13 @@ class GitHub(_Drafting):
             for one in found["assets"]
         )
         return Made(str(found["id"]), files, bool(found["draft"]), str(found["upload_url"]).partition("{")[0])
+
+    def _beside(self, talk: Talk, what: Announced) -> Mapping[str, str]:
+        """A release of an older line is not the latest, which GitHub would call whatever was shown last."""
+        latest = str((talk.ask("GET", f"{self.api}/releases/latest") or {}).get("tag_name"))
+        version = what.package.version
+        other = latest.removeprefix(what.tag.removesuffix(version))
+        return {} if highest((version, other)) == version else {"make_latest": "false"}
 
     def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
         content = (_type_of(name), what.files()[name])

@@ -79,6 +79,8 @@ class GitHub(Forge):
         if method == "GET" and rest.startswith("/releases/tags/"):
             found = [one for one in self.shown() if one["tag_name"] == unquote(rest.rpartition("/")[2])]
             return said(200, found[0]) if found else said(404, {"message": "Not Found"})
+        if method == "GET" and rest == "/releases/latest":
+            return said(200, self.latest()[-1]) if self.latest() else said(404, {"message": "Not Found"})
         if method == "GET" and rest == "/releases":
             size, page = int(query["per_page"]), int(query["page"])
             return said(200, self.releases[(page - 1) * size : page * size])
@@ -104,6 +106,10 @@ class GitHub(Forge):
             one.update(json.loads(request.body))
             return said(200, one)
         raise AssertionError((method, path))
+
+    def latest(self) -> list[dict[str, Any]]:
+        """Those that were called the latest, the newest at the end."""
+        return [one for one in self.shown() if not one["prerelease"] and one.get("make_latest") != "false"]
 
     def upload(self, request: Request, release: int, name: str) -> Reply:
         one = next(one for one in self.releases if one["id"] == release)

@@ -160,6 +160,19 @@ class TestForge:
         place.announce(what)
         assert (made["name"], len(assets), assets[-1]["name"]) == ("By hand", 2, gone["name"])
 
+    @pytest.mark.parametrize("forge", ["github"], indirect=True)
+    @pytest.mark.parametrize(
+        ("shown", "latest"),
+        [("demo-1.10.0", "demo-1.10.0"), ("demo-1.1.9", "demo-1.2.0"), ("other-9.0.0", "demo-1.2.0")],
+    )
+    def test_a_release_of_an_older_line_is_not_the_latest(
+        self, place: Place, what: Announced, forge: Any, shown: str, latest: str
+    ) -> None:
+        there = {"tag_name": shown, "id": 0, "assets": [], "draft": False, "prerelease": False, "upload_url": ""}
+        forge.releases.append(there)
+        place.announce(what)
+        assert forge.latest()[-1]["tag_name"] == latest
+
     def test_other_content_is_refused(self, place: Place, what: Announced, forge: Any) -> None:
         place.announce(what)
         for name in forge.files:
