@@ -169,12 +169,6 @@ class Inlined:
             else:
                 read[key] = value
         self._custom(schema, read)
-        for key in ("oneOf", "anyOf"):
-            words = [one["enum"] if one.keys() == {"enum"} else None for one in read.get(key) or [{}]]
-            plain = [word for some in words for word in some or ()]
-            if None not in words and (key == "anyOf" or len({json.dumps(word) for word in plain}) == len(plain)):
-                del read[key]  # each word with a description of its own
-                read = dict(_both(read, {"enum": plain}))
         for part in read.pop("allOf", []):
             read = dict(_both(read, part))
         if "unevaluatedProperties" in read and not read.keys() & _ELSEWHERE:
