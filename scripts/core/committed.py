@@ -105,7 +105,8 @@ class _Tree:
             yield name, self._absent.get(path) or self._files[path]
 
     def _followed(self, path: str) -> str | None:
-        """Where `path` leads when every link on the way is followed; None where the commit has nothing there."""
+        """Where `path` leads when every link on the way is followed, if to an absent submodule to that; None where the
+        commit has nothing there."""
         done: list[str] = []
         todo = path.split("/")[::-1]
         steps = 0
@@ -127,7 +128,9 @@ class _Tree:
             else:
                 done.append(part)
         found = "/".join(done)
-        return found if found in self._files or found in self._folders or found in self._absent else None
+        if found in self._files or found in self._folders:
+            return found
+        return next((module for module in self._absent if f"{found}/".startswith(f"{module}/")), None)
 
 
 def read_committed(repository: Repository, revision: str, folder: Path, *, as_checkout: bool = False) -> Committed:

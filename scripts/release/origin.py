@@ -383,15 +383,16 @@ class _Judge:
         for missing, reason in self._held.missing.items():
             if name == missing or name.startswith(f"{missing}/"):
                 return reason
-        submodules = [each for each, entry in self.head.items() if entry.mode == SUBMODULE]
-        if any(path == submodule or path.startswith(f"{submodule}/") for submodule in submodules):
-            return OTHER_SUBMODULE
         disk = self._chart / name
         real = Path(os.path.realpath(disk))  # also of a link that leads to itself
         linked = f"{_LINKED} to {os.path.relpath(real, disk.parent)}: " if real != disk else ""
         if not real.is_relative_to(self._repository.root):
             return f"{linked}{_OUTSIDE}"
-        return linked + self._plain(real.relative_to(self._repository.root).as_posix(), name, disk.exists())
+        inside = real.relative_to(self._repository.root).as_posix()
+        submodules = [each for each, entry in self.head.items() if entry.mode == SUBMODULE]
+        if any(f"{place}/".startswith(f"{submodule}/") for submodule in submodules for place in (path, inside)):
+            return f"{linked}{OTHER_SUBMODULE}"
+        return linked + self._plain(inside, name, disk.exists())
 
     def _is_written_link(self, path: str) -> bool:
         """Whether a clone without links (core.symlinks=false) has the target's name in a file instead."""

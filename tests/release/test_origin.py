@@ -358,6 +358,32 @@ def test_what_a_link_leads_to_is_named_with_its_kind(
     assert project.release(part=part).dirty == ()
 
 
+@pytest.mark.parametrize("part", [None, "minor"])
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ("submodule --quiet deinit --force sub", r"chart/LICENSE \(in a submodule that is not checked out\)"),
+        ("-C sub rm --quiet x.txt", r"\(linked to ../sub/x.txt: in a submodule that is not as the commit names it\)"),
+        ("-C sub checkout --quiet HEAD~1", r"\(linked to ../sub/x.txt: in a submodule that is not as .*\)"),
+    ],
+)
+def test_a_link_into_a_submodule_is_told_as_what_it_is(
+    project: Project, part: str | None, way: str, words: str
+) -> None:
+    with_submodule(project)
+    project.git("mv", "chart/files", "sub")
+    (project.root / "chart/LICENSE").symlink_to("../sub/x.txt")
+    project.commit("Link into it")
+    project.git(*way.split())
+    with pytest.raises(GitError, match=words) as told:
+        project.release(part=part)
+    assert str(told.value.run).startswith("git submodule update --init --recursive, ")
+    if "rm" in way:
+        project.git("-C", "sub", "reset", "--quiet", "--hard")
+    project.git("submodule", "--quiet", "update", "--init", "--recursive")
+    assert project.release(part=part).dirty == ()
+
+
 @pytest.mark.parametrize("way", ["assume-unchanged", "skip-worktree"])
 def test_a_changelog_that_git_passes_over_is_told(project: Project, way: str) -> None:
     write("CHANGELOG.md", f"{CHANGELOG}\nx\n")(project)
