@@ -70,12 +70,18 @@ def test_a_reference_to_a_field_says_its_version(values: dict[str, Any]) -> None
         ("1.1Gi", "1181116006400m"),
         ("0.1Ki", "102400m"),
         ("0.0005", "500u"),
+        ("1e8", "100e6"),
+        ("1E9", "1e9"),
+        ("1e-1", "100e-3"),
+        ("1.5e+03", "1500"),
+        ("12e4", "120e3"),
+        ("0e3", "0"),
     ],
 )
 def test_a_quantity_is_written_as_the_api_server_writes_it(written: Any, stored: str) -> None:
     """What resource.Quantity makes of it, in k8s.io/apimachinery."""
-    values = {"ingress": {"resources": {"limits": {"example.com/x": written}}}}
-    assert container(render(values).one("Deployment", INGRESS))["resources"]["limits"]["example.com/x"] == stored
+    values = {"ingress": {"resources": {"limits": {"ephemeral-storage": written}}}}
+    assert container(render(values).one("Deployment", INGRESS))["resources"]["limits"]["ephemeral-storage"] == stored
 
 
 def test_a_users_containers_are_treated_alike() -> None:

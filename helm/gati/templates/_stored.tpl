@@ -54,18 +54,27 @@ serviceAccountToken: {expirationSeconds: 3600}
 {{- include "gati.overlay" (list "resources" (include "gati.stored" (list "resources" .) | fromJson).it) -}}
 {{- end }}
 
-{{/* A quantity as the API server writes it: 1000m is 1, 1024Mi is 1Gi, 0.5 is 500m. Other text is kept. */}}
+{{/* A quantity as the API server writes it: 1000m is 1, 1024Mi is 1Gi, 0.5 is 500m, 1e8 is 100e6. Other text is
+kept. */}}
 {{- define "gati.quantity" -}}
 {{- $text := include "gati.pods" . -}}
-{{- $unit := regexFind "[A-Za-z]*$" $text -}}
+{{- $number := regexFind "^[0-9.]+" $text -}}
+{{- $unit := trimPrefix $number $text -}}
+{{- $value := float64 $number -}}
 {{- $binary := hasSuffix "i" $unit -}}
 {{- $base := ternary 1024 1000 $binary -}}
 {{- $decimals := list "n" "u" "m" "" "k" "M" "G" "T" "P" "E" -}}
+{{- if regexMatch "^[eE][-+]?[0-9]+$" $unit -}}
+{{- $decimals = list "e-9" "e-6" "e-3" "" "e3" "e6" "e9" "e12" "e15" "e18" -}}
+{{- $exponent := regexReplaceAll "^[eE]" $unit "" | float64 -}}
+{{- $thousands := divf $exponent 3 | floor | int -}}
+{{- $unit = eq $thousands 0 | ternary "" (mul $thousands 3 | printf "e%d") -}}
+{{- $value = mulf $value (index (list 1 10 100) (subf $exponent (mul $thousands 3) | int)) -}}
+{{- end -}}
 {{- $units := ternary (list "" "Ki" "Mi" "Gi" "Ti" "Pi" "Ei") $decimals $binary -}}
 {{- $power := 0 -}}
 {{- range $index, $name := $units }}{{ if eq $name $unit }}{{ $power = $index }}{{ end }}{{ end -}}
-{{- $known := and (has $unit $units) (regexMatch "^[0-9.]{1,15}[A-Za-z]*$" $text) -}}
-{{- $value := trimSuffix $unit $text | float64 -}}
+{{- $known := and (has $unit $units) $number (le (len $number) 15) -}}
 {{- range until 8 -}}
 {{- if ne $value (floor $value) -}}
 {{- if not (or $power (eq $base 1000)) }}{{ $units = $decimals }}{{ $base = 1000 }}{{ $power = 3 }}{{ end -}}
