@@ -117,7 +117,14 @@ def _heard(reader: int, child: int, patience: float) -> str:
 
 
 def of_mutant(items: Iterable[pytest.Item], mutant: Mutant, before: str) -> Iterator[pytest.Item]:
-    """The tests that have to notice: the one that did `before` first, then those that are likely to."""
+    """The tests that have to notice: the one that did `before` first, then those that are likely to.
+
+    The other cases of that test come next: a case without a name of its own is numbered, and moves.
+    """
+
+    def known(item: pytest.Item) -> tuple[bool, bool]:
+        return item.nodeid != before, item.nodeid.partition("[")[0] != before.partition("[")[0]
+
     if mutant.part == CHART:
         about = Path(mutant.file).stem.split("-")[0].lstrip("_").lower()
         never = (*NEVER, DRIFT) if mutant.file == "values.yaml" else NEVER
@@ -125,14 +132,13 @@ def of_mutant(items: Iterable[pytest.Item], mutant: Mutant, before: str) -> Iter
 
         def order(item: pytest.Item) -> tuple[int, ...]:
             name = item.path.stem
-            return item.nodeid != before, name in LAST, about not in name, -_said(item.path).count(about)
+            return *known(item), name in LAST, about not in name, -_said(item.path).count(about)
 
     else:
         tests = next(target.tests for target in TARGETS if target.file == mutant.file)
         own = (item for item in items if item.path.relative_to(ROOT).as_posix() in tests)
 
-        def order(item: pytest.Item) -> tuple[int, ...]:
-            return (item.nodeid != before,)
+        order = known
 
     yield from sorted(own, key=order)
 

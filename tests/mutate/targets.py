@@ -22,6 +22,9 @@ TARGETS = (
         (
             "judge",
             "windows",
+            "_merged",
+            "_standstills",
+            "_unsent",
             "stall",
             "cause",
             "_reason",

@@ -58,7 +58,7 @@ def test_a_group_ends_where_its_task_fails() -> None:
 
 def test_a_task_annotates_and_json_is_untouched(root: Path, tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
-    (tmp_path / "demo" / "Chart.yaml").write_text("apiVersion: v2\nname: demo\nversion: '1.0'\n")
+    (tmp_path / "demo" / "Chart.yaml").write_text("apiVersion: v2\nname: demo\nversion: one\n")
 
     def lint(*flags: str) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "GITHUB_ACTIONS": "true", "GATI_DIST": str(tmp_path / "dist")}
