@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from scripts.cluster.objects import labels_of
-from scripts.cluster.startup import CLUSTER_LABEL, Obstacle, last_words, obstacle
+from scripts.cluster.startup import Obstacle, obstacle, told_by_kind
 from scripts.containers.image_load import load_images
-from scripts.containers.leftovers import SHARED, empty_shared, remove
+from scripts.containers.leftovers import CLUSTER_LABEL, SHARED, empty_shared, remove
 from scripts.containers.node_image import NodeImage, node_image
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
@@ -274,7 +274,7 @@ class _Maker:
             logs = self._folder / f"{name}.logs"
             with contextlib.suppress(CommandTimeout):  # a node that hangs has none to give
                 self._runner.run((self._kind, "export", "logs", f"--name={name}", logs), deadline=60, check=False)
-            said = seen.said if seen else last_words(process.log_tail(10_000)) or "no output"
+            said = seen.said if seen else told_by_kind(process.log_tail(10_000)) or "no output"
             raise ClusterError(
                 f"the cluster {name} does not come up: {seen}" if seen else f"kind could not create the cluster {name}",
                 found=f"{said}\nthe logs of its nodes are in {logs}, kind's in {log}",

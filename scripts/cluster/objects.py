@@ -47,6 +47,12 @@ def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:
     return item["metadata"].get("labels") or {}
 
 
+def release_of(item: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The release that an object belongs to, and its namespace, as helm writes them; None where it does not."""
+    notes = item["metadata"].get("annotations") or {}
+    return notes.get("meta.helm.sh/release-name"), notes.get("meta.helm.sh/release-namespace")
+
+
 def is_ready(pod: Mapping[str, Any]) -> bool:
     """Whether an object says that it is ready: of a pod, that it may be given requests."""
     return conditions(pod).get("Ready", {}).get("status") == "True"

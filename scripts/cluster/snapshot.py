@@ -11,7 +11,7 @@ from typing import Any
 
 from scripts.chart.manifests import nodes
 from scripts.cluster.api import Api
-from scripts.cluster.objects import Object, containers_of, is_hook, is_passing
+from scripts.cluster.objects import Object, containers_of, is_hook, is_passing, release_of
 from scripts.core.paths import below
 
 # What the server or a controller writes, anew in every object.
@@ -28,7 +28,7 @@ _ASSIGNED = frozenset({"clusterIP", "clusterIPs"})  # of a Service, unless it is
 _JOB_LABELS = frozenset({"controller-uid", "batch.kubernetes.io/controller-uid"})
 # Made by controllers without an owner reference that would say so.
 _DERIVED = frozenset({"Endpoints", "Lease"})
-_HELM_RECORD, _RELEASE = "helm.sh/release.v1", "meta.helm.sh/release-name"
+_HELM_RECORD = "helm.sh/release.v1"
 _TOKEN = re.compile(r"^kube-api-access-\w+$")
 # What tells the entries of a list apart, by the first of these that does.
 _NAMES = ("name", "mountPath", "containerPort", "port", "key", "type", "ip")
@@ -99,8 +99,7 @@ def differences(before: Snapshot, after: Snapshot) -> tuple[Difference, ...]:
 
 
 def _declared(item: Object) -> bool:
-    meta = item["metadata"]
-    owners, ours = meta.get("ownerReferences") or (), _RELEASE in (meta.get("annotations") or {})
+    owners, ours = item["metadata"].get("ownerReferences") or (), release_of(item)[0] is not None
     owned = any(owner.get("controller") or not ours for owner in owners)
     passing = is_passing(item) or (is_hook(item) and item["kind"] in ("Pod", "Job"))  # it is made anew when it is due
     return not owned and not passing and item["kind"] not in _DERIVED and item.get("type") != _HELM_RECORD

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.containers.leftovers import CLUSTER_LABEL
 from scripts.core.command import Runner
 from scripts.core.errors import CommandTimeout
 
-CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 _LINES = 6  # of what is said
 _BRIEF = 5.0  # seconds: what runs longer waits for something, and may come up with its next try
 _SCRIPT = Path(__file__).with_name("startup.sh")  # is run on a node
@@ -70,7 +70,7 @@ def _telling(text: str) -> str:
     return "\n".join(([line for line in said if _WRONG.search(line)] or said)[-_LINES:])
 
 
-def last_words(log: str) -> str:
+def told_by_kind(log: str) -> str:
     """What kind's log says at its end: without the places in the source, and without what kubeadm does step by step."""
     frames = re.compile(r"^\S+\n\t\S+:\d+\n?", re.MULTILINE)  # kind and kubeadm print where an error came through
     told = frames.sub("", re.split(r"^Stack Trace:", log, maxsplit=1, flags=re.MULTILINE)[0])

@@ -17,7 +17,7 @@ from scripts.containers.debian import FILES, SUITE, SYSTEM, build_rootfs, rootfs
 from scripts.containers.engine import canonical, choices, find_image, taken
 from scripts.containers.image_archive import add_bytes
 from scripts.core.config import Config
-from scripts.core.errors import ConfigError, EngineError, ToolError
+from scripts.core.errors import ConfigError, EngineError, ToolError, last_words
 from scripts.core.files import sha256
 from scripts.core.progress import Say
 from scripts.workspace import Workspace
@@ -163,8 +163,8 @@ def _built(work: Workspace, engine: DockerClient, tag: str, service: str, versio
 def _follow(answer: Mapping[str, Any], tag: str, output: list[str], say: Say) -> None:
     """Tell the steps that really run, keep the rest for the error message."""
     if "error" in answer:
-        said = "".join(output).strip().splitlines()[-12:]
-        raise EngineError(f"{tag} cannot be built", found="\n".join((*said, str(answer["error"]).strip())))
+        said = (last_words("".join(output)), str(answer["error"]).strip())
+        raise EngineError(f"{tag} cannot be built", found="\n".join(filter(None, said)))
     text = str(answer.get("stream", ""))
     if text.strip():
         output.append(text)

@@ -20,8 +20,8 @@ from scripts.core.waiting import until
 from scripts.workspace import Workspace
 
 # What the engine's things are called after: a kind cluster or a compose project, which may bear a mark.
-_NODE = "io.x-k8s.kind.cluster"
-_LABELS = (_NODE, "com.docker.compose.project")
+CLUSTER_LABEL = "io.x-k8s.kind.cluster"
+_LABELS = (CLUSTER_LABEL, "com.docker.compose.project")
 _MARKED = re.compile(r"(?<![0-9a-f])(?=([0-9a-f]{6}-\d+-\d+))")
 # Programs of ours that go on by themselves. Others may be meant to stay: a hook's daemon, an agent that keeps a key.
 _PROGRAMS = frozenset(
@@ -124,7 +124,7 @@ def _of_engine(work: Workspace) -> Iterator[Leftover]:
                 return
             for identity, owner in (line.split("\t", 1) for line in lines):
                 if _of_nobody(owner):
-                    yield Leftover(kind, f"{identity} of {owner}", identity, label == _NODE)
+                    yield Leftover(kind, f"{identity} of {owner}", identity, label == CLUSTER_LABEL)
 
 
 def _folders(work: Workspace) -> Iterator[Leftover]:

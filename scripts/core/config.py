@@ -400,9 +400,8 @@ def _expanded(value: str | Path, where: str) -> Path:
 def _file(base: Path, name: str, where: str) -> str:
     """The whole name of a file, where it is one, that is named from `base`. Raises ConfigError for what is in one."""
     if "-----BEGIN" in name:
-        expected = "the name of a file" + ", or env://NAME for what a variable holds" * where.lower().endswith(
-            "signing_key"
-        )
+        signing = where.lower().endswith("signing_key")
+        expected = f"the name of a file{', or env://NAME for what a variable holds' if signing else ''}"
         raise ConfigError(f"{where} holds a key or a certificate itself, which logs would show", expected=expected)
     return name if _NO_FILE.fullmatch(name) else str(base / _expanded(name, where))
 

@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from scripts.core.command import Result, Runner
-from scripts.core.errors import OUTSIDE, SAME_COMMAND, TOOL, USAGE, CommandFailed, CommandTimeout, GitError, ToolError
+from scripts.core.errors import (
+    OUTSIDE,
+    SAME_COMMAND,
+    TOOL,
+    USAGE,
+    CommandFailed,
+    CommandTimeout,
+    GitError,
+    ToolError,
+    last_words,
+)
 from scripts.core.owner import temporary
 
 LINK, SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"  # modes in a tree
@@ -488,7 +498,7 @@ class Repository:
         if result.status != 0:
             raise GitError(
                 f"{what}.gpgSign asks for signatures, and git cannot sign in {self.root}",
-                found="\n".join(result.stderr.strip().splitlines()[-8:]),
+                found=last_words(result.stderr, 8),
                 run=f"git config user.signingKey KEY, or git config {what}.gpgSign false",
                 doctor="signing",
             )
@@ -530,7 +540,7 @@ class Repository:
             full = re.search("No space left on device|unable to write", said)  # the latter of files, without a reason
             raise GitError(
                 f"git {next(word for word in words if word[0] != '-' and '=' not in word)} failed in {self.root}",
-                found="\n".join(said.splitlines()[-8:]),
+                found=last_words(said, 8),
                 run="make room there, or set TMPDIR" if full else self._way_out(said),
                 code=OUTSIDE if full else None,
                 doctor="disk" if full else None,

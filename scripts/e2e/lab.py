@@ -22,7 +22,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.manifests import Document, Manifests, difference, read_manifests
 from scripts.cluster.api import Api
 from scripts.cluster.kind import PREFIX
-from scripts.cluster.objects import Object, address_of, conditions, is_hook, labels_of, waits_for_hands
+from scripts.cluster.objects import Object, address_of, conditions, is_hook, labels_of, release_of, waits_for_hands
 from scripts.cluster.snapshot import Snapshot, read_objects
 from scripts.cluster.transport import Login
 from scripts.core.command import Runner
@@ -393,9 +393,8 @@ class Lab:
         """
 
         def belongs(item: Object) -> bool:
-            notes = item["metadata"].get("annotations") or {}
-            owner = notes.get("meta.helm.sh/release-namespace", namespace if self.own else "")
-            return item["kind"] not in _MOVING and bool(owner == namespace)
+            owner = release_of(item)[1]
+            return item["kind"] not in _MOVING and (owner == namespace or (owner is None and self.own))
 
         return read_objects(list(filter(belongs, self.api.objects(None))))
 

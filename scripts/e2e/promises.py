@@ -13,7 +13,7 @@ import promql_parser
 
 from scripts.chart.manifests import Document
 from scripts.chart.pods import PULL_SECRETS, pod_template, referred, selects
-from scripts.cluster.objects import Object, conditions, is_passing, labels_of, open_ports
+from scripts.cluster.objects import Object, conditions, is_passing, labels_of, open_ports, release_of
 from scripts.core.errors import MALFORMED, ApiError, ClusterError, ConfigError
 from scripts.e2e.discover import ROUTES, WORKLOADS, ends_of_ingress, probe_of, protocol_of, routed
 from scripts.e2e.lab import Lab
@@ -27,7 +27,6 @@ _READING = frozenset({"get", "list", "watch"})
 _BINDINGS = ("RoleBinding", "ClusterRoleBinding")
 _METRICS_API = "metrics.k8s.io"
 _SEVERAL = 2  # pods from which on a budget has something to guard
-_OWNER = "meta.helm.sh/release-name"
 _COMPONENT, _INSTANCE = "app.kubernetes.io/component", "app.kubernetes.io/instance"
 _VERSION, _UNFIT = "app.kubernetes.io/version", re.compile(r"[^\w.-]")  # what a label cannot have
 _SELECTING = frozenset({"Service", "NetworkPolicy", "PodDisruptionBudget", *WORKLOADS})
@@ -121,7 +120,7 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
         live = lab.live(document, objects)
         meta = live["metadata"] if live else {}
         notes, labels = meta.get("annotations", {}), meta.get("labels", {})
-        owner = notes.get(_OWNER), notes.get("meta.helm.sh/release-namespace")
+        owner = release_of(live) if live else (None, None)
         manager = labels.get("app.kubernetes.io/managed-by")
         if live is None and is_passing(document.data):
             continue
@@ -735,7 +734,7 @@ def _rules(lab: Lab, namespace: str, accounts: Iterable[str]) -> dict[str, list[
     found: dict[str, list[tuple[str, Object]]] = {}
     for binding in bindings:
         reference, meta, subjects = binding["roleRef"], binding["metadata"], binding.get("subjects") or ()
-        if "namespace" not in meta and _OWNER not in meta.get("annotations", {}):
+        if "namespace" not in meta and release_of(binding)[0] is None:
             subjects = [subject for subject in subjects if subject["kind"] != "Group"]
         given = [name for name in accounts if any(_means(subject, name, namespace) for subject in subjects)]
         role = lab.api.get(reference["kind"], reference["name"], namespace) if given else None

@@ -514,9 +514,9 @@ def _divides(step: float, number: float | None) -> bool:
 def _bound(schema: Schema, word: str, exclusive: str, sign: int) -> tuple[float, int]:
     """The least number that is taken, as (number, 1 where it is itself not taken); a maximum with its sign turned."""
     bounds: list[tuple[float, int]] = [(-math.inf, 0)]
-    bounds += [(sign * schema[key], beyond) for beyond, key in enumerate((word, exclusive)) if key in schema]
+    bounds += [(sign * schema[key], above) for above, key in enumerate((word, exclusive)) if key in schema]
     if "number" not in _types(schema):  # above 0 is 1 or more, and so is above 0.5
-        bounds[1:] = [(math.floor(number) + 1 if beyond else math.ceil(number), 0) for number, beyond in bounds[1:]]
+        bounds[1:] = [(math.floor(number) + 1 if above else math.ceil(number), 0) for number, above in bounds[1:]]
     return max(bounds)
 
 

@@ -24,6 +24,7 @@ from scripts.cluster.objects import (
     is_ready,
     moment,
     observed,
+    release_of,
     sidecars,
 )
 from scripts.rollout.cause import Cause, first_line, refusal
@@ -251,8 +252,7 @@ class _Reading:
         annotations, labels = meta.get("annotations", {}), meta.get("labels", {})
         if "helm.sh/hook" in annotations:
             return meta["uid"] not in self._scene.known
-        if "meta.helm.sh/release-name" in annotations:
-            owner = (annotations["meta.helm.sh/release-name"], annotations.get("meta.helm.sh/release-namespace"))
+        if (owner := release_of(root))[0] is not None:
             return owner == (self._scene.release, self._scene.namespace)
         return bool(labels.get("app.kubernetes.io/instance") == self._scene.release)
 

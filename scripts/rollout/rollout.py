@@ -16,7 +16,7 @@ from typing import NoReturn
 from scripts.chart.helm import read_complaints
 from scripts.chart.manifests import Document, Manifests, read_manifests
 from scripts.cluster.api import Api
-from scripts.cluster.objects import Object, dead_ends, is_passing, unsettled
+from scripts.cluster.objects import Object, dead_ends, is_passing, release_of, unsettled
 from scripts.cluster.transport import Login
 from scripts.core.command import Process, Runner
 from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
@@ -442,8 +442,7 @@ class _Operation:
         for namespace in self._rollout.namespaces:
             with contextlib.suppress(ClusterError):  # who may not read them is told the rest
                 for service in self._rollout.api.list("Service", namespace):
-                    notes = service["metadata"].get("annotations") or {}
-                    if notes.get("meta.helm.sh/release-name") == release:
+                    if release_of(service)[0] == release:
                         there = [pod for pod in pods if pod["metadata"]["namespace"] == namespace]
                         found += dead_ends(service, there)
         return found

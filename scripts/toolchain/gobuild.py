@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scripts.core.command import Runner, installed
-from scripts.core.errors import CommandFailed, ReleaseError, ToolError
+from scripts.core.errors import CommandFailed, ReleaseError, ToolError, last_words
 from scripts.core.files import sha256, writing
 from scripts.core.progress import Say
 from scripts.core.waiting import repeated
@@ -100,7 +100,7 @@ class GoBuilder:
             said = error.stderr.strip() or error.stdout.strip()
             raise ToolError(
                 f"go {words[0]} failed for {words[-1]}",
-                found="\n".join(said.splitlines()[-8:]),
+                found=last_words(said, 8),
                 run="check the network (go env GOPROXY), then run the same command again",
             ) from error
 

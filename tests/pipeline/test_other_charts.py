@@ -754,15 +754,15 @@ class TestManyCharts:
         charts = Charts(cli, tmp_path / "project")
         charts.git("init", "--quiet")
         library = write_chart(charts.project / "libs" / "lib", "lib", map=config_map("lib"))
-        (charts.project / "shared").mkdir()
-        (charts.project / "shared" / "a.txt").write_text("a")
-        (library / "a.txt").symlink_to("../../shared/a.txt")
+        (charts.project / "common").mkdir()
+        (charts.project / "common" / "a.txt").write_text("a")
+        (library / "a.txt").symlink_to("../../common/a.txt")
         base = charts.project / "charts" / "base" / "Chart.yaml"
         needs = "{name: lib, version: '*', repository: 'file://../../libs/lib'}, {name: inner, version: '*'}"
         base.write_text(f"{base.read_text()}dependencies: [{needs}]\n")
         write_chart(base.parent / "charts" / "inner", "inner", map=config_map("inner"))  # which is a part of it
         charts.commit("start")
-        (charts.project / "shared" / "a.txt").write_text("b")
+        (charts.project / "common" / "a.txt").write_text("b")
         assert charts.names("lint", "--changed", "start") == ["base", "top"]
         charts.commit("linked")
         (charts.project / "gati.toml").write_text('charts = ["charts/**"]\nchangelog = "none"\n')

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from scripts.cluster.startup import last_words, obstacle, read_ends
+from scripts.cluster.startup import obstacle, read_ends, told_by_kind
 from scripts.core.command import Result, Runner
 from scripts.core.errors import CommandTimeout
 
@@ -57,11 +57,11 @@ sigs.k8s.io/kind/pkg/errors.WithStack
 
 
 def test_kind_is_quoted_without_the_places_in_its_source() -> None:
-    told = last_words(KIND).splitlines()
+    told = told_by_kind(KIND).splitlines()
     assert told[-1].startswith("error: json: cannot unmarshal object")
     assert told[1].startswith("ERROR: failed to create cluster")
     assert not any("goexit" in line or "\t" in line for line in told)
-    assert last_words("") == ""
+    assert told_by_kind("") == ""
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_kind_is_quoted_without_the_places_in_its_source() -> None:
         ("sh: 1: systemctl: not found", ""),
     ],
 )
-def test_what_ended_at_once_is_told_with_its_last_words(text: str, told: str) -> None:
+def test_what_ended_at_once_is_told_with_its_told_by_kind(text: str, told: str) -> None:
     seen = [str(one) for one in read_ends(text, "n")]
     assert len(seen) == bool(told)
     assert all(line.startswith(told.partition('"')[0]) and told.rpartition('"')[2] in line for line in seen)
