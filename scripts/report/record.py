@@ -259,7 +259,8 @@ def _load(inputs: Inputs, folder: Path, name: str, attempt: int, control: Sequen
         "file": shown(file),
         "width": width,
         "places": count,
-        "series": counted(read_load(results), begin, end),
+        # What ended later was given up with its load, and is not in the ledger.
+        "series": counted([one for one in read_load(results) if one.end <= end], begin, end),
         "control_series": counted(control, begin, end),
     }
 

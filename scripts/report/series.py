@@ -18,7 +18,10 @@ _STATES = {READY: "ready", STOPPING: "stopping", UNREADY: "unready", RUNNING: "u
 
 
 def read_load(file: Path) -> list[Request]:
-    """The requests that a load left, in the order in which they were sent; a line that is none is left out."""
+    """The requests that a load left, in the order in which they were sent.
+
+    A line that is none, or says that one begins, is left out.
+    """
     found = []
     for line in file.read_bytes().splitlines():
         try:

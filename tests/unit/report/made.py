@@ -117,7 +117,7 @@ def _request(number: int, pace: float) -> dict[str, Any]:
 
 
 def _ledger(requests: int, lost: int, pace: float, pods: int, incidents: int) -> dict[str, Any]:
-    end = BEGIN + requests * pace
+    end = BEGIN + (requests - 1) * pace + 0.03  # by which the last one has been answered
     events = sorted(
         (
             {"at": BEGIN + pod + step * 0.4, "pod": f"gati-ingress-{pod}-<b>", "what": what, "service": service}

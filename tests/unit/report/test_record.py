@@ -160,6 +160,16 @@ def test_a_load_whose_requests_are_gone_or_cut_off_hides_nothing(full: Config) -
     assert any("load.requests.jsonl is gone" in gap for gap in record["uncovered"])
 
 
+def test_a_request_that_was_given_up_when_its_load_ended_is_lost_no_more_than_in_the_ledger(full: Config) -> None:
+    requests = full.dist / "e2e" / "scenario-0" / "load.requests.jsonl"
+    last = json.loads(requests.read_text().splitlines()[-1])
+    begun = {"user": 1, **{key: last[key] for key in ("at", "kind", "target")}}
+    given_up = {**begun, "seconds": 4.0, "status": 0, "error": "context canceled"}
+    requests.write_text(f"{json.dumps(begun)}\n{requests.read_text()}{json.dumps(given_up)}\n")
+    (load, *_) = make_record(full, read_chart(full.chart))["availability"]["scenarios"][0]["loads"]
+    assert (sum(load["series"]["requests"]), sum(load["series"]["lost"])) == (load["requests"], load["failed"])
+
+
 def test_a_void_attempt_is_shown_beside_the_one_that_counts(full: Config) -> None:
     file = full.dist / "e2e" / "report.json"
     run = json.loads(file.read_text())
