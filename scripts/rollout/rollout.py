@@ -367,10 +367,16 @@ class _Operation:
             status = process.wait(_LOOK)
             if status or _FAILS in self.said():
                 return self.verb == "uninstall" and bool(_GOING.search(self.said())), None
-            if time.monotonic() > look:
+            if status == 0:
+                if self.verb not in _MAKING:
+                    return True, None
+                time.sleep(_LOOK)
+            if status == 0 or time.monotonic() > look:
                 look += _NEWS
                 view.join(self._rollout.elsewhere())
             view.refresh()
+            if status == 0 and not view.caught_up():
+                continue
             scene, now = view.scene(), time.monotonic()
             found = suspicions(scene)
             proofs = unproven(scene)
@@ -378,8 +384,7 @@ class _Operation:
             if status == 0:
                 # helm is content with a container that has just begun to run; what crashes then is looked at.
                 found = tuple(one for one in found if one.cause.kind in _UNSEEN)
-                proven = all(now - since >= proofs[key] for key, since in running.items())
-                if self.verb not in _MAKING or (proven and not found):
+                if not found and all(now - since >= proofs[key] for key, since in running.items()):
                     return True, None
             if due := patience.due(found, now):
                 return False, due[0]

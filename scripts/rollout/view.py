@@ -13,7 +13,8 @@ from scripts.cluster.watch import Watch
 from scripts.core.errors import ClusterError
 from scripts.rollout.diagnose import UNTOLD_TAINTS, Scene, marks
 
-_WATCHED = ("Pod", "Event", "Job", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet")
+_WORKLOADS = ("Pod", "Job", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet")
+_WATCHED = (*_WORKLOADS, "Event")
 _CERTIFICATE = "Certificate.cert-manager.io"
 _LOG_LINES = 500
 _NODES = 5.0  # seconds between two looks at the nodes
@@ -27,7 +28,10 @@ class View:
         self._stack = contextlib.ExitStack()
         self._watches: list[Watch] = []
         self._read: list[int] = []
+        self._places: list[str] = []
         self._objects, self._gone = dict[str, Object](), dict[str, Object]()
+        self._versions: dict[str, str] = {}
+        self._awaited: dict[str, str] | None = None
         self._known: frozenset[str] = frozenset()
         self._kinds: tuple[str, ...] = _WATCHED
         self._taints, self._asked = tuple[Object, ...](), 0.0
@@ -54,20 +58,20 @@ class View:
 
     def join(self, namespaces: Iterable[str]) -> None:
         """Look at further namespaces too. What is older there than the view, by its clock, was there before."""
-        self.refresh()
-        seen = set(self._objects)
-        self._watch(namespaces)
+        places = tuple(namespaces)
+        self._watch(places)
 
         def before(items: Iterable[Object]) -> Iterator[Object]:
             for item in items:
-                made = str(item["metadata"].get("creationTimestamp") or "")
-                if item["metadata"]["uid"] not in seen and made < self._opened:
+                meta = item["metadata"]
+                if meta.get("namespace") in places and str(meta.get("creationTimestamp") or "") < self._opened:
                     yield item
 
         self._known |= marks(before(self.objects), before(self.events))
 
     def _watch(self, namespaces: Iterable[str]) -> None:
         for name in namespaces:
+            self._places.append(name)
             self._watches.append(self._stack.enter_context(self._api.watch(self._kinds, name)))
             self._read.append(0)
         self.refresh()
@@ -90,6 +94,7 @@ class View:
             changes = watch.changes()
             for change in changes[self._read[index] :]:
                 uid = change.object["metadata"]["uid"]
+                self._versions[uid] = change.object["metadata"]["resourceVersion"]
                 if change.type == "DELETED":
                     gone = self._objects.pop(uid, change.object)
                     if gone["kind"] in ("Pod", "Job"):
@@ -98,6 +103,18 @@ class View:
                     self._objects[uid] = change.object
             self._read[index] = len(changes)
         self._keep_logs_of_hooks()
+
+    def caught_up(self) -> bool:
+        """True once all was taken in that was there when this was first asked.
+
+        The streams of a watch may bring what happened later than helm learns of it, and each at its own pace.
+        """
+        if self._awaited is None:
+            places = ((kind, name) for name in self._places for kind in _WORKLOADS)
+            there = (item for place in places for item in self._api.list(*place))
+            self._awaited = {item["metadata"]["uid"]: item["metadata"]["resourceVersion"] for item in there}
+        seen = self._versions  # the later state of an object has the greater number
+        return all(int(seen.get(uid, 0)) >= int(least) for uid, least in self._awaited.items())
 
     def scene(self, *, with_gone: bool = False) -> Scene:
         """What there is; `with_gone` adds the pods and jobs that were deleted since the view was opened."""

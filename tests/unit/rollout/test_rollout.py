@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -39,18 +39,25 @@ WAITS = 'trap "echo told >> $LOG; exit 1" TERM; while :; do sleep 0.1; done'
 
 
 class Recording:
-    """A watch that has seen a recorded failure, `later` than it was opened."""
+    """A watch that has seen a recorded failure, `lag` looks after it was opened."""
 
-    def __init__(self, name: str | None, container: Mapping[str, Any], release_namespace: str = "") -> None:
-        self._name = name
+    def __init__(
+        self, name: str | None, container: Mapping[str, Any], release_namespace: str = "", *, lag: int = 1
+    ) -> None:
+        self._name, self._lag = name, lag
         self._release_namespace = release_namespace
         self._container = container
         self._calls = 0
 
     def changes(self) -> tuple[Change, ...]:
         self._calls += 1
-        if self._name is None or self._calls == 1:  # the first look is at what was there before
+        if self._name is None or self._calls <= self._lag:  # the first look is at what was there before
             return ()
+        document = self.document()
+        return tuple(Change(0.0, "ADDED", item) for item in (*document["objects"], *document["events"]))
+
+    def document(self) -> dict[str, Any]:
+        """What there is by now."""
         text = (RECORDED / f"{self._name}.json").read_text(encoding="utf-8")
         if self._release_namespace:
             key = '"meta.helm.sh/release-namespace": '
@@ -59,7 +66,9 @@ class Recording:
         for item in document["objects"]:
             for status in item["status"].get("containerStatuses", ()):
                 status.update(self._container)
-        return tuple(Change(0.0, "ADDED", item) for item in (*document["objects"], *document["events"]))
+        for item in (*document["objects"], *document["events"]):
+            item["metadata"]["resourceVersion"] = "7"
+        return cast("dict[str, Any]", document)
 
 
 class Cluster:
@@ -69,6 +78,7 @@ class Cluster:
         self.recorded = recorded
         self._container = container
         self.log = "the last line\n"
+        self.lag = 1
         self.services: tuple[dict[str, Any], ...] = ()
         self.status: dict[str, Any] | None = {}
 
@@ -77,12 +87,14 @@ class Cluster:
 
     @contextlib.contextmanager
     def watch(self, kinds: Sequence[str], namespace: str | None = None) -> Iterator[Recording]:
-        yield Recording(self.recorded, self._container)
+        yield Recording(self.recorded, self._container, lag=self.lag)
 
     def list(self, kind: str, namespace: str | None = None, *, fields: str | None = None) -> tuple[dict[str, Any], ...]:
         if kind == "Service":
             return self.services
-        assert (kind, fields) == ("Secret", "type!=helm.sh/release.v1")
+        if (kind, fields) != ("Secret", "type!=helm.sh/release.v1"):
+            there = Recording(self.recorded, self._container).document()["objects"] if self.recorded else ()
+            return tuple(item for item in there if item["kind"] == kind)
         return ({"data": {"password": base64.b64encode(PASSWORD.encode()).decode()}},)
 
     def current(self, document: dict[str, Any], namespace: str) -> dict[str, Any] | None:
@@ -242,8 +254,11 @@ def test_a_rollback_that_helm_did_not_end_is_done_by_another(helm: Helm, tmp_pat
     assert "rolled back by a second helm" in str(failed.value)
 
 
-def test_a_crash_that_helm_took_for_a_success_is_a_failure(helm: Helm, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lag", [1, 20])
+def test_a_crash_that_helm_took_for_a_success_is_a_failure(helm: Helm, tmp_path: Path, lag: int) -> None:
+    """Also where the watch tells of it a while after helm has ended."""
     cluster = Cluster("crash-loop", restartCount=4)
+    cluster.lag = lag
     with pytest.raises(RolloutFailed, match="container main has crashed 5 times") as failed:
         rollout(helm, cluster, tmp_path).install(Target("/app.tgz"))
     assert "revision 1 is deployed: helm took it for ready" in str(failed.value)
@@ -389,8 +404,9 @@ def test_what_is_said_of_an_object_that_is_not_ready_is_told(
     helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     about = {"kind": "PersistentVolumeClaim", "name": "data", "namespace": "here", "uid": "c"}
-    event = {"kind": "Event", "metadata": {"uid": "e"}, "reason": "ProvisioningFailed", "involvedObject": about}
-    change = Change(0.0, "ADDED", {**event, "type": "Warning", "message": 'storageclass "fast" not found'})
+    event = {"kind": "Event", "metadata": {"uid": "e", "resourceVersion": "7"}, "reason": "ProvisioningFailed"}
+    said = {"involvedObject": about, "type": "Warning", "message": 'storageclass "fast" not found'}
+    change = Change(0.0, "ADDED", {**event, **said})
     monkeypatch.setattr(Recording, "changes", lambda _: (change,))
     helm.does(WAITS)
     helm.history(FAILED)
