@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from scripts.chart.manifests import Document, nodes
+from scripts.chart.manifests import Document, mapping, mappings, nodes
 from scripts.chart.pods import PULL_SECRETS, REFERENCES, Reference, pod_spec, referred
 from scripts.core.errors import ClusterError
 from scripts.e2e.lab import Lab
@@ -48,18 +48,18 @@ def named(document: Document) -> Iterator[Reference]:
     yield from referred(pod_spec(document.kind, data))
     if document.kind == "ServiceAccount":
         yield from referred({PULL_SECRETS: data.get(PULL_SECRETS) or []})
-    if document.kind in ("RoleBinding", "ClusterRoleBinding"):
-        yield Reference(data["roleRef"]["kind"], data["roleRef"]["name"], "roleRef")
+    if role := mapping(data.get("roleRef")):
+        yield Reference(str(role.get("kind")), str(role.get("name", "")), "roleRef")
     if document.kind == "StatefulSet" and spec.get("serviceName"):
-        yield Reference("Service", spec["serviceName"], "serviceName")
+        yield Reference("Service", str(spec["serviceName"]), "serviceName")
     if document.kind == "Ingress" and spec.get(_CLASS):
-        yield Reference("IngressClass", spec[_CLASS], _CLASS)
-    for entry in (spec.get("tls") or ()) if document.kind == "Ingress" else ():
+        yield Reference("IngressClass", str(spec[_CLASS]), _CLASS)
+    for entry in mappings(spec.get("tls")) if document.kind == "Ingress" else ():
         if entry.get("secretName"):
-            yield Reference("Secret", entry["secretName"], "tls")
+            yield Reference("Secret", str(entry["secretName"]), "tls")
     if document.kind in ("StatefulSet", "PersistentVolumeClaim"):
         classes = (node.get("storageClassName") for node in nodes(spec))
-        yield from (Reference("StorageClass", name, "storageClassName") for name in classes if name)
+        yield from (Reference("StorageClass", str(name), "storageClassName") for name in classes if name)
     if document.kind in _MONITORS:
         yield from _keys(spec)
 
@@ -68,7 +68,7 @@ def _keys(node: Any, field: str = "") -> Iterator[Reference]:
     """What a monitor names by a name and a key: a Secret, unless it says that it is a ConfigMap."""
     if isinstance(node, dict) and {"name", "key"} <= node.keys():
         optional = node.get("optional") is True
-        yield Reference(REFERENCES.get(field, "Secret"), node["name"], field, (node["key"],), optional)
+        yield Reference(REFERENCES.get(field, "Secret"), str(node["name"]), field, (str(node["key"]),), optional)
     elif isinstance(node, dict):
         for key, value in node.items():
             yield from _keys(value, key)

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from scripts.chart.manifests import Manifests, mapping, mappings
-from scripts.chart.pods import WORKLOADS, pod_spec, pod_template, referred, selects
+from scripts.chart.manifests import Document, Manifests, mapping, mappings
+from scripts.chart.pods import WORKLOADS, pod_template, selects
+from scripts.e2e.references import named
 
 Key = tuple[str, str]  # kind and name
 
@@ -19,7 +20,10 @@ _COLUMNS = (
         *("VerticalPodAutoscaler", "PodMonitor"),
     ),
     WORKLOADS,
-    ("ServiceAccount", "ConfigMap", "Secret", "PersistentVolumeClaim", "PriorityClass", "Issuer", "ClusterIssuer"),
+    (
+        *("ServiceAccount", "ConfigMap", "Secret", "PersistentVolumeClaim", "Issuer", "ClusterIssuer"),
+        *("PriorityClass", "RuntimeClass", "StorageClass", "IngressClass"),
+    ),
     ("RoleBinding", "ClusterRoleBinding"),
     ("Role", "ClusterRole"),
 )
@@ -27,7 +31,6 @@ _COLUMN = {kind: number for number, kinds in enumerate(_COLUMNS) for kind in kin
 _FIELDS = {
     "APIService": {"service": "Service"},
     "Certificate": {"issuerRef": "Issuer", "secretName": "Secret"},
-    "StatefulSet": {"serviceName": "Service"},
 }
 """What objects of a kind name, by the field: an object that says more of it, or its name alone."""
 _SWEEPS = 4
@@ -54,7 +57,7 @@ def picture(manifests: Manifests) -> dict[str, Any]:
         dict.fromkeys(
             Link(told(link.source, one.namespace), told(link.target, one.namespace), link.how)
             for one in manifests
-            for link in _links(one.data, manifests)
+            for link in _links(one, manifests)
         )
     )
     columns: dict[int, list[Key]] = {}
@@ -88,14 +91,10 @@ def _sorted(columns: list[list[Key]], links: Iterable[Link]) -> list[list[Key]]:
     return columns
 
 
-def _links(data: Mapping[str, Any], manifests: Manifests) -> Iterator[Link]:
-    kind, spec = str(data.get("kind")), mapping(data.get("spec"))
-    source = (kind, str(mapping(data.get("metadata")).get("name")))
-    if kind in WORKLOADS:
-        for one in referred(pod_spec(kind, data)):
-            if one.kind != "RuntimeClass":
-                yield Link(source, (one.kind, one.name), one.how)
-    for how, target in _named(kind, data, spec):
+def _links(document: Document, manifests: Manifests) -> Iterator[Link]:
+    kind, data, spec = document.kind, document.data, document.spec
+    source = (kind, document.name)
+    for how, target in (*((one.how, (one.kind, one.name)) for one in named(document)), *_named(kind, data, spec)):
         if target[1]:
             yield Link(source, target, how)
     for how, selector, kinds in _selectors(kind, spec):
@@ -110,13 +109,11 @@ def _links(data: Mapping[str, Any], manifests: Manifests) -> Iterator[Link]:
 
 
 def _named(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[tuple[str, Key]]:
-    """What an object that is no workload names: the field, and the object."""
+    """What else an object names: what it scales, leads requests to, or gives rights to; the field, and the object."""
     for field in ("scaleTargetRef", "targetRef"):
         target = mapping(spec.get(field))
         if target.get("name"):
             yield field, (str(target.get("kind", "Deployment")), str(target["name"]))
-    if role := mapping(data.get("roleRef")):
-        yield "roleRef", (str(role.get("kind")), str(role.get("name", "")))
     if kind.endswith("RoleBinding"):
         for subject in mappings(data.get("subjects")):
             if subject.get("kind") == "ServiceAccount":
@@ -127,8 +124,6 @@ def _named(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Itera
         ]
         for backend in (mapping(spec.get("defaultBackend")), *(mapping(rule.get("backend")) for rule in rules)):
             yield "backend", ("Service", str(mapping(backend.get("service")).get("name", "")))
-        for entry in mappings(spec.get("tls")):
-            yield "tls", ("Secret", str(entry.get("secretName", "")))
     for parent in mappings(spec.get("parentRefs")):
         yield "parentRefs", (str(parent.get("kind", "Gateway")), str(parent.get("name", "")))
     for rule in mappings(spec.get("rules")):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import math
 import os
 import platform
+from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,10 @@ from scripts.core.errors import MALFORMED, ReleaseError
 from scripts.core.paths import shown
 from scripts.core.semver import minor
 from scripts.core.words import many
-from scripts.e2e.k6 import Request
 from scripts.release.tested import NEGATIVE_CONTROL, UNTESTED
 from scripts.report.inputs import Inputs, read_json, read_junit, shown_texts
 from scripts.report.links import picture
-from scripts.report.series import counted, places, read_load
+from scripts.report.series import Sent, counted, places, read_load
 
 SCHEMA_VERSION = 1
 _STEPS = ("checks", "package", "publish", "verify", "tag")
@@ -218,7 +219,7 @@ def _availability(inputs: Inputs) -> dict[str, Any]:
 
 def _scenarios(inputs: Inputs, folder: Path, prefix: str, run: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The scenarios of a run whose results are in `folder`, with their loads."""
-    control = read_load(folder / _CONTROL) if (folder / _CONTROL).is_file() else []
+    control = sorted(read_load(folder / _CONTROL)) if (folder / _CONTROL).is_file() else []
     if not run["control"].get("there"):
         inputs.gaps.append(f"{prefix.rstrip('/') or 'the smoke test'} had no control: every loss counts as the chart's")
     for one in run["scenarios"]:
@@ -234,7 +235,7 @@ def _scenarios(inputs: Inputs, folder: Path, prefix: str, run: dict[str, Any]) -
         yield {**one, "scenario": name, "attempts": len(attempts), "loads": loads}
 
 
-def _load(inputs: Inputs, folder: Path, name: str, attempt: int, control: Sequence[Request]) -> dict[str, Any]:
+def _load(inputs: Inputs, folder: Path, name: str, attempt: int, control: Sequence[Sent]) -> dict[str, Any]:
     """A load of a scenario: its ledger, and what was counted by time."""
     title, file = {"name": name, "attempt": attempt}, folder / f"{name}.ledger.json"
     ledger = inputs.read(file, "ledger", "invoke e2e", unread="events")
@@ -245,6 +246,7 @@ def _load(inputs: Inputs, folder: Path, name: str, attempt: int, control: Sequen
         return {**title, **ledger}
     begin, end = ledger["begin"], ledger["end"]
     width, count = places(begin, end)
+    meanwhile = control[bisect(control, (begin, -math.inf, False)) : bisect(control, (end, math.inf, True))]
     try:
         events = [
             {"at": float(one["at"])} | {key: str(one[key]) for key in ("pod", "what", "service")}
@@ -260,8 +262,8 @@ def _load(inputs: Inputs, folder: Path, name: str, attempt: int, control: Sequen
         "width": width,
         "places": count,
         # What ended later was given up with its load, and is not in the ledger.
-        "series": counted([one for one in read_load(results) if one.end <= end], begin, end),
-        "control_series": counted(control, begin, end),
+        "series": counted(read_load(results, end), begin, end),
+        "control_series": counted(meanwhile, begin, end),
     }
 
 

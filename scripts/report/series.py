@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from scripts.core import json_read
+from scripts.core.errors import MALFORMED
 from scripts.e2e.k6 import Request
 from scripts.e2e.ledger import quantile
 from scripts.e2e.timeline import ENDED, GONE, READY, RUNNING, STOPPING, UNREADY
 
 _WIDEST = 120  # places on a timeline
+Sent = tuple[float, float, bool]
+"""When a request was sent (seconds since 1970), how many seconds it took, and whether it was lost."""
 _STATES = {READY: "ready", STOPPING: "stopping", UNREADY: "unready", RUNNING: "unready"}  # the classes of colours
 
 
-def read_load(file: Path) -> list[Request]:
-    """The requests that a load left, in the order in which they were sent.
+def read_load(file: Path, last: float = math.inf) -> Iterator[Sent]:
+    """The requests that a load left and that ended by `last`, one at a time: there may be millions.
 
     A line that is none, or says that one begins, is left out.
     """
-    found = []
-    for line in file.read_bytes().splitlines():
-        try:
-            one = Request(**json_read.load(line))
-            if math.isfinite(one.end):
-                found.append(one)
-        except (ValueError, TypeError):
-            continue
-    return sorted(found, key=lambda one: one.at)
+    with file.open("rb") as lines:
+        for line in (line for line in lines if b'"seconds"' in line):  # without it one begins
+            try:
+                one = Request(**json_read.load(line))
+                if math.isfinite(one.end) and one.end <= last:
+                    yield one.at, one.seconds, one.failed
+            except MALFORMED:
+                continue
 
 
 def places(begin: float, end: float) -> tuple[float, int]:
@@ -39,16 +40,16 @@ def places(begin: float, end: float) -> tuple[float, int]:
     return float(width), max(1, math.ceil((end - begin) / width))
 
 
-def counted(requests: Sequence[Request], begin: float, end: float) -> dict[str, list[Any]]:
-    """Requests, losses and latencies (ms; None for none) in each place, by when `requests`, in order, were sent."""
+def counted(requests: Iterable[Sent], begin: float, end: float) -> dict[str, list[Any]]:
+    """Requests, losses and latencies (ms; None for none) in each place, by when `requests` were sent."""
     width, count = places(begin, end)
     times: list[list[float]] = [[] for _ in range(count)]
     lost = [0] * count
-    first, last = (cut(requests, at, key=lambda one: one.at) for cut, at in ((bisect_left, begin), (bisect_right, end)))
-    for one in requests[first:last]:
-        place = min(count - 1, int((one.at - begin) / width))
-        times[place].append(one.seconds * 1000)
-        lost[place] += one.failed
+    for at, seconds, failed in requests:
+        if begin <= at <= end:
+            place = min(count - 1, int((at - begin) / width))
+            times[place].append(seconds * 1000)
+            lost[place] += failed
     for some in times:
         some.sort()
     return {

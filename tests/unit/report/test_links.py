@@ -72,6 +72,15 @@ def links(*objects: dict[str, Any]) -> set[tuple[str, str, str]]:
         ),
         (workload(serviceAccountName="s"), ("Deployment/a", "serviceAccountName", "ServiceAccount/s")),
         (thing("StatefulSet", spec={"serviceName": "s"}), ("StatefulSet/t", "serviceName", "Service/s")),
+        (
+            thing("ServiceMonitor", spec={"endpoints": [{"basicAuth": {"password": {"name": "s", "key": "k"}}}]}),
+            ("ServiceMonitor/t", "password", "Secret/s"),
+        ),
+        (
+            thing("ServiceAccount", imagePullSecrets=[{"name": "s"}]),
+            ("ServiceAccount/t", "imagePullSecrets", "Secret/s"),
+        ),
+        (thing("Ingress", spec={"tls": [{"secretName": "s"}]}), ("Ingress/t", "tls", "Secret/s")),
         (thing("APIService", spec={"service": {"name": "s"}}), ("APIService/t", "service", "Service/s")),
         (thing("Certificate", spec={"secretName": "s"}), ("Certificate/t", "secretName", "Secret/s")),
         (
@@ -137,7 +146,8 @@ def test_an_object_of_any_shape_breaks_nothing() -> None:
     odd = [
         thing("Ingress", spec={"rules": "x"}),
         thing("Deployment", spec=[1]),
-        thing("RoleBinding", subjects={}),
+        thing("Ingress", spec={"tls": "x"}),
+        thing("RoleBinding", subjects={}, roleRef=["x"]),
         thing("CronJob"),
     ]
     assert links(*odd) == set()

@@ -71,6 +71,18 @@ def test_a_load_is_counted_second_by_second(full: Config) -> None:
     assert {(span["what"], span["state"]) for span in spans} >= {("ready", "ready"), ("told to stop", "stopping")}
 
 
+def test_lines_that_are_no_requests_are_left_out_in_whatever_order_the_others_stand(full: Config) -> None:
+    for name in ("scenario-0/load.requests.jsonl", "control.requests.jsonl"):
+        file = full.dist / "e2e" / name
+        lines = file.read_bytes().splitlines()
+        huge = b'{"at": 1, "seconds": 1%s, "kind": "new", "target": "x", "status": 200}' % (b"0" * 400)
+        odd = [b"\xff", b"[]", b'"seconds"', huge, lines[0][:-9], b'{"at": 1, "kind": "new", "target": "x"}']
+        file.write_bytes(b"\r\n".join([*odd, *reversed(lines), lines[0][:40]]))
+    load, _ = (one["loads"][0] for one in recorded(full)["availability"]["scenarios"])
+    assert (sum(load["series"]["requests"]), sum(load["series"]["lost"])) == (200, 3)
+    assert sum(load["control_series"]["requests"]) == 200
+
+
 def test_the_first_cause_is_that_of_the_first_gate_that_failed(full: Config) -> None:
     verdict = recorded(full)["verdict"]
     assert verdict["state"] == "failed"
