@@ -367,13 +367,14 @@ def to_json(records: Any) -> str:
 
 def to_table(view: View) -> RenderableType:
     """`view` as a table that wraps rather than truncates."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=view.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in view.columns:
         table.add_column(column, overflow="fold")
     for row in view.rows:
-        table.add_row(*(_plain(cell) for cell in row))
+        table.add_row(*map(escape, row))
     return table
 
 
@@ -421,9 +422,3 @@ def render(view: View | Answer | str, *, width: int | None = None) -> str:
     for part in _stacked(view, console.width) if narrow else (table,):
         console.print(part, soft_wrap=narrow)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
-
-
-def _plain(cell: str) -> str:
-    from rich.markup import escape
-
-    return escape(cell)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.core import config, errors
+from scripts.e2e.subject import Subject
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference.md"
@@ -50,14 +51,22 @@ FURTHER = {
     "dist/rollout/RELEASE/": "the same of `invoke rollout`; `ledger.json` is of its `--ledger`",
 }
 CODES = {
-    0: "what was asked for is done, or was done already",
-    errors.FINDING: "a check found something",
-    errors.USAGE: "the call cannot be meant",
-    errors.REFUSED: "the state of the chart, the repository, `dist/` or the registry forbids it",
-    errors.OUTSIDE: "a registry, a cluster, the network or the disk fails",
-    errors.TOOL: "a program is missing or fails",
-    errors.STOPPED: "Ctrl-C; another signal ends with 128 and its number",
+    0: "done, or nothing to do",
+    errors.FINDING: "a check or a comparison found something",
+    errors.USAGE: "the call, a variable or `[tool.gati]` cannot be meant; an unknown flag or task, too",
+    errors.REFUSED: "refused: the state of the repository, the changelog, `dist/` or the registry forbids it",
+    errors.OUTSIDE: "the world outside fails: registry, network, cluster, disk",
+    errors.TOOL: "a tool is missing or fails",
+    errors.STOPPED: "stopped by Ctrl-C; another signal ends with 128 and its number",
 }
+
+OF_CODES = """\
+With `--json` a failure is an object `error` on stdout: `class`, `code`, `message`, `expected`, `found`, `next`.
+
+Invoke reads its own flags, those before a task, before it loads anything of ours: where it cannot use one of them, it
+ends with 1 in its own words (`--search-root` of a folder without tasks, `--collection nope`) or with a traceback
+(`--command-timeout abc`, `--list-depth x`).
+"""
 
 
 def page() -> str:
@@ -72,7 +81,14 @@ def page() -> str:
             "",
             *("## Tasks", "", *_tasks()),
             *("## Sessions", "", "`nox -s NAME`.", "", *_sessions()),
-            *("## Keys", "", *_keys()),
+            *("## Keys", "", *_keys(config.Config)),
+            *(
+                "## Keys of [e2e]",
+                "",
+                "What `invoke e2e` cannot find out about a chart by itself.",
+                "",
+                *_keys(Subject),
+            ),
             *(
                 "## Variables",
                 "",
@@ -82,7 +98,12 @@ def page() -> str:
             ),
             *("## Files in dist/", "", "NAME is that of the chart. Each of these has a JSON schema:", "", *_files()),
             *("The others:", "", *_table("file", "what it holds", FURTHER)),
-            *("## Exit codes", "", *_table("code", "meaning", {str(code): text for code, text in CODES.items()})),
+            *(
+                "## Exit codes",
+                "",
+                *_table("code", "meaning", {str(code): text for code, text in CODES.items()}),
+                OF_CODES,
+            ),
         ]
     )
 
@@ -120,22 +141,22 @@ def _sessions() -> Iterator[str]:
     yield from _table("session", "what it does", rows)
 
 
-def _keys() -> Iterator[str]:
-    """Each key of `[tool.gati]` with its default, as TOML has it, and the words below it in the code."""
-    tree = ast.parse(inspect.getsource(config.Config))
-    (owner,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
+def _keys(owner: type) -> Iterator[str]:
+    """Each field of a configuration with its default, as TOML has it, and the words below it in the code."""
+    (node,) = ast.parse(inspect.getsource(owner)).body
+    assert isinstance(node, ast.ClassDef)
     yield "| key | default | meaning |"
     yield "|---|---|---|"
-    for node, after in zip(owner.body, [*owner.body[1:], None], strict=True):
-        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+    for one, after in zip(node.body, [*node.body[1:], None], strict=True):
+        if not isinstance(one, ast.AnnAssign) or not isinstance(one.target, ast.Name):
             continue
-        if node.target.id in config._NO_KEYS:
+        if one.target.id in config._NO_KEYS:
             continue
         said = ast.get_docstring(ast.Module([after], [])) if after is not None else None
-        value = getattr(config.Config, node.target.id, {})  # which dataclasses keep no factory's results in
+        value = getattr(owner, one.target.id, {})  # which dataclasses keep no factory's results in
         default = json.dumps("" if value == Path() else value, default=str)
         text = " ".join((said or "").split()).replace("|", "\\|")
-        yield f"| `{node.target.id}` | `{default}` | {text} |"
+        yield f"| `{one.target.id}` | `{default}` | {text} |"
     yield ""
 
 

@@ -50,12 +50,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Subject:
-    """What a scenario has to know of a chart and cannot read out of its release.
-
-    `values` are what every installation is given, with {namespace}, {images} and {version} in it, and `{version}`
-    changes with an upgrade; `changes` are values by the name of what they change; `optional` values for a cluster
-    that knows a kind ("Kind.group"), and for one that does not. Every field can stand in `[tool.gati.e2e]`.
-    """
+    """What a scenario has to know of a chart and cannot read out of its release: the keys of `[tool.gati.e2e]`."""
 
     release: str = ""
     """The name of the release; the chart's, where it is not told and helm takes that for one."""
@@ -78,29 +73,39 @@ class Subject:
     expect: str = ""
     """What the answer of a TCP server begins with."""
     grpc_service: str = ""
-    """The service whose health is asked for; the server's own without it."""
+    """The service of gRPC whose health is asked for; the server's own without it."""
     proof: str = ""
     """Where the JSON of an answer says who behind the pod that was asked gave it: an answer without it is a loss."""
     backs: tuple[str, ...] = ()
-    """The workloads ("Deployment/name") that the ones behind the Service ask, and that are disrupted too."""
+    """Workloads ("Deployment/name") that the ones behind the Service ask. They are disrupted too, and taken away
+    altogether (`outage`): the front must say that it is not ready and live on, and the chart's tests must fail."""
     may_lose: str = ""
     """Why requests may be lost in an upgrade ("one replica, which restarts"). They are counted all the same."""
     may_replace: str = ""
-    """Why pods may be replaced where the same is installed again ("the chart draws a password")."""
+    """Why pods may be replaced where the same is installed again ("the chart draws a password"). Objects that it draws
+    are left out by themselves."""
     values: Values = field(default_factory=dict)
+    """What every installation is given, over its values set. {namespace}, {images} (the prefix of the reference
+    services' images) and {version} (1, then 2) are filled in."""
     changes: Mapping[str, Values] = field(default_factory=dict)
+    """Values of an upgrade of their own, by what they change: `configuration`, `routes`, `scaler`, `tls`,
+    `tls-redirect` (the plain port sends clients to HTTPS), `tls-alone` (it goes), `labels`, `abrupt` (services that end
+    at once), `init` (an init container that fails), `apart` (required anti-affinity, node selector, tolerations),
+    `external` (installed with the first values set)."""
     optional: Mapping[str, Mapping[str, Values]] = field(default_factory=dict)
+    """Values by a kind (`"Kind.group"`): `with` it and `without` it, by whether the cluster knows it."""
     images: tuple[str, ...] = ()
     """Images that no object of the chart names and its pods need, such as those that an operator starts."""
     differs: str = ""
     """Where the JSON of an answer says the {version}: the load must see 1 and 2."""
     left: tuple[str, ...] = ()
-    """What an uninstall leaves on purpose ("Kind/name", patterns), beside what says so itself."""
+    """What an uninstall leaves on purpose ("Kind/name", patterns), beside claims, `crds/` and what says so itself."""
     makes_namespace: bool = False
     """Whether the chart makes the namespace {namespace} of its objects, which then is not the release's."""
     disrupted_with: str = "default"
     """The values set that is installed for disruptions, and kept over upgrades as operators do."""
     uninstalled_with: str = "default"
+    """The one that is uninstalled."""
     spread_with: str = ""
     """The values set with which the pods of each workload must be spread over the zones."""
     monitored: bool = False
@@ -108,16 +113,15 @@ class Subject:
     least_rights: bool = False
     """Whether accounts may do nothing but read the configuration that their pods use."""
     careful: bool = False
-    """Whether containers must say what they need, write nothing into their image and hide nothing of it; budgets guard
-    all but workloads of one pod, and let pods go that are not ready; a rollout takes no pod away before another one is
-    ready; and an uninstall leaves nothing but the chart's namespace."""
+    """Whether all has to be done with care: docs/other-charts.md has the list."""
     objects: Values = field(default_factory=dict)
     """What a values set must render ("Kind name", "Service web spec.clusterIP=None"), by its name; under "all" what
     each of them must."""
     ports: tuple[str, ...] = ()
     """The ports on which clients look for a Service ("name:80"), whatever an upgrade does."""
     flows: tuple[str, ...] = ()
-    """What policies, where there are some, must let through between components ("web -> store:9000"; * is anybody)."""
+    """What policies, where there are some, must let through between components ("web -> store:9000"; * is anybody). It
+    is read out of them, since not every cluster enforces them."""
     barred: tuple[str, ...] = ()
     """What they must not."""
     notes: bool = False
@@ -127,14 +131,16 @@ class Subject:
     route: str = ""
     """Where the JSON of an answer says what the change "routes" changes."""
     configured_path: str = ""
+    """What is asked to see the change "configuration"."""
     configured_key: str = ""
-    """What is asked, and the key in the JSON of its answer that is there once the change "configuration" is."""
+    """The key in the JSON of its answer that is there once it is made."""
     tls_secret: str = ""
     """The Secret that the change "tls" needs; a certificate is put into it."""
     archives: str = ""
     """A folder of published archives (NAME-VERSION.tgz), of which the first one is upgraded from always."""
     crds: str = "told"
-    """What is done about definitions in crds/, which helm does not upgrade: told, or applied before an upgrade."""
+    """What is done about definitions in crds/, which helm does not upgrade: "told" where that matters, or "applied"
+    before each upgrade, with `kubectl apply --server-side --field-manager=helm`."""
 
     def overlay(
         self, *, namespace: str, images: str, version: str, changes: Sequence[str], knows: Callable[[str], bool]

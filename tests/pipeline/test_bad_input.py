@@ -1,4 +1,4 @@
-"""Whatever is wrong with the input: one clear message, exit code 1, and everything as it was."""
+"""Whatever is wrong with the input: one clear message, the exit code of its kind, and everything as it was."""
 
 from __future__ import annotations
 

@@ -282,11 +282,20 @@ def test_ends_right(
 
 @pytest.mark.parametrize(("fault", "words"), REFUSED.values(), ids=REFUSED.keys())
 def test_is_refused_with_the_cause_and_ends_right_later(
-    way: Route, large: Package, project: Config, helm: Helm, authority: Authority, fault: Fault, words: str
+    way: Route,
+    large: Package,
+    project: Config,
+    helm: Helm,
+    authority: Authority,
+    fault: Fault,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fault(way, authority)
     chart = read_chart(project.chart)
-    with pytest.raises(ReleaseError, match=words) as caught:
+    with monkeypatch.context() as patch, pytest.raises(ReleaseError, match=words) as caught:
+        if words == "does not answer":  # which takes as long as is waited for
+            patch.setattr(transport, "_READ", 2.0)
         publish(way.registry, large, chart, helm)
     assert PASSWORD not in str(caught.value)
     assert way.tag() is None

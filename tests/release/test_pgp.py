@@ -47,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Keys]
 
         files = []
         for name in ("tester", "other"):
-            gpg("--quick-generate-key", f"{name}@example.org", "rsa3072", "sign", "never", secret=PASSPHRASE)
+            gpg("--quick-generate-key", f"{name}@example.org", "rsa2048", "sign", "never", secret=PASSPHRASE)
             files.append(folder / f"{name}.gpg")
             files[-1].write_bytes(gpg("--export", f"{name}@example.org"))
         try:

@@ -16,7 +16,6 @@ from invoke.tasks import Task
 
 from scripts.chart.changelog import TOOLKIT, plain, read_changelog
 from scripts.chart.source import read_chart
-from scripts.core import errors
 from scripts.core.config import Config
 from scripts.rollout.diagnose import _RANKS
 
@@ -127,16 +126,6 @@ def test_every_cause_of_a_rollout_has_its_row() -> None:
     page = (ROOT / "docs" / "troubleshooting.md").read_text().partition("## Why a rollout failed")[2]
     named = {kind for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for kind in re.findall(r"`(.+?)`", row)}
     assert named == {*_RANKS, "ownership", "conflict"}
-
-
-def test_every_exit_code_is_documented() -> None:
-    codes = {value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)}
-    rows = re.findall(r"^\| (\d+) \| ", (ROOT / "RELEASING.md").read_text(), re.MULTILINE)
-    assert {int(row) for row in rows} == {0, *codes}
-    classes = [
-        each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.ReleaseError)
-    ]
-    assert {each.code for each in classes if each is not errors.ReleaseError} <= codes - {errors.STOPPED}
 
 
 def test_the_sentence_of_a_first_change_is_raised_at_one_place() -> None:

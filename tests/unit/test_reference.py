@@ -16,9 +16,17 @@ def test_the_page_is_what_the_code_makes_of_it() -> None:
     assert PAGE.read_text() == page(), "run: python -m tests.reference"
 
 
+def test_every_key_has_its_words() -> None:
+    assert not re.search(r"^\| `\w+` \| `.*` \|  \|$", page(), re.MULTILINE)
+
+
 def test_every_exit_code_has_its_words() -> None:
     codes = {value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)}
     assert set(CODES) == {0, *codes}
+    classes = [
+        each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.ReleaseError)
+    ]
+    assert {each.code for each in classes if each is not errors.ReleaseError} <= codes - {errors.STOPPED}
 
 
 def test_every_variable_that_the_code_knows_has_its_words() -> None:
