@@ -15,9 +15,10 @@ from typing import Any
 import yaml
 
 from scripts.chart.archive import read_members
-from scripts.chart.manifests import strict_loader
+from scripts.chart.manifests import Document
 from scripts.core.errors import ChartError
 from scripts.core.files import read_any
+from scripts.core.yaml_read import loader
 
 INSTALLED_FIRST = re.compile(r"[^/]+/(charts/[^/]+/)*crds/")  # definitions, which are no templates
 _ASKED = re.compile(r"APIVersions\.Has\s*\(?\s*[\"`]([\w.-]+(?:/[\w.-]+){0,2})[\"`]")
@@ -89,10 +90,10 @@ class Contents:
             if "kind: CustomResourceDefinition" in chunk
         )
 
-    def definitions(self, kinds: Collection[str]) -> tuple[Mapping[str, Any], ...]:
+    def definitions(self, kinds: Collection[str]) -> tuple[Document, ...]:
         """The definitions of `kinds` (`group/version/Kind`), as far as they can be read without a render."""
         texts = [text for text, defined in self.defined.items() if not defined.isdisjoint(kinds)]
-        return tuple(crd for text in texts if is_definition(crd := _yaml(text)))
+        return tuple(Document(_yaml(text), text=text) for text in texts)
 
     @functools.cached_property
     def installed_first(self) -> frozenset[str]:
@@ -180,7 +181,7 @@ def _named(files: Mapping[str, bytes], name: str) -> Iterator[tuple[str, bytes]]
 
 def _yaml(data: str | bytes) -> Mapping[str, Any]:
     try:
-        content = yaml.load(data, Loader=strict_loader())  # noqa: S506 - a safe loader
+        content = yaml.load(data, Loader=loader())  # noqa: S506 - a safe loader
     except yaml.YAMLError:
         return {}
     return content if isinstance(content, dict) else {}

@@ -188,8 +188,9 @@ def provide_dependencies(chart: Chart, helm: Helm, say: Callable[[str], None]) -
     Those that lie in a folder are packed anew where that has changed. Nothing is done, and False returned, where all
     are there. Raises ChartError with helm's words.
     """
+    own = chart.path.resolve()
     for folder in local_dependencies(chart):
-        if folder != chart.path.resolve():
+        if folder not in (own, own / "charts" / folder.name):  # what stands there is rendered as it is
             provide_dependencies(read_chart(folder), helm, say)
     what = f"the dependencies of {shown(chart.path)}"
     with locked(chart.path / "Chart.yaml", what=what, deadline=_PATIENCE, say=say, error=ChartError):

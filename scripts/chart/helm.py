@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -18,7 +19,7 @@ from scripts.core.errors import ChartError, CommandFailed, OutputError, ReleaseE
 from scripts.core.owner import temporary
 from scripts.core.parallel import BRIEF_GO
 from scripts.core.paths import key_text, line_of, list_item, shown
-from scripts.core.yaml_read import load
+from scripts.core.yaml_read import load, load_merged
 
 # A plugin cannot change what is rendered, and looking for plugins takes time.
 # Nothing here is kept in a cluster or a database, which helm would connect to all the same.
@@ -43,6 +44,12 @@ _ABSENT = re.compile(r'failing loading "(https?://[^"]+)"')
 _FRAME = re.compile(r"^(\S+\.\w+):(\d+)(?::(\d+))?$")
 # Where the cause is no template's own, helm gives the words of Go's library as they are, in one line.
 _UNTOUCHED = re.compile(r'template: (\S+\.\w+:\d+(?::\d+)?): (executing ".*?" at <.*?>): ')
+# A template in the text of a value, of which helm quotes all: the innermost is the one that fails.
+_INNER = re.compile(
+    r'.*(?:cannot parse template|error during tpl function execution for) "((?:[^"\\]|\\.)*)": template: gotpl:[\d:]+ '
+    r'(?:executing "gotpl" at (<.*?>): )?(?:error calling \w+: )?(?:template: )?(.*)',
+    re.DOTALL,
+)
 _EXECUTING = re.compile(r'^executing ".*" at (<.*>):$')
 _FAILED = re.compile(r"^(?:execution|parse) error at \((\S+?):(\d+)(?::(\d+))?\): (.*)$", re.DOTALL)
 _RENDERED = re.compile(r"^(?:YAML parse error on|error validating) (\S+): (?:error converting YAML to JSON: )?(.*)$")
@@ -303,7 +310,7 @@ def read_complaints(text: str, chart: Path, values: Sequence[Path] = ()) -> tupl
         return (Complaint(message.strip(), file=_source(chart, name), line=int(line), demanded=demanded),)
     text = _UNTOUCHED.sub(r"\n\1\n\2:\n", text).strip() if text.startswith("template: ") else text
     if _FRAME.match(text.splitlines()[0] if text else ""):
-        return (_execution(text, chart),)
+        return (_execution(text, chart, values),)
     if found := _RENDERED.match(text):
         file = _source(chart, found.group(1))
         if none := _NO_OBJECT.match(found.group(2)):
@@ -454,7 +461,7 @@ def _value_complaint(path: Sequence[str], message: str, chart: Path, values: Seq
     return Complaint(message, file=values[-1] if values else None, key=key_text(path) or "(top level)")
 
 
-def _execution(text: str, chart: Path) -> Complaint:
+def _execution(text: str, chart: Path, values: Sequence[Path]) -> Complaint:
     """A template's failure at run time: helm prints a frame for each template on the way to the cause."""
     frames: list[tuple[str, int]] = []
     expression = ""
@@ -468,12 +475,33 @@ def _execution(text: str, chart: Path) -> Complaint:
         elif line and line != "error calling include:":
             words.append(line.removeprefix("template: "))
     message = " ".join(words) or "fails"
+    if inner := _INNER.fullmatch(message):
+        given, expression, message = _unquoted(inner[1]), inner[2] or "", inner[3]
     message += f" at {expression}" if expression else ""
-    if len(frames) > 1:
-        callers = ", ".join(f"{shown(_source(chart, name))}:{line}" for name, line in reversed(frames[:-1]))
-        message += f" (included by {callers})"
+    *callers, place = (f"{shown(_source(chart, name))}:{line}" for name, line in frames)
+    if inner:
+        for file in (*reversed(values), chart / "values.yaml"):
+            if path := _way_to(given, _loaded(file)):
+                return _value_complaint(path, f"as a template, in {place}: {message}", chart, values)
+        message = f"a value as a template, {given.strip()[:60]!r}: {message}"
+    if callers:
+        message += f" (included by {', '.join(reversed(callers))})"
     name, number = frames[-1]
     return Complaint(message, file=_source(chart, name), line=number)
+
+
+def _loaded(file: Path) -> Any:
+    """What a file of values says; None where it cannot be read."""
+    with contextlib.suppress(OSError, yaml.YAMLError):
+        return load_merged(file.read_bytes())
+    return None
+
+
+def _way_to(text: str, values: Any) -> list[str] | None:
+    """The keys that lead to a text in values; None where it is not there."""
+    items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    ways = ([key, *way] for key, item in items if (way := [] if item == text else _way_to(text, item)) is not None)
+    return next(([str(key) for key in way] for way in ways), None)
 
 
 def _source(chart: Path, name: str) -> Path:

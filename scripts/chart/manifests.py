@@ -198,12 +198,12 @@ class Manifests:
 class Parser:
     """Reads rendered texts; what several of them have in common is parsed, and kept in memory, once.
 
-    `namespace` is the release's. Of a key that stands twice the last counts, as to helm and the API server, unless
-    `strict`. Safe for several threads: two may parse the same at once, which costs a moment.
+    `namespace` is the release's. Of a key that stands twice the last counts, as to helm and the API server. Safe for
+    several threads: two may parse the same at once, which costs a moment.
     """
 
-    def __init__(self, namespace: str = "", *, strict: bool = False) -> None:
-        self._namespace, self._strict = namespace, strict
+    def __init__(self, namespace: str = "") -> None:
+        self._namespace = namespace
         self._known: dict[str, tuple[str, tuple[tuple[Mapping[str, Any], str], ...]]] = {}
 
     def read(self, text: str) -> Manifests:
@@ -227,16 +227,16 @@ class Parser:
 
     def _objects(self, body: str, source: str, line: int) -> tuple[str, tuple[tuple[Mapping[str, Any], str], ...]]:
         if body not in self._known:
-            loaded = _load(body, source, line, strict=self._strict) if body.strip() else []
+            loaded = _load(body, source, line) if body.strip() else []
             objects = [item for data in loaded for item in opened(data)]
             as_it_is = len(loaded) == len(objects) == 1 and objects[0] is loaded[0]
             self._known[body] = body, tuple((one, body if as_it_is else json.dumps(one)) for one in objects)
         return self._known[body]
 
 
-def read_manifests(text: str, namespace: str = "", *, strict: bool = False) -> Manifests:
-    """The objects of one rendered text; `Parser.read` says how. With `strict` a key that stands twice is refused."""
-    return Parser(namespace, strict=strict).read(text)
+def read_manifests(text: str, namespace: str = "") -> Manifests:
+    """The objects of one rendered text; `Parser.read` says how."""
+    return Parser(namespace).read(text)
 
 
 @dataclass(frozen=True)
@@ -346,12 +346,10 @@ def opened(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield from opened(item if said else {**inferred, **item})
 
 
-def _load(chunk: str, source: str, line: int, *, strict: bool) -> list[Mapping[str, Any]]:
+def _load(chunk: str, source: str, line: int) -> list[Mapping[str, Any]]:
     place = source or f"line {line} of the rendered text"
     try:
-        loaded = [
-            data for data in yaml.load_all(chunk, Loader=strict_loader() if strict else loader()) if data is not None
-        ]
+        loaded = [data for data in yaml.load_all(chunk, Loader=loader()) if data is not None]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"rendered line {line + mark.line}" if mark else f"the document at rendered line {line}"
@@ -367,25 +365,6 @@ def _load(chunk: str, source: str, line: int, *, strict: bool) -> list[Mapping[s
                 found=_shown(data)[:200],
             )
     return loaded
-
-
-@functools.cache
-def strict_loader() -> Any:
-    """The loader that, like the API server, refuses a key that stands twice."""
-    base = loader()
-
-    def construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if (key.tag, key.value) in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value!r} stands twice", key.start_mark
-                    )
-                seen.add((key.tag, key.value))
-        return base.construct_mapping(loader, node, deep)
-
-    return type("StrictLoader", (base,), {"construct_mapping": construct_mapping})
 
 
 def _text(value: Any) -> str:

@@ -127,18 +127,22 @@ def check_sources(chart: Chart) -> None:
     for file in sorted((chart.path / "templates").rglob("*")):
         if file.is_file():
             demand_settled(str(file), file.read_bytes(), ChartError)
-    schema = chart.path / "values.schema.json"
-    content = read_any(schema, ChartError)
+    check_json(chart.path / "values.schema.json")
+
+
+def check_json(file: Path) -> None:
+    """See that a file, where there is one, is JSON. Raises ChartError."""
+    content = read_any(file, ChartError)
     try:
         json_read.load("{}" if content is None else content)
     except json.JSONDecodeError as error:
-        demand_settled(str(schema), error.doc, ChartError)
-        place = f"{schema}:{error.lineno}:{error.colno}"
+        demand_settled(str(file), error.doc, ChartError)
+        place = f"{file}:{error.lineno}:{error.colno}"
         raise ChartError(f"{place}: not valid JSON", found=error.msg, run="correct that line") from error
     except UnicodeDecodeError as error:
-        raise ChartError(f"{schema}: not UTF-8 text", found=error.reason) from error
+        raise ChartError(f"{file}: not UTF-8 text", found=error.reason) from error
     except ValueError as error:
-        raise ChartError(f"{schema}: not valid JSON", found=str(error)) from error
+        raise ChartError(f"{file}: not valid JSON", found=str(error)) from error
 
 
 def with_version(

@@ -72,7 +72,7 @@ class Kubeconform:
     runner: Runner
     schemas: Schemas
     tolerance: Tolerance = Tolerance()
-    unrendered: Callable[[Collection[str]], Iterable[Mapping[str, Any]]] = lambda _: ()
+    unrendered: Callable[[Collection[str]], Iterable[Document]] = lambda _: ()
 
     def judge(self, renders: Mapping[str, Sequence[Manifests]]) -> dict[str, tuple[tuple[Problem, ...], ...]]:
         """The problems of each of the renders under each Kubernetes version, in the order given.

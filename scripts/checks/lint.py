@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import unicodedata
@@ -22,18 +21,17 @@ from scripts.chart.dependencies import objections, provide_dependencies
 from scripts.chart.helm import MISSING, Helm
 from scripts.chart.kubeversion import parse_constraint, supported
 from scripts.chart.manifests import mapping
-from scripts.chart.source import Chart, demand_values, read_chart, read_yaml
+from scripts.chart.source import Chart, check_json, demand_values, read_chart, read_yaml
 from scripts.checks.matrix import column_name
 from scripts.checks.schemas import Schemas
-from scripts.core import json_read
 from scripts.core.config import Config
 from scripts.core.errors import ChangelogError, ChartError, ConfigError, FindingsError, ReleaseError, ValuesError
-from scripts.core.files import UNSETTLED, read_file, unsettled
+from scripts.core.files import UNSETTLED, unsettled
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import BORNE, flaw, is_semver
 from scripts.core.words import many
-from scripts.core.yaml_read import compose, flaw_of, load_merged
+from scripts.core.yaml_read import compose
 from scripts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -112,9 +110,10 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
     demand_values(extra)
     bare = [file for file in (chart.path / "values.yaml",) if file.is_file()]
     sources = tuple(dict.fromkeys((chart.path / "Chart.yaml", *bare, *chart.values_files, *extra)))
-    broken = {file for file in sources if _broken(file)}
+    broken = {file: finding for file in sources if (finding := unreadable(file))}
     schema = tuple(schema_rules(chart))
     jobs: list[Callable[[], Iterable[Finding]]] = [
+        broken.values,
         lambda: chart_rules(chart, known),
         lambda: schema,
         lambda: changelog_rules(chart, config),
@@ -123,7 +122,7 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
     ]
     # Nothing can be said about values or a schema that cannot be read; where they break is told anyway.
     readable = not any(finding.level == "error" for finding in schema)
-    if readable and not broken & {chart.path / "Chart.yaml", chart.path / "values.yaml"}:
+    if readable and not broken.keys() & {chart.path / "Chart.yaml", chart.path / "values.yaml"}:
         with contextlib.suppress(ChartError):  # what is missing then is a finding
             provide_dependencies(chart, helm, work.say)
         columns: list[Path | None] = [file for file in (*chart.values_files, *extra) if file not in broken]
@@ -133,7 +132,7 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
             for file in columns or [None]
         ] + jobs
     rules, home = yaml_configuration(chart, config)
-    jobs += [partial(yaml_rules, file, rules, home) for file in sources]
+    jobs += [partial(yaml_rules, file, rules, home) for file in sources if file not in broken]
     with workers(work.runner) as pool:
         futures = [pool.submit(lambda job: tuple(job()), job) for job in jobs]
         found = [finding for future in futures for finding in future.result()]
@@ -197,25 +196,10 @@ def yaml_configuration(chart: Chart, config: Config) -> tuple[YamlLintConfig, Pa
 
 
 def yaml_rules(file: Path, rules: YamlLintConfig, home: Path) -> Iterator[Finding]:
-    """That helm can read the file and it holds a mapping; and yamllint, by the chart's rules."""
+    """What yamllint finds in a file that helm can read, by the chart's rules."""
     from yamllint import linter
 
-    try:
-        text = file.read_text(encoding="utf-8")
-        if (begins := unsettled(text)) is not None:
-            yield Finding("error", "merge", UNSETTLED, file, begins)
-            return
-        content = load_merged(text)
-    except UnicodeDecodeError as error:
-        yield Finding("error", "yamllint", f"is not UTF-8 text ({error.reason})", file)
-        return
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        yield Finding("error", "yamllint", f"syntax error: {flaw_of(error)}", file, mark and mark.line + 1)
-        return
-    if not isinstance(content, dict | None):
-        yield Finding("error", "values", f"not a mapping, but a {type(content).__name__}", file)
-        return
+    text = file.read_text(encoding="utf-8")
     with contextlib.suppress(yaml.YAMLError):  # of yamllint's own reader, which takes less than helm's
         for problem in linter.run(text, rules, os.path.relpath(file, home)):
             if not problem.desc.startswith("syntax error"):
@@ -223,7 +207,7 @@ def yaml_rules(file: Path, rules: YamlLintConfig, home: Path) -> Iterator[Findin
                 yield Finding(problem.level or "error", "yamllint", message, file, problem.line)
     try:
         compose(text)
-    except yaml.MarkedYAMLError as error:  # of what was read just now
+    except yaml.MarkedYAMLError as error:  # of what can be read as several
         what = "holds a further document: helm 3 reads the first one alone, helm 4 lays it over that"
         yield Finding("warning", "values", what, file, error.problem_mark.line + 1 if error.problem_mark else None)
 
@@ -236,7 +220,7 @@ def file_rules(chart: Chart) -> Iterator[Finding]:
         for name, data in files.items():
             file = chart.path / name.partition("/")[2]
             if (line := unsettled(data)) is not None and file.is_file():
-                yield Finding("error", "merge", UNSETTLED, file, line)
+                yield Finding("error", "syntax", UNSETTLED, file, line)
 
 
 def _name_rules(chart: Chart, files: Iterable[str]) -> Iterator[Finding]:
@@ -304,16 +288,9 @@ def schema_rules(chart: Chart) -> Iterator[Finding]:
         yield Finding("info", "schema", "the chart has no values.schema.json: keys and types of values are not checked")
         return
     try:
-        json_read.load(read_file(file))
-    except json.JSONDecodeError as error:
-        if (line := unsettled(error.doc)) is not None:
-            yield Finding("error", "merge", UNSETTLED, file, line)
-        else:
-            yield Finding("error", "schema", f"is not valid JSON: {error.msg}", file, error.lineno)
-    except UnicodeDecodeError:
-        yield Finding("error", "schema", "is not UTF-8 text", file)
-    except ValueError as error:
-        yield Finding("error", "schema", f"is not valid JSON: {error}", file)
+        check_json(file)
+    except ChartError as error:
+        yield _finding("syntax", file, error)
 
 
 def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
@@ -321,10 +298,7 @@ def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
     try:
         changelog = read_changelog(config.changelog)
     except ChangelogError as error:
-        told = str(error).removeprefix(str(config.changelog))  # which stands in a column of its own, as the line does
-        placed = re.match(r":(\d+):", told)
-        message = told[placed.end() if placed else 0 :].strip()
-        yield Finding("error", "changelog", message, config.changelog, placed and int(placed[1]))
+        yield _finding("changelog", config.changelog, error)
         return
     if config.changelog.name == "none":
         return
@@ -375,12 +349,21 @@ def _newest(chart: Chart, known: Sequence[str]) -> str | None:
     return versions[-1] if versions else None
 
 
-def _broken(file: Path) -> bool:
+def unreadable(file: Path) -> Finding | None:
+    """Why helm cannot read a file of values, or Chart.yaml, or finds no mapping there."""
     try:
         read_yaml(file, ValuesError)
-    except ReleaseError:
-        return True
-    return False
+    except ValuesError as error:
+        return _finding("syntax", file, error)
+    return None
+
+
+def _finding(check: str, file: Path, error: ReleaseError) -> Finding:
+    """What an error says of the file, without its place, which a finding has apart."""
+    told = ": ".join(filter(None, (error.message, error.found or error.expected)))
+    place = re.match(rf"{re.escape(str(file))}(?::(\d+))?[\d:]* ", told)
+    line = place and place[1]
+    return Finding("error", check, told[place.end() if place else 0 :], file, int(line) if line else None)
 
 
 def _merged(findings: Iterable[Finding], errors: Collection[str]) -> tuple[Finding, ...]:

@@ -23,7 +23,7 @@ from scripts.core import json_read
 from scripts.core.config import parts
 from scripts.core.errors import ConfigError, OutputError, ToolError
 from scripts.core.files import read_file
-from scripts.core.paths import shown
+from scripts.core.paths import matching, shown
 from scripts.core.progress import Say, silent
 from scripts.core.semver import minor as minor_of
 from scripts.core.waiting import locked
@@ -89,21 +89,22 @@ class Prepared:
 def schemas_of(work: Workspace) -> Schemas:
     """The schemas of the pinned tools and the configuration, in the user's cache. Raises ConfigError, ToolError."""
     config = work.config
-    folders = [_there(config.project / name, "schema_folders") for name in config.schema_folders]
-    places = [_there(config.project / name, "crds") for name in config.crds]
+    folders = [folder for name in config.schema_folders for folder in _fitting(config.project, name, "schema_folders")]
+    places = [place for name in config.crds for place in _fitting(config.project, name, "crds")]
     for entry in config.crd_modules:
         path, version, folder, h1 = parts("crd_modules", entry)
         source = work.tools.unpacked(Module(path.replace("/", "-"), path, version, h1))
-        places.append(_there(source / folder, "crd_modules"))
+        places += _fitting(source, folder or ".", "crd_modules")
     within = (sorted(place.rglob("*.y*ml")) if place.is_dir() else [place] for place in places)
     files = [file for found in within for file in found if not file.is_dir()]
     return Schemas(config.cache_dir, work.tools, folders, files, say=work.say)
 
 
-def _there(path: Path, key: str) -> Path:
-    if not path.exists():
-        raise ConfigError(f"[tool.gati] {key} names {shown(path)}, which is not there")
-    return path
+def _fitting(base: Path, pattern: str, key: str) -> list[Path]:
+    """What there is that a pattern, or a plain path, names from `base`. Raises ConfigError for nothing."""
+    if not (found := matching(base, pattern)):
+        raise ConfigError(f"[tool.gati] {key} names {shown(base / pattern)}, which is not there")
+    return found
 
 
 class Schemas:
@@ -129,7 +130,7 @@ class Schemas:
         kube_version: str,
         kinds: Iterable[Kind],
         definitions: Sequence[Document] = (),
-        unrendered: Callable[[Collection[str]], Iterable[Mapping[str, Any]]] = lambda _: (),
+        unrendered: Callable[[Collection[str]], Iterable[Document]] = lambda _: (),
     ) -> Prepared:
         """Have a schema for each of `kinds` in the cache.
 
@@ -143,10 +144,10 @@ class Schemas:
         locations: list[str] = []
         sums: dict[Kind, str] = {}
         for take in (
-            lambda kinds: self._own(kinds, definitions),
+            lambda kinds: self._defined(kinds, definitions),
             self._given,
             lambda kinds: self._kubernetes(kinds, minor),
-            lambda kinds: self._defined(kinds, "beside", tuple(unrendered({kind.path for kind in kinds}))),
+            lambda kinds: self._defined(kinds, unrendered({kind.path for kind in kinds})),
             self._operators,
         ):
             store, found = take(wanted) if wanted else (None, set())
@@ -199,20 +200,14 @@ class Schemas:
             for kind, schema in _versions(crd)
         }
 
-    def _own(self, kinds: set[Kind], definitions: Sequence[Document]) -> tuple[Store | None, set[Kind]]:
+    def _defined(self, kinds: set[Kind], definitions: Iterable[Document]) -> tuple[Store | None, set[Kind]]:
+        """Those of the chart's own definitions."""
         groups = {kind.group for kind in kinds}
-        texts = sorted({one.text for one in definitions if one.spec.get("group") in groups})
-        return self._defined(kinds, _digest(*texts), tuple(d.data for d in definitions if d.text in set(texts)))
-
-    def _defined(
-        self, kinds: set[Kind], key: str, definitions: Sequence[Mapping[str, Any]]
-    ) -> tuple[Store | None, set[Kind]]:
-        by_kind = {kind: schema for crd in definitions if is_definition(crd) for kind, schema in _versions(crd)}
+        crds = {one.text: one.data for one in definitions if is_definition(one.data) and one.spec["group"] in groups}
+        by_kind = {kind: schema for crd in crds.values() for kind, schema in _versions(crd)}
         if not (found := kinds & by_kind.keys()):
             return None, set()
-        if key == "beside":
-            key = _digest(json.dumps([by_kind[kind] for kind in sorted(found)], sort_keys=True, default=str))
-        store = self._store(f"own-{key}")
+        store = self._store(f"own-{_digest(*sorted(crds))}")
         store.ensure({kind.file: functools.partial(_crd_schema, kind, by_kind[kind]) for kind in found})
         return store, found
 

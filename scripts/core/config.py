@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import re
 import tomllib
@@ -15,7 +16,7 @@ from typing import Any
 
 from scripts.core.errors import SAME_COMMAND, ConfigError
 from scripts.core.files import demand_settled, read_any, sha256
-from scripts.core.paths import shown
+from scripts.core.paths import matching, shown
 from scripts.core.words import meant
 
 _NO = ("0", "false", "no", "")  # as the value of a variable that is a switch
@@ -54,9 +55,9 @@ class Config:
     api_versions: tuple[str, ...] = ()
     """What the chart's clusters serve beside Kubernetes and the pinned operators: `group/version[/Kind]`."""
     schema_folders: tuple[str, ...] = ()
-    """Folders of JSON schemas for kinds of others, named as kubeconform or the CRDs catalogue names them."""
+    """Folders of JSON schemas for kinds of others, named as by kubeconform or the CRDs catalogue; patterns too."""
     crds: tuple[str, ...] = ()
-    """Files, or folders of files, with CustomResourceDefinitions of others."""
+    """Files, or folders of files, with CustomResourceDefinitions of others; patterns too."""
     crd_modules: tuple[str, ...] = ()
     """Go modules with CustomResourceDefinitions: `PATH@VERSION:FOLDER h1:CHECKSUM`."""
     skip_kinds: tuple[str, ...] = ()
@@ -301,7 +302,18 @@ def _read(
         read = _value(fields[name], value, f"{file}: [tool.gati] {key}")
         if fits:
             values[name] = read
+    for pattern, (fits, _) in zip(particular, layers[1:], strict=True):
+        if not (fits or _fits_some(project, pattern)):
+            expected = f"the folder of a chart, written from {shown(project)}"
+            raise ConfigError(f"{file}: `for` has a table for {pattern!r}, which no chart fits", expected=expected)
     return values, {key.replace("-", "_") for fits, layer in layers[1:] if fits for key in layer}
+
+
+def _fits_some(project: Path, pattern: str) -> bool:
+    """Whether the folder of any chart fits a pattern of `for`, of which a `*` does not end at a slash."""
+    near = (folder / "Chart.yaml" for folder in matching(project, pattern))  # most stand there as they are written
+    charts = (file.parent.resolve() for file in itertools.chain(near, project.rglob("Chart.yaml")) if file.is_file())
+    return any(fnmatch(os.path.relpath(chart, project), os.path.normpath(pattern)) for chart in charts)
 
 
 def _table(file: Path) -> Mapping[str, Any]:

@@ -147,9 +147,9 @@ class TestSources:
         ("change", "words"),
         [
             (replace("Chart.yaml", "version: 0.1.0", "version: 1.2.3.4"), "version '1.2.3.4' is no semantic version"),
-            (lambda chart: (chart / "values-x.yaml").write_bytes(b"a: \xff\n"), "is not UTF-8 text"),
+            (lambda chart: (chart / "values-x.yaml").write_bytes(b"a: \xff\n"), "not UTF-8 text"),
             (add("templates/new.yaml", "x: {{ if }}"), "new.yaml:1  missing value for if"),
-            (add("values.schema.json", '{\n"type": }'), "values.schema.json:2  is not valid JSON"),
+            (add("values.schema.json", '{\n"type": }'), "values.schema.json:2  not valid JSON"),
             (add("values.schema.json", '{"type": "objekt"}'), "is no valid JSON schema"),
             (
                 add("Chart.yaml", "annotations:\n  artifacthub.io/changes: |\n    - {kind: new, description: x}\n"),

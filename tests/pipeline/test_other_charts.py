@@ -475,7 +475,9 @@ class TestSchemas:
         assert "not checked: no schema for example.com/v1 Box" in told.stdout
         told.refused("renders objects that are not checked", "skip_kinds")
         (tmp_path / "crd.yaml").write_text(self.DEFINITION)
-        (chart / "gati.toml").write_text('crds = ["../crd.yaml"]\n')
+        (chart / "gati.toml").write_text('crds = ["../none*"]\n')
+        cli(*check).refused(f"crds names {tmp_path}/none*, which is not there", code=2)
+        (chart / "gati.toml").write_text('crds = ["../c?d.y*ml"]\n')
         told = cli(*check)
         assert "spec.size: got string, want integer" in told.stdout
         told.refused("objects that are not valid")

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts.chart.dependencies import demand_dependencies, fetched_anew, is_local, lend, objections, outdated
+from scripts.chart.dependencies import (
+    demand_dependencies,
+    fetched_anew,
+    is_local,
+    lend,
+    objections,
+    outdated,
+    provide_dependencies,
+)
 from scripts.chart.helm import Helm
 from scripts.chart.source import read_chart
 from scripts.core.command import Runner
@@ -21,6 +29,20 @@ def test_what_is_missing_under_several_names_is_told_once(tmp_path: Path) -> Non
     needs = f"dependencies: [{entry('a')}, {entry('b')}]\n"
     (tmp_path / "Chart.yaml").write_text(f"apiVersion: v2\nname: top\nversion: 0.1.0\n{needs}")
     assert outdated(read_chart(tmp_path)) == ("sub 0.1.0 is not in charts/",)
+
+
+@pytest.mark.parametrize(("place", "built"), [("charts/inner", []), ("parts/inner", ["inner", "top"])])
+def test_what_stands_in_charts_is_as_helm_renders_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, built: list[str]
+) -> None:
+    """helm looks into charts/ for what is there alone, and packs a folder elsewhere with what that lacks."""
+    top = chart_with(tmp_path / "top", f"{{name: inner, version: 0.1.0, repository: 'file://./{place}'}}")
+    inner = chart_with(top / place, "{name: other, version: 0.1.0, repository: 'file://../../../other'}")
+    (inner / "Chart.yaml").write_text((inner / "Chart.yaml").read_text().replace("name: top", "name: inner"))
+    seen = list[str]()
+    monkeypatch.setattr(Helm, "build_dependencies", lambda _, chart, *__, **___: seen.append(chart.name))
+    provide_dependencies(read_chart(top), Helm(Path("helm"), Runner()), print)
+    assert seen == built
 
 
 def test_what_is_there_is_compared_for_a_minute_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

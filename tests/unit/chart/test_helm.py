@@ -61,6 +61,11 @@ SCHEMA = "Error: values don't meet the specifications of the schema(s) in the fo
             'demo/templates/_x.tpl:9: no: such thing at <index .a "b"> (included by demo/templates/a.yaml:2)',
         ),
         (
+            'Error: template: demo/templates/a.yaml:5:8: executing "demo/templates/a.yaml" at <tpl .Values.name $>: '
+            'error calling tpl: cannot parse template "{{ .Values.b": template: gotpl:1: unclosed action',
+            "demo/templates/a.yaml:5: a value as a template, '{{ .Values.b': unclosed action",
+        ),
+        (
             "Error: cannot load Chart.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
             "string into Go struct field Metadata.dependencies of type []*v2.Dependency",
             "demo/Chart.yaml:5: dependencies must be a list, and is text",
@@ -128,6 +133,34 @@ SCHEMA = "Error: values don't meet the specifications of the schema(s) in the fo
 def test_one_complaint(chart: Path, text: str, told: str) -> None:
     (complaint,) = read_complaints(text, chart)
     assert str(complaint) == told
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (r'cannot parse template "say \"{{ hi\"": template: gotpl:1: unclosed action', "unclosed action"),
+        (
+            r'error during tpl function execution for "{{ tpl .Values.b . }}": template: gotpl:1:3: executing "gotpl" '
+            r'at <tpl .Values.b .>: error calling tpl: cannot parse template "say \"{{ hi\"": template: gotpl:1: oh',
+            "oh",
+        ),
+        (
+            r'error during tpl function execution for "say \"{{ hi\"": template: gotpl:1:3: executing "gotpl" at '
+            r'<include "no" .>: error calling include: template: no template "no" associated with template "gotpl"',
+            'no template "no" associated with template "gotpl" at <include "no" .>',
+        ),
+    ],
+)
+def test_a_template_in_a_value_is_told_where_the_value_stands(chart: Path, said: str, told: str) -> None:
+    (chart / "ci").mkdir()
+    file = chart / "ci" / "x.yaml"
+    file.write_text("a:\n  - b: 'say \"{{ hi\"'\n")
+    where = 'template: demo/templates/_h.tpl:2:3: executing "h" at <tpl (.Values.a) .>: error calling tpl: '
+    text = (
+        f'Error: template: demo/templates/a.yaml:5:8: executing "a" at <include "h" .>: error calling include: {where}'
+    )
+    (complaint,) = read_complaints(text + said, chart, [file])
+    assert str(complaint) == f"demo/ci/x.yaml:2: a[0].b: as a template, in demo/templates/_h.tpl:2: {told}"
 
 
 def test_each_key_is_a_complaint_in_the_file_that_sets_it(chart: Path, tmp_path: Path) -> None:

@@ -90,13 +90,6 @@ def test_of_a_key_that_stands_twice_the_last_counts() -> None:
     assert [document.name for document in read_manifests(TWICE)] == ["b"]
 
 
-def test_a_key_that_stands_twice_is_refused_with_its_template_where_that_is_asked_for() -> None:
-    with pytest.raises(ChartError) as caught:
-        read_manifests(TWICE, strict=True)
-    assert "gati/templates/a.yaml" in str(caught.value)
-    assert "rendered line 6: the key 'name' stands twice" in str(caught.value)
-
-
 def test_merged_keys_may_be_overridden() -> None:
     (document,) = read_manifests("base: &b {a: 1}\nkind: A\nspec: {<<: *b, a: 2}\n")
     assert document.data["spec"] == {"a": 2}

@@ -28,6 +28,7 @@ from scripts.checks.lint import (
     file_rules,
     helm_rules,
     schema_rules,
+    unreadable,
     yaml_rules,
 )
 from scripts.core.config import _CHOICES, Config
@@ -232,33 +233,35 @@ class TestSources:
     @pytest.mark.parametrize(
         ("content", "line", "words"),
         [
-            (b"a: [1\n", 2, "syntax error: did not find expected ',' or ']'"),
+            (b"a: [1\n", 2, "not valid YAML: did not find expected ',' or ']'"),
             (b"a: 1\na: 2\n", 2, 'duplication of key "a"'),
             (b"a:   1   \n", 1, "trailing-spaces"),
-            (b"- 1\n", None, "not a mapping, but a list"),
-            (b"a: \xff\n", None, "is not UTF-8 text"),
-            (b"a: \x00\n", None, "syntax error: unacceptable character"),
+            (b"- 1\n", None, "not a mapping: list"),
+            (b"a: \xff\n", None, "not valid YAML: not UTF-8 text: byte 4 is 0xff"),
+            (b"a: \x00\n", None, "not valid YAML: unacceptable character"),
             (b"a:\n<<<<<<< HEAD\n  b: 1\n=======\n  b: 2\n>>>>>>> c\n", 2, "conflict markers stand here"),
         ],
     )
     def test_of_yaml(self, tmp_path: Path, rules: YamlLintConfig, content: bytes, line: int | None, words: str) -> None:
         file = tmp_path / "values.yaml"
         file.write_bytes(content)
-        findings = list(yaml_rules(file, rules, tmp_path))
+        broken = unreadable(file)
+        findings = [broken] if broken else list(yaml_rules(file, rules, tmp_path))
         assert any(one.line == line and words in one.message and one.file == file for one in findings), findings
         assert all(one.level == "error" for one in findings)
 
     def test_good_ones(self, tmp_path: Path, rules: YamlLintConfig) -> None:
         for content in ("", "a: 1\n", "# nothing\n", "a:\t1\n", "a: !own {b: 1}\n"):  # helm reads a tab, and any tag
             (tmp_path / "values.yaml").write_text(content)
+            assert unreadable(tmp_path / "values.yaml") is None
             assert list(yaml_rules(tmp_path / "values.yaml", rules, tmp_path)) == []
 
     @pytest.mark.parametrize(
         ("content", "line", "words"),
         [
-            (b'{\n"a": }', 2, "is not valid JSON"),
-            (b"[" * 100_000, None, "is not valid JSON: nested too deeply"),
-            (b"\xff", None, "is not UTF-8"),
+            (b'{\n"a": }', 2, "not valid JSON: Expecting value"),
+            (b"[" * 100_000, None, "not valid JSON: nested too deeply"),
+            (b"\xff", None, "not UTF-8 text: invalid start byte"),
             (b"{\n<<<<<<< HEAD\n=======\n>>>>>>> c\n}", 2, "conflict markers stand here"),
         ],
     )

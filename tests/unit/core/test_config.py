@@ -81,6 +81,16 @@ def test_what_is_said_beside_a_chart_or_for_it_is_true_of_it(tmp_path: Path) -> 
     assert (own.changelog, own.version_files) == (root / "C.md", ("README.md",))
 
 
+def test_a_table_for_no_chart_at_all_is_told(tmp_path: Path) -> None:
+    root = project(tmp_path, 'chart = "a"\n[tool.gati.for."charts/b*"]\nlint_errors = ["helm"]\n')
+    with pytest.raises(ConfigError, match=r"`for` has a table for 'charts/b\*', which no chart fits"):
+        load_config(root, environ={})
+    inner = root / "charts" / "b" / "inner"  # a star goes on over a slash
+    inner.mkdir(parents=True)
+    (inner / "Chart.yaml").touch()
+    assert load_config(root, environ={}).lint_errors == ()
+
+
 @pytest.mark.parametrize(
     ("table", "environ", "flags", "message"),
     [
