@@ -104,22 +104,22 @@ def _sorted(members: Mapping[str, bytes], epoch: int) -> bytes:
 def describe(path: Path, data: bytes, epoch: int) -> Package:
     """What there is to know of the archive `data`, which stands or will stand at `path`. Raises ChartError."""
     created = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    told, metadata = chart_metadata(data, str(path))
+    metadata = chart_metadata(data, str(path))
     return Package(
         path=path,
         name=metadata["name"],
         version=metadata["version"],
         sha256=files.sha256(data),
         size=len(data),
-        manifest_digest=sha256(pushed_manifest(data, told, created)),
+        manifest_digest=sha256(pushed_manifest(data, metadata, created)),
         created=created,
     )
 
 
-def chart_metadata(data: bytes, what: str) -> tuple[tuple[bytes, ...], dict[str, Any]]:
-    """The Chart.yaml of the archive `data`, as bytes and as what it says, every scalar as text.
+def chart_metadata(data: bytes, what: str) -> dict[str, Any]:
+    """What the Chart.yaml of the archive `data` says, every scalar as text.
 
-    A requirements.yaml, from the days of Helm 2, follows it, and what it says is laid over, as helm does.
+    What a requirements.yaml says, from the days of Helm 2, is laid over, as helm does.
 
     Raises ChartError naming `what`: no archive, no Chart.yaml in its one folder, or one without name and version.
     """
@@ -140,7 +140,7 @@ def chart_metadata(data: bytes, what: str) -> tuple[tuple[bytes, ...], dict[str,
     if not all(isinstance(facts.get(key), str) and facts[key] for key in ("name", "version")):
         said = ", ".join(map(str, facts)) or type(metadata).__name__
         raise ChartError(f"{what}: its Chart.yaml is none", expected="a mapping with name and version", found=said)
-    return (found[0], *older), facts
+    return facts
 
 
 def read_members(data: bytes, what: str) -> dict[str, bytes]:

@@ -109,7 +109,7 @@ class Contents:
         return tuple(dict.fromkeys(found))
 
     def expected(self) -> tuple[str, ...]:
-        """The templates that some render should give an object of: no helpers, notes, or mere refusals."""
+        """The templates that some render should give an object of."""
         libraries = [
             name.removesuffix("Chart.yaml")
             for name, data in self.files.items()
@@ -118,7 +118,7 @@ class Contents:
         return tuple(
             name
             for name, text in self.templates.items()
-            if not name.startswith(tuple(libraries)) and _renders(PurePosixPath(name).name, text)
+            if not name.startswith(tuple(libraries)) and renders(PurePosixPath(name).name, text)
         )
 
 
@@ -220,7 +220,8 @@ def _as_go(pattern: str) -> str:
     )
 
 
-def _renders(file: str, text: str) -> bool:
+def renders(file: str, text: str) -> bool:
+    """Whether a template of that name may give an object: it is no helper, no notes, and no mere refusal."""
     if file.startswith("_") or file == "NOTES.txt" or file.endswith(".tpl"):
         return False
     text = _COMMENT.sub("", text)

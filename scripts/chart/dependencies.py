@@ -309,7 +309,7 @@ def _there(folder: Path) -> dict[str, dict[str, None]]:
         if (entry / "Chart.yaml").is_file():
             metadata = read_yaml(entry / "Chart.yaml", ChartError)
         elif entry.suffix == ".tgz" and entry.is_file():
-            _, metadata = chart_metadata(entry.read_bytes(), shown(entry))
+            metadata = chart_metadata(entry.read_bytes(), shown(entry))
         if metadata and metadata.get("name"):
             found.setdefault(str(metadata["name"]), {})[str(metadata.get("version"))] = None
     return found

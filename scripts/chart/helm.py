@@ -13,13 +13,14 @@ from typing import Any
 
 import yaml
 
+from scripts.chart.manifests import mapping, mappings
 from scripts.chart.objections import POINTER, read_objection, unescaped
 from scripts.core.command import Result, Runner
 from scripts.core.errors import ChartError, CommandFailed, OutputError, ReleaseError, ValuesError, telling
 from scripts.core.owner import temporary
 from scripts.core.parallel import BRIEF_GO
 from scripts.core.paths import key_text, line_of, list_item, shown
-from scripts.core.yaml_read import load, load_merged
+from scripts.core.yaml_read import load_merged
 
 # A plugin cannot change what is rendered, and looking for plugins takes time.
 # Nothing here is kept in a cluster or a database, which helm would connect to all the same.
@@ -201,7 +202,7 @@ class Helm:
             own = _set_up(Path(where.stdout.strip()), repositories)
             known.write_text(yaml.safe_dump({"apiVersion": "", "repositories": own}), encoding="utf-8")
             env = {**_ENVIRONMENT, "HELM_REPOSITORY_CONFIG": str(known), "HELM_REPOSITORY_CACHE": str(folder)}
-            listed = {str(one["url"]).rstrip("/") for one in own}
+            listed = {str(one.get("url")).rstrip("/") for one in own}
             for url in repositories:
                 if url.startswith(("http://", "https://")) and url.rstrip("/") not in listed:
                     name = re.sub(r"[^a-z0-9]+", "-", url.lower()).strip("-")
@@ -273,11 +274,8 @@ def connecting(plain_http: bool, *files: str | Path | None) -> list[str | Path]:
 def _set_up(file: Path, wanted: Iterable[str]) -> list[dict[str, Any]]:
     """The entries of the user's repositories.yaml that `wanted` asks for; none where it cannot be read."""
     asked = {one.removeprefix("@").removeprefix("alias:").rstrip("/") for one in wanted}
-    try:
-        told = load(file.read_text(encoding="utf-8"))["repositories"]
-        return [one for one in told if asked & {str(one["name"]), str(one["url"]).rstrip("/")}]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
-        return []
+    told = mappings(mapping(_loaded(file)).get("repositories"))
+    return [dict(one) for one in told if asked & {str(one.get("name")), str(one.get("url")).rstrip("/")}]
 
 
 def _options(values: Sequence[Path], kube_version: str | None) -> list[str | Path]:
@@ -491,7 +489,7 @@ def _execution(text: str, chart: Path, values: Sequence[Path]) -> Complaint:
 
 
 def _loaded(file: Path) -> Any:
-    """What a file of values says; None where it cannot be read."""
+    """What a file of YAML says; None where it cannot be read."""
     with contextlib.suppress(OSError, yaml.YAMLError):
         return load_merged(file.read_bytes())
     return None

@@ -6,11 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from scripts.core import files
 from scripts.core.errors import ChartError
-from scripts.core.yaml_read import load_texts
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json"
@@ -32,15 +29,14 @@ def sha256(data: bytes) -> str:
     return f"sha256:{files.sha256(data)}"
 
 
-def pushed_manifest(archive: bytes, told: Sequence[bytes], created: str, prov: bytes | None = None) -> bytes:
-    """The manifest for `archive`, and the `.prov` beside it; `told` is its Chart.yaml (as helm packed it), and its
-    requirements.yaml, where there is one.
+def pushed_manifest(archive: bytes, facts: Mapping[str, Any], created: str, prov: bytes | None = None) -> bytes:
+    """The manifest for `archive`, whose `chart_metadata` are `facts`, and the `.prov` beside it.
 
     `created` is the archive's modification time in RFC 3339 (`2026-11-24T00:00:00Z`).
-    Raises ChartError when that Chart.yaml cannot be read.
+    Raises ChartError for facts that helm would not read.
     """
     try:
-        metadata = _metadata(told)
+        metadata = _metadata(facts)
         annotations = _annotations(metadata, created)
     except (AttributeError, TypeError, ValueError) as error:
         raise ChartError("a field of the archive's Chart.yaml has a wrong type", found=str(error)) from error
@@ -54,9 +50,9 @@ def pushed_manifest(archive: bytes, told: Sequence[bytes], created: str, prov: b
     return _json(manifest)
 
 
-def pushed_config(told: Sequence[bytes]) -> bytes:
+def pushed_config(facts: Mapping[str, Any]) -> bytes:
     """The config that such a manifest names, for what `pushed_manifest` has taken."""
-    return _json(_metadata(told))
+    return _json(_metadata(facts))
 
 
 def descriptor(media_type: str, data: bytes) -> dict[str, Any]:
@@ -64,16 +60,8 @@ def descriptor(media_type: str, data: bytes) -> dict[str, Any]:
     return {"mediaType": media_type, "digest": sha256(data), "size": len(data)}
 
 
-def _metadata(told: Sequence[bytes]) -> dict[str, Any]:
-    try:
-        # Every field but a few is text to helm, which has quoted what YAML would take for something else.
-        raw, *over = map(load_texts, told)
-    except yaml.YAMLError as error:
-        raise ChartError("the archive's Chart.yaml is not valid YAML", found=str(error).splitlines()[0]) from error
-    if not isinstance(raw, dict):
-        raise ChartError("the archive's Chart.yaml is not a mapping", found=type(raw).__name__)
-    for more in over:
-        raw |= more or {}
+def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
+    raw = dict(facts)  # every field but a few is text to helm, too
     if "deprecated" in raw:
         raw["deprecated"] = raw["deprecated"] == "true"
     if raw.get("annotations"):
@@ -83,7 +71,8 @@ def _metadata(told: Sequence[bytes]) -> dict[str, Any]:
     return _ordered(raw, _CHART)
 
 
-def _dependency(raw: dict[str, Any]) -> dict[str, Any]:
+def _dependency(told: Mapping[str, Any]) -> dict[str, Any]:
+    raw = dict(told)
     if "enabled" in raw:
         raw["enabled"] = raw["enabled"] == "true"
     imports = raw.get("import-values") or []

@@ -126,7 +126,9 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
         with contextlib.suppress(ChartError):  # what is missing then is a finding
             provide_dependencies(chart, helm, work.say)
         columns: list[Path | None] = [file for file in (*chart.values_files, *extra) if file not in broken]
-        newest = _newest(chart, known)
+        newest = None
+        with contextlib.suppress(ChartError, IndexError):  # a constraint that is a finding of its own
+            newest = supported(chart.kube_version, known)[-1]
         jobs = [
             partial(helm_rules, chart, file, helm, newest, borne=bool(extra) and file in (None, *bare))
             for file in columns or [None]
@@ -338,15 +340,6 @@ def _kube_version(chart: Chart, known: Sequence[str], found: Callable[..., Findi
     elif "-" not in re.sub(r"\s-\s", " ", chart.kube_version):
         message = f"kubeVersion {chart.kube_version!r} refuses vendor builds such as v1.33.4-gke.100; write 1.28.0-0"
         yield found("warning", message, "kubeVersion")
-
-
-def _newest(chart: Chart, known: Sequence[str]) -> str | None:
-    """The newest Kubernetes that the chart supports; None where its constraint is a finding of its own."""
-    try:
-        versions = supported(chart.kube_version, known)
-    except ChartError:
-        return None
-    return versions[-1] if versions else None
 
 
 def unreadable(file: Path) -> Finding | None:

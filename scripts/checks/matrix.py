@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.chart.contents import Contents, read_contents
+from scripts.chart.contents import Contents, read_contents, renders
 from scripts.chart.dependencies import demand_dependencies, dependencies, is_local, provide_dependencies
 from scripts.chart.kubeversion import supported
 from scripts.chart.selection import needed
@@ -241,9 +241,10 @@ def _library(chart: Chart) -> str:
     if chart.is_library:
         return "is a library chart"
     templates = [file for file in (chart.path / "templates").rglob("*") if file.is_file()]
-    own = [file for file in templates if not file.name.startswith("_")]
+    helpers = any(file.name.startswith("_") for file in templates)
     more = dependencies(chart) or any((chart.path / name).is_dir() for name in ("charts", "crds"))
-    return "has helpers alone" if templates and not (own or more) else ""
+    own = (renders(file.name, file.read_text(encoding="utf-8", errors="replace")) for file in templates)
+    return "has helpers alone" if helpers and not (more or any(own)) else ""
 
 
 def _test_chart(library: Chart, config: Config) -> Chart | None:

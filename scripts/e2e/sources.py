@@ -167,7 +167,7 @@ def _version_in(file: Path, name: str) -> str:
     """The version in an archive of the chart `name`. Raises ChartError."""
     if not file.is_file():
         raise ChartError(f"--from {file}: there is no such archive", run="correct --from")
-    metadata = chart_metadata(file.read_bytes(), str(file))[1]
+    metadata = chart_metadata(file.read_bytes(), str(file))
     if metadata["name"] != name:
         raise ChartError(f"--from {file} is an archive of another chart", expected=name, found=metadata["name"])
     return str(metadata["version"])

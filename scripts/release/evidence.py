@@ -98,7 +98,7 @@ def collect(
     if tested is not None:
         result = to_bytes(statement(package, digest, TEST_RESULT, test_result(tested)))
         signable[TEST_RESULT] = add(TEST_RESULT, "test-result.json", result)
-    source = source_of(work.config, origin, chart_metadata(archive, package.path.name)[1])
+    source = source_of(work.config, origin, chart_metadata(archive, package.path.name))
     made = provenance(source, package, record.tools, builder(os.environ), _dependencies(archive), found)
     told_of = to_bytes(statement(package, digest, PROVENANCE, made))
     signable[PROVENANCE] = add(PROVENANCE, "provenance.json", told_of, revision=record.commit)

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from scripts.chart.archive import Package, chart_metadata
+from scripts.chart.archive import Package, chart_metadata, read_members
 from scripts.chart.manifest_digest import pushed_manifest
 from scripts.chart.manifest_digest import sha256 as digest_of
 from scripts.core.command import SIGNING_PASSWORDS
@@ -22,7 +22,7 @@ _DEADLINE = 120.0  # seconds; a smart card asks for a touch
 
 def make_prov(work: Workspace, package: Package, archive: bytes) -> bytes:
     """The `.prov` of `package`, signed by gpg, whose stdin or agent has the passphrase. Raises ToolError."""
-    (chart_yaml, *_), _ = chart_metadata(archive, package.path.name)
+    chart_yaml = read_members(archive, package.path.name)[f"{package.name}/Chart.yaml"]
     text = f"{chart_yaml.decode().rstrip()}\n\n...\nfiles:\n  {package.path.name}: sha256:{package.sha256}\n"
     password = next((os.environ[name] for name in SIGNING_PASSWORDS if name in os.environ), None)
     with temporary("pgp") as scratch:
@@ -52,8 +52,8 @@ def with_prov(work: Workspace, package: Package, archive: bytes) -> Package:
     if not kept:  # also one by the key of before
         prov = make_prov(work, package, archive)
         write_atomic(file, prov)
-    told, _ = chart_metadata(archive, package.path.name)
-    digest = digest_of(pushed_manifest(archive, told, package.created, prov))
+    facts = chart_metadata(archive, package.path.name)
+    digest = digest_of(pushed_manifest(archive, facts, package.created, prov))
     return replace(package, prov=prov, manifest_digest=digest)
 
 

@@ -594,7 +594,7 @@ class Release:
                 commit=facts.origin.commit,
                 registry=self._where,
             )
-        metadata = chart_metadata(facts.archive, package.path.name)[1]
+        metadata = chart_metadata(facts.archive, package.path.name)
         return Announced(package, facts.archive, metadata, self._tag, facts.origin.commit, told, reference)
 
     def _probe(self, package: Package) -> publishing.Probe:

@@ -183,13 +183,13 @@ def _chart(
 def _layers(subject: _Subject) -> Check:
     """Whether the manifest's config says of the chart what the archive says itself."""
     told = f"sha256 {subject.package.sha256}, {subject.package.size} bytes"
-    told_by, _ = chart_metadata(subject.archive, subject.package.path.name)
+    facts = chart_metadata(subject.archive, subject.package.path.name)
     try:
         config = json_read.load(subject.chart.content)["config"]
         if config["mediaType"] != CONFIG_TYPE:
             return Check("layers", FAILED, f"the config is {config['mediaType']}, not {CONFIG_TYPE}")
         content = subject.client.blob(subject.reference, str(config["digest"]), int(config["size"]))
-        differs = json_read.load(content) != json_read.load(pushed_config(told_by))
+        differs = json_read.load(content) != json_read.load(pushed_config(facts))
     except (RegistryError, *MALFORMED) as error:
         return Check("layers", FAILED, f"the config cannot be read: {error}".splitlines()[0])
     if differs:

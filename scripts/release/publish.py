@@ -154,9 +154,9 @@ def publish(
 
 def stage(client: Client, reference: Reference, package: Package, archive: bytes) -> Found:
     """Upload what the tag is to name, by its digest alone: to attach to before it is seen. Raises RegistryError."""
-    told, _ = chart_metadata(archive, str(package.path))
-    manifest = pushed_manifest(archive, told, package.created, package.prov)
-    for data in (pushed_config(told), archive, *([package.prov] if package.prov is not None else [])):
+    facts = chart_metadata(archive, str(package.path))
+    manifest = pushed_manifest(archive, facts, package.created, package.prov)
+    for data in (pushed_config(facts), archive, *([package.prov] if package.prov is not None else [])):
         client.put_blob(reference.repository, data)
     client.put_manifest(reference.repository, package.manifest_digest, manifest)
     return Found(package.manifest_digest, MANIFEST_TYPE, manifest)
@@ -341,7 +341,7 @@ def _newest_for_both(*archives: bytes) -> str | None:
     """The newest Kubernetes that every one of these charts admits; None, helm's own choice, where there is none."""
     common: set[str] | None = None
     for data in archives:
-        constraint = chart_metadata(data, "the archive")[1].get("kubeVersion")
+        constraint = chart_metadata(data, "the archive").get("kubeVersion")
         if constraint and isinstance(constraint, str):
             admitted = set(supported(constraint, _MINORS))
             common = admitted if common is None else common & admitted

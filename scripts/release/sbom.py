@@ -47,7 +47,7 @@ _CONFIGURED = re.compile(
 
 def make_sbom(work: Workspace, package: Package, archive: bytes, minors: Sequence[str] = ()) -> dict[str, Any]:
     """The CycloneDX bill of `package`, of these bytes alone; `minors` of another bill. Raises as `rendered_images`."""
-    _, metadata = chart_metadata(archive, package.path.name)
+    metadata = chart_metadata(archive, package.path.name)
     members = read_members(archive, package.path.name)
     sets, minors, images, refused = rendered_images(work, archive, minors)
     root = f"{package.name}-{package.version}"
@@ -177,7 +177,7 @@ def _subcharts(members: Mapping[str, bytes], root: str) -> Iterator[dict[str, An
         places = {one.name: one.repository for one in dependencies(read_chart(scratch))}
     for name, data in sorted(members.items()):
         if name.count("/") == 2 and "/charts/" in name and name.endswith(".tgz"):
-            _, metadata = chart_metadata(data, name)
+            metadata = chart_metadata(data, name)
             hashes = [_hash(sha256(data))]
         elif _SUBCHART.match(name):
             metadata, hashes = _metadata(data), []

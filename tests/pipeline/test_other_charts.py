@@ -75,6 +75,7 @@ def test_a_library_chart_renders_nothing(cli: Cli, tmp_path: Path) -> None:
         assert told.status == 0, told
         assert f"lib {why}: it renders nothing by itself" in told.stderr
         (chart / "Chart.yaml").write_text((chart / "Chart.yaml").read_text().replace("type: library\n", ""))
+        (chart / "templates" / "NOTES.txt").touch()  # which is no object either
     assert "the chart has no values.yaml" in cli("lint", "--chart", chart).fine()
     cli("package", "--chart", chart).fine()
     assert "pushed" in cli("publish", "--chart", chart).fine()

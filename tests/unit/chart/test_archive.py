@@ -45,7 +45,7 @@ def header(kind: bytes) -> bytes:
 
 def test_a_good_one() -> None:
     data = tgz({"demo/Chart.yaml": GOOD, "demo/charts/sub/Chart.yaml": "name: sub"})
-    assert chart_metadata(data, "it")[1] == {"apiVersion": "v2", "name": "demo", "version": "1.10"}
+    assert chart_metadata(data, "it") == {"apiVersion": "v2", "name": "demo", "version": "1.10"}
 
 
 @pytest.mark.parametrize(
