@@ -43,8 +43,6 @@ from scripts.workspace import Workspace
 
 PASSED, FAILED, ABSENT, UNCHECKED = "passed", "failed", "not there", "not checked"
 REQUIRABLE = ("signature", "e2e", "provenance", "sbom", "verdict", "record", "changelog", "pgp", "rebuild")
-_ROWS = {PROVENANCE: "provenance", TEST_RESULT: "e2e", BOM_TYPE: "sbom", VERDICT: "verdict", RECORD: "record"}
-_ROWS |= {CHANGES: "changelog"}
 _STATEMENTS = (PROVENANCE, TEST_RESULT)
 _SIGNED = (SIGNATURE, BOM, *_STATEMENTS)
 _LISTED = 5  # of what differs
@@ -236,8 +234,8 @@ def _attached_checks(subject: _Subject, demand: Demand) -> Iterator[Check]:
     provenances = _statements(subject, pieces.get(PROVENANCE, []))
     believed = [told for told in provenances if signatures.believes(PROVENANCE, told)]
     byproducts = {digest for told in believed for digest in _byproducts(told)} if believed else None
-    for key, row in _ROWS.items():
-        yield _row(subject, key, row, pieces.get(key, []), signatures, byproducts)
+    for key in _CHECKS:
+        yield _row(subject, key, pieces.get(key, []), signatures, byproducts)
     if demand.rebuild or "rebuild" in demand.require:
         yield _rebuild(subject, believed)
     if strange:
@@ -245,8 +243,9 @@ def _attached_checks(subject: _Subject, demand: Demand) -> Iterator[Check]:
 
 
 def _row(
-    subject: _Subject, key: str, row: str, pieces: list[_Piece], signatures: _Signatures, byproducts: set[str] | None
+    subject: _Subject, key: str, pieces: list[_Piece], signatures: _Signatures, byproducts: set[str] | None
 ) -> Check:
+    row, check = _CHECKS[key]
     if not pieces:
         return Check(row, ABSENT, f"no {NAMES[key]} is attached")
     told = []
@@ -254,7 +253,7 @@ def _row(
         fault, detail = piece.fault, ""
         if not fault:
             try:
-                detail = _CHECKS[key](subject, piece.content)
+                detail = check(subject, piece.content)
                 _demand_bound(piece, key, signatures, byproducts)
             except _Wrong as wrong:
                 fault = str(wrong)
@@ -379,18 +378,14 @@ def _statements(subject: _Subject, pieces: Iterable[_Piece]) -> list[dict[str, A
     """The provenances that can be read at all."""
     found = []
     for piece in pieces:
-        try:
+        with contextlib.suppress(_Wrong, *MALFORMED):
             found.append(_statement(subject, piece.content, PROVENANCE))
-        except (_Wrong, *MALFORMED):
-            continue
     return found
 
 
 def _byproducts(told: Mapping[str, Any]) -> Iterator[str]:
-    try:
+    with contextlib.suppress(*MALFORMED):
         yield from [str(one["digest"]["sha256"]) for one in told["predicate"]["runDetails"]["byproducts"]]
-    except MALFORMED:
-        return
 
 
 def commit_of(told: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -508,14 +503,15 @@ def _changes(subject: _Subject, content: bytes) -> str:
     return first.removeprefix("## ")
 
 
-_CHECKS: Mapping[str, Callable[[_Subject, bytes], str]] = {
-    PROVENANCE: _provenance,
-    TEST_RESULT: _test_result,
-    BOM_TYPE: _bill,
-    VERDICT: _verdict,
-    RECORD: _record,
-    CHANGES: _changes,
+_CHECKS: Mapping[str, tuple[str, Callable[[_Subject, bytes], str]]] = {
+    PROVENANCE: ("provenance", _provenance),
+    TEST_RESULT: ("e2e", _test_result),
+    BOM_TYPE: ("sbom", _bill),
+    VERDICT: ("verdict", _verdict),
+    RECORD: ("record", _record),
+    CHANGES: ("changelog", _changes),
 }
+"""The rows of what is attached, in their order: what each is called, and what makes its detail or raises why not."""
 
 
 def _rebuild(subject: _Subject, provenances: list[dict[str, Any]]) -> Check:
