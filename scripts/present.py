@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from scripts.checks.validate import Validation
     from scripts.containers.images import Image, PlannedImage
     from scripts.containers.node_image import NodeImage, NodePlan
-    from scripts.core.config import Config
     from scripts.core.errors import ReleaseError
     from scripts.core.progress import Row
     from scripts.doctor import Line
     from scripts.judge.diff import Diff
     from scripts.judge.verdict import Verdict
     from scripts.new_chart import NewChart
+    from scripts.registry.reference import Registry
     from scripts.release.bump import Bump
     from scripts.release.plan import Release
     from scripts.release.proof import Proof
@@ -247,25 +247,22 @@ def bumped(plan: Bump, *, dry_run: bool) -> Answer:
     return Answer("\n".join(lines), {**record, "diff": change, "written": not dry_run})
 
 
-def pulling(config: Config, reference: str) -> str:
-    """What comes after a publication, as a line of progress: the command that pulls it."""
-    from scripts.chart.helm import connecting
-
-    if not config.registry:
+def pulling(registry: Registry | None, reference: str) -> str:
+    """What comes after a publication, as a line of progress: the command that pulls it, or serves the embedded one."""
+    if registry is None:
         return "next: invoke registry"
     name, _, version = reference.rpartition(":")
-    flags = connecting(config.plain_http, config.registry_ca, config.registry_cert, config.registry_key)
-    return f"next: {shlex.join(['helm', 'pull', name, '--version', version.replace('_', '+'), *map(str, flags)])}"
+    return f"next: {shlex.join(['helm', 'pull', name, '--version', version.replace('_', '+'), *registry.flags])}"
 
 
-def after_release(config: Config, ready: Release, record: ReleaseRecord) -> str:
+def after_release(registry: Registry | None, ready: Release, record: ReleaseRecord) -> str:
     """What comes after a release: the push of what it left in git, then the pull."""
     from scripts.core.errors import SAME_COMMAND
 
     push = ready.push_command()
     if ready.waiting:
         return f"next: {push} && {SAME_COMMAND}" if push else f"next: push the tag, then {SAME_COMMAND}"
-    pull = pulling(config, record.reference)
+    pull = pulling(registry, record.reference)
     return f"next: {push} && {pull.removeprefix('next: ')}" if push else pull
 
 

@@ -249,26 +249,14 @@ class Helm:
         remote: str,
         *,
         registry_config: Path,
-        plain_http: bool = False,
-        ca_file: Path | None = None,
-        cert_file: Path | None = None,
-        key_file: Path | None = None,
+        flags: Sequence[str] = (),
         deadline: float = 300,
     ) -> None:
         """Upload `archive` below `remote` by the logins of `registry_config`. Raises CommandFailed, CommandTimeout."""
-        argv: list[str | Path] = [self.path, "push", archive, remote, "--registry-config", registry_config]
-        argv += connecting(plain_http, ca_file, cert_file, key_file)
+        argv: list[str | Path] = [self.path, "push", archive, remote, "--registry-config", registry_config, *flags]
         # Where its own file has no login helm would look at docker's.
         env = {**_ENVIRONMENT, "TZ": "UTC", "DOCKER_CONFIG": str(registry_config.parent)}
         self.runner.run(argv, env=env, deadline=deadline)
-
-
-def connecting(plain_http: bool, *files: str | Path | None) -> list[str | Path]:
-    """helm's flags for a registry: plain HTTP, or the files for TLS (authorities, certificate, key) that are given."""
-    if plain_http:  # beside which a file would have helm speak TLS
-        return ["--plain-http"]
-    flags = zip(("--ca-file", "--cert-file", "--key-file"), files, strict=True)
-    return [word for flag, file in flags if file for word in (flag, file)]
 
 
 def _set_up(file: Path, wanted: Iterable[str]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 
 from scripts.core.command import PASSWORD
 from scripts.core.errors import RegistryError, ToolError
-from scripts.registry.credentials import USERNAME, Credentials
+from scripts.registry.credentials import USERNAME
 from scripts.registry.proxies import address_in
 from scripts.registry.reference import Registry
 from scripts.registry.transport import Answer, Transport, shown_url
@@ -110,14 +111,12 @@ def _token(transport: Transport, registry: Registry, asked: str, parameters: Map
     _demand_safe(registry, urlsplit(asked).scheme, realm)
     scopes = merged_scopes(scope, parameters.get("scope", ""))
     try:
-        return _fetch(transport, registry, realm, parameters.get("service", ""), scopes, login)
+        return _fetch(transport, registry, realm, parameters.get("service", ""), scopes)
     except _Denied:
         fewer = tuple(each.removesuffix(",push") for each in scopes)
-        try:  # who may read and not write is refused in whole by some
-            if fewer != scopes:
-                return _fetch(transport, registry, realm, parameters.get("service", ""), fewer, login)
-        except _Denied:
-            pass
+        if fewer != scopes:
+            with contextlib.suppress(_Denied):  # who may read and not write is refused in whole by some
+                return _fetch(transport, registry, realm, parameters.get("service", ""), fewer)
         raise
 
 
@@ -147,15 +146,8 @@ class _Denied(RegistryError):
     """The token service gives this login no token of these scopes."""
 
 
-def _fetch(
-    transport: Transport,
-    registry: Registry,
-    realm: str,
-    service: str,
-    scopes: tuple[str, ...],
-    login: Credentials | None,
-) -> str:
-    wanted = {"service": service} if service else {}
+def _fetch(transport: Transport, registry: Registry, realm: str, service: str, scopes: tuple[str, ...]) -> str:
+    wanted, login = {"service": service} if service else {}, registry.credentials
     if login is not None and login.identity_token:
         secret = {"grant_type": "refresh_token", "client_id": "gati", "refresh_token": login.identity_token}
         answer = transport.send("POST", realm, form={**wanted, "scope": " ".join(scopes), **secret})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import re
 import time
@@ -19,8 +20,9 @@ from scripts.core.files import write_atomic
 from scripts.core.interrupt import pause
 from scripts.core.waiting import patiently
 from scripts.registry.challenges import authorize, read_challenges, refused
+from scripts.registry.failures import BrokenTls, NoTls, Transient
 from scripts.registry.reference import CORRECT, DIGEST, Reference, Registry
-from scripts.registry.transport import TOO_MANY, Answer, BrokenTls, NoTls, Transient, Transport, shown_url, within
+from scripts.registry.transport import TOO_MANY, Answer, Transport, shown_url, within
 
 Query = tuple[tuple[str, str], ...]
 
@@ -55,6 +57,7 @@ _PUSH_WAYS = (
         r"(http|code) 4(09|12)|immutab|allow updating",
         "look who has written to {repository}; a version that is out is raised",
     ),
+    ("password for basic auth", "{login} by name and password: helm reads no challenge but the first, which is basic"),
     (r"(http|code) 40[13]|unauthorized|denied|forbidden", "{login} as somebody who may push there"),
     (r"(http|code) 429|too ?many", TOO_MANY),
     (
@@ -121,28 +124,24 @@ class Client:
         self._transport = transport
         self._actions = "pull,push" if push else "pull"
         self._authorization: dict[str, str] = {}
-        self._welcome: Answer | None = None
+        self._asks_for_tls = registry.may_speak_either
+        if self._asks_for_tls:
+            self.registry = replace(registry, plain_http=False)
         self._way_out = f"leave out plain_http, if it speaks TLS; or {CORRECT}" if registry.plain_http else CORRECT
 
     # -- questions -----------------------------------------------------------------------------
 
-    def ping(self) -> None:
-        """Make sure that a server answers, whatever, and find out whether it speaks TLS where nothing else says so."""
-        broken: BrokenTls | None = None
-        if self.registry.may_speak_either:
-            self.registry = replace(self.registry, plain_http=False)
-            try:
-                self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
-                return
-            except NoTls:
-                pass
-            except BrokenTls as error:  # as of who asks for a client certificate, too
-                broken = error
-            self.registry = replace(self.registry, plain_http=True)
-        try:
-            self._welcome = self._transport.send("GET", self._url(""), as_it_is=True)
-        except RegistryError as error:
-            raise broken or error from None
+    @functools.cached_property
+    def _welcome(self) -> Answer | None:
+        """What is answered at the API's root, which helm asks at a login alone; None where nothing is."""
+        with contextlib.suppress(RegistryError):
+            return self._request("GET", "", as_it_is=True, most=1)
+        return None
+
+    def as_spoken(self) -> Registry:
+        """The registry, with `plain_http` as it speaks as far as that can be found out."""
+        _ = self._asks_for_tls and self._welcome
+        return self.registry
 
     def manifest(self, reference: Reference, *, digest: str | None = None, patience: float = 0) -> Found | None:
         """The manifest of the tag or `digest`, looked for for `patience` seconds; None only if the registry says so."""
@@ -296,8 +295,7 @@ class Client:
 
     def put_manifest(self, repository: str, name: str, data: bytes, kind: str = MANIFEST_TYPE) -> bool:
         """Write a manifest of that media type under a tag or its digest; whether the registry has noted its subject."""
-        url = self._url(f"{repository}/manifests/{name}")
-        answer = self._send("PUT", url, repository, content=(kind, data))
+        answer = self._send("PUT", f"{repository}/manifests/{name}", repository, content=(kind, data))
         if answer.status not in (200, 201, 202):
             raise self.push_refusal(repository, answer.words())
         return bool(answer.headers.get("OCI-Subject"))
@@ -314,14 +312,13 @@ class Client:
 
     def _open_upload(self, repository: str) -> str:
         """Where an upload goes on. Raises RegistryError for what helm refuses, too."""
-        url = self._url(f"{repository}/blobs/uploads/")
-        answer = self._send("POST", url, repository)
+        answer = self._send("POST", f"{repository}/blobs/uploads/", repository)
         if answer.status == 401 and self._authorization.get(repository, "").startswith("Basic"):
             raise refused(self.registry, answer)  # as a wrong password is, where anybody may read
         if answer.status != 202:
             raise self.push_refusal(repository, answer.words())
         told = answer.headers.get("Location", "")
-        if not told or (there := within(url, told, answer.url)) is None:
+        if not told or (there := within(self._url(""), told, answer.url)) is None:
             raise RegistryError(
                 f"{self.registry.host} has uploads go where they are not sent",
                 expected=f"a Location at {self._url('')}",
@@ -333,14 +330,14 @@ class Client:
     def push_refusal(self, repository: str, words: str) -> RegistryError:
         """Why nothing can be pushed to `repository`, from what the registry or helm says."""
         host, low = self.registry.host, re.sub(r'"https?://[^"]*"', "", words.lower())  # with its names and digests
-        offered = read_challenges(self._welcome.challenges) if self._welcome is not None else ()
-        first = offered[0].scheme if offered else "bearer"
+        root = self._welcome if re.search("(http|code) 401", low) and self._authorization else None
+        offered = read_challenges(root.challenges) if root else ()
         names = {"host": host, "repository": repository, "login": self.registry.login_command}
         ways = (way.format(**names) for said, way in _PUSH_WAYS if re.search(said, low))
         run = next(ways, None)
         if "name_unknown" in low and re.search(r"\.dkr[.-]ecr[.-]", host):
             run = f"aws ecr create-repository --repository-name {repository}"
-        elif re.search("(http|code) 401", low) and self._authorization and first not in ("basic", "bearer"):
+        elif offered and (first := offered[0].scheme) not in ("basic", "bearer"):
             run = f"have {host} offer Basic or Bearer first: helm reads no challenge but the first, which is {first}"
         elif "code 401" in low and self._authorization.get(repository, "").startswith("Bearer"):  # helm's: we may push
             run = f"have {host} give tokens that are good for a whole push; or {run}"
@@ -349,7 +346,9 @@ class Client:
     # -- asking --------------------------------------------------------------------------------
 
     def _url(self, path: str) -> str:
-        return f"{'http' if self.registry.plain_http else 'https'}://{self.registry.api_host}/v2/{path}"
+        """Where a path of the API is; a URL to which the registry has led is one already."""
+        scheme = "http" if self.registry.plain_http else "https"
+        return path if "://" in path else f"{scheme}://{self.registry.api_host}/v2/{path}"
 
     def _ask(self, path: str, repository: str, **options: Any) -> Answer | None:
         """GET with `options` of `Transport.send`; None where the registry says in OCI's words that nothing is there."""
@@ -362,23 +361,37 @@ class Client:
 
     def _get(self, path: str, repository: str, **options: Any) -> Answer:
         """GET, where nothing is there also with a login that nobody asked for: some say so to a stranger."""
-        url, welcome = self._url(path), self._welcome
-        answer = self._send("GET", url, repository, **options)
+        answer = self._send("GET", path, repository, **options)
         stranger = repository not in self._authorization and self.registry.credentials is not None
-        if answer.status == 404 and stranger and welcome and self._log_in(self._url(""), repository, welcome):
-            answer = self._send("GET", url, repository, **options)
+        if answer.status == 404 and stranger and self._log_in(repository, self._welcome):
+            answer = self._send("GET", path, repository, **options)
         return answer
 
-    def _send(self, method: str, url: str, repository: str, **options: Any) -> Answer:
+    def _send(self, method: str, path: str, repository: str, **options: Any) -> Answer:
         """One request with the login of `repository`, which is got when the registry asks for one."""
-        answer = self._transport.send(method, url, authorization=self._authorization.get(repository), **options)
-        if self._log_in(url, repository, answer):
-            answer = self._transport.send(method, url, authorization=self._authorization[repository], **options)
+        answer = self._request(method, path, authorization=self._authorization.get(repository), **options)
+        if self._log_in(repository, answer):
+            answer = self._request(method, path, authorization=self._authorization[repository], **options)
         return answer
 
-    def _log_in(self, url: str, repository: str, answer: Answer) -> bool:
-        """Get the login that `answer`, to `url`, asks for; False where it asks for none, or somebody else does."""
-        if answer.status != 401 or not answer.challenges or not within(url, answer.url):
+    def _request(self, method: str, path: str, **options: Any) -> Answer:
+        """One request. Where nothing else says so, the first one finds out whether the registry speaks TLS."""
+        try:
+            answer = self._transport.send(method, self._url(path), **options)
+        except (NoTls, BrokenTls) as error:
+            if not self._asks_for_tls:
+                raise
+            self.registry = replace(self.registry, plain_http=True)
+            try:
+                answer = self._transport.send(method, self._url(path), **options)
+            except RegistryError as other:  # TLS is broken off by who asks for a client certificate, too
+                raise (error if isinstance(error, BrokenTls) else other) from None
+        self._asks_for_tls = False
+        return answer
+
+    def _log_in(self, repository: str, answer: Answer | None) -> bool:
+        """Get the login that `answer` asks for; False where it asks for none, or somebody else does."""
+        if answer is None or answer.status != 401 or not answer.challenges or not within(self._url(""), answer.url):
             return False
         scope = f"repository:{repository}:{self._actions}"
         self._authorization[repository] = authorize(self._transport, self.registry, answer, scope)
@@ -386,8 +399,7 @@ class Client:
 
     def _unlike_a_registry(self, answer: Answer) -> RegistryError | None:
         """The refusal of a server whose API root, too, is not that of a registry."""
-        welcome = self._welcome
-        if welcome is None or answer.codes() or _like_a_registry(welcome):
+        if answer.codes() or (welcome := self._welcome) is None or _like_a_registry(welcome):
             return None
         return RegistryError(
             f"{self.registry.host} is not an OCI registry",
@@ -518,7 +530,6 @@ def connect(registry: Registry, *, push: bool = False, sleep: Callable[[float], 
     with contextlib.closing(Transport(registry, sleep)) as transport:
         client = Client(registry, transport, push=push)
         try:
-            client.ping()
             yield client
         except RegistryError as error:
             error.run = error.run or f"look at {registry.host} and at what stands before it, then {SAME_COMMAND}"

@@ -61,21 +61,17 @@ def find_credentials(
 ) -> Credentials | None:
     """The login for `host` ("ghcr.io", "127.0.0.1:5000"), of which one for `path` there is the better one; or None.
 
-    The environment comes first, then helm's file, then docker's; a file's credential helper is asked by stdin.
-    What fails is passed over where another place has a login. Raises ConfigError (half a login in the environment,
-    an unreadable file), RegistryError and ToolError (a helper fails, or is missing).
+    helm's file comes first, then docker's; a file's credential helper is asked by stdin. What fails is passed over
+    where the other has a login. Raises ConfigError (an unreadable file), RegistryError and ToolError (a helper fails,
+    or is missing).
     """
-    if (login := login_in_environment(environ)) is not None:
-        return login
     failures: list[ReleaseError] = []
     for file in login_files(environ):
         try:
-            found = _from_file(file, host, path, runner)
+            if (found := _from_file(file, host, path, runner)) is not None:
+                return found
         except ReleaseError as error:
             failures.append(error)
-            continue
-        if found is not None:
-            return found
     if failures:
         raise failures[0]
     return None

@@ -67,13 +67,12 @@ def _bare(config: Config) -> Registry:
     return Registry(config.registry, config.plain_http, ca, cert_file=cert, key_file=key)
 
 
-def as_spoken(work: Workspace) -> Config:
-    """The configuration, with `plain_http` as the registry speaks: helm has to be told."""
-    config = work.config
-    if config.registry and (registry := _bare(config)).may_speak_either:  # a login takes a while to look up
-        with contextlib.suppress(RegistryError), connect(registry) as client:
-            return replace(config, plain_http=client.registry.plain_http)
-    return config
+def as_spoken(work: Workspace) -> Registry | None:
+    """The configured registry, with `plain_http` as it speaks, which helm has to be told; None for the embedded one."""
+    if not work.config.registry:
+        return None
+    with connect(_bare(work.config)) as client:  # a login takes a while to look up
+        return client.as_spoken()
 
 
 @contextlib.contextmanager

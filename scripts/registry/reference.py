@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import shlex
@@ -95,12 +96,17 @@ class Registry:
         return bool(files) if self.plain_http else is_loopback(self.host)
 
     @property
+    def flags(self) -> list[str]:
+        """What tells helm how to speak with it."""
+        if self.plain_http:  # beside which a file would have helm speak TLS
+            return ["--plain-http"]
+        files = {"--ca-file": self.ca_file, "--cert-file": self.cert_file, "--key-file": self.key_file}
+        return [word for flag, file in files.items() if file for word in (flag, str(file))]
+
+    @property
     def login_command(self) -> str:
         """What to run for a login that helm and we find."""
-        from scripts.chart.helm import connecting  # which is a lot for who asks for a name
-
-        flags = connecting(self.plain_http, self.ca_file, self.cert_file, self.key_file)
-        return shlex.join(["helm", "registry", "login", self.host, *map(str, flags)])
+        return shlex.join(["helm", "registry", "login", self.host, *self.flags])
 
     def repository(self, chart_name: str) -> str:
         """The repository of a chart. Raises RegistryError where its name cannot be one."""
@@ -127,16 +133,10 @@ class Registry:
 
 def is_loopback(host: str) -> bool:
     """True for a host (with or without a port) that is this machine itself."""
-    try:
+    with contextlib.suppress(ValueError):
         name = (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return False
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+        return name == "localhost" or name.endswith(".localhost") or ipaddress.ip_address(name).is_loopback
+    return False
 
 
 def is_reference(text: str) -> bool:

@@ -8,26 +8,27 @@ import io
 import os
 import re
 import socket
-import ssl
-import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urldefrag, urlencode, urljoin, urlsplit
 
 from scripts.core import json_read
-from scripts.core.errors import SAME_COMMAND, ConfigError, RegistryError, plainly
+from scripts.core.errors import SAME_COMMAND, RegistryError
 from scripts.core.interrupt import pause, raise_if_stopped, scope
 from scripts.core.words import many
+from scripts.registry.failures import Transient, connection_error, proxy_error
 from scripts.registry.proxies import proxy_for
-from scripts.registry.reference import CORRECT, Registry
+from scripts.registry.reference import Registry
+from scripts.registry.tls import tls_context
 
 if TYPE_CHECKING:
+    import ssl
+
     import urllib3
 
 LARGEST_ANSWER = 4 << 20  # bytes, what the specification asks registries to accept as a manifest
@@ -40,26 +41,6 @@ _HEADERS = 1000  # lines: Go counts their bytes, and http.client takes a hundred
 _ATTEMPTS, _PATIENCE = 4, 25.0  # tries, and seconds after which no further try begins
 _PAUSE = 0.5  # seconds before the second try, twice as many before each further one
 TOO_MANY = f"wait until {{host}} takes more requests, then {SAME_COMMAND}"  # to whom a registry answers 429
-_PROXIES = "correct HTTPS_PROXY, HTTP_PROXY or NO_PROXY"
-_LOOK = f"see that the registry runs and can be reached from here, or {CORRECT}"
-# Where Go looks for authorities; the folders are searched beside the first file that is there.
-_AUTHORITIES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/pki/tls/cacert.pem",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
-_AUTHORITY = "give the authority's file: registry_ca in [tool.gati] or GATI_REGISTRY_CA"
-_UNTRUSTED = {  # what helps, by OpenSSL's number for what is wrong
-    9: "look at the clock of this machine: the certificate is not valid yet",
-    10: "have it renewed (or look at the clock of this machine)",
-    26: "have it issued for servers, too: serverAuth among the uses of its key (extendedKeyUsage)",
-    **dict.fromkeys((62, 64), f"ask for the registry by a name that its certificate is for: {CORRECT}"),
-}
-_CERTIFICATE = re.compile(r"^-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL | re.MULTILINE)
-_FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 
 
 @dataclass(frozen=True)
@@ -106,18 +87,16 @@ class Answer:
         return f"HTTP {self.status}, {' '.join(words) or kind}"
 
 
-class Transient(RegistryError):
-    """A failure that may be gone in a moment. `after` is the time in seconds that the registry asks for, if it does."""
+@dataclass(frozen=True)
+class _Asked:
+    """What is sent, to wherever it is led; `authorization` goes to the first place's origin alone."""
 
-    after = 0.0
-
-
-class NoTls(RegistryError):
-    """The other side speaks no TLS."""
-
-
-class BrokenTls(Transient):
-    """The other side has broken off while TLS began, as servers do that speak none, and networks that fail."""
+    method: str
+    headers: Mapping[str, str]
+    authorization: str | None
+    body: bytes | None
+    limit: int
+    checked: bool
 
 
 class Transport:
@@ -167,13 +146,12 @@ class Transport:
         if content is not None:
             headers["Content-Type"], body = content
             headers["Content-Length"] = str(len(body))
+        asked = _Asked(method, headers, authorization, body, limit, checked)
         begin, tries = time.monotonic(), 0
         while True:
             tries += 1
             try:
-                if as_it_is:
-                    return self._once(method, url, headers, body, limit, read)
-                return self._follow(method, url, headers, authorization, body, limit, checked, read)
+                return self._once(asked, url, read) if as_it_is else self._follow(asked, url, read)
             except Transient as error:
                 wait = max(error.after, _PAUSE * 2 ** (tries - 1))  # "0" and a time that is past ask for no haste
                 if tries == most or time.monotonic() - begin + wait > _PATIENCE:
@@ -182,44 +160,31 @@ class Transport:
             self._sleep(wait)
             read = max(read, _READ * _LONGER)
 
-    def _follow(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        authorization: str | None,
-        body: bytes | None,
-        limit: int,
-        checked: bool,
-        read: float,
-    ) -> Answer:
+    def _follow(self, asked: _Asked, url: str, read: float) -> Answer:
         first, here = _parts(url), url
         for _ in range(_HOPS + 1):
-            login = (
-                {"Authorization": authorization} if authorization and _origin(_parts(here)) == _origin(first) else {}
-            )
-            answer = _ready(self._once(method, here, {**headers, **login}, body, limit, read))
+            login = asked.authorization if _origin(_parts(here)) == _origin(first) else None
+            answer = _ready(self._once(asked, here, read, login))
             if answer.status not in (301, 302, 303, 307, 308):
                 return answer
             there = answer.headers.get("Location", "")
             parts = _parts(there, here)
-            safe = parts.scheme == "https" or (parts.scheme == "http" and (checked or first.scheme == "http"))
-            kept = method == "GET" or (body is None and answer.status in (307, 308))  # by others, Go asks with a GET
+            safe = parts.scheme == "https" or (parts.scheme == "http" and (asked.checked or first.scheme == "http"))
+            # By others, Go asks with a GET.
+            kept = asked.method == "GET" or (asked.body is None and answer.status in (307, 308))
             if not kept or not there or not safe:
                 raise RegistryError(
-                    f"{first.netloc} leads a {method} to a place where it is not sent",
+                    f"{first.netloc} leads a {asked.method} to a place where it is not sent",
                     expected="an answer" + (", or a redirect to https://..." if kept else ""),
                     found=f"HTTP {answer.status} from {shown_url(here)} to {shown_url(there) if there else 'nowhere'}",
                 )
             here = parts._replace(fragment="").geturl()
         raise RegistryError(f"{first.netloc} leads on without an end", expected=f"at most {_HOPS} redirects", found=url)
 
-    def _once(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int, read: float
-    ) -> Answer:
+    def _once(self, asked: _Asked, url: str, read: float, login: str | None = None) -> Answer:
         import urllib3
 
-        scheme, host = _parts(url)[:2]
+        (scheme, host), body, limit = _parts(url)[:2], asked.body, asked.limit
         deadline = _WHOLE + (limit + len(body or b"")) / _SLOWEST
         proxy = proxy_for(url, os.environ)
         try:
@@ -227,9 +192,9 @@ class Transport:
                 self._cut_after(deadline) as late,
                 contextlib.closing(
                     self._manager(scheme, proxy).urlopen(
-                        method,
+                        asked.method,
                         url,
-                        headers=headers,
+                        headers={**asked.headers, **({"Authorization": login} if login else {})},
                         body=io.BytesIO(body) if body is not None else None,  # in parts, each in the time for one
                         redirect=False,
                         retries=False,
@@ -253,11 +218,12 @@ class Transport:
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise_if_stopped()
             if not late.is_set():
-                raise _connection_error(error, host, url, proxy, read) from error
+                waited = f"nothing within {_CONNECT:g} s (connect) or {read:g} s (read)"
+                raise connection_error(error, host, proxy, waited) from error
         if late.is_set():  # an answer without a length may look whole
             raise Transient(f"{host} has not finished its answer after {deadline:.3g} s", found=shown_url(url))
         if answer.status == 407 and proxy:
-            raise _proxy_error(host, proxy, answer.words())
+            raise proxy_error(host, proxy, answer.words())
         return answer
 
     # -- connections -------------------------------------------------------------------------------
@@ -347,84 +313,6 @@ class Transport:
         return tls_context(self._registry, os.environ)
 
 
-def tls_context(registry: Registry, environ: Mapping[str, str]) -> ssl.SSLContext:
-    """What helm trusts: `ca_file` alone, else SSL_CERT_FILE and SSL_CERT_DIR, else the system's. Raises ConfigError."""
-    usual = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
-    if (registry.ca_file, registry.cert_file, registry.key_file) == (None, None, None):
-        return _usual_context(*usual)
-    context = _strict_context()
-    if registry.ca_file is None:
-        _load_authorities(context, *usual)
-    else:
-        if found := _unread(context, registry.ca_file, set()):
-            raise ConfigError(f"{registry.ca_file} is no file of authorities", found=found, run="correct registry_ca")
-    if registry.cert_file is not None or registry.key_file is not None:
-        _load_identity(context, registry)
-    return context
-
-
-@functools.lru_cache(maxsize=2)  # reading some hundred certificates takes longer than most conversations
-def _usual_context(file: str | None, folders: str | None) -> ssl.SSLContext:
-    """As the system's authorities are when they are first needed, which is when helm reads them, too."""
-    context = _strict_context()
-    _load_authorities(context, file, folders)
-    return context
-
-
-def _strict_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_ciphers("DEFAULT:@SECLEVEL=1")  # RSA from 1024 bits, as Go
-    context.options |= 0x4  # OP_LEGACY_SERVER_CONNECT: who knows no secure renegotiation is talked to, as by Go
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # what is listed is trusted, whoever has signed it
-    context.hostname_checks_common_name = False
-    return context
-
-
-def _load_authorities(context: ssl.SSLContext, file: str | None, folders: str | None) -> None:
-    if sys.platform == "darwin":
-        context.load_default_certs()
-        return
-    known = set[str]()
-    for candidate in (file,) if file else _AUTHORITIES:
-        if not _unread(context, Path(candidate), known):
-            break
-    for place in filter(None, folders.split(":") if folders else _FOLDERS):
-        for found in {os.path.realpath(entry) for entry in Path(place).glob("*")}:  # most are there by two names
-            _unread(context, Path(found), known)
-
-
-def _unread(context: ssl.SSLContext, file: Path, known: set[str]) -> str | None:
-    """Trust the certificates in `file` beside the `known`, passing over what is none, as Go does; why none is new."""
-    try:
-        text = file.read_text(encoding="latin-1")
-    except OSError as error:
-        return error.strerror
-    before = context.cert_store_stats()["x509"]
-    found = set(_CERTIFICATE.findall(text)) - known
-    known |= found
-    for block in found:
-        with contextlib.suppress(ssl.SSLError):
-            context.load_verify_locations(cadata=block)
-    return None if context.cert_store_stats()["x509"] > before else "no certificate in it"
-
-
-def _load_identity(context: ssl.SSLContext, registry: Registry) -> None:
-    cert, key = registry.cert_file, registry.key_file
-    if cert is None or key is None:
-        raise ConfigError(
-            "half a client certificate is given", expected="registry_cert and registry_key", found=str(cert or key)
-        )
-    try:
-        context.load_cert_chain(cert, key, password=b"")  # or OpenSSL would ask for it on the terminal
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"{cert} and {key} are no client certificate",
-            expected="PEM files that belong together, the key without a passphrase",
-            found=error.strerror or str(error),
-            run="correct registry_cert and registry_key",
-        ) from error
-
-
 def _parts(url: str, base: str = "") -> SplitResult:
     """The parts of a URL that was told to us at `base`, without a login. Raises RegistryError where it is none."""
     try:
@@ -451,32 +339,22 @@ def shown_url(url: str, base: str = "") -> str:
     return _parts(url, base)._replace(query="", fragment="").geturl()[:300]
 
 
-def _retry_after(text: str) -> float:
-    """Seconds, from a Retry-After header (a number or a date); none where it is absent, neither, or past."""
-    if re.fullmatch(r"\d{1,6}", text.strip()):
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds, from a Retry-After header (a number, or a date by the server's clock); none where it says no time."""
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d{1,6}", text):
         return float(text)
     with contextlib.suppress(ValueError, TypeError, OverflowError):
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        now = parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else time.time()
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
     return 0.0
-
-
-def _named(proxy: str) -> str:
-    return f"the proxy {urlsplit(proxy).netloc.rpartition('@')[2]}"
-
-
-def _by(proxy: str | None) -> str:
-    return f" through {_named(proxy)}" if proxy else ""
-
-
-def _proxy_error(host: str, proxy: str | None, words: str, kind: type[RegistryError] = RegistryError) -> RegistryError:
-    return kind(f"{host} cannot be reached{_by(proxy)}", found=words, run=_PROXIES)
 
 
 def _ready(answer: Answer) -> Answer:
     """The answer, where it is one for now."""
     if answer.status not in (408, 429) and (answer.status < 500 or answer.status == 501):  # which is "never"
         return answer
-    after = _retry_after(answer.headers.get("Retry-After", ""))
+    after = _retry_after(answer.headers)
     later = f", to be asked again after {after:.0f} s" if after else ""
     found = f"{answer.words()} from {shown_url(answer.url)}{later}"
     host = _parts(answer.url).netloc
@@ -484,80 +362,3 @@ def _ready(answer: Answer) -> Answer:
     failure = Transient(f"{host} is not able to answer now", found=found, run=run)
     failure.after = after
     raise failure
-
-
-def _connection_error(error: Exception, host: str, url: str, proxy: str | None, read: float = _READ) -> RegistryError:
-    """What went wrong below HTTP, and whether another try can help."""
-    from http.client import HTTPException, IncompleteRead
-
-    from urllib3 import exceptions as http
-    from urllib3.util.ssl_match_hostname import CertificateError
-
-    causes = _causes(error)
-    words = plainly(causes[-1]) or type(causes[-1]).__name__
-    by, look = _by(proxy), f"{_PROXIES}; or {_LOOK}" if proxy else _LOOK
-    proxied = isinstance(error, http.ProxyError) or (proxy and "Tunnel connection failed" in words)
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError | CertificateError):
-            run = _UNTRUSTED.get(getattr(cause, "verify_code", 62), _AUTHORITY)
-            if proxied and proxy:
-                host, run = _named(proxy), f"{_AUTHORITY}; or {_PROXIES}"
-            return RegistryError(f"the certificate of {host} is not trusted", found=words, run=run)
-    if proxied:
-        refused = re.search(r"Tunnel connection failed: [45]\d\d", words)
-        return _proxy_error(host, proxy, words, RegistryError if refused else Transient)
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return _tls_error(" ".join(str(cause) for cause in causes).lower(), words, host)
-    if isinstance(error, http.TimeoutError) and not isinstance(error, http.NewConnectionError):
-        waited = f"nothing within {_CONNECT:g} s (connect) or {read:g} s (read)"
-        return Transient(f"{host} does not answer{by}", found=waited, run=look)
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        kind = Transient if "temporary" in words.lower() else RegistryError
-        return kind(f"the name {host} cannot be resolved", found=words, run=_LOOK)
-    if isinstance(causes[-1], HTTPException) and not isinstance(causes[-1], IncompleteRead | ConnectionResetError):
-        return Transient(f"{host} does not answer in HTTP/1.1{by}", found=words, run=look)
-    if isinstance(error, http.ProtocolError) and not isinstance(causes[-1], ConnectionResetError):
-        return Transient(f"{host} breaks off in the middle of its answer{by}", found=words, run=look)
-    if isinstance(error, http.ProtocolError | http.NewConnectionError | OSError):
-        return Transient(f"{host} cannot be reached{by}", found=words, run=look)
-    return RegistryError(f"{shown_url(url)} cannot be asked", found=words)
-
-
-def _tls_error(text: str, words: str, host: str) -> RegistryError:
-    if any(sign in text for sign in ("wrong version", "record layer failure", "packet length", "http request")):
-        return NoTls(
-            f"{host} does not speak TLS",
-            found=words,
-            run="plain HTTP is for loopback, or where asked: plain_http in [tool.gati], GATI_PLAIN_HTTP, --plain-http",
-        )
-    if "application protocol" in text:
-        return RegistryError(
-            f"{host} does not answer in HTTP/1.1, and may speak HTTP/2 alone",
-            found=words,
-            run=f"have {host}, or what stands before it, offer HTTP/1.1 too",
-        )
-    if "handshake failure" in text or re.search("alert .*certificate|alert unknown ca", text):
-        return RegistryError(
-            f"{host} refuses the TLS connection, as one that asks for a client certificate does",
-            found=words,
-            run="give yours: registry_cert and registry_key in [tool.gati], GATI_REGISTRY_CERT and GATI_REGISTRY_KEY",
-        )
-    if "eof" in text:  # it was cut, nothing that speaks TLS listens, or the word of why was lost with the connection
-        return BrokenTls(
-            f"{host} breaks off the TLS connection, as one that asks for a client certificate may",
-            found=words,
-            run=f"{_LOOK}; or give registry_cert and registry_key, where it asks for them",
-        )
-    return RegistryError(f"TLS with {host} fails", found=words)
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what lies below it, the deepest last."""
-    chain: list[BaseException] = []
-    todo: list[Any] = [error]
-    while todo:
-        item = todo.pop(0)
-        if isinstance(item, BaseException) and item not in chain:
-            chain.append(item)
-            todo += [getattr(item, "reason", None), item.__cause__, item.__context__, *item.args]
-    return chain

@@ -40,9 +40,9 @@ from scripts.judge.judge import judge
 from scripts.judge.words import markdown
 from scripts.registry.client import LAG, connect
 from scripts.registry.embedded import registry_for, registry_in_use, served
+from scripts.registry.failures import Transient
 from scripts.registry.reference import Registry
 from scripts.registry.referrers import attach, attached, content_of, read_referrer
-from scripts.registry.transport import Transient
 from scripts.release import publish as publishing
 from scripts.release import verify
 from scripts.release.announce import Announced, Step, stopped

@@ -245,10 +245,7 @@ def push(client: Client, archive: Path, epoch: int, helm: Helm, prov: bytes | No
             copy,
             registry.remote,
             registry_config=logins,
-            plain_http=registry.plain_http,
-            ca_file=registry.ca_file,
-            cert_file=registry.cert_file,
-            key_file=registry.key_file,
+            flags=registry.flags,
             deadline=_PUSH + copy.stat().st_size / _SLOWEST,
         )
 

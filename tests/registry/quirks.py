@@ -77,7 +77,8 @@ class Quirks:
     """For how many requests a token is good: it expires within 60 s unless said otherwise, in the middle of work
     too (https://distribution.github.io/distribution/spec/auth/token/#token-response-fields); 0 for all."""
     root: int = 401
-    """What is answered at /v2/ itself: 404 where a proxy leads on only what is below (helm never asks for it)."""
+    """What is answered at /v2/ itself: 404 where a proxy leads on only what is below (helm never asks for it);
+    0 where it leads this one path to who never answers."""
     refuses_artifacts: int = 0
     """What is answered to a manifest of another type than images and charts: 415 by Docker Hub before 2023
     (docker/hub-feedback#2311), 400 by Quay (https://docs.quay.io/guides/oci-artifacts.html, allowed types)."""
@@ -157,6 +158,8 @@ class Quirky:
         told, path = self.quirks, urlsplit(request.path).path
         may = self._granted(request)
         if path == "/v2/":
+            if told.root == 0:
+                threading.Event().wait(60)
             if told.root == 401 and may is None:
                 return self._challenge()
             return Reply(200, b"{}") if told.root == 401 else Reply(told.root, b"nothing here")

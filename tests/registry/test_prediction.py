@@ -56,7 +56,7 @@ def same_as_helm_pushes(crane: Served, helm: Helm, chart: Path, folder: Path) ->
     made.path.write_bytes(data)
     os.utime(made.path, (UNDATED, UNDATED))
     (folder / "logins").write_text("{}")
-    helm.push(made.path, crane.registry.remote, registry_config=folder / "logins", plain_http=True)
+    helm.push(made.path, crane.registry.remote, registry_config=folder / "logins", flags=["--plain-http"])
     seen = probe(crane.registry, made)
     assert seen.digest == made.manifest_digest, (chart / "Chart.yaml").read_text()
 

@@ -154,7 +154,7 @@ def test_an_archive_pushed_by_hand_is_the_same_chart(
 ) -> None:
     (tmp_path / "logins").write_text("{}")
     os.utime(packed.path, (1, 1))
-    helm.push(packed.path, crane.registry.remote, registry_config=tmp_path / "logins", plain_http=True)
+    helm.push(packed.path, crane.registry.remote, registry_config=tmp_path / "logins", flags=["--plain-http"])
     seen = publish(crane.registry, packed, chart, helm)
     assert seen.state == "same"
     assert seen.digest != packed.manifest_digest
@@ -377,7 +377,8 @@ class TestTls:
         registry = replace(distribution.registry, plain_http=True)
         assert publish(registry, packed, None, helm).state == "pushed"
         told = work.having(registry=registry.remote, plain_http=True, registry_ca=str(registry.ca_file))
-        assert not as_spoken(told).plain_http
+        assert (seen := as_spoken(told)) is not None
+        assert not seen.plain_http
         with pytest.raises(RegistryError, match="is not trusted"):
             publish(replace(registry, ca_file=make_authority(tmp_path).ca), packed, None, helm)
 

@@ -94,6 +94,8 @@ CASES = {
     "basic": Case(Quirks(challenges=('Basic realm="x"',))),
     "no login": Case(Quirks(challenges=())),
     "basic, then bearer": Case(Quirks(challenges=('Basic realm="x"', BEARER))),
+    "bearer, then basic": Case(Quirks(challenges=(BEARER, 'Basic realm="x"'))),
+    "basic and bearer in one line": Case(Quirks(challenges=(f'Basic realm="x, y", {BEARER}',))),
     "bearer and basic in one line": Case(Quirks(challenges=(f'{BEARER}, Basic realm="x"',))),
     "negotiate first": Case(
         Quirks(challenges=("Negotiate", 'Basic realm="x"')), False, "helm reads no challenge but the first"
@@ -117,6 +119,7 @@ CASES = {
     "blobs elsewhere": Case(Quirks(redirects_blobs=f"https://{STORE}")),
     "no root": Case(Quirks(root=404)),
     "root fails": Case(Quirks(root=500)),
+    "root never answers": Case(Quirks(root=0)),
     "root leads elsewhere": Case(Quirks(root=301)),
     "reports a failure": Case(Quirks(push_fails=504), False),
     "must exist": Case(Quirks(must_exist=True), False, r"make the repository team/demo first"),

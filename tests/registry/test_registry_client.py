@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import itertools
 import json
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -258,8 +259,9 @@ class TestUnreachable:
         monkeypatch.setattr(transport, "_READ", 0.2)
 
     def unknown(self, host: str, waits: Waits, plain_http: bool = True) -> str:
-        with pytest.raises(RegistryError) as caught, connect(Registry(f"oci://{host}", plain_http), sleep=waits):
-            pass
+        registry = Registry(f"oci://{host}", plain_http)
+        with pytest.raises(RegistryError) as caught, connect(registry, sleep=waits) as client:
+            client.versions("demo")
         return str(caught.value)
 
     @pytest.mark.parametrize("plain_http", [True, False])
@@ -290,8 +292,27 @@ class TestUnreachable:
 class TestPlainHttp:
     def test_is_found_on_loopback(self) -> None:
         with scripted(routes(tag=manifest())) as server, connect(Registry(f"oci://{server.host}")) as client:
-            assert client.registry.plain_http
             assert client.manifest(Reference(server.host, "demo", "1.0.0")) is not None
+            assert client.registry.plain_http
+            assert [request.path for request in server.requests] == ["/v2/demo/manifests/1.0.0"]
+
+    @pytest.mark.parametrize("login", [None, Credentials("me", "x", "the test")])
+    def test_a_root_that_never_answers_is_asked_of_nobody_as_by_helm(
+        self, monkeypatch: pytest.MonkeyPatch, login: Credentials | None
+    ) -> None:
+        ended = threading.Event()
+        monkeypatch.setattr(transport, "_READ", 0.2)
+        answers = routes(tag=manifest(), v2=lambda _: Reply(200 if ended.wait(60) else 500), other=Reply(404))
+        with scripted(answers) as server, connect(Registry(f"oci://{server.host}", credentials=login)) as client:
+            assert client.manifest(Reference(server.host, "demo", "1.0.0")) is not None
+            with pytest.raises(RegistryError, match="answers 404 in words that are not a registry's"):
+                client.manifest(Reference(server.host, "demo", "2.0.0"))
+            assert client.as_spoken().plain_http
+            ended.set()
+
+    def test_how_it_speaks_is_known_to_who_asks_nothing_else(self) -> None:
+        with scripted(routes()) as server, connect(Registry(f"oci://{server.host}")) as client:
+            assert client.as_spoken().plain_http
 
     def test_a_connection_that_breaks_is_no_lack_of_tls(self) -> None:
         breaks = iter([True])
@@ -302,6 +323,8 @@ class TestPlainHttp:
             return Reply(200)
 
         with scripted(answer) as server, connect(Registry(f"oci://{server.host}"), sleep=Waits()) as client:
+            with contextlib.suppress(RegistryError):
+                client.versions("demo")
             assert client.registry.plain_http
 
     def test_where_tls_is_spoken(self) -> None:
@@ -316,8 +339,8 @@ class TestPlainHttp:
     def test_is_refused_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("scripts.registry.reference.is_loopback", lambda _: False)
         refused = pytest.raises(RegistryError, match="does not speak TLS")
-        with scripted(routes()) as server, refused as caught, connect(Registry(f"oci://{server.host}")):
-            pass
+        with scripted(routes()) as server, refused as caught, connect(Registry(f"oci://{server.host}")) as client:
+            client.versions("demo")
         assert "plain_http" in str(caught.value.run)
         assert server.requests == []
 

@@ -30,8 +30,10 @@ from scripts.registry import client as client_module
 from scripts.registry import transport
 from scripts.registry.client import Found, connect
 from scripts.registry.credentials import Credentials
+from scripts.registry.failures import Transient, connection_error
 from scripts.registry.reference import Registry
-from scripts.registry.transport import Answer, Transient, Transport
+from scripts.registry.tls import tls_context
+from scripts.registry.transport import Answer, Transport, _Asked
 from tests.registry.quirks import HOST, Internet, Quirks, Quirky, internet
 from tests.registry.servers import PASSWORD, USER, Authority, Reply, Request, make_authority, scripted
 
@@ -157,7 +159,7 @@ class TestTime:
         ):
             sender._sockets = Growing()
             begin = time.monotonic()
-            sender._once("GET", f"http://{host}/v2/", {}, None, 4000, 10.0)
+            sender._once(_Asked("GET", {}, None, None, 4000, checked=False), f"http://{host}/v2/", 10.0)
         assert time.monotonic() - begin < 5  # of the ten that all would take
 
     def test_an_answer_has_to_end_through_a_proxy_with_tls_too(
@@ -206,8 +208,8 @@ class TestTime:
     ) -> None:
         waited: list[float] = []
 
-        def once(_: Transport, *words: Any) -> Answer:
-            waited.append(words[-1])
+        def once(_: Transport, __: _Asked, ___: str, read: float, *____: Any) -> Answer:
+            waited.append(read)
             if len(waited) == 1:
                 raise Transient("it is slow")
             return Answer(200, {}, b"", "http://a/")
@@ -514,9 +516,9 @@ class TestTrust:
         assert "registry.example.edu:443" in there.tunnels  # it was reached
         with (
             pytest.raises(RegistryError, match=r"certificate of registry\.example\.edu is not trusted") as caught,
-            connect(registry),
+            connect(registry) as client,
         ):
-            pass
+            client.versions("demo")
         assert "a name that its certificate is for" in str(caught.value.run)
 
     def test_under_a_name_with_an_underscore(
@@ -526,9 +528,9 @@ class TestTrust:
             assert self.trusted(helm, Registry(f"oci://{name}/team", ca_file=authority.ca), tmp_path) is known
         with (
             pytest.raises(RegistryError, match=r"certificate of a_b\.example\.edu is not trusted") as caught,
-            connect(Registry("oci://a_b.example.edu/team", ca_file=authority.ca)),
+            connect(Registry("oci://a_b.example.edu/team", ca_file=authority.ca)) as client,
         ):
-            pass
+            client.versions("demo")
         assert "a name that its certificate is for" in str(caught.value.run)
 
     @pytest.mark.parametrize(
@@ -537,26 +539,26 @@ class TestTrust:
     def test_what_helps_a_certificate(self, code: int, run: str) -> None:
         error = ssl.SSLCertVerificationError(1, "certificate verify failed")
         error.verify_code = code
-        assert run in str(transport._connection_error(error, HOST, f"https://{HOST}", None).run)
+        assert run in str(connection_error(error, HOST, None, "").run)
 
     def test_of_a_proxy(self) -> None:
         error = urllib3.exceptions.ProxyError("", ssl.SSLCertVerificationError(1, "certificate verify failed"))
-        told = transport._connection_error(error, HOST, f"https://{HOST}", "https://me:s3cret@proxy:1")
+        told = connection_error(error, HOST, "https://me:s3cret@proxy:1", "")
         assert told.message == "the certificate of the proxy proxy:1 is not trusted"
         assert "registry_ca" in str(told.run)
-        assert not isinstance(told, transport.Transient)
+        assert not isinstance(told, Transient)
 
     @pytest.mark.parametrize("alert", ["unknown ca", "certificate expired", "bad certificate", "certificate required"])
     def test_a_client_certificate_that_is_refused(self, alert: str) -> None:
         error = ssl.SSLError(1, f"[SSL: TLSV1_ALERT] tlsv1 alert {alert} (_ssl.c:2580)")
-        told = transport._connection_error(error, HOST, f"https://{HOST}", None)
+        told = connection_error(error, HOST, None, "")
         assert "registry_cert and registry_key" in str(told.run)
 
     def test_who_speaks_http_2_alone_is_told_so(self) -> None:
         error = ssl.SSLError(1, "[SSL: TLSV1_ALERT_NO_APPLICATION_PROTOCOL] tlsv1 alert no application protocol")
-        told = transport._connection_error(error, HOST, f"https://{HOST}", None)
+        told = connection_error(error, HOST, None, "")
         assert told.message == f"{HOST} does not answer in HTTP/1.1, and may speak HTTP/2 alone"
-        assert not isinstance(told, transport.Transient)
+        assert not isinstance(told, Transient)
 
     def test_what_lies_beside_the_systems_authorities_is_one_of_them(
         self, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -567,14 +569,14 @@ class TestTrust:
         (tmp_path / "certs" / "bundle.pem").symlink_to(tmp_path / "bundle")
         (tmp_path / "certs" / "of the house.pem").write_bytes(authority.ca.read_bytes())  # by nobody's hash
         (tmp_path / "certs" / "circle").symlink_to("circle")
-        monkeypatch.setattr(transport, "_FOLDERS", (str(tmp_path / "gone"), str(tmp_path / "certs")))
-        assert transport.tls_context(Registry("oci://x"), {"SSL_CERT_FILE": "no file"}).cert_store_stats()["x509"] == 2
+        monkeypatch.setattr("scripts.registry.tls._FOLDERS", (str(tmp_path / "gone"), str(tmp_path / "certs")))
+        assert tls_context(Registry("oci://x"), {"SSL_CERT_FILE": "no file"}).cert_store_stats()["x509"] == 2
         monkeypatch.chdir(tmp_path / "certs")
         nowhere = {"SSL_CERT_FILE": "no file", "SSL_CERT_DIR": f"{tmp_path}/gone:"}
-        assert transport.tls_context(Registry("oci://x"), nowhere).cert_store_stats()["x509"] == 0
+        assert tls_context(Registry("oci://x"), nowhere).cert_store_stats()["x509"] == 0
 
     def test_a_short_key_and_an_old_server_are_taken_as_by_helm(self) -> None:
-        context = transport.tls_context(Registry(f"oci://{HOST}"), {})
+        context = tls_context(Registry(f"oci://{HOST}"), {})
         assert context.security_level == 1  # RSA of 1024 bits
         assert context.options & 0x4  # a server without secure renegotiation
 
@@ -588,8 +590,8 @@ class TestTrust:
             known = replace(bare, cert_file=authority.certificate, key_file=authority.key)
             assert self.trusted(helm, known, tmp_path)
             assert not self.trusted(helm, bare, tmp_path)
-            with pytest.raises(RegistryError, match="asks for a client certificate") as caught, connect(bare):
-                pass
+            with pytest.raises(RegistryError, match="asks for a client certificate") as caught, connect(bare) as client:
+                client.versions("demo")
         assert "registry_cert and registry_key" in str(caught.value.run)
 
     def test_a_client_certificate_that_is_none(self, authority: Authority, tmp_path: Path) -> None:
@@ -611,7 +613,7 @@ class TestTrust:
             (authority.certificate, locked, "are no client certificate"),
         ):
             with pytest.raises(ConfigError, match=words):
-                transport.tls_context(Registry("oci://x", cert_file=cert, key_file=keyfile), {})
+                tls_context(Registry("oci://x", cert_file=cert, key_file=keyfile), {})
 
     def test_authorities_that_are_none(self, tmp_path: Path, authority: Authority) -> None:
         (tmp_path / "text").write_text("nothing\n")
@@ -619,11 +621,11 @@ class TestTrust:
         none = "no certificate in it"
         for name, found in (("gone", "No such file"), ("text", none), ("marked", none), ("", "directory")):
             with pytest.raises(ConfigError, match="is no file of authorities") as caught:
-                transport.tls_context(Registry("oci://x", ca_file=tmp_path / name), {})
+                tls_context(Registry("oci://x", ca_file=tmp_path / name), {})
             assert found in str(caught.value) or name == ""
 
     def test_the_systems_authorities(self) -> None:
-        context = transport.tls_context(Registry("oci://x"), {})
+        context = tls_context(Registry("oci://x"), {})
         assert context.verify_mode is ssl.CERT_REQUIRED
         assert context.check_hostname
         assert context.cert_store_stats()["x509_ca"] > 0 or not Path("/etc/ssl/certs/ca-certificates.crt").exists()

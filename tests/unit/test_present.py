@@ -10,10 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from scripts.core.config import Config
 from scripts.core.edits import Edit
 from scripts.core.errors import RegistryError
 from scripts.present import Answer, View, bumped, compared, facts, failure, pulling, render, to_json
+from scripts.registry.reference import Registry
 from scripts.release.bump import Bump
 
 VIEW = View("Things", ("name", "what"), (("a", "xxxxx " * 10), ("[b]", "y")), [{"name": "a"}, {"name": "[b]"}])
@@ -64,12 +64,12 @@ def test_a_failure_is_of_a_class_that_others_may_know() -> None:
 
 
 def test_what_is_pulled_next_is_asked_as_it_was_published() -> None:
-    config = Config(Path("/"), registry="oci://host/x", registry_ca="/a b/ca.crt")
-    assert pulling(config, "oci://host/x/demo:1.0.0") == (
+    registry = Registry("oci://host/x", ca_file=Path("/a b/ca.crt"))
+    assert pulling(registry, "oci://host/x/demo:1.0.0") == (
         "next: helm pull oci://host/x/demo --version 1.0.0 --ca-file '/a b/ca.crt'"
     )
-    assert " --version 1.0.0+b.1 " in pulling(config, "oci://host/x/demo:1.0.0_b.1")  # in which helm takes no `_`
-    assert pulling(replace(config, plain_http=True), "oci://host/x/demo:1.0.0").endswith(
+    assert " --version 1.0.0+b.1 " in pulling(registry, "oci://host/x/demo:1.0.0_b.1")  # in which helm takes no `_`
+    assert pulling(replace(registry, plain_http=True), "oci://host/x/demo:1.0.0").endswith(
         " --version 1.0.0 --plain-http"
     )
 

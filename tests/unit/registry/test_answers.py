@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from email.utils import formatdate
 from pathlib import Path
 from typing import cast
 
@@ -12,8 +14,9 @@ from scripts.core.errors import ConfigError, RegistryError
 from scripts.registry.challenges import refused
 from scripts.registry.client import Client, _like_a_registry, _says_unknown
 from scripts.registry.credentials import Credentials
+from scripts.registry.failures import Transient
 from scripts.registry.reference import Registry
-from scripts.registry.transport import Answer, Transport
+from scripts.registry.transport import Answer, Transport, _ready
 
 VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 DENIED = b'{"errors": [{"code": "DENIED"}]}'
@@ -82,6 +85,15 @@ def test_what_is_no_text_is_told_by_its_kind() -> None:
     assert answer(500, "não".encode("latin-1"), **{"Content-Type": "text/plain"}).words() == "HTTP 500, n\ufffdo"
 
 
+@pytest.mark.parametrize("off", [-3600, 0, 3600])
+def test_a_time_to_ask_again_is_by_the_servers_clock(off: float) -> None:
+    now = time.time() + off
+    told = {"Date": formatdate(now, usegmt=True), "Retry-After": formatdate(now + 7, usegmt=True)}
+    with pytest.raises(Transient) as caught:
+        _ready(answer(429, b"", **told))
+    assert caught.value.after == 7
+
+
 def test_who_is_refused_hears_why() -> None:
     known = Credentials("me", "secret", source="a file")
     failure = ConfigError("the helper is missing", found="no such program", run="install it")
@@ -116,6 +128,10 @@ PUT = 'PUT "https://a.example/v2/x/demo/manifests/sha256:4030401d/denied/quota":
         (f"{PUT}405: denied: System is currently read-only. Pulls will succeed", "can be written again"),
         (f"{PUT}403: denied: this token is read-only", "helm registry login a.example as somebody who may push there"),
         (f"{PUT}401: Unauthorized", "helm registry login a.example"),
+        (
+            'HEAD "https://a.example/v2/": missing username or password for basic auth',
+            "login a.example by name and password",
+        ),
         (f"{PUT}403: denied: permission_denied: write_package", "helm registry login a.example"),
         ("HTTP 400, MANIFEST_INVALID: refused by rule 14017, request 94039", "takes charts there"),
         (f"{PUT}404: blob unknown to registry: map[digest:sha256:4010403]", "takes charts there"),

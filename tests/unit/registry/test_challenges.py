@@ -130,7 +130,7 @@ class Service:
 
 def fetched(status: int, body: bytes) -> str:
     service = cast(Transport, Service(status, body))
-    return _fetch(service, Registry("oci://a.example/charts"), "https://a/token", "", (), None)
+    return _fetch(service, Registry("oci://a.example/charts"), "https://a/token", "", ())
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,10 @@ def test_why_no_token_was_given_is_what_is_told() -> None:
 
 
 def test_a_refresh_token_is_exchanged_in_a_body_and_a_password_goes_in_a_header() -> None:
-    registry, service = Registry("oci://a.example/charts"), Service(200, b'{"token": "abc"}')
+    service = Service(200, b'{"token": "abc"}')
     for login in (Credentials("", "", "a file", identity_token="long"), Credentials("me", "secret", "a file")):
-        _fetch(cast(Transport, service), registry, "https://a/token", "b", ("repository:a:pull",), login)
+        registry = Registry("oci://a.example/charts", credentials=login)
+        _fetch(cast(Transport, service), registry, "https://a/token", "b", ("repository:a:pull",))
     (first, form), (second, header) = service.asked
     assert (first, second) == ("POST", "GET")
     assert cast(Mapping[str, str], form["form"])["refresh_token"] == "long"

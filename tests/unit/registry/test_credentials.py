@@ -13,7 +13,7 @@ import pytest
 
 from scripts.core.command import Runner
 from scripts.core.errors import ConfigError, RegistryError, ToolError
-from scripts.registry.credentials import Credentials, find_credentials, login_address
+from scripts.registry.credentials import Credentials, find_credentials, login_address, login_in_environment
 
 HOST = "registry.example.com:5000"
 
@@ -35,7 +35,9 @@ def write(home: Path, where: str, content: Any) -> None:
 
 
 def find(home: Path, host: str = HOST, path: str = "", **environ: str) -> Credentials | None:
-    return find_credentials(host, Runner(), path, environ={"HOME": str(home), **environ})
+    return login_in_environment(environ) or find_credentials(
+        host, Runner(), path, environ={"HOME": str(home), **environ}
+    )
 
 
 class TestOrder:
