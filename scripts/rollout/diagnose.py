@@ -79,7 +79,7 @@ UNTOLD_TAINTS = "untolerated taint(s)"
 _NO_VOLUME = re.compile(r"not found|no storage class is set")  # what nobody but a person mends
 _MAKES, _MAKES_NONE = re.compile("Create|ScalingReplicaSet"), ("FailedCreate", "ReplicaSetCreateError")
 # A busy node needs longer than it gives itself, and tries again; until then it has the first try's name still.
-_BUSY = re.compile(r"deadline exceeded|\bis reserved\b")
+_BUSY = re.compile(r"deadline exceeded|\bis reserved\b|failed to sync \w+ cache", re.IGNORECASE)
 _PREEMPTION = r"\.? (?:no new claims to deallocate, )?preemption: "
 _HOPELESS = re.compile(
     rf"^0/(\d+) nodes are available:.*{_PREEMPTION}0/\1 nodes are available: \1 Preemption is not", re.DOTALL
@@ -414,7 +414,7 @@ class _Reading:
         promised = missing is not None and missing.group("name") in self._scene.promised
         text = f"{what}: {first_line(message)}"
         patience = RETRIED if missing and not promised else PASSING
-        if kind == "sandbox" and _BUSY.search(message):
+        if _BUSY.search(message):
             patience = ENDLESS
         yield self._of_pod(kind, pod, text, patience, action="describe")
 

@@ -17,11 +17,11 @@ from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout
 
 
 class Engine(Runner):
-    """Holds containers; `late` come up one at a look; `stubborn` ones stay."""
+    """Holds containers; `late` come up one at a look; `stubborn` ones stay, and a `busy` one goes on by itself."""
 
-    def __init__(self, *containers: str, late: Sequence[str] = (), stubborn: bool = False) -> None:
+    def __init__(self, *containers: str, late: Sequence[str] = (), stubborn: bool = False, busy: bool = False) -> None:
         super().__init__()
-        self.containers, self.late, self.stubborn = list(containers), list(late), stubborn
+        self.containers, self.late, self.stubborn, self.busy = list(containers), list(late), stubborn, busy
 
     def run(self, argv: Any, **options: Any) -> Result:
         words = tuple(str(word) for word in argv)
@@ -37,6 +37,8 @@ class Engine(Runner):
         if self.stubborn:
             return Result(words, 1, "", "device is busy", 0.0)
         self.containers = [name for name in self.containers if name not in words]
+        if self.busy:
+            raise CommandTimeout(words, 60)
         return Result(words, 0, "", "", 0.0)
 
 
@@ -75,6 +77,12 @@ def test_one_that_comes_up_late_is_removed_too(tmp_path: Path) -> None:
 
 def test_a_cluster_that_is_not_there_is_fine(tmp_path: Path) -> None:
     delete(Engine(), tmp_path)
+
+
+def test_a_busy_engine_goes_on_with_what_it_was_asked(tmp_path: Path) -> None:
+    engine = Engine("control-plane", "worker", busy=True)
+    delete(engine, tmp_path)
+    assert engine.containers == []
 
 
 def test_what_cannot_be_removed_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

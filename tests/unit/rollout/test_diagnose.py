@@ -376,6 +376,11 @@ def test_while_a_pull_waits_the_event_of_its_container_says_why() -> None:
         ),
         ("CreateContainerError", "context deadline exceeded", "endless"),
         (
+            "CreateContainerConfigError",
+            "failed to sync configmap cache: timed out waiting for the condition",
+            "endless",
+        ),
+        (
             "CreateContainerError",
             'failed to reserve container name "main_web-1_shop": name "main_web-1_shop" is reserved for "5d0b"',
             "endless",
@@ -513,6 +518,7 @@ def test_a_pod_that_cannot_begin_says_why(later: str, why: str, patience: float 
         ("FailedMount", 'MountVolume.SetUp failed for volume "a" : references non-existent config key: a.yaml', True),
         ("FailedMount", 'MountVolume.SetUp failed for volume "a" : references non-existent secret key: key', True),
         ("FailedMount", 'MountVolume.SetUp failed for volume "a" : hostPath type check failed: /a is no file', False),
+        ("FailedMount", 'MountVolume.SetUp failed for volume "a" : failed to sync secret cache: timed out', False),
         ("FailedAttachVolume", 'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) b', False),
     ],
 )
@@ -523,6 +529,7 @@ def test_a_volume_that_cannot_be_mounted_says_why(reason: str, message: str, soo
     found = only(replace(seen, events=[event]))
     assert str(found.cause) == f"Deployment web: its pod cannot mount a volume: {message}"
     assert (found.patience < VISIBLE) == soon
+    assert math.isinf(found.patience) == ("failed to sync" in message)  # as a busy node says
 
 
 def test_a_mount_that_succeeded_later_is_forgotten() -> None:
