@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,8 +95,7 @@ def failure(error: ReleaseError, records: Any = None) -> dict[str, Any]:
     return {**(records if isinstance(records, dict) else {}), "error": told}
 
 
-def tools(states: Iterable[ToolState]) -> View:
-    states = tuple(states)
+def tools(states: Sequence[ToolState]) -> View:
     return View(
         "Pinned tools",
         ("tool", "pin", "PATH", "found", "state", "path", "not taken"),
@@ -106,15 +105,13 @@ def tools(states: Iterable[ToolState]) -> View:
     )
 
 
-def doctor(lines: Iterable[Line]) -> View:
-    lines = tuple(lines)
+def doctor(lines: Sequence[Line]) -> View:
     rows = tuple((line.about, line.level, line.found, line.fix or "") for line in lines)
     records = {"lines": [dataclasses.asdict(line) for line in lines]}
     return View("This machine", ("what", "state", "found", "fix"), rows, records, below=("fix",))
 
 
-def images(built: Iterable[Image]) -> View:
-    built = tuple(built)
+def images(built: Sequence[Image]) -> View:
     return View(
         "Images",
         ("image", "size", "built in", "id"),
@@ -134,8 +131,7 @@ def planned_node(plan: NodePlan) -> Answer:
     return Answer(plan.there or ways, dataclasses.asdict(plan))
 
 
-def planned_images(plan: Iterable[PlannedImage]) -> View:
-    plan = tuple(plan)
+def planned_images(plan: Sequence[PlannedImage]) -> View:
     return View(
         "Images that would be built",
         ("image", "now", "base", "now"),
@@ -193,10 +189,10 @@ def matrix(rendered: Rendered, index: Any) -> View:
     return View("Manifests", ("file", "objects", "values files and Kubernetes versions"), rows, index)
 
 
-def fleet(parts: Iterable[Part]) -> View:
+def fleet(parts: Sequence[Part]) -> View:
     """The same check of several charts: one row a chart, and below it what was found in it where it failed."""
     rows: list[tuple[str, ...]] = []
-    for part in (parts := tuple(parts)):
+    for part in parts:
         rows.append((part.chart.title, "ok" if part.error is None else "FAILED", part.verdict))
         rows += [("", "", line) for line in part.found if part.error is not None]
     records = [
@@ -278,7 +274,7 @@ def proof(found: Proof) -> View:
     return View(found.reference, ("check", "state", "detail"), rows, dataclasses.asdict(found))
 
 
-def candidates(found: Iterable[Candidate]) -> View:
+def candidates(found: Sequence[Candidate]) -> View:
     """`invoke release --changed`, before: one row a chart, in the order in which they are released."""
     rows = tuple((one.chart.title, one.state, one.words) for one in found)
     columns = ("chart", "state", "action")
@@ -286,9 +282,8 @@ def candidates(found: Iterable[Candidate]) -> View:
     return View(title, columns, rows, {"charts": [dict(zip(columns, row, strict=True)) for row in rows]})
 
 
-def all_released(records: Iterable[ReleaseRecord]) -> View:
+def all_released(records: Sequence[ReleaseRecord]) -> View:
     """`invoke release --changed`, after: one row a chart that was released."""
-    records = tuple(records)
     rows = tuple((f"{record.name} {record.version}", record.reference, record.digest) for record in records)
     return View(
         "Released", ("chart", "reference", "digest"), rows, {"releases": [dataclasses.asdict(one) for one in records]}

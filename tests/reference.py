@@ -35,6 +35,7 @@ VARIABLES = {
     "DOCKER_HOST, DOCKER_CONTEXT": "The container engine, as for docker.",
     "KUBECONFIG": "The clusters of `--kube-context`, as for kubectl; helm's own `HELM_KUBE...` count, too.",
     "TMPDIR": "Where temporary files are.",
+    "XDG_CACHE_HOME": "Where the user's caches are, `cache_dir` among them; passed over where it is no whole path.",
     "NO_COLOR": "Set and not empty: no colours. Where `TERM` is `dumb`, neither colours nor a view that moves.",
     "HYPOTHESIS_PROFILE": "`thorough`: the tests draw many more examples.",
 }

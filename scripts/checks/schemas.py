@@ -22,7 +22,7 @@ from scripts.chart.manifests import Document, nodes, opened
 from scripts.core import json_read
 from scripts.core.config import parts
 from scripts.core.errors import ConfigError, OutputError, ToolError
-from scripts.core.files import read_file
+from scripts.core.files import read_file, writing
 from scripts.core.paths import matching, shown
 from scripts.core.progress import Say, silent
 from scripts.core.semver import minor as minor_of
@@ -292,23 +292,17 @@ class Store:
         """Have each file of `wanted`, made where it is absent or not what was written. Raises ToolError."""
         if not self._unsound(wanted):
             return
-        try:
-            with self._lock():
-                unsound = self._unsound(wanted)  # another process may have made them
-                sums = self._sums()
-                for name in unsound:
-                    if name in sums and self.holds(name):
-                        self._say(f"the cached schema {name} is not what was written: making it anew")
-                    content = json.dumps(wanted[name](), separators=(",", ":"), sort_keys=True).encode()
-                    self._write(name, content)
-                    sums[name] = _digest(content)
-                self._write(_RECEIPT, json.dumps(sums, indent=1, sort_keys=True).encode())
-        except OSError as error:
-            raise ToolError(
-                f"the schema cache {self.folder} cannot be written",
-                found=error.strerror or str(error),
-                run="make room there, or set GATI_CACHE_DIR to a folder that can be written",
-            ) from error
+        where = f"{self.folder} (or name another one: GATI_CACHE_DIR)"
+        with writing(f"the schema cache {self.folder} cannot be written", where, error=ToolError), self._lock():
+            unsound = self._unsound(wanted)  # another process may have made them
+            sums = self._sums()
+            for name in unsound:
+                if name in sums and self.holds(name):
+                    self._say(f"the cached schema {name} is not what was written: making it anew")
+                content = json.dumps(wanted[name](), separators=(",", ":"), sort_keys=True).encode()
+                self._write(name, content)
+                sums[name] = _digest(content)
+            self._write(_RECEIPT, json.dumps(sums, indent=1, sort_keys=True).encode())
 
     def _unsound(self, names: Iterable[str]) -> list[str]:
         sums = self._sums()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.core.errors import ToolError
 from scripts.core.files import sha256
-from scripts.core.owner import temporary
+from scripts.toolchain.cache import Cache
 from scripts.workspace import Workspace
 
 SUITE = "bookworm"
@@ -50,21 +50,20 @@ def rootfs_key(include: Iterable[str], *, variant: str = SYSTEM) -> str:
 def build_rootfs(include: Iterable[str], work: Workspace, *, variant: str = SYSTEM) -> Path:
     """A minimal Debian with the packages `include`, a tar file. Raises ToolError, CommandFailed, CommandTimeout."""
     packages = tuple(sorted(set(include)))
-    tar = work.config.cache_dir / "debian" / f"{SUITE}-{rootfs_key(packages, variant=variant)}.tar"
-    if tar.exists():
+
+    def make(scratch: Path) -> Path:
+        if shutil.which("mmdebstrap") is None:
+            raise ToolError(
+                f"a Debian {SUITE} root file system cannot be built",
+                expected="mmdebstrap",
+                found="no such program",
+                run="apt-get install mmdebstrap, or set GATI_IMAGES=registry where a registry can be reached",
+            )
+        work.say(f"building a Debian {SUITE} root file system with {', '.join(packages)}")
+        tar = scratch / "rootfs.tar"
+        result = work.runner.run(rootfs_argv(packages, os.fspath(tar), variant=variant), deadline=_DEADLINE)
+        work.say(f"built it: {tar.stat().st_size / 1e6:.0f} MB in {result.seconds:.0f} s")
         return tar
-    if shutil.which("mmdebstrap") is None:
-        raise ToolError(
-            f"a Debian {SUITE} root file system cannot be built",
-            expected="mmdebstrap",
-            found="no such program",
-            run="apt-get install mmdebstrap, or set GATI_IMAGES=registry where a registry can be reached",
-        )
-    work.say(f"building a Debian {SUITE} root file system with {', '.join(packages)}")
-    tar.parent.mkdir(parents=True, exist_ok=True)
-    with temporary("rootfs", tar.parent) as workplace:
-        unfinished = workplace / "rootfs.tar"
-        result = work.runner.run(rootfs_argv(packages, os.fspath(unfinished), variant=variant), deadline=_DEADLINE)
-        unfinished.replace(tar)
-    work.say(f"built {tar.name}: {tar.stat().st_size / 1e6:.0f} MB in {result.seconds:.0f} s")
-    return tar
+
+    cache = Cache(work.config.cache_dir / "debian", work.say)
+    return cache.made(cache.folder / f"{SUITE}-{rootfs_key(packages, variant=variant)}", "rootfs.tar", make)

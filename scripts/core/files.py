@@ -52,11 +52,23 @@ def demand_settled(place: str, content: bytes | str, error: type[ReleaseError]) 
 
 
 def sha256(content: bytes | str | Path) -> str:
-    """The SHA-256 of bytes, of a text in UTF-8 or of the file at a path: 64 hexadecimal digits. Raises OSError."""
+    """The SHA-256 of bytes, of a text in UTF-8 or of what is at a path: 64 hexadecimal digits. Raises OSError.
+
+    Of a folder it is that of the list of its files.
+    """
+    if isinstance(content, Path) and content.is_dir() and not content.is_symlink():
+        content = listing(content)
     if isinstance(content, Path):
         with content.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def listing(folder: Path, before: str = "") -> str:
+    """A line for each file below `folder`, its SHA-256 and its name, which begins with `before`. Raises OSError."""
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    files = {f"{before}{path.relative_to(folder)}": path for path in found}
+    return "".join(f"{sha256(files[name])}  {name}\n" for name in sorted(files))
 
 
 @contextlib.contextmanager

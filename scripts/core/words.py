@@ -32,10 +32,11 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def _slipped(word: str, name: str) -> bool:
-    """Whether one letter of `name` is missing, moved, another or too many, or all are there in another order."""
+    """Whether `name` begins so, or one letter of it is missing, moved, another or too many, or all are disordered."""
     word, name = word.replace("_", "-"), name.replace("_", "-")
     less, other = ({one, *(one[:at] + one[at + 1 :] for at in range(len(one)))} for one in (word, name))
-    return not less.isdisjoint(other) or sorted(word) == sorted(name)
+    begins = len(word.lstrip("-")) > 2 and name.startswith(word)
+    return begins or not less.isdisjoint(other) or sorted(word) == sorted(name)
 
 
 def meant(word: str, known: Iterable[str]) -> str:

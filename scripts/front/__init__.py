@@ -56,5 +56,7 @@ if by_invoke():
     # What starts us may have left these so: a child that failed would seem to do well, and a signal to end would wait.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if not os.environ.get("XDG_CACHE_HOME", "/").startswith("/"):
+        del os.environ["XDG_CACHE_HOME"]  # which is to be ignored then, as its specification says; Go refuses to run
 if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
     sys.stdout.reconfigure(line_buffering=True)  # so that a reader's going is seen here, and not when Python ends

@@ -72,15 +72,15 @@ def annotate(marks: Iterable[Mark], write: Callable[[str], None], dist: Path, *,
 
 def summarize(markdown: str) -> None:
     """Add `markdown` to the summary of the job, where the system around us has one. Raises OutputError."""
-    from scripts.core.errors import OutputError
+    from scripts.core.files import writing
 
     if not (file := os.environ.get("GITHUB_STEP_SUMMARY")):
         return
-    try:
-        with Path(file).open("a", encoding="utf-8", errors="backslashreplace") as summary:
-            summary.write(markdown)
-    except OSError as error:
-        raise OutputError(f"the job's summary {file} cannot be written", found=str(error)) from error
+    with (
+        writing(f"the job's summary {file} cannot be written", Path(file).parent),
+        Path(file).open("a", encoding="utf-8", errors="backslashreplace") as summary,
+    ):
+        summary.write(markdown)
 
 
 def _data(text: str) -> str:

@@ -23,7 +23,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.program import Program
-from invoke.tasks import Task, task
+from invoke.tasks import task
 
 from scripts import front
 from scripts.front.shell import Ours, advice, columns
@@ -45,6 +45,7 @@ _GIT = re.compile(  # of what is to be run: in prose the name of a thing follows
 Many = list[str] | None  # a repeatable flag: invoke gives the list, and makes one only where the default is None
 CHART = ("chart",)
 REGISTRY = ("chart", "registry", "plain_http")
+_KEYS: dict[str, tuple[str, ...]] = {}  # by task, the flags of it that go into the configuration
 HELP = {
     "chart": "Chart folder (default: [tool.gati] chart).",
     "registry": "oci://host/path where the charts are (default: [tool.gati] registry; empty: the embedded one).",
@@ -99,7 +100,7 @@ def command(
                     show.all(steps, work.config.dist)
 
         run.__doc__ = f"{inspect.getdoc(body)}\n\nExample: {f'invoke {name or body.__name__} {example}'.strip()}"
-        run.keys, run.task = keys, name or body.__name__  # type: ignore[attr-defined]
+        _KEYS[name or body.__name__] = keys
         run.__signature__ = inspect.Signature([work, *flags])  # type: ignore[attr-defined]
         texts = {**HELP, **helps}
         made: Ours = task(
@@ -238,9 +239,7 @@ class Typed:
         return f"invoke --help {self._name}" if words else None
 
     def _completed(self, found: re.Match[str]) -> str:
-        modules = [module for name, module in sys.modules.items() if name.startswith(f"{__package__}.")]
-        bodies = (each.body for one in modules for each in vars(one).values() if isinstance(each, Task))
-        taken = next((vars(body)["keys"] for body in bodies if vars(body).get("task") == found[1]), ())
+        taken = _KEYS.get(found[1], ())
         own = {key: value for key, value in self._flags.items() if key in taken and f"--{_flag(key)}" not in found[2]}
         return " ".join([found[0], *self._words(own)])
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core import json_read
 from scripts.core.errors import ToolError
-from scripts.core.files import sha256, write_atomic
+from scripts.core.files import sha256, write_atomic, writing
 from scripts.core.owner import temporary
 from scripts.core.progress import Say, silent
 from scripts.core.waiting import locked
@@ -27,17 +26,23 @@ class Cache:
     folder: Path
     say: Say = silent
 
-    def intact(self, entry: Path, binary: str) -> bool:
-        """True when the binary in `entry` is the one that was put there.
+    def made(self, entry: Path, name: str, make: Callable[[Path], Path]) -> Path:
+        """`name` in `entry`: as it was put there, else put there anew, `make` having made it in a scratch folder."""
+        if not self.intact(entry, name):
+            with self.lock(entry), self.scratch() as scratch:
+                if not self.intact(entry, name):  # another process may have made it
+                    self.put(make(scratch), entry, scratch)
+        return entry / name
 
-        The content is hashed when the file's identity (size, times, inode) is not the recorded one:
+    def intact(self, entry: Path, name: str) -> bool:
+        """True when the file, or the folder of files, in `entry` is the one that was put there.
+
+        The content is hashed when a file's identity (size, times, inode) is not the recorded one:
         any write changes the ctime, so a run that finds it unchanged can skip the 0.1 s of hashing.
         """
-        file, receipt = entry / binary, entry / _RECEIPT
+        file, receipt = entry / name, entry / _RECEIPT
         try:
             record = json_read.load(receipt.read_text(encoding="utf-8"))
-            if not os.access(file, os.X_OK):
-                return False
             if record["identity"] == _identity(file):
                 return True
             if record["sha256"] != sha256(file):
@@ -48,12 +53,12 @@ class Cache:
             _write_receipt(entry, file, record["sha256"])
         return True
 
-    def put(self, binary: Path, entry: Path, scratch: Path) -> None:
-        """Move `binary`, built in `scratch`, into `entry`, whatever is there. Raises OSError, ToolError."""
+    def put(self, file: Path, entry: Path, scratch: Path) -> None:
+        """Move `file`, made in `scratch`, into `entry`, whatever is there. Raises OSError, ToolError."""
         fresh = scratch / f"{entry.name}.new"
         fresh.mkdir()
-        binary.rename(fresh / binary.name)
-        _write_receipt(fresh, fresh / binary.name, sha256(fresh / binary.name))
+        file.rename(fresh / file.name)
+        _write_receipt(fresh, fresh / file.name, sha256(fresh / file.name))
         if entry.exists():  # damaged: out of the way first, since rename wants an empty target
             entry.rename(scratch / f"{entry.name}.damaged")
         fresh.rename(entry)
@@ -81,22 +86,15 @@ class Cache:
                 folder = stack.enter_context(temporary("build", self.folder))
             yield folder
 
-    @contextlib.contextmanager
-    def _written(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise ToolError(
-                f"the cache of tools {self.folder} cannot be written, and not all is in it that is asked for",
-                found=error.strerror or str(error),
-                run="correct its permissions, or give another folder: cache_dir in [tool.gati], GATI_CACHE_DIR",
-            ) from error
+    def _written(self) -> contextlib.AbstractContextManager[None]:
+        told = f"the cache of tools {self.folder} cannot be written, and not all is in it that is asked for"
+        return writing(told, f"{self.folder} (or name another one: GATI_CACHE_DIR)", error=ToolError)
 
 
 def _identity(path: Path) -> list[int]:
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    stats = [file.stat() for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    return [number for stat in stats for number in (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)]
 
 
-def _write_receipt(entry: Path, binary: Path, digest: str) -> None:
-    write_atomic(entry / _RECEIPT, json.dumps({"sha256": digest, "identity": _identity(binary)}), error=ToolError)
+def _write_receipt(entry: Path, file: Path, digest: str) -> None:
+    write_atomic(entry / _RECEIPT, json.dumps({"sha256": digest, "identity": _identity(file)}), error=ToolError)

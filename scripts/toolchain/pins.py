@@ -138,6 +138,7 @@ class Pins:
     tools: Mapping[str, Tool]
     go_accepts: tuple[str, ...]
     go_package: str
+    go_hashes: tuple[str, ...]
     minors: tuple[str, ...] = ()
 
 
@@ -159,7 +160,8 @@ def load_pins(path: Path = PINS, minor: str = "") -> Pins:
         modules = {name: _module(name, entry) for name, entry in entries.items()}
         several = ((name, entry) for names, entry in raw.get("tool", {}).items() for name in names.split())
         tools = {name: _tool(name, entry, modules) for name, entry in several}
-        return Pins(modules, tools, tuple(raw["go"]["accepts"]), raw["go"]["package"], minors)
+        go = raw["go"]
+        return Pins(modules, tools, tuple(go["accepts"]), go["package"], tuple(go["sha256"]), minors)
     except (KeyError, TypeError) as error:
         raise ToolError(f"{path} has an incomplete entry", found=str(error)) from error
 

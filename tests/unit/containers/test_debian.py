@@ -74,7 +74,15 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="no mirror"):
         build(tmp_path, Broken(), "bash")
 
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "another"])
+def test_one_that_is_not_as_it_was_made_is_made_anew(tmp_path: Path, damage: str) -> None:
+    runner = Debootstrap()
+    build(tmp_path, runner, "bash").write_text("ta" if damage == "cut" else "tor")
+    assert build(tmp_path, runner, "bash").read_text() == "tar"
+    assert len(runner.argvs) == 2
 
 
 def test_without_mmdebstrap_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,16 @@ def test_a_ctrl_c_while_all_is_loaded_ends_invoke_as_a_signal_does(root: Path, c
     assert (shown.returncode, "KeyboardInterrupt" in shown.stderr) == (-signal.SIGINT, not ends)
 
 
+@pytest.mark.parametrize(("given", "left"), [("cache", "None"), ("", "None"), ("~/c", "None"), ("/c", "/c")])
+def test_a_folder_of_caches_that_is_no_whole_path_is_ignored(root: Path, given: str, left: str) -> None:
+    """As https://specifications.freedesktop.org/basedir-spec has it; Go refuses to run."""
+    code = "import sys; sys.argv = ['invoke']; import scripts.front, os; print(os.environ.get('XDG_CACHE_HOME'))"
+    environ = {**os.environ, "XDG_CACHE_HOME": given}
+    argv = [sys.executable, "-c", code]
+    shown = subprocess.run(argv, cwd=root, env=environ, capture_output=True, text=True, check=False)
+    assert shown.stdout == f"{left}\n"
+
+
 def test_a_fault_of_ours_tells_no_secret(root: Path) -> None:
     code = """if True:
         import os, sys

@@ -89,6 +89,8 @@ def test_a_help_is_whole_sentences_that_need_none_before_them(namespace: Collect
         ("--chrt", "lint", "invoke lint --chart"),
         ("--kube-versions", "template", "invoke template --kube-version"),
         ("--dryrun", "release", "invoke release --dry-run"),
+        ("--keep", "e2e", "invoke e2e --keep-cluster"),
+        ("kube", None, "invoke kubeconform-check"),
         ("--kube-version", "lint", "invoke --help lint"),
         ("--DRY-RUN", "release", "invoke release --dry-run"),
         ("--lst", None, "invoke --list"),

