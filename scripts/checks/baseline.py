@@ -19,6 +19,7 @@ from scripts.core.owner import temporary
 from scripts.core.paths import shown
 from scripts.core.progress import Say
 from scripts.core.semver import is_semver, newest_first, parse, tag_name
+from scripts.core.yaml_read import mapping_in
 from scripts.registry.client import ListingError, connect
 from scripts.registry.embedded import fetch_chart, registry_in_use, served
 from scripts.registry.reference import Registry, is_reference
@@ -100,13 +101,13 @@ def _exported(work: Workspace, reference: str, into: Path) -> Path:
     if commit is None:
         run = "git log --oneline" if revision != reference else None  # else another form may be meant
         raise GitError(f"git knows no revision {revision!r}", expected=_FORMS, run=run, code=USAGE)
-    if not stands_at(work, repository, commit):
+    if (folder := stood_at(work, repository, commit)) is None:
         raise GitError(
             f"there is no chart at {shown(work.config.chart)} in the git revision {revision!r}",
             run=f"git log --oneline -- {shown(work.config.chart)}",
         )
-    held = read_committed(repository, commit, work.config.chart, as_checkout=True)
-    path = held.write(placed(repository.root, work.config.chart, into))
+    held = read_committed(repository, commit, folder, as_checkout=True)
+    path = held.write(placed(repository.root, folder, into))
     with telling({str(path): reference}):
         _bring_local(repository, commit, path, into)
         lend(read_chart(path), work.config.chart / "charts")
@@ -125,7 +126,7 @@ def _bring_local(repository: Repository, revision: str, chart: Path, into: Path)
             if at.is_symlink():
                 at.unlink()
                 at.mkdir()
-                for entry in real.iterdir() if at != place else ():
+                for entry in real.iterdir() if at != place and real.is_dir() else ():
                     (at / entry.name).symlink_to(entry)
         if not (at / "Chart.yaml").is_file():  # else it was brought before
             read_committed(repository, revision, real, as_checkout=True).write(at)
@@ -133,9 +134,18 @@ def _bring_local(repository: Repository, revision: str, chart: Path, into: Path)
                 _bring_local(repository, revision, at, into)
 
 
-def stands_at(work: Workspace, repository: Repository, revision: str) -> bool:
-    """Whether the chart is where it is now in a git revision, too."""
-    return repository.file_at(revision, work.config.chart / "Chart.yaml") is not None
+def stood_at(work: Workspace, repository: Repository, revision: str) -> Path | None:
+    """The chart's folder in a git revision: that of today, else the one from which a chart of its name is gone now."""
+    here = work.config.chart
+    if repository.file_at(revision, here / "Chart.yaml") is not None:
+        return here
+    if repository.commit(revision) is None:  # a tag may lead to anything
+        return None
+    held = {repository.root / path: one.oid for path, one in repository.tree(revision).items()}
+    gone = {path: oid for path, oid in held.items() if path.name == "Chart.yaml" and not path.is_file()}
+    contents, name = repository.blobs(gone.values()), read_chart(here).name
+    found = [path for path, oid in gone.items() if mapping_in(contents[oid]).get("name") == name]
+    return found[0].parent if len(found) == 1 else None
 
 
 def tagged_versions(chart: Chart, repository: Repository | None) -> tuple[str, ...]:
@@ -177,11 +187,11 @@ def last_version(work: Workspace, chart: Chart, *, below: bool = False) -> str |
 
 
 def last_tagged(work: Workspace, chart: Chart, *, below: bool = False) -> str | None:
-    """The same by the git tags alone; a tag of a time when the chart stood elsewhere is said, and passed over."""
+    """The same by the git tags alone; a tag at which the chart is not to be found is said, and passed over."""
     repository = find_repository(work.config.chart, work.runner)
     versions = _of_the_line(tagged_versions(chart, repository), chart.version, below)
     tags = [tag_name(chart.name, version) for version in versions]
-    found = next((tag for tag in tags if repository is not None and stands_at(work, repository, tag)), None)
+    found = next((tag for tag in tags if repository is not None and stood_at(work, repository, tag)), None)
     if tags and tags[0] != found:
         work.say(f"note: at the git tag {tags[0]} no chart is at {shown(work.config.chart)}: it is not compared with")
     return f"{GIT}{found}" if found else None

@@ -183,7 +183,7 @@ def placed(root: Path, folder: Path, into: Path) -> Path:
     """A new folder below `into` that stands as `folder` does below `root`: what is beside it and above is linked."""
     at, real = into, root
     for part in folder.relative_to(root).parts or (folder.name,):
-        for entry in real.iterdir() if real != folder else ():
+        for entry in real.iterdir() if real != folder and real.is_dir() else ():
             if entry.name not in (part, ".git"):
                 (at / entry.name).symlink_to(entry)
         at, real = at / part, real / part

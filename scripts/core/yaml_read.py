@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import json
@@ -38,6 +39,13 @@ _TRUE = frozenset({"y", "yes", "true", "on"})
 def load(text: str | bytes) -> Any:
     """The one document in `text`, as Helm reads it. Raises yaml.YAMLError, also for what is too deep or too large."""
     return _loaded(text, loader())
+
+
+def mapping_in(text: str | bytes) -> dict[str, Any]:
+    """The mapping in `text`; an empty one where there is none that can be read."""
+    with contextlib.suppress(yaml.YAMLError):
+        return found if isinstance(found := load(text), dict) else {}
+    return {}
 
 
 def load_merged(text: str | bytes) -> Any:

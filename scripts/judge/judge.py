@@ -11,7 +11,7 @@ from scripts.chart.changelog import read_changelog
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
-from scripts.checks.baseline import GIT, asked_once, earlier_chart, last_version, stands_at
+from scripts.checks.baseline import GIT, asked_once, earlier_chart, last_version, stood_at
 from scripts.checks.schemas import schemas_of
 from scripts.core.errors import USAGE, ChartError, ConfigError, GitError, VersionError
 from scripts.core.git import find_repository
@@ -143,7 +143,7 @@ def _stands(work: Workspace, against: str) -> bool:
     commit = repository.commit(revision) if repository is not None else None
     if repository is None or commit is None:
         raise GitError(f"git knows no revision {revision!r}", run="git fetch origin; git log --oneline", code=USAGE)
-    return stands_at(work, repository, commit)
+    return stood_at(work, repository, commit) is not None
 
 
 def differing_files(old: Chart, new: Chart, helm: Helm) -> tuple[str, ...]:

@@ -48,6 +48,11 @@ class Step:
     refusal: ReleaseError | None = None
 
 
+def row(name: str, done: bool, todo: str, there: str) -> Step:
+    """The step that is done already, as `there` says, or has still `todo`."""
+    return Step(name, "same", there) if done else Step(name, "absent", todo)
+
+
 def stopped(name: str, error: ReleaseError, state: State = "different") -> Step:
     """The step that stops the release by `error`."""
     return Step(name, state, error.message, error)

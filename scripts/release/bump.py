@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scripts.chart import changelog
 from scripts.chart.dependencies import admits, declared_in, dependencies, fetched_archives, is_local
 from scripts.chart.selection import all_of
@@ -38,7 +36,7 @@ from scripts.core.semver import (
     tag_name,
 )
 from scripts.core.waiting import locked
-from scripts.core.yaml_read import load
+from scripts.core.yaml_read import load, mapping_in
 from scripts.registry.embedded import registry_in_use
 from scripts.release.origin import OTHER_SUBMODULE, Difference, left_by_runs, uncommitted
 from scripts.workspace import Workspace
@@ -257,10 +255,7 @@ def raised_by_head(config: Config, name: str, repository: Repository) -> tuple[s
 
 
 def _version_at(repository: Repository, revision: str, file: Path) -> str | None:
-    try:
-        version = load(repository.file_at(revision, file) or b"")["version"]
-    except (yaml.YAMLError, TypeError, KeyError):
-        return None
+    version = mapping_in(repository.file_at(revision, file) or b"").get("version")
     return version if isinstance(version, str) and is_semver(version) else None
 
 
@@ -297,7 +292,8 @@ def _commit(bump: Bump, repository: Repository) -> None:
     try:
         repository.make_commit(commit_message(bump.name, bump.new), bump.committed)
     except GitError as error:
-        if "fatal: " not in (error.found or ""):  # it was a hook that ended it, which may not like the message
+        made = _version_at(repository, "HEAD", bump.edits[0].path) == bump.new  # and a hook has not ended after it
+        if not made and "fatal: " not in (error.found or ""):  # it was a hook, which may not like the message
             way = f"invoke version-bump --version {bump.new}, commit that as the hook wants it"
             error.run = f"{way}, then {SAME_COMMAND}"
         raise

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from scripts.chart.manifest_digest import MANIFEST_TYPE, descriptor
 from scripts.core import json_read
 from scripts.core.errors import MALFORMED, REFUSED, ConfigError, RegistryError, ReleaseError
 from scripts.core.files import read_file
 from scripts.core.paths import shown
-from scripts.core.yaml_read import load
+from scripts.core.yaml_read import mapping_in
 from scripts.registry.client import Client, connect
 from scripts.registry.reference import Reference, Registry
-from scripts.release.announce import Announced, Step, stopped
+from scripts.release.announce import Announced, Step, row, stopped
 from scripts.release.chart_index import Store
 
 FILE = "artifacthub-repo.yml"
@@ -60,7 +57,7 @@ class Hub:
                 )
                 return stopped(self.name, error)
             lacking.append(f"{'put' if there is None else 'renew'} {FILE} of {place}")
-        return Step(self.name, "absent", "; ".join(lacking)) if lacking else Step(self.name, "same", f"{FILE} is there")
+        return row(self.name, not lacking, "; ".join(lacking), f"{FILE} is there")
 
     def announce(self, what: Announced) -> str:
         """Put the file where it is not, or is another one."""
@@ -123,7 +120,7 @@ def read_hub(source: Path, registry: Registry | None, store: Store | None) -> Hu
         raise ConfigError(
             f"artifacthub_repo names {shown(source)}, which is not there", found=error.strerror
         ) from error
-    told = _read(content)
+    told = mapping_in(content)
     owners = told.get("owners")
     named = isinstance(owners, list) and all(isinstance(one, dict) and one.get("email") for one in owners)
     if not isinstance(told.get("repositoryID", ""), str) or not (told.get("repositoryID") or (owners and named)):
@@ -135,13 +132,5 @@ def read_hub(source: Path, registry: Registry | None, store: Store | None) -> Hu
     return Hub(source, content, registry, store)
 
 
-def _read(content: bytes) -> Mapping[str, Any]:
-    try:
-        told = load(content)
-    except yaml.YAMLError:
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
 def _id(content: bytes) -> str:
-    return str(_read(content).get("repositoryID") or "")
+    return str(mapping_in(content).get("repositoryID") or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -345,8 +346,32 @@ def test_nothing_unreleased_says_what_to_do(project: Project) -> None:
         project.release(part="minor")
 
 
-def test_a_tag_of_when_the_chart_stood_elsewhere_is_said_and_passed_over(project: Project) -> None:
+@pytest.mark.parametrize("old", ["chart", ".", "charts/deep/demo"])
+def test_a_chart_that_has_moved_is_judged_from_where_it_stood(project: Project, old: str) -> None:
+    def move(chart: str, to: str) -> None:
+        (project.root / to).mkdir(parents=True, exist_ok=True)
+        for file in ("Chart.yaml", "values.yaml", "templates"):
+            (project.root / chart / file).rename(project.root / to / file)
+
+    (project.root / "chart/values.yaml").write_text("replicas: 2\ngone: true\n")
+    if old != "chart":
+        move("chart", old)
+    project.commit("It stands here")
     project.git("tag", "demo-1.2.0")
+    move(old, "helm")
+    (project.root / "helm/values.yaml").write_text("replicas: 2\n")
+    project.commit("Move")
+    moved, said = Project(project.work.having(chart=project.root / "helm")), list[str]()
+    moved.release(part="minor", say=said.append)
+    assert "judging the step from git:demo-1.2.0" in said
+    assert "gone" in (project.config.dist / "demo.judge.json").read_text()
+
+
+def test_a_tag_at_which_the_chart_is_not_to_be_found_is_said_and_passed_over(project: Project) -> None:
+    shutil.copytree(project.root / "chart", project.root / "twin")
+    project.commit("Two of one name")
+    project.git("tag", "demo-1.2.0")
+    project.git("rm", "--quiet", "-r", "twin")
     project.git("mv", "chart", "helm")
     project.commit("Move")
     moved, said = Project(project.work.having(chart=project.root / "helm")), list[str]()
