@@ -257,6 +257,8 @@ def after_release(registry: Registry | None, ready: Release, record: ReleaseReco
 
     push = ready.push_command()
     if ready.waiting:
+        if record.tag is None and record.commit is not None and not record.dirty:
+            return f"next: {SAME_COMMAND} --tag"
         return f"next: {push} && {SAME_COMMAND}" if push else f"next: push the tag, then {SAME_COMMAND}"
     pull = pulling(registry, record.reference)
     return f"next: {push} && {pull.removeprefix('next: ')}" if push else pull

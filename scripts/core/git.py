@@ -55,8 +55,8 @@ _LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
 _HEAD = re.compile(r"\+?(HEAD|@)(:|$)")  # at the beginning of what a remote is pushed to
 _NOWHERE = re.compile(r"bad ref refs/tags/(\S+) \((0+\))?")
 _NO_FILE = re.compile("does not exist in|exists on disk, but not in|(?:Not a valid|invalid) object name|bad file")
-_CLONE, _ASK = 600.0, 30.0  # seconds
-_AT_ONCE = 200  # paths in one command line
+_CLONE, _ASK, _READ = 600.0, 30.0, 300.0  # seconds
+_HOOKS = 3600.0  # the same, for what runs hooks, such as all tests of a repository, or asks for a touch to sign
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class Repository:
         wanted = (tagged, f"{tagged}^{{}}", *([ref] if ref else []))
         try:
             answer = self._git("ls-remote", "--quiet", "--", name, *wanted, deadline=_ASK).stdout.splitlines()
-        except (GitError, CommandTimeout) as error:
+        except GitError as error:
             lines = (error.found or error.message).splitlines()
             said = next((line for line in lines if not line.lower().startswith("warning")), lines[-1])
             raise GitError(f"{name} cannot be asked what it has of the tag {tag}", found=said) from error
@@ -233,7 +233,7 @@ class Repository:
         wanted = list(dict.fromkeys(oids))
         if not wanted:
             return {}
-        raw = self._git("cat-file", "--batch", stdin="\n".join(wanted) + "\n", deadline=300).raw
+        raw = self._git("cat-file", "--batch", stdin="\n".join(wanted) + "\n", deadline=_READ).raw
         found: dict[str, bytes] = {}
         at = 0
         for oid in wanted:
@@ -251,35 +251,27 @@ class Repository:
             env = {"GIT_INDEX_FILE": f"{scratch}/index", "GIT_WORK_TREE": str(into)}
             self._git("-c", "core.sparseCheckout=false", "read-tree", revision, env=env)
             names = "".join(f"{path}\0" for path in paths)
-            self._git("checkout-index", "--quiet", "-z", "--stdin", stdin=os.fsencode(names), env=env, deadline=300)
+            self._git("checkout-index", "--quiet", "-z", "--stdin", stdin=os.fsencode(names), env=env, deadline=_READ)
 
     def flags(self, *places: Path) -> dict[str, str]:
         """The tracked paths in `places`, each with its letter: S is skip-worktree, a small one assume-unchanged."""
         lines = _words(self._git("ls-files", "-v", "-z", "--full-name", "--", *map(self.inside, places)))
         return {line[2:]: line[0] for line in lines}
 
-    def ignored(self, paths: Sequence[str]) -> set[str]:
-        """Those of `paths`, from the root, that a .gitignore names."""
-        names = os.fsencode("".join(f"./{path}\0" for path in paths))
+    def ignored(self, path: str) -> bool:
+        """Whether a .gitignore names `path`, from the root."""
         env = {"GIT_LITERAL_PATHSPECS": None}  # which it does not know; after ./ nothing is a pattern
-        found = self._git("check-ignore", "-z", "--stdin", stdin=names, check=False, env=env)
-        return {path.removeprefix("./") for path in _words(found)}
+        return self._git("check-ignore", "--quiet", "--", f"./{path}", check=False, env=env).status == 0
 
-    def filters(self, paths: Sequence[str]) -> dict[str, str]:
-        """The filters (`filter=NAME` in .gitattributes) that `paths` go through, as far as they are set up here."""
+    def filter_of(self, path: str) -> str | None:
+        """The filter (`filter=NAME` in .gitattributes) that `path`, from the root, goes through, if it is set up."""
         set_up = self._said("config", "--name-only", "--get-regexp", r"^filter\.").splitlines()
-        names = os.fsencode("".join(f"{path}\0" for path in paths))
-        words = iter(_words(self._git("check-attr", "-z", "--stdin", "filter", stdin=names)))
-        found = {path: value for path, _, value in zip(words, words, words, strict=True)}
-        return {path: value for path, value in found.items() if any(f".{value}." in name for name in set_up)}
+        *_, name = _words(self._git("check-attr", "-z", "filter", "--", path))
+        return name if any(f".{name}." in each for each in set_up) else None
 
-    def stored(self, paths: Sequence[str]) -> dict[str, str]:
-        """The ids that the files `paths`, from the root, would have in a commit. Raises GitError."""
-        found: dict[str, str] = {}
-        for at in range(0, len(paths), _AT_ONCE):
-            some = paths[at : at + _AT_ONCE]
-            found.update(zip(some, self._git("hash-object", "--", *some).stdout.split(), strict=True))
-        return found
+    def stored(self, path: str) -> str:
+        """The id that the file `path`, from the root, would have in a commit. Raises GitError."""
+        return self._git("hash-object", "--", path).stdout.strip()
 
     def changed_since(self, revision: str) -> tuple[str, ...]:
         """The paths, from the root, that differ from the merge base with `revision`, and `changes`. Raises GitError."""
@@ -341,7 +333,7 @@ class Repository:
             if not only:  # whatever is ignored around them, or is outside of a sparse checkout
                 self._stage(names)
             words = ("--quiet", "--cleanup=verbatim", "--message", f"{message}\n")
-            self._git("commit", *words, *only, deadline=300, env=env)
+            self._git("commit", *words, *only, deadline=_HOOKS, env=env)
             commit = self.commit()
             if commit is None or (before is not None and self._leads(commit, before)):
                 raise GitError(
@@ -374,7 +366,7 @@ class Repository:
     def make_tag(self, name: str, message: str, commit: str) -> None:
         """Make the annotated tag `name` at `commit`. Raises GitError."""
         words = ("--annotate", "--cleanup=verbatim", "--message", f"{message}\n")  # a signature needs a line of its own
-        self._git("tag", *words, name, commit, deadline=300)
+        self._git("tag", *words, name, commit, deadline=_HOOKS)
 
     def remote_url(self) -> str | None:
         """Where the repository is fetched from: the remote `origin`, or the only one; None without one."""
@@ -414,9 +406,9 @@ class Repository:
             self._stage(files, env)
             tree = self._git("write-tree", env=env).stdout.strip()
         words = (*(("-p", head) if head else ()), *(("--gpg-sign",) if self.signs("commit") else ()))
-        commit = self._git("commit-tree", tree, *words, "-m", message, deadline=300).stdout.strip()
+        commit = self._git("commit-tree", tree, *words, "-m", message, deadline=_HOOKS).stdout.strip()
         old = self.commit(f"refs/heads/{branch}") or "0" * len(commit)
-        self._git("update-ref", "-m", message, f"refs/heads/{branch}", commit, old)
+        self._git("update-ref", "-m", message, f"refs/heads/{branch}", commit, old, deadline=_HOOKS)
         return commit
 
     def push_branch(self, branch: str) -> str:
@@ -434,9 +426,9 @@ class Repository:
         remote = self._remote()
         return self.commit(f"refs/remotes/{remote}/{branch}") if remote else None
 
-    def push_command(self, tag: str | None) -> str | None:
-        """What pushes HEAD's branch, and `tag` once that is there; None where there is no place to push to."""
-        branch = self.branch()
+    def push_command(self, tag: str | None, *, alone: bool = False) -> str | None:
+        """What pushes HEAD's branch, and `tag` once that is there, or `alone`; None where nothing is to be pushed."""
+        branch = None if alone else self.branch()
         remote = ""
         with contextlib.suppress(GitError):  # as of an address that git is told not to take
             remote, _ = self._pushed_to(self._said("symbolic-ref", "--quiet", "HEAD"))
@@ -447,7 +439,7 @@ class Repository:
             return shlex.join(("git", "push", remote))
         steps: list[Sequence[str]] = []
         # A rebase would leave the tag elsewhere; merge.ff may allow no merge, and fetch.pruneTags takes the tag away.
-        if self.behind():
+        if branch is not None and self.behind():
             steps.append(("git", "pull", "--no-rebase", "--ff", "--no-prune"))
         if branch is not None:
             tracking = () if self.object("@{upstream}") else ("--set-upstream",)
@@ -476,7 +468,7 @@ class Repository:
         """Make sure that the tag `name` could be made now; nothing of the trial stays. Raises GitError."""
         trial = f"start\ncreate refs/tags/{name} {commit}\nprepare\nabort\n"
         try:
-            self._git("update-ref", "--stdin", stdin=trial)
+            self._git("update-ref", "--stdin", stdin=trial, deadline=_HOOKS)
         except GitError as error:
             error.message = f"the git tag {name} cannot be made in {self.root}"
             raise
@@ -494,7 +486,7 @@ class Repository:
         with temporary("signing") as scratch:
             env = {"GIT_OBJECT_DIRECTORY": str(scratch), "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{objects}"'}
             words = ("commit-tree", "--gpg-sign", "-m", "trial", "HEAD^{tree}")
-            result = self._git(*words, check=False, env=env, deadline=300)
+            result = self._git(*words, check=False, env=env, deadline=_HOOKS)
         if result.status != 0:
             raise GitError(
                 f"{what}.gpgSign asks for signatures, and git cannot sign in {self.root}",
@@ -532,14 +524,19 @@ class Repository:
         stdin: str | bytes | None = None,
         env: Mapping[str, str | None] | None = None,
     ) -> Result:
+        argv = ("git", "-C", str(self.root), *_PLAIN, *words)
+        what = next(word for word in words if word[0] != "-" and "=" not in word)
         try:
-            argv = ("git", "-C", str(self.root), *_PLAIN, *words)
             return self.runner.run(argv, env={**_ENV, **(env or {})}, check=check, deadline=deadline, stdin=stdin)
+        except CommandTimeout as error:
+            message = f"git {what} was still running after {deadline:g} s in {self.root}"
+            run = f"see what it waits for, as a hook, then {SAME_COMMAND}"
+            raise GitError(message, found=last_words(error.stderr, 8), run=run, code=TOOL) from error
         except CommandFailed as error:
             said = error.stderr.strip() or error.stdout.strip() or "git gives no reason: it may have been a hook"
             full = re.search("No space left on device|unable to write", said)  # the latter of files, without a reason
             raise GitError(
-                f"git {next(word for word in words if word[0] != '-' and '=' not in word)} failed in {self.root}",
+                f"git {what} failed in {self.root}",
                 found=last_words(said, 8),
                 run="make room there, or set TMPDIR" if full else self._way_out(said),
                 code=OUTSIDE if full else None,

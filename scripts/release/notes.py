@@ -12,6 +12,7 @@ from scripts.core.semver import is_prerelease
 from scripts.release.record import EMBEDDED
 
 NAME = "release-notes.md"
+_LONGEST = 60_000  # characters of the changelog's part; the verdict's is as long, and GitHub takes 125,000 in all
 
 
 def notes_file(config: Config, chart: str) -> Path:
@@ -25,7 +26,8 @@ def notes(
     """The notes as Markdown, with the verdict (`judged`) and what a `changelog` says. Raises ChangelogError."""
     parts = [f"# {package.title}\n"]
     if told := changes(changelog, package.version):
-        parts.append(told)
+        cut = f"{told[:_LONGEST].rpartition(chr(10))[0]}\n\nThe rest stands in {changelog.name}.\n"
+        parts.append(told if len(told) <= _LONGEST else cut)
     if judged:
         parts.append(judged.rstrip() + "\n")
     address = reference.rpartition(":")[0]

@@ -392,7 +392,7 @@ class _Judge:
         submodules = [each for each, entry in self.head.items() if entry.mode == SUBMODULE]
         if any(f"{place}/".startswith(f"{submodule}/") for submodule in submodules for place in (path, inside)):
             return f"{linked}{OTHER_SUBMODULE}"
-        return linked + self._plain(inside, name, disk.exists())
+        return linked + self.plain(inside, self._held.files.get(name))
 
     def _is_written_link(self, path: str) -> bool:
         """Whether a clone without links (core.symlinks=false) has the target's name in a file instead."""
@@ -401,27 +401,23 @@ class _Judge:
             return False
         return _oid(disk.read_bytes(), entry) == entry.oid
 
-    def changelog(self, path: str, content: bytes | None) -> str:
-        """The same of the changelog, which holds `content` in the commit."""
-        return self._plain(path, "", (self._repository.root / path).exists(), content)
-
-    def _plain(self, path: str, name: str, exists: bool, content: bytes | None = None) -> str:
-        flag = self._flags.get(path, "H")
-        content = self._held.files.get(name, content)
+    def plain(self, path: str, content: bytes | None) -> str:
+        """The same of a file at `path`, from the root, that is no link and holds `content` in the commit."""
+        flag, file = self._flags.get(path, "H"), self._repository.root / path
         if content is None and path not in self.head:
-            if path in self._repository.ignored([path]):
+            if self._repository.ignored(path):
                 return IGNORED
             return "added, not committed" if path in self._flags else UNTRACKED
         if flag in "Mm":
             return _UNMERGED
-        if exists and not (self._repository.root / path).is_file():
-            return "changed, no regular file"
-        if not exists:
+        if not file.exists():
             return f"{_SPARSE}: not checked out" if flag in "Ss" else _ABSENT
-        if content is not None and (self._repository.root / path).read_bytes() == content:
+        if not file.is_file():
+            return "changed, no regular file"
+        if file.read_bytes() == content:
             return ""  # also where git would keep it otherwise, were it added anew
-        if content is not None and self._repository.stored([path])[path] == _oid(content, self.head.get(path)):
-            used = self._repository.filters([path]).get(path)
+        if content is not None and self._repository.stored(path) == _oid(content, self.head.get(path)):
+            used = self._repository.filter_of(path)
             return f"{FILTERED} by {used}" if used else ""
         if flag in "Ss":
             return f"changed, which git is told to skip {_SKIPPED}"
@@ -439,8 +435,7 @@ def _of_changelog(config: Config, repository: Repository, judge: _Judge) -> dict
     content = repository.file_at("HEAD", path)
     if content is None and not path.exists():
         return {}
-    kind = judge.changelog(inside, content)
-    return {inside: kind} if kind else {}
+    return {inside: judge.plain(inside, content)}
 
 
 def _oid(content: bytes, like: Entry | None) -> str:

@@ -45,7 +45,7 @@ from scripts.registry.reference import Registry
 from scripts.registry.referrers import attach, attached, content_of, read_referrer
 from scripts.release import publish as publishing
 from scripts.release import verify
-from scripts.release.announce import Announced, Step, stopped
+from scripts.release.announce import Announced, Step, row, stopped
 from scripts.release.bump import (
     Bump,
     Request,
@@ -71,7 +71,7 @@ from scripts.release.origin import (
 from scripts.release.package import build, midnight, release_time, store
 from scripts.release.pgp import with_prov
 from scripts.release.places import Place, places
-from scripts.release.publish import Publication, State
+from scripts.release.publish import Publication
 from scripts.release.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read_record, record_file, write_record
 from scripts.release.sign import demand_key, demand_signable, sign
 from scripts.release.statements import BOM, PROVENANCE, SIGNATURE, TEST_RESULT
@@ -181,12 +181,16 @@ class Release:
         return str(self._served().reference(self.package.name, self.package.version))
 
     def push_command(self) -> str | None:
-        """What brings the commit and the tag of the release to where others are; None where nothing does."""
+        """What brings the commit and the tag of the release to where others are; None where nothing does.
+
+        Where something waits for the tag that alone: a branch that is merged on the way is no release any more.
+        """
         repository = self.facts.origin.repository
         if repository is None or not (self._options.tag or self._options.part):
             return None
         there = self.facts.remote is not None and self.facts.remote.object is not None
-        return repository.push_command(self._tag if self._options.tag and not there else None)
+        tag = self._tag if self._options.tag and not there else None
+        return repository.push_command(tag, alone=self.waiting)
 
     @property
     def waiting(self) -> bool:
@@ -346,17 +350,15 @@ class Release:
                 epoch = release_time(origin.config(config), origin.chart)
         with origin.telling():
             package, archive = build(origin.config(config), origin.chart, helm, epoch)
-        repository = origin.repository
-        notes, remote = list(self._notes(repository)), None
-        asked = made is None or self.facts.remote is not None  # one that did not answer is not waited for twice
-        if repository is not None and asked and (self._options.part or self._options.tag):
+        repository, notes, remote = origin.repository, list[str](), None
+        if repository is not None and (self._options.part or self._options.tag):
             tag = tag_name(package.name, package.version)
             try:
-                remote = repository.remote(tag)
+                if made is None or self.facts.remote is not None:  # one that did not answer is not waited for twice
+                    remote = repository.remote(tag)
             except GitError as error:
                 notes.append(f"{error.message}: {error.found}")
-            if remote is not None:
-                notes += _told_by(remote, repository, tag, named=bool(notes))
+            notes += self._notes(repository, remote, tag)
         return Facts(origin, bump, package, archive, remote, tuple(notes))
 
     def _raised(self, bump: Bump, repository: Repository, commit: str) -> Origin:
@@ -392,18 +394,21 @@ class Release:
             raise uncommitted([*wrong, *others], then=f"then {SAME_COMMAND}")
         return found
 
-    def _notes(self, repository: Repository | None) -> tuple[str, ...]:
+    def _notes(self, repository: Repository, remote: Remote | None, tag: str) -> Iterator[str]:
         """What a person should know before a commit or a tag is made that may have nowhere to go."""
-        if repository is None or not (self._options.part or self._options.tag):
-            return ()
+        refused = "so that git push will be refused: git pull --rebase first"
         if repository.branch() is None:
-            if not self._options.part and repository.on_a_branch():
-                return ()
-            what = "the commit belongs to no branch until you make one: git switch --create NAME"
-            return (f"HEAD is detached: {what if self._options.part else 'the tag is at a commit of no branch here'}",)
-        behind = repository.behind()
-        words = f"the branch is {many(behind, 'commit')} behind its upstream, so that git push will be refused"
-        return (f"{words}: git pull --rebase first",) if behind else ()
+            if self._options.part:
+                yield "HEAD is detached: the commit belongs to no branch until you make one: git switch --create NAME"
+            elif not repository.on_a_branch():
+                yield "HEAD is detached: the tag is at a commit of no branch here"
+        elif behind := repository.behind():
+            yield f"the branch is {many(behind, 'commit')} behind its upstream, {refused}"
+        elif remote is not None and remote.head is not None and repository.lacks(remote.head):
+            yield f"{remote.name} has commits that the branch has not, {refused}"
+        theirs, ours = remote and remote.object, repository.object(f"refs/tags/{tag}")
+        if remote is not None and None not in (theirs, ours) and theirs != ours:
+            yield f"{remote.name} has another tag {tag} than the one here: {remote.fetching(tag)}"
 
     def _pending(self, chart: Chart, repository: Repository, part: str) -> Bump | None:
         try:
@@ -426,38 +431,33 @@ class Release:
         package = self.package
         published = self._published = published or self._probe(package)
         attaching = self._attach_step(published) if self._config.attach else None
-        there: State = "same" if self._stored(package) else "absent"
-        done_here = self._last is not None and self.facts.bump is None
-        checked: State = "same" if done_here and (attaching is None or attaching.state != "absent") else "absent"
+        stored, here = self._stored(package), self._last is not None and self.facts.bump is None
+        checked = here and (attaching is None or attaching.state != "absent")
         checks = {"lint": "check the chart's sources", "validate": "check what it renders"}
         if self._base is not None:
             checks["judge"] = f"see that the version says what changed since {self._base.removeprefix(GIT)}"
-        released = "these bytes were released from here"
         steps = [] if self._options.part is None else [self._bump_step()]
-        steps += [Step(name, checked, _words(checked, todo, released)) for name, todo in checks.items()]
-        todo = f"write {shown(package.path)}"
-        steps.append(Step("package", there, _words(there, todo, f"sha256 {package.sha256[:12]}")))
+        steps += [row(name, checked, todo, "these bytes were released from here") for name, todo in checks.items()]
+        steps.append(row("package", stored, f"write {shown(package.path)}", f"sha256 {package.sha256[:12]}"))
         if self.facts.bump is None:
             steps.append(self._commit_step())
         if "e2e" in self._options.require:
             steps.append(self._tested_step())
         steps += [attaching] if attaching is not None else []
-        steps += [self._publish_step(published), self._verify_step(published, there)]
+        steps += [self._publish_step(published), self._verify_step(published, stored)]
         if self._options.tag:
             steps.append(self._tag_step())
         steps += map(self._announce_step, self._places)
         named = self._last is not None and (self._last.tag == self._tag or not self._options.tag)
         others = all(step.state == "same" or self._waits(step) for step in steps if step.name != "commit")
-        done: State = "same" if named and others else "absent"
         todo = f"write {shown(record_file(self._config, package.name))}"
-        return (*steps, Step("record", done, _words(done, todo, "written")))
+        return (*steps, row("record", named and others, todo, "written"))
 
     def _bump_step(self) -> Step:
-        facts = self.facts
-        if facts.bump is None:
-            return Step("bump", "same", f"{facts.origin.chart.version} is committed")
-        names = ", ".join(shown(edit.path) for edit in facts.bump.edits)
-        return Step("bump", "absent", f"{facts.bump.old} -> {facts.bump.new} in {names}, and commit")
+        if (bump := self.facts.bump) is None:
+            return Step("bump", "same", f"{self.facts.origin.chart.version} is committed")
+        names = ", ".join(shown(edit.path) for edit in bump.edits)
+        return Step("bump", "absent", f"{bump.old} -> {bump.new} in {names}, and commit")
 
     def _commit_step(self) -> Step:
         facts = self.facts
@@ -503,9 +503,8 @@ class Release:
             )
         missing = list(dict.fromkeys(NAMES.get(key, "signatures") for key in wanted if key not in there))
         signed = "" if self._config.signing_key else ", unsigned"
-        if missing:
-            return Step("attach", "absent", f"attach {', '.join(missing)}{signed}")
-        return Step("attach", "same", f"{len(wanted)} things are attached{signed}")
+        told = f"{len(wanted)} things are attached{signed}"
+        return row("attach", not missing, f"attach {', '.join(missing)}{signed}", told)
 
     def _expected(self) -> tuple[str, ...]:
         """The keys of what this release attaches, signed statements among them."""
@@ -528,8 +527,8 @@ class Release:
         words = {"absent": f"push {seen.reference}", "same": "published already, the same"}
         return Step("publish", seen.state, words.get(seen.state, seen.detail), refusal)
 
-    def _verify_step(self, published: publishing.Probe, there: State) -> Step:
-        if published.state != "same" or there != "same" or self._registry is None:
+    def _verify_step(self, published: publishing.Probe, stored: bool) -> Step:
+        if published.state != "same" or not stored or self._registry is None:
             return Step("verify", "absent", "pull it back and compare")
         try:
             verify.verify(self._registry, self.package, digest=published.digest, patience=self._patience)
@@ -785,20 +784,6 @@ def _refused_in_full(registry: Registry) -> Iterator[None]:
             error.message = f"{registry.host} takes nothing that is attached to a chart, as OCI 1.1 has it"
             error.run = "export GATI_ATTACH=false (attach = false in [tool.gati]), which publishes the chart alone"
         raise
-
-
-def _told_by(remote: Remote, repository: Repository, tag: str, *, named: bool) -> Iterator[str]:
-    """What will keep git from pushing to `remote`; `named` where it is said already that the branch is behind."""
-    if remote.head is not None and not named and repository.lacks(remote.head):
-        words = "has commits that the branch has not, so that git push will be refused"
-        yield f"{remote.name} {words}: git pull --rebase first"
-    ours = repository.object(f"refs/tags/{tag}")
-    if remote.object is not None and ours not in (None, remote.object):
-        yield f"{remote.name} has another tag {tag} than the one here: {remote.fetching(tag)}"
-
-
-def _words(state: State, todo: str, there: str) -> str:
-    return todo if state == "absent" else there
 
 
 def _time(moment: datetime) -> str:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from scripts.chart.archive import Package, changed_files, chart_metadata, pack, read_members
+from scripts.chart.archive import Package, changed_files, chart_metadata, pack, unpack
 from scripts.chart.helm import Helm
 from scripts.chart.kubeversion import supported
 from scripts.chart.manifest_digest import MANIFEST_TYPE, pushed_config, pushed_manifest
 from scripts.chart.manifests import difference, read_manifests
-from scripts.chart.source import Chart
+from scripts.chart.source import Chart, read_chart
 from scripts.core.config import Config
 from scripts.core.errors import (
     REFUSED,
@@ -32,6 +32,7 @@ from scripts.core.files import sha256
 from scripts.core.interrupt import pause
 from scripts.core.owner import temporary
 from scripts.core.progress import Say, silent
+from scripts.core.semver import parse
 from scripts.core.words import some
 from scripts.registry.client import LAG, Client, Found, connect
 from scripts.registry.credentials import login_address
@@ -300,46 +301,25 @@ def _differences(client: Client, reference: Reference, ours: bytes, helm: Helm) 
 
 
 def _rendered(theirs: bytes, ours: bytes, helm: Helm) -> Iterator[str]:
-    """The objects that differ, for each values file that either archive has."""
-    newest = _newest_for_both(theirs, ours)
-    with temporary("compare") as folder:
-        sides = []
-        for side, data in (("theirs", theirs), ("ours", ours)):
-            archive = folder / f"{side}.tgz"
-            archive.write_bytes(data)
-            files = {}
-            for name, content in read_members(data, f"{side}.tgz").items():
-                short = name.split("/", 1)[-1]
-                if "/" not in short and short.startswith("values") and short.endswith(".yaml"):
-                    files[short] = folder / f"{side}-{short}"
-                    files[short].write_bytes(content)
-            sides.append((archive, files))
-        (old, old_files), (new, new_files) = sides
+    """The objects that differ, for each values file of either chart, on the newest Kubernetes that both admit."""
+    with temporary("compare") as scratch:
+        charts = [read_chart(unpack(data, scratch / side)) for side, data in (("theirs", theirs), ("ours", ours))]
+        admitted = [set(supported(one.kube_version, _MINORS)) for one in charts if one.kube_version]
+        both = set.intersection(*admitted) if admitted else ()  # else helm chooses
+        newest = max(both, key=parse, default=None)
         differences: dict[tuple[str, ...], list[str]] = {}  # the values files by what they make differ
-        for name in sorted({"values.yaml", *old_files, *new_files}):
+        for name in sorted({"values.yaml", *(file.name for one in charts for file in one.path.glob("values*.yaml"))}):
             try:
+                files = [[one.path / name] if (one.path / name).is_file() else [] for one in charts]
                 before, after = (
-                    read_manifests(
-                        helm.template(archive, values=[files[name]] if name in files else [], kube_version=newest)
-                    )
-                    for archive, files in ((old, old_files), (new, new_files))
+                    read_manifests(helm.template(one.path, values=own, kube_version=newest))
+                    for one, own in zip(charts, files, strict=True)
                 )
+                lines = difference(before, after).lines()
             except ReleaseError as error:
-                differences.setdefault((f"cannot be rendered: {error.message}",), []).append(name)
-                continue
-            if lines := difference(before, after).lines():
+                lines = [f"cannot be rendered: {error.message}"]
+            if lines:
                 differences.setdefault(tuple(lines), []).append(name)
     for changes, names in differences.items():
         yield f"with {', '.join(names)}:"
         yield from (f"  {line}" for line in changes)
-
-
-def _newest_for_both(*archives: bytes) -> str | None:
-    """The newest Kubernetes that every one of these charts admits; None, helm's own choice, where there is none."""
-    common: set[str] | None = None
-    for data in archives:
-        constraint = chart_metadata(data, "the archive").get("kubeVersion")
-        if constraint and isinstance(constraint, str):
-            admitted = set(supported(constraint, _MINORS))
-            common = admitted if common is None else common & admitted
-    return max(common or (), key=lambda version: int(version.split(".")[1]), default=None)

@@ -180,7 +180,7 @@ def _subcharts(members: Mapping[str, bytes], root: str) -> Iterator[dict[str, An
             metadata = chart_metadata(data, name)
             hashes = [_hash(sha256(data))]
         elif _SUBCHART.match(name):
-            metadata, hashes = _metadata(data), []
+            metadata, hashes = dict(mapping(load_texts(data))), []
         else:
             continue
         chart, version = str(metadata.get("name", "")), str(metadata.get("version", ""))
@@ -193,10 +193,6 @@ def _subcharts(members: Mapping[str, bytes], root: str) -> Iterator[dict[str, An
             **({"hashes": hashes} if hashes else {}),
             **({"externalReferences": [{"type": "distribution", "url": place}]} if "://" in place else {}),
         }
-
-
-def _metadata(chart_yaml: bytes) -> dict[str, Any]:
-    return dict(mapping(load_texts(chart_yaml)))
 
 
 def _hash(content: str) -> dict[str, str]:

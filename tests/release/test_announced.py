@@ -19,6 +19,7 @@ import yaml
 
 from scripts.chart.source import read_chart
 from scripts.core.errors import OUTSIDE, REFUSED, ConfigError, GitError, ReleaseError
+from scripts.present import after_release
 from scripts.registry.client import connect
 from scripts.registry.embedded import embedded, registry_for
 from scripts.release.announce import Announced
@@ -27,6 +28,7 @@ from scripts.release.forge import read_forge
 from scripts.release.notes import changes
 from scripts.release.package import build, release_time
 from scripts.release.places import Place
+from scripts.release.plan import Options, prepared
 from tests.registry.servers import Reply, Request, scripted
 from tests.release.conftest import Project
 from tests.release.forges import FORGES, PROJECT, TOKEN, Forge
@@ -111,6 +113,30 @@ class TestForge:
         assert set(announced.plan(tag=True).values()) == {"same"}
         announced.release(tag=True)
         assert forge.writes() == written
+
+    def test_what_it_ends_with_leads_to_its_end_also_where_others_have_pushed(
+        self, announced: Project, forge: Any
+    ) -> None:
+        announced.git("clone", "--quiet", "--bare", ".", str(theirs := announced.root.parent / "theirs"))
+        announced.git("remote", "add", "origin", str(theirs))
+        announced.git("fetch", "--quiet")
+        announced.git("branch", "--quiet", "--set-upstream-to=origin/main")
+        unseen = announced.git("commit-tree", "-p", "main", "-m", "Theirs", "main^{tree}")
+        announced.git("push", "--quiet", "origin", f"{unseen}:main")
+
+        def ends(**options: Any) -> str:
+            with prepared(announced.work, Options(part="minor", **options)) as ready:
+                text = after_release(None, ready, ready.run())
+            return text.removeprefix("next: ").replace("the same command again", "true")
+
+        assert ends() == "true --tag"
+        for _ in range(2):
+            words = ends(tag=True).replace("invoke registry", "true")
+            subprocess.run(f"GIT_EDITOR=true {words}", shell=True, cwd=announced.root, check=True, capture_output=True)
+            push_tag(announced, forge, "demo-1.3.0")
+        assert [made["tag_name"] for made in forge.shown()] == ["demo-1.3.0"]
+        assert list(announced.published()) == ["1.3.0"]
+        subprocess.run(("git", "-C", theirs, "merge-base", "--is-ancestor", "demo-1.3.0", "main"), check=True)
 
     @pytest.mark.parametrize("failing", range(4))
     def test_broken_off_anywhere_it_goes_on(self, place: Place, what: Announced, forge: Any, failing: int) -> None:
@@ -543,6 +569,17 @@ def test_notes_that_another_project_has_left_in_dist_are_not_announced(announced
     announced.release(tag=True)
     (made,) = forge.shown()
     assert str(made.get("body") or made["description"]).startswith("# demo 1.2.0\n")
+
+
+def test_notes_are_no_longer_than_a_forge_takes_them(project: Project) -> None:
+    entries = "".join(f"- Entry {number} of a very long list of changes\n" for number in range(5000))
+    (project.root / "CHANGELOG.md").write_text(f"# Changelog\n\n## [Unreleased]\n\n### Added\n\n{entries}")
+    project.commit("Say all of it")
+    record = project.release(part="minor")
+    notes = (project.config.dist / "release-notes.md").read_text()
+    assert len(notes) < 65_000
+    assert "a very long list of changes\n\nThe rest stands in CHANGELOG.md.\n" in notes
+    assert record.digest in notes
 
 
 def test_the_links_of_a_changelog_are_no_change(tmp_path: Path) -> None:

@@ -1066,6 +1066,21 @@ def test_a_hook_that_mends_what_is_committed_and_fails_is_given_its_way(project:
     assert "## [1.3.0]" in project.git(*mended[1].split())
 
 
+@pytest.mark.parametrize(("name", "made"), [("pre-commit", False), ("post-commit", True)])
+def test_a_hook_that_does_not_end_is_ended_and_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str, made: bool
+) -> None:
+    monkeypatch.setattr("scripts.core.git._HOOKS", 2.0)
+    hook(project, name, "exec sleep 30")
+    with pytest.raises(GitError, match=r"git commit was still running after 2 s in") as told:
+        project.release(part="minor")
+    assert str(told.value.run).startswith("see what it waits for" if made else "invoke version-bump --version 1.3.0")
+    (project.root / ".git/hooks" / name).unlink()
+    assert project.git("status", "--porcelain") == ""
+    assert project.release(part="minor").version == "1.3.0"
+    assert project.git("rev-list", "--count", "HEAD") == "2"
+
+
 def test_a_hook_that_wants_another_message_gets_a_commit_of_ones_own(project: Project) -> None:
     hook(project, "commit-msg", 'grep -qE "^chore: " "$1" || { echo "type may not be empty"; exit 1; }')
     with pytest.raises(GitError, match="type may not be empty") as told:
